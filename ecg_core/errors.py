@@ -1,0 +1,25 @@
+"""The exceptions that a user can meet: each message is a sentence that says what, where, expected, got, what to do."""
+
+
+class EcgError(Exception):
+    """Base of every error that the user's input can cause; the command line prints it and exits with 2."""
+
+
+class RecordError(EcgError):
+    """A record cannot be read: a missing, truncated, renamed or lying file."""
+
+
+class LeadError(EcgError):
+    """A lead was asked for that the record does not have, or that holds no usable signal."""
+
+
+class ModelError(EcgError):
+    """Weights or their spec are missing, foreign or altered."""
+
+
+class OutputError(EcgError):
+    """A result cannot be written where it was asked for."""
+
+
+class Cancelled(EcgError):
+    """The user stopped the work; nothing was written."""
