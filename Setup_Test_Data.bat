@@ -1,0 +1,20 @@
+@echo off
+rem Fetches the PhysioNet databases: double-click it. What follows the name is passed on.
+setlocal
+cd /d "%~dp0"
+set "python=py -3"
+cmd /c %python% -c "" >nul 2>nul
+if not errorlevel 1 goto found
+set "python=python"
+cmd /c %python% -c "" >nul 2>nul
+if not errorlevel 1 goto found
+echo Python was not found. Install it from https://www.python.org/downloads/ and tick "Add python.exe to PATH" there,
+echo then run %~nx0 again.
+set "code=2"
+goto end
+:found
+cmd /c %python% launch.py data %*
+set "code=%errorlevel%"
+:end
+if not "%code%"=="0" pause
+exit /b %code%

@@ -1,0 +1,133 @@
+"""The network: ResNet1D -> beats and soft attention around each -> the patient's own normal beat -> BiLSTM -> class."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from .schema import ModelSpec
+from .windows import N_RR_FEATURES, frame_offsets
+
+DROPOUT = 0.3
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a short cut (He 2016, doi:10.1109/CVPR.2016.90), in one dimension."""
+
+    def __init__(self, n_in: int, n_out: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        pad = dilation * (kernel // 2)
+        self.conv1 = nn.Conv1d(n_in, n_out, kernel, stride, pad, dilation, bias=False)
+        self.norm1 = nn.BatchNorm1d(n_out)
+        self.conv2 = nn.Conv1d(n_out, n_out, kernel, 1, pad, dilation, bias=False)
+        self.norm2 = nn.BatchNorm1d(n_out)
+        same = n_in == n_out and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Conv1d(n_in, n_out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_in, n) -> (batch, n_out, n / stride)."""
+        y = torch.relu(self.norm1(self.conv1(x)))
+        return torch.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class BeatNetwork(nn.Module):
+    """One pass over a strip finds the beats and describes each by a token; the tokens of a record are judged together.
+
+    ``frames`` reads shape, ``tokens`` attends to the time steps around each beat, ``references`` learns what this
+    patient's normal beat looks like, ``classify`` reads the sequence of beats.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        narrow, middle, wide = spec.channels
+        self.stem = nn.Sequential(
+            nn.Conv1d(1, spec.stem_channels, 11, 2, 5, bias=False), nn.BatchNorm1d(spec.stem_channels), nn.ReLU()
+        )
+        self.trunk = nn.Sequential(
+            ResidualBlock(spec.stem_channels, narrow, kernel=7, stride=spec.stride // 2),
+            ResidualBlock(narrow, narrow, kernel=7),
+            ResidualBlock(narrow, middle, kernel=5),
+            ResidualBlock(middle, middle, kernel=5, dilation=2),
+            ResidualBlock(middle, wide, kernel=3, dilation=4),
+            ResidualBlock(wide, wide, kernel=3, dilation=8),
+        )
+        n_steps = len(frame_offsets(spec))
+        self.heat = nn.Conv1d(wide, 1, 1)
+        self.score = nn.Conv1d(wide, spec.heads, 1)
+        self.position = nn.Parameter(torch.zeros(spec.heads, n_steps))
+        self.token = nn.Sequential(nn.Linear(spec.heads * wide, spec.token_size), nn.LayerNorm(spec.token_size))
+        described = 3 * spec.token_size + N_RR_FEATURES
+        self.first_look = nn.Sequential(
+            nn.Linear(2 * spec.token_size + N_RR_FEATURES, 64), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(64, 1)
+        )
+        self.describe = nn.Sequential(nn.Linear(described, spec.hidden_size), nn.ReLU(), nn.Dropout(DROPOUT))
+        self.sequence = nn.LSTM(
+            spec.hidden_size, spec.hidden_size, num_layers=2, batch_first=True, bidirectional=True, dropout=DROPOUT
+        )
+        self.judge = nn.Sequential(
+            nn.Linear(3 * spec.hidden_size, spec.hidden_size),
+            nn.ReLU(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(spec.hidden_size, len(spec.classes)),
+        )
+
+    def frames(self, strips: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised strips (batch, n) -> frames (batch, channels, n / stride) and heat logits (batch, n / stride)."""
+        frames = self.trunk(self.stem(strips[:, None]))
+        return frames, self.heat(frames)[:, 0]
+
+    def tokens(self, frames: Tensor, strip: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Describe each beat by what the attention takes from the frames around it.
+
+        Parameters
+        ----------
+        frames
+            (batch, channels, n_frames).
+        strip, index
+            The strip of each beat, shape (n_beats,), and the frames around it, shape (n_beats, n_steps).
+
+        Returns
+        -------
+        Tokens (n_beats, token_size) and attention (n_beats, heads, n_steps), which sums to 1 over the steps.
+        """
+        around = frames.transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, channels)
+        score = self.score(frames).transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, heads)
+        attention = torch.softmax(score.transpose(1, 2) + self.position, dim=-1)
+        return self.token((attention @ around).flatten(1)), attention
+
+    def references(self, tokens: Tensor, rr: Tensor) -> tuple[Tensor, Tensor]:
+        """What a normal beat of this patient looks like.
+
+        A first look at each beat against the median beat and its prematurity guesses which beats are normal; the
+        reference is the mean of these. In bigeminy, where the median beat is a mixture, the reference is not.
+
+        Parameters
+        ----------
+        tokens, rr
+            All beats of one record (or hour): (n_beats, token_size), (n_beats, N_RR_FEATURES).
+
+        Returns
+        -------
+        Reference token (token_size,), and the logit of "normal" of each beat (n_beats,).
+        """
+        median = tokens.median(dim=0).values
+        logit = self.first_look(torch.cat([tokens, tokens - median, rr], dim=-1))[:, 0]
+        weight = torch.sigmoid(logit)[:, None] + 1e-3
+        return (weight * tokens).sum(0) / weight.sum(0), logit
+
+    def classify(self, tokens: Tensor, reference: Tensor, rr: Tensor, length: Tensor) -> Tensor:
+        """Class logits (batch, n, classes) of sequences of beats.
+
+        Parameters
+        ----------
+        tokens, reference, rr
+            (batch, n, token_size), the same, (batch, n, N_RR_FEATURES).
+        length
+            Beats of each sequence, shape (batch,), on the CPU; what follows is padding.
+        """
+        described = self.describe(torch.cat([tokens, reference, tokens - reference, rr], dim=-1))
+        packed = pack_padded_sequence(described, length, batch_first=True, enforce_sorted=False)
+        context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=tokens.shape[1])
+        logits: Tensor = self.judge(torch.cat([described, context], dim=-1))
+        return logits

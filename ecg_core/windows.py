@@ -1,0 +1,84 @@
+"""What the network is fed with, shared by training and inference so that neither differs from the other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+from .schema import Float32, Float64, ModelSpec
+
+Index = NDArray[np.int64]
+
+LOCAL_BEATS = 11  # the rhythm of the moment: median over so many RR
+HABIT_BEATS = 201  # the patient's usual rhythm: median over some three minutes
+RR_RANGE = 1.5  # log ratios beyond a factor of 4.5 say no more
+RR_UNIT_S = 0.8  # absolute RR relative to 75 bpm
+N_RR_FEATURES = 7
+
+SEQUENCE_BEATS = 256  # the BiLSTM judges so many beats at once ...
+CONTEXT_BEATS = 64  # ... and sees so many more on either side, so that the cut leaves no trace
+REFERENCE_BEATS = 4096  # a patient's normal beat is learned from about an hour of beats
+
+
+def frame_offsets(spec: ModelSpec) -> Index:
+    """Frames around a beat that the attention sees, relative to the beat's own frame."""
+    half = round(spec.attention_half_s * spec.fs_hz / spec.stride)
+    return np.arange(-half, half + 1)
+
+
+def beat_frames(position: Float64, spec: ModelSpec, n_frames: int) -> Index:
+    """Index of the frames around beats at (fractional) samples ``position``, shape (n_beats, n_steps)."""
+    centre = np.rint(np.asarray(position) / spec.stride).astype(np.int64)
+    return np.clip(centre[:, None] + frame_offsets(spec), 0, n_frames - 1)
+
+
+def rr_features(rr_s: Float64) -> Float32:
+    """Prematurity and pause of each beat relative to the moment's and the patient's usual RR.
+
+    Parameters
+    ----------
+    rr_s
+        RR to the beat before, shape (n,); NaN where there is none (the first beat, after an unusable stretch).
+
+    Returns
+    -------
+    Shape (n, N_RR_FEATURES): logarithms of before/after relative to the local and the usual RR, of before relative to
+    after, of the local relative to the usual RR, and of the local RR relative to 0.8 s.
+    """
+    n = len(rr_s)
+    known = np.isfinite(rr_s)
+    if n < 2 or not known.any():
+        return np.zeros((n, N_RR_FEATURES), dtype=np.float32)
+    log_rr = np.log(np.interp(np.arange(n), np.flatnonzero(known), rr_s[known]))
+    local = median_filter(log_rr, LOCAL_BEATS, mode="nearest")
+    usual = median_filter(log_rr, min(HABIT_BEATS, 2 * n - 1), mode="nearest")
+    before = np.where(known, log_rr, local)
+    after = np.where(np.append(known[1:], False), np.append(log_rr[1:], local[-1]), local)
+    columns = (
+        before - local,
+        after - local,
+        before - usual,
+        after - usual,
+        before - after,
+        local - usual,
+        local - np.log(RR_UNIT_S),
+    )
+    return np.clip(np.stack(columns, axis=1), -RR_RANGE, RR_RANGE).astype(np.float32)
+
+
+def sequences(n_beats: int) -> list[tuple[slice, slice]]:
+    """Cut a record's beats for the BiLSTM: (beats it sees, which of these it judges), each beat judged once."""
+    cuts = []
+    for start in range(0, n_beats, SEQUENCE_BEATS):
+        first = max(0, start - CONTEXT_BEATS)
+        last = min(n_beats, start + SEQUENCE_BEATS + CONTEXT_BEATS)
+        cuts.append((slice(first, last), slice(start - first, min(start + SEQUENCE_BEATS, n_beats) - first)))
+    return cuts
+
+
+def reference_groups(n_beats: int) -> list[slice]:
+    """Cut a record's beats into nearly equal groups that share one reference beat."""
+    n_groups = max(1, round(n_beats / REFERENCE_BEATS))
+    edges = np.linspace(0, n_beats, n_groups + 1).round().astype(int)
+    return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]

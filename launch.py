@@ -1,0 +1,303 @@
+"""Make the environment in .venv once, then run a command in it; standard library only.
+
+Any Python from 3.6 on can read this file, so that one which is too old gets a sentence and not a syntax error.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from pathlib import Path
+
+USAGE = """usage: python3 launch.py COMMAND [options]
+
+  demo [--port N] [--no-browser]   open the dashboard with the bundled demo record, analysed
+  app  [--port N] [--no-browser]   open the dashboard without a record
+  data [...]                       fetch the PhysioNet databases; options go to ecg_core.datasets
+  test [...]                       run the tests; options go to pytest
+
+The first run makes an environment in .venv; paths in options are relative to the project's folder."""
+
+ROOT = Path(__file__).resolve().parent
+ENV = ROOT / ".venv"
+ENV_PYTHON = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = ENV / "launch.stamp"  # the Python it was made with, and the digest of what was installed; absent while pip runs
+RUN = ("requirements.txt",)
+TEST = ("requirements.txt", "requirements-dev.txt")
+
+PYTHON = tuple(sys.version_info[:3])
+OLDEST, NEWEST = (3, 11), (3, 14)  # the versions that all requirements have wheels for
+FIRST_PORT, N_PORTS = 8501, 100  # Streamlit's own first port
+# PyPI's torch for Linux carries several gigabytes of CUDA libraries; this index has the build without them.
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+class LaunchError(Exception):
+    """What went wrong and what to do about it, as a sentence for the reader."""
+
+
+def main(argv):
+    """Run the command line ``argv``; return the exit code, 2 where a sentence says what is wrong."""
+    try:
+        say(python_note(PYTHON))
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="replace")  # a folder's name that the console cannot show
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return dispatch(argv)
+    except LaunchError as problem:
+        print(problem, file=sys.stderr)
+    except OSError as problem:
+        print(f"{problem}: the project's folder must be complete, and one that you may write to.", file=sys.stderr)
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 130
+    return 2
+
+
+def dispatch(argv):
+    """Carry out the command that ``argv`` starts with; return its exit code."""
+    command, rest = (argv[0], argv[1:]) if argv else ("", [])
+    if command in ("-h", "--help", "help"):
+        say(USAGE)
+        return 0
+    if command in ("demo", "app"):
+        return serve(command, rest)
+    if command == "data":
+        if not (ROOT / "ecg_core" / "datasets.py").is_file():
+            raise LaunchError("Fetching databases is not in this version yet; the demo record is in demo_data.")
+        prepare(RUN)
+        return run("ecg_core.datasets", rest)
+    if command == "test":
+        prepare(TEST)
+        return run("pytest", rest)
+    raise LaunchError(f'"{command}" is not a command.\n\n{USAGE}' if command else USAGE)
+
+
+def say(line):
+    """Print a line at once, or nothing for an empty one."""
+    if line:
+        print(line, flush=True)
+
+
+def python_note(version):
+    """Return a remark on a Python that is too new, empty for a tried one; raise LaunchError for one too old."""
+    found, oldest, newest = (".".join(map(str, numbers)) for numbers in (version, OLDEST, NEWEST))
+    if version[:2] < OLDEST:
+        raise LaunchError(
+            f"This is Python {found}, but {oldest} to {newest} is needed: install one from "
+            f"https://www.python.org/downloads/ and start it by name, for example: python{newest} launch.py demo"
+        )
+    if version[:2] > NEWEST:
+        return f"Python {found} is newer than was tried: if packages cannot be installed, use Python {newest}."
+    return ""
+
+
+def digest(texts):
+    """Return the SHA-256 of requirement files' texts, in hex."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def missing_step(stamp, version, accepted):
+    """Return what the environment needs: "make", "install" or, where its digest is an accepted one, nothing."""
+    made_with, _, installed = stamp.partition(" ")
+    if made_with != version:
+        return "make"
+    return "" if installed in accepted else "install"
+
+
+def torch_requests(requirements, platform):
+    """Return pip's arguments for the pinned torch, each to be tried where the one before it was not found."""
+    pin = re.search(r"^torch==[\w.]+", requirements, re.MULTILINE)
+    if not pin:
+        return []
+    if not platform.startswith("linux"):
+        return [[pin[0]]]
+    cpu = f"{pin[0]}+cpu"
+    return [[cpu], [cpu, "--extra-index-url", CPU_INDEX], [pin[0]]]
+
+
+def last_error(output):
+    """Return the last line of ``output`` that reports an error, or else its last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return (errors or lines or ["no message"])[-1]
+
+
+def prepare(wanted):
+    """Bring the environment to the requirement files ``wanted``; do nothing where it is there already."""
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in TEST}
+    accepted = [digest([texts[name] for name in names]) for names in (wanted, TEST)]
+    version = ".".join(map(str, PYTHON[:2]))
+    with one_at_a_time():
+        step = missing_step(read_stamp(), version, accepted)
+        if step == "make":
+            say("Making the environment in .venv (once, about 2 minutes) ...")
+            make_environment()
+        if step:
+            STAMP.unlink(missing_ok=True)  # a run killed from here on leaves no stamp, so that the next starts anew
+            problem = install(wanted[-1], torch_requests(texts["requirements.txt"], sys.platform))
+            STAMP.write_text(version if problem else f"{version} {accepted[0]}", encoding="utf-8")
+            if problem:
+                raise LaunchError(
+                    f"The packages could not be installed ({problem}): check the network and the free disk space; "
+                    "running the same command again continues."
+                )
+            say("The environment is ready.")
+
+
+@contextlib.contextmanager
+def one_at_a_time():
+    """Keep a second run from clearing what the first one makes.
+
+    Holds a loopback port that stands for this folder: unlike a lock file, it is free again when a run is killed.
+    """
+    port = 20000 + int(digest([str(ROOT)]), 16) % 10000  # below the ports that systems give to outgoing connections
+    with socket.socket() as lock:
+        if not bound(lock, port):
+            say(f"Waiting for another launch.py, which is making the environment (it holds port {port}) ...")
+            while not bound(lock, port):
+                time.sleep(0.5)
+        yield
+
+
+def read_stamp():
+    """Return the stamp of an environment whose Python runs, empty for a half-made or broken one."""
+    try:
+        subprocess.run([ENV_PYTHON, "-c", "import pip"], check=True, stderr=subprocess.DEVNULL)
+        return STAMP.read_text(encoding="utf-8")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def make_environment():
+    """Make an empty environment in .venv, in place of what may be there."""
+    ENV.mkdir(exist_ok=True)
+    code, output = captured(sys.executable, "-m", "venv", "--clear", ENV)
+    if code and ("ensurepip" in output or "No module named venv" in output):
+        raise LaunchError("This Python lacks its venv part. On Debian and Ubuntu: sudo apt install python3-venv")
+    if code:
+        raise LaunchError(f"The environment could not be made in {ENV}: {last_error(output)}")
+
+
+def install(requirements, torch):
+    """Install torch, then the file ``requirements``; return pip's error, empty on success."""
+    problem = ""
+    for request in torch:
+        say(f"Fetching {request[0]} ...")
+        problem = pip(request)
+        if "No matching distribution" not in problem:
+            break
+    if problem:
+        return problem
+    say(f"Fetching what {requirements} names ...")
+    return pip(["-r", requirements])
+
+
+def pip(arguments):
+    """Run pip install quietly; return its error, empty on success."""
+    code, output = captured(
+        ENV_PYTHON, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", *arguments
+    )
+    return last_error(output) if code else ""
+
+
+def captured(*command):
+    """Run a command in the project's folder; return its exit code and all that it printed."""
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    return done.returncode, done.stdout
+
+
+def run(module, arguments):
+    """Run a module of the environment in the project's folder; return its exit code."""
+    return subprocess.call([ENV_PYTHON, "-m", module, *arguments], cwd=ROOT)
+
+
+def bound(sock, port):
+    """Bind a socket to a port of this computer; return whether that was possible."""
+    try:
+        sock.bind(("127.0.0.1", port))
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def is_free(port):
+    """Return whether a server can listen on the port; asks the way that Streamlit binds it."""
+    with socket.socket() as probe:
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return bound(probe, port)
+
+
+def choose_port(wanted, free):
+    """Return the wanted port, or the first free one from 8501 where none is wanted; ``free`` tells of a port."""
+    ports = range(FIRST_PORT, FIRST_PORT + N_PORTS) if wanted is None else [wanted]
+    for port in ports:
+        if free(port):
+            return port
+    raise LaunchError(
+        f"Port {ports[0]} is in use or not allowed: close what uses it, or choose another, for example --port 9000."
+    )
+
+
+def serve(command, arguments):
+    """Run the dashboard until it is stopped; return the exit code."""
+    parser = argparse.ArgumentParser(prog=f"launch.py {command}")
+    parser.add_argument("--port", type=int, help="where to serve; the first free port from 8501 if not given")
+    parser.add_argument("--no-browser", action="store_true", help="only say the address")
+    options = parser.parse_args(arguments)
+    port = choose_port(options.port, is_free)
+    if port != (options.port or FIRST_PORT):
+        say(f"Port {FIRST_PORT} is in use: taking {port}.")
+    prepare(RUN)
+    environment = {name: value for name, value in os.environ.items() if name != "ECG_DEMO"}
+    if command == "demo":
+        environment["ECG_DEMO"] = "1"
+    settings = [f"--server.port={port}", "--server.headless=true", "--logger.hideWelcomeMessage=true"]
+    streamlit = [ENV_PYTHON, "-m", "streamlit", "run", "app.py", *settings]
+    with subprocess.Popen(streamlit, cwd=ROOT, env=environment) as server:
+        try:
+            return attend(server, f"http://localhost:{port}", browser=not options.no_browser)
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            server.terminate()
+
+
+def attend(server, address, *, browser):
+    """Open the browser once the server answers, and wait for the server's end; return its exit code."""
+    say("Starting the dashboard ...")
+    while not answers(address):
+        if server.poll() is not None:
+            raise LaunchError(f"The dashboard stopped before it answered (exit code {server.returncode}).")
+        time.sleep(0.2)
+    say(f"The dashboard is at {address} (Ctrl-C here stops it).")
+    if browser:
+        webbrowser.open(address)
+    return server.wait()
+
+
+def answers(address):
+    """Return whether the dashboard at the address is ready; asks this computer directly, past any proxy."""
+    connection = http.client.HTTPConnection(address.split("//")[1], timeout=1)
+    try:
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

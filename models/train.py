@@ -1,0 +1,102 @@
+"""Train the source model on mitdb DS1: ``ECG_DATABASES=... python models/train.py``.
+
+Fits the network to the DS1 patients that are not held out, and chooses on those that are: the detection threshold and
+the class bias. DS2 is not touched. Goes on where it left off when it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ecg_core.labels import CLASSES
+from ecg_core.network import BeatNetwork
+from ecg_core.records import read_record
+from ecg_core.schema import Float32, ModelSpec
+from ecg_core.signals import FS_HZ, clean_leads, normalise
+from ecg_core.training import FitPlan, TrainingRecord, fit, prepare_record
+
+HERE = Path(__file__).resolve().parent
+MITDB, NSTDB = "mitdb/1.0.0", "nstdb/1.0.0"
+
+SPEC = ModelSpec(
+    name="source",
+    fs_hz=FS_HZ,
+    stride=4,  # 32 ms a frame: finer than a P wave, and four times cheaper than a frame a sample
+    stem_channels=24,
+    channels=(32, 48, 64),
+    token_size=96,
+    heads=4,  # P, QRS, T and what lies between
+    attention_half_s=0.5,  # P wave before, T wave after
+    hidden_size=96,
+    classes=CLASSES,
+    detection_threshold=0.5,
+    class_bias=(0.0,) * len(CLASSES),
+    trained_on=(),
+    validated_on=(),
+    seed=0,
+    recipe="python models/train.py",
+)
+PLAN = FitPlan(steps=1100)
+
+
+def read_split(name: str) -> list[str]:
+    """Record names of a split."""
+    return (HERE / "splits" / f"{name}.txt").read_text().split()
+
+
+def load_records(folder: Path, names: list[str]) -> list[TrainingRecord]:
+    """Records of a database, ready for training."""
+    return [prepare_record(read_record(folder / name), f"{folder.parent.name}/{name}") for name in names]
+
+
+def load_noise(folder: Path) -> Float32:
+    """nstdb's electrode motion, muscle and baseline noise at 125 Hz, shape (6, n), each of unit amplitude."""
+    channels = []
+    for name in ("em", "ma", "bw"):
+        record = read_record(folder / name)
+        clean = clean_leads(record.source.read(0, record.n_samples, (0, 1)), record.fs_hz)
+        channels += [normalise(lead, ok) for lead, ok in zip(clean.signal_mv, clean.valid, strict=True)]
+    return np.stack(channels)
+
+
+def main() -> None:
+    """Read, fit, choose, save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
+    parser.add_argument("--name", default=SPEC.name)
+    parser.add_argument("--seed", type=int, default=SPEC.seed)
+    parser.add_argument("--steps", type=int, default=PLAN.steps)
+    parser.add_argument("--runs", type=Path, default=HERE.parent / "runs", help="where checkpoints are kept")
+    parser.add_argument("--stage", choices=("held-out", "all"), default="held-out")
+    options = parser.parse_args()
+    held_out = read_split("mitdb_ds1_validation") if options.stage == "held-out" else []
+    fitted = [name for name in read_split("mitdb_ds1") if name not in held_out]
+    records = load_records(options.databases / MITDB, fitted)
+    noise = load_noise(options.databases / NSTDB)
+    options.runs.mkdir(exist_ok=True)
+    torch.manual_seed(options.seed)
+    spec = replace(SPEC, name=options.name, seed=options.seed, trained_on=tuple(record.name for record in records))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = fit(
+        BeatNetwork(spec).to(device),
+        records,
+        noise,
+        spec,
+        replace(PLAN, steps=options.steps, seed=options.seed),
+        checkpoint=options.runs / f"{options.name}-{options.stage}.ckpt",
+        report=lambda step, loss, left_s: print(f"step {step}  loss {loss:.4f}  {left_s / 60:.1f} min left", flush=True),
+    )
+    torch.save(network.state_dict(), options.runs / f"{options.name}-{options.stage}.pt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,335 @@
+"""launch.py and the .bat files, run for real in a copy of the project's folder whose name has spaces; without a network.
+
+The copy has empty requirements and small stand-ins for ``ecg_core.datasets`` and ``streamlit``. The .bat files run only
+where Wine is installed: elsewhere that test is not defined, and only their text is checked.
+"""
+
+import ast
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import launch
+
+ROOT = Path(__file__).parents[1]
+BAT_FILES = {"Run_Clinical_Demo.bat": "demo", "Setup_Test_Data.bat": "data"}
+DATASETS = "import sys\nprint('fetching', sys.argv[1:])\nsys.exit(7)\n"
+STREAMLIT = """
+import http.server, os, sys
+port = next(int(word.partition("=")[2]) for word in sys.argv if word.startswith("--server.port="))
+print(sys.argv[1:3], "ECG_DEMO", os.environ.get("ECG_DEMO"), flush=True)
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/_stcore/health" else 404)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", port), Health).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def closed_port():
+    """A port that is taken but never answers: what asks there is refused at once."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, closed_port):
+    """Return a function that runs launch.py in the copy, with a package index that refuses to answer."""
+    home = tmp_path_factory.mktemp("the project's folder") / "with spaces"
+    stand_ins = {
+        "requirements.txt": "",
+        "requirements-dev.txt": "-r requirements.txt\n",
+        "ecg_core/datasets.py": DATASETS,
+        "streamlit/__main__.py": STREAMLIT,
+    }
+    for name, text in stand_ins.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    shutil.copy(ROOT / "launch.py", home)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTEST_"))}
+    environment |= {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": f"http://127.0.0.1:{closed_port}/simple",
+        "PIP_RETRIES": "0",
+        "ECG_DEMO": "set outside",
+    }
+
+    def start(*arguments, wait=True):
+        command = [sys.executable, home / "launch.py", *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment, "cwd": "/"}
+        if not wait:
+            return subprocess.Popen(command, **pipes)
+        done = subprocess.run(command, check=False, timeout=60, **pipes)
+        assert "Traceback" not in done.stdout
+        return done
+
+    start.home = home
+    done = start("data")
+    assert "Making the environment" in done.stdout
+    return start
+
+
+def test_python_3_6_can_read_launch_so_that_it_gets_a_sentence():
+    ast.parse((ROOT / "launch.py").read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+def test_a_python_too_old_is_named_and_nothing_is_made(monkeypatch, capsys):
+    monkeypatch.setattr(launch, "PYTHON", (3, 10, 14))
+    monkeypatch.setattr(launch, "prepare", lambda _: pytest.fail("went on"))
+    assert launch.main(["test"]) == 2
+    assert "This is Python 3.10.14, but 3.11 to 3.14 is needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [((3, 11, 0), ""), ((3, 14, 9), ""), ((3, 15, 0), "Python 3.15.0 is newer than was tried")]
+)
+def test_a_python_is_remarked_on_only_when_newer_than_tried(version, said):
+    note = launch.python_note(version)
+    assert note.startswith(said)
+    assert bool(note) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "step"),
+    [
+        ("", "make"),
+        ("3.12 abc", "make"),
+        ("3.11", "install"),
+        ("3.11 old", "install"),
+        ("3.11 abc", ""),
+        ("3.11 d", ""),
+    ],
+)
+def test_an_environment_is_made_or_installed_only_where_its_stamp_says_so(stamp, step):
+    assert launch.missing_step(stamp, "3.11", ["abc", "d"]) == step
+
+
+def test_the_digest_changes_with_each_file_and_with_where_one_ends():
+    digests = {launch.digest(texts) for texts in (["ab", "c"], ["a", "bc"], ["abc"], ["ab", "d"])}
+    assert len(digests) == 4
+
+
+def test_linux_asks_its_own_index_for_the_cpu_build_first_and_takes_cuda_last():
+    requests = launch.torch_requests("# torch\ntorch==2.13.0  # pinned\nnumpy\n", "linux")
+    assert requests == [
+        ["torch==2.13.0+cpu"],
+        ["torch==2.13.0+cpu", "--extra-index-url", launch.CPU_INDEX],
+        ["torch==2.13.0"],
+    ]
+    assert launch.torch_requests("torch==2.13.0\n", "darwin") == [["torch==2.13.0"]]
+    assert launch.torch_requests("numpy\n", "linux") == []
+
+
+def test_torch_is_pinned_in_the_requirements():
+    assert launch.torch_requests((ROOT / "requirements.txt").read_text(encoding="utf-8"), "linux")
+
+
+@pytest.mark.parametrize(
+    ("second", "asked"), [("ERROR: No matching distribution found for torch", 3), ("ERROR: No space left", 2), ("", 3)]
+)
+def test_the_next_build_of_torch_is_tried_only_where_one_was_not_found(monkeypatch, second, asked):
+    answers = iter(["ERROR: No matching distribution found for torch", second, ""])
+    calls = []
+    monkeypatch.setattr(launch, "pip", lambda arguments: calls.append(arguments) or next(answers))
+    problem = launch.install("requirements.txt", [["a"], ["b"], ["c"]])
+    assert len(calls) == asked + (second.startswith("ERROR: No matching"))
+    assert problem == (second if "space" in second else "")
+
+
+def test_the_last_line_of_an_error_is_told():
+    assert launch.last_error("ERROR: first\nERROR: last\n\nnote: a hint\n") == "ERROR: last"
+    assert launch.last_error("something\nelse\n") == "else"
+    assert launch.last_error("") == "no message"
+
+
+def test_the_first_free_port_is_taken_unless_one_is_wanted():
+    assert launch.choose_port(None, lambda port: port > 8502) == 8503
+    assert launch.choose_port(9000, lambda port: port == 9000) == 9000
+    with pytest.raises(launch.LaunchError, match="Port 9000 is in use"):
+        launch.choose_port(9000, lambda _: False)
+    with pytest.raises(launch.LaunchError, match="Port 8501 is in use"):
+        launch.choose_port(None, lambda _: False)
+
+
+def test_a_folder_that_cannot_be_written_is_told(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    for name in launch.TEST:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(launch, "ROOT", tmp_path)
+    monkeypatch.setattr(launch, "ENV", tmp_path / "file" / ".venv")
+    monkeypatch.setattr(launch, "ENV_PYTHON", tmp_path / "file" / ".venv" / "python")
+    assert launch.main(["test"]) == 2
+    assert "one that you may write to" in capsys.readouterr().err
+
+
+def test_a_python_without_its_venv_part_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "ENV", tmp_path / ".venv")
+    monkeypatch.setattr(launch, "captured", lambda *_: (1, "... because ensurepip is not\navailable. ..."))
+    with pytest.raises(launch.LaunchError, match="sudo apt install python3-venv"):
+        launch.make_environment()
+
+
+def test_a_command_that_does_not_exist_shows_the_usage(start):
+    done = start("dmeo")
+    assert (done.returncode, start().returncode) == (2, 2)
+    assert '"dmeo" is not a command' in done.stdout
+    assert "usage: python3 launch.py COMMAND" in done.stdout
+    assert "usage: python3 launch.py COMMAND" in start().stdout
+
+
+def test_a_module_gets_the_arguments_and_its_exit_code_comes_back(start):
+    done = start("data", "--to", "a folder", "mitdb")
+    assert done.stdout.splitlines() == ["fetching ['--to', 'a folder', 'mitdb']"]
+    assert done.returncode == 7
+
+
+def test_data_says_so_where_fetching_is_not_part_of_the_version(start):
+    module = start.home / "ecg_core" / "datasets.py"
+    module.rename(module.with_suffix(".away"))
+    try:
+        done = start("data")
+    finally:
+        module.with_suffix(".away").rename(module)
+    assert done.returncode == 2
+    assert "not in this version yet" in done.stdout
+
+
+def test_packages_that_cannot_be_fetched_are_told_and_the_next_run_continues(start):
+    requirements = start.home / "requirements.txt"
+    requirements.write_text("a-package-of-nobody==1\n")
+    failed = start("data")
+    assert failed.returncode == 2
+    assert "No matching distribution found for a-package-of-nobody==1" in failed.stdout.splitlines()[-1]
+    assert "running the same command again continues" in failed.stdout
+    requirements.write_text("")
+    again = start("data")
+    assert "Making the environment" not in again.stdout
+    assert "The environment is ready." in again.stdout
+    assert "Fetching" not in start("data").stdout
+
+
+@pytest.mark.parametrize("lost", ["launch.stamp", "bin"])
+def test_a_half_made_or_broken_environment_is_made_anew(start, lost):
+    left_over = start.home / ".venv" / "left over"
+    left_over.touch()
+    path = start.home / ".venv" / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    done = start("data")
+    assert "Making the environment" in done.stdout
+    assert done.returncode == 7
+    assert not left_over.exists()
+
+
+@pytest.mark.parametrize(("command", "flag"), [("demo", "1"), ("app", "None")])
+def test_the_dashboard_is_announced_once_it_answers_and_stops_cleanly(start, command, flag):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with start(command, "--no-browser", "--port", port, wait=False) as running:
+        lines = []
+        while not lines or "The dashboard is at" not in lines[-1]:
+            lines.append(running.stdout.readline())
+            assert lines[-1], f"ended early: {lines}"
+        running.send_signal(signal.SIGINT if command == "demo" else signal.SIGTERM)
+        rest = running.stdout.read()
+    assert f"['run', 'app.py'] ECG_DEMO {flag}\n" in lines
+    assert f"http://localhost:{port} " in lines[-1]
+    assert running.returncode == 0
+    assert "launch.py" not in rest  # no traceback of its own
+    assert launch.is_free(port)
+
+
+@pytest.mark.parametrize("port", ["taken", "99999"])
+def test_a_port_that_cannot_be_had_is_told_with_its_number(start, port):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1] if port == "taken" else port
+        done = start("demo", "--port", port)
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"Port {port} is in use or not allowed: close what uses it, or choose another")
+
+
+def test_a_dashboard_that_ends_before_it_answers_is_told(start):
+    server = start.home / "streamlit" / "__main__.py"
+    server.write_text("import sys\nsys.exit(3)\n")
+    try:
+        done = start("demo", "--no-browser")
+    finally:
+        server.write_text(STREAMLIT)
+    assert done.returncode == 2
+    assert "stopped before it answered (exit code 3)" in done.stdout
+
+
+def test_a_second_run_waits_while_a_first_one_makes_the_environment(start, monkeypatch):
+    monkeypatch.setattr(launch, "ROOT", start.home)
+    with launch.one_at_a_time():
+        second = start("data", wait=False)
+        assert "Waiting for another launch.py" in second.stdout.readline()
+    with second:
+        assert second.stdout.readline() == "fetching []\n"
+
+
+@pytest.mark.parametrize(("name", "command"), BAT_FILES.items())
+def test_a_bat_file_has_windows_line_ends_and_passes_on_arguments_and_exit_code(name, command):
+    text = (ROOT / name).read_bytes().decode("ascii")
+    assert text.count("\n") == text.count("\r\n") > 0
+    assert f"launch.py {command} %*\r\n" in text
+    assert text.endswith("exit /b %code%\r\n")
+
+
+if shutil.which("wine"):
+
+    @pytest.fixture(scope="module")
+    def wine(tmp_path_factory):
+        """Return a function that runs a line of cmd.exe in a folder, with one more folder on PATH."""
+        prefix = tmp_path_factory.mktemp("wine")
+        environment = os.environ | {"WINEPREFIX": str(prefix), "WINEARCH": "win64", "WINEDEBUG": "-all"}
+
+        def wine(line, folder, *, path=""):
+            (folder / "line.bat").write_bytes(f"@{line}\r\n".encode())
+            return subprocess.run(
+                ["wine", "cmd", "/c", "line.bat"],
+                check=False,
+                cwd=folder,
+                env=environment | {"WINEPATH": str(path)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                text=True,
+                timeout=120,
+            )
+
+        yield wine
+        subprocess.run(["wineserver", "-k"], check=False, env=environment)
+
+    @pytest.mark.parametrize(("name", "command"), BAT_FILES.items())
+    def test_a_bat_file_finds_python_or_says_that_there_is_none(wine, tmp_path, name, command):
+        project, elsewhere = tmp_path / "the project", tmp_path / "elsewhere"
+        for folder in (project, elsewhere):
+            folder.mkdir()
+        shutil.copy(ROOT / name, project)
+        line = f'"Z:{project / name}" --to "D:\\my data" 5'.replace("/", "\\")
+
+        done = wine(line, elsewhere)
+        assert done.returncode == 2
+        assert "Python was not found" in done.stdout
+
+        for python, option in {"py": "-3 ", "python": ""}.items():
+            for code in (0, 7):
+                fake = tmp_path / f"{python} {code}"
+                fake.mkdir()
+                probe = f'@if "%{2 if option else 1}"=="-c" exit /b 0'
+                (fake / f"{python}.bat").write_bytes(f"{probe}\r\n@echo %* in %CD%\r\n@exit /b {code}\r\n".encode())
+                done = wine(line, elsewhere, path=f"Z:{fake}".replace("/", "\\"))
+                assert done.returncode == code
+                said = f'{option}launch.py {command} --to "D:\\my data" 5 in Z:{project}'.replace("/", "\\")
+                assert done.stdout.splitlines()[0] == said
+                assert ("Press any key" in done.stdout) == bool(code)
