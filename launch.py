@@ -50,7 +50,6 @@ def main(argv):
         say(python_note(PYTHON))
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="replace")  # a folder's name that the console cannot show
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         return dispatch(argv)
     except LaunchError as problem:
         print(problem, file=sys.stderr)
@@ -191,8 +190,8 @@ def install(requirements, torch):
     """Install torch, then the file ``requirements``; return pip's error, empty on success."""
     problem = ""
     for request in torch:
-        say(f"Fetching {request[0]} ...")
-        problem = pip(request)
+        say(f"Fetching {' '.join(request)} ...")
+        problem = pip([*request, "--retries=2"])  # an index out of reach is given up after seconds
         if "No matching distribution" not in problem:
             break
     if problem:
@@ -300,4 +299,5 @@ def answers(address):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped from outside: end as after Ctrl-C
     sys.exit(main(sys.argv[1:]))

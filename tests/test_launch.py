@@ -1,4 +1,4 @@
-"""launch.py and the .bat files, run for real in a copy of the project's folder whose name has spaces; without a network.
+"""launch.py and the .bat files, run for real in a copy of the project whose folder has spaces in its name; offline.
 
 The copy has empty requirements and small stand-ins for ``ecg_core.datasets`` and ``streamlit``. The .bat files run only
 where Wine is installed: elsewhere that test is not defined, and only their text is checked.
@@ -66,14 +66,15 @@ def start(tmp_path_factory, closed_port):
         command = [sys.executable, home / "launch.py", *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment, "cwd": "/"}
         if not wait:
-            return subprocess.Popen(command, **pipes)
-        done = subprocess.run(command, check=False, timeout=60, **pipes)
+            return subprocess.Popen(command, **pipes)  # noqa: S603
+        done = subprocess.run(command, check=False, timeout=60, **pipes)  # noqa: S603
         assert "Traceback" not in done.stdout
         return done
 
     start.home = home
-    done = start("data")
-    assert "Making the environment" in done.stdout
+    (home / ".venv").mkdir()
+    (home / ".venv" / "half-made").touch()  # what a killed run left: an environment without a stamp
+    start.first = start("data")
     return start
 
 
@@ -133,15 +134,19 @@ def test_torch_is_pinned_in_the_requirements():
 
 
 @pytest.mark.parametrize(
-    ("second", "asked"), [("ERROR: No matching distribution found for torch", 3), ("ERROR: No space left", 2), ("", 3)]
+    ("answers", "asked", "problem"),
+    [
+        ([""], "a -r", ""),
+        (["ERROR: No matching distribution found for a", ""], "a b -r", ""),
+        (["ERROR: No matching distribution found for a", "ERROR: No space left"], "a b", "ERROR: No space left"),
+    ],
 )
-def test_the_next_build_of_torch_is_tried_only_where_one_was_not_found(monkeypatch, second, asked):
-    answers = iter(["ERROR: No matching distribution found for torch", second, ""])
+def test_the_next_build_of_torch_is_tried_only_where_one_was_not_found(monkeypatch, answers, asked, problem):
+    pending = [*answers, ""]
     calls = []
-    monkeypatch.setattr(launch, "pip", lambda arguments: calls.append(arguments) or next(answers))
-    problem = launch.install("requirements.txt", [["a"], ["b"], ["c"]])
-    assert len(calls) == asked + (second.startswith("ERROR: No matching"))
-    assert problem == (second if "space" in second else "")
+    monkeypatch.setattr(launch, "pip", lambda arguments: calls.append(arguments[0]) or pending.pop(0))
+    assert launch.install("requirements.txt", [["a"], ["b"], ["c"]]) == problem
+    assert " ".join(calls) == asked
 
 
 def test_the_last_line_of_an_error_is_told():
@@ -202,6 +207,11 @@ def test_data_says_so_where_fetching_is_not_part_of_the_version(start):
     assert "not in this version yet" in done.stdout
 
 
+def test_what_is_installed_is_not_installed_again(start):
+    assert "Fetching" in start.first.stdout
+    assert start("data").stdout == "fetching []\n"
+
+
 def test_packages_that_cannot_be_fetched_are_told_and_the_next_run_continues(start):
     requirements = start.home / "requirements.txt"
     requirements.write_text("a-package-of-nobody==1\n")
@@ -213,19 +223,20 @@ def test_packages_that_cannot_be_fetched_are_told_and_the_next_run_continues(sta
     again = start("data")
     assert "Making the environment" not in again.stdout
     assert "The environment is ready." in again.stdout
-    assert "Fetching" not in start("data").stdout
 
 
-@pytest.mark.parametrize("lost", ["launch.stamp", "bin"])
-def test_a_half_made_or_broken_environment_is_made_anew(start, lost):
-    left_over = start.home / ".venv" / "left over"
-    left_over.touch()
-    path = start.home / ".venv" / lost
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    done = start("data")
-    assert "Making the environment" in done.stdout
-    assert done.returncode == 7
-    assert not left_over.exists()
+def test_a_half_made_environment_is_made_anew(start):
+    assert "Making the environment" in start.first.stdout
+    assert start.first.returncode == 7
+    assert not (start.home / ".venv" / "half-made").exists()
+
+
+def test_an_environment_whose_python_is_gone_counts_as_not_made(start, monkeypatch):
+    monkeypatch.setattr(launch, "STAMP", start.home / ".venv" / "launch.stamp")
+    monkeypatch.setattr(launch, "ENV_PYTHON", start.home / ".venv" / "bin" / "python")
+    assert launch.read_stamp()
+    monkeypatch.setattr(launch, "ENV_PYTHON", start.home / ".venv" / "bin" / "gone")
+    assert launch.read_stamp() == ""
 
 
 @pytest.mark.parametrize(("command", "flag"), [("demo", "1"), ("app", "None")])
@@ -286,7 +297,7 @@ def test_a_bat_file_has_windows_line_ends_and_passes_on_arguments_and_exit_code(
     assert text.endswith("exit /b %code%\r\n")
 
 
-if shutil.which("wine"):
+if WINE := shutil.which("wine"):
 
     @pytest.fixture(scope="module")
     def wine(tmp_path_factory):
@@ -294,21 +305,20 @@ if shutil.which("wine"):
         prefix = tmp_path_factory.mktemp("wine")
         environment = os.environ | {"WINEPREFIX": str(prefix), "WINEARCH": "win64", "WINEDEBUG": "-all"}
 
-        def wine(line, folder, *, path=""):
+        def wine(line, folder, *, path):
             (folder / "line.bat").write_bytes(f"@{line}\r\n".encode())
-            return subprocess.run(
-                ["wine", "cmd", "/c", "line.bat"],
+            return subprocess.run(  # noqa: S603
+                [WINE, "cmd", "/c", "line.bat"],
                 check=False,
                 cwd=folder,
-                env=environment | {"WINEPATH": str(path)},
+                env=environment | {"WINEPATH": f"Z:{path}".replace("/", "\\")},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 text=True,
                 timeout=120,
             )
 
-        yield wine
-        subprocess.run(["wineserver", "-k"], check=False, env=environment)
+        return wine
 
     @pytest.mark.parametrize(("name", "command"), BAT_FILES.items())
     def test_a_bat_file_finds_python_or_says_that_there_is_none(wine, tmp_path, name, command):
@@ -318,7 +328,7 @@ if shutil.which("wine"):
         shutil.copy(ROOT / name, project)
         line = f'"Z:{project / name}" --to "D:\\my data" 5'.replace("/", "\\")
 
-        done = wine(line, elsewhere)
+        done = wine(line, elsewhere, path=elsewhere)
         assert done.returncode == 2
         assert "Python was not found" in done.stdout
 
@@ -328,7 +338,7 @@ if shutil.which("wine"):
                 fake.mkdir()
                 probe = f'@if "%{2 if option else 1}"=="-c" exit /b 0'
                 (fake / f"{python}.bat").write_bytes(f"{probe}\r\n@echo %* in %CD%\r\n@exit /b {code}\r\n".encode())
-                done = wine(line, elsewhere, path=f"Z:{fake}".replace("/", "\\"))
+                done = wine(line, elsewhere, path=fake)
                 assert done.returncode == code
                 said = f'{option}launch.py {command} --to "D:\\my data" 5 in Z:{project}'.replace("/", "\\")
                 assert done.stdout.splitlines()[0] == said

@@ -1,0 +1,166 @@
+"""Command line: ``python -m ecg_core analyze RECORD`` and ``python -m ecg_core evaluate DATABASE_DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .errors import EcgError, OutputError, RecordError
+
+if TYPE_CHECKING:
+    from .schema import Analysis
+
+NOTICE = "Research and retrospective analysis only; not cleared for use as a primary diagnostic tool."
+BAD_INPUT, STOPPED = 2, 130  # exit codes
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except EcgError as error:
+        _clear_line()
+        print(f"Error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        _clear_line()
+        print("Stopped; nothing was written.", file=sys.stderr)
+        return STOPPED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ecg_core", description=NOTICE)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    analyze = commands.add_parser("analyze", help="label the beats of a record and measure its burden")
+    analyze.add_argument("record", type=Path, metavar="RECORD", help="a WFDB record, with or without extension")
+    analyze.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (here)")
+    analyze.set_defaults(run=_analyze)
+
+    evaluate = commands.add_parser("evaluate", help="score a model against reference annotations by EC57")
+    evaluate.add_argument("database", type=Path, metavar="DATABASE_DIR", help="folder of annotated WFDB records")
+    evaluate.add_argument("--records", type=_names, metavar="A,B", help="only these records")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    evaluate.set_defaults(run=_evaluate)
+
+    for command in (analyze, evaluate):
+        command.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help="which lead to read (auto)")
+        command.add_argument("--model", type=Path, metavar="PATH", help="weights to use (the ones shipped)")
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from .export import write_files  # noqa: PLC0415  # torch, wfdb and pandas load only when there is work
+    from .inference import DEFAULT_MODEL, load_model  # noqa: PLC0415
+    from .pipeline import analyse  # noqa: PLC0415
+    from .records import read_record  # noqa: PLC0415
+
+    record = read_record(options.record)
+    model = load_model(options.model or DEFAULT_MODEL)
+    began = time.monotonic()
+    analysis = analyse(record, model, lead=options.lead, progress=_show_progress(record.record_id))
+    written = write_files(analysis, options.out)
+    _clear_line()
+    print(summary(analysis))
+    print(f"\nWritten in {time.monotonic() - began:.1f} s: {', '.join(path.name for path in written)}")
+    print(f"to {options.out.resolve()}\n{NOTICE}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from .evaluation import evaluate, report_text, summarise  # noqa: PLC0415
+    from .inference import DEFAULT_MODEL, load_model  # noqa: PLC0415
+    from .records import find_records  # noqa: PLC0415
+
+    if not options.database.is_dir():
+        raise RecordError(f"{options.database}: this folder does not exist; name one that holds annotated records.")
+    if options.json:
+        _check_writable(options.json)
+    paths = [options.database / name for name in options.records or []] or [
+        path for path in find_records(options.database) if path.with_suffix(".atr").is_file()
+    ]
+    if not paths:
+        raise RecordError(f"{options.database}: none of its records has reference annotations (.atr).")
+    model = load_model(options.model or DEFAULT_MODEL)
+    name = "/".join(options.database.resolve().parts[-2:])
+    result = evaluate(paths, model, database=name, lead=options.lead, progress=_show_records)
+    _clear_line()
+    print(report_text(result))
+    if options.json:
+        half = options.json.with_name(f".{options.json.name}.part")
+        half.write_text(json.dumps(summarise(result), indent=1) + "\n", encoding="utf-8")
+        os.replace(half, options.json)
+    return 0
+
+
+def _check_writable(path: Path) -> None:
+    """Fail before the work, not after it."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path}: its folder does not exist or cannot be written to; name another with --json.")
+
+
+def summary(analysis: Analysis) -> str:
+    """What a person wants to know first."""
+    burden, record = analysis.burden, analysis.record
+    hours = record.duration_s / 3600
+    counts = dict(zip("NSVFQ", burden.count.tolist(), strict=True))
+    lines = [
+        f"{record.record_id}: {hours:.2f} h, lead {', '.join(analysis.lead_names)}, model {analysis.model.name}",
+        f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
+        f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
+        f"  PVC burden    {_share(burden.pvc_burden_pct)} of analysable beats",
+        f"  SVE burden    {_share(burden.sve_burden_pct)} of analysable beats",
+    ]
+    if burden.rate_min and burden.rate_max:
+        lines.append(
+            f"  Heart rate    {burden.rate_min.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {burden.rate_max.bpm:.0f} bpm "
+            f"(min / mean / max; mean of {analysis.rules.rate_average_beats} RR)"
+        )
+    else:
+        lines.append("  Heart rate    not enough consecutive beats")
+    if not all(record.calibrated):
+        lines.append("  Calibration   the header states no gain for some leads: 200 adu/mV assumed")
+    return "\n".join(lines)
+
+
+def _share(percent: float) -> str:
+    return "not measurable (no analysable beats)" if percent != percent else f"{percent:.2f} %"  # noqa: PLR0124
+
+
+class _show_progress:  # noqa: N801  # used like a function
+    """A line with the share that is done and the time left; silent where nobody watches."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.began = name, time.monotonic()
+
+    def __call__(self, done_s: float, total_s: float) -> None:
+        if not sys.stderr.isatty() or done_s <= 0:
+            return
+        left_s = (time.monotonic() - self.began) * (total_s / done_s - 1)
+        print(f"\r{self.name}: {100 * done_s / total_s:3.0f} %, {left_s:.0f} s left ", end="", file=sys.stderr)
+
+
+def _show_records(name: str, done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{name}: record {done + 1} of {total} ", end="", flush=True, file=sys.stderr)
+
+
+def _clear_line() -> None:
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""Weights with their spec -> beats, tokens and probabilities."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from .detection import fuse_heat, pick_beats
+from .errors import ModelError
+from .network import BeatNetwork
+from .schema import Float32, Float64, ModelSpec, _Columns
+from .windows import beat_frames, reference_groups, rr_features, sequences
+
+DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "source.pt"
+
+STRIP_FRAMES = 1750  # a strip of 56 s goes through the trunk at a time: what it makes fits the processor's cache
+HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s so that cutting leaves no trace
+STRIPS_AT_ONCE = 4
+SEQUENCES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network ready to serve, with its spec."""
+
+    spec: ModelSpec
+    network: BeatNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class Found(_Columns):
+    """Beats of a piece of a record, as the network describes them."""
+
+    position: Float64  # (n_beats,), in samples at 125 Hz from the start of the piece
+    token: Float32  # (n_beats, n_leads, token_size)
+    attention: Float32  # (n_beats, n_leads, n_steps), the mean over the heads
+
+
+def save_model(path: Path, model: Model) -> Model:
+    """Write weights and, beside them, the spec with their hash; neither file is ever there by half."""
+    half = path.with_suffix(".part")
+    torch.save(model.network.state_dict(), half)
+    spec = replace(model.spec, sha256=_sha256(half))
+    os.replace(half, path)
+    half.write_text(json.dumps(asdict(spec), indent=1) + "\n", encoding="utf-8")
+    os.replace(half, path.with_suffix(".json"))
+    return Model(spec, model.network)
+
+
+def load_model(path: Path = DEFAULT_MODEL) -> Model:
+    """Read weights and spec; no code in the file is executed.
+
+    Raises
+    ------
+    ModelError
+        A file is missing, is no model of this program, or its weights are not those that the spec was written for.
+    """
+    spec = read_spec(path)
+    found = _sha256(path)
+    if found != spec.sha256:
+        raise ModelError(
+            f"{path.name}: its SHA-256 is {found[:12]}..., expected {spec.sha256[:12]}... from {path.stem}.json; the "
+            "weights were altered or belong to another spec. Get both files anew."
+        )
+    return _build(path, spec)
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The spec beside the weights."""
+    spec_path = path.with_suffix(".json")
+    for needed in (path, spec_path):
+        if not needed.is_file():
+            raise ModelError(f"{needed}: this file does not exist; a model is a .pt file and a .json file beside it.")
+    try:
+        fields: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
+        return ModelSpec(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{spec_path.name}: expected the spec of a model of this program ({error}).") from error
+
+
+@lru_cache(maxsize=4)
+def _build(path: Path, spec: ModelSpec) -> Model:
+    network = BeatNetwork(spec)
+    try:
+        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    except Exception as error:  # unpickling foreign bytes raises what it likes
+        raise ModelError(f"{path.name}: expected weights of this network ({type(error).__name__}).") from error
+    return Model(spec, network.eval())
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@torch.inference_mode()
+def find_beats(model: Model, signal: Float32, weight: Float32, *, position: Float64 | None = None) -> Found:
+    """Find the beats of a piece and describe each, in every lead.
+
+    Parameters
+    ----------
+    signal
+        Normalised leads, shape (n_leads, n).
+    weight
+        What each lead counts at each frame, shape (n_leads, ceil(n / stride)); where all are zero no beat is found.
+    position
+        Samples of known beats, to describe these instead of finding them.
+    """
+    spec = model.spec
+    frames = [_frames(model, lead) for lead in signal]
+    n_frames = weight.shape[1]
+    if position is None:
+        heat = np.stack([_heat(model, lead)[:n_frames] for lead in frames])
+        threshold = spec.detection_threshold
+        position = spec.stride * pick_beats(
+            fuse_heat(heat, weight), threshold=threshold, frame_s=spec.stride / spec.fs_hz
+        )
+    index = torch.from_numpy(beat_frames(position, spec, n_frames))
+    strip = torch.zeros(len(position), dtype=torch.int64)
+    described = [model.network.tokens(lead, strip, index) for lead in frames]
+    token = np.stack([token.numpy() for token, _ in described], axis=1)
+    attention = np.stack([attention.mean(1).numpy() for _, attention in described], axis=1)
+    return Found(position, token, attention)
+
+
+def _frames(model: Model, lead: Float32) -> torch.Tensor:
+    """Trunk over one lead in overlapping strips, shape (1, channels, at least n / stride)."""
+    stride = model.spec.stride
+    n_strips = max(1, -(-len(lead) // (STRIP_FRAMES * stride)))
+    halo, core = HALO_FRAMES * stride, STRIP_FRAMES * stride
+    padded = np.zeros(n_strips * core + 2 * halo, dtype=np.float32)
+    padded[halo : halo + len(lead)] = lead
+    strips = np.lib.stride_tricks.sliding_window_view(padded, core + 2 * halo)[::core]
+    parts = []
+    for first in range(0, n_strips, STRIPS_AT_ONCE):
+        some = torch.from_numpy(strips[first : first + STRIPS_AT_ONCE].copy())
+        frames = model.network.trunk(model.network.stem(some[:, None]))
+        parts.append(frames[:, :, HALO_FRAMES:-HALO_FRAMES])
+    return torch.cat(parts).transpose(0, 1).flatten(1)[None]
+
+
+def _heat(model: Model, frames: torch.Tensor) -> Float32:
+    return np.asarray(torch.sigmoid(model.network.heat(frames))[0, 0].numpy())
+
+
+@torch.inference_mode()
+def classify(model: Model, token: Float32, rr_s: Float64, weight: Float32) -> Float32:
+    """Class probabilities of all beats of a record, shape (n_beats, n_classes).
+
+    Parameters
+    ----------
+    token
+        Shape (n_beats, n_leads, token_size).
+    rr_s
+        Shape (n_beats,), NaN where unknown.
+    weight
+        What each lead counts at each beat, shape (n_beats, n_leads): the logarithms of the leads' probabilities are
+        averaged by it.
+    """
+    n_beats, n_leads, _ = token.shape
+    if n_beats == 0:
+        return np.zeros((0, len(model.spec.classes)), dtype=np.float32)
+    rr = torch.from_numpy(rr_features(rr_s))
+    bias = torch.tensor(model.spec.class_bias)
+    share = torch.from_numpy(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-6))
+    logits = torch.zeros(n_beats, len(model.spec.classes))
+    for lead in range(n_leads):
+        own = _lead_logits(model.network, torch.tensor(token[:, lead]), rr)
+        logits += share[:, lead, None] * torch.log_softmax(own + bias, dim=1)
+    return np.asarray(torch.softmax(logits, dim=1).numpy())
+
+
+def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
+    """Logits of one lead's beats, read in overlapping sequences against the patient's reference beat."""
+    reference = torch.empty_like(token)
+    for group in reference_groups(len(token)):
+        reference[group], _ = network.references(token[group], rr[group])
+    cuts = sequences(len(token))
+    judged = []
+    for first in range(0, len(cuts), SEQUENCES_AT_ONCE):
+        some = cuts[first : first + SEQUENCES_AT_ONCE]
+        parts = [pad_sequence([column[seen] for seen, _ in some], batch_first=True) for column in (token, reference, rr)]
+        length = torch.tensor([seen.stop - seen.start for seen, _ in some])
+        logits = network.classify(*parts, length)
+        judged += [row[kept] for row, (_, kept) in zip(logits, some, strict=True)]
+    return torch.cat(judged)

@@ -1,0 +1,196 @@
+"""The whole way of the data: a record and a model in, an analysis out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .burden import measure_burden
+from .errors import LeadError
+from .inference import Found, Model, classify, find_beats
+from .labels import CLASSES
+from .records import lead_index
+from .rhythm import find_rhythms
+from .schema import Analysis, Attention, Beats, Bool, Float32, Float64, Quality, Record, RhythmRules, _Columns
+from .signals import BLOCK_S, FS_HZ, MARGIN_S, UNUSABLE_SCORE, block_quality, clean_leads, normalise
+from .windows import frame_offsets
+
+PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour
+AUTO, ALL, FIRST = "auto", "all", "first"
+RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
+LIKE_QUALITY = 0.05
+SAMPLED_PIECES, SAMPLED_S = 8, 60.0  # quality of a lead is judged on so many stretches across the record
+
+Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a record, read with a margin on either side that belongs to its neighbours."""
+
+    first: int  # samples to read: [first, last)
+    last: int
+    start_s: float  # time of the first sample read
+    core_s: tuple[float, float]  # what belongs to this piece
+
+
+@dataclass(frozen=True, eq=False)
+class Reading(_Columns):
+    """What was found in the core of a piece."""
+
+    time_s: Float64  # (n_beats,)
+    found: Found
+    weight: Float32  # (n_beats, n_leads): quality of each lead at each beat
+    readable: Bool  # (n_frames,): whether any lead could be read at each frame
+    score: Float32  # (n_leads, n_blocks)
+
+
+def analyse(
+    record: Record,
+    model: Model,
+    rules: RhythmRules | None = None,
+    *,
+    lead: str = AUTO,
+    beats_at_s: Float64 | None = None,
+    progress: Progress = lambda done_s, total_s: None,
+) -> Analysis:
+    """Find and judge the beats of a record and measure its burden.
+
+    Parameters
+    ----------
+    lead
+        A lead's name, ``auto`` (the best one), ``all`` (each is read, and what they say is fused) or ``first``.
+    beats_at_s
+        Known beats in seconds, ascending, to be judged instead of searched.
+    progress
+        Called with the seconds of the record that are done and its length; it may raise ``Cancelled``.
+    """
+    rules = rules or RhythmRules()
+    leads = choose_leads(record, lead)
+    readings = []
+    for piece in _pieces(record):
+        progress(piece.core_s[0], record.duration_s)
+        readings.append(_read_piece(record, model, leads, piece, beats_at_s))
+    quality = _join_quality(readings)
+    beats, attention = _judge(model, readings, quality)
+    progress(record.duration_s, record.duration_s)
+    return Analysis(
+        record=record,
+        lead_names=tuple(record.lead_names[i] for i in leads),
+        model=model.spec,
+        rules=rules,
+        quality=quality,
+        beats=beats,
+        attention=attention,
+        events=find_rhythms(beats, rules),
+        burden=measure_burden(beats, quality, record.duration_s, rules),
+    )
+
+
+def choose_leads(record: Record, lead: str) -> tuple[int, ...]:
+    """Positions of the leads to analyse; see ``analyse``."""
+    if lead == ALL:
+        return tuple(range(len(record.lead_names)))
+    if lead == FIRST or (lead == AUTO and len(record.lead_names) == 1):
+        return (0,)
+    if lead != AUTO:
+        return (lead_index(record, lead),)
+    score = _sampled_quality(record)
+    if not (score > 0).any():
+        raise LeadError(
+            f"{record.record_id}: no lead holds a signal (all are flat or missing); check the recording, or name a "
+            "lead with --lead."
+        )
+    like = np.flatnonzero(score >= score.max() - LIKE_QUALITY)
+    preferred = [i for i in like if record.lead_names[i].upper() in RHYTHM_LEADS]
+    return (int((preferred or like)[0]),)
+
+
+def _sampled_quality(record: Record) -> Float64:
+    """Mean quality of each lead over a few stretches, shape (n_leads,)."""
+    n = round(min(SAMPLED_S, record.duration_s) * record.fs_hz)
+    starts = np.unique(np.linspace(0, record.n_samples - n, SAMPLED_PIECES).astype(int))
+    scores = []
+    for start in starts:
+        clean = clean_leads(
+            record.source.read(int(start), int(start) + n, tuple(range(len(record.lead_names)))), record.fs_hz
+        )
+        pairs = zip(clean.signal_mv, clean.valid, strict=True)
+        scores.append([block_quality(normalise(lead, valid), valid).mean() for lead, valid in pairs])
+    return np.asarray(np.mean(scores, axis=0))
+
+
+def _pieces(record: Record) -> Iterator[Piece]:
+    """Cut a record into pieces whose cores touch; a stub at the end joins the last one."""
+    n_pieces = max(1, int(record.duration_s / PIECE_S))
+    for number in range(n_pieces):
+        core_s = (number * PIECE_S, record.duration_s if number == n_pieces - 1 else (number + 1) * PIECE_S)
+        first = max(0, round((core_s[0] - MARGIN_S) * record.fs_hz))
+        last = min(record.n_samples, round((core_s[1] + MARGIN_S) * record.fs_hz))
+        yield Piece(first, last, first / record.fs_hz, core_s)
+
+
+def _read_piece(
+    record: Record, model: Model, leads: tuple[int, ...], piece: Piece, beats_at_s: Float64 | None
+) -> Reading:
+    clean = clean_leads(record.source.read(piece.first, piece.last, leads), record.fs_hz)
+    signal = np.stack([normalise(lead, valid) for lead, valid in zip(clean.signal_mv, clean.valid, strict=True)])
+    core = slice(*(round((edge - piece.start_s) * FS_HZ) for edge in piece.core_s))
+    pairs = zip(signal[:, core], clean.valid[:, core], strict=True)
+    score = np.stack([block_quality(lead, valid) for lead, valid in pairs])
+    weight = clean.valid[:, :: model.spec.stride] * _score_at_frames(score, core, signal.shape[1], model.spec.stride)
+    position = None
+    if beats_at_s is not None:
+        position = (beats_at_s[(beats_at_s >= piece.core_s[0]) & (beats_at_s < piece.core_s[1])] - piece.start_s) * FS_HZ
+    found = find_beats(model, signal, weight, position=position)
+    own = (found.position >= core.start) & (found.position < core.stop)
+    if piece.core_s[1] == record.duration_s:
+        own = found.position >= core.start
+    frame = np.clip((found.position[own] / model.spec.stride).astype(int), 0, weight.shape[1] - 1)
+    core_frames = slice(core.start // model.spec.stride, -(-core.stop // model.spec.stride))
+    return Reading(
+        time_s=piece.start_s + found.position[own] / FS_HZ,
+        found=Found(found.position[own], found.token[own], found.attention[own]),
+        weight=weight[:, frame].T,
+        readable=(weight[:, core_frames] > UNUSABLE_SCORE).any(axis=0),
+        score=score,
+    )
+
+
+def _score_at_frames(score: Float32, core: slice, n: int, stride: int) -> Float32:
+    """The quality of each lead's block at each frame of a piece; the margins take that of the nearest block."""
+    block = (np.arange(0, n, stride) - core.start) // int(BLOCK_S * FS_HZ)
+    return np.asarray(score[:, np.clip(block, 0, score.shape[1] - 1)])
+
+
+def _join_quality(readings: list[Reading]) -> Quality:
+    score = np.concatenate([reading.score for reading in readings], axis=1)
+    return Quality(BLOCK_S, score, (score > UNUSABLE_SCORE).any(axis=0))
+
+
+def _judge(model: Model, readings: list[Reading], quality: Quality) -> tuple[Beats, Attention]:
+    """Classes of all beats of the record, read as one sequence."""
+    time_s = np.concatenate([reading.time_s for reading in readings])
+    weight = np.concatenate([reading.weight for reading in readings])
+    rr_s = _intervals(time_s, np.concatenate([reading.readable for reading in readings]), model.spec.stride / FS_HZ)
+    probability = classify(model, np.concatenate([reading.found.token for reading in readings]), rr_s, weight)
+    usable = quality.usable_at(time_s)
+    label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
+    share = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-6)
+    by_lead = np.concatenate([reading.found.attention for reading in readings])
+    attention = np.einsum("nl,nlk->nk", share, by_lead).astype(np.float16)
+    offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
+    return Beats(time_s, label, probability, rr_s, usable), Attention(attention, offset_s)
+
+
+def _intervals(time_s: Float64, readable: Bool, frame_s: float) -> Float64:
+    """RR to the beat before; NaN for the first beat, and where anything in between could not be read."""
+    if not len(time_s):
+        return np.zeros(0)
+    lost = np.concatenate(([0], np.cumsum(~readable)))
+    lost_before = lost[np.clip((time_s / frame_s).astype(int), 0, len(readable))]
+    rr_s = np.diff(time_s, prepend=np.nan)
+    rr_s[1:][np.diff(lost_before) > 0] = np.nan
+    return rr_s
