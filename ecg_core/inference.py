@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from .detection import fuse_heat, pick_beats
 from .errors import ModelError
-from .network import BeatNetwork
+from .network import BeatNetwork, fold_batch_norm
 from .schema import Float32, Float64, ModelSpec, _Columns
 from .windows import beat_frames, reference_groups, rr_features, sequences
 
@@ -94,7 +94,7 @@ def _build(path: Path, spec: ModelSpec) -> Model:
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     except Exception as error:  # unpickling foreign bytes raises what it likes
         raise ModelError(f"{path.name}: expected weights of this network ({type(error).__name__}).") from error
-    return Model(spec, network.eval())
+    return Model(spec, fold_batch_norm(network))
 
 
 def _sha256(path: Path) -> str:

@@ -26,6 +26,8 @@ from .windows import beat_frames, rr_features
 CROP_S = 240.0  # long enough to know the patient's normal beat, short enough for many patients a step
 AVERAGE_DECAY = 0.995  # the weights served are a moving average over some 200 steps
 
+SETTLING_BATCHES = 60
+
 SEQUENCE_BEATS = 128  # the BiLSTM learns on pieces this long: many short ones are faster than a few long ones
 MAX_STRETCH = 1.12  # the heart is made slower or faster by up to this factor
 
@@ -238,7 +240,7 @@ def fit(
         Called every 20 steps with the step, the mean loss since the last call, and the seconds left.
     """
     device = next(model.parameters()).device
-    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True)
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
     optimiser = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     weight = class_weight(records, plan.class_power).to(device)
     start = _resume(checkpoint, model, averaged, optimiser, plan)
@@ -268,7 +270,26 @@ def fit(
             _save(checkpoint, model, averaged, optimiser, plan, step + 1)
     result = averaged.module
     assert isinstance(result, BeatNetwork)  # noqa: S101  # for the type checker: it wraps what it was given
+    settle_batch_norm(result, records, noise, spec, plan)
     return result.eval()
+
+
+@torch.no_grad()
+def settle_batch_norm(
+    model: BeatNetwork, records: Sequence[TrainingRecord], noise: Float32, spec: ModelSpec, plan: FitPlan
+) -> None:
+    """Measure the batch-norm statistics of averaged weights anew: averages of statistics are not theirs."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    model.train()
+    rng = np.random.default_rng(plan.seed)
+    device = next(model.parameters()).device
+    for _ in range(SETTLING_BATCHES):
+        chosen = rng.permutation(len(records))[: plan.crops]
+        signal = np.stack([draw_crop(records[i], noise, spec, rng).signal for i in chosen])
+        model.frames(torch.from_numpy(signal).to(device))
 
 
 def _save(

@@ -1,7 +1,8 @@
 """Train the source model on mitdb DS1: ``ECG_DATABASES=... python models/train.py``.
 
-Fits the network to the DS1 patients that are not held out, and chooses on those that are: the detection threshold and
-the class bias. DS2 is not touched. Goes on where it left off when it was stopped.
+First fits the network to the DS1 patients that are not held out, and chooses on those that are: the detection
+threshold and the class bias. Then fits it again, by the same plan, to all patients of DS1, and saves that with what was
+chosen. DS2 is not touched. Goes on where it left off when it was stopped.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from ecg_core.calibration import calibrate
+from ecg_core.inference import Model, save_model
 from ecg_core.labels import CLASSES
 from ecg_core.network import BeatNetwork
 from ecg_core.records import read_record
@@ -68,34 +71,53 @@ def load_noise(folder: Path) -> Float32:
     return np.stack(channels)
 
 
+def fit_stage(
+    stage: str, records: list[TrainingRecord], noise: Float32, spec: ModelSpec, plan: FitPlan, runs: Path
+) -> BeatNetwork:
+    """Fit a fresh network, with a checkpoint and a line of progress."""
+    torch.manual_seed(plan.seed)
+    return fit(
+        BeatNetwork(spec).to("cuda" if torch.cuda.is_available() else "cpu"),
+        records,
+        noise,
+        spec,
+        plan,
+        checkpoint=runs / f"{spec.name}-{stage}.ckpt",
+        report=lambda step, loss, left_s: print(
+            f"{stage}: step {step} of {plan.steps}, loss {loss:.4f}, {left_s / 60:.1f} min left", flush=True
+        ),
+    ).cpu()
+
+
 def main() -> None:
-    """Read, fit, choose, save."""
+    """Fit, choose, fit again, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
     parser.add_argument("--name", default=SPEC.name)
     parser.add_argument("--seed", type=int, default=SPEC.seed)
     parser.add_argument("--steps", type=int, default=PLAN.steps)
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs", help="where checkpoints are kept")
-    parser.add_argument("--stage", choices=("held-out", "all"), default="held-out")
     options = parser.parse_args()
-    held_out = read_split("mitdb_ds1_validation") if options.stage == "held-out" else []
-    fitted = [name for name in read_split("mitdb_ds1") if name not in held_out]
-    records = load_records(options.databases / MITDB, fitted)
-    noise = load_noise(options.databases / NSTDB)
+    if options.databases is None:
+        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
     options.runs.mkdir(exist_ok=True)
-    torch.manual_seed(options.seed)
-    spec = replace(SPEC, name=options.name, seed=options.seed, trained_on=tuple(record.name for record in records))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = fit(
-        BeatNetwork(spec).to(device),
-        records,
-        noise,
-        spec,
-        replace(PLAN, steps=options.steps, seed=options.seed),
-        checkpoint=options.runs / f"{options.name}-{options.stage}.ckpt",
-        report=lambda step, loss, left_s: print(f"step {step}  loss {loss:.4f}  {left_s / 60:.1f} min left", flush=True),
+    all_names, held_out = read_split("mitdb_ds1"), read_split("mitdb_ds1_validation")
+    folder, noise = options.databases / MITDB, load_noise(options.databases / NSTDB)
+    plan = replace(PLAN, steps=options.steps, seed=options.seed)
+    spec = replace(SPEC, name=options.name, seed=options.seed)
+
+    fitted = load_records(folder, [name for name in all_names if name not in held_out])
+    network = fit_stage("held-out", fitted, noise, spec, plan, options.runs)
+    validation = [read_record(folder / name) for name in held_out]
+    chosen = calibrate(Model(spec, network), validation, report=lambda line: print(line, flush=True)).spec
+
+    network = fit_stage("all", load_records(folder, all_names), noise, spec, plan, options.runs)
+    spec = replace(
+        chosen,
+        trained_on=tuple(f"mitdb/{name}" for name in all_names),
+        validated_on=tuple(f"mitdb/{name}" for name in held_out),
     )
-    torch.save(network.state_dict(), options.runs / f"{options.name}-{options.stage}.pt")
+    save_model(HERE / f"{options.name}.pt", Model(spec, network))
 
 
 if __name__ == "__main__":

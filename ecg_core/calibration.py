@@ -1,0 +1,67 @@
+"""The two numbers that are chosen on validation patients, never on a test set: detection threshold and class bias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from .inference import Model
+from .labels import CLASSES
+from .pipeline import analyse
+from .schema import Beats, Record
+from .scoring import LEARNING_S, Score, gross, score_record
+
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+BIAS_STEPS = tuple(np.linspace(-1.5, 1.5, 13).round(2).tolist())  # a quarter of a nat apart
+
+Found = Sequence[tuple[Record, Beats]]
+
+
+def calibrate(
+    model: Model, records: Sequence[Record], report: Callable[[str], None] = lambda line: None
+) -> Model:
+    """Choose threshold and bias on all leads of the validation records.
+
+    The threshold maximises the F1 of QRS detection; the bias of S and of V maximises the mean of their F1, on the
+    beats detected at that threshold.
+    """
+    tried = []
+    for threshold in THRESHOLDS:
+        spec = replace(model.spec, detection_threshold=threshold, class_bias=(0.0,) * len(CLASSES))
+        found = _find(Model(spec, model.network), records)
+        total = _total(found, spec.class_bias)
+        f1 = 2 * total.qrs_se * total.qrs_ppv / (total.qrs_se + total.qrs_ppv)
+        report(f"threshold {threshold:.2f}: QRS Se {total.qrs_se:.4%}, +P {total.qrs_ppv:.4%}, F1 {f1:.4%}")
+        tried.append((f1, spec, found))
+    _, spec, found = max(tried, key=lambda trial: trial[0])
+    bias = max(_biases(), key=lambda bias: _mean_f1(_total(found, bias)))
+    report(f"bias {dict(zip(CLASSES, bias, strict=True))}: mean F1 of S and V {_mean_f1(_total(found, bias)):.4f}")
+    return Model(replace(spec, class_bias=bias), model.network)
+
+
+def _find(model: Model, records: Sequence[Record]) -> Found:
+    return [(record, analyse(record, model, lead=lead).beats) for record in records for lead in record.lead_names]
+
+
+def _biases() -> list[tuple[float, ...]]:
+    return [(0.0, s, v, 0.0, 0.0) for s, v in product(BIAS_STEPS, BIAS_STEPS)]
+
+
+def _total(found: Found, bias: tuple[float, ...]) -> Score:
+    return gross([_score(record, beats, bias) for record, beats in found])
+
+
+def _score(record: Record, beats: Beats, bias: tuple[float, ...]) -> Score:
+    if record.reference is None:
+        raise ValueError(f"{record.record_id} has no reference annotations")
+    code = (np.log(beats.probability + 1e-9) + np.array(bias)).argmax(axis=1)
+    label = np.where(beats.usable, np.array(CLASSES)[code], "Q")
+    learning_s = LEARNING_S if record.duration_s > LEARNING_S else 0.0
+    return score_record(record.reference, beats.time_s, label, learning_s=learning_s)
+
+
+def _mean_f1(total: Score) -> float:
+    return 0.5 * (total.f1("S") + total.f1("V"))
