@@ -101,7 +101,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         half = options.json.with_name(f".{options.json.name}.part")
         half.write_text(json.dumps(summarise(result), indent=1) + "\n", encoding="utf-8")
-        os.replace(half, options.json)
+        half.replace(options.json)
     return 0
 
 
@@ -139,7 +139,7 @@ def _share(percent: float) -> str:
     return "not measurable (no analysable beats)" if percent != percent else f"{percent:.2f} %"  # noqa: PLR0124
 
 
-class _show_progress:  # noqa: N801  # used like a function
+class _show_progress:  # used like a function
     """A line with the share that is done and the time left; silent where nobody watches."""
 
     def __init__(self, name: str) -> None:

@@ -92,8 +92,8 @@ def _hourly(beats: Beats, quality: Quality, duration_s: float, rules: RhythmRule
     counted = _counted_rr(beats, rules)
     rates = [bpm[rate_hour == i] for i in range(n_hours)]
     return Hourly(
-        start_s=np.arange(n_hours) * HOUR_S,
-        analysable_s=analysable_s,
+        start_s=np.arange(n_hours, dtype=np.float64) * HOUR_S,
+        analysable_s=analysable_s.astype(np.float64),
         count=count.astype(np.int64),
         rate_min_bpm=np.array([rate.min() if len(rate) else UNKNOWN for rate in rates]),
         rate_mean_bpm=np.array([_mean_rate(beats.rr_s[counted & (hour == i)]) for i in range(n_hours)]),

@@ -20,9 +20,7 @@ BIAS_STEPS = tuple(np.linspace(-1.5, 1.5, 13).round(2).tolist())  # a quarter of
 Found = Sequence[tuple[Record, Beats]]
 
 
-def calibrate(
-    model: Model, records: Sequence[Record], report: Callable[[str], None] = lambda line: None
-) -> Model:
+def calibrate(model: Model, records: Sequence[Record], report: Callable[[str], None] = lambda line: None) -> Model:
     """Choose threshold and bias on all leads of the validation records.
 
     The threshold maximises the F1 of QRS detection; the bias of S and of V maximises the mean of their F1, on the

@@ -24,6 +24,7 @@ def pick_beats(heat: Float32, *, threshold: float, frame_s: float) -> Float64:
         Least heat of a beat.
     frame_s
         Duration of a frame in seconds.
+
     """
     distance = max(1, round(REFRACTORY_S / frame_s))
     peak, _ = find_peaks(np.concatenate(([0.0], heat, [0.0])), height=threshold, distance=distance)
@@ -42,6 +43,7 @@ def fuse_heat(heat: Float32, weight: Float32) -> Float32:
     ----------
     heat, weight
         Shape (n_leads, n_frames).
+
     """
     total = weight.sum(axis=0)
     return np.asarray((heat * weight).sum(axis=0) / np.maximum(total, 1e-6), dtype=np.float32)

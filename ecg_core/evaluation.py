@@ -85,6 +85,7 @@ def evaluate_record(record: Record, model: Model, *, lead: str = AUTO) -> Record
     ------
     RecordError
         The record has no reference annotations.
+
     """
     marks = record.reference
     if marks is None:

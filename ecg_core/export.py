@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +139,7 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
     ------
     OutputError
         The folder cannot be made or written to.
+
     """
     contents = {folder / file_name(analysis, suffix): writer(analysis) for suffix, writer in WRITERS.items()}
     halves = {path: path.with_name(f".{path.name}.part") for path in contents}
@@ -148,7 +148,7 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
         for path, content in contents.items():
             halves[path].write_bytes(content)
         for path, half in halves.items():
-            os.replace(half, path)
+            half.replace(path)
     except OSError as error:
         for half in halves.values():
             half.unlink(missing_ok=True)

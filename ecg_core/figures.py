@@ -30,6 +30,8 @@ LEAD_GAP_MV = 2.0  # from lead to lead where several are drawn: a large R wave j
 SINGLE_MIN_MV, SINGLE_MAX_MV = 2.0, 5.0  # height of a single lead
 RR_TEXT_MIN_S = 0.36  # narrower, the number would run into the labels at either side
 
+LEGIBLE_TOP = 1.5  # below so many times uniform, the two ends of the colour bar would run into each other
+
 ROW_S = 60.0  # a row of the page of minutes
 ROW_COLUMNS = 1000  # pixel columns of such a row
 ROW_PX = 38
@@ -79,7 +81,7 @@ class Disagreements(NamedTuple):
 
 
 def clock_text(record: Record, time_s: float, *, decimals: int = 0) -> str:
-    """Clock time where the record's start is known, else the time from its start; the day is named from the second on."""
+    """Clock time where the record's start is known, else time from its start; days are named from the second on."""
     scale = 10**decimals
     ticks = round(time_s * scale)
     since_s, fraction = divmod(ticks, scale)
@@ -98,6 +100,7 @@ def decimate(signal: Float32, n_columns: int) -> tuple[Float32, float]:
     -------
     The points, and how many samples lie between two of them; the signal itself where it has no more than two samples
     a column.
+
     """
     width = -(-len(signal) // n_columns)
     if width <= 2:
@@ -113,7 +116,7 @@ def decimate(signal: Float32, n_columns: int) -> tuple[Float32, float]:
 
 
 def disagreements(analysis: Analysis) -> Disagreements:
-    """Beats that the reference does not have, marks that were not found, and classes that differ; readable parts only."""
+    """Extra beats, marks that were not found, and classes that differ; in readable stretches only."""
     marks = analysis.record.reference
     if marks is None:
         return Disagreements(np.zeros(0), np.zeros(0, "<U1"), np.zeros(0, "<U1"))
@@ -189,8 +192,9 @@ def _add_rate(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
     )
     figure.add_scatter(
         x=centre, y=mean.astype(np.float32), mode="lines+markers", name="heart rate", text=text,
-        line={"color": ink.trace, "width": 1.2}, marker={"size": 5, "opacity": 0}, unselected={"marker": {"opacity": 0}},
-        selected={"marker": {"opacity": 0}}, hovertemplate="%{text}<br>%{y:.0f} bpm<extra></extra>",
+        line={"color": ink.trace, "width": 1.2}, marker={"size": 5, "opacity": 0},
+        unselected={"marker": {"opacity": 0}}, selected={"marker": {"opacity": 0}},
+        hovertemplate="%{text}<br>%{y:.0f} bpm<extra></extra>",
     )  # fmt: skip
 
 
@@ -247,9 +251,11 @@ def disclosure_figure(
         trace = {"x0": 0.0, "dx": step / lead.fs_hz, "mode": "lines", "hoverinfo": "skip"}
         points = np.clip(points, -row - 0.75, -row + 0.75)
         figure.add_scatter(y=points, line={"color": ink.trace, "width": 0.8}, **trace)
-        own_s = lead.start_s + row * ROW_S
+        times_s = np.asarray(
+            lead.start_s + row * ROW_S + np.arange(len(points)) * (step / lead.fs_hz), dtype=np.float64
+        )
         for label in "SVF":
-            shown = _near_beats(analysis.beats, label, own_s + np.arange(len(points)) * step / lead.fs_hz)
+            shown = _near_beats(analysis.beats, label, times_s)
             if shown.any():
                 coloured = np.where(shown, points, np.float32(np.nan))
                 figure.add_scatter(y=coloured, line={"color": COLOUR[label], "width": 1.6}, **trace)
@@ -315,8 +321,8 @@ def _row_shapes(
     bands = [(stretch, grey) for stretch in unusable_stretches(analysis.quality, analysis.record.duration_s)]
     bands += [(marked_s, ink)] if marked_s else []
     shapes = []
-    for (start, end), colour in bands:
-        start, end = max(start, lead.start_s) - lead.start_s, min(end, end_s) - lead.start_s
+    for stretch, colour in bands:
+        start, end = max(stretch[0], lead.start_s) - lead.start_s, min(stretch[1], end_s) - lead.start_s
         for row in range(int(start // ROW_S), int(np.ceil(end / ROW_S)) if end > start else 0):
             piece = (max(start - row * ROW_S, 0), min(end - row * ROW_S, ROW_S))
             shapes.append(_band(piece, colour, y0=-row - 0.5, y1=-row + 0.5))
@@ -329,6 +335,7 @@ def strip_figure(
     *,
     length_s: float,
     selected: int | None = None,
+    differ: Disagreements | None = None,
     mm_per_mv: float = STANDARD_MM_PER_MV,
     ink: Ink = LIGHT,
 ) -> go.Figure:
@@ -342,12 +349,17 @@ def strip_figure(
         Length of the paper; the leads may be shorter at the record's end.
     selected
         The beat whose attention is shown, where it lies in this strip.
+
     """
     start_s = leads[0].start_s
     offsets_mv, low_mv, high_mv = _layout_leads(leads)
     own = _beats_within(analysis.beats, start_s, start_s + length_s)
     shown = selected if selected is not None and own.start <= selected < own.stop else None
-    lanes = _lanes((high_mv - low_mv) * mm_per_mv * PX_PER_MM, analysis.record.reference is not None, shown is not None)
+    lanes = _lanes(
+        (high_mv - low_mv) * mm_per_mv * PX_PER_MM,
+        has_reference=analysis.record.reference is not None,
+        has_attention=shown is not None,
+    )
     width_px = STRIP_LEFT_PX + length_s * PAPER_MM_PER_S * PX_PER_MM + STRIP_RIGHT_PX
     bottom_px = CLOCK_PX + (SCALE_PX if shown is not None else 0)
     figure = _figure(ink, sum(lanes.values()) + bottom_px + 2, (STRIP_LEFT_PX, STRIP_RIGHT_PX, 2, bottom_px))
@@ -360,10 +372,13 @@ def strip_figure(
         )  # fmt: skip
     _add_pulse(figure, start_s, offsets_mv[0], ink)
     _add_labels(figure, analysis, own, shown, ink)
-    _add_reference(figure, analysis, (start_s, start_s + length_s), ink)
+    _add_reference(figure, analysis.record, (start_s, start_s + length_s), ink)
+    if differ is not None:
+        _add_disagreements(figure, differ, (start_s, start_s + length_s), ink)
     if shown is not None:
         _add_attention(figure, analysis, shown, ink)
-    _place_lanes(figure, lanes, (low_mv, high_mv), leads, offsets_mv, analysis.record)
+    _place_lanes(figure, lanes, (low_mv, high_mv))
+    _name_leads(figure, leads, offsets_mv, analysis.record)
     figure.update_layout(shapes=_strip_shapes(analysis, (start_s, start_s + length_s), shown, ink))
     return figure
 
@@ -382,7 +397,7 @@ def _layout_leads(leads: tuple[Lead, ...]) -> tuple[list[float], float, float]:
     return [0.0], float(low - spare / 2), float(high + spare / 2)
 
 
-def _lanes(paper_px: float, has_reference: bool, has_attention: bool) -> dict[str, float]:  # noqa: FBT001
+def _lanes(paper_px: float, *, has_reference: bool, has_attention: bool) -> dict[str, float]:
     """Height of each lane of a strip from the top down, by the name of its axis."""
     lanes: dict[str, float] = {"y2": LABEL_PX + RR_PX, "y": paper_px}
     if has_reference:
@@ -392,9 +407,7 @@ def _lanes(paper_px: float, has_reference: bool, has_attention: bool) -> dict[st
     return lanes
 
 
-def _draw_paper(
-    figure: go.Figure, record: Record, span_s: tuple[float, float], mm_per_mv: float, ink: Ink
-) -> None:
+def _draw_paper(figure: go.Figure, record: Record, span_s: tuple[float, float], mm_per_mv: float, ink: Ink) -> None:
     """Boxes of 5 mm and of 1 mm; a clock time at each whole second."""
     first = np.ceil(span_s[0] / LARGE_BOX_S - 1e-6) * LARGE_BOX_S
     ticks = np.round(np.arange(first, span_s[1] + 1e-6, LARGE_BOX_S), 3)
@@ -414,7 +427,7 @@ def _draw_paper(
 
 
 def _add_pulse(figure: go.Figure, start_s: float, offset_mv: float, ink: Ink) -> None:
-    """The calibration pulse of 1 mV and 0.2 s left of the first lead, in the margin."""
+    """Draw the calibration pulse, 1 mV and 0.2 s, left of the first lead in the margin."""
     x = np.array([-0.36, -0.31, -0.31, -0.11, -0.11, -0.06]) + start_s
     y = np.array([0, 0, 1, 1, 0, 0]) + offset_mv
     figure.add_scatter(
@@ -448,18 +461,23 @@ def _add_labels(figure: go.Figure, analysis: Analysis, own: slice, selected: int
     )  # fmt: skip
 
 
-def _add_reference(figure: go.Figure, analysis: Analysis, span_s: tuple[float, float], ink: Ink) -> None:
-    """Symbols of the record's own annotations, and a ring around each that the analysis disagrees with."""
-    marks = analysis.record.reference
+def _add_reference(figure: go.Figure, record: Record, span_s: tuple[float, float], ink: Ink) -> None:
+    """Write the symbols of the record's own annotations below the paper."""
+    marks = record.reference
     if marks is None:
         return
     inside = (marks.time_s >= span_s[0]) & (marks.time_s < span_s[1])
-    text = [aux or symbol for symbol, aux in zip(marks.symbol[inside].tolist(), marks.aux[inside].tolist(), strict=True)]
+    text = [
+        aux or symbol for symbol, aux in zip(marks.symbol[inside].tolist(), marks.aux[inside].tolist(), strict=True)
+    ]
     figure.add_scatter(
         x=marks.time_s[inside], y=np.full(len(text), 0.5), yaxis="y3", mode="text", text=text, hoverinfo="skip",
         textfont={"size": 11, "color": ink.faint}, name="reference",
     )  # fmt: skip
-    differ = disagreements(analysis)
+
+
+def _add_disagreements(figure: go.Figure, differ: Disagreements, span_s: tuple[float, float], ink: Ink) -> None:
+    """Draw a box around each annotation that the analysis disagrees with."""
     here = (differ.time_s >= span_s[0]) & (differ.time_s < span_s[1])
     figure.add_scatter(
         x=differ.time_s[here], y=np.full(int(here.sum()), 0.5), yaxis="y3", mode="markers", name="disagreement",
@@ -489,7 +507,7 @@ def _add_attention(figure: go.Figure, analysis: Analysis, beat: int, ink: Ink) -
         colorbar={
             "orientation": "h", "thickness": 8, "len": 0.34, "x": 0, "xanchor": "left", "y": 0, "yanchor": "top",
             "yref": "paper", "ypad": CLOCK_PX - 4, "xpad": 0, "outlinewidth": 0, "tickfont": {"size": 10},
-            "tickvals": [0, 1, top], "ticktext": ["0", "uniform", f"{top:.1f} x"] if top > 1.5 else ["0", "uniform", ""],
+            "tickvals": [0, 1, top], "ticktext": ["0", "uniform", f"{top:.1f} x" if top > LEGIBLE_TOP else ""],
         },
     )  # fmt: skip
     figure.add_annotation(
@@ -502,9 +520,6 @@ def _place_lanes(
     figure: go.Figure,
     lanes: dict[str, float],
     paper_mv: tuple[float, float],
-    leads: tuple[Lead, ...],
-    offsets_mv: list[float],
-    record: Record,
 ) -> None:
     """Stack the lanes without gaps, each as high as it was planned in pixels."""
     total, top = sum(lanes.values()), 1.0
@@ -515,16 +530,19 @@ def _place_lanes(
         top = domain[0]
         if name != "y":
             figure.update_layout({axis: {"showgrid": False, "ticks": "", "tickvals": [0.5]}})
-    lowest = list(lanes)[-1]
-    figure.update_xaxes(anchor=lowest)
-    stated = dict(zip(record.lead_names, record.calibrated, strict=True))
-    names = [lead.name if stated.get(lead.name, False) else f"{lead.name} ?" for lead in leads]
+    figure.update_xaxes(anchor=list(lanes)[-1])
     figure.update_layout(
         yaxis={"range": paper_mv, "tickmode": "linear", "showticklabels": False},
         yaxis2={"ticktext": [""]},
         yaxis3={"ticktext": ["ref."]},
         yaxis4={"ticktext": ["att."]},
     )
+
+
+def _name_leads(figure: go.Figure, leads: tuple[Lead, ...], offsets_mv: list[float], record: Record) -> None:
+    """Write the leads' names in the margin, with a question mark where the header states no gain."""
+    stated = dict(zip(record.lead_names, record.calibrated, strict=True))
+    names = [lead.name if stated.get(lead.name, False) else f"{lead.name} ?" for lead in leads]
     for name, offset in zip(names, offsets_mv, strict=True):
         figure.add_annotation(
             text=f"<b>{name}</b>", xref="paper", x=0, xanchor="right", xshift=-8, yref="y", y=offset, yshift=-9,
@@ -564,7 +582,7 @@ def probability_figure(analysis: Analysis, beat: int, *, ink: Ink = LIGHT) -> go
 
 
 def _figure(ink: Ink, height_px: float, margin_px: tuple[int, int, int, int]) -> go.Figure:
-    """An empty figure; margins are left, right, top, bottom."""
+    """Make an empty figure; margins are left, right, top, bottom."""
     left, right, top, bottom = margin_px
     axis = {
         "zeroline": False, "showgrid": False, "linecolor": ink.line, "tickcolor": ink.line, "fixedrange": True,

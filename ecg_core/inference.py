@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
 from .detection import fuse_heat, pick_beats
@@ -50,9 +50,9 @@ def save_model(path: Path, model: Model) -> Model:
     half = path.with_suffix(".part")
     torch.save(model.network.state_dict(), half)
     spec = replace(model.spec, sha256=_sha256(half))
-    os.replace(half, path)
+    half.replace(path)
     half.write_text(json.dumps(asdict(spec), indent=1) + "\n", encoding="utf-8")
-    os.replace(half, path.with_suffix(".json"))
+    half.replace(path.with_suffix(".json"))
     return Model(spec, model.network)
 
 
@@ -63,6 +63,7 @@ def load_model(path: Path = DEFAULT_MODEL) -> Model:
     ------
     ModelError
         A file is missing, is no model of this program, or its weights are not those that the spec was written for.
+
     """
     spec = read_spec(path)
     found = _sha256(path)
@@ -81,8 +82,11 @@ def read_spec(path: Path) -> ModelSpec:
         if not needed.is_file():
             raise ModelError(f"{needed}: this file does not exist; a model is a .pt file and a .json file beside it.")
     try:
-        fields: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
-        return ModelSpec(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+        stored: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
+        }
+        return ModelSpec(**fields)
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{spec_path.name}: expected the spec of a model of this program ({error}).") from error
 
@@ -113,6 +117,7 @@ def find_beats(model: Model, signal: Float32, weight: Float32, *, position: Floa
         What each lead counts at each frame, shape (n_leads, ceil(n / stride)); where all are zero no beat is found.
     position
         Samples of known beats, to describe these instead of finding them.
+
     """
     spec = model.spec
     frames = [_frames(model, lead) for lead in signal]
@@ -152,7 +157,7 @@ def _heat(model: Model, frames: torch.Tensor) -> Float32:
 
 
 @torch.inference_mode()
-def classify(model: Model, token: Float32, rr_s: Float64, weight: Float32) -> Float32:
+def classify(model: Model, token: NDArray[np.floating[Any]], rr_s: Float64, share: Float32) -> Float32:
     """Class probabilities of all beats of a record, shape (n_beats, n_classes).
 
     Parameters
@@ -161,20 +166,21 @@ def classify(model: Model, token: Float32, rr_s: Float64, weight: Float32) -> Fl
         Shape (n_beats, n_leads, token_size).
     rr_s
         Shape (n_beats,), NaN where unknown.
-    weight
-        What each lead counts at each beat, shape (n_beats, n_leads): the logarithms of the leads' probabilities are
-        averaged by it.
+    share
+        What each lead counts at each beat, shape (n_beats, n_leads), summing to one over the leads: the logarithms of
+        the leads' probabilities are averaged by it.
+
     """
     n_beats, n_leads, _ = token.shape
     if n_beats == 0:
         return np.zeros((0, len(model.spec.classes)), dtype=np.float32)
     rr = torch.from_numpy(rr_features(rr_s))
     bias = torch.tensor(model.spec.class_bias)
-    share = torch.from_numpy(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-6))
+    lead_share = torch.tensor(share)
     logits = torch.zeros(n_beats, len(model.spec.classes))
     for lead in range(n_leads):
-        own = _lead_logits(model.network, torch.tensor(token[:, lead]), rr)
-        logits += share[:, lead, None] * torch.log_softmax(own + bias, dim=1)
+        own = _lead_logits(model.network, torch.tensor(token[:, lead], dtype=torch.float32), rr)
+        logits += lead_share[:, lead, None] * torch.log_softmax(own + bias, dim=1)
     return np.asarray(torch.softmax(logits, dim=1).numpy())
 
 
@@ -187,8 +193,10 @@ def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor) ->
     judged = []
     for first in range(0, len(cuts), SEQUENCES_AT_ONCE):
         some = cuts[first : first + SEQUENCES_AT_ONCE]
-        parts = [pad_sequence([column[seen] for seen, _ in some], batch_first=True) for column in (token, reference, rr)]
+        own, usual, interval = (
+            pad_sequence([column[seen] for seen, _ in some], batch_first=True) for column in (token, reference, rr)
+        )
         length = torch.tensor([seen.stop - seen.start for seen, _ in some])
-        logits = network.classify(*parts, length)
+        logits = network.classify(own, usual, interval, length)
         judged += [row[kept] for row, (_, kept) in zip(logits, some, strict=True)]
     return torch.cat(judged)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -91,6 +93,7 @@ class BeatNetwork(nn.Module):
         Returns
         -------
         Tokens (n_beats, token_size) and attention (n_beats, heads, n_steps), which sums to 1 over the steps.
+
         """
         around = frames.transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, channels)
         score = self.score(frames).transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, heads)
@@ -111,6 +114,7 @@ class BeatNetwork(nn.Module):
         Returns
         -------
         Reference token (token_size,), and the logit of "normal" of each beat (n_beats,).
+
         """
         median = tokens.median(dim=0).values
         logit = self.first_look(torch.cat([tokens, tokens - median, rr], dim=-1))[:, 0]
@@ -126,6 +130,7 @@ class BeatNetwork(nn.Module):
             (batch, n, token_size), the same, (batch, n, N_RR_FEATURES).
         length
             Beats of each sequence, shape (batch,), on the CPU; what follows is padding.
+
         """
         described = self.describe(torch.cat([tokens, reference, tokens - reference, rr], dim=-1))
         packed = pack_padded_sequence(described, length, batch_first=True, enforce_sorted=False)
@@ -134,12 +139,15 @@ class BeatNetwork(nn.Module):
         return logits
 
 
+def _fold(convolution: Any, norm: Any) -> tuple[nn.Module, nn.Module]:
+    return fuse_conv_bn_eval(convolution, norm), nn.Identity()
+
+
 def fold_batch_norm(network: BeatNetwork) -> BeatNetwork:
     """Fold each batch normalisation into its convolution: the same results in fewer passes; for inference only."""
     network.eval()
-    convolution, norm = network.stem[0], network.stem[1]
-    network.stem[0], network.stem[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    network.stem[0], network.stem[1] = _fold(network.stem[0], network.stem[1])
     for block in network.trunk:
-        block.conv1, block.norm1 = fuse_conv_bn_eval(block.conv1, block.norm1), nn.Identity()
-        block.conv2, block.norm2 = fuse_conv_bn_eval(block.conv2, block.norm2), nn.Identity()
+        block.conv1, block.norm1 = _fold(block.conv1, block.norm1)
+        block.conv2, block.norm2 = _fold(block.conv2, block.norm2)
     return network

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .burden import measure_burden
 from .errors import LeadError
-from .inference import Found, Model, classify, find_beats
+from .inference import Model, classify, find_beats
 from .labels import CLASSES
 from .records import lead_index
 from .rhythm import find_rhythms
@@ -41,7 +42,8 @@ class Reading(_Columns):
     """What was found in the core of a piece."""
 
     time_s: Float64  # (n_beats,)
-    found: Found
+    token: NDArray[np.float16]  # (n_beats, n_leads, token_size); half precision: a day of 12 leads has 120 million
+    attention: NDArray[np.float16]  # (n_beats, n_steps), the leads fused
     weight: Float32  # (n_beats, n_leads): quality of each lead at each beat
     readable: Bool  # (n_frames,): whether any lead could be read at each frame
     score: Float32  # (n_leads, n_blocks)
@@ -66,6 +68,7 @@ def analyse(
         Known beats in seconds, ascending, to be judged instead of searched.
     progress
         Called with the seconds of the record that are done and its length; it may raise ``Cancelled``.
+
     """
     rules = rules or RhythmRules()
     leads = choose_leads(record, lead)
@@ -143,18 +146,22 @@ def _read_piece(
     weight = clean.valid[:, :: model.spec.stride] * _score_at_frames(score, core, signal.shape[1], model.spec.stride)
     position = None
     if beats_at_s is not None:
-        position = (beats_at_s[(beats_at_s >= piece.core_s[0]) & (beats_at_s < piece.core_s[1])] - piece.start_s) * FS_HZ
+        position = (
+            beats_at_s[(beats_at_s >= piece.core_s[0]) & (beats_at_s < piece.core_s[1])] - piece.start_s
+        ) * FS_HZ
     found = find_beats(model, signal, weight, position=position)
     own = (found.position >= core.start) & (found.position < core.stop)
     if piece.core_s[1] == record.duration_s:
         own = found.position >= core.start
     frame = np.clip((found.position[own] / model.spec.stride).astype(int), 0, weight.shape[1] - 1)
+    beat_weight = weight[:, frame].T
     core_frames = slice(core.start // model.spec.stride, -(-core.stop // model.spec.stride))
     return Reading(
         time_s=piece.start_s + found.position[own] / FS_HZ,
-        found=Found(found.position[own], found.token[own], found.attention[own]),
-        weight=weight[:, frame].T,
-        readable=(weight[:, core_frames] > UNUSABLE_SCORE).any(axis=0),
+        token=found.token[own].astype(np.float16),
+        attention=np.einsum("nl,nlk->nk", _share(beat_weight), found.attention[own]).astype(np.float16),
+        weight=beat_weight,
+        readable=np.asarray((weight[:, core_frames] > UNUSABLE_SCORE).any(axis=0)),
         score=score,
     )
 
@@ -167,7 +174,7 @@ def _score_at_frames(score: Float32, core: slice, n: int, stride: int) -> Float3
 
 def _join_quality(readings: list[Reading]) -> Quality:
     score = np.concatenate([reading.score for reading in readings], axis=1)
-    return Quality(BLOCK_S, score, (score > UNUSABLE_SCORE).any(axis=0))
+    return Quality(BLOCK_S, score, np.asarray((score > UNUSABLE_SCORE).any(axis=0)))
 
 
 def _judge(model: Model, readings: list[Reading], quality: Quality) -> tuple[Beats, Attention]:
@@ -175,14 +182,18 @@ def _judge(model: Model, readings: list[Reading], quality: Quality) -> tuple[Bea
     time_s = np.concatenate([reading.time_s for reading in readings])
     weight = np.concatenate([reading.weight for reading in readings])
     rr_s = _intervals(time_s, np.concatenate([reading.readable for reading in readings]), model.spec.stride / FS_HZ)
-    probability = classify(model, np.concatenate([reading.found.token for reading in readings]), rr_s, weight)
+    probability = classify(model, np.concatenate([reading.token for reading in readings]), rr_s, _share(weight))
     usable = quality.usable_at(time_s)
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
-    share = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-6)
-    by_lead = np.concatenate([reading.found.attention for reading in readings])
-    attention = np.einsum("nl,nlk->nk", share, by_lead).astype(np.float16)
+    attention = np.concatenate([reading.attention for reading in readings])
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     return Beats(time_s, label, probability, rr_s, usable), Attention(attention, offset_s)
+
+
+def _share(weight: Float32) -> Float32:
+    """Weights of the leads that sum to one at each beat; alike where no lead can be read."""
+    total = weight.sum(axis=1, keepdims=True)
+    return np.where(total > 0, weight / np.maximum(total, 1e-9), 1 / weight.shape[1]).astype(np.float32)
 
 
 def _intervals(time_s: Float64, readable: Bool, frame_s: float) -> Float64:

@@ -53,6 +53,7 @@ def read_record(path: str | Path) -> Record:
     ------
     RecordError
         The header is missing or is none, or the signal files are missing, or shorter than the header says.
+
     """
     stem = _stem(Path(path))
     header = _read_header(stem)

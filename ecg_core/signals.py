@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import median_filter
-from scipy.signal import butter, kaiserord, firwin, resample_poly, sosfiltfilt
+from scipy.signal import butter, firwin, kaiserord, resample_poly, sosfiltfilt
 
 from .schema import Bool, Float32, Float64, _Columns
 
@@ -88,6 +88,7 @@ def clean_leads(raw_mv: Float32, fs_hz: float) -> CleanLeads:
         Shape (n_leads, n), NaN where nothing was recorded.
     fs_hz
         Sampling rate of ``raw_mv``.
+
     """
     broken = np.stack([_broken(lead, fs_hz) for lead in raw_mv])
     filled = np.stack([_fill(lead, gap) for lead, gap in zip(raw_mv, broken, strict=True)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -191,7 +190,7 @@ def crop_loss(model: BeatNetwork, crops: Sequence[Crop], spec: ModelSpec, plan: 
         code = torch.from_numpy(crop.code).to(device)
         first_look = first_look + binary_cross_entropy_with_logits(normal, (code == NORMAL).float()) / len(crops)
         columns = (tokens, reference.expand_as(tokens), rr, code)
-        parts += list(zip(*(column.split(SEQUENCE_BEATS) for column in columns), strict=True))
+        parts += list(zip(*(torch.split(column, SEQUENCE_BEATS) for column in columns), strict=True))
     length = torch.tensor([len(part[0]) for part in parts])
     tokens, references, rr = (pad_sequence([part[i] for part in parts], batch_first=True) for i in range(3))
     code = pad_sequence([part[3] for part in parts], batch_first=True, padding_value=NO_BEAT)
@@ -238,9 +237,10 @@ def fit(
         Recorded noise at 125 Hz, shape (n_channels, n).
     report
         Called every 20 steps with the step, the mean loss since the last call, and the seconds left.
+
     """
     device = next(model.parameters()).device
-    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))  # type: ignore[no-untyped-call]
     optimiser = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     weight = class_weight(records, plan.class_power).to(device)
     start = _resume(checkpoint, model, averaged, optimiser, plan)
@@ -304,7 +304,7 @@ def _save(
     }
     half = path.with_suffix(".part")
     torch.save(state, half)
-    os.replace(half, path)
+    half.replace(path)
 
 
 def _resume(

@@ -45,6 +45,7 @@ def rr_features(rr_s: Float64) -> Float32:
     -------
     Shape (n, N_RR_FEATURES): logarithms of before/after relative to the local and the usual RR, of before relative to
     after, of the local relative to the usual RR, and of the local RR relative to 0.8 s.
+
     """
     n = len(rr_s)
     known = np.isfinite(rr_s)

@@ -219,6 +219,7 @@ def test_packages_that_cannot_be_fetched_are_told_and_the_next_run_continues(sta
     assert failed.returncode == 2
     assert "No matching distribution found for a-package-of-nobody==1" in failed.stdout.splitlines()[-1]
     assert "running the same command again continues" in failed.stdout
+    assert start("data").stdout == failed.stdout
     requirements.write_text("")
     again = start("data")
     assert "Making the environment" not in again.stdout
