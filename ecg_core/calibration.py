@@ -8,11 +8,12 @@ from itertools import product
 
 import numpy as np
 
+from .evaluation import score_beats
 from .inference import Model
 from .labels import CLASSES
 from .pipeline import analyse
 from .schema import Beats, Record
-from .scoring import LEARNING_S, Score, gross, score_record
+from .scoring import Score, gross
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 BIAS_STEPS = tuple(np.linspace(-1.5, 1.5, 13).round(2).tolist())  # a quarter of a nat apart
@@ -53,12 +54,9 @@ def _total(found: Found, bias: tuple[float, ...]) -> Score:
 
 
 def _score(record: Record, beats: Beats, bias: tuple[float, ...]) -> Score:
-    if record.reference is None:
-        raise ValueError(f"{record.record_id} has no reference annotations")
     code = (np.log(beats.probability + 1e-9) + np.array(bias)).argmax(axis=1)
     label = np.where(beats.usable, np.array(CLASSES)[code], "Q")
-    learning_s = LEARNING_S if record.duration_s > LEARNING_S else 0.0
-    return score_record(record.reference, beats.time_s, label, learning_s=learning_s)
+    return score_beats(record, beats.time_s, label)
 
 
 def _mean_f1(total: Score) -> float:

@@ -14,7 +14,7 @@ from .inference import Model
 from .labels import AAMI_OF_SYMBOL
 from .pipeline import AUTO, analyse
 from .records import read_record
-from .schema import Analysis, Float64, Record
+from .schema import Annotations, Float64, Record, Text
 from .scoring import (
     CONFUSION_COLUMNS,
     CONFUSION_ROWS,
@@ -87,36 +87,39 @@ def evaluate_record(record: Record, model: Model, *, lead: str = AUTO) -> Record
         The record has no reference annotations.
 
     """
-    marks = record.reference
-    if marks is None:
-        raise RecordError(
-            f"{record.record_id}: there is no reference annotation file ({record.record_id}.atr) beside it, so nothing "
-            "can be scored; add it, or leave this record out with --records."
-        )
+    marks = reference_of(record)
     is_beat = np.isin(marks.symbol, list(AAMI_OF_SYMBOL))
     found = analyse(record, model, lead=lead)
     told = analyse(record, model, lead=lead, beats_at_s=marks.time_s[is_beat])
     classes = np.array([AAMI_OF_SYMBOL[symbol] for symbol in marks.symbol[is_beat]])
     return RecordEvaluation(
         lead_names=found.lead_names,
-        detected=_score(found),
-        reference=_score(told),
+        detected=score_beats(record, found.beats.time_s, found.beats.label),
+        reference=score_beats(record, told.beats.time_s, told.beats.label),
         pvc_burden_pct=found.burden.pvc_burden_pct,
         reference_pvc_burden_pct=float(100 * np.mean(classes == "V")) if len(classes) else float("nan"),
         unusable_s=found.burden.duration_s - found.burden.analysable_s,
     )
 
 
-def _score(analysis: Analysis) -> Score:
-    record, beats = analysis.record, analysis.beats
+def reference_of(record: Record) -> Annotations:
+    """The record's reference annotations, or an error that says that there are none."""
     if record.reference is None:
-        raise RecordError(f"{record.record_id}: has no reference annotations.")
+        raise RecordError(
+            f"{record.record_id}: there is no reference annotation file ({record.record_id}.atr) beside it, so nothing "
+            "can be scored; add it, or leave this record out with --records."
+        )
+    return record.reference
+
+
+def score_beats(record: Record, time_s: Float64, label: Text) -> Score:
+    """Count beats against the record's reference annotations."""
     # A record no longer than the learning period would otherwise score nothing without a word.
     learning_s = LEARNING_S if record.duration_s > LEARNING_S else 0.0
     return score_record(
-        record.reference,
-        beats.time_s,
-        beats.label,
+        reference_of(record),
+        time_s,
+        label,
         record_id=record.record_id,
         duration_s=record.duration_s,
         learning_s=learning_s,

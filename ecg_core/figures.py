@@ -349,6 +349,10 @@ def strip_figure(
         Length of the paper; the leads may be shorter at the record's end.
     selected
         The beat whose attention is shown, where it lies in this strip.
+    differ
+        What ``disagreements`` found in the record, to be marked at the reference.
+    mm_per_mv
+        Gain of the paper.
 
     """
     start_s = leads[0].start_s

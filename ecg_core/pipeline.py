@@ -144,15 +144,13 @@ def _read_piece(
     pairs = zip(signal[:, core], clean.valid[:, core], strict=True)
     score = np.stack([block_quality(lead, valid) for lead, valid in pairs])
     weight = clean.valid[:, :: model.spec.stride] * _score_at_frames(score, core, signal.shape[1], model.spec.stride)
+    own_until_s = piece.core_s[1] if piece.last < record.n_samples else np.inf  # a mark may lie past the last sample
     position = None
     if beats_at_s is not None:
-        position = (
-            beats_at_s[(beats_at_s >= piece.core_s[0]) & (beats_at_s < piece.core_s[1])] - piece.start_s
-        ) * FS_HZ
+        inside = (beats_at_s >= piece.core_s[0]) & (beats_at_s < own_until_s)
+        position = (beats_at_s[inside] - piece.start_s) * FS_HZ
     found = find_beats(model, signal, weight, position=position)
-    own = (found.position >= core.start) & (found.position < core.stop)
-    if piece.core_s[1] == record.duration_s:
-        own = found.position >= core.start
+    own = (found.position >= core.start) & (found.position < (own_until_s - piece.start_s) * FS_HZ)
     frame = np.clip((found.position[own] / model.spec.stride).astype(int), 0, weight.shape[1] - 1)
     beat_weight = weight[:, frame].T
     core_frames = slice(core.start // model.spec.stride, -(-core.stop // model.spec.stride))

@@ -1,0 +1,164 @@
+"""Training crops, the loss and the fit loop."""
+
+import numpy as np
+import pytest
+import torch
+
+from ecg_core import training
+from ecg_core.labels import CLASSES
+from ecg_core.network import BeatNetwork, fold_batch_norm
+from ecg_core.schema import ModelSpec
+from ecg_core.signals import FS_HZ
+from ecg_core.training import (
+    FitPlan,
+    TrainingRecord,
+    beat_heat,
+    class_weight,
+    crop_loss,
+    draw_crop,
+    fit,
+    learning_rate,
+)
+
+SPEC = ModelSpec(
+    name="small", fs_hz=FS_HZ, stride=4, stem_channels=4, channels=(4, 4, 8), token_size=8, heads=2,
+    attention_half_s=0.5, hidden_size=8, classes=CLASSES, detection_threshold=0.5, class_bias=(0.0,) * 5,
+    trained_on=(), validated_on=(), seed=0, recipe="",
+)  # fmt: skip
+CROP_S = 60.0
+PLAN = FitPlan(steps=4, crops=2, checkpoint_steps=2)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(training, "SETTLING_BATCHES", 2)
+    monkeypatch.setattr(training, "CROP_S", CROP_S)
+
+
+@pytest.fixture(scope="module")
+def records():
+    """Two leads of spikes, every seventh beat early and broad."""
+    rng = np.random.default_rng(0)
+    made = []
+    for name in ("a", "b"):
+        rr = np.where(np.arange(400) % 7 == 6, 0.5, 0.8)
+        position = np.cumsum(rr)[np.cumsum(rr) < 300] * FS_HZ
+        code = np.where(np.arange(len(position)) % 7 == 6, CLASSES.index("V"), 0)
+        time = np.arange(int(320 * FS_HZ))
+        signal = 0.01 * rng.normal(size=(2, len(time)))
+        for centre, kind in zip(position, code, strict=True):
+            signal += np.exp(-0.5 * ((time - centre) / (8 if kind else 3)) ** 2)
+        made.append(TrainingRecord(name, signal.astype(np.float32), np.ones(signal.shape, bool), position, code))
+    return made
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return np.random.default_rng(1).normal(size=(2, int(400 * FS_HZ))).astype(np.float32)
+
+
+def test_heat_peaks_at_each_beat_and_is_silent_between():
+    heat = beat_heat(np.array([400.0, 802.0]), SPEC, 300)
+    assert heat[100] == 1
+    assert heat[200] == pytest.approx(heat[201])  # the second beat lies between two frames
+    assert heat[150] < 1e-6
+
+
+def test_heat_without_beats_is_zero():
+    assert not beat_heat(np.zeros(0), SPEC, 100).any()
+
+
+def test_crops_keep_marks_on_their_beats_whatever_is_done_to_the_signal(records):
+    quiet = np.zeros((2, int(400 * FS_HZ)), dtype=np.float32)
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        crop = draw_crop(records[0], quiet, SPEC, rng)
+        assert len(crop.signal) == int(CROP_S * FS_HZ)
+        beats = crop.position[crop.code == 0].astype(int)
+        beats = beats[(beats > 20) & (beats < len(crop.signal) - 20)]
+        there = np.array([np.abs(crop.signal[b - 8 : b + 9]).max() for b in beats])
+        assert np.median(there) > 0.5
+
+
+def test_what_is_no_beat_is_called_unclassifiable(records, noise):
+    rng = np.random.default_rng(3)
+    crops = [draw_crop(records[0], noise, SPEC, rng) for _ in range(10)]
+    codes = np.concatenate([crop.code for crop in crops])
+    assert set(codes) == {0, CLASSES.index("V"), CLASSES.index("Q")}
+
+
+def test_rare_classes_weigh_more_and_the_rarest_no_more_than_a_floor(records):
+    weight = class_weight(records, 0.5)
+    assert weight[0] == 1
+    assert 1 < weight[CLASSES.index("V")] < weight[CLASSES.index("S")] == weight[CLASSES.index("Q")]
+
+
+def test_learning_rate_rises_then_falls_to_nothing():
+    plan = FitPlan(steps=100, learning_rate=1.0)
+    rates = [learning_rate(step, plan) for step in range(100)]
+    assert max(rates) == pytest.approx(1, abs=0.01)
+    assert rates[0] < 0.3
+    assert rates[-1] < 0.01
+
+
+def test_every_weight_of_the_network_learns(records, noise):
+    torch.manual_seed(0)
+    model = BeatNetwork(SPEC)
+    rng = np.random.default_rng(0)
+    crops = [draw_crop(record, noise, SPEC, rng) for record in records]
+    crop_loss(model, crops, SPEC, PLAN, class_weight(records, 0.5)).backward()
+    idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert idle == []
+
+
+def test_a_stopped_fit_goes_on_to_the_same_weights(records, noise, tmp_path):
+    def run(path, stop_after=None):
+        def report(step, loss, left_s):
+            if step == stop_after:
+                raise KeyboardInterrupt
+
+        torch.manual_seed(0)
+        return fit(BeatNetwork(SPEC), records, noise, SPEC, plan, checkpoint=path, report=report)
+
+    plan = FitPlan(steps=22, crops=1, checkpoint_steps=20)
+    whole = run(None)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run.ckpt", stop_after=22)  # stopped before the last checkpoint: the one of step 20 stands
+    assert torch.load(tmp_path / "run.ckpt", weights_only=True)["step"] == 20
+    resumed = run(tmp_path / "run.ckpt")
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
+
+
+def test_a_checkpoint_of_another_plan_is_not_taken_over(records, noise, tmp_path):
+    path = tmp_path / "run.ckpt"
+    fit(BeatNetwork(SPEC), records, noise, SPEC, PLAN, checkpoint=path)
+    steps = []
+    longer = FitPlan(steps=6, crops=2, checkpoint_steps=2)
+    fit(BeatNetwork(SPEC), records, noise, SPEC, longer, checkpoint=path, report=lambda step, *_: steps.append(step))
+    assert torch.load(path, weights_only=True)["plan"]["steps"] == 6
+
+
+def test_folded_batch_norm_gives_the_same_frames(records):
+    torch.manual_seed(0)
+    model = BeatNetwork(SPEC)
+    strips = torch.from_numpy(records[0].signal[:, :4000].copy())
+    model.train()
+    model.frames(strips)  # statistics that are not the initial ones
+    model.eval()
+    with torch.inference_mode():
+        frames, heat = model.frames(strips)
+        folded, folded_heat = fold_batch_norm(model).frames(strips)
+    torch.testing.assert_close(folded, frames, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(folded_heat, heat, atol=1e-4, rtol=1e-3)
+
+
+def test_reference_of_a_patient_in_bigeminy_leans_on_the_beats_that_look_normal():
+    torch.manual_seed(0)
+    model = BeatNetwork(SPEC).eval()
+    tokens = torch.randn(40, SPEC.token_size)
+    rr = torch.zeros(40, 7)
+    with torch.inference_mode():
+        reference, normal = model.references(tokens, rr)
+        weight = torch.sigmoid(normal)[:, None] + 1e-3
+    torch.testing.assert_close(reference, (weight * tokens).sum(0) / weight.sum(0))
