@@ -29,6 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
         _clear_line()
         print(f"Error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except OSError as error:  # a file that may not be read, a disk that is full
+        _clear_line()
+        print(f"Error: {error.filename or 'a file'}: {error.strerror}; check the file and its folder.", file=sys.stderr)
+        return BAD_INPUT
     except KeyboardInterrupt:
         _clear_line()
         print("Stopped; nothing was written.", file=sys.stderr)
@@ -89,7 +93,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         _check_writable(options.json)
     paths = [options.database / name for name in options.records or []] or [
-        path for path in find_records(options.database) if path.with_suffix(".atr").is_file()
+        path for path in find_records(options.database) if path.with_name(f"{path.name}.atr").is_file()
     ]
     if not paths:
         raise RecordError(f"{options.database}: none of its records has reference annotations (.atr).")
@@ -107,8 +111,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _check_writable(path: Path) -> None:
     """Fail before the work, not after it."""
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OutputError(f"{path}: its folder does not exist or cannot be written to; name another with --json.")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path}: is a folder, or its folder cannot be written to; name another file with --json.")
 
 
 def summary(analysis: Analysis) -> str:

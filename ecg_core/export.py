@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from errno import EISDIR
 from pathlib import Path
 from typing import Final
 
@@ -145,15 +146,20 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
     halves = {path: path.with_name(f".{path.name}.part") for path in contents}
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for path in contents:
+            if path.is_dir():  # found out now, before any other file is in its place
+                raise IsADirectoryError(EISDIR, f"{path.name} is a folder")
         for path, content in contents.items():
             halves[path].write_bytes(content)
         for path, half in halves.items():
             half.replace(path)
     except OSError as error:
-        for half in halves.values():
-            half.unlink(missing_ok=True)
         raise OutputError(
             f"{folder}: the results cannot be written there ({error.strerror}); nothing was left behind. "
             "Name another folder with --out."
         ) from error
+    finally:
+        for half in halves.values():
+            if half.is_file():
+                half.unlink()
     return list(contents)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from .burden import HOUR_S, heart_rate
 from .labels import AAMI_OF_SYMBOL, CLASSES, COLOUR, NAME
@@ -24,8 +25,8 @@ STANDARD_MM_PER_MV: Final = 10.0
 LARGE_BOX_S, SMALL_BOX_S = 0.2, 0.04  # 5 mm and 1 mm of paper
 LARGE_BOX_MM, SMALL_BOX_MM = 5.0, 1.0
 
-STRIP_LEFT_PX, STRIP_RIGHT_PX = 46, 8
-LABEL_PX, RR_PX, REFERENCE_PX, ATTENTION_PX, CLOCK_PX, SCALE_PX = 20, 16, 22, 14, 30, 34
+STRIP_LEFT_PX, STRIP_RIGHT_PX = 44, 6
+LABEL_PX, RR_PX, REFERENCE_PX, ATTENTION_PX, CLOCK_PX, SCALE_PX = 20, 16, 20, 14, 22, 25
 LEAD_GAP_MV = 2.0  # from lead to lead where several are drawn: a large R wave just fits
 SINGLE_MIN_MV, SINGLE_MAX_MV = 2.0, 5.0  # height of a single lead
 RR_TEXT_MIN_S = 0.36  # narrower, the number would run into the labels at either side
@@ -38,12 +39,13 @@ ROW_PX = 38
 QRS_HALF_S = 0.12  # so much of the trace is coloured at either side of an ectopic beat
 
 TREND_BINS = 1500  # the trend is one value a bin, and no wider than a screen
+TICK_PX = 22  # height that a number on an axis takes
 BIN_STEPS_S = (2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 MINUTE_S = 60.0
 BY_MINUTE_MAX_S = 3 * HOUR_S  # longer recordings are counted by the hour
 TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
-PLACE = np.array(CLASSES)
+Column = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,19 @@ class Ink:
     small_box: str
     large_box: str
     unusable: str
+    band: str  # from the lowest to the highest
     marked: str  # the stretch or the beat that is selected
 
 
 LIGHT: Final = Ink(
     trace="#14202A", text="#1B2A36", faint="#5B6B78", line="#CBD5DD",
     small_box="rgba(214,96,77,0.13)", large_box="rgba(214,96,77,0.34)",
-    unusable="rgba(91,107,120,0.45)", marked="rgba(0,114,178,0.16)",
+    unusable="rgba(91,107,120,0.45)", band="rgba(91,107,120,0.30)", marked="rgba(0,114,178,0.16)",
 )  # fmt: skip
 DARK: Final = Ink(
     trace="#EEF3F7", text="#E3EAF0", faint="#9DB0BF", line="#34434F",
     small_box="rgba(224,130,110,0.11)", large_box="rgba(224,130,110,0.30)",
-    unusable="rgba(157,176,191,0.45)", marked="rgba(86,180,233,0.22)",
+    unusable="rgba(157,176,191,0.45)", band="rgba(157,176,191,0.35)", marked="rgba(86,180,233,0.22)",
 )  # fmt: skip
 
 
@@ -147,17 +150,26 @@ def trend_figure(
     analysis: Analysis, *, ink: Ink = LIGHT, marked_s: tuple[float, float] | None = None, height_px: int = 330
 ) -> go.Figure:
     """Heart rate, and V and S a minute or an hour, on one time axis; what could not be read is hatched."""
-    figure = _figure(ink, height_px, (58, 12, 6, 26))
+    figure = _figure(ink, height_px, (40, 12, 4, 24))
     _add_rate(figure, analysis, ink)
     _add_counts(figure, analysis)
     _add_unusable(figure, analysis, ink)
     span_s = analysis.record.duration_s
-    figure.update_xaxes(range=[0, span_s], **_clock_ticks(analysis.record, (0.0, span_s), 9), showgrid=False)
-    unit = "min" if span_s <= BY_MINUTE_MAX_S else "h"
+    ticks = _clock_ticks(analysis.record, (0.0, span_s), 9)
+    figure.update_xaxes(range=[0, span_s], **ticks, showgrid=True, gridcolor=ink.line, griddash="dot", anchor="y3")
+    unit = "minute" if span_s <= BY_MINUTE_MAX_S else "hour"
+    lanes = {"yaxis": (0.48, 1.0), "yaxis2": (0.24, 0.45), "yaxis3": (0.0, 0.21)}
+    names = ("heart rate, bpm", f"V per {unit}", f"S per {unit}")
+    for (axis, domain), name in zip(lanes.items(), names, strict=True):
+        n_ticks = max(2, round(height_px * (domain[1] - domain[0]) / TICK_PX))
+        figure.update_layout(
+            {axis: {"domain": domain, "nticks": n_ticks, "showgrid": axis == "yaxis", "gridcolor": ink.line}}
+        )
+        figure.add_annotation(
+            text=name, xref="paper", yref="paper", x=0, y=domain[1], xanchor="left", yanchor="top", xshift=2,
+            showarrow=False, font={"size": 11, "color": ink.faint}, borderpad=0,
+        )  # fmt: skip
     figure.update_layout(
-        yaxis={"domain": (0.47, 1), "title": "bpm", "showgrid": True, "gridcolor": ink.line},
-        yaxis2={"domain": (0.235, 0.41), "title": f"V / {unit}", "rangemode": "tozero", "nticks": 3},
-        yaxis3={"domain": (0, 0.175), "title": f"S / {unit}", "rangemode": "tozero", "nticks": 3},
         yaxis4={"domain": (0, 1), "overlaying": "y", "range": (0, 1), "visible": False},
         dragmode="select",
         selectdirection="h",
@@ -180,22 +192,31 @@ def _add_rate(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
     low, high = np.full(n_bins, np.inf), np.full(n_bins, -np.inf)
     np.minimum.at(low, at, bpm)
     np.maximum.at(high, at, bpm)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(at, bpm, minlength=n_bins) / count
-    centre = (np.arange(n_bins) + 0.5) * bin_s
-    text = [clock_text(analysis.record, value) for value in centre.tolist()]
     seen = count > 0
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-    figure.add_scatter(x=centre, y=np.where(seen, low, np.nan).astype(np.float32), **edge)
-    figure.add_scatter(
-        x=centre, y=np.where(seen, high, np.nan).astype(np.float32), fill="tonexty", fillcolor=ink.marked, **edge
-    )
+    mean = np.full(n_bins, np.nan)
+    mean[seen] = np.bincount(at, bpm, minlength=n_bins)[seen] / count[seen]
+    centre = (np.arange(n_bins) + 0.5) * bin_s
+    figure.add_scatter(**_outline(centre, low, high, seen), mode="lines", line={"width": 0}, fill="toself",
+        fillcolor=ink.band, hoverinfo="skip",
+    )  # fmt: skip
+    text = [clock_text(analysis.record, value) for value in centre.tolist()]
+    unseen = {"marker": {"opacity": 0}}
     figure.add_scatter(
         x=centre, y=mean.astype(np.float32), mode="lines+markers", name="heart rate", text=text,
-        line={"color": ink.trace, "width": 1.2}, marker={"size": 5, "opacity": 0},
-        unselected={"marker": {"opacity": 0}}, selected={"marker": {"opacity": 0}},
+        line={"color": ink.trace, "width": 1.2}, marker={"size": 5, "opacity": 0}, unselected=unseen, selected=unseen,
         hovertemplate="%{text}<br>%{y:.0f} bpm<extra></extra>",
     )  # fmt: skip
+
+
+def _outline(centre: Column, low: Column, high: Column, seen: NDArray[np.bool_]) -> dict[str, Column]:
+    """Outline of a band, a closed piece for each unbroken stretch of bins."""
+    edges = np.flatnonzero(np.diff(seen, prepend=False, append=False))
+    x: list[Column] = [np.zeros(0)]
+    y: list[Column] = [np.zeros(0)]
+    for a, b in zip(edges[::2], edges[1::2], strict=True):
+        x += [centre[a:b], centre[a:b][::-1], np.array([np.nan])]
+        y += [high[a:b], low[a:b][::-1], np.array([np.nan])]
+    return {"x": np.concatenate(x), "y": np.concatenate(y)}
 
 
 def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
@@ -209,10 +230,12 @@ def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
         own = beats.time_s[(beats.label == label) & beats.usable]
         count = np.bincount(np.minimum((own / step_s).astype(int), n_steps - 1), minlength=n_steps)
         figure.add_bar(
-            x=start, y=count.astype(np.int32), offset=0, width=step_s, yaxis=axis, name=NAME[label], text=text,
-            textposition="none", marker={"color": COLOUR[label], "line": {"width": 0}},
-            hovertemplate=f"from %{{text}}<br>%{{y}} {label}<extra></extra>",
+            x=start, y=count.astype(np.int32), offset=0.04 * step_s, width=0.92 * step_s, yaxis=axis, name=NAME[label],
+            marker={"color": COLOUR[label], "line": {"width": 0}}, unselected={"marker": {"opacity": 1}},
+            text=text, textposition="none", hovertemplate=f"from %{{text}}<br>%{{y}} {label}<extra></extra>",
         )  # fmt: skip
+        most = max(1, int(count.max()))
+        figure.update_layout({f"yaxis{axis[1:]}": {"range": (0, 1.08 * most), "tickmode": "array", "tickvals": [most]}})
 
 
 def _add_unusable(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
@@ -283,7 +306,7 @@ def _centre(signal: Float32) -> np.float32:
     return np.float32(np.median(known)) if len(known) else np.float32(0)
 
 
-def _near_beats(beats: Beats, label: str, time_s: Float64) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _near_beats(beats: Beats, label: str, time_s: Float64) -> NDArray[np.bool_]:
     """Whether each time lies in the QRS of a beat of the class."""
     own = beats.time_s[(beats.label == label) & beats.usable]
     before = np.searchsorted(own, time_s - QRS_HALF_S)
@@ -367,7 +390,7 @@ def strip_figure(
     width_px = STRIP_LEFT_PX + length_s * PAPER_MM_PER_S * PX_PER_MM + STRIP_RIGHT_PX
     bottom_px = CLOCK_PX + (SCALE_PX if shown is not None else 0)
     figure = _figure(ink, sum(lanes.values()) + bottom_px + 2, (STRIP_LEFT_PX, STRIP_RIGHT_PX, 2, bottom_px))
-    figure.update_layout(width=width_px, clickmode="event+select", dragmode=False)
+    figure.update_layout(width=int(np.ceil(width_px)), clickmode="event+select", dragmode=False)
     _draw_paper(figure, analysis.record, (start_s, start_s + length_s), mm_per_mv, ink)
     for lead, offset in zip(leads, offsets_mv, strict=True):
         figure.add_scatter(
@@ -375,8 +398,12 @@ def strip_figure(
             mode="lines", line={"color": ink.trace, "width": 1.3}, hoverinfo="skip", name=lead.name,
         )  # fmt: skip
     _add_pulse(figure, start_s, offsets_mv[0], ink)
+    figure.add_annotation(
+        text=f"{PAPER_MM_PER_S:g} mm/s, {mm_per_mv:g} mm/mV", xref="paper", x=1, xanchor="right", yref="y", y=low_mv,
+        yanchor="bottom", showarrow=False, font={"size": 10, "color": ink.faint},
+    )  # fmt: skip
     _add_labels(figure, analysis, own, shown, ink)
-    _add_reference(figure, analysis.record, (start_s, start_s + length_s), ink)
+    _add_reference(figure, analysis.record, (start_s, start_s + length_s), low_mv, ink)
     if differ is not None:
         _add_disagreements(figure, differ, (start_s, start_s + length_s), ink)
     if shown is not None:
@@ -447,7 +474,8 @@ def _add_labels(figure: go.Figure, analysis: Analysis, own: slice, selected: int
     text = [f"<b>{name}</b>" if name != "N" or points > 13 else name for name, points in zip(label, size, strict=True)]
     confidence = beats.confidence[own]
     figure.add_scatter(
-        x=time_s, y=np.full(len(label), 0.72), yaxis="y2", mode="markers+text", text=text, customdata=time_s,
+        x=time_s, y=np.full(len(label), 0.72), xaxis="x2", yaxis="y2", mode="markers+text",
+        text=text, customdata=time_s,
         textfont={"size": size, "color": [COLOUR[name] for name in label]}, textposition="middle center",
         marker={"size": 22, "opacity": 0}, selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
         hovertext=[
@@ -459,24 +487,28 @@ def _add_labels(figure: go.Figure, analysis: Analysis, own: slice, selected: int
     told = np.isfinite(rr_s) & (rr_s >= RR_TEXT_MIN_S)
     told[:1] = False  # its middle lies before the strip
     figure.add_scatter(
-        x=time_s[told] - rr_s[told] / 2, y=np.full(int(told.sum()), 0.2), yaxis="y2", mode="text",
+        x=time_s[told] - rr_s[told] / 2, y=np.full(int(told.sum()), 0.2), xaxis="x2", yaxis="y2", mode="text",
         text=[f"{1000 * rr:.0f}" for rr in rr_s[told].tolist()], textfont={"size": 11, "color": ink.faint},
         hoverinfo="skip",
     )  # fmt: skip
 
 
-def _add_reference(figure: go.Figure, record: Record, span_s: tuple[float, float], ink: Ink) -> None:
+def _add_reference(figure: go.Figure, record: Record, span_s: tuple[float, float], low_mv: float, ink: Ink) -> None:
     """Write the symbols of the record's own annotations below the paper."""
     marks = record.reference
     if marks is None:
         return
     inside = (marks.time_s >= span_s[0]) & (marks.time_s < span_s[1])
-    text = [
-        aux or symbol for symbol, aux in zip(marks.symbol[inside].tolist(), marks.aux[inside].tolist(), strict=True)
-    ]
+    signs = inside & (marks.symbol != "+")  # "+" stands for a note, which is written out
     figure.add_scatter(
-        x=marks.time_s[inside], y=np.full(len(text), 0.5), yaxis="y3", mode="text", text=text, hoverinfo="skip",
-        textfont={"size": 11, "color": ink.faint}, name="reference",
+        x=marks.time_s[signs], y=np.full(int(signs.sum()), 0.5), xaxis="x2", yaxis="y3", mode="text",
+        text=marks.symbol[signs].tolist(), textfont={"size": 11, "color": ink.faint}, hoverinfo="skip",
+        name="reference",
+    )  # fmt: skip
+    notes = inside & (marks.aux != "")
+    figure.add_scatter(
+        x=marks.time_s[notes], y=np.full(int(notes.sum()), low_mv), mode="text", text=marks.aux[notes].tolist(),
+        textposition="top center", textfont={"size": 11, "color": ink.text}, hoverinfo="skip", name="notes",
     )  # fmt: skip
 
 
@@ -484,7 +516,8 @@ def _add_disagreements(figure: go.Figure, differ: Disagreements, span_s: tuple[f
     """Draw a box around each annotation that the analysis disagrees with."""
     here = (differ.time_s >= span_s[0]) & (differ.time_s < span_s[1])
     figure.add_scatter(
-        x=differ.time_s[here], y=np.full(int(here.sum()), 0.5), yaxis="y3", mode="markers", name="disagreement",
+        x=differ.time_s[here], y=np.full(int(here.sum()), 0.5), xaxis="x2", yaxis="y3", mode="markers",
+        name="disagreement",
         marker={"size": 18, "symbol": "square-open", "color": ink.text, "line": {"width": 1.4}},
         hovertext=[
             f"reference {_said(reference)}, found {_said(found)}"
@@ -506,17 +539,17 @@ def _add_attention(figure: go.Figure, analysis: Analysis, beat: int, ink: Ink) -
     step_s = attention.step_s
     figure.add_heatmap(
         z=times_uniform[None], x0=float(analysis.beats.time_s[beat] + attention.offset_s[0]), dx=step_s,
-        y=[0.5], yaxis="y4", colorscale="Cividis", zmin=0, zmax=top, name="attention",
+        y=[0.5], xaxis="x2", yaxis="y4", colorscale="Cividis", zmin=0, zmax=top, name="attention",
         hovertemplate="%{z:.2f} times the uniform level<extra></extra>",
         colorbar={
             "orientation": "h", "thickness": 8, "len": 0.34, "x": 0, "xanchor": "left", "y": 0, "yanchor": "top",
-            "yref": "paper", "ypad": CLOCK_PX - 4, "xpad": 0, "outlinewidth": 0, "tickfont": {"size": 10},
+            "yref": "paper", "ypad": CLOCK_PX, "xpad": 0, "outlinewidth": 0, "tickfont": {"size": 10},
             "tickvals": [0, 1, top], "ticktext": ["0", "uniform", f"{top:.1f} x" if top > LEGIBLE_TOP else ""],
         },
     )  # fmt: skip
     figure.add_annotation(
         text="relative attention in this window", xref="paper", yref="paper", x=0.36, y=0, xanchor="left",
-        yanchor="top", yshift=-(CLOCK_PX - 8), showarrow=False, font={"size": 11, "color": ink.faint},
+        yanchor="top", yshift=-(CLOCK_PX - 4), showarrow=False, font={"size": 11, "color": ink.faint},
     )  # fmt: skip
 
 
@@ -534,8 +567,9 @@ def _place_lanes(
         top = domain[0]
         if name != "y":
             figure.update_layout({axis: {"showgrid": False, "ticks": "", "tickvals": [0.5]}})
-    figure.update_xaxes(anchor=list(lanes)[-1])
     figure.update_layout(
+        xaxis={"anchor": "free", "position": 0},
+        xaxis2={"matches": "x", "visible": False, "anchor": "y2"},
         yaxis={"range": paper_mv, "tickmode": "linear", "showticklabels": False},
         yaxis2={"ticktext": [""]},
         yaxis3={"ticktext": ["ref."]},
@@ -549,7 +583,7 @@ def _name_leads(figure: go.Figure, leads: tuple[Lead, ...], offsets_mv: list[flo
     names = [lead.name if stated.get(lead.name, False) else f"{lead.name} ?" for lead in leads]
     for name, offset in zip(names, offsets_mv, strict=True):
         figure.add_annotation(
-            text=f"<b>{name}</b>", xref="paper", x=0, xanchor="right", xshift=-8, yref="y", y=offset, yshift=-9,
+            text=f"<b>{name}</b>", xref="paper", x=0, xanchor="right", xshift=-5, yref="y", y=offset, yshift=-9,
             showarrow=False, font={"size": 12},
         )  # fmt: skip
 

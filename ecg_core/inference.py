@@ -93,8 +93,8 @@ def read_spec(path: Path) -> ModelSpec:
 
 @lru_cache(maxsize=4)
 def _build(path: Path, spec: ModelSpec) -> Model:
-    network = BeatNetwork(spec)
     try:
+        network = BeatNetwork(spec)
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     except Exception as error:  # unpickling foreign bytes raises what it likes
         raise ModelError(f"{path.name}: expected weights of this network ({type(error).__name__}).") from error
@@ -185,18 +185,13 @@ def classify(model: Model, token: NDArray[np.floating[Any]], rr_s: Float64, shar
 
 
 def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
-    """Logits of one lead's beats, read in overlapping sequences against the patient's reference beat."""
-    reference = torch.empty_like(token)
-    for group in reference_groups(len(token)):
-        reference[group], _ = network.references(token[group], rr[group])
+    """Logits of one lead's beats, each held against the patient's reference beat, read in overlapping sequences."""
+    described = torch.cat([network.describe(token[group], rr[group])[0] for group in reference_groups(len(token))])
     cuts = sequences(len(token))
     judged = []
     for first in range(0, len(cuts), SEQUENCES_AT_ONCE):
         some = cuts[first : first + SEQUENCES_AT_ONCE]
-        own, usual, interval = (
-            pad_sequence([column[seen] for seen, _ in some], batch_first=True) for column in (token, reference, rr)
-        )
         length = torch.tensor([seen.stop - seen.start for seen, _ in some])
-        logits = network.classify(own, usual, interval, length)
+        logits = network.classify(pad_sequence([described[seen] for seen, _ in some], batch_first=True), length)
         judged += [row[kept] for row, (_, kept) in zip(logits, some, strict=True)]
     return torch.cat(judged)

@@ -14,14 +14,15 @@ from .inference import Model, classify, find_beats
 from .labels import CLASSES
 from .records import lead_index
 from .rhythm import find_rhythms
-from .schema import Analysis, Attention, Beats, Bool, Float32, Float64, Quality, Record, RhythmRules, _Columns
-from .signals import BLOCK_S, FS_HZ, MARGIN_S, UNUSABLE_SCORE, block_quality, clean_leads, normalise
+from .schema import Analysis, Attention, Beats, Float32, Float64, Quality, Record, RhythmRules, _Columns
+from .signals import BLOCK_S, FS_HZ, MARGIN_S, UNUSABLE_SCORE, block_quality, clean_leads, normalise, reached_hz
 from .windows import frame_offsets
 
 PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour
 AUTO, ALL, FIRST = "auto", "all", "first"
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
+EDGE_S = 0.1  # two pieces may place one and the same beat on either side of their edge, but not this far apart
 SAMPLED_PIECES, SAMPLED_S = 8, 60.0  # quality of a lead is judged on so many stretches across the record
 
 Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
@@ -45,7 +46,7 @@ class Reading(_Columns):
     token: NDArray[np.float16]  # (n_beats, n_leads, token_size); half precision: a day of 12 leads has 120 million
     attention: NDArray[np.float16]  # (n_beats, n_steps), the leads fused
     weight: Float32  # (n_beats, n_leads): quality of each lead at each beat
-    readable: Bool  # (n_frames,): whether any lead could be read at each frame
+    lost_s: Float64  # times of the frames at which no lead could be read
     score: Float32  # (n_leads, n_blocks)
 
 
@@ -72,10 +73,10 @@ def analyse(
     """
     rules = rules or RhythmRules()
     leads = choose_leads(record, lead)
-    readings = []
+    readings: list[Reading] = []
     for piece in _pieces(record):
         progress(piece.core_s[0], record.duration_s)
-        readings.append(_read_piece(record, model, leads, piece, beats_at_s))
+        readings.append(_read_piece(record, model, leads, piece, beats_at_s, _last_beat_s(readings)))
     quality = _join_quality(readings)
     beats, attention = _judge(model, readings, quality)
     progress(record.duration_s, record.duration_s)
@@ -96,7 +97,7 @@ def choose_leads(record: Record, lead: str) -> tuple[int, ...]:
     """Positions of the leads to analyse; see ``analyse``."""
     if lead == ALL:
         return tuple(range(len(record.lead_names)))
-    if lead == FIRST or (lead == AUTO and len(record.lead_names) == 1):
+    if lead == FIRST:
         return (0,)
     if lead != AUTO:
         return (lead_index(record, lead),)
@@ -136,7 +137,12 @@ def _pieces(record: Record) -> Iterator[Piece]:
 
 
 def _read_piece(
-    record: Record, model: Model, leads: tuple[int, ...], piece: Piece, beats_at_s: Float64 | None
+    record: Record,
+    model: Model,
+    leads: tuple[int, ...],
+    piece: Piece,
+    beats_at_s: Float64 | None,
+    last_beat_s: float,
 ) -> Reading:
     clean = clean_leads(record.source.read(piece.first, piece.last, leads), record.fs_hz)
     signal = np.stack([normalise(lead, valid) for lead, valid in zip(clean.signal_mv, clean.valid, strict=True)])
@@ -144,24 +150,33 @@ def _read_piece(
     pairs = zip(signal[:, core], clean.valid[:, core], strict=True)
     score = np.stack([block_quality(lead, valid) for lead, valid in pairs])
     weight = clean.valid[:, :: model.spec.stride] * _score_at_frames(score, core, signal.shape[1], model.spec.stride)
+    rate_hz = reached_hz(record.fs_hz)
     own_until_s = piece.core_s[1] if piece.last < record.n_samples else np.inf  # a mark may lie past the last sample
     position = None
     if beats_at_s is not None:
         inside = (beats_at_s >= piece.core_s[0]) & (beats_at_s < own_until_s)
-        position = (beats_at_s[inside] - piece.start_s) * FS_HZ
+        position = (beats_at_s[inside] - piece.start_s) * rate_hz
     found = find_beats(model, signal, weight, position=position)
-    own = (found.position >= core.start) & (found.position < (own_until_s - piece.start_s) * FS_HZ)
+    time_s = piece.start_s + found.position / rate_hz
+    own_from_s = max(piece.core_s[0] - EDGE_S, last_beat_s + EDGE_S) if beats_at_s is None else -np.inf
+    own = (time_s >= own_from_s) & (time_s < own_until_s)
     frame = np.clip((found.position[own] / model.spec.stride).astype(int), 0, weight.shape[1] - 1)
     beat_weight = weight[:, frame].T
-    core_frames = slice(core.start // model.spec.stride, -(-core.stop // model.spec.stride))
+    frame_s = piece.start_s + np.arange(weight.shape[1]) * model.spec.stride / rate_hz
+    lost = ~(weight > UNUSABLE_SCORE).any(axis=0) & (frame_s >= piece.core_s[0]) & (frame_s < piece.core_s[1])
     return Reading(
-        time_s=piece.start_s + found.position[own] / FS_HZ,
+        time_s=time_s[own],
         token=found.token[own].astype(np.float16),
         attention=np.einsum("nl,nlk->nk", _share(beat_weight), found.attention[own]).astype(np.float16),
         weight=beat_weight,
-        readable=np.asarray((weight[:, core_frames] > UNUSABLE_SCORE).any(axis=0)),
+        lost_s=frame_s[lost],
         score=score,
     )
+
+
+def _last_beat_s(readings: list[Reading]) -> float:
+    """Time of the last beat so far, or so early that nothing is too close to it."""
+    return next((float(reading.time_s[-1]) for reading in reversed(readings) if len(reading.time_s)), -EDGE_S)
 
 
 def _score_at_frames(score: Float32, core: slice, n: int, stride: int) -> Float32:
@@ -179,7 +194,7 @@ def _judge(model: Model, readings: list[Reading], quality: Quality) -> tuple[Bea
     """Classes of all beats of the record, read as one sequence."""
     time_s = np.concatenate([reading.time_s for reading in readings])
     weight = np.concatenate([reading.weight for reading in readings])
-    rr_s = _intervals(time_s, np.concatenate([reading.readable for reading in readings]), model.spec.stride / FS_HZ)
+    rr_s = _intervals(time_s, np.concatenate([reading.lost_s for reading in readings]))
     probability = classify(model, np.concatenate([reading.token for reading in readings]), rr_s, _share(weight))
     usable = quality.usable_at(time_s)
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
@@ -194,12 +209,8 @@ def _share(weight: Float32) -> Float32:
     return np.where(total > 0, weight / np.maximum(total, 1e-9), 1 / weight.shape[1]).astype(np.float32)
 
 
-def _intervals(time_s: Float64, readable: Bool, frame_s: float) -> Float64:
+def _intervals(time_s: Float64, lost_s: Float64) -> Float64:
     """RR to the beat before; NaN for the first beat, and where anything in between could not be read."""
-    if not len(time_s):
-        return np.zeros(0)
-    lost = np.concatenate(([0], np.cumsum(~readable)))
-    lost_before = lost[np.clip((time_s / frame_s).astype(int), 0, len(readable))]
     rr_s = np.diff(time_s, prepend=np.nan)
-    rr_s[1:][np.diff(lost_before) > 0] = np.nan
+    rr_s[1:][np.diff(np.searchsorted(lost_s, time_s)) > 0] = np.nan
     return rr_s

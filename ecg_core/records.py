@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,33 +18,57 @@ MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, no QRS can be told; above, it is
 MIN_DURATION_S = 5.0  # a few beats are needed to say anything
 REFERENCE_SUFFIX = ".atr"
 
-# Bits a sample takes on disk; formats that are not here (FLAC) are compressed and have no fixed size.
+# Bits a sample takes on disk; the last three are compressed (FLAC) and have no fixed size.
 BITS_OF_FORMAT = {
     "8": 8, "16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 32 / 3, "311": 32 / 3,
+    "508": 0, "516": 0, "524": 0,
 }  # fmt: skip
+MV_OF_UNIT = {"mv": 1.0, "uv": 1e-3, "v": 1e3, "nv": 1e-6}
 
 
 @dataclass(frozen=True)
-class WfdbSource:
-    """The samples of a WFDB record; single- or multi-segment."""
+class Segment:
+    """A stretch of a record with signal files of its own; a plain record is one segment."""
 
     path: Path  # without extension
+    first: int  # its first sample, counted in the record
+    n_samples: int
+    leads: tuple[str, ...]
+    calibrated: tuple[bool, ...]  # per lead: whether the header states a gain
+    unit_mv: tuple[float, ...]  # per lead
+    files: tuple[Path, ...]
 
-    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
-        """Samples [start, stop) of the leads in mV, shape (n_leads, stop - start); NaN where nothing was recorded."""
+    def read(self, start: int, stop: int, channels: list[int]) -> Float32:
+        """Samples [start, stop) of the segment in mV, shape (n_channels, stop - start)."""
         try:
-            part = wfdb.rdrecord(str(self.path), sampfrom=start, sampto=stop, channels=list(leads), return_res=32)
-        except (OSError, ValueError, IndexError, KeyError) as error:
+            part = wfdb.rdrecord(str(self.path), sampfrom=start, sampto=stop, channels=channels, return_res=32)
+        except Exception as error:  # the decoders raise whatever the bytes make them trip over
             raise RecordError(
                 f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files ({error}). "
                 "Check that they are complete and belong to this header."
             ) from error
-        signal = np.asarray(part.p_signal, dtype=np.float32).T
-        to_mv = np.array([_TO_MV.get(unit.lower(), 1.0) for unit in part.units], dtype=np.float32)
-        return np.asarray(signal * to_mv[:, None], dtype=np.float32)
+        unit_mv = np.array([self.unit_mv[i] for i in channels], dtype=np.float32)
+        return np.asarray(part.p_signal.T * unit_mv[:, None], dtype=np.float32)
 
 
-_TO_MV = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3, "nv": 1e-6}
+@dataclass(frozen=True)
+class WfdbSource:
+    """The samples of a WFDB record; each lead is looked up by name in each segment, and may be missing there."""
+
+    segments: tuple[Segment, ...]
+    lead_names: tuple[str, ...]
+
+    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
+        """Samples [start, stop) of the leads in mV, shape (n_leads, stop - start); NaN where nothing was recorded."""
+        signal = np.full((len(leads), stop - start), np.nan, dtype=np.float32)
+        for segment in self.segments:
+            first, last = max(start, segment.first), min(stop, segment.first + segment.n_samples)
+            rows = [row for row, lead in enumerate(leads) if self.lead_names[lead] in segment.leads]
+            if first < last and rows:
+                channels = [segment.leads.index(self.lead_names[leads[row]]) for row in rows]
+                part = segment.read(first - segment.first, last - segment.first, channels)
+                signal[rows, first - start : last - start] = part
+        return signal
 
 
 def read_record(path: str | Path) -> Record:
@@ -57,27 +82,24 @@ def read_record(path: str | Path) -> Record:
     """
     stem = _stem(Path(path))
     header = _read_header(stem)
-    signals = _signal_headers(stem, header)
-    _check_header(stem, header, signals)
-    for segment_stem, segment in signals:
-        _check_signal_files(segment_stem, segment)
-    lead_names, calibrated = _leads(header, signals)
-    reference = stem.with_name(stem.name + REFERENCE_SUFFIX)
-    files = {stem.with_name(stem.name + ".hea"), *([reference] if reference.is_file() else [])}
-    for segment_stem, segment in signals:
-        files |= {segment_stem.with_name(segment_stem.name + ".hea")}
-        files |= {segment_stem.parent / name for name in segment.file_name or ()}
+    _check_header(stem, header)
+    layout, segments = _segments(stem, header)
+    lead_names = tuple(dict.fromkeys([*layout, *(name for segment in segments for name in segment.leads)]))
+    gains = [pair for segment in segments for pair in zip(segment.leads, segment.calibrated, strict=True)]
+    reference = _beside(stem, REFERENCE_SUFFIX)
+    files = {_beside(stem, ".hea"), *(file for segment in segments for file in segment.files)}
+    files |= {_beside(stem.with_name(header.seg_name[0]), ".hea")} if layout else set()
     return Record(
         record_id=stem.name,
-        source=WfdbSource(stem),
+        source=WfdbSource(segments, lead_names),
         fs_hz=float(header.fs),
         n_samples=int(header.sig_len),
         lead_names=lead_names,
-        calibrated=calibrated,
+        calibrated=tuple((name, True) in gains and (name, False) not in gains for name in lead_names),
         start=_start(header),
         comments=tuple(header.comments or ()),
         reference=read_annotations(reference, float(header.fs)) if reference.is_file() else None,
-        files=tuple(sorted(files)),
+        files=tuple(sorted(files | ({reference} if reference.is_file() else set()))),
     )
 
 
@@ -90,8 +112,15 @@ def read_annotations(path: Path, fs_hz: float) -> Annotations:
             f"{path.name}: expected WFDB annotations, but the file cannot be read as such ({error}). "
             "Get it anew, or remove it to analyse the record without a reference."
         ) from error
+    sample = np.asarray(marks.sample, dtype=np.int64)
+    if (sample < 0).any():
+        raise RecordError(
+            f"{path.name}: expected WFDB annotations, but {np.sum(sample < 0)} marks lie before the record's start. "
+            "Get it anew, or remove it to analyse the record without a reference."
+        )
+    order = np.argsort(sample, kind="stable")
     aux = np.array([note.rstrip("\x00") for note in marks.aux_note], dtype=np.str_)
-    return Annotations(np.asarray(marks.sample) / fs_hz, np.array(marks.symbol, dtype=np.str_), aux)
+    return Annotations(sample[order] / fs_hz, np.array(marks.symbol, dtype=np.str_)[order], aux[order])
 
 
 def read_strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:
@@ -120,14 +149,15 @@ def find_records(folder: Path) -> list[Path]:
     headers = sorted(folder.glob("*.hea"))
     if not headers:
         raise RecordError(f"{folder}: no WFDB header (.hea) was found in this folder; name one that holds records.")
-    return [header.with_suffix("") for header in headers]
+    segments = {line.split()[0] for header in headers for line in _segment_lines(header)}
+    return [header.with_suffix("") for header in headers if header.stem not in segments]
 
 
 def _stem(path: Path) -> Path:
     """The record's path without extension; a record's own name may hold dots."""
     known = {".hea", ".dat", REFERENCE_SUFFIX}
     stem = path.with_suffix("") if path.suffix.lower() in known else path
-    header = stem.with_name(stem.name + ".hea")
+    header = _beside(stem, ".hea")
     if header.is_file():
         return stem
     if path.is_dir():
@@ -135,6 +165,10 @@ def _stem(path: Path) -> Path:
     found = sorted(p.stem for p in stem.parent.glob("*.hea"))[:5] if stem.parent.is_dir() else []
     hint = f"records there: {', '.join(found)}" if found else "there are no records in that folder"
     raise RecordError(f"{header}: this header file does not exist ({hint}). Check the path of the record.")
+
+
+def _beside(stem: Path, suffix: str) -> Path:
+    return stem.parent / f"{stem.name}{suffix}"
 
 
 def _read_header(stem: Path) -> Any:
@@ -146,29 +180,15 @@ def _read_header(stem: Path) -> Any:
             f"{name}: expected a WFDB header, but its text is none ({type(error).__name__}). "
             "Check that the file was not renamed from something else."
         ) from error
-    if header.fs is None or header.n_sig is None:
-        raise RecordError(f"{name}: expected a WFDB header with a rate and a number of leads, found neither.")
+    stated = [*_header_lines(_beside(stem, ".hea"))[0].split(), "", ""][2]
+    if stated and _number(re.split(r"[/(]", stated)[0]) != header.fs:  # the parser reads "-360" as 250 Hz
+        raise RecordError(f'{name}: expected a sampling rate in Hz, found "{stated}"; correct the first line.')
     return header
 
 
-def _signal_headers(stem: Path, header: Any) -> list[tuple[Path, Any]]:
-    """(path, header) of every piece that has signal files of its own: the segments, or the record itself."""
-    if not isinstance(header, wfdb.MultiRecord):
-        return [(stem, header)]
-    pieces = []
-    for name, length in zip(header.seg_name, header.seg_len, strict=True):
-        if name == "~" or length == 0:  # a gap, or the layout of a variable-layout record
-            continue
-        segment = stem.with_name(name)
-        if not segment.with_name(name + ".hea").is_file():
-            raise RecordError(f"{stem.name}.hea asks for the segment {name}.hea, which is not beside it; add it.")
-        pieces.append((segment, _read_header(segment)))
-    return pieces
-
-
-def _check_header(stem: Path, header: Any, signals: list[tuple[Path, Any]]) -> None:
+def _check_header(stem: Path, header: Any) -> None:
     name = stem.name + ".hea"
-    if not header.n_sig or not signals:
+    if not header.n_sig:
         raise RecordError(f"{name}: the record has no signals; a record with at least one ECG lead is needed.")
     if not MIN_FS_HZ <= header.fs <= MAX_FS_HZ:
         raise RecordError(
@@ -176,12 +196,70 @@ def _check_header(stem: Path, header: Any, signals: list[tuple[Path, Any]]) -> N
             "Check the second number group of the header's first line."
         )
     if not header.sig_len:
-        raise RecordError(f"{name}: the record is empty (0 samples); at least {MIN_DURATION_S:g} s are needed.")
+        raise RecordError(
+            f"{name}: the record is empty or states no length (0 samples); at least {MIN_DURATION_S:g} s are needed. "
+            "Check the number after the sampling rate."
+        )
     if header.sig_len / header.fs < MIN_DURATION_S:
         raise RecordError(
             f"{name}: the record is {header.sig_len / header.fs:.1f} s long, at least {MIN_DURATION_S:g} s are needed "
             "to judge beats; choose a longer record."
         )
+
+
+def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
+    """Names of the leads where a layout states them, and the segments that hold samples."""
+    if not isinstance(header, wfdb.MultiRecord):
+        return [], (_segment(stem, header, first=0),)
+    layout: list[str] = []
+    segments, first = [], 0
+    for name, length in zip(header.seg_name, header.seg_len, strict=True):
+        if name != "~":  # else a gap
+            part = _read_segment_header(stem, header, name, length)
+            if length:
+                segments.append(_segment(stem.with_name(name), part, first=first))
+            else:
+                layout = _distinct(part.sig_name or [])
+        first += length
+    if first != header.sig_len or not segments:
+        raise RecordError(
+            f"{stem.name}.hea promises {header.sig_len:,} samples, its {len(segments)} segments hold {first:,}; "
+            "segments are missing from the header, or it is damaged. Copy it anew."
+        )
+    return layout, tuple(segments)
+
+
+def _read_segment_header(stem: Path, header: Any, name: str, length: int) -> Any:
+    if not _beside(stem.with_name(name), ".hea").is_file():
+        raise RecordError(f"{stem.name}.hea asks for the segment {name}.hea, which is not beside it; add it.")
+    part = _read_header(stem.with_name(name))
+    if isinstance(part, wfdb.MultiRecord):
+        raise RecordError(f"{stem.name}.hea: its segment {name} has segments of its own, which WFDB does not allow.")
+    if length and (part.fs, part.sig_len) != (header.fs, length):
+        raise RecordError(
+            f"{stem.name}.hea expects {length:,} samples at {header.fs:g} Hz in the segment {name}, {name}.hea states "
+            f"{part.sig_len or 0:,} at {part.fs:g} Hz; they do not belong together. Copy both anew."
+        )
+    return part
+
+
+def _segment(stem: Path, header: Any, *, first: int) -> Segment:
+    lines = [line.split() for line in _header_lines(_beside(stem, ".hea"))[1:]]
+    if len(lines) != header.n_sig:
+        raise RecordError(
+            f"{stem.name}.hea promises {header.n_sig} leads and describes {len(lines)}; it is damaged. Copy it anew."
+        )
+    _check_signal_files(stem, header)
+    gains = [line[2] if len(line) > 2 else "" for line in lines]
+    return Segment(
+        path=stem,
+        first=first,
+        n_samples=int(header.sig_len),
+        leads=tuple(_distinct(header.sig_name)),
+        calibrated=tuple(_number(re.split(r"[/(]", gain)[0]) != 0 for gain in gains),
+        unit_mv=tuple(_unit_mv(gain) for gain in gains),
+        files=(_beside(stem, ".hea"), *(stem.parent / name for name in header.file_name)),
+    )
 
 
 def _check_signal_files(stem: Path, header: Any) -> None:
@@ -192,7 +270,12 @@ def _check_signal_files(stem: Path, header: Any) -> None:
             raise RecordError(f"{stem.name}.hea asks for {file_name}: a signal file must lie beside its header.")
         if not (stem.parent / file_name).is_file():
             raise RecordError(f"{stem.name}.hea asks for {file_name}, which is not beside it; add this file.")
-        bits[file_name] = bits.get(file_name, 0) + BITS_OF_FORMAT.get(form, 0) * (per_frame or 1)
+        if form not in BITS_OF_FORMAT:
+            raise RecordError(
+                f"{stem.name}.hea: {file_name} has the format {form}, expected one of {', '.join(BITS_OF_FORMAT)}. "
+                "Convert the record, for example with xform."
+            )
+        bits[file_name] = bits.get(file_name, 0) + BITS_OF_FORMAT[form] * (per_frame or 1)
     offset = {name: int(start or 0) for name, start in zip(header.file_name, header.byte_offset, strict=True)}
     for file_name, bits_a_frame in bits.items():
         size = (stem.parent / file_name).stat().st_size - offset[file_name]
@@ -204,40 +287,34 @@ def _check_signal_files(stem: Path, header: Any) -> None:
             )
 
 
-def _leads(header: Any, signals: list[tuple[Path, Any]]) -> tuple[tuple[str, ...], tuple[bool, ...]]:
-    """Names of the leads, told apart where two are alike, and whether each has a gain of its own."""
-    stated: dict[str, bool] = {}
-    order: list[str] = []
-    for stem, segment in signals:
-        gains = _stated_gains(stem.with_name(stem.name + ".hea"))
-        names = _distinct(segment.sig_name or [f"lead {i + 1}" for i in range(segment.n_sig)])
-        for name, gain in zip(names, gains, strict=False):
-            order += [name] if name not in stated else []
-            stated[name] = stated.get(name, True) and gain
-    if isinstance(header, wfdb.MultiRecord) and header.layout == "variable":
-        order = _distinct(header.sig_name or wfdb.rdheader(str(signals[0][0].with_name(header.seg_name[0]))).sig_name)
-    return tuple(order), tuple(stated.get(name, False) for name in order)
-
-
 def _distinct(names: list[str | None]) -> list[str]:
-    seen: dict[str, int] = {}
-    result = []
+    result: dict[str, str] = {}
     for number, name in enumerate(names, 1):
-        plain = (name or f"lead {number}").strip()
-        seen[plain] = seen.get(plain, 0) + 1
-        result.append(plain if seen[plain] == 1 else f"{plain} ({seen[plain]})")
-    return result
+        plain = own = (name or f"lead {number}").strip()
+        copy = 1
+        while own.casefold() in result:
+            copy += 1
+            own = f"{plain} ({copy})"
+        result[own.casefold()] = own
+    return list(result.values())
 
 
-def _stated_gains(header_path: Path) -> list[bool]:
-    """Whether each signal line states a gain: wfdb itself turns "0" and nothing into 200 adu/mV without a word."""
-    lines = [
-        line.split()
-        for line in header_path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if line.strip() and not line.startswith("#")
-    ]
-    gains = [fields[2].split("/")[0].split("(")[0] if len(fields) > 2 else "0" for fields in lines[1:]]
-    return [_number(gain) != 0 for gain in gains]
+def _header_lines(path: Path) -> list[str]:
+    """Lines of a header but its comments: what is asked here is lost on wfdb, or turned into a default in silence."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _segment_lines(path: Path) -> list[str]:
+    """Lines that name the segments of a multi-segment record."""
+    lines = _header_lines(path)
+    return lines[1:] if lines and "/" in lines[0].split()[0] else []
+
+
+def _unit_mv(gain: str) -> float:
+    """Millivolts of the unit in a header's gain field, such as "200(0)/mV"; mV where it states none."""
+    unit = gain.partition("/")[2].lower() or "mv"
+    return MV_OF_UNIT.get(unit if unit.isascii() else "uv", 1.0)  # the micro sign has many encodings
 
 
 def _number(text: str) -> float:

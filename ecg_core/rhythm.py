@@ -7,7 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from .schema import Beats, Float64, RhythmEvent, RhythmRules
+from .schema import Beats, RhythmEvent, RhythmRules
+
+DECIMALS = 6  # differences of times are compared to the microsecond: 13.1 - 10.1 is a pause of 3.0 s
 
 KIND_NAMES: Final = {
     "v_couplet": "Ventricular couplet",
@@ -42,12 +44,13 @@ def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[Rh
     for series in series_of(beats, label):
         time_s = beats.time_s[series]
         n_beats = len(time_s)
-        if n_beats < 2:
+        if n_beats != 2 and n_beats < max(2, rules.run_min_beats):
             continue
-        bpm = _mean_rate_bpm(time_s)
+        duration_s = float(np.round(time_s[-1] - time_s[0], DECIMALS))
+        bpm = round(60.0 * (n_beats - 1) / duration_s, DECIMALS) if duration_s else float("nan")
         kind = f"{label.lower()}_couplet" if n_beats == 2 else f"{label.lower()}_run"
-        if n_beats >= rules.run_min_beats and bpm > rules.tachycardia_bpm:
-            kind = _tachycardia(label, time_s[-1] - time_s[0], rules)
+        if n_beats > 2 and bpm > rules.tachycardia_bpm:
+            kind = _tachycardia(label, duration_s, rules)
         yield RhythmEvent(kind, float(time_s[0]), float(time_s[-1]), n_beats, bpm)
 
 
@@ -57,14 +60,11 @@ def _tachycardia(label: str, duration_s: float, rules: RhythmRules) -> str:
     return "svt" if duration_s > rules.sustained_s else "s_run"
 
 
-def _mean_rate_bpm(time_s: Float64) -> float:
-    return float(60.0 * (len(time_s) - 1) / (time_s[-1] - time_s[0]))
-
-
 def _long_intervals(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
     """Pauses and long RR; an interval across an unusable stretch has no length and so is neither."""
     both = beats.usable & np.concatenate(([False], beats.usable[:-1]))
-    for i in np.flatnonzero(both & (beats.rr_s >= rules.long_rr_s)):
-        kind = "pause" if beats.rr_s[i] >= rules.pause_s else "long_rr"
+    rr_s = np.round(beats.rr_s, DECIMALS)
+    for i in np.flatnonzero(both & (rr_s >= min(rules.long_rr_s, rules.pause_s))):
+        kind = "pause" if rr_s[i] >= rules.pause_s else "long_rr"
         start_s, end_s = float(beats.time_s[i - 1]), float(beats.time_s[i])
         yield RhythmEvent(kind, start_s, end_s, 2, 60.0 / (end_s - start_s))

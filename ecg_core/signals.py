@@ -1,7 +1,7 @@
 """Raw leads in mV at any rate -> clean leads at 125 Hz, with what can be read of them.
 
-Every function works on a piece of a record as well as on the whole: outside ``MARGIN_S`` from its ends a result does not
-depend on where the piece was cut.
+Every function works on a piece of a record as well as on the whole: outside ``MARGIN_S`` from its ends a result does
+not depend on where the piece was cut.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ BLOCK_S = 10.0  # signal quality is stated per block
 PASS_HZ = 50.0  # anti-aliasing: flat up to here ...
 STOP_HZ = 62.5  # ... and STOP_DB down from the new Nyquist frequency on
 STOP_DB = 80.0
+MAX_DOWN = 25_000  # ratios of larger numbers than any real rate has would need filters of gigabytes
 BASELINE_HZ = 0.5  # slower is baseline wander (respiration, electrodes); AHA 2007 for monitoring
 NOISE_HZ = 40.0  # faster is muscle noise and mains for the purpose of beat classes
 
@@ -45,9 +46,16 @@ class CleanLeads(_Columns):
 
 
 def rate_ratio(fs_hz: float) -> tuple[int, int]:
-    """(up, down) with ``fs_hz * up / down == FS_HZ``: 360 Hz gives (25, 72)."""
-    ratio = Fraction(FS_HZ).limit_denominator() / Fraction(fs_hz).limit_denominator(10_000)
+    """(up, down) with ``fs_hz * up / down == FS_HZ``: 360 Hz gives (25, 72); see ``reached_hz``."""
+    ratio = Fraction(FS_HZ) / Fraction(fs_hz).limit_denominator(10_000)
+    ratio = ratio.limit_denominator(MAX_DOWN)
     return ratio.numerator, ratio.denominator
+
+
+def reached_hz(fs_hz: float) -> float:
+    """Rate after resampling: 125 Hz but for odd rates (333.3333 Hz), which come within 0.01 % of it."""
+    up, down = rate_ratio(fs_hz)
+    return fs_hz * up / down
 
 
 @lru_cache
@@ -62,7 +70,7 @@ def _antialias_taps(up: int, down: int, fs_hz: float) -> Float32:
 def resample(signal: Float32, fs_hz: float) -> Float32:
     """Anti-aliased resampling to 125 Hz along the last axis.
 
-    Sample k of the result lies at exactly ``k / 125`` s from the first sample, whatever the length: nothing drifts.
+    Sample k of the result lies at exactly ``k / reached_hz(fs_hz)`` s from the first, whatever the length.
     Lower rates are interpolated.
     """
     up, down = rate_ratio(fs_hz)

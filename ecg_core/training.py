@@ -32,6 +32,7 @@ MAX_STRETCH = 1.12  # the heart is made slower or faster by up to this factor
 
 BUMP_FRAMES = 1.2  # width (one standard deviation) of the heat around a beat
 JITTER_SAMPLES = 2.0  # the detector's own scatter around the reference mark
+SHAPE_TAPS = 21  # 160 ms, the width of a broad QRS
 MISSED_SHARE, EXTRA_SHARE = 0.01, 0.015  # beats that a detector misses and invents
 MIN_RR_S = 0.05  # scattered marks may fall on each other
 NORMAL = CLASSES.index("N")
@@ -95,7 +96,7 @@ def draw_crop(record: TrainingRecord, noise: Float32, spec: ModelSpec, rng: np.r
     first = int(rng.integers(0, max(1, record.signal.shape[1] - drawn)))
     piece = slice(first, first + drawn)
     signal, valid = _mix_leads(record.signal[:, piece], record.valid[:, piece], rng)
-    signal = _change_band(signal, rng)
+    signal = _change_band(_change_shape(signal, rng), rng)
     if rng.random() < 0.5:
         signal = _add_noise(signal, noise, rng)
     factor = rng.uniform(1 / MAX_STRETCH, MAX_STRETCH)  # a slower or faster heart, and another sampling grid
@@ -133,6 +134,15 @@ def _mix_leads(
     if rng.random() < 0.15:
         mixed = -mixed
     return mixed, seen
+
+
+def _change_shape(signal: Float32, rng: np.random.Generator) -> Float32:
+    """Another heart: a short random filter gives all beats of a crop another shape, broad and notched ones too."""
+    if rng.random() < 0.5:
+        return signal
+    taps = rng.normal(0, rng.uniform(0, 0.3), SHAPE_TAPS) * np.hanning(SHAPE_TAPS)
+    taps[SHAPE_TAPS // 2] += 1
+    return np.convolve(signal, taps, "same").astype(np.float32)
 
 
 def _change_band(signal: Float32, rng: np.random.Generator) -> Float32:
@@ -180,21 +190,20 @@ def crop_loss(model: BeatNetwork, crops: Sequence[Crop], spec: ModelSpec, plan: 
     device = weight.device
     frames, heat_logit = model.frames(torch.from_numpy(np.stack([crop.signal for crop in crops])).to(device))
     heat = torch.from_numpy(np.stack([crop.heat for crop in crops])).to(device)
-    parts, first_look = [], frames.new_zeros(())
+    parts: list[tuple[Tensor, Tensor]] = []
+    first_look = frames.new_zeros(())
     for row, crop in enumerate(crops):
         index = torch.from_numpy(beat_frames(crop.position, spec, frames.shape[2])).to(device)
         tokens, _ = model.tokens(frames, torch.full((len(index),), row, device=device), index)
         interval = np.maximum(np.diff(crop.position, prepend=np.nan) / FS_HZ, MIN_RR_S)
         rr = torch.from_numpy(rr_features(interval)).to(device)
-        reference, normal = model.references(tokens, rr)
+        described, normal = model.describe(tokens, rr)
         code = torch.from_numpy(crop.code).to(device)
         first_look = first_look + binary_cross_entropy_with_logits(normal, (code == NORMAL).float()) / len(crops)
-        columns = (tokens, reference.expand_as(tokens), rr, code)
-        parts += list(zip(*(torch.split(column, SEQUENCE_BEATS) for column in columns), strict=True))
-    length = torch.tensor([len(part[0]) for part in parts])
-    tokens, references, rr = (pad_sequence([part[i] for part in parts], batch_first=True) for i in range(3))
-    code = pad_sequence([part[3] for part in parts], batch_first=True, padding_value=NO_BEAT)
-    logits = model.classify(tokens, references, rr, length)
+        parts += zip(torch.split(described, SEQUENCE_BEATS), torch.split(code, SEQUENCE_BEATS), strict=True)
+    length = torch.tensor([len(part) for part, _ in parts])
+    logits = model.classify(pad_sequence([part for part, _ in parts], batch_first=True), length)
+    code = pad_sequence([part for _, part in parts], batch_first=True, padding_value=NO_BEAT)
     return (
         cross_entropy(logits.flatten(0, 1), code.flatten(), weight=weight, ignore_index=NO_BEAT)
         + plan.heat_weight * binary_cross_entropy_with_logits(heat_logit, heat)

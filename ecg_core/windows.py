@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
@@ -48,7 +50,7 @@ def rr_features(rr_s: Float64) -> Float32:
 
     """
     n = len(rr_s)
-    known = np.isfinite(rr_s)
+    known = np.isfinite(rr_s) & (rr_s > 0)  # two marks on one sample have no interval
     if n < 2 or not known.any():
         return np.zeros((n, N_RR_FEATURES), dtype=np.float32)
     log_rr = np.log(np.interp(np.arange(n), np.flatnonzero(known), rr_s[known]))
@@ -82,4 +84,4 @@ def reference_groups(n_beats: int) -> list[slice]:
     """Cut a record's beats into nearly equal groups that share one reference beat."""
     n_groups = max(1, round(n_beats / REFERENCE_BEATS))
     edges = np.linspace(0, n_beats, n_groups + 1).round().astype(int)
-    return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)]

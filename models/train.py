@@ -48,7 +48,7 @@ SPEC = ModelSpec(
     seed=0,
     recipe="python models/train.py",
 )
-PLAN = FitPlan(steps=1100)
+PLAN = FitPlan(steps=1200)
 
 
 def read_split(name: str) -> list[str]:

@@ -77,7 +77,7 @@ def test_crops_keep_marks_on_their_beats_whatever_is_done_to_the_signal(records)
         beats = crop.position[crop.code == 0].astype(int)
         beats = beats[(beats > 20) & (beats < len(crop.signal) - 20)]
         there = np.array([np.abs(crop.signal[b - 8 : b + 9]).max() for b in beats])
-        assert np.median(there) > 0.5
+        assert np.median(there) > 0.25
 
 
 def test_what_is_no_beat_is_called_unclassifiable(records, noise):
@@ -153,12 +153,14 @@ def test_folded_batch_norm_gives_the_same_frames(records):
     torch.testing.assert_close(folded_heat, heat, atol=1e-4, rtol=1e-3)
 
 
-def test_reference_of_a_patient_in_bigeminy_leans_on_the_beats_that_look_normal():
+def test_a_beat_is_described_relative_to_the_patients_own_common_beat():
+    """The odd beat stands out alike, whatever the patient's common beat looks like."""
     torch.manual_seed(0)
     model = BeatNetwork(SPEC).eval()
-    tokens = torch.randn(40, SPEC.token_size)
-    rr = torch.zeros(40, 7)
+    common, odd = torch.randn(2, 1, SPEC.token_size)
+    tokens = torch.cat([common.expand(39, -1) + 0.01 * torch.randn(39, SPEC.token_size), common + odd])
     with torch.inference_mode():
-        reference, normal = model.references(tokens, rr)
-        weight = torch.sigmoid(normal)[:, None] + 1e-3
-    torch.testing.assert_close(reference, (weight * tokens).sum(0) / weight.sum(0))
+        _, normal = model.describe(tokens, torch.zeros(40, 7))
+        _, shifted = model.describe(tokens + 3, torch.zeros(40, 7))
+    torch.testing.assert_close(normal, shifted, atol=1e-4, rtol=1e-4)
+    assert (normal[:39] - normal[:39].mean()).abs().max() < (normal[39] - normal[:39].mean()).abs()

@@ -1,0 +1,21 @@
+"""The workstation's dashboard: ``streamlit run app.py``, or ``python launch.py demo``."""
+
+import os
+
+import streamlit as st
+
+from pages._ui.frame import guarded
+
+st.set_page_config(page_title="ECG workstation", page_icon="🫀", layout="wide")
+
+demo = os.environ.get("ECG_DEMO") == "1"
+page = st.navigation(
+    [
+        st.Page("pages/record.py", title="Record", icon=":material/folder_open:", default=not demo, url_path="record"),
+        st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=demo, url_path="overview"),
+        st.Page("pages/review.py", title="Review", icon=":material/ecg:", url_path="review"),
+        st.Page("pages/report.py", title="Report", icon=":material/description:", url_path="report"),
+        st.Page("pages/about.py", title="About", icon=":material/info:", url_path="about"),
+    ]
+)
+guarded(page.run)()

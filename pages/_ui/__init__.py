@@ -1,0 +1,1 @@
+"""The only code that knows both streamlit and ecg_core."""

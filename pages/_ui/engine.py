@@ -1,0 +1,17 @@
+"""The analysis with its heavy libraries; imported late, so that the first page does not wait for torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ecg_core.inference import load_model
+from ecg_core.pipeline import analyse
+from ecg_core.schema import Analysis, Record, RhythmRules
+
+
+def run(
+    record: Record, model_path: Path, rules: RhythmRules, *, lead: str, progress: Callable[[float, float], None]
+) -> Analysis:
+    """Load the model and analyse a record with it."""
+    return analyse(record, load_model(model_path), rules, lead=lead, progress=progress)

@@ -1,0 +1,224 @@
+"""The frame of every page: heading, status line, sidebar, and how figures and errors are shown."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import streamlit as st
+
+from ecg_core import __version__
+from ecg_core.errors import EcgError
+from ecg_core.figures import DARK, LIGHT, Ink
+from ecg_core.labels import CLASSES, COLOUR, NAME
+from ecg_core.schema import Analysis, Record
+
+from .jobs import CALM_SENTENCE, Job
+from .session import Room, current_room, installed_models, open_demo, show_error, start_analysis
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PURPOSE = (
+    "Research and retrospective analysis only; not cleared for use as a primary diagnostic tool in a clinical setting."
+)
+SIMULATED = "Simulated record"
+POLL_S = 0.4  # how often the progress of an analysis is looked at
+
+# Streamlit's own paddings are those of an article; a strip of 10 s at 25 mm/s has to fit beside the sidebar.
+STYLE = """<style>
+[data-testid="stHeader"] { height: 2.6rem; min-height: 0; background: transparent; pointer-events: none; }
+[data-testid="stHeader"] * { pointer-events: auto; }
+[data-testid="stMainBlockContainer"] { padding: 0.8rem 1rem 0.5rem; max-width: none; }
+[data-testid="stMain"] [data-testid="stHeading"] * { margin: 0; }
+[data-testid="stMain"] h1 { font-size: 1.4rem; padding: 0; }
+[data-testid="stMain"] h2 { font-size: 1.1rem; padding: 0.4rem 0 0; }
+[data-testid="stSidebar"][data-collapsed="false"] { width: 16.8rem !important; }
+[data-testid="stSidebarNav"] { margin: 0; } [data-testid="stSidebarUserContent"] { padding: 0 1rem; }
+[data-testid="stSidebarHeader"] { height: 2.6rem; margin: 0; }
+[data-testid="stBottomBlockContainer"] { padding: 0.2rem 1rem 0.3rem; max-width: none; }
+[data-testid="stBottomBlockContainer"] p { font-size: 0.8rem; }
+[data-testid="stVerticalBlock"] { gap: 0.6rem; }
+[data-testid="stButtonGroup"] button { min-height: 2.45rem; }
+.ecg-cards { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 0.6rem; }
+.ecg-card { border: 1px solid color-mix(in srgb, currentColor 18%, transparent); border-radius: 0.375rem;
+  padding: 0.5rem 0.8rem 0.55rem; }
+.ecg-card.wide { grid-column: span 2; }
+.ecg-card b { display: block; font-size: 1.5rem; line-height: 1.3; font-weight: 600;
+  font-variant-numeric: tabular-nums; white-space: nowrap; }
+.ecg-card span, .ecg-facts dt { font-size: 0.85rem; opacity: 0.75; }
+.ecg-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; margin: 0; font-size: 0.9rem; }
+dl.ecg-facts { padding: 0; align-items: baseline; }
+.ecg-facts dt, .ecg-facts dd { margin: 0; padding: 0; } .ecg-facts dd { font-variant-numeric: tabular-nums; }
+</style>"""
+
+
+def current_record() -> Record:
+    """The record that is shown; draws the frame, and stops with a way to open one where none is open."""
+    room = draw_frame()
+    if not room.current:
+        _say_empty()
+    return room.records[room.current]
+
+
+def current_analysis() -> Analysis:
+    """The analysis that is shown; draws the frame, and stops with what to do where there is none yet."""
+    record = current_record()
+    room = current_room()
+    if room.job is not None and room.job.key.record_sha256 == record.sha256:
+        heading(record.record_id, record)
+        watch(room.job)
+        st.stop()
+    if record.sha256 not in room.shown:
+        heading(record.record_id, record)
+        st.info("This record has not been analysed yet.", icon=":material/info:")
+        st.button("Analyse", type="primary", on_click=guarded(start_analysis), args=(record,))
+        st.stop()
+    return room.analyses[room.shown[record.sha256]]
+
+
+def draw_frame() -> Room:
+    """Draw what every page has; return the session's room."""
+    st.html(STYLE)
+    room = current_room()
+    with st.sidebar:
+        _pick_record(room)
+    st.bottom.caption(f"{PURPOSE} Version {__version__}, model {_model_name(room)}.")
+    if room.notice:
+        st.warning(room.notice, icon=":material/warning:")
+        room.notice = ""
+    return room
+
+
+def heading(title: str, record: Record) -> None:
+    """Title of a page, with what is looked at."""
+    simulated = f" :orange-badge[{SIMULATED}]" if is_simulated(record) else ""
+    st.title(f"{title}{simulated}", anchor=False)
+
+
+def is_simulated(record: Record) -> bool:
+    """Whether the record says of itself that it is no patient."""
+    return any(comment.lower().startswith(SIMULATED.lower()) for comment in record.comments)
+
+
+def record_name(record: Record) -> str:
+    """How a record is called in lists."""
+    return f"{record.record_id} ({SIMULATED})" if is_simulated(record) else record.record_id
+
+
+def duration_text(seconds: float) -> str:
+    """A length of time as people say it."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def cards(entries: Sequence[tuple[str, str, str]]) -> None:
+    """Label, value and note side by side; the last card is a wide one."""
+    pieces = [
+        f'<div class="ecg-card{" wide" if i == len(entries) else ""}"><span>{escape(label)}</span>'
+        f"<b>{escape(value)}</b><span>{escape(note)}</span></div>"
+        for i, (label, value, note) in enumerate(entries, 1)
+    ]
+    st.html(f'<div class="ecg-cards">{"".join(pieces)}</div>')
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Names and values in two columns."""
+    pieces = [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows]
+    st.html(f'<dl class="ecg-facts">{"".join(pieces)}</dl>')
+
+
+def ink() -> Ink:
+    """Neutral colours for figures on the theme that is on."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def legend() -> None:
+    """What the colours of the beats mean."""
+    swatch = '<span style="color:{colour};font-weight:700">{label}</span>&nbsp;{name}'
+    entries = [swatch.format(colour=COLOUR[label], label=label, name=NAME[label].lower()) for label in CLASSES]
+    st.html(f'<div style="font-size:0.8rem;opacity:0.9">{" &ensp; ".join(entries)}</div>')
+
+
+def show(figure: Any, key: str, *, alt: str, **options: Any) -> Any:
+    """Draw a figure as it is, without plotly's tool bar."""
+    return st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False}, alt=alt, **options)
+
+
+def guarded(work: Callable[P, R]) -> Callable[P, R | None]:
+    """Turn what can go wrong into sentences; never a traceback on the page."""
+
+    @functools.wraps(work)
+    def safely(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return work(*args, **kwargs)
+        except EcgError as error:
+            show_error(error)
+        except Exception:  # the last one before the reader's eyes
+            logging.getLogger(__name__).exception("%s", work)
+            st.error(CALM_SENTENCE, icon=":material/error:")
+        return None
+
+    return safely
+
+
+@st.fragment(run_every=POLL_S)
+def watch(job: Job) -> None:
+    """Progress of an analysis, with the time left and a way to stop it."""
+    if job.finished:
+        st.rerun()
+    text = f"Reading {record_name(job.record)} ..."
+    if job.left_s is not None:
+        text = (
+            f"{duration_text(job.done_s)} of {duration_text(job.record.duration_s)}, {duration_text(job.left_s)} left"
+        )
+    bar, button = st.columns([6, 1], vertical_alignment="bottom")
+    bar.progress(job.share, text=text)
+    button.button("Cancel", on_click=job.cancel, width="stretch")
+
+
+def _pick_record(room: Room) -> None:
+    """Choice among the open records; the way to open one where there is none."""
+    if not room.records:
+        st.caption("No record is open.")
+        st.button("Open the demo record", on_click=guarded(open_demo), width="stretch", key="sidebar_demo")
+        return
+    open_ones = list(room.records)
+    st.session_state["picked"] = room.current
+    st.selectbox(
+        "Record", open_ones, key="picked", format_func=lambda sha256: record_name(room.records[sha256]),
+        on_change=lambda: _choose(room),
+    )  # fmt: skip
+    record = room.records[room.current]
+    st.caption(f"{len(record.lead_names)} leads, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}")
+
+
+def _choose(room: Room) -> None:
+    room.current = st.session_state["picked"]
+    st.query_params.clear()
+
+
+def _model_name(room: Room) -> str:
+    key = room.shown.get(room.current)
+    if key:
+        return room.analyses[key].model.name
+    return next(iter(installed_models()), "not installed")
+
+
+def _say_empty() -> NoReturn:
+    """Say how to begin, and end the page."""
+    st.title("No record is open", anchor=False)
+    st.markdown("Open the bundled demo record, or choose one of your own on the page **Record**.")
+    with st.container(horizontal=True):
+        st.button("Open the demo record", type="primary", on_click=guarded(open_demo))
+        if st.button("Choose a record"):
+            st.switch_page("pages/record.py")
+    st.stop()
+    raise AssertionError

@@ -1,0 +1,84 @@
+"""An analysis in a thread of its own: it can be watched, waited for and cancelled while the pages stay alive."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from ecg_core.errors import Cancelled, EcgError
+from ecg_core.schema import Analysis, Record, RhythmRules
+
+CALM_SENTENCE = "Something went wrong that this program did not foresee. The details are in the window it runs in."
+
+
+class AnalysisKey(NamedTuple):
+    """What an analysis depends on; two that share it are the same."""
+
+    record_sha256: str
+    lead: str
+    model_sha256: str
+    rules: RhythmRules
+    edition: int = 0  # raised whenever a reader changes a beat
+
+
+class Job:
+    """One analysis, from its start to its end."""
+
+    def __init__(self, key: AnalysisKey, record: Record, model_path: Path) -> None:
+        self.key = key
+        self.record = record
+        self.done_s = 0.0
+        self.result: Analysis | None = None
+        self.problem = ""  # a sentence for the reader
+        self._began_s = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, args=(model_path,), daemon=True)
+        self._thread.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended, in whichever way."""
+        return not self._thread.is_alive()
+
+    @property
+    def share(self) -> float:
+        """Part of the record that is done, 0..1."""
+        return min(1.0, self.done_s / self.record.duration_s)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that it will still take, at the pace so far; None before there is a pace."""
+        if not 0 < self.share < 1:
+            return None
+        return (time.monotonic() - self._began_s) * (1 / self.share - 1)
+
+    def cancel(self) -> None:
+        """Stop at the next piece of the record."""
+        self._stop.set()
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        self._thread.join()
+
+    def _work(self, model_path: Path) -> None:
+        try:
+            from . import engine  # noqa: PLC0415, as torch takes a second: here it delays no page
+
+            self.result = engine.run(
+                self.record, model_path, self.key.rules, lead=self.key.lead, progress=self._progress
+            )
+        except Cancelled:
+            self.problem = "The analysis was cancelled."
+        except EcgError as error:
+            self.problem = str(error)
+        except Exception:  # a thread has nobody above it
+            logging.getLogger(__name__).exception("analysis of %s", self.record.record_id)
+            self.problem = CALM_SENTENCE
+
+    def _progress(self, done_s: float, _total_s: float) -> None:
+        if self._stop.is_set():
+            raise Cancelled("The analysis was cancelled; nothing was written.")
+        self.done_s = done_s

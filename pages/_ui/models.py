@@ -1,0 +1,80 @@
+"""The installed models as the About page shows them: what the spec says, and what was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+from ecg_core.errors import ModelError
+from ecg_core.schema import ModelSpec
+
+from .session import MODELS, installed_models
+
+COLUMNS = {
+    "QRS": ("qrs_se", "qrs_ppv"),
+    "V": ("v_se", "v_ppv"),
+    "V F1": ("v_f1",),
+    "S": ("s_se", "s_ppv"),
+    "S F1": ("s_f1",),
+    "Accuracy": ("accuracy",),
+    "Always N": ("always_n_accuracy",),
+    "Macro F1": ("macro_f1",),
+}
+WAYS = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
+FEW_RECORDS = 12
+
+
+def specs() -> list[ModelSpec]:
+    """Specs of the models that are installed, the default one first."""
+    found = []
+    for name in installed_models():
+        try:
+            fields: dict[str, Any] = json.loads((MODELS / f"{name}.json").read_text(encoding="utf-8"))
+            found.append(ModelSpec(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}))
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"{name}.json: expected the spec of a model of this program ({error}).") from error
+    return found
+
+
+def spec_facts(spec: ModelSpec) -> list[tuple[str, str]]:
+    """Where a model comes from."""
+    return [
+        ("Trained on", _records(spec.trained_on)),
+        ("Chosen on", _records(spec.validated_on)),
+        ("Input", f"{spec.fs_hz:g} Hz; attention of {spec.attention_half_s:g} s to either side of a beat"),
+        ("Classes", ", ".join(spec.classes)),
+        ("Seed", str(spec.seed)),
+        ("Recipe", spec.recipe),
+        ("SHA-256", spec.sha256),
+    ]
+
+
+def _records(names: tuple[str, ...]) -> str:
+    if len(names) <= FEW_RECORDS:
+        return ", ".join(names) or "not stated"
+    databases = pd.Series([name.split("/")[0] for name in names]).value_counts()
+    return ", ".join(f"{count} records of {database}" for database, count in databases.items())
+
+
+def measured(spec: ModelSpec) -> pd.DataFrame:
+    """What was measured of a model, a row a test set and way of scoring; empty where nothing was."""
+    path = MODELS / f"{spec.name}.metrics.json"
+    if not path.is_file():
+        return pd.DataFrame()
+    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    rows = []
+    for test_set, content in metrics.items():
+        if not isinstance(content, dict) or content.get("model_sha256", spec.sha256) != spec.sha256:
+            continue
+        for way, title in WAYS.items():
+            row = content.get(way, {}).get("gross", {})
+            cells = {name: " / ".join(_percent(row.get(key)) for key in keys) for name, keys in COLUMNS.items()}
+            rows.append({"Test set": test_set.replace("_", " "), "Scored on": title, **cells})
+    return pd.DataFrame(rows)
+
+
+def _percent(value: float | None) -> str:
+    return f"{100 * value:.1f}" if value is not None and math.isfinite(value) else "–"

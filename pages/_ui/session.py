@@ -1,0 +1,174 @@
+"""What one visitor has open: records, analyses, and the job at work. Nothing of it is seen by another session."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+
+from ecg_core.errors import EcgError, ModelError
+from ecg_core.schema import Analysis, Record, RhythmRules
+
+from .jobs import AnalysisKey, Job
+from .uploads import Upload, make_folder, store
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "demo_data" / "demo"
+MODELS = ROOT / "models"
+DEFAULT_MODEL = "source"
+
+
+@dataclass(eq=False)
+class Room:
+    """Everything of one session; lives and dies with it."""
+
+    records: dict[str, Record] = field(default_factory=dict)  # by sha256
+    analyses: dict[AnalysisKey, Analysis] = field(default_factory=dict)
+    shown: dict[str, AnalysisKey] = field(default_factory=dict)  # the analysis that is shown of each record
+    time_s: dict[str, float] = field(default_factory=dict)  # where each record was left
+    current: str = ""  # sha256 of the record that is shown
+    job: Job | None = None
+    notice: str = ""  # a sentence for the next page that is drawn
+    _folder: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where uploads lie; made when first needed, removed with the room."""
+        if self._folder is None:
+            self._folder = make_folder()
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
+
+    def add(self, record: Record) -> None:
+        """Open a record and show it."""
+        self.records.setdefault(record.sha256, record)
+        self.current = record.sha256
+
+    def close(self, sha256: str) -> None:
+        """Forget a record and all that was made of it."""
+        if self.job and self.job.key.record_sha256 == sha256:
+            self.job.cancel()
+            self.job = None
+        self.records.pop(sha256, None)
+        self.shown.pop(sha256, None)
+        self.time_s.pop(sha256, None)
+        self.analyses = {key: value for key, value in self.analyses.items() if key.record_sha256 != sha256}
+        self.current = next(reversed(self.records), "")
+
+    def put(self, key: AnalysisKey, analysis: Analysis) -> None:
+        """Keep an analysis, and show it when its record is shown."""
+        self.analyses[key] = analysis
+        self.shown[key.record_sha256] = key
+
+    def collect(self) -> None:
+        """Take in the result of a job that has ended."""
+        job = self.job
+        if job is None or not job.finished:
+            return
+        self.job = None
+        if job.result is not None:
+            self.put(job.key, job.result)
+        else:
+            self.notice = self.plain(job.problem)
+
+    def plain(self, sentence: str) -> str:
+        """A sentence without the place where uploads lie."""
+        if self._folder is None:
+            return sentence
+        places = [str(path) + os.sep for path in (*self._folder.iterdir(), self._folder)]
+        for place in places:
+            sentence = sentence.replace(place, "")
+        return sentence
+
+
+def current_room() -> Room:
+    """The room of this session; with ``ECG_DEMO=1`` the demo record is open in it and being analysed."""
+    if "room" not in st.session_state:
+        st.session_state["room"] = Room()
+        warm_up()
+        if os.environ.get("ECG_DEMO") == "1":
+            open_demo()
+    room: Room = st.session_state["room"]
+    room.collect()
+    return room
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Import what an analysis needs while the reader looks at the first page; once for the whole server."""
+
+    def load() -> None:
+        try:
+            from . import engine  # noqa: F401, PLC0415
+        except Exception:  # the analysis itself will say what is missing
+            logging.getLogger(__name__).exception("warming up")
+
+    threading.Thread(target=load, daemon=True).start()
+
+
+def open_record(path: str | Path) -> Record:
+    """Open a WFDB record by its path."""
+    from ecg_core.records import read_record  # noqa: PLC0415, as wfdb takes half a second
+
+    record = read_record(path)
+    current_room().add(record)
+    return record
+
+
+def records_in(folder: Path) -> dict[str, Path]:
+    """Records of a folder of this computer, by name."""
+    from ecg_core.records import find_records  # noqa: PLC0415
+
+    return {path.name: path for path in find_records(folder)}
+
+
+def open_uploads(files: Sequence[Upload]) -> None:
+    """Store uploaded files and open the records they make."""
+    for header in store(files, current_room().folder):
+        open_record(header)
+
+
+def open_demo() -> None:
+    """Open the bundled record and analyse it."""
+    record = open_record(DEMO)
+    start_analysis(record)
+
+
+def installed_models() -> dict[str, str]:
+    """SHA-256 of each model beside its name, the default one first."""
+    found: dict[str, str] = {}
+    for weights in sorted(MODELS.glob("*.pt"), key=lambda path: (path.stem != DEFAULT_MODEL, path.stem)):
+        try:
+            found[weights.stem] = str(json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))["sha256"])
+        except (OSError, ValueError, KeyError):
+            logging.getLogger(__name__).warning("%s has no readable spec beside it", weights.name)
+    return found
+
+
+def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules: RhythmRules | None = None) -> None:
+    """Show the analysis that was asked for, or begin to make it."""
+    room = current_room()
+    models = installed_models()
+    if not models:
+        raise ModelError("No model is installed: models/ should hold source.pt and source.json. Get both anew.")
+    name = model or next(iter(models))
+    key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
+    if key in room.analyses:
+        room.shown[record.sha256] = key
+        return
+    if room.job is not None:
+        room.job.cancel()
+    room.job = Job(key, record, MODELS / f"{name}.pt")
+
+
+def show_error(error: EcgError) -> None:
+    """A message that a reader can act on."""
+    st.error(current_room().plain(str(error)), icon=":material/error:")

@@ -1,0 +1,155 @@
+"""Core results as the small tables and facts that the pages show."""
+
+from __future__ import annotations
+
+import math
+import platform
+from dataclasses import fields
+from importlib import metadata
+
+import numpy as np
+import pandas as pd
+
+from ecg_core import __version__
+from ecg_core.figures import Disagreements, clock_text, local_rr_s
+from ecg_core.labels import CLASSES, NAME
+from ecg_core.rhythm import KIND_NAMES
+from ecg_core.schema import Analysis, Burden, Record, RhythmRules
+
+from .frame import duration_text
+
+NONE = "–"
+RULE_NAMES = {
+    "run_min_beats": "beats in a row that make a run",
+    "tachycardia_bpm": "tachycardia is faster than, bpm",
+    "sustained_s": "sustained is longer than, s",
+    "pause_s": "a pause is an RR of at least, s",
+    "long_rr_s": "a long RR is one of at least, s",
+    "rate_average_beats": "RR averaged for the heart rate",
+    "rate_min_rr_s": "shortest RR counted for the rate, s",
+    "rate_max_rr_s": "longest RR counted for the rate, s",
+    "pvc_burden_high_pct": "PVC burden called high above, %",
+}
+
+
+def number(value: float, decimals: int = 0, unit: str = "") -> str:
+    """A number with its unit, or a dash where there is none."""
+    return f"{value:,.{decimals}f}{unit}" if math.isfinite(value) else NONE
+
+
+def rate_card(record: Record, burden: Burden) -> tuple[str, str, str]:
+    """Lowest, mean and highest heart rate, and the clock time of the extremes."""
+    low, high = burden.rate_min, burden.rate_max
+    if low is None or high is None:
+        return "Heart rate", NONE, "too few beats for a rate"
+    times = f"min at {clock_text(record, low.time_s)}, max at {clock_text(record, high.time_s)}"
+    return "Heart rate, min / mean / max", f"{low.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {high.bpm:.0f} bpm", times
+
+
+def events_shown(analysis: Analysis) -> pd.DataFrame:
+    """Findings in the order of their time."""
+    events = analysis.events
+    return pd.DataFrame(
+        {
+            "Time": [clock_text(analysis.record, event.start_s) for event in events],
+            "Finding": [KIND_NAMES[event.kind] for event in events],
+            "Beats": [event.n_beats for event in events],
+            "s": np.round([event.end_s - event.start_s for event in events], 1),
+            "bpm": np.round([event.rate_bpm for event in events], 0),
+        }
+    )
+
+
+def hours_shown(analysis: Analysis) -> pd.DataFrame:
+    """One row an hour."""
+    hourly = analysis.burden.hourly
+    n_beats = hourly.count.sum(axis=1)
+    ventricular, supraventricular = (hourly.count[:, CLASSES.index(label)] for label in "VS")
+    rates = np.stack((hourly.rate_min_bpm, hourly.rate_mean_bpm, hourly.rate_max_bpm), axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.round(100 * ventricular / n_beats, 1)
+    return pd.DataFrame(
+        {
+            "From": [clock_text(analysis.record, start)[:-3] for start in hourly.start_s.tolist()],
+            "Readable": [f"{seconds / 60:.1f} min" for seconds in hourly.analysable_s.tolist()],
+            "Beats": n_beats,
+            "V": ventricular,
+            "V, %": share,
+            "S": supraventricular,
+            "Rate, bpm": [" / ".join(number(rate) for rate in row) for row in rates.tolist()],
+        }
+    )
+
+
+def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tuple[str, str]]:
+    """What is known of one beat, measured and judged."""
+    beats, quality = analysis.beats, analysis.quality
+    time_s, rr_s = float(beats.time_s[beat]), float(beats.rr_s[beat])
+    next_rr_s = float(beats.rr_s[beat + 1]) if beat + 1 < len(beats) else float("nan")
+    usual_s = local_rr_s(beats, beat)
+    block = min(int(time_s / quality.block_s), quality.score.shape[1] - 1)
+    label = str(beats.label[beat])
+    return [
+        ("Time", clock_text(analysis.record, time_s, decimals=2)),
+        ("Class", f"{label}, {NAME[label].lower()}"),
+        ("RR before", number(1000 * rr_s, 0, " ms")),
+        ("RR after", number(1000 * next_rr_s, 0, " ms")),
+        ("Prematurity", _prematurity(rr_s, usual_s)),
+        (
+            "Signal quality",
+            f"{float(quality.score[:, block].max()):.2f} of 1" + ("" if beats.usable[beat] else ", unusable"),
+        ),
+        ("Reference", _reference(analysis, time_s, differ)),
+    ]
+
+
+def _prematurity(rr_s: float, usual_s: float) -> str:
+    if not (math.isfinite(rr_s) and math.isfinite(usual_s)):
+        return NONE
+    early_pct = 100 * (1 - rr_s / usual_s)
+    way = "early" if early_pct > 0 else "late"
+    return f"{abs(early_pct):.0f} % {way} (usual RR {1000 * usual_s:.0f} ms)"
+
+
+def _reference(analysis: Analysis, time_s: float, differ: Disagreements) -> str:
+    if analysis.record.reference is None:
+        return "this record has none"
+    near = np.flatnonzero(np.abs(differ.time_s - time_s) < 0.15)
+    if not len(near):
+        return "agrees"
+    said = str(differ.reference[near[0]])
+    return "has no beat here" if said == "-" else f"says {said}"
+
+
+def rules_shown(rules: RhythmRules) -> pd.DataFrame:
+    """The rules that an analysis was made with."""
+    rows = [(RULE_NAMES.get(item.name, item.name), f"{getattr(rules, item.name):g}") for item in fields(rules)]
+    return pd.DataFrame(rows, columns=["Rule", "Value"])
+
+
+def record_facts(record: Record) -> list[tuple[str, str]]:
+    """What the header says."""
+    unstated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
+    return [
+        ("Leads", ", ".join(record.lead_names)),
+        ("Sampling rate", f"{record.fs_hz:g} Hz"),
+        ("Length", f"{duration_text(record.duration_s)} ({record.n_samples:,} samples)"),
+        ("Start", f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "not stated: times count from the start"),
+        ("Amplitude", "calibrated" if not unstated else f"uncalibrated in {', '.join(unstated)}: mV are a guess"),
+        ("Reference", _marks(record)),
+        ("Comments", " · ".join(record.comments) or "none"),
+    ]
+
+
+def _marks(record: Record) -> str:
+    return "none" if record.reference is None else f"{len(record.reference.time_s):,} annotations"
+
+
+def versions() -> list[tuple[str, str]]:
+    """Versions of this program and of what it stands on."""
+    libraries = ("torch", "streamlit", "numpy", "scipy", "wfdb", "plotly", "pandas")
+    return [
+        ("ECG workstation", __version__),
+        ("Python", platform.python_version()),
+        *((name, metadata.version(name)) for name in libraries),
+    ]

@@ -1,0 +1,67 @@
+"""Uploaded files: into a folder of this session alone, which is gone when the session is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ecg_core.errors import RecordError
+
+PREFIX = "ecg-workstation-"
+STALE_S = 24 * 3600.0  # older folders were left by a program that was killed
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+
+
+class Upload(Protocol):
+    """A file as streamlit hands it over."""
+
+    name: str
+
+    def getbuffer(self) -> memoryview:
+        """Its content."""
+        ...
+
+
+def safe_name(name: str) -> str:
+    """Bare file name of an upload; it can name no place outside the folder it is put in."""
+    bare = Path(name.replace("\\", "/")).name
+    if not SAFE_NAME.fullmatch(bare):
+        raise RecordError(
+            f'"{bare}" cannot be taken as a file name: only letters, digits, "_", ".", "+" and "-" are expected. '
+            "Rename the file, and its record with it."
+        )
+    return bare
+
+
+def make_folder() -> Path:
+    """Make an empty folder for one session, and remove what killed programs left behind."""
+    for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if time.time() - old.stat().st_mtime > STALE_S:
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=PREFIX))
+
+
+def store(files: Sequence[Upload], folder: Path) -> list[Path]:
+    """Write uploads into a new folder inside ``folder``; return the paths of their headers.
+
+    Raises
+    ------
+    RecordError
+        A name is not acceptable, or no file is a header.
+
+    """
+    names = [safe_name(file.name) for file in files]
+    if not any(name.lower().endswith(".hea") for name in names):
+        raise RecordError(
+            f"No header (.hea) is among the files ({', '.join(sorted(names))}): choose the .hea and the .dat of a "
+            "record together, and its .atr if there is one."
+        )
+    place = Path(tempfile.mkdtemp(dir=folder))
+    for name, file in zip(names, files, strict=True):
+        (place / name).write_bytes(file.getbuffer())
+    return sorted(path for path in place.iterdir() if path.suffix.lower() == ".hea")

@@ -1,0 +1,140 @@
+"""Where a reader is in a record, and the ways to move: the time is in the address, so that a link reopens the view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from ecg_core.figures import Disagreements, disagreements
+from ecg_core.records import read_strip
+from ecg_core.rhythm import KIND_NAMES
+from ecg_core.schema import Analysis, Float64, Lead, Record
+
+from .session import current_room
+
+PAGE_S = 600.0  # a page of minutes
+EDGE_S = 0.7  # a beat nearer to the strip's end than this moves the strip
+UNSURE = 0.6  # the label of a beat less probable than this is worth a look
+ECTOPIC_FIRST = "VSFQ"
+STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
+
+
+def current_time_s(record: Record) -> float:
+    """The moment that is looked at: from the address, else where this record was left, else its start."""
+    left_s = current_room().time_s.get(record.sha256, 0.0)
+    try:
+        time_s = float(st.query_params.get("t", left_s))
+    except ValueError:
+        time_s = left_s
+    return min(max(time_s, 0.0), record.duration_s) if np.isfinite(time_s) else left_s
+
+
+def remember(record: Record, time_s: float) -> None:
+    """Keep the moment, in this session and in the address."""
+    current_room().time_s[record.sha256] = time_s
+    wanted = address(record, time_s)
+    if any(st.query_params.get(name) != value for name, value in wanted.items()):
+        st.query_params.update(wanted)
+
+
+def address(record: Record, time_s: float) -> dict[str, str]:
+    """What a link to a moment of a record carries."""
+    return {"record": record.record_id, "t": f"{time_s:.2f}"}
+
+
+def go_to(time_s: float) -> None:
+    """Look at another moment; for callbacks."""
+    st.query_params["t"] = f"{time_s:.2f}"
+
+
+def selected_time_s(key: str) -> float | None:
+    """The moment that was clicked or boxed in the figure ``key``."""
+    selection = st.session_state[key].selection
+    if selection.box:
+        return float(np.mean(selection.box[0]["x"]))
+    if not selection.points:
+        return None
+    point = selection.points[0]
+    exact = point.get("customdata", point["x"])
+    return float(exact[0] if isinstance(exact, list) else exact)
+
+
+def go_to_selected(key: str) -> None:
+    """Look at what was clicked or boxed; for callbacks."""
+    time_s = selected_time_s(key)
+    if time_s is not None:
+        go_to(time_s)
+
+
+def strip_start_s(record: Record, time_s: float, length_s: float) -> float:
+    """Start of the strip: it stays while the moment lies well inside, else the moment becomes its middle."""
+    stayed: tuple[str, float, float] = st.session_state.get("strip", ("", 0.0, 0.0))
+    start_s = stayed[1]
+    inside = start_s + EDGE_S <= time_s <= start_s + length_s - EDGE_S
+    if stayed[0] != record.sha256 or stayed[2] != length_s or not inside:
+        start_s = time_s - length_s / 2
+    start_s = round(min(max(start_s, 0.0), max(record.duration_s - length_s, 0.0)) * 5) / 5  # on a large box
+    st.session_state["strip"] = (record.sha256, start_s, length_s)
+    return start_s
+
+
+def nearest_beat(analysis: Analysis, time_s: float) -> int | None:
+    """The beat nearest to a moment."""
+    beats = analysis.beats.time_s
+    if not len(beats):
+        return None
+    after = int(np.clip(np.searchsorted(beats, time_s), 1, max(len(beats) - 1, 1)))
+    return after - 1 if len(beats) == 1 or time_s - beats[after - 1] <= beats[after] - time_s else after
+
+
+def stations(analysis: Analysis, differ: Disagreements) -> dict[str, Float64]:
+    """What can be stepped through, as {what: times}; only what there is."""
+    beats = analysis.beats
+    found = {f"{label} beats": beats.time_s[(beats.label == label) & beats.usable] for label in ECTOPIC_FIRST}
+    for kind, name in KIND_NAMES.items():
+        found[f"{name}"] = np.array([event.start_s for event in analysis.events if event.kind == kind])
+    found["Disagreements with reference"] = differ.time_s
+    found[f"Beats below probability {UNSURE:g}"] = beats.time_s[beats.usable & (beats.confidence < UNSURE)]
+    found["All beats"] = beats.time_s
+    return {f"{what} ({len(times):,})": times for what, times in found.items() if len(times)}
+
+
+def neighbour(times: Float64, time_s: float, step: int) -> float | None:
+    """The next (+1) or the previous (-1) of some times."""
+    if step > 0:
+        later = times[times > time_s + 0.01]
+        return float(later[0]) if len(later) else None
+    earlier = times[times < time_s - 0.01]
+    return float(earlier[-1]) if len(earlier) else None
+
+
+def leads_to_draw(record: Record, lead_name: str, how_many: int) -> list[str]:
+    """Names of the leads of a strip: the chosen one alone, or first among the usual three, or all in their order."""
+    if how_many == 1:
+        return [lead_name]
+    if how_many >= len(record.lead_names):
+        return list(record.lead_names)
+    usual = [name for name in STANDARD_LEADS if name in record.lead_names]
+    others = [name for name in (*usual, *record.lead_names) if name != lead_name]
+    return [lead_name, *dict.fromkeys(others)][:how_many]
+
+
+@st.cache_resource(scope="session", max_entries=64, show_spinner=False)
+def _strip(record_sha256: str, lead_name: str, start_s: float, length_s: float) -> Lead:
+    return read_strip(current_room().records[record_sha256], lead_name, start_s=start_s, length_s=length_s)
+
+
+def strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:
+    """A piece of a lead; read once."""
+    return _strip(record.sha256, lead_name, start_s, length_s)
+
+
+def differences(analysis: Analysis) -> Disagreements:
+    """What ``disagreements`` finds, computed once for each analysis."""
+    kept: tuple[Any, Disagreements] | None = st.session_state.get("differences")
+    if kept is None or kept[0] is not analysis:
+        kept = (analysis, disagreements(analysis))
+        st.session_state["differences"] = kept
+    return kept[1]

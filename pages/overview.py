@@ -1,0 +1,54 @@
+"""A recording at a glance: burden, trend, hours, findings."""
+
+import streamlit as st
+
+from ecg_core.figures import trend_figure
+from pages._ui.frame import cards, current_analysis, duration_text, heading, ink, show
+from pages._ui.tables import events_shown, hours_shown, number, rate_card
+from pages._ui.view import address, selected_time_s
+
+LITTLE_PCT = 50.0  # below so much readable time, counts say little about the recording
+
+analysis = current_analysis()
+record, burden = analysis.record, analysis.burden
+n_beats = f"{burden.n_beats:,} beats"
+count = dict(zip(analysis.model.classes, burden.count.tolist(), strict=True))
+heading(f"Overview of {record.record_id}", record)
+
+if burden.analysable_pct < LITTLE_PCT:
+    st.warning(
+        f"Only {burden.analysable_pct:.0f} % of this recording could be read in lead {', '.join(analysis.lead_names)}: "
+        "the counts below stand for that part alone. Another lead may read better.",
+        icon=":material/signal_disconnected:",
+    )
+cards(
+    [
+        ("Analysable time", duration_text(burden.analysable_s), f"{100 - burden.analysable_pct:.1f} % artefact"),
+        ("Beats", f"{burden.n_beats:,}", f"and {burden.n_unusable_beats:,} in artefact"),
+        ("PVC burden", number(burden.pvc_burden_pct, 1, " %"), f"{count['V']:,} V of {n_beats}"),
+        ("SVE burden", number(burden.sve_burden_pct, 1, " %"), f"{count['S']:,} S of {n_beats}"),
+        rate_card(record, burden),
+    ]
+)
+
+trend = trend_figure(analysis, ink=ink())
+show(trend, "trend", alt="Heart rate, ventricular and supraventricular beats over time", on_select="rerun")
+if (time_s := selected_time_s("trend")) is not None:
+    st.switch_page("pages/review.py", query_params=address(record, time_s))
+st.caption("Heart rate: mean, lowest and highest of a moving average; hatched: not readable. Box or click to review.")
+
+findings, hours = st.columns(2, gap="medium")
+with findings:
+    st.header(f"Findings ({len(analysis.events)})", anchor=False)
+    if analysis.events:
+        table = events_shown(analysis)
+        picked = st.dataframe(table, hide_index=True, key="events", on_select="rerun", selection_mode="single-row")
+        st.caption("Choose a row to see it in Review.")
+        if picked.selection.rows:
+            event = analysis.events[picked.selection.rows[0]]
+            st.switch_page("pages/review.py", query_params=address(record, event.start_s))
+    else:
+        st.caption("No couplet, run, tachycardia, pause or long RR was found in the readable part.")
+with hours:
+    st.header("Hour by hour", anchor=False)
+    st.dataframe(hours_shown(analysis), hide_index=True)

@@ -1,0 +1,70 @@
+"""Open a recording, see what it is, analyse it."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages._ui.frame import draw_frame, facts, guarded, heading, watch
+from pages._ui.session import installed_models, open_demo, open_record, open_uploads, records_in, start_analysis
+from pages._ui.tables import record_facts
+
+LEAD_CHOICES = {"auto": "The most readable lead", "all": "All leads together"}
+
+
+@guarded
+def choose_from_folder(folder: str) -> None:
+    """Offer the records of a folder."""
+    records = records_in(Path(folder).expanduser())
+    name = st.selectbox(f"{len(records)} records", list(records), filter_mode="contains")
+    st.button("Open", on_click=guarded(open_record), args=(records[name],), key="open_from_folder")
+
+
+room = draw_frame()
+record = room.records.get(room.current)
+
+if record:
+    heading(f"Record {record.record_id}", record)
+    about, analysis = st.columns([3, 2], gap="large")
+    with about:
+        facts(record_facts(record))
+    with analysis, st.container(border=True):
+        lead = st.selectbox(
+            "Lead to analyse",
+            [*LEAD_CHOICES, *record.lead_names],
+            format_func=lambda name: LEAD_CHOICES.get(name, name),
+        )
+        models = installed_models()
+        model = st.selectbox("Model", list(models)) if len(models) > 1 else next(iter(models), "")
+        busy = room.job is not None
+        st.button(
+            "Analyse", type="primary", disabled=busy or not models, on_click=guarded(start_analysis), args=(record,),
+            kwargs={"lead": lead, "model": model}, width="stretch",
+        )  # fmt: skip
+        if not models:
+            st.warning("No model is installed: `models/` should hold `source.pt` and `source.json`.")
+        if room.job:
+            watch(room.job)
+        elif record.sha256 in room.shown:
+            done = room.analyses[room.shown[record.sha256]]
+            st.success(f"Analysed: lead {', '.join(done.lead_names)}, {done.burden.n_beats:,} beats.")
+            if st.button("Go to the overview", width="stretch"):
+                st.switch_page("pages/overview.py")
+    st.button("Close this record", on_click=room.close, args=(record.sha256,), type="tertiary")
+
+st.header("Open another record" if record else "Open a record", anchor=False)
+upload, folder, demo = st.columns(3, border=True)
+with upload:
+    st.markdown("**Upload** the files of a WFDB record together")
+    files = st.file_uploader("WFDB files (.hea, .dat, .atr)", accept_multiple_files=True, label_visibility="collapsed")
+    chosen = tuple(file.file_id for file in files)
+    if files and st.session_state.get("uploaded") != chosen:
+        st.session_state["uploaded"] = chosen
+        guarded(open_uploads)(files)
+with folder:
+    st.markdown("**Folder** on this computer, for long records")
+    path = st.text_input("Folder", placeholder="for example /data/holter", label_visibility="collapsed")
+    if path:
+        choose_from_folder(path)
+with demo:
+    st.markdown("**Demo**, a simulated record of 30 minutes")
+    st.button("Open the demo record", on_click=guarded(open_demo), width="stretch")

@@ -1,0 +1,104 @@
+"""From the day to the hour to the strip, and to the single beat."""
+
+import streamlit as st
+
+from ecg_core.figures import disclosure_figure, probability_figure, strip_figure, trend_figure
+from ecg_core.schema import Analysis, Float64
+from pages._ui.frame import current_analysis, facts, guarded, heading, ink, legend, show
+from pages._ui.tables import beat_facts
+from pages._ui.view import (
+    PAGE_S,
+    current_time_s,
+    differences,
+    go_to,
+    go_to_selected,
+    leads_to_draw,
+    nearest_beat,
+    neighbour,
+    remember,
+    stations,
+    strip,
+    strip_start_s,
+)  # fmt: skip
+
+ROW_S = 10.0  # what fits beside the sidebar at 25 mm/s; 30 s are three such rows
+FULL_GAIN_LEADS = 3  # so many leads fit below each other at 10 mm/mV
+
+
+def step_buttons(times: Float64, time_s: float, length_s: float) -> None:
+    """Draw the ways to move, by button and by key."""
+    previous_s, next_s = neighbour(times, time_s, -1), neighbour(times, time_s, 1)
+    moves = [
+        ("Previous", "P", previous_s, ":material/skip_previous:"),
+        ("Back", "Left", time_s - length_s, ":material/chevron_left:"),
+        ("Forward", "Right", time_s + length_s, ":material/chevron_right:"),
+        ("Next", "N", next_s, ":material/skip_next:"),
+    ]
+    for name, key, target_s, icon in moves:
+        st.button(name, shortcut=key, icon=icon, key=name, disabled=target_s is None, on_click=go_to, args=(target_s,))
+
+
+@st.fragment
+@guarded
+def viewer(analysis: Analysis) -> None:
+    """Overview, strip, beat and page of minutes; a step redraws these and nothing else."""
+    record, colours, differ = analysis.record, ink(), differences(analysis)
+    time_s = current_time_s(record)
+    remember(record, time_s)
+
+    analysed = record.lead_names.index(analysis.lead_names[0])
+
+    overview = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        places = stations(analysis, differ)
+        what = st.selectbox("Step through", list(places), key="what", persist_state="session", width=300) or ""
+        lead = st.selectbox("Lead", record.lead_names, index=analysed, key="lead", bind="query-params", width=90)
+        how_many = st.segmented_control("Leads", [1, 3, 12], default=1, key="leads", bind="query-params", required=True)
+        seconds = st.segmented_control(
+            "Seconds", [6, 10, 30], default=10, key="sec", bind="query-params", required=True
+        )
+        gain = st.segmented_control("mm/mV", [5, 10, 20], default=10, key="gain", bind="query-params", required=True)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        step_buttons(places.get(what, analysis.beats.time_s), time_s, seconds)
+        legend()
+
+    start_s, beat = strip_start_s(record, time_s, seconds), nearest_beat(analysis, time_s)
+    page_s = time_s // PAGE_S * PAGE_S
+    with overview:
+        trend = trend_figure(analysis, ink=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120)
+        show(trend, "day", alt="Overview", on_select=lambda: go_to_selected("day"))
+    names = leads_to_draw(record, lead, how_many)
+    row_s = min(seconds, ROW_S)
+    for row in range(round(seconds / row_s)):
+        pieces = tuple(strip(record, name, start_s=start_s + row * row_s, length_s=row_s) for name in names)
+        figure = strip_figure(
+            analysis, pieces, length_s=row_s, selected=beat, differ=differ, mm_per_mv=gain, ink=colours
+        )
+        show(
+            figure,
+            f"strip{row}",
+            alt="ECG strip",
+            width="content",
+            on_select=lambda row=row: go_to_selected(f"strip{row}"),
+        )
+
+    if beat is not None:
+        known, judged = st.columns(2, gap="medium")
+        with known:
+            facts(beat_facts(analysis, beat, differ))
+        with judged:
+            show(probability_figure(analysis, beat, ink=colours), "probability", alt="Probability of each class")
+            st.caption("The attention shows where the network looked. It is not an explanation of the class.")
+
+    st.header("Page of minutes", anchor=False)
+    minutes = strip(record, lead, start_s=page_s, length_s=PAGE_S)
+    marked_s = (start_s, start_s + seconds)
+    show(
+        disclosure_figure(analysis, minutes, ink=colours, marked_s=marked_s), "minutes", alt="Full disclosure",
+        on_select=lambda: go_to_selected("minutes"),
+    )  # fmt: skip
+
+
+analysis = current_analysis()
+heading(f"Review of {analysis.record.record_id}", analysis.record)
+viewer(analysis)

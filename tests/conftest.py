@@ -1,0 +1,100 @@
+"""What the tests share: the shipped model, one analysis of the demo record, records in memory and on disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from ecg_core.burden import measure_burden
+from ecg_core.inference import load_model
+from ecg_core.pipeline import analyse
+from ecg_core.records import read_record
+from ecg_core.rhythm import find_rhythms
+from ecg_core.schema import Analysis, Attention, Quality, Record, RhythmRules
+
+DEMO = Path(__file__).parents[1] / "demo_data" / "demo"
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
+
+GAIN = 200  # counts a millivolt of the records written here
+MISSING = -32768  # what format 16 writes where nothing was recorded
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """Samples in memory."""
+
+    signal_mv: np.ndarray
+
+    def read(self, start, stop, leads):
+        return self.signal_mv[list(leads), start:stop].astype(np.float32)
+
+
+def in_memory(signal_mv, fs_hz, *, lead_names=("II",)):
+    """A record of the rows of an array."""
+    signal_mv = np.atleast_2d(signal_mv)
+    names = tuple(lead_names)
+    return Record("memory", ArraySource(signal_mv), fs_hz, signal_mv.shape[1], names, (True,) * len(names))
+
+
+def write_record(folder, name, signal_mv, fs_hz=360, *, lead_names=("I", "II", "III")):
+    """A record on disk in format 16, written without wfdb; NaN is written as missing."""
+    signal_mv = np.atleast_2d(signal_mv)
+    counts = np.where(np.isnan(signal_mv), MISSING, np.rint(np.nan_to_num(signal_mv) * GAIN))
+    (folder / f"{name}.dat").write_bytes(counts.T.astype("<i2").tobytes())
+    lines = [f"{name}.dat 16 {GAIN}/mV 16 0 0 0 0 {lead}" for lead in lead_names[: len(signal_mv)]]
+    text = "\n".join([f"{name} {len(signal_mv)} {fs_hz} {signal_mv.shape[1]}", *lines])
+    (folder / f"{name}.hea").write_text(text + "\n", encoding="ascii")
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def model():
+    torch.set_num_threads(1)
+    return load_model()
+
+
+@pytest.fixture(scope="session")
+def demo():
+    return read_record(DEMO)
+
+
+@pytest.fixture(scope="session")
+def demo_analysis(demo, model):
+    return analyse(demo, model)
+
+
+@pytest.fixture(scope="session")
+def excerpt(demo):
+    """Ten minutes of lead II with ectopic beats of all kinds: 6:00 to 16:00, shape (n,)."""
+    fs_hz = round(demo.fs_hz)
+    signal = demo.source.read(360 * fs_hz, 960 * fs_hz, (demo.lead_names.index("II"),))[0]
+    signal.flags.writeable = False
+    return signal
+
+
+@pytest.fixture(scope="session")
+def make_analysis(demo, model):
+    """An analysis of given beats, as if of the demo record; all of it readable unless said."""
+
+    def make(beats, *, duration_s=demo.duration_s, usable=None):
+        n_blocks = int(np.ceil(duration_s / 10))
+        usable = np.ones(n_blocks, dtype=bool) if usable is None else np.asarray(usable)
+        quality = Quality(10.0, usable[None].astype(np.float32), usable)
+        rules = RhythmRules()
+        return Analysis(
+            record=demo,
+            lead_names=("II",),
+            model=model.spec,
+            rules=rules,
+            quality=quality,
+            beats=beats,
+            attention=Attention(np.full((len(beats), 3), 1 / 3, dtype=np.float16), np.array([-0.1, 0, 0.1], np.float32)),
+            events=find_rhythms(beats, rules),
+            burden=measure_burden(beats, quality, duration_s, rules),
+        )
+
+    return make

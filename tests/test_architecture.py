@@ -1,0 +1,83 @@
+"""Who may import whom, read from the source text."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = {path.stem: path for path in (ROOT / "ecg_core").glob("*.py")}
+PAGES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]
+NOUNS = {"schema", "labels", "errors"}  # what every step may know
+
+# A step knows the nouns, and of the other steps only these, each for a reason.
+STEPS = {
+    "records": set(),
+    "signals": set(),
+    "windows": set(),
+    "detection": set(),
+    "network": {"windows"},  # how many frames the attention sees
+    "inference": {"network", "windows", "detection"},  # serves the network as it was trained
+    "rhythm": set(),
+    "burden": set(),
+}
+
+
+def imports(path):
+    """(module, names) of every import of a file, wherever it stands; those of the own package begin with a dot."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or ""), tuple(alias.name for alias in node.names)
+
+
+def outside(path):
+    """Packages from elsewhere that a file imports."""
+    return {module.split(".")[0] for module, _ in imports(path) if not module.startswith(".")}
+
+
+def inside(path):
+    """Modules of ``ecg_core`` that a file of it imports."""
+    return {module[1:] for module, _ in imports(path) if module.startswith(".")} - {""}
+
+
+def users(package):
+    return {name for name, path in CORE.items() if package in outside(path)}
+
+
+def test_the_core_knows_no_streamlit_and_none_of_what_uses_it():
+    for path in CORE.values():
+        assert not outside(path) & {"streamlit", "pages", "models", "launch", "app"}, path.name
+
+
+def test_only_records_and_export_know_file_formats():
+    assert users("wfdb") <= {"records", "export", "datasets"}
+
+
+def test_only_the_network_and_what_serves_or_trains_it_know_torch():
+    assert users("torch") <= {"network", "inference", "training"}
+
+
+def test_only_figures_know_plotly():
+    assert users("plotly") <= {"figures"}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_of_the_pipeline_knows_only_the_nouns_and_its_stated_exceptions(name):
+    assert inside(CORE[name]) - NOUNS <= STEPS[name]
+
+
+def test_nouns_know_no_step():
+    for name in NOUNS:
+        assert inside(CORE[name]) <= NOUNS
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.is_file()], ids=lambda path: path.stem)
+def test_pages_know_no_torch_no_file_format_and_no_plotting(path):
+    assert not outside(path) & {"torch", "wfdb", "plotly"}
+
+
+def test_nothing_imports_from_a_module_that_does_not_exist():
+    for path in CORE.values():
+        assert inside(path) <= set(CORE), path.name

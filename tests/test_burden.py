@@ -1,0 +1,151 @@
+"""Counts, shares and rates against a plain and slow reading of the definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import beat_columns, make_beats
+
+from ecg_core.burden import count_classes, heart_rate, measure_burden
+from ecg_core.labels import CLASSES
+from ecg_core.schema import Quality, RhythmRules
+
+RULES = RhythmRules()
+
+
+def readable(usable):
+    usable = np.asarray(usable, dtype=bool)
+    return Quality(10.0, usable[None].astype(np.float32), usable)
+
+
+def all_readable(duration_s):
+    return readable(np.ones(int(np.ceil(duration_s / 10)), dtype=bool))
+
+
+def burden_of(beats, duration_s=None):
+    duration_s = duration_s or max(10.0, float(beats.time_s[-1]) + 1 if len(beats) else 10.0)
+    return measure_burden(beats, all_readable(duration_s), duration_s, RULES)
+
+
+def rate_oracle(beats):
+    """Every window of 8 RR that all count, as (time of its last beat, bpm)."""
+    counts = [
+        usable and not np.isnan(rr) and 0.2 <= rr <= 3.0 for rr, usable in zip(beats.rr_s, beats.usable, strict=True)
+    ]
+    windows = [range(i - 7, i + 1) for i in range(7, len(beats))]
+    return [(beats.time_s[w[-1]], 60 / np.mean(beats.rr_s[w])) for w in map(list, windows) if all(counts[i] for i in w)]
+
+
+def slow_rr(columns):
+    """The columns with RR that no rounding moves over a limit of the rate."""
+    rr_ticks, labels, usable, broken = columns
+    return [{20: 21, 300: 299}.get(rr, rr) for rr in rr_ticks], labels, usable, broken
+
+
+@given(beat_columns(), st.integers(0, 100))
+@settings(max_examples=200)
+def test_counts_and_shares_are_over_the_analysable_beats(columns, later):
+    rr_ticks, labels, usable, broken = slow_rr(columns)
+    beats = make_beats([rr + 100 * later for rr in rr_ticks], labels, usable=usable, broken=broken)
+    burden = burden_of(beats)
+    counted = [label for label, good in zip(labels, usable, strict=True) if good]
+    assert burden.count.tolist() == [counted.count(label) for label in CLASSES]
+    assert burden.n_beats == len(counted)
+    assert burden.n_unusable_beats == len(labels) - len(counted)
+    if counted:
+        assert burden.pvc_burden_pct == pytest.approx(100 * counted.count("V") / len(counted))
+        assert burden.sve_burden_pct == pytest.approx(100 * counted.count("S") / len(counted))
+    else:
+        assert np.isnan(burden.pvc_burden_pct)
+        assert np.isnan(burden.sve_burden_pct)
+
+
+@given(beat_columns(), st.integers(0, 100))
+@settings(max_examples=200)
+def test_hours_add_up_to_the_whole(columns, later):
+    rr_ticks, labels, usable, broken = columns
+    beats = make_beats([rr + 100 * later for rr in rr_ticks], labels, usable=usable, broken=broken)
+    burden = burden_of(beats)
+    hourly = burden.hourly
+    assert hourly.count.sum(axis=0).tolist() == burden.count.tolist()
+    assert hourly.analysable_s.sum() == pytest.approx(burden.analysable_s)
+    assert len(hourly.start_s) == max(1, np.ceil(burden.duration_s / 3600))
+    for hour, row in enumerate(hourly.count):
+        inside = (beats.time_s >= 3600 * hour) & (beats.time_s < 3600 * (hour + 1)) & beats.usable
+        assert row.sum() == inside.sum()
+
+
+@given(beat_columns())
+@settings(max_examples=200)
+def test_the_rate_is_a_moving_average_of_eight_rr_that_all_count(columns):
+    rr_ticks, labels, usable, broken = slow_rr(columns)
+    beats = make_beats(rr_ticks, labels, usable=usable, broken=broken)
+    time_s, bpm = heart_rate(beats, RULES)
+    expected = rate_oracle(beats)
+    np.testing.assert_allclose(time_s, [t for t, _ in expected])
+    np.testing.assert_allclose(bpm, [rate for _, rate in expected])
+    burden = burden_of(beats)
+    if expected:
+        assert burden.rate_min.bpm == pytest.approx(min(rate for _, rate in expected))
+        assert burden.rate_max.bpm == pytest.approx(max(rate for _, rate in expected))
+        assert np.nanmin(burden.hourly.rate_min_bpm) == burden.rate_min.bpm
+        assert np.nanmax(burden.hourly.rate_max_bpm) == burden.rate_max.bpm
+        assert burden.rate_min.bpm <= burden.rate_mean_bpm * 1.5
+    else:
+        assert burden.rate_min is burden.rate_max is None
+
+
+def test_burden_is_beats_over_beats():
+    burden = burden_of(make_beats([80] * 10, "NNVNNNVNNS"))
+    assert burden.pvc_burden_pct == pytest.approx(20.0)
+    assert burden.sve_burden_pct == pytest.approx(10.0)
+
+
+def test_beats_in_unreadable_signal_are_in_no_share():
+    beats = make_beats([80] * 4, "NVVV", usable=[True, True, False, False])
+    assert burden_of(beats).pvc_burden_pct == pytest.approx(50.0)
+    assert burden_of(beats).n_unusable_beats == 2
+
+
+def test_a_steady_rate_is_its_own_mean_minimum_and_maximum():
+    burden = burden_of(make_beats([75] * 100, "N" * 100))
+    assert (burden.rate_min.bpm, burden.rate_mean_bpm, burden.rate_max.bpm) == pytest.approx((80.0, 80.0, 80.0))
+
+
+def test_pauses_and_false_intervals_are_left_out_of_the_rate():
+    rr = [80] * 30
+    rr[10], rr[20] = 400, 10
+    burden = burden_of(make_beats(rr, "N" * 30))
+    assert (burden.rate_min.bpm, burden.rate_max.bpm) == pytest.approx((75.0, 75.0))
+
+
+def test_analysable_time_is_that_of_the_readable_blocks_and_ends_with_the_recording():
+    beats = make_beats([80] * 10, "N" * 10)
+    burden = measure_burden(beats, readable([True, False, True]), 25.0, RULES)
+    assert burden.analysable_s == pytest.approx(15.0)
+    assert burden.analysable_pct == pytest.approx(60.0)
+
+
+def test_a_beat_on_the_hour_belongs_to_the_hour_that_begins():
+    burden = burden_of(make_beats([360_000, 80], "NV"), duration_s=7200.0)
+    assert burden.hourly.count.tolist() == [[0] * 5, [1, 0, 1, 0, 0]]
+
+
+def test_a_mark_past_the_end_belongs_to_the_last_hour():
+    assert burden_of(make_beats([360_000], "N"), duration_s=3600.0).hourly.count[:, 0].tolist() == [1]
+
+
+@pytest.mark.parametrize("labels", ["", "N"])
+def test_without_intervals_there_is_no_rate_and_no_error(labels):
+    burden = burden_of(make_beats([80] * len(labels), labels))
+    assert burden.rate_min is None
+    assert burden.rate_max is None
+    assert np.isnan(burden.rate_mean_bpm)
+    assert np.isnan(burden.hourly.rate_mean_bpm).all()
+    assert burden.n_beats == len(labels)
+
+
+def test_without_beats_there_is_no_share():
+    burden = burden_of(make_beats([], ""))
+    assert np.isnan(burden.pvc_burden_pct)
+    assert count_classes(make_beats([], "")).tolist() == [0] * 5

@@ -1,0 +1,407 @@
+"""The program from a shell: files and figures for good input, one sentence and exit code 2 for bad input."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+from conftest import DEMO, GAIN, write_record
+
+from ecg_core import __main__ as command_line
+from ecg_core import __version__
+from ecg_core.__main__ import NOTICE, main
+from ecg_core.inference import DEFAULT_MODEL
+
+ROOT = Path(__file__).parents[1]
+NAMES = ["demo.ai", "demo_beats.csv", "demo_burden.csv", "demo_events.csv", "demo_hourly.csv"]
+HUGE = 99_999_999_999
+
+
+@pytest.fixture(autouse=True)
+def _ready(model):
+    """One thread, and the model in memory, for every test."""
+
+
+@pytest.fixture
+def ecg(excerpt):
+    """A minute of three leads, resampled by nothing: 257 Hz."""
+    lead = np.array(excerpt[: 60 * 257])
+    return np.stack([lead, 0.5 * lead, -lead])
+
+
+def shell(*arguments, **options):
+    return subprocess.run(  # noqa: S603
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, **options
+    )
+
+
+def contents(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+# Good input
+
+
+def test_analyze_writes_five_files_and_says_what_was_found(tmp_path, capsys):
+    assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    assert contents(tmp_path / "out") == NAMES
+    assert "demo: 0.50 h, lead II" in told.out
+    assert "PVC burden" in told.out
+    assert NOTICE in told.out
+    assert told.err == ""
+    with (tmp_path / "out" / "demo_beats.csv").open(newline="") as stream:
+        n_beats = len(list(csv.DictReader(stream)))
+    assert 2100 < n_beats < 2350
+
+
+def test_the_program_runs_as_a_module_from_a_shell(tmp_path, ecg):
+    write_record(tmp_path, "x", ecg, 257)
+    done = shell("-m", "ecg_core", "analyze", str(tmp_path / "x.hea"), "--out", str(tmp_path / "out"), "--lead", "ii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(contents(tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize("lead", ["auto", "all", "first", "III", "iii"])
+def test_every_way_to_choose_a_lead_works(tmp_path, capsys, ecg, lead):
+    write_record(tmp_path, "x", ecg, 257)
+    assert main(["analyze", str(tmp_path / "x"), "--out", str(tmp_path / "out"), "--lead", lead]) == 0
+    expected = {"auto": "lead II", "all": "lead I, II, III", "first": "lead I"}.get(lead, "lead III")
+    assert f"{expected}, model" in capsys.readouterr().out
+
+
+def test_one_flat_lead_among_good_ones_is_not_chosen(tmp_path, capsys, ecg):
+    ecg[1] = 0
+    write_record(tmp_path, "x", ecg, 257)
+    assert main(["analyze", str(tmp_path / "x"), "--out", str(tmp_path / "out")]) == 0
+    assert "lead I, model" in capsys.readouterr().out
+
+
+def test_a_record_in_segments_with_a_gap_is_analysed(tmp_path, ecg):
+    for name in ("a", "b"):
+        write_record(tmp_path, name, ecg, 257)
+    n, gap = ecg.shape[1], 20 * 257
+    (tmp_path / "long.hea").write_text(f"long/3 3 257 {2 * n + gap}\na {n}\n~ {gap}\nb {n}\n")
+    assert main(["analyze", str(tmp_path / "long"), "--out", str(tmp_path / "out")]) == 0
+    with (tmp_path / "out" / "long_burden.csv").open(newline="") as stream:
+        measured = {row["measure"]: row["value"] for row in csv.DictReader(stream)}
+    assert (measured["duration"], measured["analysable_time"]) == ("140", "120")
+
+
+def test_a_flat_lead_by_name_has_an_empty_burden(tmp_path, capsys, ecg):
+    ecg[1] = 0
+    write_record(tmp_path, "x", ecg, 257)
+    assert main(["analyze", str(tmp_path / "x"), "--out", str(tmp_path), "--lead", "II"]) == 0
+    assert "not measurable (no analysable beats)" in capsys.readouterr().out
+    assert "pvc_burden,,%," in (tmp_path / "x_burden.csv").read_text()
+
+
+def test_an_uncalibrated_record_is_said_to_be_one(tmp_path, capsys, ecg):
+    path = write_record(tmp_path, "x", ecg, 257).with_suffix(".hea")
+    path.write_text(path.read_text().replace("200/mV", "0"))
+    assert main(["analyze", str(path), "--out", str(tmp_path)]) == 0
+    assert "200 adu/mV assumed" in capsys.readouterr().out
+
+
+@pytest.fixture
+def database(tmp_path, excerpt):
+    """A folder with two annotated minutes and one without marks."""
+    folder = tmp_path / "db" / "1.0.0"
+    folder.mkdir(parents=True)
+    for name in ("r1", "r.2", "bare"):
+        write_record(folder, name.replace(".", "_"), excerpt[: 60 * 257], 257)
+        if name != "bare":
+            marks = np.arange(10) * 257 + 100
+            wfdb.wrann("m", "atr", marks, symbol=["N", "V"] * 5, write_dir=str(folder))
+            (folder / "m.atr").rename(folder / f"{name}.atr")
+    (folder / "r_2.hea").rename(folder / "r.2.hea")  # a name may hold dots
+    return folder
+
+
+def test_evaluate_writes_its_figures_as_json(database, tmp_path, capsys):
+    assert main(["evaluate", str(database), "--json", str(tmp_path / "figures.json")]) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["database"] == "db/1.0.0"
+    assert {record["record"] for record in figures["records"]} == {"r1", "r.2"}
+    assert {"detected_beats", "reference_beats", "model_sha256"} <= set(figures)
+    assert "DETECTED BEATS" in capsys.readouterr().out
+    assert contents(tmp_path) == ["db", "figures.json"]
+
+
+def test_evaluate_takes_the_records_that_are_named(database, tmp_path):
+    arguments = ["evaluate", str(database), "--records", "r1", "--json", str(tmp_path / "figures.json")]
+    assert main(arguments) == 0
+    assert len(json.loads((tmp_path / "figures.json").read_text())["records"]) == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["analyze", "--help"], ["evaluate", "--help"], ["--version"]])
+def test_help_is_there_at_once_and_loads_nothing_heavy(arguments):
+    script = (
+        "import sys, ecg_core.__main__ as m\n"
+        "try: m.main(sys.argv[1:])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'wfdb', 'pandas', 'scipy', 'streamlit'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = shell("-c", script, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("usage" in done.stdout) or (__version__ in done.stdout)
+
+
+# Bad input
+
+
+def flat(folder, ecg):
+    write_record(folder, "x", 0 * ecg[:1], 257)
+
+
+def all_missing(folder, ecg):
+    write_record(folder, "x", np.nan * ecg, 257)
+
+
+def three_seconds(folder, ecg):
+    write_record(folder, "x", ecg[:, : 3 * 257], 257)
+
+
+def no_signal_file(folder, ecg):
+    write_record(folder, "x", ecg, 257)
+    (folder / "x.dat").unlink()
+
+
+def renamed_signal_file(folder, ecg):
+    write_record(folder, "x", ecg, 257)
+    (folder / "x.dat").rename(folder / "y.dat")
+
+
+def half_a_signal_file(folder, ecg):
+    write_record(folder, "x", ecg, 257)
+    (folder / "x.dat").write_bytes((folder / "x.dat").read_bytes()[:-1])
+
+
+def empty_signal_file(folder, ecg):
+    write_record(folder, "x", ecg, 257)
+    (folder / "x.dat").write_bytes(b"")
+
+
+def no_samples(folder, ecg):
+    write_record(folder, "x", ecg[:, :0], 257)
+
+
+def huge(folder, ecg):
+    write_record(folder, "x", ecg, 257)
+    change(folder / "x.hea", f"257 {ecg.shape[1]}", f"257 {HUGE}")
+
+
+def no_leads(folder, ecg):
+    (folder / "x.hea").write_text("x 0 257 15420\n")
+
+
+def rate(value):
+    def make(folder, ecg):
+        write_record(folder, "x", ecg, 257)
+        change(folder / "x.hea", "x 3 257", f"x 3 {value}")
+
+    return make
+
+
+def path_traversal(folder, ecg):
+    write_record(folder, "x", ecg, 257)
+    change(folder / "x.hea", "x.dat", "../../x.dat")
+
+
+def text(folder, ecg):
+    (folder / "x.hea").write_text("Dear colleague,\nplease find enclosed the recording.\n")
+
+
+def junk(folder, ecg):
+    (folder / "x.hea").write_bytes(np.random.default_rng(0).bytes(3000))
+
+
+def not_utf8(folder, ecg):
+    (folder / "x.hea").write_bytes("Größe\n".encode("utf-16"))
+
+
+def junk_marks(folder, ecg):
+    write_record(folder, "x", ecg, 257)
+    (folder / "x.atr").write_bytes(b"\xff" * 1001)
+
+
+def change(path, old, new):
+    content = path.read_text()
+    assert old in content
+    path.write_text(content.replace(old, new))
+
+
+BAD_RECORDS = {
+    flat: "no lead holds a signal",
+    all_missing: "no lead holds a signal",
+    three_seconds: "3.0 s long",
+    no_signal_file: "x.dat, which is not beside it",
+    renamed_signal_file: "x.dat, which is not beside it",
+    half_a_signal_file: "truncated",
+    empty_signal_file: "holds 0 bytes",
+    no_samples: "0 samples",
+    huge: f"promises {HUGE:,} samples",
+    no_leads: "no signals",
+    rate(0): "0 Hz",
+    rate(-257): "-257",
+    rate(10**9): "1e+09 Hz",
+    path_traversal: "x.hea",
+    text: "its text is none",
+    junk: "its text is none",
+    not_utf8: "its text is none",
+    junk_marks: "x.atr",
+}
+
+
+def assert_refused(code, told, out, wanted):
+    """One sentence on the error stream, exit code 2, and no file."""
+    assert code == 2
+    assert told.out == ""
+    assert told.err.startswith("Error: ")
+    assert told.err.count("\n") == 1
+    assert "Traceback" not in told.err
+    assert wanted in told.err
+    assert contents(out) == []
+
+
+@pytest.mark.parametrize("make", BAD_RECORDS, ids=lambda make: make.__qualname__.split(".")[0])
+def test_a_bad_record_ends_in_one_sentence_and_no_file(tmp_path, capsys, ecg, make):
+    (tmp_path / "in").mkdir()
+    make(tmp_path / "in", ecg)
+    code = main(["analyze", str(tmp_path / "in" / "x"), "--out", str(tmp_path / "out")])
+    assert_refused(code, capsys.readouterr(), tmp_path / "out", BAD_RECORDS[make])
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [("nobody", "does not exist"), (".", "is a folder"), ("a/b/c", "does not exist"), ("x" * 300, "x"), ("x.dat/y", "")],
+)
+def test_a_path_that_is_no_record_ends_in_one_sentence(tmp_path, capsys, ecg, path, wanted):
+    write_record(tmp_path, "x", ecg, 257)
+    code = main(["analyze", str(tmp_path / path), "--out", str(tmp_path / "out")])
+    assert_refused(code, capsys.readouterr(), tmp_path / "out", wanted)
+
+
+def test_an_unknown_lead_ends_in_one_sentence(tmp_path, capsys):
+    code = main(["analyze", str(DEMO), "--lead", "V9", "--out", str(tmp_path / "out")])
+    assert_refused(code, capsys.readouterr(), tmp_path / "out", 'Lead "V9" is not in record demo (it has I, II, III')
+
+
+def altered(folder):
+    content = bytearray(DEFAULT_MODEL.read_bytes())
+    content[-1] ^= 1
+    (folder / "m.pt").write_bytes(bytes(content))
+    shutil.copy(DEFAULT_MODEL.with_suffix(".json"), folder / "m.json")
+
+
+def no_spec(folder):
+    shutil.copy(DEFAULT_MODEL, folder / "m.pt")
+
+
+def spec_alone(folder):
+    shutil.copy(DEFAULT_MODEL.with_suffix(".json"), folder / "m.json")
+
+
+@pytest.mark.parametrize(
+    ("make", "wanted"), [(altered, "m.pt: its SHA-256"), (no_spec, "m.json"), (spec_alone, "m.pt")]
+)
+def test_a_bad_model_ends_in_one_sentence_and_no_file(tmp_path, capsys, make, wanted):
+    make(tmp_path)
+    code = main(["analyze", str(DEMO), "--model", str(tmp_path / "m.pt"), "--out", str(tmp_path / "out")])
+    assert_refused(code, capsys.readouterr(), tmp_path / "out", wanted)
+
+
+def test_a_file_for_an_output_folder_ends_in_one_sentence(tmp_path, capsys, ecg):
+    write_record(tmp_path, "x", ecg, 257)
+    before = contents(tmp_path)
+    code = main(["analyze", str(tmp_path / "x"), "--out", str(tmp_path / "x.dat")])
+    assert_refused(code, capsys.readouterr(), tmp_path / "out", "x.dat: the results cannot be written there")
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["{db}/nowhere"], "this folder does not exist"),
+        (["{db}", "--records", "nobody"], "nobody.hea"),
+        (["{db}", "--records", "bare"], "bare"),
+        (["{db}", "--json", "{db}/nowhere/f.json"], "cannot be written to"),
+        (["{db}", "--json", "{db}"], "is a folder"),
+        (["{db}/.."], "no WFDB header"),
+    ],
+)
+def test_evaluate_refuses_what_it_cannot_score_with_one_sentence(database, capsys, arguments, wanted):
+    before = contents(database)
+    code = main(["evaluate", *(argument.format(db=database) for argument in arguments)])
+    assert_refused(code, capsys.readouterr(), database / "out", wanted)
+    assert contents(database) == before
+
+
+def test_a_folder_without_marks_cannot_be_evaluated(tmp_path, capsys, ecg):
+    write_record(tmp_path, "x", ecg * GAIN / GAIN, 257)
+    code = main(["evaluate", str(tmp_path)])
+    assert_refused(code, capsys.readouterr(), tmp_path / "out", "none of its records has reference annotations")
+
+
+@pytest.mark.parametrize("arguments", [[], ["analyze"], ["bake", "x"], ["analyze", "x", "--colour", "red"]])
+def test_a_wrong_command_is_exit_code_2_too(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_bad_record_from_a_shell_has_no_traceback(tmp_path):
+    done = shell("-m", "ecg_core", "analyze", str(tmp_path / "nobody"), "--out", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the limit is set with ulimit")
+def test_a_header_of_a_hundred_billion_samples_asks_for_no_memory(tmp_path, ecg):
+    huge(tmp_path, ecg)
+    script = (
+        "import sys, resource, ecg_core.records as r, ecg_core.errors as e\n"
+        "size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: r.read_record(sys.argv[1])\n"
+        "except e.RecordError: pass\n"
+        "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - size < 50_000\n"
+    )
+    done = shell("-c", script, str(tmp_path / "x"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# Stopped
+
+
+def test_ctrl_c_is_a_sentence_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "_show_progress", lambda name: stop)
+    assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out")]) == 130
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "Stopped; nothing was written.\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_progress_is_silent_where_nobody_watches(capsys):
+    command_line._show_progress("x")(10.0, 100.0)
+    command_line._show_records("x", 1, 10)
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_tells_the_share_and_the_time_left(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    show = command_line._show_progress("x")
+    show(0.0, 100.0)
+    show(25.0, 100.0)
+    assert "x:  25 %" in capsys.readouterr().err

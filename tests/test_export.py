@@ -1,0 +1,226 @@
+"""What is written is what was found, in the form that others read."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import beat_columns, make_beats
+
+from ecg_core import export
+from ecg_core.errors import OutputError
+from ecg_core.export import (
+    ANNOTATOR,
+    WRITERS,
+    annotation_bytes,
+    beats_table,
+    burden_table,
+    events_table,
+    hourly_table,
+    write_files,
+)
+from ecg_core.labels import CLASSES
+from ecg_core.records import read_annotations
+from ecg_core.signals import to_sample
+
+TABLES = {
+    "_beats.csv": beats_table,
+    "_events.csv": events_table,
+    "_burden.csv": burden_table,
+    "_hourly.csv": hourly_table,
+}
+COLUMNS = {
+    "_beats.csv": [
+        "sample", "time_s", "label", *(f"probability_{name}" for name in CLASSES), "rr_s", "usable",
+    ],
+    "_events.csv": ["kind", "name", "start_s", "end_s", "n_beats", "rate_bpm"],
+    "_burden.csv": ["measure", "value", "unit", "denominator"],
+    "_hourly.csv": [
+        "hour", "start_s", "analysable_s", "beats", *(f"beats_{name}" for name in CLASSES),
+        "rate_min_bpm", "rate_mean_bpm", "rate_max_bpm",
+    ],
+}  # fmt: skip
+NAMES = ["demo.ai", "demo_beats.csv", "demo_burden.csv", "demo_events.csv", "demo_hourly.csv"]
+pieces_of_beats = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def empty(make_analysis):
+    return make_analysis(make_beats([], ""))
+
+
+@pytest.mark.parametrize("suffix", TABLES)
+def test_columns_are_those_that_are_documented(demo_analysis, empty, suffix):
+    for analysis in (demo_analysis, empty):
+        head = WRITERS[suffix](analysis).decode().split("\r\n")[0]
+        assert head.split(",") == COLUMNS[suffix]
+
+
+@pytest.mark.parametrize("suffix", TABLES)
+def test_a_table_read_back_equals_what_was_written(demo_analysis, suffix):
+    text = WRITERS[suffix](demo_analysis)
+    written = TABLES[suffix](demo_analysis)
+    back = pd.read_csv(io.BytesIO(text), keep_default_na=False, na_values={name: [""] for name in written})
+    assert len(back) == len(written)
+    for name in written:
+        if suffix == "_burden.csv" and name == "value":
+            np.testing.assert_allclose(back[name], [float(value) for value in written[name]])
+        elif written[name].dtype.kind in "fiu":
+            np.testing.assert_allclose(back[name], written[name], rtol=1e-6)
+        else:
+            assert back[name].fillna("").tolist() == written[name].tolist()
+
+
+@pytest.mark.parametrize("suffix", TABLES)
+def test_lines_end_as_rfc_4180_asks_and_all_are_of_one_length(demo_analysis, empty, suffix):
+    for analysis in (demo_analysis, empty):
+        text = WRITERS[suffix](analysis).decode("ascii")
+        assert text.endswith("\r\n")
+        assert not re.search(r"[^\r]\n|\r[^\n]", text)
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        assert {len(row) for row in rows} == {len(COLUMNS[suffix])}
+
+
+@pytest.mark.parametrize("suffix", TABLES)
+def test_what_is_not_known_is_an_empty_cell(demo_analysis, empty, suffix):
+    for analysis in (demo_analysis, empty):
+        text = WRITERS[suffix](analysis).decode().lower()
+        assert not re.search(r"(^|,)-?(nan|none|inf|nat|<na>)(,|\r)", text)
+
+
+def test_beats_of_the_table_are_the_beats(demo_analysis):
+    beats, record = demo_analysis.beats, demo_analysis.record
+    table = beats_table(demo_analysis)
+    assert len(table) == len(beats)
+    np.testing.assert_array_equal(table["sample"], to_sample(beats.time_s, record.fs_hz, record.n_samples))
+    np.testing.assert_allclose(table["time_s"], beats.time_s, atol=5e-5)
+    np.testing.assert_allclose(table["sample"] / record.fs_hz, table["time_s"], atol=0.5 / record.fs_hz + 1e-4)
+    assert table["label"].tolist() == beats.label.tolist()
+    assert set(table["usable"]) <= {0, 1}
+    share = table[[f"probability_{name}" for name in CLASSES]].sum(axis=1)
+    np.testing.assert_allclose(share, 1, atol=1e-3)
+
+
+@pieces_of_beats
+@given(beat_columns())
+def test_sums_of_the_tables_agree(make_analysis, columns):
+    rr_ticks, labels, usable, broken = columns
+    analysis = make_analysis(make_beats(rr_ticks, labels, usable=usable, broken=broken))
+    beats, hours = beats_table(analysis), hourly_table(analysis)
+    measured = dict(zip(burden_table(analysis)["measure"], burden_table(analysis)["value"], strict=True))
+    for name in CLASSES:
+        n = int(((beats["label"] == name) & (beats["usable"] == 1)).sum())
+        assert hours[f"beats_{name}"].sum() == n
+        assert int(measured[f"beats_{name}"]) == n
+    assert hours["beats"].sum() == int(measured["analysable_beats"])
+    assert int(measured["beats_in_unusable_signal"]) == (beats["usable"] == 0).sum()
+
+
+def test_a_share_names_what_it_is_a_share_of(make_analysis):
+    table = burden_table(make_analysis(make_beats([80] * 10, "NNVNNNVNNS"))).set_index("measure")
+    assert table.loc["pvc_burden"].tolist() == ["20", "%", "10 analysable beats"]
+
+
+@pieces_of_beats
+@given(beat_columns(), st.sampled_from([0, 5, 10_000, 100_000_000]))
+def test_the_annotation_file_read_by_wfdb_holds_the_same_samples_and_symbols(
+    make_analysis, tmp_path_factory, columns, later
+):
+    rr_ticks, labels, usable, broken = columns
+    rr_ticks = [rr + (later if i == 0 else 0) for i, rr in enumerate(rr_ticks)]
+    beats = make_beats(rr_ticks, labels, usable=usable, broken=broken)
+    analysis = make_analysis(beats)
+    path = tmp_path_factory.mktemp("ann") / f"x.{ANNOTATOR}"
+    path.write_bytes(annotation_bytes(analysis))
+    record = analysis.record
+    if not len(beats):
+        assert len(read_annotations(path, record.fs_hz).time_s) == 0
+        return
+    marks = wfdb.rdann(str(path.with_suffix("")), ANNOTATOR)
+    expected = to_sample(beats.time_s, record.fs_hz, record.n_samples)
+    np.testing.assert_array_equal(marks.sample, expected)
+    assert marks.symbol == beats.label.tolist()
+    assert marks.fs == record.fs_hz
+
+
+def test_a_beat_on_the_first_sample_is_kept_in_the_annotation_file(make_analysis, tmp_path):
+    (tmp_path / f"x.{ANNOTATOR}").write_bytes(annotation_bytes(make_analysis(make_beats([0, 80], "VN"))))
+    marks = wfdb.rdann(str(tmp_path / "x"), ANNOTATOR)
+    assert (marks.sample.tolist(), marks.symbol) == ([0, 206], ["V", "N"])
+
+
+# Files
+
+
+def contents(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_every_file_is_written_and_nothing_else(demo_analysis, tmp_path):
+    written = write_files(demo_analysis, tmp_path / "new" / "folder")
+    assert contents(tmp_path / "new" / "folder") == NAMES == sorted(path.name for path in written)
+    for suffix, writer in WRITERS.items():
+        assert (tmp_path / "new" / "folder" / f"demo{suffix}").read_bytes() == writer(demo_analysis)
+
+
+def test_earlier_results_are_replaced(demo_analysis, tmp_path):
+    (tmp_path / "demo_beats.csv").write_text("old")
+    write_files(demo_analysis, tmp_path)
+    assert contents(tmp_path) == NAMES
+    assert (tmp_path / "demo_beats.csv").read_bytes() == WRITERS["_beats.csv"](demo_analysis)
+
+
+def test_a_file_for_a_folder_is_refused_and_left_as_it_was(demo_analysis, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="cannot be written there"):
+        write_files(demo_analysis, tmp_path / "file")
+    assert contents(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("n_written", [0, 1, 4])
+def test_a_disk_that_fills_up_leaves_nothing_and_what_was_there_before(demo_analysis, tmp_path, monkeypatch, n_written):
+    (tmp_path / "demo_beats.csv").write_text("old")
+    real, written = Path.write_bytes, []
+
+    def fill(path, content):
+        written.append(path)
+        if len(written) > n_written:
+            real(path, content[: len(content) // 2])
+            raise OSError(28, "No space left on device")
+        return real(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    monkeypatch.setattr(export, "annotation_bytes", lambda analysis: b"")
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_files(demo_analysis, tmp_path)
+    assert contents(tmp_path) == ["demo_beats.csv"]
+    assert (tmp_path / "demo_beats.csv").read_text() == "old"
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_written(demo_analysis, tmp_path):
+    (tmp_path / "demo.ai").mkdir()
+    with pytest.raises(OutputError, match="demo.ai is a folder"):
+        write_files(demo_analysis, tmp_path)
+    assert contents(tmp_path) == ["demo.ai"]
+
+
+def test_who_stops_the_writing_finds_no_half_file(demo_analysis, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_files(demo_analysis, tmp_path)
+    assert contents(tmp_path) == []
+
+
+def test_the_folder_of_an_empty_analysis_holds_every_file_too(empty, tmp_path):
+    write_files(empty, tmp_path)
+    assert contents(tmp_path) == NAMES

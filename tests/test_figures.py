@@ -1,0 +1,302 @@
+"""Figures show what was recorded at the paper's own scale, lose no peak, and stay small."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ecg_core.burden import measure_burden
+from ecg_core.figures import (
+    DARK,
+    LIGHT,
+    clock_text,
+    decimate,
+    disagreements,
+    disclosure_figure,
+    local_rr_s,
+    probability_figure,
+    strip_figure,
+    trend_figure,
+    unusable_stretches,
+)
+from ecg_core.labels import CLASSES, COLOUR
+from ecg_core.rhythm import find_rhythms
+from ecg_core.schema import (
+    Analysis,
+    Annotations,
+    Attention,
+    Beats,
+    Lead,
+    ModelSpec,
+    Quality,
+    Record,
+    RhythmRules,
+)
+
+FS_HZ = 250.0
+TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+SPEC = ModelSpec(
+    name="made", fs_hz=125.0, stride=4, stem_channels=1, channels=(1, 1, 1), token_size=1, heads=1,
+    attention_half_s=0.5, hidden_size=1, classes=CLASSES, detection_threshold=0.5, class_bias=(0.0,) * 5,
+    trained_on=(), validated_on=(), seed=0, recipe="",
+)  # fmt: skip
+
+
+class Silence:
+    """A source that figures must never read."""
+
+    def read(self, start, stop, leads):
+        raise AssertionError("a figure read the record")
+
+
+def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime(2001, 1, 1, 8), unusable=()):
+    """One beat each ``rr_s``, every tenth V, every tenth S; attention uniform."""
+    time_s = np.arange(0.4, duration_s - 0.2, rr_s)
+    n = len(time_s)
+    label = np.array(["N"] * n)
+    label[4::10], label[7::10] = "V", "S"
+    probability = np.full((n, 5), 0.05, dtype=np.float32)
+    probability[np.arange(n), [CLASSES.index(name) for name in label]] = 0.8
+    score = np.ones((1, int(np.ceil(duration_s / 10))), dtype=np.float32)
+    usable_block = np.ones(score.shape[1], dtype=bool)
+    usable_block[list(unusable)] = False
+    quality = Quality(10.0, score, usable_block)
+    usable = quality.usable_at(time_s)
+    beats = Beats(time_s, np.where(usable, label, "Q"), probability, np.diff(time_s, prepend=np.nan), usable)
+    record = Record(
+        "made", Silence(), FS_HZ, round(duration_s * FS_HZ), TWELVE, (True,) * 12, start=start, reference=reference
+    )
+    rules = RhythmRules()
+    steps = np.linspace(-0.512, 0.512, 33).astype(np.float32)
+    return Analysis(
+        record=record, lead_names=("II",), model=SPEC, rules=rules, quality=quality, beats=beats,
+        attention=Attention(np.full((n, 33), 1 / 33, dtype=np.float16), steps), events=find_rhythms(beats, rules),
+        burden=measure_burden(beats, quality, duration_s, rules),
+    )  # fmt: skip
+
+
+def make_lead(name="II", *, start_s=100.0, length_s=10.0):
+    """Noise with a spike of 1 mV at each beat."""
+    time_s = start_s + np.arange(round(length_s * FS_HZ)) / FS_HZ
+    noise = np.random.default_rng(1).normal(0, 0.02, len(time_s))
+    spike = np.abs((time_s - 0.4 + 0.4) % 0.8 - 0.4) < 0.01
+    return Lead(name, (noise + spike).astype(np.float32), FS_HZ, start_s)
+
+
+def named(figure, name):
+    return next(trace for trace in figure.data if trace.name == name)
+
+
+@given(
+    arrays(np.float32, st.integers(1, 4000), elements=st.floats(-5, 5, width=32)),
+    st.integers(1, 300),
+)
+@settings(deadline=None, max_examples=60)
+def test_decimation_keeps_the_extremes_of_every_column(signal, n_columns):
+    points, step = decimate(signal, n_columns)
+    width = -(-len(signal) // n_columns)
+    if width <= 2:
+        assert points is signal
+        return
+    assert len(points) <= 2 * n_columns
+    assert step * 2 == width
+    for column, pair in enumerate(points.reshape(-1, 2)):
+        piece = signal[column * width : (column + 1) * width]
+        assert {pair.min(), pair.max()} == {piece.min(), piece.max()}
+
+
+@given(st.lists(st.integers(0, 19_999), min_size=1, max_size=30, unique=True), st.integers(200, 2000))
+@settings(deadline=None, max_examples=40)
+def test_decimation_keeps_every_r_peak_near_its_place(peaks, n_columns):
+    signal = np.zeros(20_000, dtype=np.float32)
+    signal[peaks] = 1.0
+    points, step = decimate(signal, n_columns)
+    drawn = np.flatnonzero(points == 1.0) * step
+    assert all(np.abs(drawn - peak).min() <= 2 * step for peak in peaks)
+
+
+def test_decimation_survives_gaps():
+    signal = np.sin(np.arange(10_000) / 50).astype(np.float32)
+    signal[2000:3000] = np.nan
+    signal[5000] = np.nan
+    points, step = decimate(signal, 500)
+    at = (np.arange(len(points)) * step).astype(int)
+    assert np.isnan(points[(at >= 2000) & (at < 2980)]).all()
+    assert np.isfinite(points[at >= 3020]).all()
+
+
+def test_strip_is_drawn_at_25_mm_per_s_and_10_mm_per_mv():
+    figure = strip_figure(make_analysis(), (make_lead(),), length_s=10.0)
+    margin = figure.layout.margin
+    px_per_s = (figure.layout.width - margin.l - margin.r) / 10
+    assert px_per_s == pytest.approx(25 * 96 / 25.4, rel=2e-3)
+    low, high = figure.layout.yaxis.range
+    domain = figure.layout.yaxis.domain
+    plot_px = figure.layout.height - margin.t - margin.b
+    px_per_mv = (domain[1] - domain[0]) * plot_px / (high - low)
+    assert px_per_mv == pytest.approx(10 * 96 / 25.4, rel=1e-2)
+
+
+def test_paper_has_boxes_of_40_ms_and_a_tenth_of_a_millivolt():
+    figure = strip_figure(make_analysis(), (make_lead(),), length_s=10.0)
+    assert figure.layout.xaxis.minor.dtick == 0.04
+    assert np.allclose(np.diff(figure.layout.xaxis.tickvals), 0.2)
+    assert figure.layout.yaxis.dtick == 0.5
+    assert figure.layout.yaxis.minor.dtick == 0.1
+    at_five = strip_figure(make_analysis(), (make_lead(),), length_s=10.0, mm_per_mv=5)
+    assert at_five.layout.yaxis.dtick == 1.0
+
+
+def test_signal_is_drawn_as_recorded_and_in_single_precision():
+    lead = make_lead()
+    figure = strip_figure(make_analysis(), (lead,), length_s=10.0)
+    drawn = named(figure, "II")
+    assert drawn.y.dtype == np.float32
+    assert drawn.x is None
+    assert (drawn.x0, drawn.dx) == (lead.start_s, 1 / FS_HZ)
+    assert np.allclose(np.diff(drawn.y), np.diff(lead.signal_mv), atol=1e-6)
+
+
+@pytest.mark.parametrize("n_leads", [1, 3, 12])
+def test_strip_is_one_figure_of_less_than_a_megabyte(n_leads):
+    leads = tuple(make_lead(name) for name in TWELVE[:n_leads])
+    figure = strip_figure(make_analysis(), leads, length_s=10.0, selected=130)
+    assert len(figure.to_json()) < 1_000_000
+    offsets = [float(np.median(named(figure, lead.name).y)) for lead in leads]
+    assert np.all(np.diff(offsets) < -1)
+
+
+def test_twelve_leads_at_a_thousand_hertz_stay_below_a_megabyte():
+    signal = np.random.default_rng(0).normal(0, 0.1, 10_000).astype(np.float32)
+    leads = tuple(Lead(name, signal, 1000.0, 100.0) for name in TWELVE)
+    assert len(strip_figure(make_analysis(), leads, length_s=10.0).to_json()) < 1_000_000
+
+
+def test_labels_have_the_colours_of_their_classes():
+    figure = strip_figure(make_analysis(), (make_lead(),), length_s=10.0)
+    labels = next(trace for trace in figure.data if trace.mode == "markers+text")
+    for text, colour in zip(labels.text, labels.textfont.color, strict=True):
+        assert colour == COLOUR[text.strip("</b>")]
+
+
+def test_attention_lies_at_the_networks_own_step_with_the_uniform_level_marked():
+    analysis = make_analysis()
+    figure = strip_figure(analysis, (make_lead(),), length_s=10.0, selected=130)
+    heat = next(trace for trace in figure.data if trace.type == "heatmap")
+    assert heat.dx == pytest.approx(0.032)
+    assert heat.x0 == pytest.approx(analysis.beats.time_s[130] - 0.512)
+    assert np.allclose(heat.z, 1.0, atol=1e-2)
+    assert "uniform" in heat.colorbar.ticktext
+    assert any(note.text == "relative attention in this window" for note in figure.layout.annotations)
+    elsewhere = strip_figure(analysis, (make_lead(),), length_s=10.0, selected=10)
+    assert not any(trace.type == "heatmap" for trace in elsewhere.data)
+
+
+def test_disagreements_with_the_reference_are_marked():
+    plain = make_analysis()
+    time_s, symbol = plain.beats.time_s.copy(), plain.beats.label.copy().astype("<U1")
+    symbol[130] = "V" if symbol[130] == "N" else "N"
+    keep = np.arange(len(time_s)) != 132
+    reference = Annotations(time_s[keep], symbol[keep], np.full(keep.sum(), ""))
+    analysis = make_analysis(reference=reference)
+    differ = disagreements(analysis)
+    assert differ.time_s == pytest.approx(time_s[[130, 132]])
+    assert differ.reference.tolist() == [symbol[130], "-"]
+    figure = strip_figure(analysis, (make_lead(),), length_s=10.0, differ=differ)
+    assert named(figure, "disagreement").x == pytest.approx(time_s[[130, 132]])
+
+
+def test_agreement_marks_nothing():
+    plain = make_analysis()
+    reference = Annotations(plain.beats.time_s, plain.beats.label, np.full(len(plain.beats), ""))
+    assert len(disagreements(make_analysis(reference=reference)).time_s) == 0
+    assert len(disagreements(plain).time_s) == 0
+
+
+def test_missed_mark_is_a_disagreement():
+    plain = make_analysis()
+    time_s = np.insert(plain.beats.time_s, 50, plain.beats.time_s[50] - 0.4)
+    reference = Annotations(time_s, np.insert(plain.beats.label, 50, "V"), np.full(len(time_s), ""))
+    differ = disagreements(make_analysis(reference=reference))
+    assert (differ.found.tolist(), differ.reference.tolist()) == (["-"], ["V"])
+
+
+def test_trend_counts_every_ectopic_beat_and_hatches_what_cannot_be_read():
+    analysis = make_analysis(unusable=(30, 31))
+    figure = trend_figure(analysis)
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert [int(trace.y.sum()) for trace in bars] == [analysis.burden.count[2], analysis.burden.count[1]]
+    hatched = named(figure, "not readable")
+    assert (min(hatched.x), max(hatched.x)) == (300.0, 320.0)
+    assert unusable_stretches(analysis.quality, 1800.0) == [(300.0, 320.0)]
+
+
+def test_trend_of_a_day_is_counted_by_the_hour_and_stays_small():
+    figure = trend_figure(make_analysis(86_400.0))
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert [len(trace.y) for trace in bars] == [24, 24]
+    assert len(figure.to_json()) < 500_000
+
+
+def test_page_of_minutes_has_a_row_a_minute_and_colours_ectopic_beats():
+    analysis = make_analysis(unusable=(12,))
+    lead = make_lead(start_s=0.0, length_s=600.0)
+    figure = disclosure_figure(analysis, lead, marked_s=(55.0, 65.0))
+    assert len(figure.layout.yaxis.tickvals) == 10
+    colours = {trace.line.color for trace in figure.data if trace.mode == "lines"}
+    assert colours == {LIGHT.trace, COLOUR["V"], COLOUR["S"]}
+    assert len(figure.to_json()) < 1_000_000
+    marked = [shape for shape in figure.layout.shapes if shape.fillcolor == LIGHT.marked]
+    assert [(shape.x0, shape.x1) for shape in marked] == [(55.0, 60.0), (0.0, 5.0)]
+
+
+@pytest.mark.parametrize("ink", [LIGHT, DARK])
+def test_backgrounds_are_transparent_and_every_axis_has_a_unit(ink):
+    analysis, lead = make_analysis(), make_lead()
+    figures = [
+        trend_figure(analysis, ink=ink),
+        strip_figure(analysis, (lead,), length_s=10.0, ink=ink),
+        disclosure_figure(analysis, make_lead(start_s=0, length_s=60.0), ink=ink),
+        probability_figure(analysis, 5, ink=ink),
+    ]
+    for figure in figures:
+        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert "heart rate, bpm" in {note.text for note in figures[0].layout.annotations}
+    assert "25 mm/s, 10 mm/mV" in {note.text for note in figures[1].layout.annotations}
+
+
+def test_clock_starts_where_the_record_does():
+    record = make_analysis().record
+    assert clock_text(record, 90.0) == "08:01:30"
+    assert clock_text(record, 17 * 3600) == "day 2 01:00:00"
+    assert clock_text(replace(record, start=None), 3661.26, decimals=1) == "01:01:01.3"
+
+
+def test_flat_and_missing_leads_are_drawn():
+    flat = Lead("II", np.zeros(2500, dtype=np.float32), FS_HZ, 100.0)
+    missing = Lead("II", np.full(2500, np.nan, dtype=np.float32), FS_HZ, 100.0)
+    for lead in (flat, missing):
+        low, high = strip_figure(make_analysis(), (lead,), length_s=10.0).layout.yaxis.range
+        assert high - low >= 2
+        disclosure_figure(make_analysis(), replace(lead, start_s=0.0))
+
+
+def test_record_without_beats_is_drawn():
+    analysis = make_analysis()
+    none = Beats(np.zeros(0), np.zeros(0, "<U1"), np.zeros((0, 5), np.float32), np.zeros(0), np.zeros(0, bool))
+    empty = replace(
+        analysis, beats=none, events=(), burden=measure_burden(none, analysis.quality, 1800.0, RhythmRules())
+    )
+    trend_figure(empty)
+    strip_figure(empty, (make_lead(),), length_s=10.0)
+    disclosure_figure(empty, make_lead(start_s=0.0, length_s=60.0))
+
+
+def test_local_rr_is_the_median_around_a_beat():
+    beats = make_analysis().beats
+    assert local_rr_s(beats, 100) == pytest.approx(0.8)
+    assert local_rr_s(beats, 0) == pytest.approx(0.8)

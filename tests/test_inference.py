@@ -1,0 +1,235 @@
+"""Weights with their spec, and what is made of a signal: whatever the cut, the same."""
+
+import json
+import pickle
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from ecg_core import inference
+from ecg_core.errors import ModelError
+from ecg_core.inference import Model, classify, find_beats, load_model, save_model
+from ecg_core.network import BeatNetwork
+from ecg_core.signals import FS_HZ, clean_leads, normalise
+
+EXCERPT_FS_HZ = 257
+
+
+@pytest.fixture(scope="module")
+def signal(excerpt):
+    """Five minutes of a normalised lead, shape (1, n)."""
+    clean = clean_leads(excerpt[None, : 300 * EXCERPT_FS_HZ], EXCERPT_FS_HZ)
+    return normalise(clean.signal_mv[0], clean.valid[0])[None]
+
+
+def weight_of(model, signal):
+    return np.ones((len(signal), -(-signal.shape[1] // model.spec.stride)), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def found(model, signal):
+    return find_beats(model, signal, weight_of(model, signal))
+
+
+@pytest.fixture
+def saved(tmp_path, model):
+    """A new network of the shipped shape, as it was before it was saved, and where it lies."""
+    torch.manual_seed(0)
+    network = BeatNetwork(model.spec).eval()
+    path = tmp_path / "new.pt"
+    return save_model(path, Model(model.spec, network)), path
+
+
+# Files
+
+
+def test_a_saved_model_comes_back_with_its_spec(saved, model):
+    written, path = saved
+    loaded = load_model(path)
+    assert loaded.spec == written.spec
+    assert replace(loaded.spec, sha256=model.spec.sha256) == model.spec
+    assert sorted(file.name for file in path.parent.iterdir()) == ["new.json", "new.pt"]
+
+
+def test_a_saved_model_comes_back_with_its_answers(saved, signal):
+    written, path = saved
+    strip = torch.from_numpy(signal[:, :5000])
+    loaded = load_model(path).network
+    with torch.inference_mode():
+        for before, after in zip(written.network.frames(strip), loaded.frames(strip), strict=True):
+            torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("place", [0, 1000, -1])
+def test_altered_weights_are_refused(saved, place):
+    _, path = saved
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ModelError, match=r"new.pt: its SHA-256 is .*expected .* from new.json"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".json"])
+def test_a_missing_file_is_named(saved, suffix):
+    _, path = saved
+    path.with_suffix(suffix).unlink()
+    with pytest.raises(ModelError, match=rf"new\{suffix}: this file does not exist"):
+        load_model(path)
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("write", [lambda x, f: f.write(pickle.dumps(x)), lambda x, f: torch.save(x, f)])
+def test_a_foreign_pickle_is_refused_and_runs_no_code(saved, tmp_path, write):
+    _, path = saved
+    trace = tmp_path / "it ran"
+    with path.open("wb") as stream:
+        write({"stem.0.weight": Bomb(trace)}, stream)
+    spec = json.loads(path.with_suffix(".json").read_text())
+    spec["sha256"] = inference._sha256(path)
+    path.with_suffix(".json").write_text(json.dumps(spec))
+    with pytest.raises(ModelError, match="new.pt: expected weights of this network"):
+        load_model(path)
+    assert not trace.exists()
+
+
+def change_spec(path, **fields):
+    spec = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(spec | fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"unheard_of": 1},
+        {"channels": [8, 8]},
+        {"channels": [8, 8, 8]},
+        {"channels": ["a", "b", "c"]},
+        {"heads": -1},
+        {"stride": 0},
+        {"token_size": None},
+    ],
+)
+def test_a_spec_of_another_network_is_refused(saved, fields):
+    _, path = saved
+    change_spec(path, **fields)
+    with pytest.raises(ModelError, match="new"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "1", '"spec"', "\x00"])
+def test_a_spec_that_is_none_is_refused(saved, text):
+    _, path = saved
+    path.with_suffix(".json").write_text(text)
+    with pytest.raises(ModelError, match="new.json"):
+        load_model(path)
+
+
+def test_the_spec_is_plain_json_of_every_field(saved):
+    written, path = saved
+    spec = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert set(spec) == set(asdict(written.spec))
+
+
+# Beats
+
+
+def test_beats_are_in_order_and_as_dense_as_a_heart_beats(found):
+    assert (np.diff(found.position) > 0.15 * FS_HZ).all()
+    assert 200 < len(found.position) < 700
+
+
+@pytest.mark.parametrize("strip_frames", [200, 1000, 9000])
+def test_beats_do_not_depend_on_how_strips_are_cut(model, signal, found, monkeypatch, strip_frames):
+    monkeypatch.setattr(inference, "STRIP_FRAMES", strip_frames)
+    again = find_beats(model, signal, weight_of(model, signal))
+    np.testing.assert_allclose(again.position, found.position, atol=1e-3 * FS_HZ)
+    np.testing.assert_allclose(again.token, found.token, atol=1e-3)
+    np.testing.assert_allclose(again.attention, found.attention, atol=1e-4)
+
+
+def test_known_beats_are_kept_where_they_are(model, signal):
+    position = np.array([0.0, 3.7, 1000.25, 20_000.0, signal.shape[1] - 1.0, signal.shape[1] + 5.0])
+    told = find_beats(model, signal, weight_of(model, signal), position=position)
+    np.testing.assert_array_equal(told.position, position)
+    assert np.isfinite(told.token).all()
+
+
+def test_a_known_beat_is_described_as_when_it_is_found(model, signal, found):
+    told = find_beats(model, signal, weight_of(model, signal), position=found.position)
+    np.testing.assert_allclose(told.token, found.token, atol=1e-5)
+
+
+def test_attention_sums_to_one_over_the_steps(found):
+    np.testing.assert_allclose(found.attention.sum(axis=2), 1, atol=1e-5)
+    assert (found.attention >= 0).all()
+
+
+@pytest.mark.parametrize("n_leads", [1, 3])
+def test_where_no_lead_counts_no_beat_is_found(model, signal, n_leads):
+    several = np.repeat(signal[:, :10_000], n_leads, axis=0)
+    nothing = find_beats(model, several, 0 * weight_of(model, several))
+    assert nothing.position.shape == (0,)
+    assert nothing.token.shape == (0, n_leads, model.spec.token_size)
+    assert nothing.attention.shape[:2] == (0, n_leads)
+
+
+def test_a_flat_signal_has_no_beats(model):
+    flat = np.zeros((1, 20_000), dtype=np.float32)
+    assert len(find_beats(model, flat, weight_of(model, flat)).position) == 0
+
+
+def test_a_lead_without_weight_changes_no_beat(model, signal, found):
+    junk = np.random.default_rng(0).normal(0, 1, signal.shape).astype(np.float32)
+    both = np.concatenate([signal, junk])
+    weight = weight_of(model, both)
+    weight[1] = 0
+    again = find_beats(model, both, weight)
+    np.testing.assert_allclose(again.position, found.position, atol=1e-3)
+    np.testing.assert_allclose(again.token[:, :1], found.token, atol=1e-5)
+
+
+# Classes
+
+
+def rr_of(found):
+    return np.diff(found.position / FS_HZ, prepend=np.nan)
+
+
+def test_probabilities_are_of_every_class_and_sum_to_one(model, found):
+    probability = classify(model, found.token, rr_of(found), np.ones((len(found.position), 1), np.float32))
+    assert probability.shape == (len(found.position), 5)
+    np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_same_lead_twice_says_what_it_said_once(model, found):
+    n = len(found.position)
+    once = classify(model, found.token, rr_of(found), np.ones((n, 1), np.float32))
+    twice = classify(model, np.repeat(found.token, 2, axis=1), rr_of(found), np.full((n, 2), 0.5, np.float32))
+    np.testing.assert_allclose(twice, once, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_few_beats_are_judged_too(model, found, n):
+    probability = classify(model, found.token[:n], rr_of(found)[:n], np.ones((n, 1), np.float32))
+    assert probability.shape == (n, 5)
+    assert np.isfinite(probability).all()
+
+
+def test_the_bias_of_a_class_makes_it_more_probable(model, found):
+    share = np.ones((len(found.position), 1), np.float32)
+    biased = Model(replace(model.spec, class_bias=(0.0, 0.0, 2.0, 0.0, 0.0)), model.network)
+    plain = Model(replace(model.spec, class_bias=(0.0,) * 5), model.network)
+    args = found.token, rr_of(found), share
+    assert (classify(biased, *args)[:, 2] >= classify(plain, *args)[:, 2]).all()

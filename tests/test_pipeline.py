@@ -1,0 +1,330 @@
+"""The whole way of the data: what must not matter does not, and what cannot be read is said."""
+
+import tracemalloc
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from conftest import in_memory
+from scipy.signal import resample_poly
+
+from ecg_core import pipeline
+from ecg_core.errors import Cancelled, LeadError
+from ecg_core.inference import Found
+from ecg_core.labels import CLASSES
+from ecg_core.pipeline import analyse, choose_leads
+from ecg_core.schema import Record
+from ecg_core.scoring import match_beats
+from ecg_core.signals import MARGIN_S
+from ecg_core.windows import frame_offsets
+
+FS_HZ = 257
+
+
+@pytest.fixture(scope="module")
+def plain(excerpt, model):
+    """The excerpt as it is."""
+    return analyse(in_memory(excerpt, FS_HZ), model)
+
+
+def same_labels(a, b):
+    return np.mean(a.beats.label == b.beats.label)
+
+
+def assert_like(analysis, plain, *, within_s, labels):
+    """As many beats at the same times, and nearly all with the same label."""
+    np.testing.assert_allclose(analysis.beats.time_s, plain.beats.time_s, atol=within_s)
+    assert same_labels(analysis, plain) >= labels
+
+
+def seconds(start_s, stop_s):
+    return slice(start_s * FS_HZ, stop_s * FS_HZ)
+
+
+def between(time_s, start_s, stop_s):
+    return (time_s >= start_s) & (time_s < stop_s)
+
+
+# The demo record
+
+
+def test_nearly_all_beats_of_the_demo_record_are_found(demo, demo_analysis):
+    marks = demo.reference
+    true_s = marks.time_s[np.isin(marks.symbol, list("NAV"))]
+    true_s = true_s[~between(true_s, 1395, 1435)]  # 23:20 to 23:50 cannot be read on any lead
+    found_s = demo_analysis.beats.time_s[~between(demo_analysis.beats.time_s, 1395, 1435)]
+    program, extra = match_beats(true_s, found_s)
+    assert np.mean(np.asarray(program) >= 0) > 0.99
+    assert len(found_s) < 1.01 * len(true_s)
+
+
+def test_columns_agree_with_one_another(demo_analysis):
+    beats, attention = demo_analysis.beats, demo_analysis.attention
+    assert {len(getattr(beats, item.name)) for item in fields(beats)} == {len(beats)}
+    assert set(beats.label) <= set(CLASSES)
+    assert (np.diff(beats.time_s) > 0.15).all()
+    assert attention.weight.shape == (len(beats), len(attention.offset_s))
+    known = np.isfinite(beats.rr_s)
+    np.testing.assert_allclose(beats.rr_s[known], np.diff(beats.time_s, prepend=0)[known])
+    assert (beats.label[~beats.usable] == "Q").all()
+    best = np.array(CLASSES)[beats.probability.argmax(axis=1)]
+    assert (beats.label == best)[beats.usable].all()
+
+
+def test_attention_of_each_beat_sums_to_one(demo_analysis):
+    np.testing.assert_allclose(demo_analysis.attention.weight.sum(axis=1, dtype=float), 1, atol=5e-3)
+
+
+def test_a_result_cannot_be_changed(demo_analysis):
+    with pytest.raises(ValueError, match="read-only"):
+        demo_analysis.beats.label[0] = "V"
+
+
+def test_what_no_lead_shows_is_marked_and_counted_by_nobody(demo_analysis):
+    quality, beats = demo_analysis.quality, demo_analysis.beats
+    assert len(quality.usable) == 180
+    assert not quality.usable[141:143].any()
+    assert quality.usable.mean() > 0.95
+    assert demo_analysis.burden.analysable_s == pytest.approx(10 * quality.usable.sum())
+    assert not beats.usable[between(beats.time_s, 1410, 1430)].any()
+
+
+# What must not matter
+
+
+@pytest.mark.parametrize("piece_s", [100.0, 300.0])
+def test_the_cut_into_pieces_leaves_no_trace(excerpt, model, plain, monkeypatch, piece_s):
+    monkeypatch.setattr(pipeline, "PIECE_S", piece_s)
+    again = analyse(in_memory(excerpt, FS_HZ), model)
+    assert_like(again, plain, within_s=1e-3, labels=0.999)
+    np.testing.assert_allclose(again.quality.score, plain.quality.score, atol=0.02)
+    np.testing.assert_array_equal(np.isnan(again.beats.rr_s), np.isnan(plain.beats.rr_s))
+
+
+@pytest.mark.parametrize("fs_hz", [62.4725, 128.3, 333.3333])
+def test_a_rate_that_fits_no_grid_leaves_no_trace_either(excerpt, model, monkeypatch, fs_hz):
+    n = int(len(excerpt) / FS_HZ * fs_hz)
+    signal = np.interp(np.arange(n) / fs_hz, np.arange(len(excerpt)) / FS_HZ, excerpt)
+    gap = slice(round(500 * fs_hz), round(505 * fs_hz))
+    signal[gap] = np.nan
+    whole = analyse(in_memory(signal, fs_hz), model).beats
+    monkeypatch.setattr(pipeline, "PIECE_S", 70.0)
+    again = analyse(in_memory(signal, fs_hz), model).beats
+    pairs = np.abs(again.time_s[:, None] - whole.time_s).min(axis=1)
+    assert np.mean(pairs < 0.01) > 0.99  # a different grid moves a beat by a few milliseconds
+    assert abs(len(again) - len(whole)) <= 2
+    assert (np.diff(again.time_s) > 0.15).all()
+    after_gap = np.searchsorted(again.time_s, 504.0)
+    assert np.isnan(again.rr_s[after_gap])
+    assert np.isnan(again.rr_s).sum() == np.isnan(whole.rr_s).sum()
+
+
+def test_a_beat_on_the_edge_of_two_pieces_is_found_once(excerpt, model, plain, monkeypatch):
+    for beat_s in plain.beats.time_s[[300, 301, 302]]:
+        monkeypatch.setattr(pipeline, "PIECE_S", float(beat_s))
+        again = analyse(in_memory(excerpt, FS_HZ), model)
+        np.testing.assert_allclose(again.beats.time_s, plain.beats.time_s, atol=0.01)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_the_amplitude_does_not_matter(excerpt, model, plain, factor):
+    assert_like(analyse(in_memory(factor * excerpt, FS_HZ), model), plain, within_s=2e-3, labels=0.995)
+
+
+def test_an_offset_does_not_matter(excerpt, model, plain):
+    assert_like(analyse(in_memory(excerpt + 100, FS_HZ), model), plain, within_s=4e-3, labels=0.99)
+
+
+def test_the_rate_it_was_stored_at_does_not_matter(excerpt, model, plain):
+    stored = resample_poly(excerpt.astype(float), 360, FS_HZ, padtype="line")
+    assert_like(analyse(in_memory(stored, 360), model), plain, within_s=4e-3, labels=0.98)
+
+
+def test_the_same_record_gives_the_same_result(excerpt, model, plain):
+    again = analyse(in_memory(excerpt, FS_HZ), model)
+    for item in fields(plain.beats):
+        np.testing.assert_array_equal(getattr(again.beats, item.name), getattr(plain.beats, item.name))
+    np.testing.assert_array_equal(again.attention.weight, plain.attention.weight)
+    assert again.events == plain.events
+
+
+def test_the_record_is_not_changed(excerpt, model):
+    signal = np.array(excerpt[: 60 * FS_HZ])
+    analyse(in_memory(signal, FS_HZ), model)
+    np.testing.assert_array_equal(signal, excerpt[: 60 * FS_HZ])
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0, 4.99], ids=["gap", "lead off at zero", "lead off at the rail"])
+def test_a_stretch_without_signal_holds_no_beats_and_no_interval_spans_it(excerpt, model, plain, value):
+    signal = np.array(excerpt)
+    signal[seconds(300, 340)] = value
+    analysis = analyse(in_memory(signal, FS_HZ), model)
+    beats, quality = analysis.beats, analysis.quality
+    assert not between(beats.time_s, 300.1, 339.9).any()
+    assert not quality.usable[30:34].any()
+    assert quality.usable[:30].all()
+    assert quality.usable[34:].all()
+    first_after = np.searchsorted(beats.time_s, 339.9)
+    assert np.isnan(beats.rr_s[first_after])
+    assert np.isnan(beats.rr_s).sum() == 2  # that one and the record's first
+    assert analysis.burden.analysable_s == pytest.approx(560)
+    assert not any(event.start_s < 300 and event.end_s > 340 for event in analysis.events)
+    away = ~between(plain.beats.time_s, 280, 360)
+    assert np.isin(plain.beats.time_s[away].round(1), beats.time_s.round(1)).mean() > 0.97
+
+
+def test_one_spike_of_100_volts_costs_no_more_than_its_neighbours(excerpt, model, plain):
+    signal = np.array(excerpt)
+    signal[200 * FS_HZ] = 1e5
+    beats = analyse(in_memory(signal, FS_HZ), model).beats
+    assert abs(len(beats) - len(plain.beats)) <= 3
+    assert beats.usable.all()
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_dead_lead_by_name_has_no_analysable_time(model, value):
+    record = in_memory(np.full(60 * FS_HZ, value), FS_HZ)
+    for lead in ("II", "first", "all"):
+        analysis = analyse(record, model, lead=lead)
+        assert len(analysis.beats) == 0
+        assert analysis.burden.analysable_s == 0
+        assert np.isnan(analysis.burden.pvc_burden_pct)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+@pytest.mark.parametrize("n_leads", [1, 2])
+def test_a_record_of_dead_leads_is_refused_where_the_program_chooses(model, value, n_leads):
+    record = in_memory(np.full((n_leads, 60 * FS_HZ), value), FS_HZ, lead_names=("I", "II")[:n_leads])
+    with pytest.raises(LeadError, match=r"memory: no lead holds a signal"):
+        analyse(record, model)
+
+
+def test_all_leads_are_read_although_one_is_dead(excerpt, model, plain):
+    leads = np.stack([excerpt, np.zeros_like(excerpt), np.full_like(excerpt, np.nan)])
+    analysis = analyse(in_memory(leads, FS_HZ, lead_names=("II", "V1", "V2")), model, lead="all")
+    assert analysis.lead_names == ("II", "V1", "V2")
+    assert (analysis.quality.score[1:] == 0).all()
+    assert_like(analysis, plain, within_s=1e-3, labels=0.995)
+
+
+@pytest.mark.parametrize("length_s", [5, 6, 11])
+def test_a_record_of_a_few_seconds_is_analysed(excerpt, model, length_s):
+    analysis = analyse(in_memory(excerpt[: length_s * FS_HZ], FS_HZ), model)
+    assert len(analysis.quality.usable) == -(-length_s // 10)
+    assert analysis.burden.duration_s == length_s
+
+
+# Choice of the lead
+
+
+def record_of(excerpt, **leads):
+    return in_memory(np.stack(list(leads.values())), FS_HZ, lead_names=tuple(leads))
+
+
+def noise(n, size):
+    return np.random.default_rng(0).normal(0, size, n)
+
+
+def test_auto_chooses_a_good_lead_among_dead_and_noisy_ones(excerpt):
+    short = excerpt[: 120 * FS_HZ]
+    record = record_of(excerpt, II=0 * short, V1=short + noise(len(short), 0.3), V2=short, V3=np.full_like(short, np.nan))
+    assert choose_leads(record, "auto") == (2,)
+
+
+def test_auto_prefers_the_rhythm_lead_among_leads_of_like_quality(excerpt):
+    short = excerpt[: 120 * FS_HZ]
+    assert choose_leads(record_of(excerpt, V1=short, V2=short, MLII=short), "auto") == (2,)
+    assert choose_leads(record_of(excerpt, V1=short, V2=short), "auto") == (0,)
+
+
+def test_leads_are_chosen_by_name_in_any_case_first_and_all(excerpt):
+    record = record_of(excerpt, I=excerpt[:2000], II=excerpt[:2000])
+    assert choose_leads(record, "ii") == (1,)
+    assert choose_leads(record, "first") == (0,)
+    assert choose_leads(record, "all") == (0, 1)
+    with pytest.raises(LeadError, match='Lead "V9" is not in record memory'):
+        choose_leads(record, "V9")
+
+
+# Known beats
+
+
+def test_known_beats_are_judged_where_they_are(excerpt, model, monkeypatch):
+    monkeypatch.setattr(pipeline, "PIECE_S", 100.0)
+    random = np.random.default_rng(0).uniform(0, 600, 500)
+    edges = [0.0, 99.999, 100.0, 100.001, 199.9999999, 200.0, 200.0, 599.999, 600.0]  # the last lies past the end
+    known_s = np.sort(np.concatenate([random, edges]))
+    beats = analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=known_s).beats
+    np.testing.assert_allclose(beats.time_s, known_s, atol=1e-9)
+    assert np.isfinite(beats.probability).all()
+
+
+def test_the_beats_that_were_found_get_the_same_labels_when_they_are_told(excerpt, model, plain):
+    told = analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=plain.beats.time_s)
+    assert_like(told, plain, within_s=1e-6, labels=0.999)
+
+
+def test_no_known_beats_are_no_beats(excerpt, model):
+    assert len(analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=np.zeros(0)).beats) == 0
+
+
+# Progress and memory
+
+
+def test_progress_grows_to_the_whole_length(excerpt, model, monkeypatch):
+    monkeypatch.setattr(pipeline, "PIECE_S", 100.0)
+    told = []
+    analyse(in_memory(excerpt, FS_HZ), model, progress=lambda done_s, total_s: told.append((done_s, total_s)))
+    done_s = [done for done, _ in told]
+    assert done_s == sorted(done_s)
+    assert len(set(done_s)) == 7
+    assert done_s[-1] == 600
+    assert {total for _, total in told} == {600}
+
+
+def test_who_watches_the_progress_may_stop_the_work(excerpt, model, monkeypatch):
+    monkeypatch.setattr(pipeline, "PIECE_S", 100.0)
+
+    def stop(done_s, total_s):
+        if done_s >= 200:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled, match="enough"):
+        analyse(in_memory(excerpt, FS_HZ), model, progress=stop)
+
+
+class Tiled:
+    """A recording of any length that repeats some minutes; keeps the longest stretch that was asked for."""
+
+    def __init__(self, minutes):
+        self.minutes, self.longest = minutes, 0
+
+    def read(self, start, stop, leads):
+        self.longest = max(self.longest, stop - start)
+        return np.stack([self.minutes.take(np.arange(start, stop), mode="wrap") for _ in leads])
+
+
+def test_a_record_of_14_h_is_never_held_whole(excerpt, model, monkeypatch):
+    source = Tiled(excerpt)
+    names = ("I", "II", "V1", "V2")
+    record = Record("long", source, FS_HZ, 14 * 3600 * FS_HZ, names, (True,) * 4)
+    n_steps, size = len(frame_offsets(model.spec)), model.spec.token_size
+
+    def six_beats_a_minute(model, signal, weight, *, position=None):
+        position = np.arange(0, signal.shape[1], 1250.0)
+        shape = len(position), len(signal)
+        return Found(position, np.zeros((*shape, size), np.float32), np.zeros((*shape, n_steps), np.float32))
+
+    monkeypatch.setattr(pipeline, "find_beats", six_beats_a_minute)
+    tracemalloc.start()
+    try:
+        analysis = analyse(record, model, lead="all")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(analysis.beats) == 14 * 360
+    assert source.longest <= (pipeline.PIECE_S + 2 * MARGIN_S) * FS_HZ
+    assert peak < 0.8 * record.n_samples * len(names) * 4
