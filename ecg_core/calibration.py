@@ -15,7 +15,7 @@ from .pipeline import analyse
 from .schema import Beats, Record
 from .scoring import Score, gross
 
-THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
 BIAS_STEPS = tuple(np.linspace(-3, 3, 25).round(2).tolist())  # a quarter of a nat apart
 AS_GOOD = 0.01
 

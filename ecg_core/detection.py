@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from .schema import Float32, Float64
 
+Index = NDArray[np.int64]
+
+FAINT_HEAT = 0.1  # fainter bumps are no candidates
 REFRACTORY_S = 0.2  # no ventricle depolarises twice within 200 ms
 
 
@@ -47,3 +51,25 @@ def fuse_heat(heat: Float32, weight: Float32) -> Float32:
     """
     total = weight.sum(axis=0)
     return np.asarray((heat * weight).sum(axis=0) / np.maximum(total, 1e-6), dtype=np.float32)
+
+
+def certainty(heat: Float32, block: Index) -> Float32:
+    """How surely beats stand out in each block of one lead: 1 clear, towards 0 nothing but doubt, shape (n_blocks,).
+
+    The mean heat of the candidates in a block, each weighted by its own heat; in a clear lead every bump is either hot
+    or absent. A block without any candidate says nothing against the lead: 1.
+
+    Parameters
+    ----------
+    heat
+        Shape (n_frames,).
+    block
+        Block of each frame, shape (n_frames,), ascending from 0.
+
+    """
+    peak, properties = find_peaks(heat, height=FAINT_HEAT)
+    height, own = properties["peak_heights"], block[peak]
+    n_blocks = int(block[-1]) + 1
+    total = np.bincount(own, height, n_blocks)
+    squared = np.bincount(own, height**2, n_blocks)
+    return np.where(total > 0, squared / np.maximum(total, FAINT_HEAT), 1.0).astype(np.float32)

@@ -139,10 +139,12 @@ def disagreements(analysis: Analysis) -> Disagreements:
     return Disagreements(when[kept][order], found[kept][order].astype("<U1"), reference[kept][order].astype("<U1"))
 
 
-def local_rr_s(beats: Beats, beat: int, *, half_width: int = 5) -> float:
-    """Median RR of the beats around one, seconds; NaN where none is known."""
-    around = beats.rr_s[max(0, beat - half_width) : beat + half_width + 1]
-    known = around[np.isfinite(around)]
+def local_rr_s(beats: Beats, beat: int, *, half_width: int = 20) -> float:
+    """Median RR from normal beat to normal beat around one, seconds; NaN where there is none."""
+    around = slice(max(0, beat - half_width), beat + half_width + 1)
+    normal = beats.label[around] == "N"
+    rr_s = beats.rr_s[around]
+    known = rr_s[1:][normal[1:] & normal[:-1] & np.isfinite(rr_s[1:])]
     return float(np.median(known)) if len(known) else float("nan")
 
 
@@ -170,7 +172,6 @@ def trend_figure(
             showarrow=False, font={"size": 11, "color": ink.faint}, borderpad=0,
         )  # fmt: skip
     figure.update_layout(
-        yaxis4={"domain": (0, 1), "overlaying": "y", "range": (0, 1), "visible": False},
         dragmode="select",
         selectdirection="h",
         bargap=0,
@@ -244,11 +245,13 @@ def _add_unusable(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
     if not stretches:
         return
     x = [edge for start, end in stretches for edge in (start, start, end, end)]
-    figure.add_scatter(
-        x=x, y=[0, 1, 1, 0] * len(stretches), yaxis="y4", mode="lines", line={"width": 0}, fill="tozeroy",
-        fillcolor="rgba(0,0,0,0)", fillpattern={"shape": "/", "fgcolor": ink.unusable, "size": 5, "solidity": 0.35},
-        hoverinfo="skip", name="not readable",
-    )  # fmt: skip
+    for axis, lane in (("y4", "y"), ("y5", "y2"), ("y6", "y3")):
+        figure.add_scatter(
+            x=x, y=[0, 1, 1, 0] * len(stretches), yaxis=axis, mode="lines", line={"width": 0}, fill="tozeroy",
+            fillcolor="rgba(0,0,0,0)", fillpattern={"shape": "/", "fgcolor": ink.unusable, "size": 5, "solidity": 0.35},
+            hoverinfo="skip", name="not readable",
+        )  # fmt: skip
+        figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
 
 
 def unusable_stretches(quality: Quality, duration_s: float) -> list[tuple[float, float]]:
@@ -416,16 +419,19 @@ def strip_figure(
 
 def _layout_leads(leads: tuple[Lead, ...]) -> tuple[list[float], float, float]:
     """Where the line of each lead lies, and the lowest and the highest mV of the paper; whole large boxes."""
-    if len(leads) > 1:
-        offsets = [-LEAD_GAP_MV * i for i in range(len(leads))]
-        return offsets, offsets[-1] - LEAD_GAP_MV / 2, LEAD_GAP_MV * 0.6
-    signal = leads[0].signal_mv - _centre(leads[0].signal_mv)
+    offsets = [-LEAD_GAP_MV * i for i in range(len(leads))]
+    low, high = _reach_mv(leads[-1])[0] + offsets[-1], _reach_mv(leads[0])[1]
+    spare = max(0.0, SINGLE_MIN_MV - (high - low))
+    return offsets, low - spare / 2, high + spare / 2
+
+
+def _reach_mv(lead: Lead) -> tuple[float, float]:
+    """How far a lead goes below and above its own line, in half millivolts and within reason."""
+    signal = lead.signal_mv - _centre(lead.signal_mv)
     known = signal[np.isfinite(signal)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
     low, high = np.floor(2 * low - 0.2) / 2, np.ceil(2 * high + 0.2) / 2
-    low, high = max(low, -SINGLE_MAX_MV / 2), min(high, SINGLE_MAX_MV / 2)
-    spare = max(0.0, SINGLE_MIN_MV - (high - low))
-    return [0.0], float(low - spare / 2), float(high + spare / 2)
+    return float(max(low, -SINGLE_MAX_MV / 2)), float(min(high, SINGLE_MAX_MV / 2))
 
 
 def _lanes(paper_px: float, *, has_reference: bool, has_attention: bool) -> dict[str, float]:

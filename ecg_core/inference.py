@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
-from .detection import fuse_heat, pick_beats
 from .errors import ModelError
 from .network import BeatNetwork, fold_batch_norm
 from .schema import Float32, Float64, ModelSpec, _Columns
@@ -37,10 +36,17 @@ class Model:
 
 
 @dataclass(frozen=True, eq=False)
-class Found(_Columns):
-    """Beats of a piece of a record, as the network describes them."""
+class Seen(_Columns):
+    """What the trunk sees in a piece of a record."""
 
-    position: Float64  # (n_beats,), in samples at 125 Hz from the start of the piece
+    frames: tuple[torch.Tensor, ...]  # of each lead: (1, channels, n_frames)
+    heat: Float32  # (n_leads, n_frames), 0..1, with a bump at each beat
+
+
+@dataclass(frozen=True, eq=False)
+class Described(_Columns):
+    """Beats as the network describes them."""
+
     token: Float32  # (n_beats, n_leads, token_size)
     attention: Float32  # (n_beats, n_leads, n_steps), the mean over the heads
 
@@ -106,34 +112,23 @@ def _sha256(path: Path) -> str:
 
 
 @torch.inference_mode()
-def find_beats(model: Model, signal: Float32, weight: Float32, *, position: Float64 | None = None) -> Found:
-    """Find the beats of a piece and describe each, in every lead.
+def look(model: Model, signal: Float32) -> Seen:
+    """Run the trunk over normalised leads, shape (n_leads, n)."""
+    n_frames = -(-signal.shape[1] // model.spec.stride)
+    frames = tuple(_frames(model, lead)[:, :, :n_frames] for lead in signal)
+    heat = [torch.sigmoid(model.network.heat(lead))[0, 0].numpy() for lead in frames]
+    return Seen(frames, np.stack(heat))
 
-    Parameters
-    ----------
-    signal
-        Normalised leads, shape (n_leads, n).
-    weight
-        What each lead counts at each frame, shape (n_leads, ceil(n / stride)); where all are zero no beat is found.
-    position
-        Samples of known beats, to describe these instead of finding them.
 
-    """
-    spec = model.spec
-    frames = [_frames(model, lead) for lead in signal]
-    n_frames = weight.shape[1]
-    if position is None:
-        heat = np.stack([_heat(model, lead)[:n_frames] for lead in frames])
-        threshold = spec.detection_threshold
-        position = spec.stride * pick_beats(
-            fuse_heat(heat, weight), threshold=threshold, frame_s=spec.stride / spec.fs_hz
-        )
-    index = torch.from_numpy(beat_frames(position, spec, n_frames))
+@torch.inference_mode()
+def describe_beats(model: Model, seen: Seen, position: Float64) -> Described:
+    """Describe the beats at (fractional) samples ``position`` in every lead."""
+    index = torch.from_numpy(beat_frames(position, model.spec, seen.heat.shape[1]))
     strip = torch.zeros(len(position), dtype=torch.int64)
-    described = [model.network.tokens(lead, strip, index) for lead in frames]
+    described = [model.network.tokens(lead, strip, index) for lead in seen.frames]
     token = np.stack([token.numpy() for token, _ in described], axis=1)
     attention = np.stack([attention.mean(1).numpy() for _, attention in described], axis=1)
-    return Found(position, token, attention)
+    return Described(token, attention)
 
 
 def _frames(model: Model, lead: Float32) -> torch.Tensor:
@@ -150,10 +145,6 @@ def _frames(model: Model, lead: Float32) -> torch.Tensor:
         frames = model.network.trunk(model.network.stem(some[:, None]))
         parts.append(frames[:, :, HALO_FRAMES:-HALO_FRAMES])
     return torch.cat(parts).transpose(0, 1).flatten(1)[None]
-
-
-def _heat(model: Model, frames: torch.Tensor) -> Float32:
-    return np.asarray(torch.sigmoid(model.network.heat(frames))[0, 0].numpy())
 
 
 @torch.inference_mode()

@@ -13,8 +13,6 @@ from .schema import ModelSpec
 from .windows import N_RR_FEATURES, frame_offsets
 
 DROPOUT = 0.3
-N_LIKENESS = 2
-HIDDEN_SHARE = 0.5  # of training crops show a beat only relative to the patient's own: shapes of 22 patients are few
 
 
 class ResidualBlock(nn.Module):
@@ -63,9 +61,9 @@ class BeatNetwork(nn.Module):
         self.position = nn.Parameter(torch.zeros(spec.heads, n_steps))
         self.token = nn.Sequential(nn.Linear(spec.heads * wide, spec.token_size), nn.LayerNorm(spec.token_size))
         self.first_look = nn.Sequential(
-            nn.Linear(spec.token_size + N_RR_FEATURES, 64), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(64, 1)
+            nn.Linear(2 * spec.token_size + N_RR_FEATURES, 64), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(64, 1)
         )
-        n_described = 3 * spec.token_size + N_LIKENESS + N_RR_FEATURES
+        n_described = 3 * spec.token_size + N_RR_FEATURES
         self.beat = nn.Sequential(nn.Linear(n_described, spec.hidden_size), nn.ReLU(), nn.Dropout(DROPOUT))
         self.sequence = nn.LSTM(
             spec.hidden_size, spec.hidden_size, num_layers=2, batch_first=True, bidirectional=True, dropout=DROPOUT
@@ -105,9 +103,8 @@ class BeatNetwork(nn.Module):
     def describe(self, tokens: Tensor, rr: Tensor) -> tuple[Tensor, Tensor]:
         """Describe each beat beside this patient's own normal beat.
 
-        A first look at how each beat differs from the median beat, and at its prematurity, guesses which beats are
-        normal; the reference is the mean of these. In bigeminy, where the median beat is a mixture, the reference is
-        not; and where every beat is broad (bundle branch block), the common one is still the normal one.
+        A first look at each beat against the median beat, and at its prematurity, guesses which beats are normal; the
+        reference is the mean of these. In bigeminy, where the median beat is a mixture, the reference is not.
 
         Parameters
         ----------
@@ -120,14 +117,11 @@ class BeatNetwork(nn.Module):
 
         """
         median = tokens.median(dim=0).values
-        logit = self.first_look(torch.cat([tokens - median, rr], dim=-1))[:, 0]
+        logit = self.first_look(torch.cat([tokens, tokens - median, rr], dim=-1))[:, 0]
         weight = torch.sigmoid(logit)[:, None] + 1e-3
         reference = (weight * tokens).sum(0) / weight.sum(0)
-        apart = tokens - reference
-        own = torch.cat([tokens, reference.expand_as(tokens)], dim=-1)
-        if self.training and torch.rand(()) < HIDDEN_SHARE:
-            own = torch.zeros_like(own)
-        return self.beat(torch.cat([own, apart, _likeness(apart), rr], dim=-1)), logit
+        beside = torch.cat([tokens, reference.expand_as(tokens), tokens - reference, rr], dim=-1)
+        return self.beat(beside), logit
 
     def classify(self, described: Tensor, length: Tensor) -> Tensor:
         """Class logits (batch, n, classes) of sequences of beats.
@@ -144,12 +138,6 @@ class BeatNetwork(nn.Module):
         context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=described.shape[1])
         logits: Tensor = self.judge(torch.cat([described, context], dim=-1))
         return logits
-
-
-def _likeness(apart: Tensor) -> Tensor:
-    """How far each beat lies from the reference, and that relative to the patient's own spread, (n_beats, 2)."""
-    distance = apart.square().mean(dim=-1).add(1e-6).sqrt()
-    return torch.stack([distance, torch.log(distance / distance.median()).clamp(-3, 3)], dim=-1)
 
 
 def _fold(convolution: Any, norm: Any) -> tuple[nn.Module, nn.Module]:

@@ -33,9 +33,6 @@ SCALE_BLOCK_S = 1.0  # the amplitude of a lead: peak-to-peak of blocks this long
 SCALE_BLOCKS = 61  # ... and the median over so many of them
 SCALE_RANGE = 5.0  # normalised amplitudes are clipped here
 
-NOISE_TOLERANCE = 0.10  # background noise over QRS amplitude at which a block's score has fallen to 1/e
-UNUSABLE_SCORE = 0.15  # below it a block is marked unusable; set on the noise records of nstdb added to mitdb DS1
-
 
 @dataclass(frozen=True, eq=False)
 class CleanLeads(_Columns):
@@ -163,23 +160,11 @@ def normalise(lead: Float32, valid: Bool) -> Float32:
     return np.where(valid, np.clip(scaled, -SCALE_RANGE, SCALE_RANGE), 0).astype(np.float32)
 
 
-def block_quality(normalised: Float32, valid: Bool) -> Float32:
-    """Score of one normalised lead in blocks of BLOCK_S: 1 clean .. 0 nothing to read, shape (n_blocks,).
-
-    The share of valid samples, lowered by the background noise (the median step from sample to sample, which the few
-    samples of a QRS do not move) relative to the lead's usual amplitude.
-    """
-    block = int(BLOCK_S * FS_HZ)
-    n_blocks = max(1, -(-len(normalised) // block))
-    step = np.abs(np.diff(normalised, prepend=normalised[:1]))
-    padded = np.full((2, n_blocks * block), np.nan, dtype=np.float32)
-    padded[0, : len(step)] = np.where(valid, step, np.nan)
-    padded[1, : len(step)] = valid
-    share = np.nanmean(padded[1].reshape(n_blocks, block), axis=1)
-    noise = np.zeros(n_blocks, dtype=np.float32)
-    readable = share > 0
-    noise[readable] = np.nanmedian(padded[0].reshape(n_blocks, block)[readable], axis=1)
-    return np.asarray(share * np.exp(-noise / NOISE_TOLERANCE), dtype=np.float32)
+def valid_share(valid: Bool) -> Float32:
+    """Share of valid samples of one lead in blocks of BLOCK_S, shape (n_blocks,)."""
+    starts = np.arange(0, max(len(valid), 1), int(BLOCK_S * FS_HZ))
+    length = np.diff(np.append(starts, len(valid)))
+    return (np.add.reduceat(valid.astype(np.float32), starts) / length).astype(np.float32)
 
 
 def to_sample(time_s: Float64, fs_hz: float, n_samples: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

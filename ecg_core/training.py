@@ -32,7 +32,6 @@ MAX_STRETCH = 1.12  # the heart is made slower or faster by up to this factor
 
 BUMP_FRAMES = 1.2  # width (one standard deviation) of the heat around a beat
 JITTER_SAMPLES = 2.0  # the detector's own scatter around the reference mark
-SHAPE_TAPS = 21  # 160 ms, the width of a broad QRS
 MISSED_SHARE, EXTRA_SHARE = 0.01, 0.015  # beats that a detector misses and invents
 MIN_RR_S = 0.05  # scattered marks may fall on each other
 NORMAL = CLASSES.index("N")
@@ -96,7 +95,7 @@ def draw_crop(record: TrainingRecord, noise: Float32, spec: ModelSpec, rng: np.r
     first = int(rng.integers(0, max(1, record.signal.shape[1] - drawn)))
     piece = slice(first, first + drawn)
     signal, valid = _mix_leads(record.signal[:, piece], record.valid[:, piece], rng)
-    signal = _change_band(_change_shape(signal, rng), rng)
+    signal = _change_band(signal, rng)
     if rng.random() < 0.5:
         signal = _add_noise(signal, noise, rng)
     factor = rng.uniform(1 / MAX_STRETCH, MAX_STRETCH)  # a slower or faster heart, and another sampling grid
@@ -134,15 +133,6 @@ def _mix_leads(
     if rng.random() < 0.15:
         mixed = -mixed
     return mixed, seen
-
-
-def _change_shape(signal: Float32, rng: np.random.Generator) -> Float32:
-    """Another heart: a short random filter gives all beats of a crop another shape, broad and notched ones too."""
-    if rng.random() < 0.5:
-        return signal
-    taps = rng.normal(0, rng.uniform(0, 0.3), SHAPE_TAPS) * np.hanning(SHAPE_TAPS)
-    taps[SHAPE_TAPS // 2] += 1
-    return np.convolve(signal, taps, "same").astype(np.float32)
 
 
 def _change_band(signal: Float32, rng: np.random.Generator) -> Float32:

@@ -17,8 +17,8 @@ TITLES = {
     "mitdb_ds2_without_202": "mitdb DS2 without 202",
     "mitdb_ds2_without_232": "mitdb DS2 without 232",
     "mitdb_ds2_all_leads": "mitdb DS2, both leads fused",
-    "svdb_test": "svdb test, first lead, zero-shot",
-    "svdb_test_all_leads": "svdb test, both leads fused, zero-shot",
+    "svdb_test": "svdb test, first lead, no svdb in training",
+    "svdb_test_all_leads": "svdb test, both leads fused, no svdb in training",
 }
 WAYS = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
 COLUMNS = {

@@ -24,6 +24,7 @@ record = room.records.get(room.current)
 
 if record:
     heading(f"Record {record.record_id}", record)
+    progress = st.container()
     about, analysis = st.columns([3, 2], gap="large")
     with about:
         facts(record_facts(record))
@@ -42,9 +43,7 @@ if record:
         )  # fmt: skip
         if not models:
             st.warning("No model is installed: `models/` should hold `source.pt` and `source.json`.")
-        if room.job:
-            watch(room.job)
-        elif record.sha256 in room.shown:
+        if not busy and record.sha256 in room.shown:
             done = room.analyses[room.shown[record.sha256]]
             st.success(f"Analysed: lead {', '.join(done.lead_names)}, {done.burden.n_beats:,} beats.")
             if st.button("Go to the overview", width="stretch"):
@@ -59,7 +58,8 @@ with upload:
     chosen = tuple(file.file_id for file in files)
     if files and st.session_state.get("uploaded") != chosen:
         st.session_state["uploaded"] = chosen
-        guarded(open_uploads)(files)
+        if guarded(open_uploads)(files):
+            st.rerun()
 with folder:
     st.markdown("**Folder** on this computer, for long records")
     path = st.text_input("Folder", placeholder="for example /data/holter", label_visibility="collapsed")
@@ -68,3 +68,7 @@ with folder:
 with demo:
     st.markdown("**Demo**, a simulated record of 30 minutes")
     st.button("Open the demo record", on_click=guarded(open_demo), width="stretch")
+
+if record and room.job:
+    with progress:
+        watch(room.job)

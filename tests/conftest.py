@@ -92,7 +92,9 @@ def make_analysis(demo, model):
             rules=rules,
             quality=quality,
             beats=beats,
-            attention=Attention(np.full((len(beats), 3), 1 / 3, dtype=np.float16), np.array([-0.1, 0, 0.1], np.float32)),
+            attention=Attention(
+                np.full((len(beats), 3), 1 / 3, dtype=np.float16), np.array([-0.1, 0, 0.1], np.float32)
+            ),
             events=find_rhythms(beats, rules),
             burden=measure_burden(beats, quality, duration_s, rules),
         )

@@ -17,7 +17,7 @@ STEPS = {
     "windows": set(),
     "detection": set(),
     "network": {"windows"},  # how many frames the attention sees
-    "inference": {"network", "windows", "detection"},  # serves the network as it was trained
+    "inference": {"network", "windows"},  # serves the network as it was trained
     "rhythm": set(),
     "burden": set(),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
-from conftest import DEMO, GAIN, write_record
+from conftest import DEMO, write_record
 
 from ecg_core import __main__ as command_line
 from ecg_core import __version__
@@ -30,7 +30,7 @@ def _ready(model):
 
 @pytest.fixture
 def ecg(excerpt):
-    """A minute of three leads, resampled by nothing: 257 Hz."""
+    """A minute of three leads at 257 Hz."""
     lead = np.array(excerpt[: 60 * 257])
     return np.stack([lead, 0.5 * lead, -lead])
 
@@ -281,7 +281,13 @@ def test_a_bad_record_ends_in_one_sentence_and_no_file(tmp_path, capsys, ecg, ma
 
 @pytest.mark.parametrize(
     ("path", "wanted"),
-    [("nobody", "does not exist"), (".", "is a folder"), ("a/b/c", "does not exist"), ("x" * 300, "x"), ("x.dat/y", "")],
+    [
+        ("nobody", "does not exist"),
+        (".", "is a folder"),
+        ("a/b/c", "does not exist"),
+        ("x" * 300, "x"),
+        ("x.dat/y", ""),
+    ],
 )
 def test_a_path_that_is_no_record_ends_in_one_sentence(tmp_path, capsys, ecg, path, wanted):
     write_record(tmp_path, "x", ecg, 257)
@@ -345,7 +351,7 @@ def test_evaluate_refuses_what_it_cannot_score_with_one_sentence(database, capsy
 
 
 def test_a_folder_without_marks_cannot_be_evaluated(tmp_path, capsys, ecg):
-    write_record(tmp_path, "x", ecg * GAIN / GAIN, 257)
+    write_record(tmp_path, "x", ecg, 257)
     code = main(["evaluate", str(tmp_path)])
     assert_refused(code, capsys.readouterr(), tmp_path / "out", "none of its records has reference annotations")
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg_core.detection import REFRACTORY_S, fuse_heat, pick_beats
+from ecg_core.detection import REFRACTORY_S, certainty, fuse_heat, pick_beats
 
 FRAME_S = 0.032
 
@@ -71,3 +71,10 @@ def test_fused_heat_is_the_mean_weighted_by_quality():
 
 def test_where_no_lead_counts_the_fused_heat_is_zero():
     assert (fuse_heat(np.ones((2, 5), np.float32), np.zeros((2, 5), np.float32)) == 0).all()
+
+
+def test_certainty_is_high_where_beats_stand_out_and_low_where_all_is_doubt():
+    frame = np.arange(900)
+    bumps = np.exp(-0.5 * ((frame % 30 - 15) / 1.2) ** 2).astype(np.float32)
+    heat = np.where(frame < 300, 0.95 * bumps, np.where(frame < 600, 0.25 * bumps, 0)).astype(np.float32)
+    assert certainty(heat, frame // 300) == pytest.approx([0.95, 0.25, 1.0], abs=0.01)

@@ -206,7 +206,7 @@ def test_a_disk_that_fills_up_leaves_nothing_and_what_was_there_before(demo_anal
 
 def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_written(demo_analysis, tmp_path):
     (tmp_path / "demo.ai").mkdir()
-    with pytest.raises(OutputError, match="demo.ai is a folder"):
+    with pytest.raises(OutputError, match=r"demo\.ai is a folder"):
         write_files(demo_analysis, tmp_path)
     assert contents(tmp_path) == ["demo.ai"]
 

@@ -187,7 +187,7 @@ def test_attention_lies_at_the_networks_own_step_with_the_uniform_level_marked()
     analysis = make_analysis()
     figure = strip_figure(analysis, (make_lead(),), length_s=10.0, selected=130)
     heat = next(trace for trace in figure.data if trace.type == "heatmap")
-    assert heat.dx == pytest.approx(0.032)
+    assert heat.dx == pytest.approx(0.032, abs=1e-6)
     assert heat.x0 == pytest.approx(analysis.beats.time_s[130] - 0.512)
     assert np.allclose(heat.z, 1.0, atol=1e-2)
     assert "uniform" in heat.colorbar.ticktext
@@ -296,7 +296,11 @@ def test_record_without_beats_is_drawn():
     disclosure_figure(empty, make_lead(start_s=0.0, length_s=60.0))
 
 
-def test_local_rr_is_the_median_around_a_beat():
+def test_local_rr_is_that_of_the_normal_beats_even_inside_a_run():
     beats = make_analysis().beats
-    assert local_rr_s(beats, 100) == pytest.approx(0.8)
-    assert local_rr_s(beats, 0) == pytest.approx(0.8)
+    label, rr_s = beats.label.copy(), beats.rr_s.copy()
+    label[100:110], rr_s[100:110] = "V", 0.4
+    run = replace(beats, label=label, rr_s=rr_s)
+    assert local_rr_s(run, 105) == pytest.approx(0.8)
+    assert local_rr_s(run, 0) == pytest.approx(0.8)
+    assert np.isnan(local_rr_s(replace(beats, label=np.full(len(beats), "V")), 50))

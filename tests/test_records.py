@@ -321,6 +321,25 @@ def test_marks_keep_their_time_symbol_and_note(tmp_path):
     assert marks.aux.tolist() == ["", "(AFIB", "", "", "", ""]
 
 
+def written_marks(path, *marks):
+    """An annotation file of (WFDB's code, samples since the mark before), by the tables of WFDB's annot(5)."""
+    skip = 59
+    words = [word for code, step in marks for word in (skip << 10, (step >> 16) & 0xFFFF, step & 0xFFFF, code << 10)]
+    path.write_bytes(np.array([*words, 0], dtype="<u2").tobytes())
+    return path
+
+
+def test_marks_out_of_order_are_put_in_order(tmp_path):
+    marks = read_annotations(written_marks(tmp_path / "x.atr", (1, 720), (5, -360), (8, 1800)), 360.0)
+    assert marks.time_s.tolist() == [1.0, 2.0, 6.0]
+    assert marks.symbol.tolist() == ["V", "N", "A"]
+
+
+def test_marks_before_the_start_are_refused(tmp_path):
+    with pytest.raises(RecordError, match=r"x\.atr: .*1 marks lie before the record's start"):
+        read_annotations(written_marks(tmp_path / "x.atr", (1, 720), (5, -1000)), 360.0)
+
+
 def test_a_mark_one_sample_past_the_end_survives(tmp_path):
     path = write_record(tmp_path, "x", counts() / GAIN)
     wfdb.wrann("x", "atr", np.array([100, N]), symbol=["N", "N"], write_dir=str(tmp_path))
@@ -338,7 +357,7 @@ def test_junk_for_annotations_gives_marks_in_order_or_a_sentence(tmp_path_factor
     try:
         marks = read_annotations(path, 360.0)
     except RecordError as error:
-        assert "x.atr" in str(error)  # noqa: PT017
+        assert "x.atr" in str(error)
     else:
         assert (np.diff(marks.time_s) >= 0).all()
         assert (marks.time_s >= 0).all()
@@ -425,7 +444,7 @@ def test_an_empty_signal_file_is_refused(tmp_path):
 
 
 def test_a_missing_signal_file_is_refused(tmp_path):
-    with pytest.raises(RecordError, match="x.dat, which is not beside it"):
+    with pytest.raises(RecordError, match=r"x\.dat, which is not beside it"):
         read_record(header(tmp_path, "x", f"x 2 360 {N}\n{lines('x')}", dat=False))
 
 

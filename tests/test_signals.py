@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 from ecg_core.signals import (
     BLOCK_S,
     FS_HZ,
-    UNUSABLE_SCORE,
-    block_quality,
     clean_leads,
     normalise,
     rate_ratio,
     reached_hz,
     resample,
     to_sample,
+    valid_share,
 )
 
 RATES_HZ = (125.0, 128.0, 200.0, 250.0, 256.0, 257.0, 300.0, 360.0, 500.0, 977.0, 1000.0)
@@ -197,7 +196,7 @@ def test_a_dead_lead_is_finite_and_not_valid_anywhere(value):
     assert np.isfinite(clean.signal_mv).all()
     scaled = normalise(clean.signal_mv[0], clean.valid[0])
     assert (scaled == 0).all()
-    assert (block_quality(scaled, clean.valid[0]) == 0).all()
+    assert (valid_share(clean.valid[0]) == 0).all()
 
 
 def test_arguments_are_not_changed(excerpt):
@@ -227,32 +226,20 @@ def test_the_scale_follows_a_change_of_gain(excerpt):
     assert np.percentile(late, 99) == pytest.approx(np.percentile(early, 99), rel=0.3)
 
 
-def quality(raw):
-    clean = clean_leads(np.atleast_2d(raw).astype(np.float32), EXCERPT_FS_HZ)
-    return block_quality(normalise(clean.signal_mv[0], clean.valid[0]), clean.valid[0])
-
-
-def test_quality_falls_with_noise(excerpt):
-    raw = excerpt[: round(120 * EXCERPT_FS_HZ)]
-    score = [quality(raw + noise_mv(len(raw), size)).mean() for size in (0.0, 0.05, 0.2, 0.8)]
-    assert (np.diff(score) < 0).all()
-    assert score[0] > 2 * score[-1]
-
-
-def test_quality_is_zero_where_a_block_is_flat_and_only_there(excerpt):
-    raw = excerpt[: round(60 * EXCERPT_FS_HZ)].copy()
-    raw[seconds(20, 30, EXCERPT_FS_HZ)] = 0
-    score = quality(raw)
-    assert score[2] == pytest.approx(0, abs=0.02)
-    assert (np.delete(score, 2) > UNUSABLE_SCORE).all()
+def test_the_share_of_valid_samples_is_zero_where_a_block_is_flat_and_only_there(excerpt):
+    raw = excerpt[None, : round(60 * EXCERPT_FS_HZ)].copy()
+    raw[0, seconds(20, 30, EXCERPT_FS_HZ)] = 0
+    share = valid_share(clean_leads(raw, EXCERPT_FS_HZ).valid[0])
+    assert share[2] == pytest.approx(0, abs=0.02)
+    assert (np.delete(share, 2) > 0.99).all()
 
 
 @pytest.mark.parametrize("length_s", [0.5, 9.9, 10.0, 10.1, 25.0])
-def test_there_is_one_score_for_each_block_begun(length_s):
+def test_there_is_one_share_for_each_block_begun(length_s):
     n = round(length_s * FS_HZ)
-    score = block_quality(noise_mv(n), np.ones(n, dtype=bool))
-    assert len(score) == max(1, np.ceil(n / (BLOCK_S * FS_HZ)))
-    assert np.isfinite(score).all()
+    share = valid_share(np.arange(n) % 2 == 0)
+    assert len(share) == max(1, np.ceil(n / (BLOCK_S * FS_HZ)))
+    np.testing.assert_allclose(share, 0.5, atol=0.02 if length_s != 10.1 else 0.1)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(RATES_HZ), st.integers(5, 12))

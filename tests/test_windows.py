@@ -1,5 +1,7 @@
 """Cutting and the rhythm features that the network is fed with."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,7 +42,7 @@ def test_reference_groups_partition_the_beats_into_nearly_equal_parts(n):
     groups = reference_groups(n)
     assert groups[0].start == 0
     assert groups[-1].stop == n
-    assert all(a.stop == b.start for a, b in zip(groups, groups[1:], strict=False))
+    assert all(a.stop == b.start for a, b in pairwise(groups))
     size = [group.stop - group.start for group in groups]
     assert max(size) - min(size) <= 1
     assert max(size) < 2 * REFERENCE_BEATS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -26,7 +27,7 @@ PURPOSE = (
     "Research and retrospective analysis only; not cleared for use as a primary diagnostic tool in a clinical setting."
 )
 SIMULATED = "Simulated record"
-POLL_S = 0.4  # how often the progress of an analysis is looked at
+POLL_S = 0.3  # how often the progress of an analysis is looked at
 
 # Streamlit's own paddings are those of an article; a strip of 10 s at 25 mm/s has to fit beside the sidebar.
 STYLE = """<style>
@@ -37,7 +38,7 @@ STYLE = """<style>
 [data-testid="stMain"] h1 { font-size: 1.4rem; padding: 0; }
 [data-testid="stMain"] h2 { font-size: 1.1rem; padding: 0.4rem 0 0; }
 [data-testid="stSidebar"][data-collapsed="false"] { width: 16.8rem !important; }
-[data-testid="stSidebarNav"] { margin: 0; } [data-testid="stSidebarUserContent"] { padding: 0 1rem; }
+[data-testid="stSidebarNav"] { margin: 0; } [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 [data-testid="stSidebarHeader"] { height: 2.6rem; margin: 0; }
 [data-testid="stBottomBlockContainer"] { padding: 0.2rem 1rem 0.3rem; max-width: none; }
 [data-testid="stBottomBlockContainer"] p { font-size: 0.8rem; }
@@ -71,7 +72,6 @@ def current_analysis() -> Analysis:
     if room.job is not None and room.job.key.record_sha256 == record.sha256:
         heading(record.record_id, record)
         watch(room.job)
-        st.stop()
     if record.sha256 not in room.shown:
         heading(record.record_id, record)
         st.info("This record has not been analysed yet.", icon=":material/info:")
@@ -84,6 +84,8 @@ def draw_frame() -> Room:
     """Draw what every page has; return the session's room."""
     st.html(STYLE)
     room = current_room()
+    if "record" in st.query_params:
+        guarded(room.follow_link)(st.query_params["record"], address_time_s() or 0.0)
     with st.sidebar:
         _pick_record(room)
     st.bottom.caption(f"{PURPOSE} Version {__version__}, model {_model_name(room)}.")
@@ -91,6 +93,15 @@ def draw_frame() -> Room:
         st.warning(room.notice, icon=":material/warning:")
         room.notice = ""
     return room
+
+
+def address_time_s() -> float | None:
+    """The moment that the address carries; None where it carries none."""
+    try:
+        time_s = float(st.query_params.get("t", "nan"))
+    except ValueError:
+        return None
+    return time_s if math.isfinite(time_s) else None
 
 
 def heading(title: str, record: Record) -> None:
@@ -169,19 +180,26 @@ def guarded(work: Callable[P, R]) -> Callable[P, R | None]:
     return safely
 
 
-@st.fragment(run_every=POLL_S)
 def watch(job: Job) -> None:
-    """Progress of an analysis, with the time left and a way to stop it."""
-    if job.finished:
-        st.rerun()
-    text = f"Reading {record_name(job.record)} ..."
-    if job.left_s is not None:
-        text = (
-            f"{duration_text(job.done_s)} of {duration_text(job.record.duration_s)}, {duration_text(job.left_s)} left"
-        )
-    bar, button = st.columns([6, 1], vertical_alignment="bottom")
-    bar.progress(job.share, text=text)
+    """Show the progress of an analysis, the time left and a way to stop it; at its end the page is drawn anew.
+
+    One run that waits, and no fragment that runs again and again: streamlit collects garbage after every run, which
+    would hold up the analysis. Any click ends the waiting.
+    """
+    progress, button = st.columns([6, 1], vertical_alignment="bottom")
+    bar = progress.empty()
     button.button("Cancel", on_click=job.cancel, width="stretch")
+    while not job.finished:
+        bar.progress(job.share, text=_progress_text(job))
+        job.wait(POLL_S)
+    st.rerun()
+
+
+def _progress_text(job: Job) -> str:
+    if job.left_s is None:
+        return f"Reading {record_name(job.record)} ..."
+    length_s = job.record.duration_s
+    return f"{duration_text(job.done_s)} of {duration_text(length_s)}, {duration_text(job.left_s)} left"
 
 
 def _pick_record(room: Room) -> None:
@@ -193,11 +211,12 @@ def _pick_record(room: Room) -> None:
     open_ones = list(room.records)
     st.session_state["picked"] = room.current
     st.selectbox(
-        "Record", open_ones, key="picked", format_func=lambda sha256: record_name(room.records[sha256]),
+        "Record", open_ones, key="picked", format_func=lambda sha256: room.records[sha256].record_id,
         on_change=lambda: _choose(room),
     )  # fmt: skip
     record = room.records[room.current]
-    st.caption(f"{len(record.lead_names)} leads, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}")
+    kind = f"{SIMULATED}, " if is_simulated(record) else ""
+    st.caption(f"{kind}{len(record.lead_names)} leads, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}")
 
 
 def _choose(room: Room) -> None:
@@ -215,7 +234,11 @@ def _model_name(room: Room) -> str:
 def _say_empty() -> NoReturn:
     """Say how to begin, and end the page."""
     st.title("No record is open", anchor=False)
-    st.markdown("Open the bundled demo record, or choose one of your own on the page **Record**.")
+    linked = st.query_params.get("record")
+    if linked:
+        st.markdown(f"This link leads to the record **{escape(linked)}**: open it, and its moment will be shown.")
+    else:
+        st.markdown("Open the bundled demo record, or choose one of your own on the page **Record**.")
     with st.container(horizontal=True):
         st.button("Open the demo record", type="primary", on_click=guarded(open_demo))
         if st.button("Choose a record"):

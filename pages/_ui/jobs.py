@@ -59,9 +59,9 @@ class Job:
         """Stop at the next piece of the record."""
         self._stop.set()
 
-    def wait(self) -> None:
-        """Return when it has ended."""
-        self._thread.join()
+    def wait(self, at_most_s: float | None = None) -> None:
+        """Return when it has ended, or after some time."""
+        self._thread.join(at_most_s)
 
     def _work(self, model_path: Path) -> None:
         try:

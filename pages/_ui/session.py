@@ -34,6 +34,7 @@ class Room:
     analyses: dict[AnalysisKey, Analysis] = field(default_factory=dict)
     shown: dict[str, AnalysisKey] = field(default_factory=dict)  # the analysis that is shown of each record
     time_s: dict[str, float] = field(default_factory=dict)  # where each record was left
+    linked_s: dict[str, float] = field(default_factory=dict)  # moments that links name, by the name of the record
     current: str = ""  # sha256 of the record that is shown
     job: Job | None = None
     notice: str = ""  # a sentence for the next page that is drawn
@@ -51,6 +52,17 @@ class Room:
         """Open a record and show it."""
         self.records.setdefault(record.sha256, record)
         self.current = record.sha256
+        self.time_s.setdefault(record.sha256, self.linked_s.pop(record.record_id, 0.0))
+
+    def follow_link(self, record_id: str, time_s: float) -> None:
+        """Show the record that a link names; where it is not open, keep the moment until it is."""
+        found = [sha256 for sha256, record in self.records.items() if record.record_id == record_id]
+        if found and self.current not in found:
+            self.current = found[0]
+        elif not found:
+            self.linked_s[record_id] = time_s
+            if record_id == DEMO.name:
+                open_demo()
 
     def close(self, sha256: str) -> None:
         """Forget a record and all that was made of it."""
@@ -130,10 +142,9 @@ def records_in(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in find_records(folder)}
 
 
-def open_uploads(files: Sequence[Upload]) -> None:
+def open_uploads(files: Sequence[Upload]) -> list[Record]:
     """Store uploaded files and open the records they make."""
-    for header in store(files, current_room().folder):
-        open_record(header)
+    return [open_record(header) for header in store(files, current_room().folder)]
 
 
 def open_demo() -> None:

@@ -91,13 +91,16 @@ def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tup
     label = str(beats.label[beat])
     return [
         ("Time", clock_text(analysis.record, time_s, decimals=2)),
-        ("Class", f"{label}, {NAME[label].lower()}"),
+        (
+            "Class",
+            f"{label}, {NAME[label].lower()}" if beats.usable[beat] else "not judged: unreadable signal, not counted",
+        ),
         ("RR before", number(1000 * rr_s, 0, " ms")),
         ("RR after", number(1000 * next_rr_s, 0, " ms")),
         ("Prematurity", _prematurity(rr_s, usual_s)),
         (
             "Signal quality",
-            f"{float(quality.score[:, block].max()):.2f} of 1" + ("" if beats.usable[beat] else ", unusable"),
+            f"{float(quality.score[:, block].max()):.2f} of 1",
         ),
         ("Reference", _reference(analysis, time_s, differ)),
     ]
@@ -108,7 +111,7 @@ def _prematurity(rr_s: float, usual_s: float) -> str:
         return NONE
     early_pct = 100 * (1 - rr_s / usual_s)
     way = "early" if early_pct > 0 else "late"
-    return f"{abs(early_pct):.0f} % {way} (usual RR {1000 * usual_s:.0f} ms)"
+    return f"{abs(early_pct):.0f} % {way} against the normal beats around ({1000 * usual_s:.0f} ms)"
 
 
 def _reference(analysis: Analysis, time_s: float, differ: Disagreements) -> str:

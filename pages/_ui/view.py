@@ -12,6 +12,7 @@ from ecg_core.records import read_strip
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Lead, Record
 
+from .frame import address_time_s
 from .session import current_room
 
 PAGE_S = 600.0  # a page of minutes
@@ -23,12 +24,9 @@ STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
 
 def current_time_s(record: Record) -> float:
     """The moment that is looked at: from the address, else where this record was left, else its start."""
-    left_s = current_room().time_s.get(record.sha256, 0.0)
-    try:
-        time_s = float(st.query_params.get("t", left_s))
-    except ValueError:
-        time_s = left_s
-    return min(max(time_s, 0.0), record.duration_s) if np.isfinite(time_s) else left_s
+    linked_s = address_time_s()
+    time_s = current_room().time_s.get(record.sha256, 0.0) if linked_s is None else linked_s
+    return min(max(time_s, 0.0), record.duration_s)
 
 
 def remember(record: Record, time_s: float) -> None:

@@ -1,0 +1,151 @@
+"""The dashboard in a real browser, as a reader walks through it with the demo record."""
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), "")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+READY_S = 60  # generous: a busy machine also has to import torch
+PAPER_PX_PER_S = 25 * 96 / 25.4
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed"),
+    pytest.mark.skipif(not (ROOT / "models" / "source.pt").is_file(), reason="no model is installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A dashboard of its own, opened on the demo."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    with subprocess.Popen(  # noqa: S603
+        command, cwd=ROOT, env={**os.environ, "ECG_DEMO": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        url = f"http://localhost:{port}"
+        for _ in range(10 * READY_S):
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()  # noqa: S310
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield url
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    """A tab of the size of a small screen, on the analysed demo; at the end nothing may have gone wrong in it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
+    tab = context.new_page()
+    complaints, hosts = [], set()
+    tab.on("console", lambda message: complaints.append(complaint(message)))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    tab.goto(address)
+    tab.get_by_text("Analysable time").wait_for(timeout=1000 * READY_S)
+    yield tab
+    context.close()
+    assert [text for text in complaints if text] == []
+    assert hosts - {""} == {urlsplit(address).netloc}
+
+
+def complaint(message):
+    """What the console says is wrong; Streamlit itself looks for its server below a page's address first."""
+    looks_for_server = "/review/_stcore/" in message.location.get("url", "")
+    return message.text if message.type == "error" and not looks_for_server else ""
+
+
+def go(page, name, sign):
+    page.get_by_role("link", name=name).first.click()
+    page.get_by_text(sign).first.wait_for(timeout=20_000)
+    page.wait_for_timeout(500)
+    too_wide = page.evaluate("(e => e.scrollWidth > e.clientWidth)(document.querySelector('[data-testid=stMain]'))")
+    assert not too_wide, f"{name} scrolls sideways"
+
+
+def moment(page):
+    return float(parse_qs(urlsplit(page.url).query).get("t", ["nan"])[0])
+
+
+def test_reader_walks_through_all_pages(page):
+    go(page, "Record", "Sampling rate")
+    go(page, "Review", "Page of minutes")
+    go(page, "Report", "Each file is made when it is clicked")
+    go(page, "About", "SHA-256")
+    go(page, "Overview", "Analysable time")
+    assert page.get_by_text("Simulated record").first.is_visible()
+    assert page.get_by_text("not cleared for use as a primary diagnostic tool").is_visible()
+
+
+def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):
+    go(page, "Review", "Page of minutes")
+    seen = []
+    for _ in range(3):
+        before = page.url
+        page.keyboard.press("n")
+        page.wait_for_function("before => location.href !== before", arg=before, timeout=10_000)
+        page.wait_for_timeout(700)
+        seen.append(moment(page))
+    assert seen == sorted(seen)
+    assert len(set(seen)) == 3
+    page.goto(page.url)
+    page.get_by_text("Page of minutes").wait_for(timeout=1000 * READY_S)
+    assert moment(page) == seen[-1]
+
+
+def test_strip_has_the_papers_scale_on_the_screen(page):
+    go(page, "Review", "Page of minutes")
+    chart = page.locator(".st-key-strip0 .js-plotly-plot")
+    chart.wait_for()
+    width_px, span = chart.evaluate("g => [g._fullLayout.xaxis._length, g._fullLayout.xaxis.range]")
+    assert width_px / (span[1] - span[0]) == pytest.approx(PAPER_PX_PER_S, rel=2e-3)
+    assert chart.evaluate("g => g.getBoundingClientRect().width === g._fullLayout.width")
+
+
+def test_click_on_the_overview_leads_to_that_moment(page):
+    go(page, "Overview", "Analysable time")
+    chart = page.locator(".st-key-trend .js-plotly-plot")
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 80)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.52, box["y"] + 80, steps=5)
+    page.mouse.up()
+    page.get_by_text("Page of minutes").wait_for(timeout=20_000)
+    assert 800 < moment(page) < 1000
+
+
+def test_downloaded_table_can_be_read_back(page):
+    go(page, "Report", "Each file is made when it is clicked")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="demo_beats.csv").click()
+    table = pd.read_csv(io.BytesIO(Path(download.value.path()).read_bytes()))
+    assert download.value.suggested_filename == "demo_beats.csv"
+    assert len(table) > 2000
+    assert table["time_s"].is_monotonic_increasing
