@@ -1,6 +1,6 @@
 """Time ``analyze`` on 24 h of one real lead against wfdb's ``xqrs_detect`` on the same signal, in the same run.
 
-    ECG_DATABASES=... python benchmarks/analyze_24h.py [--database svdb/1.0.0] [--runs 3] [--json benchmarks/results.json]
+    ECG_DATABASES=... python benchmarks/analyze_24h.py [--database svdb/1.0.0] [--runs 3] [--json FILE]
 
 Whole commands from a cold start are timed, each in a process of its own, in turn; medians and their ratio are printed.
 """
