@@ -27,7 +27,7 @@ LIKE_QUALITY = 0.05
 # a block between them at UNUSABLE_SCORE (certainty .75) has an error at every other beat, one at .90 at every fiftieth.
 CLEAR, DOUBTFUL = 0.95, 0.70
 UNUSABLE_SCORE = 0.2
-LEAST_WEIGHT = 0.02  # of a valid lead, so that the beats of unusable blocks are found too, and shown as unusable
+LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
 EDGE_S = 0.1  # two pieces may place one and the same beat on either side of their edge, but not this far apart
 SAMPLED_PIECES, SAMPLED_S = 8, 60.0  # quality of a lead is judged on so many stretches across the record
 
@@ -157,7 +157,7 @@ def _read_piece(
     frame_s = piece.start_s + np.arange(seen.heat.shape[1]) * stride / rate_hz
     core = slice(*(round((edge - piece.start_s) * FS_HZ) for edge in piece.core_s))
     score = _score(clean.valid, seen.heat, core, stride)
-    weight = clean.valid[:, ::stride] * np.maximum(_score_at_frames(score, core, frame_s, stride), LEAST_WEIGHT)
+    weight = clean.valid[:, ::stride] * _score_at_frames(score, core, frame_s, stride)
     own_until_s = piece.core_s[1] if piece.last < record.n_samples else np.inf  # a mark may lie past the last sample
     if beats_at_s is None:
         own_from_s = max(piece.core_s[0] - EDGE_S, last_beat_s + EDGE_S)
@@ -189,7 +189,7 @@ def _score(valid: Bool, heat: Float32, core: slice, stride: int) -> Float32:
     scores = []
     for known, hot in zip(valid[:, core], heat[:, core.start // stride :], strict=True):
         certain = certainty(hot[: len(block)], block[: len(hot)])
-        scores.append(valid_share(known) * np.clip((certain - DOUBTFUL) / (CLEAR - DOUBTFUL), 0, 1))
+        scores.append(valid_share(known) * np.clip((certain - DOUBTFUL) / (CLEAR - DOUBTFUL), LEAST_SCORE, 1))
     return np.stack(scores)
 
 
