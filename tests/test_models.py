@@ -54,7 +54,7 @@ def test_readme_and_card_hold_the_measured_figures(monkeypatch):
 
 
 def test_the_demo_record_is_labelled_rightly(model):
-    """A bar just below what the model reaches on the simulated record; irregular beats in its AF are called S at times."""
+    """A bar just below what the model reaches on the simulated record; some beats of its AF are called S."""
     total = gross(evaluate([ROOT / "demo_data" / "demo"], model, database="demo").detected())
     assert total.f1("V") >= 0.98
     assert total.se("S") >= 0.95
