@@ -299,5 +299,6 @@ def answers(address):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped from outside: end as after Ctrl-C
+    for stop in (signal.SIGTERM, signal.SIGINT):  # stopped from outside, and where a shell had SIGINT ignored: as Ctrl-C
+        signal.signal(stop, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
