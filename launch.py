@@ -299,6 +299,6 @@ def answers(address):
 
 
 if __name__ == "__main__":
-    for stop in (signal.SIGTERM, signal.SIGINT):  # stopped from outside, and where a shell had SIGINT ignored: as Ctrl-C
+    for stop in (signal.SIGTERM, signal.SIGINT):  # end as after Ctrl-C, even where a shell had interrupts ignored
         signal.signal(stop, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
