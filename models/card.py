@@ -61,7 +61,7 @@ def speed_line(results: dict[str, Any]) -> str:
         f"`analyze` of {results['what']}: {results['analyze_s']:.1f} s from file to all results on "
         f"{results['cores']} cores, {results['ratio']:.2f} x the time that wfdb's `xqrs_detect` alone takes "
         f"({results['xqrs_detect_s']:.1f} s); peak memory of either {results['peak_memory_mb']} MB "
-        f"(medians of {results['runs']} runs; `benchmarks/analyze_24h.py`)."
+        f"(runs: {results['runs']}, medians; `benchmarks/analyze_24h.py`)."
     )
 
 
