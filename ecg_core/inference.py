@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -148,13 +149,14 @@ def _frames(model: Model, lead: Float32) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def classify(model: Model, token: NDArray[np.floating[Any]], rr_s: Float64, share: Float32) -> Float32:
+def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Float64, share: Float32) -> Float32:
     """Class probabilities of all beats of a record, shape (n_beats, n_classes).
 
     Parameters
     ----------
-    token
-        Shape (n_beats, n_leads, token_size).
+    tokens
+        Of one lead after the other, each of shape (n_beats, token_size); taken when needed, so that a day of twelve
+        leads need not be copied whole.
     rr_s
         Shape (n_beats,), NaN where unknown.
     share
@@ -162,16 +164,15 @@ def classify(model: Model, token: NDArray[np.floating[Any]], rr_s: Float64, shar
         the leads' probabilities are averaged by it.
 
     """
-    n_beats, n_leads, _ = token.shape
+    n_beats = len(rr_s)
     if n_beats == 0:
         return np.zeros((0, len(model.spec.classes)), dtype=np.float32)
     rr = torch.from_numpy(rr_features(rr_s))
     bias = torch.tensor(model.spec.class_bias)
-    lead_share = torch.tensor(share)
     logits = torch.zeros(n_beats, len(model.spec.classes))
-    for lead in range(n_leads):
-        own = _lead_logits(model.network, torch.tensor(token[:, lead], dtype=torch.float32), rr)
-        logits += lead_share[:, lead, None] * torch.log_softmax(own + bias, dim=1)
+    for token, lead_share in zip(tokens, torch.tensor(share).T, strict=True):
+        own = _lead_logits(model.network, torch.tensor(token, dtype=torch.float32), rr)
+        logits += lead_share[:, None] * torch.log_softmax(own + bias, dim=1)
     return np.asarray(torch.softmax(logits, dim=1).numpy())
 
 

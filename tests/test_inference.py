@@ -40,6 +40,10 @@ def find_beats(model, signal, weight, *, position=None):
     return SimpleNamespace(position=position, token=described.token, attention=described.attention)
 
 
+def by_lead(token):
+    return np.moveaxis(token, 1, 0)
+
+
 @pytest.fixture(scope="module")
 def found(model, signal):
     return find_beats(model, signal, weight_of(model, signal))
@@ -219,21 +223,21 @@ def rr_of(found):
 
 
 def test_probabilities_are_of_every_class_and_sum_to_one(model, found):
-    probability = classify(model, found.token, rr_of(found), np.ones((len(found.position), 1), np.float32))
+    probability = classify(model, by_lead(found.token), rr_of(found), np.ones((len(found.position), 1), np.float32))
     assert probability.shape == (len(found.position), 5)
     np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-5)
 
 
 def test_the_same_lead_twice_says_what_it_said_once(model, found):
     n = len(found.position)
-    once = classify(model, found.token, rr_of(found), np.ones((n, 1), np.float32))
-    twice = classify(model, np.repeat(found.token, 2, axis=1), rr_of(found), np.full((n, 2), 0.5, np.float32))
+    once = classify(model, by_lead(found.token), rr_of(found), np.ones((n, 1), np.float32))
+    twice = classify(model, by_lead(np.repeat(found.token, 2, axis=1)), rr_of(found), np.full((n, 2), 0.5, np.float32))
     np.testing.assert_allclose(twice, once, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_beats_are_judged_too(model, found, n):
-    probability = classify(model, found.token[:n], rr_of(found)[:n], np.ones((n, 1), np.float32))
+    probability = classify(model, by_lead(found.token[:n]), rr_of(found)[:n], np.ones((n, 1), np.float32))
     assert probability.shape == (n, 5)
     assert np.isfinite(probability).all()
 
@@ -242,5 +246,5 @@ def test_the_bias_of_a_class_makes_it_more_probable(model, found):
     share = np.ones((len(found.position), 1), np.float32)
     biased = Model(replace(model.spec, class_bias=(0.0, 0.0, 2.0, 0.0, 0.0)), model.network)
     plain = Model(replace(model.spec, class_bias=(0.0,) * 5), model.network)
-    args = found.token, rr_of(found), share
+    args = by_lead(found.token), rr_of(found), share
     assert (classify(biased, *args)[:, 2] >= classify(plain, *args)[:, 2]).all()
