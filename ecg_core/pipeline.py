@@ -23,7 +23,7 @@ PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour
 AUTO, ALL, FIRST = "auto", "all", "first"
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
-# Certainty of the detector at which a block's quality is 1, and 0. On the validation patients with nstdb's noise added,
+# Certainty of the detector at which a block's quality is 1, and 0. With an earlier network, DS1's validation and nstdb,
 # a block between them at UNUSABLE_SCORE (certainty .75) has an error at every other beat, one at .90 at every fiftieth.
 CLEAR, DOUBTFUL = 0.95, 0.70
 UNUSABLE_SCORE = 0.2
