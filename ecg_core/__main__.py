@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import EcgError, OutputError, RecordError
+from .specs import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from .schema import Analysis
@@ -67,7 +68,7 @@ def _names(text: str) -> list[str]:
 
 def _analyze(options: argparse.Namespace) -> int:
     from .export import write_files  # noqa: PLC0415  # torch, wfdb and pandas load only when there is work
-    from .inference import DEFAULT_MODEL, load_model  # noqa: PLC0415
+    from .inference import load_model  # noqa: PLC0415
     from .pipeline import analyse  # noqa: PLC0415
     from .records import read_record  # noqa: PLC0415
 
@@ -85,7 +86,7 @@ def _analyze(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from .evaluation import evaluate, report_text, summarise  # noqa: PLC0415
-    from .inference import DEFAULT_MODEL, load_model  # noqa: PLC0415
+    from .inference import load_model  # noqa: PLC0415
     from .records import find_records  # noqa: PLC0415
 
     if not options.database.is_dir():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,8 @@ from torch.nn.utils.rnn import pad_sequence
 from .errors import ModelError
 from .network import BeatNetwork, fold_batch_norm
 from .schema import Float32, Float64, ModelSpec, _Columns
+from .specs import DEFAULT_MODEL, read_spec
 from .windows import beat_frames, reference_groups, rr_features, sequences
-
-DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "source.pt"
 
 STRIP_FRAMES = 1750  # a strip of 56 s goes through the trunk at a time: what it makes fits the processor's cache
 HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s so that cutting leaves no trace
@@ -30,10 +30,15 @@ SEQUENCES_AT_ONCE = 64
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network ready to serve, with its spec."""
+    """A network with the spec it is served by."""
 
     spec: ModelSpec
-    network: BeatNetwork
+    network: BeatNetwork  # as it was fitted, so that adaptation can go on from it
+
+    @cached_property
+    def serving(self) -> BeatNetwork:
+        """A copy that gives the same results in fewer passes."""
+        return fold_batch_norm(deepcopy(self.network))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,22 +87,6 @@ def load_model(path: Path = DEFAULT_MODEL) -> Model:
     return _build(path, spec)
 
 
-def read_spec(path: Path) -> ModelSpec:
-    """The spec beside the weights."""
-    spec_path = path.with_suffix(".json")
-    for needed in (path, spec_path):
-        if not needed.is_file():
-            raise ModelError(f"{needed}: this file does not exist; a model is a .pt file and a .json file beside it.")
-    try:
-        stored: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
-        }
-        return ModelSpec(**fields)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{spec_path.name}: expected the spec of a model of this program ({error}).") from error
-
-
 @lru_cache(maxsize=4)
 def _build(path: Path, spec: ModelSpec) -> Model:
     try:
@@ -105,7 +94,7 @@ def _build(path: Path, spec: ModelSpec) -> Model:
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     except Exception as error:  # unpickling foreign bytes raises what it likes
         raise ModelError(f"{path.name}: expected weights of this network ({type(error).__name__}).") from error
-    return Model(spec, fold_batch_norm(network))
+    return Model(spec, network.eval())
 
 
 def _sha256(path: Path) -> str:
@@ -117,7 +106,7 @@ def look(model: Model, signal: Float32) -> Seen:
     """Run the trunk over normalised leads, shape (n_leads, n)."""
     n_frames = -(-signal.shape[1] // model.spec.stride)
     frames = tuple(_frames(model, lead)[:, :, :n_frames] for lead in signal)
-    heat = [torch.sigmoid(model.network.heat(lead))[0, 0].numpy() for lead in frames]
+    heat = [torch.sigmoid(model.serving.heat(lead))[0, 0].numpy() for lead in frames]
     return Seen(frames, np.stack(heat))
 
 
@@ -126,7 +115,7 @@ def describe_beats(model: Model, seen: Seen, position: Float64) -> Described:
     """Describe the beats at (fractional) samples ``position`` in every lead."""
     index = torch.from_numpy(beat_frames(position, model.spec, seen.heat.shape[1]))
     strip = torch.zeros(len(position), dtype=torch.int64)
-    described = [model.network.tokens(lead, strip, index) for lead in seen.frames]
+    described = [model.serving.tokens(lead, strip, index) for lead in seen.frames]
     token = np.stack([token.numpy() for token, _ in described], axis=1)
     attention = np.stack([attention.mean(1).numpy() for _, attention in described], axis=1)
     return Described(token, attention)
@@ -143,7 +132,7 @@ def _frames(model: Model, lead: Float32) -> torch.Tensor:
     parts = []
     for first in range(0, n_strips, STRIPS_AT_ONCE):
         some = torch.from_numpy(strips[first : first + STRIPS_AT_ONCE].copy())
-        frames = model.network.trunk(model.network.stem(some[:, None]))
+        frames = model.serving.trunk(model.serving.stem(some[:, None]))
         parts.append(frames[:, :, HALO_FRAMES:-HALO_FRAMES])
     return torch.cat(parts).transpose(0, 1).flatten(1)[None]
 
@@ -171,7 +160,7 @@ def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Fl
     bias = torch.tensor(model.spec.class_bias)
     logits = torch.zeros(n_beats, len(model.spec.classes))
     for token, lead_share in zip(tokens, torch.tensor(share).T, strict=True):
-        own = _lead_logits(model.network, torch.tensor(token, dtype=torch.float32), rr)
+        own = _lead_logits(model.serving, torch.tensor(token, dtype=torch.float32), rr)
         logits += lead_share[:, None] * torch.log_softmax(own + bias, dim=1)
     return np.asarray(torch.softmax(logits, dim=1).numpy())
 
@@ -184,6 +173,9 @@ def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor) ->
     for first in range(0, len(cuts), SEQUENCES_AT_ONCE):
         some = cuts[first : first + SEQUENCES_AT_ONCE]
         length = torch.tensor([seen.stop - seen.start for seen, _ in some])
-        logits = network.classify(pad_sequence([described[seen] for seen, _ in some], batch_first=True), length)
+        beats, intervals = (
+            pad_sequence([part[seen] for seen, _ in some], batch_first=True) for part in (described, rr)
+        )
+        logits = network.classify(beats, intervals, length)
         judged += [row[kept] for row, (_, kept) in zip(logits, some, strict=True)]
     return torch.cat(judged)

@@ -17,7 +17,7 @@ STEPS = {
     "windows": set(),
     "detection": set(),
     "network": {"windows"},  # how many frames the attention sees
-    "inference": {"network", "windows"},  # serves the network as it was trained
+    "inference": {"network", "specs", "windows"},  # serves the network as it was trained
     "rhythm": set(),
     "burden": set(),
 }
@@ -56,7 +56,7 @@ def test_only_records_and_export_know_file_formats():
 
 
 def test_only_the_network_and_what_serves_or_trains_it_know_torch():
-    assert users("torch") <= {"network", "inference", "training"}
+    assert users("torch") <= {"network", "inference", "personal", "training"}
 
 
 def test_only_figures_know_plotly():

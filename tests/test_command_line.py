@@ -16,7 +16,7 @@ from conftest import DEMO, write_record
 from ecg_core import __main__ as command_line
 from ecg_core import __version__
 from ecg_core.__main__ import NOTICE, main
-from ecg_core.inference import DEFAULT_MODEL
+from ecg_core.specs import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["demo.ai", "demo_beats.csv", "demo_burden.csv", "demo_events.csv", "demo_hourly.csv"]

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ecg_core.evaluation import evaluate
-from ecg_core.inference import DEFAULT_MODEL, load_model
+from ecg_core.inference import load_model
 from ecg_core.scoring import gross
+from ecg_core.specs import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parent.parent
 BAR = {"qrs_se": 0.998, "qrs_ppv": 0.989, "v_f1": 0.93}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from ecg_core.errors import ModelError
 from ecg_core.schema import ModelSpec
+from ecg_core.specs import MODELS, read_spec
 
-from .session import MODELS, installed_models
+from .session import installed_models
 
 COLUMNS = {
     "QRS": ("qrs_se", "qrs_ppv"),
@@ -29,14 +29,7 @@ FEW_RECORDS = 12
 
 def specs() -> list[ModelSpec]:
     """Specs of the models that are installed, the default one first."""
-    found = []
-    for name in installed_models():
-        try:
-            fields: dict[str, Any] = json.loads((MODELS / f"{name}.json").read_text(encoding="utf-8"))
-            found.append(ModelSpec(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}))
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"{name}.json: expected the spec of a model of this program ({error}).") from error
-    return found
+    return [read_spec(MODELS / f"{name}.pt") for name in installed_models()]
 
 
 def spec_facts(spec: ModelSpec) -> list[tuple[str, str]]:

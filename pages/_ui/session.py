@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -16,14 +15,13 @@ import streamlit as st
 
 from ecg_core.errors import EcgError, ModelError
 from ecg_core.schema import Analysis, Record, RhythmRules
+from ecg_core.specs import MODELS, find_models, read_spec
 
 from .jobs import AnalysisKey, Job
 from .uploads import Upload, make_folder, store
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo_data" / "demo"
-MODELS = ROOT / "models"
-DEFAULT_MODEL = "source"
 
 
 @dataclass(eq=False)
@@ -156,11 +154,11 @@ def open_demo() -> None:
 def installed_models() -> dict[str, str]:
     """SHA-256 of each model beside its name, the default one first."""
     found: dict[str, str] = {}
-    for weights in sorted(MODELS.glob("*.pt"), key=lambda path: (path.stem != DEFAULT_MODEL, path.stem)):
+    for weights in find_models():
         try:
-            found[weights.stem] = str(json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))["sha256"])
-        except (OSError, ValueError, KeyError):
-            logging.getLogger(__name__).warning("%s has no readable spec beside it", weights.name)
+            found[weights.stem] = read_spec(weights).sha256
+        except ModelError as error:
+            logging.getLogger(__name__).warning("%s", error)
     return found
 
 
