@@ -38,7 +38,9 @@ class BeatNetwork(nn.Module):
     """One pass over a strip finds the beats and describes each by a token; the tokens of a record are judged together.
 
     ``frames`` reads shape, ``tokens`` attends to the time steps around each beat, ``describe`` learns what this
-    patient's normal beat looks like and holds each beat against it, ``classify`` reads the sequence of beats.
+    patient's normal beat looks like and holds each beat against it, ``classify`` reads the sequence of beats and RR.
+    ``shape`` guesses the class from the description alone, in training only: so that a beat is described by its shape
+    and not by its prematurity, which the sequence adds.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -63,13 +65,14 @@ class BeatNetwork(nn.Module):
         self.first_look = nn.Sequential(
             nn.Linear(2 * spec.token_size + N_RR_FEATURES, 64), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(64, 1)
         )
-        n_described = 3 * spec.token_size + N_RR_FEATURES
-        self.beat = nn.Sequential(nn.Linear(n_described, spec.hidden_size), nn.ReLU(), nn.Dropout(DROPOUT))
+        self.beat = nn.Sequential(nn.Linear(3 * spec.token_size, spec.hidden_size), nn.ReLU(), nn.Dropout(DROPOUT))
+        self.shape = nn.Linear(spec.hidden_size, len(spec.classes))
+        n_told = spec.hidden_size + N_RR_FEATURES
         self.sequence = nn.LSTM(
-            spec.hidden_size, spec.hidden_size, num_layers=2, batch_first=True, bidirectional=True, dropout=DROPOUT
+            n_told, spec.hidden_size, num_layers=2, batch_first=True, bidirectional=True, dropout=DROPOUT
         )
         self.judge = nn.Sequential(
-            nn.Linear(3 * spec.hidden_size, spec.hidden_size),
+            nn.Linear(n_told + 2 * spec.hidden_size, spec.hidden_size),
             nn.ReLU(),
             nn.Dropout(DROPOUT),
             nn.Linear(spec.hidden_size, len(spec.classes)),
@@ -120,23 +123,24 @@ class BeatNetwork(nn.Module):
         logit = self.first_look(torch.cat([tokens, tokens - median, rr], dim=-1))[:, 0]
         weight = torch.sigmoid(logit)[:, None] + 1e-3
         reference = (weight * tokens).sum(0) / weight.sum(0)
-        beside = torch.cat([tokens, reference.expand_as(tokens), tokens - reference, rr], dim=-1)
+        beside = torch.cat([tokens, reference.expand_as(tokens), tokens - reference], dim=-1)
         return self.beat(beside), logit
 
-    def classify(self, described: Tensor, length: Tensor) -> Tensor:
+    def classify(self, described: Tensor, rr: Tensor, length: Tensor) -> Tensor:
         """Class logits (batch, n, classes) of sequences of beats.
 
         Parameters
         ----------
-        described
-            (batch, n, hidden_size).
+        described, rr
+            (batch, n, hidden_size), (batch, n, N_RR_FEATURES).
         length
             Beats of each sequence, shape (batch,), on the CPU; what follows is padding.
 
         """
-        packed = pack_padded_sequence(described, length, batch_first=True, enforce_sorted=False)
-        context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=described.shape[1])
-        logits: Tensor = self.judge(torch.cat([described, context], dim=-1))
+        told = torch.cat([described, rr], dim=-1)
+        packed = pack_padded_sequence(told, length, batch_first=True, enforce_sorted=False)
+        context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=told.shape[1])
+        logits: Tensor = self.judge(torch.cat([told, context], dim=-1))
         return logits
 
 

@@ -12,11 +12,24 @@ from .burden import measure_burden
 from .detection import certainty, fuse_heat, pick_beats
 from .errors import LeadError
 from .inference import Model, classify, describe_beats, look
-from .labels import CLASSES
+from .labels import CLASSES, UNLABELLED, Codes, class_codes
+from .personal import personalise
 from .records import lead_index
 from .rhythm import find_rhythms
-from .schema import Analysis, Attention, Beats, Bool, Float32, Float64, Quality, Record, RhythmRules, _Columns
-from .signals import BLOCK_S, FS_HZ, MARGIN_S, clean_leads, normalise, reached_hz, valid_share
+from .schema import (
+    Analysis,
+    Annotations,
+    Attention,
+    Beats,
+    Bool,
+    Float32,
+    Float64,
+    Quality,
+    Record,
+    RhythmRules,
+    _Columns,
+)
+from .signals import BLOCK_S, FS_HZ, MARGIN_S, clean_leads, normalised, reached_hz, valid_share
 from .windows import frame_offsets
 
 PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour
@@ -29,6 +42,7 @@ CLEAR, DOUBTFUL = 0.95, 0.70
 UNUSABLE_SCORE = 0.2
 LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
 EDGE_S = 0.1  # two pieces may place one and the same beat on either side of their edge, but not this far apart
+SAME_BEAT_S = 0.15  # EC57's match window
 SAMPLED_PIECES, SAMPLED_S = 8, 60.0  # quality of a lead is judged on so many stretches across the record
 
 Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
@@ -63,6 +77,7 @@ def analyse(
     *,
     lead: str = AUTO,
     beats_at_s: Float64 | None = None,
+    own: Annotations | None = None,
     progress: Progress = lambda done_s, total_s: None,
 ) -> Analysis:
     """Find and judge the beats of a record and measure its burden.
@@ -73,6 +88,8 @@ def analyse(
         A lead's name, ``auto`` (the best one), ``all`` (each is read, and what they say is fused) or ``first``.
     beats_at_s
         Known beats in seconds, ascending, to be judged instead of searched.
+    own
+        Some of this patient's beats whose class is known: the model is brought closer to the patient by them.
     progress
         Called with the seconds of the record that are done and its length; it may raise ``Cancelled``.
 
@@ -84,7 +101,7 @@ def analyse(
         progress(piece.core_s[0], record.duration_s)
         readings.append(_read_piece(record, model, leads, piece, beats_at_s, _last_beat_s(readings)))
     quality = _join_quality(readings)
-    beats, attention = _judge(model, readings, quality)
+    beats, attention = _judge(model, readings, quality, own)
     progress(record.duration_s, record.duration_s)
     return Analysis(
         record=record,
@@ -125,9 +142,8 @@ def _sampled_quality(record: Record, model: Model) -> Float64:
     for start in np.unique(np.linspace(0, record.n_samples - n, SAMPLED_PIECES).astype(int)).tolist():
         raw = record.source.read(start, start + n, tuple(range(len(record.lead_names))))
         clean = clean_leads(raw, record.fs_hz)
-        signal = np.stack([normalise(lead, valid) for lead, valid in zip(clean.signal_mv, clean.valid, strict=True)])
-        heat = look(model, signal).heat
-        scores.append(_score(clean.valid, heat, slice(0, signal.shape[1]), model.spec.stride).mean(axis=1))
+        heat = look(model, normalised(clean)).heat
+        scores.append(_score(clean.valid, heat, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1))
     return np.asarray(np.mean(scores, axis=0))
 
 
@@ -152,8 +168,7 @@ def _read_piece(
     """Find, or take as told, the beats in the core of a piece, and describe them."""
     rate_hz, stride = reached_hz(record.fs_hz), model.spec.stride
     clean = clean_leads(record.source.read(piece.first, piece.last, leads), record.fs_hz)
-    signal = np.stack([normalise(lead, valid) for lead, valid in zip(clean.signal_mv, clean.valid, strict=True)])
-    seen = look(model, signal)
+    seen = look(model, normalised(clean))
     frame_s = piece.start_s + np.arange(seen.heat.shape[1]) * stride / rate_hz
     core = slice(*(round((edge - piece.start_s) * FS_HZ) for edge in piece.core_s))
     score = _score(clean.valid, seen.heat, core, stride)
@@ -209,18 +224,35 @@ def _join_quality(readings: list[Reading]) -> Quality:
     return Quality(BLOCK_S, score, np.asarray((score > UNUSABLE_SCORE).any(axis=0)))
 
 
-def _judge(model: Model, readings: list[Reading], quality: Quality) -> tuple[Beats, Attention]:
+def _judge(model: Model, readings: list[Reading], quality: Quality, own: Annotations | None) -> tuple[Beats, Attention]:
     """Classes of all beats of the record, read as one sequence."""
     time_s = np.concatenate([reading.time_s for reading in readings])
     weight = np.concatenate([reading.weight for reading in readings])
     rr_s = _intervals(time_s, np.concatenate([reading.lost_s for reading in readings]))
-    tokens = (np.concatenate([reading.token[:, lead] for reading in readings]) for lead in range(weight.shape[1]))
-    probability = classify(model, tokens, rr_s, _share(weight))
+    if own is not None:
+        model = personalise(model, _tokens(readings), rr_s, _codes_at(own, time_s))
+    probability = classify(model, _tokens(readings), rr_s, _share(weight))
     usable = quality.usable_at(time_s)
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
     attention = np.concatenate([reading.attention for reading in readings])
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     return Beats(time_s, label, probability, rr_s, usable), Attention(attention, offset_s)
+
+
+def _tokens(readings: list[Reading]) -> Iterator[NDArray[np.float16]]:
+    """Tokens of all beats, one lead after the other."""
+    for lead in range(readings[0].token.shape[1]):
+        yield np.concatenate([reading.token[:, lead] for reading in readings])
+
+
+def _codes_at(own: Annotations, time_s: Float64) -> Codes:
+    """Class of each beat that a known beat lies at, UNLABELLED for the others, shape (n_beats,)."""
+    code = np.full(len(time_s), UNLABELLED)
+    for mark_s, known in zip(own.time_s, class_codes(own.symbol), strict=True):
+        nearest = int(np.argmin(np.abs(time_s - mark_s))) if len(time_s) else -1
+        if nearest >= 0 and abs(time_s[nearest] - mark_s) <= SAME_BEAT_S:
+            code[nearest] = known
+    return code
 
 
 def _share(weight: Float32) -> Float32:

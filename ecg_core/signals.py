@@ -160,6 +160,11 @@ def normalise(lead: Float32, valid: Bool) -> Float32:
     return np.where(valid, np.clip(scaled, -SCALE_RANGE, SCALE_RANGE), 0).astype(np.float32)
 
 
+def normalised(clean: CleanLeads) -> Float32:
+    """``normalise`` of each lead, shape (n_leads, n)."""
+    return np.stack([normalise(lead, valid) for lead, valid in zip(clean.signal_mv, clean.valid, strict=True)])
+
+
 def valid_share(valid: Bool) -> Float32:
     """Share of valid samples of one lead in blocks of BLOCK_S, shape (n_blocks,)."""
     starts = np.arange(0, max(len(valid), 1), int(BLOCK_S * FS_HZ))

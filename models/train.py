@@ -19,14 +19,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from ecg_core.augmentation import TrainingRecord
 from ecg_core.calibration import calibrate
 from ecg_core.inference import Model, save_model
 from ecg_core.labels import CLASSES
 from ecg_core.network import BeatNetwork
 from ecg_core.records import read_record
 from ecg_core.schema import Float32, ModelSpec
-from ecg_core.signals import FS_HZ, clean_leads, normalise
-from ecg_core.training import FitPlan, TrainingRecord, fit, prepare_record
+from ecg_core.signals import FS_HZ, clean_leads, normalised
+from ecg_core.training import FitPlan, fit, prepare_record
 
 HERE = Path(__file__).resolve().parent
 MITDB, SVDB, NSTDB = "mitdb/1.0.0", "svdb/1.0.0", "nstdb/1.0.0"
@@ -49,7 +50,7 @@ SPEC = ModelSpec(
     seed=0,
     recipe="python models/train.py",
 )
-PLAN = FitPlan(steps=1100)
+PLAN = FitPlan(steps=1200)
 
 
 def read_split(name: str) -> list[str]:
@@ -67,8 +68,7 @@ def load_noise(folder: Path) -> Float32:
     channels = []
     for name in ("em", "ma", "bw"):
         record = read_record(folder / name)
-        clean = clean_leads(record.source.read(0, record.n_samples, (0, 1)), record.fs_hz)
-        channels += [normalise(lead, ok) for lead, ok in zip(clean.signal_mv, clean.valid, strict=True)]
+        channels += list(normalised(clean_leads(record.source.read(0, record.n_samples, (0, 1)), record.fs_hz)))
     return np.stack(channels)
 
 

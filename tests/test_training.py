@@ -1,21 +1,19 @@
-"""Training crops, the loss and the fit loop."""
+"""The loss and the fit loop."""
 
 import numpy as np
 import pytest
 import torch
 
-from ecg_core import training
+from ecg_core import augmentation, training
+from ecg_core.augmentation import Material, TrainingRecord, draw_crop
 from ecg_core.labels import CLASSES
 from ecg_core.network import BeatNetwork, fold_batch_norm
 from ecg_core.schema import ModelSpec
 from ecg_core.signals import FS_HZ
 from ecg_core.training import (
     FitPlan,
-    TrainingRecord,
-    beat_heat,
     class_weight,
     crop_loss,
-    draw_crop,
     fit,
     learning_rate,
 )
@@ -32,7 +30,7 @@ PLAN = FitPlan(steps=4, crops=2, checkpoint_steps=2)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(training, "SETTLING_BATCHES", 2)
-    monkeypatch.setattr(training, "CROP_S", CROP_S)
+    monkeypatch.setattr(augmentation, "CROP_S", CROP_S)
 
 
 @pytest.fixture(scope="module")
@@ -57,36 +55,6 @@ def noise():
     return np.random.default_rng(1).normal(size=(2, int(400 * FS_HZ))).astype(np.float32)
 
 
-def test_heat_peaks_at_each_beat_and_is_silent_between():
-    heat = beat_heat(np.array([400.0, 802.0]), SPEC, 300)
-    assert heat[100] == 1
-    assert heat[200] == pytest.approx(heat[201])  # the second beat lies between two frames
-    assert heat[150] < 1e-6
-
-
-def test_heat_without_beats_is_zero():
-    assert not beat_heat(np.zeros(0), SPEC, 100).any()
-
-
-def test_crops_keep_marks_on_their_beats_whatever_is_done_to_the_signal(records):
-    quiet = np.zeros((2, int(400 * FS_HZ)), dtype=np.float32)
-    rng = np.random.default_rng(2)
-    for _ in range(20):
-        crop = draw_crop(records[0], quiet, SPEC, rng)
-        assert len(crop.signal) == int(CROP_S * FS_HZ)
-        beats = crop.position[crop.code == 0].astype(int)
-        beats = beats[(beats > 20) & (beats < len(crop.signal) - 20)]
-        there = np.array([np.abs(crop.signal[b - 8 : b + 9]).max() for b in beats])
-        assert np.median(there) > 0.25
-
-
-def test_what_is_no_beat_is_called_unclassifiable(records, noise):
-    rng = np.random.default_rng(3)
-    crops = [draw_crop(records[0], noise, SPEC, rng) for _ in range(10)]
-    codes = np.concatenate([crop.code for crop in crops])
-    assert set(codes) == {0, CLASSES.index("V"), CLASSES.index("Q")}
-
-
 def test_rare_classes_weigh_more_and_the_rarest_no_more_than_a_floor(records):
     weight = class_weight(records, 0.5)
     assert weight[0] == 1
@@ -105,8 +73,8 @@ def test_every_weight_of_the_network_learns(records, noise):
     torch.manual_seed(0)
     model = BeatNetwork(SPEC)
     rng = np.random.default_rng(0)
-    crops = [draw_crop(record, noise, SPEC, rng) for record in records]
-    crop_loss(model, crops, SPEC, PLAN, class_weight(records, 0.5)).backward()
+    crops = [draw_crop(record, Material(noise), SPEC, rng) for record in records]
+    crop_loss(model, crops, SPEC, PLAN, class_weight(records, 0.5), rng).backward()
     idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
 
