@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import RecordError
 from .inference import Model
-from .labels import AAMI_OF_SYMBOL
+from .labels import CLASSES, UNLABELLED, class_codes
 from .pipeline import AUTO, analyse
 from .records import read_record
 from .schema import Annotations, Float64, Record, Text
@@ -19,6 +20,7 @@ from .scoring import (
     CONFUSION_COLUMNS,
     CONFUSION_ROWS,
     LEARNING_S,
+    MATCH_WINDOW_S,
     Score,
     average,
     gross,
@@ -28,6 +30,8 @@ from .scoring import (
 
 HEADLINE = ("qrs_se", "qrs_ppv", "v_se", "v_ppv", "v_f1", "s_se", "s_ppv", "s_f1", "accuracy", "macro_f1")
 DECIMALS = 5
+RESAMPLED = 1000  # times the records are drawn with replacement for an interval of a gross figure
+INTERVAL = (2.5, 97.5)  # percentiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +82,13 @@ def evaluate(
     return Evaluation(database, lead, model.spec.name, model.spec.sha256, tuple(judged))
 
 
-def evaluate_record(record: Record, model: Model, *, lead: str = AUTO) -> RecordEvaluation:
+def evaluate_record(record: Record, model: Model, *, lead: str = AUTO, n_own_beats: int = 0) -> RecordEvaluation:
     """Judge a model on one record.
+
+    Parameters
+    ----------
+    n_own_beats
+        The classes of the record's first so many beats are told to the model, and left out of the score.
 
     Raises
     ------
@@ -88,16 +97,19 @@ def evaluate_record(record: Record, model: Model, *, lead: str = AUTO) -> Record
 
     """
     marks = reference_of(record)
-    is_beat = np.isin(marks.symbol, list(AAMI_OF_SYMBOL))
-    found = analyse(record, model, lead=lead)
-    told = analyse(record, model, lead=lead, beats_at_s=marks.time_s[is_beat])
-    classes = np.array([AAMI_OF_SYMBOL[symbol] for symbol in marks.symbol[is_beat]])
+    code = class_codes(marks.symbol)
+    is_beat = code != UNLABELLED
+    own = _first(marks, np.flatnonzero(is_beat)[:n_own_beats]) if n_own_beats else None
+    found = analyse(record, model, lead=lead, own=own)
+    told = analyse(record, model, lead=lead, own=own, beats_at_s=marks.time_s[is_beat])
+    told_until_s = float(own.time_s[-1]) + MATCH_WINDOW_S if own else 0.0
+    is_v = code[is_beat] == CLASSES.index("V")
     return RecordEvaluation(
         lead_names=found.lead_names,
-        detected=score_beats(record, found.beats.time_s, found.beats.label),
-        reference=score_beats(record, told.beats.time_s, told.beats.label),
+        detected=score_beats(record, found.beats.time_s, found.beats.label, told_until_s=told_until_s),
+        reference=score_beats(record, told.beats.time_s, told.beats.label, told_until_s=told_until_s),
         pvc_burden_pct=found.burden.pvc_burden_pct,
-        reference_pvc_burden_pct=float(100 * np.mean(classes == "V")) if len(classes) else float("nan"),
+        reference_pvc_burden_pct=float(100 * np.mean(is_v)) if len(is_v) else float("nan"),
         unusable_s=found.burden.duration_s - found.burden.analysable_s,
     )
 
@@ -112,10 +124,14 @@ def reference_of(record: Record) -> Annotations:
     return record.reference
 
 
-def score_beats(record: Record, time_s: Float64, label: Text) -> Score:
-    """Count beats against the record's reference annotations."""
+def _first(marks: Annotations, index: NDArray[np.int64]) -> Annotations:
+    return Annotations(marks.time_s[index], marks.symbol[index], marks.aux[index])
+
+
+def score_beats(record: Record, time_s: Float64, label: Text, *, told_until_s: float = 0.0) -> Score:
+    """Count beats against the record's reference annotations, but for those that the model was told."""
     # A record no longer than the learning period would otherwise score nothing without a word.
-    learning_s = LEARNING_S if record.duration_s > LEARNING_S else 0.0
+    learning_s = max(told_until_s, LEARNING_S if record.duration_s > LEARNING_S else 0.0)
     return score_record(
         reference_of(record),
         time_s,
@@ -161,6 +177,7 @@ def _both_ways(scores: Sequence[Score]) -> dict[str, Any]:
     total = gross(scores)
     return {
         "gross": _rounded(measures(total)),
+        "interval_95": intervals(scores),
         "average": _rounded({name: mean.value for name, mean in average(scores).items()}),
         "average_over_records": {name: mean.n_records for name, mean in average(scores).items()},
         "confusion": {
@@ -169,6 +186,22 @@ def _both_ways(scores: Sequence[Score]) -> dict[str, Any]:
             "counts": total.matrix.tolist(),
         },
     }
+
+
+def intervals(scores: Sequence[Score]) -> dict[str, list[float | None]]:
+    """95 % interval of each gross headline figure if other patients of the kind had been recorded.
+
+    Bootstrap over records: beats of one patient stand or fall together.
+    """
+    rng = np.random.default_rng(0)
+    drawn = [gross([scores[i] for i in rng.integers(len(scores), size=len(scores))]) for _ in range(RESAMPLED)]
+    rows = [measures(total) for total in drawn]
+    result: dict[str, list[float | None]] = {}
+    for name in HEADLINE:
+        values = np.array([row[name] for row in rows])
+        known = values[np.isfinite(values)]
+        result[name] = [_number(edge) for edge in np.percentile(known, INTERVAL)] if len(known) else [None, None]
+    return result
 
 
 def _rounded(row: dict[str, float]) -> dict[str, float | None]:

@@ -9,26 +9,65 @@ import argparse
 import json
 import os
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ecg_core.evaluation import Evaluation, RecordEvaluation, evaluate, report_text, summarise
-from ecg_core.inference import load_model
+from ecg_core.evaluation import Evaluation, RecordEvaluation, evaluate_record, report_text, summarise
+from ecg_core.inference import Model, load_model
+from ecg_core.pipeline import ALL, FIRST
+from ecg_core.records import read_record
+from ecg_core.schema import Record
+from ecg_core.stress import with_noise
 
-MITDB, SVDB = "mitdb/1.0.0", "svdb/1.0.0"
-# (key, database, split, lead, records left out): 201 and 202 are one person, and 201 is in DS1;
-# three quarters of DS2's S beats lie in 232.
+MITDB, SVDB, NSTDB = "mitdb/1.0.0", "svdb/1.0.0", "nstdb/1.0.0"
+ICENTIA = "icentia11k-continuous-ecg/1.0.0"
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Records that a model is judged on, and how."""
+
+    key: str
+    database: str
+    split: str = ""  # file of record names; by default all records of the database
+    lead: str = FIRST
+    left_out: tuple[str, ...] = ()
+    snr_db: float | None = None  # nstdb's electrode motion is added in turns
+    own_beats: int = 0  # labelled beats of the patient's own first minutes
+
+
 SETS = (
-    ("mitdb_ds2", MITDB, "mitdb_ds2", "first", ()),
-    ("mitdb_ds2_without_202", MITDB, "mitdb_ds2", "first", ("202",)),
-    ("mitdb_ds2_without_232", MITDB, "mitdb_ds2", "first", ("232",)),
-    ("mitdb_ds2_all_leads", MITDB, "mitdb_ds2", "all", ()),
-    ("svdb_test", SVDB, "svdb_test", "first", ()),
-    ("svdb_test_all_leads", SVDB, "svdb_test", "all", ()),
+    TestSet("mitdb_ds2", MITDB, "mitdb_ds2"),
+    TestSet("mitdb_ds2_without_202", MITDB, "mitdb_ds2", left_out=("202",)),  # 201, the same person, is in DS1
+    TestSet("mitdb_ds2_without_232", MITDB, "mitdb_ds2", left_out=("232",)),  # it holds three quarters of DS2's S
+    TestSet("mitdb_ds2_all_leads", MITDB, "mitdb_ds2", lead=ALL),
+    TestSet("mitdb_ds2_noise_12db", MITDB, "mitdb_ds2", snr_db=12.0),
+    TestSet("mitdb_ds2_noise_6db", MITDB, "mitdb_ds2", snr_db=6.0),
+    TestSet("svdb_test", SVDB, "svdb_test"),
+    TestSet("svdb_test_all_leads", SVDB, "svdb_test", lead=ALL),
+    TestSet("svdb_test_12_own_beats", SVDB, "svdb_test", own_beats=12),
+    TestSet("svdb_test_50_own_beats", SVDB, "svdb_test", own_beats=50),
+    TestSet("icentia11k", ICENTIA),
 )
+
+
+def records_of(test: TestSet, databases: Path) -> list[str]:
+    """Names of the records of a test set."""
+    listed = HERE / "splits" / f"{test.split}.txt" if test.split else databases / test.database / "RECORDS"
+    return [name for name in listed.read_text().split() if name not in test.left_out]
+
+
+def judge(test: TestSet, name: str, model: Model, databases: Path) -> RecordEvaluation:
+    """One record of a test set."""
+    record: Record = read_record(databases / test.database / name)
+    if test.snr_db is not None:
+        record = with_noise(record, read_record(databases / NSTDB / "em"), test.snr_db)
+    return evaluate_record(record, model, lead=test.lead, n_own_beats=test.own_beats)
 
 
 def main() -> None:
@@ -36,21 +75,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", default="source")
     parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
+    parser.add_argument("--sets", help="only these, by key, with commas; the others' figures are dropped")
     options = parser.parse_args()
     if options.databases is None:
         parser.error("name the folder of the databases with --databases or ECG_DATABASES")
     model = load_model(HERE / f"{options.name}.pt")
-    judged: dict[tuple[str, str, str], RecordEvaluation] = {}
+    wanted = options.sets.split(",") if options.sets else [test.key for test in SETS]
+    chosen = [test for test in SETS if test.key in wanted]
+    judged: dict[tuple[Any, ...], RecordEvaluation] = {}
     metrics: dict[str, Any] = {}
-    for key, database, split, lead, left_out in SETS:
-        names = [name for name in (HERE / "splits" / f"{split}.txt").read_text().split() if name not in left_out]
-        new = [name for name in names if (database, lead, name) not in judged]
-        result = evaluate([options.databases / database / name for name in new], model, database=database, lead=lead)
-        judged |= {(database, lead, name): record for name, record in zip(new, result.records, strict=True)}
-        records = tuple(judged[database, lead, name] for name in names)
-        result = Evaluation(database, lead, model.spec.name, model.spec.sha256, records)
-        print(f"\n=== {key}\n{report_text(result)}", flush=True)
-        metrics[key] = {"split": split, "left_out": list(left_out), **summarise(result)}
+    began = time.monotonic()
+    for number, test in enumerate(chosen):
+        for name in records_of(test, options.databases):
+            how = (test.database, test.lead, test.snr_db, test.own_beats, name)
+            if how not in judged:
+                judged[how] = judge(test, name, model, options.databases)
+        records = tuple(
+            judged[test.database, test.lead, test.snr_db, test.own_beats, name]
+            for name in records_of(test, options.databases)
+        )
+        result = Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, records)
+        print(f"\n=== {test.key}\n{report_text(result)}", flush=True)
+        metrics[test.key] = {
+            "split": test.split,
+            "left_out": list(test.left_out),
+            "snr_db": test.snr_db,
+            "own_beats": test.own_beats,
+            **summarise(result),
+        }
+        print(f"{number + 1} of {len(chosen)} sets, {time.monotonic() - began:.0f} s", flush=True)
     path = HERE / f"{options.name}.metrics.json"
     path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
 
