@@ -17,13 +17,13 @@ MAX_STRETCH = 1.12  # time itself runs slower or faster by up to this factor
 ROOM = 2.0  # a faster heart needs this much more of the record
 
 MIX_SHARE, INVERT_SHARE, BAND_SHARE, NOISE_SHARE = 0.35, 0.15, 0.3, 0.5  # of the crops
-FIBRILLATING_SHARE = 0.1  # of the crops that become atrial fibrillation
+FIBRILLATING_SHARE = 0.2  # of the crops without S beats get atrial fibrillation
 FIBRILLATING_SPREAD = 0.22  # of the logarithm of its RR: .15 to .3 in patients
 BLOCKED_SHARE, BLOCKED_BEATS = 0.1, 0.25  # of the other crops; of their normal beats, at most
 BLOCKED_FROM_S, BLOCKED_TO_S, FADE_S = -0.1, 0.5, 0.03  # QRS and T, not P
 RATE_SHARE, FASTEST, SLOWEST = 0.4, 0.6, 1.3  # of the other crops get another heart rate, RR by a factor from .. to
 SWAYING_SHARE, SWAY, SWAY_BEATS = 0.3, 0.12, 6  # of the other crops get a sinus arrhythmia
-PREMATURE_SHARE = 0.5  # of the crops of a steady heart get premature atrial beats
+PREMATURE_SHARE = 0.3  # of the crops of a steady heart get premature atrial beats
 VENTRICULAR_SHARE = 0.4  # of all crops get ventricular beats of another patient
 VENTRICULAR_FROM_S, VENTRICULAR_TO_S = -0.28, 0.48  # what is taken of such a beat
 STEADY = 0.06  # a heart whose usual RR differs from its neighbours by less (logarithm) is in sinus rhythm
@@ -135,9 +135,7 @@ def _another_rhythm(
     if len(position) < 3:
         return signal, position, code, np.diff(position)
     if rng.random() < FIBRILLATING_SHARE and not np.any(code == ECTOPIC_ATRIAL):
-        signal = _without_p_waves(signal, position[code == NORMAL]) + _fibrillatory_waves(len(signal), rng)
-        rr = np.diff(position)
-        return signal, position, code, rr * np.exp(FIBRILLATING_SPREAD * rng.normal(size=len(rr)))
+        return _fibrillating(signal, position, code, rng)
     if rng.random() < BLOCKED_SHARE:
         signal, position, code = _block_conduction(signal, position, code, rng)
     steady = _is_steady(position, code)
@@ -154,6 +152,26 @@ def _another_rhythm(
         after = early[:-1] & ~early[1:]
         rr = rr * np.where(after, rng.uniform(0.95, 1.25, len(rr)), 1.0)
     return signal, position, code, rr
+
+
+def _fibrillating(
+    signal: Float32, position: Float64, code: Codes, rng: np.random.Generator
+) -> tuple[Float32, Float64, Codes, Float64]:
+    """Atrial fibrillation, throughout or for a stretch: no P waves, but small fast ones, and RR without order."""
+    first, last = (0, len(position)) if rng.random() < 0.5 else np.sort(rng.integers(0, len(position), 2))
+    inside = (np.arange(len(position)) >= first) & (np.arange(len(position)) < last)
+    if not inside.any():
+        return signal, position, code, np.diff(position)
+    sample = np.arange(len(signal))
+    edge = 0.2 * FS_HZ
+    share = np.interp(sample, position[first] + np.array([-edge, 0]), [0, 1])
+    if last < len(position):
+        share = share * np.interp(sample, position[last - 1] + np.array([0, edge]), [1, 0])
+    waves = _fibrillatory_waves(len(signal), rng) * share.astype(np.float32)
+    signal = _without_p_waves(signal, position[inside & (code == NORMAL)]) + waves
+    rr = np.diff(position)
+    other = rng.uniform(FASTEST, 1.1) * np.exp(FIBRILLATING_SPREAD * rng.normal(size=len(rr)))
+    return signal, position, code, np.where(inside[1:], rr * other, rr)
 
 
 def _with_ventricular_beats(

@@ -38,7 +38,7 @@ RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen amon
 LIKE_QUALITY = 0.05
 # Certainty of the detector at which a block's quality is 1, and 0. With an earlier network, DS1's validation and nstdb,
 # a block between them at UNUSABLE_SCORE (certainty .75) has an error at every other beat, one at .90 at every fiftieth.
-CLEAR, DOUBTFUL = 0.95, 0.70
+CLEAR, DOUBTFUL = 0.95, 0.65
 UNUSABLE_SCORE = 0.2
 LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
 EDGE_S = 0.1  # two pieces may place one and the same beat on either side of their edge, but not this far apart

@@ -36,7 +36,7 @@ class FitPlan:
     crops: int = 6  # records a step
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    class_power: float = 0.5  # classes are weighted by their frequency to the minus this
+    class_power: float = 0.35  # classes are weighted by their frequency to the minus this
     heat_weight: float = 4.0
     first_look_weight: float = 0.3
     shape_weight: float = 0.3

@@ -1,25 +1,34 @@
 """Write the measured figures into the model card and the README: ``python models/card.py``.
 
-The figures come from ``<name>.metrics.json``, the speed from ``benchmarks/results.json``; none is typed by hand.
+The figures come from ``<name>.metrics.json`` and ``<name>.quality.json``, the speed from ``benchmarks/results.json``;
+none is typed by hand.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+MODELS = ("source", "adapted")
 TITLES = {
     "mitdb_ds2": "mitdb DS2, first lead",
     "mitdb_ds2_without_202": "mitdb DS2 without 202",
     "mitdb_ds2_without_232": "mitdb DS2 without 232",
     "mitdb_ds2_all_leads": "mitdb DS2, both leads fused",
-    "svdb_test": "svdb test, first lead, no svdb in training",
-    "svdb_test_all_leads": "svdb test, both leads fused, no svdb in training",
+    "mitdb_ds2_noise_12db": "mitdb DS2, electrode motion at 12 dB",
+    "mitdb_ds2_noise_6db": "mitdb DS2, electrode motion at 6 dB",
+    "svdb_test": "svdb test, first lead",
+    "svdb_test_all_leads": "svdb test, both leads fused",
+    "svdb_test_12_own_beats": "svdb test, 12 own beats told",
+    "svdb_test_50_own_beats": "svdb test, 50 own beats told",
+    "icentia11k": "icentia11k, 8.2 h of one patient",
 }
+FIRST_SCREEN = ("mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads")
 WAYS = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
 COLUMNS = {
     "QRS Se/+P": ("qrs_se", "qrs_ppv"),
@@ -31,27 +40,71 @@ COLUMNS = {
     "always N": ("always_n_accuracy",),
     "macro F1": ("macro_f1",),
 }
+WITH_INTERVAL = {"v_f1", "s_f1"}
+CLOSE_POINTS = 1.0  # a PVC burden is right within so many points
+
+Metrics = dict[str, dict[str, Any]]  # by model, by test set
 
 
-def figures_table(metrics: dict[str, Any], *, ways: tuple[str, ...] = tuple(WAYS), pooling: str = "gross") -> str:
-    """Markdown table of the figures of each test set, in per cent."""
-    lines = ["| test set | scored on | " + " | ".join(COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 2)]
-    for key, title in TITLES.items():
-        for way in ways:
-            row = metrics[key][way][pooling]
+def figures_table(
+    metrics: Metrics, *, keys: Sequence[str] = tuple(TITLES), way: str = "detected_beats", pooling: str = "gross"
+) -> str:
+    """Markdown table of the figures of each test set and model, in per cent."""
+    lines = ["| test set | model | " + " | ".join(COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 2)]
+    for key in keys:
+        for model, measured in metrics.items():
+            row = measured[key][way][pooling]
             cells = ["/".join(_percent(row[name]) for name in names) for names in COLUMNS.values()]
-            lines.append(f"| {title} | {WAYS[way]} | " + " | ".join(cells) + " |")
+            lines.append(f"| {TITLES[key]} | {model} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def records_table(metrics: dict[str, Any], key: str) -> str:
+def intervals_table(metrics: Metrics) -> str:
+    """Markdown table of how far the figures of V and S would move with other patients of the kind."""
+    names = sorted(WITH_INTERVAL, reverse=True)
+    titles = [f"{name[0].upper()} F1 (95 % interval)" for name in names]
+    lines = [
+        "| test set | model | " + " | ".join(titles) + " | false V/h | PVC burden right |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key, title in TITLES.items():
+        for model, measured in metrics.items():
+            part = measured[key]["detected_beats"]
+            cells = []
+            for name in names:
+                low, high = part["interval_95"][name]
+                cells.append(f"{_percent(part['gross'][name])} ({_percent(low)} to {_percent(high)})")
+            cells.append(f"{part['gross']['false_v_per_hour']:.2f}")
+            records = measured[key]["records"]
+            errors = [abs(record["pvc_burden_pct"] - record["reference_pvc_burden_pct"]) for record in records]
+            cells.append(f"{sum(error <= CLOSE_POINTS for error in errors)} of {len(errors)} records")
+            lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def records_table(metrics: Metrics, key: str) -> str:
     """Markdown table of each record of a test set, on detected beats, with its PVC burden and the reference's."""
-    lines = ["| record | QRS Se/+P | V Se/+P | S Se/+P | PVC burden, % | reference, % |", "|---|---|---|---|---|---|"]
-    for record in metrics[key]["records"]:
-        row = record["detected_beats"]
-        cells = [f"{_percent(row[f'{beat}_se'])}/{_percent(row[f'{beat}_ppv'])}" for beat in ("qrs", "v", "s")]
-        cells += [f"{record[burden]:.2f}" for burden in ("pvc_burden_pct", "reference_pvc_burden_pct")]
-        lines.append(f"| {record['record']} | " + " | ".join(cells) + " |")
+    titles = [
+        f"{title}, {model}" for model in metrics for title in ("QRS Se/+P", "V Se/+P", "S Se/+P", "PVC burden, %")
+    ]
+    lines = ["| record | " + " | ".join(titles) + " | reference burden, % |", "|" + "---|" * (len(titles) + 2)]
+    for records in zip(*(measured[key]["records"] for measured in metrics.values()), strict=True):
+        cells = []
+        for record in records:
+            row = record["detected_beats"]
+            cells += [f"{_percent(row[f'{beat}_se'])}/{_percent(row[f'{beat}_ppv'])}" for beat in ("qrs", "v", "s")]
+            cells.append(f"{record['pvc_burden_pct']:.2f}")
+        lines.append(
+            f"| {records[0]['record']} | " + " | ".join(cells) + f" | {records[0]['reference_pvc_burden_pct']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def quality_table(quality: dict[str, Any]) -> str:
+    """Markdown table of the detector's errors by its certainty."""
+    lines = ["| certainty | blocks of 10 s | wrong beats a beat |", "|---|---|---|"]
+    for row in quality["certainty"]:
+        lines.append(f"| {row['from']:.2f} to {row['to']:.2f} | {row['blocks']} | {row['wrong_per_beat']:.3f} |")
     return "\n".join(lines)
 
 
@@ -78,16 +131,24 @@ def fill(text: str, block: str, content: str) -> str:
     return filled
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """What a command measured."""
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
 def rendered() -> dict[Path, str]:
     """The README and the model card with today's figures."""
-    metrics = json.loads((HERE / "source.metrics.json").read_text(encoding="utf-8"))
-    speed = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    metrics = {name: read_json(HERE / f"{name}.metrics.json") for name in MODELS}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    readme = fill(readme, "figures", figures_table(metrics, ways=("detected_beats",)))
-    readme = fill(readme, "speed", speed_line(speed))
+    readme = fill(readme, "figures", figures_table(metrics, keys=FIRST_SCREEN))
+    readme = fill(readme, "speed", speed_line(read_json(ROOT / "benchmarks" / "results.json")))
     card = (HERE / "README.md").read_text(encoding="utf-8")
-    card = fill(card, "gross", figures_table(metrics))
+    card = fill(card, "detected", figures_table(metrics))
+    card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
     card = fill(card, "average", figures_table(metrics, pooling="average"))
+    card = fill(card, "intervals", intervals_table(metrics))
+    card = fill(card, "quality", quality_table(read_json(HERE / f"{MODELS[-1]}.quality.json")))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))
     return {ROOT / "README.md": readme, HERE / "README.md": card}

@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 
+from ecg_core.specs import DEFAULT_MODEL
+
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), "")
 FLAGS = [
@@ -25,7 +27,7 @@ PAPER_PX_PER_S = 25 * 96 / 25.4
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed"),
-    pytest.mark.skipif(not (ROOT / "models" / "source.pt").is_file(), reason="no model is installed"),
+    pytest.mark.skipif(not DEFAULT_MODEL.is_file(), reason="no model is installed"),
 ]
 
 

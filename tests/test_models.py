@@ -1,4 +1,4 @@
-"""The shipped model and the figures that are told of it."""
+"""The shipped models and the figures that are told of them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 from ecg_core.evaluation import evaluate
 from ecg_core.inference import load_model
 from ecg_core.scoring import gross
-from ecg_core.specs import DEFAULT_MODEL
+from ecg_core.specs import DEFAULT_MODEL, MODELS, find_models, read_spec
 
 ROOT = Path(__file__).resolve().parent.parent
 BAR = {"qrs_se": 0.998, "qrs_ppv": 0.989, "v_f1": 0.93}
@@ -34,16 +34,25 @@ def test_no_record_stands_on_two_sides_of_a_split():
     assert not split("incartdb_adaptation") & split("incartdb_test")
 
 
-def test_the_shipped_model_has_seen_no_test_record(model):
-    assert {name.split("/")[1] for name in model.spec.trained_on} == split("mitdb_ds1")
-    assert {name.split("/")[1] for name in model.spec.validated_on} == (
-        split("mitdb_ds1_validation") | split("svdb_validation")
-    )
+def test_the_shipped_models_have_seen_no_test_record():
+    source, adapted = (read_spec(MODELS / f"{name}.pt") for name in ("source", "adapted"))
+    ds1 = {f"mitdb/{name}" for name in split("mitdb_ds1")}
+    validated = {f"svdb/{name}" for name in split("svdb_validation")}
+    assert set(source.trained_on) == ds1
+    assert set(source.validated_on) == validated | {f"mitdb/{name}" for name in split("mitdb_ds1_validation")}
+    assert set(adapted.trained_on) == ds1 | {f"svdb/{name}" for name in split("svdb_adaptation")}
+    assert set(adapted.validated_on) == validated
 
 
-def test_metrics_belong_to_the_shipped_weights(model):
-    metrics = json.loads(DEFAULT_MODEL.with_suffix(".metrics.json").read_text(encoding="utf-8"))
-    assert {part["model_sha256"] for part in metrics.values()} == {model.spec.sha256}
+@pytest.mark.parametrize("path", find_models(), ids=lambda path: path.stem)
+def test_metrics_belong_to_the_shipped_weights(path):
+    metrics = json.loads(path.with_suffix(".metrics.json").read_text(encoding="utf-8"))
+    assert {part["model_sha256"] for part in metrics.values()} == {read_spec(path).sha256}
+
+
+def test_the_quality_was_measured_with_the_default_weights(model):
+    quality = json.loads(DEFAULT_MODEL.with_suffix(".quality.json").read_text(encoding="utf-8"))
+    assert quality["model_sha256"] == model.spec.sha256
 
 
 def test_readme_and_card_hold_the_measured_figures(monkeypatch):
