@@ -22,6 +22,7 @@ from ecg_core.inference import Model, load_model
 from ecg_core.pipeline import ALL, FIRST
 from ecg_core.records import read_record
 from ecg_core.schema import Record
+from ecg_core.specs import DEFAULT_MODEL
 from ecg_core.stress import with_noise
 
 MITDB, SVDB, NSTDB = "mitdb/1.0.0", "svdb/1.0.0", "nstdb/1.0.0"
@@ -73,7 +74,7 @@ def judge(test: TestSet, name: str, model: Model, databases: Path) -> RecordEval
 def main() -> None:
     """Judge each set once, print and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", default="source")
+    parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
     parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
     parser.add_argument("--sets", help="only these, by key, with commas; the others' figures are dropped")
     options = parser.parse_args()
