@@ -32,12 +32,13 @@ from .schema import (
 from .signals import BLOCK_S, FS_HZ, MARGIN_S, clean_leads, normalised, reached_hz, valid_share
 from .windows import frame_offsets
 
-PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour
+PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour ...
+PIECE_LEADS = 6  # ... or less where there are more leads than these
 AUTO, ALL, FIRST = "auto", "all", "first"
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
-# Certainty of the detector at which a block's quality is 1, and 0. With an earlier network, DS1's validation and nstdb,
-# a block between them at UNUSABLE_SCORE (certainty .75) has an error at every other beat, one at .90 at every fiftieth.
+# Certainty of the detector at which a block's quality is 1, and 0. By models/quality.py, a block at UNUSABLE_SCORE
+# between them (certainty .71) has an error at about every other beat, and one at CLEAR hardly any.
 CLEAR, DOUBTFUL = 0.95, 0.65
 UNUSABLE_SCORE = 0.2
 LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
@@ -97,7 +98,7 @@ def analyse(
     rules = rules or RhythmRules()
     leads = choose_leads(record, model, lead)
     readings: list[Reading] = []
-    for piece in _pieces(record):
+    for piece in _pieces(record, len(leads)):
         progress(piece.core_s[0], record.duration_s)
         readings.append(_read_piece(record, model, leads, piece, beats_at_s, _last_beat_s(readings)))
     quality = _join_quality(readings)
@@ -147,11 +148,12 @@ def _sampled_quality(record: Record, model: Model) -> Float64:
     return np.asarray(np.mean(scores, axis=0))
 
 
-def _pieces(record: Record) -> Iterator[Piece]:
+def _pieces(record: Record, n_leads: int) -> Iterator[Piece]:
     """Cut a record into pieces whose cores touch; a stub at the end joins the last one."""
-    n_pieces = max(1, int(record.duration_s / PIECE_S))
+    length_s = PIECE_S * min(1.0, PIECE_LEADS / n_leads)
+    n_pieces = max(1, int(record.duration_s / length_s))
     for number in range(n_pieces):
-        core_s = (number * PIECE_S, record.duration_s if number == n_pieces - 1 else (number + 1) * PIECE_S)
+        core_s = (number * length_s, record.duration_s if number == n_pieces - 1 else (number + 1) * length_s)
         first = max(0, round((core_s[0] - MARGIN_S) * record.fs_hz))
         last = min(record.n_samples, round((core_s[1] + MARGIN_S) * record.fs_hz))
         yield Piece(first, last, first / record.fs_hz, core_s)
