@@ -17,8 +17,9 @@ MAX_STRETCH = 1.12  # time itself runs slower or faster by up to this factor
 ROOM = 2.0  # a faster heart needs this much more of the record
 
 MIX_SHARE, INVERT_SHARE, BAND_SHARE, NOISE_SHARE = 0.35, 0.15, 0.3, 0.5  # of the crops
-FIBRILLATING_SHARE = 0.2  # of the crops without S beats get atrial fibrillation
-FIBRILLATING_SPREAD = 0.22  # of the logarithm of its RR: .15 to .3 in patients
+FIBRILLATING_SHARE = 0.25  # of the crops without S beats get atrial fibrillation
+FIBRILLATING_SPREAD = (0.12, 0.3)  # of the logarithm of its RR in patients
+P_KEPT_SHARE = 0.4  # of these keep their P waves: that the rhythm is irregular must do, as P waves are easily missed
 BLOCKED_SHARE, BLOCKED_BEATS = 0.1, 0.25  # of the other crops; of their normal beats, at most
 BLOCKED_FROM_S, BLOCKED_TO_S, FADE_S = -0.1, 0.5, 0.03  # QRS and T, not P
 RATE_SHARE, FASTEST, SLOWEST = 0.4, 0.6, 1.3  # of the other crops get another heart rate, RR by a factor from .. to
@@ -167,10 +168,11 @@ def _fibrillating(
     share = np.interp(sample, position[first] + np.array([-edge, 0]), [0, 1])
     if last < len(position):
         share = share * np.interp(sample, position[last - 1] + np.array([0, edge]), [1, 0])
-    waves = _fibrillatory_waves(len(signal), rng) * share.astype(np.float32)
-    signal = _without_p_waves(signal, position[inside & (code == NORMAL)]) + waves
+    if rng.random() >= P_KEPT_SHARE:
+        signal = _without_p_waves(signal, position[inside & (code == NORMAL)])
+    signal = signal + _fibrillatory_waves(len(signal), rng) * share.astype(np.float32)
     rr = np.diff(position)
-    other = rng.uniform(FASTEST, 1.1) * np.exp(FIBRILLATING_SPREAD * rng.normal(size=len(rr)))
+    other = rng.uniform(FASTEST, 1.1) * np.exp(rng.uniform(*FIBRILLATING_SPREAD) * rng.normal(size=len(rr)))
     return signal, position, code, np.where(inside[1:], rr * other, rr)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,7 +159,8 @@ def fit(
 ) -> BeatNetwork:
     """Fit the network and return the moving average of its weights.
 
-    Goes on from ``checkpoint`` where it left off if that file exists, with the same random numbers.
+    Goes on from ``checkpoint`` where it left off, with the same random numbers, if that file is of the same plan,
+    records and weights to begin with.
 
     Parameters
     ----------
@@ -172,7 +175,8 @@ def fit(
     optimiser = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     weight = class_weight(records, plan.class_power).to(device)
     material = gather_material(records, noise)
-    start = _resume(checkpoint, model, averaged, optimiser, plan)
+    task = _task(model, records, plan)
+    start = _resume(checkpoint, model, averaged, optimiser, task)
     model.train()
     losses: list[float] = []
     began = time.monotonic()
@@ -196,7 +200,7 @@ def fit(
             report(step + 1, float(np.mean(losses)), left_s)
             losses.clear()
         if checkpoint and ((step + 1) % plan.checkpoint_steps == 0 or step + 1 == plan.steps):
-            _save(checkpoint, model, averaged, optimiser, plan, step + 1)
+            _save(checkpoint, model, averaged, optimiser, task, step + 1)
     result = averaged.module
     assert isinstance(result, BeatNetwork)  # noqa: S101  # for the type checker: it wraps what it was given
     settle_batch_norm(result, records, material, spec, plan)
@@ -221,11 +225,26 @@ def settle_batch_norm(
         model.frames(torch.from_numpy(signal).to(device))
 
 
+def _task(model: nn.Module, records: Sequence[TrainingRecord], plan: FitPlan) -> dict[str, Any]:
+    """What a checkpoint belongs to: the plan, the weights it began with, and the records."""
+    digest = hashlib.sha256()
+    for weight in model.state_dict().values():
+        digest.update(weight.cpu().numpy().tobytes())
+    for record in records:
+        digest.update(record.name.encode() + record.code.tobytes())
+    return {**asdict(plan), "start": digest.hexdigest()}
+
+
 def _save(
-    path: Path, model: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, plan: FitPlan, step: int
+    path: Path,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    task: dict[str, Any],
+    step: int,
 ) -> None:
     state = {
-        "plan": asdict(plan),
+        "task": task,
         "step": step,
         "model": model.state_dict(),
         "averaged": averaged.state_dict(),
@@ -237,12 +256,16 @@ def _save(
 
 
 def _resume(
-    path: Path | None, model: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, plan: FitPlan
+    path: Path | None,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    task: dict[str, Any],
 ) -> int:
     if path is None or not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)
-    if state["plan"] != asdict(plan):
+    if state["task"] != task:
         return 0
     model.load_state_dict(state["model"])
     averaged.load_state_dict(state["averaged"])

@@ -98,13 +98,25 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(records, noise, tmp_path):
         torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
 
 
-def test_a_checkpoint_of_another_plan_is_not_taken_over(records, noise, tmp_path):
-    path = tmp_path / "run.ckpt"
-    fit(BeatNetwork(SPEC), records, noise, SPEC, PLAN, checkpoint=path)
-    steps = []
-    longer = FitPlan(steps=6, crops=2, checkpoint_steps=2)
-    fit(BeatNetwork(SPEC), records, noise, SPEC, longer, checkpoint=path, report=lambda step, *_: steps.append(step))
-    assert torch.load(path, weights_only=True)["plan"]["steps"] == 6
+@pytest.mark.parametrize("other", ["plan", "weights", "records"])
+def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, tmp_path, other):
+    def run(plan, seed, some):
+        torch.manual_seed(seed)
+        steps = []
+        fit(
+            BeatNetwork(SPEC), some, noise, SPEC, plan, checkpoint=tmp_path / "run.ckpt",
+            report=lambda step, *_: steps.append(step),
+        )  # fmt: skip
+        return steps
+
+    assert run(PLAN, 0, records) == [4]
+    assert run(PLAN, 0, records) == []  # of this fit nothing is left to do
+    if other == "plan":
+        assert run(FitPlan(steps=6, crops=2, checkpoint_steps=2), 0, records) == [6]
+    elif other == "weights":
+        assert run(PLAN, 1, records) == [4]
+    else:
+        assert run(PLAN, 0, records[:1]) == [4]
 
 
 def test_folded_batch_norm_gives_the_same_frames(records):
