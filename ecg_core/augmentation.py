@@ -17,7 +17,10 @@ MAX_STRETCH = 1.12  # time itself runs slower or faster by up to this factor
 ROOM = 2.0  # a faster heart needs this much more of the record
 
 MIX_SHARE, INVERT_SHARE, BAND_SHARE, NOISE_SHARE = 0.35, 0.15, 0.3, 0.5  # of the crops
-FIBRILLATING_SHARE = 0.25  # of the crops without S beats get atrial fibrillation
+FIBRILLATING_SHARE, PAROXYSMAL_SHARE = (
+    0.3,
+    0.75,
+)  # of the crops without S beats get atrial fibrillation; of these in part
 FIBRILLATING_SPREAD = (0.12, 0.3)  # of the logarithm of its RR in patients
 P_KEPT_SHARE = 0.4  # of these keep their P waves: that the rhythm is irregular must do, as P waves are easily missed
 BLOCKED_SHARE, BLOCKED_BEATS = 0.1, 0.25  # of the other crops; of their normal beats, at most
@@ -159,7 +162,8 @@ def _fibrillating(
     signal: Float32, position: Float64, code: Codes, rng: np.random.Generator
 ) -> tuple[Float32, Float64, Codes, Float64]:
     """Atrial fibrillation, throughout or for a stretch: no P waves, but small fast ones, and RR without order."""
-    first, last = (0, len(position)) if rng.random() < 0.5 else np.sort(rng.integers(0, len(position), 2))
+    paroxysmal = rng.random() < PAROXYSMAL_SHARE
+    first, last = np.sort(rng.integers(0, len(position), 2)) if paroxysmal else (0, len(position))
     inside = (np.arange(len(position)) >= first) & (np.arange(len(position)) < last)
     if not inside.any():
         return signal, position, code, np.diff(position)
@@ -333,7 +337,7 @@ def _add_noise(signal: Float32, noise: Float32, rng: np.random.Generator) -> Flo
     channel = noise[rng.integers(len(noise))]
     first = int(rng.integers(0, len(channel) - len(signal)))
     piece = channel[first : first + len(signal)] * rng.choice([-1.0, 1.0])
-    knots = rng.uniform(0, 1, 9) ** 2
+    knots = rng.uniform(0, 1, 9) ** rng.uniform(0.5, 2)
     loudness = np.interp(np.linspace(0, 8, len(signal)), np.arange(9), knots / knots.max())
     # nstdb's own measure: signal power is the squared peak-to-peak of a QRS over 8
     amplitude = np.sqrt(1 / 8 / 10 ** (rng.uniform(-3, 24) / 10))

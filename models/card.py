@@ -1,6 +1,6 @@
 """Write the measured figures into the model card and the README: ``python models/card.py``.
 
-The figures come from ``<name>.metrics.json`` and ``<name>.quality.json``, the speed from ``benchmarks/results.json``;
+The figures come from ``<name>.metrics.json`` and ``<name>.quality.json``, the speed from ``benchmarks/``;
 none is typed by hand.
 """
 
@@ -108,13 +108,14 @@ def quality_table(quality: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def speed_line(results: dict[str, Any]) -> str:
-    """One sentence on the speed of the whole command."""
+def speed_lines(results: dict[str, Any], twelve: dict[str, Any]) -> str:
+    """A sentence each on the whole command with one lead and with twelve."""
     return (
         f"`analyze` of {results['what']}: {results['analyze_s']:.1f} s from file to all results on "
         f"{results['cores']} cores, {results['ratio']:.2f} x the time that wfdb's `xqrs_detect` alone takes "
         f"({results['xqrs_detect_s']:.1f} s); peak memory of either {results['peak_memory_mb']} MB "
-        f"(runs: {results['runs']}, medians; `benchmarks/analyze_24h.py`)."
+        f"(runs: {results['runs']}, medians; `benchmarks/analyze_24h.py`). "
+        f"Of {twelve['what']} ({twelve['on_disk_mb']} MB on disk): {twelve['analyze_s']:.0f} s, {twelve['peak_memory_mb']} MB (`benchmarks/twelve_leads.py`)."
     )
 
 
@@ -142,7 +143,8 @@ def rendered() -> dict[Path, str]:
     metrics = {name: read_json(HERE / f"{name}.metrics.json") for name in MODELS}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     readme = fill(readme, "figures", figures_table(metrics, keys=FIRST_SCREEN))
-    readme = fill(readme, "speed", speed_line(read_json(ROOT / "benchmarks" / "results.json")))
+    speed = (read_json(ROOT / "benchmarks" / f"{name}.json") for name in ("analyze_24h", "twelve_leads"))
+    readme = fill(readme, "speed", speed_lines(*speed))
     card = (HERE / "README.md").read_text(encoding="utf-8")
     card = fill(card, "detected", figures_table(metrics))
     card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
