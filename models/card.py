@@ -115,7 +115,8 @@ def speed_lines(results: dict[str, Any], twelve: dict[str, Any]) -> str:
         f"{results['cores']} cores, {results['ratio']:.2f} x the time that wfdb's `xqrs_detect` alone takes "
         f"({results['xqrs_detect_s']:.1f} s); peak memory of either {results['peak_memory_mb']} MB "
         f"(runs: {results['runs']}, medians; `benchmarks/analyze_24h.py`). "
-        f"Of {twelve['what']} ({twelve['on_disk_mb']} MB on disk): {twelve['analyze_s']:.0f} s, {twelve['peak_memory_mb']} MB (`benchmarks/twelve_leads.py`)."
+        f"Of {twelve['what']} ({twelve['on_disk_mb']} MB on disk): {twelve['analyze_s']:.0f} s, "
+        f"{twelve['peak_memory_mb']} MB (`benchmarks/twelve_leads.py`)."
     )
 
 
