@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from ecg_core.specs import DEFAULT_MODEL
+
 ROOT = HERE.parent
 MODELS = ("source", "adapted")
 TITLES = {
@@ -151,7 +156,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
     card = fill(card, "average", figures_table(metrics, pooling="average"))
     card = fill(card, "intervals", intervals_table(metrics))
-    card = fill(card, "quality", quality_table(read_json(HERE / f"{MODELS[-1]}.quality.json")))
+    card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))
     return {ROOT / "README.md": readme, HERE / "README.md": card}
