@@ -1,4 +1,4 @@
-"""Domain adaptation: from the recorder a model knows to another one, with or without labels; and to one patient."""
+"""Domain adaptation: from the recorder a model knows to another one, with or without labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from .augmentation import TrainingRecord
 from .inference import Model
-from .labels import CLASSES, UNLABELLED
+from .labels import UNLABELLED, class_codes
 from .pipeline import ALL, analyse
 from .schema import Float32, Record
 from .signals import FS_HZ
@@ -52,7 +52,7 @@ def adapt(
         for record in records
     ]
     network = fit(
-        deepcopy(model.network).train(),
+        deepcopy(model.network),
         [*target, *rehearsed],
         noise,
         model.spec,
@@ -66,6 +66,6 @@ def adapt(
 def label_itself(record: Record, model: Model) -> TrainingRecord:
     """A record with the beats that the model finds in it, and the classes of those it is confident of."""
     beats = analyse(record, model, lead=ALL).beats
-    code = np.array([CLASSES.index(label) for label in beats.label], dtype=np.int64)
+    code = class_codes(beats.label)
     sure = beats.usable & (beats.confidence >= CONFIDENT)
     return prepare_record(record, record.record_id, marks=(beats.time_s * FS_HZ, np.where(sure, code, UNLABELLED)))

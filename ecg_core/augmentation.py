@@ -225,8 +225,9 @@ def _premature_pattern(code: Codes, rng: np.random.Generator) -> Bool:
     for _ in range(rng.integers(0, 4)):
         first, length = int(rng.integers(0, n)), int(rng.integers(4, 40))
         every = int(rng.choice([1, 2, 3, 4]))
-        early[first : first + (length // 3 if every == 1 else length)] = False
-        early[first : first + (length // 3 if every == 1 else length) : every] = True
+        last = first + (length // 3 if every == 1 else length)  # a run is shorter than a bigeminy
+        early[first:last] = False
+        early[first:last:every] = True
     early &= code == NORMAL
     early[1:] &= code[:-1] == NORMAL
     early[:-1] &= code[1:] == NORMAL

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from .burden import HOUR_S, heart_rate
-from .labels import AAMI_OF_SYMBOL, CLASSES, COLOUR, NAME
+from .labels import CLASSES, COLOUR, NAME, UNLABELLED, class_codes
 from .schema import Analysis, Beats, Float32, Float64, Lead, Quality, Record, Text
 from .scoring import match_beats
 
@@ -123,9 +123,9 @@ def disagreements(analysis: Analysis) -> Disagreements:
     marks = analysis.record.reference
     if marks is None:
         return Disagreements(np.zeros(0), np.zeros(0, "<U1"), np.zeros(0, "<U1"))
-    is_beat = np.isin(marks.symbol, list(AAMI_OF_SYMBOL))
-    time_s = np.asarray(marks.time_s[is_beat])
-    label = np.array([AAMI_OF_SYMBOL[symbol] for symbol in marks.symbol[is_beat].tolist()], dtype="<U1")
+    code = class_codes(marks.symbol)
+    time_s = np.asarray(marks.time_s[code != UNLABELLED])
+    label = np.array(CLASSES)[code[code != UNLABELLED]]
     beats = analysis.beats
     i, j = match_beats(time_s, beats.time_s)
     missed = np.setdiff1d(np.arange(len(time_s)), i)

@@ -87,15 +87,13 @@ def main() -> None:
     metrics: dict[str, Any] = {}
     began = time.monotonic()
     for number, test in enumerate(chosen):
+        records = []
         for name in records_of(test, options.databases):
             how = (test.database, test.lead, test.snr_db, test.own_beats, name)
             if how not in judged:
                 judged[how] = judge(test, name, model, options.databases)
-        records = tuple(
-            judged[test.database, test.lead, test.snr_db, test.own_beats, name]
-            for name in records_of(test, options.databases)
-        )
-        result = Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, records)
+            records.append(judged[how])
+        result = Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, tuple(records))
         print(f"\n=== {test.key}\n{report_text(result)}", flush=True)
         metrics[test.key] = {
             "split": test.split,
