@@ -17,6 +17,10 @@ class ModelError(EcgError):
     """Weights or their spec are missing, foreign or altered."""
 
 
+class RulesError(EcgError):
+    """A rule is unknown, or its value is none that it can have."""
+
+
 class OutputError(EcgError):
     """A result cannot be written where it was asked for."""
 

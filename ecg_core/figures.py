@@ -14,7 +14,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from .burden import HOUR_S, heart_rate
+from .burden import HOUR_S
+from .intervals import heart_rate
 from .labels import CLASSES, COLOUR, NAME, UNLABELLED, class_codes
 from .schema import Analysis, Beats, Float32, Float64, Lead, Quality, Record, Text
 from .scoring import match_beats

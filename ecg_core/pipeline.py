@@ -6,11 +6,12 @@ import ctypes
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .atrial import before_qrs, repeating
 from .burden import measure_burden
 from .detection import certainty, fuse_heat, pick_beats
 from .errors import LeadError
@@ -19,17 +20,19 @@ from .labels import CLASSES, UNLABELLED, Codes, class_codes
 from .personal import personalise
 from .records import lead_index
 from .rhythm import find_rhythms
+from .rules import RhythmRules
 from .schema import (
     Analysis,
     Annotations,
     Attention,
     Beats,
     Bool,
+    Burden,
     Float32,
     Float64,
     Quality,
     Record,
-    RhythmRules,
+    RhythmEvent,
     _Columns,
 )
 from .signals import BLOCK_S, FS_HZ, MARGIN_S, clean_leads, normalised, reached_hz, valid_share
@@ -69,6 +72,7 @@ class Reading(_Columns):
     time_s: Float64  # (n_beats,)
     token: NDArray[np.float16]  # (n_beats, n_leads, token_size); half precision: a day of 12 leads has 120 million
     attention: NDArray[np.float16]  # (n_beats, n_steps), the leads fused
+    before_qrs: NDArray[np.float16]  # (n_beats, n_leads, n_steps): where a P wave would be
     weight: Float32  # (n_beats, n_leads): quality of each lead at each beat
     lost_s: Float64  # times of the frames at which no lead could be read
     score: Float32  # (n_leads, n_blocks)
@@ -108,6 +112,7 @@ def analyse(
     quality = _join_quality(readings)
     beats, attention = _judge(model, readings, quality, own)
     progress(record.duration_s, record.duration_s)
+    events, burden = measure(record, beats, quality, rules)
     return Analysis(
         record=record,
         lead_names=tuple(record.lead_names[i] for i in leads),
@@ -116,9 +121,23 @@ def analyse(
         quality=quality,
         beats=beats,
         attention=attention,
-        events=find_rhythms(beats, rules),
-        burden=measure_burden(beats, quality, record.duration_s, rules),
+        events=events,
+        burden=burden,
     )
+
+
+def measure(
+    record: Record, beats: Beats, quality: Quality, rules: RhythmRules
+) -> tuple[tuple[RhythmEvent, ...], Burden]:
+    """Events and burden of beats that are known."""
+    events = find_rhythms(beats, rules)
+    return events, measure_burden(beats, events, quality, record.duration_s, rules, age_years=record.age_years)
+
+
+def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:
+    """The same beats measured by other rules: no signal is read anew."""
+    events, burden = measure(analysis.record, analysis.beats, analysis.quality, rules)
+    return replace(analysis, rules=rules, events=events, burden=burden)
 
 
 def choose_leads(record: Record, model: Model, lead: str) -> tuple[int, ...]:
@@ -174,7 +193,8 @@ def _read_piece(
     """Find, or take as told, the beats in the core of a piece, and describe them."""
     rate_hz, stride = reached_hz(record.fs_hz), model.spec.stride
     clean = clean_leads(record.source.read(piece.first, piece.last, leads), record.fs_hz)
-    seen = look(model, normalised(clean))
+    signal = normalised(clean)
+    seen = look(model, signal)
     frame_s = piece.start_s + np.arange(seen.heat.shape[1]) * stride / rate_hz
     core = slice(*(round((edge - piece.start_s) * FS_HZ) for edge in piece.core_s))
     score = _score(clean.valid, seen.heat, core, stride)
@@ -198,6 +218,7 @@ def _read_piece(
         time_s=time_s,
         token=described.token.astype(np.float16),
         attention=np.einsum("nl,nlk->nk", _share(beat_weight), described.attention).astype(np.float16),
+        before_qrs=before_qrs(signal, position).astype(np.float16),
         weight=beat_weight,
         lost_s=frame_s[lost],
         score=score,
@@ -252,7 +273,9 @@ def _judge(model: Model, readings: list[Reading], quality: Quality, own: Annotat
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
     attention = np.concatenate([reading.attention for reading in readings])
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
-    return Beats(time_s, label, probability, rr_s, usable), Attention(attention, offset_s)
+    beats = Beats(time_s, label, probability, rr_s, usable)
+    p_repeats = repeating(np.concatenate([reading.before_qrs for reading in readings]), beats)
+    return replace(beats, p_repeats=p_repeats), Attention(attention, offset_s)
 
 
 def _tokens(readings: list[Reading]) -> Iterator[NDArray[np.float16]]:

@@ -98,9 +98,19 @@ def read_record(path: str | Path) -> Record:
         calibrated=tuple((name, True) in gains and (name, False) not in gains for name in lead_names),
         start=_start(header),
         comments=tuple(header.comments or ()),
+        age_years=age_of(tuple(header.comments or ())),
         reference=read_annotations(reference, float(header.fs)) if reference.is_file() else None,
         files=tuple(sorted(files | ({reference} if reference.is_file() else set()))),
     )
+
+
+def age_of(comments: tuple[str, ...]) -> int | None:
+    """Age in years where the comments state it: "Age: 65", INCART's "<age>: 65", or mitdb's "69 M 1085 1629 x1"."""
+    for pattern in (r"\bage\b>?\s*[:=]?\s*(\d{1,3})\b", r"^\s*(\d{1,3})\s+[MF]\b"):
+        for comment in comments:
+            if found := re.search(pattern, comment, re.IGNORECASE):
+                return int(found[1])
+    return None
 
 
 def read_annotations(path: Path, fs_hz: float) -> Annotations:

@@ -7,64 +7,162 @@ from typing import Final
 
 import numpy as np
 
-from .schema import Beats, RhythmEvent, RhythmRules
-
-DECIMALS = 6  # differences of times are compared to the microsecond: 13.1 - 10.1 is a pause of 3.0 s
+from .fibrillation import irregular
+from .intervals import DECIMALS, Index, joined, rate_windows
+from .rules import RhythmRules
+from .schema import Beats, Bool, RhythmEvent
 
 KIND_NAMES: Final = {
     "v_couplet": "Ventricular couplet",
     "v_run": "Ventricular run",
     "vt": "Ventricular tachycardia, non-sustained",
     "vt_sustained": "Ventricular tachycardia, sustained",
+    "v_bigeminy": "Ventricular bigeminy",
+    "v_trigeminy": "Ventricular trigeminy",
     "s_couplet": "Supraventricular couplet",
     "s_run": "Supraventricular run",
-    "svt": "Supraventricular tachycardia",
+    "svt": "Supraventricular tachycardia, non-sustained",
+    "svt_sustained": "Supraventricular tachycardia, sustained",
+    "s_bigeminy": "Supraventricular bigeminy",
+    "s_trigeminy": "Supraventricular trigeminy",
+    "af": "Atrial fibrillation",
     "pause": "Pause",
+    "af_pause": "Pause in atrial fibrillation",
     "long_rr": "Long RR",
+    "bradycardia": "Bradycardia",
+    "tachycardia": "Tachycardia",
 }
+TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
+RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label in "VS"}
+CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle: the ectopic one is the last
 
 
 def find_rhythms(beats: Beats, rules: RhythmRules) -> tuple[RhythmEvent, ...]:
     """All events in the order of their start; none spans an unusable stretch."""
-    events = [*_ectopic_series(beats, "V", rules), *_ectopic_series(beats, "S", rules), *_long_intervals(beats, rules)]
+    follows = joined(beats)
+    fibrillation = list(_fibrillation(beats, follows, rules))
+    events = [
+        *fibrillation,
+        *_long_intervals(beats, follows, fibrillation, rules),
+        *_unusual_rates(beats, rules),
+    ]
+    for label in "VS":
+        events += [*_ectopic_series(beats, label, rules), *_patterns(beats, label, follows, rules)]
     return tuple(sorted(events, key=lambda event: (event.start_s, event.kind)))
 
 
 def series_of(beats: Beats, label: str) -> list[slice]:
     """Unbroken series of beats of one class, as slices of the beats."""
     same = (beats.label == label) & beats.usable
-    joined = same[1:] & same[:-1] & np.isfinite(beats.rr_s[1:])
-    starts = np.flatnonzero(same & ~np.concatenate(([False], joined)))
-    ends = np.flatnonzero(same & ~np.concatenate((joined, [False])))
+    return _unbroken(same, same & np.concatenate(([False], same[:-1]))[: len(beats)] & joined(beats))
+
+
+def _unbroken(inside: Bool, goes_on: Bool) -> list[slice]:
+    """Slices over which ``inside`` holds; each begins where a beat does not go on from the one before."""
+    starts = np.flatnonzero(inside & ~goes_on)
+    ends = np.flatnonzero(inside & ~np.concatenate((goes_on[1:], [False]))[: len(inside)])
     return [slice(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
+
+
+def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
+    start_s, end_s = float(beats.time_s[first]), float(beats.time_s[last])
+    duration_s = round(end_s - start_s, DECIMALS)
+    bpm = round(float(60.0 * (last - first) / duration_s), DECIMALS) if duration_s else float("nan")
+    return RhythmEvent(kind, start_s, end_s, int(last - first + 1), bpm)
 
 
 def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
     """Couplets, runs and tachycardias of V or S; a single ectopic beat is in the beat list."""
     for series in series_of(beats, label):
-        time_s = beats.time_s[series]
-        n_beats = len(time_s)
-        if n_beats != 2 and n_beats < max(2, rules.run_min_beats):
+        n_beats = series.stop - series.start
+        if n_beats != 2 and n_beats < rules.run_min_beats:
             continue
-        duration_s = float(np.round(time_s[-1] - time_s[0], DECIMALS))
-        bpm = round(60.0 * (n_beats - 1) / duration_s, DECIMALS) if duration_s else float("nan")
         kind = f"{label.lower()}_couplet" if n_beats == 2 else f"{label.lower()}_run"
-        if n_beats > 2 and bpm > rules.tachycardia_bpm:
-            kind = _tachycardia(label, duration_s, rules)
-        yield RhythmEvent(kind, float(time_s[0]), float(time_s[-1]), n_beats, bpm)
+        event = _event(kind, beats, series.start, series.stop - 1)
+        if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
+            sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
+            event = _event(TACHYCARDIAS[label][sustained], beats, series.start, series.stop - 1)
+        yield event
 
 
-def _tachycardia(label: str, duration_s: float, rules: RhythmRules) -> str:
-    if label == "V":
-        return "vt_sustained" if duration_s > rules.sustained_s else "vt"
-    return "svt" if duration_s > rules.sustained_s else "s_run"
+def _patterns(beats: Beats, label: str, follows: Bool, rules: RhythmRules) -> Iterator[RhythmEvent]:
+    """Bigeminy, a normal and an ectopic beat in turns, and trigeminy, two normal ones before each ectopic."""
+    is_normal = (beats.label == "N") & beats.usable
+    for name, length in CYCLES.items():
+        whole = (beats.label == label) & beats.usable  # the beat ends a whole cycle
+        for back in range(1, length):
+            whole[back:] &= is_normal[:-back] & follows[1 : len(beats) - back + 1]
+            whole[:back] = False
+        last = np.flatnonzero(whole)
+        for chain in _chains(last, length, follows):
+            if len(chain) >= rules.pattern_min_cycles:
+                yield _event(f"{label.lower()}_{name}", beats, chain[0] - length + 1, chain[-1])
 
 
-def _long_intervals(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Pauses and long RR; an interval across an unusable stretch has no length and so is neither."""
-    both = beats.usable & np.concatenate(([False], beats.usable[:-1]))
+def _chains(last: Index, length: int, follows: Bool) -> list[Index]:
+    """Group the last beats of cycles that come without a beat between."""
+    if not len(last):
+        return []
+    goes_on = (np.diff(last) == length) & follows[last[:-1] + 1]
+    return np.split(last, np.flatnonzero(~goes_on) + 1)
+
+
+def _fibrillation(beats: Beats, follows: Bool, rules: RhythmRules) -> Iterator[RhythmEvent]:
+    """Likely stretches that hold a sure one; a return to order that is shorter than an episode does not end one."""
+    surely, likely = irregular(beats, rules)
+    sure = [episode.start for episode in _lasting(beats, surely, follows, rules.af_min_s)]
+    found = [
+        episode
+        for episode in _lasting(beats, likely, follows, rules.af_min_s)
+        if any(episode.start <= start < episode.stop for start in sure)
+    ]
+    while found:
+        episode = found.pop(0)
+        while found and _is_short_break(beats, follows, episode, found[0], rules):
+            episode = slice(episode.start, found.pop(0).stop)
+        yield _event("af", beats, episode.start, episode.stop - 1)
+
+
+def _lasting(beats: Beats, inside: Bool, follows: Bool, min_s: float) -> list[slice]:
+    """Unbroken stretches of beats that last long enough."""
+    goes_on = inside & np.concatenate(([False], inside[:-1]))[: len(beats)] & follows
+    return [
+        stretch
+        for stretch in _unbroken(inside, goes_on)
+        if round(float(beats.time_s[stretch.stop - 1] - beats.time_s[stretch.start]), DECIMALS) >= min_s
+    ]
+
+
+def _is_short_break(beats: Beats, follows: Bool, before: slice, after: slice, rules: RhythmRules) -> bool:
+    away_s = beats.time_s[after.start] - beats.time_s[before.stop - 1]
+    return bool(away_s < rules.af_min_s and follows[before.stop : after.start + 1].all())
+
+
+def _long_intervals(
+    beats: Beats, follows: Bool, fibrillation: list[RhythmEvent], rules: RhythmRules
+) -> Iterator[RhythmEvent]:
+    """Pauses and long RR, each in one of its kinds; an interval across an unusable stretch has no length."""
     rr_s = np.round(beats.rr_s, DECIMALS)
-    for i in np.flatnonzero(both & (rr_s >= min(rules.long_rr_s, rules.pause_s))):
-        kind = "pause" if rr_s[i] >= rules.pause_s else "long_rr"
-        start_s, end_s = float(beats.time_s[i - 1]), float(beats.time_s[i])
-        yield RhythmEvent(kind, start_s, end_s, 2, 60.0 / (end_s - start_s))
+    shortest_s = min(rules.long_rr_s, rules.pause_s, rules.af_pause_s)
+    for i in np.flatnonzero(follows & (rr_s >= shortest_s)).tolist():
+        start_s, end_s = beats.time_s[i - 1], beats.time_s[i]
+        in_af = any(af.start_s <= start_s and end_s <= af.end_s for af in fibrillation)
+        if in_af and rr_s[i] >= rules.af_pause_s:
+            yield _event("af_pause", beats, i - 1, i)
+        elif rr_s[i] >= rules.pause_s:
+            yield _event("pause", beats, i - 1, i)
+        elif rr_s[i] >= rules.long_rr_s:
+            yield _event("long_rr", beats, i - 1, i)
+
+
+def _unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
+    """Brady- and tachycardia: rate windows in a row that are all too slow, or all too fast."""
+    last, bpm = rate_windows(beats, rules)
+    goes_on = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
+    for kind, unusual in (("bradycardia", bpm < rules.slow_bpm), ("tachycardia", bpm > rules.fast_bpm)):
+        before = np.concatenate(([False], unusual[:-1]))[: len(last)]
+        for windows in _unbroken(unusual, unusual & before & goes_on):
+            first = max(0, int(last[windows.start]) - rules.rate_average_beats)
+            event = _event(kind, beats, first, int(last[windows.stop - 1]))
+            if event.duration_s >= rules.rate_min_s:
+                yield event

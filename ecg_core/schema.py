@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .labels import CLASSES
+from .rules import RhythmRules
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -65,6 +66,7 @@ class Record:
     calibrated: tuple[bool, ...]  # per lead: False where the header states no gain (200 adu/mV is then assumed)
     start: datetime | None = None
     comments: tuple[str, ...] = ()
+    age_years: int | None = None  # where the header's comments state it
     reference: Annotations | None = field(default=None, repr=False)
     files: tuple[Path, ...] = field(default=(), repr=False)
 
@@ -154,6 +156,7 @@ class Beats(_Columns):
     probability: Float32  # (n, 5), in the order of CLASSES
     rr_s: Float64  # (n,), to the beat before; NaN at the first beat and across an unusable stretch
     usable: Bool  # (n,): False inside unusable stretches, where the label is Q and nothing is counted
+    p_repeats: Float32 | None = None  # (n,), share of what lies before the QRS that repeats; None where not measured
 
     def __len__(self) -> int:
         return len(self.time_s)
@@ -166,29 +169,19 @@ class Beats(_Columns):
 
 
 @dataclass(frozen=True)
-class RhythmRules:
-    """What counts as what; every report prints the rules it was made with."""
-
-    run_min_beats: int = 3  # EC57: three and more in a row are a run
-    tachycardia_bpm: float = 100.0  # AHA/ACC/HRS 2017: VT is faster than 100 bpm
-    sustained_s: float = 30.0  # AHA/ACC/HRS 2017: sustained VT lasts longer than 30 s
-    pause_s: float = 3.0  # Solomon 2016
-    long_rr_s: float = 2.0  # CardioScan
-    rate_average_beats: int = 8  # HScribe: the rate is a moving average of 8 RR
-    rate_min_rr_s: float = 0.2  # hrstats: shorter RR are not beats
-    rate_max_rr_s: float = 3.0  # hrstats: longer RR are pauses
-    pvc_burden_high_pct: float = 10.0  # JAHA 2022 trial endpoint
-
-
-@dataclass(frozen=True)
 class RhythmEvent:
-    """Something that a reader wants to see: a couplet, a run, a pause."""
+    """Something that a reader wants to see: a couplet, a run, a pause, an episode."""
 
     kind: str  # one of rhythm.KIND_NAMES
-    start_s: float
-    end_s: float
+    start_s: float  # time of its first beat
+    end_s: float  # time of its last beat
     n_beats: int
-    rate_bpm: float  # NaN where a rate has no meaning
+    rate_bpm: float  # mean over its RR; NaN where all its beats are at one moment
+
+    @property
+    def duration_s(self) -> float:
+        """From the first beat to the last."""
+        return self.end_s - self.start_s
 
 
 @dataclass(frozen=True)
@@ -209,6 +202,60 @@ class Hourly(_Columns):
     rate_min_bpm: Float64  # NaN where there is no rate
     rate_mean_bpm: Float64
     rate_max_bpm: Float64
+    af_s: Float64  # in atrial fibrillation
+    n_runs: NDArray[np.int64]  # (n_hours, 2), runs of V and of S that begin in the hour
+    n_pauses: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Episodes of one kind."""
+
+    n: int = 0
+    n_beats: int = 0
+    total_s: float = 0.0
+    longest: RhythmEvent | None = None
+    fastest: RhythmEvent | None = None
+
+
+@dataclass(frozen=True)
+class Ectopy:
+    """The ectopic beats of one class, V or S, and how they come."""
+
+    label: str
+    n_beats: int
+    burden_pct: float  # of the analysable beats; NaN without beats
+    interval_pct: tuple[float, float]  # 95 % of what the classifier's own probabilities leave open
+    at_thresholds: tuple[tuple[float, int], ...]  # beats whose probability of the class reaches each threshold
+    per_hour: float  # of analysable time; NaN without any
+    most_in_an_hour: int
+    singles: int
+    couplets: int
+    runs: Episodes  # three beats and more, whatever their rate
+    triplets: int  # those of the runs that have three beats
+    tachycardias: Episodes  # those of the runs that are faster than the rule
+    bigeminy: Episodes
+    trigeminy: Episodes
+    usual_per_day: float | None  # 97.5th percentile of healthy people of this age; None where the age is not known
+
+
+@dataclass(frozen=True)
+class Variability:
+    """Heart rate variability of RR between normal beats; NaN where too few are there."""
+
+    n_intervals: int
+    coverage_pct: float  # of the analysable time that these RR cover
+    sdnn_ms: float
+    sdann_ms: float
+    rmssd_ms: float
+    pnn50_pct: float
+    lf_ms2: float
+    hf_ms2: float
+
+    @property
+    def lf_hf(self) -> float:
+        """Ratio of the two powers."""
+        return self.lf_ms2 / self.hf_ms2 if self.hf_ms2 > 0 else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,12 +266,35 @@ class Burden(_Columns):
     analysable_s: float
     count: NDArray[np.int64]  # (5,), analysable beats in the order of CLASSES
     n_unusable_beats: int
-    pvc_burden_pct: float  # 100 V / analysable beats; NaN without beats
-    sve_burden_pct: float  # 100 S / analysable beats; NaN without beats
     rate_mean_bpm: float  # NaN without a rate
     rate_min: HeartRate | None
     rate_max: HeartRate | None
+    v: Ectopy
+    s: Ectopy
+    pvc_error_points: float  # expected error of a PVC burden measured over this length; see trust.py
+    af: Episodes
+    pauses: Episodes
+    af_pauses: Episodes
+    long_rr: Episodes
+    slow: Episodes
+    fast: Episodes
+    variability: Variability
     hourly: Hourly
+
+    @property
+    def pvc_burden_pct(self) -> float:
+        """100 V / analysable beats; NaN without beats."""
+        return self.v.burden_pct
+
+    @property
+    def sve_burden_pct(self) -> float:
+        """100 S / analysable beats; NaN without beats."""
+        return self.s.burden_pct
+
+    @property
+    def af_burden_pct(self) -> float:
+        """Share of the analysable time that is atrial fibrillation, in this recording."""
+        return 100.0 * self.af.total_s / self.analysable_s if self.analysable_s else float("nan")
 
     @property
     def n_beats(self) -> int:

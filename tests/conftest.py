@@ -1,5 +1,6 @@
 """What the tests share: the shipped model, one analysis of the demo record, records in memory and on disk."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from ecg_core.inference import load_model
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm import find_rhythms
-from ecg_core.schema import Analysis, Attention, Quality, Record, RhythmRules
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Analysis, Attention, Quality, Record
 
 DEMO = Path(__file__).parents[1] / "demo_data" / "demo"
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
@@ -52,6 +54,14 @@ def write_record(folder, name, signal_mv, fs_hz=360, *, lead_names=("I", "II", "
 
 
 @pytest.fixture(scope="session")
+def databases():
+    """The folder of the real databases."""
+    if "ECG_DATABASES" not in os.environ:
+        pytest.skip("ECG_DATABASES is not set: the real databases are not at hand")
+    return Path(os.environ["ECG_DATABASES"])
+
+
+@pytest.fixture(scope="session")
 def model():
     torch.set_num_threads(1)
     return load_model()
@@ -85,6 +95,7 @@ def make_analysis(demo, model):
         usable = np.ones(n_blocks, dtype=bool) if usable is None else np.asarray(usable)
         quality = Quality(10.0, usable[None].astype(np.float32), usable)
         rules = RhythmRules()
+        events = find_rhythms(beats, rules)
         return Analysis(
             record=demo,
             lead_names=("II",),
@@ -95,8 +106,8 @@ def make_analysis(demo, model):
             attention=Attention(
                 np.full((len(beats), 3), 1 / 3, dtype=np.float16), np.array([-0.1, 0, 0.1], np.float32)
             ),
-            events=find_rhythms(beats, rules),
-            burden=measure_burden(beats, quality, duration_s, rules),
+            events=events,
+            burden=measure_burden(beats, events, quality, duration_s, rules),
         )
 
     return make

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ecg_core.labels import CLASSES
-from ecg_core.schema import Beats
+from ecg_core.schema import Beats, Quality
 
 TICKS_PER_S = 100  # RR in whole hundredths of a second: what is exactly 3.0 s or 100 bpm stays so in the oracles
 RR_TICKS = (15, 20, 40, 59, 60, 61, 80, 100, 199, 200, 201, 299, 300, 301, 500)
@@ -26,15 +26,25 @@ def make_beats(rr_ticks, labels, *, usable=None, broken=None):
     )
 
 
+def readable(usable):
+    """Quality of blocks of 10 s of which some can be read."""
+    usable = np.asarray(usable, dtype=bool)
+    return Quality(10.0, usable[None].astype(np.float32), usable)
+
+
+def all_readable(duration_s):
+    """Quality of a recording that can be read throughout."""
+    return readable(np.ones(int(np.ceil(duration_s / 10)), dtype=bool))
+
+
 @st.composite
 def beat_columns(draw, max_beats=60):
-    """(RR in ticks, labels, usable, broken) with runs, pauses and gaps more often than in nature."""
-    stretches = draw(
-        st.lists(st.tuples(st.sampled_from("NVSFQ"), st.integers(1, 6), st.sampled_from(RR_TICKS)), max_size=12)
-    )
-    labels = [label for label, n, _ in stretches for _ in range(n)][:max_beats]
+    """(RR in ticks, labels, usable, broken) with runs, patterns, pauses and gaps more often than in nature."""
+    phrases = st.sampled_from(["N", "V", "S", "F", "Q", "NV", "NNV", "NS", "NNS"])
+    stretches = draw(st.lists(st.tuples(phrases, st.integers(1, 6), st.sampled_from(RR_TICKS)), max_size=12))
+    labels = [label for phrase, n, _ in stretches for label in phrase * n][:max_beats]
     n = len(labels)
-    usual = [rr for _, n_same, rr in stretches for _ in range(n_same)][:max_beats]
+    usual = [rr for phrase, n_same, rr in stretches for _ in phrase * n_same][:max_beats]
     other = draw(st.lists(st.one_of(st.none(), st.sampled_from(RR_TICKS)), min_size=n, max_size=n))
     rare = st.lists(st.integers(0, 9).map(lambda k: k == 0), min_size=n, max_size=n)
     rr_ticks = [a if b is None else b for a, b in zip(usual, other, strict=True)]

@@ -14,7 +14,8 @@ from test_figures import make_analysis
 from ecg_core.burden import measure_burden
 from ecg_core.errors import RecordError
 from ecg_core.records import read_record
-from ecg_core.schema import Beats, RhythmRules
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Beats
 from pages._ui import jobs, session, uploads
 from pages._ui.jobs import CALM_SENTENCE, AnalysisKey, Job
 from pages._ui.session import Room

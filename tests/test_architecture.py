@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = {path.stem: path for path in (ROOT / "ecg_core").glob("*.py")}
 PAGES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]
-NOUNS = {"schema", "labels", "errors"}  # what every step may know
+NOUNS = {"schema", "labels", "rules", "errors"}  # what every step may know
 
 # A step knows the nouns, and of the other steps only these, each for a reason.
 STEPS = {
@@ -18,8 +18,12 @@ STEPS = {
     "detection": set(),
     "network": {"windows"},  # how many frames the attention sees
     "inference": {"network", "specs", "windows"},  # serves the network as it was trained
-    "rhythm": set(),
-    "burden": set(),
+    "intervals": set(),
+    "fibrillation": {"intervals"},
+    "rhythm": {"fibrillation", "intervals"},
+    "variability": {"intervals"},
+    "trust": set(),
+    "burden": {"intervals", "rhythm", "trust", "variability"},  # counts what the rhythm is made of
 }
 
 

@@ -1,23 +1,39 @@
 """Events against a plain and slow reading of the definitions."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from strategies import beat_columns, make_beats
+from hypothesis import strategies as st
+from strategies import all_readable, beat_columns, make_beats
 
-from ecg_core.rhythm import KIND_NAMES, find_rhythms, series_of
-from ecg_core.schema import RhythmRules
+from ecg_core.burden import measure_burden
+from ecg_core.fibrillation import cosen
+from ecg_core.labels import CLASSES, UNLABELLED, class_codes
+from ecg_core.records import find_records, read_record
+from ecg_core.rhythm import KIND_NAMES, RUNS, find_rhythms, series_of
+from ecg_core.rules import RhythmRules
 
 RULES = RhythmRules()
 
 
 def oracle(rr_ticks, labels, usable, broken):
     """(kind, first beat, last beat, number of beats) by the definitions, in whole hundredths of a second."""
-    found = []
+    joined = [i > 0 and usable[i] and usable[i - 1] and not broken[i] for i in range(len(labels))]
+    return sorted(
+        [
+            *series_by_hand(rr_ticks, labels, usable, joined),
+            *patterns_by_hand(labels, usable, joined),
+            *long_by_hand(rr_ticks, joined),
+            *rates_by_hand(rr_ticks, usable, broken),
+        ]
+    )
+
+
+def series_by_hand(rr_ticks, labels, usable, joined):
     n = len(labels)
-    joined = [i > 0 and usable[i] and usable[i - 1] and not broken[i] for i in range(n)]
     for name in "VS":
         i = 0
         while i < n:
@@ -29,18 +45,52 @@ def oracle(rr_ticks, labels, usable, broken):
                 last += 1
             n_beats, ticks = last - i + 1, sum(rr_ticks[i + 1 : last + 1])
             if n_beats == 2:
-                found.append((f"{name.lower()}_couplet", i, last, 2))
+                yield f"{name.lower()}_couplet", i, last, 2
             elif n_beats >= 3:
                 fast, long = 100 * ticks < 6000 * (n_beats - 1), ticks > 3000  # mean cycle below 600 ms; over 30 s
                 kind = f"{name.lower()}_run"
                 if fast:
-                    kind = {"V": ("vt", "vt_sustained"), "S": ("s_run", "svt")}[name][long]
-                found.append((kind, i, last, n_beats))
+                    kind = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}[name][long]
+                yield kind, i, last, n_beats
             i = last + 1
-    for i in range(1, n):
-        if joined[i] and rr_ticks[i] >= 200:
-            found.append(("pause" if rr_ticks[i] >= 300 else "long_rr", i - 1, i, 2))
-    return sorted(found)
+
+
+def patterns_by_hand(labels, usable, joined):
+    """The record as text, with a bar where two beats do not follow each other; patterns as regular expressions."""
+    text, beat_at = "", []
+    for i, label in enumerate(labels):
+        if not joined[i]:
+            text, beat_at = text + "|", [*beat_at, None]
+        text, beat_at = text + (label if usable[i] else "x"), [*beat_at, i]
+    for name in "VS":
+        for kind, cycle in (("bigeminy", f"N{name}"), ("trigeminy", f"NN{name}")):
+            for found in re.finditer(f"(?:{cycle}){{3,}}", text):
+                yield f"{name.lower()}_{kind}", beat_at[found.start()], beat_at[found.end() - 1], len(found[0])
+
+
+def long_by_hand(rr_ticks, joined):
+    for i, ticks in enumerate(rr_ticks):
+        if joined[i] and ticks >= 200:
+            yield "pause" if ticks >= 300 else "long_rr", i - 1, i, 2
+
+
+def rates_by_hand(rr_ticks, usable, broken):
+    """Rate windows of 8 RR that all count, in unbroken rows of too slow or too fast ones that take 30 s."""
+    n = len(rr_ticks)
+    counts = [i > 0 and usable[i] and not broken[i] and 20 <= rr_ticks[i] <= 300 for i in range(n)]
+    ticks = {i: sum(rr_ticks[i - 7 : i + 1]) for i in range(8, n) if all(counts[i - 7 : i + 1])}
+    for kind, unusual in (
+        ("bradycardia", {i for i, total in ticks.items() if 6000 * 8 < 50 * total}),
+        ("tachycardia", {i for i, total in ticks.items() if 6000 * 8 > 100 * total}),
+    ):
+        for i in sorted(unusual):
+            if i - 1 in unusual:
+                continue
+            last = i
+            while last + 1 in unusual:
+                last += 1
+            if sum(rr_ticks[i - 7 : last + 1]) >= 3000:
+                yield kind, i - 8, last, last - i + 9
 
 
 def as_found(beats, events):
@@ -57,13 +107,15 @@ def test_events_are_those_of_the_definitions(columns):
 
 
 @given(beat_columns())
-def test_every_ectopic_beat_is_in_at_most_one_couplet_or_run(columns):
+def test_every_ectopic_beat_is_single_or_in_one_couplet_or_in_one_run(columns):
     rr_ticks, labels, usable, broken = columns
     beats = make_beats(rr_ticks, labels, usable=usable, broken=broken)
+    events = find_rhythms(beats, RULES)
     for letter in "VS":
-        kinds = {kind for kind in KIND_NAMES if kind.startswith((letter.lower(), f"{letter.lower()}_"))}
-        in_events = sum(event.n_beats for event in find_rhythms(beats, RULES) if event.kind in kinds)
-        assert in_events <= np.sum((beats.label == letter) & beats.usable)
+        kinds = {f"{letter.lower()}_couplet", *RUNS[letter]}
+        in_events = sum(event.n_beats for event in events if event.kind in kinds)
+        singles = sum(series.stop - series.start == 1 for series in series_of(beats, letter))
+        assert in_events + singles == np.sum((beats.label == letter) & beats.usable)
 
 
 @given(beat_columns())
@@ -108,12 +160,14 @@ def test_exactly_100_bpm_is_a_ventricular_run_and_no_tachycardia(cycle, expected
 
 @pytest.mark.parametrize(("n_beats", "expected"), [(61, "vt"), (62, "vt_sustained")])
 def test_tachycardia_is_sustained_beyond_30_s(n_beats, expected):
-    assert kinds([50] * n_beats, "V" * n_beats) == [expected]
+    found = find_rhythms(make_beats([50] * n_beats, "V" * n_beats), replace(RULES, rate_min_s=600.0))
+    assert [event.kind for event in found] == [expected]
 
 
-@pytest.mark.parametrize(("n_beats", "expected"), [(61, "s_run"), (62, "svt")])
-def test_supraventricular_tachycardia_lasts_longer_than_30_s(n_beats, expected):
-    assert kinds([50] * n_beats, "S" * n_beats) == [expected]
+@pytest.mark.parametrize(("n_beats", "expected"), [(61, "svt"), (62, "svt_sustained")])
+def test_supraventricular_tachycardia_is_sustained_beyond_30_s(n_beats, expected):
+    found = find_rhythms(make_beats([50] * n_beats, "S" * n_beats), replace(RULES, rate_min_s=600.0))
+    assert [event.kind for event in found] == [expected]
 
 
 @pytest.mark.parametrize(("rr", "expected"), [(199, []), (200, ["long_rr"]), (299, ["long_rr"]), (300, ["pause"])])
@@ -138,7 +192,7 @@ def test_rate_of_a_run_is_that_of_its_mean_cycle():
 def test_rules_decide_what_counts():
     beats = make_beats([80] * 4 + [250], "VVVVN")
     assert [e.kind for e in find_rhythms(beats, replace(RULES, run_min_beats=5))] == ["long_rr"]
-    assert [e.kind for e in find_rhythms(beats, replace(RULES, tachycardia_bpm=70.0))] == ["vt", "long_rr"]
+    assert [e.kind for e in find_rhythms(beats, replace(RULES, vt_bpm=70.0))] == ["vt", "long_rr"]
     assert [e.kind for e in find_rhythms(beats, replace(RULES, pause_s=2.5))] == ["v_run", "pause"]
 
 
@@ -150,3 +204,147 @@ def test_two_marks_on_one_sample_break_nothing():
     (event,) = find_rhythms(make_beats([80, 0], "VV"), RULES)
     assert event.kind == "v_couplet"
     assert np.isnan(event.rate_bpm)
+
+
+# Patterns and rates
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ("NVNVNV", ["v_bigeminy"]),
+        ("NVNV", []),
+        ("VNVNVN", []),  # the first V has no normal beat before it: two cycles
+        ("NVNVNVVNVNVNV", ["v_bigeminy", "v_couplet", "v_bigeminy"]),
+        ("NNVNNVNNV", ["v_trigeminy"]),
+        ("NNVNNV", []),
+        ("NSNSNSN", ["s_bigeminy"]),
+        ("NNSNNSNNSNN", ["s_trigeminy"]),
+        ("NVNSNV", []),
+        ("NVNVNVNNVNNVNNV", ["v_bigeminy", "v_trigeminy"]),
+    ],
+)
+def test_three_cycles_make_a_pattern(labels, expected):
+    assert kinds([80] * len(labels), labels) == expected
+
+
+def test_an_episode_of_bigeminy_goes_from_its_first_normal_to_its_last_ectopic_beat():
+    (event,) = find_rhythms(make_beats([80] * 10, "NNVNVNVNNN"), RULES)
+    assert (event.start_s, event.end_s, event.n_beats) == (1.6, 5.6, 6)
+
+
+@pytest.mark.parametrize(("rr", "kind"), [(121, "bradycardia"), (120, None), (60, None), (59, "tachycardia")])
+def test_a_rate_is_unusual_only_beyond_its_limit(rr, kind):
+    assert kinds([rr] * 100, "N" * 100) == ([kind] if kind else [])
+
+
+def test_an_unusual_rate_has_to_last():
+    assert kinds([80] * 20 + [40] * 60 + [80] * 20, "N" * 100) == []
+    assert kinds([80] * 20 + [40] * 100 + [80] * 20, "N" * 140) == ["tachycardia"]
+
+
+# Atrial fibrillation
+
+
+def cosen_by_hand(rr_s):
+    """The paper's definition for m = 1: tolerance from 30 ms up until five pairs match with their followers."""
+    n = len(rr_s) - 1
+    for step in range(1000):
+        tolerance = 0.03 + 0.005 * step
+        alike = [(i, j) for i in range(n) for j in range(i + 1, n) if abs(rr_s[i] - rr_s[j]) <= tolerance + 1e-9]
+        followed = [(i, j) for i, j in alike if abs(rr_s[i + 1] - rr_s[j + 1]) <= tolerance + 1e-9]
+        if len(followed) >= 5:
+            return -np.log(len(followed) / len(alike)) + np.log(2 * tolerance) - np.log(np.mean(rr_s))
+    raise AssertionError
+
+
+@given(st.lists(st.integers(20, 300), min_size=12, max_size=30))
+def test_entropy_is_that_of_the_definition(rr_ticks):
+    rr_s = np.array(rr_ticks) / 100
+    assert cosen(rr_s[None])[0] == pytest.approx(cosen_by_hand(rr_s))
+
+
+def sinus(n, rng, *, spread=0.02):
+    return np.rint(80 * (1 + 0.05 * np.sin(np.arange(n) / 4) + spread * rng.normal(size=n))).astype(int)
+
+
+def fibrillating(n, rng):
+    return np.rint(36 + rng.gamma(3, 12, size=n)).astype(int)
+
+
+def with_p(beats, share):
+    return replace(beats, p_repeats=np.broadcast_to(np.float32(share), len(beats)))
+
+
+def test_fibrillation_is_found_where_it_is():
+    rng = np.random.default_rng(1)
+    rr = np.concatenate([sinus(200, rng), fibrillating(200, rng), sinus(200, rng)])
+    beats = make_beats(rr, "N" * 600)
+    p_repeats = np.repeat([0.8, 0.01, 0.8], 200).astype(np.float32)
+    (af,) = [event for event in find_rhythms(replace(beats, p_repeats=p_repeats), RULES) if event.kind == "af"]
+    assert af.start_s == pytest.approx(beats.time_s[200], abs=10)
+    assert af.end_s == pytest.approx(beats.time_s[399], abs=10)
+
+
+@pytest.mark.parametrize("pattern", ["NNNNNNNN", "NV", "NNV", "NS", "NNS", "NNNNNNNV"])
+def test_sinus_rhythm_with_ectopic_beats_in_any_pattern_is_no_fibrillation(pattern):
+    rng = np.random.default_rng(2)
+    labels = pattern * (480 // len(pattern))
+    rr = sinus(len(labels), rng)
+    early = np.array(list(labels)) != "N"
+    rr[early] = rr[early] * 6 // 10
+    rr[np.roll(early, 1)] = rr[np.roll(early, 1)] * 14 // 10
+    assert "af" not in [event.kind for event in find_rhythms(with_p(make_beats(rr, labels), 0.5), RULES)]
+
+
+def test_irregular_beats_that_all_have_their_p_wave_are_no_fibrillation():
+    rng = np.random.default_rng(3)
+    beats = make_beats(np.rint(80 * np.exp(0.09 * rng.normal(size=300))).astype(int), "N" * 300)
+    assert "af" in [event.kind for event in find_rhythms(with_p(beats, 0.0), RULES)]
+    assert "af" not in [event.kind for event in find_rhythms(with_p(beats, 0.8), RULES)]
+
+
+def test_an_episode_ends_where_the_signal_cannot_be_read():
+    rng = np.random.default_rng(4)
+    usable = [not 150 <= i < 160 for i in range(400)]
+    beats = with_p(make_beats(fibrillating(400, rng), "N" * 400, usable=usable), 0.0)
+    episodes = [event for event in find_rhythms(beats, RULES) if event.kind == "af"]
+    assert len(episodes) == 2
+    assert episodes[0].end_s <= beats.time_s[149] < beats.time_s[160] <= episodes[1].start_s
+
+
+def test_a_pause_in_fibrillation_is_counted_apart_from_5_s():
+    rng = np.random.default_rng(5)
+    rr = fibrillating(300, rng)
+    rr[100], rr[200] = 400, 520
+    found = find_rhythms(with_p(make_beats(rr, "N" * 300), 0.0), replace(RULES, long_rr_s=3.0))
+    assert [event.kind for event in found if "pause" in event.kind] == ["pause", "af_pause"]
+
+
+def test_few_beats_are_no_fibrillation():
+    assert kinds(fibrillating(25, np.random.default_rng(6)), "N" * 25) == []
+
+
+# Reference annotations of real records
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("database", ["mitdb/1.0.0", "svdb/1.0.0"])
+def test_events_of_real_records_are_those_of_the_definitions(databases, database):
+    paths = find_records(databases / database)
+    assert len(paths) >= 48
+    for path in paths:
+        marks = read_record(path).reference
+        code = class_codes(marks.symbol)
+        time_s = marks.time_s[code != UNLABELLED]
+        labels = np.array(CLASSES)[code[code != UNLABELLED]]
+        ticks = np.rint(np.diff(time_s, prepend=0) * 100).astype(int)
+        beats = make_beats(ticks, "".join(labels))
+        n = len(labels)
+        expected = oracle(ticks.tolist(), labels.tolist(), [True] * n, [False] * n)
+        found = [event for event in as_found(beats, find_rhythms(beats, RULES)) if event[0] != "af"]
+        assert found == expected, path.name
+        burden = measure_burden(beats, find_rhythms(beats, RULES), all_readable(2000.0), 2000.0, RULES)
+        assert burden.pvc_burden_pct == 100 * labels.tolist().count("V") / n
+        n_couplets = len(re.findall("(?<!V)VV(?!V)", "".join(labels)))
+        assert (burden.v.couplets, burden.v.runs.n) == (n_couplets, len(re.findall("V{3,}", "".join(labels))))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ecg_core.inference import load_model
 from ecg_core.pipeline import analyse
-from ecg_core.schema import Analysis, Record, RhythmRules
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Analysis, Record
 
 
 def run(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ecg_core.errors import Cancelled, EcgError
-from ecg_core.schema import Analysis, Record, RhythmRules
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Analysis, Record
 
 CALM_SENTENCE = "Something went wrong that this program did not foresee. The details are in the window it runs in."
 

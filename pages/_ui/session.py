@@ -14,7 +14,8 @@ from pathlib import Path
 import streamlit as st
 
 from ecg_core.errors import EcgError, ModelError
-from ecg_core.schema import Analysis, Record, RhythmRules
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Analysis, Record
 from ecg_core.specs import MODELS, find_models, read_spec
 
 from .jobs import AnalysisKey, Job

@@ -1,0 +1,52 @@
+"""RR intervals: which of them count, the heart rate they make, and which lie between normal beats."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .rules import RhythmRules
+from .schema import Beats, Bool, Float64
+
+Index = NDArray[np.int64]
+
+DECIMALS = 6  # times are compared to the microsecond: 13.1 - 10.1 is an RR of 3.0 s
+
+
+def joined(beats: Beats) -> Bool:
+    """Whether each beat follows the one before in readable signal, shape (n,)."""
+    before = np.concatenate(([False], beats.usable[:-1]))
+    return np.asarray(beats.usable & before[: len(beats)] & np.isfinite(beats.rr_s))
+
+
+def counted(beats: Beats, rules: RhythmRules) -> Bool:
+    """Whether the RR that ends at each beat counts for a rate, shape (n,)."""
+    rr_s = np.round(beats.rr_s, DECIMALS)
+    return np.asarray((rr_s >= rules.rate_min_rr_s) & (rr_s <= rules.rate_max_rr_s) & beats.usable)
+
+
+def normal(beats: Beats, rules: RhythmRules) -> Index:
+    """The beats that end an RR between two normal beats, in the order of time."""
+    is_normal = beats.label == "N"
+    before = np.concatenate(([False], is_normal[:-1]))[: len(beats)]
+    return np.flatnonzero(is_normal & before & joined(beats) & counted(beats, rules))
+
+
+def rate_windows(beats: Beats, rules: RhythmRules) -> tuple[Index, Float64]:
+    """Moving average over ``rate_average_beats`` RR: each window's last beat, and its rate in bpm.
+
+    A window that holds an RR that does not count (across an unusable stretch, too short, too long) has no rate.
+    """
+    width = rules.rate_average_beats
+    if len(beats) < width:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    counts = counted(beats, rules)
+    total = np.convolve(np.where(counts, beats.rr_s, 0.0), np.ones(width), "valid")
+    whole = np.flatnonzero(np.convolve(counts, np.ones(width), "valid") > width - 0.5)
+    return whole + width - 1, np.asarray(np.round(60.0 * width / total[whole], DECIMALS))
+
+
+def heart_rate(beats: Beats, rules: RhythmRules) -> tuple[Float64, Float64]:
+    """Time of the last beat of each rate window, and its rate in bpm."""
+    last, bpm = rate_windows(beats, rules)
+    return np.asarray(beats.time_s[last]), bpm

@@ -1,0 +1,113 @@
+"""What counts as what. Every rule can be changed by the reader, and every report prints those it was made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+from .errors import RulesError
+
+AHA_2017 = "AHA/ACC/HRS 2017, doi:10.1016/j.jacc.2017.10.054"
+EC57 = "ANSI/AAMI EC57"
+ESC_2020 = "ESC 2020, doi:10.1093/eurheartj/ehaa612"
+COPENHAGEN = "Copenhagen Holter Study: Binici 2010, doi:10.1161/CIRCULATIONAHA.109.874982"
+COSEN = "Lake & Moorman 2011, doi:10.1152/ajpheart.00561.2010"
+TASK_FORCE = "Task Force 1996, doi:10.1161/01.CIR.93.5.1043"
+
+
+class Rule(NamedTuple):
+    """A rule as a reader sees it."""
+
+    key: str
+    says: str
+    value: float
+    unit: str
+    source: str
+    lowest: float
+    highest: float
+
+
+def _rule(default: float, says: str, unit: str, source: str, lowest: float, highest: float) -> Any:
+    return field(default=default, metadata={"rule": (says, unit, source, lowest, highest)})
+
+
+@dataclass(frozen=True)
+class RhythmRules:
+    """What counts as what.
+
+    Raises
+    ------
+    RulesError
+        A value lies outside of what the rule can be.
+
+    """
+
+    run_min_beats: int = _rule(3, "A run is ectopic beats in a row, at least", "beats", EC57, 3, 10)
+    vt_bpm: float = _rule(100.0, "A run is a tachycardia if faster than", "bpm", AHA_2017, 60, 200)
+    sustained_s: float = _rule(30.0, "A tachycardia is sustained if longer than", "s", AHA_2017, 5, 120)
+    pattern_min_cycles: int = _rule(3, "Bigeminy, trigeminy: cycles in a row, at least", "cycles", "HScribe", 2, 20)
+    pause_s: float = _rule(3.0, "A pause is an RR of at least", "s", "Solomon 2016", 1.5, 10)
+    af_pause_s: float = _rule(5.0, "A pause in atrial fibrillation is an RR of at least", "s", "CardioScan", 1.5, 10)
+    long_rr_s: float = _rule(2.0, "A long RR is one of at least", "s", "CardioScan", 1, 10)
+    slow_bpm: float = _rule(50.0, "Bradycardia is a heart rate below", "bpm", "ACLS", 20, 80)
+    fast_bpm: float = _rule(100.0, "Tachycardia is a heart rate above", "bpm", "ACLS", 80, 200)
+    rate_min_s: float = _rule(30.0, "Brady- and tachycardia last at least", "s", "HScribe", 5, 600)
+    af_min_s: float = _rule(30.0, "An episode of atrial fibrillation lasts at least", "s", ESC_2020, 10, 600)
+    af_entropy: float = _rule(-1.4, "Fibrillation: entropy of the normal RR (CoSEn) above", "", COSEN, -3, 1)
+    af_entropy_p: float = _rule(
+        4.0, "... and above that by so much if all before the QRS repeats (P)", "", "set on mitdb 201 and 203", 0, 20
+    )
+    af_intervals: int = _rule(30, "... over so many normal RR", "RR", "set on mitdb 201 and 203; Lake: 12", 12, 60)
+    af_normal_share: float = _rule(
+        0.2, "... where at least this share of the RR are normal ones", "", "set on mitdb 201 and 203", 0, 0.9
+    )
+    rate_average_beats: int = _rule(8, "The heart rate is a moving average of", "RR", "HScribe", 2, 30)
+    rate_min_rr_s: float = _rule(0.2, "The shortest RR counted for the rate is", "s", "hrstats", 0.1, 0.5)
+    rate_max_rr_s: float = _rule(3.0, "The longest RR counted for the rate is", "s", "hrstats", 1.5, 5)
+    segment_s: float = _rule(300.0, "SDANN, LF and HF are measured in stretches of", "s", TASK_FORCE, 120, 600)
+    excess_s_per_hour: float = _rule(30.0, "Supraventricular ectopy is excessive from", "S/h", COPENHAGEN, 1, 1000)
+    excess_s_run: int = _rule(20, "... or with a supraventricular run of at least", "beats", COPENHAGEN, 3, 100)
+    pvc_burden_high_pct: float = _rule(10.0, "A PVC burden is high above", "%", "JAHA 2022 (trial endpoint)", 0.1, 50)
+
+    def __post_init__(self) -> None:
+        for rule in self.rows():
+            if not rule.lowest <= rule.value <= rule.highest:
+                raise RulesError(
+                    f"{rule.key}: expected {rule.lowest:g} to {rule.highest:g} {rule.unit}, got {rule.value:g}; "
+                    "choose a value between."
+                )
+
+    def rows(self) -> tuple[Rule, ...]:
+        """Every rule with its value, its unit, its source and its bounds."""
+        return tuple(
+            Rule(item.name, says, getattr(self, item.name), unit, source, lowest, highest)
+            for item in fields(self)
+            for says, unit, source, lowest, highest in [item.metadata["rule"]]
+        )
+
+    def changed(self) -> tuple[Rule, ...]:
+        """The rules that are not at their default."""
+        default = {rule.key: rule.value for rule in RhythmRules().rows()} if self != RhythmRules() else {}
+        return tuple(rule for rule in self.rows() if default and default[rule.key] != rule.value)
+
+
+def rules_from(values: dict[str, str]) -> RhythmRules:
+    """Rules with some values given as text, as on a command line.
+
+    Raises
+    ------
+    RulesError
+        A name is no rule, or a value no number or outside of the rule's bounds.
+
+    """
+    whole = {item.name: item.type == "int" for item in fields(RhythmRules)}
+    numbers: dict[str, float] = {}
+    for name, text in values.items():
+        if name not in whole:
+            raise RulesError(f'"{name}" is no rule; the rules are {", ".join(whole)}.')
+        try:
+            numbers[name] = int(text) if whole[name] else float(text)
+        except ValueError as error:
+            kind = "a whole number" if whole[name] else "a number"
+            raise RulesError(f'{name}: expected {kind}, got "{text}"; write for example {name}=3.') from error
+    return RhythmRules(**numbers)  # type: ignore[arg-type]
