@@ -10,14 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import __version__
+from . import NOTICE, __version__
 from .errors import EcgError, OutputError, RecordError
 from .specs import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from .schema import Analysis
 
-NOTICE = "Research and retrospective analysis only; not cleared for use as a primary diagnostic tool."
 BAD_INPUT, STOPPED = 2, 130  # exit codes
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from errno import EISDIR
 from pathlib import Path
 from typing import Final
@@ -11,14 +13,26 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import wfdb
+from numpy.typing import NDArray
 
+from . import NOTICE, __version__
+from .clock import iso_text
 from .errors import OutputError
-from .labels import CLASSES, NAME, SYMBOL_OF_CLASS
+from .labels import CLASSES, SYMBOL_OF_CLASS
+from .report import report_pdf
 from .rhythm import KIND_NAMES
-from .schema import Analysis, HeartRate
+from .schema import Analysis, Float64, Record
 from .signals import to_sample
+from .summary import GROUPS, measures
 
 ANNOTATOR = "ai"  # suffix of the WFDB annotation file
+JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
+# WFDB's codes of rhythms, the weightier ones later.
+RHYTHM_CODES: Final = {
+    "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
+    "svt_sustained": "(SVTA", "v_run": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
+}  # fmt: skip
 
 
 def beats_table(analysis: Analysis) -> pd.DataFrame:
@@ -31,13 +45,14 @@ def beats_table(analysis: Analysis) -> pd.DataFrame:
         **{f"probability_{name}": beats.probability[:, i].round(4) for i, name in enumerate(CLASSES)},
         "rr_s": beats.rr_s.round(4),
         "usable": beats.usable.astype(int),
+        "time_iso": _iso_column(record, beats.time_s),
     }
     return pd.DataFrame(columns)
 
 
 def events_table(analysis: Analysis) -> pd.DataFrame:
     """One row an event."""
-    events = analysis.events
+    events, record = analysis.events, analysis.record
     return pd.DataFrame(
         {
             "kind": [event.kind for event in events],
@@ -46,49 +61,50 @@ def events_table(analysis: Analysis) -> pd.DataFrame:
             "end_s": np.round([event.end_s for event in events], 3),
             "n_beats": [event.n_beats for event in events],
             "rate_bpm": np.round([event.rate_bpm for event in events], 1),
+            "duration_s": np.round([event.duration_s for event in events], 3),
+            "start_iso": [iso_text(record, event.start_s) for event in events],
+            "record": record.record_id,
         }
     )
 
 
 def burden_table(analysis: Analysis) -> pd.DataFrame:
-    """One row a measure, each with its unit and what it is a share of."""
-    burden = analysis.burden
-    beats = f"{burden.n_beats} analysable beats"
-    rows: list[tuple[str, float | None, str, str]] = [
-        ("duration", round(burden.duration_s, 3), "s", ""),
-        ("analysable_time", round(burden.analysable_s, 3), "s", ""),
-        ("analysable_share", burden.analysable_pct, "%", "duration"),
-        ("analysable_beats", burden.n_beats, "beats", ""),
-        ("beats_in_unusable_signal", burden.n_unusable_beats, "beats", ""),
-        *[(f"beats_{label}", int(n), "beats", NAME[label]) for label, n in zip(CLASSES, burden.count, strict=True)],
-        ("pvc_burden", burden.pvc_burden_pct, "%", beats),
-        ("sve_burden", burden.sve_burden_pct, "%", beats),
-        ("heart_rate_mean", burden.rate_mean_bpm, "bpm", "all counted RR"),
-        *_rate_rows("min", burden.rate_min, analysis.rules.rate_average_beats),
-        *_rate_rows("max", burden.rate_max, analysis.rules.rate_average_beats),
-    ]
-    table = pd.DataFrame(rows, columns=["measure", "value", "unit", "denominator"])
-    table["value"] = [_plain(value) for value in table["value"]]
-    return table
-
-
-def _rate_rows(which: str, rate: HeartRate | None, width: int) -> list[tuple[str, float | None, str, str]]:
-    return [
-        (f"heart_rate_{which}", rate.bpm if rate else None, "bpm", f"moving average of {width} RR"),
-        (f"heart_rate_{which}_at", rate.time_s if rate else None, "s", "from the start of the record"),
-    ]
+    """One row a measure, each with its unit and what it is a share of; then one a rule that it was made with."""
+    record = analysis.record
+    found = measures(analysis)
+    measured = pd.DataFrame(
+        {
+            "measure": [measure.key for measure in found],
+            "value": [_plain(measure.value) for measure in found],
+            "unit": [measure.unit for measure in found],
+            "denominator": [measure.of for measure in found],
+            "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in found],
+            "at_s": ["" if measure.at_s is None else _plain(measure.at_s) for measure in found],
+            "at_iso": [iso_text(record, measure.at_s) for measure in found],
+            "reason_if_empty": [measure.why for measure in found],
+        }
+    )
+    rules = analysis.rules.rows()
+    made_with = pd.DataFrame(
+        {
+            "measure": [f"rule_{rule.key}" for rule in rules],
+            "value": [_plain(rule.value) for rule in rules],
+            "unit": [rule.unit for rule in rules],
+            "denominator": [rule.source for rule in rules],
+            "name": [f"Rule: {rule.says}" for rule in rules],
+        }
+    )
+    return pd.concat([measured, made_with]).fillna("").assign(record=record.record_id)
 
 
 def _plain(value: float | None) -> str:
-    """A number as people write it; an empty cell where there is none."""
-    if value is None or not np.isfinite(value):
-        return ""
-    return f"{value:.4f}".rstrip("0").rstrip(".")
+    """A number as programs read it; an empty cell where there is none."""
+    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
 
 
 def hourly_table(analysis: Analysis) -> pd.DataFrame:
     """One row an hour."""
-    hourly = analysis.burden.hourly
+    hourly, record = analysis.burden.hourly, analysis.record
     return pd.DataFrame(
         {
             "hour": np.arange(1, len(hourly.start_s) + 1),
@@ -99,31 +115,116 @@ def hourly_table(analysis: Analysis) -> pd.DataFrame:
             "rate_min_bpm": hourly.rate_min_bpm.round(1),
             "rate_mean_bpm": hourly.rate_mean_bpm.round(1),
             "rate_max_bpm": hourly.rate_max_bpm.round(1),
+            "v_runs": hourly.n_runs[:, 0],
+            "s_runs": hourly.n_runs[:, 1],
+            "pauses": hourly.n_pauses,
+            "af_s": hourly.af_s.round(3),
+            "start_iso": [iso_text(record, start_s) for start_s in hourly.start_s.tolist()],
+            "record": record.record_id,
         }
     )
 
 
+def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
+    """``iso_text`` of many moments."""
+    if record.start is None:
+        return np.full(len(time_s), "", dtype=np.str_)
+    start = np.datetime64(record.start, "ms")
+    return np.datetime_as_string(start + np.rint(1000 * time_s).astype("timedelta64[ms]"))
+
+
+def report_json(analysis: Analysis) -> bytes:
+    """Everything that the tables hold, with what it was made from, as one JSON document."""
+    record, model = analysis.record, analysis.model
+    tables = {"events": events_table, "hourly": hourly_table}
+    content = {
+        "schema": "ecg-workstation-report",
+        "schema_version": JSON_VERSION,
+        "notice": NOTICE,
+        "software_version": __version__,
+        "model": {"name": model.name, "sha256": model.sha256},
+        "record": {
+            "id": record.record_id,
+            "sha256": record.sha256,
+            "start": iso_text(record, 0.0),
+            "duration_s": record.duration_s,
+            "fs_hz": record.fs_hz,
+            "leads": list(record.lead_names),
+            "age_years": record.age_years,
+            "comments": list(record.comments),
+        },
+        "analysed_leads": list(analysis.lead_names),
+        "rules": [rule._asdict() for rule in analysis.rules.rows()],
+        "measures": [asdict(measure) for measure in measures(analysis)],
+        **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},
+        "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
+        "beats": _known(beats_table(analysis)).to_dict("list"),
+    }
+    return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
+
+
+def _known(table: pd.DataFrame) -> pd.DataFrame:
+    """None in place of NaN, which JSON does not have."""
+    holes = [str(name) for name in table if table[name].isna().any()]
+    return table.assign(**{name: table[name].astype(object).where(table[name].notna(), None) for name in holes})
+
+
 def annotation_bytes(analysis: Analysis) -> bytes:
-    """Beats as a WFDB annotation file, which any WFDB tool reads."""
+    """Beats and changes of rhythm as a WFDB annotation file, which any WFDB tool reads."""
     beats, record = analysis.beats, analysis.record
     if not len(beats):
         return b"\x00\x00"  # the format's own end mark
     sample = to_sample(beats.time_s, record.fs_hz, record.n_samples)
-    symbol = np.array([SYMBOL_OF_CLASS[label] for label in beats.label])
+    rhythm = rhythm_of_beats(analysis)
+    change = np.flatnonzero(rhythm != np.concatenate(([""], rhythm[:-1])))
+    before = np.concatenate(([-1], sample[:-1]))[change]
+    order = np.concatenate((change - 0.5, np.arange(len(beats)))).argsort(kind="stable")
+    symbol = np.concatenate((np.full(len(change), "+"), [SYMBOL_OF_CLASS[label] for label in beats.label]))
+    note = np.concatenate((rhythm[change], np.full(len(beats), "")))
+    place = np.concatenate((np.maximum(sample[change] - 1, np.maximum(before, 0)), sample))
     with tempfile.TemporaryDirectory() as folder:
-        wfdb.wrann("record", ANNOTATOR, sample, symbol=symbol, fs=record.fs_hz, write_dir=folder)
+        wfdb.wrann(
+            "record", ANNOTATOR, place[order], symbol=symbol[order], aux_note=note[order].tolist(), fs=record.fs_hz,
+            write_dir=folder,
+        )  # fmt: skip
         return (Path(folder) / f"record.{ANNOTATOR}").read_bytes()
 
 
+def rhythm_of_beats(analysis: Analysis) -> NDArray[np.str_]:
+    """WFDB's code of the rhythm that each beat belongs to, shape (n_beats,); of several, the one that weighs most."""
+    beats = analysis.beats
+    rhythm = np.full(len(beats), "(N", dtype="<U5")
+    weighed = [(list(RHYTHM_CODES).index(event.kind), event) for event in analysis.events if event.kind in RHYTHM_CODES]
+    for _, event in sorted(weighed, key=lambda pair: pair[0]):
+        first, last = np.searchsorted(beats.time_s, (event.start_s, event.end_s))
+        rhythm[first : last + 1] = RHYTHM_CODES[event.kind]
+    return rhythm
+
+
 def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Callable[[Analysis], bytes]:
-    return lambda analysis: table(analysis).to_csv(index=False, lineterminator="\r\n").encode()  # as RFC 4180 asks
+    """RFC 4180; in UTF-8 that Excel recognises as such where there is more than ASCII."""
+
+    def write(analysis: Analysis) -> bytes:
+        text = _harmless(table(analysis)).to_csv(index=False, lineterminator="\r\n")
+        return text.encode("ascii" if text.isascii() else "utf-8-sig")
+
+    return write
+
+
+def _harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """Text that a spreadsheet would take for a formula, as a record's name can be, with an apostrophe before it."""
+    if "record" not in table or not len(table) or not str(table["record"].iloc[0]).startswith(FORMULA):
+        return table
+    return table.assign(record="'" + table["record"])
 
 
 WRITERS: Final[dict[str, Callable[[Analysis], bytes]]] = {
-    "_beats.csv": _csv(beats_table),
-    "_events.csv": _csv(events_table),
+    "_report.pdf": report_pdf,
     "_burden.csv": _csv(burden_table),
     "_hourly.csv": _csv(hourly_table),
+    "_events.csv": _csv(events_table),
+    "_beats.csv": _csv(beats_table),
+    "_report.json": report_json,
     f".{ANNOTATOR}": annotation_bytes,
 }
 

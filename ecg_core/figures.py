@@ -7,7 +7,6 @@ classes have the colours of ``labels.COLOUR`` and everything else the neutral co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,9 +14,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from .burden import HOUR_S
+from .clock import clock_text
 from .intervals import heart_rate
 from .labels import CLASSES, COLOUR, NAME, UNLABELLED, class_codes
-from .schema import Analysis, Beats, Float32, Float64, Lead, Quality, Record, Text
+from .schema import Analysis, Beats, Float32, Float64, Lead, Record, Text
 from .scoring import match_beats
 
 PX_PER_MM: Final = 96 / 25.4  # CSS: an inch is 96 px
@@ -82,19 +82,6 @@ class Disagreements(NamedTuple):
     time_s: Float64
     found: Text
     reference: Text
-
-
-def clock_text(record: Record, time_s: float, *, decimals: int = 0) -> str:
-    """Clock time where the record's start is known, else time from its start; days are named from the second on."""
-    scale = 10**decimals
-    ticks = round(time_s * scale)
-    since_s, fraction = divmod(ticks, scale)
-    tail = f".{fraction:0{decimals}d}" if decimals else ""
-    if record.start is None:
-        return f"{since_s // 3600:02d}:{since_s // 60 % 60:02d}:{since_s % 60:02d}{tail}"
-    moment = record.start + timedelta(seconds=since_s)
-    day = (moment.date() - record.start.date()).days
-    return f"{f'day {day + 1} ' if day else ''}{moment:%H:%M:%S}{tail}"
 
 
 def decimate(signal: Float32, n_columns: int) -> tuple[Float32, float]:
@@ -242,7 +229,7 @@ def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
 
 def _add_unusable(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
     """Hatch over the stretches that no analysed lead could be read in."""
-    stretches = unusable_stretches(analysis.quality, analysis.record.duration_s)
+    stretches = analysis.quality.unusable_stretches(analysis.record.duration_s)
     if not stretches:
         return
     x = [edge for start, end in stretches for edge in (start, start, end, end)]
@@ -253,15 +240,6 @@ def _add_unusable(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
             hoverinfo="skip", name="not readable",
         )  # fmt: skip
         figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
-
-
-def unusable_stretches(quality: Quality, duration_s: float) -> list[tuple[float, float]]:
-    """Start and end of each stretch that could not be read, seconds."""
-    edges = np.flatnonzero(np.diff(~quality.usable, prepend=False, append=False))
-    return [
-        (float(a * quality.block_s), float(min(b * quality.block_s, duration_s)))
-        for a, b in zip(edges[::2], edges[1::2], strict=True)
-    ]
 
 
 def disclosure_figure(
@@ -345,7 +323,7 @@ def _row_shapes(
     """Bands on the page of minutes: grey where nothing could be read, tinted where the strip lies."""
     end_s = lead.start_s + n_rows * ROW_S
     grey = replace(ink, marked=ink.unusable.replace("0.45", "0.25"))
-    bands = [(stretch, grey) for stretch in unusable_stretches(analysis.quality, analysis.record.duration_s)]
+    bands = [(stretch, grey) for stretch in analysis.quality.unusable_stretches(analysis.record.duration_s)]
     bands += [(marked_s, ink)] if marked_s else []
     shapes = []
     for stretch, colour in bands:
@@ -602,7 +580,7 @@ def _strip_shapes(
     grey = replace(ink, marked=ink.unusable.replace("0.45", "0.22"))
     shapes = [
         _band((max(start, span_s[0]), min(end, span_s[1])), grey, yref="y domain")
-        for start, end in unusable_stretches(analysis.quality, analysis.record.duration_s)
+        for start, end in analysis.quality.unusable_stretches(analysis.record.duration_s)
         if start < span_s[1] and end > span_s[0]
     ]
     if selected is not None:

@@ -75,6 +75,11 @@ class Record:
         """Length of the recording in seconds."""
         return self.n_samples / self.fs_hz
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether its own header says that no patient was recorded."""
+        return any(comment.lower().startswith("simulated record") for comment in self.comments)
+
     @cached_property
     def sha256(self) -> str:
         """Hash over all files of the record in name order: the identity that caches are keyed by."""
@@ -109,6 +114,14 @@ class Quality(_Columns):
         """Whether the block that holds each time is usable, shape of ``time_s``."""
         block = np.clip((np.asarray(time_s) / self.block_s).astype(int), 0, len(self.usable) - 1)
         return np.asarray(self.usable[block], dtype=bool)
+
+    def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
+        """Start and end of each stretch that could not be read, seconds."""
+        edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
+        return [
+            (float(a * self.block_s), float(min(b * self.block_s, duration_s)))
+            for a, b in zip(edges[::2], edges[1::2], strict=True)
+        ]
 
 
 @dataclass(frozen=True)

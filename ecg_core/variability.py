@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from .intervals import normal
 from .rules import RhythmRules
@@ -59,10 +60,17 @@ def _by_segment(time_s: Float64, rr_ms: Float64, segment_s: float) -> tuple[Floa
     if not rows:
         return np.zeros(0), np.zeros(0), np.zeros(0)
     grid_s = np.arange(0, segment_s, 1 / RESAMPLED_HZ)
-    tachogram = np.stack([np.interp(times[0] // segment_s * segment_s + grid_s, times, rr) for times, rr in rows])
+    tachogram = np.stack([_resampled(times[0] // segment_s * segment_s + grid_s, times, rr) for times, rr in rows])
     power, hz = _spectrum(tachogram)
     bands = [power[:, (hz >= low) & (hz < high)].sum(axis=1) for low, high in (LF_HZ, HF_HZ)]
     return np.array([rr.mean() for _, rr in rows]), bands[0], bands[1]
+
+
+def _resampled(grid_s: Float64, time_s: Float64, rr_ms: Float64) -> Float64:
+    """RR on an even grid by a cubic spline, which keeps fast oscillations that straight lines would flatten."""
+    distinct = np.concatenate(([True], np.diff(time_s) > 0))
+    spline = CubicSpline(time_s[distinct], rr_ms[distinct])
+    return np.asarray(spline(np.clip(grid_s, time_s[0], time_s[-1])))
 
 
 def _spectrum(tachogram: Float64) -> tuple[Float64, Float64]:

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
-from pages._ui.frame import cards, current_analysis, duration_text, heading, ink, show
+from pages._ui.frame import cards, current_analysis, heading, ink, show
 from pages._ui.tables import events_shown, hours_shown, number, rate_card
 from pages._ui.view import address, selected_time_s
 

@@ -22,9 +22,8 @@ def burden_of(beats, duration_s=None):
 
 def rate_oracle(beats):
     """Every window of 8 RR that all count, as (time of its last beat, bpm)."""
-    counts = [
-        usable and not np.isnan(rr) and 0.2 <= round(rr, 9) <= 3.0 for rr, usable in zip(beats.rr_s, beats.usable, strict=True)
-    ]
+    inside = [not np.isnan(rr) and 0.2 <= round(rr, 9) <= 3.0 for rr in beats.rr_s]
+    counts = [usable and good for usable, good in zip(beats.usable, inside, strict=True)]
     windows = [range(i - 7, i + 1) for i in range(7, len(beats))]
     return [(beats.time_s[w[-1]], 60 / np.mean(beats.rr_s[w])) for w in map(list, windows) if all(counts[i] for i in w)]
 

@@ -13,7 +13,6 @@ from ecg_core.burden import measure_burden
 from ecg_core.figures import (
     DARK,
     LIGHT,
-    clock_text,
     decimate,
     disagreements,
     disclosure_figure,
@@ -21,7 +20,6 @@ from ecg_core.figures import (
     probability_figure,
     strip_figure,
     trend_figure,
-    unusable_stretches,
 )
 from ecg_core.labels import CLASSES, COLOUR
 from ecg_core.rhythm import find_rhythms
@@ -232,7 +230,7 @@ def test_trend_counts_every_ectopic_beat_and_hatches_what_cannot_be_read():
     assert [int(trace.y.sum()) for trace in bars] == [analysis.burden.count[2], analysis.burden.count[1]]
     hatched = named(figure, "not readable")
     assert (min(hatched.x), max(hatched.x)) == (300.0, 320.0)
-    assert unusable_stretches(analysis.quality, 1800.0) == [(300.0, 320.0)]
+    assert analysis.quality.unusable_stretches(1800.0) == [(300.0, 320.0)]
 
 
 def test_trend_of_a_day_is_counted_by_the_hour_and_stays_small():
@@ -267,13 +265,6 @@ def test_backgrounds_are_transparent_and_every_axis_has_a_unit(ink):
         assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert "heart rate, bpm" in {note.text for note in figures[0].layout.annotations}
     assert "25 mm/s, 10 mm/mV" in {note.text for note in figures[1].layout.annotations}
-
-
-def test_clock_starts_where_the_record_does():
-    record = make_analysis().record
-    assert clock_text(record, 90.0) == "08:01:30"
-    assert clock_text(record, 17 * 3600) == "day 2 01:00:00"
-    assert clock_text(replace(record, start=None), 3661.26, decimals=1) == "01:01:01.3"
 
 
 def test_flat_and_missing_leads_are_drawn():

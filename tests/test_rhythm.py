@@ -80,8 +80,8 @@ def rates_by_hand(rr_ticks, usable, broken):
     counts = [i > 0 and usable[i] and not broken[i] and 20 <= rr_ticks[i] <= 300 for i in range(n)]
     ticks = {i: sum(rr_ticks[i - 7 : i + 1]) for i in range(8, n) if all(counts[i - 7 : i + 1])}
     for kind, unusual in (
-        ("bradycardia", {i for i, total in ticks.items() if 6000 * 8 < 50 * total}),
-        ("tachycardia", {i for i, total in ticks.items() if 6000 * 8 > 100 * total}),
+        ("bradycardia", {i for i, total in ticks.items() if 50 * total > 6000 * 8}),
+        ("tachycardia", {i for i, total in ticks.items() if 100 * total < 6000 * 8}),
     ):
         for i in sorted(unusual):
             if i - 1 in unusual:

@@ -11,7 +11,8 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import streamlit as st
 
-from ecg_core import __version__
+from ecg_core import NOTICE, __version__
+from ecg_core.clock import duration_text
 from ecg_core.errors import EcgError
 from ecg_core.figures import DARK, LIGHT, Ink
 from ecg_core.labels import CLASSES, COLOUR, NAME
@@ -23,9 +24,6 @@ from .session import Room, current_room, installed_models, open_demo, show_error
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PURPOSE = (
-    "Research and retrospective analysis only; not cleared for use as a primary diagnostic tool in a clinical setting."
-)
 SIMULATED = "Simulated record"
 POLL_S = 0.3  # how often the progress of an analysis is looked at
 
@@ -88,7 +86,7 @@ def draw_frame() -> Room:
         guarded(room.follow_link)(st.query_params["record"], address_time_s() or 0.0)
     with st.sidebar:
         _pick_record(room)
-    st.bottom.caption(f"{PURPOSE} Version {__version__}, model {_model_name(room)}.")
+    st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(room)}.")
     if room.notice:
         st.warning(room.notice, icon=":material/warning:")
         room.notice = ""
@@ -106,28 +104,13 @@ def address_time_s() -> float | None:
 
 def heading(title: str, record: Record) -> None:
     """Title of a page, with what is looked at."""
-    simulated = f" :orange-badge[{SIMULATED}]" if is_simulated(record) else ""
+    simulated = f" :orange-badge[{SIMULATED}]" if record.is_simulated else ""
     st.title(f"{title}{simulated}", anchor=False)
-
-
-def is_simulated(record: Record) -> bool:
-    """Whether the record says of itself that it is no patient."""
-    return any(comment.lower().startswith(SIMULATED.lower()) for comment in record.comments)
 
 
 def record_name(record: Record) -> str:
     """How a record is called in lists."""
-    return f"{record.record_id} ({SIMULATED})" if is_simulated(record) else record.record_id
-
-
-def duration_text(seconds: float) -> str:
-    """A length of time as people say it."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{record.record_id} ({SIMULATED})" if record.is_simulated else record.record_id
 
 
 def cards(entries: Sequence[tuple[str, str, str]]) -> None:
@@ -215,7 +198,7 @@ def _pick_record(room: Room) -> None:
         on_change=lambda: _choose(room),
     )  # fmt: skip
     record = room.records[room.current]
-    kind = f"{SIMULATED}, " if is_simulated(record) else ""
+    kind = f"{SIMULATED}, " if record.is_simulated else ""
     st.caption(f"{kind}{len(record.lead_names)} leads, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}")
 
 

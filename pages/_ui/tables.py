@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from ecg_core import __version__
-from ecg_core.figures import Disagreements, clock_text, local_rr_s
+from ecg_core.clock import clock_text, duration_text
+from ecg_core.figures import Disagreements, local_rr_s
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Burden, Record
-
-from .frame import duration_text
 
 NONE = "–"
 RULE_NAMES = {

@@ -1,0 +1,66 @@
+"""Time what comes after the beats on 24 h of one real lead: events and burden, the PDF, and all other files.
+
+    ECG_DATABASES=... python benchmarks/report_24h.py [--database svdb/1.0.0] [--runs 5]
+
+Medians, and their ratio to one pass over the signal's beats by the network, all in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from analyze_24h import tile
+
+from ecg_core.export import WRITERS
+from ecg_core.inference import load_model
+from ecg_core.pipeline import analyse, measure
+from ecg_core.records import read_record
+
+
+def seconds(step: Callable[[], object], runs: int) -> float:
+    """Median time of a step."""
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Tile, analyse once, time each step."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
+    parser.add_argument("--database", default="svdb/1.0.0")
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    if options.databases is None:
+        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
+    with tempfile.TemporaryDirectory() as folder:
+        record = read_record(tile(options.databases / options.database, Path(folder)))
+        began = time.perf_counter()
+        analysis = analyse(record, load_model())
+        whole_s = time.perf_counter() - began
+        record, beats, quality = analysis.record, analysis.beats, analysis.quality
+        _ = record.sha256  # hashing half a gigabyte is not the report's work
+        steps: dict[str, Callable[[], object]] = {
+            "events and burden": lambda: measure(record, beats, quality, analysis.rules)
+        }
+        steps |= {suffix: lambda writer=writer: writer(analysis) for suffix, writer in WRITERS.items()}  # type: ignore[misc]
+        print(f"{len(beats):,} beats, {len(analysis.events):,} events, analysed in {whole_s:.1f} s")
+        for name, step in steps.items():
+            took_s = seconds(step, options.runs)
+            print(f"{name:>20} {took_s:7.2f} s   {took_s / whole_s:.3f} of the analysis")
+
+
+if __name__ == "__main__":
+    main()
