@@ -2,7 +2,10 @@
 
 import csv
 import io
+import json
 import re
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ from ecg_core.export import (
     burden_table,
     events_table,
     hourly_table,
+    report_json,
     write_files,
 )
 from ecg_core.labels import CLASSES
@@ -37,16 +41,23 @@ TABLES = {
 }
 COLUMNS = {
     "_beats.csv": [
-        "sample", "time_s", "label", *(f"probability_{name}" for name in CLASSES), "rr_s", "usable",
+        "sample", "time_s", "label", *(f"probability_{name}" for name in CLASSES), "rr_s", "usable", "time_iso",
     ],
-    "_events.csv": ["kind", "name", "start_s", "end_s", "n_beats", "rate_bpm"],
-    "_burden.csv": ["measure", "value", "unit", "denominator"],
+    "_events.csv": [
+        "kind", "name", "start_s", "end_s", "n_beats", "rate_bpm", "duration_s", "start_iso", "record",
+    ],
+    "_burden.csv": [
+        "measure", "value", "unit", "denominator", "name", "at_s", "at_iso", "reason_if_empty", "record",
+    ],
     "_hourly.csv": [
         "hour", "start_s", "analysable_s", "beats", *(f"beats_{name}" for name in CLASSES),
-        "rate_min_bpm", "rate_mean_bpm", "rate_max_bpm",
+        "rate_min_bpm", "rate_mean_bpm", "rate_max_bpm", "v_runs", "s_runs", "pauses", "af_s", "start_iso", "record",
     ],
 }  # fmt: skip
-NAMES = ["demo.ai", "demo_beats.csv", "demo_burden.csv", "demo_events.csv", "demo_hourly.csv"]
+NAMES = [
+    "demo.ai", "demo_beats.csv", "demo_burden.csv", "demo_events.csv", "demo_hourly.csv", "demo_report.json",
+    "demo_report.pdf",
+]  # fmt: skip
 pieces_of_beats = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -69,8 +80,8 @@ def test_a_table_read_back_equals_what_was_written(demo_analysis, suffix):
     back = pd.read_csv(io.BytesIO(text), keep_default_na=False, na_values={name: [""] for name in written})
     assert len(back) == len(written)
     for name in written:
-        if suffix == "_burden.csv" and name == "value":
-            np.testing.assert_allclose(back[name], [float(value) for value in written[name]])
+        if suffix == "_burden.csv" and name in ("value", "at_s"):
+            np.testing.assert_allclose(back[name], [float(value or "nan") for value in written[name]])
         elif written[name].dtype.kind in "fiu":
             np.testing.assert_allclose(back[name], written[name], rtol=1e-6)
         else:
@@ -124,7 +135,7 @@ def test_sums_of_the_tables_agree(make_analysis, columns):
 
 def test_a_share_names_what_it_is_a_share_of(make_analysis):
     table = burden_table(make_analysis(make_beats([80] * 10, "NNVNNNVNNS"))).set_index("measure")
-    assert table.loc["pvc_burden"].tolist() == ["20", "%", "10 analysable beats"]
+    assert table.loc["pvc_burden", ["value", "unit", "denominator"]].tolist() == ["20", "%", "10 analysable beats"]
 
 
 @pieces_of_beats
@@ -144,15 +155,121 @@ def test_the_annotation_file_read_by_wfdb_holds_the_same_samples_and_symbols(
         return
     marks = wfdb.rdann(str(path.with_suffix("")), ANNOTATOR)
     expected = to_sample(beats.time_s, record.fs_hz, record.n_samples)
-    np.testing.assert_array_equal(marks.sample, expected)
-    assert marks.symbol == beats.label.tolist()
+    is_beat = np.array(marks.symbol) != "+"
+    np.testing.assert_array_equal(marks.sample[is_beat], expected)
+    assert np.array(marks.symbol)[is_beat].tolist() == beats.label.tolist()
+    assert np.all(np.diff(marks.sample) >= 0)
     assert marks.fs == record.fs_hz
 
 
 def test_a_beat_on_the_first_sample_is_kept_in_the_annotation_file(make_analysis, tmp_path):
     (tmp_path / f"x.{ANNOTATOR}").write_bytes(annotation_bytes(make_analysis(make_beats([0, 80], "VN"))))
     marks = wfdb.rdann(str(tmp_path / "x"), ANNOTATOR)
-    assert (marks.sample.tolist(), marks.symbol) == ([0, 206], ["V", "N"])
+    assert (marks.sample.tolist(), marks.symbol) == ([0, 0, 206], ["+", "V", "N"])
+
+
+def test_changes_of_rhythm_are_marked_before_their_first_beat(make_analysis, tmp_path):
+    labels = "N" * 10 + "VVV" + "N" * 10 + "NV" * 5 + "N" * 10
+    rr = [80] * 10 + [40] * 3 + [80] * 30
+    analysis = make_analysis(make_beats(rr, labels))
+    (tmp_path / f"x.{ANNOTATOR}").write_bytes(annotation_bytes(analysis))
+    marks = wfdb.rdann(str(tmp_path / "x"), ANNOTATOR)
+    changes = [i for i, symbol in enumerate(marks.symbol) if symbol == "+"]
+    assert [marks.aux_note[i].rstrip("\x00") for i in changes] == ["(N", "(VT", "(N", "(B", "(N"]
+    follow = [marks.symbol[i + 1] for i in changes]
+    assert follow == ["N", "V", "N", "N", "N"]
+    assert [int(marks.sample[i + 1] - marks.sample[i]) for i in changes] == [1] * 5
+
+
+def test_rhythms_of_the_demo_read_back_are_those_that_it_was_made_with(demo_analysis, tmp_path):
+    (tmp_path / f"x.{ANNOTATOR}").write_bytes(annotation_bytes(demo_analysis))
+    found = {mark.rstrip("\x00") for mark in wfdb.rdann(str(tmp_path / "x"), ANNOTATOR).aux_note if mark}
+    assert {"(N", "(B", "(T", "(VT", "(AFIB", "(SVTA"} <= found
+
+
+# JSON
+
+
+def test_the_json_document_holds_what_the_tables_hold(demo_analysis):
+    content = json.loads(report_json(demo_analysis))
+    assert (content["schema"], content["schema_version"]) == ("ecg-workstation-report", 1)
+    assert content["model"]["sha256"] == demo_analysis.model.sha256
+    assert content["record"]["sha256"] == demo_analysis.record.sha256
+    assert content["beats"]["label"] == demo_analysis.beats.label.tolist()
+    assert len(content["events"]) == len(demo_analysis.events)
+    values = {measure["key"]: measure["value"] for measure in content["measures"]}
+    assert values["pvc_burden"] == pytest.approx(demo_analysis.burden.pvc_burden_pct)
+    assert {rule["key"] for rule in content["rules"]} == {rule.key for rule in demo_analysis.rules.rows()}
+    assert content["unusable_s"] == [[1400.0, 1430.0]]
+
+
+def test_what_is_not_known_is_null_with_a_reason(empty):
+    content = json.loads(report_json(empty))
+    missing = [measure for measure in content["measures"] if measure["value"] is None]
+    assert {"pvc_burden", "heart_rate_mean", "sdnn"} <= {measure["key"] for measure in missing}
+    assert all(measure["why"] for measure in missing)
+    assert content["hourly"][0]["rate_mean_bpm"] is None
+
+
+# Names that a spreadsheet would run, and letters beyond ASCII
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2", "@sum", "\ttab"])
+@pytest.mark.parametrize("suffix", ["_burden.csv", "_events.csv", "_hourly.csv"])
+def test_a_record_whose_name_is_a_formula_is_not_run(demo_analysis, suffix, name):
+    analysis = replace(demo_analysis, record=replace(demo_analysis.record, record_id=name))
+    rows = csv.DictReader(io.StringIO(WRITERS[suffix](analysis).decode(), newline=""))
+    assert {row["record"] for row in rows} == {f"'{name}"}
+
+
+def test_letters_beyond_ascii_are_read_rightly_by_excel_and_by_pandas(demo_analysis):
+    analysis = replace(demo_analysis, record=replace(demo_analysis.record, record_id="Żółć"))
+    text = WRITERS["_hourly.csv"](analysis)
+    assert text.startswith(b"\xef\xbb\xbf")  # by which Excel knows UTF-8
+    table = pd.read_csv(io.BytesIO(text))
+    assert table.columns[0] == "hour"
+    assert table["record"].tolist() == ["Żółć"]
+
+
+# What cannot be measured
+
+
+ODD = {
+    "no beats": ("", {}),
+    "one beat": ("N", {}),
+    "all unreadable": ("NVS" * 20, {"usable": [False] * 60}),
+    "a gap at each beat": ("NVS" * 20, {"broken": [True] * 60}),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_odd_recording_gives_every_file_without_a_nan(make_analysis, case):
+    labels, more = ODD[case]
+    analysis = make_analysis(make_beats([80] * len(labels), labels, **more))
+    for suffix, writer in WRITERS.items():
+        content = writer(analysis)
+        if suffix.endswith(".csv"):
+            assert not re.search(r"(^|,)-?(nan|none|inf|nat|<na>)(,|\r)", content.decode().lower())
+        if suffix.endswith(".pdf"):
+            assert content.startswith(b"%PDF")
+    table = burden_table(analysis).set_index("measure")
+    without = table[(table["value"] == "") & ~table.index.str.startswith("rule_")]
+    assert len(without)
+    assert (without["reason_if_empty"] != "").all()
+    assert (table.loc[table["value"] != "", "reason_if_empty"] == "").all()
+
+
+@pytest.mark.parametrize("start", [None, datetime(1969, 7, 20, 20, 17), datetime(2001, 1, 1)])
+@pytest.mark.parametrize("duration_s", [3.0, 14 * 86_400.0])
+def test_any_start_and_any_length_give_every_file(make_analysis, start, duration_s):
+    n = 4 if duration_s < 10 else 3000
+    made = make_analysis(make_beats([int(100 * duration_s / n)] * n, "N" * n), duration_s=duration_s)
+    record = replace(made.record, start=start, n_samples=int(duration_s * made.record.fs_hz))
+    analysis = replace(made, record=record)
+    assert all(writer(analysis) for writer in WRITERS.values())
+    hours = hourly_table(analysis)
+    assert len(hours) == max(1, duration_s // 3600)
+    assert hours["start_iso"].iloc[0] == ("" if start is None else start.isoformat(timespec="milliseconds"))
 
 
 # Files
