@@ -9,9 +9,12 @@ that the threshold rises where what lies before the QRS repeats from beat to bea
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from .intervals import normal
+from .intervals import DECIMALS, joined, normal, unbroken
+from .labels import CLASSES
 from .rules import RhythmRules
 from .schema import Beats, Bool, Float64
 
@@ -21,6 +24,58 @@ MIN_MATCHES = 5  # ... made wider until so many pairs of RR and their followers 
 STEP = 10  # RR from window to window
 WINDOWS_AT_ONCE = 4096  # so that two weeks fit into memory
 LIKELY = 0.5  # an episode goes on where half of what P waves add to the threshold is reached
+
+
+def episodes(beats: Beats, rules: RhythmRules) -> list[slice]:
+    """Episodes as slices of the beats: likely stretches that hold a sure one.
+
+    A return to order that is shorter than an episode does not end one; a stretch that cannot be read does.
+    """
+    surely, likely = irregular(beats, rules)
+    follows = joined(beats)
+    sure = [part.start for part in _lasting(beats, surely, follows, rules.af_min_s)]
+    found = [
+        part
+        for part in _lasting(beats, likely, follows, rules.af_min_s)
+        if any(part.start <= start < part.stop for start in sure)
+    ]
+    merged: list[slice] = []
+    for part in found:
+        if merged and _is_short_break(beats, follows, merged[-1], part, rules):
+            merged[-1] = slice(merged[-1].start, part.stop)
+        else:
+            merged.append(part)
+    return merged
+
+
+def without_s(beats: Beats) -> Beats:
+    """The beats, with N for S inside episodes by the default rules: where no beat has its time, none is premature.
+
+    The probability of S goes to N there.
+    """
+    label, probability = beats.label.copy(), beats.probability.copy()
+    n, s = CLASSES.index("N"), CLASSES.index("S")
+    for part in episodes(beats, RhythmRules()):
+        probability[part, n] += probability[part, s]
+        probability[part, s] = 0
+        best = np.array(CLASSES)[probability[part].argmax(axis=1)]
+        label[part] = np.where(beats.usable[part], best, label[part])
+    return replace(beats, label=label, probability=probability)
+
+
+def _lasting(beats: Beats, inside: Bool, follows: Bool, min_s: float) -> list[slice]:
+    """Unbroken stretches of beats that last long enough."""
+    goes_on = inside & np.concatenate(([False], inside[:-1]))[: len(beats)] & follows
+    return [
+        part
+        for part in unbroken(inside, goes_on)
+        if round(float(beats.time_s[part.stop - 1] - beats.time_s[part.start]), DECIMALS) >= min_s
+    ]
+
+
+def _is_short_break(beats: Beats, follows: Bool, before: slice, after: slice, rules: RhythmRules) -> bool:
+    away_s = beats.time_s[after.start] - beats.time_s[before.stop - 1]
+    return bool(away_s < rules.af_min_s and follows[before.stop : after.start + 1].all())
 
 
 def irregular(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:

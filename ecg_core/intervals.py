@@ -19,6 +19,13 @@ def joined(beats: Beats) -> Bool:
     return np.asarray(beats.usable & before[: len(beats)] & np.isfinite(beats.rr_s))
 
 
+def unbroken(inside: Bool, goes_on: Bool) -> list[slice]:
+    """Slices over which ``inside`` holds; each begins where a beat does not go on from the one before."""
+    starts = np.flatnonzero(inside & ~goes_on)
+    ends = np.flatnonzero(inside & ~np.concatenate((goes_on[1:], [False]))[: len(inside)])
+    return [slice(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
+
+
 def counted(beats: Beats, rules: RhythmRules) -> Bool:
     """Whether the RR that ends at each beat counts for a rate, shape (n,)."""
     rr_s = np.round(beats.rr_s, DECIMALS)

@@ -15,6 +15,7 @@ from .atrial import before_qrs, repeating
 from .burden import measure_burden
 from .detection import certainty, fuse_heat, pick_beats
 from .errors import LeadError
+from .fibrillation import without_s
 from .inference import Model, classify, describe_beats, look
 from .labels import CLASSES, UNLABELLED, Codes, class_codes
 from .personal import personalise
@@ -275,7 +276,7 @@ def _judge(model: Model, readings: list[Reading], quality: Quality, own: Annotat
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     beats = Beats(time_s, label, probability, rr_s, usable)
     p_repeats = repeating(np.concatenate([reading.before_qrs for reading in readings]), beats)
-    return replace(beats, p_repeats=p_repeats), Attention(attention, offset_s)
+    return without_s(replace(beats, p_repeats=p_repeats)), Attention(attention, offset_s)
 
 
 def _tokens(readings: list[Reading]) -> Iterator[NDArray[np.float16]]:

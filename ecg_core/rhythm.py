@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from .fibrillation import irregular
-from .intervals import DECIMALS, Index, joined, rate_windows
+from .fibrillation import episodes
+from .intervals import DECIMALS, Index, joined, rate_windows, unbroken
 from .rules import RhythmRules
 from .schema import Beats, Bool, RhythmEvent
 
@@ -40,7 +40,7 @@ CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle: the ectopic on
 def find_rhythms(beats: Beats, rules: RhythmRules) -> tuple[RhythmEvent, ...]:
     """All events in the order of their start; none spans an unusable stretch."""
     follows = joined(beats)
-    fibrillation = list(_fibrillation(beats, follows, rules))
+    fibrillation = [_event("af", beats, part.start, part.stop - 1) for part in episodes(beats, rules)]
     events = [
         *fibrillation,
         *_long_intervals(beats, follows, fibrillation, rules),
@@ -54,14 +54,7 @@ def find_rhythms(beats: Beats, rules: RhythmRules) -> tuple[RhythmEvent, ...]:
 def series_of(beats: Beats, label: str) -> list[slice]:
     """Unbroken series of beats of one class, as slices of the beats."""
     same = (beats.label == label) & beats.usable
-    return _unbroken(same, same & np.concatenate(([False], same[:-1]))[: len(beats)] & joined(beats))
-
-
-def _unbroken(inside: Bool, goes_on: Bool) -> list[slice]:
-    """Slices over which ``inside`` holds; each begins where a beat does not go on from the one before."""
-    starts = np.flatnonzero(inside & ~goes_on)
-    ends = np.flatnonzero(inside & ~np.concatenate((goes_on[1:], [False]))[: len(inside)])
-    return [slice(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
+    return unbroken(same, same & np.concatenate(([False], same[:-1]))[: len(beats)] & joined(beats))
 
 
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
@@ -107,37 +100,6 @@ def _chains(last: Index, length: int, follows: Bool) -> list[Index]:
     return np.split(last, np.flatnonzero(~goes_on) + 1)
 
 
-def _fibrillation(beats: Beats, follows: Bool, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Likely stretches that hold a sure one; a return to order that is shorter than an episode does not end one."""
-    surely, likely = irregular(beats, rules)
-    sure = [episode.start for episode in _lasting(beats, surely, follows, rules.af_min_s)]
-    found = [
-        episode
-        for episode in _lasting(beats, likely, follows, rules.af_min_s)
-        if any(episode.start <= start < episode.stop for start in sure)
-    ]
-    while found:
-        episode = found.pop(0)
-        while found and _is_short_break(beats, follows, episode, found[0], rules):
-            episode = slice(episode.start, found.pop(0).stop)
-        yield _event("af", beats, episode.start, episode.stop - 1)
-
-
-def _lasting(beats: Beats, inside: Bool, follows: Bool, min_s: float) -> list[slice]:
-    """Unbroken stretches of beats that last long enough."""
-    goes_on = inside & np.concatenate(([False], inside[:-1]))[: len(beats)] & follows
-    return [
-        stretch
-        for stretch in _unbroken(inside, goes_on)
-        if round(float(beats.time_s[stretch.stop - 1] - beats.time_s[stretch.start]), DECIMALS) >= min_s
-    ]
-
-
-def _is_short_break(beats: Beats, follows: Bool, before: slice, after: slice, rules: RhythmRules) -> bool:
-    away_s = beats.time_s[after.start] - beats.time_s[before.stop - 1]
-    return bool(away_s < rules.af_min_s and follows[before.stop : after.start + 1].all())
-
-
 def _long_intervals(
     beats: Beats, follows: Bool, fibrillation: list[RhythmEvent], rules: RhythmRules
 ) -> Iterator[RhythmEvent]:
@@ -161,7 +123,7 @@ def _unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
     goes_on = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
     for kind, unusual in (("bradycardia", bpm < rules.slow_bpm), ("tachycardia", bpm > rules.fast_bpm)):
         before = np.concatenate(([False], unusual[:-1]))[: len(last)]
-        for windows in _unbroken(unusual, unusual & before & goes_on):
+        for windows in unbroken(unusual, unusual & before & goes_on):
             first = max(0, int(last[windows.start]) - rules.rate_average_beats)
             event = _event(kind, beats, first, int(last[windows.stop - 1]))
             if event.duration_s >= rules.rate_min_s:

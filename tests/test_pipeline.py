@@ -12,7 +12,8 @@ from ecg_core import pipeline
 from ecg_core.errors import Cancelled, LeadError
 from ecg_core.inference import Described, Seen
 from ecg_core.labels import CLASSES
-from ecg_core.pipeline import analyse, choose_leads
+from ecg_core.pipeline import analyse, choose_leads, with_rules
+from ecg_core.rules import RhythmRules
 from ecg_core.schema import Record
 from ecg_core.scoring import match_beats
 from ecg_core.signals import MARGIN_S
@@ -345,3 +346,13 @@ def test_a_record_of_14_h_is_never_held_whole(excerpt, model, monkeypatch):
     assert len(analysis.beats) == pytest.approx(14 * 360, rel=0.01)
     assert source.longest <= (pipeline.PIECE_S + 2 * MARGIN_S) * fs_hz
     assert peak < 0.6 * record.n_samples * len(names) * 4
+
+
+def test_other_rules_measure_the_same_beats_as_an_analysis_by_these_rules(demo, model, demo_analysis):
+    rules = RhythmRules(pause_s=2.0, run_min_beats=7, af_min_s=60.0)
+    measured, anew = with_rules(demo_analysis, rules), analyse(demo, model, rules)
+    assert measured.rules == rules
+    assert measured.events == anew.events != demo_analysis.events
+    np.testing.assert_array_equal(measured.beats.label, anew.beats.label)
+    assert measured.burden.v == anew.burden.v
+    assert measured.burden.pauses == anew.burden.pauses

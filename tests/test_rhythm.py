@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import all_readable, beat_columns, make_beats
 
 from ecg_core.burden import measure_burden
-from ecg_core.fibrillation import cosen
+from ecg_core.fibrillation import cosen, without_s
 from ecg_core.labels import CLASSES, UNLABELLED, class_codes
 from ecg_core.records import find_records, read_record
 from ecg_core.rhythm import KIND_NAMES, RUNS, find_rhythms, series_of
@@ -348,3 +348,20 @@ def test_events_of_real_records_are_those_of_the_definitions(databases, database
         assert burden.pvc_burden_pct == 100 * labels.tolist().count("V") / n
         n_couplets = len(re.findall("(?<!V)VV(?!V)", "".join(labels)))
         assert (burden.v.couplets, burden.v.runs.n) == (n_couplets, len(re.findall("V{3,}", "".join(labels))))
+
+
+def test_in_fibrillation_no_beat_is_called_premature_and_outside_those_that_are_stay():
+    rng = np.random.default_rng(7)
+    rr = np.concatenate([sinus(200, rng), fibrillating(200, rng), sinus(200, rng)])
+    labels = list("N" * 600)
+    for i in (50, 250, 300, 301, 350, 550):
+        labels[i] = "S"
+    labels[320] = "V"
+    beats = make_beats(rr, labels)
+    p_repeats = np.repeat([0.8, 0.01, 0.8], 200).astype(np.float32)
+    found = without_s(replace(beats, p_repeats=p_repeats))
+    assert np.flatnonzero(found.label == "S").tolist() == [50, 550]
+    assert np.flatnonzero(found.label == "V").tolist() == [320]
+    assert beats.label[250] == "S"
+    assert found.probability[250].tolist() == [1, 0, 0, 0, 0]
+    np.testing.assert_array_equal(found.probability[[50, 320]], beats.probability[[50, 320]])
