@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import NOTICE, __version__
-from .errors import EcgError, OutputError, RecordError
+from .errors import EcgError, OutputError, RecordError, RulesError
+from .rules import RhythmRules, rules_from
 from .specs import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from .schema import Analysis
+    from .schema import Analysis, Ectopy
+    from .summary import Measure
 
 BAD_INPUT, STOPPED = 2, 130  # exit codes
 
@@ -47,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     analyze = commands.add_parser("analyze", help="label the beats of a record and measure its burden")
     analyze.add_argument("record", type=Path, metavar="RECORD", help="a WFDB record, with or without extension")
     analyze.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (here)")
+    analyze.add_argument(
+        "--rule", action="append", default=[], metavar="NAME=VALUE",
+        help="count by another rule, for example pause_s=2.5; may be repeated; --rule help lists them",
+    )  # fmt: skip
     analyze.set_defaults(run=_analyze)
 
     evaluate = commands.add_parser("evaluate", help="score a model against reference annotations by EC57")
@@ -71,16 +77,26 @@ def _analyze(options: argparse.Namespace) -> int:
     from .pipeline import analyse  # noqa: PLC0415
     from .records import read_record  # noqa: PLC0415
 
+    rules = _rules(options.rule)
     record = read_record(options.record)
     model = load_model(options.model or DEFAULT_MODEL)
     began = time.monotonic()
-    analysis = analyse(record, model, lead=options.lead, progress=_show_progress(record.record_id))
+    analysis = analyse(record, model, rules, lead=options.lead, progress=_show_progress(record.record_id))
     written = write_files(analysis, options.out)
     _clear_line()
     print(summary(analysis))
     print(f"\nWritten in {time.monotonic() - began:.1f} s: {', '.join(path.name for path in written)}")
     print(f"to {options.out.resolve()}\n{NOTICE}")
     return 0
+
+
+def _rules(texts: list[str]) -> RhythmRules:
+    """Rules from NAME=VALUE."""
+    wrong = next((text for text in texts if "=" not in text), None)
+    if wrong is not None:
+        lines = [f"  {rule.key}={rule.value:g}   {rule.says} ... {rule.unit}" for rule in RhythmRules().rows()]
+        raise RulesError(f"--rule {wrong}: expected NAME=VALUE. The rules and their defaults:\n" + "\n".join(lines))
+    return rules_from(dict(text.split("=", 1) for text in texts))
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -117,15 +133,21 @@ def _check_writable(path: Path) -> None:
 
 def summary(analysis: Analysis) -> str:
     """What a person wants to know first."""
+    from .summary import measures  # noqa: PLC0415
+
     burden, record = analysis.burden, analysis.record
+    told = {measure.key: measure for measure in measures(analysis)}
     hours = record.duration_s / 3600
     counts = dict(zip("NSVFQ", burden.count.tolist(), strict=True))
     lines = [
         f"{record.record_id}: {hours:.2f} h, lead {', '.join(analysis.lead_names)}, model {analysis.model.name}",
         f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
-        f"  PVC burden    {_share(burden.pvc_burden_pct)} of analysable beats",
-        f"  SVE burden    {_share(burden.sve_burden_pct)} of analysable beats",
+        f"  PVC burden    {_said(told['pvc_burden'])} of analysable beats; {_complexity(burden.v)}",
+        f"  SVE burden    {_said(told['sve_burden'])} of analysable beats; {_complexity(burden.s)}",
+        f"  AF burden     {_said(told['af_burden'])} of analysable time, in this recording; episodes {burden.af.n}",
+        f"  Pauses        {burden.pauses.n} of {analysis.rules.pause_s:g} s and more; longest RR "
+        f"{_said(told['longest_rr'])}",
     ]
     if burden.rate_min and burden.rate_max:
         lines.append(
@@ -134,13 +156,19 @@ def summary(analysis: Analysis) -> str:
         )
     else:
         lines.append("  Heart rate    not enough consecutive beats")
+    if changed := analysis.rules.changed():
+        lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
     if not all(record.calibrated):
         lines.append("  Calibration   the header states no gain for some leads: 200 adu/mV assumed")
     return "\n".join(lines)
 
 
-def _share(percent: float) -> str:
-    return "not measurable (no analysable beats)" if percent != percent else f"{percent:.2f} %"  # noqa: PLR0124
+def _said(measure: Measure) -> str:
+    return f"not measurable ({measure.why})" if measure.value is None else measure.text
+
+
+def _complexity(ectopy: Ectopy) -> str:
+    return f"couplets {ectopy.couplets}, runs {ectopy.runs.n}, bigeminy {ectopy.bigeminy.n}"
 
 
 class _show_progress:  # used like a function

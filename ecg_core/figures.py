@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .burden import HOUR_S
 from .clock import clock_text
-from .intervals import heart_rate
+from .intervals import rate_trend
 from .labels import CLASSES, COLOUR, NAME, UNLABELLED, class_codes
 from .schema import Analysis, Beats, Float32, Float64, Lead, Record, Text
 from .scoring import match_beats
@@ -62,17 +62,20 @@ class Ink:
     unusable: str
     band: str  # from the lowest to the highest
     marked: str  # the stretch or the beat that is selected
+    fibrillation: str  # behind the heart rate in atrial fibrillation
 
 
 LIGHT: Final = Ink(
     trace="#14202A", text="#1B2A36", faint="#5B6B78", line="#CBD5DD",
     small_box="rgba(214,96,77,0.13)", large_box="rgba(214,96,77,0.34)",
     unusable="rgba(91,107,120,0.45)", band="rgba(91,107,120,0.30)", marked="rgba(0,114,178,0.16)",
+    fibrillation="rgba(0,158,115,0.20)",
 )  # fmt: skip
 DARK: Final = Ink(
     trace="#EEF3F7", text="#E3EAF0", faint="#9DB0BF", line="#34434F",
     small_box="rgba(224,130,110,0.11)", large_box="rgba(224,130,110,0.30)",
     unusable="rgba(157,176,191,0.45)", band="rgba(157,176,191,0.35)", marked="rgba(86,180,233,0.22)",
+    fibrillation="rgba(0,158,115,0.34)",
 )  # fmt: skip
 
 
@@ -165,27 +168,26 @@ def trend_figure(
         bargap=0,
         newselection={"line": {"color": ink.text, "width": 1, "dash": "dot"}},
     )
-    if marked_s:
-        figure.update_layout(shapes=[_band(marked_s, ink, yref="paper")])
+    marked = [_band(marked_s, ink, yref="paper")] if marked_s else []
+    figure.update_layout(shapes=[*_fibrillation_shapes(analysis, ink), *marked])
     return figure
+
+
+def _fibrillation_shapes(analysis: Analysis, ink: Ink) -> list[dict[str, Any]]:
+    """Bands behind the heart rate where there is atrial fibrillation."""
+    episodes = [event for event in analysis.events if event.kind == "af"]
+    spans = [(event.start_s, event.end_s) for event in episodes]
+    return [{**_band(span, ink, yref="y domain"), "fillcolor": ink.fibrillation, "layer": "below"} for span in spans]
 
 
 def _add_rate(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
     """Mean rate of each bin as a line in the band of its lowest and highest rate; every point can be selected."""
     span_s = analysis.record.duration_s
     bin_s = next((step for step in BIN_STEPS_S if span_s / step <= TREND_BINS), BIN_STEPS_S[-1])
-    time_s, bpm = heart_rate(analysis.beats, analysis.rules)
-    at = (time_s / bin_s).astype(int)
     n_bins = int(span_s / bin_s) + 1
-    count = np.bincount(at, minlength=n_bins)
-    low, high = np.full(n_bins, np.inf), np.full(n_bins, -np.inf)
-    np.minimum.at(low, at, bpm)
-    np.maximum.at(high, at, bpm)
-    seen = count > 0
-    mean = np.full(n_bins, np.nan)
-    mean[seen] = np.bincount(at, bpm, minlength=n_bins)[seen] / count[seen]
+    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s, n_bins)
     centre = (np.arange(n_bins) + 0.5) * bin_s
-    figure.add_scatter(**_outline(centre, low, high, seen), mode="lines", line={"width": 0}, fill="toself",
+    figure.add_scatter(**_outline(centre, low, high, np.isfinite(mean)), mode="lines", line={"width": 0}, fill="toself",
         fillcolor=ink.band, hoverinfo="skip",
     )  # fmt: skip
     text = [clock_text(analysis.record, value) for value in centre.tolist()]

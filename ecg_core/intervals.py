@@ -57,3 +57,16 @@ def heart_rate(beats: Beats, rules: RhythmRules) -> tuple[Float64, Float64]:
     """Time of the last beat of each rate window, and its rate in bpm."""
     last, bpm = rate_windows(beats, rules)
     return np.asarray(beats.time_s[last]), bpm
+
+
+def rate_trend(beats: Beats, rules: RhythmRules, bin_s: float, n_bins: int) -> tuple[Float64, Float64, Float64]:
+    """Lowest, mean and highest heart rate of consecutive bins, each of shape (n_bins,); NaN where there is none."""
+    time_s, bpm = heart_rate(beats, rules)
+    at = np.minimum((time_s / bin_s).astype(int), n_bins - 1)
+    count = np.bincount(at, minlength=n_bins)
+    low, high = np.full(n_bins, np.inf), np.full(n_bins, -np.inf)
+    np.minimum.at(low, at, bpm)
+    np.maximum.at(high, at, bpm)
+    total = np.bincount(at, bpm, minlength=n_bins)
+    low, mean, high = (np.where(count, values, np.nan) for values in (low, total / np.maximum(count, 1), high))
+    return low, mean, high

@@ -11,7 +11,7 @@ import numpy as np
 from . import NOTICE, __version__
 from .burden import HOUR_S
 from .clock import clock_text, duration_text
-from .intervals import heart_rate
+from .intervals import rate_trend
 from .labels import CLASSES, COLOUR
 from .paper import (
     BOLD,
@@ -28,7 +28,7 @@ from .paper import (
     make_pdf,
 )
 from .records import read_strip
-from .schema import Analysis, Float64, Hourly
+from .schema import Analysis, Hourly
 from .strips import STRIP_S, Strip, choose_strips
 from .summary import GROUPS, Measure, measures
 
@@ -231,10 +231,11 @@ def _trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
 
 
 def _rate_trend(sheet: Sheet, y: float, height: float, analysis: Analysis, scale: float) -> None:
-    time_s, bpm = heart_rate(analysis.beats, analysis.rules)
-    top_bpm = max(120.0, 20 * np.ceil(float(bpm.max()) / 20)) if len(bpm) else 120.0
+    bin_s = max(analysis.record.duration_s, 1.0) / TREND_BINS
+    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s, TREND_BINS)
+    top_bpm = max(120.0, 20 * np.ceil(np.nan_to_num(high).max() / 20))
     for episode in (event for event in analysis.events if event.kind == "af"):
-        sheet.box(LEFT_MM + episode.start_s * scale, y, episode.duration_s * scale, height, fill="#CFE3F1")
+        sheet.box(LEFT_MM + episode.start_s * scale, y, episode.duration_s * scale, height, fill="#CCECE3")
     for start_s, end_s in analysis.quality.unusable_stretches(analysis.record.duration_s):
         sheet.box(LEFT_MM + start_s * scale, y, (end_s - start_s) * scale, height + 24, fill=LINE)
     for level in np.arange(40, top_bpm + 1, 40).tolist():
@@ -242,23 +243,11 @@ def _rate_trend(sheet: Sheet, y: float, height: float, analysis: Analysis, scale
         sheet.line(LEFT_MM, at, RIGHT_MM, at, width_mm=0.08)
         sheet.text(LEFT_MM - 1, at + 1, f"{level:.0f}", size=6, colour=FAINT, align="right")
     sheet.text(LEFT_MM - 1, y + 2, "bpm", size=6, colour=FAINT, align="right")
-    low, mean, high = _binned(time_s, bpm, analysis.record.duration_s)
     x = LEFT_MM + (np.arange(TREND_BINS) + 0.5) / TREND_BINS * WIDTH_MM
     for values, colour in ((low, "#9DB0BF"), (high, "#9DB0BF"), (mean, TEXT)):
         sheet.curve(x, y + height * (1 - values / top_bpm), colour=colour, width_mm=0.2)
-    key = "heart rate: lowest, mean, highest; blue: atrial fibrillation; grey: not readable"
+    key = "heart rate: lowest, mean, highest; green: atrial fibrillation; grey: not readable"
     sheet.text(RIGHT_MM, y - 1.5, key, size=6, colour=FAINT, align="right")
-
-
-def _binned(time_s: Float64, bpm: Float64, duration_s: float) -> tuple[Float64, Float64, Float64]:
-    """Lowest, mean and highest rate of each bin of the trend, NaN where there is none."""
-    low, mean, high = (np.full(TREND_BINS, np.nan) for _ in range(3))
-    bins = np.minimum((time_s / max(duration_s, 1.0) * TREND_BINS).astype(int), TREND_BINS - 1)
-    edges = np.searchsorted(bins, np.arange(TREND_BINS + 1))
-    for number in np.unique(bins).tolist():
-        inside = bpm[edges[number] : edges[number + 1]]
-        low[number], mean[number], high[number] = inside.min(), inside.mean(), inside.max()
-    return low, mean, high
 
 
 def _strip_page(sheet: Sheet, *, analysis: Analysis, strips: Sequence[Strip]) -> None:

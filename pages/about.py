@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from pages._ui.frame import PURPOSE, draw_frame, facts
+from ecg_core import NOTICE
+from pages._ui.frame import draw_frame, facts
 from pages._ui.models import measured, spec_facts, specs
 from pages._ui.tables import versions
 
 draw_frame()
 st.title("About", anchor=False)
-st.markdown(f"**{PURPOSE}**")
+st.markdown(f"**{NOTICE}**")
 
 for spec in specs():
     st.header(f"Model {spec.name}", anchor=False)
@@ -24,7 +25,9 @@ limits, program = st.columns(2, gap="large")
 with limits:
     st.header("Limits", anchor=False)
     st.markdown(
-        "- Beats are judged as N, S, V, F or Q. Events are found from the beats; atrial fibrillation is not reported.\n"
+        "- Beats are judged as N, S, V, F or Q; events are found from the beats.\n"
+        "- Atrial fibrillation is told from irregular normal beats without P waves; flutter with regular beats is not "
+        "found.\n"
         "- Paced rhythm, bundle branch block and ischaemia are not recognised as such.\n"
         "- Counts stand for the readable part of a recording alone; denominators are printed beside them.\n"
         "- Attention shows where the network looked. It is not an explanation.\n"

@@ -25,9 +25,13 @@ if burden.analysable_pct < LITTLE_PCT:
 cards(
     [
         ("Analysable time", duration_text(burden.analysable_s), f"{100 - burden.analysable_pct:.1f} % artefact"),
-        ("Beats", f"{burden.n_beats:,}", f"and {burden.n_unusable_beats:,} in artefact"),
         ("PVC burden", number(burden.pvc_burden_pct, 1, " %"), f"{count['V']:,} V of {n_beats}"),
         ("SVE burden", number(burden.sve_burden_pct, 1, " %"), f"{count['S']:,} S of {n_beats}"),
+        (
+            "AF burden",
+            number(burden.af_burden_pct, 1, " %"),
+            f"{burden.af.n} episodes, {duration_text(burden.af.total_s)}",
+        ),
         rate_card(record, burden),
     ]
 )
@@ -36,7 +40,10 @@ trend = trend_figure(analysis, ink=ink())
 show(trend, "trend", alt="Heart rate, ventricular and supraventricular beats over time", on_select="rerun")
 if (time_s := selected_time_s("trend")) is not None:
     st.switch_page("pages/review.py", query_params=address(record, time_s))
-st.caption("Heart rate: mean, lowest and highest of a moving average; hatched: not readable. Box or click to review.")
+st.caption(
+    "Heart rate: mean, lowest and highest of a moving average; green: atrial fibrillation; hatched: not readable. "
+    "Box or click to review."
+)
 
 findings, hours = st.columns(2, gap="medium")
 with findings:
@@ -49,7 +56,7 @@ with findings:
             event = analysis.events[picked.selection.rows[0]]
             st.switch_page("pages/review.py", query_params=address(record, event.start_s))
     else:
-        st.caption("No couplet, run, tachycardia, pause or long RR was found in the readable part.")
+        st.caption("No couplet, run, pattern, episode, pause or long RR was found in the readable part.")
 with hours:
     st.header("Hour by hour", anchor=False)
     st.dataframe(hours_shown(analysis), hide_index=True)

@@ -1,41 +1,75 @@
-"""What leaves the workstation: tables, annotations, and the rules they were made with."""
+"""The report: what was measured, by which rules, and every file of it."""
 
 from functools import partial
 
 import streamlit as st
 
 from ecg_core.export import WRITERS, file_name
-from pages._ui.frame import current_analysis, heading
-from pages._ui.tables import rules_shown
+from ecg_core.rules import RhythmRules
+from ecg_core.summary import GROUPS
+from pages._ui.frame import current_analysis, facts, guarded, heading
+from pages._ui.session import change_rules
+from pages._ui.tables import edited_rules, measures_shown, rules_shown
 
 CONTENT = {
-    "_beats.csv": ("Beats", "One row a beat: sample, time, class, probabilities, RR, readable or not."),
-    "_events.csv": ("Findings", "One row a couplet, run, tachycardia, pause or long RR."),
+    "_report.pdf": ("Report", "Summary, trends, hours, strips at 25 mm/s and 10 mm/mV, definitions and rules."),
     "_burden.csv": ("Burden", "One row a measure, each with its unit and its denominator."),
-    "_hourly.csv": ("Hours", "One row an hour: readable time, beats by class, heart rate."),
-    ".ai": ("WFDB annotations", "The beats as an annotation file that WFDB tools read."),
+    "_hourly.csv": ("Hours", "One row an hour: readable time, beats by class, heart rate, runs, AF."),
+    "_events.csv": ("Findings", "One row a couplet, run, pattern, episode or pause."),
+    "_beats.csv": ("Beats", "One row a beat: sample, time, class, probabilities, RR, readable or not."),
+    "_report.json": ("Everything", "All of it in one document for programs."),
+    ".ai": ("WFDB annotations", "Beats and changes of rhythm as an annotation file that WFDB tools read."),
 }
+COLUMNS = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))
+
+
+@guarded
+def apply_edits(key: str) -> None:
+    """Measure anew by what was typed into the table of rules."""
+    change_rules(analysis.record, edited_rules(analysis.rules, st.session_state[key]["edited_rows"]))
+
 
 analysis = current_analysis()
 heading(f"Report of {analysis.record.record_id}", analysis.record)
-files, rules = st.columns([3, 2], gap="large")
 
+files, made = st.columns([3, 2], gap="large")
 with files:
-    st.header("Files", anchor=False)
     for suffix, writer in WRITERS.items():
         name, what = CONTENT.get(suffix, (suffix, ""))
         text, button = st.columns([3, 2], vertical_alignment="center")
         text.markdown(f"**{name}**  \n:small[{what}]")
         button.download_button(
             file_name(analysis, suffix), partial(writer, analysis), file_name(analysis, suffix), on_click="ignore",
-            icon=":material/download:", width="stretch",
+            icon=":material/download:", width="stretch", type="primary" if suffix == "_report.pdf" else "secondary",
         )  # fmt: skip
     st.caption("Each file is made when it is clicked.")
-
-with rules:
+with made:
     st.header("Made with", anchor=False)
     st.markdown(
         f"Lead **{', '.join(analysis.lead_names)}**, model **{analysis.model.name}** "
         f"(`{analysis.model.sha256[:12]}`), record `{analysis.record.sha256[:12]}`"
     )
-    st.dataframe(rules_shown(analysis.rules), hide_index=True)
+    changed = analysis.rules.changed()
+    if changed:
+        st.markdown("Rules changed: " + "; ".join(f"**{rule.key}** {rule.value:g} {rule.unit}" for rule in changed))
+        st.button(
+            "Back to the default rules", on_click=guarded(change_rules), args=(analysis.record, RhythmRules()),
+            icon=":material/undo:",
+        )  # fmt: skip
+    else:
+        st.markdown("Rules: all at their defaults.")
+
+st.header("Summary", anchor=False)
+for column, groups in zip(st.columns(3, gap="large"), COLUMNS, strict=True):
+    with column:
+        for group in groups:
+            st.markdown(f"**{GROUPS[group]}**")
+            facts(measures_shown(analysis, group))
+
+st.header("Rules", anchor=False)
+st.caption("Change a value and everything is measured by it at once; every file says which rules it was made with.")
+key = f"rules{hash(analysis.rules)}"
+st.data_editor(
+    rules_shown(analysis.rules), key=key, hide_index=True, disabled=["Rule", "Unit", "Source"], width="stretch",
+    on_change=apply_edits, args=(key,), height="content",
+)  # fmt: skip

@@ -12,13 +12,17 @@ from streamlit.testing.v1 import AppTest
 from test_figures import make_analysis
 
 from ecg_core.burden import measure_burden
-from ecg_core.errors import RecordError
+from ecg_core.errors import RecordError, RulesError
+from ecg_core.export import WRITERS
+from ecg_core.pipeline import with_rules
 from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Beats
+from ecg_core.summary import measures
 from pages._ui import jobs, session, uploads
 from pages._ui.jobs import CALM_SENTENCE, AnalysisKey, Job
 from pages._ui.session import Room
+from pages._ui.tables import edited_rules
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo_data" / "demo"
@@ -131,7 +135,7 @@ def test_one_relabelled_beat_of_a_hundred_thousand_changes_the_burden(demo):
     label = first.beats.label.copy()
     label[50_000] = "V"
     beats = Beats(first.beats.time_s, label, first.beats.probability, first.beats.rr_s, first.beats.usable)
-    burden = measure_burden(beats, first.quality, 80_000.0, first.rules)
+    burden = measure_burden(beats, first.events, first.quality, 80_000.0, first.rules)
     changed = replace(first, beats=beats, burden=burden)
     after = text_of(page("overview", room_with(changed, edition=1, room=room)))
     n_v = first.burden.count[2]
@@ -414,5 +418,37 @@ def test_crash_in_the_thread_is_told_calmly(demo, monkeypatch, caplog):
 def test_downloads_are_made_of_the_analysis(analysis):
     at = page("report", room_with(analysis))
     names = [item.proto.label for item in at.get("download_button")]
-    assert names == ["demo_beats.csv", "demo_events.csv", "demo_burden.csv", "demo_hourly.csv", "demo.ai"]
-    assert "beats in a row that make a run" in at.dataframe[0].value["Rule"].tolist()
+    assert names == [f"demo{suffix}" for suffix in WRITERS]
+    rules = at.dataframe[0].value
+    assert rules["Rule"].tolist() == [rule.says for rule in analysis.rules.rows()]
+    assert rules["Value"].tolist() == [rule.value for rule in analysis.rules.rows()]
+
+
+def test_report_shows_every_measure_or_why_it_is_missing(analysis):
+    at = page("report", room_with(analysis))
+    shown = " ".join(element.proto.body for element in at.get("html"))
+    for measure in measures(analysis):
+        assert measure.name in shown
+        assert (measure.text if measure.value is not None else measure.why) in shown
+
+
+def test_changed_rules_measure_the_same_beats_anew_and_can_be_undone(analysis, demo):
+    room = room_with(analysis)
+    at = page("report", room)
+    assert not at.button or all("default" not in item.label for item in at.button)
+    rules = edited_rules(analysis.rules, {0: {"Value": 4.0}, 4: {"Value": 2.5}})
+    assert (rules.run_min_beats, rules.pause_s) == (4, 2.5)
+    at.session_state["room"] = room_with(with_rules(analysis, rules), room=room)
+    at = at.run()
+    assert "pause_s" in text_of(at)
+    button(at, "Back to the default rules").click().run()
+    shown = room.analyses[room.shown[demo.sha256]]
+    assert shown.rules == RhythmRules()
+    assert shown.events == analysis.events
+
+
+def test_an_emptied_rule_is_the_default_and_a_wrong_one_is_a_sentence():
+    rules = RhythmRules(pause_s=2.5)
+    assert edited_rules(rules, {4: {"Value": None}}) == RhythmRules()
+    with pytest.raises(RulesError, match=r"pause_s: expected 1\.5 to 10 s, got 99"):
+        edited_rules(rules, {4: {"Value": 99.0}})

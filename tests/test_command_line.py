@@ -19,7 +19,10 @@ from ecg_core.__main__ import NOTICE, main
 from ecg_core.specs import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
-NAMES = ["demo.ai", "demo_beats.csv", "demo_burden.csv", "demo_events.csv", "demo_hourly.csv"]
+NAMES = [
+    "demo.ai", "demo_beats.csv", "demo_burden.csv", "demo_events.csv", "demo_hourly.csv", "demo_report.json",
+    "demo_report.pdf",
+]  # fmt: skip
 HUGE = 99_999_999_999
 
 
@@ -48,7 +51,7 @@ def contents(folder):
 # Good input
 
 
-def test_analyze_writes_five_files_and_says_what_was_found(tmp_path, capsys):
+def test_analyze_writes_every_file_and_says_what_was_found(tmp_path, capsys):
     assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr()
     assert contents(tmp_path / "out") == NAMES
@@ -65,7 +68,32 @@ def test_the_program_runs_as_a_module_from_a_shell(tmp_path, ecg):
     write_record(tmp_path, "x", ecg, 257)
     done = shell("-m", "ecg_core", "analyze", str(tmp_path / "x.hea"), "--out", str(tmp_path / "out"), "--lead", "ii")
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(contents(tmp_path / "out")) == 5
+    assert len(contents(tmp_path / "out")) == len(NAMES)
+
+
+def test_rules_can_be_changed_and_are_said(tmp_path, capsys):
+    assert main(["analyze", str(DEMO), "--out", str(tmp_path), "--rule", "pause_s=5", "--rule", "vt_bpm=160"]) == 0
+    told = capsys.readouterr().out
+    assert "Pauses        0 of 5 s and more; longest RR 3.40 s" in told
+    assert "vt_bpm=160, pause_s=5" in told
+    with (tmp_path / "demo_burden.csv").open(newline="") as stream:
+        measured = {row["measure"]: row["value"] for row in csv.DictReader(stream)}
+    assert (measured["v_tachycardias"], measured["rule_vt_bpm"]) == ("0", "160")
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("help", "expected NAME=VALUE. The rules and their defaults"),
+        ("pauze_s=2", '"pauze_s" is no rule'),
+        ("pause_s=two", 'expected a number, got "two"'),
+        ("pause_s=0", "expected 1.5 to 10 s, got 0"),
+    ],
+)
+def test_a_wrong_rule_is_told_before_the_work(tmp_path, capsys, rule, told):
+    assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out"), "--rule", rule]) == 2
+    assert told in capsys.readouterr().err
+    assert contents(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("lead", ["auto", "all", "first", "III", "iii"])
@@ -98,7 +126,7 @@ def test_a_flat_lead_by_name_has_an_empty_burden(tmp_path, capsys, ecg):
     ecg[1] = 0
     write_record(tmp_path, "x", ecg, 257)
     assert main(["analyze", str(tmp_path / "x"), "--out", str(tmp_path), "--lead", "II"]) == 0
-    assert "not measurable (no analysable beats)" in capsys.readouterr().out
+    assert "not measurable (no beat" in capsys.readouterr().out
     assert "pvc_burden,,%," in (tmp_path / "x_burden.csv").read_text()
 
 

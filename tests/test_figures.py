@@ -69,11 +69,12 @@ def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime
         "made", Silence(), FS_HZ, round(duration_s * FS_HZ), TWELVE, (True,) * 12, start=start, reference=reference
     )
     rules = RhythmRules()
+    events = find_rhythms(beats, rules)
     steps = np.linspace(-0.512, 0.512, 33).astype(np.float32)
     return Analysis(
         record=record, lead_names=("II",), model=SPEC, rules=rules, quality=quality, beats=beats,
-        attention=Attention(np.full((n, 33), 1 / 33, dtype=np.float16), steps), events=find_rhythms(beats, rules),
-        burden=measure_burden(beats, quality, duration_s, rules),
+        attention=Attention(np.full((n, 33), 1 / 33, dtype=np.float16), steps), events=events,
+        burden=measure_burden(beats, events, quality, duration_s, rules),
     )  # fmt: skip
 
 
@@ -280,7 +281,7 @@ def test_record_without_beats_is_drawn():
     analysis = make_analysis()
     none = Beats(np.zeros(0), np.zeros(0, "<U1"), np.zeros((0, 5), np.float32), np.zeros(0), np.zeros(0, bool))
     empty = replace(
-        analysis, beats=none, events=(), burden=measure_burden(none, analysis.quality, 1800.0, RhythmRules())
+        analysis, beats=none, events=(), burden=measure_burden(none, (), analysis.quality, 1800.0, RhythmRules())
     )
     trend_figure(empty)
     strip_figure(empty, (make_lead(),), length_s=10.0)

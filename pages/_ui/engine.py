@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecg_core.inference import load_model
-from ecg_core.pipeline import analyse
+from ecg_core.pipeline import analyse, with_rules
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Record
 
@@ -16,3 +16,8 @@ def run(
 ) -> Analysis:
     """Load the model and analyse a record with it."""
     return analyse(record, load_model(model_path), rules, lead=lead, progress=progress)
+
+
+def measured_by(analysis: Analysis, rules: RhythmRules) -> Analysis:
+    """The same beats measured by other rules."""
+    return with_rules(analysis, rules)

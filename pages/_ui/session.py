@@ -179,6 +179,19 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
     room.job = Job(key, record, MODELS / f"{name}.pt")
 
 
+def change_rules(record: Record, rules: RhythmRules) -> None:
+    """Measure the analysis that is shown by other rules; its beats stay, so that it takes no time."""
+    from .engine import measured_by  # noqa: PLC0415, as torch takes a second: here it is loaded already
+
+    room = current_room()
+    shown = room.shown[record.sha256]
+    key = shown._replace(rules=rules)
+    if key in room.analyses:
+        room.shown[record.sha256] = key
+    else:
+        room.put(key, measured_by(room.analyses[shown], rules))
+
+
 def show_error(error: EcgError) -> None:
     """A message that a reader can act on."""
     st.error(current_room().plain(str(error)), icon=":material/error:")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-from dataclasses import fields
 from importlib import metadata
 
 import numpy as np
@@ -15,21 +14,11 @@ from ecg_core.clock import clock_text, duration_text
 from ecg_core.figures import Disagreements, local_rr_s
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.rhythm import KIND_NAMES
-from ecg_core.rules import RhythmRules
+from ecg_core.rules import RhythmRules, rules_from
 from ecg_core.schema import Analysis, Burden, Record
+from ecg_core.summary import measures
 
 NONE = "–"
-RULE_NAMES = {
-    "run_min_beats": "beats in a row that make a run",
-    "tachycardia_bpm": "tachycardia is faster than, bpm",
-    "sustained_s": "sustained is longer than, s",
-    "pause_s": "a pause is an RR of at least, s",
-    "long_rr_s": "a long RR is one of at least, s",
-    "rate_average_beats": "RR averaged for the heart rate",
-    "rate_min_rr_s": "shortest RR counted for the rate, s",
-    "rate_max_rr_s": "longest RR counted for the rate, s",
-    "pvc_burden_high_pct": "PVC burden called high above, %",
-}
 
 
 def number(value: float, decimals: int = 0, unit: str = "") -> str:
@@ -76,6 +65,9 @@ def hours_shown(analysis: Analysis) -> pd.DataFrame:
             "V": ventricular,
             "V, %": share,
             "S": supraventricular,
+            "Runs V / S": [f"{v} / {s}" for v, s in hourly.n_runs.tolist()],
+            "Pauses": hourly.n_pauses,
+            "AF, min": np.round(hourly.af_s / 60, 1),
             "Rate, bpm": [" / ".join(number(rate) for rate in row) for row in rates.tolist()],
         }
     )
@@ -125,9 +117,30 @@ def _reference(analysis: Analysis, time_s: float, differ: Disagreements) -> str:
 
 
 def rules_shown(rules: RhythmRules) -> pd.DataFrame:
-    """The rules that an analysis was made with."""
-    rows = [(RULE_NAMES.get(item.name, item.name), f"{getattr(rules, item.name):g}") for item in fields(rules)]
-    return pd.DataFrame(rows, columns=["Rule", "Value"])
+    """The rules that an analysis is measured by, to be edited."""
+    rows = [(rule.says, float(rule.value), rule.unit, rule.source) for rule in rules.rows()]
+    return pd.DataFrame(rows, columns=["Rule", "Value", "Unit", "Source"])
+
+
+def edited_rules(rules: RhythmRules, edits: dict[int, dict[str, float | None]]) -> RhythmRules:
+    """Rules with the edits that were made to the table of ``rules_shown``, by row; an emptied cell is the default."""
+    keys, default = [rule.key for rule in rules.rows()], RhythmRules()
+    values = {rule.key: f"{rule.value:g}" for rule in rules.rows()}
+    for row, edit in edits.items():
+        value = edit.get("Value")
+        values[keys[row]] = f"{getattr(default, keys[row]) if value is None else value:g}"
+    return rules_from(values)
+
+
+def measures_shown(analysis: Analysis, group: str) -> list[tuple[str, str]]:
+    """Names and values of one group of a report, with the clock time that a value belongs to."""
+    rows = []
+    for measure in measures(analysis):
+        if measure.group == group:
+            moment = "" if measure.at_s is None else f" at {clock_text(analysis.record, measure.at_s)}"
+            why = f" ({measure.why})" if measure.value is None else ""
+            rows.append((measure.name, f"{measure.text}{moment}{why}"))
+    return rows
 
 
 def record_facts(record: Record) -> list[tuple[str, str]]:
