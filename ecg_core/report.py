@@ -105,12 +105,12 @@ def _cards(sheet: Sheet, y: float, found: dict[str, Measure], analysis: Analysis
     """What is read first: how much could be read, and the three burdens."""
     burden = analysis.burden
     artefact = f"{100 - burden.analysable_pct:.1f} % artefact"
-    af = burden.af
+    episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
     cards = [
         ("Analysable time", duration_text(burden.analysable_s), artefact),
         ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden")),
         ("SVE burden", _percent(found["sve_burden"]), _interval_text(found, "sve_burden")),
-        ("AF burden in this recording", _percent(found["af_burden"]), f"{af.n} episodes, {duration_text(af.total_s)}"),
+        ("AF burden in this recording", _percent(found["af_burden"]), episodes),
     ]
     width = (WIDTH_MM - 3 * 3) / 4
     for number, (name, value, note) in enumerate(cards):
@@ -139,14 +139,7 @@ def _measure_row(sheet: Sheet, x: float, y: float, measure: Measure, analysis: A
         sheet.text(x + COLUMN_MM, y, measure.why, size=6.5, colour=FAINT, align="right", fit_mm=34)
         return
     moment = "" if measure.at_s is None else f"{clock_text(analysis.record, measure.at_s)}  "
-    sheet.text(x + COLUMN_MM, y, moment + _value_text(measure), size=7, align="right")
-
-
-def _value_text(measure: Measure) -> str:
-    """A number of seconds is said as a length of time, unless it is a short one."""
-    if measure.unit == "s" and measure.value is not None and measure.value >= 60:
-        return duration_text(measure.value)
-    return measure.text
+    sheet.text(x + COLUMN_MM, y, moment + measure.text, size=7, align="right")
 
 
 def _signature(sheet: Sheet) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from .clock import duration_text
 from .labels import CLASSES, NAME
 from .schema import Analysis, Ectopy, RhythmEvent
 
@@ -21,6 +22,7 @@ GROUPS: Final = {
     "hrv": "Heart rate variability",
 }
 YES_NO: Final = "1 = yes"
+MINUTE_S = 60.0
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
 BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
 
@@ -41,11 +43,13 @@ class Measure:
 
     @property
     def text(self) -> str:
-        """The value as people read it, with its unit; a dash where there is none."""
+        """The value as people read it, with its unit; a dash where there is none, minutes where a minute is reached."""
         if self.value is None:
             return "–"
         if self.unit == YES_NO:
             return "yes" if self.value else "no"
+        if self.unit == "s" and self.value >= MINUTE_S:
+            return duration_text(self.value)
         number = f"{self.value:,.{self.decimals}f}"
         unit = self.unit.replace("ms2", "ms²")
         if number == "1" and unit in PLURALS:

@@ -5,7 +5,7 @@ import streamlit as st
 from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
 from pages._ui.frame import cards, current_analysis, heading, ink, show
-from pages._ui.tables import events_shown, hours_shown, number, rate_card
+from pages._ui.tables import events_shown, hours_shown, number, plural, rate_card
 from pages._ui.view import address, selected_time_s
 
 LITTLE_PCT = 50.0  # below so much readable time, counts say little about the recording
@@ -30,7 +30,7 @@ cards(
         (
             "AF burden",
             number(burden.af_burden_pct, 1, " %"),
-            f"{burden.af.n} episodes, {duration_text(burden.af.total_s)}",
+            f"{plural(burden.af.n, 'episode')}, {duration_text(burden.af.total_s)}",
         ),
         rate_card(record, burden),
     ]

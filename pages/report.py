@@ -64,7 +64,7 @@ for column, groups in zip(st.columns(3, gap="large"), COLUMNS, strict=True):
     with column:
         for group in groups:
             st.markdown(f"**{GROUPS[group]}**")
-            facts(measures_shown(analysis, group))
+            facts(measures_shown(analysis, group), look="figures")
 
 st.header("Rules", anchor=False)
 st.caption("Change a value and everything is measured by it at once; every file says which rules it was made with.")

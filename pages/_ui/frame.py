@@ -51,6 +51,8 @@ STYLE = """<style>
 .ecg-card span, .ecg-facts dt { font-size: 0.85rem; opacity: 0.75; }
 .ecg-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; margin: 0; font-size: 0.9rem; }
 dl.ecg-facts { padding: 0; align-items: baseline; }
+.ecg-facts.figures { grid-template-columns: 1fr max-content; gap: 0.1rem 0.6rem; font-size: 0.85rem; }
+.ecg-facts.figures dd { text-align: right; }
 .ecg-facts dt, .ecg-facts dd { margin: 0; padding: 0; } .ecg-facts dd { font-variant-numeric: tabular-nums; }
 </style>"""
 
@@ -123,10 +125,10 @@ def cards(entries: Sequence[tuple[str, str, str]]) -> None:
     st.html(f'<div class="ecg-cards">{"".join(pieces)}</div>')
 
 
-def facts(rows: Sequence[tuple[str, str]]) -> None:
-    """Names and values in two columns."""
+def facts(rows: Sequence[tuple[str, str]], *, look: str = "") -> None:
+    """Names and values in two columns; with the look ``figures`` the values stand at the right edge."""
     pieces = [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows]
-    st.html(f'<dl class="ecg-facts">{"".join(pieces)}</dl>')
+    st.html(f'<dl class="ecg-facts {look}">{"".join(pieces)}</dl>')
 
 
 def ink() -> Ink:

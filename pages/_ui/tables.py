@@ -26,6 +26,11 @@ def number(value: float, decimals: int = 0, unit: str = "") -> str:
     return f"{value:,.{decimals}f}{unit}" if math.isfinite(value) else NONE
 
 
+def plural(n: int, noun: str) -> str:
+    """A count of things."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def rate_card(record: Record, burden: Burden) -> tuple[str, str, str]:
     """Lowest, mean and highest heart rate, and the clock time of the extremes."""
     low, high = burden.rate_min, burden.rate_max
@@ -137,9 +142,8 @@ def measures_shown(analysis: Analysis, group: str) -> list[tuple[str, str]]:
     rows = []
     for measure in measures(analysis):
         if measure.group == group:
-            moment = "" if measure.at_s is None else f" at {clock_text(analysis.record, measure.at_s)}"
-            why = f" ({measure.why})" if measure.value is None else ""
-            rows.append((measure.name, f"{measure.text}{moment}{why}"))
+            moment = "" if measure.at_s is None else f"{clock_text(analysis.record, measure.at_s)}, "
+            rows.append((measure.name, f"{moment}{measure.text}" if measure.value is not None else measure.why))
     return rows
 
 
