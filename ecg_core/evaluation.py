@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from .inference import Model
 from .labels import CLASSES, UNLABELLED, class_codes
 from .pipeline import AUTO, analyse
 from .records import read_record
-from .schema import Annotations, Float64, Record, Text
+from .schema import Analysis, Annotations, Float64, Record, Text
 from .scoring import (
     CONFUSION_COLUMNS,
     CONFUSION_ROWS,
@@ -25,6 +25,8 @@ from .scoring import (
     average,
     gross,
     measures,
+    overlap_s,
+    rhythm_spans,
     score_record,
 )
 
@@ -32,6 +34,16 @@ HEADLINE = ("qrs_se", "qrs_ppv", "v_se", "v_ppv", "v_f1", "s_se", "s_ppv", "s_f1
 DECIMALS = 5
 RESAMPLED = 1000  # times the records are drawn with replacement for an interval of a gross figure
 INTERVAL = (2.5, 97.5)  # percentiles
+FIBRILLATION = ("(AFIB", "(AFL")  # WFDB's codes of fibrillation and flutter, which is reported as fibrillation
+
+
+@dataclass(frozen=True)
+class Fibrillation:
+    """Seconds of atrial fibrillation and flutter after the learning period, as found and as the reference has them."""
+
+    found_s: float
+    reference_s: float
+    both_s: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +56,7 @@ class RecordEvaluation:
     pvc_burden_pct: float
     reference_pvc_burden_pct: float
     unusable_s: float
+    fibrillation: Fibrillation | None  # None where the reference names no rhythms
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +124,19 @@ def evaluate_record(record: Record, model: Model, *, lead: str = AUTO, n_own_bea
         pvc_burden_pct=found.burden.pvc_burden_pct,
         reference_pvc_burden_pct=float(100 * np.mean(is_v)) if len(is_v) else float("nan"),
         unusable_s=found.burden.duration_s - found.burden.analysable_s,
+        fibrillation=_fibrillation(found, marks),
     )
+
+
+def _fibrillation(analysis: Analysis, marks: Annotations) -> Fibrillation | None:
+    end_s = analysis.record.duration_s
+    reference = rhythm_spans(marks, FIBRILLATION, end_s)
+    if reference is None:
+        return None
+    scored = [(LEARNING_S, end_s)]
+    found = [(event.start_s, event.end_s) for event in analysis.events if event.kind == "af"]
+    told = [(max(start, LEARNING_S), end) for start, end in reference if end > LEARNING_S]
+    return Fibrillation(overlap_s(found, scored), overlap_s(told, scored), overlap_s(found, told))
 
 
 def reference_of(record: Record) -> Annotations:
@@ -157,6 +182,7 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
         "rules": f"ANSI/AAMI EC57; match window 150 ms; first {LEARNING_S:.0f} s of a record not scored",
         "detected_beats": _both_ways(evaluation.detected()),
         "reference_beats": _both_ways(evaluation.reference()),
+        "fibrillation": _fibrillation_total([record.fibrillation for record in evaluation.records]),
         "records": [
             {
                 "record": record.detected.record_id,
@@ -167,10 +193,32 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
                 "pvc_burden_pct": _number(record.pvc_burden_pct),
                 "reference_pvc_burden_pct": _number(record.reference_pvc_burden_pct),
                 "unusable_s": _number(record.unusable_s),
+                "fibrillation": _seconds(record.fibrillation),
             }
             for record in evaluation.records
         ],
     }
+
+
+def _fibrillation_total(records: Sequence[Fibrillation | None]) -> dict[str, float | None] | None:
+    """Sensitivity and positive predictivity by duration over all records whose reference names rhythms."""
+    known = [record for record in records if record is not None]
+    if not known:
+        return None
+    found_s, reference_s, both_s = (
+        sum(part) for part in zip(*((r.found_s, r.reference_s, r.both_s) for r in known), strict=True)
+    )
+    return {
+        "duration_se": _number(both_s / reference_s) if reference_s else None,
+        "duration_ppv": _number(both_s / found_s) if found_s else None,
+        **{name: _number(value) for name, value in asdict(Fibrillation(found_s, reference_s, both_s)).items()},
+    }
+
+
+def _seconds(fibrillation: Fibrillation | None) -> dict[str, float | None] | None:
+    if fibrillation is None:
+        return None
+    return {name: _number(value) for name, value in asdict(fibrillation).items()}
 
 
 def _both_ways(scores: Sequence[Score]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ ratios of sums over that matrix; a ratio without a denominator is NaN and is lef
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -19,6 +19,7 @@ from .schema import Annotations, Bool, Float64, Text
 
 Counts = NDArray[np.int64]
 Indices = NDArray[np.intp]
+Spans = Sequence[tuple[float, float]]  # from .. to, seconds
 
 MATCH_WINDOW_S: Final = 0.150  # EC57: a detection further than 150 ms from the mark is another beat
 LEARNING_S: Final = 300.0  # EC57: a program may learn for 5 minutes, which are not scored
@@ -275,6 +276,21 @@ def measures(score: Score) -> dict[str, float]:
         "macro_f1": score.macro_f1,
         "false_v_per_hour": score.false_v_per_hour,
     }
+
+
+def rhythm_spans(reference: Annotations, rhythms: Collection[str], end_s: float) -> Spans | None:
+    """From when to when the reference names one of some rhythms, such as "(AFIB"; None where it names no rhythm."""
+    notes = [(float(t), str(aux)) for t, aux in zip(reference.time_s, reference.aux, strict=True) if aux[:1] == "("]
+    if not notes:
+        return None
+    ends = [time_s for time_s, _ in notes[1:]] + [end_s]
+    return [(start, end) for (start, name), end in zip(notes, ends, strict=True) if name.strip() in rhythms]
+
+
+def overlap_s(one: Spans, other: Spans) -> float:
+    """Seconds that lie in a span of either side; spans of one side do not overlap each other."""
+    pairs = ((max(a, c), min(b, d)) for a, b in one for c, d in other)
+    return sum((end - start for start, end in pairs if end > start), start=0.0)
 
 
 def _fibrillation(reference: Annotations) -> Float64:

@@ -105,6 +105,20 @@ def records_table(metrics: Metrics, key: str) -> str:
     return "\n".join(lines)
 
 
+def fibrillation_table(metrics: Metrics, key: str) -> str:
+    """Markdown table of the time in atrial fibrillation found and marked, of records that have any."""
+    lines = ["| record | model | marked, s | found, s | both, s | Se/+P by duration |", "|---|---|---|---|---|---|"]
+    for model, measured in metrics.items():
+        rows = [(row["record"], row["fibrillation"]) for row in measured[key]["records"]]
+        rows = [(name, af) for name, af in rows if af["found_s"] or af["reference_s"]]
+        rows.append(("all 22", measured[key]["fibrillation"]))
+        for name, af in rows:
+            shares = [af["both_s"] / af[of] if af[of] else None for of in ("reference_s", "found_s")]
+            seconds = " | ".join(f"{af[part]:.0f}" for part in ("reference_s", "found_s", "both_s"))
+            lines.append(f"| {name} | {model} | {seconds} | {'/'.join(map(_percent, shares))} |")
+    return "\n".join(lines)
+
+
 def quality_table(quality: dict[str, Any]) -> str:
     """Markdown table of the detector's errors by its certainty."""
     lines = ["| certainty | blocks of 10 s | wrong beats a beat |", "|---|---|---|"]
@@ -157,6 +171,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "average", figures_table(metrics, pooling="average"))
     card = fill(card, "intervals", intervals_table(metrics))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
+    card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))
     return {ROOT / "README.md": readme, HERE / "README.md": card}

@@ -22,6 +22,8 @@ from ecg_core.scoring import (
     gross,
     match_beats,
     measures,
+    overlap_s,
+    rhythm_spans,
     score_record,
 )
 
@@ -488,3 +490,34 @@ def test_a_v_called_on_each_flutter_wave_of_record_207_changes_no_count():
     np.testing.assert_array_equal(crowded.matrix, calm.matrix)
     onset_s, end_s = (reference.time_s[reference.symbol == bracket] for bracket in "[]")
     assert calm.scored_s == pytest.approx(duration_s - (end_s - onset_s).sum())
+
+
+# ---------------------------------------------------------------------------------------------------- rhythms by time
+
+
+def with_notes(*notes):
+    time_s, aux = zip(*notes, strict=True)
+    return Annotations(np.array(time_s, dtype=float), np.array(["+"] * len(notes)), np.array(aux))
+
+
+def test_a_rhythm_lasts_until_the_next_one_or_the_end():
+    reference = with_notes((0.2, "(N"), (10, "(AFIB"), (20, "(AFL"), (25, "(N"), (90, "(AFIB"))
+    assert rhythm_spans(reference, ("(AFIB", "(AFL"), 100.0) == [(10, 20), (20, 25), (90, 100)]
+    assert rhythm_spans(reference, ("(VT",), 100.0) == []
+
+
+def test_a_reference_without_rhythms_is_told_apart_from_one_without_fibrillation():
+    assert rhythm_spans(with_notes((1.0, ""), (2.0, "TS")), ("(AFIB",), 100.0) is None
+    assert rhythm_spans(with_notes((1.0, "(N")), ("(AFIB",), 100.0) == []
+
+
+@given(st.lists(st.integers(0, 200), unique=True, max_size=12), st.lists(st.integers(0, 200), unique=True, max_size=12))
+def test_overlap_is_that_of_counting_seconds(one, other):
+    def spans(edges):
+        edges = sorted(edges)
+        return list(zip(edges[::2], edges[1::2], strict=False))
+
+    def seconds(edges):
+        return {second for start, end in spans(edges) for second in range(start, end)}
+
+    assert overlap_s(spans(one), spans(other)) == len(seconds(one) & seconds(other))
