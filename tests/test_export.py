@@ -31,7 +31,9 @@ from ecg_core.export import (
 )
 from ecg_core.labels import CLASSES
 from ecg_core.records import read_annotations
+from ecg_core.rhythm import KIND_NAMES
 from ecg_core.signals import to_sample
+from ecg_core.summary import measures
 
 TABLES = {
     "_beats.csv": beats_table,
@@ -341,3 +343,18 @@ def test_who_stops_the_writing_finds_no_half_file(demo_analysis, tmp_path, monke
 def test_the_folder_of_an_empty_analysis_holds_every_file_too(empty, tmp_path):
     write_files(empty, tmp_path)
     assert contents(tmp_path) == NAMES
+
+
+# The documentation
+
+
+def test_every_column_measure_and_kind_of_event_is_documented(demo_analysis):
+    text = (Path(__file__).parents[1] / "docs" / "files.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`([^`]+)`", text))
+    names = {name for columns in COLUMNS.values() for name in columns}
+    names |= {measure.key for measure in measures(demo_analysis)} | set(KIND_NAMES)
+    names |= set(json.loads(report_json(demo_analysis)))
+    assert names <= documented, names - documented
+    rows = re.findall(r"^\| `([a-z_A-Z0-9.]+)` \|", text, flags=re.MULTILINE)
+    unknown = {name for name in rows if name not in names}
+    assert not unknown
