@@ -70,3 +70,12 @@ def rate_trend(beats: Beats, rules: RhythmRules, bin_s: float, n_bins: int) -> t
     total = np.bincount(at, bpm, minlength=n_bins)
     low, mean, high = (np.where(count, values, np.nan) for values in (low, total / np.maximum(count, 1), high))
     return low, mean, high
+
+
+def local_rr_s(beats: Beats, beat: int, *, half_width: int = 20) -> float:
+    """Median RR from normal beat to normal beat around one, seconds; NaN where there is none."""
+    around = slice(max(0, beat - half_width), beat + half_width + 1)
+    normal = beats.label[around] == "N"
+    rr_s = beats.rr_s[around]
+    known = rr_s[1:][normal[1:] & normal[:-1] & np.isfinite(rr_s[1:])]
+    return float(np.median(known)) if len(known) else float("nan")

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ecg_core.burden import measure_burden
+from ecg_core.comparison import disagreements
 from ecg_core.figures import (
     DARK,
     LIGHT,
     decimate,
-    disagreements,
     disclosure_figure,
-    local_rr_s,
     probability_figure,
     strip_figure,
     trend_figure,
 )
+from ecg_core.intervals import local_rr_s
 from ecg_core.labels import CLASSES, COLOUR
 from ecg_core.rhythm import find_rhythms
 from ecg_core.schema import (

@@ -11,7 +11,8 @@ import pandas as pd
 
 from ecg_core import __version__
 from ecg_core.clock import clock_text, duration_text
-from ecg_core.figures import Disagreements, local_rr_s
+from ecg_core.comparison import Disagreements
+from ecg_core.intervals import local_rr_s
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.rules import RhythmRules, rules_from

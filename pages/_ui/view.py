@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from ecg_core.figures import Disagreements, disagreements
+from ecg_core.comparison import Disagreements, disagreements
 from ecg_core.records import read_strip
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Lead, Record

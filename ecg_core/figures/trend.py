@@ -1,0 +1,126 @@
+"""The whole recording: heart rate, and V and S below it on the same time axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ..burden import HOUR_S
+from ..clock import clock_text
+from ..intervals import rate_trend
+from ..labels import COLOUR, NAME
+from ..schema import Analysis
+from .ink import LIGHT, MINUTE_S, Column, Ink, band, blank_figure, clock_ticks
+
+TREND_BINS = 1500  # the trend is one value a bin, and no wider than a screen
+TICK_PX = 22  # height that a number on an axis takes
+BIN_STEPS_S = (2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+BY_MINUTE_MAX_S = 3 * HOUR_S  # longer recordings are counted by the hour
+
+
+def trend_figure(
+    analysis: Analysis, *, ink: Ink = LIGHT, marked_s: tuple[float, float] | None = None, height_px: int = 330
+) -> go.Figure:
+    """Heart rate, and V and S a minute or an hour, on one time axis; what could not be read is hatched."""
+    figure = blank_figure(ink, height_px, (40, 12, 4, 24))
+    _add_rate(figure, analysis, ink)
+    _add_counts(figure, analysis)
+    _add_unusable(figure, analysis, ink)
+    span_s = analysis.record.duration_s
+    ticks = clock_ticks(analysis.record, (0.0, span_s), 9)
+    figure.update_xaxes(range=[0, span_s], **ticks, showgrid=True, gridcolor=ink.line, griddash="dot", anchor="y3")
+    unit = "minute" if span_s <= BY_MINUTE_MAX_S else "hour"
+    lanes = {"yaxis": (0.48, 1.0), "yaxis2": (0.24, 0.45), "yaxis3": (0.0, 0.21)}
+    names = ("heart rate, bpm", f"V per {unit}", f"S per {unit}")
+    for (axis, domain), name in zip(lanes.items(), names, strict=True):
+        n_ticks = max(2, round(height_px * (domain[1] - domain[0]) / TICK_PX))
+        figure.update_layout(
+            {axis: {"domain": domain, "nticks": n_ticks, "showgrid": axis == "yaxis", "gridcolor": ink.line}}
+        )
+        figure.add_annotation(
+            text=name, xref="paper", yref="paper", x=0, y=domain[1], xanchor="left", yanchor="top", xshift=2,
+            showarrow=False, font={"size": 11, "color": ink.faint}, borderpad=0,
+        )  # fmt: skip
+    figure.update_layout(
+        dragmode="select",
+        selectdirection="h",
+        bargap=0,
+        newselection={"line": {"color": ink.text, "width": 1, "dash": "dot"}},
+    )
+    marked = [band(marked_s, ink, yref="paper")] if marked_s else []
+    figure.update_layout(shapes=[*_fibrillation_shapes(analysis, ink), *marked])
+    return figure
+
+
+def _fibrillation_shapes(analysis: Analysis, ink: Ink) -> list[dict[str, Any]]:
+    """Bands behind the heart rate where there is atrial fibrillation."""
+    episodes = [event for event in analysis.events if event.kind == "af"]
+    spans = [(event.start_s, event.end_s) for event in episodes]
+    return [{**band(span, ink, yref="y domain"), "fillcolor": ink.fibrillation, "layer": "below"} for span in spans]
+
+
+def _add_rate(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
+    """Mean rate of each bin as a line in the band of its lowest and highest rate; every point can be selected."""
+    span_s = analysis.record.duration_s
+    bin_s = next((step for step in BIN_STEPS_S if span_s / step <= TREND_BINS), BIN_STEPS_S[-1])
+    n_bins = int(span_s / bin_s) + 1
+    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s, n_bins)
+    centre = (np.arange(n_bins) + 0.5) * bin_s
+    figure.add_scatter(**_outline(centre, low, high, np.isfinite(mean)), mode="lines", line={"width": 0}, fill="toself",
+        fillcolor=ink.band, hoverinfo="skip",
+    )  # fmt: skip
+    text = [clock_text(analysis.record, value) for value in centre.tolist()]
+    unseen = {"marker": {"opacity": 0}}
+    figure.add_scatter(
+        x=centre, y=mean.astype(np.float32), mode="lines+markers", name="heart rate", text=text,
+        line={"color": ink.trace, "width": 1.2}, marker={"size": 5, "opacity": 0}, unselected=unseen, selected=unseen,
+        hovertemplate="%{text}<br>%{y:.0f} bpm<extra></extra>",
+    )  # fmt: skip
+
+
+def _outline(centre: Column, low: Column, high: Column, seen: NDArray[np.bool_]) -> dict[str, Column]:
+    """Outline of a band, a closed piece for each unbroken stretch of bins."""
+    edges = np.flatnonzero(np.diff(seen, prepend=False, append=False))
+    x: list[Column] = [np.zeros(0)]
+    y: list[Column] = [np.zeros(0)]
+    for a, b in zip(edges[::2], edges[1::2], strict=True):
+        x += [centre[a:b], centre[a:b][::-1], np.array([np.nan])]
+        y += [high[a:b], low[a:b][::-1], np.array([np.nan])]
+    return {"x": np.concatenate(x), "y": np.concatenate(y)}
+
+
+def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
+    """Bars of V and of S beats, by the minute or by the hour."""
+    beats, span_s = analysis.beats, analysis.record.duration_s
+    step_s = MINUTE_S if span_s <= BY_MINUTE_MAX_S else HOUR_S
+    n_steps = max(1, int(np.ceil(span_s / step_s)))
+    start = np.arange(n_steps) * step_s
+    text = [clock_text(analysis.record, value) for value in start.tolist()]
+    for label, axis in (("V", "y2"), ("S", "y3")):
+        own = beats.time_s[(beats.label == label) & beats.usable]
+        count = np.bincount(np.minimum((own / step_s).astype(int), n_steps - 1), minlength=n_steps)
+        figure.add_bar(
+            x=start, y=count.astype(np.int32), offset=0.04 * step_s, width=0.92 * step_s, yaxis=axis, name=NAME[label],
+            marker={"color": COLOUR[label], "line": {"width": 0}}, unselected={"marker": {"opacity": 1}},
+            text=text, textposition="none", hovertemplate=f"from %{{text}}<br>%{{y}} {label}<extra></extra>",
+        )  # fmt: skip
+        most = max(1, int(count.max()))
+        figure.update_layout({f"yaxis{axis[1:]}": {"range": (0, 1.08 * most), "tickmode": "array", "tickvals": [most]}})
+
+
+def _add_unusable(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
+    """Hatch over the stretches that no analysed lead could be read in."""
+    stretches = analysis.quality.unusable_stretches(analysis.record.duration_s)
+    if not stretches:
+        return
+    x = [edge for start, end in stretches for edge in (start, start, end, end)]
+    for axis, lane in (("y4", "y"), ("y5", "y2"), ("y6", "y3")):
+        figure.add_scatter(
+            x=x, y=[0, 1, 1, 0] * len(stretches), yaxis=axis, mode="lines", line={"width": 0}, fill="tozeroy",
+            fillcolor="rgba(0,0,0,0)", fillpattern={"shape": "/", "fgcolor": ink.unusable, "size": 5, "solidity": 0.35},
+            hoverinfo="skip", name="not readable",
+        )  # fmt: skip
+        figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
