@@ -5,7 +5,7 @@ import streamlit as st
 from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
 from pages._ui.frame import cards, current_analysis, heading, ink, show
-from pages._ui.tables import events_shown, hours_shown, number, plural, rate_card
+from pages._ui.tables import by_weight, events_shown, hours_shown, number, plural, rate_card
 from pages._ui.view import address, selected_time_s
 
 LITTLE_PCT = 50.0  # below so much readable time, counts say little about the recording
@@ -49,11 +49,12 @@ findings, hours = st.columns(2, gap="medium")
 with findings:
     st.header(f"Findings ({len(analysis.events)})", anchor=False)
     if analysis.events:
-        table = events_shown(analysis)
+        events = by_weight(analysis.events)
+        table = events_shown(analysis, events)
         picked = st.dataframe(table, hide_index=True, key="events", on_select="rerun", selection_mode="single-row")
-        st.caption("Choose a row to see it in Review.")
+        st.caption("The weightiest first. Choose a row to see it in Review.")
         if picked.selection.rows:
-            event = analysis.events[picked.selection.rows[0]]
+            event = events[picked.selection.rows[0]]
             st.switch_page("pages/review.py", query_params=address(record, event.start_s))
     else:
         st.caption("No couplet, run, pattern, episode, pause or long RR was found in the readable part.")

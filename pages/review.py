@@ -1,27 +1,33 @@
 """From the day to the hour to the strip, and to the single beat."""
 
+from math import ceil
+
 import streamlit as st
 
-from ecg_core.figures import disclosure_figure, probability_figure, strip_figure, trend_figure
+from ecg_core.figures import Scale, disclosure_figure, probability_figure, strip_figure, trend_figure
+from ecg_core.rhythm import KIND_NAMES
 from ecg_core.schema import Analysis, Float64
 from pages._ui.frame import current_analysis, facts, guarded, heading, ink, legend, show
-from pages._ui.tables import beat_facts
+from pages._ui.tables import beat_facts, by_weight, events_shown
 from pages._ui.view import (
     PAGE_S,
+    check_by_occlusion,
     current_time_s,
     differences,
     go_to,
+    go_to_row,
     go_to_selected,
     leads_to_draw,
     nearest_beat,
     neighbour,
+    occlusion_text,
     remember,
     stations,
     strip,
     strip_start_s,
 )  # fmt: skip
 
-ROW_S = 10.0  # what fits beside the sidebar at 25 mm/s; 30 s are three such rows
+ROW_MM = 250.0  # of paper fit beside the sidebar: 10 s at 25 mm/s; what is longer goes on in the next row
 FULL_GAIN_LEADS = 3  # so many leads fit below each other at 10 mm/mV
 
 
@@ -36,6 +42,24 @@ def step_buttons(times: Float64, time_s: float, length_s: float) -> None:
     ]
     for name, key, target_s, icon in moves:
         st.button(name, shortcut=key, icon=icon, key=name, disabled=target_s is None, on_click=go_to, args=(target_s,))
+
+
+def findings(analysis: Analysis) -> None:
+    """Draw the events, of all kinds or of some; a row leads to its strip."""
+    st.header(f"Findings ({len(analysis.events):,})", anchor=False)
+    if not analysis.events:
+        st.caption("No couplet, run, pattern, episode, pause or long RR was found in the readable part.")
+        return
+    there = dict.fromkeys(event.kind for event in by_weight(analysis.events))
+    kinds = st.pills(
+        "Kinds", list(there), selection_mode="multi", format_func=KIND_NAMES.__getitem__, key="kinds",
+        label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+    shown = [event for event in by_weight(analysis.events) if not kinds or event.kind in kinds]
+    st.dataframe(
+        events_shown(analysis, shown), hide_index=True, height=240, key="found", selection_mode="single-row",
+        on_select=lambda: go_to_row("found", shown),
+    )  # fmt: skip
 
 
 @st.fragment
@@ -53,9 +77,14 @@ def viewer(analysis: Analysis) -> None:
         places = stations(analysis, differ)
         what = st.selectbox("Step through", list(places), key="what", persist_state="session", width=300) or ""
         lead = st.selectbox("Lead", record.lead_names, index=analysed, key="lead", bind="query-params", width=90)
-        how_many = st.segmented_control("Leads", [1, 3, 12], default=1, key="leads", bind="query-params", required=True)
+        how_many = st.segmented_control(
+            "Leads", [1, 3, 6, 12], default=1, key="leads", bind="query-params", required=True
+        )
         seconds = st.segmented_control(
             "Seconds", [6, 10, 30], default=10, key="sec", bind="query-params", required=True
+        )
+        speed = st.segmented_control(
+            "mm/s", [12.5, 25, 50], default=25, key="speed", bind="query-params", required=True
         )
         gain = st.segmented_control("mm/mV", [5, 10, 20], default=10, key="gain", bind="query-params", required=True)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -68,11 +97,11 @@ def viewer(analysis: Analysis) -> None:
         trend = trend_figure(analysis, ink=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120)
         show(trend, "day", alt="Overview", on_select=lambda: go_to_selected("day"))
     names = leads_to_draw(record, lead, how_many)
-    row_s = min(seconds, ROW_S)
-    for row in range(round(seconds / row_s)):
+    row_s = min(seconds, ROW_MM / speed)
+    for row in range(ceil(seconds / row_s)):
         pieces = tuple(strip(record, name, start_s=start_s + row * row_s, length_s=row_s) for name in names)
         figure = strip_figure(
-            analysis, pieces, length_s=row_s, selected=beat, differ=differ, mm_per_mv=gain, ink=colours
+            analysis, pieces, length_s=row_s, selected=beat, differ=differ, scale=Scale(speed, gain), ink=colours
         )
         show(
             figure,
@@ -89,6 +118,16 @@ def viewer(analysis: Analysis) -> None:
         with judged:
             show(probability_figure(analysis, beat, ink=colours), "probability", alt="Probability of each class")
             st.caption("The attention shows where the network looked. It is not an explanation of the class.")
+            verdict = occlusion_text(analysis, beat)
+            if verdict:
+                st.markdown(verdict)
+            else:
+                st.button(
+                    "Check the attention by occlusion", on_click=guarded(check_by_occlusion), args=(analysis, beat),
+                    icon=":material/visibility_off:", shortcut="O",
+                )  # fmt: skip
+
+    findings(analysis)
 
     st.header("Page of minutes", anchor=False)
     minutes = strip(record, lead, start_s=page_s, length_s=PAGE_S)

@@ -15,25 +15,20 @@ from ecg_core.burden import measure_burden
 from ecg_core.errors import RecordError, RulesError
 from ecg_core.export import WRITERS
 from ecg_core.pipeline import with_rules
-from ecg_core.records import read_record
+from ecg_core.rhythm import KIND_NAMES
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Beats
 from ecg_core.summary import measures
 from pages._ui import jobs, session, uploads
 from pages._ui.jobs import CALM_SENTENCE, AnalysisKey, Job
 from pages._ui.session import Room
-from pages._ui.tables import edited_rules
+from pages._ui.tables import WEIGHTIEST_FIRST, by_weight, edited_rules
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo_data" / "demo"
 PAGES = ("record", "overview", "review", "report", "about")
 NEED_ANALYSIS = ("overview", "review", "report")
 PURPOSE = "not cleared for use as a primary diagnostic tool"
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return read_record(DEMO)
 
 
 @pytest.fixture(scope="module")
@@ -452,3 +447,38 @@ def test_an_emptied_rule_is_the_default_and_a_wrong_one_is_a_sentence():
     assert edited_rules(rules, {4: {"Value": None}}) == RhythmRules()
     with pytest.raises(RulesError, match=r"pause_s: expected 1\.5 to 10 s, got 99"):
         edited_rules(rules, {4: {"Value": 99.0}})
+
+
+def test_review_lists_the_findings_with_the_weightiest_first(demo_analysis):
+    analysis = demo_analysis
+    at = page("review", room_with(analysis))
+    table = next(frame.value for frame in at.dataframe if "Finding" in frame.value)
+    assert len(table) == len(analysis.events)
+    ranks = [WEIGHTIEST_FIRST.index(event.kind) for event in by_weight(analysis.events)]
+    assert ranks == sorted(ranks)
+    assert table["Finding"].tolist() == [KIND_NAMES[WEIGHTIEST_FIRST[rank]] for rank in ranks]
+
+
+def test_every_kind_of_event_has_its_weight():
+    assert set(WEIGHTIEST_FIRST) == set(KIND_NAMES)
+
+
+def test_the_occlusion_check_tells_its_verdict(demo, demo_analysis):
+    at = page("review", room_with(demo_analysis), t="100.0")
+    button(at, "Check the attention by occlusion").click().run()
+    assert "most attended steps" in text_of(at)
+    assert "Hiding the attended steps changed" in text_of(at)
+
+
+def test_the_occlusion_check_without_its_model_says_so(analysis):
+    at = page("review", room_with(analysis), t="100.0")
+    button(at, "Check the attention by occlusion").click().run()
+    assert any("no longer in models/" in error.value for error in at.error)
+
+
+@pytest.mark.parametrize("speed", ["12.5", "25", "50"])
+@pytest.mark.parametrize("leads", ["1", "6"])
+def test_strips_are_drawn_at_every_speed(analysis, speed, leads):
+    at = page("review", room_with(analysis), speed=speed, leads=leads, sec="30")
+    assert not at.exception
+    assert not at.error

@@ -14,6 +14,7 @@ from ecg_core.comparison import disagreements
 from ecg_core.figures import (
     DARK,
     LIGHT,
+    Scale,
     decimate,
     disclosure_figure,
     probability_figure,
@@ -146,7 +147,10 @@ def test_paper_has_boxes_of_40_ms_and_a_tenth_of_a_millivolt():
     assert np.allclose(np.diff(figure.layout.xaxis.tickvals), 0.2)
     assert figure.layout.yaxis.dtick == 0.5
     assert figure.layout.yaxis.minor.dtick == 0.1
-    at_five = strip_figure(make_analysis(), (make_lead(),), length_s=10.0, mm_per_mv=5)
+    quick = strip_figure(make_analysis(), (make_lead(),), length_s=5.0, scale=Scale(mm_per_s=50))
+    assert quick.layout.xaxis.minor.dtick == 0.02
+    assert quick.layout.width == figure.layout.width
+    at_five = strip_figure(make_analysis(), (make_lead(),), length_s=10.0, scale=Scale(mm_per_mv=5))
     assert at_five.layout.yaxis.dtick == 1.0
 
 

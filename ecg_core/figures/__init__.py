@@ -6,9 +6,10 @@ Backgrounds are transparent; classes have the colours of ``labels.COLOUR``, ever
 
 from .ink import DARK, LIGHT, Ink
 from .minutes import decimate, disclosure_figure
-from .strip import probability_figure, strip_figure
+from .strip import Scale, probability_figure, strip_figure
 from .trend import trend_figure
 
 __all__ = [
-    "DARK", "LIGHT", "Ink", "decimate", "disclosure_figure", "probability_figure", "strip_figure", "trend_figure",
+    "DARK", "LIGHT", "Ink", "Scale", "decimate", "disclosure_figure", "probability_figure", "strip_figure",
+    "trend_figure",
 ]  # fmt: skip

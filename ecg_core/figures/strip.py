@@ -5,7 +5,7 @@ Distances are CSS pixels (1/96 inch), so that a strip is drawn as large as on pa
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,18 +18,26 @@ from ..schema import Analysis, Lead, Record
 from .ink import LIGHT, QRS_HALF_S, Ink, band, beats_within, blank_figure, centre
 
 PX_PER_MM: Final = 96 / 25.4  # CSS: an inch is 96 px
-PAPER_MM_PER_S: Final = 25.0  # the paper speed of a standard ECG
-STANDARD_MM_PER_MV: Final = 10.0
-LARGE_BOX_S, SMALL_BOX_S = 0.2, 0.04  # 5 mm and 1 mm of paper
 LARGE_BOX_MM, SMALL_BOX_MM = 5.0, 1.0
 
 STRIP_LEFT_PX, STRIP_RIGHT_PX = 44, 6
 LABEL_PX, RR_PX, REFERENCE_PX, ATTENTION_PX, CLOCK_PX, SCALE_PX = 20, 16, 20, 14, 22, 25
 LEAD_GAP_MV = 2.0  # from lead to lead where several are drawn: a large R wave just fits
 SINGLE_MIN_MV, SINGLE_MAX_MV = 2.0, 5.0  # height of a single lead
-RR_TEXT_MIN_S = 0.36  # narrower, the number would run into the labels at either side
+RR_TEXT_MIN_MM = 9.0  # narrower, the number would run into the labels at either side
 
 LEGIBLE_TOP = 1.5  # below so many times uniform, the two ends of the colour bar would run into each other
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How paper is scaled; by default as a standard ECG."""
+
+    mm_per_s: float = 25.0
+    mm_per_mv: float = 10.0
+
+
+STANDARD: Final = Scale()
 
 
 def strip_figure(
@@ -39,10 +47,10 @@ def strip_figure(
     length_s: float,
     selected: int | None = None,
     differ: Disagreements | None = None,
-    mm_per_mv: float = STANDARD_MM_PER_MV,
+    scale: Scale = STANDARD,
     ink: Ink = LIGHT,
 ) -> go.Figure:
-    """One or several leads at 25 mm/s on paper, with labels and RR above, the reference and the attention below.
+    """One or several leads on paper in true millimetres, labels and RR above, the reference and the attention below.
 
     Parameters
     ----------
@@ -54,8 +62,8 @@ def strip_figure(
         The beat whose attention is shown, where it lies in this strip.
     differ
         What ``disagreements`` found in the record, to be marked at the reference.
-    mm_per_mv
-        Gain of the paper.
+    scale
+        Speed and gain of the paper.
 
     """
     start_s = leads[0].start_s
@@ -63,26 +71,26 @@ def strip_figure(
     own = beats_within(analysis.beats, start_s, start_s + length_s)
     shown = selected if selected is not None and own.start <= selected < own.stop else None
     lanes = _lanes(
-        (high_mv - low_mv) * mm_per_mv * PX_PER_MM,
+        (high_mv - low_mv) * scale.mm_per_mv * PX_PER_MM,
         has_reference=analysis.record.reference is not None,
         has_attention=shown is not None,
     )
-    width_px = STRIP_LEFT_PX + length_s * PAPER_MM_PER_S * PX_PER_MM + STRIP_RIGHT_PX
+    width_px = STRIP_LEFT_PX + length_s * scale.mm_per_s * PX_PER_MM + STRIP_RIGHT_PX
     bottom_px = CLOCK_PX + (SCALE_PX if shown is not None else 0)
     figure = blank_figure(ink, sum(lanes.values()) + bottom_px + 2, (STRIP_LEFT_PX, STRIP_RIGHT_PX, 2, bottom_px))
     figure.update_layout(width=int(np.ceil(width_px)), clickmode="event+select", dragmode=False)
-    _draw_paper(figure, analysis.record, (start_s, start_s + length_s), mm_per_mv, ink)
+    _draw_paper(figure, analysis.record, (start_s, start_s + length_s), scale, ink)
     for lead, offset in zip(leads, offsets_mv, strict=True):
         figure.add_scatter(
             x0=lead.start_s, dx=1 / lead.fs_hz, y=lead.signal_mv - centre(lead.signal_mv) + np.float32(offset),
             mode="lines", line={"color": ink.trace, "width": 1.3}, hoverinfo="skip", name=lead.name,
         )  # fmt: skip
-    _add_pulse(figure, start_s, offsets_mv[0], ink)
+    _add_pulse(figure, start_s, offsets_mv[0], scale, ink)
     figure.add_annotation(
-        text=f"{PAPER_MM_PER_S:g} mm/s, {mm_per_mv:g} mm/mV", xref="paper", x=1, xanchor="right", yref="y", y=low_mv,
-        yanchor="bottom", showarrow=False, font={"size": 10, "color": ink.faint},
+        text=f"{scale.mm_per_s:g} mm/s, {scale.mm_per_mv:g} mm/mV", xref="paper", x=1, xanchor="right", yref="y",
+        y=low_mv, yanchor="bottom", showarrow=False, font={"size": 10, "color": ink.faint},
     )  # fmt: skip
-    _add_labels(figure, analysis, own, shown, ink)
+    _add_labels(figure, analysis, own, shown, scale, ink)
     _add_reference(figure, analysis.record, (start_s, start_s + length_s), low_mv, ink)
     if differ is not None:
         _add_disagreements(figure, differ, (start_s, start_s + length_s), ink)
@@ -121,35 +129,39 @@ def _lanes(paper_px: float, *, has_reference: bool, has_attention: bool) -> dict
     return lanes
 
 
-def _draw_paper(figure: go.Figure, record: Record, span_s: tuple[float, float], mm_per_mv: float, ink: Ink) -> None:
+def _draw_paper(figure: go.Figure, record: Record, span_s: tuple[float, float], scale: Scale, ink: Ink) -> None:
     """Boxes of 5 mm and of 1 mm; a clock time at each whole second."""
-    first = np.ceil(span_s[0] / LARGE_BOX_S - 1e-6) * LARGE_BOX_S
-    ticks = np.round(np.arange(first, span_s[1] + 1e-6, LARGE_BOX_S), 3)
-    every_s = 1 if record.start is None or record.duration_s < 86400 else 2
+    large_s, small_s = LARGE_BOX_MM / scale.mm_per_s, SMALL_BOX_MM / scale.mm_per_s
+    first = np.ceil(span_s[0] / large_s - 1e-6) * large_s
+    ticks = np.round(np.arange(first, span_s[1] + 1e-6, large_s), 3)
+    every_s = (1 if record.start is None or record.duration_s < 86400 else 2) * max(1, round(25 / scale.mm_per_s))
     whole = [abs(tick - round(tick)) < 1e-6 and round(tick) % every_s == 0 for tick in ticks.tolist()]
     text = [clock_text(record, tick) if at else "" for tick, at in zip(ticks.tolist(), whole, strict=True)]
     figure.update_xaxes(
         range=list(span_s), tickmode="array", tickvals=ticks, ticktext=text, showgrid=True, gridcolor=ink.large_box,
-        gridwidth=1, minor={"showgrid": True, "dtick": SMALL_BOX_S, "tick0": 0, "gridcolor": ink.small_box}, ticks="",
+        gridwidth=1, minor={"showgrid": True, "dtick": small_s, "tick0": 0, "gridcolor": ink.small_box}, ticks="",
     )  # fmt: skip
     figure.update_layout(
         yaxis={
-            "showgrid": True, "gridcolor": ink.large_box, "gridwidth": 1, "dtick": LARGE_BOX_MM / mm_per_mv, "tick0": 0,
-            "minor": {"showgrid": True, "dtick": SMALL_BOX_MM / mm_per_mv, "gridcolor": ink.small_box},
+            "showgrid": True, "gridcolor": ink.large_box, "gridwidth": 1,
+            "dtick": LARGE_BOX_MM / scale.mm_per_mv, "tick0": 0,
+            "minor": {"showgrid": True, "dtick": SMALL_BOX_MM / scale.mm_per_mv, "gridcolor": ink.small_box},
         }
     )  # fmt: skip
 
 
-def _add_pulse(figure: go.Figure, start_s: float, offset_mv: float, ink: Ink) -> None:
-    """Draw the calibration pulse, 1 mV and 0.2 s, left of the first lead in the margin."""
-    x = np.array([-0.36, -0.31, -0.31, -0.11, -0.11, -0.06]) + start_s
+def _add_pulse(figure: go.Figure, start_s: float, offset_mv: float, scale: Scale, ink: Ink) -> None:
+    """Draw the calibration pulse, 1 mV high and 5 mm wide, left of the first lead in the margin."""
+    x = start_s - np.array([9.0, 7.75, 7.75, 2.75, 2.75, 1.5]) / scale.mm_per_s
     y = np.array([0, 0, 1, 1, 0, 0]) + offset_mv
     figure.add_scatter(
         x=x, y=y, mode="lines", line={"color": ink.faint, "width": 1.2}, hoverinfo="skip", cliponaxis=False
     )
 
 
-def _add_labels(figure: go.Figure, analysis: Analysis, own: slice, selected: int | None, ink: Ink) -> None:
+def _add_labels(
+    figure: go.Figure, analysis: Analysis, own: slice, selected: int | None, scale: Scale, ink: Ink
+) -> None:
     """Class of each beat above it, and the RR in ms between two of them."""
     beats = analysis.beats
     time_s, label, rr_s = beats.time_s[own], beats.label[own].tolist(), beats.rr_s[own]
@@ -167,7 +179,7 @@ def _add_labels(figure: go.Figure, analysis: Analysis, own: slice, selected: int
         ],
         hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
-    told = np.isfinite(rr_s) & (rr_s >= RR_TEXT_MIN_S)
+    told = np.isfinite(rr_s) & (rr_s * scale.mm_per_s >= RR_TEXT_MIN_MM)
     told[:1] = False  # its middle lies before the strip
     figure.add_scatter(
         x=time_s[told] - rr_s[told] / 2, y=np.full(int(told.sum()), 0.2), xaxis="x2", yaxis="y2", mode="text",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecg_core.inference import load_model
+from ecg_core.occlusion import Occlusion, occlude
 from ecg_core.pipeline import analyse, with_rules
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Record
@@ -16,6 +17,11 @@ def run(
 ) -> Analysis:
     """Load the model and analyse a record with it."""
     return analyse(record, load_model(model_path), rules, lead=lead, progress=progress)
+
+
+def occluded(analysis: Analysis, model_path: Path, beat: int) -> Occlusion:
+    """What hiding the attended steps of a beat does to its class."""
+    return occlude(analysis, load_model(model_path), beat)
 
 
 def measured_by(analysis: Analysis, rules: RhythmRules) -> Analysis:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from ecg_core.errors import EcgError, ModelError
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Analysis, Record
+from ecg_core.schema import Analysis, ModelSpec, Record
 from ecg_core.specs import MODELS, find_models, read_spec
 
 from .jobs import AnalysisKey, Job
@@ -161,6 +161,14 @@ def installed_models() -> dict[str, str]:
         except ModelError as error:
             logging.getLogger(__name__).warning("%s", error)
     return found
+
+
+def model_path(spec: ModelSpec) -> Path:
+    """The weights that a spec belongs to."""
+    for weights in find_models():
+        if weights.stem in installed_models() and read_spec(weights).sha256 == spec.sha256:
+            return weights
+    raise ModelError(f"{spec.name}: the weights that made this analysis are no longer in models/; analyse it anew.")
 
 
 def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules: RhythmRules | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 
 import numpy as np
@@ -12,14 +13,19 @@ import pandas as pd
 from ecg_core import __version__
 from ecg_core.clock import clock_text, duration_text
 from ecg_core.comparison import Disagreements
+from ecg_core.evidence import likeness, qrs_width_s
 from ecg_core.intervals import local_rr_s
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.rules import RhythmRules, rules_from
-from ecg_core.schema import Analysis, Burden, Record
+from ecg_core.schema import Analysis, Burden, Record, RhythmEvent
 from ecg_core.summary import measures
 
 NONE = "–"
+WEIGHTIEST_FIRST = (
+    "vt_sustained", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run", "v_bigeminy", "v_trigeminy",
+    "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy", "s_trigeminy", "s_couplet", "long_rr",
+)  # fmt: skip
 
 
 def number(value: float, decimals: int = 0, unit: str = "") -> str:
@@ -41,9 +47,14 @@ def rate_card(record: Record, burden: Burden) -> tuple[str, str, str]:
     return "Heart rate, min / mean / max", f"{low.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {high.bpm:.0f} bpm", times
 
 
-def events_shown(analysis: Analysis) -> pd.DataFrame:
-    """Findings in the order of their time."""
-    events = analysis.events
+def by_weight(events: Sequence[RhythmEvent]) -> list[RhythmEvent]:
+    """Events with the weightier kinds first; within a kind the longer, then the earlier first."""
+    rank = {kind: place for place, kind in enumerate(WEIGHTIEST_FIRST)}
+    return sorted(events, key=lambda event: (rank[event.kind], -event.n_beats, -event.duration_s, event.start_s))
+
+
+def events_shown(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFrame:
+    """Events as a table, in their order."""
     return pd.DataFrame(
         {
             "Time": [clock_text(analysis.record, event.start_s) for event in events],
@@ -86,7 +97,8 @@ def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tup
     next_rr_s = float(beats.rr_s[beat + 1]) if beat + 1 < len(beats) else float("nan")
     usual_s = local_rr_s(beats, beat)
     block = min(int(time_s / quality.block_s), quality.score.shape[1] - 1)
-    label = str(beats.label[beat])
+    label, lead = str(beats.label[beat]), analysis.lead_names[0]
+    width_s, like = qrs_width_s(analysis, beat, lead), likeness(analysis, beat, lead)
     return [
         ("Time", clock_text(analysis.record, time_s, decimals=2)),
         (
@@ -96,6 +108,11 @@ def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tup
         ("RR before", number(1000 * rr_s, 0, " ms")),
         ("RR after", number(1000 * next_rr_s, 0, " ms")),
         ("Prematurity", _prematurity(rr_s, usual_s)),
+        ("QRS width", f"about {1000 * width_s:.0f} ms in lead {lead}" if math.isfinite(width_s) else "not measurable"),
+        (
+            "Likeness to usual",
+            f"{like:.2f} (correlation with the normal beats around)" if math.isfinite(like) else "too few normal beats",
+        ),
         (
             "Signal quality",
             f"{float(quality.score[:, block].max()):.2f} of 1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ import streamlit as st
 from ecg_core.comparison import Disagreements, disagreements
 from ecg_core.records import read_strip
 from ecg_core.rhythm import KIND_NAMES
-from ecg_core.schema import Analysis, Float64, Lead, Record
+from ecg_core.schema import Analysis, Float64, Lead, Record, RhythmEvent
 
 from .frame import address_time_s
-from .session import current_room
+from .session import current_room, model_path
 
 PAGE_S = 600.0  # a page of minutes
 EDGE_S = 0.7  # a beat nearer to the strip's end than this moves the strip
@@ -64,6 +65,13 @@ def go_to_selected(key: str) -> None:
     time_s = selected_time_s(key)
     if time_s is not None:
         go_to(time_s)
+
+
+def go_to_row(key: str, events: Sequence[RhythmEvent]) -> None:
+    """Look at the event that was chosen in the table ``key``; for callbacks."""
+    rows = st.session_state[key].selection.rows
+    if rows:
+        go_to(events[rows[0]].start_s)
 
 
 def strip_start_s(record: Record, time_s: float, length_s: float) -> float:
@@ -127,6 +135,33 @@ def _strip(record_sha256: str, lead_name: str, start_s: float, length_s: float) 
 def strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:
     """A piece of a lead; read once."""
     return _strip(record.sha256, lead_name, start_s, length_s)
+
+
+def occlusion_text(analysis: Analysis, beat: int) -> str:
+    """The verdict of the occlusion check of a beat, where it was asked for."""
+    found = st.session_state.get("occlusion", {}).get((analysis.record.sha256, analysis.model.sha256, beat))
+    if found is None:
+        return ""
+    said = (
+        "more than random steps do: the attention points at what mattered here"
+        if found.supported
+        else "no more than random steps do: do not read anything into the attention of this beat"
+    )
+    return (
+        f"Probability of {found.label}: **{found.before:.2f}**; with the {found.n_steps} most attended steps "
+        f"({1000 * found.hidden_s:.0f} ms) hidden **{found.attended:.2f}**; with as many random ones hidden "
+        f"**{found.typical_random:.2f}** (median of {len(found.random)}). Hiding the attended steps changed "
+        f"{said}."
+    )
+
+
+def check_by_occlusion(analysis: Analysis, beat: int) -> None:
+    """Hide parts of the signal and judge the beat anew; the result is kept for this session."""
+    from .engine import occluded  # noqa: PLC0415, as torch takes a second: here it is loaded already
+
+    key = (analysis.record.sha256, analysis.model.sha256, beat)
+    found = st.session_state.setdefault("occlusion", {})
+    found[key] = occluded(analysis, model_path(analysis.model), beat)
 
 
 def differences(analysis: Analysis) -> Disagreements:
