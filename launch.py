@@ -70,8 +70,6 @@ def dispatch(argv):
     if command in ("demo", "app"):
         return serve(command, rest)
     if command == "data":
-        if not (ROOT / "ecg_core" / "datasets.py").is_file():
-            raise LaunchError("Fetching databases is not in this version yet; the demo record is in demo_data.")
         prepare(RUN)
         return run("ecg_core.datasets", rest)
     if command == "test":

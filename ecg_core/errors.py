@@ -21,6 +21,10 @@ class RulesError(EcgError):
     """A rule is unknown, or its value is none that it can have."""
 
 
+class DownloadError(EcgError):
+    """A database cannot be fetched; what was fetched until then is kept."""
+
+
 class OutputError(EcgError):
     """A result cannot be written where it was asked for."""
 

@@ -5,7 +5,15 @@ from pathlib import Path
 import streamlit as st
 
 from pages._ui.frame import draw_frame, facts, guarded, heading, watch
-from pages._ui.session import installed_models, open_demo, open_record, open_uploads, records_in, start_analysis
+from pages._ui.session import (
+    fetched_records,
+    installed_models,
+    open_demo,
+    open_record,
+    open_uploads,
+    records_in,
+    start_analysis,
+)
 from pages._ui.tables import record_facts
 
 LEAD_CHOICES = {"auto": "The most readable lead", "all": "All leads together"}
@@ -65,6 +73,12 @@ with folder:
     path = st.text_input("Folder", placeholder="for example /data/holter", label_visibility="collapsed")
     if path:
         choose_from_folder(path)
+    if fetched := fetched_records():
+        name = st.selectbox("Fetched from PhysioNet", list(fetched), index=None, filter_mode="contains")
+        if name:
+            st.button("Open", on_click=guarded(open_record), args=(fetched[name],), key="open_fetched")
+    else:
+        st.caption("`Setup_Test_Data.bat`, or `python3 launch.py data`, fetches records from PhysioNet to here.")
 with demo:
     st.markdown("**Demo**, a simulated record of 30 minutes")
     st.button("Open the demo record", on_click=guarded(open_demo), width="stretch")

@@ -482,3 +482,18 @@ def test_strips_are_drawn_at_every_speed(analysis, speed, leads):
     at = page("review", room_with(analysis), speed=speed, leads=leads, sec="30")
     assert not at.exception
     assert not at.error
+
+
+def test_fetched_records_are_offered_by_themselves(tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "ROOT", tmp_path)
+    assert "Setup_Test_Data.bat" in text_of(page("record"))
+    folder = tmp_path / "data" / "svdb-125hz" / "1.0.0"
+    folder.mkdir(parents=True)
+    for ending in (".hea", ".dat"):
+        (folder / f"demo{ending}").write_bytes(DEMO.with_suffix(ending).read_bytes())
+    at = page("record")
+    choice = next(box for box in at.selectbox if box.label == "Fetched from PhysioNet")
+    assert choice.options == ["svdb-125hz demo"]
+    choice.select("svdb-125hz demo").run()
+    button(at, "Open").click().run()
+    assert at.title[0].value.startswith("Record demo")

@@ -59,7 +59,7 @@ def test_the_core_knows_no_streamlit_and_none_of_what_uses_it():
 
 
 def test_only_records_and_export_know_file_formats():
-    assert users("wfdb") <= {"records", "export", "datasets"}
+    assert users("wfdb") <= {"records", "export", "conversion"}
 
 
 def test_only_the_network_and_what_serves_or_trains_it_know_torch():

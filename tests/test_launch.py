@@ -196,17 +196,6 @@ def test_a_module_gets_the_arguments_and_its_exit_code_comes_back(start):
     assert done.returncode == 7
 
 
-def test_data_says_so_where_fetching_is_not_part_of_the_version(start):
-    module = start.home / "ecg_core" / "datasets.py"
-    module.rename(module.with_suffix(".away"))
-    try:
-        done = start("data")
-    finally:
-        module.with_suffix(".away").rename(module)
-    assert done.returncode == 2
-    assert "not in this version yet" in done.stdout
-
-
 def test_what_is_installed_is_not_installed_again(start):
     assert "Fetching" in start.first.stdout
     assert start("data").stdout == "fetching []\n"

@@ -134,6 +134,12 @@ def open_record(path: str | Path) -> Record:
     return record
 
 
+def fetched_records() -> dict[str, Path]:
+    """Records that Setup_Test_Data fetched, by database and name; the copies at 125 Hz among them."""
+    headers = sorted((ROOT / "data").glob("*/*/*.hea"))
+    return {f"{path.parts[-3]} {path.stem}": path.with_suffix("") for path in headers}
+
+
 def records_in(folder: Path) -> dict[str, Path]:
     """Records of a folder of this computer, by name."""
     from ecg_core.records import find_records  # noqa: PLC0415
