@@ -61,3 +61,5 @@ with findings:
 with hours:
     st.header("Hour by hour", anchor=False)
     st.dataframe(hours_shown(analysis), hide_index=True)
+    if st.button("All measures, the definitions, and the files", icon=":material/description:", type="tertiary"):
+        st.switch_page("pages/report.py")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages._ui.frame import draw_frame, facts, guarded, heading, watch
+from ecg_core.figures import quality_figure
+from pages._ui.frame import draw_frame, facts, guarded, heading, ink, show, watch
 from pages._ui.session import (
     fetched_records,
     installed_models,
@@ -56,6 +57,10 @@ if record:
             st.success(f"Analysed: lead {', '.join(done.lead_names)}, {done.burden.n_beats:,} beats.")
             if st.button("Go to the overview", width="stretch"):
                 st.switch_page("pages/overview.py")
+    if not room.job and record.sha256 in room.shown:
+        st.markdown("**Signal quality** of the analysed leads over time")
+        quality = quality_figure(room.analyses[room.shown[record.sha256]], ink=ink())
+        show(quality, "quality", alt="Signal quality of each analysed lead over time")
     st.button("Close this record", on_click=room.close, args=(record.sha256,), type="tertiary")
 
 st.header("Open another record" if record else "Open a record", anchor=False)

@@ -22,7 +22,7 @@ from ecg_core.summary import measures
 from pages._ui import jobs, session, uploads
 from pages._ui.jobs import CALM_SENTENCE, AnalysisKey, Job
 from pages._ui.session import Room
-from pages._ui.tables import WEIGHTIEST_FIRST, by_weight, edited_rules
+from pages._ui.tables import WEIGHTIEST_FIRST, by_weight, edited_rules, hours_shown
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo_data" / "demo"
@@ -497,3 +497,19 @@ def test_fetched_records_are_offered_by_themselves(tmp_path, monkeypatch):
     choice.select("svdb-125hz demo").run()
     button(at, "Open").click().run()
     assert at.title[0].value.startswith("Record demo")
+
+
+def test_the_hours_add_up_to_their_total(demo_analysis):
+    table = hours_shown(demo_analysis)
+    *hours, total = table.to_dict("records")
+    assert total["From"] == "Total"
+    for name in ("Beats", "V", "S", "Pauses"):
+        assert sum(hour[name] for hour in hours) == total[name]
+    assert total["V"] == demo_analysis.burden.v.n_beats
+
+
+def test_the_record_page_shows_the_quality_of_the_leads(demo_analysis):
+    at = page("record", room_with(demo_analysis))
+    assert not at.error
+    spec = at.get("plotly_chart")[0].proto.spec
+    assert "unreadable" in spec

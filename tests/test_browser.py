@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
+import pypdfium2
 import pytest
 
 from ecg_core.specs import DEFAULT_MODEL
@@ -151,3 +152,47 @@ def test_downloaded_table_can_be_read_back(page):
     assert download.value.suggested_filename == "demo_beats.csv"
     assert len(table) > 2000
     assert table["time_s"].is_monotonic_increasing
+
+
+def test_downloaded_report_holds_what_the_page_shows(page):
+    go(page, "Report", "Each file is made when it is clicked")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="demo_report.pdf").click()
+    document = pypdfium2.PdfDocument(Path(download.value.path()).read_bytes())
+    text = document[0].get_textpage().get_text_range()
+    assert len(document) > 4
+    document.close()
+    assert "PVC burden" in text
+    burden = page.locator("dt", has_text="PVC burden").first.evaluate("e => e.nextElementSibling.textContent")
+    assert burden in text
+
+
+def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
+    go(page, "Record", "Sampling rate")
+    folder = databases / "mitdb" / "1.0.0"
+    files = [str(folder / f"208.{ending}") for ending in ("hea", "dat", "atr")]
+    page.locator('input[type="file"]').set_input_files(files)
+    page.get_by_text("Record 208").first.wait_for(timeout=20_000)
+    page.get_by_role("button", name="Analyse", exact=True).click()
+    page.get_by_text("Analysed: lead").wait_for(timeout=1000 * READY_S)
+    go(page, "Overview", "Overview of 208")
+    assert page.get_by_text("Ventricular couplet").count() >= 0
+    go(page, "Review", "Page of minutes")
+    before = page.url
+    page.keyboard.press("n")
+    page.wait_for_function("before => location.href !== before", arg=before, timeout=10_000)
+    assert "record=208" in page.url
+    go(page, "Report", "Each file is made when it is clicked")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="208_burden.csv").click()
+    table = pd.read_csv(io.BytesIO(Path(download.value.path()).read_bytes())).set_index("measure")
+    assert 25 < float(table.loc["pvc_burden", "value"]) < 40
+    assert set(table["record"]) == {208}
+
+
+def test_two_readers_do_not_see_each_others_records(page, browser, address):
+    other = browser.new_context().new_page()
+    other.goto(f"{address}/record")
+    other.get_by_text("Sampling rate").first.wait_for(timeout=1000 * READY_S)
+    assert other.get_by_text("208").count() == 0
+    other.context.close()

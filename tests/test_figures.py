@@ -18,6 +18,7 @@ from ecg_core.figures import (
     decimate,
     disclosure_figure,
     probability_figure,
+    quality_figure,
     strip_figure,
     trend_figure,
 )
@@ -300,3 +301,17 @@ def test_local_rr_is_that_of_the_normal_beats_even_inside_a_run():
     assert local_rr_s(run, 105) == pytest.approx(0.8)
     assert local_rr_s(run, 0) == pytest.approx(0.8)
     assert np.isnan(local_rr_s(replace(beats, label=np.full(len(beats), "V")), 50))
+
+
+def test_quality_shows_the_worst_block_of_each_column():
+    analysis = make_analysis(40_000.0, unusable=(100, 101))
+    score = np.ones((2, 4000), dtype=np.float32)
+    score[1, 1234] = 0.1
+    analysis = replace(analysis, lead_names=("II", "V1"), quality=replace(analysis.quality, score=score))
+    heat = quality_figure(analysis).data[0]
+    assert heat.z.shape[0] == 2
+    assert heat.z.shape[1] <= 1500
+    assert heat.z.min() == np.float32(0.1)
+    column = int(heat.z[1].argmin())
+    assert abs(heat.x0 + column * heat.dx - 12_345) <= heat.dx
+    assert len(quality_figure(analysis).to_json()) < 1_000_000

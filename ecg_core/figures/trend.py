@@ -124,3 +124,23 @@ def _add_unusable(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
             hoverinfo="skip", name="not readable",
         )  # fmt: skip
         figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
+
+
+def quality_figure(analysis: Analysis, *, ink: Ink = LIGHT) -> go.Figure:
+    """Quality of each analysed lead over time, from 0 (nothing to read) to 1 (clean); a row a lead."""
+    quality, span_s = analysis.quality, analysis.record.duration_s
+    n_leads, n_blocks = quality.score.shape
+    step = -(-n_blocks // TREND_BINS)  # the worst of so many blocks is shown
+    starts = np.arange(0, n_blocks, step)
+    worst = np.minimum.reduceat(quality.score, starts, axis=1)
+    figure = blank_figure(ink, 16 * n_leads + 64, (44, 12, 4, 24))
+    text = [clock_text(analysis.record, start) for start in (starts * quality.block_s).tolist()]
+    figure.add_heatmap(
+        z=worst, x0=step * quality.block_s / 2, dx=step * quality.block_s, y=list(analysis.lead_names), zmin=0, zmax=1,
+        colorscale="Cividis", customdata=[text] * n_leads, ygap=2,
+        hovertemplate="%{customdata}<br>lead %{y}: %{z:.2f} of 1<extra></extra>",
+        colorbar={"thickness": 8, "tickvals": [0, 1], "ticktext": ["unreadable", "clean"], "outlinewidth": 0},
+    )  # fmt: skip
+    figure.update_xaxes(range=[0, span_s], **clock_ticks(analysis.record, (0.0, span_s), 9))
+    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
+    return figure

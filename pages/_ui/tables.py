@@ -18,7 +18,7 @@ from ecg_core.intervals import local_rr_s
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.rules import RhythmRules, rules_from
-from ecg_core.schema import Analysis, Burden, Record, RhythmEvent
+from ecg_core.schema import Analysis, Burden, Hourly, Record, RhythmEvent
 from ecg_core.summary import measures
 
 NONE = "–"
@@ -67,27 +67,33 @@ def events_shown(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFr
 
 
 def hours_shown(analysis: Analysis) -> pd.DataFrame:
-    """One row an hour."""
-    hourly = analysis.burden.hourly
-    n_beats = hourly.count.sum(axis=1)
-    ventricular, supraventricular = (hourly.count[:, CLASSES.index(label)] for label in "VS")
+    """One row an hour, and the total."""
+    hourly, burden = analysis.burden.hourly, analysis.burden
     rates = np.stack((hourly.rate_min_bpm, hourly.rate_mean_bpm, hourly.rate_max_bpm), axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.round(100 * ventricular / n_beats, 1)
-    return pd.DataFrame(
-        {
-            "From": [clock_text(analysis.record, start)[:-3] for start in hourly.start_s.tolist()],
-            "Readable": [f"{seconds / 60:.1f} min" for seconds in hourly.analysable_s.tolist()],
-            "Beats": n_beats,
-            "V": ventricular,
-            "V, %": share,
-            "S": supraventricular,
-            "Runs V / S": [f"{v} / {s}" for v, s in hourly.n_runs.tolist()],
-            "Pauses": hourly.n_pauses,
-            "AF, min": np.round(hourly.af_s / 60, 1),
-            "Rate, bpm": [" / ".join(number(rate) for rate in row) for row in rates.tolist()],
-        }
-    )
+    rows = [
+        _hour_row(clock_text(analysis.record, start_s)[:-3], hourly, slice(hour, hour + 1), rates[hour].tolist())
+        for hour, start_s in enumerate(hourly.start_s.tolist())
+    ]
+    low, high = (rate.bpm if rate else math.nan for rate in (burden.rate_min, burden.rate_max))
+    return pd.DataFrame([*rows, _hour_row("Total", hourly, slice(None), [low, burden.rate_mean_bpm, high])])
+
+
+def _hour_row(name: str, hourly: Hourly, hours: slice, rates: list[float]) -> dict[str, object]:
+    count = hourly.count[hours].sum(axis=0)
+    n, v, s = int(count.sum()), int(count[CLASSES.index("V")]), int(count[CLASSES.index("S")])
+    v_runs, s_runs = hourly.n_runs[hours].sum(axis=0).tolist()
+    return {
+        "From": name,
+        "Readable": f"{hourly.analysable_s[hours].sum() / 60:.1f} min",
+        "Beats": n,
+        "V": v,
+        "V, %": round(100 * v / n, 1) if n else None,
+        "S": s,
+        "Runs V / S": f"{v_runs} / {s_runs}",
+        "Pauses": int(hourly.n_pauses[hours].sum()),
+        "AF, min": round(float(hourly.af_s[hours].sum()) / 60, 1),
+        "Rate, bpm": " / ".join(number(rate) for rate in rates),
+    }
 
 
 def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tuple[str, str]]:
