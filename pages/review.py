@@ -17,6 +17,7 @@ from pages._ui.view import (
     go_to,
     go_to_row,
     go_to_selected,
+    kept,
     leads_to_draw,
     nearest_beat,
     neighbour,
@@ -94,7 +95,10 @@ def viewer(analysis: Analysis) -> None:
     start_s, beat = strip_start_s(record, time_s, seconds), nearest_beat(analysis, time_s)
     page_s = time_s // PAGE_S * PAGE_S
     with overview:
-        trend = trend_figure(analysis, ink=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120)
+        trend = kept(
+            "trend", (analysis, page_s, colours),
+            lambda: trend_figure(analysis, ink=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120),
+        )  # fmt: skip
         show(trend, "day", alt="Overview", on_select=lambda: go_to_selected("day"))
     names = leads_to_draw(record, lead, how_many)
     row_s = min(seconds, ROW_MM / speed)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import streamlit as st
@@ -15,6 +15,8 @@ from ecg_core.schema import Analysis, Float64, Lead, Record, RhythmEvent
 
 from .frame import address_time_s
 from .session import current_room, model_path
+
+T = TypeVar("T")
 
 PAGE_S = 600.0  # a page of minutes
 EDGE_S = 0.7  # a beat nearer to the strip's end than this moves the strip
@@ -164,10 +166,15 @@ def check_by_occlusion(analysis: Analysis, beat: int) -> None:
     found[key] = occluded(analysis, model_path(analysis.model), beat)
 
 
+def kept(name: str, key: Hashable, make: Callable[[], T]) -> T:
+    """What ``make`` made for this key the last time, or makes now; one of each name is kept for this session."""
+    found: tuple[Hashable, T] | None = st.session_state.get(f"kept_{name}")
+    if found is None or found[0] != key:
+        found = (key, make())
+        st.session_state[f"kept_{name}"] = found
+    return found[1]
+
+
 def differences(analysis: Analysis) -> Disagreements:
     """What ``disagreements`` finds, computed once for each analysis."""
-    kept: tuple[Any, Disagreements] | None = st.session_state.get("differences")
-    if kept is None or kept[0] is not analysis:
-        kept = (analysis, disagreements(analysis))
-        st.session_state["differences"] = kept
-    return kept[1]
+    return kept("differences", analysis, lambda: disagreements(analysis))

@@ -1,0 +1,126 @@
+"""Time what a reader waits for in the browser on an analysed 24-h record: first view of a page, and a step in Review.
+
+    ECG_DATABASES=... python benchmarks/dashboard_24h.py [--database svdb/1.0.0] [--steps 20] [--json FILE]
+
+Needs Chromium. Medians; the size of the largest figure is that of the messages that bring it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from analyze_24h import ROOT, tile
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), None)
+PAGES = {"Overview": "Hour by hour", "Review": "Page of minutes", "Report": "Each file is made when it is clicked"}
+
+
+def serve() -> tuple[subprocess.Popen[bytes], str]:
+    """Start a dashboard of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://localhost:{port}"
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()  # noqa: S310
+            break
+        except OSError:
+            time.sleep(0.1)
+    return server, url
+
+
+def open_record(page: Page, url: str, folder: Path) -> float:
+    """Open and analyse the record of a folder; returns the seconds that the analysis took."""
+    page.goto(f"{url}/record")
+    field = page.get_by_placeholder("for example /data/holter")
+    field.fill(str(folder))
+    field.press("Enter")
+    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_text("Record tiled").first.wait_for(timeout=60_000)
+    began = time.perf_counter()
+    page.get_by_role("button", name="Analyse", exact=True).click()
+    page.get_by_text("Analysed: lead").wait_for(timeout=600_000)
+    return time.perf_counter() - began
+
+
+def first_view(page: Page, name: str, sign: str) -> float:
+    """Seconds from the click on a page's name to its last element."""
+    began = time.perf_counter()
+    page.get_by_role("link", name=name).first.click()
+    page.get_by_text(sign).first.wait_for(timeout=60_000)
+    if name == "Review":
+        page.locator(".st-key-strip0 .js-plotly-plot").wait_for()
+    return time.perf_counter() - began
+
+
+def step(page: Page) -> float:
+    """Seconds from a key to the strip of the next beat."""
+    chart = "document.querySelector('.st-key-strip0 .js-plotly-plot')?._fullLayout?.xaxis?.range?.join()"
+    before = page.evaluate(chart)
+    began = time.perf_counter()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"before => {chart} && {chart} !== before", arg=before, timeout=10_000, polling=10)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Tile, analyse in the browser, time."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
+    parser.add_argument("--database", default="svdb/1.0.0")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if options.databases is None:
+        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
+    if CHROMIUM is None:
+        parser.error("no Chromium is installed")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        tile(options.databases / options.database, Path(folder))
+        server, url = serve()
+        try:
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
+            sizes: list[int] = []
+            page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: sizes.append(len(frame))))
+            results: dict[str, Any] = {"analysis_s": round(open_record(page, url, Path(folder)), 2)}
+            sizes.clear()
+            for name, sign in PAGES.items():
+                times = [first_view(page, name, sign)]
+                for _ in range(2):
+                    first_view(page, "About", "SHA-256")
+                    times.append(first_view(page, name, sign))
+                results[f"{name.lower()}_s"] = round(statistics.median(times), 2)
+            first_view(page, "Review", PAGES["Review"])
+            page.wait_for_timeout(2000)
+            steps = [step(page) for _ in range(options.steps)]
+            results["step_s"] = round(statistics.median(steps), 3)
+            results["slowest_step_s"] = round(max(steps), 3)
+            results["largest_message_kb"] = round(max(sizes) / 1000)
+            browser.close()
+        finally:
+            server.terminate()
+    print(json.dumps(results, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
