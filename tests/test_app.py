@@ -301,7 +301,7 @@ def test_switching_records_is_possible_and_closing_forgets(analysis, demo):
 def test_folder_without_records_says_so(tmp_path):
     at = page("record")
     at.text_input[0].set_value(str(tmp_path)).run()
-    assert "no WFDB header (.hea) was found in this folder" in at.error[0].value
+    assert "no recording was found in this folder" in at.error[0].value
 
 
 def test_folder_offers_its_records(demo):
@@ -513,3 +513,11 @@ def test_the_record_page_shows_the_quality_of_the_leads(demo_analysis):
     assert not at.error
     spec = at.get("plotly_chart")[0].proto.spec
     assert "unreadable" in spec
+
+
+def test_a_file_of_another_format_is_uploaded_by_itself():
+    time_s = np.arange(5000) / 250
+    text = "time_s,II_mv\n" + "".join(f"{t:.3f},{np.sin(t):.4f}\n" for t in time_s)
+    at = page("record")
+    at.file_uploader[0].set_value([("mine.csv", text.encode(), "text/csv")]).run()
+    assert at.title[0].value.startswith("Record mine")

@@ -15,7 +15,11 @@ NOUNS = {"schema", "labels", "rules", "errors"}  # what every step may know
 
 # A step knows the nouns, and of the other steps only these, each for a reason.
 STEPS = {
-    "records": set(),
+    "records/__init__": {"edf_files", "ishne_files", "table_files", "wfdb_files"},
+    "records/wfdb_files": {"limits"},
+    "records/edf_files": {"limits"},
+    "records/ishne_files": {"limits"},
+    "records/table_files": {"limits"},
     "signals": set(),
     "windows": set(),
     "detection": set(),

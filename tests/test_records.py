@@ -480,7 +480,7 @@ def test_a_folder_is_no_record(path):
 
 
 def test_a_folder_without_records_is_refused(tmp_path):
-    with pytest.raises(RecordError, match="no WFDB header"):
+    with pytest.raises(RecordError, match="no recording was found in this folder"):
         find_records(tmp_path)
 
 

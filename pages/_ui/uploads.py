@@ -47,21 +47,24 @@ def make_folder() -> Path:
 
 
 def store(files: Sequence[Upload], folder: Path) -> list[Path]:
-    """Write uploads into a new folder inside ``folder``; return the paths of their headers.
+    """Write uploads into a new folder inside ``folder``; return the paths of the records that they make.
 
     Raises
     ------
     RecordError
-        A name is not acceptable, or no file is a header.
+        A name is not acceptable, or no file is a WFDB header or a recording by itself.
 
     """
+    from ecg_core.records import SINGLE_FILES  # noqa: PLC0415, as wfdb takes half a second
+
     names = [safe_name(file.name) for file in files]
-    if not any(name.lower().endswith(".hea") for name in names):
+    if not any(name.lower().endswith((".hea", *SINGLE_FILES)) for name in names):
         raise RecordError(
             f"No header (.hea) is among the files ({', '.join(sorted(names))}): choose the .hea and the .dat of a "
-            "record together, and its .atr if there is one."
+            f"WFDB record together, and its .atr if there is one; or a file of another format "
+            f"({', '.join(SINGLE_FILES)})."
         )
     place = Path(tempfile.mkdtemp(dir=folder))
     for name, file in zip(names, files, strict=True):
         (place / name).write_bytes(file.getbuffer())
-    return sorted(path for path in place.iterdir() if path.suffix.lower() == ".hea")
+    return sorted(path for path in place.iterdir() if path.suffix.lower() in (".hea", *SINGLE_FILES))

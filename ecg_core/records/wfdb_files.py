@@ -1,4 +1,4 @@
-"""Recordings on disk: the only module that knows a file format (WFDB)."""
+"""WFDB records, PhysioNet's own format: plain and in segments, with reference annotations beside them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import wfdb
 
-from .errors import LeadError, RecordError
-from .schema import Annotations, Float32, Lead, Record
+from ..errors import RecordError
+from ..schema import Annotations, Float32, Record
+from .limits import MAX_FS_HZ, MIN_DURATION_S, MIN_FS_HZ, distinct_names
 
-MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, no QRS can be told; above, it is no surface ECG
-MIN_DURATION_S = 5.0  # a few beats are needed to say anything
 REFERENCE_SUFFIX = ".atr"
 
 # Bits a sample takes on disk; the last three are compressed (FLAC) and have no fixed size.
@@ -71,7 +70,7 @@ class WfdbSource:
         return signal
 
 
-def read_record(path: str | Path) -> Record:
+def read_wfdb(path: Path) -> Record:
     """Open a WFDB record, given with or without extension; its samples stay on disk.
 
     Raises
@@ -80,7 +79,7 @@ def read_record(path: str | Path) -> Record:
         The header is missing or is none, or the signal files are missing, or shorter than the header says.
 
     """
-    stem = _stem(Path(path))
+    stem = _stem(path)
     header = _read_header(stem)
     _check_header(stem, header)
     layout, segments = _segments(stem, header)
@@ -131,36 +130,6 @@ def read_annotations(path: Path, fs_hz: float) -> Annotations:
     order = np.argsort(sample, kind="stable")
     aux = np.array([note.rstrip("\x00") for note in marks.aux_note], dtype=np.str_)
     return Annotations(sample[order] / fs_hz, np.array(marks.symbol, dtype=np.str_)[order], aux[order])
-
-
-def read_strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:
-    """A piece of a lead as recorded, cut at the record's ends."""
-    first = max(0, round(start_s * record.fs_hz))
-    last = min(record.n_samples, round((start_s + length_s) * record.fs_hz))
-    if first >= last:
-        return Lead(lead_name, np.zeros(0, dtype=np.float32), record.fs_hz, start_s)
-    signal = record.source.read(first, last, (lead_index(record, lead_name),))[0]
-    return Lead(lead_name, signal, record.fs_hz, first / record.fs_hz)
-
-
-def lead_index(record: Record, name: str) -> int:
-    """Position of a lead, by its name in any case."""
-    names = [lead.casefold() for lead in record.lead_names]
-    if name.casefold() not in names:
-        raise LeadError(
-            f'Lead "{name}" is not in record {record.record_id} (it has {", ".join(record.lead_names)}): '
-            "choose one of these, or auto, or all."
-        )
-    return names.index(name.casefold())
-
-
-def find_records(folder: Path) -> list[Path]:
-    """Paths without extension of the WFDB records of a folder; segments of a record are not records of their own."""
-    headers = sorted(folder.glob("*.hea"))
-    if not headers:
-        raise RecordError(f"{folder}: no WFDB header (.hea) was found in this folder; name one that holds records.")
-    segments = {line.split()[0] for header in headers for line in _segment_lines(header)}
-    return [header.with_suffix("") for header in headers if header.stem not in segments]
 
 
 def _stem(path: Path) -> Path:
@@ -229,7 +198,7 @@ def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
             if length:
                 segments.append(_segment(stem.with_name(name), part, first=first))
             else:
-                layout = _distinct(part.sig_name or [])
+                layout = list(distinct_names(part.sig_name or []))
         first += length
     if first != header.sig_len or not segments:
         raise RecordError(
@@ -265,7 +234,7 @@ def _segment(stem: Path, header: Any, *, first: int) -> Segment:
         path=stem,
         first=first,
         n_samples=int(header.sig_len),
-        leads=tuple(_distinct(header.sig_name)),
+        leads=tuple(distinct_names(header.sig_name)),
         calibrated=tuple(_number(re.split(r"[/(]", gain)[0]) != 0 for gain in gains),
         unit_mv=tuple(_unit_mv(gain) for gain in gains),
         files=(_beside(stem, ".hea"), *(stem.parent / name for name in header.file_name)),
@@ -297,25 +266,13 @@ def _check_signal_files(stem: Path, header: Any) -> None:
             )
 
 
-def _distinct(names: list[str | None]) -> list[str]:
-    result: dict[str, str] = {}
-    for number, name in enumerate(names, 1):
-        plain = own = (name or f"lead {number}").strip()
-        copy = 1
-        while own.casefold() in result:
-            copy += 1
-            own = f"{plain} ({copy})"
-        result[own.casefold()] = own
-    return list(result.values())
-
-
 def _header_lines(path: Path) -> list[str]:
     """Lines of a header but its comments: what is asked here is lost on wfdb, or turned into a default in silence."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-def _segment_lines(path: Path) -> list[str]:
+def segment_lines(path: Path) -> list[str]:
     """Lines that name the segments of a multi-segment record."""
     lines = _header_lines(path)
     return lines[1:] if lines and "/" in lines[0].split()[0] else []

@@ -1,0 +1,44 @@
+"""What every record has to be, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import RecordError
+
+MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, no QRS can be told; above, it is no surface ECG
+MIN_DURATION_S = 5.0  # a few beats are needed to say anything
+
+
+def check_length(name: str, fs_hz: float, n_samples: int) -> None:
+    """Refuse rates that no ECG has, and recordings that are too short.
+
+    Raises
+    ------
+    RecordError
+        With what was found and what was expected.
+
+    """
+    if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
+        raise RecordError(
+            f"{name}: its sampling rate is {fs_hz:g} Hz, expected {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz. Check the "
+            "rate that the file states."
+        )
+    if n_samples / fs_hz < MIN_DURATION_S:
+        raise RecordError(
+            f"{name}: the record is {n_samples / fs_hz:.1f} s long, at least {MIN_DURATION_S:g} s are needed to judge "
+            "beats; choose a longer record."
+        )
+
+
+def distinct_names(names: Sequence[str | None]) -> tuple[str, ...]:
+    """Names of leads, each made different from those before it and none empty."""
+    result: dict[str, str] = {}
+    for number, name in enumerate(names, 1):
+        plain = own = (name or f"lead {number}").strip()
+        copy = 1
+        while own.casefold() in result:
+            copy += 1
+            own = f"{plain} ({copy})"
+        result[own.casefold()] = own
+    return tuple(result.values())

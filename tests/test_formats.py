@@ -1,0 +1,301 @@
+"""Recordings in other formats than WFDB: read back as they were written, and broken ones refused in a sentence."""
+
+import struct
+from datetime import datetime
+
+import edfio
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecg_core.errors import EcgError, RecordError
+from ecg_core.pipeline import analyse
+from ecg_core.records import find_records, read_record
+
+FS_HZ = 250
+N = 20 * FS_HZ
+START = datetime(2001, 2, 3, 4, 5, 6)
+
+
+def signal(n_leads=2, n=N):
+    return np.stack([np.sin(np.arange(n) / (20 + 3 * lead)) for lead in range(n_leads)])
+
+
+def whole(record):
+    return record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))
+
+
+def write_edf(path, rows, *, kind=edfio.EdfSignal, unit="mV", names=("ECG II", "ECG V1"), writer=None):
+    signals = [
+        kind(row, FS_HZ, label=name, physical_dimension=unit, physical_range=(-4000, 4000) if unit == "uV" else (-4, 4))
+        for row, name in zip(rows, names, strict=False)
+    ]
+    (writer or edfio.Edf)(signals, starttime=START.time(), recording=edfio.Recording(startdate=START.date())).write(
+        path
+    )
+    return path
+
+
+def ishne(rows, *, n_leads=None, rate=FS_HZ, resolution=2500, specs=(6, 11), born=(1, 1, 1950), offset=522):
+    """The bytes of an ISHNE file."""
+    header = bytearray(522)
+    header[:8] = b"ISHNE1.0"
+    n_leads = n_leads or len(rows)
+    struct.pack_into("<4i", header, 10, 0, rows.shape[1], 522, offset)
+    header[28:68] = b"Firstname".ljust(40, b"\0")
+    struct.pack_into("<3h", header, 132, *born)
+    struct.pack_into("<3h", header, 138, START.day, START.month, START.year)
+    struct.pack_into("<3h", header, 150, START.hour, START.minute, START.second)
+    struct.pack_into("<h", header, 156, n_leads)
+    struct.pack_into("<12h", header, 158, *[*specs, *[0] * 12][:12])
+    struct.pack_into("<12h", header, 206, *[resolution] * 12)
+    struct.pack_into("<h", header, 272, rate)
+    counts = np.where(np.isnan(rows), -32768, np.rint(np.nan_to_num(rows) * 1e6 / max(resolution, 1)))
+    return bytes(header) + counts.T.astype("<i2").tobytes()
+
+
+def csv_text(rows, headings="time_s,II_mv,V1_mv", *, separator=",", fs_hz=FS_HZ):
+    lines = [headings]
+    lines += [
+        separator.join([f"{i / fs_hz:.6f}", *("" if np.isnan(x) else f"{x:.5f}" for x in column)])
+        for i, column in enumerate(rows.T)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# EDF and BDF
+
+
+@pytest.mark.parametrize("unit", ["mV", "uV"])
+def test_edf_is_read_as_it_was_written(tmp_path, unit):
+    scale = 1000 if unit == "uV" else 1
+    record = read_record(write_edf(tmp_path / "x.edf", signal() * scale, unit=unit))
+    assert (record.record_id, record.fs_hz, record.n_samples) == ("x", FS_HZ, N)
+    assert record.lead_names == ("II", "V1")
+    assert record.start == START
+    assert record.calibrated == (True, True)
+    np.testing.assert_allclose(whole(record), signal(), atol=8 / 65_535 + 1e-6)
+    np.testing.assert_array_equal(record.source.read(777, 1234, (1,))[0], whole(record)[1, 777:1234])
+
+
+def test_bdf_is_read_as_it_was_written(tmp_path):
+    path = write_edf(tmp_path / "x.bdf", signal(), kind=edfio.BdfSignal, writer=edfio.Bdf)
+    record = read_record(path)
+    np.testing.assert_allclose(whole(record), signal(), atol=1e-5)
+
+
+def test_only_ecg_of_the_highest_rate_is_taken_from_edf(tmp_path):
+    signals = [
+        edfio.EdfSignal(signal()[0], FS_HZ, label="ECG I", physical_dimension="mV", physical_range=(-4, 4)),
+        edfio.EdfSignal(np.zeros(20 * 10), 10, label="SpO2", physical_dimension="%", physical_range=(0, 100)),
+        edfio.EdfSignal(np.zeros(20 * FS_HZ), FS_HZ, label="EEG Fpz", physical_dimension="uV", physical_range=(-9, 9)),
+    ]
+    edfio.Edf(signals).write(tmp_path / "x.edf")
+    assert read_record(tmp_path / "x.edf").lead_names == ("I",)
+
+
+def test_what_a_file_is_told_from_its_bytes_and_not_from_its_ending(tmp_path):
+    path = write_edf(tmp_path / "x.edf", signal()).rename(tmp_path / "x.bin")
+    assert read_record(path).n_samples == N
+    (tmp_path / "y.csv").write_bytes(ishne(signal()))
+    assert read_record(tmp_path / "y.csv").lead_names == ("II", "V1")
+
+
+def test_an_interrupted_edf_is_refused_with_the_reason(tmp_path):
+    path = write_edf(tmp_path / "x.edf", signal())
+    content = bytearray(path.read_bytes())
+    content[192:197] = b"EDF+D"
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match=r"interrupted recording \(EDF\+D\); its clock times would be wrong"):
+        read_record(path)
+
+
+# ISHNE
+
+
+def test_ishne_is_read_as_it_was_written(tmp_path):
+    rows = signal()
+    rows[0, 100:200] = np.nan
+    (tmp_path / "x.ecg").write_bytes(ishne(rows))
+    record = read_record(tmp_path / "x.ecg")
+    assert (record.fs_hz, record.n_samples, record.lead_names) == (FS_HZ, N, ("II", "V1"))
+    assert (record.start, record.age_years) == (START, 51)
+    np.testing.assert_allclose(whole(record), rows, atol=0.0013)
+    np.testing.assert_array_equal(record.source.read(777, 1234, (1,))[0], whole(record)[1, 777:1234])
+
+
+def test_an_ishne_file_without_resolution_is_uncalibrated(tmp_path):
+    (tmp_path / "x.ecg").write_bytes(ishne(signal(), resolution=0))
+    assert read_record(tmp_path / "x.ecg").calibrated == (False, False)
+
+
+def test_a_patients_name_is_nowhere_in_the_record(tmp_path):
+    (tmp_path / "x.ecg").write_bytes(ishne(signal()))
+    assert "Firstname" not in repr(read_record(tmp_path / "x.ecg"))
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    ("headings", "scale"),
+    [("time_s,II_mv,V1_mv", 1), ("Time (s),II (mV),V1 [mV]", 1), ("t_s,II_uv,V1_uv", 1000), ("time_s,II V,V1 V", 1e-3)],
+)
+def test_a_table_is_read_by_what_its_headings_say(tmp_path, headings, scale):
+    (tmp_path / "x.csv").write_text(csv_text(signal() * scale, headings))
+    record = read_record(tmp_path / "x.csv")
+    assert (record.fs_hz, record.lead_names) == (FS_HZ, ("II", "V1"))
+    np.testing.assert_allclose(whole(record), signal(), atol=1e-5 / min(scale, 1) + 1e-5)
+
+
+def test_an_empty_cell_is_a_gap_and_other_separators_are_seen(tmp_path):
+    rows = signal()
+    rows[1, 50:60] = np.nan
+    (tmp_path / "x.tsv").write_text(csv_text(rows, "time_s\tII_mv\tV1_mv", separator="\t"))
+    found = whole(read_record(tmp_path / "x.tsv"))
+    assert np.isnan(found[1, 50:60]).all()
+    assert np.isfinite(found[0]).all()
+
+
+def test_an_apple_watch_electrocardiogram_is_read(tmp_path):
+    lines = [
+        "Name,Somebody",
+        "Recorded Date,2020-01-01 10:00:00",
+        "Sample Rate,512 hertz",
+        "Lead,Lead I",
+        "Unit,µV",
+        "",
+    ]
+    lines += [f"{1000 * x:.3f}" for x in signal(1, 512 * 30)[0]]
+    (tmp_path / "x.csv").write_text("\n".join(lines), encoding="utf-8")
+    record = read_record(tmp_path / "x.csv")
+    assert (record.fs_hz, record.lead_names) == (512, ("I",))
+    np.testing.assert_allclose(whole(record), signal(1, 512 * 30), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is no table with a heading"),
+        ("1,2,3\n4,5,6\n", "expected a column of time and columns of leads, each with its unit; found 1, 2, 3"),
+        ("time_s,II\n0,1\n", "each with its unit"),
+        ("time,II_mv\n0,1\n", "expected a column of time"),
+        (csv_text(signal()).replace("0.004000,", "0.044000,", 1), "do not rise|not evenly spaced"),
+        (csv_text(signal()).replace("0.008000,", "x,", 1), 'line 4, column time_s: expected a number, got "x"'),
+        (csv_text(signal(), fs_hz=10), "its sampling rate is 10 Hz, expected 50 to 10000 Hz"),
+        (csv_text(signal()[:, :500]), "the record is 2.0 s long"),
+        (csv_text(signal()).replace(",0.00000", ",inf", 1), "infinite|expected a number"),
+    ],
+)
+def test_a_table_that_leaves_something_open_is_refused_with_what_is_missing(tmp_path, text, message):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(RecordError, match=message):
+        read_record(tmp_path / "x.csv")
+
+
+# Broken files
+
+
+def cut_at(content, places):
+    return [content[:place] for place in places]
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """Many broken files: truncated at each boundary, lying headers, wrong bytes."""
+    folder = tmp_path_factory.mktemp("broken")
+    edf = write_edf(folder / "whole.edf", signal()).read_bytes()
+    header_bytes = 256 * 3
+    holter, table = ishne(signal()), csv_text(signal()).encode()
+    contents = {
+        **{f"cut{i}.edf": part for i, part in enumerate(cut_at(edf, (8, 100, 255, 256, 300, header_bytes - 1)))},
+        **{f"cut{i}.ecg": part for i, part in enumerate(cut_at(holter, (8, 20, 156, 300, 521, 522, 530)))},
+        **{f"cut{i}.csv": part for i, part in enumerate(cut_at(table, (0, 1, 10, 18, 19, 40)))},
+        "leads0.ecg": ishne(signal(), n_leads=-1),
+        "leads300.ecg": ishne(signal(), n_leads=300),
+        "rate0.ecg": ishne(signal(), rate=0),
+        "rate-1.ecg": ishne(signal(), rate=-1),
+        "offset.ecg": ishne(signal(), offset=99_999_999),
+        "negative.ecg": ishne(signal(), offset=-5),
+        "signals.edf": edf[:252] + b"9999" + edf[256:],
+        "letters.edf": edf[:252] + b"xxxx" + edf[256:],
+        "minus.edf": edf[:236] + b"-7      " + edf[244:],
+        "huge.edf": edf[:236] + b"99999999" + edf[244:],
+        "duration0.edf": edf[:244] + b"0       " + edf[252:],
+        "unit.edf": edf.replace(b"mV      ", b"degC    "),
+        "zeros.bin": bytes(5000),
+        "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(500),
+        "archive.zip": b"PK\x03\x04" + bytes(500),
+        "latin.csv": "time_s,Lüs_mv\n".encode("latin-1"),
+        "binary.csv": bytes(range(256)) * 20,
+        "empty.edf": b"",
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "whole.edf").unlink()
+    return folder
+
+
+def test_every_broken_file_is_refused_in_a_sentence(broken):
+    paths = sorted(broken.iterdir())
+    assert len(paths) >= 30
+    for path in paths:
+        with pytest.raises(RecordError) as told:
+            record = read_record(path)
+            whole(record)
+        assert path.stem in str(told.value), path.name
+        assert str(told.value).rstrip().endswith((".", ")")), path.name
+        assert "Traceback" not in str(told.value)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    kind=st.sampled_from(["edf", "ecg", "csv"]),
+    changes=st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), min_size=1, max_size=20),
+    length=st.integers(0, 3000),
+)
+def test_random_damage_never_raises_what_is_not_ours(tmp_path, kind, changes, length):
+    source = {"edf": lambda: write_edf(tmp_path / "w.edf", signal()).read_bytes(), "ecg": lambda: ishne(signal()),
+              "csv": lambda: csv_text(signal()).encode()}[kind]()  # fmt: skip
+    content = bytearray(source[: len(source) - length])
+    for place, value in changes:
+        content[place % len(content)] = value
+    path = tmp_path / f"damaged.{kind}"
+    path.write_bytes(content)
+    try:
+        record = read_record(path)
+        record.source.read(0, min(record.n_samples, 10_000), tuple(range(len(record.lead_names))))
+    except EcgError:
+        pass
+
+
+# The same heart in every format
+
+
+def test_the_demo_is_read_alike_in_every_format(tmp_path, demo, model, demo_analysis):
+    leads = tuple(demo.lead_names.index(name) for name in ("II", "V1"))
+    n = 257 * 300
+    rows = demo.source.read(0, n, leads).astype(np.float64)
+    signals = [
+        edfio.EdfSignal(row, 257, label=f"ECG {name}", physical_dimension="mV", physical_range=(-6, 6))
+        for row, name in zip(rows, ("II", "V1"), strict=True)
+    ]
+    edfio.Edf(signals).write(tmp_path / "demo.edf")
+    (tmp_path / "demo.ecg").write_bytes(ishne(rows, rate=257, resolution=1000))
+    (tmp_path / "demo.csv").write_text(csv_text(rows, fs_hz=257))
+    beats = demo_analysis.beats
+    expected = beats.label[beats.time_s < 290]
+    for name in ("demo.edf", "demo.ecg", "demo.csv"):
+        found = analyse(read_record(tmp_path / name), model, lead="II").beats
+        label = found.label[found.time_s < 290]
+        assert len(label) == len(expected), name
+        assert np.mean(label == expected) > 0.99, name
+
+
+def test_a_folder_offers_records_of_every_format(tmp_path):
+    write_edf(tmp_path / "b.edf", signal())
+    (tmp_path / "c.ecg").write_bytes(ishne(signal()))
+    (tmp_path / "d.csv").write_text(csv_text(signal()))
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert [path.name for path in find_records(tmp_path)] == ["b.edf", "c.ecg", "d.csv"]
