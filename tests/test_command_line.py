@@ -368,7 +368,7 @@ def test_a_file_for_an_output_folder_ends_in_one_sentence(tmp_path, capsys, ecg)
         (["{db}", "--records", "bare"], "bare"),
         (["{db}", "--json", "{db}/nowhere/f.json"], "cannot be written to"),
         (["{db}", "--json", "{db}"], "is a folder"),
-        (["{db}/.."], "no WFDB header"),
+        (["{db}/.."], "no recording was found"),
     ],
 )
 def test_evaluate_refuses_what_it_cannot_score_with_one_sentence(database, capsys, arguments, wanted):
