@@ -47,6 +47,7 @@ UNUSABLE_SCORE = 0.2
 LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
 EDGE_S = 0.1  # two pieces may place one and the same beat on either side of their edge, but not this far apart
 SAME_BEAT_S = 0.15  # EC57's match window
+NOISE, LOOKS = 0.5, 2  # what is noise at this probability is dropped; twice, as the second look sees other RR
 SAMPLED_PIECES, SAMPLED_S = 8, 60.0  # quality of a lead is judged on so many stretches across the record
 
 Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
@@ -106,7 +107,7 @@ def analyse(
         readings.append(_read_piece(record, model, leads, piece, beats_at_s, _last_beat_s(readings)))
         _give_back_memory()
     quality = _join_quality(readings)
-    beats, attention = _judge(model, readings, quality, own)
+    beats, attention = _judge(model, readings, quality, own, searched=beats_at_s is None)
     progress(record.duration_s, record.duration_s)
     return Analysis(
         record=record,
@@ -240,25 +241,35 @@ def _join_quality(readings: list[Reading]) -> Quality:
     return Quality(BLOCK_S, score, np.asarray((score > UNUSABLE_SCORE).any(axis=0)))
 
 
-def _judge(model: Model, readings: list[Reading], quality: Quality, own: Annotations | None) -> tuple[Beats, Attention]:
-    """Classes of all beats of the record, read as one sequence."""
-    time_s = np.concatenate([reading.time_s for reading in readings])
-    weight = np.concatenate([reading.weight for reading in readings])
-    rr_s = _intervals(time_s, np.concatenate([reading.lost_s for reading in readings]))
+def _judge(
+    model: Model, readings: list[Reading], quality: Quality, own: Annotations | None, *, searched: bool
+) -> tuple[Beats, Attention]:
+    """Classes of all beats of the record, read as one sequence; what was searched and turns out as noise is dropped."""
+    found_s = np.concatenate([reading.time_s for reading in readings])
+    share = _share(np.concatenate([reading.weight for reading in readings]))
+    lost_s = np.concatenate([reading.lost_s for reading in readings])
+    kept = np.arange(len(found_s))
+    for _ in range(LOOKS if searched else 0):
+        verdicts = classify(model, _tokens(readings, kept), _intervals(found_s[kept], lost_s), share[kept])
+        if (verdicts.noise < NOISE).all():
+            break
+        kept = kept[verdicts.noise < NOISE]
+    time_s = found_s[kept]
+    rr_s = _intervals(time_s, lost_s)
     if own is not None:
-        model = personalise(model, _tokens(readings), rr_s, _codes_at(own, time_s))
-    probability = classify(model, _tokens(readings), rr_s, _share(weight))
+        model = personalise(model, _tokens(readings, kept), rr_s, _codes_at(own, time_s))
+    probability = classify(model, _tokens(readings, kept), rr_s, share[kept]).probability
     usable = quality.usable_at(time_s)
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
-    attention = np.concatenate([reading.attention for reading in readings])
+    attention = np.concatenate([reading.attention for reading in readings])[kept]
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     return Beats(time_s, label, probability, rr_s, usable), Attention(attention, offset_s)
 
 
-def _tokens(readings: list[Reading]) -> Iterator[NDArray[np.float16]]:
-    """Tokens of all beats, one lead after the other."""
+def _tokens(readings: list[Reading], kept: NDArray[np.int64]) -> Iterator[NDArray[np.float16]]:
+    """Tokens of the beats that are kept, one lead after the other."""
     for lead in range(readings[0].token.shape[1]):
-        yield np.concatenate([reading.token[:, lead] for reading in readings])
+        yield np.concatenate([reading.token[:, lead] for reading in readings])[kept]
 
 
 def _codes_at(own: Annotations, time_s: Float64) -> Codes:

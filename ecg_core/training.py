@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .augmentation import NORMAL, Crop, Material, TrainingRecord, draw_crop, gather_material
+from .augmentation import NORMAL, SAME_BEAT_S, Crop, Material, TrainingRecord, draw_crop, gather_material
+from .detection import pick_beats
 from .errors import RecordError
-from .labels import CLASSES, UNLABELLED, Codes, class_codes
-from .network import BeatNetwork
+from .labels import CLASSES, NO_BEAT, UNLABELLED, Codes, class_codes
+from .network import N_VERDICTS, BeatNetwork
 from .schema import Float32, Float64, ModelSpec, Record
 from .signals import FS_HZ, clean_leads, normalised
 from .windows import beat_frames, rr_features
@@ -27,6 +28,7 @@ from .windows import beat_frames, rr_features
 AVERAGE_DECAY = 0.995  # the weights served are a moving average over some 200 steps
 SETTLING_BATCHES = 60
 SEQUENCE_BEATS = 128  # the BiLSTM learns on pieces this long: many short ones are faster than a few long ones
+FALSE_HEAT, FALSE_SHARE = 0.2, 0.7  # what the detector finds from this heat on, in this share of the crops
 MIN_RR_S = 0.05  # scattered marks may fall on each other
 
 
@@ -88,6 +90,8 @@ def crop_loss(
         frames, heat_logit = model.frames(strips)
     frames, heat_logit = frames.float(), heat_logit.float()
     heat = torch.from_numpy(np.stack([crop.heat for crop in crops])).to(device)
+    found = torch.sigmoid(heat_logit.detach()).cpu().numpy()
+    crops = [with_false_beats(crop, hot, spec, rng) for crop, hot in zip(crops, found, strict=True)]
     counts = [len(crop.position) for crop in crops]
     strip = torch.repeat_interleave(torch.arange(len(crops)), torch.tensor(counts)).to(device)
     index = np.concatenate([beat_frames(crop.position, spec, frames.shape[2]) for crop in crops])
@@ -121,6 +125,21 @@ def crop_loss(
     )
 
 
+def with_false_beats(crop: Crop, heat: Float32, spec: ModelSpec, rng: np.random.Generator) -> Crop:
+    """A crop with what the detector takes for beats where none is: so the sequence learns to tell noise from beats.
+
+    Not always: what is judged a second time holds hardly any.
+    """
+    if rng.random() >= FALSE_SHARE:
+        return crop
+    found = spec.stride * pick_beats(heat, threshold=FALSE_HEAT, frame_s=spec.stride / FS_HZ)
+    at = np.searchsorted(crop.position, found)
+    padded = np.concatenate(([-np.inf], crop.position, [np.inf]))
+    false = found[np.minimum(found - padded[at], padded[at + 1] - found) > SAME_BEAT_S * FS_HZ]
+    at = np.searchsorted(crop.position, false)
+    return replace(crop, position=np.insert(crop.position, at, false), code=np.insert(crop.code, at, NO_BEAT))
+
+
 def _intervals_s(position: Float64) -> Float64:
     """RR to the beat before, NaN at the first."""
     return np.maximum(np.diff(position, prepend=np.nan) / FS_HZ, MIN_RR_S)
@@ -136,7 +155,9 @@ def class_weight(records: Sequence[TrainingRecord], power: float) -> Tensor:
     code = np.concatenate([record.code for record in records])
     count = np.bincount(code[code != UNLABELLED], minlength=len(CLASSES))
     frequency = np.maximum(count / count.sum(), 0.03)
-    return torch.from_numpy((frequency.max() / frequency) ** power).float()
+    weight = np.ones(N_VERDICTS)  # noise that is taken for beats weighs as the most frequent class
+    weight[: len(CLASSES)] = (frequency.max() / frequency) ** power
+    return torch.from_numpy(weight).float()
 
 
 def learning_rate(step: int, plan: FitPlan) -> float:

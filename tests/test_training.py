@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from ecg_core import augmentation, training
-from ecg_core.augmentation import Material, TrainingRecord, draw_crop
-from ecg_core.labels import CLASSES
+from ecg_core.augmentation import Crop, Material, TrainingRecord, draw_crop
+from ecg_core.labels import CLASSES, NO_BEAT
 from ecg_core.network import BeatNetwork, fold_batch_norm
 from ecg_core.schema import ModelSpec
 from ecg_core.signals import FS_HZ
@@ -16,7 +16,9 @@ from ecg_core.training import (
     crop_loss,
     fit,
     learning_rate,
+    with_false_beats,
 )
+from ecg_core.windows import N_RR_FEATURES
 
 SPEC = ModelSpec(
     name="small", fs_hz=FS_HZ, stride=4, stem_channels=4, channels=(4, 4, 8), token_size=8, heads=2,
@@ -58,7 +60,24 @@ def noise():
 def test_rare_classes_weigh_more_and_the_rarest_no_more_than_a_floor(records):
     weight = class_weight(records, 0.5)
     assert weight[0] == 1
+    assert weight[NO_BEAT] == 1
     assert 1 < weight[CLASSES.index("V")] < weight[CLASSES.index("S")] == weight[CLASSES.index("Q")]
+
+
+def test_what_the_detector_finds_where_no_beat_is_is_learned_as_no_beat(monkeypatch):
+    monkeypatch.setattr(training, "FALSE_SHARE", 1.0)
+    rng = np.random.default_rng(0)
+    heat = np.zeros(500, dtype=np.float32)
+    heat[[50, 102, 150, 200, 300]] = 0.9  # at 200, 408, 600, 800 and 1200: two are beats, one is near to one
+    heat[400] = 0.9 * training.FALSE_HEAT
+    crop = Crop(np.zeros(2000, np.float32), heat, np.array([200.0, 400.0, 800.0]), np.array([0, 2, 1]))
+    filled = with_false_beats(crop, heat, SPEC, rng)
+    np.testing.assert_allclose(filled.position, [200, 400, 600, 800, 1200])
+    np.testing.assert_array_equal(filled.code, [0, 2, NO_BEAT, 1, NO_BEAT])
+    nothing = with_false_beats(Crop(crop.signal, heat, np.zeros(0), np.zeros(0, int)), heat, SPEC, rng)
+    assert (nothing.code == NO_BEAT).all()
+    monkeypatch.setattr(training, "FALSE_SHARE", 0.0)
+    assert with_false_beats(crop, heat, SPEC, rng) is crop
 
 
 def test_learning_rate_rises_then_falls_to_nothing():
@@ -139,7 +158,7 @@ def test_the_odd_beat_stands_out_from_the_patients_common_beat():
     common, odd = torch.randn(2, 1, SPEC.token_size)
     tokens = torch.cat([common.expand(39, -1) + 0.01 * torch.randn(39, SPEC.token_size), common + odd])
     with torch.inference_mode():
-        described, normal = model.describe(tokens, torch.zeros(40, 7))
+        described, normal = model.describe(tokens, torch.zeros(40, N_RR_FEATURES))
     for answer in (described, normal[:, None]):
         spread = (answer[:39] - answer[:39].mean(0)).norm(dim=1).max()
         assert spread < (answer[39] - answer[:39].mean(0)).norm()
