@@ -19,7 +19,7 @@ ROOM = 2.0  # a faster heart needs this much more of the record
 
 MIX_SHARE, INVERT_SHARE, BAND_SHARE, NOISE_SHARE = 0.35, 0.15, 0.3, 0.6  # of the crops
 NOISE_DB = (-5.0, 18.0)  # signal-to-noise ratio; nstdb's own is measured where its noise is softest
-FIBRILLATING_SHARE, PAROXYSMAL_SHARE = 0.35, 0.8  # of the crops get atrial fibrillation; of these in episodes ...
+FIBRILLATING_SHARE, PAROXYSMAL_SHARE = 0.4, 0.8  # of the crops get atrial fibrillation; of these in episodes ...
 EPISODES, EPISODE_BEATS = 3, (12, 200)  # ... up to so many, of so many beats
 FIBRILLATING_SPREAD = (0.12, 0.3)  # of the logarithm of its RR in patients
 FIBRILLATION_EDGE_S, USUAL_BEATS = 0.2, 9

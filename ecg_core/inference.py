@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.utils.rnn import pad_sequence
 
 from .errors import ModelError
 from .labels import CLASSES, NO_BEAT
@@ -190,10 +189,7 @@ def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor) ->
     judged = []
     for first in range(0, len(cuts), SEQUENCES_AT_ONCE):
         some = cuts[first : first + SEQUENCES_AT_ONCE]
-        length = torch.tensor([seen.stop - seen.start for seen, _ in some])
-        beats, intervals = (
-            pad_sequence([part[seen] for seen, _ in some], batch_first=True) for part in (described, rr)
-        )
-        logits = network.classify(beats, intervals, length)
+        beats, intervals = (torch.stack([part[seen] for seen, _ in some]) for part in (described, rr))
+        logits = network.classify(beats, intervals)
         judged += [row[kept] for row, (_, kept) in zip(logits, some, strict=True)]
     return torch.cat(judged)

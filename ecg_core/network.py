@@ -128,7 +128,7 @@ class BeatNetwork(nn.Module):
         beside = torch.cat([tokens, reference.expand_as(tokens), tokens - reference], dim=-1)
         return self.beat(beside), logit
 
-    def classify(self, described: Tensor, rr: Tensor, length: Tensor) -> Tensor:
+    def classify(self, described: Tensor, rr: Tensor, length: Tensor | None = None) -> Tensor:
         """Logits (batch, n, N_VERDICTS) of the class of each beat of a sequence, and last of its being no beat.
 
         Parameters
@@ -136,12 +136,15 @@ class BeatNetwork(nn.Module):
         described, rr
             (batch, n, hidden_size), (batch, n, N_RR_FEATURES).
         length
-            Beats of each sequence, shape (batch,), on the CPU; what follows is padding.
+            Beats of each sequence, shape (batch,), on the CPU; what follows is padding. By default all are whole.
 
         """
         told = torch.cat([described, rr], dim=-1)
-        packed = pack_padded_sequence(told, length, batch_first=True, enforce_sorted=False)
-        context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=told.shape[1])
+        if length is None:  # several times as fast
+            context = self.sequence(told)[0]
+        else:
+            packed = pack_padded_sequence(told, length, batch_first=True, enforce_sorted=False)
+            context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=told.shape[1])
         logits: Tensor = self.judge(torch.cat([told, context], dim=-1))
         return logits
 

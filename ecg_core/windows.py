@@ -18,6 +18,7 @@ RR_RANGE = 1.5  # log ratios beyond a factor of 4.5 say no more
 RR_UNIT_S = 0.8  # absolute RR relative to 75 bpm
 DISORDER_BEATS, DISORDER_LAGS, DISORDER_UNIT, DISORDER_FLOOR = 21, (1, 2, 3), 0.05, 0.005  # see ``_disorder``
 N_RR_FEATURES = 8
+DISORDER = N_RR_FEATURES - 1  # its column
 
 SEQUENCE_BEATS = 256  # the BiLSTM judges so many beats at once ...
 CONTEXT_BEATS = 64  # ... and sees so many more on either side, so that the cut leaves no trace
@@ -87,12 +88,16 @@ def _disorder(log_rr: Float64) -> Float64:
 
 
 def sequences(n_beats: int) -> list[tuple[slice, slice]]:
-    """Cut a record's beats for the BiLSTM: (beats it sees, which of these it judges), each beat judged once."""
+    """Cut a record's beats for the BiLSTM: (beats it sees, which of these it judges), each beat judged once.
+
+    It sees equally many each time, as sequences of one length are read several times as fast.
+    """
     cuts = []
+    seen = min(n_beats, SEQUENCE_BEATS + 2 * CONTEXT_BEATS)
     for start in range(0, n_beats, SEQUENCE_BEATS):
-        first = max(0, start - CONTEXT_BEATS)
-        last = min(n_beats, start + SEQUENCE_BEATS + CONTEXT_BEATS)
-        cuts.append((slice(first, last), slice(start - first, min(start + SEQUENCE_BEATS, n_beats) - first)))
+        first = min(max(0, start - CONTEXT_BEATS), n_beats - seen)
+        judged = slice(start - first, min(start + SEQUENCE_BEATS, n_beats) - first)
+        cuts.append((slice(first, first + seen), judged))
     return cuts
 
 
