@@ -13,7 +13,7 @@ from .labels import CLASSES, NO_BEAT, Codes
 from .schema import Bool, Float32, Float64, ModelSpec
 from .signals import FS_HZ, normalise
 
-CROP_S = 240.0  # long enough to know the patient's normal beat, short enough for many patients a step
+CROP_S = 180.0  # long enough to know the patient's normal beat, short enough for many patients a step
 MAX_STRETCH = 1.12  # time itself runs slower or faster by up to this factor
 ROOM = 2.0  # a faster heart needs this much more of the record
 

@@ -47,7 +47,7 @@ class FitPlan:
     """How long and how hard to fit."""
 
     steps: int
-    crops: int = 6  # records a step
+    crops: int = 8  # records a step
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     class_power: float = 0.35  # classes are weighted by their frequency to the minus this

@@ -52,7 +52,7 @@ SPEC = ModelSpec(
     seed=0,
     recipe="python models/train.py",
 )
-PLAN = FitPlan(steps=1200)
+PLAN = FitPlan(steps=3000)
 
 
 def read_split(name: str) -> list[str]:
