@@ -48,6 +48,7 @@ LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blo
 EDGE_S = 0.1  # two pieces may place one and the same beat on either side of their edge, but not this far apart
 SAME_BEAT_S = 0.15  # EC57's match window
 NOISE, LOOKS = 0.5, 2  # what is noise at this probability is dropped; twice, as the second look sees other RR
+HIDDEN_S = 2.0  # so long an interval with noise in it is no pause: noise may hide a beat
 SAMPLED_PIECES, SAMPLED_S = 8, 60.0  # quality of a lead is judged on so many stretches across the record
 
 Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
@@ -138,7 +139,7 @@ def choose_leads(record: Record, model: Model, lead: str) -> tuple[int, ...]:
         )
     like = np.flatnonzero(score >= score.max() - LIKE_QUALITY)
     preferred = [i for i in like if record.lead_names[i].upper() in RHYTHM_LEADS]
-    return (int((preferred or like)[0]),)
+    return (int(preferred[0] if preferred else score.argmax()),)
 
 
 def _sampled_quality(record: Record, model: Model) -> Float64:
@@ -248,17 +249,20 @@ def _judge(
     found_s = np.concatenate([reading.time_s for reading in readings])
     share = _share(np.concatenate([reading.weight for reading in readings]))
     lost_s = np.concatenate([reading.lost_s for reading in readings])
-    kept = np.arange(len(found_s))
+    kept, rr_s = np.arange(len(found_s)), _intervals(found_s, lost_s)
+    verdicts = classify(model, _tokens(readings, kept), rr_s, share)
     for _ in range(LOOKS if searched else 0):
-        verdicts = classify(model, _tokens(readings, kept), _intervals(found_s[kept], lost_s), share[kept])
         if (verdicts.noise < NOISE).all():
             break
         kept = kept[verdicts.noise < NOISE]
+        rr_s = _intervals(found_s[kept], lost_s)
+        rr_s[np.isnan(_intervals(found_s[kept], np.delete(found_s, kept))) & (rr_s > HIDDEN_S)] = np.nan
+        verdicts = classify(model, _tokens(readings, kept), rr_s, share[kept])
     time_s = found_s[kept]
-    rr_s = _intervals(time_s, lost_s)
     if own is not None:
         model = personalise(model, _tokens(readings, kept), rr_s, _codes_at(own, time_s))
-    probability = classify(model, _tokens(readings, kept), rr_s, share[kept]).probability
+        verdicts = classify(model, _tokens(readings, kept), rr_s, share[kept])
+    probability = verdicts.probability
     usable = quality.usable_at(time_s)
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
     attention = np.concatenate([reading.attention for reading in readings])[kept]

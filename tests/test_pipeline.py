@@ -114,6 +114,21 @@ def test_what_is_judged_to_be_noise_is_no_beat_and_rr_spans_it(excerpt, model, p
     np.testing.assert_allclose(beats.rr_s[known], np.diff(left, prepend=0)[known])
 
 
+def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, monkeypatch):
+    def judge(*args):
+        verdicts = classify(*args)
+        many = len(verdicts.noise) == len(plain.beats)
+        in_a_row = (np.arange(len(verdicts.noise)) // 4 == 25) & many
+        return Verdicts(verdicts.probability, np.where(in_a_row, 0.9, 0.1).astype(np.float32))
+
+    monkeypatch.setattr(pipeline, "classify", judge)
+    analysis = analyse(in_memory(excerpt, FS_HZ), model)
+    assert len(analysis.beats) == len(plain.beats) - 4
+    assert analysis.beats.time_s[100] - analysis.beats.time_s[99] > 3
+    assert np.isnan(analysis.beats.rr_s[100])
+    assert "pause" not in {event.kind for event in analysis.events}
+
+
 def test_known_beats_stay_whatever_is_thought_of_them(excerpt, model, plain, doubtful):
     beats = analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=plain.beats.time_s).beats
     np.testing.assert_array_equal(beats.time_s, plain.beats.time_s)
