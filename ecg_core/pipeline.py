@@ -41,8 +41,8 @@ AUTO, ALL, FIRST = "auto", "all", "first"
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
 # Certainty of the detector at which a block's quality is 1, and 0. By models/quality.py, a block at UNUSABLE_SCORE
-# between them (certainty .71) has an error at about every other beat, and one at CLEAR hardly any.
-CLEAR, DOUBTFUL = 0.95, 0.65
+# between them (certainty .59) has an error at about every other beat, and one at CLEAR hardly any.
+CLEAR, DOUBTFUL = 0.95, 0.5
 UNUSABLE_SCORE = 0.2
 LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
 EDGE_S = 0.1  # two pieces may place one and the same beat on either side of their edge, but not this far apart
