@@ -18,7 +18,7 @@ from .signals import FS_HZ
 from .training import FitPlan, fit, prepare_record
 
 CONFIDENT = 0.9  # a beat labels itself where the model gives its class at least this probability
-PLAN = FitPlan(steps=1000, learning_rate=1e-3)
+PLAN = FitPlan(steps=1500, learning_rate=1e-3)
 
 
 def adapt(

@@ -6,28 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import median_filter, uniform_filter1d
 from scipy.signal import butter, sosfiltfilt
 
-from .labels import CLASSES, Codes
+from .labels import CLASSES, NO_BEAT, Codes
 from .schema import Bool, Float32, Float64, ModelSpec
 from .signals import FS_HZ, normalise
 
-CROP_S = 240.0  # long enough to know the patient's normal beat, short enough for many patients a step
+CROP_S = 180.0  # long enough to know the patient's normal beat, short enough for many patients a step
 MAX_STRETCH = 1.12  # time itself runs slower or faster by up to this factor
 ROOM = 2.0  # a faster heart needs this much more of the record
 
-MIX_SHARE, INVERT_SHARE, BAND_SHARE, NOISE_SHARE = 0.35, 0.15, 0.3, 0.5  # of the crops
-FIBRILLATING_SHARE, PAROXYSMAL_SHARE = (
-    0.3,
-    0.75,
-)  # of the crops without S beats get atrial fibrillation; of these in part
+MIX_SHARE, INVERT_SHARE, BAND_SHARE, NOISE_SHARE = 0.35, 0.15, 0.3, 0.6  # of the crops
+NOISE_DB = (-5.0, 18.0)  # signal-to-noise ratio; nstdb's own is measured where its noise is softest
+FIBRILLATING_SHARE, PAROXYSMAL_SHARE = 0.4, 0.8  # of the crops get atrial fibrillation; of these in episodes ...
+EPISODES, EPISODE_BEATS = 3, (12, 200)  # ... up to so many, of so many beats
 FIBRILLATING_SPREAD = (0.12, 0.3)  # of the logarithm of its RR in patients
+FIBRILLATION_EDGE_S, USUAL_BEATS = 0.2, 9
 P_KEPT_SHARE = 0.4  # of these keep their P waves: that the rhythm is irregular must do, as P waves are easily missed
-BLOCKED_SHARE, BLOCKED_BEATS = 0.1, 0.25  # of the other crops; of their normal beats, at most
+BLOCKED_SHARE, BLOCKED_BEATS = 0.1, 0.25  # of the crops; of their normal beats, at most
 BLOCKED_FROM_S, BLOCKED_TO_S, FADE_S = -0.1, 0.5, 0.03  # QRS and T, not P
-RATE_SHARE, FASTEST, SLOWEST = 0.4, 0.6, 1.3  # of the other crops get another heart rate, RR by a factor from .. to
-SWAYING_SHARE, SWAY, SWAY_BEATS = 0.3, 0.12, 6  # of the other crops get a sinus arrhythmia
+RATE_SHARE, FASTEST, SLOWEST = 0.4, 0.6, 1.3  # of the crops get another heart rate, RR by a factor from .. to
+SWAYING_SHARE, SWAY, SWAY_BEATS = 0.3, 0.12, 6  # of the crops get a sinus arrhythmia
 PREMATURE_SHARE = 0.3  # of the crops of a steady heart get premature atrial beats
+RUN_SPREAD = 0.03  # of the RR in a run of these: what is more irregular is fibrillation
 VENTRICULAR_SHARE = 0.4  # of all crops get ventricular beats of another patient
 VENTRICULAR_FROM_S, VENTRICULAR_TO_S = -0.28, 0.48  # what is taken of such a beat
 STEADY = 0.06  # a heart whose usual RR differs from its neighbours by less (logarithm) is in sinus rhythm
@@ -36,9 +38,9 @@ RIGID_BEFORE_RR, RIGID_AFTER_RR, RIGID_QRS_RR = 0.3, 0.4, 0.15  # ... or these p
 P_WAVE_S = (-0.26, -0.06)  # where a P wave lies before the QRS
 
 BUMP_FRAMES = 1.2  # width (one standard deviation) of the heat around a beat
+SAME_BEAT_S = 0.15  # EC57's match window
 JITTER_SAMPLES = 2.0  # the detector's own scatter around the reference mark
 MISSED_SHARE, EXTRA_SHARE = 0.01, 0.015  # beats that a detector misses and invents
-ARTEFACT = CLASSES.index("Q")  # what is no beat is unclassifiable
 ECTOPIC_ATRIAL, VENTRICULAR = CLASSES.index("S"), CLASSES.index("V")
 NORMAL = CLASSES.index("N")
 
@@ -138,8 +140,6 @@ def _another_rhythm(
     """
     if len(position) < 3:
         return signal, position, code, np.diff(position)
-    if rng.random() < FIBRILLATING_SHARE and not np.any(code == ECTOPIC_ATRIAL):
-        return _fibrillating(signal, position, code, rng)
     if rng.random() < BLOCKED_SHARE:
         signal, position, code = _block_conduction(signal, position, code, rng)
     steady = _is_steady(position, code)
@@ -148,36 +148,49 @@ def _another_rhythm(
         rr = rr * rng.uniform(FASTEST, SLOWEST)
     if rng.random() < SWAYING_SHARE:
         rr = rr * np.exp(rng.uniform(0, SWAY) * _sway(len(rr), rng))
+    fibrillating = np.zeros(len(position), dtype=bool)
+    if rng.random() < FIBRILLATING_SHARE:
+        fibrillating = _episodes(len(position), rng)
     if steady and rng.random() < PREMATURE_SHARE:
-        early = _premature_pattern(code, rng)
+        early = _premature_pattern(code, rng) & ~fibrillating
         signal = _with_other_p_waves(signal, position[early], rng)
         code = np.where(early, ECTOPIC_ATRIAL, code)
-        rr = rr * np.where(early[1:], rng.uniform(rng.uniform(0.5, 0.7), 0.88, len(rr)), 1.0)
+        rr = rr * np.where(early, _prematurity(early, rng), 1.0)[1:]
         after = early[:-1] & ~early[1:]
         rr = rr * np.where(after, rng.uniform(0.95, 1.25, len(rr)), 1.0)
+    if fibrillating.any():
+        signal, code, rr = _fibrillating(signal, position, code, rr, fibrillating, rng)
     return signal, position, code, rr
 
 
+def _episodes(n: int, rng: np.random.Generator) -> Bool:
+    """Which of ``n`` beats lie in episodes of fibrillation, shape (n,): all of them, or some stretches."""
+    inside = np.zeros(n, dtype=bool)
+    if rng.random() >= PAROXYSMAL_SHARE:
+        return ~inside
+    for _ in range(rng.integers(1, EPISODES + 1)):
+        first, length = int(rng.integers(0, n)), int(rng.integers(*EPISODE_BEATS))
+        inside[first : first + length] = True
+    return inside
+
+
 def _fibrillating(
-    signal: Float32, position: Float64, code: Codes, rng: np.random.Generator
-) -> tuple[Float32, Float64, Codes, Float64]:
-    """Atrial fibrillation, throughout or for a stretch: no P waves, but small fast ones, and RR without order."""
-    paroxysmal = rng.random() < PAROXYSMAL_SHARE
-    first, last = np.sort(rng.integers(0, len(position), 2)) if paroxysmal else (0, len(position))
-    inside = (np.arange(len(position)) >= first) & (np.arange(len(position)) < last)
-    if not inside.any():
-        return signal, position, code, np.diff(position)
-    sample = np.arange(len(signal))
-    edge = 0.2 * FS_HZ
-    share = np.interp(sample, position[first] + np.array([-edge, 0]), [0, 1])
-    if last < len(position):
-        share = share * np.interp(sample, position[last - 1] + np.array([0, edge]), [1, 0])
-    if rng.random() >= P_KEPT_SHARE:
+    signal: Float32, position: Float64, code: Codes, rr: Float64, inside: Bool, rng: np.random.Generator
+) -> tuple[Float32, Codes, Float64]:
+    """Atrial fibrillation at these beats: no P waves, but small fast ones, and RR without order; signal, classes, RR.
+
+    No beat of it is premature: what is supraventricular is normal there, however early it comes.
+    """
+    premature = bool(np.any(code[inside] == ECTOPIC_ATRIAL))
+    code = np.where(inside & (code == ECTOPIC_ATRIAL), NORMAL, code)
+    if premature or rng.random() >= P_KEPT_SHARE:
         signal = _without_p_waves(signal, position[inside & (code == NORMAL)])
-    signal = signal + _fibrillatory_waves(len(signal), rng) * share.astype(np.float32)
-    rr = np.diff(position)
+    next_beat = np.searchsorted(position, np.arange(len(signal))).clip(max=len(position) - 1)
+    share = uniform_filter1d(inside[next_beat].astype(np.float32), round(FIBRILLATION_EDGE_S * FS_HZ))
+    signal = signal + _fibrillatory_waves(len(signal), rng) * share
     other = rng.uniform(FASTEST, 1.1) * np.exp(rng.uniform(*FIBRILLATING_SPREAD) * rng.normal(size=len(rr)))
-    return signal, position, code, np.where(inside[1:], rr * other, rr)
+    usual = median_filter(rr, USUAL_BEATS, mode="nearest")  # a premature beat or a pause of before is no part of it
+    return signal, code, np.where(inside[1:], usual * other, rr)
 
 
 def _with_ventricular_beats(
@@ -233,6 +246,15 @@ def _premature_pattern(code: Codes, rng: np.random.Generator) -> Bool:
     early[:-1] &= code[1:] == NORMAL
     early[[0, -1]] = False
     return np.asarray(early)
+
+
+def _prematurity(early: Bool, rng: np.random.Generator) -> Float64:
+    """RR of premature atrial beats as shares of the usual RR, shape of ``early``: in a run nearly the same for all."""
+    n = len(early)
+    first = early & ~np.concatenate(([False], early[:-1]))
+    start = np.maximum.accumulate(np.where(first, np.arange(n), 0))
+    share = rng.uniform(rng.uniform(0.5, 0.7), 0.88, n)
+    return np.asarray(share[start] * rng.normal(1, RUN_SPREAD, n))
 
 
 def _retimed(position: Float64, rr: Float64, n: int) -> tuple[Float64, Float64]:
@@ -334,14 +356,16 @@ def _change_band(signal: Float32, rng: np.random.Generator) -> Float32:
 
 
 def _add_noise(signal: Float32, noise: Float32, rng: np.random.Generator) -> Float32:
-    """Recorded noise at a signal-to-noise ratio between -3 and 24 dB, louder and softer over time."""
+    """Recorded noise: swelling, steady, or in turns with none."""
     channel = noise[rng.integers(len(noise))]
     first = int(rng.integers(0, len(channel) - len(signal)))
     piece = channel[first : first + len(signal)] * rng.choice([-1.0, 1.0])
+    time = np.linspace(0, 8, len(signal))
     knots = rng.uniform(0, 1, 9) ** rng.uniform(0.5, 2)
-    loudness = np.interp(np.linspace(0, 8, len(signal)), np.arange(9), knots / knots.max())
+    swelling, turns = np.interp(time, np.arange(9), knots / knots.max()), np.sin(time + rng.uniform(0, 7)) > 0
+    loudness = (swelling, np.ones(len(signal)), turns)[rng.integers(3)]
     # nstdb's own measure: signal power is the squared peak-to-peak of a QRS over 8
-    amplitude = np.sqrt(1 / 8 / 10 ** (rng.uniform(-3, 24) / 10))
+    amplitude = np.sqrt(1 / 8 / 10 ** (rng.uniform(*NOISE_DB) / 10))
     scaled = piece / max(float(np.std(piece)), 1e-6) * amplitude
     return (signal + scaled * loudness).astype(np.float32)
 
@@ -353,8 +377,8 @@ def _disturb_detection(position: Float64, code: Codes, n: int, rng: np.random.Ge
     position = position + rng.normal(0, JITTER_SAMPLES, len(position))
     extra = rng.uniform(0, n, rng.binomial(max(1, len(position)), EXTRA_SHARE))
     gap = np.abs(extra[:, None] - position).min(axis=1, initial=np.inf)
-    extra = extra[gap > 0.15 * FS_HZ]
+    extra = extra[gap > SAME_BEAT_S * FS_HZ]
     merged = np.concatenate([position, extra])
     order = np.argsort(merged, kind="stable")
-    codes = np.concatenate([code, np.full(len(extra), ARTEFACT)])
+    codes = np.concatenate([code, np.full(len(extra), NO_BEAT)])
     return np.clip(merged, 0, n - 1)[order], codes[order]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.utils.rnn import pad_sequence
 
 from .errors import ModelError
+from .labels import CLASSES, NO_BEAT
 from .network import BeatNetwork, fold_batch_norm
 from .schema import Float32, Float64, ModelSpec, _Columns
 from .specs import DEFAULT_MODEL, read_spec
@@ -55,6 +55,14 @@ class Described(_Columns):
 
     token: Float32  # (n_beats, n_leads, token_size)
     attention: Float32  # (n_beats, n_leads, n_steps), the mean over the heads
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts(_Columns):
+    """What the network says of beats, and of what the detector took for beats."""
+
+    probability: Float32  # (n_beats, n_classes); what may be no beat counts as Q, unclassifiable
+    noise: Float32  # (n_beats,), the probability of being no beat
 
 
 def save_model(path: Path, model: Model) -> Model:
@@ -138,8 +146,8 @@ def _frames(model: Model, lead: Float32) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Float64, share: Float32) -> Float32:
-    """Class probabilities of all beats of a record, shape (n_beats, n_classes).
+def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Float64, share: Float32) -> Verdicts:
+    """Judge all beats of a record.
 
     Parameters
     ----------
@@ -155,14 +163,23 @@ def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Fl
     """
     n_beats = len(rr_s)
     if n_beats == 0:
-        return np.zeros((0, len(model.spec.classes)), dtype=np.float32)
+        return Verdicts(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
     rr = torch.from_numpy(rr_features(rr_s))
-    bias = torch.tensor(model.spec.class_bias)
-    logits = torch.zeros(n_beats, len(model.spec.classes))
+    bias = verdict_bias(model.spec)
+    logits = torch.zeros(n_beats, len(bias))
     for token, lead_share in zip(tokens, torch.tensor(share).T, strict=True):
         own = _lead_logits(model.serving, torch.tensor(token, dtype=torch.float32), rr)
         logits += lead_share[:, None] * torch.log_softmax(own + bias, dim=1)
-    return np.asarray(torch.softmax(logits, dim=1).numpy())
+    probability = torch.softmax(logits, dim=1).numpy()
+    noise = probability[:, NO_BEAT]
+    probability = probability[:, : len(CLASSES)].copy()
+    probability[:, CLASSES.index("Q")] += noise
+    return Verdicts(probability, noise)
+
+
+def verdict_bias(spec: ModelSpec) -> torch.Tensor:
+    """What is added to the network's logits: the bias of each class, nothing to "no beat"."""
+    return torch.tensor((*spec.class_bias, 0.0))
 
 
 def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
@@ -172,10 +189,7 @@ def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor) ->
     judged = []
     for first in range(0, len(cuts), SEQUENCES_AT_ONCE):
         some = cuts[first : first + SEQUENCES_AT_ONCE]
-        length = torch.tensor([seen.stop - seen.start for seen, _ in some])
-        beats, intervals = (
-            pad_sequence([part[seen] for seen, _ in some], batch_first=True) for part in (described, rr)
-        )
-        logits = network.classify(beats, intervals, length)
+        beats, intervals = (torch.stack([part[seen] for seen, _ in some]) for part in (described, rr))
+        logits = network.classify(beats, intervals)
         judged += [row[kept] for row, (_, kept) in zip(logits, some, strict=True)]
     return torch.cat(judged)

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from .labels import NO_BEAT
 from .schema import ModelSpec
 from .windows import N_RR_FEATURES, frame_offsets
 
 DROPOUT = 0.3
+N_VERDICTS = NO_BEAT + 1  # a class, or no beat at all
 
 
 class ResidualBlock(nn.Module):
@@ -66,7 +68,7 @@ class BeatNetwork(nn.Module):
             nn.Linear(2 * spec.token_size + N_RR_FEATURES, 64), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(64, 1)
         )
         self.beat = nn.Sequential(nn.Linear(3 * spec.token_size, spec.hidden_size), nn.ReLU(), nn.Dropout(DROPOUT))
-        self.shape = nn.Linear(spec.hidden_size, len(spec.classes))
+        self.shape = nn.Linear(spec.hidden_size, N_VERDICTS)
         n_told = spec.hidden_size + N_RR_FEATURES
         self.sequence = nn.LSTM(
             n_told, spec.hidden_size, num_layers=2, batch_first=True, bidirectional=True, dropout=DROPOUT
@@ -75,7 +77,7 @@ class BeatNetwork(nn.Module):
             nn.Linear(n_told + 2 * spec.hidden_size, spec.hidden_size),
             nn.ReLU(),
             nn.Dropout(DROPOUT),
-            nn.Linear(spec.hidden_size, len(spec.classes)),
+            nn.Linear(spec.hidden_size, N_VERDICTS),
         )
 
     def frames(self, strips: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,20 +128,23 @@ class BeatNetwork(nn.Module):
         beside = torch.cat([tokens, reference.expand_as(tokens), tokens - reference], dim=-1)
         return self.beat(beside), logit
 
-    def classify(self, described: Tensor, rr: Tensor, length: Tensor) -> Tensor:
-        """Class logits (batch, n, classes) of sequences of beats.
+    def classify(self, described: Tensor, rr: Tensor, length: Tensor | None = None) -> Tensor:
+        """Logits (batch, n, N_VERDICTS) of the class of each beat of a sequence, and last of its being no beat.
 
         Parameters
         ----------
         described, rr
             (batch, n, hidden_size), (batch, n, N_RR_FEATURES).
         length
-            Beats of each sequence, shape (batch,), on the CPU; what follows is padding.
+            Beats of each sequence, shape (batch,), on the CPU; what follows is padding. By default all are whole.
 
         """
         told = torch.cat([described, rr], dim=-1)
-        packed = pack_padded_sequence(told, length, batch_first=True, enforce_sorted=False)
-        context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=told.shape[1])
+        if length is None:  # several times as fast
+            context = self.sequence(told)[0]
+        else:
+            packed = pack_padded_sequence(told, length, batch_first=True, enforce_sorted=False)
+            context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=told.shape[1])
         logits: Tensor = self.judge(torch.cat([told, context], dim=-1))
         return logits
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 from torch.nn.utils.rnn import pad_sequence
 
-from .inference import Model
+from .inference import Model, verdict_bias
 from .labels import UNLABELLED, Codes
-from .network import BeatNetwork
+from .network import N_VERDICTS, BeatNetwork
 from .schema import Float64
 from .windows import rr_features
 
@@ -55,9 +55,9 @@ def personalise(
     first = int(max(0, min(known[0], len(code) - TAUGHT_BEATS)))
     taught = slice(first, max(int(known[-1]) + 1, min(len(code), first + TAUGHT_BEATS)))
     target = torch.from_numpy(code[taught])
-    counted = torch.bincount(target[target != UNLABELLED], minlength=len(model.spec.classes)).clamp(min=1).float()
+    counted = torch.bincount(target[target != UNLABELLED], minlength=N_VERDICTS).clamp(min=1).float()
     weight = (counted.max() / counted) ** 0.5
-    bias = torch.tensor(model.spec.class_bias)
+    bias = verdict_bias(model.spec)
     with torch.no_grad():
         before = [log_softmax(_read(network, token, rr, [slice(0, len(code))])[0] + bias, dim=1) for token in leads]
     for _ in range(STEPS):

@@ -45,12 +45,14 @@ AUTO, ALL, FIRST = "auto", "all", "first"
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
 # Certainty of the detector at which a block's quality is 1, and 0. By models/quality.py, a block at UNUSABLE_SCORE
-# between them (certainty .71) has an error at about every other beat, and one at CLEAR hardly any.
-CLEAR, DOUBTFUL = 0.95, 0.65
+# between them (certainty .59) has an error at about every other beat, and one at CLEAR hardly any.
+CLEAR, DOUBTFUL = 0.95, 0.5
 UNUSABLE_SCORE = 0.2
 LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
 EDGE_S = 0.1  # two pieces may place one and the same beat on either side of their edge, but not this far apart
 SAME_BEAT_S = 0.15  # EC57's match window
+NOISE, LOOKS = 0.5, 2  # what is noise at this probability is dropped; twice, as the second look sees other RR
+HIDDEN_S = 2.0  # so long an interval with noise in it is no pause: noise may hide a beat
 SAMPLED_PIECES, SAMPLED_S = 8, 60.0  # quality of a lead is judged on so many stretches across the record
 
 Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
@@ -111,7 +113,7 @@ def analyse(
         readings.append(_read_piece(record, model, leads, piece, beats_at_s, _last_beat_s(readings)))
         _give_back_memory()
     quality = _join_quality(readings)
-    beats, attention = _judge(model, readings, quality, own)
+    beats, attention = _judge(model, readings, quality, own, searched=beats_at_s is None)
     progress(record.duration_s, record.duration_s)
     events, burden = measure(record, beats, quality, rules)
     return Analysis(
@@ -157,7 +159,7 @@ def choose_leads(record: Record, model: Model, lead: str) -> tuple[int, ...]:
         )
     like = np.flatnonzero(score >= score.max() - LIKE_QUALITY)
     preferred = [i for i in like if record.lead_names[i].upper() in RHYTHM_LEADS]
-    return (int((preferred or like)[0]),)
+    return (int(preferred[0] if preferred else score.argmax()),)
 
 
 def _sampled_quality(record: Record, model: Model) -> Float64:
@@ -262,27 +264,40 @@ def _join_quality(readings: list[Reading]) -> Quality:
     return Quality(BLOCK_S, score, np.asarray((score > UNUSABLE_SCORE).any(axis=0)))
 
 
-def _judge(model: Model, readings: list[Reading], quality: Quality, own: Annotations | None) -> tuple[Beats, Attention]:
-    """Classes of all beats of the record, read as one sequence."""
-    time_s = np.concatenate([reading.time_s for reading in readings])
-    weight = np.concatenate([reading.weight for reading in readings])
-    rr_s = _intervals(time_s, np.concatenate([reading.lost_s for reading in readings]))
+def _judge(
+    model: Model, readings: list[Reading], quality: Quality, own: Annotations | None, *, searched: bool
+) -> tuple[Beats, Attention]:
+    """Classes of all beats of the record, read as one sequence; what was searched and turns out as noise is dropped."""
+    found_s = np.concatenate([reading.time_s for reading in readings])
+    share = _share(np.concatenate([reading.weight for reading in readings]))
+    lost_s = np.concatenate([reading.lost_s for reading in readings])
+    kept, rr_s = np.arange(len(found_s)), _intervals(found_s, lost_s)
+    verdicts = classify(model, _tokens(readings, kept), rr_s, share)
+    for _ in range(LOOKS if searched else 0):
+        if (verdicts.noise < NOISE).all():
+            break
+        kept = kept[verdicts.noise < NOISE]
+        rr_s = _intervals(found_s[kept], lost_s)
+        rr_s[np.isnan(_intervals(found_s[kept], np.delete(found_s, kept))) & (rr_s > HIDDEN_S)] = np.nan
+        verdicts = classify(model, _tokens(readings, kept), rr_s, share[kept])
+    time_s = found_s[kept]
     if own is not None:
-        model = personalise(model, _tokens(readings), rr_s, _codes_at(own, time_s))
-    probability = classify(model, _tokens(readings), rr_s, _share(weight))
+        model = personalise(model, _tokens(readings, kept), rr_s, _codes_at(own, time_s))
+        verdicts = classify(model, _tokens(readings, kept), rr_s, share[kept])
+    probability = verdicts.probability
     usable = quality.usable_at(time_s)
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
-    attention = np.concatenate([reading.attention for reading in readings])
+    attention = np.concatenate([reading.attention for reading in readings])[kept]
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     beats = Beats(time_s, label, probability, rr_s, usable)
     p_repeats = repeating(np.concatenate([reading.before_qrs for reading in readings]), beats)
     return without_s(replace(beats, p_repeats=p_repeats)), Attention(attention, offset_s)
 
 
-def _tokens(readings: list[Reading]) -> Iterator[NDArray[np.float16]]:
-    """Tokens of all beats, one lead after the other."""
+def _tokens(readings: list[Reading], kept: NDArray[np.int64]) -> Iterator[NDArray[np.float16]]:
+    """Tokens of the beats that are kept, one lead after the other."""
     for lead in range(readings[0].token.shape[1]):
-        yield np.concatenate([reading.token[:, lead] for reading in readings])
+        yield np.concatenate([reading.token[:, lead] for reading in readings])[kept]
 
 
 def _codes_at(own: Annotations, time_s: Float64) -> Codes:

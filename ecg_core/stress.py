@@ -14,6 +14,7 @@ from .schema import Annotations, Float32, Float64, Record, SignalSource
 
 CLEAN_S = 300.0  # the learning period of the scoring stays as it is ...
 TURN_S = 120.0  # ... then two minutes with noise and two without take turns
+TESTED = 0.5  # of the noise record is added; the rest is left to training, so that the noise of the test is new
 QRS_HALF_S = 0.05  # a QRS has its peaks within 50 ms of the mark
 MEASURED = 300  # beats, and seconds of noise, that are measured ...
 TRIMMED = 0.05  # ... without the largest and the smallest twentieth
@@ -55,7 +56,7 @@ def with_noise(record: Record, noise: Record, snr_db: float) -> Record:
             f"{noise.fs_hz:g} Hz; resample it first."
         )
     n_channels = len(noise.lead_names)
-    channels = noise.source.read(0, noise.n_samples, tuple(range(n_channels)))
+    channels = noise.source.read(0, int(TESTED * noise.n_samples), tuple(range(n_channels)))
     scaled = []
     for lead in range(len(record.lead_names)):
         channel = channels[lead % n_channels]

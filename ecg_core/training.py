@@ -5,28 +5,40 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.nn.utils.rnn import pad_sequence
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .augmentation import NORMAL, Crop, Material, TrainingRecord, draw_crop, gather_material
+from .augmentation import (
+    ECTOPIC_ATRIAL,
+    NORMAL,
+    SAME_BEAT_S,
+    Crop,
+    Material,
+    TrainingRecord,
+    draw_crop,
+    gather_material,
+)
+from .detection import pick_beats
 from .errors import RecordError
-from .labels import CLASSES, UNLABELLED, Codes, class_codes
-from .network import BeatNetwork
+from .labels import CLASSES, NO_BEAT, UNLABELLED, Codes, class_codes
+from .network import N_VERDICTS, BeatNetwork
 from .schema import Float32, Float64, ModelSpec, Record
 from .signals import FS_HZ, clean_leads, normalised
-from .windows import beat_frames, rr_features
+from .windows import DISORDER, beat_frames, rr_features
 
 AVERAGE_DECAY = 0.995  # the weights served are a moving average over some 200 steps
 SETTLING_BATCHES = 60
-SEQUENCE_BEATS = 128  # the BiLSTM learns on pieces this long: many short ones are faster than a few long ones
+SEQUENCE_BEATS = 128  # the BiLSTM learns on pieces this long: many short ones, all alike, are fastest
+FALSE_HEAT, FALSE_SHARE = 0.2, 0.7  # what the detector finds from this heat on, in this share of the crops
+DOUBTFUL_DISORDER, DOUBTFUL_SHARE, DOUBTFUL_BEATS = 0.5, 0.15, 61  # see ``without_doubtful``
 MIN_RR_S = 0.05  # scattered marks may fall on each other
 
 
@@ -35,7 +47,7 @@ class FitPlan:
     """How long and how hard to fit."""
 
     steps: int
-    crops: int = 6  # records a step
+    crops: int = 8  # records a step
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     class_power: float = 0.35  # classes are weighted by their frequency to the minus this
@@ -58,7 +70,8 @@ def prepare_record(record: Record, name: str, *, marks: tuple[Float64, Codes] | 
     """
     raw = record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))
     clean = clean_leads(raw, record.fs_hz)
-    return TrainingRecord(name, normalised(clean), clean.valid, *(marks or reference_marks(record)))
+    position, code = marks or reference_marks(record)
+    return TrainingRecord(name, normalised(clean), clean.valid, position, without_doubtful(position, code))
 
 
 def reference_marks(record: Record) -> tuple[Float64, Codes]:
@@ -71,6 +84,17 @@ def reference_marks(record: Record) -> tuple[Float64, Codes]:
     code = class_codes(record.reference.symbol)
     is_beat = code != UNLABELLED
     return record.reference.time_s[is_beat] * FS_HZ, code[is_beat]
+
+
+def without_doubtful(position: Float64, code: Codes) -> Codes:
+    """The codes without those of supraventricular beats here and there in a rhythm without order.
+
+    There is nothing to be premature to in fibrillation; the databases call some of its early beats S and others N.
+    """
+    disorder = rr_features(_intervals_s(position))[:, DISORDER]
+    share = uniform_filter1d((code == ECTOPIC_ATRIAL).astype(np.float64), DOUBTFUL_BEATS)
+    doubtful = (code == ECTOPIC_ATRIAL) & (disorder > DOUBTFUL_DISORDER) & (share < DOUBTFUL_SHARE)
+    return np.where(doubtful, UNLABELLED, code)
 
 
 def crop_loss(
@@ -88,6 +112,8 @@ def crop_loss(
         frames, heat_logit = model.frames(strips)
     frames, heat_logit = frames.float(), heat_logit.float()
     heat = torch.from_numpy(np.stack([crop.heat for crop in crops])).to(device)
+    found = torch.sigmoid(heat_logit.detach()).cpu().numpy()
+    crops = [with_false_beats(crop, hot, spec, rng) for crop, hot in zip(crops, found, strict=True)]
     counts = [len(crop.position) for crop in crops]
     strip = torch.repeat_interleave(torch.arange(len(crops)), torch.tensor(counts)).to(device)
     index = np.concatenate([beat_frames(crop.position, spec, frames.shape[2]) for crop in crops])
@@ -106,12 +132,9 @@ def crop_loss(
             truth = (code[known] == NORMAL).float()
             first_look = first_look + binary_cross_entropy_with_logits(normal[known], truth) / len(crops)
         shapes.append(model.shape(described))
-        pieces = (torch.split(part, SEQUENCE_BEATS) for part in (described, rr, code))
-        parts += zip(*pieces, strict=True)
-    length = torch.tensor([len(code) for _, _, code in parts])
-    described, rr = (pad_sequence([part[i] for part in parts], batch_first=True) for i in (0, 1))
-    logits = model.classify(described, rr, length)
-    code = pad_sequence([part[2] for part in parts], batch_first=True, padding_value=UNLABELLED)
+        parts += [_sequence(described, rr, code, start) for start in _starts(len(code))]
+    described, rr, code = (torch.stack(column) for column in zip(*parts, strict=True))
+    logits = model.classify(described, rr)
     told = torch.cat([torch.from_numpy(crop.code) for crop in crops]).to(device)
     return (
         cross_entropy(logits.flatten(0, 1), code.flatten(), weight=weight, ignore_index=UNLABELLED)
@@ -119,6 +142,38 @@ def crop_loss(
         + plan.heat_weight * binary_cross_entropy_with_logits(heat_logit, heat)
         + plan.first_look_weight * first_look
     )
+
+
+def _starts(n_beats: int) -> list[int]:
+    """Where the sequences of a crop begin that cover its beats: all of the same length, overlapping where need be."""
+    n_sequences = -(-n_beats // SEQUENCE_BEATS)
+    return np.linspace(0, max(0, n_beats - SEQUENCE_BEATS), n_sequences).round().astype(int).tolist()
+
+
+def _sequence(described: Tensor, rr: Tensor, code: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A sequence of beats, with nothing to learn at its end where the crop holds too few."""
+    kept = slice(start, start + SEQUENCE_BEATS)
+    missing = max(0, SEQUENCE_BEATS - len(code))
+    return (
+        pad(described[kept], (0, 0, 0, missing)),
+        pad(rr[kept], (0, 0, 0, missing)),
+        pad(code[kept], (0, missing), value=UNLABELLED),
+    )
+
+
+def with_false_beats(crop: Crop, heat: Float32, spec: ModelSpec, rng: np.random.Generator) -> Crop:
+    """A crop with what the detector takes for beats where none is: so the sequence learns to tell noise from beats.
+
+    Not always: what is judged a second time holds hardly any.
+    """
+    if rng.random() >= FALSE_SHARE:
+        return crop
+    found = spec.stride * pick_beats(heat, threshold=FALSE_HEAT, frame_s=spec.stride / FS_HZ)
+    at = np.searchsorted(crop.position, found)
+    padded = np.concatenate(([-np.inf], crop.position, [np.inf]))
+    false = found[np.minimum(found - padded[at], padded[at + 1] - found) > SAME_BEAT_S * FS_HZ]
+    at = np.searchsorted(crop.position, false)
+    return replace(crop, position=np.insert(crop.position, at, false), code=np.insert(crop.code, at, NO_BEAT))
 
 
 def _intervals_s(position: Float64) -> Float64:
@@ -136,7 +191,9 @@ def class_weight(records: Sequence[TrainingRecord], power: float) -> Tensor:
     code = np.concatenate([record.code for record in records])
     count = np.bincount(code[code != UNLABELLED], minlength=len(CLASSES))
     frequency = np.maximum(count / count.sum(), 0.03)
-    return torch.from_numpy((frequency.max() / frequency) ** power).float()
+    weight = np.ones(N_VERDICTS)  # noise that is taken for beats weighs as the most frequent class
+    weight[: len(CLASSES)] = (frequency.max() / frequency) ** power
+    return torch.from_numpy(weight).float()
 
 
 def learning_rate(step: int, plan: FitPlan) -> float:

@@ -9,18 +9,22 @@ from ecg_core.augmentation import (
     NORMAL,
     VENTRICULAR,
     TrainingRecord,
+    _add_noise,
+    _another_rhythm,
+    _episodes,
     _is_steady,
     _premature_pattern,
+    _prematurity,
     _retimed,
     beat_heat,
     draw_crop,
     gather_material,
 )
-from ecg_core.labels import CLASSES
+from ecg_core.labels import CLASSES, NO_BEAT
 from ecg_core.signals import FS_HZ
 
 CROP_S = 60.0
-S, Q = CLASSES.index("S"), CLASSES.index("Q")
+S = CLASSES.index("S")
 
 
 @pytest.fixture(autouse=True)
@@ -73,15 +77,15 @@ def test_heat_without_beats_is_zero():
 def test_crops_keep_marks_on_their_beats_whatever_is_done_to_the_signal(regular, with_ectopics, quiet):
     for crop in crops(regular, gather_material([with_ectopics], quiet)):
         assert len(crop.signal) == int(CROP_S * FS_HZ)
-        beats = crop.position[crop.code != Q].astype(int)
+        beats = crop.position[crop.code != NO_BEAT].astype(int)
         beats = beats[(beats > 20) & (beats < len(crop.signal) - 20)]
         there = np.array([np.abs(crop.signal[b - 8 : b + 9]).max() for b in beats])
         assert np.median(there) > 0.25
 
 
-def test_what_is_no_beat_is_called_unclassifiable(regular, quiet):
+def test_what_is_no_beat_is_called_so(regular, quiet):
     codes = np.concatenate([crop.code for crop in crops(regular, gather_material([regular], quiet))])
-    assert set(codes) == {NORMAL, S, Q}  # a regular heart gets premature beats, but no ventricular ones from nowhere
+    assert set(codes) == {NORMAL, S, NO_BEAT}  # a regular heart gets premature beats, but no ventricular ones
 
 
 def test_beats_that_are_made_supraventricular_come_early(regular, quiet, monkeypatch):
@@ -101,6 +105,51 @@ def test_an_irregular_heart_gets_no_premature_beats(quiet):
     fibrillating = spikes(rr_s, np.full(400, NORMAL))
     assert not _is_steady(fibrillating.position, fibrillating.code)
     assert not any(np.any(crop.code == S) for crop in crops(fibrillating, gather_material([fibrillating], quiet)))
+
+
+def test_in_fibrillation_no_beat_is_premature(monkeypatch):
+    """Not even one that the record's marks call so: its P wave is taken away."""
+    for name in ("BLOCKED_SHARE", "RATE_SHARE", "SWAYING_SHARE", "PREMATURE_SHARE"):
+        monkeypatch.setattr(augmentation, name, 0.0)
+    monkeypatch.setattr(augmentation, "FIBRILLATING_SHARE", 1.0)
+    record = spikes(np.full(400, 0.8), np.where(np.arange(400) % 9 == 4, S, NORMAL))
+    for seed in range(10):
+        inside = _episodes(400, np.random.default_rng(seed))
+        monkeypatch.setattr(augmentation, "_episodes", lambda n, rng, inside=inside: inside)
+        rng = np.random.default_rng(seed)
+        _, position, code, rr = _another_rhythm(record.signal[0], record.position, record.code, rng)
+        assert (code[inside] == NORMAL).all()
+        np.testing.assert_array_equal(code[~inside], record.code[~inside])
+        np.testing.assert_allclose(rr[~inside[1:]], np.diff(position)[~inside[1:]])
+        assert np.std(np.log(rr[inside[1:]])) > 0.08
+
+
+def test_episodes_begin_and_end_inside_most_crops():
+    rng = np.random.default_rng(0)
+    drawn = np.stack([_episodes(300, rng) for _ in range(100)])
+    changes = np.abs(np.diff(drawn.astype(int), axis=1)).sum(axis=1)
+    assert 0.6 < np.mean(changes > 0) < 0.95
+    assert changes.max() >= 4
+    assert drawn.all(axis=1).any()
+
+
+def test_a_run_of_premature_beats_is_regular_and_fibrillation_is_not():
+    early = np.zeros(60, dtype=bool)
+    early[[3, 30, *range(10, 20)]] = True
+    shares = np.stack([_prematurity(early, np.random.default_rng(seed)) for seed in range(20)])
+    assert (np.std(np.log(shares[:, 10:20]), axis=1) < 0.08).all()
+    assert np.std(np.log(shares[:, [3, 30]]) @ [1, -1]) > 0.08  # two lone ones differ
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 12.0])
+def test_noise_is_as_loud_as_stated_or_softer(monkeypatch, snr_db):
+    monkeypatch.setattr(augmentation, "NOISE_DB", (snr_db, snr_db))
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(2, 60_000)).astype(np.float32)
+    level = [_add_noise(np.zeros(30_000, np.float32), noise, rng).std() for _ in range(30)]
+    stated = 10 ** (-snr_db / 20) / np.sqrt(8)
+    assert max(level) == pytest.approx(stated, rel=0.05)
+    assert min(level) < 0.8 * stated
 
 
 def test_ventricular_beats_of_another_patient_look_like_that_patients(regular, with_ectopics, quiet, monkeypatch):

@@ -13,6 +13,7 @@ from ecg_core import inference
 from ecg_core.detection import fuse_heat, pick_beats
 from ecg_core.errors import ModelError
 from ecg_core.inference import Model, classify, describe_beats, load_model, look, save_model
+from ecg_core.labels import CLASSES
 from ecg_core.network import BeatNetwork
 from ecg_core.signals import FS_HZ, clean_leads, normalise
 
@@ -223,7 +224,8 @@ def rr_of(found):
 
 
 def test_probabilities_are_of_every_class_and_sum_to_one(model, found):
-    probability = classify(model, by_lead(found.token), rr_of(found), np.ones((len(found.position), 1), np.float32))
+    share = np.ones((len(found.position), 1), np.float32)
+    probability = classify(model, by_lead(found.token), rr_of(found), share).probability
     assert probability.shape == (len(found.position), 5)
     np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-5)
 
@@ -232,12 +234,21 @@ def test_the_same_lead_twice_says_what_it_said_once(model, found):
     n = len(found.position)
     once = classify(model, by_lead(found.token), rr_of(found), np.ones((n, 1), np.float32))
     twice = classify(model, by_lead(np.repeat(found.token, 2, axis=1)), rr_of(found), np.full((n, 2), 0.5, np.float32))
-    np.testing.assert_allclose(twice, once, atol=1e-5)
+    np.testing.assert_allclose(twice.probability, once.probability, atol=1e-5)
+
+
+def test_what_may_be_no_beat_counts_as_unclassifiable(model, found):
+    """Tokens of nothing at all: they are no beats, and may not be called ventricular because no class fits."""
+    token = 10 * np.random.default_rng(0).normal(size=found.token.shape).astype(np.float32)
+    verdicts = classify(model, by_lead(token), rr_of(found), np.ones((len(token), 1), np.float32))
+    assert (verdicts.probability[:, CLASSES.index("Q")] >= verdicts.noise - 1e-6).all()
+    assert (verdicts.noise > 0).any()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_beats_are_judged_too(model, found, n):
-    probability = classify(model, by_lead(found.token[:n]), rr_of(found)[:n], np.ones((n, 1), np.float32))
+    share = np.ones((n, 1), np.float32)
+    probability = classify(model, by_lead(found.token[:n]), rr_of(found)[:n], share).probability
     assert probability.shape == (n, 5)
     assert np.isfinite(probability).all()
 
@@ -247,4 +258,4 @@ def test_the_bias_of_a_class_makes_it_more_probable(model, found):
     biased = Model(replace(model.spec, class_bias=(0.0, 0.0, 2.0, 0.0, 0.0)), model.network)
     plain = Model(replace(model.spec, class_bias=(0.0,) * 5), model.network)
     args = by_lead(found.token), rr_of(found), share
-    assert (classify(biased, *args)[:, 2] >= classify(plain, *args)[:, 2]).all()
+    assert (classify(biased, *args).probability[:, 2] >= classify(plain, *args).probability[:, 2]).all()

@@ -10,7 +10,7 @@ from scipy.signal import resample_poly
 
 from ecg_core import pipeline
 from ecg_core.errors import Cancelled, LeadError
-from ecg_core.inference import Described, Seen
+from ecg_core.inference import Described, Seen, Verdicts, classify
 from ecg_core.labels import CLASSES
 from ecg_core.pipeline import analyse, choose_leads, with_rules
 from ecg_core.rules import RhythmRules
@@ -88,6 +88,51 @@ def test_what_no_lead_shows_is_marked_and_counted_by_nobody(demo_analysis):
     assert quality.usable.mean() > 0.95
     assert demo_analysis.burden.analysable_s == pytest.approx(10 * quality.usable.sum())
     assert not beats.usable[between(beats.time_s, 1410, 1430)].any()
+
+
+# What the detector takes for beats and the sequence does not
+
+
+@pytest.fixture
+def doubtful(monkeypatch):
+    """Every tenth candidate is judged to be noise in the first look."""
+    judged = []
+
+    def judge(*args):
+        verdicts = classify(*args)
+        noise = np.where(np.arange(len(verdicts.noise)) % 10 == 5, 0.9, 0.1) if not judged else 0 * verdicts.noise
+        judged.append(len(noise))
+        return Verdicts(verdicts.probability, noise.astype(np.float32))
+
+    monkeypatch.setattr(pipeline, "classify", judge)
+
+
+def test_what_is_judged_to_be_noise_is_no_beat_and_rr_spans_it(excerpt, model, plain, doubtful):
+    beats = analyse(in_memory(excerpt, FS_HZ), model).beats
+    left = np.delete(plain.beats.time_s, np.s_[5::10])
+    np.testing.assert_array_equal(beats.time_s, left)
+    known = np.isfinite(beats.rr_s)
+    np.testing.assert_allclose(beats.rr_s[known], np.diff(left, prepend=0)[known])
+
+
+def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, monkeypatch):
+    def judge(*args):
+        verdicts = classify(*args)
+        many = len(verdicts.noise) == len(plain.beats)
+        in_a_row = (np.arange(len(verdicts.noise)) // 4 == 25) & many
+        return Verdicts(verdicts.probability, np.where(in_a_row, 0.9, 0.1).astype(np.float32))
+
+    monkeypatch.setattr(pipeline, "classify", judge)
+    analysis = analyse(in_memory(excerpt, FS_HZ), model)
+    assert len(analysis.beats) == len(plain.beats) - 4
+    assert analysis.beats.time_s[100] - analysis.beats.time_s[99] > 3
+    assert np.isnan(analysis.beats.rr_s[100])
+    assert "pause" not in {event.kind for event in analysis.events}
+
+
+def test_known_beats_stay_whatever_is_thought_of_them(excerpt, model, plain, doubtful):
+    beats = analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=plain.beats.time_s).beats
+    np.testing.assert_array_equal(beats.time_s, plain.beats.time_s)
 
 
 # What must not matter

@@ -47,6 +47,13 @@ def test_noise_has_the_stated_power_on_each_lead(record, noise, snr_db):
     np.testing.assert_allclose(level, expected, rtol=0.05)
 
 
+def test_only_the_first_half_of_the_noise_is_added(record):
+    """What training may take noise from is new to the test, and the other way round."""
+    samples = np.concatenate([np.random.default_rng(0).normal(size=(2, 50 * FS_HZ)), np.full((2, 50 * FS_HZ), 1e6)], 1)
+    noisy = with_noise(record, in_memory(samples, FS_HZ, lead_names=("a", "b")), 6.0)
+    assert np.abs(added(record, noisy, 0, 600)).max() < 10
+
+
 def test_pieces_of_a_noisy_record_equal_the_whole(record, noise):
     source = with_noise(record, noise, 6.0).source
     whole = source.read(0, record.n_samples, (1,))

@@ -5,18 +5,24 @@ import pytest
 import torch
 
 from ecg_core import augmentation, training
-from ecg_core.augmentation import Material, TrainingRecord, draw_crop
-from ecg_core.labels import CLASSES
+from ecg_core.augmentation import Crop, Material, TrainingRecord, draw_crop
+from ecg_core.labels import CLASSES, NO_BEAT, UNLABELLED
 from ecg_core.network import BeatNetwork, fold_batch_norm
 from ecg_core.schema import ModelSpec
 from ecg_core.signals import FS_HZ
 from ecg_core.training import (
+    SEQUENCE_BEATS,
     FitPlan,
+    _sequence,
+    _starts,
     class_weight,
     crop_loss,
     fit,
     learning_rate,
+    with_false_beats,
+    without_doubtful,
 )
+from ecg_core.windows import N_RR_FEATURES
 
 SPEC = ModelSpec(
     name="small", fs_hz=FS_HZ, stride=4, stem_channels=4, channels=(4, 4, 8), token_size=8, heads=2,
@@ -58,7 +64,52 @@ def noise():
 def test_rare_classes_weigh_more_and_the_rarest_no_more_than_a_floor(records):
     weight = class_weight(records, 0.5)
     assert weight[0] == 1
+    assert weight[NO_BEAT] == 1
     assert 1 < weight[CLASSES.index("V")] < weight[CLASSES.index("S")] == weight[CLASSES.index("Q")]
+
+
+@pytest.mark.parametrize("n", [1, 5, SEQUENCE_BEATS, SEQUENCE_BEATS + 1, 3 * SEQUENCE_BEATS - 1])
+def test_every_beat_of_a_crop_is_in_a_sequence(n):
+    starts = _starts(n)
+    covered = np.concatenate([np.arange(start, start + SEQUENCE_BEATS) for start in starts])
+    assert set(range(n)) <= set(covered)
+    assert max(starts) == max(0, n - SEQUENCE_BEATS)
+
+
+def test_a_short_sequence_has_nothing_to_learn_at_its_end():
+    described, rr, code = _sequence(torch.ones(5, 8), torch.ones(5, 7), torch.zeros(5, dtype=torch.int64), 0)
+    assert (described.sum(), rr.sum()) == (40, 35)
+    assert code.tolist() == [0] * 5 + [UNLABELLED] * (SEQUENCE_BEATS - 5)
+
+
+def test_nothing_is_learned_from_some_beats_of_fibrillation_being_called_premature():
+    rng = np.random.default_rng(0)
+    rr = 100 * np.exp(np.where(np.arange(400) < 200, 0.01, 0.2) * rng.normal(size=400))
+    s = CLASSES.index("S")
+    code = np.where(np.arange(400) % 20 == 10, s, 0)
+    code[50] = 2
+    left = without_doubtful(np.cumsum(rr), code)
+    np.testing.assert_array_equal(left[:185], code[:185])
+    assert (left[215:][code[215:] == s] == UNLABELLED).all()
+    assert (left[code != s] == code[code != s]).all()
+    often = np.where(np.arange(400) % 4 == 0, s, 0)  # so many are no slips of the pen
+    np.testing.assert_array_equal(without_doubtful(np.cumsum(rr), often), often)
+
+
+def test_what_the_detector_finds_where_no_beat_is_is_learned_as_no_beat(monkeypatch):
+    monkeypatch.setattr(training, "FALSE_SHARE", 1.0)
+    rng = np.random.default_rng(0)
+    heat = np.zeros(500, dtype=np.float32)
+    heat[[50, 102, 150, 200, 300]] = 0.9  # at 200, 408, 600, 800 and 1200: two are beats, one is near to one
+    heat[400] = 0.9 * training.FALSE_HEAT
+    crop = Crop(np.zeros(2000, np.float32), heat, np.array([200.0, 400.0, 800.0]), np.array([0, 2, 1]))
+    filled = with_false_beats(crop, heat, SPEC, rng)
+    np.testing.assert_allclose(filled.position, [200, 400, 600, 800, 1200])
+    np.testing.assert_array_equal(filled.code, [0, 2, NO_BEAT, 1, NO_BEAT])
+    nothing = with_false_beats(Crop(crop.signal, heat, np.zeros(0), np.zeros(0, int)), heat, SPEC, rng)
+    assert (nothing.code == NO_BEAT).all()
+    monkeypatch.setattr(training, "FALSE_SHARE", 0.0)
+    assert with_false_beats(crop, heat, SPEC, rng) is crop
 
 
 def test_learning_rate_rises_then_falls_to_nothing():
@@ -139,7 +190,7 @@ def test_the_odd_beat_stands_out_from_the_patients_common_beat():
     common, odd = torch.randn(2, 1, SPEC.token_size)
     tokens = torch.cat([common.expand(39, -1) + 0.01 * torch.randn(39, SPEC.token_size), common + odd])
     with torch.inference_mode():
-        described, normal = model.describe(tokens, torch.zeros(40, 7))
+        described, normal = model.describe(tokens, torch.zeros(40, N_RR_FEATURES))
     for answer in (described, normal[:, None]):
         spread = (answer[:39] - answer[:39].mean(0)).norm(dim=1).max()
         assert spread < (answer[39] - answer[:39].mean(0)).norm()

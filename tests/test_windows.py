@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ecg_core.windows import (
     CONTEXT_BEATS,
+    DISORDER,
     N_RR_FEATURES,
     REFERENCE_BEATS,
     RR_RANGE,
@@ -19,6 +20,8 @@ from ecg_core.windows import (
     rr_features,
     sequences,
 )
+
+RATE = DISORDER - 1  # columns before it are 0 in a steady rhythm
 
 rr_lists = st.lists(st.one_of(st.floats(0.2, 3.0), st.just(np.nan), st.just(0.0)), max_size=300)
 
@@ -33,8 +36,9 @@ def test_sequences_judge_each_beat_once_and_in_order(n):
 def test_sequences_show_the_context_on_both_sides_of_what_they_judge(n):
     for seen, kept in sequences(n):
         assert 0 < kept.stop - kept.start <= SEQUENCE_BEATS
-        assert kept.start == min(CONTEXT_BEATS, seen.start + kept.start)
-        assert (seen.stop - seen.start) - kept.stop == min(CONTEXT_BEATS, n - (seen.start + kept.stop))
+        assert kept.start >= min(CONTEXT_BEATS, seen.start + kept.start)
+        assert (seen.stop - seen.start) - kept.stop >= min(CONTEXT_BEATS, n - (seen.start + kept.stop))
+        assert seen.stop - seen.start == min(n, SEQUENCE_BEATS + 2 * CONTEXT_BEATS)
 
 
 @given(st.integers(0, 200_000))
@@ -60,15 +64,15 @@ def test_rr_features_are_finite_and_in_range_whatever_is_missing(rr_s):
 @pytest.mark.parametrize("rr_s", [0.4, 0.8, 1.5])
 def test_a_steady_rhythm_has_no_prematurity_at_any_rate(rr_s):
     features = rr_features(np.append(np.nan, np.full(300, rr_s)))
-    np.testing.assert_allclose(features[:, :-1], 0, atol=1e-6)
-    np.testing.assert_allclose(features[:, -1], np.log(rr_s / 0.8), atol=1e-6)
+    np.testing.assert_allclose(features[:, :RATE], 0, atol=1e-6)
+    np.testing.assert_allclose(features[:, RATE], np.log(rr_s / 0.8), atol=1e-6)
 
 
 def test_prematurity_is_relative_to_the_patients_own_rate():
     rr_s = np.append(np.nan, np.full(300, 0.8))
     rr_s[100:102] = 0.5, 1.1
     slow = 1.3 * rr_s
-    np.testing.assert_allclose(rr_features(rr_s)[:, :-1], rr_features(slow)[:, :-1], atol=1e-5)
+    np.testing.assert_allclose(np.delete(rr_features(rr_s) - rr_features(slow), RATE, axis=1), 0, atol=1e-5)
 
 
 def test_an_early_beat_with_a_pause_stands_out():
@@ -82,7 +86,24 @@ def test_an_early_beat_with_a_pause_stands_out():
 def test_an_unknown_interval_is_neither_early_nor_late():
     rr_s = np.append(np.nan, np.full(50, 0.8))
     rr_s[25] = np.nan
-    np.testing.assert_allclose(rr_features(rr_s)[:, :-1], 0, atol=1e-6)
+    np.testing.assert_allclose(rr_features(rr_s)[:, :RATE], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("pattern", [[0.8], [0.5, 1.1], [0.8, 0.5, 1.1], [0.8] * 12 + [0.5, 1.1]])
+def test_premature_beats_in_order_are_no_disorder(pattern):
+    jitter = np.exp(0.02 * np.random.default_rng(0).normal(size=300))
+    ordered = rr_features(np.resize(pattern, 300) * jitter)[:, DISORDER]
+    fibrillating = rr_features(0.8 * jitter ** (0.2 / 0.02))[:, DISORDER]
+    assert ordered.max() < 0.1
+    assert np.median(fibrillating) > 0.5
+
+
+def test_disorder_begins_where_fibrillation_begins():
+    rng = np.random.default_rng(0)
+    rr_s = 0.8 * np.exp(np.where(np.arange(200) < 100, 0.02, 0.2) * rng.normal(size=200))
+    disorder = rr_features(rr_s)[:, DISORDER]
+    assert disorder[:88].max() < -0.2
+    assert disorder[112:].min() > 0.2
 
 
 def test_frames_around_a_beat_stay_inside_the_strip(model):
