@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ecg_core.evaluation import score_beats
 from ecg_core.inference import load_model
 from ecg_core.pipeline import analyse, with_rules
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Record
+from ecg_core.scoring import Score
 
 
 def run(
@@ -16,6 +18,11 @@ def run(
 ) -> Analysis:
     """Load the model and analyse a record with it."""
     return analyse(record, load_model(model_path), rules, lead=lead, progress=progress)
+
+
+def scored(analysis: Analysis) -> Score:
+    """Count the beats of an analysis against the reference of its record."""
+    return score_beats(analysis.record, analysis.beats.time_s, analysis.beats.label)
 
 
 def measured_by(analysis: Analysis, rules: RhythmRules) -> Analysis:
