@@ -41,7 +41,7 @@ def choose_panels(key: str, beats: Beats, shapes: Sequence[Shape]) -> None:
     numbers = sorted({int(np.ravel(mark)[0]) for mark in _marks(key)})
     parts = [shapes[number] for number in numbers]
     names = ", ".join(f"{part.label} {part.name}".strip() for part in parts)
-    _choose(beats, f"read of {names}", [part.beat for part in parts])
+    _choose(beats, f"of {names} that were read", [part.beat for part in parts])
 
 
 def choose_bars(key: str, beats: Beats, bar: Index, what: str) -> None:
