@@ -19,6 +19,7 @@ from .schema import Analysis, Annotations, Float64, Record, Text
 from .scoring import (
     CONFUSION_COLUMNS,
     CONFUSION_ROWS,
+    FIBRILLATION,
     LEARNING_S,
     MATCH_WINDOW_S,
     Score,
@@ -34,7 +35,6 @@ HEADLINE = ("qrs_se", "qrs_ppv", "v_se", "v_ppv", "v_f1", "s_se", "s_ppv", "s_f1
 DECIMALS = 5
 RESAMPLED = 1000  # times the records are drawn with replacement for an interval of a gross figure
 INTERVAL = (2.5, 97.5)  # percentiles
-FIBRILLATION = ("(AFIB", "(AFL")  # WFDB's codes of fibrillation and flutter, which is reported as fibrillation
 
 
 @dataclass(frozen=True)

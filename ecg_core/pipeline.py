@@ -290,7 +290,7 @@ def _judge(
     attention = np.concatenate([reading.attention for reading in readings])[kept]
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     beats = Beats(time_s, label, probability, rr_s, usable)
-    p_repeats = repeating(np.concatenate([reading.before_qrs for reading in readings]), beats)
+    p_repeats = repeating(np.concatenate([reading.before_qrs for reading in readings])[kept], beats)
     return without_s(replace(beats, p_repeats=p_repeats)), Attention(attention, offset_s)
 
 

@@ -31,6 +31,7 @@ CONFUSION_COLUMNS: Final = (*CLASSES, "missed")  # what the program says; "misse
 
 # EC57: a fusion or unclassifiable beat called V, or an unclassifiable beat called S, is not held against the program.
 FORGIVEN: Final[dict[str, str]] = {"V": "FQ", "S": "Q"}
+FIBRILLATION: Final = ("(AFIB", "(AFL")  # WFDB's codes of fibrillation and flutter, which is reported as fibrillation
 JUDGED_CLASSES: Final = "NSVF"  # Q, the unclassifiable beats, is no finding
 MACRO_CLASSES: Final = "NSV"  # F has too few beats, in too few patients, to weigh a third of the rest
 

@@ -100,7 +100,9 @@ def moment(page):
 def test_reader_walks_through_all_pages(page):
     go(page, "Record", "Sampling rate")
     go(page, "Review", "Page of minutes")
+    go(page, "Beats", "Lorenz plot")
     go(page, "Report", "Each file is made when it is clicked")
+    go(page, "Compare", "Where they differ")
     go(page, "About", "SHA-256")
     go(page, "Overview", "Analysable time")
     assert page.get_by_text("Simulated record").first.is_visible()
@@ -165,6 +167,48 @@ def test_downloaded_report_holds_what_the_page_shows(page):
     assert "PVC burden" in text
     burden = page.locator("dt", has_text="PVC burden").first.evaluate("e => e.nextElementSibling.textContent")
     assert burden in text
+
+
+def test_click_on_a_shape_and_box_in_the_lorenz_plot_list_beats_that_lead_to_review(page):
+    go(page, "Beats", "Lorenz plot")
+    for key, draw in (("classes", click_middle), ("lorenz", box_all)):
+        chart = page.locator(f".st-key-{key} .js-plotly-plot")
+        chart.wait_for()
+        chart.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        draw(page, chart.bounding_box())
+        listed = page.get_by_role("dialog")
+        listed.get_by_text("Choose a row to see it in Review").wait_for(timeout=20_000)
+        if key == "classes":
+            page.keyboard.press("Escape")
+            listed.wait_for(state="hidden", timeout=10_000)
+    page.wait_for_timeout(1000)
+    grid = listed.locator("canvas").first.bounding_box()
+    page.mouse.click(grid["x"] + 12, grid["y"] + 60)  # the box before the first row
+    page.get_by_text("Page of minutes").wait_for(timeout=20_000)
+    assert moment(page) > 0
+
+
+def click_middle(page, box):
+    page.mouse.move(box["x"] + 0.5 * box["width"] - 5, box["y"] + 0.5 * box["height"])
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+
+
+def box_all(page, box):
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.8 * box["height"], steps=8)
+    page.mouse.up()
+
+
+def test_second_model_reads_beside_the_first(page):
+    go(page, "Compare", "Where they differ")
+    page.get_by_role("button", name="Analyse with").click()
+    page.get_by_text("source against adapted").wait_for(timeout=1000 * READY_S)
+    page.get_by_role("button", name="Next").click()
+    page.get_by_text("2 of ").wait_for(timeout=20_000)
+    assert page.get_by_text("model source").is_visible()
 
 
 def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):

@@ -15,14 +15,20 @@ from ecg_core.figures import (
     DARK,
     LIGHT,
     Scale,
+    confidence_bars,
+    confidence_figure,
     decimate,
     disclosure_figure,
+    lorenz_figure,
+    overlay_figure,
     probability_figure,
     quality_figure,
+    rr_bars,
+    rr_figure,
     strip_figure,
     trend_figure,
 )
-from ecg_core.intervals import local_rr_s
+from ecg_core.intervals import joined, local_rr_s
 from ecg_core.labels import CLASSES, COLOUR
 from ecg_core.rhythm import find_rhythms
 from ecg_core.schema import (
@@ -36,6 +42,7 @@ from ecg_core.schema import (
     Record,
     RhythmRules,
 )
+from ecg_core.shapes import OFFSET_S, Shape
 
 FS_HZ = 250.0
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -315,3 +322,87 @@ def test_quality_shows_the_worst_block_of_each_column():
     column = int(heat.z[1].argmin())
     assert abs(heat.x0 + column * heat.dx - 12_345) <= heat.dx
     assert len(quality_figure(analysis).to_json()) < 1_000_000
+
+
+def made_shapes(*counts):
+    rng = np.random.default_rng(3)
+    return tuple(
+        Shape(
+            label, "", np.arange(n), (rng.normal(0, 0.1, (n, len(OFFSET_S))) + np.sin(OFFSET_S * 9)).astype(np.float32),
+            n * 10,
+        )
+        for label, n in zip(CLASSES, counts, strict=False)
+    )  # fmt: skip
+
+
+def test_panels_share_one_scale_of_mv_and_draw_their_class_and_its_mean():
+    shapes = made_shapes(200, 30, 3)
+    figure = overlay_figure(shapes)
+    ranges = {figure.layout[axis].range for axis in ("yaxis", "yaxis2", "yaxis3")}
+    assert len(ranges) == 1
+    assert figure.layout.yaxis.title.text == "mV"
+    assert figure.layout.xaxis3.title.text == "ms from the beat"
+    for number, shape in enumerate(shapes):
+        beats, mean = figure.data[2 * number : 2 * number + 2]
+        assert beats.line.color == mean.line.color == COLOUR[shape.label]
+        assert np.isnan(beats.y).sum() == min(60, len(shape.beat))
+        assert np.array_equal(mean.y, shape.mean_mv)
+        assert set(mean.customdata.tolist()) == {number}
+        assert mean.x0 + mean.dx * (len(mean.y) - 1) == pytest.approx(OFFSET_S[-1])
+
+
+def test_five_panels_of_a_day_stay_below_a_megabyte():
+    assert len(overlay_figure(made_shapes(200, 200, 200, 200, 200)).to_json()) < 1_000_000
+
+
+def test_one_artefact_does_not_flatten_the_beats():
+    (shape,) = made_shapes(100)
+    signal = shape.signal_mv.copy()
+    signal[50, 10] = 40.0
+    low, high = overlay_figure((replace(shape, signal_mv=signal),)).layout.yaxis.range
+    assert high - low < 5
+
+
+@pytest.mark.parametrize(("draw", "bars"), [(confidence_figure, confidence_bars), (rr_figure, rr_bars)])
+def test_bars_count_each_beat_that_they_list_and_no_unusable_one(draw, bars):
+    beats = make_analysis(unusable=(10, 11)).beats
+    figure, bar = draw(beats), bars(beats)
+    assert np.all(bar[~beats.usable] == -1)
+    for trace in figure.data:
+        for n, (label, number) in zip(trace.y.tolist(), trace.customdata, strict=True):
+            assert n == int(((bar == number) & (beats.label == label)).sum())
+            assert trace.marker.color == COLOUR[label]
+    assert sum(int(trace.y.sum()) for trace in figure.data) == int((bar >= 0).sum())
+    known = beats.usable if draw is confidence_figure else joined(beats)
+    assert int((bar >= 0).sum()) == int(known.sum())
+
+
+def test_rr_beyond_the_axis_is_counted_at_its_ends():
+    beats = make_analysis().beats
+    rr_s = beats.rr_s.copy()
+    rr_s[10], rr_s[11] = 0.05, 7.0
+    bar = rr_bars(replace(beats, rr_s=rr_s))
+    assert (bar[10], bar[11]) == (0, bar.max())
+
+
+def test_lorenz_points_are_the_rr_before_and_after_the_beat_they_carry():
+    beats = make_analysis(86_400.0, unusable=(5,)).beats
+    rr_s = beats.rr_s + np.random.default_rng(0).normal(0, 0.05, len(beats))
+    beats = replace(beats, rr_s=rr_s)
+    figure = lorenz_figure(beats)
+    clouds = [trace for trace in figure.data if trace.mode == "markers"]
+    assert [trace.marker.color for trace in clouds] == [COLOUR[label] for label in "NSV"]
+    for trace in clouds:
+        assert len(trace.x) <= 1000
+        at = trace.customdata
+        assert np.allclose(trace.x, 1000 * rr_s[at], atol=0.01)
+        assert np.allclose(trace.y, 1000 * rr_s[at + 1], atol=0.01)
+        assert beats.usable[at].all() and beats.usable[at + 1].all() and beats.usable[at - 1].all()
+    assert len(figure.to_json()) < 300_000
+
+
+def test_figures_of_no_beats_are_drawn():
+    none = Beats(np.zeros(0), np.zeros(0, "<U1"), np.zeros((0, 5), np.float32), np.zeros(0), np.zeros(0, bool))
+    for draw in (confidence_figure, rr_figure, lorenz_figure):
+        assert draw(none).layout.height > 0
+    assert overlay_figure(()).layout.height > 0

@@ -401,3 +401,18 @@ def test_other_rules_measure_the_same_beats_as_an_analysis_by_these_rules(demo, 
     np.testing.assert_array_equal(measured.beats.label, anew.beats.label)
     assert measured.burden.v == anew.burden.v
     assert measured.burden.pauses == anew.burden.pauses
+
+
+def test_what_repeats_before_the_qrs_is_that_of_the_beats_that_are_kept(demo, model, monkeypatch):
+    seen = []
+
+    def watch(pieces, beats):
+        seen.append((len(pieces), len(beats)))
+        return np.zeros(len(beats), dtype=np.float32)
+
+    monkeypatch.setattr(pipeline, "repeating", watch)
+    monkeypatch.setattr(pipeline, "NOISE", 0.001)  # so that some of what was found is dropped
+    dropped = analyse(demo, model, lead="II")
+    monkeypatch.setattr(pipeline, "NOISE", 2.0)
+    assert len(analyse(demo, model, lead="II").beats) > len(dropped.beats)
+    assert all(n_pieces == n_beats for n_pieces, n_beats in seen)

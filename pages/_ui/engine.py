@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ecg_core.evaluation import score_beats
 from ecg_core.inference import load_model
 from ecg_core.occlusion import Occlusion, occlude
 from ecg_core.pipeline import analyse, with_rules
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Record
+from ecg_core.scoring import Score
 
 
 def run(
@@ -22,6 +24,11 @@ def run(
 def occluded(analysis: Analysis, model_path: Path, beat: int) -> Occlusion:
     """What hiding the attended steps of a beat does to its class."""
     return occlude(analysis, load_model(model_path), beat)
+
+
+def scored(analysis: Analysis) -> Score:
+    """Count the beats of an analysis against the reference of its record."""
+    return score_beats(analysis.record, analysis.beats.time_s, analysis.beats.label)
 
 
 def measured_by(analysis: Analysis, rules: RhythmRules) -> Analysis:

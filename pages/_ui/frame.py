@@ -69,7 +69,7 @@ def current_analysis() -> Analysis:
     """The analysis that is shown; draws the frame, and stops with what to do where there is none yet."""
     record = current_record()
     room = current_room()
-    if room.job is not None and room.job.key.record_sha256 == record.sha256:
+    if room.job is not None and room.job.key.record_sha256 == record.sha256 and not room.job.beside:
         heading(record.record_id, record)
         watch(room.job)
     if record.sha256 not in room.shown:

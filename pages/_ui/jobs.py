@@ -28,8 +28,9 @@ class AnalysisKey(NamedTuple):
 class Job:
     """One analysis, from its start to its end."""
 
-    def __init__(self, key: AnalysisKey, record: Record, model_path: Path) -> None:
+    def __init__(self, key: AnalysisKey, record: Record, model_path: Path, *, beside: bool = False) -> None:
         self.key = key
+        self.beside = beside  # its result is kept beside the analysis that is shown, and does not take its place
         self.record = record
         self.done_s = 0.0
         self.result: Analysis | None = None

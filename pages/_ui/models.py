@@ -12,6 +12,7 @@ from ecg_core.schema import ModelSpec
 from ecg_core.specs import MODELS, read_spec
 
 from .session import installed_models
+from .tables import plural
 
 COLUMNS = {
     "QRS": ("qrs_se", "qrs_ppv"),
@@ -43,6 +44,13 @@ def spec_facts(spec: ModelSpec) -> list[tuple[str, str]]:
         ("Recipe", spec.recipe),
         ("SHA-256", spec.sha256),
     ]
+
+
+def training_sentence(spec: ModelSpec) -> str:
+    """What a model learned from, in one sentence."""
+    databases = pd.Series([name.split("/")[0] for name in spec.trained_on], dtype=str).value_counts()
+    parts = [f"{plural(count, 'record')} of {database}" for database, count in databases.items()]
+    return f"**{spec.name}** was trained on {' and '.join(parts) or 'records that its spec does not state'}."
 
 
 def _records(names: tuple[str, ...]) -> str:

@@ -85,7 +85,9 @@ class Room:
         if job is None or not job.finished:
             return
         self.job = None
-        if job.result is not None:
+        if job.result is not None and job.beside:
+            self.analyses[job.key] = job.result
+        elif job.result is not None:
             self.put(job.key, job.result)
         else:
             self.notice = self.plain(job.problem)
@@ -191,6 +193,36 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
     if room.job is not None:
         room.job.cancel()
     room.job = Job(key, record, MODELS / f"{name}.pt")
+
+
+def analyse_beside(analysis: Analysis, model: str) -> None:
+    """Begin to read the same leads of the same record with another model; the analysis that is shown stays."""
+    room, record = current_room(), analysis.record
+    whole = len(analysis.lead_names) > 1
+    key = AnalysisKey(
+        record.sha256, "all" if whole else analysis.lead_names[0], installed_models()[model], analysis.rules
+    )
+    if room.job is not None:
+        room.job.cancel()
+    room.job = Job(key, record, MODELS / f"{model}.pt", beside=True)
+
+
+def reading_beside(analysis: Analysis, model: str) -> Analysis | None:
+    """What another model read in the same leads, measured by the same rules; None where it was not asked yet."""
+    from .engine import measured_by  # noqa: PLC0415, as torch takes a second: here it is loaded already
+
+    room, sha256 = current_room(), installed_models()[model]
+    made = {
+        key: kept
+        for key, kept in room.analyses.items()
+        if (key.record_sha256, key.model_sha256) == (analysis.record.sha256, sha256)
+        and kept.lead_names == analysis.lead_names
+    }
+    same = next((kept for kept in made.values() if kept.rules == analysis.rules), None)
+    if same is None and made:
+        key, kept = made.popitem()
+        same = room.analyses[key._replace(rules=analysis.rules)] = measured_by(kept, analysis.rules)
+    return same
 
 
 def change_rules(record: Record, rules: RhythmRules) -> None:

@@ -14,7 +14,7 @@ from ecg_core import __version__
 from ecg_core.clock import clock_text, duration_text
 from ecg_core.comparison import Disagreements
 from ecg_core.evidence import likeness, qrs_width_s
-from ecg_core.intervals import local_rr_s
+from ecg_core.intervals import Index, local_rr_s
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.rules import RhythmRules, rules_from
@@ -62,6 +62,21 @@ def events_shown(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFr
             "Beats": [event.n_beats for event in events],
             "s": np.round([event.end_s - event.start_s for event in events], 1),
             "bpm": np.round([event.rate_bpm for event in events], 0),
+        }
+    )
+
+
+def beats_shown(analysis: Analysis, index: Index) -> pd.DataFrame:
+    """Some beats in the order of their time."""
+    beats = analysis.beats
+    rr_ms = np.round(1000 * np.append(beats.rr_s, np.nan), 0)
+    return pd.DataFrame(
+        {
+            "Time": [clock_text(analysis.record, time_s, decimals=2) for time_s in beats.time_s[index].tolist()],
+            "Class": [f"{label}, {NAME[label].lower()}" for label in beats.label[index].tolist()],
+            "Confidence": np.round(beats.confidence[index].astype(np.float64), 2),
+            "RR before, ms": rr_ms[index],
+            "RR after, ms": rr_ms[index + 1],
         }
     )
 

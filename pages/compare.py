@@ -1,0 +1,138 @@
+"""One record read by two models, and each of them against the reference."""
+
+import streamlit as st
+
+from pages._ui.compared import (
+    Pair,
+    burdens_shown,
+    compare,
+    difference_strip,
+    differences_shown,
+    kinds,
+    only,
+    said,
+    scores_shown,
+)
+from pages._ui.frame import current_analysis, guarded, heading, ink, show, watch
+from pages._ui.models import specs, training_sentence
+from pages._ui.session import analyse_beside, current_room, installed_models, reading_beside
+from pages._ui.view import address
+
+MOST_ROWS = 1000  # of a list: nobody reads more of them one by one
+EVERY = "All kinds"
+
+
+def step_to(number: int) -> None:
+    """Show another difference; for callbacks."""
+    st.session_state["difference"] = number
+
+
+def from_first() -> None:
+    """Begin with the first difference of another list; for callbacks."""
+    step_to(0)
+
+
+@guarded
+def draw_differences(pair: Pair) -> None:
+    """List where two readings differ, and draw one of these places."""
+    record = pair.one.record
+    ways = kinds(pair.differ)
+    listed, drawn = st.columns([2, 3], gap="medium")
+    with listed:
+        way = st.selectbox(
+            f"{pair.one.model.name} / {pair.other_name}", [EVERY, *ways], key=f"way {pair.name}", on_change=from_first
+        )
+        differ = only(pair.differ, ways.get(way))
+        n = len(differ.time_s)
+        table = differences_shown(pair, differ)[:MOST_ROWS]
+        picked = st.dataframe(
+            table, hide_index=True, key=f"rows {pair.name} {way}", on_select="rerun", selection_mode="single-row",
+            height=265,
+        )  # fmt: skip
+        first = f"The first {MOST_ROWS:,} of {n:,}. " if n > MOST_ROWS else ""
+        st.caption(f"{first}Choose a row to see it in Review.")
+        if picked.selection.rows:
+            time_s = float(differ.time_s[picked.selection.rows[0]])
+            st.switch_page("pages/review.py", query_params=address(record, time_s))
+    with drawn:
+        at = min(st.session_state.get("difference", 0), n - 1)
+        time_s = float(differ.time_s[at])
+        with st.container(horizontal=True, vertical_alignment="center"):
+            moves = [
+                ("Previous", "P", at - 1, ":material/skip_previous:"),
+                ("Next", "N", at + 1, ":material/skip_next:"),
+            ]
+            for name, key, number, icon in moves:
+                st.button(name, shortcut=key, icon=icon, disabled=not 0 <= number < n, on_click=step_to, args=(number,))
+            if st.button("Review", icon=":material/ecg:"):
+                st.switch_page("pages/review.py", query_params=address(record, time_s))
+            st.markdown(f"**{at + 1:,} of {n:,}**")
+        st.markdown(
+            f"{pair.one.model.name} says **{said(str(differ.one[at]))}**, "
+            f"{pair.other_name} says **{said(str(differ.other[at]))}**."
+        )
+        figure = difference_strip(pair, time_s, pair.one.lead_names[0], ink=ink())
+        show(figure, "difference_strip", alt="ECG strip around the difference", width="content")
+        st.caption("The attention shows where the network looked. It is not an explanation of the class.")
+
+
+analysis = current_analysis()
+record, room = analysis.record, current_room()
+heading(f"Compare models on {record.record_id}", record)
+
+models = installed_models()
+others = [name for name, sha256 in models.items() if sha256 != analysis.model.sha256]
+name = st.selectbox("Compare with", others) if len(others) > 1 else next(iter(others), "")
+second = reading_beside(analysis, name) if name else None
+order = list(models.values())
+readings = [reading for reading in (analysis, second) if reading]
+readings.sort(key=lambda reading: order.index(reading.model.sha256) if reading.model.sha256 in order else -1)
+
+learned = [spec for spec in specs() if spec.name == name and not second]
+st.markdown(" ".join(training_sentence(spec) for spec in (*(reading.model for reading in readings), *learned)))
+place = st.empty()
+job = room.job if room.job and room.job.key.record_sha256 == record.sha256 else None
+if not name:
+    place.info(
+        f"Only one model is installed, {analysis.model.name}. Put the weights and the spec of a second one into "
+        "`models/` to compare the two.",
+        icon=":material/info:",
+    )
+elif second is None and job is None:
+    place.button(
+        f"Analyse with {name}", type="primary", on_click=guarded(analyse_beside), args=(analysis, name),
+        icon=":material/play_arrow:",
+    )  # fmt: skip
+
+comparison = compare(readings)
+scores, burdens = st.columns([2, 3], gap="medium")
+with scores:
+    if comparison.scores:
+        st.dataframe(scores_shown(comparison), hide_index=True, height="content")
+        n_scored = int(comparison.scores[0].matrix[:5].sum())
+        st.caption(f"Gross of this record: {n_scored:,} reference beats after the learning period of 5 minutes.")
+    else:
+        st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")
+with burdens:
+    st.dataframe(burdens_shown(comparison), hide_index=True, height="content")
+    st.caption(
+        f"Lead {', '.join(analysis.lead_names)}. Models count the beats of readable stretches"
+        + (", the reference all that it marks." if record.reference else ".")
+    )
+
+if comparison.pairs:
+    st.header("Where they differ", anchor=False)
+    names = [pair.name for pair in comparison.pairs]
+    chosen = st.segmented_control(
+        "Compared", names, default=names[0], key=f"pair {names}", required=True, label_visibility="collapsed",
+        on_change=from_first,
+    )  # fmt: skip
+    pair = comparison.pairs[names.index(chosen)]
+    if len(pair.differ.time_s):
+        draw_differences(pair)
+    else:
+        st.success(f"{pair.one.model.name} and {pair.other_name} agree on every readable beat.")
+
+if job:
+    with place.container():
+        watch(job)

@@ -1,0 +1,267 @@
+"""The pages Beats and Compare, run without a browser: what they say with and without beats, reference and models."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_app import DEMO, Room, button, page, room_with, text_of
+from test_figures import make_analysis
+
+from ecg_core.burden import measure_burden
+from ecg_core.comparison import compare_beats
+from ecg_core.export import WRITERS
+from ecg_core.pipeline import with_rules
+from ecg_core.records import read_record
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Annotations
+from pages._ui import jobs, models, session
+from pages._ui.chosen import Chosen
+from pages._ui.jobs import AnalysisKey
+
+PAGES = ("beats", "compare")
+INSTALLED = {"first": "sha256 of first", "second": "sha256 of second"}
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return read_record(DEMO)
+
+
+@pytest.fixture(scope="module")
+def first(demo):
+    """Made-up beats on the real demo record, read by a model that is installed."""
+    made = replace(make_analysis(demo.duration_s), record=demo)
+    spec = replace(made.model, name="first", sha256=INSTALLED["first"], trained_on=("mitdb/1", "mitdb/2"))
+    return replace(made, model=spec)
+
+
+@pytest.fixture(scope="module")
+def second(first):
+    """The same beats read by another model, that calls five V N."""
+    label = first.beats.label.copy()
+    label[np.flatnonzero(label == "V")[:5]] = "N"
+    beats = replace(first.beats, label=label)
+    burden = measure_burden(beats, first.events, first.quality, first.record.duration_s, first.rules)
+    spec = replace(first.model, name="second", sha256=INSTALLED["second"], trained_on=("svdb/1", "mitdb/2"))
+    return replace(first, beats=beats, burden=burden, model=spec)
+
+
+@pytest.fixture
+def installed(monkeypatch, first, second):
+    """Two models, without their weights."""
+    for module in (session, models):
+        monkeypatch.setattr(module, "installed_models", lambda: dict(INSTALLED))
+    monkeypatch.setattr("pages._ui.frame.installed_models", lambda: dict(INSTALLED))
+    made = {"first": first.model, "second": second.model}
+    monkeypatch.setattr(models, "read_spec", lambda path: made[path.stem])
+
+
+def room_of_both(first, second):
+    room = room_with(first)
+    key = AnalysisKey(first.record.sha256, "II", second.model.sha256, second.rules)
+    room.analyses[key] = second
+    return room
+
+
+def charts(at):
+    return at.get("plotly_chart")
+
+
+def table(at, column):
+    return next(item.value for item in at.dataframe if column in item.value.columns)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_stands_without_a_record_and_without_an_analysis(name, demo):
+    assert "No record is open" in text_of(page(name))
+    room = Room()
+    room.add(demo)
+    at = page(name, room)
+    assert not at.exception
+    assert "has not been analysed" in text_of(at)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_shows_an_analysis_and_gives_every_chart_a_text(name, first, installed):
+    at = page(name, room_with(first))
+    assert not at.exception
+    assert not at.error
+    assert "Simulated record" in text_of(at)
+    assert charts(at) or name == "compare"
+    assert all(chart.proto.alt for chart in charts(at))
+
+
+def test_beats_shows_the_classes_their_shapes_and_how_many_were_read(first):
+    at = page("beats", room_with(first))
+    assert len(charts(at)) == 5
+    assert all(len(chart.proto.spec) < 1_000_000 for chart in charts(at))
+    n_v = int((first.beats.label == "V").sum())
+    assert f"200 of {n_v:,} ventricular ectopic beats were read" in text_of(at)
+
+
+def test_beats_of_another_lead_and_of_another_class_can_be_seen(first):
+    at = page("beats", room_with(first))
+    before = charts(at)[0].proto.spec
+    at.selectbox(key="beats_lead").select("V1").run()
+    assert "Lead V1 as recorded" in text_of(at)
+    assert charts(at)[0].proto.spec != before
+    at.button_group(key="shapes_class").set_value("S").run()
+    assert "supraventricular ectopic beats were read" in text_of(at)
+
+
+def test_recording_without_readable_beats_says_so(first):
+    none = np.zeros(len(first.beats), dtype=bool)
+    beats = replace(first.beats, usable=none, label=np.full(len(none), "Q"))
+    at = page("beats", room_with(replace(first, beats=beats)))
+    assert "No beat of this recording could be read" in text_of(at)
+    assert not charts(at)
+
+
+def test_class_that_does_not_occur_has_no_panel(first):
+    label = np.where(first.beats.label == "V", "N", first.beats.label)
+    at = page("beats", room_with(replace(first, beats=replace(first.beats, label=label))))
+    assert at.button_group(key="shapes_class").options == ["N", "S"]
+
+
+def test_chosen_beats_are_listed_with_time_class_confidence_and_rr(first):
+    at = page("beats", room_with(first))
+    index = np.array([4, 14, 104])
+    at.session_state["chosen"] = Chosen(first.beats, "3 beats of V", index)
+    at.session_state["list_chosen"] = True
+    listed = table(at.run(), "Confidence")
+    assert "3 beats of V. Choose a row" in text_of(at)
+    assert listed["Class"].tolist() == ["V, ventricular ectopic"] * 3
+    assert listed["RR before, ms"].tolist() == pytest.approx(1000 * first.beats.rr_s[index], abs=0.5)
+    assert listed["RR after, ms"].tolist() == pytest.approx(1000 * first.beats.rr_s[index + 1], abs=0.5)
+    at.run()
+    assert not at.dataframe
+    button(at, "Chosen beats").click().run()
+    assert len(table(at, "Confidence")) == 3
+
+
+def test_beats_that_were_chosen_in_another_analysis_are_not_listed(first, second):
+    at = page("beats", room_with(first))
+    at.session_state["chosen"] = Chosen(second.beats, "1 beat", np.array([4]))
+    at.session_state["list_chosen"] = True
+    assert not at.run().dataframe
+
+
+def test_compare_offers_the_second_model_and_says_what_each_learned_from(first, installed):
+    at = page("compare", room_with(first))
+    shown = text_of(at)
+    assert "**first** was trained on 2 records of mitdb." in shown
+    assert "**second** was trained on 1 record of svdb and 1 record of mitdb." in shown
+    assert button(at, "Analyse with second")
+    assert table(at, "Burden").columns.tolist() == ["Burden", "first", "reference"]
+
+
+def test_compare_with_one_model_says_how_to_get_a_second(first, monkeypatch):
+    monkeypatch.setattr(session, "installed_models", lambda: {"first": INSTALLED["first"]})
+    monkeypatch.setattr(models, "installed_models", dict)
+    at = page("compare", room_with(first))
+    assert not at.exception
+    assert "Only one model is installed, first." in text_of(at)
+    assert table(at, "EC57, %").columns.tolist() == ["EC57, %", "first"]
+
+
+def test_two_models_stand_beside_each_other_and_their_differences_can_be_stepped_through(first, second, installed):
+    at = page("compare", room_of_both(first, second))
+    assert not at.exception
+    assert table(at, "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
+    burden = table(at, "Burden").set_index("Burden")
+    assert burden.loc["V beats"].tolist()[:2] == [f"{analysis.burden.count[2]:,}" for analysis in (first, second)]
+    listed = table(at, "Time")
+    assert listed.columns.tolist() == ["Time", "first", "second", "reference"]
+    assert (listed["first"].tolist(), listed["second"].tolist()) == (["V"] * 5, ["N"] * 5)
+    assert "**1 of 5**" in text_of(at)
+    before = charts(at)[0].proto.spec
+    button(at, "Next").click().run()
+    assert "**2 of 5**" in text_of(at)
+    assert charts(at)[0].proto.spec != before
+    assert "It is not an explanation" in text_of(at)
+    button(at, "Previous").click().run()
+    assert "**1 of 5**" in text_of(at)
+
+
+def test_order_of_the_models_does_not_depend_on_which_is_shown(first, second, installed):
+    room = room_of_both(first, second)
+    room.shown[first.record.sha256] = next(key for key in room.analyses if key.model_sha256 == second.model.sha256)
+    assert table(page("compare", room), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
+
+
+def test_models_without_a_difference_say_so(first, second, installed):
+    room = room_of_both(first, replace(second, beats=first.beats))
+    assert "first and second agree on every readable beat." in text_of(page("compare", room))
+
+
+def test_record_without_reference_is_compared_but_not_scored(first, second, installed):
+    bare = replace(first.record, reference=None)
+    room = room_of_both(replace(first, record=bare), replace(second, record=bare))
+    at = page("compare", room)
+    assert not at.exception
+    assert "no reference annotations" in text_of(at)
+    assert table(at, "Burden").columns.tolist() == ["Burden", "first", "second"]
+    assert table(at, "Time").columns.tolist() == ["Time", "first", "second"]
+
+
+def test_reference_that_is_the_first_reading_gives_it_full_marks(first, second, installed):
+    beats = first.beats
+    marks = Annotations(beats.time_s, beats.label, np.full(len(beats), ""))
+    record = replace(first.record, reference=marks)
+    at = page("compare", room_of_both(replace(first, record=record), replace(second, record=record)))
+    scores = table(at, "EC57, %").set_index("EC57, %")
+    assert scores.loc["V Se / +P", "first"] == "100.0 / 100.0"
+    assert scores.loc["V F1", "first"] == "100.0"
+    assert float(scores.loc["Accuracy", "second"]) <= 100
+    burden = table(at, "Burden").set_index("Burden")
+    assert burden.loc["PVC burden", "first"] == burden.loc["PVC burden", "reference"]
+
+
+def test_second_reading_is_measured_by_the_rules_that_are_shown(first, second, installed):
+    rules = RhythmRules(run_min_beats=4)
+    room = room_of_both(with_rules(first, rules), second)
+    assert table(page("compare", room), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
+    kept = [analysis for analysis in room.analyses.values() if analysis.model.name == "second"]
+    assert {analysis.rules for analysis in kept} == {rules, second.rules}
+
+
+def test_second_reading_begins_beside_the_shown_one_and_does_not_take_its_place(first, second, installed, monkeypatch):
+    done = threading.Event()
+
+    def run(record, model_path, rules, *, lead, progress):
+        done.wait(10)
+        assert (model_path.stem, lead) == ("second", "II")
+        return second
+
+    from pages._ui import engine
+
+    monkeypatch.setattr(engine, "run", run)
+    room = room_with(first)
+    shown = room.shown[first.record.sha256]
+    at = page("compare", room)
+    threading.Timer(0.5, done.set).start()
+    button(at, "Analyse with second").click().run()
+    assert room.shown[first.record.sha256] == shown
+    assert table(at, "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
+
+
+def test_other_pages_stay_while_a_second_model_reads(first, installed, monkeypatch):
+    from pages._ui import engine
+
+    release = threading.Event()
+    monkeypatch.setattr(engine, "run", lambda *args, **kwargs: release.wait(10) and first)
+    room = room_with(first)
+    key = AnalysisKey(first.record.sha256, "II", INSTALLED["second"], first.rules)
+    room.job = jobs.Job(key, first.record, DEMO, beside=True)
+    try:
+        at = page("report", room)
+        assert [item.proto.label for item in at.get("download_button")] == [f"demo{suffix}" for suffix in WRITERS]
+    finally:
+        release.set()
+
+
+def test_choice_of_what_to_compare_says_how_often_they_differ(first, second, installed):
+    at = page("compare", room_of_both(first, second))
+    n = len(compare_beats(first.beats, second.beats).time_s)
+    assert any(f"first against second ({n})" in option for item in at.get("button_group") for option in item.options)
