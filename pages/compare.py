@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from ecg_core.scoring import LEARNING_S
 from pages._ui.compared import (
     Pair,
     burdens_shown,
@@ -90,18 +91,18 @@ readings.sort(key=lambda reading: order.index(reading.model.sha256) if reading.m
 
 learned = [spec for spec in specs() if spec.name == name and not second]
 st.markdown(" ".join(training_sentence(spec) for spec in (*(reading.model for reading in readings), *learned)))
-place = st.empty()
 job = room.job if room.job and room.job.key.record_sha256 == record.sha256 else None
+offer, progress = st.container(), st.container()  # always there, so that nothing below is drawn twice meanwhile
 if not name:
-    place.info(
+    offer.info(
         f"Only one model is installed, {analysis.model.name}. Put the weights and the spec of a second one into "
         "`models/` to compare the two.",
         icon=":material/info:",
     )
-elif second is None and job is None:
-    place.button(
+elif second is None:
+    offer.button(
         f"Analyse with {name}", type="primary", on_click=guarded(analyse_beside), args=(analysis, name),
-        icon=":material/play_arrow:",
+        icon=":material/play_arrow:", disabled=job is not None,
     )  # fmt: skip
 
 comparison = compare(readings)
@@ -110,7 +111,8 @@ with scores:
     if comparison.scores:
         st.dataframe(scores_shown(comparison), hide_index=True, height="content")
         n_scored = int(comparison.scores[0].matrix[:5].sum())
-        st.caption(f"Gross of this record: {n_scored:,} reference beats after the learning period of 5 minutes.")
+        learning = "; EC57 leaves the first 5 minutes out" if record.duration_s > LEARNING_S else ""
+        st.caption(f"Gross of this record: {n_scored:,} reference beats{learning}.")
     else:
         st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")
 with burdens:
@@ -134,5 +136,5 @@ if comparison.pairs:
         st.success(f"{pair.one.model.name} and {pair.other_name} agree on every readable beat.")
 
 if job:
-    with place.container():
+    with progress:
         watch(job)
