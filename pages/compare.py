@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from ecg_core.comparison import Differences
+from ecg_core.scoring import LEARNING_S
 from pages._ui.compared import (
     Pair,
     burdens_shown,
@@ -35,45 +37,53 @@ def from_first() -> None:
 @guarded
 def draw_differences(pair: Pair) -> None:
     """List where two readings differ, and draw one of these places."""
-    record = pair.one.record
-    ways = kinds(pair.differ)
     listed, drawn = st.columns([2, 3], gap="medium")
     with listed:
-        way = st.selectbox(
-            f"{pair.one.model.name} / {pair.other_name}", [EVERY, *ways], key=f"way {pair.name}", on_change=from_first
-        )
-        differ = only(pair.differ, ways.get(way))
-        n = len(differ.time_s)
-        table = differences_shown(pair, differ)[:MOST_ROWS]
-        picked = st.dataframe(
-            table, hide_index=True, key=f"rows {pair.name} {way}", on_select="rerun", selection_mode="single-row",
-            height=265,
-        )  # fmt: skip
-        first = f"The first {MOST_ROWS:,} of {n:,}. " if n > MOST_ROWS else ""
-        st.caption(f"{first}Choose a row to see it in Review.")
-        if picked.selection.rows:
-            time_s = float(differ.time_s[picked.selection.rows[0]])
-            st.switch_page("pages/review.py", query_params=address(record, time_s))
+        differ = list_differences(pair)
     with drawn:
-        at = min(st.session_state.get("difference", 0), n - 1)
-        time_s = float(differ.time_s[at])
-        with st.container(horizontal=True, vertical_alignment="center"):
-            moves = [
-                ("Previous", "P", at - 1, ":material/skip_previous:"),
-                ("Next", "N", at + 1, ":material/skip_next:"),
-            ]
-            for name, key, number, icon in moves:
-                st.button(name, shortcut=key, icon=icon, disabled=not 0 <= number < n, on_click=step_to, args=(number,))
-            if st.button("Review", icon=":material/ecg:"):
-                st.switch_page("pages/review.py", query_params=address(record, time_s))
-            st.markdown(f"**{at + 1:,} of {n:,}**")
-        st.markdown(
-            f"{pair.one.model.name} says **{said(str(differ.one[at]))}**, "
-            f"{pair.other_name} says **{said(str(differ.other[at]))}**."
-        )
-        figure = difference_strip(pair, time_s, pair.one.lead_names[0], ink=ink())
-        show(figure, "difference_strip", alt="ECG strip around the difference", width="content")
-        st.caption("The attention shows where the network looked. It is not an explanation of the class.")
+        draw_difference(pair, differ)
+
+
+def list_differences(pair: Pair) -> Differences:
+    """List the differences of the chosen kind; a row leads to Review."""
+    ways = kinds(pair.differ)
+    way = st.selectbox(
+        f"{pair.one.model.name} / {pair.other_name}", [EVERY, *ways], key=f"way {pair.name}", on_change=from_first
+    )
+    differ = only(pair.differ, ways.get(way))
+    n = len(differ.time_s)
+    picked = st.dataframe(
+        differences_shown(pair, differ)[:MOST_ROWS], hide_index=True, key=f"rows {pair.name} {way}", height=265,
+        on_select="rerun", selection_mode="single-row",
+    )  # fmt: skip
+    first = f"The first {MOST_ROWS:,} of {n:,}. " if n > MOST_ROWS else ""
+    st.caption(f"{first}Choose a row to see it in Review.")
+    if picked.selection.rows:
+        time_s = float(differ.time_s[picked.selection.rows[0]])
+        st.switch_page("pages/review.py", query_params=address(pair.one.record, time_s))
+    return differ
+
+
+def draw_difference(pair: Pair, differ: Differences) -> None:
+    """Draw one difference, and the ways to the next ones."""
+    n = len(differ.time_s)
+    at = min(st.session_state.get("difference", 0), n - 1)
+    time_s = float(differ.time_s[at])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        moves = [
+            ("Previous", "P", at - 1, ":material/skip_previous:"),
+            ("Next", "N", at + 1, ":material/skip_next:"),
+        ]
+        for name, key, number, icon in moves:
+            st.button(name, shortcut=key, icon=icon, disabled=not 0 <= number < n, on_click=step_to, args=(number,))
+        if st.button("Review", icon=":material/ecg:"):
+            st.switch_page("pages/review.py", query_params=address(pair.one.record, time_s))
+        st.markdown(f"**{at + 1:,} of {n:,}**")
+    one, other = said(str(differ.one[at])), said(str(differ.other[at]))
+    st.markdown(f"{pair.one.model.name} says **{one}**, {pair.other_name} says **{other}**.")
+    figure = difference_strip(pair, time_s, pair.one.lead_names[0], ink=ink())
+    show(figure, "difference_strip", alt="ECG strip around the difference", width="content")
+    st.caption("The attention shows where the network looked. It is not an explanation of the class.")
 
 
 analysis = current_analysis()
@@ -90,18 +100,18 @@ readings.sort(key=lambda reading: order.index(reading.model.sha256) if reading.m
 
 learned = [spec for spec in specs() if spec.name == name and not second]
 st.markdown(" ".join(training_sentence(spec) for spec in (*(reading.model for reading in readings), *learned)))
-place = st.empty()
 job = room.job if room.job and room.job.key.record_sha256 == record.sha256 else None
+offer, progress = st.container(), st.container()  # always there, so that nothing below is drawn twice meanwhile
 if not name:
-    place.info(
+    offer.info(
         f"Only one model is installed, {analysis.model.name}. Put the weights and the spec of a second one into "
         "`models/` to compare the two.",
         icon=":material/info:",
     )
-elif second is None and job is None:
-    place.button(
+elif second is None:
+    offer.button(
         f"Analyse with {name}", type="primary", on_click=guarded(analyse_beside), args=(analysis, name),
-        icon=":material/play_arrow:",
+        icon=":material/play_arrow:", disabled=job is not None,
     )  # fmt: skip
 
 comparison = compare(readings)
@@ -110,7 +120,8 @@ with scores:
     if comparison.scores:
         st.dataframe(scores_shown(comparison), hide_index=True, height="content")
         n_scored = int(comparison.scores[0].matrix[:5].sum())
-        st.caption(f"Gross of this record: {n_scored:,} reference beats after the learning period of 5 minutes.")
+        learning = "; EC57 leaves the first 5 minutes out" if record.duration_s > LEARNING_S else ""
+        st.caption(f"Gross of this record: {n_scored:,} reference beats{learning}.")
     else:
         st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")
 with burdens:
@@ -134,5 +145,5 @@ if comparison.pairs:
         st.success(f"{pair.one.model.name} and {pair.other_name} agree on every readable beat.")
 
 if job:
-    with place.container():
+    with progress:
         watch(job)

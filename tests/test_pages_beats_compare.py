@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from test_figures import make_analysis
 from ecg_core.burden import measure_burden
 from ecg_core.comparison import compare_beats
 from ecg_core.export import WRITERS
+from ecg_core.figures import rr_bars
 from ecg_core.pipeline import with_rules
 from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations
-from pages._ui import jobs, models, session
-from pages._ui.chosen import Chosen
+from ecg_core.shapes import class_shapes, split_shapes
+from pages._ui import chosen, jobs, models, session
+from pages._ui.chosen import Chosen, choose_bars, choose_panels, choose_points
 from pages._ui.jobs import AnalysisKey
 
 PAGES = ("beats", "compare")
@@ -145,6 +148,38 @@ def test_beats_that_were_chosen_in_another_analysis_are_not_listed(first, second
     at.session_state["chosen"] = Chosen(second.beats, "1 beat", np.array([4]))
     at.session_state["list_chosen"] = True
     assert not at.run().dataframe
+
+
+def chosen_by(monkeypatch, custom_data, choose, *options):
+    """What a callback keeps when parts of a figure with this custom data are selected."""
+    points = [{"customdata": data} for data in custom_data]
+    state = {"figure": SimpleNamespace(selection=SimpleNamespace(points=points))}
+    monkeypatch.setattr(chosen.st, "session_state", state)
+    choose("figure", *options)
+    return state.get("chosen")
+
+
+def test_clicked_bars_choose_the_beats_they_count(first, monkeypatch):
+    beats, bar = first.beats, rr_bars(first.beats)
+    number = int(bar[beats.label == "V"].max())
+    kept = chosen_by(monkeypatch, [["V", number], ["S", number]], choose_bars, beats, bar, "RR")
+    assert kept.index.tolist() == np.flatnonzero((bar == number) & np.isin(beats.label, ["V", "S"])).tolist()
+    assert kept.what.endswith("beats of S, V by RR")
+
+
+def test_clicked_class_chooses_all_its_beats_and_a_shape_those_that_were_read(first, monkeypatch):
+    shapes = class_shapes(first.record, "II", first.beats)
+    kept = chosen_by(monkeypatch, [2, 2], choose_panels, first.beats, shapes)
+    assert kept.index.tolist() == np.flatnonzero(first.beats.label == "V").tolist()
+    parts = split_shapes(shapes[2])
+    kept = chosen_by(monkeypatch, [0], choose_panels, first.beats, parts)
+    assert kept.index.tolist() == parts[0].beat.tolist()
+    assert kept.what.endswith("that were read")
+
+
+def test_boxed_points_choose_their_beats_and_an_empty_box_nothing(first, monkeypatch):
+    assert chosen_by(monkeypatch, [[9], 4, 4], choose_points, first.beats).index.tolist() == [4, 9]
+    assert chosen_by(monkeypatch, [], choose_points, first.beats) is None
 
 
 def test_compare_offers_the_second_model_and_says_what_each_learned_from(first, installed):

@@ -163,8 +163,8 @@ def _histograms(beats: Beats, bar: Index, edges: Float64, ink: Ink, height_px: i
             }
         )  # fmt: skip
         figure.add_annotation(
-            text=f"<b>{label}</b>", xref="paper", yref="paper", x=0, y=bottom + height / 2, xanchor="right", xshift=-5,
-            showarrow=False, font={"size": 12, "color": COLOUR[label]},
+            text=f"<b>{label}</b>", xref="paper", yref="paper", x=0, y=bottom, xanchor="right", xshift=-5,
+            yanchor="bottom", showarrow=False, font={"size": 12, "color": COLOUR[label]},
         )  # fmt: skip
     lowest = "y" if len(labels) <= 1 else f"y{len(labels)}"
     figure.update_layout(xaxis={"range": [edges[0], edges[-1]], "anchor": lowest}, bargap=0)

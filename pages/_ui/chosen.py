@@ -37,11 +37,13 @@ def shapes_of(analysis: Analysis, lead_name: str) -> tuple[Shape, ...]:
 
 
 def choose_panels(key: str, beats: Beats, shapes: Sequence[Shape]) -> None:
-    """Take the beats of the panels whose means were clicked; for callbacks."""
+    """Take the beats of the panels whose means were clicked: of a class all, of a shape those read; for callbacks."""
     numbers = sorted({int(np.ravel(mark)[0]) for mark in _marks(key)})
     parts = [shapes[number] for number in numbers]
     names = ", ".join(f"{part.label} {part.name}".strip() for part in parts)
-    _choose(beats, f"of {names} that were read", [part.beat for part in parts])
+    read = " that were read" if any(part.name for part in parts) else ""
+    every = [np.flatnonzero((beats.label == part.label) & beats.usable) for part in parts if not part.name]
+    _choose(beats, f"of {names}{read}", every + [part.beat for part in parts if part.name])
 
 
 def choose_bars(key: str, beats: Beats, bar: Index, what: str) -> None:
