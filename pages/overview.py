@@ -42,7 +42,7 @@ if (time_s := selected_time_s("trend")) is not None:
     st.switch_page("pages/review.py", query_params=address(record, time_s))
 st.caption(
     "Heart rate: mean, lowest and highest of a moving average; green: atrial fibrillation; hatched: not readable. "
-    "Box or click to review."
+    "Drag across a stretch to review it."
 )
 
 findings, hours = st.columns(2, gap="medium")
