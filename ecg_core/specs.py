@@ -10,7 +10,7 @@ from .errors import ModelError
 from .schema import ModelSpec
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
-DEFAULT_MODEL = MODELS / "source.pt"
+DEFAULT_MODEL = MODELS / "adapted.pt"
 
 
 def find_models(folder: Path = MODELS) -> list[Path]:

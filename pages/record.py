@@ -51,7 +51,7 @@ if record:
             kwargs={"lead": lead, "model": model}, width="stretch",
         )  # fmt: skip
         if not models:
-            st.warning("No model is installed: `models/` should hold `source.pt` and `source.json`.")
+            st.warning("No model is installed: `models/` should hold `adapted.pt` and `adapted.json`.")
         if not busy and record.sha256 in room.shown:
             done = room.analyses[room.shown[record.sha256]]
             st.success(f"Analysed: lead {', '.join(done.lead_names)}, {done.burden.n_beats:,} beats.")

@@ -184,7 +184,7 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
     room = current_room()
     models = installed_models()
     if not models:
-        raise ModelError("No model is installed: models/ should hold source.pt and source.json. Get both anew.")
+        raise ModelError("No model is installed: models/ should hold adapted.pt and adapted.json. Get both anew.")
     name = model or next(iter(models))
     key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
     if key in room.analyses:
