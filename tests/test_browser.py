@@ -205,7 +205,10 @@ def box_all(page, box):
 def test_second_model_reads_beside_the_first(page):
     go(page, "Compare", "Where they differ")
     page.get_by_role("button", name="Analyse with").click()
-    page.get_by_text("source against adapted").wait_for(timeout=1000 * READY_S)
+    page.get_by_text("adapted against source").wait_for(timeout=1000 * READY_S)
+    page.wait_for_timeout(1000)
+    page.get_by_text("source against reference").click()
+    page.get_by_text("1 of ").wait_for(timeout=20_000)
     page.wait_for_timeout(1000)
     page.get_by_role("button", name="Next").click()
     page.get_by_text("2 of ").wait_for(timeout=20_000)

@@ -13,7 +13,7 @@ from ecg_core.scoring import gross
 from ecg_core.specs import DEFAULT_MODEL, MODELS, find_models, read_spec
 
 ROOT = Path(__file__).resolve().parent.parent
-BAR = {"qrs_se": 0.998, "qrs_ppv": 0.997, "v_f1": 0.95}
+BAR = {"qrs_se": 0.999, "qrs_ppv": 0.9985, "v_f1": 0.965}
 SPLITS = ROOT / "models" / "splits"
 
 
@@ -64,11 +64,11 @@ def test_readme_and_card_hold_the_measured_figures(monkeypatch):
 
 
 def test_the_demo_record_is_labelled_rightly(model):
-    """A bar just below what the default model reaches on the simulated record; some beats of its AF are called S."""
+    """A bar just below what the default model reaches on the simulated record."""
     total = gross(evaluate([ROOT / "demo_data" / "demo"], model, database="demo").detected())
     assert total.f1("V") >= 0.98
     assert total.se("S") >= 0.95
-    assert total.f1("S") >= 0.87
+    assert total.f1("S") >= 0.97
 
 
 @pytest.mark.databases
