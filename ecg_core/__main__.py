@@ -55,6 +55,17 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     analyze.set_defaults(run=_analyze)
 
+    convert = commands.add_parser("convert", help="write a record in another form")
+    convert.add_argument("record", type=Path, metavar="RECORD", help="a record of any format that is read")
+    convert.add_argument("--to", default="wfdb", metavar="wfdb|edf|csv|parquet", help="the form (wfdb)")
+    convert.add_argument("--rate", type=int, choices=[125], help="resample to this rate in Hz")
+    convert.add_argument("--out", type=Path, default=Path("converted"), metavar="DIR", help="folder (converted)")
+    convert.set_defaults(run=_convert)
+
+    inspect = commands.add_parser("inspect", help="say what files are, what is in them, and what is wrong with them")
+    inspect.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    inspect.set_defaults(run=_inspect)
+
     evaluate = commands.add_parser("evaluate", help="score a model against reference annotations by EC57")
     evaluate.add_argument("database", type=Path, metavar="DATABASE_DIR", help="folder of annotated WFDB records")
     evaluate.add_argument("--records", type=_names, metavar="A,B", help="only these records")
@@ -97,6 +108,23 @@ def _rules(texts: list[str]) -> RhythmRules:
         lines = [f"  {rule.key}={rule.value:g}   {rule.says} ... {rule.unit}" for rule in RhythmRules().rows()]
         raise RulesError(f"--rule {wrong}: expected NAME=VALUE. The rules and their defaults:\n" + "\n".join(lines))
     return rules_from(dict(text.split("=", 1) for text in texts))
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from .conversion import convert  # noqa: PLC0415
+    from .records import read_record  # noqa: PLC0415
+
+    written = convert(read_record(options.record), options.to, options.out, at_125_hz=options.rate == 125)
+    print(f"Written: {written}")
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from .inspection import inspect_text  # noqa: PLC0415
+
+    told = [inspect_text(path) for path in options.files]
+    print("\n\n".join(text for text, _ in told))
+    return 0 if all(fine for _, fine in told) else BAD_INPUT
 
 
 def _evaluate(options: argparse.Namespace) -> int:

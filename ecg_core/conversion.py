@@ -1,57 +1,84 @@
-"""Records written in another form."""
+"""Records written in another form: WFDB, EDF, CSV or Parquet, at their own rate or at 125 Hz."""
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+import edfio
 import numpy as np
+import pandas as pd
 import wfdb
 
+from .errors import OutputError
 from .schema import Float32, Record
 from .signals import FS_HZ, resample, to_sample
 
 HIDDEN = ".copy-"  # what the folder of a copy in the making begins with
 GAIN_PER_MV = 1000.0  # steps of a microvolt ...
 LIMIT = 32_000  # ... or coarser, where 16 bits would not hold the signal
+ASSUMED_PER_MV = 200.0  # what a reader assumes of a lead whose gain is not stated
 MISSING = -32_768  # what format 16 writes where nothing was recorded
 MAX_NUM = 127  # of an annotation
+CSV_ROWS = 1 << 16  # at a time
+
+
+def convert(record: Record, kind: str, folder: Path, *, at_125_hz: bool = False) -> Path:
+    """Write a record into a folder in another form; the file is there as a whole or not at all.
+
+    Parameters
+    ----------
+    kind
+        One of ``WRITERS``.
+
+    Raises
+    ------
+    OutputError
+        The kind is not known, the form cannot hold the record, or the folder cannot be written to.
+
+    """
+    if kind not in WRITERS:
+        raise OutputError(f'"{kind}" is no form that is written here; choose among {", ".join(WRITERS)}.')
+    fs_hz = FS_HZ if at_125_hz else record.fs_hz
+    signal = _signal(record, at_125_hz=at_125_hz)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _hidden(folder) as hidden:
+            WRITERS[kind](record, signal, fs_hz, hidden)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the copy cannot be written there ({error.strerror or error}); nothing was left behind. Name "
+            "another folder with --out."
+        ) from error
+    return folder / (record.record_id if kind == "wfdb" else f"{record.record_id}.{kind}")
 
 
 def write_at_125_hz(record: Record, folder: Path, *, origin: str) -> Path:
-    """Write a record and its reference annotations at 125 Hz; the header, without which it is none, comes last.
-
-    Leads keep their names; a lead whose gain the header does not state is written without one. Annotations keep all but
-    their sample, which is the nearest at the new rate.
-    """
-    signal = _resampled(record)
-    peak_mv = float(np.nanmax(np.abs(signal), initial=1e-3))
-    gain = float(min(GAIN_PER_MV, LIMIT / peak_mv))
-    counts = np.where(np.isnan(signal), MISSING, np.rint(np.nan_to_num(signal) * gain)).astype(np.int64)
-    comments = [*record.comments, f"Origin: {origin}, record {record.record_id}", _rates(record)]
-    name = record.record_id
-    with tempfile.TemporaryDirectory(prefix=HIDDEN, dir=folder) as hidden:
-        wfdb.wrsamp(
-            name, fs=FS_HZ, units=["mV"] * len(signal), sig_name=list(record.lead_names), d_signal=counts.T,
-            fmt=["16"] * len(signal), adc_gain=[gain] * len(signal), baseline=[0] * len(signal), comments=comments,
-            base_date=record.start.date() if record.start else None,
-            base_time=record.start.time() if record.start else None, write_dir=hidden,
-        )  # fmt: skip
-        _mark_uncalibrated(Path(hidden) / f"{name}.hea", record.calibrated)
-        marks = next((path for path in record.files if path.suffix == ".atr"), None)
-        if marks is not None:
-            _write_marks(record, marks, signal.shape[1], Path(hidden))
-        for ending in (".atr", ".dat", ".hea"):
-            part = Path(hidden) / f"{name}{ending}"
-            if part.is_file():
-                part.replace(folder / part.name)
-    return folder / name
+    """Write a record and its reference annotations at 125 Hz in WFDB's format 16, and where it came from."""
+    rates = f"Resampled from {record.fs_hz:g} Hz to {FS_HZ:g} Hz, anti-aliased"
+    with _hidden(folder) as hidden:
+        signal = _signal(record, at_125_hz=True)
+        _write_wfdb(record, signal, FS_HZ, hidden, (f"Origin: {origin}, record {record.record_id}", rates))
+    return folder / record.record_id
 
 
-def _resampled(record: Record) -> Float32:
-    """All leads in mV at 125 Hz, shape (n_leads, n), NaN where nothing was recorded."""
+@contextmanager
+def _hidden(folder: Path) -> Iterator[Path]:
+    """A hidden folder whose files move up when all of them are whole; a header, without which no record is, last."""
+    with tempfile.TemporaryDirectory(prefix=HIDDEN, dir=folder) as name:
+        yield Path(name)
+        for path in sorted(Path(name).iterdir(), key=lambda path: (path.suffix == ".hea", path.name)):
+            path.replace(folder / path.name)
+
+
+def _signal(record: Record, *, at_125_hz: bool) -> Float32:
+    """All leads in mV, shape (n_leads, n), NaN where nothing was recorded."""
+    if not at_125_hz:
+        return record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))
     rows = []
     for lead in range(len(record.lead_names)):
         raw = record.source.read(0, record.n_samples, (lead,))[0]
@@ -64,8 +91,24 @@ def _resampled(record: Record) -> Float32:
     return np.stack(rows)
 
 
-def _rates(record: Record) -> str:
-    return f"Resampled from {record.fs_hz:g} Hz to {FS_HZ:g} Hz, anti-aliased"
+def _write_wfdb(record: Record, signal: Float32, fs_hz: float, folder: Path, more: Sequence[str] = ()) -> None:
+    """Leads keep their names; one whose gain is not stated is written without. Marks move to the nearest sample."""
+    peak_mv = float(np.nanmax(np.abs(signal), initial=1e-3))
+    stated = min(GAIN_PER_MV, LIMIT / peak_mv)
+    gain = [float(stated if known else ASSUMED_PER_MV) for known in record.calibrated]
+    scaled = np.clip(np.nan_to_num(signal) * np.array(gain)[:, None], -LIMIT, LIMIT)
+    counts = np.where(np.isnan(signal), MISSING, np.rint(scaled)).astype(np.int64)
+    name, n_leads = record.record_id, len(signal)
+    wfdb.wrsamp(
+        name, fs=fs_hz, units=["mV"] * n_leads, sig_name=list(record.lead_names), d_signal=counts.T,
+        fmt=["16"] * n_leads, adc_gain=gain, baseline=[0] * n_leads, comments=[*record.comments, *more],
+        base_date=record.start.date() if record.start else None,
+        base_time=record.start.time() if record.start else None, write_dir=str(folder),
+    )  # fmt: skip
+    _mark_uncalibrated(folder / f"{name}.hea", record.calibrated)
+    marks = next((path for path in record.files if path.suffix == ".atr"), None)
+    if marks is not None:
+        _write_marks(record, marks, signal.shape[1], fs_hz, folder)
 
 
 def _mark_uncalibrated(header: Path, calibrated: Sequence[bool]) -> None:
@@ -77,11 +120,59 @@ def _mark_uncalibrated(header: Path, calibrated: Sequence[bool]) -> None:
     header.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _write_marks(record: Record, path: Path, n_samples: int, folder: Path) -> None:
-    """Annotations at the nearest sample of the new rate."""
+def _write_marks(record: Record, path: Path, n_samples: int, fs_hz: float, folder: Path) -> None:
     marks = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
     num = np.clip(marks.num, 0, MAX_NUM)  # which wfdb reads where it would not write it
     wfdb.wrann(
-        record.record_id, "atr", to_sample(marks.sample / record.fs_hz, FS_HZ, n_samples), symbol=marks.symbol,
-        subtype=marks.subtype, chan=marks.chan, num=num, aux_note=marks.aux_note, fs=FS_HZ, write_dir=str(folder),
+        record.record_id, "atr", to_sample(marks.sample / record.fs_hz, fs_hz, n_samples), symbol=marks.symbol,
+        subtype=marks.subtype, chan=marks.chan, num=num, aux_note=marks.aux_note, fs=fs_hz, write_dir=str(folder),
     )  # fmt: skip
+
+
+def _write_edf(record: Record, signal: Float32, fs_hz: float, folder: Path) -> None:
+    """EDF+C without a patient's name; EDF has no sign for missing samples, and whole data records only."""
+    if np.isnan(signal).any():
+        raise OutputError(f"{record.record_id}: EDF cannot say that samples are missing; choose wfdb, csv or parquet.")
+    signals = []
+    for name, row in zip(record.lead_names, signal.astype(np.float64), strict=True):
+        reach = float(np.ceil(max(np.abs(row).max(), 1.0)))
+        signals.append(
+            edfio.EdfSignal(
+                row, fs_hz, label=f"ECG {name}"[:16], physical_dimension="mV", physical_range=(-reach, reach)
+            )
+        )
+    start = record.start
+    try:
+        file = edfio.Edf(
+            signals,
+            starttime=start.time().replace(microsecond=0) if start else None,
+            recording=edfio.Recording(startdate=start.date()) if start else None,
+        )
+    except ValueError as error:
+        raise OutputError(f"{record.record_id}: EDF cannot hold this record ({error}); choose another form.") from error
+    file.write(folder / f"{record.record_id}.edf")
+
+
+def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
+    """Time and leads with their units in the names, as ``read_record`` reads them."""
+    time_s = np.arange(signal.shape[1]) / fs_hz
+    return pd.DataFrame(
+        {"time_s": time_s.round(6), **{f"{n}_mv": row for n, row in zip(record.lead_names, signal, strict=True)}}
+    )
+
+
+def _write_csv(record: Record, signal: Float32, fs_hz: float, folder: Path) -> None:
+    table = _columns(record, signal, fs_hz)
+    table.to_csv(folder / f"{record.record_id}.csv", index=False, float_format="%.6g", chunksize=CSV_ROWS)
+
+
+def _write_parquet(record: Record, signal: Float32, fs_hz: float, folder: Path) -> None:
+    _columns(record, signal, fs_hz).to_parquet(folder / f"{record.record_id}.parquet", index=False)
+
+
+WRITERS: Final[dict[str, Callable[[Record, Float32, float, Path], None]]] = {
+    "wfdb": _write_wfdb,
+    "edf": _write_edf,
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+}

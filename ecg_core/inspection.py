@@ -1,0 +1,80 @@
+"""What a file is, what is in it, and what is wrong with it, in plain words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .clock import duration_text
+from .errors import EcgError
+from .records import read_record
+from .schema import Float32, Record
+
+LOOKS, LOOK_S = 12, 10.0  # the signal is looked at in so many stretches across the record
+MUCH = 0.05  # of a lead that is missing or flat is worth a word
+LOW_MV, HIGH_MV = 0.15, 15.0  # an ECG whose usual height is outside of these has another unit than it states
+PERCENTILES = (1, 99)
+
+
+def inspect_text(path: Path) -> tuple[str, bool]:
+    """What is known of a file, and whether it can be analysed."""
+    try:
+        record = read_record(path)
+        found = [*_facts(record), *_doubts(record)]
+    except EcgError as error:
+        return f"{path.name}\n  Cannot be analysed: {error}", False
+    return "\n".join([f"{record.record_id} ({_kind(record)})", *(f"  {line}" for line in found)]), True
+
+
+def _kind(record: Record) -> str:
+    names = {".hea": "WFDB", ".edf": "EDF", ".bdf": "BDF", ".ecg": "ISHNE"}
+    found = [names[path.suffix.lower()] for path in record.files if path.suffix.lower() in names]
+    return found[0] if found else "table of text"
+
+
+def _facts(record: Record) -> list[str]:
+    marks = "none" if record.reference is None else f"{len(record.reference.time_s):,} marks"
+    return [
+        f"{duration_text(record.duration_s)} at {record.fs_hz:g} Hz, {record.n_samples:,} samples a lead",
+        f"leads: {', '.join(record.lead_names)}",
+        f"start: {record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start: not stated; times count from it",
+        f"reference annotations: {marks}",
+    ]
+
+
+def _doubts(record: Record) -> list[str]:
+    """What may be wrong, each with what to do."""
+    doubts = []
+    unstated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
+    if unstated:
+        doubts.append(f"no gain is stated for {', '.join(unstated)}: 200 counts are taken for 1 mV; mV are a guess")
+    for name, signal in zip(record.lead_names, _looks(record), strict=True):
+        doubts += [f"lead {name}: {doubt}" for doubt in _lead_doubts(signal)]
+    return doubts or ["nothing wrong was seen"]
+
+
+def _looks(record: Record) -> Float32:
+    """Stretches across the record, one after the other, shape (n_leads, n)."""
+    n = min(record.n_samples, round(LOOK_S * record.fs_hz))
+    leads = tuple(range(len(record.lead_names)))
+    starts = np.unique(np.linspace(0, record.n_samples - n, LOOKS).astype(int)).tolist()
+    return np.concatenate([record.source.read(start, start + n, leads) for start in starts], axis=1)
+
+
+def _lead_doubts(signal: Float32) -> list[str]:
+    missing = float(np.mean(~np.isfinite(signal)))
+    known = signal[np.isfinite(signal)]
+    if not len(known) or np.ptp(known) == 0:
+        return ["holds no signal (missing or flat); choose another lead"]
+    doubts = []
+    if missing > MUCH:
+        doubts.append(f"{100 * missing:.0f} % is missing; these stretches are not analysed")
+    flat = float(np.mean(np.diff(known) == 0)) if len(known) > 1 else 0.0
+    clipped = float(np.mean((known == known.max()) | (known == known.min())))
+    if clipped > MUCH and clipped > flat / 2:
+        doubts.append(f"{100 * clipped:.0f} % is at the limits of the recorder (clipped)")
+    low, high = np.percentile(known, PERCENTILES)
+    if not LOW_MV <= high - low <= HIGH_MV:
+        doubts.append(f"its usual height is {high - low:.3g} mV, which no ECG has; check unit and gain")
+    return doubts
