@@ -45,6 +45,17 @@ COLUMNS = {
     "always N": ("always_n_accuracy",),
     "macro F1": ("macro_f1",),
 }
+# What svdb's test records may tell the model beforehand: title, metrics file, test set
+BUDGETS = (
+    ("nothing (zero-shot)", "source", "svdb_test"),
+    ("signals of 30 other records, no labels (inductive)", "svdb-unlabelled", "svdb_test"),
+    ("its own signals, no labels (transductive)", "svdb-own-signals", "svdb_test"),
+    ("labels of 30 other records", "adapted", "svdb_test"),
+    ("12 own beats, from the first on", "source", "svdb_test_12_own_beats"),
+    ("50 own beats, from the first on", "source", "svdb_test_50_own_beats"),
+    ("labels of 30 other records and 12 own beats", "adapted", "svdb_test_12_own_beats"),
+    ("labels of 30 other records and 50 own beats", "adapted", "svdb_test_50_own_beats"),
+)
 WITH_INTERVAL = {"v_f1", "s_f1"}
 CLOSE_POINTS = 1.0  # a PVC burden is right within so many points
 
@@ -84,6 +95,17 @@ def intervals_table(metrics: Metrics) -> str:
             errors = [abs(record["pvc_burden_pct"] - record["reference_pvc_burden_pct"]) for record in records]
             cells.append(f"{sum(error <= CLOSE_POINTS for error in errors)} of {len(errors)} records")
             lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def budgets_table() -> str:
+    """Markdown table of what each label budget brings on svdb's test records, first lead, detected beats."""
+    columns = {name: COLUMNS[name] for name in ("V Se/+P", "V F1", "S Se/+P", "S F1", "accuracy")}
+    lines = ["| what the target told | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
+    for title, model, key in BUDGETS:
+        row = read_json(HERE / f"{model}.metrics.json")[key]["detected_beats"]["gross"]
+        cells = ["/".join(_percent(row[name]) for name in names) for names in columns.values()]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -171,6 +193,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "average", figures_table(metrics, pooling="average"))
     card = fill(card, "intervals", intervals_table(metrics))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
+    card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))

@@ -212,7 +212,7 @@ def test_second_model_reads_beside_the_first(page):
     page.wait_for_timeout(1000)
     page.get_by_role("button", name="Next").click()
     page.get_by_text("2 of ").wait_for(timeout=20_000)
-    assert page.get_by_text("model source").is_visible()
+    assert page.get_by_text("model adapted").is_visible()
 
 
 def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
