@@ -4,6 +4,7 @@ from math import ceil
 
 import streamlit as st
 
+from ecg_core.comparison import Disagreements
 from ecg_core.figures import Scale, disclosure_figure, probability_figure, strip_figure, trend_figure
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.schema import Analysis, Float64
@@ -63,6 +64,24 @@ def findings(analysis: Analysis) -> None:
     )  # fmt: skip
 
 
+def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
+    """What is known of the chosen beat, how it was judged, and whether its attention can be read at all."""
+    known, judged = st.columns(2, gap="medium")
+    with known:
+        facts(beat_facts(analysis, beat, differ))
+    with judged:
+        show(probability_figure(analysis, beat, ink=ink()), "probability", alt="Probability of each class")
+        st.caption("The attention shows where the network looked. It is not an explanation of the class.")
+        verdict = occlusion_text(analysis, beat)
+        if verdict:
+            st.markdown(verdict)
+        else:
+            st.button(
+                "Check the attention by occlusion", on_click=guarded(check_by_occlusion), args=(analysis, beat),
+                icon=":material/visibility_off:", shortcut="O",
+            )  # fmt: skip
+
+
 @st.fragment
 @guarded
 def viewer(analysis: Analysis) -> None:
@@ -116,21 +135,7 @@ def viewer(analysis: Analysis) -> None:
         )
 
     if beat is not None:
-        known, judged = st.columns(2, gap="medium")
-        with known:
-            facts(beat_facts(analysis, beat, differ))
-        with judged:
-            show(probability_figure(analysis, beat, ink=colours), "probability", alt="Probability of each class")
-            st.caption("The attention shows where the network looked. It is not an explanation of the class.")
-            verdict = occlusion_text(analysis, beat)
-            if verdict:
-                st.markdown(verdict)
-            else:
-                st.button(
-                    "Check the attention by occlusion", on_click=guarded(check_by_occlusion), args=(analysis, beat),
-                    icon=":material/visibility_off:", shortcut="O",
-                )  # fmt: skip
-
+        draw_beat(analysis, beat, differ)
     findings(analysis)
 
     st.header("Page of minutes", anchor=False)
