@@ -120,7 +120,7 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
         how = "expected error against two weeks of recording (Krumerman 2024), larger below 24 h"
         limit = analysis.rules.pvc_burden_high_pct
         high = None if np.isnan(ectopy.burden_pct) else float(ectopy.burden_pct > limit)
-        yield Measure(group, "pvc_burden_high", "High PVC burden", high, YES_NO, f"above {limit:g} %")
+        yield Measure(group, "pvc_burden_is_high", "High PVC burden", high, YES_NO, f"above {limit:g} %")
         yield Measure(group, "pvc_burden_error", "PVC burden, error of the length", points, "points", how, decimals=1)
     yield Measure(group, f"{letter}_total", f"{label} beats", ectopy.n_beats, "beats", beats)
     yield Measure(group, f"{letter}_per_hour", f"{label} an hour", ectopy.per_hour, "/h", "analysable time", decimals=1)

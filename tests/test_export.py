@@ -358,3 +358,17 @@ def test_every_column_measure_and_kind_of_event_is_documented(demo_analysis):
     rows = re.findall(r"^\| `([a-z_A-Z0-9.]+)` \|", text, flags=re.MULTILINE)
     unknown = {name for name in rows if name not in names}
     assert not unknown
+
+
+def test_every_measure_has_a_name_of_its_own(demo_analysis, empty):
+    for analysis in (demo_analysis, empty):
+        keys = [measure.key for measure in measures(analysis)]
+        assert len(keys) == len(set(keys))
+        table = burden_table(analysis)
+        assert table["measure"].is_unique
+
+
+def test_an_interval_holds_its_burden(demo_analysis):
+    value = {measure.key: measure.value for measure in measures(demo_analysis)}
+    for burden in ("pvc_burden", "sve_burden"):
+        assert value[f"{burden}_low"] <= value[burden] <= value[f"{burden}_high"]
