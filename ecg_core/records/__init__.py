@@ -6,6 +6,7 @@ Each format has a module of its own; adding one is a reader and a line in ``READ
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..errors import LeadError, RecordError
 from ..schema import Lead, Record
+from .archives import Folder, UnpackedSource, is_archive, unpack
 from .edf_files import is_edf, read_edf
 from .ishne_files import is_ishne, read_ishne
 from .table_files import is_table, read_table
@@ -26,7 +28,8 @@ READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Recor
     (is_ishne, read_ishne),
     (is_table, read_table),
 )
-SINGLE_FILES: Final = (".edf", ".bdf", ".ecg", ".csv", ".tsv")  # endings by which a folder is searched
+# Endings by which a folder is searched
+SINGLE_FILES: Final = (".edf", ".bdf", ".ecg", ".csv", ".tsv", ".zip", ".tar.gz", ".tgz")
 
 
 def read_record(path: str | Path) -> Record:
@@ -44,15 +47,29 @@ def read_record(path: str | Path) -> Record:
     if path.is_file() and path.suffix.lower() not in (".hea", ".dat", ".atr"):
         with path.open("rb") as stream:
             first = stream.read(FIRST_BYTES)
+        if is_archive(path, first):
+            return _read_archive(path)
         for knows, read in READERS:
             if knows(path, first):
                 return read(path)
         if not path.with_name(f"{path.name}.hea").is_file() and path.suffix:
             raise RecordError(
-                f"{path.name}: its first bytes are of no format that is read here (WFDB, EDF, BDF, ISHNE, CSV); it may "
-                "have been renamed or be damaged. Export the recording anew in one of these."
+                f"{path.name}: its first bytes are of no format that is read here (WFDB, EDF, BDF, ISHNE, CSV, an "
+                "archive of one); it may have been renamed or be damaged. Export the recording anew in one of these."
             )
     return read_wfdb(path)
+
+
+def _read_archive(path: Path) -> Record:
+    """The one record of an archive."""
+    folder = Folder()
+    unpack(path, folder.path)
+    found = _records_in(folder.path)
+    if len(found) != 1:
+        names = ", ".join(record.name for record in found[:8]) or "none"
+        raise RecordError(f"{path.name}: expected one record in the archive, found {len(found)} ({names}); unpack it.")
+    record = read_record(found[0])
+    return replace(record, source=UnpackedSource(record.source, folder))
 
 
 def read_strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:
@@ -78,11 +95,15 @@ def lead_index(record: Record, name: str) -> int:
 
 def find_records(folder: Path) -> list[Path]:
     """Records of a folder: WFDB by their path without extension, where segments are no records of their own; files."""
+    found = _records_in(folder)
+    if not found:
+        kinds = ", ".join(SINGLE_FILES)
+        raise RecordError(f"{folder}: no recording was found in this folder (.hea, {kinds}); name one that has.")
+    return found
+
+
+def _records_in(folder: Path) -> list[Path]:
     headers = sorted(folder.glob("*.hea"))
-    files = sorted(path for path in folder.glob("*.*") if path.suffix.lower() in SINGLE_FILES)
-    if not headers and not files:
-        raise RecordError(
-            f"{folder}: no recording was found in this folder (.hea, {', '.join(SINGLE_FILES)}); name one that has."
-        )
+    files = sorted(path for path in folder.glob("*.*") if path.name.lower().endswith(SINGLE_FILES))
     segments = {line.split()[0] for header in headers for line in segment_lines(header)}
     return [*(header.with_suffix("") for header in headers if header.stem not in segments), *files]

@@ -67,4 +67,4 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
     place = Path(tempfile.mkdtemp(dir=folder))
     for name, file in zip(names, files, strict=True):
         (place / name).write_bytes(file.getbuffer())
-    return sorted(path for path in place.iterdir() if path.suffix.lower() in (".hea", *SINGLE_FILES))
+    return sorted(path for path in place.iterdir() if path.name.lower().endswith((".hea", *SINGLE_FILES)))

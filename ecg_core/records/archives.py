@@ -1,0 +1,125 @@
+"""Archives (.zip, .tar.gz) that hold a record: unpacked within limits, and gone with the record."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tarfile
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from ..errors import RecordError
+from ..schema import Float32, SignalSource
+
+ZIP_MAGIC, GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
+MOST_FILES = 1_000
+MOST_BYTES = 4 << 30  # unpacked: two weeks of twelve leads
+MOST_RATIO = 200  # unpacked to packed: no signal is that regular
+CHUNK_BYTES = 1 << 20
+INNER = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
+
+
+class Folder:
+    """A folder of its own for what was unpacked; removed when nobody holds it any more, or at the program's end."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="ecg-archive-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+@dataclass(frozen=True, eq=False)
+class UnpackedSource:
+    """A source whose files lie in a folder that lives as long as it does."""
+
+    inner: SignalSource
+    folder: Folder
+
+    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
+        """See ``SignalSource``."""
+        return self.inner.read(start, stop, leads)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of an archive."""
+
+    name: str
+    stream: IO[bytes]
+
+
+def is_archive(_path: Path, first: bytes) -> bool:
+    """Whether a file begins as a zip or gzip file does."""
+    return first.startswith((ZIP_MAGIC, GZIP_MAGIC))
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Write the files of an archive into a folder, side by side and under their bare names.
+
+    Raises
+    ------
+    RecordError
+        It is damaged or locked, holds too much, or a file in it is none that a record has.
+
+    """
+    left = min(MOST_BYTES, max(path.stat().st_size, 1) * MOST_RATIO)
+    try:
+        for number, member in enumerate(_members(path), 1):
+            if number > MOST_FILES:
+                raise RecordError(f"{path.name}: holds more than {MOST_FILES} files; pack one record by itself.")
+            left = _write(path, member, folder, left)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's trouble, not the archive's
+        raise RecordError(f"{path.name}: the archive is damaged or locked ({error}); pack the record anew.") from error
+
+
+def _write(path: Path, member: Member, folder: Path, left: int) -> int:
+    """Write one file, and return how many bytes may still come."""
+    parts = PurePosixPath(member.name.replace("\\", "/")).parts
+    bare = parts[-1] if parts else ""
+    if member.name.startswith("/") or ".." in parts or ":" in bare or not bare:
+        raise RecordError(
+            f"{path.name}: a file in it names a place outside ({member.name[:60]!r}); it is not unpacked."
+        )
+    if bare.lower().endswith(INNER):
+        raise RecordError(f"{path.name}: holds another archive ({bare}); unpack that one first.")
+    target = folder / bare
+    if target.exists():
+        raise RecordError(f"{path.name}: two files in it are called {bare}; pack one record by itself.")
+    with target.open("xb") as stream:
+        while chunk := member.stream.read(CHUNK_BYTES):
+            left -= len(chunk)
+            if left < 0:
+                raise RecordError(f"{path.name}: unpacks to far more than a record needs; it is not unpacked.")
+            stream.write(chunk)
+    return left
+
+
+def _members(path: Path) -> Iterator[Member]:
+    """Regular files of an archive; links and devices are none."""
+    with path.open("rb") as stream:
+        first = stream.read(len(ZIP_MAGIC))
+    if first == ZIP_MAGIC:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                mode = info.external_attr >> 16
+                if not info.is_dir() and not stat.S_ISLNK(mode) and not _is_hidden(info.filename):
+                    with archive.open(info) as content:
+                        yield Member(info.filename, content)
+        return
+    with tarfile.open(path, "r:gz") as archive:
+        for entry in archive:
+            data = archive.extractfile(entry) if entry.isreg() and not _is_hidden(entry.name) else None
+            if data is not None:
+                with data:
+                    yield Member(entry.name, data)
+
+
+def _is_hidden(name: str) -> bool:
+    """What macOS adds by itself."""
+    return "__MACOSX" in name or PurePosixPath(name).name.startswith("._")
