@@ -28,7 +28,7 @@ def inspect_text(path: Path) -> tuple[str, bool]:
 
 
 def _kind(record: Record) -> str:
-    names = {".hea": "WFDB", ".edf": "EDF", ".bdf": "BDF", ".ecg": "ISHNE"}
+    names = {".hea": "WFDB", ".edf": "EDF", ".bdf": "BDF", ".ecg": "ISHNE", ".dcm": "DICOM"}
     found = [names[path.suffix.lower()] for path in record.files if path.suffix.lower() in names]
     return found[0] if found else "table of text"
 

@@ -66,7 +66,7 @@ if record:
 st.header("Open another record" if record else "Open a record", anchor=False)
 upload, folder, demo = st.columns(3, border=True)
 with upload:
-    st.markdown("**Upload** a WFDB record's files together, or EDF, BDF, ISHNE, CSV")
+    st.markdown("**Upload** a WFDB record's files together, or EDF, BDF, ISHNE, DICOM, CSV")
     files = st.file_uploader("Files of records", accept_multiple_files=True, label_visibility="collapsed")
     chosen = tuple(file.file_id for file in files)
     if files and st.session_state.get("uploaded") != chosen:

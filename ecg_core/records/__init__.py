@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import LeadError, RecordError
 from ..schema import Lead, Record
 from .archives import Folder, UnpackedSource, is_archive, unpack
+from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, read_edf
 from .ishne_files import is_ishne, read_ishne
 from .table_files import is_table, read_table
@@ -26,10 +27,11 @@ FIRST_BYTES = 512
 READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Record]], ...]] = (
     (is_edf, read_edf),
     (is_ishne, read_ishne),
+    (is_dicom, read_dicom),
     (is_table, read_table),
 )
 # Endings by which a folder is searched
-SINGLE_FILES: Final = (".edf", ".bdf", ".ecg", ".csv", ".tsv", ".zip", ".tar.gz", ".tgz")
+SINGLE_FILES: Final = (".edf", ".bdf", ".ecg", ".dcm", ".csv", ".tsv", ".zip", ".tar.gz", ".tgz")
 
 
 def read_record(path: str | Path) -> Record:
@@ -54,8 +56,8 @@ def read_record(path: str | Path) -> Record:
                 return read(path)
         if not path.with_name(f"{path.name}.hea").is_file() and path.suffix:
             raise RecordError(
-                f"{path.name}: its first bytes are of no format that is read here (WFDB, EDF, BDF, ISHNE, CSV, an "
-                "archive of one); it may have been renamed or be damaged. Export the recording anew in one of these."
+                f"{path.name}: its first bytes are of no format that is read here (WFDB, EDF, BDF, ISHNE, DICOM, CSV, "
+                "an archive of one); it may have been renamed or be damaged. Export the recording anew in one of these."
             )
     return read_wfdb(path)
 
