@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,8 @@ MISSING = -32_768  # what format 16 writes where nothing was recorded
 MAX_NUM = 127  # of an annotation
 CSV_ROWS = 1 << 16  # at a time
 
+Rows = Callable[[int], Float32]  # gives each lead in mV, shape (n,)
+
 
 def convert(record: Record, kind: str, folder: Path, *, at_125_hz: bool = False) -> Path:
     """Write a record into a folder in another form; the file is there as a whole or not at all.
@@ -44,11 +47,11 @@ def convert(record: Record, kind: str, folder: Path, *, at_125_hz: bool = False)
     if kind not in WRITERS:
         raise OutputError(f'"{kind}" is no form that is written here; choose among {", ".join(WRITERS)}.')
     fs_hz = FS_HZ if at_125_hz else record.fs_hz
-    signal = _signal(record, at_125_hz=at_125_hz)
+    rows = partial(_row, record, at_125_hz=at_125_hz)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _hidden(folder) as hidden:
-            WRITERS[kind](record, signal, fs_hz, hidden)
+            WRITERS[kind](record, rows, fs_hz, hidden)
     except OSError as error:
         raise OutputError(
             f"{folder}: the copy cannot be written there ({error.strerror or error}); nothing was left behind. Name "
@@ -61,8 +64,8 @@ def write_at_125_hz(record: Record, folder: Path, *, origin: str) -> Path:
     """Write a record and its reference annotations at 125 Hz in WFDB's format 16, and where it came from."""
     rates = f"Resampled from {record.fs_hz:g} Hz to {FS_HZ:g} Hz, anti-aliased"
     with _hidden(folder) as hidden:
-        signal = _signal(record, at_125_hz=True)
-        _write_wfdb(record, signal, FS_HZ, hidden, (f"Origin: {origin}, record {record.record_id}", rates))
+        rows = partial(_row, record, at_125_hz=True)
+        _write_wfdb(record, rows, FS_HZ, hidden, (f"Origin: {origin}, record {record.record_id}", rates))
     return folder / record.record_id
 
 
@@ -75,40 +78,54 @@ def _hidden(folder: Path) -> Iterator[Path]:
             path.replace(folder / path.name)
 
 
-def _signal(record: Record, *, at_125_hz: bool) -> Float32:
-    """All leads in mV, shape (n_leads, n), NaN where nothing was recorded."""
+def _row(record: Record, lead: int, *, at_125_hz: bool) -> Float32:
+    """One lead in mV, shape (n,), NaN where nothing was recorded."""
+    raw = record.source.read(0, record.n_samples, (lead,))[0]
     if not at_125_hz:
-        return record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))
-    rows = []
-    for lead in range(len(record.lead_names)):
-        raw = record.source.read(0, record.n_samples, (lead,))[0]
-        known = np.isfinite(raw)
-        at = np.arange(len(raw))
-        filled = np.interp(at, at[known], raw[known]) if known.any() else np.zeros(len(raw))
-        row = resample(filled.astype(np.float32), record.fs_hz)
-        nearest = np.minimum(np.rint(np.arange(len(row)) * (record.fs_hz / FS_HZ)).astype(int), len(raw) - 1)
-        rows.append(np.where(known[nearest], row, np.float32(np.nan)))
-    return np.stack(rows)
+        return raw
+    known = np.isfinite(raw)
+    if known.all():
+        return resample(raw, record.fs_hz)
+    at = np.arange(len(raw))
+    filled = np.interp(at, at[known], raw[known]) if known.any() else np.zeros(len(raw))
+    row = resample(filled.astype(np.float32), record.fs_hz)
+    nearest = np.minimum(np.rint(np.arange(len(row)) * (record.fs_hz / FS_HZ)).astype(int), len(raw) - 1)
+    return np.where(known[nearest], row, np.float32(np.nan))
 
 
-def _write_wfdb(record: Record, signal: Float32, fs_hz: float, folder: Path, more: Sequence[str] = ()) -> None:
-    """Leads keep their names; one whose gain is not stated is written without. Marks move to the nearest sample."""
-    peak_mv = float(np.nanmax(np.abs(signal), initial=1e-3))
-    stated = min(GAIN_PER_MV, LIMIT / peak_mv)
-    gain = [float(stated if known else ASSUMED_PER_MV) for known in record.calibrated]
-    scaled = np.clip(np.nan_to_num(signal) * np.array(gain)[:, None], -LIMIT, LIMIT)
-    counts = np.where(np.isnan(signal), MISSING, np.rint(scaled)).astype(np.int64)
-    name, n_leads = record.record_id, len(signal)
-    wfdb.wrsamp(
-        name, fs=fs_hz, units=["mV"] * n_leads, sig_name=list(record.lead_names), d_signal=counts.T,
-        fmt=["16"] * n_leads, adc_gain=gain, baseline=[0] * n_leads, comments=[*record.comments, *more],
-        base_date=record.start.date() if record.start else None,
-        base_time=record.start.time() if record.start else None, write_dir=str(folder),
+def _signal(record: Record, rows: Rows) -> Float32:
+    """All leads, shape (n_leads, n)."""
+    return np.stack([rows(lead) for lead in range(len(record.lead_names))])
+
+
+def _write_wfdb(record: Record, rows: Rows, fs_hz: float, folder: Path, more: Sequence[str] = ()) -> None:
+    """Format 16, a lead at a time, so that a day fits into little memory.
+
+    Leads keep their names; one whose gain is not stated is written without. Marks move to the nearest sample.
+    """
+    columns, gain = [], []
+    for lead, stated in enumerate(record.calibrated):
+        row = rows(lead)
+        peak_mv = float(np.nanmax(np.abs(row), initial=1e-3))
+        gain.append(float(min(GAIN_PER_MV, LIMIT / peak_mv)) if stated else ASSUMED_PER_MV)
+        counts = np.clip(np.rint(np.nan_to_num(row) * np.float32(gain[-1])), -LIMIT, LIMIT)
+        columns.append(np.where(np.isnan(row), MISSING, counts).astype("<i2"))
+    frames = np.stack(columns, axis=1)
+    name, n_leads = record.record_id, len(columns)
+    frames.tofile(folder / f"{name}.dat")
+    header = wfdb.Record(
+        record_name=name, n_sig=n_leads, fs=fs_hz, sig_len=len(frames), file_name=[f"{name}.dat"] * n_leads,
+        fmt=["16"] * n_leads, adc_gain=gain, baseline=[0] * n_leads, units=["mV"] * n_leads, adc_res=[16] * n_leads,
+        adc_zero=[0] * n_leads, init_value=frames[0].tolist(), block_size=[0] * n_leads,
+        checksum=frames.sum(axis=0, dtype=np.int16).tolist(), sig_name=list(record.lead_names),
+        comments=[*record.comments, *more], base_date=record.start.date() if record.start else None,
+        base_time=record.start.time() if record.start else None,
     )  # fmt: skip
+    header.wrheader(write_dir=str(folder))
     _mark_uncalibrated(folder / f"{name}.hea", record.calibrated)
     marks = next((path for path in record.files if path.suffix == ".atr"), None)
     if marks is not None:
-        _write_marks(record, marks, signal.shape[1], fs_hz, folder)
+        _write_marks(record, marks, len(frames), fs_hz, folder)
 
 
 def _mark_uncalibrated(header: Path, calibrated: Sequence[bool]) -> None:
@@ -129,8 +146,9 @@ def _write_marks(record: Record, path: Path, n_samples: int, fs_hz: float, folde
     )  # fmt: skip
 
 
-def _write_edf(record: Record, signal: Float32, fs_hz: float, folder: Path) -> None:
+def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
     """EDF+C without a patient's name; EDF has no sign for missing samples, and whole data records only."""
+    signal = _signal(record, rows)
     if np.isnan(signal).any():
         raise OutputError(f"{record.record_id}: EDF cannot say that samples are missing; choose wfdb, csv or parquet.")
     signals = []
@@ -161,16 +179,16 @@ def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
     )
 
 
-def _write_csv(record: Record, signal: Float32, fs_hz: float, folder: Path) -> None:
-    table = _columns(record, signal, fs_hz)
+def _write_csv(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
+    table = _columns(record, _signal(record, rows), fs_hz)
     table.to_csv(folder / f"{record.record_id}.csv", index=False, float_format="%.6g", chunksize=CSV_ROWS)
 
 
-def _write_parquet(record: Record, signal: Float32, fs_hz: float, folder: Path) -> None:
-    _columns(record, signal, fs_hz).to_parquet(folder / f"{record.record_id}.parquet", index=False)
+def _write_parquet(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
+    _columns(record, _signal(record, rows), fs_hz).to_parquet(folder / f"{record.record_id}.parquet", index=False)
 
 
-WRITERS: Final[dict[str, Callable[[Record, Float32, float, Path], None]]] = {
+WRITERS: Final[dict[str, Callable[[Record, Rows, float, Path], None]]] = {
     "wfdb": _write_wfdb,
     "edf": _write_edf,
     "csv": _write_csv,
