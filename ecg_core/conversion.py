@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,8 @@ def convert(record: Record, kind: str, folder: Path, *, at_125_hz: bool = False)
         raise OutputError(f'"{kind}" is no form that is written here; choose among {", ".join(WRITERS)}.')
     fs_hz = FS_HZ if at_125_hz else record.fs_hz
     rows = partial(_row, record, at_125_hz=at_125_hz)
+    if not record.is_simulated:
+        record = replace(record, comments=())  # they may name a patient
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _hidden(folder) as hidden:

@@ -151,7 +151,7 @@ def report_json(analysis: Analysis) -> bytes:
             "fs_hz": record.fs_hz,
             "leads": list(record.lead_names),
             "age_years": record.age_years,
-            "comments": list(record.comments),
+            "simulated": record.is_simulated,
         },
         "analysed_leads": list(analysis.lead_names),
         "rules": [rule._asdict() for rule in analysis.rules.rows()],

@@ -294,7 +294,8 @@ def _rules_page(sheet: Sheet, *, analysis: Analysis) -> None:
         "not counted. Intervals of a burden come from the classifier's own probabilities and know nothing of errors it "
         "is sure of.",
         f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
-        f"Record {record.record_id}, SHA-256 {record.sha256}. " + " ".join(record.comments),
+        f"Record {record.record_id}, SHA-256 {record.sha256}. Comments of its header, which may name a patient, are "
+        "left out.",
         NOTICE,
     )
     y += 3

@@ -93,6 +93,11 @@ def test_an_unknown_form_is_told_with_those_that_are_known(tmp_path, record):
         convert(record, "mp3", tmp_path)
 
 
+def test_comments_that_may_name_a_patient_are_left_out(tmp_path, record):
+    named = replace(record, comments=("Name: Somebody Known",))
+    assert "Somebody" not in convert(named, "wfdb", tmp_path).with_suffix(".hea").read_text()
+
+
 # The commands
 
 

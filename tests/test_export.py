@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pypdfium2
 import pytest
 import wfdb
 from hypothesis import HealthCheck, given, settings
@@ -372,3 +373,16 @@ def test_an_interval_holds_its_burden(demo_analysis):
     value = {measure.key: measure.value for measure in measures(demo_analysis)}
     for burden in ("pvc_burden", "sve_burden"):
         assert value[f"{burden}_low"] <= value[burden] <= value[f"{burden}_high"]
+
+
+def test_what_may_name_a_patient_leaves_in_no_file(demo_analysis):
+    record = replace(demo_analysis.record, comments=("Name: Somebody Known", "age: 65"))
+    analysis = replace(demo_analysis, record=record)
+    for suffix, writer in WRITERS.items():
+        content = writer(analysis)
+        if suffix.endswith(".pdf"):
+            document = pypdfium2.PdfDocument(content)
+            text = " ".join(page.get_textpage().get_text_range() for page in document)
+            document.close()
+            assert "Somebody" not in text
+        assert b"Somebody" not in content
