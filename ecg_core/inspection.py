@@ -21,7 +21,7 @@ def inspect_text(path: Path) -> tuple[str, bool]:
     """What is known of a file, and whether it can be analysed."""
     try:
         record = read_record(path)
-        found = [*_facts(record), *_doubts(record)]
+        found = [*_facts(record), *doubts(record)]
     except EcgError as error:
         return f"{path.name}\n  Cannot be analysed: {error}", False
     return "\n".join([f"{record.record_id} ({_kind(record)})", *(f"  {line}" for line in found)]), True
@@ -43,15 +43,15 @@ def _facts(record: Record) -> list[str]:
     ]
 
 
-def _doubts(record: Record) -> list[str]:
-    """What may be wrong, each with what to do."""
-    doubts = []
+def doubts(record: Record) -> list[str]:
+    """What may be wrong with a record, each with what to do; one line that says so where nothing is."""
+    found = []
     unstated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
     if unstated:
-        doubts.append(f"no gain is stated for {', '.join(unstated)}: 200 counts are taken for 1 mV; mV are a guess")
+        found.append(f"no gain is stated for {', '.join(unstated)}: 200 counts are taken for 1 mV; mV are a guess")
     for name, signal in zip(record.lead_names, _looks(record), strict=True):
-        doubts += [f"lead {name}: {doubt}" for doubt in _lead_doubts(signal)]
-    return doubts or ["nothing wrong was seen"]
+        found += [f"lead {name}: {doubt}" for doubt in _lead_doubts(signal)]
+    return found or ["nothing wrong was seen"]
 
 
 def _looks(record: Record) -> Float32:

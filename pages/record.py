@@ -16,6 +16,7 @@ from pages._ui.session import (
     start_analysis,
 )
 from pages._ui.tables import record_facts
+from pages._ui.view import seen_doubts
 
 LEAD_CHOICES = {"auto": "The most readable lead", "all": "All leads together"}
 
@@ -36,7 +37,7 @@ if record:
     progress = st.container()
     about, analysis = st.columns([3, 2], gap="large")
     with about:
-        facts(record_facts(record))
+        facts([*record_facts(record), ("Looked through", "; ".join(guarded(seen_doubts)(record) or ()))])
     with analysis, st.container(border=True):
         lead = st.selectbox(
             "Lead to analyse",

@@ -521,3 +521,15 @@ def test_a_file_of_another_format_is_uploaded_by_itself():
     at = page("record")
     at.file_uploader[0].set_value([("mine.csv", text.encode(), "text/csv")]).run()
     assert at.title[0].value.startswith("Record mine")
+
+
+def test_the_record_page_says_what_may_be_wrong_with_a_record(demo):
+    room = Room()
+    room.add(demo)
+    shown = " ".join(element.proto.body for element in page("record", room).get("html"))
+    assert "Looked through" in shown
+    assert "nothing wrong was seen" in shown
+    room = Room()
+    room.add(replace(demo, calibrated=(False, *demo.calibrated[1:]), files=()))  # another record by its hash
+    shown = " ".join(element.proto.body for element in page("record", room).get("html"))
+    assert "no gain is stated for I: 200 counts are taken for 1 mV" in shown

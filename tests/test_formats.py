@@ -230,6 +230,7 @@ def broken(tmp_path_factory):
         "latin.csv": "time_s,Lüs_mv\n".encode("latin-1"),
         "binary.csv": bytes(range(256)) * 20,
         "empty.edf": b"",
+        "cut.parquet": b"PAR1" + bytes(100),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)

@@ -31,7 +31,7 @@ READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Recor
     (is_table, read_table),
 )
 # Endings by which a folder is searched
-SINGLE_FILES: Final = (".edf", ".bdf", ".ecg", ".dcm", ".csv", ".tsv", ".zip", ".tar.gz", ".tgz")
+SINGLE_FILES: Final = (".edf", ".bdf", ".ecg", ".dcm", ".csv", ".tsv", ".parquet", ".zip", ".tar.gz", ".tgz")
 
 
 def read_record(path: str | Path) -> Record:
@@ -57,7 +57,7 @@ def read_record(path: str | Path) -> Record:
         if not path.with_name(f"{path.name}.hea").is_file() and path.suffix:
             raise RecordError(
                 f"{path.name}: its first bytes are of no format that is read here (WFDB, EDF, BDF, ISHNE, DICOM, CSV, "
-                "an archive of one); it may have been renamed or be damaged. Export the recording anew in one of these."
+                "Parquet, an archive of one); it may have been renamed or be damaged. Export the recording anew in one of these."
             )
     return read_wfdb(path)
 

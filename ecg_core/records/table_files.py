@@ -27,6 +27,7 @@ TIME = re.compile(r"^(time|t|seconds|elapsed)[ _]*[\[(_ ]?(?P<unit>s|sec|seconds
 EVEN = 0.02  # time steps may differ by so much of a step, from rounding
 APPLE = ("Sample Rate", "Unit")
 ENDINGS = (".csv", ".tsv", ".txt")
+PARQUET_MAGIC = b"PAR1"
 EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
 
 
@@ -42,8 +43,8 @@ class ArraySource:
 
 
 def is_table(path: Path, first: bytes) -> bool:
-    """Whether a file is text of an ending that tables have."""
-    return path.suffix.lower() in ENDINGS and b"\0" not in first
+    """Whether a file is Parquet, or text of an ending that tables have."""
+    return first.startswith(PARQUET_MAGIC) or (path.suffix.lower() in ENDINGS and b"\0" not in first)
 
 
 def read_table(path: Path) -> Record:
@@ -55,6 +56,9 @@ def read_table(path: Path) -> Record:
         Time, rate or unit is not stated, steps of time are uneven, or a value is no number.
 
     """
+    with path.open("rb") as stream:
+        if stream.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
+            return _read_columns(path, _parquet(path))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -69,6 +73,18 @@ def read_table(path: Path) -> Record:
         table = pd.read_csv(io.StringIO(text), sep=separator, decimal="," if separator == ";" else ".")
     except (ValueError, pd.errors.ParserError) as error:
         raise RecordError(f"{path.name}: is no table with a heading ({error}); {EXAMPLE}.") from error
+    return _read_columns(path, table)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # the decoder raises whatever the bytes make it trip over
+        raise RecordError(f"{path.name}: begins as Parquet but cannot be read as such ({error}).") from error
+
+
+def _read_columns(path: Path, table: pd.DataFrame) -> Record:
+    """A record from columns that say what they are."""
     headings = [str(name).strip() for name in table]
     times = [i for i, name in enumerate(headings) if TIME.match(name) and (TIME.match(name) or {})["unit"]]  # type: ignore[index]
     leads = [(i, match) for i, name in enumerate(headings) if (match := LEAD.match(name)) and i not in times]

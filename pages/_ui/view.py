@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from ecg_core.comparison import Disagreements, disagreements
+from ecg_core.inspection import doubts
 from ecg_core.records import read_strip
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Lead, Record, RhythmEvent
@@ -127,6 +128,16 @@ def leads_to_draw(record: Record, lead_name: str, how_many: int) -> list[str]:
     usual = [name for name in STANDARD_LEADS if name in record.lead_names]
     others = [name for name in (*usual, *record.lead_names) if name != lead_name]
     return [lead_name, *dict.fromkeys(others)][:how_many]
+
+
+@st.cache_resource(scope="session", max_entries=16, show_spinner=False)
+def _doubts(record_sha256: str) -> list[str]:
+    return doubts(current_room().records[record_sha256])
+
+
+def seen_doubts(record: Record) -> list[str]:
+    """What may be wrong with a record, looked for once."""
+    return _doubts(record.sha256)
 
 
 @st.cache_resource(scope="session", max_entries=64, show_spinner=False)
