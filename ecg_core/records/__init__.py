@@ -57,7 +57,7 @@ def read_record(path: str | Path) -> Record:
         if not path.with_name(f"{path.name}.hea").is_file() and path.suffix:
             raise RecordError(
                 f"{path.name}: its first bytes are of no format that is read here (WFDB, EDF, BDF, ISHNE, DICOM, CSV, "
-                "Parquet, an archive of one); it may have been renamed or be damaged. Export the recording anew in one of these."
+                "Parquet, an archive of one); it may have been renamed or be damaged. Export it anew in one of these."
             )
     return read_wfdb(path)
 
