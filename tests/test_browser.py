@@ -86,8 +86,17 @@ def complaint(message):
 
 
 def go(page, name, sign):
-    page.get_by_role("link", name=name).first.click()
-    page.get_by_text(sign).first.wait_for(timeout=20_000)
+    from playwright.sync_api import TimeoutError as TooLate
+
+    shown = page.get_by_text(sign).first
+    for _ in range(3):  # a click that falls into a rerun of the page is lost
+        page.get_by_role("link", name=name).first.click()
+        try:
+            shown.wait_for(timeout=10_000)
+            break
+        except TooLate:
+            continue
+    shown.wait_for(timeout=1000)
     page.wait_for_timeout(500)
     too_wide = page.evaluate("(e => e.scrollWidth > e.clientWidth)(document.querySelector('[data-testid=stMain]'))")
     assert not too_wide, f"{name} scrolls sideways"
@@ -223,8 +232,8 @@ def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
     page.get_by_text("Record 208").first.wait_for(timeout=20_000)
     page.get_by_role("button", name="Analyse", exact=True).click()
     page.get_by_text("Analysed: lead").wait_for(timeout=1000 * READY_S)
+    page.wait_for_timeout(1000)
     go(page, "Overview", "Overview of 208")
-    assert page.get_by_text("Ventricular couplet").count() >= 0
     go(page, "Review", "Page of minutes")
     before = page.url
     page.keyboard.press("n")
