@@ -18,7 +18,7 @@ import wfdb
 
 from .errors import OutputError
 from .schema import Float32, Record
-from .signals import FS_HZ, resample, to_sample
+from .signals import FS_HZ, fill_gaps, resample, to_sample
 
 HIDDEN = ".copy-"  # what the folder of a copy in the making begins with
 GAIN_PER_MV = 1000.0  # steps of a microvolt ...
@@ -87,11 +87,9 @@ def _row(record: Record, lead: int, *, at_125_hz: bool) -> Float32:
     if not at_125_hz:
         return raw
     known = np.isfinite(raw)
+    row = resample(fill_gaps(raw, ~known), record.fs_hz)
     if known.all():
-        return resample(raw, record.fs_hz)
-    at = np.arange(len(raw))
-    filled = np.interp(at, at[known], raw[known]) if known.any() else np.zeros(len(raw))
-    row = resample(filled.astype(np.float32), record.fs_hz)
+        return row
     nearest = np.minimum(np.rint(np.arange(len(row)) * (record.fs_hz / FS_HZ)).astype(int), len(raw) - 1)
     return np.where(known[nearest], row, np.float32(np.nan))
 

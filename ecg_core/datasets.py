@@ -64,16 +64,14 @@ USUAL: Final = ("nsrdb", "svdb", "incartdb")
 class Wanted:
     """A file to be fetched."""
 
-    database: Database
     name: str
     sha256: str
 
 
 class Watch:
-    """Bytes that came in, over all downloads, with the time left; what pooch calls a progress bar."""
+    """Bytes that came in, over all downloads, with the time left."""
 
     def __init__(self, total_bytes: int, show: Callable[[str], None]) -> None:
-        self.total = 0  # set by pooch for each file; the sum is known already
         self._expected, self._show, self._done = total_bytes, show, 0
         self._began, self._lock = time.monotonic(), threading.Lock()
 
@@ -85,15 +83,9 @@ class Watch:
             left_s = passed_s * (self._expected / self._done - 1) if self._done else 0.0
             self._show(f"{_size(self._done)} of {_size(self._expected)}, {left_s:.0f} s left")
 
-    def reset(self) -> None:
-        """Pooch counts each file anew here; the sum goes on."""
 
-    def close(self) -> None:
-        """End of a file."""
-
-
-class _Counted:
-    """A file's own view of the watch: pooch fills each bar to the brim at its end, which would count twice."""
+class _Bar:
+    """What pooch calls a progress bar, of one file: pooch fills it to the brim at its end, which would count twice."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch, self.total, self._filled = watch, 0, False
@@ -151,9 +143,9 @@ def fetch(
             _sweep(place)
             sums = _checksums(database, place, base_url)
             chosen = _choose(database, sums, records)
-            wanted = [Wanted(database, file, sums[file]) for file in sums if Path(file).stem in chosen]
+            wanted = [Wanted(file, sums[file]) for file in sums if Path(file).stem in chosen]
             wanted = [file for file in wanted if Path(file.name).suffix in ENDINGS]
-            _download(wanted, place, base_url, jobs, tell, show)
+            _download(database, wanted, place, base_url, jobs, tell, show)
             target = folder / f"{database.name}{RESAMPLED}" / database.version
             copies += _copy_all(database, [place / record for record in chosen], target, tell, show)
     return copies
@@ -208,6 +200,7 @@ def _choose(database: Database, sums: dict[str, str], records: str) -> list[str]
 
 
 def _download(
+    database: Database,
     wanted: Sequence[Wanted],
     place: Path,
     base_url: str,
@@ -220,7 +213,6 @@ def _download(
     if not left:
         tell(f"{place}: all {len(wanted)} files are there and whole; nothing to fetch.")
         return
-    database = left[0].database
     url = f"{base_url}{database.name}/{database.version}/"
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         sizes = list(pool.map(lambda file: _size_of(f"{url}{file.name}"), left))
@@ -230,7 +222,7 @@ def _download(
         store.retry_if_failed = TRIES - 1
 
         def fetch_one(file: Wanted) -> None:
-            bar: Any = _Counted(watch)
+            bar: Any = _Bar(watch)
             store.fetch(file.name, downloader=pooch.HTTPDownloader(bar, CHUNK_BYTES, timeout=TIMEOUT_S))
 
         list(pool.map(fetch_one, left))

@@ -79,7 +79,7 @@ def burden_table(analysis: Analysis) -> pd.DataFrame:
             "unit": [measure.unit for measure in found],
             "denominator": [measure.of for measure in found],
             "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in found],
-            "at_s": ["" if measure.at_s is None else _plain(measure.at_s) for measure in found],
+            "at_s": [_plain(measure.at_s) for measure in found],
             "at_iso": [iso_text(record, measure.at_s) for measure in found],
             "reason_if_empty": [measure.why for measure in found],
         }

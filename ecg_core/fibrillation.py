@@ -65,10 +65,9 @@ def without_s(beats: Beats) -> Beats:
 
 def _lasting(beats: Beats, inside: Bool, follows: Bool, min_s: float) -> list[slice]:
     """Unbroken stretches of beats that last long enough."""
-    goes_on = inside & np.concatenate(([False], inside[:-1]))[: len(beats)] & follows
     return [
         part
-        for part in unbroken(inside, goes_on)
+        for part in unbroken(inside, follows)
         if round(float(beats.time_s[part.stop - 1] - beats.time_s[part.start]), DECIMALS) >= min_s
     ]
 

@@ -15,12 +15,17 @@ DECIMALS = 6  # times are compared to the microsecond: 13.1 - 10.1 is an RR of 3
 
 def joined(beats: Beats) -> Bool:
     """Whether each beat follows the one before in readable signal, shape (n,)."""
-    before = np.concatenate(([False], beats.usable[:-1]))
-    return np.asarray(beats.usable & before[: len(beats)] & np.isfinite(beats.rr_s))
+    return np.asarray(beats.usable & _before(beats.usable) & np.isfinite(beats.rr_s))
 
 
-def unbroken(inside: Bool, goes_on: Bool) -> list[slice]:
-    """Slices over which ``inside`` holds; each begins where a beat does not go on from the one before."""
+def _before(flags: Bool) -> Bool:
+    """The flag of the beat before each; False before the first."""
+    return np.concatenate(([False], flags[:-1]))[: len(flags)]
+
+
+def unbroken(inside: Bool, follows: Bool) -> list[slice]:
+    """Slices over which ``inside`` holds, cut where a beat does not follow the one before."""
+    goes_on = inside & _before(inside) & follows
     starts = np.flatnonzero(inside & ~goes_on)
     ends = np.flatnonzero(inside & ~np.concatenate((goes_on[1:], [False]))[: len(inside)])
     return [slice(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
@@ -35,8 +40,7 @@ def counted(beats: Beats, rules: RhythmRules) -> Bool:
 def normal(beats: Beats, rules: RhythmRules) -> Index:
     """The beats that end an RR between two normal beats, in the order of time."""
     is_normal = beats.label == "N"
-    before = np.concatenate(([False], is_normal[:-1]))[: len(beats)]
-    return np.flatnonzero(is_normal & before & joined(beats) & counted(beats, rules))
+    return np.flatnonzero(is_normal & _before(is_normal) & joined(beats) & counted(beats, rules))
 
 
 def rate_windows(beats: Beats, rules: RhythmRules) -> tuple[Index, Float64]:

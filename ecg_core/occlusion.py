@@ -104,9 +104,8 @@ def _probability(
     for centre_s in hidden_s.tolist():
         hidden |= np.abs(at_s - centre_s) <= analysis.attention.step_s / 2
     excerpt = replace(record, source=HidingSource(record.source, first, hidden), n_samples=last - first, reference=None)
-    lead = analysis.lead_names[0] if len(analysis.lead_names) == 1 else ALL
     shift_s = first / record.fs_hz
-    found = analyse(_only(excerpt, analysis), model, lead=lead, beats_at_s=known_s - shift_s).beats
+    found = analyse(_only(excerpt, analysis), model, lead=ALL, beats_at_s=known_s - shift_s).beats
     return float(found.probability[int(np.abs(found.time_s + shift_s - time_s).argmin()), code])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -54,7 +55,7 @@ def find_rhythms(beats: Beats, rules: RhythmRules) -> tuple[RhythmEvent, ...]:
 def series_of(beats: Beats, label: str) -> list[slice]:
     """Unbroken series of beats of one class, as slices of the beats."""
     same = (beats.label == label) & beats.usable
-    return unbroken(same, same & np.concatenate(([False], same[:-1]))[: len(beats)] & joined(beats))
+    return unbroken(same, joined(beats))
 
 
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
@@ -74,7 +75,7 @@ def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[Rh
         event = _event(kind, beats, series.start, series.stop - 1)
         if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
             sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
-            event = _event(TACHYCARDIAS[label][sustained], beats, series.start, series.stop - 1)
+            event = replace(event, kind=TACHYCARDIAS[label][sustained])
         yield event
 
 
@@ -120,10 +121,9 @@ def _long_intervals(
 def _unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
     """Brady- and tachycardia: rate windows in a row that are all too slow, or all too fast."""
     last, bpm = rate_windows(beats, rules)
-    goes_on = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
+    follows = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
     for kind, unusual in (("bradycardia", bpm < rules.slow_bpm), ("tachycardia", bpm > rules.fast_bpm)):
-        before = np.concatenate(([False], unusual[:-1]))[: len(last)]
-        for windows in unbroken(unusual, unusual & before & goes_on):
+        for windows in unbroken(unusual, follows):
             first = max(0, int(last[windows.start]) - rules.rate_average_beats)
             event = _event(kind, beats, first, int(last[windows.stop - 1]))
             if event.duration_s >= rules.rate_min_s:

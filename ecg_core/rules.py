@@ -87,8 +87,8 @@ class RhythmRules:
 
     def changed(self) -> tuple[Rule, ...]:
         """The rules that are not at their default."""
-        default = {rule.key: rule.value for rule in RhythmRules().rows()} if self != RhythmRules() else {}
-        return tuple(rule for rule in self.rows() if default and default[rule.key] != rule.value)
+        default = RhythmRules()
+        return tuple(rule for rule in self.rows() if rule.value != getattr(default, rule.key))
 
 
 def rules_from(values: dict[str, str]) -> RhythmRules:

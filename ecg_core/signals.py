@@ -96,7 +96,7 @@ def clean_leads(raw_mv: Float32, fs_hz: float) -> CleanLeads:
 
     """
     broken = np.stack([_broken(lead, fs_hz) for lead in raw_mv])
-    filled = np.stack([_fill(lead, gap) for lead, gap in zip(raw_mv, broken, strict=True)])
+    filled = np.stack([fill_gaps(lead, gap) for lead, gap in zip(raw_mv, broken, strict=True)])
     resampled = resample(filled, fs_hz)
     up, down = rate_ratio(fs_hz)
     nearest = np.minimum(np.arange(resampled.shape[1]) * down // up, raw_mv.shape[1] - 1)
@@ -121,7 +121,7 @@ def _flat(lead: Float32, min_length: int) -> Bool:
     return np.repeat(length >= min_length, length)
 
 
-def _fill(lead: Float32, gap: Bool) -> Float32:
+def fill_gaps(lead: Float32, gap: Bool) -> Float32:
     """Straight lines across gaps; zero where there is nothing at all."""
     if not gap.any():
         return lead

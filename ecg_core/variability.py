@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.signal import detrend
 
 from .intervals import normal
 from .rules import RhythmRules
@@ -77,8 +78,6 @@ def _spectrum(tachogram: Float64) -> tuple[Float64, Float64]:
     """Power of each frequency, in ms2, and the frequencies; a sine of amplitude A has A2/2 in its band."""
     n = tachogram.shape[1]
     window = np.hanning(n + 1)[:-1]
-    line = np.arange(n) - (n - 1) / 2  # a trend over the whole stretch is no oscillation
-    centred = tachogram - tachogram.mean(axis=1, keepdims=True)
-    centred = centred - (centred @ line / (line @ line))[:, None] * line
-    power = np.abs(np.fft.rfft(centred * window)) ** 2 * 2 / (n * np.sum(window**2))
+    level = detrend(tachogram, axis=1)  # a trend over the whole stretch is no oscillation
+    power = np.abs(np.fft.rfft(level * window)) ** 2 * 2 / (n * np.sum(window**2))
     return np.asarray(power), np.asarray(np.fft.rfftfreq(n, 1 / RESAMPLED_HZ))
