@@ -111,6 +111,18 @@ def test_an_interrupted_edf_is_refused_with_the_reason(tmp_path):
         read_record(path)
 
 
+@pytest.mark.parametrize("field", [104, 112, 120, 128, 216])
+def test_damaged_ranges_and_lengths_are_found_when_the_file_is_opened(tmp_path, field):
+    """Physical and digital ranges, samples a record: edfio itself would trip over them only when they are used."""
+    content = bytearray(write_edf(tmp_path / "x.edf", signal()).read_bytes())
+    n_signals = int(content[252:256])
+    place = 256 + n_signals * field
+    content[place : place + 8] = b"????????"
+    (tmp_path / "x.edf").write_bytes(content)
+    with pytest.raises(RecordError, match=r"x\.edf"):
+        read_record(tmp_path / "x.edf")
+
+
 # ISHNE
 
 

@@ -24,23 +24,31 @@ LEADS = re.compile(r"^(ECG|EKG)?[ _-]*(I{1,3}|AV[RLF]|V\d|MLII|MV\d|[XYZ])?[ _-]
 
 
 @dataclass(frozen=True)
-class EdfSource:
-    """Signals of one rate in an EDF or BDF file."""
+class Channel:
+    """A signal with its header decoded at once: edfio decodes a field, and trips over a damaged one, when asked."""
 
-    signals: tuple[Any, ...]
-    unit_mv: tuple[float, ...]
+    signal: Any
+    label: str
     fs_hz: float
+    n_a_record: int  # samples of a data record
+    mv_per_count: float
+    mv_at_zero: float
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Samples [start, stop) in mV."""
+        counts = self.signal.get_digital_slice(start / self.fs_hz, stop / self.fs_hz)[: stop - start]
+        return np.asarray(counts * self.mv_per_count + self.mv_at_zero, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class EdfSource:
+    """Channels of one rate in an EDF or BDF file."""
+
+    channels: tuple[Channel, ...]
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
-        rows = []
-        for lead in leads:
-            signal = self.signals[lead]
-            digital = signal.get_digital_slice(start / self.fs_hz, stop / self.fs_hz)[: stop - start]
-            low, high = signal.digital_min, signal.digital_max
-            scale = (signal.physical_max - signal.physical_min) / (high - low)
-            rows.append((signal.physical_min + (digital.astype(np.float64) - low) * scale) * self.unit_mv[lead])
-        return np.stack(rows).astype(np.float32)
+        return np.stack([self.channels[lead].read(start, stop) for lead in leads])
 
 
 def is_edf(_path: Path, first: bytes) -> bool:
@@ -65,31 +73,41 @@ def read_edf(path: Path) -> Record:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # such as that the file is cut off
             file = edfio.read_bdf(path) if first.startswith(BDF_MAGIC) else edfio.read_edf(path, lazy_load_data=True)
-            ecg = [signal for signal in file.signals if _unit(signal) in MV_OF_UNIT]
-            rates = {float(signal.sampling_frequency) for signal in ecg}
+            channels = [_channel(signal) for signal in file.signals if _unit(signal) in MV_OF_UNIT]
+            n_signals, n_records, start = file.num_signals, int(file.num_data_records), _start(file)
     except Exception as error:  # the decoder raises whatever the bytes make it trip over
         raise RecordError(
             f"{path.name}: begins as EDF or BDF but cannot be read as such ({error}). Copy or export it anew."
         ) from error
-    named = [signal for signal in ecg if LEADS.match(signal.label.strip())]
-    ecg = named or ecg
+    ecg = [channel for channel in channels if LEADS.match(channel.label)] or channels
     if not ecg:
-        raise RecordError(
-            f"{path.name}: none of its {file.num_signals} signals is in mV, uV or V; an ECG lead is needed."
-        )
-    fs_hz = max(rates & {float(signal.sampling_frequency) for signal in ecg})
-    ecg = [signal for signal in ecg if float(signal.sampling_frequency) == fs_hz]
-    n_samples = int(file.num_data_records * ecg[0].samples_per_data_record)
+        raise RecordError(f"{path.name}: none of its {n_signals} signals is in mV, uV or V; an ECG lead is needed.")
+    fs_hz = max(channel.fs_hz for channel in ecg)
+    ecg = [channel for channel in ecg if channel.fs_hz == fs_hz]
+    n_samples = n_records * ecg[0].n_a_record
     check_length(path.name, fs_hz, n_samples)
     return Record(
         record_id=path.stem,
-        source=EdfSource(tuple(ecg), tuple(MV_OF_UNIT[_unit(signal)] for signal in ecg), fs_hz),
+        source=EdfSource(tuple(ecg)),
         fs_hz=fs_hz,
         n_samples=n_samples,
-        lead_names=distinct_names([_lead_name(signal.label) for signal in ecg]),
+        lead_names=distinct_names([_lead_name(channel.label) for channel in ecg]),
         calibrated=(True,) * len(ecg),
-        start=_start(file),
+        start=start,
         files=(path,),
+    )
+
+
+def _channel(signal: Any) -> Channel:
+    low, high = signal.digital_min, signal.digital_max
+    mv, step = MV_OF_UNIT[_unit(signal)], (signal.physical_max - signal.physical_min) / (high - low)
+    return Channel(
+        signal=signal,
+        label=str(signal.label).strip(),
+        fs_hz=float(signal.sampling_frequency),
+        n_a_record=int(signal.samples_per_data_record),
+        mv_per_count=float(step * mv),
+        mv_at_zero=float((signal.physical_min - low * step) * mv),
     )
 
 
@@ -98,7 +116,7 @@ def _unit(signal: Any) -> str:
 
 
 def _lead_name(label: str) -> str:
-    return re.sub(r"^(ECG|EKG)[ _-]+", "", label.strip(), flags=re.IGNORECASE) or label
+    return re.sub(r"^(ECG|EKG)[ _-]+", "", label, flags=re.IGNORECASE) or label
 
 
 def _start(file: Any) -> datetime | None:
