@@ -17,13 +17,13 @@ import pandas as pd
 import wfdb
 
 from .errors import OutputError
+from .records import ASSUMED_PER_MV
 from .schema import Float32, Record
 from .signals import FS_HZ, fill_gaps, resample, to_sample
 
 HIDDEN = ".copy-"  # what the folder of a copy in the making begins with
 GAIN_PER_MV = 1000.0  # steps of a microvolt ...
 LIMIT = 32_000  # ... or coarser, where 16 bits would not hold the signal
-ASSUMED_PER_MV = 200.0  # what a reader assumes of a lead whose gain is not stated
 MISSING = -32_768  # what format 16 writes where nothing was recorded
 MAX_NUM = 127  # of an annotation
 CSV_ROWS = 1 << 16  # at a time

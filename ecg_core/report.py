@@ -12,7 +12,7 @@ from . import NOTICE, __version__
 from .burden import HOUR_S
 from .clock import clock_text, duration_text
 from .intervals import rate_trend
-from .labels import CLASSES, COLOUR
+from .labels import COLOUR
 from .paper import (
     BOLD,
     BOTTOM_MM,
@@ -28,9 +28,9 @@ from .paper import (
     make_pdf,
 )
 from .records import read_strip
-from .schema import Analysis, Hourly
+from .schema import Analysis
 from .strips import STRIP_S, Strip, choose_strips
-from .summary import GROUPS, Measure, measures
+from .summary import COLUMNS, GROUPS, HourLine, Measure, hour_lines, measures
 
 WIDTH_MM = RIGHT_MM - LEFT_MM
 COLUMN_MM, COLUMN_GAP_MM = 80.0, 5.0
@@ -39,7 +39,6 @@ CARD_MM = 15.0
 STRIP_MM, STRIPS_A_PAGE = 45.0, 3
 HOURS_FIRST_PAGE, HOURS_A_PAGE = 25, 42
 TREND_BINS = 480  # about two a millimetre
-IN_COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))
 ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
 HOUR_HEAD: Final = (
     "From", "Readable, min", "Beats", "N", "S", "V", "F", "Q", "V, %", "Lowest", "Mean", "Highest bpm", "V runs",
@@ -50,7 +49,7 @@ HOUR_HEAD: Final = (
 def report_pdf(analysis: Analysis) -> bytes:
     """The whole report as PDF, A4 landscape, to be printed at 100 %."""
     strips = choose_strips(analysis)
-    hours = _hour_rows(analysis)
+    hours = [HOUR_HEAD, *(_hour_row(line) for line in hour_lines(analysis))]
     pages: list[Callable[[Sheet], None]] = [
         partial(_summary_page, analysis=analysis),
         partial(_trend_page, analysis=analysis, rows=hours[: HOURS_FIRST_PAGE + 1], total=hours[-1]),
@@ -88,7 +87,7 @@ def _summary_page(sheet: Sheet, *, analysis: Analysis) -> None:
     found = {measure.key: measure for measure in measures(analysis)}
     _cards(sheet, TOP_MM + 11, found, analysis)
     top = TOP_MM + 11 + CARD_MM + 6
-    for number, groups in enumerate(IN_COLUMNS):
+    for number, groups in enumerate(COLUMNS):
         x, y = LEFT_MM + number * (COLUMN_MM + COLUMN_GAP_MM), top
         for group in groups:
             sheet.text(x, y, GROUPS[group], size=8.5, font=BOLD)
@@ -169,33 +168,16 @@ def _hour_columns() -> list[tuple[float, str]]:
     return [(LEFT_MM, "left"), *((LEFT_MM + 20 + width * number, "right") for number in range(1, len(HOUR_HEAD)))]
 
 
-def _hour_rows(analysis: Analysis) -> list[tuple[str, ...]]:
-    """Head, one row an hour, and the total."""
-    hourly, burden = analysis.burden.hourly, analysis.burden
-    rows: list[tuple[str, ...]] = [HOUR_HEAD]
-    for hour, start_s in enumerate(hourly.start_s.tolist()):
-        rates = (hourly.rate_min_bpm[hour], hourly.rate_mean_bpm[hour], hourly.rate_max_bpm[hour])
-        rows.append(_hour_row(clock_text(analysis.record, start_s)[:-3], hourly, slice(hour, hour + 1), rates))
-    low, high = burden.rate_min, burden.rate_max
-    none = float("nan")
-    rates = (low.bpm if low else none, burden.rate_mean_bpm, high.bpm if high else none)
-    return [*rows, _hour_row("Total", hourly, slice(None), rates)]
-
-
-def _hour_row(name: str, hourly: Hourly, hours: slice, rates: tuple[float, float, float]) -> tuple[str, ...]:
-    count = hourly.count[hours].sum(axis=0)
-    n, n_v = int(count.sum()), int(count[CLASSES.index("V")])
-    by_class = {label: f"{int(k):,}" for label, k in zip(CLASSES, count, strict=True)}
-    runs = hourly.n_runs[hours].sum(axis=0)
+def _hour_row(line: HourLine) -> tuple[str, ...]:
     return (
-        name,
-        f"{hourly.analysable_s[hours].sum() / 60:.1f}",
-        f"{n:,}",
-        *(by_class[label] for label in "NSVFQ"),
-        f"{100 * n_v / n:.1f}" if n else "–",
-        *(f"{rate:.0f}" if np.isfinite(rate) else "–" for rate in rates),
-        *(f"{int(k):,}" for k in (*runs, hourly.n_pauses[hours].sum())),
-        f"{hourly.af_s[hours].sum() / 60:.1f}",
+        line.name,
+        f"{line.analysable_s / 60:.1f}",
+        f"{line.n_beats:,}",
+        *(f"{line.n_of(label):,}" for label in "NSVFQ"),
+        f"{line.v_pct:.1f}" if line.n_beats else "–",
+        *(f"{rate:.0f}" if np.isfinite(rate) else "–" for rate in line.rates_bpm),
+        *(f"{n:,}" for n in (*line.runs, line.n_pauses)),
+        f"{line.af_s / 60:.1f}",
     )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from .clock import duration_text
+from .clock import clock_text, duration_text
 from .labels import CLASSES, NAME
-from .schema import Analysis, Ectopy, RhythmEvent
+from .schema import Analysis, Ectopy, Hourly, RhythmEvent
 
 GROUPS: Final = {
     "recording": "Recording",
@@ -21,6 +21,7 @@ GROUPS: Final = {
     "pauses": "Pauses and unusual rates",
     "hrv": "Heart rate variability",
 }
+COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))  # how the groups stand side by side
 YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
@@ -220,3 +221,55 @@ def _variability(analysis: Analysis) -> Iterator[Measure]:
 
 def _beats(analysis: Analysis) -> str:
     return f"{analysis.burden.n_beats} analysable beats"
+
+
+class HourLine(NamedTuple):
+    """One row of the hourly table, of an hour or of the whole."""
+
+    name: str
+    analysable_s: float
+    by_class: tuple[int, ...]  # beats in the order of CLASSES
+    rates_bpm: tuple[float, float, float]  # lowest, mean, highest; NaN where there is none
+    runs: tuple[int, int]  # of V and of S
+    n_pauses: int
+    af_s: float
+
+    @property
+    def n_beats(self) -> int:
+        """Analysable beats of all classes."""
+        return sum(self.by_class)
+
+    def n_of(self, label: str) -> int:
+        """Beats of a class."""
+        return self.by_class[CLASSES.index(label)]
+
+    @property
+    def v_pct(self) -> float:
+        """V of all beats; NaN without beats."""
+        return 100 * self.n_of("V") / self.n_beats if self.n_beats else float("nan")
+
+
+def hour_lines(analysis: Analysis) -> list[HourLine]:
+    """A line an hour, named by the clock, and the total."""
+    hourly, burden = analysis.burden.hourly, analysis.burden
+    rates = np.stack((hourly.rate_min_bpm, hourly.rate_mean_bpm, hourly.rate_max_bpm), axis=1).tolist()
+    lines = [
+        _hour_line(clock_text(analysis.record, start_s)[:-3], hourly, slice(hour, hour + 1), rates[hour])
+        for hour, start_s in enumerate(hourly.start_s.tolist())
+    ]
+    low, high = (rate.bpm if rate else float("nan") for rate in (burden.rate_min, burden.rate_max))
+    return [*lines, _hour_line("Total", hourly, slice(None), (low, burden.rate_mean_bpm, high))]
+
+
+def _hour_line(name: str, hourly: Hourly, hours: slice, rates_bpm: Iterable[float]) -> HourLine:
+    low, mean, high = rates_bpm
+    v_runs, s_runs = hourly.n_runs[hours].sum(axis=0).tolist()
+    return HourLine(
+        name=name,
+        analysable_s=float(hourly.analysable_s[hours].sum()),
+        by_class=tuple(hourly.count[hours].sum(axis=0).tolist()),
+        rates_bpm=(low, mean, high),
+        runs=(v_runs, s_runs),
+        n_pauses=int(hourly.n_pauses[hours].sum()),
+        af_s=float(hourly.af_s[hours].sum()),
+    )

@@ -18,9 +18,9 @@ from pages._ui.compared import (
 from pages._ui.frame import current_analysis, guarded, heading, ink, show, watch
 from pages._ui.models import specs, training_sentence
 from pages._ui.session import analyse_beside, current_room, installed_models, reading_beside
+from pages._ui.tables import MOST_ROWS
 from pages._ui.view import address
 
-MOST_ROWS = 1000  # of a list: nobody reads more of them one by one
 EVERY = "All kinds"
 
 

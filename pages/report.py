@@ -6,7 +6,7 @@ import streamlit as st
 
 from ecg_core.export import WRITERS, file_name
 from ecg_core.rules import RhythmRules
-from ecg_core.summary import GROUPS
+from ecg_core.summary import COLUMNS, GROUPS
 from pages._ui.frame import current_analysis, facts, guarded, heading
 from pages._ui.session import change_rules
 from pages._ui.tables import edited_rules, measures_shown, rules_shown
@@ -20,7 +20,6 @@ CONTENT = {
     "_report.json": ("Everything", "All of it in one document for programs."),
     ".ai": ("WFDB annotations", "Beats and changes of rhythm as an annotation file that WFDB tools read."),
 }
-COLUMNS = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))
 
 
 @guarded
@@ -60,11 +59,12 @@ with made:
         st.markdown("Rules: all at their defaults.")
 
 st.header("Summary", anchor=False)
+shown = measures_shown(analysis)
 for column, groups in zip(st.columns(3, gap="large"), COLUMNS, strict=True):
     with column:
         for group in groups:
             st.markdown(f"**{GROUPS[group]}**")
-            facts(measures_shown(analysis, group), look="figures")
+            facts(shown[group], look="figures")
 
 st.header("Rules", anchor=False)
 st.caption("Change a value and everything is measured by it at once; every file says which rules it was made with.")

@@ -16,12 +16,13 @@ NOUNS = {"schema", "labels", "rules", "errors"}  # what every step may know
 # A step knows the nouns, and of the other steps only these, each for a reason.
 STEPS = {
     "records/archives": set(),
-    "records/dicom_files": {"limits"},
-    "records/__init__": {"archives", "dicom_files", "edf_files", "ishne_files", "table_files", "wfdb_files"},
+    "records/samples": set(),
+    "records/dicom_files": {"limits", "samples"},
+    "records/__init__": {"archives", "dicom_files", "edf_files", "ishne_files", "samples", "table_files", "wfdb_files"},
     "records/wfdb_files": {"limits"},
     "records/edf_files": {"limits"},
-    "records/ishne_files": {"limits"},
-    "records/table_files": {"limits"},
+    "records/ishne_files": {"limits", "samples"},
+    "records/table_files": {"limits", "samples"},
     "signals": set(),
     "windows": set(),
     "detection": set(),

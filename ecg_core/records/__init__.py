@@ -18,10 +18,14 @@ from .archives import Folder, UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, read_edf
 from .ishne_files import is_ishne, read_ishne
+from .samples import ASSUMED_PER_MV
 from .table_files import is_table, read_table
 from .wfdb_files import age_of, read_annotations, read_wfdb, segment_lines
 
-__all__ = ["SINGLE_FILES", "age_of", "find_records", "lead_index", "read_annotations", "read_record", "read_strip"]
+__all__ = [
+    "ASSUMED_PER_MV", "SINGLE_FILES", "age_of", "find_records", "lead_index", "read_annotations", "read_record",
+    "read_strip",
+]  # fmt: skip
 
 FIRST_BYTES = 512
 READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Record]], ...]] = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,23 +11,12 @@ import numpy as np
 import pydicom
 
 from ..errors import RecordError
-from ..schema import Float32, Record
+from ..schema import Record
 from .limits import check_length, distinct_names
+from .samples import ASSUMED_PER_MV, ArraySource
 
 MAGIC, MAGIC_AT = b"DICM", 128
 MV_OF_UNIT: Final = {"mV": 1.0, "uV": 1e-3, "V": 1e3}  # UCUM codes
-ASSUMED_MV = 0.005  # a count, where no sensitivity is stated: 200 counts a millivolt, as in WFDB
-
-
-@dataclass(frozen=True)
-class DicomSource:
-    """The samples of one multiplex group, in memory: DICOM has no way to a piece of them."""
-
-    signal_mv: Float32  # (n_leads, n)
-
-    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
-        """See ``SignalSource``."""
-        return self.signal_mv[list(leads), start:stop]
 
 
 def is_dicom(_path: Path, first: bytes) -> bool:
@@ -56,12 +44,12 @@ def read_dicom(path: Path) -> Record:
     wrong = [unit for unit in units if unit not in ("", *MV_OF_UNIT)]
     if wrong:
         raise RecordError(f"{path.name}: its channels are in {wrong[0]}, expected mV, uV or V; an ECG is needed.")
-    scale = np.array([MV_OF_UNIT.get(unit, ASSUMED_MV) for unit in units])
+    scale = np.array([MV_OF_UNIT.get(unit, 1 / ASSUMED_PER_MV) for unit in units])
     fs_hz, n_samples = float(group.SamplingFrequency), counts.shape[1]
     check_length(path.name, fs_hz, n_samples)
     return Record(
         record_id=path.stem,
-        source=DicomSource((counts * scale[:, None]).astype(np.float32)),
+        source=ArraySource((counts * scale[:, None]).astype(np.float32)),  # DICOM has no way to a piece of them
         fs_hz=fs_hz,
         n_samples=n_samples,
         lead_names=distinct_names([_lead(channel) for channel in channels]),

@@ -13,13 +13,13 @@ import numpy as np
 from ..errors import RecordError
 from ..schema import Float32, Record
 from .limits import check_length, distinct_names
+from .samples import ASSUMED_PER_MV
 
 MAGIC = b"ISHNE1.0"
 HEADER_BYTES = 522  # magic, checksum, and the fixed block
 MAX_LEADS = 12
 MISSING = -32_768
 NV_PER_MV = 1e6
-ASSUMED_NV = 5000  # a count, where the header states no resolution: 200 counts a millivolt, as in WFDB
 LEAD_NAMES: Final = {
     2: "X", 3: "Y", 4: "Z", 5: "I", 6: "II", 7: "III", 8: "aVR", 9: "aVL", 10: "aVF", 11: "V1", 12: "V2", 13: "V3",
     14: "V4", 15: "V5", 16: "V6", 17: "ES", 18: "AS", 19: "AI",
@@ -72,7 +72,7 @@ def read_ishne(path: Path) -> Record:
     names = [LEAD_NAMES.get(spec) for spec in specs[:n_leads]]
     stated = tuple(value > 0 for value in resolution[:n_leads])
     start = _start(recorded, clock)
-    mv_per_count = tuple((value if value > 0 else ASSUMED_NV) / NV_PER_MV for value in resolution[:n_leads])
+    mv_per_count = tuple(value / NV_PER_MV if value > 0 else 1 / ASSUMED_PER_MV for value in resolution[:n_leads])
     return Record(
         record_id=path.stem,
         source=IshneSource(path, offset, mv_per_count),

@@ -10,36 +10,25 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..errors import RecordError
-from ..schema import Float32, Float64, Record
+from ..schema import Float64, Record
 from .limits import check_length, distinct_names
+from .samples import ArraySource
 
 MV_OF_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
 S_OF_UNIT = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3}
 LEAD = re.compile(r"^(?P<name>.+?)[ _]*[\[(_ ](?P<unit>mv|uv|µv|μv|v)[\])]?$", re.IGNORECASE)
 TIME = re.compile(r"^(time|t|seconds|elapsed)[ _]*[\[(_ ]?(?P<unit>s|sec|seconds|ms)?[\])]?$", re.IGNORECASE)
 EVEN = 0.02  # time steps may differ by so much of a step, from rounding
-APPLE = ("Sample Rate", "Unit")
+APPLE_RATE, APPLE_UNIT = "Sample Rate", "Unit"
 ENDINGS = (".csv", ".tsv", ".txt")
 PARQUET_MAGIC = b"PAR1"
 EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
-
-
-@dataclass(frozen=True)
-class ArraySource:
-    """Samples in memory."""
-
-    signal_mv: Float32  # (n_leads, n)
-
-    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
-        """See ``SignalSource``."""
-        return self.signal_mv[list(leads), start:stop]
 
 
 def is_table(path: Path, first: bytes) -> bool:
@@ -66,7 +55,7 @@ def read_table(path: Path) -> Record:
             f"{path.name}: expected text in UTF-8, but byte {error.start} is none; save it anew."
         ) from error
     lines = text.splitlines()
-    if any(line.startswith(APPLE[0]) for line in lines[:20]):
+    if any(line.startswith(APPLE_RATE) for line in lines[:20]):
         return _read_apple(path, lines)
     separator = max(",;\t", key=(lines[0] if lines else "").count)
     try:
@@ -86,16 +75,17 @@ def _parquet(path: Path) -> pd.DataFrame:
 def _read_columns(path: Path, table: pd.DataFrame) -> Record:
     """A record from columns that say what they are."""
     headings = [str(name).strip() for name in table]
-    times = [i for i, name in enumerate(headings) if TIME.match(name) and (TIME.match(name) or {})["unit"]]  # type: ignore[index]
-    leads = [(i, match) for i, name in enumerate(headings) if (match := LEAD.match(name)) and i not in times]
+    times = [(i, match["unit"]) for i, name in enumerate(headings) if (match := TIME.match(name)) and match["unit"]]
+    taken = [i for i, _ in times]
+    leads = [(i, match) for i, name in enumerate(headings) if (match := LEAD.match(name)) and i not in taken]
     if not times or not leads:
         raise RecordError(
             f"{path.name}: expected a column of time and columns of leads, each with its unit; found "
             f"{', '.join(headings[:6]) or 'nothing'}. Nothing is guessed: {EXAMPLE}."
         )
-    numbers = _numbers(path, table.iloc[:, [times[0], *(i for i, _ in leads)]])
-    unit = (TIME.match(headings[times[0]]) or {})["unit"].lower()  # type: ignore[index]
-    fs_hz = _rate(path, numbers[:, 0] * S_OF_UNIT[unit])
+    (time, unit), *_ = times
+    numbers = _numbers(path, table.iloc[:, [time, *(i for i, _ in leads)]])
+    fs_hz = _rate(path, numbers[:, 0] * S_OF_UNIT[unit.lower()])
     scale = np.array([MV_OF_UNIT[match["unit"].lower()] for _, match in leads])
     return _record(path, (numbers[:, 1:] * scale).T, fs_hz, [match["name"] for _, match in leads])
 
@@ -109,11 +99,11 @@ def _read_apple(path: Path, lines: list[str]) -> Record:
             stated[row[0].strip()] = row[1].strip()
         elif row and re.match(r"\s*-?\d", row[0]):
             values.append(".".join(part.strip() for part in row if part.strip()))
-    rate = re.match(r"(\d+(?:[.,]\d+)?)", stated.get("Sample Rate", ""))
-    unit = stated.get("Unit", "").lower()
+    rate = re.match(r"(\d+(?:[.,]\d+)?)", stated.get(APPLE_RATE, ""))
+    unit = stated.get(APPLE_UNIT, "").lower()
     if rate is None or unit not in MV_OF_UNIT:
         raise RecordError(
-            f"{path.name}: expected lines that state Sample Rate and Unit, found {', '.join(stated)[:80]}."
+            f"{path.name}: expected lines that state {APPLE_RATE} and {APPLE_UNIT}, found {', '.join(stated)[:80]}."
         )
     try:
         signal = np.array(values, dtype=np.float64) * MV_OF_UNIT[unit]

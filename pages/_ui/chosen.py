@@ -13,10 +13,8 @@ from ecg_core.schema import Analysis, Beats
 from ecg_core.shapes import Shape, class_shapes
 
 from .frame import guarded
-from .tables import beats_shown, plural
-from .view import address
-
-MOST_ROWS = 1000  # of a list: nobody reads more of them one by one
+from .tables import MOST_ROWS, beats_shown, plural
+from .view import address, kept
 
 
 class Chosen(NamedTuple):
@@ -29,11 +27,8 @@ class Chosen(NamedTuple):
 
 def shapes_of(analysis: Analysis, lead_name: str) -> tuple[Shape, ...]:
     """The waveforms of an analysis' beats in one lead; the record is read once for each choice of lead."""
-    kept: tuple[Beats, str, tuple[Shape, ...]] | None = st.session_state.get("shapes")
-    if kept is None or kept[0] is not analysis.beats or kept[1] != lead_name:
-        kept = (analysis.beats, lead_name, class_shapes(analysis.record, lead_name, analysis.beats))
-        st.session_state["shapes"] = kept
-    return kept[2]
+    key = (analysis.beats, lead_name)
+    return kept("shapes", key, lambda: class_shapes(analysis.record, lead_name, analysis.beats))
 
 
 def choose_panels(key: str, beats: Beats, shapes: Sequence[Shape]) -> None:

@@ -15,13 +15,14 @@ from ecg_core.clock import clock_text, duration_text
 from ecg_core.comparison import Disagreements
 from ecg_core.evidence import likeness, qrs_width_s
 from ecg_core.intervals import Index, local_rr_s
-from ecg_core.labels import CLASSES, NAME
+from ecg_core.labels import NAME
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.rules import RhythmRules, rules_from
-from ecg_core.schema import Analysis, Burden, Hourly, Record, RhythmEvent
-from ecg_core.summary import measures
+from ecg_core.schema import Analysis, Burden, Record, RhythmEvent
+from ecg_core.summary import GROUPS, HourLine, hour_lines, measures
 
 NONE = "–"
+MOST_ROWS = 1000  # of a list: nobody reads more of them one by one
 WEIGHTIEST_FIRST = (
     "vt_sustained", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run", "v_bigeminy", "v_trigeminy",
     "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy", "s_trigeminy", "s_couplet", "long_rr",
@@ -83,31 +84,21 @@ def beats_shown(analysis: Analysis, index: Index) -> pd.DataFrame:
 
 def hours_shown(analysis: Analysis) -> pd.DataFrame:
     """One row an hour, and the total."""
-    hourly, burden = analysis.burden.hourly, analysis.burden
-    rates = np.stack((hourly.rate_min_bpm, hourly.rate_mean_bpm, hourly.rate_max_bpm), axis=1)
-    rows = [
-        _hour_row(clock_text(analysis.record, start_s)[:-3], hourly, slice(hour, hour + 1), rates[hour].tolist())
-        for hour, start_s in enumerate(hourly.start_s.tolist())
-    ]
-    low, high = (rate.bpm if rate else math.nan for rate in (burden.rate_min, burden.rate_max))
-    return pd.DataFrame([*rows, _hour_row("Total", hourly, slice(None), [low, burden.rate_mean_bpm, high])])
+    return pd.DataFrame([_hour_row(line) for line in hour_lines(analysis)])
 
 
-def _hour_row(name: str, hourly: Hourly, hours: slice, rates: list[float]) -> dict[str, object]:
-    count = hourly.count[hours].sum(axis=0)
-    n, v, s = int(count.sum()), int(count[CLASSES.index("V")]), int(count[CLASSES.index("S")])
-    v_runs, s_runs = hourly.n_runs[hours].sum(axis=0).tolist()
+def _hour_row(line: HourLine) -> dict[str, object]:
     return {
-        "From": name,
-        "Readable": f"{hourly.analysable_s[hours].sum() / 60:.1f} min",
-        "Beats": n,
-        "V": v,
-        "V, %": round(100 * v / n, 1) if n else None,
-        "S": s,
-        "Runs V / S": f"{v_runs} / {s_runs}",
-        "Pauses": int(hourly.n_pauses[hours].sum()),
-        "AF, min": round(float(hourly.af_s[hours].sum()) / 60, 1),
-        "Rate, bpm": " / ".join(number(rate) for rate in rates),
+        "From": line.name,
+        "Readable": f"{line.analysable_s / 60:.1f} min",
+        "Beats": line.n_beats,
+        "V": line.n_of("V"),
+        "V, %": round(line.v_pct, 1) if line.n_beats else None,
+        "S": line.n_of("S"),
+        "Runs V / S": " / ".join(map(str, line.runs)),
+        "Pauses": line.n_pauses,
+        "AF, min": round(line.af_s / 60, 1),
+        "Rate, bpm": " / ".join(number(rate) for rate in line.rates_bpm),
     }
 
 
@@ -176,13 +167,13 @@ def edited_rules(rules: RhythmRules, edits: dict[int, dict[str, float | None]]) 
     return rules_from(values)
 
 
-def measures_shown(analysis: Analysis, group: str) -> list[tuple[str, str]]:
-    """Names and values of one group of a report, with the clock time that a value belongs to."""
-    rows = []
+def measures_shown(analysis: Analysis) -> dict[str, list[tuple[str, str]]]:
+    """Names and values of each group of a report, with the clock time that a value belongs to."""
+    rows: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
     for measure in measures(analysis):
-        if measure.group == group:
-            moment = "" if measure.at_s is None else f"{clock_text(analysis.record, measure.at_s)}, "
-            rows.append((measure.name, f"{moment}{measure.text}" if measure.value is not None else measure.why))
+        moment = "" if measure.at_s is None else f"{clock_text(analysis.record, measure.at_s)}, "
+        value = f"{moment}{measure.text}" if measure.value is not None else measure.why
+        rows[measure.group].append((measure.name, value))
     return rows
 
 
