@@ -1,0 +1,1 @@
+"""Beats judged as they come: streams of samples in, beats, counts and alarms out."""

@@ -1,0 +1,90 @@
+"""What a live stream is made of: the same nouns for a replayed record, a socket and the Lab Streaming Layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..schema import Attention, Beats, Float32, _Columns
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is known of a stream before its first sample."""
+
+    name: str
+    fs_hz: float
+    lead_names: tuple[str, ...]
+    calibrated: bool = True  # whether its samples are known to be mV
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk(_Columns):
+    """Some samples in a row, as they came.
+
+    ``first`` counts samples from the start of the stream, lost ones too: a jump in it is a gap, and what was already
+    there comes a second time.
+    """
+
+    first: int
+    signal_mv: Float32  # (n_leads, n), NaN where nothing was recorded
+
+
+class Source(Protocol):
+    """Where chunks come from. It ends when the stream ends; ``close`` ends it from another thread."""
+
+    stream: Stream
+
+    def chunks(self) -> Iterator[Chunk | Notice]:
+        """Chunks in the order in which they come, and what has to be said of the stream in between."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; ``chunks`` ends soon."""
+        ...
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that happened to the stream, in a sentence: lost, found again, a lead less."""
+
+    time_s: float  # from the start of the stream
+    text: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that a watcher must know now. Said when it begins, and once more when it is over."""
+
+    kind: str  # one of alarms.KINDS
+    start_s: float  # when it began
+    said_s: float  # the end of the signal when it was said
+    end_s: float | None = None  # None while it goes on
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """Running counts at the end of what was decided; None where it is not known."""
+
+    time_s: float
+    rate_bpm: float | None
+    v_minute: int  # beats of the last minute and hour
+    v_hour: int
+    s_minute: int
+    s_hour: int
+    rhythm: str  # what is going on, in words
+    usable: bool  # whether a lead can be read
+    lead_off: tuple[bool, ...]  # for each lead of the stream
+    learning: bool = False  # whether too few beats were seen to know this patient's normal one
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What a chunk brought."""
+
+    beats: Beats  # those that are decided now; times from the start of the stream
+    attention: Attention
+    alarms: tuple[Alarm, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    vitals: Vitals | None = None
