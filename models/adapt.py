@@ -23,9 +23,11 @@ from ecg_core.adaptation import PLAN, adapt
 from ecg_core.calibration import calibrate
 from ecg_core.inference import Model, load_model, save_model
 from ecg_core.records import find_records, read_record
+from ecg_core.training import FitPlan
 
 VERSIONS = {"svdb": "1.0.0", "incartdb": "1.0.0"}
 EVERY = 5  # of a folder of one's own
+LABELS, SIGNALS, OWN = "", " --unlabelled", " --own"  # what the target tells
 
 
 def target_names(target: str, databases: Path) -> tuple[Path, list[str], list[str]]:
@@ -54,39 +56,52 @@ def main() -> None:
     if options.databases is None:
         parser.error("name the folder of the databases with --databases or ECG_DATABASES")
     options.runs.mkdir(exist_ok=True)
-    source = load_model(HERE / f"{options.source}.pt")
-    folder, names, held_out = target_names(options.target, options.databases)
-    if options.own:
-        names = read_split(f"{options.target}_test")
+    model = fine_tuned(
+        load_model(HERE / f"{options.source}.pt"),
+        options.target,
+        options.databases,
+        plan=replace(PLAN, steps=options.steps, seed=options.seed),
+        checkpoint=options.runs / f"{options.name}.ckpt",
+        told=OWN if options.own else SIGNALS if options.unlabelled else LABELS,
+    )
+    save_model(HERE / f"{options.name}.pt", replace(model, spec=replace(model.spec, name=options.name)))
+
+
+def fine_tuned(
+    source: Model, target: str, databases: Path, *, plan: FitPlan, checkpoint: Path, told: str = LABELS
+) -> Model:
+    """Adapt a model to a target, and choose threshold and bias if labels may be looked at."""
+    folder, names, held_out = target_names(target, databases)
+    if told == OWN:
+        names = read_split(f"{target}_test")
     records = [read_record(folder / name) for name in names]
-    if options.unlabelled or options.own:
+    if told != LABELS:
         records = [replace(record, reference=None) for record in records]
     adapted = adapt(
         source,
         records,
-        noise=load_noise(options.databases / NSTDB),
-        rehearsed=load_records(options.databases / MITDB, read_split("mitdb_ds1")),
-        plan=replace(PLAN, steps=options.steps, seed=options.seed),
-        checkpoint=options.runs / f"{options.name}.ckpt",
+        noise=load_noise(databases / NSTDB),
+        rehearsed=load_records(databases / MITDB, read_split("mitdb_ds1")),
+        plan=plan,
+        checkpoint=checkpoint,
         report=lambda step, loss, left_s: print(
-            f"step {step} of {options.steps}, loss {loss:.4f}, {left_s / 60:.1f} min left", flush=True
+            f"step {step} of {plan.steps}, loss {loss:.4f}, {left_s / 60:.1f} min left", flush=True
         ),
     )
     validation = [record for record in (read_record(folder / name) for name in held_out) if record.reference]
-    if options.unlabelled or options.own:
-        validation = []
-    if validation:
+    if validation and told == LABELS:
         adapted = calibrate(adapted, validation, report=lambda line: print(line, flush=True))
-    labels = " --unlabelled" * options.unlabelled + " --own" * options.own
+        validated_on = tuple(f"{target}/{record.record_id}" for record in validation)
+    else:
+        validated_on = source.spec.validated_on
     spec = replace(
         adapted.spec,
-        name=options.name,
-        seed=options.seed,
-        trained_on=(*source.spec.trained_on, *(f"{options.target}/{name}" for name in names)),
-        validated_on=tuple(f"{options.target}/{record.record_id}" for record in validation) or source.spec.validated_on,
-        recipe=f"{source.spec.recipe}; python models/adapt.py {options.target}{labels}",
+        seed=plan.seed,
+        trained_on=(*source.spec.trained_on, *(f"{target}/{name}" for name in names)),
+        validated_on=validated_on,
+        recipe=f"{source.spec.recipe}; python models/adapt.py {target}{told}",
     )
-    save_model(HERE / f"{options.name}.pt", Model(spec, adapted.network))
+    return Model(spec, adapted.network)
 
 
 if __name__ == "__main__":
