@@ -2,7 +2,7 @@
 
 Fits the source model anew with each of SEEDS, adapts each to svdb, and measures both as ``evaluate.py`` does. Threshold
 and bias of the source are those that were chosen with seed 0; those of an adapted model are chosen for itself. Writes
-``seeds.metrics.json``; the weights stay in the folder of the checkpoints. Goes on where it left off when it was stopped.
+``seeds.metrics.json``; the weights stay beside the checkpoints. Goes on where it left off when it was stopped.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
     parser.add_argument(
-        "--runs", type=Path, default=HERE.parent / "runs", help="where weights and checkpoints are kept"
+        "--runs", type=Path, default=HERE.parent / "runs", help="where weights are kept"
     )
     options = parser.parse_args()
     if options.databases is None:
