@@ -73,9 +73,7 @@ def main() -> None:
     """Fit, adapt and measure seed by seed; what is measured is kept at once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
-    parser.add_argument(
-        "--runs", type=Path, default=HERE.parent / "runs", help="where weights are kept"
-    )
+    parser.add_argument("--runs", type=Path, default=HERE.parent / "runs", help="where weights are kept")
     options = parser.parse_args()
     if options.databases is None:
         parser.error("name the folder of the databases with --databases or ECG_DATABASES")
