@@ -45,7 +45,7 @@ class Model:
 class Seen(_Columns):
     """What the trunk sees in a piece of a record."""
 
-    frames: tuple[torch.Tensor, ...]  # of each lead: (1, channels, n_frames)
+    frames: torch.Tensor  # (n_leads, channels, n_frames)
     heat: Float32  # (n_leads, n_frames), 0..1, with a bump at each beat
 
 
@@ -113,9 +113,8 @@ def _sha256(path: Path) -> str:
 def look(model: Model, signal: Float32) -> Seen:
     """Run the trunk over normalised leads, shape (n_leads, n)."""
     n_frames = -(-signal.shape[1] // model.spec.stride)
-    frames = tuple(_frames(model, lead)[:, :, :n_frames] for lead in signal)
-    heat = [torch.sigmoid(model.serving.heat(lead))[0, 0].numpy() for lead in frames]
-    return Seen(frames, np.stack(heat))
+    frames = _frames(model, signal)[:, :, :n_frames]
+    return Seen(frames, torch.sigmoid(model.serving.heat(frames))[:, 0].numpy())
 
 
 @torch.inference_mode()
@@ -123,26 +122,30 @@ def describe_beats(model: Model, seen: Seen, position: Float64) -> Described:
     """Describe the beats at (fractional) samples ``position`` in every lead."""
     index = torch.from_numpy(beat_frames(position, model.spec, seen.heat.shape[1]))
     strip = torch.zeros(len(position), dtype=torch.int64)
-    described = [model.serving.tokens(lead, strip, index) for lead in seen.frames]
+    described = [model.serving.tokens(lead[None], strip, index) for lead in seen.frames]
     token = np.stack([token.numpy() for token, _ in described], axis=1)
     attention = np.stack([attention.mean(1).numpy() for _, attention in described], axis=1)
     return Described(token, attention)
 
 
-def _frames(model: Model, lead: Float32) -> torch.Tensor:
-    """Trunk over one lead in overlapping strips, shape (1, channels, at least n / stride)."""
+def _frames(model: Model, signal: Float32) -> torch.Tensor:
+    """Trunk over leads in overlapping strips, shape (n_leads, channels, at least n / stride)."""
+    n_leads, n = signal.shape
     stride = model.spec.stride
-    n_strips = max(1, -(-len(lead) // (STRIP_FRAMES * stride)))
-    halo, core = HALO_FRAMES * stride, STRIP_FRAMES * stride
-    padded = np.zeros(n_strips * core + 2 * halo, dtype=np.float32)
-    padded[halo : halo + len(lead)] = lead
-    strips = np.lib.stride_tricks.sliding_window_view(padded, core + 2 * halo)[::core]
+    strip_frames = min(STRIP_FRAMES, -(-n // stride))
+    n_strips = -(-n // (strip_frames * stride))
+    halo, core = HALO_FRAMES * stride, strip_frames * stride
+    padded = np.zeros((n_leads, n_strips * core + 2 * halo), dtype=np.float32)
+    padded[:, halo : halo + n] = signal
+    windows = np.lib.stride_tricks.sliding_window_view(padded, core + 2 * halo, axis=1)[:, ::core]
+    strips = windows.reshape(n_leads * n_strips, 1, -1)
+    at_once = STRIPS_AT_ONCE * STRIP_FRAMES // strip_frames
     parts = []
-    for first in range(0, n_strips, STRIPS_AT_ONCE):
-        some = torch.from_numpy(strips[first : first + STRIPS_AT_ONCE].copy())
-        frames = model.serving.trunk(model.serving.stem(some[:, None]))
+    for first in range(0, len(strips), at_once):
+        frames = model.serving.trunk(model.serving.stem(torch.tensor(strips[first : first + at_once])))
         parts.append(frames[:, :, HALO_FRAMES:-HALO_FRAMES])
-    return torch.cat(parts).transpose(0, 1).flatten(1)[None]
+    joined = torch.cat(parts)
+    return joined.reshape(n_leads, n_strips, -1, strip_frames).transpose(1, 2).flatten(2)
 
 
 @torch.inference_mode()
@@ -170,6 +173,43 @@ def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Fl
     for token, lead_share in zip(tokens, torch.tensor(share).T, strict=True):
         own = _lead_logits(model.serving, torch.tensor(token, dtype=torch.float32), rr)
         logits += lead_share[:, None] * torch.log_softmax(own + bias, dim=1)
+    return _verdicts(logits)
+
+
+@torch.inference_mode()
+def references(model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64) -> torch.Tensor:
+    """A patient's own normal beat in each lead (n_leads, token_size), of tokens (n_beats, n_leads, token_size)."""
+    rr = torch.from_numpy(rr_features(rr_s))
+    leads = torch.tensor(tokens, dtype=torch.float32).transpose(0, 1)
+    return torch.stack([model.serving.reference(lead, rr)[0] for lead in leads])
+
+
+@torch.inference_mode()
+def classify_latest(
+    model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64, share: Float32, reference: torch.Tensor
+) -> Verdicts:
+    """Judge the latest beats of a patient whose normal beat is known.
+
+    Parameters
+    ----------
+    tokens, share
+        Of beats in a row, (n_beats, n_leads, token_size) and (n_beats, n_leads).
+    rr_s
+        Of these and the beats before them, shape (n_beats or more,); the more, the better the usual RR is known.
+    reference
+        See ``references``.
+
+    """
+    rr = torch.from_numpy(rr_features(rr_s)[len(rr_s) - len(tokens) :])
+    leads = torch.tensor(tokens, dtype=torch.float32).transpose(0, 1)
+    described = model.serving.beside(leads, reference[:, None])
+    logits = model.serving.classify(described, rr.expand(len(leads), -1, -1)) + verdict_bias(model.spec)
+    weight = torch.tensor(share).T[:, :, None]
+    return _verdicts((weight * torch.log_softmax(logits, dim=2)).sum(dim=0))
+
+
+def _verdicts(logits: torch.Tensor) -> Verdicts:
+    """From the logits of the leads together, shape (n_beats, n_verdicts)."""
     probability = torch.softmax(logits, dim=1).numpy()
     noise = probability[:, NO_BEAT]
     probability = probability[:, : len(CLASSES)].copy()

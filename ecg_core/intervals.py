@@ -13,6 +13,20 @@ Index = NDArray[np.int64]
 DECIMALS = 6  # times are compared to the microsecond: 13.1 - 10.1 is an RR of 3.0 s
 
 
+def rr_between(time_s: Float64, lost_s: Float64) -> Float64:
+    """RR to the beat before; NaN for the first beat, and where any moment in between could not be read.
+
+    Parameters
+    ----------
+    time_s, lost_s
+        Beats, and moments that could not be read, both ascending.
+
+    """
+    rr_s = np.diff(time_s, prepend=np.nan)
+    rr_s[1:][np.diff(np.searchsorted(lost_s, time_s)) > 0] = np.nan
+    return rr_s
+
+
 def joined(beats: Beats) -> Bool:
     """Whether each beat follows the one before in readable signal, shape (n,)."""
     return np.asarray(beats.usable & _before(beats.usable) & np.isfinite(beats.rr_s))

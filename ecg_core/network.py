@@ -121,12 +121,21 @@ class BeatNetwork(nn.Module):
         Descriptions (n_beats, hidden_size), and the logit of "normal" of each beat (n_beats,).
 
         """
+        reference, logit = self.reference(tokens, rr)
+        return self.beside(tokens, reference), logit
+
+    def reference(self, tokens: Tensor, rr: Tensor) -> tuple[Tensor, Tensor]:
+        """The patient's own normal beat (token_size,), and the logit of "normal" of each beat (n_beats,)."""
         median = tokens.median(dim=0).values
         logit = self.first_look(torch.cat([tokens, tokens - median, rr], dim=-1))[:, 0]
         weight = torch.sigmoid(logit)[:, None] + 1e-3
-        reference = (weight * tokens).sum(0) / weight.sum(0)
-        beside = torch.cat([tokens, reference.expand_as(tokens), tokens - reference], dim=-1)
-        return self.beat(beside), logit
+        return (weight * tokens).sum(0) / weight.sum(0), logit
+
+    def beside(self, tokens: Tensor, reference: Tensor) -> Tensor:
+        """Tokens (..., token_size) held against a reference that can be broadcast to them: (..., hidden_size)."""
+        held = torch.cat([tokens, reference.expand_as(tokens), tokens - reference], dim=-1)
+        described: Tensor = self.beat(held)
+        return described
 
     def classify(self, described: Tensor, rr: Tensor, length: Tensor | None = None) -> Tensor:
         """Logits (batch, n, N_VERDICTS) of the class of each beat of a sequence, and last of its being no beat.

@@ -17,6 +17,7 @@ from .detection import certainty, fuse_heat, pick_beats
 from .errors import LeadError
 from .fibrillation import without_s
 from .inference import Model, classify, describe_beats, look
+from .intervals import rr_between
 from .labels import CLASSES, UNLABELLED, Codes, class_codes
 from .personal import personalise
 from .records import lead_index
@@ -170,7 +171,7 @@ def _sampled_quality(record: Record, model: Model) -> Float64:
         raw = record.source.read(start, start + n, tuple(range(len(record.lead_names))))
         clean = clean_leads(raw, record.fs_hz)
         heat = look(model, normalised(clean)).heat
-        scores.append(_score(clean.valid, heat, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1))
+        scores.append(_block_scores(clean.valid, heat, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1))
     return np.asarray(np.mean(scores, axis=0))
 
 
@@ -200,7 +201,7 @@ def _read_piece(
     seen = look(model, signal)
     frame_s = piece.start_s + np.arange(seen.heat.shape[1]) * stride / rate_hz
     core = slice(*(round((edge - piece.start_s) * FS_HZ) for edge in piece.core_s))
-    score = _score(clean.valid, seen.heat, core, stride)
+    score = _block_scores(clean.valid, seen.heat, core, stride)
     weight = clean.valid[:, ::stride] * _score_at_frames(score, core, frame_s, stride)
     own_until_s = piece.core_s[1] if piece.last < record.n_samples else np.inf  # a mark may lie past the last sample
     if beats_at_s is None:
@@ -220,7 +221,7 @@ def _read_piece(
     return Reading(
         time_s=time_s,
         token=described.token.astype(np.float16),
-        attention=np.einsum("nl,nlk->nk", _share(beat_weight), described.attention).astype(np.float16),
+        attention=np.einsum("nl,nlk->nk", shares(beat_weight), described.attention).astype(np.float16),
         before_qrs=before_qrs(signal, position).astype(np.float16),
         weight=beat_weight,
         lost_s=frame_s[lost],
@@ -228,14 +229,18 @@ def _read_piece(
     )
 
 
-def _score(valid: Bool, heat: Float32, core: slice, stride: int) -> Float32:
+def _block_scores(valid: Bool, heat: Float32, core: slice, stride: int) -> Float32:
     """Quality of each lead in the blocks of a piece's core: what is there of it, and how surely beats stand out."""
     block = np.arange(0, core.stop - core.start, stride) // int(BLOCK_S * FS_HZ)
     scores = []
     for known, hot in zip(valid[:, core], heat[:, core.start // stride :], strict=True):
-        certain = certainty(hot[: len(block)], block[: len(hot)])
-        scores.append(valid_share(known) * np.clip((certain - DOUBTFUL) / (CLEAR - DOUBTFUL), LEAST_SCORE, 1))
+        scores.append(lead_score(valid_share(known), certainty(hot[: len(block)], block[: len(hot)])))
     return np.stack(scores)
+
+
+def lead_score(valid: Float32, certain: Float32) -> Float32:
+    """Quality of a lead by the share of it that is there and by how surely its beats stand out."""
+    return np.asarray(valid * np.clip((certain - DOUBTFUL) / (CLEAR - DOUBTFUL), LEAST_SCORE, 1), dtype=np.float32)
 
 
 def _give_back_memory() -> None:
@@ -269,16 +274,16 @@ def _judge(
 ) -> tuple[Beats, Attention]:
     """Classes of all beats of the record, read as one sequence; what was searched and turns out as noise is dropped."""
     found_s = np.concatenate([reading.time_s for reading in readings])
-    share = _share(np.concatenate([reading.weight for reading in readings]))
+    share = shares(np.concatenate([reading.weight for reading in readings]))
     lost_s = np.concatenate([reading.lost_s for reading in readings])
-    kept, rr_s = np.arange(len(found_s)), _intervals(found_s, lost_s)
+    kept, rr_s = np.arange(len(found_s)), rr_between(found_s, lost_s)
     verdicts = classify(model, _tokens(readings, kept), rr_s, share)
     for _ in range(LOOKS if searched else 0):
         if (verdicts.noise < NOISE).all():
             break
         kept = kept[verdicts.noise < NOISE]
-        rr_s = _intervals(found_s[kept], lost_s)
-        rr_s[np.isnan(_intervals(found_s[kept], np.delete(found_s, kept))) & (rr_s > HIDDEN_S)] = np.nan
+        rr_s = rr_between(found_s[kept], lost_s)
+        rr_s[np.isnan(rr_between(found_s[kept], np.delete(found_s, kept))) & (rr_s > HIDDEN_S)] = np.nan
         verdicts = classify(model, _tokens(readings, kept), rr_s, share[kept])
     time_s = found_s[kept]
     if own is not None:
@@ -310,14 +315,7 @@ def _codes_at(own: Annotations, time_s: Float64) -> Codes:
     return code
 
 
-def _share(weight: Float32) -> Float32:
+def shares(weight: Float32) -> Float32:
     """Weights of the leads that sum to one at each beat; alike where no lead can be read."""
     total = weight.sum(axis=1, keepdims=True)
     return np.where(total > 0, weight / np.maximum(total, 1e-9), 1 / weight.shape[1]).astype(np.float32)
-
-
-def _intervals(time_s: Float64, lost_s: Float64) -> Float64:
-    """RR to the beat before; NaN for the first beat, and where anything in between could not be read."""
-    rr_s = np.diff(time_s, prepend=np.nan)
-    rr_s[1:][np.diff(np.searchsorted(lost_s, time_s)) > 0] = np.nan
-    return rr_s

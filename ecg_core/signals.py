@@ -109,7 +109,7 @@ def _broken(lead: Float32, fs_hz: float) -> Bool:
     if missing.all():
         return np.asarray(missing)
     known = np.where(missing, np.float32(np.nanmedian(lead[~missing])), lead)
-    centre, amplitude = np.median(known), np.median(_peak_to_peak(known, int(fs_hz)))
+    centre, amplitude = np.median(known), np.median(peak_to_peak(known, int(fs_hz)))
     spike = np.abs(known - centre) > SPIKE_FACTOR * amplitude if amplitude > 0 else np.zeros_like(missing)
     return np.asarray(missing | spike | _flat(known, int(FLAT_S * fs_hz)))
 
@@ -131,7 +131,7 @@ def fill_gaps(lead: Float32, gap: Bool) -> Float32:
     return np.interp(np.arange(len(lead)), known, lead[known]).astype(np.float32)
 
 
-def _peak_to_peak(lead: Float32, block: int) -> Float32:
+def peak_to_peak(lead: Float32, block: int) -> Float32:
     """Peak-to-peak of consecutive blocks; the rest at the end joins the last one."""
     n_blocks = max(1, len(lead) // block)
     starts = np.arange(n_blocks) * block
@@ -144,7 +144,7 @@ def local_amplitude(lead: Float32, valid: Bool) -> Float32:
     The median over a minute is not moved by single ectopic beats or spikes and follows a change of electrode or gain.
     """
     block = int(SCALE_BLOCK_S * FS_HZ)
-    height = _peak_to_peak(np.where(valid, lead, 0), block).astype(np.float64)
+    height = peak_to_peak(np.where(valid, lead, 0), block).astype(np.float64)
     live = height > 0
     if not live.any():
         return np.ones_like(lead)
@@ -156,8 +156,12 @@ def local_amplitude(lead: Float32, valid: Bool) -> Float32:
 
 def normalise(lead: Float32, valid: Bool) -> Float32:
     """A clean lead in units of its own usual amplitude, zero where it is not valid: what the network sees."""
-    scaled = lead / local_amplitude(lead, valid)
-    return np.where(valid, np.clip(scaled, -SCALE_RANGE, SCALE_RANGE), 0).astype(np.float32)
+    return scaled(lead, valid, local_amplitude(lead, valid))
+
+
+def scaled(lead: Float32, valid: Bool, amplitude: Float32 | float) -> Float32:
+    """A clean lead in units of an amplitude, zero where it is not valid."""
+    return np.where(valid, np.clip(lead / amplitude, -SCALE_RANGE, SCALE_RANGE), 0).astype(np.float32)
 
 
 def normalised(clean: CleanLeads) -> Float32:
