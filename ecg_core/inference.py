@@ -177,16 +177,16 @@ def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Fl
 
 
 @torch.inference_mode()
-def references(model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64) -> torch.Tensor:
+def references(model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64) -> Float32:
     """A patient's own normal beat in each lead (n_leads, token_size), of tokens (n_beats, n_leads, token_size)."""
     rr = torch.from_numpy(rr_features(rr_s))
     leads = torch.tensor(tokens, dtype=torch.float32).transpose(0, 1)
-    return torch.stack([model.serving.reference(lead, rr)[0] for lead in leads])
+    return torch.stack([model.serving.reference(lead, rr)[0] for lead in leads]).numpy()
 
 
 @torch.inference_mode()
 def classify_latest(
-    model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64, share: Float32, reference: torch.Tensor
+    model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64, share: Float32, reference: Float32
 ) -> Verdicts:
     """Judge the latest beats of a patient whose normal beat is known.
 
@@ -202,7 +202,7 @@ def classify_latest(
     """
     rr = torch.from_numpy(rr_features(rr_s)[len(rr_s) - len(tokens) :])
     leads = torch.tensor(tokens, dtype=torch.float32).transpose(0, 1)
-    described = model.serving.beside(leads, reference[:, None])
+    described = model.serving.beside(leads, torch.tensor(reference)[:, None])
     logits = model.serving.classify(described, rr.expand(len(leads), -1, -1)) + verdict_bias(model.spec)
     weight = torch.tensor(share).T[:, :, None]
     return _verdicts((weight * torch.log_softmax(logits, dim=2)).sum(dim=0))

@@ -1,0 +1,243 @@
+"""The network on a stream: each beat is judged a fixed while after it, from all that came until then.
+
+A beat gets the label that the analysis of the recording so far would give it. So the label does not depend on how the
+stream was cut into chunks, and comes the closer to that of the whole recording the longer one waits. Differs from the
+analysis of a recording in that the amplitude, the quality and the patient's normal beat are those of the past.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atrial import AT_ONCE, repeating
+from ..errors import LeadError, LiveError
+from ..fibrillation import without_s
+from ..inference import Model, Verdicts, classify_latest, references
+from ..intervals import rr_between
+from ..labels import CLASSES
+from ..pipeline import ALL, AUTO, FIRST, HIDDEN_S, LOOKS, NOISE
+from ..rules import RhythmRules
+from ..schema import Attention, Beats, Float32, Float64
+from ..signals import FS_HZ
+from ..windows import CONTEXT_BEATS, HABIT_BEATS, frame_offsets
+from .alarms import Watch
+from .sight import FILTER_S, Eye, Sight
+from .stream import Chunk, Notice, Stream, Update
+from .window import HOP_S, Window
+
+HORIZONS_S = (0.25, 60.0)  # less does not hold a QRS and its filter, more is no live view
+MOST_BEATS = 2048  # the patient's normal beat is learned from the last half hour
+TAIL_BEATS = max(10 * AT_ONCE, HABIT_BEATS)  # rhythm and usual RR are told from so many
+LEARN_SHARE, LEARN_MOST = 1 / 16, 32  # it is learned anew when a sixteenth more beats came, or so many
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A beat that is decided, with what later ones are judged by."""
+
+    time_s: float
+    rr_s: float
+    token: Float32  # (n_leads, token_size)
+    share: Float32  # (n_leads,)
+    before_qrs: Float32  # (n_leads, n_steps)
+    probability: Float32  # (n_classes,)
+    usable: bool
+
+
+class Monitor:
+    """Judges the beats of one stream; all that it keeps is bounded."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        model: Model,
+        rules: RhythmRules | None = None,
+        *,
+        horizon_s: float = 2.0,
+        lead: str = AUTO,
+    ) -> None:
+        """Begin to watch.
+
+        Parameters
+        ----------
+        horizon_s
+            No beat waits longer for its label than this, but for the time that the work takes.
+        lead
+            A lead's name, ``first``, or ``auto`` and ``all``: all leads, each counted as well as it can be read.
+
+        Raises
+        ------
+        LiveError, LeadError
+            The horizon is out of range; the stream has no such lead.
+
+        """
+        if not HORIZONS_S[0] <= horizon_s <= HORIZONS_S[1]:
+            raise LiveError(f"horizon: expected {HORIZONS_S[0]:g} to {HORIZONS_S[1]:g} s, got {horizon_s:g}.")
+        self.stream, self.model, self.horizon_s = stream, model, horizon_s
+        self.rules = rules or RhythmRules()
+        self._eye = Eye(model, leads_of(stream, lead), horizon_s=horizon_s)
+        self._window = Window(stream, length_s=self._eye.seen_s + FILTER_S)
+        self._watch = Watch(stream, self.rules)
+        self._beats: deque[Judged] = deque(maxlen=MOST_BEATS)
+        self._until_s = 0.0  # all before it is decided
+        self._found_s = self._dropped_s = -np.inf  # the last candidate, and the last that was noise
+        self._tail = _columns([])
+        self._reference: Float32 | None = None
+        self._until_learning = 0  # beats until the patient's normal beat is learned anew
+
+    def push(self, chunk: Chunk) -> Update:
+        """Take a chunk of any length; what is decided by it.
+
+        Raises
+        ------
+        LiveError
+            The chunk has other leads than the stream, or lies a day and more ahead.
+
+        """
+        missed, repeated = self._window.n_missed, self._window.n_repeated
+        updates = [self._hop(at_end=False) for _ in self._window.hops(chunk)]
+        return self._joined(updates, self._said(self._window.n_missed - missed, self._window.n_repeated - repeated))
+
+    def close(self) -> Update:
+        """Decide what is left when the stream has ended."""
+        self._window.rest()
+        return self._joined([self._hop(at_end=True)], ())
+
+    def _hop(self, *, at_end: bool) -> Update:
+        """Look at the window and decide what is old enough."""
+        end_s = self._window.end_s
+        until_s = end_s if at_end else max(self._until_s, end_s - self.horizon_s + HOP_S)
+        sight = self._eye.look(self._window, from_s=self._until_s, until_s=until_s, after_s=self._found_s)
+        n_due = int(np.searchsorted(sight.time_s, until_s))
+        decided = self._decide(sight, n_due) if n_due else np.zeros(0, dtype=np.int64)
+        self._until_s = until_s
+        alarms, vitals = self._watch.step(
+            self._tail, len(decided), until_s=until_s, end_s=end_s, sight=sight,
+            hidden_s=max(float(sight.lost_s[sight.lost_s < until_s].max(initial=-np.inf)), self._dropped_s),
+        )  # fmt: skip
+        attention = Attention(sight.attention[decided].astype(np.float16), self._offset_s)
+        return Update(_last(self._tail, len(decided)), attention, alarms, (), vitals)
+
+    def _decide(self, sight: Sight, n_due: int) -> Index:
+        """Judge the candidates, and keep those of the first ``n_due`` that are beats; which they are."""
+        kept = np.arange(len(sight.time_s))
+        rr_s, verdicts = self._classify(sight, kept)
+        for _ in range(LOOKS):
+            if (verdicts.noise < NOISE).all():
+                break
+            kept = kept[verdicts.noise < NOISE]
+            rr_s, verdicts = self._classify(sight, kept)
+        decided = kept[kept < n_due]
+        self._beats += [
+            Judged(
+                float(sight.time_s[i]), float(rr_s[at]), sight.token[i], sight.share[i], sight.before_qrs[i],
+                verdicts.probability[at], sight.usable,
+            )
+            for at, i in enumerate(decided.tolist())
+        ]  # fmt: skip
+        self._until_learning -= len(decided)
+        self._found_s = float(sight.time_s[n_due - 1])
+        dropped = np.setdiff1d(np.arange(n_due), kept)
+        if len(dropped):
+            self._dropped_s = float(sight.time_s[dropped[-1]])
+        if len(decided):
+            self._tail = _columns(list(self._beats)[-TAIL_BEATS:])
+        return decided
+
+    def _classify(self, sight: Sight, kept: Index) -> tuple[Float64, Verdicts]:
+        """RR and verdicts of the candidates that are kept, read as the end of the sequence of beats so far."""
+        past = list(self._beats)
+        rr_s = np.concatenate(([beat.rr_s for beat in past[-HABIT_BEATS:]], self._intervals(sight, kept)))
+        if not len(kept):
+            return rr_s[:0], Verdicts(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
+        context = past[-CONTEXT_BEATS:]
+        tokens = np.stack([beat.token for beat in context] + list(sight.token[kept]))
+        share = np.stack([beat.share for beat in context] + list(sight.share[kept]))
+        if self._reference is None or self._until_learning <= 0:
+            known = np.stack([beat.token for beat in past] + list(sight.token[kept]))
+            known_rr_s = np.concatenate(([beat.rr_s for beat in past], rr_s[-len(kept) :]))
+            self._reference = references(self.model, known, known_rr_s)
+            self._until_learning = min(LEARN_MOST, int(LEARN_SHARE * len(past)))
+        verdicts = classify_latest(self.model, tokens, rr_s, share, self._reference)
+        own = slice(len(context), None)
+        return rr_s[-len(kept) :], Verdicts(verdicts.probability[own], verdicts.noise[own])
+
+    def _intervals(self, sight: Sight, kept: Index) -> Float64:
+        """RR of the candidates that are kept; NaN where something in between could not be read or may hide a beat."""
+        time_s = np.concatenate(([self._beats[-1].time_s if self._beats else np.nan], sight.time_s[kept]))
+        rr_s = rr_between(time_s, sight.lost_s)
+        dropped_s = np.concatenate(([self._dropped_s], np.delete(sight.time_s, kept)))
+        rr_s[np.isnan(rr_between(time_s, dropped_s)) & (rr_s > HIDDEN_S)] = np.nan
+        return rr_s[1:]
+
+    @property
+    def _offset_s(self) -> Float32:
+        return (frame_offsets(self.model.spec) * self.model.spec.stride / FS_HZ).astype(np.float32)
+
+    def _joined(self, updates: Sequence[Update], notices: tuple[Notice, ...]) -> Update:
+        """Several updates as one."""
+        parts = [update.beats for update in updates] or [_last(self._tail, 0)]
+        columns = {item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Beats)}
+        n_steps = len(self._offset_s)
+        weights = [np.zeros((0, n_steps), dtype=np.float16), *(update.attention.weight for update in updates)]
+        return Update(
+            Beats(**columns),
+            Attention(np.concatenate(weights), self._offset_s),
+            tuple(alarm for update in updates for alarm in update.alarms),
+            notices,
+            updates[-1].vitals if updates else None,
+        )
+
+    def _said(self, n_missed: int, n_repeated: int) -> tuple[Notice, ...]:
+        """What has to be said of gaps and repeats that a chunk showed."""
+        end_s, fs_hz = self._window.received / self.stream.fs_hz, self.stream.fs_hz
+        said = []
+        if n_missed:
+            said.append(Notice(end_s, f"{n_missed} samples ({n_missed / fs_hz:.2f} s) did not come: a gap."))
+        if n_repeated:
+            said.append(Notice(end_s, f"{n_repeated} samples came out of order or twice and were left out."))
+        return tuple(said)
+
+
+def leads_of(stream: Stream, lead: str) -> tuple[int, ...]:
+    """Positions of the leads to watch; see ``Monitor``."""
+    if lead in (AUTO, ALL):
+        return tuple(range(len(stream.lead_names)))
+    if lead == FIRST:
+        return (0,)
+    names = [name.casefold() for name in stream.lead_names]
+    if lead.casefold() not in names:
+        raise LeadError(
+            f'Lead "{lead}" is not in stream {stream.name} (it has {", ".join(stream.lead_names)}): choose one of '
+            "these, or auto."
+        )
+    return (names.index(lead.casefold()),)
+
+
+def _columns(judged: Sequence[Judged]) -> Beats:
+    """Beats as columns; N for S in atrial fibrillation, see ``fibrillation.without_s``."""
+    probability = np.array([beat.probability for beat in judged], dtype=np.float32).reshape(-1, len(CLASSES))
+    usable = np.array([beat.usable for beat in judged], dtype=bool)
+    beats = Beats(
+        np.array([beat.time_s for beat in judged]),
+        np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q"),
+        probability,
+        np.array([beat.rr_s for beat in judged]),
+        usable,
+    )
+    p_repeats = np.full(len(judged), np.nan, dtype=np.float32)
+    if judged:
+        p_repeats = repeating(np.stack([beat.before_qrs for beat in judged]), beats)
+    return without_s(replace(beats, p_repeats=p_repeats))
+
+
+def _last(beats: Beats, n: int) -> Beats:
+    """The last ``n`` beats."""
+    return Beats(*(getattr(beats, item.name)[len(beats) - n :] for item in fields(Beats)))

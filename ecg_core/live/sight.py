@@ -1,0 +1,149 @@
+"""What can be seen at the end of a stream: candidates for beats, described, and how well each lead can be read."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..atrial import before_qrs
+from ..detection import certainty, fuse_heat, pick_beats
+from ..inference import Model, describe_beats, look
+from ..pipeline import UNUSABLE_SCORE, lead_score, shares
+from ..schema import Bool, Float32, Float64, _Columns
+from ..signals import BLOCK_S, FLAT_S, FS_HZ, SCALE_BLOCK_S, SCALE_BLOCKS, CleanLeads, clean_leads, peak_to_peak, scaled
+from ..windows import frame_offsets
+from .window import Window
+
+FILTER_S = 6.0  # the baseline filter has settled so long after the window's beginning
+RECEPTIVE_S = 2.1  # the trunk sees less to either side
+SETTLED_S = 1.0  # the newest second still changes while the filters see more
+WOBBLE_S = 0.1  # so does the place of a beat, by less than this
+SAME_BEAT_S = 0.15  # EC57's match window
+
+
+@dataclass(frozen=True, eq=False)
+class Sight(_Columns):
+    """The window at a hop; candidates ascend, and none was seen to be decided before."""
+
+    time_s: Float64  # (n,)
+    token: Float32  # (n, n_leads, token_size)
+    share: Float32  # (n, n_leads), what each lead counts
+    attention: Float32  # (n, n_steps), the leads fused
+    before_qrs: Float32  # (n, n_leads, n_steps)
+    lost_s: Float64  # the last moment before the window that no lead could be read, and those in it
+    score: Float32  # (n_leads,), quality over the last ten seconds
+    off: Bool  # (n_leads,): nothing at all for two seconds
+
+    @property
+    def usable(self) -> bool:
+        """Whether a lead can be read."""
+        return bool((self.score > UNUSABLE_SCORE).any())
+
+
+class Eye:
+    """Reads the window as the analysis of a recording reads a piece, with the amplitude and the quality of the past."""
+
+    def __init__(self, model: Model, leads: tuple[int, ...], *, horizon_s: float) -> None:
+        self.model, self.leads = model, leads
+        self.seen_s = horizon_s + WOBBLE_S + model.spec.attention_half_s + RECEPTIVE_S
+        frame_s = model.spec.stride / FS_HZ
+        self._block_frames = round(BLOCK_S / frame_s)
+        self._heights: list[deque[float]] = [deque(maxlen=SCALE_BLOCKS) for _ in leads]  # of each second, see signals
+        self._next_height = 0  # the first second that was not measured yet
+        self._heat = np.zeros((len(leads), 0), dtype=np.float32)  # of the last block, as it was when decided
+        self._valid = np.zeros((len(leads), 0), dtype=bool)
+        self._lost_s = -1.0
+
+    def look(self, window: Window, *, from_s: float, until_s: float, after_s: float) -> Sight:
+        """See what is in the window.
+
+        Parameters
+        ----------
+        from_s, until_s
+            What is decided now.
+        after_s
+            Candidates before are known.
+
+        """
+        raw = window.samples[list(self.leads)]
+        if np.isnan(raw).all():
+            return self._blind(until_s)
+        spec, clean = self.model.spec, clean_leads(raw, window.rate_hz)
+        first = window.first_out  # sample of the grid that the whole stream has at 125 Hz
+        self._measure_heights(clean, first)
+        cut = max(0, clean.signal_mv.shape[1] - int(self.seen_s * FS_HZ))
+        cut += -(first + cut) % spec.stride  # so that frames lie where they would if all were read from the first on
+        signal = self._scaled(clean)[:, cut:]
+        seen = look(self.model, signal)
+        at_s = (first + cut + np.arange(seen.heat.shape[1]) * spec.stride) / window.out_hz
+        valid = clean.valid[:, cut :: spec.stride]
+        fresh = (at_s >= from_s) & (at_s < until_s)
+        score = self._judge_quality(seen.heat[:, fresh], valid[:, fresh])
+        weight = valid * score[:, None]
+        lost_s = self._lost(at_s, np.asarray(~(weight > UNUSABLE_SCORE).any(axis=0)), from_s, until_s)
+        heat = fuse_heat(seen.heat, weight)
+        frame = pick_beats(heat, threshold=spec.detection_threshold, frame_s=spec.stride / FS_HZ)
+        time_s = (first + cut + frame * spec.stride) / window.out_hz
+        new = time_s >= max(from_s - WOBBLE_S, after_s + SAME_BEAT_S)
+        described = describe_beats(self.model, seen, frame[new] * spec.stride)
+        share = shares(weight[:, np.minimum(frame[new].astype(int), weight.shape[1] - 1)].T)
+        return Sight(
+            time_s[new],
+            described.token,
+            share,
+            np.einsum("nl,nlk->nk", share, described.attention),
+            before_qrs(signal, frame[new] * spec.stride),
+            lost_s,
+            score,
+            np.asarray(~clean.valid[:, -int(FLAT_S * FS_HZ) :].any(axis=1)),
+        )
+
+    def _blind(self, until_s: float) -> Sight:
+        """Nothing came for as long as the window is; what comes later is judged for itself."""
+        n_leads, spec = len(self.leads), self.model.spec
+        self._lost_s = until_s
+        self._heat, self._valid = self._heat[:, :0], self._valid[:, :0]
+        nothing = np.zeros((0, n_leads, spec.token_size), dtype=np.float32)
+        return Sight(
+            np.zeros(0), nothing, nothing[:, :, 0], nothing[:, 0, : len(frame_offsets(spec))], nothing,
+            np.array([until_s]), np.zeros(n_leads, dtype=np.float32), np.ones(n_leads, dtype=bool),
+        )  # fmt: skip
+
+    def _measure_heights(self, clean: CleanLeads, first: int) -> None:
+        """Peak-to-peak of each second that has settled; one that holds nothing says nothing."""
+        second = int(SCALE_BLOCK_S * FS_HZ)
+        settled = first + clean.signal_mv.shape[1] - int(SETTLED_S * FS_HZ)
+        for number in range(max(self._next_height, -(-first // second)), settled // second):
+            part = slice(number * second - first, (number + 1) * second - first)
+            for heights, lead, valid in zip(self._heights, clean.signal_mv, clean.valid, strict=True):
+                height = float(np.ptp(np.where(valid[part], lead[part], 0)))
+                if height > 0:
+                    heights.append(height)
+            self._next_height = number + 1
+
+    def _scaled(self, clean: CleanLeads) -> Float32:
+        """The leads in units of their own usual amplitude; before any second has settled, that of what is there."""
+        leads = []
+        for heights, lead, valid in zip(self._heights, clean.signal_mv, clean.valid, strict=True):
+            known = heights or peak_to_peak(np.where(valid, lead, 0), int(SCALE_BLOCK_S * FS_HZ))
+            leads.append(scaled(lead, valid, float(np.median(known)) or 1.0))
+        return np.stack(leads)
+
+    def _judge_quality(self, heat: Float32, valid: Bool) -> Float32:
+        """Quality of each lead over the last ten seconds, with the frames that are decided now."""
+        self._heat = np.concatenate((self._heat, heat), axis=1)[:, -self._block_frames :]
+        self._valid = np.concatenate((self._valid, valid), axis=1)[:, -self._block_frames :]
+        n_frames = self._heat.shape[1]
+        if not n_frames:
+            return np.ones(len(self.leads), dtype=np.float32)
+        block = np.zeros(n_frames, dtype=np.int64)
+        certain = np.concatenate([certainty(hot, block) for hot in self._heat])
+        return lead_score(self._valid.mean(axis=1), certain)
+
+    def _lost(self, at_s: Float64, lost: Bool, from_s: float, until_s: float) -> Float64:
+        """Moments that no lead could be read: the last one that was decided, and those from then on."""
+        lost_s = np.concatenate(([self._lost_s], at_s[lost & (at_s >= from_s)]))
+        self._lost_s = float(lost_s[lost_s < until_s][-1])
+        return lost_s
