@@ -118,6 +118,15 @@ def look(model: Model, signal: Float32) -> Seen:
 
 
 @torch.inference_mode()
+def look_at_end(model: Model, signal: Float32) -> Seen:
+    """Like ``look`` for a short piece at the end of what came, whose first HALO_FRAMES are not to be used."""
+    halo = np.zeros((len(signal), HALO_FRAMES * model.spec.stride), dtype=np.float32)
+    strips = torch.from_numpy(np.concatenate((signal, halo), axis=1))
+    frames = model.serving.trunk(model.serving.stem(strips[:, None]))[:, :, : -(-signal.shape[1] // model.spec.stride)]
+    return Seen(frames, torch.sigmoid(model.serving.heat(frames))[:, 0].numpy())
+
+
+@torch.inference_mode()
 def describe_beats(model: Model, seen: Seen, position: Float64) -> Described:
     """Describe the beats at (fractional) samples ``position`` in every lead."""
     index = torch.from_numpy(beat_frames(position, model.spec, seen.heat.shape[1]))

@@ -79,9 +79,13 @@ def resample(signal: Float32, fs_hz: float) -> Float32:
 
 def filter_ecg(signal: Float32) -> Float32:
     """Remove baseline wander and muscle noise at 125 Hz without a shift in time, along the last axis."""
-    sections = butter(2, (BASELINE_HZ, NOISE_HZ), "bandpass", fs=FS_HZ, output="sos")
     pad = min(signal.shape[-1] - 1, int(4 * FS_HZ))
-    return np.asarray(sosfiltfilt(sections, signal, axis=-1, padlen=pad), dtype=np.float32)
+    return np.asarray(sosfiltfilt(_bandpass(), signal, axis=-1, padlen=pad), dtype=np.float32)
+
+
+@lru_cache
+def _bandpass() -> Float64:
+    return np.asarray(butter(2, (BASELINE_HZ, NOISE_HZ), "bandpass", fs=FS_HZ, output="sos"))
 
 
 def clean_leads(raw_mv: Float32, fs_hz: float) -> CleanLeads:

@@ -14,15 +14,15 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atrial import AT_ONCE, repeating
+from ..atrial import AT_ONCE, before_qrs, repeating
 from ..errors import LeadError, LiveError
 from ..fibrillation import without_s
-from ..inference import Model, Verdicts, classify_latest, references
+from ..inference import Model, Seen, Verdicts, classify_latest, describe_beats, references
 from ..intervals import rr_between
 from ..labels import CLASSES
 from ..pipeline import ALL, AUTO, FIRST, HIDDEN_S, LOOKS, NOISE
 from ..rules import RhythmRules
-from ..schema import Attention, Beats, Float32, Float64
+from ..schema import Attention, Beats, Float32, Float64, _Columns
 from ..signals import FS_HZ
 from ..windows import CONTEXT_BEATS, HABIT_BEATS, frame_offsets
 from .alarms import Watch
@@ -35,7 +35,18 @@ MOST_BEATS = 2048  # the patient's normal beat is learned from the last half hou
 TAIL_BEATS = max(10 * AT_ONCE, HABIT_BEATS)  # rhythm and usual RR are told from so many
 LEARN_SHARE, LEARN_MOST = 1 / 16, 32  # it is learned anew when a sixteenth more beats came, or so many
 
+NO_VERDICTS = Verdicts(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
+
 Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates(_Columns):
+    """What was seen of candidates for beats."""
+
+    token: Float32  # (n, n_leads, token_size)
+    attention: Float32  # (n, n_steps), the leads fused
+    before_qrs: Float32  # (n, n_leads, n_steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +100,8 @@ class Monitor:
         self._until_s = 0.0  # all before it is decided
         self._found_s = self._dropped_s = -np.inf  # the last candidate, and the last that was noise
         self._tail = _columns([])
+        offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
+        self._no_attention = Attention(np.zeros((0, len(offset_s)), dtype=np.float16), offset_s)
         self._reference: Float32 | None = None
         self._until_learning = 0  # beats until the patient's normal beat is learned anew
 
@@ -116,58 +129,66 @@ class Monitor:
         until_s = end_s if at_end else max(self._until_s, end_s - self.horizon_s + HOP_S)
         sight = self._eye.look(self._window, from_s=self._until_s, until_s=until_s, after_s=self._found_s)
         n_due = int(np.searchsorted(sight.time_s, until_s))
-        decided = self._decide(sight, n_due) if n_due else np.zeros(0, dtype=np.int64)
+        attention = (
+            self._decide(sight, self._describe(sight, sight.seen), n_due)
+            if n_due and sight.seen
+            else self._no_attention
+        )
         self._until_s = until_s
+        n_new = len(attention.weight)
         alarms, vitals = self._watch.step(
-            self._tail, len(decided), until_s=until_s, end_s=end_s, sight=sight,
+            self._tail, n_new, until_s=until_s, end_s=end_s, sight=sight,
             hidden_s=max(float(sight.lost_s[sight.lost_s < until_s].max(initial=-np.inf)), self._dropped_s),
         )  # fmt: skip
-        attention = Attention(sight.attention[decided].astype(np.float16), self._offset_s)
-        return Update(_last(self._tail, len(decided)), attention, alarms, (), vitals)
+        return Update(_last(self._tail, n_new), attention, alarms, (), vitals)
 
-    def _decide(self, sight: Sight, n_due: int) -> Index:
-        """Judge the candidates, and keep those of the first ``n_due`` that are beats; which they are."""
+    def _decide(self, sight: Sight, seen: Candidates, n_due: int) -> Attention:
+        """Judge the candidates and keep those of the first ``n_due`` that are beats; where the network looked."""
         kept = np.arange(len(sight.time_s))
-        rr_s, verdicts = self._classify(sight, kept)
+        rr_s, verdicts = self._classify(sight, seen, kept)
         for _ in range(LOOKS):
             if (verdicts.noise < NOISE).all():
                 break
             kept = kept[verdicts.noise < NOISE]
-            rr_s, verdicts = self._classify(sight, kept)
+            rr_s, verdicts = self._classify(sight, seen, kept)
         decided = kept[kept < n_due]
-        self._beats += [
-            Judged(
-                float(sight.time_s[i]), float(rr_s[at]), sight.token[i], sight.share[i], sight.before_qrs[i],
-                verdicts.probability[at], sight.usable,
+        for at, i in enumerate(decided.tolist()):
+            time_s, rr, probability = float(sight.time_s[i]), float(rr_s[at]), verdicts.probability[at]
+            self._beats.append(
+                Judged(time_s, rr, seen.token[i], sight.share[i], seen.before_qrs[i], probability, sight.usable)
             )
-            for at, i in enumerate(decided.tolist())
-        ]  # fmt: skip
         self._until_learning -= len(decided)
         self._found_s = float(sight.time_s[n_due - 1])
         dropped = np.setdiff1d(np.arange(n_due), kept)
-        if len(dropped):
-            self._dropped_s = float(sight.time_s[dropped[-1]])
-        if len(decided):
-            self._tail = _columns(list(self._beats)[-TAIL_BEATS:])
-        return decided
+        self._dropped_s = float(sight.time_s[dropped].max(initial=self._dropped_s))
+        self._tail = _columns(list(self._beats)[-TAIL_BEATS:])
+        return Attention(seen.attention[decided].astype(np.float16), self._no_attention.offset_s)
 
-    def _classify(self, sight: Sight, kept: Index) -> tuple[Float64, Verdicts]:
+    def _describe(self, sight: Sight, seen: Seen) -> Candidates:
+        described = describe_beats(self.model, seen, sight.position)
+        attention = np.einsum("nl,nlk->nk", sight.share, described.attention)
+        return Candidates(described.token, attention, before_qrs(sight.signal, sight.position))
+
+    def _classify(self, sight: Sight, seen: Candidates, kept: Index) -> tuple[Float64, Verdicts]:
         """RR and verdicts of the candidates that are kept, read as the end of the sequence of beats so far."""
         past = list(self._beats)
-        rr_s = np.concatenate(([beat.rr_s for beat in past[-HABIT_BEATS:]], self._intervals(sight, kept)))
+        own_rr_s = self._intervals(sight, kept)
         if not len(kept):
-            return rr_s[:0], Verdicts(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
-        context = past[-CONTEXT_BEATS:]
-        tokens = np.stack([beat.token for beat in context] + list(sight.token[kept]))
-        share = np.stack([beat.share for beat in context] + list(sight.share[kept]))
+            return own_rr_s, NO_VERDICTS
         if self._reference is None or self._until_learning <= 0:
-            known = np.stack([beat.token for beat in past] + list(sight.token[kept]))
-            known_rr_s = np.concatenate(([beat.rr_s for beat in past], rr_s[-len(kept) :]))
-            self._reference = references(self.model, known, known_rr_s)
+            known = np.stack([beat.token for beat in past] + list(seen.token[kept]))
+            self._reference = references(self.model, known, np.array([*(beat.rr_s for beat in past), *own_rr_s]))
             self._until_learning = min(LEARN_MOST, int(LEARN_SHARE * len(past)))
-        verdicts = classify_latest(self.model, tokens, rr_s, share, self._reference)
+        context = past[-CONTEXT_BEATS:]
+        verdicts = classify_latest(
+            self.model,
+            np.stack([beat.token for beat in context] + list(seen.token[kept])),
+            np.array([*(beat.rr_s for beat in past[-HABIT_BEATS:]), *own_rr_s]),
+            np.stack([beat.share for beat in context] + list(sight.share[kept])),
+            self._reference,
+        )
         own = slice(len(context), None)
-        return rr_s[-len(kept) :], Verdicts(verdicts.probability[own], verdicts.noise[own])
+        return own_rr_s, Verdicts(verdicts.probability[own], verdicts.noise[own])
 
     def _intervals(self, sight: Sight, kept: Index) -> Float64:
         """RR of the candidates that are kept; NaN where something in between could not be read or may hide a beat."""
@@ -177,19 +198,14 @@ class Monitor:
         rr_s[np.isnan(rr_between(time_s, dropped_s)) & (rr_s > HIDDEN_S)] = np.nan
         return rr_s[1:]
 
-    @property
-    def _offset_s(self) -> Float32:
-        return (frame_offsets(self.model.spec) * self.model.spec.stride / FS_HZ).astype(np.float32)
-
     def _joined(self, updates: Sequence[Update], notices: tuple[Notice, ...]) -> Update:
         """Several updates as one."""
-        parts = [update.beats for update in updates] or [_last(self._tail, 0)]
+        parts = [_last(self._tail, 0), *(update.beats for update in updates)]
         columns = {item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Beats)}
-        n_steps = len(self._offset_s)
-        weights = [np.zeros((0, n_steps), dtype=np.float16), *(update.attention.weight for update in updates)]
+        attention = [self._no_attention, *(update.attention for update in updates)]
         return Update(
             Beats(**columns),
-            Attention(np.concatenate(weights), self._offset_s),
+            replace(self._no_attention, weight=np.concatenate([part.weight for part in attention])),
             tuple(alarm for update in updates for alarm in update.alarms),
             notices,
             updates[-1].vitals if updates else None,

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..atrial import before_qrs
 from ..detection import certainty, fuse_heat, pick_beats
-from ..inference import Model, describe_beats, look
+from ..inference import Model, Seen, look_at_end
 from ..pipeline import UNUSABLE_SCORE, lead_score, shares
 from ..schema import Bool, Float32, Float64, _Columns
 from ..signals import BLOCK_S, FLAT_S, FS_HZ, SCALE_BLOCK_S, SCALE_BLOCKS, CleanLeads, clean_leads, peak_to_peak, scaled
-from ..windows import frame_offsets
 from .window import Window
 
 FILTER_S = 6.0  # the baseline filter has settled so long after the window's beginning
@@ -25,16 +23,16 @@ SAME_BEAT_S = 0.15  # EC57's match window
 
 @dataclass(frozen=True, eq=False)
 class Sight(_Columns):
-    """The window at a hop; candidates ascend, and none was seen to be decided before."""
+    """The window at a hop; candidates for beats ascend, and none was seen before."""
 
     time_s: Float64  # (n,)
-    token: Float32  # (n, n_leads, token_size)
     share: Float32  # (n, n_leads), what each lead counts
-    attention: Float32  # (n, n_steps), the leads fused
-    before_qrs: Float32  # (n, n_leads, n_steps)
-    lost_s: Float64  # the last moment before the window that no lead could be read, and those in it
+    lost_s: Float64  # the last decided moment that no lead could be read, and those in the window
     score: Float32  # (n_leads,), quality over the last ten seconds
     off: Bool  # (n_leads,): nothing at all for two seconds
+    position: Float64  # (n,), in the samples of ``signal``
+    signal: Float32  # (n_leads, n_samples), as the network sees it
+    seen: Seen | None  # None where nothing came
 
     @property
     def usable(self) -> bool:
@@ -76,40 +74,43 @@ class Eye:
         cut = max(0, clean.signal_mv.shape[1] - int(self.seen_s * FS_HZ))
         cut += -(first + cut) % spec.stride  # so that frames lie where they would if all were read from the first on
         signal = self._scaled(clean)[:, cut:]
-        seen = look(self.model, signal)
+        seen = look_at_end(self.model, signal)
         at_s = (first + cut + np.arange(seen.heat.shape[1]) * spec.stride) / window.out_hz
         valid = clean.valid[:, cut :: spec.stride]
         fresh = (at_s >= from_s) & (at_s < until_s)
         score = self._judge_quality(seen.heat[:, fresh], valid[:, fresh])
         weight = valid * score[:, None]
-        lost_s = self._lost(at_s, np.asarray(~(weight > UNUSABLE_SCORE).any(axis=0)), from_s, until_s)
         heat = fuse_heat(seen.heat, weight)
         frame = pick_beats(heat, threshold=spec.detection_threshold, frame_s=spec.stride / FS_HZ)
         time_s = (first + cut + frame * spec.stride) / window.out_hz
         new = time_s >= max(from_s - WOBBLE_S, after_s + SAME_BEAT_S)
-        described = describe_beats(self.model, seen, frame[new] * spec.stride)
-        share = shares(weight[:, np.minimum(frame[new].astype(int), weight.shape[1] - 1)].T)
         return Sight(
-            time_s[new],
-            described.token,
-            share,
-            np.einsum("nl,nlk->nk", share, described.attention),
-            before_qrs(signal, frame[new] * spec.stride),
-            lost_s,
-            score,
-            np.asarray(~clean.valid[:, -int(FLAT_S * FS_HZ) :].any(axis=1)),
+            time_s=time_s[new],
+            share=shares(weight[:, np.minimum(frame[new].astype(int), weight.shape[1] - 1)].T),
+            lost_s=self._lost(at_s, np.asarray(~(weight > UNUSABLE_SCORE).any(axis=0)), from_s, until_s),
+            score=score,
+            off=np.asarray(~clean.valid[:, -int(FLAT_S * FS_HZ) :].any(axis=1)),
+            position=frame[new] * spec.stride,
+            signal=signal,
+            seen=seen,
         )
 
     def _blind(self, until_s: float) -> Sight:
         """Nothing came for as long as the window is; what comes later is judged for itself."""
-        n_leads, spec = len(self.leads), self.model.spec
+        n_leads = len(self.leads)
         self._lost_s = until_s
         self._heat, self._valid = self._heat[:, :0], self._valid[:, :0]
-        nothing = np.zeros((0, n_leads, spec.token_size), dtype=np.float32)
+        nothing = np.zeros(0)
         return Sight(
-            np.zeros(0), nothing, nothing[:, :, 0], nothing[:, 0, : len(frame_offsets(spec))], nothing,
-            np.array([until_s]), np.zeros(n_leads, dtype=np.float32), np.ones(n_leads, dtype=bool),
-        )  # fmt: skip
+            time_s=nothing,
+            share=np.zeros((0, n_leads), dtype=np.float32),
+            lost_s=np.array([until_s]),
+            score=np.zeros(n_leads, dtype=np.float32),
+            off=np.ones(n_leads, dtype=bool),
+            position=nothing,
+            signal=np.zeros((n_leads, 0), dtype=np.float32),
+            seen=None,
+        )
 
     def _measure_heights(self, clean: CleanLeads, first: int) -> None:
         """Peak-to-peak of each second that has settled; one that holds nothing says nothing."""
