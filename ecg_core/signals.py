@@ -42,6 +42,7 @@ class CleanLeads(_Columns):
     valid: Bool  # (n_leads, n): False where nothing was recorded, flat, or beyond any ECG
 
 
+@lru_cache
 def rate_ratio(fs_hz: float) -> tuple[int, int]:
     """(up, down) with ``fs_hz * up / down == FS_HZ``: 360 Hz gives (25, 72); see ``reached_hz``."""
     ratio = Fraction(FS_HZ) / Fraction(fs_hz).limit_denominator(10_000)

@@ -65,7 +65,7 @@ def measured(model: Model, databases: Path) -> dict[str, Any]:
             records = tuple(judge(test, name, model, databases) for name in records_of(test, databases))
             result = summarise(Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, records))
             figures[test.key] = result["detected_beats"]["gross"]
-            print(f"{model.spec.name}, {test.key}: V F1 {figures[test.key]['v_f1']:.4f}", flush=True)
+            print(f"{model.spec.name}, {test.key}: V F1 {figures[test.key]['v_f1']}", flush=True)
     return figures
 
 

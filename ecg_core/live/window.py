@@ -12,7 +12,7 @@ from ..schema import Float32
 from ..signals import FS_HZ, rate_ratio
 from .stream import Chunk, Stream
 
-HOP_S = 0.125  # what came is looked at so often
+HOP_S = 0.2  # what came is looked at so often
 MOST_DOWN = 4000  # the window begins on a sample of the 125-Hz grid: after at most so many samples there is one
 LONGEST_GAP_S = 86_400.0  # sample numbers that jump further count something else
 
