@@ -209,7 +209,7 @@ def classify_latest(
         See ``references``.
 
     """
-    rr = torch.from_numpy(rr_features(rr_s)[len(rr_s) - len(tokens) :])
+    rr = torch.from_numpy(rr_features(rr_s, edge="reflect")[len(rr_s) - len(tokens) :])
     leads = torch.tensor(tokens, dtype=torch.float32).transpose(0, 1)
     described = model.serving.beside(leads, torch.tensor(reference)[:, None])
     logits = model.serving.classify(described, rr.expand(len(leads), -1, -1)) + verdict_bias(model.spec)

@@ -24,14 +24,14 @@ from ..pipeline import ALL, AUTO, FIRST, HIDDEN_S, LOOKS, NOISE
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, Float64, _Columns
 from ..signals import FS_HZ
-from ..windows import CONTEXT_BEATS, HABIT_BEATS, frame_offsets
+from ..windows import CONTEXT_BEATS, HABIT_BEATS, REFERENCE_BEATS, frame_offsets
 from .alarms import Watch
 from .sight import FILTER_S, Eye, Sight
 from .stream import Chunk, Notice, Stream, Update
 from .window import HOP_S, Window
 
 HORIZONS_S = (0.25, 60.0)  # less does not hold a QRS and its filter, more is no live view
-MOST_BEATS = 2048  # the patient's normal beat is learned from the last half hour
+MOST_BEATS = REFERENCE_BEATS  # the patient's normal beat is learned from the last hour
 TAIL_BEATS = max(10 * AT_ONCE, HABIT_BEATS)  # rhythm and usual RR are told from so many
 LEARN_SHARE, LEARN_MOST = 1 / 16, 32  # it is learned anew when a sixteenth more beats came, or so many
 
