@@ -36,6 +36,7 @@ LINE_OF: Final = {kind: line for line, kinds in LINES.items() for kind in kinds}
 HOLD_S: Final = {"V": 0.0, "S": 0.0, "af": 30.0, "rate": 0.0}  # a line's episode is over when beats go on for longer
 RHYTHM_LINES: Final = HOLD_S.keys()
 UNREADABLE_S = 10.0  # noise shorter than this is no alarm
+RHYTHM_BEATS = 30  # order or disorder is that of so many
 LEARNED_BEATS = 30  # fewer do not tell what is normal for a patient
 MINUTE_S, HOUR_S = 60.0, 3600.0
 STALE_S = 10.0  # a rate older than this is none
@@ -117,7 +118,7 @@ class Watch:
         self._pattern = KIND_NAMES[patterns[-1]] if patterns else ""
         last, bpm = rate_windows(tail, self.rules)
         self._rate_bpm = float(bpm[-1]) if len(last) and tail.time_s[last[-1]] == last_s else None
-        self._regular = bool(rr_features(tail.rr_s)[-1, DISORDER] < 0)
+        self._regular = bool(rr_features(tail.rr_s[-RHYTHM_BEATS:], edge="reflect")[-1, DISORDER] < 0)
 
     def _fade(self, tail: Beats, until_s: float, end_s: float) -> list[Alarm]:
         """Runs and episodes that the latest beats no longer belong to, or that no beat follows."""

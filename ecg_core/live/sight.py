@@ -78,7 +78,10 @@ class Eye:
         at_s = (first + cut + np.arange(seen.heat.shape[1]) * spec.stride) / window.out_hz
         valid = clean.valid[:, cut :: spec.stride]
         fresh = (at_s >= from_s) & (at_s < until_s)
-        score = self._judge_quality(seen.heat[:, fresh], valid[:, fresh])
+        self._heat = np.concatenate((self._heat, seen.heat[:, fresh]), axis=1)[:, -self._block_frames :]
+        self._valid = np.concatenate((self._valid, valid[:, fresh]), axis=1)[:, -self._block_frames :]
+        settled = (at_s >= until_s) & (at_s < window.end_s - SETTLED_S)
+        score = self._judge_quality(seen.heat[:, settled], valid[:, settled])
         weight = valid * score[:, None]
         heat = fuse_heat(seen.heat, weight)
         frame = pick_beats(heat, threshold=spec.detection_threshold, frame_s=spec.stride / FS_HZ)
@@ -133,15 +136,14 @@ class Eye:
         return np.stack(leads)
 
     def _judge_quality(self, heat: Float32, valid: Bool) -> Float32:
-        """Quality of each lead over the last ten seconds, with the frames that are decided now."""
-        self._heat = np.concatenate((self._heat, heat), axis=1)[:, -self._block_frames :]
-        self._valid = np.concatenate((self._valid, valid), axis=1)[:, -self._block_frames :]
-        n_frames = self._heat.shape[1]
-        if not n_frames:
+        """Quality of each lead over the last ten seconds, to which these frames come that are not decided yet."""
+        heat = np.concatenate((self._heat, heat), axis=1)[:, -self._block_frames :]
+        valid = np.concatenate((self._valid, valid), axis=1)[:, -self._block_frames :]
+        if not heat.shape[1]:
             return np.ones(len(self.leads), dtype=np.float32)
-        block = np.zeros(n_frames, dtype=np.int64)
-        certain = np.concatenate([certainty(hot, block) for hot in self._heat])
-        return lead_score(self._valid.mean(axis=1), certain)
+        block = np.zeros(heat.shape[1], dtype=np.int64)
+        certain = np.concatenate([certainty(hot, block) for hot in heat])
+        return lead_score(valid.mean(axis=1), certain)
 
     def _lost(self, at_s: Float64, lost: Bool, from_s: float, until_s: float) -> Float64:
         """Moments that no lead could be read: the last one that was decided, and those from then on."""
