@@ -22,11 +22,11 @@ from ..labels import CLASSES
 from ..records import read_record
 from ..rules import RhythmRules
 from ..schema import Beats
-from .lines import line_writer, tcp_sender
+from .lines import line_writer, port_of, tcp_sender
 from .lsl import lsl_outlet
 from .recording import Recording
 from .replay import Replay
-from .sources import INPUT, LSL, TCP, open_source, port_of
+from .sources import INPUT, LSL, TCP, open_source
 from .stream import Alarm, Chunk, Notice, Source, Stream, Update
 
 LOUD, PLAIN = "\x1b[1;31m", "\x1b[0m"  # of an alarm on a terminal
@@ -75,6 +75,8 @@ def monitor(
     from .engine import Monitor  # noqa: PLC0415
 
     loaded = load_model(model)
+    if text == INPUT or text.startswith((LSL, TCP)):
+        print(f"{text}: waiting for a sender", file=sys.stderr, flush=True)
     source = open_source(text, speed=speed)
     with _ended_by_signals(source), _reader_may_leave():
         engine = Monitor(source.stream, loaded, rules, horizon_s=horizon_s, lead=lead)

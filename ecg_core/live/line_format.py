@@ -57,7 +57,7 @@ def read_header(line: bytes) -> tuple[Stream, Leads]:
         leads, calibrated = first_leads((None if unit is None else str(unit),) * len(names))
         own = distinct_names([str(name) for name in names])
         return Stream(header.get("name") or "stream", float(header["fs_hz"]), own, calibrated), leads
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LiveError(f"{_shown(line)} is no header of a stream; expected a line such as {EXAMPLE}.") from error
 
 

@@ -18,6 +18,7 @@ from .line_format import EXAMPLE, LineReader, header_line, sample_lines
 from .stream import Chunk, Notice, Stream
 
 HOST = "127.0.0.1"  # whoever can reach the port is believed: it is not for a network
+LAST_PORT = 65_535
 WAIT_S = 0.05  # for bytes
 BLOCK = 1 << 16  # bytes at a time
 AHEAD = 64  # blocks that are read from standard input before they are needed
@@ -162,9 +163,9 @@ class TcpFeed:
     def __init__(self, port: int) -> None:
         try:
             self._listener = socket.create_server((HOST, port))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise LiveError(
-                f"tcp:{port} cannot be listened on ({error}); choose another port, from 1024 to 65535."
+                f"tcp:{port} cannot be listened on ({error}); choose another port, from 1024 to {LAST_PORT}."
             ) from error
         self.port = int(self._listener.getsockname()[1])
         self.name = f"tcp:{self.port}"
@@ -212,12 +213,20 @@ class TcpFeed:
         self._listener.close()
 
 
+def port_of(text: str) -> int:
+    """The port of ``tcp:PORT``."""
+    digits = text.partition(":")[2]
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(LAST_PORT)) or int(digits) > LAST_PORT:
+        raise LiveError(f"{text[:20]}: expected tcp:PORT with a number from 1024 to {LAST_PORT}, such as tcp:5555.")
+    return int(digits)
+
+
 @contextmanager
 def tcp_sender(stream: Stream, port: int) -> Iterator[Callable[[Chunk], None]]:
     """Send a stream as lines to a port of this machine."""
     try:
         connection = socket.create_connection((HOST, port), CONNECT_S)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise LiveError(
             f"tcp:{port}: nobody listens there ({error}); first start: python -m ecg_core monitor tcp:{port}"
         ) from error

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import LiveError
 from ..records import read_record
-from .lines import InputFeed, LineSource, TcpFeed
+from .lines import InputFeed, LineSource, TcpFeed, port_of
 from .lsl import LslSource
 from .replay import Replay
 from .stream import Source
@@ -37,11 +36,3 @@ def open_source(text: str, *, speed: float = 1.0) -> Source:
     if text == INPUT:
         return LineSource(InputFeed())
     return Replay(read_record(Path(text)), speed=speed)
-
-
-def port_of(text: str) -> int:
-    """The port of ``tcp:PORT``."""
-    digits = text.removeprefix(TCP)
-    if not (digits.isascii() and digits.isdigit()):
-        raise LiveError(f"{text}: expected tcp:PORT with a number from 1024 to 65535, such as tcp:5555.")
-    return int(digits)

@@ -82,8 +82,9 @@ def read_wfdb(path: Path) -> Record:
     """
     stem = _stem(path)
     header = _read_header(stem)
-    stated = bool(header.sig_len)
-    header.sig_len = header.sig_len or length_by_size(stem, header)
+    stated = len(_header_lines(_beside(stem, ".hea"))[0].split()) > 3  # a length after name, leads and rate
+    if not stated:
+        header.sig_len = length_by_size(stem, header)
     _check_header(stem, header)
     layout, segments = _segments(stem, header)
     lead_names = tuple(dict.fromkeys([*layout, *(name for segment in segments for name in segment.leads)]))
