@@ -154,6 +154,11 @@ def test_a_header_that_is_none_is_told_in_a_sentence(header):
     assert len(str(error.value)) < 300
 
 
+def test_names_hold_nothing_that_a_terminal_would_obey():
+    stream, _ = read_header(b'{"name": "a\\u001b[2Jb", "fs_hz": 100, "leads": ["I\\nI"]}')
+    assert (stream.name, stream.lead_names) == ("a[2Jb", ("II",))
+
+
 def test_lines_without_a_header_are_told_before_long():
     with pytest.raises(LiveError, match="without a header; expected first a line such as"):
         read(b"0,1,1\n" * (HEADER_WITHIN + 1))
@@ -265,6 +270,20 @@ def test_a_second_sender_is_refused_with_a_line(feed):
             assert second.recv(200) == b""
 
 
+def test_a_sender_that_comes_back_at_once_is_not_refused_for_its_former_self(feed):
+    with connect(feed) as sender:
+        sender.sendall(HEADER)
+        source = LineSource(feed)
+        sender.sendall(b"0,1,1\n")
+    with connect(feed) as again:
+        again.sendall(HEADER + b"1,1,1\n")
+        chunks = source.chunks()
+        places = []
+        while 1 not in places:
+            places += split([next(chunks)])[0]
+    assert places == [0, 1]
+
+
 def test_a_sender_without_a_header_is_told_and_the_next_one_is_heard(feed):
     answer = []
 
@@ -343,6 +362,7 @@ def test_a_refused_sender_is_told_why(feed):
         feed.read()
         first.sendall(HEADER)
         with tcp_sender(stream, feed.port) as push:
-            feed.read()
+            while feed.read():
+                pass
             for at in range(10_000):
                 push(Chunk(at * 100, np.zeros((1, 100), dtype=np.float32)))

@@ -137,7 +137,7 @@ def test_a_lost_stream_is_waited_for_and_goes_on_with_a_gap(opened):
     place, signal, notices = told(source)
     assert (place == signal[0]).all()
     assert [notice.text for notice in notices] == [
-        "belt sends nothing any more; waiting for it to come back",
+        "belt sends nothing any more; waiting for belt@one to come back",
         "belt is there again",
     ]
     assert notices[0].time_s == 2.0

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import IO, Protocol
@@ -74,6 +75,8 @@ def monitor(
     from .alarms import KINDS  # noqa: PLC0415
     from .engine import Monitor  # noqa: PLC0415
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name that the console cannot show
     loaded = load_model(model)
     if text == INPUT or text.startswith((LSL, TCP)):
         print(f"{text}: waiting for a sender", file=sys.stderr, flush=True)

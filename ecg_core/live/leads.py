@@ -25,6 +25,11 @@ def mv_of_unit(unit: str | None) -> float | None:
     return MV_OF_UNIT.get((unit or "").strip().casefold())
 
 
+def printable(name: str) -> str:
+    """A name as a sender gives it, without what a terminal would take for a command."""
+    return "".join(sign for sign in name if sign.isprintable())
+
+
 @dataclass(frozen=True)
 class Leads:
     """How the numbers that a sender gives become the rows of a stream."""

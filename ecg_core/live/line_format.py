@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import LiveError
 from ..records import ASSUMED_PER_MV
 from ..records.limits import distinct_names
-from .leads import Leads, first_leads, leads_again
+from .leads import Leads, first_leads, leads_again, printable
 from .placing import NumberClock
 from .stream import Chunk, Notice, Stream
 
@@ -55,8 +55,8 @@ def read_header(line: bytes) -> tuple[Stream, Leads]:
         if not isinstance(names, list) or not isinstance(header.get("name", ""), str):
             raise TypeError
         leads, calibrated = first_leads((None if unit is None else str(unit),) * len(names))
-        own = distinct_names([str(name) for name in names])
-        return Stream(header.get("name") or "stream", float(header["fs_hz"]), own, calibrated), leads
+        own = distinct_names([printable(str(name)) for name in names])
+        return Stream(printable(header.get("name", "")) or "stream", float(header["fs_hz"]), own, calibrated), leads
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LiveError(f"{_shown(line)} is no header of a stream; expected a line such as {EXAMPLE}.") from error
 

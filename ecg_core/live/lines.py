@@ -175,17 +175,18 @@ class TcpFeed:
         """See ``Feed``."""
         watched = [self._listener, *([self._sender] if self._sender else [])]
         ready = select.select(watched, [], [], WAIT_S)[0]
+        if self._sender is not None and self._sender in ready:  # to its end, before another one is let in or refused
+            return self._received(self._sender)
         if self._listener in ready:
             self._accept()
-        if self._sender is None or self._sender not in ready:
-            return b""
-        try:
-            data = self._sender.recv(BLOCK)
-        except OSError:
-            data = b""
-        if not data:
-            self._let_go()
-        return data or None
+        return b""
+
+    def _received(self, sender: socket.socket) -> bytes | None:
+        with suppress(OSError):  # a connection that was torn off has ended too
+            if data := sender.recv(BLOCK):
+                return data
+        self._let_go()
+        return None
 
     def _accept(self) -> None:
         sender, _ = self._listener.accept()

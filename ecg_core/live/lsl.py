@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import LiveError
 from ..records import ASSUMED_PER_MV
 from ..records.limits import distinct_names
-from .leads import Leads, first_leads, leads_again
+from .leads import Leads, first_leads, leads_again, printable
 from .placing import StampClock
 from .stream import Chunk, Notice, Stream
 
@@ -68,7 +68,7 @@ class LslSource:
             elif not lost and (self._inlet is None or now_s - heard_s > SILENT_S):
                 lost = True
                 yield from self._clock.flush()
-                yield self._notice("sends nothing any more; waiting for it to come back")
+                yield self._notice(f"sends nothing any more; waiting for {_address(self._info)} to come back")
             if lost:
                 try:
                     yield from self._reopened()
@@ -174,7 +174,7 @@ def _chosen(name: str, lsl: Any) -> Any:
 
 
 def _address(info: Any) -> str:
-    return f"{info.name()}@{info.source_id()}"
+    return printable(f"{info.name()}@{info.source_id()}")
 
 
 def _listed(infos: Sequence[Any]) -> str:
@@ -192,5 +192,5 @@ def _described(info: Any) -> tuple[Stream, Leads]:
     channels = root.findall("desc/channels/channel")[: info.channel_count()]
     channels += [ElementTree.Element("channel")] * (info.channel_count() - len(channels))
     leads, calibrated = first_leads(tuple(channel.findtext("unit") for channel in channels))
-    names = distinct_names([channel.findtext("label") for channel in channels])
-    return Stream(info.name(), info.nominal_srate(), names, calibrated), leads
+    names = distinct_names([printable(channel.findtext("label") or "") for channel in channels])
+    return Stream(printable(info.name()), info.nominal_srate(), names, calibrated), leads
