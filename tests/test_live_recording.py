@@ -3,6 +3,7 @@
 import csv
 import errno
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -19,6 +20,7 @@ from ecg_core.schema import Attention, Beats
 
 FS_HZ = 250.0
 STREAM = Stream("belt", FS_HZ, ("I", "V1 left"))
+UNKNOWN = Stream("adc", FS_HZ, ("I", "II"), calibrated=False)
 START = datetime(2026, 3, 1, 23, 59, 58, 250_000)
 ALL = ["belt.dat", "belt.hea", "belt_alarms.csv", "belt_beats.csv"]
 
@@ -98,16 +100,23 @@ def test_a_gap_of_an_hour_keeps_sample_numbers_true(tmp_path, signal):
 def test_missing_constant_and_saturated_chunks_are_written(tmp_path, value):
     with closing(written(tmp_path, np.full((2, 2000), value, dtype=np.float32))):
         got = samples(tmp_path / "belt")
+    with closing(written(tmp_path, np.full((2, 2000), value, dtype=np.float32), stream=UNKNOWN)):
+        assert (np.isfinite(samples(tmp_path / "adc")) == np.isfinite(got)).all()
     wanted = np.clip(value, -8388.607, 8388.607)
     assert np.allclose(got, wanted, rtol=1e-6, equal_nan=True)
 
 
-def test_a_stream_without_units_is_written_in_its_own_counts(tmp_path):
-    counts = np.arange(2000)[None]
-    stream = Stream("adc", FS_HZ, ("I",), calibrated=False)
-    written(tmp_path, (counts / 200).astype(np.float32), stream=stream).close()
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3, 8e6])
+def test_a_stream_without_units_keeps_its_shape_whatever_they_are(tmp_path, signal, unit):
+    sent = (np.nan_to_num(signal[:1, :300]) * unit / 200).astype(np.float32)
+    sent[0, 50:60], sent[0, 200] = np.nan, 200 * sent[0, 100]
+    sent = np.concatenate((np.zeros((1, 1300), np.float32), sent), axis=1)
+    written(tmp_path, sent, stream=replace(UNKNOWN, lead_names=("I",))).close()
     assert read_record(tmp_path / "adc").calibrated == (False,)
-    assert np.array_equal(wfdb.rdrecord(str(tmp_path / "adc"), physical=False).d_signal.T, counts)
+    got, known = samples(tmp_path / "adc")[0], np.isfinite(sent[0])
+    assert np.array_equal(np.isfinite(got), known)
+    factor = got[known] @ sent[0, known] / (sent[0, known] @ sent[0, known])
+    assert np.abs(got / factor - sent[0])[known].max() < 1e-4 * np.abs(sent[0, known]).max()
 
 
 def test_an_earlier_recording_is_never_touched(tmp_path, signal):

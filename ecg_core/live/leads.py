@@ -12,9 +12,9 @@ from ..records import ASSUMED_PER_MV
 from ..schema import Float32
 from .stream import Stream
 
-MV_OF_UNIT: Final = {
-    **dict.fromkeys(("mv", "millivolt", "millivolts"), 1.0),
-    **dict.fromkeys(("uv", "\u00b5v", "\u03bcv", "microvolt", "microvolts"), 1e-3),
+MV_OF_UNIT: Final = {  # by name, or by the power of ten that pylsl allows for one
+    **dict.fromkeys(("mv", "millivolt", "millivolts", "-3"), 1.0),
+    **dict.fromkeys(("uv", "\u00b5v", "\u03bcv", "microvolt", "microvolts", "-6"), 1e-3),
     **dict.fromkeys(("v", "volt", "volts"), 1e3),
     **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-6),
 }

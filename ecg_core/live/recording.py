@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from ..errors import OutputError
 from ..labels import CLASSES
-from ..records import ASSUMED_PER_MV
 from ..schema import Beats, Float32
 from .stream import Alarm, Chunk, Notice, Stream, Update
 
 GAIN_PER_MV = 1000.0  # steps of a microvolt
 # Format 24, three bytes a sample: it reaches 8.3 V, where 16 bits would end at 33 mV, and an electrode's own voltage,
 # which many recorders pass on, is up to 300 mV.
-FORMAT, N_BYTES, LIMIT = "24", 3, (1 << 23) - 1
-MISSING = -LIMIT - 1  # what this format has where nothing was recorded
+N_BYTES = 3
+# Numbers of no known unit may be volts or counts of 24 bits: four bytes, of which what comes first takes 100,000 steps.
+N_BYTES_UNKNOWN, STEPS_LOG10 = 4, 5
 PIECE = 1 << 16  # samples of a gap at a time
 MAX_NAME = 60
 BEAT_COLUMNS: Final = (
@@ -52,7 +52,9 @@ class Recording:
         self._next = 0  # the sample that comes next
         self._sum: NDArray[np.int64] = np.zeros(len(stream.lead_names), dtype=np.int64)  # WFDB's checksum
         self._first: list[int] = []  # WFDB's initial value
-        self._gain = GAIN_PER_MV if stream.calibrated else ASSUMED_PER_MV
+        self._gain = GAIN_PER_MV if stream.calibrated else None  # steps a mV; without a unit, told from what comes
+        self._n_bytes = N_BYTES if stream.calibrated else N_BYTES_UNKNOWN
+        self._limit = (1 << 8 * self._n_bytes - 1) - 1
         self._signal: IO[bytes] | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -108,13 +110,21 @@ class Recording:
             self._append(self._signal, chunk.signal_mv[:, max(0, -gap) :])
 
     def _append(self, file: IO[bytes], signal_mv: Float32) -> None:
-        count = np.clip(np.rint(np.nan_to_num(signal_mv) * np.float64(self._gain)), -LIMIT, LIMIT)
-        frames = np.where(np.isnan(signal_mv), MISSING, count).T.astype("<i4", order="C")
-        file.write(frames.view(np.uint8).reshape(*frames.shape, 4)[:, :, :N_BYTES].tobytes())
+        count = np.nan_to_num(signal_mv.astype(np.float64)) * self._steps_a_mv(signal_mv)
+        count = np.clip(np.rint(count), -self._limit, self._limit)
+        # Below the limit is WFDB's sign that nothing was recorded.
+        frames = np.where(np.isnan(signal_mv), -self._limit - 1, count).T.astype("<i4", order="C")
+        file.write(frames.view(np.uint8).reshape(*frames.shape, 4)[:, :, : self._n_bytes].tobytes())
         file.flush()
         self._first = self._first or frames[0].tolist()
         self._sum += frames.sum(axis=0)
         self._next += len(frames)
+
+    def _steps_a_mv(self, signal_mv: Float32) -> float:
+        if self._gain is None:
+            peak_mv = float(np.abs(signal_mv[np.isfinite(signal_mv)]).max(initial=0.0))
+            self._gain = 10.0 ** (STEPS_LOG10 - round(np.log10(peak_mv))) if peak_mv else None
+        return self._gain or 0.0
 
     def _say(self, update: Update) -> None:
         if len(update.beats):
@@ -151,12 +161,13 @@ class Recording:
         """WFDB's header; without a number of samples, the size of the signal file says how many there are."""
         name, leads = self.path.name, self.stream.lead_names
         gain = f"{self._gain:g}/mV" if self.stream.calibrated else "0"
+        bits = 8 * self._n_bytes
         first = self._first or [0] * len(leads)
         checksum = self._sum.astype(np.int16).tolist()
         start = f" {self._start:%H:%M:%S.%f} {self._start:%d/%m/%Y}" if n_samples else ""  # stands behind the number
         lines = [f"{name} {len(leads)} {self.stream.fs_hz:.10g}{n_samples}{start}"]
         lines += [
-            f"{name}.dat {FORMAT} {gain} {8 * N_BYTES} 0 {first[i]} {checksum[i]} 0 {' '.join(lead.split())}"
+            f"{name}.dat {bits} {gain} {bits} 0 {first[i]} {checksum[i]} 0 {' '.join(lead.split())}"
             for i, lead in enumerate(leads)
         ]
         lines += [] if n_samples else [f"# Recording began {self._iso(0.0)} and was not finished"]
