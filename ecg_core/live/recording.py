@@ -110,7 +110,7 @@ class Recording:
             self._append(self._signal, chunk.signal_mv[:, max(0, -gap) :])
 
     def _append(self, file: IO[bytes], signal_mv: Float32) -> None:
-        count = np.nan_to_num(signal_mv.astype(np.float64)) * self._steps_a_mv(signal_mv)
+        count = np.nan_to_num(signal_mv).astype(np.float64) * self._steps_a_mv(signal_mv)
         count = np.clip(np.rint(count), -self._limit, self._limit)
         # Below the limit is WFDB's sign that nothing was recorded.
         frames = np.where(np.isnan(signal_mv), -self._limit - 1, count).T.astype("<i4", order="C")
