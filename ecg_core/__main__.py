@@ -72,7 +72,25 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     evaluate.set_defaults(run=_evaluate)
 
-    for command in (analyze, evaluate):
+    monitor = commands.add_parser("monitor", help="judge a live stream as it comes")
+    monitor.add_argument("source", metavar="SOURCE", help="lsl:NAME, tcp:PORT, - (standard input), or a record")
+    monitor.add_argument("--out", type=Path, metavar="DIR", help="record there; nothing is kept without")
+    monitor.add_argument(
+        "--record", action=argparse.BooleanOptionalAction, default=True, help="record samples too, not beats alone"
+    )
+    monitor.add_argument("--horizon", type=float, default=2.0, metavar="S", help="seconds a beat waits for (2)")
+    monitor.add_argument("--rule", action="append", default=[], metavar="NAME=VALUE", help="as for analyze")
+    monitor.add_argument("--quiet", action="store_true", help="tell alarms alone")
+    monitor.set_defaults(run=_monitor)
+
+    replay = commands.add_parser("replay", help="send a record as if it came just now")
+    replay.add_argument("record", type=Path, metavar="RECORD", help="a record of any format that is read")
+    replay.add_argument("--to", required=True, metavar="lsl:NAME|tcp:PORT|-", help="where it goes; - prints it")
+    replay.set_defaults(run=_replay)
+
+    for command in (monitor, replay):
+        command.add_argument("--speed", type=float, default=1.0, metavar="N", help="of a record; inf is at once (1)")
+    for command in (analyze, evaluate, monitor):
         command.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help="which lead to read (auto)")
         command.add_argument("--model", type=Path, metavar="PATH", help="weights to use (the ones shipped)")
     return parser
@@ -125,6 +143,23 @@ def _inspect(options: argparse.Namespace) -> int:
     told = [inspect_text(path) for path in options.files]
     print("\n\n".join(text for text, _ in told))
     return 0 if all(fine for _, fine in told) else BAD_INPUT
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    from .live.command import monitor  # noqa: PLC0415
+
+    monitor(
+        options.source, _rules(options.rule), options.model or DEFAULT_MODEL, out=options.out, record=options.record,
+        horizon_s=options.horizon, lead=options.lead, speed=options.speed, quiet=options.quiet,
+    )  # fmt: skip
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from .live.command import replay  # noqa: PLC0415
+
+    replay(options.record, options.to, speed=options.speed)
+    return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -9,15 +9,25 @@ from .schema import Record
 
 def clock_text(record: Record, time_s: float, *, decimals: int = 0) -> str:
     """Clock time where the record's start is known, else time from its start; days are named from the second on."""
-    scale = 10**decimals
-    ticks = round(time_s * scale)
-    since_s, fraction = divmod(ticks, scale)
-    tail = f".{fraction:0{decimals}d}" if decimals else ""
+    since_s, tail = _whole(time_s, decimals)
     if record.start is None:
-        return f"{since_s // 3600:02d}:{since_s // 60 % 60:02d}:{since_s % 60:02d}{tail}"
+        return elapsed_text(time_s, decimals=decimals)
     moment = record.start + timedelta(seconds=since_s)
     day = (moment.date() - record.start.date()).days
     return f"{f'day {day + 1} ' if day else ''}{moment:%H:%M:%S}{tail}"
+
+
+def elapsed_text(time_s: float, *, decimals: int = 0) -> str:
+    """Time from the start as hours, minutes and seconds."""
+    since_s, tail = _whole(time_s, decimals)
+    return f"{since_s // 3600:02d}:{since_s // 60 % 60:02d}:{since_s % 60:02d}{tail}"
+
+
+def _whole(time_s: float, decimals: int) -> tuple[int, str]:
+    """Whole seconds, and their fraction as text."""
+    scale = 10**decimals
+    since_s, fraction = divmod(round(time_s * scale), scale)
+    return since_s, f".{fraction:0{decimals}d}" if decimals else ""
 
 
 def iso_text(record: Record, time_s: float | None) -> str:

@@ -33,5 +33,9 @@ class OutputError(EcgError):
     """A result cannot be written where it was asked for."""
 
 
+class LiveError(EcgError):
+    """A live stream cannot be found, told apart, or understood."""
+
+
 class Cancelled(EcgError):
     """The user stopped the work; nothing was written."""

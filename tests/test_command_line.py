@@ -168,7 +168,9 @@ def test_evaluate_takes_the_records_that_are_named(database, tmp_path):
     assert len(json.loads((tmp_path / "figures.json").read_text())["records"]) == 1
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["analyze", "--help"], ["evaluate", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["analyze", "--help"], ["evaluate", "--help"], ["monitor", "--help"], ["--version"]]
+)
 def test_help_is_there_at_once_and_loads_nothing_heavy(arguments):
     script = (
         "import sys, ecg_core.__main__ as m\n"

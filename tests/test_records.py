@@ -392,7 +392,6 @@ BAD_HEADERS = {
     "a rate in words": ("x 2 fast 4000\n" + lines("x"), '"fast"'),
     "a rate with an exponent": ("x 2 3.6e2 4000\n" + lines("x"), '"3.6e2"'),
     "no samples": ("x 2 360 0\n" + lines("x"), "0 samples"),
-    "no length": ("x 2 360\n" + lines("x"), "no length"),
     "a negative length": ("x 2 360 -4000\n" + lines("x"), "no length"),
     "3 s": ("x 2 360 1080\n" + lines("x"), "3.0 s"),
     "more samples than there are": (f"x 2 360 {HUGE}\n" + lines("x"), f"{HUGE:,} samples .* holds 16,000 bytes"),

@@ -6,17 +6,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..errors import LiveError
+from ..records.limits import MAX_FS_HZ, MIN_FS_HZ
 from ..schema import Attention, Beats, Float32, _Columns
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What is known of a stream before its first sample."""
+    """What is known of a stream before its first sample.
+
+    Raises
+    ------
+    LiveError
+        It has a rate that no ECG has, or no lead.
+
+    """
 
     name: str
     fs_hz: float
     lead_names: tuple[str, ...]
-    calibrated: bool = True  # whether its samples are known to be mV
+    calibrated: bool = True  # whether its samples are known to be mV; else 200 counts are taken for one
+
+    def __post_init__(self) -> None:
+        if not MIN_FS_HZ <= self.fs_hz <= MAX_FS_HZ:
+            raise LiveError(
+                f"{self.name}: its rate is {self.fs_hz:g} Hz, expected {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz; correct what "
+                "the sender states."
+            )
+        if not self.lead_names:
+            raise LiveError(f"{self.name}: the stream has no lead; at least one ECG lead is needed.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import wfdb
 from ..errors import RecordError
 from ..schema import Annotations, Float32, Record
 from .limits import MAX_FS_HZ, MIN_DURATION_S, MIN_FS_HZ, distinct_names
+from .unfinished import length_by_size, unfinished_source
 
 REFERENCE_SUFFIX = ".atr"
 
@@ -81,6 +82,9 @@ def read_wfdb(path: Path) -> Record:
     """
     stem = _stem(path)
     header = _read_header(stem)
+    stated = len(_header_lines(_beside(stem, ".hea"))[0].split()) > 3  # a length after name, leads and rate
+    if not stated:
+        header.sig_len = length_by_size(stem, header)
     _check_header(stem, header)
     layout, segments = _segments(stem, header)
     lead_names = tuple(dict.fromkeys([*layout, *(name for segment in segments for name in segment.leads)]))
@@ -90,7 +94,7 @@ def read_wfdb(path: Path) -> Record:
     files |= {_beside(stem.with_name(header.seg_name[0]), ".hea")} if layout else set()
     return Record(
         record_id=stem.name,
-        source=WfdbSource(segments, lead_names),
+        source=(WfdbSource(segments, lead_names) if stated else unfinished_source(stem, header, segments[0].unit_mv)),
         fs_hz=float(header.fs),
         n_samples=int(header.sig_len),
         lead_names=lead_names,

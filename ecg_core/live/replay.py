@@ -1,0 +1,61 @@
+"""A record as a stream: in real time, faster, or as fast as it is taken."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from ..errors import LiveError
+from ..schema import Float32, Record
+from .stream import Chunk, Stream
+
+PIECE_S = 60.0  # read from disk at a time
+
+
+class Replay:
+    """A record as a source: each chunk comes when its last sample would have been recorded.
+
+    Raises
+    ------
+    LiveError
+        The speed is none, or the start lies behind the record's end.
+
+    """
+
+    def __init__(self, record: Record, *, speed: float = 1.0, chunk_s: float = 0.1, start_s: float = 0.0) -> None:
+        if not speed > 0:
+            raise LiveError(f"--speed {speed:g}: expected a number above 0, such as 1 or 10, or inf.")
+        if not 0 <= start_s < record.duration_s:
+            raise LiveError(
+                f"{record.record_id}: a start at {start_s:g} s was asked for, the record is {record.duration_s:.0f} s "
+                "long; choose an earlier one."
+            )
+        self.stream = Stream(record.record_id, record.fs_hz, record.lead_names, all(record.calibrated))
+        self._record, self._speed = record, speed
+        self._start = round(start_s * record.fs_hz)
+        self._step = max(1, round(chunk_s * record.fs_hz))
+        self._closed = threading.Event()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The record in chunks. Each is due by one clock, so that no delay adds up; what is late comes at once."""
+        began_s, first = time.monotonic(), 0
+        for piece in self._pieces():
+            for start in range(0, piece.shape[1], self._step):
+                signal = piece[:, start : start + self._step]
+                due_s = began_s + (first + signal.shape[1]) / self.stream.fs_hz / self._speed
+                if self._closed.wait(max(0.0, due_s - time.monotonic())):
+                    return
+                yield Chunk(first, signal)
+                first += signal.shape[1]
+
+    def _pieces(self) -> Iterator[Float32]:
+        """The record in pieces of whole chunks, each (n_leads, n)."""
+        size = self._step * max(1, round(PIECE_S * self.stream.fs_hz / self._step))
+        leads = tuple(range(len(self.stream.lead_names)))
+        for start in range(self._start, self._record.n_samples, size):
+            yield self._record.source.read(start, min(start + size, self._record.n_samples), leads)
+
+    def close(self) -> None:
+        """End the replay at once."""
+        self._closed.set()

@@ -1,0 +1,232 @@
+"""A stream on disk: as it was, where it belongs, readable at any moment, and never over another one."""
+
+import csv
+import errno
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pytest
+import wfdb
+from conftest import write_record
+from stand_ins import Engine
+
+from ecg_core.errors import OutputError, RecordError
+from ecg_core.live.recording import PIECE, Recording
+from ecg_core.live.stream import Alarm, Chunk, Stream, Update
+from ecg_core.records import read_record
+from ecg_core.schema import Attention, Beats
+
+FS_HZ = 250.0
+STREAM = Stream("belt", FS_HZ, ("I", "V1 left"))
+UNKNOWN = Stream("adc", FS_HZ, ("I", "II"), calibrated=False)
+START = datetime(2026, 3, 1, 23, 59, 58, 250_000)
+ALL = ["belt.dat", "belt.hea", "belt_alarms.csv", "belt_beats.csv"]
+
+
+@pytest.fixture
+def signal():
+    signal = np.random.default_rng(0).normal(0, 2, (2, 5000)).astype(np.float32)
+    signal[0, 100:200] = np.nan
+    signal[1, 300:400] = 250.125  # an electrode's own voltage
+    signal[1, 400] = -8000.0
+    return signal
+
+
+def written(folder, signal_mv, *, stream=STREAM, step=37, **options):
+    recording = Recording(folder, stream, start=START, **options)
+    for at in range(0, signal_mv.shape[1], step):
+        assert recording.write(Chunk(at, signal_mv[:, at : at + step])) == ()
+    return recording
+
+
+def samples(path):
+    record = read_record(path)
+    return record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_was_written_is_read_again_to_half_a_microvolt_finished_or_not(tmp_path, signal, closed):
+    recording = written(tmp_path, signal)
+    if closed:
+        assert recording.close() == ()
+    record = read_record(tmp_path / "belt")
+    assert (record.fs_hz, record.lead_names, record.calibrated) == (FS_HZ, STREAM.lead_names, (True, True))
+    assert record.start == (START if closed else None)
+    got = samples(tmp_path / "belt")
+    assert np.array_equal(np.isnan(got), np.isnan(signal))
+    assert np.nanmax(np.abs(got - signal)) <= 0.00051
+    part = record.source.read(350, 450, (1,))
+    assert np.array_equal(part, got[1:, 350:450])
+    recording.close()
+
+
+def test_other_wfdb_software_reads_it_too_with_its_checksums(tmp_path, signal):
+    written(tmp_path, signal).close()
+    read = wfdb.rdrecord(str(tmp_path / "belt"), physical=False)
+    assert [sum_ % 65536 for sum_ in read.checksum] == read.calc_checksum()
+    assert read.init_value == read.d_signal[0].tolist()
+
+
+def test_lost_samples_are_missing_and_those_that_come_twice_are_written_once(tmp_path, signal):
+    with closing(Recording(tmp_path, STREAM)) as recording:
+        for first, last in ((0, 1000), (2000, 2100), (1500, 2050), (2050, 2200), (-20, 10), (2200, 5000)):
+            part = np.zeros((2, 20), np.float32) if first < 0 else signal[:, first:last]
+            recording.write(Chunk(first, part))
+    signal[:, 1000:2000] = np.nan
+    assert np.allclose(samples(tmp_path / "belt"), signal, atol=0.00051, equal_nan=True)
+
+
+def test_a_gap_of_an_hour_keeps_sample_numbers_true(tmp_path, signal):
+    first = round(3600 * FS_HZ) + 1000
+    assert first > 2 * PIECE
+    with closing(Recording(tmp_path, STREAM)) as recording:
+        recording.write(Chunk(0, signal[:, :1000]))
+        recording.write(Chunk(first, signal[:, 1000:1500]))
+    record = read_record(tmp_path / "belt")
+    assert record.n_samples == first + 500
+    got = record.source.read(first - 100, first + 500, (0,))[0]
+    assert np.isnan(got[:100]).all()
+    assert np.allclose(got[100:], signal[0, 1000:1500], atol=0.00051)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0, 3.5, 1e30, -np.inf])
+def test_missing_constant_and_saturated_chunks_are_written(tmp_path, value):
+    with closing(written(tmp_path, np.full((2, 2000), value, dtype=np.float32))):
+        got = samples(tmp_path / "belt")
+    with closing(written(tmp_path, np.full((2, 2000), value, dtype=np.float32), stream=UNKNOWN)):
+        assert (np.isfinite(samples(tmp_path / "adc")) == np.isfinite(got)).all()
+    wanted = np.clip(value, -8388.607, 8388.607)
+    assert np.allclose(got, wanted, rtol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3, 8e6])
+def test_a_stream_without_units_keeps_its_shape_whatever_they_are(tmp_path, signal, unit):
+    sent = (np.nan_to_num(signal[:1, :300]) * unit / 200).astype(np.float32)
+    sent[0, 50:60], sent[0, 200] = np.nan, 200 * sent[0, 100]
+    sent = np.concatenate((np.zeros((1, 1300), np.float32), sent), axis=1)
+    written(tmp_path, sent, stream=replace(UNKNOWN, lead_names=("I",))).close()
+    assert read_record(tmp_path / "adc").calibrated == (False,)
+    got, known = samples(tmp_path / "adc")[0], np.isfinite(sent[0])
+    assert np.array_equal(np.isfinite(got), known)
+    factor = got[known] @ sent[0, known] / (sent[0, known] @ sent[0, known])
+    assert np.abs(got / factor - sent[0])[known].max() < 1e-4 * np.abs(sent[0, known]).max()
+
+
+def test_an_earlier_recording_is_never_touched(tmp_path, signal):
+    written(tmp_path, signal).close()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "belt_2_alarms.csv").touch()
+    written(tmp_path, signal).close()
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert (tmp_path / "belt_3.hea").is_file()
+    assert wfdb.rdheader(str(tmp_path / "belt_3")).file_name == ["belt_3.dat"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("../../etc/passwd", "etc_passwd"),
+        ("a b/c", "a_b_c"),
+        ("\u5fc3", "stream"),
+        ("..", "stream"),
+        ("x" * 300, "x" * 60),
+    ],
+)
+def test_a_name_of_a_stream_becomes_a_name_of_a_file(tmp_path, name, path):
+    with closing(Recording(tmp_path / "in", Stream(name, FS_HZ, ("I",)))) as recording:
+        assert recording.path == tmp_path / "in" / path
+    assert {item.name for item in tmp_path.iterdir()} == {"in"}
+
+
+def test_beats_and_alarms_are_on_disk_as_soon_as_they_are_said(tmp_path):
+    probability = np.array([[0.9, 0.1, 0, 0, 0], [0, 0, 1, 0, 0]], dtype=np.float32)
+    beats = Beats(
+        np.array([1.0, 2.5]), np.array(["N", "V"]), probability, np.array([np.nan, 1.5]), np.array([True, False])
+    )
+    attention = Attention(np.zeros((2, 2), dtype=np.float16), np.zeros(2, dtype=np.float32))
+    alarms = (Alarm("v_run", 1.0, 2.5), Alarm("v_run", 1.0, 4.0, 3.5))
+    with closing(Recording(tmp_path, STREAM, start=START)) as recording:
+        assert recording.say(Update(beats, attention, alarms)) == ()
+        told, warned = rows(tmp_path / "belt_beats.csv"), rows(tmp_path / "belt_alarms.csv")
+    assert [row["sample"] for row in told] == ["250", "625"]
+    assert [row["label"] for row in told] == ["N", "V"]
+    assert told[0]["probability_N"] == "0.9000"
+    assert [row["rr_s"] for row in told] == ["", "1.5000"]
+    assert [row["usable"] for row in told] == ["1", "0"]
+    assert told[1]["time_iso"] == "2026-03-02T00:00:00.750"
+    assert [row["end_s"] for row in warned] == ["", "3.500"]
+
+
+def test_beats_have_the_columns_of_an_analysis(tmp_path, demo_analysis):
+    from ecg_core.export import beats_table
+
+    with closing(Recording(tmp_path, STREAM)):
+        header = (tmp_path / "belt_beats.csv").read_text().strip()
+    assert header.split(",") == list(beats_table(demo_analysis))
+
+
+def test_without_samples_there_are_beats_and_alarms_alone(tmp_path, signal):
+    written(tmp_path, signal, signal=False).close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ALL[2:]
+
+
+def test_a_full_disk_ends_the_recording_with_a_notice_and_keeps_what_is_there(tmp_path, signal, monkeypatch):
+    recording = written(tmp_path, signal[:, :2000])
+    file = recording._signal
+
+    class Full:
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self):
+            file.close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(recording, "_signal", Full())
+    (notice,) = recording.write(Chunk(2000, signal[:, 2000:2100]))
+    assert notice.time_s == 8.0
+    assert "the recording stops here" in notice.text
+    assert "No space left on device" in notice.text
+    assert recording.write(Chunk(2100, signal[:, 2100:])) == ()
+    assert recording.say(Engine(FS_HZ).close()) == ()
+    assert recording.close() == ()
+    assert np.allclose(samples(tmp_path / "belt"), signal[:, :2000], atol=0.00051, equal_nan=True)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="the recording cannot be written there"):
+        Recording(tmp_path / "file", STREAM)
+
+
+# Reading a record whose header states no length
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(16, "<i2"), (32, "<i4")])
+def test_a_header_without_a_length_is_read_by_the_size_of_its_file(tmp_path, bits, kind):
+    count = np.arange(-3000, 3000).reshape(3000, 2)
+    count[5] = -(1 << bits - 1)
+    (tmp_path / "x.dat").write_bytes(b"head" + count.astype(kind).tobytes() + b"\1")
+    lines = [f"x.dat {bits}+4 100({zero})/{unit} {bits} 0 0 0 0 {unit}" for zero, unit in ((10, "uV"), (-7, "mV"))]
+    (tmp_path / "x.hea").write_text("\n".join(["x 2 250", *lines]) + "\n")
+    record = read_record(tmp_path / "x")
+    wanted = ((count - [10, -7]) / [100_000, 100]).T
+    wanted[:, 5] = np.nan
+    assert record.n_samples == 3000
+    assert np.allclose(record.source.read(0, 3000, (0, 1)), wanted, equal_nan=True)
+    assert np.allclose(record.source.read(2990, 3000, (1,)), wanted[1:, 2990:])
+
+
+@pytest.mark.parametrize(("old", "new"), [(" 16 200", " 212 200"), ("x.dat 16", "y.dat 16"), (" 16 ", " 16x2 ")])
+def test_a_length_that_cannot_be_told_is_said_as_before(tmp_path, old, new):
+    path = write_record(tmp_path, "x", np.zeros((1, 5000)), 250).with_suffix(".hea")
+    path.write_text(path.read_text().replace("x 1 250 5000", "x 1 250").replace(old, new))
+    with pytest.raises(RecordError, match=r"states no length"):
+        read_record(tmp_path / "x")
