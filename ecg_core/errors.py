@@ -25,16 +25,12 @@ class DownloadError(EcgError):
     """A database cannot be fetched; what was fetched until then is kept."""
 
 
-class LiveError(EcgError):
-    """A live stream cannot be found, or cannot go on."""
-
-
 class OutputError(EcgError):
     """A result cannot be written where it was asked for."""
 
 
 class LiveError(EcgError):
-    """A live stream cannot be found, told apart, or understood."""
+    """A live stream cannot be found, told apart or understood, or cannot go on."""
 
 
 class Cancelled(EcgError):
