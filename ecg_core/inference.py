@@ -114,7 +114,7 @@ def look(model: Model, signal: Float32) -> Seen:
     """Run the trunk over normalised leads, shape (n_leads, n)."""
     n_frames = -(-signal.shape[1] // model.spec.stride)
     frames = tuple(_frames(model, lead)[:, :, :n_frames] for lead in signal)
-    heat = [torch.sigmoid(model.serving.heat(lead))[0, 0].numpy() for lead in frames]
+    heat = [torch.sigmoid(model.serving.heat_logit(lead))[0].numpy() for lead in frames]
     return Seen(frames, np.stack(heat))
 
 
