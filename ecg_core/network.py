@@ -105,6 +105,7 @@ class BeatNetwork(nn.Module):
         Tokens (n_beats, token_size) and attention (n_beats, heads, n_steps), which sums to 1 over the steps.
 
         """
+        frames = frames.transpose(1, 2).contiguous().transpose(1, 2)  # a frame's channels side by side, to be gathered
         around = frames.transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, channels)
         score = _at_each_frame(self.score, frames)[strip[:, None], index]  # (n_beats, n_steps, heads)
         attention = torch.softmax(score.transpose(1, 2) + self.position, dim=-1)
