@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -53,7 +53,7 @@ def convert(record: Record, kind: str, folder: Path, *, at_125_hz: bool = False)
         record = replace(record, comments=())  # they may name a patient
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _hidden(folder) as hidden:
+        with _hidden(folder, record) as hidden:
             WRITERS[kind](record, rows, fs_hz, hidden)
     except OSError as error:
         raise OutputError(
@@ -66,19 +66,27 @@ def convert(record: Record, kind: str, folder: Path, *, at_125_hz: bool = False)
 def write_at_125_hz(record: Record, folder: Path, *, origin: str) -> Path:
     """Write a record and its reference annotations at 125 Hz in WFDB's format 16, and where it came from."""
     rates = f"Resampled from {record.fs_hz:g} Hz to {FS_HZ:g} Hz, anti-aliased"
-    with _hidden(folder) as hidden:
+    with _hidden(folder, record) as hidden:
         rows = partial(_row, record, at_125_hz=True)
         _write_wfdb(record, rows, FS_HZ, hidden, (f"Origin: {origin}, record {record.record_id}", rates))
     return folder / record.record_id
 
 
 @contextmanager
-def _hidden(folder: Path) -> Iterator[Path]:
-    """A hidden folder whose files move up when all of them are whole; a header, without which no record is, last."""
-    with tempfile.TemporaryDirectory(prefix=HIDDEN, dir=folder) as name:
-        yield Path(name)
-        for path in sorted(Path(name).iterdir(), key=lambda path: (path.suffix == ".hea", path.name)):
+def _hidden(folder: Path, record: Record) -> Iterator[Path]:
+    """A hidden folder whose files move up when all of them are whole; a header, without which no record is, last.
+
+    It has the record's name: what a copy that was killed left in it, the next one of the same record removes.
+    """
+    hidden = folder / f"{HIDDEN}{record.record_id}"
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir()
+    try:
+        yield hidden
+        for path in sorted(hidden.iterdir(), key=lambda path: (path.suffix == ".hea", path.name)):
             path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _row(record: Record, lead: int, *, at_125_hz: bool) -> Float32:

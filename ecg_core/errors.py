@@ -29,5 +29,9 @@ class OutputError(EcgError):
     """A result cannot be written where it was asked for."""
 
 
+class ClusterError(EcgError):
+    """The computers that are to do the work cannot be reached."""
+
+
 class Cancelled(EcgError):
     """The user stopped the work; nothing was written."""

@@ -105,6 +105,11 @@ def _build(path: Path, spec: ModelSpec) -> Model:
     return Model(spec, network.eval())
 
 
+def use_one_thread() -> None:
+    """Let the network work on one core of this process: where records are read side by side, the others are taken."""
+    torch.set_num_threads(1)
+
+
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -423,7 +423,7 @@ def test_ctrl_c_is_a_sentence_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command_line, "_show_progress", lambda name: stop)
     assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out")]) == 130
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "Stopped; nothing was written.\n")
+    assert (told.out, told.err) == ("", "Stopped; nothing was left by half, and what was finished stays.\n")
     assert not (tmp_path / "out").exists()
 
 
