@@ -121,7 +121,7 @@ def _write_wfdb(record: Record, rows: Rows, fs_hz: float, folder: Path, more: Se
         columns.append(np.where(np.isnan(row), MISSING, counts).astype("<i2"))
     frames = np.stack(columns, axis=1)
     name, n_leads = record.record_id, len(columns)
-    frames.tofile(folder / f"{name}.dat")
+    (folder / f"{name}.dat").write_bytes(frames.data)
     header = wfdb.Record(
         record_name=name, n_sig=n_leads, fs=fs_hz, sig_len=len(frames), file_name=[f"{name}.dat"] * n_leads,
         fmt=["16"] * n_leads, adc_gain=gain, baseline=[0] * n_leads, units=["mV"] * n_leads, adc_res=[16] * n_leads,

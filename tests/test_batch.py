@@ -308,16 +308,17 @@ def test_another_version_of_the_program_makes_everything_anew(tmp_path, database
     assert calls == list("abcabc")
 
 
-@pytest.mark.parametrize("name", ["notes.txt", MARK])
-def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path, capsys, database, name):
+@pytest.mark.parametrize(("name", "jobs"), [("notes.txt", "1"), (MARK, "2")])
+def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path, capsys, database, name, jobs):
     out = tmp_path / "out"
     (out / "b").mkdir(parents=True)
     (out / "b" / "mine.txt").write_text("mine")
     (out / "b" / name).write_text("mine")
-    assert main(["analyze", str(database), "--out", str(out)]) == 2
+    assert main(["analyze", str(database), "--jobs", jobs, "--out", str(out)]) == 2
     assert "holds what no run of this program put there" in capsys.readouterr().err
     assert (out / "b" / "mine.txt").read_text() == "mine"
-    assert contents(out) == ["a", "b"]
+    assert {"b"} <= set(contents(out)) <= {"a", "b", "c"}
+    assert len(contents(out / "b")) == len({"mine.txt", name})
 
 
 def test_ctrl_c_leaves_finished_records_finished(tmp_path, capsys, database, calls, monkeypatch):

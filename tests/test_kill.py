@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def started(work):
 
 
 def killed_at_moments(work, folder, look, moments=MOMENTS):
-    """Kill the work again and again, each time later; ``look`` after each; return how many were killed in the middle."""
+    """Kill the work again and again, and ``look`` after each time; return how often it was killed in the middle."""
     began = time.monotonic()
     _, status = os.waitpid(started(lambda: work("undisturbed")), 0)
     assert status == 0
@@ -102,7 +103,7 @@ def visible(folder):
 def everything(folder):
     """Paths of all files and folders below a folder; what goes while it is looked at does not matter."""
     return {
-        os.path.relpath(os.path.join(place, name), folder)
+        Path(place, name).relative_to(folder).as_posix()
         for place, inner, names in os.walk(folder)
         for name in (*inner, *names)
     }
