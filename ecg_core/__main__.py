@@ -16,6 +16,7 @@ from . import NOTICE, __version__
 from .errors import EcgError, OutputError, RecordError, RulesError
 from .rules import RhythmRules, rules_from
 from .specs import DEFAULT_MODEL, read_spec
+from .text import one_line
 
 if TYPE_CHECKING:
     from .schema import Analysis, Ectopy
@@ -35,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         return BAD_INPUT
     except OSError as error:  # a file that may not be read, a disk that is full
         _clear_line()
-        print(f"Error: {error.filename or 'a file'}: {error.strerror}; check the file and its folder.", file=sys.stderr)
+        sentence = f"Error: {error.filename or 'a file'}: {error.strerror}; check the file and its folder."
+        print(one_line(sentence), file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         _clear_line()
@@ -153,7 +155,7 @@ def _convert(options: argparse.Namespace) -> int:
     from .records import read_record  # noqa: PLC0415
 
     written = convert(read_record(options.record), options.to, options.out, at_125_hz=options.rate == 125)
-    print(f"Written: {written}")
+    print(f"Written: {one_line(str(written))}")
     return 0
 
 
@@ -267,7 +269,7 @@ class _show_study:  # used like a function
 
 def _show_records(name: str, done: int, total: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r{name}: record {done + 1} of {total} ", end="", flush=True, file=sys.stderr)
+        print(f"\r{one_line(name)}: record {done + 1} of {total} ", end="", flush=True, file=sys.stderr)
 
 
 def _clear_line() -> None:

@@ -20,6 +20,7 @@ from .errors import OutputError
 from .records import ASSUMED_PER_MV
 from .schema import Float32, Record
 from .signals import FS_HZ, fill_gaps, resample, to_sample
+from .text import no_formula
 
 HIDDEN = ".copy-"  # what the folder of a copy in the making begins with
 GAIN_PER_MV = 1000.0  # steps of a microvolt ...
@@ -189,7 +190,7 @@ def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
 
 
 def _write_csv(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
-    table = _columns(record, _signal(record, rows), fs_hz)
+    table = _columns(record, _signal(record, rows), fs_hz).rename(columns=no_formula)
     table.to_csv(folder / f"{record.record_id}.csv", index=False, float_format="%.6g", chunksize=CSV_ROWS)
 
 

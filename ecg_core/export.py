@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -25,11 +24,10 @@ from .rhythm import KIND_NAMES
 from .schema import Analysis, Float64, Record
 from .signals import to_sample
 from .summary import GROUPS, measures
+from .text import no_formula
 
 ANNOTATOR = "ai"  # suffix of the WFDB annotation file
 JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula ...
-NUMBER = re.compile(r"-?\d+(\.\d+)?")  # ... unless it is a number as they are written here
 # WFDB's codes of rhythms, the weightier ones later.
 RHYTHM_CODES: Final = {
     "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
@@ -216,10 +214,7 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
 
 
 def _harmless(cell: Any) -> Any:
-    """Text that a spreadsheet would take for a formula, as a record's name can be, with an apostrophe before it."""
-    if not isinstance(cell, str) or not cell.startswith(FORMULA) or NUMBER.fullmatch(cell):
-        return cell
-    return f"'{cell}"
+    return no_formula(cell) if isinstance(cell, str) else cell
 
 
 WRITERS: Final[dict[str, Callable[[Analysis], bytes]]] = {

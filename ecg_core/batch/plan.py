@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import OutputError, RecordError
 from ..records import SINGLE_FILES, find_records
 from ..rules import RhythmRules
+from ..text import one_line
 from .study import OWN_TABLES
 
 PART = ".part-"  # what the name of a folder of results in the making begins with
@@ -131,7 +132,7 @@ def _candidates(path: Path) -> list[str]:
     short = path.name[: -len(ending)] if ending else path.name
     above = [part for part in (part.strip("/\\:") for part in path.parts[:-1]) if part]
     longer = ["_".join([*above[-depth:], path.name]) for depth in range(1, len(above) + 1)]
-    return [short or path.name, path.name, *longer]
+    return [one_line(name) for name in (short or path.name, path.name, *longer)]
 
 
 def _numbered(names: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from ..errors import OutputError
 from ..export import WRITERS, csv_bytes, plain_number
 from ..schema import Analysis
 from ..summary import measures
+from ..text import one_line
 
 if TYPE_CHECKING:
     from .plan import Outcome
@@ -55,7 +56,7 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
     table = study_table([outcome.row for outcome in outcomes if not outcome.problem])
     measured = [str(name) for name in table if name not in IDENTITY]
     told = table.assign(**{name: table[name].map(_cell) for name in measured})
-    failed = [(str(outcome.task.path), outcome.problem) for outcome in outcomes if outcome.problem]
+    failed = [(one_line(str(outcome.task.path)), outcome.problem) for outcome in outcomes if outcome.problem]
     try:
         out.mkdir(parents=True, exist_ok=True)
         _put(out / STUDY, csv_bytes(told))

@@ -13,6 +13,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
 
 from ..errors import Cancelled, ClusterError, EcgError, OutputError
+from ..text import one_line
 from .plan import Outcome, Settings, Task
 
 Show = Callable[[int, int, Sequence[str]], None]  # records done, of how many, and names of those at work
@@ -117,9 +118,9 @@ def work_on(task: Task, settings: Settings, *, one_thread: bool) -> Outcome:
     except EcgError as error:
         return Outcome(task, {}, str(error))
     except OSError as error:
-        return Outcome(task, {}, f"{error.filename or task.path}: {error.strerror or error}; check the file.")
+        return Outcome(task, {}, one_line(f"{error.filename or task.path}: {error.strerror or error}; check the file."))
     except Exception as error:  # one record must not stop a thousand others
-        return Outcome(task, {}, f"{task.path}: could not be analysed ({type(error).__name__}: {error}).")
+        return Outcome(task, {}, one_line(f"{task.path}: could not be analysed ({type(error).__name__}: {error})."))
 
 
 def _progress(_done_s: float, _total_s: float) -> None:
