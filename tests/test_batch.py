@@ -165,6 +165,7 @@ def test_the_files_of_a_record_are_those_of_an_analysis_by_itself(tmp_path, data
         write_files(analyse(read_record(database / name), model), tmp_path / "alone" / name)
     alone = files(tmp_path / "alone")
     made = files(tmp_path / "out")
+    assert set(json.loads(made[f"a/{MARK}"])) == {"made_from", "files", "row"}
     assert {name: made[name] for name in alone} == alone
     assert set(made) - set(alone) == {*STUDY, *(f"{name}/{MARK}" for name in "abc")}
 

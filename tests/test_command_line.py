@@ -14,7 +14,6 @@ import wfdb
 from conftest import DEMO, write_record
 
 from ecg_core import __main__ as command_line
-from ecg_core import __version__
 from ecg_core.__main__ import NOTICE, main
 from ecg_core.specs import DEFAULT_MODEL
 
@@ -166,20 +165,6 @@ def test_evaluate_takes_the_records_that_are_named(database, tmp_path):
     arguments = ["evaluate", str(database), "--records", "r1", "--json", str(tmp_path / "figures.json")]
     assert main(arguments) == 0
     assert len(json.loads((tmp_path / "figures.json").read_text())["records"]) == 1
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["analyze", "--help"], ["evaluate", "--help"], ["--version"]])
-def test_help_is_there_at_once_and_loads_nothing_heavy(arguments):
-    script = (
-        "import sys, ecg_core.__main__ as m\n"
-        "try: m.main(sys.argv[1:])\n"
-        "except SystemExit as stop: assert stop.code == 0\n"
-        "heavy = {'torch', 'wfdb', 'pandas', 'scipy', 'streamlit'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    done = shell("-c", script, *arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert ("usage" in done.stdout) or (__version__ in done.stdout)
 
 
 # Bad input

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from strategies import beat_columns, make_beats
 
 from ecg_core import export
+from ecg_core.batch.study import FAILURE_COLUMNS, FAILURES, PARQUET, STUDY, study_row
 from ecg_core.errors import OutputError
 from ecg_core.export import (
     ANNOTATOR,
@@ -355,6 +356,8 @@ def test_every_column_measure_and_kind_of_event_is_documented(demo_analysis):
     names = {name for columns in COLUMNS.values() for name in columns}
     names |= {measure.key for measure in measures(demo_analysis)} | set(KIND_NAMES)
     names |= set(json.loads(report_json(demo_analysis)))
+    names |= {*study_row("demo", demo_analysis), STUDY, PARQUET, FAILURES, *FAILURE_COLUMNS}
+    names |= {"made_from", "files", "row", "lead"}
     assert names <= documented, names - documented
     rows = re.findall(r"^\| `([a-z_A-Z0-9.]+)` \|", text, flags=re.MULTILINE)
     unknown = {name for name in rows if name not in names}

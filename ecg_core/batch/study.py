@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MARK = "finished.json"
 STUDY, PARQUET, FAILURES = "study.csv", "study.parquet", "failures.csv"
 OWN_TABLES: Final = (*(suffix for suffix in WRITERS if suffix.endswith(".csv")), STUDY, PARQUET, FAILURES)
+FAILURE_COLUMNS: Final = ("record", "sentence")
 IDENTITY: Final = (
     "folder", "record", "leads", "record_sha256", "model", "model_sha256", "software_version",
 )  # fmt: skip
@@ -64,7 +65,7 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
         if not failed:
             (out / FAILURES).unlink(missing_ok=True)  # of an earlier run
             return out / STUDY, out / PARQUET
-        _put(out / FAILURES, csv_bytes(pd.DataFrame(failed, columns=["record", "sentence"])))
+        _put(out / FAILURES, csv_bytes(pd.DataFrame(failed, columns=list(FAILURE_COLUMNS))))
     except OSError as error:
         raise OutputError(
             f"{out}: the table of the study cannot be written there ({error.strerror or error}); the results of every "

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
@@ -97,11 +97,17 @@ def _run(
             try:
                 yield future.result()
                 free.append(seat)
-            except BrokenProcessPool:
-                yield Outcome(task, {}, ENDED)
+            except EcgError:
+                raise
+            except Exception as error:  # whoever was at it is gone
+                yield Outcome(task, {}, _lost(error))
                 free.append(new_seat())
-            except CancelledError:
-                yield Outcome(task, {}, ENDED)
+
+
+def _lost(error: Exception) -> str:
+    if isinstance(error, BrokenProcessPool):
+        return ENDED
+    return one_line(f"The cluster gave no answer for it ({type(error).__name__}: {error}); run the same command again.")
 
 
 def work_on(task: Task, settings: Settings, *, one_thread: bool) -> Outcome:
