@@ -443,3 +443,29 @@ def test_the_study_is_read_alike_by_pandas(tmp_path, database):
     from_parquet = pd.read_parquet(tmp_path / "out" / "study.parquet")
     measured = [name for name in from_parquet if name not in IDENTITY]
     np.testing.assert_allclose(from_csv[measured].astype(float), from_parquet[measured], atol=5.1e-5)
+
+
+def test_who_comes_second_with_the_same_record_changes_nothing(tmp_path, database, monkeypatch):
+    out = tmp_path / "out"
+    task = plan([database / "a", database / "b"], out)[0]
+
+    def meanwhile(record, *arguments, **options):
+        monkeypatch.setattr(work, "analyse", analyse)
+        work.analyse_one(task, SETTINGS, lambda done_s, total_s: None)
+        return analyse(record, *arguments, **options)
+
+    monkeypatch.setattr(work, "analyse", meanwhile)
+    monkeypatch.setattr(work, "_move", once(work._move))
+    assert not work.analyse_one(task, SETTINGS, lambda done_s, total_s: None).problem
+    assert contents(out) == ["a"]
+
+
+def once(function):
+    called = []
+
+    def call(*arguments):
+        assert not called
+        called.append(arguments)
+        function(*arguments)
+
+    return call

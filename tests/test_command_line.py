@@ -296,7 +296,6 @@ def test_a_bad_record_ends_in_one_sentence_and_no_file(tmp_path, capsys, ecg, ma
     ("path", "wanted"),
     [
         ("nobody", "does not exist"),
-        (".", "is a folder"),
         ("a/b/c", "does not exist"),
         ("x" * 300, "x"),
         ("x.dat/y", ""),

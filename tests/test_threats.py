@@ -1,4 +1,4 @@
-"""The threat model says what the code does: every test it names exists, and the server's settings are those it tells of."""
+"""The threat model says what the code does: the tests that it names exist, and the settings are those it tells of."""
 
 import tomllib
 from pathlib import Path

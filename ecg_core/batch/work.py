@@ -45,7 +45,8 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
         for name, content in contents.items():
             (hidden / name).write_bytes(content)
         (hidden / MARK).write_text(json.dumps(mark, allow_nan=False, indent=1) + "\n", encoding="utf-8")
-        _move(hidden, task.folder)
+        if finished_row(task.folder, made_from) is None:  # else a worker that was taken for dead has come first
+            _move(hidden, task.folder)
     return Outcome(task, row)
 
 
