@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from .errors import ModelError
 from .labels import CLASSES, NO_BEAT
@@ -119,7 +120,8 @@ def look(model: Model, signal: Float32) -> Seen:
     """Run the trunk over normalised leads, shape (n_leads, n)."""
     n_frames = -(-signal.shape[1] // model.spec.stride)
     frames = tuple(_frames(model, lead)[:, :, :n_frames] for lead in signal)
-    heat = [torch.sigmoid(model.serving.heat_logit(lead))[0].numpy() for lead in frames]
+    # not torch's sigmoid, which rounds otherwise where its threads cut a long row
+    heat = [expit(model.serving.heat_logit(lead)[0].numpy()) for lead in frames]
     return Seen(frames, np.stack(heat))
 
 
