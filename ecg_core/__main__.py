@@ -101,7 +101,8 @@ def _count(text: str) -> int:
 def _analyze(options: argparse.Namespace) -> int:
     from .batch import is_many  # noqa: PLC0415  # torch, wfdb and pandas load only when there is work
 
-    return _analyze_many(options) if is_many(options.records) else _analyze_one(options)
+    many = options.dask or is_many(options.records)  # one record that goes elsewhere is a study of one
+    return _analyze_many(options) if many else _analyze_one(options)
 
 
 def _analyze_many(options: argparse.Namespace) -> int:
