@@ -39,11 +39,12 @@ def side_by_side(tasks: Sequence[Task], settings: Settings, jobs: int, show: Sho
 
     def seat() -> Executor:
         """A process of its own: when it dies, it is known which record died with it."""
-        return ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(stop,))
+        seats.append(ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(stop,)))
+        return seats[-1]
 
-    seats = [seat() for _ in range(min(jobs, len(tasks)))]
+    seats: list[Executor] = []
     try:
-        yield from _run(tasks, settings, seats, seat, show)
+        yield from _run(tasks, settings, [seat() for _ in range(min(jobs, len(tasks)))], seat, show)
     finally:
         stop.set()
         for one in seats:
