@@ -29,8 +29,12 @@ STUDY = ["study.csv", "study.parquet"]
 
 
 @pytest.fixture(autouse=True)
-def _ready(model):
-    """One thread, and the model in memory, for every test."""
+def _ready(model, monkeypatch):
+    """One thread, and the model in memory, for every test; new processes begin as those of the command line do.
+
+    They import the main module, in whose place a test of a page before may have put that page.
+    """
+    monkeypatch.setitem(sys.modules, "__main__", command_line)
 
 
 @pytest.fixture
