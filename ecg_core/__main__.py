@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import NOTICE, __version__
 from .errors import EcgError, OutputError, RecordError, RulesError
 from .rules import RhythmRules, rules_from
-from .specs import DEFAULT_MODEL
+from .specs import DEFAULT_MODEL, read_spec
+from .text import one_line
 
 if TYPE_CHECKING:
     from .schema import Analysis, Ectopy
     from .summary import Measure
 
-BAD_INPUT, STOPPED = 2, 130  # exit codes
+FAILED, BAD_INPUT, STOPPED = 1, 2, 130  # exit codes
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,11 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
         return BAD_INPUT
     except OSError as error:  # a file that may not be read, a disk that is full
         _clear_line()
-        print(f"Error: {error.filename or 'a file'}: {error.strerror}; check the file and its folder.", file=sys.stderr)
+        sentence = f"Error: {error.filename or 'a file'}: {error.strerror}; check the file and its folder."
+        print(one_line(sentence), file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         _clear_line()
-        print("Stopped; nothing was written.", file=sys.stderr)
+        print("Stopped; nothing was left by half, and what was finished stays.", file=sys.stderr)
         return STOPPED
 
 
@@ -46,9 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    analyze = commands.add_parser("analyze", help="label the beats of a record and measure its burden")
-    analyze.add_argument("record", type=Path, metavar="RECORD", help="a WFDB record, with or without extension")
+    analyze = commands.add_parser("analyze", help="label the beats of a record, or of many, and measure its burden")
+    analyze.add_argument(
+        "records", type=Path, nargs="+", metavar="RECORD",
+        help="a record of any format that is read; or several, folders of records, or patterns such as 'db/*.hea'",
+    )  # fmt: skip
     analyze.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (here)")
+    analyze.add_argument("--jobs", type=_count, default=1, metavar="N", help="of many records, so many at a time (1)")
+    analyze.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
     analyze.add_argument(
         "--rule", action="append", default=[], metavar="NAME=VALUE",
         help="count by another rule, for example pause_s=2.5; may be repeated; --rule help lists them",
@@ -100,14 +109,46 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def _analyze(options: argparse.Namespace) -> int:
-    from .export import write_files  # noqa: PLC0415  # torch, wfdb and pandas load only when there is work
+    from .batch import is_many  # noqa: PLC0415  # torch, wfdb and pandas load only when there is work
+
+    many = options.dask or is_many(options.records)  # one record that goes elsewhere is a study of one
+    return _analyze_many(options) if many else _analyze_one(options)
+
+
+def _analyze_many(options: argparse.Namespace) -> int:
+    from .batch import FAILURES, Settings, analyse_many  # noqa: PLC0415
+
+    settings = Settings((options.model or DEFAULT_MODEL).absolute(), options.lead, _rules(options.rule))
+    read_spec(settings.model)  # told now, not once a record
+    study = analyse_many(
+        options.records, settings, options.out, jobs=options.jobs, dask=options.dask, show=_show_study()
+    )
+    _clear_line()
+    n, n_failed = len(study.outcomes), len(study.failed)
+    print(f"{n} records: {n - n_failed - study.n_kept} analysed, {study.n_kept} finished before, {n_failed} failed")
+    print(f"Written: a folder a record, {', '.join(path.name for path in study.written)}")
+    print(f"to {options.out.resolve()}\n{NOTICE}")
+    if study.failed:
+        print(f"Error: {n_failed} of {n} records failed; {FAILURES} says why.", file=sys.stderr)
+    return FAILED if study.failed else 0
+
+
+def _analyze_one(options: argparse.Namespace) -> int:
+    from .export import write_files  # noqa: PLC0415
     from .inference import load_model  # noqa: PLC0415
     from .pipeline import analyse  # noqa: PLC0415
     from .records import read_record  # noqa: PLC0415
 
     rules = _rules(options.rule)
-    record = read_record(options.record)
+    record = read_record(options.records[0])
     model = load_model(options.model or DEFAULT_MODEL)
     began = time.monotonic()
     analysis = analyse(record, model, rules, lead=options.lead, progress=_show_progress(record.record_id))
@@ -133,7 +174,7 @@ def _convert(options: argparse.Namespace) -> int:
     from .records import read_record  # noqa: PLC0415
 
     written = convert(read_record(options.record), options.to, options.out, at_125_hz=options.rate == 125)
-    print(f"Written: {written}")
+    print(f"Written: {one_line(str(written))}")
     return 0
 
 
@@ -247,9 +288,24 @@ class _show_progress:  # used like a function
         print(f"\r{self.name}: {100 * done_s / total_s:3.0f} %, {left_s:.0f} s left ", end="", file=sys.stderr)
 
 
+class _show_study:  # used like a function
+    """A line with the records that are done, the time left and what is at work; silent where nobody watches."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    def __call__(self, done: int, total: int, at_work: Sequence[str]) -> None:
+        if not sys.stderr.isatty():
+            return
+        left = f", {(time.monotonic() - self.began) * (total / done - 1):.0f} s left" if done else ""
+        now = f"; now {', '.join(at_work)}" if at_work else ""
+        line = f"{done} of {total} records{left}{now}"
+        print(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}", end="", flush=True, file=sys.stderr)
+
+
 def _show_records(name: str, done: int, total: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r{name}: record {done + 1} of {total} ", end="", flush=True, file=sys.stderr)
+        print(f"\r{one_line(name)}: record {done + 1} of {total} ", end="", flush=True, file=sys.stderr)
 
 
 def _clear_line() -> None:

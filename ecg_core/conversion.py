@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +20,7 @@ from .errors import OutputError
 from .records import ASSUMED_PER_MV
 from .schema import Float32, Record
 from .signals import FS_HZ, fill_gaps, resample, to_sample
+from .text import no_formula
 
 HIDDEN = ".copy-"  # what the folder of a copy in the making begins with
 GAIN_PER_MV = 1000.0  # steps of a microvolt ...
@@ -53,7 +54,7 @@ def convert(record: Record, kind: str, folder: Path, *, at_125_hz: bool = False)
         record = replace(record, comments=())  # they may name a patient
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _hidden(folder) as hidden:
+        with _hidden(folder, record) as hidden:
             WRITERS[kind](record, rows, fs_hz, hidden)
     except OSError as error:
         raise OutputError(
@@ -66,19 +67,27 @@ def convert(record: Record, kind: str, folder: Path, *, at_125_hz: bool = False)
 def write_at_125_hz(record: Record, folder: Path, *, origin: str) -> Path:
     """Write a record and its reference annotations at 125 Hz in WFDB's format 16, and where it came from."""
     rates = f"Resampled from {record.fs_hz:g} Hz to {FS_HZ:g} Hz, anti-aliased"
-    with _hidden(folder) as hidden:
+    with _hidden(folder, record) as hidden:
         rows = partial(_row, record, at_125_hz=True)
         _write_wfdb(record, rows, FS_HZ, hidden, (f"Origin: {origin}, record {record.record_id}", rates))
     return folder / record.record_id
 
 
 @contextmanager
-def _hidden(folder: Path) -> Iterator[Path]:
-    """A hidden folder whose files move up when all of them are whole; a header, without which no record is, last."""
-    with tempfile.TemporaryDirectory(prefix=HIDDEN, dir=folder) as name:
-        yield Path(name)
-        for path in sorted(Path(name).iterdir(), key=lambda path: (path.suffix == ".hea", path.name)):
+def _hidden(folder: Path, record: Record) -> Iterator[Path]:
+    """A hidden folder whose files move up when all of them are whole; a header, without which no record is, last.
+
+    It has the record's name: what a copy that was killed left in it, the next one of the same record removes.
+    """
+    hidden = folder / f"{HIDDEN}{record.record_id}"
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir()
+    try:
+        yield hidden
+        for path in sorted(hidden.iterdir(), key=lambda path: (path.suffix == ".hea", path.name)):
             path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _row(record: Record, lead: int, *, at_125_hz: bool) -> Float32:
@@ -113,7 +122,7 @@ def _write_wfdb(record: Record, rows: Rows, fs_hz: float, folder: Path, more: Se
         columns.append(np.where(np.isnan(row), MISSING, counts).astype("<i2"))
     frames = np.stack(columns, axis=1)
     name, n_leads = record.record_id, len(columns)
-    frames.tofile(folder / f"{name}.dat")
+    (folder / f"{name}.dat").write_bytes(frames.data)
     header = wfdb.Record(
         record_name=name, n_sig=n_leads, fs=fs_hz, sig_len=len(frames), file_name=[f"{name}.dat"] * n_leads,
         fmt=["16"] * n_leads, adc_gain=gain, baseline=[0] * n_leads, units=["mV"] * n_leads, adc_res=[16] * n_leads,
@@ -181,7 +190,7 @@ def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
 
 
 def _write_csv(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
-    table = _columns(record, _signal(record, rows), fs_hz)
+    table = _columns(record, _signal(record, rows), fs_hz).rename(columns=no_formula)
     table.to_csv(folder / f"{record.record_id}.csv", index=False, float_format="%.6g", chunksize=CSV_ROWS)
 
 

@@ -1,8 +1,14 @@
 """The exceptions that a user can meet: each message is a sentence that says what, where, expected, got, what to do."""
 
+from .text import one_line
+
 
 class EcgError(Exception):
     """Base of every error that the user's input can cause; the command line prints it and exits with 2."""
+
+    def __str__(self) -> str:
+        """One line, whatever the names of files in it hold."""
+        return one_line(super().__str__())
 
 
 class RecordError(EcgError):
@@ -20,6 +26,10 @@ class ModelError(EcgError):
 class RulesError(EcgError):
     """A rule is unknown, or its value is none that it can have."""
 
+    def __str__(self) -> str:
+        """With the rules that there are, a line each."""
+        return "\n".join(one_line(line) for line in Exception.__str__(self).split("\n"))
+
 
 class DownloadError(EcgError):
     """A database cannot be fetched; what was fetched until then is kept."""
@@ -31,6 +41,10 @@ class OutputError(EcgError):
 
 class LiveError(EcgError):
     """A live stream cannot be found, told apart or understood, or cannot go on."""
+
+
+class ClusterError(EcgError):
+    """The computers that are to do the work cannot be reached."""
 
 
 class Cancelled(EcgError):

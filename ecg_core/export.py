@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from errno import EISDIR
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -24,10 +24,10 @@ from .rhythm import KIND_NAMES
 from .schema import Analysis, Float64, Record
 from .signals import to_sample
 from .summary import GROUPS, measures
+from .text import no_formula
 
 ANNOTATOR = "ai"  # suffix of the WFDB annotation file
 JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 # WFDB's codes of rhythms, the weightier ones later.
 RHYTHM_CODES: Final = {
     "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
@@ -75,11 +75,11 @@ def burden_table(analysis: Analysis) -> pd.DataFrame:
     measured = pd.DataFrame(
         {
             "measure": [measure.key for measure in found],
-            "value": [_plain(measure.value) for measure in found],
+            "value": [plain_number(measure.value) for measure in found],
             "unit": [measure.unit for measure in found],
             "denominator": [measure.of for measure in found],
             "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in found],
-            "at_s": [_plain(measure.at_s) for measure in found],
+            "at_s": [plain_number(measure.at_s) for measure in found],
             "at_iso": [iso_text(record, measure.at_s) for measure in found],
             "reason_if_empty": [measure.why for measure in found],
         }
@@ -88,7 +88,7 @@ def burden_table(analysis: Analysis) -> pd.DataFrame:
     made_with = pd.DataFrame(
         {
             "measure": [f"rule_{rule.key}" for rule in rules],
-            "value": [_plain(rule.value) for rule in rules],
+            "value": [plain_number(rule.value) for rule in rules],
             "unit": [rule.unit for rule in rules],
             "denominator": [rule.source for rule in rules],
             "name": [f"Rule: {rule.says}" for rule in rules],
@@ -97,7 +97,7 @@ def burden_table(analysis: Analysis) -> pd.DataFrame:
     return pd.concat([measured, made_with]).fillna("").assign(record=record.record_id)
 
 
-def _plain(value: float | None) -> str:
+def plain_number(value: float | None) -> str:
     """A number as programs read it; an empty cell where there is none."""
     return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
 
@@ -202,20 +202,19 @@ def rhythm_of_beats(analysis: Analysis) -> NDArray[np.str_]:
 
 
 def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Callable[[Analysis], bytes]:
-    """RFC 4180; in UTF-8 that Excel recognises as such where there is more than ASCII."""
-
-    def write(analysis: Analysis) -> bytes:
-        text = _harmless(table(analysis)).to_csv(index=False, lineterminator="\r\n")
-        return text.encode("ascii" if text.isascii() else "utf-8-sig")
-
-    return write
+    return lambda analysis: csv_bytes(table(analysis))
 
 
-def _harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """Text that a spreadsheet would take for a formula, as a record's name can be, with an apostrophe before it."""
-    if "record" not in table or not len(table) or not str(table["record"].iloc[0]).startswith(FORMULA):
-        return table
-    return table.assign(record="'" + table["record"])
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """RFC 4180; in UTF-8 that Excel recognises as such where there is more than ASCII; no cell is a formula."""
+    harmless = {str(name): table[name].map(_harmless) for name in table if table[name].dtype.kind not in "biuf"}
+    named = table.assign(**harmless).rename(columns=_harmless)
+    text = named.to_csv(index=False, lineterminator="\r\n")
+    return text.encode("ascii" if text.isascii() else "utf-8-sig")
+
+
+def _harmless(cell: Any) -> Any:
+    return no_formula(cell) if isinstance(cell, str) else cell
 
 
 WRITERS: Final[dict[str, Callable[[Analysis], bytes]]] = {
@@ -234,6 +233,11 @@ def file_name(analysis: Analysis, suffix: str) -> str:
     return f"{analysis.record.record_id}{suffix}"
 
 
+def file_contents(analysis: Analysis) -> dict[str, bytes]:
+    """Every format, by the name of its file."""
+    return {file_name(analysis, suffix): writer(analysis) for suffix, writer in WRITERS.items()}
+
+
 def write_files(analysis: Analysis, folder: Path) -> list[Path]:
     """Write every format into a folder: all files, or none.
 
@@ -243,7 +247,7 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
         The folder cannot be made or written to.
 
     """
-    contents = {folder / file_name(analysis, suffix): writer(analysis) for suffix, writer in WRITERS.items()}
+    contents = {folder / name: content for name, content in file_contents(analysis).items()}
     halves = {path: path.with_name(f".{path.name}.part") for path in contents}
     try:
         folder.mkdir(parents=True, exist_ok=True)

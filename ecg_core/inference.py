@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from .errors import ModelError
 from .labels import CLASSES, NO_BEAT
@@ -105,6 +106,11 @@ def _build(path: Path, spec: ModelSpec) -> Model:
     return Model(spec, network.eval())
 
 
+def use_one_thread() -> None:
+    """Let the network work on one core of this process: where records are read side by side, the others are taken."""
+    torch.set_num_threads(1)
+
+
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -114,7 +120,7 @@ def look(model: Model, signal: Float32) -> Seen:
     """Run the trunk over normalised leads, shape (n_leads, n)."""
     n_frames = -(-signal.shape[1] // model.spec.stride)
     frames = _frames(model, signal)[:, :, :n_frames]
-    return Seen(frames, torch.sigmoid(model.serving.heat(frames))[:, 0].numpy())
+    return Seen(frames, _heat(model, frames))
 
 
 @torch.inference_mode()
@@ -123,7 +129,12 @@ def look_at_end(model: Model, signal: Float32) -> Seen:
     halo = np.zeros((len(signal), HALO_FRAMES * model.spec.stride), dtype=np.float32)
     strips = torch.from_numpy(np.concatenate((signal, halo), axis=1))
     frames = model.serving.trunk(model.serving.stem(strips[:, None]))[:, :, : -(-signal.shape[1] // model.spec.stride)]
-    return Seen(frames, torch.sigmoid(model.serving.heat(frames))[:, 0].numpy())
+    return Seen(frames, _heat(model, frames))
+
+
+def _heat(model: Model, frames: torch.Tensor) -> Float32:
+    # not torch's sigmoid, which rounds otherwise where its threads cut a long row
+    return np.asarray(expit(model.serving.heat_logit(frames).numpy()))
 
 
 @torch.inference_mode()

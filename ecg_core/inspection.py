@@ -10,6 +10,7 @@ from .clock import duration_text
 from .errors import EcgError
 from .records import read_record
 from .schema import Float32, Record
+from .text import one_line
 
 LOOKS, LOOK_S = 12, 10.0  # the signal is looked at in so many stretches across the record
 MUCH = 0.05  # of a lead that is missing or flat is worth a word
@@ -23,7 +24,7 @@ def inspect_text(path: Path) -> tuple[str, bool]:
         record = read_record(path)
         found = [*_facts(record), *doubts(record)]
     except EcgError as error:
-        return f"{path.name}\n  Cannot be analysed: {error}", False
+        return f"{one_line(path.name)}\n  Cannot be analysed: {error}", False
     return "\n".join([f"{record.record_id} ({_kind(record)})", *(f"  {line}" for line in found)]), True
 
 

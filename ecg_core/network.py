@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -83,7 +84,11 @@ class BeatNetwork(nn.Module):
     def frames(self, strips: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised strips (batch, n) -> frames (batch, channels, n / stride) and heat logits (batch, n / stride)."""
         frames = self.trunk(self.stem(strips[:, None]))
-        return frames, self.heat(frames)[:, 0]
+        return frames, self.heat_logit(frames)
+
+    def heat_logit(self, frames: Tensor) -> Tensor:
+        """Frames (batch, channels, n_frames) -> logits of a beat at each frame (batch, n_frames)."""
+        return _at_each_frame(self.heat, frames)[:, :, 0]
 
     def tokens(self, frames: Tensor, strip: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Describe each beat by what the attention takes from the frames around it.
@@ -100,8 +105,9 @@ class BeatNetwork(nn.Module):
         Tokens (n_beats, token_size) and attention (n_beats, heads, n_steps), which sums to 1 over the steps.
 
         """
+        frames = frames.transpose(1, 2).contiguous().transpose(1, 2)  # a frame's channels side by side, to be gathered
         around = frames.transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, channels)
-        score = self.score(frames).transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, heads)
+        score = _at_each_frame(self.score, frames)[strip[:, None], index]  # (n_beats, n_steps, heads)
         attention = torch.softmax(score.transpose(1, 2) + self.position, dim=-1)
         return self.token((attention @ around).flatten(1)), attention
 
@@ -156,6 +162,14 @@ class BeatNetwork(nn.Module):
             context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=told.shape[1])
         logits: Tensor = self.judge(torch.cat([told, context], dim=-1))
         return logits
+
+
+def _at_each_frame(pointwise: nn.Conv1d, frames: Tensor) -> Tensor:
+    """A convolution of width one, (batch, channels, n_frames) -> (batch, n_frames, n_out).
+
+    As a matrix product: the library's convolution of this width rounds otherwise for each number of threads.
+    """
+    return linear(frames.transpose(1, 2), pointwise.weight[:, :, 0], pointwise.bias)
 
 
 def _fold(convolution: Any, norm: Any) -> tuple[nn.Module, nn.Module]:

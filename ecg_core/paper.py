@@ -11,6 +11,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from .labels import COLOUR
 from .schema import Beats, Float32, Float64, Lead
+from .text import one_line
 
 WIDTH_MM, HEIGHT_MM = 297.0, 210.0  # A4, landscape: ten seconds at 25 mm/s fit
 LEFT_MM, RIGHT_MM, TOP_MM, BOTTOM_MM = 23.5, 273.5, 12.0, 198.0
@@ -165,4 +166,4 @@ def make_pdf(title: str, pages: Sequence[Callable[[Sheet], None]], footer: Calla
 
 def _printable(text: str) -> str:
     """Text in the characters of the printer's own fonts; others become question marks."""
-    return text.encode("cp1252", "replace").decode("cp1252")
+    return one_line(text).encode("cp1252", "replace").decode("cp1252")

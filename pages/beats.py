@@ -8,6 +8,7 @@ from ecg_core.figures import confidence_bars, confidence_figure, lorenz_figure, 
 from ecg_core.figures.beats import LORENZ_BEATS
 from ecg_core.labels import NAME
 from ecg_core.shapes import split_shapes
+from ecg_core.text import plain_markdown
 from pages._ui.chosen import choose_bars, choose_panels, choose_points, chosen_beats, list_beats, shapes_of
 from pages._ui.frame import current_analysis, guarded, heading, ink, show
 from pages._ui.tables import plural
@@ -58,7 +59,7 @@ if shapes:
         alt=f"Overlaid and mean waveforms of each shape that the {label} beats come in, in mV",
     )  # fmt: skip
 else:
-    st.info(f"Lead {lead} holds no whole beat: choose another one.")
+    st.info(f"Lead {plain_markdown(lead)} holds no whole beat: choose another one.")
 
 confidence, rr, lorenz = st.columns([3, 3, 4], gap="medium")
 with confidence:

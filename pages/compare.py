@@ -4,6 +4,7 @@ import streamlit as st
 
 from ecg_core.comparison import Differences
 from ecg_core.scoring import LEARNING_S
+from ecg_core.text import plain_markdown
 from pages._ui.compared import (
     Pair,
     burdens_shown,
@@ -127,7 +128,7 @@ with scores:
 with burdens:
     st.dataframe(burdens_shown(comparison), hide_index=True, height="content")
     st.caption(
-        f"Lead {', '.join(analysis.lead_names)}. Models count the beats of readable stretches"
+        f"Lead {plain_markdown(', '.join(analysis.lead_names))}. Models count the beats of readable stretches"
         + (", the reference all that it marks." if record.reference else ".")
     )
 

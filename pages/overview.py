@@ -4,6 +4,7 @@ import streamlit as st
 
 from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
+from ecg_core.text import plain_markdown
 from pages._ui.frame import cards, current_analysis, heading, ink, show
 from pages._ui.tables import by_weight, events_shown, hours_shown, number, plural, rate_card
 from pages._ui.view import address, selected_time_s
@@ -17,8 +18,9 @@ count = dict(zip(analysis.model.classes, burden.count.tolist(), strict=True))
 heading(f"Overview of {record.record_id}", record)
 
 if burden.analysable_pct < LITTLE_PCT:
+    leads = plain_markdown(", ".join(analysis.lead_names))
     st.warning(
-        f"Only {burden.analysable_pct:.0f} % of this recording could be read in lead {', '.join(analysis.lead_names)}: "
+        f"Only {burden.analysable_pct:.0f} % of this recording could be read in lead {leads}: "
         "the counts below stand for that part alone. Another lead may read better.",
         icon=":material/signal_disconnected:",
     )

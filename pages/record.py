@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from ecg_core.figures import quality_figure
+from ecg_core.text import plain_markdown
 from pages._ui.frame import draw_frame, facts, guarded, heading, ink, show, watch
 from pages._ui.session import (
     fetched_records,
@@ -55,7 +56,7 @@ if record:
             st.warning("No model is installed: `models/` should hold `adapted.pt` and `adapted.json`.")
         if not busy and record.sha256 in room.shown:
             done = room.analyses[room.shown[record.sha256]]
-            st.success(f"Analysed: lead {', '.join(done.lead_names)}, {done.burden.n_beats:,} beats.")
+            st.success(f"Analysed: lead {plain_markdown(', '.join(done.lead_names))}, {done.burden.n_beats:,} beats.")
             if st.button("Go to the overview", width="stretch"):
                 st.switch_page("pages/overview.py")
     if not room.job and record.sha256 in room.shown:

@@ -7,6 +7,7 @@ import streamlit as st
 from ecg_core.export import WRITERS, file_name
 from ecg_core.rules import RhythmRules
 from ecg_core.summary import COLUMNS, GROUPS
+from ecg_core.text import plain_markdown
 from pages._ui.frame import current_analysis, facts, guarded, heading
 from pages._ui.session import change_rules
 from pages._ui.tables import edited_rules, measures_shown, rules_shown
@@ -38,14 +39,15 @@ with files:
         text, button = st.columns([3, 2], vertical_alignment="center")
         text.markdown(f"**{name}**  \n:small[{what}]")
         button.download_button(
-            file_name(analysis, suffix), partial(writer, analysis), file_name(analysis, suffix), on_click="ignore",
-            icon=":material/download:", width="stretch", type="primary" if suffix == "_report.pdf" else "secondary",
+            plain_markdown(file_name(analysis, suffix)), partial(writer, analysis), file_name(analysis, suffix),
+            on_click="ignore", icon=":material/download:", width="stretch",
+            type="primary" if suffix == "_report.pdf" else "secondary",
         )  # fmt: skip
     st.caption("Each file is made when it is clicked.")
 with made:
     st.header("Made with", anchor=False)
     st.markdown(
-        f"Lead **{', '.join(analysis.lead_names)}**, model **{analysis.model.name}** "
+        f"Lead **{plain_markdown(', '.join(analysis.lead_names))}**, model **{analysis.model.name}** "
         f"(`{analysis.model.sha256[:12]}`), record `{analysis.record.sha256[:12]}`"
     )
     changed = analysis.rules.changed()

@@ -11,7 +11,7 @@ CORE = {
     path.relative_to(ROOT / "ecg_core").with_suffix("").as_posix(): path for path in (ROOT / "ecg_core").rglob("*.py")
 }
 PAGES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]
-NOUNS = {"schema", "labels", "rules", "errors"}  # what every step may know
+NOUNS = {"schema", "labels", "rules", "errors", "text"}  # what every step may know
 
 # A step knows the nouns, and of the other steps only these, each for a reason.
 STEPS = {

@@ -14,7 +14,6 @@ import wfdb
 from conftest import DEMO, write_record
 
 from ecg_core import __main__ as command_line
-from ecg_core import __version__
 from ecg_core.__main__ import NOTICE, main
 from ecg_core.specs import DEFAULT_MODEL
 
@@ -168,22 +167,6 @@ def test_evaluate_takes_the_records_that_are_named(database, tmp_path):
     assert len(json.loads((tmp_path / "figures.json").read_text())["records"]) == 1
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["analyze", "--help"], ["evaluate", "--help"], ["monitor", "--help"], ["--version"]]
-)
-def test_help_is_there_at_once_and_loads_nothing_heavy(arguments):
-    script = (
-        "import sys, ecg_core.__main__ as m\n"
-        "try: m.main(sys.argv[1:])\n"
-        "except SystemExit as stop: assert stop.code == 0\n"
-        "heavy = {'torch', 'wfdb', 'pandas', 'scipy', 'streamlit'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    done = shell("-c", script, *arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert ("usage" in done.stdout) or (__version__ in done.stdout)
-
-
 # Bad input
 
 
@@ -313,7 +296,6 @@ def test_a_bad_record_ends_in_one_sentence_and_no_file(tmp_path, capsys, ecg, ma
     ("path", "wanted"),
     [
         ("nobody", "does not exist"),
-        (".", "is a folder"),
         ("a/b/c", "does not exist"),
         ("x" * 300, "x"),
         ("x.dat/y", ""),
@@ -425,7 +407,7 @@ def test_ctrl_c_is_a_sentence_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command_line, "_show_progress", lambda name: stop)
     assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out")]) == 130
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "Stopped; nothing was written.\n")
+    assert (told.out, told.err) == ("", "Stopped; nothing was left by half, and what was finished stays.\n")
     assert not (tmp_path / "out").exists()
 
 

@@ -306,3 +306,13 @@ def test_real_records_are_fetched_from_physionets_own_layout(databases, tmp_path
         server.server_close()
     original = read_record(tmp_path / "svdb" / "1.0.0" / copy.name)
     assert len(read_record(copy).reference.time_s) == len(original.reference.time_s)
+
+
+def test_a_checksum_file_that_names_a_place_outside_gets_nothing_written_there(server, tmp_path):
+    place = "/nsrdb/1.0.0/"
+    outside = b"x"
+    server.files[f"{place}../../a.dat"] = server.files["/a.dat"] = outside
+    server.files[f"{place}SHA256SUMS.txt"] += f"\n{hashlib.sha256(outside).hexdigest()}  ../../a.dat".encode()
+    get(server, tmp_path / "data", records="a")
+    assert "a.dat" not in [path.name for path in (tmp_path / "data").iterdir()]
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"nsrdb", "nsrdb-125hz"}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from strategies import beat_columns, make_beats
 
 from ecg_core import export
+from ecg_core.batch.study import FAILURE_COLUMNS, FAILURES, PARQUET, STUDY, study_row
 from ecg_core.errors import OutputError
 from ecg_core.export import (
     ANNOTATOR,
@@ -217,7 +218,7 @@ def test_what_is_not_known_is_null_with_a_reason(empty):
 # Names that a spreadsheet would run, and letters beyond ASCII
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2", "@sum", "\ttab"])
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2+3", "@sum", "\ttab"])
 @pytest.mark.parametrize("suffix", ["_burden.csv", "_events.csv", "_hourly.csv"])
 def test_a_record_whose_name_is_a_formula_is_not_run(demo_analysis, suffix, name):
     analysis = replace(demo_analysis, record=replace(demo_analysis.record, record_id=name))
@@ -355,6 +356,8 @@ def test_every_column_measure_and_kind_of_event_is_documented(demo_analysis):
     names = {name for columns in COLUMNS.values() for name in columns}
     names |= {measure.key for measure in measures(demo_analysis)} | set(KIND_NAMES)
     names |= set(json.loads(report_json(demo_analysis)))
+    names |= {*study_row("demo", demo_analysis), STUDY, PARQUET, FAILURES, *FAILURE_COLUMNS}
+    names |= {"made_from", "files", "row", "lead"}
     assert names <= documented, names - documented
     rows = re.findall(r"^\| `([a-z_A-Z0-9.]+)` \|", text, flags=re.MULTILINE)
     unknown = {name for name in rows if name not in names}

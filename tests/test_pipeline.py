@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import torch
 from conftest import in_memory
 from scipy.signal import resample_poly
 
@@ -416,3 +417,20 @@ def test_what_repeats_before_the_qrs_is_that_of_the_beats_that_are_kept(demo, mo
     monkeypatch.setattr(pipeline, "NOISE", 2.0)
     assert len(analyse(demo, model, lead="II").beats) > len(dropped.beats)
     assert all(n_pieces == n_beats for n_pieces, n_beats in seen)
+
+
+def test_the_number_of_threads_changes_no_bit(excerpt, model):
+    lead = excerpt[: 120 * FS_HZ]
+    record = in_memory(np.stack([lead, 0.5 * lead]), FS_HZ, lead_names=("II", "V1"))
+    made = []
+    try:
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            made.append(analyse(record, model, lead="all"))
+    finally:
+        torch.set_num_threads(1)
+    for other in made[1:]:
+        for name in ("time_s", "label", "probability", "rr_s", "p_repeats"):
+            np.testing.assert_array_equal(getattr(other.beats, name), getattr(made[0].beats, name))
+        np.testing.assert_array_equal(other.attention.weight, made[0].attention.weight)
+        np.testing.assert_array_equal(other.quality.score, made[0].quality.score)

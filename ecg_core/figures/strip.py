@@ -15,6 +15,7 @@ from ..clock import clock_text
 from ..comparison import Disagreements
 from ..labels import CLASSES, COLOUR, NAME
 from ..schema import Analysis, Lead, Record
+from ..text import plain_html
 from .ink import LIGHT, QRS_HALF_S, Ink, band, beats_within, blank_figure, centre
 
 PX_PER_MM: Final = 96 / 25.4  # CSS: an inch is 96 px
@@ -83,7 +84,7 @@ def strip_figure(
     for lead, offset in zip(leads, offsets_mv, strict=True):
         figure.add_scatter(
             x0=lead.start_s, dx=1 / lead.fs_hz, y=lead.signal_mv - centre(lead.signal_mv) + np.float32(offset),
-            mode="lines", line={"color": ink.trace, "width": 1.3}, hoverinfo="skip", name=lead.name,
+            mode="lines", line={"color": ink.trace, "width": 1.3}, hoverinfo="skip", name=plain_html(lead.name),
         )  # fmt: skip
     _add_pulse(figure, start_s, offsets_mv[0], scale, ink)
     figure.add_annotation(
@@ -202,7 +203,8 @@ def _add_reference(figure: go.Figure, record: Record, span_s: tuple[float, float
     )  # fmt: skip
     notes = inside & (marks.aux != "")
     figure.add_scatter(
-        x=marks.time_s[notes], y=np.full(int(notes.sum()), low_mv), mode="text", text=marks.aux[notes].tolist(),
+        x=marks.time_s[notes], y=np.full(int(notes.sum()), low_mv), mode="text",
+        text=[plain_html(note) for note in marks.aux[notes].tolist()],
         textposition="top center", textfont={"size": 11, "color": ink.text}, hoverinfo="skip", name="notes",
     )  # fmt: skip
 
@@ -278,8 +280,8 @@ def _name_leads(figure: go.Figure, leads: tuple[Lead, ...], offsets_mv: list[flo
     names = [lead.name if stated.get(lead.name, False) else f"{lead.name} ?" for lead in leads]
     for name, offset in zip(names, offsets_mv, strict=True):
         figure.add_annotation(
-            text=f"<b>{name}</b>", xref="paper", x=0, xanchor="right", xshift=-5, yref="y", y=offset, yshift=-9,
-            showarrow=False, font={"size": 12},
+            text=f"<b>{plain_html(name)}</b>", xref="paper", x=0, xanchor="right", xshift=-5, yref="y", y=offset,
+            yshift=-9, showarrow=False, font={"size": 12},
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ..clock import clock_text
 from ..intervals import rate_trend
 from ..labels import COLOUR, NAME
 from ..schema import Analysis
+from ..text import plain_html
 from .ink import LIGHT, MINUTE_S, Column, Ink, band, blank_figure, clock_ticks
 
 TREND_BINS = 1500  # the trend is one value a bin, and no wider than a screen
@@ -136,7 +137,8 @@ def quality_figure(analysis: Analysis, *, ink: Ink = LIGHT) -> go.Figure:
     figure = blank_figure(ink, 16 * n_leads + 64, (44, 12, 4, 24))
     text = [clock_text(analysis.record, start) for start in (starts * quality.block_s).tolist()]
     figure.add_heatmap(
-        z=worst, x0=step * quality.block_s / 2, dx=step * quality.block_s, y=list(analysis.lead_names), zmin=0, zmax=1,
+        z=worst, x0=step * quality.block_s / 2, dx=step * quality.block_s,
+        y=[plain_html(name) for name in analysis.lead_names], zmin=0, zmax=1,
         colorscale="Cividis", customdata=[text] * n_leads, ygap=2,
         hovertemplate="%{customdata}<br>lead %{y}: %{z:.2f} of 1<extra></extra>",
         colorbar={"thickness": 8, "tickvals": [0, 1], "ticktext": ["unreadable", "clean"], "outlinewidth": 0},

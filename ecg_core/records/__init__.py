@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import LeadError, RecordError
 from ..schema import Lead, Record
+from ..text import one_line
 from .archives import Folder, UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, read_edf
@@ -49,7 +50,11 @@ def read_record(path: str | Path) -> Record:
         The file is missing, of no format that is known, damaged, or states no rate, unit or leads.
 
     """
-    path = Path(path)
+    record = _read(Path(path))
+    return replace(record, record_id=one_line(record.record_id))
+
+
+def _read(path: Path) -> Record:
     if path.is_file() and path.suffix.lower() not in (".hea", ".dat", ".atr"):
         with path.open("rb") as stream:
             first = stream.read(FIRST_BYTES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import RecordError
+from ..text import one_line
 
 MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, no QRS can be told; above, it is no surface ECG
 MIN_DURATION_S = 5.0  # a few beats are needed to say anything
@@ -32,10 +33,10 @@ def check_length(name: str, fs_hz: float, n_samples: int) -> None:
 
 
 def distinct_names(names: Sequence[str | None]) -> tuple[str, ...]:
-    """Names of leads, each made different from those before it and none empty."""
+    """Names of leads on one line, each made different from those before it and none empty."""
     result: dict[str, str] = {}
     for number, name in enumerate(names, 1):
-        plain = own = (name or f"lead {number}").strip()
+        plain = own = one_line(name or "").strip() or f"lead {number}"
         copy = 1
         while own.casefold() in result:
             copy += 1

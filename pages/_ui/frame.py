@@ -17,6 +17,7 @@ from ecg_core.errors import EcgError
 from ecg_core.figures import DARK, LIGHT, Ink
 from ecg_core.labels import CLASSES, COLOUR, NAME
 from ecg_core.schema import Analysis, Record
+from ecg_core.text import plain_markdown
 
 from .jobs import CALM_SENTENCE, Job
 from .session import Room, current_room, installed_models, open_demo, show_error, start_analysis
@@ -90,7 +91,7 @@ def draw_frame() -> Room:
         _pick_record(room)
     st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(room)}.")
     if room.notice:
-        st.warning(room.notice, icon=":material/warning:")
+        st.warning(plain_markdown(room.notice), icon=":material/warning:")
         room.notice = ""
     return room
 
@@ -107,7 +108,7 @@ def address_time_s() -> float | None:
 def heading(title: str, record: Record) -> None:
     """Title of a page, with what is looked at."""
     simulated = f" :orange-badge[{SIMULATED}]" if record.is_simulated else ""
-    st.title(f"{title}{simulated}", anchor=False)
+    st.title(f"{plain_markdown(title)}{simulated}", anchor=False)
 
 
 def record_name(record: Record) -> str:
@@ -182,7 +183,7 @@ def watch(job: Job) -> None:
 
 def _progress_text(job: Job) -> str:
     if job.left_s is None:
-        return f"Reading {record_name(job.record)} ..."
+        return f"Reading {plain_markdown(record_name(job.record))} ..."
     length_s = job.record.duration_s
     return f"{duration_text(job.done_s)} of {duration_text(length_s)}, {duration_text(job.left_s)} left"
 
@@ -221,7 +222,9 @@ def _say_empty() -> NoReturn:
     st.title("No record is open", anchor=False)
     linked = st.query_params.get("record")
     if linked:
-        st.markdown(f"This link leads to the record **{escape(linked)}**: open it, and its moment will be shown.")
+        st.markdown(
+            f"This link leads to the record **{plain_markdown(linked)}**: open it, and its moment will be shown."
+        )
     else:
         st.markdown("Open the bundled demo record, or choose one of your own on the page **Record**.")
     with st.container(horizontal=True):

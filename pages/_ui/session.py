@@ -17,6 +17,7 @@ from ecg_core.errors import EcgError, ModelError
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, ModelSpec, Record
 from ecg_core.specs import MODELS, find_models, read_spec
+from ecg_core.text import plain_markdown
 
 from .jobs import AnalysisKey, Job
 from .uploads import Upload, make_folder, store
@@ -240,4 +241,4 @@ def change_rules(record: Record, rules: RhythmRules) -> None:
 
 def show_error(error: EcgError) -> None:
     """A message that a reader can act on."""
-    st.error(current_room().plain(str(error)), icon=":material/error:")
+    st.error(plain_markdown(current_room().plain(str(error))), icon=":material/error:")

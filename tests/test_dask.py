@@ -1,0 +1,83 @@
+"""The same work on a Dask cluster of this computer: nothing lost and nothing twice, even where a worker is killed."""
+
+import builtins
+import os
+import signal
+
+import numpy as np
+import pytest
+from conftest import write_record
+from test_batch import SETTINGS, _ready, contents, files, rows  # noqa: F401  # a fixture among them
+
+from ecg_core.__main__ import main
+from ecg_core.batch import analyse_many
+
+FS_HZ = 257
+NAMES = [f"r{number}" for number in range(5)]
+
+
+@pytest.fixture
+def database(tmp_path, excerpt):
+    """Five different half minutes."""
+    folder = tmp_path / "db"
+    folder.mkdir()
+    for number, name in enumerate(NAMES):
+        lead = excerpt[number * 30 * FS_HZ : (number + 1) * 30 * FS_HZ]
+        write_record(folder, name, np.stack([lead, 0.5 * lead]), FS_HZ)
+    return folder
+
+
+@pytest.fixture
+def cluster():
+    """Two workers in processes of their own."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as made:
+        yield made
+
+
+def test_a_worker_that_is_killed_in_the_middle_costs_nothing(tmp_path, database, cluster, model):
+    killed = []
+
+    def kill_one(done, _total, _at_work):
+        if done and not killed:
+            worker = next(iter(cluster.workers.values()))
+            killed.append(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+
+    out = tmp_path / "out"
+    study = analyse_many([database], SETTINGS, out, dask=cluster.scheduler_address, show=kill_one)
+    assert killed
+    assert study.failed == ()
+    assert [outcome.task.name for outcome in study.outcomes] == NAMES
+    assert [row["folder"] for row in rows(out / "study.csv")] == NAMES
+    analyse_many([database], SETTINGS, tmp_path / "here")
+    assert files(out) == files(tmp_path / "here")
+    study = analyse_many([database], SETTINGS, out, dask=cluster.scheduler_address)
+    assert study.n_kept == len(NAMES)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "ftp://127.0.0.1:1"])
+def test_a_scheduler_that_is_not_there_is_told_in_one_sentence(tmp_path, capsys, database, monkeypatch, address):
+    from ecg_core.batch import workers
+
+    monkeypatch.setattr(workers, "DASK_TIMEOUT_S", 0.5)
+    assert main(["analyze", str(database), "--dask", address, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"Error: {address}: no Dask scheduler answers there")
+    assert told.count("\n") == 1
+    assert contents(tmp_path / "out") == []
+
+
+def test_without_the_package_the_way_to_it_is_told(tmp_path, capsys, database, monkeypatch):
+    real = builtins.__import__
+
+    def refuse(name, *arguments, **options):
+        if name.split(".")[0] == "distributed":
+            raise ImportError(name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert main(["analyze", str(database), "--dask", "tcp://x:1", "--out", str(tmp_path / "out")]) == 2
+    assert "pip install -r requirements-dask.txt" in capsys.readouterr().err

@@ -1,0 +1,139 @@
+"""A disk that is full, and folders that cannot be: one sentence, exit code 2, and nothing under a final name by half.
+
+The system itself refuses to write: a forked child may write no file longer than some thousand bytes.
+"""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from conftest import write_record
+from test_kill import RECORD_HZ, database, everything, server, started  # noqa: F401  # fixtures among them
+
+from ecg_core import datasets
+from ecg_core.__main__ import main
+
+posix = pytest.mark.skipif(os.name != "posix", reason="the limit is a system call of its own")
+
+
+@pytest.fixture(autouse=True)
+def _ready(model):
+    """One thread, and the model in memory, for every test."""
+
+
+@pytest.fixture
+def record(tmp_path, excerpt):
+    lead = excerpt[: 60 * RECORD_HZ]
+    return write_record(tmp_path, "x", np.stack([lead, 0.5 * lead]), RECORD_HZ)
+
+
+def with_room_for(n_bytes, work):
+    """Exit code of work whose files may be no longer than this, and what it told."""
+    reading, writing = os.pipe()
+
+    def cramped():
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+        with os.fdopen(writing, "w") as sys.stderr:
+            return work()
+
+    child = started(cramped)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        sentence = told.read()
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), sentence
+
+
+def assert_one_sentence(code, told):
+    assert code == 2
+    assert told.lstrip("\n").startswith("Error: ")
+    assert told.strip().count("\n") == 0
+    assert "Traceback" not in told
+
+
+@posix
+@pytest.mark.parametrize("n_bytes", [0, 5_000, 30_000])
+def test_analyze_leaves_nothing_where_a_file_cannot_be_written(tmp_path, record, n_bytes):
+    out = tmp_path / "out"
+    done = with_room_for(n_bytes, lambda: main(["analyze", str(record), "--out", str(out)]))
+    assert_one_sentence(*done)
+    assert everything(out) == set()
+
+
+@posix
+def test_analyze_of_many_stops_with_one_sentence_and_keeps_what_is_finished(tmp_path, database):  # noqa: F811
+    out = tmp_path / "out"
+    arguments = ["analyze", str(database / "a"), str(database / "a.hea"), "--out", str(out)]
+    assert main(arguments) == 0
+    (out / "study.csv").unlink()
+    (out / "study.parquet").unlink()
+    before = everything(out)
+    many = ["analyze", str(database), "--out", str(out)]
+    assert_one_sentence(*with_room_for(30_000, lambda: main(many)))
+    assert everything(out) == before
+    assert main(many) == 0
+
+
+@posix
+@pytest.mark.parametrize("kind", ["wfdb", "edf", "csv", "parquet"])
+def test_convert_leaves_nothing_where_a_file_cannot_be_written(tmp_path, record, kind):
+    out = tmp_path / "out"
+    arguments = ["convert", str(record), "--to", kind, "--out", str(out)]
+    assert_one_sentence(*with_room_for(20_000, lambda: main(arguments)))
+    assert everything(out) == set()
+
+
+@posix
+def test_fetching_keeps_whole_files_alone_where_one_cannot_be_written(tmp_path, server):  # noqa: F811
+    arguments = ["svdb", "--records", "all", "--to", str(tmp_path / "data"), "--base-url", server]
+    code, told = with_room_for(20_000, lambda: datasets.main(arguments))
+    assert_one_sentence(code, told)
+    assert "What was fetched is kept" in told
+    place = tmp_path / "server" / "svdb" / "1.0.0"
+    for path in (tmp_path / "data").rglob("*"):
+        assert path.is_dir() or path.read_bytes() == (place / path.name).read_bytes()
+
+
+@posix
+def test_a_copy_at_125_hz_that_cannot_be_written_is_not_there(tmp_path, server):  # noqa: F811
+    arguments = ["svdb", "--records", "all", "--to", str(tmp_path / "data"), "--base-url", server]
+    assert datasets.main([*arguments]) == 0
+    copies = tmp_path / "data" / "svdb-125hz" / "1.0.0"
+    for path in copies.glob("b.*"):
+        path.unlink()
+    before = everything(tmp_path / "data")
+    assert_one_sentence(*with_room_for(10_000, lambda: datasets.main(arguments)))
+    assert everything(tmp_path / "data") == before
+
+
+@pytest.mark.parametrize("below", ["file", "file/inside"])
+@pytest.mark.parametrize(
+    "command", ["analyze {record}", "analyze {record} {record}.hea", "convert {record}", "datasets"]
+)
+def test_a_folder_that_cannot_be_made_is_told_in_one_sentence(tmp_path, capsys, record, command, below):
+    (tmp_path / "file").write_text("mine")
+    before = everything(tmp_path)
+    place = str(tmp_path / below)
+    if command == "datasets":
+        code = datasets.main(["svdb", "--to", place, "--base-url", "http://127.0.0.1:9/"])
+    else:
+        code = main([*command.format(record=record).split(), "--out", place])
+    assert_one_sentence(code, capsys.readouterr().err)
+    assert everything(tmp_path) == before
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110
+def test_figures_of_an_evaluation_on_a_full_device_are_told_in_one_sentence(tmp_path, capsys, excerpt):
+    import wfdb
+
+    lead = excerpt[: 60 * RECORD_HZ]
+    write_record(tmp_path, "x", lead[None], RECORD_HZ)
+    wfdb.wrann("x", "atr", np.arange(10) * RECORD_HZ + 100, symbol=["N"] * 10, write_dir=str(tmp_path))
+    (tmp_path / ".f.json.part").symlink_to("/dev/full")
+    assert main(["evaluate", str(tmp_path), "--json", str(tmp_path / "f.json")]) == 2
+    assert_one_sentence(2, capsys.readouterr().err)
+    assert not (tmp_path / "f.json").exists()

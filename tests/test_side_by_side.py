@@ -1,0 +1,77 @@
+"""Records in several processes: the same bytes as in one, and whoever is killed or stopped costs no other record."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_batch import SETTINGS, STUDY, _ready, contents, database, files, make, rows  # noqa: F401  # fixtures among them
+
+from ecg_core.batch import analyse_many
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_any_number_of_jobs_writes_the_same_bytes(tmp_path, database):  # noqa: F811
+    for jobs in (1, 2, 3):
+        analyse_many([database], SETTINGS, tmp_path / str(jobs), jobs=jobs)
+    once = files(tmp_path / "1")
+    assert len(once) == 3 * 8 + 2
+    assert files(tmp_path / "2") == once
+    assert files(tmp_path / "3") == once
+
+
+def test_a_process_that_is_killed_costs_its_own_record_alone(tmp_path, database):  # noqa: F811
+    killed = []
+
+    def kill_one(_done, _total, at_work):
+        if at_work and not killed:
+            killed.extend(children_at_work())
+
+    def children_at_work():
+        import multiprocessing
+
+        child = multiprocessing.active_children()[0]
+        os.kill(child.pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        return [child.pid]
+
+    study = analyse_many([database], SETTINGS, tmp_path / "out", jobs=2, show=kill_one)
+    assert len(study.failed) == 1
+    assert "ended, killed or out of memory" in study.failed[0].problem
+    assert len(rows(tmp_path / "out" / "study.csv")) == 2
+    study = analyse_many([database], SETTINGS, tmp_path / "out")
+    assert (study.n_kept, study.failed) == (2, ())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of a terminal")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_side_by_side_stopped_from_outside_goes_on_where_it_was(tmp_path, make, how):  # noqa: F811
+    for number in range(6):
+        make(tmp_path / "db", f"r{number}", number % 4)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "ecg_core", "analyze", str(tmp_path / "db"), "--jobs", "2", "--out", str(out)]
+    with subprocess.Popen(  # noqa: S603
+        command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as run:
+        wait_for(lambda: any(not name.startswith(".") for name in contents(out)))
+        os.killpg(run.pid, how) if how == signal.SIGINT else run.kill()
+        told = run.stderr.read()  # ends when no process of it is left
+    assert "Traceback" not in told
+    assert run.returncode == (130 if how == signal.SIGINT else -9)
+    finished = {name for name in contents(out) if not name.startswith(".")}
+    assert finished
+    assert not finished & set(STUDY)
+    study = analyse_many([tmp_path / "db"], SETTINGS, out)
+    assert {outcome.task.name for outcome in study.outcomes if outcome.kept} == finished
+    analyse_many([tmp_path / "db"], SETTINGS, tmp_path / "undisturbed")
+    assert files(out) == files(tmp_path / "undisturbed")
+
+
+def wait_for(condition, most_s=60.0):
+    until = time.monotonic() + most_s
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)

@@ -1,0 +1,33 @@
+"""The threat model says what the code does: the tests that it names exist, and the settings are those it tells of."""
+
+import tomllib
+from pathlib import Path
+
+from test_readme import existing_tests, named_tests
+
+from ecg_core.records import archives
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+
+
+def test_every_test_that_the_threat_model_names_exists():
+    named = named_tests(TEXT)
+    assert len(named) > 20
+    assert named <= existing_tests(), named - existing_tests()
+
+
+def test_the_server_is_for_this_computer_alone():
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    server = settings["server"]
+    assert server["address"] == "localhost"
+    assert set(server["allowedHosts"]) == {"localhost", "127.0.0.1"}
+    assert server["enableCORS"] is True
+    assert server["enableXsrfProtection"] is True
+    assert settings["browser"]["gatherUsageStats"] is False
+    assert settings["client"]["showErrorDetails"] == "none"
+
+
+def test_the_limits_of_archives_are_those_that_are_told():
+    assert (archives.MOST_FILES, archives.MOST_BYTES, archives.MOST_RATIO) == (1_000, 4 << 30, 200)
+    assert "at most 1,000 files, 4 GiB and 200 times" in TEXT
