@@ -16,7 +16,7 @@ from .rules import RhythmRules, rules_from
 from .specs import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from .schema import Analysis, Ectopy
+    from .schema import Analysis, Ectopy, Stated
     from .summary import Measure
 
 BAD_INPUT, STOPPED = 2, 130  # exit codes
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     analyze = commands.add_parser("analyze", help="label the beats of a record and measure its burden")
-    analyze.add_argument("record", type=Path, metavar="RECORD", help="a WFDB record, with or without extension")
+    analyze.add_argument("record", type=Path, metavar="RECORD", help="a WFDB record, or a file of another format")
     analyze.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (here)")
     analyze.add_argument(
         "--rule", action="append", default=[], metavar="NAME=VALUE",
@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("record", type=Path, metavar="RECORD", help="a record of any format that is read")
     convert.add_argument("--to", default="wfdb", metavar="wfdb|edf|csv|parquet", help="the form (wfdb)")
     convert.add_argument("--rate", type=int, choices=[125], help="resample to this rate in Hz")
+    convert.add_argument("--annotations", type=Path, metavar="FILE", help="beats to write along: rec.atr, x_beats.csv")
+    convert.add_argument(
+        "--anonymise", action="store_true", help="write no name, no start, no comments; see docs/files.md"
+    )
     convert.add_argument("--out", type=Path, default=Path("converted"), metavar="DIR", help="folder (converted)")
     convert.set_defaults(run=_convert)
 
@@ -71,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--records", type=_names, metavar="A,B", help="only these records")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     evaluate.set_defaults(run=_evaluate)
+
+    for command in (analyze, convert, inspect):
+        command.add_argument("--fs", type=float, metavar="HZ", help="the sampling rate, where the file states none")
+        command.add_argument(
+            "--unit", metavar="mV|uV|V|NUMBER", help="the unit, or the counts of a mV, where the file states none"
+        )
 
     for command in (analyze, evaluate):
         command.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help="which lead to read (auto)")
@@ -89,7 +99,7 @@ def _analyze(options: argparse.Namespace) -> int:
     from .records import read_record  # noqa: PLC0415
 
     rules = _rules(options.rule)
-    record = read_record(options.record)
+    record = read_record(options.record, _stated(options))
     model = load_model(options.model or DEFAULT_MODEL)
     began = time.monotonic()
     analysis = analyse(record, model, rules, lead=options.lead, progress=_show_progress(record.record_id))
@@ -110,11 +120,23 @@ def _rules(texts: list[str]) -> RhythmRules:
     return rules_from(dict(text.split("=", 1) for text in texts))
 
 
+def _stated(options: argparse.Namespace) -> Stated:
+    """What the user says of the file."""
+    from .records import per_mv_of  # noqa: PLC0415
+    from .schema import Stated  # noqa: PLC0415
+
+    return Stated(options.fs, None if options.unit is None else per_mv_of(options.unit))
+
+
 def _convert(options: argparse.Namespace) -> int:
     from .conversion import convert  # noqa: PLC0415
     from .records import read_record  # noqa: PLC0415
 
-    written = convert(read_record(options.record), options.to, options.out, at_125_hz=options.rate == 125)
+    record = read_record(options.record, _stated(options))
+    written = convert(
+        record, options.to, options.out, at_125_hz=options.rate == 125, annotations=options.annotations,
+        anonymise=options.anonymise,
+    )  # fmt: skip
     print(f"Written: {written}")
     return 0
 
@@ -122,7 +144,8 @@ def _convert(options: argparse.Namespace) -> int:
 def _inspect(options: argparse.Namespace) -> int:
     from .inspection import inspect_text  # noqa: PLC0415
 
-    told = [inspect_text(path) for path in options.files]
+    stated = _stated(options)
+    told = [inspect_text(path, stated) for path in options.files]
     print("\n\n".join(text for text, _ in told))
     return 0 if all(fine for _, fine in told) else BAD_INPUT
 

@@ -241,12 +241,12 @@ def test_upload_writes_nowhere_but_its_own_folder(tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()
     headers = uploads.store([File("../../evil.hea"), File("..\\..\\worse.hea"), File("/etc/cron.hea")], folder)
-    assert {path.name for path in headers} == {"evil.hea", "worse.hea", "cron.hea"}
+    assert {path.name for path in headers} == {"evil", "worse", "cron"}
     assert all(folder in path.parents for path in headers)
     assert list(tmp_path.iterdir()) == [folder]
 
 
-@pytest.mark.parametrize("name", ["..", ".hea", "a b.hea", "x\x00.hea", "a;rm.hea", "ä.hea", "", "-x.hea", "a" * 200])
+@pytest.mark.parametrize("name", ["..", ".hea", "x\x00.hea", "a;rm.hea", "a\nb.hea", "", "-x.hea", " x.hea", "a" * 200])
 def test_strange_names_are_refused_in_a_sentence(name):
     with pytest.raises(RecordError, match="cannot be taken as a file name"):
         uploads.safe_name(name)
@@ -256,7 +256,7 @@ def test_messages_do_not_name_the_servers_folders(monkeypatch, tmp_path):
     monkeypatch.setattr(uploads.tempfile, "gettempdir", lambda: str(tmp_path))
     room = Room()
     inner = uploads.store([type("F", (), {"name": "x.hea", "getbuffer": lambda self: memoryview(b"")})()], room.folder)
-    sentence = room.plain(f"{inner[0]}: this header file does not exist.")
+    sentence = room.plain(f"{inner[0]}.hea: this header file does not exist.")
     assert sentence == "x.hea: this header file does not exist."
 
 

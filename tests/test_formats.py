@@ -102,12 +102,12 @@ def test_what_a_file_is_told_from_its_bytes_and_not_from_its_ending(tmp_path):
     assert read_record(tmp_path / "y.csv").lead_names == ("II", "V1")
 
 
-def test_an_interrupted_edf_is_refused_with_the_reason(tmp_path):
+def test_an_interrupted_edf_that_states_no_times_is_refused_with_the_reason(tmp_path):
     path = write_edf(tmp_path / "x.edf", signal())
     content = bytearray(path.read_bytes())
     content[192:197] = b"EDF+D"
     path.write_bytes(content)
-    with pytest.raises(RecordError, match=r"interrupted recording \(EDF\+D\); its clock times would be wrong"):
+    with pytest.raises(RecordError, match=r"interrupted recording \(EDF\+D\) .* its clock times would be wrong"):
         read_record(path)
 
 

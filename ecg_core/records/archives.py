@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 import tarfile
-import tempfile
-import weakref
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,21 +12,14 @@ from typing import IO
 
 from ..errors import RecordError
 from ..schema import Float32, SignalSource
+from .folder import Folder
+from .limits import MOST_RATIO
 
 ZIP_MAGIC, GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 MOST_FILES = 1_000
 MOST_BYTES = 4 << 30  # unpacked: two weeks of twelve leads
-MOST_RATIO = 200  # unpacked to packed: no signal is that regular
 CHUNK_BYTES = 1 << 20
 INNER = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
-
-
-class Folder:
-    """A folder of its own for what was unpacked; removed when nobody holds it any more, or at the program's end."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="ecg-archive-"))
-        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True, eq=False)

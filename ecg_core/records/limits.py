@@ -8,10 +8,14 @@ from ..errors import RecordError
 
 MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, no QRS can be told; above, it is no surface ECG
 MIN_DURATION_S = 5.0  # a few beats are needed to say anything
+MAX_DURATION_S = 60 * 86_400.0  # patches are worn for two weeks; a header that says years is damaged
+MAX_LEADS = 64  # a 12-lead recorder with all it measures beside; a table of more columns is no ECG
+
+MOST_RATIO = 200  # what is unpacked to what was packed: no signal is that regular; more is a bomb, or damage
 
 
 def check_length(name: str, fs_hz: float, n_samples: int) -> None:
-    """Refuse rates that no ECG has, and recordings that are too short.
+    """Refuse rates that no ECG has, and recordings that are too short, or longer than any recorder runs.
 
     Raises
     ------
@@ -29,13 +33,33 @@ def check_length(name: str, fs_hz: float, n_samples: int) -> None:
             f"{name}: the record is {n_samples / fs_hz:.1f} s long, at least {MIN_DURATION_S:g} s are needed to judge "
             "beats; choose a longer record."
         )
+    if n_samples / fs_hz > MAX_DURATION_S:
+        raise RecordError(
+            f"{name}: states {n_samples:,} samples, {n_samples / fs_hz / 86_400:,.0f} days, at most "
+            f"{MAX_DURATION_S / 86_400:.0f} are expected; its header is damaged. Copy or export it anew."
+        )
+
+
+def check_leads(name: str, n_leads: int) -> None:
+    """Refuse what has more leads than any ECG.
+
+    Raises
+    ------
+    RecordError
+        With what was found and what was expected.
+
+    """
+    if not 1 <= n_leads <= MAX_LEADS:
+        raise RecordError(
+            f"{name}: has {n_leads} leads, expected 1 to {MAX_LEADS}; it is no ECG, or its header is damaged."
+        )
 
 
 def distinct_names(names: Sequence[str | None]) -> tuple[str, ...]:
     """Names of leads, each made different from those before it and none empty."""
     result: dict[str, str] = {}
     for number, name in enumerate(names, 1):
-        plain = own = (name or f"lead {number}").strip()
+        plain = own = (name or "").strip() or f"lead {number}"
         copy = 1
         while own.casefold() in result:
             copy += 1
