@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,7 @@ HIDDEN = ".copy-"  # what the folder of a copy in the making begins with
 GAIN_PER_MV = 1000.0  # steps of a microvolt ...
 LIMIT = 32_000  # ... or coarser, where 16 bits would not hold the signal
 MISSING = -32_768  # what format 16 writes where nothing was recorded
+MAX_RECORD_S = 1000  # of a data record of EDF, for rates that are no whole number
 MAX_NUM = 127  # of an annotation
 CSV_ROWS = 1 << 16  # at a time
 
@@ -230,16 +233,22 @@ def _write_beats(record: Record, n_samples: int, fs_hz: float, folder: Path) -> 
 
 
 def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
-    """EDF+C without a patient's name; EDF has no sign for missing samples, and whole data records only."""
+    """EDF+C without a patient's name; EDF has no sign for missing samples, and whole data records only.
+
+    A data record lasts whole seconds; the last sample is repeated until the last one is full.
+    """
     signal = _signal(record, rows)
+    n_samples = signal.shape[1]
     if np.isnan(signal).any():
         raise OutputError(f"{record.record_id}: EDF cannot say that samples are missing; choose wfdb, csv or parquet.")
+    a_record = Fraction(fs_hz).limit_denominator(MAX_RECORD_S)  # samples in so many seconds
     signals = []
-    for name, row in zip(record.lead_names, signal.astype(np.float64), strict=True):
-        reach = float(np.ceil(max(np.abs(row).max(), 1.0)))
+    for name, own in zip(record.lead_names, signal, strict=True):
+        row = np.pad(own.astype(np.float64), (0, -n_samples % a_record.numerator), mode="edge")
+        reach = float(np.ceil(max(np.abs(own).max(), 1.0)))
         signals.append(
             edfio.EdfSignal(
-                row, fs_hz, label=f"ECG {name}"[:16], physical_dimension="mV", physical_range=(-reach, reach)
+                row, float(a_record), label=_edf_label(name), physical_dimension="mV", physical_range=(-reach, reach)
             )
         )
     start = record.start
@@ -248,11 +257,17 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
             signals,
             starttime=start.time().replace(microsecond=0) if start else None,
             recording=edfio.Recording(startdate=start.date()) if start else None,
-            annotations=_notes(record, signal.shape[1], fs_hz) or None,
+            data_record_duration=a_record.denominator,
+            annotations=_notes(record, n_samples, fs_hz) or None,
         )
     except ValueError as error:
         raise OutputError(f"{record.record_id}: EDF cannot hold this record ({error}); choose another form.") from error
     file.write(folder / f"{record.record_id}.edf")
+
+
+def _edf_label(name: str) -> str:
+    """A label of EDF: 16 letters of ASCII, without the marks on letters."""
+    return unicodedata.normalize("NFKD", f"ECG {name}").encode("ascii", "ignore").decode()[:16]
 
 
 def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from ..errors import LeadError, RecordError
+from ..errors import LeadError, RecordError, UnstatedError
 from ..schema import NOTHING_STATED, Lead, Record, Stated
 from . import dicom_files, edf_files, ishne_files
 from .annotation_files import RHYTHM_SYMBOL, read_annotations
@@ -120,7 +120,12 @@ def _read_archive(path: Path, stated: Stated) -> Record:
     if len(found) != 1:
         names = ", ".join(record.name for record in found[:8]) or "none"
         raise RecordError(f"{path.name}: expected one record in the archive, found {len(found)} ({names}); unpack it.")
-    record = read_record(found[0], stated)
+    try:
+        record = read_record(found[0], stated)
+    except UnstatedError:
+        raise
+    except RecordError as error:
+        raise RecordError(f"{path.name}: {error}") from error
     return replace(record, source=UnpackedSource(record.source, folder))
 
 

@@ -125,27 +125,25 @@ def _inflated(stream: BinaryIO) -> BinaryIO:
         kind, size = struct.unpack(f"{order}2I", tag)
         if kind != COMPRESSED and not any_compressed:
             break  # MATLAB compresses all or none
-        content = stream.read(size)
         any_compressed = True
-        if kind == COMPRESSED:
-            tag, content = b"", _inflate(content, order)
-        total += len(content)
+        parts = _inflate(stream.read(size), order) if kind == COMPRESSED else (tag, stream.read(size))
+        total += sum(map(len, parts))
         if total > MOST_BYTES:
             raise ValueError(f"it holds more than {MOST_BYTES >> 30} GB")
-        plain.write(tag + content)
+        plain.writelines(parts)
     chosen = plain if any_compressed else stream
     chosen.seek(0)
     return chosen
 
 
-def _inflate(content: bytes, order: str) -> bytes:
-    """One compressed element, which begins with its own size."""
+def _inflate(content: bytes, order: str) -> tuple[bytes, bytes]:
+    """The tag of a compressed element, which says its size, and the rest of it."""
     inflater = zlib.decompressobj()
     tag = inflater.decompress(content, TAG_BYTES)
     size = struct.unpack(f"{order}2I", tag)[1]
     if size > MOST_RATIO * max(len(content), 1 << 10):
         raise ValueError("it unpacks to far more than a record needs")
     rest = inflater.decompress(inflater.unconsumed_tail, size + 1)
-    if len(rest) > size:
-        raise ValueError("an element is larger than it says")
-    return tag + rest
+    if len(rest) > size or not inflater.eof:
+        raise ValueError("an element is larger than it says, or cut off")
+    return tag, rest

@@ -32,6 +32,7 @@ UNNAMED = "unnamed:"  # what pandas calls a column without a heading
 EVEN = 0.02  # time steps may differ by so much of a step, from rounding
 APPLE_RATE, APPLE_UNIT = "Sample Rate", "Unit"
 ENDINGS = (".csv", ".tsv", ".txt")
+MOST_LETTERS = 80  # of headings in a message
 HEAD_BYTES = 1 << 16  # in which the headings stand
 EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
 
@@ -119,7 +120,7 @@ def _layout(path: Path, headings: Sequence[object], stated: Stated, *, is_headle
     timed = [i for i, unit in times.items() if unit]
     named = {i: match for i, name in enumerate(plain) if (match := LEAD.match(name)) and i not in times}
     others = [i for i, name in enumerate(plain) if i not in times and (is_headless or not _is_counter(name))]
-    found = ", ".join(plain[:6]) or "nothing"
+    found = ", ".join(plain[:6])[:MOST_LETTERS] or "nothing"
     no_rate, no_unit = not timed and stated.fs_hz is None, not named and stated.per_mv is None
     if no_rate or no_unit:
         raise unstated(
