@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from broken_files import BROKEN, GREEDY
+from broken_files import BROKEN
 from made_files import N, csv_text, ishne, signal, whole, write_edf
 
 from ecg_core.errors import EcgError
@@ -26,14 +26,20 @@ def open_whole(path):
         record.source.read(start, min(record.n_samples, start + 1000), leads)
 
 
+def made(name, folder):
+    try:
+        return BROKEN[name](folder)
+    except (OSError, AttributeError, NotImplementedError):
+        pytest.skip("this system cannot make such a file")
+
+
 def test_there_are_cases_of_every_kind():
     assert len(BROKEN) >= 60
-    assert len(GREEDY) >= 10
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_is_refused_in_a_sentence_and_soon(tmp_path, name):
-    path = BROKEN[name](tmp_path)
+    path = made(name, tmp_path)
     began = time.perf_counter()
     with pytest.raises(EcgError) as told:
         open_whole(path)
@@ -46,13 +52,12 @@ def test_a_broken_file_is_refused_in_a_sentence_and_soon(tmp_path, name):
 
 
 def test_claims_of_gigabytes_are_not_believed(tmp_path):
-    """One process opens all files that claim much; the peak of its memory may not rise."""
-    resource = pytest.importorskip("resource")
-    assert resource
+    """One process opens all of them, and the peak of its memory hardly rises."""
+    pytest.importorskip("resource")
     paths = []
-    for number, name in enumerate(GREEDY):
+    for number, make in enumerate(BROKEN.values()):
         (tmp_path / str(number)).mkdir()
-        paths.append(str(BROKEN[name](tmp_path / str(number))))
+        paths.append(str(make(tmp_path / str(number))))
     code = (
         "import resource, sys\n"
         "sys.path[:0] = ['tests', '.']\n"
@@ -65,8 +70,8 @@ def test_claims_of_gigabytes_are_not_believed(tmp_path):
         "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)\n"
     )
     command = [sys.executable, "-c", code, *paths]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
-    assert float(made.stdout) < MOST_MB
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    assert float(told.stdout) < MOST_MB
 
 
 # Strange, and sound

@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from errno import EILSEQ, EINVAL, ENAMETOOLONG
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -18,6 +19,7 @@ from .limits import MOST_RATIO
 ZIP_MAGIC, GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 MOST_FILES = 1_000
 MOST_BYTES = 4 << 30  # unpacked: two weeks of twelve leads
+DAMAGE = (None, EINVAL, ENAMETOOLONG, EILSEQ)  # of an OSError that a place or a name in the archive brings about
 CHUNK_BYTES = 1 << 20
 INNER = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
 
@@ -62,8 +64,10 @@ def unpack(path: Path, folder: Path) -> None:
             if number > MOST_FILES:
                 raise RecordError(f"{path.name}: holds more than {MOST_FILES} files; pack one record by itself.")
             left = _write(path, member, folder, left)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except RecordError:
+        raise
+    except Exception as error:  # the decoders raise whatever the bytes make them trip over
+        if isinstance(error, OSError) and error.errno not in DAMAGE:
             raise  # the disk's trouble, not the archive's
         raise RecordError(f"{path.name}: the archive is damaged or locked ({error}); pack the record anew.") from error
 

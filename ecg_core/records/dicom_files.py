@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -40,20 +42,19 @@ def read_dicom(path: Path) -> Record:
 
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of values that are checked below
+        with _quietly():
             dataset = pydicom.dcmread(path)
             groups = list(dataset.get("WaveformSequence", []))
             lengths = [int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency) for group in groups]
             number = int(np.argmax(lengths)) if groups else 0
             found = _decode(dataset, groups[number], number) if groups else None
-            start, age_years = _start(dataset), _age(dataset)
+            start, age_years, what = _start(dataset), _age(dataset), _what(dataset)
     except Exception as error:  # the decoder raises whatever the bytes make it trip over
         raise RecordError(
             f"{path.name}: begins as DICOM but its waveforms cannot be read ({error}). Export the recording anew."
         ) from error
     if found is None:
-        raise RecordError(f"{path.name}: is a DICOM file without waveforms ({_what(dataset)}); an ECG is needed.")
+        raise RecordError(f"{path.name}: is a DICOM file without waveforms ({what}); an ECG is needed.")
     source, fs_hz, names, units = found
     wrong = [unit for unit in units if unit not in ("", *MV_OF_UNIT)]
     if wrong:
@@ -71,6 +72,20 @@ def read_dicom(path: Path) -> Record:
         age_years=age_years,
         files=(path,),
     )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what the decoder says of odd values, which are checked here, and which may name a patient."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _decode(dataset: Any, group: Any, number: int) -> tuple[ArraySource, float, list[str], list[str]]:
@@ -141,7 +156,8 @@ def _age(dataset: Any) -> int | None:
 def patient_of(path: Path) -> Sequence[str]:
     """What the file says of the patient, as it says it."""
     try:
-        dataset = pydicom.dcmread(path, specific_tags=list(PATIENT), stop_before_pixels=True)
-        return [f"{name} {dataset.get(tag)}" for tag, name in PATIENT.items() if dataset.get(tag)]
+        with _quietly():
+            dataset = pydicom.dcmread(path, specific_tags=list(PATIENT), stop_before_pixels=True)
+            return [f"{name} {dataset.get(tag)}" for tag, name in PATIENT.items() if dataset.get(tag)]
     except Exception:  # a damaged value says nothing
         return []
