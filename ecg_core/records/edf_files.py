@@ -27,6 +27,7 @@ WIDTHS: Final = {
     "label": 16, "transducer": 80, "unit": 8, "physical_min": 8, "physical_max": 8, "digital_min": 8, "digital_max": 8,
     "filter": 80, "n_a_record": 8, "reserved": 32,
 }  # fmt: skip
+CHUNK_BYTES = 1 << 24  # read at a time
 NOTES = ("EDF Annotations", "BDF Annotations")
 MV_OF_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3, "nv": 1e-6}
 LEADS = re.compile(r"^((ECG|EKG).*|(I{1,3}|AV[RLF]|V\d|MLII|MV\d|[XYZ])?[ _-]*\d*)$", re.IGNORECASE)
@@ -75,17 +76,22 @@ class EdfSource:
             if first >= last:
                 continue
             begin, end = (first - piece.first) // n, -((piece.first - last) // n)
-            blocks = self._blocks(piece.first_record + begin, piece.first_record + end)
-            skip = first - piece.first - begin * n
-            for row, lead in enumerate(leads):
-                found = self._decode(blocks, self.channels[lead])
-                signal[row, first - start : last - start] = found[skip : skip + last - first]
+            step = max(1, CHUNK_BYTES // self.record_bytes)
+            for number in range(begin, end, step):
+                blocks = self._blocks(piece.first_record + number, min(step, end - number))
+                place = piece.first + number * n - start  # of its first sample in what is asked for
+                skip, stays = max(0, -place), min(len(blocks) * n, stop - start - place)
+                for row, lead in enumerate(leads):
+                    signal[row, place + skip : place + stays] = self._decode(blocks, self.channels[lead])[skip:stays]
         return signal
 
-    def _blocks(self, begin: int, end: int) -> NDArray[np.uint8]:
-        """Bytes of the data records [begin, end), a row each."""
-        shape = (end - begin, self.record_bytes)
-        return np.memmap(self.path, np.uint8, "r", self.offset + begin * self.record_bytes, shape)
+    def _blocks(self, begin: int, count: int) -> NDArray[np.uint8]:
+        """Bytes of so many data records, a row each."""
+        size, offset = count * self.record_bytes, self.offset + begin * self.record_bytes
+        found = np.fromfile(self.path, np.uint8, size, offset=offset)
+        if len(found) < size:
+            raise RecordError(f"{self.path.name}: has become shorter since it was opened; copy it anew.")
+        return found.reshape(-1, self.record_bytes)
 
     def _decode(self, blocks: NDArray[np.uint8], channel: Channel) -> Float32:
         """Samples of a channel in mV, shape (n,)."""

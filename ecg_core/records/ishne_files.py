@@ -40,7 +40,10 @@ class IshneSource:
         """See ``SignalSource``."""
         n_leads = len(self.mv_per_count)
         count = (stop - start) * n_leads
-        counts = np.fromfile(self.path, "<i2", count, offset=self.offset + 2 * start * n_leads).reshape(-1, n_leads)
+        counts = np.fromfile(self.path, "<i2", count, offset=self.offset + 2 * start * n_leads)
+        if len(counts) < count:
+            raise RecordError(f"{self.path.name}: has become shorter since it was opened; copy it anew.")
+        counts = counts.reshape(-1, n_leads)
         chosen = counts[:, list(leads)].T
         scale = np.array([self.mv_per_count[lead] for lead in leads], dtype=np.float32)[:, None]
         return np.where(chosen == MISSING, np.float32(np.nan), chosen * scale).astype(np.float32)

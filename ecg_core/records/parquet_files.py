@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..schema import Float32, Float64
@@ -27,12 +28,12 @@ class ParquetSource:
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
-        rows = _columns(self.path, [self.columns[lead] for lead in leads], start, stop)
-        mv = np.array([self.mv[lead] for lead in leads])[:, None]
+        signal = np.empty((len(leads), stop - start), dtype=np.float32)
+        _fill(self.path, [self.columns[lead] for lead in leads], start, signal)
         with np.errstate(over="ignore", invalid="ignore"):
-            signal = (rows * mv).astype(np.float32)
+            signal *= np.array([self.mv[lead] for lead in leads], dtype=np.float32)[:, None]
         signal[~np.isfinite(signal)] = np.nan
-        return np.asarray(signal)
+        return signal
 
 
 def open_parquet(path: Path) -> tuple[list[str], int]:
@@ -56,28 +57,31 @@ def open_parquet(path: Path) -> tuple[list[str], int]:
     return names, n_rows
 
 
-def parquet_column(path: Path, name: str) -> Float64:
-    """A column as a whole, shape (n,)."""
-    return _columns(path, [name], 0, None)[0]
+def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
+    """A column as a whole, shape (n_rows,)."""
+    column = np.empty((1, n_rows))
+    _fill(path, [name], 0, column)
+    return column[0]
 
 
-def _columns(path: Path, names: list[str], start: int, stop: int | None) -> Float64:
-    """Rows [start, stop) of columns, shape (n_columns, n)."""
+def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
+    """Write columns, from a row on, into the rows of an array, one row group after the other."""
     try:
-        file = pq.ParquetFile(path)
-        ends = np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)])
-        begins = np.append(0, ends[:-1])
-        last = int(ends[-1]) if stop is None else stop
-        groups = np.flatnonzero((ends > start) & (begins < last)).tolist()
-        table = file.read_row_groups(groups, columns=names)
-        skip = start - int(begins[groups[0]]) if groups else 0
-        return np.stack([_numbers(table[name])[skip : skip + last - start] for name in names])
+        file, begin, stop = pq.ParquetFile(path), 0, start + rows.shape[1]
+        for group in range(file.num_row_groups):
+            end = begin + int(file.metadata.row_group(group).num_rows)
+            first, last = max(start, begin), min(stop, end)
+            if first < last:
+                table = file.read_row_group(group, columns=names)
+                for row, name in zip(rows, names, strict=True):
+                    part = table[name].slice(first - begin, last - first).cast("float64").to_numpy()
+                    with np.errstate(over="ignore"):
+                        row[first - start : last - start] = part
+            begin = end
+        if begin < stop:
+            raise ValueError(f"it holds {begin:,} rows")
     except Exception as error:  # the decoder raises whatever the bytes make it trip over
         raise _damaged(path, error) from error
-
-
-def _numbers(column: Any) -> Float64:
-    return np.asarray(column.cast("float64").to_numpy())
 
 
 def _damaged(path: Path, error: Exception) -> RecordError:

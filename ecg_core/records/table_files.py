@@ -109,7 +109,7 @@ def _read_parquet(path: Path, stated: Stated) -> Record:
     n_looked = min(n_rows, HEAD_BYTES)
     for number, name in enumerate(layout.names):
         _check_lead(path, name, source.read(0, n_looked, (number,))[0].astype(np.float64))
-    time_s = None if layout.time is None else parquet_column(path, names[layout.time]) * layout.time_unit_s
+    time_s = None if layout.time is None else parquet_column(path, names[layout.time], n_rows) * layout.time_unit_s
     return _record(path, source, layout, time_s, n_rows)
 
 
