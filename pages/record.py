@@ -37,7 +37,7 @@ def ask_for(path: Path, *, rate: bool, unit: bool) -> None:
     """Ask for what a file does not say."""
     missing = " and ".join(["its sampling rate"] * rate + ["the unit of its numbers"] * unit)
     with st.form("stated"):
-        st.markdown(f"**{path.name}** does not say {missing}. Nothing is guessed: state it, and the file is opened.")
+        st.markdown(f"`{path.name}` does not say {missing}. Nothing is guessed: state it, and the file is opened.")
         left, right, more = st.columns(3)
         fs_hz = left.number_input("Sampling rate in Hz", min_value=1.0, value=None, disabled=not rate)
         choice = right.selectbox("Unit", [*UNITS], index=None, disabled=not unit, format_func=UNITS.get)

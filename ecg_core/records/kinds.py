@@ -39,9 +39,11 @@ KINDS: Final[tuple[tuple[int, bytes, str, str], ...]] = (
 )
 
 
-def kind_of(path: Path, first: bytes | None = None) -> str:
+def kind_of(path: Path) -> str:
     """Name of a file's format; WFDB where it is given without ending, as one record of several files."""
-    known = _known(first if first is not None else _first(path))
+    if path.suffix.lower() in (".dat", ".atr") and path.with_suffix(".hea").is_file():
+        return "WFDB"  # whose samples may begin with anything
+    known = _known(_first(path))
     if known:
         return known[0]
     if path.suffix.lower() in (".csv", ".tsv", ".txt") and path.is_file():
