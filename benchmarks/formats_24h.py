@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +43,11 @@ OPEN = (
     "from ecg_core.schema import Stated\n"
     "stated = Stated(float(sys.argv[2]), per_mv_of(sys.argv[3])) if len(sys.argv) > 2 else Stated()\n"
     "import edfio, pydicom, pyarrow.parquet, scipy.io, wfdb\n"
-    "began = time.perf_counter()\n"
+    "began, worked = time.perf_counter(), time.process_time()\n"
     "record = read_record(sys.argv[1], stated)\n"
     "middle = record.n_samples // 2\n"
     "part = record.source.read(middle, middle + round(10 * record.fs_hz), tuple(range(len(record.lead_names))))\n"
-    "print(time.perf_counter() - began)\n"
+    "print(time.perf_counter() - began, time.process_time() - worked)\n"
     "assert part.any() and record.n_samples / record.fs_hz == 86400\n"
 )
 
@@ -102,26 +103,28 @@ def paths(folder: Path) -> dict[str, tuple[Path, tuple[str, ...]]]:
     }
 
 
-def opening_s(path: Path, stated: tuple[str, ...]) -> float:
-    """Seconds until ten seconds from the middle are there."""
+def opening(path: Path, stated: tuple[str, ...]) -> tuple[float, float]:
+    """Seconds until ten seconds from the middle are there, by the clock and of the processor."""
     command = [sys.executable, "-c", OPEN, str(path), *stated[1::2]]
-    return float(subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout)
+    told = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    took_s, cpu_s = map(float, told.split())
+    return took_s, cpu_s
 
 
-def copying(path: Path, options: tuple[str, ...], folder: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of the command ``convert``."""
+def copying(path: Path, options: tuple[str, ...], folder: Path) -> tuple[float, float, float]:
+    """Seconds by the clock and of the processor, and peak memory in MB, of the command ``convert``."""
     command = [sys.executable, "-m", "ecg_core", "convert", str(path), "--rate", "125", "--out", str(folder), *options]
     began = time.perf_counter()
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
     if status:
         raise SystemExit(f"{path.name}: convert ended with {status}")
-    return time.perf_counter() - began, used.ru_maxrss / 1024
+    return time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def median(step: Callable[[], float], runs: int) -> float:
-    """Median of several runs."""
-    return round(statistics.median(step() for _ in range(runs)), 2)
+def medians(step: Callable[[], tuple[float, ...]], runs: int) -> list[float]:
+    """Medians of what several runs measure."""
+    return [round(statistics.median(column), 2) for column in zip(*(step() for _ in range(runs)), strict=True)]
 
 
 def main() -> None:
@@ -138,18 +141,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind, (path, stated) in paths(folder).items():
-            copies = [copying(path, stated, folder / "out") for _ in range(options.runs)]
+            open_s, open_cpu_s = medians(partial(opening, path, stated), options.runs)
+            copy_s, copy_cpu_s, peak_mb = medians(partial(copying, path, stated, folder / "out"), options.runs)
             rows[kind] = {
-                "open_s": median(lambda path=path, stated=stated: opening_s(path, stated), options.runs),  # type: ignore[misc]
-                "copy_s": round(statistics.median(took_s for took_s, _ in copies), 1),
-                "copy_peak_mb": round(max(peak for _, peak in copies)),
-            }
-            print(f"{kind:>8}  open {rows[kind]['open_s']:5.2f} s   copy at 125 Hz {rows[kind]['copy_s']:5.1f} s, "
-                  f"{rows[kind]['copy_peak_mb']:,} MB", flush=True)  # fmt: skip
+                "open_s": open_s, "open_cpu_s": open_cpu_s,
+                "copy_s": copy_s, "copy_cpu_s": copy_cpu_s, "copy_peak_mb": round(peak_mb),
+            }  # fmt: skip
+            print(
+                f"{kind:>8}  open {open_s:5.2f} s (processor {open_cpu_s:.2f})   copy at 125 Hz {copy_s:5.1f} s "
+                f"(processor {copy_cpu_s:.1f}), {peak_mb:,.0f} MB",
+                flush=True,
+            )
     result = {
         "what": f"{HOURS} h, {N_LEADS} leads, {FS_HZ} Hz, simulated",
         "runs": options.runs,
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),  # above the number of cores, the clock counts others' work
         "python": platform.python_version(),
         "formats": rows,
     }

@@ -1,5 +1,13 @@
 """The exceptions that a user can meet: each message is a sentence that says what, where, expected, got, what to do."""
 
+MOST_LETTERS = 120  # of what another library says
+
+
+def said(words: object) -> str:
+    """What a file or another library says, as part of a sentence: printable, on one line and not long."""
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(words)).split())
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} ..."
+
 
 class EcgError(Exception):
     """Base of every error that the user's input can cause; the command line prints it and exits with 2."""

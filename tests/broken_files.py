@@ -250,6 +250,13 @@ def dicom_case(*groups, **fields):
     return write
 
 
+def swallowed():
+    """The unique identifier of the file's kind is said to be as long as all that follows, but for the samples."""
+    content, tag = dicom(), b"\x08\x00\x16\x00UI"
+    place = content.index(tag) + len(tag)
+    return content[:place] + struct.pack("<H", 728) + content[place + 2 :]
+
+
 DICOM = {
     **{f"dicom: cut after {n} bytes": cut(dicom, "x.dcm", n) for n in (132, 136, 140, 300, 400, 600, 1000, 6000, -3)},
     "dicom: no waveform": dicom_case(),
@@ -264,6 +271,7 @@ DICOM = {
     ),
     "dicom: more leads than are described": dicom_case(None, NumberOfWaveformChannels=4, NumberOfWaveformSamples=2500),
     "dicom: samples of 13 bits": dicom_case(None, WaveformBitsAllocated=13),
+    "dicom: a kind that swallows what follows": as_it_is("x.dcm", swallowed),
     "dicom: a sensitivity of infinity": dicom_case(partial(dicom_group, COUNTS, sensitivity="1e999")),
 }
 
@@ -396,6 +404,9 @@ ARCHIVES = {
     **{f"tar.gz: cut after {n} bytes": cut(bytes_of(tarred(RECORD), ".bin"), "x.tar.gz", n) for n in (2, 10, 60, -40)},
     **{f"zip: a file called {name}": zipped({**RECORD, name: b"x"}) for name in OUTSIDE},
     **{f"tar.gz: a file called {name}": tarred({**RECORD, name: b"x"}) for name in OUTSIDE},
+    "zip: a byte is missing before the list of files": lambda folder: put(
+        folder, "x.zip", (content := bytes_of(zipped(RECORD), ".bin")())[:50] + content[51:]
+    ),
     "zip: empty": zipped({}),
     "zip: a bomb": zipped({**RECORD, "zeros.dat": lambda: bytes(100 << 20)}),
     "zip: an archive in the archive": zipped({"y.zip": b"PK\x03\x04"}),

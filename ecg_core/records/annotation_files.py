@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import wfdb
 
-from ..errors import RecordError
+from ..errors import RecordError, said
 from ..labels import AAMI_OF_SYMBOL, SYMBOL_OF_CLASS
 from ..schema import Annotations
 
@@ -55,7 +55,7 @@ def read_wfdb_annotations(path: Path, fs_hz: float, *, own_rate: bool = False) -
         aux = np.array([note.rstrip("\x00") for note in marks.aux_note], dtype=np.str_)
     except Exception as error:  # the decoder raises whatever the bytes make it trip over
         raise RecordError(
-            f"{path.name}: expected WFDB annotations, but the file cannot be read as such ({error}). "
+            f"{path.name}: expected WFDB annotations, but the file cannot be read as such ({said(error)}). "
             "Get it anew, or remove it to analyse the record without a reference."
         ) from error
     outside = (sample < 0) | (sample > LARGEST_SAMPLE)
@@ -77,7 +77,7 @@ def _read_table(path: Path) -> Annotations:
         known = symbol.isin(list(AAMI_OF_SYMBOL)).all() and bool(np.isfinite(time_s).all() and (time_s >= 0).all())
     except (KeyError, ValueError, TypeError, pd.errors.ParserError) as error:
         raise RecordError(
-            f"{path.name}: expected a table of beats with the columns time_s and label ({error}); take the "
+            f"{path.name}: expected a table of beats with the columns time_s and label ({said(error)}); take the "
             "NAME_beats.csv of an analysis."
         ) from error
     if not known:

@@ -11,7 +11,7 @@ from errno import EILSEQ, EINVAL, ENAMETOOLONG
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ..errors import RecordError
+from ..errors import RecordError, said
 from ..schema import Float32, SignalSource
 from .folder import Folder
 from .limits import MOST_RATIO
@@ -69,7 +69,9 @@ def unpack(path: Path, folder: Path) -> None:
     except Exception as error:  # the decoders raise whatever the bytes make them trip over
         if isinstance(error, OSError) and error.errno not in DAMAGE:
             raise  # the disk's trouble, not the archive's
-        raise RecordError(f"{path.name}: the archive is damaged or locked ({error}); pack the record anew.") from error
+        raise RecordError(
+            f"{path.name}: the archive is damaged or locked ({said(error)}); pack the record anew."
+        ) from error
 
 
 def _write(path: Path, member: Member, folder: Path, left: int) -> int:

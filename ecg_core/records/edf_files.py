@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RecordError
+from ..errors import RecordError, said
 from ..schema import Annotations, Float32, Float64, Record
 from .annotation_files import beats_of_texts
 from .limits import MAX_DURATION_S, check_leads, check_length, distinct_names
@@ -169,8 +169,8 @@ def _read_header(path: Path) -> Header:
             return _decode_header(fixed, columns, n_signals)
         except (ValueError, ArithmeticError) as error:
             raise RecordError(
-                f"{path.name}: begins as EDF or BDF but its header cannot be read as such ({error}). Copy or export it "
-                "anew."
+                f"{path.name}: begins as EDF or BDF but its header cannot be read as such ({said(error)}). Copy or "
+                "export it anew."
             ) from error
 
 

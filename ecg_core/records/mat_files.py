@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat, whosmat
 
-from ..errors import RecordError
+from ..errors import RecordError, said
 from ..schema import Record, Stated
 from .limits import MOST_RATIO, check_leads, check_length, distinct_names
 from .samples import ArraySource
@@ -106,7 +106,7 @@ def _matrix(path: Path) -> NDArray[Any]:
         raise
     except Exception as error:  # the decoder raises whatever the bytes make it trip over
         raise RecordError(
-            f"{path.name}: begins as a MATLAB file but cannot be read as such ({error}). Save or copy it anew."
+            f"{path.name}: begins as a MATLAB file but cannot be read as such ({said(error)}). Save or copy it anew."
         ) from error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..errors import RecordError
+from ..errors import RecordError, said
 from ..schema import Float32, Float64
 from .limits import MOST_RATIO
 
@@ -85,5 +85,4 @@ def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
 
 
 def _damaged(path: Path, error: Exception) -> RecordError:
-    told = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return RecordError(f"{path.name}: begins as Parquet but cannot be read as such ({told}). Export it anew.")
+    return RecordError(f"{path.name}: begins as Parquet but cannot be read as such ({said(error)}). Export it anew.")

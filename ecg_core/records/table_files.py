@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import RecordError
+from ..errors import RecordError, said
 from ..schema import Float64, Record, Stated
 from .limits import check_leads, check_length, distinct_names
 from .parquet_files import PARQUET_MAGIC, ParquetSource, open_parquet, parquet_column
@@ -32,7 +32,6 @@ UNNAMED = "unnamed:"  # what pandas calls a column without a heading
 EVEN = 0.02  # time steps may differ by so much of a step, from rounding
 APPLE_RATE, APPLE_UNIT = "Sample Rate", "Unit"
 ENDINGS = (".csv", ".tsv", ".txt")
-MOST_LETTERS = 80  # of headings in a message
 HEAD_BYTES = 1 << 16  # in which the headings stand
 EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
 
@@ -90,7 +89,7 @@ def _read_text(path: Path, heading: str, stated: Stated) -> Record:
             f"{path.name}: expected text in UTF-8, but byte {error.start} is none; save it anew."
         ) from error
     except (ValueError, OverflowError, pd.errors.ParserError) as error:
-        raise RecordError(f"{path.name}: is no table with a heading ({error}); {EXAMPLE}.") from error
+        raise RecordError(f"{path.name}: is no table with a heading ({said(error)}); {EXAMPLE}.") from error
     shown = heading.split(separator) if is_headless else list(table)
     layout = _layout(path, shown, stated, is_headless=is_headless)
     columns = [_numbers(path, table.iloc[:, i]) for i in layout.leads]
@@ -120,7 +119,7 @@ def _layout(path: Path, headings: Sequence[object], stated: Stated, *, is_headle
     timed = [i for i, unit in times.items() if unit]
     named = {i: match for i, name in enumerate(plain) if (match := LEAD.match(name)) and i not in times}
     others = [i for i, name in enumerate(plain) if i not in times and (is_headless or not _is_counter(name))]
-    found = ", ".join(plain[:6])[:MOST_LETTERS] or "nothing"
+    found = said(", ".join(plain[:6])) or "nothing"
     no_rate, no_unit = not timed and stated.fs_hz is None, not named and stated.per_mv is None
     if no_rate or no_unit:
         raise unstated(
@@ -178,7 +177,7 @@ def _read_apple(path: Path) -> Record:
     try:
         signal = np.array(values, dtype=np.float32)[None]
     except ValueError as error:
-        raise RecordError(f"{path.name}: expected a number a line after the heading ({error}).") from error
+        raise RecordError(f"{path.name}: expected a number a line after the heading ({said(error)}).") from error
     fs_hz, name = float(rate[1].replace(",", ".")), stated.get("Lead", "I").removeprefix("Lead ")
     layout = Layout(None, 1.0, (0,), (name,), (MV_OF_UNIT[unit],), fs_hz, Stated())
     return _record(path, ArraySource(signal, layout.mv, (0.0,)), layout, None, signal.shape[1])
@@ -189,8 +188,8 @@ def _numbers(path: Path, column: pd.Series) -> Float64:
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = np.flatnonzero(numbers.isna() & column.notna())
     if len(wrong):
-        got = str(column.iloc[wrong[0]])[:40]
-        raise RecordError(f'{path.name}: line {wrong[0] + 2}, column {column.name}: expected a number, got "{got}".')
+        got, name = said(column.iloc[wrong[0]]), said(column.name)
+        raise RecordError(f'{path.name}: line {wrong[0] + 2}, column {name}: expected a number, got "{got}".')
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
@@ -200,7 +199,7 @@ def _check_lead(path: Path, name: str | None, column: Float64) -> None:
         raise RecordError(f"{path.name}: holds infinite values; leave cells empty where nothing was recorded.")
     if len(column) > 1 and (np.diff(column) > 0).all():
         raise RecordError(
-            f"{path.name}: the column {name or 'without a heading'} only rises, as a time or a counter does, and is no "
+            f"{path.name}: the column {said(name or 'without a heading')} only rises, as a time or a counter does, and is no "
             f"lead; {EXAMPLE}."
         )
 

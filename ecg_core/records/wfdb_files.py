@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import wfdb
 
-from ..errors import RecordError
+from ..errors import RecordError, said
 from ..schema import Float32, Record
 from .annotation_files import read_wfdb_annotations
 from .folder import Folder
@@ -49,7 +49,7 @@ class Segment:
             part = wfdb.rdrecord(str(self.path), sampfrom=start, sampto=stop, channels=channels, return_res=32)
         except Exception as error:  # the decoders raise whatever the bytes make them trip over
             raise RecordError(
-                f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files ({error}). "
+                f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files ({said(error)}). "
                 "Check that they are complete and belong to this header."
             ) from error
         unit_mv = np.array([self.unit_mv[i] for i in channels], dtype=np.float32)
