@@ -20,7 +20,7 @@ import wfdb
 
 from .errors import OutputError, RecordError
 from .labels import AAMI_OF_SYMBOL
-from .records import ASSUMED_PER_MV, RHYTHM_SYMBOL, read_annotations
+from .records import ASSUMED_PER_MV, RHYTHM, RHYTHM_SYMBOL, read_annotations
 from .schema import Annotations, Float32, Record
 from .signals import FS_HZ, fill_gaps, resample, to_sample
 
@@ -31,6 +31,7 @@ MISSING = -32_768  # what format 16 writes where nothing was recorded
 MAX_RECORD_S = 1000  # of a data record of EDF, for rates that are no whole number
 MAX_NUM = 127  # of an annotation
 CSV_ROWS = 1 << 16  # at a time
+DECIMALS = "%.6f"  # microseconds, and a thousandth of a microvolt
 
 Rows = Callable[[int], Float32]  # gives each lead in mV, shape (n,)
 
@@ -101,7 +102,7 @@ def _anonymised(record: Record) -> Record:
     marks = record.reference
     if marks is not None:
         told = np.isin(marks.symbol, [*AAMI_OF_SYMBOL, RHYTHM_SYMBOL])
-        aux = np.where(marks.symbol == RHYTHM_SYMBOL, marks.aux, "")
+        aux = np.array([note if RHYTHM.fullmatch(note) else "" for note in marks.aux.tolist()], dtype=np.str_)
         marks = Annotations(marks.time_s[told], marks.symbol[told], aux[told])
     return replace(
         record, record_id=f"anonymous-{record.sha256[:8]}", start=None, comments=(), age_years=None, reference=marks,
@@ -214,7 +215,7 @@ def _notes(record: Record, n_samples: int, fs_hz: float) -> list[edfio.EdfAnnota
     if record.reference is None:
         return []
     marks = record.reference
-    time_s = to_sample(marks.time_s, fs_hz, n_samples) / fs_hz
+    time_s = (to_sample(marks.time_s, fs_hz, n_samples) / fs_hz).round(9)
     texts = np.where(marks.symbol == RHYTHM_SYMBOL, marks.aux, marks.symbol)
     told = np.isin(marks.symbol, list(AAMI_OF_SYMBOL)) | (marks.symbol == RHYTHM_SYMBOL)
     return [edfio.EdfAnnotation(float(t), None, str(text)) for t, text in zip(time_s[told], texts[told], strict=True)]
@@ -281,7 +282,7 @@ def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
 def _write_csv(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
     table = _columns(record, _signal(record, rows), fs_hz)
     _write_beats(record, len(table), fs_hz, folder)
-    table.to_csv(folder / f"{record.record_id}.csv", index=False, float_format="%.6g", chunksize=CSV_ROWS)
+    table.to_csv(folder / f"{record.record_id}.csv", index=False, float_format=DECIMALS, chunksize=CSV_ROWS)
 
 
 def _write_parquet(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:

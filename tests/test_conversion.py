@@ -38,6 +38,14 @@ def test_a_round_trip_gives_the_same_signal_to_one_step(tmp_path, record, kind):
     assert back.start == (None if kind in ("csv", "parquet") else record.start)
 
 
+@pytest.mark.parametrize("kind", WRITERS)
+def test_records_of_more_than_a_thousand_seconds_keep_their_times(tmp_path, kind):
+    signal = np.sin(np.arange(66_000) / 7)
+    back = read_record(convert(replace(in_memory(signal, 60.0), record_id="x"), kind, tmp_path))
+    assert (back.fs_hz, back.n_samples) == (60, 66_000)
+    np.testing.assert_allclose(whole(back)[0], signal, atol=0.001)
+
+
 def test_parquet_holds_the_columns_of_the_table(tmp_path, record):
     table = pd.read_parquet(convert(record, "parquet", tmp_path))
     assert list(table) == ["time_s", "II_mv", "V1_mv"]

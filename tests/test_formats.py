@@ -82,11 +82,17 @@ def test_an_edf_that_only_says_it_is_interrupted_is_read_as_one_piece(tmp_path):
 
 
 def test_beats_among_the_annotations_of_edf_are_the_reference(tmp_path):
-    notes = [(0.5, None, "N"), (1.3, 0.1, "PVC"), (1.5, None, "(AFIB"), (2.1, None, "A"), (2.2, None, "Patient is up")]
+    notes = [
+        (0.5, None, "N"),
+        (1.3, 0.1, "PVC"),
+        (1.5, None, "(AFIB"),
+        (1 + 10 / 9, None, "A"),
+        (2.2, None, "Patient is up"),
+    ]
     record = read_record(edf_plus(tmp_path / "x.edf", notes=notes))
     assert record.reference.symbol.tolist() == ["N", "V", "+", "A"]
     assert record.reference.aux.tolist() == ["", "", "(AFIB", ""]
-    np.testing.assert_allclose(record.reference.time_s, [0.5, 1.3, 1.5, 2.1])
+    np.testing.assert_allclose(record.reference.time_s, [0.5, 1.3, 1.5, 1 + 10 / 9])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import LeadError, RecordError, UnstatedError
 from ..schema import NOTHING_STATED, Lead, Record, Stated
 from . import dicom_files, edf_files, ishne_files
-from .annotation_files import RHYTHM_SYMBOL, read_annotations
+from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
 from .archives import UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, read_edf
@@ -29,7 +29,7 @@ from .table_files import is_table, read_table
 from .wfdb_files import age_of, read_wfdb, segment_lines
 
 __all__ = [
-    "ASSUMED_PER_MV", "RHYTHM_SYMBOL", "SINGLE_FILES", "age_of", "find_records", "kind_of", "lead_index",
+    "ASSUMED_PER_MV", "RHYTHM", "RHYTHM_SYMBOL", "SINGLE_FILES", "age_of", "find_records", "kind_of", "lead_index",
     "patient_of", "per_mv_of", "read_annotations", "read_record", "read_strip", "records_in",
 ]  # fmt: skip
 

@@ -199,8 +199,8 @@ def _check_lead(path: Path, name: str | None, column: Float64) -> None:
         raise RecordError(f"{path.name}: holds infinite values; leave cells empty where nothing was recorded.")
     if len(column) > 1 and (np.diff(column) > 0).all():
         raise RecordError(
-            f"{path.name}: the column {said(name or 'without a heading')} only rises, as a time or a counter does, and is no "
-            f"lead; {EXAMPLE}."
+            f"{path.name}: the column {said(name or 'without a heading')} only rises, as a time or a counter does; "
+            f"it is no lead. To say what columns are, {EXAMPLE}."
         )
 
 
