@@ -19,7 +19,7 @@ from .specs import DEFAULT_MODEL, read_spec
 from .text import one_line
 
 if TYPE_CHECKING:
-    from .schema import Analysis, Ectopy
+    from .schema import Analysis, Ectopy, Stated
     from .summary import Measure
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130  # exit codes
@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("record", type=Path, metavar="RECORD", help="a record of any format that is read")
     convert.add_argument("--to", default="wfdb", metavar="wfdb|edf|csv|parquet", help="the form (wfdb)")
     convert.add_argument("--rate", type=int, choices=[125], help="resample to this rate in Hz")
+    convert.add_argument("--annotations", type=Path, metavar="FILE", help="beats to write along: rec.atr, x_beats.csv")
+    convert.add_argument(
+        "--anonymise", action="store_true", help="write no name, no start, no comments; see docs/files.md"
+    )
     convert.add_argument("--out", type=Path, default=Path("converted"), metavar="DIR", help="folder (converted)")
     convert.set_defaults(run=_convert)
 
@@ -99,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (monitor, replay):
         command.add_argument("--speed", type=float, default=1.0, metavar="N", help="of a record; inf is at once (1)")
+    for command in (analyze, convert, inspect):
+        command.add_argument("--fs", type=float, metavar="HZ", help="the sampling rate, where the file states none")
+        command.add_argument(
+            "--unit", metavar="mV|uV|V|NUMBER", help="the unit, or the counts of a mV, where the file states none"
+        )
     for command in (analyze, evaluate, monitor):
         command.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help="which lead to read (auto)")
         command.add_argument("--model", type=Path, metavar="PATH", help="weights to use (the ones shipped)")
@@ -126,7 +135,9 @@ def _analyze(options: argparse.Namespace) -> int:
 def _analyze_many(options: argparse.Namespace) -> int:
     from .batch import FAILURES, Settings, analyse_many  # noqa: PLC0415
 
-    settings = Settings((options.model or DEFAULT_MODEL).absolute(), options.lead, _rules(options.rule))
+    settings = Settings(
+        (options.model or DEFAULT_MODEL).absolute(), options.lead, _rules(options.rule), _stated(options)
+    )
     read_spec(settings.model)  # told now, not once a record
     study = analyse_many(
         options.records, settings, options.out, jobs=options.jobs, dask=options.dask, show=_show_study()
@@ -148,7 +159,7 @@ def _analyze_one(options: argparse.Namespace) -> int:
     from .records import read_record  # noqa: PLC0415
 
     rules = _rules(options.rule)
-    record = read_record(options.records[0])
+    record = read_record(options.records[0], _stated(options))
     model = load_model(options.model or DEFAULT_MODEL)
     began = time.monotonic()
     analysis = analyse(record, model, rules, lead=options.lead, progress=_show_progress(record.record_id))
@@ -169,11 +180,23 @@ def _rules(texts: list[str]) -> RhythmRules:
     return rules_from(dict(text.split("=", 1) for text in texts))
 
 
+def _stated(options: argparse.Namespace) -> Stated:
+    """What the user says of the file."""
+    from .records import per_mv_of  # noqa: PLC0415
+    from .schema import Stated  # noqa: PLC0415
+
+    return Stated(options.fs, None if options.unit is None else per_mv_of(options.unit))
+
+
 def _convert(options: argparse.Namespace) -> int:
     from .conversion import convert  # noqa: PLC0415
     from .records import read_record  # noqa: PLC0415
 
-    written = convert(read_record(options.record), options.to, options.out, at_125_hz=options.rate == 125)
+    record = read_record(options.record, _stated(options))
+    written = convert(
+        record, options.to, options.out, at_125_hz=options.rate == 125, annotations=options.annotations,
+        anonymise=options.anonymise,
+    )  # fmt: skip
     print(f"Written: {one_line(str(written))}")
     return 0
 
@@ -181,7 +204,8 @@ def _convert(options: argparse.Namespace) -> int:
 def _inspect(options: argparse.Namespace) -> int:
     from .inspection import inspect_text  # noqa: PLC0415
 
-    told = [inspect_text(path) for path in options.files]
+    stated = _stated(options)
+    told = [inspect_text(path, stated) for path in options.files]
     print("\n\n".join(text for text, _ in told))
     return 0 if all(fine for _, fine in told) else BAD_INPUT
 

@@ -15,6 +15,14 @@ class RecordError(EcgError):
     """A record cannot be read: a missing, truncated, renamed or lying file."""
 
 
+class UnstatedError(RecordError):
+    """A file states no rate, or no unit of its numbers: nothing of it is guessed, a person has to state it."""
+
+    def __init__(self, message: str, *, rate: bool, unit: bool) -> None:
+        super().__init__(message)
+        self.rate, self.unit = rate, unit  # what is missing
+
+
 class LeadError(EcgError):
     """A lead was asked for that the record does not have, or that holds no usable signal."""
 

@@ -149,6 +149,7 @@ def report_json(analysis: Analysis) -> bytes:
             "start": iso_text(record, 0.0),
             "duration_s": record.duration_s,
             "fs_hz": record.fs_hz,
+            "stated": record.stated.text,
             "leads": list(record.lead_names),
             "age_years": record.age_years,
             "simulated": record.is_simulated,

@@ -8,30 +8,29 @@ import numpy as np
 
 from .clock import duration_text
 from .errors import EcgError
-from .records import read_record
-from .schema import Float32, Record
+from .records import kind_of, patient_of, read_record
+from .schema import NOTHING_STATED, Float32, Record, Stated
 from .text import one_line
 
 LOOKS, LOOK_S = 12, 10.0  # the signal is looked at in so many stretches across the record
 MUCH = 0.05  # of a lead that is missing or flat is worth a word
 LOW_MV, HIGH_MV = 0.15, 15.0  # an ECG whose usual height is outside of these has another unit than it states
 PERCENTILES = (1, 99)
+MOST_LETTERS = 300  # of what a file says of the patient
 
 
-def inspect_text(path: Path) -> tuple[str, bool]:
-    """What is known of a file, and whether it can be analysed."""
+def inspect_text(path: Path, stated: Stated = NOTHING_STATED) -> tuple[str, bool]:
+    """What is known of a file, and whether it can be analysed.
+
+    What the file says of the patient is in it, for whoever holds the file; no file that is written has it.
+    """
+    kind = kind_of(path)
     try:
-        record = read_record(path)
-        found = [*_facts(record), *doubts(record)]
+        record = read_record(path, stated)
+        found = [*_facts(record), *_patient(path, record), *doubts(record)]
     except EcgError as error:
-        return f"{one_line(path.name)}\n  Cannot be analysed: {error}", False
-    return "\n".join([f"{record.record_id} ({_kind(record)})", *(f"  {line}" for line in found)]), True
-
-
-def _kind(record: Record) -> str:
-    names = {".hea": "WFDB", ".edf": "EDF", ".bdf": "BDF", ".ecg": "ISHNE", ".dcm": "DICOM"}
-    found = [names[path.suffix.lower()] for path in record.files if path.suffix.lower() in names]
-    return found[0] if found else "table of text"
+        return f"{one_line(path.name)} ({kind})\n  Cannot be analysed: {error}", False
+    return "\n".join([f"{record.record_id} ({kind})", *(f"  {line}" for line in found)]), True
 
 
 def _facts(record: Record) -> list[str]:
@@ -39,9 +38,17 @@ def _facts(record: Record) -> list[str]:
     return [
         f"{duration_text(record.duration_s)} at {record.fs_hz:g} Hz, {record.n_samples:,} samples a lead",
         f"leads: {', '.join(record.lead_names)}",
+        *([f"stated by hand: {record.stated.text}"] if record.stated.text else []),
         f"start: {record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start: not stated; times count from it",
         f"reference annotations: {marks}",
     ]
+
+
+def _patient(path: Path, record: Record) -> list[str]:
+    """A line of what the file says of the patient; none where it says nothing."""
+    says = "; ".join([*patient_of(path), *record.comments])
+    shown = "".join(letter if letter.isprintable() else " " for letter in says)
+    return [f"of the patient, as the file says (shown here alone): {shown[:MOST_LETTERS]}"] if shown else []
 
 
 def doubts(record: Record) -> list[str]:
@@ -49,7 +56,10 @@ def doubts(record: Record) -> list[str]:
     found = []
     unstated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
     if unstated:
-        found.append(f"no gain is stated for {', '.join(unstated)}: 200 counts are taken for 1 mV; mV are a guess")
+        found.append(
+            f"no gain is stated for {', '.join(unstated)}: 200 counts are taken for 1 mV; mV are a guess; "
+            "--unit NUMBER states how many counts are a mV"
+        )
     for name, signal in zip(record.lead_names, _looks(record), strict=True):
         found += [f"lead {name}: {doubt}" for doubt in _lead_doubts(signal)]
     return found or ["nothing wrong was seen"]

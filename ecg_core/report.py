@@ -71,7 +71,8 @@ def _heading(sheet: Sheet, analysis: Analysis, what: str) -> None:
     length = duration_text(record.duration_s)
     sheet.text(RIGHT_MM, TOP_MM + 2, f"{start}, {length}", size=8, align="right")
     age = f", age {record.age_years}" if record.age_years is not None else ""
-    read = f"lead {', '.join(analysis.lead_names)} of {len(record.lead_names)}, {record.fs_hz:g} Hz{age}"
+    stated = f" ({record.stated.text} as stated by hand)" if record.stated.text else ""
+    read = f"lead {', '.join(analysis.lead_names)} of {len(record.lead_names)}, {record.fs_hz:g} Hz{stated}{age}"
     sheet.text(RIGHT_MM, TOP_MM + 6, read, size=8, colour=FAINT, align="right", fit_mm=110)
 
 

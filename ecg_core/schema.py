@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,23 @@ class SignalSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Stated:
+    """What a person states of a recording whose file does not say it."""
+
+    fs_hz: float | None = None
+    per_mv: float | None = None  # 1 where its numbers are mV, 1000 where they are uV, or counts a millivolt
+
+    @property
+    def text(self) -> str:
+        """What was stated, in words; empty where nothing was."""
+        rate = [] if self.fs_hz is None else [f"{self.fs_hz:g} Hz"]
+        return " and ".join(rate + ([] if self.per_mv is None else [f"{self.per_mv:g} a mV"]))
+
+
+NOTHING_STATED: Final = Stated()
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """A recording on disk, opened but not read."""
@@ -68,6 +85,7 @@ class Record:
     comments: tuple[str, ...] = ()
     age_years: int | None = None  # where the header's comments state it
     reference: Annotations | None = field(default=None, repr=False)
+    stated: Stated = NOTHING_STATED  # by a person, where the file leaves it open
     files: tuple[Path, ...] = field(default=(), repr=False)
 
     @property
@@ -82,8 +100,8 @@ class Record:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash over all files of the record in name order: the identity that caches are keyed by."""
-        digest = hashlib.sha256()
+        """Hash over what was stated and all files in name order: the identity that caches are keyed by."""
+        digest = hashlib.sha256(self.stated.text.encode())
         for path in sorted(self.files):
             digest.update(path.name.encode())
             with path.open("rb") as stream:

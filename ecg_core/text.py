@@ -9,6 +9,7 @@ from typing import Final
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula ...
 NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")  # ... unless it is a number as they are written here
+MOST_LETTERS = 120  # of what another library says
 UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})  # moves a cursor, ends a line, or turns the order of reading
 # What Markdown takes for a sign of its own; an underscore inside of a word is none.
 MARKDOWN: Final = re.compile(r"([\\`*\[\]<>~$:&!|#]|(?<![^\W_])_|_(?![^\W_]))")
@@ -17,6 +18,12 @@ MARKDOWN: Final = re.compile(r"([\\`*\[\]<>~$:&!|#]|(?<![^\W_])_|_(?![^\W_]))")
 def one_line(text: str) -> str:
     """Text without what would move the cursor of a console, begin a new line or hide the rest."""
     return "".join("_" if unicodedata.category(sign) in UNSEEN else sign for sign in text)
+
+
+def said(words: object) -> str:
+    """What a file or another library says, as part of a sentence: printable, on one line and not long."""
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(words)).split())
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} ..."
 
 
 def no_formula(cell: str) -> str:

@@ -12,6 +12,7 @@ from pages._ui.session import (
     installed_models,
     open_demo,
     open_record,
+    open_stated,
     open_uploads,
     records_in,
     start_analysis,
@@ -19,6 +20,8 @@ from pages._ui.session import (
 from pages._ui.tables import record_facts
 from pages._ui.view import seen_doubts
 
+COUNTS = "counts"
+UNITS = {"mV": "mV", "uV": "µV", "V": "V", COUNTS: "counts of the recorder"}
 LEAD_CHOICES = {"auto": "The most readable lead", "all": "All leads together"}
 
 
@@ -28,6 +31,25 @@ def choose_from_folder(folder: str) -> None:
     records = records_in(Path(folder).expanduser())
     name = st.selectbox(f"{len(records)} records", list(records), filter_mode="contains")
     st.button("Open", on_click=guarded(open_record), args=(records[name],), key="open_from_folder")
+
+
+@guarded
+def ask_for(path: Path, *, rate: bool, unit: bool) -> None:
+    """Ask for what a file does not say."""
+    missing = " and ".join(["its sampling rate"] * rate + ["the unit of its numbers"] * unit)
+    with st.form("stated"):
+        st.markdown(f"`{path.name}` does not say {missing}. Nothing is guessed: state it, and the file is opened.")
+        left, right, more = st.columns(3)
+        fs_hz = left.number_input("Sampling rate in Hz", min_value=1.0, value=None, disabled=not rate)
+        choice = right.selectbox("Unit", [*UNITS], index=None, disabled=not unit, format_func=UNITS.get)
+        counts = more.number_input("Counts a mV, if these are counts", min_value=0.001, value=None, disabled=not unit)
+        if st.form_submit_button("Open with these", type="primary"):
+            stated = str(counts) if choice == COUNTS and counts else choice
+            if (rate and not fs_hz) or (unit and stated in (None, COUNTS)):
+                st.warning(f"State {missing} first.")
+            elif open_stated(path, fs_hz=fs_hz, unit=stated):
+                st.rerun()
+    st.button("Do not open it", on_click=room.asked.pop, args=(path,), type="tertiary")
 
 
 room = draw_frame()
@@ -65,10 +87,13 @@ if record:
         show(quality, "quality", alt="Signal quality of each analysed lead over time")
     st.button("Close this record", on_click=room.close, args=(record.sha256,), type="tertiary")
 
+for path, error in list(room.asked.items())[:1]:
+    ask_for(path, rate=error.rate, unit=error.unit)
+
 st.header("Open another record" if record else "Open a record", anchor=False)
 upload, folder, demo = st.columns(3, border=True)
 with upload:
-    st.markdown("**Upload** a WFDB record's files together, or EDF, BDF, ISHNE, DICOM, CSV")
+    st.markdown("**Upload** a WFDB record's files together, or EDF, BDF, ISHNE, DICOM, CSV, MATLAB")
     files = st.file_uploader("Files of records", accept_multiple_files=True, label_visibility="collapsed")
     chosen = tuple(file.file_id for file in files)
     if files and st.session_state.get("uploaded") != chosen:

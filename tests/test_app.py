@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 from streamlit.testing.v1 import AppTest
 from test_figures import make_analysis
 
 from ecg_core.burden import measure_burden
-from ecg_core.errors import RecordError, RulesError
+from ecg_core.errors import RecordError, RulesError, UnstatedError
 from ecg_core.export import WRITERS
 from ecg_core.pipeline import with_rules
+from ecg_core.records import read_record
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Beats
@@ -224,6 +226,57 @@ def test_upload_opens_the_record(demo):
     assert len(room.records[demo.sha256].reference.time_s) == len(demo.reference.time_s)
 
 
+def test_an_upload_that_says_neither_rate_nor_unit_is_asked_for_both(tmp_path):
+    savemat(tmp_path / "x.mat", {"val": np.stack([np.sin(np.arange(5000) / 20)] * 2)})
+    room = Room()
+    at = page("record", room)
+    at.file_uploader[0].set_value([("x.mat", (tmp_path / "x.mat").read_bytes(), "application/octet-stream")]).run()
+    assert not at.exception
+    assert not at.error
+    assert "does not say its sampling rate and the unit of its numbers" in text_of(at)
+    button(at, "Open with these").click().run()
+    assert "State its sampling rate and the unit of its numbers first." in text_of(at)
+    asked = {item.label: item for item in [*at.number_input, *at.selectbox]}
+    asked["Sampling rate in Hz"].set_value(250.0)
+    asked["Unit"].set_value("counts")
+    asked["Counts a mV, if these are counts"].set_value(200.0)
+    button(at, "Open with these").click().run()
+    assert not at.exception
+    (record,) = room.records.values()
+    assert (record.fs_hz, record.stated.per_mv) == (250.0, 200.0)
+    assert "does not say" not in text_of(at)
+    assert not room.asked
+
+
+def test_what_a_file_says_itself_is_not_asked_for(tmp_path):
+    (tmp_path / "x.csv").write_text("II_mv\n" + "".join(f"{np.sin(i / 20):.5f}\n" for i in range(5000)))
+    room = Room()
+    at = page("record", room)
+    at.text_input[0].set_value(str(tmp_path)).run()
+    button(at, "Open").click().run()
+    asked = {item.label: item for item in [*at.number_input, *at.selectbox]}
+    assert asked["Unit"].disabled
+    asked["Sampling rate in Hz"].set_value(5.0)
+    button(at, "Open with these").click().run()
+    assert "its sampling rate is 5 Hz, expected 50 to 10000 Hz" in at.error[0].value
+    asked = {item.label: item for item in [*at.number_input, *at.selectbox]}
+    asked["Sampling rate in Hz"].set_value(250.0)
+    button(at, "Open with these").click().run()
+    assert [record.fs_hz for record in room.records.values()] == [250.0]
+
+
+def test_a_file_that_is_asked_about_can_be_left(tmp_path):
+    (tmp_path / "x.csv").write_text("II_mv\n" + "0\n" * 5000)
+    room = Room()
+    with pytest.raises(UnstatedError):
+        read_record(tmp_path / "x.csv")
+    room.asked[tmp_path / "x.csv"] = UnstatedError("x", rate=True, unit=False)
+    at = page("record", room)
+    button(at, "Do not open it").click().run()
+    assert not room.asked
+    assert "does not say" not in text_of(at)
+
+
 def test_upload_without_a_header_says_what_is_needed():
     at = page("record")
     at.file_uploader[0].set_value(uploaded(".dat")).run()
@@ -241,12 +294,12 @@ def test_upload_writes_nowhere_but_its_own_folder(tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()
     headers = uploads.store([File("../../evil.hea"), File("..\\..\\worse.hea"), File("/etc/cron.hea")], folder)
-    assert {path.name for path in headers} == {"evil.hea", "worse.hea", "cron.hea"}
+    assert {path.name for path in headers} == {"evil", "worse", "cron"}
     assert all(folder in path.parents for path in headers)
     assert list(tmp_path.iterdir()) == [folder]
 
 
-@pytest.mark.parametrize("name", ["..", ".hea", "a b.hea", "x\x00.hea", "a;rm.hea", "ä.hea", "", "-x.hea", "a" * 200])
+@pytest.mark.parametrize("name", ["..", ".hea", "x\x00.hea", "a;rm.hea", "a\nb.hea", "", "-x.hea", " x.hea", "a" * 200])
 def test_strange_names_are_refused_in_a_sentence(name):
     with pytest.raises(RecordError, match="cannot be taken as a file name"):
         uploads.safe_name(name)
@@ -256,7 +309,7 @@ def test_messages_do_not_name_the_servers_folders(monkeypatch, tmp_path):
     monkeypatch.setattr(uploads.tempfile, "gettempdir", lambda: str(tmp_path))
     room = Room()
     inner = uploads.store([type("F", (), {"name": "x.hea", "getbuffer": lambda self: memoryview(b"")})()], room.folder)
-    sentence = room.plain(f"{inner[0]}: this header file does not exist.")
+    sentence = room.plain(f"{inner[0]}.hea: this header file does not exist.")
     assert sentence == "x.hea: this header file does not exist."
 
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import write_record
 
 from ecg_core.errors import RecordError
-from ecg_core.records import archives, read_record
+from ecg_core.records import archives, folder, read_record
 
 SIGNAL = np.sin(np.arange(5000) / 20)[None]
 
@@ -55,7 +55,7 @@ def test_what_was_unpacked_is_gone_with_the_record(tmp_path, files):
 
 
 def test_what_was_refused_leaves_nothing(tmp_path, files, monkeypatch):
-    monkeypatch.setattr(archives.tempfile, "tempdir", str(tmp_path / "temp"))
+    monkeypatch.setattr(folder.tempfile, "tempdir", str(tmp_path / "temp"))
     (tmp_path / "temp").mkdir()
     with pytest.raises(RecordError):
         read_record(zipped(tmp_path / "a.zip", {**files, "../x.hea": b"mine"}))

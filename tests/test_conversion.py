@@ -4,16 +4,20 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
+import edfio
 import numpy as np
 import pandas as pd
 import pytest
 import wfdb
 from conftest import in_memory, write_record
+from made_files import dicom_group, ishne, whole, write_dicom
 
 from ecg_core.__main__ import main
 from ecg_core.conversion import WRITERS, convert
-from ecg_core.errors import OutputError
-from ecg_core.records import read_record
+from ecg_core.errors import OutputError, RecordError
+from ecg_core.labels import AAMI_OF_SYMBOL
+from ecg_core.records import read_annotations, read_record
+from ecg_core.schema import Annotations
 
 N = 5000
 SIGNAL = np.stack([np.sin(np.arange(N) / 20), 3 * np.cos(np.arange(N) / 30)])
@@ -25,10 +29,6 @@ def record():
     return replace(made, record_id="x", start=datetime(2001, 5, 4, 3, 2, 1))
 
 
-def whole(record):
-    return record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))
-
-
 @pytest.mark.parametrize("kind", ["wfdb", "edf", "csv", "parquet"])
 def test_a_round_trip_gives_the_same_signal_to_one_step(tmp_path, record, kind):
     back = read_record(convert(record, kind, tmp_path))
@@ -36,6 +36,14 @@ def test_a_round_trip_gives_the_same_signal_to_one_step(tmp_path, record, kind):
     step = {"wfdb": 0.001, "edf": 6 / 65_535, "csv": 1e-5, "parquet": 1e-6}[kind]
     np.testing.assert_allclose(whole(back), SIGNAL, atol=step)
     assert back.start == (None if kind in ("csv", "parquet") else record.start)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_records_of_more_than_a_thousand_seconds_keep_their_times(tmp_path, kind):
+    signal = np.sin(np.arange(66_000) / 7)
+    back = read_record(convert(replace(in_memory(signal, 60.0), record_id="x"), kind, tmp_path))
+    assert (back.fs_hz, back.n_samples) == (60, 66_000)
+    np.testing.assert_allclose(whole(back)[0], signal, atol=0.001)
 
 
 def test_parquet_holds_the_columns_of_the_table(tmp_path, record):
@@ -139,3 +147,154 @@ def test_inspect_of_a_broken_file_says_why_and_ends_with_2(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "x.edf"), str(tmp_path / "none.hea")]) == 2
     told = capsys.readouterr().out
     assert told.count("Cannot be analysed") == 2
+
+
+# Annotations that are written along
+
+BEATS = np.array([0.1, 1.0, 1.802, 2.7, 19.9])
+SYMBOLS = ["N", "V", "A", "/", "N"]
+
+
+@pytest.fixture
+def marks(tmp_path):
+    """Beats and a change of rhythm in a file of the record's own rate."""
+    sample = np.rint(np.insert(BEATS, 2, 1.4) * 250).astype(int)
+    symbol, note = [*SYMBOLS[:2], "+", *SYMBOLS[2:]], ["", "", "(AFIB", "", "", ""]
+    (tmp_path / "marks").mkdir()
+    wfdb.wrann("rec", "atr", sample, symbol=symbol, aux_note=note, fs=250, write_dir=str(tmp_path / "marks"))
+    return tmp_path / "marks" / "rec.atr"
+
+
+@pytest.mark.parametrize("at_125_hz", [False, True])
+@pytest.mark.parametrize("kind", WRITERS)
+def test_annotations_go_along_in_every_form_to_half_a_sample(tmp_path, record, marks, kind, at_125_hz):
+    path = convert(record, kind, tmp_path / "out", at_125_hz=at_125_hz, annotations=marks)
+    table = tmp_path / "out" / "x_beats.csv"
+    found = read_record(path).reference if kind in ("wfdb", "edf") else read_annotations(table, 250)
+    beat = np.isin(found.symbol, list(AAMI_OF_SYMBOL))
+    assert found.symbol[beat].tolist() == SYMBOLS
+    exact = np.rint(BEATS * 250) / 250
+    assert np.abs(found.time_s[beat] - exact).max() <= 0.5 / (125 if at_125_hz else 250) + 1e-9
+    if kind in ("wfdb", "edf"):
+        assert found.aux[found.symbol == "+"].tolist() == ["(AFIB"]
+    assert table.is_file() == (kind in ("csv", "parquet"))
+
+
+def test_the_beats_of_an_analysis_go_along(tmp_path, record):
+    table = pd.DataFrame({"sample": [25, 250], "time_s": [0.1, 1.0], "label": ["N", "V"], "probability_N": [1, 0]})
+    table.to_csv(tmp_path / "x_beats.csv", index=False)
+    back = read_record(convert(record, "edf", tmp_path / "out", annotations=tmp_path / "x_beats.csv"))
+    assert back.reference.symbol.tolist() == ["N", "V"]
+    np.testing.assert_allclose(back.reference.time_s, [0.1, 1.0])
+
+
+def test_marks_of_another_rate_keep_their_times(tmp_path, record):
+    wfdb.wrann("rec", "atr", np.array([360, 3600]), symbol=["N", "V"], fs=360, write_dir=str(tmp_path))
+    back = read_record(convert(record, "wfdb", tmp_path / "out", annotations=tmp_path / "rec.atr"))
+    np.testing.assert_allclose(back.reference.time_s, [1.0, 10.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("none.atr", None, "does not exist"),
+        ("x.csv", "a,b\n1,2\n", "expected a table of beats with the columns time_s and label"),
+        ("x.csv", "time_s,label\n1,X\n", "the labels N, S, V, F, Q"),
+        ("x.csv", "time_s,label\nsoon,N\n", "expected a table of beats"),
+        ("x.csv", "time_s,label\n1,N\n999,N\n", "its last mark is at 999.0 s, the record x is 20.0 s long"),
+        ("x.atr", b"x", "expected WFDB annotations"),
+    ],
+)
+def test_annotations_that_are_none_are_refused(tmp_path, record, name, content, told):
+    if content is not None:
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(RecordError, match=told):
+        convert(record, "wfdb", tmp_path / "out", annotations=tmp_path / name)
+    assert not (tmp_path / "out").exists()
+
+
+# Anonymous copies
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_anonymous_copy_names_neither_patient_nor_day(tmp_path, record, kind):
+    notes = Annotations(BEATS[:3], np.array(["N", "V", '"']), np.array(["", "seen by Somebody", "Somebody is dizzy"]))
+    named = replace(
+        record,
+        record_id="Somebody_Known",
+        comments=("Simulated record", "Name: Somebody"),
+        reference=notes,
+        age_years=65,
+    )
+    path = convert(named, kind, tmp_path / "out", anonymise=True)
+    written = list((tmp_path / "out").iterdir())
+    assert path.name.startswith("anonymous-")
+    for file in written:
+        content = file.read_bytes()
+        assert b"Somebody" not in content
+        assert not re.search(rb"04[-./]05[-./](20)?01|(20)?01-05-04|MAY-2001", content)
+        assert "Somebody" not in file.name
+    back = read_record(path)
+    assert (back.start, back.comments, back.age_years) == (None, (), None)
+    np.testing.assert_allclose(whole(back), SIGNAL, atol=0.001)
+
+
+def test_the_command_line_writes_annotations_and_leaves_out_names(tmp_path, marks, capsys):
+    path = write_record(tmp_path, "Known", SIGNAL, 250, lead_names=("II", "V1"))
+    options = ["--to", "edf", "--annotations", str(marks), "--anonymise", "--out", str(tmp_path / "out")]
+    assert main(["convert", str(path), *options]) == 0
+    told = capsys.readouterr().out
+    assert "Known" not in told
+    (copy,) = (tmp_path / "out").iterdir()
+    assert len(read_record(copy).reference.time_s) == len(SYMBOLS) + 1
+
+
+@pytest.mark.parametrize(("n", "fs_hz"), [(5003, 250.0), (5003, 257.0), (5000, 128.2)])
+def test_edf_holds_records_of_any_length(tmp_path, n, fs_hz):
+    signal = np.sin(np.arange(n) / 20)
+    path = convert(replace(in_memory(signal, fs_hz), record_id="x"), "edf", tmp_path)
+    back = read_record(path)
+    assert back.fs_hz == pytest.approx(fs_hz)
+    assert n <= back.n_samples < n + 5 * fs_hz + 1
+    np.testing.assert_allclose(whole(back)[0, :n], signal, atol=1e-4)
+    assert (whole(back)[0, n:] == whole(back)[0, n - 1]).all()
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_names_of_any_script_are_written(tmp_path, record, kind):
+    named = replace(record, record_id="Jürgen Ø (2)", lead_names=("Brüst", "V1"))
+    back = read_record(convert(named, kind, tmp_path))
+    assert len(back.lead_names) == 2
+    np.testing.assert_allclose(whole(back), SIGNAL, atol=0.001)
+
+
+# What inspect says
+
+
+def test_inspect_names_the_format_by_the_first_bytes(tmp_path, record, capsys):
+    convert(record, "edf", tmp_path)
+    (tmp_path / "x.edf").rename(tmp_path / "x.dat")
+    (tmp_path / "report.edf").write_bytes(b"%PDF-1.7 " + bytes(99))
+    assert main(["inspect", str(tmp_path / "x.dat"), str(tmp_path / "report.edf")]) == 2
+    told = capsys.readouterr().out
+    assert "x (EDF" in told
+    assert "report.edf (PDF document)" in told
+    assert "a printed report holds no samples; export the recording itself" in told
+
+
+def test_inspect_shows_what_is_known_of_the_patient_and_no_copy_has_it(tmp_path, capsys):
+    patient = edfio.Patient(code="MRN-47", name="Somebody_Known", sex="F")
+    lead = edfio.EdfSignal(SIGNAL[0], 250, label="ECG II", physical_dimension="mV", physical_range=(-4, 4))
+    edfio.Edf([lead], patient=patient).write(tmp_path / "x.edf")
+    (tmp_path / "y.ecg").write_bytes(ishne(SIGNAL))
+    write_dicom(tmp_path / "z.dcm", [dicom_group(np.rint(SIGNAL * 100).astype(np.int16))])
+    paths = [tmp_path / name for name in ("x.edf", "y.ecg", "z.dcm")]
+    assert main(["inspect", *map(str, paths)]) == 0
+    told = capsys.readouterr().out
+    for name in ("MRN-47 F X Somebody_Known", "Firstname", "Somebody^Known"):
+        assert name in told
+    for path in paths:
+        for kind in WRITERS:
+            convert(read_record(path), kind, tmp_path / "out")
+    for path in (tmp_path / "out").iterdir():
+        assert not re.search(b"Somebody|Firstname|MRN-47", path.read_bytes())

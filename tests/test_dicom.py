@@ -2,62 +2,17 @@
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from made_files import dicom_group, write_dicom
 
 from ecg_core.errors import RecordError
 from ecg_core.records import read_record
 
-AMBULATORY_ECG = "1.2.840.10008.5.1.4.1.1.9.1.3"
 N = 5000
 COUNTS = np.stack([np.rint(400 * np.sin(np.arange(N) / 20)), np.rint(300 * np.cos(np.arange(N) / 30))]).astype(np.int16)
 
 
-def code(value, meaning):
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "X", meaning
-    return item
-
-
-def group(counts, *, fs_hz=250, unit="uV", sensitivity=2.5, names=("Lead II", "V1 (precordial)")):
-    item = Dataset()
-    item.NumberOfWaveformChannels, item.NumberOfWaveformSamples = counts.shape
-    item.SamplingFrequency = fs_hz
-    item.WaveformBitsAllocated, item.WaveformSampleInterpretation = 16, "SS"
-    item.WaveformOriginality = "ORIGINAL"
-    channels = []
-    for name in names[: len(counts)]:
-        channel = Dataset()
-        channel.ChannelSourceSequence = [code("2:2", name)]
-        channel.WaveformBitsStored = 16
-        if unit:
-            channel.ChannelSensitivity, channel.ChannelSensitivityCorrectionFactor = sensitivity, 1
-            channel.ChannelBaseline = 0
-            channel.ChannelSensitivityUnitsSequence = [code(unit, unit)]
-        channels.append(channel)
-    item.ChannelDefinitionSequence = channels
-    item.WaveformData = counts.T.astype("<i2").tobytes()
-    return item
-
-
-def write(path, groups, **more):
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, AMBULATORY_ECG
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    dataset.SOPClassUID = AMBULATORY_ECG
-    dataset.PatientName, dataset.PatientAge = "Somebody^Known", "065Y"
-    dataset.AcquisitionDateTime = "20010203040506"
-    if groups:
-        dataset.WaveformSequence = groups
-    for name, value in more.items():
-        setattr(dataset, name, value)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
-
-
 def test_a_waveform_is_read_as_it_was_written(tmp_path):
-    record = read_record(write(tmp_path / "x.dcm", [group(COUNTS)]))
+    record = read_record(write_dicom(tmp_path / "x.dcm", [dicom_group(COUNTS)]))
     assert (record.fs_hz, record.n_samples, record.lead_names) == (250, N, ("II", "V1"))
     assert record.calibrated == (True, True)
     assert record.age_years == 65
@@ -67,14 +22,14 @@ def test_a_waveform_is_read_as_it_was_written(tmp_path):
 
 
 def test_the_group_that_lasts_longest_is_taken_and_the_patients_name_is_not(tmp_path):
-    short = group(COUNTS[:, :2000], names=("I", "III"))
-    record = read_record(write(tmp_path / "x.bin", [short, group(COUNTS)]))
+    short = dicom_group(COUNTS[:, :2000], names=("I", "III"))
+    record = read_record(write_dicom(tmp_path / "x.bin", [short, dicom_group(COUNTS)]))
     assert record.lead_names == ("II", "V1")
     assert "Somebody" not in repr(record)
 
 
 def test_channels_without_a_sensitivity_are_uncalibrated(tmp_path):
-    record = read_record(write(tmp_path / "x.dcm", [group(COUNTS, unit="")]))
+    record = read_record(write_dicom(tmp_path / "x.dcm", [dicom_group(COUNTS, unit="")]))
     assert record.calibrated == (False, False)
     np.testing.assert_allclose(record.source.read(0, 10, (0,))[0], COUNTS[0, :10] / 200, atol=1e-5)
 
@@ -83,20 +38,20 @@ def test_channels_without_a_sensitivity_are_uncalibrated(tmp_path):
     ("groups", "message"),
     [
         ([], "is a DICOM file without waveforms"),
-        ([group(COUNTS, unit="mm[Hg]")], r"its channels are in mm\[Hg\], expected mV, uV or V"),
-        ([group(COUNTS[:, :500])], "the record is 2.0 s long"),
-        ([group(COUNTS, fs_hz=10)], "its sampling rate is 10 Hz"),
+        ([dicom_group(COUNTS, unit="mm[Hg]")], r"its channels are in mm\[Hg\], expected mV, uV or V"),
+        ([dicom_group(COUNTS[:, :500])], "the record is 2.0 s long"),
+        ([dicom_group(COUNTS, fs_hz=10)], "its sampling rate is 10 Hz"),
     ],
 )
 def test_what_is_no_ecg_is_refused_in_a_sentence(tmp_path, groups, message):
     with pytest.raises(RecordError, match=message):
-        read_record(write(tmp_path / "x.dcm", groups))
+        read_record(write_dicom(tmp_path / "x.dcm", groups))
 
 
 @pytest.mark.parametrize("length", [132, 140, 300, 1000, 6000])
 @pytest.mark.filterwarnings("ignore")  # pydicom warns of what it then raises
 def test_a_truncated_file_is_refused_in_a_sentence(tmp_path, length):
-    path = write(tmp_path / "x.dcm", [group(COUNTS)])
+    path = write_dicom(tmp_path / "x.dcm", [dicom_group(COUNTS)])
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(RecordError, match=r"x\.dcm"):
         read_record(path)

@@ -1,68 +1,15 @@
 """Recordings in other formats than WFDB: read back as they were written, and broken ones refused in a sentence."""
 
-import struct
-from datetime import datetime
-
 import edfio
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, write_edf
 
 from ecg_core.errors import EcgError, RecordError
 from ecg_core.pipeline import analyse
 from ecg_core.records import find_records, read_record
-
-FS_HZ = 250
-N = 20 * FS_HZ
-START = datetime(2001, 2, 3, 4, 5, 6)
-
-
-def signal(n_leads=2, n=N):
-    return np.stack([np.sin(np.arange(n) / (20 + 3 * lead)) for lead in range(n_leads)])
-
-
-def whole(record):
-    return record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))
-
-
-def write_edf(path, rows, *, kind=edfio.EdfSignal, unit="mV", names=("ECG II", "ECG V1"), writer=None):
-    signals = [
-        kind(row, FS_HZ, label=name, physical_dimension=unit, physical_range=(-4000, 4000) if unit == "uV" else (-4, 4))
-        for row, name in zip(rows, names, strict=False)
-    ]
-    (writer or edfio.Edf)(signals, starttime=START.time(), recording=edfio.Recording(startdate=START.date())).write(
-        path
-    )
-    return path
-
-
-def ishne(rows, *, n_leads=None, rate=FS_HZ, resolution=2500, specs=(6, 11), born=(1, 1, 1950), offset=522):
-    """The bytes of an ISHNE file."""
-    header = bytearray(522)
-    header[:8] = b"ISHNE1.0"
-    n_leads = n_leads or len(rows)
-    struct.pack_into("<4i", header, 10, 0, rows.shape[1], 522, offset)
-    header[28:68] = b"Firstname".ljust(40, b"\0")
-    struct.pack_into("<3h", header, 132, *born)
-    struct.pack_into("<3h", header, 138, START.day, START.month, START.year)
-    struct.pack_into("<3h", header, 150, START.hour, START.minute, START.second)
-    struct.pack_into("<h", header, 156, n_leads)
-    struct.pack_into("<12h", header, 158, *[*specs, *[0] * 12][:12])
-    struct.pack_into("<12h", header, 206, *[resolution] * 12)
-    struct.pack_into("<h", header, 272, rate)
-    counts = np.where(np.isnan(rows), -32768, np.rint(np.nan_to_num(rows) * 1e6 / max(resolution, 1)))
-    return bytes(header) + counts.T.astype("<i2").tobytes()
-
-
-def csv_text(rows, headings="time_s,II_mv,V1_mv", *, separator=",", fs_hz=FS_HZ):
-    lines = [headings]
-    lines += [
-        separator.join([f"{i / fs_hz:.6f}", *("" if np.isnan(x) else f"{x:.5f}" for x in column)])
-        for i, column in enumerate(rows.T)
-    ]
-    return "\n".join(lines) + "\n"
-
 
 # EDF and BDF
 
@@ -102,12 +49,72 @@ def test_what_a_file_is_told_from_its_bytes_and_not_from_its_ending(tmp_path):
     assert read_record(tmp_path / "y.csv").lead_names == ("II", "V1")
 
 
-def test_an_interrupted_edf_is_refused_with_the_reason(tmp_path):
+def edf_plus(path, *, onsets_s=None, notes=()):
+    """EDF+ of one lead whose data records of a second began at the given times."""
+    lead = edfio.EdfSignal(signal()[0], FS_HZ, label="ECG II", physical_dimension="mV", physical_range=(-4, 4))
+    edfio.Edf([lead], annotations=[edfio.EdfAnnotation(*note) for note in notes or [(0, None, "begin")]]).write(path)
+    if onsets_s is not None:
+        content = path.read_bytes().replace(b"EDF+C", b"EDF+D", 1)
+        for second in range(N // FS_HZ - 1, 0, -1):
+            before, after = f"+{second}\x14\x14\0", f"+{onsets_s[second]:g}\x14\x14\0"
+            place = content.index(before.encode())
+            room = len(before) + 3  # the record ends in zeros
+            content = content[:place] + after.encode().ljust(room, b"\0")[:room] + content[place + room :]
+        path.write_bytes(content)
+    return path
+
+
+def test_gaps_of_an_interrupted_edf_are_missing_samples_at_their_true_times(tmp_path):
+    onsets_s = [*range(7), *range(10, 23)]  # three seconds are missing after the seventh
+    record = read_record(edf_plus(tmp_path / "x.edf", onsets_s=onsets_s))
+    assert record.n_samples == N + 3 * FS_HZ
+    found = whole(record)[0]
+    assert np.flatnonzero(np.isnan(found)).tolist() == list(range(7 * FS_HZ, 10 * FS_HZ))
+    np.testing.assert_allclose(found[: 7 * FS_HZ], signal()[0, : 7 * FS_HZ], atol=1e-3)
+    np.testing.assert_allclose(found[10 * FS_HZ :], signal()[0, 7 * FS_HZ :], atol=1e-3)
+    part = record.source.read(6 * FS_HZ + 11, 12 * FS_HZ + 5, (0,))[0]
+    np.testing.assert_array_equal(part, found[6 * FS_HZ + 11 : 12 * FS_HZ + 5])
+
+
+def test_an_edf_that_only_says_it_is_interrupted_is_read_as_one_piece(tmp_path):
+    record = read_record(edf_plus(tmp_path / "x.edf", onsets_s=list(range(20))))
+    np.testing.assert_allclose(whole(record)[0], signal()[0], atol=1e-3)
+
+
+def test_beats_among_the_annotations_of_edf_are_the_reference(tmp_path):
+    notes = [
+        (0.5, None, "N"),
+        (1.3, 0.1, "PVC"),
+        (1.5, None, "(AFIB"),
+        (1 + 10 / 9, None, "A"),
+        (2.2, None, "Patient is up"),
+    ]
+    record = read_record(edf_plus(tmp_path / "x.edf", notes=notes))
+    assert record.reference.symbol.tolist() == ["N", "V", "+", "A"]
+    assert record.reference.aux.tolist() == ["", "", "(AFIB", ""]
+    np.testing.assert_allclose(record.reference.time_s, [0.5, 1.3, 1.5, 1 + 10 / 9])
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        [(1.0, None, "Lights off"), (2.0, None, "Movement")],
+        [(0.0, 30.0, "N"), (30.0, 30.0, "R")],  # sleep
+        [(0.0, None, "N"), (8.0, None, "R"), (16.0, None, "N")],  # too rare to be beats
+        [(1.0, None, "V")],
+    ],
+    ids=["words", "epochs", "rare", "one"],
+)
+def test_other_annotations_of_edf_are_not_taken_for_beats(tmp_path, notes):
+    assert read_record(edf_plus(tmp_path / "x.edf", notes=notes)).reference is None
+
+
+def test_an_interrupted_edf_that_states_no_times_is_refused_with_the_reason(tmp_path):
     path = write_edf(tmp_path / "x.edf", signal())
     content = bytearray(path.read_bytes())
     content[192:197] = b"EDF+D"
     path.write_bytes(content)
-    with pytest.raises(RecordError, match=r"interrupted recording \(EDF\+D\); its clock times would be wrong"):
+    with pytest.raises(RecordError, match=r"interrupted recording \(EDF\+D\) .* its clock times would be wrong"):
         read_record(path)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import OutputError, RecordError
 from ..records import SINGLE_FILES, find_records
 from ..rules import RhythmRules
+from ..schema import NOTHING_STATED, Stated
 from ..text import one_line
 from .study import OWN_TABLES
 
@@ -39,6 +40,7 @@ class Settings:
     model: Path
     lead: str
     rules: RhythmRules
+    stated: Stated = NOTHING_STATED  # of records whose files leave rate or unit open
 
 
 @dataclass(frozen=True)

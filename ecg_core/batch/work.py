@@ -32,7 +32,7 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
         See ``read_record``, ``load_model`` and ``analyse``; OutputError where the results cannot be written.
 
     """
-    record = read_record(task.path)
+    record = read_record(task.path, settings.stated)
     made_from = _made_from(record, settings)
     row = finished_row(task.folder, made_from)
     if row is not None:
@@ -66,6 +66,7 @@ def _made_from(record: Record, settings: Settings) -> dict[str, Any]:
         "model_sha256": read_spec(settings.model).sha256,
         "lead": settings.lead,
         "rules": asdict(settings.rules),
+        "stated": asdict(settings.stated),
         "software_version": __version__,
     }
 

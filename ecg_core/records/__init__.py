@@ -5,27 +5,33 @@ Each format has a module of its own; adding one is a reader and a line in ``READ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from ..errors import LeadError, RecordError
-from ..schema import Lead, Record
+from ..errors import LeadError, RecordError, UnstatedError
+from ..schema import NOTHING_STATED, Lead, Record, Stated
 from ..text import one_line
-from .archives import Folder, UnpackedSource, is_archive, unpack
+from . import dicom_files, edf_files, ishne_files
+from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
+from .archives import UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, read_edf
+from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
+from .kinds import kind_of, what_instead
+from .mat_files import is_mat, read_mat
 from .samples import ASSUMED_PER_MV
+from .stated import per_mv_of, with_stated
 from .table_files import is_table, read_table
-from .wfdb_files import age_of, read_annotations, read_wfdb, segment_lines
+from .wfdb_files import age_of, read_wfdb, segment_lines
 
 __all__ = [
-    "ASSUMED_PER_MV", "SINGLE_FILES", "age_of", "find_records", "lead_index", "read_annotations", "read_record",
-    "read_strip",
+    "ASSUMED_PER_MV", "RHYTHM", "RHYTHM_SYMBOL", "SINGLE_FILES", "age_of", "find_records", "kind_of", "lead_index",
+    "patient_of", "per_mv_of", "read_annotations", "read_record", "read_strip", "records_in",
 ]  # fmt: skip
 
 FIRST_BYTES = 512
@@ -33,53 +39,93 @@ READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Recor
     (is_edf, read_edf),
     (is_ishne, read_ishne),
     (is_dicom, read_dicom),
+)
+# Of files that may leave rate and unit open, for a person to state
+BARE_READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path, Stated], Record]], ...]] = (
+    (is_mat, read_mat),
     (is_table, read_table),
 )
+PATIENTS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Sequence[str]]], ...]] = (
+    (is_edf, edf_files.patient_of),
+    (is_ishne, ishne_files.patient_of),
+    (is_dicom, dicom_files.patient_of),
+)
+WFDB_PARTS = (".hea", ".dat", ".atr")
+SAMPLES = (".dat", ".atr", ".mat")  # of WFDB, where a header lies beside them
 # Endings by which a folder is searched
-SINGLE_FILES: Final = (".edf", ".bdf", ".ecg", ".dcm", ".csv", ".tsv", ".parquet", ".zip", ".tar.gz", ".tgz")
+SINGLE_FILES: Final = (".edf", ".bdf", ".ecg", ".dcm", ".csv", ".tsv", ".parquet", ".mat", ".zip", ".tar.gz", ".tgz")
+RESULTS = ("_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv")  # tables that this program writes
+FIRST_YEAR, LAST_YEAR = 1900, 2200  # a start outside of these is damage
 
 
-def read_record(path: str | Path) -> Record:
+def read_record(path: str | Path, stated: Stated = NOTHING_STATED) -> Record:
     """Open a record; its samples stay on disk where the format allows it.
 
-    A WFDB record is given with or without extension, any other format by its file.
+    A WFDB record is given with or without extension, any other format by its file. What a file does not say, its
+    rate or its unit, has to be stated; nothing is guessed.
 
     Raises
     ------
     RecordError
-        The file is missing, of no format that is known, damaged, or states no rate, unit or leads.
+        The file is missing, of no format that is known, damaged, or says something else than was stated.
+    UnstatedError
+        The file does not say its rate or its unit, and nobody stated it.
 
     """
-    record = _read(Path(path))
+    record = _read(Path(path), stated)
+    if record.start is not None and not FIRST_YEAR <= record.start.year <= LAST_YEAR:
+        record = replace(record, start=None)
     return replace(record, record_id=one_line(record.record_id))
 
 
-def _read(path: Path) -> Record:
-    if path.is_file() and path.suffix.lower() not in (".hea", ".dat", ".atr"):
-        with path.open("rb") as stream:
-            first = stream.read(FIRST_BYTES)
-        if is_archive(path, first):
-            return _read_archive(path)
-        for knows, read in READERS:
-            if knows(path, first):
-                return read(path)
-        if not path.with_name(f"{path.name}.hea").is_file() and path.suffix:
-            raise RecordError(
-                f"{path.name}: its first bytes are of no format that is read here (WFDB, EDF, BDF, ISHNE, DICOM, CSV, "
-                "Parquet, an archive of one); it may have been renamed or be damaged. Export it anew in one of these."
-            )
-    return read_wfdb(path)
+def _read(path: Path, stated: Stated) -> Record:
+    has_header = path.suffix.lower() in SAMPLES and path.with_suffix(".hea").is_file()
+    if not path.is_file() or (has_header and path.suffix.lower() != ".mat"):
+        return with_stated(read_wfdb(path), stated)
+    first = _first_bytes(path)
+    if is_archive(path, first):
+        return _read_archive(path, stated)
+    if has_header and is_mat(path, first):  # PhysioNet keeps the samples of some records so
+        return with_stated(read_wfdb(path), stated)
+    for knows, read in READERS:
+        if knows(path, first):
+            return with_stated(read(path), stated)
+    for knows, read_bare in BARE_READERS:
+        if knows(path, first):
+            return read_bare(path, stated)
+    if path.suffix.lower() in WFDB_PARTS or path.with_name(f"{path.name}.hea").is_file():
+        return with_stated(read_wfdb(path), stated)
+    raise RecordError(f"{path.name}: {what_instead(path, first)}")
 
 
-def _read_archive(path: Path) -> Record:
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(FIRST_BYTES)
+
+
+def patient_of(path: Path) -> Sequence[str]:
+    """What a file says of the patient, to be shown to whoever holds the file, and to be written nowhere."""
+    first = _first_bytes(path) if path.is_file() else b""
+    for knows, says in PATIENTS:
+        if knows(path, first):
+            return says(path)
+    return []
+
+
+def _read_archive(path: Path, stated: Stated) -> Record:
     """The one record of an archive."""
     folder = Folder()
     unpack(path, folder.path)
-    found = _records_in(folder.path)
+    found = records_in(folder.path)
     if len(found) != 1:
         names = ", ".join(record.name for record in found[:8]) or "none"
         raise RecordError(f"{path.name}: expected one record in the archive, found {len(found)} ({names}); unpack it.")
-    record = read_record(found[0])
+    try:
+        record = read_record(found[0], stated)
+    except UnstatedError:
+        raise
+    except RecordError as error:
+        raise RecordError(f"{path.name}: {error}") from error
     return replace(record, source=UnpackedSource(record.source, folder))
 
 
@@ -106,15 +152,21 @@ def lead_index(record: Record, name: str) -> int:
 
 def find_records(folder: Path) -> list[Path]:
     """Records of a folder: WFDB by their path without extension, where segments are no records of their own; files."""
-    found = _records_in(folder)
+    found = records_in(folder)
     if not found:
         kinds = ", ".join(SINGLE_FILES)
         raise RecordError(f"{folder}: no recording was found in this folder (.hea, {kinds}); name one that has.")
     return found
 
 
-def _records_in(folder: Path) -> list[Path]:
+def records_in(folder: Path) -> list[Path]:
+    """Records of a folder, as ``find_records``; none where there are none."""
     headers = sorted(folder.glob("*.hea"))
-    files = sorted(path for path in folder.glob("*.*") if path.name.lower().endswith(SINGLE_FILES))
     segments = {line.split()[0] for header in headers for line in segment_lines(header)}
+    parts = {header.stem for header in headers}
+    files = [path for path in sorted(folder.glob("*.*")) if path.name.lower().endswith(SINGLE_FILES)]
+    files = [
+        path for path in files
+        if not path.name.lower().endswith(RESULTS) and not (path.suffix.lower() == ".mat" and path.stem in parts)
+    ]  # fmt: skip
     return [*(header.with_suffix("") for header in headers if header.stem not in segments), *files]

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 import tarfile
-import tempfile
-import weakref
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from errno import EILSEQ, EINVAL, ENAMETOOLONG
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ..errors import RecordError
 from ..schema import Float32, SignalSource
+from ..text import said
+from .folder import Folder
+from .limits import MOST_RATIO
 
 ZIP_MAGIC, GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 MOST_FILES = 1_000
 MOST_BYTES = 4 << 30  # unpacked: two weeks of twelve leads
-MOST_RATIO = 200  # unpacked to packed: no signal is that regular
+DAMAGE = (None, EINVAL, ENAMETOOLONG, EILSEQ)  # of an OSError that a place or a name in the archive brings about
 CHUNK_BYTES = 1 << 20
 INNER = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
-
-
-class Folder:
-    """A folder of its own for what was unpacked; removed when nobody holds it any more, or at the program's end."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="ecg-archive-"))
-        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +65,14 @@ def unpack(path: Path, folder: Path) -> None:
             if number > MOST_FILES:
                 raise RecordError(f"{path.name}: holds more than {MOST_FILES} files; pack one record by itself.")
             left = _write(path, member, folder, left)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except RecordError:
+        raise
+    except Exception as error:  # the decoders raise whatever the bytes make them trip over
+        if isinstance(error, OSError) and error.errno not in DAMAGE:
             raise  # the disk's trouble, not the archive's
-        raise RecordError(f"{path.name}: the archive is damaged or locked ({error}); pack the record anew.") from error
+        raise RecordError(
+            f"{path.name}: the archive is damaged or locked ({said(error)}); pack the record anew."
+        ) from error
 
 
 def _write(path: Path, member: Member, folder: Path, left: int) -> int:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pydicom
+from pydicom.waveforms.numpy_handler import multiplex_array
 
 from ..errors import RecordError
 from ..schema import Record
-from .limits import check_length, distinct_names
+from ..text import said
+from .limits import check_leads, check_length, distinct_names
 from .samples import ASSUMED_PER_MV, ArraySource
 
 MAGIC, MAGIC_AT = b"DICM", 128
+PATIENT: Final = {
+    "PatientName": "name", "PatientID": "number", "PatientBirthDate": "born", "PatientSex": "sex", "PatientAge": "age",
+}  # fmt: skip
 MV_OF_UNIT: Final = {"mV": 1.0, "uV": 1e-3, "V": 1e3}  # UCUM codes
 
 
@@ -25,39 +34,92 @@ def is_dicom(_path: Path, first: bytes) -> bool:
 
 
 def read_dicom(path: Path) -> Record:
-    """Open a DICOM waveform: the multiplex group that lasts longest. The patient's name and number are not read."""
+    """Open a DICOM waveform: the multiplex group that lasts longest. The patient's name and number are not read.
+
+    Raises
+    ------
+    RecordError
+        It holds no waveform, or none that can be read.
+
+    """
     try:
-        dataset = pydicom.dcmread(path)
-        groups = list(dataset.get("WaveformSequence", []))
-        lengths = [int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency) for group in groups]
-        if groups:
-            number = int(np.argmax(lengths))
-            group, channels = groups[number], list(groups[number].ChannelDefinitionSequence)
-            counts = np.asarray(dataset.waveform_array(number), dtype=np.float64).T  # sensitivity is applied
+        with _quietly():
+            dataset = pydicom.dcmread(path)
+            groups = list(dataset.get("WaveformSequence", []))
+            lengths = [int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency) for group in groups]
+            number = int(np.argmax(lengths)) if groups else 0
+            found = _decode(dataset, groups[number], number) if groups else None
+            start, age_years, what = _start(dataset), _age(dataset), _what(dataset)
     except Exception as error:  # the decoder raises whatever the bytes make it trip over
         raise RecordError(
-            f"{path.name}: begins as DICOM but its waveforms cannot be read ({error}). Export the recording anew."
+            f"{path.name}: begins as DICOM but its waveforms cannot be read ({said(error)}). Export the recording anew."
         ) from error
-    if not groups:
-        raise RecordError(f"{path.name}: is a DICOM file without waveforms ({_what(dataset)}); an ECG is needed.")
-    units = [_unit(channel) for channel in channels]
+    if found is None:
+        raise RecordError(f"{path.name}: is a DICOM file without waveforms ({said(what)}); an ECG is needed.")
+    source, fs_hz, names, units = found
     wrong = [unit for unit in units if unit not in ("", *MV_OF_UNIT)]
     if wrong:
-        raise RecordError(f"{path.name}: its channels are in {wrong[0]}, expected mV, uV or V; an ECG is needed.")
-    scale = np.array([MV_OF_UNIT.get(unit, 1 / ASSUMED_PER_MV) for unit in units])
-    fs_hz, n_samples = float(group.SamplingFrequency), counts.shape[1]
-    check_length(path.name, fs_hz, n_samples)
+        raise RecordError(f"{path.name}: its channels are in {said(wrong[0])}, expected mV, uV or V; an ECG is needed.")
+    check_leads(path.name, len(names))
+    check_length(path.name, fs_hz, source.numbers.shape[1])
     return Record(
         record_id=path.stem,
-        source=ArraySource((counts * scale[:, None]).astype(np.float32)),  # DICOM has no way to a piece of them
+        source=source,
         fs_hz=fs_hz,
-        n_samples=n_samples,
-        lead_names=distinct_names([_lead(channel) for channel in channels]),
+        n_samples=source.numbers.shape[1],
+        lead_names=distinct_names(names),
         calibrated=tuple(unit != "" for unit in units),
-        start=_start(dataset),
-        age_years=_age(dataset),
+        start=start,
+        age_years=age_years,
         files=(path,),
     )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what the decoder says of odd values, which are checked here, and which may name a patient."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _decode(dataset: Any, group: Any, number: int) -> tuple[ArraySource, float, list[str], list[str]]:
+    """Samples, rate, names and units of a multiplex group; the samples stay as small as they are in the file."""
+    counts = multiplex_array(dataset, number, as_raw=True)
+    channels = list(group.ChannelDefinitionSequence)[: counts.shape[1]]
+    if len(channels) != counts.shape[1]:
+        raise ValueError(f"{counts.shape[1]} channels, {len(channels)} of them described")
+    units = [_unit(channel) for channel in channels]
+    mv = [MV_OF_UNIT.get(unit, 1 / ASSUMED_PER_MV) for unit in units]
+    scale = [
+        float(channel.get("ChannelSensitivity", 1) or 1)
+        * float(channel.get("ChannelSensitivityCorrectionFactor", 1) or 1)
+        for channel in channels
+    ]
+    zero = [float(channel.get("ChannelBaseline", 0) or 0) for channel in channels]
+    if not np.isfinite([*scale, *zero]).all():
+        raise ValueError("a sensitivity that is no number")
+    source = ArraySource(
+        counts.T,
+        tuple(a * b for a, b in zip(scale, mv, strict=True)),
+        tuple(a * b for a, b in zip(zero, mv, strict=True)),
+        missing=_padding(group),
+    )
+    return source, float(group.SamplingFrequency), [_lead(channel) for channel in channels], units
+
+
+def _padding(group: Any) -> int | None:
+    """The count that stands where nothing was recorded."""
+    value = group.get("WaveformPaddingValue")
+    if isinstance(value, bytes):
+        return int.from_bytes(value, "little", signed=group.WaveformSampleInterpretation.startswith("S"))
+    return value if isinstance(value, int) else None
 
 
 def _what(dataset: Any) -> str:
@@ -90,3 +152,13 @@ def _age(dataset: Any) -> int | None:
     """Age as DICOM states it, such as 065Y."""
     found = re.fullmatch(r"(\d{3})Y", str(dataset.get("PatientAge", "")))
     return int(found[1]) if found else None
+
+
+def patient_of(path: Path) -> Sequence[str]:
+    """What the file says of the patient, as it says it."""
+    try:
+        with _quietly():
+            dataset = pydicom.dcmread(path, specific_tags=list(PATIENT), stop_before_pixels=True)
+            return [f"{name} {dataset.get(tag)}" for tag, name in PATIENT.items() if dataset.get(tag)]
+    except Exception:  # a damaged value says nothing
+        return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ HEADER_BYTES = 522  # magic, checksum, and the fixed block
 MAX_LEADS = 12
 MISSING = -32_768
 NV_PER_MV = 1e6
+SEX: Final = {1: "male", 2: "female"}
 LEAD_NAMES: Final = {
     2: "X", 3: "Y", 4: "Z", 5: "I", 6: "II", 7: "III", 8: "aVR", 9: "aVL", 10: "aVF", 11: "V1", 12: "V2", 13: "V3",
     14: "V4", 15: "V5", 16: "V6", 17: "ES", 18: "AS", 19: "AI",
@@ -38,7 +40,10 @@ class IshneSource:
         """See ``SignalSource``."""
         n_leads = len(self.mv_per_count)
         count = (stop - start) * n_leads
-        counts = np.fromfile(self.path, "<i2", count, offset=self.offset + 2 * start * n_leads).reshape(-1, n_leads)
+        counts = np.fromfile(self.path, "<i2", count, offset=self.offset + 2 * start * n_leads)
+        if len(counts) < count:
+            raise RecordError(f"{self.path.name}: has become shorter since it was opened; copy it anew.")
+        counts = counts.reshape(-1, n_leads)
         chosen = counts[:, list(leads)].T
         scale = np.array([self.mv_per_count[lead] for lead in leads], dtype=np.float32)[:, None]
         return np.where(chosen == MISSING, np.float32(np.nan), chosen * scale).astype(np.float32)
@@ -101,3 +106,21 @@ def _age(born: tuple[int, ...], start: datetime | None) -> int | None:
     if start is None or birth > start.date():
         return None
     return start.year - birth.year - ((start.month, start.day) < (birth.month, birth.day))
+
+
+def patient_of(path: Path) -> Sequence[str]:
+    """What the header says of the patient, as it says it."""
+    with path.open("rb") as stream:
+        header = stream.read(HEADER_BYTES)
+    first, last, number = (
+        header[place : place + width].partition(b"\0")[0].decode("utf-8", errors="replace").strip()
+        for place, width in ((28, 40), (68, 40), (108, 20))
+    )
+    sex, _, *born = struct.unpack_from("<5h", header, 128)
+    found = {
+        "name": f"{first} {last}".strip(),
+        "number": number,
+        "sex": SEX.get(sex, ""),
+        "born": "-".join(str(part) for part in born[::-1]) if min(born) > 0 else "",
+    }
+    return [f"{name} {text}" for name, text in found.items() if text]

@@ -9,10 +9,14 @@ from ..text import one_line
 
 MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, no QRS can be told; above, it is no surface ECG
 MIN_DURATION_S = 5.0  # a few beats are needed to say anything
+MAX_DURATION_S = 60 * 86_400.0  # patches are worn for two weeks; a header that says years is damaged
+MAX_LEADS = 64  # a 12-lead recorder with all it measures beside; a table of more columns is no ECG
+
+MOST_RATIO = 200  # what is unpacked to what was packed: no signal is that regular; more is a bomb, or damage
 
 
 def check_length(name: str, fs_hz: float, n_samples: int) -> None:
-    """Refuse rates that no ECG has, and recordings that are too short.
+    """Refuse rates that no ECG has, and recordings that are too short, or longer than any recorder runs.
 
     Raises
     ------
@@ -29,6 +33,26 @@ def check_length(name: str, fs_hz: float, n_samples: int) -> None:
         raise RecordError(
             f"{name}: the record is {n_samples / fs_hz:.1f} s long, at least {MIN_DURATION_S:g} s are needed to judge "
             "beats; choose a longer record."
+        )
+    if n_samples / fs_hz > MAX_DURATION_S:
+        raise RecordError(
+            f"{name}: states {n_samples:,} samples, {n_samples / fs_hz / 86_400:,.0f} days, at most "
+            f"{MAX_DURATION_S / 86_400:.0f} are expected; its header is damaged. Copy or export it anew."
+        )
+
+
+def check_leads(name: str, n_leads: int) -> None:
+    """Refuse what has more leads than any ECG.
+
+    Raises
+    ------
+    RecordError
+        With what was found and what was expected.
+
+    """
+    if not 1 <= n_leads <= MAX_LEADS:
+        raise RecordError(
+            f"{name}: has {n_leads} leads, expected 1 to {MAX_LEADS}; it is no ECG, or its header is damaged."
         )
 
 

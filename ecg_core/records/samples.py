@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..schema import Float32
 
 ASSUMED_PER_MV: Final = 200.0  # counts a millivolt, WFDB's own assumption
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArraySource:
-    """Samples in memory."""
+    """Numbers in memory as the file holds them, which are smaller than mV; they become mV when they are read."""
 
-    signal_mv: Float32  # (n_leads, n)
+    numbers: NDArray[Any]  # (n_leads, n)
+    mv_per_count: tuple[float, ...]  # per lead
+    mv_at_zero: tuple[float, ...]  # per lead
+    missing: int | None = None  # the number that says that nothing was recorded
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
-        return self.signal_mv[list(leads), start:stop]
+        chosen = self.numbers[list(leads), start:stop]
+        scale, zero = (np.array(column)[list(leads), None] for column in (self.mv_per_count, self.mv_at_zero))
+        with np.errstate(over="ignore", invalid="ignore"):  # what no ECG has becomes infinite, and is no sample
+            mv = (chosen * scale + zero).astype(np.float32)
+        mv[~np.isfinite(mv)] = np.nan
+        if self.missing is not None:
+            mv[chosen == self.missing] = np.nan
+        return np.asarray(mv)

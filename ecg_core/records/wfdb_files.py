@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,15 @@ import numpy as np
 import wfdb
 
 from ..errors import RecordError
-from ..schema import Annotations, Float32, Record
-from .limits import MAX_FS_HZ, MIN_DURATION_S, MIN_FS_HZ, distinct_names
+from ..schema import Float32, Record
+from ..text import said
+from .annotation_files import read_wfdb_annotations
+from .folder import Folder
+from .limits import MAX_FS_HZ, MIN_DURATION_S, MIN_FS_HZ, MOST_RATIO, check_leads, check_length, distinct_names
 from .unfinished import length_by_size, unfinished_source
 
 REFERENCE_SUFFIX = ".atr"
+PLAIN_NAME = "record"  # of a segment whose own name the decoder cannot read
 
 # Bits a sample takes on disk; the last three are compressed (FLAC) and have no fixed size.
 BITS_OF_FORMAT = {
@@ -37,6 +43,7 @@ class Segment:
     calibrated: tuple[bool, ...]  # per lead: whether the header states a gain
     unit_mv: tuple[float, ...]  # per lead
     files: tuple[Path, ...]
+    folder: Folder | None = field(default=None, repr=False)  # that ``path`` lies in, where it had to be made
 
     def read(self, start: int, stop: int, channels: list[int]) -> Float32:
         """Samples [start, stop) of the segment in mV, shape (n_channels, stop - start)."""
@@ -44,7 +51,7 @@ class Segment:
             part = wfdb.rdrecord(str(self.path), sampfrom=start, sampto=stop, channels=channels, return_res=32)
         except Exception as error:  # the decoders raise whatever the bytes make them trip over
             raise RecordError(
-                f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files ({error}). "
+                f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files ({said(error)}). "
                 "Check that they are complete and belong to this header."
             ) from error
         unit_mv = np.array([self.unit_mv[i] for i in channels], dtype=np.float32)
@@ -88,6 +95,7 @@ def read_wfdb(path: Path) -> Record:
     _check_header(stem, header)
     layout, segments = _segments(stem, header)
     lead_names = tuple(dict.fromkeys([*layout, *(name for segment in segments for name in segment.leads)]))
+    check_leads(f"{stem.name}.hea", len(lead_names))
     gains = [pair for segment in segments for pair in zip(segment.leads, segment.calibrated, strict=True)]
     reference = _beside(stem, REFERENCE_SUFFIX)
     files = {_beside(stem, ".hea"), *(file for segment in segments for file in segment.files)}
@@ -102,7 +110,7 @@ def read_wfdb(path: Path) -> Record:
         start=_start(header),
         comments=tuple(header.comments or ()),
         age_years=age_of(tuple(header.comments or ())),
-        reference=read_annotations(reference, float(header.fs)) if reference.is_file() else None,
+        reference=read_wfdb_annotations(reference, float(header.fs)) if reference.is_file() else None,
         files=tuple(sorted(files | ({reference} if reference.is_file() else set()))),
     )
 
@@ -116,29 +124,9 @@ def age_of(comments: tuple[str, ...]) -> int | None:
     return None
 
 
-def read_annotations(path: Path, fs_hz: float) -> Annotations:
-    """Marks of a WFDB annotation file, in seconds from the start of the record."""
-    try:
-        marks = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
-    except (OSError, ValueError, IndexError, KeyError) as error:
-        raise RecordError(
-            f"{path.name}: expected WFDB annotations, but the file cannot be read as such ({error}). "
-            "Get it anew, or remove it to analyse the record without a reference."
-        ) from error
-    sample = np.asarray(marks.sample, dtype=np.int64)
-    if (sample < 0).any():
-        raise RecordError(
-            f"{path.name}: expected WFDB annotations, but {np.sum(sample < 0)} marks lie before the record's start. "
-            "Get it anew, or remove it to analyse the record without a reference."
-        )
-    order = np.argsort(sample, kind="stable")
-    aux = np.array([note.rstrip("\x00") for note in marks.aux_note], dtype=np.str_)
-    return Annotations(sample[order] / fs_hz, np.array(marks.symbol, dtype=np.str_)[order], aux[order])
-
-
 def _stem(path: Path) -> Path:
     """The record's path without extension; a record's own name may hold dots."""
-    known = {".hea", ".dat", REFERENCE_SUFFIX}
+    known = {".hea", ".dat", ".mat", REFERENCE_SUFFIX}
     stem = path.with_suffix("") if path.suffix.lower() in known else path
     header = _beside(stem, ".hea")
     if header.is_file():
@@ -173,21 +161,12 @@ def _check_header(stem: Path, header: Any) -> None:
     name = stem.name + ".hea"
     if not header.n_sig:
         raise RecordError(f"{name}: the record has no signals; a record with at least one ECG lead is needed.")
-    if not MIN_FS_HZ <= header.fs <= MAX_FS_HZ:
-        raise RecordError(
-            f"{name}: its sampling rate is {header.fs:g} Hz, expected {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz. "
-            "Check the second number group of the header's first line."
-        )
-    if not header.sig_len:
+    if not header.sig_len and MIN_FS_HZ <= header.fs <= MAX_FS_HZ:
         raise RecordError(
             f"{name}: the record is empty or states no length (0 samples); at least {MIN_DURATION_S:g} s are needed. "
             "Check the number after the sampling rate."
         )
-    if header.sig_len / header.fs < MIN_DURATION_S:
-        raise RecordError(
-            f"{name}: the record is {header.sig_len / header.fs:.1f} s long, at least {MIN_DURATION_S:g} s are needed "
-            "to judge beats; choose a longer record."
-        )
+    check_length(name, float(header.fs), int(header.sig_len or 0))
 
 
 def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
@@ -202,7 +181,7 @@ def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
             if length:
                 segments.append(_segment(stem.with_name(name), part, first=first))
             else:
-                layout = list(distinct_names(part.sig_name or []))
+                layout = list(distinct_names(_lead_names(stem.with_name(name), part)))
         first += length
     if first != header.sig_len or not segments:
         raise RecordError(
@@ -213,6 +192,8 @@ def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
 
 
 def _read_segment_header(stem: Path, header: Any, name: str, length: int) -> Any:
+    if not _is_bare(name):
+        raise RecordError(f"{stem.name}.hea asks for {name}: a segment must lie beside its header.")
     if not _beside(stem.with_name(name), ".hea").is_file():
         raise RecordError(f"{stem.name}.hea asks for the segment {name}.hea, which is not beside it; add it.")
     part = _read_header(stem.with_name(name))
@@ -227,29 +208,47 @@ def _read_segment_header(stem: Path, header: Any, name: str, length: int) -> Any
 
 
 def _segment(stem: Path, header: Any, *, first: int) -> Segment:
-    lines = [line.split() for line in _header_lines(_beside(stem, ".hea"))[1:]]
+    lines = _signal_lines(stem)
     if len(lines) != header.n_sig:
         raise RecordError(
             f"{stem.name}.hea promises {header.n_sig} leads and describes {len(lines)}; it is damaged. Copy it anew."
         )
+    header.file_name = [line[0] for line in lines]  # the parser drops letters that are not ASCII
     _check_signal_files(stem, header)
     gains = [line[2] if len(line) > 2 else "" for line in lines]
+    folder = None if "".join(header.file_name).isascii() else _under_plain_names(stem, lines)
     return Segment(
-        path=stem,
+        path=folder.path / PLAIN_NAME if folder else stem,
         first=first,
         n_samples=int(header.sig_len),
-        leads=tuple(distinct_names(header.sig_name)),
+        leads=tuple(distinct_names(_lead_names(stem, header))),
         calibrated=tuple(_number(re.split(r"[/(]", gain)[0]) != 0 for gain in gains),
         unit_mv=tuple(_unit_mv(gain) for gain in gains),
         files=(_beside(stem, ".hea"), *(stem.parent / name for name in header.file_name)),
+        folder=folder,
     )
+
+
+def _under_plain_names(stem: Path, lines: list[list[str]]) -> Folder:
+    """The segment once more, under names that the decoder can read: linked, or copied where that is not possible."""
+    folder = Folder()
+    plain = {name: f"signal{number}.dat" for number, name in enumerate(dict.fromkeys(line[0] for line in lines))}
+    first = _header_lines(_beside(stem, ".hea"))[0].split()[1:]
+    text = [" ".join([PLAIN_NAME, *first]), *(" ".join([plain[line[0]], *line[1:8]]) for line in lines)]
+    (folder.path / f"{PLAIN_NAME}.hea").write_text("\n".join(text) + "\n", encoding="ascii", errors="replace")
+    for name, other in plain.items():
+        try:
+            os.link((stem.parent / name).resolve(), folder.path / other)
+        except OSError:  # another disk, or one that knows no links
+            shutil.copyfile(stem.parent / name, folder.path / other)
+    return folder
 
 
 def _check_signal_files(stem: Path, header: Any) -> None:
     """The files exist and hold what the header promises; wfdb itself would ask for the memory first."""
     bits: dict[str, float] = {}
     for file_name, form, per_frame in zip(header.file_name, header.fmt, header.samps_per_frame, strict=True):
-        if Path(file_name).name != file_name:
+        if not _is_bare(file_name):
             raise RecordError(f"{stem.name}.hea asks for {file_name}: a signal file must lie beside its header.")
         if not (stem.parent / file_name).is_file():
             raise RecordError(f"{stem.name}.hea asks for {file_name}, which is not beside it; add this file.")
@@ -262,7 +261,7 @@ def _check_signal_files(stem: Path, header: Any) -> None:
     offset = {name: int(start or 0) for name, start in zip(header.file_name, header.byte_offset, strict=True)}
     for file_name, bits_a_frame in bits.items():
         size = (stem.parent / file_name).stat().st_size - offset[file_name]
-        promised = int(header.sig_len) * bits_a_frame / 8
+        promised = int(header.sig_len) * (bits_a_frame / 8 or 1 / MOST_RATIO)
         if size < int(promised):
             raise RecordError(
                 f"{file_name}: {stem.name}.hea promises {header.sig_len:,} samples ({promised:,.0f} bytes), the file "
@@ -270,9 +269,30 @@ def _check_signal_files(stem: Path, header: Any) -> None:
             )
 
 
+def _is_bare(name: str) -> bool:
+    """Whether a name leads nowhere else, on any system."""
+    return not re.search(r"[\\/:]", name) and name not in ("", ".", "..")
+
+
+def _signal_lines(stem: Path) -> list[list[str]]:
+    """The words of each line that describes a signal."""
+    return [line.split() for line in _header_lines(_beside(stem, ".hea"))[1:]]
+
+
+def _lead_names(stem: Path, header: Any) -> list[str]:
+    """The name of each signal; the parser drops letters that are not ASCII, which stand after eight numbers."""
+    lines = _header_lines(_beside(stem, ".hea"))[1:]
+    written = [[*line.split(maxsplit=8), *[""] * 9][8] for line in lines]
+    return [parsed if own.isascii() else own for own, parsed in zip(written, header.sig_name or [], strict=False)]
+
+
 def _header_lines(path: Path) -> list[str]:
     """Lines of a header but its comments: what is asked here is lost on wfdb, or turned into a default in silence."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    content = path.read_bytes()
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        lines = content.decode("latin-1").splitlines()
     return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 

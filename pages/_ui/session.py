@@ -13,9 +13,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from ecg_core.errors import EcgError, ModelError
+from ecg_core.errors import EcgError, ModelError, UnstatedError
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Analysis, ModelSpec, Record
+from ecg_core.schema import NOTHING_STATED, Analysis, ModelSpec, Record, Stated
 from ecg_core.specs import MODELS, find_models, read_spec
 from ecg_core.text import plain_markdown
 
@@ -37,6 +37,7 @@ class Room:
     linked_s: dict[str, float] = field(default_factory=dict)  # moments that links name, by the name of the record
     current: str = ""  # sha256 of the record that is shown
     job: Job | None = None
+    asked: dict[Path, UnstatedError] = field(default_factory=dict)  # files whose rate or unit has to be stated
     notice: str = ""  # a sentence for the next page that is drawn
     _folder: Path | None = None
 
@@ -128,13 +129,26 @@ def warm_up() -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
-def open_record(path: str | Path) -> Record:
-    """Open a WFDB record by its path."""
+def open_record(path: str | Path, stated: Stated = NOTHING_STATED) -> Record | None:
+    """Open a record by its path; where it does not say its rate or its unit, the reader is asked, and it waits."""
     from ecg_core.records import read_record  # noqa: PLC0415, as wfdb takes half a second
 
-    record = read_record(path)
-    current_room().add(record)
+    room = current_room()
+    try:
+        record = read_record(path, stated)
+    except UnstatedError as error:
+        room.asked[Path(path)] = error
+        return None
+    room.asked.pop(Path(path), None)
+    room.add(record)
     return record
+
+
+def open_stated(path: Path, *, fs_hz: float | None, unit: str | None) -> Record | None:
+    """Open a record with what the reader states of it."""
+    from ecg_core.records import per_mv_of  # noqa: PLC0415
+
+    return open_record(path, Stated(fs_hz, per_mv_of(unit) if unit else None))
 
 
 def fetched_records() -> dict[str, Path]:
@@ -150,15 +164,16 @@ def records_in(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in find_records(folder)}
 
 
-def open_uploads(files: Sequence[Upload]) -> list[Record]:
-    """Store uploaded files and open the records they make."""
+def open_uploads(files: Sequence[Upload]) -> list[Record | None]:
+    """Store uploaded files and open the records they make; None stands for one that waits for what has to be stated."""
     return [open_record(header) for header in store(files, current_room().folder)]
 
 
 def open_demo() -> None:
     """Open the bundled record and analyse it."""
     record = open_record(DEMO)
-    start_analysis(record)
+    if record is not None:
+        start_analysis(record)
 
 
 def installed_models() -> dict[str, str]:

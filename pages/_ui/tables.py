@@ -183,6 +183,7 @@ def record_facts(record: Record) -> list[tuple[str, str]]:
     return [
         ("Leads", ", ".join(record.lead_names)),
         ("Sampling rate", f"{record.fs_hz:g} Hz"),
+        *([("Stated by hand", record.stated.text)] if record.stated.text else []),
         ("Length", f"{duration_text(record.duration_s)} ({record.n_samples:,} samples)"),
         ("Start", f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "not stated: times count from the start"),
         ("Amplitude", "calibrated" if not unstated else f"uncalibrated in {', '.join(unstated)}: mV are a guess"),

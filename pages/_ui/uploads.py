@@ -14,7 +14,7 @@ from ecg_core.errors import RecordError
 
 PREFIX = "ecg-workstation-"
 STALE_S = 24 * 3600.0  # older folders were left by a program that was killed
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+SAFE_NAME = re.compile(r"\w[\w .,()+-]{0,99}")  # letters of any script
 
 
 class Upload(Protocol):
@@ -32,7 +32,7 @@ def safe_name(name: str) -> str:
     bare = Path(name.replace("\\", "/")).name
     if not SAFE_NAME.fullmatch(bare):
         raise RecordError(
-            f'"{bare}" cannot be taken as a file name: only letters, digits, "_", ".", "+" and "-" are expected. '
+            f'"{bare}" cannot be taken as a file name: only letters, digits, spaces and "_.,()+-" are expected. '
             "Rename the file, and its record with it."
         )
     return bare
@@ -55,7 +55,7 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
         A name is not acceptable, or no file is a WFDB header or a recording by itself.
 
     """
-    from ecg_core.records import SINGLE_FILES  # noqa: PLC0415, as wfdb takes half a second
+    from ecg_core.records import SINGLE_FILES, records_in  # noqa: PLC0415, as wfdb takes half a second
 
     names = [safe_name(file.name) for file in files]
     if not any(name.lower().endswith((".hea", *SINGLE_FILES)) for name in names):
@@ -67,4 +67,4 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
     place = Path(tempfile.mkdtemp(dir=folder))
     for name, file in zip(names, files, strict=True):
         (place / name).write_bytes(file.getbuffer())
-    return sorted(path for path in place.iterdir() if path.name.lower().endswith((".hea", *SINGLE_FILES)))
+    return records_in(place)

@@ -1,0 +1,89 @@
+"""Columns of Parquet files, read row group by row group through pyarrow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ..errors import RecordError
+from ..schema import Float32, Float64
+from ..text import said
+from .limits import MOST_RATIO
+
+PARQUET_MAGIC = b"PAR1"
+NUMBER_BYTES = 8
+
+
+@dataclass(frozen=True)
+class ParquetSource:
+    """Columns of numbers in a file."""
+
+    path: Path
+    columns: tuple[str, ...]  # a lead each
+    mv: tuple[float, ...]  # of the unit of each
+
+    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
+        """See ``SignalSource``."""
+        signal = np.empty((len(leads), stop - start), dtype=np.float32)
+        _fill(self.path, [self.columns[lead] for lead in leads], start, signal)
+        with np.errstate(over="ignore", invalid="ignore"):
+            signal *= np.array([self.mv[lead] for lead in leads], dtype=np.float32)[:, None]
+        signal[~np.isfinite(signal)] = np.nan
+        return signal
+
+
+def open_parquet(path: Path) -> tuple[list[str], int]:
+    """Names of the columns, and the number of rows.
+
+    Raises
+    ------
+    RecordError
+        It cannot be read, or claims far more than its bytes can hold.
+
+    """
+    try:
+        file = pq.ParquetFile(path)
+        names, n_rows = list(file.schema_arrow.names), int(file.metadata.num_rows)
+    except Exception as error:  # the decoder raises whatever the bytes make it trip over
+        raise _damaged(path, error) from error
+    if len(set(names)) < len(names):
+        raise RecordError(f"{path.name}: two of its columns have one name; give each its own.")
+    if n_rows * NUMBER_BYTES > MOST_RATIO * path.stat().st_size:
+        raise RecordError(f"{path.name}: claims {n_rows:,} rows, far more than its bytes can hold; it is damaged.")
+    return names, n_rows
+
+
+def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
+    """A column as a whole, shape (n_rows,)."""
+    column = np.empty((1, n_rows))
+    _fill(path, [name], 0, column)
+    return column[0]
+
+
+def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
+    """Write columns, from a row on, into the rows of an array, one row group after the other."""
+    try:
+        file, begin, stop = pq.ParquetFile(path), 0, start + rows.shape[1]
+        for group in range(file.num_row_groups):
+            end = begin + int(file.metadata.row_group(group).num_rows)
+            first, last = max(start, begin), min(stop, end)
+            if first < last:
+                table = file.read_row_group(group, columns=names)
+                for row, name in zip(rows, names, strict=True):
+                    part = table[name].slice(first - begin, last - first).cast("float64").to_numpy()
+                    with np.errstate(over="ignore"):
+                        row[first - start : last - start] = part
+            begin = end
+        if begin < stop:
+            raise ValueError(f"it holds {begin:,} rows")
+    except Exception as error:  # the decoder raises whatever the bytes make it trip over
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RecordError:
+    return RecordError(f"{path.name}: begins as Parquet but cannot be read as such ({said(error)}). Export it anew.")
