@@ -260,7 +260,7 @@ BAD_RECORDS = {
     half_a_signal_file: "truncated",
     empty_signal_file: "holds 0 bytes",
     no_samples: "0 samples",
-    huge: f"promises {HUGE:,} samples",
+    huge: f"states {HUGE:,} samples",
     no_leads: "no signals",
     rate(0): "0 Hz",
     rate(-257): "-257",

@@ -1,17 +1,20 @@
-"""Matrices of MATLAB (.mat, versions 4 to 7), read through scipy: samples whose rate and unit have to be stated."""
+"""Matrices of MATLAB (.mat, versions 4 to 7): samples whose rate and unit have to be stated.
+
+Only matrices of numbers are decoded, and they are decoded here: the libraries that read these files read all that may
+be in them, and a damaged one can end the whole program, as scipy's ``loadmat`` did on one of some thousand.
+"""
 
 from __future__ import annotations
 
-import io
 import struct
-import warnings
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat, whosmat
 
 from ..errors import RecordError
 from ..schema import Record, Stated
@@ -22,12 +25,30 @@ from .stated import unstated
 
 MAGIC, HDF_MAGIC = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
 HEADER_BYTES, TAG_BYTES = 128, 8
-COMPRESSED = 15  # type of an element
-MOST_BYTES = 4 << 30
-NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+MATRIX, COMPRESSED = 14, 15  # types of elements
+TYPES: Final = {
+    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
+}  # fmt: skip
+NUMERIC = range(6, 16)  # classes of an array: from double to uint64
+COMPLEX = 0x0800  # flag of an array
+HEAD_BYTES = 512  # of a matrix, in which class, shape and name stand
+MOST_BYTES = 4 << 30  # of a compressed matrix
 USUAL = "val"  # PhysioNet's name for the matrix
 OLD = struct.Struct("<5i")  # version 4: type, rows, columns, imaginary, length of the name
+OLD_TYPES: Final = {0: "f8", 10: "f4", 20: "i4", 30: "i2", 40: "u2", 50: "u1"}
 LONGEST_NAME = 64
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A matrix of numbers in a file, not decoded yet."""
+
+    shape: tuple[int, int]
+    content: Bytes  # what it is decoded from
+    kind: int  # type of the element, or of the numbers in version 4
+    order: str  # of bytes
 
 
 def is_mat(_path: Path, first: bytes) -> bool:
@@ -41,7 +62,7 @@ def _is_old(first: bytes) -> bool:
     kind, rows, columns, imaginary, length = OLD.unpack_from(first)
     name = first[OLD.size : OLD.size + length] if 1 < length <= LONGEST_NAME else b""
     return (
-        kind in range(0, 60, 10) and rows > 0 and columns > 0 and imaginary in (0, 1)
+        kind in OLD_TYPES and rows > 0 and columns > 0 and imaginary in (0, 1)
         and name[-1:] == b"\0" and name[:-1].decode("latin-1").isidentifier()
     )  # fmt: skip
 
@@ -57,19 +78,14 @@ def read_mat(path: Path, stated: Stated) -> Record:
         Rate and unit are not stated: no such file says them.
 
     """
-    with path.open("rb") as stream:
-        if stream.read(len(HDF_MAGIC)) == HDF_MAGIC:
-            raise RecordError(
-                f'{path.name}: is a MATLAB file of version 7.3, which is not read here; save it with save(..., "-v7").'
-            )
     matrix = _matrix(path)
     numbers = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    n_leads, n_samples = numbers.shape
     if stated.fs_hz is None or stated.per_mv is None:
         raise unstated(
-            path.name, f"a matrix of {numbers.shape[0]} x {numbers.shape[1]:,} numbers states neither rate nor unit",
+            path.name, f"a matrix of {n_leads} x {n_samples:,} numbers states neither rate nor unit",
             rate=stated.fs_hz is None, unit=stated.per_mv is None, hint="",
         )  # fmt: skip
-    n_leads, n_samples = numbers.shape
     check_leads(path.name, n_leads)
     check_length(path.name, stated.fs_hz, n_samples)
     return Record(
@@ -85,66 +101,111 @@ def read_mat(path: Path, stated: Stated) -> Record:
 
 
 def _matrix(path: Path) -> NDArray[Any]:
-    """The matrix of samples, as it was saved."""
+    """The matrix of samples, as it was saved; one that is not compressed stays on disk."""
+    content = np.memmap(path, np.uint8, "r")
+    first = content[:HEADER_BYTES].tobytes()
+    if first.startswith(HDF_MAGIC):
+        raise RecordError(
+            f'{path.name}: is a MATLAB file of version 7.3, which is not read here; save it with save(..., "-v7").'
+        )
     try:
-        with warnings.catch_warnings(), path.open("rb") as stream:
-            warnings.simplefilter("ignore")  # such as that a name comes twice
-            plain = _inflated(stream)
-            found = {name: shape for name, shape, kind in whosmat(plain) if kind in NUMERIC and _is_matrix(shape)}
-            chosen = [USUAL] if USUAL in found else list(found)
-            if len(chosen) != 1:
-                names = ", ".join(f"{name} ({' x '.join(map(str, shape))})" for name, shape in found.items()) or "none"
-                raise RecordError(
-                    f"{path.name}: expected one matrix of numbers, or one called {USUAL}, found {names[:120]}; save "
-                    "the matrix of samples alone."
-                )
-            plain.seek(0)
-            matrix = loadmat(plain, variable_names=chosen)[chosen[0]]
-            if matrix.shape != found[chosen[0]] or matrix.dtype.kind not in "iuf":
-                raise ValueError(f"{chosen[0]} holds no plain numbers")
-            return np.asarray(matrix)
-    except RecordError:
-        raise
-    except Exception as error:  # the decoder raises whatever the bytes make it trip over
+        found = dict(_matrices(content) if first.startswith(MAGIC) else _old_matrices(content))
+        chosen = [USUAL] if USUAL in found else list(found)
+        if len(chosen) == 1:
+            matrix = found[chosen[0]]
+            return _decode(matrix) if first.startswith(MAGIC) else _decode_old(matrix)
+    except (ValueError, IndexError, struct.error, zlib.error, ArithmeticError) as error:
         raise RecordError(
             f"{path.name}: begins as a MATLAB file but cannot be read as such ({said(error)}). Save or copy it anew."
         ) from error
+    names = ", ".join(f"{name} ({matrix.shape[0]} x {matrix.shape[1]})" for name, matrix in found.items()) or "none"
+    raise RecordError(
+        f"{path.name}: expected one matrix of numbers, or one called {USUAL}, found {said(names)}; save the matrix of "
+        "samples alone."
+    )
 
 
-def _is_matrix(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 2 and min(shape) > 0 and max(shape) > 1
+def _matrices(content: Bytes) -> Iterator[tuple[str, Matrix]]:
+    """Names and matrices of numbers of versions 5 to 7; anything else is passed over."""
+    order = ">" if content[126:128].tobytes() == b"MI" else "<"
+    place = HEADER_BYTES
+    while place + TAG_BYTES <= len(content):
+        kind, size = struct.unpack_from(f"{order}2I", content.data, place)
+        element = content[place + TAG_BYTES : place + TAG_BYTES + size]
+        if len(element) < size:
+            raise ValueError(f"it ends within an element of {size:,} bytes")
+        if kind in (MATRIX, COMPRESSED):
+            name, shape, is_plain, _ = _head(_body(element, kind, order, HEAD_BYTES), order)
+            if is_plain and len(shape) == 2 and min(shape) > 0 and max(shape) > 1:
+                yield name, Matrix((shape[0], shape[1]), element, kind, order)
+        place += TAG_BYTES + size
 
 
-def _inflated(stream: BinaryIO) -> BinaryIO:
-    """The file without compression, within limits that the decoder does not have; a plain one as it is."""
-    header = stream.read(HEADER_BYTES)
-    order = ">" if header[126:128] == b"MI" else "<"
-    plain = io.BytesIO()
-    plain.write(header)
-    any_compressed, total = False, 0
-    while header.startswith(MAGIC) and len(tag := stream.read(TAG_BYTES)) == TAG_BYTES:
-        kind, size = struct.unpack(f"{order}2I", tag)
-        if kind != COMPRESSED and not any_compressed:
-            break  # MATLAB compresses all or none
-        any_compressed = True
-        parts = _inflate(stream.read(size), order) if kind == COMPRESSED else (tag, stream.read(size))
-        total += sum(map(len, parts))
-        if total > MOST_BYTES:
-            raise ValueError(f"it holds more than {MOST_BYTES >> 30} GB")
-        plain.writelines(parts)
-    chosen = plain if any_compressed else stream
-    chosen.seek(0)
-    return chosen
-
-
-def _inflate(content: bytes, order: str) -> tuple[bytes, bytes]:
-    """The tag of a compressed element, which says its size, and the rest of it."""
+def _body(element: Bytes, kind: int, order: str, most: int) -> Bytes:
+    """The first bytes of a matrix, inflated where it is compressed; all of it where ``most`` allows."""
+    if kind == MATRIX:
+        return element[:most]
     inflater = zlib.decompressobj()
-    tag = inflater.decompress(content, TAG_BYTES)
-    size = struct.unpack(f"{order}2I", tag)[1]
-    if size > MOST_RATIO * max(len(content), 1 << 10):
-        raise ValueError("it unpacks to far more than a record needs")
-    rest = inflater.decompress(inflater.unconsumed_tail, size + 1)
-    if len(rest) > size or not inflater.eof:
-        raise ValueError("an element is larger than it says, or cut off")
-    return tag, rest
+    inner, size = struct.unpack(f"{order}2I", inflater.decompress(element.data, TAG_BYTES))
+    if inner != MATRIX or size > min(MOST_BYTES, MOST_RATIO * max(len(element), 1 << 10)):
+        raise ValueError("a compressed element is none, or unpacks to far more than a record needs")
+    body = inflater.decompress(inflater.unconsumed_tail, min(size, most) + 1)
+    if most >= size and (len(body) != size or not inflater.eof):
+        raise ValueError(f"a compressed element of {size:,} bytes is cut off")
+    return np.frombuffer(body, np.uint8)
+
+
+def _head(body: Bytes, order: str) -> tuple[str, list[int], bool, int]:
+    """Name and shape of an array, whether it is of plain numbers, and where these begin."""
+    _, place, _, dimensions = _item(body, 0, order)
+    (flags,) = struct.unpack_from(f"{order}I", body.data, place)
+    _, place, size, name = _item(body, dimensions, order)
+    shape = list(struct.unpack_from(f"{order}{min(size, 32) // 4}i", body.data, place))
+    _, place, size, numbers = _item(body, name, order)
+    text = body[place : place + min(size, LONGEST_NAME)].tobytes().decode("latin-1")
+    return text, shape, flags & 0xFF in NUMERIC and not flags & COMPLEX, numbers
+
+
+def _item(body: Bytes, place: int, order: str) -> tuple[int, int, int, int]:
+    """Type of a part of an array, where its content begins, its size, and where the next part begins."""
+    (kind,) = struct.unpack_from(f"{order}I", body.data, place)
+    if kind >> 16:  # four bytes and less stand in the tag itself
+        return kind & 0xFFFF, place + 4, kind >> 16, place + TAG_BYTES
+    (size,) = struct.unpack_from(f"{order}I", body.data, place + 4)
+    begin = place + TAG_BYTES
+    return kind, begin, size, begin + -(-size // 8) * 8
+
+
+def _decode(matrix: Matrix) -> NDArray[Any]:
+    body = _body(matrix.content, matrix.kind, matrix.order, MOST_BYTES)
+    *_, place = _head(body, matrix.order)
+    kind, begin, size, _ = _item(body, place, matrix.order)
+    if kind not in TYPES:
+        raise ValueError(f"numbers of the unknown type {kind}")
+    return _numbers(body[begin : begin + size], np.dtype(matrix.order + TYPES[kind]), matrix.shape)
+
+
+def _old_matrices(content: Bytes) -> Iterator[tuple[str, Matrix]]:
+    """Names and matrices of numbers of version 4."""
+    place = 0
+    while place + OLD.size <= len(content):
+        kind, rows, columns, imaginary, length = OLD.unpack_from(content.data, place)
+        if min(rows, columns) < 0 or not 0 < length <= LONGEST_NAME or kind not in range(0, 60):
+            raise ValueError(f"no matrix begins at byte {place:,}")
+        name = content[place + OLD.size : place + OLD.size + length].tobytes().rstrip(b"\0").decode("latin-1")
+        place += OLD.size + length
+        size = rows * columns * np.dtype(OLD_TYPES.get(kind // 10 * 10, "f8")).itemsize
+        if kind in OLD_TYPES and not imaginary and min(rows, columns) > 0 and max(rows, columns) > 1:
+            yield name, Matrix((rows, columns), content[place : place + size], kind, "<")
+        place += size * (2 if imaginary else 1)
+
+
+def _decode_old(matrix: Matrix) -> NDArray[Any]:
+    return _numbers(matrix.content, np.dtype("<" + OLD_TYPES[matrix.kind]), matrix.shape)
+
+
+def _numbers(content: Bytes, dtype: np.dtype[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Numbers column by column."""
+    if len(content) != shape[0] * shape[1] * dtype.itemsize:
+        raise ValueError(f"{shape[0]:,} x {shape[1]:,} numbers of {dtype.itemsize} bytes in {len(content):,} bytes")
+    return np.frombuffer(content.data, dtype).reshape(shape, order="F")
