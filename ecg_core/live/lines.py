@@ -48,17 +48,22 @@ class Feed(Protocol):
 class LineSource:
     """Lines of text as a source; waits for the first header.
 
+    Parameters
+    ----------
+    closed
+        Ends the stream, and the waiting, from elsewhere when it is set.
+
     Raises
     ------
     LiveError
-        What comes is no stream.
+        What comes is no stream, or nothing came.
 
     """
 
     stream: Stream
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed, self._closed = feed, threading.Event()
+    def __init__(self, feed: Feed, closed: threading.Event | None = None) -> None:
+        self._feed, self._closed = feed, closed or threading.Event()
         self._reader = LineReader()
         self._first: list[Chunk | Notice] = []  # what came along with the header
         try:
@@ -70,6 +75,8 @@ class LineSource:
         self.stream = self._reader.stream
 
     def _await_header(self) -> None:
+        if self._closed.is_set():
+            raise LiveError(f"{self._feed.name}: no sender came until it was given up.")
         data = self._feed.read()
         try:
             if data is None and not self._feed.lasting:

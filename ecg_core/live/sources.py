@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from ..records import read_record
@@ -13,13 +14,15 @@ from .stream import Source
 LSL, TCP, INPUT = "lsl:", "tcp:", "-"
 
 
-def open_source(text: str, *, speed: float = 1.0) -> Source:
+def open_source(text: str, *, speed: float = 1.0, closed: threading.Event | None = None) -> Source:
     """Open ``lsl:NAME``, ``tcp:PORT``, ``-`` (standard input) or a record; waits until a sender has said what it sends.
 
     Parameters
     ----------
     speed
         Of a record that is replayed.
+    closed
+        Ends the waiting for a sender of lines when it is set.
 
     Raises
     ------
@@ -32,7 +35,7 @@ def open_source(text: str, *, speed: float = 1.0) -> Source:
     if text.startswith(LSL):
         return LslSource(text.removeprefix(LSL))
     if text.startswith(TCP):
-        return LineSource(TcpFeed(port_of(text)))
+        return LineSource(TcpFeed(port_of(text)), closed)
     if text == INPUT:
         return LineSource(InputFeed())
     return Replay(read_record(Path(text)), speed=speed)
