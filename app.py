@@ -17,6 +17,7 @@ page = st.navigation(
         st.Page("pages/beats.py", title="Beats", icon=":material/stacked_line_chart:", url_path="beats"),
         st.Page("pages/report.py", title="Report", icon=":material/description:", url_path="report"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", url_path="compare"),
+        st.Page("pages/live.py", title="Live", icon=":material/sensors:", url_path="live"),
         st.Page("pages/about.py", title="About", icon=":material/info:", url_path="about"),
     ]
 )

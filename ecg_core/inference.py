@@ -27,6 +27,7 @@ STRIP_FRAMES = 1750  # a strip of 56 s goes through the trunk at a time: what it
 HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s so that cutting leaves no trace
 STRIPS_AT_ONCE = 4
 SEQUENCES_AT_ONCE = 64
+ALL_THREADS = torch.get_num_threads()
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,14 @@ class Verdicts(_Columns):
 
     probability: Float32  # (n_beats, n_classes); what may be no beat counts as Q, unclassifiable
     noise: Float32  # (n_beats,), the probability of being no beat
+
+
+def use_threads(n: int = ALL_THREADS) -> None:
+    """Let torch use so many threads for what this thread asks of it, and those that begin after it.
+
+    A second of a stream is too little work for two: they would wait for each other, long where the machine is busy.
+    """
+    torch.set_num_threads(n)
 
 
 def save_model(path: Path, model: Model) -> Model:

@@ -106,7 +106,9 @@ with folder:
     if path:
         choose_from_folder(path)
     if fetched := fetched_records():
-        name = st.selectbox("Fetched from PhysioNet", list(fetched), index=None, filter_mode="contains")
+        name = st.selectbox(
+            "Fetched from PhysioNet, or recorded live", list(fetched), index=None, filter_mode="contains"
+        )
         if name:
             st.button("Open", on_click=guarded(open_record), args=(fetched[name],), key="open_fetched")
     else:

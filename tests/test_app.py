@@ -545,7 +545,7 @@ def test_fetched_records_are_offered_by_themselves(tmp_path, monkeypatch):
     for ending in (".hea", ".dat"):
         (folder / f"demo{ending}").write_bytes(DEMO.with_suffix(ending).read_bytes())
     at = page("record")
-    choice = next(box for box in at.selectbox if box.label == "Fetched from PhysioNet")
+    choice = next(box for box in at.selectbox if box.label == "Fetched from PhysioNet, or recorded live")
     assert choice.options == ["svdb-125hz demo"]
     choice.select("svdb-125hz demo").run()
     button(at, "Open").click().run()

@@ -71,12 +71,13 @@ def monitor(
         Whether samples are recorded there, or beats and alarms alone.
 
     """
-    from ..inference import load_model  # noqa: PLC0415  # a replay needs no torch
+    from ..inference import load_model, use_threads  # noqa: PLC0415  # a replay needs no torch
     from .alarms import KINDS  # noqa: PLC0415
     from .engine import Monitor  # noqa: PLC0415
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name that the console cannot show
+    use_threads(1)
     loaded = load_model(model)
     if text == INPUT or text.startswith((LSL, TCP)):
         print(f"{text}: waiting for a sender", file=sys.stderr, flush=True)

@@ -142,6 +142,22 @@ def lsl_outlet(stream: Stream, name: str) -> Iterator[Callable[[Chunk], None]]:
     time.sleep(LAST_S)
 
 
+def stream_names() -> list[str]:
+    """Names of the streams that the layer has now; one that several share stands with its source id.
+
+    Raises
+    ------
+    LiveError
+        The layer is not installed.
+
+    """
+    found = _library().resolve_streams(SEARCH_S)
+    names = [info.name() for info in found]
+    return sorted(
+        info.name() if names.count(info.name()) == 1 else f"{info.name()}@{info.source_id()}" for info in found
+    )
+
+
 def _library() -> Any:
     try:
         import pylsl  # noqa: PLC0415  # loads liblsl, which opens sockets

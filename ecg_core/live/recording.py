@@ -170,6 +170,7 @@ class Recording:
             f"{name}.dat {bits} {gain} {bits} 0 {first[i]} {checksum[i]} 0 {' '.join(lead.split())}"
             for i, lead in enumerate(leads)
         ]
+        lines += ["# Simulated record, replayed"] if self.stream.is_simulated else []
         lines += [] if n_samples else [f"# Recording began {self._iso(0.0)} and was not finished"]
         half = self.path.with_name(f".{name}.hea.part")
         half.write_text("\n".join(lines) + "\n", encoding="utf-8")

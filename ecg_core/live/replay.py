@@ -31,7 +31,9 @@ class Replay:
                 f"{record.record_id}: a start at {start_s:g} s was asked for, the record is {record.duration_s:.0f} s "
                 "long; choose an earlier one."
             )
-        self.stream = Stream(record.record_id, record.fs_hz, record.lead_names, all(record.calibrated))
+        self.stream = Stream(
+            record.record_id, record.fs_hz, record.lead_names, all(record.calibrated), record.is_simulated
+        )
         self._record, self._speed = record, speed
         self._start = round(start_s * record.fs_hz)
         self._step = max(1, round(chunk_s * record.fs_hz))

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from ..errors import EcgError, LiveError
-from ..inference import load_model
+from ..inference import load_model, use_threads
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, _Columns
 from .engine import Monitor, leads_of
@@ -150,6 +150,7 @@ class LiveSession:
         folder: Path | None,
     ) -> None:
         try:
+            use_threads(1)
             loaded = load_model(model)
             source = open_source(self._closed)
             try:

@@ -26,6 +26,7 @@ class Stream:
     fs_hz: float
     lead_names: tuple[str, ...]
     calibrated: bool = True  # whether its samples are known to be mV; else 200 counts are taken for one
+    is_simulated: bool = False  # whether no patient was recorded
 
     def __post_init__(self) -> None:
         if not MIN_FS_HZ <= self.fs_hz <= MAX_FS_HZ:

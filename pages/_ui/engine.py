@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecg_core.evaluation import score_beats
-from ecg_core.inference import load_model
+from ecg_core.inference import load_model, use_threads
 from ecg_core.occlusion import Occlusion, occlude
 from ecg_core.pipeline import analyse, with_rules
 from ecg_core.rules import RhythmRules
@@ -18,6 +18,7 @@ def run(
     record: Record, model_path: Path, rules: RhythmRules, *, lead: str, progress: Callable[[float, float], None]
 ) -> Analysis:
     """Load the model and analyse a record with it."""
+    use_threads()
     return analyse(record, load_model(model_path), rules, lead=lead, progress=progress)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -21,6 +23,9 @@ from ecg_core.text import plain_markdown
 
 from .jobs import AnalysisKey, Job
 from .uploads import Upload, make_folder, store
+
+if TYPE_CHECKING:  # torch takes a second
+    from ecg_core.live.session import LiveSession
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo_data" / "demo"
@@ -38,6 +43,8 @@ class Room:
     current: str = ""  # sha256 of the record that is shown
     job: Job | None = None
     asked: dict[Path, UnstatedError] = field(default_factory=dict)  # files whose rate or unit has to be stated
+    live: LiveSession | None = None  # a stream that is watched
+    live_speed: float = 1.0
     notice: str = ""  # a sentence for the next page that is drawn
     _folder: Path | None = None
 
@@ -123,6 +130,8 @@ def warm_up() -> None:
     def load() -> None:
         try:
             from . import engine  # noqa: F401, PLC0415
+
+            gc.freeze()  # streamlit collects garbage after every run; all that was imported need not be looked through
         except Exception:  # the analysis itself will say what is missing
             logging.getLogger(__name__).exception("warming up")
 

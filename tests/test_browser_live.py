@@ -1,0 +1,50 @@
+"""The page Live in a real browser: the demo is replayed, labels come, and the strip obeys."""
+
+import pytest
+from test_browser import READY_S, address, browser, complaint, go, pytestmark  # noqa: F401
+
+WATCHED = """() => { const find = (root) => { for (const element of root.querySelectorAll('*')) {
+    if (element.tagName === 'CANVAS') return element;
+    const found = element.shadowRoot && find(element.shadowRoot); if (found) return found; } };
+    const canvas = find(document); return canvas && {...canvas.dataset, at: performance.now()}; }"""
+
+
+@pytest.fixture
+def tab(browser, address):  # noqa: F811
+    """A tab on the dashboard, in which nothing may go wrong and nothing may be fetched from elsewhere."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    tab = context.new_page()
+    complaints, hosts = [], set()
+    tab.on("console", lambda message: complaints.append(complaint(message)))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
+    tab.goto(address)
+    tab.get_by_text("Analysable time").wait_for(timeout=1000 * READY_S)
+    yield tab
+    context.close()
+    assert [text for text in complaints if text] == []
+    assert hosts - {""} == {address.split("/")[2]}
+
+
+def test_the_demo_is_watched_paused_marked_and_stopped(tab):
+    go(tab, "Live", "Horizon")
+    tab.get_by_text("20 x").click()
+    tab.get_by_role("button", name="Start").click()
+    tab.locator("canvas").wait_for(timeout=1000 * READY_S)
+    tab.wait_for_function(f"() => (({WATCHED})()?.beats ?? 0) > 20", timeout=1000 * READY_S)
+    before = tab.evaluate(WATCHED)
+    tab.wait_for_timeout(2000)
+    after = tab.evaluate(WATCHED)
+    seconds = (after["at"] - before["at"]) / 1000
+    assert (int(after["frames"]) - int(before["frames"])) / seconds >= 10
+    tab.locator("canvas").click()
+    tab.keyboard.press("Space")
+    tab.get_by_role("button", name="Go on").wait_for()
+    tab.keyboard.press("ArrowLeft")
+    tab.get_by_text("s back").wait_for()
+    tab.keyboard.press("m")
+    tab.get_by_role("button", name="Stop").click()
+    tab.get_by_text("The watch has ended").wait_for(timeout=1000 * READY_S)
+    assert int(tab.evaluate(WATCHED)["beats"]) > 20
+    tab.get_by_role("button", name="Close").click()
+    tab.get_by_text("Horizon").wait_for()

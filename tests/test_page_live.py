@@ -1,0 +1,114 @@
+"""The page Live, run without a browser: its sources, a watch that goes on, and one that has ended."""
+
+import base64
+
+import numpy as np
+import pytest
+from test_app import Room, button, page, room_with, text_of
+from test_figures import make_analysis
+
+from ecg_core.figures import LIGHT
+from ecg_core.live.replay import Replay
+from ecg_core.live.session import LiveSession
+from ecg_core.records import read_record
+from ecg_core.rules import RhythmRules
+from ecg_core.specs import DEFAULT_MODEL
+from pages._ui import live
+from pages._ui.session import DEMO
+
+PURPOSE = "not cleared for use as a primary diagnostic tool"
+WAIT_S = 60
+
+
+@pytest.fixture(scope="module")
+def record():
+    return read_record(DEMO)
+
+
+def watched(record, folder=None):
+    """A room in which the last half minute of the demo was watched."""
+    room = Room()
+    source = Replay(record, speed=np.inf, start_s=record.duration_s - 30)
+    room.live = LiveSession(
+        lambda closed: source, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="II", folder=folder
+    )
+    return room
+
+
+def refused(closed):
+    raise live.LiveError("lsl:belt: no such stream was found.")
+
+
+def test_the_page_stands_without_a_record_and_says_what_it_is_not():
+    at = page("live")
+    assert not at.exception
+    assert not at.error
+    assert PURPOSE in text_of(at)
+    assert "no patient monitor" in text_of(at)
+    assert at.radio[0].options == ["The demo record", "Lab Streaming Layer", "Lines on a port of this computer"]
+
+
+def test_an_open_record_can_be_watched_lead_by_lead(record):
+    at = page("live", room_with(make_analysis(record.duration_s)))
+    at.radio[0].set_value("The open record").run()
+    assert not at.exception
+    (leads,) = [box for box in at.selectbox if box.label == "Leads to read"]
+    assert leads.options[0] == "All, each as well as it can be read"
+
+
+def test_a_stream_without_a_name_is_asked_for():
+    at = page("live")
+    at.radio[0].set_value("Lab Streaming Layer").run()
+    button(at, "Start").click().run()
+    assert "No stream is named" in at.error[0].value
+    assert at.session_state["room"].live is None
+
+
+def test_the_demo_is_watched_from_a_click_on(monkeypatch):
+    begun = {}
+    monkeypatch.setattr(live, "begin", lambda source, **how: begun.update(source=source, **how))
+    at = page("live")
+    button(at, "Start").click().run()
+    assert not at.exception
+    assert begun["record"].record_id == "demo"
+    assert (begun["speed"], begun["horizon_s"], begun["keep"]) == (1.0, 2.0, False)
+
+
+def test_a_watch_that_has_ended_says_how_and_opens_what_it_recorded(record, tmp_path):
+    room = watched(record, tmp_path)
+    assert room.live.wait(WAIT_S)
+    at = page("live", room)
+    assert not at.exception
+    assert "The watch has ended. 00:00:30 watched;" in text_of(at)
+    assert "Simulated" in text_of(at)
+    assert "Rhythm" in text_of(at)
+    button(at, "Open the recording of 00:00:30 for review").click().run()
+    assert room.live is None
+    assert [kept.record_id for kept in room.records.values()] == ["demo"]
+
+
+def test_a_watch_that_could_not_begin_says_why():
+    room = Room()
+    room.live = LiveSession(refused, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="auto")
+    assert room.live.wait(WAIT_S)
+    at = page("live", room)
+    assert "no such stream was found" in at.error[0].value
+    button(at, "Close").click().run()
+    assert room.live is None
+
+
+def test_the_strip_gets_the_samples_as_they_are(record):
+    """At 250 Hz and less, in steps of 2 uV, with the beats and where they were attended to."""
+    room = watched(record)
+    assert room.live.wait(WAIT_S)
+    view = room.live.view(10)
+    data = live.strip_data(room, view, view.stream, 1, LIGHT)
+    counts = np.frombuffer(base64.b64decode(data["samples"]), "<i2")
+    np.testing.assert_allclose(counts * data["step_mv"], view.signal_mv[1], atol=0.0011)
+    assert data["first"] == view.first
+    assert data["end"] == view.end_s
+    assert len(data["beats"]) == len(view.beats) > 5
+    at_s, label, usable, weights = data["beats"][-1]
+    assert (round(float(view.beats.time_s[-1]), 3), view.beats.label[-1]) == (at_s, label)
+    assert usable
+    assert sum(weights) == pytest.approx(100, abs=len(weights))
