@@ -1,4 +1,4 @@
-"""Write the measured figures into the model card and the README: ``python models/card.py``.
+"""Write the measured figures into the model card, the README and docs/live.md: ``python models/card.py``.
 
 The figures come from ``<name>.metrics.json`` and ``<name>.quality.json``, the speed from ``benchmarks/``;
 none is typed by hand.
@@ -109,6 +109,62 @@ def budgets_table() -> str:
     return "\n".join(lines)
 
 
+def seeds_table(metrics: Metrics, seeds: dict[str, dict[str, Metrics]]) -> str:
+    """Markdown table of how far figures depend on chance: of each seed, and the mean over all."""
+    numbers = ["0", *sorted({seed for by_seed in seeds.values() for seed in by_seed})]
+    lines = [
+        "| test set | model | figure | " + " | ".join(f"seed {n}" for n in numbers) + " | mean |",
+        "|" + "---|" * (len(numbers) + 4),
+    ]
+    for key in next(iter(next(iter(seeds.values())).values())):
+        for model, by_seed in seeds.items():
+            rows = {"0": metrics[model][key]["detected_beats"]["gross"]}
+            rows |= {seed: measured[key] for seed, measured in by_seed.items()}
+            for name in ("v_f1", "s_f1"):
+                values = [rows.get(number, {}).get(name) for number in numbers]
+                known = [value for value in values if value is not None]
+                if min(known, default=0) > 0:
+                    cells = " | ".join(map(_percent, [*values, sum(known) / len(known)]))
+                    lines.append(f"| {TITLES[key]} | {model} | {name[0].upper()} F1 | {cells} |")
+    return "\n".join(lines)
+
+
+def horizon_table(metrics: Metrics, measured: dict[str, Any]) -> str:
+    """Markdown table of what the live monitor reaches when it waits longer, beside the analysis of the whole."""
+    model = measured["model"]
+    lines = [
+        "| test set | horizon | QRS Se/+P | V F1 | S F1 | labels as in the whole |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key, by_horizon in measured["sets"].items():
+        for horizon in sorted(by_horizon, key=float):
+            row = by_horizon[horizon]
+            lines.append(f"| {TITLES[key]} | {horizon} s | {_horizon_cells(row)} | {_percent(row['same_as_whole'])} |")
+        lines.append(
+            f"| {TITLES[key]} | the whole recording | {_horizon_cells(metrics[model][key]['detected_beats']['gross'])} | |"
+        )
+    return "\n".join(lines)
+
+
+def _horizon_cells(row: dict[str, float]) -> str:
+    return f"{_percent(row['qrs_se'])}/{_percent(row['qrs_ppv'])} | {_percent(row['v_f1'])} | {_percent(row['s_f1'])}"
+
+
+def live_lines(live: dict[str, Any]) -> str:
+    """Markdown on how fast the monitor is."""
+    lines = ["| leads of a stream | median | 99 of 100 labels within |", "|---|---|---|"]
+    lines += [f"| {row['leads']} | {row['median_ms']:.1f} ms | {row['p99_ms']:.1f} ms |" for row in live["latency"]]
+    lines += ["", "| streams of one lead at once | times real time |", "|---|---|"]
+    lines += [f"| {row['leads']} | {row['times_real_time']:.1f} |" for row in live["leads"]]
+    day = live["day"]
+    lines += [
+        "",
+        f"Over {day['hours']:g} h of a stream of one lead ({day['beats']:,} beats) the process needed at the most "
+        f"{day['most_above_start_mb']} MB more than at the start.",
+    ]
+    return "\n".join(lines)
+
+
 def records_table(metrics: Metrics, key: str) -> str:
     """Markdown table of each record of a test set, on detected beats, with its PVC burden and the reference's."""
     titles = [
@@ -181,7 +237,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def rendered() -> dict[Path, str]:
-    """The README and the model card with today's figures."""
+    """The README, the model card and the page on live streams with today's figures."""
     metrics = {name: read_json(HERE / f"{name}.metrics.json") for name in MODELS}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     readme = fill(readme, "figures", figures_table(metrics, keys=FIRST_SCREEN))
@@ -195,9 +251,13 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
+    card = fill(card, "seeds", seeds_table(metrics, read_json(HERE / "seeds.metrics.json")))
+    live = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
+    live = fill(live, "horizon", horizon_table(metrics, read_json(HERE / "horizon.metrics.json")))
+    live = fill(live, "speed", live_lines(read_json(ROOT / "benchmarks" / "live.json")))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))
-    return {ROOT / "README.md": readme, HERE / "README.md": card}
+    return {ROOT / "README.md": readme, HERE / "README.md": card, ROOT / "docs" / "live.md": live}
 
 
 if __name__ == "__main__":
