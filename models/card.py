@@ -140,9 +140,8 @@ def horizon_table(metrics: Metrics, measured: dict[str, Any]) -> str:
         for horizon in sorted(by_horizon, key=float):
             row = by_horizon[horizon]
             lines.append(f"| {TITLES[key]} | {horizon} s | {_horizon_cells(row)} | {_percent(row['same_as_whole'])} |")
-        lines.append(
-            f"| {TITLES[key]} | the whole recording | {_horizon_cells(metrics[model][key]['detected_beats']['gross'])} | |"
-        )
+        whole = metrics[model][key]["detected_beats"]["gross"]
+        lines.append(f"| {TITLES[key]} | the whole recording | {_horizon_cells(whole)} | |")
     return "\n".join(lines)
 
 

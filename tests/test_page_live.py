@@ -1,6 +1,7 @@
 """The page Live, run without a browser: its sources, a watch that goes on, and one that has ended."""
 
 import base64
+import gc
 
 import numpy as np
 import pytest
@@ -29,8 +30,8 @@ def watched(record, folder=None):
     """A room in which the last half minute of the demo was watched."""
     room = Room()
     source = Replay(record, speed=np.inf, start_s=record.duration_s - 30)
-    room.live = LiveSession(
-        lambda closed: source, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="II", folder=folder
+    room.watch(
+        LiveSession(lambda closed: source, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="II", folder=folder)
     )
     return room
 
@@ -89,7 +90,7 @@ def test_a_watch_that_has_ended_says_how_and_opens_what_it_recorded(record, tmp_
 
 def test_a_watch_that_could_not_begin_says_why():
     room = Room()
-    room.live = LiveSession(refused, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="auto")
+    room.watch(LiveSession(refused, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="auto"))
     assert room.live.wait(WAIT_S)
     at = page("live", room)
     assert "no such stream was found" in at.error[0].value
@@ -112,3 +113,18 @@ def test_the_strip_gets_the_samples_as_they_are(record):
     assert (round(float(view.beats.time_s[-1]), 3), view.beats.label[-1]) == (at_s, label)
     assert usable
     assert sum(weights) == pytest.approx(100, abs=len(weights))
+
+
+def test_a_watch_ends_with_its_session_and_with_the_next_watch(record):
+    def endless():
+        return LiveSession(lambda closed: Replay(record), DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="II")
+
+    room = Room()
+    first, second = endless(), endless()
+    room.watch(first)
+    room.watch(second)
+    assert first.wait(WAIT_S)
+    assert not second.wait(0)
+    del room
+    gc.collect()
+    assert second.wait(WAIT_S)

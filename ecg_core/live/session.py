@@ -16,7 +16,7 @@ from ..errors import EcgError, LiveError
 from ..inference import load_model, use_threads
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, _Columns
-from .engine import Monitor, leads_of
+from .engine import Monitor
 from .recording import Recording
 from .stream import Alarm, Chunk, Notice, Source, Stream, Update, Vitals
 
@@ -236,14 +236,6 @@ class LiveSession:
 
     def _end_of(self, chunk: Chunk) -> float:
         return (chunk.first + chunk.signal_mv.shape[1]) / self._stream.fs_hz if self._stream else 0.0
-
-
-def lead_position(view: LiveView, name: str) -> int:
-    """Where a lead stands in the signal; the first one where the stream has none of this name."""
-    try:
-        return leads_of(view.stream, name)[0] if view.stream else 0
-    except EcgError:
-        return 0
 
 
 def _side_by_side(chunks: list[Chunk]) -> Float32:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import threading
-import weakref
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -60,9 +59,6 @@ def begin(source: str, *, record: Record | None, speed: float, horizon_s: float,
     """Begin to watch a source; one that is watched already is stopped."""
     from ecg_core.live.session import LiveSession  # noqa: PLC0415, as torch takes a second
 
-    room = current_room()
-    stop()
-
     def opened(closed: threading.Event) -> Source:
         from ecg_core.live.replay import Replay  # noqa: PLC0415
         from ecg_core.live.sources import open_source  # noqa: PLC0415
@@ -71,8 +67,9 @@ def begin(source: str, *, record: Record | None, speed: float, horizon_s: float,
 
     folder = ROOT / "data" / "live" / f"{datetime.now():%Y-%m-%d}" if keep else None
     live = LiveSession(opened, DEFAULT_MODEL, RhythmRules(), horizon_s=horizon_s, lead=lead, folder=folder)
-    room.live, room.live_speed = live, speed
-    weakref.finalize(room, live.stop)
+    room = current_room()
+    room.watch(live)
+    room.live_speed = speed
 
 
 def stop() -> None:
@@ -84,7 +81,7 @@ def stop() -> None:
 
 def leave() -> None:
     """Forget a watch that has ended."""
-    current_room().live = None
+    current_room().watch(None)
 
 
 def open_kept(path: Path) -> None:

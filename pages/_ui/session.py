@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +47,7 @@ class Room:
     live_speed: float = 1.0
     notice: str = ""  # a sentence for the next page that is drawn
     _folder: Path | None = None
+    _live_end: Callable[[], object] | None = None
 
     @property
     def folder(self) -> Path:
@@ -61,6 +62,13 @@ class Room:
         self.records.setdefault(record.sha256, record)
         self.current = record.sha256
         self.time_s.setdefault(record.sha256, self.linked_s.pop(record.record_id, 0.0))
+
+    def watch(self, live: LiveSession | None) -> None:
+        """Watch a stream, or none, instead of the one before; it ends with the room."""
+        if self._live_end is not None:
+            self._live_end()
+        self.live = live
+        self._live_end = weakref.finalize(self, live.stop) if live else None
 
     def follow_link(self, record_id: str, time_s: float) -> None:
         """Show the record that a link names; where it is not open, keep the moment until it is."""
