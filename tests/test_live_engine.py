@@ -181,6 +181,15 @@ def test_a_lead_that_falls_off_leaves_the_other_to_go_on(demo, model):
     assert len(joined(updates)) == pytest.approx(len(whole), abs=1)
 
 
+def test_of_the_leads_the_one_that_is_watched_is_said_to_be_off(excerpt, model):
+    part = np.stack([excerpt[: 20 * FS_HZ]] * 2)
+    part[1, 8 * FS_HZ :] = np.nan
+    updates = watch(part, model, lead_names=("A", "B"), lead="b")
+    assert updates[-1].vitals.lead_off == (False, True)
+    updates = watch(part, model, lead_names=("A", "B"), lead="a")
+    assert updates[-1].vitals.lead_off == (False, False)
+
+
 def test_noise_alone_brings_no_beats_that_count(model):
     noise = np.random.default_rng(0).normal(0, 0.3, 40 * FS_HZ)
     beats = joined(watch(noise, model))

@@ -45,8 +45,8 @@ STALE_S = 10.0  # a rate older than this is none
 class Watch:
     """Follows the beats of one stream: which alarms go on, and what was counted."""
 
-    def __init__(self, stream: Stream, rules: RhythmRules) -> None:
-        self.rules, self._n_leads = rules, len(stream.lead_names)
+    def __init__(self, stream: Stream, rules: RhythmRules, leads: tuple[int, ...]) -> None:
+        self.rules, self._leads, self._n_leads = rules, leads, len(stream.lead_names)
         self._open: dict[str, Alarm] = {}  # by line
         self._reached_s: dict[str, float] = {}  # by line: how far the last episode has come
         self._ectopic_s: dict[str, deque[float]] = {"V": deque(), "S": deque()}
@@ -162,6 +162,7 @@ class Watch:
         for times in self._ectopic_s.values():
             while times and times[0] <= until_s - HOUR_S:
                 times.popleft()
+        off = {lead for lead, gone in zip(self._leads, sight.off.tolist(), strict=True) if gone}
         minute = {label: sum(at > until_s - MINUTE_S for at in times) for label, times in self._ectopic_s.items()}
         fresh = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S
         return Vitals(
@@ -173,7 +174,7 @@ class Watch:
             s_hour=len(self._ectopic_s["S"]),
             rhythm=self._rhythm(fresh),
             usable=sight.usable,
-            lead_off=tuple(sight.off.tolist()),
+            lead_off=tuple(number in off for number in range(self._n_leads)),
             learning=self._n_beats < LEARNED_BEATS,
         )
 

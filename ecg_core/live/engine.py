@@ -93,9 +93,10 @@ class Monitor:
             raise LiveError(f"horizon: expected {HORIZONS_S[0]:g} to {HORIZONS_S[1]:g} s, got {horizon_s:g}.")
         self.stream, self.model, self.horizon_s = stream, model, horizon_s
         self.rules = rules or RhythmRules()
-        self._eye = Eye(model, leads_of(stream, lead), horizon_s=horizon_s)
+        leads = leads_of(stream, lead)
+        self._eye = Eye(model, leads, horizon_s=horizon_s)
         self._window = Window(stream, length_s=self._eye.seen_s + FILTER_S)
-        self._watch = Watch(stream, self.rules)
+        self._watch = Watch(stream, self.rules, leads)
         self._beats: deque[Judged] = deque(maxlen=MOST_BEATS)
         self._until_s = 0.0  # all before it is decided
         self._found_s = self._dropped_s = -np.inf  # the last candidate, and the last that was noise

@@ -94,7 +94,7 @@ class Vitals:
     s_hour: int
     rhythm: str  # what is going on, in words
     usable: bool  # whether a lead can be read
-    lead_off: tuple[bool, ...]  # for each lead of the stream
+    lead_off: tuple[bool, ...]  # for each lead of the stream; one that is not watched is never said to be off
     learning: bool = False  # whether too few beats were seen to know this patient's normal one
 
 
