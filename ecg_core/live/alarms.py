@@ -46,7 +46,7 @@ class Watch:
     """Follows the beats of one stream: which alarms go on, and what was counted."""
 
     def __init__(self, stream: Stream, rules: RhythmRules, leads: tuple[int, ...]) -> None:
-        self.rules, self._leads, self._n_leads = rules, leads, len(stream.lead_names)
+        self.rules, self._watched, self._n_leads = rules, leads, len(stream.lead_names)
         self._open: dict[str, Alarm] = {}  # by line
         self._reached_s: dict[str, float] = {}  # by line: how far the last episode has come
         self._ectopic_s: dict[str, deque[float]] = {"V": deque(), "S": deque()}
@@ -162,7 +162,7 @@ class Watch:
         for times in self._ectopic_s.values():
             while times and times[0] <= until_s - HOUR_S:
                 times.popleft()
-        off = {lead for lead, gone in zip(self._leads, sight.off.tolist(), strict=True) if gone}
+        off = {lead for lead, gone in zip(self._watched, sight.off.tolist(), strict=True) if gone}
         minute = {label: sum(at > until_s - MINUTE_S for at in times) for label, times in self._ectopic_s.items()}
         fresh = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S
         return Vitals(
