@@ -101,19 +101,14 @@ def memory_of_a_day(hours: float) -> dict[str, float]:
     """Megabytes that the process needs more than at the start, at the most."""
     stream, chunks = repeated(1)
     monitor = Monitor(stream, load_model(), horizon_s=HORIZON_S)
-    start_mb, most_mb, began = _memory_mb(), 0.0, time.perf_counter()
+    start_mb, most_mb = _memory_mb(), 0.0
     every, n_beats = int(BETWEEN_S / CHUNK_S), 0
     for number, chunk in enumerate(chunks(hours * 3600)):
         n_beats += len(monitor.push(chunk).beats)
         if number % every == 0:
             most_mb = max(most_mb, _memory_mb() - start_mb)
             print(f"{number * CHUNK_S / 3600:.1f} h, {most_mb:.0f} MB above the start", file=sys.stderr, flush=True)
-    return {
-        "hours": hours,
-        "beats": n_beats,
-        "most_above_start_mb": round(most_mb),
-        "times_real_time": round(hours * 3600 / (time.perf_counter() - began), 1),
-    }
+    return {"hours": hours, "beats": n_beats, "most_above_start_mb": round(most_mb)}
 
 
 def _memory_mb() -> float:
