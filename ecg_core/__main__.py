@@ -229,6 +229,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from .evaluation import evaluate, report_text, summarise  # noqa: PLC0415
+    from .export import write_whole  # noqa: PLC0415
     from .inference import load_model  # noqa: PLC0415
     from .records import find_records  # noqa: PLC0415
 
@@ -247,9 +248,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     _clear_line()
     print(report_text(result))
     if options.json:
-        half = options.json.with_name(f".{options.json.name}.part")
-        half.write_text(json.dumps(summarise(result), indent=1) + "\n", encoding="utf-8")
-        half.replace(options.json)
+        write_whole(options.json, (json.dumps(summarise(result), indent=1) + "\n").encode())
     return 0
 
 

@@ -9,9 +9,9 @@ from .schema import Record
 
 def clock_text(record: Record, time_s: float, *, decimals: int = 0) -> str:
     """Clock time where the record's start is known, else time from its start; days are named from the second on."""
-    since_s, tail = _whole(time_s, decimals)
     if record.start is None:
         return elapsed_text(time_s, decimals=decimals)
+    since_s, tail = _whole(time_s, decimals)
     moment = record.start + timedelta(seconds=since_s)
     day = (moment.date() - record.start.date()).days
     return f"{f'day {day + 1} ' if day else ''}{moment:%H:%M:%S}{tail}"

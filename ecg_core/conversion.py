@@ -95,7 +95,7 @@ def _with_marks(record: Record, path: Path) -> Record:
             f"{path.name}: its last mark is at {marks.time_s[-1]:,.1f} s, the record {record.record_id} is "
             f"{record.duration_s:,.1f} s long; they do not belong together."
         )
-    return replace(record, reference=marks, files=tuple(file for file in record.files if file.suffix != ".atr"))
+    return replace(record, reference=marks, files=_without_marks_file(record))
 
 
 def _anonymised(record: Record) -> Record:
@@ -107,8 +107,13 @@ def _anonymised(record: Record) -> Record:
         marks = Annotations(marks.time_s[told], marks.symbol[told], aux[told])
     return replace(
         record, record_id=f"anonymous-{record.sha256[:8]}", start=None, comments=(), age_years=None, reference=marks,
-        files=tuple(file for file in record.files if file.suffix != ".atr"),
+        files=_without_marks_file(record),
     )  # fmt: skip
+
+
+def _without_marks_file(record: Record) -> tuple[Path, ...]:
+    """Files of the record, so that its marks are taken from ``reference``."""
+    return tuple(file for file in record.files if file.suffix != ".atr")
 
 
 def _plain_name(record: Record) -> str:

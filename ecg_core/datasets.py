@@ -26,7 +26,7 @@ import requests
 
 from .conversion import HIDDEN, write_at_125_hz
 from .errors import DownloadError, EcgError
-from .records import read_record
+from .records import is_bare, read_record
 
 BASE_URL = "https://physionet.org/files/"
 FOLDER = Path("data")
@@ -144,7 +144,7 @@ def fetch(
             sums = _checksums(database, place, base_url)
             chosen = _choose(database, sums, records)
             wanted = [Wanted(file, sums[file]) for file in sums if Path(file).stem in chosen]
-            wanted = [file for file in wanted if Path(file.name).suffix in ENDINGS and _is_bare(file.name)]
+            wanted = [file for file in wanted if Path(file.name).suffix in ENDINGS and is_bare(file.name)]
             _download(database, wanted, place, base_url, jobs, tell, show)
             target = folder / f"{database.name}{RESAMPLED}" / database.version
             copies += _copy_all(database, [place / record for record in chosen], target, tell, show)
@@ -155,11 +155,6 @@ def _database(name: str) -> Database:
     if name not in DATABASES:
         raise DownloadError(f'"{name}" is no database known here; choose among {", ".join(DATABASES)}.')
     return DATABASES[name]
-
-
-def _is_bare(name: str) -> bool:
-    """Whether the name of a file names no place besides, as that of a record never does."""
-    return Path(name).name == name and "\\" not in name
 
 
 def _sweep(place: Path) -> None:

@@ -239,6 +239,16 @@ def file_contents(analysis: Analysis) -> dict[str, bytes]:
     return {file_name(analysis, suffix): writer(analysis) for suffix, writer in WRITERS.items()}
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there as a whole or not at all."""
+    half = path.with_name(f".{path.name}.part")
+    try:
+        half.write_bytes(content)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
 def write_files(analysis: Analysis, folder: Path) -> list[Path]:
     """Write every format into a folder: all files, or none.
 

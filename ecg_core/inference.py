@@ -71,6 +71,7 @@ def use_threads(n: int = ALL_THREADS) -> None:
     """Let torch use so many threads for what this thread asks of it, and those that begin after it.
 
     A second of a stream is too little work for two: they would wait for each other, long where the machine is busy.
+    Where records are read side by side, one each leaves no core idle.
     """
     torch.set_num_threads(n)
 
@@ -113,11 +114,6 @@ def _build(path: Path, spec: ModelSpec) -> Model:
     except Exception as error:  # unpickling foreign bytes raises what it likes
         raise ModelError(f"{path.name}: expected weights of this network ({type(error).__name__}).") from error
     return Model(spec, network.eval())
-
-
-def use_one_thread() -> None:
-    """Let the network work on one core of this process: where records are read side by side, the others are taken."""
-    torch.set_num_threads(1)
 
 
 def _sha256(path: Path) -> str:

@@ -16,8 +16,8 @@ from .burden import measure_burden
 from .detection import certainty, fuse_heat, pick_beats
 from .errors import LeadError
 from .fibrillation import without_s
-from .inference import Model, classify, describe_beats, look
-from .intervals import rr_between
+from .inference import Model, Verdicts, classify, describe_beats, look
+from .intervals import Index, rr_between
 from .labels import CLASSES, UNLABELLED, Codes, class_codes
 from .personal import personalise
 from .records import lead_index
@@ -276,15 +276,12 @@ def _judge(
     found_s = np.concatenate([reading.time_s for reading in readings])
     share = shares(np.concatenate([reading.weight for reading in readings]))
     lost_s = np.concatenate([reading.lost_s for reading in readings])
-    kept, rr_s = np.arange(len(found_s)), rr_between(found_s, lost_s)
-    verdicts = classify(model, _tokens(readings, kept), rr_s, share)
-    for _ in range(LOOKS if searched else 0):
-        if (verdicts.noise < NOISE).all():
-            break
-        kept = kept[verdicts.noise < NOISE]
-        rr_s = rr_between(found_s[kept], lost_s)
-        rr_s[np.isnan(rr_between(found_s[kept], np.delete(found_s, kept))) & (rr_s > HIDDEN_S)] = np.nan
-        verdicts = classify(model, _tokens(readings, kept), rr_s, share[kept])
+
+    def read(kept: Index) -> tuple[Float64, Verdicts]:
+        rr_s = readable_rr(found_s[kept], lost_s, np.delete(found_s, kept))
+        return rr_s, classify(model, _tokens(readings, kept), rr_s, share[kept])
+
+    kept, rr_s, verdicts = without_noise(len(found_s), read, looks=LOOKS if searched else 0)
     time_s = found_s[kept]
     if own is not None:
         model = personalise(model, _tokens(readings, kept), rr_s, _codes_at(own, time_s))
@@ -299,7 +296,35 @@ def _judge(
     return without_s(replace(beats, p_repeats=p_repeats)), Attention(attention, offset_s)
 
 
-def _tokens(readings: list[Reading], kept: NDArray[np.int64]) -> Iterator[NDArray[np.float16]]:
+def without_noise(
+    n_found: int, read: Callable[[Index], tuple[Float64, Verdicts]], *, looks: int = LOOKS
+) -> tuple[Index, Float64, Verdicts]:
+    """Which candidates are left when what turns out as noise is dropped, their RR, and what the network says of them.
+
+    Parameters
+    ----------
+    read
+        Of those that are kept, RR and verdicts; asked again after some were dropped, as the others' RR are new then.
+
+    """
+    kept = np.arange(n_found)
+    rr_s, verdicts = read(kept)
+    for _ in range(looks):
+        if (verdicts.noise < NOISE).all():
+            break
+        kept = kept[verdicts.noise < NOISE]
+        rr_s, verdicts = read(kept)
+    return kept, rr_s, verdicts
+
+
+def readable_rr(time_s: Float64, lost_s: Float64, dropped_s: Float64) -> Float64:
+    """``rr_between``, and NaN for a long interval with noise in it that may have hidden a beat."""
+    rr_s = rr_between(time_s, lost_s)
+    rr_s[np.isnan(rr_between(time_s, dropped_s)) & (rr_s > HIDDEN_S)] = np.nan
+    return rr_s
+
+
+def _tokens(readings: list[Reading], kept: Index) -> Iterator[NDArray[np.float16]]:
     """Tokens of the beats that are kept, one lead after the other."""
     for lead in range(readings[0].token.shape[1]):
         yield np.concatenate([reading.token[:, lead] for reading in readings])[kept]

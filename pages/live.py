@@ -38,7 +38,7 @@ def start(source: str) -> None:
     text = "" if record else checked_source("lsl" if source == LSL else "tcp", str(chosen["stream_name"] or ""))
     begin(
         text, record=record, speed=chosen.get("speed", 1.0) if record else 1.0, horizon_s=chosen["horizon"],
-        lead=chosen.get("lead", "auto"), keep=chosen["keep"],
+        lead=chosen.get("lead", "auto"), keep=chosen[f"keep {record is not None}"],
     )  # fmt: skip
 
 
@@ -70,7 +70,6 @@ def choose_source() -> None:
             choices |= {name: name for name in room.records[room.current].lead_names}
             st.selectbox("Leads to read", list(choices), format_func=choices.get, key="lead")
         st.toggle("Keep this recording", value=not replayed, key=f"keep {replayed}")
-        st.session_state["keep"] = st.session_state[f"keep {replayed}"]
         st.button("Start", type="primary", width="stretch", on_click=start, args=(source,))
     st.caption(NO_MONITOR)
 
@@ -89,7 +88,7 @@ def mark() -> None:
     """Set a mark where the strip is; for a callback."""
     time_s = st.session_state["strip"].get("mark")
     if time_s is not None and room.live is not None:
-        room.live.mark(float(time_s), f"{sum(said.kind == 'mark' for said in room.live.view(0).sayings) + 1}")
+        room.live.mark(float(time_s), f"{len(room.live.view(0).marks) + 1}")
 
 
 @st.fragment(run_every=POLL_S)
@@ -106,7 +105,7 @@ def draw_strip() -> None:
         names = view.stream.lead_names
         at = names.index(st.session_state["drawn"]) if st.session_state.get("drawn") in names else 0
         trace_component()(key="strip", data=strip_data(room, view, view.stream, at, ink()), on_mark_change=mark)
-    elif view.state != "ended":
+    elif not view.has_ended:
         waits = "the first samples" if view.stream else "a sender"
         st.info(f"Waiting for {waits} ...", icon=":material/hourglass:")
 
@@ -131,7 +130,7 @@ def draw_vitals() -> None:
 def draw_watch() -> None:
     """A watch that goes on, or has just ended."""
     view = room.live.view(0)
-    ended = view.state == "ended"
+    ended = view.has_ended
     st.session_state.update(whole_strip=True, shown_as=(view.state, view.stream is None))
     simulated = f" :orange-badge[{SIMULATED}]" if view.stream and view.stream.is_simulated else ""
     st.title(f"Live: {plain_markdown(view.stream.name)}{simulated}" if view.stream else "Live", anchor=False)

@@ -16,9 +16,9 @@ from ecg_core.__main__ import main
 from ecg_core.batch import Settings, analyse_many, plan, work
 from ecg_core.batch.plan import PART, folder_names, is_many
 from ecg_core.batch.study import IDENTITY, MARK, study_table
-from ecg_core.export import write_files
+from ecg_core.export import WRITERS, write_files
 from ecg_core.pipeline import analyse
-from ecg_core.records import read_record
+from ecg_core.records import RESULTS, read_record
 from ecg_core.rules import RhythmRules
 from ecg_core.specs import DEFAULT_MODEL
 
@@ -109,6 +109,10 @@ def test_every_way_to_name_records_finds_them_once(database):
         [database, database / "b"],
     ):
         assert [task.name for task in plan(arguments, database / "out")] == expected, arguments
+
+
+def test_every_table_that_is_written_of_a_record_is_known_as_no_record():
+    assert set(RESULTS) == {suffix for suffix in WRITERS if suffix.endswith(".csv")}
 
 
 def test_tables_that_were_written_before_are_no_records(database):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,6 +65,12 @@ def browser():
 
 @pytest.fixture(scope="module")
 def page(browser, address):
+    with clean_tab(browser, address) as tab:
+        yield tab
+
+
+@contextmanager
+def clean_tab(browser, address):
     """A tab of the size of a small screen, on the analysed demo; at the end nothing may have gone wrong in it."""
     context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
     tab = context.new_page()

@@ -1,7 +1,7 @@
 """The page Live in a real browser: the demo is replayed, labels come, and the strip obeys."""
 
 import pytest
-from test_browser import READY_S, address, browser, complaint, go, pytestmark  # noqa: F401
+from test_browser import READY_S, address, browser, clean_tab, go, pytestmark  # noqa: F401
 
 WATCHED = """() => { const find = (root) => { for (const element of root.querySelectorAll('*')) {
     if (element.tagName === 'CANVAS') return element;
@@ -11,19 +11,8 @@ WATCHED = """() => { const find = (root) => { for (const element of root.querySe
 
 @pytest.fixture
 def tab(browser, address):  # noqa: F811
-    """A tab on the dashboard, in which nothing may go wrong and nothing may be fetched from elsewhere."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    tab = context.new_page()
-    complaints, hosts = [], set()
-    tab.on("console", lambda message: complaints.append(complaint(message)))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("request", lambda request: hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
-    tab.goto(address)
-    tab.get_by_text("Analysable time").wait_for(timeout=1000 * READY_S)
-    yield tab
-    context.close()
-    assert [text for text in complaints if text] == []
-    assert hosts - {""} == {address.split("/")[2]}
+    with clean_tab(browser, address) as tab:
+        yield tab
 
 
 def test_the_demo_is_watched_paused_marked_and_stopped(tab):

@@ -5,7 +5,7 @@ import gc
 
 import numpy as np
 import pytest
-from test_app import Room, button, page, room_with, text_of
+from test_app import PURPOSE, Room, button, page, room_with, text_of
 from test_figures import make_analysis
 
 from ecg_core.figures import LIGHT
@@ -17,7 +17,6 @@ from ecg_core.specs import DEFAULT_MODEL
 from pages._ui import live
 from pages._ui.session import DEMO
 
-PURPOSE = "not cleared for use as a primary diagnostic tool"
 WAIT_S = 60
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from .. import __version__
 from ..errors import OutputError
-from ..export import WRITERS, csv_bytes, plain_number
+from ..export import csv_bytes, plain_number, write_whole
+from ..records import RESULTS
 from ..schema import Analysis
 from ..summary import measures
 from ..text import one_line
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 MARK = "finished.json"
 STUDY, PARQUET, FAILURES = "study.csv", "study.parquet", "failures.csv"
-OWN_TABLES: Final = (*(suffix for suffix in WRITERS if suffix.endswith(".csv")), STUDY, PARQUET, FAILURES)
+OWN_TABLES: Final = (*RESULTS, STUDY, PARQUET, FAILURES)
 FAILURE_COLUMNS: Final = ("record", "sentence")
 IDENTITY: Final = (
     "folder", "record", "leads", "record_sha256", "model", "model_sha256", "software_version",
@@ -60,12 +61,12 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
     failed = [(one_line(str(outcome.task.path)), outcome.problem) for outcome in outcomes if outcome.problem]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _put(out / STUDY, csv_bytes(told))
-        _put(out / PARQUET, table.to_parquet(index=False))
+        write_whole(out / STUDY, csv_bytes(told))
+        write_whole(out / PARQUET, table.to_parquet(index=False))
         if not failed:
             (out / FAILURES).unlink(missing_ok=True)  # of an earlier run
             return out / STUDY, out / PARQUET
-        _put(out / FAILURES, csv_bytes(pd.DataFrame(failed, columns=list(FAILURE_COLUMNS))))
+        write_whole(out / FAILURES, csv_bytes(pd.DataFrame(failed, columns=list(FAILURE_COLUMNS))))
     except OSError as error:
         raise OutputError(
             f"{out}: the table of the study cannot be written there ({error.strerror or error}); the results of every "
@@ -76,12 +77,3 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
 
 def _cell(value: float) -> str:
     return plain_number(None if pd.isna(value) else value)
-
-
-def _put(path: Path, content: bytes) -> None:
-    half = path.with_name(f".{path.name}.part")
-    try:
-        half.write_bytes(content)
-        half.replace(path)
-    finally:
-        half.unlink(missing_ok=True)

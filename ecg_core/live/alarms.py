@@ -98,8 +98,8 @@ class Watch:
         said: list[Alarm] = []
         events = find_rhythms(tail, self.rules)
         for event in events:
-            line = LINE_OF.get(event.kind, "pause")
-            if line == "pause":  # is told while it lasts
+            line = LINE_OF.get(event.kind, "")
+            if line not in RHYTHM_LINES:  # a pause is told while it lasts
                 continue
             reached_s = self._reached_s.get(line, -np.inf)
             known = self._open.get(line)

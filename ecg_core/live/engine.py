@@ -10,24 +10,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..atrial import AT_ONCE, before_qrs, repeating
-from ..errors import LeadError, LiveError
+from ..errors import LiveError
 from ..fibrillation import without_s
 from ..inference import Model, Seen, Verdicts, classify_latest, describe_beats, references
-from ..intervals import rr_between
+from ..intervals import Index
 from ..labels import CLASSES
-from ..pipeline import ALL, AUTO, FIRST, HIDDEN_S, LOOKS, NOISE
+from ..pipeline import ALL, AUTO, FIRST, readable_rr, without_noise
+from ..records import position_of
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, Float64, _Columns
 from ..signals import FS_HZ
 from ..windows import CONTEXT_BEATS, HABIT_BEATS, REFERENCE_BEATS, frame_offsets
 from .alarms import Watch
 from .sight import FILTER_S, Eye, Sight
-from .stream import Chunk, Notice, Stream, Update
+from .stream import Chunk, Notice, Stream, Update, joined
 from .window import HOP_S, Window
 
 HORIZONS_S = (0.25, 60.0)  # less does not hold a QRS and its filter, more is no live view
@@ -36,8 +37,6 @@ TAIL_BEATS = max(10 * AT_ONCE, HABIT_BEATS)  # rhythm and usual RR are told from
 LEARN_SHARE, LEARN_MOST = 1 / 16, 32  # it is learned anew when a sixteenth more beats came, or so many
 
 NO_VERDICTS = Verdicts(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
-
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +102,7 @@ class Monitor:
         self._tail = _columns([])
         offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
         self._no_attention = Attention(np.zeros((0, len(offset_s)), dtype=np.float16), offset_s)
+        self._nothing = Update(self._tail, self._no_attention)
         self._reference: Float32 | None = None
         self._until_learning = 0  # beats until the patient's normal beat is learned anew
 
@@ -117,12 +117,13 @@ class Monitor:
         """
         missed, repeated = self._window.n_missed, self._window.n_repeated
         updates = [self._hop(at_end=False) for _ in self._window.hops(chunk)]
-        return self._joined(updates, self._said(self._window.n_missed - missed, self._window.n_repeated - repeated))
+        said = self._said(self._window.n_missed - missed, self._window.n_repeated - repeated)
+        return replace(joined([self._nothing, *updates]), notices=said)
 
     def close(self) -> Update:
         """Decide what is left when the stream has ended."""
         self._window.rest()
-        return self._joined([self._hop(at_end=True)], ())
+        return self._hop(at_end=True)
 
     def _hop(self, *, at_end: bool) -> Update:
         """Look at the window and decide what is old enough."""
@@ -145,13 +146,7 @@ class Monitor:
 
     def _decide(self, sight: Sight, seen: Candidates, n_due: int) -> Attention:
         """Judge the candidates and keep those of the first ``n_due`` that are beats; where the network looked."""
-        kept = np.arange(len(sight.time_s))
-        rr_s, verdicts = self._classify(sight, seen, kept)
-        for _ in range(LOOKS):
-            if (verdicts.noise < NOISE).all():
-                break
-            kept = kept[verdicts.noise < NOISE]
-            rr_s, verdicts = self._classify(sight, seen, kept)
+        kept, rr_s, verdicts = without_noise(len(sight.time_s), partial(self._classify, sight, seen))
         decided = kept[kept < n_due]
         for at, i in enumerate(decided.tolist()):
             time_s, rr, probability = float(sight.time_s[i]), float(rr_s[at]), verdicts.probability[at]
@@ -194,23 +189,8 @@ class Monitor:
     def _intervals(self, sight: Sight, kept: Index) -> Float64:
         """RR of the candidates that are kept; NaN where something in between could not be read or may hide a beat."""
         time_s = np.concatenate(([self._beats[-1].time_s if self._beats else np.nan], sight.time_s[kept]))
-        rr_s = rr_between(time_s, sight.lost_s)
         dropped_s = np.concatenate(([self._dropped_s], np.delete(sight.time_s, kept)))
-        rr_s[np.isnan(rr_between(time_s, dropped_s)) & (rr_s > HIDDEN_S)] = np.nan
-        return rr_s[1:]
-
-    def _joined(self, updates: Sequence[Update], notices: tuple[Notice, ...]) -> Update:
-        """Several updates as one."""
-        parts = [_last(self._tail, 0), *(update.beats for update in updates)]
-        columns = {item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Beats)}
-        attention = [self._no_attention, *(update.attention for update in updates)]
-        return Update(
-            Beats(**columns),
-            replace(self._no_attention, weight=np.concatenate([part.weight for part in attention])),
-            tuple(alarm for update in updates for alarm in update.alarms),
-            notices,
-            updates[-1].vitals if updates else None,
-        )
+        return readable_rr(time_s, sight.lost_s, dropped_s)[1:]
 
     def _said(self, n_missed: int, n_repeated: int) -> tuple[Notice, ...]:
         """What has to be said of gaps and repeats that a chunk showed."""
@@ -229,13 +209,7 @@ def leads_of(stream: Stream, lead: str) -> tuple[int, ...]:
         return tuple(range(len(stream.lead_names)))
     if lead == FIRST:
         return (0,)
-    names = [name.casefold() for name in stream.lead_names]
-    if lead.casefold() not in names:
-        raise LeadError(
-            f'Lead "{lead}" is not in stream {stream.name} (it has {", ".join(stream.lead_names)}): choose one of '
-            "these, or auto."
-        )
-    return (names.index(lead.casefold()),)
+    return (position_of(lead, stream.lead_names, where=f"stream {stream.name}"),)
 
 
 def _columns(judged: Sequence[Judged]) -> Beats:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import LiveError
 from ..records import ASSUMED_PER_MV
 from ..schema import Float32
-from .stream import Stream
+from .stream import Chunk, Stream
 
 MV_OF_UNIT: Final = {  # by name, or by the power of ten that pylsl allows for one
     **dict.fromkeys(("mv", "millivolt", "millivolts", "-3"), 1.0),
@@ -52,6 +52,11 @@ def first_leads(units: tuple[str | None, ...]) -> tuple[Leads, bool]:
     known = [mv_of_unit(unit) for unit in units]
     scale_mv = tuple(1 / ASSUMED_PER_MV if mv is None else mv for mv in known)
     return Leads(tuple(range(len(units))), scale_mv), None not in known
+
+
+def as_sent(chunk: Chunk, stream: Stream) -> Float32:
+    """Numbers that ``first_leads`` takes back to the same mV: mV, or counts where the stream has no known unit."""
+    return np.asarray(chunk.signal_mv * np.float32(1 if stream.calibrated else ASSUMED_PER_MV))
 
 
 def leads_again(begun: Stream, offered: Stream, leads: Leads) -> tuple[Leads, str]:

@@ -10,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import LiveError
-from ..records import ASSUMED_PER_MV
 from ..records.limits import distinct_names
-from .leads import Leads, first_leads, leads_again, printable
+from .leads import Leads, as_sent, first_leads, leads_again, printable
 from .placing import NumberClock
 from .stream import Chunk, Notice, Stream
 
@@ -32,7 +31,7 @@ def header_line(stream: Stream) -> bytes:
 
 def sample_lines(chunk: Chunk, stream: Stream) -> bytes:
     """The lines of a chunk."""
-    frames = chunk.signal_mv.T * np.float32(1 if stream.calibrated else ASSUMED_PER_MV)
+    frames = as_sent(chunk, stream).T
     lines = (
         f"{number}," + ",".join("" if isnan(value) else f"{value:.6g}" for value in frame)
         for number, frame in enumerate(frames.tolist(), chunk.first)

@@ -12,9 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ..errors import LiveError
-from ..records import ASSUMED_PER_MV
 from ..records.limits import distinct_names
-from .leads import Leads, first_leads, leads_again, printable
+from .leads import Leads, as_sent, first_leads, leads_again, printable
 from .placing import StampClock
 from .stream import Chunk, Notice, Stream
 
@@ -132,11 +131,10 @@ def lsl_outlet(stream: Stream, name: str) -> Iterator[Callable[[Chunk], None]]:
     while not outlet.wait_for_consumers(SEARCH_S):
         pass
     began_s = lsl.local_clock()
-    scale = np.float32(1 if stream.calibrated else ASSUMED_PER_MV)
 
     def send(chunk: Chunk) -> None:
         n = chunk.signal_mv.shape[1]
-        outlet.push_chunk((chunk.signal_mv * scale).T, began_s + (chunk.first + n - 1) / stream.fs_hz)
+        outlet.push_chunk(as_sent(chunk, stream).T, began_s + (chunk.first + n - 1) / stream.fs_hz)
 
     yield send
     time.sleep(LAST_S)
@@ -153,9 +151,7 @@ def stream_names() -> list[str]:
     """
     found = _library().resolve_streams(SEARCH_S)
     names = [info.name() for info in found]
-    return sorted(
-        info.name() if names.count(info.name()) == 1 else f"{info.name()}@{info.source_id()}" for info in found
-    )
+    return sorted(info.name() if names.count(info.name()) == 1 else _address(info) for info in found)
 
 
 def _library() -> Any:

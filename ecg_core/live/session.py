@@ -14,11 +14,12 @@ import numpy as np
 
 from ..errors import EcgError, LiveError
 from ..inference import load_model, use_threads
+from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, _Columns
 from .engine import Monitor
 from .recording import Recording
-from .stream import Alarm, Chunk, Notice, Source, Stream, Update, Vitals
+from .stream import Alarm, Chunk, Notice, Source, Stream, Update, Vitals, joined
 
 KEPT_S = 600.0  # one can look back so far
 KEPT_SAYINGS = 200  # alarms, notices and marks
@@ -56,11 +57,24 @@ class LiveView(_Columns):
     lag_s: float  # that the work takes after a chunk came
     recording: Path | None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing comes any more."""
+        return self.state == ENDED
 
-NO_BEATS: Final = Beats(
-    np.zeros(0), np.zeros(0, dtype="<U1"), np.zeros((0, 5), dtype=np.float32), np.zeros(0), np.zeros(0, dtype=bool)
-)
-NO_ATTENTION: Final = Attention(np.zeros((0, 2), dtype=np.float16), np.zeros(2, dtype=np.float32))
+    @property
+    def marks(self) -> tuple[Saying, ...]:
+        """What the watcher marked."""
+        return tuple(said for said in self.sayings if said.kind == MARK)
+
+
+NOTHING: Final = Update(
+    Beats(
+        np.zeros(0), np.zeros(0, dtype="<U1"), np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0),
+        np.zeros(0, dtype=bool),
+    ),
+    Attention(np.zeros((0, 2), dtype=np.float16), np.zeros(2, dtype=np.float32)),
+)  # fmt: skip
 
 
 class LiveSession:
@@ -125,14 +139,15 @@ class LiveSession:
             since_s = end_s - last_s
             chunks = [chunk for chunk in self._chunks if self._stream and self._end_of(chunk) > since_s]
             updates = [update for update in self._updates if update.beats.time_s[-1] >= since_s]
+            shown = joined(updates) if updates else NOTHING
             return LiveView(
                 state=self._state,
                 stream=self._stream,
                 problem=self._problem,
                 first=chunks[0].first if chunks else 0,
                 signal_mv=_side_by_side(chunks) if chunks else np.zeros((0, 0), dtype=np.float32),
-                beats=_beats_of(updates),
-                attention=_attention_of(updates),
+                beats=shown.beats,
+                attention=shown.attention,
                 end_s=end_s,
                 until_s=self._vitals.time_s if self._vitals else 0.0,
                 vitals=self._vitals,
@@ -245,16 +260,3 @@ def _side_by_side(chunks: list[Chunk]) -> Float32:
     for chunk in chunks:
         signal[:, chunk.first - first :][:, : chunk.signal_mv.shape[1]] = chunk.signal_mv
     return signal
-
-
-def _beats_of(updates: list[Update]) -> Beats:
-    if not updates:
-        return NO_BEATS
-    names = ("time_s", "label", "probability", "rr_s", "usable")
-    return Beats(*(np.concatenate([getattr(update.beats, name) for update in updates]) for name in names))
-
-
-def _attention_of(updates: list[Update]) -> Attention:
-    if not updates:
-        return NO_ATTENTION
-    return replace(updates[0].attention, weight=np.concatenate([update.attention.weight for update in updates]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
+
+import numpy as np
 
 from ..errors import LiveError
 from ..records.limits import MAX_FS_HZ, MIN_FS_HZ
@@ -107,3 +109,16 @@ class Update:
     alarms: tuple[Alarm, ...] = ()
     notices: tuple[Notice, ...] = ()
     vitals: Vitals | None = None
+
+
+def joined(updates: Sequence[Update]) -> Update:
+    """Updates in a row, at least one, as a single one."""
+    beats = [update.beats for update in updates]
+    weights = [update.attention.weight for update in updates]
+    return Update(
+        beats=Beats(*(np.concatenate([getattr(part, item.name) for part in beats]) for item in fields(Beats))),
+        attention=replace(updates[0].attention, weight=np.concatenate(weights)),
+        alarms=tuple(alarm for update in updates for alarm in update.alarms),
+        notices=tuple(notice for update in updates for notice in update.notices),
+        vitals=updates[-1].vitals,
+    )

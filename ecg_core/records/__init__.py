@@ -22,19 +22,19 @@ from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, read_edf
 from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
-from .kinds import kind_of, what_instead
+from .kinds import first_bytes, kind_of, what_instead
 from .mat_files import is_mat, read_mat
 from .samples import ASSUMED_PER_MV
 from .stated import per_mv_of, with_stated
 from .table_files import is_table, read_table
-from .wfdb_files import age_of, read_wfdb, segment_lines
+from .wfdb_files import age_of, is_bare, read_wfdb, segment_lines
 
 __all__ = [
-    "ASSUMED_PER_MV", "RHYTHM", "RHYTHM_SYMBOL", "SINGLE_FILES", "age_of", "find_records", "kind_of", "lead_index",
-    "patient_of", "per_mv_of", "read_annotations", "read_record", "read_strip", "records_in",
+    "ASSUMED_PER_MV", "RESULTS", "RHYTHM", "RHYTHM_SYMBOL", "SINGLE_FILES", "age_of", "find_records", "is_bare",
+    "kind_of", "lead_index", "patient_of", "per_mv_of", "position_of", "read_annotations", "read_record", "read_strip",
+    "records_in",
 ]  # fmt: skip
 
-FIRST_BYTES = 512
 READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Record]], ...]] = (
     (is_edf, read_edf),
     (is_ishne, read_ishne),
@@ -82,7 +82,7 @@ def _read(path: Path, stated: Stated) -> Record:
     has_header = path.suffix.lower() in SAMPLES and path.with_suffix(".hea").is_file()
     if not path.is_file() or (has_header and path.suffix.lower() != ".mat"):
         return with_stated(read_wfdb(path), stated)
-    first = _first_bytes(path)
+    first = first_bytes(path)
     if is_archive(path, first):
         return _read_archive(path, stated)
     if has_header and is_mat(path, first):  # PhysioNet keeps the samples of some records so
@@ -98,14 +98,9 @@ def _read(path: Path, stated: Stated) -> Record:
     raise RecordError(f"{path.name}: {what_instead(path, first)}")
 
 
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(FIRST_BYTES)
-
-
 def patient_of(path: Path) -> Sequence[str]:
     """What a file says of the patient, to be shown to whoever holds the file, and to be written nowhere."""
-    first = _first_bytes(path) if path.is_file() else b""
+    first = first_bytes(path)
     for knows, says in PATIENTS:
         if knows(path, first):
             return says(path)
@@ -141,11 +136,22 @@ def read_strip(record: Record, lead_name: str, *, start_s: float, length_s: floa
 
 def lead_index(record: Record, name: str) -> int:
     """Position of a lead, by its name in any case."""
-    names = [lead.casefold() for lead in record.lead_names]
+    return position_of(name, record.lead_names, where=f"record {record.record_id}")
+
+
+def position_of(name: str, lead_names: Sequence[str], *, where: str) -> int:
+    """Position of a name among those of leads, in any case.
+
+    Raises
+    ------
+    LeadError
+        It is not among them.
+
+    """
+    names = [lead.casefold() for lead in lead_names]
     if name.casefold() not in names:
         raise LeadError(
-            f'Lead "{name}" is not in record {record.record_id} (it has {", ".join(record.lead_names)}): '
-            "choose one of these, or auto, or all."
+            f'Lead "{name}" is not in {where} (it has {", ".join(lead_names)}): choose one of these, or auto, or all.'
         )
     return names.index(name.casefold())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+FIRST_BYTES = 512
 READ_HERE = "WFDB, EDF, BDF, ISHNE, DICOM, CSV, Parquet, MATLAB, an archive of one"
 EXPORT = "export the recording itself, for example as EDF"
 # First bytes, where they stand, what the file is, and what to do where that is no recording
@@ -43,7 +44,7 @@ def kind_of(path: Path) -> str:
     """Name of a file's format; WFDB where it is given without ending, as one record of several files."""
     if path.suffix.lower() in (".dat", ".atr") and path.with_suffix(".hea").is_file():
         return "WFDB"  # whose samples may begin with anything
-    known = _known(_first(path))
+    known = _known(first_bytes(path))
     if known:
         return known[0]
     if path.suffix.lower() in (".csv", ".tsv", ".txt") and path.is_file():
@@ -73,8 +74,9 @@ def _known(first: bytes) -> tuple[str, str] | None:
     return next(((name, what) for place, magic, name, what in KINDS if first[place:].startswith(magic)), None)
 
 
-def _first(path: Path) -> bytes:
+def first_bytes(path: Path) -> bytes:
+    """What a file begins with; nothing where there is none."""
     if not path.is_file():
         return b""
     with path.open("rb") as stream:
-        return stream.read(512)
+        return stream.read(FIRST_BYTES)

@@ -192,7 +192,7 @@ def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
 
 
 def _read_segment_header(stem: Path, header: Any, name: str, length: int) -> Any:
-    if not _is_bare(name):
+    if not is_bare(name):
         raise RecordError(f"{stem.name}.hea asks for {name}: a segment must lie beside its header.")
     if not _beside(stem.with_name(name), ".hea").is_file():
         raise RecordError(f"{stem.name}.hea asks for the segment {name}.hea, which is not beside it; add it.")
@@ -248,7 +248,7 @@ def _check_signal_files(stem: Path, header: Any) -> None:
     """The files exist and hold what the header promises; wfdb itself would ask for the memory first."""
     bits: dict[str, float] = {}
     for file_name, form, per_frame in zip(header.file_name, header.fmt, header.samps_per_frame, strict=True):
-        if not _is_bare(file_name):
+        if not is_bare(file_name):
             raise RecordError(f"{stem.name}.hea asks for {file_name}: a signal file must lie beside its header.")
         if not (stem.parent / file_name).is_file():
             raise RecordError(f"{stem.name}.hea asks for {file_name}, which is not beside it; add this file.")
@@ -269,7 +269,7 @@ def _check_signal_files(stem: Path, header: Any) -> None:
             )
 
 
-def _is_bare(name: str) -> bool:
+def is_bare(name: str) -> bool:
     """Whether a name leads nowhere else, on any system."""
     return not re.search(r"[\\/:]", name) and name not in ("", ".", "..")
 

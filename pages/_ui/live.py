@@ -99,16 +99,17 @@ def demo_record() -> Record:
 
 def strip_data(room: Room, view: LiveView, stream: Stream, lead: int, ink: Any) -> dict[str, Any]:
     """What the strip needs to go on, of one lead."""
+    from ecg_core.live.session import KEPT_S  # noqa: PLC0415, as torch takes a second: here it is loaded already
+
     every = max(1, round(stream.fs_hz / DRAWN_HZ))
     skip = -view.first % every
     signal = view.signal_mv[lead, skip::every]
     counts = np.clip(np.rint(np.nan_to_num(signal) / STEP_MV), -32767, 32767)
     counts = np.where(np.isfinite(signal), counts, MISSING).astype("<i2")
     weights = np.rint(100 * view.attention.weight.astype(np.float32)).astype(int).tolist()
-    offset_s = view.attention.offset_s
     scale = "25 mm/s, 10 mm/mV" if stream.calibrated else "25 mm/s, no gain stated"
     return {
-        "id": f"{id(room.live)} {lead}", "state": view.state, "speed": room.live_speed, "kept": 600,
+        "id": f"{id(room.live)} {lead}", "state": view.state, "speed": room.live_speed, "kept": KEPT_S,
         "fs": stream.fs_hz / every, "first": (view.first + skip) // every, "step_mv": STEP_MV,
         "samples": base64.b64encode(counts.tobytes()).decode(), "end": view.end_s, "until": view.until_s,
         "beats": [
@@ -117,8 +118,8 @@ def strip_data(room: Room, view: LiveView, stream: Stream, lead: int, ink: Any) 
                 view.beats.time_s.tolist(), view.beats.label.tolist(), view.beats.usable.tolist(), weights, strict=True
             )
         ],
-        "offset_s": float(offset_s[0]), "offset_step_s": float(offset_s[1] - offset_s[0]) or 0.032,
-        "marks": [[said.start_s, said.text] for said in view.sayings if said.kind == "mark"],
+        "offset_s": float(view.attention.offset_s[0]), "offset_step_s": view.attention.step_s,
+        "marks": [[said.start_s, said.text] for said in view.marks],
         "colours": dict(COLOUR), "ink": asdict(ink), "scale": scale,
     }  # fmt: skip
 
@@ -147,12 +148,13 @@ def saying_rows(view: LiveView) -> dict[str, list[str]]:
 
 
 def _said(said: Saying) -> tuple[str, str]:
-    from ecg_core.live.alarms import KINDS  # noqa: PLC0415, as torch takes a second
+    from ecg_core.live.alarms import KINDS  # noqa: PLC0415, as torch takes a second: here it is loaded already
+    from ecg_core.live.session import MARK  # noqa: PLC0415
 
     if said.kind in KINDS:
         lasted = "goes on" if said.end_s is None else f"{said.end_s - said.start_s:.1f} s"
         return KINDS[said.kind], lasted
-    return (f"Mark {said.text}".strip(), "") if said.kind == "mark" else (said.text, "")
+    return (f"Mark {said.text}".strip(), "") if said.kind == MARK else (said.text, "")
 
 
 def counts_text(view: LiveView) -> str:
