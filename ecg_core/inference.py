@@ -18,16 +18,16 @@ from scipy.special import expit
 
 from .errors import ModelError
 from .labels import CLASSES, NO_BEAT
-from .network import BeatNetwork, fold_batch_norm
-from .schema import Float32, Float64, ModelSpec, _Columns
+from .network import N_VERDICTS, BeatNetwork, for_serving
+from .schema import Bool, Float32, Float64, ModelSpec, _Columns
 from .specs import DEFAULT_MODEL, read_spec
-from .windows import beat_frames, reference_groups, rr_features, sequences
+from .threads import side_by_side
+from .windows import Sequence, beat_frames, reference_groups, rr_features, sequences
 
 STRIP_FRAMES = 1750  # a strip of 56 s goes through the trunk at a time: what it makes fits the processor's cache
 HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s so that cutting leaves no trace
-STRIPS_AT_ONCE = 4
-SEQUENCES_AT_ONCE = 64
-ALL_THREADS = torch.get_num_threads()
+STRIPS_AT_ONCE = 2
+SEQUENCES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ class Model:
 
     @cached_property
     def serving(self) -> BeatNetwork:
-        """A copy that gives the same results in fewer passes."""
-        return fold_batch_norm(deepcopy(self.network))
+        """A copy that gives the same results in less time."""
+        return for_serving(deepcopy(self.network))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +65,6 @@ class Verdicts(_Columns):
 
     probability: Float32  # (n_beats, n_classes); what may be no beat counts as Q, unclassifiable
     noise: Float32  # (n_beats,), the probability of being no beat
-
-
-def use_threads(n: int = ALL_THREADS) -> None:
-    """Let torch use so many threads for what this thread asks of it, and those that begin after it.
-
-    A second of a stream is too little work for two: they would wait for each other, long where the machine is busy.
-    Where records are read side by side, one each leaves no core idle.
-    """
-    torch.set_num_threads(n)
 
 
 def save_model(path: Path, model: Model) -> Model:
@@ -168,14 +159,20 @@ def _frames(model: Model, signal: Float32) -> torch.Tensor:
     parts = []
     for first in range(0, len(strips), at_once):
         frames = model.serving.trunk(model.serving.stem(torch.tensor(strips[first : first + at_once])))
-        parts.append(frames[:, :, HALO_FRAMES:-HALO_FRAMES])
-    joined = torch.cat(parts)
-    return joined.reshape(n_leads, n_strips, -1, strip_frames).transpose(1, 2).flatten(2)
+        parts.append(frames[:, :, HALO_FRAMES:-HALO_FRAMES].transpose(1, 2))  # as it lies in memory
+    return torch.cat(parts).reshape(n_leads, n_strips * strip_frames, -1).transpose(1, 2)
 
 
 @torch.inference_mode()
-def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Float64, share: Float32) -> Verdicts:
-    """Judge all beats of a record.
+def classify(
+    model: Model,
+    tokens: Iterable[NDArray[np.floating[Any]]],
+    rr_s: Float64,
+    share: Float32,
+    *,
+    asked: Bool | None = None,
+) -> Verdicts:
+    """Judge the beats of a record.
 
     Parameters
     ----------
@@ -187,16 +184,19 @@ def classify(model: Model, tokens: Iterable[NDArray[np.floating[Any]]], rr_s: Fl
     share
         What each lead counts at each beat, shape (n_beats, n_leads), summing to one over the leads: the logarithms of
         the leads' probabilities are averaged by it.
+    asked
+        Of which beats a verdict is needed at least, shape (n_beats,); by default of all.
 
     """
     n_beats = len(rr_s)
+    asked = np.ones(n_beats, dtype=bool) if asked is None else asked
     if n_beats == 0:
         return Verdicts(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
     rr = torch.from_numpy(rr_features(rr_s))
     bias = verdict_bias(model.spec)
     logits = torch.zeros(n_beats, len(bias))
     for token, lead_share in zip(tokens, torch.tensor(share).T, strict=True):
-        own = _lead_logits(model.serving, torch.tensor(token, dtype=torch.float32), rr)
+        own = _lead_logits(model.serving, torch.tensor(token, dtype=torch.float32), rr, asked)
         logits += lead_share[:, None] * torch.log_softmax(own + bias, dim=1)
     return _verdicts(logits)
 
@@ -247,14 +247,32 @@ def verdict_bias(spec: ModelSpec) -> torch.Tensor:
     return torch.tensor((*spec.class_bias, 0.0))
 
 
-def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
-    """Logits of one lead's beats, each held against the patient's reference beat, read in overlapping sequences."""
-    described = torch.cat([network.describe(token[group], rr[group])[0] for group in reference_groups(len(token))])
-    cuts = sequences(len(token))
-    judged = []
-    for first in range(0, len(cuts), SEQUENCES_AT_ONCE):
-        some = cuts[first : first + SEQUENCES_AT_ONCE]
-        beats, intervals = (torch.stack([part[seen] for seen, _ in some]) for part in (described, rr))
-        logits = network.classify(beats, intervals)
-        judged += [row[kept] for row, (_, kept) in zip(logits, some, strict=True)]
-    return torch.cat(judged)
+def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor, asked: Bool) -> torch.Tensor:
+    """Logits of one lead's beats, each held against the patient's reference beat, read in overlapping sequences.
+
+    Zero in the sequences in which none is asked for.
+    """
+
+    @torch.inference_mode()
+    def describe(group: slice) -> torch.Tensor:
+        return network.describe(token[group], rr[group])[0]
+
+    @torch.inference_mode()
+    def judge(some: list[Sequence]) -> torch.Tensor:
+        beats, intervals = (torch.stack([part[cut.seen] for cut in some]) for part in (described, rr))
+        return network.classify(beats, intervals)
+
+    cuts = [cut for cut in sequences(len(token)) if asked[cut.judged].any()]
+    needed = np.zeros(len(token), dtype=bool)
+    for cut in cuts:
+        needed[cut.seen] = True
+    groups = [group for group in reference_groups(len(token)) if needed[group].any()]
+    described = torch.zeros(len(token), network.shape.in_features)
+    for group, of_group in zip(groups, side_by_side(describe, groups), strict=True):
+        described[group] = of_group
+    batches = [cuts[first : first + SEQUENCES_AT_ONCE] for first in range(0, len(cuts), SEQUENCES_AT_ONCE)]
+    logits = torch.zeros(len(token), N_VERDICTS)
+    for some, judged in zip(batches, side_by_side(judge, batches), strict=True):
+        for cut, row in zip(some, judged, strict=True):
+            logits[cut.judged] = row[cut.judged.start - cut.seen.start :][: cut.judged.stop - cut.judged.start]
+    return logits

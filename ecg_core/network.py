@@ -33,8 +33,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_in, n) -> (batch, n_out, n / stride)."""
-        y = torch.relu(self.norm1(self.conv1(x)))
-        return torch.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+        y = torch.relu_(self.norm1(self.conv1(x)))
+        return torch.relu_(self.norm2(self.conv2(y)).add_(self.shortcut(x)))
 
 
 class BeatNetwork(nn.Module):
@@ -50,7 +50,9 @@ class BeatNetwork(nn.Module):
         super().__init__()
         narrow, middle, wide = spec.channels
         self.stem = nn.Sequential(
-            nn.Conv1d(1, spec.stem_channels, 11, 2, 5, bias=False), nn.BatchNorm1d(spec.stem_channels), nn.ReLU()
+            nn.Conv1d(1, spec.stem_channels, 11, 2, 5, bias=False),
+            nn.BatchNorm1d(spec.stem_channels),
+            nn.ReLU(inplace=True),
         )
         self.trunk = nn.Sequential(
             ResidualBlock(spec.stem_channels, narrow, kernel=7, stride=spec.stride // 2),
@@ -172,15 +174,52 @@ def _at_each_frame(pointwise: nn.Conv1d, frames: Tensor) -> Tensor:
     return linear(frames.transpose(1, 2), pointwise.weight[:, :, 0], pointwise.bias)
 
 
-def _fold(convolution: Any, norm: Any) -> tuple[nn.Module, nn.Module]:
-    return fuse_conv_bn_eval(convolution, norm), nn.Identity()
+class Picture(nn.Module):
+    """A picture one pixel high: (batch, channels, n) -> (batch, channels, 1, n), the channels side by side."""
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        return x[:, :, None].to(memory_format=torch.channels_last)
 
 
-def fold_batch_norm(network: BeatNetwork) -> BeatNetwork:
-    """Fold each batch normalisation into its convolution: the same results in fewer passes; for inference only."""
+class Row(nn.Module):
+    """Out of the picture again: (batch, channels, 1, n) -> (batch, channels, n)."""
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        return x[:, :, 0]
+
+
+def for_serving(network: BeatNetwork) -> BeatNetwork:
+    """Change a network so that it gives the same results in half the time; for inference only.
+
+    Each batch normalisation is folded into its convolution, and the convolutions read the strips as pictures one pixel
+    high whose channels lie side by side in memory: the processor's kernels for these are the fast ones.
+    """
     network.eval()
-    network.stem[0], network.stem[1] = _fold(network.stem[0], network.stem[1])
+    stem, norm, relu = network.stem
+    network.stem = nn.Sequential(Picture(), _folded(stem, norm), relu)
     for block in network.trunk:
-        block.conv1, block.norm1 = _fold(block.conv1, block.norm1)
-        block.conv2, block.norm2 = _fold(block.conv2, block.norm2)
+        block.conv1, block.norm1 = _folded(block.conv1, block.norm1), nn.Identity()
+        block.conv2, block.norm2 = _folded(block.conv2, block.norm2), nn.Identity()
+        if isinstance(block.shortcut, nn.Conv1d):
+            block.shortcut = _of_pictures(block.shortcut)
+    network.trunk = nn.Sequential(*network.trunk, Row())
     return network
+
+
+def _folded(convolution: Any, norm: Any) -> nn.Conv2d:
+    return _of_pictures(fuse_conv_bn_eval(convolution, norm))
+
+
+def _of_pictures(convolution: Any) -> nn.Conv2d:
+    """The same convolution of pictures one pixel high."""
+    (kernel,), (stride,), (pad,), (dilation,) = (
+        getattr(convolution, name) for name in ("kernel_size", "stride", "padding", "dilation")
+    )
+    same = nn.Conv2d(
+        convolution.in_channels, convolution.out_channels, (1, kernel), (1, stride), (0, pad), (1, dilation),
+        bias=convolution.bias is not None,
+    )  # fmt: skip
+    same.weight = nn.Parameter(convolution.weight.detach()[:, :, None].contiguous(memory_format=torch.channels_last))
+    if convolution.bias is not None:
+        same.bias = nn.Parameter(convolution.bias.detach())
+    return same

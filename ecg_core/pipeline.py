@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from .atrial import before_qrs, repeating
 from .burden import measure_burden
@@ -38,10 +40,12 @@ from .schema import (
     _Columns,
 )
 from .signals import BLOCK_S, FS_HZ, MARGIN_S, clean_leads, normalised, reached_hz, valid_share
-from .windows import frame_offsets
+from .threads import side_by_side
+from .windows import CONTEXT_BEATS, frame_offsets
 
 PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour ...
 PIECE_LEADS = 6  # ... or less where there are more leads than these
+TIDY_PIECES = 8  # freed memory goes back to the system after so many pieces
 AUTO, ALL, FIRST = "auto", "all", "first"
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
@@ -108,14 +112,9 @@ def analyse(
     """
     rules = rules or RhythmRules()
     leads = choose_leads(record, model, lead)
-    readings: list[Reading] = []
-    for piece in _pieces(record, len(leads)):
-        progress(piece.core_s[0], record.duration_s)
-        readings.append(_read_piece(record, model, leads, piece, beats_at_s, _last_beat_s(readings)))
-        _give_back_memory()
+    readings = _read_all(record, model, leads, beats_at_s, progress)
     quality = _join_quality(readings)
     beats, attention = _judge(model, readings, quality, own, searched=beats_at_s is None)
-    progress(record.duration_s, record.duration_s)
     events, burden = measure(record, beats, quality, rules)
     return Analysis(
         record=record,
@@ -166,13 +165,15 @@ def choose_leads(record: Record, model: Model, lead: str) -> tuple[int, ...]:
 def _sampled_quality(record: Record, model: Model) -> Float64:
     """Mean quality of each lead over a few stretches, shape (n_leads,)."""
     n = round(min(SAMPLED_S, record.duration_s) * record.fs_hz)
-    scores = []
-    for start in np.unique(np.linspace(0, record.n_samples - n, SAMPLED_PIECES).astype(int)).tolist():
+
+    def quality(start: int) -> Float32:
         raw = record.source.read(start, start + n, tuple(range(len(record.lead_names))))
         clean = clean_leads(raw, record.fs_hz)
         heat = look(model, normalised(clean)).heat
-        scores.append(_block_scores(clean.valid, heat, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1))
-    return np.asarray(np.mean(scores, axis=0))
+        return _block_scores(clean.valid, heat, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1)
+
+    starts = np.unique(np.linspace(0, record.n_samples - n, SAMPLED_PIECES).astype(int)).tolist()
+    return np.asarray(np.mean(list(side_by_side(quality, starts)), axis=0))
 
 
 def _pieces(record: Record, n_leads: int) -> Iterator[Piece]:
@@ -186,13 +187,31 @@ def _pieces(record: Record, n_leads: int) -> Iterator[Piece]:
         yield Piece(first, last, first / record.fs_hz, core_s)
 
 
+def _read_all(
+    record: Record, model: Model, leads: tuple[int, ...], beats_at_s: Float64 | None, progress: Progress
+) -> list[Reading]:
+    """Read a record piece by piece, several at a time."""
+    progress(0.0, record.duration_s)
+    pieces = list(_pieces(record, len(leads)))
+    readings: list[Reading] = []
+    read = partial(_read_piece, record, model, leads, beats_at_s)
+    for piece, reading in zip(pieces, side_by_side(read, pieces), strict=True):
+        readings.append(reading if beats_at_s is not None else _after(reading, _last_beat_s(readings)))
+        if len(readings) % TIDY_PIECES == 0:
+            _give_back_memory()
+        progress(piece.core_s[1], record.duration_s)
+    return readings
+
+
+def _after(reading: Reading, last_beat_s: float) -> Reading:
+    """Without the beat at its edge that the piece before has already."""
+    new = reading.time_s >= last_beat_s + EDGE_S
+    of_beats = ("time_s", "token", "attention", "before_qrs", "weight")
+    return reading if new.all() else replace(reading, **{name: getattr(reading, name)[new] for name in of_beats})
+
+
 def _read_piece(
-    record: Record,
-    model: Model,
-    leads: tuple[int, ...],
-    piece: Piece,
-    beats_at_s: Float64 | None,
-    last_beat_s: float,
+    record: Record, model: Model, leads: tuple[int, ...], beats_at_s: Float64 | None, piece: Piece
 ) -> Reading:
     """Find, or take as told, the beats in the core of a piece, and describe them."""
     rate_hz, stride = reached_hz(record.fs_hz), model.spec.stride
@@ -205,7 +224,7 @@ def _read_piece(
     weight = clean.valid[:, ::stride] * _score_at_frames(score, core, frame_s, stride)
     own_until_s = piece.core_s[1] if piece.last < record.n_samples else np.inf  # a mark may lie past the last sample
     if beats_at_s is None:
-        own_from_s = max(piece.core_s[0] - EDGE_S, last_beat_s + EDGE_S)
+        own_from_s = piece.core_s[0] - EDGE_S
         frame = pick_beats(
             fuse_heat(seen.heat, weight), threshold=model.spec.detection_threshold, frame_s=stride / FS_HZ
         )
@@ -244,7 +263,7 @@ def lead_score(valid: Float32, certain: Float32) -> Float32:
 
 
 def _give_back_memory() -> None:
-    """Hand what a piece no longer needs back to the system.
+    """Hand what pieces no longer need back to the system.
 
     glibc keeps freed memory, and what stays of each piece lies in between: half a gigabyte in a day of twelve leads.
     """
@@ -277,9 +296,9 @@ def _judge(
     share = shares(np.concatenate([reading.weight for reading in readings]))
     lost_s = np.concatenate([reading.lost_s for reading in readings])
 
-    def read(kept: Index) -> tuple[Float64, Verdicts]:
+    def read(kept: Index, asked: Bool) -> tuple[Float64, Verdicts]:
         rr_s = readable_rr(found_s[kept], lost_s, np.delete(found_s, kept))
-        return rr_s, classify(model, _tokens(readings, kept), rr_s, share[kept])
+        return rr_s, classify(model, _tokens(readings, kept), rr_s, share[kept], asked=asked)
 
     kept, rr_s, verdicts = without_noise(len(found_s), read, looks=LOOKS if searched else 0)
     time_s = found_s[kept]
@@ -297,23 +316,30 @@ def _judge(
 
 
 def without_noise(
-    n_found: int, read: Callable[[Index], tuple[Float64, Verdicts]], *, looks: int = LOOKS
+    n_found: int, read: Callable[[Index, Bool], tuple[Float64, Verdicts]], *, looks: int = LOOKS
 ) -> tuple[Index, Float64, Verdicts]:
     """Which candidates are left when what turns out as noise is dropped, their RR, and what the network says of them.
 
     Parameters
     ----------
     read
-        Of those that are kept, RR and verdicts; asked again after some were dropped, as the others' RR are new then.
+        Gives, of those that are kept, RR and verdicts; and is told of which of them a verdict is asked for: all, and
+        after some were dropped those that had one of these in their context.
 
     """
     kept = np.arange(n_found)
-    rr_s, verdicts = read(kept)
+    rr_s, verdicts = read(kept, np.ones(n_found, dtype=bool))
     for _ in range(looks):
-        if (verdicts.noise < NOISE).all():
+        noise = verdicts.noise >= NOISE
+        if not noise.any():
             break
-        kept = kept[verdicts.noise < NOISE]
-        rr_s, verdicts = read(kept)
+        asked = binary_dilation(noise, iterations=CONTEXT_BEATS)[~noise]
+        kept = kept[~noise]
+        rr_s, anew = read(kept, asked)
+        verdicts = Verdicts(
+            probability=np.where(asked[:, None], anew.probability, verdicts.probability[~noise]),
+            noise=np.where(asked, anew.noise, verdicts.noise[~noise]),
+        )
     return kept, rr_s, verdicts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,17 +91,23 @@ def _disorder(log_rr: Float64, edge: str) -> Float64:
     return np.asarray(np.min(changes, axis=0))
 
 
-def sequences(n_beats: int) -> list[tuple[slice, slice]]:
-    """Cut a record's beats for the BiLSTM: (beats it sees, which of these it judges), each beat judged once.
+class Sequence(NamedTuple):
+    """Beats in a row that the BiLSTM reads at once."""
+
+    seen: slice
+    judged: slice  # those among them that have enough context
+
+
+def sequences(n_beats: int) -> list[Sequence]:
+    """Cut a record's beats for the BiLSTM, each judged once.
 
     It sees equally many each time, as sequences of one length are read several times as fast.
     """
     cuts = []
-    seen = min(n_beats, SEQUENCE_BEATS + 2 * CONTEXT_BEATS)
+    n_seen = min(n_beats, SEQUENCE_BEATS + 2 * CONTEXT_BEATS)
     for start in range(0, n_beats, SEQUENCE_BEATS):
-        first = min(max(0, start - CONTEXT_BEATS), n_beats - seen)
-        judged = slice(start - first, min(start + SEQUENCE_BEATS, n_beats) - first)
-        cuts.append((slice(first, first + seen), judged))
+        first = min(max(0, start - CONTEXT_BEATS), n_beats - n_seen)
+        cuts.append(Sequence(slice(first, first + n_seen), slice(start, min(start + SEQUENCE_BEATS, n_beats))))
     return cuts
 
 

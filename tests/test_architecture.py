@@ -53,10 +53,11 @@ STEPS = {
     "live/sources": {"lines", "lsl", "records", "replay", "stream"},  # which of them a text names
     "live/recording": {"records", "stream"},
     "signals": set(),
+    "threads": set(),
     "windows": set(),
     "detection": set(),
     "network": {"windows"},  # how many frames the attention sees
-    "inference": {"network", "specs", "windows"},  # serves the network as it was trained
+    "inference": {"network", "specs", "threads", "windows"},  # serves the network as it was trained
     "intervals": set(),
     "fibrillation": {"intervals"},
     "rhythm": {"fibrillation", "intervals"},
@@ -99,7 +100,7 @@ def test_only_records_and_export_know_file_formats():
 
 
 def test_only_the_network_and_what_serves_or_trains_it_know_torch():
-    assert users("torch") <= {"network", "inference", "personal", "training"}
+    assert users("torch") <= {"network", "inference", "personal", "threads", "training"}
 
 
 def test_only_its_own_source_knows_the_lab_streaming_layer():

@@ -13,12 +13,12 @@ from ecg_core import pipeline
 from ecg_core.errors import Cancelled, LeadError
 from ecg_core.inference import Described, Seen, Verdicts, classify
 from ecg_core.labels import CLASSES
-from ecg_core.pipeline import analyse, choose_leads, with_rules
+from ecg_core.pipeline import analyse, choose_leads, with_rules, without_noise
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Record
 from ecg_core.scoring import match_beats
 from ecg_core.signals import MARGIN_S
-from ecg_core.windows import frame_offsets
+from ecg_core.windows import CONTEXT_BEATS, frame_offsets
 
 FS_HZ = 257
 
@@ -99,8 +99,8 @@ def doubtful(monkeypatch):
     """Every tenth candidate is judged to be noise in the first look."""
     judged = []
 
-    def judge(*args):
-        verdicts = classify(*args)
+    def judge(*args, **how):
+        verdicts = classify(*args, **how)
         noise = np.where(np.arange(len(verdicts.noise)) % 10 == 5, 0.9, 0.1) if not judged else 0 * verdicts.noise
         judged.append(len(noise))
         return Verdicts(verdicts.probability, noise.astype(np.float32))
@@ -116,9 +116,26 @@ def test_what_is_judged_to_be_noise_is_no_beat_and_rr_spans_it(excerpt, model, p
     np.testing.assert_allclose(beats.rr_s[known], np.diff(left, prepend=0)[known])
 
 
+def test_only_what_had_noise_in_its_context_is_judged_anew():
+    looks = []
+
+    def read(kept, asked):
+        looks.append(kept[asked])
+        noise = np.where(kept == 500, 0.9, 0.1) if len(looks) == 1 else np.full(len(kept), 0.2)
+        return 0.8 * np.ones(len(kept)), Verdicts(np.tile(noise[:, None], 5), noise)
+
+    kept, _, verdicts = without_noise(1000, read)
+    anew = np.abs(kept - 500) <= CONTEXT_BEATS
+    np.testing.assert_array_equal(kept, np.delete(np.arange(1000), 500))
+    assert [len(look) for look in looks] == [1000, 2 * CONTEXT_BEATS]
+    np.testing.assert_array_equal(looks[1], kept[anew])
+    np.testing.assert_array_equal(verdicts.noise, np.where(anew, 0.2, 0.1))
+    np.testing.assert_array_equal(verdicts.probability[:, 0], verdicts.noise)
+
+
 def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, monkeypatch):
-    def judge(*args):
-        verdicts = classify(*args)
+    def judge(*args, **how):
+        verdicts = classify(*args, **how)
         many = len(verdicts.noise) == len(plain.beats)
         in_a_row = (np.arange(len(verdicts.noise)) // 4 == 25) & many
         return Verdicts(verdicts.probability, np.where(in_a_row, 0.9, 0.1).astype(np.float32))
@@ -419,7 +436,8 @@ def test_what_repeats_before_the_qrs_is_that_of_the_beats_that_are_kept(demo, mo
     assert all(n_pieces == n_beats for n_pieces, n_beats in seen)
 
 
-def test_the_number_of_threads_changes_no_bit(excerpt, model):
+def test_the_number_of_threads_changes_no_bit(excerpt, model, monkeypatch):
+    monkeypatch.setattr(pipeline, "PIECE_S", 25.0)  # several pieces at once
     lead = excerpt[: 120 * FS_HZ]
     record = in_memory(np.stack([lead, 0.5 * lead]), FS_HZ, lead_names=("II", "V1"))
     made = []

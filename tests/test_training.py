@@ -7,7 +7,7 @@ import torch
 from ecg_core import augmentation, training
 from ecg_core.augmentation import Crop, Material, TrainingRecord, draw_crop
 from ecg_core.labels import CLASSES, NO_BEAT, UNLABELLED
-from ecg_core.network import BeatNetwork, fold_batch_norm
+from ecg_core.network import BeatNetwork, for_serving
 from ecg_core.schema import ModelSpec
 from ecg_core.signals import FS_HZ
 from ecg_core.training import (
@@ -170,7 +170,7 @@ def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, tmp_path,
         assert run(PLAN, 0, records[:1]) == [4]
 
 
-def test_folded_batch_norm_gives_the_same_frames(records):
+def test_a_network_made_ready_for_serving_gives_the_same_frames(records):
     torch.manual_seed(0)
     model = BeatNetwork(SPEC)
     strips = torch.from_numpy(records[0].signal[:, :4000].copy())
@@ -179,9 +179,9 @@ def test_folded_batch_norm_gives_the_same_frames(records):
     model.eval()
     with torch.inference_mode():
         frames, heat = model.frames(strips)
-        folded, folded_heat = fold_batch_norm(model).frames(strips)
-    torch.testing.assert_close(folded, frames, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(folded_heat, heat, atol=1e-4, rtol=1e-3)
+        serving, serving_heat = for_serving(model).frames(strips)
+    torch.testing.assert_close(serving, frames, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(serving_heat, heat, atol=1e-4, rtol=1e-3)
 
 
 def test_the_odd_beat_stands_out_from_the_patients_common_beat():

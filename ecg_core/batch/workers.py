@@ -113,7 +113,7 @@ def _lost(error: Exception) -> str:
 
 def work_on(task: Task, settings: Settings, *, one_thread: bool) -> Outcome:
     """Analyse one record; what is wrong with it is a sentence, and only what would hit every other one is raised."""
-    from ..inference import use_threads  # noqa: PLC0415  # torch loads where the work is done
+    from ..threads import use_threads  # noqa: PLC0415  # torch loads where the work is done
     from .work import analyse_one  # noqa: PLC0415
 
     if one_thread:

@@ -71,7 +71,8 @@ def monitor(
         Whether samples are recorded there, or beats and alarms alone.
 
     """
-    from ..inference import load_model, use_threads  # noqa: PLC0415  # a replay needs no torch
+    from ..inference import load_model  # noqa: PLC0415  # a replay needs no torch
+    from ..threads import use_threads  # noqa: PLC0415
     from .alarms import KINDS  # noqa: PLC0415
     from .engine import Monitor  # noqa: PLC0415
 

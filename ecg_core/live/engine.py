@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 
 import numpy as np
 
@@ -146,7 +145,7 @@ class Monitor:
 
     def _decide(self, sight: Sight, seen: Candidates, n_due: int) -> Attention:
         """Judge the candidates and keep those of the first ``n_due`` that are beats; where the network looked."""
-        kept, rr_s, verdicts = without_noise(len(sight.time_s), partial(self._classify, sight, seen))
+        kept, rr_s, verdicts = without_noise(len(sight.time_s), lambda kept, _: self._classify(sight, seen, kept))
         decided = kept[kept < n_due]
         for at, i in enumerate(decided.tolist()):
             time_s, rr, probability = float(sight.time_s[i]), float(rr_s[at]), verdicts.probability[at]

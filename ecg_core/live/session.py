@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 
 from ..errors import EcgError, LiveError
-from ..inference import load_model, use_threads
+from ..inference import load_model
 from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, _Columns
+from ..threads import use_threads
 from .engine import Monitor
 from .recording import Recording
 from .stream import Alarm, Chunk, Notice, Source, Stream, Update, Vitals, joined

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecg_core.evaluation import score_beats
-from ecg_core.inference import load_model, use_threads
+from ecg_core.inference import load_model
 from ecg_core.occlusion import Occlusion, occlude
 from ecg_core.pipeline import analyse, with_rules
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Record
 from ecg_core.scoring import Score
+from ecg_core.threads import use_threads
 
 
 def run(
