@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pydicom
-from pydicom.waveforms.numpy_handler import multiplex_array
 
 from ..errors import RecordError
 from ..schema import Record
@@ -42,9 +40,11 @@ def read_dicom(path: Path) -> Record:
         It holds no waveform, or none that can be read.
 
     """
+    from pydicom import dcmread  # noqa: PLC0415  # a fifth of a second, for a format that few records have
+
     try:
         with _quietly():
-            dataset = pydicom.dcmread(path)
+            dataset = dcmread(path)
             groups = list(dataset.get("WaveformSequence", []))
             lengths = [int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency) for group in groups]
             number = int(np.argmax(lengths)) if groups else 0
@@ -91,6 +91,8 @@ def _quietly() -> Iterator[None]:
 
 def _decode(dataset: Any, group: Any, number: int) -> tuple[ArraySource, float, list[str], list[str]]:
     """Samples, rate, names and units of a multiplex group; the samples stay as small as they are in the file."""
+    from pydicom.waveforms.numpy_handler import multiplex_array  # noqa: PLC0415  # see above
+
     counts = multiplex_array(dataset, number, as_raw=True)
     channels = list(group.ChannelDefinitionSequence)[: counts.shape[1]]
     if len(channels) != counts.shape[1]:
@@ -156,9 +158,11 @@ def _age(dataset: Any) -> int | None:
 
 def patient_of(path: Path) -> Sequence[str]:
     """What the file says of the patient, as it says it."""
+    from pydicom import dcmread  # noqa: PLC0415  # see above
+
     try:
         with _quietly():
-            dataset = pydicom.dcmread(path, specific_tags=list(PATIENT), stop_before_pixels=True)
+            dataset = dcmread(path, specific_tags=list(PATIENT), stop_before_pixels=True)
             return [f"{name} {dataset.get(tag)}" for tag, name in PATIENT.items() if dataset.get(tag)]
     except Exception:  # a damaged value says nothing
         return []
