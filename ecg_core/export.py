@@ -159,9 +159,14 @@ def report_json(analysis: Analysis) -> bytes:
         "measures": [asdict(measure) for measure in measures(analysis)],
         **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},
         "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
-        "beats": _known(beats_table(analysis)).to_dict("list"),
     }
-    return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
+    beats = _known(beats_table(analysis))  # a column at a time: a week has a million beats
+    columns = [f"{_json(str(name))}: {_json(beats[name].tolist())}" for name in beats]
+    return f'{_json(content)[:-1]}, "beats": {{{", ".join(columns)}}}}}'.encode()
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, allow_nan=False, ensure_ascii=False)
 
 
 def _known(table: pd.DataFrame) -> pd.DataFrame:
@@ -258,15 +263,15 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
         The folder cannot be made or written to.
 
     """
-    contents = {folder / name: content for name, content in file_contents(analysis).items()}
-    halves = {path: path.with_name(f".{path.name}.part") for path in contents}
+    paths = {folder / file_name(analysis, suffix): writer for suffix, writer in WRITERS.items()}
+    halves = {path: path.with_name(f".{path.name}.part") for path in paths}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in contents:
+        for path in paths:
             if path.is_dir():  # found out now, before any other file is in its place
                 raise IsADirectoryError(EISDIR, f"{path.name} is a folder")
-        for path, content in contents.items():
-            halves[path].write_bytes(content)
+        for path, writer in paths.items():
+            halves[path].write_bytes(writer(analysis))
         for path, half in halves.items():
             half.replace(path)
     except OSError as error:
@@ -278,4 +283,4 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
         for half in halves.values():
             if half.is_file():
                 half.unlink()
-    return list(contents)
+    return list(paths)

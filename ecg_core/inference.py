@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -22,7 +21,7 @@ from .network import N_VERDICTS, BeatNetwork, for_serving
 from .schema import Bool, Float32, Float64, ModelSpec, _Columns
 from .specs import DEFAULT_MODEL, read_spec
 from .threads import side_by_side
-from .windows import Sequence, beat_frames, reference_groups, rr_features, sequences
+from .windows import Index, Sequence, beat_frames, reference_groups, rr_features, sequences
 
 STRIP_FRAMES = 1750  # a strip of 56 s goes through the trunk at a time: what it makes fits the processor's cache
 HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s so that cutting leaves no trace
@@ -166,10 +165,11 @@ def _frames(model: Model, signal: Float32) -> torch.Tensor:
 @torch.inference_mode()
 def classify(
     model: Model,
-    tokens: Iterable[NDArray[np.floating[Any]]],
+    tokens: NDArray[np.floating[Any]],
     rr_s: Float64,
     share: Float32,
     *,
+    rows: Index | None = None,
     asked: Bool | None = None,
 ) -> Verdicts:
     """Judge the beats of a record.
@@ -177,35 +177,42 @@ def classify(
     Parameters
     ----------
     tokens
-        Of one lead after the other, each of shape (n_beats, token_size); taken when needed, so that a day of twelve
-        leads need not be copied whole.
+        Of shape (n, n_leads, token_size).
     rr_s
         Shape (n_beats,), NaN where unknown.
     share
         What each lead counts at each beat, shape (n_beats, n_leads), summing to one over the leads: the logarithms of
         the leads' probabilities are averaged by it.
+    rows
+        Which of the tokens are those of the beats, shape (n_beats,); by default all, in their order. A week of tokens
+        need not be copied so that some can be left out.
     asked
         Of which beats a verdict is needed at least, shape (n_beats,); by default of all.
 
     """
     n_beats = len(rr_s)
+    rows = np.arange(n_beats) if rows is None else rows
     asked = np.ones(n_beats, dtype=bool) if asked is None else asked
     if n_beats == 0:
         return Verdicts(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
     rr = torch.from_numpy(rr_features(rr_s))
     bias = verdict_bias(model.spec)
     logits = torch.zeros(n_beats, len(bias))
-    for token, lead_share in zip(tokens, torch.tensor(share).T, strict=True):
-        own = _lead_logits(model.serving, torch.tensor(token, dtype=torch.float32), rr, asked)
+    for lead, lead_share in enumerate(torch.tensor(share).T):
+        own = _lead_logits(model.serving, tokens[:, lead], rows, rr, asked)
         logits += lead_share[:, None] * torch.log_softmax(own + bias, dim=1)
     return _verdicts(logits)
+
+
+def _single(tokens: NDArray[np.floating[Any]]) -> torch.Tensor:
+    return torch.tensor(tokens, dtype=torch.float32)
 
 
 @torch.inference_mode()
 def references(model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64) -> Float32:
     """A patient's own normal beat in each lead (n_leads, token_size), of tokens (n_beats, n_leads, token_size)."""
     rr = torch.from_numpy(rr_features(rr_s))
-    leads = torch.tensor(tokens, dtype=torch.float32).transpose(0, 1)
+    leads = _single(tokens).transpose(0, 1)
     return torch.stack([model.serving.reference(lead, rr)[0] for lead in leads]).numpy()
 
 
@@ -226,7 +233,7 @@ def classify_latest(
 
     """
     rr = torch.from_numpy(rr_features(rr_s, edge="reflect")[len(rr_s) - len(tokens) :])
-    leads = torch.tensor(tokens, dtype=torch.float32).transpose(0, 1)
+    leads = _single(tokens).transpose(0, 1)
     described = model.serving.beside(leads, torch.tensor(reference)[:, None])
     logits = model.serving.classify(described, rr.expand(len(leads), -1, -1)) + verdict_bias(model.spec)
     weight = torch.tensor(share).T[:, :, None]
@@ -247,31 +254,31 @@ def verdict_bias(spec: ModelSpec) -> torch.Tensor:
     return torch.tensor((*spec.class_bias, 0.0))
 
 
-def _lead_logits(network: BeatNetwork, token: torch.Tensor, rr: torch.Tensor, asked: Bool) -> torch.Tensor:
+def _lead_logits(
+    network: BeatNetwork, tokens: NDArray[np.floating[Any]], rows: Index, rr: torch.Tensor, asked: Bool
+) -> torch.Tensor:
     """Logits of one lead's beats, each held against the patient's reference beat, read in overlapping sequences.
 
     Zero in the sequences in which none is asked for.
     """
 
     @torch.inference_mode()
-    def describe(group: slice) -> torch.Tensor:
-        return network.describe(token[group], rr[group])[0]
+    def learn(group: slice) -> torch.Tensor:
+        return network.reference(_single(tokens[rows[group]]), rr[group])[0]
 
     @torch.inference_mode()
     def judge(some: list[Sequence]) -> torch.Tensor:
-        beats, intervals = (torch.stack([part[cut.seen] for cut in some]) for part in (described, rr))
-        return network.classify(beats, intervals)
+        beats = torch.stack(
+            [network.beside(_single(tokens[rows[cut.seen]]), reference[of_beat[cut.seen]]) for cut in some]
+        )
+        return network.classify(beats, torch.stack([rr[cut.seen] for cut in some]))
 
-    cuts = [cut for cut in sequences(len(token)) if asked[cut.judged].any()]
-    needed = np.zeros(len(token), dtype=bool)
-    for cut in cuts:
-        needed[cut.seen] = True
-    groups = [group for group in reference_groups(len(token)) if needed[group].any()]
-    described = torch.zeros(len(token), network.shape.in_features)
-    for group, of_group in zip(groups, side_by_side(describe, groups), strict=True):
-        described[group] = of_group
+    groups = reference_groups(len(rr))
+    reference = torch.stack(list(side_by_side(learn, groups)))
+    of_beat = torch.repeat_interleave(torch.tensor([part.stop - part.start for part in groups]))
+    cuts = [cut for cut in sequences(len(rr)) if asked[cut.judged].any()]
     batches = [cuts[first : first + SEQUENCES_AT_ONCE] for first in range(0, len(cuts), SEQUENCES_AT_ONCE)]
-    logits = torch.zeros(len(token), N_VERDICTS)
+    logits = torch.zeros(len(rr), N_VERDICTS)
     for some, judged in zip(batches, side_by_side(judge, batches), strict=True):
         for cut, row in zip(some, judged, strict=True):
             logits[cut.judged] = row[cut.judged.start - cut.seen.start :][: cut.judged.stop - cut.judged.start]

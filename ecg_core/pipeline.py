@@ -6,7 +6,7 @@ import ctypes
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -112,9 +112,9 @@ def analyse(
     """
     rules = rules or RhythmRules()
     leads = choose_leads(record, model, lead)
-    readings = _read_all(record, model, leads, beats_at_s, progress)
-    quality = _join_quality(readings)
-    beats, attention = _judge(model, readings, quality, own, searched=beats_at_s is None)
+    reading = _read_all(record, model, leads, beats_at_s, progress)
+    quality = Quality(BLOCK_S, reading.score, np.asarray((reading.score > UNUSABLE_SCORE).any(axis=0)))
+    beats, attention = _judge(model, reading, quality, own, searched=beats_at_s is None)
     events, burden = measure(record, beats, quality, rules)
     return Analysis(
         record=record,
@@ -189,7 +189,7 @@ def _pieces(record: Record, n_leads: int) -> Iterator[Piece]:
 
 def _read_all(
     record: Record, model: Model, leads: tuple[int, ...], beats_at_s: Float64 | None, progress: Progress
-) -> list[Reading]:
+) -> Reading:
     """Read a record piece by piece, several at a time."""
     progress(0.0, record.duration_s)
     pieces = list(_pieces(record, len(leads)))
@@ -200,7 +200,15 @@ def _read_all(
         if len(readings) % TIDY_PIECES == 0:
             _give_back_memory()
         progress(piece.core_s[1], record.duration_s)
-    return readings
+    return _join(readings)
+
+
+def _join(readings: list[Reading]) -> Reading:
+    """What was found in a record, of what was found in its pieces."""
+    columns = {item.name: [getattr(reading, item.name) for reading in readings] for item in fields(Reading)}
+    return Reading(
+        **{name: np.concatenate(parts, axis=-1 if name == "score" else 0) for name, parts in columns.items()}
+    )
 
 
 def _after(reading: Reading, last_beat_s: float) -> Reading:
@@ -283,36 +291,29 @@ def _score_at_frames(score: Float32, core: slice, frame_s: Float64, stride: int)
     return np.asarray(score[:, np.clip(block, 0, score.shape[1] - 1)])
 
 
-def _join_quality(readings: list[Reading]) -> Quality:
-    score = np.concatenate([reading.score for reading in readings], axis=1)
-    return Quality(BLOCK_S, score, np.asarray((score > UNUSABLE_SCORE).any(axis=0)))
-
-
 def _judge(
-    model: Model, readings: list[Reading], quality: Quality, own: Annotations | None, *, searched: bool
+    model: Model, reading: Reading, quality: Quality, own: Annotations | None, *, searched: bool
 ) -> tuple[Beats, Attention]:
     """Classes of all beats of the record, read as one sequence; what was searched and turns out as noise is dropped."""
-    found_s = np.concatenate([reading.time_s for reading in readings])
-    share = shares(np.concatenate([reading.weight for reading in readings]))
-    lost_s = np.concatenate([reading.lost_s for reading in readings])
+    share = shares(reading.weight)
 
     def read(kept: Index, asked: Bool) -> tuple[Float64, Verdicts]:
-        rr_s = readable_rr(found_s[kept], lost_s, np.delete(found_s, kept))
-        return rr_s, classify(model, _tokens(readings, kept), rr_s, share[kept], asked=asked)
+        rr_s = readable_rr(reading.time_s[kept], reading.lost_s, np.delete(reading.time_s, kept))
+        return rr_s, classify(model, reading.token, rr_s, share[kept], rows=kept, asked=asked)
 
-    kept, rr_s, verdicts = without_noise(len(found_s), read, looks=LOOKS if searched else 0)
-    time_s = found_s[kept]
+    kept, rr_s, verdicts = without_noise(len(reading.time_s), read, looks=LOOKS if searched else 0)
+    time_s = reading.time_s[kept]
     if own is not None:
-        model = personalise(model, _tokens(readings, kept), rr_s, _codes_at(own, time_s))
-        verdicts = classify(model, _tokens(readings, kept), rr_s, share[kept])
+        leads = (reading.token[kept, lead] for lead in range(reading.token.shape[1]))
+        model = personalise(model, leads, rr_s, _codes_at(own, time_s))
+        verdicts = classify(model, reading.token, rr_s, share[kept], rows=kept)
     probability = verdicts.probability
     usable = quality.usable_at(time_s)
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
-    attention = np.concatenate([reading.attention for reading in readings])[kept]
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     beats = Beats(time_s, label, probability, rr_s, usable)
-    p_repeats = repeating(np.concatenate([reading.before_qrs for reading in readings])[kept], beats)
-    return without_s(replace(beats, p_repeats=p_repeats)), Attention(attention, offset_s)
+    p_repeats = repeating(reading.before_qrs[kept], beats)
+    return without_s(replace(beats, p_repeats=p_repeats)), Attention(reading.attention[kept], offset_s)
 
 
 def without_noise(
@@ -348,12 +349,6 @@ def readable_rr(time_s: Float64, lost_s: Float64, dropped_s: Float64) -> Float64
     rr_s = rr_between(time_s, lost_s)
     rr_s[np.isnan(rr_between(time_s, dropped_s)) & (rr_s > HIDDEN_S)] = np.nan
     return rr_s
-
-
-def _tokens(readings: list[Reading], kept: Index) -> Iterator[NDArray[np.float16]]:
-    """Tokens of the beats that are kept, one lead after the other."""
-    for lead in range(readings[0].token.shape[1]):
-        yield np.concatenate([reading.token[:, lead] for reading in readings])[kept]
 
 
 def _codes_at(own: Annotations, time_s: Float64) -> Codes:

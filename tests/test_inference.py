@@ -41,10 +41,6 @@ def find_beats(model, signal, weight, *, position=None):
     return SimpleNamespace(position=position, token=described.token, attention=described.attention)
 
 
-def by_lead(token):
-    return np.moveaxis(token, 1, 0)
-
-
 @pytest.fixture(scope="module")
 def found(model, signal):
     return find_beats(model, signal, weight_of(model, signal))
@@ -225,22 +221,22 @@ def rr_of(found):
 
 def test_probabilities_are_of_every_class_and_sum_to_one(model, found):
     share = np.ones((len(found.position), 1), np.float32)
-    probability = classify(model, by_lead(found.token), rr_of(found), share).probability
+    probability = classify(model, found.token, rr_of(found), share).probability
     assert probability.shape == (len(found.position), 5)
     np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-5)
 
 
 def test_the_same_lead_twice_says_what_it_said_once(model, found):
     n = len(found.position)
-    once = classify(model, by_lead(found.token), rr_of(found), np.ones((n, 1), np.float32))
-    twice = classify(model, by_lead(np.repeat(found.token, 2, axis=1)), rr_of(found), np.full((n, 2), 0.5, np.float32))
+    once = classify(model, found.token, rr_of(found), np.ones((n, 1), np.float32))
+    twice = classify(model, np.repeat(found.token, 2, axis=1), rr_of(found), np.full((n, 2), 0.5, np.float32))
     np.testing.assert_allclose(twice.probability, once.probability, atol=1e-5)
 
 
 def test_what_may_be_no_beat_counts_as_unclassifiable(model, found):
     """Tokens of nothing at all: they are no beats, and may not be called ventricular because no class fits."""
     token = 10 * np.random.default_rng(0).normal(size=found.token.shape).astype(np.float32)
-    verdicts = classify(model, by_lead(token), rr_of(found), np.ones((len(token), 1), np.float32))
+    verdicts = classify(model, token, rr_of(found), np.ones((len(token), 1), np.float32))
     assert (verdicts.probability[:, CLASSES.index("Q")] >= verdicts.noise - 1e-6).all()
     assert (verdicts.noise > 0).any()
 
@@ -248,7 +244,7 @@ def test_what_may_be_no_beat_counts_as_unclassifiable(model, found):
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_beats_are_judged_too(model, found, n):
     share = np.ones((n, 1), np.float32)
-    probability = classify(model, by_lead(found.token[:n]), rr_of(found)[:n], share).probability
+    probability = classify(model, found.token[:n], rr_of(found)[:n], share).probability
     assert probability.shape == (n, 5)
     assert np.isfinite(probability).all()
 
@@ -257,14 +253,14 @@ def test_the_bias_of_a_class_makes_it_more_probable(model, found):
     share = np.ones((len(found.position), 1), np.float32)
     biased = Model(replace(model.spec, class_bias=(0.0, 0.0, 2.0, 0.0, 0.0)), model.network)
     plain = Model(replace(model.spec, class_bias=(0.0,) * 5), model.network)
-    args = by_lead(found.token), rr_of(found), share
+    args = found.token, rr_of(found), share
     assert (classify(biased, *args).probability[:, 2] >= classify(plain, *args).probability[:, 2]).all()
 
 
 def test_a_verdict_that_is_asked_for_alone_is_the_one_that_all_would_give(model, found):
     n = 1500
     beats = np.resize(np.arange(len(found.position)), n)
-    tokens, share = [found.token[beats, 0]], np.ones((n, 1), np.float32)
+    tokens, share = found.token[beats], np.ones((n, 1), np.float32)
     rr_s = np.random.default_rng(0).normal(0.8, 0.05, n)
     asked = np.arange(n) == 700
     alone, all_of_them = (classify(model, tokens, rr_s, share, asked=which) for which in (asked, None))

@@ -40,7 +40,7 @@ def told(is_odd, n_known):
 
 def labels(model, tokens):
     share = np.ones((N_BEATS, 1), dtype=np.float32)
-    return classify(model, tokens, np.full(N_BEATS, 0.8), share).probability.argmax(axis=1)
+    return classify(model, np.stack(tokens, axis=1), np.full(N_BEATS, 0.8), share).probability.argmax(axis=1)
 
 
 def test_beats_like_the_known_ones_are_judged_as_they_are(patient, ignorant, monkeypatch):
