@@ -37,23 +37,25 @@ def repeating(pieces: NDArray[np.floating[Any]], beats: Beats) -> Float32:
     normal = np.flatnonzero((beats.label == "N") & beats.usable)
     if len(normal) < AT_ONCE:
         return np.full(len(beats), np.nan, dtype=np.float32)
-    shares = [_share(pieces[normal, lead].astype(np.float64)) for lead in range(pieces.shape[1])]
+    shares = [_share(pieces[normal, lead]) for lead in range(pieces.shape[1])]
     return np.interp(np.arange(len(beats)), normal, np.max(shares, axis=0)).astype(np.float32)
 
 
-def _share(pieces: Float64) -> Float64:
+def _share(pieces: NDArray[np.floating[Any]]) -> Float64:
     """Share of the power of pieces of one lead, shape (n, n_steps), that is their mean's, shape (n,)."""
-    mean = _series_sum(pieces) / AT_ONCE
-    power = _series_sum((pieces**2).sum(axis=1, keepdims=True))[:, 0] / AT_ONCE
-    common = (mean**2).sum(axis=1)
-    own = (power - common) * AT_ONCE / (AT_ONCE - 1)
+    power, common = np.zeros(len(pieces)), np.zeros(len(pieces) - AT_ONCE + 1)
+    for at_step in pieces.T:  # one after the other: a week has a million beats
+        exact = at_step.astype(np.float64)
+        power += exact**2
+        common += (_series_sum(exact) / AT_ONCE) ** 2
+    own = (_series_sum(power) / AT_ONCE - common) * AT_ONCE / (AT_ONCE - 1)
     common = np.maximum(common - own / AT_ONCE, 0)  # what noise alone leaves in a mean
     share = common / (common + own + 1e-12)
     within = np.convolve(np.ones(len(share)), np.ones(AT_ONCE))
     return np.asarray(np.convolve(share, np.ones(AT_ONCE)) / within)
 
 
-def _series_sum(rows: Float64) -> Float64:
-    """Sums of AT_ONCE rows in a row, shape (n, m) -> (n - AT_ONCE + 1, m)."""
-    total = np.concatenate((np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)))
+def _series_sum(values: Float64) -> Float64:
+    """Sums of AT_ONCE values in a row, shape (n,) -> (n - AT_ONCE + 1,)."""
+    total = np.concatenate(([0.0], np.cumsum(values)))
     return np.asarray(total[AT_ONCE:] - total[:-AT_ONCE])

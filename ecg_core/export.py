@@ -161,12 +161,12 @@ def report_json(analysis: Analysis) -> bytes:
         "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
     }
     beats = _known(beats_table(analysis))  # a column at a time: a week has a million beats
-    columns = [f"{_json(str(name))}: {_json(beats[name].tolist())}" for name in beats]
-    return f'{_json(content)[:-1]}, "beats": {{{", ".join(columns)}}}}}'.encode()
+    columns = [b"%s: %s" % (_json(str(name)), _json(beats[name].tolist())) for name in beats]
+    return b'%s, "beats": {%s}}' % (_json(content)[:-1], b", ".join(columns))
 
 
-def _json(content: Any) -> str:
-    return json.dumps(content, allow_nan=False, ensure_ascii=False)
+def _json(content: Any) -> bytes:
+    return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
 
 
 def _known(table: pd.DataFrame) -> pd.DataFrame:

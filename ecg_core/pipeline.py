@@ -200,7 +200,10 @@ def _read_all(
         if len(readings) % TIDY_PIECES == 0:
             _give_back_memory()
         progress(piece.core_s[1], record.duration_s)
-    return _join(readings)
+    found = _join(readings)
+    readings.clear()
+    _give_back_memory()
+    return found
 
 
 def _join(readings: list[Reading]) -> Reading:
@@ -312,6 +315,7 @@ def _judge(
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     beats = Beats(time_s, label, probability, rr_s, usable)
+    _give_back_memory()
     p_repeats = repeating(reading.before_qrs[kept], beats)
     return without_s(replace(beats, p_repeats=p_repeats)), Attention(reading.attention[kept], offset_s)
 

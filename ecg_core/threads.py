@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
@@ -35,8 +36,13 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
         yield from map(work, items)
         return
     pool = ThreadPoolExecutor(n_threads, initializer=use_threads, initargs=(1,))
+    begun: deque[Future[Result]] = deque()
     try:
-        for future in [pool.submit(work, item) for item in items]:
-            yield future.result()
+        for item in items:
+            begun.append(pool.submit(work, item))
+            if len(begun) == 2 * n_threads:  # enough to keep all busy
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)

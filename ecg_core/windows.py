@@ -74,7 +74,10 @@ def rr_features(rr_s: Float64, *, edge: str = "nearest") -> Float32:
         local - np.log(RR_UNIT_S),
         np.log((_disorder(log_rr, edge) + DISORDER_FLOOR) / DISORDER_UNIT),
     )
-    return np.clip(np.stack(columns, axis=1), -RR_RANGE, RR_RANGE).astype(np.float32)
+    features = np.empty((n, N_RR_FEATURES), dtype=np.float32)
+    for number, column in enumerate(columns):
+        features[:, number] = np.clip(column, -RR_RANGE, RR_RANGE)
+    return features
 
 
 def _disorder(log_rr: Float64, edge: str) -> Float64:
