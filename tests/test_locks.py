@@ -81,7 +81,7 @@ def lacking(wanted, versions, environment):
 
 def test_every_file_of_requirements_has_its_lock():
     assert len(LOCKS) == 3
-    assert set(ROOT.glob("*.lock")) == set(LOCKS)
+    assert set(ROOT.glob("requirements*.lock")) == set(LOCKS)
 
 
 @name_of
