@@ -30,14 +30,16 @@ ROOT = Path(__file__).resolve().parent
 ENV = ROOT / ".venv"
 ENV_PYTHON = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENV / "launch.stamp"  # the Python it was made with, and the digest of what was installed; absent while pip runs
-RUN = ("requirements.txt",)
-TEST = ("requirements.txt", "requirements-dev.txt")
+# What an environment stands on; the last two are the ranges that a person wrote, and the lock that was made from them.
+RUN = ("requirements.txt", "requirements.lock")
+TEST = ("requirements.txt", "requirements-dev.txt", "requirements-dev.lock")
 
 PYTHON = tuple(sys.version_info[:3])
 OLDEST, NEWEST = (3, 11), (3, 14)  # the versions that all requirements have wheels for
 FIRST_PORT, N_PORTS = 8501, 100  # Streamlit's own first port
 # PyPI's torch for Linux carries several gigabytes of CUDA libraries; this index has the build without them.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+NOT_FOUND = "No matching distribution"  # pip's words for a file that no index has for this system and Python
 
 
 class LaunchError(Exception):
@@ -130,7 +132,7 @@ def last_error(output):
 
 def prepare(wanted):
     """Bring the environment to the requirement files ``wanted``; do nothing where it is there already."""
-    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in TEST}
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in (*RUN, *TEST)}
     accepted = [digest([texts[name] for name in names]) for names in (wanted, TEST)]
     version = ".".join(map(str, PYTHON[:2]))
     with one_at_a_time():
@@ -140,7 +142,7 @@ def prepare(wanted):
             make_environment()
         if step:
             STAMP.unlink(missing_ok=True)  # a run killed from here on leaves no stamp, so that the next starts anew
-            problem = install(wanted[-1], torch_requests(texts["requirements.txt"], sys.platform))
+            problem = install(*wanted[-2:], torch_requests(texts["requirements.txt"], sys.platform))
             STAMP.write_text(version if problem else f"{version} {accepted[0]}", encoding="utf-8")
             if problem:
                 raise LaunchError(
@@ -184,18 +186,34 @@ def make_environment():
         raise LaunchError(f"The environment could not be made in {ENV}: {last_error(output)}")
 
 
-def install(requirements, torch):
-    """Install torch, then the file ``requirements``; return pip's error, empty on success."""
+def install(ranges, lock, torch):
+    """Install the packages of ``lock``, checked by hash, then torch, which no lock holds; return pip's error, if any.
+
+    Only where a locked file is not to be had, as on a Python newer than was tried, all that ``ranges`` allows will do.
+    """
+    say(f"Fetching what {lock} names ...")
+    problem = pip(["--require-hashes", "-r", lock])
+    incomplete = NOT_FOUND in problem
+    if problem and not incomplete:
+        return problem
+    if incomplete:
+        say(f"Not all of {lock} can be had ({problem}): taking what {ranges} allows, not checked by hash.")
+    problem = install_torch(torch)
+    if problem or not incomplete:
+        return problem
+    say(f"Fetching what {ranges} names ...")
+    return pip(["-r", ranges])
+
+
+def install_torch(requests):
+    """Install the first build of torch that is found; return pip's error, empty on success or without requests."""
     problem = ""
-    for request in torch:
+    for request in requests:
         say(f"Fetching {' '.join(request)} ...")
         problem = pip([*request, "--retries=2"])  # an index out of reach is given up after seconds
-        if "No matching distribution" not in problem:
+        if NOT_FOUND not in problem:
             break
-    if problem:
-        return problem
-    say(f"Fetching what {requirements} names ...")
-    return pip(["-r", requirements])
+    return problem
 
 
 def pip(arguments):

@@ -47,6 +47,8 @@ def start(tmp_path_factory, closed_port):
     stand_ins = {
         "requirements.txt": "",
         "requirements-dev.txt": "-r requirements.txt\n",
+        "requirements.lock": "",
+        "requirements-dev.lock": "",
         "ecg_core/datasets.py": DATASETS,
         "streamlit/__main__.py": STREAMLIT,
     }
@@ -136,16 +138,16 @@ def test_torch_is_pinned_in_the_requirements():
 @pytest.mark.parametrize(
     ("answers", "asked", "problem"),
     [
-        ([""], "a -r", ""),
-        (["ERROR: No matching distribution found for a", ""], "a b -r", ""),
+        ([""], "a", ""),
+        (["ERROR: No matching distribution found for a", ""], "a b", ""),
         (["ERROR: No matching distribution found for a", "ERROR: No space left"], "a b", "ERROR: No space left"),
     ],
 )
 def test_the_next_build_of_torch_is_tried_only_where_one_was_not_found(monkeypatch, answers, asked, problem):
-    pending = [*answers, ""]
+    pending = [*answers]
     calls = []
     monkeypatch.setattr(launch, "pip", lambda arguments: calls.append(arguments[0]) or pending.pop(0))
-    assert launch.install("requirements.txt", [["a"], ["b"], ["c"]]) == problem
+    assert launch.install_torch([["a"], ["b"], ["c"]]) == problem
     assert " ".join(calls) == asked
 
 
@@ -166,7 +168,7 @@ def test_the_first_free_port_is_taken_unless_one_is_wanted():
 
 def test_a_folder_that_cannot_be_written_is_told(monkeypatch, capsys, tmp_path):
     (tmp_path / "file").touch()
-    for name in launch.TEST:
+    for name in (*launch.RUN, *launch.TEST):
         (tmp_path / name).touch()
     monkeypatch.setattr(launch, "ROOT", tmp_path)
     monkeypatch.setattr(launch, "ENV", tmp_path / "file" / ".venv")
@@ -202,14 +204,17 @@ def test_what_is_installed_is_not_installed_again(start):
 
 
 def test_packages_that_cannot_be_fetched_are_told_and_the_next_run_continues(start):
-    requirements = start.home / "requirements.txt"
-    requirements.write_text("a-package-of-nobody==1\n")
+    requirements, lock = start.home / "requirements.txt", start.home / "requirements.lock"
+    requirements.write_text("a-package-of-nobody\n")
+    lock.write_text(f"a-package-of-nobody==1 --hash=sha256:{'0' * 64}\n")
     failed = start("data")
     assert failed.returncode == 2
-    assert "No matching distribution found for a-package-of-nobody==1" in failed.stdout.splitlines()[-1]
+    assert "No matching distribution found for a-package-of-nobody==1): taking what requirements.txt" in failed.stdout
+    assert "No matching distribution found for a-package-of-nobody)" in failed.stdout.splitlines()[-1]
     assert "running the same command again continues" in failed.stdout
     assert start("data").stdout == failed.stdout
     requirements.write_text("")
+    lock.write_text("")
     again = start("data")
     assert "Making the environment" not in again.stdout
     assert "The environment is ready." in again.stdout
