@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -40,12 +37,11 @@ from .schema import (
     _Columns,
 )
 from .signals import BLOCK_S, FS_HZ, MARGIN_S, clean_leads, normalised, reached_hz, valid_share
-from .threads import side_by_side
+from .threads import give_back_memory, side_by_side
 from .windows import CONTEXT_BEATS, frame_offsets
 
 PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour ...
 PIECE_LEADS = 6  # ... or less where there are more leads than these
-TIDY_PIECES = 8  # freed memory goes back to the system after so many pieces
 AUTO, ALL, FIRST = "auto", "all", "first"
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
@@ -197,12 +193,10 @@ def _read_all(
     read = partial(_read_piece, record, model, leads, beats_at_s)
     for piece, reading in zip(pieces, side_by_side(read, pieces), strict=True):
         readings.append(reading if beats_at_s is not None else _after(reading, _last_beat_s(readings)))
-        if len(readings) % TIDY_PIECES == 0:
-            _give_back_memory()
         progress(piece.core_s[1], record.duration_s)
     found = _join(readings)
     readings.clear()
-    _give_back_memory()
+    give_back_memory()
     return found
 
 
@@ -273,16 +267,6 @@ def lead_score(valid: Float32, certain: Float32) -> Float32:
     return np.asarray(valid * np.clip((certain - DOUBTFUL) / (CLEAR - DOUBTFUL), LEAST_SCORE, 1), dtype=np.float32)
 
 
-def _give_back_memory() -> None:
-    """Hand what pieces no longer need back to the system.
-
-    glibc keeps freed memory, and what stays of each piece lies in between: half a gigabyte in a day of twelve leads.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
 def _last_beat_s(readings: list[Reading]) -> float:
     """Time of the last beat so far, or so early that nothing is too close to it."""
     return next((float(reading.time_s[-1]) for reading in reversed(readings) if len(reading.time_s)), -EDGE_S)
@@ -315,7 +299,7 @@ def _judge(
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     beats = Beats(time_s, label, probability, rr_s, usable)
-    _give_back_memory()
+    give_back_memory()
     p_repeats = repeating(reading.before_qrs[kept], beats)
     return without_s(replace(beats, p_repeats=p_repeats)), Attention(reading.attention[kept], offset_s)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
 from typing import TypeVar
 
 import torch
 
 ALL_THREADS = torch.get_num_threads()
 MOST_AT_ONCE = 8  # pieces of a record that lie in memory at a time, however many cores there are
+TIDY_ITEMS = 8  # freed memory goes back to the system after so many pieces
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,6 +37,13 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     is as fast on an idle machine, but a hundred times as slow where another program keeps one of the cores busy.
     """
     n_threads = min(torch.get_num_threads(), MOST_AT_ONCE)
+    for number, result in zip(count(1), _in_turn(work, items, n_threads)):
+        yield result
+        if number % TIDY_ITEMS == 0:
+            give_back_memory()
+
+
+def _in_turn(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int) -> Iterator[Result]:
     if n_threads == 1:
         yield from map(work, items)
         return
@@ -46,3 +58,13 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
             yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def give_back_memory() -> None:
+    """Hand what is no longer needed back to the system.
+
+    glibc keeps freed memory, and what stays of each piece lies in between: half a gigabyte in a day of twelve leads.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
