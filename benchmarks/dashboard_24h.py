@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from analyze_24h import ROOT, tile
 from playwright.sync_api import Page, sync_playwright
+from tiling import ROOT, tile
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), None)
 LOOK_S = 0.7  # a reader looks at a strip for at least so long; the page below it is drawn meanwhile

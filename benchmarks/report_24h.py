@@ -7,18 +7,13 @@ Medians, and their ratio to one pass over the signal's beats by the network, all
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from analyze_24h import tile
+from tiling import options_of, tile
 
 from ecg_core.export import WRITERS
 from ecg_core.inference import load_model
@@ -38,13 +33,7 @@ def seconds(step: Callable[[], object], runs: int) -> float:
 
 def main() -> None:
     """Tile, analyse once, time each step."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
-    parser.add_argument("--database", default="svdb/1.0.0")
-    parser.add_argument("--runs", type=int, default=5)
-    options = parser.parse_args()
-    if options.databases is None:
-        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
+    options = options_of(__doc__, database="svdb/1.0.0", runs=5)
     with tempfile.TemporaryDirectory() as folder:
         record = read_record(tile(options.databases / options.database, Path(folder)))
         began = time.perf_counter()

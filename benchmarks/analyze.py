@@ -1,0 +1,106 @@
+"""Time and peak memory of whole ``analyze`` commands: a day, a week, a noisy day, twelve leads; and xqrs beside them.
+
+    ECG_DATABASES=... python benchmarks/analyze.py [--runs 5] [--database icentia11k-continuous-ecg/1.0.0] [--json FILE]
+
+Each command starts cold in a process of its own; all take turns, and medians and ratios of these are printed. The
+tables are there when the last CSV was written. wfdb's ``xqrs_detect``, which finds beats and does not judge them, reads
+the same day.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tiling import HOURS, ROOT, options_of, tile, tile_demo
+
+NOISE, SNR_DB = "nstdb/1.0.0/em", 0.0
+WEEK_DAYS = 7
+XQRS = (
+    "import sys, wfdb, wfdb.processing\n"
+    "record = wfdb.rdrecord(sys.argv[1])\n"
+    "wfdb.processing.xqrs_detect(record.p_signal[:, 0], fs=record.fs, verbose=False)\n"
+)
+
+
+class Run(NamedTuple):
+    """What one command took."""
+
+    whole_s: float
+    tables_s: float  # until the last table was written; the whole for what writes none
+    memory_mb: float
+
+
+def run(command: list[str], out: Path) -> Run:
+    """Run a command and wait for it."""
+    began, began_at = time.perf_counter(), time.time()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    whole_s = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    written = [path.stat().st_mtime - began_at for path in out.glob("*.csv")]
+    return Run(whole_s, max(written, default=whole_s), usage.ru_maxrss / 1024)
+
+
+def medians(runs: list[Run]) -> dict[str, float]:
+    """Of each figure."""
+    columns = zip(*runs, strict=True)
+    return {name: round(statistics.median(column), 2) for name, column in zip(Run._fields, columns, strict=True)}
+
+
+def ratio(runs: list[Run], days: list[Run]) -> float:
+    """Median of what a command took of the day beside it."""
+    return round(statistics.median(run.whole_s / day.whole_s for run, day in zip(runs, days, strict=True)), 3)
+
+
+def main() -> None:
+    """Write the records, run all commands in turn, print."""
+    options = options_of(__doc__, runs=5, database="icentia11k-continuous-ecg/1.0.0")
+    database, noise = options.databases / options.database, options.databases / NOISE
+    with tempfile.TemporaryDirectory() as at:
+        folders = {name: Path(at) / name for name in ("day", "noisy_day", "week", "twelve_leads")}
+        for folder in folders.values():
+            folder.mkdir()
+        records = {
+            "day": tile(database, folders["day"]),
+            "noisy_day": tile(database, folders["noisy_day"], noise=noise, snr_db=SNR_DB),
+            "week": tile(database, folders["week"], hours=WEEK_DAYS * HOURS),
+            "twelve_leads": tile_demo(folders["twelve_leads"]),
+        }
+        analyze = [sys.executable, "-m", "ecg_core", "analyze"]
+        commands = {name: [*analyze, str(path), "--out", f"{at}/{name}/out"] for name, path in records.items()}
+        commands["twelve_leads"] += ["--lead", "all"]
+        commands["xqrs_detect"] = [sys.executable, "-c", XQRS, str(records["day"])]
+        runs: dict[str, list[Run]] = {name: [] for name in commands}
+        for number in range(options.runs):
+            for name, command in commands.items():
+                runs[name].append(run(command, Path(at) / name / "out"))
+                print(f"{number + 1} of {options.runs}: {name} {runs[name][-1].whole_s:.1f} s", flush=True)
+    result: dict[str, Any] = {
+        "what": f"{HOURS} h, one lead, tiled from {options.database}",
+        "noisy_day": f"the same with the noise of {NOISE} at {SNR_DB:g} dB all the way",
+        "week": f"{WEEK_DAYS} such days",
+        "twelve_leads": f"{HOURS} h, twelve leads, the simulated demo record repeated, all leads read",
+        "runs": options.runs,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "python": platform.python_version(),
+        "medians": {name: medians(of_command) for name, of_command in runs.items()},
+        "times_a_day": {name: ratio(of_command, runs["day"]) for name, of_command in runs.items()},
+    }
+    print(json.dumps(result, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
