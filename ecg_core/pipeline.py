@@ -112,7 +112,7 @@ def analyse(
     for piece in _pieces(record, len(leads)):
         progress(piece.core_s[0], record.duration_s)
         readings.append(_read_piece(record, model, leads, piece, beats_at_s, _last_beat_s(readings)))
-        _give_back_memory()
+        give_back_memory()
     quality = _join_quality(readings)
     beats, attention = _judge(model, readings, quality, own, searched=beats_at_s is None)
     progress(record.duration_s, record.duration_s)
@@ -243,7 +243,7 @@ def lead_score(valid: Float32, certain: Float32) -> Float32:
     return np.asarray(valid * np.clip((certain - DOUBTFUL) / (CLEAR - DOUBTFUL), LEAST_SCORE, 1), dtype=np.float32)
 
 
-def _give_back_memory() -> None:
+def give_back_memory() -> None:
     """Hand what a piece no longer needs back to the system.
 
     glibc keeps freed memory, and what stays of each piece lies in between: half a gigabyte in a day of twelve leads.
