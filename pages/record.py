@@ -49,7 +49,7 @@ def ask_for(path: Path, *, rate: bool, unit: bool) -> None:
                 st.warning(f"State {missing} first.")
             elif open_stated(path, fs_hz=fs_hz, unit=stated):
                 st.rerun()
-    st.button("Do not open it", on_click=room.asked.pop, args=(path,), type="tertiary")
+    st.button("Do not open it", on_click=room.decline, args=(path,), type="tertiary")
 
 
 room = draw_frame()
@@ -94,7 +94,9 @@ st.header("Open another record" if record else "Open a record", anchor=False)
 upload, folder, demo = st.columns(3, border=True)
 with upload:
     st.markdown("**Upload** a WFDB record's files together, or EDF, BDF, ISHNE, DICOM, CSV, MATLAB")
-    files = st.file_uploader("Files of records", accept_multiple_files=True, label_visibility="collapsed")
+    files = st.file_uploader(  # a new one after each record, or it would hold their bytes and open them all again
+        "Files of records", accept_multiple_files=True, label_visibility="collapsed", key=f"upload{room.n_uploads}"
+    )
     chosen = tuple(file.file_id for file in files)
     if files and st.session_state.get("uploaded") != chosen:
         st.session_state["uploaded"] = chosen

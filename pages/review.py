@@ -1,5 +1,6 @@
 """From the day to the hour to the strip, and to the single beat."""
 
+from functools import partial
 from math import ceil
 
 import streamlit as st
@@ -60,7 +61,7 @@ def findings(analysis: Analysis) -> None:
     shown = [event for event in by_weight(analysis.events) if not kinds or event.kind in kinds]
     st.dataframe(
         events_shown(analysis, shown), hide_index=True, height=240, key="found", selection_mode="single-row",
-        on_select=lambda: go_to_row("found", shown),
+        on_select=partial(go_to_row, "found", shown),
     )  # fmt: skip
 
 

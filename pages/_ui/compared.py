@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from ecg_core.clock import clock_text
 from ecg_core.comparison import (
@@ -25,7 +24,7 @@ from ecg_core.schema import Analysis, Annotations, Record
 from ecg_core.scoring import FIBRILLATION, Score, measures, overlap_s, rhythm_spans
 
 from .tables import NONE, number
-from .view import nearest_beat, strip, strip_start_s
+from .view import kept, nearest_beat, strip, strip_start_s
 
 REFERENCE = "reference"
 STRIP_S = 5.0  # at 25 mm/s beside a list
@@ -69,15 +68,7 @@ class Comparison(NamedTuple):
 
 def compare(readings: Sequence[Analysis]) -> Comparison:
     """Compare readings of one record; computed once for each choice of them."""
-    kept: Comparison | None = st.session_state.get("comparison")
-    if kept is None or len(kept.readings) != len(readings) or not all(map(_is, kept.readings, readings)):
-        kept = _compare(tuple(readings))
-        st.session_state["comparison"] = kept
-    return kept
-
-
-def _is(one: Analysis, other: Analysis) -> bool:
-    return one is other
+    return kept("comparison", tuple(readings), lambda: _compare(tuple(readings)))
 
 
 def _compare(readings: tuple[Analysis, ...]) -> Comparison:

@@ -144,9 +144,24 @@ def legend() -> None:
     st.html(f'<div style="font-size:0.8rem;opacity:0.9">{" &ensp; ".join(entries)}</div>')
 
 
-def show(figure: Any, key: str, *, alt: str, **options: Any) -> Any:
-    """Draw a figure as it is, without plotly's tool bar."""
-    return st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False}, alt=alt, **options)
+def show(figure: Any, key: str, *, alt: str, on_select: str | Callable[[], object] = "ignore", **options: Any) -> Any:
+    """Draw a figure as it is, without plotly's tool bar.
+
+    For every figure that a session ever drew, streamlit keeps what is called when something is selected in it, and with
+    that all that the page knew, a whole analysis. So it is given a name alone, and the room holds the last of each.
+    """
+    if callable(on_select):
+        current_room().on_select[key] = on_select
+        on_select = functools.partial(_selected, key)
+    config = {"displayModeBar": False}
+    return st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt, on_select=on_select, **options)
+
+
+def _selected(key: str) -> None:
+    """Do what is to be done when something is selected in a figure; nothing where its record was closed."""
+    act = current_room().on_select.get(key)
+    if act is not None:
+        act()
 
 
 def guarded(work: Callable[P, R]) -> Callable[P, R | None]:

@@ -8,10 +8,10 @@ import os
 import shutil
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -21,14 +21,16 @@ from ecg_core.schema import NOTHING_STATED, Analysis, ModelSpec, Record, Stated
 from ecg_core.specs import MODELS, find_models, read_spec
 from ecg_core.text import plain_markdown
 
+from .absences import absences, session_id
 from .jobs import AnalysisKey, Job
-from .uploads import Upload, make_folder, store
+from .uploads import Upload, forget, make_folder, store
 
 if TYPE_CHECKING:  # torch takes a second
     from ecg_core.live.session import LiveSession
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo_data" / "demo"
+CANCELLED_S = 5.0  # an analysis stops at the next piece of its record
 
 
 @dataclass(eq=False)
@@ -46,7 +48,11 @@ class Room:
     live: LiveSession | None = None  # a stream that is watched
     live_speed: float = 1.0
     notice: str = ""  # a sentence for the next page that is drawn
+    kept: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)  # what pages made, by its name: for what
+    on_select: dict[str, Callable[[], object]] = field(default_factory=dict)  # by the key of a figure
+    n_uploads: int = 0
     _folder: Path | None = None
+    _folder_end: Callable[[], object] | None = None
     _live_end: Callable[[], object] | None = None
 
     @property
@@ -54,7 +60,7 @@ class Room:
         """Where uploads lie; made when first needed, removed with the room."""
         if self._folder is None:
             self._folder = make_folder()
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self._folder_end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder
 
     def add(self, record: Record) -> None:
@@ -69,6 +75,7 @@ class Room:
             self._live_end()
         self.live = live
         self._live_end = weakref.finalize(self, live.stop) if live else None
+        self.clear_uploads()
 
     def follow_link(self, record_id: str, time_s: float) -> None:
         """Show the record that a link names; where it is not open, keep the moment until it is."""
@@ -84,12 +91,41 @@ class Room:
         """Forget a record and all that was made of it."""
         if self.job and self.job.key.record_sha256 == sha256:
             self.job.cancel()
+            self.job.wait(CANCELLED_S)
             self.job = None
         self.records.pop(sha256, None)
         self.shown.pop(sha256, None)
         self.time_s.pop(sha256, None)
         self.analyses = {key: value for key, value in self.analyses.items() if key.record_sha256 != sha256}
         self.current = next(reversed(self.records), "")
+        self.kept.clear()
+        self.on_select.clear()
+        self.clear_uploads()
+
+    def decline(self, path: Path) -> None:
+        """Leave a file closed whose rate or unit was asked for."""
+        self.asked.pop(path, None)
+        self.clear_uploads()
+
+    def clear_uploads(self) -> None:
+        """Remove what was uploaded of records that are open no more; a stream that is watched may read them still."""
+        if self._folder is None or self.live is not None:
+            return
+        needed = [*self.asked, *(path for record in self.records.values() for path in record.files)]
+        for place in self._folder.iterdir():
+            if not any(place in path.parents for path in needed):
+                shutil.rmtree(place, ignore_errors=True)
+
+    def empty(self) -> None:
+        """Forget everything: the reader has left."""
+        for sha256 in list(self.records):
+            self.close(sha256)
+        self.watch(None)
+        self.asked.clear()
+        self.linked_s.clear()
+        if self._folder_end is not None:
+            self._folder_end()
+            self._folder, self._folder_end = None, None
 
     def put(self, key: AnalysisKey, analysis: Analysis) -> None:
         """Keep an analysis, and show it when its record is shown."""
@@ -123,6 +159,7 @@ def current_room() -> Room:
     """The room of this session; with ``ECG_DEMO=1`` the demo record is open in it and being analysed."""
     if "room" not in st.session_state:
         st.session_state["room"] = Room()
+        absences().add(session_id(), st.session_state["room"])
         warm_up()
         if os.environ.get("ECG_DEMO") == "1":
             open_demo()
@@ -183,7 +220,14 @@ def records_in(folder: Path) -> dict[str, Path]:
 
 def open_uploads(files: Sequence[Upload]) -> list[Record | None]:
     """Store uploaded files and open the records they make; None stands for one that waits for what has to be stated."""
-    return [open_record(header) for header in store(files, current_room().folder)]
+    room = current_room()
+    try:
+        opened = [open_record(header) for header in store(files, room.folder)]
+    finally:
+        room.clear_uploads()
+    forget(files)
+    room.n_uploads += 1
+    return opened
 
 
 def open_demo() -> None:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
 from ecg_core.errors import RecordError
 
 PREFIX = "ecg-workstation-"
@@ -21,6 +23,7 @@ class Upload(Protocol):
     """A file as streamlit hands it over."""
 
     name: str
+    file_id: str
 
     def getbuffer(self) -> memoryview:
         """Its content."""
@@ -68,3 +71,11 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
     for name, file in zip(names, files, strict=True):
         (place / name).write_bytes(file.getbuffer())
     return records_in(place)
+
+
+def forget(files: Sequence[Upload]) -> None:
+    """Let streamlit forget uploads that were stored; else it holds their bytes as long as the session lives."""
+    context = get_script_run_ctx()
+    if context is not None:
+        for file in files:
+            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)

@@ -178,12 +178,12 @@ def check_by_occlusion(analysis: Analysis, beat: int) -> None:
 
 
 def kept(name: str, key: Hashable, make: Callable[[], T]) -> T:
-    """What ``make`` made for this key the last time, or makes now; one of each name is kept for this session."""
-    found: tuple[Hashable, T] | None = st.session_state.get(f"kept_{name}")
-    if found is None or found[0] != key:
-        found = (key, make())
-        st.session_state[f"kept_{name}"] = found
-    return found[1]
+    """What ``make`` made for this key the last time, or makes now; one of each name is kept in the room."""
+    found = current_room().kept
+    if name not in found or found[name][0] != key:
+        found[name] = (key, make())
+    made: T = found[name][1]
+    return made
 
 
 def differences(analysis: Analysis) -> Disagreements:

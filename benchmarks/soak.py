@@ -1,0 +1,261 @@
+"""Is the dashboard steady? Its memory over hundreds of analyses, and ten readers at once who must not see each other.
+
+    python benchmarks/soak.py [--analyses 200] [--readers 10] [--json FILE]
+
+Needs Chromium and Linux. One server is started, as ``python launch.py app`` does it. First readers come one after the
+other, each in a browser of its own: they upload records that no one had before, analyse each, look at it in Review,
+fetch its report, and close it; the next reader comes after ``VISIT`` of them. Then all leave. Then ten come at once,
+each with a record of its own, and everything that the page Report offers them is compared, byte by byte, with what an
+analysis of the same files in this process gives. Records are cuts of the simulated demo record, faster or slower.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wfdb
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from dashboard_24h import CHROMIUM, ROOT, serve
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as TooLate
+
+from ecg_core.export import file_contents
+from ecg_core.inference import load_model
+from ecg_core.pipeline import analyse
+from ecg_core.records import read_record
+from ecg_core.schema import Analysis
+
+WARM_UP, EVERY, VISIT = 20, 10, 20  # analyses: before the level is read, from reading to reading, of one reader
+SHORT_S, LONG_S, STEP_S = 300.0, 900.0, 7.0  # of the demo: a cut of many, a cut of one of ten, from cut to cut
+SLOPE_OVER = 150  # analyses, the last ones
+FORGOTTEN_S = 120.0  # so long does streamlit keep a session after its reader left
+SETTLED_S = 60.0
+WAIT_MS = 120_000
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A record of its own, and what an analysis of it gives in this process."""
+
+    name: str
+    files: tuple[Path, ...]
+    analysis: Analysis
+
+
+def cut(folder: Path, name: str, *, first_s: float, length_s: float, pace: float) -> Cut:
+    """Write a stretch of the demo record, played faster by ``pace``, and analyse it."""
+    demo = wfdb.rdrecord(str(ROOT / "demo_data" / "demo"), physical=False)
+    first = round(first_s * demo.fs)
+    samples = demo.d_signal[first : first + round(length_s * demo.fs)].astype("<i2")
+    (folder / f"{name}.dat").write_bytes(samples.tobytes())
+    lines = [f"{name} {demo.n_sig} {demo.fs * pace:.3f} {len(samples)}"]
+    leads = zip(demo.adc_gain, demo.baseline, demo.sig_name, strict=True)
+    lines += [f"{name}.dat 16 {gain:g}({baseline})/mV 16 0 0 0 0 {lead}" for gain, baseline, lead in leads]
+    lines.append("# Simulated record: a stretch of the demo record")
+    (folder / f"{name}.hea").write_text("\n".join(lines) + "\n", encoding="ascii")
+    files = (folder / f"{name}.hea", folder / f"{name}.dat")
+    return Cut(name, files, analyse(read_record(folder / name), load_model()))
+
+
+def go(page: Page, name: str, sign: str) -> None:
+    """Go to a page; a click that falls into a rerun of the page before is lost."""
+    shown = page.get_by_text(sign).first
+    for _ in range(6):
+        page.get_by_role("link", name=name).first.click()
+        try:
+            shown.wait_for(timeout=WAIT_MS / 6)
+        except TooLate:
+            continue
+        page.wait_for_timeout(300)
+        return
+    raise TooLate(f"{name} did not come.")
+
+
+def upload(page: Page, cut: Cut) -> None:
+    """Upload the files of a record; it is open then, and not analysed."""
+    page.locator('input[type="file"]').set_input_files([str(path) for path in cut.files])
+    page.get_by_role("heading", name=f"Record {cut.name}").wait_for(timeout=WAIT_MS)
+
+
+def await_analysis(page: Page, cut: Cut) -> bool:
+    """Wait for the analysis; return whether the page says of it what it should."""
+    said = page.get_by_text("Analysed: lead").first
+    said.wait_for(timeout=WAIT_MS)
+    analysis = cut.analysis
+    return said.inner_text() == f"Analysed: lead {', '.join(analysis.lead_names)}, {analysis.burden.n_beats:,} beats."
+
+
+def visit(page: Page, cut: Cut) -> bool:
+    """Upload, analyse, review and close a record; return whether its figures were its own."""
+    upload(page, cut)
+    page.get_by_role("button", name="Analyse", exact=True).click()
+    right = await_analysis(page, cut)
+    go(page, "Review", "Page of minutes")
+    page.locator(".st-key-strip0 .js-plotly-plot").wait_for(timeout=WAIT_MS)
+    go(page, "Report", "Each file is made when it is clicked")
+    right &= downloaded(page, f"{cut.name}_report.json") == file_contents(cut.analysis)[f"{cut.name}_report.json"]
+    go(page, "Record", "Sampling rate")
+    page.get_by_role("button", name="Close this record").click()
+    page.get_by_role("heading", name=f"Record {cut.name}").wait_for(state="hidden", timeout=WAIT_MS)
+    return right
+
+
+def downloaded(page: Page, name: str) -> bytes:
+    """What a file of the page Report holds."""
+    with page.expect_download(timeout=WAIT_MS) as download:
+        page.get_by_role("button", name=name).click()
+    return Path(download.value.path()).read_bytes()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A dashboard of its own: where it is, its process, and the folder of its temporary files."""
+
+    url: str
+    pid: int
+    temporary: Path
+
+    @property
+    def memory_mb(self) -> float:
+        """Resident memory now."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    @property
+    def peak_mb(self) -> float:
+        """The most resident memory so far."""
+        lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:"))
+
+    @property
+    def n_folders(self) -> int:
+        """Folders of sessions and of what they unpacked."""
+        return len(list(self.temporary.glob("ecg-*")))
+
+
+@contextmanager
+def a_server(temporary: Path) -> Iterator[Server]:
+    """Serve for a while."""
+    os.environ["TMPDIR"] = str(temporary)
+    process, url = serve()
+    try:
+        yield Server(url, process.pid, temporary)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def a_reader(browser: Browser, server: Server) -> Iterator[Page]:
+    """A browser of its own on the page Record."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
+    page = context.new_page()
+    page.goto(f"{server.url}/record")
+    page.locator('input[type="file"]').wait_for(state="attached", timeout=WAIT_MS)
+    yield page
+    context.close()
+
+
+def one_after_the_other(browser: Browser, server: Server, folder: Path, n_analyses: int) -> dict[str, Any]:
+    """Memory over many analyses, each of a record that is new to the server."""
+    memory_mb, n_wrong = [], 0
+    for start in range(0, n_analyses, VISIT):
+        with a_reader(browser, server) as page:
+            for number in range(start, min(start + VISIT, n_analyses)):
+                pace = 0.8 + 0.5 * number / n_analyses
+                cut_ = cut(folder, f"many{number}", first_s=number % 200 * STEP_S, length_s=SHORT_S, pace=pace)
+                n_wrong += not visit(page, cut_)
+                if (number + 1) % EVERY == 0:
+                    memory_mb.append(round(server.memory_mb))
+                    print(f"{number + 1} analyses, {memory_mb[-1]} MB, {server.n_folders} folders", flush=True)
+    time.sleep(FORGOTTEN_S + SETTLED_S)
+    late = [(EVERY * (i + 1), mb) for i, mb in enumerate(memory_mb) if EVERY * (i + 1) >= n_analyses - SLOPE_OVER]
+    return {
+        "analyses": n_analyses,
+        "wrong_figures": n_wrong,
+        "after_warm_up_mb": memory_mb[WARM_UP // EVERY - 1],
+        "every_10_mb": memory_mb,
+        "slope_mb_per_100": round(100 * statistics.linear_regression(*zip(*late, strict=True)).slope, 1),
+        "all_left_mb": round(server.memory_mb),
+        "peak_mb": round(server.peak_mb),
+        "folders_left": server.n_folders,
+    }
+
+
+def all_at_once(browser: Browser, server: Server, folder: Path, n_readers: int) -> dict[str, Any]:
+    """Mismatches between what readers see and get, and what they should."""
+    cuts = [
+        cut(folder, f"own{number}", first_s=number * STEP_S, length_s=LONG_S, pace=0.8 + 0.06 * number)
+        for number in range(n_readers)
+    ]
+    with ExitStack() as stack:
+        pages = [stack.enter_context(a_reader(browser, server)) for _ in cuts]
+        for page, own in zip(pages, cuts, strict=True):
+            upload(page, own)
+        for page in pages:
+            page.get_by_role("button", name="Analyse", exact=True).click()
+        at_work = sum(page.get_by_role("button", name="Cancel").is_visible() for page in pages)
+        wrong = [f"{own.name}: page" for page, own in zip(pages, cuts, strict=True) if not await_analysis(page, own)]
+        n_files = 0
+        for page, own in zip(pages, cuts, strict=True):
+            go(page, "Report", "Each file is made when it is clicked")
+            others = [other.name for other in cuts if other is not own]
+            text = page.locator("body").inner_text()
+            wrong += [f"{own.name}: sees {name}" for name in others if re.search(rf"\b{name}\b", text)]
+            wrong += [f"{own.name}: is not named"] * (f"Report of {own.name}" not in text)
+            for name, content in file_contents(own.analysis).items():
+                n_files += 1
+                wrong += [f"{own.name}: {name}"] * (downloaded(page, name) != content)
+    time.sleep(FORGOTTEN_S + SETTLED_S)
+    return {
+        "readers": n_readers,
+        "at_work_together": at_work,
+        "beats": [own.analysis.burden.n_beats for own in cuts],
+        "files_compared": n_files,
+        "mismatches": wrong,
+        "folders_left": server.n_folders,
+        "all_left_mb": round(server.memory_mb),
+    }
+
+
+def main() -> None:
+    """Serve, read, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--analyses", type=int, default=200)
+    parser.add_argument("--readers", type=int, default=10)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if CHROMIUM is None or sys.platform != "linux":
+        parser.error("this needs Linux, and Chromium installed")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        temporary = Path(folder) / "temporary"
+        temporary.mkdir()
+        server = stack.enter_context(a_server(temporary))
+        driver = stack.enter_context(sync_playwright())
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        results = {
+            "one_after_the_other": one_after_the_other(browser, server, Path(folder), options.analyses),
+            "all_at_once": all_at_once(browser, server, Path(folder), options.readers),
+        }
+        browser.close()
+    print(json.dumps(results, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
