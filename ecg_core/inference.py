@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,7 @@ HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s s
 STRIPS_AT_ONCE = 4
 SEQUENCES_AT_ONCE = 64
 ALL_THREADS = torch.get_num_threads()
+KEPT_KERNELS = 64  # torch keeps 1024 that it made for shapes seen once: megabytes with every few records, never freed
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,7 @@ def load_model(path: Path = DEFAULT_MODEL) -> Model:
 
 @lru_cache(maxsize=4)
 def _build(path: Path, spec: ModelSpec) -> Model:
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_KERNELS))  # read when the first one is made
     try:
         network = BeatNetwork(spec)
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
