@@ -44,7 +44,7 @@ def test_readers_at_once_get_their_own_records_files_and_leave_nothing(browser, 
     place = tmp_path / "temporary"
     place.mkdir()
     names = {analysis.record.record_id for analysis in own_records}
-    environment = dict.fromkeys(FOLDERS, str(place)) | {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "1"}
+    environment = dict.fromkeys(FOLDERS, str(place)) | {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "3"}
     with served(**environment) as url:
         with ExitStack() as left:
             pages = []

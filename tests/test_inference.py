@@ -1,8 +1,12 @@
 """Weights with their spec, and what is made of a signal: whatever the cut, the same."""
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +22,18 @@ from ecg_core.network import BeatNetwork
 from ecg_core.signals import FS_HZ, clean_leads, normalise
 
 EXCERPT_FS_HZ = 257
+ROOT = Path(__file__).parents[1]
+GROWN = """
+import numpy, os, pathlib, torch
+from ecg_core.inference import load_model, look
+torch.set_num_threads(1)
+model, memory_mb = load_model(), []
+for n in range(1000, 2200, 4):
+    look(model, numpy.zeros((1, n), dtype=numpy.float32))
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    memory_mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+print(memory_mb[-1] - memory_mb[60])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -274,3 +290,12 @@ def test_the_number_of_threads_changes_no_bit_of_half_an_hour(model, signal):
             assert torch.equal(seen.frames[0], alone.frames[0])
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_a_length_of_its_own_in_every_record_does_not_fill_the_memory():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONEDNN")}
+    grown = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", GROWN], check=True, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert float(grown.stdout) < 60
