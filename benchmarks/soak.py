@@ -27,9 +27,10 @@ from typing import Any
 
 import wfdb
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from dashboard_24h import CHROMIUM, ROOT, serve
+from dashboard_24h import CHROMIUM, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as TooLate
 
@@ -40,7 +41,7 @@ from ecg_core.records import read_record
 from ecg_core.schema import Analysis
 
 WARM_UP, EVERY, VISIT = 20, 10, 20  # analyses: before the level is read, from reading to reading, of one reader
-SHORT_S, LONG_S, STEP_S = 300.0, 900.0, 7.0  # of the demo: a cut of many, a cut of one of ten, from cut to cut
+SHORT_S, LONG_S, STEP_S = 300.0, 1700.0, 7.0  # of the demo: a cut of many, a cut of one of ten, from cut to cut
 SLOPE_OVER = 150  # analyses, the last ones
 FORGOTTEN_S = 120.0  # so long does streamlit keep a session after its reader left
 SETTLED_S = 60.0
@@ -56,7 +57,7 @@ class Cut:
     analysis: Analysis
 
 
-def cut(folder: Path, name: str, *, first_s: float, length_s: float, pace: float) -> Cut:
+def cut(folder: Path, name: str, *, first_s: float, length_s: float, pace: float, lead: str = "auto") -> Cut:
     """Write a stretch of the demo record, played faster by ``pace``, and analyse it."""
     demo = wfdb.rdrecord(str(ROOT / "demo_data" / "demo"), physical=False)
     first = round(first_s * demo.fs)
@@ -68,7 +69,7 @@ def cut(folder: Path, name: str, *, first_s: float, length_s: float, pace: float
     lines.append("# Simulated record: a stretch of the demo record")
     (folder / f"{name}.hea").write_text("\n".join(lines) + "\n", encoding="ascii")
     files = (folder / f"{name}.hea", folder / f"{name}.dat")
-    return Cut(name, files, analyse(read_record(folder / name), load_model()))
+    return Cut(name, files, analyse(read_record(folder / name), load_model(), lead=lead))
 
 
 def go(page: Page, name: str, sign: str) -> None:
@@ -199,13 +200,15 @@ def one_after_the_other(browser: Browser, server: Server, folder: Path, n_analys
 def all_at_once(browser: Browser, server: Server, folder: Path, n_readers: int) -> dict[str, Any]:
     """Mismatches between what readers see and get, and what they should."""
     cuts = [
-        cut(folder, f"own{number}", first_s=number * STEP_S, length_s=LONG_S, pace=0.8 + 0.06 * number)
+        cut(folder, f"own{number}", first_s=number * STEP_S, length_s=LONG_S, pace=0.8 + 0.06 * number, lead="all")
         for number in range(n_readers)
     ]
     with ExitStack() as stack:
         pages = [stack.enter_context(a_reader(browser, server)) for _ in cuts]
         for page, own in zip(pages, cuts, strict=True):
             upload(page, own)
+            page.get_by_role("combobox", name="Lead to analyse").click()
+            page.get_by_role("option", name="All leads together").click()
         for page in pages:
             page.get_by_role("button", name="Analyse", exact=True).click()
         at_work = sum(page.get_by_role("button", name="Cancel").is_visible() for page in pages)

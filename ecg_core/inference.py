@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -27,6 +28,7 @@ STRIP_FRAMES = 1750  # a strip of 56 s goes through the trunk at a time: what it
 HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s so that cutting leaves no trace
 STRIPS_AT_ONCE = 2
 SEQUENCES_AT_ONCE = 16
+KEPT_KERNELS = 64  # torch keeps 1024 that it made for shapes seen once: megabytes with every few records, never freed
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,7 @@ def load_model(path: Path = DEFAULT_MODEL) -> Model:
 
 @lru_cache(maxsize=4)
 def _build(path: Path, spec: ModelSpec) -> Model:
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_KERNELS))  # read when the first one is made
     try:
         network = BeatNetwork(spec)
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))

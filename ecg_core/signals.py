@@ -24,6 +24,7 @@ PASS_HZ = 50.0  # anti-aliasing: flat up to here ...
 STOP_HZ = 62.5  # ... and STOP_DB down from the new Nyquist frequency on
 STOP_DB = 80.0
 MAX_DOWN = 25_000  # ratios of larger numbers than any real rate has would need filters of gigabytes
+KEPT_FILTERS = 8  # one of an odd rate takes 5 MB, and every record may have a rate of its own
 BASELINE_HZ = 0.5  # slower is baseline wander (respiration, electrodes); AHA 2007 for monitoring
 NOISE_HZ = 40.0  # faster is muscle noise and mains for the purpose of beat classes
 
@@ -56,7 +57,7 @@ def reached_hz(fs_hz: float) -> float:
     return fs_hz * up / down
 
 
-@lru_cache
+@lru_cache(maxsize=KEPT_FILTERS)
 def _antialias_taps(up: int, down: int, fs_hz: float) -> Float32:
     """Low-pass at the common rate ``fs_hz * up``; unit gain after the zero stuffing."""
     common_hz = fs_hz * up

@@ -33,15 +33,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def address():
-    """A dashboard of its own, opened on the demo."""
+@contextmanager
+def served(**environment):
+    """A dashboard of its own, at the address that is given."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     with subprocess.Popen(  # noqa: S603
-        command, cwd=ROOT, env={**os.environ, "ECG_DEMO": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         url = f"http://localhost:{port}"
         for _ in range(10 * READY_S):
@@ -50,8 +50,17 @@ def address():
                 break
             except OSError:
                 time.sleep(0.1)
+        try:
+            yield url
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A dashboard opened on the demo."""
+    with served(ECG_DEMO="1") as url:
         yield url
-        server.terminate()
 
 
 @pytest.fixture(scope="module")

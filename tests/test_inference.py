@@ -1,8 +1,12 @@
 """Weights with their spec, and what is made of a signal: whatever the cut, the same."""
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +22,18 @@ from ecg_core.network import BeatNetwork
 from ecg_core.signals import FS_HZ, clean_leads, normalise
 
 EXCERPT_FS_HZ = 257
+ROOT = Path(__file__).parents[1]
+GROWN = """
+import numpy, os, pathlib, torch
+from ecg_core.inference import load_model, look
+torch.set_num_threads(1)
+model, memory_mb = load_model(), []
+for n in range(1000, 2200, 4):
+    look(model, numpy.zeros((1, n), dtype=numpy.float32))
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    memory_mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+print(memory_mb[-1] - memory_mb[60])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -266,3 +282,12 @@ def test_a_verdict_that_is_asked_for_alone_is_the_one_that_all_would_give(model,
     alone, all_of_them = (classify(model, tokens, rr_s, share, asked=which) for which in (asked, None))
     np.testing.assert_allclose(alone.probability[asked], all_of_them.probability[asked], atol=1e-5)
     assert (alone.noise[:512] == alone.noise[0]).all()  # not looked at
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_a_length_of_its_own_in_every_record_does_not_fill_the_memory():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONEDNN")}
+    grown = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", GROWN], check=True, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert float(grown.stdout) < 60

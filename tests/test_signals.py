@@ -1,5 +1,7 @@
 """Resampling in time, filters, masks and quality: what leaves ``signals`` is where and what it was."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -255,3 +257,12 @@ def test_whatever_is_recorded_the_clean_lead_is_finite(seed, fs_hz, length_s):
     scaled = np.stack([normalise(lead, valid) for lead, valid in zip(clean.signal_mv, clean.valid, strict=True)])
     assert np.isfinite(scaled).all()
     assert (scaled[~clean.valid] == 0).all()
+
+
+def test_a_rate_of_its_own_in_every_record_does_not_fill_the_memory():
+    tracemalloc.start()
+    for number in range(24):
+        resample(noise_mv(1000), 249.871 + 0.013 * number)
+    kept_mb = tracemalloc.get_traced_memory()[0] / 1e6
+    tracemalloc.stop()
+    assert kept_mb < 50

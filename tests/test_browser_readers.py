@@ -1,0 +1,72 @@
+"""Several readers at once in real browsers: each sees and gets what is theirs, and leaves nothing behind."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from conftest import write_record
+from test_browser import READY_S, browser, go, pytestmark, served  # noqa: F401
+
+from ecg_core.export import file_contents
+from ecg_core.pipeline import analyse
+from ecg_core.records import read_record
+
+FS_HZ = 257
+CUT_S = 60
+FOLDERS = ["TMPDIR", "TEMP", "TMP"]  # where the folder of temporary files is named, on one system or the other
+WAIT_MS = 1000 * READY_S
+
+
+@pytest.fixture
+def own_records(tmp_path, excerpt, model):
+    """Analyses of three records with heart rates of their own."""
+    found = []
+    for number, pace in enumerate((0.8, 1.0, 1.3)):
+        cut = excerpt[number * CUT_S * FS_HZ : (number + 1) * CUT_S * FS_HZ]
+        found.append(analyse(read_record(write_record(tmp_path, f"own{number}", cut, round(FS_HZ * pace))), model))
+    return found
+
+
+def upload_and_analyse(page, analysis):
+    page.locator('input[type="file"]').set_input_files([str(path) for path in analysis.record.files])
+    page.get_by_role("heading", name=f"Record {analysis.record.record_id}").wait_for(timeout=WAIT_MS)
+    page.get_by_role("button", name="Analyse", exact=True).click()
+
+
+def downloaded(page, name):
+    with page.expect_download(timeout=WAIT_MS) as download:
+        page.get_by_role("button", name=name).click()
+    return Path(download.value.path()).read_bytes()
+
+
+def test_readers_at_once_get_their_own_records_files_and_leave_nothing(browser, own_records, tmp_path):  # noqa: F811
+    place = tmp_path / "temporary"
+    place.mkdir()
+    names = {analysis.record.record_id for analysis in own_records}
+    environment = dict.fromkeys(FOLDERS, str(place)) | {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "3"}
+    with served(**environment) as url:
+        with ExitStack() as left:
+            pages = []
+            for _ in own_records:
+                context = browser.new_context(accept_downloads=True)
+                left.callback(context.close)
+                pages.append(context.new_page())
+                pages[-1].goto(f"{url}/record")
+            for page, analysis in zip(pages, own_records, strict=True):
+                upload_and_analyse(page, analysis)
+            for page, analysis in zip(pages, own_records, strict=True):
+                said = page.get_by_text("Analysed: lead").first
+                said.wait_for(timeout=WAIT_MS)
+                assert said.inner_text() == f"Analysed: lead I, {analysis.burden.n_beats} beats."
+                go(page, "Report", "Each file is made when it is clicked")
+                text = page.locator("body").inner_text()
+                assert {name for name in names if name in text} == {analysis.record.record_id}
+                for name, content in file_contents(analysis).items():
+                    assert downloaded(page, name) == content, name
+            assert len(list(place.glob("ecg-*"))) == len(own_records)
+        for _ in range(10 * READY_S):
+            if not list(place.glob("ecg-*")):
+                break
+            time.sleep(0.1)
+        assert list(place.iterdir()) == []
