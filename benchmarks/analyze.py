@@ -86,20 +86,24 @@ def main() -> None:
             for name, command in commands.items():
                 runs[name].append(run(command, Path(at) / name / "out"))
                 print(f"{number + 1} of {options.runs}: {name} {runs[name][-1].whole_s:.1f} s", flush=True)
-    result: dict[str, Any] = {
-        "what": f"{HOURS} h, one lead, tiled from {options.database}",
+            if options.json:  # what is measured so far, should somebody stop this
+                options.json.write_text(json.dumps(summary(options.database, runs), indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(summary(options.database, runs), indent=1))
+
+
+def summary(database: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
+    """What was measured, and on what."""
+    return {
+        "what": f"{HOURS} h, one lead, tiled from {database}",
         "noisy_day": f"the same with the noise of {NOISE} at {SNR_DB:g} dB all the way",
         "week": f"{WEEK_DAYS} such days",
         "twelve_leads": f"{HOURS} h, twelve leads, the simulated demo record repeated, all leads read",
-        "runs": options.runs,
+        "runs": len(runs["day"]),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),
         "medians": {name: medians(of_command) for name, of_command in runs.items()},
         "times_a_day": {name: ratio(of_command, runs["day"]) for name, of_command in runs.items()},
     }
-    print(json.dumps(result, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
