@@ -1,4 +1,4 @@
-"""Time and peak memory of whole ``analyze`` commands: a day, a week, a noisy day, twelve leads; and xqrs beside them.
+"""Time of whole ``analyze`` commands: a day, a week, a noisy day, twelve leads; and xqrs beside them.
 
     ECG_DATABASES=... python benchmarks/analyze.py [--runs 5] [--database icentia11k-continuous-ecg/1.0.0] [--json FILE]
 
@@ -36,7 +36,6 @@ class Run(NamedTuple):
 
     whole_s: float
     tables_s: float  # until the last table was written; the whole for what writes none
-    memory_mb: float
 
 
 def run(command: list[str], out: Path) -> Run:
