@@ -21,7 +21,7 @@ from .labels import CLASSES, NO_BEAT
 from .network import N_VERDICTS, BeatNetwork, for_serving
 from .schema import Bool, Float32, Float64, ModelSpec, _Columns
 from .specs import DEFAULT_MODEL, read_spec
-from .threads import side_by_side
+from .threads import side_by_side, tidily
 from .windows import Index, Sequence, beat_frames, reference_groups, rr_features, sequences
 
 STRIP_FRAMES = 1750  # a strip of 56 s goes through the trunk at a time: what it makes fits the processor's cache
@@ -158,10 +158,14 @@ def _frames(model: Model, signal: Float32) -> torch.Tensor:
     windows = np.lib.stride_tricks.sliding_window_view(padded, core + 2 * halo, axis=1)[:, ::core]
     strips = windows.reshape(n_leads * n_strips, 1, -1)
     at_once = STRIPS_AT_ONCE * STRIP_FRAMES // strip_frames
-    parts = []
-    for first in range(0, len(strips), at_once):
-        frames = model.serving.trunk(model.serving.stem(torch.tensor(strips[first : first + at_once])))
-        parts.append(frames[:, :, HALO_FRAMES:-HALO_FRAMES].transpose(1, 2))  # as it lies in memory
+    network = model.serving
+
+    @torch.inference_mode()
+    def read(first: int) -> torch.Tensor:
+        frames = network.trunk(network.stem(torch.tensor(strips[first : first + at_once])))
+        return frames[:, :, HALO_FRAMES:-HALO_FRAMES].transpose(1, 2)  # as it lies in memory
+
+    parts = list(side_by_side(read, range(0, len(strips), at_once)))
     return torch.cat(parts).reshape(n_leads, n_strips * strip_frames, -1).transpose(1, 2)
 
 
@@ -282,7 +286,7 @@ def _lead_logits(
     cuts = [cut for cut in sequences(len(rr)) if asked[cut.judged].any()]
     batches = [cuts[first : first + SEQUENCES_AT_ONCE] for first in range(0, len(cuts), SEQUENCES_AT_ONCE)]
     logits = torch.zeros(len(rr), N_VERDICTS)
-    for some, judged in zip(batches, side_by_side(judge, batches), strict=True):
+    for some, judged in zip(batches, tidily(side_by_side(judge, batches)), strict=True):
         for cut, row in zip(some, judged, strict=True):
             logits[cut.judged] = row[cut.judged.start - cut.seen.start :][: cut.judged.stop - cut.judged.start]
     return logits

@@ -37,7 +37,7 @@ from .schema import (
     _Columns,
 )
 from .signals import BLOCK_S, FS_HZ, MARGIN_S, clean_leads, normalised, reached_hz, valid_share
-from .threads import give_back_memory, side_by_side
+from .threads import give_back_memory, side_by_side, tidily
 from .windows import CONTEXT_BEATS, frame_offsets
 
 PIECE_S = 1800.0  # a record goes through memory in pieces of half an hour ...
@@ -191,7 +191,7 @@ def _read_all(
     pieces = list(_pieces(record, len(leads)))
     readings: list[Reading] = []
     read = partial(_read_piece, record, model, leads, beats_at_s)
-    for piece, reading in zip(pieces, side_by_side(read, pieces), strict=True):
+    for piece, reading in zip(pieces, tidily(side_by_side(read, pieces)), strict=True):
         readings.append(reading if beats_at_s is not None else _after(reading, _last_beat_s(readings)))
         progress(piece.core_s[1], record.duration_s)
     found = _join(readings)

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from itertools import count
 from typing import TypeVar
 
 import torch
@@ -37,13 +36,6 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     is as fast on an idle machine, but a hundred times as slow where another program keeps one of the cores busy.
     """
     n_threads = min(torch.get_num_threads(), MOST_AT_ONCE)
-    for number, result in zip(count(1), _in_turn(work, items, n_threads)):
-        yield result
-        if number % TIDY_ITEMS == 0:
-            give_back_memory()
-
-
-def _in_turn(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int) -> Iterator[Result]:
     if n_threads == 1:
         yield from map(work, items)
         return
@@ -58,6 +50,14 @@ def _in_turn(work: Callable[[Item], Result], items: Iterable[Item], n_threads: i
             yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def tidily(results: Iterable[Result]) -> Iterator[Result]:
+    """The same results; what making them has freed goes back to the system now and then."""
+    for number, result in enumerate(results, 1):
+        yield result
+        if number % TIDY_ITEMS == 0:
+            give_back_memory()
 
 
 def give_back_memory() -> None:

@@ -273,6 +273,21 @@ def test_the_bias_of_a_class_makes_it_more_probable(model, found):
     assert (classify(biased, *args).probability[:, 2] >= classify(plain, *args).probability[:, 2]).all()
 
 
+def test_the_number_of_threads_changes_no_bit_of_half_an_hour(model, signal):
+    half_hour = np.tile(signal, 6) + np.random.default_rng(0).normal(scale=0.05, size=(1, 6 * signal.shape[1]))
+    half_hour = half_hour.astype(np.float32)
+    try:
+        torch.set_num_threads(1)
+        alone = look(model, half_hour)
+        for n_threads in (2, 3, 5, 7):
+            torch.set_num_threads(n_threads)
+            seen = look(model, half_hour)
+            np.testing.assert_array_equal(seen.heat, alone.heat)
+            assert torch.equal(seen.frames[0], alone.frames[0])
+    finally:
+        torch.set_num_threads(1)
+
+
 def test_a_verdict_that_is_asked_for_alone_is_the_one_that_all_would_give(model, found):
     n = 1500
     beats = np.resize(np.arange(len(found.position)), n)
