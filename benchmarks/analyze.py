@@ -1,4 +1,4 @@
-"""Time of whole ``analyze`` commands: a day, a week, a noisy day, twelve leads; and xqrs beside them.
+"""Time and peak memory of whole ``analyze`` commands: a day, a week, a noisy day, twelve leads; and xqrs beside them.
 
     ECG_DATABASES=... python benchmarks/analyze.py [--runs 5] [--database icentia11k-continuous-ecg/1.0.0] [--json FILE]
 
@@ -9,7 +9,6 @@ the same day.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import statistics
@@ -20,7 +19,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tiling import HOURS, ROOT, options_of, tile, tile_demo
+from command import ROOT, options_of, tell
+from tiling import HOURS, tile, tile_demo
 
 NOISE, SNR_DB = "nstdb/1.0.0/em", 0.0
 WEEK_DAYS = 7
@@ -36,6 +36,7 @@ class Run(NamedTuple):
 
     whole_s: float
     tables_s: float  # until the last table was written; the whole for what writes none
+    memory_mb: float  # at the most; never less than this process has, from which it began
 
 
 def run(command: list[str], out: Path) -> Run:
@@ -64,7 +65,7 @@ def ratio(runs: list[Run], days: list[Run]) -> float:
 
 def main() -> None:
     """Write the records, run all commands in turn, print."""
-    options = options_of(__doc__, runs=5, database="icentia11k-continuous-ecg/1.0.0")
+    options = options_of(__doc__, runs=5, database="icentia11k-continuous-ecg/1.0.0", json=Path)
     database, noise = options.databases / options.database, options.databases / NOISE
     with tempfile.TemporaryDirectory() as at:
         folders = {name: Path(at) / name for name in ("day", "noisy_day", "week", "twelve_leads")}
@@ -85,9 +86,7 @@ def main() -> None:
             for name, command in commands.items():
                 runs[name].append(run(command, Path(at) / name / "out"))
                 print(f"{number + 1} of {options.runs}: {name} {runs[name][-1].whole_s:.1f} s", flush=True)
-            if options.json:  # what is measured so far, should somebody stop this
-                options.json.write_text(json.dumps(summary(options.database, runs), indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(summary(options.database, runs), indent=1))
+            tell(summary(options.database, runs), options.json)  # so far, should somebody stop this
 
 
 def summary(database: str, runs: dict[str, list[Run]]) -> dict[str, Any]:

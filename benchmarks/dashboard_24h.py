@@ -7,9 +7,6 @@ Needs Chromium. Medians; the size of the largest figure is that of the messages 
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import socket
 import statistics
 import subprocess
@@ -22,8 +19,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from command import ROOT, options_of, tell
 from playwright.sync_api import Page, sync_playwright
-from tiling import ROOT, tile
+from tiling import tile
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), None)
 LOOK_S = 0.7  # a reader looks at a strip for at least so long; the page below it is drawn meanwhile
@@ -83,16 +81,9 @@ def step(page: Page) -> float:
 
 def main() -> None:
     """Tile, analyse in the browser, time."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
-    parser.add_argument("--database", default="svdb/1.0.0")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    if options.databases is None:
-        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
+    options = options_of(__doc__, database="svdb/1.0.0", steps=20, json=Path)
     if CHROMIUM is None:
-        parser.error("no Chromium is installed")
+        raise SystemExit("no Chromium is installed")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         tile(options.databases / options.database, Path(folder))
         server, url = serve()
@@ -121,9 +112,7 @@ def main() -> None:
             browser.close()
         finally:
             server.terminate()
-    print(json.dumps(results, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    tell(results, options.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tiling import options_of, tile
+from command import options_of
+from tiling import tile
 
 from ecg_core.export import WRITERS
 from ecg_core.inference import load_model

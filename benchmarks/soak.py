@@ -11,8 +11,6 @@ analysis of the same files in this process gives. Records are cuts of the simula
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import re
 import statistics
@@ -26,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import wfdb
+from command import ROOT, options_of, tell
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 
 from dashboard_24h import CHROMIUM, serve
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -237,13 +235,9 @@ def all_at_once(browser: Browser, server: Server, folder: Path, n_readers: int) 
 
 def main() -> None:
     """Serve, read, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--analyses", type=int, default=200)
-    parser.add_argument("--readers", type=int, default=10)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = options_of(__doc__, real=False, analyses=200, readers=10, json=Path)
     if CHROMIUM is None or sys.platform != "linux":
-        parser.error("this needs Linux, and Chromium installed")
+        raise SystemExit("this needs Linux, and Chromium installed")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         temporary = Path(folder) / "temporary"
         temporary.mkdir()
@@ -255,9 +249,7 @@ def main() -> None:
             "all_at_once": all_at_once(browser, server, Path(folder), options.readers),
         }
         browser.close()
-    print(json.dumps(results, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    tell(results, options.json)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import wfdb
+from command import ROOT
+from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ecg_core.records import read_record
@@ -25,20 +24,8 @@ if TYPE_CHECKING:
     from ecg_core.stress import NoisySource
 
 HOURS = 24
+COUNTS_PER_MV = 200.0
 DEMO_FS_HZ = 250  # the demo's samples are taken for those of a recorder of this rate
-
-
-def options_of(text: str | None, **defaults: object) -> Namespace:
-    """Options of a benchmark on real records; further ones by name with their defaults."""
-    parser = ArgumentParser(description=text, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
-    parser.add_argument("--json", type=Path)
-    for name, value in defaults.items():
-        parser.add_argument(f"--{name}", type=type(value), default=value)
-    options = parser.parse_args()
-    if options.databases is None:
-        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
-    return options
 
 
 def tile(database: Path, folder: Path, *, hours: int = HOURS, noise: Path | None = None, snr_db: float = 0.0) -> Path:
@@ -48,14 +35,9 @@ def tile(database: Path, folder: Path, *, hours: int = HOURS, noise: Path | None
     """
     names = (database / "RECORDS").read_text(encoding="utf-8").split()
     leads = [_lead(database / name, noise, snr_db) for name in names if (database / f"{name}.dat").is_file()]
-    fs_hz = wfdb.rdheader(str(database / names[0])).fs
-    once = np.concatenate(leads)
-    signal = np.resize(once, int(hours * 3600 * fs_hz))[:, None]
-    wfdb.wrsamp(
-        "tiled", fs=fs_hz, units=["mV"], sig_name=["ECG"], p_signal=signal, fmt=["16"], adc_gain=[200.0],
-        baseline=[0], write_dir=str(folder),
-    )  # fmt: skip
-    return folder / "tiled"
+    samples = np.rint(COUNTS_PER_MV * np.nan_to_num(np.concatenate(leads)))[:, None]
+    fs_hz = read_record(database / names[0]).fs_hz
+    return _write(folder / "tiled", samples, fs_hz, hours, [f"{COUNTS_PER_MV:g}(0)/mV 16 0 0 0 0 ECG"])
 
 
 def _lead(path: Path, noise: Path | None, snr_db: float) -> Float32:
@@ -74,15 +56,19 @@ def _lead(path: Path, noise: Path | None, snr_db: float) -> Float32:
 
 
 def tile_demo(folder: Path, *, hours: int = HOURS) -> Path:
-    """Write a record of twelve leads: the simulated demo's samples over and over, piece by piece."""
+    """Write a record of twelve leads: the simulated demo's samples over and over."""
     demo = wfdb.rdrecord(str(ROOT / "demo_data" / "demo"), physical=False)
-    samples = demo.d_signal.astype("<i2")
-    n_samples = hours * 3600 * DEMO_FS_HZ
-    with (folder / "twelve.dat").open("wb") as stream:
-        for first in range(0, n_samples, len(samples)):
-            stream.write(samples[: n_samples - first].tobytes())
     leads = zip(demo.adc_gain, demo.baseline, demo.sig_name, strict=True)
-    lines = [f"twelve {demo.n_sig} {DEMO_FS_HZ} {n_samples}"]
-    lines += [f"twelve.dat 16 {gain:g}({baseline})/mV 16 0 0 0 0 {name}" for gain, baseline, name in leads]
-    (folder / "twelve.hea").write_text("\n".join(lines) + "\n", encoding="ascii")
-    return folder / "twelve"
+    told = [f"{gain:g}({baseline})/mV 16 0 0 0 0 {name}" for gain, baseline, name in leads]
+    return _write(folder / "twelve", demo.d_signal, DEMO_FS_HZ, hours, told)
+
+
+def _write(path: Path, samples: NDArray[Any], fs_hz: float, hours: int, leads: list[str]) -> Path:
+    """Write samples (n, n_leads) over and over; never a whole day at once, as a command would inherit its memory."""
+    n_samples, once = round(hours * 3600 * fs_hz), samples.astype("<i2")
+    with path.with_suffix(".dat").open("wb") as stream:
+        for first in range(0, n_samples, len(once)):
+            stream.write(once[: n_samples - first].tobytes())
+    lines = [f"{path.name} {len(leads)} {fs_hz:g} {n_samples}", *(f"{path.name}.dat 16 {lead}" for lead in leads)]
+    path.with_suffix(".hea").write_text("\n".join(lines) + "\n", encoding="ascii")
+    return path

@@ -214,14 +214,17 @@ def speed_lines(results: dict[str, Any]) -> str:
         "twelve_leads": results["twelve_leads"],
         "xqrs_detect": "wfdb's `xqrs_detect` alone, on the day",
     }
-    rows = [f"| {what} | {medians[name]['whole_s']:.1f} | {times[name]:.2f} |" for name, what in names.items()]
+    rows = [
+        f"| {what} | {medians[name]['whole_s']:.1f} | {times[name]:.2f} | {medians[name]['memory_mb']:.0f} |"
+        for name, what in names.items()
+    ]
     return "\n".join(
         [
             f"Whole `analyze` commands from a cold start on {results['cores']} cores, medians of {results['runs']} "
             f"(`benchmarks/analyze.py`); the tables of the day are there after {medians['day']['tables_s']:.1f} s:",
             "",
-            "| | s | times the day |",
-            "|---|---|---|",
+            "| | s | times the day | peak memory, MB |",
+            "|---|---|---|---|",
             *rows,
         ]
     )
