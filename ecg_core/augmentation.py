@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 from scipy.signal import butter, sosfiltfilt
 
@@ -27,10 +28,14 @@ P_KEPT_SHARE = 0.4  # of these keep their P waves: that the rhythm is irregular 
 BLOCKED_SHARE, BLOCKED_BEATS = 0.1, 0.25  # of the crops; of their normal beats, at most
 BLOCKED_FROM_S, BLOCKED_TO_S, FADE_S = -0.1, 0.5, 0.03  # QRS and T, not P
 RATE_SHARE, FASTEST, SLOWEST = 0.4, 0.6, 1.3  # of the crops get another heart rate, RR by a factor from .. to
+DRIFTING_SHARE, DRIFT_KNOTS = 0.3, (3, 7)  # of the crops speed up and slow down as with effort: no beat is early there
 SWAYING_SHARE, SWAY, SWAY_BEATS = 0.3, 0.12, 6  # of the crops get a sinus arrhythmia
 PREMATURE_SHARE = 0.3  # of the crops of a steady heart get premature atrial beats
+ABERRANT_SHARE, ABERRANT_SPREAD = 0.6, (0.15, 0.35)  # of these conduct aberrantly; height of its early and late waves
+OTHER_P_SHARE, JUNCTIONAL_SHARE = 0.8, 0.2  # of these come from far off the sinus node; of those, with P in the QRS
 RUN_SPREAD = 0.03  # of the RR in a run of these: what is more irregular is fibrillation
 VENTRICULAR_SHARE = 0.4  # of all crops get ventricular beats of another patient
+IDIOVENTRICULAR_SHARE, LONG_RUN_BEATS = 0.15, (4, 60)  # of these are no early beats, but a slow rhythm of so many
 VENTRICULAR_FROM_S, VENTRICULAR_TO_S = -0.28, 0.48  # what is taken of such a beat
 STEADY = 0.06  # a heart whose usual RR differs from its neighbours by less (logarithm) is in sinus rhythm
 RIGID_BEFORE_S, RIGID_AFTER_S, RIGID_QRS_S = 0.25, 0.36, 0.12  # P to T (or QRS) keep their shape when RR changes ...
@@ -146,6 +151,8 @@ def _another_rhythm(
     rr = np.diff(position)
     if rng.random() < RATE_SHARE:
         rr = rr * rng.uniform(FASTEST, SLOWEST)
+    if rng.random() < DRIFTING_SHARE:
+        rr = rr * _drift(len(rr), rng)
     if rng.random() < SWAYING_SHARE:
         rr = rr * np.exp(rng.uniform(0, SWAY) * _sway(len(rr), rng))
     fibrillating = np.zeros(len(position), dtype=bool)
@@ -154,6 +161,8 @@ def _another_rhythm(
     if steady and rng.random() < PREMATURE_SHARE:
         early = _premature_pattern(code, rng) & ~fibrillating
         signal = _with_other_p_waves(signal, position[early], rng)
+        if rng.random() < ABERRANT_SHARE:
+            signal = _aberrant(signal, position[early], rng)
         code = np.where(early, ECTOPIC_ATRIAL, code)
         rr = rr * np.where(early, _prematurity(early, rng), 1.0)[1:]
         after = early[:-1] & ~early[1:]
@@ -200,7 +209,8 @@ def _with_ventricular_beats(
 
     So any patient's normal beats are seen beside any patient's ventricular ones.
     """
-    early = _premature_pattern(code, rng)
+    slow = rng.random() < IDIOVENTRICULAR_SHARE
+    early = _long_run(code, rng) if slow else _premature_pattern(code, rng)
     if not early.any():
         return signal, code, rr
     beats = material.ventricular[rng.integers(len(material.ventricular))]
@@ -208,13 +218,11 @@ def _with_ventricular_beats(
     shapes = beats[focus : focus + 5, rng.integers(beats.shape[1])] * np.float32(rng.choice([-1, 1, 1, 1]))
     shapes = shapes[rng.integers(len(shapes), size=int(early.sum()))] * np.float32(rng.uniform(0.7, 1.4))
     from_, to = int(VENTRICULAR_FROM_S * FS_HZ), int(VENTRICULAR_TO_S * FS_HZ) - 1
-    result = _straighten(signal, position[early], from_, to, round(FADE_S * FS_HZ))
-    offset = np.arange(from_, to + 1)
-    index = np.rint(position[early]).astype(int)[:, None] + offset
-    inside = (index[:, 0] >= 0) & (index[:, -1] < len(signal))
-    np.add.at(result, index[inside], shapes[inside])
-    ratio = rng.uniform(0.5, 0.9) + rng.uniform(-0.05, 0.05, len(rr)) if rng.random() < 0.85 else np.ones(len(rr))
-    pause = 2 - ratio if rng.random() < 0.7 else rng.uniform(1, 1.2, len(rr))
+    flat = _straighten(signal, position[early], from_, to, round(FADE_S * FS_HZ))
+    result = _with_waves(flat, position[early], np.arange(from_, to + 1), shapes)
+    usual = rng.uniform(0.9, 1.4) if slow else rng.uniform(0.5, 0.9) if rng.random() < 0.85 else 1.0
+    ratio = usual + rng.uniform(-0.05, 0.05, len(rr))
+    pause = np.maximum(2 - ratio, 0.8) if rng.random() < 0.7 else rng.uniform(1, 1.2, len(rr))
     rr = rr * np.where(early[1:], ratio, 1) * np.where(early[:-1] & ~early[1:], pause, 1)
     return result, np.where(early, VENTRICULAR, code), rr
 
@@ -223,6 +231,13 @@ def _is_steady(position: Float64, code: Codes) -> bool:
     """Whether the normal beats follow each other regularly, as in sinus rhythm and not in atrial fibrillation."""
     log_rr = np.log(np.maximum(np.diff(position), 1.0))[(code[1:] == NORMAL) & (code[:-1] == NORMAL)]
     return len(log_rr) > 20 and float(np.median(np.abs(np.diff(log_rr)))) < STEADY
+
+
+def _drift(n: int, rng: np.random.Generator) -> Float64:
+    """Factors of RR that wander slowly between those of effort and of rest, shape (n,)."""
+    n_knots = int(rng.integers(*DRIFT_KNOTS))
+    at = np.sort(rng.uniform(0, n, n_knots))
+    return np.exp(np.interp(np.arange(n), at, rng.uniform(np.log(FASTEST), np.log(SLOWEST), n_knots)))
 
 
 def _sway(n: int, rng: np.random.Generator) -> Float64:
@@ -246,6 +261,14 @@ def _premature_pattern(code: Codes, rng: np.random.Generator) -> Bool:
     early[:-1] &= code[1:] == NORMAL
     early[[0, -1]] = False
     return np.asarray(early)
+
+
+def _long_run(code: Codes, rng: np.random.Generator) -> Bool:
+    """Which beats become ventricular in a slow rhythm of their own: some in a row, the normal ones among them."""
+    first = int(rng.integers(0, len(code)))
+    inside = np.zeros(len(code), dtype=bool)
+    inside[first : first + int(rng.integers(*LONG_RUN_BEATS))] = True
+    return inside & (code == NORMAL)
 
 
 def _prematurity(early: Bool, rng: np.random.Generator) -> Float64:
@@ -296,15 +319,30 @@ def _without_p_waves(signal: Float32, position: Float64) -> Float32:
 
 def _with_other_p_waves(signal: Float32, position: Float64, rng: np.random.Generator) -> Float32:
     """The P waves of an ectopic focus in place of these beats' own: of other shape, or hidden in the QRS."""
-    if not len(position) or rng.random() < 0.2:  # a focus near the sinus node: the same P wave
+    if rng.random() >= OTHER_P_SHARE:
         return signal
-    result = _without_p_waves(signal, position)
-    height = 0.0 if rng.random() < 0.2 else rng.uniform(-0.12, 0.15)  # none: a junctional beat
+    flat = _without_p_waves(signal, position)
+    if rng.random() < JUNCTIONAL_SHARE:
+        return flat
     width, place = rng.uniform(0.015, 0.035) * FS_HZ, position + rng.uniform(-0.21, -0.09) * FS_HZ
     offset = np.arange(-12, 13)
-    index = np.clip(np.rint(place).astype(int)[:, None] + offset, 0, len(signal) - 1)
-    result[index] += np.float32(height) * np.exp(-0.5 * (offset / width) ** 2).astype(np.float32)
-    return result
+    return _with_waves(flat, place, offset, rng.uniform(-0.12, 0.15) * np.exp(-0.5 * (offset / width) ** 2))
+
+
+def _aberrant(signal: Float32, position: Float64, rng: np.random.Generator) -> Float32:
+    """These beats conducted more or less aberrantly: a bundle branch that is late in an early beat bends its QRS.
+
+    The same branch in all of them, but not as late in each: from hardly at all to a bundle branch block with the T wave
+    that goes with it. So a QRS that differs from the patient's own is no sign of a ventricular beat by itself.
+    """
+    early_height, late_height = rng.normal(0, ABERRANT_SPREAD)
+    at = np.array([rng.uniform(-0.03, 0.02), rng.uniform(0.03, 0.09), rng.uniform(0.22, 0.3)]) * FS_HZ
+    width = np.array([rng.uniform(0.01, 0.02), rng.uniform(0.012, 0.03), rng.uniform(0.04, 0.06)]) * FS_HZ
+    height = np.array([early_height, late_height, -0.4 * late_height * rng.random()])
+    offset = np.arange(int(-0.12 * FS_HZ), int(0.45 * FS_HZ))
+    waves = (height[:, None] * np.exp(-0.5 * ((offset - at[:, None]) / width[:, None]) ** 2)).sum(axis=0)
+    degree = np.clip(rng.uniform(0, 1) + rng.normal(0, 0.25, len(position)), 0, 1)
+    return _with_waves(signal, position, offset, degree[:, None] * waves)
 
 
 def _fibrillatory_waves(n: int, rng: np.random.Generator) -> Float32:
@@ -314,6 +352,15 @@ def _fibrillatory_waves(n: int, rng: np.random.Generator) -> Float32:
     phase = 2 * np.pi * np.cumsum(rate_hz) / FS_HZ
     waves = np.sin(phase) + rng.uniform(0, 0.5) * np.sin(2 * phase + rng.uniform(0, 2 * np.pi))
     return (rng.uniform(0, 0.07) * waves).astype(np.float32)
+
+
+def _with_waves(signal: Float32, position: Float64, offset: NDArray[np.int64], waves: Float64 | Float32) -> Float32:
+    """Add waves at these offsets from some beats, (n_offsets,) or (n_beats, n_offsets), where they fit in whole."""
+    result = signal.copy()
+    index = np.rint(position).astype(int)[:, None] + offset
+    inside = (index[:, 0] >= 0) & (index[:, -1] < len(signal))
+    np.add.at(result, index[inside], np.broadcast_to(waves, index.shape)[inside].astype(np.float32))
+    return result
 
 
 def _straighten(signal: Float32, position: Float64, from_: int, to: int, fade: int) -> Float32:

@@ -95,13 +95,16 @@ def evaluate(
     return Evaluation(database, lead, model.spec.name, model.spec.sha256, tuple(judged))
 
 
-def evaluate_record(record: Record, model: Model, *, lead: str = AUTO, n_own_beats: int = 0) -> RecordEvaluation:
+def evaluate_record(
+    record: Record, model: Model, *, lead: str = AUTO, n_own_beats: int = 0, own_s: float = 0.0
+) -> RecordEvaluation:
     """Judge a model on one record.
 
     Parameters
     ----------
-    n_own_beats
-        The classes of the record's first so many beats are told to the model, and left out of the score.
+    n_own_beats, own_s
+        The classes of the record's first so many beats, or of those in its first so many seconds if these are more, are
+        told to the model, and left out of the score.
 
     Raises
     ------
@@ -112,6 +115,7 @@ def evaluate_record(record: Record, model: Model, *, lead: str = AUTO, n_own_bea
     marks = reference_of(record)
     code = class_codes(marks.symbol)
     is_beat = code != UNLABELLED
+    n_own_beats = max(n_own_beats, int(np.sum(marks.time_s[is_beat] < own_s)))
     own = _first(marks, np.flatnonzero(is_beat)[:n_own_beats]) if n_own_beats else None
     found = analyse(record, model, lead=lead, own=own)
     told = analyse(record, model, lead=lead, own=own, beats_at_s=marks.time_s[is_beat])

@@ -1,9 +1,10 @@
 """Adapt the source model to another recorder: ``ECG_DATABASES=... python models/adapt.py [svdb|incartdb|DIR]``.
 
-Fine-tunes on the target's adaptation records with the source's own records in between, then chooses the detection
-threshold and the class bias on the target's validation patients. Of a folder of WFDB records every fifth is for
-validation. Records without annotations teach themselves; ``--unlabelled`` does so with all, ``--own`` with the test
-records' own signals (transductive). Goes on where it left off when it was stopped.
+Fine-tunes on the target's adaptation records with the source's own records in between, and chooses the detection
+threshold and the class bias on the target's validation patients. Then fine-tunes again, by the same plan, on both, and
+saves that with what was chosen. Of a folder of WFDB records every fifth is for validation. Records without annotations
+teach themselves; ``--unlabelled`` does so with all, ``--own`` with the test records' own signals (transductive). Goes
+on where it left off when it was stopped.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ecg_core.adaptation import PLAN, adapt
 from ecg_core.calibration import calibrate
 from ecg_core.inference import Model, load_model, save_model
 from ecg_core.records import find_records, read_record
+from ecg_core.schema import ModelSpec
 from ecg_core.training import FitPlan
 
 VERSIONS = {"svdb": "1.0.0", "incartdb": "1.0.0"}
@@ -68,40 +70,55 @@ def main() -> None:
 
 
 def fine_tuned(
-    source: Model, target: str, databases: Path, *, plan: FitPlan, checkpoint: Path, told: str = LABELS
+    source: Model,
+    target: str,
+    databases: Path,
+    *,
+    plan: FitPlan,
+    checkpoint: Path,
+    told: str = LABELS,
+    chosen: ModelSpec | None = None,
 ) -> Model:
-    """Adapt a model to a target, and choose threshold and bias if labels may be looked at."""
+    """Adapt a model to a target.
+
+    If labels may be looked at, threshold and bias are chosen with a network that has not seen the validation patients,
+    and are served with one that has; unless they were ``chosen`` before.
+    """
     folder, names, held_out = target_names(target, databases)
-    if told == OWN:
-        names = read_split(f"{target}_test")
-    records = [read_record(folder / name) for name in names]
+    noise, rehearsed = load_noise(databases / NSTDB), load_records(databases / MITDB, read_split("mitdb_ds1"))
+
+    def fitted(stage: str, names: list[str]) -> Model:
+        records = [read_record(folder / name) for name in names]
+        return adapt(
+            source,
+            records if told == LABELS else [replace(record, reference=None) for record in records],
+            noise=noise,
+            rehearsed=rehearsed,
+            plan=plan,
+            checkpoint=checkpoint.with_name(f"{checkpoint.stem}-{stage}.ckpt"),
+            report=lambda step, loss, left_s: print(
+                f"{stage}: step {step} of {plan.steps}, loss {loss:.4f}, {left_s / 60:.1f} min left", flush=True
+            ),
+        )
+
+    validation = [record for record in map(read_record, (folder / name for name in held_out)) if record.reference]
     if told != LABELS:
-        records = [replace(record, reference=None) for record in records]
-    adapted = adapt(
-        source,
-        records,
-        noise=load_noise(databases / NSTDB),
-        rehearsed=load_records(databases / MITDB, read_split("mitdb_ds1")),
-        plan=plan,
-        checkpoint=checkpoint,
-        report=lambda step, loss, left_s: print(
-            f"step {step} of {plan.steps}, loss {loss:.4f}, {left_s / 60:.1f} min left", flush=True
-        ),
-    )
-    validation = [record for record in (read_record(folder / name) for name in held_out) if record.reference]
-    if validation and told == LABELS:
-        adapted = calibrate(adapted, validation, report=lambda line: print(line, flush=True))
-        validated_on = tuple(f"{target}/{record.record_id}" for record in validation)
-    else:
-        validated_on = source.spec.validated_on
+        validation = []
+    if validation and chosen is None:
+        chosen = calibrate(fitted("held-out", names), validation, report=lambda line: print(line, flush=True)).spec
+    chosen = chosen or source.spec
+    taught = read_split(f"{target}_test") if told == OWN else sorted([*names, *held_out])
     spec = replace(
-        adapted.spec,
+        source.spec,
+        sha256="",
+        detection_threshold=chosen.detection_threshold,
+        class_bias=chosen.class_bias,
         seed=plan.seed,
-        trained_on=(*source.spec.trained_on, *(f"{target}/{name}" for name in names)),
-        validated_on=validated_on,
+        trained_on=(*source.spec.trained_on, *(f"{target}/{name}" for name in taught)),
+        validated_on=tuple(f"{target}/{record.record_id}" for record in validation) or source.spec.validated_on,
         recipe=f"{source.spec.recipe}; python models/adapt.py {target}{told}",
     )
-    return Model(spec, adapted.network)
+    return Model(spec, fitted("all", taught).network)
 
 
 if __name__ == "__main__":

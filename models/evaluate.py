@@ -22,6 +22,7 @@ from ecg_core.inference import Model, load_model
 from ecg_core.pipeline import ALL, FIRST
 from ecg_core.records import read_record
 from ecg_core.schema import Record
+from ecg_core.scoring import LEARNING_S
 from ecg_core.specs import DEFAULT_MODEL
 from ecg_core.stress import with_noise
 
@@ -39,7 +40,8 @@ class TestSet:
     lead: str = FIRST
     left_out: tuple[str, ...] = ()
     snr_db: float | None = None  # nstdb's electrode motion is added in turns
-    own_beats: int = 0  # labelled beats of the patient's own first minutes
+    own_beats: int = 0  # labelled beats of the patient's own, from the first on ...
+    own_s: float = 0.0  # ... or all in the first so many seconds
 
 
 SETS = (
@@ -53,6 +55,7 @@ SETS = (
     TestSet("svdb_test_all_leads", SVDB, "svdb_test", lead=ALL),
     TestSet("svdb_test_12_own_beats", SVDB, "svdb_test", own_beats=12),
     TestSet("svdb_test_50_own_beats", SVDB, "svdb_test", own_beats=50),
+    TestSet("svdb_test_5_own_minutes", SVDB, "svdb_test", own_s=LEARNING_S),
     TestSet("icentia11k", ICENTIA),
 )
 
@@ -68,7 +71,7 @@ def judge(test: TestSet, name: str, model: Model, databases: Path) -> RecordEval
     record: Record = read_record(databases / test.database / name)
     if test.snr_db is not None:
         record = with_noise(record, read_record(databases / NSTDB / "em"), test.snr_db)
-    return evaluate_record(record, model, lead=test.lead, n_own_beats=test.own_beats)
+    return evaluate_record(record, model, lead=test.lead, n_own_beats=test.own_beats, own_s=test.own_s)
 
 
 def main() -> None:
@@ -89,7 +92,7 @@ def main() -> None:
     for number, test in enumerate(chosen):
         records = []
         for name in records_of(test, options.databases):
-            how = (test.database, test.lead, test.snr_db, test.own_beats, name)
+            how = (test.database, test.lead, test.snr_db, test.own_beats, test.own_s, name)
             if how not in judged:
                 judged[how] = judge(test, name, model, options.databases)
             records.append(judged[how])
@@ -100,6 +103,7 @@ def main() -> None:
             "left_out": list(test.left_out),
             "snr_db": test.snr_db,
             "own_beats": test.own_beats,
+            "own_s": test.own_s,
             **summarise(result),
         }
         print(f"{number + 1} of {len(chosen)} sets, {time.monotonic() - began:.0f} s", flush=True)

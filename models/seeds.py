@@ -1,8 +1,8 @@
 """How far the figures depend on chance: ``ECG_DATABASES=... python models/seeds.py``.
 
-Fits the source model anew with each of SEEDS, adapts each to svdb, and measures both as ``evaluate.py`` does. Threshold
-and bias of the source are those that were chosen with seed 0; those of an adapted model are chosen for itself. Writes
-``seeds.metrics.json``; the weights stay beside the checkpoints. Goes on where it left off when it was stopped.
+Fits the source model anew with each of SEEDS, adapts each to svdb, and measures both as ``evaluate.py`` does.
+Thresholds and biases are those that were chosen with seed 0. Writes ``seeds.metrics.json``; the weights stay beside the
+checkpoints. Goes on where it left off when it was stopped.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def adapted_of(seed: int, source: Model, databases: Path, runs: Path) -> Model:
     if path.is_file():
         return load_model(path)
     plan, checkpoint = replace(ADAPT_PLAN, seed=seed), path.with_suffix(".ckpt")
-    model = fine_tuned(source, "svdb", databases, plan=plan, checkpoint=checkpoint)
+    chosen = read_spec(HERE / "adapted.pt")
+    model = fine_tuned(source, "svdb", databases, plan=plan, checkpoint=checkpoint, chosen=chosen)
     return save_model(path, replace(model, spec=replace(model.spec, name=path.stem)))
 
 

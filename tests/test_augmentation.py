@@ -6,13 +6,18 @@ from test_training import SPEC
 
 from ecg_core import augmentation
 from ecg_core.augmentation import (
+    FASTEST,
     NORMAL,
+    SLOWEST,
     VENTRICULAR,
     TrainingRecord,
+    _aberrant,
     _add_noise,
     _another_rhythm,
+    _drift,
     _episodes,
     _is_steady,
+    _long_run,
     _premature_pattern,
     _prematurity,
     _retimed,
@@ -109,7 +114,7 @@ def test_an_irregular_heart_gets_no_premature_beats(quiet):
 
 def test_in_fibrillation_no_beat_is_premature(monkeypatch):
     """Not even one that the record's marks call so: its P wave is taken away."""
-    for name in ("BLOCKED_SHARE", "RATE_SHARE", "SWAYING_SHARE", "PREMATURE_SHARE"):
+    for name in ("BLOCKED_SHARE", "RATE_SHARE", "DRIFTING_SHARE", "SWAYING_SHARE", "PREMATURE_SHARE"):
         monkeypatch.setattr(augmentation, name, 0.0)
     monkeypatch.setattr(augmentation, "FIBRILLATING_SHARE", 1.0)
     record = spikes(np.full(400, 0.8), np.where(np.arange(400) % 9 == 4, S, NORMAL))
@@ -139,6 +144,54 @@ def test_a_run_of_premature_beats_is_regular_and_fibrillation_is_not():
     shares = np.stack([_prematurity(early, np.random.default_rng(seed)) for seed in range(20)])
     assert (np.std(np.log(shares[:, 10:20]), axis=1) < 0.08).all()
     assert np.std(np.log(shares[:, [3, 30]]) @ [1, -1]) > 0.08  # two lone ones differ
+
+
+def test_aberrant_beats_differ_in_degree_and_no_other_beat_changes(regular):
+    before, bent = regular.signal[0], regular.position[10:390:10]
+    other = np.setdiff1d(regular.position, bent).astype(int)
+    degrees = []
+    for seed in range(10):
+        after = _aberrant(before, bent, np.random.default_rng(seed))
+        assert all(np.array_equal(after[b - 8 : b + 9], before[b - 8 : b + 9]) for b in other)
+        change = [np.abs(after - before)[b - 10 : b + 20].max() for b in np.rint(bent).astype(int)]
+        degrees.append(np.percentile(change, [10, 90]))
+    low, high = np.transpose(degrees)
+    assert np.median(high) > 0.1  # of the height of a QRS
+    assert np.median(low / high) < 0.7
+
+
+def test_a_drift_is_slow_and_stays_between_effort_and_rest():
+    for seed in range(20):
+        factor = _drift(300, np.random.default_rng(seed))
+        assert factor.min() >= FASTEST - 1e-9
+        assert factor.max() <= SLOWEST + 1e-9
+    changes = [np.abs(np.diff(np.log(_drift(300, np.random.default_rng(seed))))) for seed in range(20)]
+    assert np.median(np.concatenate(changes)) < 0.02
+
+
+def test_a_slow_ventricular_rhythm_is_one_run_of_normal_beats():
+    code = np.full(200, NORMAL)
+    code[::7] = S
+    for seed in range(20):
+        run = _long_run(code, np.random.default_rng(seed))
+        first, last = np.flatnonzero(run)[[0, -1]]
+        assert not run[code == S].any()
+        assert run[first : last + 1][code[first : last + 1] == NORMAL].all()
+
+
+def test_a_slow_ventricular_rhythm_is_not_premature(regular, with_ectopics, quiet, monkeypatch):
+    for name in ("RATE_SHARE", "DRIFTING_SHARE", "SWAYING_SHARE", "FIBRILLATING_SHARE", "PREMATURE_SHARE"):
+        monkeypatch.setattr(augmentation, name, 0.0)
+    for name in ("MISSED_SHARE", "EXTRA_SHARE", "BLOCKED_SHARE", "JITTER_SAMPLES"):
+        monkeypatch.setattr(augmentation, name, 0.0)
+    monkeypatch.setattr(augmentation, "VENTRICULAR_SHARE", 1.0)
+    monkeypatch.setattr(augmentation, "IDIOVENTRICULAR_SHARE", 1.0)
+    relative = []
+    for crop in crops(regular, gather_material([with_ectopics], quiet)):
+        rr, code = np.diff(crop.position), crop.code[1:]
+        relative += list(rr[code == VENTRICULAR] / np.median(rr[code == NORMAL]))
+    assert len(relative) > 100
+    assert min(relative) > 0.8
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 12.0])

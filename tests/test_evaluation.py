@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from conftest import in_memory
 
+from ecg_core import evaluation
 from ecg_core.errors import RecordError
-from ecg_core.evaluation import intervals, score_beats
+from ecg_core.evaluation import evaluate_record, intervals, score_beats
 from ecg_core.schema import Annotations
 from ecg_core.scoring import MATCH_WINDOW_S, Score, gross, measures
 
@@ -44,6 +45,21 @@ def test_what_was_told_within_the_learning_period_changes_nothing_of_the_score(r
     plain = score_beats(record, marks.time_s, marks.symbol)
     told = score_beats(record, marks.time_s, marks.symbol, told_until_s=50.0)
     np.testing.assert_array_equal(told.matrix, plain.matrix)
+
+
+@pytest.mark.parametrize(("asked", "n_told"), [({"n_own_beats": 12}, 12), ({"own_s": 300.0}, 300), ({}, 0)])
+def test_the_model_is_told_the_first_beats_and_no_others(record, model, monkeypatch, asked, n_told):
+    told = []
+
+    def watch(record, model, *, own, **options):
+        told.append(own)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "analyse", watch)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_record(record, model, **asked)
+    marks = record.reference
+    np.testing.assert_array_equal(told[0].time_s if told[0] else [], marks.time_s[:n_told])
 
 
 def test_a_record_without_marks_cannot_be_judged(record):
