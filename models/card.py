@@ -31,6 +31,7 @@ TITLES = {
     "svdb_test_all_leads": "svdb test, both leads fused",
     "svdb_test_12_own_beats": "svdb test, 12 own beats told",
     "svdb_test_50_own_beats": "svdb test, 50 own beats told",
+    "svdb_test_5_own_minutes": "svdb test, 5 own minutes told",
     "icentia11k": "icentia11k, 8.2 h of one patient",
 }
 FIRST_SCREEN = ("mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads")
@@ -48,13 +49,15 @@ COLUMNS = {
 # What svdb's test records may tell the model beforehand: title, metrics file, test set
 BUDGETS = (
     ("nothing (zero-shot)", "source", "svdb_test"),
-    ("signals of 30 other records, no labels (inductive)", "svdb-unlabelled", "svdb_test"),
+    ("signals of 38 other records, no labels (inductive)", "svdb-unlabelled", "svdb_test"),
     ("its own signals, no labels (transductive)", "svdb-own-signals", "svdb_test"),
-    ("labels of 30 other records", "adapted", "svdb_test"),
+    ("labels of 38 other records", "adapted", "svdb_test"),
     ("12 own beats, from the first on", "source", "svdb_test_12_own_beats"),
     ("50 own beats, from the first on", "source", "svdb_test_50_own_beats"),
-    ("labels of 30 other records and 12 own beats", "adapted", "svdb_test_12_own_beats"),
-    ("labels of 30 other records and 50 own beats", "adapted", "svdb_test_50_own_beats"),
+    ("all beats of its own first 5 minutes", "source", "svdb_test_5_own_minutes"),
+    ("labels of 38 other records and 12 own beats", "adapted", "svdb_test_12_own_beats"),
+    ("labels of 38 other records and 50 own beats", "adapted", "svdb_test_50_own_beats"),
+    ("labels of 38 other records and its own first 5 minutes", "adapted", "svdb_test_5_own_minutes"),
 )
 WITH_INTERVAL = {"v_f1", "s_f1"}
 CLOSE_POINTS = 1.0  # a PVC burden is right within so many points
