@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from .labels import NO_BEAT
 from .schema import ModelSpec
@@ -145,24 +144,17 @@ class BeatNetwork(nn.Module):
         described: Tensor = self.beat(held)
         return described
 
-    def classify(self, described: Tensor, rr: Tensor, length: Tensor | None = None) -> Tensor:
+    def classify(self, described: Tensor, rr: Tensor) -> Tensor:
         """Logits (batch, n, N_VERDICTS) of the class of each beat of a sequence, and last of its being no beat.
 
         Parameters
         ----------
         described, rr
             (batch, n, hidden_size), (batch, n, N_RR_FEATURES).
-        length
-            Beats of each sequence, shape (batch,), on the CPU; what follows is padding. By default all are whole.
 
         """
         told = torch.cat([described, rr], dim=-1)
-        if length is None:  # several times as fast
-            context = self.sequence(told)[0]
-        else:
-            packed = pack_padded_sequence(told, length, batch_first=True, enforce_sorted=False)
-            context, _ = pad_packed_sequence(self.sequence(packed)[0], batch_first=True, total_length=told.shape[1])
-        logits: Tensor = self.judge(torch.cat([told, context], dim=-1))
+        logits: Tensor = self.judge(torch.cat([told, self.sequence(told)[0]], dim=-1))
         return logits
 
 

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
-from torch.nn.utils.rnn import pad_sequence
 
 from .inference import Model, verdict_bias
 from .labels import UNLABELLED, Codes
@@ -19,11 +18,10 @@ from .network import N_VERDICTS, BeatNetwork
 from .schema import Float64
 from .windows import rr_features
 
-STEPS = 30
+STEPS = 60
 LEARNING_RATE = 1e-3
-TAUGHT_BEATS = 192  # the known beats are read within the first so many of the record
-REMEMBERED, SEQUENCE_BEATS = 6, 128  # so many stretches of the record hold the model to what it said before ...
-ANCHOR_WEIGHT = 1.0  # ... by this weight
+SEQUENCE_BEATS = 128  # the record is read in stretches this long: all alike, they are fastest
+REMEMBERED, ANCHOR_WEIGHT = 6, 0.1  # so many stretches hold the model to what it said before, by this weight
 
 
 def personalise(
@@ -52,34 +50,33 @@ def personalise(
     rr = torch.from_numpy(rr_features(rr_s))
     leads = [torch.tensor(np.asarray(token), dtype=torch.float32) for token in tokens]
     rng = np.random.default_rng(seed)
-    first = int(max(0, min(known[0], len(code) - TAUGHT_BEATS)))
-    taught = slice(first, max(int(known[-1]) + 1, min(len(code), first + TAUGHT_BEATS)))
-    target = torch.from_numpy(code[taught])
+    last = max(0, len(code) - SEQUENCE_BEATS)
+    taught = [min(start, last) for start in range(int(known[0]), int(known[-1]) + 1, SEQUENCE_BEATS)]
+    target = _stretches(torch.from_numpy(code), taught)
     counted = torch.bincount(target[target != UNLABELLED], minlength=N_VERDICTS).clamp(min=1).float()
-    weight = (counted.max() / counted) ** 0.5
-    bias = verdict_bias(model.spec)
-    with torch.no_grad():
-        before = [log_softmax(_read(network, token, rr, [slice(0, len(code))])[0] + bias, dim=1) for token in leads]
+    weight, bias = (counted.max() / counted) ** 0.5, verdict_bias(model.spec)
     for _ in range(STEPS):
-        starts = rng.integers(0, max(1, len(code) - SEQUENCE_BEATS), REMEMBERED)
-        cuts = [taught, *(slice(int(start), int(start) + SEQUENCE_BEATS) for start in starts)]
+        starts = [*taught, *rng.integers(0, last + 1, REMEMBERED).tolist()]
         loss = torch.zeros(())
-        for token, said in zip(leads, before, strict=True):
-            own, *others = _read(network, token, rr, cuts)
-            now = log_softmax(torch.cat(others) + bias, dim=1)
-            then = torch.cat([said[cut] for cut in cuts[1:]])
-            loss = loss + cross_entropy(own + bias, target, weight=weight, ignore_index=UNLABELLED)
-            loss = loss + ANCHOR_WEIGHT * kl_div(now, then, log_target=True, reduction="batchmean")
+        for token in leads:
+            now = _read(network, token, rr, starts) + bias
+            with torch.no_grad():
+                then = _read(model.network, token, rr, starts[len(taught) :]) + bias
+            own, others = now[: len(taught)].flatten(0, 1), log_softmax(now[len(taught) :], dim=2).flatten(0, 1)
+            anchor = kl_div(others, log_softmax(then, dim=2).flatten(0, 1), log_target=True, reduction="batchmean")
+            loss = loss + cross_entropy(own, target.flatten(), weight=weight, ignore_index=UNLABELLED)
+            loss = loss + ANCHOR_WEIGHT * anchor
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return Model(model.spec, network)
 
 
-def _read(network: BeatNetwork, tokens: Tensor, rr: Tensor, cuts: Sequence[slice]) -> list[Tensor]:
+def _read(network: BeatNetwork, tokens: Tensor, rr: Tensor, starts: Sequence[int]) -> Tensor:
     """Logits of stretches of one lead's beats, each held against the whole record's reference beat."""
     described, _ = network.describe(tokens, rr)
-    length = torch.tensor([len(rr[cut]) for cut in cuts])
-    beats, intervals = (pad_sequence([part[cut] for cut in cuts], batch_first=True) for part in (described, rr))
-    logits = network.classify(beats, intervals, length)
-    return [row[:n] for row, n in zip(logits, length.tolist(), strict=True)]
+    return network.classify(_stretches(described, starts), _stretches(rr, starts))
+
+
+def _stretches(of_beats: Tensor, starts: Sequence[int]) -> Tensor:
+    return torch.stack([of_beats[start : start + SEQUENCE_BEATS] for start in starts])
