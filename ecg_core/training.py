@@ -39,6 +39,7 @@ SETTLING_BATCHES = 60
 SEQUENCE_BEATS = 128  # the BiLSTM learns on pieces this long: many short ones, all alike, are fastest
 FALSE_HEAT, FALSE_SHARE = 0.2, 0.7  # what the detector finds from this heat on, in this share of the crops
 DOUBTFUL_DISORDER, DOUBTFUL_SHARE, DOUBTFUL_BEATS = 0.5, 0.15, 61  # see ``without_doubtful``
+FITTED_BY = ("augmentation.py", "network.py", "training.py", "windows.py")  # a change here begins a fit anew
 MIN_RR_S = 0.05  # scattered marks may fall on each other
 
 
@@ -217,7 +218,7 @@ def fit(
     """Fit the network and return the moving average of its weights.
 
     Goes on from ``checkpoint`` where it left off, with the same random numbers, if that file is of the same plan,
-    records and weights to begin with.
+    code, records and weights to begin with.
 
     Parameters
     ----------
@@ -283,8 +284,10 @@ def settle_batch_norm(
 
 
 def _task(model: nn.Module, records: Sequence[TrainingRecord], plan: FitPlan) -> dict[str, Any]:
-    """What a checkpoint belongs to: the plan, the weights it began with, and the records."""
+    """What a checkpoint belongs to: the plan, the code, the weights it began with, and the records."""
     digest = hashlib.sha256()
+    for name in FITTED_BY:
+        digest.update((Path(__file__).parent / name).read_bytes())
     for weight in model.state_dict().values():
         digest.update(weight.cpu().numpy().tobytes())
     for record in records:

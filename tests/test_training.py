@@ -149,8 +149,8 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(records, noise, tmp_path):
         torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
 
 
-@pytest.mark.parametrize("other", ["plan", "weights", "records"])
-def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, tmp_path, other):
+@pytest.mark.parametrize("other", ["plan", "code", "weights", "records"])
+def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, tmp_path, monkeypatch, other):
     def run(plan, seed, some):
         torch.manual_seed(seed)
         steps = []
@@ -164,6 +164,9 @@ def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, tmp_path,
     assert run(PLAN, 0, records) == []  # of this fit nothing is left to do
     if other == "plan":
         assert run(FitPlan(steps=6, crops=2, checkpoint_steps=2), 0, records) == [6]
+    elif other == "code":
+        monkeypatch.setattr(training, "FITTED_BY", ("labels.py",))  # as if another program had begun
+        assert run(PLAN, 0, records) == [4]
     elif other == "weights":
         assert run(PLAN, 1, records) == [4]
     else:
