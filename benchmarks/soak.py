@@ -205,7 +205,7 @@ def all_at_once(browser: Browser, server: Server, folder: Path, n_readers: int) 
         pages = [stack.enter_context(a_reader(browser, server)) for _ in cuts]
         for page, own in zip(pages, cuts, strict=True):
             upload(page, own)
-            page.get_by_role("combobox", name="Lead to analyse").click()
+            page.get_by_role("combobox", name="Leads to analyse").click()
             page.get_by_role("option", name="All leads together").click()
         for page in pages:
             page.get_by_role("button", name="Analyse", exact=True).click()

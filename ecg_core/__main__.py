@@ -109,7 +109,12 @@ def _parser() -> argparse.ArgumentParser:
             "--unit", metavar="mV|uV|V|NUMBER", help="the unit, or the counts of a mV, where the file states none"
         )
     for command in (analyze, evaluate, monitor):
-        command.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help="which lead to read (auto)")
+        command.add_argument(
+            "--lead",
+            default="auto",
+            metavar="auto|all|first|NAME",
+            help="which to read (auto: up to three together, of more the best)",
+        )
         command.add_argument("--model", type=Path, metavar="PATH", help="weights to use (the ones shipped)")
     return parser
 

@@ -45,6 +45,7 @@ PIECE_LEADS = 6  # ... or less where there are more leads than these
 AUTO, ALL, FIRST = "auto", "all", "first"
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
+FUSED_LEADS = 3  # so many are read together where nothing else is asked for: a Holter recorder has no more
 # Certainty of the detector at which a block's quality is 1, and 0. By models/quality.py, a block at UNUSABLE_SCORE
 # between them (certainty .59) has an error at about every other beat, and one at CLEAR hardly any.
 CLEAR, DOUBTFUL = 0.95, 0.5
@@ -97,7 +98,8 @@ def analyse(
     Parameters
     ----------
     lead
-        A lead's name, ``auto`` (the best one), ``all`` (each is read, and what they say is fused) or ``first``.
+        A lead's name, ``all`` (each is read, and what they say is fused), ``first``, or ``auto``: all of up to three
+        leads that hold a signal, of more the most readable one.
     beats_at_s
         Known beats in seconds, ascending, to be judged instead of searched.
     own
@@ -148,11 +150,14 @@ def choose_leads(record: Record, model: Model, lead: str) -> tuple[int, ...]:
     if lead != AUTO:
         return (lead_index(record, lead),)
     score = _sampled_quality(record, model)
-    if not (score > 0).any():
+    alive = np.flatnonzero(score > 0)
+    if not len(alive):
         raise LeadError(
             f"{record.record_id}: no lead holds a signal (all are flat or missing); check the recording, or name a "
             "lead with --lead."
         )
+    if len(alive) <= FUSED_LEADS:
+        return tuple(alive.tolist())
     like = np.flatnonzero(score >= score.max() - LIKE_QUALITY)
     preferred = [i for i in like if record.lead_names[i].upper() in RHYTHM_LEADS]
     return (int(preferred[0] if preferred else score.argmax()),)

@@ -22,7 +22,7 @@ from pages._ui.view import seen_doubts
 
 COUNTS = "counts"
 UNITS = {"mV": "mV", "uV": "µV", "V": "V", COUNTS: "counts of the recorder"}
-LEAD_CHOICES = {"auto": "The most readable lead", "all": "All leads together"}
+LEAD_CHOICES = {"auto": "Automatic", "all": "All leads together"}
 
 
 @guarded
@@ -63,9 +63,10 @@ if record:
         facts([*record_facts(record), ("Looked through", "; ".join(guarded(seen_doubts)(record) or ()))])
     with analysis, st.container(border=True):
         lead = st.selectbox(
-            "Lead to analyse",
+            "Leads to analyse",
             [*LEAD_CHOICES, *record.lead_names],
             format_func=lambda name: LEAD_CHOICES.get(name, name),
+            help="Automatic reads up to three leads together, and of more the most readable one.",
         )
         models = installed_models()
         model = st.selectbox("Model", list(models)) if len(models) > 1 else next(iter(models), "")

@@ -294,16 +294,24 @@ def noise(n, size):
 
 def test_auto_chooses_a_good_lead_among_dead_and_noisy_ones(excerpt, model):
     short = excerpt[: 120 * FS_HZ]
+    noisy = {f"V{i}": short + noise(len(short), 0.3) for i in range(3, 6)}
+    record = record_of(excerpt, II=0 * short, V1=short, **noisy, V6=np.full_like(short, np.nan))
+    assert choose_leads(record, model, "auto") == (1,)
+
+
+def test_auto_reads_up_to_three_leads_together_but_no_dead_one(excerpt, model):
+    short = excerpt[: 120 * FS_HZ]
     record = record_of(
-        excerpt, II=0 * short, V1=short + noise(len(short), 0.3), V2=short, V3=np.full_like(short, np.nan)
+        excerpt, II=0 * short, V1=short + noise(len(short), 0.3), V2=short, V3=np.full_like(short, np.nan), V4=short
     )
-    assert choose_leads(record, model, "auto") == (2,)
+    assert choose_leads(record, model, "auto") == (1, 2, 4)
 
 
 def test_auto_prefers_the_rhythm_lead_among_leads_of_like_quality(excerpt, model):
     short = excerpt[: 120 * FS_HZ]
-    assert choose_leads(record_of(excerpt, V1=short, V2=short, MLII=short), model, "auto") == (2,)
-    assert choose_leads(record_of(excerpt, V1=short, V2=short), model, "auto") == (0,)
+    chest = {f"V{i}": short for i in range(1, 5)}
+    assert choose_leads(record_of(excerpt, **chest, MLII=short), model, "auto") == (4,)
+    assert choose_leads(record_of(excerpt, **chest), model, "auto") == (0,)
 
 
 def test_leads_are_chosen_by_name_in_any_case_first_and_all(excerpt, model):

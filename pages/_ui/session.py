@@ -275,10 +275,10 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
 def analyse_beside(analysis: Analysis, model: str) -> None:
     """Begin to read the same leads of the same record with another model; the analysis that is shown stays."""
     room, record = current_room(), analysis.record
-    whole = len(analysis.lead_names) > 1
-    key = AnalysisKey(
-        record.sha256, "all" if whole else analysis.lead_names[0], installed_models()[model], analysis.rules
-    )
+    whole = analysis.lead_names == record.lead_names
+    several = "all" if whole else "auto"  # which leads hold a signal is the same for any model
+    lead = several if len(analysis.lead_names) > 1 else analysis.lead_names[0]
+    key = AnalysisKey(record.sha256, lead, installed_models()[model], analysis.rules)
     if room.job is not None:
         room.job.cancel()
     room.job = Job(key, record, MODELS / f"{model}.pt", beside=True)
