@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ from ecg_core.scoring import gross, measures
 from ecg_core.specs import DEFAULT_MODEL
 
 HORIZONS_S = (0.5, 1.0, 2.0, 5.0)
-FULL_S = 30.0  # as much as the live monitor can make use of
+WHOLE = math.inf  # no monitor: the analysis of the whole record
 CHUNK_S = 10.0  # the result does not depend on it
 SAME_S = 0.05
 OUT = HERE / "horizon.metrics.json"
@@ -41,6 +42,9 @@ OUT = HERE / "horizon.metrics.json"
 
 def watched(record: Record, model: Model, horizon_s: float) -> tuple[Float64, Text]:
     """Times and labels of the beats of a record's first lead, as they come out of the monitor."""
+    if horizon_s == WHOLE:
+        beats = analyse(record, model, lead=FIRST).beats
+        return beats.time_s, beats.label
     monitor = Monitor(Stream(record.record_id, record.fs_hz, record.lead_names[:1]), model, horizon_s=horizon_s)
     step = round(CHUNK_S * record.fs_hz)
     updates = []
@@ -48,8 +52,8 @@ def watched(record: Record, model: Model, horizon_s: float) -> tuple[Float64, Te
         raw = record.source.read(first, min(first + step, record.n_samples), (0,))
         updates.append(monitor.push(Chunk(first, raw)))
     updates.append(monitor.close())
-    beats = [update.beats for update in updates]
-    return np.concatenate([part.time_s for part in beats]), np.concatenate([part.label for part in beats])
+    parts = [update.beats for update in updates]
+    return np.concatenate([part.time_s for part in parts]), np.concatenate([part.label for part in parts])
 
 
 def agreement(time_s: Float64, label: Text, whole: Beats) -> tuple[int, int]:
@@ -88,7 +92,7 @@ def main() -> None:
     known: dict[str, Any] = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
     if known.get("model_sha256") != model.spec.sha256:
         known = {"model": model.spec.name, "model_sha256": model.spec.sha256, "sets": {}}
-    for horizon_s in options.horizons or (*HORIZONS_S, FULL_S):
+    for horizon_s in options.horizons or (*HORIZONS_S, WHOLE):
         for test in SETS:
             row = known["sets"].setdefault(test.key, {}) if test.key in ("mitdb_ds2", "svdb_test") else None
             if row is not None and f"{horizon_s:g}" not in row:
