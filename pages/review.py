@@ -92,6 +92,8 @@ def viewer(analysis: Analysis) -> None:
     remember(record, time_s)
 
     analysed = record.lead_names.index(analysis.lead_names[0])
+    # beats are seen in all the leads that told of them, where these are few
+    drawn = 3 if 1 < len(analysis.lead_names) <= len(record.lead_names) <= 3 else 1
 
     overview = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -99,7 +101,7 @@ def viewer(analysis: Analysis) -> None:
         what = st.selectbox("Step through", list(places), key="what", persist_state="session", width=300) or ""
         lead = st.selectbox("Lead", record.lead_names, index=analysed, key="lead", bind="query-params", width=90)
         how_many = st.segmented_control(
-            "Leads", [1, 3, 6, 12], default=1, key="leads", bind="query-params", required=True
+            "Leads", [1, 3, 6, 12], default=drawn, key="leads", bind="query-params", required=True
         )
         seconds = st.segmented_control(
             "Seconds", [6, 10, 30], default=10, key="sec", bind="query-params", required=True
