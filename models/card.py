@@ -267,7 +267,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
-    card = fill(card, "seeds", seeds_table(metrics, read_json(HERE / "seeds.metrics.json")))
+    card = fill(card, "seeds", seeds_table(metrics, read_json(HERE / "seeds.metrics.json")["figures"]))
     live = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
     live = fill(live, "horizon", horizon_table(read_json(HERE / "horizon.metrics.json")))
     live = fill(live, "speed", live_lines(read_json(ROOT / "benchmarks" / "live.json")))

@@ -2,7 +2,7 @@
 
 Fits the source model anew with each of SEEDS, adapts each to svdb, and measures both as ``evaluate.py`` does.
 Thresholds and biases are those that were chosen with seed 0. Writes ``seeds.metrics.json``; the weights stay beside the
-checkpoints. Goes on where it left off when it was stopped.
+checkpoints. Goes on where it left off when it was stopped, and begins anew when other models are shipped.
 """
 
 from __future__ import annotations
@@ -74,17 +74,22 @@ def main() -> None:
     """Fit, adapt and measure seed by seed; what is measured is kept at once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
+    parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=SEEDS)
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs", help="where weights are kept")
     options = parser.parse_args()
     if options.databases is None:
         parser.error("name the folder of the databases with --databases or ECG_DATABASES")
-    options.runs.mkdir(exist_ok=True)
+    shipped = {kind: read_spec(HERE / f"{kind}.pt").sha256 for kind in ("source", "adapted")}
+    runs = options.runs / f"seeds-{shipped['adapted'][:12]}"
+    runs.mkdir(parents=True, exist_ok=True)
     known: dict[str, dict[str, Any]] = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
-    for seed in SEEDS:
-        source = source_of(seed, options.databases, options.runs)
-        adapted = adapted_of(seed, source, options.databases, options.runs)
+    if known.get("shipped") != shipped:
+        known = {"shipped": shipped, "figures": {}}
+    for seed in options.seeds:
+        source = source_of(seed, options.databases, runs)
+        adapted = adapted_of(seed, source, options.databases, runs)
         for kind, model in (("source", source), ("adapted", adapted)):
-            by_seed = known.setdefault(kind, {})
+            by_seed = known["figures"].setdefault(kind, {})
             if str(seed) not in by_seed:
                 by_seed[str(seed)] = measured(model, options.databases)
                 OUT.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
