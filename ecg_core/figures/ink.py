@@ -33,19 +33,20 @@ class Ink:
     band: str  # from the lowest to the highest
     marked: str  # the stretch or the beat that is selected
     fibrillation: str  # behind the heart rate in atrial fibrillation
+    veil: str  # behind words that lie on bars
 
 
 LIGHT: Final = Ink(
     trace="#14202A", text="#1B2A36", faint="#5B6B78", line="#CBD5DD",
     small_box="rgba(214,96,77,0.13)", large_box="rgba(214,96,77,0.34)",
     unusable="rgba(91,107,120,0.45)", band="rgba(91,107,120,0.30)", marked="rgba(0,114,178,0.16)",
-    fibrillation="rgba(0,158,115,0.20)",
+    fibrillation="rgba(0,158,115,0.20)", veil="rgba(255,255,255,0.65)",
 )  # fmt: skip
 DARK: Final = Ink(
     trace="#EEF3F7", text="#E3EAF0", faint="#9DB0BF", line="#34434F",
     small_box="rgba(224,130,110,0.11)", large_box="rgba(224,130,110,0.30)",
     unusable="rgba(157,176,191,0.45)", band="rgba(157,176,191,0.35)", marked="rgba(86,180,233,0.22)",
-    fibrillation="rgba(0,158,115,0.34)",
+    fibrillation="rgba(0,158,115,0.34)", veil="rgba(16,24,31,0.65)",
 )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ def trend_figure(
         figure.add_annotation(
             text=name, xref="paper", yref="paper", x=0, y=domain[1], xanchor="left", yanchor="top", xshift=2,
             showarrow=False, font={"size": 11, "color": ink.faint}, borderpad=0,
+            bgcolor=None if axis == "yaxis" else ink.veil,
         )  # fmt: skip
     figure.update_layout(
         dragmode="select",
