@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .schema import Analysis, Ectopy, Stated
     from .summary import Measure
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130  # exit codes
 
 
@@ -49,7 +51,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ecg_core", description=NOTICE)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    analyze, convert, inspect = _add_analyze(commands), _add_convert(commands), _add_inspect(commands)
+    evaluate, monitor, replay = _add_evaluate(commands), _add_monitor(commands), _add_replay(commands)
+    for command in (monitor, replay):
+        command.add_argument("--speed", type=float, default=1.0, metavar="N", help="of a record; inf is at once (1)")
+    for command in (analyze, convert, inspect):
+        command.add_argument("--fs", type=float, metavar="HZ", help="the sampling rate, where the file states none")
+        command.add_argument(
+            "--unit", metavar="mV|uV|V|NUMBER", help="the unit, or the counts of a mV, where the file states none"
+        )
+    few = "up to three together, of more the best"
+    for command, auto in ((analyze, few), (evaluate, few), (monitor, "all")):
+        help_ = f"which leads to read (auto: {auto})"
+        command.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help=help_)
+        command.add_argument("--model", type=Path, metavar="PATH", help="weights to use (the ones shipped)")
+    return parser
 
+
+def _add_analyze(commands: Commands) -> argparse.ArgumentParser:
     analyze = commands.add_parser("analyze", help="label the beats of a record, or of many, and measure its burden")
     analyze.add_argument(
         "records", type=Path, nargs="+", metavar="RECORD",
@@ -63,7 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         help="count by another rule, for example pause_s=2.5; may be repeated; --rule help lists them",
     )  # fmt: skip
     analyze.set_defaults(run=_analyze)
+    return analyze
 
+
+def _add_convert(commands: Commands) -> argparse.ArgumentParser:
     convert = commands.add_parser("convert", help="write a record in another form")
     convert.add_argument("record", type=Path, metavar="RECORD", help="a record of any format that is read")
     convert.add_argument("--to", default="wfdb", metavar="wfdb|edf|csv|parquet", help="the form (wfdb)")
@@ -74,17 +96,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--out", type=Path, default=Path("converted"), metavar="DIR", help="folder (converted)")
     convert.set_defaults(run=_convert)
+    return convert
 
+
+def _add_inspect(commands: Commands) -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="say what files are, what is in them, and what is wrong with them")
     inspect.add_argument("files", type=Path, nargs="+", metavar="FILE")
     inspect.set_defaults(run=_inspect)
+    return inspect
 
+
+def _add_evaluate(commands: Commands) -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="score a model against reference annotations by EC57")
     evaluate.add_argument("database", type=Path, metavar="DATABASE_DIR", help="folder of annotated WFDB records")
     evaluate.add_argument("--records", type=_names, metavar="A,B", help="only these records")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     evaluate.set_defaults(run=_evaluate)
+    return evaluate
 
+
+def _add_monitor(commands: Commands) -> argparse.ArgumentParser:
     monitor = commands.add_parser("monitor", help="judge a live stream as it comes")
     monitor.add_argument("source", metavar="SOURCE", help="lsl:NAME, tcp:PORT, - (standard input), or a record")
     monitor.add_argument("--out", type=Path, metavar="DIR", help="record there; nothing is kept without")
@@ -95,28 +126,15 @@ def _parser() -> argparse.ArgumentParser:
     monitor.add_argument("--rule", action="append", default=[], metavar="NAME=VALUE", help="as for analyze")
     monitor.add_argument("--quiet", action="store_true", help="tell alarms alone")
     monitor.set_defaults(run=_monitor)
+    return monitor
 
+
+def _add_replay(commands: Commands) -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="send a record as if it came just now")
     replay.add_argument("record", type=Path, metavar="RECORD", help="a record of any format that is read")
     replay.add_argument("--to", required=True, metavar="lsl:NAME|tcp:PORT|-", help="where it goes; - prints it")
     replay.set_defaults(run=_replay)
-
-    for command in (monitor, replay):
-        command.add_argument("--speed", type=float, default=1.0, metavar="N", help="of a record; inf is at once (1)")
-    for command in (analyze, convert, inspect):
-        command.add_argument("--fs", type=float, metavar="HZ", help="the sampling rate, where the file states none")
-        command.add_argument(
-            "--unit", metavar="mV|uV|V|NUMBER", help="the unit, or the counts of a mV, where the file states none"
-        )
-    for command in (analyze, evaluate, monitor):
-        command.add_argument(
-            "--lead",
-            default="auto",
-            metavar="auto|all|first|NAME",
-            help="which to read (auto: up to three together, of more the best)",
-        )
-        command.add_argument("--model", type=Path, metavar="PATH", help="weights to use (the ones shipped)")
-    return parser
+    return replay
 
 
 def _names(text: str) -> list[str]:

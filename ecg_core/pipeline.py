@@ -36,7 +36,7 @@ from .schema import (
     RhythmEvent,
     _Columns,
 )
-from .signals import BLOCK_S, FS_HZ, MARGIN_S, clean_leads, normalised, reached_hz, valid_share
+from .signals import BLOCK_S, FS_HZ, MARGIN_S, CleanLeads, clean_leads, normalised, reached_hz, valid_share
 from .threads import give_back_memory, side_by_side, tidily
 from .windows import CONTEXT_BEATS, frame_offsets
 
@@ -149,8 +149,8 @@ def choose_leads(record: Record, model: Model, lead: str) -> tuple[int, ...]:
         return (0,)
     if lead != AUTO:
         return (lead_index(record, lead),)
-    score = _sampled_quality(record, model)
-    alive = np.flatnonzero(score > 0)
+    stretches = _sampled(record)
+    alive = np.flatnonzero(np.any([clean.valid.any(axis=1) for clean in stretches], axis=0))
     if not len(alive):
         raise LeadError(
             f"{record.record_id}: no lead holds a signal (all are flat or missing); check the recording, or name a "
@@ -158,23 +158,27 @@ def choose_leads(record: Record, model: Model, lead: str) -> tuple[int, ...]:
         )
     if len(alive) <= FUSED_LEADS:
         return tuple(alive.tolist())
+    score = np.mean(list(side_by_side(partial(_quality, model), stretches)), axis=0)
     like = np.flatnonzero(score >= score.max() - LIKE_QUALITY)
     preferred = [i for i in like if record.lead_names[i].upper() in RHYTHM_LEADS]
     return (int(preferred[0] if preferred else score.argmax()),)
 
 
-def _sampled_quality(record: Record, model: Model) -> Float64:
-    """Mean quality of each lead over a few stretches, shape (n_leads,)."""
+def _sampled(record: Record) -> list[CleanLeads]:
+    """A few stretches of all leads from across a record."""
     n = round(min(SAMPLED_S, record.duration_s) * record.fs_hz)
 
-    def quality(start: int) -> Float32:
-        raw = record.source.read(start, start + n, tuple(range(len(record.lead_names))))
-        clean = clean_leads(raw, record.fs_hz)
-        heat = look(model, normalised(clean)).heat
-        return _block_scores(clean.valid, heat, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1)
+    def clean(start: int) -> CleanLeads:
+        return clean_leads(record.source.read(start, start + n, tuple(range(len(record.lead_names)))), record.fs_hz)
 
     starts = np.unique(np.linspace(0, record.n_samples - n, SAMPLED_PIECES).astype(int)).tolist()
-    return np.asarray(np.mean(list(side_by_side(quality, starts)), axis=0))
+    return list(side_by_side(clean, starts))
+
+
+def _quality(model: Model, clean: CleanLeads) -> Float32:
+    """Mean quality of each lead of a stretch, shape (n_leads,)."""
+    heat = look(model, normalised(clean)).heat
+    return _block_scores(clean.valid, heat, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1)
 
 
 def _pieces(record: Record, n_leads: int) -> Iterator[Piece]:

@@ -101,9 +101,8 @@ def fine_tuned(
             ),
         )
 
-    validation = [record for record in map(read_record, (folder / name for name in held_out)) if record.reference]
-    if told != LABELS:
-        validation = []
+    read = [read_record(folder / name) for name in held_out] if told == LABELS else []
+    validation = [record for record in read if record.reference]
     if validation and chosen is None:
         chosen = calibrate(fitted("held-out", names), validation, report=lambda line: print(line, flush=True)).spec
     chosen = chosen or source.spec

@@ -42,9 +42,6 @@ OUT = HERE / "horizon.metrics.json"
 
 def watched(record: Record, model: Model, horizon_s: float) -> tuple[Float64, Text]:
     """Times and labels of the beats of a record's first lead, as they come out of the monitor."""
-    if horizon_s == WHOLE:
-        beats = analyse(record, model, lead=FIRST).beats
-        return beats.time_s, beats.label
     monitor = Monitor(Stream(record.record_id, record.fs_hz, record.lead_names[:1]), model, horizon_s=horizon_s)
     step = round(CHUNK_S * record.fs_hz)
     updates = []
@@ -52,8 +49,8 @@ def watched(record: Record, model: Model, horizon_s: float) -> tuple[Float64, Te
         raw = record.source.read(first, min(first + step, record.n_samples), (0,))
         updates.append(monitor.push(Chunk(first, raw)))
     updates.append(monitor.close())
-    parts = [update.beats for update in updates]
-    return np.concatenate([part.time_s for part in parts]), np.concatenate([part.label for part in parts])
+    beats = [update.beats for update in updates]
+    return np.concatenate([part.time_s for part in beats]), np.concatenate([part.label for part in beats])
 
 
 def agreement(time_s: Float64, label: Text, whole: Beats) -> tuple[int, int]:
@@ -71,9 +68,10 @@ def measured(test: TestSet, databases: Path, model: Model, horizon_s: float) -> 
     scores, same, n_beats = [], 0, 0
     for name in records_of(test, databases):
         record = read_record(databases / test.database / name)
-        time_s, label = watched(record, model, horizon_s)
+        whole = analyse(record, model, lead=FIRST).beats
+        time_s, label = (whole.time_s, whole.label) if horizon_s == WHOLE else watched(record, model, horizon_s)
         scores.append(score_beats(record, time_s, label))
-        agreed = agreement(time_s, label, analyse(record, model, lead=FIRST).beats)
+        agreed = agreement(time_s, label, whole)
         same, n_beats = same + agreed[0], n_beats + agreed[1]
         print(f"{test.key}, horizon {horizon_s:g} s, {name}: {same / max(n_beats, 1):.2%} as in the whole", flush=True)
     return {**measures(gross(scores)), "same_as_whole": round(same / n_beats, 5), "n_beats": n_beats}

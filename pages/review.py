@@ -93,7 +93,7 @@ def viewer(analysis: Analysis) -> None:
 
     analysed = record.lead_names.index(analysis.lead_names[0])
     # beats are seen in all the leads that told of them, where these are few
-    drawn = 3 if 1 < len(analysis.lead_names) <= len(record.lead_names) <= 3 else 1
+    drawn = 3 if len(analysis.lead_names) > 1 and len(record.lead_names) <= 3 else 1
 
     overview = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -1,0 +1,67 @@
+"""Which leads of a record are read, and how readable they are."""
+
+import numpy as np
+import pytest
+from conftest import in_memory
+
+from ecg_core import pipeline
+from ecg_core.errors import LeadError
+from ecg_core.pipeline import analyse, choose_leads
+
+FS_HZ = 257
+
+
+def record_of(excerpt, **leads):
+    return in_memory(np.stack(list(leads.values())), FS_HZ, lead_names=tuple(leads))
+
+
+def noise(n, size):
+    return np.random.default_rng(0).normal(0, size, n)
+
+
+def test_auto_chooses_a_good_lead_among_dead_and_noisy_ones(excerpt, model):
+    short = excerpt[: 120 * FS_HZ]
+    noisy = {f"V{i}": short + noise(len(short), 0.3) for i in range(3, 6)}
+    record = record_of(excerpt, II=0 * short, V1=short, **noisy, V6=np.full_like(short, np.nan))
+    assert choose_leads(record, model, "auto") == (1,)
+
+
+def test_auto_reads_up_to_three_leads_together_but_no_dead_one(excerpt, model):
+    short = excerpt[: 120 * FS_HZ]
+    record = record_of(
+        excerpt, II=0 * short, V1=short + noise(len(short), 0.3), V2=short, V3=np.full_like(short, np.nan), V4=short
+    )
+    assert choose_leads(record, model, "auto") == (1, 2, 4)
+
+
+def test_up_to_three_leads_are_not_looked_at_before_they_are_read(excerpt, model, monkeypatch):
+    monkeypatch.setattr(pipeline, "look", None)
+    short = excerpt[: 120 * FS_HZ]
+    assert choose_leads(record_of(excerpt, I=short, II=0 * short, III=short), model, "auto") == (0, 2)
+
+
+def test_auto_prefers_the_rhythm_lead_among_leads_of_like_quality(excerpt, model):
+    short = excerpt[: 120 * FS_HZ]
+    chest = {f"V{i}": short for i in range(1, 5)}
+    assert choose_leads(record_of(excerpt, **chest, MLII=short), model, "auto") == (4,)
+    assert choose_leads(record_of(excerpt, **chest), model, "auto") == (0,)
+
+
+def test_leads_are_chosen_by_name_in_any_case_first_and_all(excerpt, model):
+    record = record_of(excerpt, I=excerpt[:2000], II=excerpt[:2000])
+    assert choose_leads(record, model, "ii") == (1,)
+    assert choose_leads(record, model, "first") == (0,)
+    assert choose_leads(record, model, "all") == (0, 1)
+    with pytest.raises(LeadError, match='Lead "V9" is not in record memory'):
+        choose_leads(record, model, "V9")
+
+
+def test_quality_falls_with_noise_until_nothing_is_usable(excerpt, model):
+    def quality(size):
+        raw = (0.0 if size > 50 else 1.0) * excerpt[: 120 * FS_HZ] + noise(120 * FS_HZ, size)
+        return analyse(in_memory(raw.astype(np.float32), FS_HZ), model).quality
+
+    score = [quality(size).score.mean() for size in (0.0, 0.2, 0.8)]
+    assert (np.diff(score) < 0).all()
+    assert quality(0.0).usable.all()
+    assert quality(100.0).usable.mean() < 0.2  # noise alone
