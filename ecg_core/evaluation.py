@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import RecordError
 from .inference import Model
+from .intervals import Index
 from .labels import CLASSES, UNLABELLED, class_codes
 from .pipeline import AUTO, analyse
 from .records import read_record
@@ -21,10 +21,10 @@ from .scoring import (
     CONFUSION_ROWS,
     FIBRILLATION,
     LEARNING_S,
-    MATCH_WINDOW_S,
     Score,
     average,
     gross,
+    match_beats,
     measures,
     overlap_s,
     rhythm_spans,
@@ -35,6 +35,18 @@ HEADLINE = ("qrs_se", "qrs_ppv", "v_se", "v_ppv", "v_f1", "s_se", "s_ppv", "s_f1
 DECIMALS = 5
 RESAMPLED = 1000  # times the records are drawn with replacement for an interval of a gross figure
 INTERVAL = (2.5, 97.5)  # percentiles
+
+
+@dataclass(frozen=True)
+class Told:
+    """Which of a patient's own beats have their class told to the model; by default none."""
+
+    n_first: int = 0  # the record's first so many beats ...
+    first_s: float = 0.0  # ... or those in its first so many seconds, if these are more
+    n_asked: int = 0  # instead of the first ones, those that the model is least sure of
+
+
+NOTHING_TOLD = Told()
 
 
 @dataclass(frozen=True)
@@ -96,15 +108,16 @@ def evaluate(
 
 
 def evaluate_record(
-    record: Record, model: Model, *, lead: str = AUTO, n_own_beats: int = 0, own_s: float = 0.0
+    record: Record, model: Model, *, lead: str = AUTO, told: Told = NOTHING_TOLD, taught: bool = True
 ) -> RecordEvaluation:
     """Judge a model on one record.
 
     Parameters
     ----------
-    n_own_beats, own_s
-        The classes of the record's first so many beats, or of those in its first so many seconds if these are more, are
-        told to the model, and left out of the score.
+    told
+        Beats of the record whose classes are told to the model; they are left out of the score.
+    taught
+        False leaves the same beats out but tells the model nothing: what it did before.
 
     Raises
     ------
@@ -115,21 +128,29 @@ def evaluate_record(
     marks = reference_of(record)
     code = class_codes(marks.symbol)
     is_beat = code != UNLABELLED
-    n_own_beats = max(n_own_beats, int(np.sum(marks.time_s[is_beat] < own_s)))
-    own = _first(marks, np.flatnonzero(is_beat)[:n_own_beats]) if n_own_beats else None
-    found = analyse(record, model, lead=lead, own=own)
-    told = analyse(record, model, lead=lead, own=own, beats_at_s=marks.time_s[is_beat])
-    told_until_s = float(own.time_s[-1]) + MATCH_WINDOW_S if own else 0.0
+    own = _own_beats(_part(marks, np.flatnonzero(is_beat)), told, lambda: analyse(record, model, lead=lead))
+    known = own if taught and len(own.time_s) else None
+    found = analyse(record, model, lead=lead, own=known)
+    judged = analyse(record, model, lead=lead, own=known, beats_at_s=marks.time_s[is_beat])
     is_v = code[is_beat] == CLASSES.index("V")
     return RecordEvaluation(
         lead_names=found.lead_names,
-        detected=score_beats(record, found.beats.time_s, found.beats.label, told_until_s=told_until_s),
-        reference=score_beats(record, told.beats.time_s, told.beats.label, told_until_s=told_until_s),
+        detected=score_beats(record, found.beats.time_s, found.beats.label, told_s=own.time_s),
+        reference=score_beats(record, judged.beats.time_s, judged.beats.label, told_s=own.time_s),
         pvc_burden_pct=found.burden.pvc_burden_pct,
         reference_pvc_burden_pct=float(100 * np.mean(is_v)) if len(is_v) else float("nan"),
         unusable_s=found.burden.duration_s - found.burden.analysable_s,
         fibrillation=_fibrillation(found, marks),
     )
+
+
+def _own_beats(beats: Annotations, told: Told, read: Callable[[], Analysis]) -> Annotations:
+    """Those of a record's reference beats that are told to the model."""
+    if told.n_asked:
+        first = read()
+        mark, beat = match_beats(beats.time_s, first.beats.time_s)
+        return _part(beats, mark[np.isin(beat, first.asked[: told.n_asked])])
+    return _part(beats, np.arange(max(told.n_first, int(np.sum(beats.time_s < told.first_s)))))
 
 
 def _fibrillation(analysis: Analysis, marks: Annotations) -> Fibrillation | None:
@@ -153,21 +174,21 @@ def reference_of(record: Record) -> Annotations:
     return record.reference
 
 
-def _first(marks: Annotations, index: NDArray[np.int64]) -> Annotations:
+def _part(marks: Annotations, index: Index) -> Annotations:
     return Annotations(marks.time_s[index], marks.symbol[index], marks.aux[index])
 
 
-def score_beats(record: Record, time_s: Float64, label: Text, *, told_until_s: float = 0.0) -> Score:
+def score_beats(record: Record, time_s: Float64, label: Text, *, told_s: Float64 | None = None) -> Score:
     """Count beats against the record's reference annotations, but for those that the model was told."""
-    # A record no longer than the learning period would otherwise score nothing without a word.
-    learning_s = max(told_until_s, LEARNING_S if record.duration_s > LEARNING_S else 0.0)
     return score_record(
         reference_of(record),
         time_s,
         label,
         record_id=record.record_id,
         duration_s=record.duration_s,
-        learning_s=learning_s,
+        # A record no longer than the learning period would otherwise score nothing without a word.
+        learning_s=LEARNING_S if record.duration_s > LEARNING_S else 0.0,
+        told_s=told_s,
     )
 
 

@@ -261,6 +261,29 @@ def verdict_bias(spec: ModelSpec) -> torch.Tensor:
     return torch.tensor((*spec.class_bias, 0.0))
 
 
+def part_references(
+    network: BeatNetwork, tokens: NDArray[np.floating[Any]], rows: Index, rr: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The normal beat of each part of a record (n_parts, token_size), and the part of each beat (n_beats,).
+
+    Parameters
+    ----------
+    tokens, rows
+        Of one lead, (n, token_size); see ``classify``.
+    rr
+        See ``rr_features``.
+
+    """
+
+    @torch.inference_mode()
+    def learn(part: slice) -> torch.Tensor:
+        return network.reference(_single(tokens[rows[part]]), rr[part])[0]
+
+    parts = reference_groups(len(rr))
+    reference = torch.stack(list(side_by_side(learn, parts)))
+    return reference, torch.repeat_interleave(torch.tensor([part.stop - part.start for part in parts]))
+
+
 def _lead_logits(
     network: BeatNetwork, tokens: NDArray[np.floating[Any]], rows: Index, rr: torch.Tensor, asked: Bool
 ) -> torch.Tensor:
@@ -270,19 +293,13 @@ def _lead_logits(
     """
 
     @torch.inference_mode()
-    def learn(group: slice) -> torch.Tensor:
-        return network.reference(_single(tokens[rows[group]]), rr[group])[0]
-
-    @torch.inference_mode()
     def judge(some: list[Sequence]) -> torch.Tensor:
         beats = torch.stack(
             [network.beside(_single(tokens[rows[cut.seen]]), reference[of_beat[cut.seen]]) for cut in some]
         )
         return network.classify(beats, torch.stack([rr[cut.seen] for cut in some]))
 
-    groups = reference_groups(len(rr))
-    reference = torch.stack(list(side_by_side(learn, groups)))
-    of_beat = torch.repeat_interleave(torch.tensor([part.stop - part.start for part in groups]))
+    reference, of_beat = part_references(network, tokens, rows, rr)
     cuts = [cut for cut in sequences(len(rr)) if asked[cut.judged].any()]
     batches = [cuts[first : first + SEQUENCES_AT_ONCE] for first in range(0, len(cuts), SEQUENCES_AT_ONCE)]
     logits = torch.zeros(len(rr), N_VERDICTS)

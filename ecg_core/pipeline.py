@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from .asking import worth_asking
 from .atrial import before_qrs, repeating
 from .burden import measure_burden
 from .detection import certainty, fuse_heat, pick_beats
@@ -92,6 +93,7 @@ def analyse(
     beats_at_s: Float64 | None = None,
     own: Annotations | None = None,
     progress: Progress = lambda done_s, total_s: None,
+    fitting: Callable[[float], None] = lambda share: None,
 ) -> Analysis:
     """Find and judge the beats of a record and measure its burden.
 
@@ -103,16 +105,20 @@ def analyse(
     beats_at_s
         Known beats in seconds, ascending, to be judged instead of searched.
     own
-        Some of this patient's beats whose class is known: the model is brought closer to the patient by them.
+        Some of this patient's beats whose class is known: the model is brought closer to the patient by them, and they
+        keep their class.
     progress
         Called with the seconds of the record that are done and its length; it may raise ``Cancelled``.
+    fitting
+        Called with the share that is done of bringing the model closer to the patient; it may raise the same.
 
     """
     rules = rules or RhythmRules()
     leads = choose_leads(record, model, lead)
     reading = _read_all(record, model, leads, beats_at_s, progress)
     quality = Quality(BLOCK_S, reading.score, np.asarray((reading.score > UNUSABLE_SCORE).any(axis=0)))
-    beats, attention = _judge(model, reading, quality, own, searched=beats_at_s is None)
+    beats, attention, asked = _judge(model, reading, quality, own, fitting, searched=beats_at_s is None)
+    beats, told = _tell(beats, own) if own else (beats, np.zeros(0, dtype=np.int64))
     events, burden = measure(record, beats, quality, rules)
     return Analysis(
         record=record,
@@ -124,6 +130,9 @@ def analyse(
         attention=attention,
         events=events,
         burden=burden,
+        asked=asked,
+        told=told,
+        n_fitted=len(told),
     )
 
 
@@ -139,6 +148,23 @@ def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:
     """The same beats measured by other rules: no signal is read anew."""
     events, burden = measure(analysis.record, analysis.beats, analysis.quality, rules)
     return replace(analysis, rules=rules, events=events, burden=burden)
+
+
+def with_labels(analysis: Analysis, told: Annotations) -> Analysis:
+    """The same analysis with the classes of some beats as a reader tells them: no signal is read anew."""
+    beats, index = _tell(analysis.beats, told)
+    events, burden = measure(analysis.record, beats, analysis.quality, analysis.rules)
+    return replace(analysis, beats=beats, events=events, burden=burden, told=np.union1d(analysis.told, index))
+
+
+def _tell(beats: Beats, told: Annotations) -> tuple[Beats, Index]:
+    """The beats with what was told of some of them, without a doubt, and which these are; unreadable ones stay Q."""
+    code = np.where(beats.usable, _codes_at(told, beats.time_s), UNLABELLED)
+    index = np.flatnonzero(code != UNLABELLED)
+    label, probability = beats.label.copy(), beats.probability.copy()
+    label[index] = np.array(CLASSES)[code[index]]
+    probability[index] = np.eye(len(CLASSES), dtype=np.float32)[code[index]]
+    return replace(beats, label=label, probability=probability), index
 
 
 def choose_leads(record: Record, model: Model, lead: str) -> tuple[int, ...]:
@@ -288,9 +314,18 @@ def _score_at_frames(score: Float32, core: slice, frame_s: Float64, stride: int)
 
 
 def _judge(
-    model: Model, reading: Reading, quality: Quality, own: Annotations | None, *, searched: bool
-) -> tuple[Beats, Attention]:
-    """Classes of all beats of the record, read as one sequence; what was searched and turns out as noise is dropped."""
+    model: Model,
+    reading: Reading,
+    quality: Quality,
+    own: Annotations | None,
+    fitting: Callable[[float], None],
+    *,
+    searched: bool,
+) -> tuple[Beats, Attention, Index]:
+    """Classes of all beats of the record, read as one sequence; what was searched and turns out as noise is dropped.
+
+    And those of the beats that a reader should be asked about.
+    """
     share = shares(reading.weight)
 
     def read(kept: Index, asked: Bool) -> tuple[Float64, Verdicts]:
@@ -299,18 +334,19 @@ def _judge(
 
     kept, rr_s, verdicts = without_noise(len(reading.time_s), read, looks=LOOKS if searched else 0)
     time_s = reading.time_s[kept]
+    usable = quality.usable_at(time_s)
+    code = np.full(len(kept), UNLABELLED) if own is None else np.where(usable, _codes_at(own, time_s), UNLABELLED)
     if own is not None:
-        leads = (reading.token[kept, lead] for lead in range(reading.token.shape[1]))
-        model = personalise(model, leads, rr_s, _codes_at(own, time_s))
+        model = personalise(model, reading.token[kept], rr_s, code, report=fitting)
         verdicts = classify(model, reading.token, rr_s, share[kept], rows=kept)
     probability = verdicts.probability
-    usable = quality.usable_at(time_s)
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
     offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
     beats = Beats(time_s, label, probability, rr_s, usable)
+    asked = worth_asking(reading.token, share, kept, probability, usable & (code == UNLABELLED))
     give_back_memory()
     p_repeats = repeating(reading.before_qrs[kept], beats)
-    return without_s(replace(beats, p_repeats=p_repeats)), Attention(reading.attention[kept], offset_s)
+    return without_s(replace(beats, p_repeats=p_repeats)), Attention(reading.attention[kept], offset_s), asked
 
 
 def without_noise(
@@ -349,12 +385,16 @@ def readable_rr(time_s: Float64, lost_s: Float64, dropped_s: Float64) -> Float64
 
 
 def _codes_at(own: Annotations, time_s: Float64) -> Codes:
-    """Class of each beat that a known beat lies at, UNLABELLED for the others, shape (n_beats,)."""
-    code = np.full(len(time_s), UNLABELLED)
-    for mark_s, known in zip(own.time_s, class_codes(own.symbol), strict=True):
-        nearest = int(np.argmin(np.abs(time_s - mark_s))) if len(time_s) else -1
-        if nearest >= 0 and abs(time_s[nearest] - mark_s) <= SAME_BEAT_S:
-            code[nearest] = known
+    """Class of each beat that a known beat lies at, or UNLABELLED, shape (n_beats,); of several the last one counts."""
+    code, known = np.full(len(time_s), UNLABELLED), class_codes(own.symbol)
+    if not len(time_s):
+        return code
+    after = np.searchsorted(time_s, own.time_s)
+    beside = np.clip([after - 1, after], 0, len(time_s) - 1)
+    away_s = np.abs(time_s[beside] - own.time_s)
+    nearest = beside[away_s.argmin(axis=0), np.arange(len(after))]
+    there = (away_s.min(axis=0) <= SAME_BEAT_S) & (known != UNLABELLED)
+    code[nearest[there]] = known[there]
     return code
 
 

@@ -338,6 +338,10 @@ class Burden(_Columns):
         return 100.0 * self.analysable_s / self.duration_s if self.duration_s else float("nan")
 
 
+def _no_beats() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Analysis:
     """All that pages, figures and exports get."""
@@ -351,3 +355,6 @@ class Analysis:
     attention: Attention
     events: tuple[RhythmEvent, ...]
     burden: Burden
+    asked: NDArray[np.int64] = field(default_factory=_no_beats)  # to tell the class of, the most telling first
+    told: NDArray[np.int64] = field(default_factory=_no_beats)  # those whose class a reader told, ascending
+    n_fitted: int = 0  # how many of these the model was fitted to before it read the others

@@ -187,6 +187,7 @@ def score_record(
     record_id: str = "",
     duration_s: float = float("nan"),
     learning_s: float = LEARNING_S,
+    told_s: Float64 | None = None,
     window_s: float = MATCH_WINDOW_S,
 ) -> Score:
     """Count a program's beats against the reference marks of the same record.
@@ -213,6 +214,8 @@ def score_record(
         Length of the recording, from which the scored time follows.
     learning_s
         Length of the learning period; 0 scores the whole record.
+    told_s
+        Times of the marks that the program was told, shape (n,): they do not count, nor what they are paired with.
     window_s
         Largest distance of a pair.
 
@@ -240,7 +243,7 @@ def score_record(
     extra[j] = False
 
     matrix = np.zeros((len(CONFUSION_ROWS), len(CONFUSION_COLUMNS)), dtype=np.int64)
-    scored = reference_s >= learning_s
+    scored = (reference_s >= learning_s) & ~np.isin(reference_s, [] if told_s is None else told_s)
     np.add.at(matrix, (reference_class[scored], called[scored]), 1)
     np.add.at(matrix[NO_BEAT], test_class[extra], 1)
     left_out_s = float(np.diff(np.clip(episodes, learning_s, duration_s)).sum())

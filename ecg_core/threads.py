@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import torch
@@ -27,6 +27,17 @@ def use_threads(n: int = ALL_THREADS) -> None:
     Where records are read side by side, one each leaves no core idle.
     """
     torch.set_num_threads(n)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let one thread work for this one for a while: on steps so small, two would but wait for each other."""
+    before = torch.get_num_threads()
+    use_threads(1)
+    try:
+        yield
+    finally:
+        use_threads(before)
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

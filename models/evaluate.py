@@ -10,14 +10,22 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ecg_core.evaluation import Evaluation, RecordEvaluation, evaluate_record, report_text, summarise
+from ecg_core.evaluation import (
+    NOTHING_TOLD,
+    Evaluation,
+    RecordEvaluation,
+    Told,
+    evaluate_record,
+    report_text,
+    summarise,
+)
 from ecg_core.inference import Model, load_model
 from ecg_core.pipeline import ALL, FIRST
 from ecg_core.records import read_record
@@ -40,8 +48,8 @@ class TestSet:
     lead: str = FIRST
     left_out: tuple[str, ...] = ()
     snr_db: float | None = None  # nstdb's electrode motion is added in turns
-    own_beats: int = 0  # labelled beats of the patient's own, from the first on ...
-    own_s: float = 0.0  # ... or all in the first so many seconds
+    told: Told = NOTHING_TOLD  # of the patient's own beats ...
+    taught: bool = True  # ... to the model; False leaves them out of the score alone, to compare with
 
 
 SETS = (
@@ -53,9 +61,16 @@ SETS = (
     TestSet("mitdb_ds2_noise_6db", MITDB, "mitdb_ds2", snr_db=6.0),
     TestSet("svdb_test", SVDB, "svdb_test"),
     TestSet("svdb_test_all_leads", SVDB, "svdb_test", lead=ALL),
-    TestSet("svdb_test_12_own_beats", SVDB, "svdb_test", own_beats=12),
-    TestSet("svdb_test_50_own_beats", SVDB, "svdb_test", own_beats=50),
-    TestSet("svdb_test_5_own_minutes", SVDB, "svdb_test", own_s=LEARNING_S),
+    TestSet("svdb_test_12_own_beats", SVDB, "svdb_test", told=Told(n_first=12)),
+    TestSet("svdb_test_50_own_beats", SVDB, "svdb_test", told=Told(n_first=50)),
+    TestSet("svdb_test_5_own_minutes", SVDB, "svdb_test", told=Told(first_s=LEARNING_S)),
+    TestSet("svdb_test_12_asked", SVDB, "svdb_test", told=Told(n_asked=12)),
+    TestSet("svdb_test_50_asked", SVDB, "svdb_test", told=Told(n_asked=50)),
+    TestSet("svdb_test_50_left_out", SVDB, "svdb_test", told=Told(n_asked=50), taught=False),
+    TestSet("svdb_test_all_leads_50_asked", SVDB, "svdb_test", lead=ALL, told=Told(n_asked=50)),
+    TestSet("svdb_test_all_leads_50_left_out", SVDB, "svdb_test", lead=ALL, told=Told(n_asked=50), taught=False),
+    TestSet("mitdb_ds2_50_asked", MITDB, "mitdb_ds2", told=Told(n_asked=50)),
+    TestSet("mitdb_ds2_50_left_out", MITDB, "mitdb_ds2", told=Told(n_asked=50), taught=False),
     TestSet("icentia11k", ICENTIA),
 )
 
@@ -71,7 +86,7 @@ def judge(test: TestSet, name: str, model: Model, databases: Path) -> RecordEval
     record: Record = read_record(databases / test.database / name)
     if test.snr_db is not None:
         record = with_noise(record, read_record(databases / NSTDB / "em"), test.snr_db)
-    return evaluate_record(record, model, lead=test.lead, n_own_beats=test.own_beats, own_s=test.own_s)
+    return evaluate_record(record, model, lead=test.lead, told=test.told, taught=test.taught)
 
 
 def main() -> None:
@@ -92,7 +107,7 @@ def main() -> None:
     for number, test in enumerate(chosen):
         records = []
         for name in records_of(test, options.databases):
-            how = (test.database, test.lead, test.snr_db, test.own_beats, test.own_s, name)
+            how = (test.database, test.lead, test.snr_db, test.told, test.taught, name)
             if how not in judged:
                 judged[how] = judge(test, name, model, options.databases)
             records.append(judged[how])
@@ -102,8 +117,8 @@ def main() -> None:
             "split": test.split,
             "left_out": list(test.left_out),
             "snr_db": test.snr_db,
-            "own_beats": test.own_beats,
-            "own_s": test.own_s,
+            "told": asdict(test.told),
+            "taught": test.taught,
             **summarise(result),
         }
         print(f"{number + 1} of {len(chosen)} sets, {time.monotonic() - began:.0f} s", flush=True)

@@ -8,8 +8,10 @@ import streamlit as st
 from ecg_core.comparison import Disagreements
 from ecg_core.figures import Scale, disclosure_figure, probability_figure, strip_figure, trend_figure
 from ecg_core.rhythm import KIND_NAMES
-from ecg_core.schema import Analysis, Float64
+from ecg_core.schema import Analysis, Float64, Record
 from pages._ui.frame import current_analysis, facts, guarded, heading, ink, legend, show
+from pages._ui.labelling import class_buttons, own_labels
+from pages._ui.session import current_room
 from pages._ui.tables import beat_facts, by_weight, events_shown
 from pages._ui.view import (
     PAGE_S,
@@ -85,9 +87,13 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
 
 @st.fragment
 @guarded
-def viewer(analysis: Analysis) -> None:
-    """Overview, strip, beat and page of minutes; a step redraws these and nothing else."""
-    record, colours, differ = analysis.record, ink(), differences(analysis)
+def viewer(record: Record) -> None:
+    """Overview, strip, beat and page of minutes; a step or a label redraws these and nothing else."""
+    room = current_room()
+    if room.job is not None and not room.job.beside:
+        st.rerun()  # the whole page, which watches it
+    analysis = room.analysis(record.sha256)
+    colours, differ = ink(), differences(analysis)
     time_s = current_time_s(record)
     remember(record, time_s)
 
@@ -98,7 +104,10 @@ def viewer(analysis: Analysis) -> None:
     overview = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         places = stations(analysis, differ)
-        what = st.selectbox("Step through", list(places), key="what", persist_state="session", width=300) or ""
+        what = st.selectbox(
+            "Step through", list(places), key="what", persist_state="session", width=300,
+            format_func=lambda what: f"{what} ({len(places[what]):,})",
+        )  # fmt: skip
         lead = st.selectbox("Lead", record.lead_names, index=analysed, key="lead", bind="query-params", width=90)
         how_many = st.segmented_control(
             "Leads", [1, 3, 6, 12], default=drawn, key="leads", bind="query-params", required=True
@@ -138,7 +147,9 @@ def viewer(analysis: Analysis) -> None:
         )
 
     if beat is not None:
+        class_buttons(analysis, beat, places)
         draw_beat(analysis, beat, differ)
+    own_labels(analysis, places)
     findings(analysis)
 
     st.header("Page of minutes", anchor=False)
@@ -153,4 +164,4 @@ def viewer(analysis: Analysis) -> None:
 
 analysis = current_analysis()
 heading(f"Review of {analysis.record.record_id}", analysis.record)
-viewer(analysis)
+viewer(analysis.record)

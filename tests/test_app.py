@@ -382,7 +382,7 @@ def engine(monkeypatch, analysis):
 
     go_on = threading.Event()
 
-    def run(record, model_path, rules, *, lead, progress):
+    def run(record, model_path, rules, *, lead, own, progress, fitting):
         progress(0.0, record.duration_s)
         progress(record.duration_s / 4, record.duration_s)
         go_on.wait(20)

@@ -8,9 +8,9 @@ from conftest import in_memory
 
 from ecg_core import evaluation
 from ecg_core.errors import RecordError
-from ecg_core.evaluation import evaluate_record, intervals, score_beats
-from ecg_core.schema import Annotations
-from ecg_core.scoring import MATCH_WINDOW_S, Score, gross, measures
+from ecg_core.evaluation import Told, evaluate_record, intervals, score_beats
+from ecg_core.schema import Annotations, Beats
+from ecg_core.scoring import Score, gross, measures
 
 
 @pytest.fixture(scope="module")
@@ -35,31 +35,50 @@ def test_beats_of_the_learning_period_are_not_scored(record):
 
 def test_beats_that_the_model_was_told_are_not_scored(record):
     marks = record.reference
-    told = score_beats(record, marks.time_s, marks.symbol, told_until_s=400.5 + MATCH_WINDOW_S)
-    assert told.matched.sum() == 199  # from 401.5 s on
-    assert told.scored_s == pytest.approx(199.35)
+    told = score_beats(record, marks.time_s, marks.symbol, told_s=marks.time_s[[100, 400, 409]])
+    assert told.matched.sum() == 298  # the first of them lies in the learning period
+    assert told.true_positives("V") == 29
+    assert told.scored_s == 300
 
 
-def test_what_was_told_within_the_learning_period_changes_nothing_of_the_score(record):
-    marks = record.reference
-    plain = score_beats(record, marks.time_s, marks.symbol)
-    told = score_beats(record, marks.time_s, marks.symbol, told_until_s=50.0)
-    np.testing.assert_array_equal(told.matrix, plain.matrix)
-
-
-@pytest.mark.parametrize(("asked", "n_told"), [({"n_own_beats": 12}, 12), ({"own_s": 300.0}, 300), ({}, 0)])
-def test_the_model_is_told_the_first_beats_and_no_others(record, model, monkeypatch, asked, n_told):
-    told = []
+@pytest.mark.parametrize(("told", "n_told"), [(Told(n_first=12), 12), (Told(first_s=300.0), 300), (Told(), 0)])
+def test_the_model_is_told_the_first_beats_and_no_others(record, model, monkeypatch, told, n_told):
+    given = []
 
     def watch(record, model, *, own, **options):
-        told.append(own)
+        given.append(own)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluation, "analyse", watch)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_record(record, model, **asked)
+        evaluate_record(record, model, told=told)
     marks = record.reference
-    np.testing.assert_array_equal(told[0].time_s if told[0] else [], marks.time_s[:n_told])
+    np.testing.assert_array_equal(given[0].time_s if given[0] else [], marks.time_s[:n_told])
+
+
+@pytest.mark.parametrize("taught", [True, False])
+def test_the_model_is_told_what_it_asks_about_and_is_judged_on_the_rest(
+    record, model, monkeypatch, make_analysis, taught
+):
+    marks = record.reference
+    time_s = np.insert(marks.time_s, 350, marks.time_s[350] - 0.4)  # one where no mark is
+    n = len(time_s)
+    probability = np.tile(np.array([0.6, 0.1, 0.3, 0, 0], np.float32), (n, 1))
+    beats = Beats(time_s, np.full(n, "N"), probability, np.diff(time_s, prepend=np.nan), np.ones(n, dtype=bool))
+    first = replace(make_analysis(beats, duration_s=600.0), asked=np.array([350, 360, 400, 401]))
+    given = []
+
+    def read(record, model, *, lead, own=None, beats_at_s=None):
+        given.append(own)
+        return first
+
+    monkeypatch.setattr(evaluation, "analyse", read)
+    found = evaluate_record(record, model, told=Told(n_asked=3), taught=taught)
+    assert given[0] is None
+    for own in given[1:]:
+        np.testing.assert_array_equal(own.time_s if own else [], marks.time_s[[359, 399]] if taught else [])
+    assert found.detected.matched.sum() == 298
+    assert found.detected.false_negatives("V") == 28  # of thirty, those two were told
 
 
 def test_a_record_without_marks_cannot_be_judged(record):

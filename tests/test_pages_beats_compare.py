@@ -264,7 +264,7 @@ def test_second_reading_is_measured_by_the_rules_that_are_shown(first, second, i
 def test_second_reading_begins_beside_the_shown_one_and_does_not_take_its_place(first, second, installed, monkeypatch):
     done = threading.Event()
 
-    def run(record, model_path, rules, *, lead, progress):
+    def run(record, model_path, rules, *, lead, own, progress, fitting):
         done.wait(10)
         assert (model_path.stem, lead) == ("second", "II")
         return second

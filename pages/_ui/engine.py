@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from ecg_core.evaluation import score_beats
 from ecg_core.inference import load_model
 from ecg_core.occlusion import Occlusion, occlude
-from ecg_core.pipeline import analyse, with_rules
+from ecg_core.pipeline import analyse, with_labels, with_rules
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Analysis, Record
+from ecg_core.schema import Analysis, Annotations, Record
 from ecg_core.scoring import Score
 from ecg_core.threads import use_threads
 
 
 def run(
-    record: Record, model_path: Path, rules: RhythmRules, *, lead: str, progress: Callable[[float, float], None]
+    record: Record,
+    model_path: Path,
+    rules: RhythmRules,
+    *,
+    lead: str,
+    own: Sequence[tuple[float, str]],
+    progress: Callable[[float, float], None],
+    fitting: Callable[[float], None],
 ) -> Analysis:
-    """Load the model and analyse a record with it."""
+    """Load the model and analyse a record with it; ``own`` beats, if any, bring it closer to the patient first."""
     use_threads()
-    return analyse(record, load_model(model_path), rules, lead=lead, progress=progress)
+    marks = _marks(own) if own else None
+    return analyse(record, load_model(model_path), rules, lead=lead, own=marks, progress=progress, fitting=fitting)
+
+
+def labelled(analysis: Analysis, told: Sequence[tuple[float, str]]) -> Analysis:
+    """The same analysis with the classes of some beats as the reader tells them, at times in seconds."""
+    return with_labels(analysis, _marks(told))
+
+
+def _marks(told: Sequence[tuple[float, str]]) -> Annotations:
+    time_s, label = zip(*told, strict=True)
+    return Annotations(np.array(time_s), np.array(label), np.full(len(told), ""))
 
 
 def occluded(analysis: Analysis, model_path: Path, beat: int) -> Occlusion:

@@ -78,7 +78,7 @@ def current_analysis() -> Analysis:
         st.info("This record has not been analysed yet.", icon=":material/info:")
         st.button("Analyse", type="primary", on_click=guarded(start_analysis), args=(record,))
         st.stop()
-    return room.analyses[room.shown[record.sha256]]
+    return room.analysis(record.sha256)
 
 
 def draw_frame() -> Room:
@@ -200,6 +200,8 @@ def _progress_text(job: Job) -> str:
     if job.left_s is None:
         return f"Reading {plain_markdown(record_name(job.record))} ..."
     length_s = job.record.duration_s
+    if job.fitted:
+        return f"Learning from your labels, {duration_text(job.left_s)} left"
     return f"{duration_text(job.done_s)} of {duration_text(length_s)}, {duration_text(job.left_s)} left"
 
 

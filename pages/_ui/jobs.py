@@ -15,6 +15,16 @@ from ecg_core.schema import Analysis, Record
 CALM_SENTENCE = "Something went wrong that this program did not foresee. The details are in the window it runs in."
 
 
+class Label(NamedTuple):
+    """The class that the reader tells of a beat."""
+
+    time_s: float
+    label: str
+
+
+Telling = tuple[Label, ...]  # what is told at a time, of one beat or of many, and undone at a time
+
+
 class AnalysisKey(NamedTuple):
     """What an analysis depends on; two that share it are the same."""
 
@@ -22,7 +32,7 @@ class AnalysisKey(NamedTuple):
     lead: str
     model_sha256: str
     rules: RhythmRules
-    edition: int = 0  # raised whenever a reader changes a beat
+    own: tuple[Telling, ...] = ()  # what the model was brought closer to the patient by
 
 
 class Job:
@@ -33,6 +43,7 @@ class Job:
         self.beside = beside  # its result is kept beside the analysis that is shown, and does not take its place
         self.record = record
         self.done_s = 0.0
+        self.fitted = 0.0  # share of bringing the model closer to the patient that is done
         self.result: Analysis | None = None
         self.problem = ""  # a sentence for the reader
         self._began_s = time.monotonic()
@@ -47,8 +58,9 @@ class Job:
 
     @property
     def share(self) -> float:
-        """Part of the record that is done, 0..1."""
-        return min(1.0, self.done_s / self.record.duration_s)
+        """Part of the work that is done, 0..1."""
+        read = min(1.0, self.done_s / self.record.duration_s)
+        return (read + self.fitted) / 2 if self.key.own else read
 
     @property
     def left_s(self) -> float | None:
@@ -70,7 +82,13 @@ class Job:
             from . import engine  # noqa: PLC0415, as torch takes a second: here it delays no page
 
             self.result = engine.run(
-                self.record, model_path, self.key.rules, lead=self.key.lead, progress=self._progress
+                self.record,
+                model_path,
+                self.key.rules,
+                lead=self.key.lead,
+                own=[label for telling in self.key.own for label in telling],
+                progress=self._progress,
+                fitting=self._fitting,
             )
         except Cancelled:
             self.problem = "The analysis was cancelled."
@@ -81,6 +99,13 @@ class Job:
             self.problem = CALM_SENTENCE
 
     def _progress(self, done_s: float, _total_s: float) -> None:
+        self._go_on()
+        self.done_s = done_s
+
+    def _fitting(self, share: float) -> None:
+        self._go_on()
+        self.fitted = share
+
+    def _go_on(self) -> None:
         if self._stop.is_set():
             raise Cancelled("The analysis was cancelled; nothing was written.")
-        self.done_s = done_s

@@ -22,7 +22,7 @@ from ecg_core.specs import MODELS, find_models, read_spec
 from ecg_core.text import plain_markdown
 
 from .absences import absences, session_id
-from .jobs import AnalysisKey, Job
+from .jobs import AnalysisKey, Job, Telling
 from .uploads import Upload, forget, make_folder, store
 
 if TYPE_CHECKING:  # torch takes a second
@@ -40,6 +40,7 @@ class Room:
     records: dict[str, Record] = field(default_factory=dict)  # by sha256
     analyses: dict[AnalysisKey, Analysis] = field(default_factory=dict)
     shown: dict[str, AnalysisKey] = field(default_factory=dict)  # the analysis that is shown of each record
+    told: dict[str, tuple[Telling, ...]] = field(default_factory=dict)  # what the reader told of each record's beats
     time_s: dict[str, float] = field(default_factory=dict)  # where each record was left
     linked_s: dict[str, float] = field(default_factory=dict)  # moments that links name, by the name of the record
     current: str = ""  # sha256 of the record that is shown
@@ -95,6 +96,7 @@ class Room:
             self.job = None
         self.records.pop(sha256, None)
         self.shown.pop(sha256, None)
+        self.told.pop(sha256, None)
         self.time_s.pop(sha256, None)
         self.analyses = {key: value for key, value in self.analyses.items() if key.record_sha256 != sha256}
         self.current = next(reversed(self.records), "")
@@ -127,10 +129,31 @@ class Room:
             self._folder_end()
             self._folder, self._folder_end = None, None
 
+    def begin(self, job: Job) -> None:
+        """Work at something, instead of what was begun before."""
+        if self.job is not None:
+            self.job.cancel()
+        self.job = job
+
     def put(self, key: AnalysisKey, analysis: Analysis) -> None:
         """Keep an analysis, and show it when its record is shown."""
         self.analyses[key] = analysis
         self.shown[key.record_sha256] = key
+
+    def analysis(self, sha256: str) -> Analysis:
+        """The analysis that is shown of a record, with what the reader told of its beats."""
+        key = self.shown[sha256]
+        read, told = self.analyses[key], self.told.get(sha256, ())
+        if told == key.own:
+            return read
+        found = self.kept.get("labelled")
+        if found is None or found[0] != (read, told):
+            from .engine import labelled  # noqa: PLC0415, as torch takes a second: here it is loaded already
+
+            of_all = [label for telling in told for label in telling]
+            found = self.kept["labelled"] = ((read, told), labelled(read, of_all) if of_all else read)
+        analysis: Analysis = found[1]
+        return analysis
 
     def collect(self) -> None:
         """Take in the result of a job that has ended."""
@@ -267,9 +290,7 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
     if key in room.analyses:
         room.shown[record.sha256] = key
         return
-    if room.job is not None:
-        room.job.cancel()
-    room.job = Job(key, record, MODELS / f"{name}.pt")
+    room.begin(Job(key, record, MODELS / f"{name}.pt"))
 
 
 def analyse_beside(analysis: Analysis, model: str) -> None:
@@ -279,9 +300,7 @@ def analyse_beside(analysis: Analysis, model: str) -> None:
     several = "all" if whole else "auto"  # which leads hold a signal is the same for any model
     lead = several if len(analysis.lead_names) > 1 else analysis.lead_names[0]
     key = AnalysisKey(record.sha256, lead, installed_models()[model], analysis.rules)
-    if room.job is not None:
-        room.job.cancel()
-    room.job = Job(key, record, MODELS / f"{model}.pt", beside=True)
+    room.begin(Job(key, record, MODELS / f"{model}.pt", beside=True))
 
 
 def reading_beside(analysis: Analysis, model: str) -> Analysis | None:
@@ -292,7 +311,7 @@ def reading_beside(analysis: Analysis, model: str) -> Analysis | None:
     made = {
         key: kept
         for key, kept in room.analyses.items()
-        if (key.record_sha256, key.model_sha256) == (analysis.record.sha256, sha256)
+        if (key.record_sha256, key.model_sha256, key.own) == (analysis.record.sha256, sha256, ())
         and kept.lead_names == analysis.lead_names
     }
     same = next((kept for kept in made.values() if kept.rules == analysis.rules), None)

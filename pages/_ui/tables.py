@@ -110,12 +110,15 @@ def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tup
     usual_s = local_rr_s(beats, beat)
     block = min(int(time_s / quality.block_s), quality.score.shape[1] - 1)
     label, lead = str(beats.label[beat]), analysis.lead_names[0]
+    by_reader = ", as labelled by you" if beat in analysis.told else ""
     width_s, like = qrs_width_s(analysis, beat, lead), likeness(analysis, beat, lead)
     return [
         ("Time", clock_text(analysis.record, time_s, decimals=2)),
         (
             "Class",
-            f"{label}, {NAME[label].lower()}" if beats.usable[beat] else "not judged: unreadable signal, not counted",
+            f"{label}, {NAME[label].lower()}{by_reader}"
+            if beats.usable[beat]
+            else "not judged: unreadable signal, not counted",
         ),
         ("RR before", number(1000 * rr_s, 0, " ms")),
         ("RR after", number(1000 * next_rr_s, 0, " ms")),

@@ -23,6 +23,7 @@ PAGE_S = 600.0  # a page of minutes
 EDGE_S = 0.7  # a beat nearer to the strip's end than this moves the strip
 UNSURE = 0.6  # the label of a beat less probable than this is worth a look
 ECTOPIC_FIRST = "VSFQ"
+ASKED = "Beats the model asks about"
 STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
 
 
@@ -105,9 +106,11 @@ def stations(analysis: Analysis, differ: Disagreements) -> dict[str, Float64]:
     for kind, name in KIND_NAMES.items():
         found[f"{name}"] = np.array([event.start_s for event in analysis.events if event.kind == kind])
     found["Disagreements with reference"] = differ.time_s
+    found[ASKED] = beats.time_s[np.setdiff1d(analysis.asked, analysis.told)]
+    found["Beats labelled by you"] = beats.time_s[analysis.told]
     found[f"Beats below probability {UNSURE:g}"] = beats.time_s[beats.usable & (beats.confidence < UNSURE)]
     found["All beats"] = beats.time_s
-    return {f"{what} ({len(times):,})": times for what, times in found.items() if len(times)}
+    return {what: times for what, times in found.items() if len(times)}
 
 
 def neighbour(times: Float64, time_s: float, step: int) -> float | None:

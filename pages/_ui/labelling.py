@@ -1,0 +1,134 @@
+"""What the reader tells of beats: seen at once everywhere, undone step by step, and learned from when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from ecg_core.clock import clock_text
+from ecg_core.labels import CLASSES, NAME
+from ecg_core.schema import Analysis, Float64
+from ecg_core.text import plain_markdown
+
+from .frame import guarded
+from .jobs import AnalysisKey, Job, Label
+from .session import change_rules, current_room, model_path
+from .tables import plural
+from .view import ASKED, go_to, neighbour
+
+
+def tell(analysis: Analysis, beats: Iterable[int], label: str) -> None:
+    """Give some beats a class; unreadable ones, which are not counted, keep theirs. For callbacks."""
+    room, sha256 = current_room(), analysis.record.sha256
+    told = tuple(Label(float(analysis.beats.time_s[beat]), label) for beat in beats if analysis.beats.usable[beat])
+    if told:
+        room.told[sha256] = (*room.told.get(sha256, ()), told)
+
+
+def undo(analysis: Analysis) -> None:
+    """Take back what was told last, or what the model learned after it; for callbacks."""
+    room, record = current_room(), analysis.record
+    shown, told = room.shown[record.sha256], room.told.get(record.sha256, ())
+    if told != shown.own:
+        room.told[record.sha256] = told[:-1]
+        return
+    back = max(_earlier(shown), key=lambda key: (len(key.own), key.rules == shown.rules))
+    room.shown[record.sha256] = back
+    if back.rules != shown.rules:
+        change_rules(record, shown.rules)
+
+
+def _earlier(shown: AnalysisKey) -> list[AnalysisKey]:
+    """The readings of the same by less of what was told."""
+    return [
+        key
+        for key in current_room().analyses
+        if key._replace(own=(), rules=shown.rules) == shown._replace(own=())
+        and len(key.own) < len(shown.own)
+        and key.own == shown.own[: len(key.own)]
+    ]
+
+
+def learn(analysis: Analysis) -> None:
+    """Begin to read the record anew with the model brought closer to the patient by what was told; for callbacks."""
+    room, record = current_room(), analysis.record
+    key = room.shown[record.sha256]._replace(own=room.told[record.sha256])
+    room.begin(Job(key, record, model_path(analysis.model)))
+
+
+def tell_and_go_on(analysis: Analysis, beat: int, label: str, places: dict[str, Float64]) -> None:
+    """Give a beat its class and, on the way through those that are asked for, go on to the next one; for callbacks."""
+    tell(analysis, [beat], label)
+    left_s = places.get(ASKED)
+    if st.session_state.get("what") == ASKED and left_s is not None:
+        time_s = float(analysis.beats.time_s[beat])
+        next_s = neighbour(left_s, time_s, 1)
+        others_s = left_s[abs(left_s - time_s) > 0.01]
+        if next_s is not None or len(others_s):
+            go_to(float(others_s[0]) if next_s is None else next_s)
+
+
+def ask(places: dict[str, Float64]) -> None:
+    """Step through the beats that are asked for, from the first one on; for callbacks."""
+    st.session_state["what"] = ASKED
+    go_to(float(places[ASKED][0]))
+
+
+def class_buttons(analysis: Analysis, beat: int, places: dict[str, Float64]) -> None:
+    """Draw a button and a key for each class that a beat can be given."""
+    own = str(analysis.beats.label[beat])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("Class", width="content")
+        for number, label in enumerate(CLASSES, 1):
+            st.button(
+                label, key=f"class {label}", shortcut=str(number), help=NAME[label],
+                type="primary" if label == own else "secondary", disabled=not analysis.beats.usable[beat],
+                on_click=guarded(tell_and_go_on), args=(analysis, beat, label, places),
+            )  # fmt: skip
+
+
+def own_labels(analysis: Analysis, places: dict[str, Float64]) -> None:
+    """Draw what was told so far, and what can be done with it."""
+    room, record = current_room(), analysis.record
+    told, learned = room.told.get(record.sha256, ()), room.shown[record.sha256].own
+    n_left = len(places.get(ASKED, ()))
+    with st.container(horizontal=True, vertical_alignment="center", border=True):
+        st.markdown(_said(analysis, n_left), width="stretch")
+        if n_left:
+            st.button(
+                "Label what it asks", icon=":material/live_help:", shortcut="A", on_click=ask, args=(places,),
+                help="Go through the beats whose class would tell the model most",
+            )  # fmt: skip
+        st.button(
+            "Learn from my labels", icon=":material/school:", shortcut="L", on_click=guarded(learn), args=(analysis,),
+            disabled=told == learned, help="Bring the model closer to this patient and read all other beats anew",
+            type="primary" if told != learned and not n_left else "secondary",
+        )  # fmt: skip
+        st.button(
+            "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
+            disabled=not told, help=_last(analysis) if told else None,
+        )  # fmt: skip
+
+
+def _said(analysis: Analysis, n_left: int) -> str:
+    """What was told and learned, in a sentence."""
+    if not len(analysis.told):
+        return (
+            "Is a class wrong? Give the beat its own with the keys 1 to 5: everything is counted anew at once. "
+            f"Or label the {plural(n_left, 'beat')} that the model asks about, and let it learn from them."
+        )
+    learned = f"the model has learned from {analysis.n_fitted}" if analysis.n_fitted else "the model knows none of them"
+    left = f"; it asks about {n_left} more" if n_left else ""
+    return f"**{plural(len(analysis.told), 'beat')} labelled by you**, {learned}{left}."
+
+
+def _last(analysis: Analysis) -> str:
+    """What the next undo takes back."""
+    room, record = current_room(), analysis.record
+    told, learned = room.told[record.sha256], room.shown[record.sha256].own
+    if told == learned:
+        return "Takes back what the model learned; the labels stay"
+    first = told[-1][0]
+    what = f"{plural(len(told[-1]), 'beat')} as {first.label}" if len(told[-1]) > 1 else first.label
+    return plain_markdown(f"Takes back: {what}, {clock_text(record, first.time_s)}")
