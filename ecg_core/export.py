@@ -46,6 +46,7 @@ def beats_table(analysis: Analysis) -> pd.DataFrame:
         "rr_s": beats.rr_s.round(4),
         "usable": beats.usable.astype(int),
         "time_iso": _iso_column(record, beats.time_s),
+        "told": np.isin(np.arange(len(beats)), analysis.told).astype(int),
     }
     return pd.DataFrame(columns)
 
@@ -142,7 +143,7 @@ def report_json(analysis: Analysis) -> bytes:
         "schema_version": JSON_VERSION,
         "notice": NOTICE,
         "software_version": __version__,
-        "model": {"name": model.name, "sha256": model.sha256},
+        "model": {"name": model.name, "sha256": model.sha256, "fitted_to_own_beats": analysis.n_fitted},
         "record": {
             "id": record.record_id,
             "sha256": record.sha256,

@@ -30,7 +30,7 @@ from .paper import (
 from .records import read_strip
 from .schema import Analysis
 from .strips import STRIP_S, Strip, choose_strips
-from .summary import COLUMNS, GROUPS, HourLine, Measure, hour_lines, measures
+from .summary import COLUMNS, GROUPS, HourLine, Measure, hour_lines, labels_said, measures
 
 WIDTH_MM = RIGHT_MM - LEFT_MM
 COLUMN_MM, COLUMN_GAP_MM = 80.0, 5.0
@@ -276,6 +276,7 @@ def _rules_page(sheet: Sheet, *, analysis: Analysis) -> None:
         "beats over analysable beats; AF burden is time over analysable time. Beats in signal that cannot be read are "
         "not counted. Intervals of a burden come from the classifier's own probabilities and know nothing of errors it "
         "is sure of.",
+        *([f"Labels: {labels_said(analysis)}."] if len(analysis.told) else []),
         f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
         f"Record {record.record_id}, SHA-256 {record.sha256}. Comments of its header, which may name a patient, are "
         "left out.",

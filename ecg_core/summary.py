@@ -58,6 +58,12 @@ class Measure:
         return f"{number} {unit}".strip()
 
 
+def labels_said(analysis: Analysis) -> str:
+    """What a reader told of the beats, and whether the model learned from it."""
+    learned = f"the model was fitted to {analysis.n_fitted} of them" if analysis.n_fitted else "the model knew none"
+    return f"{len(analysis.told):,} of the beats as a reader told them; {learned}"
+
+
 def measures(analysis: Analysis) -> tuple[Measure, ...]:
     """Everything that was measured; a value that is no finite number becomes None, with the reason."""
     found = [
@@ -94,6 +100,7 @@ def _recording(analysis: Analysis) -> Iterator[Measure]:
     yield Measure(group, "beats_in_unusable_signal", "Beats in unreadable signal, not counted", unread, "beats")
     for label, n in zip(CLASSES, burden.count.tolist(), strict=True):
         yield Measure(group, f"beats_{label}", NAME[label], n, "beats", _beats(analysis))
+    yield Measure(group, "beats_told", "Labelled by a reader", len(analysis.told), "beats", _beats(analysis))
 
 
 def _rate(analysis: Analysis) -> Iterator[Measure]:

@@ -32,6 +32,13 @@ TITLES = {
     "svdb_test_12_own_beats": "svdb test, 12 own beats told",
     "svdb_test_50_own_beats": "svdb test, 50 own beats told",
     "svdb_test_5_own_minutes": "svdb test, 5 own minutes told",
+    "svdb_test_12_asked": "svdb test, 12 own beats told that it asked about",
+    "svdb_test_50_asked": "svdb test, 50 own beats told that it asked about",
+    "svdb_test_50_left_out": "the same beats left out, but not told",
+    "svdb_test_all_leads_50_asked": "svdb test, both leads, 50 own beats told that it asked about",
+    "svdb_test_all_leads_50_left_out": "the same beats left out, but not told",
+    "mitdb_ds2_50_asked": "mitdb DS2, 50 own beats told that it asked about",
+    "mitdb_ds2_50_left_out": "the same beats left out, but not told",
     "icentia11k": "icentia11k, 8.2 h of one patient",
 }
 FIRST_SCREEN = ("mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads")
@@ -58,6 +65,9 @@ BUDGETS = (
     ("labels of 38 other records and 12 own beats", "adapted", "svdb_test_12_own_beats"),
     ("labels of 38 other records and 50 own beats", "adapted", "svdb_test_50_own_beats"),
     ("labels of 38 other records and its own first 5 minutes", "adapted", "svdb_test_5_own_minutes"),
+    ("50 own beats that it asks about", "source", "svdb_test_50_asked"),
+    ("labels of 38 other records and 12 own beats that it asks about", "adapted", "svdb_test_12_asked"),
+    ("labels of 38 other records and 50 own beats that it asks about", "adapted", "svdb_test_50_asked"),
 )
 WITH_INTERVAL = {"v_f1", "s_f1"}
 CLOSE_POINTS = 1.0  # a PVC burden is right within so many points

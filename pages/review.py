@@ -9,8 +9,8 @@ from ecg_core.comparison import Disagreements
 from ecg_core.figures import Scale, disclosure_figure, probability_figure, strip_figure, trend_figure
 from ecg_core.rhythm import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Record
-from pages._ui.frame import current_analysis, facts, guarded, heading, ink, legend, show
-from pages._ui.labelling import class_buttons, own_labels
+from pages._ui.frame import current_analysis, facts, guarded, heading, ink, legend, show, watch
+from pages._ui.labelling import label_bar
 from pages._ui.session import current_room
 from pages._ui.tables import beat_facts, by_weight, events_shown
 from pages._ui.view import (
@@ -90,8 +90,6 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
 def viewer(record: Record) -> None:
     """Overview, strip, beat and page of minutes; a step or a label redraws these and nothing else."""
     room = current_room()
-    if room.job is not None and not room.job.beside:
-        st.rerun()  # the whole page, which watches it
     analysis = room.analysis(record.sha256)
     colours, differ = ink(), differences(analysis)
     time_s = current_time_s(record)
@@ -104,6 +102,8 @@ def viewer(record: Record) -> None:
     overview = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         places = stations(analysis, differ)
+        if st.session_state.get("what") in places:
+            st.session_state["what"] = st.session_state["what"]  # stays, though its count may have changed
         what = st.selectbox(
             "Step through", list(places), key="what", persist_state="session", width=300,
             format_func=lambda what: f"{what} ({len(places[what]):,})",
@@ -146,10 +146,10 @@ def viewer(record: Record) -> None:
             on_select=lambda row=row: go_to_selected(f"strip{row}"),
         )
 
+    label_bar(analysis, beat, places)
+    progress = st.container()
     if beat is not None:
-        class_buttons(analysis, beat, places)
         draw_beat(analysis, beat, differ)
-    own_labels(analysis, places)
     findings(analysis)
 
     st.header("Page of minutes", anchor=False)
@@ -160,8 +160,11 @@ def viewer(record: Record) -> None:
         lambda: disclosure_figure(analysis, minutes, ink=colours, marked_s=marked_s),
     )  # fmt: skip
     show(disclosure, "minutes", alt="Full disclosure", on_select=lambda: go_to_selected("minutes"))
+    if room.job is not None and room.job.key.record_sha256 == record.sha256 and not room.job.beside:
+        with progress:
+            watch(room.job)
 
 
-analysis = current_analysis()
+analysis = current_analysis(wait=False)
 heading(f"Review of {analysis.record.record_id}", analysis.record)
 viewer(analysis.record)

@@ -46,6 +46,7 @@ TABLES = {
 COLUMNS = {
     "_beats.csv": [
         "sample", "time_s", "label", *(f"probability_{name}" for name in CLASSES), "rr_s", "usable", "time_iso",
+        "told",
     ],
     "_events.csv": [
         "kind", "name", "start_s", "end_s", "n_beats", "rate_bpm", "duration_s", "start_iso", "record",

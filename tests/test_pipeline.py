@@ -13,9 +13,9 @@ from ecg_core import pipeline
 from ecg_core.errors import Cancelled, LeadError
 from ecg_core.inference import Described, Seen, Verdicts, classify
 from ecg_core.labels import CLASSES
-from ecg_core.pipeline import analyse, with_rules, without_noise
+from ecg_core.pipeline import analyse, with_labels, with_rules, without_noise
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Record
+from ecg_core.schema import Annotations, Record
 from ecg_core.scoring import match_beats
 from ecg_core.signals import MARGIN_S
 from ecg_core.windows import CONTEXT_BEATS, frame_offsets
@@ -301,6 +301,69 @@ def test_the_beats_that_were_found_get_the_same_labels_when_they_are_told(excerp
 
 def test_no_known_beats_are_no_beats(excerpt, model):
     assert len(analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=np.zeros(0)).beats) == 0
+
+
+# What a reader tells
+
+
+def labels(time_s, symbol):
+    return Annotations(np.asarray(time_s), np.asarray(list(symbol)), np.full(len(symbol), ""))
+
+
+def test_beats_have_the_class_that_a_reader_tells_of_them_and_are_counted_so(demo_analysis):
+    before = demo_analysis
+    beats = np.flatnonzero(before.beats.usable & (before.beats.label == "N"))[[10, 500, 900]]
+    told = labels(before.beats.time_s[beats] + [0.1, -0.1, 0.0], "VVS")
+    after = with_labels(before, told)
+    assert after.told.tolist() == beats.tolist()
+    assert after.beats.label[beats].tolist() == ["V", "V", "S"]
+    assert (after.beats.confidence[beats] == 1).all()
+    assert (after.burden.count - before.burden.count).tolist() == [-3, 1, 2, 0, 0]
+    others = np.delete(np.arange(len(before.beats)), beats)
+    np.testing.assert_array_equal(after.beats.label[others], before.beats.label[others])
+    assert with_rules(after, RhythmRules(af_min_s=45.0)).told.tolist() == beats.tolist()
+
+
+def test_the_last_word_on_a_beat_counts(demo_analysis):
+    beat = int(np.flatnonzero(demo_analysis.beats.usable)[100])
+    time_s = demo_analysis.beats.time_s[beat]
+    assert with_labels(demo_analysis, labels([time_s, time_s], "VS")).beats.label[beat] == "S"
+    twice = with_labels(with_labels(demo_analysis, labels([time_s], "V")), labels([time_s], "N"))
+    assert twice.beats.label[beat] == "N"
+    assert twice.told.tolist() == [beat]
+
+
+def test_what_is_told_of_no_beat_or_of_an_unreadable_one_changes_nothing(demo_analysis):
+    beats = demo_analysis.beats
+    between_s = float(beats.time_s[:2].mean())
+    unreadable_s = float(beats.time_s[~beats.usable][0])
+    after = with_labels(demo_analysis, labels([between_s, unreadable_s], "VV"))
+    assert after.told.tolist() == []
+    np.testing.assert_array_equal(after.beats.label, beats.label)
+
+
+def test_own_beats_keep_their_class_and_are_asked_about_no_more(excerpt, model, plain):
+    record, asked = in_memory(excerpt, FS_HZ), plain.asked
+    assert 0 < len(asked) <= 50
+    told = np.sort(asked[:10])
+    other = np.where(plain.beats.label[told] == "V", "N", "V")  # not what it said itself
+    shares = []
+    after = analyse(record, model, own=labels(plain.beats.time_s[told], other), fitting=shares.append)
+    np.testing.assert_allclose(after.beats.time_s, plain.beats.time_s)
+    assert after.told.tolist() == told.tolist()
+    assert after.n_fitted == 10
+    assert after.beats.label[told].tolist() == other.tolist()
+    assert not set(after.asked.tolist()) & set(told.tolist())
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_bringing_the_model_closer_to_the_patient_may_be_stopped(excerpt, model, plain):
+    def stop(share):
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled, match="enough"):
+        analyse(in_memory(excerpt, FS_HZ), model, own=labels(plain.beats.time_s[:5], "NNVNN"), fitting=stop)
 
 
 # Progress and memory

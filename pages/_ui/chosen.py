@@ -9,10 +9,12 @@ import numpy as np
 import streamlit as st
 
 from ecg_core.intervals import Index
+from ecg_core.labels import CLASSES, NAME
 from ecg_core.schema import Analysis, Beats
 from ecg_core.shapes import Shape, class_shapes
 
 from .frame import guarded
+from .labelling import tell
 from .tables import MOST_ROWS, beats_shown, plural
 from .view import address, kept
 
@@ -82,6 +84,12 @@ def list_beats(analysis: Analysis, chosen: Chosen) -> None:
     shown = chosen.index[:MOST_ROWS]
     more = f"; the first {MOST_ROWS:,} are listed" if len(chosen.index) > MOST_ROWS else ""
     st.markdown(f"{chosen.what}{more}. Choose a row to see it in Review.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("All of them are:", width="content")
+        for label in CLASSES:
+            if st.button(label, help=NAME[label]):
+                tell(analysis, chosen.index, label)
+                st.rerun()
     picked = st.dataframe(
         beats_shown(analysis, shown), hide_index=True, key="chosen_rows", on_select="rerun",
         selection_mode="single-row", height=380,

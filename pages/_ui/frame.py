@@ -66,11 +66,15 @@ def current_record() -> Record:
     return room.records[room.current]
 
 
-def current_analysis() -> Analysis:
-    """The analysis that is shown; draws the frame, and stops with what to do where there is none yet."""
+def current_analysis(*, wait: bool = True) -> Analysis:
+    """The analysis that is shown; draws the frame, and stops with what to do where there is none yet.
+
+    Where the record is being read anew, that is waited for; or not, if the page shows it itself.
+    """
     record = current_record()
     room = current_room()
-    if room.job is not None and room.job.key.record_sha256 == record.sha256 and not room.job.beside:
+    wait = wait or record.sha256 not in room.shown
+    if wait and room.job is not None and room.job.key.record_sha256 == record.sha256 and not room.job.beside:
         heading(record.record_id, record)
         watch(room.job)
     if record.sha256 not in room.shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import streamlit as st
 
 from ecg_core.clock import clock_text
@@ -32,6 +33,7 @@ def undo(analysis: Analysis) -> None:
     shown, told = room.shown[record.sha256], room.told.get(record.sha256, ())
     if told != shown.own:
         room.told[record.sha256] = told[:-1]
+        go_to(told[-1][0].time_s)
         return
     back = max(_earlier(shown), key=lambda key: (len(key.own), key.rules == shown.rules))
     room.shown[record.sha256] = back
@@ -75,52 +77,55 @@ def ask(places: dict[str, Float64]) -> None:
     go_to(float(places[ASKED][0]))
 
 
-def class_buttons(analysis: Analysis, beat: int, places: dict[str, Float64]) -> None:
-    """Draw a button and a key for each class that a beat can be given."""
-    own = str(analysis.beats.label[beat])
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("Class", width="content")
-        for number, label in enumerate(CLASSES, 1):
-            st.button(
-                label, key=f"class {label}", shortcut=str(number), help=NAME[label],
-                type="primary" if label == own else "secondary", disabled=not analysis.beats.usable[beat],
-                on_click=guarded(tell_and_go_on), args=(analysis, beat, label, places),
-            )  # fmt: skip
-
-
-def own_labels(analysis: Analysis, places: dict[str, Float64]) -> None:
-    """Draw what was told so far, and what can be done with it."""
+def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
+    """Draw the classes that a beat can be given, each with its key, and what can be done with what was told so far."""
     room, record = current_room(), analysis.record
     told, learned = room.told.get(record.sha256, ()), room.shown[record.sha256].own
-    n_left = len(places.get(ASKED, ()))
-    with st.container(horizontal=True, vertical_alignment="center", border=True):
-        st.markdown(_said(analysis, n_left), width="stretch")
-        if n_left:
+    asked, busy = ASKED in places, room.job is not None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        own = "" if beat is None else str(analysis.beats.label[beat])
+        for number, label in enumerate(CLASSES, 1):
             st.button(
-                "Label what it asks", icon=":material/live_help:", shortcut="A", on_click=ask, args=(places,),
-                help="Go through the beats whose class would tell the model most",
+                label, key=f"class {label}", shortcut=str(number), help=f"This beat is: {NAME[label].lower()}",
+                type="primary" if label == own else "secondary",
+                disabled=beat is None or not analysis.beats.usable[beat],
+                on_click=guarded(tell_and_go_on), args=(analysis, beat, label, places),
             )  # fmt: skip
         st.button(
+            "Label what it asks", icon=":material/live_help:", shortcut="A", on_click=ask, args=(places,),
+            help="Go through the beats whose class would tell the model most", disabled=not asked,
+        )  # fmt: skip
+        st.button(
             "Learn from my labels", icon=":material/school:", shortcut="L", on_click=guarded(learn), args=(analysis,),
-            disabled=told == learned, help="Bring the model closer to this patient and read all other beats anew",
-            type="primary" if told != learned and not n_left else "secondary",
+            disabled=told == learned or busy, type="primary" if told != learned and not asked else "secondary",
+            help="Bring the model closer to this patient, and read all other beats anew",
         )  # fmt: skip
         st.button(
             "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
             disabled=not told, help=_last(analysis) if told else None,
         )  # fmt: skip
+    st.caption(_said(analysis, len(places.get(ASKED, ()))))
 
 
 def _said(analysis: Analysis, n_left: int) -> str:
     """What was told and learned, in a sentence."""
+    asks = f"the model asks about {n_left}" if n_left else "the model asks about no more"
     if not len(analysis.told):
-        return (
-            "Is a class wrong? Give the beat its own with the keys 1 to 5: everything is counted anew at once. "
-            f"Or label the {plural(n_left, 'beat')} that the model asks about, and let it learn from them."
-        )
-    learned = f"the model has learned from {analysis.n_fitted}" if analysis.n_fitted else "the model knows none of them"
-    left = f"; it asks about {n_left} more" if n_left else ""
-    return f"**{plural(len(analysis.told), 'beat')} labelled by you**, {learned}{left}."
+        return f"A wrong class? Press 1 to 5, and all is counted anew. Of all beats {asks}: answer, and let it learn."
+    return f"**{plural(len(analysis.told), 'beat')} labelled by you**, {_learned(analysis)}; {asks}."
+
+
+def _learned(analysis: Analysis) -> str:
+    """What came of the labels that the model learned from."""
+    if not analysis.n_fitted:
+        return "none of them learned yet"
+    room = current_room()
+    shown = room.shown[analysis.record.sha256]
+    before, after = room.analyses[min(_earlier(shown), key=lambda key: len(key.own))].beats, room.analyses[shown].beats
+    if not np.array_equal(before.time_s, after.time_s):
+        return f"{analysis.n_fitted} of them learned"
+    n_changed = int((before.label != after.label).sum())
+    return f"{analysis.n_fitted} of them learned, which changed the class of {plural(n_changed, 'beat')}"
 
 
 def _last(analysis: Analysis) -> str:

@@ -1,0 +1,189 @@
+"""Labels that a reader gives beats, run without a browser: counted at once, undone, and learned from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_figures import make_analysis
+
+from ecg_core.pipeline import with_labels
+from ecg_core.schema import Annotations
+from pages._ui import engine, labelling
+from pages._ui.jobs import AnalysisKey
+from pages._ui.labelling import tell
+from pages._ui.session import Room
+from pages._ui.view import ASKED
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def analysis(demo):
+    """Made-up beats on the demo record; it asks about five of them."""
+    made = replace(make_analysis(demo.duration_s), record=demo)
+    normal = np.flatnonzero(made.beats.usable & (made.beats.label == "N"))
+    return replace(made, asked=normal[[300, 20, 100, 200, 50]])
+
+
+@pytest.fixture
+def room(analysis):
+    room = Room()
+    room.add(analysis.record)
+    room.put(AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules), analysis)
+    return room
+
+
+@pytest.fixture
+def at(room):
+    at = AppTest.from_file(str(ROOT / "pages" / "review.py"), default_timeout=30)
+    at.session_state["room"] = room
+    return at.run()
+
+
+def press(at, name):
+    found = [item for item in at.button if name in (item.label, item.key)]
+    assert len(found) == 1
+    assert not found[0].disabled
+    found[0].click().run()
+    assert not at.exception
+    assert not at.error
+
+
+def said(at):
+    return "\n".join(element.value for element in at.caption)
+
+
+def shown(room):
+    return room.analysis(room.current)
+
+
+def moment(at):
+    value = at.query_params["t"]
+    return float(value if isinstance(value, str) else value[0])
+
+
+def asked_times(analysis):
+    return np.sort(analysis.beats.time_s[analysis.asked])
+
+
+def test_a_label_is_counted_at_once_and_everywhere(at, room, analysis):
+    press(at, "class V")
+    beat = int(shown(room).told[0])
+    assert shown(room).beats.label[beat] == "V"
+    assert shown(room).burden.count[2] == analysis.burden.count[2] + 1
+    overview = AppTest.from_file(str(ROOT / "pages" / "overview.py"), default_timeout=30)
+    overview.session_state["room"] = room
+    overview.run()
+    bodies = "\n".join(element.proto.body for element in overview.get("html"))
+    assert f"{analysis.burden.count[2] + 1:,} V of" in bodies
+
+
+def test_undo_takes_back_one_telling_at_a_time(at, room, analysis):
+    press(at, "class V")
+    press(at, "class S")
+    assert shown(room).beats.label[shown(room).told].tolist() == ["S"]  # the last word on the same beat
+    press(at, "Undo")
+    assert shown(room).beats.label[shown(room).told].tolist() == ["V"]
+    press(at, "Undo")
+    assert shown(room) is analysis
+    assert next(item for item in at.button if item.label == "Undo").disabled
+
+
+def test_what_it_asks_is_gone_through_from_the_first_to_the_last(at, room, analysis):
+    wanted = asked_times(analysis)
+    press(at, "Label what it asks")
+    assert at.selectbox(key="what").value == ASKED
+    for number, time_s in enumerate(wanted):
+        assert moment(at) == pytest.approx(time_s, abs=0.01)
+        assert f"asks about {len(wanted) - number}" in said(at)
+        press(at, "class S")
+    assert f"{len(wanted)} beats labelled by you" in said(at)
+    assert "asks about no more" in said(at)
+    assert shown(room).told.tolist() == sorted(analysis.asked.tolist())
+    assert next(item for item in at.button if item.label == "Label what it asks").disabled
+
+
+def test_those_that_were_passed_over_are_come_back_to(at, analysis):
+    press(at, "Label what it asks")
+    press(at, "Next")
+    for _ in range(4):
+        press(at, "class N")
+    assert moment(at) == pytest.approx(asked_times(analysis)[0], abs=0.01)
+
+
+def test_undo_goes_to_the_beat_whose_label_is_taken_back(at, analysis):
+    press(at, "Label what it asks")
+    press(at, "class V")
+    press(at, "Undo")
+    assert moment(at) == pytest.approx(asked_times(analysis)[0], abs=0.01)
+
+
+@pytest.fixture
+def learning(monkeypatch, analysis):
+    """The model's part played: what it is told, it believes, and it changes its mind about the beat after each."""
+    given = []
+
+    def run(record, model_path, rules, *, lead, own, progress, fitting):
+        given.append(list(own))
+        progress(record.duration_s, record.duration_s)
+        fitting(1.0)
+        time_s, label = zip(*own, strict=True)
+        changed = with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(len(own), "")))
+        after = changed.beats.label.copy()
+        after[changed.told + 1] = "V"
+        return replace(changed, beats=replace(changed.beats, label=after), n_fitted=len(own), asked=analysis.asked[:2])
+
+    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(labelling, "model_path", lambda spec: Path("made.pt"))
+    return given
+
+
+def test_the_model_learns_from_all_that_was_told_and_says_what_came_of_it(at, room, analysis, learning):
+    press(at, "Label what it asks")
+    press(at, "class S")
+    press(at, "class S")
+    press(at, "Learn from my labels")
+    at.run()
+    assert [label for _, label in learning[0]] == ["S", "S"]
+    assert shown(room).n_fitted == 2
+    assert "2 of them learned, which changed the class of 4 beats" in said(at)
+    assert next(item for item in at.button if item.label == "Learn from my labels").disabled
+
+
+def test_what_the_model_learned_is_undone_before_the_labels_that_it_learned_from(at, room, analysis, learning):
+    press(at, "class S")
+    press(at, "Learn from my labels")
+    press(at, "class V")  # told after it learned
+    press(at, "Undo")
+    assert shown(room).n_fitted == 1
+    press(at, "Undo")
+    assert shown(room).n_fitted == 0
+    assert shown(room).beats.label[shown(room).told].tolist() == ["S"]
+    press(at, "Undo")
+    assert shown(room) is analysis
+
+
+def test_many_beats_are_told_and_undone_together(room, analysis, monkeypatch):
+    monkeypatch.setattr(labelling, "current_room", lambda: room)
+    beats = np.flatnonzero(analysis.beats.label == "V")
+    tell(analysis, beats, "S")
+    readable = beats[analysis.beats.usable[beats]]
+    assert shown(room).told.tolist() == readable.tolist()
+    assert len(room.told[room.current]) == 1
+    assert shown(room).burden.count[2] == 0
+
+
+def test_of_an_unreadable_beat_nothing_can_be_told(room, analysis, monkeypatch):
+    monkeypatch.setattr(labelling, "current_room", lambda: room)
+    monkeypatch.setattr("pages._ui.labelling.current_room", lambda: room)
+    dark = replace(analysis, beats=replace(analysis.beats, usable=np.zeros(len(analysis.beats), dtype=bool)))
+    tell(dark, [0, 1], "V")
+    assert room.told == {}
+
+
+def test_labels_stay_when_the_rules_change_and_go_with_their_record(at, room, analysis):
+    press(at, "class V")
+    room.close(room.current)
+    assert room.told == {}
