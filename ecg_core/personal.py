@@ -20,11 +20,11 @@ from .schema import Float32, Float64
 from .threads import one_thread
 from .windows import Index, rr_features
 
-STEPS = 60
+STEPS = 40
 LEARNING_RATE = 1e-3
-SEQUENCE_BEATS = 128  # the record is read in stretches this long: all alike, they are fastest
+SEQUENCE_BEATS = 64  # the record is read in stretches this long: all alike, they are fastest
 AROUND_BEATS = 24  # before and after a known one, at least
-TAUGHT_AT_ONCE = 6  # stretches with known beats that a step learns from: a day's are not all read each time
+TAUGHT_AT_ONCE = 8  # stretches with known beats that a step learns from: a day's are not all read each time
 REMEMBERED, ANCHOR_WEIGHT = 4, 0.1  # so many others hold the model to what it said before, by this weight
 
 

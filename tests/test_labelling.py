@@ -148,7 +148,7 @@ def test_the_model_learns_from_all_that_was_told_and_says_what_came_of_it(at, ro
     at.run()
     assert [label for _, label in learning[0]] == ["S", "S"]
     assert shown(room).n_fitted == 2
-    assert "2 of them learned, which changed the class of 4 beats" in said(at)
+    assert "2 of them learned, which changed the class of 2 other beats" in said(at)
     assert next(item for item in at.button if item.label == "Learn from my labels").disabled
 
 

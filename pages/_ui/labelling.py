@@ -124,8 +124,8 @@ def _learned(analysis: Analysis) -> str:
     before, after = room.analyses[min(_earlier(shown), key=lambda key: len(key.own))].beats, room.analyses[shown].beats
     if not np.array_equal(before.time_s, after.time_s):
         return f"{analysis.n_fitted} of them learned"
-    n_changed = int((before.label != after.label).sum())
-    return f"{analysis.n_fitted} of them learned, which changed the class of {plural(n_changed, 'beat')}"
+    n_changed = int(np.delete(before.label != after.label, room.analyses[shown].told).sum())
+    return f"{analysis.n_fitted} of them learned, which changed the class of {plural(n_changed, 'other beat')}"
 
 
 def _last(analysis: Analysis) -> str:
