@@ -75,6 +75,9 @@ def _add_analyze(commands: Commands) -> argparse.ArgumentParser:
         help="a record of any format that is read; or several, folders of records, or patterns such as 'db/*.hea'",
     )  # fmt: skip
     analyze.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (here)")
+    analyze.add_argument(
+        "--own", type=Path, metavar="FILE", help="beats of this patient to learn from first: rec.atr, x_labels.csv"
+    )
     analyze.add_argument("--jobs", type=_count, default=1, metavar="N", help="of many records, so many at a time (1)")
     analyze.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
     analyze.add_argument(
@@ -158,6 +161,8 @@ def _analyze(options: argparse.Namespace) -> int:
 def _analyze_many(options: argparse.Namespace) -> int:
     from .batch import FAILURES, Settings, analyse_many  # noqa: PLC0415
 
+    if options.own is not None:
+        raise RecordError(f"{options.own}: --own names beats of one patient; expected one record, got several.")
     settings = Settings(
         (options.model or DEFAULT_MODEL).absolute(), options.lead, _rules(options.rule), _stated(options)
     )
@@ -179,13 +184,15 @@ def _analyze_one(options: argparse.Namespace) -> int:
     from .export import write_files  # noqa: PLC0415
     from .inference import load_model  # noqa: PLC0415
     from .pipeline import analyse  # noqa: PLC0415
-    from .records import read_record  # noqa: PLC0415
+    from .records import read_annotations, read_record  # noqa: PLC0415
 
     rules = _rules(options.rule)
     record = read_record(options.records[0], _stated(options))
+    own = None if options.own is None else read_annotations(options.own, record.fs_hz)
     model = load_model(options.model or DEFAULT_MODEL)
     began = time.monotonic()
-    analysis = analyse(record, model, rules, lead=options.lead, progress=_show_progress(record.record_id))
+    progress = _show_progress(record.record_id)
+    analysis = analyse(record, model, rules, lead=options.lead, own=own, progress=progress)
     written = write_files(analysis, options.out)
     _clear_line()
     print(summary(analysis))

@@ -51,6 +51,11 @@ def beats_table(analysis: Analysis) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def labels_table(analysis: Analysis) -> pd.DataFrame:
+    """One row a beat whose class a reader told."""
+    return beats_table(analysis)[["sample", "time_s", "label"]].iloc[analysis.told]
+
+
 def events_table(analysis: Analysis) -> pd.DataFrame:
     """One row an event."""
     events, record = analysis.events, analysis.record

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_figures import make_analysis
 
+from ecg_core.export import csv_bytes, labels_table
 from ecg_core.pipeline import with_labels
 from ecg_core.schema import Annotations
 from pages._ui import engine, labelling
@@ -168,7 +169,7 @@ def test_what_the_model_learned_is_undone_before_the_labels_that_it_learned_from
 def test_many_beats_are_told_and_undone_together(room, analysis, monkeypatch):
     monkeypatch.setattr(labelling, "current_room", lambda: room)
     beats = np.flatnonzero(analysis.beats.label == "V")
-    tell(analysis, beats, "S")
+    tell(analysis, dict.fromkeys(beats.tolist(), "S"))
     readable = beats[analysis.beats.usable[beats]]
     assert shown(room).told.tolist() == readable.tolist()
     assert len(room.told[room.current]) == 1
@@ -179,7 +180,7 @@ def test_of_an_unreadable_beat_nothing_can_be_told(room, analysis, monkeypatch):
     monkeypatch.setattr(labelling, "current_room", lambda: room)
     monkeypatch.setattr("pages._ui.labelling.current_room", lambda: room)
     dark = replace(analysis, beats=replace(analysis.beats, usable=np.zeros(len(analysis.beats), dtype=bool)))
-    tell(dark, [0, 1], "V")
+    tell(dark, {0: "V", 1: "V"})
     assert room.told == {}
 
 
@@ -187,3 +188,53 @@ def test_labels_stay_when_the_rules_change_and_go_with_their_record(at, room, an
     press(at, "class V")
     room.close(room.current)
     assert room.told == {}
+
+
+class Uploaded:
+    """A file as the uploader gives it."""
+
+    name = "rec_labels.csv"
+
+    def __init__(self, content):
+        self.content = content
+
+    def getvalue(self):
+        return self.content
+
+
+@pytest.fixture
+def session(room, monkeypatch):
+    monkeypatch.setattr(labelling, "current_room", lambda: room)
+    state = {}
+    monkeypatch.setattr(labelling.st, "session_state", state)
+    return state
+
+
+def test_labels_that_were_saved_are_taken_in_again(session, room, analysis):
+    beats = np.flatnonzero(analysis.beats.usable)[[3, 7, 40]]
+    tell(analysis, dict(zip(beats.tolist(), "VSN", strict=True)))
+    saved = csv_bytes(labels_table(shown(room)))
+    room.told.clear()
+    session["labels_file"] = Uploaded(saved)
+    labelling.load()
+    assert shown(room).told.tolist() == beats.tolist()
+    assert shown(room).beats.label[beats].tolist() == ["V", "S", "N"]
+    assert "labels_said" not in session
+    assert list(room.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"time_s,label\n1.0,X\n", b"\xff\x00"])
+def test_a_file_that_holds_no_labels_is_told_of_and_changes_nothing(session, room, content):
+    session["labels_file"] = Uploaded(content)
+    labelling.load()
+    assert "rec_labels.csv: expected" in session["labels_said"]
+    assert str(room.folder) not in session["labels_said"]
+    assert room.told == {}
+
+
+def test_labels_at_no_beat_are_counted_and_left_out(session, room, analysis):
+    beat_s = analysis.beats.time_s[analysis.beats.usable][3]
+    session["labels_file"] = Uploaded(f"time_s,label\n{beat_s},V\n{beat_s + 0.4},V\n".encode())
+    labelling.load()
+    assert len(shown(room).told) == 1
+    assert "1 label at no readable beat" in session["labels_said"]

@@ -88,7 +88,7 @@ def list_beats(analysis: Analysis, chosen: Chosen) -> None:
         st.markdown("All of them are:", width="content")
         for label in CLASSES:
             if st.button(label, help=NAME[label]):
-                tell(analysis, chosen.index, label)
+                tell(analysis, dict.fromkeys(chosen.index.tolist(), label))
                 st.rerun()
     picked = st.dataframe(
         beats_shown(analysis, shown), hide_index=True, key="chosen_rows", on_select="rerun",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from ecg_core.clock import clock_text
-from ecg_core.labels import CLASSES, NAME
+from ecg_core.errors import EcgError
+from ecg_core.export import csv_bytes, file_name, labels_table
+from ecg_core.labels import CLASSES, NAME, class_codes
 from ecg_core.schema import Analysis, Float64
+from ecg_core.scoring import match_beats
 from ecg_core.text import plain_markdown
 
 from .frame import guarded
@@ -19,10 +24,10 @@ from .tables import plural
 from .view import ASKED, go_to, neighbour
 
 
-def tell(analysis: Analysis, beats: Iterable[int], label: str) -> None:
-    """Give some beats a class; unreadable ones, which are not counted, keep theirs. For callbacks."""
-    room, sha256 = current_room(), analysis.record.sha256
-    told = tuple(Label(float(analysis.beats.time_s[beat]), label) for beat in beats if analysis.beats.usable[beat])
+def tell(analysis: Analysis, label_of: Mapping[int, str]) -> None:
+    """Give some beats their class; unreadable ones, which are not counted, keep theirs. For callbacks."""
+    room, sha256, beats = current_room(), analysis.record.sha256, analysis.beats
+    told = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items() if beats.usable[beat])
     if told:
         room.told[sha256] = (*room.told.get(sha256, ()), told)
 
@@ -61,7 +66,7 @@ def learn(analysis: Analysis) -> None:
 
 def tell_and_go_on(analysis: Analysis, beat: int, label: str, places: dict[str, Float64]) -> None:
     """Give a beat its class and, on the way through those that are asked for, go on to the next one; for callbacks."""
-    tell(analysis, [beat], label)
+    tell(analysis, {beat: label})
     left_s = places.get(ASKED)
     if st.session_state.get("what") == ASKED and left_s is not None:
         time_s = float(analysis.beats.time_s[beat])
@@ -75,6 +80,46 @@ def ask(places: dict[str, Float64]) -> None:
     """Step through the beats that are asked for, from the first one on; for callbacks."""
     st.session_state["what"] = ASKED
     go_to(float(places[ASKED][0]))
+
+
+def load() -> None:
+    """Take in labels from a file, all at once; what goes wrong is said below the labels. For callbacks."""
+    room, file = current_room(), st.session_state["labels_file"]
+    if file is None:
+        return
+    analysis = room.analysis(room.current)
+    try:
+        n_left_out = _tell_from(analysis, file.name, file.getvalue())
+    except EcgError as error:
+        st.session_state["labels_said"] = room.plain(str(error))
+        return
+    if n_left_out:
+        said = f"{file.name}: {plural(n_left_out, 'label')} at no readable beat of this record, left out."
+        st.session_state["labels_said"] = said
+
+
+def _tell_from(analysis: Analysis, name: str, content: bytes) -> int:
+    """Give beats the classes that a file tells; returns how many of these lie at no readable beat."""
+    from ecg_core.records import read_annotations  # noqa: PLC0415, as wfdb takes half a second
+
+    with tempfile.TemporaryDirectory(dir=current_room().folder) as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(content)
+        marks = read_annotations(path, analysis.record.fs_hz)
+    beats, own = match_beats(analysis.beats.time_s, marks.time_s)
+    labels = np.array(CLASSES)[class_codes(marks.symbol[own])]
+    tell(analysis, dict(zip(beats.tolist(), labels.tolist(), strict=True)))
+    return len(marks.time_s) - int(analysis.beats.usable[beats].sum())
+
+
+def label_files(analysis: Analysis) -> None:
+    """Draw the ways to keep one's labels, and to get them back."""
+    name = file_name(analysis, "_labels.csv")
+    st.download_button(
+        plain_markdown(name), lambda: csv_bytes(labels_table(analysis)), name, icon=":material/download:",
+        on_click="ignore", disabled=not len(analysis.told), help="Your labels, to go on with them another day",
+    )  # fmt: skip
+    st.file_uploader("Labels from a file", ["csv"], key="labels_file", on_change=load)
 
 
 def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
@@ -104,6 +149,10 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
             "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
             disabled=not told, help=_last(analysis) if told else None,
         )  # fmt: skip
+        with st.popover("Files", icon=":material/save:", width="content"):
+            label_files(analysis)
+    if problem := st.session_state.pop("labels_said", ""):
+        st.warning(plain_markdown(problem), icon=":material/warning:")
     st.caption(_said(analysis, len(places.get(ASKED, ()))))
 
 
