@@ -290,7 +290,7 @@ def _check_writable(path: Path) -> None:
 
 def summary(analysis: Analysis) -> str:
     """What a person wants to know first."""
-    from .summary import measures  # noqa: PLC0415
+    from .summary import labels_said, measures  # noqa: PLC0415
 
     burden, record = analysis.burden, analysis.record
     told = {measure.key: measure for measure in measures(analysis)}
@@ -315,6 +315,8 @@ def summary(analysis: Analysis) -> str:
         lines.append("  Heart rate    not enough consecutive beats")
     if changed := analysis.rules.changed():
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
+    if len(analysis.told):
+        lines.append(f"  Labels        {labels_said(analysis)}")
     if not all(record.calibrated):
         lines.append("  Calibration   the header states no gain for some leads: 200 adu/mV assumed")
     return "\n".join(lines)

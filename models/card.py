@@ -68,6 +68,8 @@ BUDGETS = (
     ("50 own beats that it asks about", "source", "svdb_test_50_asked"),
     ("labels of 38 other records and 12 own beats that it asks about", "adapted", "svdb_test_12_asked"),
     ("labels of 38 other records and 50 own beats that it asks about", "adapted", "svdb_test_50_asked"),
+    ("50 own beats left out of the score, but not told", "source", "svdb_test_50_left_out"),
+    ("labels of 38 other records, 50 own beats left out, but not told", "adapted", "svdb_test_50_left_out"),
 )
 WITH_INTERVAL = {"v_f1", "s_f1"}
 CLOSE_POINTS = 1.0  # a PVC burden is right within so many points

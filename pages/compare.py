@@ -4,6 +4,7 @@ import streamlit as st
 
 from ecg_core.comparison import Differences
 from ecg_core.scoring import LEARNING_S
+from ecg_core.summary import labels_said
 from ecg_core.text import plain_markdown
 from pages._ui.compared import (
     Pair,
@@ -122,7 +123,8 @@ with scores:
         st.dataframe(scores_shown(comparison), hide_index=True, height="content")
         n_scored = int(comparison.scores[0].matrix[:5].sum())
         learning = "; EC57 leaves the first 5 minutes out" if record.duration_s > LEARNING_S else ""
-        st.caption(f"Gross of this record: {n_scored:,} reference beats{learning}.")
+        own = f" Of those of {analysis.model.name}, {labels_said(analysis)}." if len(analysis.told) else ""
+        st.caption(f"Gross of this record: {n_scored:,} reference beats{learning}.{own}")
     else:
         st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")
 with burdens:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import wfdb
 from conftest import DEMO, write_record
@@ -68,6 +69,29 @@ def test_the_program_runs_as_a_module_from_a_shell(tmp_path, ecg):
     done = shell("-m", "ecg_core", "analyze", str(tmp_path / "x.hea"), "--out", str(tmp_path / "out"), "--lead", "ii")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(contents(tmp_path / "out")) == len(NAMES)
+
+
+def test_own_beats_keep_their_class_and_are_said_to_be_told(tmp_path, capsys, ecg):
+    record = write_record(tmp_path, "x", ecg, 257)
+    assert main(["analyze", str(record), "--out", str(tmp_path / "first")]) == 0
+    beats = pd.read_csv(tmp_path / "first" / "x_beats.csv")
+    own = beats.iloc[10:20:3][["time_s", "label"]].assign(label=["V", "S", "V", "N"])
+    own.to_csv(tmp_path / "x_labels.csv", index=False)
+    arguments = ["analyze", str(record), "--own", str(tmp_path / "x_labels.csv"), "--out", str(tmp_path / "again")]
+    assert main(arguments) == 0
+    again = pd.read_csv(tmp_path / "again" / "x_beats.csv")
+    assert again.time_s[again.told == 1].tolist() == own.time_s.tolist()
+    assert again.label[again.told == 1].tolist() == own.label.tolist()
+    assert "4 of the beats as a reader told them; the model was fitted to 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("records", "told"), [([DEMO], "x.atr: this file of annotations does not exist"), ([DEMO, DEMO], "one patient")]
+)
+def test_own_beats_that_cannot_be_used_end_in_one_sentence(tmp_path, capsys, records, told):
+    out = tmp_path / "out"
+    code = main(["analyze", *map(str, records), "--own", str(tmp_path / "x.atr"), "--out", str(out)])
+    assert_refused(code, capsys.readouterr(), out, told)
 
 
 def test_rules_can_be_changed_and_are_said(tmp_path, capsys):
