@@ -150,6 +150,27 @@ def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):
     assert moment(page) == seen[-1]
 
 
+def test_keys_give_beats_their_class_and_the_model_learns_from_them(page):
+    go(page, "Review", "Page of minutes")
+    page.keyboard.press("a")
+    for n_told, key in enumerate("123", 1):
+        page.wait_for_timeout(1000)
+        at = page.url
+        page.keyboard.press(key)
+        page.get_by_text(f"{n_told} beat{'s' if n_told > 1 else ''} labelled by you").wait_for()
+        page.wait_for_function("at => location.href !== at", arg=at, timeout=10_000)
+    page.wait_for_timeout(1000)
+    page.keyboard.press("u")
+    page.get_by_text("2 beats labelled by you").wait_for()
+    page.wait_for_timeout(1000)
+    page.keyboard.press("l")
+    page.get_by_text("2 of them learned").wait_for(timeout=1000 * READY_S)
+    for left in ("none of them learned yet", "1 beat labelled by you", "A wrong class?"):
+        page.wait_for_timeout(1000)
+        page.keyboard.press("u")
+        page.get_by_text(left).wait_for()
+
+
 def test_strip_has_the_papers_scale_on_the_screen(page):
     go(page, "Review", "Page of minutes")
     chart = page.locator(".st-key-strip0 .js-plotly-plot")
