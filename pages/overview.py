@@ -4,6 +4,7 @@ import streamlit as st
 
 from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
+from ecg_core.summary import labels_said
 from ecg_core.text import plain_markdown
 from pages._ui.frame import cards, current_analysis, heading, ink, show
 from pages._ui.tables import by_weight, events_shown, hours_shown, number, plural, rate_card
@@ -37,6 +38,9 @@ cards(
         rate_card(record, burden),
     ]
 )
+
+if len(analysis.told):
+    st.caption(f"Labels: {labels_said(analysis)}.")
 
 trend = trend_figure(analysis, ink=ink())
 show(trend, "trend", alt="Heart rate, ventricular and supraventricular beats over time", on_select="rerun")

@@ -59,6 +59,7 @@ STEPS = {
     "network": {"windows"},  # how many frames the attention sees
     "inference": {"network", "specs", "threads", "windows"},  # serves the network as it was trained
     "intervals": set(),
+    "asking": {"intervals"},
     "fibrillation": {"intervals"},
     "rhythm": {"fibrillation", "intervals"},
     "variability": {"intervals"},
