@@ -193,7 +193,7 @@ def test_labels_stay_when_the_rules_change_and_go_with_their_record(at, room, an
 class Uploaded:
     """A file as the uploader gives it."""
 
-    name = "rec_labels.csv"
+    name = "../rec_labels.csv"
 
     def __init__(self, content):
         self.content = content

@@ -23,6 +23,8 @@ from .session import change_rules, current_room, model_path
 from .tables import plural
 from .view import ASKED, go_to, neighbour
 
+STORED_AS = "labels.csv"  # whatever a file that is taken in is called
+
 
 def tell(analysis: Analysis, label_of: Mapping[int, str]) -> None:
     """Give some beats their class; unreadable ones, which are not counted, keep theirs. For callbacks."""
@@ -89,21 +91,21 @@ def load() -> None:
         return
     analysis = room.analysis(room.current)
     try:
-        n_left_out = _tell_from(analysis, file.name, file.getvalue())
+        n_left_out = _tell_from(analysis, file.getvalue())
     except EcgError as error:
-        st.session_state["labels_said"] = room.plain(str(error))
+        st.session_state["labels_said"] = str(error).replace(STORED_AS, file.name)
         return
     if n_left_out:
         said = f"{file.name}: {plural(n_left_out, 'label')} at no readable beat of this record, left out."
         st.session_state["labels_said"] = said
 
 
-def _tell_from(analysis: Analysis, name: str, content: bytes) -> int:
+def _tell_from(analysis: Analysis, content: bytes) -> int:
     """Give beats the classes that a file tells; returns how many of these lie at no readable beat."""
     from ecg_core.records import read_annotations  # noqa: PLC0415, as wfdb takes half a second
 
     with tempfile.TemporaryDirectory(dir=current_room().folder) as folder:
-        path = Path(folder) / Path(name).name
+        path = Path(folder) / STORED_AS
         path.write_bytes(content)
         marks = read_annotations(path, analysis.record.fs_hz)
     beats, own = match_beats(analysis.beats.time_s, marks.time_s)
@@ -119,7 +121,7 @@ def label_files(analysis: Analysis) -> None:
         plain_markdown(name), lambda: csv_bytes(labels_table(analysis)), name, icon=":material/download:",
         on_click="ignore", disabled=not len(analysis.told), help="Your labels, to go on with them another day",
     )  # fmt: skip
-    st.file_uploader("Labels from a file", ["csv"], key="labels_file", on_change=load)
+    st.file_uploader("Labels from a file", ["csv"], key="labels_file", on_change=guarded(load))
 
 
 def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
@@ -147,7 +149,7 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
         )  # fmt: skip
         st.button(
             "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
-            disabled=not told, help=_last(analysis) if told else None,
+            disabled=not told or busy, help=_last(analysis) if told else None,
         )  # fmt: skip
         with st.popover("Files", icon=":material/save:", width="content"):
             label_files(analysis)
