@@ -11,6 +11,7 @@ from ecg_core.shapes import split_shapes
 from ecg_core.text import plain_markdown
 from pages._ui.chosen import choose_bars, choose_panels, choose_points, chosen_beats, list_beats, shapes_of
 from pages._ui.frame import current_analysis, guarded, heading, ink, show
+from pages._ui.labelling import undo_button
 from pages._ui.tables import plural
 
 FIRST_SPLIT = "VSFNQ"  # whose shapes are worth a look first: ventricular foci
@@ -22,7 +23,7 @@ if not beats.usable.any():
     st.info("No beat of this recording could be read, so there is nothing to draw. Another lead may read better.")
     st.stop()
 
-choice, explained, again = st.columns([1, 6, 2], vertical_alignment="center")
+choice, explained, again, back = st.columns([2, 11, 4, 2], vertical_alignment="center")
 analysed = record.lead_names.index(analysis.lead_names[0])
 lead = choice.selectbox("Lead", record.lead_names, index=analysed, key="beats_lead", label_visibility="collapsed")
 explained.caption(
@@ -32,6 +33,10 @@ explained.caption(
 chosen = chosen_beats(analysis)
 if chosen and again.button("Chosen beats", icon=":material/list:", width="stretch"):
     st.session_state["list_chosen"] = True
+
+if len(analysis.told):
+    with back:
+        undo_button(analysis)
 
 shapes = shapes_of(analysis, lead)
 if shapes:

@@ -143,6 +143,24 @@ def test_chosen_beats_are_listed_with_time_class_confidence_and_rr(first):
     assert len(table(at, "Confidence")) == 3
 
 
+def test_chosen_beats_get_their_class_all_together(first):
+    room = room_with(first)
+    index = np.flatnonzero(first.beats.label == "V")[:3]
+    at = page("beats", room)
+    at.session_state["chosen"] = Chosen(first.beats, "3 beats of V", index)
+    at.session_state["list_chosen"] = True
+    at.run()
+    at.session_state["list_chosen"] = True  # it is open still
+    button(at, "S").click().run()
+    shown = room.analysis(room.current)
+    assert shown.told.tolist() == index.tolist()
+    assert set(shown.beats.label[index]) == {"S"}
+    assert "Chosen beats" not in [item.label for item in at.button]  # they are of another class now
+    at.run()
+    button(at, "Undo").click().run()
+    assert room.analysis(room.current) is first
+
+
 def test_beats_that_were_chosen_in_another_analysis_are_not_listed(first, second):
     at = page("beats", room_with(first))
     at.session_state["chosen"] = Chosen(second.beats, "1 beat", np.array([4]))

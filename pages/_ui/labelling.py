@@ -124,6 +124,16 @@ def label_files(analysis: Analysis) -> None:
     st.file_uploader("Labels from a file", ["csv"], key="labels_file", on_change=guarded(load))
 
 
+def undo_button(analysis: Analysis) -> None:
+    """Draw the way back by one step."""
+    room = current_room()
+    told = room.told.get(analysis.record.sha256, ())
+    st.button(
+        "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
+        disabled=not told or room.job is not None, help=_last(analysis) if told else None,
+    )  # fmt: skip
+
+
 def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
     """Draw the classes that a beat can be given, each with its key, and what can be done with what was told so far."""
     room, record = current_room(), analysis.record
@@ -147,10 +157,7 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
             disabled=told == learned or busy, type="primary" if told != learned and not asked else "secondary",
             help="Bring the model closer to this patient, and read all other beats anew",
         )  # fmt: skip
-        st.button(
-            "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
-            disabled=not told or busy, help=_last(analysis) if told else None,
-        )  # fmt: skip
+        undo_button(analysis)
         with st.popover("Files", icon=":material/save:", width="content"):
             label_files(analysis)
     if problem := st.session_state.pop("labels_said", ""):
