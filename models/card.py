@@ -41,7 +41,9 @@ TITLES = {
     "mitdb_ds2_50_left_out": "the same beats left out, but not told",
     "icentia11k": "icentia11k, 8.2 h of one patient",
 }
-FIRST_SCREEN = ("mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads")
+FIRST_SCREEN = (
+    "mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads", "svdb_test_all_leads_50_asked",
+)  # fmt: skip
 WAYS = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
 COLUMNS = {
     "QRS Se/+P": ("qrs_se", "qrs_ppv"),

@@ -28,6 +28,7 @@ PIECE = 1 << 16  # samples of a gap at a time
 MAX_NAME = 60
 BEAT_COLUMNS: Final = (
     "sample", "time_s", "label", *(f"probability_{name}" for name in CLASSES), "rr_s", "usable", "time_iso",
+    "told",
 )  # fmt: skip
 ALARM_COLUMNS: Final = ("kind", "start_s", "said_s", "end_s", "start_iso")
 
@@ -138,7 +139,7 @@ class Recording:
             yield (
                 round(time_s * self.stream.fs_hz), f"{time_s:.4f}", beats.label[i],
                 *(f"{p:.4f}" for p in beats.probability[i].tolist()), "" if np.isnan(rr_s) else f"{rr_s:.4f}",
-                int(beats.usable[i]), self._iso(time_s),
+                int(beats.usable[i]), self._iso(time_s), 0,
             )  # fmt: skip
 
     def _alarm_row(self, alarm: Alarm) -> tuple[str, ...]:
