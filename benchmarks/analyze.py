@@ -1,4 +1,4 @@
-"""Time and peak memory of whole ``analyze`` commands: a day, a week, a noisy day, twelve leads; and xqrs beside them.
+"""Time and peak memory of whole ``analyze`` commands: days of one to twelve leads, a week; and xqrs beside them.
 
     ECG_DATABASES=... python benchmarks/analyze.py [--runs 5] [--database icentia11k-continuous-ecg/1.0.0] [--json FILE]
 
@@ -24,6 +24,7 @@ from tiling import HOURS, tile, tile_demo
 
 NOISE, SNR_DB = "nstdb/1.0.0/em", 0.0
 WEEK_DAYS = 7
+HOLTER_LEADS = ("II", "V1", "V5")
 XQRS = (
     "import sys, wfdb, wfdb.processing\n"
     "record = wfdb.rdrecord(sys.argv[1])\n"
@@ -68,13 +69,14 @@ def main() -> None:
     options = options_of(__doc__, runs=5, database="icentia11k-continuous-ecg/1.0.0", json=Path)
     database, noise = options.databases / options.database, options.databases / NOISE
     with tempfile.TemporaryDirectory() as at:
-        folders = {name: Path(at) / name for name in ("day", "noisy_day", "week", "twelve_leads")}
+        folders = {name: Path(at) / name for name in ("day", "noisy_day", "week", "three_leads", "twelve_leads")}
         for folder in folders.values():
             folder.mkdir()
         records = {
             "day": tile(database, folders["day"]),
             "noisy_day": tile(database, folders["noisy_day"], noise=noise, snr_db=SNR_DB),
             "week": tile(database, folders["week"], hours=WEEK_DAYS * HOURS),
+            "three_leads": tile_demo(folders["three_leads"], leads=HOLTER_LEADS),
             "twelve_leads": tile_demo(folders["twelve_leads"]),
         }
         analyze = [sys.executable, "-m", "ecg_core", "analyze"]
@@ -95,6 +97,7 @@ def summary(database: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
         "what": f"{HOURS} h, one lead, tiled from {database}",
         "noisy_day": f"the same with the noise of {NOISE} at {SNR_DB:g} dB all the way",
         "week": f"{WEEK_DAYS} such days",
+        "three_leads": f"{HOURS} h, three leads of the simulated demo record repeated, read together as by default",
         "twelve_leads": f"{HOURS} h, twelve leads, the simulated demo record repeated, all leads read",
         "runs": len(runs["day"]),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

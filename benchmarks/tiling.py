@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -55,12 +56,12 @@ def _lead(path: Path, noise: Path | None, snr_db: float) -> Float32:
     return np.asarray(signal + np.resize(added, len(signal)), dtype=np.float32)
 
 
-def tile_demo(folder: Path, *, hours: int = HOURS) -> Path:
-    """Write a record of twelve leads: the simulated demo's samples over and over."""
-    demo = wfdb.rdrecord(str(ROOT / "demo_data" / "demo"), physical=False)
-    leads = zip(demo.adc_gain, demo.baseline, demo.sig_name, strict=True)
-    told = [f"{gain:g}({baseline})/mV 16 0 0 0 0 {name}" for gain, baseline, name in leads]
-    return _write(folder / "twelve", demo.d_signal, DEMO_FS_HZ, hours, told)
+def tile_demo(folder: Path, *, hours: int = HOURS, leads: Sequence[str] | None = None) -> Path:
+    """Write a record of the simulated demo's samples over and over, of all its twelve leads or of some."""
+    demo = wfdb.rdrecord(str(ROOT / "demo_data" / "demo"), physical=False, channel_names=leads)
+    columns = zip(demo.adc_gain, demo.baseline, demo.sig_name, strict=True)
+    told = [f"{gain:g}({baseline})/mV 16 0 0 0 0 {name}" for gain, baseline, name in columns]
+    return _write(folder / "demo", demo.d_signal, DEMO_FS_HZ, hours, told)
 
 
 def _write(path: Path, samples: NDArray[Any], fs_hz: float, hours: int, leads: list[str]) -> Path:

@@ -225,16 +225,10 @@ def quality_table(quality: dict[str, Any]) -> str:
 def speed_lines(results: dict[str, Any]) -> str:
     """Sentence and table of what whole commands took."""
     medians, times = results["medians"], results["times_a_day"]
-    names = {
-        "day": results["what"],
-        "noisy_day": results["noisy_day"],
-        "week": results["week"],
-        "twelve_leads": results["twelve_leads"],
-        "xqrs_detect": "wfdb's `xqrs_detect` alone, on the day",
-    }
+    what = {**results, "day": results["what"], "xqrs_detect": "wfdb's `xqrs_detect` alone, on the day"}
     rows = [
-        f"| {what} | {medians[name]['whole_s']:.1f} | {times[name]:.2f} | {medians[name]['memory_mb']:.0f} |"
-        for name, what in names.items()
+        f"| {what[name]} | {of['whole_s']:.1f} | {times[name]:.2f} | {of['memory_mb']:.0f} |"
+        for name, of in medians.items()
     ]
     return "\n".join(
         [
