@@ -137,12 +137,12 @@ def seeds_table(metrics: Metrics, seeds: dict[str, dict[str, Metrics]]) -> str:
         for model, by_seed in seeds.items():
             rows = {"0": metrics[model][key]["detected_beats"]["gross"]}
             rows |= {seed: measured[key] for seed, measured in by_seed.items()}
-            for name in ("v_f1", "s_f1"):
+            for name, figure in (("v_f1", "V F1"), ("s_f1", "S F1"), ("accuracy", "accuracy")):
                 values = [rows.get(number, {}).get(name) for number in numbers]
                 known = [value for value in values if value is not None]
                 if min(known, default=0) > 0:
                     cells = " | ".join(map(_percent, [*values, sum(known) / len(known)]))
-                    lines.append(f"| {TITLES[key]} | {model} | {name[0].upper()} F1 | {cells} |")
+                    lines.append(f"| {TITLES[key]} | {model} | {figure} | {cells} |")
     return "\n".join(lines)
 
 
