@@ -21,7 +21,8 @@ def worth_asking(
     The beats whose two likeliest classes are nearest to each other (Scheffer 2001, doi:10.1007/3-540-44816-0_31) are
     grouped by what the network sees in them (k-means, Lloyd 1982, doi:10.1109/TIT.1982.1056489, from centres far
     apart, Arthur 2007, doi:10.5555/1283383.1283494), and the middle one of each group stands for it (Xu 2003,
-    doi:10.1007/3-540-36618-0_28): fifty of one shape would tell no more than one.
+    doi:10.1007/3-540-36618-0_28): fifty of one shape would tell no more than one. A group comes the earlier, the more
+    doubt there is about all its beats together.
 
     Parameters
     ----------
@@ -45,8 +46,9 @@ def worth_asking(
     centre, _ = kmeans(seen, _far_apart(seen, n))
     group, away = vq(seen, centre)
     nearest = np.lexsort((away, group))
-    _, first, n_alike = np.unique(group[nearest], return_index=True, return_counts=True)
-    return doubtful[nearest[first[np.argsort(-n_alike, kind="stable")]]]
+    _, first, member = np.unique(group[nearest], return_index=True, return_inverse=True)
+    doubt = np.bincount(member, 1 - margin[doubtful[nearest]])
+    return doubtful[nearest[first[np.argsort(-doubt, kind="stable")]]]
 
 
 def _seen(token: NDArray[np.float16], share: Float32) -> Float32:

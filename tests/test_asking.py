@@ -29,6 +29,14 @@ def test_one_beat_of_each_shape_is_asked_about_the_frequent_ones_first(beats):
     assert (np.searchsorted(edges, asked, side="right") - 1).tolist() == [0, 1, 2, 3]
 
 
+def test_a_few_beats_of_much_doubt_are_asked_about_before_many_of_little(beats):
+    probability = beats[3].copy()
+    probability[:16, 0], probability[:16, 2] = 0.95, 0.05  # of the most frequent shape: doubt of 16 x .1 against 4
+    asked = worth_asking(*beats[:3], probability, np.ones(120, dtype=bool), n=SHAPES)
+    edges = np.cumsum((0, *N_EACH))
+    assert (np.searchsorted(edges, asked, side="right") - 1).tolist() == [1, 2, 3, 0]
+
+
 def test_the_beat_that_stands_for_its_shape_is_like_the_others_of_it(beats):
     token = beats[0].copy()
     token[5, 0, 0] += 1  # an odd one of the first shape

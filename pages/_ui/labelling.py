@@ -69,13 +69,9 @@ def learn(analysis: Analysis) -> None:
 def tell_and_go_on(analysis: Analysis, beat: int, label: str, places: dict[str, Float64]) -> None:
     """Give a beat its class and, on the way through those that are asked for, go on to the next one; for callbacks."""
     tell(analysis, {beat: label})
-    left_s = places.get(ASKED)
-    if st.session_state.get("what") == ASKED and left_s is not None:
-        time_s = float(analysis.beats.time_s[beat])
-        next_s = neighbour(left_s, time_s, 1)
-        others_s = left_s[abs(left_s - time_s) > 0.01]
-        if next_s is not None or len(others_s):
-            go_to(float(others_s[0]) if next_s is None else next_s)
+    if st.session_state.get("what") == ASKED and ASKED in places:
+        next_s = neighbour(places[ASKED], float(analysis.beats.time_s[beat]), 1)
+        go_to(float(places[ASKED][0]) if next_s is None else next_s)  # there may be some that were passed over
 
 
 def ask(places: dict[str, Float64]) -> None:
@@ -150,7 +146,7 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
             )  # fmt: skip
         st.button(
             "Label what it asks", icon=":material/live_help:", shortcut="A", on_click=ask, args=(places,),
-            help="Go through the beats whose class would tell the model most", disabled=not asked,
+            help="Go through the beats whose class would tell the model most, these first", disabled=not asked,
         )  # fmt: skip
         st.button(
             "Learn from my labels", icon=":material/school:", shortcut="L", on_click=guarded(learn), args=(analysis,),

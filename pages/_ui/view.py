@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 PAGE_S = 600.0  # a page of minutes
 EDGE_S = 0.7  # a beat nearer to the strip's end than this moves the strip
+SAME_S = 0.01  # an address tells hundredths of a second
 UNSURE = 0.6  # the label of a beat less probable than this is worth a look
 ECTOPIC_FIRST = "VSFQ"
 ASKED = "Beats the model asks about"
@@ -100,13 +101,13 @@ def nearest_beat(analysis: Analysis, time_s: float) -> int | None:
 
 
 def stations(analysis: Analysis, differ: Disagreements) -> dict[str, Float64]:
-    """What can be stepped through, as {what: times}; only what there is."""
+    """What can be stepped through, as {what: times}; only what there is, and what the model asks in its own order."""
     beats = analysis.beats
     found = {f"{label} beats": beats.time_s[(beats.label == label) & beats.usable] for label in ECTOPIC_FIRST}
     for kind, name in KIND_NAMES.items():
         found[f"{name}"] = np.array([event.start_s for event in analysis.events if event.kind == kind])
     found["Disagreements with reference"] = differ.time_s
-    found[ASKED] = beats.time_s[np.setdiff1d(analysis.asked, analysis.told)]
+    found[ASKED] = beats.time_s[analysis.asked[~np.isin(analysis.asked, analysis.told)]]
     found["Beats labelled by you"] = beats.time_s[analysis.told]
     found[f"Beats below probability {UNSURE:g}"] = beats.time_s[beats.usable & (beats.confidence < UNSURE)]
     found["All beats"] = beats.time_s
@@ -114,11 +115,15 @@ def stations(analysis: Analysis, differ: Disagreements) -> dict[str, Float64]:
 
 
 def neighbour(times: Float64, time_s: float, step: int) -> float | None:
-    """The next (+1) or the previous (-1) of some times."""
+    """The next (+1) or the previous (-1) of some times in their order: that of time, but for what the model asks."""
+    here = np.flatnonzero(np.abs(times - time_s) <= SAME_S)
+    if len(here):
+        to = int(here[-1] if step > 0 else here[0]) + step
+        return float(times[to]) if 0 <= to < len(times) else None
     if step > 0:
-        later = times[times > time_s + 0.01]
+        later = times[times > time_s]
         return float(later[0]) if len(later) else None
-    earlier = times[times < time_s - 0.01]
+    earlier = times[times < time_s]
     return float(earlier[-1]) if len(earlier) else None
 
 
