@@ -61,7 +61,8 @@ def on_dask(tasks: Sequence[Task], settings: Settings, address: str, show: Show)
         ) from error
     try:
         client = Client(address, timeout=DASK_TIMEOUT_S)
-    except (OSError, ValueError, TypeError) as error:  # which of them depends on how the address is wrong
+    # which of them depends on how the address is wrong; the last one, where this computer is too busy to begin
+    except (OSError, ValueError, TypeError, AssertionError) as error:
         raise ClusterError(
             f"{address}: no Dask scheduler answers there within {DASK_TIMEOUT_S:g} s; start one, or check the address "
             "(for example tcp://127.0.0.1:8786)."
