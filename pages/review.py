@@ -85,6 +85,18 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
             )  # fmt: skip
 
 
+def draw_minutes(analysis: Analysis, lead: str, page_s: float, marked_s: tuple[float, float]) -> None:
+    """Draw the minutes around the strip, one below the other."""
+    st.header("Page of minutes", anchor=False)
+    colours = ink()
+    minutes = strip(analysis.record, lead, start_s=page_s, length_s=PAGE_S)
+    disclosure = kept(
+        "minutes", (analysis, lead, page_s, marked_s, colours),
+        lambda: disclosure_figure(analysis, minutes, ink=colours, marked_s=marked_s),
+    )  # fmt: skip
+    show(disclosure, "minutes", alt="Full disclosure", on_select=lambda: go_to_selected("minutes"))
+
+
 @st.fragment
 @guarded
 def viewer(record: Record) -> None:
@@ -138,13 +150,8 @@ def viewer(record: Record) -> None:
         figure = strip_figure(
             analysis, pieces, length_s=row_s, selected=beat, differ=differ, scale=Scale(speed, gain), ink=colours
         )
-        show(
-            figure,
-            f"strip{row}",
-            alt="ECG strip",
-            width="content",
-            on_select=lambda row=row: go_to_selected(f"strip{row}"),
-        )
+        key = f"strip{row}"
+        show(figure, key, alt="ECG strip", width="content", on_select=partial(go_to_selected, key))
 
     label_bar(analysis, beat, places)
     progress = st.container()
@@ -152,17 +159,10 @@ def viewer(record: Record) -> None:
         draw_beat(analysis, beat, differ)
     findings(analysis)
 
-    st.header("Page of minutes", anchor=False)
-    minutes = strip(record, lead, start_s=page_s, length_s=PAGE_S)
-    marked_s = (start_s, start_s + seconds)
-    disclosure = kept(
-        "minutes", (analysis, lead, page_s, marked_s, colours),
-        lambda: disclosure_figure(analysis, minutes, ink=colours, marked_s=marked_s),
-    )  # fmt: skip
-    show(disclosure, "minutes", alt="Full disclosure", on_select=lambda: go_to_selected("minutes"))
-    if room.job is not None and room.job.key.record_sha256 == record.sha256 and not room.job.beside:
+    draw_minutes(analysis, lead, page_s, (start_s, start_s + seconds))
+    if (job := room.reading(record.sha256)) is not None:
         with progress:
-            watch(room.job)
+            watch(job)
 
 
 analysis = current_analysis(wait=False)

@@ -73,10 +73,10 @@ def current_analysis(*, wait: bool = True) -> Analysis:
     """
     record = current_record()
     room = current_room()
-    wait = wait or record.sha256 not in room.shown
-    if wait and room.job is not None and room.job.key.record_sha256 == record.sha256 and not room.job.beside:
+    job = room.reading(record.sha256)
+    if job is not None and (wait or record.sha256 not in room.shown):
         heading(record.record_id, record)
-        watch(room.job)
+        watch(job)
     if record.sha256 not in room.shown:
         heading(record.record_id, record)
         st.info("This record has not been analysed yet.", icon=":material/info:")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,11 @@ class Label(NamedTuple):
 
 
 Telling = tuple[Label, ...]  # what is told at a time, of one beat or of many, and undone at a time
+
+
+def all_labels(tellings: Iterable[Telling]) -> list[Label]:
+    """Every label of what was told, in the order it was told in."""
+    return [label for telling in tellings for label in telling]
 
 
 class AnalysisKey(NamedTuple):
@@ -86,7 +92,7 @@ class Job:
                 model_path,
                 self.key.rules,
                 lead=self.key.lead,
-                own=[label for telling in self.key.own for label in telling],
+                own=all_labels(self.key.own),
                 progress=self._progress,
                 fitting=self._fitting,
             )

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
@@ -22,11 +22,13 @@ from ecg_core.specs import MODELS, find_models, read_spec
 from ecg_core.text import plain_markdown
 
 from .absences import absences, session_id
-from .jobs import AnalysisKey, Job, Telling
+from .jobs import AnalysisKey, Job, Label, Telling, all_labels
 from .uploads import Upload, forget, make_folder, store
 
 if TYPE_CHECKING:  # torch takes a second
     from ecg_core.live.session import LiveSession
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo_data" / "demo"
@@ -146,14 +148,19 @@ class Room:
         read, told = self.analyses[key], self.told.get(sha256, ())
         if told == key.own:
             return read
-        found = self.kept.get("labelled")
-        if found is None or found[0] != (read, told):
-            from .engine import labelled  # noqa: PLC0415, as torch takes a second: here it is loaded already
+        return self.keep("labelled", (read, told), lambda: _labelled(read, all_labels(told)))
 
-            of_all = [label for telling in told for label in telling]
-            found = self.kept["labelled"] = ((read, told), labelled(read, of_all) if of_all else read)
-        analysis: Analysis = found[1]
-        return analysis
+    def keep(self, name: str, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` made for this key the last time, or makes now; one of each name is kept."""
+        if name not in self.kept or self.kept[name][0] != key:
+            self.kept[name] = (key, make())
+        made: T = self.kept[name][1]
+        return made
+
+    def reading(self, sha256: str) -> Job | None:
+        """The job whose result will be shown of a record, while it is at work."""
+        job = self.job
+        return job if job is not None and job.key.record_sha256 == sha256 and not job.beside else None
 
     def collect(self) -> None:
         """Take in the result of a job that has ended."""
@@ -176,6 +183,12 @@ class Room:
         for place in places:
             sentence = sentence.replace(place, "")
         return sentence
+
+
+def _labelled(read: Analysis, labels: Sequence[Label]) -> Analysis:
+    from .engine import labelled  # noqa: PLC0415, as torch takes a second: here it is loaded already
+
+    return labelled(read, labels) if labels else read
 
 
 def current_room() -> Room:

@@ -186,12 +186,8 @@ def check_by_occlusion(analysis: Analysis, beat: int) -> None:
 
 
 def kept(name: str, key: Hashable, make: Callable[[], T]) -> T:
-    """What ``make`` made for this key the last time, or makes now; one of each name is kept in the room."""
-    found = current_room().kept
-    if name not in found or found[name][0] != key:
-        found[name] = (key, make())
-    made: T = found[name][1]
-    return made
+    """What ``make`` makes for a key, kept in the room; see ``Room.keep``."""
+    return current_room().keep(name, key, make)
 
 
 def differences(analysis: Analysis) -> Disagreements:
