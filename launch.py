@@ -21,7 +21,7 @@ USAGE = """usage: python3 launch.py COMMAND [options]
 
   demo [--port N] [--no-browser]   open the dashboard with the bundled demo record, analysed
   app  [--port N] [--no-browser]   open the dashboard without a record
-  data [...]                       fetch the PhysioNet databases; options go to ecg_core.datasets
+  data [...]                       fetch the PhysioNet databases; options go to ecg_core.records.physionet
   test [...]                       run the tests; options go to pytest
 
 The first run makes an environment in .venv; paths in options are relative to the project's folder."""
@@ -73,7 +73,7 @@ def dispatch(argv):
         return serve(command, rest)
     if command == "data":
         prepare(RUN)
-        return run("ecg_core.datasets", rest)
+        return run("ecg_core.records.physionet", rest)
     if command == "test":
         prepare(TEST)
         return run("pytest", rest)

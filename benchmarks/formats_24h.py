@@ -30,8 +30,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from made_files import dicom_group, ishne, write_dicom, write_edf
 
-from ecg_core.conversion import convert
 from ecg_core.records import read_record
+from ecg_core.records.convert import convert
 
 FS_HZ, HOURS, N_LEADS = 250, 24, 3
 N = HOURS * 3600 * FS_HZ
@@ -40,8 +40,8 @@ OPEN = (
     "import sys, time\n"
     "from pathlib import Path\n"
     "from ecg_core.records import per_mv_of, read_record\n"
-    "from ecg_core.schema import Stated\n"
-    "stated = Stated(float(sys.argv[2]), per_mv_of(sys.argv[3])) if len(sys.argv) > 2 else Stated()\n"
+    "from ecg_core.schema import RecordOverrides\n"
+    "stated = RecordOverrides(float(sys.argv[2]), per_mv_of(sys.argv[3])) if len(sys.argv) > 2 else RecordOverrides()\n"
     "import edfio, pydicom, pyarrow.parquet, scipy.io, wfdb\n"
     "began, worked = time.perf_counter(), time.process_time()\n"
     "record = read_record(sys.argv[1], stated)\n"

@@ -26,7 +26,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ecg_core.inference import load_model
+from ecg_core.classifier.model import load_model
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Chunk, Stream
 from ecg_core.records import read_record
@@ -85,7 +85,7 @@ def _streams(n_streams: int) -> None:
             monitor.push(chunk)
 
 
-def side_by_side(n_streams: int) -> dict[str, float]:
+def parallel_map(n_streams: int) -> dict[str, float]:
     """How many times faster than real time so many streams go."""
     n_cores = min(n_streams, os.cpu_count() or 1)
     shares = [n_streams // n_cores + (i < n_streams % n_cores) for i in range(n_cores)]
@@ -131,7 +131,7 @@ def main() -> None:
     if "latency" in options.parts:
         known["latency"] = [latency(n_leads) for n_leads in (1, 12)]
     if "leads" in options.parts:
-        known["leads"] = [side_by_side(n_streams) for n_streams in SIDE_BY_SIDE]
+        known["leads"] = [parallel_map(n_streams) for n_streams in SIDE_BY_SIDE]
     if "day" in options.parts:
         known["day"] = memory_of_a_day(options.hours)
     print(json.dumps(known, indent=1))

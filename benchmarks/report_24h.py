@@ -16,10 +16,10 @@ from pathlib import Path
 from command import options_of
 from tiling import tile
 
-from ecg_core.export import WRITERS
-from ecg_core.inference import load_model
+from ecg_core.classifier.model import load_model
 from ecg_core.pipeline import analyse, measure
 from ecg_core.records import read_record
+from ecg_core.report.export import WRITERS
 
 
 def seconds(step: Callable[[], object], runs: int) -> float:

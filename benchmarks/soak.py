@@ -32,10 +32,10 @@ from dashboard_24h import CHROMIUM, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as TooLate
 
-from ecg_core.export import file_contents
-from ecg_core.inference import load_model
+from ecg_core.classifier.model import load_model
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
+from ecg_core.report.export import file_contents
 from ecg_core.schema import Analysis
 
 WARM_UP, EVERY, VISIT = 20, 10, 20  # analyses: before the level is read, from reading to reading, of one reader

@@ -16,13 +16,13 @@ from scipy.signal import resample_poly
 
 sys.path.insert(0, str(ROOT))
 
+from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.records import read_record
 from ecg_core.records.samples import ArraySource
-from ecg_core.stress import with_noise
 
 if TYPE_CHECKING:
+    from ecg_core.evaluation.noise_stress import NoisySource
     from ecg_core.schema import Float32
-    from ecg_core.stress import NoisySource
 
 HOURS = 24
 COUNTS_PER_MV = 200.0

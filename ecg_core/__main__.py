@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import NOTICE, __version__
+from .classifier.spec import DEFAULT_MODEL, read_spec
 from .errors import EcgError, OutputError, RecordError, RulesError
 from .rules import RhythmRules, rules_from
-from .specs import DEFAULT_MODEL, read_spec
 from .text import one_line
 
 if TYPE_CHECKING:
-    from .schema import Analysis, Ectopy, Stated
-    from .summary import Measure
+    from .report.measures import Measure
+    from .schema import Analysis, Ectopy, RecordOverrides
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -181,10 +181,10 @@ def _analyze_many(options: argparse.Namespace) -> int:
 
 
 def _analyze_one(options: argparse.Namespace) -> int:
-    from .export import write_files  # noqa: PLC0415
-    from .inference import load_model  # noqa: PLC0415
+    from .classifier.model import load_model  # noqa: PLC0415
     from .pipeline import analyse  # noqa: PLC0415
     from .records import read_annotations, read_record  # noqa: PLC0415
+    from .report.export import write_files  # noqa: PLC0415
 
     rules = _rules(options.rule)
     record = read_record(options.records[0], _stated(options))
@@ -192,7 +192,7 @@ def _analyze_one(options: argparse.Namespace) -> int:
     model = load_model(options.model or DEFAULT_MODEL)
     began = time.monotonic()
     progress = _show_progress(record.record_id)
-    analysis = analyse(record, model, rules, lead=options.lead, own=own, progress=progress)
+    analysis = analyse(record, model, rules, lead=options.lead, patient_labels=own, progress=progress)
     written = write_files(analysis, options.out)
     _clear_line()
     print(summary(analysis))
@@ -210,17 +210,17 @@ def _rules(texts: list[str]) -> RhythmRules:
     return rules_from(dict(text.split("=", 1) for text in texts))
 
 
-def _stated(options: argparse.Namespace) -> Stated:
+def _stated(options: argparse.Namespace) -> RecordOverrides:
     """What the user says of the file."""
     from .records import per_mv_of  # noqa: PLC0415
-    from .schema import Stated  # noqa: PLC0415
+    from .schema import RecordOverrides  # noqa: PLC0415
 
-    return Stated(options.fs, None if options.unit is None else per_mv_of(options.unit))
+    return RecordOverrides(options.fs, None if options.unit is None else per_mv_of(options.unit))
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from .conversion import convert  # noqa: PLC0415
     from .records import read_record  # noqa: PLC0415
+    from .records.convert import convert  # noqa: PLC0415
 
     record = read_record(options.record, _stated(options))
     written = convert(
@@ -232,7 +232,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from .inspection import inspect_text  # noqa: PLC0415
+    from .records.inspect import inspect_text  # noqa: PLC0415
 
     stated = _stated(options)
     told = [inspect_text(path, stated) for path in options.files]
@@ -241,7 +241,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _monitor(options: argparse.Namespace) -> int:
-    from .live.command import monitor  # noqa: PLC0415
+    from .live.console import monitor  # noqa: PLC0415
 
     monitor(
         options.source, _rules(options.rule), options.model or DEFAULT_MODEL, out=options.out, record=options.record,
@@ -251,17 +251,17 @@ def _monitor(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from .live.command import replay  # noqa: PLC0415
+    from .live.console import replay  # noqa: PLC0415
 
     replay(options.record, options.to, speed=options.speed)
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from .evaluation import evaluate, report_text, summarise  # noqa: PLC0415
-    from .export import write_whole  # noqa: PLC0415
-    from .inference import load_model  # noqa: PLC0415
+    from .classifier.model import load_model  # noqa: PLC0415
+    from .evaluation.evaluate import evaluate, report_text, summarise  # noqa: PLC0415
     from .records import find_records  # noqa: PLC0415
+    from .report.export import write_whole  # noqa: PLC0415
 
     if not options.database.is_dir():
         raise RecordError(f"{options.database}: this folder does not exist; name one that holds annotated records.")
@@ -290,7 +290,7 @@ def _check_writable(path: Path) -> None:
 
 def summary(analysis: Analysis) -> str:
     """What a person wants to know first."""
-    from .summary import labels_said, measures  # noqa: PLC0415
+    from .report.measures import format_labels, measures  # noqa: PLC0415
 
     burden, record = analysis.burden, analysis.record
     told = {measure.key: measure for measure in measures(analysis)}
@@ -315,8 +315,8 @@ def summary(analysis: Analysis) -> str:
         lines.append("  Heart rate    not enough consecutive beats")
     if changed := analysis.rules.changed():
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
-    if len(analysis.told):
-        lines.append(f"  Labels        {labels_said(analysis)}")
+    if len(analysis.labelled):
+        lines.append(f"  Labels        {format_labels(analysis)}")
     if not all(record.calibrated):
         lines.append("  Calibration   the header states no gain for some leads: 200 adu/mV assumed")
     return "\n".join(lines)

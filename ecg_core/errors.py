@@ -1,10 +1,28 @@
-"""The exceptions that a user can meet: each message is a sentence that says what, where, expected, got, what to do."""
+"""The exceptions that a user can meet.
+
+A message says what is wrong, where, what was expected and what was found. How to mend it depends on where the reader
+stands: an error names the ``settings`` that would help, and the command line words them as its options, the browser as
+its controls.
+"""
 
 from .text import one_line
 
 
 class EcgError(Exception):
-    """Base of every error that the user's input can cause; the command line prints it and exits with 2."""
+    """Base of every error that the user's input can cause; the command line prints it and exits with 2.
+
+    Parameters
+    ----------
+    message
+        What is wrong, where, expected, got.
+    settings
+        Names of the settings that would mend it, such as ``lead`` or ``out``: the command line knows each as an option.
+
+    """
+
+    def __init__(self, message: str = "", *, settings: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.settings = settings
 
     def __str__(self) -> str:
         """One line, whatever the names of files in it hold."""
@@ -12,19 +30,19 @@ class EcgError(Exception):
 
 
 class RecordError(EcgError):
-    """A record cannot be read: a missing, truncated, renamed or lying file."""
+    """A record cannot be read: a missing, truncated, renamed or inconsistent file."""
 
 
-class UnstatedError(RecordError):
+class MissingMetadataError(RecordError):
     """A file states no rate, or no unit of its numbers: nothing of it is guessed, a person has to state it."""
 
     def __init__(self, message: str, *, rate: bool, unit: bool) -> None:
-        super().__init__(message)
+        super().__init__(message, settings=("fs",) * rate + ("unit",) * unit)
         self.rate, self.unit = rate, unit  # what is missing
 
 
 class LeadError(EcgError):
-    """A lead was asked for that the record does not have, or that holds no usable signal."""
+    """A lead was asked for that the record does not have, or that holds no signal."""
 
 
 class ModelError(EcgError):
@@ -48,7 +66,7 @@ class OutputError(EcgError):
 
 
 class LiveError(EcgError):
-    """A live stream cannot be found, told apart or understood, or cannot go on."""
+    """A live stream cannot be found, identified or understood, or cannot go on."""
 
 
 class ClusterError(EcgError):

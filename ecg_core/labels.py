@@ -11,6 +11,7 @@ Codes = NDArray[np.int64]  # a class as an index into CLASSES, or UNLABELLED
 
 CLASSES: Final = ("N", "S", "V", "F", "Q")
 NO_BEAT: Final = len(CLASSES)  # what the network says of a candidate that is noise; never a label of a beat
+MATCH_WINDOW_S: Final = 0.150  # EC57: marks further apart than this are of different beats
 UNLABELLED: Final = -100  # a beat whose class is not known; what torch's cross_entropy ignores
 
 # ANSI/AAMI EC57 with n and B among the normal beats (the list of de Chazal 2004 leaves both out);

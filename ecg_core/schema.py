@@ -16,13 +16,14 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .labels import CLASSES
+from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
 from .rules import RhythmRules
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 Text = NDArray[np.str_]
+Index = NDArray[np.int64]  # positions of beats, samples or frames
 
 
 class _Columns:
@@ -45,6 +46,19 @@ class Annotations(_Columns):
     symbol: Text  # (n,), WFDB symbols
     aux: Text  # (n,), e.g. "(AFIB" at a rhythm change
 
+    def codes_at(self, time_s: Float64) -> Codes:
+        """Class of each beat at ``time_s`` (ascending) that a mark lies at, or UNLABELLED; of several the last counts."""
+        code, known = np.full(len(time_s), UNLABELLED), class_codes(self.symbol)
+        if not len(time_s):
+            return code
+        after = np.searchsorted(time_s, self.time_s)
+        beside = np.clip([after - 1, after], 0, len(time_s) - 1)
+        away_s = np.abs(time_s[beside] - self.time_s)
+        nearest = beside[away_s.argmin(axis=0), np.arange(len(after))]
+        there = (away_s.min(axis=0) <= MATCH_WINDOW_S) & (known != UNLABELLED)
+        code[nearest[there]] = known[there]
+        return code
+
 
 class SignalSource(Protocol):
     """Where a record's samples lie; they are read in pieces and never held whole."""
@@ -55,7 +69,7 @@ class SignalSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Stated:
+class RecordOverrides:
     """What a person states of a recording whose file does not say it."""
 
     fs_hz: float | None = None
@@ -68,7 +82,7 @@ class Stated:
         return " and ".join(rate + ([] if self.per_mv is None else [f"{self.per_mv:g} a mV"]))
 
 
-NOTHING_STATED: Final = Stated()
+NO_OVERRIDES: Final = RecordOverrides()
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +99,7 @@ class Record:
     comments: tuple[str, ...] = ()
     age_years: int | None = None  # where the header's comments state it
     reference: Annotations | None = field(default=None, repr=False)
-    stated: Stated = NOTHING_STATED  # by a person, where the file leaves it open
+    overrides: RecordOverrides = NO_OVERRIDES  # by a person, where the file leaves it open
     files: tuple[Path, ...] = field(default=(), repr=False)
 
     @property
@@ -101,7 +115,7 @@ class Record:
     @cached_property
     def sha256(self) -> str:
         """Hash over what was stated and all files in name order: the identity that caches are keyed by."""
-        digest = hashlib.sha256(self.stated.text.encode())
+        digest = hashlib.sha256(self.overrides.text.encode())
         for path in sorted(self.files):
             digest.update(path.name.encode())
             with path.open("rb") as stream:
@@ -338,7 +352,7 @@ class Burden(_Columns):
         return 100.0 * self.analysable_s / self.duration_s if self.duration_s else float("nan")
 
 
-def _no_beats() -> NDArray[np.int64]:
+def _no_beats() -> Index:
     return np.zeros(0, dtype=np.int64)
 
 
@@ -351,10 +365,18 @@ class Analysis:
     model: ModelSpec
     rules: RhythmRules
     quality: Quality
-    beats: Beats
+    predicted: Beats = field(repr=False)  # as the network classifies them, before rules and reader labels
+    beats: Beats  # as they are counted
     attention: Attention
     events: tuple[RhythmEvent, ...]
     burden: Burden
-    asked: NDArray[np.int64] = field(default_factory=_no_beats)  # to tell the class of, the most telling first
-    told: NDArray[np.int64] = field(default_factory=_no_beats)  # those whose class a reader told, ascending
-    n_fitted: int = 0  # how many of these the model was fitted to before it read the others
+    queried: Index = field(default_factory=_no_beats)  # to be labelled by a reader, the most informative first
+    labelled: Index = field(default_factory=_no_beats)  # those that a reader labelled, ascending
+    n_fitted: int = 0  # how many of these the model was fine-tuned to before it classified the others
+
+    @property
+    def label_codes(self) -> Codes:
+        """Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,)."""
+        codes = np.full(len(self.beats), UNLABELLED)
+        codes[self.labelled] = class_codes(self.beats.label[self.labelled])
+        return codes

@@ -20,7 +20,7 @@ def one_line(text: str) -> str:
     return "".join("_" if unicodedata.category(sign) in UNSEEN else sign for sign in text)
 
 
-def said(words: object) -> str:
+def format_quoted(words: object) -> str:
     """What a file or another library says, as part of a sentence: printable, on one line and not long."""
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(words)).split())
     return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} ..."

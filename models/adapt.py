@@ -20,12 +20,12 @@ sys.path.insert(0, str(HERE.parent))
 
 from train import MITDB, NSTDB, load_noise, load_records, read_split
 
-from ecg_core.adaptation import PLAN, adapt
-from ecg_core.calibration import calibrate
-from ecg_core.inference import Model, load_model, save_model
+from ecg_core.classifier.model import Model, load_model, save_model
 from ecg_core.records import find_records, read_record
 from ecg_core.schema import ModelSpec
-from ecg_core.training import FitPlan
+from ecg_core.training.adaptation import PLAN, adapt
+from ecg_core.training.calibration import calibrate
+from ecg_core.training.fit import FitPlan
 
 VERSIONS = {"svdb": "1.0.0", "incartdb": "1.0.0"}
 EVERY = 5  # of a folder of one's own

@@ -16,7 +16,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ecg_core.specs import DEFAULT_MODEL, read_spec
+from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
 
 ROOT = HERE.parent
 MODELS = ("source", "adapted")

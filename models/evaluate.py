@@ -17,22 +17,22 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from ecg_core.evaluation import (
-    NOTHING_TOLD,
+from ecg_core.classifier.leads import ALL, FIRST
+from ecg_core.classifier.model import Model, load_model
+from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.evaluation.ec57 import LEARNING_S
+from ecg_core.evaluation.evaluate import (
+    NO_LABELS,
     Evaluation,
+    LabelBudget,
     RecordEvaluation,
-    Told,
     evaluate_record,
     report_text,
     summarise,
 )
-from ecg_core.inference import Model, load_model
-from ecg_core.pipeline import ALL, FIRST
+from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.records import read_record
 from ecg_core.schema import Record
-from ecg_core.scoring import LEARNING_S
-from ecg_core.specs import DEFAULT_MODEL
-from ecg_core.stress import with_noise
 
 MITDB, SVDB, NSTDB = "mitdb/1.0.0", "svdb/1.0.0", "nstdb/1.0.0"
 ICENTIA = "icentia11k-continuous-ecg/1.0.0"
@@ -48,7 +48,7 @@ class TestSet:
     lead: str = FIRST
     left_out: tuple[str, ...] = ()
     snr_db: float | None = None  # nstdb's electrode motion is added in turns
-    told: Told = NOTHING_TOLD  # of the patient's own beats ...
+    told: LabelBudget = NO_LABELS  # of the patient's own beats ...
     taught: bool = True  # ... to the model; False leaves them out of the score alone, to compare with
 
 
@@ -61,16 +61,16 @@ SETS = (
     TestSet("mitdb_ds2_noise_6db", MITDB, "mitdb_ds2", snr_db=6.0),
     TestSet("svdb_test", SVDB, "svdb_test"),
     TestSet("svdb_test_all_leads", SVDB, "svdb_test", lead=ALL),
-    TestSet("svdb_test_12_own_beats", SVDB, "svdb_test", told=Told(n_first=12)),
-    TestSet("svdb_test_50_own_beats", SVDB, "svdb_test", told=Told(n_first=50)),
-    TestSet("svdb_test_5_own_minutes", SVDB, "svdb_test", told=Told(first_s=LEARNING_S)),
-    TestSet("svdb_test_12_asked", SVDB, "svdb_test", told=Told(n_asked=12)),
-    TestSet("svdb_test_50_asked", SVDB, "svdb_test", told=Told(n_asked=50)),
-    TestSet("svdb_test_50_left_out", SVDB, "svdb_test", told=Told(n_asked=50), taught=False),
-    TestSet("svdb_test_all_leads_50_asked", SVDB, "svdb_test", lead=ALL, told=Told(n_asked=50)),
-    TestSet("svdb_test_all_leads_50_left_out", SVDB, "svdb_test", lead=ALL, told=Told(n_asked=50), taught=False),
-    TestSet("mitdb_ds2_50_asked", MITDB, "mitdb_ds2", told=Told(n_asked=50)),
-    TestSet("mitdb_ds2_50_left_out", MITDB, "mitdb_ds2", told=Told(n_asked=50), taught=False),
+    TestSet("svdb_test_12_own_beats", SVDB, "svdb_test", told=LabelBudget(n_first=12)),
+    TestSet("svdb_test_50_own_beats", SVDB, "svdb_test", told=LabelBudget(n_first=50)),
+    TestSet("svdb_test_5_own_minutes", SVDB, "svdb_test", told=LabelBudget(first_s=LEARNING_S)),
+    TestSet("svdb_test_12_asked", SVDB, "svdb_test", told=LabelBudget(n_asked=12)),
+    TestSet("svdb_test_50_asked", SVDB, "svdb_test", told=LabelBudget(n_asked=50)),
+    TestSet("svdb_test_50_left_out", SVDB, "svdb_test", told=LabelBudget(n_asked=50), taught=False),
+    TestSet("svdb_test_all_leads_50_asked", SVDB, "svdb_test", lead=ALL, told=LabelBudget(n_asked=50)),
+    TestSet("svdb_test_all_leads_50_left_out", SVDB, "svdb_test", lead=ALL, told=LabelBudget(n_asked=50), taught=False),
+    TestSet("mitdb_ds2_50_asked", MITDB, "mitdb_ds2", told=LabelBudget(n_asked=50)),
+    TestSet("mitdb_ds2_50_left_out", MITDB, "mitdb_ds2", told=LabelBudget(n_asked=50), taught=False),
     TestSet("icentia11k", ICENTIA),
 )
 

@@ -23,15 +23,16 @@ sys.path.insert(0, str(HERE.parent))
 
 from evaluate import SETS, TestSet, records_of
 
-from ecg_core.evaluation import score_beats
-from ecg_core.inference import Model, load_model
+from ecg_core.classifier.leads import FIRST
+from ecg_core.classifier.model import Model, load_model
+from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.evaluation.ec57 import gross, statistics
+from ecg_core.evaluation.evaluate import score_beats
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Chunk, Stream
-from ecg_core.pipeline import FIRST, analyse
+from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Beats, Float64, Record, Text
-from ecg_core.scoring import gross, measures
-from ecg_core.specs import DEFAULT_MODEL
 
 HORIZONS_S = (0.5, 1.0, 2.0, 5.0)
 WHOLE = math.inf  # no monitor: the analysis of the whole record
@@ -74,7 +75,7 @@ def measured(test: TestSet, databases: Path, model: Model, horizon_s: float) -> 
         agreed = agreement(time_s, label, whole)
         same, n_beats = same + agreed[0], n_beats + agreed[1]
         print(f"{test.key}, horizon {horizon_s:g} s, {name}: {same / max(n_beats, 1):.2%} as in the whole", flush=True)
-    return {**measures(gross(scores)), "same_as_whole": round(same / n_beats, 5), "n_beats": n_beats}
+    return {**statistics(gross(scores)), "same_as_whole": round(same / n_beats, 5), "n_beats": n_beats}
 
 
 def main() -> None:

@@ -22,15 +22,17 @@ sys.path.insert(0, str(HERE.parent))
 
 from train import MITDB, NSTDB, SVDB, read_split
 
-from ecg_core.detection import certainty, pick_beats
-from ecg_core.inference import Model, load_model, look
+from ecg_core.classifier.detection import pick_beats
+from ecg_core.classifier.encoder import encode
+from ecg_core.classifier.model import Model, load_model
+from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.evaluation.ec57 import match_beats
+from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.labels import UNLABELLED, class_codes
 from ecg_core.records import read_record
 from ecg_core.schema import Float64, Record
-from ecg_core.scoring import match_beats
-from ecg_core.signals import BLOCK_S, FS_HZ, clean_leads, normalised
-from ecg_core.specs import DEFAULT_MODEL
-from ecg_core.stress import with_noise
+from ecg_core.signals.filters import FS_HZ, clean_leads, normalised
+from ecg_core.signals.quality import BLOCK_S, certainty
 
 NOISES = (("em", 12.0), ("em", 6.0), ("em", 0.0), ("em", -6.0), ("ma", 0.0))
 EDGES = (0.0, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
@@ -55,7 +57,7 @@ def blocks(record: Record, model: Model) -> Float64:
     reference_s = record.reference.time_s[code != UNLABELLED]
     clean = clean_leads(record.source.read(0, record.n_samples, tuple(range(len(record.lead_names)))), record.fs_hz)
     rows = []
-    for heat in look(model, normalised(clean)).heat:
+    for heat in encode(model, normalised(clean)).heat:
         certain = certainty(heat, np.arange(len(heat)) * stride // int(BLOCK_S * FS_HZ))
         frame = pick_beats(heat, threshold=model.spec.detection_threshold, frame_s=stride / FS_HZ)
         found_s = frame * stride / FS_HZ

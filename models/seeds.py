@@ -23,10 +23,10 @@ from evaluate import SETS, judge, records_of
 from train import MITDB, NSTDB, fit_stage, load_noise, load_records, read_split
 from train import PLAN as SOURCE_PLAN
 
-from ecg_core.adaptation import PLAN as ADAPT_PLAN
-from ecg_core.evaluation import Evaluation, summarise
-from ecg_core.inference import Model, load_model, save_model
-from ecg_core.specs import read_spec
+from ecg_core.classifier.model import Model, load_model, save_model
+from ecg_core.classifier.spec import read_spec
+from ecg_core.evaluation.evaluate import Evaluation, summarise
+from ecg_core.training.adaptation import PLAN as ADAPT_PLAN
 
 SEEDS = (1, 2, 3, 4)  # beside 0, the one that is shipped
 SET_KEYS = (

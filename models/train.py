@@ -19,16 +19,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ecg_core.augmentation import TrainingRecord
-from ecg_core.calibration import calibrate
-from ecg_core.inference import Model, save_model
+from ecg_core.classifier.model import Model, save_model
+from ecg_core.classifier.network import BeatNetwork
+from ecg_core.evaluation.noise_stress import TESTED
 from ecg_core.labels import CLASSES
-from ecg_core.network import BeatNetwork
 from ecg_core.records import read_record
 from ecg_core.schema import Float32, ModelSpec
-from ecg_core.signals import FS_HZ, clean_leads
-from ecg_core.stress import TESTED
-from ecg_core.training import FitPlan, fit, prepare_record
+from ecg_core.signals.filters import FS_HZ, clean_leads
+from ecg_core.training.augmentation import TrainingRecord
+from ecg_core.training.calibration import calibrate
+from ecg_core.training.fit import FitPlan, fit, prepare_record
 
 HERE = Path(__file__).resolve().parent
 NOISES = ("em", "em", "ma", "bw")  # electrode motion twice as often: of all noise it looks most like beats

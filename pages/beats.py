@@ -7,17 +7,17 @@ import streamlit as st
 from ecg_core.figures import confidence_bars, confidence_figure, lorenz_figure, overlay_figure, rr_bars, rr_figure
 from ecg_core.figures.beats import LORENZ_BEATS
 from ecg_core.labels import NAME
-from ecg_core.shapes import split_shapes
+from ecg_core.morphology.templates import split_templates
 from ecg_core.text import plain_markdown
 from pages._ui.chosen import choose_bars, choose_panels, choose_points, chosen_beats, list_beats, shapes_of
-from pages._ui.frame import current_analysis, guarded, heading, ink, show
+from pages._ui.frame import current_analysis, guarded, heading, show, theme
 from pages._ui.labelling import undo_button
 from pages._ui.tables import plural
 
 FIRST_SPLIT = "VSFNQ"  # whose shapes are worth a look first: ventricular foci
 
 analysis = current_analysis()
-record, beats, colours = analysis.record, analysis.beats, ink()
+record, beats, colours = analysis.record, analysis.beats, theme()
 heading(f"Beats of {record.record_id}", record)
 if not beats.usable.any():
     st.info("No beat of this recording could be read, so there is nothing to draw. Another lead may read better.")
@@ -34,14 +34,14 @@ chosen = chosen_beats(analysis)
 if chosen and again.button("Chosen beats", icon=":material/list:", width="stretch"):
     st.session_state["list_chosen"] = True
 
-if len(analysis.told):
+if len(analysis.labelled):
     with back:
         undo_button(analysis)
 
 shapes = shapes_of(analysis, lead)
 if shapes:
     show(
-        overlay_figure(shapes, ink=colours), "classes",
+        overlay_figure(shapes, theme=colours), "classes",
         on_select=partial(guarded(choose_panels), "classes", beats, shapes),
         alt="Overlaid and mean waveforms of each class of beats, in mV",
     )  # fmt: skip
@@ -53,13 +53,13 @@ if shapes:
             "Class", labels, default=first, key="shapes_class", required=True, label_visibility="collapsed"
         )
         whole = shapes[labels.index(label)]
-        parts = split_shapes(whole)
+        parts = split_templates(whole)
         st.caption(
             f"{len(whole.beat):,} of {whole.n_beats:,} {NAME[label].lower()} beats were read, evenly over the "
             "recording; shapes differ in their QRS, whatever its size."
         )
     show(
-        overlay_figure(parts, ink=colours), f"shapes_{label}",
+        overlay_figure(parts, theme=colours), f"shapes_{label}",
         on_select=partial(guarded(choose_panels), f"shapes_{label}", beats, parts),
         alt=f"Overlaid and mean waveforms of each shape that the {label} beats come in, in mV",
     )  # fmt: skip
@@ -70,7 +70,7 @@ confidence, rr, lorenz = st.columns([3, 3, 4], gap="medium")
 with confidence:
     st.header("Confidence", anchor=False)
     show(
-        confidence_figure(beats, ink=colours), "confidence", alt="Histogram of the classifier's confidence by class",
+        confidence_figure(beats, theme=colours), "confidence", alt="Histogram of the classifier's confidence by class",
         on_select=partial(guarded(choose_bars), "confidence", beats, confidence_bars(beats), "confidence"),
     )  # fmt: skip
     if n_unusable := int((~beats.usable).sum()):
@@ -78,13 +78,13 @@ with confidence:
 with rr:
     st.header("RR", anchor=False)
     show(
-        rr_figure(beats, ink=colours), "rr", alt="Histogram of the RR before each beat by class",
+        rr_figure(beats, theme=colours), "rr", alt="Histogram of the RR before each beat by class",
         on_select=partial(guarded(choose_bars), "rr", beats, rr_bars(beats), "RR"),
     )  # fmt: skip
 with lorenz:
     st.header("Lorenz plot", anchor=False)
     show(
-        lorenz_figure(beats, ink=colours), "lorenz", alt="RR before against RR after each beat, coloured by class",
+        lorenz_figure(beats, theme=colours), "lorenz", alt="RR before against RR after each beat, coloured by class",
         on_select=partial(guarded(choose_points), "lorenz", beats),
     )  # fmt: skip
     st.caption(f"Colour: class of the beat between. An even sample of at most {LORENZ_BEATS:,} beats a class.")

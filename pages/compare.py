@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from ecg_core.comparison import Differences
-from ecg_core.scoring import LEARNING_S
-from ecg_core.summary import labels_said
+from ecg_core.evaluation.comparison import Differences
+from ecg_core.evaluation.ec57 import LEARNING_S
+from ecg_core.report.measures import format_labels
 from ecg_core.text import plain_markdown
 from pages._ui.compared import (
     Pair,
@@ -12,14 +12,14 @@ from pages._ui.compared import (
     compare,
     difference_strip,
     differences_shown,
+    format_label,
     kinds,
     only,
-    said,
     scores_shown,
 )
-from pages._ui.frame import current_analysis, guarded, heading, ink, show, watch
+from pages._ui.frame import current_analysis, guarded, heading, show, theme, watch
 from pages._ui.models import specs, training_sentence
-from pages._ui.session import analyse_beside, current_room, installed_models, reading_beside
+from pages._ui.session import analyse_beside, current_workspace, installed_models, reading_beside
 from pages._ui.tables import MOST_ROWS
 from pages._ui.view import address
 
@@ -81,15 +81,15 @@ def draw_difference(pair: Pair, differ: Differences) -> None:
         if st.button("Review", icon=":material/ecg:"):
             st.switch_page("pages/review.py", query_params=address(pair.one.record, time_s))
         st.markdown(f"**{at + 1:,} of {n:,}**")
-    one, other = said(str(differ.one[at])), said(str(differ.other[at]))
+    one, other = format_label(str(differ.one[at])), format_label(str(differ.other[at]))
     st.markdown(f"{pair.one.model.name} says **{one}**, {pair.other_name} says **{other}**.")
-    figure = difference_strip(pair, time_s, pair.one.lead_names[0], ink=ink())
+    figure = difference_strip(pair, time_s, pair.one.lead_names[0], theme=theme())
     show(figure, "difference_strip", alt="ECG strip around the difference", width="content")
     st.caption("The attention shows where the network looked. It is not an explanation of the class.")
 
 
 analysis = current_analysis()
-record, room = analysis.record, current_room()
+record, workspace = analysis.record, current_workspace()
 heading(f"Compare models on {record.record_id}", record)
 
 models = installed_models()
@@ -102,7 +102,7 @@ readings.sort(key=lambda reading: order.index(reading.model.sha256) if reading.m
 
 learned = [spec for spec in specs() if spec.name == name and not second]
 st.markdown(" ".join(training_sentence(spec) for spec in (*(reading.model for reading in readings), *learned)))
-job = room.job if room.job and room.job.key.record_sha256 == record.sha256 else None
+job = workspace.job if workspace.job and workspace.job.key.record_sha256 == record.sha256 else None
 offer, progress = st.container(), st.container()  # always there, so that nothing below is drawn twice meanwhile
 if not name:
     offer.info(
@@ -123,7 +123,7 @@ with scores:
         st.dataframe(scores_shown(comparison), hide_index=True, height="content")
         n_scored = int(comparison.scores[0].matrix[:5].sum())
         learning = "; EC57 leaves the first 5 minutes out" if record.duration_s > LEARNING_S else ""
-        own = f" Of those of {analysis.model.name}, {labels_said(analysis)}." if len(analysis.told) else ""
+        own = f" Of those of {analysis.model.name}, {format_labels(analysis)}." if len(analysis.labelled) else ""
         st.caption(f"Gross of this record: {n_scored:,} reference beats{learning}.{own}")
     else:
         st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")

@@ -5,7 +5,7 @@ import streamlit as st
 
 from ecg_core.clock import elapsed_text
 from ecg_core.text import plain_markdown
-from pages._ui.frame import SIMULATED, cards, draw_frame, guarded, ink, legend
+from pages._ui.frame import SIMULATED, cards, draw_frame, guarded, legend, theme
 from pages._ui.live import (
     OVERLAP_S,
     POLL_S,
@@ -14,9 +14,9 @@ from pages._ui.live import (
     counts_text,
     demo_record,
     leave,
+    log_rows,
     lsl_streams,
     open_kept,
-    saying_rows,
     stop,
     strip_data,
     trace_component,
@@ -34,7 +34,7 @@ NO_MONITOR = "For research: this is **no patient monitor**. Nobody's safety may 
 def start(source: str) -> None:
     """Begin what was chosen; for a callback."""
     chosen = st.session_state
-    record = {DEMO: demo_record, OPEN: lambda: room.records[room.current]}.get(source, lambda: None)()
+    record = {DEMO: demo_record, OPEN: lambda: workspace.records[workspace.current]}.get(source, lambda: None)()
     text = "" if record else checked_source("lsl" if source == LSL else "tcp", str(chosen["stream_name"] or ""))
     begin(
         text, record=record, speed=chosen.get("speed", 1.0) if record else 1.0, horizon_s=chosen["horizon"],
@@ -50,7 +50,7 @@ def choose_source() -> None:
     )
     what, how = st.columns(2, gap="large", border=True)
     with what:
-        sources = [DEMO, *([OPEN] if room.current else []), LSL, TCP]
+        sources = [DEMO, *([OPEN] if workspace.current else []), LSL, TCP]
         source = st.radio("Source", sources, key="source")
         replayed = source in (DEMO, OPEN)
         if replayed:
@@ -67,7 +67,7 @@ def choose_source() -> None:
         )  # fmt: skip
         if source == OPEN:
             choices = {"auto": "All, each as well as it can be read"}
-            choices |= {name: name for name in room.records[room.current].lead_names}
+            choices |= {name: name for name in workspace.records[workspace.current].lead_names}
             st.selectbox("Leads to read", list(choices), format_func=choices.get, key="lead")
         st.toggle("Keep this recording", value=not replayed, key=f"keep {replayed}")
         st.button("Start", type="primary", width="stretch", on_click=start, args=(source,))
@@ -87,14 +87,14 @@ def name_lsl_stream() -> None:
 def mark() -> None:
     """Set a mark where the strip is; for a callback."""
     time_s = st.session_state["strip"].get("mark")
-    if time_s is not None and room.live is not None:
-        room.live.mark(float(time_s), f"{len(room.live.view(0).marks) + 1}")
+    if time_s is not None and workspace.live is not None:
+        workspace.live.mark(float(time_s), f"{len(workspace.live.view(0).marks) + 1}")
 
 
 @st.fragment(run_every=POLL_S)
 def draw_strip() -> None:
     """Feed the moving strip."""
-    live = room.live
+    live = workspace.live
     if live is None:
         return
     whole = st.session_state.pop("whole_strip", False)
@@ -104,7 +104,7 @@ def draw_strip() -> None:
     if view.stream is not None and view.signal_mv.size:
         names = view.stream.lead_names
         at = names.index(st.session_state["drawn"]) if st.session_state.get("drawn") in names else 0
-        trace_component()(key="strip", data=strip_data(room, view, view.stream, at, ink()), on_mark_change=mark)
+        trace_component()(key="strip", data=strip_data(workspace, view, view.stream, at, theme()), on_mark_change=mark)
     elif not view.has_ended:
         waits = "the first samples" if view.stream else "a sender"
         st.info(f"Waiting for {waits} ...", icon=":material/hourglass:")
@@ -113,11 +113,11 @@ def draw_strip() -> None:
 @st.fragment(run_every=1.0)
 def draw_vitals() -> None:
     """What is counted, and what happened."""
-    if room.live is None:
+    if workspace.live is None:
         return
-    view = room.live.view(0)
+    view = workspace.live.view(0)
     cards(vital_cards(view))
-    rows = saying_rows(view)
+    rows = log_rows(view)
     st.markdown("**Alarms, marks and what happened to the stream**")
     if rows["Time"]:
         widths = {"Time": st.column_config.Column(width=110), "How long": st.column_config.Column(width=110)}
@@ -129,7 +129,7 @@ def draw_vitals() -> None:
 
 def draw_watch() -> None:
     """A watch that goes on, or has just ended."""
-    view = room.live.view(0)
+    view = workspace.live.view(0)
     ended = view.has_ended
     st.session_state.update(whole_strip=True, shown_as=(view.state, view.stream is None))
     simulated = f" :orange-badge[{SIMULATED}]" if view.stream and view.stream.is_simulated else ""
@@ -145,7 +145,7 @@ def draw_watch() -> None:
         icon = ":material/close:" if ended else ":material/stop:"
         st.button("Close" if ended else "Stop", on_click=leave if ended else stop, icon=icon)
     if ended and view.problem:
-        st.error(plain_markdown(room.plain(view.problem)), icon=":material/error:")
+        st.error(plain_markdown(workspace.plain(view.problem)), icon=":material/error:")
     elif ended:
         st.success(f"The watch has ended. {counts_text(view)}.", icon=":material/check:")
     if ended and view.recording is not None:
@@ -159,8 +159,8 @@ def draw_watch() -> None:
     st.caption(NO_MONITOR)
 
 
-room = draw_frame()
-if room.live is None:
+workspace = draw_frame()
+if workspace.live is None:
     st.title("Live", anchor=False)
     choose_source()
 else:

@@ -4,9 +4,9 @@ import streamlit as st
 
 from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
-from ecg_core.summary import labels_said
+from ecg_core.report.measures import format_labels
 from ecg_core.text import plain_markdown
-from pages._ui.frame import cards, current_analysis, heading, ink, show
+from pages._ui.frame import cards, current_analysis, heading, show, theme
 from pages._ui.tables import by_weight, events_shown, hours_shown, number, plural, rate_card
 from pages._ui.view import address, selected_time_s
 
@@ -39,10 +39,10 @@ cards(
     ]
 )
 
-if len(analysis.told):
-    st.caption(f"Labels: {labels_said(analysis)}.")
+if len(analysis.labelled):
+    st.caption(f"Labels: {format_labels(analysis)}.")
 
-trend = trend_figure(analysis, ink=ink())
+trend = trend_figure(analysis, theme=theme())
 show(trend, "trend", alt="Heart rate, ventricular and supraventricular beats over time", on_select="rerun")
 if (time_s := selected_time_s("trend")) is not None:
     st.switch_page("pages/review.py", query_params=address(record, time_s))

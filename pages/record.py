@@ -6,14 +6,14 @@ import streamlit as st
 
 from ecg_core.figures import quality_figure
 from ecg_core.text import plain_markdown
-from pages._ui.frame import draw_frame, facts, guarded, heading, ink, show, watch
+from pages._ui.frame import draw_frame, facts, guarded, heading, show, theme, watch
 from pages._ui.session import (
     fetched_records,
     installed_models,
     open_demo,
     open_record,
-    open_stated,
     open_uploads,
+    open_with_overrides,
     records_in,
     start_analysis,
 )
@@ -47,13 +47,13 @@ def ask_for(path: Path, *, rate: bool, unit: bool) -> None:
             stated = str(counts) if choice == COUNTS and counts else choice
             if (rate and not fs_hz) or (unit and stated in (None, COUNTS)):
                 st.warning(f"State {missing} first.")
-            elif open_stated(path, fs_hz=fs_hz, unit=stated):
+            elif open_with_overrides(path, fs_hz=fs_hz, unit=stated):
                 st.rerun()
-    st.button("Do not open it", on_click=room.decline, args=(path,), type="tertiary")
+    st.button("Do not open it", on_click=workspace.decline, args=(path,), type="tertiary")
 
 
-room = draw_frame()
-record = room.records.get(room.current)
+workspace = draw_frame()
+record = workspace.records.get(workspace.current)
 
 if record:
     heading(f"Record {record.record_id}", record)
@@ -70,25 +70,25 @@ if record:
         )
         models = installed_models()
         model = st.selectbox("Model", list(models)) if len(models) > 1 else next(iter(models), "")
-        busy = room.job is not None
+        busy = workspace.job is not None
         st.button(
             "Analyse", type="primary", disabled=busy or not models, on_click=guarded(start_analysis), args=(record,),
             kwargs={"lead": lead, "model": model}, width="stretch",
         )  # fmt: skip
         if not models:
             st.warning("No model is installed: `models/` should hold `adapted.pt` and `adapted.json`.")
-        if not busy and record.sha256 in room.shown:
-            done = room.analyses[room.shown[record.sha256]]
+        if not busy and record.sha256 in workspace.shown:
+            done = workspace.analyses[workspace.shown[record.sha256]]
             st.success(f"Analysed: lead {plain_markdown(', '.join(done.lead_names))}, {done.burden.n_beats:,} beats.")
             if st.button("Go to the overview", width="stretch"):
                 st.switch_page("pages/overview.py")
-    if not room.job and record.sha256 in room.shown:
+    if not workspace.job and record.sha256 in workspace.shown:
         st.markdown("**Signal quality** of the analysed leads over time")
-        quality = quality_figure(room.analyses[room.shown[record.sha256]], ink=ink())
+        quality = quality_figure(workspace.analyses[workspace.shown[record.sha256]], theme=theme())
         show(quality, "quality", alt="Signal quality of each analysed lead over time")
-    st.button("Close this record", on_click=room.close, args=(record.sha256,), type="tertiary")
+    st.button("Close this record", on_click=workspace.close, args=(record.sha256,), type="tertiary")
 
-for path, error in list(room.asked.items())[:1]:
+for path, error in list(workspace.asked.items())[:1]:
     ask_for(path, rate=error.rate, unit=error.unit)
 
 st.header("Open another record" if record else "Open a record", anchor=False)
@@ -96,7 +96,7 @@ upload, folder, demo = st.columns(3, border=True)
 with upload:
     st.markdown("**Upload** a WFDB record's files together, or EDF, BDF, ISHNE, DICOM, CSV, MATLAB")
     files = st.file_uploader(  # a new one after each record, or it would hold their bytes and open them all again
-        "Files of records", accept_multiple_files=True, label_visibility="collapsed", key=f"upload{room.n_uploads}"
+        "Files of records", accept_multiple_files=True, label_visibility="collapsed", key=f"upload{workspace.n_uploads}"
     )
     chosen = tuple(file.file_id for file in files)
     if files and st.session_state.get("uploaded") != chosen:
@@ -120,6 +120,6 @@ with demo:
     st.markdown("**Demo**, a simulated record of 30 minutes")
     st.button("Open the demo record", on_click=guarded(open_demo), width="stretch")
 
-if record and room.job:
+if record and workspace.job:
     with progress:
-        watch(room.job)
+        watch(workspace.job)

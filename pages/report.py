@@ -4,9 +4,9 @@ from functools import partial
 
 import streamlit as st
 
-from ecg_core.export import WRITERS, file_name
+from ecg_core.report.export import WRITERS, file_name
+from ecg_core.report.measures import COLUMNS, GROUPS, format_labels
 from ecg_core.rules import RhythmRules
-from ecg_core.summary import COLUMNS, GROUPS, labels_said
 from ecg_core.text import plain_markdown
 from pages._ui.frame import current_analysis, facts, guarded, heading
 from pages._ui.session import change_rules
@@ -50,8 +50,8 @@ with made:
         f"Lead **{plain_markdown(', '.join(analysis.lead_names))}**, model **{analysis.model.name}** "
         f"(`{analysis.model.sha256[:12]}`), record `{analysis.record.sha256[:12]}`"
     )
-    if len(analysis.told):
-        st.markdown(f"Labels: {labels_said(analysis)}.")
+    if len(analysis.labelled):
+        st.markdown(f"Labels: {format_labels(analysis)}.")
     changed = analysis.rules.changed()
     if changed:
         st.markdown("Rules changed: " + "; ".join(f"**{rule.key}** {rule.value:g} {rule.unit}" for rule in changed))

@@ -5,13 +5,13 @@ from math import ceil
 
 import streamlit as st
 
-from ecg_core.comparison import Disagreements
+from ecg_core.evaluation.comparison import Disagreements
 from ecg_core.figures import Scale, disclosure_figure, probability_figure, strip_figure, trend_figure
-from ecg_core.rhythm import KIND_NAMES
+from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Record
-from pages._ui.frame import current_analysis, facts, guarded, heading, ink, legend, show, watch
+from pages._ui.frame import current_analysis, facts, guarded, heading, legend, show, theme, watch
 from pages._ui.labelling import label_bar
-from pages._ui.session import current_room
+from pages._ui.session import current_workspace
 from pages._ui.tables import beat_facts, by_weight, events_shown
 from pages._ui.view import (
     PAGE_S,
@@ -73,7 +73,7 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
     with known:
         facts(beat_facts(analysis, beat, differ))
     with judged:
-        show(probability_figure(analysis, beat, ink=ink()), "probability", alt="Probability of each class")
+        show(probability_figure(analysis, beat, theme=theme()), "probability", alt="Probability of each class")
         st.caption("The attention shows where the network looked. It is not an explanation of the class.")
         verdict = occlusion_text(analysis, beat)
         if verdict:
@@ -88,11 +88,11 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
 def draw_minutes(analysis: Analysis, lead: str, page_s: float, marked_s: tuple[float, float]) -> None:
     """Draw the minutes around the strip, one below the other."""
     st.header("Page of minutes", anchor=False)
-    colours = ink()
+    colours = theme()
     minutes = strip(analysis.record, lead, start_s=page_s, length_s=PAGE_S)
     disclosure = kept(
         "minutes", (analysis, lead, page_s, marked_s, colours),
-        lambda: disclosure_figure(analysis, minutes, ink=colours, marked_s=marked_s),
+        lambda: disclosure_figure(analysis, minutes, theme=colours, marked_s=marked_s),
     )  # fmt: skip
     show(disclosure, "minutes", alt="Full disclosure", on_select=lambda: go_to_selected("minutes"))
 
@@ -101,9 +101,9 @@ def draw_minutes(analysis: Analysis, lead: str, page_s: float, marked_s: tuple[f
 @guarded
 def viewer(record: Record) -> None:
     """Overview, strip, beat and page of minutes; a step or a label redraws these and nothing else."""
-    room = current_room()
-    analysis = room.analysis(record.sha256)
-    colours, differ = ink(), differences(analysis)
+    workspace = current_workspace()
+    analysis = workspace.analysis(record.sha256)
+    colours, differ = theme(), differences(analysis)
     time_s = current_time_s(record)
     remember(record, time_s)
 
@@ -140,7 +140,7 @@ def viewer(record: Record) -> None:
     with overview:
         trend = kept(
             "trend", (analysis, page_s, colours),
-            lambda: trend_figure(analysis, ink=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120),
+            lambda: trend_figure(analysis, theme=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120),
         )  # fmt: skip
         show(trend, "day", alt="Overview", on_select=lambda: go_to_selected("day"))
     names = leads_to_draw(record, lead, how_many)
@@ -148,7 +148,7 @@ def viewer(record: Record) -> None:
     for row in range(ceil(seconds / row_s)):
         pieces = tuple(strip(record, name, start_s=start_s + row * row_s, length_s=row_s) for name in names)
         figure = strip_figure(
-            analysis, pieces, length_s=row_s, selected=beat, differ=differ, scale=Scale(speed, gain), ink=colours
+            analysis, pieces, length_s=row_s, selected=beat, differ=differ, scale=Scale(speed, gain), theme=colours
         )
         key = f"strip{row}"
         show(figure, key, alt="ECG strip", width="content", on_select=partial(go_to_selected, key))
@@ -160,7 +160,7 @@ def viewer(record: Record) -> None:
     findings(analysis)
 
     draw_minutes(analysis, lead, page_s, (start_s, start_s + seconds))
-    if (job := room.reading(record.sha256)) is not None:
+    if (job := workspace.reading(record.sha256)) is not None:
         with progress:
             watch(job)
 

@@ -5,18 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import in_memory
+from support.records import in_memory
 from test_training import SPEC
 
-from ecg_core import adaptation, augmentation, training
-from ecg_core.adaptation import adapt, label_itself
-from ecg_core.augmentation import TrainingRecord
-from ecg_core.inference import Model, load_model, save_model
+from ecg_core.classifier.model import Model, load_model, save_model
+from ecg_core.classifier.network import BeatNetwork
 from ecg_core.labels import CLASSES, UNLABELLED
-from ecg_core.network import BeatNetwork
 from ecg_core.schema import Annotations
-from ecg_core.signals import FS_HZ
-from ecg_core.training import FitPlan
+from ecg_core.signals.filters import FS_HZ
+from ecg_core.training import adaptation, augmentation
+from ecg_core.training import fit as training
+from ecg_core.training.adaptation import adapt, label_itself
+from ecg_core.training.augmentation import TrainingRecord
+from ecg_core.training.fit import FitPlan
 
 PLAN = FitPlan(steps=3, crops=2)
 EXCERPT_FS_HZ = 257

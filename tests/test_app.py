@@ -12,16 +12,16 @@ from scipy.io import savemat
 from streamlit.testing.v1 import AppTest
 from test_figures import make_analysis
 
-from ecg_core.errors import RecordError, RulesError, UnstatedError
-from ecg_core.export import WRITERS
+from ecg_core.errors import MissingMetadataError, RecordError, RulesError
 from ecg_core.pipeline import with_rules
 from ecg_core.records import read_record
-from ecg_core.rhythm import KIND_NAMES
+from ecg_core.report.export import WRITERS
+from ecg_core.report.measures import measures
+from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.rules import RhythmRules
-from ecg_core.summary import measures
 from pages._ui import jobs, session, uploads
 from pages._ui.jobs import CALM_SENTENCE, AnalysisKey, Job, Label
-from pages._ui.session import Room
+from pages._ui.session import Workspace
 from pages._ui.tables import WEIGHTIEST_FIRST, by_weight, edited_rules, hours_shown
 
 ROOT = Path(__file__).parents[1]
@@ -37,16 +37,16 @@ def analysis(demo):
     return replace(make_analysis(demo.duration_s), record=demo)
 
 
-def room_with(analysis, room=None):
-    room = room or Room()
-    room.add(analysis.record)
-    room.put(AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules), analysis)
-    return room
+def room_with(analysis, workspace=None):
+    workspace = workspace or Workspace()
+    workspace.add(analysis.record)
+    workspace.put(AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules), analysis)
+    return workspace
 
 
-def page(name, room=None, **query):
+def page(name, workspace=None, **query):
     at = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=30)
-    at.session_state["room"] = room or Room()
+    at.session_state["workspace"] = workspace or Workspace()
     for key, value in query.items():
         at.query_params[key] = value
     return at.run()
@@ -80,9 +80,9 @@ def test_every_page_stands_without_a_record(name):
 
 @pytest.mark.parametrize("name", NEED_ANALYSIS)
 def test_record_that_was_not_analysed_offers_it(name, demo):
-    room = Room()
-    room.add(demo)
-    at = page(name, room)
+    workspace = Workspace()
+    workspace.add(demo)
+    at = page(name, workspace)
     assert not at.exception
     assert "has not been analysed" in text_of(at)
     assert button(at, "Analyse")
@@ -100,7 +100,7 @@ def test_every_page_shows_an_analysis_and_names_the_record_simulated(name, analy
 
 def test_app_runs_with_its_navigation(analysis):
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
-    at.session_state["room"] = room_with(analysis)
+    at.session_state["workspace"] = room_with(analysis)
     at.run()
     assert not at.exception
     at.switch_page("pages/overview.py").run()
@@ -124,11 +124,11 @@ def test_record_that_can_hardly_be_read_says_so(demo):
 def test_one_relabelled_beat_of_a_hundred_thousand_changes_the_burden(demo):
     first = replace(make_analysis(80_000.0), record=demo)
     assert len(first.beats) > 99_000
-    room = room_with(first)
-    before = text_of(page("overview", room))
+    workspace = room_with(first)
+    before = text_of(page("overview", workspace))
     assert first.beats.label[50_000] != "V"
-    room.told[demo.sha256] = ((Label(float(first.beats.time_s[50_000]), "V"),),)
-    after = text_of(page("overview", room))
+    workspace.told[demo.sha256] = ((Label(float(first.beats.time_s[50_000]), "V"),),)
+    after = text_of(page("overview", workspace))
     n_v = first.burden.count[2]
     assert f"{n_v:,} V of" in before
     assert f"{n_v + 1:,} V of" in after
@@ -142,27 +142,27 @@ def test_link_reopens_the_moment(analysis):
 
 
 def test_link_to_a_record_that_is_not_open_says_which_and_keeps_its_moment(demo):
-    room = Room()
-    at = page("review", room, record="demo2", t="600.3")
+    workspace = Workspace()
+    at = page("review", workspace, record="demo2", t="600.3")
     assert "demo2" in text_of(at)
-    room.add(replace(demo, record_id="demo2"))
-    assert room.time_s[demo.sha256] == 600.3
+    workspace.add(replace(demo, record_id="demo2"))
+    assert workspace.time_s[demo.sha256] == 600.3
 
 
 def test_link_to_the_demo_opens_it(engine, demo):
     engine.set()
     at = page("review", record="demo", t="600.3")
-    room = at.session_state["room"]
-    assert room.current == demo.sha256
+    workspace = at.session_state["workspace"]
+    assert workspace.current == demo.sha256
     assert "08:10:" in text_of(at)
 
 
 def test_link_to_another_open_record_shows_that_one(analysis, demo):
-    room = room_with(analysis)
-    room.add(replace(demo, record_id="other", files=demo.files[:1]))
-    assert room.current != demo.sha256
-    page("overview", room, record="demo")
-    assert room.current == demo.sha256
+    workspace = room_with(analysis)
+    workspace.add(replace(demo, record_id="other", files=demo.files[:1]))
+    assert workspace.current != demo.sha256
+    page("overview", workspace, record="demo")
+    assert workspace.current == demo.sha256
 
 
 @pytest.mark.parametrize("time", ["nan", "inf", "-5", "1e9", "soon", ""])
@@ -212,18 +212,18 @@ def test_upload_without_its_signal_names_the_missing_file():
 
 
 def test_upload_opens_the_record(demo):
-    room = Room()
-    at = page("record", room)
+    workspace = Workspace()
+    at = page("record", workspace)
     at.file_uploader[0].set_value(uploaded(".hea", ".dat", ".atr")).run()
     assert not at.error
-    assert list(room.records) == [demo.sha256]
-    assert len(room.records[demo.sha256].reference.time_s) == len(demo.reference.time_s)
+    assert list(workspace.records) == [demo.sha256]
+    assert len(workspace.records[demo.sha256].reference.time_s) == len(demo.reference.time_s)
 
 
 def test_an_upload_that_says_neither_rate_nor_unit_is_asked_for_both(tmp_path):
     savemat(tmp_path / "x.mat", {"val": np.stack([np.sin(np.arange(5000) / 20)] * 2)})
-    room = Room()
-    at = page("record", room)
+    workspace = Workspace()
+    at = page("record", workspace)
     at.file_uploader[0].set_value([("x.mat", (tmp_path / "x.mat").read_bytes(), "application/octet-stream")]).run()
     assert not at.exception
     assert not at.error
@@ -236,16 +236,16 @@ def test_an_upload_that_says_neither_rate_nor_unit_is_asked_for_both(tmp_path):
     asked["Counts a mV, if these are counts"].set_value(200.0)
     button(at, "Open with these").click().run()
     assert not at.exception
-    (record,) = room.records.values()
-    assert (record.fs_hz, record.stated.per_mv) == (250.0, 200.0)
+    (record,) = workspace.records.values()
+    assert (record.fs_hz, record.overrides.per_mv) == (250.0, 200.0)
     assert "does not say" not in text_of(at)
-    assert not room.asked
+    assert not workspace.asked
 
 
 def test_what_a_file_says_itself_is_not_asked_for(tmp_path):
     (tmp_path / "x.csv").write_text("II_mv\n" + "".join(f"{np.sin(i / 20):.5f}\n" for i in range(5000)))
-    room = Room()
-    at = page("record", room)
+    workspace = Workspace()
+    at = page("record", workspace)
     at.text_input[0].set_value(str(tmp_path)).run()
     button(at, "Open").click().run()
     asked = {item.label: item for item in [*at.number_input, *at.selectbox]}
@@ -256,18 +256,18 @@ def test_what_a_file_says_itself_is_not_asked_for(tmp_path):
     asked = {item.label: item for item in [*at.number_input, *at.selectbox]}
     asked["Sampling rate in Hz"].set_value(250.0)
     button(at, "Open with these").click().run()
-    assert [record.fs_hz for record in room.records.values()] == [250.0]
+    assert [record.fs_hz for record in workspace.records.values()] == [250.0]
 
 
 def test_a_file_that_is_asked_about_can_be_left(tmp_path):
     (tmp_path / "x.csv").write_text("II_mv\n" + "0\n" * 5000)
-    room = Room()
-    with pytest.raises(UnstatedError):
+    workspace = Workspace()
+    with pytest.raises(MissingMetadataError):
         read_record(tmp_path / "x.csv")
-    room.asked[tmp_path / "x.csv"] = UnstatedError("x", rate=True, unit=False)
-    at = page("record", room)
+    workspace.asked[tmp_path / "x.csv"] = MissingMetadataError("x", rate=True, unit=False)
+    at = page("record", workspace)
     button(at, "Do not open it").click().run()
-    assert not room.asked
+    assert not workspace.asked
     assert "does not say" not in text_of(at)
 
 
@@ -301,17 +301,19 @@ def test_strange_names_are_refused_in_a_sentence(name):
 
 def test_messages_do_not_name_the_servers_folders(monkeypatch, tmp_path):
     monkeypatch.setattr(uploads.tempfile, "gettempdir", lambda: str(tmp_path))
-    room = Room()
-    inner = uploads.store([type("F", (), {"name": "x.hea", "getbuffer": lambda self: memoryview(b"")})()], room.folder)
-    sentence = room.plain(f"{inner[0]}.hea: this header file does not exist.")
+    workspace = Workspace()
+    inner = uploads.store(
+        [type("F", (), {"name": "x.hea", "getbuffer": lambda self: memoryview(b"")})()], workspace.folder
+    )
+    sentence = workspace.plain(f"{inner[0]}.hea: this header file does not exist.")
     assert sentence == "x.hea: this header file does not exist."
 
 
 def test_uploads_are_gone_with_the_session():
-    room = Room()
-    folder = room.folder
+    workspace = Workspace()
+    folder = workspace.folder
     (folder / "x.hea").write_text("x")
-    del room
+    del workspace
     gc.collect()
     assert not folder.exists()
 
@@ -333,16 +335,16 @@ def test_two_sessions_do_not_see_each_other(analysis):
 
 
 def test_switching_records_is_possible_and_closing_forgets(analysis, demo):
-    room = room_with(analysis)
+    workspace = room_with(analysis)
     other = replace(demo, record_id="other", files=demo.files[:1])
-    room.add(other)
-    at = page("record", room)
+    workspace.add(other)
+    at = page("record", workspace)
     assert at.sidebar.selectbox[0].options == ["demo", "other"]
     at.sidebar.selectbox[0].set_value(demo.sha256).run()
-    assert room.current == demo.sha256
+    assert workspace.current == demo.sha256
     button(at, "Close this record").click().run()
-    assert demo.sha256 not in room.records
-    assert not room.analyses
+    assert demo.sha256 not in workspace.records
+    assert not workspace.analyses
 
 
 def test_folder_without_records_says_so(tmp_path):
@@ -352,11 +354,11 @@ def test_folder_without_records_says_so(tmp_path):
 
 
 def test_folder_offers_its_records(demo):
-    room = Room()
-    at = page("record", room)
+    workspace = Workspace()
+    at = page("record", workspace)
     at.text_input[0].set_value(str(DEMO.parent)).run()
     button(at, "Open").click().run()
-    assert room.current == demo.sha256
+    assert workspace.current == demo.sha256
 
 
 def test_unforeseen_error_becomes_a_calm_sentence(analysis, monkeypatch, caplog):
@@ -389,13 +391,13 @@ def engine(monkeypatch, analysis):
 
 
 def test_analysis_shows_its_result_when_it_is_done(demo, engine):
-    room = Room()
-    room.add(demo)
-    at = page("overview", room)
+    workspace = Workspace()
+    workspace.add(demo)
+    at = page("overview", workspace)
     threading.Timer(0.7, engine.set).start()
     button(at, "Analyse").click().run()
     assert "PVC burden" in text_of(at)
-    assert room.job is None
+    assert workspace.job is None
 
 
 def test_job_tells_how_long_it_will_take(demo, engine):
@@ -411,32 +413,32 @@ def test_job_tells_how_long_it_will_take(demo, engine):
 
 
 def test_cancelled_analysis_leaves_nothing(demo, engine):
-    room = Room()
-    room.add(demo)
-    room.job = Job(AnalysisKey(demo.sha256, "auto", "", RhythmRules()), demo, DEMO)
-    room.job.cancel()
+    workspace = Workspace()
+    workspace.add(demo)
+    workspace.job = Job(AnalysisKey(demo.sha256, "auto", "", RhythmRules()), demo, DEMO)
+    workspace.job.cancel()
     engine.set()
-    at = page("overview", room)
+    at = page("overview", workspace)
     assert "The analysis was cancelled." in text_of(at)
     assert button(at, "Analyse")
-    assert not room.analyses
+    assert not workspace.analyses
 
 
 def test_demo_asked_for_by_the_launcher_opens_and_is_analysed(monkeypatch, engine, demo):
     engine.set()
     monkeypatch.setenv("ECG_DEMO", "1")
     at = AppTest.from_file(str(ROOT / "pages" / "overview.py"), default_timeout=30).run()
-    room = at.session_state["room"]
-    assert room.current == demo.sha256
+    workspace = at.session_state["workspace"]
+    assert workspace.current == demo.sha256
     assert "PVC burden" in text_of(at)
 
 
 def test_same_analysis_is_not_made_twice(analysis, engine, monkeypatch):
     monkeypatch.setattr(session, "installed_models", lambda: {"made": analysis.model.sha256})
-    room = room_with(analysis)
-    at = page("record", room)
+    workspace = room_with(analysis)
+    at = page("record", workspace)
     button(at, "Analyse").click().run()
-    assert room.job is None
+    assert workspace.job is None
 
 
 def test_broken_model_is_told_in_its_own_words(demo, tmp_path):
@@ -475,16 +477,16 @@ def test_report_shows_every_measure_or_why_it_is_missing(analysis):
 
 
 def test_changed_rules_measure_the_same_beats_anew_and_can_be_undone(analysis, demo):
-    room = room_with(analysis)
-    at = page("report", room)
+    workspace = room_with(analysis)
+    at = page("report", workspace)
     assert not at.button or all("default" not in item.label for item in at.button)
     rules = edited_rules(analysis.rules, {0: {"Value": 4.0}, 4: {"Value": 2.5}})
     assert (rules.run_min_beats, rules.pause_s) == (4, 2.5)
-    at.session_state["room"] = room_with(with_rules(analysis, rules), room=room)
+    at.session_state["workspace"] = room_with(with_rules(analysis, rules), workspace=workspace)
     at = at.run()
     assert "pause_s" in text_of(at)
     button(at, "Back to the default rules").click().run()
-    shown = room.analyses[room.shown[demo.sha256]]
+    shown = workspace.analyses[workspace.shown[demo.sha256]]
     assert shown.rules == RhythmRules()
     assert shown.events == analysis.events
 
@@ -571,12 +573,12 @@ def test_a_file_of_another_format_is_uploaded_by_itself():
 
 
 def test_the_record_page_says_what_may_be_wrong_with_a_record(demo):
-    room = Room()
-    room.add(demo)
-    shown = " ".join(element.proto.body for element in page("record", room).get("html"))
+    workspace = Workspace()
+    workspace.add(demo)
+    shown = " ".join(element.proto.body for element in page("record", workspace).get("html"))
     assert "Looked through" in shown
     assert "nothing wrong was seen" in shown
-    room = Room()
-    room.add(replace(demo, calibrated=(False, *demo.calibrated[1:]), files=()))  # another record by its hash
-    shown = " ".join(element.proto.body for element in page("record", room).get("html"))
+    workspace = Workspace()
+    workspace.add(replace(demo, calibrated=(False, *demo.calibrated[1:]), files=()))  # another record by its hash
+    shown = " ".join(element.proto.body for element in page("record", workspace).get("html"))
     assert "no gain is stated for I: 200 counts are taken for 1 mV" in shown

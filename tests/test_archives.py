@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import write_record
+from support.records import write_record
 
 from ecg_core.errors import RecordError
 from ecg_core.records import archives, folder, read_record

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from test_training import SPEC
 
-from ecg_core import augmentation
-from ecg_core.augmentation import (
+from ecg_core.labels import CLASSES, NO_BEAT
+from ecg_core.signals.filters import FS_HZ
+from ecg_core.training import augmentation
+from ecg_core.training.augmentation import (
     FASTEST,
     NORMAL,
     SLOWEST,
@@ -21,12 +23,10 @@ from ecg_core.augmentation import (
     _premature_pattern,
     _prematurity,
     _retimed,
-    beat_heat,
     draw_crop,
     gather_material,
+    target_heatmap,
 )
-from ecg_core.labels import CLASSES, NO_BEAT
-from ecg_core.signals import FS_HZ
 
 CROP_S = 60.0
 S = CLASSES.index("S")
@@ -69,14 +69,14 @@ def crops(record, material, n=25, seed=0):
 
 
 def test_heat_peaks_at_each_beat_and_is_silent_between():
-    heat = beat_heat(np.array([400.0, 802.0]), SPEC, 300)
+    heat = target_heatmap(np.array([400.0, 802.0]), SPEC, 300)
     assert heat[100] == 1
     assert heat[200] == pytest.approx(heat[201])  # the second beat lies between two frames
     assert heat[150] < 1e-6
 
 
 def test_heat_without_beats_is_zero():
-    assert not beat_heat(np.zeros(0), SPEC, 100).any()
+    assert not target_heatmap(np.zeros(0), SPEC, 100).any()
 
 
 def test_crops_keep_marks_on_their_beats_whatever_is_done_to_the_signal(regular, with_ectopics, quiet):

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_record
+from support.records import write_record
 
 from ecg_core import __main__ as command_line
 from ecg_core.__main__ import main
 from ecg_core.batch import Settings, analyse_many, plan, work
 from ecg_core.batch.plan import PART, folder_names, is_many
 from ecg_core.batch.study import IDENTITY, MARK, study_table
-from ecg_core.export import WRITERS, write_files
+from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.pipeline import analyse
 from ecg_core.records import RESULTS, read_record
+from ecg_core.report.export import WRITERS, write_files
 from ecg_core.rules import RhythmRules
-from ecg_core.specs import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 FS_HZ = 257

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from broken_files import BROKEN
-from made_files import N, csv_text, ishne, signal, whole, write_edf
+from support.broken_files import BROKEN
+from support.made_files import N, csv_text, ishne, signal, whole, write_edf
 
 from ecg_core.errors import EcgError
 from ecg_core.records import read_record
-from ecg_core.schema import NOTHING_STATED, Stated
+from ecg_core.schema import NO_OVERRIDES, RecordOverrides
 
 ROOT = Path(__file__).parents[1]
 LONGEST_S, MOST_MB = 2.0, 500
@@ -20,7 +20,7 @@ LONGEST_S, MOST_MB = 2.0, 500
 
 def open_whole(path):
     """Open a record, and read its beginning and its end."""
-    record = read_record(path, Stated(250.0, 1.0) if path.suffix == ".mat" else NOTHING_STATED)
+    record = read_record(path, RecordOverrides(250.0, 1.0) if path.suffix == ".mat" else NO_OVERRIDES)
     leads = tuple(range(len(record.lead_names)))
     for start in (0, max(0, record.n_samples - 1000)):
         record.source.read(start, min(record.n_samples, start + 1000), leads)

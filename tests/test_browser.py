@@ -15,7 +15,7 @@ import pandas as pd
 import pypdfium2
 import pytest
 
-from ecg_core.specs import DEFAULT_MODEL
+from ecg_core.classifier.spec import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), "")

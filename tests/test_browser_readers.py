@@ -5,12 +5,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from conftest import write_record
+from support.records import write_record
 from test_browser import READY_S, browser, go, pytestmark, served  # noqa: F401
 
-from ecg_core.export import file_contents
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
+from ecg_core.report.export import file_contents
 
 FS_HZ = 257
 CUT_S = 60

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import all_readable, beat_columns, make_beats, readable
+from support.strategies import all_readable, beat_columns, make_beats, readable
 
-from ecg_core.burden import count_classes, measure_burden
-from ecg_core.intervals import heart_rate
 from ecg_core.labels import CLASSES
-from ecg_core.rhythm import find_rhythms
+from ecg_core.rhythm.burden import count_classes, measure_burden
+from ecg_core.rhythm.events import find_rhythms
+from ecg_core.rhythm.intervals import heart_rate
 from ecg_core.rules import RhythmRules
 
 RULES = RhythmRules()

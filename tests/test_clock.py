@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from conftest import in_memory
+from support.records import in_memory
 
 from ecg_core.clock import clock_text, duration_text, iso_text
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import wfdb
-from conftest import DEMO, write_record
+from support.records import DEMO, write_record
 
 from ecg_core import __main__ as command_line
 from ecg_core.__main__ import NOTICE, main
-from ecg_core.specs import DEFAULT_MODEL
+from ecg_core.classifier.spec import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 NAMES = [
@@ -80,8 +80,8 @@ def test_own_beats_keep_their_class_and_are_said_to_be_told(tmp_path, capsys, ec
     arguments = ["analyze", str(record), "--own", str(tmp_path / "x_labels.csv"), "--out", str(tmp_path / "again")]
     assert main(arguments) == 0
     again = pd.read_csv(tmp_path / "again" / "x_beats.csv")
-    assert again.time_s[again.told == 1].tolist() == own.time_s.tolist()
-    assert again.label[again.told == 1].tolist() == own.label.tolist()
+    assert again.time_s[again.labelled == 1].tolist() == own.time_s.tolist()
+    assert again.label[again.labelled == 1].tolist() == own.label.tolist()
     assert "4 of the beats as a reader told them; the model was fitted to 4" in capsys.readouterr().out
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg_core.comparison import compare_beats, labels_at
+from ecg_core.evaluation.comparison import compare_beats, labels_at
+from ecg_core.evaluation.ec57 import match_beats
 from ecg_core.schema import Beats
-from ecg_core.scoring import match_beats
 
 
 def beats_of(rows):

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import wfdb
-from conftest import in_memory, write_record
-from made_files import dicom_group, ishne, whole, write_dicom
+from support.made_files import dicom_group, ishne, whole, write_dicom
+from support.records import in_memory, write_record
 
 from ecg_core.__main__ import main
-from ecg_core.conversion import WRITERS, convert
 from ecg_core.errors import OutputError, RecordError
 from ecg_core.labels import AAMI_OF_SYMBOL
 from ecg_core.records import read_annotations, read_record
+from ecg_core.records.convert import WRITERS, convert
 from ecg_core.schema import Annotations
 
 N = 5000

@@ -6,7 +6,7 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import write_record
+from support.records import write_record
 from test_batch import SETTINGS, _ready, contents, files, rows  # noqa: F401  # a fixture among them
 
 from ecg_core.__main__ import main

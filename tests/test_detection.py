@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg_core.detection import REFRACTORY_S, certainty, fuse_heat, pick_beats
+from ecg_core.classifier.detection import REFRACTORY_S, fuse_heatmaps, pick_beats
+from ecg_core.signals.quality import certainty
 
 FRAME_S = 0.032
 
@@ -61,16 +62,16 @@ def test_no_two_beats_are_closer_than_the_refractory_time_and_a_frame(heat):
 def test_a_lead_without_weight_has_no_say_in_the_fused_heat():
     heat = np.array([[0.9, 0.9], [0.1, 0.1]], dtype=np.float32)
     weight = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
-    np.testing.assert_allclose(fuse_heat(heat, weight), [0.9, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(fuse_heatmaps(heat, weight), [0.9, 0.1], rtol=1e-6)
 
 
 def test_fused_heat_is_the_mean_weighted_by_quality():
     heat = np.array([[0.8], [0.2]], dtype=np.float32)
-    np.testing.assert_allclose(fuse_heat(heat, np.array([[3.0], [1.0]], np.float32)), [0.65], rtol=1e-6)
+    np.testing.assert_allclose(fuse_heatmaps(heat, np.array([[3.0], [1.0]], np.float32)), [0.65], rtol=1e-6)
 
 
 def test_where_no_lead_counts_the_fused_heat_is_zero():
-    assert (fuse_heat(np.ones((2, 5), np.float32), np.zeros((2, 5), np.float32)) == 0).all()
+    assert (fuse_heatmaps(np.ones((2, 5), np.float32), np.zeros((2, 5), np.float32)) == 0).all()
 
 
 def test_certainty_is_high_where_beats_stand_out_and_low_where_all_is_doubt():

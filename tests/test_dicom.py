@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_files import dicom_group, write_dicom
+from support.made_files import dicom_group, write_dicom
 
 from ecg_core.errors import RecordError
 from ecg_core.records import read_record

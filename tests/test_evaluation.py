@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import in_memory
+from support.records import in_memory
 
-from ecg_core import evaluation
 from ecg_core.errors import RecordError
-from ecg_core.evaluation import Told, evaluate_record, intervals, score_beats
+from ecg_core.evaluation import evaluate as evaluation
+from ecg_core.evaluation.ec57 import Score, gross, statistics
+from ecg_core.evaluation.evaluate import LabelBudget, evaluate_record, intervals, score_beats
 from ecg_core.schema import Annotations, Beats
-from ecg_core.scoring import Score, gross, measures
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,15 @@ def test_beats_of_the_learning_period_are_not_scored(record):
 
 def test_beats_that_the_model_was_told_are_not_scored(record):
     marks = record.reference
-    told = score_beats(record, marks.time_s, marks.symbol, told_s=marks.time_s[[100, 400, 409]])
+    told = score_beats(record, marks.time_s, marks.symbol, excluded_s=marks.time_s[[100, 400, 409]])
     assert told.matched.sum() == 298  # the first of them lies in the learning period
     assert told.true_positives("V") == 29
     assert told.scored_s == 300
 
 
-@pytest.mark.parametrize(("told", "n_told"), [(Told(n_first=12), 12), (Told(first_s=300.0), 300), (Told(), 0)])
+@pytest.mark.parametrize(
+    ("told", "n_told"), [(LabelBudget(n_first=12), 12), (LabelBudget(first_s=300.0), 300), (LabelBudget(), 0)]
+)
 def test_the_model_is_told_the_first_beats_and_no_others(record, model, monkeypatch, told, n_told):
     given = []
 
@@ -68,12 +70,12 @@ def test_the_model_is_told_what_it_asks_about_and_is_judged_on_the_rest(
     first = replace(make_analysis(beats, duration_s=600.0), asked=np.array([350, 360, 400, 401]))
     given = []
 
-    def read(record, model, *, lead, own=None, beats_at_s=None):
+    def read(record, model, *, lead, patient_labels=None, beats_at_s=None):
         given.append(own)
         return first
 
     monkeypatch.setattr(evaluation, "analyse", read)
-    found = evaluate_record(record, model, told=Told(n_asked=3), taught=taught)
+    found = evaluate_record(record, model, told=LabelBudget(n_asked=3), taught=taught)
     assert given[0] is None
     for own in given[1:]:
         np.testing.assert_array_equal(own.time_s if own else [], marks.time_s[[359, 399]] if taught else [])
@@ -92,7 +94,7 @@ def test_an_interval_holds_the_pooled_figure_and_grows_with_the_differences_betw
     width = {}
     for name, scores in (("alike", alike), ("unlike", unlike)):
         low, high = intervals(scores)["v_se"]
-        assert low <= measures(gross(scores))["v_se"] <= high
+        assert low <= statistics(gross(scores))["v_se"] <= high
         width[name] = high - low
     assert width["alike"] == 0
     assert 0.03 < width["unlike"] < 0.2

@@ -15,12 +15,14 @@ import pytest
 import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import beat_columns, make_beats
+from support.strategies import beat_columns, make_beats
 
-from ecg_core import export
 from ecg_core.batch.study import FAILURE_COLUMNS, FAILURES, PARQUET, STUDY, study_row
 from ecg_core.errors import OutputError
-from ecg_core.export import (
+from ecg_core.labels import CLASSES
+from ecg_core.records import read_annotations
+from ecg_core.report import export
+from ecg_core.report.export import (
     ANNOTATOR,
     WRITERS,
     annotation_bytes,
@@ -31,11 +33,9 @@ from ecg_core.export import (
     report_json,
     write_files,
 )
-from ecg_core.labels import CLASSES
-from ecg_core.records import read_annotations
-from ecg_core.rhythm import KIND_NAMES
-from ecg_core.signals import to_sample
-from ecg_core.summary import measures
+from ecg_core.report.measures import measures
+from ecg_core.rhythm.events import KIND_NAMES
+from ecg_core.signals.filters import to_sample
 
 TABLES = {
     "_beats.csv": beats_table,

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ecg_core.burden import measure_burden
-from ecg_core.comparison import disagreements
+from ecg_core.evaluation.comparison import disagreements
 from ecg_core.figures import (
     DARK,
     LIGHT,
@@ -28,9 +27,11 @@ from ecg_core.figures import (
     strip_figure,
     trend_figure,
 )
-from ecg_core.intervals import joined, local_rr_s
 from ecg_core.labels import CLASSES, COLOUR
-from ecg_core.rhythm import find_rhythms
+from ecg_core.morphology.templates import OFFSET_S, Template
+from ecg_core.rhythm.burden import measure_burden
+from ecg_core.rhythm.events import find_rhythms
+from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.schema import (
     Analysis,
     Annotations,
@@ -42,7 +43,6 @@ from ecg_core.schema import (
     Record,
     RhythmRules,
 )
-from ecg_core.shapes import OFFSET_S, Shape
 
 FS_HZ = 250.0
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -265,14 +265,14 @@ def test_page_of_minutes_has_a_row_a_minute_and_colours_ectopic_beats():
     assert [(shape.x0, shape.x1) for shape in marked] == [(55.0, 60.0), (0.0, 5.0)]
 
 
-@pytest.mark.parametrize("ink", [LIGHT, DARK])
-def test_backgrounds_are_transparent_and_every_axis_has_a_unit(ink):
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_backgrounds_are_transparent_and_every_axis_has_a_unit(theme):
     analysis, lead = make_analysis(), make_lead()
     figures = [
-        trend_figure(analysis, ink=ink),
-        strip_figure(analysis, (lead,), length_s=10.0, ink=ink),
-        disclosure_figure(analysis, make_lead(start_s=0, length_s=60.0), ink=ink),
-        probability_figure(analysis, 5, ink=ink),
+        trend_figure(analysis, theme=theme),
+        strip_figure(analysis, (lead,), length_s=10.0, theme=theme),
+        disclosure_figure(analysis, make_lead(start_s=0, length_s=60.0), theme=theme),
+        probability_figure(analysis, 5, theme=theme),
     ]
     for figure in figures:
         assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
@@ -327,7 +327,7 @@ def test_quality_shows_the_worst_block_of_each_column():
 def made_shapes(*counts):
     rng = np.random.default_rng(3)
     return tuple(
-        Shape(
+        Template(
             label, "", np.arange(n), (rng.normal(0, 0.1, (n, len(OFFSET_S))) + np.sin(OFFSET_S * 9)).astype(np.float32),
             n * 10,
         )
@@ -373,7 +373,7 @@ def test_bars_count_each_beat_that_they_list_and_no_unusable_one(draw, bars):
             assert n == int(((bar == number) & (beats.label == label)).sum())
             assert trace.marker.color == COLOUR[label]
     assert sum(int(trace.y.sum()) for trace in figure.data) == int((bar >= 0).sum())
-    known = beats.usable if draw is confidence_figure else joined(beats)
+    known = beats.usable if draw is confidence_figure else follows_previous(beats)
     assert int((bar >= 0).sum()) == int(known.sum())
 
 

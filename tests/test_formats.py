@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, write_edf
+from support.made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, write_edf
 
 from ecg_core.errors import EcgError, RecordError
 from ecg_core.pipeline import analyse
@@ -58,8 +58,10 @@ def edf_plus(path, *, onsets_s=None, notes=()):
         for second in range(N // FS_HZ - 1, 0, -1):
             before, after = f"+{second}\x14\x14\0", f"+{onsets_s[second]:g}\x14\x14\0"
             place = content.index(before.encode())
-            room = len(before) + 3  # the record ends in zeros
-            content = content[:place] + after.encode().ljust(room, b"\0")[:room] + content[place + room :]
+            workspace = len(before) + 3  # the record ends in zeros
+            content = (
+                content[:place] + after.encode().ljust(workspace, b"\0")[:workspace] + content[place + workspace :]
+            )
         path.write_bytes(content)
     return path
 

@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import write_record
+from support.records import write_record
 from test_kill import RECORD_HZ, database, everything, server, started  # noqa: F401  # fixtures among them
 
-from ecg_core import datasets
 from ecg_core.__main__ import main
+from ecg_core.records import physionet as datasets
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the limit is a system call of its own")
 

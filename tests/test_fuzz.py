@@ -8,19 +8,19 @@ tries so many damaged files a reader, other ones each time; without it a few, al
 import os
 import time
 
-import broken_files as files
 import numpy as np
 import pytest
 import wfdb
-from conftest import write_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_files import FS_HZ, csv_text, ishne, signal
+from support import broken_files as files
+from support.made_files import FS_HZ, csv_text, ishne, signal
+from support.records import write_record
 from test_broken_files import LONGEST_S, open_whole
 
 from ecg_core.errors import EcgError
-from ecg_core.inspection import inspect_text
 from ecg_core.records import read_annotations
+from ecg_core.records.inspect import inspect_text
 
 EXAMPLES = int(os.environ.get("ECG_FUZZ", "30"))
 FIRST = 700  # bytes in which most headers lie

@@ -13,23 +13,26 @@ import numpy as np
 import pytest
 import torch
 
-from ecg_core import inference
-from ecg_core.detection import fuse_heat, pick_beats
+from ecg_core.classifier import inference
+from ecg_core.classifier.classification import classify
+from ecg_core.classifier.detection import fuse_heatmaps, pick_beats
+from ecg_core.classifier.encoder import describe_beats, encode
+from ecg_core.classifier.model import Model, load_model, save_model
+from ecg_core.classifier.network import BeatNetwork
 from ecg_core.errors import ModelError
-from ecg_core.inference import Model, classify, describe_beats, load_model, look, save_model
 from ecg_core.labels import CLASSES
-from ecg_core.network import BeatNetwork
-from ecg_core.signals import FS_HZ, clean_leads, normalise
+from ecg_core.signals.filters import FS_HZ, clean_leads, normalise
 
 EXCERPT_FS_HZ = 257
 ROOT = Path(__file__).parents[1]
 GROWN = """
 import numpy, os, pathlib, torch
-from ecg_core.inference import load_model, look
+from ecg_core.classifier.model import load_model
+from ecg_core.classifier.encoder import encode
 torch.set_num_threads(1)
 model, memory_mb = load_model(), []
 for n in range(1000, 2200, 4):
-    look(model, numpy.zeros((1, n), dtype=numpy.float32))
+    encode(model, numpy.zeros((1, n), dtype=numpy.float32))
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     memory_mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 print(memory_mb[-1] - memory_mb[60])
@@ -49,9 +52,9 @@ def weight_of(model, signal):
 
 def find_beats(model, signal, weight, *, position=None):
     """Beats of leads that count by ``weight``, or those at ``position``, with how the network describes them."""
-    seen = look(model, signal)
+    seen = encode(model, signal)
     if position is None:
-        heat = fuse_heat(seen.heat, weight)
+        heat = fuse_heatmaps(seen.heat, weight)
         position = 4 * pick_beats(heat, threshold=model.spec.detection_threshold, frame_s=4 / FS_HZ)
     described = describe_beats(model, seen, position)
     return SimpleNamespace(position=position, token=described.token, attention=described.attention)
@@ -278,10 +281,10 @@ def test_the_number_of_threads_changes_no_bit_of_half_an_hour(model, signal):
     half_hour = half_hour.astype(np.float32)
     try:
         torch.set_num_threads(1)
-        alone = look(model, half_hour)
+        alone = encode(model, half_hour)
         for n_threads in (2, 3, 5, 7):
             torch.set_num_threads(n_threads)
-            seen = look(model, half_hour)
+            seen = encode(model, half_hour)
             np.testing.assert_array_equal(seen.heat, alone.heat)
             assert torch.equal(seen.frames[0], alone.frames[0])
     finally:

@@ -17,16 +17,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_record
+from support.records import write_record
 from test_training import CROP_S, SPEC
 
-from ecg_core import augmentation, training
 from ecg_core.__main__ import main
-from ecg_core.augmentation import TrainingRecord
-from ecg_core.datasets import fetch
-from ecg_core.network import BeatNetwork
-from ecg_core.signals import FS_HZ
-from ecg_core.training import FitPlan, fit
+from ecg_core.classifier.network import BeatNetwork
+from ecg_core.records.physionet import fetch
+from ecg_core.signals.filters import FS_HZ
+from ecg_core.training import augmentation
+from ecg_core.training import fit as training
+from ecg_core.training.augmentation import TrainingRecord
+from ecg_core.training.fit import FitPlan, fit
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
 

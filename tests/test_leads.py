@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import in_memory
+from support.records import in_memory
 
 from ecg_core import pipeline
+from ecg_core.classifier.leads import choose_leads
 from ecg_core.errors import LeadError
-from ecg_core.pipeline import analyse, choose_leads
+from ecg_core.pipeline import analyse
 
 FS_HZ = 257
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from pages._ui.session_cleanup import SessionCleanup
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
-from test_app import DEMO, Room, button, page, room_with
+from test_app import DEMO, Workspace, button, page, room_with
 from test_figures import make_analysis
 
 from pages._ui import uploads
-from pages._ui.absences import Absences
 
 KEPT_S = 120.0
 
@@ -30,49 +30,49 @@ def demo_files(name):
     return [(f"{name}.hea", header.encode(), kind), (f"{name}.dat", signal, kind)]
 
 
-def uploaded(room, *names):
-    at = page("record", room)
+def uploaded(workspace, *names):
+    at = page("record", workspace)
     for name in names:
         at.file_uploader[0].set_value(demo_files(name)).run()
     return at
 
 
-def lying(room):
-    return sorted(path.name for path in room.folder.rglob("*.*"))
+def lying(workspace):
+    return sorted(path.name for path in workspace.folder.rglob("*.*"))
 
 
 def test_what_was_uploaded_is_on_the_disk_once_and_the_field_is_empty_again():
-    room = Room()
-    at = uploaded(room, "one", "two", "one")
-    assert lying(room) == ["one.dat", "one.hea", "two.dat", "two.hea"]
+    workspace = Workspace()
+    at = uploaded(workspace, "one", "two", "one")
+    assert lying(workspace) == ["one.dat", "one.hea", "two.dat", "two.hea"]
     assert at.file_uploader[0].value == []
 
 
 def test_a_closed_record_leaves_no_upload_behind():
-    room = Room()
-    at = uploaded(room, "one", "two")
+    workspace = Workspace()
+    at = uploaded(workspace, "one", "two")
     button(at, "Close this record").click().run()
-    assert [record.record_id for record in room.records.values()] == ["one"]
-    assert lying(room) == ["one.dat", "one.hea"]
+    assert [record.record_id for record in workspace.records.values()] == ["one"]
+    assert lying(workspace) == ["one.dat", "one.hea"]
 
 
 def test_an_upload_that_cannot_be_opened_leaves_nothing_behind():
-    room = Room()
-    at = page("record", room)
+    workspace = Workspace()
+    at = page("record", workspace)
     at.file_uploader[0].set_value(demo_files("one")[:1]).run()
     assert at.error
-    assert lying(room) == []
+    assert lying(workspace) == []
 
 
 def test_uploads_that_a_watch_may_read_stay_until_it_ends():
-    room = Room()
-    uploaded(room, "one")
+    workspace = Workspace()
+    uploaded(workspace, "one")
     stopped = []
-    room.watch(SimpleNamespace(stop=lambda: stopped.append(True)))
-    room.close(room.current)
-    assert lying(room) == ["one.dat", "one.hea"]
-    room.watch(None)
-    assert lying(room) == []
+    workspace.watch(SimpleNamespace(stop=lambda: stopped.append(True)))
+    workspace.close(workspace.current)
+    assert lying(workspace) == ["one.dat", "one.hea"]
+    workspace.watch(None)
+    assert lying(workspace) == []
     assert stopped
 
 
@@ -92,47 +92,47 @@ def test_streamlit_holds_no_bytes_of_what_was_stored(monkeypatch):
 def test_no_figure_of_a_page_holds_an_analysis_whose_record_was_closed(analysis, name):
     closed = replace(make_analysis(0.5 * analysis.record.duration_s), record=analysis.record)
     still_there = [weakref.ref(closed), weakref.ref(closed.beats)]
-    room = room_with(closed)
-    at = page(name, room)
+    workspace = room_with(closed)
+    at = page(name, workspace)
     assert not at.exception
-    room.close(closed.record.sha256)
+    workspace.close(closed.record.sha256)
     del closed
-    room_with(analysis, room=room)
+    room_with(analysis, workspace=workspace)
     at.run()
     gc.collect()
     assert [found() for found in still_there] == [None, None]
 
 
 def test_the_room_of_a_reader_who_has_left_is_emptied(analysis):
-    room = room_with(analysis)
-    uploaded(room, "one")
-    folder = room.folder
-    absences = Absences()
-    absences.add("mine", room)
-    assert absences.look(lambda _: False, 1000.0, kept_s=KEPT_S) == 0
-    assert absences.look(lambda _: False, 1000.0 + KEPT_S, kept_s=KEPT_S) == 0
-    assert room.records
-    assert absences.look(lambda _: False, 1001.0 + KEPT_S, kept_s=KEPT_S) == 1
-    assert not (room.records or room.analyses or room.kept or room.on_select or room.current)
+    workspace = room_with(analysis)
+    uploaded(workspace, "one")
+    folder = workspace.folder
+    session_cleanup = SessionCleanup()
+    session_cleanup.add("mine", workspace)
+    assert session_cleanup.look(lambda _: False, 1000.0, kept_s=KEPT_S) == 0
+    assert session_cleanup.look(lambda _: False, 1000.0 + KEPT_S, kept_s=KEPT_S) == 0
+    assert workspace.records
+    assert session_cleanup.look(lambda _: False, 1001.0 + KEPT_S, kept_s=KEPT_S) == 1
+    assert not (workspace.records or workspace.analyses or workspace.kept or workspace.on_select or workspace.current)
     assert not folder.exists()
 
 
 def test_a_reader_who_comes_back_in_time_finds_all(analysis):
-    room = room_with(analysis)
-    absences = Absences()
-    absences.add("mine", room)
+    workspace = room_with(analysis)
+    session_cleanup = SessionCleanup()
+    session_cleanup.add("mine", workspace)
     for now_s, here in ((0.0, False), (100.0, True), (200.0, False), (300.0, False), (319.0, False)):
-        assert absences.look(lambda _, here=here: here, now_s, kept_s=KEPT_S) == 0
-    assert room.analyses
-    assert absences.look(lambda _: False, 321.0, kept_s=KEPT_S) == 1
+        assert session_cleanup.look(lambda _, here=here: here, now_s, kept_s=KEPT_S) == 0
+    assert workspace.analyses
+    assert session_cleanup.look(lambda _: False, 321.0, kept_s=KEPT_S) == 1
 
 
 def test_only_the_room_of_the_reader_who_left_is_emptied(analysis):
     rooms = {name: room_with(analysis) for name in ("one", "two")}
-    absences = Absences()
-    for name, room in rooms.items():
-        absences.add(name, room)
+    session_cleanup = SessionCleanup()
+    for name, workspace in rooms.items():
+        session_cleanup.add(name, workspace)
     for now_s in (0.0, 1.0 + KEPT_S):
-        absences.look(lambda name: name == "two", now_s, kept_s=KEPT_S)
+        session_cleanup.look(lambda name: name == "two", now_s, kept_s=KEPT_S)
     assert not rooms["one"].analyses
     assert rooms["two"].analyses

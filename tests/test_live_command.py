@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DEMO, in_memory, write_record
-from stand_ins import Engine
+from support.records import DEMO, in_memory, write_record
+from support.stand_ins import Engine
 
 from ecg_core import NOTICE
 from ecg_core.__main__ import main
-from ecg_core.live import command
-from ecg_core.live.command import Teller, alarm_line, beat_lines, watch
+from ecg_core.live import console as command
+from ecg_core.live.console import ConsoleReporter, alarm_line, beat_lines, watch
 from ecg_core.live.line_format import LineReader
 from ecg_core.live.recording import Recording
 from ecg_core.live.replay import Replay
@@ -35,13 +35,13 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "tests")
-from stand_ins import Engine
-from ecg_core.live import command
+from support.stand_ins import Engine
+from ecg_core.live import console as command
 from ecg_core.live.sources import open_source
 source = open_source(sys.argv[1], speed=float(sys.argv[3]))
 with command._ended_by_signals(source), command._reader_may_leave():
     recording = command.Recording(Path(sys.argv[2]), source.stream)
-    command.watch(source, Engine(source.stream.fs_hz), command.Teller({}), recording)
+    command.watch(source, Engine(source.stream.fs_hz), command.ConsoleReporter({}), recording)
 """
 
 
@@ -68,7 +68,7 @@ def chunk(first, n=250, value=1.0):
 
 def watched(*items, quiet=False, recording=None):
     out, engine, source = io.StringIO(), Engine(FS_HZ), Items(*items)
-    watch(source, engine, Teller(KINDS, quiet=quiet, out=out), recording)
+    watch(source, engine, ConsoleReporter(KINDS, quiet=quiet, out=out), recording)
     assert source.closed
     assert engine.closed
     return out.getvalue().splitlines(), engine
@@ -136,7 +136,7 @@ def test_whatever_ends_the_watch_what_came_is_decided_and_kept(tmp_path):
     recording, engine = Recording(tmp_path, Items().stream), Engine(FS_HZ)
     source = Items(chunk(0, 1400), RuntimeError("a cable was pulled"))
     with pytest.raises(RuntimeError, match="a cable was pulled"):
-        watch(source, engine, Teller(KINDS, out=io.StringIO()), recording)
+        watch(source, engine, ConsoleReporter(KINDS, out=io.StringIO()), recording)
     assert engine.closed
     assert source.closed
     assert "1400" in (tmp_path / "belt.hea").read_text()

@@ -4,19 +4,19 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from conftest import in_memory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
+from support.records import in_memory
 
 from ecg_core.errors import LeadError, LiveError
+from ecg_core.evaluation.ec57 import match_beats
 from ecg_core.live.alarms import KINDS
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Chunk, Stream
 from ecg_core.live.window import simple_ratio
 from ecg_core.pipeline import analyse
 from ecg_core.schema import Beats
-from ecg_core.scoring import match_beats
 
 FS_HZ = 257
 RUN = slice(0, 40 * FS_HZ)  # of the excerpt

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stand_ins import Clock
+from support.stand_ins import Clock
 
 from ecg_core.errors import LiveError
 from ecg_core.live import lines

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from stand_ins import Info, Lsl
+from support.stand_ins import Info, Lsl
 
 from ecg_core.errors import LiveError
 from ecg_core.live import lsl

@@ -9,8 +9,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 import wfdb
-from conftest import write_record
-from stand_ins import Engine
+from support.records import write_record
+from support.stand_ins import Engine
 
 from ecg_core.errors import OutputError, RecordError
 from ecg_core.live.recording import PIECE, Recording
@@ -165,7 +165,7 @@ def test_beats_and_alarms_are_on_disk_as_soon_as_they_are_said(tmp_path):
 
 
 def test_beats_have_the_columns_of_an_analysis(tmp_path, demo_analysis):
-    from ecg_core.export import beats_table
+    from ecg_core.report.export import beats_table
 
     with closing(Recording(tmp_path, STREAM)):
         header = (tmp_path / "belt_beats.csv").read_text().strip()

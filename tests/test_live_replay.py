@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import in_memory
-from stand_ins import Clock
+from support.records import in_memory
+from support.stand_ins import Clock
 
 from ecg_core.errors import LiveError
 from ecg_core.live import replay

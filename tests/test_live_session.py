@@ -5,8 +5,9 @@ import time
 
 import numpy as np
 import pytest
-from conftest import in_memory
+from support.records import in_memory
 
+from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.errors import LiveError
 from ecg_core.live.lines import LineSource, TcpFeed
 from ecg_core.live.replay import Replay
@@ -14,13 +15,12 @@ from ecg_core.live.session import ENDED, KEPT_S, MARK, RUNNING, WAITING, LiveSes
 from ecg_core.live.stream import Chunk, Stream
 from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
-from ecg_core.specs import DEFAULT_MODEL
 
 FS_HZ = 257
 WAIT_S = 60
 
 
-class Told:
+class LabelBudget:
     """A source that sends what it was told."""
 
     def __init__(self, stream, items, *, error=None):
@@ -73,11 +73,11 @@ def test_what_it_keeps_is_bounded(part):
     signal = part.source.read(0, part.n_samples, (0,))
     gap = int(KEPT_S * FS_HZ) + 1
     chunks = [Chunk(0, signal), Chunk(gap + signal.shape[1], signal[:, :1000])]
-    live = watch(Told(Stream("x", FS_HZ, ("II",)), chunks))
+    live = watch(LabelBudget(Stream("x", FS_HZ, ("II",)), chunks))
     view = ended(live)
     assert view.first > signal.shape[1]
     assert view.beats.time_s[0] > 37  # what came with the chunk before is gone
-    assert any("did not come" in said.text for said in view.sayings)
+    assert any("did not come" in said.text for said in view.log)
 
 
 def test_it_can_be_stopped_while_it_runs(part):
@@ -102,7 +102,7 @@ def test_an_error_of_the_source_is_told_in_its_sentence(part):
         raise LiveError("lsl:x: no such stream was found.")
 
     assert ended(watch(refuse)).problem == "lsl:x: no such stream was found."
-    broken = Told(Stream("x", FS_HZ, ("II",)), [], error=LiveError("x: another rate."))
+    broken = LabelBudget(Stream("x", FS_HZ, ("II",)), [], error=LiveError("x: another rate."))
     assert ended(watch(broken)).problem == "x: another rate."
     assert broken.closed.is_set()
 
@@ -120,11 +120,11 @@ def test_a_recording_holds_what_was_watched_and_says_that_it_is_simulated(demo, 
 def test_marks_stand_in_the_list_and_alarms_get_their_end(part):
     signal = part.source.read(0, part.n_samples, (0,)).copy()
     signal[:, 15 * FS_HZ : 25 * FS_HZ] = np.nan
-    live = watch(Told(Stream("x", FS_HZ, ("II",)), [Chunk(0, signal)]))
+    live = watch(LabelBudget(Stream("x", FS_HZ, ("II",)), [Chunk(0, signal)]))
     live.mark(12.5, "coffee")
-    sayings = ended(live).sayings
-    assert [(said.start_s, said.text) for said in sayings if said.kind == MARK] == [(12.5, "coffee")]
-    (off,) = [said for said in sayings if said.kind == "leads_off"]
+    log = ended(live).log
+    assert [(said.start_s, said.text) for said in log if said.kind == MARK] == [(12.5, "coffee")]
+    (off,) = [said for said in log if said.kind == "leads_off"]
     assert off.end_s is not None
 
 
@@ -134,4 +134,4 @@ def test_two_watches_share_nothing(excerpt):
     one.mark(1, "mine")
     a, b = ended(one), ended(other)
     assert (a.end_s, b.end_s) == (pytest.approx(20, abs=0.1), pytest.approx(30, abs=0.1))
-    assert not [said for said in b.sayings if said.kind == MARK]
+    assert not [said for said in b.log if said.kind == MARK]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ecg_core.evaluation import evaluate
-from ecg_core.inference import load_model
-from ecg_core.scoring import gross
-from ecg_core.specs import DEFAULT_MODEL, MODELS, find_models, read_spec
+from ecg_core.classifier.model import load_model
+from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS, find_models, read_spec
+from ecg_core.evaluation.ec57 import gross
+from ecg_core.evaluation.evaluate import evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
 BAR = {"qrs_se": 0.999, "qrs_ppv": 0.9985, "v_f1": 0.96}

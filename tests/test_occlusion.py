@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import ArraySource
+from support.records import ArraySource
 
-from ecg_core.occlusion import DRAWS, HidingSource, Occlusion, occlude
+from ecg_core.evaluation.occlusion import DRAWS, HidingSource, Occlusion, occlude
 
 SIGNAL = np.stack([np.sin(np.arange(1000) / 7), np.cos(np.arange(1000) / 5)])
 

@@ -5,15 +5,15 @@ import gc
 
 import numpy as np
 import pytest
-from test_app import PURPOSE, Room, button, page, room_with, text_of
+from test_app import PURPOSE, Workspace, button, page, room_with, text_of
 from test_figures import make_analysis
 
+from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.figures import LIGHT
 from ecg_core.live.replay import Replay
 from ecg_core.live.session import LiveSession
 from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
-from ecg_core.specs import DEFAULT_MODEL
 from pages._ui import live
 from pages._ui.session import DEMO
 
@@ -26,13 +26,13 @@ def record():
 
 
 def watched(record, folder=None):
-    """A room in which the last half minute of the demo was watched."""
-    room = Room()
+    """A workspace in which the last half minute of the demo was watched."""
+    workspace = Workspace()
     source = Replay(record, speed=np.inf, start_s=record.duration_s - 30)
-    room.watch(
+    workspace.watch(
         LiveSession(lambda closed: source, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="II", folder=folder)
     )
-    return room
+    return workspace
 
 
 def refused(closed):
@@ -61,7 +61,7 @@ def test_a_stream_without_a_name_is_asked_for():
     at.radio[0].set_value("Lab Streaming Layer").run()
     button(at, "Start").click().run()
     assert "No stream is named" in at.error[0].value
-    assert at.session_state["room"].live is None
+    assert at.session_state["workspace"].live is None
 
 
 def test_the_demo_is_watched_from_a_click_on(monkeypatch):
@@ -75,34 +75,34 @@ def test_the_demo_is_watched_from_a_click_on(monkeypatch):
 
 
 def test_a_watch_that_has_ended_says_how_and_opens_what_it_recorded(record, tmp_path):
-    room = watched(record, tmp_path)
-    assert room.live.wait(WAIT_S)
-    at = page("live", room)
+    workspace = watched(record, tmp_path)
+    assert workspace.live.wait(WAIT_S)
+    at = page("live", workspace)
     assert not at.exception
     assert "The watch has ended. 00:00:30 watched;" in text_of(at)
     assert "Simulated" in text_of(at)
     assert "Rhythm" in text_of(at)
     button(at, "Open the recording of 00:00:30 for review").click().run()
-    assert room.live is None
-    assert [kept.record_id for kept in room.records.values()] == ["demo"]
+    assert workspace.live is None
+    assert [kept.record_id for kept in workspace.records.values()] == ["demo"]
 
 
 def test_a_watch_that_could_not_begin_says_why():
-    room = Room()
-    room.watch(LiveSession(refused, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="auto"))
-    assert room.live.wait(WAIT_S)
-    at = page("live", room)
+    workspace = Workspace()
+    workspace.watch(LiveSession(refused, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="auto"))
+    assert workspace.live.wait(WAIT_S)
+    at = page("live", workspace)
     assert "no such stream was found" in at.error[0].value
     button(at, "Close").click().run()
-    assert room.live is None
+    assert workspace.live is None
 
 
 def test_the_strip_gets_the_samples_as_they_are(record):
     """At 250 Hz and less, in steps of 2 uV, with the beats and where they were attended to."""
-    room = watched(record)
-    assert room.live.wait(WAIT_S)
-    view = room.live.view(10)
-    data = live.strip_data(room, view, view.stream, 1, LIGHT)
+    workspace = watched(record)
+    assert workspace.live.wait(WAIT_S)
+    view = workspace.live.view(10)
+    data = live.strip_data(workspace, view, view.stream, 1, LIGHT)
     counts = np.frombuffer(base64.b64decode(data["samples"]), "<i2")
     np.testing.assert_allclose(counts * data["step_mv"], view.signal_mv[1], atol=0.0011)
     assert data["first"] == view.first
@@ -118,12 +118,12 @@ def test_a_watch_ends_with_its_session_and_with_the_next_watch(record):
     def endless():
         return LiveSession(lambda closed: Replay(record), DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="II")
 
-    room = Room()
+    workspace = Workspace()
     first, second = endless(), endless()
-    room.watch(first)
-    room.watch(second)
+    workspace.watch(first)
+    workspace.watch(second)
     assert first.wait(WAIT_S)
     assert not second.wait(0)
-    del room
+    del workspace
     gc.collect()
     assert second.wait(WAIT_S)

@@ -6,18 +6,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_app import DEMO, Room, button, page, room_with, text_of
+from test_app import DEMO, Workspace, button, page, room_with, text_of
 from test_figures import make_analysis
 
-from ecg_core.burden import measure_burden
-from ecg_core.comparison import compare_beats
-from ecg_core.export import WRITERS
+from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.figures import rr_bars
+from ecg_core.morphology.templates import class_templates, split_templates
 from ecg_core.pipeline import with_rules
 from ecg_core.records import read_record
+from ecg_core.report.export import WRITERS
+from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations
-from ecg_core.shapes import class_shapes, split_shapes
 from pages._ui import chosen, jobs, models, session
 from pages._ui.chosen import Chosen, choose_bars, choose_panels, choose_points
 from pages._ui.jobs import AnalysisKey
@@ -61,10 +61,10 @@ def installed(monkeypatch, first, second):
 
 
 def room_of_both(first, second):
-    room = room_with(first)
+    workspace = room_with(first)
     key = AnalysisKey(first.record.sha256, "II", second.model.sha256, second.rules)
-    room.analyses[key] = second
-    return room
+    workspace.analyses[key] = second
+    return workspace
 
 
 def charts(at):
@@ -78,9 +78,9 @@ def table(at, column):
 @pytest.mark.parametrize("name", PAGES)
 def test_page_stands_without_a_record_and_without_an_analysis(name, demo):
     assert "No record is open" in text_of(page(name))
-    room = Room()
-    room.add(demo)
-    at = page(name, room)
+    workspace = Workspace()
+    workspace.add(demo)
+    at = page(name, workspace)
     assert not at.exception
     assert "has not been analysed" in text_of(at)
 
@@ -144,21 +144,21 @@ def test_chosen_beats_are_listed_with_time_class_confidence_and_rr(first):
 
 
 def test_chosen_beats_get_their_class_all_together(first):
-    room = room_with(first)
+    workspace = room_with(first)
     index = np.flatnonzero(first.beats.label == "V")[:3]
-    at = page("beats", room)
+    at = page("beats", workspace)
     at.session_state["chosen"] = Chosen(first.beats, "3 beats of V", index)
     at.session_state["list_chosen"] = True
     at.run()
     at.session_state["list_chosen"] = True  # it is open still
     button(at, "S").click().run()
-    shown = room.analysis(room.current)
-    assert shown.told.tolist() == index.tolist()
+    shown = workspace.analysis(workspace.current)
+    assert shown.labelled.tolist() == index.tolist()
     assert set(shown.beats.label[index]) == {"S"}
     assert "Chosen beats" not in [item.label for item in at.button]  # they are of another class now
     at.run()
     button(at, "Undo").click().run()
-    assert room.analysis(room.current) is first
+    assert workspace.analysis(workspace.current) is first
 
 
 def test_beats_that_were_chosen_in_another_analysis_are_not_listed(first, second):
@@ -186,10 +186,10 @@ def test_clicked_bars_choose_the_beats_they_count(first, monkeypatch):
 
 
 def test_clicked_class_chooses_all_its_beats_and_a_shape_those_that_were_read(first, monkeypatch):
-    shapes = class_shapes(first.record, "II", first.beats)
+    shapes = class_templates(first.record, "II", first.beats)
     kept = chosen_by(monkeypatch, [2, 2], choose_panels, first.beats, shapes)
     assert kept.index.tolist() == np.flatnonzero(first.beats.label == "V").tolist()
-    parts = split_shapes(shapes[2])
+    parts = split_templates(shapes[2])
     kept = chosen_by(monkeypatch, [0], choose_panels, first.beats, parts)
     assert kept.index.tolist() == parts[0].beat.tolist()
     assert kept.what.endswith("that were read")
@@ -238,20 +238,22 @@ def test_two_models_stand_beside_each_other_and_their_differences_can_be_stepped
 
 
 def test_order_of_the_models_does_not_depend_on_which_is_shown(first, second, installed):
-    room = room_of_both(first, second)
-    room.shown[first.record.sha256] = next(key for key in room.analyses if key.model_sha256 == second.model.sha256)
-    assert table(page("compare", room), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
+    workspace = room_of_both(first, second)
+    workspace.shown[first.record.sha256] = next(
+        key for key in workspace.analyses if key.model_sha256 == second.model.sha256
+    )
+    assert table(page("compare", workspace), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
 
 
 def test_models_without_a_difference_say_so(first, second, installed):
-    room = room_of_both(first, replace(second, beats=first.beats))
-    assert "first and second agree on every readable beat." in text_of(page("compare", room))
+    workspace = room_of_both(first, replace(second, beats=first.beats))
+    assert "first and second agree on every readable beat." in text_of(page("compare", workspace))
 
 
 def test_record_without_reference_is_compared_but_not_scored(first, second, installed):
     bare = replace(first.record, reference=None)
-    room = room_of_both(replace(first, record=bare), replace(second, record=bare))
-    at = page("compare", room)
+    workspace = room_of_both(replace(first, record=bare), replace(second, record=bare))
+    at = page("compare", workspace)
     assert not at.exception
     assert "no reference annotations" in text_of(at)
     assert table(at, "Burden").columns.tolist() == ["Burden", "first", "second"]
@@ -273,9 +275,9 @@ def test_reference_that_is_the_first_reading_gives_it_full_marks(first, second, 
 
 def test_second_reading_is_measured_by_the_rules_that_are_shown(first, second, installed):
     rules = RhythmRules(run_min_beats=4)
-    room = room_of_both(with_rules(first, rules), second)
-    assert table(page("compare", room), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
-    kept = [analysis for analysis in room.analyses.values() if analysis.model.name == "second"]
+    workspace = room_of_both(with_rules(first, rules), second)
+    assert table(page("compare", workspace), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
+    kept = [analysis for analysis in workspace.analyses.values() if analysis.model.name == "second"]
     assert {analysis.rules for analysis in kept} == {rules, second.rules}
 
 
@@ -290,12 +292,12 @@ def test_second_reading_begins_beside_the_shown_one_and_does_not_take_its_place(
     from pages._ui import engine
 
     monkeypatch.setattr(engine, "run", run)
-    room = room_with(first)
-    shown = room.shown[first.record.sha256]
-    at = page("compare", room)
+    workspace = room_with(first)
+    shown = workspace.shown[first.record.sha256]
+    at = page("compare", workspace)
     threading.Timer(0.5, done.set).start()
     button(at, "Analyse with second").click().run()
-    assert room.shown[first.record.sha256] == shown
+    assert workspace.shown[first.record.sha256] == shown
     assert table(at, "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
 
 
@@ -304,11 +306,11 @@ def test_other_pages_stay_while_a_second_model_reads(first, installed, monkeypat
 
     release = threading.Event()
     monkeypatch.setattr(engine, "run", lambda *args, **kwargs: release.wait(10) and first)
-    room = room_with(first)
+    workspace = room_with(first)
     key = AnalysisKey(first.record.sha256, "II", INSTALLED["second"], first.rules)
-    room.job = jobs.Job(key, first.record, DEMO, beside=True)
+    workspace.job = jobs.Job(key, first.record, DEMO, beside=True)
     try:
-        at = page("report", room)
+        at = page("report", workspace)
         assert [item.proto.label for item in at.get("download_button")] == [f"demo{suffix}" for suffix in WRITERS]
     finally:
         release.set()

@@ -6,19 +6,20 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
-from conftest import in_memory
 from scipy.signal import resample_poly
+from support.records import in_memory
 
 from ecg_core import pipeline
+from ecg_core.classifier.classification import Predictions, classify, drop_noise
+from ecg_core.classifier.encoder import BeatFeatures, Encoded
+from ecg_core.classifier.features import CONTEXT_BEATS, frame_offsets
 from ecg_core.errors import Cancelled, LeadError
-from ecg_core.inference import Described, Seen, Verdicts, classify
+from ecg_core.evaluation.ec57 import match_beats
 from ecg_core.labels import CLASSES
-from ecg_core.pipeline import analyse, with_labels, with_rules, without_noise
+from ecg_core.pipeline import analyse, with_labels, with_rules
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations, Record
-from ecg_core.scoring import match_beats
-from ecg_core.signals import MARGIN_S
-from ecg_core.windows import CONTEXT_BEATS, frame_offsets
+from ecg_core.signals.filters import MARGIN_S
 
 FS_HZ = 257
 
@@ -103,7 +104,7 @@ def doubtful(monkeypatch):
         verdicts = classify(*args, **how)
         noise = np.where(np.arange(len(verdicts.noise)) % 10 == 5, 0.9, 0.1) if not judged else 0 * verdicts.noise
         judged.append(len(noise))
-        return Verdicts(verdicts.probability, noise.astype(np.float32))
+        return Predictions(verdicts.probability, noise.astype(np.float32))
 
     monkeypatch.setattr(pipeline, "classify", judge)
 
@@ -122,9 +123,9 @@ def test_only_what_had_noise_in_its_context_is_judged_anew():
     def read(kept, asked):
         looks.append(kept[asked])
         noise = np.where(kept == 500, 0.9, 0.1) if len(looks) == 1 else np.full(len(kept), 0.2)
-        return 0.8 * np.ones(len(kept)), Verdicts(np.tile(noise[:, None], 5), noise)
+        return 0.8 * np.ones(len(kept)), Predictions(np.tile(noise[:, None], 5), noise)
 
-    kept, _, verdicts = without_noise(1000, read)
+    kept, _, verdicts = drop_noise(1000, read)
     anew = np.abs(kept - 500) <= CONTEXT_BEATS
     np.testing.assert_array_equal(kept, np.delete(np.arange(1000), 500))
     assert [len(look) for look in looks] == [1000, 2 * CONTEXT_BEATS]
@@ -138,7 +139,7 @@ def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, mon
         verdicts = classify(*args, **how)
         many = len(verdicts.noise) == len(plain.beats)
         in_a_row = (np.arange(len(verdicts.noise)) // 4 == 25) & many
-        return Verdicts(verdicts.probability, np.where(in_a_row, 0.9, 0.1).astype(np.float32))
+        return Predictions(verdicts.probability, np.where(in_a_row, 0.9, 0.1).astype(np.float32))
 
     monkeypatch.setattr(pipeline, "classify", judge)
     analysis = analyse(in_memory(excerpt, FS_HZ), model)
@@ -315,13 +316,13 @@ def test_beats_have_the_class_that_a_reader_tells_of_them_and_are_counted_so(dem
     beats = np.flatnonzero(before.beats.usable & (before.beats.label == "N"))[[10, 500, 900]]
     told = labels(before.beats.time_s[beats] + [0.1, -0.1, 0.0], "VVS")
     after = with_labels(before, told)
-    assert after.told.tolist() == beats.tolist()
+    assert after.labelled.tolist() == beats.tolist()
     assert after.beats.label[beats].tolist() == ["V", "V", "S"]
     assert (after.beats.confidence[beats] == 1).all()
     assert (after.burden.count - before.burden.count).tolist() == [-3, 1, 2, 0, 0]
     others = np.delete(np.arange(len(before.beats)), beats)
     np.testing.assert_array_equal(after.beats.label[others], before.beats.label[others])
-    assert with_rules(after, RhythmRules(af_min_s=45.0)).told.tolist() == beats.tolist()
+    assert with_rules(after, RhythmRules(af_min_s=45.0)).labelled.tolist() == beats.tolist()
 
 
 def test_the_last_word_on_a_beat_counts(demo_analysis):
@@ -330,7 +331,7 @@ def test_the_last_word_on_a_beat_counts(demo_analysis):
     assert with_labels(demo_analysis, labels([time_s, time_s], "VS")).beats.label[beat] == "S"
     twice = with_labels(with_labels(demo_analysis, labels([time_s], "V")), labels([time_s], "N"))
     assert twice.beats.label[beat] == "N"
-    assert twice.told.tolist() == [beat]
+    assert twice.labelled.tolist() == [beat]
 
 
 def test_what_is_told_of_no_beat_or_of_an_unreadable_one_changes_nothing(demo_analysis):
@@ -338,22 +339,22 @@ def test_what_is_told_of_no_beat_or_of_an_unreadable_one_changes_nothing(demo_an
     between_s = float(beats.time_s[:2].mean())
     unreadable_s = float(beats.time_s[~beats.usable][0])
     after = with_labels(demo_analysis, labels([between_s, unreadable_s], "VV"))
-    assert after.told.tolist() == []
+    assert after.labelled.tolist() == []
     np.testing.assert_array_equal(after.beats.label, beats.label)
 
 
 def test_own_beats_keep_their_class_and_are_asked_about_no_more(excerpt, model, plain):
-    record, asked = in_memory(excerpt, FS_HZ), plain.asked
+    record, asked = in_memory(excerpt, FS_HZ), plain.queried
     assert 0 < len(asked) <= 50
     told = np.sort(asked[:10])
     other = np.where(plain.beats.label[told] == "V", "N", "V")  # not what it said itself
     shares = []
-    after = analyse(record, model, own=labels(plain.beats.time_s[told], other), fitting=shares.append)
+    after = analyse(record, model, patient_labels=labels(plain.beats.time_s[told], other), fitting=shares.append)
     np.testing.assert_allclose(after.beats.time_s, plain.beats.time_s)
-    assert after.told.tolist() == told.tolist()
+    assert after.labelled.tolist() == told.tolist()
     assert after.n_fitted == 10
     assert after.beats.label[told].tolist() == other.tolist()
-    assert not set(after.asked.tolist()) & set(told.tolist())
+    assert not set(after.queried.tolist()) & set(told.tolist())
     assert shares == sorted(shares)
     assert shares[-1] == 1
 
@@ -363,7 +364,7 @@ def test_bringing_the_model_closer_to_the_patient_may_be_stopped(excerpt, model,
         raise Cancelled("enough")
 
     with pytest.raises(Cancelled, match="enough"):
-        analyse(in_memory(excerpt, FS_HZ), model, own=labels(plain.beats.time_s[:5], "NNVNN"), fitting=stop)
+        analyse(in_memory(excerpt, FS_HZ), model, patient_labels=labels(plain.beats.time_s[:5], "NNVNN"), fitting=stop)
 
 
 # Progress and memory
@@ -410,11 +411,11 @@ def test_a_record_of_14_h_is_never_held_whole(excerpt, model, monkeypatch):
     def six_beats_a_minute(model, signal):
         heat = np.zeros((len(signal), -(-signal.shape[1] // 4)), np.float32)
         heat[:, ::312] = 1  # at 31.25 frames a second
-        return Seen((), heat)
+        return Encoded((), heat)
 
     def plain_beats(model, seen, position):
         shape = len(position), len(seen.heat)
-        return Described(np.zeros((*shape, size), np.float32), np.zeros((*shape, n_steps), np.float32))
+        return BeatFeatures(np.zeros((*shape, size), np.float32), np.zeros((*shape, n_steps), np.float32))
 
     monkeypatch.setattr(pipeline, "look", six_beats_a_minute)
     monkeypatch.setattr(pipeline, "describe_beats", plain_beats)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import wfdb
-from conftest import DEMO, GAIN, write_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.records import DEMO, GAIN, write_record
 
 from ecg_core.errors import LeadError, RecordError
 from ecg_core.records import find_records, lead_index, read_annotations, read_record, read_strip

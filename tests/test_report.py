@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pypdfium2
 import pytest
-from conftest import in_memory
-from strategies import make_beats
+from support.records import in_memory
+from support.strategies import make_beats
 
 from ecg_core import NOTICE
-from ecg_core.paper import HEIGHT_MM, LEFT_MM, WIDTH_MM, draw_strip, make_pdf
-from ecg_core.report import report_pdf
+from ecg_core.report.canvas import HEIGHT_MM, LEFT_MM, WIDTH_MM, draw_strip, make_pdf
+from ecg_core.report.measures import measures
+from ecg_core.report.pdf import report_pdf
+from ecg_core.report.strip_selection import SAME_S, STRIP_S, choose_strips
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Lead
-from ecg_core.strips import SAME_S, STRIP_S, choose_strips
-from ecg_core.summary import measures
 
 DPI = 600
 PX_PER_MM = DPI / 25.4

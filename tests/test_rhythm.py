@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import all_readable, beat_columns, make_beats
+from support.strategies import all_readable, beat_columns, make_beats
 
-from ecg_core.burden import measure_burden
-from ecg_core.fibrillation import cosen, without_s
 from ecg_core.labels import CLASSES, UNLABELLED, class_codes
 from ecg_core.records import find_records, read_record
-from ecg_core.rhythm import KIND_NAMES, RUNS, find_rhythms, series_of
+from ecg_core.rhythm.burden import measure_burden
+from ecg_core.rhythm.events import KIND_NAMES, RUNS, find_rhythms, series_of
+from ecg_core.rhythm.fibrillation import cosen, suppress_s_in_af
 from ecg_core.rules import RhythmRules
 
 RULES = RhythmRules()
@@ -359,7 +359,7 @@ def test_in_fibrillation_no_beat_is_called_premature_and_outside_those_that_are_
     labels[320] = "V"
     beats = make_beats(rr, labels)
     p_repeats = np.repeat([0.8, 0.01, 0.8], 200).astype(np.float32)
-    found = without_s(replace(beats, p_repeats=p_repeats))
+    found = suppress_s_in_af(replace(beats, p_repeats=p_repeats))
     assert np.flatnonzero(found.label == "S").tolist() == [50, 550]
     assert np.flatnonzero(found.label == "V").tolist() == [320]
     assert beats.label[250] == "S"

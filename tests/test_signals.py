@@ -7,17 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg_core.signals import (
-    BLOCK_S,
-    FS_HZ,
-    clean_leads,
-    normalise,
-    rate_ratio,
-    reached_hz,
-    resample,
-    to_sample,
-    valid_share,
-)
+from ecg_core.signals.filters import FS_HZ, clean_leads, normalise, rate_ratio, reached_hz, resample, to_sample
+from ecg_core.signals.quality import BLOCK_S, valid_share
 
 RATES_HZ = (125.0, 128.0, 200.0, 250.0, 256.0, 257.0, 300.0, 360.0, 500.0, 977.0, 1000.0)
 ODD_RATES_HZ = (62.4725, 249.89, 128.0123, 333.3333, 250.005, 9999.99)

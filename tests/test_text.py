@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 import pypdfium2
 import pytest
-from conftest import DEMO, in_memory, write_record
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
+from support.records import DEMO, in_memory, write_record
 from test_app import page, room_with, text_of
 
 from ecg_core.__main__ import main
 from ecg_core.batch.study import study_row, study_table
-from ecg_core.conversion import convert
 from ecg_core.errors import RecordError, RulesError
-from ecg_core.export import WRITERS, csv_bytes
 from ecg_core.figures import quality_figure, strip_figure
 from ecg_core.records import read_record, read_strip
+from ecg_core.records.convert import convert
 from ecg_core.records.limits import distinct_names
+from ecg_core.report.export import WRITERS, csv_bytes
 from ecg_core.text import FORMULA, no_formula, one_line, plain_html, plain_markdown
 
 EVIL_CELLS = ["=1+2", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x","y")']

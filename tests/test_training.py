@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from ecg_core import augmentation, training
-from ecg_core.augmentation import Crop, Material, TrainingRecord, draw_crop
+from ecg_core.classifier.features import N_RR_FEATURES
+from ecg_core.classifier.network import BeatNetwork, for_serving
 from ecg_core.labels import CLASSES, NO_BEAT, UNLABELLED
-from ecg_core.network import BeatNetwork, for_serving
 from ecg_core.schema import ModelSpec
-from ecg_core.signals import FS_HZ
-from ecg_core.training import (
-    SEQUENCE_BEATS,
+from ecg_core.signals.filters import FS_HZ
+from ecg_core.training import augmentation
+from ecg_core.training import fit as training
+from ecg_core.training.augmentation import Crop, Material, TrainingRecord, draw_crop
+from ecg_core.training.fit import (
+    TRAINING_SEQUENCE_BEATS,
     FitPlan,
     _sequence,
     _starts,
@@ -22,7 +24,6 @@ from ecg_core.training import (
     with_false_beats,
     without_doubtful,
 )
-from ecg_core.windows import N_RR_FEATURES
 
 SPEC = ModelSpec(
     name="small", fs_hz=FS_HZ, stride=4, stem_channels=4, channels=(4, 4, 8), token_size=8, heads=2,
@@ -68,18 +69,20 @@ def test_rare_classes_weigh_more_and_the_rarest_no_more_than_a_floor(records):
     assert 1 < weight[CLASSES.index("V")] < weight[CLASSES.index("S")] == weight[CLASSES.index("Q")]
 
 
-@pytest.mark.parametrize("n", [1, 5, SEQUENCE_BEATS, SEQUENCE_BEATS + 1, 3 * SEQUENCE_BEATS - 1])
+@pytest.mark.parametrize(
+    "n", [1, 5, TRAINING_SEQUENCE_BEATS, TRAINING_SEQUENCE_BEATS + 1, 3 * TRAINING_SEQUENCE_BEATS - 1]
+)
 def test_every_beat_of_a_crop_is_in_a_sequence(n):
     starts = _starts(n)
-    covered = np.concatenate([np.arange(start, start + SEQUENCE_BEATS) for start in starts])
+    covered = np.concatenate([np.arange(start, start + TRAINING_SEQUENCE_BEATS) for start in starts])
     assert set(range(n)) <= set(covered)
-    assert max(starts) == max(0, n - SEQUENCE_BEATS)
+    assert max(starts) == max(0, n - TRAINING_SEQUENCE_BEATS)
 
 
 def test_a_short_sequence_has_nothing_to_learn_at_its_end():
     described, rr, code = _sequence(torch.ones(5, 8), torch.ones(5, 7), torch.zeros(5, dtype=torch.int64), 0)
     assert (described.sum(), rr.sum()) == (40, 35)
-    assert code.tolist() == [0] * 5 + [UNLABELLED] * (SEQUENCE_BEATS - 5)
+    assert code.tolist() == [0] * 5 + [UNLABELLED] * (TRAINING_SEQUENCE_BEATS - 5)
 
 
 def test_nothing_is_learned_from_some_beats_of_fibrillation_being_called_premature():

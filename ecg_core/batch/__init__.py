@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .plan import Outcome, Settings, Task, is_many, plan, sweep
 from .study import FAILURES, STUDY, write_study
-from .workers import Outcomes, Show, on_dask, side_by_side
+from .workers import Outcomes, Show, run_local, run_on_dask
 
 __all__ = ["FAILURES", "STUDY", "Outcome", "Settings", "Study", "analyse_many", "is_many"]
 
@@ -80,5 +80,5 @@ def analyse_many(
 
 def _run(tasks: Sequence[Task], settings: Settings, jobs: int, dask: str, show: Show) -> Outcomes:
     if dask:
-        return on_dask(tasks, settings, dask, show)
-    return side_by_side(tasks, settings, jobs, show)
+        return run_on_dask(tasks, settings, dask, show)
+    return run_local(tasks, settings, jobs, show)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import OutputError, RecordError
 from ..records import SINGLE_FILES, find_records
 from ..rules import RhythmRules
-from ..schema import NOTHING_STATED, Stated
+from ..schema import NO_OVERRIDES, RecordOverrides
 from ..text import one_line
 from .study import OWN_TABLES
 
@@ -40,7 +40,7 @@ class Settings:
     model: Path
     lead: str
     rules: RhythmRules
-    stated: Stated = NOTHING_STATED  # of records whose files leave rate or unit open
+    overrides: RecordOverrides = NO_OVERRIDES  # of records whose files leave rate or unit open
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import pandas as pd
 
 from .. import __version__
 from ..errors import OutputError
-from ..export import csv_bytes, plain_number, write_whole
 from ..records import RESULTS
+from ..report.export import csv_bytes, plain_number, write_whole
+from ..report.measures import measures
 from ..schema import Analysis
-from ..summary import measures
 from ..text import one_line
 
 if TYPE_CHECKING:

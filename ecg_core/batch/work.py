@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..classifier.model import load_model
+from ..classifier.spec import read_spec
 from ..errors import OutputError
-from ..export import file_contents
-from ..inference import load_model
 from ..pipeline import Progress, analyse
 from ..records import read_record
+from ..report.export import file_contents
 from ..schema import Record
-from ..specs import read_spec
 from .plan import PART, Outcome, Settings, Task
 from .study import MARK, study_row
 
@@ -32,7 +32,7 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
         See ``read_record``, ``load_model`` and ``analyse``; OutputError where the results cannot be written.
 
     """
-    record = read_record(task.path, settings.stated)
+    record = read_record(task.path, settings.overrides)
     made_from = _made_from(record, settings)
     row = finished_row(task.folder, made_from)
     if row is not None:
@@ -66,7 +66,7 @@ def _made_from(record: Record, settings: Settings) -> dict[str, Any]:
         "model_sha256": read_spec(settings.model).sha256,
         "lead": settings.lead,
         "rules": asdict(settings.rules),
-        "stated": asdict(settings.stated),
+        "stated": asdict(settings.overrides),
         "software_version": __version__,
     }
 

@@ -29,7 +29,7 @@ ENDED = (
 _stop: Event | None = None  # of this process, where it is one of several
 
 
-def side_by_side(tasks: Sequence[Task], settings: Settings, jobs: int, show: Show) -> Outcomes:
+def run_local(tasks: Sequence[Task], settings: Settings, jobs: int, show: Show) -> Outcomes:
     """Outcomes as they come, from as many processes of this computer; one alone is this process itself."""
     if jobs <= 1:
         yield from _one_by_one(tasks, settings, show)
@@ -51,7 +51,7 @@ def side_by_side(tasks: Sequence[Task], settings: Settings, jobs: int, show: Sho
             one.shutdown(cancel_futures=True)
 
 
-def on_dask(tasks: Sequence[Task], settings: Settings, address: str, show: Show) -> Outcomes:
+def run_on_dask(tasks: Sequence[Task], settings: Settings, address: str, show: Show) -> Outcomes:
     """Outcomes as they come, from the workers of a Dask scheduler; what a worker that dies was at, another one does."""
     try:
         from distributed import Client  # noqa: PLC0415  # an optional package
@@ -114,7 +114,7 @@ def _lost(error: Exception) -> str:
 
 def work_on(task: Task, settings: Settings, *, one_thread: bool) -> Outcome:
     """Analyse one record; what is wrong with it is a sentence, and only what would hit every other one is raised."""
-    from ..threads import use_threads  # noqa: PLC0415  # torch loads where the work is done
+    from ..parallel import use_threads  # noqa: PLC0415  # torch loads where the work is done
     from .work import analyse_one  # noqa: PLC0415
 
     if one_thread:

@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 import plotly.graph_objects as go
 
-from ..intervals import Index, joined
 from ..labels import CLASSES, COLOUR, NAME
-from ..schema import Beats, Float64
-from ..shapes import OFFSET_S, STEP_S, Shape, sample_evenly
-from .ink import LIGHT, Ink, blank_figure
+from ..morphology.templates import OFFSET_S, STEP_S, Template, sample_evenly
+from ..rhythm.intervals import follows_previous
+from ..schema import Beats, Float64, Index
+from .theme import LIGHT, Theme, blank_figure
 
 DRAWN = 60  # beats over each other: more are a smear
 FAINT = 0.3  # opacity of the single beats, which are one line: where they lie over each other it is no darker
@@ -35,12 +35,12 @@ LORENZ_STEP_S = 0.1
 LORENZ_SPARE = 0.5  # steps at least between those RR and the frame
 
 
-def overlay_figure(shapes: Sequence[Shape], *, ink: Ink = LIGHT, height_px: int = 215) -> go.Figure:
+def overlay_figure(shapes: Sequence[Template], *, theme: Theme = LIGHT, height_px: int = 215) -> go.Figure:
     """Panels side by side on one scale of mV: some beats of each shape, and over them the mean of all that were read.
 
     A mean carries the panel's position in ``shapes`` as custom data.
     """
-    figure = blank_figure(ink, height_px, (46, 8, 34, 34))
+    figure = blank_figure(theme, height_px, (46, 8, 34, 34))
     low, high = _reach_mv(shapes)
     width = (1 - PANEL_GAP * (len(shapes) - 1)) / max(1, len(shapes))
     for number, shape in enumerate(shapes):
@@ -52,10 +52,10 @@ def overlay_figure(shapes: Sequence[Shape], *, ink: Ink = LIGHT, height_px: int 
                 f"xaxis{suffix}": {
                     "domain": (left, left + width), "anchor": f"y{suffix}", "range": [OFFSET_S[0], OFFSET_S[-1]],
                     "tickvals": [-0.2, 0, 0.2, 0.4], "ticktext": ["-200", "0", "200", "400"], "showgrid": True,
-                    "gridcolor": ink.line, "griddash": "dot", "title": {"text": "ms from the beat", "standoff": 4},
+                    "gridcolor": theme.line, "griddash": "dot", "title": {"text": "ms from the beat", "standoff": 4},
                 },
                 f"yaxis{suffix}": {
-                    "anchor": f"x{suffix}", "range": [low, high], "showgrid": True, "gridcolor": ink.line,
+                    "anchor": f"x{suffix}", "range": [low, high], "showgrid": True, "gridcolor": theme.line,
                     "griddash": "dot", "dtick": _tick_mv(high - low), "showticklabels": number == 0,
                     "title": {"text": "mV" if number == 0 else "", "standoff": 4},
                 },
@@ -63,13 +63,13 @@ def overlay_figure(shapes: Sequence[Shape], *, ink: Ink = LIGHT, height_px: int 
         )  # fmt: skip
         figure.add_annotation(
             text=_panel_title(shape), xref="paper", yref="paper", x=left, y=1, xanchor="left", yanchor="bottom",
-            showarrow=False, align="left", font={"size": 11, "color": ink.faint},
+            showarrow=False, align="left", font={"size": 11, "color": theme.faint},
         )  # fmt: skip
     figure.update_layout(dragmode="pan", hoverdistance=NEAR_PX)
     return figure
 
 
-def _reach_mv(shapes: Sequence[Shape]) -> tuple[float, float]:
+def _reach_mv(shapes: Sequence[Template]) -> tuple[float, float]:
     """Lowest and highest mV of all panels; single artefacts may lie outside, the means never do."""
     ends = [np.percentile(shape.signal_mv, [OUTLIERS_PCT, 100 - OUTLIERS_PCT]) for shape in shapes]
     ends += [np.array([shape.mean_mv.min(), shape.mean_mv.max()]) for shape in shapes]
@@ -82,14 +82,14 @@ def _tick_mv(span_mv: float) -> float:
     return next((step for step in (0.2, 0.5, 1.0, 2.0) if span_mv / step <= 6), 5.0)
 
 
-def _panel_title(shape: Shape) -> str:
+def _panel_title(shape: Template) -> str:
     colour = f'<b style="color:{COLOUR[shape.label]}">{shape.label}</b>'
     if shape.name:
         return f"{colour} {shape.name}<br>{shape.n_beats:,} of the beats read"
     return f"{colour} {NAME[shape.label].lower()}<br>{shape.n_beats:,} beats"
 
 
-def _add_beats(figure: go.Figure, shape: Shape, number: int, suffix: str) -> None:
+def _add_beats(figure: go.Figure, shape: Template, number: int, suffix: str) -> None:
     """One trace of all drawn beats with gaps between them, and the mean, which can be chosen, over it."""
     drawn = np.unique(np.linspace(0, len(shape.beat) - 1, min(DRAWN, len(shape.beat))).astype(int))
     gap = np.full((len(drawn), 1), np.nan, dtype=np.float32)
@@ -117,7 +117,7 @@ def confidence_bars(beats: Beats) -> Index:
 
 def rr_bars(beats: Beats) -> Index:
     """The bar that each beat is counted in by the RR before it, shape (n,); -1 where there is none to be read."""
-    return np.where(joined(beats), _bar(beats.rr_s, RR_EDGES_S), -1)
+    return np.where(follows_previous(beats), _bar(beats.rr_s, RR_EDGES_S), -1)
 
 
 def _bar(value: Float64, edges: Float64) -> Index:
@@ -125,16 +125,16 @@ def _bar(value: Float64, edges: Float64) -> Index:
     return np.asarray(np.clip(np.searchsorted(edges, value, "right") - 1, 0, len(edges) - 2))
 
 
-def confidence_figure(beats: Beats, *, ink: Ink = LIGHT, height_px: int = 330) -> go.Figure:
+def confidence_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go.Figure:
     """Histogram of the probability of each usable beat's own class, a row a class."""
-    figure = _histograms(beats, confidence_bars(beats), CONFIDENCE_EDGES, ink, height_px)
+    figure = _histograms(beats, confidence_bars(beats), CONFIDENCE_EDGES, theme, height_px)
     figure.update_layout(xaxis={"title": {"text": "classifier's confidence", "standoff": 4}, "dtick": 0.2})
     return figure
 
 
-def rr_figure(beats: Beats, *, ink: Ink = LIGHT, height_px: int = 330) -> go.Figure:
+def rr_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go.Figure:
     """Histogram of the RR before each usable beat, a row a class."""
-    figure = _histograms(beats, rr_bars(beats), RR_EDGES_S, ink, height_px)
+    figure = _histograms(beats, rr_bars(beats), RR_EDGES_S, theme, height_px)
     ticks = np.arange(0.4, 2.01, 0.4)
     text = [f"{1000 * tick:.0f}" for tick in ticks.tolist()]
     figure.update_layout(
@@ -143,9 +143,9 @@ def rr_figure(beats: Beats, *, ink: Ink = LIGHT, height_px: int = 330) -> go.Fig
     return figure
 
 
-def _histograms(beats: Beats, bar: Index, edges: Float64, ink: Ink, height_px: int) -> go.Figure:
+def _histograms(beats: Beats, bar: Index, edges: Float64, theme: Theme, height_px: int) -> go.Figure:
     """One row below the other, each on its own scale of beats."""
-    figure = blank_figure(ink, height_px, (44, 6, 4, 36))
+    figure = blank_figure(theme, height_px, (44, 6, 4, 36))
     labels = [label for label in CLASSES if ((bar >= 0) & (beats.label == label)).any()]
     height = (1 - ROW_GAP * (len(labels) - 1)) / max(1, len(labels))
     for row, label in enumerate(labels):
@@ -183,26 +183,26 @@ def _add_bars(figure: go.Figure, label: str, count: Index, edges: Float64, axis:
     )  # fmt: skip
 
 
-def lorenz_figure(beats: Beats, *, ink: Ink = LIGHT, height_px: int = 330) -> go.Figure:
+def lorenz_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go.Figure:
     """RR before against RR after each beat between two readable ones, in ms; an even sample of each class."""
-    figure = blank_figure(ink, height_px, (50, 6, 4, 36))
-    goes_on = joined(beats)
+    figure = blank_figure(theme, height_px, (50, 6, 4, 36))
+    goes_on = follows_previous(beats)
     between = np.flatnonzero(goes_on[:-1] & goes_on[1:])
     low_s, high_s = _lorenz_span_s(beats, between)
     ends = [1000 * low_s, 1000 * high_s]
     figure.add_scatter(
-        x=ends, y=ends, mode="lines", line={"color": ink.line, "width": 1, "dash": "dot"}, hoverinfo="skip"
+        x=ends, y=ends, mode="lines", line={"color": theme.line, "width": 1, "dash": "dot"}, hoverinfo="skip"
     )
     for label in CLASSES:
         own = sample_evenly(between[beats.label[between] == label], LORENZ_BEATS)
         if len(own):
             _add_cloud(figure, beats, own, label)
-    axis: dict[str, Any] = {"range": ends, "showgrid": True, "gridcolor": ink.line, "griddash": "dot", "nticks": 6}
+    axis: dict[str, Any] = {"range": ends, "showgrid": True, "gridcolor": theme.line, "griddash": "dot", "nticks": 6}
     figure.update_layout(
         xaxis={**axis, "title": {"text": "RR before, ms", "standoff": 4}, "constrain": "domain"},
         yaxis={**axis, "title": {"text": "RR after, ms", "standoff": 4}, "scaleanchor": "x", "constrain": "domain"},
     )
-    newselection = {"line": {"color": ink.text, "width": 1, "dash": "dot"}}
+    newselection = {"line": {"color": theme.text, "width": 1, "dash": "dot"}}
     figure.update_layout(dragmode="select", newselection=newselection)
     return figure
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..clock import clock_text
 from ..labels import COLOUR
 from ..schema import Analysis, Beats, Float32, Float64, Lead
-from .ink import LIGHT, QRS_HALF_S, Ink, band, beats_within, blank_figure, centre
+from .theme import LIGHT, QRS_HALF_S, Theme, band, beats_within, blank_figure, centre
 
 ROW_S = 60.0  # a row of the page of minutes
 ROW_COLUMNS = 1000  # pixel columns of such a row
@@ -42,11 +42,11 @@ def decimate(signal: Float32, n_columns: int) -> tuple[Float32, float]:
 
 
 def disclosure_figure(
-    analysis: Analysis, lead: Lead, *, ink: Ink = LIGHT, marked_s: tuple[float, float] | None = None
+    analysis: Analysis, lead: Lead, *, theme: Theme = LIGHT, marked_s: tuple[float, float] | None = None
 ) -> go.Figure:
     """Minutes of a lead below each other, a row a minute, ectopic beats in their colour; each beat can be selected."""
     n_rows = max(1, int(np.ceil(len(lead.signal_mv) / lead.fs_hz / ROW_S - 1e-6)))
-    figure = blank_figure(ink, n_rows * ROW_PX + 34, (72, 12, 4, 30))
+    figure = blank_figure(theme, n_rows * ROW_PX + 34, (72, 12, 4, 30))
     per_row = round(ROW_S * lead.fs_hz)
     height_mv = _usual_height_mv(lead)
     rows = [lead.signal_mv[row * per_row : (row + 1) * per_row] for row in range(n_rows)]
@@ -54,7 +54,7 @@ def disclosure_figure(
         points, step = decimate((signal - centre(signal)) / height_mv - row, ROW_COLUMNS)
         trace = {"x0": 0.0, "dx": step / lead.fs_hz, "mode": "lines", "hoverinfo": "skip"}
         points = np.clip(points, -row - 0.75, -row + 0.75)
-        figure.add_scatter(y=points, line={"color": ink.trace, "width": 0.8}, **trace)
+        figure.add_scatter(y=points, line={"color": theme.trace, "width": 0.8}, **trace)
         times_s = np.asarray(
             lead.start_s + row * ROW_S + np.arange(len(points)) * (step / lead.fs_hz), dtype=np.float64
         )
@@ -64,12 +64,12 @@ def disclosure_figure(
                 coloured = np.where(shown, points, np.float32(np.nan))
                 figure.add_scatter(y=coloured, line={"color": COLOUR[label], "width": 1.6}, **trace)
     _add_beat_targets(figure, analysis, lead, n_rows)
-    figure.update_xaxes(range=[0, ROW_S], dtick=10, title="s", gridcolor=ink.line, showgrid=True)
+    figure.update_xaxes(range=[0, ROW_S], dtick=10, title="s", gridcolor=theme.line, showgrid=True)
     figure.update_yaxes(
         range=[-n_rows + 0.4, 0.6], tickmode="array", tickvals=[-row for row in range(n_rows)], showgrid=False,
         ticktext=[clock_text(analysis.record, lead.start_s + row * ROW_S) for row in range(n_rows)],
     )  # fmt: skip
-    figure.update_layout(shapes=_row_shapes(analysis, lead, n_rows, marked_s, ink))
+    figure.update_layout(shapes=_row_shapes(analysis, lead, n_rows, marked_s, theme))
     return figure
 
 
@@ -107,13 +107,13 @@ def _add_beat_targets(figure: go.Figure, analysis: Analysis, lead: Lead, n_rows:
 
 
 def _row_shapes(
-    analysis: Analysis, lead: Lead, n_rows: int, marked_s: tuple[float, float] | None, ink: Ink
+    analysis: Analysis, lead: Lead, n_rows: int, marked_s: tuple[float, float] | None, theme: Theme
 ) -> list[dict[str, Any]]:
     """Bands on the page of minutes: grey where nothing could be read, tinted where the strip lies."""
     end_s = lead.start_s + n_rows * ROW_S
-    grey = replace(ink, marked=ink.unusable.replace("0.45", "0.25"))
+    grey = replace(theme, marked=theme.unusable.replace("0.45", "0.25"))
     bands = [(stretch, grey) for stretch in analysis.quality.unusable_stretches(analysis.record.duration_s)]
-    bands += [(marked_s, ink)] if marked_s else []
+    bands += [(marked_s, theme)] if marked_s else []
     shapes = []
     for stretch, colour in bands:
         start, end = max(stretch[0], lead.start_s) - lead.start_s, min(stretch[1], end_s) - lead.start_s

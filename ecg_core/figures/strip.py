@@ -12,11 +12,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..clock import clock_text
-from ..comparison import Disagreements
+from ..evaluation.comparison import Disagreements
 from ..labels import CLASSES, COLOUR, NAME
 from ..schema import Analysis, Lead, Record
 from ..text import plain_html
-from .ink import LIGHT, QRS_HALF_S, Ink, band, beats_within, blank_figure, centre
+from .theme import LIGHT, QRS_HALF_S, Theme, band, beats_within, blank_figure, centre
 
 PX_PER_MM: Final = 96 / 25.4  # CSS: an inch is 96 px
 LARGE_BOX_MM, SMALL_BOX_MM = 5.0, 1.0
@@ -49,7 +49,7 @@ def strip_figure(
     selected: int | None = None,
     differ: Disagreements | None = None,
     scale: Scale = STANDARD,
-    ink: Ink = LIGHT,
+    theme: Theme = LIGHT,
 ) -> go.Figure:
     """One or several leads on paper in true millimetres, labels and RR above, the reference and the attention below.
 
@@ -78,28 +78,28 @@ def strip_figure(
     )
     width_px = STRIP_LEFT_PX + length_s * scale.mm_per_s * PX_PER_MM + STRIP_RIGHT_PX
     bottom_px = CLOCK_PX + (SCALE_PX if shown is not None else 0)
-    figure = blank_figure(ink, sum(lanes.values()) + bottom_px + 2, (STRIP_LEFT_PX, STRIP_RIGHT_PX, 2, bottom_px))
+    figure = blank_figure(theme, sum(lanes.values()) + bottom_px + 2, (STRIP_LEFT_PX, STRIP_RIGHT_PX, 2, bottom_px))
     figure.update_layout(width=int(np.ceil(width_px)), clickmode="event+select", dragmode=False)
-    _draw_paper(figure, analysis.record, (start_s, start_s + length_s), scale, ink)
+    _draw_paper(figure, analysis.record, (start_s, start_s + length_s), scale, theme)
     for lead, offset in zip(leads, offsets_mv, strict=True):
         figure.add_scatter(
             x0=lead.start_s, dx=1 / lead.fs_hz, y=lead.signal_mv - centre(lead.signal_mv) + np.float32(offset),
-            mode="lines", line={"color": ink.trace, "width": 1.3}, hoverinfo="skip", name=plain_html(lead.name),
+            mode="lines", line={"color": theme.trace, "width": 1.3}, hoverinfo="skip", name=plain_html(lead.name),
         )  # fmt: skip
-    _add_pulse(figure, start_s, offsets_mv[0], scale, ink)
+    _add_pulse(figure, start_s, offsets_mv[0], scale, theme)
     figure.add_annotation(
         text=f"{scale.mm_per_s:g} mm/s, {scale.mm_per_mv:g} mm/mV", xref="paper", x=1, xanchor="right", yref="y",
-        y=low_mv, yanchor="bottom", showarrow=False, font={"size": 10, "color": ink.faint},
+        y=low_mv, yanchor="bottom", showarrow=False, font={"size": 10, "color": theme.faint},
     )  # fmt: skip
-    _add_labels(figure, analysis, own, shown, scale, ink)
-    _add_reference(figure, analysis.record, (start_s, start_s + length_s), low_mv, ink)
+    _add_labels(figure, analysis, own, shown, scale, theme)
+    _add_reference(figure, analysis.record, (start_s, start_s + length_s), low_mv, theme)
     if differ is not None:
-        _add_disagreements(figure, differ, (start_s, start_s + length_s), ink)
+        _add_disagreements(figure, differ, (start_s, start_s + length_s), theme)
     if shown is not None:
-        _add_attention(figure, analysis, shown, ink)
+        _add_attention(figure, analysis, shown, theme)
     _place_lanes(figure, lanes, (low_mv, high_mv))
     _name_leads(figure, leads, offsets_mv, analysis.record)
-    figure.update_layout(shapes=_strip_shapes(analysis, (start_s, start_s + length_s), shown, ink))
+    figure.update_layout(shapes=_strip_shapes(analysis, (start_s, start_s + length_s), shown, theme))
     return figure
 
 
@@ -130,7 +130,7 @@ def _lanes(paper_px: float, *, has_reference: bool, has_attention: bool) -> dict
     return lanes
 
 
-def _draw_paper(figure: go.Figure, record: Record, span_s: tuple[float, float], scale: Scale, ink: Ink) -> None:
+def _draw_paper(figure: go.Figure, record: Record, span_s: tuple[float, float], scale: Scale, theme: Theme) -> None:
     """Boxes of 5 mm and of 1 mm; a clock time at each whole second."""
     large_s, small_s = LARGE_BOX_MM / scale.mm_per_s, SMALL_BOX_MM / scale.mm_per_s
     first = np.ceil(span_s[0] / large_s - 1e-6) * large_s
@@ -139,29 +139,29 @@ def _draw_paper(figure: go.Figure, record: Record, span_s: tuple[float, float], 
     whole = [abs(tick - round(tick)) < 1e-6 and round(tick) % every_s == 0 for tick in ticks.tolist()]
     text = [clock_text(record, tick) if at else "" for tick, at in zip(ticks.tolist(), whole, strict=True)]
     figure.update_xaxes(
-        range=list(span_s), tickmode="array", tickvals=ticks, ticktext=text, showgrid=True, gridcolor=ink.large_box,
-        gridwidth=1, minor={"showgrid": True, "dtick": small_s, "tick0": 0, "gridcolor": ink.small_box}, ticks="",
+        range=list(span_s), tickmode="array", tickvals=ticks, ticktext=text, showgrid=True, gridcolor=theme.large_box,
+        gridwidth=1, minor={"showgrid": True, "dtick": small_s, "tick0": 0, "gridcolor": theme.small_box}, ticks="",
     )  # fmt: skip
     figure.update_layout(
         yaxis={
-            "showgrid": True, "gridcolor": ink.large_box, "gridwidth": 1,
+            "showgrid": True, "gridcolor": theme.large_box, "gridwidth": 1,
             "dtick": LARGE_BOX_MM / scale.mm_per_mv, "tick0": 0,
-            "minor": {"showgrid": True, "dtick": SMALL_BOX_MM / scale.mm_per_mv, "gridcolor": ink.small_box},
+            "minor": {"showgrid": True, "dtick": SMALL_BOX_MM / scale.mm_per_mv, "gridcolor": theme.small_box},
         }
     )  # fmt: skip
 
 
-def _add_pulse(figure: go.Figure, start_s: float, offset_mv: float, scale: Scale, ink: Ink) -> None:
+def _add_pulse(figure: go.Figure, start_s: float, offset_mv: float, scale: Scale, theme: Theme) -> None:
     """Draw the calibration pulse, 1 mV high and 5 mm wide, left of the first lead in the margin."""
     x = start_s - np.array([9.0, 7.75, 7.75, 2.75, 2.75, 1.5]) / scale.mm_per_s
     y = np.array([0, 0, 1, 1, 0, 0]) + offset_mv
     figure.add_scatter(
-        x=x, y=y, mode="lines", line={"color": ink.faint, "width": 1.2}, hoverinfo="skip", cliponaxis=False
+        x=x, y=y, mode="lines", line={"color": theme.faint, "width": 1.2}, hoverinfo="skip", cliponaxis=False
     )
 
 
 def _add_labels(
-    figure: go.Figure, analysis: Analysis, own: slice, selected: int | None, scale: Scale, ink: Ink
+    figure: go.Figure, analysis: Analysis, own: slice, selected: int | None, scale: Scale, theme: Theme
 ) -> None:
     """Class of each beat above it, and the RR in ms between two of them."""
     beats = analysis.beats
@@ -184,12 +184,12 @@ def _add_labels(
     told[:1] = False  # its middle lies before the strip
     figure.add_scatter(
         x=time_s[told] - rr_s[told] / 2, y=np.full(int(told.sum()), 0.2), xaxis="x2", yaxis="y2", mode="text",
-        text=[f"{1000 * rr:.0f}" for rr in rr_s[told].tolist()], textfont={"size": 11, "color": ink.faint},
+        text=[f"{1000 * rr:.0f}" for rr in rr_s[told].tolist()], textfont={"size": 11, "color": theme.faint},
         hoverinfo="skip",
     )  # fmt: skip
 
 
-def _add_reference(figure: go.Figure, record: Record, span_s: tuple[float, float], low_mv: float, ink: Ink) -> None:
+def _add_reference(figure: go.Figure, record: Record, span_s: tuple[float, float], low_mv: float, theme: Theme) -> None:
     """Write the symbols of the record's own annotations below the paper."""
     marks = record.reference
     if marks is None:
@@ -198,24 +198,24 @@ def _add_reference(figure: go.Figure, record: Record, span_s: tuple[float, float
     signs = inside & (marks.symbol != "+")  # "+" stands for a note, which is written out
     figure.add_scatter(
         x=marks.time_s[signs], y=np.full(int(signs.sum()), 0.5), xaxis="x2", yaxis="y3", mode="text",
-        text=marks.symbol[signs].tolist(), textfont={"size": 11, "color": ink.faint}, hoverinfo="skip",
+        text=marks.symbol[signs].tolist(), textfont={"size": 11, "color": theme.faint}, hoverinfo="skip",
         name="reference",
     )  # fmt: skip
     notes = inside & (marks.aux != "")
     figure.add_scatter(
         x=marks.time_s[notes], y=np.full(int(notes.sum()), low_mv), mode="text",
         text=[plain_html(note) for note in marks.aux[notes].tolist()],
-        textposition="top center", textfont={"size": 11, "color": ink.text}, hoverinfo="skip", name="notes",
+        textposition="top center", textfont={"size": 11, "color": theme.text}, hoverinfo="skip", name="notes",
     )  # fmt: skip
 
 
-def _add_disagreements(figure: go.Figure, differ: Disagreements, span_s: tuple[float, float], ink: Ink) -> None:
+def _add_disagreements(figure: go.Figure, differ: Disagreements, span_s: tuple[float, float], theme: Theme) -> None:
     """Draw a box around each annotation that the analysis disagrees with."""
     here = (differ.time_s >= span_s[0]) & (differ.time_s < span_s[1])
     figure.add_scatter(
         x=differ.time_s[here], y=np.full(int(here.sum()), 0.5), xaxis="x2", yaxis="y3", mode="markers",
         name="disagreement",
-        marker={"size": 18, "symbol": "square-open", "color": ink.text, "line": {"width": 1.4}},
+        marker={"size": 18, "symbol": "square-open", "color": theme.text, "line": {"width": 1.4}},
         hovertext=[
             f"reference {_said(reference)}, found {_said(found)}"
             for found, reference in zip(differ.found[here].tolist(), differ.reference[here].tolist(), strict=True)
@@ -228,7 +228,7 @@ def _said(label: str) -> str:
     return "no beat" if label == "-" else label
 
 
-def _add_attention(figure: go.Figure, analysis: Analysis, beat: int, ink: Ink) -> None:
+def _add_attention(figure: go.Figure, analysis: Analysis, beat: int, theme: Theme) -> None:
     """Attention of the selected beat at the network's own step; 1 is what every step would get if all got the same."""
     attention = analysis.attention
     times_uniform = attention.weight[beat].astype(np.float32) * len(attention.offset_s)
@@ -246,7 +246,7 @@ def _add_attention(figure: go.Figure, analysis: Analysis, beat: int, ink: Ink) -
     )  # fmt: skip
     figure.add_annotation(
         text="relative attention in this window", xref="paper", yref="paper", x=0.36, y=0, xanchor="left",
-        yanchor="top", yshift=-(CLOCK_PX - 4), showarrow=False, font={"size": 11, "color": ink.faint},
+        yanchor="top", yshift=-(CLOCK_PX - 4), showarrow=False, font={"size": 11, "color": theme.faint},
     )  # fmt: skip
 
 
@@ -286,10 +286,10 @@ def _name_leads(figure: go.Figure, leads: tuple[Lead, ...], offsets_mv: list[flo
 
 
 def _strip_shapes(
-    analysis: Analysis, span_s: tuple[float, float], selected: int | None, ink: Ink
+    analysis: Analysis, span_s: tuple[float, float], selected: int | None, theme: Theme
 ) -> list[dict[str, Any]]:
     """Grey where nothing could be read; a band at the selected beat."""
-    grey = replace(ink, marked=ink.unusable.replace("0.45", "0.22"))
+    grey = replace(theme, marked=theme.unusable.replace("0.45", "0.22"))
     shapes = [
         band((max(start, span_s[0]), min(end, span_s[1])), grey, yref="y domain")
         for start, end in analysis.quality.unusable_stretches(analysis.record.duration_s)
@@ -297,18 +297,18 @@ def _strip_shapes(
     ]
     if selected is not None:
         at = float(analysis.beats.time_s[selected])
-        shapes.append(band((at - QRS_HALF_S, at + QRS_HALF_S), ink, yref="y domain"))
+        shapes.append(band((at - QRS_HALF_S, at + QRS_HALF_S), theme, yref="y domain"))
     return shapes
 
 
-def probability_figure(analysis: Analysis, beat: int, *, ink: Ink = LIGHT) -> go.Figure:
+def probability_figure(analysis: Analysis, beat: int, *, theme: Theme = LIGHT) -> go.Figure:
     """Probability of each class for one beat."""
     probability = analysis.beats.probability[beat]
-    figure = blank_figure(ink, 132, (168, 40, 2, 2))
+    figure = blank_figure(theme, 132, (168, 40, 2, 2))
     figure.add_bar(
         x=probability, y=[f"{NAME[label]} {label}" for label in CLASSES], orientation="h", hoverinfo="skip",
         marker={"color": [COLOUR[label] for label in CLASSES]}, text=[f"{value:.2f}" for value in probability.tolist()],
-        textposition="outside", cliponaxis=False, textfont={"color": ink.text},
+        textposition="outside", cliponaxis=False, textfont={"color": theme.text},
     )  # fmt: skip
     figure.update_xaxes(range=[0, 1], visible=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)

@@ -8,13 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..burden import HOUR_S
 from ..clock import clock_text
-from ..intervals import rate_trend
 from ..labels import COLOUR, NAME
+from ..rhythm.burden import HOUR_S
+from ..rhythm.intervals import rate_trend
 from ..schema import Analysis
 from ..text import plain_html
-from .ink import LIGHT, MINUTE_S, Column, Ink, band, blank_figure, clock_ticks
+from .theme import LIGHT, MINUTE_S, Column, Theme, band, blank_figure, clock_ticks
 
 TREND_BINS = 1500  # the trend is one value a bin, and no wider than a screen
 TICK_PX = 22  # height that a number on an axis takes
@@ -23,48 +23,48 @@ BY_MINUTE_MAX_S = 3 * HOUR_S  # longer recordings are counted by the hour
 
 
 def trend_figure(
-    analysis: Analysis, *, ink: Ink = LIGHT, marked_s: tuple[float, float] | None = None, height_px: int = 330
+    analysis: Analysis, *, theme: Theme = LIGHT, marked_s: tuple[float, float] | None = None, height_px: int = 330
 ) -> go.Figure:
     """Heart rate, and V and S a minute or an hour, on one time axis; what could not be read is hatched."""
-    figure = blank_figure(ink, height_px, (40, 12, 4, 24))
-    _add_rate(figure, analysis, ink)
+    figure = blank_figure(theme, height_px, (40, 12, 4, 24))
+    _add_rate(figure, analysis, theme)
     _add_counts(figure, analysis)
-    _add_unusable(figure, analysis, ink)
+    _add_unusable(figure, analysis, theme)
     span_s = analysis.record.duration_s
     ticks = clock_ticks(analysis.record, (0.0, span_s), 9)
-    figure.update_xaxes(range=[0, span_s], **ticks, showgrid=True, gridcolor=ink.line, griddash="dot", anchor="y3")
+    figure.update_xaxes(range=[0, span_s], **ticks, showgrid=True, gridcolor=theme.line, griddash="dot", anchor="y3")
     unit = "minute" if span_s <= BY_MINUTE_MAX_S else "hour"
     lanes = {"yaxis": (0.48, 1.0), "yaxis2": (0.24, 0.45), "yaxis3": (0.0, 0.21)}
     names = ("heart rate, bpm", f"V per {unit}", f"S per {unit}")
     for (axis, domain), name in zip(lanes.items(), names, strict=True):
         n_ticks = max(2, round(height_px * (domain[1] - domain[0]) / TICK_PX))
         figure.update_layout(
-            {axis: {"domain": domain, "nticks": n_ticks, "showgrid": axis == "yaxis", "gridcolor": ink.line}}
+            {axis: {"domain": domain, "nticks": n_ticks, "showgrid": axis == "yaxis", "gridcolor": theme.line}}
         )
         figure.add_annotation(
             text=name, xref="paper", yref="paper", x=0, y=domain[1], xanchor="left", yanchor="top", xshift=2,
-            showarrow=False, font={"size": 11, "color": ink.faint}, borderpad=0,
-            bgcolor=None if axis == "yaxis" else ink.veil,
+            showarrow=False, font={"size": 11, "color": theme.faint}, borderpad=0,
+            bgcolor=None if axis == "yaxis" else theme.veil,
         )  # fmt: skip
     figure.update_layout(
         dragmode="select",
         selectdirection="h",
         bargap=0,
-        newselection={"line": {"color": ink.text, "width": 1, "dash": "dot"}},
+        newselection={"line": {"color": theme.text, "width": 1, "dash": "dot"}},
     )
-    marked = [band(marked_s, ink, yref="paper")] if marked_s else []
-    figure.update_layout(shapes=[*_fibrillation_shapes(analysis, ink), *marked])
+    marked = [band(marked_s, theme, yref="paper")] if marked_s else []
+    figure.update_layout(shapes=[*_fibrillation_shapes(analysis, theme), *marked])
     return figure
 
 
-def _fibrillation_shapes(analysis: Analysis, ink: Ink) -> list[dict[str, Any]]:
+def _fibrillation_shapes(analysis: Analysis, theme: Theme) -> list[dict[str, Any]]:
     """Bands behind the heart rate where there is atrial fibrillation."""
     episodes = [event for event in analysis.events if event.kind == "af"]
     spans = [(event.start_s, event.end_s) for event in episodes]
-    return [{**band(span, ink, yref="y domain"), "fillcolor": ink.fibrillation, "layer": "below"} for span in spans]
+    return [{**band(span, theme, yref="y domain"), "fillcolor": theme.fibrillation, "layer": "below"} for span in spans]
 
 
-def _add_rate(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
+def _add_rate(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
     """Mean rate of each bin as a line in the band of its lowest and highest rate; every point can be selected."""
     span_s = analysis.record.duration_s
     bin_s = next((step for step in BIN_STEPS_S if span_s / step <= TREND_BINS), BIN_STEPS_S[-1])
@@ -72,13 +72,13 @@ def _add_rate(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
     low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s, n_bins)
     centre = (np.arange(n_bins) + 0.5) * bin_s
     figure.add_scatter(**_outline(centre, low, high, np.isfinite(mean)), mode="lines", line={"width": 0}, fill="toself",
-        fillcolor=ink.band, hoverinfo="skip",
+        fillcolor=theme.band, hoverinfo="skip",
     )  # fmt: skip
     text = [clock_text(analysis.record, value) for value in centre.tolist()]
     unseen = {"marker": {"opacity": 0}}
     figure.add_scatter(
         x=centre, y=mean.astype(np.float32), mode="lines+markers", name="heart rate", text=text,
-        line={"color": ink.trace, "width": 1.2}, marker={"size": 5, "opacity": 0}, unselected=unseen, selected=unseen,
+        line={"color": theme.trace, "width": 1.2}, marker={"size": 5, "opacity": 0}, unselected=unseen, selected=unseen,
         hovertemplate="%{text}<br>%{y:.0f} bpm<extra></extra>",
     )  # fmt: skip
 
@@ -113,7 +113,7 @@ def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
         figure.update_layout({f"yaxis{axis[1:]}": {"range": (0, 1.08 * most), "tickmode": "array", "tickvals": [most]}})
 
 
-def _add_unusable(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
+def _add_unusable(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
     """Hatch over the stretches that no analysed lead could be read in."""
     stretches = analysis.quality.unusable_stretches(analysis.record.duration_s)
     if not stretches:
@@ -122,20 +122,20 @@ def _add_unusable(figure: go.Figure, analysis: Analysis, ink: Ink) -> None:
     for axis, lane in (("y4", "y"), ("y5", "y2"), ("y6", "y3")):
         figure.add_scatter(
             x=x, y=[0, 1, 1, 0] * len(stretches), yaxis=axis, mode="lines", line={"width": 0}, fill="tozeroy",
-            fillcolor="rgba(0,0,0,0)", fillpattern={"shape": "/", "fgcolor": ink.unusable, "size": 5, "solidity": 0.35},
+            fillcolor="rgba(0,0,0,0)", fillpattern={"shape": "/", "fgcolor": theme.unusable, "size": 5, "solidity": 0.35},
             hoverinfo="skip", name="not readable",
         )  # fmt: skip
         figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
 
 
-def quality_figure(analysis: Analysis, *, ink: Ink = LIGHT) -> go.Figure:
+def quality_figure(analysis: Analysis, *, theme: Theme = LIGHT) -> go.Figure:
     """Quality of each analysed lead over time, from 0 (nothing to read) to 1 (clean); a row a lead."""
     quality, span_s = analysis.quality, analysis.record.duration_s
     n_leads, n_blocks = quality.score.shape
     step = -(-n_blocks // TREND_BINS)  # the worst of so many blocks is shown
     starts = np.arange(0, n_blocks, step)
     worst = np.minimum.reduceat(quality.score, starts, axis=1)
-    figure = blank_figure(ink, 16 * n_leads + 64, (44, 12, 4, 24))
+    figure = blank_figure(theme, 16 * n_leads + 64, (44, 12, 4, 24))
     text = [clock_text(analysis.record, start) for start in (starts * quality.block_s).tolist()]
     figure.add_heatmap(
         z=worst, x0=step * quality.block_s / 2, dx=step * quality.block_s,

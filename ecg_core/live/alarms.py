@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from ..intervals import rate_windows
-from ..rhythm import KIND_NAMES, find_rhythms
+from ..classifier.features import DISORDER, rr_features
+from ..rhythm.events import KIND_NAMES, find_rhythms
+from ..rhythm.intervals import rate_windows
 from ..rules import RhythmRules
 from ..schema import Beats, RhythmEvent
-from ..signals import FLAT_S
-from ..windows import DISORDER, rr_features
-from .sight import Sight
+from ..signals.filters import FLAT_S
+from .detector import WindowDetections
 from .stream import Alarm, Stream, Vitals
 
 # Alarms by what they are about, the gravest first; of one line, what comes later is graver than what comes before.
@@ -42,7 +42,7 @@ MINUTE_S, HOUR_S = 60.0, 3600.0
 STALE_S = 10.0  # a rate older than this is none
 
 
-class Watch:
+class AlarmTracker:
     """Follows the beats of one stream: which alarms go on, and what was counted."""
 
     def __init__(self, stream: Stream, rules: RhythmRules, leads: tuple[int, ...]) -> None:
@@ -56,7 +56,7 @@ class Watch:
         self._rate_bpm: float | None = None
 
     def step(
-        self, tail: Beats, n_new: int, *, until_s: float, end_s: float, hidden_s: float, sight: Sight
+        self, tail: Beats, n_new: int, *, until_s: float, end_s: float, hidden_s: float, detections: WindowDetections
     ) -> tuple[tuple[Alarm, ...], Vitals]:
         """Take what was decided.
 
@@ -78,8 +78,8 @@ class Watch:
             said += self._follow(tail, end_s)
         said += self._fade(tail, until_s, end_s)
         said += self._pauses(tail, n_new, until_s, end_s, hidden_s)
-        said += self._leads(sight, until_s, end_s)
-        return tuple(said), self._vitals(tail, until_s, sight)
+        said += self._leads(detections, until_s, end_s)
+        return tuple(said), self._vitals(tail, until_s, detections)
 
     def _begin(self, kind: str, start_s: float, end_s: float) -> list[Alarm]:
         """Say an alarm; a lesser one of its line becomes it."""
@@ -144,12 +144,12 @@ class Watch:
             said += self._begin("pause", last_s, end_s)
         return said
 
-    def _leads(self, sight: Sight, until_s: float, end_s: float) -> list[Alarm]:
+    def _leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
         """Nothing that can be read: no lead at all, or noise for long."""
-        if sight.off.all():
+        if detections.off.all():
             known = self._open.get("leads")
             return [] if known and known.kind == "leads_off" else self._begin("leads_off", end_s - FLAT_S, end_s)
-        if sight.usable:
+        if detections.usable:
             self._unreadable_s = None
             return self._over("leads", until_s, end_s)
         self._unreadable_s = until_s if self._unreadable_s is None else self._unreadable_s
@@ -158,11 +158,11 @@ class Watch:
         known = self._open.get("leads")
         return [] if known and known.kind == "unreadable" else self._begin("unreadable", self._unreadable_s, end_s)
 
-    def _vitals(self, tail: Beats, until_s: float, sight: Sight) -> Vitals:
+    def _vitals(self, tail: Beats, until_s: float, detections: WindowDetections) -> Vitals:
         for times in self._ectopic_s.values():
             while times and times[0] <= until_s - HOUR_S:
                 times.popleft()
-        off = {lead for lead, gone in zip(self._watched, sight.off.tolist(), strict=True) if gone}
+        off = {lead for lead, gone in zip(self._watched, detections.off.tolist(), strict=True) if gone}
         minute = {label: sum(at > until_s - MINUTE_S for at in times) for label, times in self._ectopic_s.items()}
         fresh = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S
         return Vitals(
@@ -173,7 +173,7 @@ class Watch:
             s_minute=minute["S"],
             s_hour=len(self._ectopic_s["S"]),
             rhythm=self._rhythm(fresh),
-            usable=sight.usable,
+            usable=detections.usable,
             lead_off=tuple(number in off for number in range(self._n_leads)),
             learning=self._n_beats < LEARNED_BEATS,
         )

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import LiveError
 from ..records.limits import distinct_names
+from .alignment import NumberClock
 from .leads import Leads, as_sent, first_leads, leads_again, printable
-from .placing import NumberClock
 from .stream import Chunk, Notice, Stream
 
 MAX_LINE = 4096  # bytes; more is no line of a few numbers

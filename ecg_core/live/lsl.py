@@ -13,8 +13,8 @@ import numpy as np
 
 from ..errors import LiveError
 from ..records.limits import distinct_names
+from .alignment import StampClock
 from .leads import Leads, as_sent, first_leads, leads_again, printable
-from .placing import StampClock
 from .stream import Chunk, Notice, Stream
 
 SEARCH_S, SEARCHES = 1.0, 5  # streams answer within a second; one that is not there is waited for

@@ -12,25 +12,25 @@ from typing import Final
 
 import numpy as np
 
+from ..classifier.model import load_model
 from ..errors import EcgError, LiveError
-from ..inference import load_model
 from ..labels import CLASSES
+from ..parallel import use_threads
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, _Columns
-from ..threads import use_threads
 from .engine import Monitor
 from .recording import Recording
-from .stream import Alarm, Chunk, Notice, Source, Stream, Update, Vitals, joined
+from .stream import Alarm, Chunk, Notice, Source, Stream, Update, Vitals, merge_updates
 
 KEPT_S = 600.0  # one can look back so far
-KEPT_SAYINGS = 200  # alarms, notices and marks
+KEPT_LOG_ENTRIES = 200  # alarms, notices and marks
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 LAG_SHARE = 0.1  # how fast the mean of the time that the work takes follows
 MARK: Final = "mark"
 
 
 @dataclass(frozen=True)
-class Saying:
+class LogEntry:
     """A line of what happened: an alarm, a notice of the stream, or a mark that a watcher set."""
 
     kind: str  # an alarm's kind, MARK, or empty for a notice
@@ -53,7 +53,7 @@ class LiveView(_Columns):
     end_s: float  # of the signal
     until_s: float  # of what is decided
     vitals: Vitals | None
-    sayings: tuple[Saying, ...]  # the latest last
+    log: tuple[LogEntry, ...]  # the latest last
     count: dict[str, int]  # beats by label, from the start on
     lag_s: float  # that the work takes after a chunk came
     recording: Path | None
@@ -64,9 +64,9 @@ class LiveView(_Columns):
         return self.state == ENDED
 
     @property
-    def marks(self) -> tuple[Saying, ...]:
+    def marks(self) -> tuple[LogEntry, ...]:
         """What the watcher marked."""
-        return tuple(said for said in self.sayings if said.kind == MARK)
+        return tuple(said for said in self.log if said.kind == MARK)
 
 
 NOTHING: Final = Update(
@@ -107,7 +107,7 @@ class LiveSession:
         self._stream: Stream | None = None
         self._chunks: deque[Chunk] = deque()
         self._updates: deque[Update] = deque()
-        self._sayings: deque[Saying] = deque(maxlen=KEPT_SAYINGS)
+        self._log: deque[LogEntry] = deque(maxlen=KEPT_LOG_ENTRIES)
         self._vitals: Vitals | None = None
         self._count: dict[str, int] = {}
         self._lag_s = 0.0
@@ -131,7 +131,7 @@ class LiveSession:
     def mark(self, time_s: float, text: str) -> None:
         """Set a mark with some words."""
         with self._lock:
-            self._sayings.append(Saying(MARK, time_s, text=text))
+            self._log.append(LogEntry(MARK, time_s, text=text))
 
     def view(self, last_s: float = KEPT_S) -> LiveView:
         """The last seconds, as they are now."""
@@ -140,19 +140,19 @@ class LiveSession:
             since_s = end_s - last_s
             chunks = [chunk for chunk in self._chunks if self._stream and self._end_of(chunk) > since_s]
             updates = [update for update in self._updates if update.beats.time_s[-1] >= since_s]
-            shown = joined(updates) if updates else NOTHING
+            shown = merge_updates(updates) if updates else NOTHING
             return LiveView(
                 state=self._state,
                 stream=self._stream,
                 problem=self._problem,
                 first=chunks[0].first if chunks else 0,
-                signal_mv=_side_by_side(chunks) if chunks else np.zeros((0, 0), dtype=np.float32),
+                signal_mv=_gap_filled(chunks) if chunks else np.zeros((0, 0), dtype=np.float32),
                 beats=shown.beats,
                 attention=shown.attention,
                 end_s=end_s,
                 until_s=self._vitals.time_s if self._vitals else 0.0,
                 vitals=self._vitals,
-                sayings=tuple(self._sayings),
+                log=tuple(self._log),
                 count=dict(self._count),
                 lag_s=self._lag_s,
                 recording=self._recording,
@@ -230,16 +230,16 @@ class LiveSession:
 
     def _note(self, alarm: Alarm) -> None:
         """A new line for an alarm that begins; its end is added to the line that there is."""
-        for at, said in enumerate(self._sayings):
+        for at, said in enumerate(self._log):
             if alarm.end_s is not None and (said.kind, said.start_s) == (alarm.kind, alarm.start_s):
-                self._sayings[at] = replace(said, end_s=alarm.end_s)
+                self._log[at] = replace(said, end_s=alarm.end_s)
                 return
-        self._sayings.append(Saying(alarm.kind, alarm.start_s, alarm.end_s))
+        self._log.append(LogEntry(alarm.kind, alarm.start_s, alarm.end_s))
 
     def _say(self, notices: tuple[Notice, ...]) -> None:
         if notices:
             with self._lock:
-                self._sayings += [Saying("", notice.time_s, text=notice.text) for notice in notices]
+                self._log += [LogEntry("", notice.time_s, text=notice.text) for notice in notices]
 
     @property
     def _last_sample(self) -> int:
@@ -254,7 +254,7 @@ class LiveSession:
         return (chunk.first + chunk.signal_mv.shape[1]) / self._stream.fs_hz if self._stream else 0.0
 
 
-def _side_by_side(chunks: list[Chunk]) -> Float32:
+def _gap_filled(chunks: list[Chunk]) -> Float32:
     """Samples of chunks that ascend, with NaN where some are missing between them."""
     first, last = chunks[0].first, chunks[-1]
     signal = np.full((len(last.signal_mv), last.first + last.signal_mv.shape[1] - first), np.nan, dtype=np.float32)

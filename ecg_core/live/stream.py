@@ -111,7 +111,7 @@ class Update:
     vitals: Vitals | None = None
 
 
-def joined(updates: Sequence[Update]) -> Update:
+def merge_updates(updates: Sequence[Update]) -> Update:
     """Updates in a row, at least one, as a single one."""
     beats = [update.beats for update in updates]
     weights = [update.attention.weight for update in updates]

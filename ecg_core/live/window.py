@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import LiveError
 from ..schema import Float32
-from ..signals import FS_HZ, rate_ratio
+from ..signals.filters import FS_HZ, rate_ratio
 from .stream import Chunk, Stream
 
 HOP_S = 0.2  # what came is looked at so often
@@ -27,7 +27,7 @@ class Window:
     end
         Samples of the stream up to the window's end.
     samples
-        Shape (n_leads, n), the newest last; the first is sample ``start`` of the stream.
+        Template (n_leads, n), the newest last; the first is sample ``start`` of the stream.
     n_missed, n_repeated
         Samples that a gap took, and that came more than once, so far.
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from ..errors import LeadError, RecordError, UnstatedError
-from ..schema import NOTHING_STATED, Lead, Record, Stated
+from ..errors import LeadError, MissingMetadataError, RecordError
+from ..schema import NO_OVERRIDES, Lead, Record, RecordOverrides
 from ..text import one_line
 from . import dicom_files, edf_files, ishne_files
 from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
@@ -24,8 +24,8 @@ from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
 from .kinds import first_bytes, kind_of, what_instead
 from .mat_files import is_mat, read_mat
+from .overrides import apply_overrides, per_mv_of
 from .samples import ASSUMED_PER_MV
-from .stated import per_mv_of, with_stated
 from .table_files import is_table, read_table
 from .wfdb_files import age_of, is_bare, read_wfdb, segment_lines
 
@@ -41,7 +41,7 @@ READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Recor
     (is_dicom, read_dicom),
 )
 # Of files that may leave rate and unit open, for a person to state
-BARE_READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path, Stated], Record]], ...]] = (
+BARE_READERS: Final[tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path, RecordOverrides], Record]], ...]] = (
     (is_mat, read_mat),
     (is_table, read_table),
 )
@@ -58,7 +58,7 @@ RESULTS = ("_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv")  # tables 
 FIRST_YEAR, LAST_YEAR = 1900, 2200  # a start outside of these is damage
 
 
-def read_record(path: str | Path, stated: Stated = NOTHING_STATED) -> Record:
+def read_record(path: str | Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     """Open a record; its samples stay on disk where the format allows it.
 
     A WFDB record is given with or without extension, any other format by its file. What a file does not say, its
@@ -68,33 +68,33 @@ def read_record(path: str | Path, stated: Stated = NOTHING_STATED) -> Record:
     ------
     RecordError
         The file is missing, of no format that is known, damaged, or says something else than was stated.
-    UnstatedError
+    MissingMetadataError
         The file does not say its rate or its unit, and nobody stated it.
 
     """
-    record = _read(Path(path), stated)
+    record = _read(Path(path), overrides)
     if record.start is not None and not FIRST_YEAR <= record.start.year <= LAST_YEAR:
         record = replace(record, start=None)
     return replace(record, record_id=one_line(record.record_id))
 
 
-def _read(path: Path, stated: Stated) -> Record:
+def _read(path: Path, overrides: RecordOverrides) -> Record:
     has_header = path.suffix.lower() in SAMPLES and path.with_suffix(".hea").is_file()
     if not path.is_file() or (has_header and path.suffix.lower() != ".mat"):
-        return with_stated(read_wfdb(path), stated)
+        return apply_overrides(read_wfdb(path), overrides)
     first = first_bytes(path)
     if is_archive(path, first):
-        return _read_archive(path, stated)
+        return _read_archive(path, overrides)
     if has_header and is_mat(path, first):  # PhysioNet keeps the samples of some records so
-        return with_stated(read_wfdb(path), stated)
+        return apply_overrides(read_wfdb(path), overrides)
     for knows, read in READERS:
         if knows(path, first):
-            return with_stated(read(path), stated)
+            return apply_overrides(read(path), overrides)
     for knows, read_bare in BARE_READERS:
         if knows(path, first):
-            return read_bare(path, stated)
+            return read_bare(path, overrides)
     if path.suffix.lower() in WFDB_PARTS or path.with_name(f"{path.name}.hea").is_file():
-        return with_stated(read_wfdb(path), stated)
+        return apply_overrides(read_wfdb(path), overrides)
     raise RecordError(f"{path.name}: {what_instead(path, first)}")
 
 
@@ -107,7 +107,7 @@ def patient_of(path: Path) -> Sequence[str]:
     return []
 
 
-def _read_archive(path: Path, stated: Stated) -> Record:
+def _read_archive(path: Path, overrides: RecordOverrides) -> Record:
     """The one record of an archive."""
     folder = Folder()
     unpack(path, folder.path)
@@ -116,8 +116,8 @@ def _read_archive(path: Path, stated: Stated) -> Record:
         names = ", ".join(record.name for record in found[:8]) or "none"
         raise RecordError(f"{path.name}: expected one record in the archive, found {len(found)} ({names}); unpack it.")
     try:
-        record = read_record(found[0], stated)
-    except UnstatedError:
+        record = read_record(found[0], overrides)
+    except MissingMetadataError:
         raise
     except RecordError as error:
         raise RecordError(f"{path.name}: {error}") from error

@@ -14,7 +14,7 @@ import wfdb
 from ..errors import RecordError
 from ..labels import AAMI_OF_SYMBOL, SYMBOL_OF_CLASS
 from ..schema import Annotations
-from ..text import said
+from ..text import format_quoted
 
 # Texts of EDF+ that mean a beat, beside the WFDB symbols themselves
 SYMBOL_OF_WORD: Final = {
@@ -56,7 +56,7 @@ def read_wfdb_annotations(path: Path, fs_hz: float, *, own_rate: bool = False) -
         aux = np.array([note.rstrip("\x00") for note in marks.aux_note], dtype=np.str_)
     except Exception as error:  # the decoder raises whatever the bytes make it trip over
         raise RecordError(
-            f"{path.name}: expected WFDB annotations, but the file cannot be read as such ({said(error)}). "
+            f"{path.name}: expected WFDB annotations, but the file cannot be read as such ({format_quoted(error)}). "
             "Get it anew, or remove it to analyse the record without a reference."
         ) from error
     outside = (sample < 0) | (sample > LARGEST_SAMPLE)
@@ -78,7 +78,7 @@ def _read_table(path: Path) -> Annotations:
         known = symbol.isin(list(AAMI_OF_SYMBOL)).all() and bool(np.isfinite(time_s).all() and (time_s >= 0).all())
     except (KeyError, ValueError, TypeError, pd.errors.ParserError) as error:
         raise RecordError(
-            f"{path.name}: expected a table of beats with the columns time_s and label ({said(error)}); take the "
+            f"{path.name}: expected a table of beats with the columns time_s and label ({format_quoted(error)}); take the "
             "NAME_beats.csv of an analysis."
         ) from error
     if not known:

@@ -13,7 +13,7 @@ from typing import IO
 
 from ..errors import RecordError
 from ..schema import Float32, SignalSource
-from ..text import said
+from ..text import format_quoted
 from .folder import Folder
 from .limits import MOST_RATIO
 
@@ -71,7 +71,7 @@ def unpack(path: Path, folder: Path) -> None:
         if isinstance(error, OSError) and error.errno not in DAMAGE:
             raise  # the disk's trouble, not the archive's
         raise RecordError(
-            f"{path.name}: the archive is damaged or locked ({said(error)}); pack the record anew."
+            f"{path.name}: the archive is damaged or locked ({format_quoted(error)}); pack the record anew."
         ) from error
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..schema import Record
-from ..text import said
+from ..text import format_quoted
 from .limits import check_leads, check_length, distinct_names
 from .samples import ASSUMED_PER_MV, ArraySource
 
@@ -52,14 +52,16 @@ def read_dicom(path: Path) -> Record:
             start, age_years, what = _start(dataset), _age(dataset), _what(dataset)
     except Exception as error:  # the decoder raises whatever the bytes make it trip over
         raise RecordError(
-            f"{path.name}: begins as DICOM but its waveforms cannot be read ({said(error)}). Export the recording anew."
+            f"{path.name}: begins as DICOM but its waveforms cannot be read ({format_quoted(error)}). Export the recording anew."
         ) from error
     if found is None:
-        raise RecordError(f"{path.name}: is a DICOM file without waveforms ({said(what)}); an ECG is needed.")
+        raise RecordError(f"{path.name}: is a DICOM file without waveforms ({format_quoted(what)}); an ECG is needed.")
     source, fs_hz, names, units = found
     wrong = [unit for unit in units if unit not in ("", *MV_OF_UNIT)]
     if wrong:
-        raise RecordError(f"{path.name}: its channels are in {said(wrong[0])}, expected mV, uV or V; an ECG is needed.")
+        raise RecordError(
+            f"{path.name}: its channels are in {format_quoted(wrong[0])}, expected mV, uV or V; an ECG is needed."
+        )
     check_leads(path.name, len(names))
     check_length(path.name, fs_hz, source.numbers.shape[1])
     return Record(

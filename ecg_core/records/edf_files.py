@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..schema import Annotations, Float32, Float64, Record
-from ..text import said
+from ..text import format_quoted
 from .annotation_files import beats_of_texts
 from .limits import MAX_DURATION_S, check_leads, check_length, distinct_names
 
@@ -170,7 +170,7 @@ def _read_header(path: Path) -> Header:
             return _decode_header(fixed, columns, n_signals)
         except (ValueError, ArithmeticError) as error:
             raise RecordError(
-                f"{path.name}: begins as EDF or BDF but its header cannot be read as such ({said(error)}). Copy or "
+                f"{path.name}: begins as EDF or BDF but its header cannot be read as such ({format_quoted(error)}). Copy or "
                 "export it anew."
             ) from error
 

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from ..schema import Record, Stated
-from ..text import said
+from ..schema import Record, RecordOverrides
+from ..text import format_quoted
 from .limits import MOST_RATIO, check_leads, check_length, distinct_names
+from .overrides import missing_metadata
 from .samples import ArraySource
-from .stated import unstated
 
 MAGIC, HDF_MAGIC = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
 HEADER_BYTES, TAG_BYTES = 128, 8
@@ -67,35 +67,35 @@ def _is_old(first: bytes) -> bool:
     )  # fmt: skip
 
 
-def read_mat(path: Path, stated: Stated) -> Record:
+def read_mat(path: Path, overrides: RecordOverrides) -> Record:
     """Read the one matrix of a file, or the one called ``val``; its shorter side are the leads.
 
     Raises
     ------
     RecordError
         There is no such matrix, or several, or the file is damaged.
-    UnstatedError
+    MissingMetadataError
         Rate and unit are not stated: no such file says them.
 
     """
     matrix = _matrix(path)
     numbers = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     n_leads, n_samples = numbers.shape
-    if stated.fs_hz is None or stated.per_mv is None:
-        raise unstated(
+    if overrides.fs_hz is None or overrides.per_mv is None:
+        raise missing_metadata(
             path.name, f"a matrix of {n_leads} x {n_samples:,} numbers states neither rate nor unit",
-            rate=stated.fs_hz is None, unit=stated.per_mv is None, hint="",
+            rate=overrides.fs_hz is None, unit=overrides.per_mv is None, hint="",
         )  # fmt: skip
     check_leads(path.name, n_leads)
-    check_length(path.name, stated.fs_hz, n_samples)
+    check_length(path.name, overrides.fs_hz, n_samples)
     return Record(
         record_id=path.stem,
-        source=ArraySource(numbers, (1 / stated.per_mv,) * n_leads, (0.0,) * n_leads),
-        fs_hz=stated.fs_hz,
+        source=ArraySource(numbers, (1 / overrides.per_mv,) * n_leads, (0.0,) * n_leads),
+        fs_hz=overrides.fs_hz,
         n_samples=n_samples,
         lead_names=distinct_names([None] * n_leads),
         calibrated=(True,) * n_leads,
-        stated=stated,
+        overrides=overrides,
         files=(path,),
     )
 
@@ -116,11 +116,11 @@ def _matrix(path: Path) -> NDArray[Any]:
             return _decode(matrix) if first.startswith(MAGIC) else _decode_old(matrix)
     except (ValueError, IndexError, struct.error, zlib.error, ArithmeticError) as error:
         raise RecordError(
-            f"{path.name}: begins as a MATLAB file but cannot be read as such ({said(error)}). Save or copy it anew."
+            f"{path.name}: begins as a MATLAB file but cannot be read as such ({format_quoted(error)}). Save or copy it anew."
         ) from error
     names = ", ".join(f"{name} ({matrix.shape[0]} x {matrix.shape[1]})" for name, matrix in found.items()) or "none"
     raise RecordError(
-        f"{path.name}: expected one matrix of numbers, or one called {USUAL}, found {said(names)}; save the matrix of "
+        f"{path.name}: expected one matrix of numbers, or one called {USUAL}, found {format_quoted(names)}; save the matrix of "
         "samples alone."
     )
 

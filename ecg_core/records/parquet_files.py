@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..schema import Float32, Float64
-from ..text import said
+from ..text import format_quoted
 from .limits import MOST_RATIO
 
 PARQUET_MAGIC = b"PAR1"
@@ -86,4 +86,6 @@ def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
 
 
 def _damaged(path: Path, error: Exception) -> RecordError:
-    return RecordError(f"{path.name}: begins as Parquet but cannot be read as such ({said(error)}). Export it anew.")
+    return RecordError(
+        f"{path.name}: begins as Parquet but cannot be read as such ({format_quoted(error)}). Export it anew."
+    )

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from ..errors import RecordError
-from ..schema import Float64, Record, Stated
-from ..text import said
+from ..schema import Float64, Record, RecordOverrides
+from ..text import format_quoted
 from .limits import check_leads, check_length, distinct_names
+from .overrides import apply_overrides, check_rate, missing_metadata
 from .parquet_files import PARQUET_MAGIC, ParquetSource, open_parquet, parquet_column
 from .samples import ArraySource
-from .stated import check_rate, unstated, with_stated
 
 MV_OF_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
 S_OF_UNIT = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3}
@@ -47,7 +47,7 @@ class Layout:
     names: tuple[str | None, ...]
     mv: tuple[float, ...]  # of the unit of each lead
     fs_hz: float | None  # as stated by a person
-    stated: Stated  # what of it was needed
+    overrides: RecordOverrides  # what of it was needed
 
 
 def is_table(path: Path, first: bytes) -> bool:
@@ -55,28 +55,28 @@ def is_table(path: Path, first: bytes) -> bool:
     return first.startswith(PARQUET_MAGIC) or (path.suffix.lower() in ENDINGS and b"\0" not in first)
 
 
-def read_table(path: Path, stated: Stated) -> Record:
+def read_table(path: Path, overrides: RecordOverrides) -> Record:
     """Read a table as a record; one of text as a whole, of Parquet piece by piece.
 
     Raises
     ------
     RecordError
         Steps of time are uneven, a value is no number, or what was stated contradicts the headings.
-    UnstatedError
+    MissingMetadataError
         Neither the headings nor a person say what the rate is, or the unit.
 
     """
     with path.open("rb") as stream:
         first = stream.read(HEAD_BYTES)
     if first.startswith(PARQUET_MAGIC):
-        return _read_parquet(path, stated)
+        return _read_parquet(path, overrides)
     lines = first.decode("utf-8-sig", errors="replace").splitlines()
     if any(line.startswith(APPLE_RATE) for line in lines[:20]):
-        return with_stated(_read_apple(path), stated)
-    return _read_text(path, lines[0] if lines else "", stated)
+        return apply_overrides(_read_apple(path), overrides)
+    return _read_text(path, lines[0] if lines else "", overrides)
 
 
-def _read_text(path: Path, heading: str, stated: Stated) -> Record:
+def _read_text(path: Path, heading: str, overrides: RecordOverrides) -> Record:
     """A table of text, its separator told from its first line."""
     separator = max(",;\t", key=heading.count)
     is_headless = _all_numbers(heading.split(separator))
@@ -90,9 +90,9 @@ def _read_text(path: Path, heading: str, stated: Stated) -> Record:
             f"{path.name}: expected text in UTF-8, but byte {error.start} is none; save it anew."
         ) from error
     except (ValueError, OverflowError, pd.errors.ParserError) as error:
-        raise RecordError(f"{path.name}: is no table with a heading ({said(error)}); {EXAMPLE}.") from error
+        raise RecordError(f"{path.name}: is no table with a heading ({format_quoted(error)}); {EXAMPLE}.") from error
     shown = heading.split(separator) if is_headless else list(table)
-    layout = _layout(path, shown, stated, is_headless=is_headless)
+    layout = _layout(path, shown, overrides, is_headless=is_headless)
     columns = [_numbers(path, table.iloc[:, i]) for i in layout.leads]
     for name, column in zip(layout.names, columns, strict=True):
         _check_lead(path, name, column)
@@ -101,10 +101,10 @@ def _read_text(path: Path, heading: str, stated: Stated) -> Record:
     return _record(path, ArraySource(signal, layout.mv, (0.0,) * len(signal)), layout, time_s, len(table))
 
 
-def _read_parquet(path: Path, stated: Stated) -> Record:
+def _read_parquet(path: Path, overrides: RecordOverrides) -> Record:
     """A table of Parquet; of its leads only the beginning is looked at."""
     names, n_rows = open_parquet(path)
-    layout = _layout(path, names, stated, is_headless=False)
+    layout = _layout(path, names, overrides, is_headless=False)
     source = ParquetSource(path, tuple(names[i] for i in layout.leads), layout.mv)
     n_looked = min(n_rows, HEAD_BYTES)
     for number, name in enumerate(layout.names):
@@ -113,17 +113,17 @@ def _read_parquet(path: Path, stated: Stated) -> Record:
     return _record(path, source, layout, time_s, n_rows)
 
 
-def _layout(path: Path, headings: Sequence[object], stated: Stated, *, is_headless: bool) -> Layout:
+def _layout(path: Path, headings: Sequence[object], overrides: RecordOverrides, *, is_headless: bool) -> Layout:
     """Which columns are time and leads, and what their unit is: by their headings, or as stated."""
     plain = [str(name).strip().strip("'\"").strip() for name in headings]
     times = {i: match["unit"] for i, name in enumerate(plain) if (match := TIME.match(name))}
     timed = [i for i, unit in times.items() if unit]
     named = {i: match for i, name in enumerate(plain) if (match := LEAD.match(name)) and i not in times}
     others = [i for i, name in enumerate(plain) if i not in times and (is_headless or not _is_counter(name))]
-    found = said(", ".join(plain[:6])) or "nothing"
-    no_rate, no_unit = not timed and stated.fs_hz is None, not named and stated.per_mv is None
+    found = format_quoted(", ".join(plain[:6])) or "nothing"
+    no_rate, no_unit = not timed and overrides.fs_hz is None, not named and overrides.per_mv is None
     if no_rate or no_unit:
-        raise unstated(
+        raise missing_metadata(
             path.name, f"expected a column of time and columns of leads, each with its unit; found {found}",
             rate=no_rate, unit=no_unit, hint=f", or {EXAMPLE}",
         )  # fmt: skip
@@ -131,20 +131,20 @@ def _layout(path: Path, headings: Sequence[object], stated: Stated, *, is_headle
         raise RecordError(f"{path.name}: has no column of a lead, found {found}; {EXAMPLE}.")
     leads = tuple(named or others)
     own = {1 / MV_OF_UNIT[match["unit"].lower()] for match in named.values()}
-    if stated.per_mv is not None and own - {stated.per_mv}:
+    if overrides.per_mv is not None and own - {overrides.per_mv}:
         raise RecordError(
-            f"{path.name}: {stated.per_mv:g} a mV were stated, its headings say another unit ({found}); leave --unit "
+            f"{path.name}: {overrides.per_mv:g} a mV were stated, its headings say another unit ({found}); leave --unit "
             "out, or correct the headings."
         )
-    mv = [MV_OF_UNIT[named[i]["unit"].lower()] if named else 1 / (stated.per_mv or 1) for i in leads]
+    mv = [MV_OF_UNIT[named[i]["unit"].lower()] if named else 1 / (overrides.per_mv or 1) for i in leads]
     return Layout(
         time=timed[0] if timed else None,
         time_unit_s=S_OF_UNIT[times[timed[0]].lower()] if timed else 1.0,
         leads=leads,
         names=tuple(None if is_headless else named[i]["name"] if named else plain[i] for i in leads),
         mv=tuple(mv),
-        fs_hz=stated.fs_hz,
-        stated=Stated(None if timed else stated.fs_hz, None if named else stated.per_mv),
+        fs_hz=overrides.fs_hz,
+        overrides=RecordOverrides(None if timed else overrides.fs_hz, None if named else overrides.per_mv),
     )
 
 
@@ -178,9 +178,11 @@ def _read_apple(path: Path) -> Record:
     try:
         signal = np.array(values, dtype=np.float32)[None]
     except ValueError as error:
-        raise RecordError(f"{path.name}: expected a number a line after the heading ({said(error)}).") from error
+        raise RecordError(
+            f"{path.name}: expected a number a line after the heading ({format_quoted(error)})."
+        ) from error
     fs_hz, name = float(rate[1].replace(",", ".")), stated.get("Lead", "I").removeprefix("Lead ")
-    layout = Layout(None, 1.0, (0,), (name,), (MV_OF_UNIT[unit],), fs_hz, Stated())
+    layout = Layout(None, 1.0, (0,), (name,), (MV_OF_UNIT[unit],), fs_hz, RecordOverrides())
     return _record(path, ArraySource(signal, layout.mv, (0.0,)), layout, None, signal.shape[1])
 
 
@@ -189,7 +191,7 @@ def _numbers(path: Path, column: pd.Series) -> Float64:
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = np.flatnonzero(numbers.isna() & column.notna())
     if len(wrong):
-        got, name = said(column.iloc[wrong[0]]), said(column.name)
+        got, name = format_quoted(column.iloc[wrong[0]]), format_quoted(column.name)
         raise RecordError(f'{path.name}: line {wrong[0] + 2}, column {name}: expected a number, got "{got}".')
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
 
@@ -200,7 +202,7 @@ def _check_lead(path: Path, name: str | None, column: Float64) -> None:
         raise RecordError(f"{path.name}: holds infinite values; leave cells empty where nothing was recorded.")
     if len(column) > 1 and (np.diff(column) > 0).all():
         raise RecordError(
-            f"{path.name}: the column {said(name or 'without a heading')} only rises, as a time or a counter does; "
+            f"{path.name}: the column {format_quoted(name or 'without a heading')} only rises, as a time or a counter does; "
             f"it is no lead. To say what columns are, {EXAMPLE}."
         )
 
@@ -226,8 +228,8 @@ def _record(
     """A record of the leads of a table, at the rate of its times, or the one that was stated."""
     fs_hz = layout.fs_hz if time_s is None else _rate(path, time_s)
     if fs_hz is None:  # the layout has seen to it
-        raise unstated(path.name, "states no rate", rate=True, unit=False, hint="")
-    check_rate(path.name, fs_hz, Stated(layout.fs_hz))
+        raise missing_metadata(path.name, "states no rate", rate=True, unit=False, hint="")
+    check_rate(path.name, fs_hz, RecordOverrides(layout.fs_hz))
     check_leads(path.name, len(layout.names))
     check_length(path.name, fs_hz, n_samples)
     return Record(
@@ -237,6 +239,6 @@ def _record(
         n_samples=n_samples,
         lead_names=distinct_names(layout.names),
         calibrated=(True,) * len(layout.names),
-        stated=layout.stated,
+        overrides=layout.overrides,
         files=(path,),
     )

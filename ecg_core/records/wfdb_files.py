@@ -15,7 +15,7 @@ import wfdb
 
 from ..errors import RecordError
 from ..schema import Float32, Record
-from ..text import said
+from ..text import format_quoted
 from .annotation_files import read_wfdb_annotations
 from .folder import Folder
 from .limits import MAX_FS_HZ, MIN_DURATION_S, MIN_FS_HZ, MOST_RATIO, check_leads, check_length, distinct_names
@@ -51,7 +51,7 @@ class Segment:
             part = wfdb.rdrecord(str(self.path), sampfrom=start, sampto=stop, channels=channels, return_res=32)
         except Exception as error:  # the decoders raise whatever the bytes make them trip over
             raise RecordError(
-                f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files ({said(error)}). "
+                f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files ({format_quoted(error)}). "
                 "Check that they are complete and belong to this header."
             ) from error
         unit_mv = np.array([self.unit_mv[i] for i in channels], dtype=np.float32)

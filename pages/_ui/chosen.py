@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import streamlit as st
 
-from ecg_core.intervals import Index
 from ecg_core.labels import CLASSES, NAME
-from ecg_core.schema import Analysis, Beats
-from ecg_core.shapes import Shape, class_shapes
+from ecg_core.morphology.templates import Template, class_templates
+from ecg_core.schema import Analysis, Beats, Index
 
 from .frame import guarded
 from .labelling import tell
@@ -27,13 +26,13 @@ class Chosen(NamedTuple):
     index: Index  # (n,), ascending
 
 
-def shapes_of(analysis: Analysis, lead_name: str) -> tuple[Shape, ...]:
+def shapes_of(analysis: Analysis, lead_name: str) -> tuple[Template, ...]:
     """The waveforms of an analysis' beats in one lead; the record is read once for each choice of lead."""
     key = (analysis.beats, lead_name)
-    return kept("shapes", key, lambda: class_shapes(analysis.record, lead_name, analysis.beats))
+    return kept("shapes", key, lambda: class_templates(analysis.record, lead_name, analysis.beats))
 
 
-def choose_panels(key: str, beats: Beats, shapes: Sequence[Shape]) -> None:
+def choose_panels(key: str, beats: Beats, shapes: Sequence[Template]) -> None:
     """Take the beats of the panels whose means were clicked: of a class all, of a shape those read; for callbacks."""
     numbers = sorted({int(np.ravel(mark)[0]) for mark in _marks(key)})
     parts = [shapes[number] for number in numbers]

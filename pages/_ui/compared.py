@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecg_core.clock import clock_text
-from ecg_core.comparison import (
+from ecg_core.evaluation.comparison import (
     Differences,
     Disagreements,
     compare_beats,
@@ -18,10 +18,10 @@ from ecg_core.comparison import (
     labels_at,
     reference_beats,
 )
-from ecg_core.figures import Ink, strip_figure
+from ecg_core.evaluation.ec57 import AF_RHYTHMS, Score, overlap_s, rhythm_spans, statistics
+from ecg_core.figures import Theme, strip_figure
 from ecg_core.labels import CLASSES
 from ecg_core.schema import Analysis, Annotations, Record
-from ecg_core.scoring import FIBRILLATION, Score, measures, overlap_s, rhythm_spans
 
 from .tables import NONE, number
 from .view import kept, nearest_beat, strip, strip_start_s
@@ -82,10 +82,10 @@ def _compare(readings: tuple[Analysis, ...]) -> Comparison:
 
 
 def scores_shown(comparison: Comparison) -> pd.DataFrame:
-    """EC57 measures in per cent, a column a model."""
+    """EC57 statistics in per cent, a column a model."""
     columns = {}
     for reading, score in zip(comparison.readings, comparison.scores, strict=True):
-        value = measures(score)
+        value = statistics(score)
         columns[reading.model.name] = [
             " / ".join(number(100 * value[key], 1) for key in keys) for keys in EC57_ROWS.values()
         ]
@@ -114,7 +114,7 @@ def _reference_column(record: Record, marks: Annotations) -> list[str]:
     label = reference_beats(record)[1]
     n_v, n_s, n = int((label == "V").sum()), int((label == "S").sum()), len(label)
     share = [number(100 * count / n, 1, " %") if n else NONE for count in (n_v, n_s)]
-    spans = rhythm_spans(marks, FIBRILLATION, record.duration_s)
+    spans = rhythm_spans(marks, AF_RHYTHMS, record.duration_s)
     whole = [(0.0, record.duration_s)]
     af = NONE if spans is None else number(100 * overlap_s(spans, whole) / record.duration_s, 1, " %")
     return [*share, af, f"{n_v:,}", f"{n_s:,}", f"{n:,}", NONE]
@@ -123,10 +123,12 @@ def _reference_column(record: Record, marks: Annotations) -> list[str]:
 def kinds(differ: Differences) -> dict[str, tuple[str, str]]:
     """How classes differ, the most frequent way first: what it is called, and the two classes."""
     ways = pd.Series(list(zip(differ.one.tolist(), differ.other.tolist(), strict=True)), dtype=object).value_counts()
-    return {f"{said(one)} / {said(other)} ({count:,})": (one, other) for (one, other), count in ways.items()}
+    return {
+        f"{format_label(one)} / {format_label(other)} ({count:,})": (one, other) for (one, other), count in ways.items()
+    }
 
 
-def said(label: str) -> str:
+def format_label(label: str) -> str:
     """A class, or that there is no beat."""
     return "no beat" if label == "-" else label
 
@@ -144,15 +146,15 @@ def differences_shown(pair: Pair, differ: Differences) -> pd.DataFrame:
     record = pair.one.record
     columns: dict[str, Any] = {
         "Time": [clock_text(record, time_s, decimals=2) for time_s in differ.time_s.tolist()],
-        pair.one.model.name: list(map(said, differ.one.tolist())),
-        pair.other_name: list(map(said, differ.other.tolist())),
+        pair.one.model.name: list(map(format_label, differ.one.tolist())),
+        pair.other_name: list(map(format_label, differ.other.tolist())),
     }
     if pair.other is not None and record.reference is not None:
-        columns[REFERENCE] = list(map(said, labels_at(differ.time_s, *reference_beats(record)).tolist()))
+        columns[REFERENCE] = list(map(format_label, labels_at(differ.time_s, *reference_beats(record)).tolist()))
     return pd.DataFrame(columns)
 
 
-def difference_strip(pair: Pair, time_s: float, lead_name: str, *, ink: Ink) -> Any:
+def difference_strip(pair: Pair, time_s: float, lead_name: str, *, theme: Theme) -> Any:
     """The signal around a difference: above it the classes of the one reading, below it those of the other."""
     analysis, beats = pair.one, pair.other.beats if pair.other else None
     record = analysis.record
@@ -163,7 +165,7 @@ def difference_strip(pair: Pair, time_s: float, lead_name: str, *, ink: Ink) -> 
         analysis = replace(analysis, record=replace(record, reference=marks))
     differ = Disagreements(*pair.differ)
     beat = nearest_beat(analysis, time_s)
-    figure = strip_figure(analysis, (piece,), length_s=STRIP_S, selected=beat, differ=differ, ink=ink)
+    figure = strip_figure(analysis, (piece,), length_s=STRIP_S, selected=beat, differ=differ, theme=theme)
     names = [analysis.model.name, "ref." if beats is None else pair.other_name]
     figure.update_layout(yaxis2={"ticktext": names[:1]}, yaxis3={"ticktext": names[1:]})
     figure.update_layout(margin={"l": figure.layout.margin.l + NAME_PX}, width=figure.layout.width + NAME_PX)

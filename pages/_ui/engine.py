@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg_core.evaluation import score_beats
-from ecg_core.inference import load_model
-from ecg_core.occlusion import Occlusion, occlude
+from ecg_core.classifier.model import load_model
+from ecg_core.evaluation.ec57 import Score
+from ecg_core.evaluation.evaluate import score_beats
+from ecg_core.evaluation.occlusion import Occlusion, occlude
+from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse, with_labels, with_rules
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Annotations, Record
-from ecg_core.scoring import Score
-from ecg_core.threads import use_threads
 
 
 def run(
@@ -23,14 +23,16 @@ def run(
     rules: RhythmRules,
     *,
     lead: str,
-    own: Sequence[tuple[float, str]],
+    patient_labels: Sequence[tuple[float, str]],
     progress: Callable[[float, float], None],
     fitting: Callable[[float], None],
 ) -> Analysis:
-    """Load the model and analyse a record with it; ``own`` beats, if any, bring it closer to the patient first."""
+    """Load the model and analyse a record with it; ``patient_labels``, if any, bring it closer to the patient first."""
     use_threads()
-    marks = _marks(own) if own else None
-    return analyse(record, load_model(model_path), rules, lead=lead, own=marks, progress=progress, fitting=fitting)
+    marks = _marks(patient_labels) if patient_labels else None
+    return analyse(
+        record, load_model(model_path), rules, lead=lead, patient_labels=marks, progress=progress, fitting=fitting
+    )
 
 
 def labelled(analysis: Analysis, told: Sequence[tuple[float, str]]) -> Analysis:

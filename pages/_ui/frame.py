@@ -14,13 +14,13 @@ import streamlit as st
 from ecg_core import NOTICE, __version__
 from ecg_core.clock import duration_text
 from ecg_core.errors import EcgError
-from ecg_core.figures import DARK, LIGHT, Ink
+from ecg_core.figures import DARK, LIGHT, Theme
 from ecg_core.labels import CLASSES, COLOUR, NAME
 from ecg_core.schema import Analysis, Record
 from ecg_core.text import plain_markdown
 
 from .jobs import CALM_SENTENCE, Job
-from .session import Room, current_room, installed_models, open_demo, show_error, start_analysis
+from .session import Workspace, current_workspace, installed_models, open_demo, show_error, start_analysis
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,10 +60,10 @@ dl.ecg-facts { padding: 0; align-items: baseline; }
 
 def current_record() -> Record:
     """The record that is shown; draws the frame, and stops with a way to open one where none is open."""
-    room = draw_frame()
-    if not room.current:
+    workspace = draw_frame()
+    if not workspace.current:
         _say_empty()
-    return room.records[room.current]
+    return workspace.records[workspace.current]
 
 
 def current_analysis(*, wait: bool = True) -> Analysis:
@@ -72,32 +72,32 @@ def current_analysis(*, wait: bool = True) -> Analysis:
     Where the record is being read anew, that is waited for; or not, if the page shows it itself.
     """
     record = current_record()
-    room = current_room()
-    job = room.reading(record.sha256)
-    if job is not None and (wait or record.sha256 not in room.shown):
+    workspace = current_workspace()
+    job = workspace.reading(record.sha256)
+    if job is not None and (wait or record.sha256 not in workspace.shown):
         heading(record.record_id, record)
         watch(job)
-    if record.sha256 not in room.shown:
+    if record.sha256 not in workspace.shown:
         heading(record.record_id, record)
         st.info("This record has not been analysed yet.", icon=":material/info:")
         st.button("Analyse", type="primary", on_click=guarded(start_analysis), args=(record,))
         st.stop()
-    return room.analysis(record.sha256)
+    return workspace.analysis(record.sha256)
 
 
-def draw_frame() -> Room:
-    """Draw what every page has; return the session's room."""
+def draw_frame() -> Workspace:
+    """Draw what every page has; return the session's workspace."""
     st.html(STYLE)
-    room = current_room()
+    workspace = current_workspace()
     if "record" in st.query_params:
-        guarded(room.follow_link)(st.query_params["record"], address_time_s() or 0.0)
+        guarded(workspace.follow_link)(st.query_params["record"], address_time_s() or 0.0)
     with st.sidebar:
-        _pick_record(room)
-    st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(room)}.")
-    if room.notice:
-        st.warning(plain_markdown(room.notice), icon=":material/warning:")
-        room.notice = ""
-    return room
+        _pick_record(workspace)
+    st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(workspace)}.")
+    if workspace.notice:
+        st.warning(plain_markdown(workspace.notice), icon=":material/warning:")
+        workspace.notice = ""
+    return workspace
 
 
 def address_time_s() -> float | None:
@@ -136,7 +136,7 @@ def facts(rows: Sequence[tuple[str, str]], *, look: str = "") -> None:
     st.html(f'<dl class="ecg-facts {look}">{"".join(pieces)}</dl>')
 
 
-def ink() -> Ink:
+def theme() -> Theme:
     """Neutral colours for figures on the theme that is on."""
     return DARK if st.context.theme.type == "dark" else LIGHT
 
@@ -152,10 +152,10 @@ def show(figure: Any, key: str, *, alt: str, on_select: str | Callable[[], objec
     """Draw a figure as it is, without plotly's tool bar.
 
     For every figure that a session ever drew, streamlit keeps what is called when something is selected in it, and with
-    that all that the page knew, a whole analysis. So it is given a name alone, and the room holds the last of each.
+    that all that the page knew, a whole analysis. So it is given a name alone, and the workspace holds the last of each.
     """
     if callable(on_select):
-        current_room().on_select[key] = on_select
+        current_workspace().on_select[key] = on_select
         on_select = functools.partial(_selected, key)
     config = {"displayModeBar": False}
     return st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt, on_select=on_select, **options)
@@ -163,7 +163,7 @@ def show(figure: Any, key: str, *, alt: str, on_select: str | Callable[[], objec
 
 def _selected(key: str) -> None:
     """Do what is to be done when something is selected in a figure; nothing where its record was closed."""
-    act = current_room().on_select.get(key)
+    act = current_workspace().on_select.get(key)
     if act is not None:
         act()
 
@@ -209,32 +209,32 @@ def _progress_text(job: Job) -> str:
     return f"{duration_text(job.done_s)} of {duration_text(length_s)}, {duration_text(job.left_s)} left"
 
 
-def _pick_record(room: Room) -> None:
+def _pick_record(workspace: Workspace) -> None:
     """Choice among the open records; the way to open one where there is none."""
-    if not room.records:
+    if not workspace.records:
         st.caption("No record is open.")
         st.button("Open the demo record", on_click=guarded(open_demo), width="stretch", key="sidebar_demo")
         return
-    open_ones = list(room.records)
-    st.session_state["picked"] = room.current
+    open_ones = list(workspace.records)
+    st.session_state["picked"] = workspace.current
     st.selectbox(
-        "Record", open_ones, key="picked", format_func=lambda sha256: room.records[sha256].record_id,
-        on_change=lambda: _choose(room),
+        "Record", open_ones, key="picked", format_func=lambda sha256: workspace.records[sha256].record_id,
+        on_change=lambda: _choose(workspace),
     )  # fmt: skip
-    record = room.records[room.current]
+    record = workspace.records[workspace.current]
     kind = f"{SIMULATED}, " if record.is_simulated else ""
     st.caption(f"{kind}{len(record.lead_names)} leads, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}")
 
 
-def _choose(room: Room) -> None:
-    room.current = st.session_state["picked"]
+def _choose(workspace: Workspace) -> None:
+    workspace.current = st.session_state["picked"]
     st.query_params.clear()
 
 
-def _model_name(room: Room) -> str:
-    key = room.shown.get(room.current)
+def _model_name(workspace: Workspace) -> str:
+    key = workspace.shown.get(workspace.current)
     if key:
-        return room.analyses[key].model.name
+        return workspace.analyses[key].model.name
     return next(iter(installed_models()), "not installed")
 
 

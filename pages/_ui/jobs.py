@@ -23,10 +23,10 @@ class Label(NamedTuple):
     label: str
 
 
-Telling = tuple[Label, ...]  # what is told at a time, of one beat or of many, and undone at a time
+LabelEdit = tuple[Label, ...]  # what is told at a time, of one beat or of many, and undone at a time
 
 
-def all_labels(tellings: Iterable[Telling]) -> list[Label]:
+def all_labels(tellings: Iterable[LabelEdit]) -> list[Label]:
     """Every label of what was told, in the order it was told in."""
     return [label for telling in tellings for label in telling]
 
@@ -38,7 +38,7 @@ class AnalysisKey(NamedTuple):
     lead: str
     model_sha256: str
     rules: RhythmRules
-    own: tuple[Telling, ...] = ()  # what the model was brought closer to the patient by
+    fitted_labels: tuple[LabelEdit, ...] = ()  # what the model was brought closer to the patient by
 
 
 class Job:
@@ -66,7 +66,7 @@ class Job:
     def share(self) -> float:
         """Part of the work that is done, 0..1."""
         read = min(1.0, self.done_s / self.record.duration_s)
-        return (read + self.fitted) / 2 if self.key.own else read
+        return (read + self.fitted) / 2 if self.key.fitted_labels else read
 
     @property
     def left_s(self) -> float | None:
@@ -92,7 +92,7 @@ class Job:
                 model_path,
                 self.key.rules,
                 lead=self.key.lead,
-                own=all_labels(self.key.own),
+                patient_labels=all_labels(self.key.fitted_labels),
                 progress=self._progress,
                 fitting=self._fitting,
             )

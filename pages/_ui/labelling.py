@@ -11,15 +11,15 @@ import streamlit as st
 
 from ecg_core.clock import clock_text
 from ecg_core.errors import EcgError
-from ecg_core.export import csv_bytes, file_name, labels_table
+from ecg_core.evaluation.ec57 import match_beats
 from ecg_core.labels import CLASSES, NAME, class_codes
+from ecg_core.report.export import csv_bytes, file_name, labels_table
 from ecg_core.schema import Analysis, Float64
-from ecg_core.scoring import match_beats
 from ecg_core.text import plain_markdown
 
 from .frame import guarded
 from .jobs import AnalysisKey, Job, Label
-from .session import change_rules, current_room, model_path
+from .session import change_rules, current_workspace, model_path
 from .tables import plural
 from .view import ASKED, go_to, neighbour
 
@@ -28,22 +28,22 @@ STORED_AS = "labels.csv"  # whatever a file that is taken in is called
 
 def tell(analysis: Analysis, label_of: Mapping[int, str]) -> None:
     """Give some beats their class; unreadable ones, which are not counted, keep theirs. For callbacks."""
-    room, sha256, beats = current_room(), analysis.record.sha256, analysis.beats
+    workspace, sha256, beats = current_workspace(), analysis.record.sha256, analysis.beats
     told = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items() if beats.usable[beat])
     if told:
-        room.told[sha256] = (*room.told.get(sha256, ()), told)
+        workspace.told[sha256] = (*workspace.told.get(sha256, ()), told)
 
 
 def undo(analysis: Analysis) -> None:
     """Take back what was told last, or what the model learned after it; for callbacks."""
-    room, record = current_room(), analysis.record
-    shown, told = room.shown[record.sha256], room.told.get(record.sha256, ())
-    if told != shown.own:
-        room.told[record.sha256] = told[:-1]
+    workspace, record = current_workspace(), analysis.record
+    shown, told = workspace.shown[record.sha256], workspace.told.get(record.sha256, ())
+    if told != shown.fitted_labels:
+        workspace.told[record.sha256] = told[:-1]
         go_to(told[-1][0].time_s)
         return
-    back = max(_earlier(shown), key=lambda key: (len(key.own), key.rules == shown.rules))
-    room.shown[record.sha256] = back
+    back = max(_earlier(shown), key=lambda key: (len(key.fitted_labels), key.rules == shown.rules))
+    workspace.shown[record.sha256] = back
     if back.rules != shown.rules:
         change_rules(record, shown.rules)
 
@@ -52,18 +52,18 @@ def _earlier(shown: AnalysisKey) -> list[AnalysisKey]:
     """The readings of the same by less of what was told."""
     return [
         key
-        for key in current_room().analyses
-        if key._replace(own=(), rules=shown.rules) == shown._replace(own=())
-        and len(key.own) < len(shown.own)
-        and key.own == shown.own[: len(key.own)]
+        for key in current_workspace().analyses
+        if key._replace(fitted_labels=(), rules=shown.rules) == shown._replace(fitted_labels=())
+        and len(key.fitted_labels) < len(shown.fitted_labels)
+        and key.fitted_labels == shown.fitted_labels[: len(key.fitted_labels)]
     ]
 
 
 def learn(analysis: Analysis) -> None:
     """Begin to read the record anew with the model brought closer to the patient by what was told; for callbacks."""
-    room, record = current_room(), analysis.record
-    key = room.shown[record.sha256]._replace(own=room.told[record.sha256])
-    room.begin(Job(key, record, model_path(analysis.model)))
+    workspace, record = current_workspace(), analysis.record
+    key = workspace.shown[record.sha256]._replace(fitted_labels=workspace.told[record.sha256])
+    workspace.begin(Job(key, record, model_path(analysis.model)))
 
 
 def tell_and_go_on(analysis: Analysis, beat: int, label: str, places: dict[str, Float64]) -> None:
@@ -82,25 +82,25 @@ def ask(places: dict[str, Float64]) -> None:
 
 def load() -> None:
     """Take in labels from a file, all at once; what goes wrong is said below the labels. For callbacks."""
-    room, file = current_room(), st.session_state["labels_file"]
+    workspace, file = current_workspace(), st.session_state["labels_file"]
     if file is None:
         return
-    analysis = room.analysis(room.current)
+    analysis = workspace.analysis(workspace.current)
     try:
         n_left_out = _tell_from(analysis, file.getvalue())
     except EcgError as error:
-        st.session_state["labels_said"] = str(error).replace(STORED_AS, file.name)
+        st.session_state["format_labels"] = str(error).replace(STORED_AS, file.name)
         return
     if n_left_out:
         said = f"{file.name}: {plural(n_left_out, 'label')} at no readable beat of this record, left out."
-        st.session_state["labels_said"] = said
+        st.session_state["format_labels"] = said
 
 
 def _tell_from(analysis: Analysis, content: bytes) -> int:
     """Give beats the classes that a file tells; returns how many of these lie at no readable beat."""
     from ecg_core.records import read_annotations  # noqa: PLC0415, as wfdb takes half a second
 
-    with tempfile.TemporaryDirectory(dir=current_room().folder) as folder:
+    with tempfile.TemporaryDirectory(dir=current_workspace().folder) as folder:
         path = Path(folder) / STORED_AS
         path.write_bytes(content)
         marks = read_annotations(path, analysis.record.fs_hz)
@@ -115,26 +115,26 @@ def label_files(analysis: Analysis) -> None:
     name = file_name(analysis, "_labels.csv")
     st.download_button(
         plain_markdown(name), lambda: csv_bytes(labels_table(analysis)), name, icon=":material/download:",
-        on_click="ignore", disabled=not len(analysis.told), help="Your labels, to go on with them another day",
+        on_click="ignore", disabled=not len(analysis.labelled), help="Your labels, to go on with them another day",
     )  # fmt: skip
     st.file_uploader("Labels from a file", ["csv"], key="labels_file", on_change=guarded(load))
 
 
 def undo_button(analysis: Analysis) -> None:
     """Draw the way back by one step."""
-    room = current_room()
-    told = room.told.get(analysis.record.sha256, ())
+    workspace = current_workspace()
+    told = workspace.told.get(analysis.record.sha256, ())
     st.button(
         "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
-        disabled=not told or room.job is not None, help=_last(analysis) if told else None,
+        disabled=not told or workspace.job is not None, help=_last(analysis) if told else None,
     )  # fmt: skip
 
 
 def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
     """Draw the classes that a beat can be given, each with its key, and what can be done with what was told so far."""
-    room, record = current_room(), analysis.record
-    told, learned = room.told.get(record.sha256, ()), room.shown[record.sha256].own
-    asked, busy = ASKED in places, room.job is not None
+    workspace, record = current_workspace(), analysis.record
+    told, learned = workspace.told.get(record.sha256, ()), workspace.shown[record.sha256].fitted_labels
+    asked, busy = ASKED in places, workspace.job is not None
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         own = "" if beat is None else str(analysis.beats.label[beat])
         for number, label in enumerate(CLASSES, 1):
@@ -156,7 +156,7 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
         undo_button(analysis)
         with st.popover("Files", icon=":material/save:", width="content"):
             label_files(analysis)
-    if problem := st.session_state.pop("labels_said", ""):
+    if problem := st.session_state.pop("format_labels", ""):
         st.warning(plain_markdown(problem), icon=":material/warning:")
     st.caption(_said(analysis, len(places.get(ASKED, ()))))
 
@@ -164,28 +164,31 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
 def _said(analysis: Analysis, n_left: int) -> str:
     """What was told and learned, in a sentence."""
     asks = f"the model asks about {n_left}" if n_left else "the model asks about no more"
-    if not len(analysis.told):
+    if not len(analysis.labelled):
         return f"A wrong class? Press 1 to 5, and all is counted anew. Of all beats {asks}: answer, and let it learn."
-    return f"**{plural(len(analysis.told), 'beat')} labelled by you**, {_learned(analysis)}; {asks}."
+    return f"**{plural(len(analysis.labelled), 'beat')} labelled by you**, {_learned(analysis)}; {asks}."
 
 
 def _learned(analysis: Analysis) -> str:
     """What came of the labels that the model learned from."""
     if not analysis.n_fitted:
         return "none of them learned yet"
-    room = current_room()
-    shown = room.shown[analysis.record.sha256]
-    before, after = room.analyses[min(_earlier(shown), key=lambda key: len(key.own))].beats, room.analyses[shown].beats
+    workspace = current_workspace()
+    shown = workspace.shown[analysis.record.sha256]
+    before, after = (
+        workspace.analyses[min(_earlier(shown), key=lambda key: len(key.fitted_labels))].beats,
+        workspace.analyses[shown].beats,
+    )
     if not np.array_equal(before.time_s, after.time_s):
         return f"{analysis.n_fitted} of them learned"
-    n_changed = int(np.delete(before.label != after.label, room.analyses[shown].told).sum())
+    n_changed = int(np.delete(before.label != after.label, workspace.analyses[shown].labelled).sum())
     return f"{analysis.n_fitted} of them learned, which changed the class of {plural(n_changed, 'other beat')}"
 
 
 def _last(analysis: Analysis) -> str:
     """What the next undo takes back."""
-    room, record = current_room(), analysis.record
-    told, learned = room.told[record.sha256], room.shown[record.sha256].own
+    workspace, record = current_workspace(), analysis.record
+    told, learned = workspace.told[record.sha256], workspace.shown[record.sha256].fitted_labels
     if told == learned:
         return "Takes back what the model learned; the labels stay"
     first = told[-1][0]

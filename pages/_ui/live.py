@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.clock import elapsed_text
 from ecg_core.errors import LiveError
 from ecg_core.labels import COLOUR, NAME
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Record
-from ecg_core.specs import DEFAULT_MODEL
 
-from .session import DEMO, ROOT, Room, current_room, open_record
+from .session import DEMO, ROOT, Workspace, current_workspace, open_record
 
 if TYPE_CHECKING:
-    from ecg_core.live.session import LiveView, Saying
+    from ecg_core.live.session import LiveView, LogEntry
     from ecg_core.live.stream import Source, Stream
 
 HERE = Path(__file__).resolve().parent
@@ -67,21 +67,21 @@ def begin(source: str, *, record: Record | None, speed: float, horizon_s: float,
 
     folder = ROOT / "data" / "live" / f"{datetime.now():%Y-%m-%d}" if keep else None
     live = LiveSession(opened, DEFAULT_MODEL, RhythmRules(), horizon_s=horizon_s, lead=lead, folder=folder)
-    room = current_room()
-    room.watch(live)
-    room.live_speed = speed
+    workspace = current_workspace()
+    workspace.watch(live)
+    workspace.live_speed = speed
 
 
 def stop() -> None:
     """End the watch."""
-    room = current_room()
-    if room.live is not None:
-        room.live.stop()
+    workspace = current_workspace()
+    if workspace.live is not None:
+        workspace.live.stop()
 
 
 def leave() -> None:
     """Forget a watch that has ended."""
-    current_room().watch(None)
+    current_workspace().watch(None)
 
 
 def open_kept(path: Path) -> None:
@@ -97,7 +97,7 @@ def demo_record() -> Record:
     return read_record(DEMO)
 
 
-def strip_data(room: Room, view: LiveView, stream: Stream, lead: int, ink: Any) -> dict[str, Any]:
+def strip_data(workspace: Workspace, view: LiveView, stream: Stream, lead: int, theme: Any) -> dict[str, Any]:
     """What the strip needs to go on, of one lead."""
     from ecg_core.live.session import KEPT_S  # noqa: PLC0415, as torch takes a second: here it is loaded already
 
@@ -109,7 +109,7 @@ def strip_data(room: Room, view: LiveView, stream: Stream, lead: int, ink: Any) 
     weights = np.rint(100 * view.attention.weight.astype(np.float32)).astype(int).tolist()
     scale = "25 mm/s, 10 mm/mV" if stream.calibrated else "25 mm/s, no gain stated"
     return {
-        "id": f"{id(room.live)} {lead}", "state": view.state, "speed": room.live_speed, "kept": KEPT_S,
+        "id": f"{id(workspace.live)} {lead}", "state": view.state, "speed": workspace.live_speed, "kept": KEPT_S,
         "fs": stream.fs_hz / every, "first": (view.first + skip) // every, "step_mv": STEP_MV,
         "samples": base64.b64encode(counts.tobytes()).decode(), "end": view.end_s, "until": view.until_s,
         "beats": [
@@ -120,7 +120,7 @@ def strip_data(room: Room, view: LiveView, stream: Stream, lead: int, ink: Any) 
         ],
         "offset_s": float(view.attention.offset_s[0]), "offset_step_s": view.attention.step_s,
         "marks": [[said.start_s, said.text] for said in view.marks],
-        "colours": dict(COLOUR), "ink": asdict(ink), "scale": scale,
+        "colours": dict(COLOUR), "theme": asdict(theme), "scale": scale,
     }  # fmt: skip
 
 
@@ -140,14 +140,14 @@ def vital_cards(view: LiveView) -> list[tuple[str, str, str]]:
     ]
 
 
-def saying_rows(view: LiveView) -> dict[str, list[str]]:
+def log_rows(view: LiveView) -> dict[str, list[str]]:
     """Columns of the list of what happened, the latest first."""
-    rows = [(elapsed_text(said.start_s), *_said(said)) for said in reversed(view.sayings)]
+    rows = [(elapsed_text(said.start_s), *_said(said)) for said in reversed(view.log)]
     columns = zip(*rows, strict=True) if rows else ((), (), ())
     return dict(zip(("Time", "What", "How long"), map(list, columns), strict=True))
 
 
-def _said(said: Saying) -> tuple[str, str]:
+def _said(said: LogEntry) -> tuple[str, str]:
     from ecg_core.live.alarms import KINDS  # noqa: PLC0415, as torch takes a second: here it is loaded already
     from ecg_core.live.session import MARK  # noqa: PLC0415
 

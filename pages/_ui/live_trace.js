@@ -153,8 +153,8 @@ class Paper {
   }
 
   drawGrid(pen, left, right, x) {
-    const { ink } = this.data;
-    for (const [squares, colour] of [[1, ink.small_box], [5, ink.large_box]]) {
+    const { theme } = this.data;
+    for (const [squares, colour] of [[1, theme.small_box], [5, theme.large_box]]) {
       pen.strokeStyle = colour;
       pen.beginPath();
       const step = squares * SMALL_S;
@@ -185,7 +185,7 @@ class Paper {
   }
 
   drawTrace(pen, left, right, x) {
-    const { fs, ink, until } = this.data;
+    const { fs, theme, until } = this.data;
     const first = Math.max(Math.ceil(left * fs), this.newest - this.size, 0);
     const last = Math.min(Math.floor(right * fs), this.newest - 1);
     this.level(first, last);
@@ -196,7 +196,7 @@ class Paper {
     pen.clip();
     pen.lineWidth = 1.4;
     pen.lineJoin = "round";
-    pen.strokeStyle = ink.trace;
+    pen.strokeStyle = theme.trace;
     for (const [from, to, alpha] of [[first, Math.min(last, until * fs), 1], [Math.max(first, until * fs - 1), last, 0.45]]) {
       pen.globalAlpha = alpha;
       pen.beginPath();
@@ -214,11 +214,11 @@ class Paper {
     }
     pen.restore();
     if (until < right) {
-      pen.fillStyle = ink.unusable;
+      pen.fillStyle = theme.unusable;
       pen.globalAlpha = 0.25;
       pen.fillRect(x(until), LABELS, this.width - x(until), HEIGHT - LABELS - FOOT);
       pen.globalAlpha = 1;
-      pen.fillStyle = ink.faint;
+      pen.fillStyle = theme.faint;
       pen.textAlign = "right";
       pen.fillText("not decided yet", this.width - 6, LABELS - 10);
     }
@@ -238,18 +238,18 @@ class Paper {
   }
 
   drawLabels(pen, left, right, x) {
-    const { colours, ink, marks } = this.data;
+    const { colours, theme, marks } = this.data;
     pen.textAlign = "center";
     for (const [at, { label, usable }] of this.beats) {
       if (at < left || at > right) continue;
       pen.font = label === "N" ? FONT : `bold 15px${FONT.slice(4)}`;
-      pen.fillStyle = usable ? colours[label] : ink.faint;
+      pen.fillStyle = usable ? colours[label] : theme.faint;
       pen.fillText(label, x(at), LABELS - 10);
     }
     pen.font = FONT;
     for (const [at, text] of marks) {
       if (at < left || at > right) continue;
-      pen.strokeStyle = pen.fillStyle = ink.text;
+      pen.strokeStyle = pen.fillStyle = theme.text;
       pen.setLineDash([4, 3]);
       pen.beginPath();
       pen.moveTo(x(at), LABELS);
@@ -261,8 +261,8 @@ class Paper {
   }
 
   drawFoot(pen, left, right, x) {
-    const { ink, scale } = this.data;
-    pen.fillStyle = ink.faint;
+    const { theme, scale } = this.data;
+    pen.fillStyle = theme.faint;
     pen.textAlign = "center";
     for (let at = Math.ceil(left); at <= right; at++) {
       if (at >= 0 && x(at) > 210 && x(at) < this.width - 20) pen.fillText(clock(at), x(at), HEIGHT - 7);

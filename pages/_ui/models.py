@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from ecg_core.classifier.spec import MODELS, read_spec
 from ecg_core.schema import ModelSpec
-from ecg_core.specs import MODELS, read_spec
 
 from .session import installed_models
 from .tables import plural

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from ecg_core.errors import EcgError, ModelError, UnstatedError
+from ecg_core.classifier.spec import MODELS, find_models, read_spec
+from ecg_core.errors import EcgError, MissingMetadataError, ModelError
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import NOTHING_STATED, Analysis, ModelSpec, Record, Stated
-from ecg_core.specs import MODELS, find_models, read_spec
+from ecg_core.schema import NO_OVERRIDES, Analysis, ModelSpec, Record, RecordOverrides
 from ecg_core.text import plain_markdown
 
-from .absences import absences, session_id
-from .jobs import AnalysisKey, Job, Label, Telling, all_labels
+from .jobs import AnalysisKey, Job, Label, LabelEdit, all_labels
+from .session_cleanup import session_cleanup, session_id
 from .uploads import Upload, forget, make_folder, store
 
 if TYPE_CHECKING:  # torch takes a second
@@ -36,18 +36,18 @@ CANCELLED_S = 5.0  # an analysis stops at the next piece of its record
 
 
 @dataclass(eq=False)
-class Room:
+class Workspace:
     """Everything of one session; lives and dies with it."""
 
     records: dict[str, Record] = field(default_factory=dict)  # by sha256
     analyses: dict[AnalysisKey, Analysis] = field(default_factory=dict)
     shown: dict[str, AnalysisKey] = field(default_factory=dict)  # the analysis that is shown of each record
-    told: dict[str, tuple[Telling, ...]] = field(default_factory=dict)  # what the reader told of each record's beats
+    told: dict[str, tuple[LabelEdit, ...]] = field(default_factory=dict)  # what the reader told of each record's beats
     time_s: dict[str, float] = field(default_factory=dict)  # where each record was left
     linked_s: dict[str, float] = field(default_factory=dict)  # moments that links name, by the name of the record
     current: str = ""  # sha256 of the record that is shown
     job: Job | None = None
-    asked: dict[Path, UnstatedError] = field(default_factory=dict)  # files whose rate or unit has to be stated
+    asked: dict[Path, MissingMetadataError] = field(default_factory=dict)  # files whose rate or unit has to be stated
     live: LiveSession | None = None  # a stream that is watched
     live_speed: float = 1.0
     notice: str = ""  # a sentence for the next page that is drawn
@@ -60,7 +60,7 @@ class Room:
 
     @property
     def folder(self) -> Path:
-        """Where uploads lie; made when first needed, removed with the room."""
+        """Where uploads lie; made when first needed, removed with the workspace."""
         if self._folder is None:
             self._folder = make_folder()
             self._folder_end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -73,7 +73,7 @@ class Room:
         self.time_s.setdefault(record.sha256, self.linked_s.pop(record.record_id, 0.0))
 
     def watch(self, live: LiveSession | None) -> None:
-        """Watch a stream, or none, instead of the one before; it ends with the room."""
+        """Watch a stream, or none, instead of the one before; it ends with the workspace."""
         if self._live_end is not None:
             self._live_end()
         self.live = live
@@ -146,7 +146,7 @@ class Room:
         """The analysis that is shown of a record, with what the reader told of its beats."""
         key = self.shown[sha256]
         read, told = self.analyses[key], self.told.get(sha256, ())
-        if told == key.own:
+        if told == key.fitted_labels:
             return read
         return self.keep("labelled", (read, told), lambda: _labelled(read, all_labels(told)))
 
@@ -191,17 +191,17 @@ def _labelled(read: Analysis, labels: Sequence[Label]) -> Analysis:
     return labelled(read, labels) if labels else read
 
 
-def current_room() -> Room:
-    """The room of this session; with ``ECG_DEMO=1`` the demo record is open in it and being analysed."""
-    if "room" not in st.session_state:
-        st.session_state["room"] = Room()
-        absences().add(session_id(), st.session_state["room"])
+def current_workspace() -> Workspace:
+    """The workspace of this session; with ``ECG_DEMO=1`` the demo record is open in it and being analysed."""
+    if "workspace" not in st.session_state:
+        st.session_state["workspace"] = Workspace()
+        session_cleanup().add(session_id(), st.session_state["workspace"])
         warm_up()
         if os.environ.get("ECG_DEMO") == "1":
             open_demo()
-    room: Room = st.session_state["room"]
-    room.collect()
-    return room
+    workspace: Workspace = st.session_state["workspace"]
+    workspace.collect()
+    return workspace
 
 
 @st.cache_resource(show_spinner=False)
@@ -219,26 +219,26 @@ def warm_up() -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
-def open_record(path: str | Path, stated: Stated = NOTHING_STATED) -> Record | None:
+def open_record(path: str | Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record | None:
     """Open a record by its path; where it does not say its rate or its unit, the reader is asked, and it waits."""
     from ecg_core.records import read_record  # noqa: PLC0415, as wfdb takes half a second
 
-    room = current_room()
+    workspace = current_workspace()
     try:
-        record = read_record(path, stated)
-    except UnstatedError as error:
-        room.asked[Path(path)] = error
+        record = read_record(path, overrides)
+    except MissingMetadataError as error:
+        workspace.asked[Path(path)] = error
         return None
-    room.asked.pop(Path(path), None)
-    room.add(record)
+    workspace.asked.pop(Path(path), None)
+    workspace.add(record)
     return record
 
 
-def open_stated(path: Path, *, fs_hz: float | None, unit: str | None) -> Record | None:
+def open_with_overrides(path: Path, *, fs_hz: float | None, unit: str | None) -> Record | None:
     """Open a record with what the reader states of it."""
     from ecg_core.records import per_mv_of  # noqa: PLC0415
 
-    return open_record(path, Stated(fs_hz, per_mv_of(unit) if unit else None))
+    return open_record(path, RecordOverrides(fs_hz, per_mv_of(unit) if unit else None))
 
 
 def fetched_records() -> dict[str, Path]:
@@ -256,13 +256,13 @@ def records_in(folder: Path) -> dict[str, Path]:
 
 def open_uploads(files: Sequence[Upload]) -> list[Record | None]:
     """Store uploaded files and open the records they make; None stands for one that waits for what has to be stated."""
-    room = current_room()
+    workspace = current_workspace()
     try:
-        opened = [open_record(header) for header in store(files, room.folder)]
+        opened = [open_record(header) for header in store(files, workspace.folder)]
     finally:
-        room.clear_uploads()
+        workspace.clear_uploads()
     forget(files)
-    room.n_uploads += 1
+    workspace.n_uploads += 1
     return opened
 
 
@@ -294,43 +294,43 @@ def model_path(spec: ModelSpec) -> Path:
 
 def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules: RhythmRules | None = None) -> None:
     """Show the analysis that was asked for, or begin to make it."""
-    room = current_room()
+    workspace = current_workspace()
     models = installed_models()
     if not models:
         raise ModelError("No model is installed: models/ should hold adapted.pt and adapted.json. Get both anew.")
     name = model or next(iter(models))
     key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
-    if key in room.analyses:
-        room.shown[record.sha256] = key
+    if key in workspace.analyses:
+        workspace.shown[record.sha256] = key
         return
-    room.begin(Job(key, record, MODELS / f"{name}.pt"))
+    workspace.begin(Job(key, record, MODELS / f"{name}.pt"))
 
 
 def analyse_beside(analysis: Analysis, model: str) -> None:
     """Begin to read the same leads of the same record with another model; the analysis that is shown stays."""
-    room, record = current_room(), analysis.record
+    workspace, record = current_workspace(), analysis.record
     whole = analysis.lead_names == record.lead_names
     several = "all" if whole else "auto"  # which leads hold a signal is the same for any model
     lead = several if len(analysis.lead_names) > 1 else analysis.lead_names[0]
     key = AnalysisKey(record.sha256, lead, installed_models()[model], analysis.rules)
-    room.begin(Job(key, record, MODELS / f"{model}.pt", beside=True))
+    workspace.begin(Job(key, record, MODELS / f"{model}.pt", beside=True))
 
 
 def reading_beside(analysis: Analysis, model: str) -> Analysis | None:
     """What another model read in the same leads, measured by the same rules; None where it was not asked yet."""
     from .engine import measured_by  # noqa: PLC0415, as torch takes a second: here it is loaded already
 
-    room, sha256 = current_room(), installed_models()[model]
+    workspace, sha256 = current_workspace(), installed_models()[model]
     made = {
         key: kept
-        for key, kept in room.analyses.items()
-        if (key.record_sha256, key.model_sha256, key.own) == (analysis.record.sha256, sha256, ())
+        for key, kept in workspace.analyses.items()
+        if (key.record_sha256, key.model_sha256, key.fitted_labels) == (analysis.record.sha256, sha256, ())
         and kept.lead_names == analysis.lead_names
     }
     same = next((kept for kept in made.values() if kept.rules == analysis.rules), None)
     if same is None and made:
         key, kept = made.popitem()
-        same = room.analyses[key._replace(rules=analysis.rules)] = measured_by(kept, analysis.rules)
+        same = workspace.analyses[key._replace(rules=analysis.rules)] = measured_by(kept, analysis.rules)
     return same
 
 
@@ -338,15 +338,15 @@ def change_rules(record: Record, rules: RhythmRules) -> None:
     """Measure the analysis that is shown by other rules; its beats stay, so that it takes no time."""
     from .engine import measured_by  # noqa: PLC0415, as torch takes a second: here it is loaded already
 
-    room = current_room()
-    shown = room.shown[record.sha256]
+    workspace = current_workspace()
+    shown = workspace.shown[record.sha256]
     key = shown._replace(rules=rules)
-    if key in room.analyses:
-        room.shown[record.sha256] = key
+    if key in workspace.analyses:
+        workspace.shown[record.sha256] = key
     else:
-        room.put(key, measured_by(room.analyses[shown], rules))
+        workspace.put(key, measured_by(workspace.analyses[shown], rules))
 
 
 def show_error(error: EcgError) -> None:
     """A message that a reader can act on."""
-    st.error(plain_markdown(current_room().plain(str(error))), icon=":material/error:")
+    st.error(plain_markdown(current_workspace().plain(str(error))), icon=":material/error:")

@@ -12,14 +12,14 @@ import pandas as pd
 
 from ecg_core import __version__
 from ecg_core.clock import clock_text, duration_text
-from ecg_core.comparison import Disagreements
-from ecg_core.evidence import likeness, qrs_width_s
-from ecg_core.intervals import Index, local_rr_s
+from ecg_core.evaluation.comparison import Disagreements
 from ecg_core.labels import NAME
-from ecg_core.rhythm import KIND_NAMES
+from ecg_core.morphology.measurements import qrs_width_s, template_correlation
+from ecg_core.report.measures import GROUPS, HourLine, hour_lines, measures
+from ecg_core.rhythm.events import KIND_NAMES
+from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules, rules_from
-from ecg_core.schema import Analysis, Burden, Record, RhythmEvent
-from ecg_core.summary import GROUPS, HourLine, hour_lines, measures
+from ecg_core.schema import Analysis, Burden, Index, Record, RhythmEvent
 
 NONE = "–"
 MOST_ROWS = 1000  # of a list: nobody reads more of them one by one
@@ -110,8 +110,8 @@ def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tup
     usual_s = local_rr_s(beats, beat)
     block = min(int(time_s / quality.block_s), quality.score.shape[1] - 1)
     label, lead = str(beats.label[beat]), analysis.lead_names[0]
-    by_reader = ", as labelled by you" if beat in analysis.told else ""
-    width_s, like = qrs_width_s(analysis, beat, lead), likeness(analysis, beat, lead)
+    by_reader = ", as labelled by you" if beat in analysis.labelled else ""
+    width_s, like = qrs_width_s(analysis, beat, lead), template_correlation(analysis, beat, lead)
     return [
         ("Time", clock_text(analysis.record, time_s, decimals=2)),
         (
@@ -182,14 +182,17 @@ def measures_shown(analysis: Analysis) -> dict[str, list[tuple[str, str]]]:
 
 def record_facts(record: Record) -> list[tuple[str, str]]:
     """What the header says."""
-    unstated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
+    missing_metadata = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
     return [
         ("Leads", ", ".join(record.lead_names)),
         ("Sampling rate", f"{record.fs_hz:g} Hz"),
-        *([("Stated by hand", record.stated.text)] if record.stated.text else []),
+        *([("RecordOverrides by hand", record.overrides.text)] if record.overrides.text else []),
         ("Length", f"{duration_text(record.duration_s)} ({record.n_samples:,} samples)"),
         ("Start", f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "not stated: times count from the start"),
-        ("Amplitude", "calibrated" if not unstated else f"uncalibrated in {', '.join(unstated)}: mV are a guess"),
+        (
+            "Amplitude",
+            "calibrated" if not missing_metadata else f"uncalibrated in {', '.join(missing_metadata)}: mV are a guess",
+        ),
         ("Reference", _marks(record)),
         ("Comments", " · ".join(record.comments) or "none"),
     ]

@@ -8,14 +8,14 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
-from ecg_core.comparison import Disagreements, disagreements
-from ecg_core.inspection import doubts
+from ecg_core.evaluation.comparison import Disagreements, disagreements
 from ecg_core.records import read_strip
-from ecg_core.rhythm import KIND_NAMES
+from ecg_core.records.inspect import doubts
+from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Lead, Record, RhythmEvent
 
 from .frame import address_time_s
-from .session import current_room, model_path
+from .session import current_workspace, model_path
 
 T = TypeVar("T")
 
@@ -31,13 +31,13 @@ STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
 def current_time_s(record: Record) -> float:
     """The moment that is looked at: from the address, else where this record was left, else its start."""
     linked_s = address_time_s()
-    time_s = current_room().time_s.get(record.sha256, 0.0) if linked_s is None else linked_s
+    time_s = current_workspace().time_s.get(record.sha256, 0.0) if linked_s is None else linked_s
     return min(max(time_s, 0.0), record.duration_s)
 
 
 def remember(record: Record, time_s: float) -> None:
     """Keep the moment, in this session and in the address."""
-    current_room().time_s[record.sha256] = time_s
+    current_workspace().time_s[record.sha256] = time_s
     wanted = address(record, time_s)
     if any(st.query_params.get(name) != value for name, value in wanted.items()):
         st.query_params.update(wanted)
@@ -107,8 +107,8 @@ def stations(analysis: Analysis, differ: Disagreements) -> dict[str, Float64]:
     for kind, name in KIND_NAMES.items():
         found[f"{name}"] = np.array([event.start_s for event in analysis.events if event.kind == kind])
     found["Disagreements with reference"] = differ.time_s
-    found[ASKED] = beats.time_s[analysis.asked[~np.isin(analysis.asked, analysis.told)]]
-    found["Beats labelled by you"] = beats.time_s[analysis.told]
+    found[ASKED] = beats.time_s[analysis.queried[~np.isin(analysis.queried, analysis.labelled)]]
+    found["Beats labelled by you"] = beats.time_s[analysis.labelled]
     found[f"Beats below probability {UNSURE:g}"] = beats.time_s[beats.usable & (beats.confidence < UNSURE)]
     found["All beats"] = beats.time_s
     return {what: times for what, times in found.items() if len(times)}
@@ -140,7 +140,7 @@ def leads_to_draw(record: Record, lead_name: str, how_many: int) -> list[str]:
 
 @st.cache_resource(scope="session", max_entries=16, show_spinner=False)
 def _doubts(record_sha256: str) -> list[str]:
-    return doubts(current_room().records[record_sha256])
+    return doubts(current_workspace().records[record_sha256])
 
 
 def seen_doubts(record: Record) -> list[str]:
@@ -150,7 +150,7 @@ def seen_doubts(record: Record) -> list[str]:
 
 @st.cache_resource(scope="session", max_entries=64, show_spinner=False)
 def _strip(record_sha256: str, lead_name: str, start_s: float, length_s: float) -> Lead:
-    return read_strip(current_room().records[record_sha256], lead_name, start_s=start_s, length_s=length_s)
+    return read_strip(current_workspace().records[record_sha256], lead_name, start_s=start_s, length_s=length_s)
 
 
 def strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:
@@ -186,8 +186,8 @@ def check_by_occlusion(analysis: Analysis, beat: int) -> None:
 
 
 def kept(name: str, key: Hashable, make: Callable[[], T]) -> T:
-    """What ``make`` makes for a key, kept in the room; see ``Room.keep``."""
-    return current_room().keep(name, key, make)
+    """What ``make`` makes for a key, kept in the workspace; see ``Workspace.keep``."""
+    return current_workspace().keep(name, key, make)
 
 
 def differences(analysis: Analysis) -> Disagreements:

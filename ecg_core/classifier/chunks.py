@@ -1,0 +1,180 @@
+"""A record in chunks of half an hour, several at a time: what is found in each, and in the record as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..parallel import parallel_map, release_memory, returning_memory
+from ..schema import Bool, Float32, Float64, Record, _Columns
+from ..signals.filters import FS_HZ, MARGIN_S, reached_hz
+from ..signals.quality import block_scores, lead_weights, lost_times, scores_at_frames
+from .detection import fuse_heatmaps, pick_beats
+from .encoder import Encoded, describe_beats
+from .model import Model
+
+CHUNK_S = 1800.0  # a record goes through memory in chunks of half an hour ...
+CHUNK_LEADS = 6  # ... or less where there are more leads than these
+EDGE_S = 0.1  # two chunks may place one and the same beat on either side of their edge, but not this far apart
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A stretch of a record, read with a margin on either side that belongs to its neighbours."""
+
+    first: int  # samples to read: [first, last)
+    last: int
+    start_s: float  # time of the first sample read
+    core_s: tuple[float, float]  # what belongs to this chunk
+    rate_hz: float  # of the signal that the network sees
+    is_last: bool  # of the record
+
+
+@dataclass(frozen=True, eq=False)
+class Detections(_Columns):
+    """Candidates for beats in the core of a chunk, and how well it can be analysed."""
+
+    time_s: Float64  # (n_beats,)
+    position: Float64  # (n_beats,), in samples of the chunk at ``rate_hz``
+    quality: Float32  # (n_beats, n_leads): quality of each lead at each beat
+    lost_s: Float64  # times of the frames at which no lead could be analysed
+    score: Float32  # (n_leads, n_blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkFeatures(_Columns):
+    """What was found in the core of a chunk, or in a whole record."""
+
+    time_s: Float64  # (n_beats,)
+    token: NDArray[np.float16]  # (n_beats, n_leads, token_size); half precision: a day of 12 leads has 120 million
+    attention: NDArray[np.float16]  # (n_beats, n_steps), the leads fused
+    before_qrs: NDArray[np.float16]  # (n_beats, n_leads, n_steps): where a P wave would be
+    quality: Float32  # (n_beats, n_leads): quality of each lead at each beat
+    lost_s: Float64  # times of the frames at which no lead could be analysed
+    score: Float32  # (n_leads, n_blocks)
+
+    @property
+    def lead_weight(self) -> Float32:
+        """Weights of the leads at each beat, which sum to one, shape (n_beats, n_leads)."""
+        return lead_weights(self.quality)
+
+
+def chunks_of(record: Record, n_leads: int) -> list[Chunk]:
+    """Cut a record into chunks whose cores touch; a short rest at the end joins the last one."""
+    length_s = CHUNK_S * min(1.0, CHUNK_LEADS / n_leads)
+    n_chunks = max(1, int(record.duration_s / length_s))
+    rate_hz = reached_hz(record.fs_hz)
+    chunks = []
+    for number in range(n_chunks):
+        is_last = number == n_chunks - 1
+        core_s = (number * length_s, record.duration_s if is_last else (number + 1) * length_s)
+        first = max(0, round((core_s[0] - MARGIN_S) * record.fs_hz))
+        last = min(record.n_samples, round((core_s[1] + MARGIN_S) * record.fs_hz))
+        chunks.append(Chunk(first, last, first / record.fs_hz, core_s, rate_hz, is_last))
+    return chunks
+
+
+def detect(model: Model, encoded: Encoded, valid: Bool, chunk: Chunk, *, known_s: Float64 | None = None) -> Detections:
+    """Find the beats in the core of a chunk, or take those that are known, and measure how well it can be analysed.
+
+    Parameters
+    ----------
+    valid
+        Where the signal holds an ECG, shape (n_leads, n).
+    known_s
+        Known beats of the record, ascending; None searches for them.
+
+    """
+    stride = model.spec.stride
+    frame_s = chunk.start_s + np.arange(encoded.beat_heatmap.shape[1]) * stride / chunk.rate_hz
+    core = slice(*(round((edge - chunk.start_s) * FS_HZ) for edge in chunk.core_s))
+    score = block_scores(valid, encoded.beat_heatmap, core, stride)
+    weight = valid[:, ::stride] * scores_at_frames(score, core, len(frame_s), stride)
+    until_s = np.inf if chunk.is_last else chunk.core_s[1]  # a mark may lie past the last sample
+    if known_s is None:
+        from_s = chunk.core_s[0] - EDGE_S
+        heatmap = fuse_heatmaps(encoded.beat_heatmap, weight)
+        frame = pick_beats(heatmap, threshold=model.spec.detection_threshold, frame_s=stride / FS_HZ)
+        time_s = chunk.start_s + frame * stride / chunk.rate_hz
+    else:
+        from_s, time_s = chunk.core_s[0], known_s
+    time_s = time_s[(time_s >= from_s) & (time_s < until_s)]
+    position = (time_s - chunk.start_s) * chunk.rate_hz
+    quality = weight[:, np.clip((position / stride).astype(int), 0, len(frame_s) - 1)].T
+    return Detections(time_s, position, quality, lost_times(frame_s, weight, chunk.core_s), score)
+
+
+def describe(model: Model, encoded: Encoded, detections: Detections, before_qrs: Float32) -> ChunkFeatures:
+    """Describe the detected beats by the network's tokens and attention.
+
+    Parameters
+    ----------
+    before_qrs
+        What lies before each QRS, shape (n_beats, n_leads, n_steps); see ``rhythm.p_waves``.
+
+    """
+    described = describe_beats(model, encoded, detections.position)
+    attention = np.einsum("nl,nlk->nk", lead_weights(detections.quality), described.attention)
+    return ChunkFeatures(
+        time_s=detections.time_s,
+        token=described.token.astype(np.float16),
+        attention=attention.astype(np.float16),
+        before_qrs=before_qrs.astype(np.float16),
+        quality=detections.quality,
+        lost_s=detections.lost_s,
+        score=detections.score,
+    )
+
+
+def read_chunks(
+    record: Record,
+    n_leads: int,
+    features_of: Callable[[Chunk], ChunkFeatures],
+    progress: Callable[[float, float], None],
+    *,
+    searched: bool,
+) -> ChunkFeatures:
+    """What is found in a whole record, chunk by chunk, several at a time.
+
+    Parameters
+    ----------
+    features_of
+        Reads one chunk.
+    progress
+        Called with the seconds of the record that are done and its length; it may raise ``Cancelled``.
+    searched
+        Whether beats were searched for, so that two chunks may have found the same beat at their edge.
+
+    """
+    progress(0.0, record.duration_s)
+    chunks = chunks_of(record, n_leads)
+    parts: list[ChunkFeatures] = []
+    for chunk, part in zip(chunks, returning_memory(parallel_map(features_of, chunks)), strict=True):
+        parts.append(_without_repeated(part, _last_beat_s(parts)) if searched else part)
+        progress(chunk.core_s[1], record.duration_s)
+    whole = _concatenate(parts)
+    parts.clear()
+    release_memory()
+    return whole
+
+
+def _concatenate(parts: list[ChunkFeatures]) -> ChunkFeatures:
+    columns = {item.name: [getattr(part, item.name) for part in parts] for item in fields(ChunkFeatures)}
+    return ChunkFeatures(
+        **{name: np.concatenate(arrays, axis=-1 if name == "score" else 0) for name, arrays in columns.items()}
+    )
+
+
+def _without_repeated(part: ChunkFeatures, last_beat_s: float) -> ChunkFeatures:
+    """Without the beat at its edge that the chunk before has already."""
+    new = part.time_s >= last_beat_s + EDGE_S
+    of_beats = ("time_s", "token", "attention", "before_qrs", "quality")
+    return part if new.all() else replace(part, **{name: getattr(part, name)[new] for name in of_beats})
+
+
+def _last_beat_s(parts: list[ChunkFeatures]) -> float:
+    """Time of the last beat so far, or so early that nothing is too close to it."""
+    return next((float(part.time_s[-1]) for part in reversed(parts) if len(part.time_s)), -EDGE_S)

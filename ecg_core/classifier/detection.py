@@ -1,0 +1,50 @@
+"""Beats in a lead: from the network's beat probability map to positions in time."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from ..schema import Float32, Float64
+
+REFRACTORY_S = 0.2  # no ventricle depolarises twice within 200 ms
+
+
+def pick_beats(beat_heatmap: Float32, *, threshold: float, frame_s: float) -> Float64:
+    """Positions of beats in frames, refined between frames.
+
+    The network is trained towards a Gaussian bump around each beat; the logarithm of a Gaussian is a parabola, so the
+    parabola through the logarithms at a peak and its two neighbours has its vertex at the beat.
+
+    Parameters
+    ----------
+    beat_heatmap
+        Beat probability of each frame, shape (n_frames,), 0 .. 1.
+    threshold
+        Least beat probability of a beat.
+    frame_s
+        Duration of a frame in seconds.
+
+    """
+    distance = max(1, round(REFRACTORY_S / frame_s))
+    padded = np.concatenate(([0.0], beat_heatmap, [0.0]))
+    peak, _ = find_peaks(padded, height=threshold, distance=distance)
+    logarithm = np.log(np.maximum(padded, 1e-4))
+    before, at, after = logarithm[peak - 1], logarithm[peak], logarithm[peak + 1]
+    curvature = before - 2 * at + after
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = np.where(curvature < 0, 0.5 * (before - after) / curvature, 0.0)
+    return np.asarray(peak - 1 + np.clip(shift, -0.5, 0.5), dtype=np.float64)
+
+
+def fuse_heatmaps(beat_heatmap: Float32, weight: Float32) -> Float32:
+    """One beat probability map from several leads: the mean weighted by each lead's quality at each frame.
+
+    Parameters
+    ----------
+    beat_heatmap, weight
+        Shape (n_leads, n_frames).
+
+    """
+    total = weight.sum(axis=0)
+    return np.asarray((beat_heatmap * weight).sum(axis=0) / np.maximum(total, 1e-6), dtype=np.float32)

@@ -1,0 +1,75 @@
+"""Which leads of a record are analysed."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ..errors import LeadError
+from ..parallel import parallel_map
+from ..records import lead_index
+from ..schema import Float32, Record
+from ..signals.filters import CleanLeads, clean_leads, normalised
+from ..signals.quality import block_scores
+from .encoder import encode
+from .model import Model
+
+AUTO, ALL, FIRST = "auto", "all", "first"
+FUSED_LEADS = 3  # so many are read together where nothing else is asked for: a Holter recorder has no more
+RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
+LIKE_QUALITY = 0.05
+SAMPLES, SAMPLE_S = 8, 60.0  # quality of a lead is measured on so many stretches across the record
+
+
+def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, ...]:
+    """Positions of the leads to analyse.
+
+    Parameters
+    ----------
+    lead
+        A lead's name, ``all``, ``first``, or ``auto``: all of up to three leads that hold a signal, of more the one
+        of best quality.
+
+    Raises
+    ------
+    LeadError
+        The record has no lead of this name, or none of its leads holds a signal.
+
+    """
+    if lead == ALL:
+        return tuple(range(len(record.lead_names)))
+    if lead == FIRST:
+        return (0,)
+    if lead != AUTO:
+        return (lead_index(record, lead),)
+    stretches = _sampled(record)
+    alive = np.flatnonzero(np.any([clean.valid.any(axis=1) for clean in stretches], axis=0))
+    if not len(alive):
+        raise LeadError(
+            f"{record.record_id}: no lead holds a signal (all are flat or missing); check the recording.",
+            settings=("lead",),
+        )
+    if len(alive) <= FUSED_LEADS:
+        return tuple(alive.tolist())
+    score = np.mean(list(parallel_map(partial(_quality, model), stretches)), axis=0)
+    like = np.flatnonzero(score >= score.max() - LIKE_QUALITY)
+    preferred = [i for i in like if record.lead_names[i].upper() in RHYTHM_LEADS]
+    return (int(preferred[0] if preferred else score.argmax()),)
+
+
+def _sampled(record: Record) -> list[CleanLeads]:
+    """A few stretches of all leads from across a record."""
+    n = round(min(SAMPLE_S, record.duration_s) * record.fs_hz)
+
+    def clean(start: int) -> CleanLeads:
+        return clean_leads(record.source.read(start, start + n, tuple(range(len(record.lead_names)))), record.fs_hz)
+
+    starts = np.unique(np.linspace(0, record.n_samples - n, SAMPLES).astype(int)).tolist()
+    return list(parallel_map(clean, starts))
+
+
+def _quality(model: Model, clean: CleanLeads) -> Float32:
+    """Mean quality of each lead of a stretch, shape (n_leads,)."""
+    heatmap = encode(model, normalised(clean)).beat_heatmap
+    return block_scores(clean.valid, heatmap, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1)

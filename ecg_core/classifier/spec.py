@@ -1,0 +1,41 @@
+"""The models that are installed, and the spec beside each one's weights; reading these needs no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from ..schema import ModelSpec
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+DEFAULT_MODEL = MODELS / "adapted.pt"
+
+
+def find_models(folder: Path = MODELS) -> list[Path]:
+    """Weights files of a folder, the default model's first."""
+    return sorted(folder.glob("*.pt"), key=lambda path: (path.stem != DEFAULT_MODEL.stem, path.stem))
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The spec beside the weights.
+
+    Raises
+    ------
+    ModelError
+        Weights or spec are missing, or the spec is none of this program.
+
+    """
+    spec_path = path.with_suffix(".json")
+    for needed in (path, spec_path):
+        if not needed.is_file():
+            raise ModelError(f"{needed}: this file does not exist; a model is a .pt file and a .json file beside it.")
+    try:
+        stored: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
+        }
+        return ModelSpec(**fields)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{spec_path.name}: expected the spec of a model of this program ({error}).") from error

@@ -1,0 +1,1 @@
+"""Scoring predictions: ANSI/AAMI EC57, databases, noise stress, occlusion, comparisons."""

@@ -1,0 +1,102 @@
+"""The neutral colours of figures, and what all figures begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ..clock import clock_text
+from ..schema import Beats, Float32, Record
+
+MINUTE_S = 60.0
+QRS_HALF_S = 0.12  # so much of the trace is coloured at either side of a beat
+TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+
+Column = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Neutral colours of a figure on a light or on a dark page."""
+
+    trace: str
+    text: str
+    faint: str  # secondary text
+    line: str  # axes and frames
+    small_box: str
+    large_box: str
+    unusable: str
+    band: str  # from the lowest to the highest
+    marked: str  # the stretch or the beat that is selected
+    fibrillation: str  # behind the heart rate in atrial fibrillation
+    veil: str  # behind words that lie on bars
+
+
+LIGHT: Final = Theme(
+    trace="#14202A", text="#1B2A36", faint="#5B6B78", line="#CBD5DD",
+    small_box="rgba(214,96,77,0.13)", large_box="rgba(214,96,77,0.34)",
+    unusable="rgba(91,107,120,0.45)", band="rgba(91,107,120,0.30)", marked="rgba(0,114,178,0.16)",
+    fibrillation="rgba(0,158,115,0.20)", veil="rgba(255,255,255,0.65)",
+)  # fmt: skip
+DARK: Final = Theme(
+    trace="#EEF3F7", text="#E3EAF0", faint="#9DB0BF", line="#34434F",
+    small_box="rgba(224,130,110,0.11)", large_box="rgba(224,130,110,0.30)",
+    unusable="rgba(157,176,191,0.45)", band="rgba(157,176,191,0.35)", marked="rgba(86,180,233,0.22)",
+    fibrillation="rgba(0,158,115,0.34)", veil="rgba(16,24,31,0.65)",
+)  # fmt: skip
+
+
+def blank_figure(theme: Theme, height_px: float, margin_px: tuple[int, int, int, int]) -> go.Figure:
+    """Make an empty figure; margins are left, right, top, bottom."""
+    left, right, top, bottom = margin_px
+    axis = {
+        "zeroline": False, "showgrid": False, "linecolor": theme.line, "tickcolor": theme.line, "fixedrange": True,
+        "tickfont": {"size": 11, "color": theme.faint}, "title": {"font": {"size": 11, "color": theme.faint}},
+    }  # fmt: skip
+    layout = go.Layout(
+        template={"layout": {"xaxis": axis, "yaxis": axis}},
+        height=round(height_px), margin={"l": left, "r": right, "t": top, "b": bottom, "pad": 0}, showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", hovermode="closest", clickmode="event+select",
+        font={"color": theme.text, "size": 12, "family": "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"},
+        modebar={"remove": ["select", "lasso", "zoom", "pan", "autoscale", "resetscale", "zoomin", "zoomout"]},
+    )  # fmt: skip
+    return go.Figure(layout=layout)
+
+
+def band(span_s: tuple[float, float], theme: Theme, *, y0: float = 0, y1: float = 1, yref: str = "y") -> dict[str, Any]:
+    """A stretch of time as a shape of a figure."""
+    return {
+        "type": "rect", "xref": "x", "yref": yref, "x0": span_s[0], "x1": span_s[1], "y0": y0, "y1": y1,
+        "fillcolor": theme.marked, "line": {"width": 0}, "layer": "below",
+    }  # fmt: skip
+
+
+def clock_ticks(record: Record, span_s: tuple[float, float], n_most: int) -> dict[str, Any]:
+    """Ticks at round clock times, as many as fit."""
+    step = next((step for step in TICK_STEPS_S if (span_s[1] - span_s[0]) / step <= n_most), TICK_STEPS_S[-1])
+    shift = 0.0
+    if record.start is not None:
+        since_midnight = record.start.hour * 3600 + record.start.minute * 60 + record.start.second
+        shift = float(since_midnight % step)
+    ticks = np.arange(np.ceil((span_s[0] + shift) / step) * step, span_s[1] + shift + 1e-6, step) - shift
+    return {
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [clock_text(record, tick)[: None if step < MINUTE_S else -3] for tick in ticks.tolist()],
+    }
+
+
+def beats_within(beats: Beats, start_s: float, end_s: float) -> slice:
+    """Beats from one moment up to another."""
+    first, last = np.searchsorted(beats.time_s, (start_s, end_s))
+    return slice(int(first), int(last))
+
+
+def centre(signal: Float32) -> np.float32:
+    """Median of what was recorded; zero where nothing was."""
+    known = signal[np.isfinite(signal)]
+    return np.float32(np.median(known)) if len(known) else np.float32(0)

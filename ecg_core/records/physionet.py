@@ -1,0 +1,321 @@
+"""PhysioNet's databases on this computer: fetched, checked, and copied at 125 Hz. ``python -m ecg_core.datasets``.
+
+Files lie as PhysioNet lays them out, ``<folder>/<database>/<version>/<record>.hea``, and beside the database its copy
+at 125 Hz, ``<folder>/<database>-125hz/<version>/``. A file under its final name is whole and has its published
+checksum; whatever was stopped goes on where it was when the same command is run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pooch
+import requests
+
+from ..errors import DownloadError, EcgError
+from . import is_bare, read_record
+from .convert import HIDDEN, write_at_125_hz
+
+BASE_URL = "https://physionet.org/files/"
+FOLDER = Path("data")
+ENDINGS = (".hea", ".dat", ".atr")
+CHECKSUMS = "SHA256SUMS.txt"
+TRIES = 4  # of each file, with longer and longer waits between
+TIMEOUT_S = 30.0  # without a byte
+CHUNK_BYTES = 1 << 16
+RESAMPLED = "-125hz"  # what the name of a database's copy at 125 Hz ends with
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of PhysioNet."""
+
+    name: str
+    version: str
+    title: str
+    records: tuple[str, ...]  # fetched unless told otherwise
+
+
+DATABASES: Final = {
+    database.name: database
+    for database in (
+        Database("nsrdb", "1.0.0", "MIT-BIH Normal Sinus Rhythm, 24 h, 128 Hz", ("16265", "16272")),
+        Database("svdb", "1.0.0", "MIT-BIH Supraventricular Arrhythmia, 30 min, 128 Hz", ("801", "802", "841")),
+        Database("incartdb", "1.0.0", "St Petersburg INCART, 12 leads, 30 min, 257 Hz", ("I01", "I02", "I20")),
+        Database("mitdb", "1.0.0", "MIT-BIH Arrhythmia, 30 min, 360 Hz", ("100", "119", "208")),
+    )
+}
+USUAL: Final = ("nsrdb", "svdb", "incartdb")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file to be fetched."""
+
+    name: str
+    sha256: str
+
+
+class DownloadProgress:
+    """Bytes that came in, over all downloads, with the time left."""
+
+    def __init__(self, total_bytes: int, show: Callable[[str], None]) -> None:
+        self._expected, self._show, self._done = total_bytes, show, 0
+        self._began, self._lock = time.monotonic(), threading.Lock()
+
+    def update(self, n_bytes: int) -> None:
+        """Some bytes more."""
+        with self._lock:
+            self._done = min(self._done + n_bytes, self._expected)
+            passed_s = time.monotonic() - self._began
+            left_s = passed_s * (self._expected / self._done - 1) if self._done else 0.0
+            self._show(f"{_size(self._done)} of {_size(self._expected)}, {left_s:.0f} s left")
+
+
+class _Bar:
+    """What pooch calls a progress bar, of one file: pooch fills it to the brim at its end, which would count twice."""
+
+    def __init__(self, watch: DownloadProgress) -> None:
+        self.watch, self.total, self._filled = watch, 0, False
+
+    def update(self, n_bytes: int) -> None:
+        if not self._filled:
+            self.watch.update(n_bytes)
+
+    def reset(self) -> None:
+        self._filled = True
+
+    def close(self) -> None:
+        pass
+
+
+def fetch(
+    names: Sequence[str],
+    *,
+    records: str = "",
+    folder: Path = FOLDER,
+    base_url: str = BASE_URL,
+    jobs: int = 4,
+    tell: Callable[[str], None] = print,
+    show: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Fetch records of some databases and copy them at 125 Hz.
+
+    Parameters
+    ----------
+    records
+        A number of records of each database, ``all``, or names with commas; by default a few of each.
+    jobs
+        Downloads at a time.
+    tell, show
+        Called with a line that stays, and with one of progress.
+
+    Returns
+    -------
+    The records at 125 Hz, as paths without ending.
+
+    Raises
+    ------
+    DownloadError
+        A database or record is not there, the server cannot be reached or gives wrong files, or the disk is full. What
+        was fetched until then stays.
+
+    """
+    pooch.get_logger().setLevel(logging.ERROR)  # what it does is told below
+    copies: list[Path] = []
+    for name in names:
+        database = _database(name)
+        place = folder / database.name / database.version
+        with _told(f"{base_url}{database.name}/{database.version}/", place):
+            place.mkdir(parents=True, exist_ok=True)
+            _sweep(place)
+            sums = _checksums(database, place, base_url)
+            chosen = _choose(database, sums, records)
+            wanted = [Wanted(file, sums[file]) for file in sums if Path(file).stem in chosen]
+            wanted = [file for file in wanted if Path(file.name).suffix in ENDINGS and is_bare(file.name)]
+            _download(database, wanted, place, base_url, jobs, tell, show)
+            target = folder / f"{database.name}{RESAMPLED}" / database.version
+            copies += _copy_all(database, [place / record for record in chosen], target, tell, show)
+    return copies
+
+
+def _database(name: str) -> Database:
+    if name not in DATABASES:
+        raise DownloadError(f'"{name}" is no database known here; choose among {", ".join(DATABASES)}.')
+    return DATABASES[name]
+
+
+def _sweep(place: Path) -> None:
+    """Remove what a killed download left under a name of its own."""
+    for leftover in place.glob("tmp????????"):
+        leftover.unlink(missing_ok=True)
+
+
+def _checksums(database: Database, place: Path, base_url: str) -> dict[str, str]:
+    """Names of the database's files with their SHA-256, as PhysioNet publishes them."""
+    path = place / CHECKSUMS
+    if not path.is_file():
+        url = f"{base_url}{database.name}/{database.version}/{CHECKSUMS}"
+        store = pooch.create(place, base_url="", registry={CHECKSUMS: None}, urls={CHECKSUMS: url})
+        store.retry_if_failed = TRIES - 1
+        store.fetch(CHECKSUMS, downloader=pooch.HTTPDownloader(timeout=TIMEOUT_S))
+    found = re.findall(r"^([0-9a-f]{64})[ *]+(\S+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    if not found:
+        path.unlink()
+        raise DownloadError(f"{path}: expected lines of a SHA-256 and a name, but it holds none; run it again.")
+    return {name: sha256 for sha256, name in found}
+
+
+def _choose(database: Database, sums: dict[str, str], records: str) -> list[str]:
+    """Names of the records that are wanted."""
+    there = [Path(name).stem for name in sums if name.endswith(".hea") and "/" not in name]
+    if not records:
+        return [name for name in database.records if name in there] or there[:2]
+    if records == "all":
+        return there
+    if records.isdigit() and records not in there:
+        if int(records) == 0:
+            raise DownloadError("--records 0 asks for nothing; name a number from 1, all, or names with commas.")
+        return there[: int(records)]
+    wanted = [name.strip() for name in records.split(",") if name.strip()]
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise DownloadError(
+            f"{database.name} has no record {', '.join(missing)}; it has {', '.join(there[:8])} and so on "
+            f"({len(there)} in all)."
+        )
+    return wanted
+
+
+def _download(
+    database: Database,
+    wanted: Sequence[Wanted],
+    place: Path,
+    base_url: str,
+    jobs: int,
+    tell: Callable[[str], None],
+    show: Callable[[str], None],
+) -> None:
+    """Fetch what is not there yet, several files at a time."""
+    left = [file for file in wanted if not _is_whole(place / file.name, file.sha256)]
+    if not left:
+        tell(f"{place}: all {len(wanted)} files are there and whole; nothing to fetch.")
+        return
+    url = f"{base_url}{database.name}/{database.version}/"
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        sizes = list(pool.map(lambda file: _size_of(f"{url}{file.name}"), left))
+        tell(f"{database.title}: {len(left)} files, {_size(sum(sizes))}, to {place}")
+        watch = DownloadProgress(sum(sizes), show)
+        store = pooch.create(place, base_url=url, registry={file.name: file.sha256 for file in left})
+        store.retry_if_failed = TRIES - 1
+
+        def fetch_one(file: Wanted) -> None:
+            bar: Any = _Bar(watch)
+            store.fetch(file.name, downloader=pooch.HTTPDownloader(bar, CHUNK_BYTES, timeout=TIMEOUT_S))
+
+        list(pool.map(fetch_one, left))
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.is_file() and pooch.file_hash(str(path)) == sha256
+
+
+def _size_of(url: str) -> int:
+    """Bytes of a file on the server, 0 where it does not say."""
+    answer = requests.head(url, timeout=TIMEOUT_S, allow_redirects=True)
+    return int(answer.headers.get("content-length", 0)) if answer.ok else 0
+
+
+def _copy_all(
+    database: Database, paths: Sequence[Path], target: Path, tell: Callable[[str], None], show: Callable[[str], None]
+) -> list[Path]:
+    """Copies at 125 Hz of the records whose signals are there."""
+    target.mkdir(parents=True, exist_ok=True)
+    for leftover in target.glob(f"{HIDDEN}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    copies, made = [], 0
+    for path in paths:
+        copy = target / path.name
+        if not copy.with_name(f"{path.name}.hea").is_file():
+            show(f"{path.name} at 125 Hz")
+            write_at_125_hz(read_record(path), target, origin=f"PhysioNet {database.name} {database.version}")
+            made += 1
+        copies.append(copy)
+    tell(f"{target}: {made} records copied at 125 Hz, {len(copies) - made} were there.")
+    return copies
+
+
+@contextmanager
+def _told(url: str, place: Path) -> Iterator[None]:
+    """Turn what can go wrong on the way into a sentence that says what to do."""
+    again = "What was fetched is kept; run the same command again to go on."
+    try:
+        yield
+    except requests.HTTPError as error:
+        status = error.response.status_code if error.response is not None else "an error"
+        raise DownloadError(f"{url}: the server answered {status}. {again}") from error
+    except requests.Timeout as error:
+        raise DownloadError(f"{url}: no answer within {TIMEOUT_S:g} s. {again}") from error
+    except requests.RequestException as error:
+        raise DownloadError(f"{url}: cannot be reached, or broke off; is there a network? {again}") from error
+    except ValueError as error:
+        if "hash" not in str(error).lower():
+            raise
+        name = re.search(r"\(([^)]+)\)", str(error))
+        raise DownloadError(
+            f"{name[1] if name else 'A file'}: what the server sent does not have the published SHA-256, {TRIES} "
+            f"times; it was thrown away. {again}"
+        ) from error
+    except OSError as error:
+        raise DownloadError(f"{place}: cannot be written ({error.strerror or error}). {again}") from error
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.1f} MB"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ecg_core.datasets", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "databases", nargs="*", default=list(USUAL), help=f"of {', '.join(DATABASES)} ({' '.join(USUAL)})"
+    )
+    parser.add_argument("--records", default="", metavar="N|all|A,B", help="of each database (a few)")
+    parser.add_argument("--to", type=Path, default=FOLDER, metavar="DIR", help=f"where they go ({FOLDER})")
+    parser.add_argument("--base-url", default=BASE_URL, metavar="URL", help=f"where they come from ({BASE_URL})")
+    parser.add_argument("--jobs", type=int, default=4, metavar="N", help="downloads at a time (4)")
+    options = parser.parse_args(arguments)
+    show = _show_line if sys.stderr.isatty() else lambda line: None
+    try:
+        fetch(
+            options.databases, records=options.records, folder=options.to,
+            base_url=options.base_url.rstrip("/") + "/", jobs=options.jobs, show=show,
+        )  # fmt: skip
+    except EcgError as error:
+        print(f"\nError: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped; run the same command again to go on.", file=sys.stderr)
+        return 130
+    print(f"The records are in {options.to.resolve()}; the dashboard lists them on its page Record.")
+    return 0
+
+
+def _show_line(line: str) -> None:
+    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""An analysis as measures, strips, PDF and files."""

@@ -1,0 +1,292 @@
+"""Analysis -> files: a table {suffix: writer}; adding a format is one function."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from errno import EISDIR
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import wfdb
+from numpy.typing import NDArray
+
+from .. import NOTICE, __version__
+from ..clock import iso_text
+from ..errors import OutputError
+from ..labels import CLASSES, SYMBOL_OF_CLASS
+from ..rhythm.events import KIND_NAMES
+from ..schema import Analysis, Float64, Record
+from ..signals.filters import to_sample
+from ..text import no_formula
+from .measures import GROUPS, measures
+from .pdf import report_pdf
+
+ANNOTATOR = "ai"  # suffix of the WFDB annotation file
+JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
+# WFDB's codes of rhythms, the weightier ones later.
+RHYTHM_CODES: Final = {
+    "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
+    "svt_sustained": "(SVTA", "v_run": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
+}  # fmt: skip
+
+
+def beats_table(analysis: Analysis) -> pd.DataFrame:
+    """One row a beat, in the record's own time base."""
+    beats, record = analysis.beats, analysis.record
+    columns = {
+        "sample": to_sample(beats.time_s, record.fs_hz, record.n_samples),
+        "time_s": beats.time_s.round(4),
+        "label": beats.label,
+        **{f"probability_{name}": beats.probability[:, i].round(4) for i, name in enumerate(CLASSES)},
+        "rr_s": beats.rr_s.round(4),
+        "usable": beats.usable.astype(int),
+        "time_iso": _iso_column(record, beats.time_s),
+        "told": np.isin(np.arange(len(beats)), analysis.labelled).astype(int),
+    }
+    return pd.DataFrame(columns)
+
+
+def labels_table(analysis: Analysis) -> pd.DataFrame:
+    """One row a beat whose class a reader told."""
+    return beats_table(analysis)[["sample", "time_s", "label"]].iloc[analysis.labelled]
+
+
+def events_table(analysis: Analysis) -> pd.DataFrame:
+    """One row an event."""
+    events, record = analysis.events, analysis.record
+    return pd.DataFrame(
+        {
+            "kind": [event.kind for event in events],
+            "name": [KIND_NAMES[event.kind] for event in events],
+            "start_s": np.round([event.start_s for event in events], 3),
+            "end_s": np.round([event.end_s for event in events], 3),
+            "n_beats": [event.n_beats for event in events],
+            "rate_bpm": np.round([event.rate_bpm for event in events], 1),
+            "duration_s": np.round([event.duration_s for event in events], 3),
+            "start_iso": [iso_text(record, event.start_s) for event in events],
+            "record": record.record_id,
+        }
+    )
+
+
+def burden_table(analysis: Analysis) -> pd.DataFrame:
+    """One row a measure, each with its unit and what it is a share of; then one a rule that it was made with."""
+    record = analysis.record
+    found = measures(analysis)
+    measured = pd.DataFrame(
+        {
+            "measure": [measure.key for measure in found],
+            "value": [plain_number(measure.value) for measure in found],
+            "unit": [measure.unit for measure in found],
+            "denominator": [measure.of for measure in found],
+            "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in found],
+            "at_s": [plain_number(measure.at_s) for measure in found],
+            "at_iso": [iso_text(record, measure.at_s) for measure in found],
+            "reason_if_empty": [measure.why for measure in found],
+        }
+    )
+    rules = analysis.rules.rows()
+    made_with = pd.DataFrame(
+        {
+            "measure": [f"rule_{rule.key}" for rule in rules],
+            "value": [plain_number(rule.value) for rule in rules],
+            "unit": [rule.unit for rule in rules],
+            "denominator": [rule.source for rule in rules],
+            "name": [f"Rule: {rule.says}" for rule in rules],
+        }
+    )
+    return pd.concat([measured, made_with]).fillna("").assign(record=record.record_id)
+
+
+def plain_number(value: float | None) -> str:
+    """A number as programs read it; an empty cell where there is none."""
+    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def hourly_table(analysis: Analysis) -> pd.DataFrame:
+    """One row an hour."""
+    hourly, record = analysis.burden.hourly, analysis.record
+    return pd.DataFrame(
+        {
+            "hour": np.arange(1, len(hourly.start_s) + 1),
+            "start_s": hourly.start_s,
+            "analysable_s": hourly.analysable_s.round(3),
+            "beats": hourly.count.sum(axis=1),
+            **{f"beats_{label}": hourly.count[:, i] for i, label in enumerate(CLASSES)},
+            "rate_min_bpm": hourly.rate_min_bpm.round(1),
+            "rate_mean_bpm": hourly.rate_mean_bpm.round(1),
+            "rate_max_bpm": hourly.rate_max_bpm.round(1),
+            "v_runs": hourly.n_runs[:, 0],
+            "s_runs": hourly.n_runs[:, 1],
+            "pauses": hourly.n_pauses,
+            "af_s": hourly.af_s.round(3),
+            "start_iso": [iso_text(record, start_s) for start_s in hourly.start_s.tolist()],
+            "record": record.record_id,
+        }
+    )
+
+
+def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
+    """``iso_text`` of many moments."""
+    if record.start is None:
+        return np.full(len(time_s), "", dtype=np.str_)
+    start = np.datetime64(record.start, "ms")
+    return np.datetime_as_string(start + np.rint(1000 * time_s).astype("timedelta64[ms]"))
+
+
+def report_json(analysis: Analysis) -> bytes:
+    """Everything that the tables hold, with what it was made from, as one JSON document."""
+    record, model = analysis.record, analysis.model
+    tables = {"events": events_table, "hourly": hourly_table}
+    content = {
+        "schema": "ecg-workstation-report",
+        "schema_version": JSON_VERSION,
+        "notice": NOTICE,
+        "software_version": __version__,
+        "model": {"name": model.name, "sha256": model.sha256, "fitted_to_own_beats": analysis.n_fitted},
+        "record": {
+            "id": record.record_id,
+            "sha256": record.sha256,
+            "start": iso_text(record, 0.0),
+            "duration_s": record.duration_s,
+            "fs_hz": record.fs_hz,
+            "stated": record.overrides.text,
+            "leads": list(record.lead_names),
+            "age_years": record.age_years,
+            "simulated": record.is_simulated,
+        },
+        "analysed_leads": list(analysis.lead_names),
+        "rules": [rule._asdict() for rule in analysis.rules.rows()],
+        "measures": [asdict(measure) for measure in measures(analysis)],
+        **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},
+        "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
+    }
+    beats = _known(beats_table(analysis))  # a column at a time: a week has a million beats
+    columns = [b"%s: %s" % (_json(str(name)), _json(beats[name].tolist())) for name in beats]
+    return b'%s, "beats": {%s}}' % (_json(content)[:-1], b", ".join(columns))
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
+
+
+def _known(table: pd.DataFrame) -> pd.DataFrame:
+    """None in place of NaN, which JSON does not have."""
+    holes = [str(name) for name in table if table[name].isna().any()]
+    return table.assign(**{name: table[name].astype(object).where(table[name].notna(), None) for name in holes})
+
+
+def annotation_bytes(analysis: Analysis) -> bytes:
+    """Beats and changes of rhythm as a WFDB annotation file, which any WFDB tool reads."""
+    beats, record = analysis.beats, analysis.record
+    if not len(beats):
+        return b"\x00\x00"  # the format's own end mark
+    sample = to_sample(beats.time_s, record.fs_hz, record.n_samples)
+    rhythm = rhythm_of_beats(analysis)
+    change = np.flatnonzero(rhythm != np.concatenate(([""], rhythm[:-1])))
+    before = np.concatenate(([-1], sample[:-1]))[change]
+    order = np.concatenate((change - 0.5, np.arange(len(beats)))).argsort(kind="stable")
+    symbol = np.concatenate((np.full(len(change), "+"), [SYMBOL_OF_CLASS[label] for label in beats.label]))
+    note = np.concatenate((rhythm[change], np.full(len(beats), "")))
+    place = np.concatenate((np.maximum(sample[change] - 1, np.maximum(before, 0)), sample))
+    with tempfile.TemporaryDirectory() as folder:
+        wfdb.wrann(
+            "record", ANNOTATOR, place[order], symbol=symbol[order], aux_note=note[order].tolist(), fs=record.fs_hz,
+            write_dir=folder,
+        )  # fmt: skip
+        return (Path(folder) / f"record.{ANNOTATOR}").read_bytes()
+
+
+def rhythm_of_beats(analysis: Analysis) -> NDArray[np.str_]:
+    """WFDB's code of the rhythm that each beat belongs to, shape (n_beats,); of several, the one that weighs most."""
+    beats = analysis.beats
+    rhythm = np.full(len(beats), "(N", dtype="<U5")
+    weighed = [(list(RHYTHM_CODES).index(event.kind), event) for event in analysis.events if event.kind in RHYTHM_CODES]
+    for _, event in sorted(weighed, key=lambda pair: pair[0]):
+        first, last = np.searchsorted(beats.time_s, (event.start_s, event.end_s))
+        rhythm[first : last + 1] = RHYTHM_CODES[event.kind]
+    return rhythm
+
+
+def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Callable[[Analysis], bytes]:
+    return lambda analysis: csv_bytes(table(analysis))
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """RFC 4180; in UTF-8 that Excel recognises as such where there is more than ASCII; no cell is a formula."""
+    harmless = {str(name): table[name].map(_harmless) for name in table if table[name].dtype.kind not in "biuf"}
+    named = table.assign(**harmless).rename(columns=_harmless)
+    text = named.to_csv(index=False, lineterminator="\r\n")
+    return text.encode("ascii" if text.isascii() else "utf-8-sig")
+
+
+def _harmless(cell: Any) -> Any:
+    return no_formula(cell) if isinstance(cell, str) else cell
+
+
+WRITERS: Final[dict[str, Callable[[Analysis], bytes]]] = {
+    "_report.pdf": report_pdf,
+    "_burden.csv": _csv(burden_table),
+    "_hourly.csv": _csv(hourly_table),
+    "_events.csv": _csv(events_table),
+    "_beats.csv": _csv(beats_table),
+    "_report.json": report_json,
+    f".{ANNOTATOR}": annotation_bytes,
+}
+
+
+def file_name(analysis: Analysis, suffix: str) -> str:
+    """Name of an exported file."""
+    return f"{analysis.record.record_id}{suffix}"
+
+
+def file_contents(analysis: Analysis) -> dict[str, bytes]:
+    """Every format, by the name of its file."""
+    return {file_name(analysis, suffix): writer(analysis) for suffix, writer in WRITERS.items()}
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there as a whole or not at all."""
+    half = path.with_name(f".{path.name}.part")
+    try:
+        half.write_bytes(content)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def write_files(analysis: Analysis, folder: Path) -> list[Path]:
+    """Write every format into a folder: all files, or none.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be made or written to.
+
+    """
+    paths = {folder / file_name(analysis, suffix): writer for suffix, writer in WRITERS.items()}
+    halves = {path: path.with_name(f".{path.name}.part") for path in paths}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            if path.is_dir():  # found out now, before any other file is in its place
+                raise IsADirectoryError(EISDIR, f"{path.name} is a folder")
+        for path, writer in paths.items():
+            halves[path].write_bytes(writer(analysis))
+        for path, half in halves.items():
+            half.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the results cannot be written there ({error.strerror}); nothing was left behind. "
+            "Name another folder with --out."
+        ) from error
+    finally:
+        for half in halves.values():
+            if half.is_file():
+                half.unlink()
+    return list(paths)

@@ -1,0 +1,282 @@
+"""The measures of a report in the order of reading, each with its unit, its denominator, and why it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from ..clock import clock_text, duration_text
+from ..labels import CLASSES, NAME
+from ..schema import Analysis, Ectopy, Hourly, RhythmEvent
+
+GROUPS: Final = {
+    "recording": "Recording",
+    "rate": "Heart rate",
+    "v": "Ventricular ectopy",
+    "s": "Supraventricular ectopy",
+    "af": "Atrial fibrillation",
+    "pauses": "Pauses and unusual rates",
+    "hrv": "Heart rate variability",
+}
+COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))  # how the groups stand side by side
+YES_NO: Final = "1 = yes"
+MINUTE_S = 60.0
+PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
+BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One line of a report."""
+
+    group: str  # one of GROUPS
+    key: str  # stable, for programs
+    name: str
+    value: float | None  # None where it could not be measured; ``why`` says why
+    unit: str = ""
+    of: str = ""  # what it is a share of, or how it was measured
+    at_s: float | None = None  # the moment it belongs to
+    why: str = ""
+    decimals: int = 0
+
+    @property
+    def text(self) -> str:
+        """The value as people read it, with its unit; a dash where there is none, minutes where a minute is reached."""
+        if self.value is None:
+            return "–"
+        if self.unit == YES_NO:
+            return "yes" if self.value else "no"
+        if self.unit == "s" and self.value >= MINUTE_S:
+            return duration_text(self.value)
+        number = f"{self.value:,.{self.decimals}f}"
+        unit = self.unit.replace("ms2", "ms²")
+        if number == "1" and unit in PLURALS:
+            unit = unit[:-1]
+        return f"{number} {unit}".strip()
+
+
+def format_labels(analysis: Analysis) -> str:
+    """What a reader told of the beats, and whether the model learned from it."""
+    learned = f"the model was fitted to {analysis.n_fitted} of them" if analysis.n_fitted else "the model knew none"
+    return f"{len(analysis.labelled):,} of the beats as a reader told them; {learned}"
+
+
+def measures(analysis: Analysis) -> tuple[Measure, ...]:
+    """Everything that was measured; a value that is no finite number becomes None, with the reason."""
+    found = [
+        *_recording(analysis),
+        *_rate(analysis),
+        *_ectopy(analysis, analysis.burden.v),
+        *_ectopy(analysis, analysis.burden.s),
+        *_fibrillation(analysis),
+        *_pauses(analysis),
+        *_variability(analysis),
+    ]
+    return tuple(_checked(measure, analysis) for measure in found)
+
+
+def _checked(measure: Measure, analysis: Analysis) -> Measure:
+    """A value, or None and a reason: never one without the other."""
+    if measure.value is not None and np.isfinite(measure.value):
+        return replace(measure, why="")
+    if not len(analysis.beats):
+        return replace(measure, value=None, why="no beat was found")
+    if not analysis.burden.n_beats:
+        return replace(measure, value=None, why="no beat lies in readable signal")
+    return replace(measure, value=None, why=measure.why or "nothing to measure it on")
+
+
+def _recording(analysis: Analysis) -> Iterator[Measure]:
+    burden = analysis.burden
+    group = "recording"
+    yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", decimals=1)
+    yield Measure(group, "artefact_share", "Artefact", 100 - burden.analysable_pct, "%", "duration", decimals=2)
+    yield Measure(group, "duration", "Duration", burden.duration_s, "s", decimals=1)
+    yield Measure(group, "analysable_beats", "Analysable beats", burden.n_beats, "beats")
+    unread = burden.n_unusable_beats
+    yield Measure(group, "beats_in_unusable_signal", "Beats in unreadable signal, not counted", unread, "beats")
+    for label, n in zip(CLASSES, burden.count.tolist(), strict=True):
+        yield Measure(group, f"beats_{label}", NAME[label], n, "beats", _beats(analysis))
+    yield Measure(group, "beats_told", "Labelled by a reader", len(analysis.labelled), "beats", _beats(analysis))
+
+
+def _rate(analysis: Analysis) -> Iterator[Measure]:
+    burden, group = analysis.burden, "rate"
+    how = f"moving average of {analysis.rules.rate_average_beats} RR"
+    for key, name, rate in (("min", "Lowest", burden.rate_min), ("max", "Highest", burden.rate_max)):
+        yield Measure(
+            group, f"heart_rate_{key}", f"{name} heart rate", rate.bpm if rate else None, "bpm", how,
+            rate.time_s if rate else None, "no window of so many RR in a row", 1,
+        )  # fmt: skip
+    mean, no_rr = burden.rate_mean_bpm, "no RR in readable signal"
+    yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
+
+
+def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
+    letter, label, group = ectopy.label.lower(), ectopy.label, ectopy.label.lower()
+    key, name = BURDEN[letter]
+    beats = _beats(analysis)
+    yield Measure(group, key, name, ectopy.burden_pct, "%", beats, decimals=2)
+    for edge, value in zip(("low", "high"), ectopy.interval_pct, strict=True):
+        how = "95 % of what the classifier's own probabilities leave open"
+        yield Measure(group, f"{key}_{edge}", f"{name}, {edge} end", value, "%", how, decimals=2)
+    if label == "V":
+        points = analysis.burden.pvc_error_points
+        how = "expected error against two weeks of recording (Krumerman 2024), larger below 24 h"
+        limit = analysis.rules.pvc_burden_high_pct
+        high = None if np.isnan(ectopy.burden_pct) else float(ectopy.burden_pct > limit)
+        yield Measure(group, "pvc_burden_is_high", "High PVC burden", high, YES_NO, f"above {limit:g} %")
+        yield Measure(group, "pvc_burden_error", "PVC burden, error of the length", points, "points", how, decimals=1)
+    yield Measure(group, f"{letter}_total", f"{label} beats", ectopy.n_beats, "beats", beats)
+    yield Measure(group, f"{letter}_per_hour", f"{label} an hour", ectopy.per_hour, "/h", "analysable time", decimals=1)
+    yield Measure(group, f"{letter}_most_in_an_hour", f"Most {label} in an hour", ectopy.most_in_an_hour, "beats")
+    why = "age not known"
+    how = "97.5 % of healthy people of this age have fewer (Hashimoto 2023)"
+    yield Measure(group, f"{letter}_usual_per_day", f"{label} a day, healthy limit", ectopy.usual_per_day, "/day", how,
+                  why=why)  # fmt: skip
+    yield from _complexity(letter, group, ectopy)
+    for threshold, n in ectopy.at_thresholds:
+        how = f"beats with a probability of {label} of at least {threshold:g}"
+        yield Measure(group, f"{letter}_at_{threshold:g}", f"{label} surer than {threshold:g}", n, "beats", how)
+    if label == "S":
+        yield _excess(analysis, ectopy)
+
+
+def _complexity(letter: str, group: str, ectopy: Ectopy) -> Iterator[Measure]:
+    runs = ectopy.runs
+    yield Measure(group, f"{letter}_singles", "Single", ectopy.singles, "beats")
+    yield Measure(group, f"{letter}_couplets", "Couplets", ectopy.couplets, "couplets")
+    yield Measure(group, f"{letter}_runs", "Runs", runs.n, "runs", "three beats and more, triplets among them")
+    yield Measure(group, f"{letter}_triplets", "... of these triplets", ectopy.triplets, "runs", "all runs")
+    how = "runs faster than the rule"
+    yield Measure(group, f"{letter}_tachycardias", "... of these tachycardias", ectopy.tachycardias.n, "runs", how)
+    yield from _peak(group, f"{letter}_longest_run", "Longest run", runs.longest, "n_beats", "beats", "no run")
+    yield from _peak(group, f"{letter}_fastest_run", "Fastest run", runs.fastest, "rate_bpm", "bpm", "no run")
+    for name, episodes in (("bigeminy", ectopy.bigeminy), ("trigeminy", ectopy.trigeminy)):
+        yield Measure(group, f"{letter}_{name}", name.capitalize(), episodes.n, "episodes")
+        yield Measure(group, f"{letter}_{name}_beats", f"Beats in {name}", episodes.n_beats, "beats")
+        yield Measure(group, f"{letter}_{name}_time", f"Time in {name}", episodes.total_s, "s", decimals=1)
+
+
+def _peak(
+    group: str, key: str, name: str, event: RhythmEvent | None, what: str, unit: str, why: str
+) -> Iterator[Measure]:
+    value = None if event is None else float(getattr(event, what))
+    at_s = None if event is None else event.start_s
+    yield Measure(group, key, name, value, unit, "", at_s, why, 0 if what == "n_beats" else 1)
+
+
+def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
+    rules = analysis.rules
+    longest = ectopy.runs.longest
+    much = ectopy.per_hour >= rules.excess_s_per_hour or bool(longest and longest.n_beats >= rules.excess_s_run)
+    how = f"{rules.excess_s_per_hour:g} S an hour and more, or a run of {rules.excess_s_run} and more (Binici 2010)"
+    return Measure("s", "s_excessive", "Excessive supraventricular ectopy", float(much), YES_NO, how)
+
+
+def _fibrillation(analysis: Analysis) -> Iterator[Measure]:
+    burden, group, af = analysis.burden, "af", analysis.burden.af
+    how = "analysable time, in this recording"
+    yield Measure(group, "af_burden", "AF burden", burden.af_burden_pct, "%", how, decimals=2)
+    yield Measure(group, "af_episodes", "Episodes", af.n, "episodes")
+    yield Measure(group, "af_time", "Time in AF", af.total_s, "s", decimals=1)
+    yield from _peak(group, "af_longest", "Longest episode", af.longest, "duration_s", "s", "no episode")
+    bpm = 60.0 * (af.n_beats - af.n) / af.total_s if af.n else None
+    yield Measure(group, "af_rate", "Mean heart rate in AF", bpm, "bpm", why="no episode", decimals=1)
+
+
+def _pauses(analysis: Analysis) -> Iterator[Measure]:
+    burden, rules, group = analysis.burden, analysis.rules, "pauses"
+    yield Measure(group, "pauses", "Pauses", burden.pauses.n, "pauses", f"RR of at least {rules.pause_s:g} s")
+    every = [episodes.longest for episodes in (burden.pauses, burden.af_pauses, burden.long_rr) if episodes.longest]
+    longest = max(every, key=lambda event: event.duration_s, default=None)
+    yield Measure(
+        group, "longest_rr", "Longest RR", longest.duration_s if longest else None, "s", "",
+        longest.start_s if longest else None, f"none of {rules.long_rr_s:g} s and more", 2,
+    )  # fmt: skip
+    how = f"RR of at least {rules.af_pause_s:g} s"
+    yield Measure(group, "af_pauses", "Pauses in AF", burden.af_pauses.n, "pauses", how)
+    how = f"RR of {rules.long_rr_s:g} s up to a pause"
+    yield Measure(group, "long_rr", "Long RR", burden.long_rr.n, "RR", how)
+    for key, name, episodes, limit in (
+        ("bradycardia", "Bradycardia", burden.slow, f"below {rules.slow_bpm:g} bpm"),
+        ("tachycardia", "Tachycardia", burden.fast, f"above {rules.fast_bpm:g} bpm"),
+    ):
+        how = f"{limit} for {rules.rate_min_s:g} s and more"
+        yield Measure(group, f"{key}_episodes", name, episodes.n, "episodes", how)
+        yield Measure(group, f"{key}_time", f"Time in {key}", episodes.total_s, "s", decimals=1)
+
+
+def _variability(analysis: Analysis) -> Iterator[Measure]:
+    hrv, group = analysis.burden.variability, "hrv"
+    how, segment_s = "RR between normal beats, none in AF", analysis.rules.segment_s
+    covered = f"stretches of {segment_s:g} s that normal RR cover by 80 %"
+    few, none = "fewer than 30 normal RR", f"too few stretches of {segment_s:g} s are covered"
+    yield Measure(group, "nn_intervals", "Normal RR", hrv.n_intervals, "RR", how)
+    yield Measure(group, "nn_coverage", "Coverage", hrv.coverage_pct, "%", "analysable time", decimals=1)
+    yield Measure(group, "sdnn", "SDNN", hrv.sdnn_ms, "ms", how, why=few, decimals=1)
+    yield Measure(group, "sdann", "SDANN", hrv.sdann_ms, "ms", covered, why=none, decimals=1)
+    yield Measure(group, "rmssd", "RMSSD", hrv.rmssd_ms, "ms", how, why=few, decimals=1)
+    yield Measure(group, "pnn50", "pNN50", hrv.pnn50_pct, "%", how, why=few, decimals=1)
+    yield Measure(group, "lf", "LF power", hrv.lf_ms2, "ms2", covered, why=none)
+    yield Measure(group, "hf", "HF power", hrv.hf_ms2, "ms2", covered, why=none)
+    yield Measure(group, "lf_hf", "LF/HF", hrv.lf_hf, "", covered, why=none, decimals=2)
+
+
+def _beats(analysis: Analysis) -> str:
+    return f"{analysis.burden.n_beats} analysable beats"
+
+
+class HourLine(NamedTuple):
+    """One row of the hourly table, of an hour or of the whole."""
+
+    name: str
+    analysable_s: float
+    by_class: tuple[int, ...]  # beats in the order of CLASSES
+    rates_bpm: tuple[float, float, float]  # lowest, mean, highest; NaN where there is none
+    runs: tuple[int, int]  # of V and of S
+    n_pauses: int
+    af_s: float
+
+    @property
+    def n_beats(self) -> int:
+        """Analysable beats of all classes."""
+        return sum(self.by_class)
+
+    def n_of(self, label: str) -> int:
+        """Beats of a class."""
+        return self.by_class[CLASSES.index(label)]
+
+    @property
+    def v_pct(self) -> float:
+        """V of all beats; NaN without beats."""
+        return 100 * self.n_of("V") / self.n_beats if self.n_beats else float("nan")
+
+
+def hour_lines(analysis: Analysis) -> list[HourLine]:
+    """A line an hour, named by the clock, and the total."""
+    hourly, burden = analysis.burden.hourly, analysis.burden
+    rates = np.stack((hourly.rate_min_bpm, hourly.rate_mean_bpm, hourly.rate_max_bpm), axis=1).tolist()
+    lines = [
+        _hour_line(clock_text(analysis.record, start_s)[:-3], hourly, slice(hour, hour + 1), rates[hour])
+        for hour, start_s in enumerate(hourly.start_s.tolist())
+    ]
+    low, high = (rate.bpm if rate else float("nan") for rate in (burden.rate_min, burden.rate_max))
+    return [*lines, _hour_line("Total", hourly, slice(None), (low, burden.rate_mean_bpm, high))]
+
+
+def _hour_line(name: str, hourly: Hourly, hours: slice, rates_bpm: Iterable[float]) -> HourLine:
+    low, mean, high = rates_bpm
+    v_runs, s_runs = hourly.n_runs[hours].sum(axis=0).tolist()
+    return HourLine(
+        name=name,
+        analysable_s=float(hourly.analysable_s[hours].sum()),
+        by_class=tuple(hourly.count[hours].sum(axis=0).tolist()),
+        rates_bpm=(low, mean, high),
+        runs=(v_runs, s_runs),
+        n_pauses=int(hourly.n_pauses[hours].sum()),
+        af_s=float(hourly.af_s[hours].sum()),
+    )

@@ -1,0 +1,287 @@
+"""The report on paper: summary, hours and trends, strips in true millimetres, and the rules it was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from .. import NOTICE, __version__
+from ..clock import clock_text, duration_text
+from ..labels import COLOUR
+from ..records import read_strip
+from ..rhythm.burden import HOUR_S
+from ..rhythm.intervals import rate_trend
+from ..schema import Analysis
+from .canvas import (
+    BOLD,
+    BOTTOM_MM,
+    FAINT,
+    LEFT_MM,
+    LINE,
+    RIGHT_MM,
+    TEXT,
+    TOP_MM,
+    Sheet,
+    draw_bars,
+    draw_strip,
+    make_pdf,
+)
+from .measures import COLUMNS, GROUPS, HourLine, Measure, format_labels, hour_lines, measures
+from .strip_selection import STRIP_S, Strip, choose_strips
+
+WIDTH_MM = RIGHT_MM - LEFT_MM
+COLUMN_MM, COLUMN_GAP_MM = 80.0, 5.0
+ROW_MM = 3.7
+CARD_MM = 15.0
+STRIP_MM, STRIPS_A_PAGE = 45.0, 3
+HOURS_FIRST_PAGE, HOURS_A_PAGE = 25, 42
+TREND_BINS = 480  # about two a millimetre
+ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
+HOUR_HEAD: Final = (
+    "From", "Readable, min", "Beats", "N", "S", "V", "F", "Q", "V, %", "Lowest", "Mean", "Highest bpm", "V runs",
+    "S runs", "Pauses", "AF, min",
+)  # fmt: skip
+
+
+def report_pdf(analysis: Analysis) -> bytes:
+    """The whole report as PDF, A4 landscape, to be printed at 100 %."""
+    strips = choose_strips(analysis)
+    hours = [HOUR_HEAD, *(_hour_row(line) for line in hour_lines(analysis))]
+    pages: list[Callable[[Sheet], None]] = [
+        partial(_summary_page, analysis=analysis),
+        partial(_trend_page, analysis=analysis, rows=hours[: HOURS_FIRST_PAGE + 1], total=hours[-1]),
+    ]
+    for first in range(HOURS_FIRST_PAGE + 1, len(hours) - 1, HOURS_A_PAGE):
+        rows = [HOUR_HEAD, *hours[first : min(first + HOURS_A_PAGE, len(hours) - 1)]]
+        pages.append(partial(_hours_page, analysis=analysis, rows=rows))
+    for first in range(0, len(strips), STRIPS_A_PAGE):
+        pages.append(partial(_strip_page, analysis=analysis, strips=strips[first : first + STRIPS_A_PAGE]))
+    pages += [partial(_definitions_page, analysis=analysis), partial(_rules_page, analysis=analysis)]
+    return make_pdf(f"ECG report {analysis.record.record_id}", pages, partial(_footer, analysis=analysis))
+
+
+def _heading(sheet: Sheet, analysis: Analysis, what: str) -> None:
+    record = analysis.record
+    simulated = ", simulated record" if record.is_simulated else ""
+    sheet.text(LEFT_MM, TOP_MM + 4, f"{record.record_id}{simulated} – {what}", size=14, font=BOLD, fit_mm=150)
+    start = f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start not stated: times count from it"
+    length = duration_text(record.duration_s)
+    sheet.text(RIGHT_MM, TOP_MM + 2, f"{start}, {length}", size=8, align="right")
+    age = f", age {record.age_years}" if record.age_years is not None else ""
+    stated = f" ({record.overrides.text} as stated by hand)" if record.overrides.text else ""
+    read = f"lead {', '.join(analysis.lead_names)} of {len(record.lead_names)}, {record.fs_hz:g} Hz{stated}{age}"
+    sheet.text(RIGHT_MM, TOP_MM + 6, read, size=8, colour=FAINT, align="right", fit_mm=110)
+
+
+def _footer(sheet: Sheet, number: int, total: int, *, analysis: Analysis) -> None:
+    sheet.line(LEFT_MM, BOTTOM_MM + 1, RIGHT_MM, BOTTOM_MM + 1)
+    sheet.text(LEFT_MM, BOTTOM_MM + 4.5, NOTICE, size=6.5, colour=FAINT)
+    made = f"version {__version__}, model {analysis.model.name} {analysis.model.sha256[:12]}, page {number} of {total}"
+    sheet.text(RIGHT_MM, BOTTOM_MM + 4.5, made, size=6.5, colour=FAINT, align="right")
+
+
+def _summary_page(sheet: Sheet, *, analysis: Analysis) -> None:
+    _heading(sheet, analysis, "ECG arrhythmia report")
+    found = {measure.key: measure for measure in measures(analysis)}
+    _cards(sheet, TOP_MM + 11, found, analysis)
+    top = TOP_MM + 11 + CARD_MM + 6
+    for number, groups in enumerate(COLUMNS):
+        x, y = LEFT_MM + number * (COLUMN_MM + COLUMN_GAP_MM), top
+        for group in groups:
+            sheet.text(x, y, GROUPS[group], size=8.5, font=BOLD)
+            y += ROW_MM + 0.4
+            for measure in found.values():
+                if measure.group == group and measure.key not in ON_CARDS:
+                    _measure_row(sheet, x, y, measure, analysis)
+                    y += ROW_MM
+            y += 1.8
+    _signature(sheet)
+
+
+def _cards(sheet: Sheet, y: float, found: dict[str, Measure], analysis: Analysis) -> None:
+    """What is read first: how much could be read, and the three burdens."""
+    burden = analysis.burden
+    artefact = f"{100 - burden.analysable_pct:.1f} % artefact"
+    episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
+    cards = [
+        ("Analysable time", duration_text(burden.analysable_s), artefact),
+        ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden")),
+        ("SVE burden", _percent(found["sve_burden"]), _interval_text(found, "sve_burden")),
+        ("AF burden in this recording", _percent(found["af_burden"]), episodes),
+    ]
+    width = (WIDTH_MM - 3 * 3) / 4
+    for number, (name, value, note) in enumerate(cards):
+        x = LEFT_MM + number * (width + 3)
+        sheet.box(x, y, width, CARD_MM)
+        sheet.text(x + 2, y + 4, name, size=7.5, colour=FAINT)
+        sheet.text(x + 2, y + 9.5, value, size=13, font=BOLD)
+        sheet.text(x + 2, y + 13.4, note, size=7, colour=FAINT, fit_mm=width - 4)
+
+
+def _percent(measure: Measure) -> str:
+    return measure.text if measure.value is not None else f"not measured: {measure.why}"
+
+
+def _interval_text(found: dict[str, Measure], key: str) -> str:
+    low, high = found[f"{key}_low"], found[f"{key}_high"]
+    if low.value is None or high.value is None:
+        return ""
+    return f"{low.value:.2f} to {high.value:.2f} % by the classifier's own probabilities"
+
+
+def _measure_row(sheet: Sheet, x: float, y: float, measure: Measure, analysis: Analysis) -> None:
+    colour = TEXT if measure.value is not None else FAINT
+    sheet.text(x, y, measure.name, size=7, colour=colour, fit_mm=44)
+    if measure.value is None:
+        sheet.text(x + COLUMN_MM, y, measure.why, size=6.5, colour=FAINT, align="right", fit_mm=34)
+        return
+    moment = "" if measure.at_s is None else f"{clock_text(analysis.record, measure.at_s)}  "
+    sheet.text(x + COLUMN_MM, y, moment + measure.text, size=7, align="right")
+
+
+def _signature(sheet: Sheet) -> None:
+    height = 17.0
+    y = BOTTOM_MM - height - 1
+    sheet.box(LEFT_MM, y, WIDTH_MM - 85, height)
+    sheet.text(LEFT_MM + 2, y + 4, "Impression", size=7.5, colour=FAINT)
+    sheet.box(RIGHT_MM - 80, y, 80, height)
+    sheet.text(RIGHT_MM - 78, y + 4, "Reviewed by, date, signature", size=7.5, colour=FAINT)
+
+
+def _trend_page(sheet: Sheet, *, analysis: Analysis, rows: Sequence[Sequence[str]], total: Sequence[str]) -> None:
+    _heading(sheet, analysis, "trends and hours")
+    _trends(sheet, TOP_MM + 14, analysis)
+    if rows[-1] is not total:
+        rows = [*rows, total] if len(rows) <= HOURS_FIRST_PAGE else [*rows[:HOURS_FIRST_PAGE], rows[-1], total]
+    sheet.table(TOP_MM + 78, _hour_columns(), rows, size=6.5, row_mm=3.9)
+
+
+def _hours_page(sheet: Sheet, *, analysis: Analysis, rows: Sequence[Sequence[str]]) -> None:
+    _heading(sheet, analysis, "hours, continued")
+    sheet.table(TOP_MM + 14, _hour_columns(), rows, size=6.5, row_mm=3.9)
+
+
+def _hour_columns() -> list[tuple[float, str]]:
+    width = (WIDTH_MM - 20) / (len(HOUR_HEAD) - 1)
+    return [(LEFT_MM, "left"), *((LEFT_MM + 20 + width * number, "right") for number in range(1, len(HOUR_HEAD)))]
+
+
+def _hour_row(line: HourLine) -> tuple[str, ...]:
+    return (
+        line.name,
+        f"{line.analysable_s / 60:.1f}",
+        f"{line.n_beats:,}",
+        *(f"{line.n_of(label):,}" for label in "NSVFQ"),
+        f"{line.v_pct:.1f}" if line.n_beats else "–",
+        *(f"{rate:.0f}" if np.isfinite(rate) else "–" for rate in line.rates_bpm),
+        *(f"{n:,}" for n in (*line.runs, line.n_pauses)),
+        f"{line.af_s / 60:.1f}",
+    )
+
+
+def _trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
+    """Heart rate with fibrillation, V and S over the whole recording on one axis of time."""
+    record, duration_s = analysis.record, max(analysis.record.duration_s, 1.0)
+    scale = WIDTH_MM / duration_s
+    _rate_trend(sheet, y, 28.0, analysis, scale)
+    edges_s = np.linspace(0, duration_s, TREND_BINS + 1)
+    beats = analysis.beats
+    for number, label in enumerate("VS"):
+        base = y + 28 + 12 * (number + 1)
+        count, _ = np.histogram(beats.time_s[(beats.label == label) & beats.usable], edges_s)
+        most = max(int(count.max()), 1)
+        draw_bars(sheet, LEFT_MM + edges_s * scale, count * (9.5 / most), base, COLOUR[label])
+        sheet.line(LEFT_MM, base, RIGHT_MM, base)
+        bin_text = duration_text(duration_s / TREND_BINS)
+        sheet.text(LEFT_MM - 1, base - 4, f"{label} in {bin_text}", size=6, colour=FAINT, align="right", fit_mm=22)
+        sheet.text(LEFT_MM - 1, base - 8, f"{most}", size=6, colour=FAINT, align="right")
+    step_s = next(step for step in (60, 300, 600, 1800, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 86400, 1e9)
+                  if duration_s / step <= 14)  # fmt: skip
+    for tick_s in np.arange(0, duration_s + 1, step_s).tolist():
+        x = LEFT_MM + tick_s * scale
+        sheet.line(x, y, x, y + 52.5, width_mm=0.08)
+        sheet.text(x, y + 55.5, clock_text(record, tick_s)[:-3], size=6, colour=FAINT, align="centre")
+
+
+def _rate_trend(sheet: Sheet, y: float, height: float, analysis: Analysis, scale: float) -> None:
+    bin_s = max(analysis.record.duration_s, 1.0) / TREND_BINS
+    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s, TREND_BINS)
+    top_bpm = max(120.0, 20 * np.ceil(np.nan_to_num(high).max() / 20))
+    for episode in (event for event in analysis.events if event.kind == "af"):
+        sheet.box(LEFT_MM + episode.start_s * scale, y, episode.duration_s * scale, height, fill="#CCECE3")
+    for start_s, end_s in analysis.quality.unusable_stretches(analysis.record.duration_s):
+        sheet.box(LEFT_MM + start_s * scale, y, (end_s - start_s) * scale, height + 24, fill=LINE)
+    for level in np.arange(40, top_bpm + 1, 40).tolist():
+        at = y + height * (1 - level / top_bpm)
+        sheet.line(LEFT_MM, at, RIGHT_MM, at, width_mm=0.08)
+        sheet.text(LEFT_MM - 1, at + 1, f"{level:.0f}", size=6, colour=FAINT, align="right")
+    sheet.text(LEFT_MM - 1, y + 2, "bpm", size=6, colour=FAINT, align="right")
+    x = LEFT_MM + (np.arange(TREND_BINS) + 0.5) / TREND_BINS * WIDTH_MM
+    for values, colour in ((low, "#9DB0BF"), (high, "#9DB0BF"), (mean, TEXT)):
+        sheet.curve(x, y + height * (1 - values / top_bpm), colour=colour, width_mm=0.2)
+    key = "heart rate: lowest, mean, highest; green: atrial fibrillation; grey: not readable"
+    sheet.text(RIGHT_MM, y - 1.5, key, size=6, colour=FAINT, align="right")
+
+
+def _strip_page(sheet: Sheet, *, analysis: Analysis, strips: Sequence[Strip]) -> None:
+    _heading(sheet, analysis, "strips")
+    record = analysis.record
+    for number, strip in enumerate(strips):
+        y = TOP_MM + 18 + number * (STRIP_MM + 11)
+        name = _clearest_lead(analysis, strip.start_s)
+        lead = read_strip(record, name, start_s=strip.start_s, length_s=STRIP_S)
+        gain = draw_strip(sheet, LEFT_MM, y, WIDTH_MM, STRIP_MM, lead, analysis.beats)
+        sheet.text(LEFT_MM, y - 1.5, ";  ".join(strip.titles), size=8, font=BOLD, fit_mm=160)
+        calibrated = record.calibrated[record.lead_names.index(name)]
+        unsure = "" if calibrated else ", gain not stated in the header"
+        scale = f"{clock_text(record, strip.start_s, decimals=1)}  lead {name}  25 mm/s  {gain:g} mm/mV{unsure}"
+        sheet.text(RIGHT_MM, y - 1.5, scale, size=8, align="right", fit_mm=88)
+
+
+def _clearest_lead(analysis: Analysis, time_s: float) -> str:
+    quality = analysis.quality
+    block = min(int((time_s + STRIP_S / 2) / quality.block_s), quality.score.shape[1] - 1)
+    return analysis.lead_names[int(quality.score[:, block].argmax())]
+
+
+def _definitions_page(sheet: Sheet, *, analysis: Analysis) -> None:
+    """What each figure of the summary is measured on, and why some are missing."""
+    _heading(sheet, analysis, "what the figures mean")
+    told = [measure for measure in measures(analysis) if measure.of or measure.value is None]
+    half = -(-len(told) // 2)
+    for column, some in enumerate((told[:half], told[half:])):
+        x = LEFT_MM + column * (WIDTH_MM + COLUMN_GAP_MM) / 2
+        for number, measure in enumerate(some):
+            y = TOP_MM + 14 + number * ROW_MM
+            why = f" (not measured: {measure.why})" if measure.value is None else ""
+            sheet.text(x, y, measure.name.removeprefix("... of these ").capitalize(), size=6.5, fit_mm=38)
+            sheet.text(x + 40, y, measure.of + why, size=6.5, colour=FAINT, fit_mm=82)
+
+
+def _rules_page(sheet: Sheet, *, analysis: Analysis) -> None:
+    _heading(sheet, analysis, "how this was made")
+    y = TOP_MM + 16
+    changed = {rule.key for rule in analysis.rules.changed()}
+    rows = [("Rule", "Value", "Source")]
+    for rule in analysis.rules.rows():
+        mark = " (changed by the reader)" if rule.key in changed else ""
+        rows.append((rule.says + mark, f"{rule.value:g} {rule.unit}".strip(), rule.source))
+    y = sheet.table(y, [(LEFT_MM, "left"), (LEFT_MM + 130, "right"), (LEFT_MM + 135, "left")], rows, row_mm=4.3)
+    record, model = analysis.record, analysis.model
+    facts = (
+        "Beats are classed by ANSI/AAMI EC57 (N with bundle branch block and escape beats, S, V, F, Q). Burdens are "
+        "beats over analysable beats; AF burden is time over analysable time. Beats in signal that cannot be read are "
+        "not counted. Intervals of a burden come from the classifier's own probabilities and know nothing of errors it "
+        "is sure of.",
+        *([f"Labels: {format_labels(analysis)}."] if len(analysis.labelled) else []),
+        f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
+        f"Record {record.record_id}, SHA-256 {record.sha256}. Comments of its header, which may name a patient, are "
+        "left out.",
+        NOTICE,
+    )
+    y += 3
+    for fact in facts:
+        y = sheet.paragraph(LEFT_MM, y, WIDTH_MM, fact, size=7.5) + 1.2

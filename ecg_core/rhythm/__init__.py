@@ -1,0 +1,1 @@
+"""From labelled beats to intervals, events and burden."""

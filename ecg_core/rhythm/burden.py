@@ -1,0 +1,168 @@
+"""Beats and events -> burden: counts and shares over the analysable beats and time, never over the wall clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..labels import CLASSES
+from ..rules import RhythmRules
+from ..schema import Beats, Burden, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
+from .events import RUNS, TACHYCARDIAS, series_of
+from .hrv import measure_variability
+from .intervals import counted, heart_rate
+from .uncertainty import count_interval, counts_at_thresholds, expected_error_points, usual_per_day
+
+HOUR_S = 3600.0
+UNKNOWN = float("nan")
+
+Events = Sequence[RhythmEvent]
+
+
+def measure_burden(
+    beats: Beats,
+    events: Events,
+    quality: Quality,
+    duration_s: float,
+    rules: RhythmRules,
+    *,
+    age_years: int | None = None,
+) -> Burden:
+    """Everything that a report counts, with the hourly table; nothing is NaN but what could not be measured."""
+    time_s, bpm = heart_rate(beats, rules)
+    analysable_s = float(_analysable_s(quality, duration_s).sum())
+    hourly = _hourly(beats, events, quality, duration_s, rules)
+    return Burden(
+        duration_s=duration_s,
+        analysable_s=analysable_s,
+        count=count_classes(beats),
+        n_unusable_beats=int((~beats.usable).sum()),
+        rate_mean_bpm=_mean_rate(beats.rr_s[counted(beats, rules)]),
+        rate_min=_extreme(time_s, bpm, np.argmin),
+        rate_max=_extreme(time_s, bpm, np.argmax),
+        v=_ectopy(beats, "V", events, hourly, analysable_s, age_years),
+        s=_ectopy(beats, "S", events, hourly, analysable_s, age_years),
+        pvc_error_points=expected_error_points(analysable_s),
+        af=summarise_episodes(events, "af"),
+        pauses=summarise_episodes(events, "pause"),
+        af_pauses=summarise_episodes(events, "af_pause"),
+        long_rr=summarise_episodes(events, "long_rr"),
+        slow=summarise_episodes(events, "bradycardia"),
+        fast=summarise_episodes(events, "tachycardia"),
+        variability=measure_variability(beats, _of(events, "af"), analysable_s, rules),
+        hourly=hourly,
+    )
+
+
+def count_classes(beats: Beats) -> NDArray[np.int64]:
+    """Analysable beats of each class, in the order of CLASSES, shape (5,)."""
+    return np.array([np.count_nonzero((beats.label == label) & beats.usable) for label in CLASSES], dtype=np.int64)
+
+
+def summarise_episodes(events: Events, *kinds: str) -> Episodes:
+    """How many events of some kinds there are, how long they are together, and the longest and the fastest."""
+    chosen = _of(events, *kinds)
+    if not chosen:
+        return Episodes()
+    return Episodes(
+        n=len(chosen),
+        n_beats=sum(event.n_beats for event in chosen),
+        total_s=float(sum(event.duration_s for event in chosen)),
+        longest=max(chosen, key=lambda event: (event.duration_s, event.n_beats, -event.start_s)),
+        fastest=max(chosen, key=lambda event: (np.nan_to_num(event.rate_bpm), event.n_beats, -event.start_s)),
+    )
+
+
+def _of(events: Events, *kinds: str) -> list[RhythmEvent]:
+    return [event for event in events if event.kind in kinds]
+
+
+def _ectopy(
+    beats: Beats, label: str, events: Events, hourly: Hourly, analysable_s: float, age_years: int | None
+) -> Ectopy:
+    n, n_beats = int(np.sum((beats.label == label) & beats.usable)), int(beats.usable.sum())
+    of_class = hourly.count[:, CLASSES.index(label)]
+    low, high = count_interval(beats, label)
+    letter = label.lower()
+    return Ectopy(
+        label=label,
+        n_beats=n,
+        burden_pct=_percent(n, n_beats),
+        interval_pct=(_percent(low, n_beats), _percent(high, n_beats)),
+        at_thresholds=counts_at_thresholds(beats, label),
+        per_hour=n / (analysable_s / HOUR_S) if analysable_s else UNKNOWN,
+        most_in_an_hour=int(of_class.max()),
+        singles=sum(series.stop - series.start == 1 for series in series_of(beats, label)),
+        couplets=len(_of(events, f"{letter}_couplet")),
+        runs=summarise_episodes(events, *RUNS[label]),
+        triplets=sum(event.n_beats == 3 for event in _of(events, *RUNS[label])),
+        tachycardias=summarise_episodes(events, *TACHYCARDIAS[label]),
+        bigeminy=summarise_episodes(events, f"{letter}_bigeminy"),
+        trigeminy=summarise_episodes(events, f"{letter}_trigeminy"),
+        usual_per_day=usual_per_day(label, age_years),
+    )
+
+
+def _mean_rate(rr_s: Float64) -> float:
+    return float(60.0 / rr_s.mean()) if len(rr_s) else UNKNOWN
+
+
+def _extreme(time_s: Float64, bpm: Float64, pick: Callable[[Float64], np.intp]) -> HeartRate | None:
+    if not len(bpm):
+        return None
+    i = int(pick(bpm))
+    return HeartRate(float(bpm[i]), float(time_s[i]))
+
+
+def _percent(part: float, whole: int) -> float:
+    return 100.0 * part / whole if whole else UNKNOWN
+
+
+def _analysable_s(quality: Quality, duration_s: float) -> Float64:
+    """Seconds of each quality block that could be read; the last block ends with the recording."""
+    start = np.arange(len(quality.usable)) * quality.block_s
+    length = np.clip(duration_s - start, 0, quality.block_s)
+    return np.asarray(np.where(quality.usable, length, 0.0))
+
+
+def _hourly(beats: Beats, events: Events, quality: Quality, duration_s: float, rules: RhythmRules) -> Hourly:
+    n_hours = max(1, int(np.ceil(duration_s / HOUR_S)))
+
+    def hour_of(time_s: Float64) -> NDArray[np.int64]:
+        return np.minimum((np.asarray(time_s) / HOUR_S).astype(np.int64), n_hours - 1)
+
+    def begun(*kinds: str) -> NDArray[np.int64]:
+        start_s = np.array([event.start_s for event in _of(events, *kinds)])
+        return np.bincount(hour_of(start_s), minlength=n_hours)
+
+    hour = hour_of(beats.time_s)
+    count = np.stack(
+        [np.bincount(hour[(beats.label == label) & beats.usable], minlength=n_hours) for label in CLASSES], axis=1
+    )
+    block_hour = hour_of(np.asarray(np.arange(len(quality.usable)) * quality.block_s))
+    analysable_s = np.bincount(block_hour, weights=_analysable_s(quality, duration_s), minlength=n_hours)
+    time_s, bpm = heart_rate(beats, rules)
+    counts, rate_hour = counted(beats, rules), hour_of(time_s)
+    rates = [bpm[rate_hour == i] for i in range(n_hours)]
+    start_s: Float64 = np.arange(n_hours, dtype=np.float64) * HOUR_S
+    return Hourly(
+        start_s=start_s,
+        analysable_s=analysable_s.astype(np.float64),
+        count=count.astype(np.int64),
+        rate_min_bpm=np.array([rate.min() if len(rate) else UNKNOWN for rate in rates]),
+        rate_mean_bpm=np.array([_mean_rate(beats.rr_s[counts & (hour == i)]) for i in range(n_hours)]),
+        rate_max_bpm=np.array([rate.max() if len(rate) else UNKNOWN for rate in rates]),
+        af_s=_time_in(_of(events, "af"), start_s),
+        n_runs=np.stack([begun(*RUNS[label]) for label in "VS"], axis=1),
+        n_pauses=begun("pause", "af_pause"),
+    )
+
+
+def _time_in(events: Events, start_s: Float64) -> Float64:
+    """Seconds of each hour that lie in the events, shape of ``start_s``."""
+    inside = np.zeros(len(start_s))
+    for event in events:
+        inside += np.clip(np.minimum(event.end_s, start_s + HOUR_S) - np.maximum(event.start_s, start_s), 0, None)
+    return inside

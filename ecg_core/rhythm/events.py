@@ -1,0 +1,130 @@
+"""Beats -> events that a reader wants to see; what counts as what is in ``RhythmRules``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from ..rules import RhythmRules
+from ..schema import Beats, Bool, Index, RhythmEvent
+from .fibrillation import af_episodes
+from .intervals import DECIMALS, follows_previous, rate_windows, unbroken
+
+KIND_NAMES: Final = {
+    "v_couplet": "Ventricular couplet",
+    "v_run": "Ventricular run",
+    "vt": "Ventricular tachycardia, non-sustained",
+    "vt_sustained": "Ventricular tachycardia, sustained",
+    "v_bigeminy": "Ventricular bigeminy",
+    "v_trigeminy": "Ventricular trigeminy",
+    "s_couplet": "Supraventricular couplet",
+    "s_run": "Supraventricular run",
+    "svt": "Supraventricular tachycardia, non-sustained",
+    "svt_sustained": "Supraventricular tachycardia, sustained",
+    "s_bigeminy": "Supraventricular bigeminy",
+    "s_trigeminy": "Supraventricular trigeminy",
+    "af": "Atrial fibrillation",
+    "pause": "Pause",
+    "af_pause": "Pause in atrial fibrillation",
+    "long_rr": "Long RR",
+    "bradycardia": "Bradycardia",
+    "tachycardia": "Tachycardia",
+}
+TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
+RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label in "VS"}
+CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle: the ectopic one is the last
+
+
+def find_rhythms(beats: Beats, rules: RhythmRules) -> tuple[RhythmEvent, ...]:
+    """All events in the order of their start; none spans an unusable stretch."""
+    follows = follows_previous(beats)
+    fibrillation = [_event("af", beats, part.start, part.stop - 1) for part in af_episodes(beats, rules)]
+    events = [
+        *fibrillation,
+        *_long_intervals(beats, follows, fibrillation, rules),
+        *_unusual_rates(beats, rules),
+    ]
+    for label in "VS":
+        events += [*_ectopic_series(beats, label, rules), *_patterns(beats, label, follows, rules)]
+    return tuple(sorted(events, key=lambda event: (event.start_s, event.kind)))
+
+
+def series_of(beats: Beats, label: str) -> list[slice]:
+    """Unbroken series of beats of one class, as slices of the beats."""
+    same = (beats.label == label) & beats.usable
+    return unbroken(same, follows_previous(beats))
+
+
+def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
+    start_s, end_s = float(beats.time_s[first]), float(beats.time_s[last])
+    duration_s = round(end_s - start_s, DECIMALS)
+    bpm = round(float(60.0 * (last - first) / duration_s), DECIMALS) if duration_s else float("nan")
+    return RhythmEvent(kind, start_s, end_s, int(last - first + 1), bpm)
+
+
+def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
+    """Couplets, runs and tachycardias of V or S; a single ectopic beat is in the beat list."""
+    for series in series_of(beats, label):
+        n_beats = series.stop - series.start
+        if n_beats != 2 and n_beats < rules.run_min_beats:
+            continue
+        kind = f"{label.lower()}_couplet" if n_beats == 2 else f"{label.lower()}_run"
+        event = _event(kind, beats, series.start, series.stop - 1)
+        if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
+            sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
+            event = replace(event, kind=TACHYCARDIAS[label][sustained])
+        yield event
+
+
+def _patterns(beats: Beats, label: str, follows: Bool, rules: RhythmRules) -> Iterator[RhythmEvent]:
+    """Bigeminy, a normal and an ectopic beat in turns, and trigeminy, two normal ones before each ectopic."""
+    is_normal = (beats.label == "N") & beats.usable
+    for name, length in CYCLES.items():
+        whole = (beats.label == label) & beats.usable  # the beat ends a whole cycle
+        for back in range(1, length):
+            whole[back:] &= is_normal[:-back] & follows[1 : len(beats) - back + 1]
+            whole[:back] = False
+        last = np.flatnonzero(whole)
+        for chain in _chains(last, length, follows):
+            if len(chain) >= rules.pattern_min_cycles:
+                yield _event(f"{label.lower()}_{name}", beats, chain[0] - length + 1, chain[-1])
+
+
+def _chains(last: Index, length: int, follows: Bool) -> list[Index]:
+    """Group the last beats of cycles that come without a beat between."""
+    if not len(last):
+        return []
+    goes_on = (np.diff(last) == length) & follows[last[:-1] + 1]
+    return np.split(last, np.flatnonzero(~goes_on) + 1)
+
+
+def _long_intervals(
+    beats: Beats, follows: Bool, fibrillation: list[RhythmEvent], rules: RhythmRules
+) -> Iterator[RhythmEvent]:
+    """Pauses and long RR, each in one of its kinds; an interval across an unusable stretch has no length."""
+    rr_s = np.round(beats.rr_s, DECIMALS)
+    shortest_s = min(rules.long_rr_s, rules.pause_s, rules.af_pause_s)
+    for i in np.flatnonzero(follows & (rr_s >= shortest_s)).tolist():
+        start_s, end_s = beats.time_s[i - 1], beats.time_s[i]
+        in_af = any(af.start_s <= start_s and end_s <= af.end_s for af in fibrillation)
+        if in_af and rr_s[i] >= rules.af_pause_s:
+            yield _event("af_pause", beats, i - 1, i)
+        elif rr_s[i] >= rules.pause_s:
+            yield _event("pause", beats, i - 1, i)
+        elif rr_s[i] >= rules.long_rr_s:
+            yield _event("long_rr", beats, i - 1, i)
+
+
+def _unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
+    """Brady- and tachycardia: rate windows in a row that are all too slow, or all too fast."""
+    last, bpm = rate_windows(beats, rules)
+    follows = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
+    for kind, unusual in (("bradycardia", bpm < rules.slow_bpm), ("tachycardia", bpm > rules.fast_bpm)):
+        for windows in unbroken(unusual, follows):
+            first = max(0, int(last[windows.start]) - rules.rate_average_beats)
+            event = _event(kind, beats, first, int(last[windows.stop - 1]))
+            if event.duration_s >= rules.rate_min_s:
+                yield event

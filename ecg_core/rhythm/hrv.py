@@ -1,0 +1,83 @@
+"""Heart rate variability (Task Force 1996, doi:10.1161/01.CIR.93.5.1043) of RR between normal beats.
+
+RR in atrial fibrillation are left out: they are not paced by the sinus node. A band has its power as the Task Force
+defines it for short recordings, averaged over the stretches of the recording that are covered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.signal import detrend
+
+from ..rules import RhythmRules
+from ..schema import Beats, Float64, RhythmEvent, Variability
+from .intervals import normal
+
+MIN_INTERVALS = 30  # fewer say nothing about variability
+PNN_S = 0.05
+LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.40)
+RESAMPLED_HZ = 4.0
+COVERED = 0.8  # of a stretch must be normal RR for its spectrum, and for its mean
+UNKNOWN = float("nan")
+
+
+def measure_variability(
+    beats: Beats, fibrillation: Iterable[RhythmEvent], analysable_s: float, rules: RhythmRules
+) -> Variability:
+    """SDNN, SDANN, RMSSD, pNN50, LF and HF with what they cover; NaN where too few intervals are there."""
+    nn = normal(beats, rules)
+    for episode in fibrillation:
+        nn = nn[(beats.time_s[nn] <= episode.start_s) | (beats.time_s[nn] > episode.end_s)]
+    rr_ms = 1000.0 * beats.rr_s[nn]
+    coverage_pct = float(100.0 * rr_ms.sum() / 1000.0 / analysable_s) if analysable_s else UNKNOWN
+    if len(nn) < MIN_INTERVALS:
+        return Variability(len(nn), coverage_pct, *[UNKNOWN] * 6)
+    step_ms = np.diff(rr_ms)[np.diff(nn) == 1]
+    means_ms, lf_ms2, hf_ms2 = _by_segment(beats.time_s[nn], rr_ms, rules.segment_s)
+    return Variability(
+        n_intervals=len(nn),
+        coverage_pct=min(100.0, coverage_pct),
+        sdnn_ms=float(rr_ms.std(ddof=1)),
+        sdann_ms=float(means_ms.std(ddof=1)) if len(means_ms) > 1 else UNKNOWN,
+        rmssd_ms=float(np.sqrt(np.mean(step_ms**2))) if len(step_ms) else UNKNOWN,
+        pnn50_pct=float(100.0 * np.mean(np.abs(step_ms) > 1000.0 * PNN_S)) if len(step_ms) else UNKNOWN,
+        lf_ms2=float(np.mean(lf_ms2)) if len(lf_ms2) else UNKNOWN,
+        hf_ms2=float(np.mean(hf_ms2)) if len(hf_ms2) else UNKNOWN,
+    )
+
+
+def _by_segment(time_s: Float64, rr_ms: Float64, segment_s: float) -> tuple[Float64, Float64, Float64]:
+    """Mean RR, and LF and HF power, of each stretch that is covered well enough."""
+    segment = (time_s / segment_s).astype(int)
+    edge = np.flatnonzero(np.diff(segment)) + 1
+    rows = [
+        (times, values)
+        for times, values in zip(np.split(time_s, edge), np.split(rr_ms, edge), strict=True)
+        if values.sum() >= COVERED * 1000.0 * segment_s
+    ]
+    if not rows:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    grid_s = np.arange(0, segment_s, 1 / RESAMPLED_HZ)
+    tachogram = np.stack([_resampled(times[0] // segment_s * segment_s + grid_s, times, rr) for times, rr in rows])
+    power, hz = _spectrum(tachogram)
+    bands = [power[:, (hz >= low) & (hz < high)].sum(axis=1) for low, high in (LF_HZ, HF_HZ)]
+    return np.array([rr.mean() for _, rr in rows]), bands[0], bands[1]
+
+
+def _resampled(grid_s: Float64, time_s: Float64, rr_ms: Float64) -> Float64:
+    """RR on an even grid by a cubic spline, which keeps fast oscillations that straight lines would flatten."""
+    distinct = np.concatenate(([True], np.diff(time_s) > 0))
+    spline = CubicSpline(time_s[distinct], rr_ms[distinct])
+    return np.asarray(spline(np.clip(grid_s, time_s[0], time_s[-1])))
+
+
+def _spectrum(tachogram: Float64) -> tuple[Float64, Float64]:
+    """Power of each frequency, in ms2, and the frequencies; a sine of amplitude A has A2/2 in its band."""
+    n = tachogram.shape[1]
+    window = np.hanning(n + 1)[:-1]
+    level = detrend(tachogram, axis=1)  # a trend over the whole stretch is no oscillation
+    power = np.abs(np.fft.rfft(level * window)) ** 2 * 2 / (n * np.sum(window**2))
+    return np.asarray(power), np.asarray(np.fft.rfftfreq(n, 1 / RESAMPLED_HZ))

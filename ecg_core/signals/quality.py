@@ -1,0 +1,93 @@
+"""How far each lead can be analysed, in blocks of ten seconds: what is there of it, and how clearly beats stand out."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from ..schema import Bool, Float32, Float64, Index
+from .filters import FS_HZ
+
+BLOCK_S = 10.0  # signal quality is stated per block
+FAINT = 0.1  # lower peaks of the beat probability map are no candidates for beats
+# Certainty of the detector at which a block's quality is 1, and 0. By models/quality.py, a block at UNUSABLE_SCORE
+# between them (certainty .59) has an error at about every other beat, and one at CLEAR hardly any.
+CLEAR, DOUBTFUL = 0.95, 0.5
+UNUSABLE_SCORE = 0.2
+LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
+
+
+def valid_share(valid: Bool) -> Float32:
+    """Share of valid samples of one lead in blocks of BLOCK_S, shape (n_blocks,)."""
+    starts = np.arange(0, max(len(valid), 1), int(BLOCK_S * FS_HZ))
+    length = np.diff(np.append(starts, len(valid)))
+    return (np.add.reduceat(valid.astype(np.float32), starts) / length).astype(np.float32)
+
+
+def certainty(beat_heatmap: Float32, block: Index) -> Float32:
+    """How clearly beats stand out in each block of one lead: 1 clear, towards 0 doubtful, shape (n_blocks,).
+
+    The mean beat probability of the candidates in a block, each weighted by its own; in a clear lead every peak is
+    either high or absent. A block without any candidate says nothing against the lead: 1.
+
+    Parameters
+    ----------
+    beat_heatmap
+        Beat probability of each frame, shape (n_frames,).
+    block
+        Block of each frame, shape (n_frames,), ascending from 0.
+
+    """
+    peak, properties = find_peaks(beat_heatmap, height=FAINT)
+    height, of_peak = properties["peak_heights"], block[peak]
+    n_blocks = int(block[-1]) + 1
+    total = np.bincount(of_peak, height, n_blocks)
+    squared = np.bincount(of_peak, height**2, n_blocks)
+    return np.where(total > 0, squared / np.maximum(total, FAINT), 1.0).astype(np.float32)
+
+
+def lead_quality(valid: Float32, certain: Float32) -> Float32:
+    """Quality of a lead, 0 .. 1, by the share of it that is there and by how clearly its beats stand out."""
+    return np.asarray(valid * np.clip((certain - DOUBTFUL) / (CLEAR - DOUBTFUL), LEAST_SCORE, 1), dtype=np.float32)
+
+
+def block_scores(valid: Bool, beat_heatmap: Float32, core: slice, stride: int) -> Float32:
+    """Quality of each lead in the blocks of a stretch, shape (n_leads, n_blocks).
+
+    Parameters
+    ----------
+    valid, beat_heatmap
+        Shapes (n_leads, n) and (n_leads, n_frames).
+    core
+        The stretch that is scored, in samples at 125 Hz.
+    stride
+        Samples a frame.
+
+    """
+    block = np.arange(0, core.stop - core.start, stride) // int(BLOCK_S * FS_HZ)
+    scores = []
+    for known, probability in zip(valid[:, core], beat_heatmap[:, core.start // stride :], strict=True):
+        scores.append(lead_quality(valid_share(known), certainty(probability[: len(block)], block[: len(probability)])))
+    return np.stack(scores)
+
+
+def scores_at_frames(score: Float32, core: slice, n_frames: int, stride: int) -> Float32:
+    """The quality of each lead's block at each frame, (n_leads, n_frames); outside of the core the nearest block's."""
+    block = (np.arange(n_frames) * stride - core.start) // int(BLOCK_S * FS_HZ)
+    return np.asarray(score[:, np.clip(block, 0, score.shape[1] - 1)])
+
+
+def lead_weights(quality: Float32) -> Float32:
+    """Weights of the leads that sum to one at each beat, (n_beats, n_leads); equal where no lead can be analysed."""
+    total = quality.sum(axis=1, keepdims=True)
+    return np.where(total > 0, quality / np.maximum(total, 1e-9), 1 / quality.shape[1]).astype(np.float32)
+
+
+def analysable(weight: Float32) -> Bool:
+    """Whether at least one lead can be analysed, over the first axis of leads."""
+    return np.asarray((weight > UNUSABLE_SCORE).any(axis=0))
+
+
+def lost_times(time_s: Float64, weight: Float32, core_s: tuple[float, float]) -> Float64:
+    """The moments of a stretch at which no lead could be analysed; ``weight`` of shape (n_leads, n)."""
+    return time_s[~analysable(weight) & (time_s >= core_s[0]) & (time_s < core_s[1])]

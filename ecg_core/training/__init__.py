@@ -1,0 +1,1 @@
+"""Fitting the network: augmentation, the fit loop, domain adaptation, calibration."""

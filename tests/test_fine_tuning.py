@@ -1,0 +1,80 @@
+"""A few of the patient's own beats whose class is known."""
+
+import numpy as np
+import pytest
+import torch
+from test_training import SPEC
+
+from ecg_core.classifier.classification import classify
+from ecg_core.classifier.fine_tuning import fine_tune
+from ecg_core.classifier.model import Model
+from ecg_core.classifier.network import BeatNetwork
+from ecg_core.labels import CLASSES, UNLABELLED
+
+N_BEATS = 200
+V = CLASSES.index("V")
+
+
+@pytest.fixture(scope="module")
+def patient():
+    """Tokens of two shapes, every fifth beat of the odd one: (n_beats, 1, token_size) and which are odd."""
+    rng = np.random.default_rng(0)
+    common, odd = rng.normal(size=(2, SPEC.token_size))
+    is_odd = np.arange(N_BEATS) % 5 == 4
+    tokens = np.where(is_odd[:, None], odd, common) + 0.1 * rng.normal(size=(N_BEATS, SPEC.token_size))
+    return tokens[:, None].astype(np.float32), is_odd
+
+
+@pytest.fixture(scope="module")
+def ignorant():
+    """A network that has learned nothing yet."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    return Model(SPEC, BeatNetwork(SPEC).eval())
+
+
+def told(is_odd, n_known):
+    code = np.full(N_BEATS, UNLABELLED)
+    code[:n_known] = np.where(is_odd[:n_known], V, 0)
+    return code
+
+
+def labels(model, tokens):
+    share = np.ones((N_BEATS, 1), dtype=np.float32)
+    return classify(model, tokens, np.full(N_BEATS, 0.8), share).probability.argmax(axis=1)
+
+
+def test_beats_like_the_known_ones_are_judged_as_they_are(patient, ignorant, monkeypatch):
+    monkeypatch.setattr("ecg_core.classifier.fine_tuning.STEPS", 80)  # more than for a network that has been trained
+    monkeypatch.setattr(
+        "ecg_core.classifier.fine_tuning.ANCHOR_WEIGHT", 0.0
+    )  # what an ignorant network said is worth nothing
+    tokens, is_odd = patient
+    model = fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), told(is_odd, 50))
+    after = labels(model, tokens)[50:]
+    assert np.mean(after[is_odd[50:]] == V) > 0.9
+    assert np.mean(after[~is_odd[50:]] == 0) > 0.9
+
+
+def test_without_known_beats_the_model_stays_as_it_is(patient, ignorant):
+    tokens, is_odd = patient
+    assert fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), told(is_odd, 0)) is ignorant
+
+
+def test_the_given_model_is_not_changed_and_the_signal_is_read_as_before(patient, ignorant):
+    tokens, is_odd = patient
+    before = {name: value.clone() for name, value in ignorant.network.state_dict().items()}
+    model = fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), told(is_odd, 12))
+    for name, value in ignorant.network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    changed = {
+        name.split(".")[0] for name, value in model.network.state_dict().items() if not value.equal(before[name])
+    }
+    assert changed == {"beat", "sequence", "judge"}
+
+
+def test_the_same_beats_give_the_same_model(patient, ignorant):
+    tokens, is_odd = patient
+    a, b = (fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), told(is_odd, 12)) for _ in range(2))
+    for one, other in zip(a.network.parameters(), b.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)

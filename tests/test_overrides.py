@@ -1,0 +1,186 @@
+"""Files that do not say their rate or their unit: asked for, never guessed, and never against the file's own word."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.io import savemat
+from support.made_files import FS_HZ, N, csv_text, ishne, signal, whole, write_edf
+from support.records import write_record
+
+from ecg_core.__main__ import main
+from ecg_core.errors import MissingMetadataError, RecordError
+from ecg_core.records import find_records, per_mv_of, read_record
+from ecg_core.schema import RecordOverrides
+
+IN_MV = RecordOverrides(FS_HZ, 1.0)
+
+
+# Matrices of MATLAB
+
+
+@pytest.mark.parametrize("options", [{}, {"do_compression": True}, {"format": "4"}], ids=["5", "5, compressed", "4"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_matrix_is_read_with_its_shorter_side_as_leads(tmp_path, options, turned):
+    counts = np.rint(signal() * 200)
+    savemat(tmp_path / "x.mat", {"ecg": counts.T if turned else counts}, **options)
+    record = read_record(tmp_path / "x.mat", RecordOverrides(FS_HZ, 200.0))
+    assert (record.record_id, record.fs_hz, record.n_samples) == ("x", FS_HZ, N)
+    assert record.lead_names == ("lead 1", "lead 2")
+    assert record.calibrated == (True, True)
+    np.testing.assert_allclose(whole(record), signal(), atol=0.0026)
+    np.testing.assert_array_equal(record.source.read(777, 1234, (1,))[0], whole(record)[1, 777:1234])
+
+
+def test_the_matrix_called_val_goes_before_others(tmp_path):
+    savemat(tmp_path / "x.mat", {"val": signal(), "other": np.zeros((3, 9000)), "fs": 250.0, "name": "x"})
+    np.testing.assert_allclose(whole(read_record(tmp_path / "x.mat", IN_MV)), signal(), atol=1e-6)
+
+
+def test_numbers_beside_one_matrix_are_no_matrix(tmp_path):
+    savemat(tmp_path / "x.mat", {"ecg": signal(), "fs": 250.0})
+    assert read_record(tmp_path / "x.mat", IN_MV).n_samples == N
+
+
+@pytest.mark.parametrize(
+    ("stated", "missing", "asked"),
+    [
+        (RecordOverrides(), (True, True), "state --fs HZ and --unit mV, uV, V, or counts a mV"),
+        (RecordOverrides(fs_hz=250), (False, True), "state --unit mV, uV, V, or counts a mV"),
+        (RecordOverrides(per_mv=1), (True, False), "state --fs HZ"),
+    ],
+)
+def test_what_a_matrix_does_not_say_is_asked_for(tmp_path, stated, missing, asked):
+    savemat(tmp_path / "x.mat", {"val": signal()})
+    with pytest.raises(MissingMetadataError, match=asked) as told:
+        read_record(tmp_path / "x.mat", stated)
+    assert (told.value.rate, told.value.unit) == missing
+
+
+def test_a_matrix_beside_a_header_belongs_to_a_wfdb_record(tmp_path):
+    path = write_record(tmp_path, "x", signal(), FS_HZ, lead_names=("II", "V1"))
+    savemat(tmp_path / "x.mat", {"val": signal()}, format="4")
+    (tmp_path / "x.hea").write_text(path.with_suffix(".hea").read_text().replace("x.dat 16", "x.mat 16+24"))
+    assert read_record(tmp_path / "x.mat").lead_names == ("II", "V1")
+    assert [path.name for path in find_records(tmp_path)] == ["x"]
+
+
+# Tables
+
+
+def written(folder, suffix, headings, columns):
+    table = pd.DataFrame(dict(zip(headings, columns, strict=True)))
+    if suffix == "parquet":
+        table.to_parquet(folder / "x.parquet", index=False)
+    else:
+        table.to_csv(folder / f"x.{suffix}", index=False, sep="\t" if suffix == "tsv" else ",")
+    return folder / f"x.{suffix}"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_a_table_is_read_with_what_is_stated_in_place_of_its_headings(tmp_path, suffix):
+    time_s = np.arange(N) / FS_HZ
+    bare = written(tmp_path, suffix, ["II", "V1"], signal())
+    record = read_record(bare, RecordOverrides(500.0, 1000.0))
+    assert (record.fs_hz, record.lead_names, record.n_samples) == (500.0, ("II", "V1"), N)
+    np.testing.assert_allclose(whole(record), signal() / 1000, atol=1e-6)
+    timed = written(tmp_path, suffix, ["time_s", "II", "V1"], [time_s, *signal()])
+    record = read_record(timed, RecordOverrides(per_mv=1.0))
+    assert (record.fs_hz, record.lead_names, record.overrides) == (FS_HZ, ("II", "V1"), RecordOverrides(per_mv=1.0))
+    in_units = written(tmp_path, suffix, ["II_uv", "V1_uv"], signal() * 1000)
+    record = read_record(in_units, RecordOverrides(fs_hz=FS_HZ))
+    assert (record.lead_names, record.overrides) == (("II", "V1"), RecordOverrides(fs_hz=FS_HZ))
+    np.testing.assert_allclose(whole(record), signal(), atol=1e-5)
+
+
+def test_a_table_without_headings_is_read_when_all_is_stated(tmp_path):
+    (tmp_path / "x.csv").write_text("\n".join(f"{a:.5f},{b:.5f}" for a, b in signal().T))
+    record = read_record(tmp_path / "x.csv", IN_MV)
+    assert (record.lead_names, record.n_samples) == (("lead 1", "lead 2"), N)
+    np.testing.assert_allclose(whole(record), signal(), atol=1e-5)
+
+
+def test_a_column_that_counts_is_no_lead(tmp_path):
+    path = written(tmp_path, "csv", ["'sample #'", "'MLII'", "'V5'"], [np.arange(N), *signal()])
+    assert read_record(path, IN_MV).lead_names == ("MLII", "V5")
+    path = written(tmp_path, "csv", ["tick", "II"], [np.arange(N), signal()[0]])
+    with pytest.raises(RecordError, match="the column tick only rises, as a time or a counter does"):
+        read_record(path, IN_MV)
+
+
+# The file's own word
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        (RecordOverrides(fs_hz=500.0), "500 Hz were stated, the file itself says 250 Hz; leave --fs out"),
+        (RecordOverrides(per_mv=1000.0), "1000 a mV were stated, its headings say another unit"),
+    ],
+)
+def test_what_contradicts_the_headings_is_refused(tmp_path, stated, told):
+    (tmp_path / "x.csv").write_text(csv_text(signal()))
+    with pytest.raises(RecordError, match=told):
+        read_record(tmp_path / "x.csv", stated)
+
+
+def test_what_agrees_with_the_headings_changes_nothing(tmp_path):
+    (tmp_path / "x.csv").write_text(csv_text(signal()))
+    record = read_record(tmp_path / "x.csv", IN_MV)
+    assert record.overrides == RecordOverrides()
+    assert record.sha256 == read_record(tmp_path / "x.csv").sha256
+
+
+@pytest.mark.parametrize("kind", ["wfdb", "edf", "ishne"])
+def test_no_format_that_speaks_for_itself_is_overridden(tmp_path, kind):
+    path = {
+        "wfdb": lambda: write_record(tmp_path, "x", signal(), FS_HZ),
+        "edf": lambda: write_edf(tmp_path / "x.edf", signal()),
+        "ishne": lambda: tmp_path / "x.ecg",
+    }[kind]()
+    (tmp_path / "x.ecg").write_bytes(ishne(signal()))
+    assert read_record(path, RecordOverrides(fs_hz=FS_HZ)).stated == RecordOverrides()
+    with pytest.raises(RecordError, match="500 Hz were stated, the file itself says 250 Hz"):
+        read_record(path, RecordOverrides(fs_hz=500.0))
+    with pytest.raises(RecordError, match="the file itself states the unit of every lead; leave --unit out"):
+        read_record(path, RecordOverrides(per_mv=1.0))
+
+
+def test_counts_whose_gain_no_header_states_get_the_stated_one(tmp_path):
+    (tmp_path / "x.ecg").write_bytes(ishne(signal(), resolution=0))  # counts of 1 uV
+    record = read_record(tmp_path / "x.ecg", RecordOverrides(per_mv=1e6 / 1))
+    guess = read_record(tmp_path / "x.ecg")
+    assert (record.calibrated, guess.calibrated) == ((True, True), (False, False))
+    np.testing.assert_allclose(whole(record) * 1e6, whole(guess) * 200, rtol=1e-5)
+
+
+def test_another_statement_is_another_record(tmp_path):
+    savemat(tmp_path / "x.mat", {"val": signal()})
+    made = {read_record(tmp_path / "x.mat", RecordOverrides(fs_hz, 1.0)).sha256 for fs_hz in (250.0, 500.0)}
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(("text", "value"), [("mV", 1), ("UV", 1000), ("µV", 1000), ("V", 0.001), ("200", 200)])
+def test_a_unit_is_understood_as_people_write_it(text, value):
+    assert per_mv_of(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "mmHg", "0", "-1", "nan", "inf"])
+def test_what_is_no_unit_is_refused(text):
+    with pytest.raises(RecordError, match="is no unit: expected mV, uV, V, or a number"):
+        per_mv_of(text)
+
+
+# The commands
+
+
+def test_the_command_line_takes_rate_and_unit(tmp_path, capsys):
+    savemat(tmp_path / "x.mat", {"val": signal() * 1000})
+    assert main(["inspect", str(tmp_path / "x.mat")]) == 2
+    assert "x.mat (MATLAB)" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "x.mat"), "--fs", "250", "--unit", "uV"]) == 0
+    assert "stated by hand: 250 Hz and 1000 a mV" in capsys.readouterr().out
+    out = ["--to", "csv", "--out", str(tmp_path / "out")]
+    assert main(["convert", str(tmp_path / "x.mat"), "--fs", "250", "--unit", "uV", *out]) == 0
+    np.testing.assert_allclose(whole(read_record(tmp_path / "out" / "x.csv")), signal(), atol=1e-5)
+    assert main(["convert", str(tmp_path / "x.mat"), "--fs", "250", "--unit", "ounces", *out]) == 2
+    assert '"ounces" is no unit' in capsys.readouterr().err

@@ -1,0 +1,69 @@
+"""Work is shared out among threads: in order, a bounded number of items ahead, and dropped when nobody wants it."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+from ecg_core.parallel import parallel_map
+
+
+@pytest.fixture(params=[1, 3])
+def n_threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_results_come_in_the_order_of_the_items(n_threads):
+    def slow_first(number):
+        time.sleep(0.02 * (number == 0))
+        return number
+
+    assert list(parallel_map(slow_first, range(20))) == list(range(20))
+
+
+def test_each_item_is_done_by_one_thread_that_works_alone(n_threads):
+    seen = list(parallel_map(lambda _: torch.get_num_threads(), range(8)))
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == n_threads
+
+
+def test_several_items_are_done_at_once():
+    torch.set_num_threads(2)
+    try:
+        meeting = threading.Barrier(2, timeout=10)
+        assert len(list(parallel_map(lambda _: meeting.wait(), range(4)))) == 4
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_no_more_is_begun_than_keeps_the_threads_busy(n_threads):
+    asked = []
+    results = parallel_map(lambda item: item, (asked.append(i) or i for i in range(100)))
+    next(results)
+    assert len(asked) <= 2 * n_threads
+
+
+def test_an_error_ends_the_work_and_comes_to_the_caller(n_threads):
+    done = []
+
+    def fails(number):
+        done.append(number)
+        if number == 3:
+            raise ValueError("broken piece")
+        return number
+
+    with pytest.raises(ValueError, match="broken piece"):
+        list(parallel_map(fails, range(100)))
+    assert len(done) <= 3 + 2 * n_threads
+
+
+def test_what_has_not_begun_is_dropped_when_the_caller_stops(n_threads):
+    done = []
+    results = parallel_map(done.append, range(100))
+    next(results)
+    results.close()
+    assert len(done) <= 2 * n_threads

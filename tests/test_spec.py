@@ -1,0 +1,32 @@
+"""The models that are installed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, read_spec
+from ecg_core.errors import ModelError
+
+
+def test_the_default_model_comes_first(tmp_path):
+    for name in ("another", DEFAULT_MODEL.stem, "zebra"):
+        (tmp_path / f"{name}.pt").touch()
+    assert [path.stem for path in find_models(tmp_path)] == [DEFAULT_MODEL.stem, "another", "zebra"]
+
+
+def test_every_shipped_model_has_a_spec_of_its_own_name():
+    assert [read_spec(path).name for path in find_models()] == [path.stem for path in find_models()]
+
+
+def test_a_missing_spec_is_named(tmp_path):
+    (tmp_path / "m.pt").touch()
+    with pytest.raises(ModelError, match=r"m\.json: this file does not exist"):
+        read_spec(tmp_path / "m.pt")
+
+
+def test_specs_are_read_without_torch():
+    code = (
+        "import sys; from ecg_core.classifier.spec import *; read_spec(DEFAULT_MODEL); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
