@@ -1,6 +1,6 @@
-"""The locks hold every package that is asked for, on every system, with hashes that pip goes by.
+"""The locks hold every required package, on every system, with the hashes that pip checks.
 
-Locks are judged by the ranges that they were made from, and by what the installed packages say that they need.
+They are compared with the ranges from which they were made, and with what the installed packages require.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ RANGES = sorted(ROOT.glob("requirements*.txt"))
 LOCKS = [path.with_suffix(".lock") for path in RANGES]
 SYSTEMS = {"linux": ("posix", "Linux"), "win32": ("nt", "Windows"), "darwin": ("posix", "Darwin")}
 PYTHONS = [f"3.{minor}" for minor in range(launch.OLDEST[1], launch.NEWEST[1] + 1)]
-APART = re.compile(r"torch$|triton$|cuda-|nvidia-")  # torch itself, and the parts of its CUDA build
+SEPARATE = re.compile(r"torch$|triton$|cuda-|nvidia-")  # torch itself, and the parts of its CUDA build
 name_of = pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
 
 
@@ -41,7 +41,7 @@ def requirements(path):
 
 
 def environments():
-    """What each system and Python answers to a marker such as ``sys_platform == "win32"``."""
+    """Values of the markers, such as ``sys_platform == "win32"``, on each system and Python."""
     for (platform, (os_name, system)), python in product(SYSTEMS.items(), PYTHONS):
         yield default_environment() | {
             "sys_platform": platform,
@@ -54,12 +54,12 @@ def environments():
 
 
 def needed(wanted, environment):
-    """Requirements of ``wanted`` that count in an environment, without those that launch.py installs apart."""
+    """Requirements of ``wanted`` that apply in an environment, without those that launch.py installs separately."""
     return [
         requirement
         for requirement in wanted
         if (not requirement.marker or requirement.marker.evaluate(environment))
-        and not APART.match(canonicalize_name(requirement.name))
+        and not SEPARATE.match(canonicalize_name(requirement.name))
     ]
 
 
@@ -92,7 +92,7 @@ def test_every_requirement_is_locked_within_its_range_on_every_system(lock):
 
 @pytest.fixture(scope="module")
 def packages():
-    """The packages of this environment: name, version, and what they say that they need."""
+    """The packages of this environment: name, version and requirements."""
     return [
         (canonicalize_name(package.name), package.version, [Requirement(text) for text in package.requires or []])
         for package in metadata.distributions()
@@ -101,10 +101,10 @@ def packages():
 
 @name_of
 def test_what_locked_packages_need_is_locked_too_on_every_system(lock, packages):
-    apart = {line.name for line in requirements(lock.with_suffix(".txt")) if APART.match(line.name)}
+    separate = {line.name for line in requirements(lock.with_suffix(".txt")) if SEPARATE.match(line.name)}
     for environment in environments():
         versions = locked(lock, environment)
-        known = [package for package in packages if package[1] == versions.get(package[0]) or package[0] in apart]
+        known = [package for package in packages if package[1] == versions.get(package[0]) or package[0] in separate]
         assert len(known) > 10
         for name, _, wanted in known:
             assert not lacking(wanted, versions, environment), (name, environment)
@@ -122,7 +122,7 @@ def test_every_line_of_a_lock_is_one_version_and_its_hashes(lock):
 
 @name_of
 def test_no_lock_holds_torch_or_a_part_of_cuda(lock):
-    assert not [str(line) for line in requirements(lock) if APART.match(line.name)]
+    assert not [str(line) for line in requirements(lock) if SEPARATE.match(line.name)]
 
 
 def test_the_locks_agree():
@@ -134,7 +134,7 @@ def test_the_locks_agree():
 
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
-    """A folder with two releases of a package, its lock at the first, and a pip that knows no other place."""
+    """A folder with two releases of a package, a lock at the first, and a pip that has no other index."""
     for release in ("1.0", "1.1"):
         info = f"lead-{release}.dist-info"
         with zipfile.ZipFile(tmp_path / f"lead-{release}-py3-none-any.whl", "w") as wheel:
@@ -170,7 +170,7 @@ def test_a_file_that_is_not_the_locked_one_is_refused_and_nothing_else_is_taken(
     assert not installed(shelf)
 
 
-def test_where_a_locked_file_is_not_to_be_had_the_range_is_taken_and_it_is_said(shelf, capsys):
+def test_where_a_locked_file_is_missing_the_range_is_taken_with_a_notice(shelf, capsys):
     (shelf / "lead-1.0-py3-none-any.whl").unlink()
     assert launch.install("ranges.txt", "its.lock", []) == ""
     assert "1.1" in installed(shelf)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, read_spec
+from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, models_folder, read_spec
 from ecg_core.errors import ModelError
 
 
@@ -17,6 +17,14 @@ def test_the_default_model_comes_first(tmp_path):
 
 def test_every_shipped_model_has_a_spec_of_its_own_name():
     assert [read_spec(path).name for path in find_models()] == [path.stem for path in find_models()]
+
+
+def test_models_lie_inside_an_installed_package_and_beside_the_package_of_a_checkout(tmp_path):
+    package = tmp_path / "ecg_core"
+    package.mkdir()
+    assert models_folder(package) == tmp_path / "models"
+    (package / "models").mkdir()
+    assert models_folder(package) == package / "models"
 
 
 def test_a_missing_spec_is_named(tmp_path):

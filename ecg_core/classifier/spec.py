@@ -9,7 +9,16 @@ from typing import Any
 from ..errors import ModelError
 from ..schema import ModelSpec
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def models_folder(package: Path = PACKAGE) -> Path:
+    """The folder of the shipped models: inside an installed package, beside the package in a checkout."""
+    inside = package / "models"
+    return inside if inside.is_dir() else package.parent / "models"
+
+
+MODELS = models_folder()
 DEFAULT_MODEL = MODELS / "adapted.pt"
 
 
