@@ -1,4 +1,4 @@
-"""Cutting and the rhythm features that the network is fed with."""
+"""Cutting, and the rhythm features of the network."""
 
 from itertools import pairwise
 
@@ -27,18 +27,18 @@ rr_lists = st.lists(st.one_of(st.floats(0.2, 3.0), st.just(np.nan), st.just(0.0)
 
 
 @pytest.mark.parametrize("n", [0, 1, 255, 256, 257, 320, 321, 1000, 1024])
-def test_sequences_judge_each_beat_once_and_in_order(n):
-    judged = [np.arange(n)[cut.judged] for cut in sequences(n)]
-    assert np.concatenate([*judged, []]).tolist() == list(range(n))
+def test_sequences_hold_each_beat_once_and_in_order(n):
+    cores = [np.arange(n)[cut.core] for cut in sequences(n)]
+    assert np.concatenate([*cores, []]).tolist() == list(range(n))
 
 
 @given(st.integers(1, 5000))
-def test_sequences_show_the_context_on_both_sides_of_what_they_judge(n):
-    for seen, kept in sequences(n):
-        assert 0 < kept.stop - kept.start <= INFERENCE_SEQUENCE_BEATS
-        assert kept.start - seen.start >= min(CONTEXT_BEATS, kept.start)
-        assert seen.stop - kept.stop >= min(CONTEXT_BEATS, n - kept.stop)
-        assert seen.stop - seen.start == min(n, INFERENCE_SEQUENCE_BEATS + 2 * CONTEXT_BEATS)
+def test_sequences_show_the_context_on_both_sides_of_their_core(n):
+    for context, core in sequences(n):
+        assert 0 < core.stop - core.start <= INFERENCE_SEQUENCE_BEATS
+        assert core.start - context.start >= min(CONTEXT_BEATS, core.start)
+        assert context.stop - core.stop >= min(CONTEXT_BEATS, n - core.stop)
+        assert context.stop - context.start == min(n, INFERENCE_SEQUENCE_BEATS + 2 * CONTEXT_BEATS)
 
 
 @given(st.integers(0, 200_000))

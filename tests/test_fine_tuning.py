@@ -1,4 +1,4 @@
-"""A few of the patient's own beats whose class is known."""
+"""A model fine-tuned to a patient by a few labelled beats."""
 
 import numpy as np
 import pytest
@@ -33,24 +33,22 @@ def ignorant():
     return Model(SPEC, BeatNetwork(SPEC).eval())
 
 
-def told(is_odd, n_known):
+def codes(is_odd, n_known):
     code = np.full(N_BEATS, UNLABELLED)
     code[:n_known] = np.where(is_odd[:n_known], V, 0)
     return code
 
 
 def labels(model, tokens):
-    share = np.ones((N_BEATS, 1), dtype=np.float32)
-    return classify(model, tokens, np.full(N_BEATS, 0.8), share).probability.argmax(axis=1)
+    weight = np.ones((N_BEATS, 1), dtype=np.float32)
+    return classify(model, tokens, np.full(N_BEATS, 0.8), weight).probability.argmax(axis=1)
 
 
-def test_beats_like_the_known_ones_are_judged_as_they_are(patient, ignorant, monkeypatch):
+def test_beats_like_the_labelled_ones_are_classified_like_them(patient, ignorant, monkeypatch):
     monkeypatch.setattr("ecg_core.classifier.fine_tuning.STEPS", 80)  # more than for a network that has been trained
-    monkeypatch.setattr(
-        "ecg_core.classifier.fine_tuning.ANCHOR_WEIGHT", 0.0
-    )  # what an ignorant network said is worth nothing
+    monkeypatch.setattr("ecg_core.classifier.fine_tuning.ANCHOR_WEIGHT", 0.0)  # untrained predictions are worth nothing
     tokens, is_odd = patient
-    model = fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), told(is_odd, 50))
+    model = fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), codes(is_odd, 50))
     after = labels(model, tokens)[50:]
     assert np.mean(after[is_odd[50:]] == V) > 0.9
     assert np.mean(after[~is_odd[50:]] == 0) > 0.9
@@ -58,13 +56,13 @@ def test_beats_like_the_known_ones_are_judged_as_they_are(patient, ignorant, mon
 
 def test_without_known_beats_the_model_stays_as_it_is(patient, ignorant):
     tokens, is_odd = patient
-    assert fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), told(is_odd, 0)) is ignorant
+    assert fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), codes(is_odd, 0)) is ignorant
 
 
-def test_the_given_model_is_not_changed_and_the_signal_is_read_as_before(patient, ignorant):
+def test_the_given_model_and_the_trunk_are_not_changed(patient, ignorant):
     tokens, is_odd = patient
     before = {name: value.clone() for name, value in ignorant.network.state_dict().items()}
-    model = fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), told(is_odd, 12))
+    model = fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), codes(is_odd, 12))
     for name, value in ignorant.network.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
     changed = {
@@ -75,6 +73,6 @@ def test_the_given_model_is_not_changed_and_the_signal_is_read_as_before(patient
 
 def test_the_same_beats_give_the_same_model(patient, ignorant):
     tokens, is_odd = patient
-    a, b = (fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), told(is_odd, 12)) for _ in range(2))
+    a, b = (fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), codes(is_odd, 12)) for _ in range(2))
     for one, other in zip(a.network.parameters(), b.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)

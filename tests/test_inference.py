@@ -1,4 +1,4 @@
-"""Weights with their spec, and what is made of a signal: whatever the cut, the same."""
+"""Weights with their spec, and beats found, described and classified: whatever the cut, the same."""
 
 import json
 import os
@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from ecg_core.classifier import inference
+from ecg_core.classifier import encoder
+from ecg_core.classifier import model as models
 from ecg_core.classifier.classification import classify
 from ecg_core.classifier.detection import fuse_heatmaps, pick_beats
 from ecg_core.classifier.encoder import describe_beats, encode
@@ -52,11 +53,11 @@ def weight_of(model, signal):
 
 def find_beats(model, signal, weight, *, position=None):
     """Beats of leads that count by ``weight``, or those at ``position``, with how the network describes them."""
-    seen = encode(model, signal)
+    encoded = encode(model, signal)
     if position is None:
-        heat = fuse_heatmaps(seen.heat, weight)
-        position = 4 * pick_beats(heat, threshold=model.spec.detection_threshold, frame_s=4 / FS_HZ)
-    described = describe_beats(model, seen, position)
+        heatmap = fuse_heatmaps(encoded.beat_heatmap, weight)
+        position = 4 * pick_beats(heatmap, threshold=model.spec.detection_threshold, frame_s=4 / FS_HZ)
+    described = describe_beats(model, encoded, position)
     return SimpleNamespace(position=position, token=described.token, attention=described.attention)
 
 
@@ -85,7 +86,7 @@ def test_a_saved_model_comes_back_with_its_spec(saved, model):
     assert sorted(file.name for file in path.parent.iterdir()) == ["new.json", "new.pt"]
 
 
-def test_a_saved_model_comes_back_with_its_answers(saved, signal):
+def test_a_saved_model_comes_back_with_its_results(saved, signal):
     written, path = saved
     strip = torch.from_numpy(signal[:, :5000])
     loaded = load_model(path).network
@@ -129,7 +130,7 @@ def test_a_foreign_pickle_is_refused_and_runs_no_code(saved, tmp_path, write):
     with path.open("wb") as stream:
         write({"stem.0.weight": Bomb(trace)}, stream)
     spec = json.loads(path.with_suffix(".json").read_text())
-    spec["sha256"] = inference._sha256(path)
+    spec["sha256"] = models._sha256(path)
     path.with_suffix(".json").write_text(json.dumps(spec))
     with pytest.raises(ModelError, match=r"new\.pt: expected weights of this network"):
         load_model(path)
@@ -184,7 +185,7 @@ def test_beats_are_in_order_and_as_dense_as_a_heart_beats(found):
 
 @pytest.mark.parametrize("strip_frames", [200, 1000, 9000])
 def test_beats_do_not_depend_on_how_strips_are_cut(model, signal, found, monkeypatch, strip_frames):
-    monkeypatch.setattr(inference, "STRIP_FRAMES", strip_frames)
+    monkeypatch.setattr(encoder, "STRIP_FRAMES", strip_frames)
     again = find_beats(model, signal, weight_of(model, signal))
     np.testing.assert_allclose(again.position, found.position, atol=1e-3 * FS_HZ)
     np.testing.assert_allclose(again.token, found.token, atol=1e-3)
@@ -193,13 +194,13 @@ def test_beats_do_not_depend_on_how_strips_are_cut(model, signal, found, monkeyp
 
 def test_beats_anywhere_can_be_described_and_even_past_the_end(model, signal):
     position = np.array([0.0, 3.7, 1000.25, 20_000.0, signal.shape[1] - 1.0, signal.shape[1] + 5.0])
-    told = find_beats(model, signal, weight_of(model, signal), position=position)
-    assert np.isfinite(told.token).all()
+    known = find_beats(model, signal, weight_of(model, signal), position=position)
+    assert np.isfinite(known.token).all()
 
 
 def test_a_known_beat_is_described_as_when_it_is_found(model, signal, found):
-    told = find_beats(model, signal, weight_of(model, signal), position=found.position)
-    np.testing.assert_allclose(told.token, found.token, atol=1e-5)
+    known = find_beats(model, signal, weight_of(model, signal), position=found.position)
+    np.testing.assert_allclose(known.token, found.token, atol=1e-5)
 
 
 def test_attention_sums_to_one_over_the_steps(found):
@@ -239,13 +240,13 @@ def rr_of(found):
 
 
 def test_probabilities_are_of_every_class_and_sum_to_one(model, found):
-    share = np.ones((len(found.position), 1), np.float32)
-    probability = classify(model, found.token, rr_of(found), share).probability
+    weight = np.ones((len(found.position), 1), np.float32)
+    probability = classify(model, found.token, rr_of(found), weight).probability
     assert probability.shape == (len(found.position), 5)
     np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-5)
 
 
-def test_the_same_lead_twice_says_what_it_said_once(model, found):
+def test_the_same_lead_twice_gives_the_same_probabilities(model, found):
     n = len(found.position)
     once = classify(model, found.token, rr_of(found), np.ones((n, 1), np.float32))
     twice = classify(model, np.repeat(found.token, 2, axis=1), rr_of(found), np.full((n, 2), 0.5, np.float32))
@@ -255,24 +256,24 @@ def test_the_same_lead_twice_says_what_it_said_once(model, found):
 def test_what_may_be_no_beat_counts_as_unclassifiable(model, found):
     """Tokens of nothing at all: they are no beats, and may not be called ventricular because no class fits."""
     token = 10 * np.random.default_rng(0).normal(size=found.token.shape).astype(np.float32)
-    verdicts = classify(model, token, rr_of(found), np.ones((len(token), 1), np.float32))
-    assert (verdicts.probability[:, CLASSES.index("Q")] >= verdicts.noise - 1e-6).all()
-    assert (verdicts.noise > 0).any()
+    predictions = classify(model, token, rr_of(found), np.ones((len(token), 1), np.float32))
+    assert (predictions.probability[:, CLASSES.index("Q")] >= predictions.noise - 1e-6).all()
+    assert (predictions.noise > 0).any()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
-def test_few_beats_are_judged_too(model, found, n):
-    share = np.ones((n, 1), np.float32)
-    probability = classify(model, found.token[:n], rr_of(found)[:n], share).probability
+def test_few_beats_are_classified_too(model, found, n):
+    weight = np.ones((n, 1), np.float32)
+    probability = classify(model, found.token[:n], rr_of(found)[:n], weight).probability
     assert probability.shape == (n, 5)
     assert np.isfinite(probability).all()
 
 
 def test_the_bias_of_a_class_makes_it_more_probable(model, found):
-    share = np.ones((len(found.position), 1), np.float32)
+    weight = np.ones((len(found.position), 1), np.float32)
     biased = Model(replace(model.spec, class_bias=(0.0, 0.0, 2.0, 0.0, 0.0)), model.network)
     plain = Model(replace(model.spec, class_bias=(0.0,) * 5), model.network)
-    args = found.token, rr_of(found), share
+    args = found.token, rr_of(found), weight
     assert (classify(biased, *args).probability[:, 2] >= classify(plain, *args).probability[:, 2]).all()
 
 
@@ -284,22 +285,22 @@ def test_the_number_of_threads_changes_no_bit_of_half_an_hour(model, signal):
         alone = encode(model, half_hour)
         for n_threads in (2, 3, 5, 7):
             torch.set_num_threads(n_threads)
-            seen = encode(model, half_hour)
-            np.testing.assert_array_equal(seen.heat, alone.heat)
-            assert torch.equal(seen.frames[0], alone.frames[0])
+            encoded = encode(model, half_hour)
+            np.testing.assert_array_equal(encoded.beat_heatmap, alone.beat_heatmap)
+            assert torch.equal(encoded.frames[0], alone.frames[0])
     finally:
         torch.set_num_threads(1)
 
 
-def test_a_verdict_that_is_asked_for_alone_is_the_one_that_all_would_give(model, found):
+def test_a_prediction_needed_alone_is_the_one_of_the_whole(model, found):
     n = 1500
     beats = np.resize(np.arange(len(found.position)), n)
-    tokens, share = found.token[beats], np.ones((n, 1), np.float32)
+    tokens, weight = found.token[beats], np.ones((n, 1), np.float32)
     rr_s = np.random.default_rng(0).normal(0.8, 0.05, n)
-    asked = np.arange(n) == 700
-    alone, all_of_them = (classify(model, tokens, rr_s, share, asked=which) for which in (asked, None))
-    np.testing.assert_allclose(alone.probability[asked], all_of_them.probability[asked], atol=1e-5)
-    assert (alone.noise[:512] == alone.noise[0]).all()  # not looked at
+    needed = np.arange(n) == 700
+    alone, all_of_them = (classify(model, tokens, rr_s, weight, needed=which) for which in (needed, None))
+    np.testing.assert_allclose(alone.probability[needed], all_of_them.probability[needed], atol=1e-5)
+    assert (alone.noise[:512] == alone.noise[0]).all()  # not classified
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

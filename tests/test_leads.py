@@ -1,10 +1,10 @@
-"""Which leads of a record are read, and how readable they are."""
+"""Which leads of a record are analysed, and their quality."""
 
 import numpy as np
 import pytest
 from support.records import in_memory
 
-from ecg_core import pipeline
+from ecg_core.classifier import leads
 from ecg_core.classifier.leads import choose_leads
 from ecg_core.errors import LeadError
 from ecg_core.pipeline import analyse
@@ -35,8 +35,8 @@ def test_auto_reads_up_to_three_leads_together_but_no_dead_one(excerpt, model):
     assert choose_leads(record, model, "auto") == (1, 2, 4)
 
 
-def test_up_to_three_leads_are_not_looked_at_before_they_are_read(excerpt, model, monkeypatch):
-    monkeypatch.setattr(pipeline, "look", None)
+def test_up_to_three_leads_are_chosen_without_the_network(excerpt, model, monkeypatch):
+    monkeypatch.setattr(leads, "encode", None)
     short = excerpt[: 120 * FS_HZ]
     assert choose_leads(record_of(excerpt, I=short, II=0 * short, III=short), model, "auto") == (0, 2)
 

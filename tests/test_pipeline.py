@@ -1,4 +1,4 @@
-"""The whole way of the data: what must not matter does not, and what cannot be read is said."""
+"""The whole way of the data: what must not matter does not, and what cannot be analysed is marked."""
 
 import tracemalloc
 from dataclasses import fields
@@ -10,6 +10,7 @@ from scipy.signal import resample_poly
 from support.records import in_memory
 
 from ecg_core import pipeline
+from ecg_core.classifier import chunks, classification
 from ecg_core.classifier.classification import Predictions, classify, drop_noise
 from ecg_core.classifier.encoder import BeatFeatures, Encoded
 from ecg_core.classifier.features import CONTEXT_BEATS, frame_offsets
@@ -92,24 +93,25 @@ def test_what_no_lead_shows_is_marked_and_counted_by_nobody(demo_analysis):
     assert not beats.usable[between(beats.time_s, 1410, 1430)].any()
 
 
-# What the detector takes for beats and the sequence does not
+# Candidates that turn out as noise
 
 
 @pytest.fixture
 def doubtful(monkeypatch):
-    """Every tenth candidate is judged to be noise in the first look."""
-    judged = []
+    """Every tenth candidate is classified as noise in the first round."""
+    rounds = []
 
-    def judge(*args, **how):
-        verdicts = classify(*args, **how)
-        noise = np.where(np.arange(len(verdicts.noise)) % 10 == 5, 0.9, 0.1) if not judged else 0 * verdicts.noise
-        judged.append(len(noise))
-        return Predictions(verdicts.probability, noise.astype(np.float32))
+    def tenth_is_noise(*args, **how):
+        predictions = classify(*args, **how)
+        n = len(predictions.noise)
+        noise = np.zeros(n) if rounds else np.where(np.arange(n) % 10 == 5, 0.9, 0.1)
+        rounds.append(n)
+        return Predictions(predictions.probability, noise.astype(np.float32))
 
-    monkeypatch.setattr(pipeline, "classify", judge)
+    monkeypatch.setattr(pipeline, "classify", tenth_is_noise)
 
 
-def test_what_is_judged_to_be_noise_is_no_beat_and_rr_spans_it(excerpt, model, plain, doubtful):
+def test_noise_is_no_beat_and_rr_spans_it(excerpt, model, plain, doubtful):
     beats = analyse(in_memory(excerpt, FS_HZ), model).beats
     left = np.delete(plain.beats.time_s, np.s_[5::10])
     np.testing.assert_array_equal(beats.time_s, left)
@@ -117,31 +119,31 @@ def test_what_is_judged_to_be_noise_is_no_beat_and_rr_spans_it(excerpt, model, p
     np.testing.assert_allclose(beats.rr_s[known], np.diff(left, prepend=0)[known])
 
 
-def test_only_what_had_noise_in_its_context_is_judged_anew():
-    looks = []
+def test_only_beats_with_noise_in_their_context_are_classified_again():
+    rounds = []
 
-    def read(kept, asked):
-        looks.append(kept[asked])
-        noise = np.where(kept == 500, 0.9, 0.1) if len(looks) == 1 else np.full(len(kept), 0.2)
+    def classify_kept(kept, needed):
+        rounds.append(kept[needed])
+        noise = np.where(kept == 500, 0.9, 0.1) if len(rounds) == 1 else np.full(len(kept), 0.2)
         return 0.8 * np.ones(len(kept)), Predictions(np.tile(noise[:, None], 5), noise)
 
-    kept, _, verdicts = drop_noise(1000, read)
-    anew = np.abs(kept - 500) <= CONTEXT_BEATS
+    kept, _, predictions = drop_noise(1000, classify_kept)
+    near = np.abs(kept - 500) <= CONTEXT_BEATS
     np.testing.assert_array_equal(kept, np.delete(np.arange(1000), 500))
-    assert [len(look) for look in looks] == [1000, 2 * CONTEXT_BEATS]
-    np.testing.assert_array_equal(looks[1], kept[anew])
-    np.testing.assert_array_equal(verdicts.noise, np.where(anew, 0.2, 0.1))
-    np.testing.assert_array_equal(verdicts.probability[:, 0], verdicts.noise)
+    assert [len(beats) for beats in rounds] == [1000, 2 * CONTEXT_BEATS]
+    np.testing.assert_array_equal(rounds[1], kept[near])
+    np.testing.assert_array_equal(predictions.noise, np.where(near, 0.2, 0.1))
+    np.testing.assert_array_equal(predictions.probability[:, 0], predictions.noise)
 
 
 def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, monkeypatch):
-    def judge(*args, **how):
-        verdicts = classify(*args, **how)
-        many = len(verdicts.noise) == len(plain.beats)
-        in_a_row = (np.arange(len(verdicts.noise)) // 4 == 25) & many
-        return Predictions(verdicts.probability, np.where(in_a_row, 0.9, 0.1).astype(np.float32))
+    def four_are_noise(*args, **how):
+        predictions = classify(*args, **how)
+        many = len(predictions.noise) == len(plain.beats)
+        in_a_row = (np.arange(len(predictions.noise)) // 4 == 25) & many
+        return Predictions(predictions.probability, np.where(in_a_row, 0.9, 0.1).astype(np.float32))
 
-    monkeypatch.setattr(pipeline, "classify", judge)
+    monkeypatch.setattr(pipeline, "classify", four_are_noise)
     analysis = analyse(in_memory(excerpt, FS_HZ), model)
     assert len(analysis.beats) == len(plain.beats) - 4
     assert analysis.beats.time_s[100] - analysis.beats.time_s[99] > 3
@@ -149,7 +151,7 @@ def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, mon
     assert "pause" not in {event.kind for event in analysis.events}
 
 
-def test_known_beats_stay_whatever_is_thought_of_them(excerpt, model, plain, doubtful):
+def test_known_beats_stay_even_if_they_are_classified_as_noise(excerpt, model, plain, doubtful):
     beats = analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=plain.beats.time_s).beats
     np.testing.assert_array_equal(beats.time_s, plain.beats.time_s)
 
@@ -157,9 +159,9 @@ def test_known_beats_stay_whatever_is_thought_of_them(excerpt, model, plain, dou
 # What must not matter
 
 
-@pytest.mark.parametrize("piece_s", [100.0, 300.0])
-def test_the_cut_into_pieces_leaves_no_trace(excerpt, model, plain, monkeypatch, piece_s):
-    monkeypatch.setattr(pipeline, "PIECE_S", piece_s)
+@pytest.mark.parametrize("chunk_s", [100.0, 300.0])
+def test_the_cut_into_chunks_leaves_no_trace(excerpt, model, plain, monkeypatch, chunk_s):
+    monkeypatch.setattr(chunks, "CHUNK_S", chunk_s)
     again = analyse(in_memory(excerpt, FS_HZ), model)
     assert_like(again, plain, within_s=1e-3, labels=0.999)
     np.testing.assert_allclose(again.quality.score, plain.quality.score, atol=0.02)
@@ -173,7 +175,7 @@ def test_a_rate_that_fits_no_grid_leaves_no_trace_either(excerpt, model, monkeyp
     gap = slice(round(500 * fs_hz), round(505 * fs_hz))
     signal[gap] = np.nan
     whole = analyse(in_memory(signal, fs_hz), model).beats
-    monkeypatch.setattr(pipeline, "PIECE_S", 70.0)
+    monkeypatch.setattr(chunks, "CHUNK_S", 70.0)
     again = analyse(in_memory(signal, fs_hz), model).beats
     pairs = np.abs(again.time_s[:, None] - whole.time_s).min(axis=1)
     assert np.mean(pairs < 0.01) > 0.99  # a different grid moves a beat by a few milliseconds
@@ -184,9 +186,9 @@ def test_a_rate_that_fits_no_grid_leaves_no_trace_either(excerpt, model, monkeyp
     assert np.isnan(again.rr_s).sum() == np.isnan(whole.rr_s).sum()
 
 
-def test_a_beat_on_the_edge_of_two_pieces_is_found_once(excerpt, model, plain, monkeypatch):
+def test_a_beat_on_the_edge_of_two_chunks_is_found_once(excerpt, model, plain, monkeypatch):
     for beat_s in plain.beats.time_s[[300, 301, 302]]:
-        monkeypatch.setattr(pipeline, "PIECE_S", float(beat_s))
+        monkeypatch.setattr(chunks, "CHUNK_S", float(beat_s))
         again = analyse(in_memory(excerpt, FS_HZ), model)
         np.testing.assert_allclose(again.beats.time_s, plain.beats.time_s, atol=0.01)
 
@@ -219,7 +221,7 @@ def test_the_record_is_not_changed(excerpt, model):
     np.testing.assert_array_equal(signal, excerpt[: 60 * FS_HZ])
 
 
-# What cannot be read
+# What cannot be analysed
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 4.99], ids=["gap", "lead off at zero", "lead off at the rail"])
@@ -285,8 +287,8 @@ def test_a_record_of_a_few_seconds_is_analysed(excerpt, model, length_s):
 # Known beats
 
 
-def test_known_beats_are_judged_where_they_are(excerpt, model, monkeypatch):
-    monkeypatch.setattr(pipeline, "PIECE_S", 100.0)
+def test_known_beats_are_classified_where_they_are(excerpt, model, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_S", 100.0)
     random = np.random.default_rng(0).uniform(0, 600, 500)
     edges = [0.0, 99.999, 100.0, 100.001, 199.9999999, 200.0, 200.0, 599.999, 600.0]  # the last lies past the end
     known_s = np.sort(np.concatenate([random, edges]))
@@ -295,27 +297,26 @@ def test_known_beats_are_judged_where_they_are(excerpt, model, monkeypatch):
     assert np.isfinite(beats.probability).all()
 
 
-def test_the_beats_that_were_found_get_the_same_labels_when_they_are_told(excerpt, model, plain):
-    told = analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=plain.beats.time_s)
-    assert_like(told, plain, within_s=1e-6, labels=0.999)
+def test_known_beats_get_the_same_labels_as_when_they_are_detected(excerpt, model, plain):
+    known = analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=plain.beats.time_s)
+    assert_like(known, plain, within_s=1e-6, labels=0.999)
 
 
 def test_no_known_beats_are_no_beats(excerpt, model):
     assert len(analyse(in_memory(excerpt, FS_HZ), model, beats_at_s=np.zeros(0)).beats) == 0
 
 
-# What a reader tells
+# Reader labels
 
 
 def labels(time_s, symbol):
     return Annotations(np.asarray(time_s), np.asarray(list(symbol)), np.full(len(symbol), ""))
 
 
-def test_beats_have_the_class_that_a_reader_tells_of_them_and_are_counted_so(demo_analysis):
+def test_labelled_beats_have_the_readers_class_and_are_counted_so(demo_analysis):
     before = demo_analysis
     beats = np.flatnonzero(before.beats.usable & (before.beats.label == "N"))[[10, 500, 900]]
-    told = labels(before.beats.time_s[beats] + [0.1, -0.1, 0.0], "VVS")
-    after = with_labels(before, told)
+    after = with_labels(before, labels(before.beats.time_s[beats] + [0.1, -0.1, 0.0], "VVS"))
     assert after.labelled.tolist() == beats.tolist()
     assert after.beats.label[beats].tolist() == ["V", "V", "S"]
     assert (after.beats.confidence[beats] == 1).all()
@@ -325,7 +326,7 @@ def test_beats_have_the_class_that_a_reader_tells_of_them_and_are_counted_so(dem
     assert with_rules(after, RhythmRules(af_min_s=45.0)).labelled.tolist() == beats.tolist()
 
 
-def test_the_last_word_on_a_beat_counts(demo_analysis):
+def test_the_last_label_of_a_beat_counts(demo_analysis):
     beat = int(np.flatnonzero(demo_analysis.beats.usable)[100])
     time_s = demo_analysis.beats.time_s[beat]
     assert with_labels(demo_analysis, labels([time_s, time_s], "VS")).beats.label[beat] == "S"
@@ -334,33 +335,33 @@ def test_the_last_word_on_a_beat_counts(demo_analysis):
     assert twice.labelled.tolist() == [beat]
 
 
-def test_what_is_told_of_no_beat_or_of_an_unreadable_one_changes_nothing(demo_analysis):
+def test_a_label_at_no_beat_or_in_unusable_signal_changes_nothing(demo_analysis):
     beats = demo_analysis.beats
     between_s = float(beats.time_s[:2].mean())
-    unreadable_s = float(beats.time_s[~beats.usable][0])
-    after = with_labels(demo_analysis, labels([between_s, unreadable_s], "VV"))
+    unusable_s = float(beats.time_s[~beats.usable][0])
+    after = with_labels(demo_analysis, labels([between_s, unusable_s], "VV"))
     assert after.labelled.tolist() == []
     np.testing.assert_array_equal(after.beats.label, beats.label)
 
 
-def test_own_beats_keep_their_class_and_are_asked_about_no_more(excerpt, model, plain):
-    record, asked = in_memory(excerpt, FS_HZ), plain.queried
-    assert 0 < len(asked) <= 50
-    told = np.sort(asked[:10])
-    other = np.where(plain.beats.label[told] == "V", "N", "V")  # not what it said itself
-    shares = []
-    after = analyse(record, model, patient_labels=labels(plain.beats.time_s[told], other), fitting=shares.append)
+def test_beats_with_a_patient_label_keep_their_class_and_are_not_queried_again(excerpt, model, plain):
+    record, queried = in_memory(excerpt, FS_HZ), plain.queried
+    assert 0 < len(queried) <= 50
+    known = np.sort(queried[:10])
+    other = np.where(plain.beats.label[known] == "V", "N", "V")  # not what the model predicted
+    progress = []
+    after = analyse(record, model, patient_labels=labels(plain.beats.time_s[known], other), fitting=progress.append)
     np.testing.assert_allclose(after.beats.time_s, plain.beats.time_s)
-    assert after.labelled.tolist() == told.tolist()
+    assert after.labelled.tolist() == known.tolist()
     assert after.n_fitted == 10
-    assert after.beats.label[told].tolist() == other.tolist()
-    assert not set(after.queried.tolist()) & set(told.tolist())
-    assert shares == sorted(shares)
-    assert shares[-1] == 1
+    assert after.beats.label[known].tolist() == other.tolist()
+    assert not set(after.queried.tolist()) & set(known.tolist())
+    assert progress == sorted(progress)
+    assert progress[-1] == 1
 
 
-def test_bringing_the_model_closer_to_the_patient_may_be_stopped(excerpt, model, plain):
-    def stop(share):
+def test_fine_tuning_to_the_patient_may_be_stopped(excerpt, model, plain):
+    def stop(fraction):
         raise Cancelled("enough")
 
     with pytest.raises(Cancelled, match="enough"):
@@ -371,18 +372,18 @@ def test_bringing_the_model_closer_to_the_patient_may_be_stopped(excerpt, model,
 
 
 def test_progress_grows_to_the_whole_length(excerpt, model, monkeypatch):
-    monkeypatch.setattr(pipeline, "PIECE_S", 100.0)
-    told = []
-    analyse(in_memory(excerpt, FS_HZ), model, progress=lambda done_s, total_s: told.append((done_s, total_s)))
-    done_s = [done for done, _ in told]
+    monkeypatch.setattr(chunks, "CHUNK_S", 100.0)
+    calls = []
+    analyse(in_memory(excerpt, FS_HZ), model, progress=lambda done_s, total_s: calls.append((done_s, total_s)))
+    done_s = [done for done, _ in calls]
     assert done_s == sorted(done_s)
     assert len(set(done_s)) == 7
     assert done_s[-1] == 600
-    assert {total for _, total in told} == {600}
+    assert {total for _, total in calls} == {600}
 
 
-def test_who_watches_the_progress_may_stop_the_work(excerpt, model, monkeypatch):
-    monkeypatch.setattr(pipeline, "PIECE_S", 100.0)
+def test_the_progress_callback_may_stop_the_work(excerpt, model, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_S", 100.0)
 
     def stop(done_s, total_s):
         if done_s >= 200:
@@ -409,16 +410,16 @@ def test_a_record_of_14_h_is_never_held_whole(excerpt, model, monkeypatch):
     n_steps, size = len(frame_offsets(model.spec)), model.spec.token_size
 
     def six_beats_a_minute(model, signal):
-        heat = np.zeros((len(signal), -(-signal.shape[1] // 4)), np.float32)
-        heat[:, ::312] = 1  # at 31.25 frames a second
-        return Encoded((), heat)
+        heatmap = np.zeros((len(signal), -(-signal.shape[1] // 4)), np.float32)
+        heatmap[:, ::312] = 1  # at 31.25 frames a second
+        return Encoded((), heatmap)
 
-    def plain_beats(model, seen, position):
-        shape = len(position), len(seen.heat)
+    def plain_beats(model, encoded, position):
+        shape = len(position), len(encoded.beat_heatmap)
         return BeatFeatures(np.zeros((*shape, size), np.float32), np.zeros((*shape, n_steps), np.float32))
 
-    monkeypatch.setattr(pipeline, "look", six_beats_a_minute)
-    monkeypatch.setattr(pipeline, "describe_beats", plain_beats)
+    monkeypatch.setattr(pipeline, "encode", six_beats_a_minute)
+    monkeypatch.setattr(chunks, "describe_beats", plain_beats)
     tracemalloc.start()
     try:
         analysis = analyse(record, model, lead="all")
@@ -426,37 +427,37 @@ def test_a_record_of_14_h_is_never_held_whole(excerpt, model, monkeypatch):
     finally:
         tracemalloc.stop()
     assert len(analysis.beats) == pytest.approx(14 * 360, rel=0.01)
-    assert source.longest <= (pipeline.PIECE_S + 2 * MARGIN_S) * fs_hz
+    assert source.longest <= (chunks.CHUNK_S + 2 * MARGIN_S) * fs_hz
     assert peak < 0.6 * record.n_samples * len(names) * 4
 
 
 def test_other_rules_measure_the_same_beats_as_an_analysis_by_these_rules(demo, model, demo_analysis):
     rules = RhythmRules(pause_s=2.0, run_min_beats=7, af_min_s=60.0)
-    measured, anew = with_rules(demo_analysis, rules), analyse(demo, model, rules)
+    measured, again = with_rules(demo_analysis, rules), analyse(demo, model, rules)
     assert measured.rules == rules
-    assert measured.events == anew.events != demo_analysis.events
-    np.testing.assert_array_equal(measured.beats.label, anew.beats.label)
-    assert measured.burden.v == anew.burden.v
-    assert measured.burden.pauses == anew.burden.pauses
+    assert measured.events == again.events != demo_analysis.events
+    np.testing.assert_array_equal(measured.beats.label, again.beats.label)
+    assert measured.burden.v == again.burden.v
+    assert measured.burden.pauses == again.burden.pauses
 
 
 def test_what_repeats_before_the_qrs_is_that_of_the_beats_that_are_kept(demo, model, monkeypatch):
-    seen = []
+    sizes = []
 
-    def watch(pieces, beats):
-        seen.append((len(pieces), len(beats)))
+    def count(before_qrs, beats):
+        sizes.append((len(before_qrs), len(beats)))
         return np.zeros(len(beats), dtype=np.float32)
 
-    monkeypatch.setattr(pipeline, "repeating", watch)
-    monkeypatch.setattr(pipeline, "NOISE", 0.001)  # so that some of what was found is dropped
+    monkeypatch.setattr(pipeline, "repeating_fraction", count)
+    monkeypatch.setattr(classification, "NOISE", 0.001)  # so that some candidates are dropped
     dropped = analyse(demo, model, lead="II")
-    monkeypatch.setattr(pipeline, "NOISE", 2.0)
+    monkeypatch.setattr(classification, "NOISE", 2.0)
     assert len(analyse(demo, model, lead="II").beats) > len(dropped.beats)
-    assert all(n_pieces == n_beats for n_pieces, n_beats in seen)
+    assert all(n_waveforms == n_beats for n_waveforms, n_beats in sizes)
 
 
 def test_the_number_of_threads_changes_no_bit(excerpt, model, monkeypatch):
-    monkeypatch.setattr(pipeline, "PIECE_S", 25.0)  # several pieces at once
+    monkeypatch.setattr(chunks, "CHUNK_S", 25.0)  # several chunks at once
     lead = excerpt[: 120 * FS_HZ]
     record = in_memory(np.stack([lead, 0.5 * lead]), FS_HZ, lead_names=("II", "V1"))
     made = []
@@ -471,3 +472,27 @@ def test_the_number_of_threads_changes_no_bit(excerpt, model, monkeypatch):
             np.testing.assert_array_equal(getattr(other.beats, name), getattr(made[0].beats, name))
         np.testing.assert_array_equal(other.attention.weight, made[0].attention.weight)
         np.testing.assert_array_equal(other.quality.score, made[0].quality.score)
+
+
+def test_s_inside_fibrillation_is_suppressed_by_the_rules_in_force(demo, model):
+    usual = analyse(demo, model, lead="II")
+    strict = RhythmRules(af_entropy=-2.2, af_entropy_p=0.0)
+    changed = with_rules(usual, strict)
+    af = [event for event in changed.events if event.kind == "af"]
+    assert af
+    assert changed.burden.af.total_s > usual.burden.af.total_s
+    for event in af:
+        inside = (changed.beats.time_s >= event.start_s) & (changed.beats.time_s <= event.end_s)
+        assert "S" not in changed.beats.label[inside & changed.beats.usable]
+    assert with_rules(changed, usual.rules).burden.s == usual.burden.s  # and is found again by the rules of before
+    np.testing.assert_array_equal(changed.beats.label, analyse(demo, model, strict, lead="II").beats.label)
+
+
+def test_a_readers_s_inside_fibrillation_stays(demo, model):
+    usual = analyse(demo, model, lead="II")
+    strict = RhythmRules(af_entropy=-2.2, af_entropy_p=0.0)
+    changed = with_rules(usual, strict)
+    suppressed = np.flatnonzero((usual.beats.label == "S") & (changed.beats.label == "N"))
+    beat = int(suppressed[0])
+    labelled = with_labels(usual, labels([usual.beats.time_s[beat]], "S"))
+    assert with_rules(labelled, strict).beats.label[beat] == "S"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-from ..parallel import parallel_map
+from ..parallel import one_thread, parallel_map
 from ..schema import Float32, Float64, _Columns
 from .features import beat_frames
 from .model import Model
@@ -51,8 +51,8 @@ def encode_end(model: Model, signal: Float32) -> Encoded:
     return Encoded(frames, _beat_heatmap(model, frames))
 
 
+@one_thread()  # several would round differently where they cut the frames among them; so would torch's own sigmoid
 def _beat_heatmap(model: Model, frames: torch.Tensor) -> Float32:
-    # not torch's sigmoid, which rounds otherwise where its threads cut a long row
     return np.asarray(expit(model.serving.heat_logit(frames).numpy()))
 
 

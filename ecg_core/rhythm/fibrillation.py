@@ -1,10 +1,10 @@
-"""Atrial fibrillation told from normal beats that come without order, the more surely the less of a P wave there is.
+"""Atrial fibrillation, detected from irregularly irregular normal beats without repeating P waves.
 
-The measure of order is the coefficient of sample entropy, CoSEn (Lake & Moorman 2011,
+The measure of irregularity is the coefficient of sample entropy, CoSEn (Lake & Moorman 2011,
 doi:10.1152/ajpheart.00561.2010): how badly an RR predicts the next one, corrected for the tolerance and the heart rate.
-Differs from the paper in that it is measured over RR between normal beats only, so that ectopic beats in sinus rhythm
-do not look like fibrillation, and over more of them; in that a beat has the mean of the windows that hold it; and in
-that the threshold rises where what lies before the QRS repeats from beat to beat, as P waves do.
+Differs from the paper in that it is computed over RR between normal beats (NN) only, so that ectopic beats in sinus
+rhythm are not mistaken for fibrillation, and over more of them; in that a beat has the mean of the windows it lies in;
+and in that the threshold rises where the signal before the QRS repeats from beat to beat, as P waves do.
 """
 
 from __future__ import annotations
@@ -15,47 +15,60 @@ import numpy as np
 
 from ..labels import CLASSES
 from ..rules import RhythmRules
-from ..schema import Beats, Bool, Float64
-from .intervals import DECIMALS, follows_previous, normal, unbroken
+from ..schema import Beats, Bool, Float64, Index
+from .intervals import DECIMALS, follows_previous, nn_intervals, unbroken_slices
 
-TOLERANCE_S = 0.03  # two RR are alike if they differ by no more; the paper's ...
-TOLERANCE_STEP_S = 0.005
-MIN_MATCHES = 5  # ... made wider until so many pairs of RR and their followers are alike
-STEP = 10  # RR from window to window
+TOLERANCE_S = 0.03  # two RR match if they differ by no more; the paper's value ...
+TOLERANCE_STEP_S = 0.005  # ... widened in these steps ...
+MIN_MATCHES = 5  # ... until so many pairs of RR match along with the RR that follow them
+ROUNDING_S = 1e-9  # RR that differ by exactly the tolerance match, whatever the rounding
+STEP_INTERVALS = 10  # NN from window to window
 WINDOWS_AT_ONCE = 4096  # so that two weeks fit into memory
-LIKELY = 0.5  # an episode goes on where half of what P waves add to the threshold is reached
+CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of what P waves add to the threshold
 
 
 def af_episodes(beats: Beats, rules: RhythmRules) -> list[slice]:
-    """Episodes as slices of the beats: likely stretches that hold a sure one.
+    """Episodes as slices of the beats: stretches of possible fibrillation that contain certain fibrillation.
 
-    A return to order that is shorter than an episode does not end one; a stretch that cannot be read does.
+    A regular stretch shorter than an episode does not end one; a stretch that is not analysable does.
     """
-    surely, likely = irregular(beats, rules)
+    certain, possible = is_irregular(beats, rules)
     follows = follows_previous(beats)
-    sure = [part.start for part in _lasting(beats, surely, follows, rules.af_min_s)]
+    starts = [stretch.start for stretch in _lasting(beats, certain, follows, rules.af_min_s)]
     found = [
-        part
-        for part in _lasting(beats, likely, follows, rules.af_min_s)
-        if any(part.start <= start < part.stop for start in sure)
+        stretch
+        for stretch in _lasting(beats, possible, follows, rules.af_min_s)
+        if any(stretch.start <= start < stretch.stop for start in starts)
     ]
     merged: list[slice] = []
-    for part in found:
-        if merged and _is_short_break(beats, follows, merged[-1], part, rules):
-            merged[-1] = slice(merged[-1].start, part.stop)
+    for stretch in found:
+        if merged and _is_short_break(beats, follows, merged[-1], stretch, rules):
+            merged[-1] = slice(merged[-1].start, stretch.stop)
         else:
-            merged.append(part)
+            merged.append(stretch)
     return merged
 
 
 def suppress_s_in_af(beats: Beats, rules: RhythmRules) -> Beats:
     """The beats, with N for S inside episodes of atrial fibrillation: where no beat is expected, none is premature.
 
-    The probability of S goes to N there.
+    The probability of S goes to N there. With more normal RR an episode may grow, so this is repeated until no S is
+    left in any.
     """
+    episodes = af_episodes(beats, rules)
+    if episodes:
+        beats = _s_as_n(beats, episodes)
+        episodes = af_episodes(beats, rules)
+    while any((beats.label[part] == "S").any() for part in episodes):
+        beats = _s_as_n(beats, episodes)
+        episodes = af_episodes(beats, rules)
+    return beats
+
+
+def _s_as_n(beats: Beats, parts: list[slice]) -> Beats:
     label, probability = beats.label.copy(), beats.probability.copy()
     n, s = CLASSES.index("N"), CLASSES.index("S")
-    for part in af_episodes(beats, rules):
+    for part in parts:
         probability[part, n] += probability[part, s]
         probability[part, s] = 0
         best = np.array(CLASSES)[probability[part].argmax(axis=1)]
@@ -64,56 +77,63 @@ def suppress_s_in_af(beats: Beats, rules: RhythmRules) -> Beats:
 
 
 def _lasting(beats: Beats, inside: Bool, follows: Bool, min_s: float) -> list[slice]:
-    """Unbroken stretches of beats that last long enough."""
+    """Unbroken stretches of the beats ``inside`` that last at least ``min_s``."""
     return [
-        part
-        for part in unbroken(inside, follows)
-        if round(float(beats.time_s[part.stop - 1] - beats.time_s[part.start]), DECIMALS) >= min_s
+        stretch
+        for stretch in unbroken_slices(inside, follows)
+        if round(float(beats.time_s[stretch.stop - 1] - beats.time_s[stretch.start]), DECIMALS) >= min_s
     ]
 
 
 def _is_short_break(beats: Beats, follows: Bool, before: slice, after: slice, rules: RhythmRules) -> bool:
-    away_s = beats.time_s[after.start] - beats.time_s[before.stop - 1]
-    return bool(away_s < rules.af_min_s and follows[before.stop : after.start + 1].all())
+    """Whether the break between two stretches is shorter than an episode and all of it is analysable."""
+    break_s = beats.time_s[after.start] - beats.time_s[before.stop - 1]
+    return bool(break_s < rules.af_min_s and follows[before.stop : after.start + 1].all())
 
 
-def irregular(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
-    """Whether each beat surely, and whether it likely, lies among normal RR without order and P waves, shape (n,)."""
-    nn = normal(beats, rules)
+def is_irregular(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
+    """Whether each beat certainly, and whether it possibly, lies among irregular NN without P waves, shape (n_beats,)."""
+    nn = nn_intervals(beats, rules)
     if len(nn) < rules.af_intervals:
         return np.zeros(len(beats), dtype=bool), np.zeros(len(beats), dtype=bool)
-    entropy = np.interp(np.arange(len(beats)), nn, _spread(beats.rr_s[nn], rules.af_intervals))
+    entropy = np.interp(np.arange(len(beats)), nn, _mean_entropy(beats.rr_s[nn], rules.af_intervals))
     p_repeats = np.zeros(len(beats)) if beats.p_repeats is None else np.nan_to_num(beats.p_repeats)
-    is_nn = np.bincount(nn, minlength=len(beats))
-    share = np.convolve(is_nn, np.ones(rules.af_intervals) / rules.af_intervals)
-    share = share[rules.af_intervals // 2 :][: len(beats)]
-    enough = (share >= rules.af_normal_share) & beats.usable  # in bigeminy there is no normal RR
-    more = rules.af_entropy_p * p_repeats
-    return (entropy > rules.af_entropy + more) & enough, (entropy > rules.af_entropy + LIKELY * more) & enough
+    raised = rules.af_entropy_p * p_repeats
+    eligible = _has_enough_nn(nn, len(beats), rules) & beats.usable
+    certain = (entropy > rules.af_entropy + raised) & eligible
+    possible = (entropy > rules.af_entropy + CONTINUES * raised) & eligible
+    return certain, possible
 
 
-def _spread(nn_s: Float64, width: int) -> Float64:
-    """Mean CoSEn of the windows that hold each RR, shape of ``nn_s``."""
-    start = np.unique(np.append(np.arange(0, len(nn_s) - width, STEP), len(nn_s) - width))
+def _has_enough_nn(nn: Index, n_beats: int, rules: RhythmRules) -> Bool:
+    """Whether enough of the RR around each beat are NN, shape (n_beats,); in bigeminy none is."""
+    is_nn = np.bincount(nn, minlength=n_beats)
+    fraction = np.convolve(is_nn, np.ones(rules.af_intervals) / rules.af_intervals)
+    return np.asarray(fraction[rules.af_intervals // 2 :][:n_beats] >= rules.af_normal_share)
+
+
+def _mean_entropy(nn_s: Float64, width: int) -> Float64:
+    """Mean CoSEn of the windows of ``width`` NN that each NN lies in, shape of ``nn_s``."""
+    start = np.unique(np.append(np.arange(0, len(nn_s) - width, STEP_INTERVALS), len(nn_s) - width))
     windows = np.lib.stride_tricks.sliding_window_view(nn_s, width)
-    cut = range(0, len(start), WINDOWS_AT_ONCE)
-    entropy = np.concatenate([cosen(windows[start[first : first + WINDOWS_AT_ONCE]]) for first in cut])
-    edge = np.zeros((2, len(nn_s) + 1))
-    for row, value in enumerate((entropy, np.ones(len(entropy)))):  # what begins and what ends at each RR
-        np.add.at(edge[row], start, value)
-        np.subtract.at(edge[row], start + width, value)
-    total, n_windows = np.cumsum(edge, axis=1)[:, :-1]
+    batches = range(0, len(start), WINDOWS_AT_ONCE)
+    entropy = np.concatenate([cosen(windows[start[first : first + WINDOWS_AT_ONCE]]) for first in batches])
+    change = np.zeros((2, len(nn_s) + 1))  # of the sum of entropies, and of the number of windows, from NN to NN
+    for row, value in enumerate((entropy, np.ones(len(entropy)))):
+        np.add.at(change[row], start, value)
+        np.subtract.at(change[row], start + width, value)
+    total, n_windows = np.cumsum(change, axis=1)[:, :-1]
     return np.asarray(total / n_windows)
 
 
 def cosen(rr_s: Float64) -> Float64:
     """Coefficient of sample entropy of series of RR, shape (n_series, n) -> (n_series,)."""
     first, second = np.triu_indices(rr_s.shape[1] - 1, 1)
-    alike = np.abs(rr_s[:, first] - rr_s[:, second])
-    followed = np.maximum(alike, np.abs(rr_s[:, first + 1] - rr_s[:, second + 1]))
-    least = np.partition(followed, MIN_MATCHES - 1, axis=1)[:, MIN_MATCHES - 1]
-    steps = np.ceil(np.round((least - TOLERANCE_S) / TOLERANCE_STEP_S, 6))
-    tolerance = TOLERANCE_S + TOLERANCE_STEP_S * np.maximum(steps, 0)
-    wide = tolerance[:, None] + 1e-9  # what differs by just the tolerance is alike, whatever the rounding
-    n_followed, n_alike = (followed <= wide).sum(axis=1), (alike <= wide).sum(axis=1)
-    return np.asarray(np.log(n_alike / n_followed) + np.log(2 * tolerance) - np.log(rr_s.mean(axis=1)))
+    single_s = np.abs(rr_s[:, first] - rr_s[:, second])  # difference of each pair of RR ...
+    pair_s = np.maximum(single_s, np.abs(rr_s[:, first + 1] - rr_s[:, second + 1]))  # ... and with those that follow
+    needed_s = np.partition(pair_s, MIN_MATCHES - 1, axis=1)[:, MIN_MATCHES - 1]
+    steps = np.ceil(np.round((needed_s - TOLERANCE_S) / TOLERANCE_STEP_S, 6))
+    tolerance_s = TOLERANCE_S + TOLERANCE_STEP_S * np.maximum(steps, 0)
+    limit_s = tolerance_s[:, None] + ROUNDING_S
+    n_pair, n_single = (pair_s <= limit_s).sum(axis=1), (single_s <= limit_s).sum(axis=1)
+    return np.asarray(np.log(n_single / n_pair) + np.log(2 * tolerance_s) - np.log(rr_s.mean(axis=1)))
