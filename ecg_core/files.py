@@ -1,17 +1,34 @@
-"""Files that are there as a whole or not at all, whatever stops the program."""
+"""Files and folders that are complete or absent, whatever stops the program.
+
+Unfinished work stands under a hidden name, ``.part-NAME.PROCESS-NUMBER``, and is renamed when it is complete. The
+number of the process shows whether it is still in progress: what a killed process left is removed by the next one that
+writes the same name, or by ``sweep``.
+"""
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
+import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
+
+LONGEST_NAME = 50  # characters of a name inside a hidden name: at 4 bytes each, far below the 255 bytes of file systems
+FOLDER_EXISTS = {errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}  # answers to a rename; the last one is that of Windows
+
+_numbers = itertools.count()
+_in_progress: set[str] = set()  # hidden names that this process writes
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A hidden file beside ``path``, to be written; it takes the place of ``path`` when the block ends well.
+    """Yield a hidden path beside ``path``; the file written there replaces ``path`` when the block ends well.
 
     Examples
     --------
@@ -23,61 +40,120 @@ def atomic_file(path: Path) -> Iterator[Path]:
     ['beats.csv']
 
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with _hidden_path(path.parent, path.name) as part:
         yield part
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_files(folder: Path, name: str, *, last: Callable[[Path], Any] = lambda path: path.name) -> Iterator[Path]:
-    """A hidden folder inside ``folder``; its files move up one by one when the block ends well.
+    """Yield a hidden folder inside ``folder``; its files move up one by one when the block ends well.
 
     Parameters
     ----------
     name
-        Names the hidden folder: what a killed run of the same work left in it is removed first.
+        Part of the hidden name; the same for the same work.
     last
-        Sort key of the order in which the files move up: the file that makes the others count comes last.
+        Sort key for the order in which the files move up: the file that makes the others count comes last.
 
     """
-    hidden = folder / hidden_name(name)
-    shutil.rmtree(hidden, ignore_errors=True)
-    hidden.mkdir()
-    try:
+    with _hidden_path(folder, name) as hidden:
+        hidden.mkdir()
         yield hidden
         for path in sorted(hidden.iterdir(), key=last):
             path.replace(folder / path.name)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 @contextmanager
-def atomic_folder(folder: Path, name: str) -> Iterator[Path]:
-    """A hidden folder beside ``folder`` that takes its place, and that of what was in it, when the block ends well."""
-    hidden = folder.with_name(hidden_name(name))
-    hidden.mkdir(parents=True)
-    try:
+def atomic_folder(folder: Path, name: str, *, keep: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
+    """Yield a hidden folder beside ``folder``; it replaces ``folder`` as a whole when the block ends well.
+
+    Parameters
+    ----------
+    name
+        Part of the hidden name; the same for the same work.
+    keep
+        Called with ``folder`` where it exists at the end: whether it stays and the new one is dropped, as where another
+        process has finished the same work first.
+
+    """
+    with _hidden_path(folder.parent, name) as hidden:
+        hidden.mkdir(parents=True)
         yield hidden
-        if hidden.exists() and folder.exists():
-            old = hidden.with_name(f"{hidden.name}-old")
-            folder.rename(old)
+        try:
             hidden.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        elif hidden.exists():
-            hidden.rename(folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+        except OSError as error:
+            if error.errno not in FOLDER_EXISTS or not folder.is_dir():
+                raise
+            if not keep(folder):
+                _replace_folder(hidden, folder, name)
 
 
 def hidden_name(name: str) -> str:
-    """The name that unfinished work carries."""
-    return f".part-{name}"
+    """Beginning of the name of unfinished work."""
+    return f".part-{name[:LONGEST_NAME]}"
 
 
-def sweep(folder: Path) -> None:
-    """Remove the hidden folders that killed runs left in a folder."""
-    for leftover in folder.glob(hidden_name("*")):
-        shutil.rmtree(leftover, ignore_errors=True)
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove unfinished files and folders that killed processes left in ``folder``; of one name, or of all."""
+    pattern = f"{escape(hidden_name(name))}.*" if name else f"{hidden_name('')}*"
+    for leftover in folder.glob(pattern):
+        if not _is_in_progress(leftover.name):
+            _remove(leftover)
+
+
+@contextmanager
+def _hidden_path(folder: Path, name: str) -> Iterator[Path]:
+    """Yield a path that nobody else uses, with nothing there yet; remove what is there in the end."""
+    sweep(folder, name)
+    path = folder / f"{hidden_name(name)}.{os.getpid()}-{next(_numbers)}"
+    _in_progress.add(path.name)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        _in_progress.discard(path.name)
+
+
+def _replace_folder(new: Path, folder: Path, name: str) -> None:
+    with _hidden_path(folder.parent, name) as old:
+        folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            old.rename(folder)
+            raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _is_in_progress(name: str) -> bool:
+    """Whether the process that a hidden name states still works on it."""
+    found = re.search(r"\.(\d+)-\d+$", name)
+    if found is None:
+        return False
+    process = int(found[1])
+    return name in _in_progress if process == os.getpid() else _is_running(process)
+
+
+def _is_running(process: int) -> bool:
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415  # os.kill would end the process there
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, process)  # a query of little information
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(process, 0)  # no signal, only the check whether it could be sent
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # the process of another user
+        return True
+    return True
