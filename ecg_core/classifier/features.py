@@ -106,14 +106,14 @@ class Sequence(NamedTuple):
 def sequences(n_beats: int) -> list[Sequence]:
     """Cut a record's beats for the BiLSTM, each classified once.
 
-    It sees equally many each time, as sequences of one length are read several times as fast.
+    All have the same length, as sequences of one length are read several times as fast.
     """
     cuts = []
-    n_seen = min(n_beats, INFERENCE_SEQUENCE_BEATS + 2 * CONTEXT_BEATS)
+    n_context = min(n_beats, INFERENCE_SEQUENCE_BEATS + 2 * CONTEXT_BEATS)
     for start in range(0, n_beats, INFERENCE_SEQUENCE_BEATS):
-        first = min(max(0, start - CONTEXT_BEATS), n_beats - n_seen)
+        first = min(max(0, start - CONTEXT_BEATS), n_beats - n_context)
         cuts.append(
-            Sequence(slice(first, first + n_seen), slice(start, min(start + INFERENCE_SEQUENCE_BEATS, n_beats)))
+            Sequence(slice(first, first + n_context), slice(start, min(start + INFERENCE_SEQUENCE_BEATS, n_beats)))
         )
     return cuts
 

@@ -1,4 +1,4 @@
-"""A model brought closer to one patient by a few of the patient's own beats whose class is known."""
+"""Fine-tuning a model to one patient by a few of the patient's beats whose class is known."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from .network import N_OUTPUTS, BeatNetwork
 
 STEPS = 40
 LEARNING_RATE = 1e-3
+CLASS_POWER = 0.5  # a class weighs by its frequency among the labels to the minus this
 FINE_TUNING_SEQUENCE_BEATS = 64  # the record is read in stretches this long: all alike, they are fastest
-AROUND_BEATS = 24  # before and after a known one, at least
-TAUGHT_AT_ONCE = 8  # stretches with known beats that a step learns from: a day's are not all read each time
-REMEMBERED, ANCHOR_WEIGHT = 4, 0.1  # so many others hold the model to what it said before, by this weight
+AROUND_BEATS = 24  # before and after a labelled one, at least
+LABELLED_AT_ONCE = 8  # stretches with labels that a step learns from: a day's are not all read each time
+ANCHORS, ANCHOR_WEIGHT = 4, 0.1  # so many other stretches keep the model near its former predictions, by this weight
 
 
 @dataclass(frozen=True, eq=False)
 class _Patient:
-    """A patient's beats as the network sees them."""
+    """A patient's beats as the network reads them."""
 
     token: NDArray[np.floating[Any]]  # (n_beats, n_leads, token_size)
     rr: Float32  # (n_beats, N_RR_FEATURES)
@@ -40,14 +41,14 @@ class _Patient:
 
     @classmethod
     def of(cls, model: Model, token: NDArray[np.floating[Any]], rr_s: Float64) -> _Patient:
-        """A patient with the normal beats that the model takes for theirs."""
+        """A patient, with the beats that the model finds normal as reference."""
         rr, rows = rr_features(rr_s), np.arange(len(rr_s))
         leads = range(token.shape[1])
         found = [part_references(model.serving, token[:, lead], rows, torch.from_numpy(rr)) for lead in leads]
         return cls(token, rr, np.stack([reference.numpy() for reference, _ in found], axis=1), found[0][1].numpy())
 
-    def read(self, network: BeatNetwork, starts: Sequence[int]) -> Tensor:
-        """Logits (n_starts, n_leads, FINE_TUNING_SEQUENCE_BEATS, N_OUTPUTS) of stretches of the beats, all leads at once."""
+    def logits(self, network: BeatNetwork, starts: Sequence[int]) -> Tensor:
+        """Logits of stretches of the beats, shape (n_starts, n_leads, FINE_TUNING_SEQUENCE_BEATS, N_OUTPUTS)."""
         token = torch.from_numpy(_stretches(self.token, starts).astype(np.float32)).transpose(1, 2)
         reference = torch.from_numpy(self.reference[_stretches(self.part, starts)]).transpose(1, 2)
         rr = torch.from_numpy(_stretches(self.rr, starts))[:, None].expand(-1, token.shape[1], -1, -1)
@@ -63,44 +64,41 @@ def fine_tune(
     code: Codes,
     *,
     seed: int = 0,
-    report: Callable[[float], None] = lambda share: None,
+    report: Callable[[float], None] = lambda fraction: None,
 ) -> Model:
-    """Fit what judges the beats, not what reads the signal, to the beats of a patient whose class is known.
+    """Fit the classifying part of the network, not its trunk, to the labelled beats of a patient.
 
     Parameters
     ----------
     token
-        Template (n_beats, n_leads, token_size).
+        Shape (n_beats, n_leads, token_size).
     rr_s
-        Template (n_beats,), NaN where unknown.
+        Shape (n_beats,), NaN where unknown.
     code
-        Template (n_beats,): index into CLASSES, or UNLABELLED for the beats whose class is not known.
+        Shape (n_beats,): index into CLASSES, or UNLABELLED for the beats whose class is not known.
     report
-        Called after each step with the share that is done.
+        Called after each step with the fraction that is done.
 
     """
-    known = np.flatnonzero(code != UNLABELLED)
-    if not len(known):
+    labelled = np.flatnonzero(code != UNLABELLED)
+    if not len(labelled):
         return model
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = deepcopy(model.network)
-    learned = [*network.beat.parameters(), *network.sequence.parameters(), *network.judge.parameters()]
-    optimiser = torch.optim.Adam(learned, lr=LEARNING_RATE)
+    fitted = [*network.beat.parameters(), *network.sequence.parameters(), *network.judge.parameters()]
+    optimiser = torch.optim.Adam(fitted, lr=LEARNING_RATE)
     patient = _Patient.of(model, token, rr_s)
-    taught, last = _starts(known, len(code)), max(0, len(code) - FINE_TUNING_SEQUENCE_BEATS)
-    counted = np.bincount(code[known], minlength=N_OUTPUTS).clip(min=1)
-    weight, bias = torch.from_numpy((counted.max() / counted) ** 0.5).float(), logit_bias(model.spec)
+    with_labels, last = _starts(labelled, len(code)), max(0, len(code) - FINE_TUNING_SEQUENCE_BEATS)
+    weight, bias = _class_weight(code[labelled]), logit_bias(model.spec)
     for step in range(STEPS):
-        own = rng.permutation(taught)[:TAUGHT_AT_ONCE].tolist()
-        others = rng.integers(0, last + 1, REMEMBERED).tolist()
-        now = patient.read(network, [*own, *others]) + bias
+        starts = rng.permutation(with_labels)[:LABELLED_AT_ONCE].tolist()
+        anchors = rng.integers(0, last + 1, ANCHORS).tolist()
+        logits = patient.logits(network, [*starts, *anchors]) + bias
         with torch.no_grad():
-            then = _log_share(patient.read(model.network, others) + bias)
-        told = torch.from_numpy(_stretches(code, own))[:, None].expand(-1, now.shape[1], -1)
-        fits = cross_entropy(now[: len(own)].flatten(0, 2), told.flatten(), weight=weight, ignore_index=UNLABELLED)
-        anchor = kl_div(_log_share(now[len(own) :]), then, log_target=True, reduction="batchmean")
-        loss = fits + ANCHOR_WEIGHT * anchor
+            former = patient.logits(model.network, anchors) + bias
+        label_loss = _label_loss(logits[: len(starts)], _stretches(code, starts), weight)
+        loss = label_loss + ANCHOR_WEIGHT * _anchor_loss(logits[len(starts) :], former)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -108,14 +106,31 @@ def fine_tune(
     return Model(model.spec, network)
 
 
-def _log_share(logits: Tensor) -> Tensor:
+def _class_weight(code: Codes) -> Tensor:
+    """Weight of each class in the loss, shape (N_OUTPUTS,)."""
+    count = np.bincount(code, minlength=N_OUTPUTS).clip(min=1)
+    return torch.from_numpy((count.max() / count) ** CLASS_POWER).float()
+
+
+def _label_loss(logits: Tensor, code: Codes, weight: Tensor) -> Tensor:
+    """Cross entropy of the labelled beats; logits (n, n_leads, n_beats, N_OUTPUTS), codes (n, n_beats)."""
+    target = torch.from_numpy(code)[:, None].expand(-1, logits.shape[1], -1)
+    return cross_entropy(logits.flatten(0, 2), target.flatten(), weight=weight, ignore_index=UNLABELLED)
+
+
+def _anchor_loss(logits: Tensor, former: Tensor) -> Tensor:
+    """How far the predictions of other beats have moved from the former ones."""
+    return kl_div(_log_probability(logits), _log_probability(former), log_target=True, reduction="batchmean")
+
+
+def _log_probability(logits: Tensor) -> Tensor:
     return log_softmax(logits, dim=-1).flatten(0, -2)
 
 
-def _starts(known: Index, n_beats: int) -> list[int]:
-    """Where stretches begin that hold all known beats, each with some beats around it."""
+def _starts(labelled: Index, n_beats: int) -> list[int]:
+    """Where stretches begin that hold all labelled beats, each with some beats around it."""
     starts: list[int] = []
-    for beat in known.tolist():
+    for beat in labelled.tolist():
         if not starts or beat >= starts[-1] + FINE_TUNING_SEQUENCE_BEATS - AROUND_BEATS:
             starts.append(max(0, min(beat - AROUND_BEATS, n_beats - FINE_TUNING_SEQUENCE_BEATS)))
     return starts

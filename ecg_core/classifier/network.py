@@ -37,12 +37,12 @@ class ResidualBlock(nn.Module):
 
 
 class BeatNetwork(nn.Module):
-    """One pass over a strip finds the beats and describes each by a token; the tokens of a record are judged together.
+    """One pass over a strip finds the beats and describes each by a token; the tokens of a record are classified together.
 
-    ``frames`` reads shape, ``tokens`` attends to the time steps around each beat, ``describe`` learns what this
-    patient's normal beat looks like and holds each beat against it, ``classify`` reads the sequence of beats and RR.
-    ``shape`` guesses the class from the description alone, in training only: so that a beat is described by its shape
-    and not by its prematurity, which the sequence adds.
+    ``frames`` runs the trunk, ``tokens`` attends to the time steps around each beat, ``describe`` learns this patient's
+    normal beat and compares each beat with it, ``classify`` reads the sequence of beats and RR. ``shape`` predicts the
+    class from the description alone, in training only: so that a beat is described by its morphology and not by its
+    prematurity, which the sequence adds.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -71,19 +71,19 @@ class BeatNetwork(nn.Module):
         )
         self.beat = nn.Sequential(nn.Linear(3 * spec.token_size, spec.hidden_size), nn.ReLU(), nn.Dropout(DROPOUT))
         self.shape = nn.Linear(spec.hidden_size, N_OUTPUTS)
-        n_told = spec.hidden_size + N_RR_FEATURES
+        n_inputs = spec.hidden_size + N_RR_FEATURES
         self.sequence = nn.LSTM(
-            n_told, spec.hidden_size, num_layers=2, batch_first=True, bidirectional=True, dropout=DROPOUT
+            n_inputs, spec.hidden_size, num_layers=2, batch_first=True, bidirectional=True, dropout=DROPOUT
         )
         self.judge = nn.Sequential(
-            nn.Linear(n_told + 2 * spec.hidden_size, spec.hidden_size),
+            nn.Linear(n_inputs + 2 * spec.hidden_size, spec.hidden_size),
             nn.ReLU(),
             nn.Dropout(DROPOUT),
             nn.Linear(spec.hidden_size, N_OUTPUTS),
         )
 
     def frames(self, strips: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised strips (batch, n) -> frames (batch, channels, n / stride) and heat logits (batch, n / stride)."""
+        """Normalised strips (batch, n) -> frames (batch, channels, n / stride) and logits of a beat (batch, n / stride)."""
         frames = self.trunk(self.stem(strips[:, None]))
         return frames, self.heat_logit(frames)
 
@@ -115,7 +115,7 @@ class BeatNetwork(nn.Module):
     def describe(self, tokens: Tensor, rr: Tensor) -> tuple[Tensor, Tensor]:
         """Describe each beat beside this patient's own normal beat.
 
-        A first look at each beat against the median beat, and at its prematurity, guesses which beats are normal; the
+        A first guess, from each beat beside the median beat and its prematurity, says which beats are normal; the
         reference is the mean of these. In bigeminy, where the median beat is a mixture, the reference is not.
 
         Parameters
@@ -139,9 +139,9 @@ class BeatNetwork(nn.Module):
         return (weight * tokens).sum(0) / weight.sum(0), logit
 
     def beside(self, tokens: Tensor, reference: Tensor) -> Tensor:
-        """Tokens (..., token_size) held against a reference that can be broadcast to them: (..., hidden_size)."""
-        held = torch.cat([tokens, reference.expand_as(tokens), tokens - reference], dim=-1)
-        described: Tensor = self.beat(held)
+        """Tokens (..., token_size) compared with a reference that can be broadcast to them: (..., hidden_size)."""
+        compared = torch.cat([tokens, reference.expand_as(tokens), tokens - reference], dim=-1)
+        described: Tensor = self.beat(compared)
         return described
 
     def classify(self, described: Tensor, rr: Tensor) -> Tensor:
@@ -153,15 +153,15 @@ class BeatNetwork(nn.Module):
             (batch, n, hidden_size), (batch, n, N_RR_FEATURES).
 
         """
-        told = torch.cat([described, rr], dim=-1)
-        logits: Tensor = self.judge(torch.cat([told, self.sequence(told)[0]], dim=-1))
+        inputs = torch.cat([described, rr], dim=-1)
+        logits: Tensor = self.judge(torch.cat([inputs, self.sequence(inputs)[0]], dim=-1))
         return logits
 
 
 def _at_each_frame(pointwise: nn.Conv1d, frames: Tensor) -> Tensor:
     """A convolution of width one, (batch, channels, n_frames) -> (batch, n_frames, n_out).
 
-    As a matrix product: the library's convolution of this width rounds otherwise for each number of threads.
+    As a matrix product: the library's convolution of this width rounds differently for each number of threads.
     """
     return linear(frames.transpose(1, 2), pointwise.weight[:, :, 0], pointwise.bias)
 

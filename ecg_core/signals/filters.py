@@ -1,7 +1,7 @@
-"""Raw leads in mV at any rate -> clean leads at 125 Hz, with what can be read of them.
+"""Raw leads in mV at any rate -> clean leads at 125 Hz, and where they hold an ECG.
 
-Every function works on a piece of a record as well as on the whole: outside ``MARGIN_S`` from its ends a result does
-not depend on where the piece was cut.
+Every function works on a stretch of a record as well as on the whole: further than ``MARGIN_S`` from its ends a result
+does not depend on where the stretch was cut.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.signal import butter, firwin, kaiserord, resample_poly, sosfiltfilt
 
 from ..schema import Bool, Float32, Float64, _Columns
 
-FS_HZ = 125.0  # the rate everything is analysed at: the QRS lies below 40 Hz
+FS_HZ = 125.0  # the rate at which everything is analysed: the QRS lies below 40 Hz
 MARGIN_S = 60.0  # further than any filter or running scale below reaches
 
 PASS_HZ = 50.0  # anti-aliasing: flat up to here ...
