@@ -1,1 +1,1 @@
-"""From samples to beats and their classes: the network, what it is fed with, and how it is served and fitted to a patient."""
+"""From samples to beats and their classes: the network, its inputs, how it is served, and fine-tuned to a patient."""

@@ -53,7 +53,7 @@ def rr_features(rr_s: Float64, *, edge: str = "nearest") -> Float32:
 
     Returns
     -------
-    Template (n, N_RR_FEATURES): logarithms of before/after relative to the local and the usual RR, of before relative to
+    Shape (n, N_RR_FEATURES): logarithms of before/after relative to the local and the usual RR, of before relative to
     after, of the local relative to the usual RR, of the local RR relative to 0.8 s, and of the disorder of the rhythm.
 
     """

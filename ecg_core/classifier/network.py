@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
 
 
 class BeatNetwork(nn.Module):
-    """One pass over a strip finds the beats and describes each by a token; the tokens of a record are classified together.
+    """One pass over a strip finds the beats and describes each by a token; a record's tokens are classified together.
 
     ``frames`` runs the trunk, ``tokens`` attends to the time steps around each beat, ``describe`` learns this patient's
     normal beat and compares each beat with it, ``classify`` reads the sequence of beats and RR. ``shape`` predicts the
@@ -83,7 +83,7 @@ class BeatNetwork(nn.Module):
         )
 
     def frames(self, strips: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised strips (batch, n) -> frames (batch, channels, n / stride) and logits of a beat (batch, n / stride)."""
+        """Strips (batch, n) -> frames (batch, channels, n / stride) and logits of a beat (batch, n / stride)."""
         frames = self.trunk(self.stem(strips[:, None]))
         return frames, self.heat_logit(frames)
 
