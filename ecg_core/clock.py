@@ -1,4 +1,4 @@
-"""Moments of a record as a reader and a program name them."""
+"""Times of a record as text: clock time, elapsed time, ISO 8601, duration."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from .schema import Record
 
 
 def clock_text(record: Record, time_s: float, *, decimals: int = 0) -> str:
-    """Clock time where the record's start is known, else time from its start; days are named from the second on."""
+    """Clock time where the record's start is known, else elapsed time; the day is named from the second day on."""
     if record.start is None:
         return elapsed_text(time_s, decimals=decimals)
-    since_s, tail = _whole(time_s, decimals)
-    moment = record.start + timedelta(seconds=since_s)
+    whole_s, fraction = _split_seconds(time_s, decimals)
+    moment = record.start + timedelta(seconds=whole_s)
     day = (moment.date() - record.start.date()).days
-    return f"{f'day {day + 1} ' if day else ''}{moment:%H:%M:%S}{tail}"
+    return f"{f'day {day + 1} ' if day else ''}{moment:%H:%M:%S}{fraction}"
 
 
 def elapsed_text(time_s: float, *, decimals: int = 0) -> str:
     """Time from the start as hours, minutes and seconds."""
-    since_s, tail = _whole(time_s, decimals)
-    return f"{since_s // 3600:02d}:{since_s // 60 % 60:02d}:{since_s % 60:02d}{tail}"
+    whole_s, fraction = _split_seconds(time_s, decimals)
+    return f"{whole_s // 3600:02d}:{whole_s // 60 % 60:02d}:{whole_s % 60:02d}{fraction}"
 
 
-def _whole(time_s: float, decimals: int) -> tuple[int, str]:
-    """Whole seconds, and their fraction as text."""
+def _split_seconds(time_s: float, decimals: int) -> tuple[int, str]:
+    """Whole seconds, and the fraction of a second as text."""
     scale = 10**decimals
-    since_s, fraction = divmod(round(time_s * scale), scale)
-    return since_s, f".{fraction:0{decimals}d}" if decimals else ""
+    whole_s, fraction = divmod(round(time_s * scale), scale)
+    return whole_s, f".{fraction:0{decimals}d}" if decimals else ""
 
 
 def iso_text(record: Record, time_s: float | None) -> str:
-    """Date and time by ISO 8601 to the millisecond where the record's start is known, else nothing."""
+    """Date and time by ISO 8601 to the millisecond; empty where the start of the record or the time is unknown."""
     if record.start is None or time_s is None:
         return ""
     return (record.start + timedelta(milliseconds=round(1000 * time_s))).isoformat(timespec="milliseconds")
 
 
 def duration_text(seconds: float) -> str:
-    """A length of time as people say it."""
+    """A duration in its two largest units, such as 1 min 30 s."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""Beat classes of ANSI/AAMI EC57: from WFDB symbols to classes, and how a class is named and coloured everywhere."""
+"""Beat classes of ANSI/AAMI EC57: the WFDB symbols of each class, its name and its colour."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 Codes = NDArray[np.int64]  # a class as an index into CLASSES, or UNLABELLED
 
 CLASSES: Final = ("N", "S", "V", "F", "Q")
-NO_BEAT: Final = len(CLASSES)  # what the network says of a candidate that is noise; never a label of a beat
-MATCH_WINDOW_S: Final = 0.150  # EC57: marks further apart than this are of different beats
-UNLABELLED: Final = -100  # a beat whose class is not known; what torch's cross_entropy ignores
+NO_BEAT: Final = len(CLASSES)  # the network's sixth output: a candidate that is noise; never the label of a beat
+MATCH_WINDOW_S: Final = 0.150  # EC57: annotations further apart than this belong to different beats
+UNLABELLED: Final = -100  # a beat of unknown class; the value that torch's cross_entropy ignores
 
 # ANSI/AAMI EC57 with n and B among the normal beats (the list of de Chazal 2004 leaves both out);
 # r, an R-on-T premature ventricular beat, is ventricular.
@@ -24,7 +24,7 @@ AAMI_OF_SYMBOL: Final[dict[str, str]] = {
     **dict.fromkeys("/fQ?", "Q"),
 }
 
-# The WFDB symbol that stands for a class in an annotation file that we write.
+# The WFDB symbol of each class in the annotation files that are written.
 SYMBOL_OF_CLASS: Final = {"N": "N", "S": "S", "V": "V", "F": "F", "Q": "Q"}
 
 NAME: Final = {
@@ -35,7 +35,7 @@ NAME: Final = {
     "Q": "Unclassifiable",
 }
 
-# Okabe & Ito's palette, which stays apart for colour-blind readers, on white and on dark grey alike.
+# From Okabe & Ito's palette: distinct for colour-blind readers, on white and on dark grey.
 COLOUR: Final = {"N": "#7A8B99", "S": "#0072B2", "V": "#D55E00", "F": "#CC79A7", "Q": "#E0A800"}
 
 

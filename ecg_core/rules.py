@@ -1,4 +1,4 @@
-"""What counts as what. Every rule can be changed by the reader, and every report prints those it was made with."""
+"""The definitions of rhythm events as numbers that a reader can change; every report prints those it was made with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TASK_FORCE = "Task Force 1996, doi:10.1161/01.CIR.93.5.1043"
 
 
 class Rule(NamedTuple):
-    """A rule as a reader sees it."""
+    """One definition with its value and bounds, as it is shown to a reader."""
 
     key: str
     says: str
@@ -33,12 +33,12 @@ def _rule(default: float, says: str, unit: str, source: str, lowest: float, high
 
 @dataclass(frozen=True)
 class RhythmRules:
-    """What counts as what.
+    """Thresholds that define runs, pauses, rates, fibrillation and the limits of a burden.
 
     Raises
     ------
     RulesError
-        A value lies outside of what the rule can be.
+        A value lies outside the bounds of its rule.
 
     """
 
@@ -86,28 +86,28 @@ class RhythmRules:
         )
 
     def changed(self) -> tuple[Rule, ...]:
-        """The rules that are not at their default."""
+        """The rules whose value differs from the default."""
         default = RhythmRules()
         return tuple(rule for rule in self.rows() if rule.value != getattr(default, rule.key))
 
 
 def rules_from(values: dict[str, str]) -> RhythmRules:
-    """Rules with some values given as text, as on a command line.
+    """Rules from values given as text, as on a command line; the others keep their defaults.
 
     Raises
     ------
     RulesError
-        A name is no rule, or a value no number or outside of the rule's bounds.
+        A name is no rule, or a value is no number or lies outside the bounds of its rule.
 
     """
-    whole = {item.name: item.type == "int" for item in fields(RhythmRules)}
+    is_whole = {item.name: item.type == "int" for item in fields(RhythmRules)}
     numbers: dict[str, float] = {}
     for name, text in values.items():
-        if name not in whole:
-            raise RulesError(f'"{name}" is no rule; the rules are {", ".join(whole)}.')
+        if name not in is_whole:
+            raise RulesError(f'"{name}" is no rule; the rules are {", ".join(is_whole)}.')
         try:
-            numbers[name] = int(text) if whole[name] else float(text)
+            numbers[name] = int(text) if is_whole[name] else float(text)
         except ValueError as error:
-            kind = "a whole number" if whole[name] else "a number"
+            kind = "a whole number" if is_whole[name] else "a number"
             raise RulesError(f'{name}: expected {kind}, got "{text}"; write for example {name}=3.') from error
     return RhythmRules(**numbers)  # type: ignore[arg-type]

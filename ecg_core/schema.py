@@ -1,7 +1,7 @@
 """Every noun of the project as a frozen dataclass.
 
-Times are seconds from the start of the record (suffix ``_s``); samples exist only inside ``records``,
-``signals``, ``detection`` and ``windows``. Arrays are stored as read-only views.
+Times are seconds from the start of the record (suffix ``_s``). Positions in samples exist only in ``records``,
+``signals`` and the first steps of ``classifier``. Arrays are stored as read-only views.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Index = NDArray[np.int64]  # positions of beats, samples or frames
 
 
 class _Columns:
-    """Makes every array field read-only, so that a result that is shared cannot be changed behind anyone's back."""
+    """Makes every array field of a dataclass read-only, so that no user of a shared result can change it."""
 
     def __post_init__(self) -> None:
         for item in fields(self):  # type: ignore[arg-type]
@@ -40,28 +40,31 @@ class _Columns:
 
 @dataclass(frozen=True, eq=False)
 class Annotations(_Columns):
-    """Reference marks of a record."""
+    """Annotations of a record: a symbol, and perhaps a note, at each of some times."""
 
     time_s: Float64  # (n,), ascending
     symbol: Text  # (n,), WFDB symbols
     aux: Text  # (n,), e.g. "(AFIB" at a rhythm change
 
     def codes_at(self, time_s: Float64) -> Codes:
-        """Class of each beat at ``time_s`` (ascending) that a mark lies at, or UNLABELLED; of several the last counts."""
+        """Class of each beat at ``time_s`` (ascending) by the annotation within MATCH_WINDOW_S of it, else UNLABELLED.
+
+        An annotation belongs to the beat nearest to it; where several belong to one beat, the last counts.
+        """
         code, known = np.full(len(time_s), UNLABELLED), class_codes(self.symbol)
         if not len(time_s):
             return code
         after = np.searchsorted(time_s, self.time_s)
-        beside = np.clip([after - 1, after], 0, len(time_s) - 1)
-        away_s = np.abs(time_s[beside] - self.time_s)
-        nearest = beside[away_s.argmin(axis=0), np.arange(len(after))]
-        there = (away_s.min(axis=0) <= MATCH_WINDOW_S) & (known != UNLABELLED)
-        code[nearest[there]] = known[there]
+        neighbours = np.clip([after - 1, after], 0, len(time_s) - 1)
+        distance_s = np.abs(time_s[neighbours] - self.time_s)
+        nearest = neighbours[distance_s.argmin(axis=0), np.arange(len(after))]
+        matched = (distance_s.min(axis=0) <= MATCH_WINDOW_S) & (known != UNLABELLED)
+        code[nearest[matched]] = known[matched]
         return code
 
 
 class SignalSource(Protocol):
-    """Where a record's samples lie; they are read in pieces and never held whole."""
+    """Where a record's samples are stored; they are read piece by piece, never all at once."""
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """Samples [start, stop) of the leads in mV, shape (n_leads, stop - start); NaN where nothing was recorded."""
@@ -70,14 +73,14 @@ class SignalSource(Protocol):
 
 @dataclass(frozen=True)
 class RecordOverrides:
-    """What a person states of a recording whose file does not say it."""
+    """Sampling rate and unit that a person gives for a file that does not state them."""
 
     fs_hz: float | None = None
-    per_mv: float | None = None  # 1 where its numbers are mV, 1000 where they are uV, or counts a millivolt
+    per_mv: float | None = None  # file values per millivolt: 1 for mV, 1000 for uV, or the gain of raw counts
 
     @property
     def text(self) -> str:
-        """What was stated, in words; empty where nothing was."""
+        """The overrides in words; empty where there are none."""
         rate = [] if self.fs_hz is None else [f"{self.fs_hz:g} Hz"]
         return " and ".join(rate + ([] if self.per_mv is None else [f"{self.per_mv:g} a mV"]))
 
@@ -87,7 +90,7 @@ NO_OVERRIDES: Final = RecordOverrides()
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """A recording on disk, opened but not read."""
+    """A recording on disk: its metadata, and where its samples can be read."""
 
     record_id: str
     source: SignalSource = field(repr=False)
@@ -97,9 +100,9 @@ class Record:
     calibrated: tuple[bool, ...]  # per lead: False where the header states no gain (200 adu/mV is then assumed)
     start: datetime | None = None
     comments: tuple[str, ...] = ()
-    age_years: int | None = None  # where the header's comments state it
+    age_years: int | None = None  # None where the header's comments do not state it
     reference: Annotations | None = field(default=None, repr=False)
-    overrides: RecordOverrides = NO_OVERRIDES  # by a person, where the file leaves it open
+    overrides: RecordOverrides = NO_OVERRIDES  # in force for this record
     files: tuple[Path, ...] = field(default=(), repr=False)
 
     @property
@@ -109,12 +112,12 @@ class Record:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether its own header says that no patient was recorded."""
+        """Whether the header states that the record was simulated, not recorded from a patient."""
         return any(comment.lower().startswith("simulated record") for comment in self.comments)
 
     @cached_property
     def sha256(self) -> str:
-        """Hash over what was stated and all files in name order: the identity that caches are keyed by."""
+        """Hash of the overrides and of all files in the order of their names; caches are keyed by it."""
         digest = hashlib.sha256(self.overrides.text.encode())
         for path in sorted(self.files):
             digest.update(path.name.encode())
@@ -126,7 +129,7 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class Lead(_Columns):
-    """A piece of one lead as a reader sees it: as recorded, not filtered."""
+    """An excerpt of one lead as recorded, not filtered."""
 
     name: str
     signal_mv: Float32  # (n,), NaN where nothing was recorded
@@ -139,8 +142,8 @@ class Quality(_Columns):
     """Signal quality of each analysed lead in consecutive blocks."""
 
     block_s: float
-    score: Float32  # (n_leads, n_blocks), 0 (nothing to read) .. 1 (clean)
-    usable: Bool  # (n_blocks,): at least one analysed lead can be read
+    score: Float32  # (n_leads, n_blocks), 0 (not analysable) .. 1 (clean)
+    usable: Bool  # (n_blocks,): whether at least one analysed lead is analysable
 
     def usable_at(self, time_s: Float64) -> Bool:
         """Whether the block that holds each time is usable, shape of ``time_s``."""
@@ -148,7 +151,7 @@ class Quality(_Columns):
         return np.asarray(self.usable[block], dtype=bool)
 
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
-        """Start and end of each stretch that could not be read, seconds."""
+        """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
         return [
             (float(a * self.block_s), float(min(b * self.block_s, duration_s)))
@@ -158,30 +161,30 @@ class Quality(_Columns):
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What the weights need to be served as they were trained; lies beside them as JSON."""
+    """What the weights need to be used as they were trained; stored as JSON beside them."""
 
     name: str
-    fs_hz: float  # rate the network sees
-    stride: int  # samples a frame of the trunk
+    fs_hz: float  # sampling rate of the network's input
+    stride: int  # samples per frame of the trunk
     stem_channels: int
     channels: tuple[int, ...]  # of each residual stage
     token_size: int
     heads: int  # of the attention
-    attention_half_s: float  # the attention sees this much before and after a beat
+    attention_half_s: float  # the attention spans this much before and after a beat
     hidden_size: int  # of the BiLSTM, each direction
     classes: tuple[str, ...]
-    detection_threshold: float  # heat above which a frame can be a beat
+    detection_threshold: float  # beat probability above which a frame can be a beat
     class_bias: tuple[float, ...]  # added to the logits; chosen on validation patients
     trained_on: tuple[str, ...]  # "database/record"
     validated_on: tuple[str, ...]
     seed: int
-    recipe: str  # the command that made it
+    recipe: str  # the command that trained it
     sha256: str = ""  # of the weights file
 
 
 @dataclass(frozen=True, eq=False)
 class Attention(_Columns):
-    """Where the network looked to judge each beat; relative weights, not an explanation."""
+    """How the network weighted the signal around each beat to classify it; relative weights, not an explanation."""
 
     weight: NDArray[np.float16]  # (n_beats, n_steps), each row sums to 1
     offset_s: Float32  # (n_steps,), time of each step relative to the beat
@@ -200,28 +203,28 @@ class Beats(_Columns):
     label: Text  # (n,), one of CLASSES
     probability: Float32  # (n, 5), in the order of CLASSES
     rr_s: Float64  # (n,), to the beat before; NaN at the first beat and across an unusable stretch
-    usable: Bool  # (n,): False inside unusable stretches, where the label is Q and nothing is counted
-    p_repeats: Float32 | None = None  # (n,), share of what lies before the QRS that repeats; None where not measured
+    usable: Bool  # (n,): False inside unusable stretches, where the label is Q and no beat is counted
+    p_repeats: Float32 | None = None  # (n,), fraction of the power before the QRS that repeats; None if not measured
 
     def __len__(self) -> int:
         return len(self.time_s)
 
     @property
     def confidence(self) -> Float32:
-        """Probability of each beat's own label, shape (n,)."""
-        own = self.label[:, None] == np.array(CLASSES)
-        return np.asarray((self.probability * own).sum(axis=1), dtype=np.float32)
+        """Probability of each beat's label, shape (n,)."""
+        is_label = self.label[:, None] == np.array(CLASSES)
+        return np.asarray((self.probability * is_label).sum(axis=1), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class RhythmEvent:
-    """Something that a reader wants to see: a couplet, a run, a pause, an episode."""
+    """A finding that takes time: a couplet, a run, a pause, an episode."""
 
-    kind: str  # one of rhythm.KIND_NAMES
+    kind: str  # a key of rhythm.events.KIND_NAMES
     start_s: float  # time of its first beat
     end_s: float  # time of its last beat
     n_beats: int
-    rate_bpm: float  # mean over its RR; NaN where all its beats are at one moment
+    rate_bpm: float  # mean over its RR; NaN where all its beats are at one time
 
     @property
     def duration_s(self) -> float:
@@ -231,7 +234,7 @@ class RhythmEvent:
 
 @dataclass(frozen=True)
 class HeartRate:
-    """A heart rate and the moment it was reached."""
+    """A heart rate and the time at which it was reached."""
 
     bpm: float
     time_s: float
@@ -254,7 +257,7 @@ class Hourly(_Columns):
 
 @dataclass(frozen=True)
 class Episodes:
-    """Episodes of one kind."""
+    """Number, total duration and extremes of the events of one kind."""
 
     n: int = 0
     n_beats: int = 0
@@ -265,31 +268,31 @@ class Episodes:
 
 @dataclass(frozen=True)
 class Ectopy:
-    """The ectopic beats of one class, V or S, and how they come."""
+    """The ectopic beats of one class, V or S, and the patterns they form."""
 
     label: str
     n_beats: int
     burden_pct: float  # of the analysable beats; NaN without beats
-    interval_pct: tuple[float, float]  # 95 % of what the classifier's own probabilities leave open
+    interval_pct: tuple[float, float]  # of 95 %, by the classifier's probabilities alone
     at_thresholds: tuple[tuple[float, int], ...]  # beats whose probability of the class reaches each threshold
-    per_hour: float  # of analysable time; NaN without any
+    per_hour: float  # of analysable time; NaN without analysable time
     most_in_an_hour: int
     singles: int
     couplets: int
-    runs: Episodes  # three beats and more, whatever their rate
-    triplets: int  # those of the runs that have three beats
-    tachycardias: Episodes  # those of the runs that are faster than the rule
+    runs: Episodes  # of at least three beats, at any rate
+    triplets: int  # runs of exactly three beats
+    tachycardias: Episodes  # runs faster than the rule
     bigeminy: Episodes
     trigeminy: Episodes
-    usual_per_day: float | None  # 97.5th percentile of healthy people of this age; None where the age is not known
+    usual_per_day: float | None  # 97.5th percentile of healthy people of this age; None if the age is unknown
 
 
 @dataclass(frozen=True)
 class Variability:
-    """Heart rate variability of RR between normal beats; NaN where too few are there."""
+    """Heart rate variability of RR between normal beats; NaN where there are too few of them."""
 
     n_intervals: int
-    coverage_pct: float  # of the analysable time that these RR cover
+    coverage_pct: float  # of the analysable time, covered by these RR
     sdnn_ms: float
     sdann_ms: float
     rmssd_ms: float
@@ -305,7 +308,7 @@ class Variability:
 
 @dataclass(frozen=True, eq=False)
 class Burden(_Columns):
-    """Counts and shares over the analysable beats and the analysable time."""
+    """Counts, and their percentage of the analysable beats and of the analysable time."""
 
     duration_s: float
     analysable_s: float
@@ -316,7 +319,7 @@ class Burden(_Columns):
     rate_max: HeartRate | None
     v: Ectopy
     s: Ectopy
-    pvc_error_points: float  # expected error of a PVC burden measured over this length; see trust.py
+    pvc_error_points: float  # expected error of a PVC burden over this length; see rhythm.uncertainty
     af: Episodes
     pauses: Episodes
     af_pauses: Episodes
@@ -338,7 +341,7 @@ class Burden(_Columns):
 
     @property
     def af_burden_pct(self) -> float:
-        """Share of the analysable time that is atrial fibrillation, in this recording."""
+        """Percentage of the analysable time that is atrial fibrillation, in this recording."""
         return 100.0 * self.af.total_s / self.analysable_s if self.analysable_s else float("nan")
 
     @property
@@ -348,31 +351,32 @@ class Burden(_Columns):
 
     @property
     def analysable_pct(self) -> float:
-        """Share of the recording that could be read."""
+        """Percentage of the recording that is analysable."""
         return 100.0 * self.analysable_s / self.duration_s if self.duration_s else float("nan")
 
 
 def _no_beats() -> Index:
+    """No positions of beats, shape (0,)."""
     return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """All that pages, figures and exports get."""
+    """The result of analysing a record: all that pages, figures and reports are made from."""
 
     record: Record
     lead_names: tuple[str, ...]  # the leads that were analysed
     model: ModelSpec
     rules: RhythmRules
     quality: Quality
-    predicted: Beats = field(repr=False)  # as the network classifies them, before rules and reader labels
-    beats: Beats  # as they are counted
+    predicted: Beats = field(repr=False)  # as the network classifies them, before the rules and reader labels
+    beats: Beats  # as they are shown and counted
     attention: Attention
     events: tuple[RhythmEvent, ...]
     burden: Burden
-    queried: Index = field(default_factory=_no_beats)  # to be labelled by a reader, the most informative first
-    labelled: Index = field(default_factory=_no_beats)  # those that a reader labelled, ascending
-    n_fitted: int = 0  # how many of these the model was fine-tuned to before it classified the others
+    queried: Index = field(default_factory=_no_beats)  # beats proposed for labelling, the most informative first
+    labelled: Index = field(default_factory=_no_beats)  # beats that a reader labelled, ascending
+    n_fitted: int = 0  # how many of the labelled beats the model was fine-tuned to
 
     @property
     def label_codes(self) -> Codes:

@@ -1,4 +1,4 @@
-"""Text that others wrote, such as names of files and leads, made harmless for the place where it is shown."""
+"""Text from outside, such as names of files and leads, made safe for the place where it is shown."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ import unicodedata
 from html import escape
 from typing import Final
 
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula ...
-NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")  # ... unless it is a number as they are written here
-MOST_LETTERS = 120  # of what another library says
-UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})  # moves a cursor, ends a line, or turns the order of reading
-# What Markdown takes for a sign of its own; an underscore inside of a word is none.
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet reads a cell that begins so as a formula ...
+NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")  # ... unless it is a number in the format of the exported tables
+MAX_QUOTED_CHARACTERS = 120  # of a message of another library: enough to recognise it
+# Unicode categories that move a cursor, end a line or reverse the direction of text.
+CONTROL_CATEGORIES: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
+# Characters with a meaning in Markdown; an underscore inside a word has none.
 MARKDOWN: Final = re.compile(r"([\\`*\[\]<>~$:&!|#]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 def one_line(text: str) -> str:
-    """Text without what would move the cursor of a console, begin a new line or hide the rest."""
-    return "".join("_" if unicodedata.category(sign) in UNSEEN else sign for sign in text)
+    """The text with an underscore for each character that would move a cursor, begin a line or hide the rest."""
+    return "".join("_" if unicodedata.category(letter) in CONTROL_CATEGORIES else letter for letter in text)
 
 
-def format_quoted(words: object) -> str:
-    """What a file or another library says, as part of a sentence: printable, on one line and not long."""
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(words)).split())
-    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} ..."
+def format_quoted(message: object) -> str:
+    """Text from a file or another library as part of a sentence: printable, on one line and not long."""
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(message)).split())
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]} ..."
 
 
 def no_formula(cell: str) -> str:
-    """The text of a table's cell; what a spreadsheet would take for a formula has an apostrophe before it."""
+    """The text of a table's cell, with an apostrophe before what a spreadsheet would read as a formula."""
     return f"'{cell}" if cell.startswith(FORMULA) and not NUMBER.fullmatch(cell) else cell
 
 
 def plain_markdown(text: str) -> str:
-    """Text that shows as it is where Markdown is read: no link, no picture from elsewhere, no emphasis."""
+    """Text escaped for Markdown, so that it makes no link, no remote picture and no emphasis."""
     return MARKDOWN.sub(r"\\\1", one_line(text))
 
 
 def plain_html(text: str) -> str:
-    """Text that shows as it is where HTML is read."""
+    """Text escaped for HTML."""
     return escape(one_line(text))

@@ -1,10 +1,10 @@
-"""Counts, shares and rates against a plain and slow reading of the definitions."""
+"""Counts, percentages and rates against a plain and slow implementation of the definitions."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.strategies import all_readable, beat_columns, make_beats, readable
+from support.strategies import all_analysable, beat_columns, make_beats, quality_of
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import count_classes, measure_burden
@@ -17,7 +17,7 @@ RULES = RhythmRules()
 
 def burden_of(beats, duration_s=None):
     duration_s = duration_s or max(10.0, float(beats.time_s[-1]) + 1 if len(beats) else 10.0)
-    return measure_burden(beats, find_rhythms(beats, RULES), all_readable(duration_s), duration_s, RULES)
+    return measure_burden(beats, find_rhythms(beats, RULES), all_analysable(duration_s), duration_s, RULES)
 
 
 def rate_oracle(beats):
@@ -30,7 +30,7 @@ def rate_oracle(beats):
 
 @given(beat_columns(), st.integers(0, 100))
 @settings(max_examples=200)
-def test_counts_and_shares_are_over_the_analysable_beats(columns, later):
+def test_counts_and_percentages_are_over_the_analysable_beats(columns, later):
     rr_ticks, labels, usable, broken = columns
     beats = make_beats([rr + 100 * later for rr in rr_ticks], labels, usable=usable, broken=broken)
     burden = burden_of(beats)
@@ -86,13 +86,13 @@ def test_burden_is_beats_over_beats():
     assert burden.sve_burden_pct == pytest.approx(10.0)
 
 
-def test_beats_in_unreadable_signal_are_in_no_share():
+def test_unusable_beats_are_in_no_percentage():
     beats = make_beats([80] * 4, "NVVV", usable=[True, True, False, False])
     assert burden_of(beats).pvc_burden_pct == pytest.approx(50.0)
     assert burden_of(beats).n_unusable_beats == 2
 
 
-def test_a_steady_rate_is_its_own_mean_minimum_and_maximum():
+def test_mean_minimum_and_maximum_of_a_steady_rate_are_equal():
     burden = burden_of(make_beats([75] * 100, "N" * 100))
     assert (burden.rate_min.bpm, burden.rate_mean_bpm, burden.rate_max.bpm) == pytest.approx((80.0, 80.0, 80.0))
 
@@ -104,9 +104,9 @@ def test_pauses_and_false_intervals_are_left_out_of_the_rate():
     assert (burden.rate_min.bpm, burden.rate_max.bpm) == pytest.approx((75.0, 75.0))
 
 
-def test_analysable_time_is_that_of_the_readable_blocks_and_ends_with_the_recording():
+def test_analysable_time_is_that_of_the_usable_blocks_and_ends_with_the_recording():
     beats = make_beats([80] * 10, "N" * 10)
-    burden = measure_burden(beats, (), readable([True, False, True]), 25.0, RULES)
+    burden = measure_burden(beats, (), quality_of([True, False, True]), 25.0, RULES)
     assert burden.analysable_s == pytest.approx(15.0)
     assert burden.analysable_pct == pytest.approx(60.0)
 
@@ -130,7 +130,7 @@ def test_without_intervals_there_is_no_rate_and_no_error(labels):
     assert burden.n_beats == len(labels)
 
 
-def test_without_beats_there_is_no_share():
+def test_without_beats_there_is_no_percentage():
     burden = burden_of(make_beats([], ""))
     assert np.isnan(burden.pvc_burden_pct)
     assert count_classes(make_beats([], "")).tolist() == [0] * 5

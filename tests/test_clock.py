@@ -1,4 +1,4 @@
-"""Moments and lengths of time as they are named."""
+"""Clock times and durations as text."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -31,7 +31,7 @@ def test_clock_starts_where_the_record_does(record):
         (datetime(2001, 1, 1), None, ""),
     ],
 )
-def test_moments_are_iso_8601_where_the_start_is_known(record, start, time_s, expected):
+def test_times_are_iso_8601_where_the_start_is_known(record, start, time_s, expected):
     assert iso_text(replace(record, start=start), time_s) == expected
 
 
@@ -39,5 +39,5 @@ def test_moments_are_iso_8601_where_the_start_is_known(record, start, time_s, ex
     ("seconds", "expected"),
     [(8.4, "8 s"), (59.6, "1 min"), (90, "1 min 30 s"), (3600, "1 h 0 min"), (86_340, "23 h 59 min")],
 )
-def test_lengths_are_said_as_people_say_them(seconds, expected):
+def test_durations_are_in_their_two_largest_units(seconds, expected):
     assert duration_text(seconds) == expected

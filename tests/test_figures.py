@@ -1,13 +1,13 @@
-"""Figures show what was recorded at the paper's own scale, lose no peak, and stay small."""
+"""Figures are drawn to the scale of ECG paper, lose no peak and stay small."""
 
 from dataclasses import replace
-from datetime import datetime
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from support.analyses import FS_HZ, TWELVE, make_analysis
 
 from ecg_core.evaluation.comparison import disagreements
 from ecg_core.figures import (
@@ -30,61 +30,9 @@ from ecg_core.figures import (
 from ecg_core.labels import CLASSES, COLOUR
 from ecg_core.morphology.templates import OFFSET_S, Template
 from ecg_core.rhythm.burden import measure_burden
-from ecg_core.rhythm.events import find_rhythms
-from ecg_core.rhythm.intervals import local_rr_s
-from ecg_core.schema import (
-    Analysis,
-    Annotations,
-    Attention,
-    Beats,
-    Lead,
-    ModelSpec,
-    Quality,
-    Record,
-    RhythmRules,
-)
-
-FS_HZ = 250.0
-TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
-SPEC = ModelSpec(
-    name="made", fs_hz=125.0, stride=4, stem_channels=1, channels=(1, 1, 1), token_size=1, heads=1,
-    attention_half_s=0.5, hidden_size=1, classes=CLASSES, detection_threshold=0.5, class_bias=(0.0,) * 5,
-    trained_on=(), validated_on=(), seed=0, recipe="",
-)  # fmt: skip
-
-
-class Silence:
-    """A source that figures must never read."""
-
-    def read(self, start, stop, leads):
-        raise AssertionError("a figure read the record")
-
-
-def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime(2001, 1, 1, 8), unusable=()):
-    """One beat each ``rr_s``, every tenth V, every tenth S; attention uniform."""
-    time_s = np.arange(0.4, duration_s - 0.2, rr_s)
-    n = len(time_s)
-    label = np.array(["N"] * n)
-    label[4::10], label[7::10] = "V", "S"
-    probability = np.full((n, 5), 0.05, dtype=np.float32)
-    probability[np.arange(n), [CLASSES.index(name) for name in label]] = 0.8
-    score = np.ones((1, int(np.ceil(duration_s / 10))), dtype=np.float32)
-    usable_block = np.ones(score.shape[1], dtype=bool)
-    usable_block[list(unusable)] = False
-    quality = Quality(10.0, score, usable_block)
-    usable = quality.usable_at(time_s)
-    beats = Beats(time_s, np.where(usable, label, "Q"), probability, np.diff(time_s, prepend=np.nan), usable)
-    record = Record(
-        "made", Silence(), FS_HZ, round(duration_s * FS_HZ), TWELVE, (True,) * 12, start=start, reference=reference
-    )
-    rules = RhythmRules()
-    events = find_rhythms(beats, rules)
-    steps = np.linspace(-0.512, 0.512, 33).astype(np.float32)
-    return Analysis(
-        record=record, lead_names=("II",), model=SPEC, rules=rules, quality=quality, beats=beats,
-        attention=Attention(np.full((n, 33), 1 / 33, dtype=np.float16), steps), events=events,
-        burden=measure_burden(beats, events, quality, duration_s, rules),
-    )  # fmt: skip
+from ecg_core.rhythm.intervals import follows_previous, local_rr_s
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Annotations, Beats, Lead
 
 
 def make_lead(name="II", *, start_s=100.0, length_s=10.0):
@@ -194,14 +142,14 @@ def test_labels_have_the_colours_of_their_classes():
         assert colour == COLOUR[text.strip("</b>")]
 
 
-def test_attention_lies_at_the_networks_own_step_with_the_uniform_level_marked():
+def test_attention_has_the_networks_step_with_the_uniform_level_marked():
     analysis = make_analysis()
     figure = strip_figure(analysis, (make_lead(),), length_s=10.0, selected=130)
-    heat = next(trace for trace in figure.data if trace.type == "heatmap")
-    assert heat.dx == pytest.approx(0.032, abs=1e-6)
-    assert heat.x0 == pytest.approx(analysis.beats.time_s[130] - 0.512)
-    assert np.allclose(heat.z, 1.0, atol=1e-2)
-    assert "uniform" in heat.colorbar.ticktext
+    heatmap = next(trace for trace in figure.data if trace.type == "heatmap")
+    assert heatmap.dx == pytest.approx(0.032, abs=1e-6)
+    assert heatmap.x0 == pytest.approx(analysis.beats.time_s[130] - 0.512)
+    assert np.allclose(heatmap.z, 1.0, atol=1e-2)
+    assert "uniform" in heatmap.colorbar.ticktext
     assert any(note.text == "relative attention in this window" for note in figure.layout.annotations)
     elsewhere = strip_figure(analysis, (make_lead(),), length_s=10.0, selected=10)
     assert not any(trace.type == "heatmap" for trace in elsewhere.data)
@@ -236,12 +184,12 @@ def test_missed_mark_is_a_disagreement():
     assert (differ.found.tolist(), differ.reference.tolist()) == (["-"], ["V"])
 
 
-def test_trend_counts_every_ectopic_beat_and_hatches_what_cannot_be_read():
+def test_trend_counts_every_ectopic_beat_and_hatches_what_is_not_analysable():
     analysis = make_analysis(unusable=(30, 31))
     figure = trend_figure(analysis)
     bars = [trace for trace in figure.data if trace.type == "bar"]
     assert [int(trace.y.sum()) for trace in bars] == [analysis.burden.count[2], analysis.burden.count[1]]
-    hatched = named(figure, "not readable")
+    hatched = named(figure, "not analysable")
     assert (min(hatched.x), max(hatched.x)) == (300.0, 320.0)
     assert analysis.quality.unusable_stretches(1800.0) == [(300.0, 320.0)]
 
@@ -315,16 +263,16 @@ def test_quality_shows_the_worst_block_of_each_column():
     score = np.ones((2, 4000), dtype=np.float32)
     score[1, 1234] = 0.1
     analysis = replace(analysis, lead_names=("II", "V1"), quality=replace(analysis.quality, score=score))
-    heat = quality_figure(analysis).data[0]
-    assert heat.z.shape[0] == 2
-    assert heat.z.shape[1] <= 1500
-    assert heat.z.min() == np.float32(0.1)
-    column = int(heat.z[1].argmin())
-    assert abs(heat.x0 + column * heat.dx - 12_345) <= heat.dx
+    heatmap = quality_figure(analysis).data[0]
+    assert heatmap.z.shape[0] == 2
+    assert heatmap.z.shape[1] <= 1500
+    assert heatmap.z.min() == np.float32(0.1)
+    column = int(heatmap.z[1].argmin())
+    assert abs(heatmap.x0 + column * heatmap.dx - 12_345) <= heatmap.dx
     assert len(quality_figure(analysis).to_json()) < 1_000_000
 
 
-def made_shapes(*counts):
+def make_templates(*counts):
     rng = np.random.default_rng(3)
     return tuple(
         Template(
@@ -335,31 +283,31 @@ def made_shapes(*counts):
     )  # fmt: skip
 
 
-def test_panels_share_one_scale_of_mv_and_draw_their_class_and_its_mean():
-    shapes = made_shapes(200, 30, 3)
-    figure = overlay_figure(shapes)
+def test_panels_share_one_scale_of_mv_and_draw_the_beats_of_a_class_and_their_mean():
+    templates = make_templates(200, 30, 3)
+    figure = overlay_figure(templates)
     ranges = {figure.layout[axis].range for axis in ("yaxis", "yaxis2", "yaxis3")}
     assert len(ranges) == 1
     assert figure.layout.yaxis.title.text == "mV"
     assert figure.layout.xaxis3.title.text == "ms from the beat"
-    for number, shape in enumerate(shapes):
+    for number, template in enumerate(templates):
         beats, mean = figure.data[2 * number : 2 * number + 2]
-        assert beats.line.color == mean.line.color == COLOUR[shape.label]
-        assert np.isnan(beats.y).sum() == min(60, len(shape.beat))
-        assert np.array_equal(mean.y, shape.mean_mv)
+        assert beats.line.color == mean.line.color == COLOUR[template.label]
+        assert np.isnan(beats.y).sum() == min(60, len(template.beat))
+        assert np.array_equal(mean.y, template.mean_mv)
         assert set(mean.customdata.tolist()) == {number}
         assert mean.x0 + mean.dx * (len(mean.y) - 1) == pytest.approx(OFFSET_S[-1])
 
 
 def test_five_panels_of_a_day_stay_below_a_megabyte():
-    assert len(overlay_figure(made_shapes(200, 200, 200, 200, 200)).to_json()) < 1_000_000
+    assert len(overlay_figure(make_templates(200, 200, 200, 200, 200)).to_json()) < 1_000_000
 
 
 def test_one_artefact_does_not_flatten_the_beats():
-    (shape,) = made_shapes(100)
-    signal = shape.signal_mv.copy()
+    (template,) = make_templates(100)
+    signal = template.signal_mv.copy()
     signal[50, 10] = 40.0
-    low, high = overlay_figure((replace(shape, signal_mv=signal),)).layout.yaxis.range
+    low, high = overlay_figure((replace(template, signal_mv=signal),)).layout.yaxis.range
     assert high - low < 5
 
 

@@ -23,12 +23,12 @@ def swinging(duration_s, *, mean_s=0.8, amplitude_s=0.0, hz=0.1):
     return Beats(time_s, np.full(n, "N"), probability, rr_s, np.ones(n, dtype=bool))
 
 
-def of(beats, duration_s, fibrillation=()):
-    return measure_variability(beats, fibrillation, duration_s, RULES)
+def measured(beats, duration_s, fibrillation=()):
+    return measure_variability(beats, RULES, fibrillation=fibrillation, analysable_s=duration_s)
 
 
-def test_a_clock_has_no_variability():
-    hrv = of(swinging(1200), 1200)
+def test_a_steady_rhythm_has_no_variability():
+    hrv = measured(swinging(1200), 1200)
     assert hrv.sdnn_ms == pytest.approx(0, abs=1e-6)
     assert hrv.rmssd_ms == pytest.approx(0, abs=1e-6)
     assert hrv.pnn50_pct == 0
@@ -38,7 +38,7 @@ def test_a_clock_has_no_variability():
 
 @pytest.mark.parametrize(("hz", "band"), [(0.1, "lf_ms2"), (0.25, "hf_ms2")])
 def test_the_power_of_a_sine_is_half_its_squared_amplitude_in_its_own_band(hz, band):
-    hrv = of(swinging(3000, amplitude_s=0.03, hz=hz), 3000)
+    hrv = measured(swinging(3000, amplitude_s=0.03, hz=hz), 3000)
     assert getattr(hrv, band) == pytest.approx(450, rel=0.1)  # 30 ms squared over 2
     other = {"lf_ms2": "hf_ms2", "hf_ms2": "lf_ms2"}[band]
     assert getattr(hrv, other) < 10
@@ -46,16 +46,16 @@ def test_the_power_of_a_sine_is_half_its_squared_amplitude_in_its_own_band(hz, b
 
 
 def test_successive_differences_are_those_of_neighbours():
-    hrv = of(make_beats([70, 80] * 50, "N" * 100), 75)
+    hrv = measured(make_beats([70, 80] * 50, "N" * 100), 75)
     assert hrv.rmssd_ms == pytest.approx(100)
     assert hrv.pnn50_pct == pytest.approx(100)
 
 
 def test_intervals_at_ectopic_beats_are_left_out():
-    calm = of(make_beats([80] * 101, "N" * 101), 81)
+    calm = measured(make_beats([80] * 101, "N" * 101), 81)
     early = [80] * 101
     early[50], early[51] = 50, 110
-    hrv = of(make_beats(early, "N" * 50 + "V" + "N" * 50), 81)
+    hrv = measured(make_beats(early, "N" * 50 + "V" + "N" * 50), 81)
     assert hrv.n_intervals == calm.n_intervals - 2
     assert hrv.sdnn_ms == pytest.approx(0, abs=1e-6)
     assert hrv.coverage_pct < calm.coverage_pct
@@ -63,7 +63,7 @@ def test_intervals_at_ectopic_beats_are_left_out():
 
 def test_differences_do_not_reach_across_an_ectopic_beat():
     rr = [70] * 51 + [100] * 50
-    hrv = of(make_beats(rr, "N" * 50 + "V" + "N" * 50), 90)
+    hrv = measured(make_beats(rr, "N" * 50 + "V" + "N" * 50), 90)
     assert hrv.rmssd_ms == pytest.approx(0, abs=1e-6)
 
 
@@ -72,21 +72,21 @@ def test_fibrillation_is_left_out():
     rr = np.concatenate([[80] * 300, rng.integers(40, 120, 200), [80] * 300])
     beats = make_beats(rr, "N" * 800)
     episode = RhythmEvent("af", float(beats.time_s[299]), float(beats.time_s[500]), 200, 75.0)
-    assert of(beats, 640).sdnn_ms > 50
-    assert of(beats, 640, [episode]).sdnn_ms == pytest.approx(0, abs=1e-6)
+    assert measured(beats, 640).sdnn_ms > 50
+    assert measured(beats, 640, [episode]).sdnn_ms == pytest.approx(0, abs=1e-6)
 
 
 def test_sdann_is_the_spread_of_means_of_five_minutes():
     rr = [70] * 430 + [80] * 375 + [90] * 334  # 301, 300 and 300.6 s
-    hrv = of(make_beats(rr, "N" * len(rr)), 902)
+    hrv = measured(make_beats(rr, "N" * len(rr)), 902)
     assert hrv.sdann_ms == pytest.approx(100, rel=0.02)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 29])
 def test_too_few_intervals_give_no_figure_and_no_error(n):
-    hrv = of(make_beats([80] * n, "N" * n), 30)
+    hrv = measured(make_beats([80] * n, "N" * n), 30)
     assert np.isnan([hrv.sdnn_ms, hrv.sdann_ms, hrv.rmssd_ms, hrv.pnn50_pct, hrv.lf_ms2, hrv.hf_ms2, hrv.lf_hf]).all()
 
 
 def test_without_analysable_time_there_is_no_coverage():
-    assert np.isnan(of(make_beats([], ""), 0.0).coverage_pct)
+    assert np.isnan(measured(make_beats([], ""), 0.0).coverage_pct)

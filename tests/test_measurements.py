@@ -1,4 +1,4 @@
-"""What is measured of one beat, on beats that were made with it."""
+"""Measurements of one beat, on beats of known width and correlation."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def bump(width_s, *, height=1.0):
 
 
 def analysis_of(make_analysis, waves, *, labels=None, noise=0.0):
-    """Beats 0.8 s apart, each with its own wave."""
+    """Beats 0.8 s apart, each with one of the waves."""
     n = len(waves)
     beats = make_beats([80] * n, labels or "N" * n)
     signal = np.zeros(int((0.8 * n + 1) * FS_HZ))
@@ -44,11 +44,11 @@ def test_the_width_does_not_depend_on_the_amplitude(make_analysis):
 
 
 @pytest.mark.parametrize("wave", [np.zeros(125), np.full(125, np.nan), np.sin(np.arange(125) / 3)])
-def test_what_has_no_edges_has_no_width(make_analysis, wave):
+def test_a_wave_without_edges_has_no_width(make_analysis, wave):
     assert np.isnan(qrs_width_s(analysis_of(make_analysis, [wave] * 5), 2, "II"))
 
 
-def test_a_beat_like_the_others_is_like_them_and_another_is_not(make_analysis):
+def test_a_usual_beat_correlates_with_the_template_and_another_does_not(make_analysis):
     waves = [bump(0.09)] * 20
     waves[10] = -bump(0.18)
     labels = "N" * 10 + "V" + "N" * 9
@@ -57,13 +57,13 @@ def test_a_beat_like_the_others_is_like_them_and_another_is_not(make_analysis):
     assert template_correlation(analysis, 10, "II") < 0.5
 
 
-def test_a_beat_that_is_marked_a_little_off_is_still_alike(make_analysis):
+def test_a_small_error_of_the_beats_time_does_not_lower_the_correlation(make_analysis):
     waves = [bump(0.09)] * 20
     waves[10] = np.roll(bump(0.09), 4)  # 16 ms
     assert template_correlation(analysis_of(make_analysis, waves), 10, "II") > 0.95
 
 
-def test_without_normal_beats_around_there_is_nothing_to_be_like(make_analysis):
+def test_without_normal_beats_nearby_there_is_no_template(make_analysis):
     analysis = analysis_of(make_analysis, [bump(0.09)] * 8, labels="NVVVVVVN")
     assert np.isnan(template_correlation(analysis, 3, "II"))
     assert np.isnan(template_correlation(analysis_of(make_analysis, [bump(0.09)], labels="V"), 0, "II"))

@@ -1,4 +1,4 @@
-"""Events against a plain and slow reading of the definitions."""
+"""Events against a plain and slow implementation of the definitions."""
 
 import re
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.strategies import all_readable, beat_columns, make_beats
+from support.strategies import all_analysable, beat_columns, make_beats
 
 from ecg_core.labels import CLASSES, UNLABELLED, class_codes
 from ecg_core.records import find_records, read_record
@@ -21,18 +21,18 @@ RULES = RhythmRules()
 
 def oracle(rr_ticks, labels, usable, broken):
     """(kind, first beat, last beat, number of beats) by the definitions, in whole hundredths of a second."""
-    joined = [i > 0 and usable[i] and usable[i - 1] and not broken[i] for i in range(len(labels))]
+    follows = [i > 0 and usable[i] and usable[i - 1] and not broken[i] for i in range(len(labels))]
     return sorted(
         [
-            *series_by_hand(rr_ticks, labels, usable, joined),
-            *patterns_by_hand(labels, usable, joined),
-            *long_by_hand(rr_ticks, joined),
+            *series_by_hand(rr_ticks, labels, usable, follows),
+            *patterns_by_hand(labels, usable, follows),
+            *long_by_hand(rr_ticks, follows),
             *rates_by_hand(rr_ticks, usable, broken),
         ]
     )
 
 
-def series_by_hand(rr_ticks, labels, usable, joined):
+def series_by_hand(rr_ticks, labels, usable, follows):
     n = len(labels)
     for name in "VS":
         i = 0
@@ -41,7 +41,7 @@ def series_by_hand(rr_ticks, labels, usable, joined):
                 i += 1
                 continue
             last = i
-            while last + 1 < n and labels[last + 1] == name and joined[last + 1]:
+            while last + 1 < n and labels[last + 1] == name and follows[last + 1]:
                 last += 1
             n_beats, ticks = last - i + 1, sum(rr_ticks[i + 1 : last + 1])
             if n_beats == 2:
@@ -55,11 +55,11 @@ def series_by_hand(rr_ticks, labels, usable, joined):
             i = last + 1
 
 
-def patterns_by_hand(labels, usable, joined):
+def patterns_by_hand(labels, usable, follows):
     """The record as text, with a bar where two beats do not follow each other; patterns as regular expressions."""
     text, beat_at = "", []
     for i, label in enumerate(labels):
-        if not joined[i]:
+        if not follows[i]:
             text, beat_at = text + "|", [*beat_at, None]
         text, beat_at = text + (label if usable[i] else "x"), [*beat_at, i]
     for name in "VS":
@@ -68,9 +68,9 @@ def patterns_by_hand(labels, usable, joined):
                 yield f"{name.lower()}_{kind}", beat_at[found.start()], beat_at[found.end() - 1], len(found[0])
 
 
-def long_by_hand(rr_ticks, joined):
+def long_by_hand(rr_ticks, follows):
     for i, ticks in enumerate(rr_ticks):
-        if joined[i] and ticks >= 200:
+        if follows[i] and ticks >= 200:
             yield "pause" if ticks >= 300 else "long_rr", i - 1, i, 2
 
 
@@ -176,7 +176,7 @@ def test_a_pause_begins_at_exactly_3_s_and_a_long_rr_at_2(rr, expected, start):
     assert kinds([start, rr], "NN") == expected
 
 
-def test_no_event_spans_an_unreadable_stretch():
+def test_no_event_spans_an_unusable_stretch():
     assert kinds([80, 400, 80], "NNN", broken=[False, True, False]) == []
     assert kinds([80] * 4, "VVVV", broken=[False, False, True, False]) == ["v_couplet", "v_couplet"]
     assert kinds([80] * 3, "VVV", usable=[True, False, True]) == []
@@ -247,14 +247,14 @@ def test_an_unusual_rate_has_to_last():
 
 
 def cosen_by_hand(rr_s):
-    """The paper's definition for m = 1: tolerance from 30 ms up until five pairs match with their followers."""
+    """The paper's definition for m = 1: tolerance from 30 ms up until five pairs match along with those that follow."""
     n = len(rr_s) - 1
     for step in range(1000):
         tolerance = 0.03 + 0.005 * step
-        alike = [(i, j) for i in range(n) for j in range(i + 1, n) if abs(rr_s[i] - rr_s[j]) <= tolerance + 1e-9]
-        followed = [(i, j) for i, j in alike if abs(rr_s[i + 1] - rr_s[j + 1]) <= tolerance + 1e-9]
-        if len(followed) >= 5:
-            return -np.log(len(followed) / len(alike)) + np.log(2 * tolerance) - np.log(np.mean(rr_s))
+        single = [(i, j) for i in range(n) for j in range(i + 1, n) if abs(rr_s[i] - rr_s[j]) <= tolerance + 1e-9]
+        double = [(i, j) for i, j in single if abs(rr_s[i + 1] - rr_s[j + 1]) <= tolerance + 1e-9]
+        if len(double) >= 5:
+            return -np.log(len(double) / len(single)) + np.log(2 * tolerance) - np.log(np.mean(rr_s))
     raise AssertionError
 
 
@@ -272,8 +272,8 @@ def fibrillating(n, rng):
     return np.rint(36 + rng.gamma(3, 12, size=n)).astype(int)
 
 
-def with_p(beats, share):
-    return replace(beats, p_repeats=np.broadcast_to(np.float32(share), len(beats)))
+def with_p(beats, fraction):
+    return replace(beats, p_repeats=np.broadcast_to(np.float32(fraction), len(beats)))
 
 
 def test_fibrillation_is_found_where_it_is():
@@ -304,7 +304,7 @@ def test_irregular_beats_that_all_have_their_p_wave_are_no_fibrillation():
     assert "af" not in [event.kind for event in find_rhythms(with_p(beats, 0.8), RULES)]
 
 
-def test_an_episode_ends_where_the_signal_cannot_be_read():
+def test_an_episode_ends_where_the_signal_is_not_analysable():
     rng = np.random.default_rng(4)
     usable = [not 150 <= i < 160 for i in range(400)]
     beats = with_p(make_beats(fibrillating(400, rng), "N" * 400, usable=usable), 0.0)
@@ -344,13 +344,13 @@ def test_events_of_real_records_are_those_of_the_definitions(databases, database
         expected = oracle(ticks.tolist(), labels.tolist(), [True] * n, [False] * n)
         found = [event for event in as_found(beats, find_rhythms(beats, RULES)) if event[0] != "af"]
         assert found == expected, path.name
-        burden = measure_burden(beats, find_rhythms(beats, RULES), all_readable(2000.0), 2000.0, RULES)
+        burden = measure_burden(beats, find_rhythms(beats, RULES), all_analysable(2000.0), 2000.0, RULES)
         assert burden.pvc_burden_pct == 100 * labels.tolist().count("V") / n
         n_couplets = len(re.findall("(?<!V)VV(?!V)", "".join(labels)))
         assert (burden.v.couplets, burden.v.runs.n) == (n_couplets, len(re.findall("V{3,}", "".join(labels))))
 
 
-def test_in_fibrillation_no_beat_is_called_premature_and_outside_those_that_are_stay():
+def test_s_inside_fibrillation_becomes_n_and_s_outside_stays():
     rng = np.random.default_rng(7)
     rr = np.concatenate([sinus(200, rng), fibrillating(200, rng), sinus(200, rng)])
     labels = list("N" * 600)
@@ -359,9 +359,16 @@ def test_in_fibrillation_no_beat_is_called_premature_and_outside_those_that_are_
     labels[320] = "V"
     beats = make_beats(rr, labels)
     p_repeats = np.repeat([0.8, 0.01, 0.8], 200).astype(np.float32)
-    found = suppress_s_in_af(replace(beats, p_repeats=p_repeats))
+    found = suppress_s_in_af(replace(beats, p_repeats=p_repeats), RULES)
     assert np.flatnonzero(found.label == "S").tolist() == [50, 550]
     assert np.flatnonzero(found.label == "V").tolist() == [320]
     assert beats.label[250] == "S"
     assert found.probability[250].tolist() == [1, 0, 0, 0, 0]
     np.testing.assert_array_equal(found.probability[[50, 320]], beats.probability[[50, 320]])
+
+
+def test_s_inside_fibrillation_follows_the_rules_in_force():
+    rng = np.random.default_rng(8)
+    beats = make_beats(fibrillating(200, rng), "N" * 100 + "S" + "N" * 99)
+    assert "S" not in suppress_s_in_af(beats, RULES).label
+    assert suppress_s_in_af(beats, replace(RULES, af_entropy=1.0)).label[100] == "S"

@@ -1,4 +1,4 @@
-"""Rules that a reader can change, within what they can be."""
+"""Rules that a reader can change, within their bounds."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_every_rule_has_a_sentence_a_source_and_a_default_within_its_bounds():
 
 
 @pytest.mark.parametrize("key", [rule.key for rule in RhythmRules().rows()])
-def test_a_value_out_of_bounds_is_refused_with_what_it_can_be(key):
+def test_a_value_out_of_bounds_is_refused_with_its_bounds(key):
     rule = next(rule for rule in RhythmRules().rows() if rule.key == key)
     for value in (rule.lowest - 1, rule.highest + 1, float("nan")):
         with pytest.raises(RulesError, match=f"{key}: expected {rule.lowest:g} to {rule.highest:g}"):

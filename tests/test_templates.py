@@ -1,4 +1,4 @@
-"""Beats are cut where they lie, sampled evenly, and told apart by their shape and by nothing else."""
+"""Beats are cut at their time, sampled evenly, and split into templates by the correlation of their QRS alone."""
 
 from dataclasses import replace
 
@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from support.records import in_memory
 
 from ecg_core.morphology.templates import (
-    BURST,
-    MOST_BEATS,
-    MOST_TEMPLATES,
+    BURST_BEATS,
+    MAX_BEATS,
+    MAX_TEMPLATES,
     OFFSET_S,
     Template,
     class_templates,
     cut_beats,
+    qrs_correlation,
     sample_evenly,
-    similarity,
     split_templates,
 )
 from ecg_core.schema import Beats
@@ -44,57 +44,57 @@ def beats_at(time_s, label, usable=None):
     return Beats(time_s, np.asarray(label), probability, np.diff(time_s, prepend=np.nan), usable)
 
 
-def test_two_simulated_foci_give_two_shapes_whatever_their_size():
-    shape, focus = simulated(40, 15)
-    parts = split_templates(shape)
-    assert [part.name for part in parts] == ["shape 1", "shape 2"]
+def test_two_simulated_foci_give_two_templates_whatever_their_amplitude():
+    template, focus = simulated(40, 15)
+    parts = split_templates(template)
+    assert [part.name for part in parts] == ["template 1", "template 2"]
     assert [part.n_beats for part in parts] == [40, 15]
     for part in parts:
         assert len(set(focus[part.beat // 7])) == 1
 
 
-def test_one_focus_gives_one_shape():
+def test_one_focus_gives_one_template():
     assert [part.n_beats for part in split_templates(simulated(50)[0])] == [50]
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 99), st.sampled_from([0.02, 0.5]))
-def test_shapes_partition_the_sample(counts, seed, noise_mv):
+def test_templates_partition_the_sample(counts, seed, noise_mv):
     if not sum(counts):
         return
-    shape, _ = simulated(*counts, seed=seed, noise_mv=noise_mv)
-    parts = split_templates(shape)
-    assert sorted(np.concatenate([part.beat for part in parts]).tolist()) == shape.beat.tolist()
-    assert len(parts) <= MOST_TEMPLATES + 1
-    numbered = [part.n_beats for part in parts if part.name != "other shapes"]
+    template, _ = simulated(*counts, seed=seed, noise_mv=noise_mv)
+    parts = split_templates(template)
+    assert sorted(np.concatenate([part.beat for part in parts]).tolist()) == template.beat.tolist()
+    assert len(parts) <= MAX_TEMPLATES + 1
+    numbered = [part.n_beats for part in parts if part.name != "other templates"]
     assert numbered == sorted(numbered, reverse=True)
     for part in parts:
-        assert np.array_equal(part.signal_mv, shape.signal_mv[np.isin(shape.beat, part.beat)])
+        assert np.array_equal(part.signal_mv, template.signal_mv[np.isin(template.beat, part.beat)])
 
 
-def test_single_odd_beats_are_no_shape_of_their_own():
+def test_single_odd_beats_have_no_template_of_their_own():
     parts = split_templates(simulated(30, 1, 2)[0])
-    assert [(part.name, part.n_beats) for part in parts] == [("shape 1", 30), ("other shapes", 3)]
+    assert [(part.name, part.n_beats) for part in parts] == [("template 1", 30), ("other templates", 3)]
 
 
-def test_similarity_is_symmetric_and_forgives_a_small_shift_but_no_other_sign():
+def test_correlation_is_symmetric_and_forgives_a_small_shift_but_not_the_opposite_sign():
     late = np.roll(UP, 3)
-    same = similarity(np.stack((UP, late, -UP, np.zeros_like(UP))).astype(np.float32))
-    assert np.array_equal(same, same.T)
-    assert same[0, 1] > 0.999
-    assert same[0, 2] < 0.5
-    assert same[3, 0] == 0
+    found = qrs_correlation(np.stack((UP, late, -UP, np.zeros_like(UP))).astype(np.float32))
+    assert np.array_equal(found, found.T)
+    assert found[0, 1] > 0.999
+    assert found[0, 2] < 0.5
+    assert found[3, 0] == 0
 
 
 @given(st.integers(0, 3000), st.integers(0, 5))
 def test_sample_is_ascending_without_doubles_and_reaches_both_ends(n, first):
     beat = first + 3 * np.arange(n)
     sample = sample_evenly(beat)
-    assert len(sample) == min(n, MOST_BEATS)
+    assert len(sample) == min(n, MAX_BEATS)
     assert np.all(np.diff(sample) > 0)
     assert set(sample.tolist()) <= set(beat.tolist())
     if n:
         assert (sample[0], sample[-1]) == (beat[0], beat[-1])
-        assert np.diff(sample).max(initial=0) <= 3 * (n / (MOST_BEATS // BURST) + BURST)
+        assert np.diff(sample).max(initial=0) <= 3 * (n / (MAX_BEATS // BURST_BEATS) + BURST_BEATS)
 
 
 def test_beat_is_cut_as_recorded_around_its_moment():
@@ -132,12 +132,12 @@ def test_beats_at_the_edge_in_gaps_and_unusable_ones_are_left_out():
     assert (ventricular.label, ventricular.beat.tolist(), ventricular.n_beats) == ("V", [4], 2)
 
 
-def test_record_without_usable_beats_has_no_shapes():
+def test_record_without_usable_beats_has_no_templates():
     record = in_memory(np.zeros(2500), FS_HZ)
     assert class_templates(record, "II", beats_at(np.array([2.0]), ["Q"], np.array([False]))) == ()
     assert class_templates(record, "II", beats_at(np.zeros(0), np.zeros(0, "<U1"))) == ()
 
 
 def test_mean_is_that_of_the_beats():
-    shape = simulated(20)[0]
-    assert shape.mean_mv == pytest.approx(shape.signal_mv.mean(axis=0))
+    template = simulated(20)[0]
+    assert template.mean_mv == pytest.approx(template.signal_mv.mean(axis=0))

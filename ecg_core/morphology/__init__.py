@@ -1,1 +1,1 @@
-"""The waveforms of beats: templates of each class, and measurements of a single beat."""
+"""Waveforms of beats: the templates of each class, and measurements of a single beat."""

@@ -1,4 +1,4 @@
-"""Waveforms of beats, class by class, and the shapes that come again within a class."""
+"""Waveforms of beats: a sample of each class, and the templates that recur within a class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
@@ -15,30 +14,31 @@ from ..records import read_strip
 from ..schema import Beats, Bool, Float32, Float64, Index, Record, _Columns
 
 BEFORE_S, AFTER_S = 0.35, 0.55  # from before the P wave to the end of the T wave
-STEP_S = 0.004  # grid of the waveforms: no coarser than a screen draws them
+STEP_S = 0.004  # grid of the waveforms: as fine as a screen draws them
 OFFSET_S: Final = np.arange(-round(BEFORE_S / STEP_S), round(AFTER_S / STEP_S) + 1) * STEP_S
 
-MOST_BEATS = 200  # of a class: enough for its shapes, and a day of them is read in about a second
-BURST = 5  # beats that are sampled in a row, as one reading of the file yields them all
+MAX_BEATS = 200  # sampled of a class: enough for its templates, and read from a day in about a second
+BURST_BEATS = 5  # sampled in a row, since one access to the file reads all of them
 READ_S = 60.0  # beats of the same minute are read together
 
-QRS_S = (-0.12, 0.20)  # what shapes are told apart by: the QRS, a wide one too; P and T waves move with the rate
-LAGS = 5  # steps that two beats may be moved against each other: a beat's moment is known to about 20 ms
-MOST_UNLIKE = 0.15  # shapes are one where the mean correlation between their beats is at least 0.85
-MOST_TEMPLATES = 4  # named by number; what is left over is shown together
-LEAST_BEATS = 3  # a focus fires more than twice
-FEW_BEATS = 2 * LEAST_BEATS  # fewer cannot be two shapes
+QRS_S = (-0.12, 0.20)  # what is compared: the QRS, even a wide one; P and T waves move with the rate
+MAX_LAG_STEPS = 5  # by which two beats may be shifted against each other: a beat's time is exact to about 20 ms
+MAX_DISTANCE = 0.15  # of two groups of one template: the mean correlation between their beats is at least 0.85
+MAX_TEMPLATES = 4  # that are numbered; the remaining beats are shown together
+MIN_BEATS = 3  # of a numbered template: an ectopic focus fires more than twice
+MIN_SPLIT_BEATS = 2 * MIN_BEATS  # fewer cannot be two templates
+MIN_LENGTH_MV = 1e-9  # keeps a flat waveform from dividing by zero
 
 
 @dataclass(frozen=True, eq=False)
 class Template(_Columns):
-    """Beats of one class to be drawn over each other."""
+    """Beats of one class, or of one template within it, aligned at their time."""
 
     label: str
-    name: str  # such as "shape 1"; empty where it is the whole class
-    beat: Index  # (n,), ascending positions in Beats: those that were read
-    signal_mv: Float32  # (n, n_points) at OFFSET_S: as recorded, each moved to its own median
-    n_beats: int  # of the class or, for one of its shapes, of the sample
+    name: str  # such as "template 1"; empty for the whole class
+    beat: Index  # (n,), ascending positions in Beats: the sampled beats
+    signal_mv: Float32  # (n, n_points) at OFFSET_S: as recorded, less the median of each beat
+    n_beats: int  # of the class or, for one of its templates, of the sample
 
     @property
     def mean_mv(self) -> Float32:
@@ -48,30 +48,30 @@ class Template(_Columns):
 
 def class_templates(record: Record, lead_name: str, beats: Beats) -> tuple[Template, ...]:
     """Waveforms of a sample of each class that occurs among the usable beats, in the order of CLASSES."""
-    own = {label: np.flatnonzero((beats.label == label) & beats.usable) for label in CLASSES}
-    sampled = {label: sample_evenly(beat) for label, beat in own.items() if len(beat)}
+    of_class = {label: np.flatnonzero((beats.label == label) & beats.usable) for label in CLASSES}
+    sampled = {label: sample_evenly(beat) for label, beat in of_class.items() if len(beat)}
     every = np.sort(np.concatenate([*sampled.values(), np.zeros(0, dtype=np.int64)]))
     signal_mv = cut_beats(record, lead_name, beats.time_s[every])
-    whole: Bool = np.asarray(np.isfinite(signal_mv).all(axis=1))
-    shapes = []
+    complete: Bool = np.asarray(np.isfinite(signal_mv).all(axis=1))
+    templates = []
     for label, beat in sampled.items():
         rows = np.searchsorted(every, beat)
-        rows = rows[whole[rows]]
+        rows = rows[complete[rows]]
         if len(rows):
-            shapes.append(Template(label, "", every[rows], signal_mv[rows], len(own[label])))
-    return tuple(shapes)
+            templates.append(Template(label, "", every[rows], signal_mv[rows], len(of_class[label])))
+    return tuple(templates)
 
 
-def sample_evenly(beat: Index, n_most: int = MOST_BEATS) -> Index:
-    """At most so many of some beats, in short bursts that are spread evenly over all of them."""
-    if len(beat) <= n_most:
+def sample_evenly(beat: Index, max_beats: int = MAX_BEATS) -> Index:
+    """At most ``max_beats`` of the beats, in short bursts spread evenly over all of them."""
+    if len(beat) <= max_beats:
         return beat
-    start = np.linspace(0, len(beat) - BURST, n_most // BURST).astype(np.int64)
-    return np.asarray(beat[(start[:, None] + np.arange(BURST)).ravel()])
+    start = np.linspace(0, len(beat) - BURST_BEATS, max_beats // BURST_BEATS).astype(np.int64)
+    return np.asarray(beat[(start[:, None] + np.arange(BURST_BEATS)).ravel()])
 
 
 def cut_beats(record: Record, lead_name: str, time_s: Float64) -> Float32:
-    """Read the signal around each of some moments, and no more of the record than the minutes that hold them.
+    """Read the waveform of each beat, and no more of the record than the minutes with beats in them.
 
     Parameters
     ----------
@@ -80,46 +80,47 @@ def cut_beats(record: Record, lead_name: str, time_s: Float64) -> Float32:
 
     Returns
     -------
-    Waveforms at OFFSET_S, shape (n, n_points), mV, each moved to its own median; NaN where nothing was recorded.
+    Waveforms at OFFSET_S, shape (n, n_points), mV, less the median of each; NaN where nothing was recorded.
 
     """
     signal_mv = np.full((len(time_s), len(OFFSET_S)), np.nan, dtype=np.float32)
     for rows in np.split(np.arange(len(time_s)), np.flatnonzero(np.diff(time_s // READ_S)) + 1):
         if len(rows):
-            moment_s = time_s[rows, None] + OFFSET_S
-            start_s, edge_s = float(moment_s[0, 0]), 2 / record.fs_hz
-            length_s = float(moment_s[-1, -1]) - start_s + 2 * edge_s
-            piece = read_strip(record, lead_name, start_s=start_s - edge_s, length_s=length_s)
-            if len(piece.signal_mv):
-                known_s = piece.start_s + np.arange(len(piece.signal_mv)) / piece.fs_hz
-                signal_mv[rows] = np.interp(moment_s, known_s, piece.signal_mv, left=np.nan, right=np.nan)
+            grid_s = time_s[rows, None] + OFFSET_S
+            start_s, edge_s = float(grid_s[0, 0]), 2 / record.fs_hz
+            length_s = float(grid_s[-1, -1]) - start_s + 2 * edge_s
+            strip = read_strip(record, lead_name, start_s=start_s - edge_s, length_s=length_s)
+            if len(strip.signal_mv):
+                sample_s = strip.start_s + np.arange(len(strip.signal_mv)) / strip.fs_hz
+                signal_mv[rows] = np.interp(grid_s, sample_s, strip.signal_mv, left=np.nan, right=np.nan)
     return np.asarray(signal_mv - np.median(signal_mv, axis=1, keepdims=True))
 
 
-def split_templates(shape: Template) -> tuple[Template, ...]:
-    """Split a class into the shapes its beats come in, the most frequent first; a beat belongs to exactly one.
+def split_templates(whole: Template) -> tuple[Template, ...]:
+    """Split the beats of a class into templates, the most frequent first; a beat belongs to exactly one.
 
-    Average linkage over one minus ``similarity``, cut at MOST_UNLIKE. Shapes of fewer than LEAST_BEATS, and those
-    beyond the MOST_TEMPLATES most frequent ones, come last as "other shapes".
+    Average linkage over one minus ``qrs_correlation``, cut at MAX_DISTANCE. Beats of templates with fewer than
+    MIN_BEATS, and of those beyond the MAX_TEMPLATES most frequent ones, come last as "other templates".
     """
-    if len(shape.beat) < FEW_BEATS:
-        return (_part(shape, "shape 1", np.ones(len(shape.beat), dtype=bool)),)
-    unlike = np.clip(1 - similarity(shape.signal_mv), 0, None)
-    np.fill_diagonal(unlike, 0)
-    group = fcluster(linkage(squareform(unlike), "average"), MOST_UNLIKE, "distance")
-    names, count = np.unique(group, return_counts=True)
-    frequent = names[np.argsort(-count, kind="stable")][: int((count >= LEAST_BEATS).sum())][:MOST_TEMPLATES]
-    parts = [_part(shape, f"shape {number}", group == name) for number, name in enumerate(frequent, 1)]
-    left = ~np.isin(group, frequent)
-    return (*parts, _part(shape, "other shapes", left)) if left.any() else tuple(parts)
+    if len(whole.beat) < MIN_SPLIT_BEATS:
+        return (_part(whole, "template 1", np.ones(len(whole.beat), dtype=bool)),)
+    distance = np.clip(1 - qrs_correlation(whole.signal_mv), 0, None)
+    np.fill_diagonal(distance, 0)
+    group = fcluster(linkage(squareform(distance), "average"), MAX_DISTANCE, "distance")
+    groups, count = np.unique(group, return_counts=True)
+    frequent = groups[np.argsort(-count, kind="stable")][: int((count >= MIN_BEATS).sum())][:MAX_TEMPLATES]
+    parts = [_part(whole, f"template {number}", group == of_one) for number, of_one in enumerate(frequent, 1)]
+    rest = ~np.isin(group, frequent)
+    return (*parts, _part(whole, "other templates", rest)) if rest.any() else tuple(parts)
 
 
-def _part(shape: Template, name: str, own: NDArray[np.bool_]) -> Template:
-    return Template(shape.label, name, shape.beat[own], shape.signal_mv[own], int(own.sum()))
+def _part(whole: Template, name: str, chosen: Bool) -> Template:
+    """Some of the beats of a class under a name of their own."""
+    return Template(whole.label, name, whole.beat[chosen], whole.signal_mv[chosen], int(chosen.sum()))
 
 
-def similarity(signal_mv: Float32) -> Float64:
-    """Correlation of the QRS of each two waveforms where they fit best, shape (n, n), symmetric; size does not count.
+def qrs_correlation(signal_mv: Float32) -> Float64:
+    """Highest correlation of the QRS of each two waveforms over all lags, shape (n, n), symmetric.
 
     Parameters
     ----------
@@ -128,15 +129,15 @@ def similarity(signal_mv: Float32) -> Float64:
 
     """
     first, last = np.searchsorted(OFFSET_S, QRS_S)
-    still = _normalised(signal_mv[:, first:last])
-    best = np.full((len(still), len(still)), -1.0)
-    for lag in range(-LAGS, LAGS + 1):
-        best = np.maximum(best, still @ _normalised(signal_mv[:, first + lag : last + lag]).T)
-    return np.maximum(best, best.T)
+    unshifted = _normalised(signal_mv[:, first:last])
+    best = np.full((len(unshifted), len(unshifted)), -1.0)
+    for lag in range(-MAX_LAG_STEPS, MAX_LAG_STEPS + 1):
+        best = np.maximum(best, unshifted @ _normalised(signal_mv[:, first + lag : last + lag]).T)
+    return np.asarray(np.maximum(best, best.T))
 
 
 def _normalised(signal_mv: Float32) -> Float64:
-    """Each row without its mean, of length one; a flat row stays zero."""
+    """Each row without its mean and of length one; a flat row is zero."""
     centred = signal_mv.astype(np.float64) - signal_mv.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred / np.maximum(length, 1e-9))
+    return np.asarray(centred / np.maximum(length, MIN_LENGTH_MV))

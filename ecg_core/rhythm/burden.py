@@ -1,4 +1,4 @@
-"""Beats and events -> burden: counts and shares over the analysable beats and time, never over the wall clock."""
+"""Beats and events -> burden: counts, and their fraction of the analysable beats and time, never of the wall clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..rules import RhythmRules
 from ..schema import Beats, Burden, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
 from .events import RUNS, TACHYCARDIAS, series_of
 from .hrv import measure_variability
-from .intervals import counted, heart_rate
+from .intervals import counts_for_rate, heart_rate
 from .uncertainty import count_interval, counts_at_thresholds, expected_error_points, usual_per_day
 
 HOUR_S = 3600.0
@@ -30,7 +30,7 @@ def measure_burden(
     *,
     age_years: int | None = None,
 ) -> Burden:
-    """Everything that a report counts, with the hourly table; nothing is NaN but what could not be measured."""
+    """Everything that a report counts, with the hourly table; only what could not be measured is NaN."""
     time_s, bpm = heart_rate(beats, rules)
     analysable_s = float(_analysable_s(quality, duration_s).sum())
     hourly = _hourly(beats, events, quality, duration_s, rules)
@@ -39,7 +39,7 @@ def measure_burden(
         analysable_s=analysable_s,
         count=count_classes(beats),
         n_unusable_beats=int((~beats.usable).sum()),
-        rate_mean_bpm=_mean_rate(beats.rr_s[counted(beats, rules)]),
+        rate_mean_bpm=_mean_rate(beats.rr_s[counts_for_rate(beats, rules)]),
         rate_min=_extreme(time_s, bpm, np.argmin),
         rate_max=_extreme(time_s, bpm, np.argmax),
         v=_ectopy(beats, "V", events, hourly, analysable_s, age_years),
@@ -51,7 +51,7 @@ def measure_burden(
         long_rr=summarise_episodes(events, "long_rr"),
         slow=summarise_episodes(events, "bradycardia"),
         fast=summarise_episodes(events, "tachycardia"),
-        variability=measure_variability(beats, _of(events, "af"), analysable_s, rules),
+        variability=measure_variability(beats, rules, fibrillation=_of_kinds(events, "af"), analysable_s=analysable_s),
         hourly=hourly,
     )
 
@@ -62,8 +62,8 @@ def count_classes(beats: Beats) -> NDArray[np.int64]:
 
 
 def summarise_episodes(events: Events, *kinds: str) -> Episodes:
-    """How many events of some kinds there are, how long they are together, and the longest and the fastest."""
-    chosen = _of(events, *kinds)
+    """Number and total duration of the events of some kinds, with the longest and the fastest of them."""
+    chosen = _of_kinds(events, *kinds)
     if not chosen:
         return Episodes()
     return Episodes(
@@ -75,15 +75,16 @@ def summarise_episodes(events: Events, *kinds: str) -> Episodes:
     )
 
 
-def _of(events: Events, *kinds: str) -> list[RhythmEvent]:
+def _of_kinds(events: Events, *kinds: str) -> list[RhythmEvent]:
     return [event for event in events if event.kind in kinds]
 
 
 def _ectopy(
     beats: Beats, label: str, events: Events, hourly: Hourly, analysable_s: float, age_years: int | None
 ) -> Ectopy:
+    """Counts of the ectopic beats of V or S, and of the events they form."""
     n, n_beats = int(np.sum((beats.label == label) & beats.usable)), int(beats.usable.sum())
-    of_class = hourly.count[:, CLASSES.index(label)]
+    by_hour = hourly.count[:, CLASSES.index(label)]
     low, high = count_interval(beats, label)
     letter = label.lower()
     return Ectopy(
@@ -93,11 +94,11 @@ def _ectopy(
         interval_pct=(_percent(low, n_beats), _percent(high, n_beats)),
         at_thresholds=counts_at_thresholds(beats, label),
         per_hour=n / (analysable_s / HOUR_S) if analysable_s else UNKNOWN,
-        most_in_an_hour=int(of_class.max()),
+        most_in_an_hour=int(by_hour.max()),
         singles=sum(series.stop - series.start == 1 for series in series_of(beats, label)),
-        couplets=len(_of(events, f"{letter}_couplet")),
+        couplets=len(_of_kinds(events, f"{letter}_couplet")),
         runs=summarise_episodes(events, *RUNS[label]),
-        triplets=sum(event.n_beats == 3 for event in _of(events, *RUNS[label])),
+        triplets=sum(event.n_beats == 3 for event in _of_kinds(events, *RUNS[label])),
         tachycardias=summarise_episodes(events, *TACHYCARDIAS[label]),
         bigeminy=summarise_episodes(events, f"{letter}_bigeminy"),
         trigeminy=summarise_episodes(events, f"{letter}_trigeminy"),
@@ -106,10 +107,12 @@ def _ectopy(
 
 
 def _mean_rate(rr_s: Float64) -> float:
+    """Rate of the mean RR in bpm; NaN without RR."""
     return float(60.0 / rr_s.mean()) if len(rr_s) else UNKNOWN
 
 
 def _extreme(time_s: Float64, bpm: Float64, pick: Callable[[Float64], np.intp]) -> HeartRate | None:
+    """The lowest or the highest rate with its time, by ``np.argmin`` or ``np.argmax``; None without a rate."""
     if not len(bpm):
         return None
     i = int(pick(bpm))
@@ -121,47 +124,59 @@ def _percent(part: float, whole: int) -> float:
 
 
 def _analysable_s(quality: Quality, duration_s: float) -> Float64:
-    """Seconds of each quality block that could be read; the last block ends with the recording."""
+    """Analysable seconds of each quality block, shape (n_blocks,); the last block ends with the recording."""
     start = np.arange(len(quality.usable)) * quality.block_s
     length = np.clip(duration_s - start, 0, quality.block_s)
     return np.asarray(np.where(quality.usable, length, 0.0))
 
 
 def _hourly(beats: Beats, events: Events, quality: Quality, duration_s: float, rules: RhythmRules) -> Hourly:
+    """The table of hours; what lies past the end of the recording belongs to its last hour."""
     n_hours = max(1, int(np.ceil(duration_s / HOUR_S)))
+    start_s: Float64 = np.arange(n_hours, dtype=np.float64) * HOUR_S
 
     def hour_of(time_s: Float64) -> NDArray[np.int64]:
         return np.minimum((np.asarray(time_s) / HOUR_S).astype(np.int64), n_hours - 1)
 
-    def begun(*kinds: str) -> NDArray[np.int64]:
-        start_s = np.array([event.start_s for event in _of(events, *kinds)])
-        return np.bincount(hour_of(start_s), minlength=n_hours)
+    def n_beginning(*kinds: str) -> NDArray[np.int64]:
+        begin_s = np.array([event.start_s for event in _of_kinds(events, *kinds)])
+        return np.bincount(hour_of(begin_s), minlength=n_hours)
 
     hour = hour_of(beats.time_s)
-    count = np.stack(
-        [np.bincount(hour[(beats.label == label) & beats.usable], minlength=n_hours) for label in CLASSES], axis=1
-    )
+    of_class = [(beats.label == label) & beats.usable for label in CLASSES]
     block_hour = hour_of(np.asarray(np.arange(len(quality.usable)) * quality.block_s))
     analysable_s = np.bincount(block_hour, weights=_analysable_s(quality, duration_s), minlength=n_hours)
-    time_s, bpm = heart_rate(beats, rules)
-    counts, rate_hour = counted(beats, rules), hour_of(time_s)
-    rates = [bpm[rate_hour == i] for i in range(n_hours)]
-    start_s: Float64 = np.arange(n_hours, dtype=np.float64) * HOUR_S
+    low, mean, high = _hourly_rates(beats, hour, n_hours, rules)
     return Hourly(
         start_s=start_s,
         analysable_s=analysable_s.astype(np.float64),
-        count=count.astype(np.int64),
-        rate_min_bpm=np.array([rate.min() if len(rate) else UNKNOWN for rate in rates]),
-        rate_mean_bpm=np.array([_mean_rate(beats.rr_s[counts & (hour == i)]) for i in range(n_hours)]),
-        rate_max_bpm=np.array([rate.max() if len(rate) else UNKNOWN for rate in rates]),
-        af_s=_time_in(_of(events, "af"), start_s),
-        n_runs=np.stack([begun(*RUNS[label]) for label in "VS"], axis=1),
-        n_pauses=begun("pause", "af_pause"),
+        count=np.stack([np.bincount(hour[chosen], minlength=n_hours) for chosen in of_class], axis=1).astype(np.int64),
+        rate_min_bpm=low,
+        rate_mean_bpm=mean,
+        rate_max_bpm=high,
+        af_s=_time_in(_of_kinds(events, "af"), start_s),
+        n_runs=np.stack([n_beginning(*RUNS[label]) for label in "VS"], axis=1),
+        n_pauses=n_beginning("pause", "af_pause"),
+    )
+
+
+def _hourly_rates(
+    beats: Beats, hour: NDArray[np.int64], n_hours: int, rules: RhythmRules
+) -> tuple[Float64, Float64, Float64]:
+    """Lowest, mean and highest heart rate of each hour, each of shape (n_hours,); NaN without a rate."""
+    time_s, bpm = heart_rate(beats, rules)
+    rate_hour = np.minimum((time_s / HOUR_S).astype(np.int64), n_hours - 1)
+    rates = [bpm[rate_hour == i] for i in range(n_hours)]
+    counts = counts_for_rate(beats, rules)
+    return (
+        np.array([rate.min() if len(rate) else UNKNOWN for rate in rates]),
+        np.array([_mean_rate(beats.rr_s[counts & (hour == i)]) for i in range(n_hours)]),
+        np.array([rate.max() if len(rate) else UNKNOWN for rate in rates]),
     )
 
 
 def _time_in(events: Events, start_s: Float64) -> Float64:
-    """Seconds of each hour that lie in the events, shape of ``start_s``."""
+    """Seconds of each hour that lie inside the events, shape of ``start_s``."""
     inside = np.zeros(len(start_s))
     for event in events:
         inside += np.clip(np.minimum(event.end_s, start_s + HOUR_S) - np.maximum(event.start_s, start_s), 0, None)

@@ -1,4 +1,4 @@
-"""Beats -> events that a reader wants to see; what counts as what is in ``RhythmRules``."""
+"""Beats -> rhythm events: couplets, runs, patterns, fibrillation, pauses and rates, as ``RhythmRules`` define them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
 from .fibrillation import af_episodes
-from .intervals import DECIMALS, follows_previous, rate_windows, unbroken
+from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_slices
 
 KIND_NAMES: Final = {
     "v_couplet": "Ventricular couplet",
@@ -35,13 +35,13 @@ KIND_NAMES: Final = {
 }
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
 RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label in "VS"}
-CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle: the ectopic one is the last
+CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the last is ectopic
 
 
 def find_rhythms(beats: Beats, rules: RhythmRules) -> tuple[RhythmEvent, ...]:
     """All events in the order of their start; none spans an unusable stretch."""
     follows = follows_previous(beats)
-    fibrillation = [_event("af", beats, part.start, part.stop - 1) for part in af_episodes(beats, rules)]
+    fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in af_episodes(beats, rules)]
     events = [
         *fibrillation,
         *_long_intervals(beats, follows, fibrillation, rules),
@@ -55,10 +55,11 @@ def find_rhythms(beats: Beats, rules: RhythmRules) -> tuple[RhythmEvent, ...]:
 def series_of(beats: Beats, label: str) -> list[slice]:
     """Unbroken series of beats of one class, as slices of the beats."""
     same = (beats.label == label) & beats.usable
-    return unbroken(same, follows_previous(beats))
+    return unbroken_slices(same, follows_previous(beats))
 
 
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
+    """The event from one beat to another, with the rate of its mean RR."""
     start_s, end_s = float(beats.time_s[first]), float(beats.time_s[last])
     duration_s = round(end_s - start_s, DECIMALS)
     bpm = round(float(60.0 * (last - first) / duration_s), DECIMALS) if duration_s else float("nan")
@@ -66,7 +67,7 @@ def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
 
 
 def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Couplets, runs and tachycardias of V or S; a single ectopic beat is in the beat list."""
+    """Couplets, runs and tachycardias of V or S; a single ectopic beat is no event."""
     for series in series_of(beats, label):
         n_beats = series.stop - series.start
         if n_beats != 2 and n_beats < rules.run_min_beats:
@@ -80,31 +81,31 @@ def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[Rh
 
 
 def _patterns(beats: Beats, label: str, follows: Bool, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Bigeminy, a normal and an ectopic beat in turns, and trigeminy, two normal ones before each ectopic."""
+    """Bigeminy (one normal beat before each ectopic one) and trigeminy (two normal beats before each)."""
     is_normal = (beats.label == "N") & beats.usable
     for name, length in CYCLES.items():
-        whole = (beats.label == label) & beats.usable  # the beat ends a whole cycle
+        ends_cycle = (beats.label == label) & beats.usable
         for back in range(1, length):
-            whole[back:] &= is_normal[:-back] & follows[1 : len(beats) - back + 1]
-            whole[:back] = False
-        last = np.flatnonzero(whole)
+            ends_cycle[back:] &= is_normal[:-back] & follows[1 : len(beats) - back + 1]
+            ends_cycle[:back] = False
+        last = np.flatnonzero(ends_cycle)
         for chain in _chains(last, length, follows):
             if len(chain) >= rules.pattern_min_cycles:
                 yield _event(f"{label.lower()}_{name}", beats, chain[0] - length + 1, chain[-1])
 
 
 def _chains(last: Index, length: int, follows: Bool) -> list[Index]:
-    """Group the last beats of cycles that come without a beat between."""
+    """Group the last beats of cycles that follow each other without a beat in between."""
     if not len(last):
         return []
-    goes_on = (np.diff(last) == length) & follows[last[:-1] + 1]
-    return np.split(last, np.flatnonzero(~goes_on) + 1)
+    continues = (np.diff(last) == length) & follows[last[:-1] + 1]
+    return np.split(last, np.flatnonzero(~continues) + 1)
 
 
 def _long_intervals(
     beats: Beats, follows: Bool, fibrillation: list[RhythmEvent], rules: RhythmRules
 ) -> Iterator[RhythmEvent]:
-    """Pauses and long RR, each in one of its kinds; an interval across an unusable stretch has no length."""
+    """Pauses and long RR; each RR is of one kind only, and an RR across an unusable stretch has no length."""
     rr_s = np.round(beats.rr_s, DECIMALS)
     shortest_s = min(rules.long_rr_s, rules.pause_s, rules.af_pause_s)
     for i in np.flatnonzero(follows & (rr_s >= shortest_s)).tolist():
@@ -119,11 +120,11 @@ def _long_intervals(
 
 
 def _unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Brady- and tachycardia: rate windows in a row that are all too slow, or all too fast."""
+    """Bradycardia and tachycardia: consecutive rate windows that are all too slow, or all too fast."""
     last, bpm = rate_windows(beats, rules)
     follows = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
     for kind, unusual in (("bradycardia", bpm < rules.slow_bpm), ("tachycardia", bpm > rules.fast_bpm)):
-        for windows in unbroken(unusual, follows):
+        for windows in unbroken_slices(unusual, follows):
             first = max(0, int(last[windows.start]) - rules.rate_average_beats)
             event = _event(kind, beats, first, int(last[windows.stop - 1]))
             if event.duration_s >= rules.rate_min_s:

@@ -50,29 +50,29 @@ def af_episodes(beats: Beats, rules: RhythmRules) -> list[slice]:
 
 
 def suppress_s_in_af(beats: Beats, rules: RhythmRules) -> Beats:
-    """The beats, with N for S inside episodes of atrial fibrillation: where no beat is expected, none is premature.
+    """The beats without class S inside atrial fibrillation: in an irregular rhythm no beat is premature.
 
-    The probability of S goes to N there. With more normal RR an episode may grow, so this is repeated until no S is
-    left in any.
+    Repeated until no episode contains S, since an episode may grow with the number of normal beats.
     """
     episodes = af_episodes(beats, rules)
     if episodes:
-        beats = _s_as_n(beats, episodes)
+        beats = _without_s(beats, episodes)
         episodes = af_episodes(beats, rules)
-    while any((beats.label[part] == "S").any() for part in episodes):
-        beats = _s_as_n(beats, episodes)
+    while any((beats.label[episode] == "S").any() for episode in episodes):
+        beats = _without_s(beats, episodes)
         episodes = af_episodes(beats, rules)
     return beats
 
 
-def _s_as_n(beats: Beats, parts: list[slice]) -> Beats:
+def _without_s(beats: Beats, episodes: list[slice]) -> Beats:
+    """The beats with the probability of S added to that of N in the episodes, and labelled by what results."""
     label, probability = beats.label.copy(), beats.probability.copy()
     n, s = CLASSES.index("N"), CLASSES.index("S")
-    for part in parts:
-        probability[part, n] += probability[part, s]
-        probability[part, s] = 0
-        best = np.array(CLASSES)[probability[part].argmax(axis=1)]
-        label[part] = np.where(beats.usable[part], best, label[part])
+    for episode in episodes:
+        probability[episode, n] += probability[episode, s]
+        probability[episode, s] = 0
+        best = np.array(CLASSES)[probability[episode].argmax(axis=1)]
+        label[episode] = np.where(beats.usable[episode], best, label[episode])
     return replace(beats, label=label, probability=probability)
 
 
@@ -92,7 +92,7 @@ def _is_short_break(beats: Beats, follows: Bool, before: slice, after: slice, ru
 
 
 def is_irregular(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
-    """Whether each beat certainly, and whether it possibly, lies among irregular NN without P waves, shape (n_beats,)."""
+    """Whether each beat certainly, and whether it possibly, lies among irregular NN without P waves, shape (n,)."""
     nn = nn_intervals(beats, rules)
     if len(nn) < rules.af_intervals:
         return np.zeros(len(beats), dtype=bool), np.zeros(len(beats), dtype=bool)

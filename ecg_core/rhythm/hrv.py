@@ -1,7 +1,7 @@
-"""Heart rate variability (Task Force 1996, doi:10.1161/01.CIR.93.5.1043) of RR between normal beats.
+"""Heart rate variability (Task Force 1996, doi:10.1161/01.CIR.93.5.1043) of RR between normal beats (NN).
 
-RR in atrial fibrillation are left out: they are not paced by the sinus node. A band has its power as the Task Force
-defines it for short recordings, averaged over the stretches of the recording that are covered.
+RR in atrial fibrillation are excluded: the sinus node does not pace them. LF and HF power are defined as the Task
+Force does for short recordings, and averaged over the segments of the recording that NN cover.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from scipy.signal import detrend
 
 from ..rules import RhythmRules
 from ..schema import Beats, Float64, RhythmEvent, Variability
-from .intervals import normal
+from .intervals import nn_intervals
 
-MIN_INTERVALS = 30  # fewer say nothing about variability
-PNN_S = 0.05
+MIN_INTERVALS = 30  # with fewer NN no statistic of variability means anything
+PNN_S = 0.05  # pNN50: successive NN that differ by more than 50 ms
 LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.40)
-RESAMPLED_HZ = 4.0
-COVERED = 0.8  # of a stretch must be normal RR for its spectrum, and for its mean
+RESAMPLED_HZ = 4.0  # of the even grid for the spectrum: far above the highest band
+MIN_COVERAGE = 0.8  # fraction of a segment that NN must cover for its spectrum and its mean to count
 UNKNOWN = float("nan")
 
 
 def measure_variability(
-    beats: Beats, fibrillation: Iterable[RhythmEvent], analysable_s: float, rules: RhythmRules
+    beats: Beats, rules: RhythmRules, *, fibrillation: Iterable[RhythmEvent], analysable_s: float
 ) -> Variability:
-    """SDNN, SDANN, RMSSD, pNN50, LF and HF with what they cover; NaN where too few intervals are there."""
-    nn = normal(beats, rules)
+    """SDNN, SDANN, RMSSD, pNN50, LF and HF of the NN, and their coverage; NaN where there are too few NN."""
+    nn = nn_intervals(beats, rules)
     for episode in fibrillation:
         nn = nn[(beats.time_s[nn] <= episode.start_s) | (beats.time_s[nn] > episode.end_s)]
     rr_ms = 1000.0 * beats.rr_s[nn]
@@ -50,34 +50,34 @@ def measure_variability(
 
 
 def _by_segment(time_s: Float64, rr_ms: Float64, segment_s: float) -> tuple[Float64, Float64, Float64]:
-    """Mean RR, and LF and HF power, of each stretch that is covered well enough."""
+    """Mean NN, LF power and HF power of each segment that NN cover by MIN_COVERAGE, each of shape (n_segments,)."""
     segment = (time_s / segment_s).astype(int)
     edge = np.flatnonzero(np.diff(segment)) + 1
-    rows = [
+    covered = [
         (times, values)
         for times, values in zip(np.split(time_s, edge), np.split(rr_ms, edge), strict=True)
-        if values.sum() >= COVERED * 1000.0 * segment_s
+        if values.sum() >= MIN_COVERAGE * 1000.0 * segment_s
     ]
-    if not rows:
+    if not covered:
         return np.zeros(0), np.zeros(0), np.zeros(0)
     grid_s = np.arange(0, segment_s, 1 / RESAMPLED_HZ)
-    tachogram = np.stack([_resampled(times[0] // segment_s * segment_s + grid_s, times, rr) for times, rr in rows])
+    tachogram = np.stack([_resampled(times[0] // segment_s * segment_s + grid_s, times, rr) for times, rr in covered])
     power, hz = _spectrum(tachogram)
     bands = [power[:, (hz >= low) & (hz < high)].sum(axis=1) for low, high in (LF_HZ, HF_HZ)]
-    return np.array([rr.mean() for _, rr in rows]), bands[0], bands[1]
+    return np.array([rr.mean() for _, rr in covered]), bands[0], bands[1]
 
 
 def _resampled(grid_s: Float64, time_s: Float64, rr_ms: Float64) -> Float64:
-    """RR on an even grid by a cubic spline, which keeps fast oscillations that straight lines would flatten."""
+    """NN on an even grid by a cubic spline, which keeps fast oscillations that linear interpolation would flatten."""
     distinct = np.concatenate(([True], np.diff(time_s) > 0))
     spline = CubicSpline(time_s[distinct], rr_ms[distinct])
     return np.asarray(spline(np.clip(grid_s, time_s[0], time_s[-1])))
 
 
 def _spectrum(tachogram: Float64) -> tuple[Float64, Float64]:
-    """Power of each frequency, in ms2, and the frequencies; a sine of amplitude A has A2/2 in its band."""
+    """Power in ms2, and the frequencies in Hz; a sine of amplitude A has a power of A2/2."""
     n = tachogram.shape[1]
     window = np.hanning(n + 1)[:-1]
-    level = detrend(tachogram, axis=1)  # a trend over the whole stretch is no oscillation
-    power = np.abs(np.fft.rfft(level * window)) ** 2 * 2 / (n * np.sum(window**2))
+    detrended = detrend(tachogram, axis=1)  # a trend over the whole segment is no oscillation
+    power = np.abs(np.fft.rfft(detrended * window)) ** 2 * 2 / (n * np.sum(window**2))
     return np.asarray(power), np.asarray(np.fft.rfftfreq(n, 1 / RESAMPLED_HZ))

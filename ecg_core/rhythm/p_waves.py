@@ -1,7 +1,7 @@
-"""P waves: how much of what lies before the QRS repeats from beat to beat.
+"""P waves: the fraction of the signal before the QRS that repeats from beat to beat.
 
-In sinus rhythm the P wave comes at the same time before each QRS; in atrial fibrillation nothing does, and what is
-there cancels in the mean of many beats.
+In sinus rhythm the P wave precedes each QRS by the same time. In atrial fibrillation no wave does, and the atrial
+activity cancels in the mean of many beats.
 """
 
 from __future__ import annotations
@@ -14,48 +14,68 @@ from numpy.typing import NDArray
 from ..schema import Beats, Float32, Float64
 from ..signals.filters import FS_HZ
 
-FROM_S, TO_S = -0.24, -0.064  # before the QRS: a P wave, and not yet the QRS itself
-AT_ONCE = 30  # normal beats that are averaged; noise alone then repeats by some 0.03
+START_S, END_S = -0.24, -0.064  # from the QRS: holds the P wave and ends before the QRS begins
+AVERAGED_BEATS = 30  # normal beats in a row that are averaged; of noise alone a fraction of about 0.03 then repeats
+MIN_POWER = 1e-12  # keeps a flat signal from dividing by zero
 
 
 def before_qrs(signal: Float32, position: Float64) -> Float32:
-    """What lies before each QRS, without its slope: shapes (n_leads, n), (n_beats,) -> (n_beats, n_leads, n_steps)."""
-    offset = np.arange(round(FROM_S * FS_HZ), round(TO_S * FS_HZ))
+    """Signal from START_S to END_S of each QRS, without its mean and slope.
+
+    Parameters
+    ----------
+    signal
+        Shape (n_leads, n), at 125 Hz.
+    position
+        QRS positions in samples, shape (n_beats,).
+
+    Returns
+    -------
+    Segments of shape (n_beats, n_leads, n_steps).
+
+    """
+    offset = np.arange(round(START_S * FS_HZ), round(END_S * FS_HZ))
     index = np.clip(np.rint(position).astype(int)[:, None] + offset, 0, signal.shape[1] - 1)
-    pieces = signal[:, index].transpose(1, 0, 2)
+    segments = signal[:, index].transpose(1, 0, 2)
     line = np.linspace(-1, 1, len(offset), dtype=np.float32)
-    level = pieces - pieces.mean(axis=2, keepdims=True)
-    return np.asarray(level - (level @ line / (line @ line))[..., None] * line)
+    centred = segments - segments.mean(axis=2, keepdims=True)
+    return np.asarray(centred - (centred @ line / (line @ line))[..., None] * line)
 
 
-def repeating(pieces: NDArray[np.floating[Any]], beats: Beats) -> Float32:
-    """Share of the power before the QRS that repeats, in the lead where it is largest, shape (n_beats,).
+def repeating_fraction(segments: NDArray[np.floating[Any]], beats: Beats) -> Float32:
+    """Fraction of the power before the QRS that repeats, in the lead where it is largest, shape (n_beats,).
 
-    Each normal beat has the mean of all series of AT_ONCE normal beats that it belongs to; the others have what lies
-    between their neighbours'. NaN where there are fewer normal beats.
+    A normal beat has the mean over all windows of AVERAGED_BEATS normal beats that it belongs to; the other beats are
+    interpolated between the normal ones. NaN where there are fewer normal beats than AVERAGED_BEATS.
+
+    Parameters
+    ----------
+    segments
+        Result of ``before_qrs``, shape (n_beats, n_leads, n_steps).
+
     """
     normal = np.flatnonzero((beats.label == "N") & beats.usable)
-    if len(normal) < AT_ONCE:
+    if len(normal) < AVERAGED_BEATS:
         return np.full(len(beats), np.nan, dtype=np.float32)
-    shares = [_share(pieces[normal, lead]) for lead in range(pieces.shape[1])]
-    return np.interp(np.arange(len(beats)), normal, np.max(shares, axis=0)).astype(np.float32)
+    by_lead = [_repeating_in_lead(segments[normal, lead]) for lead in range(segments.shape[1])]
+    return np.asarray(np.interp(np.arange(len(beats)), normal, np.max(by_lead, axis=0)), dtype=np.float32)
 
 
-def _share(pieces: NDArray[np.floating[Any]]) -> Float64:
-    """Share of the power of pieces of one lead, shape (n, n_steps), that is their mean's, shape (n,)."""
-    power, common = np.zeros(len(pieces)), np.zeros(len(pieces) - AT_ONCE + 1)
-    for at_step in pieces.T:  # one after the other: a week has a million beats
+def _repeating_in_lead(segments: NDArray[np.floating[Any]]) -> Float64:
+    """Fraction of the power of one lead's segments that their mean accounts for, (n, n_steps) -> (n,)."""
+    power, repeated = np.zeros(len(segments)), np.zeros(len(segments) - AVERAGED_BEATS + 1)
+    for at_step in segments.T:  # step by step to save memory: a week has a million beats
         exact = at_step.astype(np.float64)
         power += exact**2
-        common += (_series_sum(exact) / AT_ONCE) ** 2
-    own = (_series_sum(power) / AT_ONCE - common) * AT_ONCE / (AT_ONCE - 1)
-    common = np.maximum(common - own / AT_ONCE, 0)  # what noise alone leaves in a mean
-    share = common / (common + own + 1e-12)
-    within = np.convolve(np.ones(len(share)), np.ones(AT_ONCE))
-    return np.asarray(np.convolve(share, np.ones(AT_ONCE)) / within)
+        repeated += (_window_sums(exact) / AVERAGED_BEATS) ** 2
+    varying = (_window_sums(power) / AVERAGED_BEATS - repeated) * AVERAGED_BEATS / (AVERAGED_BEATS - 1)
+    repeated = np.maximum(repeated - varying / AVERAGED_BEATS, 0)  # less what noise alone leaves in a mean
+    fraction = repeated / (repeated + varying + MIN_POWER)
+    n_windows = np.convolve(np.ones(len(fraction)), np.ones(AVERAGED_BEATS))
+    return np.asarray(np.convolve(fraction, np.ones(AVERAGED_BEATS)) / n_windows)
 
 
-def _series_sum(values: Float64) -> Float64:
-    """Sums of AT_ONCE values in a row, shape (n,) -> (n - AT_ONCE + 1,)."""
+def _window_sums(values: Float64) -> Float64:
+    """Sums of AVERAGED_BEATS values in a row, shape (n,) -> (n - AVERAGED_BEATS + 1,)."""
     total = np.concatenate(([0.0], np.cumsum(values)))
-    return np.asarray(total[AT_ONCE:] - total[:-AT_ONCE])
+    return np.asarray(total[AVERAGED_BEATS:] - total[:-AVERAGED_BEATS])

@@ -1,4 +1,4 @@
-"""How far a count can be trusted: what the classifier itself leaves open, and what one recording can tell."""
+"""How far a count can be trusted: by the classifier's probabilities, and by the length of the recording."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..labels import CLASSES
 from ..schema import Beats
 
 THRESHOLDS: Final = (0.3, 0.5, 0.7, 0.9, 0.97)
-DRAWS = 400
-INTERVAL = (2.5, 97.5)  # percentiles
-SHARED_S = 60.0  # beats of one minute look alike, so that the classifier is right or wrong about all of them
-LEVELS = 200
+N_DRAWS = 400  # enough for the percentiles below to be stable
+INTERVAL_PCT = (2.5, 97.5)  # percentiles that bound an interval of 95 %
+CORRELATED_S = 60.0  # beats of one minute look alike, so that the classifier is right or wrong about all of them
+N_LEVELS = 200  # steps of probability that a draw distinguishes
 
 DAY_S: Final = 86_400.0
-# Expected error of a PVC burden against two weeks of recording, in points, by the length of the recording:
+# Expected error of a PVC burden against that of two weeks, in percentage points, by the length of the recording:
 # Krumerman 2024. Shorter recordings are worse than the first, longer ones better than the last.
 ERROR_POINTS: Final = ((1 * DAY_S, 2.9), (7 * DAY_S, 1.3), (10 * DAY_S, 0.7))
 # 97.5th percentile of ectopic beats a day in healthy people, by age: Hashimoto 2023.
@@ -27,41 +27,41 @@ USUAL_PER_DAY: Final = {
 
 
 def counts_at_thresholds(beats: Beats, label: str) -> tuple[tuple[float, int], ...]:
-    """How many beats have at least each of some probabilities of being of a class."""
+    """Each of THRESHOLDS with the number of usable beats whose probability of a class reaches it."""
     probability = beats.probability[beats.usable, CLASSES.index(label)]
     return tuple((threshold, int(np.sum(probability >= np.float32(threshold)))) for threshold in THRESHOLDS)
 
 
 def count_interval(beats: Beats, label: str) -> tuple[float, float]:
-    """Interval of 95 % of the number of beats of a class, by the classifier's own probabilities.
+    """Interval of 95 % of the number of beats of a class, by the classifier's probabilities.
 
-    In each of many draws, each minute is judged more or less strictly at random: a beat is of the class if its
-    probability exceeds a uniform random number that the beats of the minute share. The interval is made to hold the
-    count itself. Says nothing of errors that the classifier is sure of.
+    In each of N_DRAWS draws, each minute gets a random threshold: its beats are of the class if their probability
+    reaches it. The interval is widened to include the count itself. It does not cover errors of which the classifier
+    is certain.
     """
     probability = beats.probability[beats.usable, CLASSES.index(label)]
     if not len(probability):
         return 0.0, 0.0
-    minute = (beats.time_s[beats.usable] / SHARED_S).astype(int)
+    minute = (beats.time_s[beats.usable] / CORRELATED_S).astype(int)
     n_minutes = int(minute.max()) + 1
-    level = np.minimum((probability * LEVELS).astype(int), LEVELS - 1)
-    held = np.bincount(minute * LEVELS + level, minlength=n_minutes * LEVELS).reshape(n_minutes, LEVELS)
-    reached = held[:, ::-1].cumsum(axis=1)[:, ::-1]  # beats of each minute at or above each level
-    drawn = np.random.default_rng(0).integers(1, LEVELS, size=(DRAWS, n_minutes))
-    count = reached[np.arange(n_minutes), drawn].sum(axis=1)
-    low, high = np.percentile(count, INTERVAL)
-    counted = np.sum((beats.label == label) & beats.usable)
-    return float(min(low, counted)), float(max(high, counted))
+    level = np.minimum((probability * N_LEVELS).astype(int), N_LEVELS - 1)
+    at_level = np.bincount(minute * N_LEVELS + level, minlength=n_minutes * N_LEVELS).reshape(n_minutes, N_LEVELS)
+    reaching = at_level[:, ::-1].cumsum(axis=1)[:, ::-1]  # beats of each minute at or above each level
+    threshold = np.random.default_rng(0).integers(1, N_LEVELS, size=(N_DRAWS, n_minutes))
+    drawn = reaching[np.arange(n_minutes), threshold].sum(axis=1)
+    low, high = np.percentile(drawn, INTERVAL_PCT)
+    count = np.sum((beats.label == label) & beats.usable)
+    return float(min(low, count)), float(max(high, count))
 
 
 def expected_error_points(duration_s: float) -> float:
-    """Expected error of a PVC burden, in points, for the length of the recording; see ERROR_POINTS."""
+    """Expected error of a PVC burden over this length, in percentage points; see ERROR_POINTS."""
     length_s, points = zip(*ERROR_POINTS, strict=True)
     return float(np.interp(np.log(max(duration_s, 1.0)), np.log(length_s), points))
 
 
 def usual_per_day(label: str, age_years: int | None) -> float | None:
-    """Ectopic beats a day that 97.5 % of healthy people of this age stay below; None where it is not known."""
+    """97.5th percentile of ectopic beats a day in healthy people of this age; None where it is not known."""
     if age_years is None:
         return None
-    return next((most for low, high, most in USUAL_PER_DAY[label] if low <= age_years <= high), None)
+    return next((limit for low, high, limit in USUAL_PER_DAY[label] if low <= age_years <= high), None)

@@ -1,4 +1,4 @@
-"""Sequences of beats that hypothesis makes, and how a test writes one by hand."""
+"""Sequences of beats: drawn by hypothesis, or written by hand in a test."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ RR_TICKS = (15, 20, 40, 59, 60, 61, 80, 100, 199, 200, 201, 299, 300, 301, 500)
 
 
 def make_beats(rr_ticks, labels, *, usable=None, broken=None):
-    """Beats from RR in hundredths of a second; ``broken`` marks RR that lie across an unreadable stretch."""
+    """Beats from RR in hundredths of a second; ``broken`` marks RR that lie across a stretch that is not analysable."""
     n = len(labels)
     time_s = np.cumsum(np.asarray(rr_ticks, dtype=float)) / TICKS_PER_S
     rr_s = np.diff(time_s, prepend=np.nan)
@@ -26,15 +26,15 @@ def make_beats(rr_ticks, labels, *, usable=None, broken=None):
     )
 
 
-def readable(usable):
-    """Quality of blocks of 10 s of which some can be read."""
+def quality_of(usable):
+    """Quality of blocks of 10 s, of which the ``usable`` ones are analysable."""
     usable = np.asarray(usable, dtype=bool)
     return Quality(10.0, usable[None].astype(np.float32), usable)
 
 
-def all_readable(duration_s):
-    """Quality of a recording that can be read throughout."""
-    return readable(np.ones(int(np.ceil(duration_s / 10)), dtype=bool))
+def all_analysable(duration_s):
+    """Quality of a recording that is analysable throughout."""
+    return quality_of(np.ones(int(np.ceil(duration_s / 10)), dtype=bool))
 
 
 @st.composite
