@@ -1,4 +1,4 @@
-"""Write the measured figures into the model card, the README and docs/live.md: ``python models/card.py``.
+"""Write the measured figures into the model card, the README and the docs: ``python models/card.py``.
 
 The figures come from ``<name>.metrics.json`` and ``<name>.quality.json``, the speed from ``benchmarks/``;
 none is typed by hand.
@@ -266,7 +266,8 @@ def rendered() -> dict[Path, str]:
     metrics = {name: read_json(HERE / f"{name}.metrics.json") for name in MODELS}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     readme = fill(readme, "figures", figures_table(metrics, keys=FIRST_SCREEN))
-    readme = fill(readme, "speed", speed_lines(read_json(ROOT / "benchmarks" / "analyze.json")))
+    commands = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    commands = fill(commands, "speed", speed_lines(read_json(ROOT / "benchmarks" / "analyze.json")))
     card = (HERE / "README.md").read_text(encoding="utf-8")
     card = fill(card, "detected", figures_table(metrics))
     card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
@@ -281,7 +282,12 @@ def rendered() -> dict[Path, str]:
     live = fill(live, "speed", live_lines(read_json(ROOT / "benchmarks" / "live.json")))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))
-    return {ROOT / "README.md": readme, HERE / "README.md": card, ROOT / "docs" / "live.md": live}
+    return {
+        ROOT / "README.md": readme,
+        HERE / "README.md": card,
+        ROOT / "docs" / "commands.md": commands,
+        ROOT / "docs" / "live.md": live,
+    }
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
-"""The threat model says what the code does: the tests that it names exist, and the settings are those it tells of."""
+"""The threat model agrees with the code: the tests that it names exist, and the settings are those that it describes."""
 
 import tomllib
-from pathlib import Path
 
-from test_readme import existing_tests, named_tests
+from support.documents import ROOT, document, existing_tests, named_tests
 
 from ecg_core.records import archives
 
-ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+TEXT = document("docs/threat-model.md")
 
 
 def test_every_test_that_the_threat_model_names_exists():
@@ -28,6 +26,6 @@ def test_the_server_is_for_this_computer_alone():
     assert settings["client"]["showErrorDetails"] == "none"
 
 
-def test_the_limits_of_archives_are_those_that_are_told():
+def test_the_limits_of_archives_are_the_documented_ones():
     assert (archives.MOST_FILES, archives.MOST_BYTES, archives.MOST_RATIO) == (1_000, 4 << 30, 200)
     assert "at most 1,000 files, 4 GiB and 200 times" in TEXT

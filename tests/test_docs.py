@@ -1,0 +1,77 @@
+"""The documents agree with the code: commands, options, packages, files and links that they name exist."""
+
+import argparse
+import re
+
+import pytest
+from support.documents import LINK, QUOTED, ROOT, code_blocks, document
+
+from ecg_core.cli import main as command_line
+
+DOCUMENTS = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "models/README.md", "demo_data/README.md"]
+DOCUMENTS += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
+COMMANDS_PAGE = document("docs/commands.md")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+ANCHOR = re.compile(r"\]\(([^)#\s]*)#([^)]+)\)")
+
+
+def subcommands():
+    """Name and parser of each command."""
+    parser = command_line._parser()
+    (action,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+def options_of(parser):
+    """Long options of a command, without --help."""
+    return {option for option in parser._option_string_actions if option.startswith("--")} - {"--help"}
+
+
+def slug(heading):
+    """Anchor of a heading, as GitHub forms it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", subcommands())
+def test_the_commands_page_names_every_option(name):
+    missing = {option for option in options_of(subcommands()[name]) if f"`{option}" not in COMMANDS_PAGE}
+    assert f"`ecg {name}" in COMMANDS_PAGE
+    assert not missing
+
+
+def test_the_commands_page_names_no_option_that_does_not_exist():
+    known = set().union(*(options_of(parser) for parser in subcommands().values())) | {"--help"}
+    assert set(re.findall(r"`(--[\w-]+)", COMMANDS_PAGE)) <= known
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(name):
+    text, folder = document(name), (ROOT / name).parent
+    for target in LINK.findall(text):
+        assert "://" in target or (folder / target).exists(), target
+    for target, anchor in ANCHOR.findall(text):
+        if "://" not in target:
+            linked = (folder / target).read_text(encoding="utf-8") if target else text
+            assert anchor in {slug(heading) for heading in HEADING.findall(linked)}, anchor
+
+
+def test_the_architecture_names_every_package_and_module_of_the_core():
+    text = document("docs/architecture.md")
+    names = {path.stem for path in (ROOT / "ecg_core").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    missing = {name for name in names if f"`{name}`" not in text and not name.startswith("__")}
+    assert not missing
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_files_that_a_guide_names_exist(name):
+    paths = [text for text in QUOTED.findall(document(name)) if re.fullmatch(r"[\w.]+(/[\w.]+)+", text)]
+    guessed = {text: [ROOT / text, ROOT / "ecg_core" / text] for text in paths if "NAME" not in text}
+    assert guessed
+    assert not [text for text, places in guessed.items() if not any(place.exists() for place in places)]
+
+
+def test_modules_that_the_guide_runs_exist():
+    shell = "\n".join(code_blocks(document("CONTRIBUTING.md"), ""))
+    modules = {name for name in re.findall(r"-m ([\w.]+)", shell) if name.split(".")[0] in {"models", "benchmarks"}}
+    assert modules
+    assert all((ROOT / name.replace(".", "/")).with_suffix(".py").is_file() for name in modules)
