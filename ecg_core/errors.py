@@ -1,8 +1,8 @@
 """The exceptions that a user can meet.
 
-A message says what is wrong, where, what was expected and what was found. How to mend it depends on where the reader
-stands: an error names the ``settings`` that would help, and the command line words them as its options, the browser as
-its controls.
+A message says what is wrong, where, what was expected and what was found. How to mend it depends on where it is shown:
+an error names the ``settings`` that would help, and the command line words them as its options, the browser as its
+controls.
 """
 
 from .text import one_line
@@ -34,15 +34,15 @@ class RecordError(EcgError):
 
 
 class MissingMetadataError(RecordError):
-    """A file states no rate, or no unit of its numbers: nothing of it is guessed, a person has to state it."""
+    """A file states no rate, or no unit of its numbers: neither is guessed, a person has to state it."""
 
     def __init__(self, message: str, *, rate: bool, unit: bool) -> None:
         super().__init__(message, settings=("fs",) * rate + ("unit",) * unit)
-        self.rate, self.unit = rate, unit  # what is missing
+        self.rate, self.unit = rate, unit  # whether each is missing
 
 
 class LeadError(EcgError):
-    """A lead was asked for that the record does not have, or that holds no signal."""
+    """The record does not have the chosen lead, or the lead holds no signal."""
 
 
 class ModelError(EcgError):
@@ -50,27 +50,27 @@ class ModelError(EcgError):
 
 
 class RulesError(EcgError):
-    """A rule is unknown, or its value is none that it can have."""
+    """A rule is unknown, or its value is outside its bounds."""
 
     def __str__(self) -> str:
-        """With the rules that there are, a line each."""
+        """Several lines where it lists the rules, one each."""
         return "\n".join(one_line(line) for line in Exception.__str__(self).split("\n"))
 
 
 class DownloadError(EcgError):
-    """A database cannot be fetched; what was fetched until then is kept."""
+    """A database cannot be fetched; files that are complete are kept."""
 
 
 class OutputError(EcgError):
-    """A result cannot be written where it was asked for."""
+    """A result cannot be written to the chosen folder or file."""
 
 
 class LiveError(EcgError):
-    """A live stream cannot be found, identified or understood, or cannot go on."""
+    """A live stream cannot be found, identified or parsed, or cannot continue."""
 
 
 class ClusterError(EcgError):
-    """The computers that are to do the work cannot be reached."""
+    """The scheduler of a cluster cannot be reached."""
 
 
 class Cancelled(EcgError):

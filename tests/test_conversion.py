@@ -12,7 +12,7 @@ import wfdb
 from support.made_files import dicom_group, ishne, whole, write_dicom
 from support.records import in_memory, write_record
 
-from ecg_core.__main__ import main
+from ecg_core.cli.main import main
 from ecg_core.errors import OutputError, RecordError
 from ecg_core.labels import AAMI_OF_SYMBOL
 from ecg_core.records import read_annotations, read_record

@@ -9,7 +9,7 @@ import pytest
 from support.records import write_record
 from test_batch import SETTINGS, _ready, contents, files, rows  # noqa: F401  # a fixture among them
 
-from ecg_core.__main__ import main
+from ecg_core.cli.main import main
 from ecg_core.batch import analyse_many
 
 FS_HZ = 257

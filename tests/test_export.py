@@ -1,4 +1,4 @@
-"""What is written is what was found, in the form that others read."""
+"""The files hold what the analysis holds, in the formats that other programs read."""
 
 import csv
 import io
@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.strategies import beat_columns, make_beats
 
-from ecg_core.batch.study import FAILURE_COLUMNS, FAILURES, PARQUET, STUDY, study_row
+from ecg_core.batch.study import FAILURE_COLUMNS, study_row
+from ecg_core.batch.tables import FAILURES, PARQUET, STUDY
 from ecg_core.errors import OutputError
 from ecg_core.labels import CLASSES
 from ecg_core.records import read_annotations
@@ -63,7 +64,7 @@ NAMES = [
     "demo.ai", "demo_beats.csv", "demo_burden.csv", "demo_events.csv", "demo_hourly.csv", "demo_report.json",
     "demo_report.pdf",
 ]  # fmt: skip
-pieces_of_beats = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few_examples = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
@@ -119,11 +120,11 @@ def test_beats_of_the_table_are_the_beats(demo_analysis):
     np.testing.assert_allclose(table["sample"] / record.fs_hz, table["time_s"], atol=0.5 / record.fs_hz + 1e-4)
     assert table["label"].tolist() == beats.label.tolist()
     assert set(table["usable"]) <= {0, 1}
-    share = table[[f"probability_{name}" for name in CLASSES]].sum(axis=1)
-    np.testing.assert_allclose(share, 1, atol=1e-3)
+    total = table[[f"probability_{name}" for name in CLASSES]].sum(axis=1)
+    np.testing.assert_allclose(total, 1, atol=1e-3)
 
 
-@pieces_of_beats
+@few_examples
 @given(beat_columns())
 def test_sums_of_the_tables_agree(make_analysis, columns):
     rr_ticks, labels, usable, broken = columns
@@ -138,12 +139,12 @@ def test_sums_of_the_tables_agree(make_analysis, columns):
     assert int(measured["beats_in_unusable_signal"]) == (beats["usable"] == 0).sum()
 
 
-def test_a_share_names_what_it_is_a_share_of(make_analysis):
+def test_a_percentage_names_its_denominator(make_analysis):
     table = burden_table(make_analysis(make_beats([80] * 10, "NNVNNNVNNS"))).set_index("measure")
     assert table.loc["pvc_burden", ["value", "unit", "denominator"]].tolist() == ["20", "%", "10 analysable beats"]
 
 
-@pieces_of_beats
+@few_examples
 @given(beat_columns(), st.sampled_from([0, 5, 10_000, 100_000_000]))
 def test_the_annotation_file_read_by_wfdb_holds_the_same_samples_and_symbols(
     make_analysis, tmp_path_factory, columns, later
@@ -208,6 +209,12 @@ def test_the_json_document_holds_what_the_tables_hold(demo_analysis):
     assert content["unusable_s"] == [[1400.0, 1430.0]]
 
 
+def test_labelled_beats_of_the_json_document_are_those_that_a_reader_labelled(demo_analysis):
+    columns = json.loads(report_json(replace(demo_analysis, labelled=np.array([3, 7]))))["beats"]
+    assert columns["labelled"] == columns["told"]
+    assert np.flatnonzero(columns["labelled"]).tolist() == [3, 7]
+
+
 def test_what_is_not_known_is_null_with_a_reason(empty):
     content = json.loads(report_json(empty))
     missing = [measure for measure in content["measures"] if measure["value"] is None]
@@ -227,7 +234,7 @@ def test_a_record_whose_name_is_a_formula_is_not_run(demo_analysis, suffix, name
     assert {row["record"] for row in rows} == {f"'{name}"}
 
 
-def test_letters_beyond_ascii_are_read_rightly_by_excel_and_by_pandas(demo_analysis):
+def test_letters_beyond_ascii_are_read_by_excel_and_by_pandas(demo_analysis):
     analysis = replace(demo_analysis, record=replace(demo_analysis.record, record_id="Żółć"))
     text = WRITERS["_hourly.csv"](analysis)
     assert text.startswith(b"\xef\xbb\xbf")  # by which Excel knows UTF-8
@@ -242,7 +249,7 @@ def test_letters_beyond_ascii_are_read_rightly_by_excel_and_by_pandas(demo_analy
 ODD = {
     "no beats": ("", {}),
     "one beat": ("N", {}),
-    "all unreadable": ("NVS" * 20, {"usable": [False] * 60}),
+    "all artefact": ("NVS" * 20, {"usable": [False] * 60}),
     "a gap at each beat": ("NVS" * 20, {"broken": [True] * 60}),
 }
 
@@ -300,8 +307,10 @@ def test_earlier_results_are_replaced(demo_analysis, tmp_path):
 
 def test_a_file_for_a_folder_is_refused_and_left_as_it_was(demo_analysis, tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="cannot be written there"):
+    with pytest.raises(OutputError, match="cannot be written there") as caught:
         write_files(demo_analysis, tmp_path / "file")
+    assert caught.value.settings == ("out",)
+    assert "--" not in str(caught.value)
     assert contents(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -333,7 +342,7 @@ def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_written(d
     assert contents(tmp_path) == ["demo.ai"]
 
 
-def test_who_stops_the_writing_finds_no_half_file(demo_analysis, tmp_path, monkeypatch):
+def test_interrupted_writing_leaves_no_partial_file(demo_analysis, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -379,7 +388,7 @@ def test_an_interval_holds_its_burden(demo_analysis):
         assert value[f"{burden}_low"] <= value[burden] <= value[f"{burden}_high"]
 
 
-def test_what_may_name_a_patient_leaves_in_no_file(demo_analysis):
+def test_comments_that_may_name_a_patient_are_in_no_file(demo_analysis):
     record = replace(demo_analysis.record, comments=("Name: Somebody Known", "age: 65"))
     analysis = replace(demo_analysis, record=record)
     for suffix, writer in WRITERS.items():

@@ -17,7 +17,7 @@ from support.records import DEMO, in_memory, write_record
 from support.stand_ins import Engine
 
 from ecg_core import NOTICE
-from ecg_core.__main__ import main
+from ecg_core.cli.main import main
 from ecg_core.live import console as command
 from ecg_core.live.console import ConsoleReporter, alarm_line, beat_lines, watch
 from ecg_core.live.line_format import LineReader

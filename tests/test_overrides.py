@@ -7,7 +7,7 @@ from scipy.io import savemat
 from support.made_files import FS_HZ, N, csv_text, ishne, signal, whole, write_edf
 from support.records import write_record
 
-from ecg_core.__main__ import main
+from ecg_core.cli.main import main
 from ecg_core.errors import MissingMetadataError, RecordError
 from ecg_core.records import find_records, per_mv_of, read_record
 from ecg_core.schema import RecordOverrides

@@ -11,13 +11,14 @@ import pytest
 import wfdb
 from support.records import write_record
 
+from ecg_core.cli.main import main
 from ecg_core.errors import DownloadError
-from ecg_core.evaluation.ec57 import match_beats
+from ecg_core.evaluation.matching import match_beats
 from ecg_core.pipeline import analyse
 from ecg_core.records import physionet as datasets
 from ecg_core.records import read_record
 from ecg_core.records.convert import write_at_125_hz
-from ecg_core.records.physionet import DATABASES, fetch, main
+from ecg_core.records.physionet import BASE_URL, DATABASES, FOLDER, USUAL, fetch
 
 RECORDS = ("a", "b", "c")
 
@@ -210,17 +211,27 @@ def test_a_download_that_was_killed_leaves_nothing_for_good(server, tmp_path):
     [
         (["nodb"], '"nodb" is no database known here; choose among nsrdb, svdb'),
         (["nsrdb", "--records", "x"], "nsrdb has no record x; it has a, b, c"),
-        (["nsrdb", "--records", "0"], "--records 0 asks for nothing"),
+        (["nsrdb", "--records", "0"], "0 records: expected a number from 1"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(server, tmp_path, capsys, arguments, told):
-    assert main([*arguments, "--to", str(tmp_path), "--base-url", server.url]) == 2
+    assert main(["fetch", *arguments, "--to", str(tmp_path), "--base-url", server.url]) == 2
     assert told in capsys.readouterr().err
 
 
 def test_the_command_says_where_the_records_are(server, tmp_path, capsys):
-    assert main(["nsrdb", "--records", "a", "--to", str(tmp_path), "--base-url", server.url.rstrip("/")]) == 0
+    assert main(["fetch", "nsrdb", "--records", "a", "--to", str(tmp_path), "--base-url", server.url.rstrip("/")]) == 0
     assert str(tmp_path) in capsys.readouterr().out
+
+
+def test_the_help_of_the_command_states_the_databases_and_the_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["fetch", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"of {', '.join([*USUAL, *(name for name in DATABASES if name not in USUAL)])} (the first three)" in shown
+    assert len(USUAL) == 3
+    assert f"folder of the databases ({FOLDER})" in shown
+    assert BASE_URL.startswith("https://physionet.org/")
 
 
 def test_every_database_has_a_version_and_some_records():

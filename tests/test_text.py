@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from support.records import DEMO, in_memory, write_record
 from test_app import page, room_with, text_of
 
-from ecg_core.__main__ import main
+from ecg_core.cli.main import main
 from ecg_core.batch.study import study_row, study_table
 from ecg_core.errors import RecordError, RulesError
 from ecg_core.figures import quality_figure, strip_figure

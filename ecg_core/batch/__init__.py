@@ -1,7 +1,7 @@
-"""Many records: planned, analysed side by side, each finished by itself, and one table at the end.
+"""Many records: planned, analysed one by one or side by side, each complete by itself, with one table at the end.
 
-``plan`` says what is to be done, ``work`` does it for one record, ``workers`` says where, ``study`` tells what came of
-it. Only ``work`` loads the network, and it is loaded where the work is done.
+``plan`` finds the records and names their folders, ``work`` analyses one of them, ``workers`` distributes them among
+processes or a Dask cluster, ``study`` writes the table. Only ``work`` loads the network, in the process that needs it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from .plan import Outcome, Settings, Task, is_many, plan, sweep
-from .study import FAILURES, STUDY, write_study
+from ..errors import OutputError
+from ..files import sweep
+from .plan import Outcome, Settings, Task, is_many, plan
+from .study import write_study
+from .tables import FAILURES, STUDY
 from .workers import Outcomes, Show, run_local, run_on_dask
 
-__all__ = ["FAILURES", "STUDY", "Outcome", "Settings", "Study", "analyse_many", "is_many"]
+__all__ = ["FAILURES", "STUDY", "Outcome", "Settings", "Study", "analyse_many", "is_many", "plan"]
 
 
 @dataclass(frozen=True)
 class Study:
-    """What came of many records, in the order of the plan."""
+    """Outcomes of many records, in the order of the plan, and the tables written of them."""
 
     outcomes: tuple[Outcome, ...]
     written: tuple[Path, ...]
@@ -32,7 +35,7 @@ class Study:
 
     @property
     def n_kept(self) -> int:
-        """Records that an earlier run had finished."""
+        """Number of records that an earlier run had finished."""
         return sum(outcome.kept for outcome in self.outcomes)
 
 
@@ -43,7 +46,7 @@ def analyse_many(
     *,
     jobs: int = 1,
     dask: str = "",
-    show: Show = lambda done, total, at_work: None,
+    show: Show = lambda done, total, in_progress: None,
 ) -> Study:
     """Analyse records into a folder each, and write one table of all.
 
@@ -56,7 +59,9 @@ def analyse_many(
     jobs
         Records at a time, each in a process of its own where there are several.
     dask
-        Address of a scheduler that is to do the work in place of this computer; it must see the same folders.
+        Address of a scheduler that does the work instead of this computer; its workers must see the same folders.
+    show
+        Called with the number of records done, the number of all, and the names of those being analysed.
 
     Raises
     ------
@@ -69,6 +74,8 @@ def analyse_many(
 
     """
     tasks = plan(arguments, out)
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: is a file, expected a folder.", settings=("out",))
     sweep(out)
     outcomes = {}
     with closing(_run(tasks, settings, jobs, dask, show)) as run:
@@ -80,5 +87,5 @@ def analyse_many(
 
 def _run(tasks: Sequence[Task], settings: Settings, jobs: int, dask: str, show: Show) -> Outcomes:
     if dask:
-        return run_on_dask(tasks, settings, dask, show)
-    return run_local(tasks, settings, jobs, show)
+        return run_on_dask(tasks, settings, address=dask, show=show)
+    return run_local(tasks, settings, jobs=jobs, show=show)

@@ -1,35 +1,33 @@
-"""Which records are meant, and under which name each one's results go. Nothing is analysed here."""
+"""Which records are meant, and the folder of each one's results. Nothing is analysed here."""
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
-from ..errors import OutputError, RecordError
+from ..errors import RecordError
 from ..records import SINGLE_FILES, find_records
 from ..rules import RhythmRules
 from ..schema import NO_OVERRIDES, RecordOverrides
 from ..text import one_line
-from .study import OWN_TABLES
+from .tables import RESULT_TABLES
 
-PART = ".part-"  # what the name of a folder of results in the making begins with
 PARTS_OF_A_RECORD = (".hea", ".dat", ".atr")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A record to be analysed, and the folder of its results."""
+    """A record to be analysed, and the folder of its results; both paths absolute, as workers have other folders."""
 
-    path: Path  # absolute, as are all paths here: whoever does the work may stand elsewhere
+    path: Path
     folder: Path
 
     @property
     def name(self) -> str:
-        """How it is called in tables and in the progress."""
+        """Its name in tables and in the progress."""
         return self.folder.name
 
 
@@ -40,26 +38,27 @@ class Settings:
     model: Path
     lead: str
     rules: RhythmRules
-    overrides: RecordOverrides = NO_OVERRIDES  # of records whose files leave rate or unit open
+    overrides: RecordOverrides = NO_OVERRIDES  # for records whose files state no rate or no unit
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task: a row of the study, or the sentence that says why there is none."""
+    """Result of a task: a row of the study, or the problem in a sentence."""
 
     task: Task
     row: dict[str, str | float | None]
     problem: str = ""
+    settings: tuple[str, ...] = ()  # names of those that would mend the problem; see ``EcgError``
     kept: bool = False  # finished by an earlier run
 
 
 def is_many(arguments: Sequence[Path]) -> bool:
-    """Whether more than one named record is meant."""
+    """Whether the arguments mean more than one named record."""
     return len(arguments) > 1 or _is_folder(arguments[0]) or _is_pattern(arguments[0])
 
 
 def plan(arguments: Sequence[Path], out: Path) -> list[Task]:
-    """Records of all arguments in order, each once, with a folder of its own.
+    """Records of all arguments in order, each once, with a folder of its own in ``out``.
 
     Raises
     ------
@@ -73,30 +72,22 @@ def plan(arguments: Sequence[Path], out: Path) -> list[Task]:
 
 
 def folder_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each path that no other has, on any file system: as short as can be.
+    """Names for paths, as short as possible, all different on any file system.
 
     The record's own name; where two share it, the file's, and then with the names of the folders above.
     """
     candidates = [_candidates(path) for path in paths]
     depth = [0] * len(paths)
     while True:
-        names = [own[at] for own, at in zip(candidates, depth, strict=True)]
+        names = [longer[at] for longer, at in zip(candidates, depth, strict=True)]
         count = Counter(name.casefold() for name in names)
         deeper = [
-            min(at + (count[name.casefold()] > 1), len(own) - 1)
-            for name, at, own in zip(names, depth, candidates, strict=True)
+            min(at + (count[name.casefold()] > 1), len(longer) - 1)
+            for name, at, longer in zip(names, depth, candidates, strict=True)
         ]
         if deeper == depth:
             return _numbered(names)
         depth = deeper
-
-
-def sweep(out: Path) -> None:
-    """Remove what a run that was killed left half done."""
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out}: is a file, expected a folder; name another one with --out.")
-    for leftover in out.glob(f"{PART}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _is_folder(path: Path) -> bool:
@@ -109,23 +100,23 @@ def _is_pattern(path: Path) -> bool:
 
 def _records_of(argument: Path) -> list[Path]:
     if _is_folder(argument):
-        return [path for path in find_records(argument) if not path.name.endswith(OWN_TABLES)]
+        return [path for path in find_records(argument) if not path.name.endswith(RESULT_TABLES)]
     if not _is_pattern(argument):
-        return [_bare(argument)]
+        return [_without_extension(argument)]
     found = [Path(name) for name in sorted(glob(str(argument), recursive=True))]  # noqa: PTH207  # it may be absolute
-    files = [_bare(path) for path in found if path.name.lower().endswith((".hea", *SINGLE_FILES))]
+    files = [_without_extension(path) for path in found if path.name.lower().endswith((".hea", *SINGLE_FILES))]
     folders = [path for path in found if path.is_dir() and any(path.glob("*.hea"))]
     inside = [record for folder in folders for record in find_records(folder)]
-    records = [path for path in (*files, *inside) if not path.name.endswith(OWN_TABLES)]
+    records = [path for path in (*files, *inside) if not path.name.endswith(RESULT_TABLES)]
     if not records:
         raise RecordError(f"{argument}: no recording matches this pattern; check it, or name a folder of records.")
     return records
 
 
-def _bare(path: Path) -> Path:
-    """A record by its path without extension, whichever of its files was named."""
-    bare = path.with_suffix("") if path.suffix.lower() in PARTS_OF_A_RECORD else path
-    return bare if bare.with_name(f"{bare.name}.hea").is_file() else path
+def _without_extension(path: Path) -> Path:
+    """The stem of a WFDB record, whichever of its files was named; any other path as it is."""
+    stem = path.with_suffix("") if path.suffix.lower() in PARTS_OF_A_RECORD else path
+    return stem if stem.with_name(f"{stem.name}.hea").is_file() else path
 
 
 def _candidates(path: Path) -> list[str]:
@@ -138,12 +129,12 @@ def _candidates(path: Path) -> list[str]:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Names that are still alike, told apart by a number."""
-    told: dict[str, str] = {}
+    """Names with a number appended to each that an earlier one has taken."""
+    taken: dict[str, str] = {}
     for name in names:
-        own, number = name, 1
-        while own.casefold() in told:
+        unique, number = name, 1
+        while unique.casefold() in taken:
             number += 1
-            own = f"{name} ({number})"
-        told[own.casefold()] = own
-    return list(told.values())
+            unique = f"{name} ({number})"
+        taken[unique.casefold()] = unique
+    return list(taken.values())

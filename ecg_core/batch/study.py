@@ -1,27 +1,23 @@
-"""The table of a study: a row a record; and the list of those that failed."""
+"""The table of a study, a row a record; and the list of the records that failed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pandas as pd
 
 from .. import __version__
 from ..errors import OutputError
-from ..records import RESULTS
-from ..report.export import csv_bytes, plain_number, write_whole
+from ..files import atomic_file
+from ..report.export import csv_bytes, plain_number
 from ..report.measures import measures
 from ..schema import Analysis
 from ..text import one_line
+from .plan import Outcome
+from .tables import FAILURES, PARQUET, STUDY
 
-if TYPE_CHECKING:
-    from .plan import Outcome
-
-MARK = "finished.json"
-STUDY, PARQUET, FAILURES = "study.csv", "study.parquet", "failures.csv"
-OWN_TABLES: Final = (*RESULTS, STUDY, PARQUET, FAILURES)
 FAILURE_COLUMNS: Final = ("record", "sentence")
 IDENTITY: Final = (
     "folder", "record", "leads", "record_sha256", "model", "model_sha256", "software_version",
@@ -29,7 +25,7 @@ IDENTITY: Final = (
 
 
 def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
-    """What the study says of a record: what it is, what it was read with, and every measure."""
+    """Row of a record: which one it is, what it was analysed with, and every measure."""
     record, model = analysis.record, analysis.model
     identity = (
         name, record.record_id, ", ".join(analysis.lead_names), record.sha256, model.name, model.sha256, __version__,
@@ -47,7 +43,11 @@ def study_table(rows: Sequence[dict[str, str | float | None]]) -> pd.DataFrame:
 
 
 def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
-    """Write the table of what was analysed, and that of what failed where something did; each whole or not at all.
+    """Write the table of the study, as CSV and as Parquet, and the list of failures where there are any.
+
+    Returns
+    -------
+    Paths of what was written; each file is complete.
 
     Raises
     ------
@@ -56,23 +56,29 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
 
     """
     table = study_table([outcome.row for outcome in outcomes if not outcome.problem])
-    measured = [str(name) for name in table if name not in IDENTITY]
-    told = table.assign(**{name: table[name].map(_cell) for name in measured})
     failed = [(one_line(str(outcome.task.path)), outcome.problem) for outcome in outcomes if outcome.problem]
+    contents = {STUDY: csv_bytes(_as_text(table)), PARQUET: table.to_parquet(index=False)}
+    if failed:
+        contents[FAILURES] = csv_bytes(pd.DataFrame(failed, columns=list(FAILURE_COLUMNS)))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / STUDY, csv_bytes(told))
-        write_whole(out / PARQUET, table.to_parquet(index=False))
+        for name, content in contents.items():
+            with atomic_file(out / name) as part:
+                part.write_bytes(content)
         if not failed:
             (out / FAILURES).unlink(missing_ok=True)  # of an earlier run
-            return out / STUDY, out / PARQUET
-        write_whole(out / FAILURES, csv_bytes(pd.DataFrame(failed, columns=list(FAILURE_COLUMNS))))
     except OSError as error:
         raise OutputError(
             f"{out}: the table of the study cannot be written there ({error.strerror or error}); the results of every "
             "record are there. Make room and run the same command again."
         ) from error
-    return out / STUDY, out / PARQUET, out / FAILURES
+    return tuple(out / name for name in contents)
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its measures as plain decimal numbers, empty where there is none."""
+    measured = [str(name) for name in table if name not in IDENTITY]
+    return table.assign(**{name: table[name].map(_cell) for name in measured})
 
 
 def _cell(value: float) -> str:

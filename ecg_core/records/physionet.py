@@ -1,4 +1,4 @@
-"""PhysioNet's databases on this computer: fetched, checked, and copied at 125 Hz. ``python -m ecg_core.datasets``.
+"""PhysioNet's databases on this computer: fetched, checked, and copied at 125 Hz.
 
 Files lie as PhysioNet lays them out, ``<folder>/<database>/<version>/<record>.hea``, and beside the database its copy
 at 125 Hz, ``<folder>/<database>-125hz/<version>/``. A file under its final name is whole and has its published
@@ -7,11 +7,9 @@ checksum; whatever was stopped goes on where it was when the same command is run
 
 from __future__ import annotations
 
-import argparse
 import logging
 import re
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +22,7 @@ from typing import Any, Final
 import pooch
 import requests
 
-from ..errors import DownloadError, EcgError
+from ..errors import DownloadError
 from . import is_bare, read_record
 from .convert import HIDDEN, write_at_125_hz
 
@@ -187,7 +185,9 @@ def _choose(database: Database, sums: dict[str, str], records: str) -> list[str]
         return there
     if records.isdigit() and records not in there:
         if int(records) == 0:
-            raise DownloadError("--records 0 asks for nothing; name a number from 1, all, or names with commas.")
+            raise DownloadError(
+                "0 records: expected a number from 1, all, or names with commas.", settings=("records",)
+            )
         return there[: int(records)]
     wanted = [name.strip() for name in records.split(",") if name.strip()]
     missing = [name for name in wanted if name not in there]
@@ -284,38 +284,3 @@ def _told(url: str, place: Path) -> Iterator[None]:
 
 def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:.1f} MB"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ecg_core.datasets", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "databases", nargs="*", default=list(USUAL), help=f"of {', '.join(DATABASES)} ({' '.join(USUAL)})"
-    )
-    parser.add_argument("--records", default="", metavar="N|all|A,B", help="of each database (a few)")
-    parser.add_argument("--to", type=Path, default=FOLDER, metavar="DIR", help=f"where they go ({FOLDER})")
-    parser.add_argument("--base-url", default=BASE_URL, metavar="URL", help=f"where they come from ({BASE_URL})")
-    parser.add_argument("--jobs", type=int, default=4, metavar="N", help="downloads at a time (4)")
-    options = parser.parse_args(arguments)
-    show = _show_line if sys.stderr.isatty() else lambda line: None
-    try:
-        fetch(
-            options.databases, records=options.records, folder=options.to,
-            base_url=options.base_url.rstrip("/") + "/", jobs=options.jobs, show=show,
-        )  # fmt: skip
-    except EcgError as error:
-        print(f"\nError: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped; run the same command again to go on.", file=sys.stderr)
-        return 130
-    print(f"The records are in {options.to.resolve()}; the dashboard lists them on its page Record.")
-    return 0
-
-
-def _show_line(line: str) -> None:
-    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

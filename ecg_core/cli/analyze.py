@@ -1,0 +1,166 @@
+"""``ecg analyze RECORD ...``: label the beats of a record, or of many, and measure its arrhythmia burden."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import NOTICE
+from ..classifier.spec import read_spec
+from ..errors import RecordError
+from . import progress
+from .options import (
+    FAILED,
+    FEW_LEADS,
+    Commands,
+    add_model_options,
+    add_override_options,
+    add_rule_option,
+    count,
+    overrides_of,
+    rules_of,
+)
+from .remedies import with_remedies
+
+if TYPE_CHECKING:
+    from ..batch import Study
+    from ..report.measures import Measure
+    from ..schema import Analysis, Ectopy
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser("analyze", help="label the beats of a record, or of many, and measure its burden")
+    parser.add_argument(
+        "records", type=Path, nargs="+", metavar="RECORD",
+        help="a record of any supported format; or several, folders of records, or patterns such as 'db/*.hea'",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (here)")
+    parser.add_argument(
+        "--own", type=Path, metavar="FILE", help="labels of this patient's beats to learn from: rec.atr, x_labels.csv"
+    )
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="of many records, this many at a time (1)")
+    parser.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
+    add_rule_option(parser, help_="another rule, for example pause_s=2.5; may be repeated; --rule help lists them")
+    add_override_options(parser)
+    add_model_options(parser, auto=FEW_LEADS)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Analyse one record into the folder, or many records into a folder each."""
+    from ..batch import is_many  # noqa: PLC0415  # loads pandas and wfdb
+
+    many = options.dask or is_many(options.records)  # one record for a Dask cluster is a study of one
+    return _analyse_many(options) if many else _analyse_one(options)
+
+
+def _analyse_one(options: argparse.Namespace) -> int:
+    from ..classifier.model import load_model  # noqa: PLC0415  # loads torch
+    from ..pipeline import analyse  # noqa: PLC0415
+    from ..records import read_annotations, read_record  # noqa: PLC0415
+    from ..report.export import write_files  # noqa: PLC0415
+
+    rules = rules_of(options)
+    record = read_record(options.records[0], overrides_of(options))
+    patient_labels = None if options.own is None else read_annotations(options.own, record.fs_hz)
+    model = load_model(options.model)
+    began_s = time.monotonic()
+    analysis = analyse(
+        record, model, rules, lead=options.lead, patient_labels=patient_labels,
+        progress=progress.record_progress(record.record_id),
+    )  # fmt: skip
+    written = write_files(analysis, options.out)
+    progress.clear_line()
+    print(summary(analysis))
+    print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(path.name for path in written)}")
+    print(f"to {options.out.resolve()}\n{NOTICE}")
+    return 0
+
+
+def _analyse_many(options: argparse.Namespace) -> int:
+    from ..batch import Settings, analyse_many  # noqa: PLC0415  # loads pandas and wfdb
+
+    if options.own is not None:
+        raise RecordError(f"{options.own}: --own names beats of one patient; expected one record, got several.")
+    settings = Settings(options.model.absolute(), options.lead, rules_of(options), overrides_of(options))
+    read_spec(settings.model)  # a wrong model fails once, before the work
+    study = analyse_many(
+        options.records, settings, options.out, jobs=options.jobs, dask=options.dask, show=progress.study_progress()
+    )
+    progress.clear_line()
+    return _print_study(study, options)
+
+
+def _print_study(study: Study, options: argparse.Namespace) -> int:
+    from ..batch import FAILURES  # noqa: PLC0415
+
+    n, n_failed = len(study.outcomes), len(study.failed)
+    print(f"{n} records: {n - n_failed - study.n_kept} analysed, {study.n_kept} finished before, {n_failed} failed")
+    print(f"Written: a folder a record, {', '.join(path.name for path in study.written)}")
+    print(f"to {options.out.resolve()}\n{NOTICE}")
+    if not study.failed:
+        return 0
+    settings = dict.fromkeys(setting for outcome in study.failed for setting in outcome.settings)
+    sentence = f"Error: {n_failed} of {n} records failed; {FAILURES} says why."
+    print(with_remedies(sentence, settings, options), file=sys.stderr)
+    return FAILED
+
+
+def summary(analysis: Analysis) -> str:
+    """What a person wants to know first, in a few lines."""
+    from ..report.measures import measures  # noqa: PLC0415
+
+    burden, record = analysis.burden, analysis.record
+    measured = {measure.key: measure for measure in measures(analysis)}
+    counts = dict(zip("NSVFQ", burden.count.tolist(), strict=True))
+    lines = [
+        f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
+        f"model {analysis.model.name}",
+        f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
+        f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
+        f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats; {_complexity(burden.v)}",
+        f"  SVE burden    {_value(measured['sve_burden'])} of analysable beats; {_complexity(burden.s)}",
+        f"  AF burden     {_value(measured['af_burden'])} of analysable time, in this recording; "
+        f"episodes {burden.af.n}",
+        f"  Pauses        {burden.pauses.n} of {analysis.rules.pause_s:g} s and more; longest RR "
+        f"{_value(measured['longest_rr'])}",
+        _heart_rate(analysis),
+        *_remarks(analysis),
+    ]
+    return "\n".join(lines)
+
+
+def _heart_rate(analysis: Analysis) -> str:
+    burden = analysis.burden
+    if not (burden.rate_min and burden.rate_max):
+        return "  Heart rate    not enough consecutive beats"
+    return (
+        f"  Heart rate    {burden.rate_min.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {burden.rate_max.bpm:.0f} bpm "
+        f"(min / mean / max; mean of {analysis.rules.rate_average_beats} RR)"
+    )
+
+
+def _remarks(analysis: Analysis) -> list[str]:
+    """Lines on what is not as usual: rules, labels, calibration."""
+    from ..report.measures import format_labels  # noqa: PLC0415
+
+    lines = []
+    if changed := analysis.rules.changed():
+        lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
+    if len(analysis.labelled):
+        lines.append(f"  Labels        {format_labels(analysis)}")
+    if not all(analysis.record.calibrated):
+        lines.append("  Calibration   the header states no gain for some leads: 200 adu/mV assumed")
+    return lines
+
+
+def _value(measure: Measure) -> str:
+    return f"not measurable ({measure.why})" if measure.value is None else measure.text
+
+
+def _complexity(ectopy: Ectopy) -> str:
+    return f"couplets {ectopy.couplets}, runs {ectopy.runs.n}, bigeminy {ectopy.bigeminy.n}"

@@ -1,0 +1,35 @@
+"""``ecg monitor SOURCE``: classify the beats of a live stream as they arrive."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .options import Commands, add_model_options, add_rule_option, add_speed_option, rules_of
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser("monitor", help="classify the beats of a live stream as they arrive")
+    parser.add_argument("source", metavar="SOURCE", help="lsl:NAME, tcp:PORT, - (standard input), or a record")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="record into this folder; without it nothing is kept")
+    parser.add_argument(
+        "--record", action=argparse.BooleanOptionalAction, default=True, help="record samples too, not beats alone"
+    )
+    parser.add_argument("--horizon", type=float, default=2.0, metavar="S", help="delay of a beat in seconds (2)")
+    add_rule_option(parser, help_="as for analyze")
+    parser.add_argument("--quiet", action="store_true", help="print alarms only")
+    add_speed_option(parser)
+    add_model_options(parser, auto="all")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print beats and alarms until the stream ends or Ctrl-C is pressed."""
+    from ..live.console import monitor  # noqa: PLC0415  # loads wfdb
+
+    monitor(
+        options.source, rules_of(options), options.model, out=options.out, record=options.record,
+        horizon_s=options.horizon, lead=options.lead, speed=options.speed, quiet=options.quiet,
+    )  # fmt: skip
+    return 0

@@ -1,0 +1,88 @@
+"""Options that several commands share, the values made of them, and the exit codes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..classifier.spec import DEFAULT_MODEL
+from ..errors import RulesError
+from ..rules import RhythmRules, rules_from
+
+if TYPE_CHECKING:
+    from ..schema import RecordOverrides
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # where a command adds its parser
+
+FAILED, BAD_INPUT, STOPPED = 1, 2, 130  # exit codes; the last one is a shell's for Ctrl-C
+
+FEW_LEADS = "up to three together, of more the best"  # what --lead auto does with a record
+
+
+def add_record_argument(parser: argparse.ArgumentParser) -> None:
+    """``RECORD``."""
+    parser.add_argument("record", type=Path, metavar="RECORD", help="a record of any supported format")
+
+
+def add_speed_option(parser: argparse.ArgumentParser) -> None:
+    """``--speed``, of the replay of a record."""
+    help_ = "speed of a record, as a multiple of real time; inf: as fast as possible (1)"
+    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help=help_)
+
+
+def add_override_options(parser: argparse.ArgumentParser) -> None:
+    """``--fs`` and ``--unit``, for files that state no rate or no unit."""
+    parser.add_argument("--fs", type=float, metavar="HZ", help="the sampling rate, where the file states none")
+    parser.add_argument(
+        "--unit", metavar="mV|uV|V|NUMBER", help="the unit, or the counts of a mV, where the file states none"
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser, *, auto: str) -> None:
+    """``--lead`` and ``--model``; ``auto`` explains what the leads are unless chosen."""
+    help_ = f"which leads to read (auto: {auto})"
+    parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help=help_)
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="PATH", help="weights (the ones shipped)")
+
+
+def add_rule_option(parser: argparse.ArgumentParser, *, help_: str) -> None:
+    """``--rule``."""
+    parser.add_argument("--rule", action="append", default=[], metavar="NAME=VALUE", help=help_)
+
+
+def rules_of(options: argparse.Namespace) -> RhythmRules:
+    """Rules from each ``--rule NAME=VALUE``.
+
+    Raises
+    ------
+    RulesError
+        A text is no NAME=VALUE, a name is no rule, or a value is none that the rule can have.
+
+    """
+    wrong = next((text for text in options.rule if "=" not in text), None)
+    if wrong is not None:
+        lines = [f"  {rule.key}={rule.value:g}   {rule.says} ... {rule.unit}" for rule in RhythmRules().rows()]
+        raise RulesError(f"--rule {wrong}: expected NAME=VALUE. The rules and their defaults:\n" + "\n".join(lines))
+    return rules_from(dict(text.split("=", 1) for text in options.rule))
+
+
+def overrides_of(options: argparse.Namespace) -> RecordOverrides:
+    """Rate and unit that a person states for files that state none."""
+    from ..records import per_mv_of  # noqa: PLC0415  # loads every format
+    from ..schema import RecordOverrides  # noqa: PLC0415
+
+    return RecordOverrides(options.fs, None if options.unit is None else per_mv_of(options.unit))
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between."""
+    return [name.strip() for name in text.split(",") if name.strip()]
