@@ -6,28 +6,24 @@ import numpy as np
 import pytest
 import torch
 from support.records import in_memory
-from test_training import SPEC
+from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.classifier.model import Model, load_model, save_model
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.labels import CLASSES, UNLABELLED
 from ecg_core.schema import Annotations
 from ecg_core.signals.filters import FS_HZ
-from ecg_core.training import adaptation, augmentation
-from ecg_core.training import fit as training
-from ecg_core.training.adaptation import adapt, label_itself
-from ecg_core.training.augmentation import TrainingRecord
-from ecg_core.training.fit import FitPlan
+from ecg_core.training import adaptation
+from ecg_core.training.adaptation import adapt, pseudo_label
+from ecg_core.training.preparation import TrainingRecord
 
-PLAN = FitPlan(steps=3, crops=2)
+PLAN = replace(QUICK_PLAN, steps=3)
 EXCERPT_FS_HZ = 257
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _one_thread():
     torch.set_num_threads(1)
-    monkeypatch.setattr(training, "SETTLING_BATCHES", 2)
-    monkeypatch.setattr(augmentation, "CROP_S", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +45,7 @@ def labelled(unlabelled):
 @pytest.fixture
 def small():
     torch.manual_seed(0)
-    return Model(SPEC, BeatNetwork(SPEC).eval())
+    return Model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval())
 
 
 def weights(model):
@@ -69,26 +65,26 @@ def test_the_same_records_give_the_same_model(small, labelled, noise):
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_record_without_marks_teaches_by_what_the_model_is_sure_of(small, model, unlabelled, noise, monkeypatch):
-    taught = []
+def test_a_record_without_annotations_is_learned_with_pseudo_labels(model, unlabelled, noise, monkeypatch):
+    fitted = []
 
-    def watch(network, records, *rest, **options):
-        taught.extend(records)
+    def record_call(network, records, **options):
+        fitted.extend(records)
         return network
 
-    monkeypatch.setattr(adaptation, "fit", watch)
+    monkeypatch.setattr(adaptation, "fit", record_call)
     adapt(model, [unlabelled], noise=noise, plan=PLAN)
-    assert isinstance(taught[0], TrainingRecord)
-    assert np.mean(taught[0].code != UNLABELLED) > 0.5
+    assert isinstance(fitted[0], TrainingRecord)
+    assert np.mean(fitted[0].code != UNLABELLED) > 0.5
 
 
-def test_no_class_is_learned_from_beats_that_the_model_is_unsure_of(model, unlabelled, monkeypatch):
-    sure = label_itself(unlabelled, model)
+def test_no_class_is_learned_where_the_model_is_not_confident(model, unlabelled, monkeypatch):
+    confident = pseudo_label(unlabelled, model)
     monkeypatch.setattr(adaptation, "CONFIDENT", 1.1)
-    unsure = label_itself(unlabelled, model)
-    np.testing.assert_array_equal(unsure.position, sure.position)
-    assert (unsure.code == UNLABELLED).all()
-    assert set(sure.code) - {UNLABELLED} <= set(range(len(CLASSES)))
+    doubtful = pseudo_label(unlabelled, model)
+    np.testing.assert_array_equal(doubtful.position, confident.position)
+    assert (doubtful.code == UNLABELLED).all()
+    assert set(confident.code) - {UNLABELLED} <= set(range(len(CLASSES)))
 
 
 def test_an_adapted_model_is_saved_and_served_like_any_other(small, labelled, noise, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_training import SPEC
+from support.training import SMALL_SPEC
 
 from ecg_core.classifier.classification import classify
 from ecg_core.classifier.fine_tuning import fine_tune
@@ -19,9 +19,9 @@ V = CLASSES.index("V")
 def patient():
     """Tokens of two shapes, every fifth beat of the odd one: (n_beats, 1, token_size) and which are odd."""
     rng = np.random.default_rng(0)
-    common, odd = rng.normal(size=(2, SPEC.token_size))
+    common, odd = rng.normal(size=(2, SMALL_SPEC.token_size))
     is_odd = np.arange(N_BEATS) % 5 == 4
-    tokens = np.where(is_odd[:, None], odd, common) + 0.1 * rng.normal(size=(N_BEATS, SPEC.token_size))
+    tokens = np.where(is_odd[:, None], odd, common) + 0.1 * rng.normal(size=(N_BEATS, SMALL_SPEC.token_size))
     return tokens[:, None].astype(np.float32), is_odd
 
 
@@ -30,7 +30,7 @@ def ignorant():
     """A network that has learned nothing yet."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    return Model(SPEC, BeatNetwork(SPEC).eval())
+    return Model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval())
 
 
 def codes(is_odd, n_known):

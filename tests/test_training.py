@@ -1,43 +1,23 @@
-"""The loss and the fit loop."""
+"""Fitting: preparation of records, the loss, the fit loop and its checkpoints."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.classifier.features import N_RR_FEATURES
 from ecg_core.classifier.network import BeatNetwork, for_serving
 from ecg_core.labels import CLASSES, NO_BEAT, UNLABELLED
-from ecg_core.schema import ModelSpec
 from ecg_core.signals.filters import FS_HZ
-from ecg_core.training import augmentation
-from ecg_core.training import fit as training
-from ecg_core.training.augmentation import Crop, Material, TrainingRecord, draw_crop
-from ecg_core.training.fit import (
-    TRAINING_SEQUENCE_BEATS,
-    FitPlan,
-    _sequence,
-    _starts,
-    class_weight,
-    crop_loss,
-    fit,
-    learning_rate,
-    with_false_beats,
-    without_doubtful,
-)
-
-SPEC = ModelSpec(
-    name="small", fs_hz=FS_HZ, stride=4, stem_channels=4, channels=(4, 4, 8), token_size=8, heads=2,
-    attention_half_s=0.5, hidden_size=8, classes=CLASSES, detection_threshold=0.5, class_bias=(0.0,) * 5,
-    trained_on=(), validated_on=(), seed=0, recipe="",
-)  # fmt: skip
-CROP_S = 60.0
-PLAN = FitPlan(steps=4, crops=2, checkpoint_steps=2)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(training, "SETTLING_BATCHES", 2)
-    monkeypatch.setattr(augmentation, "CROP_S", CROP_S)
+from ecg_core.training import checkpoints
+from ecg_core.training.augmentation import Crop, Material
+from ecg_core.training.checkpoints import FITTED_BY, PACKAGE
+from ecg_core.training.fit import draw_crops, fit, learning_rate, weigh_classes
+from ecg_core.training.loss import TRAINING_SEQUENCE_BEATS, crop_loss, cut_sequence, sequence_starts, with_false_beats
+from ecg_core.training.plan import FitPlan
+from ecg_core.training.preparation import TrainingRecord, without_doubtful
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +43,7 @@ def noise():
 
 
 def test_rare_classes_weigh_more_and_the_rarest_no_more_than_a_floor(records):
-    weight = class_weight(records, 0.5)
+    weight = weigh_classes(records, replace(QUICK_PLAN, class_power=0.5))
     assert weight[0] == 1
     assert weight[NO_BEAT] == 1
     assert 1 < weight[CLASSES.index("V")] < weight[CLASSES.index("S")] == weight[CLASSES.index("Q")]
@@ -73,46 +53,46 @@ def test_rare_classes_weigh_more_and_the_rarest_no_more_than_a_floor(records):
     "n", [1, 5, TRAINING_SEQUENCE_BEATS, TRAINING_SEQUENCE_BEATS + 1, 3 * TRAINING_SEQUENCE_BEATS - 1]
 )
 def test_every_beat_of_a_crop_is_in_a_sequence(n):
-    starts = _starts(n)
+    starts = sequence_starts(n)
     covered = np.concatenate([np.arange(start, start + TRAINING_SEQUENCE_BEATS) for start in starts])
     assert set(range(n)) <= set(covered)
     assert max(starts) == max(0, n - TRAINING_SEQUENCE_BEATS)
 
 
-def test_a_short_sequence_has_nothing_to_learn_at_its_end():
-    described, rr, code = _sequence(torch.ones(5, 8), torch.ones(5, 7), torch.zeros(5, dtype=torch.int64), 0)
+def test_a_short_crop_is_filled_up_with_unlabelled_beats():
+    code = torch.zeros(5, dtype=torch.int64)
+    described, rr, code = cut_sequence(torch.ones(5, 8), torch.ones(5, 7), code, start=0)
     assert (described.sum(), rr.sum()) == (40, 35)
     assert code.tolist() == [0] * 5 + [UNLABELLED] * (TRAINING_SEQUENCE_BEATS - 5)
 
 
-def test_nothing_is_learned_from_some_beats_of_fibrillation_being_called_premature():
+def test_single_s_labels_in_fibrillation_are_not_learned():
     rng = np.random.default_rng(0)
     rr = 100 * np.exp(np.where(np.arange(400) < 200, 0.01, 0.2) * rng.normal(size=400))
     s = CLASSES.index("S")
     code = np.where(np.arange(400) % 20 == 10, s, 0)
     code[50] = 2
-    left = without_doubtful(np.cumsum(rr), code)
-    np.testing.assert_array_equal(left[:185], code[:185])
-    assert (left[215:][code[215:] == s] == UNLABELLED).all()
-    assert (left[code != s] == code[code != s]).all()
-    often = np.where(np.arange(400) % 4 == 0, s, 0)  # so many are no slips of the pen
-    np.testing.assert_array_equal(without_doubtful(np.cumsum(rr), often), often)
+    kept = without_doubtful(np.cumsum(rr), code)
+    np.testing.assert_array_equal(kept[:185], code[:185])
+    assert (kept[215:][code[215:] == s] == UNLABELLED).all()
+    assert (kept[code != s] == code[code != s]).all()
+    frequent = np.where(np.arange(400) % 4 == 0, s, 0)  # too many for slips of the annotators
+    np.testing.assert_array_equal(without_doubtful(np.cumsum(rr), frequent), frequent)
 
 
-def test_what_the_detector_finds_where_no_beat_is_is_learned_as_no_beat(monkeypatch):
-    monkeypatch.setattr(training, "FALSE_SHARE", 1.0)
+def test_false_beats_of_the_detector_are_learned_as_no_beat():
+    always, never = (replace(QUICK_PLAN, false_beats_probability=probability) for probability in (1.0, 0.0))
     rng = np.random.default_rng(0)
-    heat = np.zeros(500, dtype=np.float32)
-    heat[[50, 102, 150, 200, 300]] = 0.9  # at 200, 408, 600, 800 and 1200: two are beats, one is near to one
-    heat[400] = 0.9 * training.FALSE_HEAT
-    crop = Crop(np.zeros(2000, np.float32), heat, np.array([200.0, 400.0, 800.0]), np.array([0, 2, 1]))
-    filled = with_false_beats(crop, heat, SPEC, rng)
+    heatmap = np.zeros(500, dtype=np.float32)
+    heatmap[[50, 102, 150, 200, 300]] = 0.9  # at 200, 408, 600, 800 and 1200: two are beats, one is near to one
+    heatmap[400] = 0.9 * QUICK_PLAN.false_beat_threshold
+    crop = Crop(np.zeros(2000, np.float32), heatmap, np.array([200.0, 400.0, 800.0]), np.array([0, 2, 1]))
+    filled = with_false_beats(crop, heatmap, spec=SMALL_SPEC, plan=always, rng=rng)
     np.testing.assert_allclose(filled.position, [200, 400, 600, 800, 1200])
     np.testing.assert_array_equal(filled.code, [0, 2, NO_BEAT, 1, NO_BEAT])
-    nothing = with_false_beats(Crop(crop.signal, heat, np.zeros(0), np.zeros(0, int)), heat, SPEC, rng)
-    assert (nothing.code == NO_BEAT).all()
-    monkeypatch.setattr(training, "FALSE_SHARE", 0.0)
-    assert with_false_beats(crop, heat, SPEC, rng) is crop
+    empty = Crop(crop.signal, heatmap, np.zeros(0), np.zeros(0, int))
+    assert (with_false_beats(empty, heatmap, spec=SMALL_SPEC, plan=always, rng=rng).code == NO_BEAT).all()
+    assert with_false_beats(crop, heatmap, spec=SMALL_SPEC, plan=never, rng=rng) is crop
 
 
 def test_learning_rate_rises_then_falls_to_nothing():
@@ -125,10 +105,10 @@ def test_learning_rate_rises_then_falls_to_nothing():
 
 def test_every_weight_of_the_network_learns(records, noise):
     torch.manual_seed(0)
-    model = BeatNetwork(SPEC)
-    rng = np.random.default_rng(0)
-    crops = [draw_crop(record, Material(noise), SPEC, rng) for record in records]
-    crop_loss(model, crops, SPEC, PLAN, class_weight(records, 0.5), rng).backward()
+    model = BeatNetwork(SMALL_SPEC)
+    options = {"spec": SMALL_SPEC, "plan": QUICK_PLAN, "rng": np.random.default_rng(0)}
+    crops = draw_crops(records, Material(noise), **options)
+    crop_loss(model, crops, class_weight=weigh_classes(records, QUICK_PLAN), **options).backward()
     idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
 
@@ -140,61 +120,73 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(records, noise, tmp_path):
                 raise KeyboardInterrupt
 
         torch.manual_seed(0)
-        return fit(BeatNetwork(SPEC), records, noise, SPEC, plan, checkpoint=path, report=report)
+        network = BeatNetwork(SMALL_SPEC)
+        return fit(network, records, noise=noise, spec=SMALL_SPEC, plan=plan, checkpoint=path, report=report)
 
-    plan = FitPlan(steps=22, crops=1, checkpoint_steps=20)
+    plan = replace(QUICK_PLAN, steps=22, crops=1, checkpoint_steps=20)
     whole = run(None)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "run.ckpt", stop_after=22)  # stopped before the last checkpoint: the one of step 20 stands
+        run(tmp_path / "run.ckpt", stop_after=22)  # stopped before the last checkpoint: the one of step 20 is there
     assert torch.load(tmp_path / "run.ckpt", weights_only=True)["step"] == 20
     resumed = run(tmp_path / "run.ckpt")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
 
 
-@pytest.mark.parametrize("other", ["plan", "code", "weights", "records"])
+@pytest.mark.parametrize("other", ["plan", "augmentation", "code", "weights", "records"])
 def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, tmp_path, monkeypatch, other):
     def run(plan, seed, some):
         torch.manual_seed(seed)
         steps = []
         fit(
-            BeatNetwork(SPEC), some, noise, SPEC, plan, checkpoint=tmp_path / "run.ckpt",
+            BeatNetwork(SMALL_SPEC), some, noise=noise, spec=SMALL_SPEC, plan=plan, checkpoint=tmp_path / "run.ckpt",
             report=lambda step, *_: steps.append(step),
         )  # fmt: skip
         return steps
 
-    assert run(PLAN, 0, records) == [4]
-    assert run(PLAN, 0, records) == []  # of this fit nothing is left to do
+    assert run(QUICK_PLAN, 0, records) == [4]
+    assert run(QUICK_PLAN, 0, records) == []  # nothing is left to do
     if other == "plan":
-        assert run(FitPlan(steps=6, crops=2, checkpoint_steps=2), 0, records) == [6]
+        assert run(replace(QUICK_PLAN, steps=6), 0, records) == [6]
+    elif other == "augmentation":
+        changed = replace(QUICK_PLAN.augmentation, max_stretch=1.2)
+        assert run(replace(QUICK_PLAN, augmentation=changed), 0, records) == [4]
     elif other == "code":
-        monkeypatch.setattr(training, "FITTED_BY", ("labels.py",))  # as if another program had begun
-        assert run(PLAN, 0, records) == [4]
+        monkeypatch.setattr(checkpoints, "FITTED_BY", ("labels.py",))  # as if another program had begun
+        assert run(QUICK_PLAN, 0, records) == [4]
     elif other == "weights":
-        assert run(PLAN, 1, records) == [4]
+        assert run(QUICK_PLAN, 1, records) == [4]
     else:
-        assert run(PLAN, 0, records[:1]) == [4]
+        assert run(QUICK_PLAN, 0, records[:1]) == [4]
+
+
+def test_a_change_in_any_file_of_the_fit_restarts_it():
+    """All of training but the checkpoints and what runs after or around a fit."""
+    files = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "training").glob("*.py")}
+    around = {f"training/{name}.py" for name in ("__init__", "adaptation", "calibration", "checkpoints")}
+    assert files - around <= set(FITTED_BY)
+    assert all((PACKAGE / name).is_file() for name in FITTED_BY)
 
 
 def test_a_network_made_ready_for_serving_gives_the_same_frames(records):
     torch.manual_seed(0)
-    model = BeatNetwork(SPEC)
+    model = BeatNetwork(SMALL_SPEC)
     strips = torch.from_numpy(records[0].signal[:, :4000].copy())
     model.train()
     model.frames(strips)  # statistics that are not the initial ones
     model.eval()
     with torch.inference_mode():
-        frames, heat = model.frames(strips)
-        serving, serving_heat = for_serving(model).frames(strips)
+        frames, heatmap = model.frames(strips)
+        serving, serving_heatmap = for_serving(model).frames(strips)
     torch.testing.assert_close(serving, frames, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(serving_heat, heat, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(serving_heatmap, heatmap, atol=1e-4, rtol=1e-3)
 
 
 def test_the_odd_beat_stands_out_from_the_patients_common_beat():
     torch.manual_seed(0)
-    model = BeatNetwork(SPEC).eval()
-    common, odd = torch.randn(2, 1, SPEC.token_size)
-    tokens = torch.cat([common.expand(39, -1) + 0.01 * torch.randn(39, SPEC.token_size), common + odd])
+    model = BeatNetwork(SMALL_SPEC).eval()
+    common, odd = torch.randn(2, 1, SMALL_SPEC.token_size)
+    tokens = torch.cat([common.expand(39, -1) + 0.01 * torch.randn(39, SMALL_SPEC.token_size), common + odd])
     with torch.inference_mode():
         described, normal = model.describe(tokens, torch.zeros(40, N_RR_FEATURES))
     for answer in (described, normal[:, None]):

@@ -1,1 +1,1 @@
-"""Fitting the network: augmentation, the fit loop, domain adaptation, calibration."""
+"""Fitting the network: preparation of records, augmentation, loss, the fit loop, domain adaptation, calibration."""

@@ -1,8 +1,8 @@
-"""Domain adaptation: from the recorder a model knows to another one, with or without labels."""
+"""Domain adaptation: from the recorder that a model was trained on to another one, with or without labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,11 @@ from ..labels import UNLABELLED, class_codes
 from ..pipeline import analyse
 from ..schema import Float32, Record
 from ..signals.filters import FS_HZ
-from .augmentation import TrainingRecord
-from .fit import FitPlan, fit, prepare_record
+from .fit import Report, fit, no_report
+from .plan import FitPlan
+from .preparation import TrainingRecord, prepare_record
 
-CONFIDENT = 0.9  # a beat labels itself where the model gives its class at least this probability
+CONFIDENT = 0.9  # a beat gets the model's own class as its label from this probability on
 PLAN = FitPlan(steps=1500, learning_rate=1e-3)
 
 
@@ -30,43 +31,43 @@ def adapt(
     rehearsed: Sequence[TrainingRecord] = (),
     plan: FitPlan = PLAN,
     checkpoint: Path | None = None,
-    report: Callable[[int, float, float], None] = lambda step, loss, left_s: None,
+    report: Report = no_report,
 ) -> Model:
-    """Fine-tune a model to the recorder of these records.
+    """Fine-tune a copy of a model to the recorder of these records.
 
-    A record with reference annotations teaches by these. One without teaches itself (self-training, Lee 2013): its
-    beats get the classes that the model is confident of, and no class where it is not. The model that is given is left
-    as it is, and so are detection threshold and class bias: ``calibrate`` chooses them anew on validation patients.
+    A record with reference annotations is learned with these. A record without is learned with pseudo-labels
+    (Lee 2013): the model's own classes where it is confident, no class elsewhere. Detection threshold and class bias
+    stay as they are: ``calibrate`` chooses them on validation patients.
 
     Parameters
     ----------
     noise
-        Recorded noise at 125 Hz, shape (n_channels, n), see ``training.fit``.
+        Recorded noise at 125 Hz, shape (n_channels, n).
     rehearsed
-        Records of the source, seen again in between so that what was learned there is not forgotten.
+        Records of the source, learned again in between so that they are not forgotten.
     checkpoint, report
         See ``training.fit``.
 
     """
     target = [
-        prepare_record(record, record.record_id) if record.reference else label_itself(record, model)
+        prepare_record(record, record.record_id) if record.reference else pseudo_label(record, model)
         for record in records
     ]
     network = fit(
         deepcopy(model.network),
         [*target, *rehearsed],
-        noise,
-        model.spec,
-        plan,
+        noise=noise,
+        spec=model.spec,
+        plan=plan,
         checkpoint=checkpoint,
         report=report,
     )
     return Model(replace(model.spec, sha256=""), network)
 
 
-def label_itself(record: Record, model: Model) -> TrainingRecord:
-    """A record with the beats that the model finds in it, and the classes of those it is confident of."""
+def pseudo_label(record: Record, model: Model) -> TrainingRecord:
+    """A record with the beats that the model finds in it; UNLABELLED where the model is not confident of the class."""
     beats = analyse(record, model, lead=ALL).beats
-    code = class_codes(beats.label)
-    sure = beats.usable & (beats.confidence >= CONFIDENT)
-    return prepare_record(record, record.record_id, marks=(beats.time_s * FS_HZ, np.where(sure, code, UNLABELLED)))
+    confident = beats.usable & (beats.confidence >= CONFIDENT)
+    code = np.where(confident, class_codes(beats.label), UNLABELLED)
+    return prepare_record(record, record.record_id, beats=(beats.time_s * FS_HZ, code))
