@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from ecg_core.classifier.model import load_model
 from ecg_core.live.engine import Monitor
-from ecg_core.live.stream import Chunk, Stream
+from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.records import read_record
 
 CHUNK_S, FILLED_S, MEASURED_S = 0.1, 3600.0, 600.0
@@ -37,7 +37,7 @@ BETWEEN_S = 600.0  # of the stream, from one look at the memory to the next
 HORIZON_S = 2.0
 
 
-def repeated(n_leads: int, *, chunk_s: float = CHUNK_S) -> tuple[Stream, Callable[[float], Iterator[Chunk]]]:
+def repeated(n_leads: int, *, chunk_s: float = CHUNK_S) -> tuple[Stream, Callable[[float], Iterator[StreamChunk]]]:
     """A stream of the demo record without end, and what makes its chunks up to a time."""
     record = read_record(ROOT / "demo_data" / "demo")
     rows = [i % len(record.lead_names) for i in range(n_leads)]
@@ -45,10 +45,10 @@ def repeated(n_leads: int, *, chunk_s: float = CHUNK_S) -> tuple[Stream, Callabl
     step = round(chunk_s * record.fs_hz)
     signal = signal[:, : signal.shape[1] // step * step]
 
-    def chunks(seconds: float) -> Iterator[Chunk]:
+    def chunks(seconds: float) -> Iterator[StreamChunk]:
         for first in range(0, int(seconds * record.fs_hz), step):
             at = first % signal.shape[1]
-            yield Chunk(first, signal[:, at : at + step])
+            yield StreamChunk(first, signal[:, at : at + step])
 
     return Stream("demo", record.fs_hz, tuple(f"lead {i}" for i in range(n_leads))), chunks
 

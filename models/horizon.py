@@ -29,7 +29,7 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.ec57 import gross, statistics
 from ecg_core.evaluation.evaluate import score_beats
 from ecg_core.live.engine import Monitor
-from ecg_core.live.stream import Chunk, Stream
+from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Beats, Float64, Record, Text
@@ -48,7 +48,7 @@ def watched(record: Record, model: Model, horizon_s: float) -> tuple[Float64, Te
     updates = []
     for first in range(0, record.n_samples, step):
         raw = record.source.read(first, min(first + step, record.n_samples), (0,))
-        updates.append(monitor.push(Chunk(first, raw)))
+        updates.append(monitor.push(StreamChunk(first, raw)))
     updates.append(monitor.close())
     beats = [update.beats for update in updates]
     return np.concatenate([part.time_s for part in beats]), np.concatenate([part.label for part in beats])

@@ -1,4 +1,4 @@
-"""The monitor: what comes out does not depend on how it came in, is in time, and invents nothing."""
+"""The monitor: its results do not depend on how the stream was cut, come in time, and nothing is invented in gaps."""
 
 from dataclasses import fields
 
@@ -10,10 +10,10 @@ from scipy.signal import resample_poly
 from support.records import in_memory
 
 from ecg_core.errors import LeadError, LiveError
-from ecg_core.evaluation.ec57 import match_beats
+from ecg_core.evaluation.matching import match_beats
 from ecg_core.live.alarms import KINDS
 from ecg_core.live.engine import Monitor
-from ecg_core.live.stream import Chunk, Stream
+from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.live.window import simple_ratio
 from ecg_core.pipeline import analyse
 from ecg_core.schema import Beats
@@ -29,7 +29,7 @@ def watch(signal_mv, model, *, fs_hz=FS_HZ, cuts=None, firsts=None, lead_names=(
     n = signal_mv.shape[1]
     cuts = list(range(0, n, int(fs_hz))) if cuts is None else sorted({0, *cuts})
     parts = [signal_mv[:, a:b] for a, b in zip(cuts, [*cuts[1:], n], strict=True)]
-    updates = [monitor.push(Chunk(first, part)) for first, part in zip(firsts or cuts, parts, strict=True)]
+    updates = [monitor.push(StreamChunk(first, part)) for first, part in zip(firsts or cuts, parts, strict=True)]
     return [*updates, monitor.close()]
 
 
@@ -145,9 +145,9 @@ def test_what_comes_twice_or_out_of_order_is_taken_once(excerpt, known, model):
     part = excerpt[RUN][None]
     updates = []
     for first in range(0, part.shape[1], second):
-        updates.append(monitor.push(Chunk(first, part[:, first : first + second])))
+        updates.append(monitor.push(StreamChunk(first, part[:, first : first + second])))
         again = max(0, first - 2 * second)
-        updates.append(monitor.push(Chunk(again, part[:, again : again + second + second // 2])))
+        updates.append(monitor.push(StreamChunk(again, part[:, again : again + second + second // 2])))
     updates.append(monitor.close())
     assert_same(updates, known)
     assert any("twice" in text for text in notices(updates))
@@ -181,7 +181,7 @@ def test_a_lead_that_falls_off_leaves_the_other_to_go_on(demo, model):
     assert len(joined(updates)) == pytest.approx(len(whole), abs=1)
 
 
-def test_of_the_leads_the_one_that_is_watched_is_said_to_be_off(excerpt, model):
+def test_only_a_lead_that_is_monitored_is_reported_as_off(excerpt, model):
     part = np.stack([excerpt[: 20 * FS_HZ]] * 2)
     part[1, 8 * FS_HZ :] = np.nan
     updates = watch(part, model, lead_names=("A", "B"), lead="b")
@@ -193,7 +193,7 @@ def test_of_the_leads_the_one_that_is_watched_is_said_to_be_off(excerpt, model):
 def test_noise_alone_brings_no_beats_that_count(model):
     noise = np.random.default_rng(0).normal(0, 0.3, 40 * FS_HZ)
     beats = joined(watch(noise, model))
-    assert not beats.usable[beats.time_s > 5].any()  # quality is told from some seconds
+    assert not beats.usable[beats.time_s > 5].any()  # quality needs some seconds of signal
     assert not np.isin(beats.label[beats.time_s > 5], list("SV")).any()
 
 
@@ -207,25 +207,25 @@ def test_a_stream_that_ends_in_the_middle_of_a_beat_ends_well(excerpt, known, mo
 
 def test_an_empty_stream_has_no_beats(model):
     monitor = Monitor(Stream("test", FS_HZ, ("II",)), model)
-    monitor.push(Chunk(0, np.zeros((1, 0), dtype=np.float32)))
+    monitor.push(StreamChunk(0, np.zeros((1, 0), dtype=np.float32)))
     assert len(monitor.close().beats) == 0
 
 
 def test_chunks_of_other_leads_are_refused_with_a_sentence(model):
     monitor = Monitor(Stream("Holter 7", FS_HZ, ("II",)), model)
     with pytest.raises(LiveError, match="Holter 7: expected chunks of 1 leads"):
-        monitor.push(Chunk(0, np.zeros((3, 10), dtype=np.float32)))
+        monitor.push(StreamChunk(0, np.zeros((3, 10), dtype=np.float32)))
 
 
 def test_sample_numbers_that_jump_by_days_are_refused(model):
     monitor = Monitor(Stream("test", FS_HZ, ("II",)), model)
-    with pytest.raises(LiveError, match="a day and more ahead"):
-        monitor.push(Chunk(10**12, np.zeros((1, 10), dtype=np.float32)))
+    with pytest.raises(LiveError, match="a day or more ahead"):
+        monitor.push(StreamChunk(10**12, np.zeros((1, 10), dtype=np.float32)))
 
 
 def test_a_horizon_out_of_range_and_an_unknown_lead_are_refused(model):
     stream = Stream("test", FS_HZ, ("II", "V5"))
-    with pytest.raises(LiveError, match=r"expected 0.25 to 60 s, got 0"):
+    with pytest.raises(LiveError, match=r"The horizon is 0 s, expected 0.25 to 60 s"):
         Monitor(stream, model, horizon_s=0)
     with pytest.raises(LeadError, match=r"it has II, V5"):
         Monitor(stream, model, lead="V9")
@@ -234,29 +234,28 @@ def test_a_horizon_out_of_range_and_an_unknown_lead_are_refused(model):
 # Alarms and counts
 
 
-def test_runs_of_the_recording_are_said_while_they_last_and_when_they_are_over(demo, model):
-    """The simulated demo record has ventricular runs; each is said once it has three beats."""
+def test_runs_of_the_recording_are_announced_while_they_last_and_when_they_are_over(demo, model):
+    """The simulated demo record has ventricular runs; each is announced once it has three beats."""
     fs_hz = int(demo.fs_hz)
     whole = analyse(demo, model, lead="II")
     run = next(event for event in whole.events if event.kind in ("v_run", "vt"))
     first = int((run.start_s - 40) * fs_hz)
     part = demo.source.read(first, int((run.end_s + 15) * fs_hz), (demo.lead_names.index("II"),))
-    said = [alarm for alarm in alarms(watch(part, model, fs_hz=fs_hz)) if alarm.kind in ("v_run", "vt")]
-    begun = next(alarm for alarm in said if alarm.end_s is None)
+    runs = [alarm for alarm in alarms(watch(part, model, fs_hz=fs_hz)) if alarm.kind in ("v_run", "vt")]
+    begun = next(alarm for alarm in runs if alarm.end_s is None)
     assert begun.start_s == pytest.approx(run.start_s - first / fs_hz, abs=0.05)
-    assert begun.said_s - begun.start_s < 2 + (run.end_s - run.start_s) + 0.5
-    assert said[-1].end_s == pytest.approx(run.end_s - first / fs_hz, abs=0.05)
+    assert begun.announced_s - begun.start_s < 2 + (run.end_s - run.start_s) + 0.5
+    assert runs[-1].end_s == pytest.approx(run.end_s - first / fs_hz, abs=0.05)
 
 
-def test_a_pause_is_said_while_it_lasts(excerpt, model):
+def test_a_pause_is_announced_while_it_lasts(excerpt, model):
     """Six seconds in which the heart stands still, but the amplifier does not."""
     part = excerpt[: 45 * FS_HZ].copy()
     rest = slice(int(25.2 * FS_HZ), int(31.2 * FS_HZ))
     part[rest] = part[rest.start] + np.random.default_rng(0).normal(0, 0.004, rest.stop - rest.start)
-    said = [alarm for alarm in alarms(watch(part, model)) if alarm.kind == "pause"]
-    begun, over = said
+    begun, over = [alarm for alarm in alarms(watch(part, model)) if alarm.kind == "pause"]
     assert begun.end_s is None
-    assert begun.said_s - begun.start_s == pytest.approx(3 + 2, abs=0.5)  # the rule, and the horizon
+    assert begun.announced_s - begun.start_s == pytest.approx(3 + 2, abs=0.5)  # the rule, and the horizon
     assert over.end_s == pytest.approx(31.5, abs=1.2)
 
 

@@ -1,4 +1,4 @@
-"""Lines of text as a stream: what is written is read, and nothing that a sender writes ends the watch."""
+"""Lines of text as a stream: what is written is read back, and nothing that a sender writes ends the session."""
 
 import os
 import socket
@@ -13,15 +13,22 @@ from support.stand_ins import Clock
 
 from ecg_core.errors import LiveError
 from ecg_core.live import lines
-from ecg_core.live.line_format import HEADER_WITHIN, MAX_LINE, LineReader, header_line, read_header, sample_lines
-from ecg_core.live.lines import InputFeed, LineSource, TcpFeed, port_of, tcp_sender
-from ecg_core.live.stream import Chunk, Notice, Stream
+from ecg_core.live.line_format import (
+    MAX_LINE,
+    MAX_LINES_BEFORE_HEADER,
+    LineReader,
+    header_line,
+    read_header,
+    sample_lines,
+)
+from ecg_core.live.lines import InputFeed, LineSource, TcpFeed, parse_port, tcp_sender
+from ecg_core.live.stream import Notice, Stream, StreamChunk
 
 HEADER = b'{"name": "box", "fs_hz": 100, "leads": ["I", "II"], "unit": "mV"}\n'
 
 
 def read(*blocks, every_s=0.0):
-    """Places, samples and notices of some bytes that come one block after the other."""
+    """Indices, samples and notices of bytes that arrive in blocks."""
     reader, items = LineReader(), []
     for number, block in enumerate(blocks):
         items += reader.feed(block, number * every_s)
@@ -31,10 +38,10 @@ def read(*blocks, every_s=0.0):
 
 def split(items):
     items = list(items)
-    chunks = [item for item in items if isinstance(item, Chunk)]
-    place = [n for c in chunks for n in range(c.first, c.first + c.signal_mv.shape[1])]
+    chunks = [item for item in items if isinstance(item, StreamChunk)]
+    index = [n for c in chunks for n in range(c.first, c.first + c.signal_mv.shape[1])]
     signal = np.concatenate([c.signal_mv for c in chunks], axis=1) if chunks else np.zeros((2, 0))
-    return place, signal, [item.text for item in items if isinstance(item, Notice)]
+    return index, signal, [item.text for item in items if isinstance(item, Notice)]
 
 
 # The format
@@ -42,21 +49,21 @@ def split(items):
 
 @given(st.lists(st.integers(1, 40), max_size=20), st.booleans())
 @settings(max_examples=30)
-def test_what_is_written_is_read_again_however_it_is_cut_into_blocks(cuts, calibrated):
+def test_what_is_written_is_read_back_however_it_is_cut_into_blocks(cuts, calibrated):
     stream = Stream("box", 100.0, ("I", "aVR, right"), calibrated)
     signal = np.random.default_rng(0).normal(0, 1, (2, 57)).astype(np.float32)
     signal[1, 5:9] = np.nan
-    text = header_line(stream) + sample_lines(Chunk(7, signal), stream)
+    text = header_line(stream) + sample_lines(StreamChunk(7, signal), stream)
     edges = np.cumsum([0, *cuts]).tolist()
     blocks = [text[a:b] for a, b in zip(edges, [*edges[1:], len(text)], strict=True)]
-    reader, place, got, notices = read(*[block for block in blocks if block])
+    reader, index, got, notices = read(*[block for block in blocks if block])
     assert reader.stream == stream
-    assert place == list(range(57))
+    assert index == list(range(57))
     assert np.allclose(got, signal, rtol=1e-5, equal_nan=True)
     assert notices == []
 
 
-def test_a_line_a_sample_makes_few_chunks_and_holds_none_back_for_long():
+def test_single_lines_become_few_chunks_and_none_is_held_back_for_long():
     reader = LineReader()
     list(reader.feed(HEADER, 0.0))
     came = [list(reader.feed(b"%d,1,2\n" % n, 0.0)) for n in range(25)]
@@ -84,53 +91,53 @@ def test_a_value_that_is_missing_or_infinite_is_missing(values, wanted):
         b'{"fs_hz": 100}', b"9" * 5000, b"1,2," + b"3" * MAX_LINE,
     ],
 )  # fmt: skip
-def test_a_bad_line_is_left_out_and_said(bad):
-    _, place, _, notices = read(HEADER, b"0,1,1\n" + bad + b"\n1,1,1\n2,1,1\n")
-    assert place == [0, 1, 2]
+def test_a_malformed_line_is_ignored_and_reported(bad):
+    _, index, _, notices = read(HEADER, b"0,1,1\n" + bad + b"\n1,1,1\n2,1,1\n")
+    assert index == [0, 1, 2]
     assert len(notices) == 1
-    assert notices[0].startswith("1 lines could not be read, the last one was ")
+    assert notices[0].startswith("1 malformed line was ignored, the last one: ")
     assert len(notices[0]) < 200
     assert notices[0].isprintable()
 
 
-def test_empty_lines_and_remarks_are_no_bad_lines():
+def test_empty_lines_and_comments_are_not_malformed():
     assert read(b"\n# booted\r\n" + HEADER + b"\n  \n# gain 6\n0,1,1\n")[3] == []
 
 
-def test_bad_lines_are_counted_and_said_at_most_once_a_second():
-    _, place, _, notices = read(HEADER, *[b"oops\n"] * 35, b"0,1,1\n", every_s=0.1)
+def test_malformed_lines_are_counted_and_reported_at_most_once_a_second():
+    _, index, _, notices = read(HEADER, *[b"oops\n"] * 35, b"0,1,1\n", every_s=0.1)
     assert [int(notice.split()[0]) for notice in notices] == [1, 10, 10, 10, 4]
-    assert place == [0]
+    assert index == [0]
 
 
-def test_a_line_without_end_takes_no_memory_and_is_one_bad_line():
+def test_an_endless_line_takes_no_memory_and_is_one_malformed_line():
     reader = LineReader()
     list(reader.feed(HEADER, 0.0))
     for _ in range(1000):
         list(reader.feed(b"1" * 10_000, 0.0))
-        assert len(reader._cutter._begun) <= MAX_LINE
+        assert len(reader._splitter._begun) <= MAX_LINE
     _, _, notices = split(list(reader.feed(b",1,1\n0,1,1\n", 0.0)))
-    assert notices[0].startswith("1 lines could not be read")
+    assert notices[0].startswith("1 malformed line was")
 
 
-def test_half_a_line_at_the_end_is_no_sample():
-    _, place, _, notices = read(HEADER + b"0,1,1\n1,1,2.")
-    assert place == [0]
-    assert "the last one was '1,1,2.'" in notices[0]
+def test_an_unfinished_line_at_the_end_is_no_sample():
+    _, index, _, notices = read(HEADER + b"0,1,1\n1,1,2.")
+    assert index == [0]
+    assert "the last one: '1,1,2.'" in notices[0]
 
 
-def test_numbers_say_where_samples_belong():
+def test_samples_belong_where_their_numbers_put_them():
     text = b"".join(b"%d,1,1\n" % n for n in (40, 41, 45, 44, 41, 46, 39))
     assert read(HEADER + text)[1] == [0, 1, 5, 4, 1, 6]
 
 
-def test_a_header_in_between_maps_leads_by_name():
+def test_a_second_header_maps_leads_by_name():
     again = b'{"name": "box", "fs_hz": 100, "leads": ["V1", "ii"], "unit": "uV"}\n'
-    _, place, signal, notices = read(HEADER + b"0,1,2\n" + again + b"1,3000,4000\n")
-    assert place == [0, 1]
+    _, index, signal, notices = read(HEADER + b"0,1,2\n" + again + b"1,3000,4000\n")
+    assert index == [0, 1]
     assert np.isnan(signal[0, 1])
     assert signal[1].tolist() == [2, 4]
-    assert notices == ["box came back without I and with V1, which is left out"]
+    assert notices == ["box came back without I and with V1, which is ignored"]
 
 
 def test_a_header_of_another_rate_ends_the_stream():
@@ -148,28 +155,28 @@ def test_a_header_of_another_rate_ends_the_stream():
         b'{"fs_hz": null, "leads": ["I"]}', b'{"name": 5, "fs_hz": 100, "leads": ["I"]}', b'{"a":' * 3000,
     ],
 )  # fmt: skip
-def test_a_header_that_is_none_is_told_in_a_sentence(header):
+def test_a_wrong_header_is_refused_with_a_sentence(header):
     with pytest.raises(LiveError) as error:
         read_header(header)
     assert len(str(error.value)) < 300
 
 
-def test_names_hold_nothing_that_a_terminal_would_obey():
+def test_names_contain_nothing_that_a_terminal_would_obey():
     stream, _ = read_header(b'{"name": "a\\u001b[2Jb", "fs_hz": 100, "leads": ["I\\nI"]}')
     assert (stream.name, stream.lead_names) == ("a[2Jb", ("II",))
 
 
-def test_lines_without_a_header_are_told_before_long():
+def test_lines_without_a_header_are_refused_before_long():
     with pytest.raises(LiveError, match="without a header; expected first a line such as"):
-        read(b"0,1,1\n" * (HEADER_WITHIN + 1))
+        read(b"0,1,1\n" * (MAX_LINES_BEFORE_HEADER + 1))
 
 
 @given(st.binary(max_size=300))
 @settings(max_examples=100)
-def test_no_bytes_end_the_watch(junk):
-    with suppress(LiveError):  # of another rate, which no junk has, or the like
-        _, place, signal, _ = read(HEADER + b"0,1,1\n", junk, b"\n5,1,1\n")
-        assert place[-1] == 5 or b"," in junk
+def test_no_bytes_end_the_session(junk):
+    with suppress(LiveError):  # junk that happens to be a header of another rate
+        _, index, signal, _ = read(HEADER + b"0,1,1\n", junk, b"\n5,1,1\n")
+        assert index[-1] == 5 or b"," in junk
         assert signal.dtype == np.float32
 
 
@@ -177,7 +184,7 @@ def test_no_bytes_end_the_watch(junk):
 
 
 def piped(data):
-    """A source that reads bytes from a pipe."""
+    """A pipe that holds some bytes."""
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as file:
         file.write(data)
@@ -186,36 +193,38 @@ def piped(data):
 
 def test_standard_input_is_read_to_its_end():
     with piped(HEADER + b"0,1,2\n1,1,2\n2,1") as file:
-        place, signal, notices = split(LineSource(InputFeed(file)).chunks())
-    assert place == [0, 1]
+        index, signal, notices = split(LineSource(InputFeed(file)).chunks())
+    assert index == [0, 1]
     assert signal[:, 1].tolist() == [1, 2]
     assert len(notices) == 1
 
 
-@pytest.mark.parametrize(("data", "told"), [(b"", "ended before a header"), (b"hello\n", "ended before a header")])
-def test_an_input_that_is_no_stream_is_told(data, told):
-    with piped(data) as file, pytest.raises(LiveError, match=told):
+@pytest.mark.parametrize("data", [b"", b"hello\n"])
+def test_an_input_that_is_no_stream_is_refused(data):
+    with piped(data) as file, pytest.raises(LiveError, match="ended before a header"):
         LineSource(InputFeed(file))
 
 
-def test_an_input_that_falls_silent_is_said_once(monkeypatch):
+def test_a_silent_input_is_reported_once(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(lines, "time", clock)
 
     class Feed:
-        name, lasting = "standard input", False
+        name, reconnects = "standard input", False
         blocks = iter([HEADER, b"0,1,1\n", *[b""] * 300, b"1,1,1\n", b"", None])
 
         def read(self):
-            clock.wait(lines.WAIT_S)
+            clock.wait(lines.POLL_S)
             return next(self.blocks)
 
         def close(self):
             pass
 
-    place, _, notices = split(LineSource(Feed()).chunks())
-    assert place == [0, 1]
-    assert notices == ["standard input: nothing comes any more; waiting", "standard input: the sender is there again"]
+    index, _, notices = split(LineSource(Feed()).chunks())
+    assert index == [0, 1]
+    assert notices == [
+        "standard input: the sender is silent; waiting for it", "standard input: the sender is back",
+    ]  # fmt: skip
 
 
 # A port of this machine
@@ -235,24 +244,24 @@ def test_only_this_machine_can_send(feed):
     assert feed._listener.getsockname()[0] == "127.0.0.1"
 
 
-def test_a_sender_that_comes_back_goes_on_by_its_numbers(feed):
+def test_a_sender_that_reconnects_goes_on_by_its_numbers(feed):
     with connect(feed) as sender:
         sender.sendall(HEADER + b"0,1,1\n1,1,1\n")
         source = LineSource(feed)
     items = []
     for item in source.chunks():
         items.append(item)
-        if isinstance(item, Notice) and "is gone" in item.text and len(items) < 4:
+        if isinstance(item, Notice) and "has disconnected" in item.text and len(items) < 4:
             with connect(feed) as sender:
                 sender.sendall(HEADER + b"9,1,1\n")
-        elif isinstance(item, Notice) and "is gone" in item.text:
+        elif isinstance(item, Notice) and "has disconnected" in item.text:
             source.close()
-    place, _, notices = split(items)
-    assert place == [0, 1, 9]
+    index, _, notices = split(items)
+    assert index == [0, 1, 9]
     assert [notice.split(": ")[1] for notice in notices] == [
-        "the sender is gone; waiting for it",
-        "the sender is there again",
-        "the sender is gone; waiting for it",
+        "the sender has disconnected; waiting for it",
+        "the sender is back",
+        "the sender has disconnected; waiting for it",
     ]
 
 
@@ -270,7 +279,7 @@ def test_a_second_sender_is_refused_with_a_line(feed):
             assert second.recv(200) == b""
 
 
-def test_a_sender_that_comes_back_at_once_is_not_refused_for_its_former_self(feed):
+def test_a_sender_that_reconnects_at_once_is_not_refused_for_its_old_connection(feed):
     with connect(feed) as sender:
         sender.sendall(HEADER)
         source = LineSource(feed)
@@ -278,13 +287,13 @@ def test_a_sender_that_comes_back_at_once_is_not_refused_for_its_former_self(fee
     with connect(feed) as again:
         again.sendall(HEADER + b"1,1,1\n")
         chunks = source.chunks()
-        places = []
-        while 1 not in places:
-            places += split([next(chunks)])[0]
-    assert places == [0, 1]
+        index = []
+        while 1 not in index:
+            index += split([next(chunks)])[0]
+    assert index == [0, 1]
 
 
-def test_a_sender_without_a_header_is_told_and_the_next_one_is_heard(feed):
+def test_a_sender_without_a_header_is_refused_and_the_next_one_is_accepted(feed):
     answer = []
 
     def send():
@@ -301,36 +310,36 @@ def test_a_sender_without_a_header_is_told_and_the_next_one_is_heard(feed):
     assert b"expected a line such as" in answer[0]
 
 
-def test_another_rate_is_told_to_the_sender_and_ends_the_stream(feed):
+def test_another_rate_ends_the_stream_and_the_sender_gets_the_reason(feed):
     with connect(feed) as sender:
         sender.sendall(HEADER)
         source = LineSource(feed)
         sender.sendall(HEADER.replace(b"100", b"500"))
-        place, _, notices = split(source.chunks())
-        assert place == []
+        index, _, notices = split(source.chunks())
+        assert index == []
         assert "came back with 500 Hz" in notices[0]
         assert b"came back with 500 Hz" in sender.recv(500)
 
 
-def test_a_port_in_use_is_told(feed):
-    with pytest.raises(LiveError, match=f"tcp:{feed.port} cannot be listened on"):
+def test_a_port_in_use_is_refused(feed):
+    with pytest.raises(LiveError, match=f"tcp:{feed.port} cannot be opened"):
         TcpFeed(feed.port)
 
 
 @pytest.mark.parametrize("text", ["tcp:", "tcp:x", "tcp:-1", "tcp:65536", "tcp:\u0665", "tcp:" + "9" * 5000])
-def test_a_port_that_is_none_is_told(text):
+def test_a_wrong_port_is_refused(text):
     with pytest.raises(LiveError, match="expected tcp:PORT with a number from 1024 to 65535"):
-        port_of(text)
+        parse_port(text)
 
 
-def test_what_is_sent_to_a_port_comes_out_as_it_was(feed):
+def test_what_is_sent_to_a_port_arrives_unchanged(feed):
     stream = Stream("belt", 100.0, ("I", "II"))
     signal = np.arange(2000, dtype=np.float32).reshape(2, 1000)
 
     def send():
         with tcp_sender(stream, feed.port) as push:
             for at in range(0, 1000, 50):
-                push(Chunk(at, signal[:, at : at + 50]))
+                push(StreamChunk(at, signal[:, at : at + 50]))
 
     sender = threading.Thread(target=send)
     sender.start()
@@ -340,23 +349,23 @@ def test_what_is_sent_to_a_port_comes_out_as_it_was(feed):
         if isinstance(item, Notice):
             source.close()
     sender.join()
-    place, got, _ = split(items)
+    index, got, _ = split(items)
     assert source.stream == stream
-    assert place == list(range(1000))
+    assert index == list(range(1000))
     assert (got == signal).all()
 
 
-def test_a_port_where_nobody_listens_is_told_with_what_to_start():
+def test_a_port_where_no_program_listens_is_refused_with_what_to_start():
     with closing(TcpFeed(0)) as feed:
         port = feed.port
     with (
-        pytest.raises(LiveError, match=f"first start: python -m ecg_core monitor tcp:{port}"),
+        pytest.raises(LiveError, match=f"Start the monitor on tcp:{port} first"),
         tcp_sender(Stream("belt", 100.0, ("I",)), port),
     ):
         pass
 
 
-def test_a_refused_sender_is_told_why(feed):
+def test_a_refused_sender_gets_the_reason(feed):
     stream = Stream("belt", 100.0, ("I",))
     with connect(feed) as first, pytest.raises(LiveError, match="has a sender already"):
         feed.read()
@@ -365,4 +374,4 @@ def test_a_refused_sender_is_told_why(feed):
             while feed.read():
                 pass
             for at in range(10_000):
-                push(Chunk(at * 100, np.zeros((1, 100), dtype=np.float32)))
+                push(StreamChunk(at * 100, np.zeros((1, 100), dtype=np.float32)))

@@ -1,4 +1,4 @@
-"""A stream on disk: as it was, where it belongs, readable at any moment, and never over another one."""
+"""A stream on disk: unchanged, aligned, a valid record at any moment, and never over another one."""
 
 import csv
 import errno
@@ -13,8 +13,8 @@ from support.records import write_record
 from support.stand_ins import Engine
 
 from ecg_core.errors import OutputError, RecordError
-from ecg_core.live.recording import PIECE, Recording
-from ecg_core.live.stream import Alarm, Chunk, Stream, Update
+from ecg_core.live.recording import GAP_SAMPLES, Recording
+from ecg_core.live.stream import Alarm, Stream, StreamChunk, Update
 from ecg_core.records import read_record
 from ecg_core.schema import Attention, Beats
 
@@ -29,7 +29,7 @@ ALL = ["belt.dat", "belt.hea", "belt_alarms.csv", "belt_beats.csv"]
 def signal():
     signal = np.random.default_rng(0).normal(0, 2, (2, 5000)).astype(np.float32)
     signal[0, 100:200] = np.nan
-    signal[1, 300:400] = 250.125  # an electrode's own voltage
+    signal[1, 300:400] = 250.125  # the offset of an electrode
     signal[1, 400] = -8000.0
     return signal
 
@@ -37,7 +37,7 @@ def signal():
 def written(folder, signal_mv, *, stream=STREAM, step=37, **options):
     recording = Recording(folder, stream, start=START, **options)
     for at in range(0, signal_mv.shape[1], step):
-        assert recording.write(Chunk(at, signal_mv[:, at : at + step])) == ()
+        assert recording.write_chunk(StreamChunk(at, signal_mv[:, at : at + step])) == ()
     return recording
 
 
@@ -52,7 +52,7 @@ def rows(path):
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_what_was_written_is_read_again_to_half_a_microvolt_finished_or_not(tmp_path, signal, closed):
+def test_what_was_written_is_read_back_to_half_a_microvolt_finished_or_not(tmp_path, signal, closed):
     recording = written(tmp_path, signal)
     if closed:
         assert recording.close() == ()
@@ -78,17 +78,17 @@ def test_lost_samples_are_missing_and_those_that_come_twice_are_written_once(tmp
     with closing(Recording(tmp_path, STREAM)) as recording:
         for first, last in ((0, 1000), (2000, 2100), (1500, 2050), (2050, 2200), (-20, 10), (2200, 5000)):
             part = np.zeros((2, 20), np.float32) if first < 0 else signal[:, first:last]
-            recording.write(Chunk(first, part))
+            recording.write_chunk(StreamChunk(first, part))
     signal[:, 1000:2000] = np.nan
     assert np.allclose(samples(tmp_path / "belt"), signal, atol=0.00051, equal_nan=True)
 
 
 def test_a_gap_of_an_hour_keeps_sample_numbers_true(tmp_path, signal):
     first = round(3600 * FS_HZ) + 1000
-    assert first > 2 * PIECE
+    assert first > 2 * GAP_SAMPLES
     with closing(Recording(tmp_path, STREAM)) as recording:
-        recording.write(Chunk(0, signal[:, :1000]))
-        recording.write(Chunk(first, signal[:, 1000:1500]))
+        recording.write_chunk(StreamChunk(0, signal[:, :1000]))
+        recording.write_chunk(StreamChunk(first, signal[:, 1000:1500]))
     record = read_record(tmp_path / "belt")
     assert record.n_samples == first + 500
     got = record.source.read(first - 100, first + 500, (0,))[0]
@@ -107,7 +107,7 @@ def test_missing_constant_and_saturated_chunks_are_written(tmp_path, value):
 
 
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3, 8e6])
-def test_a_stream_without_units_keeps_its_shape_whatever_they_are(tmp_path, signal, unit):
+def test_a_stream_of_unknown_unit_keeps_its_waveform_whatever_the_unit(tmp_path, signal, unit):
     sent = (np.nan_to_num(signal[:1, :300]) * unit / 200).astype(np.float32)
     sent[0, 50:60], sent[0, 200] = np.nan, 200 * sent[0, 100]
     sent = np.concatenate((np.zeros((1, 1300), np.float32), sent), axis=1)
@@ -145,7 +145,7 @@ def test_a_name_of_a_stream_becomes_a_name_of_a_file(tmp_path, name, path):
     assert {item.name for item in tmp_path.iterdir()} == {"in"}
 
 
-def test_beats_and_alarms_are_on_disk_as_soon_as_they_are_said(tmp_path):
+def test_beats_and_alarms_are_on_disk_as_soon_as_they_are_written(tmp_path):
     probability = np.array([[0.9, 0.1, 0, 0, 0], [0, 0, 1, 0, 0]], dtype=np.float32)
     beats = Beats(
         np.array([1.0, 2.5]), np.array(["N", "V"]), probability, np.array([np.nan, 1.5]), np.array([True, False])
@@ -153,15 +153,15 @@ def test_beats_and_alarms_are_on_disk_as_soon_as_they_are_said(tmp_path):
     attention = Attention(np.zeros((2, 2), dtype=np.float16), np.zeros(2, dtype=np.float32))
     alarms = (Alarm("v_run", 1.0, 2.5), Alarm("v_run", 1.0, 4.0, 3.5))
     with closing(Recording(tmp_path, STREAM, start=START)) as recording:
-        assert recording.say(Update(beats, attention, alarms)) == ()
-        told, warned = rows(tmp_path / "belt_beats.csv"), rows(tmp_path / "belt_alarms.csv")
-    assert [row["sample"] for row in told] == ["250", "625"]
-    assert [row["label"] for row in told] == ["N", "V"]
-    assert told[0]["probability_N"] == "0.9000"
-    assert [row["rr_s"] for row in told] == ["", "1.5000"]
-    assert [row["usable"] for row in told] == ["1", "0"]
-    assert told[1]["time_iso"] == "2026-03-02T00:00:00.750"
-    assert [row["end_s"] for row in warned] == ["", "3.500"]
+        assert recording.write_update(Update(beats, attention, alarms)) == ()
+        beat_rows, alarm_rows = rows(tmp_path / "belt_beats.csv"), rows(tmp_path / "belt_alarms.csv")
+    assert [row["sample"] for row in beat_rows] == ["250", "625"]
+    assert [row["label"] for row in beat_rows] == ["N", "V"]
+    assert beat_rows[0]["probability_N"] == "0.9000"
+    assert [row["rr_s"] for row in beat_rows] == ["", "1.5000"]
+    assert [row["usable"] for row in beat_rows] == ["1", "0"]
+    assert beat_rows[1]["time_iso"] == "2026-03-02T00:00:00.750"
+    assert [row["end_s"] for row in alarm_rows] == ["", "3.500"]
 
 
 def test_beats_have_the_columns_of_an_analysis(tmp_path, demo_analysis):
@@ -190,17 +190,17 @@ def test_a_full_disk_ends_the_recording_with_a_notice_and_keeps_what_is_there(tm
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(recording, "_signal", Full())
-    (notice,) = recording.write(Chunk(2000, signal[:, 2000:2100]))
+    (notice,) = recording.write_chunk(StreamChunk(2000, signal[:, 2000:2100]))
     assert notice.time_s == 8.0
     assert "the recording stops here" in notice.text
     assert "No space left on device" in notice.text
-    assert recording.write(Chunk(2100, signal[:, 2100:])) == ()
-    assert recording.say(Engine(FS_HZ).close()) == ()
+    assert recording.write_chunk(StreamChunk(2100, signal[:, 2100:])) == ()
+    assert recording.write_update(Engine(FS_HZ).close()) == ()
     assert recording.close() == ()
     assert np.allclose(samples(tmp_path / "belt"), signal[:, :2000], atol=0.00051, equal_nan=True)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="the recording cannot be written there"):
         Recording(tmp_path / "file", STREAM)
@@ -225,7 +225,7 @@ def test_a_header_without_a_length_is_read_by_the_size_of_its_file(tmp_path, bit
 
 
 @pytest.mark.parametrize(("old", "new"), [(" 16 200", " 212 200"), ("x.dat 16", "y.dat 16"), (" 16 ", " 16x2 ")])
-def test_a_length_that_cannot_be_told_is_said_as_before(tmp_path, old, new):
+def test_a_length_that_the_file_size_cannot_give_is_refused(tmp_path, old, new):
     path = write_record(tmp_path, "x", np.zeros((1, 5000)), 250).with_suffix(".hea")
     path.write_text(path.read_text().replace("x 1 250 5000", "x 1 250").replace(old, new))
     with pytest.raises(RecordError, match=r"states no length"):

@@ -1,4 +1,4 @@
-"""A record as a stream: whole, in pieces, on time."""
+"""A record as a stream: complete, read in blocks, on time."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from support.stand_ins import Clock
 
 from ecg_core.errors import LiveError
 from ecg_core.live import replay
-from ecg_core.live.replay import PIECE_S, Replay
+from ecg_core.live.replay import READ_S, Replay
 
 FS_HZ = 100.0
 
@@ -43,17 +43,17 @@ def test_a_later_start_begins_the_stream(record):
     assert np.array_equal(first.signal_mv, record.source.signal_mv[:, 300:310])
 
 
-def test_the_record_is_never_held_whole(record):
-    asked = []
+def test_the_record_is_never_read_at_once(record):
+    sizes = []
 
     class Source:
         def read(self, start, stop, leads):
-            asked.append(stop - start)
+            sizes.append(stop - start)
             return record.source.read(start, stop, leads)
 
     list(Replay(replace(record, source=Source()), speed=np.inf, chunk_s=0.07).chunks())
-    assert max(asked) <= PIECE_S * FS_HZ * 1.01
-    assert sum(asked) == record.n_samples
+    assert max(sizes) <= READ_S * FS_HZ * 1.01
+    assert sum(sizes) == record.n_samples
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 10.0])
@@ -64,10 +64,10 @@ def test_chunks_come_when_their_last_sample_is_due_and_no_delay_adds_up(record, 
     for chunk in source.chunks():
         due_s = began_s + (chunk.first + chunk.signal_mv.shape[1]) / FS_HZ / speed
         assert clock.now_s == pytest.approx(due_s, abs=1e-6)
-        clock.now_s += 0.015 / speed  # what the taker needs
+        clock.now_s += 0.015 / speed  # that the consumer takes
 
 
-def test_a_taker_that_was_late_catches_up(record, clock):
+def test_a_consumer_that_was_late_catches_up(record, clock):
     source = Replay(record)
     source._closed.wait = clock.wait
     chunks, began_s = source.chunks(), clock.now_s
@@ -87,15 +87,15 @@ def test_real_time_takes_its_time_and_close_ends_it_at_once(record):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reason"),
     [
         ({"speed": 0}, "expected a number above 0"),
         ({"speed": -1}, "expected a number above 0"),
         ({"speed": np.nan}, "expected a number above 0"),
         ({"start_s": 151}, "the record is 150 s long"),
-        ({"start_s": -1}, "a start at -1 s"),
+        ({"start_s": -1}, "the start is -1 s"),
     ],
 )
-def test_what_cannot_be_replayed_is_told(record, options, told):
-    with pytest.raises(LiveError, match=told):
+def test_what_cannot_be_replayed_is_refused(record, options, reason):
+    with pytest.raises(LiveError, match=reason):
         Replay(record, **options)

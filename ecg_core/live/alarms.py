@@ -1,4 +1,4 @@
-"""What a watcher must know now: alarms that begin and end, and the running counts."""
+"""Alarms of a live stream that begin and end, and the running counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ..signals.filters import FLAT_S
 from .detector import WindowDetections
 from .stream import Alarm, Stream, Vitals
 
-# Alarms by what they are about, the gravest first; of one line, what comes later is graver than what comes before.
+# Lines of alarms, the most serious line first; within a line the kinds become more serious from left to right, and only
+# one of them is active at a time.
 LINES: Final = {
     "V": ("v_run", "vt", "vt_sustained"),
     "pause": ("pause",),
@@ -26,163 +27,166 @@ LINES: Final = {
     "S": ("svt", "svt_sustained"),
     "rate": ("bradycardia", "tachycardia"),
 }
+NOT_ANALYSABLE, LEADS_OFF = LINES["leads"]
 KINDS: Final = {
-    "leads_off": "Leads off",
-    "unreadable": "Signal cannot be read",
+    LEADS_OFF: "Leads off",
+    NOT_ANALYSABLE: "Signal not analysable",
     **{kind: KIND_NAMES[kind] for line in LINES.values() for kind in line if kind in KIND_NAMES},
 }
 PATTERNS: Final = ("v_bigeminy", "v_trigeminy", "s_bigeminy", "s_trigeminy")
 LINE_OF: Final = {kind: line for line, kinds in LINES.items() for kind in kinds}
-HOLD_S: Final = {"V": 0.0, "S": 0.0, "af": 30.0, "rate": 0.0}  # a line's episode is over when beats go on for longer
+# An alarm of a rhythm is over when beats go on without it for longer than this; short interruptions of AF are common.
+HOLD_S: Final = {"V": 0.0, "S": 0.0, "af": 30.0, "rate": 0.0}
 RHYTHM_LINES: Final = HOLD_S.keys()
-UNREADABLE_S = 10.0  # noise shorter than this is no alarm
-RHYTHM_BEATS = 30  # order or disorder is that of so many
-LEARNED_BEATS = 30  # fewer do not tell what is normal for a patient
+MIN_NOISE_S = 10.0  # shorter noise is no alarm
+RHYTHM_BEATS = 30  # the rhythm is regular or irregular over so many beats
+PATTERN_BEATS = 3  # a pattern is current if it reaches one of so many latest beats
+LEARNED_BEATS = 30  # fewer do not show what is normal for a patient
 MINUTE_S, HOUR_S = 60.0, 3600.0
-STALE_S = 10.0  # a rate older than this is none
+STALE_S = 10.0  # an older rate or rhythm is not shown
 
 
 class AlarmTracker:
-    """Follows the beats of one stream: which alarms go on, and what was counted."""
+    """Follows the beats of one stream: which alarms are active, and how many ectopic beats there were."""
 
     def __init__(self, stream: Stream, rules: RhythmRules, leads: tuple[int, ...]) -> None:
-        self.rules, self._watched, self._n_leads = rules, leads, len(stream.lead_names)
-        self._open: dict[str, Alarm] = {}  # by line
-        self._reached_s: dict[str, float] = {}  # by line: how far the last episode has come
+        self.rules, self._leads, self._n_leads = rules, leads, len(stream.lead_names)
+        self._active: dict[str, Alarm] = {}  # by line
+        self._reached_s: dict[str, float] = {}  # by line: the end of the last episode so far
         self._ectopic_s: dict[str, deque[float]] = {"V": deque(), "S": deque()}
         self._n_beats = 0
-        self._unreadable_s: float | None = None  # since when
+        self._noise_s: float | None = None  # when the signal ceased to be analysable
         self._pattern, self._regular = "", True
         self._rate_bpm: float | None = None
 
     def step(
         self, tail: Beats, n_new: int, *, until_s: float, end_s: float, hidden_s: float, detections: WindowDetections
     ) -> tuple[tuple[Alarm, ...], Vitals]:
-        """Take what was decided.
+        """Take what was decided at a hop.
 
         Parameters
         ----------
         tail, n_new
             The latest beats, and how many of them are new.
         until_s, end_s
-            The end of what is decided, and of the signal.
+            The end of the decided signal, and of the received signal.
         hidden_s
-            The last decided moment at which a beat may hide.
+            The last decided moment at which a beat may have been missed.
 
         """
-        said: list[Alarm] = []
+        alarms: list[Alarm] = []
         if n_new:
             self._n_beats += n_new
             for label, times in self._ectopic_s.items():
                 times.extend(tail.time_s[-n_new:][tail.label[-n_new:] == label].tolist())
-            said += self._follow(tail, end_s)
-        said += self._fade(tail, until_s, end_s)
-        said += self._pauses(tail, n_new, until_s, end_s, hidden_s)
-        said += self._leads(detections, until_s, end_s)
-        return tuple(said), self._vitals(tail, until_s, detections)
+            alarms += self._step_rhythms(tail, end_s)
+        alarms += self._end_rhythms(tail, until_s, end_s)
+        alarms += self._step_pause(tail, n_new, until_s, end_s, hidden_s)
+        alarms += self._step_leads(detections, until_s, end_s)
+        return tuple(alarms), self._vitals(tail, until_s, detections)
 
     def _begin(self, kind: str, start_s: float, end_s: float) -> list[Alarm]:
-        """Say an alarm; a lesser one of its line becomes it."""
+        """Announce an alarm, which replaces the active one of its line."""
         line = LINE_OF[kind]
-        said = self._over(line, end_s, end_s) if line in self._open else []
-        self._open[line] = Alarm(kind, start_s, end_s)
-        return [*said, self._open[line]]
+        alarms = self._end(line, end_s, end_s)
+        self._active[line] = Alarm(kind, start_s, end_s)
+        return [*alarms, self._active[line]]
 
-    def _over(self, line: str, stop_s: float, end_s: float) -> list[Alarm]:
-        """Say that what goes on in a line ended at ``stop_s``."""
-        known = self._open.pop(line, None)
-        return [replace(known, said_s=end_s, end_s=stop_s)] if known else []
+    def _end(self, line: str, stop_s: float, end_s: float) -> list[Alarm]:
+        """Announce that the active alarm of a line, if there is one, was over at ``stop_s``."""
+        active = self._active.pop(line, None)
+        return [replace(active, announced_s=end_s, end_s=stop_s)] if active else []
 
-    def _follow(self, tail: Beats, end_s: float) -> list[Alarm]:
-        """Runs, tachycardias and episodes that begin or go on with the new beats."""
-        said: list[Alarm] = []
+    def _step_rhythms(self, tail: Beats, end_s: float) -> list[Alarm]:
+        """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
+        alarms: list[Alarm] = []
         events = find_rhythms(tail, self.rules)
         for event in events:
             line = LINE_OF.get(event.kind, "")
-            if line not in RHYTHM_LINES:  # a pause is told while it lasts
+            if line not in RHYTHM_LINES:  # a pause is announced while it lasts, see below
                 continue
             reached_s = self._reached_s.get(line, -np.inf)
-            known = self._open.get(line)
-            goes_on = known is not None and event.start_s <= reached_s
-            graver = known is not None and LINES[line].index(event.kind) > LINES[line].index(known.kind)
-            if (goes_on and graver) or (not goes_on and event.end_s > reached_s):
-                said += self._begin(event.kind, event.start_s, end_s)
+            active = self._active.get(line)
+            goes_on = active is not None and event.start_s <= reached_s
+            worse = active is not None and LINES[line].index(event.kind) > LINES[line].index(active.kind)
+            if (goes_on and worse) or (not goes_on and event.end_s > reached_s):
+                alarms += self._begin(event.kind, event.start_s, end_s)
             self._reached_s[line] = max(reached_s, event.end_s)
-        self._notice(tail, events)
-        return said
+        self._describe_rhythm(tail, events)
+        return alarms
 
-    def _notice(self, tail: Beats, events: tuple[RhythmEvent, ...]) -> None:
-        """Rate and rhythm at the last beat."""
-        last_s, before_s = tail.time_s[-1], tail.time_s[-min(3, len(tail))]
-        patterns = [event.kind for event in events if event.kind in PATTERNS and event.end_s >= before_s]
+    def _describe_rhythm(self, tail: Beats, events: tuple[RhythmEvent, ...]) -> None:
+        """Keep the rate and the rhythm at the last beat."""
+        last_s, recent_s = tail.time_s[-1], tail.time_s[-min(PATTERN_BEATS, len(tail))]
+        patterns = [event.kind for event in events if event.kind in PATTERNS and event.end_s >= recent_s]
         self._pattern = KIND_NAMES[patterns[-1]] if patterns else ""
         last, bpm = rate_windows(tail, self.rules)
         self._rate_bpm = float(bpm[-1]) if len(last) and tail.time_s[last[-1]] == last_s else None
         self._regular = bool(rr_features(tail.rr_s[-RHYTHM_BEATS:], edge="reflect")[-1, DISORDER] < 0)
 
-    def _fade(self, tail: Beats, until_s: float, end_s: float) -> list[Alarm]:
-        """Runs and episodes that the latest beats no longer belong to, or that no beat follows."""
-        said: list[Alarm] = []
+    def _end_rhythms(self, tail: Beats, until_s: float, end_s: float) -> list[Alarm]:
+        """Announce the end of runs and episodes to which the latest beats do not belong, or that no beat follows."""
+        alarms: list[Alarm] = []
         last_s = float(tail.time_s[-1]) if len(tail) else -np.inf
-        for line in RHYTHM_LINES & self._open.keys():
+        for line in RHYTHM_LINES & self._active.keys():
             reached_s = self._reached_s[line]
             if last_s - reached_s > HOLD_S[line] or until_s - reached_s > max(HOLD_S[line], STALE_S):
-                said += self._over(line, reached_s, end_s)
-        return said
+                alarms += self._end(line, reached_s, end_s)
+        return alarms
 
-    def _pauses(self, tail: Beats, n_new: int, until_s: float, end_s: float, hidden_s: float) -> list[Alarm]:
-        """No beat for as long as a pause, in signal that could be read all the while."""
+    def _step_pause(self, tail: Beats, n_new: int, until_s: float, end_s: float, hidden_s: float) -> list[Alarm]:
+        """Announce that no beat comes for as long as a pause, in signal that is analysable throughout; or its end."""
         if not len(tail):
             return []
-        said: list[Alarm] = []
+        alarms: list[Alarm] = []
         if n_new:
-            said += self._over("pause", float(tail.time_s[-n_new]), end_s)
+            alarms += self._end("pause", float(tail.time_s[-n_new]), end_s)
         last_s = float(tail.time_s[-1])
         if hidden_s > last_s:
-            return said + self._over("pause", hidden_s, end_s)
-        if "pause" not in self._open and tail.usable[-1] and until_s - last_s >= self.rules.pause_s:
-            said += self._begin("pause", last_s, end_s)
-        return said
+            return alarms + self._end("pause", hidden_s, end_s)
+        if "pause" not in self._active and tail.usable[-1] and until_s - last_s >= self.rules.pause_s:
+            alarms += self._begin("pause", last_s, end_s)
+        return alarms
 
-    def _leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
-        """Nothing that can be read: no lead at all, or noise for long."""
+    def _step_leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
+        """Announce that no lead gives a signal, or that noise has lasted too long; or the end of it."""
         if detections.off.all():
-            known = self._open.get("leads")
-            return [] if known and known.kind == "leads_off" else self._begin("leads_off", end_s - FLAT_S, end_s)
+            return self._begin_leads(LEADS_OFF, end_s - FLAT_S, end_s)
         if detections.usable:
-            self._unreadable_s = None
-            return self._over("leads", until_s, end_s)
-        self._unreadable_s = until_s if self._unreadable_s is None else self._unreadable_s
-        if until_s - self._unreadable_s < UNREADABLE_S:
-            return []
-        known = self._open.get("leads")
-        return [] if known and known.kind == "unreadable" else self._begin("unreadable", self._unreadable_s, end_s)
+            self._noise_s = None
+            return self._end("leads", until_s, end_s)
+        self._noise_s = until_s if self._noise_s is None else self._noise_s
+        return self._begin_leads(NOT_ANALYSABLE, self._noise_s, end_s) if until_s - self._noise_s >= MIN_NOISE_S else []
+
+    def _begin_leads(self, kind: str, start_s: float, end_s: float) -> list[Alarm]:
+        active = self._active.get("leads")
+        return [] if active is not None and active.kind == kind else self._begin(kind, start_s, end_s)
 
     def _vitals(self, tail: Beats, until_s: float, detections: WindowDetections) -> Vitals:
         for times in self._ectopic_s.values():
             while times and times[0] <= until_s - HOUR_S:
                 times.popleft()
-        off = {lead for lead, gone in zip(self._watched, detections.off.tolist(), strict=True) if gone}
+        off = {lead for lead, is_off in zip(self._leads, detections.off.tolist(), strict=True) if is_off}
         minute = {label: sum(at > until_s - MINUTE_S for at in times) for label, times in self._ectopic_s.items()}
-        fresh = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S
+        recent = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S
         return Vitals(
             time_s=until_s,
-            rate_bpm=self._rate_bpm if fresh else None,
+            rate_bpm=self._rate_bpm if recent else None,
             v_minute=minute["V"],
             v_hour=len(self._ectopic_s["V"]),
             s_minute=minute["S"],
             s_hour=len(self._ectopic_s["S"]),
-            rhythm=self._rhythm(fresh),
+            rhythm=self._rhythm(recent=recent),
             usable=detections.usable,
-            lead_off=tuple(number in off for number in range(self._n_leads)),
+            lead_off=tuple(lead in off for lead in range(self._n_leads)),
             learning=self._n_beats < LEARNED_BEATS,
         )
 
-    def _rhythm(self, fresh: bool) -> str:
-        """What goes on, the gravest first."""
+    def _rhythm(self, *, recent: bool) -> str:
+        """The current rhythm in words: the most serious alarm, or else what the latest beats show."""
         for line in LINES:
-            if line in self._open:
-                return KINDS[self._open[line].kind]
-        if not fresh:
+            if line in self._active:
+                return KINDS[self._active[line].kind]
+        if not recent:
             return "Not known"
         return self._pattern or ("Regular rhythm" if self._regular else "Irregular rhythm")

@@ -1,4 +1,4 @@
-"""What ``monitor`` and ``replay`` do: a source, an engine that judges it, and what is told and kept of it."""
+"""What the commands ``monitor`` and ``replay`` do, and what they print."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import IO, Protocol
+from typing import IO
 
 import numpy as np
 
@@ -23,28 +23,17 @@ from ..labels import CLASSES
 from ..records import read_record
 from ..rules import RhythmRules
 from ..schema import Beats
-from .lines import line_writer, port_of, tcp_sender
+from .drive import Sink, drive
+from .lines import line_writer, parse_port, tcp_sender
 from .lsl import lsl_outlet
 from .recording import Recording
 from .replay import Replay
-from .sources import INPUT, LSL, TCP, open_source
-from .stream import Alarm, Chunk, Notice, Source, Stream, Update
+from .sources import LSL, STDIN, TCP, open_source
+from .stream import Alarm, Notice, Source, Stream, StreamChunk, Update
 
-LOUD, PLAIN = "\x1b[1;31m", "\x1b[0m"  # of an alarm on a terminal
+LOUD, PLAIN = "\x1b[1;31m", "\x1b[0m"  # an alarm on a terminal is bold and red
 
-Sender = AbstractContextManager[Callable[[Chunk], None]]
-
-
-class Engine(Protocol):
-    """Judges a stream as it comes."""
-
-    def push(self, chunk: Chunk) -> Update:
-        """What a chunk brings."""
-        ...
-
-    def close(self) -> Update:
-        """What was left to decide when the stream ended."""
-        ...
+Sender = AbstractContextManager[Callable[[StreamChunk], None]]
 
 
 def monitor(
@@ -59,72 +48,49 @@ def monitor(
     speed: float = 1.0,
     quiet: bool = False,
 ) -> None:
-    """Watch a source until it ends or the program is stopped; see docs/live.md.
+    """Monitor a source until it ends or the program is stopped; see docs/live.md.
 
     Parameters
     ----------
     text
-        As ``open_source`` takes it.
+        Names the source, see ``open_source``.
     out
-        Folder of the recording; None keeps nothing.
+        Folder of the recording; None records nothing.
     record
         Whether samples are recorded there, or beats and alarms alone.
+    quiet
+        Whether alarms alone are printed.
 
     """
-    from ..classifier.model import load_model  # noqa: PLC0415  # a replay needs no torch
+    from ..classifier.model import load_model  # noqa: PLC0415  # loads torch, which a replay does not need
     from ..parallel import use_threads  # noqa: PLC0415
     from .alarms import KINDS  # noqa: PLC0415
     from .engine import Monitor  # noqa: PLC0415
 
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a name that the console cannot show
+        sys.stdout.reconfigure(errors="replace")  # a name may have letters that the console cannot show
     use_threads(1)
     loaded = load_model(model)
-    if text == INPUT or text.startswith((LSL, TCP)):
+    if text == STDIN or text.startswith((LSL, TCP)):
         print(f"{text}: waiting for a sender", file=sys.stderr, flush=True)
-    source = open_source(text, speed=speed)
-    with _ended_by_signals(source), _reader_may_leave():
+    with closing(open_source(text, speed=speed)) as source, _ended_by_signals(source), _reader_may_leave():
         engine = Monitor(source.stream, loaded, rules, horizon_s=horizon_s, lead=lead)
         recording = Recording(out, source.stream, signal=record) if out else None
-        print(f"{_described(source.stream)}; Ctrl-C ends. {NOTICE}", file=sys.stderr)
-        watch(source, engine, ConsoleReporter(KINDS, quiet=quiet), recording)
+        print(f"{_describe(source.stream)}; Ctrl-C ends. {NOTICE}", file=sys.stderr)
+        reporter = ConsoleReporter(KINDS, quiet=quiet)
+        drive(source, engine, [recording, reporter] if recording else [reporter])
+        reporter.print_summary(source.stream, recording)
 
 
-def watch(source: Source, engine: Engine, reporter: ConsoleReporter, recording: Recording | None = None) -> None:
-    """Push what comes into the engine, tell and keep what it says, and finish all when the source ends."""
-
-    def pass_on(update: Update) -> None:
-        reporter.tell(update)
-        if recording:
-            reporter.tell_notices(recording.say(update))
-
-    try:
-        for item in source.chunks():
-            if isinstance(item, Notice):
-                reporter.tell_notices((item,))
-                continue
-            if recording:
-                reporter.tell_notices(recording.write(item))
-            pass_on(engine.push(item))
-    finally:
-        source.close()
-        try:
-            pass_on(engine.close())
-        finally:
-            if recording:
-                reporter.tell_notices(recording.close())
-    reporter.sum_up(source.stream, recording)
-
-
-class ConsoleReporter:
-    """Says on a terminal what an engine found, and counts it.
+class ConsoleReporter(Sink):
+    """Prints beats, alarms and notices on a terminal, and counts them.
 
     Parameters
     ----------
     kinds
-        Of alarms, in words.
+        Name of each kind of alarm.
     quiet
-        Whether alarms alone are told.
+        Whether alarms alone are printed.
 
     """
 
@@ -135,8 +101,8 @@ class ConsoleReporter:
         self._time_s = 0.0
         self._rate_bpm: float | None = None
 
-    def tell(self, update: Update) -> None:
-        """A line a beat and an alarm, in this order: an alarm rests on beats."""
+    def write_update(self, update: Update) -> Sequence[Notice]:
+        """Print a line for each beat, then one for each alarm, as alarms rest on beats."""
         if update.vitals:
             self._time_s, self._rate_bpm = update.vitals.time_s, update.vitals.rate_bpm
         self._beats.update(update.beats.label.tolist())
@@ -148,21 +114,20 @@ class ConsoleReporter:
             line = alarm_line(alarm, self._kinds)
             print(f"{LOUD}{line}{PLAIN}" if self._out.isatty() else line, file=self._out)
         self._out.flush()
-        self.tell_notices(update.notices)
+        return ()
 
-    def tell_notices(self, notices: Iterable[Notice]) -> None:
-        """What happened to the stream, beside what is said of the heart."""
-        for notice in notices:
-            self._out.flush()
-            print(f"{elapsed_text(notice.time_s, decimals=1)}  ! {notice.text}", file=sys.stderr, flush=True)
+    def write_notice(self, notice: Notice) -> None:
+        """Print a notice on the error stream, which keeps it apart from beats and alarms."""
+        self._out.flush()
+        print(f"{elapsed_text(notice.time_s, decimals=1)}  ! {notice.text}", file=sys.stderr, flush=True)
 
-    def sum_up(self, stream: Stream, recording: Recording | None) -> None:
-        """One line at the end."""
+    def print_summary(self, stream: Stream, recording: Recording | None) -> None:
+        """Print duration and counts in one line."""
         counts = ", ".join(f"{label} {self._beats[label]:,}" for label in CLASSES)
-        kept = f"; recorded as {recording.path}" if recording else ""
+        recorded = f"; recorded as {recording.path}" if recording else ""
         print(
-            f"{stream.name}: {elapsed_text(self._time_s)} watched, {self._beats.total():,} beats: {counts}; "
-            f"alarms {self._alarms}{kept}",
+            f"{stream.name}: {elapsed_text(self._time_s)} monitored, {self._beats.total():,} beats: {counts}; "
+            f"alarms {self._alarms}{recorded}",
             file=self._out,
             flush=True,
         )
@@ -174,25 +139,31 @@ def beat_lines(beats: Beats, rate_bpm: float | None) -> Iterator[str]:
     confidence = beats.confidence.tolist()
     for i, (time_s, rr_s) in enumerate(zip(beats.time_s.tolist(), beats.rr_s.tolist(), strict=True)):
         rr = "    -" if np.isnan(rr_s) else f"{rr_s:5.3f}"
-        unread = "" if beats.usable[i] else "  not readable"
+        note = "" if beats.usable[i] else "  not analysable"
         yield (
-            f"{elapsed_text(time_s, decimals=2)}  {beats.label[i]}  {confidence[i]:4.2f}  RR {rr} s  {rate}/min{unread}"
+            f"{elapsed_text(time_s, decimals=2)}  {beats.label[i]}  {confidence[i]:4.2f}  RR {rr} s  {rate}/min{note}"
         )
 
 
 def alarm_line(alarm: Alarm, kinds: Mapping[str, str]) -> str:
     """An alarm that begins, or is over."""
-    words = kinds.get(alarm.kind, alarm.kind)
-    began = elapsed_text(alarm.start_s, decimals=1)
+    name, announced = kinds.get(alarm.kind, alarm.kind), elapsed_text(alarm.announced_s, decimals=2)
     if alarm.end_s is None:
-        return f"{elapsed_text(alarm.said_s, decimals=2)}  *** ALARM *** {words}, since {began}"
-    return f"{elapsed_text(alarm.said_s, decimals=2)}  *** over  *** {words}, {alarm.end_s - alarm.start_s:.1f} s"
+        return f"{announced}  *** ALARM *** {name}, since {elapsed_text(alarm.start_s, decimals=1)}"
+    return f"{announced}  *** over  *** {name}, {alarm.end_s - alarm.start_s:.1f} s"
 
 
 def replay(path: Path, to: str, *, speed: float = 1.0) -> None:
-    """Send a record as if it came just now: to ``lsl:NAME``, to ``tcp:PORT`` of this machine, or to standard output."""
+    """Send a record like a device would: to ``lsl:NAME``, to ``tcp:PORT`` of this machine, or to standard output.
+
+    Raises
+    ------
+    LiveError
+        The target is none of these, nothing listens there, or the speed is not positive.
+
+    """
     source = Replay(read_record(path), speed=speed)
-    print(f"{_described(source.stream)}, to {to}", file=sys.stderr, flush=True)
+    print(f"{_describe(source.stream)}, to {to}", file=sys.stderr, flush=True)
     with _reader_may_leave(), _sender(to, source.stream) as send, _ended_by_signals(source):
         for chunk in source.chunks():
             send(chunk)
@@ -202,42 +173,44 @@ def _sender(to: str, stream: Stream) -> Sender:
     if to.startswith(LSL):
         return lsl_outlet(stream, to.removeprefix(LSL) or stream.name)
     if to.startswith(TCP):
-        return tcp_sender(stream, port_of(to))
-    if to == INPUT:
+        return tcp_sender(stream, parse_port(to))
+    if to == STDIN:
         return line_writer(stream, sys.stdout.buffer)
-    raise LiveError(f"--to {to}: expected lsl:NAME, tcp:PORT or - for standard output.")
+    raise LiveError(
+        f"The target {to} is not known: expected lsl:NAME, tcp:PORT, or - for standard output.", settings=("to",)
+    )
 
 
-def _described(stream: Stream) -> str:
-    unit = "" if stream.calibrated else ", of no known unit (200 counts taken for 1 mV)"
+def _describe(stream: Stream) -> str:
+    unit = "" if stream.calibrated else ", unit not known (200 counts are assumed to be 1 mV)"
     return f"{stream.name}: {stream.fs_hz:g} Hz, {', '.join(stream.lead_names)}{unit}"
 
 
 @contextmanager
 def _ended_by_signals(source: Source) -> Iterator[None]:
-    """The first Ctrl-C ends the source, so that all that came is decided and kept; a second one ends the program."""
+    """The first Ctrl-C ends the source, so that what was received is decided and recorded; a second one the program."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def end(number: int, _: FrameType | None) -> None:
-        signal.signal(number, kept[signal.Signals(number)])
-        # Not from here: the thread that was interrupted may hold the very lock that closing needs.
+        signal.signal(number, former[signal.Signals(number)])
+        # In another thread: the one that was interrupted may hold the very lock that closing needs.
         threading.Thread(target=source.close).start()
 
-    for number in kept:
+    for number in former:
         signal.signal(number, end)
     try:
         yield
     finally:
-        for number, handler in kept.items():
+        for number, handler in former.items():
             signal.signal(number, handler)
 
 
 @contextmanager
 def _reader_may_leave() -> Iterator[None]:
-    """A reader of standard output that has seen enough, such as ``head``, is no error."""
+    """A reader of standard output that needs no more of it, such as ``head``, is no error."""
     try:
         yield
     except BrokenPipeError:  # Python would meet it once more when it ends

@@ -1,4 +1,4 @@
-"""What can be seen at the end of a stream: candidates for beats, described, and how well each lead can be read."""
+"""Detection at the end of a stream: candidates for beats, and how analysable each lead is."""
 
 from __future__ import annotations
 
@@ -10,100 +10,106 @@ import numpy as np
 from ..classifier.detection import fuse_heatmaps, pick_beats
 from ..classifier.encoder import Encoded, encode_end
 from ..classifier.model import Model
+from ..labels import MATCH_WINDOW_S
 from ..schema import Bool, Float32, Float64, _Columns
 from ..signals.filters import FLAT_S, FS_HZ, SCALE_BLOCK_S, SCALE_BLOCKS, CleanLeads, clean_leads, peak_to_peak, scaled
 from ..signals.quality import BLOCK_S, UNUSABLE_SCORE, certainty, lead_quality, lead_weights
 from .window import Window
 
-FILTER_S = 6.0  # the baseline filter has settled so long after the window's beginning
-RECEPTIVE_S = 2.1  # the trunk sees less to either side
-SETTLED_S = 1.0  # the newest second still changes while the filters see more
-WOBBLE_S = 0.1  # so does the place of a beat, by less than this
-SAME_BEAT_S = 0.15  # EC57's match window
+FILTER_S = 6.0  # the baseline filter has settled so long after the beginning of the window
+RECEPTIVE_S = 2.1  # reach of the trunk of the network to either side, rounded up
+SETTLED_S = 1.0  # the newest second still changes while later samples pass the filters
+JITTER_S = 0.1  # and so does the place of a candidate, by less than this
 
 
 @dataclass(frozen=True, eq=False)
 class WindowDetections(_Columns):
-    """The window at a hop; candidates for beats ascend, and none was seen before."""
+    """What is detected in the window at a hop; candidates ascend, and none was decided before."""
 
     time_s: Float64  # (n,)
     lead_weight: Float32  # (n, n_leads), summing to one
-    lost_s: Float64  # the last decided moment that no lead could be read, and those in the window
+    lost_s: Float64  # moments without an analysable lead: the last decided one, and those in the window since
     score: Float32  # (n_leads,), quality over the last ten seconds
-    off: Bool  # (n_leads,): nothing at all for two seconds
-    position: Float64  # (n,), in the samples of ``signal``
-    signal: Float32  # (n_leads, n_samples), as the network sees it
-    encoded: Encoded | None  # None where nothing came
+    off: Bool  # (n_leads,): no signal for two seconds
+    position: Float64  # (n,), in samples of ``signal``
+    signal: Float32  # (n_leads, n_samples), as the network receives it
+    encoded: Encoded | None  # None where the window holds no samples
 
     @property
     def usable(self) -> bool:
-        """Whether a lead can be read."""
+        """Whether at least one lead is analysable."""
         return bool((self.score > UNUSABLE_SCORE).any())
 
 
+@dataclass(frozen=True, eq=False)
+class _Frames(_Columns):
+    """The end of the window on the time grid of the network."""
+
+    signal: Float32  # (n_leads, n_samples), normalised
+    first: int  # index of its first sample in the stream at 125 Hz
+    time_s: Float64  # (n_frames,)
+    valid: Bool  # (n_leads, n_frames)
+    encoded: Encoded
+
+
 class StreamDetector:
-    """Reads the window as the analysis of a recording reads a piece, with the amplitude and the quality of the past."""
+    """Analyses the window like a chunk of a recording, but with amplitude and quality of the past alone."""
 
     def __init__(self, model: Model, leads: tuple[int, ...], *, horizon_s: float) -> None:
         self.model, self.leads = model, leads
-        self.seen_s = horizon_s + WOBBLE_S + model.spec.attention_half_s + RECEPTIVE_S
+        self.analysed_s = horizon_s + JITTER_S + model.spec.attention_half_s + RECEPTIVE_S
         frame_s = model.spec.stride / FS_HZ
         self._block_frames = round(BLOCK_S / frame_s)
-        self._heights: list[deque[float]] = [deque(maxlen=SCALE_BLOCKS) for _ in leads]  # of each second, see signals
-        self._next_height = 0  # the first second that was not measured yet
-        self._heat = np.zeros((len(leads), 0), dtype=np.float32)  # of the last block, as it was when decided
+        self._heights: list[deque[float]] = [deque(maxlen=SCALE_BLOCKS) for _ in leads]  # peak-to-peak of each second
+        self._next_height = 0  # the first second that is not measured yet
+        # Of the last block, as it was when decided:
+        self._beat_heatmap = np.zeros((len(leads), 0), dtype=np.float32)
         self._valid = np.zeros((len(leads), 0), dtype=bool)
         self._lost_s = -1.0
 
-    def look(self, window: Window, *, from_s: float, until_s: float, after_s: float) -> WindowDetections:
-        """See what is in the window.
+    def detect(self, window: Window, *, from_s: float, until_s: float, after_s: float) -> WindowDetections:
+        """Detect candidates for beats in the window.
 
         Parameters
         ----------
         from_s, until_s
-            What is decided now.
+            The interval that is decided now.
         after_s
-            Candidates before are known.
+            The last candidate that was decided before.
 
         """
         raw = window.samples[list(self.leads)]
         if np.isnan(raw).all():
-            return self._blind(until_s)
-        spec, clean = self.model.spec, clean_leads(raw, window.rate_hz)
-        first = window.first_out  # sample of the grid that the whole stream has at 125 Hz
-        self._measure_heights(clean, first)
-        cut = max(0, clean.signal_mv.shape[1] - int(self.seen_s * FS_HZ))
-        cut += -(first + cut) % spec.stride  # so that frames lie where they would if all were read from the first on
-        signal = self._scaled(clean)[:, cut:]
-        encoded = encode_end(self.model, signal)
-        at_s = (first + cut + np.arange(encoded.beat_heatmap.shape[1]) * spec.stride) / window.out_hz
-        valid = clean.valid[:, cut :: spec.stride]
-        fresh = (at_s >= from_s) & (at_s < until_s)
-        self._heat = np.concatenate((self._heat, encoded.beat_heatmap[:, fresh]), axis=1)[:, -self._block_frames :]
-        self._valid = np.concatenate((self._valid, valid[:, fresh]), axis=1)[:, -self._block_frames :]
-        settled = (at_s >= until_s) & (at_s < window.end_s - SETTLED_S)
-        score = self._judge_quality(encoded.beat_heatmap[:, settled], valid[:, settled])
-        weight = valid * score[:, None]
-        heat = fuse_heatmaps(encoded.beat_heatmap, weight)
-        frame = pick_beats(heat, threshold=spec.detection_threshold, frame_s=spec.stride / FS_HZ)
-        time_s = (first + cut + frame * spec.stride) / window.out_hz
-        new = time_s >= max(from_s - WOBBLE_S, after_s + SAME_BEAT_S)
+            return self._detect_nothing(until_s)
+        clean = clean_leads(raw, window.rate_hz)
+        frames = self._encode(window, clean)
+        spec, heatmap = self.model.spec, frames.encoded.beat_heatmap
+        self._remember(frames, (frames.time_s >= from_s) & (frames.time_s < until_s))
+        settled = (frames.time_s >= until_s) & (frames.time_s < window.end_s - SETTLED_S)
+        score = self._lead_scores(heatmap[:, settled], frames.valid[:, settled])
+        weight = frames.valid * score[:, None]
+        frame = pick_beats(
+            fuse_heatmaps(heatmap, weight), threshold=spec.detection_threshold, frame_s=spec.stride / FS_HZ
+        )
+        time_s = (frames.first + frame * spec.stride) / window.out_hz
+        new = time_s >= max(from_s - JITTER_S, after_s + MATCH_WINDOW_S)
+        lost = np.asarray(~(weight > UNUSABLE_SCORE).any(axis=0))
         return WindowDetections(
             time_s=time_s[new],
             lead_weight=lead_weights(weight[:, np.minimum(frame[new].astype(int), weight.shape[1] - 1)].T),
-            lost_s=self._lost(at_s, np.asarray(~(weight > UNUSABLE_SCORE).any(axis=0)), from_s, until_s),
+            lost_s=self._lost_times(frames.time_s, lost, from_s, until_s),
             score=score,
             off=np.asarray(~clean.valid[:, -int(FLAT_S * FS_HZ) :].any(axis=1)),
             position=frame[new] * spec.stride,
-            signal=signal,
-            encoded=encoded,
+            signal=frames.signal,
+            encoded=frames.encoded,
         )
 
-    def _blind(self, until_s: float) -> WindowDetections:
-        """Nothing came for as long as the window is; what comes later is judged for itself."""
+    def _detect_nothing(self, until_s: float) -> WindowDetections:
+        """The window holds no samples; the quality before the gap says nothing about the signal after it."""
         n_leads = len(self.leads)
         self._lost_s = until_s
-        self._heat, self._valid = self._heat[:, :0], self._valid[:, :0]
+        self._beat_heatmap, self._valid = self._beat_heatmap[:, :0], self._valid[:, :0]
         nothing = np.zeros(0)
         return WindowDetections(
             time_s=nothing,
@@ -116,8 +122,19 @@ class StreamDetector:
             encoded=None,
         )
 
+    def _encode(self, window: Window, clean: CleanLeads) -> _Frames:
+        """Run the trunk over the end of the window, on the frames that it would have if it ran from the start."""
+        stride, first = self.model.spec.stride, window.first_out
+        self._measure_heights(clean, first)
+        cut = max(0, clean.signal_mv.shape[1] - int(self.analysed_s * FS_HZ))
+        cut += -(first + cut) % stride
+        signal = self._normalised(clean)[:, cut:]
+        encoded = encode_end(self.model, signal)
+        time_s = (first + cut + np.arange(encoded.beat_heatmap.shape[1]) * stride) / window.out_hz
+        return _Frames(signal, first + cut, time_s, clean.valid[:, cut::stride], encoded)
+
     def _measure_heights(self, clean: CleanLeads, first: int) -> None:
-        """Peak-to-peak of each second that has settled; one that holds nothing says nothing."""
+        """Measure the peak-to-peak amplitude of each second that has settled; a second without signal is ignored."""
         second = int(SCALE_BLOCK_S * FS_HZ)
         settled = first + clean.signal_mv.shape[1] - int(SETTLED_S * FS_HZ)
         for number in range(max(self._next_height, -(-first // second)), settled // second):
@@ -128,26 +145,32 @@ class StreamDetector:
                     heights.append(height)
             self._next_height = number + 1
 
-    def _scaled(self, clean: CleanLeads) -> Float32:
-        """The leads in units of their own usual amplitude; before any second has settled, that of what is there."""
+    def _normalised(self, clean: CleanLeads) -> Float32:
+        """Each lead in units of its usual amplitude; before any second has settled, of that in the window."""
         leads = []
         for heights, lead, valid in zip(self._heights, clean.signal_mv, clean.valid, strict=True):
             known = heights or peak_to_peak(np.where(valid, lead, 0), int(SCALE_BLOCK_S * FS_HZ))
             leads.append(scaled(lead, valid, float(np.median(known)) or 1.0))
         return np.stack(leads)
 
-    def _judge_quality(self, heat: Float32, valid: Bool) -> Float32:
-        """Quality of each lead over the last ten seconds, to which these frames come that are not decided yet."""
-        heat = np.concatenate((self._heat, heat), axis=1)[:, -self._block_frames :]
+    def _remember(self, frames: _Frames, decided: Bool) -> None:
+        """Keep the frames that are decided now, up to a block of them."""
+        heatmap = np.concatenate((self._beat_heatmap, frames.encoded.beat_heatmap[:, decided]), axis=1)
+        self._beat_heatmap = heatmap[:, -self._block_frames :]
+        self._valid = np.concatenate((self._valid, frames.valid[:, decided]), axis=1)[:, -self._block_frames :]
+
+    def _lead_scores(self, heatmap: Float32, valid: Bool) -> Float32:
+        """Quality of each lead over the last ten seconds: the frames kept, and these that are not decided yet."""
+        heatmap = np.concatenate((self._beat_heatmap, heatmap), axis=1)[:, -self._block_frames :]
         valid = np.concatenate((self._valid, valid), axis=1)[:, -self._block_frames :]
-        if not heat.shape[1]:
+        if not heatmap.shape[1]:
             return np.ones(len(self.leads), dtype=np.float32)
-        block = np.zeros(heat.shape[1], dtype=np.int64)
-        certain = np.concatenate([certainty(hot, block) for hot in heat])
+        block = np.zeros(heatmap.shape[1], dtype=np.int64)
+        certain = np.concatenate([certainty(row, block) for row in heatmap])
         return lead_quality(valid.mean(axis=1), certain)
 
-    def _lost(self, at_s: Float64, lost: Bool, from_s: float, until_s: float) -> Float64:
-        """Moments that no lead could be read: the last one that was decided, and those from then on."""
-        lost_s = np.concatenate(([self._lost_s], at_s[lost & (at_s >= from_s)]))
+    def _lost_times(self, time_s: Float64, lost: Bool, from_s: float, until_s: float) -> Float64:
+        """Moments without an analysable lead: the last decided one, and those from ``from_s`` on."""
+        lost_s = np.concatenate(([self._lost_s], time_s[lost & (time_s >= from_s)]))
         self._lost_s = float(lost_s[lost_s < until_s][-1])
         return lost_s

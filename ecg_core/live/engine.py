@@ -1,8 +1,8 @@
-"""The network on a stream: each beat is judged a fixed while after it, from all that came until then.
+"""The network on a live stream: each beat is decided a fixed horizon after it, from the signal received until then.
 
-A beat gets the label that the analysis of the recording so far would give it. So the label does not depend on how the
-stream was cut into chunks, and comes the closer to that of the whole recording the longer one waits. Differs from the
-analysis of a recording in that the amplitude, the quality and the patient's normal beat are those of the past.
+A beat gets the label that an analysis of the recording so far would give it. So the labels do not depend on how the
+stream was cut into chunks, and the longer the horizon, the closer they come to those of the whole recording. Differs
+from the analysis of a recording in that amplitude, quality and the normal beat of the patient are those of the past.
 """
 
 from __future__ import annotations
@@ -23,35 +23,38 @@ from ..labels import CLASSES
 from ..records import position_of
 from ..rhythm.fibrillation import suppress_s_in_af
 from ..rhythm.intervals import analysable_rr
-from ..rhythm.p_waves import AT_ONCE, before_qrs, repeating
+from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, repeating_fraction
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, Float64, Index, _Columns
 from ..signals.filters import FS_HZ
 from .alarms import AlarmTracker
 from .detector import FILTER_S, StreamDetector, WindowDetections
-from .stream import Chunk, Notice, Stream, Update, merge_updates
+from .stream import Notice, Stream, StreamChunk, Update, merge_updates
 from .window import HOP_S, Window
 
-HORIZONS_S = (0.25, 60.0)  # less does not hold a QRS and its filter, more is no live view
-MOST_BEATS = REFERENCE_BEATS  # the patient's normal beat is learned from the last hour
-TAIL_BEATS = max(10 * AT_ONCE, HABIT_BEATS)  # rhythm and usual RR are told from so many
-LEARN_SHARE, LEARN_MOST = 1 / 16, 32  # it is learned updated when a sixteenth more beats came, or so many
+MIN_HORIZON_S, MAX_HORIZON_S = 0.25, 60.0  # a QRS and its filter need the former; longer is no live view
+MAX_BEATS = REFERENCE_BEATS  # the normal beat of the patient is learned from about the last hour
+TAIL_BEATS = max(10 * AVERAGED_BEATS, HABIT_BEATS)  # rhythm, P waves and usual RR are measured over so many
+LEARN_FRACTION, LEARN_MAX_BEATS = (
+    1 / 16,
+    32,
+)  # more beats after which the normal beat is learned again
 
 NO_PREDICTIONS = Predictions(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates(_Columns):
-    """What was seen of candidates for beats."""
+    """What the network makes of candidates for beats."""
 
     token: Float32  # (n, n_leads, token_size)
-    attention: Float32  # (n, n_steps), the leads fused
+    attention: Float32  # (n, n_steps), weighted over the leads
     before_qrs: Float32  # (n, n_leads, n_steps)
 
 
 @dataclass(frozen=True, eq=False)
 class DecidedBeat:
-    """A beat that is decided, with what later ones are judged by."""
+    """A decided beat, with what the classification of later beats needs of it."""
 
     time_s: float
     rr_s: float
@@ -63,7 +66,21 @@ class DecidedBeat:
 
 
 class Monitor:
-    """Judges the beats of one stream; all that it keeps is bounded."""
+    """Detects and classifies the beats of one stream; the memory that it takes is bounded.
+
+    Parameters
+    ----------
+    horizon_s
+        Seconds of signal after a beat that its label waits for.
+    lead
+        The name of a lead, ``first``, or ``auto`` and ``all``: all leads, each weighted by its quality.
+
+    Raises
+    ------
+    LiveError, LeadError
+        The horizon is out of range; the stream has no such lead.
+
+    """
 
     def __init__(
         self,
@@ -74,63 +91,52 @@ class Monitor:
         horizon_s: float = 2.0,
         lead: str = AUTO,
     ) -> None:
-        """Begin to watch.
-
-        Parameters
-        ----------
-        horizon_s
-            No beat waits longer for its label than this, but for the time that the work takes.
-        lead
-            A lead's name, ``first``, or ``auto`` and ``all``: all leads, each counted as well as it can be read.
-
-        Raises
-        ------
-        LiveError, LeadError
-            The horizon is out of range; the stream has no such lead.
-
-        """
-        if not HORIZONS_S[0] <= horizon_s <= HORIZONS_S[1]:
-            raise LiveError(f"horizon: expected {HORIZONS_S[0]:g} to {HORIZONS_S[1]:g} s, got {horizon_s:g}.")
+        if not MIN_HORIZON_S <= horizon_s <= MAX_HORIZON_S:
+            raise LiveError(
+                f"The horizon is {horizon_s:g} s, expected {MIN_HORIZON_S:g} to {MAX_HORIZON_S:g} s.",
+                settings=("horizon",),
+            )
         self.stream, self.model, self.horizon_s = stream, model, horizon_s
         self.rules = rules or RhythmRules()
-        leads = leads_of(stream, lead)
+        leads = monitored_leads(stream, lead)
         self._detector = StreamDetector(model, leads, horizon_s=horizon_s)
-        self._window = Window(stream, length_s=self._detector.seen_s + FILTER_S)
+        self._window = Window(stream, length_s=self._detector.analysed_s + FILTER_S)
         self._alarm_tracker = AlarmTracker(stream, self.rules, leads)
-        self._beats: deque[DecidedBeat] = deque(maxlen=MOST_BEATS)
-        self._until_s = 0.0  # all before it is decided
-        self._found_s = self._dropped_s = -np.inf  # the last candidate, and the last that was noise
-        self._tail = _columns([], self.rules)
+        self._beats: deque[DecidedBeat] = deque(maxlen=MAX_BEATS)
+        self._until_s = 0.0  # the end of the decided signal
+        self._decided_s = -np.inf  # the last candidate that was decided ...
+        self._dropped_s = -np.inf  # ... and the last one that was dropped as noise
+        self._tail = _beats([], self.rules)  # the last TAIL_BEATS
         offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
         self._no_attention = Attention(np.zeros((0, len(offset_s)), dtype=np.float16), offset_s)
-        self._nothing = Update(self._tail, self._no_attention)
+        self._no_update = Update(self._tail, self._no_attention)
         self._reference: Float32 | None = None
-        self._until_learning = 0  # beats until the patient's normal beat is learned updated
+        self._until_learning = 0  # beats until the normal beat of the patient is learned again
 
-    def push(self, chunk: Chunk) -> Update:
-        """Take a chunk of any length; what is decided by it.
+    def push(self, chunk: StreamChunk) -> Update:
+        """Take a chunk of any length; return what is decided now.
 
         Raises
         ------
         LiveError
-            The chunk has other leads than the stream, or lies a day and more ahead.
+            The chunk has other leads than the stream, or begins a day or more ahead of it.
 
         """
         missed, repeated = self._window.n_missed, self._window.n_repeated
         updates = [self._hop(at_end=False) for _ in self._window.hops(chunk)]
-        said = self._said(self._window.n_missed - missed, self._window.n_repeated - repeated)
-        return replace(merge_updates([self._nothing, *updates]), notices=said)
+        notices = self._notices(self._window.n_missed - missed, self._window.n_repeated - repeated)
+        return replace(merge_updates([self._no_update, *updates]), notices=notices)
 
     def close(self) -> Update:
-        """Decide what is left when the stream has ended."""
-        self._window.rest()
+        """Decide the rest when the stream has ended."""
+        self._window.finish()
         return self._hop(at_end=True)
 
     def _hop(self, *, at_end: bool) -> Update:
-        """Look at the window and decide what is old enough."""
+        """Analyse the window and decide the candidates that the horizon has passed."""
         end_s = self._window.end_s
         until_s = end_s if at_end else max(self._until_s, end_s - self.horizon_s + HOP_S)
-        detections = self._detector.look(self._window, from_s=self._until_s, until_s=until_s, after_s=self._found_s)
+        detections = self._detector.detect(self._window, from_s=self._until_s, until_s=until_s, after_s=self._decided_s)
         n_due = int(np.searchsorted(detections.time_s, until_s))
         attention = (
             self._decide(detections, self._describe(detections, detections.encoded), n_due)
@@ -145,77 +151,74 @@ class Monitor:
         )  # fmt: skip
         return Update(_last(self._tail, n_new), attention, alarms, (), vitals)
 
-    def _decide(self, detections: WindowDetections, seen: Candidates, n_due: int) -> Attention:
-        """Judge the candidates and keep those of the first ``n_due`` that are beats; where the network looked."""
+    def _decide(self, detections: WindowDetections, candidates: Candidates, n_due: int) -> Attention:
+        """Classify the candidates, keep those of the first ``n_due`` that are beats, and return their attention."""
         kept, rr_s, predictions = drop_noise(
-            len(detections.time_s), lambda kept, _: self._classify(detections, seen, kept)
+            len(detections.time_s), lambda kept, _: self._classify(detections, candidates, kept)
         )
         decided = kept[kept < n_due]
-        for at, i in enumerate(decided.tolist()):
-            time_s, rr, probability = float(detections.time_s[i]), float(rr_s[at]), predictions.probability[at]
-            self._beats.append(
-                DecidedBeat(
-                    time_s,
-                    rr,
-                    seen.token[i],
-                    detections.lead_weight[i],
-                    seen.before_qrs[i],
-                    probability,
-                    detections.usable,
-                )
+        self._beats += [
+            DecidedBeat(
+                float(detections.time_s[i]), float(rr_s[row]), candidates.token[i], detections.lead_weight[i],
+                candidates.before_qrs[i], predictions.probability[row], detections.usable,
             )
+            for row, i in enumerate(decided.tolist())
+        ]  # fmt: skip
         self._until_learning -= len(decided)
-        self._found_s = float(detections.time_s[n_due - 1])
+        self._decided_s = float(detections.time_s[n_due - 1])
         dropped = np.setdiff1d(np.arange(n_due), kept)
         self._dropped_s = float(detections.time_s[dropped].max(initial=self._dropped_s))
-        self._tail = _columns(list(self._beats)[-TAIL_BEATS:], self.rules)
-        return Attention(seen.attention[decided].astype(np.float16), self._no_attention.offset_s)
+        self._tail = _beats(list(self._beats)[-TAIL_BEATS:], self.rules)
+        return Attention(candidates.attention[decided].astype(np.float16), self._no_attention.offset_s)
 
-    def _describe(self, detections: WindowDetections, seen: Encoded) -> Candidates:
-        described = describe_beats(self.model, seen, detections.position)
+    def _describe(self, detections: WindowDetections, encoded: Encoded) -> Candidates:
+        described = describe_beats(self.model, encoded, detections.position)
         attention = np.einsum("nl,nlk->nk", detections.lead_weight, described.attention)
         return Candidates(described.token, attention, before_qrs(detections.signal, detections.position))
 
-    def _classify(self, detections: WindowDetections, seen: Candidates, kept: Index) -> tuple[Float64, Predictions]:
+    def _classify(
+        self, detections: WindowDetections, candidates: Candidates, kept: Index
+    ) -> tuple[Float64, Predictions]:
         """RR and predictions of the candidates that are kept, read as the end of the sequence of beats so far."""
         past = list(self._beats)
-        own_rr_s = self._intervals(detections, kept)
+        rr_s = self._intervals(detections, kept)
         if not len(kept):
-            return own_rr_s, NO_PREDICTIONS
+            return rr_s, NO_PREDICTIONS
+        token = list(candidates.token[kept])
         if self._reference is None or self._until_learning <= 0:
-            known = np.stack([beat.token for beat in past] + list(seen.token[kept]))
-            self._reference = references(self.model, known, np.array([*(beat.rr_s for beat in past), *own_rr_s]))
-            self._until_learning = min(LEARN_MOST, int(LEARN_SHARE * len(past)))
+            known = np.stack([beat.token for beat in past] + token)
+            self._reference = references(self.model, known, np.array([*(beat.rr_s for beat in past), *rr_s]))
+            self._until_learning = min(LEARN_MAX_BEATS, int(LEARN_FRACTION * len(past)))
         context = past[-CONTEXT_BEATS:]
         predictions = classify_latest(
             self.model,
-            np.stack([beat.token for beat in context] + list(seen.token[kept])),
-            np.array([*(beat.rr_s for beat in past[-HABIT_BEATS:]), *own_rr_s]),
+            np.stack([beat.token for beat in context] + token),
+            np.array([*(beat.rr_s for beat in past[-HABIT_BEATS:]), *rr_s]),
             np.stack([beat.lead_weight for beat in context] + list(detections.lead_weight[kept])),
             self._reference,
         )
-        own = slice(len(context), None)
-        return own_rr_s, Predictions(predictions.probability[own], predictions.noise[own])
+        new = slice(len(context), None)
+        return rr_s, Predictions(predictions.probability[new], predictions.noise[new])
 
     def _intervals(self, detections: WindowDetections, kept: Index) -> Float64:
-        """RR of the candidates that are kept; NaN where something in between could not be read or may hide a beat."""
+        """RR of the candidates that are kept; NaN where the signal in between is not analysable or may hide a beat."""
         time_s = np.concatenate(([self._beats[-1].time_s if self._beats else np.nan], detections.time_s[kept]))
         dropped_s = np.concatenate(([self._dropped_s], np.delete(detections.time_s, kept)))
         return analysable_rr(time_s, detections.lost_s, dropped_s)[1:]
 
-    def _said(self, n_missed: int, n_repeated: int) -> tuple[Notice, ...]:
-        """What has to be said of gaps and repeats that a chunk showed."""
+    def _notices(self, n_missed: int, n_repeated: int) -> tuple[Notice, ...]:
+        """Notices of the gaps and repeats of a chunk."""
         end_s, fs_hz = self._window.received / self.stream.fs_hz, self.stream.fs_hz
-        said = []
+        notices = []
         if n_missed:
-            said.append(Notice(end_s, f"{n_missed} samples ({n_missed / fs_hz:.2f} s) did not come: a gap."))
+            notices.append(Notice(end_s, f"Gap: {n_missed} samples ({n_missed / fs_hz:.2f} s) did not arrive."))
         if n_repeated:
-            said.append(Notice(end_s, f"{n_repeated} samples came out of order or twice and were left out."))
-        return tuple(said)
+            notices.append(Notice(end_s, f"{n_repeated} samples came twice or out of order and were ignored."))
+        return tuple(notices)
 
 
-def leads_of(stream: Stream, lead: str) -> tuple[int, ...]:
-    """Positions of the leads to watch; see ``Monitor``."""
+def monitored_leads(stream: Stream, lead: str) -> tuple[int, ...]:
+    """Positions in the stream of the leads to analyse; see ``Monitor``."""
     if lead in (AUTO, ALL):
         return tuple(range(len(stream.lead_names)))
     if lead == FIRST:
@@ -223,20 +226,20 @@ def leads_of(stream: Stream, lead: str) -> tuple[int, ...]:
     return (position_of(lead, stream.lead_names, where=f"stream {stream.name}"),)
 
 
-def _columns(judged: Sequence[DecidedBeat], rules: RhythmRules) -> Beats:
-    """Beats as columns; N for S in atrial fibrillation, see ``fibrillation.suppress_s_in_af``."""
-    probability = np.array([beat.probability for beat in judged], dtype=np.float32).reshape(-1, len(CLASSES))
-    usable = np.array([beat.usable for beat in judged], dtype=bool)
+def _beats(decided: Sequence[DecidedBeat], rules: RhythmRules) -> Beats:
+    """Decided beats as columns; S inside atrial fibrillation is N, see ``fibrillation.suppress_s_in_af``."""
+    probability = np.array([beat.probability for beat in decided], dtype=np.float32).reshape(-1, len(CLASSES))
+    usable = np.array([beat.usable for beat in decided], dtype=bool)
     beats = Beats(
-        np.array([beat.time_s for beat in judged]),
+        np.array([beat.time_s for beat in decided]),
         np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q"),
         probability,
-        np.array([beat.rr_s for beat in judged]),
+        np.array([beat.rr_s for beat in decided]),
         usable,
     )
-    p_repeats = np.full(len(judged), np.nan, dtype=np.float32)
-    if judged:
-        p_repeats = repeating(np.stack([beat.before_qrs for beat in judged]), beats)
+    p_repeats = np.full(len(decided), np.nan, dtype=np.float32)
+    if decided:
+        p_repeats = repeating_fraction(np.stack([beat.before_qrs for beat in decided]), beats)
     return suppress_s_in_af(replace(beats, p_repeats=p_repeats), rules)
 
 

@@ -1,87 +1,81 @@
-"""Units and leads of a stream: what a sender's numbers are in mV, and which lead is which when it comes back."""
+"""Channels of a sender and leads of a stream: units, names, and the mapping after a reconnection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from ..errors import LiveError
-from ..records import ASSUMED_PER_MV
+from ..records.units import ASSUMED_PER_MV, mv_of_unit
 from ..schema import Float32
-from .stream import Chunk, Stream
-
-MV_OF_UNIT: Final = {  # by name, or by the power of ten that pylsl allows for one
-    **dict.fromkeys(("mv", "millivolt", "millivolts", "-3"), 1.0),
-    **dict.fromkeys(("uv", "\u00b5v", "\u03bcv", "microvolt", "microvolts", "-6"), 1e-3),
-    **dict.fromkeys(("v", "volt", "volts"), 1e3),
-    **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-6),
-}
-
-
-def mv_of_unit(unit: str | None) -> float | None:
-    """Millivolts of a unit, written in any case; None where it is none that is known."""
-    return MV_OF_UNIT.get((unit or "").strip().casefold())
+from .stream import Stream, StreamChunk
 
 
 def printable(name: str) -> str:
-    """A name as a sender gives it, without what a terminal would take for a command."""
-    return "".join(sign for sign in name if sign.isprintable())
+    """A name from a sender without characters that a terminal would obey."""
+    return "".join(letter for letter in name if letter.isprintable())
 
 
 @dataclass(frozen=True)
-class Leads:
-    """How the numbers that a sender gives become the rows of a stream."""
+class LeadMapping:
+    """How the channels of a sender become the leads of a stream."""
 
-    rows: tuple[int | None, ...]  # for each lead of the stream, which number of the sender it is; None if it is missing
-    scale_mv: tuple[float, ...]  # of each of the sender's numbers
+    channels: tuple[int | None, ...]  # for each lead of the stream, its channel; None where the sender has none
+    scale_mv: tuple[float, ...]  # millivolts of a unit step, for each channel
 
     def arrange(self, values: Float32) -> Float32:
-        """Numbers of the sender, shape (n_numbers, n), as the stream's leads in mV; NaN where a lead is missing."""
-        signal = np.full((len(self.rows), values.shape[1]), np.nan, dtype=np.float32)
-        for lead, row in enumerate(self.rows):
-            if row is not None:
-                signal[lead] = values[row] * np.float32(self.scale_mv[row])
+        """Values of the channels, shape (n_channels, n), as leads in mV, shape (n_leads, n); NaN where missing."""
+        signal = np.full((len(self.channels), values.shape[1]), np.nan, dtype=np.float32)
+        for lead, channel in enumerate(self.channels):
+            if channel is not None:
+                signal[lead] = values[channel] * np.float32(self.scale_mv[channel])
         signal[~np.isfinite(signal)] = np.nan
         return signal
 
 
-def first_leads(units: tuple[str | None, ...]) -> tuple[Leads, bool]:
-    """The leads of a stream that begins, and whether all their units are known."""
-    known = [mv_of_unit(unit) for unit in units]
+def map_channels(units: tuple[str | None, ...]) -> tuple[LeadMapping, bool]:
+    """The mapping of a stream that begins, one lead a channel, and whether all units are known."""
+    known = [mv_of_unit((unit or "").strip()) for unit in units]
     scale_mv = tuple(1 / ASSUMED_PER_MV if mv is None else mv for mv in known)
-    return Leads(tuple(range(len(units))), scale_mv), None not in known
+    return LeadMapping(tuple(range(len(units))), scale_mv), None not in known
 
 
-def as_sent(chunk: Chunk, stream: Stream) -> Float32:
-    """Numbers that ``first_leads`` takes back to the same mV: mV, or counts where the stream has no known unit."""
+def channel_values(chunk: StreamChunk, stream: Stream) -> Float32:
+    """A chunk as values to send, shape (n_leads, n): mV, or counts where the stream has no known unit."""
     return np.asarray(chunk.signal_mv * np.float32(1 if stream.calibrated else ASSUMED_PER_MV))
 
 
-def leads_again(begun: Stream, offered: Stream, leads: Leads) -> tuple[Leads, str]:
-    """The leads of a stream that comes back, by their names, and in words what has changed, empty for nothing.
+def map_reconnected(stream: Stream, offered: Stream, mapping: LeadMapping) -> tuple[LeadMapping, str]:
+    """Map the channels of a sender that came back to the leads of its stream, by their names.
 
     Parameters
     ----------
-    leads
-        As ``first_leads`` has them for the stream that is offered.
+    stream, offered
+        The stream as it began, and as the sender describes it now.
+    mapping
+        What ``map_channels`` returns for ``offered``.
+
+    Returns
+    -------
+    The mapping, and a sentence on leads that are missing or new; empty where nothing changed.
 
     Raises
     ------
     LiveError
-        The rate is another one.
+        The sampling rate has changed.
 
     """
-    if offered.fs_hz != begun.fs_hz:
+    if offered.fs_hz != stream.fs_hz:
         raise LiveError(
-            f"{begun.name} came back with {offered.fs_hz:g} Hz instead of {begun.fs_hz:g} Hz: the stream ends here; "
+            f"{stream.name} came back with {offered.fs_hz:g} Hz instead of {stream.fs_hz:g} Hz: the stream ends here; "
             "begin a new recording."
         )
-    at = {name.casefold(): row for row, name in enumerate(offered.lead_names)}
-    rows = tuple(at.get(name.casefold()) for name in begun.lead_names)
-    missing = [name for name, row in zip(begun.lead_names, rows, strict=True) if row is None]
-    more = [name for row, name in enumerate(offered.lead_names) if row not in rows]
-    said = [f"without {', '.join(missing)}"] if missing else []
-    said += [f"with {', '.join(more)}, which is left out"] if more else []
-    return Leads(rows, leads.scale_mv), f"{begun.name} came back {' and '.join(said)}" if said else ""
+    channel_of = {name.casefold(): channel for channel, name in enumerate(offered.lead_names)}
+    channels = tuple(channel_of.get(name.casefold()) for name in stream.lead_names)
+    missing = [name for name, channel in zip(stream.lead_names, channels, strict=True) if channel is None]
+    added = [name for channel, name in enumerate(offered.lead_names) if channel not in channels]
+    changes = [f"without {', '.join(missing)}"] if missing else []
+    changes += [f"with {', '.join(added)}, which is ignored"] if added else []
+    sentence = f"{stream.name} came back {' and '.join(changes)}" if changes else ""
+    return LeadMapping(channels, mapping.scale_mv), sentence

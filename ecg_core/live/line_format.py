@@ -1,4 +1,4 @@
-"""A stream as lines of text that anyone can write: a header as JSON, then a line a sample. See docs/live.md."""
+"""The text format of a stream: a header as JSON, then a line for each sample. See docs/live.md."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from ..errors import LiveError
 from ..records.limits import distinct_names
 from .alignment import NumberClock
-from .leads import Leads, as_sent, first_leads, leads_again, printable
-from .stream import Chunk, Notice, Stream
+from .leads import LeadMapping, channel_values, map_channels, map_reconnected, printable
+from .stream import Notice, Stream, StreamChunk
 
-MAX_LINE = 4096  # bytes; more is no line of a few numbers
-HEADER_WITHIN = 200  # lines: a board may say something while it starts
-CHUNK_S = 0.1  # samples are passed on so many at a time, so that a line of its own makes no chunk of its own
-SAY_S = 1.0  # lines that cannot be read are said at most so often
-SHOWN = 40  # characters of such a line
+MAX_LINE = 4096  # bytes; a line of a few numbers is never longer
+MAX_LINES_BEFORE_HEADER = 200  # a board may print messages while it starts
+CHUNK_S = 0.1  # samples are collected for so long, as a chunk of each line would be too small to process
+REPORT_S = 1.0  # malformed lines are reported at most so often
+SHOWN = 40  # characters of a malformed line that are shown
 EXAMPLE: Final = '{"name": "chest belt", "fs_hz": 250, "leads": ["II"], "unit": "mV"}'
 
 
@@ -29,9 +29,9 @@ def header_line(stream: Stream) -> bytes:
     return json.dumps(header | ({"unit": "mV"} if stream.calibrated else {})).encode() + b"\n"
 
 
-def sample_lines(chunk: Chunk, stream: Stream) -> bytes:
+def sample_lines(chunk: StreamChunk, stream: Stream) -> bytes:
     """The lines of a chunk."""
-    frames = as_sent(chunk, stream).T
+    frames = channel_values(chunk, stream).T
     lines = (
         f"{number}," + ",".join("" if isnan(value) else f"{value:.6g}" for value in frame)
         for number, frame in enumerate(frames.tolist(), chunk.first)
@@ -39,13 +39,13 @@ def sample_lines(chunk: Chunk, stream: Stream) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def read_header(line: bytes) -> tuple[Stream, Leads]:
-    """What a header says.
+def read_header(line: bytes) -> tuple[Stream, LeadMapping]:
+    """The stream that a header describes.
 
     Raises
     ------
     LiveError
-        It is none, or says what no ECG has.
+        The line is no header, or does not describe an ECG.
 
     """
     try:
@@ -53,20 +53,21 @@ def read_header(line: bytes) -> tuple[Stream, Leads]:
         names, unit = header["leads"], header.get("unit")
         if not isinstance(names, list) or not isinstance(header.get("name", ""), str):
             raise TypeError
-        leads, calibrated = first_leads((None if unit is None else str(unit),) * len(names))
-        own = distinct_names([printable(str(name)) for name in names])
-        return Stream(printable(header.get("name", "")) or "stream", float(header["fs_hz"]), own, calibrated), leads
+        mapping, calibrated = map_channels((None if unit is None else str(unit),) * len(names))
+        lead_names = distinct_names([printable(str(name)) for name in names])
+        name = printable(header.get("name", "")) or "stream"
+        return Stream(name, float(header["fs_hz"]), lead_names, calibrated), mapping
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LiveError(f"{_shown(line)} is no header of a stream; expected a line such as {EXAMPLE}.") from error
 
 
 class LineReader:
-    """Bytes of one connection after the other, as chunks of one stream."""
+    """Turns the bytes of successive connections into the chunks of one stream."""
 
     def __init__(self) -> None:
         self.stream: Stream | None = None  # known from the first header on
-        self._cutter, self._bad = _Cutter(), _Bad()
-        self._place: list[int] = []  # of samples in a row that are not passed on yet
+        self._splitter, self._malformed = _LineSplitter(), _MalformedLines()
+        self._index: list[int] = []  # of consecutive samples that wait to become a chunk
         self._values: list[list[float]] = []
 
     @property
@@ -74,126 +75,129 @@ class LineReader:
         """The end of the stream so far."""
         return self._clock.next / self.stream.fs_hz if self.stream else 0.0
 
-    def feed(self, data: bytes, now_s: float) -> Iterator[Chunk | Notice]:
-        """What some bytes bring; none bring what was held back.
+    def feed(self, data: bytes, now_s: float) -> Iterator[StreamChunk | Notice]:
+        """Take some bytes; empty bytes release the samples that wait to become a chunk.
 
         Raises
         ------
         LiveError
-            There is no header where one is needed, or a later one has another rate.
+            A header is missing, or a later one has another sampling rate.
 
         """
-        for line in self._cutter.lines(data):
+        for line in self._splitter.split(data):
             if line.startswith(b"{"):
                 yield from self._begin(line)
             elif self.stream is None:
-                self._bad.add(line)
+                self._malformed.add(line)
             else:
                 yield from self._sample(line, now_s, self.stream)
         if self.stream is None:
-            if self._bad.n > HEADER_WITHIN:
-                raise LiveError(f"{self._bad.n} lines came without a header; expected first a line such as {EXAMPLE}.")
+            if self._malformed.n > MAX_LINES_BEFORE_HEADER:
+                raise LiveError(
+                    f"{self._malformed.n} lines came without a header; expected first a line such as {EXAMPLE}."
+                )
             return
         if not data:
-            yield from self._held()
-        if self._bad.n and now_s - self._bad.said_s >= SAY_S:
-            yield Notice(self.time_s, self._bad.say(now_s))
+            yield from self._release()
+        if self._malformed.n and now_s - self._malformed.reported_s >= REPORT_S:
+            yield Notice(self.time_s, self._malformed.report(now_s))
 
-    def end(self, now_s: float) -> Iterator[Chunk | Notice]:
-        """The connection ended: half a line is no line, as its last number may be cut."""
-        for line in self._cutter.rest():
-            self._bad.add(line)
+    def end(self, now_s: float) -> Iterator[StreamChunk | Notice]:
+        """End a connection: an unfinished line is no sample, as its last number may be cut."""
+        for line in self._splitter.flush():
+            self._malformed.add(line)
         if self.stream is None:
             return
-        yield from self._held()
-        if self._bad.n:
-            yield Notice(self.time_s, self._bad.say(now_s))
+        yield from self._release()
+        if self._malformed.n:
+            yield Notice(self.time_s, self._malformed.report(now_s))
 
-    def _begin(self, line: bytes) -> Iterator[Chunk | Notice]:
-        """The first header, or one more of a sender that started anew."""
+    def _begin(self, line: bytes) -> Iterator[StreamChunk | Notice]:
+        """Take the first header, or that of a sender that restarted."""
         try:
-            offered, leads = read_header(line)
+            offered, mapping = read_header(line)
         except LiveError:
             if self.stream is None:
                 raise
-            self._bad.add(line)
+            self._malformed.add(line)
             return
         if self.stream is None:
-            self.stream, self._leads = offered, leads
+            self.stream, self._mapping = offered, mapping
             self._clock = NumberClock(offered.fs_hz)
             return
-        yield from self._held()
-        self._leads, changed = leads_again(self.stream, offered, leads)
-        if changed:
-            yield Notice(self.time_s, changed)
+        yield from self._release()
+        self._mapping, changes = map_reconnected(self.stream, offered, mapping)
+        if changes:
+            yield Notice(self.time_s, changes)
 
-    def _sample(self, line: bytes, now_s: float, stream: Stream) -> Iterator[Chunk]:
-        """Hold a sample until there are some in a row."""
-        number, *texts = line.split(b",")
+    def _sample(self, line: bytes, now_s: float, stream: Stream) -> Iterator[StreamChunk]:
+        """Collect a sample; release a chunk when there are enough, or where the numbers jump."""
+        number_text, *texts = line.split(b",")
         try:
             values = [float(text) if text.strip() else np.nan for text in texts]
-            count = int(number)
+            number = int(number_text)
         except ValueError:
-            self._bad.add(line)
+            self._malformed.add(line)
             return
-        if len(values) != len(self._leads.scale_mv) or count < 0:
-            self._bad.add(line)
+        if len(values) != len(self._mapping.scale_mv) or number < 0:
+            self._malformed.add(line)
             return
-        place = self._clock.place(count, now_s)
-        if self._place and (place != self._place[-1] + 1 or len(self._place) >= CHUNK_S * stream.fs_hz):
-            yield from self._held()
-        if place >= 0:  # else it comes late, from before the first one
-            self._place.append(place)
+        index = self._clock.align(number, now_s)
+        if self._index and (index != self._index[-1] + 1 or len(self._index) >= CHUNK_S * stream.fs_hz):
+            yield from self._release()
+        if index >= 0:  # a late sample may belong before the first one
+            self._index.append(index)
             self._values.append(values)
 
-    def _held(self) -> Iterator[Chunk]:
-        if self._place:
-            with np.errstate(over="ignore"):  # beyond what is a number of 32 bits there is no voltage either
+    def _release(self) -> Iterator[StreamChunk]:
+        if self._index:
+            with np.errstate(over="ignore"):  # what is too large for 32 bits is no voltage and becomes infinite
                 values = np.array(self._values, dtype=np.float64).T.astype(np.float32)
-                yield Chunk(self._place[0], self._leads.arrange(values))
-            self._place, self._values = [], []
+                yield StreamChunk(self._index[0], self._mapping.arrange(values))
+            self._index, self._values = [], []
 
 
-class _Cutter:
-    """Cuts bytes into lines; one beyond the limit is cut off, so that it cannot be read."""
+class _LineSplitter:
+    """Splits bytes into lines; one that is too long is truncated with dots, so that it cannot pass for a sample."""
 
     def __init__(self) -> None:
         self._begun, self._overlong = b"", False
 
-    def lines(self, data: bytes) -> Iterator[bytes]:
-        """Whole lines, but empty ones and those that begin with a hash."""
+    def split(self, data: bytes) -> Iterator[bytes]:
+        """Complete lines except empty ones and comments, which begin with a hash."""
         *lines, begun = (self._begun + data).split(b"\n")
         for line in lines:
             self._begun = line
-            if (whole := next(self.rest(), b"")) and not whole.startswith(b"#"):
+            if (whole := next(self.flush(), b"")) and not whole.startswith(b"#"):
                 yield whole
         self._begun = begun
         if len(begun) > MAX_LINE:
             self._begun, self._overlong = begun[:SHOWN], True
 
-    def rest(self) -> Iterator[bytes]:
-        """What there is of a line that was begun."""
+    def flush(self) -> Iterator[bytes]:
+        """The unfinished line, if there is one."""
         line, overlong = self._begun.strip(), self._overlong or len(self._begun) > MAX_LINE
         self._begun, self._overlong = b"", False
         if line:
             yield line[:SHOWN] + b"..." if overlong else line
 
 
-class _Bad:
-    """Counts lines that cannot be read, and says so seldom enough."""
+class _MalformedLines:
+    """Counts malformed lines since the last report of them."""
 
     def __init__(self) -> None:
-        self.n, self.said_s = 0, float("-inf")
+        self.n, self.reported_s = 0, float("-inf")
         self._last = b""
 
     def add(self, line: bytes) -> None:
         self.n += 1
         self._last = line
 
-    def say(self, now_s: float) -> str:
-        """What came since it was said last."""
-        text = f"{self.n} lines could not be read, the last one was {_shown(self._last)}"
-        self.n, self.said_s = 0, now_s
+    def report(self, now_s: float) -> str:
+        """A sentence on the lines since the last report."""
+        lines = "1 malformed line was" if self.n == 1 else f"{self.n} malformed lines were"
+        text = f"{lines} ignored, the last one: {_shown(self._last)}"
+        self.n, self.reported_s = 0, now_s
         return text
 
 

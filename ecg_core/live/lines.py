@@ -15,33 +15,33 @@ from typing import IO, Protocol
 
 from ..errors import LiveError
 from .line_format import EXAMPLE, LineReader, header_line, sample_lines
-from .stream import Chunk, Notice, Stream
+from .stream import Notice, Stream, StreamChunk
 
-HOST = "127.0.0.1"  # whoever can reach the port is believed: it is not for a network
+HOST = "127.0.0.1"  # a sender is not authenticated, so the port is not opened to the network
 LAST_PORT = 65_535
-WAIT_S = 0.05  # for bytes
-BLOCK = 1 << 16  # bytes at a time
-AHEAD = 64  # blocks that are read from standard input before they are needed
-SILENT_S = 3.0  # without a byte for so long, the sender is said to be silent
+POLL_S = 0.05  # a wait for bytes
+BLOCK = 1 << 16  # bytes that are read at a time
+QUEUED_BLOCKS = 64  # read ahead from standard input
+SILENT_S = 3.0  # after so long without a byte, the sender is reported as silent
 CONNECT_S = 5.0
 
 
 class Feed(Protocol):
-    """Where the bytes come from."""
+    """A source of bytes."""
 
     name: str
-    lasting: bool  # whether one connection may follow another
+    reconnects: bool  # whether another connection may follow one that ended
 
     def read(self) -> bytes | None:
-        """Bytes that came within a moment, none where none did; None where the connection ended."""
+        """Bytes that arrived within POLL_S, empty if none did; None where the connection ended."""
         ...
 
-    def answer(self, text: str) -> None:
-        """Tell the sender what is wrong, where it can be told, and let go of it."""
+    def reject(self, reason: str) -> None:
+        """Send the sender the reason, where it can receive one, and end its connection."""
         ...
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the connection and stop listening."""
         ...
 
 
@@ -51,12 +51,12 @@ class LineSource:
     Parameters
     ----------
     closed
-        Ends the stream, and the waiting, from elsewhere when it is set.
+        When set from another thread, ends the stream and the wait.
 
     Raises
     ------
     LiveError
-        What comes is no stream, or nothing came.
+        What arrives is no stream, or the wait was ended.
 
     """
 
@@ -65,7 +65,7 @@ class LineSource:
     def __init__(self, feed: Feed, closed: threading.Event | None = None) -> None:
         self._feed, self._closed = feed, closed or threading.Event()
         self._reader = LineReader()
-        self._first: list[Chunk | Notice] = []  # what came along with the header
+        self._first: list[StreamChunk | Notice] = []  # what came along with the header
         try:
             while self._reader.stream is None:
                 self._await_header()
@@ -76,63 +76,69 @@ class LineSource:
 
     def _await_header(self) -> None:
         if self._closed.is_set():
-            raise LiveError(f"{self._feed.name}: no sender came until it was given up.")
+            raise LiveError(f"{self._feed.name}: the wait ended before a sender connected.")
         data = self._feed.read()
         try:
-            if data is None and not self._feed.lasting:
+            if data is None and not self._feed.reconnects:
                 raise LiveError(f"{self._feed.name} ended before a header came; expected a line such as {EXAMPLE}.")
             if data is None:
                 self._reader = LineReader()
             else:
                 self._first += self._reader.feed(data, time.monotonic())
         except LiveError as error:
-            if not self._feed.lasting:
+            if not self._feed.reconnects:
                 raise
-            self._feed.answer(str(error))
+            self._feed.reject(str(error))
             self._reader = LineReader()
 
-    def chunks(self) -> Iterator[Chunk | Notice]:
-        """Samples as they come; a connection that is lost is waited for until ``close``."""
-        yield from self._first
-        heard_s, waiting = time.monotonic(), False
+    def chunks(self) -> Iterator[StreamChunk | Notice]:
+        """Samples as they arrive; after a lost connection, waits for the next one until ``close``."""
         try:
-            while not self._closed.is_set():
-                data, now_s = self._feed.read(), time.monotonic()
-                if data is None:
-                    yield from self._reader.end(now_s)
-                    if not self._feed.lasting:
-                        return
-                    yield Notice(self._reader.time_s, f"{self._feed.name}: the sender is gone; waiting for it")
-                    waiting = True
-                elif data:
-                    if waiting:
-                        yield Notice(self._reader.time_s, f"{self._feed.name}: the sender is there again")
-                    heard_s, waiting = now_s, False
-                elif not waiting and now_s - heard_s > SILENT_S:
-                    yield Notice(self._reader.time_s, f"{self._feed.name}: nothing comes any more; waiting")
-                    waiting = True
-                yield from self._reader.feed(data or b"", now_s)
-            yield from self._reader.end(time.monotonic())
-        except LiveError as error:  # a sender that is another one now
-            self._feed.answer(str(error))
+            yield from self._first
+            yield from self._read_connections()
+        except LiveError as error:  # a sender with another sampling rate
+            self._feed.reject(str(error))
             yield Notice(self._reader.time_s, str(error))
         finally:
             self._feed.close()
 
+    def _read_connections(self) -> Iterator[StreamChunk | Notice]:
+        last_s, waiting = time.monotonic(), False
+        while not self._closed.is_set():
+            data, now_s = self._feed.read(), time.monotonic()
+            if data is None:
+                yield from self._reader.end(now_s)
+                if not self._feed.reconnects:
+                    return
+                yield self._notice("the sender has disconnected; waiting for it")
+                waiting = True
+            elif data:
+                if waiting:
+                    yield self._notice("the sender is back")
+                last_s, waiting = now_s, False
+            elif not waiting and now_s - last_s > SILENT_S:
+                yield self._notice("the sender is silent; waiting for it")
+                waiting = True
+            yield from self._reader.feed(data or b"", now_s)
+        yield from self._reader.end(time.monotonic())
+
+    def _notice(self, text: str) -> Notice:
+        return Notice(self._reader.time_s, f"{self._feed.name}: {text}")
+
     def close(self) -> None:
-        """End the stream; ``chunks`` ends within a moment."""
+        """End the stream; ``chunks`` ends within POLL_S."""
         self._closed.set()
 
 
 class InputFeed:
     """Standard input, or any open file."""
 
-    name, lasting = "standard input", False
+    name, reconnects = "standard input", False
 
     def __init__(self, file: IO[bytes] | None = None) -> None:
         self._file = file or sys.stdin.buffer
-        self._blocks: queue.Queue[bytes | None] = queue.Queue(AHEAD)
-        # A thread that may wait for ever: no system lets go of a read that has begun.
+        self._blocks: queue.Queue[bytes | None] = queue.Queue(QUEUED_BLOCKS)
+        # A daemon thread, as no system can interrupt a read that has begun.
         threading.Thread(target=self._fetch, daemon=True).start()
 
     def _fetch(self) -> None:
@@ -144,15 +150,15 @@ class InputFeed:
     def read(self) -> bytes | None:
         """See ``Feed``."""
         try:
-            return self._blocks.get(timeout=WAIT_S)
+            return self._blocks.get(timeout=POLL_S)
         except queue.Empty:
             return b""
 
-    def answer(self, text: str) -> None:
-        """Nobody to tell."""
+    def reject(self, reason: str) -> None:
+        """Do nothing: a pipe leads one way."""
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: the file belongs to the caller."""
 
 
 class TcpFeed:
@@ -161,18 +167,18 @@ class TcpFeed:
     Raises
     ------
     LiveError
-        The port cannot be listened on.
+        The port cannot be opened.
 
     """
 
-    lasting = True
+    reconnects = True
 
     def __init__(self, port: int) -> None:
         try:
             self._listener = socket.create_server((HOST, port))
         except OSError as error:
             raise LiveError(
-                f"tcp:{port} cannot be listened on ({error}); choose another port, from 1024 to {LAST_PORT}."
+                f"tcp:{port} cannot be opened ({error}); choose another port, from 1024 to {LAST_PORT}."
             ) from error
         self.port = int(self._listener.getsockname()[1])
         self.name = f"tcp:{self.port}"
@@ -181,18 +187,18 @@ class TcpFeed:
     def read(self) -> bytes | None:
         """See ``Feed``."""
         watched = [self._listener, *([self._sender] if self._sender else [])]
-        ready = select.select(watched, [], [], WAIT_S)[0]
-        if self._sender is not None and self._sender in ready:  # to its end, before another one is let in or refused
-            return self._received(self._sender)
+        ready = select.select(watched, [], [], POLL_S)[0]
+        if self._sender is not None and self._sender in ready:  # to its end, before the next sender is accepted
+            return self._receive(self._sender)
         if self._listener in ready:
             self._accept()
         return b""
 
-    def _received(self, sender: socket.socket) -> bytes | None:
-        with suppress(OSError):  # a connection that was torn off has ended too
+    def _receive(self, sender: socket.socket) -> bytes | None:
+        with suppress(OSError):  # an aborted connection has ended too
             if data := sender.recv(BLOCK):
                 return data
-        self._let_go()
+        self._disconnect()
         return None
 
     def _accept(self) -> None:
@@ -201,28 +207,35 @@ class TcpFeed:
             self._sender = sender
             return
         with sender, suppress(OSError):
-            sender.sendall(f"{self.name} has a sender already; try again when it is gone.\n".encode())
+            sender.sendall(f"{self.name} has a sender already; try again when it has disconnected.\n".encode())
 
-    def answer(self, text: str) -> None:
+    def reject(self, reason: str) -> None:
         """See ``Feed``."""
         if self._sender is not None:
             with suppress(OSError):
-                self._sender.sendall(f"{text}\n".encode())
-            self._let_go()
+                self._sender.sendall(f"{reason}\n".encode())
+            self._disconnect()
 
-    def _let_go(self) -> None:
+    def _disconnect(self) -> None:
         if self._sender is not None:
             self._sender.close()
         self._sender = None
 
     def close(self) -> None:
-        """Stop listening."""
-        self._let_go()
+        """See ``Feed``."""
+        self._disconnect()
         self._listener.close()
 
 
-def port_of(text: str) -> int:
-    """The port of ``tcp:PORT``."""
+def parse_port(text: str) -> int:
+    """The port of ``tcp:PORT``.
+
+    Raises
+    ------
+    LiveError
+        It is no number of a port.
+
+    """
     digits = text.partition(":")[2]
     if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(LAST_PORT)) or int(digits) > LAST_PORT:
         raise LiveError(f"{text[:20]}: expected tcp:PORT with a number from 1024 to {LAST_PORT}, such as tcp:5555.")
@@ -230,13 +243,14 @@ def port_of(text: str) -> int:
 
 
 @contextmanager
-def tcp_sender(stream: Stream, port: int) -> Iterator[Callable[[Chunk], None]]:
+def tcp_sender(stream: Stream, port: int) -> Iterator[Callable[[StreamChunk], None]]:
     """Send a stream as lines to a port of this machine."""
     try:
         connection = socket.create_connection((HOST, port), CONNECT_S)
     except OSError as error:
         raise LiveError(
-            f"tcp:{port}: nobody listens there ({error}); first start: python -m ecg_core monitor tcp:{port}"
+            f"tcp:{port}: no program listens on this port ({error}). Start the monitor on tcp:{port} first.",
+            settings=("to",),
         ) from error
     with connection:
         connection.settimeout(None)
@@ -244,23 +258,23 @@ def tcp_sender(stream: Stream, port: int) -> Iterator[Callable[[Chunk], None]]:
             connection.sendall(header_line(stream))
             yield lambda chunk: connection.sendall(sample_lines(chunk, stream))
         except OSError as error:
-            raise LiveError(f"tcp:{port} let go of the connection{_last_word(connection)}.") from error
+            raise LiveError(f"tcp:{port} closed the connection{_last_answer(connection)}.") from error
 
 
-def _last_word(connection: socket.socket) -> str:
-    """What the other side said before it left."""
+def _last_answer(connection: socket.socket) -> str:
+    """The reason that the other side sent before it closed the connection."""
     connection.settimeout(CONNECT_S)
     with suppress(OSError):
-        if said := connection.recv(BLOCK):
-            return f": {said.decode('utf-8', errors='replace').strip().rstrip('.')}"
+        if answer := connection.recv(BLOCK):
+            return f": {answer.decode('utf-8', errors='replace').strip().rstrip('.')}"
     return ""
 
 
 @contextmanager
-def line_writer(stream: Stream, file: IO[bytes]) -> Iterator[Callable[[Chunk], None]]:
+def line_writer(stream: Stream, file: IO[bytes]) -> Iterator[Callable[[StreamChunk], None]]:
     """Write a stream as lines into a file."""
 
-    def send(chunk: Chunk) -> None:
+    def send(chunk: StreamChunk) -> None:
         file.write(sample_lines(chunk, stream))
         file.flush()
 

@@ -1,4 +1,4 @@
-"""A record as a stream: in real time, faster, or as fast as it is taken."""
+"""A record as a live stream: in real time, faster, or as fast as its chunks are taken."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from collections.abc import Iterator
 
 from ..errors import LiveError
 from ..schema import Float32, Record
-from .stream import Chunk, Stream
+from .stream import Stream, StreamChunk
 
-PIECE_S = 60.0  # read from disk at a time
+READ_S = 60.0  # so much is read from disk at a time
 
 
 class Replay:
-    """A record as a source: each chunk comes when its last sample would have been recorded.
+    """A record as a source: each chunk arrives when its last sample would have been recorded.
 
     Raises
     ------
     LiveError
-        The speed is none, or the start lies behind the record's end.
+        The speed is not positive, or the start lies outside the record.
 
     """
 
     def __init__(self, record: Record, *, speed: float = 1.0, chunk_s: float = 0.1, start_s: float = 0.0) -> None:
         if not speed > 0:
-            raise LiveError(f"--speed {speed:g}: expected a number above 0, such as 1 or 10, or inf.")
+            raise LiveError(
+                f"The speed of a replay is {speed:g}: expected a number above 0, such as 1 or 10, or inf.",
+                settings=("speed",),
+            )
         if not 0 <= start_s < record.duration_s:
             raise LiveError(
-                f"{record.record_id}: a start at {start_s:g} s was asked for, the record is {record.duration_s:.0f} s "
-                "long; choose an earlier one."
+                f"{record.record_id}: the start is {start_s:g} s, but the record is {record.duration_s:.0f} s long; "
+                "choose a start within it."
             )
         self.stream = Stream(
             record.record_id, record.fs_hz, record.lead_names, all(record.calibrated), record.is_simulated
@@ -39,21 +42,21 @@ class Replay:
         self._step = max(1, round(chunk_s * record.fs_hz))
         self._closed = threading.Event()
 
-    def chunks(self) -> Iterator[Chunk]:
-        """The record in chunks. Each is due by one clock, so that no delay adds up; what is late comes at once."""
+    def chunks(self) -> Iterator[StreamChunk]:
+        """The record in chunks, all due by the same clock: delays do not add up, and a late chunk comes at once."""
         began_s, first = time.monotonic(), 0
-        for piece in self._pieces():
-            for start in range(0, piece.shape[1], self._step):
-                signal = piece[:, start : start + self._step]
+        for block in self._blocks():
+            for start in range(0, block.shape[1], self._step):
+                signal = block[:, start : start + self._step]
                 due_s = began_s + (first + signal.shape[1]) / self.stream.fs_hz / self._speed
                 if self._closed.wait(max(0.0, due_s - time.monotonic())):
                     return
-                yield Chunk(first, signal)
+                yield StreamChunk(first, signal)
                 first += signal.shape[1]
 
-    def _pieces(self) -> Iterator[Float32]:
-        """The record in pieces of whole chunks, each (n_leads, n)."""
-        size = self._step * max(1, round(PIECE_S * self.stream.fs_hz / self._step))
+    def _blocks(self) -> Iterator[Float32]:
+        """The record in blocks of whole chunks, each of shape (n_leads, n)."""
+        size = self._step * max(1, round(READ_S * self.stream.fs_hz / self._step))
         leads = tuple(range(len(self.stream.lead_names)))
         for start in range(self._start, self._record.n_samples, size):
             yield self._record.source.read(start, min(start + size, self._record.n_samples), leads)

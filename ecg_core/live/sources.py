@@ -1,4 +1,4 @@
-"""A source by the text that names it."""
+"""Opens a live source by the text that names it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import threading
 from pathlib import Path
 
 from ..records import read_record
-from .lines import InputFeed, LineSource, TcpFeed, port_of
+from .lines import InputFeed, LineSource, TcpFeed, parse_port
 from .lsl import LslSource
 from .replay import Replay
 from .stream import Source
 
-LSL, TCP, INPUT = "lsl:", "tcp:", "-"
+LSL, TCP, STDIN = "lsl:", "tcp:", "-"
 
 
 def open_source(text: str, *, speed: float = 1.0, closed: threading.Event | None = None) -> Source:
-    """Open ``lsl:NAME``, ``tcp:PORT``, ``-`` (standard input) or a record; waits until a sender has said what it sends.
+    """Open ``lsl:NAME``, ``tcp:PORT``, ``-`` (standard input) or a record; waits until a sender describes its stream.
 
     Parameters
     ----------
     speed
-        Of a record that is replayed.
+        Of a replayed record, as a multiple of real time.
     closed
-        Ends the waiting for a sender of lines when it is set.
+        When set, ends the wait for a sender of lines.
 
     Raises
     ------
     LiveError
-        There is no such stream, or it is none of an ECG.
+        There is no such stream, or it is no ECG.
     RecordError
         The record cannot be read.
 
@@ -35,7 +35,7 @@ def open_source(text: str, *, speed: float = 1.0, closed: threading.Event | None
     if text.startswith(LSL):
         return LslSource(text.removeprefix(LSL))
     if text.startswith(TCP):
-        return LineSource(TcpFeed(port_of(text)), closed)
-    if text == INPUT:
+        return LineSource(TcpFeed(parse_port(text)), closed)
+    if text == STDIN:
         return LineSource(InputFeed())
     return Replay(read_record(Path(text)), speed=speed)

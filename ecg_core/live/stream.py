@@ -1,4 +1,4 @@
-"""What a live stream is made of: the same nouns for a replayed record, a socket and the Lab Streaming Layer."""
+"""The types of a live stream, the same for a replayed record, a socket and the Lab Streaming Layer."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ class Stream:
     Raises
     ------
     LiveError
-        It has a rate that no ECG has, or no lead.
+        The sampling rate is not that of an ECG, or there is no lead.
 
     """
 
     name: str
     fs_hz: float
     lead_names: tuple[str, ...]
-    calibrated: bool = True  # whether its samples are known to be mV; else 200 counts are taken for one
-    is_simulated: bool = False  # whether no patient was recorded
+    calibrated: bool = True  # whether the sender gives a known unit; otherwise 200 counts are assumed to be 1 mV
+    is_simulated: bool = False  # whether the signal comes from no patient
 
     def __post_init__(self) -> None:
         if not MIN_FS_HZ <= self.fs_hz <= MAX_FS_HZ:
             raise LiveError(
-                f"{self.name}: its rate is {self.fs_hz:g} Hz, expected {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz; correct what "
-                "the sender states."
+                f"{self.name}: its rate is {self.fs_hz:g} Hz, expected {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz; correct the "
+                "rate that the sender gives."
             )
         if not self.lead_names:
             raise LiveError(f"{self.name}: the stream has no lead; at least one ECG lead is needed.")
 
 
 @dataclass(frozen=True, eq=False)
-class Chunk(_Columns):
-    """Some samples in a row, as they came.
+class StreamChunk(_Columns):
+    """Consecutive samples as they arrived.
 
-    ``first`` counts samples from the start of the stream, lost ones too: a jump in it is a gap, and what was already
-    there comes a second time.
+    ``first`` counts samples from the start of the stream, lost ones included: where it jumps ahead there is a gap, and
+    samples whose numbers were already received are repeats.
     """
 
     first: int
@@ -53,22 +53,22 @@ class Chunk(_Columns):
 
 
 class Source(Protocol):
-    """Where chunks come from. It ends when the stream ends; ``close`` ends it from another thread."""
+    """Where chunks come from. The iteration ends with the stream; ``close`` ends it from another thread."""
 
     stream: Stream
 
-    def chunks(self) -> Iterator[Chunk | Notice]:
-        """Chunks in the order in which they come, and what has to be said of the stream in between."""
+    def chunks(self) -> Iterator[StreamChunk | Notice]:
+        """Chunks in the order of their arrival, and between them notices of what happened to the stream."""
         ...
 
     def close(self) -> None:
-        """Let go of the connection; ``chunks`` ends soon."""
+        """Release the connection; ``chunks`` ends soon after."""
         ...
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that happened to the stream, in a sentence: lost, found again, a lead less."""
+    """An event of the stream itself, in a sentence: connection lost, connection back, a lead missing."""
 
     time_s: float  # from the start of the stream
     text: str
@@ -76,17 +76,17 @@ class Notice:
 
 @dataclass(frozen=True)
 class Alarm:
-    """Something that a watcher must know now. Said when it begins, and once more when it is over."""
+    """An alarm; announced when it begins, and once more when it is over."""
 
     kind: str  # one of alarms.KINDS
     start_s: float  # when it began
-    said_s: float  # the end of the signal when it was said
+    announced_s: float  # end of the received signal when it was announced
     end_s: float | None = None  # None while it goes on
 
 
 @dataclass(frozen=True)
 class Vitals:
-    """Running counts at the end of what was decided; None where it is not known."""
+    """Running counts at the end of the decided signal; None where a value is not known."""
 
     time_s: float
     rate_bpm: float | None
@@ -94,17 +94,17 @@ class Vitals:
     v_hour: int
     s_minute: int
     s_hour: int
-    rhythm: str  # what is going on, in words
-    usable: bool  # whether a lead can be read
-    lead_off: tuple[bool, ...]  # for each lead of the stream; one that is not watched is never said to be off
-    learning: bool = False  # whether too few beats were seen to know this patient's normal one
+    rhythm: str  # the current rhythm, in words
+    usable: bool  # whether at least one lead is analysable
+    lead_off: tuple[bool, ...]  # for each lead of the stream; always False for leads that are not monitored
+    learning: bool = False  # whether there were too few beats so far to know the normal beat of this patient
 
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What a chunk brought."""
+    """What the engine decided after a chunk."""
 
-    beats: Beats  # those that are decided now; times from the start of the stream
+    beats: Beats  # newly decided beats; times from the start of the stream
     attention: Attention
     alarms: tuple[Alarm, ...] = ()
     notices: tuple[Notice, ...] = ()
@@ -112,7 +112,7 @@ class Update:
 
 
 def merge_updates(updates: Sequence[Update]) -> Update:
-    """Updates in a row, at least one, as a single one."""
+    """Merge consecutive updates, at least one, into a single update."""
     beats = [update.beats for update in updates]
     weights = [update.attention.weight for update in updates]
     return Update(

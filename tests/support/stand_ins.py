@@ -1,4 +1,4 @@
-"""Stand-ins: an engine that judges nothing, a network of LSL streams, a clock of its own."""
+"""Stand-ins for tests: an engine without a network, LSL streams without a layer, a clock that waits for nobody."""
 
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
@@ -12,10 +12,10 @@ ALARM_EVERY_S = 5
 
 
 class Engine:
-    """A beat every second of what came, and an alarm with every fifth."""
+    """Decides a V beat every second of the stream, and an alarm with every fifth."""
 
     def __init__(self, fs_hz):
-        self.fs_hz, self.chunks, self.end, self.told, self.closed = fs_hz, [], 0, 0, False
+        self.fs_hz, self.chunks, self.end, self.decided, self.closed = fs_hz, [], 0, 0, False
 
     def push(self, chunk):
         self.chunks.append(chunk)
@@ -27,8 +27,8 @@ class Engine:
         return self._update(int(self.end / self.fs_hz) + 1)
 
     def _update(self, n):
-        time_s = np.arange(self.told, n, dtype=np.float64)
-        self.told = max(n, self.told)
+        time_s = np.arange(self.decided, n, dtype=np.float64)
+        self.decided = max(n, self.decided)
         probability = np.zeros((len(time_s), 5), dtype=np.float32)
         probability[:, 2] = 0.75
         rr_s = np.where(time_s > 0, 1.0, np.nan)
@@ -39,9 +39,25 @@ class Engine:
         return Update(beats, attention, alarms, vitals=vitals)
 
 
+class ListSource:
+    """A source of given chunks and notices; an exception among them is raised."""
+
+    def __init__(self, stream, *items):
+        self.stream, self.items, self.closed = stream, items, False
+
+    def chunks(self):
+        for item in self.items:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    def close(self):
+        self.closed = True
+
+
 @dataclass
 class Clock:
-    """Time that passes when somebody waits."""
+    """A clock that moves on when somebody waits."""
 
     now_s: float = 100.0
 
@@ -55,7 +71,7 @@ class Clock:
 
 @dataclass
 class Info:
-    """The description of an LSL stream."""
+    """The description of an LSL stream, with the samples of its inlet."""
 
     name_: str = "belt"
     source_id_: str = "one"
@@ -64,7 +80,7 @@ class Info:
     fs_hz: float = 250.0
     host: str = "ward"
     form: str = "float32"
-    script: list = field(default_factory=list)  # what its inlet gives: (values, stamps), "lost" or None for nothing
+    script: list = field(default_factory=list)  # pulls of its inlet: (values, stamps), "lost", or None for no samples
 
     def name(self):
         return self.name_
@@ -92,7 +108,7 @@ class Info:
 
 
 class Lsl:
-    """As much of pylsl as a source uses: streams come one after the other as ``rounds`` has them."""
+    """As much of pylsl as a source uses; each search finds the streams of the next of the ``rounds``."""
 
     proc_clocksync = 1
 
@@ -115,7 +131,7 @@ class Lsl:
 
 
 class Inlet:
-    """Gives what the script of a stream has, then says that all is told."""
+    """Yields the pulls of a script, then calls ``at_end``."""
 
     def __init__(self, info, lsl):
         self._info, self._lsl, self._script = info, lsl, iter(info.script)
