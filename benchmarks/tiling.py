@@ -52,7 +52,7 @@ def _lead(path: Path, noise: Path | None, snr_db: float) -> Float32:
     at_rate = resample_poly(lead, round(record.fs_hz), round(loud.fs_hz))[None]
     source = ArraySource(at_rate, (1.0,), (0.0,))
     loud = replace(loud, source=source, fs_hz=record.fs_hz, n_samples=at_rate.shape[1], lead_names=("noise",))
-    added = cast("NoisySource", with_noise(record, loud, snr_db).source).noise[0]
+    added = cast("NoisySource", with_noise(record, loud, snr_db=snr_db).source).noise[0]
     return np.asarray(signal + np.resize(added, len(signal)), dtype=np.float32)
 
 

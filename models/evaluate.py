@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,15 @@ from ecg_core.evaluation.evaluate import (
     LabelBudget,
     RecordEvaluation,
     evaluate_record,
-    report_text,
-    summarise,
 )
 from ecg_core.evaluation.noise_stress import with_noise
+from ecg_core.evaluation.summary import report_text, summarise
 from ecg_core.records import read_record
 from ecg_core.schema import Record
 
 MITDB, SVDB, NSTDB = "mitdb/1.0.0", "svdb/1.0.0", "nstdb/1.0.0"
 ICENTIA = "icentia11k-continuous-ecg/1.0.0"
+QUERIED_12, QUERIED_50 = LabelBudget(n_queried=12), LabelBudget(n_queried=50)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class TestSet:
     lead: str = FIRST
     left_out: tuple[str, ...] = ()
     snr_db: float | None = None  # nstdb's electrode motion is added in turns
-    told: LabelBudget = NO_LABELS  # of the patient's own beats ...
-    taught: bool = True  # ... to the model; False leaves them out of the score alone, to compare with
+    budget: LabelBudget = NO_LABELS  # the patient's beats whose labels are given to the model
+    fine_tuned: bool = True  # False leaves these beats out of the score alone, for comparison
 
 
 SETS = (
@@ -61,16 +61,16 @@ SETS = (
     TestSet("mitdb_ds2_noise_6db", MITDB, "mitdb_ds2", snr_db=6.0),
     TestSet("svdb_test", SVDB, "svdb_test"),
     TestSet("svdb_test_all_leads", SVDB, "svdb_test", lead=ALL),
-    TestSet("svdb_test_12_own_beats", SVDB, "svdb_test", told=LabelBudget(n_first=12)),
-    TestSet("svdb_test_50_own_beats", SVDB, "svdb_test", told=LabelBudget(n_first=50)),
-    TestSet("svdb_test_5_own_minutes", SVDB, "svdb_test", told=LabelBudget(first_s=LEARNING_S)),
-    TestSet("svdb_test_12_asked", SVDB, "svdb_test", told=LabelBudget(n_asked=12)),
-    TestSet("svdb_test_50_asked", SVDB, "svdb_test", told=LabelBudget(n_asked=50)),
-    TestSet("svdb_test_50_left_out", SVDB, "svdb_test", told=LabelBudget(n_asked=50), taught=False),
-    TestSet("svdb_test_all_leads_50_asked", SVDB, "svdb_test", lead=ALL, told=LabelBudget(n_asked=50)),
-    TestSet("svdb_test_all_leads_50_left_out", SVDB, "svdb_test", lead=ALL, told=LabelBudget(n_asked=50), taught=False),
-    TestSet("mitdb_ds2_50_asked", MITDB, "mitdb_ds2", told=LabelBudget(n_asked=50)),
-    TestSet("mitdb_ds2_50_left_out", MITDB, "mitdb_ds2", told=LabelBudget(n_asked=50), taught=False),
+    TestSet("svdb_test_12_own_beats", SVDB, "svdb_test", budget=LabelBudget(n_first=12)),
+    TestSet("svdb_test_50_own_beats", SVDB, "svdb_test", budget=LabelBudget(n_first=50)),
+    TestSet("svdb_test_5_own_minutes", SVDB, "svdb_test", budget=LabelBudget(first_s=LEARNING_S)),
+    TestSet("svdb_test_12_asked", SVDB, "svdb_test", budget=QUERIED_12),
+    TestSet("svdb_test_50_asked", SVDB, "svdb_test", budget=QUERIED_50),
+    TestSet("svdb_test_50_left_out", SVDB, "svdb_test", budget=QUERIED_50, fine_tuned=False),
+    TestSet("svdb_test_all_leads_50_asked", SVDB, "svdb_test", lead=ALL, budget=QUERIED_50),
+    TestSet("svdb_test_all_leads_50_left_out", SVDB, "svdb_test", lead=ALL, budget=QUERIED_50, fine_tuned=False),
+    TestSet("mitdb_ds2_50_asked", MITDB, "mitdb_ds2", budget=QUERIED_50),
+    TestSet("mitdb_ds2_50_left_out", MITDB, "mitdb_ds2", budget=QUERIED_50, fine_tuned=False),
     TestSet("icentia11k", ICENTIA),
 )
 
@@ -85,8 +85,13 @@ def judge(test: TestSet, name: str, model: Model, databases: Path) -> RecordEval
     """One record of a test set."""
     record: Record = read_record(databases / test.database / name)
     if test.snr_db is not None:
-        record = with_noise(record, read_record(databases / NSTDB / "em"), test.snr_db)
-    return evaluate_record(record, model, lead=test.lead, told=test.told, taught=test.taught)
+        record = with_noise(record, read_record(databases / NSTDB / "em"), snr_db=test.snr_db)
+    return evaluate_record(record, model, lead=test.lead, budget=test.budget, fine_tuned=test.fine_tuned)
+
+
+def _budget_json(budget: LabelBudget) -> dict[str, float]:
+    """A label budget by the keys of the metrics file."""
+    return {"n_first": budget.n_first, "first_s": budget.first_s, "n_asked": budget.n_queried}
 
 
 def main() -> None:
@@ -107,7 +112,7 @@ def main() -> None:
     for number, test in enumerate(chosen):
         records = []
         for name in records_of(test, options.databases):
-            how = (test.database, test.lead, test.snr_db, test.told, test.taught, name)
+            how = (test.database, test.lead, test.snr_db, test.budget, test.fine_tuned, name)
             if how not in judged:
                 judged[how] = judge(test, name, model, options.databases)
             records.append(judged[how])
@@ -117,8 +122,8 @@ def main() -> None:
             "split": test.split,
             "left_out": list(test.left_out),
             "snr_db": test.snr_db,
-            "told": asdict(test.told),
-            "taught": test.taught,
+            "told": _budget_json(test.budget),
+            "taught": test.fine_tuned,
             **summarise(result),
         }
         print(f"{number + 1} of {len(chosen)} sets, {time.monotonic() - began:.0f} s", flush=True)

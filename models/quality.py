@@ -26,7 +26,7 @@ from ecg_core.classifier.detection import pick_beats
 from ecg_core.classifier.encoder import encode
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
-from ecg_core.evaluation.ec57 import match_beats
+from ecg_core.evaluation.matching import match_beats
 from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.labels import UNLABELLED, class_codes
 from ecg_core.records import read_record
@@ -45,7 +45,7 @@ def records(databases: Path) -> Iterator[Record]:
         record = read_record(databases / MITDB / name)
         yield record
         for noise_name, snr_db in NOISES:
-            yield with_noise(record, noise[noise_name], snr_db)
+            yield with_noise(record, noise[noise_name], snr_db=snr_db)
     for name in read_split("svdb_validation"):
         yield read_record(databases / SVDB / name)
 

@@ -25,7 +25,8 @@ from train import PLAN as SOURCE_PLAN
 
 from ecg_core.classifier.model import Model, load_model, save_model
 from ecg_core.classifier.spec import read_spec
-from ecg_core.evaluation.evaluate import Evaluation, summarise
+from ecg_core.evaluation.evaluate import Evaluation
+from ecg_core.evaluation.summary import summarise
 from ecg_core.training.adaptation import PLAN as ADAPT_PLAN
 
 SEEDS = (1, 2, 3, 4)  # beside 0, the one that is shipped

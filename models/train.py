@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg_core.classifier.model import Model, save_model
 from ecg_core.classifier.network import BeatNetwork
-from ecg_core.evaluation.noise_stress import TESTED
+from ecg_core.evaluation.noise_stress import TEST_FRACTION
 from ecg_core.labels import CLASSES
 from ecg_core.records import read_record
 from ecg_core.schema import Float32, ModelSpec
@@ -70,7 +70,7 @@ def load_noise(folder: Path) -> Float32:
     channels = []
     for name in NOISES:
         record = read_record(folder / name)
-        raw = record.source.read(int(TESTED * record.n_samples), record.n_samples, (0, 1))
+        raw = record.source.read(int(TEST_FRACTION * record.n_samples), record.n_samples, (0, 1))
         channels += [channel / channel.std() for channel in clean_leads(raw, record.fs_hz).signal_mv]
     return np.stack(channels)
 

@@ -1,12 +1,12 @@
-"""Differences between two readings are those that a plain loop over the pairs finds."""
+"""Differences between two analyses are those that a plain loop over the pairs finds."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg_core.evaluation.comparison import compare_beats, labels_at
-from ecg_core.evaluation.ec57 import match_beats
+from ecg_core.evaluation.comparison import ABSENT, compare_beats, labels_at
+from ecg_core.evaluation.matching import match_beats
 from ecg_core.schema import Beats
 
 
@@ -30,11 +30,11 @@ def by_plain_loop(one, other):
     partner = dict(zip(i.tolist(), j.tolist(), strict=True))
     found = []
     for beat in range(len(one)):
-        said = str(other.label[partner[beat]]) if beat in partner else "-"
-        if said != one.label[beat]:
-            found.append((float(one.time_s[beat]), str(one.label[beat]), said))
+        label = str(other.label[partner[beat]]) if beat in partner else ABSENT
+        if label != one.label[beat]:
+            found.append((float(one.time_s[beat]), str(one.label[beat]), label))
     met = set(partner.values())
-    found += [(float(other.time_s[k]), "-", str(other.label[k])) for k in range(len(other)) if k not in met]
+    found += [(float(other.time_s[k]), ABSENT, str(other.label[k])) for k in range(len(other)) if k not in met]
     return sorted(found)
 
 
@@ -47,7 +47,7 @@ def test_differences_are_those_of_a_plain_loop(one, other):
 
 
 @given(trains)
-def test_a_reading_does_not_differ_from_itself(beats):
+def test_an_analysis_does_not_differ_from_itself(beats):
     assert len(compare_beats(beats, beats).time_s) == 0
 
 
@@ -58,7 +58,7 @@ def test_beats_of_150_ms_are_one_and_of_more_are_two():
 
 
 @pytest.mark.parametrize(("first", "second"), [(False, True), (True, False), (False, False)])
-def test_what_either_cannot_read_is_no_difference(first, second):
+def test_beats_that_either_cannot_analyse_are_no_difference(first, second):
     one = beats_of([(1000, "N", True), (2000, "V" if first else "Q", first), (3000, "N", True)])
     other = beats_of([(1000, "N", True), (2010, "N" if second else "Q", second), (3000, "S", True)])
     differ = compare_beats(one, other)

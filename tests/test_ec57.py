@@ -1,4 +1,4 @@
-"""Promises of the EC57 matching and counting; most cases are small enough to be worked by hand."""
+"""The matching and counting of EC57; most cases are small enough to be worked by hand."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from ecg_core.evaluation.ec57 import (
     Score,
     average,
     gross,
-    match_beats,
-    overlap_s,
-    rhythm_spans,
     score_record,
     statistics,
 )
+from ecg_core.evaluation.matching import match_beats, overlap_s, rhythm_spans
 from ecg_core.labels import AAMI_OF_SYMBOL, CLASSES
 from ecg_core.schema import Annotations
 
@@ -172,12 +170,12 @@ def test_a_day_of_beats_is_matched_in_half_a_second():
 # ----------------------------------------------------------------------------------------------- what counts as what
 
 
-def test_a_perfect_answer_scores_one_in_everything():
+def test_a_perfect_program_scores_one_in_everything():
     score = scored("NNSVFQNSVF", "NNSVFQNSVF", duration_s=3600.0)
-    shares = statistics(score)
-    assert shares.pop("always_n_accuracy") == pytest.approx(3 / 10)
-    assert shares.pop("false_v_per_hour") == 0.0
-    assert set(shares.values()) == {1.0}
+    values = statistics(score)
+    assert values.pop("always_n_accuracy") == pytest.approx(3 / 10)
+    assert values.pop("false_v_per_hour") == 0.0
+    assert set(values.values()) == {1.0}
 
 
 @pytest.mark.parametrize("called", "NSFQ.")
@@ -193,7 +191,7 @@ def test_an_n_or_s_called_v_and_an_extra_v_are_false_positives_of_v(truth):
 
 
 @pytest.mark.parametrize("truth", "FQ")
-def test_a_fusion_or_unclassifiable_beat_called_v_is_not_held_against_v(truth):
+def test_a_fusion_or_unclassifiable_beat_called_v_is_no_false_positive_of_v(truth):
     score = scored(f"V{truth}N", "VVN")
     assert (score.ppv("V"), score.f1("V"), score.false_positives("V")) == (1.0, 1.0, 0)
     assert score.accuracy == pytest.approx(2 / 3)
@@ -211,13 +209,13 @@ def test_an_n_v_or_f_called_s_and_an_extra_s_are_false_positives_of_s(truth):
     assert (score.se("S"), score.ppv("S"), score.false_positives("S")) == (1.0, 0.5, 1)
 
 
-def test_an_unclassifiable_beat_called_s_is_not_held_against_s():
+def test_an_unclassifiable_beat_called_s_is_no_false_positive_of_s():
     score = scored("SQN", "SSN")
     assert (score.ppv("S"), score.f1("S"), score.false_positives("S")) == (1.0, 1.0, 0)
 
 
 @pytest.mark.parametrize("label", "NF")
-def test_every_other_beat_called_n_or_f_is_held_against_it(label):
+def test_every_other_beat_called_n_or_f_is_a_false_positive_of_it(label):
     others = [other for other in CLASSES if other != label] + ["."]
     score = scored("".join([label, *others]), label * 6)
     assert (score.se(label), score.false_positives(label)) == (1.0, 5)
@@ -230,7 +228,7 @@ def test_detection_is_scored_whatever_the_class():
     assert score.accuracy == pytest.approx(1 / 6)
 
 
-def test_accuracies_are_shares_of_the_matched_beats_only():
+def test_accuracies_are_fractions_of_the_matched_beats_only():
     score = scored("NNNSV.N", "NNVSNN.")
     assert score.accuracy == pytest.approx(3 / 5)
     assert score.always_n_accuracy == pytest.approx(3 / 5)
@@ -365,13 +363,13 @@ def test_false_v_per_hour_counts_false_positives_over_the_scored_time():
 # -------------------------------------------------------------------------------------------- undefined, pooled, mean
 
 
-def test_without_beats_every_measure_is_undefined_and_none_warns():
+def test_without_beats_every_statistic_is_undefined_and_none_warns():
     score = scored("", "")
     assert counts(score) == {}
     assert np.isnan(list(statistics(score).values())).all()
 
 
-def test_without_an_answer_sensitivity_is_zero_and_predictivity_undefined():
+def test_without_detections_sensitivity_is_zero_and_predictivity_undefined():
     score = scored("NSV", "")
     assert (score.qrs_se, score.se("V"), score.f1("V")) == (0.0, 0.0, 0.0)
     assert np.isnan([score.qrs_ppv, score.ppv("V"), score.accuracy]).all()
@@ -409,12 +407,12 @@ def test_average_weighs_records_alike_and_leaves_out_those_without_the_class():
     assert mean["s_se"].n_records == 0
 
 
-def test_average_of_nothing_names_every_measure():
+def test_average_of_nothing_names_every_statistic():
     assert {mean.n_records for mean in average([]).values()} == {0}
     assert list(average([])) == list(statistics(gross([])))
 
 
-def test_measure_names_last():
+def test_statistics_keep_their_names():
     by_class = [f"{label}_{name}" for label in "nsvf" for name in ("se", "ppv", "f1")]
     others = ["accuracy", "always_n_accuracy", "macro_f1", "false_v_per_hour"]
     assert list(statistics(gross([]))) == ["qrs_se", "qrs_ppv", *by_class, *others]
@@ -465,13 +463,15 @@ def test_ds2_has_its_known_counts_and_scores_one_against_itself():
         whole[record_id] = score_record(*answer, learning_s=0.0, duration_s=duration_s)
         late[record_id] = score_record(*answer, duration_s=duration_s)
 
-    pooled, judged = gross(whole.values()), gross(late.values())
+    pooled, pooled_late = gross(whole.values()), gross(late.values())
     assert np.diag(pooled.matrix).tolist() == [44259, 1837, 3221, 388, 7, 0]
-    assert np.diag(judged.matrix).tolist() == [36926, 1608, 2686, 288, 7, 0]
+    assert np.diag(pooled_late.matrix).tolist() == [36926, 1608, 2686, 288, 7, 0]
     assert whole[232].true_positives("S") == 1382
     assert round(100 * pooled.always_n_accuracy, 1) == 89.0
-    assert round(100 * judged.always_n_accuracy, 1) == 88.9
-    assert {statistics(judged)[name] for name in ("qrs_se", "qrs_ppv", "accuracy", "macro_f1", "v_f1", "s_f1")} == {1.0}
+    assert round(100 * pooled_late.always_n_accuracy, 1) == 88.9
+    assert {
+        statistics(pooled_late)[name] for name in ("qrs_se", "qrs_ppv", "accuracy", "macro_f1", "v_f1", "s_f1")
+    } == {1.0}
 
 
 @pytest.mark.databases
@@ -506,7 +506,7 @@ def test_a_rhythm_lasts_until_the_next_one_or_the_end():
     assert rhythm_spans(reference, ("(VT",), 100.0) == []
 
 
-def test_a_reference_without_rhythms_is_told_apart_from_one_without_fibrillation():
+def test_a_reference_without_rhythms_is_not_one_without_fibrillation():
     assert rhythm_spans(with_notes((1.0, ""), (2.0, "TS")), ("(AFIB",), 100.0) is None
     assert rhythm_spans(with_notes((1.0, "(N")), ("(AFIB",), 100.0) == []
 

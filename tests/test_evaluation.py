@@ -1,4 +1,4 @@
-"""Judging a model on records: what is scored, and how sure the figures are."""
+"""A model is scored on records: which beats count, and the intervals of the figures."""
 
 from dataclasses import replace
 
@@ -9,7 +9,8 @@ from support.records import in_memory
 from ecg_core.errors import RecordError
 from ecg_core.evaluation import evaluate as evaluation
 from ecg_core.evaluation.ec57 import Score, gross, statistics
-from ecg_core.evaluation.evaluate import LabelBudget, evaluate_record, intervals, score_beats
+from ecg_core.evaluation.evaluate import LabelBudget, evaluate_record, score_beats
+from ecg_core.evaluation.summary import intervals
 from ecg_core.schema import Annotations, Beats
 
 
@@ -33,57 +34,55 @@ def test_beats_of_the_learning_period_are_not_scored(record):
     assert score_beats(record, marks.time_s, marks.symbol).matched.sum() == 300
 
 
-def test_beats_that_the_model_was_told_are_not_scored(record):
+def test_excluded_beats_are_not_scored(record):
     marks = record.reference
-    told = score_beats(record, marks.time_s, marks.symbol, excluded_s=marks.time_s[[100, 400, 409]])
-    assert told.matched.sum() == 298  # the first of them lies in the learning period
-    assert told.true_positives("V") == 29
-    assert told.scored_s == 300
+    score = score_beats(record, marks.time_s, marks.symbol, excluded_s=marks.time_s[[100, 400, 409]])
+    assert score.matched.sum() == 298  # the first of them lies in the learning period
+    assert score.true_positives("V") == 29
+    assert score.scored_s == 300
 
 
 @pytest.mark.parametrize(
-    ("told", "n_told"), [(LabelBudget(n_first=12), 12), (LabelBudget(first_s=300.0), 300), (LabelBudget(), 0)]
+    ("budget", "n_labelled"), [(LabelBudget(n_first=12), 12), (LabelBudget(first_s=300.0), 300), (LabelBudget(), 0)]
 )
-def test_the_model_is_told_the_first_beats_and_no_others(record, model, monkeypatch, told, n_told):
+def test_the_model_gets_the_labels_of_the_first_beats_and_of_no_others(record, model, monkeypatch, budget, n_labelled):
     given = []
 
-    def watch(record, model, *, own, **options):
-        given.append(own)
+    def watch(record, model, *, patient_labels, **options):
+        given.append(patient_labels)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluation, "analyse", watch)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_record(record, model, told=told)
+        evaluate_record(record, model, budget=budget)
     marks = record.reference
-    np.testing.assert_array_equal(given[0].time_s if given[0] else [], marks.time_s[:n_told])
+    np.testing.assert_array_equal(given[0].time_s if given[0] else [], marks.time_s[:n_labelled])
 
 
-@pytest.mark.parametrize("taught", [True, False])
-def test_the_model_is_told_what_it_asks_about_and_is_judged_on_the_rest(
-    record, model, monkeypatch, make_analysis, taught
-):
+@pytest.mark.parametrize("fine_tuned", [True, False])
+def test_queried_beats_are_labelled_and_the_others_are_scored(record, model, monkeypatch, make_analysis, fine_tuned):
     marks = record.reference
     time_s = np.insert(marks.time_s, 350, marks.time_s[350] - 0.4)  # one where no mark is
     n = len(time_s)
     probability = np.tile(np.array([0.6, 0.1, 0.3, 0, 0], np.float32), (n, 1))
     beats = Beats(time_s, np.full(n, "N"), probability, np.diff(time_s, prepend=np.nan), np.ones(n, dtype=bool))
-    first = replace(make_analysis(beats, duration_s=600.0), asked=np.array([350, 360, 400, 401]))
+    first = replace(make_analysis(beats, duration_s=600.0), queried=np.array([350, 360, 400, 401]))
     given = []
 
     def read(record, model, *, lead, patient_labels=None, beats_at_s=None):
-        given.append(own)
+        given.append(patient_labels)
         return first
 
     monkeypatch.setattr(evaluation, "analyse", read)
-    found = evaluate_record(record, model, told=LabelBudget(n_asked=3), taught=taught)
+    found = evaluate_record(record, model, budget=LabelBudget(n_queried=3), fine_tuned=fine_tuned)
     assert given[0] is None
-    for own in given[1:]:
-        np.testing.assert_array_equal(own.time_s if own else [], marks.time_s[[359, 399]] if taught else [])
+    for labels in given[1:]:
+        np.testing.assert_array_equal(labels.time_s if labels else [], marks.time_s[[359, 399]] if fine_tuned else [])
     assert found.detected.matched.sum() == 298
-    assert found.detected.false_negatives("V") == 28  # of thirty, those two were told
+    assert found.detected.false_negatives("V") == 28  # of thirty, two were labelled
 
 
-def test_a_record_without_marks_cannot_be_judged(record):
+def test_a_record_without_marks_cannot_be_scored(record):
     with pytest.raises(RecordError, match=r"\.atr"):
         score_beats(replace(record, reference=None), np.zeros(1), np.array(["N"]))
 

@@ -34,28 +34,28 @@ def added(record, noisy, start_s, stop_s):
 
 
 def test_the_learning_period_stays_clean_then_noise_comes_and_goes(record, noise):
-    noisy = with_noise(record, noise, 6.0)
+    noisy = with_noise(record, noise, snr_db=6.0)
     assert not added(record, noisy, 0, CLEAN_S).any()
     assert added(record, noisy, CLEAN_S, CLEAN_S + TURN_S).all(axis=1).any()
     assert not added(record, noisy, CLEAN_S + TURN_S, CLEAN_S + 2 * TURN_S).any()
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 6.0, 24.0])
-def test_noise_has_the_stated_power_on_each_lead(record, noise, snr_db):
-    level = added(record, with_noise(record, noise, snr_db), CLEAN_S, CLEAN_S + TURN_S).std(axis=1)
+def test_noise_has_the_wanted_power_on_each_lead(record, noise, snr_db):
+    level = added(record, with_noise(record, noise, snr_db=snr_db), CLEAN_S, CLEAN_S + TURN_S).std(axis=1)
     expected = np.array([1.0, 2.0]) / np.sqrt(8) / 10 ** (snr_db / 20)
     np.testing.assert_allclose(level, expected, rtol=0.05)
 
 
 def test_only_the_first_half_of_the_noise_is_added(record):
-    """What training may take noise from is new to the test, and the other way round."""
+    """Training takes its noise from the other half, so that the noise of the test is new."""
     samples = np.concatenate([np.random.default_rng(0).normal(size=(2, 50 * FS_HZ)), np.full((2, 50 * FS_HZ), 1e6)], 1)
-    noisy = with_noise(record, in_memory(samples, FS_HZ, lead_names=("a", "b")), 6.0)
+    noisy = with_noise(record, in_memory(samples, FS_HZ, lead_names=("a", "b")), snr_db=6.0)
     assert np.abs(added(record, noisy, 0, 600)).max() < 10
 
 
 def test_pieces_of_a_noisy_record_equal_the_whole(record, noise):
-    source = with_noise(record, noise, 6.0).source
+    source = with_noise(record, noise, snr_db=6.0).source
     whole = source.read(0, record.n_samples, (1,))
     parts = [source.read(first, first + 12_000, (1,)) for first in range(0, record.n_samples, 12_000)]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
@@ -63,9 +63,9 @@ def test_pieces_of_a_noisy_record_equal_the_whole(record, noise):
 
 def test_noise_of_another_rate_is_refused(record, noise):
     with pytest.raises(RecordError, match="100 Hz"):
-        with_noise(record, replace(noise, fs_hz=360.0), 6.0)
+        with_noise(record, replace(noise, fs_hz=360.0), snr_db=6.0)
 
 
 def test_a_record_without_marks_is_refused(record, noise):
     with pytest.raises(RecordError, match="reference"):
-        with_noise(replace(record, reference=None), noise, 6.0)
+        with_noise(replace(record, reference=None), noise, snr_db=6.0)

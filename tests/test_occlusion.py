@@ -1,4 +1,4 @@
-"""The occlusion check hides what it says, and nothing else."""
+"""The occlusion check hides the steps that it names, and nothing else."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.records import ArraySource
 
-from ecg_core.evaluation.occlusion import DRAWS, HidingSource, Occlusion, occlude
+from ecg_core.evaluation.occlusion import N_DRAWS, HidingSource, Occlusion, occlude
 
 SIGNAL = np.stack([np.sin(np.arange(1000) / 7), np.cos(np.arange(1000) / 5)])
 
@@ -22,14 +22,14 @@ def test_hidden_samples_become_a_line_and_the_others_stay():
     np.testing.assert_array_equal(source.read(90, 150, (1,))[0], read[1, 90:150])
 
 
-def test_a_check_starts_from_what_the_analysis_said(demo_analysis, model):
+def test_a_check_starts_from_the_probability_of_the_analysis(demo_analysis, model):
     beats = demo_analysis.beats
     for label in "NVS":
         beat = int(np.flatnonzero((beats.label == label) & beats.usable)[10])
-        found = occlude(demo_analysis, model, beat)
+        found = occlude(demo_analysis, model, beat=beat)
         assert found.label == label
         assert found.before == pytest.approx(float(beats.confidence[beat]), abs=0.15)
-        assert len(found.random) == DRAWS
+        assert len(found.random) == N_DRAWS
         assert 0 < found.n_steps < len(demo_analysis.attention.offset_s)
         assert found.hidden_s == pytest.approx(found.n_steps * demo_analysis.attention.step_s)
 
@@ -41,19 +41,19 @@ def test_attention_that_points_elsewhere_is_not_supported(demo_analysis, model):
     weight[beat] = 0
     weight[beat, -3:] = 1 / 3  # half a second after the beat
     misled = replace(demo_analysis, attention=replace(attention, weight=weight))
-    assert not occlude(misled, model, beat).supported
+    assert not occlude(misled, model, beat=beat).supported
 
 
 @pytest.mark.parametrize(
     ("attended", "random", "supported"),
     [(0.2, (0.95,) * 20, True), (0.94, (0.95,) * 20, False), (0.2, (0.1,) * 20, False), (0.96, (0.98,) * 20, False)],
 )
-def test_the_verdict_asks_for_more_than_random_steps_do(attended, random, supported):
+def test_attention_is_supported_where_it_changes_more_than_random_steps_do(attended, random, supported):
     assert Occlusion("V", 8, 0.25, 0.98, attended, random).supported is supported
 
 
 def test_the_same_check_gives_the_same_answer(demo_analysis, model):
-    assert occlude(demo_analysis, model, 300) == occlude(demo_analysis, model, 300)
+    assert occlude(demo_analysis, model, beat=300) == occlude(demo_analysis, model, beat=300)
 
 
 def test_all_leads_are_hidden_where_all_were_analysed(demo, model):
@@ -62,4 +62,4 @@ def test_all_leads_are_hidden_where_all_were_analysed(demo, model):
     minute = replace(demo, source=ArraySource(demo.source.read(0, 257 * 60, (0, 1, 6))), n_samples=257 * 60)
     minute = replace(minute, lead_names=("I", "II", "V1"), calibrated=(True,) * 3, reference=None)
     analysis = analyse(minute, model, lead="all")
-    assert occlude(analysis, model, 20).before == pytest.approx(float(analysis.beats.confidence[20]), abs=0.15)
+    assert occlude(analysis, model, beat=20).before == pytest.approx(float(analysis.beats.confidence[20]), abs=0.15)

@@ -1,4 +1,4 @@
-"""The report on paper, read back from the PDF: its words, and its millimetres on the rendered page."""
+"""The PDF report: its words, and its millimetres on the rendered page."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,10 +10,10 @@ from support.records import in_memory
 from support.strategies import make_beats
 
 from ecg_core import NOTICE
-from ecg_core.report.canvas import HEIGHT_MM, LEFT_MM, WIDTH_MM, draw_strip, make_pdf
+from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, draw_strip, make_pdf
 from ecg_core.report.measures import measures
 from ecg_core.report.pdf import report_pdf
-from ecg_core.report.strip_selection import SAME_S, STRIP_S, choose_strips
+from ecg_core.report.strip_selection import SAME_STRIP_S, STRIP_S, choose_strips
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Lead
 
@@ -57,10 +57,14 @@ def square_wave(fs_hz=500, *, height_mv=1.0):
     return Lead("II", np.where(time_s % 1.0 < 0.2, height_mv, 0.0).astype(np.float32), fs_hz)
 
 
+def on_paper(sheet, lead, height=45.0):
+    return draw_strip(sheet, lead, beats=make_beats([], ""), x=LEFT_MM, y=30.0, width=250.0, height=height)
+
+
 def strip_of(lead, height=45.0):
     return make_pdf(
         "strip",
-        [lambda sheet: draw_strip(sheet, LEFT_MM, 30.0, 250.0, height, lead, make_beats([], "")) and None],
+        [lambda sheet: on_paper(sheet, lead, height=height) and None],
         lambda sheet, number, total: None,
     )
 
@@ -68,7 +72,7 @@ def strip_of(lead, height=45.0):
 def test_the_page_is_a4():
     with opened(strip_of(square_wave())) as document:
         size = document.get_page_size(0)
-    assert np.array(size) * 25.4 / 72 == pytest.approx([WIDTH_MM, HEIGHT_MM], abs=0.01)
+    assert np.array(size) * 25.4 / 72 == pytest.approx([PAGE_WIDTH_MM, PAGE_HEIGHT_MM], abs=0.01)
 
 
 def test_a_second_is_25_mm_and_a_millivolt_10_mm_on_the_rendered_page():
@@ -108,17 +112,13 @@ def test_the_gain_is_the_largest_at_which_the_trace_fits(height_mv, gain):
     gains = []
     make_pdf(
         "strip",
-        [
-            lambda sheet: gains.append(
-                draw_strip(sheet, LEFT_MM, 30, 250, 45, square_wave(height_mv=height_mv), make_beats([], ""))
-            )
-        ],
+        [lambda sheet: gains.append(on_paper(sheet, square_wave(height_mv=height_mv)))],
         lambda sheet, number, total: None,
     )
     assert gains == [gain]
 
 
-def test_the_report_holds_what_a_reader_asks_for(demo_analysis):
+def test_the_report_holds_its_main_figures_and_where_they_come_from(demo_analysis):
     pages = words(report_pdf(demo_analysis))
     summary = pages[0]
     assert "simulated record" in summary
@@ -176,7 +176,7 @@ def test_the_strips_of_the_demo_show_its_extremes_and_each_kind_of_event(demo_an
     kinds = {event.kind for event in demo_analysis.events}
     assert sum(title.startswith("First: ") for title in titles) == len(kinds)
     starts = np.sort([strip.start_s for strip in strips])
-    assert np.diff(starts).min() >= SAME_S
+    assert np.diff(starts).min() >= SAME_STRIP_S
     assert starts[0] >= 0
     assert starts[-1] <= demo_analysis.record.duration_s - STRIP_S
 

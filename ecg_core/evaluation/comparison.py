@@ -1,20 +1,20 @@
-"""Where two readings of the same record differ: an analysis and the reference, or two analyses."""
+"""Where an analysis of a record differs from the reference or from another analysis, beat by beat."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..labels import CLASSES, UNLABELLED, class_codes
+from ..labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, class_codes
 from ..schema import Analysis, Beats, Float64, Record, Text
-from .ec57 import MATCH_WINDOW_S, SAME_TIME_S, match_beats
+from .matching import SAME_TIME_S, match_beats
 
-NO_BEAT = "-"
+ABSENT: Final = "-"  # in place of a class: there is no beat
 
 
 class Disagreements(NamedTuple):
-    """Where the reference and the analysis differ; ``-`` stands for no beat."""
+    """Where an analysis and the reference differ: a class, or ABSENT, on either side; arrays of one length."""
 
     time_s: Float64
     found: Text
@@ -22,7 +22,7 @@ class Disagreements(NamedTuple):
 
 
 class Differences(NamedTuple):
-    """Where two readings of a record differ; ``-`` stands for no beat."""
+    """Where two analyses of a record differ: a class, or ABSENT, on either side; arrays of one length."""
 
     time_s: Float64
     one: Text
@@ -30,23 +30,23 @@ class Differences(NamedTuple):
 
 
 def disagreements(analysis: Analysis) -> Disagreements:
-    """Extra beats, marks that were not found, and classes that differ; in readable stretches only."""
+    """Extra beats, missed beats and beats of another class, in analysable stretches only."""
     time_s, label = reference_beats(analysis.record)
     if analysis.record.reference is None:
         return Disagreements(time_s, label, label)
-    differ = _unlike(analysis.beats.time_s, analysis.beats.label, time_s, label)
+    differ = _differences(analysis.beats.time_s, analysis.beats.label, time_s, label)
     kept = analysis.quality.usable_at(differ.time_s) if len(differ.time_s) else np.zeros(0, dtype=bool)
     return Disagreements(differ.time_s[kept], differ.one[kept], differ.other[kept])
 
 
 def compare_beats(one: Beats, other: Beats) -> Differences:
-    """Beats that only one reading has, and beats that both have with different classes.
+    """Beats that only one analysis has, and beats to which both give different classes.
 
-    Left out are beats that the one reading cannot read, and those that the other has but cannot read.
+    Beats in signal that either analysis could not analyse are left out.
     """
-    differ = _unlike(one.time_s, one.label, other.time_s, other.label)
-    unread = np.sort(np.concatenate((one.time_s[~one.usable], other.time_s[~other.usable])))
-    kept = labels_at(differ.time_s, unread, np.full(len(unread), "?")) == NO_BEAT
+    differ = _differences(one.time_s, one.label, other.time_s, other.label)
+    unusable_s = np.sort(np.concatenate((one.time_s[~one.usable], other.time_s[~other.usable])))
+    kept = labels_at(differ.time_s, unusable_s, np.full(len(unusable_s), "?")) == ABSENT
     return Differences(differ.time_s[kept], differ.one[kept], differ.other[kept])
 
 
@@ -61,7 +61,7 @@ def reference_beats(record: Record) -> tuple[Float64, Text]:
 
 
 def labels_at(time_s: Float64, beat_time_s: Float64, label: Text) -> Text:
-    """Label of the beat nearest to each moment; ``-`` where none lies within the match window.
+    """Label of the beat nearest to each moment, shape (n,); ABSENT where none lies within the match window.
 
     Parameters
     ----------
@@ -72,21 +72,21 @@ def labels_at(time_s: Float64, beat_time_s: Float64, label: Text) -> Text:
 
     """
     if not len(beat_time_s):
-        return np.full(len(time_s), NO_BEAT)
+        return np.full(len(time_s), ABSENT)
     after = np.searchsorted(beat_time_s, time_s).clip(0, len(beat_time_s) - 1)
     before = np.maximum(after - 1, 0)
     nearest = np.where(np.abs(time_s - beat_time_s[before]) <= np.abs(beat_time_s[after] - time_s), before, after)
     near = np.abs(beat_time_s[nearest] - time_s) <= MATCH_WINDOW_S + SAME_TIME_S
-    return np.where(near, label[nearest], NO_BEAT)
+    return np.where(near, label[nearest], ABSENT)
 
 
-def _unlike(one_s: Float64, one: Text, other_s: Float64, other: Text) -> Differences:
-    """Match two trains of labelled beats as EC57 does; what differs, in the order of time."""
+def _differences(one_s: Float64, one: Text, other_s: Float64, other: Text) -> Differences:
+    """Match two trains of labelled beats as EC57 does; their differences in the order of time."""
     j, i = match_beats(other_s, one_s)
-    alone, unmet = np.setdiff1d(np.arange(len(one_s)), i), np.setdiff1d(np.arange(len(other_s)), j)
+    only_one, only_other = np.setdiff1d(np.arange(len(one_s)), i), np.setdiff1d(np.arange(len(other_s)), j)
     differ = one[i] != other[j]
-    when = np.concatenate((one_s[i][differ], other_s[unmet], one_s[alone]))
-    first = np.concatenate((one[i][differ], np.full(len(unmet), NO_BEAT), one[alone]))
-    second = np.concatenate((other[j][differ], other[unmet], np.full(len(alone), NO_BEAT)))
-    order = np.argsort(when, kind="stable")
-    return Differences(when[order], first[order].astype("<U1"), second[order].astype("<U1"))
+    time_s = np.concatenate((one_s[i][differ], other_s[only_other], one_s[only_one]))
+    first = np.concatenate((one[i][differ], np.full(len(only_other), ABSENT), one[only_one]))
+    second = np.concatenate((other[j][differ], other[only_other], np.full(len(only_one), ABSENT)))
+    order = np.argsort(time_s, kind="stable")
+    return Differences(time_s[order], first[order].astype("<U1"), second[order].astype("<U1"))

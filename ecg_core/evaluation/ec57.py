@@ -1,44 +1,45 @@
-"""Judging a program's beats against reference marks, as ANSI/AAMI EC57:2012 asks and as WFDB's ``bxb`` counts.
+"""Counting a program's beats against reference marks, as ANSI/AAMI EC57:2012 asks and as WFDB's ``bxb`` counts.
 
-Every judged beat is one count in a square matrix, reference class by called class, with one more row for the
+Every scored beat is one count in a square matrix, reference class by predicted class, with one more row for the
 program's beats that nobody marked and one more column for the marks that the program missed. All statistics are
 ratios of sums over that matrix; a ratio without a denominator is NaN and is left out of every average.
+
+Differs from ``bxb`` in three things. ``bxb`` begins to match at the end of the learning period and passes over one
+detection in the window after it that has no mark, which counts as extra here. It counts the beats of stretches that are
+marked as too noisy separately (X); here they count as missed or extra, as they do in all of its ratios. With its option
+for supraventricular statistics it counts the escape beats e, j and n as S, which are N in EC57.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..labels import AAMI_OF_SYMBOL, CLASSES
-from ..schema import Annotations, Bool, Float64, Text
+from ..labels import CLASSES, MATCH_WINDOW_S, NO_BEAT, UNLABELLED, class_codes
+from ..schema import Annotations, Float64, Index, Text
+from .matching import match_beats, vf_episodes, within
 
 Counts = NDArray[np.int64]
-Indices = NDArray[np.intp]
-Spans = Sequence[tuple[float, float]]  # from .. to, seconds
 
-MATCH_WINDOW_S: Final = 0.150  # EC57: a detection further than 150 ms from the mark is another beat
 LEARNING_S: Final = 300.0  # EC57: a program may learn for 5 minutes, which are not scored
-SAME_TIME_S: Final = 1e-6  # far below one sample, far above the rounding of seconds in a recording of weeks
 
-NO_BEAT: Final = len(CLASSES)  # index of the last row and column of the matrix
-CONFUSION_ROWS: Final = (*CLASSES, "extra")  # what the reference says; "extra": a detection where it marks no beat
-CONFUSION_COLUMNS: Final = (*CLASSES, "missed")  # what the program says; "missed": it found no beat there
+# NO_BEAT, the number of classes, is the index of the last row and column of the matrix.
+CONFUSION_ROWS: Final = (*CLASSES, "extra")  # class in the reference; "extra": a detection where it marks no beat
+CONFUSION_COLUMNS: Final = (*CLASSES, "missed")  # class by the program; "missed": it found no beat there
 
-# EC57: a fusion or unclassifiable beat called V, or an unclassifiable beat called S, is not held against the program.
+# EC57: a fusion or unclassifiable beat called V, or an unclassifiable beat called S, is no false positive.
 FORGIVEN: Final[dict[str, str]] = {"V": "FQ", "S": "Q"}
-AF_RHYTHMS: Final = ("(AFIB", "(AFL")  # WFDB's codes of fibrillation and flutter, which is reported as fibrillation
-JUDGED_CLASSES: Final = "NSVF"  # Q, the unclassifiable beats, is no finding
+SCORED_CLASSES: Final = "NSVF"  # Q, the unclassifiable beats, is no finding
 MACRO_CLASSES: Final = "NSV"  # F has too few beats, in too few patients, to weigh a third of the rest
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """The counts of one record, or of several added up."""
+    """The counts of one record, or the sum of several."""
 
     record_id: str
     matrix: Counts  # (6, 6): CONFUSION_ROWS by CONFUSION_COLUMNS; the last element is always 0
@@ -53,8 +54,8 @@ class Score:
 
     def true_positives(self, label: str) -> int:
         """Beats of the class that were called so."""
-        own = CLASSES.index(label)
-        return int(self.matrix[own, own])
+        code = CLASSES.index(label)
+        return int(self.matrix[code, code])
 
     def false_negatives(self, label: str) -> int:
         """Beats of the class that were called anything else or missed."""
@@ -88,17 +89,17 @@ class Score:
 
     @property
     def qrs_se(self) -> float:
-        """Share of the reference beats that were found, whatever they were called."""
+        """Fraction of the reference beats that were found, whatever their class."""
         return _ratio(int(self.matched.sum()), int(self.matrix[:NO_BEAT].sum()))
 
     @property
     def qrs_ppv(self) -> float:
-        """Share of the program's beats that are beats, whatever they were called."""
+        """Fraction of the program's beats that are beats, whatever their class."""
         return _ratio(int(self.matched.sum()), int(self.matrix[:, :NO_BEAT].sum()))
 
     @property
     def accuracy(self) -> float:
-        """Share of the matched beats, of all five classes, that got their own class."""
+        """Fraction of the matched beats, of all five classes, that got the reference's class."""
         return _ratio(int(np.trace(self.matched)), int(self.matched.sum()))
 
     @property
@@ -108,7 +109,7 @@ class Score:
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 of N, S and V, over those of them that occur in the reference or the answer."""
+        """Mean F1 of N, S and V, over those of them that occur in the reference or among the program's beats."""
         return _mean(self.f1(label) for label in MACRO_CLASSES).value
 
     @property
@@ -118,65 +119,10 @@ class Score:
 
 
 class Average(NamedTuple):
-    """A mean over records, and how many of them it stands on."""
+    """A mean over records, and how many records have a value."""
 
     value: float
     n_records: int
-
-
-def match_beats(reference_s: Float64, test_s: Float64, *, window_s: float = MATCH_WINDOW_S) -> tuple[Indices, Indices]:
-    """Pair reference beats with detected beats, each with one at most, as WFDB's ``bxb`` does.
-
-    Both trains are walked once, from the start. Of the earliest unsettled beat of each, the earlier one is settled:
-    it is paired with the other if that lies within the window and if the train of the earlier one does not go on to a
-    beat that is as near to the other; else it stays alone. A tie goes to the later beat. Nothing is taken back, so in
-    a dense chain (test 0, reference 100, test 150, reference 160 ms) the first two stay alone though they lie within
-    the window; the best assignment would pair all four.
-
-    Differs from ``bxb`` in the window only, which is held to the microsecond and is not a whole number of samples.
-
-    Parameters
-    ----------
-    reference_s, test_s
-        Beat times, shapes (n,) and (m,), seconds, ascending; equal times are allowed.
-    window_s
-        Largest distance of a pair, itself included.
-
-    Returns
-    -------
-    Indices into ``reference_s`` and into ``test_s``, of one length, both strictly ascending.
-
-    Raises
-    ------
-    ValueError
-        If the times of a train are not finite and ascending.
-
-    References
-    ----------
-    ANSI/AAMI EC57:2012; G. B. Moody, ``bxb`` of the WFDB software package.
-
-    """
-    _check_ascending("reference", reference_s)
-    _check_ascending("test", test_s)
-    never = [float("inf")]
-    reference, test = reference_s.tolist() + never, test_s.tolist() + never
-    n_reference, n_test, reach_s = len(reference_s), len(test_s), window_s + SAME_TIME_S
-    pairs: list[tuple[int, int]] = []
-    i = j = 0
-    while i < n_reference and j < n_test:
-        lag_s = test[j] - reference[i]
-        if lag_s < -SAME_TIME_S:  # the detection is first: is the next one as near to the mark?
-            if -lag_s <= reach_s and abs(test[j + 1] - reference[i]) + lag_s > SAME_TIME_S:
-                pairs.append((i, j))
-                i += 1
-            j += 1
-        else:  # the mark is first: is the next one as near to the detection?
-            if lag_s <= reach_s and abs(test[j] - reference[i + 1]) - lag_s > SAME_TIME_S:
-                pairs.append((i, j))
-                j += 1
-            i += 1
-    table = np.array(pairs, dtype=np.intp).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
 
 
 def score_record(
@@ -195,12 +141,7 @@ def score_record(
     Marks that are no beats are ignored. The whole record is matched; a pair or a missed beat then counts if its mark
     lies at or after the end of the learning period, an extra detection if it lies there itself. Reference beats in an
     episode of ventricular flutter or fibrillation (``[`` to ``]``) are left out before the matching, and detections in
-    it that are left alone are not counted. To judge the classes alone, pass the reference beats' own times.
-
-    Differs from ``bxb`` in three things. ``bxb`` begins to match at the end of the learning period and passes over
-    one detection in the window after it that has no mark, which counts as extra here. It keeps the beats of stretches
-    that are marked as unreadable apart (X); here they count as missed or extra, as they do in all of its ratios. With
-    supraventricular statistics asked for it counts the escape beats e, j and n as S, which are N in EC57.
+    it that match no mark are not counted. To score the classes alone, pass the times of the reference beats.
 
     Parameters
     ----------
@@ -208,16 +149,10 @@ def score_record(
         Marks of the record, ascending.
     beats_time_s, beats_label
         The program's beats, shape (n,): seconds, ascending, and one of CLASSES each.
-    record_id
-        Name that the score carries.
-    duration_s
-        Length of the recording, from which the scored time follows.
-    learning_s
-        Length of the learning period; 0 scores the whole record.
+    duration_s, learning_s
+        Length of the recording, from which the scored time follows, and of its learning period, 0 to score all.
     excluded_s
-        Times of the marks that the program was told, shape (n,): they do not count, nor what they are paired with.
-    window_s
-        Largest distance of a pair.
+        Times of the marks whose class the program was given: they do not count, nor the beats paired with them.
 
     Returns
     -------
@@ -228,26 +163,48 @@ def score_record(
     ValueError
         If a label is none of CLASSES, times and labels differ in number, or times do not ascend.
 
+    Examples
+    --------
+    >>> symbol, none = np.array(["N", "V", "N"]), np.array(["", "", ""])
+    >>> marks = Annotations(np.array([1.0, 2.0, 3.0]), symbol, none)
+    >>> score = score_record(marks, np.array([1.0, 2.1]), np.array(["N", "V"]), learning_s=0.0)
+    >>> score.se("V"), score.false_negatives("N")
+    (1.0, 1)
+
     """
-    episodes = _fibrillation(reference)
-    mark_class = _class_index(reference.symbol, AAMI_OF_SYMBOL)
-    judged = (mark_class != NO_BEAT) & ~_within(reference.time_s, episodes)
-    reference_s, reference_class = reference.time_s[judged], mark_class[judged]
-    test_class = _class_index(beats_label, dict(zip(CLASSES, CLASSES, strict=True)))
-    _check_beats(beats_time_s, beats_label, test_class)
-
+    episodes_s = vf_episodes(reference)
+    mark_code = class_codes(reference.symbol)
+    scorable = (mark_code != UNLABELLED) & ~within(reference.time_s, episodes_s)
+    reference_s, reference_code = reference.time_s[scorable], mark_code[scorable]
+    test_code = _codes(beats_time_s, beats_label)
     i, j = match_beats(reference_s, beats_time_s, window_s=window_s)
-    called = np.full(len(reference_s), NO_BEAT)
-    called[i] = test_class[j]
-    extra = (beats_time_s >= learning_s) & ~_within(beats_time_s, episodes)
-    extra[j] = False
-
-    matrix = np.zeros((len(CONFUSION_ROWS), len(CONFUSION_COLUMNS)), dtype=np.int64)
+    predicted = np.full(len(reference_s), NO_BEAT)
+    predicted[i] = test_code[j]
     scored = (reference_s >= learning_s) & ~np.isin(reference_s, [] if excluded_s is None else excluded_s)
-    np.add.at(matrix, (reference_class[scored], called[scored]), 1)
-    np.add.at(matrix[NO_BEAT], test_class[extra], 1)
-    left_out_s = float(np.diff(np.clip(episodes, learning_s, duration_s)).sum())
+    extra = (beats_time_s >= learning_s) & ~within(beats_time_s, episodes_s)
+    extra[j] = False
+    left_out_s = float(np.diff(np.clip(episodes_s, learning_s, duration_s)).sum())
+    matrix = _confusion(reference_code[scored], predicted[scored], test_code[extra])
     return Score(record_id, matrix, max(duration_s - learning_s - left_out_s, 0.0))
+
+
+def _codes(time_s: Float64, label: Text) -> Index:
+    """Index of each label in CLASSES, shape (n,); ValueError where times or labels are wrong."""
+    if len(time_s) != len(label):
+        raise ValueError(f"Each beat needs a time and a label, but there are {len(time_s)} and {len(label)} of them.")
+    known, which = np.unique(label, return_inverse=True)
+    foreign = [name for name in known.tolist() if name not in CLASSES]
+    if foreign:
+        raise ValueError(f"Beats are labelled {', '.join(foreign)}, but a label is one of {', '.join(CLASSES)}.")
+    return np.array([CLASSES.index(name) for name in known.tolist()], dtype=np.int64)[which]
+
+
+def _confusion(reference: Index, predicted: Index, extra: Index) -> Counts:
+    """The matrix of some reference beats, of their predicted classes or NO_BEAT, and of the extra detections."""
+    matrix = np.zeros((len(CONFUSION_ROWS), len(CONFUSION_COLUMNS)), dtype=np.int64)
+    np.add.at(matrix, (reference, predicted), 1)
+    np.add.at(matrix[NO_BEAT], extra, 1)
+    return matrix
 
 
 def gross(scores: Iterable[Score]) -> Score:
@@ -259,17 +216,17 @@ def gross(scores: Iterable[Score]) -> Score:
 
 
 def average(scores: Iterable[Score]) -> dict[str, Average]:
-    """Average each measure over the records in which it is defined: every record weighs the same."""
+    """Average each statistic over the records in which it is defined: every record weighs the same."""
     rows = [statistics(score) for score in scores]
     return {name: _mean(row[name] for row in rows) for name in statistics(gross([]))}
 
 
 def statistics(score: Score) -> dict[str, float]:
-    """All statistics of a score by their lasting names; shares as 0..1, undefined ones NaN."""
+    """All statistics of a score by their lasting names, fractions as 0..1, undefined ones NaN."""
     by_class = {
-        f"{label.lower()}_{name}": measure(label)
-        for label in JUDGED_CLASSES
-        for name, measure in (("se", score.se), ("ppv", score.ppv), ("f1", score.f1))
+        f"{label.lower()}_{name}": statistic(label)
+        for label in SCORED_CLASSES
+        for name, statistic in (("se", score.se), ("ppv", score.ppv), ("f1", score.f1))
     }
     return {
         "qrs_se": score.qrs_se,
@@ -280,65 +237,6 @@ def statistics(score: Score) -> dict[str, float]:
         "macro_f1": score.macro_f1,
         "false_v_per_hour": score.false_v_per_hour,
     }
-
-
-def rhythm_spans(reference: Annotations, rhythms: Collection[str], end_s: float) -> Spans | None:
-    """From when to when the reference names one of some rhythms, such as "(AFIB"; None where it names no rhythm."""
-    notes = [(float(t), str(aux)) for t, aux in zip(reference.time_s, reference.aux, strict=True) if aux[:1] == "("]
-    if not notes:
-        return None
-    ends = [time_s for time_s, _ in notes[1:]] + [end_s]
-    return [(start, end) for (start, name), end in zip(notes, ends, strict=True) if name.strip() in rhythms]
-
-
-def overlap_s(one: Spans, other: Spans) -> float:
-    """Seconds that lie in a span of either side; spans of one side do not overlap each other."""
-    pairs = ((max(a, c), min(b, d)) for a, b in one for c, d in other)
-    return sum((end - start for start, end in pairs if end > start), start=0.0)
-
-
-def _fibrillation(reference: Annotations) -> Float64:
-    """Onset and end of each episode of flutter or fibrillation, shape (n, 2); one that is never closed ends at inf."""
-    episodes: list[tuple[float, float]] = []
-    onset: float | None = None
-    brackets = np.isin(reference.symbol, ["[", "]"])
-    for time_s, symbol in zip(reference.time_s[brackets].tolist(), reference.symbol[brackets].tolist(), strict=True):
-        if symbol == "[" and onset is None:
-            onset = time_s
-        elif symbol == "]" and onset is not None:
-            episodes.append((onset, time_s))
-            onset = None
-    if onset is not None:
-        episodes.append((onset, float("inf")))
-    return np.array(episodes, dtype=np.float64).reshape(-1, 2)
-
-
-def _within(time_s: Float64, episodes: Float64) -> Bool:
-    """Whether each time lies in an episode, its ends included."""
-    inside = np.zeros(len(time_s), dtype=bool)
-    for onset, end in episodes:
-        inside |= (onset <= time_s) & (time_s <= end)
-    return inside
-
-
-def _class_index(symbol: Text, class_of: Mapping[str, str]) -> Indices:
-    """Place of each symbol's class in CLASSES; NO_BEAT for a symbol that has none."""
-    known, which = np.unique(symbol, return_inverse=True)
-    index = [CLASSES.index(class_of[name]) if name in class_of else NO_BEAT for name in known.tolist()]
-    return np.array(index, dtype=np.intp)[which]
-
-
-def _check_ascending(name: str, time_s: Float64) -> None:
-    if not (np.isfinite(time_s).all() and (np.diff(time_s) >= 0).all()):
-        raise ValueError(f"The {name} beats' times must be finite and ascending: sort the beats by time first.")
-
-
-def _check_beats(time_s: Float64, label: Text, index: Indices) -> None:
-    if len(time_s) != len(label):
-        raise ValueError(f"Each beat needs a time and a label, but there are {len(time_s)} and {len(label)} of them.")
-    foreign = sorted(set(label[index == NO_BEAT].tolist()))
-    if foreign:
-        raise ValueError(f"Beats are labelled {', '.join(foreign)}, but a label is one of {', '.join(CLASSES)}.")
 
 
 def _ratio(part: float, whole: float) -> float:

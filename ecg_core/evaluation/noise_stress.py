@@ -1,4 +1,4 @@
-"""The noise stress test: a record with recorded noise at a stated signal-to-noise ratio, as by WFDB's ``nst``.
+"""The noise stress test: recorded noise is added to a record at a given signal-to-noise ratio, as WFDB's ``nst`` does.
 
 Moody, Muldrow & Mark 1984, A noise stress test for arrhythmia detectors; the noise is that of nstdb.
 """
@@ -12,12 +12,12 @@ import numpy as np
 from ..errors import RecordError
 from ..schema import Annotations, Float32, Float64, Record, SignalSource
 
-CLEAN_S = 300.0  # the learning period of the scoring stays as it is ...
-TURN_S = 120.0  # ... then two minutes with noise and two without take turns
-TESTED = 0.5  # of the noise record is added; the rest is left to training, so that the noise of the test is new
+CLEAN_S = 300.0  # no noise in the learning period of the scoring ...
+TURN_S = 120.0  # ... then two minutes with noise and two without in turns
+TEST_FRACTION = 0.5  # of the noise record is added; training uses the rest, so that the noise of the test is new
 QRS_HALF_S = 0.05  # a QRS has its peaks within 50 ms of the mark
-MEASURED = 300  # beats, and seconds of noise, that are measured ...
-TRIMMED = 0.05  # ... without the largest and the smallest twentieth
+N_MEASURED = 300  # beats, and seconds of noise, whose amplitude is averaged ...
+TRIMMED_FRACTION = 0.05  # ... without the largest and the smallest twentieth
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class NoisySource:
     """A signal source with noise added in turns."""
 
     clean: SignalSource
-    noise: Float32  # (n_leads, n) at the record's rate, of the amplitude to be added; repeated when it ends
+    noise: Float32  # (n_leads, n) at the record's rate, with the amplitude that is added; repeated when it ends
     fs_hz: float
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
@@ -37,7 +37,7 @@ class NoisySource:
         return np.asarray(self.clean.read(start, stop, leads) + added, dtype=np.float32)
 
 
-def with_noise(record: Record, noise: Record, snr_db: float) -> Record:
+def with_noise(record: Record, noise: Record, *, snr_db: float) -> Record:
     """The record with the noise record's channels added to its leads in turns at ``snr_db``.
 
     The power of a lead is the squared mean peak-to-peak amplitude of its QRS over 8, that of noise its mean square.
@@ -56,31 +56,31 @@ def with_noise(record: Record, noise: Record, snr_db: float) -> Record:
             f"{noise.fs_hz:g} Hz; resample it first."
         )
     n_channels = len(noise.lead_names)
-    channels = noise.source.read(0, int(TESTED * noise.n_samples), tuple(range(n_channels)))
+    channels = noise.source.read(0, int(TEST_FRACTION * noise.n_samples), tuple(range(n_channels)))
     scaled = []
     for lead in range(len(record.lead_names)):
         channel = channels[lead % n_channels]
-        power = _qrs_height(record, record.reference, lead) ** 2 / 8
-        gain = np.sqrt(power / 10 ** (snr_db / 10)) / _noise_level(channel, noise.fs_hz)
+        power = _qrs_height_mv(record, record.reference, lead) ** 2 / 8
+        gain = np.sqrt(power / 10 ** (snr_db / 10)) / _noise_rms_mv(channel, noise.fs_hz)
         scaled.append((channel - channel.mean()) * gain)
     source = NoisySource(record.source, np.stack(scaled).astype(np.float32), record.fs_hz)
     return replace(record, record_id=f"{record.record_id}+{noise.record_id}{snr_db:g}dB", source=source)
 
 
-def _qrs_height(record: Record, reference: Annotations, lead: int) -> float:
+def _qrs_height_mv(record: Record, reference: Annotations, lead: int) -> float:
     half = round(QRS_HALF_S * record.fs_hz)
-    centre = np.rint(reference.time_s[reference.symbol != "+"][:MEASURED] * record.fs_hz).astype(int)
+    centre = np.rint(reference.time_s[reference.symbol != "+"][:N_MEASURED] * record.fs_hz).astype(int)
     signal = record.source.read(0, min(record.n_samples, int(centre[-1]) + half + 1), (lead,))[0]
     return _trimmed_mean(np.array([np.ptp(signal[max(0, i - half) : i + half + 1]) for i in centre]))
 
 
-def _noise_level(channel: Float32, fs_hz: float) -> float:
+def _noise_rms_mv(channel: Float32, fs_hz: float) -> float:
     width = round(fs_hz)
-    seconds = channel[: MEASURED * width]
+    seconds = channel[: N_MEASURED * width]
     seconds = seconds[: len(seconds) // width * width].reshape(-1, width)
     return _trimmed_mean(seconds.std(axis=1))
 
 
 def _trimmed_mean(values: Float64 | Float32) -> float:
-    cut = int(TRIMMED * len(values))
+    cut = int(TRIMMED_FRACTION * len(values))
     return float(np.sort(values)[cut : len(values) - cut].mean())

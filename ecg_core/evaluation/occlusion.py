@@ -1,34 +1,33 @@
-"""Whether the attention points at what matters: the attended steps of a beat are hidden, and as many random ones."""
+"""Whether a beat's class depends on what the model attends to: attended steps are hidden, then as many random ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..classifier.leads import ALL
 from ..classifier.model import Model
 from ..labels import CLASSES
 from ..pipeline import analyse
-from ..schema import Analysis, Bool, Float32, Float64, Record, SignalSource
+from ..schema import Analysis, Bool, Float32, Float64, Index, Record, SignalSource
 
-AROUND_S = 30.0  # so much of the record on either side is read with the beat
-HELD = 0.5  # the steps of largest weight that together hold so much of the attention are hidden
-DRAWS = 20  # times that as many steps are drawn at random
-MATTERS = 0.05  # a probability that moves by less has not moved
+AROUND_S = 30.0  # so much of the record on either side is analysed with the beat
+HIDDEN_ATTENTION = 0.5  # the steps of largest weight that together make up so much of the attention are hidden
+N_DRAWS = 20  # times that as many steps are drawn at random
+SMALLEST_CHANGE = 0.05  # of a probability; a smaller one counts as none
 
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Probability of a beat's own class with some steps of the signal around it hidden."""
+    """Probability of a beat's class with some steps of the signal around it hidden."""
 
     label: str
     n_steps: int  # hidden
     hidden_s: float
     before: float  # with nothing hidden
     attended: float  # with the most attended steps hidden
-    random: tuple[float, ...]  # with as many random ones hidden, of each draw
+    random: tuple[float, ...]  # with as many random ones hidden, for each draw
 
     @property
     def typical_random(self) -> float:
@@ -37,14 +36,14 @@ class Occlusion:
 
     @property
     def supported(self) -> bool:
-        """Whether hiding the attended steps changed more than hiding random ones nearly ever did."""
+        """Whether hiding the attended steps changed the probability more than 95 % of the random draws did."""
         change = abs(self.before - np.array(self.random))
-        return abs(self.before - self.attended) > max(MATTERS, float(np.percentile(change, 95)))
+        return abs(self.before - self.attended) > max(SMALLEST_CHANGE, float(np.percentile(change, 95)))
 
 
 @dataclass(frozen=True)
 class HidingSource:
-    """A stretch of a source; some of its samples are replaced by straight lines between their neighbours."""
+    """A stretch of a source, in which straight lines between their neighbours replace some of the samples."""
 
     whole: SignalSource
     first: int  # sample of the whole at which the stretch begins
@@ -61,57 +60,58 @@ class HidingSource:
         return signal
 
 
-def occlude(analysis: Analysis, model: Model, beat: int) -> Occlusion:
-    """Hide parts of the signal around one beat and judge it anew, together with the half minute on either side.
+def occlude(analysis: Analysis, model: Model, *, beat: int) -> Occlusion:
+    """Hide parts of the signal around one beat and classify the beat again, with the half minute on either side.
 
     Parameters
     ----------
     model
         The one that the analysis was made with.
+    beat
+        Index of the beat in ``analysis.beats``.
 
     """
-    beats, attention = analysis.beats, analysis.attention
-    weight = attention.weight[beat].astype(np.float64)
+    weight = analysis.attention.weight[beat].astype(np.float64)
     order = np.argsort(weight)[::-1]
-    n_steps = int(np.searchsorted(np.cumsum(weight[order]), HELD * weight.sum()) + 1)
+    n_steps = int(np.searchsorted(np.cumsum(weight[order]), HIDDEN_ATTENTION * weight.sum()) + 1)
     rng = np.random.default_rng(beat)
-    draws = [rng.choice(len(weight), n_steps, replace=False) for _ in range(DRAWS)]
-    known_s = beats.time_s[np.abs(beats.time_s - beats.time_s[beat]) <= AROUND_S]
-    code = CLASSES.index(str(beats.label[beat]))
-
-    def judged(steps: NDArray[np.int64]) -> float:
-        hidden_s = beats.time_s[beat] + attention.offset_s[steps].astype(np.float64)
-        return _probability(analysis, model, float(beats.time_s[beat]), hidden_s, known_s, code)
-
+    draws = [rng.choice(len(weight), n_steps, replace=False) for _ in range(N_DRAWS)]
     return Occlusion(
-        label=str(beats.label[beat]),
+        label=str(analysis.beats.label[beat]),
         n_steps=n_steps,
-        hidden_s=n_steps * attention.step_s,
-        before=judged(order[:0]),
-        attended=judged(order[:n_steps]),
-        random=tuple(judged(steps) for steps in draws),
+        hidden_s=n_steps * analysis.attention.step_s,
+        before=_probability(analysis, model, beat, order[:0]),
+        attended=_probability(analysis, model, beat, order[:n_steps]),
+        random=tuple(_probability(analysis, model, beat, steps) for steps in draws),
     )
 
 
-def _probability(
-    analysis: Analysis, model: Model, time_s: float, hidden_s: Float64, known_s: Float64, code: int
-) -> float:
-    """Probability of a class for the beat at a moment, with the steps at some moments hidden."""
-    record = analysis.record
+def _probability(analysis: Analysis, model: Model, beat: int, steps: Index) -> float:
+    """Probability of a beat's class with some steps of its attention hidden."""
+    record, beats = analysis.record, analysis.beats
+    time_s, code = float(beats.time_s[beat]), CLASSES.index(str(beats.label[beat]))
     first = max(0, int((time_s - AROUND_S) * record.fs_hz))
     last = min(record.n_samples, int((time_s + AROUND_S) * record.fs_hz))
-    at_s = np.arange(first, last) / record.fs_hz
-    hidden = np.zeros(last - first, dtype=bool)
-    for centre_s in hidden_s.tolist():
-        hidden |= np.abs(at_s - centre_s) <= analysis.attention.step_s / 2
+    hidden = _hidden(analysis, beat, steps, np.arange(first, last) / record.fs_hz)
     excerpt = replace(record, source=HidingSource(record.source, first, hidden), n_samples=last - first, reference=None)
     shift_s = first / record.fs_hz
-    found = analyse(_only(excerpt, analysis), model, lead=ALL, beats_at_s=known_s - shift_s).beats
+    known_s = beats.time_s[np.abs(beats.time_s - time_s) <= AROUND_S] - shift_s
+    found = analyse(_analysed_leads(excerpt, analysis), model, lead=ALL, beats_at_s=known_s).beats
     return float(found.probability[int(np.abs(found.time_s + shift_s - time_s).argmin()), code])
 
 
-def _only(record: Record, analysis: Analysis) -> Record:
-    """The record with its analysed leads alone, so that all of its leads are these."""
+def _hidden(analysis: Analysis, beat: int, steps: Index, time_s: Float64) -> Bool:
+    """Which moments lie in one of the steps of a beat's attention, shape (n,)."""
+    attention = analysis.attention
+    centre_s = analysis.beats.time_s[beat] + attention.offset_s[steps].astype(np.float64)
+    hidden = np.zeros(len(time_s), dtype=bool)
+    for middle_s in centre_s.tolist():
+        hidden |= np.abs(time_s - middle_s) <= attention.step_s / 2
+    return hidden
+
+
+def _analysed_leads(record: Record, analysis: Analysis) -> Record:
+    """The record with no other leads than those that were analysed."""
     index = tuple(record.lead_names.index(name) for name in analysis.lead_names)
     return replace(
         record,
@@ -123,8 +123,11 @@ def _only(record: Record, analysis: Analysis) -> Record:
 
 @dataclass(frozen=True)
 class _Leads:
+    """Some leads of a source."""
+
     whole: SignalSource
     index: tuple[int, ...]
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
+        """See ``SignalSource``."""
         return self.whole.read(start, stop, tuple(self.index[lead] for lead in leads))

@@ -1,4 +1,4 @@
-"""Drawing on paper in true millimetres: text, lines, tables, and ECG strips on their grid. Knows no report."""
+"""Drawing on paper in true millimetres: text, lines, tables, and ECG strips on their grid."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from reportlab.lib.units import mm
+from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
 
 from ..labels import COLOUR
 from ..schema import Beats, Float32, Float64, Lead
 from ..text import one_line
 
-WIDTH_MM, HEIGHT_MM = 297.0, 210.0  # A4, landscape: ten seconds at 25 mm/s fit
+PAGE_WIDTH_MM, PAGE_HEIGHT_MM = 297.0, 210.0  # A4, landscape
 LEFT_MM, RIGHT_MM, TOP_MM, BOTTOM_MM = 23.5, 273.5, 12.0, 198.0
+WIDTH_MM = RIGHT_MM - LEFT_MM  # between the margins: ten seconds
 MM_PER_S, MM_PER_MV = 25.0, 10.0
-GAINS_MM_PER_MV = (10.0, 5.0, 2.5)  # the largest that fits the trace into its strip
+GAINS_MM_PER_MV = (10.0, 5.0, 2.5)  # the largest that fits the trace into its strip ...
+REACH_PERCENTILE = 99.8  # ... but for 20 ms of ten seconds, which a spike may take
 TEXT, FAINT, LINE, MINOR, MAJOR = "#1B2A36", "#5B6B78", "#CBD5DD", "#F6DEDA", "#E9B5AC"
 PLAIN, BOLD = "Helvetica", "Helvetica-Bold"
 POINT_MM = 25.4 / 72
 PULSE_MM = 5.0  # width of the calibration pulse, 200 ms
-LABEL_MM = 3.5
+TRACE_MM = 0.25  # width of its line and of the trace
+LABEL_MM = 3.5  # height of the row of beat labels
+LEADING = 1.25  # distance of two lines over the size of their letters
 
 Column = tuple[float, str]  # x in mm and how it is aligned there: "left" or "right"
 
@@ -41,39 +46,33 @@ class Sheet:
         self.canvas.setFont(font, size)
         self.canvas.setFillColor(colour)
         draw = {"right": self.canvas.drawRightString, "centre": self.canvas.drawCentredString}
-        draw.get(align, self.canvas.drawString)(x * mm, (HEIGHT_MM - y) * mm, text)
+        draw.get(align, self.canvas.drawString)(x * mm, (PAGE_HEIGHT_MM - y) * mm, text)
 
     def paragraph(self, x: float, y: float, width: float, text: str, *, size: float = 8, colour: str = TEXT) -> float:
         """Text broken into lines; returns the baseline after the last."""
-        line = ""
-        for word in text.split():
-            longer = f"{line} {word}".strip()
-            if line and self.canvas.stringWidth(_printable(longer), PLAIN, size) > width * mm:
-                self.text(x, y, line, size=size, colour=colour)
-                line, y = word, y + size * POINT_MM * 1.25
-            else:
-                line = longer
-        self.text(x, y, line, size=size, colour=colour)
-        return y + size * POINT_MM * 1.25
+        for line in simpleSplit(_printable(text), PLAIN, size, width * mm):
+            self.text(x, y, line, size=size, colour=colour)
+            y += size * POINT_MM * LEADING
+        return y
 
     def line(self, x0: float, y0: float, x1: float, y1: float, *, colour: str = LINE, width_mm: float = 0.15) -> None:
         """A straight line."""
         self._pen(colour, width_mm)
-        self.canvas.line(x0 * mm, (HEIGHT_MM - y0) * mm, x1 * mm, (HEIGHT_MM - y1) * mm)
+        self.canvas.line(x0 * mm, (PAGE_HEIGHT_MM - y0) * mm, x1 * mm, (PAGE_HEIGHT_MM - y1) * mm)
 
     def box(self, x: float, y: float, width: float, height: float, *, fill: str = "", colour: str = LINE) -> None:
         """A rectangle by its upper left corner, filled or framed."""
         self._pen(colour, 0.15)
         if fill:
             self.canvas.setFillColor(fill)
-        bottom = (HEIGHT_MM - y - height) * mm
+        bottom = (PAGE_HEIGHT_MM - y - height) * mm
         self.canvas.rect(x * mm, bottom, width * mm, height * mm, stroke=not fill, fill=bool(fill))
 
     def curve(self, x: Float64, y: Float64, *, colour: str = TEXT, width_mm: float = 0.2) -> None:
         """A line through points, broken where one is NaN."""
         self._pen(colour, width_mm)
         path, drawing = self.canvas.beginPath(), False
-        for at, value in zip((x * mm).tolist(), ((HEIGHT_MM - y) * mm).tolist(), strict=True):
+        for at, value in zip((x * mm).tolist(), ((PAGE_HEIGHT_MM - y) * mm).tolist(), strict=True):
             if value != value:  # noqa: PLR0124  # NaN
                 drawing = False
                 continue
@@ -82,14 +81,12 @@ class Sheet:
         self.canvas.drawPath(path)
 
     def grid(self, x: float, y: float, width: float, height: float) -> None:
-        """ECG paper: boxes of 1 mm and of 5 mm."""
+        """ECG paper: boxes of 1 mm and of 5 mm; width and height are multiples of 5 mm."""
         for step, colour, width_mm in ((1.0, MINOR, 0.08), (5.0, MAJOR, 0.15)):
             self._pen(colour, width_mm)
-            left, right = x * mm, (x + width) * mm
-            top, bottom = (HEIGHT_MM - y) * mm, (HEIGHT_MM - y - height) * mm
             across = [(x + i * step) * mm for i in range(int(width / step + 1.5))]
-            down = [(HEIGHT_MM - y - i * step) * mm for i in range(int(height / step + 1.5))]
-            self.canvas.lines([*((at, top, at, bottom) for at in across), *((left, at, right, at) for at in down)])
+            down = [(PAGE_HEIGHT_MM - y - i * step) * mm for i in range(int(height / step + 1.5))]
+            self.canvas.grid(across, down)
 
     def table(self, y: float, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, size: float = 7,
               row_mm: float = 4.0) -> float:  # fmt: skip
@@ -110,28 +107,33 @@ class Sheet:
         self.canvas.setLineCap(1)
 
 
-def draw_strip(sheet: Sheet, x: float, y: float, width: float, height: float, lead: Lead, beats: Beats) -> float:
+def draw_strip(sheet: Sheet, lead: Lead, *, beats: Beats, x: float, y: float, width: float, height: float) -> float:
     """A lead on ECG paper at 25 mm/s with the labels of its beats above; returns the gain in mm/mV.
 
-    The gain is 10 mm/mV, or less where the trace would not fit. The pulse at the left edge is 1 mV high.
+    The pulse at the left edge is 1 mV high.
     """
     sheet.grid(x, y, width, height)
-    centre = float(np.nanmedian(lead.signal_mv)) if np.isfinite(lead.signal_mv).any() else 0.0
-    trace_mv = lead.signal_mv - centre
-    reach = float(np.nanpercentile(np.abs(trace_mv), 99.8)) if np.isfinite(trace_mv).any() else 0.0
-    gain = next((gain for gain in GAINS_MM_PER_MV if reach * gain <= height / 2 - LABEL_MM), GAINS_MM_PER_MV[-1])
+    centre_mv = float(np.nanmedian(lead.signal_mv)) if np.isfinite(lead.signal_mv).any() else 0.0
+    trace_mv = (lead.signal_mv - centre_mv).astype(np.float64)
+    gain = fitting_gain(trace_mv, height / 2 - LABEL_MM)
     middle = y + height / 2
     sheet.canvas.saveState()
     clip = sheet.canvas.beginPath()
-    clip.rect(x * mm, (HEIGHT_MM - y - height) * mm, width * mm, height * mm)
+    clip.rect(x * mm, (PAGE_HEIGHT_MM - y - height) * mm, width * mm, height * mm)
     sheet.canvas.clipPath(clip, stroke=0, fill=0)
     across = x + np.arange(len(trace_mv)) * (MM_PER_S / lead.fs_hz)
-    sheet.curve(np.asarray(across), middle - gain * trace_mv.astype(np.float64), width_mm=0.25)
+    sheet.curve(np.asarray(across), middle - gain * trace_mv, width_mm=TRACE_MM)
     sheet.canvas.restoreState()
     pulse_x = x - PULSE_MM - 1.5 + np.array([0.0, 1.0, 1.0, PULSE_MM - 1, PULSE_MM - 1, PULSE_MM])
-    sheet.curve(np.asarray(pulse_x), middle - gain * np.array([0.0, 0, 1, 1, 0, 0]), width_mm=0.25)
+    sheet.curve(np.asarray(pulse_x), middle - gain * np.array([0.0, 0, 1, 1, 0, 0]), width_mm=TRACE_MM)
     _label_beats(sheet, x, y + LABEL_MM - 0.5, width, lead.start_s, beats)
     return gain
+
+
+def fitting_gain(trace_mv: Float64, within_mm: float) -> float:
+    """The largest gain in mm/mV at which a trace around 0 mV stays within some millimetres, but for rare spikes."""
+    reach_mv = float(np.nanpercentile(np.abs(trace_mv), REACH_PERCENTILE)) if np.isfinite(trace_mv).any() else 0.0
+    return next((gain for gain in GAINS_MM_PER_MV if reach_mv * gain <= within_mm), GAINS_MM_PER_MV[-1])
 
 
 def _label_beats(sheet: Sheet, x: float, y: float, width: float, start_s: float, beats: Beats) -> None:
@@ -153,7 +155,7 @@ def draw_bars(sheet: Sheet, edges: Float64, height: Float32 | Float64, base: flo
 def make_pdf(title: str, pages: Sequence[Callable[[Sheet], None]], footer: Callable[[Sheet, int, int], None]) -> bytes:
     """A document of these pages; the same content always gives the same bytes."""
     stream = io.BytesIO()
-    canvas = Canvas(stream, pagesize=(WIDTH_MM * mm, HEIGHT_MM * mm), invariant=1, pageCompression=1)
+    canvas = Canvas(stream, pagesize=(PAGE_WIDTH_MM * mm, PAGE_HEIGHT_MM * mm), invariant=1, pageCompression=1)
     canvas.setTitle(_printable(title))
     for number, draw in enumerate(pages, 1):
         sheet = Sheet(canvas)

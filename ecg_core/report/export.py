@@ -1,4 +1,4 @@
-"""Analysis -> files: a table {suffix: writer}; adding a format is one function."""
+"""The files of an analysis: tables, JSON, annotations and the PDF, each written by a function in WRITERS."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .. import NOTICE, __version__
 from ..clock import iso_text
 from ..errors import OutputError
+from ..files import atomic_files
 from ..labels import CLASSES, SYMBOL_OF_CLASS
 from ..rhythm.events import KIND_NAMES
 from ..schema import Analysis, Float64, Record
@@ -28,7 +29,7 @@ from .pdf import report_pdf
 
 ANNOTATOR = "ai"  # suffix of the WFDB annotation file
 JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
-# WFDB's codes of rhythms, the weightier ones later.
+# WFDB's code of each kind of event; of several at one beat, the last one here is written.
 RHYTHM_CODES: Final = {
     "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
     "svt_sustained": "(SVTA", "v_run": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
@@ -52,7 +53,7 @@ def beats_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def labels_table(analysis: Analysis) -> pd.DataFrame:
-    """One row a beat whose class a reader told."""
+    """One row a beat that a reader labelled."""
     return beats_table(analysis)[["sample", "time_s", "label"]].iloc[analysis.labelled]
 
 
@@ -75,23 +76,23 @@ def events_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def burden_table(analysis: Analysis) -> pd.DataFrame:
-    """One row a measure, each with its unit and what it is a share of; then one a rule that it was made with."""
+    """One row a measure, each with its unit and denominator; then one row for each rule in force."""
     record = analysis.record
-    found = measures(analysis)
+    every = measures(analysis)
     measured = pd.DataFrame(
         {
-            "measure": [measure.key for measure in found],
-            "value": [plain_number(measure.value) for measure in found],
-            "unit": [measure.unit for measure in found],
-            "denominator": [measure.of for measure in found],
-            "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in found],
-            "at_s": [plain_number(measure.at_s) for measure in found],
-            "at_iso": [iso_text(record, measure.at_s) for measure in found],
-            "reason_if_empty": [measure.why for measure in found],
+            "measure": [measure.key for measure in every],
+            "value": [plain_number(measure.value) for measure in every],
+            "unit": [measure.unit for measure in every],
+            "denominator": [measure.of for measure in every],
+            "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in every],
+            "at_s": [plain_number(measure.at_s) for measure in every],
+            "at_iso": [iso_text(record, measure.at_s) for measure in every],
+            "reason_if_empty": [measure.why for measure in every],
         }
     )
     rules = analysis.rules.rows()
-    made_with = pd.DataFrame(
+    in_force = pd.DataFrame(
         {
             "measure": [f"rule_{rule.key}" for rule in rules],
             "value": [plain_number(rule.value) for rule in rules],
@@ -100,11 +101,11 @@ def burden_table(analysis: Analysis) -> pd.DataFrame:
             "name": [f"Rule: {rule.says}" for rule in rules],
         }
     )
-    return pd.concat([measured, made_with]).fillna("").assign(record=record.record_id)
+    return pd.concat([measured, in_force]).fillna("").assign(record=record.record_id)
 
 
 def plain_number(value: float | None) -> str:
-    """A number as programs read it; an empty cell where there is none."""
+    """A number with four decimals at most and no thousands separator; empty where there is none."""
     return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
 
 
@@ -140,7 +141,7 @@ def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
 
 
 def report_json(analysis: Analysis) -> bytes:
-    """Everything that the tables hold, with what it was made from, as one JSON document."""
+    """Everything that the tables hold, with record, model, version and rules, as one JSON document."""
     record, model = analysis.record, analysis.model
     tables = {"events": events_table, "hourly": hourly_table}
     content = {
@@ -166,7 +167,8 @@ def report_json(analysis: Analysis) -> bytes:
         **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},
         "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
     }
-    beats = _known(beats_table(analysis))  # a column at a time: a week has a million beats
+    beats = _known(beats_table(analysis)).assign(labelled=lambda table: table["told"])
+    # A column at a time: a week has a million beats.
     columns = [b"%s: %s" % (_json(str(name)), _json(beats[name].tolist())) for name in beats]
     return b'%s, "beats": {%s}}' % (_json(content)[:-1], b", ".join(columns))
 
@@ -203,11 +205,11 @@ def annotation_bytes(analysis: Analysis) -> bytes:
 
 
 def rhythm_of_beats(analysis: Analysis) -> NDArray[np.str_]:
-    """WFDB's code of the rhythm that each beat belongs to, shape (n_beats,); of several, the one that weighs most."""
+    """WFDB's code of the rhythm that each beat belongs to, shape (n_beats,); of several, the last in RHYTHM_CODES."""
     beats = analysis.beats
     rhythm = np.full(len(beats), "(N", dtype="<U5")
-    weighed = [(list(RHYTHM_CODES).index(event.kind), event) for event in analysis.events if event.kind in RHYTHM_CODES]
-    for _, event in sorted(weighed, key=lambda pair: pair[0]):
+    coded = [event for event in analysis.events if event.kind in RHYTHM_CODES]
+    for event in sorted(coded, key=lambda event: list(RHYTHM_CODES).index(event.kind)):
         first, last = np.searchsorted(beats.time_s, (event.start_s, event.end_s))
         rhythm[first : last + 1] = RHYTHM_CODES[event.kind]
     return rhythm
@@ -218,7 +220,7 @@ def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Callable[[Analysis], byte
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
-    """RFC 4180; in UTF-8 that Excel recognises as such where there is more than ASCII; no cell is a formula."""
+    """RFC 4180, without formulas; in ASCII, or in UTF-8 with the mark by which Excel recognises it."""
     harmless = {str(name): table[name].map(_harmless) for name in table if table[name].dtype.kind not in "biuf"}
     named = table.assign(**harmless).rename(columns=_harmless)
     text = named.to_csv(index=False, lineterminator="\r\n")
@@ -250,43 +252,40 @@ def file_contents(analysis: Analysis) -> dict[str, bytes]:
     return {file_name(analysis, suffix): writer(analysis) for suffix, writer in WRITERS.items()}
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there as a whole or not at all."""
-    half = path.with_name(f".{path.name}.part")
-    try:
-        half.write_bytes(content)
-        half.replace(path)
-    finally:
-        half.unlink(missing_ok=True)
-
-
 def write_files(analysis: Analysis, folder: Path) -> list[Path]:
-    """Write every format into a folder: all files, or none.
+    """Write every format into a folder, which is made where it is missing: all files, or none.
+
+    Returns
+    -------
+    The paths of the files.
 
     Raises
     ------
     OutputError
-        The folder cannot be made or written to.
+        The folder cannot be made or written to, or holds a folder with the name of a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ecg_core import analyse, load_model, read_record
+    >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_files(analysis, Path(folder))][:2]
+    ['demo_report.pdf', 'demo_burden.csv']
 
     """
-    paths = {folder / file_name(analysis, suffix): writer for suffix, writer in WRITERS.items()}
-    halves = {path: path.with_name(f".{path.name}.part") for path in paths}
+    paths = [folder / file_name(analysis, suffix) for suffix in WRITERS]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
             if path.is_dir():  # found out now, before any other file is in its place
                 raise IsADirectoryError(EISDIR, f"{path.name} is a folder")
-        for path, writer in paths.items():
-            halves[path].write_bytes(writer(analysis))
-        for path, half in halves.items():
-            half.replace(path)
+        with atomic_files(folder, analysis.record.record_id) as hidden:
+            for path, writer in zip(paths, WRITERS.values(), strict=True):
+                (hidden / path.name).write_bytes(writer(analysis))
     except OSError as error:
         raise OutputError(
-            f"{folder}: the results cannot be written there ({error.strerror}); nothing was left behind. "
-            "Name another folder with --out."
+            f"{folder}: the results cannot be written there ({error.strerror or error}); nothing was left behind.",
+            settings=("out",),
         ) from error
-    finally:
-        for half in halves.values():
-            if half.is_file():
-                half.unlink()
-    return list(paths)
+    return paths

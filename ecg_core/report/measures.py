@@ -21,30 +21,42 @@ GROUPS: Final = {
     "pauses": "Pauses and unusual rates",
     "hrv": "Heart rate variability",
 }
-COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))  # how the groups stand side by side
+COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))  # groups of each column of a page
 YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
+TITLES: Final = {
+    "beats_in_unusable_signal": "Beats in artefact, not counted",
+    "pvc_burden_error": "PVC burden, expected error",
+}
 BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One line of a report."""
+    """One line of a report; its fields are cells of the result files, so their texts stay as they are."""
 
     group: str  # one of GROUPS
     key: str  # stable, for programs
     name: str
-    value: float | None  # None where it could not be measured; ``why`` says why
+    value: float | None  # None where it could not be measured
     unit: str = ""
-    of: str = ""  # what it is a share of, or how it was measured
+    of: str = ""  # its denominator, or how it was measured
     at_s: float | None = None  # the moment it belongs to
-    why: str = ""
+    why: str = ""  # it could not be measured
     decimals: int = 0
 
     @property
+    def title(self) -> str:
+        """The name on paper and on screens; ``name`` is the one in files."""
+        label, _, threshold = self.key.partition("_at_")
+        if threshold:
+            return f"{label.upper()} with probability {threshold} or more"
+        return TITLES.get(self.key, self.name)
+
+    @property
     def text(self) -> str:
-        """The value as people read it, with its unit; a dash where there is none, minutes where a minute is reached."""
+        """The value with its unit, for readers; a dash where there is none, minutes from one minute on."""
         if self.value is None:
             return "–"
         if self.unit == YES_NO:
@@ -59,27 +71,37 @@ class Measure:
 
 
 def format_labels(analysis: Analysis) -> str:
-    """What a reader told of the beats, and whether the model learned from it."""
-    learned = f"the model was fitted to {analysis.n_fitted} of them" if analysis.n_fitted else "the model knew none"
-    return f"{len(analysis.labelled):,} of the beats as a reader told them; {learned}"
+    """How many beats a reader labelled, and how many of these labels the model was fine-tuned to."""
+    n, n_fitted = len(analysis.labelled), analysis.n_fitted
+    fitted = f"fine-tuned to {n_fitted:,} of them" if n_fitted else "not fine-tuned to them"
+    return f"{n:,} {'beat' if n == 1 else 'beats'} labelled by a reader, model {fitted}"
 
 
 def measures(analysis: Analysis) -> tuple[Measure, ...]:
-    """Everything that was measured; a value that is no finite number becomes None, with the reason."""
-    found = [
+    """Everything that was measured; a value that is not finite becomes None, with the reason.
+
+    Examples
+    --------
+    >>> from ecg_core import analyse, load_model, read_record
+    >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
+    >>> {measure.key: measure.text for measure in measures(analysis)}["duration"]
+    '30 min'
+
+    """
+    every = [
         *_recording(analysis),
         *_rate(analysis),
         *_ectopy(analysis, analysis.burden.v),
         *_ectopy(analysis, analysis.burden.s),
-        *_fibrillation(analysis),
+        *_atrial_fibrillation(analysis),
         *_pauses(analysis),
         *_variability(analysis),
     ]
-    return tuple(_checked(measure, analysis) for measure in found)
+    return tuple(_checked(measure, analysis) for measure in every)
 
 
 def _checked(measure: Measure, analysis: Analysis) -> Measure:
-    """A value, or None and a reason: never one without the other."""
+    """The measure with a finite value and no reason, or with no value and a reason."""
     if measure.value is not None and np.isfinite(measure.value):
         return replace(measure, why="")
     if not len(analysis.beats):
@@ -177,7 +199,7 @@ def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
     return Measure("s", "s_excessive", "Excessive supraventricular ectopy", float(much), YES_NO, how)
 
 
-def _fibrillation(analysis: Analysis) -> Iterator[Measure]:
+def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
     burden, group, af = analysis.burden, "af", analysis.burden.af
     how = "analysable time, in this recording"
     yield Measure(group, "af_burden", "AF burden", burden.af_burden_pct, "%", how, decimals=2)
@@ -231,7 +253,7 @@ def _beats(analysis: Analysis) -> str:
 
 
 class HourLine(NamedTuple):
-    """One row of the hourly table, of an hour or of the whole."""
+    """One row of the hourly table: an hour, or the whole recording."""
 
     name: str
     analysable_s: float

@@ -1,4 +1,4 @@
-"""The report on paper: summary, hours and trends, strips in true millimetres, and the rules it was made with."""
+"""The report as PDF: summary, trends and hours, strips in true millimetres, definitions, and the rules in force."""
 
 from __future__ import annotations
 
@@ -10,38 +10,22 @@ import numpy as np
 
 from .. import NOTICE, __version__
 from ..clock import clock_text, duration_text
-from ..labels import COLOUR
 from ..records import read_strip
-from ..rhythm.burden import HOUR_S
-from ..rhythm.intervals import rate_trend
 from ..schema import Analysis
-from .canvas import (
-    BOLD,
-    BOTTOM_MM,
-    FAINT,
-    LEFT_MM,
-    LINE,
-    RIGHT_MM,
-    TEXT,
-    TOP_MM,
-    Sheet,
-    draw_bars,
-    draw_strip,
-    make_pdf,
-)
+from .canvas import BOLD, BOTTOM_MM, FAINT, LEFT_MM, RIGHT_MM, TEXT, TOP_MM, WIDTH_MM, Sheet, draw_strip, make_pdf
 from .measures import COLUMNS, GROUPS, HourLine, Measure, format_labels, hour_lines, measures
 from .strip_selection import STRIP_S, Strip, choose_strips
+from .trends import draw_trends
 
-WIDTH_MM = RIGHT_MM - LEFT_MM
-COLUMN_MM, COLUMN_GAP_MM = 80.0, 5.0
-ROW_MM = 3.7
-CARD_MM = 15.0
-STRIP_MM, STRIPS_A_PAGE = 45.0, 3
-HOURS_FIRST_PAGE, HOURS_A_PAGE = 25, 42
-TREND_BINS = 480  # about two a millimetre
+COLUMN_MM, COLUMN_GAP_MM = 80.0, 5.0  # three columns of measures
+ROW_MM = 3.7  # height of a measure
+DEFINITION_GAP_MM = 0.8  # between two definitions
+CARD_MM = 15.0  # height of the four figures that are read first
+STRIP_MM, STRIPS_A_PAGE = 45.0, 3  # height of a strip: 4.5 mV at 10 mm/mV
+HOURS_FIRST_PAGE, HOURS_A_PAGE = 25, 42  # rows of the hourly table
 ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
 HOUR_HEAD: Final = (
-    "From", "Readable, min", "Beats", "N", "S", "V", "F", "Q", "V, %", "Lowest", "Mean", "Highest bpm", "V runs",
+    "From", "Analysable, min", "Beats", "N", "S", "V", "F", "Q", "V, %", "Lowest", "Mean", "Highest bpm", "V runs",
     "S runs", "Pauses", "AF, min",
 )  # fmt: skip
 
@@ -67,13 +51,14 @@ def _heading(sheet: Sheet, analysis: Analysis, what: str) -> None:
     record = analysis.record
     simulated = ", simulated record" if record.is_simulated else ""
     sheet.text(LEFT_MM, TOP_MM + 4, f"{record.record_id}{simulated} – {what}", size=14, font=BOLD, fit_mm=150)
-    start = f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start not stated: times count from it"
+    start = f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start not known: times from the start"
     length = duration_text(record.duration_s)
     sheet.text(RIGHT_MM, TOP_MM + 2, f"{start}, {length}", size=8, align="right")
     age = f", age {record.age_years}" if record.age_years is not None else ""
-    stated = f" ({record.overrides.text} as stated by hand)" if record.overrides.text else ""
-    read = f"lead {', '.join(analysis.lead_names)} of {len(record.lead_names)}, {record.fs_hz:g} Hz{stated}{age}"
-    sheet.text(RIGHT_MM, TOP_MM + 6, read, size=8, colour=FAINT, align="right", fit_mm=110)
+    overrides = f" ({record.overrides.text} entered by hand)" if record.overrides.text else ""
+    leads = f"lead {', '.join(analysis.lead_names)} of {len(record.lead_names)}"
+    signal = f"{leads}, {record.fs_hz:g} Hz{overrides}{age}"
+    sheet.text(RIGHT_MM, TOP_MM + 6, signal, size=8, colour=FAINT, align="right", fit_mm=110)
 
 
 def _footer(sheet: Sheet, number: int, total: int, *, analysis: Analysis) -> None:
@@ -102,7 +87,7 @@ def _summary_page(sheet: Sheet, *, analysis: Analysis) -> None:
 
 
 def _cards(sheet: Sheet, y: float, found: dict[str, Measure], analysis: Analysis) -> None:
-    """What is read first: how much could be read, and the three burdens."""
+    """The figures that are read first: how much was analysable, and the three burdens."""
     burden = analysis.burden
     artefact = f"{100 - burden.analysable_pct:.1f} % artefact"
     episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
@@ -129,12 +114,12 @@ def _interval_text(found: dict[str, Measure], key: str) -> str:
     low, high = found[f"{key}_low"], found[f"{key}_high"]
     if low.value is None or high.value is None:
         return ""
-    return f"{low.value:.2f} to {high.value:.2f} % by the classifier's own probabilities"
+    return f"{low.value:.2f} to {high.value:.2f} % by the classifier's probabilities"
 
 
 def _measure_row(sheet: Sheet, x: float, y: float, measure: Measure, analysis: Analysis) -> None:
     colour = TEXT if measure.value is not None else FAINT
-    sheet.text(x, y, measure.name, size=7, colour=colour, fit_mm=44)
+    sheet.text(x, y, measure.title, size=7, colour=colour, fit_mm=44)
     if measure.value is None:
         sheet.text(x + COLUMN_MM, y, measure.why, size=6.5, colour=FAINT, align="right", fit_mm=34)
         return
@@ -153,7 +138,7 @@ def _signature(sheet: Sheet) -> None:
 
 def _trend_page(sheet: Sheet, *, analysis: Analysis, rows: Sequence[Sequence[str]], total: Sequence[str]) -> None:
     _heading(sheet, analysis, "trends and hours")
-    _trends(sheet, TOP_MM + 14, analysis)
+    draw_trends(sheet, TOP_MM + 14, analysis)
     if rows[-1] is not total:
         rows = [*rows, total] if len(rows) <= HOURS_FIRST_PAGE else [*rows[:HOURS_FIRST_PAGE], rows[-1], total]
     sheet.table(TOP_MM + 78, _hour_columns(), rows, size=6.5, row_mm=3.9)
@@ -182,50 +167,6 @@ def _hour_row(line: HourLine) -> tuple[str, ...]:
     )
 
 
-def _trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
-    """Heart rate with fibrillation, V and S over the whole recording on one axis of time."""
-    record, duration_s = analysis.record, max(analysis.record.duration_s, 1.0)
-    scale = WIDTH_MM / duration_s
-    _rate_trend(sheet, y, 28.0, analysis, scale)
-    edges_s = np.linspace(0, duration_s, TREND_BINS + 1)
-    beats = analysis.beats
-    for number, label in enumerate("VS"):
-        base = y + 28 + 12 * (number + 1)
-        count, _ = np.histogram(beats.time_s[(beats.label == label) & beats.usable], edges_s)
-        most = max(int(count.max()), 1)
-        draw_bars(sheet, LEFT_MM + edges_s * scale, count * (9.5 / most), base, COLOUR[label])
-        sheet.line(LEFT_MM, base, RIGHT_MM, base)
-        bin_text = duration_text(duration_s / TREND_BINS)
-        sheet.text(LEFT_MM - 1, base - 4, f"{label} in {bin_text}", size=6, colour=FAINT, align="right", fit_mm=22)
-        sheet.text(LEFT_MM - 1, base - 8, f"{most}", size=6, colour=FAINT, align="right")
-    step_s = next(step for step in (60, 300, 600, 1800, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 86400, 1e9)
-                  if duration_s / step <= 14)  # fmt: skip
-    for tick_s in np.arange(0, duration_s + 1, step_s).tolist():
-        x = LEFT_MM + tick_s * scale
-        sheet.line(x, y, x, y + 52.5, width_mm=0.08)
-        sheet.text(x, y + 55.5, clock_text(record, tick_s)[:-3], size=6, colour=FAINT, align="centre")
-
-
-def _rate_trend(sheet: Sheet, y: float, height: float, analysis: Analysis, scale: float) -> None:
-    bin_s = max(analysis.record.duration_s, 1.0) / TREND_BINS
-    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s, TREND_BINS)
-    top_bpm = max(120.0, 20 * np.ceil(np.nan_to_num(high).max() / 20))
-    for episode in (event for event in analysis.events if event.kind == "af"):
-        sheet.box(LEFT_MM + episode.start_s * scale, y, episode.duration_s * scale, height, fill="#CCECE3")
-    for start_s, end_s in analysis.quality.unusable_stretches(analysis.record.duration_s):
-        sheet.box(LEFT_MM + start_s * scale, y, (end_s - start_s) * scale, height + 24, fill=LINE)
-    for level in np.arange(40, top_bpm + 1, 40).tolist():
-        at = y + height * (1 - level / top_bpm)
-        sheet.line(LEFT_MM, at, RIGHT_MM, at, width_mm=0.08)
-        sheet.text(LEFT_MM - 1, at + 1, f"{level:.0f}", size=6, colour=FAINT, align="right")
-    sheet.text(LEFT_MM - 1, y + 2, "bpm", size=6, colour=FAINT, align="right")
-    x = LEFT_MM + (np.arange(TREND_BINS) + 0.5) / TREND_BINS * WIDTH_MM
-    for values, colour in ((low, "#9DB0BF"), (high, "#9DB0BF"), (mean, TEXT)):
-        sheet.curve(x, y + height * (1 - values / top_bpm), colour=colour, width_mm=0.2)
-    key = "heart rate: lowest, mean, highest; green: atrial fibrillation; grey: not readable"
-    sheet.text(RIGHT_MM, y - 1.5, key, size=6, colour=FAINT, align="right")
-
-
 def _strip_page(sheet: Sheet, *, analysis: Analysis, strips: Sequence[Strip]) -> None:
     _heading(sheet, analysis, "strips")
     record = analysis.record
@@ -233,11 +174,11 @@ def _strip_page(sheet: Sheet, *, analysis: Analysis, strips: Sequence[Strip]) ->
         y = TOP_MM + 18 + number * (STRIP_MM + 11)
         name = _clearest_lead(analysis, strip.start_s)
         lead = read_strip(record, name, start_s=strip.start_s, length_s=STRIP_S)
-        gain = draw_strip(sheet, LEFT_MM, y, WIDTH_MM, STRIP_MM, lead, analysis.beats)
+        gain = draw_strip(sheet, lead, beats=analysis.beats, x=LEFT_MM, y=y, width=WIDTH_MM, height=STRIP_MM)
         sheet.text(LEFT_MM, y - 1.5, ";  ".join(strip.titles), size=8, font=BOLD, fit_mm=160)
         calibrated = record.calibrated[record.lead_names.index(name)]
-        unsure = "" if calibrated else ", gain not stated in the header"
-        scale = f"{clock_text(record, strip.start_s, decimals=1)}  lead {name}  25 mm/s  {gain:g} mm/mV{unsure}"
+        uncalibrated = "" if calibrated else ", gain not in the header"
+        scale = f"{clock_text(record, strip.start_s, decimals=1)}  lead {name}  25 mm/s  {gain:g} mm/mV{uncalibrated}"
         sheet.text(RIGHT_MM, y - 1.5, scale, size=8, align="right", fit_mm=88)
 
 
@@ -248,21 +189,21 @@ def _clearest_lead(analysis: Analysis, time_s: float) -> str:
 
 
 def _definitions_page(sheet: Sheet, *, analysis: Analysis) -> None:
-    """What each figure of the summary is measured on, and why some are missing."""
-    _heading(sheet, analysis, "what the figures mean")
-    told = [measure for measure in measures(analysis) if measure.of or measure.value is None]
-    half = -(-len(told) // 2)
-    for column, some in enumerate((told[:half], told[half:])):
-        x = LEFT_MM + column * (WIDTH_MM + COLUMN_GAP_MM) / 2
-        for number, measure in enumerate(some):
-            y = TOP_MM + 14 + number * ROW_MM
-            why = f" (not measured: {measure.why})" if measure.value is None else ""
-            sheet.text(x, y, measure.name.removeprefix("... of these ").capitalize(), size=6.5, fit_mm=38)
-            sheet.text(x + 40, y, measure.of + why, size=6.5, colour=FAINT, fit_mm=82)
+    """The denominator or definition of each figure of the summary, and why some are missing."""
+    _heading(sheet, analysis, "definitions")
+    defined = [measure for measure in measures(analysis) if measure.of or measure.value is None]
+    half = -(-len(defined) // 2)
+    for column, some in enumerate((defined[:half], defined[half:])):
+        x, y = LEFT_MM + column * (WIDTH_MM + COLUMN_GAP_MM) / 2, TOP_MM + 14
+        for measure in some:
+            sheet.text(x, y, measure.title.replace("... of these", "Runs:"), size=6.5, fit_mm=38)
+            why = f"not measured: {measure.why}" if measure.value is None else ""
+            text = "; ".join(part for part in (measure.of, why) if part)
+            y = sheet.paragraph(x + 40, y, 82, text, size=6.5, colour=FAINT) + DEFINITION_GAP_MM
 
 
 def _rules_page(sheet: Sheet, *, analysis: Analysis) -> None:
-    _heading(sheet, analysis, "how this was made")
+    _heading(sheet, analysis, "rules and provenance")
     y = TOP_MM + 16
     changed = {rule.key for rule in analysis.rules.changed()}
     rows = [("Rule", "Value", "Source")]
@@ -272,14 +213,14 @@ def _rules_page(sheet: Sheet, *, analysis: Analysis) -> None:
     y = sheet.table(y, [(LEFT_MM, "left"), (LEFT_MM + 130, "right"), (LEFT_MM + 135, "left")], rows, row_mm=4.3)
     record, model = analysis.record, analysis.model
     facts = (
-        "Beats are classed by ANSI/AAMI EC57 (N with bundle branch block and escape beats, S, V, F, Q). Burdens are "
-        "beats over analysable beats; AF burden is time over analysable time. Beats in signal that cannot be read are "
-        "not counted. Intervals of a burden come from the classifier's own probabilities and know nothing of errors it "
-        "is sure of.",
+        "Beats are classified by ANSI/AAMI EC57 (N with bundle branch block and escape beats, S, V, F, Q). The PVC and "
+        "SVE burdens are per cent of the analysable beats, the AF burden is per cent of the analysable time. Beats in "
+        "artefact are not counted. The interval of a burden follows from the classifier's probabilities; errors that "
+        "it makes with high probability are not in it.",
         *([f"Labels: {format_labels(analysis)}."] if len(analysis.labelled) else []),
         f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
-        f"Record {record.record_id}, SHA-256 {record.sha256}. Comments of its header, which may name a patient, are "
-        "left out.",
+        f"Record {record.record_id}, SHA-256 {record.sha256}. The comments of its header, which may name a "
+        "patient, are left out.",
         NOTICE,
     )
     y += 3

@@ -1,4 +1,4 @@
-"""The strips that a report shows by itself: extremes, the first of each kind of event, and the least certain beats."""
+"""The strips of a report: extremes, the first event of each kind, and the least certain beats."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..rhythm.events import KIND_NAMES
-from ..schema import Analysis
+from ..schema import Analysis, RhythmEvent
 
 STRIP_S = 10.0
-LEAD_IN_S = 2.0  # an event that is longer than the strip is shown from its start
-SAME_S = 3.0  # two strips that begin closer to each other are one
+LEAD_IN_S = 2.0  # before an event that is longer than its strip, which shows its beginning
+SAME_STRIP_S = 3.0  # two strips that begin closer to each other are one
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A stretch worth looking at, and why."""
+    """Ten seconds of a record, and what they show."""
 
     start_s: float
     titles: tuple[str, ...]
 
 
 def choose_strips(analysis: Analysis) -> tuple[Strip, ...]:
-    """Strips in the order of their importance; what falls into one strip is shown once with all its titles."""
+    """Strips in the order of their importance; where several findings fall into one strip, it has all their titles."""
     chosen: list[Strip] = []
     last_start_s = max(0.0, analysis.record.duration_s - STRIP_S)
-    for title, from_s, to_s in _wanted(analysis):
+    for title, from_s, to_s in _findings(analysis):
         length_s = to_s - from_s
         start_s = from_s - LEAD_IN_S if length_s > STRIP_S - LEAD_IN_S else (from_s + to_s - STRIP_S) / 2
         start_s = float(np.clip(start_s, 0.0, last_start_s))
-        near = [i for i, strip in enumerate(chosen) if abs(strip.start_s - start_s) < SAME_S]
+        near = [i for i, strip in enumerate(chosen) if abs(strip.start_s - start_s) < SAME_STRIP_S]
         if near:
             strip = chosen[near[0]]
             chosen[near[0]] = Strip(strip.start_s, (*strip.titles, title))
@@ -40,8 +40,8 @@ def choose_strips(analysis: Analysis) -> tuple[Strip, ...]:
     return tuple(chosen)
 
 
-def _wanted(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
-    """Titles with the time from .. to that has to be seen."""
+def _findings(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
+    """Title, start and end of everything that a strip has to show."""
     burden = analysis.burden
     for title, rate in (("Highest heart rate", burden.rate_max), ("Lowest heart rate", burden.rate_min)):
         if rate:
@@ -56,19 +56,19 @@ def _wanted(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
             yield f"Longest {name} run, {long.n_beats} beats", long.start_s, long.end_s
         if fast := ectopy.runs.fastest:
             yield f"Fastest {name} run, {fast.rate_bpm:.0f} bpm", fast.start_s, fast.end_s
-    seen = set()
+    first: dict[str, RhythmEvent] = {}
     for event in analysis.events:
-        if event.kind not in seen:
-            seen.add(event.kind)
-            yield f"First: {KIND_NAMES[event.kind].lower()}", event.start_s, event.end_s
+        first.setdefault(event.kind, event)
+    for kind, event in first.items():
+        yield f"First: {KIND_NAMES[kind].lower()}", event.start_s, event.end_s
     yield from _least_certain(analysis)
 
 
 def _least_certain(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
     beats = analysis.beats
     for label in "VS":
-        own = np.flatnonzero((beats.label == label) & beats.usable)
-        if len(own):
-            beat = own[int(beats.confidence[own].argmin())]
+        of_class = np.flatnonzero((beats.label == label) & beats.usable)
+        if len(of_class):
+            beat = of_class[int(beats.confidence[of_class].argmin())]
             time_s = float(beats.time_s[beat])
             yield f"Least certain {label}, probability {beats.confidence[beat]:.2f}", time_s, time_s

@@ -1,0 +1,73 @@
+"""Heart rate, atrial fibrillation and counts of V and S over a whole recording, drawn on one time axis."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from ..clock import clock_text, duration_text
+from ..labels import COLOUR
+from ..rhythm.burden import HOUR_S
+from ..rhythm.intervals import rate_trend
+from ..schema import Analysis, Float64
+from .canvas import FAINT, LEFT_MM, LINE, RIGHT_MM, TEXT, WIDTH_MM, Sheet, draw_bars
+
+TREND_BINS = 480  # about two a millimetre
+RATE_MM, COUNT_MM, BAR_MM = 28.0, 12.0, 9.5  # heights of the heart rate, of each count of beats, and of its bars
+TICK_STEPS_S: Final = (60.0, 300.0, 600.0, 1800.0, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 168 * HOUR_S)
+MOST_TICKS = 14  # on the time axis; the shortest step that gives no more is taken
+AF_FILL, EXTREME = "#CCECE3", "#9DB0BF"  # episodes of atrial fibrillation; lowest and highest heart rate
+
+
+def draw_trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
+    """Draw the trends of a recording below ``y``."""
+    duration_s = max(analysis.record.duration_s, 1.0)
+    mm_per_s = WIDTH_MM / duration_s
+    _rate_trend(sheet, y, analysis, mm_per_s)
+    for number, label in enumerate("VS", 1):
+        _count_trend(sheet, y + RATE_MM + COUNT_MM * number, analysis, label)
+    step_s = next((step_s for step_s in TICK_STEPS_S if duration_s / step_s <= MOST_TICKS), TICK_STEPS_S[-1])
+    bottom = y + RATE_MM + 2 * COUNT_MM
+    for tick_s in np.arange(0, duration_s + 1, step_s).tolist():
+        x = LEFT_MM + tick_s * mm_per_s
+        sheet.line(x, y, x, bottom + 0.5, width_mm=0.08)
+        clock = clock_text(analysis.record, tick_s)[:-3]
+        sheet.text(x, bottom + 3.5, clock, size=6, colour=FAINT, align="centre")
+
+
+def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> None:
+    """Curves of the heart rate over episodes of atrial fibrillation and stretches of artefact."""
+    record, quality = analysis.record, analysis.quality
+    bin_s = max(record.duration_s, 1.0) / TREND_BINS
+    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s=bin_s, n_bins=TREND_BINS)
+    top_bpm = max(120.0, 20 * np.ceil(np.nan_to_num(high).max() / 20))
+    for episode in (event for event in analysis.events if event.kind == "af"):
+        sheet.box(LEFT_MM + episode.start_s * mm_per_s, y, episode.duration_s * mm_per_s, RATE_MM, fill=AF_FILL)
+    for start_s, end_s in quality.unusable_stretches(record.duration_s):
+        height = RATE_MM + 2 * COUNT_MM
+        sheet.box(LEFT_MM + start_s * mm_per_s, y, (end_s - start_s) * mm_per_s, height, fill=LINE)
+    for level in np.arange(40, top_bpm + 1, 40).tolist():
+        at = y + RATE_MM * (1 - level / top_bpm)
+        sheet.line(LEFT_MM, at, RIGHT_MM, at, width_mm=0.08)
+        sheet.text(LEFT_MM - 1, at + 1, f"{level:.0f}", size=6, colour=FAINT, align="right")
+    sheet.text(LEFT_MM - 1, y + 2, "bpm", size=6, colour=FAINT, align="right")
+    x = LEFT_MM + (np.arange(TREND_BINS) + 0.5) / TREND_BINS * WIDTH_MM
+    for values, colour in ((low, EXTREME), (high, EXTREME), (mean, TEXT)):
+        sheet.curve(x, y + RATE_MM * (1 - values / top_bpm), colour=colour, width_mm=0.2)
+    key = "heart rate: lowest, mean, highest; green: atrial fibrillation; grey: artefact, not analysable"
+    sheet.text(RIGHT_MM, y - 1.5, key, size=6, colour=FAINT, align="right")
+
+
+def _count_trend(sheet: Sheet, base: float, analysis: Analysis, label: str) -> None:
+    """Bars of the number of beats of a class in each part of the recording."""
+    duration_s, beats = max(analysis.record.duration_s, 1.0), analysis.beats
+    edges_s = np.linspace(0, duration_s, TREND_BINS + 1)
+    count, _ = np.histogram(beats.time_s[(beats.label == label) & beats.usable], edges_s)
+    most = max(int(count.max()), 1)
+    edges: Float64 = LEFT_MM + edges_s * (WIDTH_MM / duration_s)
+    draw_bars(sheet, edges, count * (BAR_MM / most), base, COLOUR[label])
+    sheet.line(LEFT_MM, base, RIGHT_MM, base)
+    name = f"{label} in {duration_text(duration_s / TREND_BINS)}"
+    sheet.text(LEFT_MM - 1, base - 4, name, size=6, colour=FAINT, align="right", fit_mm=22)
+    sheet.text(LEFT_MM - 1, base - 8, f"{most}", size=6, colour=FAINT, align="right")
