@@ -1,17 +1,19 @@
-"""Analysis -> plotly figures. Knows nothing of streamlit.
+"""Analysis -> plotly figures, independent of streamlit.
 
-Backgrounds are transparent; classes have the colours of ``labels.COLOUR``, everything else the neutral colours of an
+Backgrounds are transparent. Classes have the colours of ``labels.COLOUR``, everything else the neutral colours of a
 ``Theme``.
 """
 
 from .beats import confidence_bars, confidence_figure, lorenz_figure, overlay_figure, rr_bars, rr_figure
 from .minutes import decimate, disclosure_figure
-from .strip import Scale, probability_figure, strip_figure
+from .paper import Scale
+from .probability import probability_figure
+from .strip import strip_figure
 from .theme import DARK, LIGHT, Theme
 from .trend import quality_figure, trend_figure
 
 __all__ = [
-    "DARK", "LIGHT", "Theme", "Scale", "confidence_bars", "confidence_figure", "decimate", "disclosure_figure",
+    "DARK", "LIGHT", "Scale", "Theme", "confidence_bars", "confidence_figure", "decimate", "disclosure_figure",
     "lorenz_figure", "overlay_figure", "probability_figure", "quality_figure", "rr_bars", "rr_figure", "strip_figure",
     "trend_figure",
 ]  # fmt: skip

@@ -1,7 +1,8 @@
-"""Beats by their class: waveforms over each other, histograms, and each RR against the next.
+"""Beats by class: overlaid waveforms, histograms, and the Lorenz plot of each RR against the next.
 
-What is drawn can be chosen: a bar carries its class and its number as custom data, a point the position of its beat.
-Means and bars are clicked, points are boxed: streamlit takes either clicks or boxes, by the figure's ``dragmode``.
+Each mark can be selected by its custom data: a mean carries the number of its panel, a bar its class and its number, a
+point the position of its beat. Means and bars are clicked and points are boxed: streamlit offers one or the other, by
+the ``dragmode`` of the figure.
 """
 
 from __future__ import annotations
@@ -16,124 +17,133 @@ from ..labels import CLASSES, COLOUR, NAME
 from ..morphology.templates import OFFSET_S, STEP_S, Template, sample_evenly
 from ..rhythm.intervals import follows_previous
 from ..schema import Beats, Float64, Index
-from .theme import LIGHT, Theme, blank_figure
+from .theme import HIDDEN, LIGHT, Theme, blank_figure
 
-DRAWN = 60  # beats over each other: more are a smear
-FAINT = 0.3  # opacity of the single beats, which are one line: where they lie over each other it is no darker
-OUTLIERS_PCT = 0.5  # this share of the drawn samples may lie outside the panels, at either end
-LEAST_SPAN_MV = 1.0
-NEAR_PX = 60  # a click this near to a mean is on it
+MAX_DRAWN = 60  # overlaid beats of a panel: more would hide each other
+FAINT = 0.3  # opacity of the beats; they are one line, so that it is no darker where they overlap
+OUTLIERS_PCT = 0.5  # percentage of the samples that may lie outside the panels, at either end
+MIN_SPAN_MV = 1.0
+SPARE = 0.06  # of the span, left free above and below
+HOVER_PX = 60  # a click this near to a mean selects it
 PANEL_GAP = 0.02  # of the figure's width
+TICKS_MV = (0.2, 0.5, 1.0, 2.0, 5.0)
+MAX_TICKS = 6
 
 CONFIDENCE_EDGES: Final = np.linspace(0, 1, 21)
-RR_EDGES_S: Final = np.arange(0.2, 2.01, 0.05)  # shorter and longer RR are counted in the first and the last bar
+RR_EDGES_S: Final = np.arange(0.2, 2.01, 0.05)  # the first and the last bar count shorter and longer RR too
 ROW_GAP = 0.05  # of the figure's height
 
-LORENZ_BEATS = 1000  # of a class: its cloud is seen, and the figure stays light
-LORENZ_PCT = (0.2, 99.8)  # share of the RR that the axes span
+LORENZ_BEATS = 1000  # of a class: enough for the form of its cloud, few enough for a small figure
+LORENZ_PCT = (0.2, 99.8)  # percentiles of the RR that the axes span
 LORENZ_STEP_S = 0.1
 LORENZ_SPARE = 0.5  # steps at least between those RR and the frame
 
 
-def overlay_figure(shapes: Sequence[Template], *, theme: Theme = LIGHT, height_px: int = 215) -> go.Figure:
-    """Panels side by side on one scale of mV: some beats of each shape, and over them the mean of all that were read.
+def overlay_figure(templates: Sequence[Template], *, theme: Theme = LIGHT, height_px: int = 215) -> go.Figure:
+    """Panels side by side on one scale of mV: some beats of each template, and over them the mean of all its beats.
 
-    A mean carries the panel's position in ``shapes`` as custom data.
+    A mean carries the position of its panel in ``templates`` as custom data.
     """
     figure = blank_figure(theme, height_px, (46, 8, 34, 34))
-    low, high = _reach_mv(shapes)
-    width = (1 - PANEL_GAP * (len(shapes) - 1)) / max(1, len(shapes))
-    for number, shape in enumerate(shapes):
-        suffix = "" if number == 0 else str(number + 1)
+    span_mv = _span_mv(templates)
+    width = (1 - PANEL_GAP * (len(templates) - 1)) / max(1, len(templates))
+    for number, template in enumerate(templates):
         left = number * (width + PANEL_GAP)
-        _add_beats(figure, shape, number, suffix)
-        figure.update_layout(
-            {
-                f"xaxis{suffix}": {
-                    "domain": (left, left + width), "anchor": f"y{suffix}", "range": [OFFSET_S[0], OFFSET_S[-1]],
-                    "tickvals": [-0.2, 0, 0.2, 0.4], "ticktext": ["-200", "0", "200", "400"], "showgrid": True,
-                    "gridcolor": theme.line, "griddash": "dot", "title": {"text": "ms from the beat", "standoff": 4},
-                },
-                f"yaxis{suffix}": {
-                    "anchor": f"x{suffix}", "range": [low, high], "showgrid": True, "gridcolor": theme.line,
-                    "griddash": "dot", "dtick": _tick_mv(high - low), "showticklabels": number == 0,
-                    "title": {"text": "mV" if number == 0 else "", "standoff": 4},
-                },
-            }
-        )  # fmt: skip
+        suffix = "" if number == 0 else str(number + 1)
+        _add_beats(figure, template, number, suffix)
+        _place_panel(figure, suffix, (left, left + width), span_mv, theme)
         figure.add_annotation(
-            text=_panel_title(shape), xref="paper", yref="paper", x=left, y=1, xanchor="left", yanchor="bottom",
+            text=_panel_title(template), xref="paper", yref="paper", x=left, y=1, xanchor="left", yanchor="bottom",
             showarrow=False, align="left", font={"size": 11, "color": theme.faint},
         )  # fmt: skip
-    figure.update_layout(dragmode="pan", hoverdistance=NEAR_PX)
+    figure.update_layout(dragmode="pan", hoverdistance=HOVER_PX)
     return figure
 
 
-def _reach_mv(shapes: Sequence[Template]) -> tuple[float, float]:
+def _span_mv(templates: Sequence[Template]) -> tuple[float, float]:
     """Lowest and highest mV of all panels; single artefacts may lie outside, the means never do."""
-    ends = [np.percentile(shape.signal_mv, [OUTLIERS_PCT, 100 - OUTLIERS_PCT]) for shape in shapes]
-    ends += [np.array([shape.mean_mv.min(), shape.mean_mv.max()]) for shape in shapes]
+    ends = [np.percentile(template.signal_mv, [OUTLIERS_PCT, 100 - OUTLIERS_PCT]) for template in templates]
+    ends += [np.array([template.mean_mv.min(), template.mean_mv.max()]) for template in templates]
     low, high = (float(end) for end in (np.min(ends), np.max(ends))) if ends else (0.0, 0.0)
-    spare = max(0.06 * (high - low), (LEAST_SPAN_MV - (high - low)) / 2)
+    spare = max(SPARE * (high - low), (MIN_SPAN_MV - (high - low)) / 2)
     return low - spare, high + spare
 
 
-def _tick_mv(span_mv: float) -> float:
-    return next((step for step in (0.2, 0.5, 1.0, 2.0) if span_mv / step <= 6), 5.0)
+def _place_panel(
+    figure: go.Figure, suffix: str, domain: tuple[float, float], span_mv: tuple[float, float], theme: Theme
+) -> None:
+    """Give a panel its place and its axes; only the first panel names the mV."""
+    span, is_first = span_mv[1] - span_mv[0], suffix == ""
+    tick_mv = next((step for step in TICKS_MV if span / step <= MAX_TICKS), TICKS_MV[-1])
+    figure.update_layout(
+        {
+            f"xaxis{suffix}": {
+                "domain": domain, "anchor": f"y{suffix}", "range": [OFFSET_S[0], OFFSET_S[-1]],
+                "tickvals": [-0.2, 0, 0.2, 0.4], "ticktext": ["-200", "0", "200", "400"], "showgrid": True,
+                "gridcolor": theme.line, "griddash": "dot", "title": {"text": "ms from the beat", "standoff": 4},
+            },
+            f"yaxis{suffix}": {
+                "anchor": f"x{suffix}", "range": list(span_mv), "showgrid": True, "gridcolor": theme.line,
+                "griddash": "dot", "dtick": tick_mv, "showticklabels": is_first,
+                "title": {"text": "mV" if is_first else "", "standoff": 4},
+            },
+        }
+    )  # fmt: skip
 
 
-def _panel_title(shape: Template) -> str:
-    colour = f'<b style="color:{COLOUR[shape.label]}">{shape.label}</b>'
-    if shape.name:
-        return f"{colour} {shape.name}<br>{shape.n_beats:,} of the beats read"
-    return f"{colour} {NAME[shape.label].lower()}<br>{shape.n_beats:,} beats"
+def _panel_title(template: Template) -> str:
+    """Class in its colour, name and number of beats."""
+    colour = f'<b style="color:{COLOUR[template.label]}">{template.label}</b>'
+    if template.name:
+        return f"{colour} {template.name}<br>{template.n_beats:,} of the sampled beats"
+    return f"{colour} {NAME[template.label].lower()}<br>{template.n_beats:,} beats"
 
 
-def _add_beats(figure: go.Figure, shape: Template, number: int, suffix: str) -> None:
-    """One trace of all drawn beats with gaps between them, and the mean, which can be chosen, over it."""
-    drawn = np.unique(np.linspace(0, len(shape.beat) - 1, min(DRAWN, len(shape.beat))).astype(int))
+def _add_beats(figure: go.Figure, template: Template, number: int, suffix: str) -> None:
+    """Add one trace of all drawn beats with gaps between them, and over it the mean, which can be clicked."""
+    n_beats = len(template.beat)
+    drawn = np.unique(np.linspace(0, n_beats - 1, min(MAX_DRAWN, n_beats)).astype(int))
     gap = np.full((len(drawn), 1), np.nan, dtype=np.float32)
-    y = np.concatenate((shape.signal_mv[drawn], gap), axis=1).ravel()
+    y = np.concatenate((template.signal_mv[drawn], gap), axis=1).ravel()
     x = np.tile(np.append(OFFSET_S, OFFSET_S[-1]).astype(np.float32), len(drawn))
     axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-    colour = COLOUR[shape.label]
+    colour = COLOUR[template.label]
     figure.add_scatter(
-        x=x, y=y, **axes, mode="lines", line={"color": colour, "width": 1}, name=f"{shape.label} beats",
+        x=x, y=y, **axes, mode="lines", line={"color": colour, "width": 1}, name=f"{template.label} beats",
         opacity=FAINT, hoverinfo="skip",
     )  # fmt: skip
-    unseen = {"marker": {"opacity": 0}}
     figure.add_scatter(
-        x0=float(OFFSET_S[0]), dx=STEP_S, y=shape.mean_mv, **axes, mode="lines+markers", name=f"{shape.label} mean",
-        line={"color": colour, "width": 2.6}, marker={"size": 8, "opacity": 0}, selected=unseen, unselected=unseen,
-        customdata=np.full(len(OFFSET_S), number, dtype=np.int16),
-        hovertemplate=f"mean of {len(shape.beat)} beats<br>%{{y:.2f}} mV<br>click to list<extra></extra>",
+        x0=float(OFFSET_S[0]), dx=STEP_S, y=template.mean_mv, **axes, mode="lines+markers",
+        name=f"{template.label} mean", line={"color": colour, "width": 2.6}, marker={"size": 8, "opacity": 0},
+        selected=HIDDEN, unselected=HIDDEN, customdata=np.full(len(OFFSET_S), number, dtype=np.int16),
+        hovertemplate=f"mean of {n_beats} beats<br>%{{y:.2f}} mV<br>click to list<extra></extra>",
     )  # fmt: skip
 
 
 def confidence_bars(beats: Beats) -> Index:
-    """The bar that each beat is counted in by the probability of its own class, shape (n,); -1 where unusable."""
+    """The bar that counts each beat by the probability of its label, shape (n,); -1 where unusable."""
     return np.where(beats.usable, _bar(beats.confidence.astype(np.float64), CONFIDENCE_EDGES), -1)
 
 
 def rr_bars(beats: Beats) -> Index:
-    """The bar that each beat is counted in by the RR before it, shape (n,); -1 where there is none to be read."""
+    """The bar that counts each beat by the RR before it, shape (n,); -1 where that RR is unknown."""
     return np.where(follows_previous(beats), _bar(beats.rr_s, RR_EDGES_S), -1)
 
 
 def _bar(value: Float64, edges: Float64) -> Index:
-    """What lies beyond the edges is counted in the first and in the last bar."""
+    """The bar of each value, shape (n,); values beyond the edges belong to the first and the last bar."""
     return np.asarray(np.clip(np.searchsorted(edges, value, "right") - 1, 0, len(edges) - 2))
 
 
 def confidence_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go.Figure:
-    """Histogram of the probability of each usable beat's own class, a row a class."""
+    """Histogram of the probability of each usable beat's label, a row for each class."""
     figure = _histograms(beats, confidence_bars(beats), CONFIDENCE_EDGES, theme, height_px)
     figure.update_layout(xaxis={"title": {"text": "classifier's confidence", "standoff": 4}, "dtick": 0.2})
     return figure
 
 
 def rr_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go.Figure:
-    """Histogram of the RR before each usable beat, a row a class."""
+    """Histogram of the RR before each usable beat, a row for each class."""
     figure = _histograms(beats, rr_bars(beats), RR_EDGES_S, theme, height_px)
     ticks = np.arange(0.4, 2.01, 0.4)
     text = [f"{1000 * tick:.0f}" for tick in ticks.tolist()]
@@ -144,7 +154,7 @@ def rr_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go
 
 
 def _histograms(beats: Beats, bar: Index, edges: Float64, theme: Theme, height_px: int) -> go.Figure:
-    """One row below the other, each on its own scale of beats."""
+    """Rows below each other, each on its own scale of beats."""
     figure = blank_figure(theme, height_px, (44, 6, 4, 36))
     labels = [label for label in CLASSES if ((bar >= 0) & (beats.label == label)).any()]
     height = (1 - ROW_GAP * (len(labels) - 1)) / max(1, len(labels))
@@ -153,26 +163,30 @@ def _histograms(beats: Beats, bar: Index, edges: Float64, theme: Theme, height_p
         bottom = max(0.0, 1 - (row + 1) * height - row * ROW_GAP)
         count = np.bincount(bar[(bar >= 0) & (beats.label == label)], minlength=len(edges) - 1)
         _add_bars(figure, label, count, edges, axis)
-        most = int(count.max())
-        figure.update_layout(
-            {
-                f"yaxis{axis[1:]}": {
-                    "domain": (bottom, min(1.0, bottom + height)), "range": [0, 1.12 * most], "anchor": "x",
-                    "tickvals": [0, most], "ticktext": ["", f"{most:,}"],
-                }
-            }
-        )  # fmt: skip
-        figure.add_annotation(
-            text=f"<b>{label}</b>", xref="paper", yref="paper", x=0, y=bottom, xanchor="right", xshift=-5,
-            yanchor="bottom", showarrow=False, font={"size": 12, "color": COLOUR[label]},
-        )  # fmt: skip
+        _place_row(figure, label, int(count.max()), (bottom, min(1.0, bottom + height)), axis)
     lowest = "y" if len(labels) <= 1 else f"y{len(labels)}"
-    figure.update_layout(xaxis={"range": [edges[0], edges[-1]], "anchor": lowest}, bargap=0)
-    figure.update_layout(dragmode="pan")
+    figure.update_layout(xaxis={"range": [edges[0], edges[-1]], "anchor": lowest}, bargap=0, dragmode="pan")
     return figure
 
 
+def _place_row(figure: go.Figure, label: str, highest: int, domain: tuple[float, float], axis: str) -> None:
+    """Give a row its place, its class and the count of its highest bar."""
+    figure.update_layout(
+        {
+            f"yaxis{axis[1:]}": {
+                "domain": domain, "range": [0, 1.12 * highest], "anchor": "x", "tickvals": [0, highest],
+                "ticktext": ["", f"{highest:,}"],
+            }
+        }
+    )  # fmt: skip
+    figure.add_annotation(
+        text=f"<b>{label}</b>", xref="paper", yref="paper", x=0, y=domain[0], xanchor="right", xshift=-5,
+        yanchor="bottom", showarrow=False, font={"size": 12, "color": COLOUR[label]},
+    )  # fmt: skip
+
+
 def _add_bars(figure: go.Figure, label: str, count: Index, edges: Float64, axis: str) -> None:
+    """Add the bars of a class that count any beats."""
     number = np.flatnonzero(count)
     width = float(edges[1] - edges[0])
     figure.add_bar(
@@ -184,19 +198,19 @@ def _add_bars(figure: go.Figure, label: str, count: Index, edges: Float64, axis:
 
 
 def lorenz_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go.Figure:
-    """RR before against RR after each beat between two readable ones, in ms; an even sample of each class."""
+    """RR before against RR after each beat, in ms, where both are known; an even sample of each class."""
     figure = blank_figure(theme, height_px, (50, 6, 4, 36))
-    goes_on = follows_previous(beats)
-    between = np.flatnonzero(goes_on[:-1] & goes_on[1:])
+    follows = follows_previous(beats)
+    between = np.flatnonzero(follows[:-1] & follows[1:])
     low_s, high_s = _lorenz_span_s(beats, between)
     ends = [1000 * low_s, 1000 * high_s]
     figure.add_scatter(
         x=ends, y=ends, mode="lines", line={"color": theme.line, "width": 1, "dash": "dot"}, hoverinfo="skip"
     )
     for label in CLASSES:
-        own = sample_evenly(between[beats.label[between] == label], LORENZ_BEATS)
-        if len(own):
-            _add_cloud(figure, beats, own, label)
+        sample = sample_evenly(between[beats.label[between] == label], LORENZ_BEATS)
+        if len(sample):
+            _add_cloud(figure, beats, sample, label)
     axis: dict[str, Any] = {"range": ends, "showgrid": True, "gridcolor": theme.line, "griddash": "dot", "nticks": 6}
     figure.update_layout(
         xaxis={**axis, "title": {"text": "RR before, ms", "standoff": 4}, "constrain": "domain"},
@@ -208,7 +222,7 @@ def lorenz_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -
 
 
 def _lorenz_span_s(beats: Beats, between: Index) -> tuple[float, float]:
-    """What both axes span: nearly all RR, and whole steps."""
+    """Range of both axes: nearly all RR, in whole steps."""
     if not len(between):
         return float(RR_EDGES_S[0]), float(RR_EDGES_S[-1])
     low, high = np.percentile(np.concatenate((beats.rr_s[between], beats.rr_s[between + 1])), LORENZ_PCT)
@@ -216,10 +230,11 @@ def _lorenz_span_s(beats: Beats, between: Index) -> tuple[float, float]:
     return float(max(0.0, steps[0]) * LORENZ_STEP_S), float(steps[1] * LORENZ_STEP_S)
 
 
-def _add_cloud(figure: go.Figure, beats: Beats, own: Index, label: str) -> None:
-    before_ms, after_ms = ((1000 * beats.rr_s[at]).astype(np.float32) for at in (own, own + 1))
+def _add_cloud(figure: go.Figure, beats: Beats, sample: Index, label: str) -> None:
+    """Add the points of a class, each of which carries the position of its beat."""
+    before_ms, after_ms = ((1000 * beats.rr_s[at]).astype(np.float32) for at in (sample, sample + 1))
     figure.add_scatter(
-        x=before_ms, y=after_ms, mode="markers", name=NAME[label], customdata=own.astype(np.int32),
+        x=before_ms, y=after_ms, mode="markers", name=NAME[label], customdata=sample.astype(np.int32),
         marker={"color": COLOUR[label], "size": 4, "opacity": 0.55}, unselected={"marker": {"opacity": 0.15}},
         hovertemplate=f"{label}: %{{x:.0f}}, then %{{y:.0f}} ms<extra></extra>",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The neutral colours of figures, and what all figures begin with."""
+"""The neutral colours of figures, and the parts that several figures share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from ..clock import clock_text
 from ..schema import Beats, Float32, Record
 
 MINUTE_S = 60.0
-QRS_HALF_S = 0.12  # so much of the trace is coloured at either side of a beat
+QRS_HALF_S = 0.12  # of the trace is coloured on either side of a beat
 TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 Column = NDArray[np.floating[Any]]
 
+HIDDEN: Final = {"marker": {"opacity": 0}}  # a marker that is not drawn but can be hovered over and clicked
+
 
 @dataclass(frozen=True)
 class Theme:
-    """Neutral colours of a figure on a light or on a dark page."""
+    """Neutral colours of a figure, for a light or a dark page."""
 
     trace: str
     text: str
@@ -29,29 +31,30 @@ class Theme:
     line: str  # axes and frames
     small_box: str
     large_box: str
-    unusable: str
-    band: str  # from the lowest to the highest
-    marked: str  # the stretch or the beat that is selected
+    unusable: str  # hatch over what is not analysable ...
+    unusable_band: str  # ... and a plain band over it
+    band: str  # between the lowest and the highest heart rate
+    marked: str  # the selected stretch or beat
     fibrillation: str  # behind the heart rate in atrial fibrillation
-    veil: str  # behind words that lie on bars
+    veil: str  # behind text on bars
 
 
 LIGHT: Final = Theme(
     trace="#14202A", text="#1B2A36", faint="#5B6B78", line="#CBD5DD",
     small_box="rgba(214,96,77,0.13)", large_box="rgba(214,96,77,0.34)",
-    unusable="rgba(91,107,120,0.45)", band="rgba(91,107,120,0.30)", marked="rgba(0,114,178,0.16)",
-    fibrillation="rgba(0,158,115,0.20)", veil="rgba(255,255,255,0.65)",
+    unusable="rgba(91,107,120,0.45)", unusable_band="rgba(91,107,120,0.22)", band="rgba(91,107,120,0.30)",
+    marked="rgba(0,114,178,0.16)", fibrillation="rgba(0,158,115,0.20)", veil="rgba(255,255,255,0.65)",
 )  # fmt: skip
 DARK: Final = Theme(
     trace="#EEF3F7", text="#E3EAF0", faint="#9DB0BF", line="#34434F",
     small_box="rgba(224,130,110,0.11)", large_box="rgba(224,130,110,0.30)",
-    unusable="rgba(157,176,191,0.45)", band="rgba(157,176,191,0.35)", marked="rgba(86,180,233,0.22)",
-    fibrillation="rgba(0,158,115,0.34)", veil="rgba(16,24,31,0.65)",
+    unusable="rgba(157,176,191,0.45)", unusable_band="rgba(157,176,191,0.22)", band="rgba(157,176,191,0.35)",
+    marked="rgba(86,180,233,0.22)", fibrillation="rgba(0,158,115,0.34)", veil="rgba(16,24,31,0.65)",
 )  # fmt: skip
 
 
 def blank_figure(theme: Theme, height_px: float, margin_px: tuple[int, int, int, int]) -> go.Figure:
-    """Make an empty figure; margins are left, right, top, bottom."""
+    """Make an empty figure; the margins are left, right, top and bottom."""
     left, right, top, bottom = margin_px
     axis = {
         "zeroline": False, "showgrid": False, "linecolor": theme.line, "tickcolor": theme.line, "fixedrange": True,
@@ -67,16 +70,16 @@ def blank_figure(theme: Theme, height_px: float, margin_px: tuple[int, int, int,
     return go.Figure(layout=layout)
 
 
-def band(span_s: tuple[float, float], theme: Theme, *, y0: float = 0, y1: float = 1, yref: str = "y") -> dict[str, Any]:
-    """A stretch of time as a shape of a figure."""
+def band(span_s: tuple[float, float], colour: str, *, y0: float = 0, y1: float = 1, yref: str = "y") -> dict[str, Any]:
+    """A stretch of time as a coloured rectangle behind the traces."""
     return {
         "type": "rect", "xref": "x", "yref": yref, "x0": span_s[0], "x1": span_s[1], "y0": y0, "y1": y1,
-        "fillcolor": theme.marked, "line": {"width": 0}, "layer": "below",
+        "fillcolor": colour, "line": {"width": 0}, "layer": "below",
     }  # fmt: skip
 
 
 def clock_ticks(record: Record, span_s: tuple[float, float], n_most: int) -> dict[str, Any]:
-    """Ticks at round clock times, as many as fit."""
+    """Ticks of an axis at round clock times, at most ``n_most``."""
     step = next((step for step in TICK_STEPS_S if (span_s[1] - span_s[0]) / step <= n_most), TICK_STEPS_S[-1])
     shift = 0.0
     if record.start is not None:
@@ -91,12 +94,12 @@ def clock_ticks(record: Record, span_s: tuple[float, float], n_most: int) -> dic
 
 
 def beats_within(beats: Beats, start_s: float, end_s: float) -> slice:
-    """Beats from one moment up to another."""
+    """Slice of the beats from one time up to, but not including, another."""
     first, last = np.searchsorted(beats.time_s, (start_s, end_s))
     return slice(int(first), int(last))
 
 
 def centre(signal: Float32) -> np.float32:
-    """Median of what was recorded; zero where nothing was."""
+    """Median of the recorded samples; zero where nothing was recorded."""
     known = signal[np.isfinite(signal)]
     return np.float32(np.median(known)) if len(known) else np.float32(0)

@@ -1,42 +1,56 @@
-"""The whole recording: heart rate, and V and S below it on the same time axis."""
+"""The whole recording on one time axis: heart rate with the counts of V and S, and signal quality."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from ..clock import clock_text
 from ..labels import COLOUR, NAME
 from ..rhythm.burden import HOUR_S
 from ..rhythm.intervals import rate_trend
-from ..schema import Analysis
+from ..schema import Analysis, Bool
 from ..text import plain_html
-from .theme import LIGHT, MINUTE_S, Column, Theme, band, blank_figure, clock_ticks
+from .theme import HIDDEN, LIGHT, MINUTE_S, Column, Theme, band, blank_figure, clock_ticks
 
-TREND_BINS = 1500  # the trend is one value a bin, and no wider than a screen
-TICK_PX = 22  # height that a number on an axis takes
+TREND_BINS = 1500  # at most, one value each: a screen has no more columns
+TICK_PX = 22  # height of a number on an axis with its space
+CLOCK_TICKS = 9  # at most, on the time axis
 BIN_STEPS_S = (2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 BY_MINUTE_MAX_S = 3 * HOUR_S  # longer recordings are counted by the hour
+LANES: Final = {"yaxis": (0.48, 1.0), "yaxis2": (0.24, 0.45), "yaxis3": (0.0, 0.21)}  # heart rate, V, S
 
 
 def trend_figure(
     analysis: Analysis, *, theme: Theme = LIGHT, marked_s: tuple[float, float] | None = None, height_px: int = 330
 ) -> go.Figure:
-    """Heart rate, and V and S a minute or an hour, on one time axis; what could not be read is hatched."""
+    """Heart rate, and V and S by the minute or by the hour; what is not analysable is hatched."""
     figure = blank_figure(theme, height_px, (40, 12, 4, 24))
     _add_rate(figure, analysis, theme)
     _add_counts(figure, analysis)
     _add_unusable(figure, analysis, theme)
     span_s = analysis.record.duration_s
-    ticks = clock_ticks(analysis.record, (0.0, span_s), 9)
+    ticks = clock_ticks(analysis.record, (0.0, span_s), CLOCK_TICKS)
     figure.update_xaxes(range=[0, span_s], **ticks, showgrid=True, gridcolor=theme.line, griddash="dot", anchor="y3")
-    unit = "minute" if span_s <= BY_MINUTE_MAX_S else "hour"
-    lanes = {"yaxis": (0.48, 1.0), "yaxis2": (0.24, 0.45), "yaxis3": (0.0, 0.21)}
+    _place_lanes(figure, _count_step_s(span_s), height_px, theme)
+    figure.update_layout(
+        dragmode="select",
+        selectdirection="h",
+        bargap=0,
+        newselection={"line": {"color": theme.text, "width": 1, "dash": "dot"}},
+    )
+    marked = [band(marked_s, theme.marked, yref="paper")] if marked_s else []
+    figure.update_layout(shapes=[*_fibrillation_bands(analysis, theme), *marked])
+    return figure
+
+
+def _place_lanes(figure: go.Figure, count_step_s: float, height_px: int, theme: Theme) -> None:
+    """Stack the three lanes, each with its name and as many ticks as fit."""
+    unit = "minute" if count_step_s == MINUTE_S else "hour"
     names = ("heart rate, bpm", f"V per {unit}", f"S per {unit}")
-    for (axis, domain), name in zip(lanes.items(), names, strict=True):
+    for (axis, domain), name in zip(LANES.items(), names, strict=True):
         n_ticks = max(2, round(height_px * (domain[1] - domain[0]) / TICK_PX))
         figure.update_layout(
             {axis: {"domain": domain, "nticks": n_ticks, "showgrid": axis == "yaxis", "gridcolor": theme.line}}
@@ -46,46 +60,41 @@ def trend_figure(
             showarrow=False, font={"size": 11, "color": theme.faint}, borderpad=0,
             bgcolor=None if axis == "yaxis" else theme.veil,
         )  # fmt: skip
-    figure.update_layout(
-        dragmode="select",
-        selectdirection="h",
-        bargap=0,
-        newselection={"line": {"color": theme.text, "width": 1, "dash": "dot"}},
-    )
-    marked = [band(marked_s, theme, yref="paper")] if marked_s else []
-    figure.update_layout(shapes=[*_fibrillation_shapes(analysis, theme), *marked])
-    return figure
 
 
-def _fibrillation_shapes(analysis: Analysis, theme: Theme) -> list[dict[str, Any]]:
-    """Bands behind the heart rate where there is atrial fibrillation."""
+def _count_step_s(span_s: float) -> float:
+    """Whether V and S are counted by the minute or by the hour."""
+    return MINUTE_S if span_s <= BY_MINUTE_MAX_S else HOUR_S
+
+
+def _fibrillation_bands(analysis: Analysis, theme: Theme) -> list[dict[str, Any]]:
+    """Bands behind the heart rate during atrial fibrillation."""
     episodes = [event for event in analysis.events if event.kind == "af"]
-    spans = [(event.start_s, event.end_s) for event in episodes]
-    return [{**band(span, theme, yref="y domain"), "fillcolor": theme.fibrillation, "layer": "below"} for span in spans]
+    return [band((event.start_s, event.end_s), theme.fibrillation, yref="y domain") for event in episodes]
 
 
 def _add_rate(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
-    """Mean rate of each bin as a line in the band of its lowest and highest rate; every point can be selected."""
+    """Draw the mean rate of each bin as a line in a band from its lowest to its highest rate; points can be clicked."""
     span_s = analysis.record.duration_s
     bin_s = next((step for step in BIN_STEPS_S if span_s / step <= TREND_BINS), BIN_STEPS_S[-1])
     n_bins = int(span_s / bin_s) + 1
-    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s, n_bins)
+    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s=bin_s, n_bins=n_bins)
     centre = (np.arange(n_bins) + 0.5) * bin_s
-    figure.add_scatter(**_outline(centre, low, high, np.isfinite(mean)), mode="lines", line={"width": 0}, fill="toself",
+    figure.add_scatter(
+        **_outline(centre, low, high, np.isfinite(mean)), mode="lines", line={"width": 0}, fill="toself",
         fillcolor=theme.band, hoverinfo="skip",
     )  # fmt: skip
     text = [clock_text(analysis.record, value) for value in centre.tolist()]
-    unseen = {"marker": {"opacity": 0}}
     figure.add_scatter(
         x=centre, y=mean.astype(np.float32), mode="lines+markers", name="heart rate", text=text,
-        line={"color": theme.trace, "width": 1.2}, marker={"size": 5, "opacity": 0}, unselected=unseen, selected=unseen,
+        line={"color": theme.trace, "width": 1.2}, marker={"size": 5, "opacity": 0}, unselected=HIDDEN, selected=HIDDEN,
         hovertemplate="%{text}<br>%{y:.0f} bpm<extra></extra>",
     )  # fmt: skip
 
 
-def _outline(centre: Column, low: Column, high: Column, seen: NDArray[np.bool_]) -> dict[str, Column]:
-    """Outline of a band, a closed piece for each unbroken stretch of bins."""
-    edges = np.flatnonzero(np.diff(seen, prepend=False, append=False))
+def _outline(centre: Column, low: Column, high: Column, known: Bool) -> dict[str, Column]:
+    """Outline of a band, closed around each unbroken stretch of known bins."""
+    edges = np.flatnonzero(np.diff(known, prepend=False, append=False))
     x: list[Column] = [np.zeros(0)]
     y: list[Column] = [np.zeros(0)]
     for a, b in zip(edges[::2], edges[1::2], strict=True):
@@ -95,15 +104,15 @@ def _outline(centre: Column, low: Column, high: Column, seen: NDArray[np.bool_])
 
 
 def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
-    """Bars of V and of S beats, by the minute or by the hour."""
+    """Draw V and S as bars, by the minute or by the hour."""
     beats, span_s = analysis.beats, analysis.record.duration_s
-    step_s = MINUTE_S if span_s <= BY_MINUTE_MAX_S else HOUR_S
+    step_s = _count_step_s(span_s)
     n_steps = max(1, int(np.ceil(span_s / step_s)))
     start = np.arange(n_steps) * step_s
     text = [clock_text(analysis.record, value) for value in start.tolist()]
     for label, axis in (("V", "y2"), ("S", "y3")):
-        own = beats.time_s[(beats.label == label) & beats.usable]
-        count = np.bincount(np.minimum((own / step_s).astype(int), n_steps - 1), minlength=n_steps)
+        beat_s = beats.time_s[(beats.label == label) & beats.usable]
+        count = np.bincount(np.minimum((beat_s / step_s).astype(int), n_steps - 1), minlength=n_steps)
         figure.add_bar(
             x=start, y=count.astype(np.int32), offset=0.04 * step_s, width=0.92 * step_s, yaxis=axis, name=NAME[label],
             marker={"color": COLOUR[label], "line": {"width": 0}}, unselected={"marker": {"opacity": 1}},
@@ -114,25 +123,25 @@ def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
 
 
 def _add_unusable(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
-    """Hatch over the stretches that no analysed lead could be read in."""
+    """Hatch the stretches in which no analysed lead is analysable."""
     stretches = analysis.quality.unusable_stretches(analysis.record.duration_s)
     if not stretches:
         return
     x = [edge for start, end in stretches for edge in (start, start, end, end)]
+    hatch = {"shape": "/", "fgcolor": theme.unusable, "size": 5, "solidity": 0.35}
     for axis, lane in (("y4", "y"), ("y5", "y2"), ("y6", "y3")):
         figure.add_scatter(
             x=x, y=[0, 1, 1, 0] * len(stretches), yaxis=axis, mode="lines", line={"width": 0}, fill="tozeroy",
-            fillcolor="rgba(0,0,0,0)", fillpattern={"shape": "/", "fgcolor": theme.unusable, "size": 5, "solidity": 0.35},
-            hoverinfo="skip", name="not readable",
+            fillcolor="rgba(0,0,0,0)", fillpattern=hatch, hoverinfo="skip", name="not analysable",
         )  # fmt: skip
         figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
 
 
 def quality_figure(analysis: Analysis, *, theme: Theme = LIGHT) -> go.Figure:
-    """Quality of each analysed lead over time, from 0 (nothing to read) to 1 (clean); a row a lead."""
+    """Quality of each analysed lead over time, from 0 (not analysable) to 1 (clean); a row for each lead."""
     quality, span_s = analysis.quality, analysis.record.duration_s
     n_leads, n_blocks = quality.score.shape
-    step = -(-n_blocks // TREND_BINS)  # the worst of so many blocks is shown
+    step = -(-n_blocks // TREND_BINS)  # blocks a column: the worst of them is shown
     starts = np.arange(0, n_blocks, step)
     worst = np.minimum.reduceat(quality.score, starts, axis=1)
     figure = blank_figure(theme, 16 * n_leads + 64, (44, 12, 4, 24))
@@ -142,8 +151,8 @@ def quality_figure(analysis: Analysis, *, theme: Theme = LIGHT) -> go.Figure:
         y=[plain_html(name) for name in analysis.lead_names], zmin=0, zmax=1,
         colorscale="Cividis", customdata=[text] * n_leads, ygap=2,
         hovertemplate="%{customdata}<br>lead %{y}: %{z:.2f} of 1<extra></extra>",
-        colorbar={"thickness": 8, "tickvals": [0, 1], "ticktext": ["unreadable", "clean"], "outlinewidth": 0},
+        colorbar={"thickness": 8, "tickvals": [0, 1], "ticktext": ["not analysable", "clean"], "outlinewidth": 0},
     )  # fmt: skip
-    figure.update_xaxes(range=[0, span_s], **clock_ticks(analysis.record, (0.0, span_s), 9))
+    figure.update_xaxes(range=[0, span_s], **clock_ticks(analysis.record, (0.0, span_s), CLOCK_TICKS))
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure
