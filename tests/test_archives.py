@@ -1,4 +1,4 @@
-"""Archives: one record is read from them, and nothing of them reaches further than their own folder."""
+"""Archives: one record is read from them, and they write to no other folder."""
 
 import gc
 import io
@@ -45,7 +45,7 @@ def test_a_record_is_read_from_an_archive(tmp_path, files, pack, name, folder):
     np.testing.assert_allclose(record.source.read(0, 5000, (0,)), SIGNAL, atol=0.003)
 
 
-def test_what_was_unpacked_is_gone_with_the_record(tmp_path, files):
+def test_what_was_unpacked_is_removed_with_the_record(tmp_path, files):
     record = read_record(zipped(tmp_path / "a.zip", files))
     place = record.source.folder.path
     assert place.is_dir()
@@ -85,12 +85,12 @@ def test_an_archive_in_an_archive_is_refused(tmp_path, files):
 
 
 def test_too_many_files_are_refused(tmp_path, files, monkeypatch):
-    monkeypatch.setattr(archives, "MOST_FILES", 5)
+    monkeypatch.setattr(archives, "MAX_FILES", 5)
     with pytest.raises(RecordError, match="holds more than 5 files"):
         read_record(zipped(tmp_path / "a.zip", {**files, **{f"{i}.txt": b"" for i in range(9)}}))
 
 
-def test_several_records_are_told_by_name(tmp_path, files):
+def test_several_records_are_listed_by_name(tmp_path, files):
     both = {**files, **{name.replace("x", "y"): content.replace(b"x", b"y", 2) for name, content in files.items()}}
     with pytest.raises(RecordError, match=r"expected one record in the archive, found 2 \(x, y\)"):
         read_record(zipped(tmp_path / "a.zip", both))

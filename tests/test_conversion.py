@@ -16,7 +16,8 @@ from ecg_core.cli.main import main
 from ecg_core.errors import OutputError, RecordError
 from ecg_core.labels import AAMI_OF_SYMBOL
 from ecg_core.records import read_annotations, read_record
-from ecg_core.records.convert import WRITERS, convert
+from ecg_core.records.convert import convert
+from ecg_core.records.writers import WRITERS
 from ecg_core.schema import Annotations
 
 N = 5000
@@ -62,10 +63,10 @@ def test_gaps_stay_gaps(tmp_path, kind):
     assert np.flatnonzero(np.isnan(row)).tolist() == list(range(100, 200))
 
 
-def test_edf_that_cannot_say_what_is_missing_is_refused(tmp_path):
+def test_a_copy_as_edf_is_refused_where_samples_are_missing(tmp_path):
     signal = SIGNAL.copy()
     signal[0, 5] = np.nan
-    with pytest.raises(OutputError, match="EDF cannot say that samples are missing; choose wfdb, csv or parquet"):
+    with pytest.raises(OutputError, match="EDF cannot represent missing samples; choose wfdb, csv or parquet"):
         convert(in_memory(signal, 250.0, lead_names=("II", "V1")), "edf", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -95,7 +96,7 @@ def test_a_copy_is_there_as_a_whole_or_not_at_all(tmp_path, record, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_form_is_told_with_those_that_are_known(tmp_path, record):
+def test_an_unknown_form_is_refused_with_the_known_ones(tmp_path, record):
     with pytest.raises(OutputError, match=r'"mp3" is no form .* choose among wfdb, edf, csv, parquet'):
         convert(record, "mp3", tmp_path)
 
@@ -113,43 +114,43 @@ def test_convert_and_inspect_from_the_command_line(tmp_path, capsys):
     assert main(["convert", str(path), "--to", "edf", "--rate", "125", "--out", str(tmp_path / "out")]) == 0
     assert "x.edf" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "out" / "x.edf"), str(path)]) == 0
-    told = capsys.readouterr().out
-    assert "x (EDF)" in told
-    assert "20 s at 125 Hz, 2,500 samples a lead" in told
-    assert "x (WFDB)" in told
-    assert "nothing wrong was seen" in told
+    shown = capsys.readouterr().out
+    assert "x (EDF)" in shown
+    assert "20 s at 125 Hz, 2,500 samples per lead" in shown
+    assert "x (WFDB)" in shown
+    assert "nothing wrong was found" in shown
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
-        (lambda s: s * 100, "lead II: its usual height is .* mV, which no ECG has; check unit and gain"),
+        (lambda s: s * 100, "lead II: its amplitude is .* mV, which no ECG has; check unit and gain"),
         (lambda s: np.where(np.arange(N) % 3, s, np.nan), "% is missing; these stretches are not analysed"),
         (lambda s: np.clip(s, -0.5, 0.5), r"is at the limits of the recorder \(clipped\)"),
         (lambda s: s * 0, "holds no signal"),
     ],
 )
-def test_inspect_says_what_is_wrong_with_a_signal(tmp_path, capsys, change, told):
+def test_inspect_states_what_is_wrong_with_a_signal(tmp_path, capsys, change, message):
     path = write_record(tmp_path, "x", change(SIGNAL), 250, lead_names=("II", "V1"))
     assert main(["inspect", str(path)]) == 0
-    assert re.search(told, capsys.readouterr().out)
+    assert re.search(message, capsys.readouterr().out)
 
 
-def test_inspect_says_that_a_gain_is_not_stated(tmp_path, capsys):
+def test_inspect_states_that_a_gain_is_not_stated(tmp_path, capsys):
     header = write_record(tmp_path, "x", SIGNAL, 250, lead_names=("II", "V1")).with_suffix(".hea")
     header.write_text(header.read_text().replace("200/mV", "0"))
     main(["inspect", str(header)])
-    assert "no gain is stated for II, V1: 200 counts are taken for 1 mV" in capsys.readouterr().out
+    assert "no gain is stated for II, V1: 200 counts per mV are assumed" in capsys.readouterr().out
 
 
 def test_inspect_of_a_broken_file_says_why_and_ends_with_2(tmp_path, capsys):
     (tmp_path / "x.edf").write_bytes(b"0       " + bytes(100))
     assert main(["inspect", str(tmp_path / "x.edf"), str(tmp_path / "none.hea")]) == 2
-    told = capsys.readouterr().out
-    assert told.count("Cannot be analysed") == 2
+    shown = capsys.readouterr().out
+    assert shown.count("Cannot be analysed") == 2
 
 
-# Annotations that are written along
+# Annotations in copies
 
 BEATS = np.array([0.1, 1.0, 1.802, 2.7, 19.9])
 SYMBOLS = ["N", "V", "A", "/", "N"]
@@ -157,7 +158,7 @@ SYMBOLS = ["N", "V", "A", "/", "N"]
 
 @pytest.fixture
 def marks(tmp_path):
-    """Beats and a change of rhythm in a file of the record's own rate."""
+    """Beats and a change of rhythm in a file of the record's rate."""
     sample = np.rint(np.insert(BEATS, 2, 1.4) * 250).astype(int)
     symbol, note = [*SYMBOLS[:2], "+", *SYMBOLS[2:]], ["", "", "(AFIB", "", "", ""]
     (tmp_path / "marks").mkdir()
@@ -188,27 +189,27 @@ def test_the_beats_of_an_analysis_go_along(tmp_path, record):
     np.testing.assert_allclose(back.reference.time_s, [0.1, 1.0])
 
 
-def test_marks_of_another_rate_keep_their_times(tmp_path, record):
+def test_annotations_of_another_rate_keep_their_times(tmp_path, record):
     wfdb.wrann("rec", "atr", np.array([360, 3600]), symbol=["N", "V"], fs=360, write_dir=str(tmp_path))
     back = read_record(convert(record, "wfdb", tmp_path / "out", annotations=tmp_path / "rec.atr"))
     np.testing.assert_allclose(back.reference.time_s, [1.0, 10.0])
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("none.atr", None, "does not exist"),
         ("x.csv", "a,b\n1,2\n", "expected a table of beats with the columns time_s and label"),
         ("x.csv", "time_s,label\n1,X\n", "the labels N, S, V, F, Q"),
         ("x.csv", "time_s,label\nsoon,N\n", "expected a table of beats"),
-        ("x.csv", "time_s,label\n1,N\n999,N\n", "its last mark is at 999.0 s, the record x is 20.0 s long"),
+        ("x.csv", "time_s,label\n1,N\n999,N\n", "its last annotation is at 999.0 s, the record x is 20.0 s long"),
         ("x.atr", b"x", "expected WFDB annotations"),
     ],
 )
-def test_annotations_that_are_none_are_refused(tmp_path, record, name, content, told):
+def test_annotations_that_are_none_are_refused(tmp_path, record, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(RecordError, match=told):
+    with pytest.raises(RecordError, match=message):
         convert(record, "wfdb", tmp_path / "out", annotations=tmp_path / name)
     assert not (tmp_path / "out").exists()
 
@@ -243,8 +244,8 @@ def test_the_command_line_writes_annotations_and_leaves_out_names(tmp_path, mark
     path = write_record(tmp_path, "Known", SIGNAL, 250, lead_names=("II", "V1"))
     options = ["--to", "edf", "--annotations", str(marks), "--anonymise", "--out", str(tmp_path / "out")]
     assert main(["convert", str(path), *options]) == 0
-    told = capsys.readouterr().out
-    assert "Known" not in told
+    shown = capsys.readouterr().out
+    assert "Known" not in shown
     (copy,) = (tmp_path / "out").iterdir()
     assert len(read_record(copy).reference.time_s) == len(SYMBOLS) + 1
 
@@ -268,7 +269,7 @@ def test_names_of_any_script_are_written(tmp_path, record, kind):
     np.testing.assert_allclose(whole(back), SIGNAL, atol=0.001)
 
 
-# What inspect says
+# What inspect prints
 
 
 def test_inspect_names_the_format_by_the_first_bytes(tmp_path, record, capsys):
@@ -276,10 +277,10 @@ def test_inspect_names_the_format_by_the_first_bytes(tmp_path, record, capsys):
     (tmp_path / "x.edf").rename(tmp_path / "x.dat")
     (tmp_path / "report.edf").write_bytes(b"%PDF-1.7 " + bytes(99))
     assert main(["inspect", str(tmp_path / "x.dat"), str(tmp_path / "report.edf")]) == 2
-    told = capsys.readouterr().out
-    assert "x (EDF" in told
-    assert "report.edf (PDF document)" in told
-    assert "a printed report holds no samples; export the recording itself" in told
+    shown = capsys.readouterr().out
+    assert "x (EDF" in shown
+    assert "report.edf (PDF document)" in shown
+    assert "a printed report holds no samples; export the recording itself" in shown
 
 
 def test_inspect_shows_what_is_known_of_the_patient_and_no_copy_has_it(tmp_path, capsys):
@@ -290,9 +291,9 @@ def test_inspect_shows_what_is_known_of_the_patient_and_no_copy_has_it(tmp_path,
     write_dicom(tmp_path / "z.dcm", [dicom_group(np.rint(SIGNAL * 100).astype(np.int16))])
     paths = [tmp_path / name for name in ("x.edf", "y.ecg", "z.dcm")]
     assert main(["inspect", *map(str, paths)]) == 0
-    told = capsys.readouterr().out
+    shown = capsys.readouterr().out
     for name in ("MRN-47 F X Somebody_Known", "Firstname", "Somebody^Known"):
-        assert name in told
+        assert name in shown
     for path in paths:
         for kind in WRITERS:
             convert(read_record(path), kind, tmp_path / "out")

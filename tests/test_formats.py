@@ -42,7 +42,7 @@ def test_only_ecg_of_the_highest_rate_is_taken_from_edf(tmp_path):
     assert read_record(tmp_path / "x.edf").lead_names == ("I",)
 
 
-def test_what_a_file_is_told_from_its_bytes_and_not_from_its_ending(tmp_path):
+def test_a_format_is_recognised_by_the_bytes_and_not_by_the_suffix(tmp_path):
     path = write_edf(tmp_path / "x.edf", signal()).rename(tmp_path / "x.bin")
     assert read_record(path).n_samples == N
     (tmp_path / "y.csv").write_bytes(ishne(signal()))
@@ -58,10 +58,8 @@ def edf_plus(path, *, onsets_s=None, notes=()):
         for second in range(N // FS_HZ - 1, 0, -1):
             before, after = f"+{second}\x14\x14\0", f"+{onsets_s[second]:g}\x14\x14\0"
             place = content.index(before.encode())
-            workspace = len(before) + 3  # the record ends in zeros
-            content = (
-                content[:place] + after.encode().ljust(workspace, b"\0")[:workspace] + content[place + workspace :]
-            )
+            size = len(before) + 3  # the record ends in zeros
+            content = content[:place] + after.encode().ljust(size, b"\0")[:size] + content[place + size :]
         path.write_bytes(content)
     return path
 
@@ -78,7 +76,7 @@ def test_gaps_of_an_interrupted_edf_are_missing_samples_at_their_true_times(tmp_
     np.testing.assert_array_equal(part, found[6 * FS_HZ + 11 : 12 * FS_HZ + 5])
 
 
-def test_an_edf_that_only_says_it_is_interrupted_is_read_as_one_piece(tmp_path):
+def test_an_edf_that_is_marked_as_interrupted_without_a_gap_is_read_as_one_span(tmp_path):
     record = read_record(edf_plus(tmp_path / "x.edf", onsets_s=list(range(20))))
     np.testing.assert_allclose(whole(record)[0], signal()[0], atol=1e-3)
 
@@ -263,12 +261,12 @@ def test_every_broken_file_is_refused_in_a_sentence(broken):
     paths = sorted(broken.iterdir())
     assert len(paths) >= 30
     for path in paths:
-        with pytest.raises(RecordError) as told:
+        with pytest.raises(RecordError) as error:
             record = read_record(path)
             whole(record)
-        assert path.stem in str(told.value), path.name
-        assert str(told.value).rstrip().endswith((".", ")")), path.name
-        assert "Traceback" not in str(told.value)
+        assert path.stem in str(error.value), path.name
+        assert str(error.value).rstrip().endswith((".", ")")), path.name
+        assert "Traceback" not in str(error.value)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -1,8 +1,8 @@
-"""Damage by chance, reader by reader: bytes turned, cut out and put in end in our own errors or in a record.
+"""Random damage for each reader: bytes that are changed, cut out or inserted end in our own errors or in a record.
 
     ECG_FUZZ=5000 python -m pytest tests/test_fuzz.py
 
-tries so many damaged files a reader, other ones each time; without it a few, always the same.
+tries so many damaged files per reader, different ones each time; without it a few, always the same.
 """
 
 import os
@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from support import broken_files as files
 from support.made_files import FS_HZ, csv_text, ishne, signal
 from support.records import write_record
-from test_broken_files import LONGEST_S, open_whole
 
 from ecg_core.errors import EcgError
 from ecg_core.records import read_annotations
@@ -104,7 +103,7 @@ def test_damage_ends_in_a_record_or_in_an_error_of_our_own(tmp_path, name, data)
     path.write_bytes(data.draw(damage(make())))
     began = time.perf_counter()
     try:
-        open_whole(path)
+        files.open_whole(path)
     except EcgError as error:
         assert str(error)
     try:
@@ -113,4 +112,4 @@ def test_damage_ends_in_a_record_or_in_an_error_of_our_own(tmp_path, name, data)
         inspect_text(path)
     except EcgError as error:
         assert str(error)
-    assert time.perf_counter() - began < 2 * LONGEST_S
+    assert time.perf_counter() - began < 2 * files.LONGEST_S

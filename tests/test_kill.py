@@ -1,38 +1,35 @@
-"""Killed at any moment, without warning: no half file under its own name, nothing finished lost, and the next run ends
-as one that was never disturbed.
+"""Killed at any moment, without warning: no partial file under its final name, nothing finished lost, and the next run
+ends as one that was never disturbed.
 
-The work runs in a forked child, which is killed after shares of the time that an undisturbed one takes, and every other
+The work runs in a forked child. It is killed after fractions of the time that an undisturbed one takes, and every other
 time as soon as it has changed something in its folder.
 """
 
-import hashlib
 import os
 import signal
-import threading
 import time
-import warnings
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from support.physionet import serving
+from support.processes import everything, started
 from support.records import write_record
-from test_training import CROP_S, SPEC
+from support.studies import FS_HZ as RECORD_HZ
+from support.studies import write_half_minutes
+from support.training import QUICK_PLAN, SMALL_SPEC
 
-from ecg_core.__main__ import main
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.cli.main import main
 from ecg_core.records.physionet import fetch
 from ecg_core.signals.filters import FS_HZ
-from ecg_core.training import augmentation
-from ecg_core.training import fit as training
-from ecg_core.training.augmentation import TrainingRecord
-from ecg_core.training.fit import FitPlan, fit
+from ecg_core.training.fit import fit
+from ecg_core.training.preparation import TrainingRecord
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
 
 MOMENTS = 8
-RECORD_HZ = 257
 
 
 @pytest.fixture(autouse=True)
@@ -42,41 +39,19 @@ def _ready(model):
 
 @pytest.fixture
 def database(tmp_path, excerpt):
-    """Four half minutes with marks of nobody."""
-    folder = tmp_path / "db"
-    folder.mkdir()
-    for number, name in enumerate("abcd"):
-        lead = excerpt[number * 30 * RECORD_HZ : (number + 1) * 30 * RECORD_HZ]
-        write_record(folder, name, np.stack([lead, 0.5 * lead]), RECORD_HZ)
-    return folder
+    """Four half minutes without annotations."""
+    return write_half_minutes(tmp_path / "db", "abcd", excerpt)
 
 
-def started(work):
-    """A child that does the work."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other tests' threads: the child is killed or ends soon
-        child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, 1)
-            os.dup2(null, 2)
-            code = work() or 0
-        finally:
-            os._exit(code)
-    return child
-
-
-def killed_at_moments(work, folder, look, moments=MOMENTS):
-    """Kill the work again and again, and ``look`` after each time; return how often it was killed in the middle."""
+def killed_at_moments(work, folder, check, moments=MOMENTS):
+    """Kill the work again and again, and ``check`` after each time; return how often it was killed in the middle."""
     began = time.monotonic()
     _, status = os.waitpid(started(lambda: work("undisturbed")), 0)
     assert status == 0
     whole_s = time.monotonic() - began
     n_killed = 0
-    shares = (np.arange(moments) + np.random.default_rng(0).random(moments)) / moments
-    for number, share in enumerate(shares.tolist()):
+    fractions = (np.arange(moments) + np.random.default_rng(0).random(moments)) / moments
+    for number, fraction in enumerate(fractions.tolist()):
         before = everything(folder)
         child = started(lambda: work("killed"))
         if number % 2:
@@ -84,11 +59,11 @@ def killed_at_moments(work, folder, look, moments=MOMENTS):
             while everything(folder) == before and time.monotonic() < until:
                 time.sleep(0.0005)
         else:
-            time.sleep(share * whole_s)
+            time.sleep(fraction * whole_s)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         n_killed += os.WIFSIGNALED(status)
-        look()
+        check()
     return n_killed
 
 
@@ -101,20 +76,11 @@ def visible(folder):
     }
 
 
-def everything(folder):
-    """Paths of all files and folders below a folder; what goes while it is looked at does not matter."""
-    return {
-        Path(place, name).relative_to(folder).as_posix()
-        for place, inner, names in os.walk(folder)
-        for name in (*inner, *names)
-    }
-
-
 def assert_killed_and_gone_on(tmp_path, work, *, finished=lambda name: True):
-    """What is visible after each kill is whole, what is finished stays as it is, and the next run ends it all."""
+    """After each kill, visible files are complete and finished ones unchanged; the next run completes all of them."""
     kept = {}
 
-    def look():
+    def check():
         whole = visible(tmp_path / "undisturbed")
         for name, content in visible(tmp_path / "killed").items():
             assert content == whole[name], name
@@ -126,9 +92,9 @@ def assert_killed_and_gone_on(tmp_path, work, *, finished=lambda name: True):
             if finished(name)
         )
 
-    assert killed_at_moments(work, tmp_path / "killed", look) >= 2
+    assert killed_at_moments(work, tmp_path / "killed", check) >= 2
     assert not work("killed")
-    look()
+    check()
     assert everything(tmp_path / "killed") == everything(tmp_path / "undisturbed")
     assert visible(tmp_path / "killed") == visible(tmp_path / "undisturbed")
 
@@ -157,33 +123,16 @@ def test_a_copy_in_another_form(tmp_path, excerpt, kind):
     assert_killed_and_gone_on(tmp_path, work, finished=lambda name: False)
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server(tmp_path, database):
     """PhysioNet in small."""
-    place = tmp_path / "server" / "svdb" / "1.0.0"
-    place.mkdir(parents=True)
-    sums = []
-    for path in sorted(database.iterdir()):
-        content = path.read_bytes()
-        (place / path.name).write_bytes(content)
-        sums.append(f"{hashlib.sha256(content).hexdigest()} {path.name}\n")
-    (place / "SHA256SUMS.txt").write_text("".join(sums))
-    served = ThreadingHTTPServer(("127.0.0.1", 0), lambda *ends: Quiet(*ends, directory=str(tmp_path / "server")))
-    served.handle_error = lambda *_: None  # a client that is killed is no news
-    threading.Thread(target=served.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{served.server_address[1]}/"
-    served.shutdown()
-    served.server_close()
+    with serving(tmp_path / "server", sorted(database.iterdir())) as address:
+        yield address
 
 
 def test_databases_that_are_fetched(tmp_path, server):
     def work(out):
-        fetch(["svdb"], records="all", folder=tmp_path / out, base_url=server, jobs=2, tell=lambda line: None)
+        fetch(["svdb"], records="all", folder=tmp_path / out, base_url=server, jobs=2, report=lambda line: None)
 
     def finished(name):
         stem = name.rpartition(".")[0]
@@ -193,10 +142,8 @@ def test_databases_that_are_fetched(tmp_path, server):
 
 
 @pytest.fixture
-def lesson(monkeypatch):
+def lesson():
     """Records and noise that a small network learns from in no time."""
-    monkeypatch.setattr(training, "SETTLING_BATCHES", 2)
-    monkeypatch.setattr(augmentation, "CROP_S", CROP_S)
     rng = np.random.default_rng(0)
     position = np.arange(1.0, 119.0, 0.8) * FS_HZ
     signal = 0.01 * rng.normal(size=(2, int(120 * FS_HZ)))
@@ -209,22 +156,23 @@ def lesson(monkeypatch):
 
 def test_a_fit_with_a_checkpoint_gives_the_same_weights(tmp_path, lesson):
     records, noise = lesson
-    plan = FitPlan(steps=8, crops=1, checkpoint_steps=1)
+    plan = replace(QUICK_PLAN, steps=8, crops=1, checkpoint_steps=1)
 
     def learn(out):
         (tmp_path / out).mkdir(exist_ok=True)
         torch.manual_seed(0)
-        return fit(BeatNetwork(SPEC), records, noise, SPEC, plan, checkpoint=tmp_path / out / "fit.pt")
+        network, checkpoint = BeatNetwork(SMALL_SPEC), tmp_path / out / "fit.pt"
+        return fit(network, records, noise=noise, spec=SMALL_SPEC, plan=plan, checkpoint=checkpoint)
 
     steps = [0]
 
-    def look():
+    def check():
         path = tmp_path / "killed" / "fit.pt"
         steps.append(torch.load(path, weights_only=True)["step"] if path.is_file() else 0)
 
-    assert killed_at_moments(lambda out: learn(out) and None, tmp_path / "killed", look, moments=5) >= 2
-    assert steps == sorted(steps), "a step that was done is done again"
+    assert killed_at_moments(lambda out: learn(out) and None, tmp_path / "killed", check, moments=5) >= 2
+    assert steps == sorted(steps), "a step is repeated"
     assert steps[-1] > 0
-    whole, gone_on = learn("undisturbed").state_dict(), learn("killed").state_dict()
-    assert all(torch.equal(whole[name], gone_on[name]) for name in whole)
+    undisturbed, continued = learn("undisturbed").state_dict(), learn("killed").state_dict()
+    assert all(torch.equal(undisturbed[name], continued[name]) for name in undisturbed)
     assert everything(tmp_path / "killed") == {"fit.pt"}

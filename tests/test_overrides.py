@@ -1,4 +1,4 @@
-"""Files that do not say their rate or their unit: asked for, never guessed, and never against the file's own word."""
+"""Files that do not state their rate or unit: these are requested, never guessed, and never override the file."""
 
 import numpy as np
 import pandas as pd
@@ -42,18 +42,27 @@ def test_numbers_beside_one_matrix_are_no_matrix(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stated", "missing", "asked"),
+    ("given", "missing", "message"),
     [
-        (RecordOverrides(), (True, True), "state --fs HZ and --unit mV, uV, V, or counts a mV"),
-        (RecordOverrides(fs_hz=250), (False, True), "state --unit mV, uV, V, or counts a mV"),
-        (RecordOverrides(per_mv=1), (True, False), "state --fs HZ"),
+        (
+            RecordOverrides(),
+            (True, True),
+            r"the sampling rate in Hz and the unit \(.*\) are not stated, and nothing is guessed",
+        ),
+        (
+            RecordOverrides(fs_hz=250),
+            (False, True),
+            r"; the unit \(mV, uV, V, or the counts per millivolt\) is not stated",
+        ),
+        (RecordOverrides(per_mv=1), (True, False), "; the sampling rate in Hz is not stated"),
     ],
 )
-def test_what_a_matrix_does_not_say_is_asked_for(tmp_path, stated, missing, asked):
+def test_what_a_matrix_does_not_state_is_requested(tmp_path, given, missing, message):
     savemat(tmp_path / "x.mat", {"val": signal()})
-    with pytest.raises(MissingMetadataError, match=asked) as told:
-        read_record(tmp_path / "x.mat", stated)
-    assert (told.value.rate, told.value.unit) == missing
+    with pytest.raises(MissingMetadataError, match=message) as error:
+        read_record(tmp_path / "x.mat", given)
+    assert (error.value.rate, error.value.unit) == missing
+    assert "--" not in str(error.value)
 
 
 def test_a_matrix_beside_a_header_belongs_to_a_wfdb_record(tmp_path):
@@ -77,7 +86,7 @@ def written(folder, suffix, headings, columns):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
-def test_a_table_is_read_with_what_is_stated_in_place_of_its_headings(tmp_path, suffix):
+def test_a_table_is_read_with_overrides_in_place_of_its_headings(tmp_path, suffix):
     time_s = np.arange(N) / FS_HZ
     bare = written(tmp_path, suffix, ["II", "V1"], signal())
     record = read_record(bare, RecordOverrides(500.0, 1000.0))
@@ -92,7 +101,7 @@ def test_a_table_is_read_with_what_is_stated_in_place_of_its_headings(tmp_path, 
     np.testing.assert_allclose(whole(record), signal(), atol=1e-5)
 
 
-def test_a_table_without_headings_is_read_when_all_is_stated(tmp_path):
+def test_a_table_without_headings_is_read_with_rate_and_unit_given(tmp_path):
     (tmp_path / "x.csv").write_text("\n".join(f"{a:.5f},{b:.5f}" for a, b in signal().T))
     record = read_record(tmp_path / "x.csv", IN_MV)
     assert (record.lead_names, record.n_samples) == (("lead 1", "lead 2"), N)
@@ -107,20 +116,20 @@ def test_a_column_that_counts_is_no_lead(tmp_path):
         read_record(path, IN_MV)
 
 
-# The file's own word
+# Contradictions
 
 
 @pytest.mark.parametrize(
-    ("stated", "told"),
+    ("given", "message"),
     [
-        (RecordOverrides(fs_hz=500.0), "500 Hz were stated, the file itself says 250 Hz; leave --fs out"),
-        (RecordOverrides(per_mv=1000.0), "1000 a mV were stated, its headings say another unit"),
+        (RecordOverrides(fs_hz=500.0), "a rate of 500 Hz was given, but the file states 250 Hz. Give no rate"),
+        (RecordOverrides(per_mv=1000.0), "a unit of 1000 per mV was given, but its headings state another"),
     ],
 )
-def test_what_contradicts_the_headings_is_refused(tmp_path, stated, told):
+def test_what_contradicts_the_headings_is_refused(tmp_path, given, message):
     (tmp_path / "x.csv").write_text(csv_text(signal()))
-    with pytest.raises(RecordError, match=told):
-        read_record(tmp_path / "x.csv", stated)
+    with pytest.raises(RecordError, match=message):
+        read_record(tmp_path / "x.csv", given)
 
 
 def test_what_agrees_with_the_headings_changes_nothing(tmp_path):
@@ -131,21 +140,21 @@ def test_what_agrees_with_the_headings_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["wfdb", "edf", "ishne"])
-def test_no_format_that_speaks_for_itself_is_overridden(tmp_path, kind):
+def test_no_format_that_states_rate_and_unit_is_overridden(tmp_path, kind):
     path = {
         "wfdb": lambda: write_record(tmp_path, "x", signal(), FS_HZ),
         "edf": lambda: write_edf(tmp_path / "x.edf", signal()),
         "ishne": lambda: tmp_path / "x.ecg",
     }[kind]()
     (tmp_path / "x.ecg").write_bytes(ishne(signal()))
-    assert read_record(path, RecordOverrides(fs_hz=FS_HZ)).stated == RecordOverrides()
-    with pytest.raises(RecordError, match="500 Hz were stated, the file itself says 250 Hz"):
+    assert read_record(path, RecordOverrides(fs_hz=FS_HZ)).overrides == RecordOverrides()
+    with pytest.raises(RecordError, match="a rate of 500 Hz was given, but the file states 250 Hz"):
         read_record(path, RecordOverrides(fs_hz=500.0))
-    with pytest.raises(RecordError, match="the file itself states the unit of every lead; leave --unit out"):
+    with pytest.raises(RecordError, match="a unit was given, but the file states the unit of every lead"):
         read_record(path, RecordOverrides(per_mv=1.0))
 
 
-def test_counts_whose_gain_no_header_states_get_the_stated_one(tmp_path):
+def test_counts_whose_gain_no_header_states_get_the_given_one(tmp_path):
     (tmp_path / "x.ecg").write_bytes(ishne(signal(), resolution=0))  # counts of 1 uV
     record = read_record(tmp_path / "x.ecg", RecordOverrides(per_mv=1e6 / 1))
     guess = read_record(tmp_path / "x.ecg")
@@ -153,7 +162,7 @@ def test_counts_whose_gain_no_header_states_get_the_stated_one(tmp_path):
     np.testing.assert_allclose(whole(record) * 1e6, whole(guess) * 200, rtol=1e-5)
 
 
-def test_another_statement_is_another_record(tmp_path):
+def test_another_override_makes_another_record(tmp_path):
     savemat(tmp_path / "x.mat", {"val": signal()})
     made = {read_record(tmp_path / "x.mat", RecordOverrides(fs_hz, 1.0)).sha256 for fs_hz in (250.0, 500.0)}
     assert len(made) == 2
@@ -178,7 +187,7 @@ def test_the_command_line_takes_rate_and_unit(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "x.mat")]) == 2
     assert "x.mat (MATLAB)" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "x.mat"), "--fs", "250", "--unit", "uV"]) == 0
-    assert "stated by hand: 250 Hz and 1000 a mV" in capsys.readouterr().out
+    assert "given by hand: 250 Hz and 1000 a mV" in capsys.readouterr().out
     out = ["--to", "csv", "--out", str(tmp_path / "out")]
     assert main(["convert", str(tmp_path / "x.mat"), "--fs", "250", "--unit", "uV", *out]) == 0
     np.testing.assert_allclose(whole(read_record(tmp_path / "out" / "x.csv")), signal(), atol=1e-5)

@@ -1,4 +1,4 @@
-"""Fetching from a server on this machine that can be told to misbehave, and copies at 125 Hz."""
+"""Fetching from a server on this machine that misbehaves on demand, and copies at 125 Hz."""
 
 import gc
 import hashlib
@@ -15,8 +15,7 @@ from ecg_core.cli.main import main
 from ecg_core.errors import DownloadError
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.pipeline import analyse
-from ecg_core.records import physionet as datasets
-from ecg_core.records import read_record
+from ecg_core.records import physionet, read_record
 from ecg_core.records.convert import write_at_125_hz
 from ecg_core.records.physionet import BASE_URL, DATABASES, FOLDER, USUAL, fetch
 
@@ -31,7 +30,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, files):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.trouble, self.asked = files, {}, []
+        self.files, self.trouble, self.requested = files, {}, []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -50,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(with_body=False)
 
     def do_GET(self):
-        self.server.asked.append(self.path)
+        self.server.requested.append(self.path)
         self.answer(with_body=True)
 
     def answer(self, *, with_body):
@@ -92,7 +91,7 @@ def excerpt_of_demo():
 
 @pytest.fixture
 def server(original, monkeypatch):
-    monkeypatch.setattr(datasets.pooch.core.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(physionet.pooch.core.time, "sleep", lambda seconds: None)
     place = "/nsrdb/1.0.0/"
     files = {place + path.name: path.read_bytes() for path in sorted(original.iterdir())}
     sums = [f"{hashlib.sha256(content).hexdigest()}  {Path(name).name}" for name, content in files.items()]
@@ -109,18 +108,18 @@ def names(folder):
 
 
 def get(server, folder, **options):
-    said = []
-    copies = fetch(["nsrdb"], folder=folder, base_url=server.url, tell=said.append, **options)
-    return copies, said
+    lines = []
+    copies = fetch(["nsrdb"], folder=folder, base_url=server.url, report=lines.append, **options)
+    return copies, lines
 
 
 def test_chosen_records_are_fetched_checked_and_copied_at_125_hz(server, tmp_path, original):
-    copies, said = get(server, tmp_path, records="a,c")
+    copies, lines = get(server, tmp_path, records="a,c")
     assert copies == [tmp_path / "nsrdb-125hz" / "1.0.0" / name for name in "ac"]
     place = tmp_path / "nsrdb" / "1.0.0"
     assert names(place) == ["SHA256SUMS.txt", "a.atr", "a.dat", "a.hea", "c.atr", "c.dat", "c.hea"]
     assert (place / "a.dat").read_bytes() == (original / "a.dat").read_bytes()
-    assert "6 files" in said[0]
+    assert "6 files" in lines[0]
     assert all(read_record(copy).fs_hz == 125 for copy in copies)
 
 
@@ -131,18 +130,18 @@ def test_records_are_chosen_by_number_by_name_or_all(server, tmp_path, records, 
 
 def test_what_is_complete_is_not_fetched_again(server, tmp_path):
     get(server, tmp_path, records="a")
-    server.asked.clear()
-    _, said = get(server, tmp_path, records="a")
-    assert server.asked == []
-    assert "nothing to fetch" in said[0]
-    assert "0 records copied" in said[1]
+    server.requested.clear()
+    _, lines = get(server, tmp_path, records="a")
+    assert server.requested == []
+    assert "nothing to fetch" in lines[0]
+    assert "0 records copied" in lines[1]
 
 
-def test_a_damaged_file_is_fetched_anew(server, tmp_path, original):
+def test_a_damaged_file_is_fetched_again(server, tmp_path, original):
     get(server, tmp_path, records="a")
     (tmp_path / "nsrdb" / "1.0.0" / "a.dat").write_bytes(b"damaged")
     get(server, tmp_path, records="a")
-    assert server.asked.count("/nsrdb/1.0.0/a.dat") == 2
+    assert server.requested.count("/nsrdb/1.0.0/a.dat") == 2
     assert (tmp_path / "nsrdb" / "1.0.0" / "a.dat").read_bytes() == (original / "a.dat").read_bytes()
 
 
@@ -164,11 +163,11 @@ def test_passing_trouble_is_overcome(server, tmp_path, trouble, original):
     ],
 )
 def test_lasting_trouble_is_a_sentence_and_the_next_run_completes(server, tmp_path, monkeypatch, trouble, message):
-    monkeypatch.setattr(datasets, "TIMEOUT_S", 0.2 if "slow" in trouble else 5.0)
+    monkeypatch.setattr(physionet, "TIMEOUT_S", 0.2 if "slow" in trouble else 5.0)
     server.trouble["/nsrdb/1.0.0/a.dat"] = trouble
-    with pytest.raises(DownloadError, match=message) as told:
+    with pytest.raises(DownloadError, match=message) as error:
         get(server, tmp_path, records="a", jobs=1)
-    assert "run the same command again" in str(told.value)
+    assert "start the same download again" in str(error.value)
     place = tmp_path / "nsrdb" / "1.0.0"
     assert "a.dat" not in names(place)
     assert not list(place.glob("tmp*"))
@@ -178,7 +177,7 @@ def test_lasting_trouble_is_a_sentence_and_the_next_run_completes(server, tmp_pa
 
 
 def test_no_network_is_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.pooch.core.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(physionet.pooch.core.time, "sleep", lambda seconds: None)
     with pytest.raises(DownloadError, match="cannot be reached, or broke off; is there a network"):
         fetch(["nsrdb"], folder=tmp_path, base_url="http://127.0.0.1:9/")
 
@@ -187,7 +186,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_half_file(server, tmp_path, mon
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(datasets.pooch.core.shutil, "move", full)
+    monkeypatch.setattr(physionet.pooch.core.shutil, "move", full)
     with pytest.raises(DownloadError, match="No space left on device"):
         get(server, tmp_path, records="a")
     assert names(tmp_path) == []
@@ -198,25 +197,25 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_half_file(server, tmp_path, mon
 def test_a_download_that_was_killed_leaves_nothing_for_good(server, tmp_path):
     place = tmp_path / "nsrdb" / "1.0.0"
     copies = tmp_path / "nsrdb-125hz" / "1.0.0"
-    (copies / ".copy-abc").mkdir(parents=True)
+    (copies / ".part-abc").mkdir(parents=True)
     place.mkdir(parents=True)
     (place / "tmpabcd1234").write_bytes(b"half")
     get(server, tmp_path, records="a")
     assert not (place / "tmpabcd1234").exists()
-    assert not (copies / ".copy-abc").exists()
+    assert not (copies / ".part-abc").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["nodb"], '"nodb" is no database known here; choose among nsrdb, svdb'),
         (["nsrdb", "--records", "x"], "nsrdb has no record x; it has a, b, c"),
         (["nsrdb", "--records", "0"], "0 records: expected a number from 1"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(server, tmp_path, capsys, arguments, told):
+def test_what_does_not_exist_is_refused_with_what_exists(server, tmp_path, capsys, arguments, message):
     assert main(["fetch", *arguments, "--to", str(tmp_path), "--base-url", server.url]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_the_command_says_where_the_records_are(server, tmp_path, capsys):
@@ -244,7 +243,7 @@ def test_every_database_has_a_version_and_some_records():
 
 
 @pytest.mark.parametrize("fs_hz", [128, 257, 360, 1000])
-def test_marks_keep_their_time_to_half_a_sample(tmp_path, fs_hz):
+def test_annotations_keep_their_time_to_half_a_sample(tmp_path, fs_hz):
     n = 20 * 60 * fs_hz
     record = write_record(tmp_path, "x", np.zeros(n) + np.sin(np.arange(n) / 9), fs_hz, lead_names=("II",))
     sample = np.sort(np.random.default_rng(0).choice(n, 500, replace=False))
@@ -311,7 +310,7 @@ def test_real_records_are_fetched_from_physionets_own_layout(databases, tmp_path
         files[f"/svdb/1.0.0/{path.name}"] = path.read_bytes()
     server = Server(files)
     try:
-        (copy,) = fetch(["svdb"], records="1", folder=tmp_path, base_url=server.url, tell=lambda line: None)
+        (copy,) = fetch(["svdb"], records="1", folder=tmp_path, base_url=server.url, report=lambda line: None)
     finally:
         server.shutdown()
         server.server_close()

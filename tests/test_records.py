@@ -24,7 +24,7 @@ def whole(record):
 
 
 def header(folder, name, text, *, dat=None):
-    """A header as written, beside a signal file of N samples of two leads in format 16 unless said."""
+    """A header as written, beside a signal file of N samples of two leads in format 16 by default."""
     text = text.encode() if isinstance(text, str) else text
     (folder / f"{name}.hea").write_bytes(text)
     if dat is not False:
@@ -137,7 +137,7 @@ def test_a_name_may_hold_dots(tmp_path, suffix):
     assert record.reference.time_s.tolist() == [1000 / 360]
 
 
-def test_leads_of_one_name_are_told_apart(tmp_path):
+def test_leads_of_one_name_get_distinct_names(tmp_path):
     names = ("ECG", "ECG", "ECG (2)", "ecg", "II")
     record = read_record(write_record(tmp_path, "x", counts(5) / GAIN, lead_names=names))
     assert len({name.casefold() for name in record.lead_names}) == 5
@@ -315,55 +315,57 @@ def test_the_hash_changes_with_any_byte_of_any_file(tmp_path, name):
 # Annotations
 
 
-def test_marks_keep_their_time_symbol_and_note(tmp_path):
+def test_annotations_keep_their_time_symbol_and_note(tmp_path):
     sample, symbol = np.array([0, 10, 10, 5000, 70_000, 3_000_000]), list("N+VSF/")
     wfdb.wrann("x", "atr", sample, symbol=symbol, aux_note=["", "(AFIB", "", "", "", ""], write_dir=str(tmp_path))
-    marks = read_annotations(tmp_path / "x.atr", 360.0)
-    np.testing.assert_allclose(marks.time_s, sample / 360)
-    assert marks.symbol.tolist() == symbol
-    assert marks.aux.tolist() == ["", "(AFIB", "", "", "", ""]
+    found = read_annotations(tmp_path / "x.atr", 360.0)
+    np.testing.assert_allclose(found.time_s, sample / 360)
+    assert found.symbol.tolist() == symbol
+    assert found.aux.tolist() == ["", "(AFIB", "", "", "", ""]
 
 
-def written_marks(path, *marks):
-    """An annotation file of (WFDB's code, samples since the mark before), by the tables of WFDB's annot(5)."""
+def written_annotations(path, *annotations):
+    """An annotation file of (WFDB's code, samples since the one before), by the tables of WFDB's annot(5)."""
     skip = 59
-    words = [word for code, step in marks for word in (skip << 10, (step >> 16) & 0xFFFF, step & 0xFFFF, code << 10)]
+    words = [
+        word for code, step in annotations for word in (skip << 10, (step >> 16) & 0xFFFF, step & 0xFFFF, code << 10)
+    ]
     path.write_bytes(np.array([*words, 0], dtype="<u2").tobytes())
     return path
 
 
-def test_marks_out_of_order_are_put_in_order(tmp_path):
-    marks = read_annotations(written_marks(tmp_path / "x.atr", (1, 720), (5, -360), (8, 1800)), 360.0)
-    assert marks.time_s.tolist() == [1.0, 2.0, 6.0]
-    assert marks.symbol.tolist() == ["V", "N", "A"]
+def test_annotations_out_of_order_are_sorted(tmp_path):
+    found = read_annotations(written_annotations(tmp_path / "x.atr", (1, 720), (5, -360), (8, 1800)), 360.0)
+    assert found.time_s.tolist() == [1.0, 2.0, 6.0]
+    assert found.symbol.tolist() == ["V", "N", "A"]
 
 
-def test_marks_before_the_start_are_refused(tmp_path):
-    with pytest.raises(RecordError, match=r"x\.atr: .*1 marks lie before the record's start"):
-        read_annotations(written_marks(tmp_path / "x.atr", (1, 720), (5, -1000)), 360.0)
+def test_annotations_before_the_start_are_refused(tmp_path):
+    with pytest.raises(RecordError, match=r"x\.atr: .*1 of them lie before the record's start"):
+        read_annotations(written_annotations(tmp_path / "x.atr", (1, 720), (5, -1000)), 360.0)
 
 
-def test_a_mark_one_sample_past_the_end_survives(tmp_path):
+def test_an_annotation_one_sample_past_the_end_is_kept(tmp_path):
     path = write_record(tmp_path, "x", counts() / GAIN)
     wfdb.wrann("x", "atr", np.array([100, N]), symbol=["N", "N"], write_dir=str(tmp_path))
     assert read_record(path).reference.time_s.tolist() == [100 / 360, N / 360]
 
 
-def test_a_record_without_marks_has_no_reference(tmp_path):
+def test_a_record_without_annotations_has_no_reference(tmp_path):
     assert read_record(write_record(tmp_path, "x", counts() / GAIN)).reference is None
 
 
 @given(st.binary(max_size=300))
-def test_junk_for_annotations_gives_marks_in_order_or_a_sentence(tmp_path_factory, junk):
+def test_junk_for_annotations_gives_sorted_annotations_or_a_sentence(tmp_path_factory, junk):
     path = tmp_path_factory.mktemp("junk") / "x.atr"
     path.write_bytes(junk)
     try:
-        marks = read_annotations(path, 360.0)
+        found = read_annotations(path, 360.0)
     except RecordError as error:
         assert "x.atr" in str(error)
     else:
-        assert (np.diff(marks.time_s) >= 0).all()
-        assert (marks.time_s >= 0).all()
+        assert (np.diff(found.time_s) >= 0).all()
+        assert (found.time_s >= 0).all()
 
 
 # Strips

@@ -1,4 +1,4 @@
-"""Marks of beats: WFDB annotation files, the tables of beats that this program writes, and the notes of EDF+."""
+"""Annotations of beats: WFDB annotation files, the tables of beats that this program writes, and texts of EDF+."""
 
 from __future__ import annotations
 
@@ -25,52 +25,67 @@ SYMBOL_OF_WORD: Final = {
 }  # fmt: skip
 RHYTHM = re.compile(r"\([A-Z][A-Z0-9]{0,5}")  # a change of rhythm as WFDB writes it, such as "(AFIB"
 RHYTHM_SYMBOL = "+"
-BEAT_S = 1.0  # what lasts longer is a stretch, such as an epoch of sleep called N or R
-MOST_BETWEEN_S = 3.0  # between beats; letters that come more rarely mean something else
-LARGEST_SAMPLE = 1 << 53  # a larger number is damage, and no double holds it
+MAX_BEAT_S = 1.0  # a longer annotation is a stretch, such as an epoch of sleep called N or R
+MAX_INTERVAL_S = 3.0  # median between beats; letters that come more rarely mean something else
+MAX_SAMPLE = 1 << 53  # a larger number is damage, and no double represents it exactly
 
 
 def read_annotations(path: Path, fs_hz: float) -> Annotations:
-    """Marks of a file, in seconds from the start of the record: a WFDB annotation file, or a table of beats (.csv).
+    """Annotations of a WFDB annotation file or a table of beats (.csv), in seconds from the start of the record.
+
+    Parameters
+    ----------
+    fs_hz
+        Rate by which the samples of a WFDB file count, unless the file or the header beside it states one.
 
     Raises
     ------
     RecordError
-        The file is missing, or none of these.
+        The file is missing, or neither of these.
+
+    Examples
+    --------
+    >>> annotations = read_annotations(Path("demo_data/demo.atr"), fs_hz=257)
+    >>> len(annotations.time_s), annotations.symbol[:3].tolist()
+    (2276, ['+', 'N', 'N'])
 
     """
     if not path.is_file():
-        raise RecordError(f"{path}: this file of annotations does not exist; check its path.")
-    return _read_table(path) if path.suffix.lower() == ".csv" else read_wfdb_annotations(path, fs_hz, own_rate=True)
+        raise RecordError(f"{path}: this annotation file does not exist; check its path.")
+    return (
+        _read_table(path)
+        if path.suffix.lower() == ".csv"
+        else read_wfdb_annotations(path, fs_hz, prefer_stated_rate=True)
+    )
 
 
-def read_wfdb_annotations(path: Path, fs_hz: float, *, own_rate: bool = False) -> Annotations:
-    """Marks of a WFDB annotation file, in seconds from the start of the record.
+def read_wfdb_annotations(path: Path, fs_hz: float, *, prefer_stated_rate: bool = False) -> Annotations:
+    """Annotations of a WFDB annotation file, in seconds from the start of the record.
 
-    With ``own_rate``, the rate that the file or the header beside it states goes before ``fs_hz``.
+    With ``prefer_stated_rate``, the rate that the file or the header beside it states goes before ``fs_hz``.
     """
     try:
-        marks = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
-        sample, symbol = np.asarray(marks.sample, dtype=np.int64), np.array(marks.symbol, dtype=np.str_)
-        fs_hz = float(marks.fs) if own_rate and marks.fs else fs_hz
-        aux = np.array([note.rstrip("\x00") for note in marks.aux_note], dtype=np.str_)
-    except Exception as error:  # the decoder raises whatever the bytes make it trip over
+        found = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
+        sample, symbol = np.asarray(found.sample, dtype=np.int64), np.array(found.symbol, dtype=np.str_)
+        fs_hz = float(found.fs) if prefer_stated_rate and found.fs else fs_hz
+        aux = np.array([note.rstrip("\x00") for note in found.aux_note], dtype=np.str_)
+    except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise RecordError(
-            f"{path.name}: expected WFDB annotations, but the file cannot be read as such ({format_quoted(error)}). "
-            "Get it anew, or remove it to analyse the record without a reference."
+            f"{path.name}: expected WFDB annotations, but the file cannot be decoded ({format_quoted(error)}). "
+            "Copy it again, or remove it to analyse the record without a reference."
         ) from error
-    outside = (sample < 0) | (sample > LARGEST_SAMPLE)
+    outside = (sample < 0) | (sample > MAX_SAMPLE)
     if outside.any():
         raise RecordError(
-            f"{path.name}: expected WFDB annotations, but {outside.sum()} marks lie before the record's start. "
-            "Get it anew, or remove it to analyse the record without a reference."
+            f"{path.name}: expected WFDB annotations, but {outside.sum()} of them lie before the record's start. "
+            "Copy it again, or remove it to analyse the record without a reference."
         )
     order = np.argsort(sample, kind="stable")
     return Annotations(sample[order] / fs_hz, symbol[order], aux[order])
 
 
 def _read_table(path: Path) -> Annotations:
-    """The table ``NAME_beats.csv`` of an analysis or of a copy: when, and which class or symbol."""
+    """Times and classes or symbols of the table ``NAME_beats.csv`` that an analysis or a copy writes."""
     try:
         table = pd.read_csv(path, keep_default_na=False)
         time_s = table["time_s"].to_numpy(dtype=np.float64)
@@ -78,8 +93,8 @@ def _read_table(path: Path) -> Annotations:
         known = symbol.isin(list(AAMI_OF_SYMBOL)).all() and bool(np.isfinite(time_s).all() and (time_s >= 0).all())
     except (KeyError, ValueError, TypeError, pd.errors.ParserError) as error:
         raise RecordError(
-            f"{path.name}: expected a table of beats with the columns time_s and label ({format_quoted(error)}); take the "
-            "NAME_beats.csv of an analysis."
+            f"{path.name}: expected a table of beats with the columns time_s and label ({format_quoted(error)}); take "
+            "the NAME_beats.csv of an analysis."
         ) from error
     if not known:
         raise RecordError(
@@ -90,27 +105,31 @@ def _read_table(path: Path) -> Annotations:
     return Annotations(time_s[order], symbol.to_numpy(dtype=np.str_)[order], np.full(len(order), "", dtype=np.str_))
 
 
-def beats_of_texts(notes: Sequence[tuple[float, float, str]], begin_s: float) -> Annotations | None:
-    """Beats among the notes of an EDF+ file, which are (onset, duration, text); None where they are no beats.
+def beats_of_texts(texts: Sequence[tuple[float, float, str]], begin_s: float) -> Annotations | None:
+    """Annotations of beats and rhythms among the texts of an EDF+ file; None where the texts are no beats.
 
     Parameters
     ----------
+    texts
+        Onset and duration in seconds, and the text.
     begin_s
         Onset of the first sample.
 
     """
     found = sorted(
-        (onset - begin_s, *known) for onset, lasts, text in notes if lasts <= BEAT_S and (known := _mark(text))
+        (onset - begin_s, *known)
+        for onset, duration, text in texts
+        if duration <= MAX_BEAT_S and (known := _annotation_of(text))
     )
     beat_s = [time_s for time_s, symbol, _ in found if symbol in AAMI_OF_SYMBOL]
-    if len(beat_s) < 2 or np.median(np.diff(beat_s)) > MOST_BETWEEN_S:
+    if len(beat_s) < 2 or np.median(np.diff(beat_s)) > MAX_INTERVAL_S:
         return None
     time_s, symbol, aux = zip(*found, strict=True)
     return Annotations(np.array(time_s), np.array(symbol, dtype=np.str_), np.array(aux, dtype=np.str_))
 
 
-def _mark(text: str) -> tuple[str, str] | None:
-    """Symbol and note of a text that marks a beat or a change of rhythm."""
+def _annotation_of(text: str) -> tuple[str, str] | None:
+    """Symbol and note of a text that stands for a beat or a change of rhythm."""
     if RHYTHM.fullmatch(text):
         return RHYTHM_SYMBOL, text
     symbol = text if text in AAMI_OF_SYMBOL else SYMBOL_OF_WORD.get(text.casefold())

@@ -1,4 +1,4 @@
-"""Archives (.zip, .tar.gz) that hold a record: unpacked within limits, and gone with the record."""
+"""Archives (.zip, .tar.gz) that hold a record: unpacked within limits, and removed with the record."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..errors import RecordError
 from ..schema import Float32, SignalSource
 from ..text import format_quoted
 from .folder import Folder
-from .limits import MOST_RATIO
+from .limits import MAX_EXPANSION
 
 ZIP_MAGIC, GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
-MOST_FILES = 1_000
-MOST_BYTES = 4 << 30  # unpacked: two weeks of twelve leads
-DAMAGE = (None, EINVAL, ENAMETOOLONG, EILSEQ)  # of an OSError that a place or a name in the archive brings about
+MAX_FILES = 1_000
+MAX_BYTES = 4 << 30  # after decompression: two weeks of twelve leads
+DAMAGE = (None, EINVAL, ENAMETOOLONG, EILSEQ)  # numbers of an OSError that a name or an offset in the archive causes
 CHUNK_BYTES = 1 << 20
 INNER = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True, eq=False)
 class UnpackedSource:
-    """A source whose files lie in a folder that lives as long as it does."""
+    """A source whose files lie in a temporary folder, which it keeps alive."""
 
     inner: SignalSource
     folder: Folder
@@ -51,37 +51,37 @@ def is_archive(_path: Path, first: bytes) -> bool:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Write the files of an archive into a folder, side by side and under their bare names.
+    """Write the files of an archive into a folder, without the folders that they have in the archive.
 
     Raises
     ------
     RecordError
-        It is damaged or locked, holds too much, or a file in it is none that a record has.
+        It is damaged or encrypted, too large, holds another archive, or a name in it points outside.
 
     """
-    left = min(MOST_BYTES, max(path.stat().st_size, 1) * MOST_RATIO)
+    left = min(MAX_BYTES, max(path.stat().st_size, 1) * MAX_EXPANSION)
     try:
         for number, member in enumerate(_members(path), 1):
-            if number > MOST_FILES:
-                raise RecordError(f"{path.name}: holds more than {MOST_FILES} files; pack one record by itself.")
+            if number > MAX_FILES:
+                raise RecordError(f"{path.name}: holds more than {MAX_FILES} files; pack one record by itself.")
             left = _write(path, member, folder, left)
     except RecordError:
         raise
-    except Exception as error:  # the decoders raise whatever the bytes make them trip over
+    except Exception as error:  # the decoders raise all kinds of errors on damaged bytes
         if isinstance(error, OSError) and error.errno not in DAMAGE:
-            raise  # the disk's trouble, not the archive's
+            raise  # the disk failed, not the archive
         raise RecordError(
-            f"{path.name}: the archive is damaged or locked ({format_quoted(error)}); pack the record anew."
+            f"{path.name}: the archive is damaged or encrypted ({format_quoted(error)}); pack the record again."
         ) from error
 
 
 def _write(path: Path, member: Member, folder: Path, left: int) -> int:
-    """Write one file, and return how many bytes may still come."""
+    """Write one file, and return how many bytes may still follow."""
     parts = PurePosixPath(member.name.replace("\\", "/")).parts
     bare = parts[-1] if parts else ""
     if member.name.startswith("/") or ".." in parts or ":" in bare or not bare:
         raise RecordError(
-            f"{path.name}: a file in it names a place outside ({member.name[:60]!r}); it is not unpacked."
+            f"{path.name}: a file in it names a place outside ({member.name[:60]!r}); the archive is not unpacked."
         )
     if bare.lower().endswith(INNER):
         raise RecordError(f"{path.name}: holds another archive ({bare}); unpack that one first.")
@@ -92,13 +92,13 @@ def _write(path: Path, member: Member, folder: Path, left: int) -> int:
         while chunk := member.stream.read(CHUNK_BYTES):
             left -= len(chunk)
             if left < 0:
-                raise RecordError(f"{path.name}: unpacks to far more than a record needs; it is not unpacked.")
+                raise RecordError(f"{path.name}: unpacks to far more than a record needs; the archive is not unpacked.")
             stream.write(chunk)
     return left
 
 
 def _members(path: Path) -> Iterator[Member]:
-    """Regular files of an archive; links and devices are none."""
+    """Regular files of an archive, without links and devices."""
     with path.open("rb") as stream:
         first = stream.read(len(ZIP_MAGIC))
     if first == ZIP_MAGIC:
@@ -118,5 +118,5 @@ def _members(path: Path) -> Iterator[Member]:
 
 
 def _is_hidden(name: str) -> bool:
-    """What macOS adds by itself."""
+    """Whether macOS added a file."""
     return "__MACOSX" in name or PurePosixPath(name).name.startswith("._")

@@ -14,16 +14,18 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import RecordError
-from ..schema import Record
+from ..schema import NO_OVERRIDES, Record, RecordOverrides
 from ..text import format_quoted
 from .limits import check_leads, check_length, distinct_names
-from .samples import ASSUMED_PER_MV, ArraySource
+from .overrides import apply_overrides
+from .samples import ArraySource
+from .units import ASSUMED_PER_MV, MV_OF_UNIT
 
 MAGIC, MAGIC_AT = b"DICM", 128
 PATIENT: Final = {
     "PatientName": "name", "PatientID": "number", "PatientBirthDate": "born", "PatientSex": "sex", "PatientAge": "age",
 }  # fmt: skip
-MV_OF_UNIT: Final = {"mV": 1.0, "uV": 1e-3, "V": 1e3}  # UCUM codes
+UNITS: Final = ("mV", "uV", "V")  # UCUM codes, which know upper and lower case
 
 
 def is_dicom(_path: Path, first: bytes) -> bool:
@@ -31,13 +33,13 @@ def is_dicom(_path: Path, first: bytes) -> bool:
     return first[MAGIC_AT : MAGIC_AT + len(MAGIC)] == MAGIC
 
 
-def read_dicom(path: Path) -> Record:
+def read_dicom(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     """Open a DICOM waveform: the multiplex group that lasts longest. The patient's name and number are not read.
 
     Raises
     ------
     RecordError
-        It holds no waveform, or none that can be read.
+        It holds no waveform, or none that can be decoded, or the overrides contradict it.
 
     """
     from pydicom import dcmread  # noqa: PLC0415  # a fifth of a second, for a format that few records have
@@ -50,21 +52,22 @@ def read_dicom(path: Path) -> Record:
             number = int(np.argmax(lengths)) if groups else 0
             found = _decode(dataset, groups[number], number) if groups else None
             start, age_years, what = _start(dataset), _age(dataset), _what(dataset)
-    except Exception as error:  # the decoder raises whatever the bytes make it trip over
+    except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise RecordError(
-            f"{path.name}: begins as DICOM but its waveforms cannot be read ({format_quoted(error)}). Export the recording anew."
+            f"{path.name}: begins as DICOM but its waveforms cannot be decoded ({format_quoted(error)}). Export the "
+            "recording again."
         ) from error
     if found is None:
         raise RecordError(f"{path.name}: is a DICOM file without waveforms ({format_quoted(what)}); an ECG is needed.")
     source, fs_hz, names, units = found
-    wrong = [unit for unit in units if unit not in ("", *MV_OF_UNIT)]
+    wrong = [unit for unit in units if unit not in ("", *UNITS)]
     if wrong:
         raise RecordError(
             f"{path.name}: its channels are in {format_quoted(wrong[0])}, expected mV, uV or V; an ECG is needed."
         )
     check_leads(path.name, len(names))
     check_length(path.name, fs_hz, source.numbers.shape[1])
-    return Record(
+    record = Record(
         record_id=path.stem,
         source=source,
         fs_hz=fs_hz,
@@ -75,11 +78,12 @@ def read_dicom(path: Path) -> Record:
         age_years=age_years,
         files=(path,),
     )
+    return apply_overrides(record, overrides)
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what the decoder says of odd values, which are checked here, and which may name a patient."""
+    """Silence the decoder's warnings of odd values, which are checked here, and which may name a patient."""
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -100,7 +104,7 @@ def _decode(dataset: Any, group: Any, number: int) -> tuple[ArraySource, float, 
     if len(channels) != counts.shape[1]:
         raise ValueError(f"{counts.shape[1]} channels, {len(channels)} of them described")
     units = [_unit(channel) for channel in channels]
-    mv = [MV_OF_UNIT.get(unit, 1 / ASSUMED_PER_MV) for unit in units]
+    mv = [MV_OF_UNIT[unit.lower()] if unit in UNITS else 1 / ASSUMED_PER_MV for unit in units]
     scale = [
         float(channel.get("ChannelSensitivity", 1) or 1)
         * float(channel.get("ChannelSensitivityCorrectionFactor", 1) or 1)
@@ -119,7 +123,7 @@ def _decode(dataset: Any, group: Any, number: int) -> tuple[ArraySource, float, 
 
 
 def _padding(group: Any) -> int | None:
-    """The count that stands where nothing was recorded."""
+    """The count that marks a sample as not recorded."""
     value = group.get("WaveformPaddingValue")
     if isinstance(value, bytes):
         return int.from_bytes(value, "little", signed=group.WaveformSampleInterpretation.startswith("S"))
@@ -159,12 +163,12 @@ def _age(dataset: Any) -> int | None:
 
 
 def patient_of(path: Path) -> Sequence[str]:
-    """What the file says of the patient, as it says it."""
+    """The file's fields about the patient, unchanged."""
     from pydicom import dcmread  # noqa: PLC0415  # see above
 
     try:
         with _quietly():
             dataset = dcmread(path, specific_tags=list(PATIENT), stop_before_pixels=True)
             return [f"{name} {dataset.get(tag)}" for tag, name in PATIENT.items() if dataset.get(tag)]
-    except Exception:  # a damaged value says nothing
+    except Exception:  # of a damaged value nothing is known
         return []

@@ -1,4 +1,4 @@
-"""A folder that lives as long as the record whose files were put into it."""
+"""A temporary folder that lives as long as the record whose files it holds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Folder:
-    """A folder for what was unpacked or renamed; removed when nobody holds it any more, or at the program's end."""
+    """A temporary folder for unpacked or renamed files; removed with the last reference to it, or at exit."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="ecg-record-"))

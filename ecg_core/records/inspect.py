@@ -1,4 +1,4 @@
-"""What a file is, what is in it, and what is wrong with it, in plain words."""
+"""What a file is, what it holds, and what may be wrong with it, in plain words."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from ..clock import duration_text
 from ..errors import EcgError
 from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
 from ..text import one_line
-from . import kind_of, patient_of, read_record
+from .formats import kind_of, patient_of
+from .reading import read_record
+from .units import ASSUMED_PER_MV
 
-LOOKS, LOOK_S = 12, 10.0  # the signal is looked at in so many stretches across the record
-MUCH = 0.05  # of a lead that is missing or flat is worth a word
-LOW_MV, HIGH_MV = 0.15, 15.0  # an ECG whose usual height is outside of these has another unit than it states
-PERCENTILES = (1, 99)
-MOST_LETTERS = 300  # of what a file says of the patient
+EXCERPTS, EXCERPT_S = 12, 10.0  # the signal is checked in so many excerpts across the record
+NOTABLE = 0.05  # a larger fraction of a lead that is missing or clipped is reported
+LOW_MV, HIGH_MV = 0.15, 15.0  # an ECG whose amplitude is outside of these has another unit than the file states
+PERCENTILES = (1, 99)  # between which the amplitude is measured
+MAX_PATIENT_LETTERS = 300  # of a file's fields about the patient
 
 
 def inspect_text(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> tuple[str, bool]:
     """What is known of a file, and whether it can be analysed.
 
-    What the file says of the patient is in it, for whoever holds the file; no file that is written has it.
+    The text includes the file's fields about the patient, for whoever has the file; no file that is written has them.
     """
     kind = kind_of(path)
     try:
@@ -34,21 +36,21 @@ def inspect_text(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> tuple
 
 
 def _facts(record: Record) -> list[str]:
-    marks = "none" if record.reference is None else f"{len(record.reference.time_s):,} marks"
+    n = 0 if record.reference is None else len(record.reference.time_s)
     return [
-        f"{duration_text(record.duration_s)} at {record.fs_hz:g} Hz, {record.n_samples:,} samples a lead",
+        f"{duration_text(record.duration_s)} at {record.fs_hz:g} Hz, {record.n_samples:,} samples per lead",
         f"leads: {', '.join(record.lead_names)}",
-        *([f"stated by hand: {record.overrides.text}"] if record.overrides.text else []),
-        f"start: {record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start: not stated; times count from it",
-        f"reference annotations: {marks}",
+        *([f"given by hand: {record.overrides.text}"] if record.overrides.text else []),
+        f"start: {record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start: not stated, times count from it",
+        f"reference annotations: {f'{n:,}' if n else 'none'}",
     ]
 
 
 def _patient(path: Path, record: Record) -> list[str]:
-    """A line of what the file says of the patient; none where it says nothing."""
-    says = "; ".join([*patient_of(path), *record.comments])
-    shown = "".join(letter if letter.isprintable() else " " for letter in says)
-    return [f"of the patient, as the file says (shown here alone): {shown[:MOST_LETTERS]}"] if shown else []
+    """A line with the file's fields about the patient; no line where there are none."""
+    fields = "; ".join([*patient_of(path), *record.comments])
+    shown = "".join(letter if letter.isprintable() else " " for letter in fields)
+    return [f"patient, as the file states (shown here only): {shown[:MAX_PATIENT_LETTERS]}"] if shown else []
 
 
 def doubts(record: Record) -> list[str]:
@@ -57,19 +59,19 @@ def doubts(record: Record) -> list[str]:
     uncalibrated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
     if uncalibrated:
         found.append(
-            f"no gain is stated for {', '.join(uncalibrated)}: 200 counts are taken for 1 mV; mV are a guess; "
-            "--unit NUMBER states how many counts are a mV"
+            f"no gain is stated for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV are assumed, so "
+            "amplitudes in mV are uncertain; open the file again with the counts per mV if they are known"
         )
-    for name, signal in zip(record.lead_names, _looks(record), strict=True):
+    for name, signal in zip(record.lead_names, _excerpts(record), strict=True):
         found += [f"lead {name}: {doubt}" for doubt in _lead_doubts(signal)]
-    return found or ["nothing wrong was seen"]
+    return found or ["nothing wrong was found"]
 
 
-def _looks(record: Record) -> Float32:
-    """Stretches across the record, one after the other, shape (n_leads, n)."""
-    n = min(record.n_samples, round(LOOK_S * record.fs_hz))
+def _excerpts(record: Record) -> Float32:
+    """Excerpts across the record, one after the other, in mV, shape (n_leads, n)."""
+    n = min(record.n_samples, round(EXCERPT_S * record.fs_hz))
     leads = tuple(range(len(record.lead_names)))
-    starts = np.unique(np.linspace(0, record.n_samples - n, LOOKS).astype(int)).tolist()
+    starts = np.unique(np.linspace(0, record.n_samples - n, EXCERPTS).astype(int)).tolist()
     return np.concatenate([record.source.read(start, start + n, leads) for start in starts], axis=1)
 
 
@@ -79,13 +81,13 @@ def _lead_doubts(signal: Float32) -> list[str]:
     if not len(known) or np.ptp(known) == 0:
         return ["holds no signal (missing or flat); choose another lead"]
     doubts = []
-    if missing > MUCH:
+    if missing > NOTABLE:
         doubts.append(f"{100 * missing:.0f} % is missing; these stretches are not analysed")
     flat = float(np.mean(np.diff(known) == 0)) if len(known) > 1 else 0.0
     clipped = float(np.mean((known == known.max()) | (known == known.min())))
-    if clipped > MUCH and clipped > flat / 2:
+    if clipped > NOTABLE and clipped > flat / 2:
         doubts.append(f"{100 * clipped:.0f} % is at the limits of the recorder (clipped)")
     low, high = np.percentile(known, PERCENTILES)
     if not LOW_MV <= high - low <= HIGH_MV:
-        doubts.append(f"its usual height is {high - low:.3g} mV, which no ECG has; check unit and gain")
+        doubts.append(f"its amplitude is {high - low:.3g} mV, which no ECG has; check unit and gain")
     return doubts

@@ -12,15 +12,16 @@ from typing import Final
 import numpy as np
 
 from ..errors import RecordError
-from ..schema import Float32, Record
+from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
 from .limits import check_length, distinct_names
-from .samples import ASSUMED_PER_MV
+from .overrides import apply_overrides
+from .units import ASSUMED_PER_MV
 
 MAGIC = b"ISHNE1.0"
 HEADER_BYTES = 522  # magic, checksum, and the fixed block
 MAX_LEADS = 12
 MISSING = -32_768
-NV_PER_MV = 1e6
+NV_PER_MV = 1e6  # ISHNE states the resolution in nanovolts per count
 SEX: Final = {1: "male", 2: "female"}
 LEAD_NAMES: Final = {
     2: "X", 3: "Y", 4: "Z", 5: "I", 6: "II", 7: "III", 8: "aVR", 9: "aVL", 10: "aVF", 11: "V1", 12: "V2", 13: "V3",
@@ -42,7 +43,7 @@ class IshneSource:
         count = (stop - start) * n_leads
         counts = np.fromfile(self.path, "<i2", count, offset=self.offset + 2 * start * n_leads)
         if len(counts) < count:
-            raise RecordError(f"{self.path.name}: has become shorter since it was opened; copy it anew.")
+            raise RecordError(f"{self.path.name}: has become shorter since it was opened; copy it again.")
         counts = counts.reshape(-1, n_leads)
         chosen = counts[:, list(leads)].T
         scale = np.array([self.mv_per_count[lead] for lead in leads], dtype=np.float32)[:, None]
@@ -54,12 +55,19 @@ def is_ishne(_path: Path, first: bytes) -> bool:
     return first.startswith(MAGIC)
 
 
-def read_ishne(path: Path) -> Record:
-    """Open an ISHNE file; the patient's name and number are not read."""
+def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
+    """Open an ISHNE file; the patient's name and number are not read.
+
+    Raises
+    ------
+    RecordError
+        The header is damaged, the file is shorter than it promises, or the overrides contradict it.
+
+    """
     with path.open("rb") as stream:
         header = stream.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
-        raise RecordError(f"{path.name}: ends after {len(header)} bytes, within its header; copy it anew.")
+        raise RecordError(f"{path.name}: ends after {len(header)} bytes, within its header; copy it again.")
     (offset,) = struct.unpack_from("<i", header, 22)
     born, recorded, clock = (struct.unpack_from("<3h", header, place) for place in (132, 138, 150))
     n_leads, *specs = struct.unpack_from("<13h", header, 156)
@@ -70,15 +78,15 @@ def read_ishne(path: Path) -> Record:
     n_samples = (path.stat().st_size - offset) // (2 * n_leads)
     if offset < HEADER_BYTES or n_samples <= 0:
         raise RecordError(
-            f"{path.name}: its header says that the ECG begins at byte {offset}, the file has "
-            f"{path.stat().st_size:,}; it is truncated or damaged. Copy it anew."
+            f"{path.name}: its header states that the ECG begins at byte {offset}, the file has "
+            f"{path.stat().st_size:,}; it is truncated or damaged. Copy it again."
         )
     check_length(path.name, float(rate), n_samples)
     names = [LEAD_NAMES.get(spec) for spec in specs[:n_leads]]
     stated = tuple(value > 0 for value in resolution[:n_leads])
     start = _start(recorded, clock)
     mv_per_count = tuple(value / NV_PER_MV if value > 0 else 1 / ASSUMED_PER_MV for value in resolution[:n_leads])
-    return Record(
+    record = Record(
         record_id=path.stem,
         source=IshneSource(path, offset, mv_per_count),
         fs_hz=float(rate),
@@ -89,6 +97,7 @@ def read_ishne(path: Path) -> Record:
         age_years=_age(born, start),
         files=(path,),
     )
+    return apply_overrides(record, overrides)
 
 
 def _start(day: tuple[int, ...], clock: tuple[int, ...]) -> datetime | None:
@@ -109,7 +118,7 @@ def _age(born: tuple[int, ...], start: datetime | None) -> int | None:
 
 
 def patient_of(path: Path) -> Sequence[str]:
-    """What the header says of the patient, as it says it."""
+    """The header's fields about the patient, unchanged."""
     with path.open("rb") as stream:
         header = stream.read(HEADER_BYTES)
     first, last, number = (

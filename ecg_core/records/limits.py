@@ -1,4 +1,4 @@
-"""What every record has to be, whatever its format."""
+"""What every record has to satisfy, whatever its format: a plausible rate, length and number of leads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from ..errors import RecordError
 from ..text import one_line
 
-MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, no QRS can be told; above, it is no surface ECG
-MIN_DURATION_S = 5.0  # a few beats are needed to say anything
-MAX_DURATION_S = 60 * 86_400.0  # patches are worn for two weeks; a header that says years is damaged
-MAX_LEADS = 64  # a 12-lead recorder with all it measures beside; a table of more columns is no ECG
+MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, the QRS cannot be recognised; above, it is no surface ECG
+MIN_DURATION_S = 5.0  # a few beats are needed to classify any of them
+MAX_DURATION_S = 60 * 86_400.0  # patches are worn for two weeks; a header that states years is damaged
+MAX_LEADS = 64  # a 12-lead recorder with everything it measures beside the ECG; a table of more columns is no ECG
 
-MOST_RATIO = 200  # what is unpacked to what was packed: no signal is that regular; more is a bomb, or damage
+MAX_EXPANSION = 200  # bytes after decompression per byte before: no signal is more regular; more is a bomb, or damage
 
 
 def check_length(name: str, fs_hz: float, n_samples: int) -> None:
@@ -31,18 +31,18 @@ def check_length(name: str, fs_hz: float, n_samples: int) -> None:
         )
     if n_samples / fs_hz < MIN_DURATION_S:
         raise RecordError(
-            f"{name}: the record is {n_samples / fs_hz:.1f} s long, at least {MIN_DURATION_S:g} s are needed to judge "
-            "beats; choose a longer record."
+            f"{name}: the record is {n_samples / fs_hz:.1f} s long, at least {MIN_DURATION_S:g} s are needed to "
+            "classify beats; choose a longer record."
         )
     if n_samples / fs_hz > MAX_DURATION_S:
         raise RecordError(
             f"{name}: states {n_samples:,} samples, {n_samples / fs_hz / 86_400:,.0f} days, at most "
-            f"{MAX_DURATION_S / 86_400:.0f} are expected; its header is damaged. Copy or export it anew."
+            f"{MAX_DURATION_S / 86_400:.0f} are expected; its header is damaged. Copy or export it again."
         )
 
 
 def check_leads(name: str, n_leads: int) -> None:
-    """Refuse what has more leads than any ECG.
+    """Refuse a file with no lead, or with more than any ECG has.
 
     Raises
     ------
@@ -57,13 +57,20 @@ def check_leads(name: str, n_leads: int) -> None:
 
 
 def distinct_names(names: Sequence[str | None]) -> tuple[str, ...]:
-    """Names of leads on one line, each made different from those before it and none empty."""
+    """Names of leads, each on one line, none empty, and no two equal in any case.
+
+    Examples
+    --------
+    >>> distinct_names(["II", "ii", None])
+    ('II', 'ii (2)', 'lead 3')
+
+    """
     result: dict[str, str] = {}
     for number, name in enumerate(names, 1):
-        plain = own = one_line(name or "").strip() or f"lead {number}"
+        plain = distinct = one_line(name or "").strip() or f"lead {number}"
         copy = 1
-        while own.casefold() in result:
+        while distinct.casefold() in result:
             copy += 1
-            own = f"{plain} ({copy})"
-        result[own.casefold()] = own
+            distinct = f"{plain} ({copy})"
+        result[distinct.casefold()] = distinct
     return tuple(result.values())

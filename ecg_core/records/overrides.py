@@ -1,4 +1,4 @@
-"""What a person states of a file: taken where the file leaves it open, refused where the file says something else."""
+"""Sampling rate and unit that a person gives: used where the file leaves them open, refused where the file differs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import numpy as np
 
 from ..errors import MissingMetadataError, RecordError
 from ..schema import Float32, Record, RecordOverrides, SignalSource
-from .samples import ASSUMED_PER_MV
+from .units import ASSUMED_PER_MV, WRITTEN_BY_HAND, mv_of_unit
 
-PER_MV: Final = {"mV": 1.0, "uV": 1000.0, "V": 0.001}
-SAME = 1e-3  # rates that differ by less are one: times are rounded in tables
+SAME_RATE: Final = 1e-3  # rates that differ by a smaller fraction are equal: tables round their times
 
 
 @dataclass(frozen=True, eq=False)
 class ScaledSource:
-    """A source whose leads are multiplied, each by a number of its own."""
+    """A source whose leads are multiplied, each by a factor of its own."""
 
     inner: SignalSource
-    factor: tuple[float, ...]
+    factor: tuple[float, ...]  # per lead
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
@@ -30,63 +29,86 @@ class ScaledSource:
 
 
 def per_mv_of(unit: str) -> float:
-    """Counts a millivolt of a unit as a person writes it: mV, uV, V, or the number itself.
+    """Units per millivolt, of a unit as a person writes it: mV, uV, V, or the number of counts per millivolt.
 
     Raises
     ------
     RecordError
-        It is none of these.
+        The text is none of these.
+
+    Examples
+    --------
+    >>> per_mv_of("uV")
+    1000.0
+    >>> per_mv_of("200")
+    200.0
 
     """
-    known = {name.casefold(): value for name, value in PER_MV.items()}
+    mv = mv_of_unit(unit.strip(), WRITTEN_BY_HAND)
     try:
-        value = known.get(unit.strip().casefold().replace("µ", "u").replace("μ", "u")) or float(unit)
+        value = float(unit) if mv is None else 1 / mv
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise RecordError(f'"{unit}" is no unit: expected mV, uV, V, or a number, the counts that are a millivolt.')
+        raise RecordError(
+            f'"{unit}" is no unit: expected mV, uV, V, or a number, the counts per millivolt.', settings=("unit",)
+        )
     return value
 
 
-def missing_metadata(name: str, why: str, *, rate: bool, unit: bool, hint: str) -> MissingMetadataError:
-    """What to say of a file that leaves its rate or its unit open."""
-    wanted = [text for text, missing in (("--fs HZ", rate), ("--unit mV, uV, V, or counts a mV", unit)) if missing]
-    return MissingMetadataError(
-        f"{name}: {why}. Nothing is guessed: state {' and '.join(wanted)}{hint}.", rate=rate, unit=unit
-    )
+def missing_metadata(name: str, why: str, *, rate: bool, unit: bool, hint: str = "") -> MissingMetadataError:
+    """The error for a file that leaves its rate or its unit open.
+
+    Parameters
+    ----------
+    why
+        What was expected and found in the file.
+    rate, unit
+        Whether it is missing.
+    hint
+        How the file itself could state it.
+
+    """
+    missing = ["the sampling rate in Hz"] * rate + ["the unit (mV, uV, V, or the counts per millivolt)"] * unit
+    verb = "is" if len(missing) == 1 else "are"
+    sentence = f"{name}: {why}; {' and '.join(missing)} {verb} not stated, and nothing is guessed."
+    return MissingMetadataError(f"{sentence} {hint}".strip(), rate=rate, unit=unit)
 
 
 def check_rate(name: str, fs_hz: float, overrides: RecordOverrides) -> None:
-    """Refuse a rate that contradicts the file's own.
+    """Refuse an override that contradicts the rate that the file states.
 
     Raises
     ------
     RecordError
-        With both.
+        With both rates.
 
     """
-    if overrides.fs_hz is not None and not abs(overrides.fs_hz - fs_hz) <= SAME * fs_hz:
+    if overrides.fs_hz is not None and not abs(overrides.fs_hz - fs_hz) <= SAME_RATE * fs_hz:
         raise RecordError(
-            f"{name}: {overrides.fs_hz:g} Hz were stated, the file itself says {fs_hz:g} Hz; leave --fs out, or correct "
-            "the file."
+            f"{name}: a rate of {overrides.fs_hz:g} Hz was given, but the file states {fs_hz:g} Hz. Give no rate, or "
+            "correct the file."
         )
 
 
 def apply_overrides(record: Record, overrides: RecordOverrides) -> Record:
-    """A record of a format that states its rate, and mostly its gains; counts without a gain get the stated one.
+    """Apply a given unit to the leads whose gain the file does not state; a given rate is only compared.
 
     Raises
     ------
     RecordError
-        The file says something else, or has no lead whose gain is open.
+        The file states another rate, or the gain of every lead.
 
     """
     check_rate(record.record_id, record.fs_hz, overrides)
     if overrides.per_mv is None:
         return record
     if all(record.calibrated):
-        raise RecordError(f"{record.record_id}: the file itself states the unit of every lead; leave --unit out.")
-    factor = tuple(1.0 if own else ASSUMED_PER_MV / overrides.per_mv for own in record.calibrated)
+        raise RecordError(
+            f"{record.record_id}: a unit was given, but the file states the unit of every lead. Give no unit, or "
+            "correct the file."
+        )
+    factor = tuple(1.0 if stated else ASSUMED_PER_MV / overrides.per_mv for stated in record.calibrated)
     return replace(
         record,
         source=ScaledSource(record.source, factor),

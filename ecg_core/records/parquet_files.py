@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from ..errors import RecordError
 from ..schema import Float32, Float64
 from ..text import format_quoted
-from .limits import MOST_RATIO
+from .limits import MAX_EXPANSION
 
-PARQUET_MAGIC = b"PAR1"
+MAGIC = b"PAR1"
 NUMBER_BYTES = 8
 
 
 @dataclass(frozen=True)
 class ParquetSource:
-    """Columns of numbers in a file."""
+    """Columns of numbers in a file, a lead each."""
 
     path: Path
-    columns: tuple[str, ...]  # a lead each
-    mv: tuple[float, ...]  # of the unit of each
+    columns: tuple[str, ...]  # per lead
+    mv: tuple[float, ...]  # of the unit, per lead
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
@@ -37,29 +37,34 @@ class ParquetSource:
         return signal
 
 
+def is_parquet(_path: Path, first: bytes) -> bool:
+    """Whether a file begins as Parquet does."""
+    return first.startswith(MAGIC)
+
+
 def open_parquet(path: Path) -> tuple[list[str], int]:
     """Names of the columns, and the number of rows.
 
     Raises
     ------
     RecordError
-        It cannot be read, or claims far more than its bytes can hold.
+        It cannot be decoded, or states far more rows than its bytes can hold.
 
     """
     try:
         file = pq.ParquetFile(path)
         names, n_rows = list(file.schema_arrow.names), int(file.metadata.num_rows)
-    except Exception as error:  # the decoder raises whatever the bytes make it trip over
+    except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise _damaged(path, error) from error
     if len(set(names)) < len(names):
-        raise RecordError(f"{path.name}: two of its columns have one name; give each its own.")
-    if n_rows * NUMBER_BYTES > MOST_RATIO * path.stat().st_size:
-        raise RecordError(f"{path.name}: claims {n_rows:,} rows, far more than its bytes can hold; it is damaged.")
+        raise RecordError(f"{path.name}: two of its columns have the same name; give each a different one.")
+    if n_rows * NUMBER_BYTES > MAX_EXPANSION * path.stat().st_size:
+        raise RecordError(f"{path.name}: states {n_rows:,} rows, far more than its bytes can hold; it is damaged.")
     return names, n_rows
 
 
 def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
-    """A column as a whole, shape (n_rows,)."""
+    """All values of a column, shape (n_rows,)."""
     column = np.empty((1, n_rows))
     _fill(path, [name], 0, column)
     return column[0]
@@ -81,11 +86,11 @@ def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
             begin = end
         if begin < stop:
             raise ValueError(f"it holds {begin:,} rows")
-    except Exception as error:  # the decoder raises whatever the bytes make it trip over
+    except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> RecordError:
     return RecordError(
-        f"{path.name}: begins as Parquet but cannot be read as such ({format_quoted(error)}). Export it anew."
+        f"{path.name}: begins as Parquet but cannot be decoded ({format_quoted(error)}). Export it again."
     )

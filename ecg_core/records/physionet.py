@@ -1,15 +1,14 @@
-"""PhysioNet's databases on this computer: fetched, checked, and copied at 125 Hz.
+"""Databases of PhysioNet on this computer: downloaded, verified, and copied at 125 Hz.
 
-Files lie as PhysioNet lays them out, ``<folder>/<database>/<version>/<record>.hea``, and beside the database its copy
-at 125 Hz, ``<folder>/<database>-125hz/<version>/``. A file under its final name is whole and has its published
-checksum; whatever was stopped goes on where it was when the same command is run again.
+Files have PhysioNet's layout, ``<folder>/<database>/<version>/<record>.hea``; the copy of the database at 125 Hz is
+beside it, ``<folder>/<database>-125hz/<version>/``. A file under its final name is complete and has its published
+checksum. An interrupted download continues where it stopped when it is started again.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,17 +22,19 @@ import pooch
 import requests
 
 from ..errors import DownloadError
-from . import is_bare, read_record
-from .convert import HIDDEN, write_at_125_hz
+from ..files import sweep
+from .convert import write_at_125_hz
+from .reading import read_record
+from .wfdb_header import is_bare
 
 BASE_URL = "https://physionet.org/files/"
 FOLDER = Path("data")
-ENDINGS = (".hea", ".dat", ".atr")
+SUFFIXES = (".hea", ".dat", ".atr")
 CHECKSUMS = "SHA256SUMS.txt"
-TRIES = 4  # of each file, with longer and longer waits between
+TRIES = 4  # of each file, with longer and longer pauses between them
 TIMEOUT_S = 30.0  # without a byte
 CHUNK_BYTES = 1 << 16
-RESAMPLED = "-125hz"  # what the name of a database's copy at 125 Hz ends with
+RESAMPLED = "-125hz"  # suffix of the folder that holds the copies of a database
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Database:
     name: str
     version: str
     title: str
-    records: tuple[str, ...]  # fetched unless told otherwise
+    records: tuple[str, ...]  # fetched by default
 
 
 DATABASES: Final = {
@@ -59,22 +60,22 @@ USUAL: Final = ("nsrdb", "svdb", "incartdb")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A file to be fetched."""
+class RemoteFile:
+    """A file of a database, with the checksum that PhysioNet publishes."""
 
     name: str
     sha256: str
 
 
 class DownloadProgress:
-    """Bytes that came in, over all downloads, with the time left."""
+    """Counts the bytes of all downloads and reports them with the time left."""
 
     def __init__(self, total_bytes: int, show: Callable[[str], None]) -> None:
         self._expected, self._show, self._done = total_bytes, show, 0
         self._began, self._lock = time.monotonic(), threading.Lock()
 
     def update(self, n_bytes: int) -> None:
-        """Some bytes more."""
+        """Count some bytes more."""
         with self._lock:
             self._done = min(self._done + n_bytes, self._expected)
             passed_s = time.monotonic() - self._began
@@ -82,15 +83,15 @@ class DownloadProgress:
             self._show(f"{_size(self._done)} of {_size(self._expected)}, {left_s:.0f} s left")
 
 
-class _Bar:
-    """What pooch calls a progress bar, of one file: pooch fills it to the brim at its end, which would count twice."""
+class _FileProgress:
+    """A progress bar as pooch expects one: pooch fills it again at the end of a file, which would count twice."""
 
-    def __init__(self, watch: DownloadProgress) -> None:
-        self.watch, self.total, self._filled = watch, 0, False
+    def __init__(self, progress: DownloadProgress) -> None:
+        self.progress, self.total, self._filled = progress, 0, False
 
     def update(self, n_bytes: int) -> None:
         if not self._filled:
-            self.watch.update(n_bytes)
+            self.progress.update(n_bytes)
 
     def reset(self) -> None:
         self._filled = True
@@ -106,10 +107,10 @@ def fetch(
     folder: Path = FOLDER,
     base_url: str = BASE_URL,
     jobs: int = 4,
-    tell: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
     show: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
-    """Fetch records of some databases and copy them at 125 Hz.
+    """Download records of some databases and copy them at 125 Hz.
 
     Parameters
     ----------
@@ -117,35 +118,35 @@ def fetch(
         A number of records of each database, ``all``, or names with commas; by default a few of each.
     jobs
         Downloads at a time.
-    tell, show
-        Called with a line that stays, and with one of progress.
+    report, show
+        Called with each line that stays, and with each line of progress.
 
     Returns
     -------
-    The records at 125 Hz, as paths without ending.
+    The records at 125 Hz, as paths without suffix.
 
     Raises
     ------
     DownloadError
-        A database or record is not there, the server cannot be reached or gives wrong files, or the disk is full. What
-        was fetched until then stays.
+        A database or record does not exist, the server cannot be reached or sends wrong files, or the disk is full.
+        What was downloaded until then is kept.
 
     """
-    pooch.get_logger().setLevel(logging.ERROR)  # what it does is told below
+    pooch.get_logger().setLevel(logging.ERROR)  # this function reports instead
     copies: list[Path] = []
     for name in names:
         database = _database(name)
         place = folder / database.name / database.version
-        with _told(f"{base_url}{database.name}/{database.version}/", place):
+        with _worded_errors(_url(base_url, database), place):
             place.mkdir(parents=True, exist_ok=True)
-            _sweep(place)
+            _remove_partial_downloads(place)
             sums = _checksums(database, place, base_url)
             chosen = _choose(database, sums, records)
-            wanted = [Wanted(file, sums[file]) for file in sums if Path(file).stem in chosen]
-            wanted = [file for file in wanted if Path(file.name).suffix in ENDINGS and is_bare(file.name)]
-            _download(database, wanted, place, base_url, jobs, tell, show)
+            files = [RemoteFile(file, sums[file]) for file in sums if Path(file).stem in chosen]
+            files = [file for file in files if Path(file.name).suffix in SUFFIXES and is_bare(file.name)]
+            _download(database, files, place, base_url, jobs, report, show)
             target = folder / f"{database.name}{RESAMPLED}" / database.version
-            copies += _copy_all(database, [place / record for record in chosen], target, tell, show)
+            copies += _copy_all(database, [place / record for record in chosen], target, report, show)
     return copies
 
 
@@ -155,8 +156,12 @@ def _database(name: str) -> Database:
     return DATABASES[name]
 
 
-def _sweep(place: Path) -> None:
-    """Remove what a killed download left under a name of its own."""
+def _url(base_url: str, database: Database) -> str:
+    return f"{base_url}{database.name}/{database.version}/"
+
+
+def _remove_partial_downloads(place: Path) -> None:
+    """Remove the temporary files of pooch that killed downloads left."""
     for leftover in place.glob("tmp????????"):
         leftover.unlink(missing_ok=True)
 
@@ -165,86 +170,86 @@ def _checksums(database: Database, place: Path, base_url: str) -> dict[str, str]
     """Names of the database's files with their SHA-256, as PhysioNet publishes them."""
     path = place / CHECKSUMS
     if not path.is_file():
-        url = f"{base_url}{database.name}/{database.version}/{CHECKSUMS}"
+        url = f"{_url(base_url, database)}{CHECKSUMS}"
         store = pooch.create(place, base_url="", registry={CHECKSUMS: None}, urls={CHECKSUMS: url})
         store.retry_if_failed = TRIES - 1
         store.fetch(CHECKSUMS, downloader=pooch.HTTPDownloader(timeout=TIMEOUT_S))
     found = re.findall(r"^([0-9a-f]{64})[ *]+(\S+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     if not found:
         path.unlink()
-        raise DownloadError(f"{path}: expected lines of a SHA-256 and a name, but it holds none; run it again.")
+        raise DownloadError(f"{path}: expected lines of a SHA-256 and a name, found none; start the download again.")
     return {name: sha256 for sha256, name in found}
 
 
 def _choose(database: Database, sums: dict[str, str], records: str) -> list[str]:
-    """Names of the records that are wanted."""
-    there = [Path(name).stem for name in sums if name.endswith(".hea") and "/" not in name]
+    """Names of the records to be fetched."""
+    available = [Path(name).stem for name in sums if name.endswith(".hea") and "/" not in name]
     if not records:
-        return [name for name in database.records if name in there] or there[:2]
+        return [name for name in database.records if name in available] or available[:2]
     if records == "all":
-        return there
-    if records.isdigit() and records not in there:
+        return available
+    if records.isdigit() and records not in available:
         if int(records) == 0:
             raise DownloadError(
                 "0 records: expected a number from 1, all, or names with commas.", settings=("records",)
             )
-        return there[: int(records)]
-    wanted = [name.strip() for name in records.split(",") if name.strip()]
-    missing = [name for name in wanted if name not in there]
+        return available[: int(records)]
+    chosen = [name.strip() for name in records.split(",") if name.strip()]
+    missing = [name for name in chosen if name not in available]
     if missing:
         raise DownloadError(
-            f"{database.name} has no record {', '.join(missing)}; it has {', '.join(there[:8])} and so on "
-            f"({len(there)} in all)."
+            f"{database.name} has no record {', '.join(missing)}; it has {', '.join(available[:8])} and so on "
+            f"({len(available)} in all).",
+            settings=("records",),
         )
-    return wanted
+    return chosen
 
 
 def _download(
     database: Database,
-    wanted: Sequence[Wanted],
+    files: Sequence[RemoteFile],
     place: Path,
     base_url: str,
     jobs: int,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     show: Callable[[str], None],
 ) -> None:
-    """Fetch what is not there yet, several files at a time."""
-    left = [file for file in wanted if not _is_whole(place / file.name, file.sha256)]
+    """Download the files that are missing or damaged, several at a time."""
+    left = [file for file in files if not _is_complete(place / file.name, file.sha256)]
     if not left:
-        tell(f"{place}: all {len(wanted)} files are there and whole; nothing to fetch.")
+        report(f"{place}: all {len(files)} files are there and complete; nothing to fetch.")
         return
-    url = f"{base_url}{database.name}/{database.version}/"
+    url = _url(base_url, database)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         sizes = list(pool.map(lambda file: _size_of(f"{url}{file.name}"), left))
-        tell(f"{database.title}: {len(left)} files, {_size(sum(sizes))}, to {place}")
-        watch = DownloadProgress(sum(sizes), show)
+        report(f"{database.title}: {len(left)} files, {_size(sum(sizes))}, to {place}")
+        progress = DownloadProgress(sum(sizes), show)
         store = pooch.create(place, base_url=url, registry={file.name: file.sha256 for file in left})
         store.retry_if_failed = TRIES - 1
 
-        def fetch_one(file: Wanted) -> None:
-            bar: Any = _Bar(watch)
+        def fetch_one(file: RemoteFile) -> None:
+            bar: Any = _FileProgress(progress)
             store.fetch(file.name, downloader=pooch.HTTPDownloader(bar, CHUNK_BYTES, timeout=TIMEOUT_S))
 
         list(pool.map(fetch_one, left))
 
 
-def _is_whole(path: Path, sha256: str) -> bool:
+def _is_complete(path: Path, sha256: str) -> bool:
     return path.is_file() and pooch.file_hash(str(path)) == sha256
 
 
 def _size_of(url: str) -> int:
-    """Bytes of a file on the server, 0 where it does not say."""
+    """Bytes of a file on the server; 0 where it does not state them."""
     answer = requests.head(url, timeout=TIMEOUT_S, allow_redirects=True)
     return int(answer.headers.get("content-length", 0)) if answer.ok else 0
 
 
 def _copy_all(
-    database: Database, paths: Sequence[Path], target: Path, tell: Callable[[str], None], show: Callable[[str], None]
+    database: Database, paths: Sequence[Path], target: Path, report: Callable[[str], None], show: Callable[[str], None]
 ) -> list[Path]:
-    """Copies at 125 Hz of the records whose signals are there."""
+    """Copy records at 125 Hz, except those that have been copied."""
     target.mkdir(parents=True, exist_ok=True)
-    for leftover in target.glob(f"{HIDDEN}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    sweep(target)
     copies, made = [], 0
     for path in paths:
         copy = target / path.name
@@ -253,14 +258,14 @@ def _copy_all(
             write_at_125_hz(read_record(path), target, origin=f"PhysioNet {database.name} {database.version}")
             made += 1
         copies.append(copy)
-    tell(f"{target}: {made} records copied at 125 Hz, {len(copies) - made} were there.")
+    report(f"{target}: {made} records copied at 125 Hz, {len(copies) - made} were there before.")
     return copies
 
 
 @contextmanager
-def _told(url: str, place: Path) -> Iterator[None]:
-    """Turn what can go wrong on the way into a sentence that says what to do."""
-    again = "What was fetched is kept; run the same command again to go on."
+def _worded_errors(url: str, place: Path) -> Iterator[None]:
+    """Turn errors of network and disk into sentences that say what to do."""
+    again = "What was fetched is kept; start the same download again to go on."
     try:
         yield
     except requests.HTTPError as error:
@@ -276,7 +281,7 @@ def _told(url: str, place: Path) -> Iterator[None]:
         name = re.search(r"\(([^)]+)\)", str(error))
         raise DownloadError(
             f"{name[1] if name else 'A file'}: what the server sent does not have the published SHA-256, {TRIES} "
-            f"times; it was thrown away. {again}"
+            f"times; it was discarded. {again}"
         ) from error
     except OSError as error:
         raise DownloadError(f"{place}: cannot be written ({error.strerror or error}). {again}") from error

@@ -1,32 +1,30 @@
-"""Samples that lie in memory, and what a count is taken for where no gain is stated."""
+"""Samples in memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..schema import Float32
 
-ASSUMED_PER_MV: Final = 200.0  # counts a millivolt, WFDB's own assumption
-
 
 @dataclass(frozen=True, eq=False)
 class ArraySource:
-    """Numbers in memory as the file holds them, which are smaller than mV; they become mV when they are read."""
+    """Numbers in memory as the file stores them, which takes less space than mV; they become mV when they are read."""
 
     numbers: NDArray[Any]  # (n_leads, n)
     mv_per_count: tuple[float, ...]  # per lead
     mv_at_zero: tuple[float, ...]  # per lead
-    missing: int | None = None  # the number that says that nothing was recorded
+    missing: int | None = None  # the number that marks a sample as not recorded
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
         chosen = self.numbers[list(leads), start:stop]
         scale, zero = (np.array(column)[list(leads), None] for column in (self.mv_per_count, self.mv_at_zero))
-        with np.errstate(over="ignore", invalid="ignore"):  # what no ECG has becomes infinite, and is no sample
+        with np.errstate(over="ignore", invalid="ignore"):  # a number beyond float32 becomes infinite: no sample
             mv = (chosen * scale + zero).astype(np.float32)
         mv[~np.isfinite(mv)] = np.nan
         if self.missing is not None:

@@ -1,8 +1,8 @@
-"""Recordings as tables of text or Parquet: a column of time, or a stated rate, and a column a lead. Nothing is guessed.
+"""Recordings as tables of text or Parquet: a column of time, or a given rate, and a column per lead.
 
-The headings say what the columns are: ``time_s`` or ``time_ms``, and a lead with its unit, such as ``II_mv``,
-``V1 (uV)`` or ``ecg [mV]``. What they leave open a person has to state. Apple Watch's electrocardiograms, which state
-rate and unit in lines of their own, are read too.
+The headings define the columns: ``time_s`` or ``time_ms``, and leads with their units, such as ``II_mv``,
+``V1 (uV)`` or ``ecg [mV]``. What they leave open is not guessed: a person has to give it. Electrocardiograms of Apple
+Watch, which state rate and unit in separate lines, are read too.
 """
 
 from __future__ import annotations
@@ -17,59 +17,58 @@ import numpy as np
 import pandas as pd
 
 from ..errors import RecordError
-from ..schema import Float64, Record, RecordOverrides
+from ..schema import NO_OVERRIDES, Float64, Record, RecordOverrides
 from ..text import format_quoted
 from .limits import check_leads, check_length, distinct_names
 from .overrides import apply_overrides, check_rate, missing_metadata
-from .parquet_files import PARQUET_MAGIC, ParquetSource, open_parquet, parquet_column
+from .parquet_files import ParquetSource, open_parquet, parquet_column
 from .samples import ArraySource
+from .units import MV_OF_UNIT, S_OF_UNIT, WRITTEN_BY_HAND, mv_of_unit
 
-MV_OF_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
-S_OF_UNIT = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3}
-LEAD = re.compile(r"^(?P<name>.+?)[ _]*[\[(_ ](?P<unit>mv|uv|µv|μv|v)[\])]?$", re.IGNORECASE)
-TIME = re.compile(r"^(time|t|seconds|elapsed)[ _]*[\[(_ ]?(?P<unit>s|sec|seconds|ms)?[\])]?$", re.IGNORECASE)
+LEAD = re.compile(rf"^(?P<name>.+?)[ _]*[\[(_ ](?P<unit>{'|'.join(WRITTEN_BY_HAND)})[\])]?$", re.IGNORECASE)
+TIME = re.compile(rf"^(time|t|seconds|elapsed)[ _]*[\[(_ ]?(?P<unit>{'|'.join(S_OF_UNIT)})?[\])]?$", re.IGNORECASE)
 COUNTERS = ("", "#", "n", "nr", "no", "row", "index", "sample", "samples", "sample #", "sample number", "timestamp")
-UNNAMED = "unnamed:"  # what pandas calls a column without a heading
-EVEN = 0.02  # time steps may differ by so much of a step, from rounding
+UNNAMED = "unnamed:"  # pandas' name of a column without a heading
+MAX_JITTER = 0.02  # of a time step, from rounding
+MAX_JITTER_S = 0.0011  # times are often rounded to milliseconds
 APPLE_RATE, APPLE_UNIT = "Sample Rate", "Unit"
-ENDINGS = (".csv", ".tsv", ".txt")
-HEAD_BYTES = 1 << 16  # in which the headings stand
+SUFFIXES = (".csv", ".tsv", ".txt")
+HEAD_BYTES = 1 << 16  # which include the headings
+HEAD_ROWS = 1 << 16  # of Parquet, in which the leads are checked
 EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the columns of a table are."""
+    """Which columns of a table are time and leads, and their units."""
 
-    time: int | None  # its position
+    time: int | None  # position of the column
     time_unit_s: float
-    leads: tuple[int, ...]  # their positions
+    leads: tuple[int, ...]  # positions of the columns
     names: tuple[str | None, ...]
-    mv: tuple[float, ...]  # of the unit of each lead
-    fs_hz: float | None  # as stated by a person
-    overrides: RecordOverrides  # what of it was needed
+    mv: tuple[float, ...]  # of the unit, per lead
+    fs_hz: float | None  # as given by a person
+    overrides: RecordOverrides  # those that the headings left open
 
 
 def is_table(path: Path, first: bytes) -> bool:
-    """Whether a file is Parquet, or text of an ending that tables have."""
-    return first.startswith(PARQUET_MAGIC) or (path.suffix.lower() in ENDINGS and b"\0" not in first)
+    """Whether a file is text with a suffix of tables."""
+    return path.suffix.lower() in SUFFIXES and b"\0" not in first
 
 
-def read_table(path: Path, overrides: RecordOverrides) -> Record:
-    """Read a table as a record; one of text as a whole, of Parquet piece by piece.
+def read_table(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
+    """Read a table of text as a record, all at once.
 
     Raises
     ------
     RecordError
-        Steps of time are uneven, a value is no number, or what was stated contradicts the headings.
+        Steps of time are uneven, a value is no number, or the overrides contradict the headings.
     MissingMetadataError
-        Neither the headings nor a person say what the rate is, or the unit.
+        Neither the headings nor the overrides give the rate, or the unit.
 
     """
     with path.open("rb") as stream:
         first = stream.read(HEAD_BYTES)
-    if first.startswith(PARQUET_MAGIC):
-        return _read_parquet(path, overrides)
     lines = first.decode("utf-8-sig", errors="replace").splitlines()
     if any(line.startswith(APPLE_RATE) for line in lines[:20]):
         return apply_overrides(_read_apple(path), overrides)
@@ -77,7 +76,7 @@ def read_table(path: Path, overrides: RecordOverrides) -> Record:
 
 
 def _read_text(path: Path, heading: str, overrides: RecordOverrides) -> Record:
-    """A table of text, its separator told from its first line."""
+    """Read a table whose separator is the most frequent one of its first line."""
     separator = max(",;\t", key=heading.count)
     is_headless = _all_numbers(heading.split(separator))
     try:
@@ -87,7 +86,7 @@ def _read_text(path: Path, heading: str, overrides: RecordOverrides) -> Record:
         )  # fmt: skip
     except UnicodeDecodeError as error:
         raise RecordError(
-            f"{path.name}: expected text in UTF-8, but byte {error.start} is none; save it anew."
+            f"{path.name}: expected text in UTF-8, but byte {error.start} is none; save it again in UTF-8."
         ) from error
     except (ValueError, OverflowError, pd.errors.ParserError) as error:
         raise RecordError(f"{path.name}: is no table with a heading ({format_quoted(error)}); {EXAMPLE}.") from error
@@ -101,51 +100,67 @@ def _read_text(path: Path, heading: str, overrides: RecordOverrides) -> Record:
     return _record(path, ArraySource(signal, layout.mv, (0.0,) * len(signal)), layout, time_s, len(table))
 
 
-def _read_parquet(path: Path, overrides: RecordOverrides) -> Record:
-    """A table of Parquet; of its leads only the beginning is looked at."""
+def read_parquet(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
+    """Open a table in Parquet, whose leads stay on disk; only their beginning is checked.
+
+    Raises
+    ------
+    RecordError, MissingMetadataError
+        See ``read_table``.
+
+    """
     names, n_rows = open_parquet(path)
     layout = _layout(path, names, overrides, is_headless=False)
     source = ParquetSource(path, tuple(names[i] for i in layout.leads), layout.mv)
-    n_looked = min(n_rows, HEAD_BYTES)
+    n_checked = min(n_rows, HEAD_ROWS)
     for number, name in enumerate(layout.names):
-        _check_lead(path, name, source.read(0, n_looked, (number,))[0].astype(np.float64))
+        _check_lead(path, name, source.read(0, n_checked, (number,))[0].astype(np.float64))
     time_s = None if layout.time is None else parquet_column(path, names[layout.time], n_rows) * layout.time_unit_s
     return _record(path, source, layout, time_s, n_rows)
 
 
 def _layout(path: Path, headings: Sequence[object], overrides: RecordOverrides, *, is_headless: bool) -> Layout:
-    """Which columns are time and leads, and what their unit is: by their headings, or as stated."""
+    """Which columns are time and leads, and their units: by their headings, or as given."""
     plain = [str(name).strip().strip("'\"").strip() for name in headings]
-    times = {i: match["unit"] for i, name in enumerate(plain) if (match := TIME.match(name))}
-    timed = [i for i, unit in times.items() if unit]
-    named = {i: match for i, name in enumerate(plain) if (match := LEAD.match(name)) and i not in times}
-    others = [i for i, name in enumerate(plain) if i not in times and (is_headless or not _is_counter(name))]
+    time_unit = {i: match["unit"] for i, name in enumerate(plain) if (match := TIME.match(name))}
+    timed = [i for i, unit in time_unit.items() if unit]
+    named = {i: match for i, name in enumerate(plain) if (match := LEAD.match(name)) and i not in time_unit}
+    others = [i for i, name in enumerate(plain) if i not in time_unit and (is_headless or not _is_counter(name))]
     found = format_quoted(", ".join(plain[:6])) or "nothing"
-    no_rate, no_unit = not timed and overrides.fs_hz is None, not named and overrides.per_mv is None
-    if no_rate or no_unit:
-        raise missing_metadata(
-            path.name, f"expected a column of time and columns of leads, each with its unit; found {found}",
-            rate=no_rate, unit=no_unit, hint=f", or {EXAMPLE}",
-        )  # fmt: skip
+    _check_given(path, overrides, found, has_time=bool(timed), lead_mv=[MV_OF_UNIT[_unit(m)] for m in named.values()])
     if not (named or others):
         raise RecordError(f"{path.name}: has no column of a lead, found {found}; {EXAMPLE}.")
     leads = tuple(named or others)
-    own = {1 / MV_OF_UNIT[match["unit"].lower()] for match in named.values()}
-    if overrides.per_mv is not None and own - {overrides.per_mv}:
-        raise RecordError(
-            f"{path.name}: {overrides.per_mv:g} a mV were stated, its headings say another unit ({found}); leave --unit "
-            "out, or correct the headings."
-        )
-    mv = [MV_OF_UNIT[named[i]["unit"].lower()] if named else 1 / (overrides.per_mv or 1) for i in leads]
     return Layout(
         time=timed[0] if timed else None,
-        time_unit_s=S_OF_UNIT[times[timed[0]].lower()] if timed else 1.0,
+        time_unit_s=S_OF_UNIT[time_unit[timed[0]].lower()] if timed else 1.0,
         leads=leads,
         names=tuple(None if is_headless else named[i]["name"] if named else plain[i] for i in leads),
-        mv=tuple(mv),
+        mv=tuple(MV_OF_UNIT[_unit(named[i])] if named else 1 / (overrides.per_mv or 1) for i in leads),
         fs_hz=overrides.fs_hz,
         overrides=RecordOverrides(None if timed else overrides.fs_hz, None if named else overrides.per_mv),
     )
+
+
+def _unit(heading: re.Match[str]) -> str:
+    return heading["unit"].lower()
+
+
+def _check_given(
+    path: Path, overrides: RecordOverrides, found: str, *, has_time: bool, lead_mv: Sequence[float]
+) -> None:
+    """Refuse overrides that leave rate or unit open, or that contradict the units of the headings."""
+    no_rate, no_unit = not has_time and overrides.fs_hz is None, not lead_mv and overrides.per_mv is None
+    if no_rate or no_unit:
+        raise missing_metadata(
+            path.name, f"expected a column of time and columns of leads, each with its unit; found {found}",
+            rate=no_rate, unit=no_unit, hint=f"To state them in the table, {EXAMPLE}.",
+        )  # fmt: skip
+    if overrides.per_mv is not None and {1 / mv for mv in lead_mv} - {overrides.per_mv}:
+        raise RecordError(
+            f"{path.name}: a unit of {overrides.per_mv:g} per mV was given, but its headings state another ({found}). "
+            "Give no unit, or correct the headings."
+        )
 
 
 def _is_counter(name: str) -> bool:
@@ -160,34 +175,34 @@ def _all_numbers(words: Sequence[str]) -> bool:
 
 
 def _read_apple(path: Path) -> Record:
-    """Lines of names and values, then a number a line."""
+    """Read lines of names and values, followed by a number per line."""
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    stated: dict[str, str] = {}
+    fields: dict[str, str] = {}
     values: list[str] = []
     for row in csv.reader(lines):
         if len(row) == 2 and not re.fullmatch(r"\s*-?\d+", row[0]):
-            stated[row[0].strip()] = row[1].strip()
+            fields[row[0].strip()] = row[1].strip()
         elif row and re.match(r"\s*-?\d", row[0]):
             values.append(".".join(part.strip() for part in row if part.strip()))
-    rate = re.match(r"(\d+(?:[.,]\d+)?)", stated.get(APPLE_RATE, ""))
-    unit = stated.get(APPLE_UNIT, "").lower()
-    if rate is None or unit not in MV_OF_UNIT:
+    rate = re.match(r"(\d+(?:[.,]\d+)?)", fields.get(APPLE_RATE, ""))
+    mv = mv_of_unit(fields.get(APPLE_UNIT, ""), WRITTEN_BY_HAND)
+    if rate is None or mv is None:
         raise RecordError(
-            f"{path.name}: expected lines that state {APPLE_RATE} and {APPLE_UNIT}, found {', '.join(stated)[:80]}."
+            f"{path.name}: expected lines that state {APPLE_RATE} and {APPLE_UNIT}, found {', '.join(fields)[:80]}."
         )
     try:
         signal = np.array(values, dtype=np.float32)[None]
     except ValueError as error:
         raise RecordError(
-            f"{path.name}: expected a number a line after the heading ({format_quoted(error)})."
+            f"{path.name}: expected one number per line after the heading ({format_quoted(error)})."
         ) from error
-    fs_hz, name = float(rate[1].replace(",", ".")), stated.get("Lead", "I").removeprefix("Lead ")
-    layout = Layout(None, 1.0, (0,), (name,), (MV_OF_UNIT[unit],), fs_hz, RecordOverrides())
+    fs_hz, name = float(rate[1].replace(",", ".")), fields.get("Lead", "I").removeprefix("Lead ")
+    layout = Layout(None, 1.0, (0,), (name,), (mv,), fs_hz, NO_OVERRIDES)
     return _record(path, ArraySource(signal, layout.mv, (0.0,)), layout, None, signal.shape[1])
 
 
 def _numbers(path: Path, column: pd.Series) -> Float64:
-    """A column as numbers; an empty cell is a gap."""
+    """A column as numbers, NaN where a cell is empty."""
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = np.flatnonzero(numbers.isna() & column.notna())
     if len(wrong):
@@ -197,23 +212,25 @@ def _numbers(path: Path, column: pd.Series) -> Float64:
 
 
 def _check_lead(path: Path, name: str | None, column: Float64) -> None:
-    """Refuse what is no voltage."""
+    """Refuse a column that cannot be a lead."""
     if np.isinf(column).any():
-        raise RecordError(f"{path.name}: holds infinite values; leave cells empty where nothing was recorded.")
+        raise RecordError(f"{path.name}: has infinite values; leave cells empty where nothing was recorded.")
     if len(column) > 1 and (np.diff(column) > 0).all():
         raise RecordError(
-            f"{path.name}: the column {format_quoted(name or 'without a heading')} only rises, as a time or a counter does; "
-            f"it is no lead. To say what columns are, {EXAMPLE}."
+            f"{path.name}: the column {format_quoted(name or 'without a heading')} only rises, as a time or a counter "
+            f"does; it is no lead. To define the columns, {EXAMPLE}."
         )
 
 
 def _rate(path: Path, time_s: Float64) -> float:
-    """Samples a second of evenly spaced times."""
+    """Sampling rate of evenly spaced times, in Hz."""
     step = np.diff(time_s)
     if len(step) < 2 or not np.isfinite(step).all() or step.min() <= 0:
-        raise RecordError(f"{path.name}: its times do not rise from line to line; sort it, and leave no time out.")
+        raise RecordError(
+            f"{path.name}: its times do not rise from line to line; sort the lines, and leave no time out."
+        )
     usual = (time_s[-1] - time_s[0]) / len(step)
-    if max(step.max() - usual, usual - step.min()) > max(EVEN * usual, 0.0011):
+    if max(step.max() - usual, usual - step.min()) > max(MAX_JITTER * usual, MAX_JITTER_S):
         line = int(np.abs(step - usual).argmax()) + 3
         raise RecordError(
             f"{path.name}: times are not evenly spaced: {usual:.6g} s from line to line, but {step[line - 3]:.6g} s "
@@ -225,10 +242,10 @@ def _rate(path: Path, time_s: Float64) -> float:
 def _record(
     path: Path, source: ArraySource | ParquetSource, layout: Layout, time_s: Float64 | None, n_samples: int
 ) -> Record:
-    """A record of the leads of a table, at the rate of its times, or the one that was stated."""
+    """A record of the leads of a table, at the rate of its times, or at the given rate."""
     fs_hz = layout.fs_hz if time_s is None else _rate(path, time_s)
-    if fs_hz is None:  # the layout has seen to it
-        raise missing_metadata(path.name, "states no rate", rate=True, unit=False, hint="")
+    if fs_hz is None:  # the layout has ensured one
+        raise missing_metadata(path.name, "has no column of time", rate=True, unit=False)
     check_rate(path.name, fs_hz, RecordOverrides(layout.fs_hz))
     check_leads(path.name, len(layout.names))
     check_length(path.name, fs_hz, n_samples)

@@ -1,4 +1,4 @@
-"""Broken recordings, one small maker each: what a user may have on disk and no reader may trip over.
+"""Broken recordings, one small function each: what a user may have on disk and every reader has to refuse.
 
 ``BROKEN`` names each case and holds a function that writes it into a folder and returns the path to open.
 """
@@ -16,11 +16,22 @@ import pandas as pd
 import wfdb
 from scipy.io import savemat
 
+from ecg_core.records import read_record
+from ecg_core.schema import NO_OVERRIDES, RecordOverrides
 from support.made_files import FS_HZ, N, csv_text, dicom_group, ishne, signal, write_dicom, write_edf
 from support.records import write_record
 
+LONGEST_S = 2.0  # until a broken file is refused
 HUGE = 10**12
 LINE = "x.dat 16 200/mV 16 0 0 0 0 II"
+
+
+def open_whole(path):
+    """Open a record, and read its beginning and its end."""
+    record = read_record(path, RecordOverrides(250.0, 1.0) if path.suffix == ".mat" else NO_OVERRIDES)
+    leads = tuple(range(len(record.lead_names)))
+    for start in (0, max(0, record.n_samples - 1000)):
+        record.source.read(start, min(record.n_samples, start + 1000), leads)
 
 
 def put(folder, name, content):
@@ -39,7 +50,7 @@ def cut(make, name, length):
 
 
 def patched(make, name, place, content):
-    """A whole file with some bytes in place of its own."""
+    """A whole file with some bytes replaced."""
 
     def write(folder):
         whole = make()
@@ -252,7 +263,7 @@ def dicom_case(*groups, **fields):
 
 
 def swallowed():
-    """The unique identifier of the file's kind is said to be as long as all that follows, but for the samples."""
+    """The unique identifier of the file's kind states a length that includes all that follows, except the samples."""
     content, tag = dicom(), b"\x08\x00\x16\x00UI"
     place = content.index(tag) + len(tag)
     return content[:place] + struct.pack("<H", 728) + content[place + 2 :]

@@ -1,0 +1,153 @@
+"""The registry of file formats: adding one is a module with its reader and one entry of ``FORMATS``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ..errors import MissingMetadataError, RecordError
+from ..schema import Record, RecordOverrides
+from . import dicom_files, edf_header, ishne_files
+from .archives import UnpackedSource, is_archive, unpack
+from .dicom_files import is_dicom, read_dicom
+from .edf_files import is_edf, read_edf
+from .folder import Folder
+from .ishne_files import is_ishne, read_ishne
+from .kinds import foreign_kind, what_instead
+from .mat_files import is_mat, read_mat
+from .parquet_files import is_parquet
+from .table_files import is_table, read_parquet, read_table
+from .wfdb_files import has_header, is_wfdb, read_wfdb
+from .wfdb_header import segment_lines
+
+FIRST_BYTES = 512  # that identify a format
+RESULTS = ("_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv")  # tables that this program writes
+
+
+def _no_patient(_path: Path) -> Sequence[str]:
+    return []
+
+
+def _open_archive(path: Path, overrides: RecordOverrides) -> Record:
+    """Open the one record of an archive."""
+    folder = Folder()
+    unpack(path, folder.path)
+    found = records_in(folder.path)
+    if len(found) != 1:
+        names = ", ".join(record.name for record in found[:8]) or "none"
+        raise RecordError(f"{path.name}: expected one record in the archive, found {len(found)} ({names}); unpack it.")
+    try:
+        record = open_record(found[0], overrides)
+    except MissingMetadataError:
+        raise
+    except RecordError as error:
+        raise RecordError(f"{path.name}: {error}", settings=error.settings) from error
+    return replace(record, source=UnpackedSource(record.source, folder))
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: how it is recognised and opened."""
+
+    name: str
+    suffixes: tuple[str, ...]  # of the files of a folder that are tried as records
+    sniff: Callable[[Path, bytes], bool]  # whether a file is of this format, by its path and first bytes
+    open: Callable[[Path, RecordOverrides], Record]
+    patient: Callable[[Path], Sequence[str]] = _no_patient  # the file's fields about the patient
+    variants: tuple[tuple[int, bytes, str], ...] = ()  # offset, bytes there, and the name of the variant
+
+    def kind(self, first: bytes) -> str:
+        """Name of a file's variant of the format, or of the format."""
+        found = (name for offset, magic, name in self.variants if first[offset:].startswith(magic))
+        return next(found, self.name)
+
+
+WFDB: Final = Format("WFDB", (), is_wfdb, read_wfdb)  # a record is found by its header, whatever its other files
+FORMATS: Final = (  # tried in this order
+    Format(
+        "EDF, EDF+, BDF", (".edf", ".bdf"), is_edf, read_edf, edf_header.patient_of,
+        variants=(
+            (edf_header.KIND_AT, b"EDF+D", "EDF+, interrupted"), (edf_header.KIND_AT, b"EDF+", "EDF+"),
+            (edf_header.KIND_AT, b"BDF+", "BDF+"), (0, edf_header.EDF_MAGIC, "EDF"), (0, edf_header.BDF_MAGIC, "BDF"),
+        ),
+    ),
+    Format("ISHNE", (".ecg",), is_ishne, read_ishne, ishne_files.patient_of),
+    Format("DICOM", (".dcm",), is_dicom, read_dicom, dicom_files.patient_of),
+    Format("MATLAB", (".mat",), is_mat, read_mat),
+    Format("Parquet", (".parquet",), is_parquet, read_parquet),
+    Format(
+        "archive of one record", (".zip", ".tar.gz", ".tgz"), is_archive, _open_archive,
+        variants=((0, b"PK", "zip archive"), (0, b"\x1f\x8b", "gzip archive")),
+    ),
+    Format("table of text", (".csv", ".tsv"), is_table, read_table),
+    WFDB,
+)  # fmt: skip
+SINGLE_FILES: Final = tuple(suffix for form in FORMATS for suffix in form.suffixes)
+
+
+def open_record(path: Path, overrides: RecordOverrides) -> Record:
+    """Open a file by the reader of its format.
+
+    Raises
+    ------
+    RecordError
+        It is of no known format, or its reader refuses it.
+
+    """
+    form = format_of(path)
+    if form is None:
+        names = ", ".join(form.name for form in FORMATS)
+        raise RecordError(f"{path.name}: {what_instead(path, first_bytes(path), formats=names)}")
+    return form.open(path, overrides)
+
+
+def format_of(path: Path) -> Format | None:
+    """Format of a file; WFDB where no file has this path, as a WFDB record is given without suffix."""
+    first = first_bytes(path)
+    if not path.is_file() or _belongs_to_header(path, first):
+        return WFDB
+    return next((form for form in FORMATS if form.sniff(path, first)), None)
+
+
+def _belongs_to_header(path: Path, first: bytes) -> bool:
+    """Whether a file holds samples or annotations of a WFDB record; PhysioNet keeps some samples as MATLAB files."""
+    suffix = path.suffix.lower()
+    return has_header(path) and (suffix in (".dat", ".atr") or (suffix == ".mat" and is_mat(path, first)))
+
+
+def kind_of(path: Path) -> str:
+    """Name of what a file is, such as "EDF+" or "PDF document"."""
+    form, first = format_of(path), first_bytes(path)
+    foreign = foreign_kind(first)
+    if form:
+        return form.kind(first)
+    return foreign.name if foreign else "unknown format"
+
+
+def patient_of(path: Path) -> Sequence[str]:
+    """A file's fields about the patient: shown to whoever has the file, and written nowhere."""
+    form = format_of(path)
+    return form.patient(path) if form else []
+
+
+def records_in(folder: Path) -> list[Path]:
+    """Records of a folder: those of WFDB without suffix and without their segments, then files of other formats."""
+    headers = sorted(folder.glob("*.hea"))
+    segments = {line.split()[0] for header in headers for line in segment_lines(header)}
+    stems = {header.stem for header in headers}
+    files = [path for path in sorted(folder.glob("*.*")) if path.name.lower().endswith(SINGLE_FILES)]
+    files = [
+        path for path in files
+        if not path.name.lower().endswith(RESULTS) and not (path.suffix.lower() == ".mat" and path.stem in stems)
+    ]  # fmt: skip
+    return [*(header.with_suffix("") for header in headers if header.stem not in segments), *files]
+
+
+def first_bytes(path: Path) -> bytes:
+    """The bytes by which formats are recognised; none where there is no file."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as stream:
+        return stream.read(FIRST_BYTES)

@@ -1,0 +1,197 @@
+"""The forms in which a copy of a record is written: WFDB, EDF, CSV and Parquet, with annotations of its beats."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import edfio
+import numpy as np
+import pandas as pd
+import wfdb
+
+from ..errors import OutputError
+from ..labels import AAMI_OF_SYMBOL
+from ..schema import Float32, Float64, Record
+from ..signals.filters import to_sample
+from ..text import no_formula
+from .annotation_files import RHYTHM_SYMBOL
+from .units import ASSUMED_PER_MV
+
+GAIN_PER_MV = 1000.0  # counts of a microvolt ...
+LIMIT = 32_000  # ... or coarser, where 16 bits would not hold the signal
+MISSING = -32_768  # format 16's count of a sample that was not recorded
+MIN_PEAK_MV = 1e-3  # of a flat lead, whose gain would be infinite
+MAX_DATA_RECORD_S = 1000  # of EDF, for rates that are no whole number
+MIN_RANGE_MV = 1.0  # of an EDF signal, on either side of zero
+MAX_NUM = 127  # that wfdb writes for the number of an annotation
+CSV_ROWS = 1 << 16  # written at a time
+DECIMALS = "%.6f"  # microseconds, and a thousandth of a microvolt
+
+Rows = Callable[[int], Float32]  # gives each lead in mV, shape (n,)
+
+
+def plain_name(record: Record) -> str:
+    """The record's name with the characters that WFDB allows."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", record.record_id)
+
+
+def write_wfdb(record: Record, rows: Rows, fs_hz: float, folder: Path, *, comments: Sequence[str] = ()) -> None:
+    """Write format 16, with one lead at a time in memory as floats.
+
+    Leads keep their names; a lead whose gain is not stated is written without one. Annotations move to the nearest
+    sample.
+    """
+    columns, gain = [], []
+    for lead, stated in enumerate(record.calibrated):
+        row = rows(lead)
+        peak_mv = float(np.nanmax(np.abs(row), initial=MIN_PEAK_MV))
+        gain.append(float(min(GAIN_PER_MV, LIMIT / peak_mv)) if stated else ASSUMED_PER_MV)
+        counts = np.clip(np.rint(np.nan_to_num(row) * np.float32(gain[-1])), -LIMIT, LIMIT)
+        columns.append(np.where(np.isnan(row), MISSING, counts).astype("<i2"))
+    frames = np.stack(columns, axis=1)
+    name, n_leads = plain_name(record), len(columns)
+    (folder / f"{name}.dat").write_bytes(frames.data)
+    header = wfdb.Record(
+        record_name=name, n_sig=n_leads, fs=fs_hz, sig_len=len(frames), file_name=[f"{name}.dat"] * n_leads,
+        fmt=["16"] * n_leads, adc_gain=gain, baseline=[0] * n_leads, units=["mV"] * n_leads, adc_res=[16] * n_leads,
+        adc_zero=[0] * n_leads, init_value=frames[0].tolist(), block_size=[0] * n_leads,
+        checksum=frames.sum(axis=0, dtype=np.int16).tolist(), sig_name=list(record.lead_names),
+        comments=[*record.comments, *comments], base_date=record.start.date() if record.start else None,
+        base_time=record.start.time() if record.start else None,
+    )  # fmt: skip
+    header.wrheader(write_dir=str(folder))
+    _mark_uncalibrated(folder / f"{name}.hea", record.calibrated)
+    _write_annotations(record, len(frames), fs_hz, folder)
+
+
+def _mark_uncalibrated(header: Path, calibrated: Sequence[bool]) -> None:
+    """Replace the gain of leads whose original states none by 0."""
+    lines = header.read_text(encoding="utf-8").splitlines()
+    for number, stated in enumerate(calibrated, 1):
+        if not stated:
+            lines[number] = re.sub(r"^(\S+ \S+) \S+", r"\1 0", lines[number])
+    header.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Path) -> None:
+    """Write the record's annotation file with all its fields, or else the reference annotations."""
+    path = next((path for path in record.files if path.suffix == ".atr"), None)
+    reference = record.reference
+    more: dict[str, Any] = {}
+    try:
+        if path is not None:
+            found = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
+            time_s, symbol, note = found.sample / record.fs_hz, found.symbol, found.aux_note
+            num = np.clip(found.num, 0, MAX_NUM)  # wfdb reads larger numbers, but does not write them
+            more = {"subtype": found.subtype, "chan": found.chan, "num": num}
+        elif reference is not None and len(reference.time_s):
+            time_s, symbol, note = reference.time_s, reference.symbol.tolist(), reference.aux.tolist()
+        else:
+            return
+        sample = to_sample(time_s, fs_hz, n_samples)
+        name = plain_name(record)
+        wfdb.wrann(name, "atr", sample, symbol=symbol, aux_note=note, fs=fs_hz, write_dir=str(folder), **more)
+    except (ValueError, TypeError, IndexError) as error:
+        raise OutputError(f"{record.record_id}: its annotations cannot be written ({error}).") from error
+
+
+def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
+    """Write EDF+C without a patient's name.
+
+    EDF cannot represent missing samples, which are refused. Its data records last whole seconds and are full: the last
+    sample is repeated until the end of the last one.
+    """
+    signal = _signal(record, rows)
+    n_samples = signal.shape[1]
+    if np.isnan(signal).any():
+        raise OutputError(
+            f"{record.record_id}: EDF cannot represent missing samples; choose wfdb, csv or parquet.", settings=("to",)
+        )
+    per_record = Fraction(fs_hz).limit_denominator(MAX_DATA_RECORD_S)  # samples per whole number of seconds
+    padding = -n_samples % per_record.numerator
+    leads = zip(record.lead_names, signal, strict=True)
+    start = record.start
+    try:
+        file = edfio.Edf(
+            [
+                _edf_signal(name, np.pad(row.astype(np.float64), (0, padding), mode="edge"), per_record)
+                for name, row in leads
+            ],
+            starttime=start.time().replace(microsecond=0) if start else None,
+            recording=edfio.Recording(startdate=start.date()) if start else None,
+            data_record_duration=per_record.denominator,
+            annotations=_edf_annotations(record, n_samples, fs_hz) or None,
+        )
+    except ValueError as error:
+        raise OutputError(
+            f"{record.record_id}: EDF cannot hold this record ({error}); choose another form.", settings=("to",)
+        ) from error
+    file.write(folder / f"{record.record_id}.edf")
+
+
+def _edf_signal(name: str, row: Float64, per_record: Fraction) -> edfio.EdfSignal:
+    """A lead with a range of whole millivolts, and with a label of 16 letters of ASCII."""
+    label = unicodedata.normalize("NFKD", f"ECG {name}").encode("ascii", "ignore").decode()[:16]
+    reach = float(np.ceil(max(np.abs(row).max(), MIN_RANGE_MV)))
+    return edfio.EdfSignal(row, float(per_record), label=label, physical_dimension="mV", physical_range=(-reach, reach))
+
+
+def _edf_annotations(record: Record, n_samples: int, fs_hz: float) -> list[edfio.EdfAnnotation]:
+    """Beats and changes of rhythm as texts of EDF+, at the nearest sample."""
+    if record.reference is None:
+        return []
+    reference = record.reference
+    time_s = (to_sample(reference.time_s, fs_hz, n_samples) / fs_hz).round(9)
+    texts = np.where(reference.symbol == RHYTHM_SYMBOL, reference.aux, reference.symbol)
+    kept = np.isin(reference.symbol, [*AAMI_OF_SYMBOL, RHYTHM_SYMBOL])
+    return [edfio.EdfAnnotation(float(t), None, str(text)) for t, text in zip(time_s[kept], texts[kept], strict=True)]
+
+
+def _write_csv(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
+    table = _columns(record, _signal(record, rows), fs_hz).rename(columns=no_formula)
+    _write_beats(record, len(table), fs_hz, folder)
+    table.to_csv(folder / f"{record.record_id}.csv", index=False, float_format=DECIMALS, chunksize=CSV_ROWS)
+
+
+def _write_parquet(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
+    table = _columns(record, _signal(record, rows), fs_hz)
+    _write_beats(record, len(table), fs_hz, folder)
+    table.to_parquet(folder / f"{record.record_id}.parquet", index=False)
+
+
+def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
+    """Time and leads, with headings as ``read_record`` expects them."""
+    time_s = np.arange(signal.shape[1]) / fs_hz
+    return pd.DataFrame(
+        {"time_s": time_s.round(6), **{f"{n}_mv": row for n, row in zip(record.lead_names, signal, strict=True)}}
+    )
+
+
+def _write_beats(record: Record, n_samples: int, fs_hz: float, folder: Path) -> None:
+    """Write the beats among the annotations as a table beside the table of samples."""
+    if record.reference is None:
+        return
+    is_beat = np.isin(record.reference.symbol, list(AAMI_OF_SYMBOL))
+    sample = to_sample(record.reference.time_s[is_beat], fs_hz, n_samples)
+    symbol = record.reference.symbol[is_beat].tolist()
+    label = [AAMI_OF_SYMBOL[name] for name in symbol]
+    table = pd.DataFrame({"sample": sample, "time_s": (sample / fs_hz).round(6), "label": label, "symbol": symbol})
+    table.to_csv(folder / f"{record.record_id}_beats.csv", index=False)
+
+
+def _signal(record: Record, rows: Rows) -> Float32:
+    """All leads in mV, shape (n_leads, n)."""
+    return np.stack([rows(lead) for lead in range(len(record.lead_names))])
+
+
+WRITERS: Final[dict[str, Callable[[Record, Rows, float, Path], None]]] = {
+    "wfdb": write_wfdb,
+    "edf": _write_edf,
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+}
