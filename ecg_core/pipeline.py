@@ -21,21 +21,9 @@ from .rhythm.burden import measure_burden
 from .rhythm.events import find_rhythms
 from .rhythm.fibrillation import suppress_s_in_af
 from .rhythm.intervals import analysable_rr
-from .rhythm.p_waves import before_qrs, repeating
+from .rhythm.p_waves import before_qrs, repeating_fraction
 from .rules import RhythmRules
-from .schema import (
-    Analysis,
-    Annotations,
-    Attention,
-    Beats,
-    Bool,
-    Burden,
-    Float64,
-    Index,
-    Quality,
-    Record,
-    RhythmEvent,
-)
+from .schema import Analysis, Annotations, Attention, Beats, Bool, Burden, Float64, Index, Quality, Record, RhythmEvent
 from .signals.filters import clean_leads, normalised
 from .signals.quality import BLOCK_S, analysable
 
@@ -139,7 +127,7 @@ def predicted_beats(
     probability = predictions.probability
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
     beats = Beats(features.time_s[kept], label, probability, rr_s, usable)
-    return replace(beats, p_repeats=repeating(features.before_qrs[kept], beats))
+    return replace(beats, p_repeats=repeating_fraction(features.before_qrs[kept], beats))
 
 
 def measure(
@@ -167,14 +155,28 @@ def _findings(record: Record, beats: Beats, quality: Quality, rules: RhythmRules
 
 
 def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:
-    """The same predictions measured by other rules: no signal is read again."""
+    """The same predictions measured by other rules: no signal is read again.
+
+    >>> from ecg_core import load_model, read_record
+    >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
+    >>> analysis.burden.pauses.n, with_rules(analysis, RhythmRules(pause_s=1.5)).burden.pauses.n
+    (1, 2)
+
+    """
     labels = analysis.label_codes
     beats, events, burden = measure(analysis.record, analysis.predicted, analysis.quality, rules, labels=labels)
     return replace(analysis, rules=rules, beats=beats, events=events, burden=burden)
 
 
 def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
-    """The same analysis with some beats labelled by a reader: no signal is read again."""
+    """The same analysis with some beats labelled by a reader: no signal is read again.
+
+    >>> from ecg_core import load_model, read_record
+    >>> record = read_record("demo_data/demo")
+    >>> len(with_labels(analyse(record, load_model(), lead="II"), record.reference).labelled) > 2000
+    True
+
+    """
     codes = np.where(analysis.beats.usable, labels.codes_at(analysis.beats.time_s), UNLABELLED)
     beats = set_labels(analysis.beats, codes)
     events, burden = _findings(analysis.record, beats, analysis.quality, analysis.rules)

@@ -4,7 +4,7 @@ import argparse
 import re
 
 import pytest
-from support.documents import LINK, QUOTED, ROOT, code_blocks, document
+from support.documents import LINK, ROOT, code_blocks, document, quoted
 
 from ecg_core.cli import main as command_line
 
@@ -57,14 +57,14 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(name):
 
 def test_the_architecture_names_every_package_and_module_of_the_core():
     text = document("docs/architecture.md")
-    names = {path.stem for path in (ROOT / "ecg_core").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    missing = {name for name in names if f"`{name}`" not in text and not name.startswith("__")}
-    assert not missing
+    entries = [*(ROOT / "ecg_core").glob("*.py"), *(path.parent for path in (ROOT / "ecg_core").glob("*/__init__.py"))]
+    names = {path.stem for path in entries if not path.stem.startswith("__")}
+    assert not {name for name in names if f"`{name}`" not in text}
 
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_files_that_a_guide_names_exist(name):
-    paths = [text for text in QUOTED.findall(document(name)) if re.fullmatch(r"[\w.]+(/[\w.]+)+", text)]
+    paths = [text for text in quoted(document(name)) if re.fullmatch(r"[\w.]+(/[\w.]+)+", text)]
     guessed = {text: [ROOT / text, ROOT / "ecg_core" / text] for text in paths if "NAME" not in text}
     assert guessed
     assert not [text for text, places in guessed.items() if not any(place.exists() for place in places)]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support.documents import QUOTED, ROOT, document, existing_tests, named_tests
+from support.documents import ROOT, document, existing_tests, named_tests, quoted
 
 HEADING = "| Promise | Checked by |"
 
@@ -24,7 +24,7 @@ def test_the_promises_stand_in_one_table_of_two_columns():
 def test_every_promise_is_checked_by_something_that_exists(row):
     promise, checks = row
     tests = named_tests(checks)
-    benchmarks = {name for name in QUOTED.findall(checks) if not re.match(r"test_\w+\.py", name)}
+    benchmarks = {name for name in quoted(checks) if not re.match(r"test_\w+\.py", name)}
     assert promise.strip()
     assert tests or benchmarks
     assert tests <= existing_tests(), tests - existing_tests()

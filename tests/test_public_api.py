@@ -12,6 +12,7 @@ import pytest
 from support.documents import ROOT, code_blocks, document
 
 import ecg_core
+from ecg_core.classifier.spec import find_models
 
 HEAVY = {"torch", "numpy", "scipy", "pandas", "wfdb", "plotly", "reportlab", "streamlit"}
 FUNCTIONS = sorted(name for name in ecg_core.__all__ if inspect.isfunction(getattr(ecg_core, name)))
@@ -66,13 +67,21 @@ def test_the_version_stands_in_one_place():
     project = tomllib.loads(document("pyproject.toml"))["project"]
     assert "version" in project["dynamic"]
     assert "version" not in project
-    stated = [path for path in (ROOT / "ecg_core").rglob("*.py") if f'"{ecg_core.__version__}"' in path.read_text("utf-8")]
+    literal = f'"{ecg_core.__version__}"'
+    stated = [path for path in (ROOT / "ecg_core").rglob("*.py") if literal in path.read_text(encoding="utf-8")]
     assert stated == [ROOT / "ecg_core" / "__init__.py"]
 
 
 def test_the_command_of_the_package_exists():
     module, _, function = tomllib.loads(document("pyproject.toml"))["project"]["scripts"]["ecg"].partition(":")
     assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_wheel_holds_the_package_and_every_shipped_model():
+    wheel = tomllib.loads(document("pyproject.toml"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    models = [f"models/{path.stem}.{ending}" for path in find_models() for ending in ("pt", "json")]
+    assert wheel["packages"] == ["ecg_core"]
+    assert wheel["force-include"] == {name: f"ecg_core/{name}" for name in models}
 
 
 def test_the_changelog_has_the_version_and_what_is_not_released():

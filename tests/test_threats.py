@@ -1,4 +1,4 @@
-"""The threat model agrees with the code: the tests that it names exist, and the settings are those that it describes."""
+"""The threat model agrees with the code: its tests exist, and the settings are those that it describes."""
 
 import tomllib
 
@@ -27,5 +27,5 @@ def test_the_server_is_for_this_computer_alone():
 
 
 def test_the_limits_of_archives_are_the_documented_ones():
-    assert (archives.MOST_FILES, archives.MOST_BYTES, archives.MOST_RATIO) == (1_000, 4 << 30, 200)
+    assert (archives.MAX_FILES, archives.MAX_BYTES, archives.MAX_EXPANSION) == (1_000, 4 << 30, 200)
     assert "at most 1,000 files, 4 GiB and 200 times" in TEXT

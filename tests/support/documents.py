@@ -34,6 +34,11 @@ def named_tests(text):
     return set(TEST.findall(text))
 
 
+def quoted(text):
+    """What stands in single backticks, outside of fenced blocks."""
+    return QUOTED.findall(FENCE.sub("", text))
+
+
 def code_blocks(text, language):
     """Contents of the fenced blocks of a language."""
     return [content for name, content in FENCE.findall(text) if name == language]
