@@ -1,5 +1,5 @@
 @echo off
-rem Opens the dashboard with the bundled demo record: double-click it. What follows the name is passed on.
+rem Opens the dashboard with the bundled demo record: double-click it. Arguments are passed on to it.
 setlocal
 cd /d "%~dp0"
 set "python=py -3"

@@ -1,5 +1,5 @@
 @echo off
-rem Fetches the PhysioNet databases: double-click it. What follows the name is passed on.
+rem Fetches the PhysioNet databases: double-click it. Arguments are passed on to it.
 setlocal
 cd /d "%~dp0"
 set "python=py -3"

@@ -1,12 +1,14 @@
 """Make the environment in .venv once, then run a command in it; standard library only.
 
-Any Python from 3.6 on can read this file, so that one which is too old gets a sentence and not a syntax error.
+Any Python from 3.6 on can parse and start this file, so that one which is too old prints a sentence and not a syntax
+error. Hence the types in quotes: nothing evaluates them when the program runs.
 """
 
 import argparse
 import contextlib
 import hashlib
 import http.client
+import io
 import os
 import re
 import signal
@@ -16,12 +18,16 @@ import sys
 import time
 import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 USAGE = """usage: python3 launch.py COMMAND [options]
 
   demo [--port N] [--no-browser]   open the dashboard with the bundled demo record, analysed
   app  [--port N] [--no-browser]   open the dashboard without a record
-  data [...]                       fetch the PhysioNet databases; options go to ecg_core.records.physionet
+  data [...]                       fetch the PhysioNet databases; options go to python -m ecg_core fetch
   test [...]                       run the tests; options go to pytest
 
 The first run makes an environment in .venv; paths in options are relative to the project's folder."""
@@ -30,12 +36,12 @@ ROOT = Path(__file__).resolve().parent
 ENV = ROOT / ".venv"
 ENV_PYTHON = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENV / "launch.stamp"  # the Python it was made with, and the digest of what was installed; absent while pip runs
-# What an environment stands on; the last two are the ranges that a person wrote, and the lock that was made from them.
+# The files an environment is made from; the last two are the ranges that a person wrote and the lock made from them.
 RUN = ("requirements.txt", "requirements.lock")
 TEST = ("requirements.txt", "requirements-dev.txt", "requirements-dev.lock")
 
 PYTHON = tuple(sys.version_info[:3])
-OLDEST, NEWEST = (3, 11), (3, 14)  # the versions that all requirements have wheels for
+OLDEST, NEWEST = (3, 11), (3, 14)  # all requirements have wheels for these versions
 FIRST_PORT, N_PORTS = 8501, 100  # Streamlit's own first port
 # PyPI's torch for Linux carries several gigabytes of CUDA libraries; this index has the build without them.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -43,15 +49,16 @@ NOT_FOUND = "No matching distribution"  # pip's words for a file that no index h
 
 
 class LaunchError(Exception):
-    """What went wrong and what to do about it, as a sentence for the reader."""
+    """What went wrong and what to do about it, as a sentence for the user."""
 
 
-def main(argv):
+def main(argv: "Sequence[str]") -> int:
     """Run the command line ``argv``; return the exit code, 2 where a sentence says what is wrong."""
     try:
         say(python_note(PYTHON))
         for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(errors="replace")  # a folder's name that the console cannot show
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a folder's name that the console cannot show
         return dispatch(argv)
     except LaunchError as problem:
         print(problem, file=sys.stderr)
@@ -63,9 +70,9 @@ def main(argv):
     return 2
 
 
-def dispatch(argv):
-    """Carry out the command that ``argv`` starts with; return its exit code."""
-    command, rest = (argv[0], argv[1:]) if argv else ("", [])
+def dispatch(argv: "Sequence[str]") -> int:
+    """Run the command that ``argv`` starts with; return its exit code."""
+    command, rest = (argv[0], [*argv[1:]]) if argv else ("", [])
     if command in ("-h", "--help", "help"):
         say(USAGE)
         return 0
@@ -73,21 +80,21 @@ def dispatch(argv):
         return serve(command, rest)
     if command == "data":
         prepare(RUN)
-        return run("ecg_core.records.physionet", rest)
+        return run("ecg_core", ["fetch", *rest])
     if command == "test":
         prepare(TEST)
         return run("pytest", rest)
     raise LaunchError(f'"{command}" is not a command.\n\n{USAGE}' if command else USAGE)
 
 
-def say(line):
+def say(line: str) -> None:
     """Print a line at once, or nothing for an empty one."""
     if line:
         print(line, flush=True)
 
 
-def python_note(version):
-    """Return a remark on a Python that is too new, empty for a tried one; raise LaunchError for one too old."""
+def python_note(version: "tuple[int, ...]") -> str:
+    """Return a remark on a Python that is too new, empty for a tested one; raise LaunchError for one too old."""
     found, oldest, newest = (".".join(map(str, numbers)) for numbers in (version, OLDEST, NEWEST))
     if version[:2] < OLDEST:
         raise LaunchError(
@@ -95,24 +102,24 @@ def python_note(version):
             f"https://www.python.org/downloads/ and start it by name, for example: python{newest} launch.py demo"
         )
     if version[:2] > NEWEST:
-        return f"Python {found} is newer than was tried: if packages cannot be installed, use Python {newest}."
+        return f"Python {found} is newer than the tested ones: if packages cannot be installed, use Python {newest}."
     return ""
 
 
-def digest(texts):
+def digest(texts: "Sequence[str]") -> str:
     """Return the SHA-256 of requirement files' texts, in hex."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
-def missing_step(stamp, version, accepted):
-    """Return what the environment needs: "make", "install" or, where its digest is an accepted one, nothing."""
+def missing_step(stamp: str, version: str, accepted: "Collection[str]") -> str:
+    """Return what the environment needs: "make", "install" or, where its digest is accepted, nothing."""
     made_with, _, installed = stamp.partition(" ")
     if made_with != version:
         return "make"
     return "" if installed in accepted else "install"
 
 
-def torch_requests(requirements, platform):
+def torch_requests(requirements: str, platform: str) -> "list[list[str]]":
     """Return pip's arguments for the pinned torch, each to be tried where the one before it was not found."""
     pin = re.search(r"^torch==[\w.]+", requirements, re.MULTILINE)
     if not pin:
@@ -123,15 +130,15 @@ def torch_requests(requirements, platform):
     return [[cpu], [cpu, "--extra-index-url", CPU_INDEX], [pin[0]]]
 
 
-def last_error(output):
+def last_error(output: str) -> str:
     """Return the last line of ``output`` that reports an error, or else its last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
     return (errors or lines or ["no message"])[-1]
 
 
-def prepare(wanted):
-    """Bring the environment to the requirement files ``wanted``; do nothing where it is there already."""
+def prepare(wanted: "tuple[str, ...]") -> None:
+    """Install what the requirement files ``wanted`` name; do nothing where it is installed already."""
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in (*RUN, *TEST)}
     accepted = [digest([texts[name] for name in names]) for names in (wanted, TEST)]
     version = ".".join(map(str, PYTHON[:2]))
@@ -141,8 +148,9 @@ def prepare(wanted):
             say("Making the environment in .venv (once, about 2 minutes) ...")
             make_environment()
         if step:
-            STAMP.unlink(missing_ok=True)  # a run killed from here on leaves no stamp, so that the next starts anew
-            problem = install(*wanted[-2:], torch_requests(texts["requirements.txt"], sys.platform))
+            STAMP.unlink(missing_ok=True)  # killed from here on, a run leaves no stamp, and the next one installs again
+            ranges, lock = wanted[-2:]
+            problem = install(ranges, lock, torch_requests(texts["requirements.txt"], sys.platform))
             STAMP.write_text(version if problem else f"{version} {accepted[0]}", encoding="utf-8")
             if problem:
                 raise LaunchError(
@@ -153,7 +161,7 @@ def prepare(wanted):
 
 
 @contextlib.contextmanager
-def one_at_a_time():
+def one_at_a_time() -> "Iterator[None]":
     """Keep a second run from clearing what the first one makes.
 
     Holds a loopback port that stands for this folder: unlike a lock file, it is free again when a run is killed.
@@ -167,8 +175,8 @@ def one_at_a_time():
         yield
 
 
-def read_stamp():
-    """Return the stamp of an environment whose Python runs, empty for a half-made or broken one."""
+def read_stamp() -> str:
+    """Return the stamp of an environment whose Python runs, empty for an incomplete or broken one."""
     try:
         subprocess.run([ENV_PYTHON, "-c", "import pip"], check=True, stderr=subprocess.DEVNULL)
         return STAMP.read_text(encoding="utf-8")
@@ -176,20 +184,21 @@ def read_stamp():
         return ""
 
 
-def make_environment():
-    """Make an empty environment in .venv, in place of what may be there."""
+def make_environment() -> None:
+    """Make an empty environment in .venv, replacing what is there."""
     ENV.mkdir(exist_ok=True)
-    code, output = captured(sys.executable, "-m", "venv", "--clear", ENV)
+    code, output = captured(sys.executable, "-m", "venv", "--clear", str(ENV))
     if code and ("ensurepip" in output or "No module named venv" in output):
         raise LaunchError("This Python lacks its venv part. On Debian and Ubuntu: sudo apt install python3-venv")
     if code:
         raise LaunchError(f"The environment could not be made in {ENV}: {last_error(output)}")
 
 
-def install(ranges, lock, torch):
+def install(ranges: str, lock: str, torch: "list[list[str]]") -> str:
     """Install the packages of ``lock``, checked by hash, then torch, which no lock holds; return pip's error, if any.
 
-    Only where a locked file is not to be had, as on a Python newer than was tried, all that ``ranges`` allows will do.
+    Only where a locked file is not available, as on a Python newer than the tested ones, anything that ``ranges``
+    allows is installed.
     """
     say(f"Fetching what {lock} names ...")
     problem = pip(["--require-hashes", "-r", lock])
@@ -197,7 +206,7 @@ def install(ranges, lock, torch):
     if problem and not incomplete:
         return problem
     if incomplete:
-        say(f"Not all of {lock} can be had ({problem}): taking what {ranges} allows, not checked by hash.")
+        say(f"Not all of {lock} is available ({problem}): installing what {ranges} allows, not checked by hash.")
     problem = install_torch(torch)
     if problem or not incomplete:
         return problem
@@ -205,39 +214,39 @@ def install(ranges, lock, torch):
     return pip(["-r", ranges])
 
 
-def install_torch(requests):
+def install_torch(requests: "list[list[str]]") -> str:
     """Install the first build of torch that is found; return pip's error, empty on success or without requests."""
     problem = ""
     for request in requests:
         say(f"Fetching {' '.join(request)} ...")
-        problem = pip([*request, "--retries=2"])  # an index out of reach is given up after seconds
+        problem = pip([*request, "--retries=2"])  # an index that does not answer is given up after seconds
         if NOT_FOUND not in problem:
             break
     return problem
 
 
-def pip(arguments):
+def pip(arguments: "Sequence[str]") -> str:
     """Run pip install quietly; return its error, empty on success."""
     code, output = captured(
-        ENV_PYTHON, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", *arguments
+        str(ENV_PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", *arguments
     )
     return last_error(output) if code else ""
 
 
-def captured(*command):
-    """Run a command in the project's folder; return its exit code and all that it printed."""
+def captured(*command: str) -> "tuple[int, str]":
+    """Run a command in the project's folder; return its exit code and everything that it printed."""
     done = subprocess.run(
         command, check=False, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     return done.returncode, done.stdout
 
 
-def run(module, arguments):
+def run(module: str, arguments: "Sequence[str]") -> int:
     """Run a module of the environment in the project's folder; return its exit code."""
     return subprocess.call([ENV_PYTHON, "-m", module, *arguments], cwd=ROOT)
 
 
-def bound(sock, port):
+def bound(sock: socket.socket, port: int) -> bool:
     """Bind a socket to a port of this computer; return whether that was possible."""
     try:
         sock.bind(("127.0.0.1", port))
@@ -246,17 +255,17 @@ def bound(sock, port):
     return True
 
 
-def is_free(port):
-    """Return whether a server can listen on the port; asks the way that Streamlit binds it."""
+def is_free(port: int) -> bool:
+    """Return whether a server can listen on the port; tries it the way that Streamlit does."""
     with socket.socket() as probe:
         if os.name != "nt":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return bound(probe, port)
 
 
-def choose_port(wanted, free):
-    """Return the wanted port, or the first free one from 8501 where none is wanted; ``free`` tells of a port."""
-    ports = range(FIRST_PORT, FIRST_PORT + N_PORTS) if wanted is None else [wanted]
+def choose_port(wanted: "int | None", free: "Callable[[int], bool]") -> int:
+    """Return the wanted port, or the first free one from 8501 where none is wanted; ``free`` says whether one is."""
+    ports = [*range(FIRST_PORT, FIRST_PORT + N_PORTS)] if wanted is None else [wanted]
     for port in ports:
         if free(port):
             return port
@@ -265,11 +274,11 @@ def choose_port(wanted, free):
     )
 
 
-def serve(command, arguments):
+def serve(command: str, arguments: "Sequence[str]") -> int:
     """Run the dashboard until it is stopped; return the exit code."""
     parser = argparse.ArgumentParser(prog=f"launch.py {command}")
     parser.add_argument("--port", type=int, help="where to serve; the first free port from 8501 if not given")
-    parser.add_argument("--no-browser", action="store_true", help="only say the address")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
     options = parser.parse_args(arguments)
     port = choose_port(options.port, is_free)
     if port != (options.port or FIRST_PORT):
@@ -279,7 +288,7 @@ def serve(command, arguments):
     if command == "demo":
         environment["ECG_DEMO"] = "1"
     settings = [f"--server.port={port}", "--server.headless=true", "--logger.hideWelcomeMessage=true"]
-    streamlit = [ENV_PYTHON, "-m", "streamlit", "run", "app.py", *settings]
+    streamlit = [str(ENV_PYTHON), "-m", "streamlit", "run", "app.py", *settings]
     with subprocess.Popen(streamlit, cwd=ROOT, env=environment) as server:
         try:
             return attend(server, f"http://localhost:{port}", browser=not options.no_browser)
@@ -289,8 +298,8 @@ def serve(command, arguments):
             server.terminate()
 
 
-def attend(server, address, *, browser):
-    """Open the browser once the server answers, and wait for the server's end; return its exit code."""
+def attend(server: "subprocess.Popen[bytes]", address: str, *, browser: bool) -> int:
+    """Open the browser once the server answers, and wait until the server ends; return its exit code."""
     say("Starting the dashboard ...")
     while not answers(address):
         if server.poll() is not None:
@@ -302,8 +311,8 @@ def attend(server, address, *, browser):
     return server.wait()
 
 
-def answers(address):
-    """Return whether the dashboard at the address is ready; asks this computer directly, past any proxy."""
+def answers(address: str) -> bool:
+    """Return whether the dashboard at the address is ready; connects directly, without any proxy."""
     connection = http.client.HTTPConnection(address.split("//")[1], timeout=1)
     try:
         connection.request("GET", "/_stcore/health")

@@ -1,31 +1,28 @@
-"""Many records: each finished by itself, none repeated, none lost, and the same bytes however many at a time."""
+"""Many records: each complete by itself, none repeated, none lost, and the same bytes however many at a time."""
 
-import csv
 import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from support.records import write_record
+from support.studies import SETTINGS, STUDY, contents, files, rows, write_half_minute, write_half_minutes
 
-from ecg_core import __main__ as command_line
-from ecg_core.__main__ import main
-from ecg_core.batch import Settings, analyse_many, plan, work
-from ecg_core.batch.plan import PART, folder_names, is_many
-from ecg_core.batch.study import IDENTITY, MARK, study_table
-from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core import __main__ as started
+from ecg_core.batch import analyse_many, plan, work
+from ecg_core.batch.plan import folder_names, is_many
+from ecg_core.batch.study import IDENTITY, study_table
+from ecg_core.batch.tables import MARK
+from ecg_core.cli import progress
+from ecg_core.cli.main import main
+from ecg_core.errors import LeadError
+from ecg_core.files import hidden_name
 from ecg_core.pipeline import analyse
 from ecg_core.records import RESULTS, read_record
 from ecg_core.report.export import WRITERS, write_files
-from ecg_core.rules import RhythmRules
-
-ROOT = Path(__file__).parents[1]
-FS_HZ = 257
-SETTINGS = Settings(DEFAULT_MODEL, "auto", RhythmRules())
-STUDY = ["study.csv", "study.parquet"]
 
 
 @pytest.fixture(autouse=True)
@@ -34,41 +31,13 @@ def _ready(model, monkeypatch):
 
     They import the main module, in whose place a test of a page before may have put that page.
     """
-    monkeypatch.setitem(sys.modules, "__main__", command_line)
+    monkeypatch.setitem(sys.modules, "__main__", started)
 
 
 @pytest.fixture
-def make(excerpt):
-    """Writes half a minute of an ECG, another one for each number."""
-
-    def write(folder, name, number=0):
-        folder.mkdir(parents=True, exist_ok=True)
-        lead = excerpt[number * 30 * FS_HZ : (number + 1) * 30 * FS_HZ]
-        return write_record(folder, name, np.stack([lead, 0.5 * lead]), FS_HZ)
-
-    return write
-
-
-@pytest.fixture
-def database(tmp_path, make):
+def database(tmp_path, excerpt):
     """Three records in a folder."""
-    for number, name in enumerate("abc"):
-        make(tmp_path / "db", name, number)
-    return tmp_path / "db"
-
-
-def contents(folder):
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-
-
-def files(folder):
-    """Bytes of every file below a folder, by its path in it."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def rows(path):
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        return list(csv.DictReader(stream))
+    return write_half_minutes(tmp_path / "db", "abc", excerpt)
 
 
 @pytest.fixture
@@ -87,14 +56,14 @@ def calls(monkeypatch):
 # What is meant
 
 
-def test_one_record_is_analysed_as_ever_and_several_make_a_study(tmp_path, make):
-    path = make(tmp_path, "x")
+def test_one_record_is_analysed_as_ever_and_several_make_a_study(tmp_path, excerpt):
+    path = write_half_minute(tmp_path, "x", excerpt)
     assert not is_many([path])
     assert not is_many([path.with_suffix(".hea")])
     assert is_many([path, path])
     assert is_many([tmp_path])
     assert is_many([tmp_path / "*.hea"])
-    make(tmp_path, "odd[1]")
+    write_half_minute(tmp_path, "odd[1]", excerpt)
     assert not is_many([tmp_path / "odd[1].hea"])
 
 
@@ -140,9 +109,9 @@ def test_no_two_records_share_a_folder_whatever_their_names(paths, names):
     assert len({name.casefold() for name in made}) == len(paths)
 
 
-def test_records_of_the_same_name_do_not_overwrite_each_other(tmp_path, make):
-    make(tmp_path / "one", "x", 0)
-    make(tmp_path / "two", "x", 1)
+def test_records_of_the_same_name_do_not_overwrite_each_other(tmp_path, excerpt):
+    write_half_minute(tmp_path / "one", "x", excerpt, 0)
+    write_half_minute(tmp_path / "two", "x", excerpt, 1)
     assert main(["analyze", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "out")]) == 0
     assert contents(tmp_path / "out") == ["one_x", *STUDY, "two_x"]
     first, second = (tmp_path / "out" / name / "x_beats.csv" for name in ("one_x", "two_x"))
@@ -154,9 +123,9 @@ def test_a_folder_or_pattern_without_records_ends_in_one_sentence(tmp_path, caps
     (tmp_path / "empty").mkdir()
     for argument in (tmp_path / "empty", tmp_path / "*.hea"):
         assert main(["analyze", str(argument), "--out", str(tmp_path / "out")]) == 2
-        told = capsys.readouterr().err
-        assert told.count("\n") == 1
-        assert "no recording" in told
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "no recording" in error
     assert not (tmp_path / "out").exists()
 
 
@@ -177,13 +146,13 @@ def test_the_files_of_a_record_are_those_of_an_analysis_by_itself(tmp_path, data
 def test_the_study_has_a_row_a_record_with_the_measures_of_its_burden(tmp_path, database):
     study = analyse_many([database], SETTINGS, tmp_path / "out")
     assert study.written == tuple(tmp_path / "out" / name for name in STUDY)
-    told, table = rows(tmp_path / "out" / "study.csv"), pd.read_parquet(tmp_path / "out" / "study.parquet")
-    assert [row["record"] for row in told] == table["record"].tolist() == ["a", "b", "c"]
-    for row, name in zip(told, "abc", strict=True):
+    listed, table = rows(tmp_path / "out" / "study.csv"), pd.read_parquet(tmp_path / "out" / "study.parquet")
+    assert [row["record"] for row in listed] == table["record"].tolist() == ["a", "b", "c"]
+    for row, name in zip(listed, "abc", strict=True):
         burden = {line["measure"]: line["value"] for line in rows(tmp_path / "out" / name / f"{name}_burden.csv")}
         measured = {key: value for key, value in burden.items() if not key.startswith("rule_")}
         assert {key: row[key] for key in measured} == measured
-    assert list(table) == list(told[0])
+    assert list(table) == list(listed[0])
     assert all(table[name].dtype == float for name in table if name not in IDENTITY)
     assert table["duration"].tolist() == [30.0] * 3
 
@@ -192,12 +161,12 @@ def test_a_study_of_nothing_has_its_columns():
     assert list(study_table([])) == list(IDENTITY)
 
 
-def test_a_record_that_fails_is_told_of_and_stops_no_other(tmp_path, capsys, database):
+def test_a_record_that_fails_is_listed_and_stops_no_other(tmp_path, capsys, database):
     (database / "b.dat").write_bytes(b"")
     assert main(["analyze", str(database), str(database / "nobody"), "--out", str(tmp_path / "out")]) == 1
-    told = capsys.readouterr()
-    assert "4 records: 2 analysed, 0 finished before, 2 failed" in told.out
-    assert told.err == "Error: 2 of 4 records failed; failures.csv says why.\n"
+    printed = capsys.readouterr()
+    assert "4 records: 2 analysed, 0 finished before, 2 failed" in printed.out
+    assert printed.err == "Error: 2 of 4 records failed; failures.csv says why.\n"
     assert contents(tmp_path / "out") == ["a", "c", "failures.csv", *STUDY]
     failed = rows(tmp_path / "out" / "failures.csv")
     assert [Path(row["record"]).name for row in failed] == ["b", "nobody"]
@@ -226,7 +195,7 @@ def test_failures_of_an_earlier_run_are_gone_when_there_are_none(tmp_path, datab
     assert contents(tmp_path / "out") == ["a", "b", "c", *STUDY]
 
 
-def test_a_wrong_model_or_rule_is_told_once_and_before_the_work(tmp_path, capsys, database):
+def test_a_wrong_model_or_rule_is_reported_once_and_before_the_work(tmp_path, capsys, database):
     for wrong in (["--model", str(tmp_path / "m.pt")], ["--rule", "pauze_s=2"]):
         assert main(["analyze", str(database), "--out", str(tmp_path / "out"), *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
@@ -295,7 +264,7 @@ def damaged_mark(_folder, out):
         (damaged_mark, "b"),
     ],
 )
-def test_what_was_made_from_something_else_or_is_not_whole_is_made_anew(tmp_path, database, calls, change, again):
+def test_what_was_made_from_something_else_or_is_incomplete_is_made_again(tmp_path, database, calls, change, again):
     out = tmp_path / "out"
     assert main(["analyze", str(database), "--out", str(out)]) == 0
     calls.clear()
@@ -306,7 +275,7 @@ def test_what_was_made_from_something_else_or_is_not_whole_is_made_anew(tmp_path
     assert len(contents(out / "b")) == 8
 
 
-def test_another_version_of_the_program_makes_everything_anew(tmp_path, database, calls, monkeypatch):
+def test_another_version_of_the_program_makes_everything_again(tmp_path, database, calls, monkeypatch):
     analyse_many([database], SETTINGS, tmp_path / "out")
     monkeypatch.setattr(work, "__version__", "99")
     analyse_many([database], SETTINGS, tmp_path / "out")
@@ -320,7 +289,10 @@ def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path, capsys, 
     (out / "b" / "mine.txt").write_text("mine")
     (out / "b" / name).write_text("mine")
     assert main(["analyze", str(database), "--jobs", jobs, "--out", str(out)]) == 2
-    assert "holds what no run of this program put there" in capsys.readouterr().err
+    assert (
+        "holds files that this program did not write; move it away. Name another folder with --out."
+        in capsys.readouterr().err
+    )
     assert (out / "b" / "mine.txt").read_text() == "mine"
     assert {"b"} <= set(contents(out)) <= {"a", "b", "c"}
     assert len(contents(out / "b")) == len({"mine.txt", name})
@@ -331,10 +303,10 @@ def test_ctrl_c_leaves_finished_records_finished(tmp_path, capsys, database, cal
         if done == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "_show_study", lambda: stop_at_the_last)
+    monkeypatch.setattr(progress, "study_progress", lambda: stop_at_the_last)
     out = tmp_path / "out"
     assert main(["analyze", str(database), "--out", str(out)]) == 130
-    assert "what was finished stays" in capsys.readouterr().err
+    assert "finished ones are kept" in capsys.readouterr().err
     assert contents(out) == ["a", "b"]
     monkeypatch.undo()
     assert main(["analyze", str(database), "--out", str(out)]) == 0
@@ -343,36 +315,37 @@ def test_ctrl_c_leaves_finished_records_finished(tmp_path, capsys, database, cal
 
 
 def test_a_stop_in_the_middle_of_writing_leaves_nothing_of_that_record(tmp_path, database, monkeypatch):
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(work, "_move", stop)
+    monkeypatch.setattr(work, "json", SimpleNamespace(loads=json.loads, dumps=stop))
     assert main(["analyze", str(database), "--out", str(tmp_path / "out")]) == 130
     assert contents(tmp_path / "out") == []
 
 
-def test_what_a_killed_run_left_half_done_is_swept(tmp_path, database):
-    (tmp_path / "out" / f"{PART}0").mkdir(parents=True)
-    (tmp_path / "out" / f"{PART}0" / "a_beats.csv").write_text("half")
+def test_what_a_killed_run_left_unfinished_is_removed(tmp_path, database):
+    unfinished = tmp_path / "out" / hidden_name("a")
+    unfinished.mkdir(parents=True)
+    (unfinished / "a_beats.csv").write_text("half")
     assert main(["analyze", str(database), "--out", str(tmp_path / "out")]) == 0
     assert contents(tmp_path / "out") == ["a", "b", "c", *STUDY]
 
 
-# The display
+# The progress
 
 
-def test_the_display_tells_records_time_left_and_what_is_at_work(capsys, monkeypatch):
+def test_the_progress_shows_records_time_left_and_what_is_being_analysed(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    show = command_line._show_study()
+    show = progress.study_progress()
     show(0, 10, ["a", "b"])
     show(5, 10, ["c"])
-    told = capsys.readouterr().err
-    assert "0 of 10 records; now a, b" in told
-    assert "5 of 10 records, 0 s left; now c" in told
+    shown = capsys.readouterr().err
+    assert "0 of 10 records; now a, b" in shown
+    assert "5 of 10 records, 0 s left; now c" in shown
 
 
-def test_the_display_is_silent_where_nobody_watches(capsys):
-    command_line._show_study()(1, 2, ["a"])
+def test_the_progress_is_silent_where_there_is_no_terminal(capsys):
+    progress.study_progress()(1, 2, ["a"])
     assert capsys.readouterr().err == ""
 
 
@@ -387,24 +360,40 @@ def test_the_study_is_read_alike_by_pandas(tmp_path, database):
 def test_who_comes_second_with_the_same_record_changes_nothing(tmp_path, database, monkeypatch):
     out = tmp_path / "out"
     task = plan([database / "a", database / "b"], out)[0]
+    first = []
 
     def meanwhile(record, *arguments, **options):
         monkeypatch.setattr(work, "analyse", analyse)
         work.analyse_one(task, SETTINGS, lambda done_s, total_s: None)
+        first.extend(path.stat() for path in (task.folder, task.folder / MARK))
         return analyse(record, *arguments, **options)
 
     monkeypatch.setattr(work, "analyse", meanwhile)
-    monkeypatch.setattr(work, "_move", once(work._move))
     assert not work.analyse_one(task, SETTINGS, lambda done_s, total_s: None).problem
+    assert [(task.folder / name).stat().st_ino for name in ("", MARK)] == [stat.st_ino for stat in first]
     assert contents(out) == ["a"]
 
 
-def once(function):
-    called = []
+def test_two_runs_in_one_folder_both_end_well(tmp_path, database, monkeypatch):
+    out = tmp_path / "out"
 
-    def call(*arguments):
-        assert not called
-        called.append(arguments)
-        function(*arguments)
+    def another_run(*arguments, **options):
+        monkeypatch.setattr(work, "study_row", study_row)
+        analyse_many([database], SETTINGS, out)
+        return study_row(*arguments, **options)
 
-    return call
+    study_row = work.study_row
+    monkeypatch.setattr(work, "study_row", another_run)
+    assert analyse_many([database], SETTINGS, out).failed == ()
+    assert contents(out) == ["a", "b", "c", *STUDY]
+
+
+def test_the_remedies_of_failed_records_are_printed_once_as_options(tmp_path, capsys, database, monkeypatch):
+    def no_signal(*_, **__):
+        raise LeadError("no lead holds a signal.", settings=("lead",))
+
+    monkeypatch.setattr(work, "analyse", no_signal)
+    assert main(["analyze", str(database), "--out", str(tmp_path / "out")]) == 1
+    error = "Error: 3 of 3 records failed; failures.csv says why. Choose a lead with --lead.\n"
+    assert capsys.readouterr().err == error
+    assert {row["sentence"] for row in rows(tmp_path / "out" / "failures.csv")} == {"no lead holds a signal."}

@@ -6,17 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import wfdb
 from support.records import DEMO, write_record
+from support.studies import contents
 
-from ecg_core import __main__ as command_line
-from ecg_core.__main__ import NOTICE, main
+from ecg_core import NOTICE
 from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.cli import progress
+from ecg_core.cli.main import main
+from ecg_core.cli.remedies import REMEDIES, with_remedies
 
 ROOT = Path(__file__).parents[1]
 NAMES = [
@@ -44,21 +49,17 @@ def shell(*arguments, **options):
     )
 
 
-def contents(folder):
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-
-
 # Good input
 
 
-def test_analyze_writes_every_file_and_says_what_was_found(tmp_path, capsys):
+def test_analyze_writes_every_file_and_prints_what_was_found(tmp_path, capsys):
     assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out")]) == 0
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert contents(tmp_path / "out") == NAMES
-    assert "demo: 0.50 h, lead II" in told.out
-    assert "PVC burden" in told.out
-    assert NOTICE in told.out
-    assert told.err == ""
+    assert "demo: 0.50 h, lead II" in printed.out
+    assert "PVC burden" in printed.out
+    assert NOTICE in printed.out
+    assert printed.err == ""
     with (tmp_path / "out" / "demo_beats.csv").open(newline="") as stream:
         n_beats = len(list(csv.DictReader(stream)))
     assert 2100 < n_beats < 2350
@@ -71,41 +72,41 @@ def test_the_program_runs_as_a_module_from_a_shell(tmp_path, ecg):
     assert len(contents(tmp_path / "out")) == len(NAMES)
 
 
-def test_own_beats_keep_their_class_and_are_said_to_be_told(tmp_path, capsys, ecg):
+def test_beats_of_the_patient_keep_their_class_and_are_counted_as_labelled(tmp_path, capsys, ecg):
     record = write_record(tmp_path, "x", ecg, 257)
     assert main(["analyze", str(record), "--out", str(tmp_path / "first")]) == 0
     beats = pd.read_csv(tmp_path / "first" / "x_beats.csv")
-    own = beats.iloc[10:20:3][["time_s", "label"]].assign(label=["V", "S", "V", "N"])
-    own.to_csv(tmp_path / "x_labels.csv", index=False)
+    labels = beats.iloc[10:20:3][["time_s", "label"]].assign(label=["V", "S", "V", "N"])
+    labels.to_csv(tmp_path / "x_labels.csv", index=False)
     arguments = ["analyze", str(record), "--own", str(tmp_path / "x_labels.csv"), "--out", str(tmp_path / "again")]
     assert main(arguments) == 0
     again = pd.read_csv(tmp_path / "again" / "x_beats.csv")
-    assert again.time_s[again.labelled == 1].tolist() == own.time_s.tolist()
-    assert again.label[again.labelled == 1].tolist() == own.label.tolist()
-    assert "4 of the beats as a reader told them; the model was fitted to 4" in capsys.readouterr().out
+    assert again.time_s[again.told == 1].tolist() == labels.time_s.tolist()
+    assert again.label[again.told == 1].tolist() == labels.label.tolist()
+    assert "4 beats labelled by a reader, model fine-tuned to 4 of them" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("records", "told"), [([DEMO], "x.atr: this file of annotations does not exist"), ([DEMO, DEMO], "one patient")]
+    ("records", "wanted"), [([DEMO], "x.atr: this file of annotations does not exist"), ([DEMO, DEMO], "one patient")]
 )
-def test_own_beats_that_cannot_be_used_end_in_one_sentence(tmp_path, capsys, records, told):
+def test_labels_of_the_patient_that_cannot_be_used_end_in_one_sentence(tmp_path, capsys, records, wanted):
     out = tmp_path / "out"
     code = main(["analyze", *map(str, records), "--own", str(tmp_path / "x.atr"), "--out", str(out)])
-    assert_refused(code, capsys.readouterr(), out, told)
+    assert_refused(code, capsys.readouterr(), out, wanted)
 
 
-def test_rules_can_be_changed_and_are_said(tmp_path, capsys):
+def test_rules_can_be_changed_and_are_printed(tmp_path, capsys):
     assert main(["analyze", str(DEMO), "--out", str(tmp_path), "--rule", "pause_s=5", "--rule", "vt_bpm=160"]) == 0
-    told = capsys.readouterr().out
-    assert "Pauses        0 of 5 s and more; longest RR 3.40 s" in told
-    assert "vt_bpm=160, pause_s=5" in told
+    printed = capsys.readouterr().out
+    assert "Pauses        0 of 5 s and more; longest RR 3.40 s" in printed
+    assert "vt_bpm=160, pause_s=5" in printed
     with (tmp_path / "demo_burden.csv").open(newline="") as stream:
         measured = {row["measure"]: row["value"] for row in csv.DictReader(stream)}
     assert (measured["v_tachycardias"], measured["rule_vt_bpm"]) == ("0", "160")
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"),
+    ("rule", "wanted"),
     [
         ("help", "expected NAME=VALUE. The rules and their defaults"),
         ("pauze_s=2", '"pauze_s" is no rule'),
@@ -113,9 +114,9 @@ def test_rules_can_be_changed_and_are_said(tmp_path, capsys):
         ("pause_s=0", "expected 1.5 to 10 s, got 0"),
     ],
 )
-def test_a_wrong_rule_is_told_before_the_work(tmp_path, capsys, rule, told):
+def test_a_wrong_rule_is_reported_before_the_work(tmp_path, capsys, rule, wanted):
     assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out"), "--rule", rule]) == 2
-    assert told in capsys.readouterr().err
+    assert wanted in capsys.readouterr().err
     assert contents(tmp_path / "out") == []
 
 
@@ -153,7 +154,7 @@ def test_a_flat_lead_by_name_has_an_empty_burden(tmp_path, capsys, ecg):
     assert "pvc_burden,,%," in (tmp_path / "x_burden.csv").read_text()
 
 
-def test_an_uncalibrated_record_is_said_to_be_one(tmp_path, capsys, ecg):
+def test_an_uncalibrated_record_is_marked_as_one(tmp_path, capsys, ecg):
     path = write_record(tmp_path, "x", ecg, 257).with_suffix(".hea")
     path.write_text(path.read_text().replace("200/mV", "0"))
     assert main(["analyze", str(path), "--out", str(tmp_path)]) == 0
@@ -162,7 +163,7 @@ def test_an_uncalibrated_record_is_said_to_be_one(tmp_path, capsys, ecg):
 
 @pytest.fixture
 def database(tmp_path, excerpt):
-    """A folder with two annotated minutes and one without marks."""
+    """A folder with two annotated minutes and one without annotations."""
     folder = tmp_path / "db" / "1.0.0"
     folder.mkdir(parents=True)
     for name in ("r1", "r.2", "bare"):
@@ -297,14 +298,14 @@ BAD_RECORDS = {
 }
 
 
-def assert_refused(code, told, out, wanted):
+def assert_refused(code, printed, out, wanted):
     """One sentence on the error stream, exit code 2, and no file."""
     assert code == 2
-    assert told.out == ""
-    assert told.err.startswith("Error: ")
-    assert told.err.count("\n") == 1
-    assert "Traceback" not in told.err
-    assert wanted in told.err
+    assert printed.out == ""
+    assert printed.err.startswith("Error: ")
+    assert printed.err.count("\n") == 1
+    assert "Traceback" not in printed.err
+    assert wanted in printed.err
     assert contents(out) == []
 
 
@@ -374,7 +375,7 @@ def test_a_file_for_an_output_folder_ends_in_one_sentence(tmp_path, capsys, ecg)
         (["{db}/nowhere"], "this folder does not exist"),
         (["{db}", "--records", "nobody"], "nobody.hea"),
         (["{db}", "--records", "bare"], "bare"),
-        (["{db}", "--json", "{db}/nowhere/f.json"], "cannot be written to"),
+        (["{db}", "--json", "{db}/nowhere/f.json"], "cannot be written to. Name another file with --json."),
         (["{db}", "--json", "{db}"], "is a folder"),
         (["{db}/.."], "no recording was found"),
     ],
@@ -386,7 +387,7 @@ def test_evaluate_refuses_what_it_cannot_score_with_one_sentence(database, capsy
     assert contents(database) == before
 
 
-def test_a_folder_without_marks_cannot_be_evaluated(tmp_path, capsys, ecg):
+def test_a_folder_without_annotations_cannot_be_evaluated(tmp_path, capsys, ecg):
     write_record(tmp_path, "x", ecg, 257)
     code = main(["evaluate", str(tmp_path)])
     assert_refused(code, capsys.readouterr(), tmp_path / "out", "none of its records has reference annotations")
@@ -428,22 +429,65 @@ def test_ctrl_c_is_a_sentence_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "_show_progress", lambda name: stop)
+    monkeypatch.setattr(progress, "record_progress", lambda name: stop)
     assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out")]) == 130
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "Stopped; nothing was left by half, and what was finished stays.\n")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "Stopped: no unfinished file is left, and finished ones are kept.\n"
     assert not (tmp_path / "out").exists()
 
 
-def test_progress_is_silent_where_nobody_watches(capsys):
-    command_line._show_progress("x")(10.0, 100.0)
-    command_line._show_records("x", 1, 10)
+def test_progress_is_silent_where_there_is_no_terminal(capsys):
+    progress.record_progress("x")(10.0, 100.0)
+    progress.show_evaluation("x", 1, 10)
+    progress.clear_line()
     assert capsys.readouterr().err == ""
 
 
-def test_progress_tells_the_share_and_the_time_left(capsys, monkeypatch):
+@pytest.fixture
+def terminal(monkeypatch):
+    """An error stream that is a terminal of 40 columns."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    show = command_line._show_progress("x")
+    monkeypatch.setattr(progress.shutil, "get_terminal_size", lambda: os.terminal_size((40, 20)))
+
+
+def test_progress_shows_the_percentage_and_the_time_left(capsys, monkeypatch, terminal):
+    clock = iter([100.0, 110.0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    show = progress.record_progress("x")
     show(0.0, 100.0)
     show(25.0, 100.0)
-    assert "x:  25 %" in capsys.readouterr().err
+    progress.show_evaluation("100", 1, 10)
+    assert capsys.readouterr().err == "\r\x1b[Kx:  25 %, 30 s left\r\x1b[K100: record 2 of 10"
+
+
+def test_progress_stays_within_one_line_of_the_terminal(capsys, terminal):
+    progress.study_progress()(0, 10, ["a\nb", "c" * 100])
+    shown = capsys.readouterr().err.removeprefix("\r\x1b[K")
+    assert len(shown) == 39
+    assert "\n" not in shown
+
+
+# Remedies
+
+
+def test_an_error_names_the_options_of_the_running_command_and_no_other(tmp_path, capsys):
+    table = tmp_path / "x.csv"
+    table.write_text("I\n" + "0\n" * 5000)
+    remedies = [REMEDIES[name] for name in ("fs", "unit")]
+    for command in (["analyze"], ["convert"]):
+        assert main([*command, str(table), "--out", str(tmp_path / "out")]) == 2
+        assert capsys.readouterr().err.endswith(f" {' '.join(remedies)}\n")
+    assert main(["replay", str(table), "--to", "-"]) == 2
+    assert "--" not in capsys.readouterr().err
+
+
+def test_a_remedy_begins_a_sentence_of_its_own():
+    options = Namespace(lead="auto")
+    assert with_remedies("Lead V9 is missing", ["lead"], options) == f"Lead V9 is missing. {REMEDIES['lead']}"
+    assert with_remedies("Lead V9 is missing.", ["lead"], options) == f"Lead V9 is missing. {REMEDIES['lead']}"
+    assert with_remedies("Lead V9 is missing", ["unknown", "out"], options) == "Lead V9 is missing"
+
+
+def test_every_remedy_names_its_option():
+    assert all(f"--{name}" in sentence for name, sentence in REMEDIES.items())

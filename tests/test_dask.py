@@ -4,27 +4,24 @@ import builtins
 import os
 import signal
 
-import numpy as np
 import pytest
-from support.records import write_record
-from test_batch import SETTINGS, _ready, contents, files, rows  # noqa: F401  # a fixture among them
+from support.studies import SETTINGS, contents, files, rows, write_half_minutes
 
-from ecg_core.cli.main import main
 from ecg_core.batch import analyse_many
+from ecg_core.cli.main import main
 
-FS_HZ = 257
 NAMES = [f"r{number}" for number in range(5)]
+
+
+@pytest.fixture(autouse=True)
+def _ready(model):
+    """One thread, and the model in memory, for every test."""
 
 
 @pytest.fixture
 def database(tmp_path, excerpt):
     """Five different half minutes."""
-    folder = tmp_path / "db"
-    folder.mkdir()
-    for number, name in enumerate(NAMES):
-        lead = excerpt[number * 30 * FS_HZ : (number + 1) * 30 * FS_HZ]
-        write_record(folder, name, np.stack([lead, 0.5 * lead]), FS_HZ)
-    return folder
+    return write_half_minutes(tmp_path / "db", NAMES, excerpt)
 
 
 @pytest.fixture
@@ -37,10 +34,10 @@ def cluster():
         yield made
 
 
-def test_a_worker_that_is_killed_in_the_middle_costs_nothing(tmp_path, database, cluster, model):
+def test_a_worker_that_is_killed_in_the_middle_costs_nothing(tmp_path, database, cluster):
     killed = []
 
-    def kill_one(done, _total, _at_work):
+    def kill_one(done, _total, _in_progress):
         if done and not killed:
             worker = next(iter(cluster.workers.values()))
             killed.append(worker.pid)
@@ -59,18 +56,18 @@ def test_a_worker_that_is_killed_in_the_middle_costs_nothing(tmp_path, database,
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "ftp://127.0.0.1:1"])
-def test_a_scheduler_that_is_not_there_is_told_in_one_sentence(tmp_path, capsys, database, monkeypatch, address):
+def test_a_scheduler_that_is_not_there_ends_in_one_sentence(tmp_path, capsys, database, monkeypatch, address):
     from ecg_core.batch import workers
 
     monkeypatch.setattr(workers, "DASK_TIMEOUT_S", 0.5)
     assert main(["analyze", str(database), "--dask", address, "--out", str(tmp_path / "out")]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"Error: {address}: no Dask scheduler answers there")
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"Error: {address}: no Dask scheduler answers there")
+    assert printed.count("\n") == 1
     assert contents(tmp_path / "out") == []
 
 
-def test_without_the_package_the_way_to_it_is_told(tmp_path, capsys, database, monkeypatch):
+def test_without_the_package_the_error_says_how_to_install_it(tmp_path, capsys, database, monkeypatch):
     real = builtins.__import__
 
     def refuse(name, *arguments, **options):

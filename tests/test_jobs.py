@@ -1,4 +1,4 @@
-"""Records in several processes: the same bytes as in one, and whoever is killed or stopped costs no other record."""
+"""Records in several processes: the same bytes as in one, and a process that is killed costs no other record."""
 
 import os
 import signal
@@ -8,14 +8,27 @@ import time
 from pathlib import Path
 
 import pytest
-from test_batch import SETTINGS, STUDY, _ready, contents, database, files, make, rows  # noqa: F401  # fixtures among them
+from support.studies import SETTINGS, STUDY, contents, files, rows, write_half_minute, write_half_minutes
 
+from ecg_core import __main__ as started
 from ecg_core.batch import analyse_many
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_any_number_of_jobs_writes_the_same_bytes(tmp_path, database):  # noqa: F811
+@pytest.fixture(autouse=True)
+def _ready(model, monkeypatch):
+    """The model in memory; new processes begin as those of the command line do, not with a page that a test ran."""
+    monkeypatch.setitem(sys.modules, "__main__", started)
+
+
+@pytest.fixture
+def database(tmp_path, excerpt):
+    """Three records in a folder."""
+    return write_half_minutes(tmp_path / "db", "abc", excerpt)
+
+
+def test_any_number_of_jobs_writes_the_same_bytes(tmp_path, database):
     for jobs in (1, 2, 3):
         analyse_many([database], SETTINGS, tmp_path / str(jobs), jobs=jobs)
     once = files(tmp_path / "1")
@@ -24,11 +37,11 @@ def test_any_number_of_jobs_writes_the_same_bytes(tmp_path, database):  # noqa: 
     assert files(tmp_path / "3") == once
 
 
-def test_a_process_that_is_killed_costs_its_own_record_alone(tmp_path, database):  # noqa: F811
+def test_a_process_that_is_killed_costs_its_own_record_alone(tmp_path, database):
     killed = []
 
-    def kill_one(_done, _total, at_work):
-        if at_work and not killed:
+    def kill_one(_done, _total, in_progress):
+        if in_progress and not killed:
             killed.extend(children_at_work())
 
     def children_at_work():
@@ -40,7 +53,7 @@ def test_a_process_that_is_killed_costs_its_own_record_alone(tmp_path, database)
 
     study = analyse_many([database], SETTINGS, tmp_path / "out", jobs=2, show=kill_one)
     assert len(study.failed) == 1
-    assert "ended, killed or out of memory" in study.failed[0].problem
+    assert "ended: killed, or out of memory" in study.failed[0].problem
     assert len(rows(tmp_path / "out" / "study.csv")) == 2
     study = analyse_many([database], SETTINGS, tmp_path / "out")
     assert (study.n_kept, study.failed) == (2, ())
@@ -48,9 +61,9 @@ def test_a_process_that_is_killed_costs_its_own_record_alone(tmp_path, database)
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of a terminal")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_side_by_side_stopped_from_outside_goes_on_where_it_was(tmp_path, make, how):  # noqa: F811
+def test_several_processes_stopped_from_outside_continue_where_they_were(tmp_path, excerpt, how):
     for number in range(6):
-        make(tmp_path / "db", f"r{number}", number % 4)
+        write_half_minute(tmp_path / "db", f"r{number}", excerpt, number % 4)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "ecg_core", "analyze", str(tmp_path / "db"), "--jobs", "2", "--out", str(out)]
     with subprocess.Popen(  # noqa: S603
@@ -58,8 +71,8 @@ def test_side_by_side_stopped_from_outside_goes_on_where_it_was(tmp_path, make, 
     ) as run:
         wait_for(lambda: any(not name.startswith(".") for name in contents(out)))
         os.killpg(run.pid, how) if how == signal.SIGINT else run.kill()
-        told = run.stderr.read()  # ends when no process of it is left
-    assert "Traceback" not in told
+        printed = run.stderr.read()  # ends when no process of it is left
+    assert "Traceback" not in printed
     assert run.returncode == (130 if how == signal.SIGINT else -9)
     finished = {name for name in contents(out) if not name.startswith(".")}
     assert finished

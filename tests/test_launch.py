@@ -1,7 +1,7 @@
 """launch.py and the .bat files, run for real in a copy of the project whose folder has spaces in its name; offline.
 
-The copy has empty requirements and small stand-ins for ``ecg_core.records.physionet`` and ``streamlit``. The .bat files run only
-where Wine is installed: elsewhere that test is not defined, and only their text is checked.
+The copy has empty requirements and small stand-ins for ``ecg_core`` and ``streamlit``. The .bat files run only where Wine
+is installed: elsewhere that test is not defined, and only their text is checked.
 """
 
 import ast
@@ -19,7 +19,7 @@ import launch
 
 ROOT = Path(__file__).parents[1]
 BAT_FILES = {"Run_Clinical_Demo.bat": "demo", "Setup_Test_Data.bat": "data"}
-DATASETS = "import sys\nprint('fetching', sys.argv[1:])\nsys.exit(7)\n"
+ECG_CORE = "import sys\nprint('ecg_core', sys.argv[1:])\nsys.exit(7)\n"
 STREAMLIT = """
 import http.server, os, sys
 port = next(int(word.partition("=")[2]) for word in sys.argv if word.startswith("--server.port="))
@@ -49,7 +49,7 @@ def start(tmp_path_factory, closed_port):
         "requirements-dev.txt": "-r requirements.txt\n",
         "requirements.lock": "",
         "requirements-dev.lock": "",
-        "ecg_core/datasets.py": DATASETS,
+        "ecg_core/__main__.py": ECG_CORE,
         "streamlit/__main__.py": STREAMLIT,
     }
     for name, text in stand_ins.items():
@@ -80,8 +80,17 @@ def start(tmp_path_factory, closed_port):
     return start
 
 
-def test_python_3_6_can_read_launch_so_that_it_gets_a_sentence():
+def test_python_3_6_can_parse_launch_so_that_it_gets_a_sentence():
     ast.parse((ROOT / "launch.py").read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+def test_types_that_python_3_6_lacks_are_never_evaluated():
+    nodes = [*ast.walk(ast.parse((ROOT / "launch.py").read_text(encoding="utf-8")))]
+    arguments = [node.annotation for node in nodes if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation]
+    returned = [node.returns for node in nodes if isinstance(node, ast.FunctionDef) and node.returns]
+    assert len(arguments) > 20
+    assert all(isinstance(annotation, ast.Constant | ast.Name | ast.Attribute) for annotation in arguments + returned)
+    assert "__future__" not in {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
 
 
 def test_a_python_too_old_is_named_and_nothing_is_made(monkeypatch, capsys):
@@ -92,12 +101,13 @@ def test_a_python_too_old_is_named_and_nothing_is_made(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("version", "said"), [((3, 11, 0), ""), ((3, 14, 9), ""), ((3, 15, 0), "Python 3.15.0 is newer than was tried")]
+    ("version", "remark"),
+    [((3, 11, 0), ""), ((3, 14, 9), ""), ((3, 15, 0), "Python 3.15.0 is newer than the tested ones")],
 )
-def test_a_python_is_remarked_on_only_when_newer_than_tried(version, said):
+def test_a_python_is_remarked_on_only_when_newer_than_the_tested_ones(version, remark):
     note = launch.python_note(version)
-    assert note.startswith(said)
-    assert bool(note) == bool(said)
+    assert note.startswith(remark)
+    assert bool(note) == bool(remark)
 
 
 @pytest.mark.parametrize(
@@ -136,22 +146,22 @@ def test_torch_is_pinned_in_the_requirements():
 
 
 @pytest.mark.parametrize(
-    ("answers", "asked", "problem"),
+    ("answers", "requested", "problem"),
     [
         ([""], "a", ""),
         (["ERROR: No matching distribution found for a", ""], "a b", ""),
         (["ERROR: No matching distribution found for a", "ERROR: No space left"], "a b", "ERROR: No space left"),
     ],
 )
-def test_the_next_build_of_torch_is_tried_only_where_one_was_not_found(monkeypatch, answers, asked, problem):
+def test_the_next_build_of_torch_is_tried_only_where_one_was_not_found(monkeypatch, answers, requested, problem):
     pending = [*answers]
     calls = []
     monkeypatch.setattr(launch, "pip", lambda arguments: calls.append(arguments[0]) or pending.pop(0))
     assert launch.install_torch([["a"], ["b"], ["c"]]) == problem
-    assert " ".join(calls) == asked
+    assert " ".join(calls) == requested
 
 
-def test_the_last_line_of_an_error_is_told():
+def test_the_last_line_of_an_error_is_shown():
     assert launch.last_error("ERROR: first\nERROR: last\n\nnote: a hint\n") == "ERROR: last"
     assert launch.last_error("something\nelse\n") == "else"
     assert launch.last_error("") == "no message"
@@ -166,7 +176,7 @@ def test_the_first_free_port_is_taken_unless_one_is_wanted():
         launch.choose_port(None, lambda _: False)
 
 
-def test_a_folder_that_cannot_be_written_is_told(monkeypatch, capsys, tmp_path):
+def test_a_folder_that_cannot_be_written_ends_in_one_sentence(monkeypatch, capsys, tmp_path):
     (tmp_path / "file").touch()
     for name in (*launch.RUN, *launch.TEST):
         (tmp_path / name).touch()
@@ -177,7 +187,7 @@ def test_a_folder_that_cannot_be_written_is_told(monkeypatch, capsys, tmp_path):
     assert "one that you may write to" in capsys.readouterr().err
 
 
-def test_a_python_without_its_venv_part_is_told_what_to_install(monkeypatch, tmp_path):
+def test_for_a_python_without_its_venv_part_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(launch, "ENV", tmp_path / ".venv")
     monkeypatch.setattr(launch, "captured", lambda *_: (1, "... because ensurepip is not\navailable. ..."))
     with pytest.raises(launch.LaunchError, match="sudo apt install python3-venv"):
@@ -194,22 +204,24 @@ def test_a_command_that_does_not_exist_shows_the_usage(start):
 
 def test_a_module_gets_the_arguments_and_its_exit_code_comes_back(start):
     done = start("data", "--to", "a folder", "mitdb")
-    assert done.stdout.splitlines() == ["fetching ['--to', 'a folder', 'mitdb']"]
+    assert done.stdout.splitlines() == ["ecg_core ['fetch', '--to', 'a folder', 'mitdb']"]
     assert done.returncode == 7
 
 
 def test_what_is_installed_is_not_installed_again(start):
     assert "Fetching" in start.first.stdout
-    assert start("data").stdout == "fetching []\n"
+    assert start("data").stdout == "ecg_core ['fetch']\n"
 
 
-def test_packages_that_cannot_be_fetched_are_told_and_the_next_run_continues(start):
+def test_packages_that_cannot_be_fetched_are_named_and_the_next_run_continues(start):
     requirements, lock = start.home / "requirements.txt", start.home / "requirements.lock"
     requirements.write_text("a-package-of-nobody\n")
     lock.write_text(f"a-package-of-nobody==1 --hash=sha256:{'0' * 64}\n")
     failed = start("data")
     assert failed.returncode == 2
-    assert "No matching distribution found for a-package-of-nobody==1): taking what requirements.txt" in failed.stdout
+    assert (
+        "No matching distribution found for a-package-of-nobody==1): installing what requirements.txt" in failed.stdout
+    )
     assert "No matching distribution found for a-package-of-nobody)" in failed.stdout.splitlines()[-1]
     assert "running the same command again continues" in failed.stdout
     assert start("data").stdout == failed.stdout
@@ -220,7 +232,7 @@ def test_packages_that_cannot_be_fetched_are_told_and_the_next_run_continues(sta
     assert "The environment is ready." in again.stdout
 
 
-def test_a_half_made_environment_is_made_anew(start):
+def test_an_incomplete_environment_is_made_again(start):
     assert "Making the environment" in start.first.stdout
     assert start.first.returncode == 7
     assert not (start.home / ".venv" / "half-made").exists()
@@ -254,7 +266,7 @@ def test_the_dashboard_is_announced_once_it_answers_and_stops_cleanly(start, com
 
 
 @pytest.mark.parametrize("port", ["taken", "99999"])
-def test_a_port_that_cannot_be_had_is_told_with_its_number(start, port):
+def test_a_port_that_is_not_available_is_named(start, port):
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -264,7 +276,7 @@ def test_a_port_that_cannot_be_had_is_told_with_its_number(start, port):
     assert done.stdout.startswith(f"Port {port} is in use or not allowed: close what uses it, or choose another")
 
 
-def test_a_dashboard_that_ends_before_it_answers_is_told(start):
+def test_a_dashboard_that_ends_before_it_answers_ends_in_one_sentence(start):
     server = start.home / "streamlit" / "__main__.py"
     server.write_text("import sys\nsys.exit(3)\n")
     try:
@@ -281,7 +293,7 @@ def test_a_second_run_waits_while_a_first_one_makes_the_environment(start, monke
         second = start("data", wait=False)
         assert "Waiting for another launch.py" in second.stdout.readline()
     with second:
-        assert second.stdout.readline() == "fetching []\n"
+        assert second.stdout.readline() == "ecg_core ['fetch']\n"
 
 
 @pytest.mark.parametrize(("name", "command"), BAT_FILES.items())
@@ -335,6 +347,6 @@ if WINE := shutil.which("wine"):
                 (fake / f"{python}.bat").write_bytes(f"{probe}\r\n@echo %* in %CD%\r\n@exit /b {code}\r\n".encode())
                 done = wine(line, elsewhere, path=fake)
                 assert done.returncode == code
-                said = f'{option}launch.py {command} --to "D:\\my data" 5 in Z:{project}'.replace("/", "\\")
-                assert done.stdout.splitlines()[0] == said
+                expected = f'{option}launch.py {command} --to "D:\\my data" 5 in Z:{project}'.replace("/", "\\")
+                assert done.stdout.splitlines()[0] == expected
                 assert ("Press any key" in done.stdout) == bool(code)

@@ -12,9 +12,9 @@ HEAVY = {"torch", "scipy", "pandas", "wfdb", "plotly", "reportlab", "streamlit",
 
 def loaded(script, *arguments):
     """Packages that are loaded after a script, in a Python of its own."""
-    told = f"{script}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}}, file=sys.stderr)"
+    program = f"{script}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}}, file=sys.stderr)"
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", told, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     return set(done.stderr.split())
 
@@ -32,22 +32,35 @@ def test_the_package_itself_loads_nothing_heavy_and_not_even_numpy():
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--help", "--version", "analyze --help", "convert --help", "inspect --help", "evaluate --help", "monitor --help"],
+    [
+        "--help",
+        "--version",
+        "analyze --help",
+        "convert --help",
+        "inspect --help",
+        "evaluate --help",
+        "monitor --help",
+        "replay --help",
+        "fetch --help",
+    ],
 )
 def test_help_and_version_load_nothing_heavy(arguments):
     assert not loaded(COMMAND, *arguments.split()) & HEAVY
 
 
-def test_a_bad_rule_is_told_before_anything_that_reads_signals_is_loaded():
-    script = "from ecg_core.__main__ import _rules\nfrom ecg_core.errors import RulesError\n"
-    script += "try: _rules(['pause_s=two'])\nexcept RulesError: pass"
+def test_a_bad_rule_is_reported_before_anything_that_reads_signals_is_loaded():
+    script = "from argparse import Namespace\nfrom ecg_core.cli.options import rules_of\n"
+    script += "from ecg_core.errors import RulesError\n"
+    script += "try: rules_of(Namespace(rule=['pause_s=two']))\nexcept RulesError: pass"
     assert not loaded(script) & HEAVY
 
 
-def test_many_records_are_planned_and_told_of_without_the_network():
+def test_many_records_are_planned_and_listed_without_the_network():
     assert not loaded("import ecg_core.batch") & {"torch", "streamlit", "distributed"}
 
 
-@pytest.mark.parametrize("module", ["inspection", "conversion", "datasets", "export", "specs", "figures"])
+@pytest.mark.parametrize(
+    "module", ["records.inspect", "records.convert", "records.physionet", "report.export", "classifier.spec", "figures"]
+)
 def test_what_needs_no_network_loads_none(module):
     assert not loaded(f"import ecg_core.{module}") & {"torch", "streamlit"}
