@@ -1,133 +1,151 @@
-"""Who may import whom, read from the source text."""
+"""Who may import whom, read from the source text; docs/architecture.md draws it."""
 
 import ast
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Modules of the core by their place in it, such as "pipeline" or "figures/strip"
-CORE = {
-    path.relative_to(ROOT / "ecg_core").with_suffix("").as_posix(): path for path in (ROOT / "ecg_core").rglob("*.py")
+CORE = ROOT / "ecg_core"
+# The rooms of the core from the ground up: a room imports what lies on lower floors, and nothing beside or above it.
+FLOORS = (
+    {"text"},
+    {"labels", "errors"},
+    {"rules"},
+    {"schema"},
+    {"clock", "files", "parallel"},
+    {"signals"},
+    {"records"},
+    {"classifier", "rhythm", "morphology"},
+    {"pipeline"},
+    {"report", "evaluation"},
+    {"figures", "training"},
+    {"live", "batch"},
+    {"cli"},
+    {"__main__"},
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in CORE.rglob("*.py")
 }
+SCRIPTS = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
 PAGES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]
-NOUNS = {"schema", "labels", "rules", "errors", "text"}  # what every step may know
-
-# A step knows the nouns, and of the other steps only these, each for a reason.
-STEPS = {
-    "records/folder": set(),
-    "records/kinds": set(),
-    "records/samples": set(),
-    "records/annotation_files": set(),
-    "records/archives": {"folder", "limits"},
-    "records/stated": {"samples"},
-    "records/dicom_files": {"limits", "samples"},
-    "records/__init__": {
-        "annotation_files",
-        "archives",
-        "dicom_files",
-        "edf_files",
-        "folder",
-        "ishne_files",
-        "kinds",
-        "mat_files",
-        "samples",
-        "stated",
-        "table_files",
-        "wfdb_files",
-    },
-    "records/wfdb_files": {"annotation_files", "folder", "limits", "unfinished"},
-    "records/unfinished": set(),
-    "records/edf_files": {"annotation_files", "limits"},
-    "records/ishne_files": {"limits", "samples"},
-    "records/mat_files": {"limits", "samples", "stated"},
-    "records/parquet_files": {"limits"},
-    "records/table_files": {"limits", "parquet_files", "samples", "stated"},
-    "live/stream": {"records.limits"},  # what rates there are
-    "live/leads": {"records", "stream"},
-    "live/placing": {"stream"},
-    "live/replay": {"stream"},
-    "live/lsl": {"leads", "placing", "records", "records.limits", "stream"},
-    "live/line_format": {"leads", "placing", "records", "records.limits", "stream"},
-    "live/lines": {"line_format", "stream"},
-    "live/sources": {"lines", "lsl", "records", "replay", "stream"},  # which of them a text names
-    "live/recording": {"records", "stream"},
-    "signals": set(),
-    "threads": set(),
-    "windows": set(),
-    "detection": set(),
-    "network": {"windows"},  # how many frames the attention sees
-    "inference": {"network", "specs", "threads", "windows"},  # serves the network as it was trained
-    "intervals": set(),
-    "asking": {"intervals"},
-    "fibrillation": {"intervals"},
-    "rhythm": {"fibrillation", "intervals"},
-    "variability": {"intervals"},
-    "trust": set(),
-    "burden": {"intervals", "rhythm", "trust", "variability"},  # counts what the rhythm is made of
-}
+MOST_LINES = 450
 
 
-def imports(path):
-    """(module, names) of every import of a file, wherever it stands; those of the own package begin with a dot."""
+@cache
+def imports(name, path):
+    """Full names of the modules that a file imports, wherever the import stands."""
+    return tuple(_imports(name, path))
+
+
+def _imports(name, path):
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, ()) for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield "." * node.level + (node.module or ""), tuple(alias.name for alias in node.names)
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            inner = [f"{module}.{alias.name}" for alias in node.names]
+            yield from [name for name in inner if name in MODULES] or [module]
 
 
 def outside(path):
     """Packages from elsewhere that a file imports."""
-    return {module.split(".")[0] for module, _ in imports(path) if not module.startswith(".")}
+    return {module.split(".")[0] for module in imports("x", path)}
 
 
-def inside(path):
-    """Modules of ``ecg_core`` that a file of it imports."""
-    return {module.lstrip(".") for module, _ in imports(path) if module.startswith(".")} - {""}
+def room_of(name):
+    """The room of a module: the first name below the package; none for the package itself."""
+    return name.split(".")[1] if "." in name else ""
 
 
 def users(package):
-    return {name.split("/")[0] for name, path in CORE.items() if package in outside(path)}
+    """Rooms of the core that import a package from elsewhere."""
+    return {room_of(name) for name, path in MODULES.items() if package in outside(path)}
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"ecg_core"}))
+def test_a_module_imports_only_what_lies_below_its_room(name):
+    own = room_of(name)
+    for module in imports(name, MODULES[name]):
+        if module.startswith("ecg_core.") and room_of(module) != own:
+            assert FLOOR[room_of(module)] < FLOOR[own], f"{name} imports {module}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {
+        name: {module for module in imports(name, path) if module in MODULES and module != name}
+        for name, path in MODULES.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_every_room_has_its_floor():
+    assert {room_of(name) for name in MODULES} - {""} == set(FLOOR)
 
 
 def test_the_core_knows_no_streamlit_and_none_of_what_uses_it():
-    for path in CORE.values():
-        assert not outside(path) & {"streamlit", "pages", "models", "launch", "app"}, path.name
+    for name, path in MODULES.items():
+        assert not outside(path) & {"streamlit", "pages", "models", "benchmarks", "launch", "app"}, name
 
 
-def test_only_records_and_export_know_file_formats():
-    assert users("wfdb") <= {"records", "export", "conversion"}
+def test_only_records_and_report_know_file_formats():
+    assert users("wfdb") <= {"records", "report"}
 
 
-def test_only_the_network_and_what_serves_or_trains_it_know_torch():
-    assert users("torch") <= {"network", "inference", "personal", "threads", "training"}
+def test_only_classifier_training_and_parallel_know_torch():
+    assert users("torch") <= {"classifier", "training", "parallel"}
 
 
 def test_only_its_own_source_knows_the_lab_streaming_layer():
-    assert {name for name, path in CORE.items() if "pylsl" in outside(path)} == {"live/lsl"}
+    assert {name for name, path in MODULES.items() if "pylsl" in outside(path)} == {"ecg_core.live.lsl"}
 
 
 def test_only_figures_know_plotly():
     assert users("plotly") <= {"figures"}
 
 
-@pytest.mark.parametrize("name", STEPS)
-def test_a_step_of_the_pipeline_knows_only_the_nouns_and_its_stated_exceptions(name):
-    assert inside(CORE[name]) - NOUNS <= STEPS[name]
+def test_only_the_command_line_knows_argparse():
+    assert users("argparse") <= {"cli"}
 
 
-def test_nouns_know_no_step():
-    for name in NOUNS:
-        assert inside(CORE[name]) <= NOUNS
-
-
-@pytest.mark.parametrize("path", [path for path in PAGES if path.is_file()], ids=lambda path: path.stem)
-def test_pages_know_no_torch_no_file_format_and_no_plotting(path):
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_the_dashboard_knows_no_torch_no_file_format_and_no_plotting(path):
     assert not outside(path) & {"torch", "wfdb", "plotly"}
 
 
-def test_nothing_imports_from_a_module_that_does_not_exist():
-    for path in CORE.values():
-        known = {part for name in CORE for part in (*name.split("/"), name.replace("/", "."))}
-        assert inside(path) <= known, path.name
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_defines_no_class_and_no_helper_that_another_page_imports(path):
+    assert not any(module.startswith("pages.") and not module.startswith("pages._ui") for module in imports("x", path))
+
+
+def test_no_script_changes_the_import_path():
+    for folder in ("ecg_core", "pages", "models", "benchmarks", "demo_data"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert "sys.path" not in path.read_text(encoding="utf-8"), path
+
+
+def test_no_test_module_imports_another():
+    for path in (ROOT / "tests").rglob("*.py"):
+        found = {module for module in outside(path) if module.startswith("test_") or module == "conftest"}
+        assert not found, path.name
+
+
+def test_the_pipeline_reads_as_one_page():
+    lines = (CORE / "pipeline.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 200
+    body = "\n".join(lines)
+    steps = ("choose_leads(", "clean_leads(", "encode(", "detect(", "describe(", "classify_candidates(", "measure(")
+    places = [body.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def test_no_file_is_longer_than_a_reader_can_hold():
+    for folder in ("ecg_core", "pages", "models", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, path
