@@ -1,4 +1,4 @@
-"""The beats of each class: their waveforms, the shapes they come in, how sure the classifier is, and their RR."""
+"""The beats of each class: their waveforms, morphology templates, confidence and RR."""
 
 from functools import partial
 
@@ -9,26 +9,34 @@ from ecg_core.figures.beats import LORENZ_BEATS
 from ecg_core.labels import NAME
 from ecg_core.morphology.templates import split_templates
 from ecg_core.text import plain_markdown
-from pages._ui.chosen import choose_bars, choose_panels, choose_points, chosen_beats, list_beats, shapes_of
-from pages._ui.frame import current_analysis, guarded, heading, show, theme
-from pages._ui.labelling import undo_button
-from pages._ui.tables import plural
+from pages._ui.chosen_beats import (
+    cached_templates,
+    choose_bars,
+    choose_points,
+    choose_templates,
+    chosen_beats,
+    list_beats,
+)
+from pages._ui.figures import show, theme
+from pages._ui.frame import current_analysis, guarded, heading
+from pages._ui.label_bar import undo_button
+from pages._ui.wording import plural
 
-FIRST_SPLIT = "VSFNQ"  # whose shapes are worth a look first: ventricular foci
+FIRST_CLASS = "VSFNQ"  # whose templates are shown first: those of V show ventricular foci
 
 analysis = current_analysis()
 record, beats, colours = analysis.record, analysis.beats, theme()
 heading(f"Beats of {record.record_id}", record)
 if not beats.usable.any():
-    st.info("No beat of this recording could be read, so there is nothing to draw. Another lead may read better.")
+    st.info("No beat of this recording is analysable, so there is nothing to draw. Another lead may be better.")
     st.stop()
 
 choice, explained, again, back = st.columns([2, 11, 4, 2], vertical_alignment="center")
 analysed = record.lead_names.index(analysis.lead_names[0])
 lead = choice.selectbox("Lead", record.lead_names, index=analysed, key="beats_lead", label_visibility="collapsed")
 explained.caption(
-    f"Lead {lead} as recorded, each beat moved to its own median. Click a mean or a bar, or box points of the Lorenz "
-    "plot, to list the beats."
+    f"Lead {plain_markdown(lead)} as recorded, each beat shifted to a median of 0 mV. Click a mean or a bar, or box "
+    "points of the Lorenz plot, to list the beats."
 )
 chosen = chosen_beats(analysis)
 if chosen and again.button("Chosen beats", icon=":material/list:", width="stretch"):
@@ -38,33 +46,33 @@ if len(analysis.labelled):
     with back:
         undo_button(analysis)
 
-shapes = shapes_of(analysis, lead)
-if shapes:
+templates = cached_templates(analysis, lead)
+if templates:
     show(
-        overlay_figure(shapes, theme=colours), "classes",
-        on_select=partial(guarded(choose_panels), "classes", beats, shapes),
+        overlay_figure(templates, theme=colours), "classes",
+        on_select=partial(guarded(choose_templates), "classes", beats, templates),
         alt="Overlaid and mean waveforms of each class of beats, in mV",
     )  # fmt: skip
-    labels = [shape.label for shape in shapes]
+    labels = [template.label for template in templates]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.header("Shapes of class", anchor=False, width="content")
-        first = next(label for label in FIRST_SPLIT if label in labels)
+        st.header("Morphology templates of class", anchor=False, width="content")
+        first = next(label for label in FIRST_CLASS if label in labels)
         label = st.segmented_control(
-            "Class", labels, default=first, key="shapes_class", required=True, label_visibility="collapsed"
+            "Class", labels, default=first, key="template_class", required=True, label_visibility="collapsed"
         )
-        whole = shapes[labels.index(label)]
+        whole = templates[labels.index(label)]
         parts = split_templates(whole)
         st.caption(
-            f"{len(whole.beat):,} of {whole.n_beats:,} {NAME[label].lower()} beats were read, evenly over the "
-            "recording; shapes differ in their QRS, whatever its size."
+            f"A sample of {len(whole.beat):,} of {whole.n_beats:,} {NAME[label].lower()} beats, spread evenly over the "
+            "recording. Templates differ in the shape of their QRS, not in its size."
         )
     show(
-        overlay_figure(parts, theme=colours), f"shapes_{label}",
-        on_select=partial(guarded(choose_panels), f"shapes_{label}", beats, parts),
-        alt=f"Overlaid and mean waveforms of each shape that the {label} beats come in, in mV",
+        overlay_figure(parts, theme=colours), f"templates_{label}",
+        on_select=partial(guarded(choose_templates), f"templates_{label}", beats, parts),
+        alt=f"Overlaid and mean waveforms of each morphology template of the {label} beats, in mV",
     )  # fmt: skip
 else:
-    st.info(f"Lead {plain_markdown(lead)} holds no whole beat: choose another one.")
+    st.info(f"Lead {plain_markdown(lead)} holds no complete beat: choose another lead.")
 
 confidence, rr, lorenz = st.columns([3, 3, 4], gap="medium")
 with confidence:
@@ -74,11 +82,11 @@ with confidence:
         on_select=partial(guarded(choose_bars), "confidence", beats, confidence_bars(beats), "confidence"),
     )  # fmt: skip
     if n_unusable := int((~beats.usable).sum()):
-        st.caption(f"Left out: {plural(n_unusable, 'beat')} in unreadable signal.")
+        st.caption(f"Left out: {plural(n_unusable, 'beat')} in signal that is not analysable.")
 with rr:
     st.header("RR", anchor=False)
     show(
-        rr_figure(beats, theme=colours), "rr", alt="Histogram of the RR before each beat by class",
+        rr_figure(beats, theme=colours), "rr", alt="Histogram of the RR interval before each beat by class",
         on_select=partial(guarded(choose_bars), "rr", beats, rr_bars(beats), "RR"),
     )  # fmt: skip
 with lorenz:
@@ -87,7 +95,9 @@ with lorenz:
         lorenz_figure(beats, theme=colours), "lorenz", alt="RR before against RR after each beat, coloured by class",
         on_select=partial(guarded(choose_points), "lorenz", beats),
     )  # fmt: skip
-    st.caption(f"Colour: class of the beat between. An even sample of at most {LORENZ_BEATS:,} beats a class.")
+    st.caption(
+        f"Colour: class of the beat between. An evenly spread sample of at most {LORENZ_BEATS:,} beats of each class."
+    )
 
 if chosen and st.session_state.pop("list_chosen", False):
     list_beats(analysis, chosen)

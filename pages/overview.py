@@ -6,11 +6,13 @@ from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
 from ecg_core.report.measures import format_labels
 from ecg_core.text import plain_markdown
-from pages._ui.frame import cards, current_analysis, heading, show, theme
-from pages._ui.tables import by_weight, events_shown, hours_shown, number, plural, rate_card
+from pages._ui.figures import show, theme
+from pages._ui.frame import cards, current_analysis, heading
+from pages._ui.tables import by_severity, events_table, hours_table, rate_card
 from pages._ui.view import address, selected_time_s
+from pages._ui.wording import number, plural
 
-LITTLE_PCT = 50.0  # below so much readable time, counts say little about the recording
+LOW_ANALYSABLE_PCT = 50.0  # below this, counts do not represent the recording
 
 analysis = current_analysis()
 record, burden = analysis.record, analysis.burden
@@ -18,11 +20,11 @@ n_beats = f"{burden.n_beats:,} beats"
 count = dict(zip(analysis.model.classes, burden.count.tolist(), strict=True))
 heading(f"Overview of {record.record_id}", record)
 
-if burden.analysable_pct < LITTLE_PCT:
+if burden.analysable_pct < LOW_ANALYSABLE_PCT:
     leads = plain_markdown(", ".join(analysis.lead_names))
     st.warning(
-        f"Only {burden.analysable_pct:.0f} % of this recording could be read in lead {leads}: "
-        "the counts below stand for that part alone. Another lead may read better.",
+        f"Only {burden.analysable_pct:.0f} % of this recording is analysable in lead {leads}: "
+        "the counts below cover only that part. Another lead may be better.",
         icon=":material/signal_disconnected:",
     )
 cards(
@@ -47,7 +49,7 @@ show(trend, "trend", alt="Heart rate, ventricular and supraventricular beats ove
 if (time_s := selected_time_s("trend")) is not None:
     st.switch_page("pages/review.py", query_params=address(record, time_s))
 st.caption(
-    "Heart rate: mean, lowest and highest of a moving average; green: atrial fibrillation; hatched: not readable. "
+    "Heart rate: mean, lowest and highest of a moving average; green: atrial fibrillation; hatched: not analysable. "
     "Drag across a stretch to review it."
 )
 
@@ -55,17 +57,17 @@ findings, hours = st.columns(2, gap="medium")
 with findings:
     st.header(f"Findings ({len(analysis.events)})", anchor=False)
     if analysis.events:
-        events = by_weight(analysis.events)
-        table = events_shown(analysis, events)
+        events = by_severity(analysis.events)
+        table = events_table(analysis, events)
         picked = st.dataframe(table, hide_index=True, key="events", on_select="rerun", selection_mode="single-row")
-        st.caption("The weightiest first. Choose a row to see it in Review.")
+        st.caption("The most serious first. Choose a row to see it in Review.")
         if picked.selection.rows:
             event = events[picked.selection.rows[0]]
             st.switch_page("pages/review.py", query_params=address(record, event.start_s))
     else:
-        st.caption("No couplet, run, pattern, episode, pause or long RR was found in the readable part.")
+        st.caption("No couplet, run, pattern, episode, pause or long RR was found in the analysable part.")
 with hours:
     st.header("Hour by hour", anchor=False)
-    st.dataframe(hours_shown(analysis), hide_index=True)
+    st.dataframe(hours_table(analysis), hide_index=True)
     if st.button("All measures, the definitions, and the files", icon=":material/description:", type="tertiary"):
         st.switch_page("pages/report.py")

@@ -1,4 +1,4 @@
-"""The report: what was measured, by which rules, and every file of it."""
+"""The report: all measures, the rules that they follow, and the files."""
 
 from functools import partial
 
@@ -8,24 +8,24 @@ from ecg_core.report.export import WRITERS, file_name
 from ecg_core.report.measures import COLUMNS, GROUPS, format_labels
 from ecg_core.rules import RhythmRules
 from ecg_core.text import plain_markdown
+from pages._ui.actions import change_rules
 from pages._ui.frame import current_analysis, facts, guarded, heading
-from pages._ui.session import change_rules
-from pages._ui.tables import edited_rules, measures_shown, rules_shown
+from pages._ui.tables import edited_rules, measures_by_group, rules_table
 
 CONTENT = {
     "_report.pdf": ("Report", "Summary, trends, hours, strips at 25 mm/s and 10 mm/mV, definitions and rules."),
-    "_burden.csv": ("Burden", "One row a measure, each with its unit and its denominator."),
-    "_hourly.csv": ("Hours", "One row an hour: readable time, beats by class, heart rate, runs, AF."),
-    "_events.csv": ("Findings", "One row a couplet, run, pattern, episode or pause."),
-    "_beats.csv": ("Beats", "One row a beat: sample, time, class, probabilities, RR, readable or not."),
-    "_report.json": ("Everything", "All of it in one document for programs."),
-    ".ai": ("WFDB annotations", "Beats and changes of rhythm as an annotation file that WFDB tools read."),
+    "_burden.csv": ("Burden", "One row for each measure, with its unit and its denominator."),
+    "_hourly.csv": ("Hours", "One row for each hour: analysable time, beats by class, heart rate, runs, AF."),
+    "_events.csv": ("Findings", "One row for each couplet, run, pattern, episode or pause."),
+    "_beats.csv": ("Beats", "One row for each beat: sample, time, class, probabilities, RR, analysable or not."),
+    "_report.json": ("Everything", "All results in one document for programs."),
+    ".ai": ("WFDB annotations", "Beats and rhythm changes as an annotation file for WFDB tools."),
 }
 
 
 @guarded
 def apply_edits(key: str) -> None:
-    """Measure anew by what was typed into the table of rules."""
+    """Measure again by the rules that were edited in the table."""
     change_rules(analysis.record, edited_rules(analysis.rules, st.session_state[key]["edited_rows"]))
 
 
@@ -43,9 +43,9 @@ with files:
             on_click="ignore", icon=":material/download:", width="stretch",
             type="primary" if suffix == "_report.pdf" else "secondary",
         )  # fmt: skip
-    st.caption("Each file is made when it is clicked.")
+    st.caption("Each file is created when you click it.")
 with made:
-    st.header("Made with", anchor=False)
+    st.header("Settings", anchor=False)
     st.markdown(
         f"Lead **{plain_markdown(', '.join(analysis.lead_names))}**, model **{analysis.model.name}** "
         f"(`{analysis.model.sha256[:12]}`), record `{analysis.record.sha256[:12]}`"
@@ -63,17 +63,17 @@ with made:
         st.markdown("Rules: all at their defaults.")
 
 st.header("Summary", anchor=False)
-shown = measures_shown(analysis)
+shown = measures_by_group(analysis)
 for column, groups in zip(st.columns(3, gap="large"), COLUMNS, strict=True):
     with column:
         for group in groups:
             st.markdown(f"**{GROUPS[group]}**")
-            facts(shown[group], look="figures")
+            facts(shown[group], style="figures")
 
 st.header("Rules", anchor=False)
-st.caption("Change a value and everything is measured by it at once; every file says which rules it was made with.")
+st.caption("Change a value, and everything is measured again at once. Every file states its rules.")
 key = f"rules{hash(analysis.rules)}"
 st.data_editor(
-    rules_shown(analysis.rules), key=key, hide_index=True, disabled=["Rule", "Unit", "Source"], width="stretch",
+    rules_table(analysis.rules), key=key, hide_index=True, disabled=["Rule", "Unit", "Source"], width="stretch",
     on_change=apply_edits, args=(key,), height="content",
 )  # fmt: skip

@@ -1,5 +1,6 @@
-"""From the day to the hour to the strip, and to the single beat."""
+"""From the whole recording to the strip and to the single beat; beats are labelled here."""
 
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
 
@@ -9,19 +10,19 @@ from ecg_core.evaluation.comparison import Disagreements
 from ecg_core.figures import Scale, disclosure_figure, probability_figure, strip_figure, trend_figure
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Record
-from pages._ui.frame import current_analysis, facts, guarded, heading, legend, show, theme, watch
-from pages._ui.labelling import label_bar
-from pages._ui.session import current_workspace
-from pages._ui.tables import beat_facts, by_weight, events_shown
+from pages._ui.figures import show, theme
+from pages._ui.frame import current_analysis, facts, guarded, heading, legend, show_progress
+from pages._ui.label_bar import label_bar
+from pages._ui.tables import beat_facts, by_severity, events_table
 from pages._ui.view import (
     PAGE_S,
+    cached,
+    cached_disagreements,
     check_by_occlusion,
     current_time_s,
-    differences,
     go_to,
     go_to_row,
     go_to_selected,
-    kept,
     leads_to_draw,
     nearest_beat,
     neighbour,
@@ -30,14 +31,52 @@ from pages._ui.view import (
     stations,
     strip,
     strip_start_s,
-)  # fmt: skip
+)
+from pages._ui.workspace import current_workspace
 
-ROW_MM = 250.0  # of paper fit beside the sidebar: 10 s at 25 mm/s; what is longer goes on in the next row
-FULL_GAIN_LEADS = 3  # so many leads fit below each other at 10 mm/mV
+ROW_MM = 250.0  # of paper fit beside the sidebar: 10 s at 25 mm/s; a longer strip continues in the next row
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the strip is drawn, and which beats are stepped through."""
+
+    stepped: str
+    lead: str
+    n_leads: int
+    length_s: float
+    scale: Scale
+
+
+def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
+    """Draw the choices of what to step through and how to draw the strip."""
+    names = analysis.record.lead_names
+    analysed = names.index(analysis.lead_names[0])
+    # beats are shown in all the leads that were analysed, where these are few
+    n_default = 3 if len(analysis.lead_names) > 1 and len(names) <= 3 else 1
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.session_state.get("what") in places:
+            st.session_state["what"] = st.session_state["what"]  # stays, though its count may have changed
+        stepped = st.selectbox(
+            "Step through", list(places), key="what", persist_state="session", width=300,
+            format_func=lambda name: f"{name} ({len(places[name]):,})",
+        )  # fmt: skip
+        lead = st.selectbox("Lead", names, index=analysed, key="lead", bind="query-params", width=90)
+        n_leads = st.segmented_control(
+            "Leads", [1, 3, 6, 12], default=n_default, key="leads", bind="query-params", required=True
+        )
+        length_s = st.segmented_control(
+            "Seconds", [6, 10, 30], default=10, key="sec", bind="query-params", required=True
+        )
+        speed = st.segmented_control(
+            "mm/s", [12.5, 25, 50], default=25, key="speed", bind="query-params", required=True
+        )
+        gain = st.segmented_control("mm/mV", [5, 10, 20], default=10, key="gain", bind="query-params", required=True)
+    return Layout(stepped, lead, n_leads, length_s, Scale(speed, gain))
 
 
 def step_buttons(times: Float64, time_s: float, length_s: float) -> None:
-    """Draw the ways to move, by button and by key."""
+    """Draw the buttons that move through the record, each with its key."""
     previous_s, next_s = neighbour(times, time_s, -1), neighbour(times, time_s, 1)
     moves = [
         ("Previous", "P", previous_s, ":material/skip_previous:"),
@@ -49,35 +88,40 @@ def step_buttons(times: Float64, time_s: float, length_s: float) -> None:
         st.button(name, shortcut=key, icon=icon, key=name, disabled=target_s is None, on_click=go_to, args=(target_s,))
 
 
-def findings(analysis: Analysis) -> None:
-    """Draw the events, of all kinds or of some; a row leads to its strip."""
-    st.header(f"Findings ({len(analysis.events):,})", anchor=False)
-    if not analysis.events:
-        st.caption("No couplet, run, pattern, episode, pause or long RR was found in the readable part.")
-        return
-    there = dict.fromkeys(event.kind for event in by_weight(analysis.events))
-    kinds = st.pills(
-        "Kinds", list(there), selection_mode="multi", format_func=KIND_NAMES.__getitem__, key="kinds",
-        label_visibility="collapsed", persist_state="session",
+def draw_trend(analysis: Analysis, page_s: float) -> None:
+    """Draw the whole recording; a click leads to its time."""
+    colours = theme()
+    trend = cached(
+        "trend", (analysis, page_s, colours),
+        lambda: trend_figure(analysis, theme=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120),
     )  # fmt: skip
-    shown = [event for event in by_weight(analysis.events) if not kinds or event.kind in kinds]
-    st.dataframe(
-        events_shown(analysis, shown), hide_index=True, height=240, key="found", selection_mode="single-row",
-        on_select=partial(go_to_row, "found", shown),
-    )  # fmt: skip
+    show(trend, "day", alt="Overview", on_select=lambda: go_to_selected("day"))
+
+
+def draw_strip(analysis: Analysis, layout: Layout, start_s: float, beat: int | None, differ: Disagreements) -> None:
+    """Draw the strip, in rows where it is longer than the paper."""
+    record, names = analysis.record, leads_to_draw(analysis.record, layout.lead, layout.n_leads)
+    row_s = min(layout.length_s, ROW_MM / layout.scale.mm_per_s)
+    for row in range(ceil(layout.length_s / row_s)):
+        pieces = tuple(strip(record, name, start_s=start_s + row * row_s, length_s=row_s) for name in names)
+        figure = strip_figure(
+            analysis, pieces, length_s=row_s, selected=beat, differ=differ, scale=layout.scale, theme=theme()
+        )
+        key = f"strip{row}"
+        show(figure, key, alt="ECG strip", width="content", on_select=partial(go_to_selected, key))
 
 
 def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
-    """What is known of the chosen beat, how it was judged, and whether its attention can be read at all."""
-    known, judged = st.columns(2, gap="medium")
-    with known:
+    """Draw what is known of the chosen beat, its probabilities, and the occlusion check of its attention."""
+    measured, classified = st.columns(2, gap="medium")
+    with measured:
         facts(beat_facts(analysis, beat, differ))
-    with judged:
+    with classified:
         show(probability_figure(analysis, beat, theme=theme()), "probability", alt="Probability of each class")
         st.caption("The attention shows where the network looked. It is not an explanation of the class.")
-        verdict = occlusion_text(analysis, beat)
-        if verdict:
-            st.markdown(verdict)
+        result = occlusion_text(analysis, beat)
+        if result:
+            st.markdown(result)
         else:
             st.button(
                 "Check the attention by occlusion", on_click=guarded(check_by_occlusion), args=(analysis, beat),
@@ -85,12 +129,30 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
             )  # fmt: skip
 
 
+def draw_findings(analysis: Analysis) -> None:
+    """Draw the events, of all kinds or of some; a row leads to its strip."""
+    st.header(f"Findings ({len(analysis.events):,})", anchor=False)
+    if not analysis.events:
+        st.caption("No couplet, run, pattern, episode, pause or long RR was found in the analysable part.")
+        return
+    events = by_severity(analysis.events)
+    kinds = st.pills(
+        "Kinds", list(dict.fromkeys(event.kind for event in events)), selection_mode="multi",
+        format_func=KIND_NAMES.__getitem__, key="kinds", label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+    listed = [event for event in events if not kinds or event.kind in kinds]
+    st.dataframe(
+        events_table(analysis, listed), hide_index=True, height=240, key="found", selection_mode="single-row",
+        on_select=partial(go_to_row, "found", listed),
+    )  # fmt: skip
+
+
 def draw_minutes(analysis: Analysis, lead: str, page_s: float, marked_s: tuple[float, float]) -> None:
     """Draw the minutes around the strip, one below the other."""
     st.header("Page of minutes", anchor=False)
     colours = theme()
     minutes = strip(analysis.record, lead, start_s=page_s, length_s=PAGE_S)
-    disclosure = kept(
+    disclosure = cached(
         "minutes", (analysis, lead, page_s, marked_s, colours),
         lambda: disclosure_figure(analysis, minutes, theme=colours, marked_s=marked_s),
     )  # fmt: skip
@@ -100,69 +162,33 @@ def draw_minutes(analysis: Analysis, lead: str, page_s: float, marked_s: tuple[f
 @st.fragment
 @guarded
 def viewer(record: Record) -> None:
-    """Overview, strip, beat and page of minutes; a step or a label redraws these and nothing else."""
+    """Trend, strip, beat, findings and page of minutes; a step or a label redraws these and nothing else."""
     workspace = current_workspace()
     analysis = workspace.analysis(record.sha256)
-    colours, differ = theme(), differences(analysis)
+    differ, places = cached_disagreements(analysis), stations(analysis, cached_disagreements(analysis))
     time_s = current_time_s(record)
     remember(record, time_s)
 
-    analysed = record.lead_names.index(analysis.lead_names[0])
-    # beats are seen in all the leads that told of them, where these are few
-    drawn = 3 if len(analysis.lead_names) > 1 and len(record.lead_names) <= 3 else 1
-
-    overview = st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        places = stations(analysis, differ)
-        if st.session_state.get("what") in places:
-            st.session_state["what"] = st.session_state["what"]  # stays, though its count may have changed
-        what = st.selectbox(
-            "Step through", list(places), key="what", persist_state="session", width=300,
-            format_func=lambda what: f"{what} ({len(places[what]):,})",
-        )  # fmt: skip
-        lead = st.selectbox("Lead", record.lead_names, index=analysed, key="lead", bind="query-params", width=90)
-        how_many = st.segmented_control(
-            "Leads", [1, 3, 6, 12], default=drawn, key="leads", bind="query-params", required=True
-        )
-        seconds = st.segmented_control(
-            "Seconds", [6, 10, 30], default=10, key="sec", bind="query-params", required=True
-        )
-        speed = st.segmented_control(
-            "mm/s", [12.5, 25, 50], default=25, key="speed", bind="query-params", required=True
-        )
-        gain = st.segmented_control("mm/mV", [5, 10, 20], default=10, key="gain", bind="query-params", required=True)
+    trend = st.container()
+    layout = choose_layout(analysis, places)
     with st.container(horizontal=True, vertical_alignment="center"):
-        step_buttons(places.get(what, analysis.beats.time_s), time_s, seconds)
+        step_buttons(places.get(layout.stepped, analysis.beats.time_s), time_s, layout.length_s)
         legend()
 
-    start_s, beat = strip_start_s(record, time_s, seconds), nearest_beat(analysis, time_s)
-    page_s = time_s // PAGE_S * PAGE_S
-    with overview:
-        trend = kept(
-            "trend", (analysis, page_s, colours),
-            lambda: trend_figure(analysis, theme=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120),
-        )  # fmt: skip
-        show(trend, "day", alt="Overview", on_select=lambda: go_to_selected("day"))
-    names = leads_to_draw(record, lead, how_many)
-    row_s = min(seconds, ROW_MM / speed)
-    for row in range(ceil(seconds / row_s)):
-        pieces = tuple(strip(record, name, start_s=start_s + row * row_s, length_s=row_s) for name in names)
-        figure = strip_figure(
-            analysis, pieces, length_s=row_s, selected=beat, differ=differ, scale=Scale(speed, gain), theme=colours
-        )
-        key = f"strip{row}"
-        show(figure, key, alt="ECG strip", width="content", on_select=partial(go_to_selected, key))
-
+    page_s, beat = time_s // PAGE_S * PAGE_S, nearest_beat(analysis, time_s)
+    start_s = strip_start_s(record, time_s, layout.length_s)
+    with trend:
+        draw_trend(analysis, page_s)
+    draw_strip(analysis, layout, start_s, beat, differ)
     label_bar(analysis, beat, places)
     progress = st.container()
     if beat is not None:
         draw_beat(analysis, beat, differ)
-    findings(analysis)
-
-    draw_minutes(analysis, lead, page_s, (start_s, start_s + seconds))
-    if (job := workspace.reading(record.sha256)) is not None:
+    draw_findings(analysis)
+    draw_minutes(analysis, layout.lead, page_s, (start_s, start_s + layout.length_s))
+    if (job := workspace.job_of(record.sha256)) is not None:
         with progress:
-            watch(job)
+            show_progress(job)
 
 
 analysis = current_analysis(wait=False)

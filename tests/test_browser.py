@@ -1,124 +1,26 @@
 """The dashboard in a real browser, as a reader walks through it with the demo record."""
 
 import io
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pypdfium2
 import pytest
+from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab, go  # noqa: F401  # fixtures among them
 
-from ecg_core.classifier.spec import DEFAULT_MODEL
-
-ROOT = Path(__file__).parents[1]
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), "")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-READY_S = 60  # generous: a busy machine also has to import torch
 PAPER_PX_PER_S = 25 * 96 / 25.4
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed"),
-    pytest.mark.skipif(not DEFAULT_MODEL.is_file(), reason="no model is installed"),
-]
-
-
-@contextmanager
-def served(**environment):
-    """A dashboard of its own, at the address that is given."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
-    with subprocess.Popen(  # noqa: S603
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        url = f"http://localhost:{port}"
-        for _ in range(10 * READY_S):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()  # noqa: S310
-                break
-            except OSError:
-                time.sleep(0.1)
-        try:
-            yield url
-        finally:
-            server.terminate()
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
-def address():
-    """A dashboard opened on the demo."""
-    with served(ECG_DEMO="1") as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def page(browser, address):
+def page(browser, address):  # noqa: F811
     with clean_tab(browser, address) as tab:
         yield tab
 
 
-@contextmanager
-def clean_tab(browser, address):
-    """A tab of the size of a small screen, on the analysed demo; at the end nothing may have gone wrong in it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
-    tab = context.new_page()
-    complaints, hosts = [], set()
-    tab.on("console", lambda message: complaints.append(complaint(message)))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    tab.goto(address)
-    tab.get_by_text("Analysable time").wait_for(timeout=1000 * READY_S)
-    yield tab
-    context.close()
-    assert [text for text in complaints if text] == []
-    assert hosts - {""} == {urlsplit(address).netloc}
-
-
-def complaint(message):
-    """What the console says is wrong; Streamlit itself looks for its server below a page's address first."""
-    looks_for_server = "/review/_stcore/" in message.location.get("url", "")
-    return message.text if message.type == "error" and not looks_for_server else ""
-
-
-def go(page, name, sign):
-    from playwright.sync_api import TimeoutError as TooLate
-
-    shown = page.get_by_text(sign).first
-    for _ in range(3):  # a click that falls into a rerun of the page is lost
-        page.get_by_role("link", name=name).first.click()
-        try:
-            shown.wait_for(timeout=10_000)
-            break
-        except TooLate:
-            continue
-    shown.wait_for(timeout=1000)
-    page.wait_for_timeout(500)
-    too_wide = page.evaluate("(e => e.scrollWidth > e.clientWidth)(document.querySelector('[data-testid=stMain]'))")
-    assert not too_wide, f"{name} scrolls sideways"
-
-
-def moment(page):
+def address_time_s(page):
     return float(parse_qs(urlsplit(page.url).query).get("t", ["nan"])[0])
 
 
@@ -126,7 +28,7 @@ def test_reader_walks_through_all_pages(page):
     go(page, "Record", "Sampling rate")
     go(page, "Review", "Page of minutes")
     go(page, "Beats", "Lorenz plot")
-    go(page, "Report", "Each file is made when it is clicked")
+    go(page, "Report", "Each file is created when you click it")
     go(page, "Compare", "Where they differ")
     go(page, "About", "SHA-256")
     go(page, "Overview", "Analysable time")
@@ -134,7 +36,7 @@ def test_reader_walks_through_all_pages(page):
     assert page.get_by_text("not cleared for use as a primary diagnostic tool").is_visible()
 
 
-def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):
+def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):  # noqa: F811
     go(page, "Review", "Page of minutes")
     seen = []
     for _ in range(3):
@@ -142,30 +44,30 @@ def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):
         page.keyboard.press("n")
         page.wait_for_function("before => location.href !== before", arg=before, timeout=10_000)
         page.wait_for_timeout(700)
-        seen.append(moment(page))
+        seen.append(address_time_s(page))
     assert seen == sorted(seen)
     assert len(set(seen)) == 3
     page.goto(page.url)
     page.get_by_text("Page of minutes").wait_for(timeout=1000 * READY_S)
-    assert moment(page) == seen[-1]
+    assert address_time_s(page) == seen[-1]
 
 
-def test_keys_give_beats_their_class_and_the_model_learns_from_them(page):
+def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
     go(page, "Review", "Page of minutes")
     page.keyboard.press("a")
-    for n_told, key in enumerate("123", 1):
+    for n_labelled, key in enumerate("123", 1):
         page.wait_for_timeout(1000)
         at = page.url
         page.keyboard.press(key)
-        page.get_by_text(f"{n_told} beat{'s' if n_told > 1 else ''} labelled by you").wait_for()
+        page.get_by_text(f"{n_labelled} beat{'s' if n_labelled > 1 else ''} labelled by you").wait_for()
         page.wait_for_function("at => location.href !== at", arg=at, timeout=10_000)
     page.wait_for_timeout(1000)
     page.keyboard.press("u")
     page.get_by_text("2 beats labelled by you").wait_for()
     page.wait_for_timeout(1000)
     page.keyboard.press("l")
-    page.get_by_text("2 of them learned").wait_for(timeout=1000 * READY_S)
-    for left in ("none of them learned yet", "1 beat labelled by you", "A wrong class?"):
+    page.get_by_text("2 of them used for fine-tuning").wait_for(timeout=1000 * READY_S)
+    for left in ("none of them used for fine-tuning yet", "1 beat labelled by you", "A wrong class?"):
         page.wait_for_timeout(1000)
         page.keyboard.press("u")
         page.get_by_text(left).wait_for()
@@ -180,7 +82,7 @@ def test_strip_has_the_papers_scale_on_the_screen(page):
     assert chart.evaluate("g => g.getBoundingClientRect().width === g._fullLayout.width")
 
 
-def test_click_on_the_overview_leads_to_that_moment(page):
+def test_click_on_the_overview_leads_to_that_address_time_s(page):
     go(page, "Overview", "Analysable time")
     chart = page.locator(".st-key-trend .js-plotly-plot")
     box = chart.bounding_box()
@@ -189,11 +91,11 @@ def test_click_on_the_overview_leads_to_that_moment(page):
     page.mouse.move(box["x"] + box["width"] * 0.52, box["y"] + 80, steps=5)
     page.mouse.up()
     page.get_by_text("Page of minutes").wait_for(timeout=20_000)
-    assert 800 < moment(page) < 1000
+    assert 800 < address_time_s(page) < 1000
 
 
 def test_downloaded_table_can_be_read_back(page):
-    go(page, "Report", "Each file is made when it is clicked")
+    go(page, "Report", "Each file is created when you click it")
     with page.expect_download() as download:
         page.get_by_role("button", name="demo_beats.csv").click()
     table = pd.read_csv(io.BytesIO(Path(download.value.path()).read_bytes()))
@@ -203,7 +105,7 @@ def test_downloaded_table_can_be_read_back(page):
 
 
 def test_downloaded_report_holds_what_the_page_shows(page):
-    go(page, "Report", "Each file is made when it is clicked")
+    go(page, "Report", "Each file is created when you click it")
     with page.expect_download() as download:
         page.get_by_role("button", name="demo_report.pdf").click()
     document = pypdfium2.PdfDocument(Path(download.value.path()).read_bytes())
@@ -215,7 +117,7 @@ def test_downloaded_report_holds_what_the_page_shows(page):
     assert burden in text
 
 
-def test_click_on_a_shape_and_box_in_the_lorenz_plot_list_beats_that_lead_to_review(page):
+def test_click_on_a_template_and_box_in_the_lorenz_plot_list_beats_that_lead_to_review(page):
     go(page, "Beats", "Lorenz plot")
     for key, draw in (("classes", click_middle), ("lorenz", box_all)):
         chart = page.locator(f".st-key-{key} .js-plotly-plot")
@@ -232,7 +134,7 @@ def test_click_on_a_shape_and_box_in_the_lorenz_plot_list_beats_that_lead_to_rev
     grid = listed.locator("canvas").first.bounding_box()
     page.mouse.click(grid["x"] + 12, grid["y"] + 60)  # the box before the first row
     page.get_by_text("Page of minutes").wait_for(timeout=20_000)
-    assert moment(page) > 0
+    assert address_time_s(page) > 0
 
 
 def click_middle(page, box):
@@ -248,7 +150,7 @@ def box_all(page, box):
     page.mouse.up()
 
 
-def test_second_model_reads_beside_the_first(page):
+def test_second_model_analyses_beside_the_first(page):
     go(page, "Compare", "Where they differ")
     page.get_by_role("button", name="Analyse with").click()
     page.get_by_text("adapted against source").wait_for(timeout=1000 * READY_S)
@@ -276,7 +178,7 @@ def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
     page.keyboard.press("n")
     page.wait_for_function("before => location.href !== before", arg=before, timeout=10_000)
     assert "record=208" in page.url
-    go(page, "Report", "Each file is made when it is clicked")
+    go(page, "Report", "Each file is created when you click it")
     with page.expect_download() as download:
         page.get_by_role("button", name="208_burden.csv").click()
     table = pd.read_csv(io.BytesIO(Path(download.value.path()).read_bytes())).set_index("measure")
@@ -284,7 +186,7 @@ def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
     assert set(table["record"]) == {208}
 
 
-def test_two_readers_do_not_see_each_others_records(page, browser, address):
+def test_two_readers_do_not_see_each_others_records(page, browser, address):  # noqa: F811
     other = browser.new_context().new_page()
     other.goto(f"{address}/record")
     other.get_by_text("Sampling rate").first.wait_for(timeout=1000 * READY_S)

@@ -1,7 +1,9 @@
 """The page Live in a real browser: the demo is replayed, labels come, and the strip obeys."""
 
 import pytest
-from test_browser import READY_S, address, browser, clean_tab, go, pytestmark  # noqa: F401
+from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab, go  # noqa: F401  # fixtures among them
+
+pytestmark = NEEDS_BROWSER
 
 WATCHED = """() => { const find = (root) => { for (const element of root.querySelectorAll('*')) {
     if (element.tagName === 'CANVAS') return element;

@@ -1,46 +1,37 @@
-"""Labels that a reader gives beats, run without a browser: counted at once, undone, and learned from."""
+"""Labels that a reader gives beats, without a browser: counted at once, undone, and used for fine-tuning."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
-from test_figures import make_analysis
+from support.analyses import make_analysis
+from support.pages import address_time_s, html_of, page, workspace_with
 
 from ecg_core.pipeline import with_labels
 from ecg_core.report.export import csv_bytes, labels_table
 from ecg_core.schema import Annotations
 from pages._ui import engine, labelling
-from pages._ui.jobs import AnalysisKey
-from pages._ui.labelling import tell
-from pages._ui.session import Workspace
-from pages._ui.view import ASKED
-
-ROOT = Path(__file__).parents[1]
+from pages._ui.labelling import load_labels, set_labels
+from pages._ui.view import QUERIED
 
 
 @pytest.fixture(scope="module")
 def analysis(demo):
-    """Made-up beats on the demo record; it asks about five of them."""
+    """Made-up beats on the demo record, of which five are queried."""
     made = replace(make_analysis(demo.duration_s), record=demo)
     normal = np.flatnonzero(made.beats.usable & (made.beats.label == "N"))
-    return replace(made, asked=normal[[300, 20, 100, 200, 50]])
+    return replace(made, queried=normal[[300, 20, 100, 200, 50]])
 
 
 @pytest.fixture
 def workspace(analysis):
-    workspace = Workspace()
-    workspace.add(analysis.record)
-    workspace.put(AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules), analysis)
-    return workspace
+    return workspace_with(analysis)
 
 
 @pytest.fixture
 def at(workspace):
-    at = AppTest.from_file(str(ROOT / "pages" / "review.py"), default_timeout=30)
-    at.session_state["workspace"] = workspace
-    return at.run()
+    return page("review", workspace)
 
 
 def press(at, name):
@@ -52,7 +43,7 @@ def press(at, name):
     assert not at.error
 
 
-def format_quoted(at):
+def captions(at):
     return "\n".join(element.value for element in at.caption)
 
 
@@ -60,12 +51,7 @@ def shown(workspace):
     return workspace.analysis(workspace.current)
 
 
-def moment(at):
-    value = at.query_params["t"]
-    return float(value if isinstance(value, str) else value[0])
-
-
-def asked_times(analysis):
+def queried_times_s(analysis):
     return analysis.beats.time_s[analysis.queried]
 
 
@@ -74,14 +60,11 @@ def test_a_label_is_counted_at_once_and_everywhere(at, workspace, analysis):
     beat = int(shown(workspace).labelled[0])
     assert shown(workspace).beats.label[beat] == "V"
     assert shown(workspace).burden.count[2] == analysis.burden.count[2] + 1
-    overview = AppTest.from_file(str(ROOT / "pages" / "overview.py"), default_timeout=30)
-    overview.session_state["workspace"] = workspace
-    overview.run()
-    bodies = "\n".join(element.proto.body for element in overview.get("html"))
+    bodies = "\n".join(html_of(page("overview", workspace)))
     assert f"{analysis.burden.count[2] + 1:,} V of" in bodies
 
 
-def test_undo_takes_back_one_telling_at_a_time(at, workspace, analysis):
+def test_undo_takes_back_one_edit_at_a_time(at, workspace, analysis):
     press(at, "class V")
     press(at, "class S")
     assert shown(workspace).beats.label[shown(workspace).labelled].tolist() == ["S"]  # the last word on the same beat
@@ -92,73 +75,72 @@ def test_undo_takes_back_one_telling_at_a_time(at, workspace, analysis):
     assert next(item for item in at.button if item.label == "Undo").disabled
 
 
-def test_what_it_asks_is_gone_through_in_its_own_order_to_the_last(at, workspace, analysis):
-    wanted = asked_times(analysis)
-    press(at, "Label what it asks")
-    assert at.selectbox(key="what").value == ASKED
+def test_queried_beats_are_stepped_through_in_their_order_to_the_last(at, workspace, analysis):
+    wanted = queried_times_s(analysis)
+    press(at, "Label queried beats")
+    assert at.selectbox(key="what").value == QUERIED
     for number, time_s in enumerate(wanted):
-        assert moment(at) == pytest.approx(time_s, abs=0.01)
-        assert f"asks about {len(wanted) - number}" in format_quoted(at)
+        assert address_time_s(at) == pytest.approx(time_s, abs=0.01)
+        assert f"{len(wanted) - number} queried beat" in captions(at)
         press(at, "class S")
-    assert f"{len(wanted)} beats labelled by you" in format_quoted(at)
-    assert "asks about no more" in format_quoted(at)
+    assert f"{len(wanted)} beats labelled by you" in captions(at)
+    assert "no queried beats left to label" in captions(at)
     assert shown(workspace).labelled.tolist() == sorted(analysis.queried.tolist())
-    assert next(item for item in at.button if item.label == "Label what it asks").disabled
+    assert next(item for item in at.button if item.label == "Label queried beats").disabled
 
 
-def test_those_that_were_passed_over_are_come_back_to(at, analysis):
-    press(at, "Label what it asks")
+def test_skipped_queries_come_again_at_the_end(at, analysis):
+    press(at, "Label queried beats")
     press(at, "Next")
     for _ in range(4):
         press(at, "class N")
-    assert moment(at) == pytest.approx(asked_times(analysis)[0], abs=0.01)
+    assert address_time_s(at) == pytest.approx(queried_times_s(analysis)[0], abs=0.01)
 
 
 def test_undo_goes_to_the_beat_whose_label_is_taken_back(at, analysis):
-    press(at, "Label what it asks")
+    press(at, "Label queried beats")
     press(at, "class V")
     press(at, "Undo")
-    assert moment(at) == pytest.approx(asked_times(analysis)[0], abs=0.01)
+    assert address_time_s(at) == pytest.approx(queried_times_s(analysis)[0], abs=0.01)
 
 
 @pytest.fixture
-def learning(monkeypatch, analysis):
-    """The model's part played: what it is told, it believes, and it changes its mind about the beat after each."""
+def fitted_labels(monkeypatch, analysis):
+    """A stand-in for fine-tuning: labelled beats keep their class, and each beat after one becomes V. Its labels."""
     given = []
 
-    def run(record, model_path, rules, *, lead, own, progress, fitting):
-        given.append(list(own))
+    def run(record, model_path, rules, *, lead, patient_labels, progress, fitting):
+        given.append(list(patient_labels))
         progress(record.duration_s, record.duration_s)
         fitting(1.0)
-        time_s, label = zip(*own, strict=True)
-        changed = with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(len(own), "")))
+        n = len(patient_labels)
+        time_s, label = zip(*patient_labels, strict=True)
+        changed = with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(n, "")))
         after = changed.beats.label.copy()
         after[changed.labelled + 1] = "V"
-        return replace(
-            changed, beats=replace(changed.beats, label=after), n_fitted=len(own), asked=analysis.queried[:2]
-        )
+        return replace(changed, beats=replace(changed.beats, label=after), n_fitted=n, queried=analysis.queried[:2])
 
     monkeypatch.setattr(engine, "run", run)
     monkeypatch.setattr(labelling, "model_path", lambda spec: Path("made.pt"))
     return given
 
 
-def test_the_model_learns_from_all_that_was_told_and_says_what_came_of_it(at, workspace, analysis, learning):
-    press(at, "Label what it asks")
+def test_the_model_is_fine_tuned_to_all_labels_and_the_page_shows_what_changed(at, workspace, analysis, fitted_labels):
+    press(at, "Label queried beats")
     press(at, "class S")
     press(at, "class S")
-    press(at, "Learn from my labels")
+    press(at, "Fine-tune to my labels")
     at.run()
-    assert [label for _, label in learning[0]] == ["S", "S"]
+    assert [label for _, label in fitted_labels[0]] == ["S", "S"]
     assert shown(workspace).n_fitted == 2
-    assert "2 of them learned, which changed the class of 2 other beats" in format_quoted(at)
-    assert next(item for item in at.button if item.label == "Learn from my labels").disabled
+    assert "2 of them used for fine-tuning, which changed the class of 2 other beats" in captions(at)
+    assert next(item for item in at.button if item.label == "Fine-tune to my labels").disabled
 
 
-def test_what_the_model_learned_is_undone_before_the_labels_that_it_learned_from(at, workspace, analysis, learning):
+def test_fine_tuning_is_undone_before_the_labels_that_it_used(at, workspace, analysis, fitted_labels):
     press(at, "class S")
-    press(at, "Learn from my labels")
-    press(at, "class V")  # told after it learned
+    press(at, "Fine-tune to my labels")
+    press(at, "class V")  # after the fine-tuning
     press(at, "Undo")
     assert shown(workspace).n_fitted == 1
     press(at, "Undo")
@@ -168,28 +150,28 @@ def test_what_the_model_learned_is_undone_before_the_labels_that_it_learned_from
     assert shown(workspace) is analysis
 
 
-def test_many_beats_are_told_and_undone_together(workspace, analysis, monkeypatch):
+def test_many_beats_are_labelled_and_undone_together(workspace, analysis, monkeypatch):
     monkeypatch.setattr(labelling, "current_workspace", lambda: workspace)
     beats = np.flatnonzero(analysis.beats.label == "V")
-    tell(analysis, dict.fromkeys(beats.tolist(), "S"))
-    readable = beats[analysis.beats.usable[beats]]
-    assert shown(workspace).labelled.tolist() == readable.tolist()
-    assert len(workspace.told[workspace.current]) == 1
+    set_labels(analysis, dict.fromkeys(beats.tolist(), "S"))
+    analysable = beats[analysis.beats.usable[beats]]
+    assert shown(workspace).labelled.tolist() == analysable.tolist()
+    assert len(workspace.label_edits[workspace.current]) == 1
     assert shown(workspace).burden.count[2] == 0
 
 
-def test_of_an_unreadable_beat_nothing_can_be_told(workspace, analysis, monkeypatch):
+def test_a_beat_that_is_not_analysable_cannot_be_labelled(workspace, analysis, monkeypatch):
     monkeypatch.setattr(labelling, "current_workspace", lambda: workspace)
     monkeypatch.setattr("pages._ui.labelling.current_workspace", lambda: workspace)
     dark = replace(analysis, beats=replace(analysis.beats, usable=np.zeros(len(analysis.beats), dtype=bool)))
-    tell(dark, {0: "V", 1: "V"})
-    assert workspace.told == {}
+    set_labels(dark, {0: "V", 1: "V"})
+    assert workspace.label_edits == {}
 
 
 def test_labels_stay_when_the_rules_change_and_go_with_their_record(at, workspace, analysis):
     press(at, "class V")
     workspace.close(workspace.current)
-    assert workspace.told == {}
+    assert workspace.label_edits == {}
 
 
 class Uploaded:
@@ -212,31 +194,31 @@ def session(workspace, monkeypatch):
     return state
 
 
-def test_labels_that_were_saved_are_taken_in_again(session, workspace, analysis):
+def test_saved_labels_can_be_loaded_again(session, workspace, analysis):
     beats = np.flatnonzero(analysis.beats.usable)[[3, 7, 40]]
-    tell(analysis, dict(zip(beats.tolist(), "VSN", strict=True)))
+    set_labels(analysis, dict(zip(beats.tolist(), "VSN", strict=True)))
     saved = csv_bytes(labels_table(shown(workspace)))
-    workspace.told.clear()
+    workspace.label_edits.clear()
     session["labels_file"] = Uploaded(saved)
-    labelling.load()
+    load_labels()
     assert shown(workspace).labelled.tolist() == beats.tolist()
     assert shown(workspace).beats.label[beats].tolist() == ["V", "S", "N"]
-    assert "format_labels" not in session
-    assert list(workspace.folder.iterdir()) == []
+    assert "labels_message" not in session
+    assert list(workspace.uploads.path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"time_s,label\n1.0,X\n", b"\xff\x00"])
-def test_a_file_that_holds_no_labels_is_told_of_and_changes_nothing(session, workspace, content):
+def test_a_file_without_labels_shows_a_message_and_changes_nothing(session, workspace, content):
     session["labels_file"] = Uploaded(content)
-    labelling.load()
-    assert "rec_labels.csv: expected" in session["format_labels"]
-    assert str(workspace.folder) not in session["format_labels"]
-    assert workspace.told == {}
+    load_labels()
+    assert "rec_labels.csv: expected" in session["labels_message"]
+    assert str(workspace.uploads.path) not in session["labels_message"]
+    assert workspace.label_edits == {}
 
 
 def test_labels_at_no_beat_are_counted_and_left_out(session, workspace, analysis):
     beat_s = analysis.beats.time_s[analysis.beats.usable][3]
     session["labels_file"] = Uploaded(f"time_s,label\n{beat_s},V\n{beat_s + 0.4},V\n".encode())
-    labelling.load()
+    load_labels()
     assert len(shown(workspace).labelled) == 1
-    assert "1 label at no readable beat" in session["format_labels"]
+    assert "1 label without an analysable beat at the same time" in session["labels_message"]

@@ -6,15 +6,18 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from pages._ui.session_cleanup import SessionCleanup
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
-from test_app import DEMO, Workspace, button, page, room_with
-from test_figures import make_analysis
+from support.analyses import make_analysis
+from support.pages import button, page, workspace_with
+from support.records import DEMO
 
-from pages._ui import uploads
+from pages._ui import streamlit_runtime
+from pages._ui.session_cleanup import SessionCleanup
+from pages._ui.uploads import UploadFolder
+from pages._ui.workspace import Workspace
 
-KEPT_S = 120.0
+KEEP_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +40,14 @@ def uploaded(workspace, *names):
     return at
 
 
-def lying(workspace):
-    return sorted(path.name for path in workspace.folder.rglob("*.*"))
+def stored(workspace):
+    return sorted(path.name for path in workspace.uploads.path.rglob("*.*"))
 
 
-def test_what_was_uploaded_is_on_the_disk_once_and_the_field_is_empty_again():
+def test_an_upload_is_stored_once_and_the_uploader_is_empty_again():
     workspace = Workspace()
     at = uploaded(workspace, "one", "two", "one")
-    assert lying(workspace) == ["one.dat", "one.hea", "two.dat", "two.hea"]
+    assert stored(workspace) == ["one.dat", "one.hea", "two.dat", "two.hea"]
     assert at.file_uploader[0].value == []
 
 
@@ -53,7 +56,7 @@ def test_a_closed_record_leaves_no_upload_behind():
     at = uploaded(workspace, "one", "two")
     button(at, "Close this record").click().run()
     assert [record.record_id for record in workspace.records.values()] == ["one"]
-    assert lying(workspace) == ["one.dat", "one.hea"]
+    assert stored(workspace) == ["one.dat", "one.hea"]
 
 
 def test_an_upload_that_cannot_be_opened_leaves_nothing_behind():
@@ -61,18 +64,18 @@ def test_an_upload_that_cannot_be_opened_leaves_nothing_behind():
     at = page("record", workspace)
     at.file_uploader[0].set_value(demo_files("one")[:1]).run()
     assert at.error
-    assert lying(workspace) == []
+    assert stored(workspace) == []
 
 
-def test_uploads_that_a_watch_may_read_stay_until_it_ends():
+def test_uploads_that_a_live_stream_may_replay_stay_until_it_ends():
     workspace = Workspace()
     uploaded(workspace, "one")
     stopped = []
     workspace.watch(SimpleNamespace(stop=lambda: stopped.append(True)))
     workspace.close(workspace.current)
-    assert lying(workspace) == ["one.dat", "one.hea"]
+    assert stored(workspace) == ["one.dat", "one.hea"]
     workspace.watch(None)
-    assert lying(workspace) == []
+    assert stored(workspace) == []
     assert stopped
 
 
@@ -82,8 +85,8 @@ def test_streamlit_holds_no_bytes_of_what_was_stored(monkeypatch):
     manager.add_file("mine", file)
     manager.add_file("another's", file)
     context = SimpleNamespace(session_id="mine", uploaded_file_mgr=manager)
-    monkeypatch.setattr(uploads, "get_script_run_ctx", lambda: context)
-    uploads.forget([SimpleNamespace(name="x.hea", file_id="7")])
+    monkeypatch.setattr(streamlit_runtime, "get_script_run_ctx", lambda: context)
+    UploadFolder().release([SimpleNamespace(name="x.hea", file_id="7")])
     assert manager.get_files("mine", ["7"]) == []
     assert manager.get_files("another's", ["7"]) == [file]
 
@@ -92,47 +95,47 @@ def test_streamlit_holds_no_bytes_of_what_was_stored(monkeypatch):
 def test_no_figure_of_a_page_holds_an_analysis_whose_record_was_closed(analysis, name):
     closed = replace(make_analysis(0.5 * analysis.record.duration_s), record=analysis.record)
     still_there = [weakref.ref(closed), weakref.ref(closed.beats)]
-    workspace = room_with(closed)
+    workspace = workspace_with(closed)
     at = page(name, workspace)
     assert not at.exception
     workspace.close(closed.record.sha256)
     del closed
-    room_with(analysis, workspace=workspace)
+    workspace_with(analysis, workspace=workspace)
     at.run()
     gc.collect()
     assert [found() for found in still_there] == [None, None]
 
 
-def test_the_room_of_a_reader_who_has_left_is_emptied(analysis):
-    workspace = room_with(analysis)
+def test_the_workspace_of_a_reader_who_has_left_is_emptied(analysis):
+    workspace = workspace_with(analysis)
     uploaded(workspace, "one")
-    folder = workspace.folder
-    session_cleanup = SessionCleanup()
-    session_cleanup.add("mine", workspace)
-    assert session_cleanup.look(lambda _: False, 1000.0, kept_s=KEPT_S) == 0
-    assert session_cleanup.look(lambda _: False, 1000.0 + KEPT_S, kept_s=KEPT_S) == 0
+    folder = workspace.uploads.path
+    cleanup = SessionCleanup()
+    cleanup.add("mine", workspace)
+    assert cleanup.sweep(lambda _: False, 1000.0, keep_s=KEEP_S) == 0
+    assert cleanup.sweep(lambda _: False, 1000.0 + KEEP_S, keep_s=KEEP_S) == 0
     assert workspace.records
-    assert session_cleanup.look(lambda _: False, 1001.0 + KEPT_S, kept_s=KEPT_S) == 1
-    assert not (workspace.records or workspace.analyses or workspace.kept or workspace.on_select or workspace.current)
+    assert cleanup.sweep(lambda _: False, 1001.0 + KEEP_S, keep_s=KEEP_S) == 1
+    assert not (workspace.records or workspace.analyses or workspace.cache or workspace.on_select or workspace.current)
     assert not folder.exists()
 
 
-def test_a_reader_who_comes_back_in_time_finds_all(analysis):
-    workspace = room_with(analysis)
-    session_cleanup = SessionCleanup()
-    session_cleanup.add("mine", workspace)
+def test_a_reader_who_returns_in_time_finds_everything(analysis):
+    workspace = workspace_with(analysis)
+    cleanup = SessionCleanup()
+    cleanup.add("mine", workspace)
     for now_s, here in ((0.0, False), (100.0, True), (200.0, False), (300.0, False), (319.0, False)):
-        assert session_cleanup.look(lambda _, here=here: here, now_s, kept_s=KEPT_S) == 0
+        assert cleanup.sweep(lambda _, here=here: here, now_s, keep_s=KEEP_S) == 0
     assert workspace.analyses
-    assert session_cleanup.look(lambda _: False, 321.0, kept_s=KEPT_S) == 1
+    assert cleanup.sweep(lambda _: False, 321.0, keep_s=KEEP_S) == 1
 
 
-def test_only_the_room_of_the_reader_who_left_is_emptied(analysis):
-    rooms = {name: room_with(analysis) for name in ("one", "two")}
-    session_cleanup = SessionCleanup()
-    for name, workspace in rooms.items():
-        session_cleanup.add(name, workspace)
-    for now_s in (0.0, 1.0 + KEPT_S):
-        session_cleanup.look(lambda name: name == "two", now_s, kept_s=KEPT_S)
-    assert not rooms["one"].analyses
-    assert rooms["two"].analyses
+def test_only_the_workspace_of_the_reader_who_left_is_emptied(analysis):
+    workspaces = {name: workspace_with(analysis) for name in ("one", "two")}
+    cleanup = SessionCleanup()
+    for name, workspace in workspaces.items():
+        cleanup.add(name, workspace)
+    for now_s in (0.0, 1.0 + KEEP_S):
+        cleanup.sweep(lambda name: name == "two", now_s, keep_s=KEEP_S)
+    assert not workspaces["one"].analyses
+    assert workspaces["two"].analyses

@@ -6,34 +6,30 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_app import DEMO, Workspace, button, page, room_with, text_of
-from test_figures import make_analysis
+from support.analyses import make_analysis
+from support.pages import button, page, text_of, workspace_with
+from support.records import DEMO
 
 from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.figures import rr_bars
 from ecg_core.morphology.templates import class_templates, split_templates
 from ecg_core.pipeline import with_rules
-from ecg_core.records import read_record
 from ecg_core.report.export import WRITERS
 from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations
-from pages._ui import chosen, jobs, models, session
-from pages._ui.chosen import Chosen, choose_bars, choose_panels, choose_points
+from pages._ui import actions, chosen_beats, engine, installed_models, jobs, model_facts
+from pages._ui.chosen_beats import ChosenBeats, choose_bars, choose_points, choose_templates
 from pages._ui.jobs import AnalysisKey
+from pages._ui.workspace import Workspace
 
 PAGES = ("beats", "compare")
 INSTALLED = {"first": "sha256 of first", "second": "sha256 of second"}
 
 
 @pytest.fixture(scope="module")
-def demo():
-    return read_record(DEMO)
-
-
-@pytest.fixture(scope="module")
 def first(demo):
-    """Made-up beats on the real demo record, read by a model that is installed."""
+    """Made-up beats on the real demo record, analysed by a model that is installed."""
     made = replace(make_analysis(demo.duration_s), record=demo)
     spec = replace(made.model, name="first", sha256=INSTALLED["first"], trained_on=("mitdb/1", "mitdb/2"))
     return replace(made, model=spec)
@@ -45,7 +41,9 @@ def second(first):
     label = first.beats.label.copy()
     label[np.flatnonzero(label == "V")[:5]] = "N"
     beats = replace(first.beats, label=label)
-    burden = measure_burden(beats, first.events, first.quality, first.record.duration_s, first.rules)
+    burden = measure_burden(
+        beats, first.events, quality=first.quality, duration_s=first.record.duration_s, rules=first.rules
+    )
     spec = replace(first.model, name="second", sha256=INSTALLED["second"], trained_on=("svdb/1", "mitdb/2"))
     return replace(first, beats=beats, burden=burden, model=spec)
 
@@ -53,15 +51,15 @@ def second(first):
 @pytest.fixture
 def installed(monkeypatch, first, second):
     """Two models, without their weights."""
-    for module in (session, models):
+    for module in (actions, model_facts, installed_models):
         monkeypatch.setattr(module, "installed_models", lambda: dict(INSTALLED))
     monkeypatch.setattr("pages._ui.frame.installed_models", lambda: dict(INSTALLED))
     made = {"first": first.model, "second": second.model}
-    monkeypatch.setattr(models, "read_spec", lambda path: made[path.stem])
+    monkeypatch.setattr(model_facts, "read_spec", lambda path: made[path.stem])
 
 
-def room_of_both(first, second):
-    workspace = room_with(first)
+def workspace_of_both(first, second):
+    workspace = workspace_with(first)
     key = AnalysisKey(first.record.sha256, "II", second.model.sha256, second.rules)
     workspace.analyses[key] = second
     return workspace
@@ -87,7 +85,7 @@ def test_page_stands_without_a_record_and_without_an_analysis(name, demo):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_shows_an_analysis_and_gives_every_chart_a_text(name, first, installed):
-    at = page(name, room_with(first))
+    at = page(name, workspace_with(first))
     assert not at.exception
     assert not at.error
     assert "Simulated record" in text_of(at)
@@ -95,42 +93,42 @@ def test_page_shows_an_analysis_and_gives_every_chart_a_text(name, first, instal
     assert all(chart.proto.alt for chart in charts(at))
 
 
-def test_beats_shows_the_classes_their_shapes_and_how_many_were_read(first):
-    at = page("beats", room_with(first))
+def test_beats_shows_the_classes_their_templates_and_the_size_of_the_sample(first):
+    at = page("beats", workspace_with(first))
     assert len(charts(at)) == 5
     assert all(len(chart.proto.spec) < 1_000_000 for chart in charts(at))
     n_v = int((first.beats.label == "V").sum())
-    assert f"200 of {n_v:,} ventricular ectopic beats were read" in text_of(at)
+    assert f"A sample of 200 of {n_v:,} ventricular ectopic beats" in text_of(at)
 
 
 def test_beats_of_another_lead_and_of_another_class_can_be_seen(first):
-    at = page("beats", room_with(first))
+    at = page("beats", workspace_with(first))
     before = charts(at)[0].proto.spec
     at.selectbox(key="beats_lead").select("V1").run()
     assert "Lead V1 as recorded" in text_of(at)
     assert charts(at)[0].proto.spec != before
-    at.button_group(key="shapes_class").set_value("S").run()
-    assert "supraventricular ectopic beats were read" in text_of(at)
+    at.button_group(key="template_class").set_value("S").run()
+    assert "supraventricular ectopic beats, spread evenly" in text_of(at)
 
 
-def test_recording_without_readable_beats_says_so(first):
+def test_recording_without_analysable_beats_says_so(first):
     none = np.zeros(len(first.beats), dtype=bool)
     beats = replace(first.beats, usable=none, label=np.full(len(none), "Q"))
-    at = page("beats", room_with(replace(first, beats=beats)))
-    assert "No beat of this recording could be read" in text_of(at)
+    at = page("beats", workspace_with(replace(first, beats=beats)))
+    assert "No beat of this recording is analysable" in text_of(at)
     assert not charts(at)
 
 
 def test_class_that_does_not_occur_has_no_panel(first):
     label = np.where(first.beats.label == "V", "N", first.beats.label)
-    at = page("beats", room_with(replace(first, beats=replace(first.beats, label=label))))
-    assert at.button_group(key="shapes_class").options == ["N", "S"]
+    at = page("beats", workspace_with(replace(first, beats=replace(first.beats, label=label))))
+    assert at.button_group(key="template_class").options == ["N", "S"]
 
 
 def test_chosen_beats_are_listed_with_time_class_confidence_and_rr(first):
-    at = page("beats", room_with(first))
+    at = page("beats", workspace_with(first))
     index = np.array([4, 14, 104])
-    at.session_state["chosen"] = Chosen(first.beats, "3 beats of V", index)
+    at.session_state["chosen"] = ChosenBeats(first.beats, index, "3 beats of V")
     at.session_state["list_chosen"] = True
     listed = table(at.run(), "Confidence")
     assert "3 beats of V. Choose a row" in text_of(at)
@@ -144,10 +142,10 @@ def test_chosen_beats_are_listed_with_time_class_confidence_and_rr(first):
 
 
 def test_chosen_beats_get_their_class_all_together(first):
-    workspace = room_with(first)
+    workspace = workspace_with(first)
     index = np.flatnonzero(first.beats.label == "V")[:3]
     at = page("beats", workspace)
-    at.session_state["chosen"] = Chosen(first.beats, "3 beats of V", index)
+    at.session_state["chosen"] = ChosenBeats(first.beats, index, "3 beats of V")
     at.session_state["list_chosen"] = True
     at.run()
     at.session_state["list_chosen"] = True  # it is open still
@@ -162,8 +160,8 @@ def test_chosen_beats_get_their_class_all_together(first):
 
 
 def test_beats_that_were_chosen_in_another_analysis_are_not_listed(first, second):
-    at = page("beats", room_with(first))
-    at.session_state["chosen"] = Chosen(second.beats, "1 beat", np.array([4]))
+    at = page("beats", workspace_with(first))
+    at.session_state["chosen"] = ChosenBeats(second.beats, np.array([4]), "1 beat")
     at.session_state["list_chosen"] = True
     assert not at.run().dataframe
 
@@ -172,7 +170,7 @@ def chosen_by(monkeypatch, custom_data, choose, *options):
     """What a callback keeps when parts of a figure with this custom data are selected."""
     points = [{"customdata": data} for data in custom_data]
     state = {"figure": SimpleNamespace(selection=SimpleNamespace(points=points))}
-    monkeypatch.setattr(chosen.st, "session_state", state)
+    monkeypatch.setattr(chosen_beats.st, "session_state", state)
     choose("figure", *options)
     return state.get("chosen")
 
@@ -182,17 +180,17 @@ def test_clicked_bars_choose_the_beats_they_count(first, monkeypatch):
     number = int(bar[beats.label == "V"].max())
     kept = chosen_by(monkeypatch, [["V", number], ["S", number]], choose_bars, beats, bar, "RR")
     assert kept.index.tolist() == np.flatnonzero((bar == number) & np.isin(beats.label, ["V", "S"])).tolist()
-    assert kept.what.endswith("beats of S, V by RR")
+    assert kept.title.endswith("beats of S, V by RR")
 
 
-def test_clicked_class_chooses_all_its_beats_and_a_shape_those_that_were_read(first, monkeypatch):
-    shapes = class_templates(first.record, "II", first.beats)
-    kept = chosen_by(monkeypatch, [2, 2], choose_panels, first.beats, shapes)
+def test_clicked_class_chooses_all_its_beats_and_a_template_those_of_the_sample(first, monkeypatch):
+    templates = class_templates(first.record, "II", first.beats)
+    kept = chosen_by(monkeypatch, [2, 2], choose_templates, first.beats, templates)
     assert kept.index.tolist() == np.flatnonzero(first.beats.label == "V").tolist()
-    parts = split_templates(shapes[2])
-    kept = chosen_by(monkeypatch, [0], choose_panels, first.beats, parts)
+    parts = split_templates(templates[2])
+    kept = chosen_by(monkeypatch, [0], choose_templates, first.beats, parts)
     assert kept.index.tolist() == parts[0].beat.tolist()
-    assert kept.what.endswith("that were read")
+    assert kept.title.endswith("in the sample")
 
 
 def test_boxed_points_choose_their_beats_and_an_empty_box_nothing(first, monkeypatch):
@@ -200,8 +198,8 @@ def test_boxed_points_choose_their_beats_and_an_empty_box_nothing(first, monkeyp
     assert chosen_by(monkeypatch, [], choose_points, first.beats) is None
 
 
-def test_compare_offers_the_second_model_and_says_what_each_learned_from(first, installed):
-    at = page("compare", room_with(first))
+def test_compare_offers_the_second_model_and_says_what_each_was_trained_on(first, installed):
+    at = page("compare", workspace_with(first))
     shown = text_of(at)
     assert "**first** was trained on 2 records of mitdb." in shown
     assert "**second** was trained on 1 record of svdb and 1 record of mitdb." in shown
@@ -210,16 +208,16 @@ def test_compare_offers_the_second_model_and_says_what_each_learned_from(first, 
 
 
 def test_compare_with_one_model_says_how_to_get_a_second(first, monkeypatch):
-    monkeypatch.setattr(session, "installed_models", lambda: {"first": INSTALLED["first"]})
-    monkeypatch.setattr(models, "installed_models", dict)
-    at = page("compare", room_with(first))
+    monkeypatch.setattr(installed_models, "installed_models", lambda: {"first": INSTALLED["first"]})
+    monkeypatch.setattr(model_facts, "installed_models", dict)
+    at = page("compare", workspace_with(first))
     assert not at.exception
     assert "Only one model is installed, first." in text_of(at)
     assert table(at, "EC57, %").columns.tolist() == ["EC57, %", "first"]
 
 
 def test_two_models_stand_beside_each_other_and_their_differences_can_be_stepped_through(first, second, installed):
-    at = page("compare", room_of_both(first, second))
+    at = page("compare", workspace_of_both(first, second))
     assert not at.exception
     assert table(at, "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
     burden = table(at, "Burden").set_index("Burden")
@@ -238,7 +236,7 @@ def test_two_models_stand_beside_each_other_and_their_differences_can_be_stepped
 
 
 def test_order_of_the_models_does_not_depend_on_which_is_shown(first, second, installed):
-    workspace = room_of_both(first, second)
+    workspace = workspace_of_both(first, second)
     workspace.shown[first.record.sha256] = next(
         key for key in workspace.analyses if key.model_sha256 == second.model.sha256
     )
@@ -246,13 +244,13 @@ def test_order_of_the_models_does_not_depend_on_which_is_shown(first, second, in
 
 
 def test_models_without_a_difference_say_so(first, second, installed):
-    workspace = room_of_both(first, replace(second, beats=first.beats))
-    assert "first and second agree on every readable beat." in text_of(page("compare", workspace))
+    workspace = workspace_of_both(first, replace(second, beats=first.beats))
+    assert "first and second agree on every analysable beat." in text_of(page("compare", workspace))
 
 
 def test_record_without_reference_is_compared_but_not_scored(first, second, installed):
     bare = replace(first.record, reference=None)
-    workspace = room_of_both(replace(first, record=bare), replace(second, record=bare))
+    workspace = workspace_of_both(replace(first, record=bare), replace(second, record=bare))
     at = page("compare", workspace)
     assert not at.exception
     assert "no reference annotations" in text_of(at)
@@ -260,11 +258,11 @@ def test_record_without_reference_is_compared_but_not_scored(first, second, inst
     assert table(at, "Time").columns.tolist() == ["Time", "first", "second"]
 
 
-def test_reference_that_is_the_first_reading_gives_it_full_marks(first, second, installed):
+def test_reference_equal_to_the_first_analysis_scores_100_per_cent(first, second, installed):
     beats = first.beats
     marks = Annotations(beats.time_s, beats.label, np.full(len(beats), ""))
     record = replace(first.record, reference=marks)
-    at = page("compare", room_of_both(replace(first, record=record), replace(second, record=record)))
+    at = page("compare", workspace_of_both(replace(first, record=record), replace(second, record=record)))
     scores = table(at, "EC57, %").set_index("EC57, %")
     assert scores.loc["V Se / +P", "first"] == "100.0 / 100.0"
     assert scores.loc["V F1", "first"] == "100.0"
@@ -273,26 +271,24 @@ def test_reference_that_is_the_first_reading_gives_it_full_marks(first, second, 
     assert burden.loc["PVC burden", "first"] == burden.loc["PVC burden", "reference"]
 
 
-def test_second_reading_is_measured_by_the_rules_that_are_shown(first, second, installed):
+def test_second_analysis_is_measured_by_the_rules_that_are_shown(first, second, installed):
     rules = RhythmRules(run_min_beats=4)
-    workspace = room_of_both(with_rules(first, rules), second)
+    workspace = workspace_of_both(with_rules(first, rules), second)
     assert table(page("compare", workspace), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
     kept = [analysis for analysis in workspace.analyses.values() if analysis.model.name == "second"]
     assert {analysis.rules for analysis in kept} == {rules, second.rules}
 
 
-def test_second_reading_begins_beside_the_shown_one_and_does_not_take_its_place(first, second, installed, monkeypatch):
+def test_second_analysis_runs_beside_the_shown_one_and_does_not_replace_it(first, second, installed, monkeypatch):
     done = threading.Event()
 
-    def run(record, model_path, rules, *, lead, own, progress, fitting):
+    def run(record, model_path, rules, *, lead, patient_labels, progress, fitting):
         done.wait(10)
         assert (model_path.stem, lead) == ("second", "II")
         return second
 
-    from pages._ui import engine
-
     monkeypatch.setattr(engine, "run", run)
-    workspace = room_with(first)
+    workspace = workspace_with(first)
     shown = workspace.shown[first.record.sha256]
     at = page("compare", workspace)
     threading.Timer(0.5, done.set).start()
@@ -301,12 +297,10 @@ def test_second_reading_begins_beside_the_shown_one_and_does_not_take_its_place(
     assert table(at, "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
 
 
-def test_other_pages_stay_while_a_second_model_reads(first, installed, monkeypatch):
-    from pages._ui import engine
-
+def test_other_pages_stay_while_a_second_model_analyses(first, installed, monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(engine, "run", lambda *args, **kwargs: release.wait(10) and first)
-    workspace = room_with(first)
+    workspace = workspace_with(first)
     key = AnalysisKey(first.record.sha256, "II", INSTALLED["second"], first.rules)
     workspace.job = jobs.Job(key, first.record, DEMO, beside=True)
     try:
@@ -317,6 +311,6 @@ def test_other_pages_stay_while_a_second_model_reads(first, installed, monkeypat
 
 
 def test_choice_of_what_to_compare_says_how_often_they_differ(first, second, installed):
-    at = page("compare", room_of_both(first, second))
+    at = page("compare", workspace_of_both(first, second))
     n = len(compare_beats(first.beats, second.beats).time_s)
     assert any(f"first against second ({n})" in option for item in at.get("button_group") for option in item.options)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
+from support.pages import page, text_of, workspace_with
 from support.records import DEMO, in_memory, write_record
-from test_app import page, room_with, text_of
 
-from ecg_core.cli.main import main
 from ecg_core.batch.study import study_row, study_table
+from ecg_core.cli.main import main
 from ecg_core.errors import RecordError, RulesError
 from ecg_core.figures import quality_figure, strip_figure
 from ecg_core.records import read_record, read_strip
@@ -115,18 +115,18 @@ def test_names_of_leads_and_records_hold_no_control_characters(tmp_path, excerpt
 def test_nothing_that_is_printed_moves_the_cursor(tmp_path, capsys, command):
     (tmp_path / f"x{ESCAPE}.csv").write_text("time_s,II_mv\n0,0\n")
     main([command, str(tmp_path / f"x{ESCAPE}.csv")])
-    told = capsys.readouterr()
-    assert "\x1b" not in told.out + told.err
-    assert "\nError: forged" not in told.out + told.err
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err
+    assert "\nError: forged" not in captured.out + captured.err
 
 
 def test_a_column_with_a_name_of_two_lines_is_a_lead_of_one(tmp_path, capsys):
     rows = "\n".join(f"{k / 100},{np.sin(k / 9):.3f}" for k in range(2000))
     (tmp_path / "x.csv").write_text(f'time_s,"I\x1b[2JI\x07_mv"\n{rows}\n')
     assert main(["inspect", str(tmp_path / "x.csv")]) == 0
-    told = capsys.readouterr().out
-    assert "leads: I_[2JI_" in told
-    assert "\x1b" not in told
+    captured = capsys.readouterr().out
+    assert "leads: I_[2JI_" in captured
+    assert "\x1b" not in captured
 
 
 # Pages
@@ -153,7 +153,7 @@ def evil_analysis(demo_analysis):
 
 @pytest.mark.parametrize("name", ["record", "overview", "report", "review"])
 def test_no_name_or_comment_becomes_a_tag_or_a_picture_of_a_page(evil_analysis, name):
-    at = page(name, room_with(evil_analysis))
+    at = page(name, workspace_with(evil_analysis))
     assert not at.exception
     shown = text_of(at)
     assert "img src" in shown
@@ -177,7 +177,7 @@ def test_an_error_cannot_put_a_picture_on_the_page(tmp_path):
         import streamlit as st
 
         from ecg_core.errors import RecordError
-        from pages._ui.session import show_error
+        from pages._ui.frame import show_error
 
         st.session_state  # noqa: B018
         show_error(RecordError(f"{place}: is damaged"))

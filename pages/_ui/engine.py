@@ -1,20 +1,26 @@
-"""The analysis with its heavy libraries; imported late, so that the first page does not wait for torch."""
+"""The work that needs torch, which takes a second to load: each function loads it when it is first called."""
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg_core.classifier.model import load_model
-from ecg_core.evaluation.ec57 import Score
-from ecg_core.evaluation.evaluate import score_beats
-from ecg_core.evaluation.occlusion import Occlusion, occlude
-from ecg_core.parallel import use_threads
-from ecg_core.pipeline import analyse, with_labels, with_rules
+import ecg_core as ecg
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Annotations, Record
+
+if TYPE_CHECKING:
+    from ecg_core.evaluation.ec57 import Score
+    from ecg_core.evaluation.occlusion import Occlusion
+
+
+def load() -> None:
+    """Load everything that the functions below need."""
+    from ecg_core.evaluation import evaluate, occlusion  # noqa: F401
 
 
 def run(
@@ -27,34 +33,52 @@ def run(
     progress: Callable[[float, float], None],
     fitting: Callable[[float], None],
 ) -> Analysis:
-    """Load the model and analyse a record with it; ``patient_labels``, if any, bring it closer to the patient first."""
+    """Load the model and analyse a record with it; ``patient_labels``, if any, fine-tune it to the patient first."""
+    from ecg_core.parallel import use_threads
+
     use_threads()
-    marks = _marks(patient_labels) if patient_labels else None
-    return analyse(
-        record, load_model(model_path), rules, lead=lead, patient_labels=marks, progress=progress, fitting=fitting
+    return ecg.analyse(
+        record,
+        ecg.load_model(model_path),
+        rules,
+        lead=lead,
+        patient_labels=_annotations(patient_labels) if patient_labels else None,
+        progress=progress,
+        fitting=fitting,
     )
 
 
-def labelled(analysis: Analysis, told: Sequence[tuple[float, str]]) -> Analysis:
-    """The same analysis with the classes of some beats as the reader tells them, at times in seconds."""
-    return with_labels(analysis, _marks(told))
+def labelled(analysis: Analysis, labels: Sequence[tuple[float, str]]) -> Analysis:
+    """The same analysis with the reader's labels, each with its time in seconds."""
+    return ecg.with_labels(analysis, _annotations(labels))
 
 
-def _marks(told: Sequence[tuple[float, str]]) -> Annotations:
-    time_s, label = zip(*told, strict=True)
-    return Annotations(np.array(time_s), np.array(label), np.full(len(told), ""))
+def _annotations(labels: Sequence[tuple[float, str]]) -> Annotations:
+    time_s, label = zip(*labels, strict=True)
+    return Annotations(np.array(time_s), np.array(label), np.full(len(labels), ""))
 
 
-def occluded(analysis: Analysis, model_path: Path, beat: int) -> Occlusion:
-    """What hiding the attended steps of a beat does to its class."""
-    return occlude(analysis, load_model(model_path), beat)
+def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:
+    """The same beats measured by other rules."""
+    return ecg.with_rules(analysis, rules)
 
 
-def scored(analysis: Analysis) -> Score:
-    """Count the beats of an analysis against the reference of its record."""
+def score(analysis: Analysis) -> Score:
+    """Score the beats of an analysis against the reference of its record."""
+    from ecg_core.evaluation.evaluate import score_beats
+
     return score_beats(analysis.record, analysis.beats.time_s, analysis.beats.label)
 
 
-def measured_by(analysis: Analysis, rules: RhythmRules) -> Analysis:
-    """The same beats measured by other rules."""
-    return with_rules(analysis, rules)
+def check_by_occlusion(analysis: Analysis, model_path: Path, beat: int) -> Occlusion:
+    """How hiding the most attended steps of a beat changes its probability."""
+    from ecg_core.evaluation.occlusion import occlude
+
+    return occlude(analysis, ecg.load_model(model_path), beat=beat)
+
+
+def release_memory() -> None:
+    """Return freed memory to the operating system."""
+    from ecg_core.parallel import release_memory
+
+    release_memory()

@@ -1,4 +1,4 @@
-"""The frame of every page: heading, status line, sidebar, and how figures and errors are shown."""
+"""The frame of every page: title, sidebar and status line, and how facts, progress and errors are shown."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 import streamlit as st
 
 from ecg_core import NOTICE, __version__
 from ecg_core.clock import duration_text
 from ecg_core.errors import EcgError
-from ecg_core.figures import DARK, LIGHT, Theme
 from ecg_core.labels import CLASSES, COLOUR, NAME
 from ecg_core.schema import Analysis, Record
 from ecg_core.text import plain_markdown
 
-from .jobs import CALM_SENTENCE, Job
-from .session import Workspace, current_workspace, installed_models, open_demo, show_error, start_analysis
+from .actions import enter, follow_link, open_demo, start_analysis
+from .installed_models import installed_models
+from .jobs import Job
+from .messages import UNFORESEEN, error_message
+from .workspace import Workspace, current_workspace
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 SIMULATED = "Simulated record"
-POLL_S = 0.3  # how often the progress of an analysis is looked at
+POLL_S = 0.3  # between two updates of the progress bar
 
 # Streamlit's own paddings are those of an article; a strip of 10 s at 25 mm/s has to fit beside the sidebar.
 STYLE = """<style>
@@ -59,24 +61,25 @@ dl.ecg-facts { padding: 0; align-items: baseline; }
 
 
 def current_record() -> Record:
-    """The record that is shown; draws the frame, and stops with a way to open one where none is open."""
+    """The record that is shown; draws the frame, and ends the page with ways to open one where none is open."""
     workspace = draw_frame()
     if not workspace.current:
-        _say_empty()
+        _offer_records()
     return workspace.records[workspace.current]
 
 
 def current_analysis(*, wait: bool = True) -> Analysis:
-    """The analysis that is shown; draws the frame, and stops with what to do where there is none yet.
+    """The analysis that is shown; draws the frame, and ends the page with a button where there is none yet.
 
-    Where the record is being read anew, that is waited for; or not, if the page shows it itself.
+    While the record is analysed again, the page waits for the new analysis; with ``wait=False`` it shows the present
+    one, and draws the progress itself.
     """
     record = current_record()
     workspace = current_workspace()
-    job = workspace.reading(record.sha256)
+    job = workspace.job_of(record.sha256)
     if job is not None and (wait or record.sha256 not in workspace.shown):
         heading(record.record_id, record)
-        watch(job)
+        show_progress(job)
     if record.sha256 not in workspace.shown:
         heading(record.record_id, record)
         st.info("This record has not been analysed yet.", icon=":material/info:")
@@ -88,9 +91,9 @@ def current_analysis(*, wait: bool = True) -> Analysis:
 def draw_frame() -> Workspace:
     """Draw what every page has; return the session's workspace."""
     st.html(STYLE)
-    workspace = current_workspace()
+    workspace = enter()
     if "record" in st.query_params:
-        guarded(workspace.follow_link)(st.query_params["record"], address_time_s() or 0.0)
+        guarded(follow_link)(st.query_params["record"], address_time_s() or 0.0)
     with st.sidebar:
         _pick_record(workspace)
     st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(workspace)}.")
@@ -101,7 +104,7 @@ def draw_frame() -> Workspace:
 
 
 def address_time_s() -> float | None:
-    """The moment that the address carries; None where it carries none."""
+    """The time in the address of the page; None where it has none."""
     try:
         time_s = float(st.query_params.get("t", "nan"))
     except ValueError:
@@ -110,13 +113,13 @@ def address_time_s() -> float | None:
 
 
 def heading(title: str, record: Record) -> None:
-    """Title of a page, with what is looked at."""
+    """Title of a page; a simulated record has a badge."""
     simulated = f" :orange-badge[{SIMULATED}]" if record.is_simulated else ""
     st.title(f"{plain_markdown(title)}{simulated}", anchor=False)
 
 
 def record_name(record: Record) -> str:
-    """How a record is called in lists."""
+    """Name of a record in a sentence."""
     return f"{record.record_id} ({SIMULATED})" if record.is_simulated else record.record_id
 
 
@@ -130,46 +133,27 @@ def cards(entries: Sequence[tuple[str, str, str]]) -> None:
     st.html(f'<div class="ecg-cards">{"".join(pieces)}</div>')
 
 
-def facts(rows: Sequence[tuple[str, str]], *, look: str = "") -> None:
-    """Names and values in two columns; with the look ``figures`` the values stand at the right edge."""
+def facts(rows: Sequence[tuple[str, str]], *, style: str = "") -> None:
+    """Names and values in two columns; in the style ``figures`` the values stand at the right edge."""
     pieces = [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows]
-    st.html(f'<dl class="ecg-facts {look}">{"".join(pieces)}</dl>')
-
-
-def theme() -> Theme:
-    """Neutral colours for figures on the theme that is on."""
-    return DARK if st.context.theme.type == "dark" else LIGHT
+    st.html(f'<dl class="ecg-facts {style}">{"".join(pieces)}</dl>')
 
 
 def legend() -> None:
-    """What the colours of the beats mean."""
+    """Draw the classes of beats with their colours."""
     swatch = '<span style="color:{colour};font-weight:700">{label}</span>&nbsp;{name}'
     entries = [swatch.format(colour=COLOUR[label], label=label, name=NAME[label].lower()) for label in CLASSES]
     st.html(f'<div style="font-size:0.8rem;opacity:0.9">{" &ensp; ".join(entries)}</div>')
 
 
-def show(figure: Any, key: str, *, alt: str, on_select: str | Callable[[], object] = "ignore", **options: Any) -> Any:
-    """Draw a figure as it is, without plotly's tool bar.
-
-    For every figure that a session ever drew, streamlit keeps what is called when something is selected in it, and with
-    that all that the page knew, a whole analysis. So it is given a name alone, and the workspace holds the last of each.
-    """
-    if callable(on_select):
-        current_workspace().on_select[key] = on_select
-        on_select = functools.partial(_selected, key)
-    config = {"displayModeBar": False}
-    return st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt, on_select=on_select, **options)
-
-
-def _selected(key: str) -> None:
-    """Do what is to be done when something is selected in a figure; nothing where its record was closed."""
-    act = current_workspace().on_select.get(key)
-    if act is not None:
-        act()
+def show_error(error: EcgError) -> None:
+    """Show what is wrong, and how to mend it."""
+    message = current_workspace().uploads.hide(error_message(error))
+    st.error(plain_markdown(message), icon=":material/error:")
 
 
 def guarded(work: Callable[P, R]) -> Callable[P, R | None]:
-    """Turn what can go wrong into sentences; never a traceback on the page."""
+    """The same function, with errors shown as sentences; never a traceback on the page."""
 
     @functools.wraps(work)
     def safely(*args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -177,40 +161,40 @@ def guarded(work: Callable[P, R]) -> Callable[P, R | None]:
             return work(*args, **kwargs)
         except EcgError as error:
             show_error(error)
-        except Exception:  # the last one before the reader's eyes
+        except Exception:  # whatever is left, the reader need not see its traceback
             logging.getLogger(__name__).exception("%s", work)
-            st.error(CALM_SENTENCE, icon=":material/error:")
+            st.error(UNFORESEEN, icon=":material/error:")
         return None
 
     return safely
 
 
-def watch(job: Job) -> None:
-    """Show the progress of an analysis, the time left and a way to stop it; at its end the page is drawn anew.
+def show_progress(job: Job) -> None:
+    """Show the progress of an analysis, the time left and a button to cancel it; at its end the page is drawn again.
 
-    One run that waits, and no fragment that runs again and again: streamlit collects garbage after every run, which
-    would hold up the analysis. Any click ends the waiting.
+    This run waits, instead of a fragment that runs repeatedly: Streamlit collects garbage after every run, which would
+    delay the analysis. Any click ends the waiting.
     """
     progress, button = st.columns([6, 1], vertical_alignment="bottom")
     bar = progress.empty()
     button.button("Cancel", on_click=job.cancel, width="stretch")
     while not job.finished:
-        bar.progress(job.share, text=_progress_text(job))
+        bar.progress(job.fraction_done, text=_progress_text(job))
         job.wait(POLL_S)
     st.rerun()
 
 
 def _progress_text(job: Job) -> str:
     if job.left_s is None:
-        return f"Reading {plain_markdown(record_name(job.record))} ..."
+        return f"Analysing {plain_markdown(record_name(job.record))} ..."
     length_s = job.record.duration_s
     if job.fitted:
-        return f"Learning from your labels, {duration_text(job.left_s)} left"
+        return f"Fine-tuning to your labels, {duration_text(job.left_s)} left"
     return f"{duration_text(job.done_s)} of {duration_text(length_s)}, {duration_text(job.left_s)} left"
 
 
 def _pick_record(workspace: Workspace) -> None:
-    """Choice among the open records; the way to open one where there is none."""
+    """Draw the choice among the open records, or a way to open one."""
     if not workspace.records:
         st.caption("No record is open.")
         st.button("Open the demo record", on_click=guarded(open_demo), width="stretch", key="sidebar_demo")
@@ -219,14 +203,14 @@ def _pick_record(workspace: Workspace) -> None:
     st.session_state["picked"] = workspace.current
     st.selectbox(
         "Record", open_ones, key="picked", format_func=lambda sha256: workspace.records[sha256].record_id,
-        on_change=lambda: _choose(workspace),
+        on_change=lambda: _choose_record(workspace),
     )  # fmt: skip
     record = workspace.records[workspace.current]
     kind = f"{SIMULATED}, " if record.is_simulated else ""
     st.caption(f"{kind}{len(record.lead_names)} leads, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}")
 
 
-def _choose(workspace: Workspace) -> None:
+def _choose_record(workspace: Workspace) -> None:
     workspace.current = st.session_state["picked"]
     st.query_params.clear()
 
@@ -238,14 +222,12 @@ def _model_name(workspace: Workspace) -> str:
     return next(iter(installed_models()), "not installed")
 
 
-def _say_empty() -> NoReturn:
-    """Say how to begin, and end the page."""
+def _offer_records() -> NoReturn:
+    """Draw ways to open a record, and end the page."""
     st.title("No record is open", anchor=False)
     linked = st.query_params.get("record")
     if linked:
-        st.markdown(
-            f"This link leads to the record **{plain_markdown(linked)}**: open it, and its moment will be shown."
-        )
+        st.markdown(f"This link leads to the record **{plain_markdown(linked)}**: open it to see the linked time.")
     else:
         st.markdown("Open the bundled demo record, or choose one of your own on the page **Record**.")
     with st.container(horizontal=True):

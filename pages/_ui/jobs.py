@@ -1,4 +1,4 @@
-"""An analysis in a thread of its own: it can be watched, waited for and cancelled while the pages stay alive."""
+"""An analysis in a thread of its own: the pages stay responsive, show its progress and can cancel it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from ecg_core.errors import Cancelled, EcgError
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Record
 
-CALM_SENTENCE = "Something went wrong that this program did not foresee. The details are in the window it runs in."
+from . import engine
+from .messages import UNFORESEEN, error_message
 
 
 class Label(NamedTuple):
-    """The class that the reader tells of a beat."""
+    """A beat's class as the reader labels it."""
 
     time_s: float
     label: str
 
 
-LabelEdit = tuple[Label, ...]  # what is told at a time, of one beat or of many, and undone at a time
+LabelEdit = tuple[Label, ...]  # labels of one beat or of many that are set, and undone, together
 
 
-def all_labels(tellings: Iterable[LabelEdit]) -> list[Label]:
-    """Every label of what was told, in the order it was told in."""
-    return [label for telling in tellings for label in telling]
+def all_labels(edits: Iterable[LabelEdit]) -> list[Label]:
+    """The labels of all edits, in their order."""
+    return [label for edit in edits for label in edit]
 
 
 class AnalysisKey(NamedTuple):
@@ -38,7 +39,7 @@ class AnalysisKey(NamedTuple):
     lead: str
     model_sha256: str
     rules: RhythmRules
-    fitted_labels: tuple[LabelEdit, ...] = ()  # what the model was brought closer to the patient by
+    fitted_labels: tuple[LabelEdit, ...] = ()  # by which the model was fine-tuned to the patient
 
 
 class Job:
@@ -46,10 +47,10 @@ class Job:
 
     def __init__(self, key: AnalysisKey, record: Record, model_path: Path, *, beside: bool = False) -> None:
         self.key = key
-        self.beside = beside  # its result is kept beside the analysis that is shown, and does not take its place
+        self.beside = beside  # its result does not replace the analysis that is shown
         self.record = record
         self.done_s = 0.0
-        self.fitted = 0.0  # share of bringing the model closer to the patient that is done
+        self.fitted = 0.0  # part of the fine-tuning that is done, 0..1
         self.result: Analysis | None = None
         self.problem = ""  # a sentence for the reader
         self._began_s = time.monotonic()
@@ -59,34 +60,31 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        """Whether it ended, in whichever way."""
+        """Whether the job has ended: done, failed or cancelled."""
         return not self._thread.is_alive()
 
     @property
-    def share(self) -> float:
+    def fraction_done(self) -> float:
         """Part of the work that is done, 0..1."""
         read = min(1.0, self.done_s / self.record.duration_s)
         return (read + self.fitted) / 2 if self.key.fitted_labels else read
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that it will still take, at the pace so far; None before there is a pace."""
-        if not 0 < self.share < 1:
-            return None
-        return (time.monotonic() - self._began_s) * (1 / self.share - 1)
+        """Seconds left at the pace so far; None at the beginning, and when all is done."""
+        done = self.fraction_done
+        return (time.monotonic() - self._began_s) * (1 / done - 1) if 0 < done < 1 else None
 
     def cancel(self) -> None:
-        """Stop at the next piece of the record."""
+        """Stop after the chunk of the record at work."""
         self._stop.set()
 
     def wait(self, at_most_s: float | None = None) -> None:
-        """Return when it has ended, or after some time."""
+        """Return when the job has ended, or after ``at_most_s``."""
         self._thread.join(at_most_s)
 
     def _work(self, model_path: Path) -> None:
         try:
-            from . import engine  # noqa: PLC0415, as torch takes a second: here it delays no page
-
             self.result = engine.run(
                 self.record,
                 model_path,
@@ -99,19 +97,19 @@ class Job:
         except Cancelled:
             self.problem = "The analysis was cancelled."
         except EcgError as error:
-            self.problem = str(error)
-        except Exception:  # a thread has nobody above it
+            self.problem = error_message(error)
+        except Exception:  # nobody else handles the errors of a thread
             logging.getLogger(__name__).exception("analysis of %s", self.record.record_id)
-            self.problem = CALM_SENTENCE
+            self.problem = UNFORESEEN
 
     def _progress(self, done_s: float, _total_s: float) -> None:
-        self._go_on()
+        self._raise_if_cancelled()
         self.done_s = done_s
 
-    def _fitting(self, share: float) -> None:
-        self._go_on()
-        self.fitted = share
+    def _fitting(self, fraction: float) -> None:
+        self._raise_if_cancelled()
+        self.fitted = fraction
 
-    def _go_on(self) -> None:
+    def _raise_if_cancelled(self) -> None:
         if self._stop.is_set():
             raise Cancelled("The analysis was cancelled; nothing was written.")

@@ -1,4 +1,4 @@
-"""Where a reader is in a record, and the ways to move: the time is in the address, so that a link reopens the view."""
+"""The time in a record that a reader looks at, and ways to move; it is in the address, so that a link reopens it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from ecg_core.records.inspect import doubts
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Lead, Record, RhythmEvent
 
+from . import engine
 from .frame import address_time_s
-from .session import current_workspace, model_path
+from .installed_models import model_path
+from .workspace import current_workspace
 
 T = TypeVar("T")
 
 PAGE_S = 600.0  # a page of minutes
-EDGE_S = 0.7  # a beat nearer to the strip's end than this moves the strip
-SAME_S = 0.01  # an address tells hundredths of a second
-UNSURE = 0.6  # the label of a beat less probable than this is worth a look
+EDGE_S = 0.7  # a beat nearer to the end of the strip than this moves the strip
+SAME_S = 0.01  # an address has hundredths of a second
+UNCERTAIN = 0.6  # a beat whose class is less probable than this is worth reviewing
 ECTOPIC_FIRST = "VSFQ"
-ASKED = "Beats the model asks about"
+QUERIED = "Queried beats"
 STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
 
 
 def current_time_s(record: Record) -> float:
-    """The moment that is looked at: from the address, else where this record was left, else its start."""
+    """The time that is shown: from the address, else where this record was left, else its start."""
     linked_s = address_time_s()
     time_s = current_workspace().time_s.get(record.sha256, 0.0) if linked_s is None else linked_s
     return min(max(time_s, 0.0), record.duration_s)
 
 
 def remember(record: Record, time_s: float) -> None:
-    """Keep the moment, in this session and in the address."""
+    """Keep the time in this session and in the address."""
     current_workspace().time_s[record.sha256] = time_s
     wanted = address(record, time_s)
     if any(st.query_params.get(name) != value for name, value in wanted.items()):
@@ -44,17 +46,17 @@ def remember(record: Record, time_s: float) -> None:
 
 
 def address(record: Record, time_s: float) -> dict[str, str]:
-    """What a link to a moment of a record carries."""
+    """Query parameters of a link to a time of a record."""
     return {"record": record.record_id, "t": f"{time_s:.2f}"}
 
 
 def go_to(time_s: float) -> None:
-    """Look at another moment; for callbacks."""
+    """Show another time; for callbacks."""
     st.query_params["t"] = f"{time_s:.2f}"
 
 
 def selected_time_s(key: str) -> float | None:
-    """The moment that was clicked or boxed in the figure ``key``."""
+    """The time that was clicked or boxed in the figure ``key``."""
     selection = st.session_state[key].selection
     if selection.box:
         return float(np.mean(selection.box[0]["x"]))
@@ -66,56 +68,55 @@ def selected_time_s(key: str) -> float | None:
 
 
 def go_to_selected(key: str) -> None:
-    """Look at what was clicked or boxed; for callbacks."""
+    """Show the time that was clicked or boxed; for callbacks."""
     time_s = selected_time_s(key)
     if time_s is not None:
         go_to(time_s)
 
 
 def go_to_row(key: str, events: Sequence[RhythmEvent]) -> None:
-    """Look at the event that was chosen in the table ``key``; for callbacks."""
+    """Show the event that was chosen in the table ``key``; for callbacks."""
     rows = st.session_state[key].selection.rows
     if rows:
         go_to(events[rows[0]].start_s)
 
 
 def strip_start_s(record: Record, time_s: float, length_s: float) -> float:
-    """Start of the strip: it stays while the moment lies well inside, else the moment becomes its middle."""
-    stayed: tuple[str, float, float] = st.session_state.get("strip", ("", 0.0, 0.0))
-    start_s = stayed[1]
+    """Start of the strip: it stays while the time lies well inside, else the time becomes its middle."""
+    last: tuple[str, float, float] = st.session_state.get("strip", ("", 0.0, 0.0))
+    sha256, start_s, last_length_s = last
     inside = start_s + EDGE_S <= time_s <= start_s + length_s - EDGE_S
-    if stayed[0] != record.sha256 or stayed[2] != length_s or not inside:
+    if sha256 != record.sha256 or last_length_s != length_s or not inside:
         start_s = time_s - length_s / 2
-    start_s = round(min(max(start_s, 0.0), max(record.duration_s - length_s, 0.0)) * 5) / 5  # on a large box
+    start_s = (
+        round(min(max(start_s, 0.0), max(record.duration_s - length_s, 0.0)) * 5) / 5
+    )  # on the grid of large boxes, 0.2 s
     st.session_state["strip"] = (record.sha256, start_s, length_s)
     return start_s
 
 
 def nearest_beat(analysis: Analysis, time_s: float) -> int | None:
-    """The beat nearest to a moment."""
-    beats = analysis.beats.time_s
-    if not len(beats):
-        return None
-    after = int(np.clip(np.searchsorted(beats, time_s), 1, max(len(beats) - 1, 1)))
-    return after - 1 if len(beats) == 1 or time_s - beats[after - 1] <= beats[after] - time_s else after
+    """The beat nearest to a time; None where there are no beats."""
+    distance_s = np.abs(analysis.beats.time_s - time_s)
+    return int(distance_s.argmin()) if len(distance_s) else None
 
 
 def stations(analysis: Analysis, differ: Disagreements) -> dict[str, Float64]:
-    """What can be stepped through, as {what: times}; only what there is, and what the model asks in its own order."""
+    """Times to step through, by name; ascending, but queried beats with the most informative first."""
     beats = analysis.beats
     found = {f"{label} beats": beats.time_s[(beats.label == label) & beats.usable] for label in ECTOPIC_FIRST}
     for kind, name in KIND_NAMES.items():
-        found[f"{name}"] = np.array([event.start_s for event in analysis.events if event.kind == kind])
+        found[name] = np.array([event.start_s for event in analysis.events if event.kind == kind])
     found["Disagreements with reference"] = differ.time_s
-    found[ASKED] = beats.time_s[analysis.queried[~np.isin(analysis.queried, analysis.labelled)]]
+    found[QUERIED] = beats.time_s[analysis.queried[~np.isin(analysis.queried, analysis.labelled)]]
     found["Beats labelled by you"] = beats.time_s[analysis.labelled]
-    found[f"Beats below probability {UNSURE:g}"] = beats.time_s[beats.usable & (beats.confidence < UNSURE)]
+    found[f"Beats with probability < {UNCERTAIN:g}"] = beats.time_s[beats.usable & (beats.confidence < UNCERTAIN)]
     found["All beats"] = beats.time_s
-    return {what: times for what, times in found.items() if len(times)}
+    return {name: times for name, times in found.items() if len(times)}
 
 
 def neighbour(times: Float64, time_s: float, step: int) -> float | None:
-    """The next (+1) or the previous (-1) of some times in their order: that of time, but for what the model asks."""
+    """The next (+1) or the previous (-1) of some times, in their order; None at the end."""
     here = np.flatnonzero(np.abs(times - time_s) <= SAME_S)
     if len(here):
         to = int(here[-1] if step > 0 else here[0]) + step
@@ -143,8 +144,8 @@ def _doubts(record_sha256: str) -> list[str]:
     return doubts(current_workspace().records[record_sha256])
 
 
-def seen_doubts(record: Record) -> list[str]:
-    """What may be wrong with a record, looked for once."""
+def cached_doubts(record: Record) -> list[str]:
+    """What may be wrong with a record; each record is checked once."""
     return _doubts(record.sha256)
 
 
@@ -154,42 +155,43 @@ def _strip(record_sha256: str, lead_name: str, start_s: float, length_s: float) 
 
 
 def strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:
-    """A piece of a lead; read once."""
+    """A stretch of a lead; each is read once."""
     return _strip(record.sha256, lead_name, start_s, length_s)
 
 
 def occlusion_text(analysis: Analysis, beat: int) -> str:
-    """The verdict of the occlusion check of a beat, where it was asked for."""
-    found = st.session_state.get("occlusion", {}).get((analysis.record.sha256, analysis.model.sha256, beat))
+    """Result of the occlusion check of a beat; empty where it was not checked."""
+    found = st.session_state.get("occlusion", {}).get(_occlusion_key(analysis, beat))
     if found is None:
         return ""
-    said = (
-        "more than random steps do: the attention points at what mattered here"
+    conclusion = (
+        "more than hiding random steps does: the attention points at what matters for this beat"
         if found.supported
-        else "no more than random steps do: do not read anything into the attention of this beat"
+        else "no more than hiding random steps does: do not interpret the attention of this beat"
     )
     return (
         f"Probability of {found.label}: **{found.before:.2f}**; with the {found.n_steps} most attended steps "
-        f"({1000 * found.hidden_s:.0f} ms) hidden **{found.attended:.2f}**; with as many random ones hidden "
-        f"**{found.typical_random:.2f}** (median of {len(found.random)}). Hiding the attended steps changed "
-        f"{said}."
+        f"({1000 * found.hidden_s:.0f} ms) hidden **{found.attended:.2f}**; with as many random steps hidden "
+        f"**{found.typical_random:.2f}** (median of {len(found.random)}). Hiding the attended steps changes the "
+        f"probability {conclusion}."
     )
 
 
 def check_by_occlusion(analysis: Analysis, beat: int) -> None:
-    """Hide parts of the signal and judge the beat anew; the result is kept for this session."""
-    from .engine import occluded  # noqa: PLC0415, as torch takes a second: here it is loaded already
-
-    key = (analysis.record.sha256, analysis.model.sha256, beat)
-    found = st.session_state.setdefault("occlusion", {})
-    found[key] = occluded(analysis, model_path(analysis.model), beat)
+    """Hide parts of the signal and classify the beat again; the result is kept for this session. For callbacks."""
+    results = st.session_state.setdefault("occlusion", {})
+    results[_occlusion_key(analysis, beat)] = engine.check_by_occlusion(analysis, model_path(analysis.model), beat)
 
 
-def kept(name: str, key: Hashable, make: Callable[[], T]) -> T:
-    """What ``make`` makes for a key, kept in the workspace; see ``Workspace.keep``."""
-    return current_workspace().keep(name, key, make)
+def _occlusion_key(analysis: Analysis, beat: int) -> tuple[str, str, int]:
+    return analysis.record.sha256, analysis.model.sha256, beat
 
 
-def differences(analysis: Analysis) -> Disagreements:
-    """What ``disagreements`` finds, computed once for each analysis."""
-    return kept("differences", analysis, lambda: disagreements(analysis))
+def cached(name: str, key: Hashable, make: Callable[[], T]) -> T:
+    """The last value of ``name`` where it was made for this key, else a new one; see ``Workspace.cached``."""
+    return current_workspace().cached(name, key, make)
+
+
+def cached_disagreements(analysis: Analysis) -> Disagreements:
+    """Where an analysis and the reference of its record differ; computed once for each analysis."""
+    return cached("disagreements", analysis, lambda: disagreements(analysis))

@@ -1,4 +1,4 @@
-"""The installed models as the About page shows them: what the spec says, and what was measured."""
+"""Origin and measured performance of the installed models, as the pages show them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pandas as pd
 from ecg_core.classifier.spec import MODELS, read_spec
 from ecg_core.schema import ModelSpec
 
-from .session import installed_models
-from .tables import plural
+from .installed_models import installed_models
+from .wording import plural
 
 COLUMNS = {
     "QRS": ("qrs_se", "qrs_ppv"),
@@ -24,20 +24,20 @@ COLUMNS = {
     "Always N": ("always_n_accuracy",),
     "Macro F1": ("macro_f1",),
 }
-WAYS = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
+SCORED_ON = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
 FEW_RECORDS = 12
 
 
 def specs() -> list[ModelSpec]:
-    """Specs of the models that are installed, the default one first."""
+    """Specs of the installed models, the default model first."""
     return [read_spec(MODELS / f"{name}.pt") for name in installed_models()]
 
 
 def spec_facts(spec: ModelSpec) -> list[tuple[str, str]]:
-    """Where a model comes from."""
+    """Origin of a model, as names and values."""
     return [
         ("Trained on", _records(spec.trained_on)),
-        ("Chosen on", _records(spec.validated_on)),
+        ("Validated on", _records(spec.validated_on)),
         ("Input", f"{spec.fs_hz:g} Hz; attention of {spec.attention_half_s:g} s to either side of a beat"),
         ("Classes", ", ".join(spec.classes)),
         ("Seed", str(spec.seed)),
@@ -47,7 +47,7 @@ def spec_facts(spec: ModelSpec) -> list[tuple[str, str]]:
 
 
 def training_sentence(spec: ModelSpec) -> str:
-    """What a model learned from, in one sentence."""
+    """What a model was trained on, in one sentence."""
     databases = pd.Series([name.split("/")[0] for name in spec.trained_on], dtype=str).value_counts()
     parts = [f"{plural(count, 'record')} of {database}" for database, count in databases.items()]
     return f"**{spec.name}** was trained on {' and '.join(parts) or 'records that its spec does not state'}."
@@ -60,8 +60,8 @@ def _records(names: tuple[str, ...]) -> str:
     return ", ".join(f"{count} records of {database}" for database, count in databases.items())
 
 
-def measured(spec: ModelSpec) -> pd.DataFrame:
-    """What was measured of a model, a row a test set and way of scoring; empty where nothing was."""
+def performance(spec: ModelSpec) -> pd.DataFrame:
+    """Measured performance of a model, a row for each test set and way of scoring; empty where none was measured."""
     path = MODELS / f"{spec.name}.metrics.json"
     if not path.is_file():
         return pd.DataFrame()
@@ -70,8 +70,8 @@ def measured(spec: ModelSpec) -> pd.DataFrame:
     for test_set, content in metrics.items():
         if not isinstance(content, dict) or content.get("model_sha256", spec.sha256) != spec.sha256:
             continue
-        for way, title in WAYS.items():
-            row = content.get(way, {}).get("gross", {})
+        for kind, title in SCORED_ON.items():
+            row = content.get(kind, {}).get("gross", {})
             cells = {name: " / ".join(_percent(row.get(key)) for key in keys) for name, keys in COLUMNS.items()}
             rows.append({"Test set": test_set.replace("_", " "), "Scored on": title, **cells})
     return pd.DataFrame(rows)

@@ -1,0 +1,164 @@
+"""What a reader does: open records, start analyses, change rules. Each acts on the workspace of the session."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+import ecg_core as ecg
+from ecg_core.classifier.spec import MODELS
+from ecg_core.errors import MissingMetadataError, ModelError
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import NO_OVERRIDES, Analysis, Record, RecordOverrides
+
+from . import engine
+from .installed_models import installed_models
+from .jobs import AnalysisKey, Job
+from .uploads import Upload
+from .workspace import Workspace, current_workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "demo_data" / "demo"
+
+
+def enter() -> Workspace:
+    """The workspace of this session; at its first page, with ``ECG_DEMO=1``, the demo record is opened and analysed."""
+    is_new = "workspace" not in st.session_state
+    workspace = current_workspace()
+    if is_new:
+        warm_up()
+        if os.environ.get("ECG_DEMO") == "1":
+            open_demo()
+    return workspace
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Load what an analysis needs while the reader looks at the first page; once for the whole server."""
+
+    def load() -> None:
+        try:
+            engine.load()
+            gc.freeze()  # Streamlit collects garbage after every run; what was imported need not be searched each time
+        except Exception:  # the analysis itself will say what is missing
+            logging.getLogger(__name__).exception("loading the libraries of the analysis")
+
+    threading.Thread(target=load, daemon=True).start()
+
+
+def open_record(path: str | Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record | None:
+    """Open a record by its path; None where the reader has to enter its rate or unit first."""
+    workspace = current_workspace()
+    try:
+        record = ecg.read_record(path, overrides)
+    except MissingMetadataError as error:
+        workspace.awaiting_metadata[Path(path)] = error
+        return None
+    workspace.awaiting_metadata.pop(Path(path), None)
+    workspace.add(record)
+    return record
+
+
+def open_with_overrides(path: Path, *, fs_hz: float | None, unit: str | None) -> Record | None:
+    """Open a record with the rate and the unit that the reader entered."""
+    from ecg_core.records import per_mv_of  # noqa: PLC0415, as wfdb takes half a second
+
+    return open_record(path, RecordOverrides(fs_hz, per_mv_of(unit) if unit else None))
+
+
+def open_uploads(files: Sequence[Upload]) -> list[Record | None]:
+    """Store uploaded files and open their records; None stands for one whose rate or unit has to be entered."""
+    workspace = current_workspace()
+    try:
+        opened = [open_record(path) for path in workspace.uploads.store(files)]
+    finally:
+        workspace.remove_unused_uploads()
+    workspace.uploads.release(files)
+    return opened
+
+
+def open_demo() -> None:
+    """Open the bundled record and analyse it."""
+    record = open_record(DEMO)
+    if record is not None:
+        start_analysis(record)
+
+
+def follow_link(record_id: str, time_s: float) -> None:
+    """Show the record that a link names; where it is not open, remember the time until it is."""
+    workspace = current_workspace()
+    found = workspace.find(record_id)
+    if not found:
+        workspace.linked_s[record_id] = time_s
+        if record_id == DEMO.name:
+            open_demo()
+    elif workspace.current not in (record.sha256 for record in found):
+        workspace.current = found[0].sha256
+
+
+def fetched_records() -> dict[str, Path]:
+    """Records in the folder ``data``, by database and name: fetched from PhysioNet, or recorded live."""
+    headers = sorted((ROOT / "data").glob("*/*/*.hea"))
+    return {f"{path.parts[-3]} {path.stem}": path.with_suffix("") for path in headers}
+
+
+def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules: RhythmRules | None = None) -> None:
+    """Show the analysis of a record; where there is none yet, start it."""
+    workspace = current_workspace()
+    models = installed_models()
+    if not models:
+        raise ModelError(
+            "No model is installed: models/ should hold adapted.pt and adapted.json. Install this program again."
+        )
+    name = model or next(iter(models))
+    key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
+    if key in workspace.analyses:
+        workspace.shown[record.sha256] = key
+    else:
+        workspace.start(Job(key, record, MODELS / f"{name}.pt"))
+
+
+def change_rules(record: Record, rules: RhythmRules) -> None:
+    """Measure the analysis that is shown by other rules; its beats stay, so that it takes no time."""
+    workspace = current_workspace()
+    shown = workspace.shown[record.sha256]
+    key = shown._replace(rules=rules)
+    if key in workspace.analyses:
+        workspace.shown[record.sha256] = key
+    else:
+        workspace.show(key, engine.with_rules(workspace.analyses[shown], rules))
+
+
+def analyse_beside(analysis: Analysis, model: str) -> None:
+    """Start to analyse the same leads of the same record with another model; the analysis that is shown stays."""
+    record = analysis.record
+    if len(analysis.lead_names) == 1:
+        lead = analysis.lead_names[0]
+    else:  # which leads hold a signal is the same for any model
+        lead = "all" if analysis.lead_names == record.lead_names else "auto"
+    key = AnalysisKey(record.sha256, lead, installed_models()[model], analysis.rules)
+    current_workspace().start(Job(key, record, MODELS / f"{model}.pt", beside=True))
+
+
+def analysis_beside(analysis: Analysis, model: str) -> Analysis | None:
+    """The analysis of the same leads by another model, measured by the same rules; None where there is none yet."""
+    workspace, sha256 = current_workspace(), installed_models()[model]
+    found = {
+        key: other
+        for key, other in workspace.analyses.items()
+        if (key.record_sha256, key.model_sha256, key.fitted_labels) == (analysis.record.sha256, sha256, ())
+        and other.lead_names == analysis.lead_names
+    }
+    same_rules = next((other for other in found.values() if other.rules == analysis.rules), None)
+    if same_rules is not None or not found:
+        return same_rules
+    key, other = found.popitem()
+    measured = engine.with_rules(other, analysis.rules)
+    workspace.analyses[key._replace(rules=analysis.rules)] = measured
+    return measured

@@ -1,0 +1,119 @@
+"""The controls of the reader's labels: classes, queried beats, fine-tuning, undo and files."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ecg_core.clock import clock_text
+from ecg_core.labels import CLASSES, NAME
+from ecg_core.report.export import csv_bytes, file_name, labels_table
+from ecg_core.schema import Analysis, Float64
+from ecg_core.text import plain_markdown
+
+from .frame import guarded
+from .labelling import (
+    earlier_analyses,
+    load_labels,
+    set_labels_and_advance,
+    start_fine_tuning,
+    step_through_queries,
+    undo,
+)
+from .view import QUERIED
+from .wording import plural
+from .workspace import current_workspace
+
+
+def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
+    """Draw a button for each class, each with its key, and what can be done with the labels."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _class_buttons(analysis, beat, places)
+        _learning_buttons(analysis, places)
+        undo_button(analysis)
+        with st.popover("Files", icon=":material/save:", width="content"):
+            _label_files(analysis)
+    if message := st.session_state.pop("labels_message", ""):
+        st.warning(plain_markdown(message), icon=":material/warning:")
+    st.caption(_labels_sentence(analysis, len(places.get(QUERIED, ()))))
+
+
+def _class_buttons(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
+    present = "" if beat is None else str(analysis.beats.label[beat])
+    for number, label in enumerate(CLASSES, 1):
+        st.button(
+            label, key=f"class {label}", shortcut=str(number), help=f"Label this beat: {NAME[label].lower()}",
+            type="primary" if label == present else "secondary",
+            disabled=beat is None or not analysis.beats.usable[beat],
+            on_click=guarded(set_labels_and_advance), args=(analysis, beat, label, places),
+        )  # fmt: skip
+
+
+def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
+    workspace, sha256 = current_workspace(), analysis.record.sha256
+    unfitted = workspace.edits_of(sha256) != workspace.shown[sha256].fitted_labels
+    st.button(
+        "Label queried beats", icon=":material/live_help:", shortcut="A", on_click=step_through_queries,
+        args=(places,), disabled=QUERIED not in places,
+        help="Step through the beats whose labels would teach the model most, the most informative first",
+    )  # fmt: skip
+    st.button(
+        "Fine-tune to my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_fine_tuning),
+        args=(analysis,), disabled=not unfitted or workspace.job is not None,
+        type="primary" if unfitted and QUERIED not in places else "secondary",
+        help="Fine-tune the model to this patient, and classify all other beats again",
+    )  # fmt: skip
+
+
+def undo_button(analysis: Analysis) -> None:
+    """Draw the button that undoes one edit, or a fine-tuning."""
+    workspace = current_workspace()
+    edits = workspace.edits_of(analysis.record.sha256)
+    st.button(
+        "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
+        disabled=not edits or workspace.job is not None, help=_next_undo(analysis) if edits else None,
+    )  # fmt: skip
+
+
+def _next_undo(analysis: Analysis) -> str:
+    """What the next undo takes back."""
+    workspace, record = current_workspace(), analysis.record
+    edits = workspace.edits_of(record.sha256)
+    if edits == workspace.shown[record.sha256].fitted_labels:
+        return "Undoes the fine-tuning; the labels stay"
+    first = edits[-1][0]
+    what = f"{plural(len(edits[-1]), 'beat')} as {first.label}" if len(edits[-1]) > 1 else first.label
+    return plain_markdown(f"Undoes: {what}, {clock_text(record, first.time_s)}")
+
+
+def _label_files(analysis: Analysis) -> None:
+    """Draw the ways to save the labels and to load saved ones."""
+    name = file_name(analysis, "_labels.csv")
+    st.download_button(
+        plain_markdown(name), lambda: csv_bytes(labels_table(analysis)), name, icon=":material/download:",
+        on_click="ignore", disabled=not len(analysis.labelled), help="Your labels, to continue with them another day",
+    )  # fmt: skip
+    st.file_uploader("Load labels from a file", ["csv"], key="labels_file", on_change=guarded(load_labels))
+
+
+def _labels_sentence(analysis: Analysis, n_queried: int) -> str:
+    """What was labelled, what the model was fine-tuned to, and what is left to label."""
+    queried = f"{plural(n_queried, 'queried beat')} left to label" if n_queried else "no queried beats left to label"
+    if not len(analysis.labelled):
+        return f"A wrong class? Press 1 to 5 to label the beat; all counts follow at once. {queried.capitalize()}."
+    return f"**{plural(len(analysis.labelled), 'beat')} labelled by you**, {_fine_tuning(analysis)}; {queried}."
+
+
+def _fine_tuning(analysis: Analysis) -> str:
+    """How many labels the model was fine-tuned to, and what that changed."""
+    if not analysis.n_fitted:
+        return "none of them used for fine-tuning yet"
+    workspace = current_workspace()
+    shown = workspace.shown[analysis.record.sha256]
+    first = min(earlier_analyses(shown), key=lambda key: len(key.fitted_labels))
+    before, after = workspace.analyses[first].beats, workspace.analyses[shown].beats
+    if not np.array_equal(before.time_s, after.time_s):
+        return f"{analysis.n_fitted} of them used for fine-tuning"
+    n_changed = int(np.delete(before.label != after.label, workspace.analyses[shown].labelled).sum())
+    beats = plural(n_changed, "other beat")
+    return f"{analysis.n_fitted} of them used for fine-tuning, which changed the class of {beats}"

@@ -1,0 +1,24 @@
+"""Error messages in the words of the browser: what is wrong, and the control that mends it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ecg_core.errors import EcgError
+
+UNFORESEEN = "An unexpected error occurred. The details are in the window that this program was started from."
+HINTS: Final = {  # by the name of a setting; the settings that only the command line has need no hint here
+    "lead": "Choose another lead on the page Record.",
+    "model": "Choose another model on the page Record.",
+    "fs": "Enter the sampling rate in the form below.",
+    "unit": "Enter the unit in the form below.",
+    "rule": "Change the rule on the page Report.",
+    "speed": "Choose another speed.",
+    "horizon": "Choose another horizon.",
+}
+
+
+def error_message(error: EcgError) -> str:
+    """What is wrong, and how the reader mends it in the browser."""
+    hints = [HINTS[setting] for setting in error.settings if setting in HINTS]
+    return " ".join([str(error), *hints])

@@ -1,0 +1,33 @@
+"""All that this program uses of Streamlit beyond its public functions, and why; the other modules use only these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamlit import runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+
+def current_session_id() -> str:
+    """The session that this script runs for; ``st.context`` does not hold it. Empty outside of a session."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+def is_running() -> bool:
+    """Whether a server runs; a script that is run for itself, as in tests, has none."""
+    return runtime.exists()
+
+
+def is_connected(session_id: str) -> bool:
+    """Whether a browser is connected to a session: no public event says when a reader leaves."""
+    return runtime.get_instance().is_active_session(session_id)
+
+
+def release_uploads(file_ids: Sequence[str]) -> None:
+    """Free the memory of uploaded files: Streamlit itself keeps them for as long as the session lives."""
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for file_id in file_ids:
+            context.uploaded_file_mgr.remove_file(context.session_id, file_id)

@@ -1,0 +1,153 @@
+"""Files that a reader uploads: opened, stored in a folder of the session alone, and named in no message."""
+
+import gc
+import os
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+from support.pages import button, page, text_of
+from support.records import DEMO
+
+from ecg_core.errors import MissingMetadataError, RecordError
+from ecg_core.records import read_record
+from pages._ui import uploads
+from pages._ui.workspace import Workspace
+
+
+def uploaded(*suffixes, rename=None):
+    return [
+        ((rename or {}).get(suffix, f"demo{suffix}"), DEMO.with_suffix(suffix).read_bytes(), "application/octet-stream")
+        for suffix in suffixes
+    ]
+
+
+def test_upload_without_its_signal_names_the_missing_file():
+    at = page("record")
+    at.file_uploader[0].set_value(uploaded(".hea")).run()
+    assert [error.value for error in at.error] == ["demo.hea names demo.dat, which is not beside it; add this file."]
+
+
+def test_upload_opens_the_record(demo):
+    workspace = Workspace()
+    at = page("record", workspace)
+    at.file_uploader[0].set_value(uploaded(".hea", ".dat", ".atr")).run()
+    assert not at.error
+    assert list(workspace.records) == [demo.sha256]
+    assert len(workspace.records[demo.sha256].reference.time_s) == len(demo.reference.time_s)
+
+
+def test_an_upload_that_states_neither_rate_nor_unit_asks_for_both(tmp_path):
+    savemat(tmp_path / "x.mat", {"val": np.stack([np.sin(np.arange(5000) / 20)] * 2)})
+    workspace = Workspace()
+    at = page("record", workspace)
+    at.file_uploader[0].set_value([("x.mat", (tmp_path / "x.mat").read_bytes(), "application/octet-stream")]).run()
+    assert not at.exception
+    assert not at.error
+    assert "does not state its sampling rate and the unit of its values" in text_of(at)
+    button(at, "Open with these").click().run()
+    assert "Enter its sampling rate and the unit of its values first." in text_of(at)
+    fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
+    fields["Sampling rate in Hz"].set_value(250.0)
+    fields["Unit"].set_value("counts")
+    fields["Counts per mV, if these are counts"].set_value(200.0)
+    button(at, "Open with these").click().run()
+    assert not at.exception
+    (record,) = workspace.records.values()
+    assert (record.fs_hz, record.overrides.per_mv) == (250.0, 200.0)
+    assert "does not state" not in text_of(at)
+    assert not workspace.awaiting_metadata
+
+
+def test_what_a_file_states_itself_is_not_asked_for(tmp_path):
+    (tmp_path / "x.csv").write_text("II_mv\n" + "".join(f"{np.sin(i / 20):.5f}\n" for i in range(5000)))
+    workspace = Workspace()
+    at = page("record", workspace)
+    at.text_input[0].set_value(str(tmp_path)).run()
+    button(at, "Open").click().run()
+    fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
+    assert fields["Unit"].disabled
+    fields["Sampling rate in Hz"].set_value(5.0)
+    button(at, "Open with these").click().run()
+    assert "its sampling rate is 5 Hz, expected 50 to 10000 Hz" in at.error[0].value
+    fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
+    fields["Sampling rate in Hz"].set_value(250.0)
+    button(at, "Open with these").click().run()
+    assert [record.fs_hz for record in workspace.records.values()] == [250.0]
+
+
+def test_a_file_that_awaits_its_metadata_can_be_left_closed(tmp_path):
+    (tmp_path / "x.csv").write_text("II_mv\n" + "0\n" * 5000)
+    workspace = Workspace()
+    with pytest.raises(MissingMetadataError):
+        read_record(tmp_path / "x.csv")
+    workspace.awaiting_metadata[tmp_path / "x.csv"] = MissingMetadataError("x", rate=True, unit=False)
+    at = page("record", workspace)
+    button(at, "Do not open it").click().run()
+    assert not workspace.awaiting_metadata
+    assert "does not state" not in text_of(at)
+
+
+def test_upload_without_a_header_says_what_is_needed():
+    at = page("record")
+    at.file_uploader[0].set_value(uploaded(".dat")).run()
+    assert "No header (.hea) is among the files (demo.dat)" in at.error[0].value
+
+
+def test_upload_writes_nowhere_but_its_own_folder(tmp_path):
+    class File:
+        def __init__(self, name):
+            self.name = name
+
+        def getbuffer(self):
+            return memoryview(b"demo 1 257 10\n")
+
+    folder = tmp_path / "session"
+    folder.mkdir()
+    headers = uploads.store([File("../../evil.hea"), File("..\\..\\worse.hea"), File("/etc/cron.hea")], folder)
+    assert {path.name for path in headers} == {"evil", "worse", "cron"}
+    assert all(folder in path.parents for path in headers)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("name", ["..", ".hea", "x\x00.hea", "a;rm.hea", "a\nb.hea", "", "-x.hea", " x.hea", "a" * 200])
+def test_strange_names_are_refused_in_a_sentence(name):
+    with pytest.raises(RecordError, match="cannot be used as a file name"):
+        uploads.safe_name(name)
+
+
+def test_messages_do_not_name_the_servers_folders(monkeypatch, tmp_path):
+    monkeypatch.setattr(uploads.tempfile, "gettempdir", lambda: str(tmp_path))
+    workspace = Workspace()
+    inner = uploads.store(
+        [type("F", (), {"name": "x.hea", "getbuffer": lambda self: memoryview(b"")})()], workspace.uploads.path
+    )
+    sentence = workspace.uploads.hide(f"{inner[0]}.hea: this header file does not exist.")
+    assert sentence == "x.hea: this header file does not exist."
+
+
+def test_uploads_are_gone_with_the_session():
+    workspace = Workspace()
+    folder = workspace.uploads.path
+    (folder / "x.hea").write_text("x")
+    del workspace
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_what_a_killed_program_left_is_removed(monkeypatch, tmp_path):
+    monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
+    old, other = tmp_path / f"{uploads.PREFIX}old", tmp_path / "other"
+    for folder in (old, other):
+        folder.mkdir()
+        os.utime(folder, (0, 0))
+    made = uploads.make_folder()
+    assert sorted(tmp_path.iterdir()) == sorted([made, other])
+
+
+def test_a_file_of_another_format_is_uploaded_by_itself():
+    time_s = np.arange(5000) / 250
+    text = "time_s,II_mv\n" + "".join(f"{t:.3f},{np.sin(t):.4f}\n" for t in time_s)
+    at = page("record")
+    at.file_uploader[0].set_value([("mine.csv", text.encode(), "text/csv")]).run()
+    assert at.title[0].value.startswith("Record mine")
