@@ -1,123 +1,126 @@
-"""Adapt the source model to another recorder: ``ECG_DATABASES=... python models/adapt.py [svdb|incartdb|DIR]``.
+"""Adapt the source model to another recorder: ``ECG_DATABASES=... python -m models.adapt [svdb|incartdb|DIR]``.
 
-Fine-tunes on the target's adaptation records with the source's own records in between, and chooses the detection
-threshold and the class bias on the target's validation patients. Then fine-tunes again, by the same plan, on both, and
-saves that with what was chosen. Of a folder of WFDB records every fifth is for validation. Records without annotations
-teach themselves; ``--unlabelled`` does so with all, ``--own`` with the test records' own signals (transductive). Goes
-on where it left off when it was stopped.
+Fine-tunes on the target's adaptation records with the source's records in between, and chooses detection threshold and
+class bias on the target's validation patients. Then fine-tunes again, by the same plan, on both, and saves that with
+the chosen numbers. Of a folder of WFDB records every fifth is for validation. Records without annotations are learned
+with pseudo-labels: ``--unlabelled`` does so with all records, ``--own`` with the signals of the test records themselves
+(transductive). A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from train import MITDB, NSTDB, load_noise, load_records, read_split
 
 from ecg_core.classifier.model import Model, load_model, save_model
 from ecg_core.records import find_records, read_record
-from ecg_core.schema import ModelSpec
+from ecg_core.schema import ModelSpec, Record
 from ecg_core.training.adaptation import PLAN, adapt
 from ecg_core.training.calibration import calibrate
-from ecg_core.training.fit import FitPlan
+from ecg_core.training.plan import FitPlan
+from models.command import RUNS, parse, parser_of, print_line, print_progress
+from models.databases import FOLDER, INCARTDB, MITDB, NSTDB, SVDB, load_noise, load_records, read_split
 
-VERSIONS = {"svdb": "1.0.0", "incartdb": "1.0.0"}
-EVERY = 5  # of a folder of one's own
-LABELS, SIGNALS, OWN = "", " --unlabelled", " --own"  # what the target tells
+TARGETS = {"svdb": SVDB, "incartdb": INCARTDB}  # targets that have splits
+VALIDATION_STEP = 5  # of another folder every fifth record is for validation
+
+
+class Supervision(StrEnum):
+    """What the target gives, by the option that the recipe notes."""
+
+    LABELS = ""
+    SIGNALS = " --unlabelled"  # of the adaptation records
+    TEST_SIGNALS = " --own"  # of the test records
 
 
 def target_names(target: str, databases: Path) -> tuple[Path, list[str], list[str]]:
     """Folder, adaptation and validation records of a target."""
-    if target not in VERSIONS:
+    if target not in TARGETS:
         names = [path.name for path in find_records(Path(target))]
-        return Path(target), [name for i, name in enumerate(names) if i % EVERY], names[::EVERY]
+        adaptation = [name for i, name in enumerate(names) if i % VALIDATION_STEP]
+        return Path(target), adaptation, names[::VALIDATION_STEP]
     held_out = read_split(f"{target}_validation")
     names = [name for name in read_split(f"{target}_adaptation") if name not in held_out]
-    return databases / target / VERSIONS[target], names, held_out
+    return databases / TARGETS[target], names, held_out
 
 
-def main() -> None:
-    """Fine-tune, choose, save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("target", nargs="?", default="svdb", help="svdb, incartdb, or a folder of WFDB records")
-    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
-    parser.add_argument("--source", default="source", help="the model to start from")
-    parser.add_argument("--name", default="adapted")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=PLAN.steps)
-    parser.add_argument("--unlabelled", action="store_true", help="do not look at the adaptation records' labels")
-    parser.add_argument("--own", action="store_true", help="adapt to the test records' own signals, without labels")
-    parser.add_argument("--runs", type=Path, default=HERE.parent / "runs", help="where checkpoints are kept")
-    options = parser.parse_args()
-    if options.databases is None:
-        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
-    options.runs.mkdir(exist_ok=True)
-    model = fine_tuned(
-        load_model(HERE / f"{options.source}.pt"),
-        options.target,
-        options.databases,
-        plan=replace(PLAN, steps=options.steps, seed=options.seed),
-        checkpoint=options.runs / f"{options.name}.ckpt",
-        told=OWN if options.own else SIGNALS if options.unlabelled else LABELS,
-    )
-    save_model(HERE / f"{options.name}.pt", replace(model, spec=replace(model.spec, name=options.name)))
-
-
-def fine_tuned(
-    source: Model,
+def fine_tune_to(
     target: str,
-    databases: Path,
+    source: Model,
     *,
+    databases: Path,
     plan: FitPlan,
     checkpoint: Path,
-    told: str = LABELS,
+    supervision: Supervision = Supervision.LABELS,
     chosen: ModelSpec | None = None,
 ) -> Model:
     """Adapt a model to a target.
 
-    If labels may be looked at, threshold and bias are chosen with a network that has not seen the validation patients,
-    and are served with one that has; unless they were ``chosen`` before.
+    With labels, threshold and bias are chosen with a network that was not fitted to the validation patients, and are
+    saved with one that was; unless they were ``chosen`` before.
     """
     folder, names, held_out = target_names(target, databases)
     noise, rehearsed = load_noise(databases / NSTDB), load_records(databases / MITDB, read_split("mitdb_ds1"))
 
-    def fitted(stage: str, names: list[str]) -> Model:
+    def fit_stage(stage: str, names: list[str]) -> Model:
         records = [read_record(folder / name) for name in names]
         return adapt(
             source,
-            records if told == LABELS else [replace(record, reference=None) for record in records],
+            records if supervision == Supervision.LABELS else [replace(record, reference=None) for record in records],
             noise=noise,
             rehearsed=rehearsed,
             plan=plan,
             checkpoint=checkpoint.with_name(f"{checkpoint.stem}-{stage}.ckpt"),
-            report=lambda step, loss, left_s: print(
-                f"{stage}: step {step} of {plan.steps}, loss {loss:.4f}, {left_s / 60:.1f} min left", flush=True
-            ),
+            report=print_progress(stage, plan.steps),
         )
 
-    read = [read_record(folder / name) for name in held_out] if told == LABELS else []
-    validation = [record for record in read if record.reference]
+    validation = validation_records(folder, held_out) if supervision == Supervision.LABELS else []
     if validation and chosen is None:
-        chosen = calibrate(fitted("held-out", names), validation, report=lambda line: print(line, flush=True)).spec
+        chosen = calibrate(fit_stage("held-out", names), validation, report=print_line).spec
+    fitted = read_split(f"{target}_test") if supervision == Supervision.TEST_SIGNALS else sorted([*names, *held_out])
     chosen = chosen or source.spec
-    taught = read_split(f"{target}_test") if told == OWN else sorted([*names, *held_out])
     spec = replace(
         source.spec,
         sha256="",
         detection_threshold=chosen.detection_threshold,
         class_bias=chosen.class_bias,
         seed=plan.seed,
-        trained_on=(*source.spec.trained_on, *(f"{target}/{name}" for name in taught)),
+        trained_on=(*source.spec.trained_on, *(f"{target}/{name}" for name in fitted)),
         validated_on=tuple(f"{target}/{record.record_id}" for record in validation) or source.spec.validated_on,
-        recipe=f"{source.spec.recipe}; python models/adapt.py {target}{told}",
+        recipe=f"{source.spec.recipe}; python -m models.adapt {target}{supervision}",
     )
-    return Model(spec, fitted("all", taught).network)
+    return Model(spec, fit_stage("all", fitted).network)
+
+
+def validation_records(folder: Path, names: list[str]) -> list[Record]:
+    """Those of the records that have reference annotations."""
+    return [record for record in (read_record(folder / name) for name in names) if record.reference]
+
+
+def main() -> None:
+    """Adapt and save."""
+    parser = parser_of(__doc__)
+    parser.add_argument("target", nargs="?", default="svdb", help="svdb, incartdb, or a folder of WFDB records")
+    parser.add_argument("--source", default="source", help="the model to start from")
+    parser.add_argument("--name", default="adapted")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=PLAN.steps)
+    parser.add_argument("--unlabelled", action="store_true", help="do not use the labels of the adaptation records")
+    parser.add_argument("--own", action="store_true", help="adapt to the signals of the test records, without labels")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
+    options = parse(parser)
+    options.runs.mkdir(exist_ok=True)
+    supervision = Supervision.SIGNALS if options.unlabelled else Supervision.LABELS
+    model = fine_tune_to(
+        options.target,
+        load_model(FOLDER / f"{options.source}.pt"),
+        databases=options.databases,
+        plan=replace(PLAN, steps=options.steps, seed=options.seed),
+        checkpoint=options.runs / f"{options.name}.ckpt",
+        supervision=Supervision.TEST_SIGNALS if options.own else supervision,
+    )
+    save_model(FOLDER / f"{options.name}.pt", replace(model, spec=replace(model.spec, name=options.name)))
 
 
 if __name__ == "__main__":

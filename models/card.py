@@ -1,253 +1,35 @@
-"""Write the measured figures into the model card, the README and the docs: ``python models/card.py``.
+"""Write the measured figures into the README, the model card and the docs: ``python -m models.card``.
 
-The figures come from ``<name>.metrics.json`` and ``<name>.quality.json``, the speed from ``benchmarks/``;
-none is typed by hand.
+The figures come from ``<name>.metrics.json`` and ``<name>.quality.json``, the speed from ``benchmarks/``; none is typed
+by hand.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
-
-ROOT = HERE.parent
-MODELS = ("source", "adapted")
-TITLES = {
-    "mitdb_ds2": "mitdb DS2, first lead",
-    "mitdb_ds2_without_202": "mitdb DS2 without 202",
-    "mitdb_ds2_without_232": "mitdb DS2 without 232",
-    "mitdb_ds2_all_leads": "mitdb DS2, both leads fused, as by default",
-    "mitdb_ds2_noise_12db": "mitdb DS2, electrode motion at 12 dB",
-    "mitdb_ds2_noise_6db": "mitdb DS2, electrode motion at 6 dB",
-    "svdb_test": "svdb test, first lead",
-    "svdb_test_all_leads": "svdb test, both leads fused, as by default",
-    "svdb_test_12_own_beats": "svdb test, 12 own beats told",
-    "svdb_test_50_own_beats": "svdb test, 50 own beats told",
-    "svdb_test_5_own_minutes": "svdb test, 5 own minutes told",
-    "svdb_test_12_asked": "svdb test, 12 own beats told that it asked about",
-    "svdb_test_50_asked": "svdb test, 50 own beats told that it asked about",
-    "svdb_test_50_left_out": "the same beats left out, but not told",
-    "svdb_test_all_leads_50_asked": "svdb test, both leads, 50 own beats told that it asked about",
-    "svdb_test_all_leads_50_left_out": "the same beats left out, but not told",
-    "mitdb_ds2_50_asked": "mitdb DS2, 50 own beats told that it asked about",
-    "mitdb_ds2_50_left_out": "the same beats left out, but not told",
-    "icentia11k": "icentia11k, 8.2 h of one patient",
-}
-FIRST_SCREEN = (
-    "mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads", "svdb_test_all_leads_50_asked",
-)  # fmt: skip
-WAYS = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
-COLUMNS = {
-    "QRS Se/+P": ("qrs_se", "qrs_ppv"),
-    "V Se/+P": ("v_se", "v_ppv"),
-    "V F1": ("v_f1",),
-    "S Se/+P": ("s_se", "s_ppv"),
-    "S F1": ("s_f1",),
-    "accuracy": ("accuracy",),
-    "always N": ("always_n_accuracy",),
-    "macro F1": ("macro_f1",),
-}
-# What svdb's test records may tell the model beforehand: title, metrics file, test set
-BUDGETS = (
-    ("nothing (zero-shot)", "source", "svdb_test"),
-    ("signals of 38 other records, no labels (inductive)", "svdb-unlabelled", "svdb_test"),
-    ("its own signals, no labels (transductive)", "svdb-own-signals", "svdb_test"),
-    ("labels of 38 other records", "adapted", "svdb_test"),
-    ("12 own beats, from the first on", "source", "svdb_test_12_own_beats"),
-    ("50 own beats, from the first on", "source", "svdb_test_50_own_beats"),
-    ("all beats of its own first 5 minutes", "source", "svdb_test_5_own_minutes"),
-    ("labels of 38 other records and 12 own beats", "adapted", "svdb_test_12_own_beats"),
-    ("labels of 38 other records and 50 own beats", "adapted", "svdb_test_50_own_beats"),
-    ("labels of 38 other records and its own first 5 minutes", "adapted", "svdb_test_5_own_minutes"),
-    ("50 own beats that it asks about", "source", "svdb_test_50_asked"),
-    ("labels of 38 other records and 12 own beats that it asks about", "adapted", "svdb_test_12_asked"),
-    ("labels of 38 other records and 50 own beats that it asks about", "adapted", "svdb_test_50_asked"),
-    ("50 own beats left out of the score, but not told", "source", "svdb_test_50_left_out"),
-    ("labels of 38 other records, 50 own beats left out, but not told", "adapted", "svdb_test_50_left_out"),
+from ecg_core.classifier.spec import DEFAULT_MODEL
+from models.command import ROOT, read_json
+from models.databases import FOLDER
+from models.tables import (
+    FIRST_SCREEN,
+    MODELS,
+    budgets_table,
+    fibrillation_table,
+    figures_table,
+    horizon_table,
+    intervals_table,
+    live_lines,
+    quality_table,
+    records_table,
+    seeds_table,
+    speed_lines,
 )
-WITH_INTERVAL = {"v_f1", "s_f1"}
-CLOSE_POINTS = 1.0  # a PVC burden is right within so many points
-
-Metrics = dict[str, dict[str, Any]]  # by model, by test set
-
-
-def figures_table(
-    metrics: Metrics, *, keys: Sequence[str] = tuple(TITLES), way: str = "detected_beats", pooling: str = "gross"
-) -> str:
-    """Markdown table of the figures of each test set and model, in per cent."""
-    lines = ["| test set | model | " + " | ".join(COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 2)]
-    for key in keys:
-        for model, measured in metrics.items():
-            row = measured[key][way][pooling]
-            cells = ["/".join(_percent(row[name]) for name in names) for names in COLUMNS.values()]
-            lines.append(f"| {TITLES[key]} | {model} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def intervals_table(metrics: Metrics) -> str:
-    """Markdown table of how far the figures of V and S would move with other patients of the kind."""
-    names = sorted(WITH_INTERVAL, reverse=True)
-    titles = [f"{name[0].upper()} F1 (95 % interval)" for name in names]
-    lines = [
-        "| test set | model | " + " | ".join(titles) + " | false V/h | PVC burden right |",
-        "|---|---|---|---|---|---|",
-    ]
-    for key, title in TITLES.items():
-        for model, measured in metrics.items():
-            part = measured[key]["detected_beats"]
-            cells = []
-            for name in names:
-                low, high = part["interval_95"][name]
-                cells.append(f"{_percent(part['gross'][name])} ({_percent(low)} to {_percent(high)})")
-            cells.append(f"{part['gross']['false_v_per_hour']:.2f}")
-            records = measured[key]["records"]
-            errors = [abs(record["pvc_burden_pct"] - record["reference_pvc_burden_pct"]) for record in records]
-            cells.append(f"{sum(error <= CLOSE_POINTS for error in errors)} of {len(errors)} records")
-            lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def budgets_table() -> str:
-    """Markdown table of what each label budget brings on svdb's test records, first lead, detected beats."""
-    columns = {name: COLUMNS[name] for name in ("V Se/+P", "V F1", "S Se/+P", "S F1", "accuracy")}
-    lines = ["| what the target told | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
-    for title, model, key in BUDGETS:
-        row = read_json(HERE / f"{model}.metrics.json")[key]["detected_beats"]["gross"]
-        cells = ["/".join(_percent(row[name]) for name in names) for names in columns.values()]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def seeds_table(metrics: Metrics, seeds: dict[str, dict[str, Metrics]]) -> str:
-    """Markdown table of how far figures depend on chance: of each seed, and the mean over all."""
-    numbers = ["0", *sorted({seed for by_seed in seeds.values() for seed in by_seed})]
-    lines = [
-        "| test set | model | figure | " + " | ".join(f"seed {n}" for n in numbers) + " | mean |",
-        "|" + "---|" * (len(numbers) + 4),
-    ]
-    for key in next(iter(next(iter(seeds.values())).values())):
-        for model, by_seed in seeds.items():
-            rows = {"0": metrics[model][key]["detected_beats"]["gross"]}
-            rows |= {seed: measured[key] for seed, measured in by_seed.items()}
-            for name, figure in (("v_f1", "V F1"), ("s_f1", "S F1"), ("accuracy", "accuracy")):
-                values = [rows.get(number, {}).get(name) for number in numbers]
-                known = [value for value in values if value is not None]
-                if min(known, default=0) > 0:
-                    cells = " | ".join(map(_percent, [*values, sum(known) / len(known)]))
-                    lines.append(f"| {TITLES[key]} | {model} | {figure} | {cells} |")
-    return "\n".join(lines)
-
-
-def horizon_table(measured: dict[str, Any]) -> str:
-    """Markdown table of what the live monitor reaches when it waits longer, beside the analysis of the whole."""
-    lines = [
-        "| test set | horizon | QRS Se/+P | V F1 | S F1 | labels as in the whole |",
-        "|---|---|---|---|---|---|",
-    ]
-    for key, by_horizon in measured["sets"].items():
-        for horizon in sorted(by_horizon, key=float):
-            row = by_horizon[horizon]
-            waited = "the whole recording" if horizon == "inf" else f"{horizon} s"
-            lines.append(f"| {TITLES[key]} | {waited} | {_horizon_cells(row)} | {_percent(row['same_as_whole'])} |")
-    if measured["model_sha256"] != read_spec(DEFAULT_MODEL).sha256:
-        earlier = measured["model_sha256"][:12]
-        lines += ["", f"With an earlier fit of the model (weights `{earlier}`), not with the one that is shipped."]
-    return "\n".join(lines)
-
-
-def _horizon_cells(row: dict[str, float]) -> str:
-    return f"{_percent(row['qrs_se'])}/{_percent(row['qrs_ppv'])} | {_percent(row['v_f1'])} | {_percent(row['s_f1'])}"
-
-
-def live_lines(live: dict[str, Any]) -> str:
-    """Markdown on how fast the monitor is."""
-    lines = ["| leads of a stream | median | 99 of 100 labels within |", "|---|---|---|"]
-    lines += [f"| {row['leads']} | {row['median_ms']:.1f} ms | {row['p99_ms']:.1f} ms |" for row in live["latency"]]
-    lines += ["", "| streams of one lead at once | times real time |", "|---|---|"]
-    lines += [f"| {row['leads']} | {row['times_real_time']:.1f} |" for row in live["leads"]]
-    day = live["day"]
-    lines += [
-        "",
-        f"Over {day['hours']:g} h of a stream of one lead ({day['beats']:,} beats) the process needed at the most "
-        f"{day['most_above_start_mb']} MB more than at the start.",
-    ]
-    return "\n".join(lines)
-
-
-def records_table(metrics: Metrics, key: str) -> str:
-    """Markdown table of each record of a test set, on detected beats, with its PVC burden and the reference's."""
-    titles = [
-        f"{title}, {model}" for model in metrics for title in ("QRS Se/+P", "V Se/+P", "S Se/+P", "PVC burden, %")
-    ]
-    lines = ["| record | " + " | ".join(titles) + " | reference burden, % |", "|" + "---|" * (len(titles) + 2)]
-    for records in zip(*(measured[key]["records"] for measured in metrics.values()), strict=True):
-        cells = []
-        for record in records:
-            row = record["detected_beats"]
-            cells += [f"{_percent(row[f'{beat}_se'])}/{_percent(row[f'{beat}_ppv'])}" for beat in ("qrs", "v", "s")]
-            cells.append(f"{record['pvc_burden_pct']:.2f}")
-        lines.append(
-            f"| {records[0]['record']} | " + " | ".join(cells) + f" | {records[0]['reference_pvc_burden_pct']:.2f} |"
-        )
-    return "\n".join(lines)
-
-
-def fibrillation_table(metrics: Metrics, key: str) -> str:
-    """Markdown table of the time in atrial fibrillation found and marked, of records that have any."""
-    lines = ["| record | model | marked, s | found, s | both, s | Se/+P by duration |", "|---|---|---|---|---|---|"]
-    for model, measured in metrics.items():
-        rows = [(row["record"], row["fibrillation"]) for row in measured[key]["records"]]
-        rows = [(name, af) for name, af in rows if af["found_s"] or af["reference_s"]]
-        rows.append(("all 22", measured[key]["fibrillation"]))
-        for name, af in rows:
-            shares = [af["both_s"] / af[of] if af[of] else None for of in ("reference_s", "found_s")]
-            seconds = " | ".join(f"{af[part]:.0f}" for part in ("reference_s", "found_s", "both_s"))
-            lines.append(f"| {name} | {model} | {seconds} | {'/'.join(map(_percent, shares))} |")
-    return "\n".join(lines)
-
-
-def quality_table(quality: dict[str, Any]) -> str:
-    """Markdown table of the detector's errors by its certainty."""
-    lines = ["| certainty | blocks of 10 s | wrong beats a beat |", "|---|---|---|"]
-    for row in quality["certainty"]:
-        lines.append(f"| {row['from']:.2f} to {row['to']:.2f} | {row['blocks']} | {row['wrong_per_beat']:.3f} |")
-    return "\n".join(lines)
-
-
-def speed_lines(results: dict[str, Any]) -> str:
-    """Sentence and table of what whole commands took."""
-    medians, times = results["medians"], results["times_a_day"]
-    what = {**results, "day": results["what"], "xqrs_detect": "wfdb's `xqrs_detect` alone, on the day"}
-    rows = [
-        f"| {what[name]} | {of['whole_s']:.1f} | {times[name]:.2f} | {of['memory_mb']:.0f} |"
-        for name, of in medians.items()
-    ]
-    return "\n".join(
-        [
-            f"Whole `analyze` commands from a cold start on {results['cores']} cores, medians of {results['runs']} "
-            f"(`benchmarks/analyze.py`); the tables of the day are there after {medians['day']['tables_s']:.1f} s:",
-            "",
-            "| | s | times the day | peak memory, MB |",
-            "|---|---|---|---|",
-            *rows,
-        ]
-    )
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}"
 
 
 def fill(text: str, block: str, content: str) -> str:
-    """Replace what stands between a block's marks."""
+    """Replace what is between the two comments of a block."""
     pattern = re.compile(rf"(<!-- {block} -->\n).*?(<!-- /{block} -->)", re.DOTALL)
     filled, n = pattern.subn(lambda match: f"{match[1]}{content}\n{match[2]}", text)
     if n != 1:
@@ -255,20 +37,14 @@ def fill(text: str, block: str, content: str) -> str:
     return filled
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What a command measured."""
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return result
-
-
 def rendered() -> dict[Path, str]:
-    """The README, the model card and the page on live streams with today's figures."""
-    metrics = {name: read_json(HERE / f"{name}.metrics.json") for name in MODELS}
+    """The README, the model card and the docs, by their paths, with the figures as they are measured."""
+    metrics = {name: read_json(FOLDER / f"{name}.metrics.json") for name in MODELS}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     readme = fill(readme, "figures", figures_table(metrics, keys=FIRST_SCREEN))
     commands = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     commands = fill(commands, "speed", speed_lines(read_json(ROOT / "benchmarks" / "analyze.json")))
-    card = (HERE / "README.md").read_text(encoding="utf-8")
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
     card = fill(card, "detected", figures_table(metrics))
     card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
     card = fill(card, "average", figures_table(metrics, pooling="average"))
@@ -276,20 +52,25 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
-    card = fill(card, "seeds", seeds_table(metrics, read_json(HERE / "seeds.metrics.json")["figures"]))
+    card = fill(card, "seeds", seeds_table(metrics, read_json(FOLDER / "seeds.metrics.json")["figures"]))
     live = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
-    live = fill(live, "horizon", horizon_table(read_json(HERE / "horizon.metrics.json")))
+    live = fill(live, "horizon", horizon_table(read_json(FOLDER / "horizon.metrics.json")))
     live = fill(live, "speed", live_lines(read_json(ROOT / "benchmarks" / "live.json")))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))
     return {
         ROOT / "README.md": readme,
-        HERE / "README.md": card,
+        FOLDER / "README.md": card,
         ROOT / "docs" / "commands.md": commands,
         ROOT / "docs" / "live.md": live,
     }
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write them."""
     for path, text in rendered().items():
         path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,99 +1,90 @@
-"""How far the figures depend on chance: ``ECG_DATABASES=... python models/seeds.py``.
+"""How far the figures depend on chance: ``ECG_DATABASES=... python -m models.seeds``.
 
-Fits the source model anew with each of SEEDS, adapts each to svdb, and measures both as ``evaluate.py`` does.
-Thresholds and biases are those that were chosen with seed 0. Writes ``seeds.metrics.json``; the weights stay beside the
-checkpoints. Goes on where it left off when it was stopped, and begins anew when other models are shipped.
+Fits the source model with each of SEEDS, adapts each to svdb, and measures both as ``models.evaluate`` does, with the
+thresholds and biases that were chosen with seed 0. Writes ``seeds.metrics.json``; the weights stay beside the
+checkpoints. A run that was stopped goes on where it was; other shipped models begin a new one.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from adapt import fine_tuned
-from evaluate import SETS, judge, records_of
-from train import MITDB, NSTDB, fit_stage, load_noise, load_records, read_split
-from train import PLAN as SOURCE_PLAN
 
 from ecg_core.classifier.model import Model, load_model, save_model
 from ecg_core.classifier.spec import read_spec
 from ecg_core.evaluation.evaluate import Evaluation
 from ecg_core.evaluation.summary import summarise
-from ecg_core.training.adaptation import PLAN as ADAPT_PLAN
+from ecg_core.training.adaptation import PLAN as ADAPTATION_PLAN
+from models.adapt import fine_tune_to
+from models.command import RUNS, parse, parser_of, print_line, read_json, write_json
+from models.databases import FOLDER, MITDB, NSTDB, load_noise, load_records, read_split
+from models.evaluate import SETS, evaluate_in_set, record_names
+from models.train import PLAN as SOURCE_PLAN
+from models.train import fit_stage
 
 SEEDS = (1, 2, 3, 4)  # beside 0, the one that is shipped
 SET_KEYS = (
     "mitdb_ds2", "mitdb_ds2_without_232", "mitdb_ds2_noise_12db", "mitdb_ds2_noise_6db", "svdb_test",
     "svdb_test_all_leads", "icentia11k",
 )  # fmt: skip
-OUT = HERE / "seeds.metrics.json"
+OUT = FOLDER / "seeds.metrics.json"
 
 
-def source_of(seed: int, databases: Path, runs: Path) -> Model:
+def fit_source(seed: int, *, databases: Path, runs: Path) -> Model:
     """The source model with another seed, fitted to all patients of DS1; that of an earlier run if there is one."""
     path = runs / f"source-s{seed}.pt"
     if path.is_file():
         return load_model(path)
-    spec = replace(read_spec(HERE / "source.pt"), name=path.stem, seed=seed)
-    records = load_records(databases / MITDB, read_split("mitdb_ds1"))
+    spec = replace(read_spec(FOLDER / "source.pt"), name=path.stem, seed=seed)
+    records, noise = load_records(databases / MITDB, read_split("mitdb_ds1")), load_noise(databases / NSTDB)
     plan = replace(SOURCE_PLAN, seed=seed)
-    return save_model(path, Model(spec, fit_stage("all", records, load_noise(databases / NSTDB), spec, plan, runs)))
+    return save_model(path, Model(spec, fit_stage("all", records, noise=noise, spec=spec, plan=plan, runs=runs)))
 
 
-def adapted_of(seed: int, source: Model, databases: Path, runs: Path) -> Model:
-    """The same adapted to svdb."""
+def fit_adapted(seed: int, source: Model, *, databases: Path, runs: Path) -> Model:
+    """A source model adapted to svdb with the same seed; that of an earlier run if there is one."""
     path = runs / f"adapted-s{seed}.pt"
     if path.is_file():
         return load_model(path)
-    plan, checkpoint = replace(ADAPT_PLAN, seed=seed), path.with_suffix(".ckpt")
-    chosen = read_spec(HERE / "adapted.pt")
-    model = fine_tuned(source, "svdb", databases, plan=plan, checkpoint=checkpoint, chosen=chosen)
+    plan, checkpoint = replace(ADAPTATION_PLAN, seed=seed), path.with_suffix(".ckpt")
+    chosen = read_spec(FOLDER / "adapted.pt")
+    model = fine_tune_to("svdb", source, databases=databases, plan=plan, checkpoint=checkpoint, chosen=chosen)
     return save_model(path, replace(model, spec=replace(model.spec, name=path.stem)))
 
 
-def measured(model: Model, databases: Path) -> dict[str, Any]:
+def measure_sets(model: Model, databases: Path) -> dict[str, Any]:
     """Figures on detected beats of each set, gross over its records."""
     figures = {}
-    for test in SETS:
-        if test.key in SET_KEYS:
-            records = tuple(judge(test, name, model, databases) for name in records_of(test, databases))
-            result = summarise(Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, records))
-            figures[test.key] = result["detected_beats"]["gross"]
-            print(f"{model.spec.name}, {test.key}: V F1 {figures[test.key]['v_f1']}", flush=True)
+    for test in (test for test in SETS if test.key in SET_KEYS):
+        names = record_names(test, databases)
+        records = tuple(evaluate_in_set(test, name, model=model, databases=databases) for name in names)
+        result = summarise(Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, records))
+        figures[test.key] = result["detected_beats"]["gross"]
+        print_line(f"{model.spec.name}, {test.key}: V F1 {figures[test.key]['v_f1']}")
     return figures
 
 
 def main() -> None:
-    """Fit, adapt and measure seed by seed; what is measured is kept at once."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
+    """Fit, adapt and measure seed by seed; each result is kept at once."""
+    parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=SEEDS)
-    parser.add_argument("--runs", type=Path, default=HERE.parent / "runs", help="where weights are kept")
-    options = parser.parse_args()
-    if options.databases is None:
-        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
-    shipped = {kind: read_spec(HERE / f"{kind}.pt").sha256 for kind in ("source", "adapted")}
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where weights are kept")
+    options = parse(parser)
+    shipped = {kind: read_spec(FOLDER / f"{kind}.pt").sha256 for kind in ("source", "adapted")}
     runs = options.runs / f"seeds-{shipped['adapted'][:12]}"
     runs.mkdir(parents=True, exist_ok=True)
-    known: dict[str, dict[str, Any]] = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
+    known = read_json(OUT)
     if known.get("shipped") != shipped:
         known = {"shipped": shipped, "figures": {}}
     for seed in options.seeds:
-        source = source_of(seed, options.databases, runs)
-        adapted = adapted_of(seed, source, options.databases, runs)
+        source = fit_source(seed, databases=options.databases, runs=runs)
+        adapted = fit_adapted(seed, source, databases=options.databases, runs=runs)
         for kind, model in (("source", source), ("adapted", adapted)):
             by_seed = known["figures"].setdefault(kind, {})
             if str(seed) not in by_seed:
-                by_seed[str(seed)] = measured(model, options.databases)
-                OUT.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+                by_seed[str(seed)] = measure_sets(model, options.databases)
+                write_json(OUT, known)
 
 
 if __name__ == "__main__":

@@ -1,43 +1,35 @@
-"""Train the source model on mitdb DS1: ``ECG_DATABASES=... python models/train.py``.
+"""Train the source model on mitdb DS1: ``ECG_DATABASES=... python -m models.train``.
 
-First fits the network to the DS1 patients that are not held out, and chooses the detection threshold and the class
-bias on those that are and on svdb's validation records: five patients alone cannot tell where the classes part. Then
-fits it again, by the same plan, to all patients of DS1, and saves that with what was chosen. DS2 is not touched, nor
-svdb's test records. Goes on where it left off when it was stopped.
+First the network is fitted to the DS1 patients that are not held out. Detection threshold and class bias are chosen on
+those that are, and on svdb's validation records: five patients alone do not show where the classes part. Then it is
+fitted again, by the same plan, to all patients of DS1, and saved with the chosen numbers. DS2 and svdb's test records
+are not touched. A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg_core.classifier.model import Model, save_model
 from ecg_core.classifier.network import BeatNetwork
-from ecg_core.evaluation.noise_stress import TEST_FRACTION
 from ecg_core.labels import CLASSES
 from ecg_core.records import read_record
 from ecg_core.schema import Float32, ModelSpec
-from ecg_core.signals.filters import FS_HZ, clean_leads
-from ecg_core.training.augmentation import TrainingRecord
+from ecg_core.signals.filters import FS_HZ
 from ecg_core.training.calibration import calibrate
-from ecg_core.training.fit import FitPlan, fit, prepare_record
-
-HERE = Path(__file__).resolve().parent
-NOISES = ("em", "em", "ma", "bw")  # electrode motion twice as often: of all noise it looks most like beats
-MITDB, SVDB, NSTDB = "mitdb/1.0.0", "svdb/1.0.0", "nstdb/1.0.0"
+from ecg_core.training.fit import fit
+from ecg_core.training.plan import FitPlan
+from ecg_core.training.preparation import TrainingRecord
+from models.command import RUNS, parse, parser_of, print_line, print_progress
+from models.databases import FOLDER, MITDB, NSTDB, SVDB, load_noise, load_records, read_split
 
 SPEC = ModelSpec(
     name="source",
     fs_hz=FS_HZ,
-    stride=4,  # 32 ms a frame: finer than a P wave, and four times cheaper than a frame a sample
+    stride=4,  # 32 ms per frame: finer than a P wave, and four times cheaper than a frame per sample
     stem_channels=24,
     channels=(32, 48, 64),
     token_size=96,
@@ -50,80 +42,49 @@ SPEC = ModelSpec(
     trained_on=(),
     validated_on=(),
     seed=0,
-    recipe="python models/train.py",
+    recipe="python -m models.train",
 )
 PLAN = FitPlan(steps=3000)
 
 
-def read_split(name: str) -> list[str]:
-    """Record names of a split."""
-    return (HERE / "splits" / f"{name}.txt").read_text().split()
-
-
-def load_records(folder: Path, names: list[str]) -> list[TrainingRecord]:
-    """Records of a database, ready for training."""
-    return [prepare_record(read_record(folder / name), f"{folder.parent.name}/{name}") for name in names]
-
-
-def load_noise(folder: Path) -> Float32:
-    """nstdb's noise at 125 Hz, shape (n_channels, n), each channel of unit power, without what the stress test adds."""
-    channels = []
-    for name in NOISES:
-        record = read_record(folder / name)
-        raw = record.source.read(int(TEST_FRACTION * record.n_samples), record.n_samples, (0, 1))
-        channels += [channel / channel.std() for channel in clean_leads(raw, record.fs_hz).signal_mv]
-    return np.stack(channels)
-
-
 def fit_stage(
-    stage: str, records: list[TrainingRecord], noise: Float32, spec: ModelSpec, plan: FitPlan, runs: Path
+    stage: str, records: list[TrainingRecord], *, noise: Float32, spec: ModelSpec, plan: FitPlan, runs: Path
 ) -> BeatNetwork:
-    """Fit a fresh network, with a checkpoint and a line of progress."""
+    """Fit a new network, with a checkpoint and lines of progress."""
     torch.manual_seed(plan.seed)
-    return fit(
-        BeatNetwork(spec).to("cuda" if torch.cuda.is_available() else "cpu"),
-        records,
-        noise,
-        spec,
-        plan,
-        checkpoint=runs / f"{spec.name}-{stage}.ckpt",
-        report=lambda step, loss, left_s: print(
-            f"{stage}: step {step} of {plan.steps}, loss {loss:.4f}, {left_s / 60:.1f} min left", flush=True
-        ),
-    ).cpu()
+    network = BeatNetwork(spec).to("cuda" if torch.cuda.is_available() else "cpu")
+    checkpoint, report = runs / f"{spec.name}-{stage}.ckpt", print_progress(stage, plan.steps)
+    return fit(network, records, noise=noise, spec=spec, plan=plan, checkpoint=checkpoint, report=report).cpu()
+
+
+def train(databases: Path, spec: ModelSpec, *, plan: FitPlan, runs: Path) -> Model:
+    """Fit, choose threshold and bias, fit again."""
+    names, held_out, others = (read_split(name) for name in ("mitdb_ds1", "mitdb_ds1_validation", "svdb_validation"))
+    mitdb, svdb, noise = databases / MITDB, databases / SVDB, load_noise(databases / NSTDB)
+
+    fitted = load_records(mitdb, [name for name in names if name not in held_out])
+    network = fit_stage("held-out", fitted, noise=noise, spec=spec, plan=plan, runs=runs)
+    validation = [*(read_record(mitdb / name) for name in held_out), *(read_record(svdb / name) for name in others)]
+    chosen = calibrate(Model(spec, network), validation, report=print_line).spec
+
+    network = fit_stage("all", load_records(mitdb, names), noise=noise, spec=spec, plan=plan, runs=runs)
+    validated = (*(f"mitdb/{name}" for name in held_out), *(f"svdb/{name}" for name in others))
+    trained = tuple(f"mitdb/{name}" for name in names)
+    return Model(replace(chosen, trained_on=trained, validated_on=validated), network)
 
 
 def main() -> None:
-    """Fit, choose, fit again, save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", type=Path, default=os.environ.get("ECG_DATABASES"))
+    """Train and save."""
+    parser = parser_of(__doc__)
     parser.add_argument("--name", default=SPEC.name)
     parser.add_argument("--seed", type=int, default=SPEC.seed)
     parser.add_argument("--steps", type=int, default=PLAN.steps)
-    parser.add_argument("--runs", type=Path, default=HERE.parent / "runs", help="where checkpoints are kept")
-    options = parser.parse_args()
-    if options.databases is None:
-        parser.error("name the folder of the databases with --databases or ECG_DATABASES")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
+    options = parse(parser)
     options.runs.mkdir(exist_ok=True)
-    all_names, held_out = read_split("mitdb_ds1"), read_split("mitdb_ds1_validation")
-    folder, noise = options.databases / MITDB, load_noise(options.databases / NSTDB)
     plan = replace(PLAN, steps=options.steps, seed=options.seed)
     spec = replace(SPEC, name=options.name, seed=options.seed)
-
-    fitted = load_records(folder, [name for name in all_names if name not in held_out])
-    network = fit_stage("held-out", fitted, noise, spec, plan, options.runs)
-    others = read_split("svdb_validation")
-    validation = [read_record(folder / name) for name in held_out]
-    validation += [read_record(options.databases / SVDB / name) for name in others]
-    chosen = calibrate(Model(spec, network), validation, report=lambda line: print(line, flush=True)).spec
-
-    network = fit_stage("all", load_records(folder, all_names), noise, spec, plan, options.runs)
-    spec = replace(
-        chosen,
-        trained_on=tuple(f"mitdb/{name}" for name in all_names),
-        validated_on=(*(f"mitdb/{name}" for name in held_out), *(f"svdb/{name}" for name in others)),
-    )
-    save_model(HERE / f"{options.name}.pt", Model(spec, network))
+    save_model(FOLDER / f"{options.name}.pt", train(options.databases, spec, plan=plan, runs=options.runs))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The shipped models and the figures that are told of them."""
+"""The shipped models and their published figures."""
 
+import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,9 @@ from ecg_core.classifier.model import load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS, find_models, read_spec
 from ecg_core.evaluation.ec57 import gross
 from ecg_core.evaluation.evaluate import evaluate
+from models.card import rendered
+from models.evaluate import SETS, describe_set
+from models.train import SPEC
 
 ROOT = Path(__file__).resolve().parent.parent
 BAR = {"qrs_se": 0.999, "qrs_ppv": 0.9985, "v_f1": 0.96}
@@ -55,12 +58,24 @@ def test_the_quality_was_measured_with_the_default_weights(model):
     assert quality["model_sha256"] == model.spec.sha256
 
 
-def test_readme_and_card_hold_the_measured_figures(monkeypatch):
-    monkeypatch.setattr(sys, "path", [str(ROOT / "models"), *sys.path])
-    import card
+def test_readme_and_card_hold_the_measured_figures():
+    for path, text in rendered().items():
+        assert path.read_text(encoding="utf-8") == text, f"run python -m models.card: {path.name} is not up to date"
 
-    for path, text in card.rendered().items():
-        assert path.read_text(encoding="utf-8") == text, f"run models/card.py: {path.name} is not up to date"
+
+@pytest.mark.parametrize("path", find_models(), ids=lambda path: path.stem)
+def test_the_metrics_hold_every_test_set_as_it_is_defined(path):
+    metrics = json.loads(path.with_suffix(".metrics.json").read_text(encoding="utf-8"))
+    assert list(metrics) == [test.key for test in SETS]
+    for test in SETS:
+        assert describe_set(test).items() <= metrics[test.key].items()
+
+
+@pytest.mark.parametrize("recipe", [SPEC.recipe, *(read_spec(path).recipe for path in find_models())])
+def test_every_command_of_a_recipe_can_be_run(recipe):
+    for command in recipe.split("; "):
+        module = command.removeprefix("python -m ").split()[0]
+        assert importlib.util.find_spec(module), module
 
 
 def test_the_demo_record_is_labelled_rightly(model):

@@ -1,0 +1,1 @@
+"""The shipped models: their recipes, figures and model card."""
