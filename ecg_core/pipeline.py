@@ -151,7 +151,9 @@ def measure(
 
 def _findings(record: Record, beats: Beats, quality: Quality, rules: RhythmRules) -> Findings:
     events = find_rhythms(beats, rules)
-    return events, measure_burden(beats, events, quality, record.duration_s, rules, age_years=record.age_years)
+    return events, measure_burden(
+        beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years
+    )
 
 
 def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:

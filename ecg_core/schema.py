@@ -26,7 +26,7 @@ Text = NDArray[np.str_]
 Index = NDArray[np.int64]  # positions of beats, samples or frames
 
 
-class _Columns:
+class FrozenArrays:
     """Makes every array field of a dataclass read-only, so that no user of a shared result can change it."""
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class _Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Annotations(_Columns):
+class Annotations(FrozenArrays):
     """Annotations of a record: a symbol, and perhaps a note, at each of some times."""
 
     time_s: Float64  # (n,), ascending
@@ -128,7 +128,7 @@ class Record:
 
 
 @dataclass(frozen=True, eq=False)
-class Lead(_Columns):
+class Lead(FrozenArrays):
     """An excerpt of one lead as recorded, not filtered."""
 
     name: str
@@ -138,7 +138,7 @@ class Lead(_Columns):
 
 
 @dataclass(frozen=True, eq=False)
-class Quality(_Columns):
+class Quality(FrozenArrays):
     """Signal quality of each analysed lead in consecutive blocks."""
 
     block_s: float
@@ -183,7 +183,7 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, eq=False)
-class Attention(_Columns):
+class Attention(FrozenArrays):
     """How the network weighted the signal around each beat to classify it; relative weights, not an explanation."""
 
     weight: NDArray[np.float16]  # (n_beats, n_steps), each row sums to 1
@@ -196,7 +196,7 @@ class Attention(_Columns):
 
 
 @dataclass(frozen=True, eq=False)
-class Beats(_Columns):
+class Beats(FrozenArrays):
     """Detected beats as columns."""
 
     time_s: Float64  # (n,), ascending
@@ -241,7 +241,7 @@ class HeartRate:
 
 
 @dataclass(frozen=True, eq=False)
-class Hourly(_Columns):
+class Hourly(FrozenArrays):
     """One row for each hour of the recording."""
 
     start_s: Float64  # (n_hours,)
@@ -307,7 +307,7 @@ class Variability:
 
 
 @dataclass(frozen=True, eq=False)
-class Burden(_Columns):
+class Burden(FrozenArrays):
     """Counts, and their percentage of the analysable beats and of the analysable time."""
 
     duration_s: float

@@ -70,12 +70,13 @@ def make_analysis(demo, model):
             model=model.spec,
             rules=rules,
             quality=quality,
+            predicted=beats,
             beats=beats,
             attention=Attention(
                 np.full((len(beats), 3), 1 / 3, dtype=np.float16), np.array([-0.1, 0, 0.1], np.float32)
             ),
             events=events,
-            burden=measure_burden(beats, events, quality, duration_s, rules),
+            burden=measure_burden(beats, events, quality=quality, duration_s=duration_s, rules=rules),
         )
 
     return make

@@ -17,7 +17,8 @@ RULES = RhythmRules()
 
 def burden_of(beats, duration_s=None):
     duration_s = duration_s or max(10.0, float(beats.time_s[-1]) + 1 if len(beats) else 10.0)
-    return measure_burden(beats, find_rhythms(beats, RULES), all_analysable(duration_s), duration_s, RULES)
+    quality = all_analysable(duration_s)
+    return measure_burden(beats, find_rhythms(beats, RULES), quality=quality, duration_s=duration_s, rules=RULES)
 
 
 def rate_oracle(beats):
@@ -106,7 +107,7 @@ def test_pauses_and_false_intervals_are_left_out_of_the_rate():
 
 def test_analysable_time_is_that_of_the_usable_blocks_and_ends_with_the_recording():
     beats = make_beats([80] * 10, "N" * 10)
-    burden = measure_burden(beats, (), quality_of([True, False, True]), 25.0, RULES)
+    burden = measure_burden(beats, (), quality=quality_of([True, False, True]), duration_s=25.0, rules=RULES)
     assert burden.analysable_s == pytest.approx(15.0)
     assert burden.analysable_pct == pytest.approx(60.0)
 

@@ -240,9 +240,8 @@ def test_flat_and_missing_leads_are_drawn():
 def test_record_without_beats_is_drawn():
     analysis = make_analysis()
     none = Beats(np.zeros(0), np.zeros(0, "<U1"), np.zeros((0, 5), np.float32), np.zeros(0), np.zeros(0, bool))
-    empty = replace(
-        analysis, beats=none, events=(), burden=measure_burden(none, (), analysis.quality, 1800.0, RhythmRules())
-    )
+    burden = measure_burden(none, (), quality=analysis.quality, duration_s=1800.0, rules=RhythmRules())
+    empty = replace(analysis, beats=none, events=(), burden=burden)
     trend_figure(empty)
     strip_figure(empty, (make_lead(),), length_s=10.0)
     disclosure_figure(empty, make_lead(start_s=0.0, length_s=60.0))

@@ -344,7 +344,9 @@ def test_events_of_real_records_are_those_of_the_definitions(databases, database
         expected = oracle(ticks.tolist(), labels.tolist(), [True] * n, [False] * n)
         found = [event for event in as_found(beats, find_rhythms(beats, RULES)) if event[0] != "af"]
         assert found == expected, path.name
-        burden = measure_burden(beats, find_rhythms(beats, RULES), all_analysable(2000.0), 2000.0, RULES)
+        events = find_rhythms(beats, RULES)
+        quality = all_analysable(2000.0)
+        burden = measure_burden(beats, events, quality=quality, duration_s=2000.0, rules=RULES)
         assert burden.pvc_burden_pct == 100 * labels.tolist().count("V") / n
         n_couplets = len(re.findall("(?<!V)VV(?!V)", "".join(labels)))
         assert (burden.v.couplets, burden.v.runs.n) == (n_couplets, len(re.findall("V{3,}", "".join(labels))))

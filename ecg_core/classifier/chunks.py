@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..parallel import parallel_map, release_memory, returning_memory
-from ..schema import Bool, Float32, Float64, Record, _Columns
+from ..schema import Bool, Float32, Float64, FrozenArrays, Record
 from ..signals.filters import FS_HZ, MARGIN_S, reached_hz
 from ..signals.quality import block_scores, lead_weights, lost_times, scores_at_frames
 from .detection import fuse_heatmaps, pick_beats
@@ -34,7 +34,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, eq=False)
-class Detections(_Columns):
+class Detections(FrozenArrays):
     """Candidates for beats in the core of a chunk, and how well it can be analysed."""
 
     time_s: Float64  # (n_beats,)
@@ -45,7 +45,7 @@ class Detections(_Columns):
 
 
 @dataclass(frozen=True, eq=False)
-class ChunkFeatures(_Columns):
+class ChunkFeatures(FrozenArrays):
     """What was found in the core of a chunk, or in a whole record."""
 
     time_s: Float64  # (n_beats,)

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_dilation
 
 from ..labels import CLASSES, NO_BEAT
 from ..parallel import parallel_map, returning_memory
-from ..schema import Bool, Float32, Float64, Index, ModelSpec, _Columns
+from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec
 from .features import CONTEXT_BEATS, Sequence, reference_groups, rr_features, sequences
 from .model import Model
 from .network import N_OUTPUTS, BeatNetwork
@@ -24,7 +24,7 @@ NOISE_ROUNDS = 2  # ... twice, as dropping some changes the RR of the others
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions(_Columns):
+class Predictions(FrozenArrays):
     """What the network says of candidates for beats."""
 
     probability: Float32  # (n_beats, n_classes); what may be no beat counts as Q, unclassifiable

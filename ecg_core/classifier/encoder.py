@@ -9,7 +9,7 @@ import torch
 from scipy.special import expit
 
 from ..parallel import one_thread, parallel_map
-from ..schema import Float32, Float64, _Columns
+from ..schema import Float32, Float64, FrozenArrays
 from .features import beat_frames
 from .model import Model
 
@@ -19,7 +19,7 @@ STRIPS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded(_Columns):
+class Encoded(FrozenArrays):
     """What the trunk makes of a stretch of signal."""
 
     frames: torch.Tensor  # (n_leads, channels, n_frames)
@@ -27,7 +27,7 @@ class Encoded(_Columns):
 
 
 @dataclass(frozen=True, eq=False)
-class BeatFeatures(_Columns):
+class BeatFeatures(FrozenArrays):
     """Beats as the network describes them."""
 
     token: Float32  # (n_beats, n_leads, token_size)

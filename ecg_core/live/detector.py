@@ -11,7 +11,7 @@ from ..classifier.detection import fuse_heatmaps, pick_beats
 from ..classifier.encoder import Encoded, encode_end
 from ..classifier.model import Model
 from ..labels import MATCH_WINDOW_S
-from ..schema import Bool, Float32, Float64, _Columns
+from ..schema import Bool, Float32, Float64, FrozenArrays
 from ..signals.filters import FLAT_S, FS_HZ, SCALE_BLOCK_S, SCALE_BLOCKS, CleanLeads, clean_leads, peak_to_peak, scaled
 from ..signals.quality import BLOCK_S, UNUSABLE_SCORE, certainty, lead_quality, lead_weights
 from .window import Window
@@ -23,7 +23,7 @@ JITTER_S = 0.1  # and so does the place of a candidate, by less than this
 
 
 @dataclass(frozen=True, eq=False)
-class WindowDetections(_Columns):
+class WindowDetections(FrozenArrays):
     """What is detected in the window at a hop; candidates ascend, and none was decided before."""
 
     time_s: Float64  # (n,)
@@ -42,7 +42,7 @@ class WindowDetections(_Columns):
 
 
 @dataclass(frozen=True, eq=False)
-class _Frames(_Columns):
+class _Frames(FrozenArrays):
     """The end of the window on the time grid of the network."""
 
     signal: Float32  # (n_leads, n_samples), normalised

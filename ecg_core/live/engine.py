@@ -25,7 +25,7 @@ from ..rhythm.fibrillation import suppress_s_in_af
 from ..rhythm.intervals import analysable_rr
 from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, repeating_fraction
 from ..rules import RhythmRules
-from ..schema import Attention, Beats, Float32, Float64, Index, _Columns
+from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index
 from ..signals.filters import FS_HZ
 from .alarms import AlarmTracker
 from .detector import FILTER_S, StreamDetector, WindowDetections
@@ -44,7 +44,7 @@ NO_PREDICTIONS = Predictions(np.zeros((0, len(CLASSES)), dtype=np.float32), np.z
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates(_Columns):
+class Candidates(FrozenArrays):
     """What the network makes of candidates for beats."""
 
     token: Float32  # (n, n_leads, token_size)

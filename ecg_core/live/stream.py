@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import LiveError
 from ..records.limits import MAX_FS_HZ, MIN_FS_HZ
-from ..schema import Attention, Beats, Float32, _Columns
+from ..schema import Attention, Beats, Float32, FrozenArrays
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Stream:
 
 
 @dataclass(frozen=True, eq=False)
-class StreamChunk(_Columns):
+class StreamChunk(FrozenArrays):
     """Consecutive samples as they arrived.
 
     ``first`` counts samples from the start of the stream, lost ones included: where it jumps ahead there is a gap, and

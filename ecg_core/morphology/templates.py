@@ -11,7 +11,7 @@ from scipy.spatial.distance import squareform
 
 from ..labels import CLASSES
 from ..records import read_strip
-from ..schema import Beats, Bool, Float32, Float64, Index, Record, _Columns
+from ..schema import Beats, Bool, Float32, Float64, FrozenArrays, Index, Record
 
 BEFORE_S, AFTER_S = 0.35, 0.55  # from before the P wave to the end of the T wave
 STEP_S = 0.004  # grid of the waveforms: as fine as a screen draws them
@@ -31,7 +31,7 @@ MIN_LENGTH_MV = 1e-9  # keeps a flat waveform from dividing by zero
 
 
 @dataclass(frozen=True, eq=False)
-class Template(_Columns):
+class Template(FrozenArrays):
     """Beats of one class, or of one template within it, aligned at their time."""
 
     label: str

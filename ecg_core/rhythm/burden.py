@@ -24,10 +24,10 @@ Events = Sequence[RhythmEvent]
 def measure_burden(
     beats: Beats,
     events: Events,
+    *,
     quality: Quality,
     duration_s: float,
     rules: RhythmRules,
-    *,
     age_years: int | None = None,
 ) -> Burden:
     """Everything that a report counts, with the hourly table; only what could not be measured is NaN."""

@@ -48,5 +48,5 @@ def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime
     return Analysis(
         record=record, lead_names=("II",), model=SPEC, rules=rules, quality=quality, predicted=beats, beats=beats,
         attention=Attention(np.full((n, 33), 1 / 33, dtype=np.float16), steps), events=events,
-        burden=measure_burden(beats, events, quality, duration_s, rules),
+        burden=measure_burden(beats, events, quality=quality, duration_s=duration_s, rules=rules),
     )  # fmt: skip
