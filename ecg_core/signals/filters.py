@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import median_filter
 from scipy.signal import butter, firwin, kaiserord, resample_poly, sosfiltfilt
 
-from ..schema import Bool, Float32, Float64, _Columns
+from ..schema import Bool, Float32, Float64, FrozenArrays
 
 FS_HZ = 125.0  # the rate at which everything is analysed: the QRS lies below 40 Hz
 MARGIN_S = 60.0  # further than any filter or running scale below reaches
@@ -35,7 +35,7 @@ SCALE_RANGE = 5.0  # normalised amplitudes are clipped here
 
 
 @dataclass(frozen=True, eq=False)
-class CleanLeads(_Columns):
+class CleanLeads(FrozenArrays):
     """Leads at 125 Hz: resampled and filtered, artefacts filled and marked."""
 
     signal_mv: Float32  # (n_leads, n)
@@ -95,7 +95,7 @@ def clean_leads(raw_mv: Float32, fs_hz: float) -> CleanLeads:
     Parameters
     ----------
     raw_mv
-        Template (n_leads, n), NaN where nothing was recorded.
+        Shape (n_leads, n), NaN where nothing was recorded.
     fs_hz
         Sampling rate of ``raw_mv``.
 
