@@ -1,6 +1,7 @@
 """The documents agree with the code: commands, options, packages, files and links that they name exist."""
 
 import argparse
+import ast
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from ecg_core.cli import main as command_line
 DOCUMENTS = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "models/README.md", "demo_data/README.md"]
 DOCUMENTS += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 COMMANDS_PAGE = document("docs/commands.md")
+DRAWN_WIDTH = 51  # of the drawing's packages; explanations stand to their right
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 ANCHOR = re.compile(r"\]\(([^)#\s]*)#([^)]+)\)")
 
@@ -55,11 +57,23 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(name):
             assert anchor in {slug(heading) for heading in HEADING.findall(linked)}, anchor
 
 
-def test_the_architecture_names_every_package_and_module_of_the_core():
-    text = document("docs/architecture.md")
-    entries = [*(ROOT / "ecg_core").glob("*.py"), *(path.parent for path in (ROOT / "ecg_core").glob("*/__init__.py"))]
-    names = {path.stem for path in entries if not path.stem.startswith("__")}
-    assert not {name for name in names if f"`{name}`" not in text}
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
+def test_the_steps_of_the_one_sentence_are_functions_of_the_pipeline_in_this_order(name):
+    sentence = next(text for text in quoted(document(name)) if text.startswith("read_record ->"))
+    steps = re.split(r"\s*->\s*", sentence)
+    code = document("ecg_core/pipeline.py").partition("def analyse(")[2]
+    places = [re.search(rf"\b{step}(_candidates)?\(", code).start() for step in steps[1 : steps.index("Analysis")]]
+    assert len(places) >= 8
+    assert places == sorted(places)
+
+
+def test_the_drawing_of_the_packages_has_the_floors_that_are_checked():
+    (drawing,) = (block for block in code_blocks(document("docs/architecture.md"), "") if "pipeline" in block)
+    drawn = drawing.splitlines()[3:]
+    tree = ast.parse(document("tests/test_architecture.py"))
+    assigned = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+    floors = [floor for floor in ast.literal_eval(assigned["FLOORS"]) if floor != {"__main__"}]
+    assert [set(line[:DRAWN_WIDTH].split()) for line in drawn] == floors[::-1]
 
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])

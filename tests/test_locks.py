@@ -174,4 +174,4 @@ def test_where_a_locked_file_is_missing_the_range_is_taken_with_a_notice(shelf, 
     (shelf / "lead-1.0-py3-none-any.whl").unlink()
     assert launch.install("ranges.txt", "its.lock", []) == ""
     assert "1.1" in installed(shelf)
-    assert "taking what ranges.txt allows, not checked by hash" in capsys.readouterr().out
+    assert "installing what ranges.txt allows, not checked by hash" in capsys.readouterr().out
