@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from ..labels import CLASSES
-from ..schema import Attention, Beats, Float32, _Columns
+from ..schema import Attention, Beats, Float32, FrozenArrays
 from .drive import Sink
 from .stream import Alarm, Notice, Stream, StreamChunk, Update, Vitals, merge_updates
 
@@ -33,7 +33,7 @@ class LogEntry:
 
 
 @dataclass(frozen=True, eq=False)
-class LiveView(_Columns):
+class LiveView(FrozenArrays):
     """The state of a live session, and the last part of its stream."""
 
     state: str  # WAITING, RUNNING or ENDED
