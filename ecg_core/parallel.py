@@ -1,4 +1,4 @@
-"""How many of the processor's cores are used, and how work is shared out among them."""
+"""How many cores of the processor are used, and how work is distributed among them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import TypeVar
 import torch
 
 ALL_THREADS = torch.get_num_threads()
-MOST_AT_ONCE = 8  # pieces of a record that lie in memory at a time, however many cores there are
-TIDY_ITEMS = 8  # freed memory goes back to the system after so many pieces
+MAX_THREADS = 8  # bounds the memory, as each thread holds a chunk of a record and its result
+RELEASE_EVERY = 8  # items; freed memory goes back to the system after each of these
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def use_threads(n: int = ALL_THREADS) -> None:
-    """Let so many threads work for this thread, and for those that begin after it.
+    """Set how many threads torch uses in this thread, and in those that begin after it.
 
     A second of a stream is too little work for two: they would wait for each other, long where the machine is busy.
-    Where records are read side by side, one each leaves no core idle.
+    Where several processes analyse a record each, one thread each leaves no core idle.
     """
     torch.set_num_threads(n)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let one thread work for this one for a while: on steps so small, two would but wait for each other."""
+    """Use one thread inside the block: in small steps, two would only wait for each other."""
     before = torch.get_num_threads()
     use_threads(1)
     try:
@@ -41,12 +41,12 @@ def one_thread() -> Iterator[None]:
 
 
 def parallel_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """``work`` done on all items, the results in their order; what has not begun is dropped when the caller stops.
+    """Yield the results of ``work`` on all items, in order; items not yet begun are dropped when the caller stops.
 
-    Each thread does an item alone. Threads that share one layer of a network wait for each other at its end: here that
-    is as fast on an idle machine, but a hundred times as slow where another program keeps one of the cores busy.
+    Each thread works on an item alone. Threads that share one layer of a network wait for each other at its end: on an
+    idle machine that is as fast, but where another program keeps one core busy it is a hundred times as slow.
     """
-    n_threads = min(torch.get_num_threads(), MOST_AT_ONCE)
+    n_threads = min(torch.get_num_threads(), MAX_THREADS)
     if n_threads == 1:
         yield from map(work, items)
         return
@@ -55,7 +55,7 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     try:
         for item in items:
             begun.append(pool.submit(work, item))
-            if len(begun) == 2 * n_threads:  # enough to keep all busy
+            if len(begun) == 2 * n_threads:  # enough to keep all threads busy
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
@@ -64,17 +64,17 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
 
 
 def returning_memory(results: Iterable[Result]) -> Iterator[Result]:
-    """The same results; what making them has freed goes back to the system now and then."""
+    """Yield the same results; memory that was freed in between goes back to the system now and then."""
     for number, result in enumerate(results, 1):
         yield result
-        if number % TIDY_ITEMS == 0:
+        if number % RELEASE_EVERY == 0:
             release_memory()
 
 
 def release_memory() -> None:
-    """Hand what is no longer needed back to the system.
+    """Give freed memory back to the system.
 
-    glibc keeps freed memory, and what stays of each piece lies in between: half a gigabyte in a day of twelve leads.
+    glibc keeps it, fragmented by what stays of each chunk: half a gigabyte in a day of twelve leads.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library

@@ -87,7 +87,7 @@ def test_beats_of_the_patient_keep_their_class_and_are_counted_as_labelled(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("records", "wanted"), [([DEMO], "x.atr: this file of annotations does not exist"), ([DEMO, DEMO], "one patient")]
+    ("records", "wanted"), [([DEMO], "x.atr: this annotation file does not exist"), ([DEMO, DEMO], "one patient")]
 )
 def test_labels_of_the_patient_that_cannot_be_used_end_in_one_sentence(tmp_path, capsys, records, wanted):
     out = tmp_path / "out"
@@ -444,14 +444,14 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    """An error stream that is a terminal of 40 columns."""
+def make_terminal(monkeypatch):
+    """Let the error stream be a terminal of 40 columns."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(progress.shutil, "get_terminal_size", lambda: os.terminal_size((40, 20)))
 
 
-def test_progress_shows_the_percentage_and_the_time_left(capsys, monkeypatch, terminal):
+def test_progress_shows_the_percentage_and_the_time_left(capsys, monkeypatch):
+    make_terminal(monkeypatch)
     clock = iter([100.0, 110.0])
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     show = progress.record_progress("x")
@@ -461,7 +461,8 @@ def test_progress_shows_the_percentage_and_the_time_left(capsys, monkeypatch, te
     assert capsys.readouterr().err == "\r\x1b[Kx:  25 %, 30 s left\r\x1b[K100: record 2 of 10"
 
 
-def test_progress_stays_within_one_line_of_the_terminal(capsys, terminal):
+def test_progress_stays_within_one_line_of_the_terminal(capsys, monkeypatch):
+    make_terminal(monkeypatch)
     progress.study_progress()(0, 10, ["a\nb", "c" * 100])
     shown = capsys.readouterr().err.removeprefix("\r\x1b[K")
     assert len(shown) == 39

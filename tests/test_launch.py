@@ -1,7 +1,7 @@
 """launch.py and the .bat files, run for real in a copy of the project whose folder has spaces in its name; offline.
 
-The copy has empty requirements and small stand-ins for ``ecg_core`` and ``streamlit``. The .bat files run only where Wine
-is installed: elsewhere that test is not defined, and only their text is checked.
+The copy has empty requirements and small stand-ins for ``ecg_core`` and ``streamlit``. The .bat files run only where
+Wine is installed: elsewhere that test is not defined, and only their text is checked.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Work is shared out among threads: in order, a bounded number of items ahead, and dropped when nobody wants it."""
+"""Work is distributed among threads: in order, a bounded number of items ahead, and dropped when the caller stops."""
 
 import threading
 import time
@@ -26,8 +26,8 @@ def test_results_come_in_the_order_of_the_items(n_threads):
 
 
 def test_each_item_is_done_by_one_thread_that_works_alone(n_threads):
-    seen = list(parallel_map(lambda _: torch.get_num_threads(), range(8)))
-    assert set(seen) == {1}
+    used = list(parallel_map(lambda _: torch.get_num_threads(), range(8)))
+    assert set(used) == {1}
     assert torch.get_num_threads() == n_threads
 
 
@@ -41,10 +41,10 @@ def test_several_items_are_done_at_once():
 
 
 def test_no_more_is_begun_than_keeps_the_threads_busy(n_threads):
-    asked = []
-    results = parallel_map(lambda item: item, (asked.append(i) or i for i in range(100)))
+    taken = []
+    results = parallel_map(lambda item: item, (taken.append(i) or i for i in range(100)))
     next(results)
-    assert len(asked) <= 2 * n_threads
+    assert len(taken) <= 2 * n_threads
 
 
 def test_an_error_ends_the_work_and_comes_to_the_caller(n_threads):

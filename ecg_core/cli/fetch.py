@@ -29,8 +29,14 @@ def run(options: argparse.Namespace) -> int:
     folder = options.to or FOLDER
     fetch(
         options.databases or USUAL, records=options.records, folder=folder,
-        base_url=(options.base_url or BASE_URL).rstrip("/") + "/", jobs=options.jobs, show=progress.show_line,
+        base_url=(options.base_url or BASE_URL).rstrip("/") + "/", jobs=options.jobs, report=_print,
+        show=progress.show_line,
     )  # fmt: skip
-    progress.clear_line()
-    print(f"The records are in {folder.resolve()}; the dashboard lists them on its page Record.")
+    _print(f"The records are in {folder.resolve()}; the dashboard lists them on its page Record.")
     return 0
+
+
+def _print(line: str) -> None:
+    """Print a line that stays, in place of the progress."""
+    progress.clear_line()
+    print(line)

@@ -20,7 +20,7 @@ REMEDIES: Final = {
     "dask": "Name another scheduler with --dask, or leave it out.",
     "speed": "Choose the speed with --speed.",
     "horizon": "Choose the delay with --horizon.",
-    "to": "Choose another target with --to.",
+    "to": "Set it with --to.",
 }
 
 
