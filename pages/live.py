@@ -1,41 +1,51 @@
-"""Beats labelled as they come: a moving strip, what is counted, and what a watcher must know."""
+"""Live monitoring: a moving strip with a label above each beat, running counts, and a list of events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from ecg_core.clock import elapsed_text
 from ecg_core.text import plain_markdown
-from pages._ui.frame import SIMULATED, cards, draw_frame, guarded, legend, theme
+from pages._ui.figures import theme
+from pages._ui.frame import SIMULATED, cards, draw_frame, guarded, legend
 from pages._ui.live import (
     OVERLAP_S,
     POLL_S,
     begin,
-    checked_source,
     counts_text,
     demo_record,
     leave,
     log_rows,
     lsl_streams,
-    open_kept,
+    open_recording,
+    source_text,
     stop,
     strip_data,
     trace_component,
     vital_cards,
 )
 
+if TYPE_CHECKING:  # torch takes a second
+    from ecg_core.live.recent import LiveView
+    from ecg_core.live.session import LiveSession
+
 DEMO, OPEN, LSL, TCP = "The demo record", "The open record", "Lab Streaming Layer", "Lines on a port of this computer"
 SPEEDS = {1.0: "real time", 2.0: "2 x", 5.0: "5 x", 20.0: "20 x"}
 HORIZONS_S = (0.5, 1.0, 2.0, 5.0)
-ROW_PX, MOST_ROWS = 35, 6
-NO_MONITOR = "For research: this is **no patient monitor**. Nobody's safety may rest on it."
+VITALS_S = 1.0  # the counts and the list of events are drawn again at this interval
+ROW_PX, MAX_ROWS = 35, 6
+NO_MONITOR = "For research only: this is **no patient monitor**. Nobody's safety may depend on it."
 
 
 @guarded
 def start(source: str) -> None:
-    """Begin what was chosen; for a callback."""
+    """Begin a live session with what was chosen; for a callback."""
     chosen = st.session_state
-    record = {DEMO: demo_record, OPEN: lambda: workspace.records[workspace.current]}.get(source, lambda: None)()
-    text = "" if record else checked_source("lsl" if source == LSL else "tcp", str(chosen["stream_name"] or ""))
+    record = demo_record() if source == DEMO else workspace.records[workspace.current] if source == OPEN else None
+    text = "" if record else source_text("lsl" if source == LSL else "tcp", str(chosen["stream_name"] or ""))
     begin(
         text, record=record, speed=chosen.get("speed", 1.0) if record else 1.0, horizon_s=chosen["horizon"],
         lead=chosen.get("lead", "auto"), keep=chosen[f"keep {record is not None}"],
@@ -44,48 +54,60 @@ def start(source: str) -> None:
 
 @guarded
 def choose_source() -> None:
-    """What to watch, and how."""
+    """Choose a source and the options of a live session."""
     st.markdown(
-        "Watch a stream: each beat gets its label a fixed while after it, by the network that reads whole recordings."
+        "Monitor a live stream: the network that analyses recordings labels each beat a fixed time after it occurs."
     )
-    what, how = st.columns(2, gap="large", border=True)
-    with what:
+    source_box, options_box = st.columns(2, gap="large", border=True)
+    with source_box:
         sources = [DEMO, *([OPEN] if workspace.current else []), LSL, TCP]
         source = st.radio("Source", sources, key="source")
         replayed = source in (DEMO, OPEN)
         if replayed:
-            st.segmented_control("Speed", list(SPEEDS), default=1.0, required=True, format_func=SPEEDS.get, key="speed")
+            st.segmented_control(
+                "Speed", list(SPEEDS), default=1.0, required=True, format_func=lambda speed: SPEEDS[speed], key="speed"
+            )
         elif source == LSL:
-            name_lsl_stream()
+            choose_lsl_stream()
         else:
             st.number_input("Port", 1, 65535, 5555, key="stream_name")
-            st.caption("From this computer only; `docs/live.md` shows the lines, and how a device is bridged to it.")
-    with how:
+            st.caption(
+                "Only programs on this computer can connect. `docs/live.md` describes the lines, and how to bridge a "
+                "device to them."
+            )
+    with options_box:
         st.segmented_control(
-            "Horizon", HORIZONS_S, default=2.0, required=True, format_func=lambda s: f"{s:g} s", key="horizon",
-            help="A beat waits so long for its label. The longer, the more of what follows it is seen.",
+            "Horizon", HORIZONS_S, default=2.0, required=True, format_func=lambda horizon_s: f"{horizon_s:g} s",
+            key="horizon",
+            help="The label of a beat waits so long. With a longer horizon it takes more of the following signal into "
+            "account.",
         )  # fmt: skip
         if source == OPEN:
-            choices = {"auto": "All, each as well as it can be read"}
-            choices |= {name: name for name in workspace.records[workspace.current].lead_names}
-            st.selectbox("Leads to read", list(choices), format_func=choices.get, key="lead")
-        st.toggle("Keep this recording", value=not replayed, key=f"keep {replayed}")
+            choose_lead()
+        st.toggle("Save the recording", value=not replayed, key=f"keep {replayed}")
         st.button("Start", type="primary", width="stretch", on_click=start, args=(source,))
     st.caption(NO_MONITOR)
 
 
-def name_lsl_stream() -> None:
-    """Name a stream of the layer, or look for what is there."""
-    if st.button("Look for streams"):
+def choose_lead() -> None:
+    """Choose the leads of the open record that are analysed."""
+    choices = {"auto": "All leads, weighted by their quality"}
+    choices |= {name: name for name in workspace.records[workspace.current].lead_names}
+    st.selectbox("Leads to analyse", list(choices), format_func=lambda lead: choices[lead], key="lead")
+
+
+def choose_lsl_stream() -> None:
+    """Enter the name of a stream of the layer, or choose one that was found."""
+    if st.button("Search for streams"):
         st.session_state["found"] = guarded(lsl_streams)() or []
         if not st.session_state["found"]:
-            st.info("No stream is there now. Start the sender, and look again.")
+            st.info("No stream was found. Start the sender, and search again.")
     found = st.session_state.get("found", [])
     st.selectbox("Name", found, accept_new_options=True, index=0 if found else None, key="stream_name")
 
 
 def mark() -> None:
-    """Set a mark where the strip is; for a callback."""
+    """Set a mark at the time that the strip shows; for a callback."""
     time_s = st.session_state["strip"].get("mark")
     if time_s is not None and workspace.live is not None:
         workspace.live.mark(float(time_s), f"{len(workspace.live.view(0).marks) + 1}")
@@ -93,70 +115,82 @@ def mark() -> None:
 
 @st.fragment(run_every=POLL_S)
 def draw_strip() -> None:
-    """Feed the moving strip."""
+    """Send new data to the moving strip."""
     live = workspace.live
     if live is None:
         return
     whole = st.session_state.pop("whole_strip", False)
-    view = live.view(*([] if whole else [OVERLAP_S]))
+    view = live.view() if whole else live.view(OVERLAP_S)
     if (view.state, view.stream is None) != st.session_state["shown_as"]:
         st.rerun()
     if view.stream is not None and view.signal_mv.size:
         names = view.stream.lead_names
-        at = names.index(st.session_state["drawn"]) if st.session_state.get("drawn") in names else 0
-        trace_component()(key="strip", data=strip_data(workspace, view, view.stream, at, theme()), on_mark_change=mark)
+        lead = names.index(st.session_state["drawn"]) if st.session_state.get("drawn") in names else 0
+        data = strip_data(workspace, view, view.stream, lead, theme())
+        trace_component()(key="strip", data=data, on_mark_change=mark)
     elif not view.has_ended:
-        waits = "the first samples" if view.stream else "a sender"
-        st.info(f"Waiting for {waits} ...", icon=":material/hourglass:")
+        awaited = "the first samples" if view.stream else "a sender"
+        st.info(f"Waiting for {awaited} ...", icon=":material/hourglass:")
 
 
-@st.fragment(run_every=1.0)
+@st.fragment(run_every=VITALS_S)
 def draw_vitals() -> None:
-    """What is counted, and what happened."""
+    """Draw the running counts and the list of events."""
     if workspace.live is None:
         return
     view = workspace.live.view(0)
     cards(vital_cards(view))
     rows = log_rows(view)
-    st.markdown("**Alarms, marks and what happened to the stream**")
+    st.markdown("**Alarms, marks and stream events**")
     if rows["Time"]:
-        widths = {"Time": st.column_config.Column(width=110), "How long": st.column_config.Column(width=110)}
-        height = ROW_PX * (1 + min(len(rows["Time"]), MOST_ROWS)) + 3
+        widths = {"Time": st.column_config.Column(width=110), "Duration": st.column_config.Column(width=110)}
+        height = ROW_PX * (1 + min(len(rows["Time"]), MAX_ROWS)) + 3
         st.dataframe(pd.DataFrame(rows), hide_index=True, height=height, width="stretch", column_config=widths)
     else:
         st.caption("Nothing yet.")
 
 
-def draw_watch() -> None:
-    """A watch that goes on, or has just ended."""
-    view = workspace.live.view(0)
-    ended = view.has_ended
+def choose_drawn_lead(names: tuple[str, ...]) -> None:
+    """Choose the lead that the strip shows; lead II at first, the usual one for rhythm."""
+    rhythm_lead = names.index("II") if "II" in names else 0
+    st.selectbox(
+        "Lead shown", names, index=rhythm_lead, key="drawn", width=160, label_visibility="collapsed",
+        format_func="Lead {}".format,
+    )  # fmt: skip
+
+
+def draw_session(live: LiveSession) -> None:
+    """Draw a session that is running, or has just ended."""
+    view = live.view(0)
     st.session_state.update(whole_strip=True, shown_as=(view.state, view.stream is None))
     simulated = f" :orange-badge[{SIMULATED}]" if view.stream and view.stream.is_simulated else ""
     st.title(f"Live: {plain_markdown(view.stream.name)}{simulated}" if view.stream else "Live", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if view.stream and len(view.stream.lead_names) > 1:
-            names = list(view.stream.lead_names)
-            rhythm = names.index("II") if "II" in names else 0
-            st.selectbox(
-                "Lead that is drawn", names, index=rhythm, key="drawn", width=160, label_visibility="collapsed",
-                format_func="Lead {}".format,
-            )  # fmt: skip
-        icon = ":material/close:" if ended else ":material/stop:"
-        st.button("Close" if ended else "Stop", on_click=leave if ended else stop, icon=icon)
-    if ended and view.problem:
-        st.error(plain_markdown(workspace.plain(view.problem)), icon=":material/error:")
-    elif ended:
-        st.success(f"The watch has ended. {counts_text(view)}.", icon=":material/check:")
-    if ended and view.recording is not None:
-        label = f"Open the recording of {elapsed_text(view.end_s)} for review"
-        if st.button(label, type="primary"):
-            guarded(open_kept)(view.recording)
-            st.switch_page("pages/record.py")
+            choose_drawn_lead(view.stream.lead_names)
+        if view.has_ended:
+            st.button("Close", on_click=leave, icon=":material/close:")
+        else:
+            st.button("Stop", on_click=stop, icon=":material/stop:")
+    if view.has_ended:
+        draw_end(view)
     draw_strip()
     legend()
     draw_vitals()
     st.caption(NO_MONITOR)
+
+
+def draw_end(view: LiveView) -> None:
+    """Draw how the session ended, with a button that opens its recording."""
+    if view.problem:
+        st.error(plain_markdown(workspace.uploads.hide(view.problem)), icon=":material/error:")
+    else:
+        st.success(f"The stream has ended. {counts_text(view)}.", icon=":material/check:")
+    if view.recording is not None:
+        label = f"Open the recording of {elapsed_text(view.end_s)} for review"
+        if st.button(label, type="primary"):
+            guarded(open_recording)(view.recording)
+            st.switch_page("pages/record.py")
 
 
 workspace = draw_frame()
@@ -164,4 +198,4 @@ if workspace.live is None:
     st.title("Live", anchor=False)
     choose_source()
 else:
-    draw_watch()
+    draw_session(workspace.live)

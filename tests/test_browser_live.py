@@ -1,11 +1,11 @@
-"""The page Live in a real browser: the demo is replayed, labels come, and the strip obeys."""
+"""The page Live in a real browser: the demo is replayed, labels appear, and the strip obeys its controls."""
 
 import pytest
 from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab, go  # noqa: F401  # fixtures among them
 
 pytestmark = NEEDS_BROWSER
 
-WATCHED = """() => { const find = (root) => { for (const element of root.querySelectorAll('*')) {
+CANVAS_STATE = """() => { const find = (root) => { for (const element of root.querySelectorAll('*')) {
     if (element.tagName === 'CANVAS') return element;
     const found = element.shadowRoot && find(element.shadowRoot); if (found) return found; } };
     const canvas = find(document); return canvas && {...canvas.dataset, at: performance.now()}; }"""
@@ -22,20 +22,20 @@ def test_the_demo_is_watched_paused_marked_and_stopped(tab):
     tab.get_by_text("20 x").click()
     tab.get_by_role("button", name="Start").click()
     tab.locator("canvas").wait_for(timeout=1000 * READY_S)
-    tab.wait_for_function(f"() => (({WATCHED})()?.beats ?? 0) > 20", timeout=1000 * READY_S)
-    before = tab.evaluate(WATCHED)
+    tab.wait_for_function(f"() => (({CANVAS_STATE})()?.beats ?? 0) > 20", timeout=1000 * READY_S)
+    before = tab.evaluate(CANVAS_STATE)
     tab.wait_for_timeout(2000)
-    after = tab.evaluate(WATCHED)
+    after = tab.evaluate(CANVAS_STATE)
     seconds = (after["at"] - before["at"]) / 1000
     assert (int(after["frames"]) - int(before["frames"])) / seconds >= 10
     tab.locator("canvas").click()
     tab.keyboard.press("Space")
-    tab.get_by_role("button", name="Go on").wait_for()
+    tab.get_by_role("button", name="Resume").wait_for()
     tab.keyboard.press("ArrowLeft")
     tab.get_by_text("s back").wait_for()
     tab.keyboard.press("m")
     tab.get_by_role("button", name="Stop").click()
-    tab.get_by_text("The watch has ended").wait_for(timeout=1000 * READY_S)
-    assert int(tab.evaluate(WATCHED)["beats"]) > 20
+    tab.get_by_text("The stream has ended").wait_for(timeout=1000 * READY_S)
+    assert int(tab.evaluate(CANVAS_STATE)["beats"]) > 20
     tab.get_by_role("button", name="Close").click()
     tab.get_by_text("Horizon").wait_for()

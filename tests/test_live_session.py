@@ -112,6 +112,7 @@ def test_marks_stand_in_the_list_and_alarms_get_their_end(part):
     log = ended(live).log
     assert [(entry.start_s, entry.text) for entry in log if entry.kind == MARK] == [(12.5, "coffee")]
     (off,) = [entry for entry in log if entry.kind == "leads_off"]
+    assert (off.is_alarm, off.text) == (True, "Leads off")
     assert off.end_s is not None
 
 

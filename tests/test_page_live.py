@@ -1,12 +1,13 @@
-"""The page Live, run without a browser: its sources, a watch that goes on, and one that has ended."""
+"""The page Live, run without a browser: its sources, and sessions that run or have ended."""
 
 import base64
 import gc
 
 import numpy as np
 import pytest
-from test_app import PURPOSE, Workspace, button, page, room_with, text_of
-from test_figures import make_analysis
+from support.analyses import make_analysis
+from support.pages import PURPOSE, button, page, text_of, workspace_with
+from support.records import DEMO
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.figures import LIGHT
@@ -15,7 +16,7 @@ from ecg_core.live.session import LiveSession
 from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
 from pages._ui import live
-from pages._ui.session import DEMO
+from pages._ui.workspace import Workspace
 
 WAIT_S = 60
 
@@ -25,8 +26,8 @@ def record():
     return read_record(DEMO)
 
 
-def watched(record, folder=None):
-    """A workspace in which the last half minute of the demo was watched."""
+def monitored(record, folder=None):
+    """A workspace with a live session on the last half minute of the demo."""
     workspace = Workspace()
     source = Replay(record, speed=np.inf, start_s=record.duration_s - 30)
     workspace.watch(
@@ -39,7 +40,7 @@ def refused(closed):
     raise live.LiveError("lsl:belt: no such stream was found.")
 
 
-def test_the_page_stands_without_a_record_and_says_what_it_is_not():
+def test_the_page_opens_without_a_record_and_states_what_it_is_not():
     at = page("live")
     assert not at.exception
     assert not at.error
@@ -48,15 +49,15 @@ def test_the_page_stands_without_a_record_and_says_what_it_is_not():
     assert at.radio[0].options == ["The demo record", "Lab Streaming Layer", "Lines on a port of this computer"]
 
 
-def test_an_open_record_can_be_watched_lead_by_lead(record):
-    at = page("live", room_with(make_analysis(record.duration_s)))
+def test_an_open_record_can_be_monitored_lead_by_lead(record):
+    at = page("live", workspace_with(make_analysis(record.duration_s)))
     at.radio[0].set_value("The open record").run()
     assert not at.exception
-    (leads,) = [box for box in at.selectbox if box.label == "Leads to read"]
-    assert leads.options[0] == "All, each as well as it can be read"
+    (leads,) = [box for box in at.selectbox if box.label == "Leads to analyse"]
+    assert leads.options[0] == "All leads, weighted by their quality"
 
 
-def test_a_stream_without_a_name_is_asked_for():
+def test_a_stream_without_a_name_is_refused():
     at = page("live")
     at.radio[0].set_value("Lab Streaming Layer").run()
     button(at, "Start").click().run()
@@ -64,7 +65,7 @@ def test_a_stream_without_a_name_is_asked_for():
     assert at.session_state["workspace"].live is None
 
 
-def test_the_demo_is_watched_from_a_click_on(monkeypatch):
+def test_a_click_starts_the_demo(monkeypatch):
     begun = {}
     monkeypatch.setattr(live, "begin", lambda source, **how: begun.update(source=source, **how))
     at = page("live")
@@ -74,12 +75,12 @@ def test_the_demo_is_watched_from_a_click_on(monkeypatch):
     assert (begun["speed"], begun["horizon_s"], begun["keep"]) == (1.0, 2.0, False)
 
 
-def test_a_watch_that_has_ended_says_how_and_opens_what_it_recorded(record, tmp_path):
-    workspace = watched(record, tmp_path)
+def test_a_session_that_has_ended_shows_its_counts_and_opens_its_recording(record, tmp_path):
+    workspace = monitored(record, tmp_path)
     assert workspace.live.wait(WAIT_S)
     at = page("live", workspace)
     assert not at.exception
-    assert "The watch has ended. 00:00:30 watched;" in text_of(at)
+    assert "The stream has ended. 00:00:30 monitored;" in text_of(at)
     assert "Simulated" in text_of(at)
     assert "Rhythm" in text_of(at)
     button(at, "Open the recording of 00:00:30 for review").click().run()
@@ -87,7 +88,7 @@ def test_a_watch_that_has_ended_says_how_and_opens_what_it_recorded(record, tmp_
     assert [kept.record_id for kept in workspace.records.values()] == ["demo"]
 
 
-def test_a_watch_that_could_not_begin_says_why():
+def test_a_session_that_could_not_begin_shows_the_reason():
     workspace = Workspace()
     workspace.watch(LiveSession(refused, DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="auto"))
     assert workspace.live.wait(WAIT_S)
@@ -97,9 +98,9 @@ def test_a_watch_that_could_not_begin_says_why():
     assert workspace.live is None
 
 
-def test_the_strip_gets_the_samples_as_they_are(record):
-    """At 250 Hz and less, in steps of 2 uV, with the beats and where they were attended to."""
-    workspace = watched(record)
+def test_the_strip_gets_the_samples_unchanged(record):
+    """At up to 250 Hz, in steps of 2 uV, with the beats and their attention."""
+    workspace = monitored(record)
     assert workspace.live.wait(WAIT_S)
     view = workspace.live.view(10)
     data = live.strip_data(workspace, view, view.stream, 1, LIGHT)
@@ -114,7 +115,7 @@ def test_the_strip_gets_the_samples_as_they_are(record):
     assert sum(weights) == pytest.approx(100, abs=len(weights))
 
 
-def test_a_watch_ends_with_its_session_and_with_the_next_watch(record):
+def test_a_live_session_ends_with_its_workspace_and_with_the_next_one(record):
     def endless():
         return LiveSession(lambda closed: Replay(record), DEFAULT_MODEL, RhythmRules(), horizon_s=2.0, lead="II")
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..labels import CLASSES
 from ..schema import Attention, Beats, Float32, FrozenArrays
+from .alarms import KINDS
 from .drive import Sink
 from .stream import Alarm, Notice, Stream, StreamChunk, Update, Vitals, merge_updates
 
@@ -29,7 +30,17 @@ class LogEntry:
     kind: str  # of an alarm, or MARK; empty for a notice
     start_s: float
     end_s: float | None = None  # of an alarm that is over
-    text: str = ""
+    text: str = ""  # name of the alarm, or what the notice or mark says
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether the user set it."""
+        return self.kind == MARK
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether it is an alarm."""
+        return self.kind not in ("", MARK)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +61,7 @@ class LiveView(FrozenArrays):
     count: dict[str, int]  # beats by label, since the start
     lag_s: float  # mean time from a chunk to what is decided on it
     recording: Path | None
+    kept_s: float = KEPT_S  # of signal and beats; older ones are dropped
 
     @property
     def has_ended(self) -> bool:
@@ -59,7 +71,7 @@ class LiveView(FrozenArrays):
     @property
     def marks(self) -> tuple[LogEntry, ...]:
         """The marks that the user set."""
-        return tuple(entry for entry in self.log if entry.kind == MARK)
+        return tuple(entry for entry in self.log if entry.is_mark)
 
 
 NO_UPDATE: Final = Update(
@@ -152,7 +164,7 @@ class RecentStream(Sink):
             if alarm.end_s is not None and (entry.kind, entry.start_s) == (alarm.kind, alarm.start_s):
                 self._log[row] = replace(entry, end_s=alarm.end_s)
                 return
-        self._log.append(LogEntry(alarm.kind, alarm.start_s, alarm.end_s))
+        self._log.append(LogEntry(alarm.kind, alarm.start_s, alarm.end_s, KINDS[alarm.kind]))
 
     @property
     def _end_s(self) -> float:

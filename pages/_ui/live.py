@@ -1,4 +1,4 @@
-"""The live watch of a session: how it begins and ends, and what the moving strip is fed with."""
+"""The live session of a reader: how it begins and ends, and the data of its moving strip."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import streamlit as st
 
+import ecg_core as ecg
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.clock import elapsed_text
 from ecg_core.errors import LiveError
+from ecg_core.figures import Theme
 from ecg_core.labels import COLOUR, NAME
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Record
+from ecg_core.schema import Float32, Record
 
-from .session import DEMO, ROOT, Workspace, current_workspace, open_record
+from .actions import DEMO, ROOT, open_record
+from .workspace import Workspace, current_workspace
 
-if TYPE_CHECKING:
-    from ecg_core.live.session import LiveView, LogEntry
+if TYPE_CHECKING:  # torch takes a second
+    from ecg_core.live.recent import LiveView, LogEntry
     from ecg_core.live.stream import Source, Stream
 
 HERE = Path(__file__).resolve().parent
-POLL_S = 0.25  # how often the strip is fed
-OVERLAP_S = 6.0  # of what it has already: an update that the browser misses leaves no hole
+POLL_S = 0.25  # the strip gets new data at this interval
+OVERLAP_S = 6.0  # each update repeats so much, so that one that the browser misses leaves no hole
 DRAWN_HZ = 250.0  # more than a screen can show
-STEP_MV = 0.002  # of the 16 bits a sample: 65 mV at the most
-MISSING = -32768
-HTML = """<div class="live" tabindex="0"><div class="bar">
+STEP_MV = 0.002  # of the 16 bits of a sample: they reach 65 mV
+MAX_COUNT, MISSING = 32767, -32768
+HTML: Final = """<div class="live" tabindex="0"><div class="bar">
 <button name="pause" title="Space">Pause</button><button name="back" title="Left arrow">Back</button>
 <button name="forward" title="Right arrow" disabled>Forward</button><button name="mark" title="M">Mark</button>
-<span class="readout"></span><span class="keys">Keys: space pauses, arrows look back, M sets a mark</span></div>
-<canvas aria-label="The last seconds of the stream, with a letter for each beat"></canvas></div>"""
-CSS = """.live { outline: none; } .live:focus-visible canvas { outline: 2px solid var(--st-primary-color); }
+<span class="readout"></span><span class="keys">Keys: Space pauses, arrows move in time, M sets a mark</span></div>
+<canvas aria-label="The last seconds of the stream, with the class of each beat above it"></canvas></div>"""
+CSS: Final = """.live { outline: none; } .live:focus-visible canvas { outline: 2px solid var(--st-primary-color); }
 canvas { width: 100%; height: 340px; display: block; border-radius: 4px; }
 .bar { display: flex; gap: 0.4rem; align-items: center; margin-bottom: 0.4rem; font-family: var(--st-font); }
 button { font: inherit; font-size: 0.9rem; padding: 0.3rem 0.9rem; border-radius: 0.375rem; cursor: pointer;
@@ -50,14 +53,15 @@ button:hover { border-color: var(--st-primary-color); } button:disabled { opacit
 
 @functools.cache
 def trace_component() -> Callable[..., Any]:
-    """The moving strip; drawn in the browser, frame by frame."""
+    """The moving strip, which the browser draws frame by frame."""
     js = (HERE / "live_trace.js").read_text(encoding="utf-8")
-    return st.components.v2.component("live_trace", html=HTML, css=CSS, js=js)
+    component: Callable[..., Any] = st.components.v2.component("live_trace", html=HTML, css=CSS, js=js)
+    return component
 
 
 def begin(source: str, *, record: Record | None, speed: float, horizon_s: float, lead: str, keep: bool) -> None:
-    """Begin to watch a source; one that is watched already is stopped."""
-    from ecg_core.live.session import LiveSession  # noqa: PLC0415, as torch takes a second
+    """Begin a live session on a record or on the source with this name; it replaces a running one."""
+    from ecg_core.live.session import LiveSession  # noqa: PLC0415  # loads torch
 
     def opened(closed: threading.Event) -> Source:
         from ecg_core.live.replay import Replay  # noqa: PLC0415
@@ -73,45 +77,38 @@ def begin(source: str, *, record: Record | None, speed: float, horizon_s: float,
 
 
 def stop() -> None:
-    """End the watch."""
+    """End the live session."""
     workspace = current_workspace()
     if workspace.live is not None:
         workspace.live.stop()
 
 
 def leave() -> None:
-    """Forget a watch that has ended."""
+    """Close a live session that has ended."""
     current_workspace().watch(None)
 
 
-def open_kept(path: Path) -> None:
-    """Open what was recorded as a record."""
+def open_recording(path: Path) -> None:
+    """Open the recording of a live session as a record, and close the session."""
     if open_record(path) is not None:
         leave()
 
 
 def demo_record() -> Record:
     """The bundled record, whether it is open or not."""
-    from ecg_core.records import read_record  # noqa: PLC0415, as wfdb takes half a second
-
-    return read_record(DEMO)
+    return ecg.read_record(DEMO)
 
 
-def strip_data(workspace: Workspace, view: LiveView, stream: Stream, lead: int, theme: Any) -> dict[str, Any]:
-    """What the strip needs to go on, of one lead."""
-    from ecg_core.live.session import KEPT_S  # noqa: PLC0415, as torch takes a second: here it is loaded already
-
+def strip_data(workspace: Workspace, view: LiveView, stream: Stream, lead: int, theme: Theme) -> dict[str, Any]:
+    """The latest part of one lead, as live_trace.js takes it."""
     every = max(1, round(stream.fs_hz / DRAWN_HZ))
     skip = -view.first % every
-    signal = view.signal_mv[lead, skip::every]
-    counts = np.clip(np.rint(np.nan_to_num(signal) / STEP_MV), -32767, 32767)
-    counts = np.where(np.isfinite(signal), counts, MISSING).astype("<i2")
     weights = np.rint(100 * view.attention.weight.astype(np.float32)).astype(int).tolist()
-    scale = "25 mm/s, 10 mm/mV" if stream.calibrated else "25 mm/s, no gain stated"
+    scale = "25 mm/s, 10 mm/mV" if stream.calibrated else "25 mm/s, gain not known"
     return {
-        "id": f"{id(workspace.live)} {lead}", "state": view.state, "speed": workspace.live_speed, "kept": KEPT_S,
+        "id": f"{id(workspace.live)} {lead}", "state": view.state, "speed": workspace.live_speed, "kept": view.kept_s,
         "fs": stream.fs_hz / every, "first": (view.first + skip) // every, "step_mv": STEP_MV,
-        "samples": base64.b64encode(counts.tobytes()).decode(), "end": view.end_s, "until": view.until_s,
+        "samples": _encoded(view.signal_mv[lead, skip::every]), "end": view.end_s, "until": view.until_s,
         "beats": [
             [round(time_s, 3), label, usable, weight]
             for time_s, label, usable, weight in zip(
@@ -119,66 +116,72 @@ def strip_data(workspace: Workspace, view: LiveView, stream: Stream, lead: int, 
             )
         ],
         "offset_s": float(view.attention.offset_s[0]), "offset_step_s": view.attention.step_s,
-        "marks": [[said.start_s, said.text] for said in view.marks],
+        "marks": [[mark.start_s, mark.text] for mark in view.marks],
         "colours": dict(COLOUR), "theme": asdict(theme), "scale": scale,
     }  # fmt: skip
 
 
+def _encoded(signal_mv: Float32) -> str:
+    """Samples, shape (n,), as base64 of 16 bits each."""
+    counts = np.clip(np.rint(np.nan_to_num(signal_mv) / STEP_MV), -MAX_COUNT, MAX_COUNT)
+    counts = np.where(np.isfinite(signal_mv), counts, MISSING).astype("<i2")
+    return base64.b64encode(counts.tobytes()).decode()
+
+
 def vital_cards(view: LiveView) -> list[tuple[str, str, str]]:
-    """Label, value and note of what is counted."""
+    """Label, value and note of each running count."""
     vitals = view.vitals
     if vitals is None or view.stream is None:
         return []
-    off = [name for name, gone in zip(view.stream.lead_names, vitals.lead_off, strict=False) if gone]
+    off = [name for name, is_off in zip(view.stream.lead_names, vitals.lead_off, strict=False) if is_off]
     note = "learning the normal beat" if vitals.learning else f"{sum(view.count.values()):,} beats"
     return [
         ("Heart rate", "–" if vitals.rate_bpm is None else f"{vitals.rate_bpm:.0f} bpm", note),
         ("V, last minute", f"{vitals.v_minute}", f"last hour {vitals.v_hour:,}"),
         ("S, last minute", f"{vitals.s_minute}", f"last hour {vitals.s_hour:,}"),
-        ("Time", elapsed_text(view.end_s), f"labels in {1000 * view.lag_s:.0f} ms"),
-        ("Rhythm", vitals.rhythm, f"off: {', '.join(off)}" if off else "all leads are on"),
+        ("Time", elapsed_text(view.end_s), f"processing takes {1000 * view.lag_s:.0f} ms"),
+        ("Rhythm", vitals.rhythm, f"leads off: {', '.join(off)}" if off else "no lead off"),
     ]
 
 
 def log_rows(view: LiveView) -> dict[str, list[str]]:
-    """Columns of the list of what happened, the latest first."""
-    rows = [(elapsed_text(said.start_s), *_said(said)) for said in reversed(view.log)]
+    """Columns of the list of events, the latest first."""
+    rows = [(elapsed_text(entry.start_s), *_log_cells(entry)) for entry in reversed(view.log)]
     columns = zip(*rows, strict=True) if rows else ((), (), ())
-    return dict(zip(("Time", "What", "How long"), map(list, columns), strict=True))
+    return dict(zip(("Time", "Event", "Duration"), map(list, columns), strict=True))
 
 
-def _said(said: LogEntry) -> tuple[str, str]:
-    from ecg_core.live.alarms import KINDS  # noqa: PLC0415, as torch takes a second: here it is loaded already
-    from ecg_core.live.session import MARK  # noqa: PLC0415
-
-    if said.kind in KINDS:
-        lasted = "goes on" if said.end_s is None else f"{said.end_s - said.start_s:.1f} s"
-        return KINDS[said.kind], lasted
-    return (f"Mark {said.text}".strip(), "") if said.kind == MARK else (said.text, "")
+def _log_cells(entry: LogEntry) -> tuple[str, str]:
+    """Name and duration of an event."""
+    if entry.is_mark:
+        return f"Mark {entry.text}".strip(), ""
+    if not entry.is_alarm:
+        return entry.text, ""
+    return entry.text, "ongoing" if entry.end_s is None else f"{entry.end_s - entry.start_s:.1f} s"
 
 
 def counts_text(view: LiveView) -> str:
-    """How many beats of which class were found."""
+    """Duration of the session, and the number of beats of each class."""
     found = [f"{view.count[label]:,} {name.lower()}" for label, name in NAME.items() if view.count.get(label)]
-    return f"{elapsed_text(view.end_s)} watched; " + (", ".join(found) if found else "no beats")
+    return f"{elapsed_text(view.end_s)} monitored; " + (", ".join(found) if found else "no beats")
 
 
 def lsl_streams() -> list[str]:
-    """Names of the streams that the Lab Streaming Layer has now."""
-    from ecg_core.live.lsl import stream_names  # noqa: PLC0415
+    """Names of the streams that the Lab Streaming Layer offers now."""
+    from ecg_core.live.lsl import stream_names  # noqa: PLC0415  # loads wfdb
 
     return stream_names()
 
 
-def checked_source(kind: str, name: str) -> str:
+def source_text(kind: str, name: str) -> str:
     """The text that names a source.
 
     Raises
     ------
     LiveError
-        Nothing was named.
+        The name is empty.
 
     """
     if not name.strip():
-        raise LiveError("No stream is named; write its name, or the number of the port.")
+        raise LiveError("No stream is named; enter its name, or the number of the port.")
     return f"{kind}:{name.strip()}"

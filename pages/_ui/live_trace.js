@@ -1,25 +1,26 @@
-// A moving strip on paper: 25 mm/s, 10 mm/mV. Samples come a few times a second; the paper moves with every frame.
+// A moving ECG strip at 25 mm/s and 10 mm/mV. Samples arrive a few times a second; the strip moves with every frame.
 
 const PX_PER_MM = 96 / 25.4;
 const PX_PER_S = 25 * PX_PER_MM;
 const PX_PER_MV = 10 * PX_PER_MM;
-const SMALL_S = 0.04;
-const DELAY_S = 0.4; // behind the newest sample, so that the paper never has to wait for the next ones
-const FAR_S = 2; // further from where it should be, the paper jumps
+const SMALL_BOX_S = 0.04;
+const DELAY_S = 0.4; // behind the newest sample, so that the strip never has to wait for the next ones
+const JUMP_S = 2; // further from where it should be, the strip jumps
 const HEIGHT = 340, LABELS = 30, FOOT = 22;
 const MISSING = -32768;
-const STEP_S = 2; // of the arrow keys
+const STEP_S = 2; // for each press of an arrow key
+const RATE_WEIGHT = 0.1; // of the latest update in the running mean of the pace of the stream
 const FONT = "12px system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const live = (parentElement.live ??= new Paper(parentElement));
-  live.tell = setTriggerValue;
-  live.take(data);
+  const live = (parentElement.live ??= new Strip(parentElement));
+  live.send = setTriggerValue;
+  live.receive(data);
   live.start();
   return () => live.stop();
 }
 
-class Paper {
+class Strip {
   constructor(root) {
     this.canvas = root.querySelector("canvas");
     this.readout = root.querySelector(".readout");
@@ -42,22 +43,22 @@ class Paper {
     this.request = null;
   }
 
-  take(data) {
-    if (data.id !== this.id) this.forget(data);
+  receive(data) {
+    if (data.id !== this.id) this.reset(data);
     this.data = data;
     this.updates += 1;
-    this.put(data.first, decode(data.samples), data.step_mv);
+    this.store(data.first, decode(data.samples), data.step_mv);
     for (const [at, label, usable, weights] of data.beats) this.beats.set(at, { label, usable, weights });
     for (const at of this.beats.keys()) if (at < data.end - data.kept) this.beats.delete(at);
     const now = performance.now() / 1000;
-    if (this.came && data.end > this.end && now > this.came) {
-      this.rate += 0.1 * ((data.end - this.end) / (now - this.came) - this.rate);
+    if (this.updated && data.end > this.end && now > this.updated) {
+      this.rate += RATE_WEIGHT * ((data.end - this.end) / (now - this.updated) - this.rate);
     }
-    if (data.end > this.end) this.came = now;
+    if (data.end > this.end) this.updated = now;
     this.end = data.end;
   }
 
-  forget(data) {
+  reset(data) {
     this.id = data.id;
     this.size = Math.ceil(data.kept * data.fs);
     this.ring = new Float32Array(this.size).fill(NaN);
@@ -65,11 +66,11 @@ class Paper {
     this.beats = new Map();
     this.end = this.head = data.end;
     this.rate = data.speed;
-    this.came = this.held = null;
+    this.updated = this.paused = null;
     this.centre = 0;
   }
 
-  put(first, counts, stepMv) {
+  store(first, counts, stepMv) {
     for (let i = this.newest; i < first; i++) this.ring[i % this.size] = NaN;
     for (let i = 0; i < counts.length; i++) {
       this.ring[(first + i) % this.size] = counts[i] === MISSING ? NaN : counts[i] * stepMv;
@@ -78,39 +79,39 @@ class Paper {
   }
 
   get shown() {
-    return this.held ?? this.head;
+    return this.paused ?? this.head;
   }
 
   pause() {
-    this.held = this.held === null ? this.head : null;
-    this.say();
+    this.paused = this.paused === null ? this.head : null;
+    this.updateButtons();
   }
 
   step(seconds) {
     const oldest = Math.max(0, this.end - this.data.kept) + this.width / PX_PER_S;
     const at = Math.max(Math.min(oldest, this.end), this.shown + seconds);
-    this.held = at >= this.head ? null : at;
-    this.say();
+    this.paused = at >= this.head ? null : at;
+    this.updateButtons();
   }
 
   mark() {
-    this.tell("mark", Math.round(100 * this.shown) / 100);
+    this.send("mark", Math.round(100 * this.shown) / 100);
   }
 
   key(event) {
-    const act = { " ": () => this.pause(), m: () => this.mark(), M: () => this.mark() }[event.key];
-    const way = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
-    if (!act && !way) return;
+    const action = { " ": () => this.pause(), m: () => this.mark(), M: () => this.mark() }[event.key];
+    const seconds = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
+    if (!action && !seconds) return;
     event.preventDefault();
-    act ? act() : this.step(way);
+    action ? action() : this.step(seconds);
   }
 
-  say() {
-    this.buttons.pause.textContent = this.held === null ? "Pause" : "Go on";
-    this.buttons.forward.disabled = this.held === null;
+  updateButtons() {
+    this.buttons.pause.textContent = this.paused === null ? "Pause" : "Resume";
+    this.buttons.forward.disabled = this.paused === null;
   }
 
-  // Follow the newest sample evenly: at the stream's own pace, drawn gently to where it should be.
+  // Follow the newest sample evenly: at the pace of the stream, with a slow correction towards the target.
   move(now) {
     const passed = Math.min(0.25, (now - (this.before ?? now)) / 1000);
     this.before = now;
@@ -118,10 +119,10 @@ class Paper {
       this.head = this.end;
       return;
     }
-    const aim = this.end - DELAY_S * Math.max(1, this.rate);
+    const target = this.end - DELAY_S * Math.max(1, this.rate);
     this.head += passed * this.rate;
-    const off = aim - this.head;
-    this.head = Math.abs(off) > FAR_S * Math.max(1, this.rate) ? aim : this.head + off * passed;
+    const error = target - this.head;
+    this.head = Math.abs(error) > JUMP_S * Math.max(1, this.rate) ? target : this.head + error * passed;
     this.head = Math.max(0, Math.min(this.head, this.end));
   }
 
@@ -138,137 +139,137 @@ class Paper {
       this.canvas.width = Math.round(this.width * scale);
       this.canvas.height = HEIGHT * scale;
     }
-    const pen = this.canvas.getContext("2d");
-    pen.setTransform(scale, 0, 0, scale, 0, 0);
-    pen.clearRect(0, 0, this.width, HEIGHT);
-    pen.font = FONT;
+    const context = this.canvas.getContext("2d");
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, this.width, HEIGHT);
+    context.font = FONT;
     const right = this.shown, left = right - this.width / PX_PER_S;
     const x = (at) => (at - left) * PX_PER_S;
-    this.drawGrid(pen, left, right, x);
-    this.drawAttention(pen, left, right, x);
-    this.drawTrace(pen, left, right, x);
-    this.drawLabels(pen, left, right, x);
-    this.drawFoot(pen, left, right, x);
-    this.readout.textContent = clock(right) + (this.held === null ? "" : `, ${(this.head - right).toFixed(0)} s back`);
+    this.drawGrid(context, left, right, x);
+    this.drawAttention(context, left, right, x);
+    this.drawTrace(context, left, right, x);
+    this.drawLabels(context, left, right, x);
+    this.drawFoot(context, left, right, x);
+    this.readout.textContent = clock(right) + (this.paused === null ? "" : `, ${(this.head - right).toFixed(0)} s back`);
   }
 
-  drawGrid(pen, left, right, x) {
+  drawGrid(context, left, right, x) {
     const { theme } = this.data;
     for (const [squares, colour] of [[1, theme.small_box], [5, theme.large_box]]) {
-      pen.strokeStyle = colour;
-      pen.beginPath();
-      const step = squares * SMALL_S;
+      context.strokeStyle = colour;
+      context.beginPath();
+      const step = squares * SMALL_BOX_S;
       for (let k = Math.ceil(left / step); k * step <= right; k++) {
-        pen.moveTo(Math.round(x(k * step)) + 0.5, LABELS);
-        pen.lineTo(Math.round(x(k * step)) + 0.5, HEIGHT - FOOT);
+        context.moveTo(Math.round(x(k * step)) + 0.5, LABELS);
+        context.lineTo(Math.round(x(k * step)) + 0.5, HEIGHT - FOOT);
       }
       for (let y = LABELS; y <= HEIGHT - FOOT; y += squares * PX_PER_MM) {
-        pen.moveTo(0, Math.round(y) + 0.5);
-        pen.lineTo(this.width, Math.round(y) + 0.5);
+        context.moveTo(0, Math.round(y) + 0.5);
+        context.lineTo(this.width, Math.round(y) + 0.5);
       }
-      pen.stroke();
+      context.stroke();
     }
   }
 
-  drawAttention(pen, left, right, x) {
+  drawAttention(context, left, right, x) {
     const { colours, offset_s: first, offset_step_s: step } = this.data;
     for (const [at, { label, weights }] of this.beats) {
       if (at < left - 1 || at > right + 1) continue;
       const most = Math.max(...weights);
-      pen.fillStyle = colours[label];
+      context.fillStyle = colours[label];
       weights.forEach((weight, i) => {
-        pen.globalAlpha = (0.3 * weight) / most;
-        pen.fillRect(x(at + first + (i - 0.5) * step), LABELS, step * PX_PER_S + 0.5, HEIGHT - LABELS - FOOT);
+        context.globalAlpha = (0.3 * weight) / most;
+        context.fillRect(x(at + first + (i - 0.5) * step), LABELS, step * PX_PER_S + 0.5, HEIGHT - LABELS - FOOT);
       });
     }
-    pen.globalAlpha = 1;
+    context.globalAlpha = 1;
   }
 
-  drawTrace(pen, left, right, x) {
+  drawTrace(context, left, right, x) {
     const { fs, theme, until } = this.data;
     const first = Math.max(Math.ceil(left * fs), this.newest - this.size, 0);
     const last = Math.min(Math.floor(right * fs), this.newest - 1);
-    this.level(first, last);
+    this.centreTrace(first, last);
     const middle = LABELS + 0.58 * (HEIGHT - LABELS - FOOT);
-    pen.save();
-    pen.beginPath();
-    pen.rect(0, LABELS, this.width, HEIGHT - LABELS - FOOT);
-    pen.clip();
-    pen.lineWidth = 1.4;
-    pen.lineJoin = "round";
-    pen.strokeStyle = theme.trace;
+    context.save();
+    context.beginPath();
+    context.rect(0, LABELS, this.width, HEIGHT - LABELS - FOOT);
+    context.clip();
+    context.lineWidth = 1.4;
+    context.lineJoin = "round";
+    context.strokeStyle = theme.trace;
     for (const [from, to, alpha] of [[first, Math.min(last, until * fs), 1], [Math.max(first, until * fs - 1), last, 0.45]]) {
-      pen.globalAlpha = alpha;
-      pen.beginPath();
+      context.globalAlpha = alpha;
+      context.beginPath();
       let drawn = false;
       for (let i = Math.floor(from); i <= to; i++) {
         const value = this.ring[i % this.size];
         if (Number.isNaN(value)) drawn = false;
         else {
           const y = middle - (value - this.centre) * PX_PER_MV;
-          drawn ? pen.lineTo(x(i / fs), y) : pen.moveTo(x(i / fs), y);
+          drawn ? context.lineTo(x(i / fs), y) : context.moveTo(x(i / fs), y);
           drawn = true;
         }
       }
-      pen.stroke();
+      context.stroke();
     }
-    pen.restore();
+    context.restore();
     if (until < right) {
-      pen.fillStyle = theme.unusable;
-      pen.globalAlpha = 0.25;
-      pen.fillRect(x(until), LABELS, this.width - x(until), HEIGHT - LABELS - FOOT);
-      pen.globalAlpha = 1;
-      pen.fillStyle = theme.faint;
-      pen.textAlign = "right";
-      pen.fillText("not decided yet", this.width - 6, LABELS - 10);
+      context.fillStyle = theme.unusable;
+      context.globalAlpha = 0.25;
+      context.fillRect(x(until), LABELS, this.width - x(until), HEIGHT - LABELS - FOOT);
+      context.globalAlpha = 1;
+      context.fillStyle = theme.faint;
+      context.textAlign = "right";
+      context.fillText("not decided yet", this.width - 6, LABELS - 10);
     }
   }
 
-  // The trace stays in the middle, whatever its offset; slowly, so that it does not jump.
-  level(first, last) {
-    const some = [];
+  // Keep the trace in the middle whatever its offset; slowly, so that it does not jump.
+  centreTrace(first, last) {
+    const values = [];
     for (let i = first; i <= last; i += 8) {
       const value = this.ring[i % this.size];
-      if (!Number.isNaN(value)) some.push(value);
+      if (!Number.isNaN(value)) values.push(value);
     }
-    if (!some.length) return;
-    some.sort((a, b) => a - b);
-    const median = some[some.length >> 1];
+    if (!values.length) return;
+    values.sort((a, b) => a - b);
+    const median = values[values.length >> 1];
     this.centre += (Math.abs(median - this.centre) > 3 ? 1 : 0.05) * (median - this.centre);
   }
 
-  drawLabels(pen, left, right, x) {
+  drawLabels(context, left, right, x) {
     const { colours, theme, marks } = this.data;
-    pen.textAlign = "center";
+    context.textAlign = "center";
     for (const [at, { label, usable }] of this.beats) {
       if (at < left || at > right) continue;
-      pen.font = label === "N" ? FONT : `bold 15px${FONT.slice(4)}`;
-      pen.fillStyle = usable ? colours[label] : theme.faint;
-      pen.fillText(label, x(at), LABELS - 10);
+      context.font = label === "N" ? FONT : `bold 15px${FONT.slice(4)}`;
+      context.fillStyle = usable ? colours[label] : theme.faint;
+      context.fillText(label, x(at), LABELS - 10);
     }
-    pen.font = FONT;
+    context.font = FONT;
     for (const [at, text] of marks) {
       if (at < left || at > right) continue;
-      pen.strokeStyle = pen.fillStyle = theme.text;
-      pen.setLineDash([4, 3]);
-      pen.beginPath();
-      pen.moveTo(x(at), LABELS);
-      pen.lineTo(x(at), HEIGHT - FOOT);
-      pen.stroke();
-      pen.setLineDash([]);
-      pen.fillText(text || "mark", x(at), LABELS + 12);
+      context.strokeStyle = context.fillStyle = theme.text;
+      context.setLineDash([4, 3]);
+      context.beginPath();
+      context.moveTo(x(at), LABELS);
+      context.lineTo(x(at), HEIGHT - FOOT);
+      context.stroke();
+      context.setLineDash([]);
+      context.fillText(text || "mark", x(at), LABELS + 12);
     }
   }
 
-  drawFoot(pen, left, right, x) {
+  drawFoot(context, left, right, x) {
     const { theme, scale } = this.data;
-    pen.fillStyle = theme.faint;
-    pen.textAlign = "center";
+    context.fillStyle = theme.faint;
+    context.textAlign = "center";
     for (let at = Math.ceil(left); at <= right; at++) {
-      if (at >= 0 && x(at) > 210 && x(at) < this.width - 20) pen.fillText(clock(at), x(at), HEIGHT - 7);
+      if (at >= 0 && x(at) > 210 && x(at) < this.width - 20) context.fillText(clock(at), x(at), HEIGHT - 7);
     }
-    pen.textAlign = "left";
-    pen.fillText(scale, 2, HEIGHT - 7);
+    context.textAlign = "left";
+    context.fillText(scale, 2, HEIGHT - 7);
   }
 }
 
