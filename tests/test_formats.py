@@ -9,7 +9,43 @@ from support.made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, 
 
 from ecg_core.errors import EcgError, RecordError
 from ecg_core.pipeline import analyse
-from ecg_core.records import find_records, read_record
+from ecg_core.records import find_records, kind_of, read_record
+from ecg_core.records.formats import FORMATS
+from ecg_core.records.units import MV_OF_UNIT, mv_of_unit
+
+# The tables of formats and units
+
+
+def test_every_suffix_belongs_to_one_format():
+    suffixes = [suffix for form in FORMATS for suffix in form.suffixes]
+    assert len(suffixes) == len(set(suffixes))
+    assert len({form.name for form in FORMATS}) == len(FORMATS)
+
+
+def test_the_kind_of_a_file_is_named_by_its_bytes(tmp_path):
+    made = {
+        "EDF": write_edf(tmp_path / "a.edf", signal()).read_bytes(),
+        "ISHNE": ishne(signal()),
+        "Parquet": b"PAR1",
+        "zip archive": b"PK\x03\x04",
+        "gzip archive": b"\x1f\x8b\x08",
+        "PDF document": b"%PDF-1.7",
+        "ISHNE file of another version": b"ISHNE9.9",
+        "unknown format": bytes(100),
+    }
+    for kind, content in made.items():
+        (tmp_path / "x").write_bytes(content)
+        assert kind_of(tmp_path / "x") == kind
+    (tmp_path / "x.csv").write_text(csv_text(signal()))
+    assert kind_of(tmp_path / "x.csv") == "table of text"
+    assert kind_of(tmp_path / "record") == "WFDB"
+
+
+@pytest.mark.parametrize("unit", ["mV", "uV", "\u00b5V", "\u03bcV", "V", "nV", "microvolts"])
+def test_units_are_known_in_any_case_among_the_given_spellings(unit):
+    assert mv_of_unit(unit) == mv_of_unit(unit.upper()) == MV_OF_UNIT[unit.lower()]
+    assert mv_of_unit(unit, ("cm",)) is None
+
 
 # EDF and BDF
 
