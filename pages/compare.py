@@ -91,7 +91,7 @@ def draw_difference(pair: Pair, differences: Differences) -> None:
     st.markdown(f"{pair.one.model.name}: **{one}**, {pair.other_name}: **{other}**.")
     figure = difference_strip(pair, time_s, pair.one.lead_names[0], theme=theme())
     show(figure, "difference_strip", alt="ECG strip around the difference", width="content")
-    st.caption("The attention shows where the network looked. It is not an explanation of the class.")
+    st.caption("Attention shows which parts of the signal the network weighted. It is not an explanation of the class.")
 
 
 analysis = current_analysis()

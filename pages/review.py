@@ -118,7 +118,9 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
         facts(beat_facts(analysis, beat, differ))
     with classified:
         show(probability_figure(analysis, beat, theme=theme()), "probability", alt="Probability of each class")
-        st.caption("The attention shows where the network looked. It is not an explanation of the class.")
+        st.caption(
+            "Attention shows which parts of the signal the network weighted. It is not an explanation of the class."
+        )
         result = occlusion_text(analysis, beat)
         if result:
             st.markdown(result)
