@@ -1,10 +1,9 @@
-"""Time and peak memory of whole ``analyze`` commands: days of one to twelve leads, a week; and xqrs beside them.
+"""Time and peak memory of whole ``analyze`` commands: days of one to twelve leads, and a week; xqrs for comparison.
 
-    ECG_DATABASES=... python benchmarks/analyze.py [--runs 5] [--database icentia11k-continuous-ecg/1.0.0] [--json FILE]
+    ECG_DATABASES=... python -m benchmarks.analyze [--runs 5] [--database NAME/VERSION] [--json FILE]
 
-Each command starts cold in a process of its own; all take turns, and medians and ratios of these are printed. The
-tables are there when the last CSV was written. wfdb's ``xqrs_detect``, which finds beats and does not judge them, reads
-the same day.
+Each command starts cold in a new process; they run in turns, and medians and ratios are printed. The tables are done
+when the last CSV is written. wfdb's ``xqrs_detect``, which finds beats and does not classify them, gets the same day.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from command import ROOT, options_of, tell
-from tiling import HOURS, tile, tile_demo
+from benchmarks.command import ROOT, options_of, publish
+from benchmarks.tiling import HOURS, tile, tile_demo
 
 NOISE, SNR_DB = "nstdb/1.0.0/em", 0.0
 WEEK_DAYS = 7
@@ -33,11 +32,11 @@ XQRS = (
 
 
 class Run(NamedTuple):
-    """What one command took."""
+    """Time and memory of one command."""
 
     whole_s: float
-    tables_s: float  # until the last table was written; the whole for what writes none
-    memory_mb: float  # at the most; never less than this process has, from which it began
+    tables_s: float  # until the last table was written; ``whole_s`` for commands that write none
+    memory_mb: float  # peak; never below the memory of this process, which starts it
 
 
 def run(command: list[str], out: Path) -> Run:
@@ -54,13 +53,13 @@ def run(command: list[str], out: Path) -> Run:
 
 
 def medians(runs: list[Run]) -> dict[str, float]:
-    """Of each figure."""
+    """Median of each figure."""
     columns = zip(*runs, strict=True)
     return {name: round(statistics.median(column), 2) for name, column in zip(Run._fields, columns, strict=True)}
 
 
 def ratio(runs: list[Run], days: list[Run]) -> float:
-    """Median of what a command took of the day beside it."""
+    """Median time of a command, relative to the day of the same turn."""
     return round(statistics.median(run.whole_s / day.whole_s for run, day in zip(runs, days, strict=True)), 3)
 
 
@@ -88,17 +87,17 @@ def main() -> None:
             for name, command in commands.items():
                 runs[name].append(run(command, Path(at) / name / "out"))
                 print(f"{number + 1} of {options.runs}: {name} {runs[name][-1].whole_s:.1f} s", flush=True)
-            tell(summary(options.database, runs), options.json)  # so far, should somebody stop this
+            publish(summary(options.database, runs), options.json)  # so far: the benchmark may be stopped
 
 
 def summary(database: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
-    """What was measured, and on what."""
+    """All figures, and the records and machine that they were measured on."""
     return {
         "what": f"{HOURS} h, one lead, tiled from {database}",
-        "noisy_day": f"the same with the noise of {NOISE} at {SNR_DB:g} dB all the way",
+        "noisy_day": f"the same with the noise of {NOISE} at {SNR_DB:g} dB throughout",
         "week": f"{WEEK_DAYS} such days",
-        "three_leads": f"{HOURS} h, three leads of the simulated demo record repeated, read together as by default",
-        "twelve_leads": f"{HOURS} h, twelve leads, the simulated demo record repeated, all leads read",
+        "three_leads": f"{HOURS} h, three leads of the simulated demo record repeated, analysed together as by default",
+        "twelve_leads": f"{HOURS} h, twelve leads, the simulated demo record repeated, all leads analysed",
         "runs": len(runs["day"]),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""What the benchmarks have in common as commands: their options, and how they tell what they measured."""
+"""What the benchmarks have in common as commands: their options, and how they print and keep what they measured."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def options_of(text: str | None, *, real: bool = True, **defaults: object) -> Namespace:
-    """Options of a benchmark, by name with their defaults, or with their type where there is none.
+    """Options of a benchmark: each name with its default, or with its type where there is none.
 
-    Those on ``real`` records are told the folder of the databases besides.
+    Benchmarks on ``real`` records also have the option ``--databases``.
     """
     parser = ArgumentParser(description=text, formatter_class=RawDescriptionHelpFormatter)
     if real:
@@ -25,11 +25,13 @@ def options_of(text: str | None, *, real: bool = True, **defaults: object) -> Na
     options = parser.parse_args()
     if real and options.databases is None:
         parser.error("name the folder of the databases with --databases or ECG_DATABASES")
+    if real:
+        options.databases = Path(options.databases)
     return options
 
 
-def tell(results: dict[str, Any], path: Path | None) -> None:
-    """Print what was measured, and write it where a file is named."""
+def publish(results: dict[str, Any], path: Path | None) -> None:
+    """Print what was measured, and write it to a file where one is named."""
     text = json.dumps(results, indent=1)
     print(text)
     if path:

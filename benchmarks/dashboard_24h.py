@@ -1,8 +1,8 @@
-"""Time what a reader waits for in the browser on an analysed 24-h record: first view of a page, and a step in Review.
+"""How long a reader waits in the browser on an analysed 24-h record: first view of a page, and a step in Review.
 
-    ECG_DATABASES=... python benchmarks/dashboard_24h.py [--database svdb/1.0.0] [--steps 20] [--json FILE]
+    ECG_DATABASES=... python -m benchmarks.dashboard_24h [--database svdb/1.0.0] [--steps 20] [--json FILE]
 
-Needs Chromium. Medians; the size of the largest figure is that of the messages that bring it.
+Needs Chromium. Medians are printed, and the size of the largest message to the browser, which is that of a figure.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from command import ROOT, options_of, tell
 from playwright.sync_api import Page, sync_playwright
-from tiling import tile
+
+from benchmarks.command import ROOT, options_of, publish
+from benchmarks.tiling import tile
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), None)
-LOOK_S = 0.7  # a reader looks at a strip for at least so long; the page below it is drawn meanwhile
-PAGES = {"Overview": "Hour by hour", "Review": "Page of minutes", "Report": "Each file is made when it is clicked"}
+READING_S = 0.7  # a reader takes at least so long over a strip; the page below it is drawn meanwhile
+PAGES = {"Overview": "Hour by hour", "Review": "Page of minutes", "Report": "Each file is created when you click it"}
 
 
 def serve() -> tuple[subprocess.Popen[bytes], str]:
-    """Start a dashboard of its own."""
+    """Start a dashboard for this benchmark; returns its process and its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -59,17 +58,17 @@ def open_record(page: Page, url: str, folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def first_view(page: Page, name: str, sign: str) -> float:
-    """Seconds from the click on a page's name to its last element."""
+def first_view(page: Page, name: str, last_text: str) -> float:
+    """Seconds from the click on a page's name until its last text is shown."""
     began = time.perf_counter()
     page.get_by_role("link", name=name).first.click()
-    page.get_by_text(sign).first.wait_for(timeout=60_000)
+    page.get_by_text(last_text).first.wait_for(timeout=60_000)
     if name == "Review":
         page.locator(".st-key-strip0 .js-plotly-plot").wait_for()
     return time.perf_counter() - began
 
 
-def step(page: Page) -> float:
+def step_to_next_beat(page: Page) -> float:
     """Seconds from a key to the strip of the next beat."""
     chart = "document.querySelector('.st-key-strip0 .js-plotly-plot')?._fullLayout?.xaxis?.range?.join()"
     before = page.evaluate(chart)
@@ -94,25 +93,25 @@ def main() -> None:
             page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: sizes.append(len(frame))))
             results: dict[str, Any] = {"analysis_s": round(open_record(page, url, Path(folder)), 2)}
             sizes.clear()
-            for name, sign in PAGES.items():
-                times = [first_view(page, name, sign)]
+            for name, last_text in PAGES.items():
+                times = [first_view(page, name, last_text)]
                 for _ in range(2):
                     first_view(page, "About", "SHA-256")
-                    times.append(first_view(page, name, sign))
+                    times.append(first_view(page, name, last_text))
                 results[f"{name.lower()}_s"] = round(statistics.median(times), 2)
             first_view(page, "Review", PAGES["Review"])
             page.wait_for_timeout(2000)
             steps = []
             for _ in range(options.steps):
-                steps.append(step(page))
-                page.wait_for_timeout(1000 * LOOK_S)
+                steps.append(step_to_next_beat(page))
+                page.wait_for_timeout(1000 * READING_S)
             results["step_s"] = round(statistics.median(steps), 3)
             results["slowest_step_s"] = round(max(steps), 3)
             results["largest_message_kb"] = round(max(sizes) / 1000)
             browser.close()
         finally:
             server.terminate()
-    tell(results, options.json)
+    publish(results, options.json)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""Time how a day of three leads at 250 Hz is opened for view, and copied at 125 Hz, from each binary format.
+"""Time to open a day of three leads at 250 Hz, and to copy it at 125 Hz, from each binary format.
 
-    python benchmarks/formats_24h.py [--runs 3] [--json FILE]
+    python -m benchmarks.formats_24h [--runs 3] [--json FILE]
 
 The signal is simulated. Opening is ``read_record`` and ten seconds from the middle, without the imports; copying is the
-whole command ``convert --rate 125``, each in a process of its own. Medians are printed and kept.
+whole command ``convert --rate 125``, each in a new process. Medians are printed and kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -25,26 +24,23 @@ from pathlib import Path
 import numpy as np
 from scipy.io import savemat
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from made_files import dicom_group, ishne, write_dicom, write_edf
-
+from benchmarks.command import ROOT, publish
 from ecg_core.records import read_record
 from ecg_core.records.convert import convert
+from tests.support.made_files import dicom_group, ishne, write_dicom, write_edf
 
 FS_HZ, HOURS, N_LEADS = 250, 24, 3
 N = HOURS * 3600 * FS_HZ
-STATED = ("--fs", str(FS_HZ), "--unit", "400")  # what a matrix does not say
+OVERRIDES = ("--fs", str(FS_HZ), "--unit", "400")  # a matrix states neither
 OPEN = (
     "import sys, time\n"
     "from pathlib import Path\n"
     "from ecg_core.records import per_mv_of, read_record\n"
     "from ecg_core.schema import RecordOverrides\n"
-    "stated = RecordOverrides(float(sys.argv[2]), per_mv_of(sys.argv[3])) if len(sys.argv) > 2 else RecordOverrides()\n"
+    "fs_hz, per_mv = (float(sys.argv[2]), per_mv_of(sys.argv[3])) if len(sys.argv) > 2 else (None, None)\n"
     "import edfio, pydicom, pyarrow.parquet, scipy.io, wfdb\n"
     "began, worked = time.perf_counter(), time.process_time()\n"
-    "record = read_record(sys.argv[1], stated)\n"
+    "record = read_record(sys.argv[1], RecordOverrides(fs_hz, per_mv))\n"
     "middle = record.n_samples // 2\n"
     "part = record.source.read(middle, middle + round(10 * record.fs_hz), tuple(range(len(record.lead_names))))\n"
     "print(time.perf_counter() - began, time.process_time() - worked)\n"
@@ -90,24 +86,24 @@ def write(folder: Path) -> None:
 
 
 def paths(folder: Path) -> dict[str, tuple[Path, tuple[str, ...]]]:
-    """The day in each format, and what has to be stated of it; written in a process of its own, which is large."""
-    subprocess.run([sys.executable, __file__, "--write", str(folder)], check=True)
+    """The day in each format, with the options that it needs; written by another process, as that one grows large."""
+    subprocess.run([sys.executable, "-m", "benchmarks.formats_24h", "--write", str(folder)], check=True, cwd=ROOT)
     return {
         "WFDB": (folder / "day.hea", ()),
         "EDF": (folder / "day.edf", ()),
         "BDF": (folder / "day.bdf", ()),
         "ISHNE": (folder / "day.ecg", ()),
         "DICOM": (folder / "day.dcm", ()),
-        "MATLAB": (folder / "bare.mat", STATED),
+        "MATLAB": (folder / "bare.mat", OVERRIDES),
         "Parquet": (folder / "day.parquet", ()),
     }
 
 
-def opening(path: Path, stated: tuple[str, ...]) -> tuple[float, float]:
-    """Seconds until ten seconds from the middle are there, by the clock and of the processor."""
-    command = [sys.executable, "-c", OPEN, str(path), *stated[1::2]]
-    told = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
-    took_s, cpu_s = map(float, told.split())
+def opening(path: Path, options: tuple[str, ...]) -> tuple[float, float]:
+    """Seconds until ten seconds from the middle are read, by the clock and of the processor."""
+    command = [sys.executable, "-c", OPEN, str(path), *options[1::2]]
+    printed = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    took_s, cpu_s = map(float, printed.split())
     return took_s, cpu_s
 
 
@@ -123,7 +119,7 @@ def copying(path: Path, options: tuple[str, ...], folder: Path) -> tuple[float, 
 
 
 def medians(step: Callable[[], tuple[float, ...]], runs: int) -> list[float]:
-    """Medians of what several runs measure."""
+    """Median of each figure over several runs."""
     return [round(statistics.median(column), 2) for column in zip(*(step() for _ in range(runs)), strict=True)]
 
 
@@ -140,9 +136,9 @@ def main() -> None:
     rows = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for kind, (path, stated) in paths(folder).items():
-            open_s, open_cpu_s = medians(partial(opening, path, stated), options.runs)
-            copy_s, copy_cpu_s, peak_mb = medians(partial(copying, path, stated, folder / "out"), options.runs)
+        for kind, (path, overrides) in paths(folder).items():
+            open_s, open_cpu_s = medians(partial(opening, path, overrides), options.runs)
+            copy_s, copy_cpu_s, peak_mb = medians(partial(copying, path, overrides, folder / "out"), options.runs)
             rows[kind] = {
                 "open_s": open_s, "open_cpu_s": open_cpu_s,
                 "copy_s": copy_s, "copy_cpu_s": copy_cpu_s, "copy_peak_mb": round(peak_mb),
@@ -160,7 +156,7 @@ def main() -> None:
         "python": platform.python_version(),
         "formats": rows,
     }
-    options.json.write_text(json.dumps(result, indent=1) + "\n")
+    publish(result, options.json)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Is the live monitor in time? Latency, how many leads at once, and memory over a day.
+"""Speed of the live monitor: latency, how many streams at once, and memory over a day.
 
-    python benchmarks/live.py [latency] [leads] [day] [--hours 24] [--json FILE]
+    python -m benchmarks.live [latency] [leads] [day] [--hours 24] [--json FILE]
 
-The simulated demo record, repeated, comes in chunks of 0.1 s as fast as they are taken. ``latency`` is the time from a
-chunk to the labels that it brings, on one core, after an hour in which the monitor filled what it keeps. ``leads`` runs
-streams of one lead side by side, a process a core, and tells how many times faster than real time they went. ``day``
-watches the memory of the process.
+The simulated demo record, repeated, comes in chunks of 0.1 s as fast as they are processed. ``latency`` is the time
+from a chunk to the labels that follow from it, on one core, after an hour that fills the monitor's buffers. ``leads``
+runs streams of one lead at once, a process per core, and measures how many times faster than real time they are.
+``day`` measures the memory of the process.
 """
 
 from __future__ import annotations
@@ -23,22 +23,20 @@ from typing import Any
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
+from benchmarks.command import ROOT, publish
 from ecg_core.classifier.model import load_model
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.records import read_record
 
 CHUNK_S, FILLED_S, MEASURED_S = 0.1, 3600.0, 600.0
-SIDE_BY_SIDE, SIDE_S = (1, 16, 32, 64, 96), 60.0
-BETWEEN_S = 600.0  # of the stream, from one look at the memory to the next
+N_STREAMS, STREAM_S = (1, 16, 32, 64, 96), 60.0
+MEMORY_STEP_S = 600.0  # of the stream, from one measurement of the memory to the next
 HORIZON_S = 2.0
 
 
 def repeated(n_leads: int, *, chunk_s: float = CHUNK_S) -> tuple[Stream, Callable[[float], Iterator[StreamChunk]]]:
-    """A stream of the demo record without end, and what makes its chunks up to a time."""
+    """A stream that repeats the demo record without end, and a function that yields its chunks up to a time."""
     record = read_record(ROOT / "demo_data" / "demo")
     rows = [i % len(record.lead_names) for i in range(n_leads)]
     signal = record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))[rows]
@@ -76,33 +74,33 @@ def latency(n_leads: int) -> dict[str, float]:
 
 
 def _streams(n_streams: int) -> None:
-    """Watch some streams, chunk by chunk in turns."""
+    """Monitor some streams on one core, chunk by chunk in turns."""
     torch.set_num_threads(1)
     stream, chunks = repeated(1)
     monitors = [Monitor(stream, load_model(), horizon_s=HORIZON_S) for _ in range(n_streams)]
-    for chunk in chunks(SIDE_S):
+    for chunk in chunks(STREAM_S):
         for monitor in monitors:
             monitor.push(chunk)
 
 
-def parallel_map(n_streams: int) -> dict[str, float]:
-    """How many times faster than real time so many streams go."""
+def throughput(n_streams: int) -> dict[str, float]:
+    """How many times faster than real time so many streams are."""
     n_cores = min(n_streams, os.cpu_count() or 1)
-    shares = [n_streams // n_cores + (i < n_streams % n_cores) for i in range(n_cores)]
+    per_core = [n_streams // n_cores + (i < n_streams % n_cores) for i in range(n_cores)]
     with ProcessPoolExecutor(n_cores) as pool:
-        list(pool.map(_streams, [0] * n_cores))  # so that starting is not measured
+        list(pool.map(_streams, [0] * n_cores))  # starts the processes, which is not measured
         began = time.perf_counter()
-        list(pool.map(_streams, shares))
+        list(pool.map(_streams, per_core))
         seconds = time.perf_counter() - began
-    return {"leads": n_streams, "cores": n_cores, "times_real_time": round(SIDE_S / seconds, 2)}
+    return {"leads": n_streams, "cores": n_cores, "times_real_time": round(STREAM_S / seconds, 2)}
 
 
 def memory_of_a_day(hours: float) -> dict[str, float]:
-    """Megabytes that the process needs more than at the start, at the most."""
+    """Peak memory of the process above that at the start, in MB."""
     stream, chunks = repeated(1)
     monitor = Monitor(stream, load_model(), horizon_s=HORIZON_S)
     start_mb, most_mb = _memory_mb(), 0.0
-    every, n_beats = int(BETWEEN_S / CHUNK_S), 0
+    every, n_beats = int(MEMORY_STEP_S / CHUNK_S), 0
     for number, chunk in enumerate(chunks(hours * 3600)):
         n_beats += len(monitor.push(chunk).beats)
         if number % every == 0:
@@ -112,13 +110,13 @@ def memory_of_a_day(hours: float) -> dict[str, float]:
 
 
 def _memory_mb() -> float:
-    """Resident memory of this process now."""
+    """Resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> None:
-    """Measure what is asked for; what the file holds beside stays."""
+    """Measure the named parts; other parts in the file stay as they are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=["latency", "leads"], choices=["latency", "leads", "day"])
     parser.add_argument("--hours", type=float, default=24.0)
@@ -131,12 +129,10 @@ def main() -> None:
     if "latency" in options.parts:
         known["latency"] = [latency(n_leads) for n_leads in (1, 12)]
     if "leads" in options.parts:
-        known["leads"] = [parallel_map(n_streams) for n_streams in SIDE_BY_SIDE]
+        known["leads"] = [throughput(n_streams) for n_streams in N_STREAMS]
     if "day" in options.parts:
         known["day"] = memory_of_a_day(options.hours)
-    print(json.dumps(known, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    publish(known, options.json)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Time what comes after the beats on 24 h of one real lead: events and burden, the PDF, and all other files.
+"""Time of all that follows the classification on 24 h of one real lead: events and burden, the PDF, all other files.
 
-    ECG_DATABASES=... python benchmarks/report_24h.py [--database svdb/1.0.0] [--runs 5]
+    ECG_DATABASES=... python -m benchmarks.report_24h [--database svdb/1.0.0] [--runs 5]
 
-Medians, and their ratio to one pass over the signal's beats by the network, all in one run.
+Medians are printed, and their ratio to the time of the whole analysis in the same run.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from command import options_of
-from tiling import tile
-
+from benchmarks.command import options_of
+from benchmarks.tiling import tile
 from ecg_core.classifier.model import load_model
 from ecg_core.pipeline import analyse, measure
 from ecg_core.records import read_record

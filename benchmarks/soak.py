@@ -1,12 +1,12 @@
-"""Is the dashboard steady? Its memory over hundreds of analyses, and ten readers at once who must not see each other.
+"""Stability of the dashboard: memory over hundreds of analyses, and ten readers at once who must not see each other.
 
-    python benchmarks/soak.py [--analyses 200] [--readers 10] [--json FILE]
+    python -m benchmarks.soak [--analyses 200] [--readers 10] [--json FILE]
 
 Needs Chromium and Linux. One server is started, as ``python launch.py app`` does it. First readers come one after the
-other, each in a browser of its own: they upload records that no one had before, analyse each, look at it in Review,
-fetch its report, and close it; the next reader comes after ``VISIT`` of them. Then all leave. Then ten come at once,
-each with a record of its own, and everything that the page Report offers them is compared, byte by byte, with what an
-analysis of the same files in this process gives. Records are cuts of the simulated demo record, faster or slower.
+other, each with a separate browser: they upload records that are new to the server, analyse each, open it in Review,
+download its report, and close it; after ``VISIT`` records the next reader comes. Then all leave. Then ten readers come
+at once, each with another record, and every file of the page Report is compared byte by byte with that of an analysis
+of the same record in this process. Records are excerpts of the simulated demo record, faster or slower.
 """
 
 from __future__ import annotations
@@ -24,31 +24,28 @@ from pathlib import Path
 from typing import Any
 
 import wfdb
-from command import ROOT, options_of, tell
-
-sys.path.insert(0, str(ROOT))
-
-from dashboard_24h import CHROMIUM, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as TooLate
 
+from benchmarks.command import ROOT, options_of, publish
+from benchmarks.dashboard_24h import CHROMIUM, serve
 from ecg_core.classifier.model import load_model
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.report.export import file_contents
 from ecg_core.schema import Analysis
 
-WARM_UP, EVERY, VISIT = 20, 10, 20  # analyses: before the level is read, from reading to reading, of one reader
-SHORT_S, LONG_S, STEP_S = 300.0, 1700.0, 7.0  # of the demo: a cut of many, a cut of one of ten, from cut to cut
+WARM_UP, EVERY, VISIT = 20, 10, 20  # analyses: before the first level, between two measurements, of one reader
+SHORT_S, LONG_S, STEP_S = 300.0, 1700.0, 7.0  # of the demo: short and long excerpts, and the step from one to the next
 SLOPE_OVER = 150  # analyses, the last ones
-FORGOTTEN_S = 120.0  # so long does streamlit keep a session after its reader left
+FORGOTTEN_S = 120.0  # streamlit keeps a session so long after its reader left
 SETTLED_S = 60.0
 WAIT_MS = 120_000
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A record of its own, and what an analysis of it gives in this process."""
+    """An excerpt of the demo as a record, and its analysis in this process."""
 
     name: str
     files: tuple[Path, ...]
@@ -56,7 +53,7 @@ class Cut:
 
 
 def cut(folder: Path, name: str, *, first_s: float, length_s: float, pace: float, lead: str = "auto") -> Cut:
-    """Write a stretch of the demo record, played faster by ``pace``, and analyse it."""
+    """Write an excerpt of the demo record, faster by the factor ``pace``, and analyse it."""
     demo = wfdb.rdrecord(str(ROOT / "demo_data" / "demo"), physical=False)
     first = round(first_s * demo.fs)
     samples = demo.d_signal[first : first + round(length_s * demo.fs)].astype("<i2")
@@ -64,15 +61,15 @@ def cut(folder: Path, name: str, *, first_s: float, length_s: float, pace: float
     lines = [f"{name} {demo.n_sig} {demo.fs * pace:.3f} {len(samples)}"]
     leads = zip(demo.adc_gain, demo.baseline, demo.sig_name, strict=True)
     lines += [f"{name}.dat 16 {gain:g}({baseline})/mV 16 0 0 0 0 {lead}" for gain, baseline, lead in leads]
-    lines.append("# Simulated record: a stretch of the demo record")
+    lines.append("# Simulated record: an excerpt of the demo record")
     (folder / f"{name}.hea").write_text("\n".join(lines) + "\n", encoding="ascii")
     files = (folder / f"{name}.hea", folder / f"{name}.dat")
     return Cut(name, files, analyse(read_record(folder / name), load_model(), lead=lead))
 
 
-def go(page: Page, name: str, sign: str) -> None:
-    """Go to a page; a click that falls into a rerun of the page before is lost."""
-    shown = page.get_by_text(sign).first
+def go(page: Page, name: str, expected: str) -> None:
+    """Go to a page; a click during a rerun of the page before is lost, so it is repeated."""
+    shown = page.get_by_text(expected).first
     for _ in range(6):
         page.get_by_role("link", name=name).first.click()
         try:
@@ -81,31 +78,31 @@ def go(page: Page, name: str, sign: str) -> None:
             continue
         page.wait_for_timeout(300)
         return
-    raise TooLate(f"{name} did not come.")
+    raise TooLate(f"The page {name} was not shown.")
 
 
 def upload(page: Page, cut: Cut) -> None:
-    """Upload the files of a record; it is open then, and not analysed."""
+    """Upload the files of a record, which opens it."""
     page.locator('input[type="file"]').set_input_files([str(path) for path in cut.files])
     page.get_by_role("heading", name=f"Record {cut.name}").wait_for(timeout=WAIT_MS)
 
 
 def await_analysis(page: Page, cut: Cut) -> bool:
-    """Wait for the analysis; return whether the page says of it what it should."""
-    said = page.get_by_text("Analysed: lead").first
-    said.wait_for(timeout=WAIT_MS)
+    """Wait for the analysis; return whether the page shows the expected leads and number of beats."""
+    shown = page.get_by_text("Analysed: lead").first
+    shown.wait_for(timeout=WAIT_MS)
     analysis = cut.analysis
-    return said.inner_text() == f"Analysed: lead {', '.join(analysis.lead_names)}, {analysis.burden.n_beats:,} beats."
+    return shown.inner_text() == f"Analysed: lead {', '.join(analysis.lead_names)}, {analysis.burden.n_beats:,} beats."
 
 
 def visit(page: Page, cut: Cut) -> bool:
-    """Upload, analyse, review and close a record; return whether its figures were its own."""
+    """Upload, analyse, review and close a record; return whether its figures were right."""
     upload(page, cut)
     page.get_by_role("button", name="Analyse", exact=True).click()
     right = await_analysis(page, cut)
     go(page, "Review", "Page of minutes")
     page.locator(".st-key-strip0 .js-plotly-plot").wait_for(timeout=WAIT_MS)
-    go(page, "Report", "Each file is made when it is clicked")
+    go(page, "Report", "Each file is created when you click it")
     right &= downloaded(page, f"{cut.name}_report.json") == file_contents(cut.analysis)[f"{cut.name}_report.json"]
     go(page, "Record", "Sampling rate")
     page.get_by_role("button", name="Close this record").click()
@@ -114,7 +111,7 @@ def visit(page: Page, cut: Cut) -> bool:
 
 
 def downloaded(page: Page, name: str) -> bytes:
-    """What a file of the page Report holds."""
+    """Content of a file of the page Report."""
     with page.expect_download(timeout=WAIT_MS) as download:
         page.get_by_role("button", name=name).click()
     return Path(download.value.path()).read_bytes()
@@ -122,7 +119,7 @@ def downloaded(page: Page, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Server:
-    """A dashboard of its own: where it is, its process, and the folder of its temporary files."""
+    """A running dashboard: its address, its process, and the folder of its temporary files."""
 
     url: str
     pid: int
@@ -130,25 +127,25 @@ class Server:
 
     @property
     def memory_mb(self) -> float:
-        """Resident memory now."""
+        """Resident memory."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     @property
     def peak_mb(self) -> float:
-        """The most resident memory so far."""
+        """Peak of the resident memory so far."""
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:"))
 
     @property
     def n_folders(self) -> int:
-        """Folders of sessions and of what they unpacked."""
+        """How many folders of sessions, and of archives that they unpacked, there are."""
         return len(list(self.temporary.glob("ecg-*")))
 
 
 @contextmanager
-def a_server(temporary: Path) -> Iterator[Server]:
-    """Serve for a while."""
+def start_server(temporary: Path) -> Iterator[Server]:
+    """A dashboard that runs until the block ends."""
     os.environ["TMPDIR"] = str(temporary)
     process, url = serve()
     try:
@@ -159,8 +156,8 @@ def a_server(temporary: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def a_reader(browser: Browser, server: Server) -> Iterator[Page]:
-    """A browser of its own on the page Record."""
+def new_reader(browser: Browser, server: Server) -> Iterator[Page]:
+    """The page Record in a separate browser."""
     context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
     page = context.new_page()
     page.goto(f"{server.url}/record")
@@ -170,10 +167,10 @@ def a_reader(browser: Browser, server: Server) -> Iterator[Page]:
 
 
 def one_after_the_other(browser: Browser, server: Server, folder: Path, n_analyses: int) -> dict[str, Any]:
-    """Memory over many analyses, each of a record that is new to the server."""
+    """Memory over many analyses, each of another record."""
     memory_mb, n_wrong = [], 0
     for start in range(0, n_analyses, VISIT):
-        with a_reader(browser, server) as page:
+        with new_reader(browser, server) as page:
             for number in range(start, min(start + VISIT, n_analyses)):
                 pace = 0.8 + 0.5 * number / n_analyses
                 cut_ = cut(folder, f"many{number}", first_s=number % 200 * STEP_S, length_s=SHORT_S, pace=pace)
@@ -196,36 +193,40 @@ def one_after_the_other(browser: Browser, server: Server, folder: Path, n_analys
 
 
 def all_at_once(browser: Browser, server: Server, folder: Path, n_readers: int) -> dict[str, Any]:
-    """Mismatches between what readers see and get, and what they should."""
+    """Differences between what readers get and what they should get."""
     cuts = [
-        cut(folder, f"own{number}", first_s=number * STEP_S, length_s=LONG_S, pace=0.8 + 0.06 * number, lead="all")
+        cut(folder, f"reader{number}", first_s=number * STEP_S, length_s=LONG_S, pace=0.8 + 0.06 * number, lead="all")
         for number in range(n_readers)
     ]
     with ExitStack() as stack:
-        pages = [stack.enter_context(a_reader(browser, server)) for _ in cuts]
-        for page, own in zip(pages, cuts, strict=True):
-            upload(page, own)
+        pages = [stack.enter_context(new_reader(browser, server)) for _ in cuts]
+        for page, expected in zip(pages, cuts, strict=True):
+            upload(page, expected)
             page.get_by_role("combobox", name="Leads to analyse").click()
             page.get_by_role("option", name="All leads together").click()
         for page in pages:
             page.get_by_role("button", name="Analyse", exact=True).click()
         at_work = sum(page.get_by_role("button", name="Cancel").is_visible() for page in pages)
-        wrong = [f"{own.name}: page" for page, own in zip(pages, cuts, strict=True) if not await_analysis(page, own)]
+        wrong = [
+            f"{expected.name}: page"
+            for page, expected in zip(pages, cuts, strict=True)
+            if not await_analysis(page, expected)
+        ]
         n_files = 0
-        for page, own in zip(pages, cuts, strict=True):
-            go(page, "Report", "Each file is made when it is clicked")
-            others = [other.name for other in cuts if other is not own]
+        for page, expected in zip(pages, cuts, strict=True):
+            go(page, "Report", "Each file is created when you click it")
+            others = [other.name for other in cuts if other is not expected]
             text = page.locator("body").inner_text()
-            wrong += [f"{own.name}: sees {name}" for name in others if re.search(rf"\b{name}\b", text)]
-            wrong += [f"{own.name}: is not named"] * (f"Report of {own.name}" not in text)
-            for name, content in file_contents(own.analysis).items():
+            wrong += [f"{expected.name}: shows {name}" for name in others if re.search(rf"\b{name}\b", text)]
+            wrong += [f"{expected.name}: is not named"] * (f"Report of {expected.name}" not in text)
+            for name, content in file_contents(expected.analysis).items():
                 n_files += 1
-                wrong += [f"{own.name}: {name}"] * (downloaded(page, name) != content)
+                wrong += [f"{expected.name}: {name}"] * (downloaded(page, name) != content)
     time.sleep(FORGOTTEN_S + SETTLED_S)
     return {
         "readers": n_readers,
         "at_work_together": at_work,
-        "beats": [own.analysis.burden.n_beats for own in cuts],
+        "beats": [expected.analysis.burden.n_beats for expected in cuts],
         "files_compared": n_files,
         "mismatches": wrong,
         "folders_left": server.n_folders,
@@ -241,7 +242,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         temporary = Path(folder) / "temporary"
         temporary.mkdir()
-        server = stack.enter_context(a_server(temporary))
+        server = stack.enter_context(start_server(temporary))
         driver = stack.enter_context(sync_playwright())
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         results = {
@@ -249,7 +250,7 @@ def main() -> None:
             "all_at_once": all_at_once(browser, server, Path(folder), options.readers),
         }
         browser.close()
-    tell(results, options.json)
+    publish(results, options.json)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Long records to measure on: real leads one after the other, with recorded noise if asked, and the demo's twelve."""
+"""Long records to measure on: real leads one after the other, with or without noise, and the demo's twelve leads."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import wfdb
-from command import ROOT
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-sys.path.insert(0, str(ROOT))
-
+from benchmarks.command import ROOT
 from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.records import read_record
 from ecg_core.records.samples import ArraySource
@@ -26,13 +23,13 @@ if TYPE_CHECKING:
 
 HOURS = 24
 COUNTS_PER_MV = 200.0
-DEMO_FS_HZ = 250  # the demo's samples are taken for those of a recorder of this rate
+DEMO_FS_HZ = 250  # the demo's samples are written as those of a recorder of this rate
 
 
 def tile(database: Path, folder: Path, *, hours: int = HOURS, noise: Path | None = None, snr_db: float = 0.0) -> Path:
     """Write a record of one lead: the first leads of the database's records, one after the other.
 
-    Where ``noise`` names a noise record, it is added all the way at ``snr_db``, measured in each record by itself.
+    A ``noise`` record is added throughout at ``snr_db``, which is measured in each record separately.
     """
     names = (database / "RECORDS").read_text(encoding="utf-8").split()
     leads = [_lead(database / name, noise, snr_db) for name in names if (database / f"{name}.dat").is_file()]
@@ -42,7 +39,7 @@ def tile(database: Path, folder: Path, *, hours: int = HOURS, noise: Path | None
 
 
 def _lead(path: Path, noise: Path | None, snr_db: float) -> Float32:
-    """The first lead of a record in mV, with noise all the way."""
+    """The first lead of a record in mV, shape (n,), with noise throughout where a noise record is given."""
     record = read_record(path)
     signal = record.source.read(0, record.n_samples, (0,))[0]
     if noise is None:
@@ -57,15 +54,15 @@ def _lead(path: Path, noise: Path | None, snr_db: float) -> Float32:
 
 
 def tile_demo(folder: Path, *, hours: int = HOURS, leads: Sequence[str] | None = None) -> Path:
-    """Write a record of the simulated demo's samples over and over, of all its twelve leads or of some."""
+    """Write a record that repeats the simulated demo, with all its twelve leads or some of them."""
     demo = wfdb.rdrecord(str(ROOT / "demo_data" / "demo"), physical=False, channel_names=leads)
     columns = zip(demo.adc_gain, demo.baseline, demo.sig_name, strict=True)
-    told = [f"{gain:g}({baseline})/mV 16 0 0 0 0 {name}" for gain, baseline, name in columns]
-    return _write(folder / "demo", demo.d_signal, DEMO_FS_HZ, hours, told)
+    lines = [f"{gain:g}({baseline})/mV 16 0 0 0 0 {name}" for gain, baseline, name in columns]
+    return _write(folder / "demo", demo.d_signal, DEMO_FS_HZ, hours, lines)
 
 
 def _write(path: Path, samples: NDArray[Any], fs_hz: float, hours: int, leads: list[str]) -> Path:
-    """Write samples (n, n_leads) over and over; never a whole day at once, as a command would inherit its memory."""
+    """Repeat samples (n, n_leads) in a file; not a day at once, as commands start with the memory of this process."""
     n_samples, once = round(hours * 3600 * fs_hz), samples.astype("<i2")
     with path.with_suffix(".dat").open("wb") as stream:
         for first in range(0, n_samples, len(once)):

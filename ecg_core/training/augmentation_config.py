@@ -29,10 +29,7 @@ class NoiseChanges:
     """Recorded noise, added at a random level."""
 
     probability: float = 0.6
-    snr_db: tuple[float, float] = (
-        -5.0,
-        18.0,
-    )  # where the noise is loudest; nstdb's ratios hold where its noise is softest
+    snr_db: tuple[float, float] = (-5.0, 18.0)  # where the noise is loudest; nstdb's own is measured at its softest
     swells: int = 8  # the level changes about every 20 s of a crop
     swell_exponent: tuple[float, float] = (0.5, 2.0)  # above 1 most of the crop is quiet, below 1 most is loud
     burst_phase: tuple[float, float] = (0.0, 7.0)  # rad: a little more than a cycle, so that bursts begin anywhere
