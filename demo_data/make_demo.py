@@ -3,7 +3,7 @@
 The heart is one dipole (McSharry 2003, doi:10.1109/TBME.2003.808805; Sameni 2007, doi:10.1155/2007/43407): each wave is
 a sum of Gaussian lobes in time along directions in space. Dower's leads turn the dipole into electrode potentials, the
 noise is added at the electrodes, and the twelve leads are differences of electrodes; Einthoven's and Goldberger's laws
-hold therefore by construction. Differs from both papers: no phase oscillator, the beats come from the programme below.
+hold therefore by construction. Differs from both papers: no phase oscillator, the beats follow the programme below.
 """
 
 import argparse
@@ -50,13 +50,13 @@ PROGRAMME = (
     Section(120, 76, ("A",), (3, 6)),  #                              19:00 PACs
     Section(30, 74, ("AAAAAA",), (20, 20)),  #                        21:00 an atrial run of 6
     Section(60, 62, ("P",), (36, 36)),  #                             21:30 a sinus pause
-    Section(120, 68),  #                                              22:30 sinus rhythm, the unreadable stretch
+    Section(120, 68),  #                                              22:30 sinus rhythm, the unusable stretch
     Section(180, 82, ("A", "V", "A", "W", "A", "VW"), (5, 9)),  #     24:30 everything mixed, faster
     Section(150, 64),  #                                              27:30 calm sinus rhythm, V5 comes off
 )
 
 # Artefacts, in seconds from the start; both lie in plain sinus rhythm, so that no ectopic is hidden in them.
-UNREADABLE_S = (1400.0, 1430.0)  # every electrode: nobody can read a beat here
+UNUSABLE_S = (1400.0, 1430.0)  # every electrode: no beat is visible here
 LEAD_OFF = ("V5", 1730.0, 1750.0)  # an electrode that came off: its lead shows a flat line
 MOTION_EVENTS = 26  # short movements of one electrode, anywhere
 
@@ -70,14 +70,14 @@ SEED = 20010101
 GAIN, LIMIT = 400, 2047  # counts per mV and largest count: steps of 2.5 uV to +-5.1 mV in the 12 bits of format 212
 COMMENTS = ["Simulated record: not a patient", "Made by: python demo_data/make_demo.py"]
 
-# Timing, as shares of the sinus RR where not said otherwise: (mean, spread).
-COUPLING = {"V": (0.62, 0.018), "W": (0.67, 0.025), "A": (0.66, 0.035)}  # prematurity 25-45 %; a focus couples fixedly
+# Timing as fractions of the sinus RR unless noted otherwise: (mean, standard deviation).
+COUPLING = {"V": (0.62, 0.018), "W": (0.67, 0.025), "A": (0.66, 0.035)}  # prematurity 25-45 %, nearly fixed by focus
 PREMATURE = (0.55, 0.75)  # the bounds of these 25-45 %
 AFTER_ATRIAL = (1.08, 0.03)  # the ectopic resets the sinus node: a pause that does not compensate
 RUN_CYCLE_S = {"V": (0.40, 0.012), "W": (0.40, 0.012), "A": (0.43, 0.012)}  # 150 and 140 bpm, in couplets too
 PAUSE_S = 3.4  # above the 3 s from which a pause is counted
 AF_SHORTEST_S, AF_SHAPE = 0.36, 3.2  # refractory AV node; gamma-distributed rest: CV 0.28 at 90 bpm
-RSA, MAYER, DRIFT = 0.030, 0.020, 0.026  # share of RR: respiration 0.25 Hz, Mayer waves 0.1 Hz, 1/f; SDNN 30-40 ms
+RSA, MAYER, DRIFT = 0.030, 0.020, 0.026  # fraction of RR: respiration 0.25 Hz, Mayer waves 0.1 Hz, 1/f; SDNN 30-40 ms
 
 # Lobes: (centre ms from the R peak, sigma ms, left, down, back in mV). Axes as in Dower's matrix.
 P_WAVE = ((-162, 17, 0.03, 0.08, -0.06), (-132, 19, 0.08, 0.05, 0.05))  # right atrium, then left; PR 160 ms
@@ -90,7 +90,7 @@ QRS = (
 )
 T_WAVE = ((222, 48, 0.13, 0.08, -0.06), (268, 34, 0.19, 0.13, -0.09))  # at RR 1 s; rises slower than it falls
 ABERRANT = ((44, 11, -0.30, -0.06, -0.28),)  # late right ventricle: incomplete right bundle branch block
-ABERRANT_SHARE = 0.12  # of the atrial ectopics
+ABERRANT_PROBABILITY = 0.12  # of the atrial ectopics
 PVC = {  # 160 ms wide; half-width as in Holter leads (80 ms); the last lobe is T, opposite to QRS
     "V": (  # outflow tract of the right ventricle: LBBB-like, inferior axis
         (-31, 15, 0.35, 0.65, 0.10),
@@ -112,11 +112,11 @@ BREATH_AXIS_DEG, POSTURE_AXIS_DEG = 4.0, 5.0  # the heart turns with respiration
 F_WAVE = (-0.045, 0.040, -0.065)  # mV: 0.09 in V1, 0.04 in II
 F_WAVE_HZ = 6.0
 
-# Noise at each electrode, mV: small against a P wave of 0.15 most of the time, well above the QRS where unreadable.
+# Noise at each electrode, mV: small against a P wave of 0.15 mV most of the time, above the QRS where unusable.
 WANDER_MV, BREATH_MV = 0.08, 0.04
 MUSCLE_MV, MUSCLE_BURST_MV = 0.006, 0.045
 HUM_MV, MOTION_MV = 0.003, (0.25, 0.9)
-UNREADABLE_MUSCLE_MV, UNREADABLE_MOTION_MV = 0.35, 1.1
+UNUSABLE_MUSCLE_MV, UNUSABLE_MOTION_MV = 0.35, 1.1
 
 SYMBOL = {"N": "N", "A": "A", "V": "V", "W": "V"}  # WFDB symbol of each kind of beat
 RUN_RHYTHM = {"V": "(VT", "W": "(VT", "A": "(SVTA"}
@@ -173,7 +173,7 @@ def sinus_rr(rng: np.random.Generator, breath: Array) -> Array:
 
 
 def letters(section: Section, rng: np.random.Generator) -> Iterator[str]:
-    """Beats of a section without end: normal beats, a phrase, normal beats, the next phrase."""
+    """Beats of a section, without end: normal beats, a phrase, normal beats, the next phrase."""
     for phrase in cycle(section.phrases):
         yield from "N" * int(rng.integers(*section.gap, endpoint=True)) + phrase
 
@@ -208,20 +208,20 @@ def plan_beats(rng: np.random.Generator, sinus: Array) -> list[Beat]:
             if time_s + rr_s > min(start_s + section.seconds, DURATION_S - 0.5):
                 break
             time_s, before, last_s = time_s + rr_s, kind.replace("P", "N"), rr_s
-            qt_rr_s += 0.25 * (min(rr_s, 1.3) - qt_rr_s)  # QT follows the rate within some beats
+            qt_rr_s += 0.25 * (min(rr_s, 1.3) - qt_rr_s)  # QT follows the rate within a few beats
             beats.append(Beat(time_s, before, qt_rr_s, section.rhythm))
     return beats
 
 
 def lobes(beat: Beat, rng: np.random.Generator) -> Array:
-    """Lobes of one beat with its own variation: (n, 5) as centre_s, sigma_s, left, down, back."""
+    """Lobes of one beat with random variation, shape (n, 5): centre_s, sigma_s, left, down, back."""
     qt = beat.rr_s ** (1 / 3)  # Fridericia
     if beat.kind in PVC:
         *depolarisation, repolarisation = np.array(PVC[beat.kind], float)
         waves = np.array([*depolarisation, repolarisation * [qt, 1, 1, 1, 1]])
     else:
         p_wave = () if beat.rhythm == AF else ECTOPIC_P if beat.kind == "A" else P_WAVE
-        late = ABERRANT if beat.kind == "A" and rng.random() < ABERRANT_SHARE else ()
+        late = ABERRANT if beat.kind == "A" and rng.random() < ABERRANT_PROBABILITY else ()
         waves = np.array([*p_wave, *QRS, *late, *(np.array(T_WAVE) * [qt, qt, 1, 1, 1])], float)
     waves[:, :2] /= 1000.0
     waves[:, 1] *= rng.normal(1, 0.02, len(waves))
@@ -239,7 +239,7 @@ def beat_dipole(rng: np.random.Generator, beats: list[Beat], breath: Array) -> A
         waves = lobes(beat, rng)
         time_s = np.arange(peak - before, peak + after) / FS_HZ - beat.time_s
         shape = np.exp(-0.5 * ((time_s - waves[:, :1]) / waves[:, 1:2]) ** 2)
-        size = 1 + 0.03 * breath[peak]  # a full chest conducts otherwise than an empty one
+        size = 1 + 0.03 * breath[peak]  # an inflated chest conducts differently
         axis_deg = BREATH_AXIS_DEG * breath[peak] + posture_deg[peak]  # frontal; half of it in the horizontal plane
         vectors = Rotation.from_euler("zy", [axis_deg, axis_deg / 2], degrees=True).apply(waves[:, 2:]).T
         dipole[:, peak : peak + before + after] += size * vectors @ shape
@@ -270,18 +270,18 @@ def motion(rng: np.random.Generator) -> Array:
 
 
 def electrode_noise(rng: np.random.Generator, breath: Array) -> Array:
-    """All that the electrodes pick up besides the heart, in mV, shape (9, N_SAMPLES)."""
+    """Noise at each electrode in mV, shape (9, N_SAMPLES)."""
     n = len(ELECTRODES)
-    start_s, end_s = UNREADABLE_S
+    start_s, end_s = UNUSABLE_S
     shaken = np.clip(np.minimum(TIME_S - start_s, end_s - TIME_S), 0, 1)  # comes and goes within a second
     bursts = np.clip(slow_noise(rng, 1, step_s=2.0)[0] - 1.0, 0, 1)  # a sixth of the time the muscles are tense
-    muscle_mv = MUSCLE_MV + MUSCLE_BURST_MV * bursts + UNREADABLE_MUSCLE_MV * shaken
+    muscle_mv = MUSCLE_MV + MUSCLE_BURST_MV * bursts + UNUSABLE_MUSCLE_MV * shaken
     hum = np.sin(2 * np.pi * (50 * TIME_S + rng.random((n, 1)))) * rng.uniform(0.3, 1.7, (n, 1))
     return (
         WANDER_MV * band_noise(rng, n, 0.02, 0.35)
         + BREATH_MV * rng.normal(0, 1, (n, 1)) * breath
         + muscle_mv * band_noise(rng, n, 20, 100)
-        + UNREADABLE_MOTION_MV * shaken * band_noise(rng, n, 0.8, 12)
+        + UNUSABLE_MOTION_MV * shaken * band_noise(rng, n, 0.8, 12)
         + HUM_MV * hum
         + motion(rng)
     )
@@ -297,8 +297,8 @@ def project(dipole: Array, noise: Array) -> Array:
 
 
 def annotation_rows(beats: list[Beat]) -> list[tuple[int, str, int, str]]:
-    """Rows (sample, symbol, subtype, aux): beats, "+" at each change of rhythm, "~" round the unreadable stretch."""
-    rows = [(round(UNREADABLE_S[0] * FS_HZ), "~", -1, ""), (round(UNREADABLE_S[1] * FS_HZ), "~", 0, "")]
+    """Rows (sample, symbol, subtype, aux): beats, "+" at each change of rhythm, "~" around the unusable stretch."""
+    rows = [(round(UNUSABLE_S[0] * FS_HZ), "~", -1, ""), (round(UNUSABLE_S[1] * FS_HZ), "~", 0, "")]
     before = ""
     for run_rhythm, group in groupby(beats, key=lambda beat: RUN_RHYTHM.get(beat.kind)):
         same = list(group)
@@ -336,7 +336,7 @@ def write_demo(folder: Path) -> Counter[str]:
 
 
 def main() -> None:
-    """Write the record and say what is in it."""
+    """Write the record and print the number of its beats."""
     parser = argparse.ArgumentParser(description="Write the simulated demo record.")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder (default: beside this script)")
     folder = parser.parse_args().out

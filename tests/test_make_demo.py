@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame
 
 @pytest.fixture(scope="module")
 def script():
-    """The recipe, imported from its file."""
+    """The script, imported from its file."""
     spec = importlib.util.spec_from_file_location("make_demo", DEMO / "make_demo.py")
     module = sys.modules["make_demo"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -63,8 +63,8 @@ def rhythm_of(demo):
 
 
 def clear(demo, script):
-    """Beats outside the unreadable stretch and the lead that came off."""
-    (start_s, end_s), (_, off_s, on_s) = script.UNREADABLE_S, script.LEAD_OFF
+    """Beats outside the unusable stretch and the lead that came off."""
+    (start_s, end_s), (_, off_s, on_s) = script.UNUSABLE_S, script.LEAD_OFF
     t = demo.time_s
     return ~((t > start_s - 1) & (t < end_s + 1)) & ~((t > off_s - 1) & (t < on_s + 1)) & (t > 1)
 
@@ -126,7 +126,7 @@ def test_scored_part_holds_sixty_ventricular_and_sixty_atrial_ectopics(demo):
 
 
 @pytest.mark.parametrize("lead", ["II", "V5"])
-def test_normal_beats_are_marked_at_the_r_peak(demo, script, lead):
+def test_normal_beats_are_annotated_at_the_r_peak(demo, script, lead):
     reach = round(0.1 * demo.fs_hz)
     normal = demo.sample[(demo.symbol == "N") & clear(demo, script)]
     late = demo.mv[lead][normal[:, None] + np.arange(-reach, reach + 1)].argmax(axis=1) - reach
@@ -150,10 +150,10 @@ def test_normal_beat_has_amplitudes_of_a_healthy_adult(demo, script):
 
 
 def test_qrs_is_wide_in_ventricular_and_narrow_in_normal_beats(demo, script):
-    seen = clear(demo, script)
-    upright = demo.mv["II"][demo.sample] > 0.3  # tells the two foci apart
-    normal, atrial = (qrs_width_s(demo, seen & (demo.symbol == kind)) for kind in "NA")
-    foci = [qrs_width_s(demo, seen & (demo.symbol == "V") & side) for side in (upright, ~upright)]
+    visible = clear(demo, script)
+    upright = demo.mv["II"][demo.sample] > 0.3  # distinguishes the two foci
+    normal, atrial = (qrs_width_s(demo, visible & (demo.symbol == kind)) for kind in "NA")
+    foci = [qrs_width_s(demo, visible & (demo.symbol == "V") & side) for side in (upright, ~upright)]
     assert 0.070 < normal < 0.110
     assert atrial < 0.120
     assert all(0.120 < width < 0.190 for width in foci)
@@ -172,11 +172,12 @@ def test_single_ectopics_are_premature_and_pause_as_their_kind_does(demo):
     symbol, rr_s = demo.symbol, demo.rr_s
     single = np.flatnonzero((symbol != "N") & (rhythm_of(demo) != "(AFIB") & (demo.time_s > 2))
     single = single[(symbol[single - 1] == "N") & (symbol[single - 2] == "N") & (symbol[single + 1] == "N")]
-    before, own, after = rr_s[single - 1], rr_s[single], rr_s[single + 1]
+    before, coupling, after = rr_s[single - 1], rr_s[single], rr_s[single + 1]
     ventricular = symbol[single] == "V"
-    assert np.all(own < 0.85 * np.minimum(before, after))
-    assert np.median(((own + after) / before)[ventricular & (symbol[single - 3] == "N")]) == pytest.approx(2, abs=0.05)
-    assert np.median(((own + after) / before)[~ventricular]) < 1.85
+    assert np.all(coupling < 0.85 * np.minimum(before, after))
+    cycles = (coupling + after) / before
+    assert np.median(cycles[ventricular & (symbol[single - 3] == "N")]) == pytest.approx(2, abs=0.05)
+    assert np.median(cycles[~ventricular]) < 1.85
 
 
 def test_fibrillation_is_irregular_and_has_no_p_wave(demo, script):
@@ -198,7 +199,7 @@ def test_one_sinus_pause_of_3_4_seconds(demo):
     assert demo.rr_s.max() == pytest.approx(3.4, abs=0.01)
 
 
-def test_runs_are_noted_as_rhythms(demo):
+def test_runs_are_annotated_as_rhythms(demo):
     rhythm = rhythm_of(demo)
     assert [note for _, note in demo.notes] == [
         "(N", "(B", "(T", "(N", "(VT", "(N", "(AFIB", "(N", "(SVTA", "(N",
@@ -208,8 +209,8 @@ def test_runs_are_noted_as_rhythms(demo):
     assert 60 / demo.rr_s[rhythm == "(VT"][1:].mean() == pytest.approx(150, abs=8)
 
 
-def test_no_ectopic_lies_where_nobody_can_read(demo, script):
-    (start_s, end_s), (name, off_s, on_s) = script.UNREADABLE_S, script.LEAD_OFF
+def test_no_ectopic_lies_in_an_unusable_stretch(demo, script):
+    (start_s, end_s), (name, off_s, on_s) = script.UNUSABLE_S, script.LEAD_OFF
     hidden = ((demo.time_s > start_s) & (demo.time_s < end_s)) | ((demo.time_s > off_s) & (demo.time_s < on_s))
     assert hidden.sum() > 40
     assert set(demo.symbol[hidden]) == {"N"}

@@ -37,7 +37,7 @@ def test_no_record_stands_on_two_sides_of_a_split():
     assert not split("incartdb_adaptation") & split("incartdb_test")
 
 
-def test_the_shipped_models_have_seen_no_test_record():
+def test_no_test_record_was_used_to_train_the_shipped_models():
     source, adapted = (read_spec(MODELS / f"{name}.pt") for name in ("source", "adapted"))
     ds1 = {f"mitdb/{name}" for name in split("mitdb_ds1")}
     validated = {f"svdb/{name}" for name in split("svdb_validation")}
