@@ -249,8 +249,7 @@ def tcp_sender(stream: Stream, port: int) -> Iterator[Callable[[StreamChunk], No
         connection = socket.create_connection((HOST, port), CONNECT_S)
     except OSError as error:
         raise LiveError(
-            f"tcp:{port}: no program listens on this port ({error}). Start the monitor on tcp:{port} first.",
-            settings=("to",),
+            f"tcp:{port}: no program listens on this port ({error}). Start the monitor on tcp:{port} first."
         ) from error
     with connection:
         connection.settimeout(None)

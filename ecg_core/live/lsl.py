@@ -30,7 +30,7 @@ class LslSource:
     """A stream of the Lab Streaming Layer as a source, named by NAME or NAME@SOURCE_ID.
 
     Samples are aligned by their time stamps in the clock of this machine. The smoothing of stamps that liblsl offers is
-    not used: it spreads a drop-out over minutes, so that it could not be told apart from jitter.
+    not used: it spreads a drop-out over minutes, so that it looks like jitter.
 
     Raises
     ------
