@@ -15,7 +15,7 @@ from ecg_core.classifier.classification import Predictions, classify, drop_noise
 from ecg_core.classifier.encoder import BeatFeatures, Encoded
 from ecg_core.classifier.features import CONTEXT_BEATS, frame_offsets
 from ecg_core.errors import Cancelled, LeadError
-from ecg_core.evaluation.ec57 import match_beats
+from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES
 from ecg_core.pipeline import analyse, with_labels, with_rules
 from ecg_core.rules import RhythmRules
