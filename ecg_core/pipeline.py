@@ -47,23 +47,19 @@ def analyse(
     Parameters
     ----------
     lead
-        A lead's name, ``all`` (each is read, and their predictions are fused), ``first``, or ``auto``: all of up to
-        three leads that hold a signal, of more the one of best quality.
+        A lead's name, ``all``, ``first`` or ``auto``; see ``choose_leads``. The predictions of several are fused.
     beats_at_s
         Known beats in seconds, ascending, to be classified instead of searched.
     patient_labels
-        Some of this patient's beats whose class is known: the model is fine-tuned to the patient by them, and they
-        keep their class.
-    progress
-        Called with the seconds of the record that are done and its length; it may raise ``Cancelled``.
-    fitting
-        Called with the share of the fine-tuning that is done; it may raise the same.
+        Beats of this patient whose class is known: they keep it, and the model is fine-tuned to them.
+    progress, fitting
+        Called with the seconds of the record that are done and its length, and with the fraction of the fine-tuning
+        that is done; each may raise ``Cancelled``.
 
     Examples
     --------
     >>> from ecg_core import analyse, load_model, read_record
-    >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
-    >>> analysis.burden.n_beats > 2000
+    >>> analyse(read_record("demo_data/demo"), load_model(), lead="II").burden.n_beats > 2000
     True
 
     """
@@ -82,15 +78,13 @@ def analyse(
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
     kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS if searched else 0)
     usable = quality.usable_at(features.time_s[kept])
-    labels = np.full(len(kept), UNLABELLED)
+    labels = label_codes(patient_labels, features.time_s[kept], usable=usable)
     if patient_labels is not None:
-        labels = np.where(usable, patient_labels.codes_at(features.time_s[kept]), UNLABELLED)
         model = fine_tune(model, features.token[kept], rr_s, labels, report=fitting)
         predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
     beats, events, burden = measure(record, predicted, quality, rules, labels=labels)
-    unlabelled = usable & (labels == UNLABELLED)
-    release_memory()
+    unlabelled, labelled = usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
         record=record,
         lead_names=tuple(record.lead_names[i] for i in leads),
@@ -103,8 +97,8 @@ def analyse(
         events=events,
         burden=burden,
         queried=select_queries(features.token, features.lead_weight, kept, predicted.probability, unlabelled),
-        labelled=np.flatnonzero(labels != UNLABELLED),
-        n_fitted=int((labels != UNLABELLED).sum()),
+        labelled=labelled,
+        n_fitted=len(labelled),
     )
 
 
@@ -117,7 +111,9 @@ def classify_candidates(model: Model, features: ChunkFeatures, *, rounds: int) -
         rr_s = analysable_rr(features.time_s[kept], features.lost_s, dropped_s)
         return rr_s, classify(model, features.token, rr_s, weight[kept], rows=kept, needed=needed)
 
-    return drop_noise(len(features.time_s), classify_kept, rounds=rounds)
+    classified = drop_noise(len(features.time_s), classify_kept, rounds=rounds)
+    release_memory()
+    return classified
 
 
 def predicted_beats(
@@ -179,11 +175,17 @@ def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
     True
 
     """
-    codes = np.where(analysis.beats.usable, labels.codes_at(analysis.beats.time_s), UNLABELLED)
+    codes = label_codes(labels, analysis.beats.time_s, usable=analysis.beats.usable)
     beats = set_labels(analysis.beats, codes)
     events, burden = _findings(analysis.record, beats, analysis.quality, analysis.rules)
     labelled = np.union1d(analysis.labelled, np.flatnonzero(codes != UNLABELLED))
     return replace(analysis, beats=beats, events=events, burden=burden, labelled=labelled)
+
+
+def label_codes(labels: Annotations | None, time_s: Float64, *, usable: Bool) -> Codes:
+    """Class of each beat that has a label, UNLABELLED for the others and in signal that is not usable, (n_beats,)."""
+    codes = np.full(len(time_s), UNLABELLED) if labels is None else labels.codes_at(time_s)
+    return np.where(usable, codes, UNLABELLED)
 
 
 def set_labels(beats: Beats, labels: Codes) -> Beats:
