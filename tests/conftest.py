@@ -56,7 +56,7 @@ def excerpt(demo):
 
 @pytest.fixture(scope="session")
 def make_analysis(demo, model):
-    """An analysis of given beats, as if of the demo record; all of it readable unless said."""
+    """An analysis of given beats, as if of the demo record; all of it analysable by default."""
 
     def make(beats, *, duration_s=demo.duration_s, usable=None):
         n_blocks = int(np.ceil(duration_s / 10))

@@ -307,7 +307,7 @@ def test_report_shows_every_measure_or_why_it_is_missing(analysis):
     at = page("report", workspace_with(analysis))
     shown = " ".join(html_of(at))
     for measure in measures(analysis):
-        assert measure.title in shown
+        assert measure.name in shown
         assert (measure.text if measure.value is not None else measure.why) in shown
 
 

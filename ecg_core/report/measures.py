@@ -25,16 +25,12 @@ COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))  
 YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
-TITLES: Final = {
-    "beats_in_unusable_signal": "Beats in artefact, not counted",
-    "pvc_burden_error": "PVC burden, expected error",
-}
 BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One line of a report; its fields are cells of the result files, so their texts stay as they are."""
+    """One line of a report."""
 
     group: str  # one of GROUPS
     key: str  # stable, for programs
@@ -45,14 +41,6 @@ class Measure:
     at_s: float | None = None  # the moment it belongs to
     why: str = ""  # it could not be measured
     decimals: int = 0
-
-    @property
-    def title(self) -> str:
-        """The name on paper and on screens; ``name`` is the one in files."""
-        label, _, threshold = self.key.partition("_at_")
-        if threshold:
-            return f"{label.upper()} with probability {threshold} or more"
-        return TITLES.get(self.key, self.name)
 
     @property
     def text(self) -> str:
@@ -107,7 +95,7 @@ def _checked(measure: Measure, analysis: Analysis) -> Measure:
     if not len(analysis.beats):
         return replace(measure, value=None, why="no beat was found")
     if not analysis.burden.n_beats:
-        return replace(measure, value=None, why="no beat lies in readable signal")
+        return replace(measure, value=None, why="no beat lies in analysable signal")
     return replace(measure, value=None, why=measure.why or "nothing to measure it on")
 
 
@@ -118,8 +106,8 @@ def _recording(analysis: Analysis) -> Iterator[Measure]:
     yield Measure(group, "artefact_share", "Artefact", 100 - burden.analysable_pct, "%", "duration", decimals=2)
     yield Measure(group, "duration", "Duration", burden.duration_s, "s", decimals=1)
     yield Measure(group, "analysable_beats", "Analysable beats", burden.n_beats, "beats")
-    unread = burden.n_unusable_beats
-    yield Measure(group, "beats_in_unusable_signal", "Beats in unreadable signal, not counted", unread, "beats")
+    n_unusable = burden.n_unusable_beats
+    yield Measure(group, "beats_in_unusable_signal", "Beats in artefact, not counted", n_unusable, "beats")
     for label, n in zip(CLASSES, burden.count.tolist(), strict=True):
         yield Measure(group, f"beats_{label}", NAME[label], n, "beats", _beats(analysis))
     yield Measure(group, "beats_told", "Labelled by a reader", len(analysis.labelled), "beats", _beats(analysis))
@@ -133,7 +121,7 @@ def _rate(analysis: Analysis) -> Iterator[Measure]:
             group, f"heart_rate_{key}", f"{name} heart rate", rate.bpm if rate else None, "bpm", how,
             rate.time_s if rate else None, "no window of so many RR in a row", 1,
         )  # fmt: skip
-    mean, no_rr = burden.rate_mean_bpm, "no RR in readable signal"
+    mean, no_rr = burden.rate_mean_bpm, "no RR in analysable signal"
     yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
 
 
@@ -151,7 +139,7 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
         limit = analysis.rules.pvc_burden_high_pct
         high = None if np.isnan(ectopy.burden_pct) else float(ectopy.burden_pct > limit)
         yield Measure(group, "pvc_burden_is_high", "High PVC burden", high, YES_NO, f"above {limit:g} %")
-        yield Measure(group, "pvc_burden_error", "PVC burden, error of the length", points, "points", how, decimals=1)
+        yield Measure(group, "pvc_burden_error", "PVC burden, expected error", points, "points", how, decimals=1)
     yield Measure(group, f"{letter}_total", f"{label} beats", ectopy.n_beats, "beats", beats)
     yield Measure(group, f"{letter}_per_hour", f"{label} an hour", ectopy.per_hour, "/h", "analysable time", decimals=1)
     yield Measure(group, f"{letter}_most_in_an_hour", f"Most {label} in an hour", ectopy.most_in_an_hour, "beats")
@@ -162,7 +150,9 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     yield from _complexity(letter, group, ectopy)
     for threshold, n in ectopy.at_thresholds:
         how = f"beats with a probability of {label} of at least {threshold:g}"
-        yield Measure(group, f"{letter}_at_{threshold:g}", f"{label} surer than {threshold:g}", n, "beats", how)
+        yield Measure(
+            group, f"{letter}_at_{threshold:g}", f"{label} with probability {threshold:g} or more", n, "beats", how
+        )
     if label == "S":
         yield _excess(analysis, ectopy)
 

@@ -119,7 +119,7 @@ def _interval_text(found: dict[str, Measure], key: str) -> str:
 
 def _measure_row(sheet: Sheet, x: float, y: float, measure: Measure, analysis: Analysis) -> None:
     colour = TEXT if measure.value is not None else FAINT
-    sheet.text(x, y, measure.title, size=7, colour=colour, fit_mm=44)
+    sheet.text(x, y, measure.name, size=7, colour=colour, fit_mm=44)
     if measure.value is None:
         sheet.text(x + COLUMN_MM, y, measure.why, size=6.5, colour=FAINT, align="right", fit_mm=34)
         return
@@ -196,7 +196,7 @@ def _definitions_page(sheet: Sheet, *, analysis: Analysis) -> None:
     for column, some in enumerate((defined[:half], defined[half:])):
         x, y = LEFT_MM + column * (WIDTH_MM + COLUMN_GAP_MM) / 2, TOP_MM + 14
         for measure in some:
-            sheet.text(x, y, measure.title.replace("... of these", "Runs:"), size=6.5, fit_mm=38)
+            sheet.text(x, y, measure.name.replace("... of these", "Runs:"), size=6.5, fit_mm=38)
             why = f"not measured: {measure.why}" if measure.value is None else ""
             text = "; ".join(part for part in (measure.of, why) if part)
             y = sheet.paragraph(x + 40, y, 82, text, size=6.5, colour=FAINT) + DEFINITION_GAP_MM

@@ -177,7 +177,7 @@ def measures_by_group(analysis: Analysis) -> dict[str, list[tuple[str, str]]]:
     for measure in measures(analysis):
         time = "" if measure.at_s is None else f"{clock_text(analysis.record, measure.at_s)}, "
         value = f"{time}{measure.text}" if measure.value is not None else measure.why
-        rows[measure.group].append((measure.title, value))
+        rows[measure.group].append((measure.name, value))
     return rows
 
 
