@@ -83,7 +83,7 @@ def _frames(model: Model, signal: Float32) -> torch.Tensor:
 
     @torch.inference_mode()
     def frames_of(first: int) -> torch.Tensor:
-        frames = network.trunk(network.stem(torch.tensor(strips[first : first + at_once])))
+        frames: torch.Tensor = network.trunk(network.stem(torch.tensor(strips[first : first + at_once])))
         return frames[:, :, HALO_FRAMES:-HALO_FRAMES].transpose(1, 2)  # as it lies in memory
 
     parts = list(parallel_map(frames_of, range(0, len(strips), at_once)))

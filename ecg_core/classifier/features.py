@@ -37,7 +37,7 @@ def attention_offsets_s(spec: ModelSpec) -> Float32:
 def beat_frames(position: Float64, spec: ModelSpec, n_frames: int) -> Index:
     """Index of the frames around beats at (fractional) samples ``position``, shape (n_beats, n_steps)."""
     centre = np.rint(np.asarray(position) / spec.stride).astype(np.int64)
-    return np.clip(centre[:, None] + frame_offsets(spec), 0, n_frames - 1)
+    return np.asarray(np.clip(centre[:, None] + frame_offsets(spec), 0, n_frames - 1))
 
 
 def rr_features(rr_s: Float64, *, edge: str = "nearest") -> Float32:

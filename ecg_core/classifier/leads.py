@@ -72,4 +72,5 @@ def _sampled(record: Record) -> list[CleanLeads]:
 def _quality(model: Model, clean: CleanLeads) -> Float32:
     """Mean quality of each lead of a stretch, shape (n_leads,)."""
     heatmap = encode(model, normalised(clean)).beat_heatmap
-    return block_scores(clean.valid, heatmap, slice(0, clean.valid.shape[1]), model.spec.stride).mean(axis=1)
+    score = block_scores(clean.valid, heatmap, slice(0, clean.valid.shape[1]), model.spec.stride)
+    return np.asarray(score.mean(axis=1))

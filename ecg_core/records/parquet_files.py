@@ -65,9 +65,9 @@ def open_parquet(path: Path) -> tuple[list[str], int]:
 
 def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
     """All values of a column, shape (n_rows,)."""
-    column = np.empty((1, n_rows))
-    _fill(path, [name], 0, column)
-    return column[0]
+    column: Float64 = np.empty(n_rows)
+    _fill(path, [name], 0, column[None])
+    return column
 
 
 def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:

@@ -156,7 +156,7 @@ def local_amplitude(lead: Float32, valid: Bool) -> Float32:
     centre = (np.arange(len(height)) + 0.5) * block
     height = np.interp(centre, centre[live], height[live])
     smooth = median_filter(height, SCALE_BLOCKS, mode="nearest")
-    return np.interp(np.arange(len(lead)), centre, smooth).astype(np.float32)
+    return np.asarray(np.interp(np.arange(len(lead)), centre, smooth), dtype=np.float32)
 
 
 def normalise(lead: Float32, valid: Bool) -> Float32:

@@ -80,7 +80,8 @@ def scores_at_frames(score: Float32, core: slice, n_frames: int, stride: int) ->
 def lead_weights(quality: Float32) -> Float32:
     """Weights of the leads that sum to one at each beat, (n_beats, n_leads); equal where no lead can be analysed."""
     total = quality.sum(axis=1, keepdims=True)
-    return np.where(total > 0, quality / np.maximum(total, 1e-9), 1 / quality.shape[1]).astype(np.float32)
+    weight = np.where(total > 0, quality / np.maximum(total, 1e-9), 1 / quality.shape[1])
+    return np.asarray(weight, dtype=np.float32)
 
 
 def analysable(weight: Float32) -> Bool:
