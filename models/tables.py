@@ -34,7 +34,6 @@ TITLES = {
 FIRST_SCREEN = (
     "mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads", "svdb_test_all_leads_50_asked",
 )  # fmt: skip
-WAYS = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
 COLUMNS = {
     "QRS Se/+P": ("qrs_se", "qrs_ppv"),
     "V Se/+P": ("v_se", "v_ppv"),

@@ -52,17 +52,17 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Analyse one record into the folder, or many records into a folder each."""
-    from ..batch import is_many  # noqa: PLC0415  # loads pandas and wfdb
+    from ..batch import is_many  # loads pandas and wfdb
 
     many = options.dask or is_many(options.records)  # one record for a Dask cluster is a study of one
     return _analyse_many(options) if many else _analyse_one(options)
 
 
 def _analyse_one(options: argparse.Namespace) -> int:
-    from ..classifier.model import load_model  # noqa: PLC0415  # loads torch
-    from ..pipeline import analyse  # noqa: PLC0415
-    from ..records import read_annotations, read_record  # noqa: PLC0415
-    from ..report.export import write_files  # noqa: PLC0415
+    from ..classifier.model import load_model  # loads torch
+    from ..pipeline import analyse
+    from ..records import read_annotations, read_record
+    from ..report.export import write_files
 
     rules = rules_of(options)
     record = read_record(options.records[0], overrides_of(options))
@@ -82,7 +82,7 @@ def _analyse_one(options: argparse.Namespace) -> int:
 
 
 def _analyse_many(options: argparse.Namespace) -> int:
-    from ..batch import Settings, analyse_many  # noqa: PLC0415  # loads pandas and wfdb
+    from ..batch import Settings, analyse_many  # loads pandas and wfdb
 
     if options.own is not None:
         raise RecordError(f"{options.own}: --own names beats of one patient; expected one record, got several.")
@@ -96,7 +96,7 @@ def _analyse_many(options: argparse.Namespace) -> int:
 
 
 def _print_study(study: Study, options: argparse.Namespace) -> int:
-    from ..batch import FAILURES  # noqa: PLC0415
+    from ..batch import FAILURES
 
     n, n_failed = len(study.outcomes), len(study.failed)
     print(f"{n} records: {n - n_failed - study.n_kept} analysed, {study.n_kept} finished before, {n_failed} failed")
@@ -112,7 +112,7 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
 
 def summary(analysis: Analysis) -> str:
     """What a person wants to know first, in a few lines."""
-    from ..report.measures import measures  # noqa: PLC0415
+    from ..report.measures import measures
 
     burden, record = analysis.burden, analysis.record
     measured = {measure.key: measure for measure in measures(analysis)}
@@ -146,7 +146,7 @@ def _heart_rate(analysis: Analysis) -> str:
 
 def _remarks(analysis: Analysis) -> list[str]:
     """Lines on what is not as usual: rules, labels, calibration."""
-    from ..report.measures import format_labels  # noqa: PLC0415
+    from ..report.measures import format_labels
 
     lines = []
     if changed := analysis.rules.changed():

@@ -26,8 +26,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the record and print where it is."""
-    from ..records import read_record  # noqa: PLC0415  # loads every format
-    from ..records.convert import convert  # noqa: PLC0415
+    from ..records import read_record  # loads every format
+    from ..records.convert import convert
 
     record = read_record(options.record, overrides_of(options))
     written = convert(

@@ -25,9 +25,9 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the scores, and write them as JSON where a file is named."""
-    from ..classifier.model import load_model  # noqa: PLC0415  # loads torch
-    from ..evaluation.evaluate import evaluate  # noqa: PLC0415
-    from ..evaluation.summary import report_text, summarise  # noqa: PLC0415
+    from ..classifier.model import load_model  # loads torch
+    from ..evaluation.evaluate import evaluate
+    from ..evaluation.summary import report_text, summarise
 
     if options.json:
         _check_writable(options.json)
@@ -52,7 +52,7 @@ def _annotated_records(database: Path, chosen: list[str]) -> list[Path]:
         There is no such folder, or it holds no annotated record.
 
     """
-    from ..records import find_records  # noqa: PLC0415  # loads every format
+    from ..records import find_records  # loads every format
 
     if not database.is_dir():
         raise RecordError(f"{database}: this folder does not exist; name one that holds annotated records.")

@@ -24,7 +24,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fetch what is missing and print where the records are."""
-    from ..records.physionet import BASE_URL, FOLDER, USUAL, fetch  # noqa: PLC0415  # loads pooch and requests
+    from ..records.physionet import BASE_URL, FOLDER, USUAL, fetch  # loads pooch and requests
 
     folder = options.to or FOLDER
     fetch(

@@ -18,7 +18,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a paragraph a file; the exit code is 2 where one of them cannot be analysed."""
-    from ..records.inspect import inspect_text  # noqa: PLC0415  # loads every format
+    from ..records.inspect import inspect_text  # loads every format
 
     overrides = overrides_of(options)
     findings = [inspect_text(path, overrides) for path in options.files]

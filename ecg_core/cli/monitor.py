@@ -26,7 +26,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print beats and alarms until the stream ends or Ctrl-C is pressed."""
-    from ..live.console import monitor  # noqa: PLC0415  # loads wfdb
+    from ..live.console import monitor  # loads wfdb
 
     monitor(
         options.source, rules_of(options), options.model, out=options.out, record=options.record,

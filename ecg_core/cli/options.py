@@ -69,8 +69,8 @@ def rules_of(options: argparse.Namespace) -> RhythmRules:
 
 def overrides_of(options: argparse.Namespace) -> RecordOverrides:
     """Rate and unit that a person states for files that state none."""
-    from ..records import per_mv_of  # noqa: PLC0415  # loads every format
-    from ..schema import RecordOverrides  # noqa: PLC0415
+    from ..records import per_mv_of  # loads every format
+    from ..schema import RecordOverrides
 
     return RecordOverrides(options.fs, None if options.unit is None else per_mv_of(options.unit))
 

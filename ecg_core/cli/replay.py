@@ -18,7 +18,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Send the record until its end or Ctrl-C."""
-    from ..live.console import replay  # noqa: PLC0415  # loads wfdb
+    from ..live.console import replay  # loads wfdb
 
     replay(options.record, options.to, speed=options.speed)
     return 0

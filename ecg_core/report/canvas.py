@@ -17,7 +17,7 @@ from ..text import one_line
 PAGE_WIDTH_MM, PAGE_HEIGHT_MM = 297.0, 210.0  # A4, landscape
 LEFT_MM, RIGHT_MM, TOP_MM, BOTTOM_MM = 23.5, 273.5, 12.0, 198.0
 WIDTH_MM = RIGHT_MM - LEFT_MM  # between the margins: ten seconds
-MM_PER_S, MM_PER_MV = 25.0, 10.0
+MM_PER_S = 25.0
 GAINS_MM_PER_MV = (10.0, 5.0, 2.5)  # the largest that fits the trace into its strip ...
 REACH_PERCENTILE = 99.8  # ... but for 20 ms of ten seconds, which a spike may take
 TEXT, FAINT, LINE, MINOR, MAJOR = "#1B2A36", "#5B6B78", "#CBD5DD", "#F6DEDA", "#E9B5AC"
