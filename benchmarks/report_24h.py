@@ -39,10 +39,10 @@ def main() -> None:
         began = time.perf_counter()
         analysis = analyse(record, load_model())
         whole_s = time.perf_counter() - began
-        record, beats, quality = analysis.record, analysis.beats, analysis.quality
+        record, beats, quality = analysis.record, analysis.predicted, analysis.quality
         _ = record.sha256  # hashing half a gigabyte is not the report's work
         steps: dict[str, Callable[[], object]] = {
-            "events and burden": lambda: measure(record, beats, quality, analysis.rules)
+            "events and burden": lambda: measure(record, beats, quality, analysis.rules, labels=analysis.label_codes)
         }
         steps |= {suffix: lambda writer=writer: writer(analysis) for suffix, writer in WRITERS.items()}  # type: ignore[misc]
         print(f"{len(beats):,} beats, {len(analysis.events):,} events, analysed in {whole_s:.1f} s")

@@ -19,7 +19,7 @@ from .labels import CLASSES, UNLABELLED, Codes
 from .parallel import release_memory
 from .rhythm.burden import measure_burden
 from .rhythm.events import find_rhythms
-from .rhythm.fibrillation import suppress_s_in_af
+from .rhythm.fibrillation import af_episodes, suppress_s_in_af
 from .rhythm.intervals import analysable_rr
 from .rhythm.p_waves import before_qrs, repeating_fraction
 from .rules import RhythmRules
@@ -28,7 +28,6 @@ from .signals.filters import clean_leads, normalised
 from .signals.quality import BLOCK_S, analysable
 
 Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
-Findings = tuple[tuple[RhythmEvent, ...], Burden]
 
 
 def analyse(
@@ -127,7 +126,7 @@ def predicted_beats(
 
 
 def measure(
-    record: Record, predicted: Beats, quality: Quality, rules: RhythmRules, *, labels: Codes | None = None
+    record: Record, predicted: Beats, quality: Quality, rules: RhythmRules, *, labels: Codes
 ) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:
     """The beats that are counted by these rules, their events and their burden.
 
@@ -139,17 +138,14 @@ def measure(
         Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,).
 
     """
-    beats = suppress_s_in_af(predicted, rules)
-    if labels is not None:
-        beats = set_labels(beats, labels)
-    return beats, *_findings(record, beats, quality, rules)
-
-
-def _findings(record: Record, beats: Beats, quality: Quality, rules: RhythmRules) -> Findings:
-    events = find_rhythms(beats, rules)
-    return events, measure_burden(
+    labelled = set_labels(predicted, labels)
+    episodes = af_episodes(labelled, rules)
+    beats = set_labels(suppress_s_in_af(labelled, episodes), labels)  # a reader's S stays
+    events = find_rhythms(beats, rules, episodes=episodes)
+    burden = measure_burden(
         beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years
     )
+    return beats, events, burden
 
 
 def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:
@@ -161,9 +157,7 @@ def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:
     (1, 2)
 
     """
-    labels = analysis.label_codes
-    beats, events, burden = measure(analysis.record, analysis.predicted, analysis.quality, rules, labels=labels)
-    return replace(analysis, rules=rules, beats=beats, events=events, burden=burden)
+    return _measured(replace(analysis, rules=rules), analysis.label_codes)
 
 
 def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
@@ -175,10 +169,15 @@ def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
     True
 
     """
-    codes = label_codes(labels, analysis.beats.time_s, usable=analysis.beats.usable)
-    beats = set_labels(analysis.beats, codes)
-    events, burden = _findings(analysis.record, beats, analysis.quality, analysis.rules)
-    labelled = np.union1d(analysis.labelled, np.flatnonzero(codes != UNLABELLED))
+    new = label_codes(labels, analysis.beats.time_s, usable=analysis.beats.usable)
+    return _measured(analysis, np.where(new == UNLABELLED, analysis.label_codes, new))
+
+
+def _measured(analysis: Analysis, labels: Codes) -> Analysis:
+    beats, events, burden = measure(
+        analysis.record, analysis.predicted, analysis.quality, analysis.rules, labels=labels
+    )
+    labelled = np.flatnonzero(labels != UNLABELLED)
     return replace(analysis, beats=beats, events=events, burden=burden, labelled=labelled)
 
 

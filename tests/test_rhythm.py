@@ -13,7 +13,7 @@ from ecg_core.labels import CLASSES, UNLABELLED, class_codes
 from ecg_core.records import find_records, read_record
 from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rhythm.events import KIND_NAMES, RUNS, find_rhythms, series_of
-from ecg_core.rhythm.fibrillation import cosen, suppress_s_in_af
+from ecg_core.rhythm.fibrillation import af_episodes, cosen, suppress_s_in_af
 from ecg_core.rules import RhythmRules
 
 RULES = RhythmRules()
@@ -361,7 +361,8 @@ def test_s_inside_fibrillation_becomes_n_and_s_outside_stays():
     labels[320] = "V"
     beats = make_beats(rr, labels)
     p_repeats = np.repeat([0.8, 0.01, 0.8], 200).astype(np.float32)
-    found = suppress_s_in_af(replace(beats, p_repeats=p_repeats), RULES)
+    beats = replace(beats, p_repeats=p_repeats)
+    found = suppress_s_in_af(beats, af_episodes(beats, RULES))
     assert np.flatnonzero(found.label == "S").tolist() == [50, 550]
     assert np.flatnonzero(found.label == "V").tolist() == [320]
     assert beats.label[250] == "S"
@@ -372,5 +373,6 @@ def test_s_inside_fibrillation_becomes_n_and_s_outside_stays():
 def test_s_inside_fibrillation_follows_the_rules_in_force():
     rng = np.random.default_rng(8)
     beats = make_beats(fibrillating(200, rng), "N" * 100 + "S" + "N" * 99)
-    assert "S" not in suppress_s_in_af(beats, RULES).label
-    assert suppress_s_in_af(beats, replace(RULES, af_entropy=1.0)).label[100] == "S"
+    assert "S" not in suppress_s_in_af(beats, af_episodes(beats, RULES)).label
+    episodes = af_episodes(beats, replace(RULES, af_entropy=1.0))
+    assert suppress_s_in_af(beats, episodes).label[100] == "S"

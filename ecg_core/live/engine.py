@@ -21,7 +21,7 @@ from ..classifier.model import Model
 from ..errors import LiveError
 from ..labels import CLASSES
 from ..records import position_of
-from ..rhythm.fibrillation import suppress_s_in_af
+from ..rhythm.fibrillation import af_episodes, suppress_s_in_af
 from ..rhythm.intervals import analysable_rr
 from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, repeating_fraction
 from ..rules import RhythmRules
@@ -240,7 +240,8 @@ def _beats(decided: Sequence[DecidedBeat], rules: RhythmRules) -> Beats:
     p_repeats = np.full(len(decided), np.nan, dtype=np.float32)
     if decided:
         p_repeats = repeating_fraction(np.stack([beat.before_qrs for beat in decided]), beats)
-    return suppress_s_in_af(replace(beats, p_repeats=p_repeats), rules)
+    beats = replace(beats, p_repeats=p_repeats)
+    return suppress_s_in_af(beats, af_episodes(beats, rules))
 
 
 def _last(beats: Beats, n: int) -> Beats:

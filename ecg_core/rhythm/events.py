@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -38,10 +38,20 @@ RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label i
 CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the last is ectopic
 
 
-def find_rhythms(beats: Beats, rules: RhythmRules) -> tuple[RhythmEvent, ...]:
-    """All events in the order of their start; none spans an unusable stretch."""
+def find_rhythms(
+    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice] | None = None
+) -> tuple[RhythmEvent, ...]:
+    """All events in the order of their start; none spans an unusable stretch.
+
+    Parameters
+    ----------
+    episodes
+        Atrial fibrillation as slices of the beats, where it was found before S inside was suppressed.
+
+    """
     follows = follows_previous(beats)
-    fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in af_episodes(beats, rules)]
+    episodes = af_episodes(beats, rules) if episodes is None else episodes
+    fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in episodes]
     events = [
         *fibrillation,
         *_long_intervals(beats, follows, fibrillation, rules),

@@ -9,6 +9,7 @@ and in that the threshold rises where the signal before the QRS repeats from bea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -49,23 +50,12 @@ def af_episodes(beats: Beats, rules: RhythmRules) -> list[slice]:
     return merged
 
 
-def suppress_s_in_af(beats: Beats, rules: RhythmRules) -> Beats:
-    """The beats without class S inside atrial fibrillation: in an irregular rhythm no beat is premature.
+def suppress_s_in_af(beats: Beats, episodes: Sequence[slice]) -> Beats:
+    """The beats without class S inside episodes of atrial fibrillation: where no beat is expected, none is premature.
 
-    Repeated until no episode contains S, since an episode may grow with the number of normal beats.
+    The probability of S goes to N. The episodes are those of the beats as they were: with premature beats counted as
+    normal, an episode would grow over the sinus rhythm around it, and over the premature beats there.
     """
-    episodes = af_episodes(beats, rules)
-    if episodes:
-        beats = _without_s(beats, episodes)
-        episodes = af_episodes(beats, rules)
-    while any((beats.label[episode] == "S").any() for episode in episodes):
-        beats = _without_s(beats, episodes)
-        episodes = af_episodes(beats, rules)
-    return beats
-
-
-def _without_s(beats: Beats, episodes: list[slice]) -> Beats:
-    """The beats with the probability of S added to that of N in the episodes, and labelled by what results."""
     label, probability = beats.label.copy(), beats.probability.copy()
     n, s = CLASSES.index("N"), CLASSES.index("S")
     for episode in episodes:
