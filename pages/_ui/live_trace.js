@@ -221,7 +221,9 @@ class Strip {
       context.globalAlpha = 1;
       context.fillStyle = theme.faint;
       context.textAlign = "right";
-      context.fillText("not decided yet", this.width - 6, LABELS - 10);
+      const words = "not decided yet";
+      const fits = context.measureText(words).width + 12 < this.width - x(until); // else it would cover a label
+      if (fits) context.fillText(words, this.width - 6, LABELS - 10);
     }
   }
 
