@@ -67,13 +67,13 @@ def test_the_steps_of_the_one_sentence_are_functions_of_the_pipeline_in_this_ord
     assert places == sorted(places)
 
 
-def test_the_drawing_of_the_packages_has_the_floors_that_are_checked():
+def test_the_drawing_of_the_packages_has_the_layers_that_are_checked():
     (drawing,) = (block for block in code_blocks(document("docs/architecture.md"), "") if "pipeline" in block)
     drawn = drawing.splitlines()[3:]
     tree = ast.parse(document("tests/test_architecture.py"))
     assigned = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
-    floors = [floor for floor in ast.literal_eval(assigned["FLOORS"]) if floor != {"__main__"}]
-    assert [set(line[:DRAWN_WIDTH].split()) for line in drawn] == floors[::-1]
+    layers = [layer for layer in ast.literal_eval(assigned["FLOORS"]) if layer != {"__main__"}]
+    assert [set(line[:DRAWN_WIDTH].split()) for line in drawn] == layers[::-1]
 
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])

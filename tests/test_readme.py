@@ -7,7 +7,7 @@ import sys
 import pytest
 from support.documents import LINK, ROOT, code_blocks, document
 
-LARGEST_BYTES = 7_000  # read in two minutes; everything longer belongs into docs/
+LARGEST_BYTES = 7_000  # read in two minutes; everything longer belongs in docs/
 README = document("README.md")
 
 
