@@ -39,7 +39,7 @@ def analyse(
     beats_at_s: Float64 | None = None,
     patient_labels: Annotations | None = None,
     progress: Progress = lambda done_s, total_s: None,
-    fitting: Callable[[float], None] = lambda share: None,
+    fitting: Callable[[float], None] = lambda fraction: None,
 ) -> Analysis:
     """Find and classify the beats of a record and measure its burden.
 

@@ -81,8 +81,22 @@ class RecordOverrides:
     @property
     def text(self) -> str:
         """The overrides in words; empty where there are none."""
-        rate = [] if self.fs_hz is None else [f"{self.fs_hz:g} Hz"]
-        return " and ".join(rate + ([] if self.per_mv is None else [f"{self.per_mv:g} a mV"]))
+        if self.per_mv is None:
+            return self._rate_text
+        unit = {1.0: "values in mV", 1000.0: "values in uV", 0.001: "values in V"}
+        return self._with_rate(unit.get(self.per_mv, f"{self.per_mv:g} counts per mV"))
+
+    @property
+    def key(self) -> str:
+        """The overrides as a fixed text, for hashes and for JSON: results refer to it, so it is never reworded."""
+        return self._rate_text if self.per_mv is None else self._with_rate(f"{self.per_mv:g} a mV")
+
+    @property
+    def _rate_text(self) -> str:
+        return "" if self.fs_hz is None else f"{self.fs_hz:g} Hz"
+
+    def _with_rate(self, unit: str) -> str:
+        return " and ".join(part for part in (self._rate_text, unit) if part)
 
 
 NO_OVERRIDES: Final = RecordOverrides()
@@ -118,7 +132,7 @@ class Record:
     @cached_property
     def sha256(self) -> str:
         """Hash of the overrides and of all files in the order of their names; caches are keyed by it."""
-        digest = hashlib.sha256(self.overrides.text.encode())
+        digest = hashlib.sha256(self.overrides.key.encode())
         for path in sorted(self.files):
             digest.update(path.name.encode())
             with path.open("rb") as stream:

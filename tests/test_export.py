@@ -249,7 +249,7 @@ def test_letters_beyond_ascii_are_read_by_excel_and_by_pandas(demo_analysis):
 ODD = {
     "no beats": ("", {}),
     "one beat": ("N", {}),
-    "all artefact": ("NVS" * 20, {"usable": [False] * 60}),
+    "nothing analysable": ("NVS" * 20, {"usable": [False] * 60}),
     "a gap at each beat": ("NVS" * 20, {"broken": [True] * 60}),
 }
 
@@ -374,7 +374,15 @@ def test_every_column_measure_and_kind_of_event_is_documented(demo_analysis):
     assert not unknown
 
 
-def test_every_measure_has_a_name_of_its_own(demo_analysis, empty):
+def test_measures_are_documented_with_their_names_units_and_denominators(demo_analysis):
+    text = (Path(__file__).parents[1] / "docs" / "files.md").read_text(encoding="utf-8")
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    n_beats = f"{demo_analysis.burden.n_beats} "  # stands before the denominator "analysable beats"
+    for measure in measures(demo_analysis):
+        assert [f"`{measure.key}`", measure.name, measure.unit, measure.of.removeprefix(n_beats)] in lines
+
+
+def test_every_measure_has_a_key_of_its_own(demo_analysis, empty):
     for analysis in (demo_analysis, empty):
         keys = [measure.key for measure in measures(analysis)]
         assert len(keys) == len(set(keys))

@@ -47,7 +47,7 @@ def test_numbers_beside_one_matrix_are_no_matrix(tmp_path):
         (
             RecordOverrides(),
             (True, True),
-            r"the sampling rate in Hz and the unit \(.*\) are not stated, and nothing is guessed",
+            r"the sampling rate in Hz and the unit \(.*\) are not stated and never guessed",
         ),
         (
             RecordOverrides(fs_hz=250),
@@ -175,8 +175,21 @@ def test_a_unit_is_understood_as_people_write_it(text, value):
 
 @pytest.mark.parametrize("text", ["", "mmHg", "0", "-1", "nan", "inf"])
 def test_what_is_no_unit_is_refused(text):
-    with pytest.raises(RecordError, match="is no unit: expected mV, uV, V, or a number"):
+    with pytest.raises(RecordError, match="is not a unit: expected mV, uV, V, or a number"):
         per_mv_of(text)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text", "key"),
+    [
+        (RecordOverrides(), "", ""),
+        (RecordOverrides(fs_hz=250.0), "250 Hz", "250 Hz"),
+        (RecordOverrides(250.0, 1000.0), "250 Hz and values in uV", "250 Hz and 1000 a mV"),
+        (RecordOverrides(per_mv=200.0), "200 counts per mV", "200 a mV"),
+    ],
+)
+def test_overrides_have_words_for_people_and_a_key_that_never_changes(overrides, text, key):
+    assert (overrides.text, overrides.key) == (text, key)
 
 
 # The commands
@@ -187,9 +200,9 @@ def test_the_command_line_takes_rate_and_unit(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "x.mat")]) == 2
     assert "x.mat (MATLAB)" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "x.mat"), "--fs", "250", "--unit", "uV"]) == 0
-    assert "given by hand: 250 Hz and 1000 a mV" in capsys.readouterr().out
+    assert "given by hand: 250 Hz and values in uV" in capsys.readouterr().out
     out = ["--to", "csv", "--out", str(tmp_path / "out")]
     assert main(["convert", str(tmp_path / "x.mat"), "--fs", "250", "--unit", "uV", *out]) == 0
     np.testing.assert_allclose(whole(read_record(tmp_path / "out" / "x.csv")), signal(), atol=1e-5)
     assert main(["convert", str(tmp_path / "x.mat"), "--fs", "250", "--unit", "ounces", *out]) == 2
-    assert '"ounces" is no unit' in capsys.readouterr().err
+    assert '"ounces" is not a unit' in capsys.readouterr().err

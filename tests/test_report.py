@@ -171,7 +171,7 @@ def test_a_name_in_any_script_breaks_nothing(demo_analysis):
 def test_the_strips_of_the_demo_show_its_extremes_and_each_kind_of_event(demo_analysis):
     strips = choose_strips(demo_analysis)
     titles = [title for strip in strips for title in strip.titles]
-    for begin in ("Highest", "Lowest", "Longest RR", "Longest ventricular run", "Least certain S"):
+    for begin in ("Highest", "Lowest", "Longest RR", "Longest ventricular run", "S with the lowest probability"):
         assert any(title.startswith(begin) for title in titles), begin
     kinds = {event.kind for event in demo_analysis.events}
     assert sum(title.startswith("First: ") for title in titles) == len(kinds)

@@ -1,4 +1,4 @@
-"""Which beats of a patient a reader is asked to label: one of each morphology that the model is unsure of."""
+"""Active learning: which beats of a patient a reader is asked to label, one of each morphology that is in doubt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.cluster.vq import kmeans, vq
 from ..schema import Bool, Float32, Index
 
 N_QUERIES = 50  # beats: a few minutes of a reader's time
-DOUBTFUL_EACH = 10  # so many doubtful beats, on average, stand behind each query
+DOUBTFUL_EACH = 10  # doubtful beats per query, on average
 
 
 def select_queries(
@@ -38,7 +38,7 @@ def select_queries(
     probability
         Shape (n_beats, n_classes).
     unlabelled
-        Shape (n_beats,): which may be queried.
+        Shape (n_beats,): the beats that may be queried.
 
     """
     likeliest = np.sort(probability, axis=1)

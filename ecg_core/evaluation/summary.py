@@ -102,7 +102,7 @@ def _number(value: float) -> float | None:
 
 def report_text(evaluation: Evaluation) -> str:
     """The evaluation as a person reads it in a terminal."""
-    lines = [f"{evaluation.database}, lead {evaluation.lead}, model {evaluation.model_name}; EC57, % unless said"]
+    lines = [f"{evaluation.database}, lead {evaluation.lead}, model {evaluation.model_name}; EC57, % unless noted"]
     for title, scores in (("DETECTED BEATS", evaluation.detected()), ("REFERENCE BEATS", evaluation.reference())):
         rows = [(score.record_id, statistics(score)) for score in scores]
         rows += [("gross", statistics(gross(scores)))]
@@ -110,7 +110,11 @@ def report_text(evaluation: Evaluation) -> str:
         lines += ["", title, f"{'record':>10} " + " ".join(f"{name:>8}" for name in HEADLINE)]
         lines += [f"{name:>10} " + " ".join(_percent(row[key]) for key in HEADLINE) for name, row in rows]
         total = gross(scores)
-        lines += ["", f"accuracy of calling every beat N: {100 * total.always_n_accuracy:.2f}", *_confusion_text(total)]
+        lines += [
+            "",
+            f"accuracy of labelling every beat N: {100 * total.always_n_accuracy:.2f}",
+            *_confusion_text(total),
+        ]
     error = np.abs(burden_errors(evaluation))
     lines += ["", f"PVC burden within 1 point of the reference: {np.sum(error <= 1)} of {len(error)} records"]
     return "\n".join(lines)

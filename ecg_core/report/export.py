@@ -37,7 +37,7 @@ RHYTHM_CODES: Final = {
 
 
 def beats_table(analysis: Analysis) -> pd.DataFrame:
-    """One row a beat, in the record's own time base."""
+    """One row per beat, in the record's own time base."""
     beats, record = analysis.beats, analysis.record
     columns = {
         "sample": to_sample(beats.time_s, record.fs_hz, record.n_samples),
@@ -53,12 +53,12 @@ def beats_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def labels_table(analysis: Analysis) -> pd.DataFrame:
-    """One row a beat that a reader labelled."""
+    """One row per beat that a reader labelled."""
     return beats_table(analysis)[["sample", "time_s", "label"]].iloc[analysis.labelled]
 
 
 def events_table(analysis: Analysis) -> pd.DataFrame:
-    """One row an event."""
+    """One row per event."""
     events, record = analysis.events, analysis.record
     return pd.DataFrame(
         {
@@ -76,7 +76,7 @@ def events_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def burden_table(analysis: Analysis) -> pd.DataFrame:
-    """One row a measure, each with its unit and denominator; then one row for each rule in force."""
+    """One row per measure, each with its unit and denominator; then one row for each rule in force."""
     record = analysis.record
     every = measures(analysis)
     measured = pd.DataFrame(
@@ -110,7 +110,7 @@ def plain_number(value: float | None) -> str:
 
 
 def hourly_table(analysis: Analysis) -> pd.DataFrame:
-    """One row an hour."""
+    """One row per hour."""
     hourly, record = analysis.burden.hourly, analysis.record
     return pd.DataFrame(
         {
@@ -141,7 +141,7 @@ def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
 
 
 def report_json(analysis: Analysis) -> bytes:
-    """Everything that the tables hold, with record, model, version and rules, as one JSON document."""
+    """The content of all tables, with record, model, version and rules, as one JSON document."""
     record, model = analysis.record, analysis.model
     tables = {"events": events_table, "hourly": hourly_table}
     content = {
@@ -156,7 +156,7 @@ def report_json(analysis: Analysis) -> bytes:
             "start": iso_text(record, 0.0),
             "duration_s": record.duration_s,
             "fs_hz": record.fs_hz,
-            "stated": record.overrides.text,
+            "stated": record.overrides.key,
             "leads": list(record.lead_names),
             "age_years": record.age_years,
             "simulated": record.is_simulated,
@@ -278,7 +278,7 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
-            if path.is_dir():  # found out now, before any other file is in its place
+            if path.is_dir():  # checked before any file is replaced
                 raise IsADirectoryError(EISDIR, f"{path.name} is a folder")
         with atomic_files(folder, analysis.record.record_id) as hidden:
             for path, writer in zip(paths, WRITERS.values(), strict=True):

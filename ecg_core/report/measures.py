@@ -1,4 +1,4 @@
-"""The measures of a report in the order of reading, each with its unit, its denominator, and why it is missing."""
+"""The measures of a report in the order of reading, each with its unit and denominator, or the reason for no value."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..clock import clock_text, duration_text
 from ..labels import CLASSES, NAME
+from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, Hourly, RhythmEvent
 
 GROUPS: Final = {
@@ -37,9 +38,9 @@ class Measure:
     name: str
     value: float | None  # None where it could not be measured
     unit: str = ""
-    of: str = ""  # its denominator, or how it was measured
+    of: str = ""  # its denominator, or how it is measured
     at_s: float | None = None  # the moment it belongs to
-    why: str = ""  # it could not be measured
+    why: str = ""  # the reason where there is no value
     decimals: int = 0
 
     @property
@@ -95,19 +96,19 @@ def _checked(measure: Measure, analysis: Analysis) -> Measure:
     if not len(analysis.beats):
         return replace(measure, value=None, why="no beat was found")
     if not analysis.burden.n_beats:
-        return replace(measure, value=None, why="no beat lies in analysable signal")
-    return replace(measure, value=None, why=measure.why or "nothing to measure it on")
+        return replace(measure, value=None, why="no analysable beat")
+    return replace(measure, value=None, why=measure.why or "no data")
 
 
 def _recording(analysis: Analysis) -> Iterator[Measure]:
     burden = analysis.burden
     group = "recording"
     yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", decimals=1)
-    yield Measure(group, "artefact_share", "Artefact", 100 - burden.analysable_pct, "%", "duration", decimals=2)
+    yield Measure(group, "artefact_share", "Not analysable", 100 - burden.analysable_pct, "%", "duration", decimals=2)
     yield Measure(group, "duration", "Duration", burden.duration_s, "s", decimals=1)
     yield Measure(group, "analysable_beats", "Analysable beats", burden.n_beats, "beats")
     n_unusable = burden.n_unusable_beats
-    yield Measure(group, "beats_in_unusable_signal", "Beats in artefact, not counted", n_unusable, "beats")
+    yield Measure(group, "beats_in_unusable_signal", "Beats not analysable", n_unusable, "beats", "not counted")
     for label, n in zip(CLASSES, burden.count.tolist(), strict=True):
         yield Measure(group, f"beats_{label}", NAME[label], n, "beats", _beats(analysis))
     yield Measure(group, "beats_told", "Labelled by a reader", len(analysis.labelled), "beats", _beats(analysis))
@@ -119,7 +120,7 @@ def _rate(analysis: Analysis) -> Iterator[Measure]:
     for key, name, rate in (("min", "Lowest", burden.rate_min), ("max", "Highest", burden.rate_max)):
         yield Measure(
             group, f"heart_rate_{key}", f"{name} heart rate", rate.bpm if rate else None, "bpm", how,
-            rate.time_s if rate else None, "no window of so many RR in a row", 1,
+            rate.time_s if rate else None, "too few consecutive RR", 1,
         )  # fmt: skip
     mean, no_rr = burden.rate_mean_bpm, "no RR in analysable signal"
     yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
@@ -130,41 +131,42 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     key, name = BURDEN[letter]
     beats = _beats(analysis)
     yield Measure(group, key, name, ectopy.burden_pct, "%", beats, decimals=2)
-    for edge, value in zip(("low", "high"), ectopy.interval_pct, strict=True):
-        how = "95 % of what the classifier's own probabilities leave open"
-        yield Measure(group, f"{key}_{edge}", f"{name}, {edge} end", value, "%", how, decimals=2)
+    how = "95 % interval from the classifier's probabilities"
+    for edge, limit, value in zip(("low", "high"), ("lower", "upper"), ectopy.interval_pct, strict=True):
+        yield Measure(group, f"{key}_{edge}", f"{name}, {limit} 95 % limit", value, "%", how, decimals=2)
     if label == "V":
         points = analysis.burden.pvc_error_points
-        how = "expected error against two weeks of recording (Krumerman 2024), larger below 24 h"
-        limit = analysis.rules.pvc_burden_high_pct
-        high = None if np.isnan(ectopy.burden_pct) else float(ectopy.burden_pct > limit)
-        yield Measure(group, "pvc_burden_is_high", "High PVC burden", high, YES_NO, f"above {limit:g} %")
+        how = "compared with two weeks of recording (Krumerman 2024); larger below 24 h"
+        high_pct = analysis.rules.pvc_burden_high_pct
+        is_high = None if np.isnan(ectopy.burden_pct) else float(ectopy.burden_pct > high_pct)
+        yield Measure(group, "pvc_burden_is_high", "High PVC burden", is_high, YES_NO, f"above {high_pct:g} %")
         yield Measure(group, "pvc_burden_error", "PVC burden, expected error", points, "points", how, decimals=1)
     yield Measure(group, f"{letter}_total", f"{label} beats", ectopy.n_beats, "beats", beats)
-    yield Measure(group, f"{letter}_per_hour", f"{label} an hour", ectopy.per_hour, "/h", "analysable time", decimals=1)
+    yield Measure(
+        group, f"{letter}_per_hour", f"{label} per hour", ectopy.per_hour, "/h", "analysable time", decimals=1
+    )
     yield Measure(group, f"{letter}_most_in_an_hour", f"Most {label} in an hour", ectopy.most_in_an_hour, "beats")
-    why = "age not known"
-    how = "97.5 % of healthy people of this age have fewer (Hashimoto 2023)"
-    yield Measure(group, f"{letter}_usual_per_day", f"{label} a day, healthy limit", ectopy.usual_per_day, "/day", how,
-                  why=why)  # fmt: skip
-    yield from _complexity(letter, group, ectopy)
+    yield Measure(
+        group, f"{letter}_usual_per_day", f"{label} per day, healthy 97.5th percentile",
+        ectopy.usual_per_day, "/day", "healthy people of this age (Hashimoto 2023)", why="age unknown",
+    )  # fmt: skip
+    yield from _complexity(analysis.rules, ectopy)
     for threshold, n in ectopy.at_thresholds:
         how = f"beats with a probability of {label} of at least {threshold:g}"
-        yield Measure(
-            group, f"{letter}_at_{threshold:g}", f"{label} with probability {threshold:g} or more", n, "beats", how
-        )
+        yield Measure(group, f"{letter}_at_{threshold:g}", f"{label} at threshold {threshold:g}", n, "beats", how)
     if label == "S":
         yield _excess(analysis, ectopy)
 
 
-def _complexity(letter: str, group: str, ectopy: Ectopy) -> Iterator[Measure]:
+def _complexity(rules: RhythmRules, ectopy: Ectopy) -> Iterator[Measure]:
+    letter = group = ectopy.label.lower()
     runs = ectopy.runs
-    yield Measure(group, f"{letter}_singles", "Single", ectopy.singles, "beats")
+    yield Measure(group, f"{letter}_singles", "Isolated beats", ectopy.singles, "beats")
     yield Measure(group, f"{letter}_couplets", "Couplets", ectopy.couplets, "couplets")
-    yield Measure(group, f"{letter}_runs", "Runs", runs.n, "runs", "three beats and more, triplets among them")
-    yield Measure(group, f"{letter}_triplets", "... of these triplets", ectopy.triplets, "runs", "all runs")
-    how = "runs faster than the rule"
-    yield Measure(group, f"{letter}_tachycardias", "... of these tachycardias", ectopy.tachycardias.n, "runs", how)
+    yield Measure(group, f"{letter}_runs", "Runs", runs.n, "runs", f"at least {rules.run_min_beats} consecutive beats")
+    yield Measure(group, f"{letter}_triplets", "Triplets", ectopy.triplets, "runs", "runs of three beats")
+    how = f"runs faster than {rules.vt_bpm:g} bpm"
+    yield Measure(group, f"{letter}_tachycardias", "Tachycardias", ectopy.tachycardias.n, "runs", how)
     yield from _peak(group, f"{letter}_longest_run", "Longest run", runs.longest, "n_beats", "beats", "no run")
     yield from _peak(group, f"{letter}_fastest_run", "Fastest run", runs.fastest, "rate_bpm", "bpm", "no run")
     for name, episodes in (("bigeminy", ectopy.bigeminy), ("trigeminy", ectopy.trigeminy)):
@@ -185,13 +187,13 @@ def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
     rules = analysis.rules
     longest = ectopy.runs.longest
     much = ectopy.per_hour >= rules.excess_s_per_hour or bool(longest and longest.n_beats >= rules.excess_s_run)
-    how = f"{rules.excess_s_per_hour:g} S an hour and more, or a run of {rules.excess_s_run} and more (Binici 2010)"
+    how = f"at least {rules.excess_s_per_hour:g} S/h, or a run of at least {rules.excess_s_run} beats (Binici 2010)"
     return Measure("s", "s_excessive", "Excessive supraventricular ectopy", float(much), YES_NO, how)
 
 
 def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
     burden, group, af = analysis.burden, "af", analysis.burden.af
-    how = "analysable time, in this recording"
+    how = "analysable time of this recording"
     yield Measure(group, "af_burden", "AF burden", burden.af_burden_pct, "%", how, decimals=2)
     yield Measure(group, "af_episodes", "Episodes", af.n, "episodes")
     yield Measure(group, "af_time", "Time in AF", af.total_s, "s", decimals=1)
@@ -207,28 +209,28 @@ def _pauses(analysis: Analysis) -> Iterator[Measure]:
     longest = max(every, key=lambda event: event.duration_s, default=None)
     yield Measure(
         group, "longest_rr", "Longest RR", longest.duration_s if longest else None, "s", "",
-        longest.start_s if longest else None, f"none of {rules.long_rr_s:g} s and more", 2,
+        longest.start_s if longest else None, f"no RR of {rules.long_rr_s:g} s or longer", 2,
     )  # fmt: skip
     how = f"RR of at least {rules.af_pause_s:g} s"
     yield Measure(group, "af_pauses", "Pauses in AF", burden.af_pauses.n, "pauses", how)
-    how = f"RR of {rules.long_rr_s:g} s up to a pause"
+    how = f"RR of at least {rules.long_rr_s:g} s, shorter than a pause"
     yield Measure(group, "long_rr", "Long RR", burden.long_rr.n, "RR", how)
     for key, name, episodes, limit in (
         ("bradycardia", "Bradycardia", burden.slow, f"below {rules.slow_bpm:g} bpm"),
         ("tachycardia", "Tachycardia", burden.fast, f"above {rules.fast_bpm:g} bpm"),
     ):
-        how = f"{limit} for {rules.rate_min_s:g} s and more"
+        how = f"{limit} for at least {rules.rate_min_s:g} s"
         yield Measure(group, f"{key}_episodes", name, episodes.n, "episodes", how)
         yield Measure(group, f"{key}_time", f"Time in {key}", episodes.total_s, "s", decimals=1)
 
 
 def _variability(analysis: Analysis) -> Iterator[Measure]:
     hrv, group = analysis.burden.variability, "hrv"
-    how, segment_s = "RR between normal beats, none in AF", analysis.rules.segment_s
-    covered = f"stretches of {segment_s:g} s that normal RR cover by 80 %"
-    few, none = "fewer than 30 normal RR", f"too few stretches of {segment_s:g} s are covered"
-    yield Measure(group, "nn_intervals", "Normal RR", hrv.n_intervals, "RR", how)
-    yield Measure(group, "nn_coverage", "Coverage", hrv.coverage_pct, "%", "analysable time", decimals=1)
+    how, segment_s = "RR between normal beats, outside AF", analysis.rules.segment_s
+    covered = f"{segment_s:g}-s segments with at least 80 % NN coverage"
+    few, none = "fewer than 30 NN intervals", f"too few {segment_s:g}-s segments covered"
+    yield Measure(group, "nn_intervals", "NN intervals", hrv.n_intervals, "RR", how)
+    yield Measure(group, "nn_coverage", "NN coverage", hrv.coverage_pct, "%", "analysable time", decimals=1)
     yield Measure(group, "sdnn", "SDNN", hrv.sdnn_ms, "ms", how, why=few, decimals=1)
     yield Measure(group, "sdann", "SDANN", hrv.sdann_ms, "ms", covered, why=none, decimals=1)
     yield Measure(group, "rmssd", "RMSSD", hrv.rmssd_ms, "ms", how, why=few, decimals=1)
@@ -264,12 +266,12 @@ class HourLine(NamedTuple):
 
     @property
     def v_pct(self) -> float:
-        """V of all beats; NaN without beats."""
+        """V as a percentage of all beats; NaN without beats."""
         return 100 * self.n_of("V") / self.n_beats if self.n_beats else float("nan")
 
 
 def hour_lines(analysis: Analysis) -> list[HourLine]:
-    """A line an hour, named by the clock, and the total."""
+    """One line per hour, with its clock time as its name, and the total."""
     hourly, burden = analysis.burden.hourly, analysis.burden
     rates = np.stack((hourly.rate_min_bpm, hourly.rate_mean_bpm, hourly.rate_max_bpm), axis=1).tolist()
     lines = [

@@ -22,11 +22,12 @@ ROW_MM = 3.7  # height of a measure
 DEFINITION_GAP_MM = 0.8  # between two definitions
 CARD_MM = 15.0  # height of the four figures that are read first
 STRIP_MM, STRIPS_A_PAGE = 45.0, 3  # height of a strip: 4.5 mV at 10 mm/mV
+TITLE_LINE_MM, TITLE_LINES = 3.4, 3  # height and greatest number of the lines of titles above a strip
 HOURS_FIRST_PAGE, HOURS_A_PAGE = 25, 42  # rows of the hourly table
 ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
 HOUR_HEAD: Final = (
-    "From", "Analysable, min", "Beats", "N", "S", "V", "F", "Q", "V, %", "Lowest", "Mean", "Highest bpm", "V runs",
-    "S runs", "Pauses", "AF, min",
+    "From", "Analysable, min", "Beats", "N", "S", "V", "F", "Q", "V, %", "HR min", "mean", "max, bpm",
+    "V runs", "S runs", "Pauses", "AF, min",
 )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def _heading(sheet: Sheet, analysis: Analysis, what: str) -> None:
     record = analysis.record
     simulated = ", simulated record" if record.is_simulated else ""
     sheet.text(LEFT_MM, TOP_MM + 4, f"{record.record_id}{simulated} – {what}", size=14, font=BOLD, fit_mm=150)
-    start = f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start not known: times from the start"
+    start = f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start unknown; times are elapsed times"
     length = duration_text(record.duration_s)
     sheet.text(RIGHT_MM, TOP_MM + 2, f"{start}, {length}", size=8, align="right")
     age = f", age {record.age_years}" if record.age_years is not None else ""
@@ -89,10 +90,10 @@ def _summary_page(sheet: Sheet, *, analysis: Analysis) -> None:
 def _cards(sheet: Sheet, y: float, found: dict[str, Measure], analysis: Analysis) -> None:
     """The figures that are read first: how much was analysable, and the three burdens."""
     burden = analysis.burden
-    artefact = f"{100 - burden.analysable_pct:.1f} % artefact"
+    lost = f"{100 - burden.analysable_pct:.1f} % not analysable"
     episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
     cards = [
-        ("Analysable time", duration_text(burden.analysable_s), artefact),
+        ("Analysable time", duration_text(burden.analysable_s), lost),
         ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden")),
         ("SVE burden", _percent(found["sve_burden"]), _interval_text(found, "sve_burden")),
         ("AF burden in this recording", _percent(found["af_burden"]), episodes),
@@ -102,19 +103,19 @@ def _cards(sheet: Sheet, y: float, found: dict[str, Measure], analysis: Analysis
         x = LEFT_MM + number * (width + 3)
         sheet.box(x, y, width, CARD_MM)
         sheet.text(x + 2, y + 4, name, size=7.5, colour=FAINT)
-        sheet.text(x + 2, y + 9.5, value, size=13, font=BOLD)
+        sheet.text(x + 2, y + 9.5, value, size=13, font=BOLD, fit_mm=width - 4)
         sheet.text(x + 2, y + 13.4, note, size=7, colour=FAINT, fit_mm=width - 4)
 
 
 def _percent(measure: Measure) -> str:
-    return measure.text if measure.value is not None else f"not measured: {measure.why}"
+    return measure.text if measure.value is not None else f"not measurable: {measure.why}"
 
 
 def _interval_text(found: dict[str, Measure], key: str) -> str:
     low, high = found[f"{key}_low"], found[f"{key}_high"]
     if low.value is None or high.value is None:
         return ""
-    return f"{low.value:.2f} to {high.value:.2f} % by the classifier's probabilities"
+    return f"95 % interval {low.value:.2f} to {high.value:.2f} %"
 
 
 def _measure_row(sheet: Sheet, x: float, y: float, measure: Measure, analysis: Analysis) -> None:
@@ -175,11 +176,18 @@ def _strip_page(sheet: Sheet, *, analysis: Analysis, strips: Sequence[Strip]) ->
         name = _clearest_lead(analysis, strip.start_s)
         lead = read_strip(record, name, start_s=strip.start_s, length_s=STRIP_S)
         gain = draw_strip(sheet, lead, beats=analysis.beats, x=LEFT_MM, y=y, width=WIDTH_MM, height=STRIP_MM)
-        sheet.text(LEFT_MM, y - 1.5, ";  ".join(strip.titles), size=8, font=BOLD, fit_mm=160)
+        for above, line in enumerate(reversed(_title_lines(strip.titles))):
+            sheet.text(LEFT_MM, y - 1.5 - above * TITLE_LINE_MM, line, size=8, font=BOLD, fit_mm=160)
         calibrated = record.calibrated[record.lead_names.index(name)]
-        uncalibrated = "" if calibrated else ", gain not in the header"
+        uncalibrated = "" if calibrated else ", 200 counts per mV assumed"
         scale = f"{clock_text(record, strip.start_s, decimals=1)}  lead {name}  25 mm/s  {gain:g} mm/mV{uncalibrated}"
         sheet.text(RIGHT_MM, y - 1.5, scale, size=8, align="right", fit_mm=88)
+
+
+def _title_lines(titles: Sequence[str]) -> list[str]:
+    """The titles of a strip, two on a line, or more where the lines do not suffice."""
+    on_line = max(2, -(-len(titles) // TITLE_LINES))
+    return [";  ".join(titles[first : first + on_line]) for first in range(0, len(titles), on_line)]
 
 
 def _clearest_lead(analysis: Analysis, time_s: float) -> str:
@@ -196,8 +204,8 @@ def _definitions_page(sheet: Sheet, *, analysis: Analysis) -> None:
     for column, some in enumerate((defined[:half], defined[half:])):
         x, y = LEFT_MM + column * (WIDTH_MM + COLUMN_GAP_MM) / 2, TOP_MM + 14
         for measure in some:
-            sheet.text(x, y, measure.name.replace("... of these", "Runs:"), size=6.5, fit_mm=38)
-            why = f"not measured: {measure.why}" if measure.value is None else ""
+            sheet.text(x, y, measure.name, size=6.5, fit_mm=38)
+            why = f"not measurable: {measure.why}" if measure.value is None else ""
             text = "; ".join(part for part in (measure.of, why) if part)
             y = sheet.paragraph(x + 40, y, 82, text, size=6.5, colour=FAINT) + DEFINITION_GAP_MM
 
@@ -213,10 +221,10 @@ def _rules_page(sheet: Sheet, *, analysis: Analysis) -> None:
     y = sheet.table(y, [(LEFT_MM, "left"), (LEFT_MM + 130, "right"), (LEFT_MM + 135, "left")], rows, row_mm=4.3)
     record, model = analysis.record, analysis.model
     facts = (
-        "Beats are classified by ANSI/AAMI EC57 (N with bundle branch block and escape beats, S, V, F, Q). The PVC and "
-        "SVE burdens are per cent of the analysable beats, the AF burden is per cent of the analysable time. Beats in "
-        "artefact are not counted. The interval of a burden follows from the classifier's probabilities; errors that "
-        "it makes with high probability are not in it.",
+        "Beats are classified by ANSI/AAMI EC57 as N, S, V, F or Q (N includes bundle branch block and escape beats). "
+        "The PVC and SVE burdens are percentages of the analysable beats, the AF burden is a percentage of the "
+        "analysable time. Beats in signal that is not analysable are not counted. The interval of a burden follows "
+        "from the classifier's probabilities; confident misclassifications are not covered.",
         *([f"Labels: {format_labels(analysis)}."] if len(analysis.labelled) else []),
         f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
         f"Record {record.record_id}, SHA-256 {record.sha256}. The comments of its header, which may name a "

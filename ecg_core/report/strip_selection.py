@@ -1,4 +1,4 @@
-"""The strips of a report: extremes, the first event of each kind, and the least certain beats."""
+"""The strips of a report: extremes, the first event of each kind, and the V and S of lowest probability."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def _findings(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
         first.setdefault(event.kind, event)
     for kind, event in first.items():
         yield f"First: {KIND_NAMES[kind].lower()}", event.start_s, event.end_s
-    yield from _least_certain(analysis)
+    yield from _lowest_probability(analysis)
 
 
-def _least_certain(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
+def _lowest_probability(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
     beats = analysis.beats
     for label in "VS":
         of_class = np.flatnonzero((beats.label == label) & beats.usable)
         if len(of_class):
             beat = of_class[int(beats.confidence[of_class].argmin())]
             time_s = float(beats.time_s[beat])
-            yield f"Least certain {label}, probability {beats.confidence[beat]:.2f}", time_s, time_s
+            yield f"{label} with the lowest probability, {beats.confidence[beat]:.2f}", time_s, time_s

@@ -13,7 +13,7 @@ from ..rhythm.intervals import rate_trend
 from ..schema import Analysis, Float64
 from .canvas import FAINT, LEFT_MM, LINE, RIGHT_MM, TEXT, WIDTH_MM, Sheet, draw_bars
 
-TREND_BINS = 480  # about two a millimetre
+TREND_BINS = 480  # about two per millimetre
 RATE_MM, COUNT_MM, BAR_MM = 28.0, 12.0, 9.5  # heights of the heart rate, of each count of beats, and of its bars
 TICK_STEPS_S: Final = (60.0, 300.0, 600.0, 1800.0, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 168 * HOUR_S)
 MOST_TICKS = 14  # on the time axis; the shortest step that gives no more is taken
@@ -37,7 +37,7 @@ def draw_trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
 
 
 def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> None:
-    """Curves of the heart rate over episodes of atrial fibrillation and stretches of artefact."""
+    """Curves of the heart rate over episodes of atrial fibrillation and stretches that are not analysable."""
     record, quality = analysis.record, analysis.quality
     bin_s = max(record.duration_s, 1.0) / TREND_BINS
     low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s=bin_s, n_bins=TREND_BINS)
@@ -55,7 +55,7 @@ def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> 
     x = LEFT_MM + (np.arange(TREND_BINS) + 0.5) / TREND_BINS * WIDTH_MM
     for values, colour in ((low, EXTREME), (high, EXTREME), (mean, TEXT)):
         sheet.curve(x, y + RATE_MM * (1 - values / top_bpm), colour=colour, width_mm=0.2)
-    key = "heart rate: lowest, mean, highest; green: atrial fibrillation; grey: artefact, not analysable"
+    key = "heart rate: lowest, mean, highest; green: atrial fibrillation; grey: not analysable"
     sheet.text(RIGHT_MM, y - 1.5, key, size=6, colour=FAINT, align="right")
 
 

@@ -1,4 +1,4 @@
-"""How far each lead can be analysed, in blocks of ten seconds: what is there of it, and how clearly beats stand out."""
+"""Signal quality of each lead in blocks of ten seconds: its valid samples, and how clearly its beats stand out."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from scipy.signal import find_peaks
 from ..schema import Bool, Float32, Float64, Index
 from .filters import FS_HZ
 
-BLOCK_S = 10.0  # signal quality is stated per block
+BLOCK_S = 10.0  # signal quality is measured per block
 FAINT = 0.1  # lower peaks of the beat probability map are no candidates for beats
 # Certainty of the detector at which a block's quality is 1, and 0. By models/quality.py, a block at UNUSABLE_SCORE
 # between them (certainty .59) has an error at about every other beat, and one at CLEAR hardly any.
 CLEAR, DOUBTFUL = 0.95, 0.5
 UNUSABLE_SCORE = 0.2
-LEAST_SCORE = 0.02  # of a lead that is there, so that the beats of unusable blocks are found and shown as unusable
+LEAST_SCORE = 0.02  # of a lead with valid samples, so that the beats of unusable blocks are found and shown as unusable
 
 
 def valid_share(valid: Bool) -> Float32:
-    """Share of valid samples of one lead in blocks of BLOCK_S, shape (n_blocks,)."""
+    """Fraction of valid samples of one lead in blocks of BLOCK_S, shape (n_blocks,)."""
     starts = np.arange(0, max(len(valid), 1), int(BLOCK_S * FS_HZ))
     length = np.diff(np.append(starts, len(valid)))
     return (np.add.reduceat(valid.astype(np.float32), starts) / length).astype(np.float32)
@@ -28,7 +28,7 @@ def certainty(beat_heatmap: Float32, block: Index) -> Float32:
     """How clearly beats stand out in each block of one lead: 1 clear, towards 0 doubtful, shape (n_blocks,).
 
     The mean beat probability of the candidates in a block, each weighted by its own; in a clear lead every peak is
-    either high or absent. A block without any candidate says nothing against the lead: 1.
+    either high or absent. A block without any candidate counts as clear: 1.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def certainty(beat_heatmap: Float32, block: Index) -> Float32:
 
 
 def lead_quality(valid: Float32, certain: Float32) -> Float32:
-    """Quality of a lead, 0 .. 1, by the share of it that is there and by how clearly its beats stand out."""
+    """Quality of a lead, 0 .. 1, from its fraction of valid samples and how clearly its beats stand out."""
     return np.asarray(valid * np.clip((certain - DOUBTFUL) / (CLEAR - DOUBTFUL), LEAST_SCORE, 1), dtype=np.float32)
 
 
@@ -61,7 +61,7 @@ def block_scores(valid: Bool, beat_heatmap: Float32, core: slice, stride: int) -
     core
         The stretch that is scored, in samples at 125 Hz.
     stride
-        Samples a frame.
+        Samples per frame.
 
     """
     block = np.arange(0, core.stop - core.start, stride) // int(BLOCK_S * FS_HZ)
