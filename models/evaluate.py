@@ -19,7 +19,7 @@ from ecg_core.evaluation.evaluate import NO_LABELS, Evaluation, LabelBudget, Rec
 from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.evaluation.summary import report_text, summarise
 from ecg_core.records import read_record
-from models.command import parse, parser_of, print_line, write_json
+from models.command import parse, parser_of, print_line, read_json, write_json
 from models.databases import FOLDER, ICENTIA, MITDB, NSTDB, SVDB, read_split
 
 FIRST_12, FIRST_50, FIRST_5_MIN = LabelBudget(n_first=12), LabelBudget(n_first=50), LabelBudget(first_s=LEARNING_S)
@@ -90,17 +90,24 @@ def describe_set(test: TestSet) -> dict[str, Any]:
     }
 
 
+def measured_before(path: Path, sha256: str) -> dict[str, Any]:
+    """The figures of earlier runs with the same weights, by the key of the test set."""
+    figures = read_json(path)
+    return {key: figure for key, figure in figures.items() if figure["model_sha256"] == sha256}
+
+
 def main() -> None:
     """Measure each set, print and save."""
     parser = parser_of(__doc__)
     parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
-    parser.add_argument("--sets", help="only these, by key, with commas; the others' figures are dropped")
+    parser.add_argument("--sets", help="only these, by key, with commas; of the others the figures stay")
     options = parse(parser)
     model = load_model(FOLDER / f"{options.name}.pt")
     wanted = options.sets.split(",") if options.sets else [test.key for test in SETS]
     chosen = [test for test in SETS if test.key in wanted]
     known: dict[tuple[Any, ...], RecordEvaluation] = {}  # sets overlap: no record is scored twice in the same way
-    metrics: dict[str, Any] = {}
+    path = FOLDER / f"{options.name}.metrics.json"
+    metrics = measured_before(path, model.spec.sha256) if options.sets else {}
     began = time.monotonic()
     for number, test in enumerate(chosen):
         records = []
@@ -113,7 +120,7 @@ def main() -> None:
         print_line(f"\n=== {test.key}\n{report_text(result)}")
         metrics[test.key] = {**describe_set(test), **summarise(result)}
         print_line(f"{number + 1} of {len(chosen)} sets, {time.monotonic() - began:.0f} s")
-    write_json(FOLDER / f"{options.name}.metrics.json", metrics)
+    write_json(path, {test.key: metrics[test.key] for test in SETS if test.key in metrics})
 
 
 if __name__ == "__main__":
