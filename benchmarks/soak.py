@@ -100,7 +100,7 @@ def visit(page: Page, cut: Cut) -> bool:
     upload(page, cut)
     page.get_by_role("button", name="Analyse", exact=True).click()
     right = await_analysis(page, cut)
-    go(page, "Review", "Page of minutes")
+    go(page, "Review", "Full disclosure")
     page.locator(".st-key-strip0 .js-plotly-plot").wait_for(timeout=WAIT_MS)
     go(page, "Report", "Each file is created when you click it")
     right &= downloaded(page, f"{cut.name}_report.json") == file_contents(cut.analysis)[f"{cut.name}_report.json"]

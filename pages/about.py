@@ -16,7 +16,7 @@ for spec in specs():
     facts(spec_facts(spec))
     measured = performance(spec)
     if measured.empty:
-        st.info("The performance of this model was not measured yet.", icon=":material/info:")
+        st.info("The performance of this model has not been measured yet.", icon=":material/info:")
     else:
         st.dataframe(measured, hide_index=True, height="content")
         st.caption("ANSI/AAMI EC57, per cent, gross; QRS, V and S as sensitivity / positive predictivity.")
@@ -26,9 +26,9 @@ with limits:
     st.header("Limits", anchor=False)
     st.markdown(
         "- Beats are classified as N, S, V, F or Q; events are derived from the beats.\n"
-        "- Atrial fibrillation is found by irregular normal beats without P waves; flutter with regular beats is not "
-        "found.\n"
-        "- Paced rhythm, bundle branch block and ischaemia are not recognised as such.\n"
+        "- Atrial fibrillation is found by irregular normal beats without P waves.\n"
+        "- Ventricular fibrillation, asystole, atrial flutter, AV block, pacing, bundle branch block, ischaemia (ST) "
+        "and QT changes are not recognised as such.\n"
         "- Counts cover only the analysable part of a recording; their denominators are printed beside them.\n"
         "- Attention shows which parts of the signal the network weighted. It is not an explanation.\n"
         "- Nothing here is advice on treatment."

@@ -1,4 +1,4 @@
-"""The beats of each class: their waveforms, morphology templates, confidence and RR."""
+"""The beats of each class: their waveforms, morphology templates, probability and RR."""
 
 from functools import partial
 
@@ -28,15 +28,17 @@ analysis = current_analysis()
 record, beats, colours = analysis.record, analysis.beats, theme()
 heading(f"Beats of {record.record_id}", record)
 if not beats.usable.any():
-    st.info("No beat of this recording is analysable, so there is nothing to draw. Another lead may be better.")
+    st.info(
+        "No beat of this recording is analysable, so there is nothing to draw. Try another lead on the page Record."
+    )
     st.stop()
 
 choice, explained, again, back = st.columns([2, 11, 4, 2], vertical_alignment="center")
 analysed = record.lead_names.index(analysis.lead_names[0])
 lead = choice.selectbox("Lead", record.lead_names, index=analysed, key="beats_lead", label_visibility="collapsed")
 explained.caption(
-    f"Lead {plain_markdown(lead)} as recorded, each beat shifted to a median of 0 mV. Click a mean or a bar, or box "
-    "points of the Lorenz plot, to list the beats."
+    f"Lead {plain_markdown(lead)} as recorded, each beat shifted to a median of 0 mV. Click a mean waveform or a "
+    "bar, or drag a box around points, to list the beats."
 )
 chosen = chosen_beats(analysis)
 if chosen and again.button("Chosen beats", icon=":material/list:", width="stretch"):
@@ -74,12 +76,12 @@ if templates:
 else:
     st.info(f"Lead {plain_markdown(lead)} holds no complete beat: choose another lead.")
 
-confidence, rr, lorenz = st.columns([3, 3, 4], gap="medium")
-with confidence:
-    st.header("Confidence", anchor=False)
+probability, rr, lorenz = st.columns([3, 3, 4], gap="medium")
+with probability:
+    st.header("Probability", anchor=False)
     show(
-        confidence_figure(beats, theme=colours), "confidence", alt="Histogram of the classifier's confidence by class",
-        on_select=partial(guarded(choose_bars), "confidence", beats, confidence_bars(beats), "confidence"),
+        confidence_figure(beats, theme=colours), "confidence", alt="Histogram of the probability of the assigned class",
+        on_select=partial(guarded(choose_bars), "confidence", beats, confidence_bars(beats), "probability"),
     )  # fmt: skip
     if n_unusable := int((~beats.usable).sum()):
         st.caption(f"Left out: {plural(n_unusable, 'beat')} in signal that is not analysable.")
@@ -96,7 +98,7 @@ with lorenz:
         on_select=partial(guarded(choose_points), "lorenz", beats),
     )  # fmt: skip
     st.caption(
-        f"Colour: class of the beat between. An evenly spread sample of at most {LORENZ_BEATS:,} beats of each class."
+        f"Colour: class of the middle beat. An evenly spread sample of at most {LORENZ_BEATS:,} beats of each class."
     )
 
 if chosen and st.session_state.pop("list_chosen", False):

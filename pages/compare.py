@@ -128,9 +128,9 @@ with scores:
     if comparison.scores:
         st.dataframe(scores_table(comparison), hide_index=True, height="content")
         n_scored = int(comparison.scores[0].matrix[:5].sum())
-        learning = "; EC57 leaves out the first 5 minutes" if record.duration_s > LEARNING_S else ""
+        learning = "; EC57 excludes the first 5 minutes" if record.duration_s > LEARNING_S else ""
         labels = f" Labels of {analysis.model.name}: {format_labels(analysis)}." if len(analysis.labelled) else ""
-        st.caption(f"Gross of this record: {n_scored:,} reference beats{learning}.{labels}")
+        st.caption(f"Scored on {n_scored:,} reference beats of this record{learning}.{labels}")
     else:
         st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")
 with burdens:

@@ -32,12 +32,12 @@ if TYPE_CHECKING:  # torch takes a second
     from ecg_core.live.recent import LiveView
     from ecg_core.live.session import LiveSession
 
-DEMO, OPEN, LSL, TCP = "The demo record", "The open record", "Lab Streaming Layer", "Lines on a port of this computer"
+DEMO, OPEN, LSL, TCP = "The demo record", "The open record", "Lab Streaming Layer", "TCP port on this computer"
 SPEEDS = {1.0: "real time", 2.0: "2 x", 5.0: "5 x", 20.0: "20 x"}
 HORIZONS_S = (0.5, 1.0, 2.0, 5.0)
 VITALS_S = 1.0  # the counts and the list of events are drawn again at this interval
 ROW_PX, MAX_ROWS = 35, 6
-NO_MONITOR = "For research only: this is **no patient monitor**. Nobody's safety may depend on it."
+NO_MONITOR = "For research only: this is **not a patient monitor**. Do not rely on it for anyone's safety."
 
 
 @guarded
@@ -79,8 +79,7 @@ def choose_source() -> None:
         st.segmented_control(
             "Horizon", HORIZONS_S, default=2.0, required=True, format_func=lambda horizon_s: f"{horizon_s:g} s",
             key="horizon",
-            help="The label of a beat waits so long. With a longer horizon it takes more of the following signal into "
-            "account.",
+            help="Seconds of signal after a beat that are used before it is labelled.",
         )  # fmt: skip
         if source == OPEN:
             choose_lead()
@@ -101,7 +100,7 @@ def choose_lsl_stream() -> None:
     if st.button("Search for streams"):
         st.session_state["found"] = guarded(lsl_streams)() or []
         if not st.session_state["found"]:
-            st.info("No stream was found. Start the sender, and search again.")
+            st.info("No stream was found. Start the sender, then search again.")
     found = st.session_state.get("found", [])
     st.selectbox("Name", found, accept_new_options=True, index=0 if found else None, key="stream_name")
 

@@ -24,12 +24,12 @@ if burden.analysable_pct < LOW_ANALYSABLE_PCT:
     leads = plain_markdown(", ".join(analysis.lead_names))
     st.warning(
         f"Only {burden.analysable_pct:.0f} % of this recording is analysable in lead {leads}: "
-        "the counts below cover only that part. Another lead may be better.",
+        "the counts below cover only that part. Try another lead on the page Record.",
         icon=":material/signal_disconnected:",
     )
 cards(
     [
-        ("Analysable time", duration_text(burden.analysable_s), f"{100 - burden.analysable_pct:.1f} % artefact"),
+        ("Analysable time", duration_text(burden.analysable_s), f"{100 - burden.analysable_pct:.1f} % not analysable"),
         ("PVC burden", number(burden.pvc_burden_pct, 1, " %"), f"{count['V']:,} V of {n_beats}"),
         ("SVE burden", number(burden.sve_burden_pct, 1, " %"), f"{count['S']:,} S of {n_beats}"),
         (

@@ -21,9 +21,10 @@ from pages._ui.frame import draw_frame, facts, guarded, heading, show_progress
 from pages._ui.installed_models import installed_models
 from pages._ui.tables import record_facts
 from pages._ui.view import cached_doubts
+from pages._ui.wording import plural
 
 COUNTS = "counts"
-UNITS = {"mV": "mV", "uV": "µV", "V": "V", COUNTS: "counts of the recorder"}
+UNITS = {"mV": "mV", "uV": "µV", "V": "V", COUNTS: "raw counts"}
 LEAD_CHOICES = {"auto": "Automatic", "all": "All leads together"}
 
 
@@ -37,7 +38,7 @@ def open_path(path: Path) -> None:
 def choose_from_folder(folder: str) -> None:
     """Offer the records of a folder."""
     records = {path.name: path for path in find_records(Path(folder).expanduser())}
-    name = st.selectbox(f"{len(records)} records", list(records), filter_mode="contains")
+    name = st.selectbox(plural(len(records), "record"), list(records), filter_mode="contains")
     st.button("Open", on_click=open_path, args=(records[name],), key="open_from_folder")
 
 
@@ -46,18 +47,21 @@ def ask_metadata(path: Path, *, rate: bool, unit: bool) -> None:
     """Ask for the rate or the unit that a file does not state."""
     missing = " and ".join(["its sampling rate"] * rate + ["the unit of its values"] * unit)
     with st.form("metadata"):
-        st.markdown(f"`{path.name}` does not state {missing}. Nothing is guessed: enter it to open the file.")
+        st.markdown(
+            f"`{path.name}` does not state {missing}. Enter the missing values to open the file; they "
+            "are never guessed."
+        )
         left, right, more = st.columns(3)
         fs_hz = left.number_input("Sampling rate in Hz", min_value=1.0, value=None, disabled=not rate)
         choice = right.selectbox("Unit", [*UNITS], index=None, disabled=not unit, format_func=UNITS.__getitem__)
-        counts = more.number_input("Counts per mV, if these are counts", min_value=0.001, value=None, disabled=not unit)
-        if st.form_submit_button("Open with these", type="primary"):
+        counts = more.number_input("Counts per mV (raw counts only)", min_value=0.001, value=None, disabled=not unit)
+        if st.form_submit_button("Open", type="primary"):
             entered = str(counts) if choice == COUNTS and counts else choice
             if (rate and not fs_hz) or (unit and entered in (None, COUNTS)):
                 st.warning(f"Enter {missing} first.")
             elif open_with_overrides(path, fs_hz=fs_hz, unit=entered):
                 st.rerun()
-    st.button("Do not open it", on_click=workspace.decline, args=(path,), type="tertiary")
+    st.button("Cancel", on_click=workspace.decline, args=(path,), type="tertiary")
 
 
 def draw_analysis_choices(record: Record) -> None:
@@ -66,7 +70,7 @@ def draw_analysis_choices(record: Record) -> None:
         "Leads to analyse",
         [*LEAD_CHOICES, *record.lead_names],
         format_func=lambda name: LEAD_CHOICES.get(name, name),
-        help="Automatic analyses up to three leads together; of more leads, the one of best signal quality.",
+        help="Automatic: up to three leads together; with more than three, the single lead of best quality.",
     )
     models = installed_models()
     model = st.selectbox("Model", list(models)) if len(models) > 1 else next(iter(models), "")
@@ -107,7 +111,10 @@ for path, error in list(workspace.awaiting_metadata.items())[:1]:
 st.header("Open another record" if record else "Open a record", anchor=False)
 upload, folder, demo = st.columns(3, border=True)
 with upload:
-    st.markdown("**Upload** the files of a WFDB record together, or EDF, BDF, ISHNE, DICOM, CSV, MATLAB")
+    st.markdown(
+        "**Upload** the files of a WFDB record together, or a file in EDF, EDF+, BDF, ISHNE, DICOM, CSV, TSV, Parquet "
+        "or MATLAB format, or a .zip or .tar.gz of one record"
+    )
     files = st.file_uploader(  # a new one after each record, or it would hold their bytes and open them all again
         "Files of records",
         accept_multiple_files=True,

@@ -15,7 +15,7 @@ from pages._ui.tables import edited_rules, measures_by_group, rules_table
 CONTENT = {
     "_report.pdf": ("Report", "Summary, trends, hours, strips at 25 mm/s and 10 mm/mV, definitions and rules."),
     "_burden.csv": ("Burden", "One row for each measure, with its unit and its denominator."),
-    "_hourly.csv": ("Hours", "One row for each hour: analysable time, beats by class, heart rate, runs, AF."),
+    "_hourly.csv": ("Hours", "One row for each hour: analysable time, beats by class, heart rate, runs, pauses, AF."),
     "_events.csv": ("Findings", "One row for each couplet, run, pattern, episode or pause."),
     "_beats.csv": ("Beats", "One row for each beat: sample, time, class, probabilities, RR, analysable or not."),
     "_report.json": ("Everything", "All results in one document for programs."),
@@ -54,7 +54,7 @@ with made:
         st.markdown(f"Labels: {format_labels(analysis)}.")
     changed = analysis.rules.changed()
     if changed:
-        st.markdown("Rules changed: " + "; ".join(f"**{rule.key}** {rule.value:g} {rule.unit}" for rule in changed))
+        st.markdown("Rules changed: " + "; ".join(f"**{rule.says}** {rule.value:g} {rule.unit}" for rule in changed))
         st.button(
             "Back to the default rules", on_click=guarded(change_rules), args=(analysis.record, RhythmRules()),
             icon=":material/undo:",
@@ -71,7 +71,9 @@ for column, groups in zip(st.columns(3, gap="large"), COLUMNS, strict=True):
             facts(shown[group], style="figures")
 
 st.header("Rules", anchor=False)
-st.caption("Change a value, and everything is measured again at once. Every file states its rules.")
+st.caption(
+    "Change a value, and everything is measured again at once. The PDF, the burden table and the JSON list the rules."
+)
 key = f"rules{hash(analysis.rules)}"
 st.data_editor(
     rules_table(analysis.rules), key=key, hide_index=True, disabled=["Rule", "Unit", "Source"], width="stretch",

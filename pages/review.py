@@ -63,7 +63,7 @@ def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
         )  # fmt: skip
         lead = st.selectbox("Lead", names, index=analysed, key="lead", bind="query-params", width=90)
         n_leads = st.segmented_control(
-            "Leads", [1, 3, 6, 12], default=n_default, key="leads", bind="query-params", required=True
+            "Number of leads", [1, 3, 6, 12], default=n_default, key="leads", bind="query-params", required=True
         )
         length_s = st.segmented_control(
             "Seconds", [6, 10, 30], default=10, key="sec", bind="query-params", required=True
@@ -95,7 +95,7 @@ def draw_trend(analysis: Analysis, page_s: float) -> None:
         "trend", (analysis, page_s, colours),
         lambda: trend_figure(analysis, theme=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120),
     )  # fmt: skip
-    show(trend, "day", alt="Overview", on_select=lambda: go_to_selected("day"))
+    show(trend, "day", alt="Trend", on_select=lambda: go_to_selected("day"))
 
 
 def draw_strip(analysis: Analysis, layout: Layout, start_s: float, beat: int | None, differ: Disagreements) -> None:
@@ -151,20 +151,25 @@ def draw_findings(analysis: Analysis) -> None:
 
 def draw_minutes(analysis: Analysis, lead: str, page_s: float, marked_s: tuple[float, float]) -> None:
     """Draw the minutes around the strip, one below the other."""
-    st.header("Page of minutes", anchor=False)
+    st.header("Full disclosure", anchor=False)
     colours = theme()
     minutes = strip(analysis.record, lead, start_s=page_s, length_s=PAGE_S)
     disclosure = cached(
         "minutes", (analysis, lead, page_s, marked_s, colours),
         lambda: disclosure_figure(analysis, minutes, theme=colours, marked_s=marked_s),
     )  # fmt: skip
-    show(disclosure, "minutes", alt="Full disclosure", on_select=lambda: go_to_selected("minutes"))
+    show(
+        disclosure,
+        "minutes",
+        alt="Each minute in a row, ectopic beats in the colour of their class",
+        on_select=lambda: go_to_selected("minutes"),
+    )
 
 
 @st.fragment
 @guarded
 def viewer(record: Record) -> None:
-    """Trend, strip, beat, findings and page of minutes; a step or a label redraws these and nothing else."""
+    """Trend, strip, beat, findings and full disclosure; a step or a label redraws these and nothing else."""
     workspace = current_workspace()
     analysis = workspace.analysis(record.sha256)
     differ, places = cached_disagreements(analysis), stations(analysis, cached_disagreements(analysis))

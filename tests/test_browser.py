@@ -26,7 +26,7 @@ def address_time_s(page):
 
 def test_reader_walks_through_all_pages(page):
     go(page, "Record", "Sampling rate")
-    go(page, "Review", "Page of minutes")
+    go(page, "Review", "Full disclosure")
     go(page, "Beats", "Lorenz plot")
     go(page, "Report", "Each file is created when you click it")
     go(page, "Compare", "Where they differ")
@@ -37,7 +37,7 @@ def test_reader_walks_through_all_pages(page):
 
 
 def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):  # noqa: F811
-    go(page, "Review", "Page of minutes")
+    go(page, "Review", "Full disclosure")
     seen = []
     for _ in range(3):
         before = page.url
@@ -48,12 +48,12 @@ def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):
     assert seen == sorted(seen)
     assert len(set(seen)) == 3
     page.goto(page.url)
-    page.get_by_text("Page of minutes").wait_for(timeout=1000 * READY_S)
+    page.get_by_text("Full disclosure").wait_for(timeout=1000 * READY_S)
     assert address_time_s(page) == seen[-1]
 
 
 def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
-    go(page, "Review", "Page of minutes")
+    go(page, "Review", "Full disclosure")
     page.keyboard.press("a")
     for n_labelled, key in enumerate("123", 1):
         page.wait_for_timeout(1000)
@@ -74,7 +74,7 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
 
 
 def test_strip_has_the_papers_scale_on_the_screen(page):
-    go(page, "Review", "Page of minutes")
+    go(page, "Review", "Full disclosure")
     chart = page.locator(".st-key-strip0 .js-plotly-plot")
     chart.wait_for()
     width_px, span = chart.evaluate("g => [g._fullLayout.xaxis._length, g._fullLayout.xaxis.range]")
@@ -90,7 +90,7 @@ def test_click_on_the_overview_leads_to_that_address_time_s(page):
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.52, box["y"] + 80, steps=5)
     page.mouse.up()
-    page.get_by_text("Page of minutes").wait_for(timeout=20_000)
+    page.get_by_text("Full disclosure").wait_for(timeout=20_000)
     assert 800 < address_time_s(page) < 1000
 
 
@@ -133,7 +133,7 @@ def test_click_on_a_template_and_box_in_the_lorenz_plot_list_beats_that_lead_to_
     page.wait_for_timeout(1000)
     grid = listed.locator("canvas").first.bounding_box()
     page.mouse.click(grid["x"] + 12, grid["y"] + 60)  # the box before the first row
-    page.get_by_text("Page of minutes").wait_for(timeout=20_000)
+    page.get_by_text("Full disclosure").wait_for(timeout=20_000)
     assert address_time_s(page) > 0
 
 
@@ -153,9 +153,9 @@ def box_all(page, box):
 def test_second_model_analyses_beside_the_first(page):
     go(page, "Compare", "Where they differ")
     page.get_by_role("button", name="Analyse with").click()
-    page.get_by_text("adapted against source").wait_for(timeout=1000 * READY_S)
+    page.get_by_text("adapted vs source").wait_for(timeout=1000 * READY_S)
     page.wait_for_timeout(1000)
-    page.get_by_text("source against reference").click()
+    page.get_by_text("source vs reference").click()
     page.get_by_text("1 of ").wait_for(timeout=20_000)
     page.wait_for_timeout(1000)
     page.get_by_role("button", name="Next").click()
@@ -173,7 +173,7 @@ def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
     page.get_by_text("Analysed: lead").wait_for(timeout=1000 * READY_S)
     page.wait_for_timeout(1000)
     go(page, "Overview", "Overview of 208")
-    go(page, "Review", "Page of minutes")
+    go(page, "Review", "Full disclosure")
     before = page.url
     page.keyboard.press("n")
     page.wait_for_function("before => location.href !== before", arg=before, timeout=10_000)

@@ -32,7 +32,7 @@ def test_the_demo_is_watched_paused_marked_and_stopped(tab):
     tab.keyboard.press("Space")
     tab.get_by_role("button", name="Resume").wait_for()
     tab.keyboard.press("ArrowLeft")
-    tab.get_by_text("s back").wait_for()
+    tab.get_by_text("s behind live").wait_for()
     tab.keyboard.press("m")
     tab.get_by_role("button", name="Stop").click()
     tab.get_by_text("The stream has ended").wait_for(timeout=1000 * READY_S)

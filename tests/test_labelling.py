@@ -216,9 +216,9 @@ def test_a_file_without_labels_shows_a_message_and_changes_nothing(session, work
     assert workspace.label_edits == {}
 
 
-def test_labels_at_no_beat_are_counted_and_left_out(session, workspace, analysis):
+def test_labels_at_no_beat_are_counted_and_excluded(session, workspace, analysis):
     beat_s = analysis.beats.time_s[analysis.beats.usable][3]
     session["labels_file"] = Uploaded(f"time_s,label\n{beat_s},V\n{beat_s + 0.4},V\n".encode())
     load_labels()
     assert len(shown(workspace).labelled) == 1
-    assert "1 label without an analysable beat at the same time" in session["labels_message"]
+    assert "1 label excluded: no analysable beat at the same time" in session["labels_message"]

@@ -45,8 +45,8 @@ def test_the_page_opens_without_a_record_and_states_what_it_is_not():
     assert not at.exception
     assert not at.error
     assert PURPOSE in text_of(at)
-    assert "no patient monitor" in text_of(at)
-    assert at.radio[0].options == ["The demo record", "Lab Streaming Layer", "Lines on a port of this computer"]
+    assert "not a patient monitor" in text_of(at)
+    assert at.radio[0].options == ["The demo record", "Lab Streaming Layer", "TCP port on this computer"]
 
 
 def test_an_open_record_can_be_monitored_lead_by_lead(record):
@@ -61,7 +61,7 @@ def test_a_stream_without_a_name_is_refused():
     at = page("live")
     at.radio[0].set_value("Lab Streaming Layer").run()
     button(at, "Start").click().run()
-    assert "No stream is named" in at.error[0].value
+    assert "Enter a stream name" in at.error[0].value
     assert at.session_state["workspace"].live is None
 
 

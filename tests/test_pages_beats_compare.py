@@ -130,7 +130,7 @@ def test_chosen_beats_are_listed_with_time_class_confidence_and_rr(first):
     index = np.array([4, 14, 104])
     at.session_state["chosen"] = ChosenBeats(first.beats, index, "3 beats of V")
     at.session_state["list_chosen"] = True
-    listed = table(at.run(), "Confidence")
+    listed = table(at.run(), "Probability")
     assert "3 beats of V. Choose a row" in text_of(at)
     assert listed["Class"].tolist() == ["V, ventricular ectopic"] * 3
     assert listed["RR before, ms"].tolist() == pytest.approx(1000 * first.beats.rr_s[index], abs=0.5)
@@ -138,7 +138,7 @@ def test_chosen_beats_are_listed_with_time_class_confidence_and_rr(first):
     at.run()
     assert not at.dataframe
     button(at, "Chosen beats").click().run()
-    assert len(table(at, "Confidence")) == 3
+    assert len(table(at, "Probability")) == 3
 
 
 def test_chosen_beats_get_their_class_all_together(first):
@@ -313,4 +313,6 @@ def test_other_pages_stay_while_a_second_model_analyses(first, installed, monkey
 def test_choice_of_what_to_compare_says_how_often_they_differ(first, second, installed):
     at = page("compare", workspace_of_both(first, second))
     n = len(compare_beats(first.beats, second.beats).time_s)
-    assert any(f"first against second ({n})" in option for item in at.get("button_group") for option in item.options)
+    assert any(
+        f"first vs second: {n} difference" in option for item in at.get("button_group") for option in item.options
+    )

@@ -45,13 +45,13 @@ def test_an_upload_that_states_neither_rate_nor_unit_asks_for_both(tmp_path):
     assert not at.exception
     assert not at.error
     assert "does not state its sampling rate and the unit of its values" in text_of(at)
-    button(at, "Open with these").click().run()
+    button(at, "Open").click().run()
     assert "Enter its sampling rate and the unit of its values first." in text_of(at)
     fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
     fields["Sampling rate in Hz"].set_value(250.0)
     fields["Unit"].set_value("counts")
-    fields["Counts per mV, if these are counts"].set_value(200.0)
-    button(at, "Open with these").click().run()
+    fields["Counts per mV (raw counts only)"].set_value(200.0)
+    button(at, "Open").click().run()
     assert not at.exception
     (record,) = workspace.records.values()
     assert (record.fs_hz, record.overrides.per_mv) == (250.0, 200.0)
@@ -68,11 +68,11 @@ def test_what_a_file_states_itself_is_not_asked_for(tmp_path):
     fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
     assert fields["Unit"].disabled
     fields["Sampling rate in Hz"].set_value(5.0)
-    button(at, "Open with these").click().run()
+    button(at, "Open").click().run()
     assert "its sampling rate is 5 Hz, expected 50 to 10000 Hz" in at.error[0].value
     fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
     fields["Sampling rate in Hz"].set_value(250.0)
-    button(at, "Open with these").click().run()
+    button(at, "Open").click().run()
     assert [record.fs_hz for record in workspace.records.values()] == [250.0]
 
 
@@ -83,7 +83,7 @@ def test_a_file_that_awaits_its_metadata_can_be_left_closed(tmp_path):
         read_record(tmp_path / "x.csv")
     workspace.awaiting_metadata[tmp_path / "x.csv"] = MissingMetadataError("x", rate=True, unit=False)
     at = page("record", workspace)
-    button(at, "Do not open it").click().run()
+    button(at, "Cancel").click().run()
     assert not workspace.awaiting_metadata
     assert "does not state" not in text_of(at)
 

@@ -61,7 +61,7 @@ def overlay_figure(templates: Sequence[Template], *, theme: Theme = LIGHT, heigh
 
 
 def _span_mv(templates: Sequence[Template]) -> tuple[float, float]:
-    """Lowest and highest mV of all panels; single artefacts may lie outside, the means never do."""
+    """Lowest and highest mV of all panels; single outliers may lie outside, the means never do."""
     ends = [np.percentile(template.signal_mv, [OUTLIERS_PCT, 100 - OUTLIERS_PCT]) for template in templates]
     ends += [np.array([template.mean_mv.min(), template.mean_mv.max()]) for template in templates]
     low, high = (float(end) for end in (np.min(ends), np.max(ends))) if ends else (0.0, 0.0)
@@ -121,7 +121,7 @@ def _add_beats(figure: go.Figure, template: Template, number: int, suffix: str) 
 
 
 def confidence_bars(beats: Beats) -> Index:
-    """The bar that counts each beat by the probability of its label, shape (n,); -1 where unusable."""
+    """The bar that counts each beat by the probability of its label, shape (n,); -1 where not analysable."""
     return np.where(beats.usable, _bar(beats.confidence.astype(np.float64), CONFIDENCE_EDGES), -1)
 
 
@@ -138,7 +138,7 @@ def _bar(value: Float64, edges: Float64) -> Index:
 def confidence_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go.Figure:
     """Histogram of the probability of each usable beat's label, a row for each class."""
     figure = _histograms(beats, confidence_bars(beats), CONFIDENCE_EDGES, theme, height_px)
-    figure.update_layout(xaxis={"title": {"text": "classifier's confidence", "standoff": 4}, "dtick": 0.2})
+    figure.update_layout(xaxis={"title": {"text": "probability of the assigned class", "standoff": 4}, "dtick": 0.2})
     return figure
 
 

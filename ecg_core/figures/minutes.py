@@ -24,7 +24,7 @@ def decimate(signal: Float32, n_columns: int) -> tuple[Float32, float]:
 
     Returns
     -------
-    The points, and the number of samples from one to the next; the signal itself where it has at most two samples a
+    The points, and the number of samples from one to the next; the signal itself where it has at most two samples per
     column.
 
     """

@@ -141,7 +141,7 @@ def quality_figure(analysis: Analysis, *, theme: Theme = LIGHT) -> go.Figure:
     """Quality of each analysed lead over time, from 0 (not analysable) to 1 (clean); a row for each lead."""
     quality, span_s = analysis.quality, analysis.record.duration_s
     n_leads, n_blocks = quality.score.shape
-    step = -(-n_blocks // TREND_BINS)  # blocks a column: the worst of them is shown
+    step = -(-n_blocks // TREND_BINS)  # blocks per column: the worst of them is shown
     starts = np.arange(0, n_blocks, step)
     worst = np.minimum.reduceat(quality.score, starts, axis=1)
     figure = blank_figure(theme, 16 * n_leads + 64, (44, 12, 4, 24))
@@ -150,7 +150,7 @@ def quality_figure(analysis: Analysis, *, theme: Theme = LIGHT) -> go.Figure:
         z=worst, x0=step * quality.block_s / 2, dx=step * quality.block_s,
         y=[plain_html(name) for name in analysis.lead_names], zmin=0, zmax=1,
         colorscale="Cividis", customdata=[text] * n_leads, ygap=2,
-        hovertemplate="%{customdata}<br>lead %{y}: %{z:.2f} of 1<extra></extra>",
+        hovertemplate="%{customdata}<br>lead %{y}: %{z:.2f} (0 to 1)<extra></extra>",
         colorbar={"thickness": 8, "tickvals": [0, 1], "ticktext": ["not analysable", "clean"], "outlinewidth": 0},
     )  # fmt: skip
     figure.update_xaxes(range=[0, span_s], **clock_ticks(analysis.record, (0.0, span_s), CLOCK_TICKS))

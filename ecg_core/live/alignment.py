@@ -8,7 +8,7 @@ from ..schema import Float32, Float64
 from .stream import StreamChunk
 
 MAX_GAP_S = 3600.0  # a longer jump means that a clock or counter was reset: then the wall clock gives the gap
-MIN_WAIT_S = 1.0  # a shorter wait before a reset is no gap
+MIN_WAIT_S = 1.0  # a shorter wait before a reset is not a gap
 MAX_DELAY_S = 10.0  # a number that falls back by less is a repeat or late; by more, the counter was reset ...
 RESTART_S = 1.0  # ... and so it was if the number is below this and falls back by more than this
 JITTER_S = 0.1  # stamps that are late by less are jitter

@@ -20,7 +20,7 @@ from .. import NOTICE
 from ..clock import elapsed_text
 from ..errors import LiveError
 from ..labels import CLASSES
-from ..records import read_record
+from ..records import ASSUMED_PER_MV, read_record
 from ..rules import RhythmRules
 from ..schema import Beats
 from .drive import Sink, drive
@@ -76,7 +76,7 @@ def monitor(
     with closing(open_source(text, speed=speed)) as source, _ended_by_signals(source), _reader_may_leave():
         engine = Monitor(source.stream, loaded, rules, horizon_s=horizon_s, lead=lead)
         recording = Recording(out, source.stream, signal=record) if out else None
-        print(f"{_describe(source.stream)}; Ctrl-C ends. {NOTICE}", file=sys.stderr)
+        print(f"{_describe(source.stream)}; press Ctrl-C to stop. {NOTICE}", file=sys.stderr)
         reporter = ConsoleReporter(KINDS, quiet=quiet)
         drive(source, engine, [recording, reporter] if recording else [reporter])
         reporter.print_summary(source.stream, recording)
@@ -182,13 +182,13 @@ def _sender(to: str, stream: Stream) -> Sender:
 
 
 def _describe(stream: Stream) -> str:
-    unit = "" if stream.calibrated else ", unit not known (200 counts are assumed to be 1 mV)"
+    unit = "" if stream.calibrated else f", no gain: {ASSUMED_PER_MV:g} counts per mV assumed"
     return f"{stream.name}: {stream.fs_hz:g} Hz, {', '.join(stream.lead_names)}{unit}"
 
 
 @contextmanager
 def _ended_by_signals(source: Source) -> Iterator[None]:
-    """The first Ctrl-C ends the source, so that what was received is decided and recorded; a second one the program."""
+    """The first Ctrl-C ends the source, so that what was received is classified; a second one ends the program."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -210,7 +210,7 @@ def _ended_by_signals(source: Source) -> Iterator[None]:
 
 @contextmanager
 def _reader_may_leave() -> Iterator[None]:
-    """A reader of standard output that needs no more of it, such as ``head``, is no error."""
+    """A reader of standard output that needs no more of it, such as ``head``, is not an error."""
     try:
         yield
     except BrokenPipeError:  # Python would meet it once more when it ends

@@ -35,7 +35,7 @@ class LeadMapping:
 
 
 def map_channels(units: tuple[str | None, ...]) -> tuple[LeadMapping, bool]:
-    """The mapping of a stream that begins, one lead a channel, and whether all units are known."""
+    """The mapping of a stream that begins, one lead per channel, and whether all units are known."""
     known = [mv_of_unit((unit or "").strip()) for unit in units]
     scale_mv = tuple(1 / ASSUMED_PER_MV if mv is None else mv for mv in known)
     return LeadMapping(tuple(range(len(units))), scale_mv), None not in known
@@ -69,7 +69,7 @@ def map_reconnected(stream: Stream, offered: Stream, mapping: LeadMapping) -> tu
     if offered.fs_hz != stream.fs_hz:
         raise LiveError(
             f"{stream.name} came back with {offered.fs_hz:g} Hz instead of {stream.fs_hz:g} Hz: the stream ends here; "
-            "begin a new recording."
+            "start a new session."
         )
     channel_of = {name.casefold(): channel for channel, name in enumerate(offered.lead_names)}
     channels = tuple(channel_of.get(name.casefold()) for name in stream.lead_names)

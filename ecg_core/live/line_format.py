@@ -17,8 +17,8 @@ from .stream import Notice, Stream, StreamChunk
 
 MAX_LINE = 4096  # bytes; a line of a few numbers is never longer
 MAX_LINES_BEFORE_HEADER = 200  # a board may print messages while it starts
-CHUNK_S = 0.1  # samples are collected for so long, as a chunk of each line would be too small to process
-REPORT_S = 1.0  # malformed lines are reported at most so often
+CHUNK_S = 0.1  # of samples that make a chunk; a chunk of each line would be too small to process
+REPORT_S = 1.0  # at least, between two reports of malformed lines
 SHOWN = 40  # characters of a malformed line that are shown
 EXAMPLE: Final = '{"name": "chest belt", "fs_hz": 250, "leads": ["II"], "unit": "mV"}'
 
@@ -45,7 +45,7 @@ def read_header(line: bytes) -> tuple[Stream, LeadMapping]:
     Raises
     ------
     LiveError
-        The line is no header, or does not describe an ECG.
+        The line is not a header, or does not describe an ECG.
 
     """
     try:
@@ -58,7 +58,7 @@ def read_header(line: bytes) -> tuple[Stream, LeadMapping]:
         name = printable(header.get("name", "")) or "stream"
         return Stream(name, float(header["fs_hz"]), lead_names, calibrated), mapping
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise LiveError(f"{_shown(line)} is no header of a stream; expected a line such as {EXAMPLE}.") from error
+        raise LiveError(f"{_shown(line)} is not a header of a stream; expected a line such as {EXAMPLE}.") from error
 
 
 class LineReader:
@@ -103,7 +103,7 @@ class LineReader:
             yield Notice(self.time_s, self._malformed.report(now_s))
 
     def end(self, now_s: float) -> Iterator[StreamChunk | Notice]:
-        """End a connection: an unfinished line is no sample, as its last number may be cut."""
+        """End a connection: an unfinished line is discarded, as its last number may be cut."""
         for line in self._splitter.flush():
             self._malformed.add(line)
         if self.stream is None:
@@ -151,7 +151,7 @@ class LineReader:
 
     def _release(self) -> Iterator[StreamChunk]:
         if self._index:
-            with np.errstate(over="ignore"):  # what is too large for 32 bits is no voltage and becomes infinite
+            with np.errstate(over="ignore"):  # what is too large for 32 bits is not a voltage and becomes infinite
                 values = np.array(self._values, dtype=np.float64).T.astype(np.float32)
                 yield StreamChunk(self._index[0], self._mapping.arrange(values))
             self._index, self._values = [], []

@@ -22,7 +22,7 @@ LAST_PORT = 65_535
 POLL_S = 0.05  # a wait for bytes
 BLOCK = 1 << 16  # bytes that are read at a time
 QUEUED_BLOCKS = 64  # read ahead from standard input
-SILENT_S = 3.0  # after so long without a byte, the sender is reported as silent
+SILENT_S = 3.0  # without a byte, before the sender is reported as silent
 CONNECT_S = 5.0
 
 
@@ -56,7 +56,7 @@ class LineSource:
     Raises
     ------
     LiveError
-        What arrives is no stream, or the wait was ended.
+        What arrives is not a stream, or the wait was ended.
 
     """
 
@@ -233,7 +233,7 @@ def parse_port(text: str) -> int:
     Raises
     ------
     LiveError
-        It is no number of a port.
+        It is not a port number.
 
     """
     digits = text.partition(":")[2]

@@ -35,7 +35,7 @@ class LslSource:
     Raises
     ------
     LiveError
-        The layer is not installed, no stream or several streams have this name, or the stream is no ECG.
+        The layer is not installed, no stream or several streams have this name, or the stream is not an ECG.
 
     """
 
@@ -176,7 +176,7 @@ def _find_stream(name: str, lsl: Any) -> Any:
             return matching[0]
         if matching:
             raise LiveError(
-                f"{len(matching)} streams are called {name}: {_listed(matching)}. Name one as lsl:NAME@SOURCE_ID; "
+                f"{len(matching)} streams are called {name}: {_listed(matching)}. Specify one as lsl:NAME@SOURCE_ID; "
                 "if their source ids are the same, change one of them at its sender."
             )
     others = f"found instead: {_listed(found)}" if found else "there are no streams at all"

@@ -27,7 +27,7 @@ def open_source(text: str, *, speed: float = 1.0, closed: threading.Event | None
     Raises
     ------
     LiveError
-        There is no such stream, or it is no ECG.
+        There is no such stream, or it is not an ECG.
     RecordError
         The record cannot be read.
 

@@ -28,7 +28,7 @@ from ecg_core.schema import Analysis, Annotations, Record
 
 from . import engine
 from .view import cached, nearest_beat, strip, strip_start_s
-from .wording import NONE, number
+from .wording import NONE, number, plural
 
 REFERENCE = "reference"
 STRIP_S = 5.0  # at 25 mm/s beside a list
@@ -40,7 +40,7 @@ EC57_ROWS = {
     "S Se / +P": ("s_se", "s_ppv"),
     "S F1": ("s_f1",),
     "Accuracy": ("accuracy",),
-    "Accuracy of always N": ("always_n_accuracy",),
+    "Accuracy if every beat were N": ("always_n_accuracy",),
 }
 
 
@@ -60,7 +60,7 @@ class Pair:
     @property
     def name(self) -> str:
         """Both names, and how often they differ."""
-        return f"{self.one.model.name} against {self.other_name} ({len(self.differences.time_s):,})"
+        return f"{self.one.model.name} vs {self.other_name}: {plural(len(self.differences.time_s), 'difference')}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from .actions import enter, follow_link, open_demo, start_analysis
 from .installed_models import installed_models
 from .jobs import Job
 from .messages import UNFORESEEN, error_message
+from .wording import plural
 from .workspace import Workspace, current_workspace
 
 P = ParamSpec("P")
@@ -54,7 +55,7 @@ STYLE = """<style>
 .ecg-card span, .ecg-facts dt { font-size: 0.85rem; opacity: 0.75; }
 .ecg-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; margin: 0; font-size: 0.9rem; }
 dl.ecg-facts { padding: 0; align-items: baseline; }
-.ecg-facts.figures { grid-template-columns: 1fr max-content; gap: 0.1rem 0.6rem; font-size: 0.85rem; }
+.ecg-facts.figures { grid-template-columns: 1fr fit-content(70%); gap: 0.1rem 0.6rem; font-size: 0.85rem; }
 .ecg-facts.figures dd { text-align: right; }
 .ecg-facts dt, .ecg-facts dd { margin: 0; padding: 0; } .ecg-facts dd { font-variant-numeric: tabular-nums; }
 </style>"""
@@ -207,7 +208,9 @@ def _pick_record(workspace: Workspace) -> None:
     )  # fmt: skip
     record = workspace.records[workspace.current]
     kind = f"{SIMULATED}, " if record.is_simulated else ""
-    st.caption(f"{kind}{len(record.lead_names)} leads, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}")
+    st.caption(
+        f"{kind}{plural(len(record.lead_names), 'lead')}, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}"
+    )
 
 
 def _choose_record(workspace: Workspace) -> None:

@@ -55,7 +55,7 @@ def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
     st.button(
         "Label queried beats", icon=":material/live_help:", shortcut="A", on_click=step_through_queries,
         args=(places,), disabled=QUERIED not in places,
-        help="Step through the beats whose labels would teach the model most, the most informative first",
+        help="The program selects the beats whose labels would help most (queried beats); step through them",
     )  # fmt: skip
     st.button(
         "Fine-tune to my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_fine_tuning),

@@ -92,7 +92,7 @@ def load_labels() -> None:
         st.session_state["labels_message"] = error_message(error).replace(STORED_AS, file.name)
         return
     if n_left_out:
-        message = f"{file.name}: {plural(n_left_out, 'label')} without an analysable beat at the same time, left out."
+        message = f"{file.name}: {plural(n_left_out, 'label')} excluded: no analysable beat at the same time."
         st.session_state["labels_message"] = message
 
 

@@ -32,14 +32,14 @@ if TYPE_CHECKING:  # torch takes a second
 
 HERE = Path(__file__).resolve().parent
 POLL_S = 0.25  # the strip gets new data at this interval
-OVERLAP_S = 6.0  # each update repeats so much, so that one that the browser misses leaves no hole
+OVERLAP_S = 6.0  # repeated by each update, so that one that the browser misses leaves no hole
 DRAWN_HZ = 250.0  # more than a screen can show
 STEP_MV = 0.002  # of the 16 bits of a sample: they reach 65 mV
 MAX_COUNT, MISSING = 32767, -32768
 HTML: Final = """<div class="live" tabindex="0"><div class="bar">
 <button name="pause" title="Space">Pause</button><button name="back" title="Left arrow">Back</button>
 <button name="forward" title="Right arrow" disabled>Forward</button><button name="mark" title="M">Mark</button>
-<span class="readout"></span><span class="keys">Keys: Space pauses, arrows move in time, M sets a mark</span></div>
+<span class="readout"></span><span class="keys">Keys: Space pauses, arrow keys scroll, M sets a mark</span></div>
 <canvas aria-label="The last seconds of the stream, with the class of each beat above it"></canvas></div>"""
 CSS: Final = """.live { outline: none; } .live:focus-visible canvas { outline: 2px solid var(--st-primary-color); }
 canvas { width: 100%; height: 340px; display: block; border-radius: 4px; }
@@ -183,5 +183,5 @@ def source_text(kind: str, name: str) -> str:
 
     """
     if not name.strip():
-        raise LiveError("No stream is named; enter its name, or the number of the port.")
+        raise LiveError("Enter a stream name or a port number.")
     return f"{kind}:{name.strip()}"

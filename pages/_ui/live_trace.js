@@ -150,7 +150,7 @@ class Strip {
     this.drawTrace(context, left, right, x);
     this.drawLabels(context, left, right, x);
     this.drawFoot(context, left, right, x);
-    this.readout.textContent = clock(right) + (this.paused === null ? "" : `, ${(this.head - right).toFixed(0)} s back`);
+    this.readout.textContent = clock(right) + (this.paused === null ? "" : `, ${(this.head - right).toFixed(0)} s behind live`);
   }
 
   drawGrid(context, left, right, x) {
@@ -221,7 +221,7 @@ class Strip {
       context.globalAlpha = 1;
       context.fillStyle = theme.faint;
       context.textAlign = "right";
-      const words = "not decided yet";
+      const words = "pending";
       const fits = context.measureText(words).width + 12 < this.width - x(until); // else it would cover a label
       if (fits) context.fillText(words, this.width - 6, LABELS - 10);
     }

@@ -7,14 +7,11 @@ from typing import Final
 from ecg_core.errors import EcgError
 
 UNFORESEEN = "An unexpected error occurred. The details are in the window that this program was started from."
-HINTS: Final = {  # by the name of a setting; the settings that only the command line has need no hint here
+HINTS: Final = {  # by the name of a setting; the other settings cannot be wrong in the browser
     "lead": "Choose another lead on the page Record.",
     "model": "Choose another model on the page Record.",
     "fs": "Enter the sampling rate in the form below.",
     "unit": "Enter the unit in the form below.",
-    "rule": "Change the rule on the page Report.",
-    "speed": "Choose another speed.",
-    "horizon": "Choose another horizon.",
 }
 
 

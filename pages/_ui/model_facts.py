@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ecg_core.classifier.spec import MODELS, read_spec
+from ecg_core.evaluation.test_sets import TEST_SETS
 from ecg_core.schema import ModelSpec
 
 from .installed_models import installed_models
@@ -73,7 +74,7 @@ def performance(spec: ModelSpec) -> pd.DataFrame:
         for kind, title in SCORED_ON.items():
             row = content.get(kind, {}).get("gross", {})
             cells = {name: " / ".join(_percent(row.get(key)) for key in keys) for name, keys in COLUMNS.items()}
-            rows.append({"Test set": test_set.replace("_", " "), "Scored on": title, **cells})
+            rows.append({"Test set": TEST_SETS.get(test_set, test_set), "Scored on": title, **cells})
     return pd.DataFrame(rows)
 
 

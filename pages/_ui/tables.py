@@ -15,6 +15,7 @@ from ecg_core.clock import clock_text, duration_text
 from ecg_core.evaluation.comparison import ABSENT, Disagreements
 from ecg_core.labels import MATCH_WINDOW_S, NAME
 from ecg_core.morphology.measurements import qrs_width_s, template_correlation
+from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.measures import GROUPS, HourLine, hour_lines, measures
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.rhythm.intervals import local_rr_s
@@ -66,7 +67,7 @@ def beats_table(analysis: Analysis, index: Index) -> pd.DataFrame:
         {
             "Time": [clock_text(analysis.record, time_s, decimals=2) for time_s in beats.time_s[index].tolist()],
             "Class": [f"{label}, {NAME[label].lower()}" for label in beats.label[index].tolist()],
-            "Confidence": np.round(beats.confidence[index].astype(np.float64), 2),
+            "Probability": np.round(beats.confidence[index].astype(np.float64), 2),
             "RR before, ms": rr_ms[index],
             "RR after, ms": rr_ms[index + 1],
         }
@@ -74,7 +75,7 @@ def beats_table(analysis: Analysis, index: Index) -> pd.DataFrame:
 
 
 def hours_table(analysis: Analysis) -> pd.DataFrame:
-    """One row an hour, and the total."""
+    """One row per hour, and the total."""
     return pd.DataFrame([_hour_row(line) for line in hour_lines(analysis)])
 
 
@@ -89,7 +90,7 @@ def _hour_row(line: HourLine) -> dict[str, object]:
         "Runs V / S": " / ".join(map(str, line.runs)),
         "Pauses": line.n_pauses,
         "AF, min": round(line.af_s / 60, 1),
-        "Rate, bpm": " / ".join(number(rate) for rate in line.rates_bpm),
+        "HR min / mean / max, bpm": " / ".join(number(rate) for rate in line.rates_bpm),
     }
 
 
@@ -105,16 +106,16 @@ def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tup
         ("RR after", number(1000 * next_rr_s, 0, " ms")),
         ("Prematurity", _prematurity(rr_s, local_rr_s(beats, beat))),
         *_waveform_facts(analysis, beat),
-        ("Signal quality", f"{_best_quality(analysis.quality, time_s):.2f} of 1"),
+        ("Signal quality", f"{_best_quality(analysis.quality, time_s):.2f} (0 to 1)"),
         ("Reference", _reference(analysis, time_s, differ)),
     ]
 
 
 def _class(analysis: Analysis, beat: int) -> str:
     if not analysis.beats.usable[beat]:
-        return "none: the signal is not analysable here, the beat is not counted"
+        return "none: signal not analysable, beat not counted"
     label = str(analysis.beats.label[beat])
-    return f"{label}, {NAME[label].lower()}" + (", as labelled by you" if beat in analysis.labelled else "")
+    return f"{label}, {NAME[label].lower()}" + (", labelled by you" if beat in analysis.labelled else "")
 
 
 def _waveform_facts(analysis: Analysis, beat: int) -> list[tuple[str, str]]:
@@ -141,8 +142,8 @@ def _prematurity(rr_s: float, normal_s: float) -> str:
     if not (math.isfinite(rr_s) and math.isfinite(normal_s)):
         return NONE
     early_pct = 100 * (1 - rr_s / normal_s)
-    direction = "early" if early_pct > 0 else "late"
-    return f"{abs(early_pct):.0f} % {direction} compared with the normal beats around it ({1000 * normal_s:.0f} ms)"
+    direction = "earlier" if early_pct > 0 else "later"
+    return f"{abs(early_pct):.0f} % {direction} than the local normal RR ({1000 * normal_s:.0f} ms)"
 
 
 def _reference(analysis: Analysis, time_s: float, differ: Disagreements) -> str:
@@ -176,7 +177,7 @@ def measures_by_group(analysis: Analysis) -> dict[str, list[tuple[str, str]]]:
     rows: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
     for measure in measures(analysis):
         time = "" if measure.at_s is None else f"{clock_text(analysis.record, measure.at_s)}, "
-        value = f"{time}{measure.text}" if measure.value is not None else measure.why
+        value = f"{time}{measure.text}" if measure.value is not None else f"not measurable: {measure.why}"
         rows[measure.group].append((measure.name, value))
     return rows
 
@@ -191,11 +192,13 @@ def record_facts(record: Record) -> list[tuple[str, str]]:
         ("Length", f"{duration_text(record.duration_s)} ({record.n_samples:,} samples)"),
         (
             "Start",
-            f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "not stated: times are counted from the start",
+            f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "unknown; times are elapsed times",
         ),
         (
             "Amplitude",
-            f"uncalibrated in {', '.join(uncalibrated)}: mV are assumed" if uncalibrated else "calibrated",
+            f"no gain for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV assumed"
+            if uncalibrated
+            else "calibrated",
         ),
         ("Reference", _annotations(record)),
         ("Comments", " · ".join(record.comments) or "none"),

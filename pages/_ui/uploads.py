@@ -100,7 +100,7 @@ def safe_name(name: str) -> str:
     if not SAFE_NAME.fullmatch(bare):
         raise RecordError(
             f'"{bare}" cannot be used as a file name: only letters, digits, spaces and "_.,()+-" are expected. '
-            "Rename the file, and its record with it."
+            "Rename the file; for WFDB, rename the .hea and .dat together and correct the names in the header."
         )
     return bare
 
