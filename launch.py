@@ -145,7 +145,7 @@ def prepare(wanted: "tuple[str, ...]") -> None:
     with one_at_a_time():
         step = missing_step(read_stamp(), version, accepted)
         if step == "make":
-            say("Making the environment in .venv (once, about 2 minutes) ...")
+            say("Creating the environment in .venv (once, about 2 minutes) ...")
             make_environment()
         if step:
             STAMP.unlink(missing_ok=True)  # killed from here on, a run leaves no stamp, and the next one installs again
@@ -185,13 +185,13 @@ def read_stamp() -> str:
 
 
 def make_environment() -> None:
-    """Make an empty environment in .venv, replacing what is there."""
+    """Create an empty environment in .venv, replacing what is there."""
     ENV.mkdir(exist_ok=True)
     code, output = captured(sys.executable, "-m", "venv", "--clear", str(ENV))
     if code and ("ensurepip" in output or "No module named venv" in output):
-        raise LaunchError("This Python lacks its venv part. On Debian and Ubuntu: sudo apt install python3-venv")
+        raise LaunchError("This Python has no venv module. On Debian and Ubuntu: sudo apt install python3-venv")
     if code:
-        raise LaunchError(f"The environment could not be made in {ENV}: {last_error(output)}")
+        raise LaunchError(f"The environment could not be created in {ENV}: {last_error(output)}")
 
 
 def install(ranges: str, lock: str, torch: "list[list[str]]") -> str:
@@ -282,7 +282,7 @@ def serve(command: str, arguments: "Sequence[str]") -> int:
     options = parser.parse_args(arguments)
     port = choose_port(options.port, is_free)
     if port != (options.port or FIRST_PORT):
-        say(f"Port {FIRST_PORT} is in use: taking {port}.")
+        say(f"Port {FIRST_PORT} is in use: using {port}.")
     prepare(RUN)
     environment = {name: value for name, value in os.environ.items() if name != "ECG_DEMO"}
     if command == "demo":

@@ -34,7 +34,7 @@ class RecordError(EcgError):
 
 
 class MissingMetadataError(RecordError):
-    """A file states no rate, or no unit of its numbers: neither is guessed, a person has to state it."""
+    """A file states no rate, or no unit of its numbers: neither is guessed; it must be given by hand."""
 
     def __init__(self, message: str, *, rate: bool, unit: bool) -> None:
         super().__init__(message, settings=("fs",) * rate + ("unit",) * unit)
@@ -51,10 +51,6 @@ class ModelError(EcgError):
 
 class RulesError(EcgError):
     """A rule is unknown, or its value is outside its bounds."""
-
-    def __str__(self) -> str:
-        """Several lines where it lists the rules, one each."""
-        return "\n".join(one_line(line) for line in Exception.__str__(self).split("\n"))
 
 
 class DownloadError(EcgError):

@@ -73,8 +73,9 @@ class RhythmRules:
         for rule in self.rows():
             if not rule.lowest <= rule.value <= rule.highest:
                 raise RulesError(
-                    f"{rule.key}: expected {rule.lowest:g} to {rule.highest:g} {rule.unit}, got {rule.value:g}; "
-                    "choose a value between."
+                    f"{rule.key}: expected {rule.lowest:g} to {rule.highest:g} {rule.unit}".rstrip()
+                    + f", got {rule.value:g} (rule: {rule.says}).",
+                    settings=("rule",),
                 )
 
     def rows(self) -> tuple[Rule, ...]:
@@ -97,17 +98,20 @@ def rules_from(values: dict[str, str]) -> RhythmRules:
     Raises
     ------
     RulesError
-        A name is no rule, or a value is no number or lies outside the bounds of its rule.
+        A name is not a rule, or a value is not a number or lies outside the bounds of its rule.
 
     """
     is_whole = {item.name: item.type == "int" for item in fields(RhythmRules)}
+    says = {rule.key: rule.says for rule in RhythmRules().rows()}
     numbers: dict[str, float] = {}
     for name, text in values.items():
         if name not in is_whole:
-            raise RulesError(f'"{name}" is no rule; the rules are {", ".join(is_whole)}.')
+            raise RulesError(f'"{name}" is not a rule; the rules are {", ".join(is_whole)}.', settings=("rule",))
         try:
             numbers[name] = int(text) if is_whole[name] else float(text)
         except ValueError as error:
             kind = "a whole number" if is_whole[name] else "a number"
-            raise RulesError(f'{name}: expected {kind}, got "{text}"; write for example {name}=3.') from error
+            raise RulesError(
+                f'{name}: expected {kind}, got "{text}" (rule: {says[name]}).', settings=("rule",)
+            ) from error
     return RhythmRules(**numbers)  # type: ignore[arg-type]

@@ -165,7 +165,7 @@ def test_a_record_that_fails_is_listed_and_stops_no_other(tmp_path, capsys, data
     (database / "b.dat").write_bytes(b"")
     assert main(["analyze", str(database), str(database / "nobody"), "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr()
-    assert "4 records: 2 analysed, 0 finished before, 2 failed" in printed.out
+    assert "4 records: 2 analysed, 0 already done, 2 failed" in printed.out
     assert printed.err == "Error: 2 of 4 records failed; failures.csv says why.\n"
     assert contents(tmp_path / "out") == ["a", "c", "failures.csv", *STUDY]
     failed = rows(tmp_path / "out" / "failures.csv")
@@ -219,7 +219,7 @@ def test_what_is_finished_is_not_repeated(tmp_path, database, calls, capsys):
     assert main(arguments) == 0
     assert calls == ["a", "b", "c"]
     assert files(tmp_path / "out") == before
-    assert "3 records: 0 analysed, 3 finished before, 0 failed" in capsys.readouterr().out
+    assert "3 records: 0 analysed, 3 already done, 0 failed" in capsys.readouterr().out
 
 
 def other_rules(_folder, _out):
@@ -290,7 +290,7 @@ def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path, capsys, 
     (out / "b" / name).write_text("mine")
     assert main(["analyze", str(database), "--jobs", jobs, "--out", str(out)]) == 2
     assert (
-        "holds files that this program did not write; move it away. Name another folder with --out."
+        "holds files that this program did not write; move it away. Choose another folder with --out."
         in capsys.readouterr().err
     )
     assert (out / "b" / "mine.txt").read_text() == "mine"
@@ -311,7 +311,7 @@ def test_ctrl_c_leaves_finished_records_finished(tmp_path, capsys, database, cal
     monkeypatch.undo()
     assert main(["analyze", str(database), "--out", str(out)]) == 0
     assert contents(out) == ["a", "b", "c", *STUDY]
-    assert "1 analysed, 2 finished before" in capsys.readouterr().out
+    assert "1 analysed, 2 already done" in capsys.readouterr().out
 
 
 def test_a_stop_in_the_middle_of_writing_leaves_nothing_of_that_record(tmp_path, database, monkeypatch):

@@ -22,6 +22,7 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.cli import progress
 from ecg_core.cli.main import main
 from ecg_core.cli.remedies import REMEDIES, with_remedies
+from ecg_core.rules import RhythmRules
 
 ROOT = Path(__file__).parents[1]
 NAMES = [
@@ -108,8 +109,8 @@ def test_rules_can_be_changed_and_are_printed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("rule", "wanted"),
     [
-        ("help", "expected NAME=VALUE. The rules and their defaults"),
-        ("pauze_s=2", '"pauze_s" is no rule'),
+        ("pause_s", "--rule pause_s: expected NAME=VALUE, for example pause_s=2.5. List the rules with --rule help."),
+        ("pauze_s=2", '"pauze_s" is not a rule'),
         ("pause_s=two", 'expected a number, got "two"'),
         ("pause_s=0", "expected 1.5 to 10 s, got 0"),
     ],
@@ -118,6 +119,18 @@ def test_a_wrong_rule_is_reported_before_the_work(tmp_path, capsys, rule, wanted
     assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out"), "--rule", rule]) == 2
     assert wanted in capsys.readouterr().err
     assert contents(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("arguments", [["analyze"], ["analyze", str(DEMO)], ["monitor"]])
+def test_the_rules_are_listed_with_unit_bounds_and_source(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--rule", "help"])
+    out, err = capsys.readouterr()
+    assert (stop.value.code, err) == (0, "")
+    assert "pause_s=3 s, 1.5 to 10\n    A pause is an RR of at least; source: Solomon 2016\n" in out
+    for rule in RhythmRules().rows():
+        assert f"{rule.key}={rule.value:g}" in out
+        assert f"{rule.lowest:g} to {rule.highest:g}\n    {rule.says}; source: {rule.source}\n" in out
 
 
 @pytest.mark.parametrize("lead", ["auto", "all", "first", "III", "iii"])
@@ -150,7 +163,7 @@ def test_a_flat_lead_by_name_has_an_empty_burden(tmp_path, capsys, ecg):
     ecg[1] = 0
     write_record(tmp_path, "x", ecg, 257)
     assert main(["analyze", str(tmp_path / "x"), "--out", str(tmp_path), "--lead", "II"]) == 0
-    assert "not measurable (no beat" in capsys.readouterr().out
+    assert "not measurable: no beat" in capsys.readouterr().out
     assert "pvc_burden,,%," in (tmp_path / "x_burden.csv").read_text()
 
 
@@ -158,7 +171,7 @@ def test_an_uncalibrated_record_is_marked_as_one(tmp_path, capsys, ecg):
     path = write_record(tmp_path, "x", ecg, 257).with_suffix(".hea")
     path.write_text(path.read_text().replace("200/mV", "0"))
     assert main(["analyze", str(path), "--out", str(tmp_path)]) == 0
-    assert "200 adu/mV assumed" in capsys.readouterr().out
+    assert "200 counts per mV assumed" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -291,9 +304,9 @@ BAD_RECORDS = {
     rate(-257): "-257",
     rate(10**9): "1e+09 Hz",
     path_traversal: "x.hea",
-    text: "its text is none",
-    junk: "its text is none",
-    not_utf8: "its text is none",
+    text: "its text is not one",
+    junk: "its text is not one",
+    not_utf8: "its text is not one",
     junk_marks: "x.atr",
 }
 
@@ -375,7 +388,7 @@ def test_a_file_for_an_output_folder_ends_in_one_sentence(tmp_path, capsys, ecg)
         (["{db}/nowhere"], "this folder does not exist"),
         (["{db}", "--records", "nobody"], "nobody.hea"),
         (["{db}", "--records", "bare"], "bare"),
-        (["{db}", "--json", "{db}/nowhere/f.json"], "cannot be written to. Name another file with --json."),
+        (["{db}", "--json", "{db}/nowhere/f.json"], "cannot be written to. Choose another file with --json."),
         (["{db}", "--json", "{db}"], "is a folder"),
         (["{db}/.."], "no recording was found"),
     ],

@@ -97,7 +97,9 @@ def test_a_copy_is_there_as_a_whole_or_not_at_all(tmp_path, record, monkeypatch)
 
 
 def test_an_unknown_form_is_refused_with_the_known_ones(tmp_path, record):
-    with pytest.raises(OutputError, match=r'"mp3" is no form .* choose among wfdb, edf, csv, parquet'):
+    with pytest.raises(
+        OutputError, match=r'"mp3": the record cannot be written as this; choose among wfdb, edf, csv, parquet'
+    ):
         convert(record, "mp3", tmp_path)
 
 
@@ -140,7 +142,7 @@ def test_inspect_states_that_a_gain_is_not_stated(tmp_path, capsys):
     header = write_record(tmp_path, "x", SIGNAL, 250, lead_names=("II", "V1")).with_suffix(".hea")
     header.write_text(header.read_text().replace("200/mV", "0"))
     main(["inspect", str(header)])
-    assert "no gain is stated for II, V1: 200 counts per mV are assumed" in capsys.readouterr().out
+    assert "no gain for II, V1: 200 counts per mV assumed" in capsys.readouterr().out
 
 
 def test_inspect_of_a_broken_file_says_why_and_ends_with_2(tmp_path, capsys):

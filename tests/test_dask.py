@@ -77,4 +77,4 @@ def test_without_the_package_the_error_says_how_to_install_it(tmp_path, capsys, 
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     assert main(["analyze", str(database), "--dask", "tcp://x:1", "--out", str(tmp_path / "out")]) == 2
-    assert "pip install -r requirements-dask.txt" in capsys.readouterr().err
+    assert "pip install '.[dask]'" in capsys.readouterr().err

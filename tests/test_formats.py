@@ -232,7 +232,7 @@ def test_an_apple_watch_electrocardiogram_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no table with a heading"),
+        ("", "is not a table with a heading"),
         ("1,2,3\n4,5,6\n", "expected a column of time and columns of leads, each with its unit; found 1, 2, 3"),
         ("time_s,II\n0,1\n", "each with its unit"),
         ("time,II_mv\n0,1\n", "expected a column of time"),

@@ -228,12 +228,12 @@ def test_packages_that_cannot_be_fetched_are_named_and_the_next_run_continues(st
     requirements.write_text("")
     lock.write_text("")
     again = start("data")
-    assert "Making the environment" not in again.stdout
+    assert "Creating the environment" not in again.stdout
     assert "The environment is ready." in again.stdout
 
 
 def test_an_incomplete_environment_is_made_again(start):
-    assert "Making the environment" in start.first.stdout
+    assert "Creating the environment" in start.first.stdout
     assert start.first.returncode == 7
     assert not (start.home / ".venv" / "half-made").exists()
 

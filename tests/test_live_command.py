@@ -247,7 +247,7 @@ def test_monitor_records_nothing_without_a_folder(tmp_path, monkeypatch, record,
         (["nobody"], "does not exist"),
         (["tcp:"], "expected tcp:PORT with a number"),
         ([str(DEMO), "--speed", "-1"], "expected a number above 0"),
-        ([str(DEMO), "--rule", "pauze_s=2"], '"pauze_s" is no rule'),
+        ([str(DEMO), "--rule", "pauze_s=2"], '"pauze_s" is not a rule'),
         ([str(DEMO), "--out", str(DEMO) + ".hea"], "the recording cannot be written there"),
     ],
 )

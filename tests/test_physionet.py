@@ -158,7 +158,7 @@ def test_passing_trouble_is_overcome(server, tmp_path, trouble, original):
         ([503] * 9, "the server answered 503"),
         ([404] * 9, "the server answered 404"),
         (["wrong"] * 9, r"a\.dat.* does not have the published SHA-256, 4 times"),
-        (["half"] * 9, "cannot be reached, or broke off|does not have the published SHA-256"),
+        (["half"] * 9, "cannot be reached, or the connection was lost|does not have the published SHA-256"),
         (["slow"] * 9, "no answer within"),
     ],
 )
@@ -178,7 +178,7 @@ def test_lasting_trouble_is_a_sentence_and_the_next_run_completes(server, tmp_pa
 
 def test_no_network_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(physionet.pooch.core.time, "sleep", lambda seconds: None)
-    with pytest.raises(DownloadError, match="cannot be reached, or broke off; is there a network"):
+    with pytest.raises(DownloadError, match="cannot be reached, or the connection was lost; check the network"):
         fetch(["nsrdb"], folder=tmp_path, base_url="http://127.0.0.1:9/")
 
 
@@ -208,7 +208,7 @@ def test_a_download_that_was_killed_leaves_nothing_for_good(server, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nodb"], '"nodb" is no database known here; choose among nsrdb, svdb'),
+        (["nodb"], '"nodb" is not a known database; choose among nsrdb, svdb'),
         (["nsrdb", "--records", "x"], "nsrdb has no record x; it has a, b, c"),
         (["nsrdb", "--records", "0"], "0 records: expected a number from 1"),
     ],

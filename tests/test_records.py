@@ -406,11 +406,11 @@ BAD_HEADERS = {
     "an absolute path": ("x 2 360 4000\n" + lines("/etc/passwd"), "x.hea"),
     "a path of Windows": ("x 2 360 4000\n" + lines("..\\x"), "x.hea"),
     "a signal file that was renamed": ("x 2 360 4000\n" + lines("y"), "y.dat, which is not beside it"),
-    "prose": ("Dear colleague,\nplease find enclosed\n", "its text is none"),
-    "nothing": (b"", "its text is none"),
-    "comments": (b"# a\n# b\n", "its text is none"),
-    "zeros": (b"\0" * 100, "its text is none"),
-    "binary junk": (np.random.default_rng(1).bytes(5000), "its text is none"),
+    "prose": ("Dear colleague,\nplease find enclosed\n", "its text is not one"),
+    "nothing": (b"", "its text is not one"),
+    "comments": (b"# a\n# b\n", "its text is not one"),
+    "zeros": (b"\0" * 100, "its text is not one"),
+    "binary junk": (np.random.default_rng(1).bytes(5000), "its text is not one"),
 }
 
 

@@ -34,8 +34,8 @@ def test_rules_can_be_given_as_text():
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("pauze_s", "2", r'"pauze_s" is no rule; the rules are run_min_beats, '),
-        ("pause_s", "two", r'pause_s: expected a number, got "two"; write for example pause_s=3\.'),
+        ("pauze_s", "2", r'"pauze_s" is not a rule; the rules are run_min_beats, '),
+        ("pause_s", "two", r'pause_s: expected a number, got "two" \(rule: A pause is an RR of at least\)\.'),
         ("run_min_beats", "3.5", r'run_min_beats: expected a whole number, got "3\.5"'),
         ("pause_s", "-1", r"pause_s: expected 1\.5 to 10 s, got -1"),
     ],

@@ -94,7 +94,7 @@ def test_one_line_is_one_line_without_control_characters(text):
 
 def test_an_error_is_one_line_whatever_file_it_names():
     assert str(RecordError(f"{ESCAPE}: is damaged")) == "a_[2Jb_Error: forged___gnp: is damaged"
-    assert str(RulesError("two\nlines \x1b")) == "two\nlines _"
+    assert str(RulesError("two\nlines \x1b")) == "two_lines _"
 
 
 def test_names_of_leads_and_records_hold_no_control_characters(tmp_path, excerpt):

@@ -109,7 +109,7 @@ def _records_of(argument: Path) -> list[Path]:
     inside = [record for folder in folders for record in find_records(folder)]
     records = [path for path in (*files, *inside) if not path.name.endswith(RESULT_TABLES)]
     if not records:
-        raise RecordError(f"{argument}: no recording matches this pattern; check it, or name a folder of records.")
+        raise RecordError(f"{argument}: no recording matches this pattern; check it, or choose a folder of records.")
     return records
 
 

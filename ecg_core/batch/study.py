@@ -1,4 +1,4 @@
-"""The table of a study, a row a record; and the list of the records that failed."""
+"""The table of a study, one row per record; and the list of the records that failed."""
 
 from __future__ import annotations
 

@@ -62,8 +62,9 @@ def run_on_dask(tasks: Sequence[Task], settings: Settings, *, address: str, show
         from distributed import Client  # noqa: PLC0415  # an optional package
     except ImportError as error:
         raise ClusterError(
-            "A Dask scheduler needs the package distributed, which is not installed: "
-            "pip install -r requirements-dask.txt"
+            "A Dask scheduler needs the package distributed, which is not installed. In the folder of this program: "
+            "pip install '.[dask]'",
+            settings=("dask",),
         ) from error
     try:
         client = Client(address, timeout=DASK_TIMEOUT_S)
@@ -71,7 +72,8 @@ def run_on_dask(tasks: Sequence[Task], settings: Settings, *, address: str, show
     except (OSError, ValueError, TypeError, AssertionError) as error:
         raise ClusterError(
             f"{address}: no Dask scheduler answers there within {DASK_TIMEOUT_S:g} s; start one, or check the address "
-            "(for example tcp://127.0.0.1:8786)."
+            "(for example tcp://127.0.0.1:8786).",
+            settings=("dask",),
         ) from error
     with client:
         executor = client.get_executor(pure=False)

@@ -50,7 +50,7 @@ def load_model(path: Path = DEFAULT_MODEL) -> Model:
     Raises
     ------
     ModelError
-        A file is missing, is no model of this program, or its weights are not those that the spec was written for.
+        A file is missing, is not a model of this program, or its weights are not those that the spec was written for.
 
     Examples
     --------
@@ -64,7 +64,8 @@ def load_model(path: Path = DEFAULT_MODEL) -> Model:
     if found != spec.sha256:
         raise ModelError(
             f"{path.name}: its SHA-256 is {found[:12]}..., expected {spec.sha256[:12]}... from {path.stem}.json; the "
-            "weights were altered or belong to another spec. Download both files again."
+            "weights were altered or belong to another spec. Download both files again.",
+            settings=("model",),
         )
     return _build(path, spec)
 
@@ -76,7 +77,9 @@ def _build(path: Path, spec: ModelSpec) -> Model:
         network = BeatNetwork(spec)
         network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     except Exception as error:  # unpickling foreign bytes raises what it likes
-        raise ModelError(f"{path.name}: expected weights of this network ({type(error).__name__}).") from error
+        raise ModelError(
+            f"{path.name}: expected weights of this network ({type(error).__name__}).", settings=("model",)
+        ) from error
     return Model(spec, network.eval())
 
 

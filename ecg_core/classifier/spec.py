@@ -33,13 +33,16 @@ def read_spec(path: Path) -> ModelSpec:
     Raises
     ------
     ModelError
-        Weights or spec are missing, or the spec is none of this program.
+        Weights or spec are missing, or the spec is not one of this program.
 
     """
     spec_path = path.with_suffix(".json")
     for needed in (path, spec_path):
         if not needed.is_file():
-            raise ModelError(f"{needed}: this file does not exist; a model is a .pt file and a .json file beside it.")
+            raise ModelError(
+                f"{needed}: this file does not exist; a model is a .pt file and a .json file beside it.",
+                settings=("model",),
+            )
     try:
         stored: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
         fields: dict[str, Any] = {
@@ -47,4 +50,6 @@ def read_spec(path: Path) -> ModelSpec:
         }
         return ModelSpec(**fields)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{spec_path.name}: expected the spec of a model of this program ({error}).") from error
+        raise ModelError(
+            f"{spec_path.name}: expected the spec of a model of this program ({error}).", settings=("model",)
+        ) from error

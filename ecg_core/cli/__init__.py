@@ -1,1 +1,1 @@
-"""The command line: a file a command, each with ``add_parser(commands)`` and ``run(options)``, its exit code."""
+"""The command line: one file per command, each with ``add_parser(commands)`` and ``run(options)``, its exit code."""

@@ -38,10 +38,13 @@ def add_parser(commands: Commands) -> None:
         "records", type=Path, nargs="+", metavar="RECORD",
         help="a record of any supported format; or several, folders of records, or patterns such as 'db/*.hea'",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (here)")
     parser.add_argument(
-        "--own", type=Path, metavar="FILE", help="labels of this patient's beats to learn from: rec.atr, x_labels.csv"
+        "--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (the current one)"
     )
+    parser.add_argument(
+        "--own", type=Path, metavar="FILE",
+        help="labelled beats of this patient, to fine-tune the model to (.atr or _labels.csv)",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="of many records, this many at a time (1)")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
     add_rule_option(parser, help_="another rule, for example pause_s=2.5; may be repeated; --rule help lists them")
@@ -85,7 +88,7 @@ def _analyse_many(options: argparse.Namespace) -> int:
     from ..batch import Settings, analyse_many  # loads pandas and wfdb
 
     if options.own is not None:
-        raise RecordError(f"{options.own}: --own names beats of one patient; expected one record, got several.")
+        raise RecordError(f"{options.own}: --own takes the beats of one patient; expected one record, got several.")
     settings = Settings(options.model.absolute(), options.lead, rules_of(options), overrides_of(options))
     read_spec(settings.model)  # a wrong model fails once, before the work
     study = analyse_many(
@@ -99,8 +102,8 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
     from ..batch import FAILURES
 
     n, n_failed = len(study.outcomes), len(study.failed)
-    print(f"{n} records: {n - n_failed - study.n_kept} analysed, {study.n_kept} finished before, {n_failed} failed")
-    print(f"Written: a folder a record, {', '.join(path.name for path in study.written)}")
+    print(f"{n} records: {n - n_failed - study.n_kept} analysed, {study.n_kept} already done, {n_failed} failed")
+    print(f"Written: one folder per record, {', '.join(path.name for path in study.written)}")
     print(f"to {options.out.resolve()}\n{NOTICE}")
     if not study.failed:
         return 0
@@ -140,12 +143,13 @@ def _heart_rate(analysis: Analysis) -> str:
         return "  Heart rate    not enough consecutive beats"
     return (
         f"  Heart rate    {burden.rate_min.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {burden.rate_max.bpm:.0f} bpm "
-        f"(min / mean / max; mean of {analysis.rules.rate_average_beats} RR)"
+        f"(min / mean / max; moving average of {analysis.rules.rate_average_beats} RR)"
     )
 
 
 def _remarks(analysis: Analysis) -> list[str]:
     """Lines on what is not as usual: rules, labels, calibration."""
+    from ..records.units import ASSUMED_PER_MV
     from ..report.measures import format_labels
 
     lines = []
@@ -153,13 +157,14 @@ def _remarks(analysis: Analysis) -> list[str]:
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
     if len(analysis.labelled):
         lines.append(f"  Labels        {format_labels(analysis)}")
-    if not all(analysis.record.calibrated):
-        lines.append("  Calibration   the header states no gain for some leads: 200 adu/mV assumed")
+    record = analysis.record
+    if uncalibrated := [name for name, known in zip(record.lead_names, record.calibrated, strict=True) if not known]:
+        lines.append(f"  Calibration   no gain for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV assumed")
     return lines
 
 
 def _value(measure: Measure) -> str:
-    return f"not measurable ({measure.why})" if measure.value is None else measure.text
+    return f"not measurable: {measure.why}" if measure.value is None else measure.text
 
 
 def _complexity(ectopy: Ectopy) -> str:

@@ -15,7 +15,7 @@ def add_parser(commands: Commands) -> None:
     add_record_argument(parser)
     parser.add_argument("--to", default="wfdb", metavar="wfdb|edf|csv|parquet", help="the format (wfdb)")
     parser.add_argument("--rate", type=int, choices=[125], help="resample to this rate in Hz")
-    parser.add_argument("--annotations", type=Path, metavar="FILE", help="beats to write along: rec.atr, x_beats.csv")
+    parser.add_argument("--annotations", type=Path, metavar="FILE", help="beats to write as well: rec.atr, x_beats.csv")
     parser.add_argument(
         "--anonymise", action="store_true", help="write no name, no start, no comments; see docs/files.md"
     )

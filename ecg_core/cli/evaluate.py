@@ -55,7 +55,7 @@ def _annotated_records(database: Path, chosen: list[str]) -> list[Path]:
     from ..records import find_records  # loads every format
 
     if not database.is_dir():
-        raise RecordError(f"{database}: this folder does not exist; name one that holds annotated records.")
+        raise RecordError(f"{database}: this folder does not exist; choose one that holds annotated records.")
     if chosen:
         return [database / name for name in chosen]
     paths = [path for path in find_records(database) if path.with_name(f"{path.name}.atr").is_file()]

@@ -17,7 +17,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a paragraph a file; the exit code is 2 where one of them cannot be analysed."""
+    """Print a paragraph per file; the exit code is 2 where one of them cannot be analysed."""
     from ..records.inspect import inspect_text  # loads every format
 
     overrides = overrides_of(options)

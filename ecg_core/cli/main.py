@@ -49,6 +49,5 @@ def _program() -> str:
 
 def _print_error(sentence: str) -> int:
     clear_line()
-    lines = [one_line(line) for line in f"Error: {sentence}".split("\n")]
-    print("\n".join(lines), file=sys.stderr)
+    print(one_line(f"Error: {sentence}"), file=sys.stderr)
     return BAD_INPUT

@@ -13,10 +13,11 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser("monitor", help="classify the beats of a live stream as they arrive")
     parser.add_argument("source", metavar="SOURCE", help="lsl:NAME, tcp:PORT, - (standard input), or a record")
     parser.add_argument("--out", type=Path, metavar="DIR", help="record into this folder; without it nothing is kept")
+    parser.add_argument("--record", action=argparse.BooleanOptionalAction, default=True, help="also record the samples")
     parser.add_argument(
-        "--record", action=argparse.BooleanOptionalAction, default=True, help="record samples too, not beats alone"
-    )
-    parser.add_argument("--horizon", type=float, default=2.0, metavar="S", help="delay of a beat in seconds (2)")
+        "--horizon", type=float, default=2.0, metavar="S",
+        help="horizon: seconds of signal after a beat that are used before it is labelled (2)",
+    )  # fmt: skip
     add_rule_option(parser, help_="as for analyze")
     parser.add_argument("--quiet", action="store_true", help="print alarms only")
     add_speed_option(parser)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..classifier.spec import DEFAULT_MODEL
 from ..errors import RulesError
@@ -17,7 +18,8 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # w
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130  # exit codes; the last one is a shell's for Ctrl-C
 
-FEW_LEADS = "up to three together, of more the best"  # what --lead auto does with a record
+# what --lead auto does with a record
+FEW_LEADS = "up to three leads together; with more than three, the single lead of best quality"
 
 
 def add_record_argument(parser: argparse.ArgumentParser) -> None:
@@ -35,20 +37,45 @@ def add_override_options(parser: argparse.ArgumentParser) -> None:
     """``--fs`` and ``--unit``, for files that state no rate or no unit."""
     parser.add_argument("--fs", type=float, metavar="HZ", help="the sampling rate, where the file states none")
     parser.add_argument(
-        "--unit", metavar="mV|uV|V|NUMBER", help="the unit, or the counts of a mV, where the file states none"
+        "--unit", metavar="mV|uV|V|NUMBER", help="the unit, or the counts per mV, where the file states none"
     )
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, auto: str) -> None:
     """``--lead`` and ``--model``; ``auto`` explains what the leads are unless chosen."""
-    help_ = f"which leads to read (auto: {auto})"
+    help_ = f"leads to analyse (auto: {auto})"
     parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help=help_)
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="PATH", help="weights (the ones shipped)")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="PATH", help="weights (adapted)")
 
 
 def add_rule_option(parser: argparse.ArgumentParser, *, help_: str) -> None:
-    """``--rule``."""
-    parser.add_argument("--rule", action="append", default=[], metavar="NAME=VALUE", help=help_)
+    """``--rule``; ``--rule help`` prints the rules and exits, like ``--help``."""
+    parser.add_argument("--rule", action=_RuleAction, default=[], metavar="NAME=VALUE", help=help_)
+
+
+class _RuleAction(argparse.Action):
+    """Collects each NAME=VALUE."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if values == "help":
+            print(rules_text())
+            parser.exit()
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
+
+
+def rules_text() -> str:
+    """Every rule with its default, unit, bounds, meaning and source, two lines each."""
+    return "\n".join(
+        f"{rule.key}={rule.value:g} {rule.unit}".rstrip()
+        + f", {rule.lowest:g} to {rule.highest:g}\n    {rule.says}; source: {rule.source}"
+        for rule in RhythmRules().rows()
+    )
 
 
 def rules_of(options: argparse.Namespace) -> RhythmRules:
@@ -57,18 +84,17 @@ def rules_of(options: argparse.Namespace) -> RhythmRules:
     Raises
     ------
     RulesError
-        A text is no NAME=VALUE, a name is no rule, or a value is none that the rule can have.
+        A text is not NAME=VALUE, a name is not a rule, or a value is not one that the rule can have.
 
     """
     wrong = next((text for text in options.rule if "=" not in text), None)
     if wrong is not None:
-        lines = [f"  {rule.key}={rule.value:g}   {rule.says} ... {rule.unit}" for rule in RhythmRules().rows()]
-        raise RulesError(f"--rule {wrong}: expected NAME=VALUE. The rules and their defaults:\n" + "\n".join(lines))
+        raise RulesError(f"--rule {wrong}: expected NAME=VALUE, for example pause_s=2.5.", settings=("rule",))
     return rules_from(dict(text.split("=", 1) for text in options.rule))
 
 
 def overrides_of(options: argparse.Namespace) -> RecordOverrides:
-    """Rate and unit that a person states for files that state none."""
+    """Rate and unit that a person gives for files that state none."""
     from ..records import per_mv_of  # loads every format
     from ..schema import RecordOverrides
 

@@ -8,18 +8,17 @@ from typing import Final
 
 REMEDIES: Final = {
     "lead": "Choose a lead with --lead.",
-    "fs": "State the sampling rate with --fs HZ.",
-    "unit": "State the unit with --unit: mV, uV, V, or the counts of a mV.",
-    "model": "Name other weights with --model.",
-    "own": "Name other labels with --own.",
+    "fs": "Give the sampling rate in Hz with --fs.",
+    "unit": "Give the unit with --unit: mV, uV, V, or the counts per mV.",
+    "model": "Choose other weights with --model.",
     "rule": "List the rules with --rule help.",
-    "out": "Name another folder with --out.",
-    "json": "Name another file with --json.",
+    "out": "Choose another folder with --out.",
+    "json": "Choose another file with --json.",
     "records": "Choose records with --records.",
     "jobs": "Analyse fewer records at a time with --jobs.",
-    "dask": "Name another scheduler with --dask, or leave it out.",
+    "dask": "Choose another scheduler with --dask, or leave the option out.",
     "speed": "Choose the speed with --speed.",
-    "horizon": "Choose the delay with --horizon.",
+    "horizon": "Choose another horizon with --horizon.",
     "to": "Set it with --to.",
 }
 

@@ -106,7 +106,7 @@ def _read_table(path: Path) -> Annotations:
 
 
 def beats_of_texts(texts: Sequence[tuple[float, float, str]], begin_s: float) -> Annotations | None:
-    """Annotations of beats and rhythms among the texts of an EDF+ file; None where the texts are no beats.
+    """Annotations of beats and rhythms among the texts of an EDF+ file; None where the texts are not beats.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def convert(
     kind
         One of ``WRITERS``.
     annotations
-        An annotation file to write along; by default the record's reference annotations.
+        An annotation file to write as well; by default the record's reference annotations.
     anonymise
         Write no name, no start, and no text that a person wrote.
 
@@ -54,7 +54,7 @@ def convert(
     """
     if kind not in WRITERS:
         raise OutputError(
-            f'"{kind}" is no form that is written here; choose among {", ".join(WRITERS)}.', settings=("to",)
+            f'"{kind}": the record cannot be written as this; choose among {", ".join(WRITERS)}.', settings=("to",)
         )
     rows = partial(_row, record, at_125_hz=at_125_hz)
     if annotations is not None:

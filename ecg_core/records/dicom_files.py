@@ -112,7 +112,7 @@ def _decode(dataset: Any, group: Any, number: int) -> tuple[ArraySource, float, 
     ]
     zero = [float(channel.get("ChannelBaseline", 0) or 0) for channel in channels]
     if not np.isfinite([*scale, *zero]).all():
-        raise ValueError("a sensitivity that is no number")
+        raise ValueError("a sensitivity that is not a number")
     source = ArraySource(
         counts.T,
         tuple(a * b for a, b in zip(scale, mv, strict=True)),

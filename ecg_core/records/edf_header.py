@@ -37,7 +37,7 @@ class Channel:
     is_voltage: bool
     place: int  # bytes from the start of the data record
     n_per_record: int  # samples per data record
-    mv_per_count: float  # 0 where it is no voltage
+    mv_per_count: float  # 0 where it is not a voltage
     mv_at_zero: float
 
 
@@ -109,7 +109,7 @@ def _decode_header(fixed: bytes, columns: bytes, n_signals: int) -> Header:
 
 
 def _channel(field: dict[str, str], place: int) -> Channel:
-    """A channel from its fields; the scale of a signal that is no voltage is not decoded."""
+    """A channel from its fields; the scale of a signal that is not a voltage is not decoded."""
     mv = mv_of_unit(field["unit"], UNITS)
     step = zero = 0.0
     if mv is not None:

@@ -41,7 +41,7 @@ def _facts(record: Record) -> list[str]:
         f"{duration_text(record.duration_s)} at {record.fs_hz:g} Hz, {record.n_samples:,} samples per lead",
         f"leads: {', '.join(record.lead_names)}",
         *([f"given by hand: {record.overrides.text}"] if record.overrides.text else []),
-        f"start: {record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start: not stated, times count from it",
+        f"start: {record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start unknown; times are elapsed times",
         f"reference annotations: {f'{n:,}' if n else 'none'}",
     ]
 
@@ -59,8 +59,8 @@ def doubts(record: Record) -> list[str]:
     uncalibrated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
     if uncalibrated:
         found.append(
-            f"no gain is stated for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV are assumed, so "
-            "amplitudes in mV are uncertain; open the file again with the counts per mV if they are known"
+            f"no gain for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV assumed; amplitudes in mV are "
+            "uncertain; if the counts per mV are known, open the file again with them"
         )
     for name, signal in zip(record.lead_names, _excerpts(record), strict=True):
         found += [f"lead {name}: {doubt}" for doubt in _lead_doubts(signal)]

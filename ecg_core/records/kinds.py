@@ -1,4 +1,4 @@
-"""Files that are no recording: what they are, by their first bytes, and what to open instead."""
+"""Files that are not recordings: what they are, by their first bytes, and what to open instead."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 EXPORT = "export the recording itself, for example as EDF"
 UNPACK = "unpack it, or pack the record as zip"
+SPOKEN_WITH_A_VOWEL = ("ISHNE", "HDF5", "XML", "old", "xz")  # first words of names that "an" precedes
 TEXT_SUFFIXES = ("", ".txt", ".dat", ".asc")  # of files whose text is worth a hint
 
 
@@ -41,7 +42,7 @@ FOREIGN: Final = (
 
 
 def foreign_kind(first: bytes) -> Foreign | None:
-    """The kind of a file that is no recording; None where its first bytes are of no kind that is known."""
+    """The kind of a file that is not a recording; None where its first bytes are of no known kind."""
     return next((kind for kind in FOREIGN if first.startswith(kind.magic)), None)
 
 
@@ -58,7 +59,8 @@ def what_instead(path: Path, first: bytes, *, formats: str) -> str:
     if not first:
         return "is empty; copy or export it again."
     if kind:
-        return f"is no recording, but a {kind.name}; {kind.remedy}."
+        article = "an" if kind.name.startswith(SPOKEN_WITH_A_VOWEL) else "a"
+        return f"is not a recording but {article} {kind.name}; {kind.remedy}."
     if not any(first):
         return "begins with nothing but zeros, as broken copies do; copy or export it again."
     if b"\0" not in first and path.suffix.lower() in TEXT_SUFFIXES:

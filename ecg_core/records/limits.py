@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from ..errors import RecordError
 from ..text import one_line
 
-MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, the QRS cannot be recognised; above, it is no surface ECG
+MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, the QRS cannot be recognised; above, it is not a surface ECG
 MIN_DURATION_S = 5.0  # a few beats are needed to classify any of them
 MAX_DURATION_S = 60 * 86_400.0  # patches are worn for two weeks; a header that states years is damaged
-MAX_LEADS = 64  # a 12-lead recorder with everything it measures beside the ECG; a table of more columns is no ECG
+MAX_LEADS = 64  # a 12-lead recorder with everything it measures beside the ECG; a table of more columns is not an ECG
 
 MAX_EXPANSION = 200  # bytes after decompression per byte before: no signal is more regular; more is a bomb, or damage
 
@@ -52,7 +52,7 @@ def check_leads(name: str, n_leads: int) -> None:
     """
     if not 1 <= n_leads <= MAX_LEADS:
         raise RecordError(
-            f"{name}: has {n_leads} leads, expected 1 to {MAX_LEADS}; it is no ECG, or its header is damaged."
+            f"{name}: has {n_leads} leads, expected 1 to {MAX_LEADS}; it is not an ECG, or its header is damaged."
         )
 
 

@@ -51,7 +51,7 @@ def per_mv_of(unit: str) -> float:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
         raise RecordError(
-            f'"{unit}" is no unit: expected mV, uV, V, or a number, the counts per millivolt.', settings=("unit",)
+            f'"{unit}" is not a unit: expected mV, uV, V, or a number, the counts per millivolt.', settings=("unit",)
         )
     return value
 
@@ -71,7 +71,7 @@ def missing_metadata(name: str, why: str, *, rate: bool, unit: bool, hint: str =
     """
     missing = ["the sampling rate in Hz"] * rate + ["the unit (mV, uV, V, or the counts per millivolt)"] * unit
     verb = "is" if len(missing) == 1 else "are"
-    sentence = f"{name}: {why}; {' and '.join(missing)} {verb} not stated, and nothing is guessed."
+    sentence = f"{name}: {why}; {' and '.join(missing)} {verb} not stated and never guessed."
     return MissingMetadataError(f"{sentence} {hint}".strip(), rate=rate, unit=unit)
 
 

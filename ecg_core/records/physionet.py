@@ -152,7 +152,7 @@ def fetch(
 
 def _database(name: str) -> Database:
     if name not in DATABASES:
-        raise DownloadError(f'"{name}" is no database known here; choose among {", ".join(DATABASES)}.')
+        raise DownloadError(f'"{name}" is not a known database; choose among {", ".join(DATABASES)}.')
     return DATABASES[name]
 
 
@@ -274,7 +274,9 @@ def _worded_errors(url: str, place: Path) -> Iterator[None]:
     except requests.Timeout as error:
         raise DownloadError(f"{url}: no answer within {TIMEOUT_S:g} s. {again}") from error
     except requests.RequestException as error:
-        raise DownloadError(f"{url}: cannot be reached, or broke off; is there a network? {again}") from error
+        raise DownloadError(
+            f"{url}: cannot be reached, or the connection was lost; check the network. {again}"
+        ) from error
     except ValueError as error:
         if "hash" not in str(error).lower():
             raise

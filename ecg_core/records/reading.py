@@ -89,7 +89,7 @@ def position_of(name: str, lead_names: Sequence[str], *, where: str) -> int:
 def find_records(folder: Path) -> list[Path]:
     """Records of a folder, each as a path for ``read_record``.
 
-    Segments of WFDB records are no records, nor are tables that this program wrote.
+    Segments of WFDB records are not records, nor are tables that this program wrote.
 
     Raises
     ------
@@ -105,5 +105,5 @@ def find_records(folder: Path) -> list[Path]:
     found = records_in(folder)
     if not found:
         suffixes = ", ".join(SINGLE_FILES)
-        raise RecordError(f"{folder}: no recording was found in this folder (.hea, {suffixes}); name one that has.")
+        raise RecordError(f"{folder}: no recording was found in this folder (.hea, {suffixes}); choose another folder.")
     return found

@@ -62,7 +62,7 @@ def read_table(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     Raises
     ------
     RecordError
-        Steps of time are uneven, a value is no number, or the overrides contradict the headings.
+        Steps of time are uneven, a value is not a number, or the overrides contradict the headings.
     MissingMetadataError
         Neither the headings nor the overrides give the rate, or the unit.
 
@@ -86,10 +86,10 @@ def _read_text(path: Path, heading: str, overrides: RecordOverrides) -> Record:
         )  # fmt: skip
     except UnicodeDecodeError as error:
         raise RecordError(
-            f"{path.name}: expected text in UTF-8, but byte {error.start} is none; save it again in UTF-8."
+            f"{path.name}: expected text in UTF-8, but byte {error.start} is not UTF-8; save it again in UTF-8."
         ) from error
     except (ValueError, OverflowError, pd.errors.ParserError) as error:
-        raise RecordError(f"{path.name}: is no table with a heading ({format_quoted(error)}); {EXAMPLE}.") from error
+        raise RecordError(f"{path.name}: is not a table with a heading ({format_quoted(error)}); {EXAMPLE}.") from error
     shown = heading.split(separator) if is_headless else list(table)
     layout = _layout(path, shown, overrides, is_headless=is_headless)
     columns = [_numbers(path, table.iloc[:, i]) for i in layout.leads]
@@ -154,7 +154,7 @@ def _check_given(
     if no_rate or no_unit:
         raise missing_metadata(
             path.name, f"expected a column of time and columns of leads, each with its unit; found {found}",
-            rate=no_rate, unit=no_unit, hint=f"To state them in the table, {EXAMPLE}.",
+            rate=no_rate, unit=no_unit, hint=f"To give them in the table, {EXAMPLE}.",
         )  # fmt: skip
     if overrides.per_mv is not None and {1 / mv for mv in lead_mv} - {overrides.per_mv}:
         raise RecordError(
@@ -218,7 +218,7 @@ def _check_lead(path: Path, name: str | None, column: Float64) -> None:
     if len(column) > 1 and (np.diff(column) > 0).all():
         raise RecordError(
             f"{path.name}: the column {format_quoted(name or 'without a heading')} only rises, as a time or a counter "
-            f"does; it is no lead. To define the columns, {EXAMPLE}."
+            f"does; it is not a lead. To define the columns, {EXAMPLE}."
         )
 
 

@@ -39,7 +39,7 @@ def stem_of(path: Path) -> Path:
     if header.is_file():
         return stem
     if path.is_dir():
-        raise RecordError(f"{path}: is a folder, expected a record; name one of the records inside it.")
+        raise RecordError(f"{path}: is a folder, expected a record; choose one of the records inside it.")
     found = sorted(p.stem for p in stem.parent.glob(f"*{HEADER_SUFFIX}"))[:5] if stem.parent.is_dir() else []
     hint = f"records there: {', '.join(found)}" if found else "there are no records in that folder"
     raise RecordError(f"{header}: this header file does not exist ({hint}). Check the path of the record.")
@@ -61,7 +61,7 @@ def read_header(stem: Path) -> Any:
     Raises
     ------
     RecordError
-        The text is no header, or its rate is no number.
+        The text is not a header, or its rate is not a number.
 
     """
     name = header_of(stem).name
@@ -69,7 +69,7 @@ def read_header(stem: Path) -> Any:
         header = wfdb.rdheader(str(stem))
     except Exception as error:  # the parser raises all kinds of errors on damaged text
         raise RecordError(
-            f"{name}: expected a WFDB header, but its text is none ({type(error).__name__}). "
+            f"{name}: expected a WFDB header, but its text is not one ({type(error).__name__}). "
             "Check that the file was not renamed from something else."
         ) from error
     stated = [*header_lines(header_of(stem))[0].split(), "", ""][2]
@@ -149,7 +149,7 @@ def states_gain(gain: str) -> bool:
 
 
 def number_of(text: str) -> float:
-    """A number, or 0 where the text is none."""
+    """A number, or 0 where the text is not one."""
     try:
         return float(text)
     except ValueError:
