@@ -15,7 +15,7 @@ Examples
 
 import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 NOTICE = (
     "Research and retrospective analysis only; not cleared for use as a primary diagnostic tool in a clinical setting."

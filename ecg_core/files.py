@@ -1,8 +1,8 @@
 """Files and folders that are complete or absent, whatever stops the program.
 
 Unfinished work stands under a hidden name, ``.part-NAME.PROCESS-NUMBER``, and is renamed when it is complete. The
-number of the process shows whether it is still in progress: what a killed process left is removed by the next one that
-writes the same name, or by ``sweep``.
+number of the process shows whether it is still in progress on this computer: what a killed process left is removed by
+the next one that writes the same name, or by ``sweep``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_NAME = 50  # characters of a name inside a hidden name: at 4 bytes each, far below the 255 bytes of file systems
+QUERY_LIMITED_INFORMATION, ACCESS_DENIED = 0x1000, 5  # of the Windows API
 FOLDER_EXISTS = {errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}  # answers to a rename; the last one is that of Windows
 
 _numbers = itertools.count()
@@ -146,10 +147,11 @@ def _is_running(process: int) -> bool:
     if sys.platform == "win32":
         import ctypes  # noqa: PLC0415  # os.kill would end the process there
 
-        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, process)  # a query of little information
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        handle = kernel.OpenProcess(QUERY_LIMITED_INFORMATION, False, process)
         if handle:
-            ctypes.windll.kernel32.CloseHandle(handle)
-        return bool(handle)
+            kernel.CloseHandle(handle)
+        return bool(handle) or ctypes.get_last_error() == ACCESS_DENIED  # the process of another user
     try:
         os.kill(process, 0)  # no signal, only the check whether it could be sent
     except (ProcessLookupError, OverflowError):

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from support.analyses import rhythms_of
 from support.records import DEMO
 
 from ecg_core.classifier.model import load_model
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.burden import measure_burden
-from ecg_core.rhythm.events import find_rhythms
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Attention, Quality
 
@@ -63,7 +63,7 @@ def make_analysis(demo, model):
         usable = np.ones(n_blocks, dtype=bool) if usable is None else np.asarray(usable)
         quality = Quality(10.0, usable[None].astype(np.float32), usable)
         rules = RhythmRules()
-        events = find_rhythms(beats, rules)
+        events = rhythms_of(beats, rules)
         return Analysis(
             record=demo,
             lead_names=("II",),

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.analyses import rhythms_of
 from support.strategies import all_analysable, beat_columns, make_beats, quality_of
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import count_classes, measure_burden
-from ecg_core.rhythm.events import find_rhythms
 from ecg_core.rhythm.intervals import heart_rate
 from ecg_core.rules import RhythmRules
 
@@ -18,7 +18,7 @@ RULES = RhythmRules()
 def burden_of(beats, duration_s=None):
     duration_s = duration_s or max(10.0, float(beats.time_s[-1]) + 1 if len(beats) else 10.0)
     quality = all_analysable(duration_s)
-    return measure_burden(beats, find_rhythms(beats, RULES), quality=quality, duration_s=duration_s, rules=RULES)
+    return measure_burden(beats, rhythms_of(beats, RULES), quality=quality, duration_s=duration_s, rules=RULES)
 
 
 def rate_oracle(beats):

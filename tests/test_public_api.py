@@ -63,6 +63,20 @@ def test_the_examples_run(name, monkeypatch):
     assert not failed, "".join(report)
 
 
+INNER = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "ecg_core").rglob("*.py"))
+    if ">>>" in path.read_text(encoding="utf-8") and path.name != "__init__.py"
+]
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_every_example_of_a_module_is_true(name):
+    failed, n_examples = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert n_examples
+    assert not failed
+
+
 def test_the_version_stands_in_one_place():
     project = tomllib.loads(document("pyproject.toml"))["project"]
     assert "version" in project["dynamic"]

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.analyses import rhythms_of
 from support.strategies import all_analysable, beat_columns, make_beats
 
 from ecg_core.labels import CLASSES, UNLABELLED, class_codes
 from ecg_core.records import find_records, read_record
 from ecg_core.rhythm.burden import measure_burden
-from ecg_core.rhythm.events import KIND_NAMES, RUNS, find_rhythms, series_of
+from ecg_core.rhythm.events import KIND_NAMES, RUNS, series_of
 from ecg_core.rhythm.fibrillation import af_episodes, cosen, suppress_s_in_af
 from ecg_core.rules import RhythmRules
 
@@ -103,14 +104,14 @@ def as_found(beats, events):
 def test_events_are_those_of_the_definitions(columns):
     rr_ticks, labels, usable, broken = columns
     beats = make_beats(rr_ticks, labels, usable=usable, broken=broken)
-    assert as_found(beats, find_rhythms(beats, RULES)) == oracle(*columns)
+    assert as_found(beats, rhythms_of(beats, RULES)) == oracle(*columns)
 
 
 @given(beat_columns())
 def test_every_ectopic_beat_is_single_or_in_one_couplet_or_in_one_run(columns):
     rr_ticks, labels, usable, broken = columns
     beats = make_beats(rr_ticks, labels, usable=usable, broken=broken)
-    events = find_rhythms(beats, RULES)
+    events = rhythms_of(beats, RULES)
     for letter in "VS":
         kinds = {f"{letter.lower()}_couplet", *RUNS[letter]}
         in_events = sum(event.n_beats for event in events if event.kind in kinds)
@@ -121,13 +122,13 @@ def test_every_ectopic_beat_is_single_or_in_one_couplet_or_in_one_run(columns):
 @given(beat_columns())
 def test_events_come_in_the_order_of_time_with_known_names(columns):
     rr_ticks, labels, usable, broken = columns
-    events = find_rhythms(make_beats(rr_ticks, labels, usable=usable, broken=broken), RULES)
+    events = rhythms_of(make_beats(rr_ticks, labels, usable=usable, broken=broken), RULES)
     assert [event.start_s for event in events] == sorted(event.start_s for event in events)
     assert {event.kind for event in events} <= set(KIND_NAMES)
 
 
 def kinds(rr_ticks, labels, **more):
-    return [event.kind for event in find_rhythms(make_beats(rr_ticks, labels, **more), RULES)]
+    return [event.kind for event in rhythms_of(make_beats(rr_ticks, labels, **more), RULES)]
 
 
 @pytest.mark.parametrize(
@@ -160,13 +161,13 @@ def test_exactly_100_bpm_is_a_ventricular_run_and_no_tachycardia(cycle, expected
 
 @pytest.mark.parametrize(("n_beats", "expected"), [(61, "vt"), (62, "vt_sustained")])
 def test_tachycardia_is_sustained_beyond_30_s(n_beats, expected):
-    found = find_rhythms(make_beats([50] * n_beats, "V" * n_beats), replace(RULES, rate_min_s=600.0))
+    found = rhythms_of(make_beats([50] * n_beats, "V" * n_beats), replace(RULES, rate_min_s=600.0))
     assert [event.kind for event in found] == [expected]
 
 
 @pytest.mark.parametrize(("n_beats", "expected"), [(61, "svt"), (62, "svt_sustained")])
 def test_supraventricular_tachycardia_is_sustained_beyond_30_s(n_beats, expected):
-    found = find_rhythms(make_beats([50] * n_beats, "S" * n_beats), replace(RULES, rate_min_s=600.0))
+    found = rhythms_of(make_beats([50] * n_beats, "S" * n_beats), replace(RULES, rate_min_s=600.0))
     assert [event.kind for event in found] == [expected]
 
 
@@ -184,16 +185,16 @@ def test_no_event_spans_an_unusable_stretch():
 
 
 def test_rate_of_a_run_is_that_of_its_mean_cycle():
-    (event,) = find_rhythms(make_beats([80, 40, 50, 60], "VVVV"), RULES)
+    (event,) = rhythms_of(make_beats([80, 40, 50, 60], "VVVV"), RULES)
     assert event.rate_bpm == pytest.approx(120.0)
     assert (event.start_s, event.end_s) == pytest.approx((0.8, 2.3))
 
 
 def test_rules_decide_what_counts():
     beats = make_beats([80] * 4 + [250], "VVVVN")
-    assert [e.kind for e in find_rhythms(beats, replace(RULES, run_min_beats=5))] == ["long_rr"]
-    assert [e.kind for e in find_rhythms(beats, replace(RULES, vt_bpm=70.0))] == ["vt", "long_rr"]
-    assert [e.kind for e in find_rhythms(beats, replace(RULES, pause_s=2.5))] == ["v_run", "pause"]
+    assert [e.kind for e in rhythms_of(beats, replace(RULES, run_min_beats=5))] == ["long_rr"]
+    assert [e.kind for e in rhythms_of(beats, replace(RULES, vt_bpm=70.0))] == ["vt", "long_rr"]
+    assert [e.kind for e in rhythms_of(beats, replace(RULES, pause_s=2.5))] == ["v_run", "pause"]
 
 
 def test_series_are_slices_of_the_beats():
@@ -201,7 +202,7 @@ def test_series_are_slices_of_the_beats():
 
 
 def test_two_marks_on_one_sample_break_nothing():
-    (event,) = find_rhythms(make_beats([80, 0], "VV"), RULES)
+    (event,) = rhythms_of(make_beats([80, 0], "VV"), RULES)
     assert event.kind == "v_couplet"
     assert np.isnan(event.rate_bpm)
 
@@ -229,7 +230,7 @@ def test_three_cycles_make_a_pattern(labels, expected):
 
 
 def test_an_episode_of_bigeminy_goes_from_its_first_normal_to_its_last_ectopic_beat():
-    (event,) = find_rhythms(make_beats([80] * 10, "NNVNVNVNNN"), RULES)
+    (event,) = rhythms_of(make_beats([80] * 10, "NNVNVNVNNN"), RULES)
     assert (event.start_s, event.end_s, event.n_beats) == (1.6, 5.6, 6)
 
 
@@ -281,7 +282,7 @@ def test_fibrillation_is_found_where_it_is():
     rr = np.concatenate([sinus(200, rng), fibrillating(200, rng), sinus(200, rng)])
     beats = make_beats(rr, "N" * 600)
     p_repeats = np.repeat([0.8, 0.01, 0.8], 200).astype(np.float32)
-    (af,) = [event for event in find_rhythms(replace(beats, p_repeats=p_repeats), RULES) if event.kind == "af"]
+    (af,) = [event for event in rhythms_of(replace(beats, p_repeats=p_repeats), RULES) if event.kind == "af"]
     assert af.start_s == pytest.approx(beats.time_s[200], abs=10)
     assert af.end_s == pytest.approx(beats.time_s[399], abs=10)
 
@@ -294,21 +295,21 @@ def test_sinus_rhythm_with_ectopic_beats_in_any_pattern_is_no_fibrillation(patte
     early = np.array(list(labels)) != "N"
     rr[early] = rr[early] * 6 // 10
     rr[np.roll(early, 1)] = rr[np.roll(early, 1)] * 14 // 10
-    assert "af" not in [event.kind for event in find_rhythms(with_p(make_beats(rr, labels), 0.5), RULES)]
+    assert "af" not in [event.kind for event in rhythms_of(with_p(make_beats(rr, labels), 0.5), RULES)]
 
 
 def test_irregular_beats_that_all_have_their_p_wave_are_no_fibrillation():
     rng = np.random.default_rng(3)
     beats = make_beats(np.rint(80 * np.exp(0.09 * rng.normal(size=300))).astype(int), "N" * 300)
-    assert "af" in [event.kind for event in find_rhythms(with_p(beats, 0.0), RULES)]
-    assert "af" not in [event.kind for event in find_rhythms(with_p(beats, 0.8), RULES)]
+    assert "af" in [event.kind for event in rhythms_of(with_p(beats, 0.0), RULES)]
+    assert "af" not in [event.kind for event in rhythms_of(with_p(beats, 0.8), RULES)]
 
 
 def test_an_episode_ends_where_the_signal_is_not_analysable():
     rng = np.random.default_rng(4)
     usable = [not 150 <= i < 160 for i in range(400)]
     beats = with_p(make_beats(fibrillating(400, rng), "N" * 400, usable=usable), 0.0)
-    episodes = [event for event in find_rhythms(beats, RULES) if event.kind == "af"]
+    episodes = [event for event in rhythms_of(beats, RULES) if event.kind == "af"]
     assert len(episodes) == 2
     assert episodes[0].end_s <= beats.time_s[149] < beats.time_s[160] <= episodes[1].start_s
 
@@ -317,7 +318,7 @@ def test_a_pause_in_fibrillation_is_counted_apart_from_5_s():
     rng = np.random.default_rng(5)
     rr = fibrillating(300, rng)
     rr[100], rr[200] = 400, 520
-    found = find_rhythms(with_p(make_beats(rr, "N" * 300), 0.0), replace(RULES, long_rr_s=3.0))
+    found = rhythms_of(with_p(make_beats(rr, "N" * 300), 0.0), replace(RULES, long_rr_s=3.0))
     assert [event.kind for event in found if "pause" in event.kind] == ["pause", "af_pause"]
 
 
@@ -342,9 +343,9 @@ def test_events_of_real_records_are_those_of_the_definitions(databases, database
         beats = make_beats(ticks, "".join(labels))
         n = len(labels)
         expected = oracle(ticks.tolist(), labels.tolist(), [True] * n, [False] * n)
-        found = [event for event in as_found(beats, find_rhythms(beats, RULES)) if event[0] != "af"]
+        found = [event for event in as_found(beats, rhythms_of(beats, RULES)) if event[0] != "af"]
         assert found == expected, path.name
-        events = find_rhythms(beats, RULES)
+        events = rhythms_of(beats, RULES)
         quality = all_analysable(2000.0)
         burden = measure_burden(beats, events, quality=quality, duration_s=2000.0, rules=RULES)
         assert burden.pvc_burden_pct == 100 * labels.tolist().count("V") / n

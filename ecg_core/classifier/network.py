@@ -62,6 +62,7 @@ class BeatNetwork(nn.Module):
             ResidualBlock(wide, wide, kernel=3, dilation=8),
         )
         n_steps = len(frame_offsets(spec))
+        # The names of these attributes are the keys of the stored weights: a new name would orphan every model.
         self.heat = nn.Conv1d(wide, 1, 1)
         self.score = nn.Conv1d(wide, spec.heads, 1)
         self.position = nn.Parameter(torch.zeros(spec.heads, n_steps))

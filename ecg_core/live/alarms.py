@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -38,7 +39,7 @@ LINE_OF: Final = {kind: line for line, kinds in LINES.items() for kind in kinds}
 # An alarm of a rhythm is over when beats go on without it for longer than this; short interruptions of AF are common.
 HOLD_S: Final = {"V": 0.0, "S": 0.0, "af": 30.0, "rate": 0.0}
 RHYTHM_LINES: Final = HOLD_S.keys()
-MIN_NOISE_S = 10.0  # shorter noise is no alarm
+MIN_NOISE_S = 10.0  # shorter noise raises no alarm
 RHYTHM_BEATS = 30  # the rhythm is regular or irregular over so many beats
 PATTERN_BEATS = 3  # a pattern is current if it reaches one of so many latest beats
 LEARNED_BEATS = 30  # fewer do not show what is normal for a patient
@@ -60,7 +61,15 @@ class AlarmTracker:
         self._rate_bpm: float | None = None
 
     def step(
-        self, tail: Beats, n_new: int, *, until_s: float, end_s: float, hidden_s: float, detections: WindowDetections
+        self,
+        tail: Beats,
+        n_new: int,
+        *,
+        episodes: Sequence[slice],
+        until_s: float,
+        end_s: float,
+        hidden_s: float,
+        detections: WindowDetections,
     ) -> tuple[tuple[Alarm, ...], Vitals]:
         """Take what was decided at a hop.
 
@@ -68,6 +77,8 @@ class AlarmTracker:
         ----------
         tail, n_new
             The latest beats, and how many of them are new.
+        episodes
+            Atrial fibrillation as slices of these beats.
         until_s, end_s
             The end of the decided signal, and of the received signal.
         hidden_s
@@ -79,7 +90,7 @@ class AlarmTracker:
             self._n_beats += n_new
             for label, times in self._ectopic_s.items():
                 times.extend(tail.time_s[-n_new:][tail.label[-n_new:] == label].tolist())
-            alarms += self._step_rhythms(tail, end_s)
+            alarms += self._step_rhythms(tail, episodes, end_s)
         alarms += self._end_rhythms(tail, until_s, end_s)
         alarms += self._step_pause(tail, n_new, until_s, end_s, hidden_s)
         alarms += self._step_leads(detections, until_s, end_s)
@@ -97,10 +108,10 @@ class AlarmTracker:
         active = self._active.pop(line, None)
         return [replace(active, announced_s=end_s, end_s=stop_s)] if active else []
 
-    def _step_rhythms(self, tail: Beats, end_s: float) -> list[Alarm]:
+    def _step_rhythms(self, tail: Beats, episodes: Sequence[slice], end_s: float) -> list[Alarm]:
         """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
         alarms: list[Alarm] = []
-        events = find_rhythms(tail, self.rules)
+        events = find_rhythms(tail, self.rules, episodes=episodes)
         for event in events:
             line = LINE_OF.get(event.kind, "")
             if line not in RHYTHM_LINES:  # a pause is announced while it lasts, see below

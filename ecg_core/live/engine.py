@@ -32,7 +32,7 @@ from .detector import FILTER_S, StreamDetector, WindowDetections
 from .stream import Notice, Stream, StreamChunk, Update, merge_updates
 from .window import HOP_S, Window
 
-MIN_HORIZON_S, MAX_HORIZON_S = 0.25, 60.0  # a QRS and its filter need the former; longer is no live view
+MIN_HORIZON_S, MAX_HORIZON_S = 0.25, 60.0  # a QRS and its filter need the former; longer is not live
 MAX_BEATS = REFERENCE_BEATS  # the normal beat of the patient is learned from about the last hour
 TAIL_BEATS = max(10 * AVERAGED_BEATS, HABIT_BEATS)  # rhythm, P waves and usual RR are measured over so many
 LEARN_FRACTION, LEARN_MAX_BEATS = (
@@ -106,7 +106,7 @@ class Monitor:
         self._until_s = 0.0  # the end of the decided signal
         self._decided_s = -np.inf  # the last candidate that was decided ...
         self._dropped_s = -np.inf  # ... and the last one that was dropped as noise
-        self._tail = _beats([], self.rules)  # the last TAIL_BEATS
+        self._tail, self._episodes = _tail_of([], self.rules)  # the last TAIL_BEATS, and fibrillation among them
         offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
         self._no_attention = Attention(np.zeros((0, len(offset_s)), dtype=np.float16), offset_s)
         self._no_update = Update(self._tail, self._no_attention)
@@ -146,7 +146,7 @@ class Monitor:
         self._until_s = until_s
         n_new = len(attention.weight)
         alarms, vitals = self._alarm_tracker.step(
-            self._tail, n_new, until_s=until_s, end_s=end_s, detections=detections,
+            self._tail, n_new, episodes=self._episodes, until_s=until_s, end_s=end_s, detections=detections,
             hidden_s=max(float(detections.lost_s[detections.lost_s < until_s].max(initial=-np.inf)), self._dropped_s),
         )  # fmt: skip
         return Update(_last(self._tail, n_new), attention, alarms, (), vitals)
@@ -168,7 +168,7 @@ class Monitor:
         self._decided_s = float(detections.time_s[n_due - 1])
         dropped = np.setdiff1d(np.arange(n_due), kept)
         self._dropped_s = float(detections.time_s[dropped].max(initial=self._dropped_s))
-        self._tail = _beats(list(self._beats)[-TAIL_BEATS:], self.rules)
+        self._tail, self._episodes = _tail_of(list(self._beats)[-TAIL_BEATS:], self.rules)
         return Attention(candidates.attention[decided].astype(np.float16), self._no_attention.offset_s)
 
     def _describe(self, detections: WindowDetections, encoded: Encoded) -> Candidates:
@@ -226,8 +226,8 @@ def monitored_leads(stream: Stream, lead: str) -> tuple[int, ...]:
     return (position_of(lead, stream.lead_names, where=f"stream {stream.name}"),)
 
 
-def _beats(decided: Sequence[DecidedBeat], rules: RhythmRules) -> Beats:
-    """Decided beats as columns; S inside atrial fibrillation is N, see ``fibrillation.suppress_s_in_af``."""
+def _tail_of(decided: Sequence[DecidedBeat], rules: RhythmRules) -> tuple[Beats, list[slice]]:
+    """Decided beats as columns, without S inside atrial fibrillation, and the episodes of it."""
     probability = np.array([beat.probability for beat in decided], dtype=np.float32).reshape(-1, len(CLASSES))
     usable = np.array([beat.usable for beat in decided], dtype=bool)
     beats = Beats(
@@ -241,7 +241,8 @@ def _beats(decided: Sequence[DecidedBeat], rules: RhythmRules) -> Beats:
     if decided:
         p_repeats = repeating_fraction(np.stack([beat.before_qrs for beat in decided]), beats)
     beats = replace(beats, p_repeats=p_repeats)
-    return suppress_s_in_af(beats, af_episodes(beats, rules))
+    episodes = af_episodes(beats, rules)
+    return suppress_s_in_af(beats, episodes), episodes
 
 
 def _last(beats: Beats, n: int) -> Beats:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
-from .fibrillation import af_episodes
 from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_slices
 
 KIND_NAMES: Final = {
@@ -38,19 +37,16 @@ RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label i
 CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the last is ectopic
 
 
-def find_rhythms(
-    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice] | None = None
-) -> tuple[RhythmEvent, ...]:
+def find_rhythms(beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice]) -> tuple[RhythmEvent, ...]:
     """All events in the order of their start; none spans an unusable stretch.
 
     Parameters
     ----------
     episodes
-        Atrial fibrillation as slices of the beats, where it was found before S inside was suppressed.
+        Atrial fibrillation as slices of the beats, as found before S inside was suppressed; see ``af_episodes``.
 
     """
     follows = follows_previous(beats)
-    episodes = af_episodes(beats, rules) if episodes is None else episodes
     fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in episodes]
     events = [
         *fibrillation,

@@ -7,6 +7,7 @@ import numpy as np
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rhythm.events import find_rhythms
+from ecg_core.rhythm.fibrillation import af_episodes
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Attention, Beats, ModelSpec, Quality, Record
 
@@ -26,6 +27,11 @@ class ForbiddenSource:
         raise AssertionError("the samples of the record were read")
 
 
+def rhythms_of(beats, rules):
+    """The events of beats, with the fibrillation among them."""
+    return find_rhythms(beats, rules, episodes=af_episodes(beats, rules))
+
+
 def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime(2001, 1, 1, 8), unusable=()):
     """A beat each ``rr_s``, every tenth V, every tenth S, uniform attention; ``unusable`` are blocks of 10 s."""
     time_s = np.arange(0.4, duration_s - 0.2, rr_s)
@@ -43,7 +49,7 @@ def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime
     n_samples = round(duration_s * FS_HZ)
     record = Record("made", ForbiddenSource(), FS_HZ, n_samples, TWELVE, (True,) * 12, start=start, reference=reference)
     rules = RhythmRules()
-    events = find_rhythms(beats, rules)
+    events = rhythms_of(beats, rules)
     steps = np.linspace(-0.512, 0.512, 33).astype(np.float32)
     return Analysis(
         record=record, lead_names=("II",), model=SPEC, rules=rules, quality=quality, predicted=beats, beats=beats,
