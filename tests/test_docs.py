@@ -71,7 +71,7 @@ def test_the_drawing_of_the_packages_has_the_layers_that_are_checked():
     (drawing,) = (block for block in code_blocks(document("docs/architecture.md"), "") if "pipeline" in block)
     drawn = drawing.splitlines()[3:]
     tree = ast.parse(document("tests/test_architecture.py"))
-    assigned = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+    assigned = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
     layers = [layer for layer in ast.literal_eval(assigned["FLOORS"]) if layer != {"__main__"}]
     assert [set(line[:DRAWN_WIDTH].split()) for line in drawn] == layers[::-1]
 
