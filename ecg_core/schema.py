@@ -111,7 +111,7 @@ class Record:
     fs_hz: float
     n_samples: int
     lead_names: tuple[str, ...]
-    calibrated: tuple[bool, ...]  # per lead: False where the header states no gain (200 adu/mV is then assumed)
+    calibrated: tuple[bool, ...]  # per lead: False where the header states no gain (200 counts per mV is then assumed)
     start: datetime | None = None
     comments: tuple[str, ...] = ()
     age_years: int | None = None  # None where the header's comments do not state it

@@ -28,8 +28,8 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
     Parameters
     ----------
     lead
-        A lead's name, ``all``, ``first``, or ``auto``: all of up to three leads that hold a signal, of more the one
-        of best quality.
+        A lead's name, ``all``, ``first``, or ``auto``: all of up to three leads that hold a signal, of more leads the
+        single one of best quality.
 
     Raises
     ------

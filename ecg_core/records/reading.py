@@ -80,7 +80,7 @@ def position_of(name: str, lead_names: Sequence[str], *, where: str) -> int:
     names = [lead.casefold() for lead in lead_names]
     if name.casefold() not in names:
         raise LeadError(
-            f'Lead "{name}" is not in {where} (it has {", ".join(lead_names)}): choose one of these, or auto, or all.',
+            f'Lead "{name}" is not in {where}; it has {", ".join(lead_names)}.',
             settings=("lead",),
         )
     return names.index(name.casefold())
