@@ -347,7 +347,7 @@ def test_a_path_that_is_no_record_ends_in_one_sentence(tmp_path, capsys, ecg, pa
 
 def test_an_unknown_lead_ends_in_one_sentence(tmp_path, capsys):
     code = main(["analyze", str(DEMO), "--lead", "V9", "--out", str(tmp_path / "out")])
-    assert_refused(code, capsys.readouterr(), tmp_path / "out", 'Lead "V9" is not in record demo (it has I, II, III')
+    assert_refused(code, capsys.readouterr(), tmp_path / "out", 'Lead "V9" is not in record demo; it has I, II, III')
 
 
 def altered(folder):
