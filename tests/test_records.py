@@ -381,7 +381,7 @@ def test_a_strip_is_cut_at_the_ends_of_the_record(demo):
 
 
 def test_an_unknown_lead_is_refused_and_the_known_ones_are_named(demo):
-    with pytest.raises(LeadError, match=r'"V9" is not in record demo \(it has I, II, III'):
+    with pytest.raises(LeadError, match=r'"V9" is not in record demo; it has I, II, III'):
         lead_index(demo, "V9")
 
 
