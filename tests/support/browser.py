@@ -103,7 +103,7 @@ def go(page, name, sign):
             break
         except TooLate:
             continue
-    shown.wait_for(timeout=1000)
+    shown.wait_for(timeout=10_000)  # a browser that parses plotly for the first time answers nothing for a while
     page.wait_for_timeout(500)
     too_wide = page.evaluate("(e => e.scrollWidth > e.clientWidth)(document.querySelector('[data-testid=stMain]'))")
     assert not too_wide, f"{name} scrolls sideways"
