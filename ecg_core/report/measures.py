@@ -152,8 +152,9 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     )  # fmt: skip
     yield from _complexity(analysis.rules, ectopy)
     for threshold, n in ectopy.at_thresholds:
+        title = f"{label}, probability {threshold:g} or more"
         how = f"beats with a probability of {label} of at least {threshold:g}"
-        yield Measure(group, f"{letter}_at_{threshold:g}", f"{label}, probability {threshold:g} or more", n, "beats", how)
+        yield Measure(group, f"{letter}_at_{threshold:g}", title, n, "beats", how)
     if label == "S":
         yield _excess(analysis, ectopy)
 
