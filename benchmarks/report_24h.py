@@ -42,7 +42,9 @@ def main() -> None:
         record, beats, quality = analysis.record, analysis.predicted, analysis.quality
         _ = record.sha256  # hashing half a gigabyte is not the report's work
         steps: dict[str, Callable[[], object]] = {
-            "events and burden": lambda: measure(record, beats, quality, analysis.rules, labels=analysis.label_codes)
+            "events and burden": lambda: measure(
+                record, beats, quality, analysis.waveform, analysis.rules, labels=analysis.label_codes
+            )
         }
         steps |= {suffix: lambda writer=writer: writer(analysis) for suffix, writer in WRITERS.items()}  # type: ignore[misc]
         print(f"{len(beats):,} beats, {len(analysis.events):,} events, analysed in {whole_s:.1f} s")

@@ -18,12 +18,27 @@ from .classifier.model import Model
 from .labels import CLASSES, UNLABELLED, Codes
 from .parallel import release_memory
 from .rhythm.burden import measure_burden
+from .rhythm.danger import find_dangers, no_waveform
 from .rhythm.events import find_rhythms
 from .rhythm.fibrillation import af_episodes, suppress_s_in_af
 from .rhythm.intervals import analysable_rr
+from .rhythm.labelling import label_codes, set_labels
 from .rhythm.p_waves import before_qrs, repeating_fraction
 from .rules import RhythmRules
-from .schema import Analysis, Annotations, Attention, Beats, Bool, Burden, Float64, Index, Quality, Record, RhythmEvent
+from .schema import (
+    Analysis,
+    Annotations,
+    Attention,
+    Beats,
+    Bool,
+    Burden,
+    Float64,
+    Index,
+    Quality,
+    Record,
+    RhythmEvent,
+    Waveform,
+)
 from .signals.filters import clean_leads, normalised
 from .signals.quality import BLOCK_S, analysable
 
@@ -82,7 +97,8 @@ def analyse(
         model = fine_tune(model, features.token[kept], rr_s, labels, report=fitting)
         predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
-    beats, events, burden = measure(record, predicted, quality, rules, labels=labels)
+    waveform = no_waveform(record.duration_s)
+    beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels)
     unlabelled, labelled = usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
         record=record,
@@ -93,6 +109,7 @@ def analyse(
         predicted=predicted,
         beats=beats,
         attention=Attention(features.attention[kept], attention_offsets_s(model.spec)),
+        waveform=waveform,
         events=events,
         burden=burden,
         queried=select_queries(features.token, features.lead_weight, kept, predicted.probability, unlabelled),
@@ -126,7 +143,7 @@ def predicted_beats(
 
 
 def measure(
-    record: Record, predicted: Beats, quality: Quality, rules: RhythmRules, *, labels: Codes
+    record: Record, predicted: Beats, quality: Quality, waveform: Waveform, rules: RhythmRules, *, labels: Codes
 ) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:
     """The beats that are counted by these rules, their events and their burden.
 
@@ -141,7 +158,8 @@ def measure(
     labelled = set_labels(predicted, labels)
     episodes = af_episodes(labelled, rules)
     beats = set_labels(suppress_s_in_af(labelled, episodes), labels)  # a reader's S stays
-    events = find_rhythms(beats, rules, episodes=episodes)
+    dangers = find_dangers(beats, waveform, quality, duration_s=record.duration_s, rules=rules)
+    events = find_rhythms(beats, rules, episodes=episodes, dangers=dangers)
     burden = measure_burden(
         beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years
     )
@@ -175,22 +193,7 @@ def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
 
 def _measured(analysis: Analysis, labels: Codes) -> Analysis:
     beats, events, burden = measure(
-        analysis.record, analysis.predicted, analysis.quality, analysis.rules, labels=labels
+        analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules, labels=labels
     )
     labelled = np.flatnonzero(labels != UNLABELLED)
     return replace(analysis, beats=beats, events=events, burden=burden, labelled=labelled)
-
-
-def label_codes(labels: Annotations | None, time_s: Float64, *, usable: Bool) -> Codes:
-    """Class of each beat that has a label, UNLABELLED for the others and in signal that is not usable, (n_beats,)."""
-    codes = np.full(len(time_s), UNLABELLED) if labels is None else labels.codes_at(time_s)
-    return np.where(usable, codes, UNLABELLED)
-
-
-def set_labels(beats: Beats, labels: Codes) -> Beats:
-    """The beats with a reader's labels, which are certain; those that are UNLABELLED stay as they are."""
-    index = np.flatnonzero(labels != UNLABELLED)
-    label, probability = beats.label.copy(), beats.probability.copy()
-    label[index] = np.array(CLASSES)[labels[index]]
-    probability[index] = np.eye(len(CLASSES), dtype=np.float32)[labels[index]]
-    return replace(beats, label=label, probability=probability)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from .errors import RulesError
 
 AHA_2017 = "AHA/ACC/HRS 2017, doi:10.1016/j.jacc.2017.10.054"
+CINC_2015 = "PhysioNet/CinC Challenge 2015, doi:10.1088/0967-3334/37/8/E5"
 EC57 = "ANSI/AAMI EC57"
 ESC_2020 = "ESC 2020, doi:10.1093/eurheartj/ehaa612"
 COPENHAGEN = "Copenhagen Holter Study: Binici 2010, doi:10.1161/CIRCULATIONAHA.109.874982"
@@ -45,6 +46,8 @@ class RhythmRules:
     run_min_beats: int = _rule(3, "A run is ectopic beats in a row, at least", "beats", EC57, 3, 10)
     vt_bpm: float = _rule(100.0, "A run is a tachycardia if faster than", "bpm", AHA_2017, 60, 200)
     sustained_s: float = _rule(30.0, "A tachycardia is sustained if longer than", "s", AHA_2017, 5, 120)
+    vf_min_s: float = _rule(4.0, "Ventricular fibrillation or flutter lasts at least", "s", CINC_2015, 2, 30)
+    asystole_s: float = _rule(4.0, "An asystole is a stretch without a beat of at least", "s", CINC_2015, 3, 30)
     pattern_min_cycles: int = _rule(3, "Bigeminy, trigeminy: cycles in a row, at least", "cycles", "HScribe", 2, 20)
     pause_s: float = _rule(3.0, "A pause is an RR of at least", "s", "Solomon 2016", 1.5, 10)
     af_pause_s: float = _rule(5.0, "A pause in atrial fibrillation is an RR of at least", "s", "CardioScan", 1.5, 10)

@@ -230,19 +230,30 @@ class Beats(FrozenArrays):
         return np.asarray((self.probability * is_label).sum(axis=1), dtype=np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class Waveform(FrozenArrays):
+    """What the waveform of the leads shows second by second, whether or not beats can be told apart in it."""
+
+    step_s: float
+    vf: Float32  # (n_steps,), probability of ventricular fibrillation or flutter in the lead that shows it most clearly
+    vt: Float32  # (n_steps,), probability of ventricular tachycardia
+    no_signal: Bool  # (n_steps,): no analysed lead holds a signal; all are flat or missing
+
+
 @dataclass(frozen=True)
 class RhythmEvent:
-    """A finding that takes time: a couplet, a run, a pause, an episode."""
+    """A finding that takes time: a couplet, a run, a pause, an episode, a stretch that could not be analysed."""
 
     kind: str  # a key of rhythm.events.KIND_NAMES
-    start_s: float  # time of its first beat
-    end_s: float  # time of its last beat
-    n_beats: int
-    rate_bpm: float  # mean over its RR; NaN where all its beats are at one time
+    start_s: float  # time of its first beat, or where the waveform changes
+    end_s: float  # time of its last beat, or where the waveform changes
+    n_beats: int  # 0 where no beats can be told apart
+    rate_bpm: float  # mean over its RR; NaN where it has none
+    at_least: bool = False  # an edge lies in signal that is not analysable: its true length is this or longer
 
     @property
     def duration_s(self) -> float:
-        """From the first beat to the last."""
+        """From its start to its end."""
         return self.end_s - self.start_s
 
 
@@ -335,6 +346,11 @@ class Burden(FrozenArrays):
     s: Ectopy
     pvc_error_points: float  # expected error of a PVC burden over this length; see rhythm.uncertainty
     af: Episodes
+    vf: Episodes  # ventricular fibrillation or flutter
+    vf_suspected: Episodes  # where it is not certain
+    asystoles: Episodes
+    not_analysable: Episodes  # stretches without an analysable lead, looked at for VF, VT and asystole without a sign
+    no_signal: Episodes  # stretches in which all analysed leads are flat or missing
     pauses: Episodes
     af_pauses: Episodes
     long_rr: Episodes
@@ -386,6 +402,7 @@ class Analysis:
     predicted: Beats = field(repr=False)  # as the network classifies them, before the rules and reader labels
     beats: Beats  # as they are shown and counted
     attention: Attention
+    waveform: Waveform
     events: tuple[RhythmEvent, ...]
     burden: Burden
     queried: Index = field(default_factory=_no_beats)  # beats proposed for labelling, the most informative first

@@ -14,6 +14,7 @@ from ecg_core.classifier.model import load_model
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.burden import measure_burden
+from ecg_core.rhythm.danger import no_waveform
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Attention, Quality
 
@@ -75,6 +76,7 @@ def make_analysis(demo, model):
             attention=Attention(
                 np.full((len(beats), 3), 1 / 3, dtype=np.float16), np.array([-0.1, 0, 0.1], np.float32)
             ),
+            waveform=no_waveform(duration_s),
             events=events,
             burden=measure_burden(beats, events, quality=quality, duration_s=duration_s, rules=rules),
         )

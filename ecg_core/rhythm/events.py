@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +13,9 @@ from ..schema import Beats, Bool, Index, RhythmEvent
 from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_slices
 
 KIND_NAMES: Final = {
+    "vf": "Ventricular fibrillation or flutter",
+    "vf_suspected": "Ventricular fibrillation suspected",
+    "asystole": "Asystole",
     "v_couplet": "Ventricular couplet",
     "v_run": "Ventricular run",
     "vt": "Ventricular tachycardia, non-sustained",
@@ -31,24 +34,32 @@ KIND_NAMES: Final = {
     "long_rr": "Long RR",
     "bradycardia": "Bradycardia",
     "tachycardia": "Tachycardia",
+    "not_analysable": "Not analysable",
+    "no_signal": "No signal",
 }
+DANGERS: Final = ("vf", "asystole", "vt_sustained", "vf_suspected")  # what a report begins with
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
 RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label in "VS"}
 CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the last is ectopic
 
 
-def find_rhythms(beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice]) -> tuple[RhythmEvent, ...]:
-    """All events in the order of their start; none spans an unusable stretch.
+def find_rhythms(
+    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice], dangers: Iterable[RhythmEvent] = ()
+) -> tuple[RhythmEvent, ...]:
+    """All events in the order of their start.
 
     Parameters
     ----------
     episodes
         Atrial fibrillation as slices of the beats, as found before S inside was suppressed; see ``af_episodes``.
+    dangers
+        What was found in the waveform and not in the beats; see ``find_dangers``.
 
     """
     follows = follows_previous(beats)
     fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in episodes]
     events = [
+        *dangers,
         *fibrillation,
         *_long_intervals(beats, follows, fibrillation, rules),
         *_unusual_rates(beats, rules),

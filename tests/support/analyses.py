@@ -6,6 +6,7 @@ import numpy as np
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import measure_burden
+from ecg_core.rhythm.danger import no_waveform
 from ecg_core.rhythm.events import find_rhythms
 from ecg_core.rhythm.fibrillation import af_episodes
 from ecg_core.rules import RhythmRules
@@ -53,6 +54,7 @@ def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime
     steps = np.linspace(-0.512, 0.512, 33).astype(np.float32)
     return Analysis(
         record=record, lead_names=("II",), model=SPEC, rules=rules, quality=quality, predicted=beats, beats=beats,
-        attention=Attention(np.full((n, 33), 1 / 33, dtype=np.float16), steps), events=events,
+        attention=Attention(np.full((n, 33), 1 / 33, dtype=np.float16), steps),
+        waveform=no_waveform(duration_s), events=events,
         burden=measure_burden(beats, events, quality=quality, duration_s=duration_s, rules=rules),
     )  # fmt: skip
