@@ -15,6 +15,7 @@ from .classifier.features import attention_offsets_s
 from .classifier.fine_tuning import fine_tune
 from .classifier.leads import AUTO, choose_leads
 from .classifier.model import Model
+from .classifier.standstill import without_still
 from .labels import CLASSES, UNLABELLED, Codes
 from .parallel import release_memory
 from .rhythm.burden import measure_burden
@@ -83,7 +84,7 @@ def analyse(
     def features_of(chunk: Chunk) -> ChunkFeatures:
         clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
         signal = normalised(clean)
-        encoded = encode(model, signal)
+        encoded = without_still(model, encode(model, signal), clean)
         detections = detect(model, encoded, clean.valid, chunk, known_s=beats_at_s)
         return describe(model, encoded, detections, before_qrs(signal, detections.position))
 
