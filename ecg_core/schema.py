@@ -237,7 +237,7 @@ class Waveform(FrozenArrays):
     step_s: float
     vf: Float32  # (n_steps,), probability of ventricular fibrillation or flutter in the lead that shows it most clearly
     vt: Float32  # (n_steps,), probability of ventricular tachycardia
-    no_signal: Bool  # (n_steps,): no analysed lead holds a signal; all are flat or missing
+    no_signal_s: Float64  # (n, 2), start and end of the stretches in which all analysed leads are flat or missing
 
 
 @dataclass(frozen=True)

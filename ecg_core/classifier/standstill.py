@@ -48,7 +48,7 @@ def steepest_slopes(clean: CleanLeads, stride: int) -> Float32:
 
 
 def usual_slopes(slope: Float32) -> Float32:
-    """Usual slope of the beats in each lead, shape (n_leads,), of candidates (n_leads, n); NaN in a lead that is off."""
+    """Usual slope of the beats in each lead (n_leads,), of candidates (n_leads, n); NaN in a lead that is off."""
     known = np.isfinite(slope).any(axis=1)
     usual = np.full(len(slope), np.nan, dtype=np.float32)
     usual[known] = np.nanpercentile(slope[known], USUAL_PCT, axis=1)

@@ -74,8 +74,6 @@ def with_pauses(record: Record, lengths_s: tuple[float, ...], filling: str) -> t
     for start_s, length_s in zip(starts_s.tolist(), lengths_s, strict=True):
         first = beat_s[np.searchsorted(beat_s, start_s)]
         pauses.append((first, beat_s[np.searchsorted(beat_s, first + length_s)]))
-    gaps = tuple(
-        (round((a + AFTER_QRS_S) * record.fs_hz), round((b - BEFORE_QRS_S) * record.fs_hz)) for a, b in pauses
-    )
+    gaps = tuple((round((a + AFTER_QRS_S) * record.fs_hz), round((b - BEFORE_QRS_S) * record.fs_hz)) for a, b in pauses)
     source = FilledSource(record.source, filling, gaps, record.fs_hz)
     return replace(record, record_id=f"{record.record_id}+{filling}", source=source), np.array(pauses)
