@@ -30,7 +30,7 @@ from .canvas import (
 )
 from .dangers import SHORT_NAMES, UNJUDGED, dangers, not_analysable_text, remarks
 from .measures import COLUMNS, GROUPS, HourLine, Measure, format_labels, hour_lines, measures
-from .strip_selection import STRIP_S, Strip, choose_strips
+from .strip_selection import STRIP_S, Strip, choose_strips, clearest_lead
 from .trends import draw_trends
 
 COLUMN_MM, COLUMN_GAP_MM = 80.0, 5.0  # three columns of measures
@@ -244,7 +244,7 @@ def _strip_page(sheet: Sheet, *, analysis: Analysis, strips: Sequence[Strip]) ->
     record, marked = analysis.record, _marked(analysis)
     for number, strip in enumerate(strips):
         y = TOP_MM + 18 + number * (STRIP_MM + 11)
-        name = _clearest_lead(analysis, strip.start_s)
+        name = clearest_lead(analysis, strip.start_s)
         lead = read_strip(record, name, start_s=strip.start_s, length_s=STRIP_S)
         gain = draw_strip(
             sheet, lead, beats=analysis.beats, x=LEFT_MM, y=y, width=WIDTH_MM, height=STRIP_MM, marked=marked
@@ -270,12 +270,6 @@ def _title_lines(titles: Sequence[str]) -> list[str]:
     """The titles of a strip, two on a line, or more where the lines do not suffice."""
     on_line = max(2, -(-len(titles) // TITLE_LINES))
     return [";  ".join(titles[first : first + on_line]) for first in range(0, len(titles), on_line)]
-
-
-def _clearest_lead(analysis: Analysis, time_s: float) -> str:
-    quality = analysis.quality
-    block = min(int((time_s + STRIP_S / 2) / quality.block_s), quality.score.shape[1] - 1)
-    return analysis.lead_names[int(quality.score[:, block].argmax())]
 
 
 def _definitions_page(sheet: Sheet, *, analysis: Analysis) -> None:

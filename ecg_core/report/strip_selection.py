@@ -45,6 +45,13 @@ def strip_start_s(from_s: float, to_s: float, *, duration_s: float) -> float:
     return float(np.clip(start_s, 0.0, max(0.0, duration_s - STRIP_S)))
 
 
+def clearest_lead(analysis: Analysis, start_s: float) -> str:
+    """Name of the analysed lead of the best quality in a strip."""
+    quality = analysis.quality
+    block = min(int((start_s + STRIP_S / 2) / quality.block_s), quality.score.shape[1] - 1)
+    return analysis.lead_names[int(quality.score[:, block].argmax())]
+
+
 def _findings(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
     """Title, start and end of everything that a strip has to show."""
     burden = analysis.burden
