@@ -73,7 +73,8 @@ with made:
 st.header("Summary", anchor=False)
 shown = measures_by_group(analysis)
 st.markdown(f"**{GROUPS['danger']}**")
-facts(shown["danger"], style="figures wide")
+found, *lengths = shown["danger"]
+facts([*lengths, found], style="figures wide")  # a row for each kind
 for column, groups in zip(st.columns(3, gap="large"), COLUMNS, strict=True):
     with column:
         for group in groups:

@@ -48,7 +48,7 @@ STYLE = """<style>
 [data-testid="stButtonGroup"] button { min-height: 2.45rem; }
 .st-key-dangers, .st-key-dangers [data-testid="stVerticalBlock"] { gap: 0.3rem; }
 .st-key-dangers [data-testid="stAlertContainer"] { padding: 0.3rem 0.8rem; min-height: 0; }
-.st-key-dangers [data-testid="stAlertContainer"] p { font-weight: 600; }
+.st-key-dangers [data-testid="stAlertContainer"] p { font-weight: 600; font-size: 0.9rem; }
 .st-key-dangers button { min-height: 0; padding: 0.2rem 0.8rem; }
 .ecg-cards { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 0.6rem; }
 .ecg-card { border: 1px solid color-mix(in srgb, currentColor 18%, transparent); border-radius: 0.375rem;
