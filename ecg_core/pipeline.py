@@ -93,7 +93,7 @@ def analyse(
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
     kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS if searched else 0)
     usable = quality.usable_at(features.time_s[kept])
-    labels = label_codes(patient_labels, features.time_s[kept], usable=usable)
+    labels = label_codes(patient_labels, features.time_s[kept])
     if patient_labels is not None:
         model = fine_tune(model, features.token[kept], rr_s, labels, report=fitting)
         predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
@@ -188,7 +188,7 @@ def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
     True
 
     """
-    new = label_codes(labels, analysis.beats.time_s, usable=analysis.beats.usable)
+    new = label_codes(labels, analysis.beats.time_s)
     return _measured(analysis, np.where(new == UNLABELLED, analysis.label_codes, new))
 
 

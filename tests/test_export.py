@@ -50,10 +50,11 @@ COLUMNS = {
         "told",
     ],
     "_events.csv": [
-        "kind", "name", "start_s", "end_s", "n_beats", "rate_bpm", "duration_s", "start_iso", "record",
+        "kind", "name", "start_s", "end_s", "n_beats", "rate_bpm", "duration_s", "start_iso", "record", "at_least",
     ],
     "_burden.csv": [
         "measure", "value", "unit", "denominator", "name", "at_s", "at_iso", "reason_if_empty", "record",
+        "at_least",
     ],
     "_hourly.csv": [
         "hour", "start_s", "analysable_s", "beats", *(f"beats_{name}" for name in CLASSES),

@@ -11,6 +11,7 @@ from support.strategies import make_beats
 
 from ecg_core import NOTICE
 from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, draw_strip, make_pdf
+from ecg_core.report.dangers import findings
 from ecg_core.report.measures import measures
 from ecg_core.report.pdf import report_pdf
 from ecg_core.report.strip_selection import SAME_STRIP_S, STRIP_S, choose_strips
@@ -173,7 +174,7 @@ def test_the_strips_of_the_demo_show_its_extremes_and_each_kind_of_event(demo_an
     titles = [title for strip in strips for title in strip.titles]
     for begin in ("Highest", "Lowest", "Longest RR", "Longest ventricular run", "S with the lowest probability"):
         assert any(title.startswith(begin) for title in titles), begin
-    kinds = {event.kind for event in demo_analysis.events}
+    kinds = {event.kind for event in findings(demo_analysis)}
     assert sum(title.startswith("First: ") for title in titles) == len(kinds)
     starts = np.sort([strip.start_s for strip in strips])
     assert np.diff(starts).min() >= SAME_STRIP_S

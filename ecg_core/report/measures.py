@@ -10,10 +10,13 @@ import numpy as np
 
 from ..clock import clock_text, duration_text
 from ..labels import CLASSES, NAME
+from ..rhythm.burden import summarise_episodes
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, Hourly, RhythmEvent
+from .dangers import at_least_text, dangers
 
 GROUPS: Final = {
+    "danger": "VF, asystole, sustained VT",
     "recording": "Recording",
     "rate": "Heart rate",
     "v": "Ventricular ectopy",
@@ -22,7 +25,8 @@ GROUPS: Final = {
     "pauses": "Pauses and unusual rates",
     "hrv": "Heart rate variability",
 }
-COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))  # groups of each column of a page
+# Groups of each column of a page; what is of danger stands above them.
+COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))
 YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
@@ -42,6 +46,7 @@ class Measure:
     at_s: float | None = None  # the moment it belongs to
     why: str = ""  # the reason where there is no value
     decimals: int = 0
+    at_least: bool = False  # the value is a lower limit: an edge lies in signal that is not analysable
 
     @property
     def text(self) -> str:
@@ -51,8 +56,8 @@ class Measure:
         if self.unit == YES_NO:
             return "yes" if self.value else "no"
         if self.unit == "s" and self.value >= MINUTE_S:
-            return duration_text(self.value)
-        number = f"{self.value:,.{self.decimals}f}"
+            return at_least_text(self.at_least) + duration_text(self.value)
+        number = f"{at_least_text(self.at_least)}{self.value:,.{self.decimals}f}"
         unit = self.unit.replace("ms2", "ms²")
         if number == "1" and unit in PLURALS:
             unit = unit[:-1]
@@ -78,6 +83,7 @@ def measures(analysis: Analysis) -> tuple[Measure, ...]:
 
     """
     every = [
+        *_dangers(analysis),
         *_recording(analysis),
         *_rate(analysis),
         *_ectopy(analysis, analysis.burden.v),
@@ -93,11 +99,38 @@ def _checked(measure: Measure, analysis: Analysis) -> Measure:
     """The measure with a finite value and no reason, or with no value and a reason."""
     if measure.value is not None and np.isfinite(measure.value):
         return replace(measure, why="")
+    if measure.group == "danger":
+        return replace(measure, value=None)  # measured without beats
     if not len(analysis.beats):
         return replace(measure, value=None, why="no beat was found")
     if not analysis.burden.n_beats:
         return replace(measure, value=None, why="no analysable beat")
     return replace(measure, value=None, why=measure.why or "no data")
+
+
+def _dangers(analysis: Analysis) -> Iterator[Measure]:
+    """What a report begins with, and the time that was looked at without being analysable."""
+    burden, rules, group = analysis.burden, analysis.rules, "danger"
+    found = float(bool(dangers(analysis)))
+    yield Measure(group, "danger_found", "VF, asystole or sustained VT", found, YES_NO, "certain or suspected")
+    vf_how = f"fibrillation or flutter of at least {rules.vf_min_s:g} s"
+    sustained = summarise_episodes(analysis.events, "vt_sustained")
+    for key, name, episodes, how in (
+        ("vf", "VF", burden.vf, vf_how),
+        ("vf_suspected", "suspected VF", burden.vf_suspected, vf_how),
+        ("asystole", "asystole", burden.asystoles, f"no beat for at least {rules.asystole_s:g} s"),
+        ("vt_sustained", "sustained VT", sustained, f"longer than {rules.sustained_s:g} s"),
+    ):
+        at_least = any(event.at_least for event in analysis.events if event.kind == key)
+        yield Measure(group, f"{key}_episodes", f"Episodes of {name}", episodes.n, "episodes", how)
+        yield Measure(group, f"{key}_time", f"Time in {name}", episodes.total_s, "s", decimals=1, at_least=at_least)
+        yield from _peak(group, f"{key}_longest", f"Longest {name}", episodes.longest, "duration_s", "s", "no episode")
+    how = "no sign of VF, VT or asystole"
+    yield Measure(
+        group, "not_analysable_time", "Time not analysable", burden.not_analysable.total_s, "s", how, decimals=1
+    )
+    how = "all analysed leads flat or missing"
+    yield Measure(group, "no_signal_time", "Time without signal", burden.no_signal.total_s, "s", how, decimals=1)
 
 
 def _recording(analysis: Analysis) -> Iterator[Measure]:
@@ -181,7 +214,8 @@ def _peak(
 ) -> Iterator[Measure]:
     value = None if event is None else float(getattr(event, what))
     at_s = None if event is None else event.start_s
-    yield Measure(group, key, name, value, unit, "", at_s, why, 0 if what == "n_beats" else 1)
+    at_least = event is not None and event.at_least and what == "duration_s"
+    yield Measure(group, key, name, value, unit, "", at_s, why, 0 if what == "n_beats" else 1, at_least)
 
 
 def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
@@ -211,6 +245,7 @@ def _pauses(analysis: Analysis) -> Iterator[Measure]:
     yield Measure(
         group, "longest_rr", "Longest RR", longest.duration_s if longest else None, "s", "",
         longest.start_s if longest else None, f"no RR of {rules.long_rr_s:g} s or longer", 2,
+        bool(longest and longest.at_least),
     )  # fmt: skip
     how = f"RR of at least {rules.af_pause_s:g} s"
     yield Measure(group, "af_pauses", "Pauses in AF", burden.af_pauses.n, "pauses", how)
