@@ -87,6 +87,34 @@ def test_burden_is_beats_over_beats():
     assert burden.sve_burden_pct == pytest.approx(10.0)
 
 
+def test_fusion_beats_are_counted_beside_the_burden_and_not_in_it():
+    burden = burden_of(make_beats([80] * 10, "NNVNNFNFNN"))
+    assert burden.pvc_burden_pct == pytest.approx(10.0)
+    assert burden.v_and_f_pct == pytest.approx(30.0)
+
+
+def test_a_single_v_beside_a_fusion_beat_is_a_couplet_and_not_isolated():
+    burden = burden_of(make_beats([80] * 10, "NNVFNNVNFN"))
+    assert (burden.v.n_beats, burden.v.singles, burden.v.couplets) == (2, 1, 1)
+
+
+def test_v_n_v_is_no_triplet_whatever_is_between_them():
+    for between in "NSQ":
+        burden = burden_of(make_beats([80] * 5, f"NV{between}VN"))
+        assert (burden.v.singles, burden.v.couplets, burden.v.triplets, burden.v.runs.n) == (2, 0, 0, 0)
+    lost = make_beats([80] * 5, "NVVVN", usable=[True, True, False, True, True])
+    assert burden_of(lost).v.triplets == 0
+
+
+@pytest.mark.parametrize(("label", "letter"), [("V", "v"), ("S", "s")])
+def test_the_longest_run_is_by_beats_where_beats_are_counted_and_by_seconds_where_seconds_are(label, letter):
+    rr = [80] * 3 + [40] * 6 + [80] * 3 + [100] * 4 + [80] * 2
+    labels = "NNN" + 6 * label + "NNN" + 4 * label + "NN"
+    runs = getattr(burden_of(make_beats(rr, labels)), letter).runs
+    assert (runs.most_beats.n_beats, runs.most_beats.duration_s) == (6, pytest.approx(2.0))
+    assert (runs.longest.n_beats, runs.longest.duration_s) == (4, pytest.approx(3.0))
+
+
 def test_unusable_beats_are_in_no_percentage():
     beats = make_beats([80] * 4, "NVVV", usable=[True, True, False, False])
     assert burden_of(beats).pvc_burden_pct == pytest.approx(50.0)

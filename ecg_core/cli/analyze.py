@@ -120,12 +120,13 @@ def summary(analysis: Analysis) -> str:
     burden, record = analysis.burden, analysis.record
     measured = {measure.key: measure for measure in measures(analysis)}
     counts = dict(zip("NSVFQ", burden.count.tolist(), strict=True))
+    with_fusion = f" (V + F {measured['pvc_burden_with_fusion'].text})" if counts["F"] else ""
     lines = [
         f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
         f"model {analysis.model.name}",
         f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
-        f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats; {_complexity(burden.v)}",
+        f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats{with_fusion}; {_complexity(burden.v)}",
         f"  SVE burden    {_value(measured['sve_burden'])} of analysable beats; {_complexity(burden.s)}",
         f"  AF burden     {_value(measured['af_burden'])} of analysable time, in this recording; "
         f"episodes {burden.af.n}",

@@ -52,7 +52,7 @@ def _findings(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
         longest = max(pauses, key=lambda event: event.duration_s)
         yield f"Longest RR, {longest.duration_s:.2f} s", longest.start_s, longest.end_s
     for ectopy, name in ((burden.v, "ventricular"), (burden.s, "supraventricular")):
-        if long := ectopy.runs.longest:
+        if long := ectopy.runs.most_beats:
             yield f"Longest {name} run, {long.n_beats} beats", long.start_s, long.end_s
         if fast := ectopy.runs.fastest:
             yield f"Fastest {name} run, {fast.rate_bpm:.0f} bpm", fast.start_s, fast.end_s

@@ -67,7 +67,7 @@ def count_classes(beats: Beats) -> NDArray[np.int64]:
 
 
 def summarise_episodes(events: Events, *kinds: str) -> Episodes:
-    """Number and total duration of the events of some kinds, with the longest and the fastest of them."""
+    """Number and total duration of the events of some kinds; the longest by time and by beats, and the fastest."""
     chosen = _of_kinds(events, *kinds)
     if not chosen:
         return Episodes()
@@ -76,6 +76,7 @@ def summarise_episodes(events: Events, *kinds: str) -> Episodes:
         n_beats=sum(event.n_beats for event in chosen),
         total_s=float(sum(event.duration_s for event in chosen)),
         longest=max(chosen, key=lambda event: (event.duration_s, event.n_beats, -event.start_s)),
+        most_beats=max(chosen, key=lambda event: (event.n_beats, event.duration_s, -event.start_s)),
         fastest=max(chosen, key=lambda event: (np.nan_to_num(event.rate_bpm), event.n_beats, -event.start_s)),
     )
 
