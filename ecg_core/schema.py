@@ -164,6 +164,11 @@ class Quality(FrozenArrays):
         block = np.clip((np.asarray(time_s) / self.block_s).astype(int), 0, len(self.usable) - 1)
         return np.asarray(self.usable[block], dtype=bool)
 
+    def score_at(self, time_s: Float64) -> Float32:
+        """Score of the clearest lead in the block that holds each time, shape of ``time_s``."""
+        block = np.clip((np.asarray(time_s) / self.block_s).astype(int), 0, self.score.shape[1] - 1)
+        return np.asarray(self.score.max(axis=0)[block])
+
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
         """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))

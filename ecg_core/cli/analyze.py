@@ -141,7 +141,7 @@ def summary(analysis: Analysis) -> str:
 def _heart_rate(analysis: Analysis) -> str:
     burden = analysis.burden
     if not (burden.rate_min and burden.rate_max):
-        return "  Heart rate    not enough consecutive beats"
+        return "  Heart rate    not enough consecutive beats in clear signal"
     return (
         f"  Heart rate    {burden.rate_min.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {burden.rate_max.bpm:.0f} bpm "
         f"(min / mean / max; moving average of {analysis.rules.rate_average_beats} RR)"

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..clock import clock_text, duration_text
 from ..labels import CLASSES, NAME
+from ..rhythm.intervals import CLEAR_SCORE
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, Hourly, RhythmEvent
 
@@ -116,11 +117,11 @@ def _recording(analysis: Analysis) -> Iterator[Measure]:
 
 def _rate(analysis: Analysis) -> Iterator[Measure]:
     burden, group = analysis.burden, "rate"
-    how = f"moving average of {analysis.rules.rate_average_beats} RR"
+    how = f"moving average of {analysis.rules.rate_average_beats} RR, in signal of quality {CLEAR_SCORE:g} or better"
     for key, name, rate in (("min", "Lowest", burden.rate_min), ("max", "Highest", burden.rate_max)):
         yield Measure(
             group, f"heart_rate_{key}", f"{name} heart rate", rate.bpm if rate else None, "bpm", how,
-            rate.time_s if rate else None, "too few consecutive RR", 1,
+            rate.time_s if rate else None, "too few consecutive RR in clear signal", 1,
         )  # fmt: skip
     mean, no_rr = burden.rate_mean_bpm, "no RR in analysable signal"
     yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
