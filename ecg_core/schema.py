@@ -164,6 +164,11 @@ class Quality(FrozenArrays):
         block = np.clip((np.asarray(time_s) / self.block_s).astype(int), 0, len(self.usable) - 1)
         return np.asarray(self.usable[block], dtype=bool)
 
+    def score_at(self, time_s: Float64) -> Float32:
+        """Score of the clearest lead in the block that holds each time, shape of ``time_s``."""
+        block = np.clip((np.asarray(time_s) / self.block_s).astype(int), 0, self.score.shape[1] - 1)
+        return np.asarray(self.score.max(axis=0)[block])
+
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
         """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
@@ -287,7 +292,8 @@ class Episodes:
     n: int = 0
     n_beats: int = 0
     total_s: float = 0.0
-    longest: RhythmEvent | None = None
+    longest: RhythmEvent | None = None  # in seconds
+    most_beats: RhythmEvent | None = None
     fastest: RhythmEvent | None = None
 
 
@@ -304,7 +310,7 @@ class Ectopy:
     most_in_an_hour: int
     singles: int
     couplets: int
-    runs: Episodes  # of at least three beats, at any rate
+    runs: Episodes  # of at least three beats, at any rate; F joins those of V
     triplets: int  # runs of exactly three beats
     tachycardias: Episodes  # runs faster than the rule
     bigeminy: Episodes
@@ -363,6 +369,12 @@ class Burden(FrozenArrays):
     def pvc_burden_pct(self) -> float:
         """100 V / analysable beats; NaN without beats."""
         return self.v.burden_pct
+
+    @property
+    def v_and_f_pct(self) -> float:
+        """100 (V + F) / analysable beats; NaN without beats."""
+        n_v, n_f = (int(self.count[CLASSES.index(label)]) for label in "VF")
+        return 100.0 * (n_v + n_f) / self.n_beats if self.n_beats else float("nan")
 
     @property
     def sve_burden_pct(self) -> float:

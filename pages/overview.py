@@ -21,6 +21,7 @@ analysis = current_analysis()
 record, burden = analysis.record, analysis.burden
 n_beats = f"{burden.n_beats:,} beats"
 count = dict(zip(analysis.model.classes, burden.count.tolist(), strict=True))
+with_fusion = f"; V + F {number(burden.v_and_f_pct, 1, ' %')}" if count["F"] else ""
 heading(f"Overview of {record.record_id}", record)
 draw_dangers(analysis, with_strip=True)
 
@@ -34,7 +35,7 @@ if burden.analysable_pct < LOW_ANALYSABLE_PCT:
 cards(
     [
         ("Analysable time", duration_text(burden.analysable_s), not_analysable_text(analysis)),
-        ("PVC burden", number(burden.pvc_burden_pct, 1, " %"), f"{count['V']:,} V of {n_beats}"),
+        ("PVC burden", number(burden.pvc_burden_pct, 1, " %"), f"{count['V']:,} V of {n_beats}{with_fusion}"),
         ("SVE burden", number(burden.sve_burden_pct, 1, " %"), f"{count['S']:,} S of {n_beats}"),
         (
             "AF burden",

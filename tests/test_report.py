@@ -188,6 +188,25 @@ def test_the_longest_pause_lies_in_the_middle_of_its_strip(demo_analysis):
     assert (pause.start_s + pause.end_s) / 2 == pytest.approx(strip.start_s + STRIP_S / 2, abs=0.01)
 
 
+def test_the_strip_of_the_longest_run_shows_the_one_with_the_most_beats(make_analysis):
+    rr = [80] * 4 + [40] * 6 + [80] * 25 + [100] * 4 + [80] * 4
+    made = make_analysis(make_beats(rr, "NNNN" + 6 * "V" + 25 * "N" + 4 * "V" + "NNNN"))
+    (strip,) = [s for s in choose_strips(made) if any(t == "Longest ventricular run, 6 beats" for t in s.titles)]
+    most = made.burden.v.runs.most_beats
+    assert strip.start_s <= most.start_s < most.end_s <= strip.start_s + STRIP_S
+    value = {measure.key: (measure.value, measure.at_s) for measure in measures(made)}
+    assert value["v_longest_run"] == (6, most.start_s)
+
+
+def test_fusion_beats_are_on_the_card_of_the_pvc_burden(make_analysis):
+    beats = make_beats([80] * 40, "NNNVFNNNNN" * 4)
+    summary = words(report_pdf(make_analysis(beats)))[0]
+    assert "; V + F 20.00 %" in summary
+    assert "V + F)" in summary
+    without = words(report_pdf(make_analysis(make_beats([80] * 40, "NNNVNNNNNN" * 4))))[0]
+    assert "; V + F" not in without
+
+
 def test_a_short_recording_has_strips_that_begin_at_its_start(make_analysis):
     made = make_analysis(make_beats([80] * 3, "NVN"), duration_s=3.0)
     record = replace(in_memory(np.zeros(750), 250.0), start=None)

@@ -155,6 +155,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
     burden, record = analysis.burden, analysis.record
     measured = {measure.key: measure for measure in measures(analysis)}
     counts = dict(zip("NSVFQ", burden.count.tolist(), strict=True))
+    with_fusion = f" (V + F {measured['pvc_burden_with_fusion'].text})" if counts["F"] else ""
     lines = [
         f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
         f"model {analysis.model.name}",
@@ -162,7 +163,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
         *(f"  {text}" for text in remarks(analysis)),
         f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
-        f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats; {_complexity(burden.v)}",
+        f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats{with_fusion}; {_complexity(burden.v)}",
         f"  SVE burden    {_value(measured['sve_burden'])} of analysable beats; {_complexity(burden.s)}",
         f"  AF burden     {_value(measured['af_burden'])} of analysable time, in this recording; "
         f"episodes {burden.af.n}",
@@ -177,7 +178,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
 def _heart_rate(analysis: Analysis) -> str:
     burden = analysis.burden
     if not (burden.rate_min and burden.rate_max):
-        return "  Heart rate    not enough consecutive beats"
+        return "  Heart rate    not enough consecutive beats in clear signal"
     return (
         f"  Heart rate    {burden.rate_min.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {burden.rate_max.bpm:.0f} bpm "
         f"(min / mean / max; moving average of {analysis.rules.rate_average_beats} RR)"

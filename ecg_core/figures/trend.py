@@ -134,7 +134,8 @@ def _add_rate(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
     span_s = analysis.record.duration_s
     bin_s = next((step for step in BIN_STEPS_S if span_s / step <= TREND_BINS), BIN_STEPS_S[-1])
     n_bins = int(span_s / bin_s) + 1
-    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s=bin_s, n_bins=n_bins)
+    beats, rules, quality = analysis.beats, analysis.rules, analysis.quality
+    low, mean, high = rate_trend(beats, rules, quality=quality, bin_s=bin_s, n_bins=n_bins)
     centre = (np.arange(n_bins) + 0.5) * bin_s
     figure.add_scatter(
         **_outline(centre, low, high, np.isfinite(mean)), mode="lines", line={"width": 0}, fill="toself",

@@ -11,6 +11,7 @@ import numpy as np
 from ..clock import clock_text, duration_text
 from ..labels import CLASSES, NAME
 from ..rhythm.burden import summarise_episodes
+from ..rhythm.intervals import CLEAR_SCORE
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, Hourly, RhythmEvent
 from .dangers import at_least_text, dangers
@@ -149,11 +150,11 @@ def _recording(analysis: Analysis) -> Iterator[Measure]:
 
 def _rate(analysis: Analysis) -> Iterator[Measure]:
     burden, group = analysis.burden, "rate"
-    how = f"moving average of {analysis.rules.rate_average_beats} RR"
+    how = f"moving average of {analysis.rules.rate_average_beats} RR, in signal of quality {CLEAR_SCORE:g} or better"
     for key, name, rate in (("min", "Lowest", burden.rate_min), ("max", "Highest", burden.rate_max)):
         yield Measure(
             group, f"heart_rate_{key}", f"{name} heart rate", rate.bpm if rate else None, "bpm", how,
-            rate.time_s if rate else None, "too few consecutive RR", 1,
+            rate.time_s if rate else None, "too few consecutive RR in clear signal", 1,
         )  # fmt: skip
     mean, no_rr = burden.rate_mean_bpm, "no RR in analysable signal"
     yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
@@ -164,6 +165,11 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     key, name = BURDEN[letter]
     beats = _beats(analysis)
     yield Measure(group, key, name, ectopy.burden_pct, "%", beats, decimals=2)
+    if label == "V":
+        both_pct = analysis.burden.v_and_f_pct
+        yield Measure(
+            group, "pvc_burden_with_fusion", "PVC burden with fusion (V + F)", both_pct, "%", beats, decimals=2
+        )
     how = "95 % interval from the classifier's probabilities"
     for edge, limit, value in zip(("low", "high"), ("lower", "upper"), ectopy.interval_pct, strict=True):
         yield Measure(group, f"{key}_{edge}", f"{name}, {limit} 95 % limit", value, "%", how, decimals=2)
@@ -197,11 +203,12 @@ def _complexity(rules: RhythmRules, ectopy: Ectopy) -> Iterator[Measure]:
     runs = ectopy.runs
     yield Measure(group, f"{letter}_singles", "Isolated beats", ectopy.singles, "beats")
     yield Measure(group, f"{letter}_couplets", "Couplets", ectopy.couplets, "couplets")
-    yield Measure(group, f"{letter}_runs", "Runs", runs.n, "runs", f"at least {rules.run_min_beats} consecutive beats")
+    how = f"at least {rules.run_min_beats} consecutive beats" + (", F among V counted" if letter == "v" else "")
+    yield Measure(group, f"{letter}_runs", "Runs", runs.n, "runs", how)
     yield Measure(group, f"{letter}_triplets", "Triplets", ectopy.triplets, "runs", "runs of three beats")
     how = f"runs faster than {rules.vt_bpm:g} bpm"
     yield Measure(group, f"{letter}_tachycardias", "Tachycardias", ectopy.tachycardias.n, "runs", how)
-    yield from _peak(group, f"{letter}_longest_run", "Longest run", runs.longest, "n_beats", "beats", "no run")
+    yield from _peak(group, f"{letter}_longest_run", "Longest run", runs.most_beats, "n_beats", "beats", "no run")
     yield from _peak(group, f"{letter}_fastest_run", "Fastest run", runs.fastest, "rate_bpm", "bpm", "no run")
     for name, episodes in (("bigeminy", ectopy.bigeminy), ("trigeminy", ectopy.trigeminy)):
         yield Measure(group, f"{letter}_{name}", name.capitalize(), episodes.n, "episodes")
@@ -220,7 +227,7 @@ def _peak(
 
 def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
     rules = analysis.rules
-    longest = ectopy.runs.longest
+    longest = ectopy.runs.most_beats
     much = ectopy.per_hour >= rules.excess_s_per_hour or bool(longest and longest.n_beats >= rules.excess_s_run)
     how = f"at least {rules.excess_s_per_hour:g} S/h, or a run of at least {rules.excess_s_run} beats (Binici 2010)"
     return Measure("s", "s_excessive", "Excessive supraventricular ectopy", float(much), YES_NO, how)

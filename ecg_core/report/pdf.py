@@ -167,7 +167,7 @@ def _cards(sheet: Sheet, y: float, found: dict[str, Measure], analysis: Analysis
     episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
     cards = [
         ("Analysable time", duration_text(burden.analysable_s), lost),
-        ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden")),
+        ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden") + _with_fusion(found)),
         ("SVE burden", _percent(found["sve_burden"]), _interval_text(found, "sve_burden")),
         ("AF burden in this recording", _percent(found["af_burden"]), episodes),
     ]
@@ -189,6 +189,11 @@ def _interval_text(found: dict[str, Measure], key: str) -> str:
     if low.value is None or high.value is None:
         return ""
     return f"95 % interval {low.value:.2f} to {high.value:.2f} %"
+
+
+def _with_fusion(found: dict[str, Measure]) -> str:
+    """The burden with fusion beats, where there are any."""
+    return f"; V + F {found['pvc_burden_with_fusion'].text}" if found["beats_F"].value else ""
 
 
 def _draw_row(sheet: Sheet, x: float, y: float, row: Row, analysis: Analysis) -> None:

@@ -66,7 +66,7 @@ def _findings(analysis: Analysis) -> Iterator[tuple[str, float, float]]:
         length = f"{at_least_text(longest.at_least)}{longest.duration_s:.2f} s"
         yield f"Longest RR, {length}", longest.start_s, longest.end_s
     for ectopy, name in ((burden.v, "ventricular"), (burden.s, "supraventricular")):
-        if long := ectopy.runs.longest:
+        if long := ectopy.runs.most_beats:
             yield f"Longest {name} run, {long.n_beats} beats", long.start_s, long.end_s
         if fast := ectopy.runs.fastest:
             yield f"Fastest {name} run, {fast.rate_bpm:.0f} bpm", fast.start_s, fast.end_s

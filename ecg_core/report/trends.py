@@ -47,7 +47,8 @@ def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> 
     """Curves of the heart rate over episodes of atrial fibrillation and stretches that are not analysable."""
     record = analysis.record
     bin_s = max(record.duration_s, 1.0) / TREND_BINS
-    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s=bin_s, n_bins=TREND_BINS)
+    beats, rules, quality = analysis.beats, analysis.rules, analysis.quality
+    low, mean, high = rate_trend(beats, rules, quality=quality, bin_s=bin_s, n_bins=TREND_BINS)
     top_bpm = max(120.0, 20 * np.ceil(np.nan_to_num(high).max() / 20))
     for episode in (event for event in analysis.events if event.kind == "af"):
         sheet.box(LEFT_MM + episode.start_s * mm_per_s, y, episode.duration_s * mm_per_s, RATE_MM, fill=AF_FILL)

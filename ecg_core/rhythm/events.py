@@ -39,6 +39,7 @@ KIND_NAMES: Final = {
 }
 DANGERS: Final = ("vf", "asystole", "vt_sustained", "vf_suspected")  # what a report begins with
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
+JOINS: Final = {"V": ("V", "F"), "S": ("S",)}  # EC57 counts a fusion beat in the run of V that it lies in
 RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label in "VS"}
 CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the last is ectopic
 
@@ -70,9 +71,14 @@ def find_rhythms(
 
 
 def series_of(beats: Beats, label: str) -> list[slice]:
-    """Unbroken series of beats of one class, as slices of the beats."""
-    same = (beats.label == label) & beats.usable
-    return unbroken_slices(same, follows_previous(beats))
+    """Unbroken series of beats of one class, as slices of the beats; F joins a series of V but makes none of its own.
+
+    As in the run-by-run comparison of EC57, except that there F beats also form a run without any V.
+    """
+    joined = np.isin(beats.label, JOINS[label]) & beats.usable
+    n_before = np.concatenate(([0], np.cumsum(beats.label == label)))  # beats of the class before each beat
+    every = unbroken_slices(joined, follows_previous(beats))
+    return [series for series in every if n_before[series.stop] > n_before[series.start]]
 
 
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
@@ -84,7 +90,7 @@ def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
 
 
 def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Couplets, runs and tachycardias of V or S; a single ectopic beat is no event."""
+    """Couplets, runs and tachycardias of V (with F) or S; a single ectopic beat is no event."""
     for series in series_of(beats, label):
         n_beats = series.stop - series.start
         if n_beats != 2 and n_beats < rules.run_min_beats:

@@ -56,8 +56,8 @@ def make_analysis(
     n = len(time_s)
     label = np.array(["N"] * n)
     label[4::10], label[7::10] = "V", "S"
-    probability = np.full((n, 5), 0.05, dtype=np.float32)
-    probability[np.arange(n), [CLASSES.index(name) for name in label]] = 0.8
+    probability = np.full((n, 5), 0.04, dtype=np.float32)
+    probability[np.arange(n), [CLASSES.index(name) for name in label]] = 0.84
     score = np.ones((1, int(np.ceil(duration_s / 10))), dtype=np.float32)
     usable_block = np.ones(score.shape[1], dtype=bool)
     usable_block[list(unusable)] = False
