@@ -209,7 +209,8 @@ def waveform_of(head: WaveformHead, record: MeasuredRecord) -> Waveform:
 
 def scored(records: list[MeasuredRecord], heads: dict[int, WaveformHead]) -> dict[str, Any]:
     """Each record by the head that was fitted without its patient: fibrillation found, missed and false."""
-    rules, rows, false_vf = RhythmRules(), [], {}
+    rules, rows = RhythmRules(), []
+    false_vf: dict[str, dict[str, float]] = {}
     for record in records:
         job = record.job
         found = tachyarrhythmias(waveform_of(heads[fold_of(job.patient)], record), rules)

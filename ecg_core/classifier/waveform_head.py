@@ -76,6 +76,8 @@ def usual_size(measures: WaveformMeasures) -> Float32:
 
     Those of the seconds with clear beats; where there are hardly any, of the seconds that were measured.
     """
+    if not len(measures.step):
+        return np.zeros((measures.size.shape[1], 2), dtype=np.float32)  # nothing to be compared with them
     n_clear = np.isfinite(measures.size).all(axis=2).sum(axis=0)
     measured = measures.measure[:, :, [AMPLITUDE, SLOPE]]
     usual = [

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
+from .danger import join_tachycardias
 from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_slices
 
 KIND_NAMES: Final = {
@@ -67,6 +68,7 @@ def find_rhythms(
     ]
     for label in "VS":
         events += [*_ectopic_series(beats, label, rules), *_patterns(beats, label, follows, rules)]
+    events = join_tachycardias(events, rules)
     return tuple(sorted(events, key=lambda event: (event.start_s, event.kind)))
 
 
@@ -128,12 +130,14 @@ def _chains(last: Index, length: int, follows: Bool) -> list[Index]:
 def _long_intervals(
     beats: Beats, follows: Bool, fibrillation: list[RhythmEvent], rules: RhythmRules
 ) -> Iterator[RhythmEvent]:
-    """Pauses and long RR; each RR is of one kind only, and an RR across an unusable stretch has no length."""
+    """Pauses and long RR, of which each RR is one, and asystoles; an RR across an unusable stretch has no length."""
     rr_s = np.round(beats.rr_s, DECIMALS)
-    shortest_s = min(rules.long_rr_s, rules.pause_s, rules.af_pause_s)
+    shortest_s = min(rules.long_rr_s, rules.pause_s, rules.af_pause_s, rules.asystole_s)
     for i in np.flatnonzero(follows & (rr_s >= shortest_s)).tolist():
         start_s, end_s = beats.time_s[i - 1], beats.time_s[i]
         in_af = any(af.start_s <= start_s and end_s <= af.end_s for af in fibrillation)
+        if rr_s[i] >= rules.asystole_s:
+            yield _event("asystole", beats, i - 1, i)
         if in_af and rr_s[i] >= rules.af_pause_s:
             yield _event("af_pause", beats, i - 1, i)
         elif rr_s[i] >= rules.pause_s:

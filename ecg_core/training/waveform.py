@@ -66,21 +66,24 @@ def fit_head(seconds: Seconds, recipe: HeadRecipe, *, seed: int = 0) -> Waveform
     standard = torch.tensor(np.clip((seconds.inputs - mean) / deviation, -INPUT_RANGE, INPUT_RANGE))
     allowed, weight = torch.tensor(seconds.allowed), torch.tensor(balanced(seconds, recipe))
     members = [_fit_member(standard, allowed, weight, recipe, seed + i) for i in range(recipe.n_members)]
-    layers = [[member[0], member[3]] for member in members]
-    weights = [np.stack([pair[i].weight.detach().numpy().T for pair in layers]) for i in range(2)]
-    biases = [np.stack([pair[i].bias.detach().numpy()[None] for pair in layers]) for i in range(2)]
-    return WaveformHead(mean, deviation, weights[0], biases[0], weights[1], biases[1])
+    hidden, out = (list(pair) for pair in zip(*members, strict=True))
+    return WaveformHead(mean, deviation, *_stacked(hidden), *_stacked(out))
+
+
+def _stacked(layers: Sequence[nn.Linear]) -> tuple[Float32, Float32]:
+    """Weights (n_members, n_in, n_out) and biases (n_members, 1, n_out) of the same layer of each member."""
+    weight = np.stack([layer.weight.detach().numpy().T for layer in layers])
+    return weight, np.stack([layer.bias.detach().numpy()[None] for layer in layers])
 
 
 def _fit_member(
     standard: torch.Tensor, allowed: torch.Tensor, weight: torch.Tensor, recipe: HeadRecipe, seed: int
-) -> nn.Sequential:
+) -> tuple[nn.Linear, nn.Linear]:
+    """The hidden and the last layer of one member."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = nn.Sequential(
-        nn.Linear(standard.shape[1], recipe.n_hidden), nn.ReLU(), nn.Dropout(recipe.dropout),
-        nn.Linear(recipe.n_hidden, len(RHYTHMS)),
-    )  # fmt: skip
+    hidden, out = nn.Linear(standard.shape[1], recipe.n_hidden), nn.Linear(recipe.n_hidden, len(RHYTHMS))
+    network = nn.Sequential(hidden, nn.ReLU(), nn.Dropout(recipe.dropout), out)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
     n_batches = max(1, len(standard) // recipe.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -88,11 +91,11 @@ def _fit_member(
     )
     for _ in range(recipe.n_epochs):
         order = torch.from_numpy(rng.permutation(len(standard)))
-        for some in order[: n_batches * recipe.batch].split(recipe.batch):
+        for some in torch.chunk(order[: n_batches * recipe.batch], n_batches):
             logit = torch.log_softmax(network(standard[some]), dim=1).masked_fill(~allowed[some], -1e4)
             loss = -(weight[some] * torch.logsumexp(logit, dim=1)).mean()
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-    return network.eval()
+    return hidden, out
