@@ -203,7 +203,7 @@ def options(monkeypatch, model):
         options.update(stream=stream, model=model, rules=rules, **others)
         return Engine(stream.fs_hz)
 
-    for name, content in (("engine", {"Monitor": start}), ("alarms", {"KINDS": KINDS})):
+    for name, content in (("engine", {"Monitor": start}), ("alarm_lines", {"KINDS": KINDS})):
         module = types.ModuleType(f"ecg_core.live.{name}")
         module.__dict__.update(content)
         monkeypatch.setitem(sys.modules, module.__name__, module)

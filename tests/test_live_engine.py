@@ -11,7 +11,7 @@ from support.records import in_memory
 
 from ecg_core.errors import LeadError, LiveError
 from ecg_core.evaluation.matching import match_beats
-from ecg_core.live.alarms import KINDS
+from ecg_core.live.alarm_lines import KINDS
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.live.window import simple_ratio
