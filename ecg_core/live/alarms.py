@@ -49,6 +49,7 @@ class AlarmTracker:
         self._lines = {name: AlarmLine(name) for name in LINES}
         self._reached_s = dict.fromkeys(HOLD_S, -np.inf)  # by line: the end of the last event so far
         self._fibrillation = FibrillationWatch()
+        self._standstill = False  # whether nothing like a beat was found for as long as an asystole
         self._ectopic_s: dict[str, deque[float]] = {"V": deque(), "S": deque()}
         self._n_beats = 0
         self._noise_s: float | None = None  # since then the signal is not analysable ...
@@ -90,7 +91,10 @@ class AlarmTracker:
         alarms += self._end_rhythms(tail, until_s, end_s)
         alarms += self._step_fibrillation(detections.vf, end_s)
         alarms += self._end_pause(tail, n_new, end_s, hidden_s, detections)
-        alarms += self._begin_pause(tail, until_s, end_s, hidden_s, detections)
+        self._standstill = False
+        if len(tail) and not detections.off.all() and not self._fibrillation.is_suspected:
+            alarms += self._begin_pause(tail, until_s, end_s, hidden_s)
+            alarms += self._step_asystole(tail, max(until_s, end_s - SETTLED_S), end_s, hidden_s, detections)
         alarms += self._step_leads(detections, until_s, end_s)
         return tuple(alarms), self._vitals(tail, until_s, detections)
 
@@ -169,23 +173,24 @@ class AlarmTracker:
             return line.end(hidden_s, end_s)
         return []
 
-    def _begin_pause(
-        self, tail: Beats, until_s: float, end_s: float, hidden_s: float, detections: WindowDetections
-    ) -> list[Alarm]:
-        """Announce that no beat comes: a pause after an analysable beat, then asystole, whatever came before it."""
-        if not len(tail) or detections.off.all() or self._fibrillation.is_suspected:
+    def _begin_pause(self, tail: Beats, until_s: float, end_s: float, hidden_s: float) -> list[Alarm]:
+        """Announce that no beat comes for as long as a pause, in signal that is analysable throughout."""
+        if not tail.usable[-1] or hidden_s > tail.time_s[-1]:
             return []
-        line, last_s = self._lines["pause"], float(tail.time_s[-1])
-        alarms: list[Alarm] = []
-        if tail.usable[-1] and hidden_s <= last_s and until_s - last_s >= self.rules.pause_s:
-            alarms += line.begin(PAUSE, last_s, end_s)
-        # Asystole waits for no label: it is enough that nothing was found in the signal that has settled.
-        watched_s = max(until_s, end_s - SETTLED_S)
-        lost_s = detections.lost_s[detections.lost_s < watched_s]
-        found_s = max(last_s, hidden_s, detections.time_s.max(initial=-np.inf), lost_s.max(initial=-np.inf))
-        if watched_s - found_s >= self.rules.asystole_s:
-            alarms += line.begin(ASYSTOLE, float(found_s), end_s)
-        return alarms
+        last_s = float(tail.time_s[-1])
+        return self._lines["pause"].begin(PAUSE, last_s, end_s) if until_s - last_s >= self.rules.pause_s else []
+
+    def _step_asystole(
+        self, tail: Beats, watched_s: float, end_s: float, hidden_s: float, detections: WindowDetections
+    ) -> list[Alarm]:
+        """Announce that nothing like a beat was found for so long in a signal that is there.
+
+        This waits for no label: ``watched_s`` is the end of the signal that has settled.
+        """
+        lost_s = detections.lost_s[detections.lost_s < watched_s].max(initial=-np.inf)
+        found_s = max(float(tail.time_s[-1]), hidden_s, detections.time_s.max(initial=-np.inf), lost_s)
+        self._standstill = bool(watched_s - found_s >= self.rules.asystole_s)
+        return self._lines["pause"].begin(ASYSTOLE, float(found_s), end_s) if self._standstill else []
 
     def _step_leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
         """Announce that no lead gives a signal, or that noise has lasted too long; or the end of it."""
@@ -194,7 +199,7 @@ class AlarmTracker:
             self._noise_s = None
             return line.begin(LEADS_OFF, end_s - FLAT_S, end_s)
         alarms = line.end(end_s, end_s) if line.active is not None and line.active.kind == LEADS_OFF else []
-        if self._fibrillation.is_suspected or self._lines["vf"].active is not None:
+        if self._fibrillation.is_suspected or self._lines["vf"].active is not None or self._standstill:
             self._noise_s = None
             return alarms + line.end(until_s, end_s)
         if detections.usable:
@@ -212,7 +217,8 @@ class AlarmTracker:
                 times.popleft()
         off = {lead for lead, is_off in zip(self._leads, detections.off.tolist(), strict=True) if is_off}
         minute = {label: sum(at > until_s - MINUTE_S for at in times) for label, times in self._ectopic_s.items()}
-        recent = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S
+        pulseless = any(alarm.kind in (ASYSTOLE, *LINES["vf"]) for alarm in self.active)
+        recent = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S and not pulseless
         return Vitals(
             time_s=until_s,
             rate_bpm=self._rate_bpm if recent else None,
