@@ -12,7 +12,7 @@ from ..classifier.model import Model
 from ..labels import MATCH_WINDOW_S
 from ..schema import Bool, Float32, Float64, FrozenArrays
 from ..signals.filters import FLAT_S, FS_HZ, CleanLeads, clean_leads, scaled
-from ..signals.quality import BLOCK_S, CLEAR, UNUSABLE_SCORE, certainty, lead_quality, lead_weights
+from ..signals.quality import BLOCK_S, UNUSABLE_SCORE, certainty, lead_quality, lead_weights
 from . import fibrillation
 from .amplitude import UsualAmplitude, is_quiet, window_amplitude
 from .window import Window
@@ -20,6 +20,7 @@ from .window import Window
 FILTER_S = 6.0  # the baseline filter has settled so long after the beginning of the window
 RECEPTIVE_S = 2.1  # reach of the trunk of the network to either side, rounded up
 SETTLED_S = 1.0  # the newest second still changes while later samples pass the filters
+CLEARLY = 0.8  # certainty of the detector at which a new amplitude is believed: noise reaches .6, clear beats .9
 JITTER_S = 0.1  # and so does the place of a candidate, by less than this
 
 
@@ -191,7 +192,7 @@ class StreamDetector:
 
 
 def _is_clear(frames: _Frames) -> bool:
-    """Whether beats stand out clearly in one of the leads."""
-    block = np.zeros(len(frames.time_s), dtype=np.int64)
-    heatmap = frames.encoded.beat_heatmap
-    return any(row.max(initial=0) > CLEAR and certainty(row, block)[0] > CLEAR for row in heatmap)
+    """Whether beats stand out clearly in one of the leads, in signal that has settled."""
+    heatmap = frames.encoded.beat_heatmap[:, frames.time_s < frames.time_s[-1] - SETTLED_S]
+    block = np.zeros(heatmap.shape[1], dtype=np.int64)
+    return any(len(row) > 0 and row.max() > CLEARLY and certainty(row, block)[0] > CLEARLY for row in heatmap)
