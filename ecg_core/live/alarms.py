@@ -30,8 +30,8 @@ from .fibrillation import FibrillationWatch
 from .stream import Alarm, Stream, Vitals
 
 PATTERNS: Final = ("v_bigeminy", "v_trigeminy", "s_bigeminy", "s_trigeminy")
-# An alarm of a rhythm is over when beats go on without it for longer than this; short interruptions of AF, and of a rate
-# near a limit, are common.
+# An alarm of a rhythm is over when beats go on without it for longer than this; short interruptions of AF, and of a
+# rate near a limit, are common.
 HOLD_S: Final = {"V": 0.0, "S": 0.0, "af": 30.0, "rate": 30.0}
 MIN_NOISE_S = 10.0  # shorter noise raises no alarm ...
 MIN_CLEAR_S = 5.0  # ... and a shorter clear stretch ends none
