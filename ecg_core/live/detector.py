@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..classifier.detection import fuse_heatmaps, pick_beats
-from ..classifier.encoder import Encoded, encode_end
+from ..classifier.encoder import HALO_FRAMES, Encoded, encode_end
 from ..classifier.model import Model
 from ..labels import MATCH_WINDOW_S
 from ..schema import Bool, Float32, Float64, FrozenArrays
 from ..signals.filters import FLAT_S, FS_HZ, CleanLeads, clean_leads, scaled
 from ..signals.quality import BLOCK_S, UNUSABLE_SCORE, certainty, lead_quality, lead_weights
-from . import fibrillation
 from .amplitude import UsualAmplitude, is_quiet, window_amplitude
+from .fibrillation import StreamWaveform
 from .window import Window
 
 FILTER_S = 6.0  # the baseline filter has settled so long after the beginning of the window
@@ -66,6 +66,7 @@ class StreamDetector:
         frame_s = model.spec.stride / FS_HZ
         self._block_frames = round(BLOCK_S / frame_s)
         self._amplitude = UsualAmplitude(len(leads))
+        self._waveform = StreamWaveform(len(leads), model.spec.stride)
         # Of the last block, as it was when decided:
         self._beat_heatmap = np.zeros((len(leads), 0), dtype=np.float32)
         self._valid = np.zeros((len(leads), 0), dtype=bool)
@@ -111,7 +112,7 @@ class StreamDetector:
             lost_s=self._lost_times(frames.time_s, lost, from_s, until_s),
             score=score,
             off=off,
-            vf=self._vf(clean, score, off),
+            vf=self._vf(window, clean, frames),
             position=frame[new] * spec.stride,
             signal=frames.signal,
             encoded=frames.encoded,
@@ -121,6 +122,7 @@ class StreamDetector:
         """The window holds no samples; the quality before the gap says nothing about the signal after it."""
         n_leads = len(self.leads)
         self._lost_s = until_s
+        self._waveform.forget()
         self._beat_heatmap, self._valid = self._beat_heatmap[:, :0], self._valid[:, :0]
         nothing = np.zeros(0)
         return WindowDetections(
@@ -135,15 +137,16 @@ class StreamDetector:
             encoded=None,
         )
 
-    def _vf(self, clean: CleanLeads, score: Float32, off: Bool) -> float:
-        """Probability of ventricular fibrillation in the last seconds that have settled, of leads with a signal."""
-        seen = clean.signal_mv[~off, : clean.signal_mv.shape[1] - int(SETTLED_S * FS_HZ)]
-        if not len(seen) or seen.shape[1] < fibrillation.SEEN_SAMPLES:
-            return 0.0
-        return fibrillation.vf_probability(
-            seen[:, -fibrillation.SEEN_SAMPLES :],
-            amplitude_mv=self._amplitude.of_leads(clean)[~off],
-            score=score[~off],
+    def _vf(self, window: Window, clean: CleanLeads, frames: _Frames) -> float:
+        """Probability of ventricular fibrillation in the last seconds that have settled."""
+        stride = self.model.spec.stride
+        first_frame = frames.first // stride + HALO_FRAMES
+        return self._waveform.step(
+            clean,
+            frames.encoded.beat_heatmap[:, HALO_FRAMES:],
+            origin=window.first_out,
+            first_frame=first_frame,
+            settled=window.first_out + clean.signal_mv.shape[1] - int(SETTLED_S * FS_HZ),
         )
 
     def _encode(self, window: Window, clean: CleanLeads) -> _Frames:
