@@ -24,6 +24,7 @@ from .rhythm.fibrillation import af_episodes, suppress_s_in_af
 from .rhythm.intervals import analysable_rr
 from .rhythm.labelling import label_codes, set_labels
 from .rhythm.p_waves import before_qrs, repeating_fraction
+from .rhythm.uncertainty import calibrate_probabilities
 from .rules import RhythmRules
 from .schema import (
     Analysis,
@@ -32,6 +33,7 @@ from .schema import (
     Beats,
     Bool,
     Burden,
+    Calibration,
     Float64,
     Index,
     Quality,
@@ -98,7 +100,9 @@ def analyse(
         predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
     waveform = no_waveform(record.duration_s)
-    beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels)
+    beats, events, burden = measure(
+        record, predicted, quality, waveform, rules, labels=labels, calibration=model.spec.calibration_of(len(leads))
+    )
     unlabelled, labelled = usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
         record=record,
@@ -136,33 +140,28 @@ def predicted_beats(
     features: ChunkFeatures, kept: Index, rr_s: Float64, predictions: Predictions, usable: Bool
 ) -> Beats:
     """The beats as the network classifies them, before any rule and any reader's label."""
-    probability = predictions.probability
-    label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
-    beats = Beats(features.time_s[kept], label, probability, rr_s, usable)
+    label = np.where(usable, np.array(CLASSES)[predictions.probability.argmax(axis=1)], "Q")
+    beats = Beats(features.time_s[kept], label, predictions.probability, rr_s, usable)
     return replace(beats, p_repeats=repeating_fraction(features.before_qrs[kept], beats))
 
 
 def measure(
-    record: Record, predicted: Beats, quality: Quality, waveform: Waveform, rules: RhythmRules, *, labels: Codes
-) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:
-    """The beats that are counted by these rules, their events and their burden.
+    record: Record, predicted: Beats, quality: Quality, waveform: Waveform, rules: RhythmRules,
+    *, labels: Codes, calibration: Calibration | None,
+) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:  # fmt: skip
+    """The predicted beats as they are counted by these rules, with calibrated probabilities, their events and burden.
 
-    Parameters
-    ----------
-    predicted
-        Beats as the network classifies them.
-    labels
-        Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,).
-
+    A reader's labels are certain: the class of each beat that has one, UNLABELLED for the others, shape (n_beats,).
     """
     labelled = set_labels(predicted, labels)
     episodes = af_episodes(labelled, rules)
-    beats = set_labels(suppress_s_in_af(labelled, episodes), labels)  # a reader's S stays
+    beats = set_labels(calibrate_probabilities(suppress_s_in_af(labelled, episodes), calibration), labels)
     dangers = find_dangers(beats, waveform, quality, duration_s=record.duration_s, rules=rules)
     events = find_rhythms(beats, rules, episodes=episodes, dangers=dangers)
     burden = measure_burden(
-        beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years
-    )
+        beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years,
+        calibration=calibration,
+    )  # fmt: skip
     return beats, events, burden
 
 
@@ -193,7 +192,8 @@ def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
 
 def _measured(analysis: Analysis, labels: Codes) -> Analysis:
     beats, events, burden = measure(
-        analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules, labels=labels
-    )
+        analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules,
+        labels=labels, calibration=analysis.model.calibration_of(len(analysis.lead_names)),
+    )  # fmt: skip
     labelled = np.flatnonzero(labels != UNLABELLED)
     return replace(analysis, beats=beats, events=events, burden=burden, labelled=labelled)

@@ -16,6 +16,7 @@ from models.tables import (
     FIRST_SCREEN,
     MODELS,
     budgets_table,
+    coverage_table,
     fibrillation_table,
     figures_table,
     horizon_table,
@@ -23,6 +24,7 @@ from models.tables import (
     live_lines,
     quality_table,
     records_table,
+    reliability_table,
     seeds_table,
     speed_lines,
 )
@@ -49,6 +51,8 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
     card = fill(card, "average", figures_table(metrics, pooling="average"))
     card = fill(card, "intervals", intervals_table(metrics))
+    card = fill(card, "coverage", coverage_table(metrics))
+    card = fill(card, "reliability", reliability_table(metrics))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
