@@ -69,8 +69,7 @@ def analyse(
     patient_labels
         Beats of this patient whose class is known: they keep it, and the model is fine-tuned to them.
     progress, fitting
-        Called with the seconds of the record that are done and its length, and with the fraction of the fine-tuning
-        that is done; each may raise ``Cancelled``.
+        Called with seconds done and the record's length, and with the fine-tuning's fraction; may raise ``Cancelled``.
 
     Examples
     --------
@@ -100,9 +99,8 @@ def analyse(
         predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
     waveform = no_waveform(record.duration_s)
-    beats, events, burden = measure(
-        record, predicted, quality, waveform, rules, labels=labels, calibration=model.spec.calibration_of(len(leads))
-    )
+    calibration = model.spec.calibration_of(len(leads))
+    beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels, calibration=calibration)
     unlabelled, labelled = usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
         record=record,
