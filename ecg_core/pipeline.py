@@ -78,8 +78,7 @@ def analyse(
     True
 
     """
-    rules = rules or RhythmRules()
-    leads = choose_leads(record, model, lead)
+    rules, leads = rules or RhythmRules(), choose_leads(record, model, lead)
 
     def features_of(chunk: Chunk) -> ChunkFeatures:
         clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
