@@ -1,7 +1,8 @@
 """Calibrate the probabilities and the intervals of a model: ``ECG_DATABASES=... python -m models.calibrate [NAME]``.
 
 Fits the numbers of ``ecg_core.schema.Calibration`` to the patients of DATABASES, none of whom is a test patient, and
-writes them into the spec beside the weights, which stay as they are. Most of these patients are new to the weights.
+writes them into the spec beside the weights, which stay as they are; and what they are worth, cross-validated over
+the patients, into ``NAME.calibration.json``. Most of these patients are new to the weights.
 Those that the weights were fitted to flatter the model; where an earlier model did not know them, its errors
 count as much as those of the later one.
 """
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +22,19 @@ from ecg_core.classifier.leads import ALL, FIRST
 from ecg_core.classifier.model import Model, load_model, save_spec, uncalibrated
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.evaluate import reference_of
+from ecg_core.evaluation.reliability import BurdenInterval, Trust, said_and_right, summarise_trust
+from ecg_core.labels import CLASSES
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
+from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
 from ecg_core.schema import Calibration, Record
 from ecg_core.training.reliability import CalibrationRecord, calibration_record, fit_scaling, fit_spread
-from models.command import parse, parser_of, print_line
+from models.command import parse, parser_of, print_line, write_json
 from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, read_split
 
 EARLIER = "source"  # the model that others were adapted from
 DECIMALS = 4
+FOLDS = 5  # of the patients, for cross-validation
 SAME_AS_LTDB = ("sel14046", "sel14157", "sel14172")  # of qtdb
 
 
@@ -97,7 +103,7 @@ def calibrate_model(records: list[CalibrationRecord], recipe: str) -> Calibratio
     for label in "VS":
         (floor, factor), needed = fit_spread(records, label, slope, offset)
         spread[label] = round(floor, DECIMALS), round(factor, DECIMALS)
-        print_line(f"{label}: floor and factor of the spread {spread[label]}; factors that databases need: {needed}")
+        print_line(f"{label}: spread {spread[label]}; factors that databases need: {needed}")
     return Calibration(
         slope=tuple(np.round(slope.astype(float), DECIMALS).tolist()),
         offset=tuple(np.round(offset.astype(float), DECIMALS).tolist()),
@@ -109,6 +115,30 @@ def calibrate_model(records: list[CalibrationRecord], recipe: str) -> Calibratio
     )
 
 
+def cross_validate(records: list[CalibrationRecord]) -> dict[str, Any]:
+    """Coverage and reliability in patients that a calibration was not fitted to, each in one of FOLDS parts."""
+    patients = sorted({record.patient for record in records})
+    fold = dict(zip(patients, np.random.default_rng(0).permutation(len(patients)) % FOLDS, strict=True))
+    trusts = []
+    for part in range(FOLDS):
+        calibration = calibrate_model([record for record in records if fold[record.patient] != part], "")
+        trusts += [trust_of(record, calibration) for record in records if fold[record.patient] == part]
+    return summarise_trust(trusts)
+
+
+def trust_of(record: CalibrationRecord, calibration: Calibration) -> Trust:
+    """What a calibration is worth in a record."""
+    beats = calibrate_probabilities(record.beats, calibration)
+    n = max(1, int(beats.usable.sum()))
+    burdens = []
+    for label in "VS":
+        count = float(np.sum((beats.label == label) & beats.usable))
+        low, high = count_interval(beats, label, calibration)
+        share_pct = 100 * record.shares[CLASSES.index(label)]
+        burdens.append(BurdenInterval(label, 100 * count / n, 100 * low / n, 100 * high / n, share_pct))
+    return Trust(said_and_right(beats, record.code), tuple(burdens))
+
+
 def main() -> None:
     """Analyse, fit, write the spec."""
     parser = parser_of(__doc__)
@@ -118,13 +148,16 @@ def main() -> None:
     path = FOLDER / f"{options.name}.pt"
     model = load_model(path)
     earlier = load_model(FOLDER / f"{EARLIER}.pt")
-    calibration = []
+    calibration: list[Calibration] = []
+    measured: dict[str, Any] = {"model_sha256": model.spec.sha256}
     for lead in (FIRST, ALL):
         records = list(analysed_records(model, earlier, lead, options.databases))
         print_line(f"lead {lead}: {len(records)} analyses, {time.monotonic() - began:.0f} s")
         calibration.append(calibrate_model(records, f"python -m models.calibrate {options.name}"))
-        print_line(f"{calibration[-1]}")
+        measured[lead] = cross_validate(records)
+        print_line(f"{calibration[-1]}; cross-validated: {measured[lead]}; {time.monotonic() - began:.0f} s")
     save_spec(path, replace(model.spec, calibration=tuple(calibration)))
+    write_json(path.with_suffix(".calibration.json"), measured)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from models.tables import (
     MODELS,
     budgets_table,
     coverage_table,
+    cross_validation_table,
     fibrillation_table,
     figures_table,
     horizon_table,
@@ -51,6 +52,8 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
     card = fill(card, "average", figures_table(metrics, pooling="average"))
     card = fill(card, "intervals", intervals_table(metrics))
+    calibrated = {name: read_json(FOLDER / f"{name}.calibration.json") for name in MODELS}
+    card = fill(card, "cross-validation", cross_validation_table(calibrated))
     card = fill(card, "coverage", coverage_table(metrics))
     card = fill(card, "reliability", reliability_table(metrics))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))

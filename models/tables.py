@@ -109,6 +109,28 @@ def coverage_table(metrics: Metrics) -> str:
     return "\n".join(lines)
 
 
+def cross_validation_table(measured: Metrics) -> str:
+    """Coverage and reliability in the patients of the calibration, cross-validated over them."""
+    lines = [
+        "| lead | model | V inside | S inside | class | said > right (beats) | farthest apart |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for lead, title in (("first", "first lead"), ("all", "leads fused")):
+        for model, by_lead in measured.items():
+            coverage = by_lead[lead]["coverage"]
+            inside = " | ".join(_percent(coverage[label]["covered"] / coverage[label]["records"]) for label in "VS")
+            for label, bins in by_lead[lead]["reliability"].items():
+                lines.append(f"| {title} | {model} | {inside} | {label} | {_said_cells(bins)} |")
+    return "\n".join(lines)
+
+
+def _said_cells(bins: Sequence[dict[str, float]]) -> str:
+    """What was said and what was right in each bin, and how far apart they are at most."""
+    cells = [f"{_share(row['said'])} > {_share(row['right'])} ({row['beats']})" for row in bins]
+    apart = max((abs(row["said"] - row["right"]) for row in bins), default=0.0)
+    return f"{', '.join(cells)} | {_share(apart)}"
+
+
 def _burdens(measured: dict[str, Any], label: str) -> list[dict[str, Any]]:
     """The burdens of a class in the records of a test set that have an interval and a reference."""
     rows = [row for record in measured["records"] for row in record["burdens"] if row["label"] == label]
@@ -124,9 +146,7 @@ def reliability_table(metrics: Metrics) -> str:
     for key in dict.fromkeys(key for together in TRUST_SETS for key in together):
         for model, measured in metrics.items():
             for label, bins in measured[key]["trust"]["reliability"].items():
-                cells = [f"{_share(row['said'])} > {_share(row['right'])} ({row['beats']})" for row in bins]
-                apart = max((abs(row["said"] - row["right"]) for row in bins), default=0.0)
-                lines.append(f"| {TEST_SETS[key]} | {model} | {label} | {', '.join(cells)} | {_share(apart)} |")
+                lines.append(f"| {TEST_SETS[key]} | {model} | {label} | {_said_cells(bins)} |")
     return "\n".join(lines)
 
 

@@ -126,3 +126,12 @@ def test_the_intervals_of_both_test_sets_together_cover_what_they_state(name, ke
     for label in "VS":
         covered = [burden["covered"] for burden in burdens if burden["label"] == label]
         assert sum(covered) / len(covered) >= 0.92
+
+
+@pytest.mark.parametrize("path", find_models(), ids=lambda path: path.stem)
+def test_the_intervals_cover_what_they_state_in_patients_they_were_not_fitted_to(path):
+    measured = json.loads(path.with_suffix(".calibration.json").read_text(encoding="utf-8"))
+    assert measured["model_sha256"] == read_spec(path).sha256
+    for lead in ("first", "all"):
+        for row in measured[lead]["coverage"].values():
+            assert row["covered"] / row["records"] >= 0.95

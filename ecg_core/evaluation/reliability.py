@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..labels import CLASSES, UNLABELLED, class_codes
-from ..schema import Analysis, Annotations, Float64, FrozenArrays
+from ..labels import CLASSES, UNLABELLED, Codes, class_codes
+from ..schema import Analysis, Annotations, Beats, Float64, FrozenArrays
 
 JUDGED: Final = ("N", "S", "V")  # F and Q are too rare
 N_BINS: Final = 10  # of probability, of equal width
@@ -45,19 +45,8 @@ class Trust(FrozenArrays):
 
 
 def measure_trust(analysis: Analysis, marks: Annotations) -> Trust:
-    """Compare the probabilities of all analysable beats, and the intervals of the burdens, with the reference.
-
-    A beat that the reference does not mark is of no class.
-    """
+    """Compare the probabilities of all analysable beats, and the intervals of the burdens, with the reference."""
     beats = analysis.beats
-    code = marks.codes_at(beats.time_s)
-    said = np.zeros((len(JUDGED), N_BINS, 3))
-    for row, label in enumerate(JUDGED):
-        p = beats.probability[beats.usable, CLASSES.index(label)].astype(np.float64)
-        is_class = code[beats.usable] == CLASSES.index(label)
-        within = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
-        for column, weights in enumerate((np.ones(len(p)), p, is_class)):
-            said[row, :, column] = np.bincount(within, weights=weights, minlength=N_BINS)
     known = class_codes(marks.symbol)
     known = known[known != UNLABELLED]
     burdens = tuple(
@@ -69,7 +58,19 @@ def measure_trust(analysis: Analysis, marks: Annotations) -> Trust:
         )
         for ectopy in (analysis.burden.v, analysis.burden.s)
     )
-    return Trust(said, burdens)
+    return Trust(said_and_right(beats, marks.codes_at(beats.time_s)), burdens)
+
+
+def said_and_right(beats: Beats, code: Codes) -> Float64:
+    """``Trust.said`` of the usable beats, whose reference classes are ``code``; UNLABELLED is of no class."""
+    said = np.zeros((len(JUDGED), N_BINS, 3))
+    for row, label in enumerate(JUDGED):
+        p = beats.probability[beats.usable, CLASSES.index(label)].astype(np.float64)
+        is_class = code[beats.usable] == CLASSES.index(label)
+        within = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
+        for column, weights in enumerate((np.ones(len(p)), p, is_class)):
+            said[row, :, column] = np.bincount(within, weights=weights, minlength=N_BINS)
+    return said
 
 
 def summarise_trust(trusts: Iterable[Trust]) -> dict[str, Any]:
