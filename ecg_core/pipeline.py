@@ -15,7 +15,7 @@ from .classifier.features import attention_offsets_s
 from .classifier.fine_tuning import fine_tune
 from .classifier.leads import AUTO, choose_leads
 from .classifier.model import Model
-from .classifier.standstill import without_still
+from .classifier.standstill import still_frames, without_still
 from .labels import CLASSES, UNLABELLED, Codes
 from .parallel import release_memory
 from .rhythm.burden import measure_burden
@@ -83,19 +83,19 @@ def analyse(
         clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
         signal = normalised(clean)
         encoded = encode(model, signal)
-        rhythm = chunk_rhythm(model, encoded, clean, chunk)
-        detections = detect(model, without_still(model, encoded, clean), clean.valid, chunk, known_s=beats_at_s)
+        still = still_frames(model, encoded, clean)
+        rhythm = chunk_rhythm(model, encoded, clean, still, chunk)
+        detections = detect(model, without_still(encoded, still), clean.valid, chunk, known_s=beats_at_s)
         return describe(model, encoded, detections, before_qrs(signal, detections.position), rhythm)
 
     features = read_chunks(record, len(leads), features_of, progress, searched=beats_at_s is None)
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
     kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS if beats_at_s is None else 0)
-    usable = quality.usable_at(features.time_s[kept])
     labels = label_codes(patient_labels, features.time_s[kept])
     if patient_labels is not None:
         model = fine_tune(model, features.token[kept], rr_s, labels, report=fitting)
         predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
-    predicted = predicted_beats(features, kept, rr_s, predictions, usable)
+    predicted = predicted_beats(features, kept, rr_s, predictions, quality.usable_at(features.time_s[kept]))
     waveform = waveform_of(features, record.duration_s)
     calibration = model.spec.calibration_of(len(leads))
     beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels, calibration=calibration)

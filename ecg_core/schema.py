@@ -261,6 +261,7 @@ class Waveform(FrozenArrays):
     vf: Float32  # (n_steps,), probability of ventricular fibrillation or flutter in the lead that shows it most clearly
     vt: Float32  # (n_steps,), probability of ventricular tachycardia
     no_signal_s: Float64  # (n, 2), start and end of the stretches in which all analysed leads are flat or missing
+    still_s: Float64  # (n, 2), and of those in which they hold a signal without a wave as steep as a QRS
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,9 @@ def seconds_of(record: MeasuredRecord) -> Seconds:
 def waveform_of(head: WaveformHead, record: MeasuredRecord) -> Waveform:
     """What the head finds in a record."""
     found = rhythm_probability(head, record.measures, record.usual)
-    return Waveform(STEP_S, found[:, RHYTHMS.index("vf")], found[:, RHYTHMS.index("vt")], np.zeros((0, 2)))
+    return Waveform(
+        STEP_S, found[:, RHYTHMS.index("vf")], found[:, RHYTHMS.index("vt")], np.zeros((0, 2)), np.zeros((0, 2))
+    )
 
 
 def scored(records: list[MeasuredRecord], heads: dict[int, WaveformHead]) -> dict[str, Any]:

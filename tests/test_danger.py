@@ -29,7 +29,7 @@ def waveform(vf=(), vt=(), *, level=0.9, no_signal=()):
         for first, last in spans:
             column[first:last] = level
         columns.append(column)
-    return Waveform(1.0, *columns, np.array(no_signal, dtype=float).reshape(-1, 2))
+    return Waveform(1.0, *columns, np.array(no_signal, dtype=float).reshape(-1, 2), np.zeros((0, 2)))
 
 
 def beats_at(time_s, label="N", *, usable=None):

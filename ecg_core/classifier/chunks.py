@@ -22,7 +22,7 @@ Progress = Callable[[float, float], None]  # seconds of the record that are done
 
 CHUNK_S = 1800.0  # a record goes through memory in chunks of half an hour ...
 CHUNK_LEADS = 6  # ... or less where there are more leads than these
-NO_SIGNAL_GAP_S = 0.1  # a sample that differs does not end a stretch without a signal
+MIN_SPAN_S = 1.5  # shorter stretches without a signal, or without a steep wave, are of no interest
 EDGE_S = 0.1  # two chunks may place one and the same beat on either side of their edge, but not this far apart
 
 
@@ -61,7 +61,8 @@ class ChunkFeatures(FrozenArrays):
     lost_s: Float64  # times of the frames at which no lead could be analysed
     score: Float32  # (n_leads, n_blocks)
     rhythm: Float32  # (n_seconds, n_rhythms): probability of each of RHYTHMS by the waveform
-    off_s: Float64  # times of the frames at which no lead holds a signal
+    off_s: Float64  # (n, 2), start and end of stretches in which no lead holds a signal
+    still_s: Float64  # (n, 2), and of stretches in which the leads hold one, but nothing as steep as a QRS
 
     @property
     def lead_weight(self) -> Float32:
@@ -119,11 +120,19 @@ class ChunkRhythm(FrozenArrays):
     """What the waveform shows in the core of a chunk."""
 
     probability: Float32  # (n_seconds, n_rhythms), of each of RHYTHMS
-    off_s: Float64  # times of the frames at which no lead holds a signal
+    off_s: Float64  # (n, 2), start and end of stretches in which no lead holds a signal
+    still_s: Float64  # (n, 2), and of stretches in which the leads hold one, but nothing as steep as a QRS
 
 
-def chunk_rhythm(model: Model, encoded: Encoded, clean: CleanLeads, chunk: Chunk) -> ChunkRhythm:
-    """What the waveform shows in each second of the core of a chunk, whether or not there are beats in it."""
+def chunk_rhythm(model: Model, encoded: Encoded, clean: CleanLeads, still: Bool, chunk: Chunk) -> ChunkRhythm:
+    """What the waveform shows in each second of the core of a chunk, whether or not there are beats in it.
+
+    Parameters
+    ----------
+    still
+        See ``still_frames``.
+
+    """
     stride = model.spec.stride
     first, last = (round((edge - chunk.start_s) * FS_HZ) for edge in chunk.core_s)
     n_steps = max(1, -(-(last - first) // STEP))
@@ -132,21 +141,40 @@ def chunk_rhythm(model: Model, encoded: Encoded, clean: CleanLeads, chunk: Chunk
         n_steps=n_steps + 2 * CONTEXT_STEPS,
     )  # fmt: skip
     probability = rhythm_probability(load_head(), measures, usual_size(measures))
-    off = np.flatnonzero(~clean.valid[:, first:last:stride].any(axis=0))
-    return ChunkRhythm(probability[CONTEXT_STEPS:-CONTEXT_STEPS], chunk.core_s[0] + off * stride / chunk.rate_hz)
+    core = slice(first // stride, -(-last // stride))
+    signal = np.asarray(clean.valid[:, ::stride].any(axis=0))
+    step_s = stride / chunk.rate_hz
+    spans = [
+        chunk.start_s + (core.start + long_stretches(inside[core], MIN_SPAN_S / step_s)) * step_s
+        for inside in (np.asarray(~signal), np.asarray(still & signal))
+    ]
+    return ChunkRhythm(probability[CONTEXT_STEPS:-CONTEXT_STEPS], *spans)
+
+
+def long_stretches(inside: Bool, n_frames: float) -> Float64:
+    """First frame and the one after the last of each stretch of so many frames, or at an edge, shape (n, 2)."""
+    spans = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2)
+    kept = (spans[:, 1] - spans[:, 0] >= n_frames) | (spans[:, 0] == 0) | (spans[:, 1] == len(inside))
+    return np.asarray(spans[kept], dtype=np.float64)
+
+
+def joined_spans(spans_s: Float64, *, least_s: float) -> Float64:
+    """Stretches of at least ``least_s``, those that were cut at the edge of a chunk in one piece, shape (n, 2)."""
+    if not len(spans_s):
+        return spans_s
+    cut = np.flatnonzero(spans_s[1:, 0] - spans_s[:-1, 1] > EDGE_S)
+    joined = np.stack([spans_s[np.append(0, cut + 1), 0], spans_s[np.append(cut, len(spans_s) - 1), 1]], axis=1)
+    return np.asarray(joined[joined[:, 1] - joined[:, 0] >= least_s])
 
 
 def waveform_of(features: ChunkFeatures, duration_s: float) -> Waveform:
     """What the waveform of a whole record shows."""
-    edge = np.flatnonzero(np.diff(features.off_s) > NO_SIGNAL_GAP_S)
-    starts, ends = np.append(0, edge + 1), np.append(edge, len(features.off_s) - 1)
-    spans = features.off_s[np.stack([starts, ends], axis=1)] if len(features.off_s) else np.zeros((0, 2))
-    lasting = spans[spans[:, 1] - spans[:, 0] >= FLAT_S - NO_SIGNAL_GAP_S]
     return Waveform(
         step_s=STEP_S,
         vf=features.rhythm[:, RHYTHMS.index("vf")],
         vt=features.rhythm[:, RHYTHMS.index("vt")],
-        no_signal_s=np.minimum(lasting, duration_s),
+        no_signal_s=np.minimum(joined_spans(features.off_s, least_s=FLAT_S - EDGE_S), duration_s),
+        still_s=np.minimum(joined_spans(features.still_s, least_s=MIN_SPAN_S), duration_s),
     )
 
 
@@ -175,6 +203,7 @@ def describe(
         score=detections.score,
         rhythm=rhythm.probability,
         off_s=rhythm.off_s,
+        still_s=rhythm.still_s,
     )
 
 

@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter1d
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Quality, RhythmEvent, Waveform
-from .intervals import DECIMALS
+from .intervals import DECIMALS, follows_previous
 
 # Probability of fibrillation or tachycardia over three seconds: an episode reaches CERTAIN, and lasts while it is at
 # least POSSIBLE; one that stays below CERTAIN is suspected. Chosen by cross-validation over patients.
@@ -24,6 +24,7 @@ VF_SHARE, SHARE_STEPS = 0.15, 9
 MIN_REST_S = 1.0  # what is left of a stretch that is not analysable beside other findings is no shorter
 JOINED_S = 3.0  # tachycardias so close to each other are one ...
 JOINED_UNUSABLE_S = 10.0  # ... also those with so much signal between them that is not analysable
+MAX_STEEP_S = 1.5  # T wave and P wave beside a pause are steeper than nothing for so long; a beat in between is longer
 UNKNOWN = float("nan")
 
 Span = tuple[float, float]  # start and end in seconds
@@ -32,7 +33,7 @@ Span = tuple[float, float]  # start and end in seconds
 def no_waveform(duration_s: float) -> Waveform:
     """A waveform in which nothing was found, for analyses that are made by hand."""
     nothing = np.zeros(max(1, int(np.ceil(duration_s))), dtype=np.float32)
-    return Waveform(1.0, nothing, nothing, np.zeros((0, 2)))
+    return Waveform(1.0, nothing, nothing, np.zeros((0, 2)), np.zeros((0, 2)))
 
 
 class Tachyarrhythmia(NamedTuple):
@@ -117,42 +118,47 @@ def find_dangers(
     """
     for kind, start_s, end_s in found:
         yield RhythmEvent(kind, start_s, min(end_s, duration_s), 0, UNKNOWN)
-    no_signal = [(float(a), float(b)) for a, b in waveform.no_signal_s]
+    no_signal = [(float(a), float(b)) for a, b in waveform.no_signal_s.tolist()]
+    still = [(float(a), float(b)) for a, b in waveform.still_s.tolist()]
     for start_s, end_s in no_signal:
         yield RhythmEvent("no_signal", start_s, end_s, 0, UNKNOWN)
-    unusable = quality.unusable_stretches(duration_s)
     tachycardic = [(start_s, end_s) for _, start_s, end_s in found]
-    standing = list(_standstills(beats, [*unusable, *no_signal, *tachycardic], duration_s, rules))
+    unusable = quality.unusable_stretches(duration_s)
+    doubtful = [piece for span in unusable for piece in without(span, still)]
+    standing = list(_standstills(beats, [*doubtful, *no_signal, *tachycardic], still, duration_s, rules))
     yield from standing
-    explained = [*no_signal, *tachycardic]
+    explained = [*no_signal, *tachycardic, *((event.start_s, event.end_s) for event in standing)]
     for span in unusable:
         for start_s, end_s in without(span, explained):
             if end_s - start_s >= MIN_REST_S:
                 yield RhythmEvent("not_analysable", start_s, end_s, 0, UNKNOWN)
 
 
-def _standstills(beats: Beats, lost: list[Span], duration_s: float, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Pauses and asystoles with an edge in signal that is not analysable, or at an edge of the recording.
+def _standstills(
+    beats: Beats, lost: Sequence[Span], still: Sequence[Span], duration_s: float, rules: RhythmRules
+) -> Iterator[RhythmEvent]:
+    """Pauses and asystoles that have no RR: with an edge in lost signal, at an edge of the recording, or in noise.
 
     Those between two beats in analysable signal are found by their RR.
     """
     shown = beats.usable
     time_s = np.concatenate(([0.0], beats.time_s[shown], [duration_s]))
-    known = np.concatenate(([False], np.isfinite(beats.rr_s[shown]), [False]))
-    gap_s = np.diff(time_s)
+    known = np.concatenate(([False], follows_previous(beats)[shown], [False]))
     n_beats = int(shown.sum())
-    for i in np.flatnonzero((gap_s >= rules.pause_s) & ~known[1:]).tolist():
-        span = (float(time_s[i]), float(time_s[i + 1]))
-        pieces = without(span, lost)
-        if pieces == [span] and 0 < i < n_beats:
-            continue  # all of it is analysable, but something in it may have been a beat
-        for start_s, end_s in pieces:
-            length_s = round(end_s - start_s, DECIMALS)
-            if length_s >= rules.pause_s:
-                n = int((start_s == span[0]) & (i > 0)) + int((end_s == span[1]) & (i < n_beats))
-                yield RhythmEvent("pause", start_s, end_s, n, UNKNOWN, at_least=True)
-                if length_s >= rules.asystole_s:
-                    yield RhythmEvent("asystole", start_s, end_s, n, UNKNOWN, at_least=True)
+    for i in np.flatnonzero((np.diff(time_s) >= rules.pause_s) & ~known[1:]).tolist():
+        gap = (float(time_s[i]), float(time_s[i + 1]))
+        for start_s, end_s in without(gap, lost):
+            piece = (start_s, end_s)
+            if piece == gap and 0 < i < n_beats and _longest_s(without(gap, still)) > MAX_STEEP_S:
+                continue  # nothing of it is lost, but something steep in it may have been a beat
+            edges = int(start_s == gap[0] and i > 0), int(end_s == gap[1] and i < n_beats)
+            for kind, least_s in (("pause", rules.pause_s), ("asystole", rules.asystole_s)):
+                if round(end_s - start_s, DECIMALS) >= least_s:
+                    yield RhythmEvent(kind, start_s, end_s, sum(edges), UNKNOWN, at_least=sum(edges) < len(edges))
+
+
+def _longest_s(spans: Iterable[Span]) -> float:
+    return max((end_s - start_s for start_s, end_s in spans), default=0.0)
 
 
 def without(span: Span, holes: Iterable[Span]) -> list[Span]:
