@@ -19,11 +19,12 @@ from .labels import CLASSES, UNLABELLED, Codes
 from .parallel import release_memory
 from .rhythm.burden import measure_burden
 from .rhythm.danger import find_dangers, no_waveform
+from .rhythm.decisions import settle_labels
 from .rhythm.events import find_rhythms
-from .rhythm.fibrillation import af_episodes, suppress_s_in_af
 from .rhythm.intervals import analysable_rr
-from .rhythm.labelling import label_codes, set_labels
-from .rhythm.p_waves import before_qrs, repeating_fraction
+from .rhythm.labelling import label_codes
+from .rhythm.p_waves import before_qrs, p_correlation, repeating_fraction
+from .rhythm.qrs_shape import around_qrs, qrs_correlation
 from .rules import RhythmRules
 from .schema import (
     Analysis,
@@ -85,7 +86,8 @@ def analyse(
         signal = normalised(clean)
         encoded = encode(model, signal)
         detections = detect(model, encoded, clean.valid, chunk, known_s=beats_at_s)
-        return describe(model, encoded, detections, before_qrs(signal, detections.position))
+        qrs = qrs_correlation(around_qrs(signal, detections.position))
+        return describe(model, encoded, detections, before_qrs(signal, detections.position), qrs)
 
     searched = beats_at_s is None
     features = read_chunks(record, len(leads), features_of, progress, searched=searched)
@@ -138,8 +140,9 @@ def predicted_beats(
     """The beats as the network classifies them, before any rule and any reader's label."""
     probability = predictions.probability
     label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
-    beats = Beats(features.time_s[kept], label, probability, rr_s, usable)
-    return replace(beats, p_repeats=repeating_fraction(features.before_qrs[kept], beats))
+    same_qrs, segments = features.qrs_correlation[kept], features.before_qrs[kept]
+    beats = Beats(features.time_s[kept], label, probability, rr_s, usable, qrs_correlation=same_qrs)
+    return replace(beats, p_repeats=repeating_fraction(segments, beats), p_correlation=p_correlation(segments))
 
 
 def measure(
@@ -155,9 +158,7 @@ def measure(
         Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,).
 
     """
-    labelled = set_labels(predicted, labels)
-    episodes = af_episodes(labelled, rules)
-    beats = set_labels(suppress_s_in_af(labelled, episodes), labels)  # a reader's S stays
+    beats, episodes = settle_labels(predicted, rules, labels=labels, age_years=record.age_years)
     dangers = find_dangers(beats, waveform, quality, duration_s=record.duration_s, rules=rules)
     events = find_rhythms(beats, rules, episodes=episodes, dangers=dangers)
     burden = measure_burden(

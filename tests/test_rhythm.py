@@ -25,7 +25,7 @@ def oracle(rr_ticks, labels, usable, broken):
     follows = [i > 0 and usable[i] and usable[i - 1] and not broken[i] for i in range(len(labels))]
     return sorted(
         [
-            *series_by_hand(rr_ticks, labels, usable, follows),
+            *series_by_hand(rr_ticks, labels, usable, follows, broken),
             *patterns_by_hand(labels, usable, follows),
             *long_by_hand(rr_ticks, follows),
             *rates_by_hand(rr_ticks, usable, broken),
@@ -33,7 +33,7 @@ def oracle(rr_ticks, labels, usable, broken):
     )
 
 
-def series_by_hand(rr_ticks, labels, usable, follows):
+def series_by_hand(rr_ticks, labels, usable, follows, broken):
     n = len(labels)
     for name in "VS":
         i = 0
@@ -52,8 +52,17 @@ def series_by_hand(rr_ticks, labels, usable, follows):
                 kind = f"{name.lower()}_run"
                 if fast:
                     kind = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}[name][long]
+                elif name == "V" and ticks >= 1000 and not is_early(rr_ticks, broken, i):
+                    kind = "idioventricular"
                 yield kind, i, last, n_beats
             i = last + 1
+
+
+def is_early(rr_ticks, broken, beat):
+    """Whether the RR of a beat is shorter by a fifth than the median of the ten before it, of those that are known."""
+    before = [rr_ticks[i] for i in range(max(1, beat - 10), beat) if not broken[i]]
+    known = beat > 0 and not broken[beat]
+    return known and bool(before) and 10 * rr_ticks[beat] <= 8 * np.median(before)
 
 
 def patterns_by_hand(labels, usable, follows):

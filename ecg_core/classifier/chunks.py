@@ -52,6 +52,7 @@ class ChunkFeatures(FrozenArrays):
     token: NDArray[np.float16]  # (n_beats, n_leads, token_size); half precision: a day of 12 leads has 120 million
     attention: NDArray[np.float16]  # (n_beats, n_steps), the leads fused
     before_qrs: NDArray[np.float16]  # (n_beats, n_leads, n_steps): where a P wave would be
+    qrs_correlation: Float32  # (n_beats,), with the beat before; NaN at the first of a chunk
     quality: Float32  # (n_beats, n_leads): quality of each lead at each beat
     lost_s: Float64  # times of the frames at which no lead could be analysed
     score: Float32  # (n_leads, n_blocks)
@@ -107,13 +108,17 @@ def detect(model: Model, encoded: Encoded, valid: Bool, chunk: Chunk, *, known_s
     return Detections(time_s, position, quality, lost_times(frame_s, weight, chunk.core_s), score)
 
 
-def describe(model: Model, encoded: Encoded, detections: Detections, before_qrs: Float32) -> ChunkFeatures:
+def describe(
+    model: Model, encoded: Encoded, detections: Detections, before_qrs: Float32, qrs_correlation: Float32
+) -> ChunkFeatures:
     """Describe the detected beats by the network's tokens and attention.
 
     Parameters
     ----------
     before_qrs
         What lies before each QRS, shape (n_beats, n_leads, n_steps); see ``rhythm.p_waves``.
+    qrs_correlation
+        Of each QRS with that of the beat before, shape (n_beats,); see ``rhythm.qrs_shape``.
 
     """
     described = describe_beats(model, encoded, detections.position)
@@ -123,6 +128,7 @@ def describe(model: Model, encoded: Encoded, detections: Detections, before_qrs:
         token=described.token.astype(np.float16),
         attention=attention.astype(np.float16),
         before_qrs=before_qrs.astype(np.float16),
+        qrs_correlation=qrs_correlation,
         quality=detections.quality,
         lost_s=detections.lost_s,
         score=detections.score,
@@ -171,7 +177,7 @@ def _concatenate(parts: list[ChunkFeatures]) -> ChunkFeatures:
 def _without_repeated(part: ChunkFeatures, last_beat_s: float) -> ChunkFeatures:
     """Without the beat at its edge that the chunk before has already."""
     new = part.time_s >= last_beat_s + EDGE_S
-    of_beats = ("time_s", "token", "attention", "before_qrs", "quality")
+    of_beats = ("time_s", "token", "attention", "before_qrs", "qrs_correlation", "quality")
     return part if new.all() else replace(part, **{name: getattr(part, name)[new] for name in of_beats})
 
 

@@ -21,7 +21,7 @@ from .stream import Alarm, Stream, Vitals
 # Lines of alarms, the most serious line first; within a line the kinds become more serious from left to right, and only
 # one of them is active at a time.
 LINES: Final = {
-    "V": ("v_run", "vt", "vt_sustained"),
+    "V": ("idioventricular", "v_run", "vt", "vt_sustained"),
     "pause": ("pause",),
     "leads": ("unreadable", "leads_off"),
     "af": ("af",),

@@ -32,7 +32,7 @@ JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning 
 # WFDB's code of each kind of event; of several at one beat, the last one here is written.
 RHYTHM_CODES: Final = {
     "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
-    "svt_sustained": "(SVTA", "v_run": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
+    "svt_sustained": "(SVTA", "v_run": "(IVR", "idioventricular": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
 }  # fmt: skip
 
 

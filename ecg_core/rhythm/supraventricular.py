@@ -1,0 +1,177 @@
+"""Supraventricular ectopy told from sinus acceleration: S is premature, and a tachycardia begins within a few beats.
+
+The network compares each beat with the RR of the last minutes, so that it calls the beats of an exercise premature, and
+those of a tachycardia that has become the usual rhythm normal. Sinus rhythm accelerates over tens of beats; what
+begins within a few, or with another P wave, is supraventricular (ESC 2019, doi:10.1093/eurheartj/ehz467; the onset
+criterion of implanted defibrillators compares the RR before and after in the same way).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..rules import RhythmRules
+from ..schema import Beats, Bool, Float64
+from .intervals import follows_previous, unbroken_slices
+from .labelling import moved
+
+USUAL_RR = 10  # the usual RR is the median over so many before a beat ...
+ONSET_RR = 3  # ... and the RR after an onset that over so many
+STEADY_RR = 8  # a beat labelled N belongs to a tachycardia if its RR is near the median of so many in it ...
+STEADY_FRACTION = 0.2  # ... by this fraction
+RETURN_S = 15.0  # a tachycardia that is back so soon is the same: its RR is compared with that before the first onset
+OTHER_BEATS = 2  # V or unclassifiable beats in a row that do not end a tachycardia
+MINUTE_S = 60.0
+
+
+@dataclass(frozen=True)
+class _Tachycardia:
+    """Its first and last beat, and the RR that was usual before it."""
+
+    first: int
+    last: int
+    usual_s: float
+
+
+class _Series:
+    """The beats as the decisions need them, in arrays of shape (n,)."""
+
+    def __init__(self, beats: Beats, in_af: Bool, rules: RhythmRules, fastest_bpm: float) -> None:
+        self.rules, self.time_s, self.rr_s = rules, beats.time_s, beats.rr_s
+        self.usual_s = usual_rr(beats.rr_s)
+        self.follows = follows_previous(beats)
+        self.is_s = (beats.label == "S") & beats.usable & ~in_af
+        self.belongs = np.isin(beats.label, ("N", "S")) & beats.usable & ~in_af  # to a tachycardia, if there is one
+        with np.errstate(invalid="ignore"):
+            early = beats.rr_s <= (1 - rules.s_premature_share) * self.usual_s
+            early |= ~np.isfinite(beats.rr_s) | ~np.isfinite(self.usual_s) | (beats.rr_s < MINUTE_S / fastest_bpm)
+        self.early: Bool = early
+        p = np.full(len(beats), np.nan) if beats.p_correlation is None else beats.p_correlation
+        self.other_p: Bool = p < rules.s_p_correlation
+
+    def onset_rr_s(self, first: int) -> float:
+        """RR of a run of at least three beats after its first beat."""
+        return float(np.median(self.rr_s[first + 1 : first + 1 + ONSET_RR]))
+
+    def is_abrupt(self, rr_s: float, usual_s: float) -> bool:
+        """Whether an RR is as much shorter than the usual one as an onset needs."""
+        return rr_s <= (1 - self.rules.svt_onset_share) * usual_s
+
+    def is_steady(self, beat: int, around: slice) -> bool:
+        """Whether the RR of a beat is fast, and near those around it."""
+        rr_s, median_s = self.rr_s[beat], np.median(self.rr_s[around])
+        return bool(rr_s < MINUTE_S / self.rules.vt_bpm and abs(rr_s / median_s - 1) <= STEADY_FRACTION)
+
+
+def settle_supraventricular(
+    beats: Beats, episodes: Sequence[slice], rules: RhythmRules, *, age_years: int | None = None
+) -> Beats:
+    """The beats with class S where they are premature or belong to a tachycardia, and class N instead of S elsewhere.
+
+    Parameters
+    ----------
+    episodes
+        Atrial fibrillation as slices of the beats, in which nothing is changed.
+    age_years
+        Of the patient; lowers the rate from which a rhythm cannot be sinus rhythm.
+
+    """
+    in_af = np.zeros(len(beats), dtype=bool)
+    for episode in episodes:
+        in_af[episode] = True
+    was_s = (beats.label == "S") & ~in_af
+    is_s = _supraventricular(_Series(beats, in_af, rules, fastest_sinus_bpm(rules, age_years)))
+    return moved(moved(beats, was_s & ~is_s, "S", "N"), is_s & ~was_s, "N", "S")
+
+
+def fastest_sinus_bpm(rules: RhythmRules, age_years: int | None) -> float:
+    """The highest rate of sinus rhythm: the rule's, or what the age makes of it where that is less.
+
+    Tanaka 2001, doi:10.1016/S0735-1097(00)01054-8: 208 - 0.7 age, with a standard deviation of 10, of which two are
+    added.
+    """
+    return rules.sinus_max_bpm if age_years is None else min(rules.sinus_max_bpm, 228.0 - 0.7 * age_years)
+
+
+def usual_rr(rr_s: Float64) -> Float64:
+    """Median of the known ones of the USUAL_RR intervals before each beat, shape (n,); NaN where there is none."""
+    padded = np.concatenate((np.full(USUAL_RR, np.nan), rr_s))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, USUAL_RR)[: len(rr_s)]
+    known = np.isfinite(windows).any(axis=1)
+    usual_s = np.full(len(rr_s), np.nan)
+    usual_s[known] = np.nanmedian(windows[known], axis=1)
+    return usual_s
+
+
+def _supraventricular(series: _Series) -> Bool:
+    """Which beats outside fibrillation are S, shape (n,)."""
+    found: Bool = series.is_s & series.early
+    latest = _Tachycardia(-1, -1, np.nan)
+    for run in unbroken_slices(series.is_s, series.follows):
+        first: int | None = max(run.start, latest.last + 1)
+        while first is not None and run.stop - first >= series.rules.run_min_beats:
+            rest = slice(first, run.stop)
+            if series.other_p[first]:
+                found[rest] = True
+            tachycardia = _tachycardia(series, rest, latest)
+            if tachycardia is None:
+                later = np.flatnonzero(series.early[first + 1 : run.stop])
+                first = first + 1 + int(later[0]) if len(later) else None
+            else:
+                inside = slice(tachycardia.first, tachycardia.last + 1)
+                found[inside] |= series.belongs[inside]
+                latest, first = tachycardia, tachycardia.last + 1
+    return found
+
+
+def _tachycardia(series: _Series, run: slice, latest: _Tachycardia) -> _Tachycardia | None:
+    """The tachycardia to which a run of S belongs; None where it is sinus acceleration."""
+    rr_s = series.onset_rr_s(run.start)
+    is_recent = latest.last >= 0 and series.time_s[run.start] - series.time_s[latest.last] <= RETURN_S
+    for usual_s in ([latest.usual_s] if is_recent else []) + [float(series.usual_s[run.start])]:
+        if series.is_abrupt(rr_s, usual_s):
+            return _Tachycardia(run.start, _last_beat(series, run.start, run.stop, rr_s, usual_s), usual_s)
+    if not rr_s < MINUTE_S / series.rules.vt_bpm:
+        return None
+    first = _first_steady(series, run.start, after=latest.last)
+    usual_s = float(series.usual_s[first])
+    if series.follows[first]:
+        if not series.is_abrupt(series.onset_rr_s(first), usual_s):
+            return None
+        return _Tachycardia(first, _last_beat(series, first, run.stop, rr_s, usual_s), usual_s)
+    last = _last_beat(series, first, run.stop, rr_s, np.inf)  # its onset was not recorded; did it end abruptly?
+    after = series.rr_s[last + 2 : last + 2 + USUAL_RR]  # the RR after its last beat may be a pause
+    ends = len(after) == USUAL_RR and series.is_abrupt(float(series.rr_s[last]), float(np.median(after)))
+    return _Tachycardia(first, last, float(np.median(after))) if ends else None
+
+
+def _first_steady(series: _Series, beat: int, *, after: int) -> int:
+    """The first beat of the steady fast rhythm that a beat belongs to."""
+    while (
+        beat - 1 > after
+        and series.follows[beat]
+        and series.belongs[beat - 1]
+        and series.is_steady(beat - 1, slice(beat, beat + STEADY_RR))
+    ):
+        beat -= 1
+    return beat
+
+
+def _last_beat(series: _Series, first: int, stop: int, rr_s: float, usual_s: float) -> int:
+    """The last beat of a tachycardia; its run of S, which stops at ``stop``, may be shorter or longer than it."""
+    limit_s = (1 - series.rules.svt_onset_share / 2) * usual_s
+    is_fast = rr_s < MINUTE_S / series.rules.vt_bpm
+    last, beat = first, first + 1
+    while beat < len(series.rr_s) and series.follows[beat] and beat - last <= OTHER_BEATS + 1:
+        if np.median(series.rr_s[beat : beat + ONSET_RR]) > limit_s or (beat >= stop and not is_fast):
+            break
+        if series.belongs[beat]:
+            recent = slice(max(first + 1, beat - STEADY_RR), max(beat, first + 2))
+            if not series.is_s[beat] and not (series.rr_s[beat] <= limit_s and series.is_steady(beat, recent)):
+                break
+            last = beat
+        beat += 1
+    return last
