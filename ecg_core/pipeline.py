@@ -23,8 +23,8 @@ from .rhythm.decisions import settle_labels
 from .rhythm.events import find_rhythms
 from .rhythm.intervals import analysable_rr
 from .rhythm.labelling import label_codes
-from .rhythm.p_waves import before_qrs, p_correlation, repeating_fraction
-from .rhythm.qrs_shape import around_qrs, qrs_correlation
+from .rhythm.p_waves import p_correlation, repeating_fraction
+from .rhythm.qrs_shape import beat_waveforms
 from .rules import RhythmRules
 from .schema import (
     Analysis,
@@ -86,8 +86,7 @@ def analyse(
         signal = normalised(clean)
         encoded = encode(model, signal)
         detections = detect(model, encoded, clean.valid, chunk, known_s=beats_at_s)
-        qrs = qrs_correlation(around_qrs(signal, detections.position))
-        return describe(model, encoded, detections, before_qrs(signal, detections.position), qrs)
+        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position))
 
     searched = beats_at_s is None
     features = read_chunks(record, len(leads), features_of, progress, searched=searched)

@@ -41,6 +41,8 @@ LEARN_FRACTION, LEARN_MAX_BEATS = (
     32,
 )  # more beats after which the normal beat is learned again
 
+FIRST_BEATS = 3  # so many beats labelled S show that a tachycardia began before them
+
 NO_PREDICTIONS = Predictions(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
 
 
@@ -171,7 +173,7 @@ class Monitor:
         self._decided_s = float(detections.time_s[n_due - 1])
         dropped = np.setdiff1d(np.arange(n_due), kept)
         self._dropped_s = float(detections.time_s[dropped].max(initial=self._dropped_s))
-        self._tail, self._episodes = _tail_of(list(self._beats)[-TAIL_BEATS:], self.rules)
+        self._tail, self._episodes = _tail_of(list(self._beats)[-TAIL_BEATS:], self.rules, before=self._tail)
         return Attention(candidates.attention[decided].astype(np.float16), self._no_attention.offset_s)
 
     def _describe(self, detections: WindowDetections, encoded: Encoded) -> Candidates:
@@ -230,7 +232,9 @@ def monitored_leads(stream: Stream, lead: str) -> tuple[int, ...]:
     return (position_of(lead, stream.lead_names, where=f"stream {stream.name}"),)
 
 
-def _tail_of(decided: Sequence[DecidedBeat], rules: RhythmRules) -> tuple[Beats, list[slice]]:
+def _tail_of(
+    decided: Sequence[DecidedBeat], rules: RhythmRules, *, before: Beats | None = None
+) -> tuple[Beats, list[slice]]:
     """Decided beats as columns, with the labels that rhythm leaves them, and the episodes of atrial fibrillation."""
     probability = np.array([beat.probability for beat in decided], dtype=np.float32).reshape(-1, len(CLASSES))
     usable = np.array([beat.usable for beat in decided], dtype=bool)
@@ -251,7 +255,15 @@ def _tail_of(decided: Sequence[DecidedBeat], rules: RhythmRules) -> tuple[Beats,
             p_correlation=p_correlation(segments),
             qrs_correlation=qrs_correlation(np.stack([beat.qrs for beat in decided])),
         )
-    return settle_labels(beats, rules)
+    return settle_labels(beats, rules, begins_in_tachycardia=_begins_in_tachycardia(beats, before))
+
+
+def _begins_in_tachycardia(beats: Beats, before: Beats | None) -> bool:
+    """Whether the first beats, by their labels at the step before, are a run of S whose onset has been forgotten."""
+    if before is None or len(beats) < FIRST_BEATS or not len(before) or beats.time_s[0] == before.time_s[0]:
+        return False
+    at = np.searchsorted(before.time_s, beats.time_s[0])
+    return bool(at + FIRST_BEATS <= len(before) and (before.label[at : at + FIRST_BEATS] == "S").all())
 
 
 def _last(beats: Beats, n: int) -> Beats:

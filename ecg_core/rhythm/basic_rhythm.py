@@ -11,7 +11,7 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index
-from .intervals import follows_previous, unbroken_slices
+from .intervals import DECIMALS, follows_previous, unbroken_slices
 from .labelling import moved
 from .supraventricular import MINUTE_S, USUAL_RR, usual_rr
 
@@ -123,8 +123,9 @@ def _level(rr_s: Float64, *, before: bool) -> Float64:
 
 
 def is_idioventricular(beats: Beats, run: slice, rules: RhythmRules) -> bool:
-    """Whether a run of V, known to be no tachycardia, is an idioventricular rhythm: it lasts, and begins unhurried."""
+    """Whether a run of V that is no tachycardia is an idioventricular rhythm: it lasts, and its onset is not early."""
     before_s = beats.rr_s[max(0, run.start - USUAL_RR) : run.start]
-    before_s = before_s[np.isfinite(before_s)]
-    early = len(before_s) > 0 and beats.rr_s[run.start] <= (1 - rules.svt_onset_share) * np.median(before_s)
-    return bool(beats.time_s[run.stop - 1] - beats.time_s[run.start] >= rules.idioventricular_min_s and not early)
+    usual_s = np.median(before_s[np.isfinite(before_s)]) if np.isfinite(before_s).any() else 0.0
+    is_early = np.round(beats.rr_s[run.start] - (1 - rules.svt_onset_share) * usual_s, DECIMALS) <= 0
+    length_s = np.round(beats.time_s[run.stop - 1] - beats.time_s[run.start], DECIMALS)
+    return bool(length_s >= rules.idioventricular_min_s and not is_early)

@@ -14,7 +14,12 @@ from .supraventricular import settle_supraventricular
 
 
 def settle_labels(
-    predicted: Beats, rules: RhythmRules, *, labels: Codes | None = None, age_years: int | None = None
+    predicted: Beats,
+    rules: RhythmRules,
+    *,
+    labels: Codes | None = None,
+    age_years: int | None = None,
+    begins_in_tachycardia: bool = False,
 ) -> tuple[Beats, list[slice]]:
     """The beats as they are counted by these rules, and the episodes of atrial fibrillation as slices of them.
 
@@ -25,10 +30,18 @@ def settle_labels(
     ----------
     labels
         Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,); None for no reader.
+    age_years, begins_in_tachycardia
+        See ``settle_supraventricular``.
 
     """
     labels = np.full(len(predicted), UNLABELLED) if labels is None else labels
     beats = set_labels(settle_basic_rhythm(set_labels(predicted, labels), rules), labels)
     episodes = af_episodes(beats, rules)
-    beats = settle_supraventricular(suppress_s_in_af(beats, episodes), episodes, rules, age_years=age_years)
+    beats = settle_supraventricular(
+        suppress_s_in_af(beats, episodes),
+        episodes,
+        rules,
+        age_years=age_years,
+        begins_in_tachycardia=begins_in_tachycardia,
+    )
     return set_labels(beats, labels), episodes

@@ -9,11 +9,28 @@ from numpy.typing import NDArray
 
 from ..schema import Float32, Float64
 from ..signals.filters import FS_HZ
+from .p_waves import before_qrs
 
 START_S, END_S = -0.104, 0.168  # around the QRS: holds a wide one and ends before T
 SHIFTS = range(-2, 3)  # samples by which two beats are shifted against each other: they are found to within a frame
 MARGIN = max(SHIFTS)
 MIN_POWER = 1e-12  # keeps a flat signal from dividing by zero
+
+
+def beat_waveforms(signal: Float32, position: Float64) -> tuple[Float32, Float32]:
+    """What lies before each QRS, and the correlation of each QRS with the one before.
+
+    Parameters
+    ----------
+    signal, position
+        See ``before_qrs``.
+
+    Returns
+    -------
+    Shapes (n_beats, n_leads, n_steps) and (n_beats,).
+
+    """
+    return before_qrs(signal, position), qrs_correlation(around_qrs(signal, position))
 
 
 def around_qrs(signal: Float32, position: Float64) -> Float32:

@@ -23,6 +23,7 @@ ONSET_RR = 3  # ... and the RR after an onset that over so many
 STEADY_RR = 8  # a beat labelled N belongs to a tachycardia if its RR is near the median of so many in it ...
 STEADY_FRACTION = 0.2  # ... by this fraction
 RETURN_S = 15.0  # a tachycardia that is back so soon is the same: its RR is compared with that before the first onset
+UNNOTICED_BEATS = 30  # so many beats that begin and end abruptly are a tachycardia though no label says so
 OTHER_BEATS = 2  # V or unclassifiable beats in a row that do not end a tachycardia
 MINUTE_S = 60.0
 
@@ -67,7 +68,12 @@ class _Series:
 
 
 def settle_supraventricular(
-    beats: Beats, episodes: Sequence[slice], rules: RhythmRules, *, age_years: int | None = None
+    beats: Beats,
+    episodes: Sequence[slice],
+    rules: RhythmRules,
+    *,
+    age_years: int | None = None,
+    begins_in_tachycardia: bool = False,
 ) -> Beats:
     """The beats with class S where they are premature or belong to a tachycardia, and class N instead of S elsewhere.
 
@@ -77,13 +83,16 @@ def settle_supraventricular(
         Atrial fibrillation as slices of the beats, in which nothing is changed.
     age_years
         Of the patient; lowers the rate from which a rhythm cannot be sinus rhythm.
+    begins_in_tachycardia
+        Whether the first beats are known to belong to a supraventricular tachycardia, whose onset lies before them.
 
     """
     in_af = np.zeros(len(beats), dtype=bool)
     for episode in episodes:
         in_af[episode] = True
     was_s = (beats.label == "S") & ~in_af
-    is_s = _supraventricular(_Series(beats, in_af, rules, fastest_sinus_bpm(rules, age_years)))
+    series = _Series(beats, in_af, rules, fastest_sinus_bpm(rules, age_years))
+    is_s = _supraventricular(series, begins_in_tachycardia=begins_in_tachycardia) | _unnoticed(series)
     return moved(moved(beats, was_s & ~is_s, "S", "N"), is_s & ~was_s, "N", "S")
 
 
@@ -106,10 +115,13 @@ def usual_rr(rr_s: Float64) -> Float64:
     return usual_s
 
 
-def _supraventricular(series: _Series) -> Bool:
-    """Which beats outside fibrillation are S, shape (n,)."""
+def _supraventricular(series: _Series, *, begins_in_tachycardia: bool) -> Bool:
+    """Which beats outside fibrillation are S, by the labels and the tachycardias to which they belong, shape (n,)."""
     found: Bool = series.is_s & series.early
     latest = _Tachycardia(-1, -1, np.nan)
+    if begins_in_tachycardia and len(found) > ONSET_RR:
+        latest = _Tachycardia(0, _last_beat(series, 0, 0, series.onset_rr_s(0), np.inf), np.nan)
+        found[: latest.last + 1] |= series.belongs[: latest.last + 1]
     for run in unbroken_slices(series.is_s, series.follows):
         first: int | None = max(run.start, latest.last + 1)
         while first is not None and run.stop - first >= series.rules.run_min_beats:
@@ -142,10 +154,39 @@ def _tachycardia(series: _Series, run: slice, latest: _Tachycardia) -> _Tachycar
         if not series.is_abrupt(series.onset_rr_s(first), usual_s):
             return None
         return _Tachycardia(first, _last_beat(series, first, run.stop, rr_s, usual_s), usual_s)
-    last = _last_beat(series, first, run.stop, rr_s, np.inf)  # its onset was not recorded; did it end abruptly?
-    after = series.rr_s[last + 2 : last + 2 + USUAL_RR]  # the RR after its last beat may be a pause
-    ends = len(after) == USUAL_RR and series.is_abrupt(float(series.rr_s[last]), float(np.median(after)))
-    return _Tachycardia(first, last, float(np.median(after))) if ends else None
+    last = _last_beat(series, first, run.stop, rr_s, np.inf)  # its onset was not recorded
+    return _Tachycardia(first, last, np.nan) if _ends_abruptly(series, last) else None
+
+
+def _ends_abruptly(series: _Series, last: int) -> bool:
+    """Whether the RR after a tachycardia are as much longer as an onset would make them shorter."""
+    after_s = series.rr_s[last + 2 : last + 2 + USUAL_RR]  # the first one after its last beat may be a pause
+    return len(after_s) == USUAL_RR and series.is_abrupt(float(series.rr_s[last]), float(np.median(after_s)))
+
+
+def _unnoticed(series: _Series) -> Bool:
+    """Beats of long tachycardias that begin and end abruptly, whatever their labels, shape (n,).
+
+    Where a tachycardia fills most of a record, the network takes it for the patient's normal rhythm.
+    """
+    found = np.zeros(len(series.rr_s), dtype=bool)
+    if len(found) <= ONSET_RR:
+        return found
+    ahead_s = np.median(np.lib.stride_tricks.sliding_window_view(series.rr_s, ONSET_RR)[1:], axis=1)
+    begins = np.zeros(len(found), dtype=bool)
+    begins[: len(ahead_s)] = ahead_s < MINUTE_S / series.rules.vt_bpm
+    begins[: len(ahead_s)] &= ahead_s <= (1 - series.rules.svt_onset_share) * series.usual_s[: len(ahead_s)]
+    last = -1
+    for first in np.flatnonzero(begins & series.belongs & series.follows).tolist():
+        if first <= last:
+            continue
+        rr_s, usual_s = series.onset_rr_s(first), float(series.usual_s[first])
+        end = _last_beat(series, first, first, rr_s, usual_s)
+        if end - first >= UNNOTICED_BEATS and _ends_abruptly(series, end):
+            last = end
+            inside = slice(first if series.is_abrupt(float(series.rr_s[first]), usual_s) else first + 1, end + 1)
+            found[inside] = series.belongs[inside]
+    return found
 
 
 def _first_steady(series: _Series, beat: int, *, after: int) -> int:
