@@ -68,7 +68,7 @@ class RhythmRules:
         0.2, "... where at least this share of the RR are normal ones", "", "set on mitdb 201 and 203", 0, 0.9
     )
     s_premature_share: float = _rule(
-        0.12, "A supraventricular beat comes earlier than the usual RR by at least", "of it", OUR_SETS, 0, 0.5
+        0.05, "A supraventricular beat comes earlier than the usual RR by at least", "of it", OUR_SETS, 0, 0.5
     )
     svt_onset_share: float = _rule(
         0.2, "The onset of a supraventricular tachycardia shortens the RR by at least", "of it", ONSET, 0, 0.5

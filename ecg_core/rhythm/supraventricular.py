@@ -20,6 +20,7 @@ from .labelling import moved
 
 USUAL_RR = 10  # the usual RR is the median over so many before a beat ...
 ONSET_RR = 3  # ... and the RR after an onset that over so many
+FEW_RR = 3  # a premature beat is compared with the RR of other beats than S, if there are so many of them
 STEADY_RR = 8  # a beat labelled N belongs to a tachycardia if its RR is near the median of so many in it ...
 STEADY_FRACTION = 0.2  # ... by this fraction
 RETURN_S = 15.0  # a tachycardia that is back so soon is the same: its RR is compared with that before the first onset
@@ -43,12 +44,13 @@ class _Series:
     def __init__(self, beats: Beats, in_af: Bool, rules: RhythmRules, fastest_bpm: float) -> None:
         self.rules, self.time_s, self.rr_s = rules, beats.time_s, beats.rr_s
         self.usual_s = usual_rr(beats.rr_s)
+        expected_s = usual_rr(beats.rr_s, counted=beats.label != "S")  # also in bigeminy
         self.follows = follows_previous(beats)
         self.is_s = (beats.label == "S") & beats.usable & ~in_af
         self.belongs = np.isin(beats.label, ("N", "S")) & beats.usable & ~in_af  # to a tachycardia, if there is one
         with np.errstate(invalid="ignore"):
-            early = beats.rr_s <= (1 - rules.s_premature_share) * self.usual_s
-            early |= ~np.isfinite(beats.rr_s) | ~np.isfinite(self.usual_s) | (beats.rr_s < MINUTE_S / fastest_bpm)
+            early = beats.rr_s <= (1 - rules.s_premature_share) * expected_s
+            early |= ~np.isfinite(beats.rr_s) | ~np.isfinite(expected_s) | (beats.rr_s < MINUTE_S / fastest_bpm)
         self.early: Bool = early
         p = np.full(len(beats), np.nan) if beats.p_correlation is None else beats.p_correlation
         self.other_p: Bool = p < rules.s_p_correlation
@@ -105,14 +107,29 @@ def fastest_sinus_bpm(rules: RhythmRules, age_years: int | None) -> float:
     return rules.sinus_max_bpm if age_years is None else min(rules.sinus_max_bpm, 228.0 - 0.7 * age_years)
 
 
-def usual_rr(rr_s: Float64) -> Float64:
-    """Median of the known ones of the USUAL_RR intervals before each beat, shape (n,); NaN where there is none."""
+def usual_rr(rr_s: Float64, *, counted: Bool | None = None) -> Float64:
+    """Median of the USUAL_RR intervals before each beat, of those that are known, shape (n,); NaN where there is none.
+
+    Parameters
+    ----------
+    counted
+        Which of the RR count, shape (n,), where at least FEW_RR of them do.
+
+    """
+    usual_s = _running_median(rr_s, at_least=1)
+    if counted is None:
+        return usual_s
+    of_counted_s = _running_median(np.where(counted, rr_s, np.nan), at_least=FEW_RR)
+    return np.where(np.isfinite(of_counted_s), of_counted_s, usual_s)
+
+
+def _running_median(rr_s: Float64, *, at_least: int) -> Float64:
     padded = np.concatenate((np.full(USUAL_RR, np.nan), rr_s))
     windows = np.lib.stride_tricks.sliding_window_view(padded, USUAL_RR)[: len(rr_s)]
-    known = np.isfinite(windows).any(axis=1)
-    usual_s = np.full(len(rr_s), np.nan)
-    usual_s[known] = np.nanmedian(windows[known], axis=1)
-    return usual_s
+    known = np.isfinite(windows).sum(axis=1) >= at_least
+    median_s = np.full(len(rr_s), np.nan)
+    median_s[known] = np.nanmedian(windows[known], axis=1)
+    return median_s
 
 
 def _supraventricular(series: _Series, *, begins_in_tachycardia: bool) -> Bool:
