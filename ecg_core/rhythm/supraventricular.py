@@ -48,10 +48,12 @@ class _Series:
         self.follows = follows_previous(beats)
         self.is_s = (beats.label == "S") & beats.usable & ~in_af
         self.belongs = np.isin(beats.label, ("N", "S")) & beats.usable & ~in_af  # to a tachycardia, if there is one
-        with np.errstate(invalid="ignore"):
-            early = beats.rr_s <= (1 - rules.s_premature_share) * expected_s
-            early |= ~np.isfinite(beats.rr_s) | ~np.isfinite(expected_s) | (beats.rr_s < MINUTE_S / fastest_bpm)
-        self.early: Bool = early
+        nearly, is_fast = 1 - rules.s_premature_share, beats.rr_s < MINUTE_S / fastest_bpm
+        late = (beats.rr_s > nearly * expected_s) & ~is_fast
+        self.early: Bool = ~late  # where the RR or the usual RR is not known, the label stays
+        self.sudden: Bool = ~late & ~(
+            (beats.rr_s > nearly * np.roll(beats.rr_s, 1)) & ~is_fast
+        )  # unlike the beat before
         p = np.full(len(beats), np.nan) if beats.p_correlation is None else beats.p_correlation
         self.other_p: Bool = p < rules.s_p_correlation
 
@@ -143,16 +145,17 @@ def _supraventricular(series: _Series, *, begins_in_tachycardia: bool) -> Bool:
         first: int | None = max(run.start, latest.last + 1)
         while first is not None and run.stop - first >= series.rules.run_min_beats:
             rest = slice(first, run.stop)
-            if series.other_p[first]:
-                found[rest] = True
             tachycardia = _tachycardia(series, rest, latest)
-            if tachycardia is None:
-                later = np.flatnonzero(series.early[first + 1 : run.stop])
-                first = first + 1 + int(later[0]) if len(later) else None
-            else:
+            if tachycardia is not None:
                 inside = slice(tachycardia.first, tachycardia.last + 1)
                 found[inside] |= series.belongs[inside]
                 latest, first = tachycardia, tachycardia.last + 1
+            elif series.other_p[first]:
+                found[rest], first = True, None
+            else:
+                found[rest] = series.sudden[rest]
+                later = np.flatnonzero(series.early[first + 1 : run.stop])
+                first = first + 1 + int(later[0]) if len(later) else None
     return found
 
 
@@ -224,7 +227,8 @@ def _last_beat(series: _Series, first: int, stop: int, rr_s: float, usual_s: flo
     is_fast = rr_s < MINUTE_S / series.rules.vt_bpm
     last, beat = first, first + 1
     while beat < len(series.rr_s) and series.follows[beat] and beat - last <= OTHER_BEATS + 1:
-        if np.median(series.rr_s[beat : beat + ONSET_RR]) > limit_s or (beat >= stop and not is_fast):
+        is_over = series.rr_s[beat] > limit_s and np.median(series.rr_s[beat : beat + ONSET_RR]) > limit_s
+        if is_over or (beat >= stop and not is_fast):
             break
         if series.belongs[beat]:
             recent = slice(max(first + 1, beat - STEADY_RR), max(beat, first + 2))

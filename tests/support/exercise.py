@@ -9,17 +9,32 @@ LEAD_II = np.array(DOWER)[1]
 NOISE_MV = 0.01
 
 
-def exercise_rr(*, duration_s=900.0, rest_bpm=75.0, peak_bpm=150.0, seed=0):
-    """RR of an exercise test: two minutes of rest, six of a rate that climbs, one at the peak, and the recovery."""
+AT_S, BPM = (0, 120, 480, 540, 780, 900), (75, 75, 150, 150, 95, 85)  # rest, climbing, the peak, recovery
+
+
+def exercise_rr(*, at_s=AT_S, bpm=BPM, seed=0):
+    """RR of an exercise test with these rates at these times, linear in between."""
     rng = np.random.default_rng(seed)
-    at_s, bpm = [0.0, 120.0, 480.0, 540.0, 780.0, duration_s], [rest_bpm, rest_bpm, peak_bpm, peak_bpm, 95.0, 85.0]
     rr, time_s = [], 0.0
-    while time_s < duration_s - 2:
+    while time_s < at_s[-1] - 2:
         rate = np.interp(time_s, at_s, bpm)
-        breath = 0.03 * (rest_bpm / rate) ** 2 * np.sin(2 * np.pi * 0.25 * time_s)  # vanishes with the vagal tone
+        breath = 0.03 * (bpm[0] / rate) ** 2 * np.sin(2 * np.pi * 0.25 * time_s)  # vanishes with the vagal tone
         rr.append(60.0 / rate * (1 + breath + 0.005 * rng.normal()))
         time_s += rr[-1]
     return np.array(rr)
+
+
+def tachycardia_rr(n_before, n_inside, n_after, *, rest_s=0.85, cycle_s=0.4, seed=0):
+    """RR of sinus rhythm, a tachycardia that begins and ends at once, and sinus rhythm; and which beats are inside."""
+    rng = np.random.default_rng(seed)
+
+    def sinus(n):
+        return rest_s * (1 + 0.03 * np.sin(1.3 * np.arange(n)) + 0.01 * rng.normal(size=n))
+
+    inside = np.r_[0.6 * rest_s, cycle_s * (1 + 0.01 * rng.normal(size=n_inside - 1))]
+    rr_s = np.r_[sinus(n_before), inside, 1.3 * rest_s, sinus(n_after - 1)]
+    number = np.arange(len(rr_s)) - n_before
+    return rr_s, (number >= 0) & (number < n_inside)
 
 
 def lead_ii(rr_s, *, ectopic_p=None, seed=0):
