@@ -9,7 +9,7 @@ from support.strategies import all_analysable, beat_columns, make_beats, quality
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import count_classes, measure_burden
-from ecg_core.rhythm.intervals import heart_rate
+from ecg_core.rhythm.intervals import heart_rate, running_median
 from ecg_core.rules import RhythmRules
 
 RULES = RhythmRules()
@@ -136,3 +136,13 @@ def test_without_beats_there_is_no_percentage():
     burden = burden_of(make_beats([], ""))
     assert np.isnan(burden.pvc_burden_pct)
     assert count_classes(make_beats([], "")).tolist() == [0] * 5
+
+
+@given(st.lists(st.one_of(st.floats(0.2, 3.0), st.just(float("nan"))), max_size=40), st.integers(1, 12), st.booleans())
+def test_a_running_median_is_that_of_the_known_values_before_each_one(values, width, itself):
+    values = np.array(values)
+    found = running_median(values, width, at_least=2, itself=itself)
+    for i in range(len(values)):
+        before = values[max(0, i + itself - width) : i + itself]
+        before = before[np.isfinite(before)]
+        np.testing.assert_allclose(found[i], np.median(before) if len(before) >= 2 else np.nan)

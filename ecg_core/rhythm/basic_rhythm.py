@@ -11,7 +11,7 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index
-from .intervals import DECIMALS, follows_previous, unbroken_slices
+from .intervals import DECIMALS, follows_previous, running_median, unbroken_slices
 from .labelling import moved
 from .supraventricular import MINUTE_S, USUAL_RR, usual_rr
 
@@ -42,8 +42,9 @@ def dominant_wide(beats: Beats, rules: RhythmRules) -> Bool:
     is_most = inside.sum() > MOST * len(usable)
     for stretch in stretches:
         rr_s = beats.rr_s[stretch][np.isfinite(beats.rr_s[stretch])]
-        bpm, lasts = MINUTE_S / np.median(rr_s), rr_s.sum() >= rules.wide_rhythm_min_s
-        if ((lasts or is_most) and bpm <= rules.vt_bpm) or (lasts and is_most and bpm <= rules.wide_rhythm_bpm):
+        median_s, lasts = np.median(rr_s), rr_s.sum() >= rules.wide_rhythm_min_s
+        is_basic = lasts and is_most and median_s >= MINUTE_S / rules.wide_rhythm_bpm
+        if is_basic or ((lasts or is_most) and median_s >= MINUTE_S / rules.vt_bpm):
             found[stretch] = True
     return np.asarray(found & (beats.label == "V") & beats.usable & ~_stands_out(beats))
 
@@ -82,17 +83,17 @@ def continued(beats: Beats, rules: RhythmRules) -> Bool:
     if beats.qrs_correlation is None:
         return found
     follows = follows_previous(beats)
-    change = beats.rr_s / usual_rr(beats.rr_s) - 1
-    goes_on = follows & (beats.qrs_correlation >= SAME_QRS) & (np.abs(change) <= SAME_RR)
-    part, is_gradual = _gradual_parts(beats.rr_s, follows, rules)
+    rr_s, usual_s = beats.rr_s, usual_rr(beats.rr_s)
+    goes_on = follows & (beats.qrs_correlation >= SAME_QRS) & (np.abs(rr_s - usual_s) <= SAME_RR * usual_s)
+    part, is_gradual = _gradual_parts(rr_s, follows, rules)
     runs = []
     for run in unbroken_slices((beats.label == "V") & beats.usable, follows):
         edges = [edge for edge in (run.start, run.stop) if edge < len(beats) and follows[edge]]
-        if edges and goes_on[edges].all():  # the recording may end at one of them
-            is_slow = (beats.rr_s[edges] >= MINUTE_S / rules.vt_bpm).all()
-            is_slow &= not (change[run] <= -rules.svt_onset_share).any()
+        if edges and all(goes_on[edge] for edge in edges):  # the recording may end at one of them
+            is_slow = (rr_s[edges] >= MINUTE_S / rules.vt_bpm).all()
+            is_slow &= not (rr_s[run] <= (1 - rules.svt_onset_share) * usual_s[run]).any()
             is_even = is_gradual[run.start] and part[run.start] == part[run.stop - 1]
-            if is_slow or (is_even and not (change[run] < -SAME_RR).any()):
+            if is_slow or (is_even and not (rr_s[run] < (1 - SAME_RR) * usual_s[run]).any()):
                 runs.append(run)
     proven = {int(part[run.start]) for run in runs if run.stop - run.start >= rules.run_min_beats}
     for run in runs:
@@ -102,24 +103,13 @@ def continued(beats: Beats, rules: RhythmRules) -> Bool:
 
 def _gradual_parts(rr_s: Float64, follows: Bool, rules: RhythmRules) -> tuple[Index, Bool]:
     """Number of the part, without an abrupt change of RR, that each beat lies in, and whether it is slow somewhere."""
-    before, after = _level(rr_s, before=True), _level(rr_s, before=False)
-    with np.errstate(invalid="ignore"):
-        jumps = np.abs(np.log(after / before)) > np.log(1 + SAME_RR)
-    part = np.cumsum(~follows | jumps)
+    before = running_median(rr_s, LEVEL_RR, at_least=LEVEL_RR // 2)
+    after = running_median(rr_s[::-1], LEVEL_RR, at_least=LEVEL_RR // 2, itself=True)[::-1]
+    jumps = (after > (1 + SAME_RR) * before) | (before > (1 + SAME_RR) * after)
+    part = np.cumsum(~follows | jumps).astype(np.int64)
     slow = after >= MINUTE_S / rules.vt_bpm
     n_slow = np.bincount(part, weights=slow, minlength=int(part.max(initial=0)) + 1)
     return part, np.asarray(n_slow[part] >= MIN_SLOW_BEATS)
-
-
-def _level(rr_s: Float64, *, before: bool) -> Float64:
-    """Median of the LEVEL_RR intervals before each beat, or from it on, shape (n,); NaN where fewer than half exist."""
-    gap = np.full(LEVEL_RR, np.nan)
-    padded = np.concatenate((gap, rr_s) if before else (rr_s, gap))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, LEVEL_RR)[: len(rr_s)]
-    known = np.isfinite(windows).sum(axis=1) >= LEVEL_RR // 2
-    level_s = np.full(len(rr_s), np.nan)
-    level_s[known] = np.nanmedian(windows[known], axis=1)
-    return level_s
 
 
 def is_idioventricular(beats: Beats, run: slice, rules: RhythmRules) -> bool:

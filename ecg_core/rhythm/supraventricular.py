@@ -15,7 +15,7 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64
-from .intervals import follows_previous, unbroken_slices
+from .intervals import follows_previous, running_median, unbroken_slices
 from .labelling import moved
 
 USUAL_RR = 10  # the usual RR is the median over so many before a beat ...
@@ -68,7 +68,7 @@ class _Series:
     def is_steady(self, beat: int, around: slice) -> bool:
         """Whether the RR of a beat is fast, and near those around it."""
         rr_s, median_s = self.rr_s[beat], np.median(self.rr_s[around])
-        return bool(rr_s < MINUTE_S / self.rules.vt_bpm and abs(rr_s / median_s - 1) <= STEADY_FRACTION)
+        return bool(rr_s < MINUTE_S / self.rules.vt_bpm and abs(rr_s - median_s) <= STEADY_FRACTION * median_s)
 
 
 def settle_supraventricular(
@@ -118,20 +118,11 @@ def usual_rr(rr_s: Float64, *, counted: Bool | None = None) -> Float64:
         Which of the RR count, shape (n,), where at least FEW_RR of them do.
 
     """
-    usual_s = _running_median(rr_s, at_least=1)
+    usual_s = running_median(rr_s, USUAL_RR, at_least=1)
     if counted is None:
         return usual_s
-    of_counted_s = _running_median(np.where(counted, rr_s, np.nan), at_least=FEW_RR)
+    of_counted_s = running_median(np.where(counted, rr_s, np.nan), USUAL_RR, at_least=FEW_RR)
     return np.where(np.isfinite(of_counted_s), of_counted_s, usual_s)
-
-
-def _running_median(rr_s: Float64, *, at_least: int) -> Float64:
-    padded = np.concatenate((np.full(USUAL_RR, np.nan), rr_s))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, USUAL_RR)[: len(rr_s)]
-    known = np.isfinite(windows).sum(axis=1) >= at_least
-    median_s = np.full(len(rr_s), np.nan)
-    median_s[known] = np.nanmedian(windows[known], axis=1)
-    return median_s
 
 
 def _supraventricular(series: _Series, *, begins_in_tachycardia: bool) -> Bool:
@@ -192,12 +183,13 @@ def _unnoticed(series: _Series) -> Bool:
     found = np.zeros(len(series.rr_s), dtype=bool)
     if len(found) <= ONSET_RR:
         return found
-    ahead_s = np.median(np.lib.stride_tricks.sliding_window_view(series.rr_s, ONSET_RR)[1:], axis=1)
-    begins = np.zeros(len(found), dtype=bool)
-    begins[: len(ahead_s)] = ahead_s < MINUTE_S / series.rules.vt_bpm
-    begins[: len(ahead_s)] &= ahead_s <= (1 - series.rules.svt_onset_share) * series.usual_s[: len(ahead_s)]
+    begins, limit_s = series.belongs & series.follows, (1 - series.rules.svt_onset_share) * series.usual_s
+    for n_ahead in (ONSET_RR, UNNOTICED_BEATS):  # the longer one passes over bigeminy and runs that are too short
+        ahead_s = running_median(series.rr_s[::-1], n_ahead, at_least=ONSET_RR, itself=True)[::-1]
+        ahead_s = np.append(ahead_s[1:], np.nan)
+        begins &= (ahead_s < MINUTE_S / series.rules.vt_bpm) & (ahead_s <= limit_s)
     last = -1
-    for first in np.flatnonzero(begins & series.belongs & series.follows).tolist():
+    for first in np.flatnonzero(begins).tolist():
         if first <= last:
             continue
         rr_s, usual_s = series.onset_rr_s(first), float(series.usual_s[first])
