@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.exercise import FS_HZ, exercise_rr, lead_ii, tachycardia_rr
 from support.records import in_memory
-from support.strategies import make_beats
+from support.strategies import beat_columns, make_beats
 
 from ecg_core.labels import CLASSES, UNLABELLED
 from ecg_core.live.engine import Monitor
@@ -119,6 +121,23 @@ def test_the_probability_goes_with_the_label():
     found = settle_labels(beats, RULES)[0]
     assert found.probability[20].tolist() == [1, 0, 0, 0, 0]
     assert beats.label[20] == "S"
+
+
+@settings(max_examples=200)
+@given(beat_columns(), st.integers(0, 2**16))
+def test_only_n_s_and_v_of_analysable_beats_change_and_no_probability_is_lost(columns, seed):
+    rr_ticks, labels, usable, broken = columns
+    beats = make_beats(rr_ticks, labels, usable=usable, broken=broken)
+    correlation = np.random.default_rng(seed).uniform(-1, 1, size=(2, len(beats))).astype(np.float32)
+    beats = replace(beats, p_correlation=correlation[0], qrs_correlation=correlation[1])
+    found, episodes = settle_labels(beats, RULES)
+    changed = found.label != beats.label
+    assert set(found.label[changed]) <= {"N", "S"}
+    assert set(beats.label[changed]) <= {"N", "S", "V"}
+    assert beats.usable[changed].all()
+    np.testing.assert_allclose(found.probability.sum(axis=1), 1)
+    assert (found.probability[np.arange(len(found)), [CLASSES.index(a) for a in found.label]] == 1).all()
+    assert all(0 <= episode.start < episode.stop <= len(found) for episode in episodes)
 
 
 # True tachycardia, from end to end

@@ -51,9 +51,8 @@ class _Series:
         nearly, is_fast = 1 - rules.s_premature_share, beats.rr_s < MINUTE_S / fastest_bpm
         late = (beats.rr_s > nearly * expected_s) & ~is_fast
         self.early: Bool = ~late  # where the RR or the usual RR is not known, the label stays
-        self.sudden: Bool = ~late & ~(
-            (beats.rr_s > nearly * np.roll(beats.rr_s, 1)) & ~is_fast
-        )  # unlike the beat before
+        as_before = (beats.rr_s > nearly * np.roll(beats.rr_s, 1)) & ~is_fast
+        self.sudden: Bool = ~late & ~as_before
         p = np.full(len(beats), np.nan) if beats.p_correlation is None else beats.p_correlation
         self.other_p: Bool = p < rules.s_p_correlation
 
@@ -94,10 +93,9 @@ def settle_supraventricular(
     in_af = np.zeros(len(beats), dtype=bool)
     for episode in episodes:
         in_af[episode] = True
-    was_s = (beats.label == "S") & ~in_af
     series = _Series(beats, in_af, rules, fastest_sinus_bpm(rules, age_years))
     is_s = _supraventricular(series, begins_in_tachycardia=begins_in_tachycardia) | _unnoticed(series)
-    return moved(moved(beats, was_s & ~is_s, "S", "N"), is_s & ~was_s, "N", "S")
+    return moved(moved(beats, series.is_s & ~is_s, "S", "N"), is_s & ~series.is_s, "N", "S")
 
 
 def fastest_sinus_bpm(rules: RhythmRules, age_years: int | None) -> float:
