@@ -8,7 +8,7 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import address_time_s, html_of, page, workspace_with
 
-from ecg_core.pipeline import with_labels
+from ecg_core.pipeline import with_labels, with_rules
 from ecg_core.report.export import csv_bytes, labels_table
 from ecg_core.schema import Annotations
 from pages._ui import engine, labelling
@@ -20,6 +20,7 @@ from pages._ui.view import QUERIED
 def analysis(demo):
     """Made-up beats on the demo record, of which five are queried."""
     made = replace(make_analysis(demo.duration_s), record=demo)
+    made = with_rules(made, made.rules)  # its S are not premature: they would become N with the first label
     normal = np.flatnonzero(made.beats.usable & (made.beats.label == "N"))
     return replace(made, queried=normal[[300, 20, 100, 200, 50]])
 
