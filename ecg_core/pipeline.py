@@ -8,17 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from .classifier.active_learning import select_queries
-from .classifier.chunks import Chunk, ChunkFeatures, describe, detect, read_chunks
+from .classifier.chunks import Chunk, ChunkFeatures, Progress, chunk_rhythm, describe, detect, read_chunks, waveform_of
 from .classifier.classification import NOISE_ROUNDS, Predictions, classify, drop_noise
 from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
 from .classifier.fine_tuning import fine_tune
 from .classifier.leads import AUTO, choose_leads
 from .classifier.model import Model
+from .classifier.standstill import without_still
 from .labels import CLASSES, UNLABELLED, Codes
 from .parallel import release_memory
 from .rhythm.burden import measure_burden
-from .rhythm.danger import find_dangers, no_waveform
+from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias
 from .rhythm.decisions import settle_labels
 from .rhythm.events import find_rhythms
 from .rhythm.intervals import analysable_rr
@@ -42,8 +43,6 @@ from .schema import (
 )
 from .signals.filters import clean_leads, normalised
 from .signals.quality import BLOCK_S, analysable
-
-Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
 
 
 def analyse(
@@ -85,22 +84,22 @@ def analyse(
         clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
         signal = normalised(clean)
         encoded = encode(model, signal)
-        detections = detect(model, encoded, clean.valid, chunk, known_s=beats_at_s)
-        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position))
+        rhythm = chunk_rhythm(model, encoded, clean, chunk)
+        detections = detect(model, without_still(model, encoded, clean), clean.valid, chunk, known_s=beats_at_s)
+        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position), rhythm)
 
-    searched = beats_at_s is None
-    features = read_chunks(record, len(leads), features_of, progress, searched=searched)
+    features = read_chunks(record, len(leads), features_of, progress, searched=beats_at_s is None)
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
-    kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS if searched else 0)
+    kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS if beats_at_s is None else 0)
     usable = quality.usable_at(features.time_s[kept])
-    labels = label_codes(patient_labels, features.time_s[kept], usable=usable)
+    labels = label_codes(patient_labels, features.time_s[kept])
     if patient_labels is not None:
         model = fine_tune(model, features.token[kept], rr_s, labels, report=fitting)
         predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
-    waveform = no_waveform(record.duration_s)
+    waveform = waveform_of(features, record.duration_s)
     beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels)
-    unlabelled, labelled = usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
+    unlabelled, labelled = beats.usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
         record=record,
         lead_names=tuple(record.lead_names[i] for i in leads),
@@ -157,8 +156,10 @@ def measure(
         Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,).
 
     """
-    beats, episodes = settle_labels(predicted, rules, labels=labels, age_years=record.age_years)
-    dangers = find_dangers(beats, waveform, quality, duration_s=record.duration_s, rules=rules)
+    found = tachyarrhythmias(waveform, rules)
+    masked = mask_fibrillation(predicted, found)
+    beats, episodes = settle_labels(masked, rules, labels=labels, age_years=record.age_years)
+    dangers = find_dangers(beats, found, waveform, quality, duration_s=record.duration_s, rules=rules)
     events = find_rhythms(beats, rules, episodes=episodes, dangers=dangers)
     burden = measure_burden(
         beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years
@@ -187,7 +188,7 @@ def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
     True
 
     """
-    new = label_codes(labels, analysis.beats.time_s, usable=analysis.beats.usable)
+    new = label_codes(labels, analysis.beats.time_s)
     return _measured(analysis, np.where(new == UNLABELLED, analysis.label_codes, new))
 
 

@@ -164,6 +164,11 @@ class Quality(FrozenArrays):
         block = np.clip((np.asarray(time_s) / self.block_s).astype(int), 0, len(self.usable) - 1)
         return np.asarray(self.usable[block], dtype=bool)
 
+    def score_at(self, time_s: Float64) -> Float32:
+        """Score of the clearest lead in the block that holds each time, shape of ``time_s``."""
+        block = np.clip((np.asarray(time_s) / self.block_s).astype(int), 0, self.score.shape[1] - 1)
+        return np.asarray(self.score.max(axis=0)[block])
+
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
         """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
@@ -239,7 +244,7 @@ class Waveform(FrozenArrays):
     step_s: float
     vf: Float32  # (n_steps,), probability of ventricular fibrillation or flutter in the lead that shows it most clearly
     vt: Float32  # (n_steps,), probability of ventricular tachycardia
-    no_signal: Bool  # (n_steps,): no analysed lead holds a signal; all are flat or missing
+    no_signal_s: Float64  # (n, 2), start and end of the stretches in which all analysed leads are flat or missing
 
 
 @dataclass(frozen=True)
@@ -289,7 +294,8 @@ class Episodes:
     n: int = 0
     n_beats: int = 0
     total_s: float = 0.0
-    longest: RhythmEvent | None = None
+    longest: RhythmEvent | None = None  # in seconds
+    most_beats: RhythmEvent | None = None
     fastest: RhythmEvent | None = None
 
 
@@ -306,7 +312,7 @@ class Ectopy:
     most_in_an_hour: int
     singles: int
     couplets: int
-    runs: Episodes  # of at least three beats, at any rate
+    runs: Episodes  # of at least three beats, at any rate; F joins those of V
     triplets: int  # runs of exactly three beats
     tachycardias: Episodes  # runs faster than the rule
     bigeminy: Episodes
@@ -366,6 +372,12 @@ class Burden(FrozenArrays):
     def pvc_burden_pct(self) -> float:
         """100 V outside idioventricular rhythms / analysable beats; NaN without beats."""
         return self.v.burden_pct
+
+    @property
+    def v_and_f_pct(self) -> float:
+        """100 (V outside idioventricular rhythms + F) / analysable beats; NaN without beats."""
+        n_f = int(self.count[CLASSES.index("F")])
+        return 100.0 * (self.v.n_beats + n_f) / self.n_beats if self.n_beats else float("nan")
 
     @property
     def sve_burden_pct(self) -> float:

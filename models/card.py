@@ -15,6 +15,7 @@ from models.databases import FOLDER
 from models.tables import (
     FIRST_SCREEN,
     MODELS,
+    alarms_table,
     budgets_table,
     fibrillation_table,
     figures_table,
@@ -55,6 +56,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "seeds", seeds_table(metrics, read_json(FOLDER / "seeds.metrics.json")["figures"]))
     live = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
     live = fill(live, "horizon", horizon_table(read_json(FOLDER / "horizon.metrics.json")))
+    live = fill(live, "alarms", alarms_table(read_json(FOLDER / "alarms.metrics.json")))
     live = fill(live, "speed", live_lines(read_json(ROOT / "benchmarks" / "live.json")))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))

@@ -42,6 +42,8 @@ BUDGETS = (
     ("50 queried beats excluded from the score, not labelled", "source", "svdb_test_50_left_out"),
     ("labels of 38 other records; 50 queried beats excluded, not labelled", "adapted", "svdb_test_50_left_out"),
 )
+ALARM_SETS = {"danger": "cudb and vfdb", "normal": "qtdb and icentia11k"}
+ALARM_NAMES = {"vf": "ventricular fibrillation or flutter, 10 s or longer", "asystole": "asystole, 4 s or longer"}
 WITH_INTERVAL = {"v_f1", "s_f1"}
 BURDEN_TOLERANCE = 1.0  # percentage points from the reference that count as agreement
 
@@ -129,6 +131,25 @@ def horizon_table(measured: dict[str, Any]) -> str:
     if measured["model_sha256"] != read_spec(DEFAULT_MODEL).sha256:
         earlier = measured["model_sha256"][:12]
         lines += ["", f"Measured with an earlier fit of the model (weights `{earlier}`), not with the shipped one."]
+    return "\n".join(lines)
+
+
+def alarms_table(measured: dict[str, Any]) -> str:
+    """How many marked episodes the live monitor raises, how soon, and how often it raises an alarm wrongly."""
+    if not measured:
+        return "Not measured yet: `python -m models.alarms`."
+    lines = [
+        "| records | alarm | marked episodes | raised | in time | median delay | wrong alarms an hour |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for key, title in ALARM_SETS.items():
+        row = measured["sets"][key]
+        for kind, name in ALARM_NAMES.items():
+            of, delay = row[kind], row[kind]["median_delay_s"]
+            cells = (
+                f"{of['episodes']} | {of['raised']} | {of['in_time']} | {'-' if delay is None else f'{delay:.1f} s'}"
+            )
+            lines.append(f"| {title}, {row['hours']:.1f} h | {name} | {cells} | {of['wrong'] / row['hours']:.2f} |")
     return "\n".join(lines)
 
 

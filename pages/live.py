@@ -19,9 +19,11 @@ from pages._ui.live import (
     demo_record,
     leave,
     log_rows,
+    log_styles,
     lsl_streams,
     open_recording,
     source_text,
+    status_html,
     stop,
     strip_data,
     trace_component,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:  # torch takes a second
 DEMO, OPEN, LSL, TCP = "The demo record", "The open record", "Lab Streaming Layer", "TCP port on this computer"
 SPEEDS = {1.0: "real time", 2.0: "2 x", 5.0: "5 x", 20.0: "20 x"}
 HORIZONS_S = (0.5, 1.0, 2.0, 5.0)
+STATUS_S = 0.5  # the line of alarms is drawn again at this interval
 VITALS_S = 1.0  # the counts and the list of events are drawn again at this interval
 ROW_PX, MAX_ROWS = 35, 6
 NO_MONITOR = "For research only: this is **not a patient monitor**. Do not rely on it for anyone's safety."
@@ -132,6 +135,14 @@ def draw_strip() -> None:
         st.info(f"Waiting for {awaited} ...", icon=":material/hourglass:")
 
 
+@st.fragment(run_every=STATUS_S)
+def draw_status() -> None:
+    """Draw the alarms that go on, in one line beside the buttons."""
+    html = status_html(workspace.live.view(0)) if workspace.live else ""
+    if html:
+        st.html(html, width="stretch")
+
+
 @st.fragment(run_every=VITALS_S)
 def draw_vitals() -> None:
     """Draw the running counts and the list of events."""
@@ -144,7 +155,9 @@ def draw_vitals() -> None:
     if rows["Time"]:
         widths = {"Time": st.column_config.Column(width=110), "Duration": st.column_config.Column(width=110)}
         height = ROW_PX * (1 + min(len(rows["Time"]), MAX_ROWS)) + 3
-        st.dataframe(pd.DataFrame(rows), hide_index=True, height=height, width="stretch", column_config=widths)
+        styles = log_styles(view)
+        styled = pd.DataFrame(rows).style.apply(lambda row: [styles[row.name]] * len(row), axis=1)
+        st.dataframe(styled, hide_index=True, height=height, width="stretch", column_config=widths)
     else:
         st.caption("Nothing yet.")
 
@@ -171,6 +184,7 @@ def draw_session(live: LiveSession) -> None:
             st.button("Close", on_click=leave, icon=":material/close:")
         else:
             st.button("Stop", on_click=stop, icon=":material/stop:")
+        draw_status()
     if view.has_ended:
         draw_end(view)
     draw_strip()

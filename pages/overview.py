@@ -4,11 +4,14 @@ import streamlit as st
 
 from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
+from ecg_core.report.dangers import findings as found_in
+from ecg_core.report.dangers import not_analysable_text
 from ecg_core.report.measures import format_labels
 from ecg_core.text import plain_markdown
+from pages._ui.dangers import draw_dangers
 from pages._ui.figures import show, theme
 from pages._ui.frame import cards, current_analysis, heading
-from pages._ui.tables import by_severity, events_table, hours_table, rate_card
+from pages._ui.tables import NO_FINDING, by_severity, events_table, hours_table, rate_card
 from pages._ui.view import address, selected_time_s
 from pages._ui.wording import number, plural
 
@@ -18,7 +21,9 @@ analysis = current_analysis()
 record, burden = analysis.record, analysis.burden
 n_beats = f"{burden.n_beats:,} beats"
 count = dict(zip(analysis.model.classes, burden.count.tolist(), strict=True))
+with_fusion = f"; V + F {number(burden.v_and_f_pct, 1, ' %')}" if count["F"] else ""
 heading(f"Overview of {record.record_id}", record)
+draw_dangers(analysis, with_strip=True)
 
 if burden.analysable_pct < LOW_ANALYSABLE_PCT:
     leads = plain_markdown(", ".join(analysis.lead_names))
@@ -29,8 +34,8 @@ if burden.analysable_pct < LOW_ANALYSABLE_PCT:
     )
 cards(
     [
-        ("Analysable time", duration_text(burden.analysable_s), f"{100 - burden.analysable_pct:.1f} % not analysable"),
-        ("PVC burden", number(burden.pvc_burden_pct, 1, " %"), f"{count['V']:,} V of {n_beats}"),
+        ("Analysable time", duration_text(burden.analysable_s), not_analysable_text(analysis)),
+        ("PVC burden", number(burden.pvc_burden_pct, 1, " %"), f"{count['V']:,} V of {n_beats}{with_fusion}"),
         ("SVE burden", number(burden.sve_burden_pct, 1, " %"), f"{count['S']:,} S of {n_beats}"),
         (
             "AF burden",
@@ -49,13 +54,16 @@ show(trend, "trend", alt="Heart rate, ventricular and supraventricular beats ove
 if (time_s := selected_time_s("trend")) is not None:
     st.switch_page("pages/review.py", query_params=address(record, time_s))
 st.caption(
-    "Heart rate: mean, lowest and highest of a moving average; green: atrial fibrillation; hatched: not analysable. "
-    "Drag across a stretch to review it."
+    "Heart rate: mean, lowest and highest of a moving average; green: atrial fibrillation; red: VF, asystole, "
+    "sustained VT; hatched: not analysable; cross-hatched: no signal. Drag across a stretch to review it."
 )
 
 findings, hours = st.columns(2, gap="medium")
 with findings:
-    st.header(f"Findings ({len(analysis.events)})", anchor=False)
+    n_found = len(found_in(analysis))
+    st.header(f"Findings ({n_found:,})", anchor=False)
+    if not n_found:
+        st.caption(NO_FINDING)
     if analysis.events:
         events = by_severity(analysis.events)
         table = events_table(analysis, events)
@@ -64,8 +72,6 @@ with findings:
         if picked.selection.rows:
             event = events[picked.selection.rows[0]]
             st.switch_page("pages/review.py", query_params=address(record, event.start_s))
-    else:
-        st.caption("No couplet, run, pattern, episode, pause or long RR was found in the analysable part.")
 with hours:
     st.header("Hour by hour", anchor=False)
     st.dataframe(hours_table(analysis), hide_index=True)

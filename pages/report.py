@@ -9,17 +9,24 @@ from ecg_core.report.measures import COLUMNS, GROUPS, format_labels
 from ecg_core.rules import RhythmRules
 from ecg_core.text import plain_markdown
 from pages._ui.actions import change_rules
+from pages._ui.dangers import draw_dangers
 from pages._ui.frame import current_analysis, facts, guarded, heading
 from pages._ui.tables import edited_rules, measures_by_group, rules_table
 
 CONTENT = {
-    "_report.pdf": ("Report", "Summary, trends, hours, strips at 25 mm/s and 10 mm/mV, definitions and rules."),
+    "_report.pdf": (
+        "Report",
+        "Summary, trends, hours, strips at 25 mm/s and 10 mm/mV, definitions and rules.",
+    ),
     "_burden.csv": ("Burden", "One row for each measure, with its unit and its denominator."),
     "_hourly.csv": ("Hours", "One row for each hour: analysable time, beats by class, heart rate, runs, pauses, AF."),
-    "_events.csv": ("Findings", "One row for each couplet, run, pattern, episode or pause."),
+    "_events.csv": (
+        "Findings",
+        "One row for each couplet, run, pattern, episode, pause or stretch not analysable.",
+    ),
     "_beats.csv": ("Beats", "One row for each beat: sample, time, class, probabilities, RR, analysable or not."),
     "_report.json": ("Everything", "All results in one document for programs."),
-    ".ai": ("WFDB annotations", "Beats and rhythm changes as an annotation file for WFDB tools."),
+    ".ai": ("WFDB annotations", "Beats, rhythm changes and VF as an annotation file for WFDB tools."),
 }
 
 
@@ -31,6 +38,7 @@ def apply_edits(key: str) -> None:
 
 analysis = current_analysis()
 heading(f"Report of {analysis.record.record_id}", analysis.record)
+draw_dangers(analysis)
 
 files, made = st.columns([3, 2], gap="large")
 with files:
@@ -64,6 +72,9 @@ with made:
 
 st.header("Summary", anchor=False)
 shown = measures_by_group(analysis)
+st.markdown(f"**{GROUPS['danger']}**")
+found, *lengths = shown["danger"]
+facts([*lengths, found], style="figures wide")  # a row for each kind
 for column, groups in zip(st.columns(3, gap="large"), COLUMNS, strict=True):
     with column:
         for group in groups:

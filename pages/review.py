@@ -8,12 +8,13 @@ import streamlit as st
 
 from ecg_core.evaluation.comparison import Disagreements
 from ecg_core.figures import Scale, disclosure_figure, probability_figure, strip_figure, trend_figure
+from ecg_core.report.dangers import findings
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Record
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, facts, guarded, heading, legend, show_progress
 from pages._ui.label_bar import label_bar
-from pages._ui.tables import beat_facts, by_severity, events_table
+from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table
 from pages._ui.view import (
     PAGE_S,
     cached,
@@ -133,9 +134,11 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
 
 def draw_findings(analysis: Analysis) -> None:
     """Draw the events, of all kinds or of some; a row leads to its strip."""
-    st.header(f"Findings ({len(analysis.events):,})", anchor=False)
+    n_found = len(findings(analysis))
+    st.header(f"Findings ({n_found:,})", anchor=False)
+    if not n_found:
+        st.caption(NO_FINDING)
     if not analysis.events:
-        st.caption("No couplet, run, pattern, episode, pause or long RR was found in the analysable part.")
         return
     events = by_severity(analysis.events)
     kinds = st.pills(
@@ -182,8 +185,9 @@ def viewer(record: Record) -> None:
         step_buttons(places.get(layout.stepped, analysis.beats.time_s), time_s, layout.length_s)
         legend()
 
-    page_s, beat = time_s // PAGE_S * PAGE_S, nearest_beat(analysis, time_s)
     start_s = strip_start_s(record, time_s, layout.length_s)
+    span_s = (start_s, start_s + layout.length_s)
+    page_s, beat = time_s // PAGE_S * PAGE_S, nearest_beat(analysis, time_s, within_s=span_s)
     with trend:
         draw_trend(analysis, page_s)
     draw_strip(analysis, layout, start_s, beat, differ)
@@ -192,7 +196,7 @@ def viewer(record: Record) -> None:
     if beat is not None:
         draw_beat(analysis, beat, differ)
     draw_findings(analysis)
-    draw_minutes(analysis, layout.lead, page_s, (start_s, start_s + layout.length_s))
+    draw_minutes(analysis, layout.lead, page_s, span_s)
     if (job := workspace.job_of(record.sha256)) is not None:
         with progress:
             show_progress(job)

@@ -311,11 +311,16 @@ def test_report_shows_every_measure_or_why_it_is_missing(analysis):
         assert (measure.text if measure.value is not None else measure.why) in shown
 
 
+def row_of(key):
+    """Row of a rule in the table of the rules."""
+    return [rule.key for rule in RhythmRules().rows()].index(key)
+
+
 def test_changed_rules_measure_the_same_beats_again_and_can_be_undone(analysis, demo):
     workspace = workspace_with(analysis)
     at = page("report", workspace)
     assert not at.button or all("default" not in item.label for item in at.button)
-    rules = edited_rules(analysis.rules, {0: {"Value": 4.0}, 4: {"Value": 2.5}})
+    rules = edited_rules(analysis.rules, {0: {"Value": 4.0}, row_of("pause_s"): {"Value": 2.5}})
     assert (rules.run_min_beats, rules.pause_s) == (4, 2.5)
     at.session_state["workspace"] = workspace_with(with_rules(analysis, rules), workspace=workspace)
     at = at.run()
@@ -328,9 +333,9 @@ def test_changed_rules_measure_the_same_beats_again_and_can_be_undone(analysis, 
 
 def test_an_emptied_rule_is_the_default_and_a_wrong_one_is_a_sentence():
     rules = RhythmRules(pause_s=2.5)
-    assert edited_rules(rules, {4: {"Value": None}}) == RhythmRules()
+    assert edited_rules(rules, {row_of("pause_s"): {"Value": None}}) == RhythmRules()
     with pytest.raises(RulesError, match=r"pause_s: expected 1\.5 to 10 s, got 99"):
-        edited_rules(rules, {4: {"Value": 99.0}})
+        edited_rules(rules, {row_of("pause_s"): {"Value": 99.0}})
 
 
 def test_review_lists_the_most_serious_findings_first(demo_analysis):

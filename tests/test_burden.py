@@ -1,5 +1,7 @@
 """Counts, percentages and rates against a plain and slow implementation of the definitions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,9 @@ from support.strategies import all_analysable, beat_columns, make_beats, quality
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import count_classes, measure_burden
-from ecg_core.rhythm.intervals import heart_rate, running_median
+from ecg_core.rhythm.intervals import CLEAR_SCORE, heart_rate, rate_trend, running_median
 from ecg_core.rules import RhythmRules
+from ecg_core.schema import Quality
 
 RULES = RhythmRules()
 
@@ -40,7 +43,9 @@ def test_counts_and_percentages_are_over_the_analysable_beats(columns, later):
     assert burden.n_beats == len(counted)
     assert burden.n_unusable_beats == len(labels) - len(counted)
     if counted:
-        n_premature = counted.count("V") - burden.idioventricular.n_beats
+        inside = [e for e in rhythms_of(beats, RULES) if e.kind == "idioventricular"]
+        slow = np.any([(beats.time_s >= e.start_s) & (beats.time_s <= e.end_s) for e in inside], axis=0)
+        n_premature = np.sum((beats.label == "V") & beats.usable & ~slow)
         assert burden.pvc_burden_pct == pytest.approx(100 * n_premature / len(counted))
         assert burden.sve_burden_pct == pytest.approx(100 * counted.count("S") / len(counted))
     else:
@@ -68,7 +73,7 @@ def test_hours_add_up_to_the_whole(columns, later):
 def test_the_rate_is_a_moving_average_of_eight_rr_that_all_count(columns):
     rr_ticks, labels, usable, broken = columns
     beats = make_beats(rr_ticks, labels, usable=usable, broken=broken)
-    time_s, bpm = heart_rate(beats, RULES)
+    time_s, bpm = heart_rate(beats, RULES, quality=all_analysable(10.0))
     expected = rate_oracle(beats)
     np.testing.assert_allclose(time_s, [t for t, _ in expected])
     np.testing.assert_allclose(bpm, [rate for _, rate in expected])
@@ -88,6 +93,34 @@ def test_burden_is_beats_over_beats():
     assert burden.sve_burden_pct == pytest.approx(10.0)
 
 
+def test_fusion_beats_are_counted_beside_the_burden_and_not_in_it():
+    burden = burden_of(make_beats([80] * 10, "NNVNNFNFNN"))
+    assert burden.pvc_burden_pct == pytest.approx(10.0)
+    assert burden.v_and_f_pct == pytest.approx(30.0)
+
+
+def test_a_single_v_beside_a_fusion_beat_is_a_couplet_and_not_isolated():
+    burden = burden_of(make_beats([80] * 10, "NNVFNNVNFN"))
+    assert (burden.v.n_beats, burden.v.singles, burden.v.couplets) == (2, 1, 1)
+
+
+def test_v_n_v_is_no_triplet_whatever_is_between_them():
+    for between in "NSQ":
+        burden = burden_of(make_beats([80] * 5, f"NV{between}VN"))
+        assert (burden.v.singles, burden.v.couplets, burden.v.triplets, burden.v.runs.n) == (2, 0, 0, 0)
+    lost = make_beats([80] * 5, "NVVVN", usable=[True, True, False, True, True])
+    assert burden_of(lost).v.triplets == 0
+
+
+@pytest.mark.parametrize(("label", "letter"), [("V", "v"), ("S", "s")])
+def test_the_longest_run_is_by_beats_where_beats_are_counted_and_by_seconds_where_seconds_are(label, letter):
+    rr = [80] * 3 + [40] * 6 + [80] * 3 + [100] * 4 + [80] * 2
+    labels = "NNN" + 6 * label + "NNN" + 4 * label + "NN"
+    runs = getattr(burden_of(make_beats(rr, labels)), letter).runs
+    assert (runs.most_beats.n_beats, runs.most_beats.duration_s) == (6, pytest.approx(2.0))
+    assert (runs.longest.n_beats, runs.longest.duration_s) == (4, pytest.approx(3.0))
+
+
 def test_unusable_beats_are_in_no_percentage():
     beats = make_beats([80] * 4, "NVVV", usable=[True, True, False, False])
     assert burden_of(beats).pvc_burden_pct == pytest.approx(50.0)
@@ -104,6 +137,56 @@ def test_pauses_and_false_intervals_are_left_out_of_the_rate():
     rr[10], rr[20] = 400, 10
     burden = burden_of(make_beats(rr, "N" * 30))
     assert (burden.rate_min.bpm, burden.rate_max.bpm) == pytest.approx((75.0, 75.0))
+
+
+def noisy_minute(score):
+    """Two minutes at 75 bpm, in whose middle a block of noise gives beats at 150 bpm and misses others."""
+    rr = [80] * 75 + [40] * 25 + [80] * 75
+    beats = make_beats(rr, "N" * len(rr))
+    scores = np.ones((1, 13), dtype=np.float32)
+    scores[0, 6] = score
+    return beats, Quality(10.0, scores, scores[0] > 0)
+
+
+@pytest.mark.parametrize(("score", "highest"), [(CLEAR_SCORE, 150.0), (CLEAR_SCORE - 0.01, 75.0), (0.25, 75.0)])
+def test_the_extremes_of_the_rate_come_from_clear_signal(score, highest):
+    beats, quality = noisy_minute(score)
+    burden = measure_burden(beats, (), quality=quality, duration_s=130.0, rules=RULES)
+    assert burden.rate_max.bpm == pytest.approx(highest)
+    assert np.nanmax(burden.hourly.rate_max_bpm) == burden.rate_max.bpm
+    _, _, high = rate_trend(beats, RULES, quality=quality, bin_s=10.0, n_bins=13)
+    assert np.nanmax(high) == burden.rate_max.bpm
+
+
+def test_one_clear_lead_suffices_for_a_rate():
+    beats, one = noisy_minute(0.3)
+    both = Quality(10.0, np.concatenate((one.score, np.ones_like(one.score))), one.usable)
+    time_s, _ = heart_rate(beats, RULES, quality=both)
+    assert len(time_s) == len(beats) - RULES.rate_average_beats
+
+
+@pytest.mark.parametrize(("chance", "highest"), [(0.5, 75.0), (0.09, 100.0)])
+def test_beats_that_may_be_none_make_no_extreme_of_the_rate(chance, highest):
+    rr = [80] * 40 + [40] * 4 + [80] * 40
+    beats = make_beats(rr, "N" * len(rr))
+    doubtful = [40, 41, 42, 43]  # 4 x 0.09 is less than 5 % of 8
+    probability = beats.probability.copy()
+    probability[doubtful, CLASSES.index("N")] -= np.float32(chance)
+    probability[doubtful, CLASSES.index("Q")] += np.float32(chance)
+    burden = burden_of(replace(beats, probability=probability))
+    assert burden.rate_max.bpm == pytest.approx(highest)
+
+
+def test_paced_beats_have_a_rate():
+    burden = burden_of(make_beats([80] * 30, "Q" * 30))
+    assert (burden.rate_min.bpm, burden.rate_max.bpm) == pytest.approx((75.0, 75.0))
+
+
+def test_without_clear_signal_there_is_no_lowest_or_highest_rate_but_a_mean():
+    scores = np.full((1, 3), 0.4, dtype=np.float32)
+    quality = Quality(10.0, scores, scores[0] > 0)
+    burden = measure_burden(make_beats([80] * 30, "N" * 30), (), quality=quality, duration_s=30.0, rules=RULES)
+    assert (burden.rate_min, burden.rate_max, burden.rate_mean_bpm) == (None, None, pytest.approx(75.0))
 
 
 def test_analysable_time_is_that_of_the_usable_blocks_and_ends_with_the_recording():

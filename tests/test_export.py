@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.strategies import beat_columns, make_beats
 
-from ecg_core.batch.study import FAILURE_COLUMNS, study_row
+from ecg_core.batch.study import ADDED, FAILURE_COLUMNS, study_row
 from ecg_core.batch.tables import FAILURES, PARQUET, STUDY
 from ecg_core.errors import OutputError
 from ecg_core.labels import CLASSES
@@ -50,10 +50,11 @@ COLUMNS = {
         "told",
     ],
     "_events.csv": [
-        "kind", "name", "start_s", "end_s", "n_beats", "rate_bpm", "duration_s", "start_iso", "record",
+        "kind", "name", "start_s", "end_s", "n_beats", "rate_bpm", "duration_s", "start_iso", "record", "at_least",
     ],
     "_burden.csv": [
         "measure", "value", "unit", "denominator", "name", "at_s", "at_iso", "reason_if_empty", "record",
+        "at_least",
     ],
     "_hourly.csv": [
         "hour", "start_s", "analysable_s", "beats", *(f"beats_{name}" for name in CLASSES),
@@ -388,6 +389,16 @@ def test_every_measure_has_a_key_of_its_own(demo_analysis, empty):
         assert len(keys) == len(set(keys))
         table = burden_table(analysis)
         assert table["measure"].is_unique
+
+
+def test_the_burden_with_fusion_is_in_csv_json_and_study(make_analysis):
+    analysis = make_analysis(make_beats([80] * 20, "NNNVFNNNNN" * 2))
+    assert burden_table(analysis).set_index("measure").loc["pvc_burden_with_fusion", "value"] == "20"
+    in_json = {measure["key"]: measure["value"] for measure in json.loads(report_json(analysis))["measures"]}
+    assert (in_json["pvc_burden"], in_json["pvc_burden_with_fusion"]) == (10.0, 20.0)
+    row = study_row("made", analysis)
+    assert row["pvc_burden_with_fusion"] == 20.0
+    assert list(row)[-len(ADDED) :] == list(ADDED)  # earlier columns keep their place
 
 
 def test_an_interval_holds_its_burden(demo_analysis):

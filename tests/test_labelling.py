@@ -8,8 +8,10 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import address_time_s, html_of, page, workspace_with
 
+from ecg_core.evaluation.comparison import disagreements
 from ecg_core.pipeline import with_labels, with_rules
 from ecg_core.report.export import csv_bytes, labels_table
+from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Annotations
 from pages._ui import engine, labelling
 from pages._ui.labelling import load_labels, set_labels
@@ -155,18 +157,96 @@ def test_many_beats_are_labelled_and_undone_together(workspace, analysis, monkey
     monkeypatch.setattr(labelling, "current_workspace", lambda: workspace)
     beats = np.flatnonzero(analysis.beats.label == "V")
     set_labels(analysis, dict.fromkeys(beats.tolist(), "S"))
-    analysable = beats[analysis.beats.usable[beats]]
-    assert shown(workspace).labelled.tolist() == analysable.tolist()
+    assert shown(workspace).labelled.tolist() == beats.tolist()
     assert len(workspace.label_edits[workspace.current]) == 1
     assert shown(workspace).burden.count[2] == 0
 
 
-def test_a_beat_that_is_not_analysable_cannot_be_labelled(workspace, analysis, monkeypatch):
+# Beats in signal that is not analysable
+
+
+@pytest.fixture
+def noisy(demo):
+    """Made-up beats on the demo record, of which those from 300 s to 320 s are in signal that is not analysable."""
+    return replace(make_analysis(demo.duration_s, unusable=(30, 31)), record=demo)
+
+
+def first_uncounted(analysis):
+    return int(np.flatnonzero(~analysis.beats.usable)[0])
+
+
+def test_a_beat_in_unusable_signal_counts_once_it_is_labelled_and_undo_takes_it_back(noisy):
+    workspace, beat = workspace_with(noisy), first_uncounted(noisy)
+    at = page("review", workspace, t=f"{noisy.beats.time_s[beat]:.2f}")
+    assert "not counted until you label it" in "".join(html_of(at))
+    press(at, "class V")
+    labelled = shown(workspace)
+    assert labelled.labelled.tolist() == [beat]
+    assert labelled.burden.count[2] == noisy.burden.count[2] + 1
+    assert labelled.burden.n_beats == noisy.burden.n_beats + 1
+    assert labelled.burden.n_unusable_beats == noisy.burden.n_unusable_beats - 1
+    assert np.flatnonzero(labelled.beats.usable & ~noisy.beats.usable).tolist() == [beat]
+    press(at, "Undo")
+    assert shown(workspace) is noisy
+
+
+def test_a_labelled_beat_keeps_its_unknown_rr(noisy):
+    beat = first_uncounted(noisy)
+    rr_s = noisy.beats.rr_s.copy()
+    rr_s[beat] = np.nan
+    unknown = replace(noisy, predicted=replace(noisy.predicted, rr_s=rr_s), beats=replace(noisy.beats, rr_s=rr_s))
+    time_s = noisy.beats.time_s[[beat]]
+    labelled = with_labels(unknown, Annotations(time_s, np.array(["V"]), np.array([""])))
+    assert labelled.beats.usable[beat]
+    assert np.isnan(labelled.beats.rr_s[beat])
+    assert not follows_previous(labelled.beats)[beat]
+
+
+def test_stretches_that_are_not_analysable_are_stepped_through_and_so_are_their_beats(noisy):
+    at = page("review", workspace_with(noisy))
+    for name, time_s in (("Not analysable", 300.0), ("Beats that are not counted", noisy.beats.time_s[375])):
+        option = next(option for option in at.selectbox(key="what").options if option.startswith(name))
+        at.selectbox(key="what").select(option.rpartition(" (")[0]).run()
+        at.query_params["t"] = "100"
+        at.run()
+        press(at, "Next")
+        assert address_time_s(at) == pytest.approx(time_s, abs=0.01)
+
+
+def test_labels_in_unusable_signal_are_saved_loaded_and_compared_with_the_reference(session, noisy, monkeypatch):
+    beat = first_uncounted(noisy)  # normal, by the reference
+    workspace = workspace_with(noisy)
     monkeypatch.setattr(labelling, "current_workspace", lambda: workspace)
-    monkeypatch.setattr("pages._ui.labelling.current_workspace", lambda: workspace)
-    dark = replace(analysis, beats=replace(analysis.beats, usable=np.zeros(len(analysis.beats), dtype=bool)))
-    set_labels(dark, {0: "V", 1: "V"})
-    assert workspace.label_edits == {}
+    set_labels(noisy, {beat: "F"})
+    saved = csv_bytes(labels_table(shown(workspace)))
+    workspace.label_edits.clear()
+    session["labels_file"] = Uploaded(saved)
+    load_labels()
+    assert "labels_message" not in session
+    assert shown(workspace).beats.label[beat] == "F"
+    inside = (300.0, 320.0)
+    assert not within(disagreements(noisy).time_s, inside).any()
+    found = disagreements(shown(workspace))
+    assert found.time_s[within(found.time_s, inside)] == pytest.approx(noisy.beats.time_s[[beat]], abs=0.15)
+
+
+def within(time_s, span_s):
+    return (time_s >= span_s[0]) & (time_s < span_s[1])
+
+
+def test_no_beat_far_from_the_strip_is_labelled(noisy):
+    time_s = noisy.beats.time_s
+    kept = (time_s < 500) | (time_s > 600)
+    sparse = replace(
+        noisy,
+        beats=replace(
+            noisy.beats,
+            **{name: getattr(noisy.beats, name)[kept] for name in ("time_s", "label", "probability", "rr_s", "usable")},
+        ),
+    )
+    at = page("review", workspace_with(sparse), t="550")
+    assert not at.exception
+    assert all(item.disabled for item in at.button if item.key and item.key.startswith("class "))
 
 
 def test_labels_stay_when_the_rules_change_and_go_with_their_record(at, workspace, analysis):
@@ -222,4 +302,4 @@ def test_labels_at_no_beat_are_counted_and_excluded(session, workspace, analysis
     session["labels_file"] = Uploaded(f"time_s,label\n{beat_s},V\n{beat_s + 0.4},V\n".encode())
     load_labels()
     assert len(shown(workspace).labelled) == 1
-    assert "1 label excluded: no analysable beat at the same time" in session["labels_message"]
+    assert "1 label excluded: no beat at the same time" in session["labels_message"]

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from ecg_core.live import console
 from ecg_core.live.console import ConsoleReporter, alarm_line, beat_lines
 from ecg_core.live.drive import drive
 from ecg_core.live.line_format import LineReader
+from ecg_core.live.recent import NO_UPDATE
 from ecg_core.live.recording import Recording
 from ecg_core.live.replay import Replay
 from ecg_core.live.stream import Alarm, Notice, Stream, StreamChunk
@@ -87,6 +89,17 @@ def test_an_alarm_stands_out_when_it_begins_and_when_it_is_over():
     )
     over = alarm_line(Alarm("v_run", 60.0, 65.0, 63.5), KINDS)
     assert over == "00:01:05.00  *** over  *** Ventricular run, 3.5 s"
+
+
+def test_an_alarm_that_becomes_more_serious_says_what_it_was_and_counts_once():
+    kinds = {"pause": "Pause", "asystole": "Asystole"}
+    worse = Alarm("asystole", 60.0, 65.0, before="pause")
+    assert alarm_line(worse, kinds) == "00:01:05.00  *** ALARM *** Asystole, since 00:01:00.0, before: Pause"
+    out = io.StringIO()
+    reporter = ConsoleReporter(kinds, out=out)
+    reporter.write_update(replace(NO_UPDATE, alarms=(Alarm("pause", 60.0, 64.8), worse)))
+    reporter.print_summary(STREAM, None)
+    assert out.getvalue().splitlines()[-1].endswith("alarms 1")
 
 
 def test_beats_alarms_and_notices_are_printed_and_summed_up(capsys):
@@ -203,7 +216,7 @@ def options(monkeypatch, model):
         options.update(stream=stream, model=model, rules=rules, **others)
         return Engine(stream.fs_hz)
 
-    for name, content in (("engine", {"Monitor": start}), ("alarms", {"KINDS": KINDS})):
+    for name, content in (("engine", {"Monitor": start}), ("alarm_lines", {"KINDS": KINDS})):
         module = types.ModuleType(f"ecg_core.live.{name}")
         module.__dict__.update(content)
         monkeypatch.setitem(sys.modules, module.__name__, module)

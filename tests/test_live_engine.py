@@ -11,7 +11,8 @@ from support.records import in_memory
 
 from ecg_core.errors import LeadError, LiveError
 from ecg_core.evaluation.matching import match_beats
-from ecg_core.live.alarms import KINDS
+from ecg_core.live import amplitude
+from ecg_core.live.alarm_lines import KINDS
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.live.window import simple_ratio
@@ -248,15 +249,50 @@ def test_runs_of_the_recording_are_announced_while_they_last_and_when_they_are_o
     assert runs[-1].end_s == pytest.approx(run.end_s - first / fs_hz, abs=0.05)
 
 
+def without_beats(part, first_s, last_s, *, p_waves=False):
+    """The signal with a stretch in which the heart stands still, but not the amplifier and perhaps not the atria."""
+    part, rest = part.copy(), slice(int(first_s * FS_HZ), int(last_s * FS_HZ))
+    time_s = np.arange(rest.stop - rest.start) / FS_HZ
+    part[rest] = part[rest.start] + np.random.default_rng(0).normal(0, 0.004, len(time_s))
+    if p_waves:
+        from_p_s = (time_s + 0.4) % (60 / 70) - 0.4
+        part[rest] += 0.12 * np.exp(-0.5 * (from_p_s / 0.03) ** 2)
+    return part
+
+
 def test_a_pause_is_announced_while_it_lasts(excerpt, model):
-    """Six seconds in which the heart stands still, but the amplifier does not."""
-    part = excerpt[: 45 * FS_HZ].copy()
-    rest = slice(int(25.2 * FS_HZ), int(31.2 * FS_HZ))
-    part[rest] = part[rest.start] + np.random.default_rng(0).normal(0, 0.004, rest.stop - rest.start)
+    part = without_beats(excerpt[: 45 * FS_HZ], 25.2, 28.9)
     begun, over = [alarm for alarm in alarms(watch(part, model)) if alarm.kind == "pause"]
     assert begun.end_s is None
     assert begun.announced_s - begun.start_s == pytest.approx(3 + 2, abs=0.5)  # the rule, and the horizon
-    assert over.end_s == pytest.approx(31.5, abs=1.2)
+    assert over.end_s == pytest.approx(29.2, abs=1.2)
+
+
+@pytest.mark.parametrize("p_waves", [False, True], ids=["noise", "P waves"])
+def test_asystole_is_raised_within_six_seconds_and_nothing_in_it_is_a_beat(excerpt, model, p_waves):
+    """For longer than the minute over which amplitudes are averaged: what is left is not enlarged to beats."""
+    part = np.concatenate([excerpt[: 45 * FS_HZ]] * 3)
+    updates = watch(without_beats(part, 25.2, 100.2, p_waves=p_waves), model)
+    last_s = max(at for at in joined(updates).time_s if at < 25.3)
+    raised, over = [alarm for alarm in alarms(updates) if alarm.kind == "asystole"]
+    assert raised.start_s == last_s
+    assert raised.announced_s - last_s <= 6
+    assert over.end_s == pytest.approx(100.7, abs=0.8)
+    time_s = joined(updates).time_s
+    assert not ((time_s > 25.3) & (time_s < 100.1)).any()
+    assert not {"unreadable", "leads_off"} & {alarm.kind for alarm in alarms(updates)}
+
+
+@pytest.mark.parametrize("gain", [0.1, 0.4])
+def test_beats_of_another_amplitude_are_found_again(excerpt, model, monkeypatch, gain):
+    monkeypatch.setattr(amplitude, "RELEARN_S", 10.0)  # two minutes, to be quick
+    part = np.concatenate([excerpt[: 30 * FS_HZ], gain * excerpt[: 30 * FS_HZ]])
+    updates = watch(part, model)
+    beats = joined(updates)
+    late = beats.time_s > 50
+    assert late.sum() == pytest.approx(((beats.time_s > 20) & (beats.time_s < 30)).sum(), abs=1)
+    assert beats.usable[late].all()
+    assert "asystole" not in {alarm.kind for alarm in updates[-2].vitals.active}
 
 
 def test_the_counts_are_those_of_the_beats(known):

@@ -1,6 +1,7 @@
 """A live session in its thread: it ends, reports its errors, keeps a bounded part, and shares nothing with others."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from support.stand_ins import ListSource
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.errors import LiveError
 from ecg_core.live.lines import LineSource, TcpFeed
-from ecg_core.live.recent import ENDED, KEPT_S, MARK, RUNNING, WAITING
+from ecg_core.live.recent import ENDED, KEPT_S, MARK, NO_UPDATE, RUNNING, WAITING, RecentStream
 from ecg_core.live.replay import Replay
 from ecg_core.live.session import LiveSession
-from ecg_core.live.stream import Stream, StreamChunk
+from ecg_core.live.stream import Alarm, Stream, StreamChunk
 from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
 
@@ -114,6 +115,18 @@ def test_marks_stand_in_the_list_and_alarms_get_their_end(part):
     (off,) = [entry for entry in log if entry.kind == "leads_off"]
     assert (off.is_alarm, off.text) == (True, "Leads off")
     assert off.end_s is not None
+
+
+def test_an_alarm_that_becomes_more_serious_stays_one_entry():
+    recent = RecentStream()
+    for alarm in (Alarm("pause", 5.0, 9.8), Alarm("asystole", 5.0, 10.0, before="pause"), Alarm("pause", 1.0, 2.0)):
+        recent.write_update(replace(NO_UPDATE, alarms=(alarm,)))
+    recent.write_update(replace(NO_UPDATE, alarms=(Alarm("asystole", 5.0, 22.0, end_s=20.0),)))
+    log = recent.view(0, state=RUNNING, problem="", lag_s=0.0, recording=None).log
+    assert [(entry.kind, entry.start_s, entry.end_s) for entry in log] == [
+        ("asystole", 5.0, 20.0),
+        ("pause", 1.0, None),
+    ]
 
 
 def test_two_sessions_share_nothing(excerpt):

@@ -2,6 +2,8 @@
 
 import base64
 import gc
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +13,13 @@ from support.records import DEMO
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.figures import LIGHT
+from ecg_core.live.alarm_lines import KINDS
+from ecg_core.live.recent import ENDED, NO_UPDATE, RUNNING, RecentStream
 from ecg_core.live.replay import Replay
 from ecg_core.live.session import LiveSession
+from ecg_core.live.stream import Alarm, Vitals
 from ecg_core.records import read_record
+from ecg_core.rhythm.events import DANGERS
 from ecg_core.rules import RhythmRules
 from pages._ui import live
 from pages._ui.workspace import Workspace
@@ -113,6 +119,38 @@ def test_the_strip_gets_the_samples_unchanged(record):
     assert (round(float(view.beats.time_s[-1]), 3), view.beats.label[-1]) == (at_s, label)
     assert usable
     assert sum(weights) == pytest.approx(100, abs=len(weights))
+
+
+def alarming(*alarms):
+    """The view of a running session in which these alarms go on, the most serious one first."""
+    recent = RecentStream()
+    vitals = Vitals(30.0, None, 0, 0, 0, 0, "", True, (False,), active=alarms)
+    recent.write_update(replace(NO_UPDATE, alarms=alarms, vitals=vitals))
+    view = recent.view(0, state=RUNNING, problem="", lag_s=0.0, recording=None)
+    return replace(view, end_s=32.0)
+
+
+@pytest.mark.parametrize("kind", DANGERS)
+def test_an_alarm_of_what_endangers_life_is_red_in_the_status_line_and_in_the_list(kind):
+    view = alarming(Alarm(kind, 20.0, 26.0), Alarm("leads_off", 28.0, 30.0))
+    html = live.status_html(view)
+    assert live.DANGER_STYLE in html
+    assert re.search(rf"ALARM: {KINDS[kind]}.*since 00:00:20, 12 s.*Leads off since 00:00:28, 4 s", html, re.DOTALL)
+    assert live.log_styles(view) == ["", live.DANGER_STYLE]  # the latest first
+
+
+def test_other_alarms_are_not_red_and_without_one_the_line_says_so():
+    html = live.status_html(alarming(Alarm("unreadable", 20.0, 30.0)))
+    assert live.ALARM_STYLE in html
+    assert live.DANGER_STYLE not in html
+    assert "No alarm" in live.status_html(alarming())
+    assert live.status_html(replace(alarming(), state=ENDED)) == ""
+
+
+def test_an_alarm_that_goes_on_when_the_stream_ends_lasts_until_its_end():
+    view = alarming(Alarm("asystole", 20.0, 26.0))
+    assert live.log_rows(view)["Duration"] == ["ongoing"]
+    assert live.log_rows(replace(view, state=ENDED))["Duration"] == ["until the end"]
 
 
 def test_a_live_session_ends_with_its_workspace_and_with_the_next_one(record):

@@ -11,6 +11,7 @@ from support.strategies import make_beats
 
 from ecg_core import NOTICE
 from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, draw_strip, make_pdf
+from ecg_core.report.dangers import findings
 from ecg_core.report.measures import measures
 from ecg_core.report.pdf import report_pdf
 from ecg_core.report.strip_selection import SAME_STRIP_S, STRIP_S, choose_strips
@@ -173,7 +174,7 @@ def test_the_strips_of_the_demo_show_its_extremes_and_each_kind_of_event(demo_an
     titles = [title for strip in strips for title in strip.titles]
     for begin in ("Highest", "Lowest", "Longest RR", "Longest ventricular run", "S with the lowest probability"):
         assert any(title.startswith(begin) for title in titles), begin
-    kinds = {event.kind for event in demo_analysis.events}
+    kinds = {event.kind for event in findings(demo_analysis)}
     assert sum(title.startswith("First: ") for title in titles) == len(kinds)
     starts = np.sort([strip.start_s for strip in strips])
     assert np.diff(starts).min() >= SAME_STRIP_S
@@ -185,6 +186,25 @@ def test_the_longest_pause_lies_in_the_middle_of_its_strip(demo_analysis):
     (strip,) = [s for s in choose_strips(demo_analysis) if any(t.startswith("Longest RR") for t in s.titles)]
     pause = demo_analysis.burden.pauses.longest
     assert (pause.start_s + pause.end_s) / 2 == pytest.approx(strip.start_s + STRIP_S / 2, abs=0.01)
+
+
+def test_the_strip_of_the_longest_run_shows_the_one_with_the_most_beats(make_analysis):
+    rr = [80] * 4 + [40] * 6 + [80] * 25 + [100] * 4 + [80] * 4
+    made = make_analysis(make_beats(rr, "NNNN" + 6 * "V" + 25 * "N" + 4 * "V" + "NNNN"))
+    (strip,) = [s for s in choose_strips(made) if any(t == "Longest ventricular run, 6 beats" for t in s.titles)]
+    most = made.burden.v.runs.most_beats
+    assert strip.start_s <= most.start_s < most.end_s <= strip.start_s + STRIP_S
+    value = {measure.key: (measure.value, measure.at_s) for measure in measures(made)}
+    assert value["v_longest_run"] == (6, most.start_s)
+
+
+def test_fusion_beats_are_on_the_card_of_the_pvc_burden(make_analysis):
+    beats = make_beats([80] * 40, "NNNVFNNNNN" * 4)
+    summary = words(report_pdf(make_analysis(beats)))[0]
+    assert "; V + F 20.00 %" in summary
+    assert "V + F)" in summary
+    without = words(report_pdf(make_analysis(make_beats([80] * 40, "NNNVNNNNNN" * 4))))[0]
+    assert "; V + F" not in without
 
 
 def test_a_short_recording_has_strips_that_begin_at_its_start(make_analysis):

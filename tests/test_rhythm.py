@@ -35,17 +35,19 @@ def oracle(rr_ticks, labels, usable, broken):
 
 def series_by_hand(rr_ticks, labels, usable, follows, broken):
     n = len(labels)
-    for name in "VS":
+    for name, members in (("V", "VF"), ("S", "S")):
         i = 0
         while i < n:
-            if labels[i] != name or not usable[i]:
+            if labels[i] not in members or not usable[i]:
                 i += 1
                 continue
             last = i
-            while last + 1 < n and labels[last + 1] == name and follows[last + 1]:
+            while last + 1 < n and labels[last + 1] in members and follows[last + 1]:
                 last += 1
             n_beats, ticks = last - i + 1, sum(rr_ticks[i + 1 : last + 1])
-            if n_beats == 2:
+            if name not in labels[i : last + 1]:
+                pass  # fusion beats alone
+            elif n_beats == 2:
                 yield f"{name.lower()}_couplet", i, last, 2
             elif n_beats >= 3:
                 fast, long = 100 * ticks < 6000 * (n_beats - 1), ticks > 3000  # mean cycle below 600 ms; over 30 s
@@ -123,9 +125,14 @@ def test_every_ectopic_beat_is_single_or_in_one_couplet_or_in_one_run(columns):
     events = rhythms_of(beats, RULES)
     for letter in "VS":
         kinds = {f"{letter.lower()}_couplet", *RUNS[letter], *(["idioventricular"] if letter == "V" else [])}
-        in_events = sum(event.n_beats for event in events if event.kind in kinds)
-        singles = sum(series.stop - series.start == 1 for series in series_of(beats, letter))
-        assert in_events + singles == np.sum((beats.label == letter) & beats.usable)
+        spans = [(event.start_s, event.end_s) for event in events if event.kind in kinds]
+        single_s = [
+            beats.time_s[series.start] for series in series_of(beats, letter) if series.stop - series.start == 1
+        ]
+        spans += [(time_s, time_s) for time_s in single_s]
+        of_class = beats.time_s[(beats.label == letter) & beats.usable]
+        assert [sum(a <= time_s <= b for a, b in spans) for time_s in of_class] == [1] * len(of_class)
+        assert sum(np.any((of_class >= a) & (of_class <= b)) for a, b in spans) == len(spans)
 
 
 @given(beat_columns())
@@ -152,7 +159,19 @@ def kinds(rr_ticks, labels, **more):
         ("VV", ["v_couplet"]),
         ("VSVS", []),
         ("VVSS", ["v_couplet", "s_couplet"]),
-        ("VFV", []),
+        ("VNV", []),
+        ("VNVNN", []),
+        ("VVNV", ["v_couplet"]),
+        ("VQV", []),
+        ("NVFN", ["v_couplet"]),
+        ("NFVN", ["v_couplet"]),
+        ("VFV", ["v_run"]),  # a fusion beat joins the run of V that it lies in
+        ("VFVF", ["v_run"]),
+        ("FFV", ["v_run"]),
+        ("FF", []),  # without V there is no run
+        ("FFFF", []),
+        ("VFSFV", ["v_couplet", "v_couplet"]),
+        ("SFS", []),
         ("", []),
         ("V", []),
     ],
@@ -208,6 +227,11 @@ def test_rules_decide_what_counts():
 
 def test_series_are_slices_of_the_beats():
     assert series_of(make_beats([80] * 7, "VNVVNVV"), "V") == [slice(0, 1), slice(2, 4), slice(5, 7)]
+
+
+def test_fusion_beats_count_in_the_length_and_the_rate_of_a_run():
+    (event,) = rhythms_of(make_beats([80] + [50] * 3, "VFVF"), RULES)
+    assert (event.kind, event.n_beats, event.rate_bpm) == ("vt", 4, pytest.approx(120.0))
 
 
 def test_two_marks_on_one_sample_break_nothing():
@@ -357,11 +381,14 @@ def test_events_of_real_records_are_those_of_the_definitions(databases, database
         events = rhythms_of(beats, RULES)
         quality = all_analysable(2000.0)
         burden = measure_burden(beats, events, quality=quality, duration_s=2000.0, rules=RULES)
-        slow = burden.idioventricular
-        assert burden.pvc_burden_pct == pytest.approx(100 * (labels.tolist().count("V") - slow.n_beats) / n)
-        n_couplets = len(re.findall("(?<!V)VV(?!V)", "".join(labels)))
-        n_runs = len(re.findall("V{3,}", "".join(labels)))
-        assert (burden.v.couplets, burden.v.runs.n + slow.n) == (n_couplets, n_runs)
+        slow = [event for event in events if event.kind == "idioventricular"]
+        inside = np.any([(beats.time_s >= e.start_s) & (beats.time_s <= e.end_s) for e in slow], axis=0)
+        assert burden.pvc_burden_pct == 100 * np.sum((labels == "V") & ~inside) / n
+        series = [text for text in re.findall("[VF]+", "".join(labels)) if "V" in text]
+        n_couplets, n_runs = sum(len(text) == 2 for text in series), sum(len(text) >= 3 for text in series)
+        assert (burden.v.couplets, burden.v.runs.n, burden.v.singles) == (n_couplets, n_runs, series.count("V"))
+        assert burden.v.triplets == sum(len(text) == 3 for text in series)
+        assert burden.v_and_f_pct == 100 * (np.sum((labels == "V") & ~inside) + np.sum(labels == "F")) / n
 
 
 def test_s_inside_fibrillation_becomes_n_and_s_outside_stays():

@@ -22,6 +22,7 @@ FAILURE_COLUMNS: Final = ("record", "sentence")
 IDENTITY: Final = (
     "folder", "record", "leads", "record_sha256", "model", "model_sha256", "software_version",
 )  # fmt: skip
+ADDED: Final = ("pvc_burden_with_fusion",)  # since 0.2.0: at the right, so that earlier columns keep their place
 
 
 def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
@@ -30,9 +31,10 @@ def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
     identity = (
         name, record.record_id, ", ".join(analysis.lead_names), record.sha256, model.name, model.sha256, __version__,
     )  # fmt: skip
+    every = sorted(measures(analysis), key=lambda measure: measure.key in ADDED)
     return {
         **dict(zip(IDENTITY, identity, strict=True)),
-        **{measure.key: measure.value for measure in measures(analysis)},
+        **{measure.key: measure.value for measure in every},
     }
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..classifier.chunks import Progress
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
 from ..errors import OutputError
 from ..files import atomic_folder
-from ..pipeline import Progress, analyse
+from ..pipeline import analyse
 from ..records import read_record
 from ..report.export import file_contents
 from ..schema import Analysis, Record

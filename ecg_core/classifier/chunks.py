@@ -9,15 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..parallel import parallel_map, release_memory, returning_memory
-from ..schema import Bool, Float32, Float64, FrozenArrays, Record
-from ..signals.filters import FS_HZ, MARGIN_S, reached_hz
-from ..signals.quality import block_scores, lead_weights, lost_times, scores_at_frames
+from ..schema import Bool, Float32, Float64, FrozenArrays, Record, Waveform
+from ..signals.filters import FLAT_S, FS_HZ, MARGIN_S, CleanLeads, reached_hz
+from ..signals.quality import BLOCK_S, block_scores, lead_weights, lost_times, scores_at_frames
 from .detection import fuse_heatmaps, pick_beats
 from .encoder import Encoded, describe_beats
 from .model import Model
+from .waveform import CONTEXT_STEPS, STEP, STEP_S, measure_waveform
+from .waveform_head import RHYTHMS, load_head, rhythm_probability, usual_size
+
+Progress = Callable[[float, float], None]  # seconds of the record that are done, of how many; raise to stop
 
 CHUNK_S = 1800.0  # a record goes through memory in chunks of half an hour ...
 CHUNK_LEADS = 6  # ... or less where there are more leads than these
+NO_SIGNAL_GAP_S = 0.1  # a sample that differs does not end a stretch without a signal
 EDGE_S = 0.1  # two chunks may place one and the same beat on either side of their edge, but not this far apart
 
 
@@ -56,6 +61,8 @@ class ChunkFeatures(FrozenArrays):
     quality: Float32  # (n_beats, n_leads): quality of each lead at each beat
     lost_s: Float64  # times of the frames at which no lead could be analysed
     score: Float32  # (n_leads, n_blocks)
+    rhythm: Float32  # (n_seconds, n_rhythms): probability of each of RHYTHMS by the waveform
+    off_s: Float64  # times of the frames at which no lead holds a signal
 
     @property
     def lead_weight(self) -> Float32:
@@ -65,7 +72,7 @@ class ChunkFeatures(FrozenArrays):
 
 def chunks_of(record: Record, n_leads: int) -> list[Chunk]:
     """Cut a record into chunks whose cores touch; a short rest at the end joins the last one."""
-    length_s = CHUNK_S * min(1.0, CHUNK_LEADS / n_leads)
+    length_s = CHUNK_S * min(1.0, CHUNK_LEADS / n_leads) // BLOCK_S * BLOCK_S  # so that blocks touch as well
     n_chunks = max(1, int(record.duration_s / length_s))
     rate_hz = reached_hz(record.fs_hz)
     chunks = []
@@ -108,8 +115,49 @@ def detect(model: Model, encoded: Encoded, valid: Bool, chunk: Chunk, *, known_s
     return Detections(time_s, position, quality, lost_times(frame_s, weight, chunk.core_s), score)
 
 
+@dataclass(frozen=True, eq=False)
+class ChunkRhythm(FrozenArrays):
+    """What the waveform shows in the core of a chunk."""
+
+    probability: Float32  # (n_seconds, n_rhythms), of each of RHYTHMS
+    off_s: Float64  # times of the frames at which no lead holds a signal
+
+
+def chunk_rhythm(model: Model, encoded: Encoded, clean: CleanLeads, chunk: Chunk) -> ChunkRhythm:
+    """What the waveform shows in each second of the core of a chunk, whether or not there are beats in it."""
+    stride = model.spec.stride
+    first, last = (round((edge - chunk.start_s) * FS_HZ) for edge in chunk.core_s)
+    n_steps = max(1, -(-(last - first) // STEP))
+    measures = measure_waveform(
+        clean, encoded.beat_heatmap, stride=stride, first=first - CONTEXT_STEPS * STEP,
+        n_steps=n_steps + 2 * CONTEXT_STEPS,
+    )  # fmt: skip
+    probability = rhythm_probability(load_head(), measures, usual_size(measures))
+    off = np.flatnonzero(~clean.valid[:, first:last:stride].any(axis=0))
+    return ChunkRhythm(probability[CONTEXT_STEPS:-CONTEXT_STEPS], chunk.core_s[0] + off * stride / chunk.rate_hz)
+
+
+def waveform_of(features: ChunkFeatures, duration_s: float) -> Waveform:
+    """What the waveform of a whole record shows."""
+    edge = np.flatnonzero(np.diff(features.off_s) > NO_SIGNAL_GAP_S)
+    starts, ends = np.append(0, edge + 1), np.append(edge, len(features.off_s) - 1)
+    spans = features.off_s[np.stack([starts, ends], axis=1)] if len(features.off_s) else np.zeros((0, 2))
+    lasting = spans[spans[:, 1] - spans[:, 0] >= FLAT_S - NO_SIGNAL_GAP_S]
+    return Waveform(
+        step_s=STEP_S,
+        vf=features.rhythm[:, RHYTHMS.index("vf")],
+        vt=features.rhythm[:, RHYTHMS.index("vt")],
+        no_signal_s=np.minimum(lasting, duration_s),
+    )
+
+
 def describe(
-    model: Model, encoded: Encoded, detections: Detections, before_qrs: Float32, qrs_correlation: Float32
+    model: Model,
+    encoded: Encoded,
+    detections: Detections,
+    before_qrs: Float32,
+    qrs_correlation: Float32,
+    rhythm: ChunkRhythm,
 ) -> ChunkFeatures:
     """Describe the detected beats by the network's tokens and attention.
 
@@ -119,6 +167,8 @@ def describe(
         What lies before each QRS, shape (n_beats, n_leads, n_steps); see ``rhythm.p_waves``.
     qrs_correlation
         Of each QRS with that of the beat before, shape (n_beats,); see ``rhythm.qrs_shape``.
+    rhythm
+        What the waveform shows in the same chunk.
 
     """
     described = describe_beats(model, encoded, detections.position)
@@ -132,6 +182,8 @@ def describe(
         quality=detections.quality,
         lost_s=detections.lost_s,
         score=detections.score,
+        rhythm=rhythm.probability,
+        off_s=rhythm.off_s,
     )
 
 
@@ -139,7 +191,7 @@ def read_chunks(
     record: Record,
     n_leads: int,
     features_of: Callable[[Chunk], ChunkFeatures],
-    progress: Callable[[float, float], None],
+    progress: Progress,
     *,
     searched: bool,
 ) -> ChunkFeatures:

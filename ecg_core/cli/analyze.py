@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from .. import NOTICE
 from ..classifier.spec import read_spec
@@ -78,7 +80,7 @@ def _analyse_one(options: argparse.Namespace) -> int:
     )  # fmt: skip
     written = write_files(analysis, options.out)
     progress.clear_line()
-    print(summary(analysis))
+    print(summary(analysis, red=red_of(sys.stdout)))
     print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(path.name for path in written)}")
     print(f"to {options.out.resolve()}\n{NOTICE}")
     return 0
@@ -103,6 +105,8 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
 
     n, n_failed = len(study.outcomes), len(study.failed)
     print(f"{n} records: {n - n_failed - study.n_kept} analysed, {study.n_kept} already done, {n_failed} failed")
+    for line in _dangers_of_study(study):
+        print(red_of(sys.stdout)(line))
     print(f"Written: one folder per record, {', '.join(path.name for path in study.written)}")
     print(f"to {options.out.resolve()}\n{NOTICE}")
     if not study.failed:
@@ -113,19 +117,53 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
     return FAILED
 
 
-def summary(analysis: Analysis) -> str:
-    """What a person wants to know first, in a few lines."""
+def _dangers_of_study(study: Study) -> list[str]:
+    """A line for each record with a danger."""
+    found = [outcome for outcome in study.outcomes if not outcome.problem and outcome.row.get("danger_found")]
+    if not found:
+        return []
+    head = f"VF, asystole or sustained VT, certain or suspected, in {len(found)} of {len(study.outcomes)} records:"
+    return [head, *(f"  {outcome.task.name}: {_episodes(outcome.row)}" for outcome in found)]
+
+
+def _episodes(row: Mapping[str, str | float | None]) -> str:
+    """Number and length of the episodes of each kind of danger in a row of a study."""
+    from ..clock import duration_text
+    from ..report.dangers import SHORT_NAMES
+    from ..rhythm.events import DANGERS
+
+    parts = []
+    for kind in DANGERS:
+        n, seconds = (float(row.get(f"{kind}_{what}") or 0) for what in ("episodes", "time"))
+        if n:
+            parts.append(f"{SHORT_NAMES[kind]} {n:.0f}, {duration_text(seconds)}")
+    return "; ".join(parts)
+
+
+def red_of(stream: TextIO) -> Callable[[str], str]:
+    """What makes a text red on a terminal; elsewhere, and where NO_COLOR is set, it stays as it is."""
+    if stream.isatty() and not os.environ.get("NO_COLOR"):
+        return lambda text: f"\x1b[1;31m{text}\x1b[0m"
+    return lambda text: text
+
+
+def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text) -> str:
+    """What a person wants to know first, in a few lines; dangers come before all else, in red where asked."""
+    from ..report.dangers import dangers, remarks
     from ..report.measures import measures
 
     burden, record = analysis.burden, analysis.record
     measured = {measure.key: measure for measure in measures(analysis)}
     counts = dict(zip("NSVFQ", burden.count.tolist(), strict=True))
+    with_fusion = f" (V + F {measured['pvc_burden_with_fusion'].text})" if counts["F"] else ""
     lines = [
         f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
         f"model {analysis.model.name}",
+        *(red(f"  {danger.text}") for danger in dangers(analysis)),
+        *(f"  {text}" for text in remarks(analysis)),
         f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
-        f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats; {_complexity(burden.v)}",
+        f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats{with_fusion}; {_complexity(burden.v)}",
         f"  SVE burden    {_value(measured['sve_burden'])} of analysable beats; {_complexity(burden.s)}",
         f"  AF burden     {_value(measured['af_burden'])} of analysable time, in this recording; "
         f"episodes {burden.af.n}",
@@ -140,7 +178,7 @@ def summary(analysis: Analysis) -> str:
 def _heart_rate(analysis: Analysis) -> str:
     burden = analysis.burden
     if not (burden.rate_min and burden.rate_max):
-        return "  Heart rate    not enough consecutive beats"
+        return "  Heart rate    not enough consecutive beats in clear signal"
     return (
         f"  Heart rate    {burden.rate_min.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {burden.rate_max.bpm:.0f} bpm "
         f"(min / mean / max; moving average of {analysis.rules.rate_average_beats} RR)"

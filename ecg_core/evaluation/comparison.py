@@ -30,12 +30,15 @@ class Differences(NamedTuple):
 
 
 def disagreements(analysis: Analysis) -> Disagreements:
-    """Extra beats, missed beats and beats of another class, in analysable stretches only."""
+    """Extra beats, missed beats and beats of another class, in analysable stretches and at beats a reader labelled."""
     time_s, label = reference_beats(analysis.record)
     if analysis.record.reference is None:
         return Disagreements(time_s, label, label)
     differ = _differences(analysis.beats.time_s, analysis.beats.label, time_s, label)
-    kept = analysis.quality.usable_at(differ.time_s) if len(differ.time_s) else np.zeros(0, dtype=bool)
+    labelled_s = analysis.beats.time_s[analysis.labelled]
+    kept = labels_at(differ.time_s, labelled_s, np.full(len(labelled_s), "?")) != ABSENT
+    if len(differ.time_s):
+        kept |= analysis.quality.usable_at(differ.time_s)
     return Disagreements(differ.time_s[kept], differ.one[kept], differ.other[kept])
 
 

@@ -37,10 +37,11 @@ class NoisySource:
         return np.asarray(self.clean.read(start, stop, leads) + added, dtype=np.float32)
 
 
-def with_noise(record: Record, noise: Record, *, snr_db: float) -> Record:
+def with_noise(record: Record, noise: Record, *, snr_db: float, training: bool = False) -> Record:
     """The record with the noise record's channels added to its leads in turns at ``snr_db``.
 
     The power of a lead is the squared mean peak-to-peak amplitude of its QRS over 8, that of noise its mean square.
+    With ``training``, the noise is that of the other part of the noise record.
 
     Raises
     ------
@@ -56,7 +57,9 @@ def with_noise(record: Record, noise: Record, *, snr_db: float) -> Record:
             f"{noise.fs_hz:g} Hz; resample it first."
         )
     n_channels = len(noise.lead_names)
-    channels = noise.source.read(0, int(TEST_FRACTION * noise.n_samples), tuple(range(n_channels)))
+    edge = int(TEST_FRACTION * noise.n_samples)
+    part = (edge, noise.n_samples) if training else (0, edge)
+    channels = noise.source.read(*part, tuple(range(n_channels)))
     scaled = []
     for lead in range(len(record.lead_names)):
         channel = channels[lead % n_channels]

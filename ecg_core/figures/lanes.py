@@ -16,6 +16,8 @@ from .paper import Scale
 from .theme import HIDDEN, Theme
 
 LABEL_PX, RR_PX, REFERENCE_PX, ATTENTION_PX, CLOCK_PX = 20, 16, 20, 14, 22
+UNCOUNTED = "–"  # the label of a beat in signal that is not analysable
+PLAIN: Final = ("N", UNCOUNTED)  # labels that are not bold
 LABEL_SIZE, SELECTED_SIZE = 13, 17  # of the font
 RR_TEXT_MIN_MM = 9.0  # a narrower RR has no room for its number between the labels
 LEGIBLE_TOP = 1.5  # times uniform; below it, the numbers at the top of the colour bar would overlap
@@ -50,23 +52,31 @@ def place_lanes(figure: go.Figure, lanes: dict[str, float], paper_mv: tuple[floa
     )
 
 
-def add_labels(figure: go.Figure, analysis: Analysis, beats: slice, *, selected: int | None) -> None:
-    """Write the class of each beat above it; each can be hovered over and clicked."""
-    time_s, label = analysis.beats.time_s[beats], analysis.beats.label[beats].tolist()
+def add_labels(figure: go.Figure, analysis: Analysis, beats: slice, *, selected: int | None, theme: Theme) -> None:
+    """Write the class of each beat above it, a dash where it is not counted; each can be hovered over and clicked."""
+    time_s, usable = analysis.beats.time_s[beats], analysis.beats.usable[beats]
+    label = np.where(usable, analysis.beats.label[beats], UNCOUNTED).tolist()
     confidence = analysis.beats.confidence[beats].tolist()
     size = [SELECTED_SIZE if selected == beats.start + i else LABEL_SIZE for i in range(len(label))]
-    is_bold = [name != "N" or points == SELECTED_SIZE for name, points in zip(label, size, strict=True)]
+    is_bold = [name not in PLAIN or points == SELECTED_SIZE for name, points in zip(label, size, strict=True)]
+    colour = [COLOUR.get(name, theme.faint) for name in label]
     figure.add_scatter(
         x=time_s, y=np.full(len(label), 0.72), xaxis="x2", yaxis="y2", mode="markers+text",
         text=[f"<b>{name}</b>" if bold else name for name, bold in zip(label, is_bold, strict=True)], customdata=time_s,
-        textfont={"size": size, "color": [COLOUR[name] for name in label]}, textposition="middle center",
+        textfont={"size": size, "color": colour}, textposition="middle center",
         marker={"size": 22, "opacity": 0}, selected=HIDDEN, unselected=HIDDEN,
         hovertext=[
-            f"{clock_text(analysis.record, at_s, decimals=2)}<br>{NAME[name]}, probability {p:.2f}"
+            f"{clock_text(analysis.record, at_s, decimals=2)}<br>{_meaning(name, p)}"
             for at_s, name, p in zip(time_s.tolist(), label, confidence, strict=True)
         ],
         hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
+
+
+def _meaning(label: str, probability: float) -> str:
+    if label == UNCOUNTED:
+        return "not analysable; counts once you label it"
+    return f"{NAME[label]}, probability {probability:.2f}"
 
 
 def add_rr(figure: go.Figure, analysis: Analysis, beats: slice, *, scale: Scale, theme: Theme) -> None:

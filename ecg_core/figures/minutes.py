@@ -9,7 +9,9 @@ import plotly.graph_objects as go
 
 from ..clock import clock_text
 from ..labels import COLOUR
+from ..report.dangers import SHORT_NAMES
 from ..schema import Analysis, Beats, Bool, Float32, Float64, Lead
+from .stretches import add_unjudged, danger_bands, dangers_within, hover_text, rows_of, unjudged_within
 from .theme import HIDDEN, LIGHT, QRS_HALF_S, Theme, band, beats_within, blank_figure, centre
 
 ROW_S = 60.0
@@ -48,6 +50,7 @@ def disclosure_figure(
     n_rows = max(1, int(np.ceil(len(lead.signal_mv) / lead.fs_hz / ROW_S - 1e-6)))
     figure = blank_figure(theme, n_rows * ROW_PX + 34, (72, 12, 4, 30))
     height_mv = _usual_height_mv(lead)
+    _mark_unjudged(figure, analysis, lead.start_s, n_rows, theme)
     for row in range(n_rows):
         _add_row(figure, analysis.beats, lead, row, height_mv=height_mv, theme=theme)
     _add_beat_targets(figure, analysis, lead, n_rows)
@@ -56,7 +59,8 @@ def disclosure_figure(
         range=[-n_rows + 0.4, 0.6], tickmode="array", tickvals=[-row for row in range(n_rows)], showgrid=False,
         ticktext=[clock_text(analysis.record, lead.start_s + row * ROW_S) for row in range(n_rows)],
     )  # fmt: skip
-    figure.update_layout(shapes=_row_bands(analysis, lead, n_rows, marked_s, theme))
+    _name_dangers(figure, analysis, lead.start_s, n_rows, theme)
+    figure.update_layout(shapes=_row_bands(analysis, lead.start_s, n_rows, marked_s, theme))
     return figure
 
 
@@ -109,19 +113,32 @@ def _add_beat_targets(figure: go.Figure, analysis: Analysis, lead: Lead, n_rows:
     )  # fmt: skip
 
 
+def _mark_unjudged(figure: go.Figure, analysis: Analysis, start_s: float, n_rows: int, theme: Theme) -> None:
+    """Fill what could not be judged with the pattern of its kind, in each row that it reaches."""
+    for event in unjudged_within(analysis, (start_s, start_s + n_rows * ROW_S)):
+        parts = rows_of((event.start_s, event.end_s), start_s, ROW_S, n_rows)
+        rectangles = [(part, (-row - 0.5, -row + 0.5)) for row, part in parts]
+        add_unjudged(figure, event.kind, rectangles, theme, text=hover_text(analysis, event))
+
+
+def _name_dangers(figure: go.Figure, analysis: Analysis, start_s: float, n_rows: int, theme: Theme) -> None:
+    """Write the name of each danger where it begins in a row."""
+    for event in dangers_within(analysis, (start_s, start_s + n_rows * ROW_S)):
+        for row, part in rows_of((event.start_s, event.end_s), start_s, ROW_S, n_rows):
+            figure.add_annotation(
+                text=f"<b>{SHORT_NAMES[event.kind]}</b>", x=part[0], y=-row + 0.5, xanchor="left", yanchor="top",
+                showarrow=False, font={"size": 10, "color": theme.danger}, borderpad=0,
+            )  # fmt: skip
+
+
 def _row_bands(
-    analysis: Analysis, lead: Lead, n_rows: int, marked_s: tuple[float, float] | None, theme: Theme
+    analysis: Analysis, start_s: float, n_rows: int, marked_s: tuple[float, float] | None, theme: Theme
 ) -> list[dict[str, Any]]:
-    """Grey bands where the signal is not analysable, tinted ones where the strip lies; one for each row they reach."""
-    end_s = lead.start_s + n_rows * ROW_S
-    stretches = [
-        (stretch, theme.unusable_band) for stretch in analysis.quality.unusable_stretches(analysis.record.duration_s)
-    ]
-    stretches += [(marked_s, theme.marked)] if marked_s else []
-    bands = []
-    for stretch, colour in stretches:
-        start, end = max(stretch[0], lead.start_s) - lead.start_s, min(stretch[1], end_s) - lead.start_s
-        for row in range(int(start // ROW_S), int(np.ceil(end / ROW_S)) if end > start else 0):
-            in_row = (max(start - row * ROW_S, 0), min(end - row * ROW_S, ROW_S))
-            bands.append(band(in_row, colour, y0=-row - 0.5, y1=-row + 0.5))
+    """Red bands at dangers, and a tinted one where the strip lies; one for each row they reach."""
+    bands: list[dict[str, Any]] = []
+    for event in dangers_within(analysis, (start_s, start_s + n_rows * ROW_S)):
+        for row, part in rows_of((event.start_s, event.end_s), start_s, ROW_S, n_rows):
+            bands += danger_bands([part], theme, y0=-row - 0.5, y1=-row + 0.5, yref="y")
+    for row, part in rows_of(marked_s or (0.0, 0.0), start_s, ROW_S, n_rows):
+        bands.append(band(part, theme.marked, y0=-row - 0.5, y1=-row + 0.5))
     return bands

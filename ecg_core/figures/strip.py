@@ -20,6 +20,15 @@ from .lanes import (
     place_lanes,
 )
 from .paper import PX_PER_MM, STANDARD, Scale, draw_calibration, draw_leads, draw_paper, name_leads, place_leads
+from .stretches import (
+    add_danger_names,
+    add_unjudged,
+    clipped,
+    danger_bands,
+    dangers_within,
+    hover_text,
+    unjudged_within,
+)
 from .theme import LIGHT, QRS_HALF_S, Theme, band, beats_within, blank_figure
 
 LEFT_PX, RIGHT_PX, TOP_PX = 44, 6, 2
@@ -63,9 +72,12 @@ def strip_figure(
     )
     figure = _empty_strip(lanes, length_s * scale.mm_per_s * PX_PER_MM, theme)
     draw_paper(figure, analysis.record, span_s, scale=scale, theme=theme)
+    for event in unjudged_within(analysis, span_s):
+        rectangle = (clipped(event, span_s), paper_mv)
+        add_unjudged(figure, event.kind, [rectangle], theme, text=hover_text(analysis, event))
     draw_leads(figure, leads, offsets_mv, theme=theme)
     draw_calibration(figure, span_s[0], offset_mv=offsets_mv[0], low_mv=paper_mv[0], scale=scale, theme=theme)
-    add_labels(figure, analysis, beats, selected=shown)
+    add_labels(figure, analysis, beats, selected=shown, theme=theme)
     add_rr(figure, analysis, beats, scale=scale, theme=theme)
     add_reference(figure, analysis.record, span_s, low_mv=paper_mv[0], theme=theme)
     if differ is not None:
@@ -74,6 +86,7 @@ def strip_figure(
         add_attention(figure, analysis, shown, theme=theme)
     place_lanes(figure, lanes, paper_mv)
     name_leads(figure, leads, offsets_mv, record=analysis.record)
+    add_danger_names(figure, dangers_within(analysis, span_s), span_s, theme)
     figure.update_layout(shapes=_bands(analysis, span_s, shown, theme))
     return figure
 
@@ -89,12 +102,9 @@ def _empty_strip(lanes: dict[str, float], paper_px: float, theme: Theme) -> go.F
 
 
 def _bands(analysis: Analysis, span_s: tuple[float, float], selected: int | None, theme: Theme) -> list[dict[str, Any]]:
-    """Grey bands where the signal is not analysable, and one at the selected beat."""
-    bands = [
-        band((max(start_s, span_s[0]), min(end_s, span_s[1])), theme.unusable_band, yref="y domain")
-        for start_s, end_s in analysis.quality.unusable_stretches(analysis.record.duration_s)
-        if start_s < span_s[1] and end_s > span_s[0]
-    ]
+    """Red bands at dangers, and a tinted one at the selected beat."""
+    spans = [clipped(event, span_s) for event in dangers_within(analysis, span_s)]
+    bands: list[dict[str, Any]] = danger_bands(spans, theme)
     if selected is not None:
         at_s = float(analysis.beats.time_s[selected])
         bands.append(band((at_s - QRS_HALF_S, at_s + QRS_HALF_S), theme.marked, yref="y domain"))

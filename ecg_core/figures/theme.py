@@ -31,8 +31,9 @@ class Theme:
     line: str  # axes and frames
     small_box: str
     large_box: str
-    unusable: str  # hatch over what is not analysable ...
-    unusable_band: str  # ... and a plain band over it
+    unusable: str  # pattern over what could not be judged
+    danger: str  # names and rails of dangers ...
+    danger_band: str  # ... and the band behind the signal
     band: str  # between the lowest and the highest heart rate
     marked: str  # the selected stretch or beat
     fibrillation: str  # behind the heart rate in atrial fibrillation
@@ -42,13 +43,15 @@ class Theme:
 LIGHT: Final = Theme(
     trace="#14202A", text="#1B2A36", faint="#5B6B78", line="#CBD5DD",
     small_box="rgba(214,96,77,0.13)", large_box="rgba(214,96,77,0.34)",
-    unusable="rgba(91,107,120,0.45)", unusable_band="rgba(91,107,120,0.22)", band="rgba(91,107,120,0.30)",
+    unusable="rgba(91,107,120,0.45)", danger="#A50F15", danger_band="rgba(165,15,21,0.14)",
+    band="rgba(91,107,120,0.30)",
     marked="rgba(0,114,178,0.16)", fibrillation="rgba(0,158,115,0.20)", veil="rgba(255,255,255,0.65)",
 )  # fmt: skip
 DARK: Final = Theme(
     trace="#EEF3F7", text="#E3EAF0", faint="#9DB0BF", line="#34434F",
     small_box="rgba(224,130,110,0.11)", large_box="rgba(224,130,110,0.30)",
-    unusable="rgba(157,176,191,0.45)", unusable_band="rgba(157,176,191,0.22)", band="rgba(157,176,191,0.35)",
+    unusable="rgba(157,176,191,0.45)", danger="#FF8A80", danger_band="rgba(255,82,82,0.24)",
+    band="rgba(157,176,191,0.35)",
     marked="rgba(86,180,233,0.22)", fibrillation="rgba(0,158,115,0.34)", veil="rgba(16,24,31,0.65)",
 )  # fmt: skip
 

@@ -9,15 +9,21 @@ import plotly.graph_objects as go
 
 from ..clock import clock_text
 from ..labels import COLOUR, NAME
+from ..report.dangers import SHORT_NAMES, unjudged_stretches
 from ..rhythm.burden import HOUR_S
+from ..rhythm.events import KIND_NAMES
 from ..rhythm.intervals import rate_trend
-from ..schema import Analysis, Bool
+from ..schema import Analysis, Bool, RhythmEvent
 from ..text import plain_html
+from .stretches import OTHERWISE, add_unjudged, dangers_within, hover_text
 from .theme import HIDDEN, LIGHT, MINUTE_S, Column, Theme, band, blank_figure, clock_ticks
 
 TREND_BINS = 1500  # at most, one value each: a screen has no more columns
 TICK_PX = 22  # height of a number on an axis with its space
 CLOCK_TICKS = 9  # at most, on the time axis
+NAMES_PX = 18  # of the upper margin, for the names of dangers
+NAME_WIDTH = 0.0075  # width of a letter of these names, of the width of a figure of 900 px
+CLICK_STEPS = 100  # a danger can be clicked at steps of this fraction of the recording
 BIN_STEPS_S = (2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 BY_MINUTE_MAX_S = 3 * HOUR_S  # longer recordings are counted by the hour
 LANES: Final = {"yaxis": (0.48, 1.0), "yaxis2": (0.24, 0.45), "yaxis3": (0.0, 0.21)}  # heart rate, V, S
@@ -26,11 +32,13 @@ LANES: Final = {"yaxis": (0.48, 1.0), "yaxis2": (0.24, 0.45), "yaxis3": (0.0, 0.
 def trend_figure(
     analysis: Analysis, *, theme: Theme = LIGHT, marked_s: tuple[float, float] | None = None, height_px: int = 330
 ) -> go.Figure:
-    """Heart rate, and V and S by the minute or by the hour; what is not analysable is hatched."""
-    figure = blank_figure(theme, height_px, (40, 12, 4, 24))
+    """Heart rate, and V and S by the minute or by the hour; dangers are red, what could not be judged has a pattern."""
+    dangers = dangers_within(analysis, (0.0, analysis.record.duration_s))
+    figure = blank_figure(theme, height_px, (40, 12, NAMES_PX if dangers else 4, 24))
     _add_rate(figure, analysis, theme)
     _add_counts(figure, analysis)
-    _add_unusable(figure, analysis, theme)
+    _mark_unjudged(figure, analysis, theme)
+    _add_dangers(figure, analysis, dangers, theme)
     span_s = analysis.record.duration_s
     ticks = clock_ticks(analysis.record, (0.0, span_s), CLOCK_TICKS)
     figure.update_xaxes(range=[0, span_s], **ticks, showgrid=True, gridcolor=theme.line, griddash="dot", anchor="y3")
@@ -42,7 +50,7 @@ def trend_figure(
         newselection={"line": {"color": theme.text, "width": 1, "dash": "dot"}},
     )
     marked = [band(marked_s, theme.marked, yref="paper")] if marked_s else []
-    figure.update_layout(shapes=[*_fibrillation_bands(analysis, theme), *marked])
+    figure.update_layout(shapes=[*_fibrillation_bands(analysis, theme), *_danger_bands(dangers, theme), *marked])
     return figure
 
 
@@ -73,12 +81,61 @@ def _fibrillation_bands(analysis: Analysis, theme: Theme) -> list[dict[str, Any]
     return [band((event.start_s, event.end_s), theme.fibrillation, yref="y domain") for event in episodes]
 
 
+def _danger_bands(dangers: list[RhythmEvent], theme: Theme) -> list[dict[str, Any]]:
+    """A red band for each danger over all lanes; its outline can be seen however short the danger is."""
+    bands = [band((event.start_s, event.end_s), theme.danger_band, yref="paper") for event in dangers]
+    return [{**shape, "line": {"width": 1, "color": theme.danger}} for shape in bands]
+
+
+def _add_dangers(figure: go.Figure, analysis: Analysis, dangers: list[RhythmEvent], theme: Theme) -> None:
+    """Name the dangers above the lanes, where there is room, and make each one clickable over its whole length."""
+    if not dangers:
+        return
+    step_s = analysis.record.duration_s / CLICK_STEPS
+    times: list[float] = []
+    texts: list[str] = []
+    for event in dangers:
+        points = np.arange(event.start_s, max(event.end_s, event.start_s + 1e-3), step_s).tolist()
+        times += points
+        texts += [hover_text(analysis, event)] * len(points)
+    figure.add_scatter(
+        x=times, y=np.full(len(times), 0.5), yaxis="y7", mode="markers", name="dangers", customdata=times,
+        hovertext=texts, hovertemplate="%{hovertext}<extra></extra>", marker={"size": 12, "opacity": 0},
+        selected=HIDDEN, unselected=HIDDEN,
+    )  # fmt: skip
+    figure.update_layout(yaxis7={"overlaying": "y", "range": (0, 1), "visible": False})
+    for name, at_s in _placed_names(dangers, analysis.record.duration_s):
+        figure.add_annotation(
+            text=f"<b>{name}</b>", x=at_s, xanchor="left", y=1, yref="paper", yanchor="bottom", showarrow=False,
+            font={"size": 11, "color": theme.danger}, borderpad=0,
+        )  # fmt: skip
+
+
+def _placed_names(dangers: list[RhythmEvent], span_s: float) -> list[tuple[str, float]]:
+    """Names of the dangers that have room for theirs, each with its place in seconds; the longest come first."""
+    placed: list[tuple[str, float]] = []
+    for event in sorted(dangers, key=lambda event: -event.duration_s):
+        name = SHORT_NAMES[event.kind]
+        at_s = min(event.start_s, max(0.0, span_s - _name_width_s(name, span_s)))
+        if all(
+            at_s >= other_s + _name_width_s(other, span_s) or other_s >= at_s + _name_width_s(name, span_s)
+            for other, other_s in placed
+        ):
+            placed.append((name, at_s))
+    return placed
+
+
+def _name_width_s(name: str, span_s: float) -> float:
+    return span_s * NAME_WIDTH * (len(name) + 1)
+
+
 def _add_rate(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
     """Draw the mean rate of each bin as a line in a band from its lowest to its highest rate; points can be clicked."""
     span_s = analysis.record.duration_s
     bin_s = next((step for step in BIN_STEPS_S if span_s / step <= TREND_BINS), BIN_STEPS_S[-1])
     n_bins = int(span_s / bin_s) + 1
-    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s=bin_s, n_bins=n_bins)
+    beats, rules, quality = analysis.beats, analysis.rules, analysis.quality
+    low, mean, high = rate_trend(beats, rules, quality=quality, bin_s=bin_s, n_bins=n_bins)
     centre = (np.arange(n_bins) + 0.5) * bin_s
     figure.add_scatter(
         **_outline(centre, low, high, np.isfinite(mean)), mode="lines", line={"width": 0}, fill="toself",
@@ -122,19 +179,15 @@ def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
         figure.update_layout({f"yaxis{axis[1:]}": {"range": (0, 1.08 * most), "tickmode": "array", "tickvals": [most]}})
 
 
-def _add_unusable(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
-    """Hatch the stretches in which no analysed lead is analysable."""
-    stretches = analysis.quality.unusable_stretches(analysis.record.duration_s)
-    if not stretches:
-        return
-    x = [edge for start, end in stretches for edge in (start, start, end, end)]
-    hatch = {"shape": "/", "fgcolor": theme.unusable, "size": 5, "solidity": 0.35}
-    for axis, lane in (("y4", "y"), ("y5", "y2"), ("y6", "y3")):
-        figure.add_scatter(
-            x=x, y=[0, 1, 1, 0] * len(stretches), yaxis=axis, mode="lines", line={"width": 0}, fill="tozeroy",
-            fillcolor="rgba(0,0,0,0)", fillpattern=hatch, hoverinfo="skip", name="not analysable",
-        )  # fmt: skip
-        figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
+def _mark_unjudged(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
+    """Fill what could not be judged with the pattern of its kind, in all lanes."""
+    for kind, stretches in unjudged_stretches(analysis).items():
+        if not stretches:
+            continue
+        text = f"{KIND_NAMES[kind]}: {OTHERWISE[kind]}"
+        for axis, lane in (("y4", "y"), ("y5", "y2"), ("y6", "y3")):
+            add_unjudged(figure, kind, [(stretch, (0.0, 1.0)) for stretch in stretches], theme, text=text, yaxis=axis)
+            figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
 
 
 def quality_figure(analysis: Analysis, *, theme: Theme = LIGHT) -> go.Figure:

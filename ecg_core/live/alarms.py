@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,31 +14,27 @@ from ..rhythm.intervals import rate_windows
 from ..rules import RhythmRules
 from ..schema import Beats, RhythmEvent
 from ..signals.filters import FLAT_S
-from .detector import WindowDetections
+from .alarm_lines import (
+    ASYSTOLE,
+    KINDS,
+    LEADS_OFF,
+    LINE_OF,
+    LINES,
+    MOST_SERIOUS_FIRST,
+    NOT_ANALYSABLE,
+    PAUSE,
+    AlarmLine,
+)
+from .detector import JITTER_S, SETTLED_S, WindowDetections
+from .fibrillation import FibrillationWatch
 from .stream import Alarm, Stream, Vitals
 
-# Lines of alarms, the most serious line first; within a line the kinds become more serious from left to right, and only
-# one of them is active at a time.
-LINES: Final = {
-    "V": ("idioventricular", "v_run", "vt", "vt_sustained"),
-    "pause": ("pause",),
-    "leads": ("unreadable", "leads_off"),
-    "af": ("af",),
-    "S": ("svt", "svt_sustained"),
-    "rate": ("bradycardia", "tachycardia"),
-}
-NOT_ANALYSABLE, LEADS_OFF = LINES["leads"]
-KINDS: Final = {
-    LEADS_OFF: "Leads off",
-    NOT_ANALYSABLE: "Signal not analysable",
-    **{kind: KIND_NAMES[kind] for line in LINES.values() for kind in line if kind in KIND_NAMES},
-}
 PATTERNS: Final = ("v_bigeminy", "v_trigeminy", "s_bigeminy", "s_trigeminy")
-LINE_OF: Final = {kind: line for line, kinds in LINES.items() for kind in kinds}
-# An alarm of a rhythm is over when beats go on without it for longer than this; short interruptions of AF are common.
-HOLD_S: Final = {"V": 0.0, "S": 0.0, "af": 30.0, "rate": 0.0}
-RHYTHM_LINES: Final = HOLD_S.keys()
-MIN_NOISE_S = 10.0  # shorter noise raises no alarm
+# An alarm of a rhythm is over when beats go on without it for longer than this; short interruptions of AF, and of a
+# rate near a limit, are common.
+HOLD_S: Final = {"V": 0.0, "S": 0.0, "af": 30.0, "rate": 30.0}
+MIN_NOISE_S = 10.0  # shorter noise raises no alarm ...
+MIN_CLEAR_S = 5.0  # ... and a shorter clear stretch ends none
 RHYTHM_BEATS = 30  # the rhythm is regular or irregular over so many beats
 PATTERN_BEATS = 3  # a pattern is current if it reaches one of so many latest beats
 LEARNED_BEATS = 30  # fewer do not show what is normal for a patient
@@ -52,11 +47,14 @@ class AlarmTracker:
 
     def __init__(self, stream: Stream, rules: RhythmRules, leads: tuple[int, ...]) -> None:
         self.rules, self._leads, self._n_leads = rules, leads, len(stream.lead_names)
-        self._active: dict[str, Alarm] = {}  # by line
-        self._reached_s: dict[str, float] = {}  # by line: the end of the last episode so far
+        self._lines = {name: AlarmLine(name) for name in LINES}
+        self._reached_s = dict.fromkeys(HOLD_S, -np.inf)  # by line: the end of the last event so far
+        self._fibrillation = FibrillationWatch()
+        self._standstill = False  # whether nothing like a beat was found for as long as an asystole
         self._ectopic_s: dict[str, deque[float]] = {"V": deque(), "S": deque()}
         self._n_beats = 0
-        self._noise_s: float | None = None  # when the signal ceased to be analysable
+        self._noise_s: float | None = None  # since then the signal is not analysable ...
+        self._clear_s: float | None = None  # ... or it is again
         self._pattern, self._regular = "", True
         self._rate_bpm: float | None = None
 
@@ -92,21 +90,20 @@ class AlarmTracker:
                 times.extend(tail.time_s[-n_new:][tail.label[-n_new:] == label].tolist())
             alarms += self._step_rhythms(tail, episodes, end_s)
         alarms += self._end_rhythms(tail, until_s, end_s)
-        alarms += self._step_pause(tail, n_new, until_s, end_s, hidden_s)
+        alarms += self._step_fibrillation(detections.vf, end_s)
+        alarms += self._end_pause(tail, n_new, end_s, hidden_s, detections)
+        self._standstill = False
+        if len(tail) and not detections.off.all() and not self._fibrillation.is_suspected:
+            alarms += self._begin_pause(tail, until_s, end_s, hidden_s)
+            alarms += self._step_asystole(tail, max(until_s, end_s - SETTLED_S), end_s, hidden_s, detections)
         alarms += self._step_leads(detections, until_s, end_s)
         return tuple(alarms), self._vitals(tail, until_s, detections)
 
-    def _begin(self, kind: str, start_s: float, end_s: float) -> list[Alarm]:
-        """Announce an alarm, which replaces the active one of its line."""
-        line = LINE_OF[kind]
-        alarms = self._end(line, end_s, end_s)
-        self._active[line] = Alarm(kind, start_s, end_s)
-        return [*alarms, self._active[line]]
-
-    def _end(self, line: str, stop_s: float, end_s: float) -> list[Alarm]:
-        """Announce that the active alarm of a line, if there is one, was over at ``stop_s``."""
-        active = self._active.pop(line, None)
-        return [replace(active, announced_s=end_s, end_s=stop_s)] if active else []
+    @property
+    def active(self) -> tuple[Alarm, ...]:
+        """The alarms that go on, the most serious one first."""
+        alarms = [line.active for line in self._lines.values() if line.active]
+        return tuple(sorted(alarms, key=lambda alarm: MOST_SERIOUS_FIRST.index(alarm.kind)))
 
     def _step_rhythms(self, tail: Beats, episodes: Sequence[slice], end_s: float) -> list[Alarm]:
         """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
@@ -114,17 +111,20 @@ class AlarmTracker:
         events = find_rhythms(tail, self.rules, episodes=episodes)
         for event in events:
             line = LINE_OF.get(event.kind, "")
-            if line not in RHYTHM_LINES:  # a pause is announced while it lasts, see below
-                continue
-            reached_s = self._reached_s.get(line, -np.inf)
-            active = self._active.get(line)
-            goes_on = active is not None and event.start_s <= reached_s
-            worse = active is not None and LINES[line].index(event.kind) > LINES[line].index(active.kind)
-            if (goes_on and worse) or (not goes_on and event.end_s > reached_s):
-                alarms += self._begin(event.kind, event.start_s, end_s)
-            self._reached_s[line] = max(reached_s, event.end_s)
+            if line in HOLD_S and event.end_s > self._reached_s[line]:  # earlier ones were announced when they were new
+                alarms += self._step_event(event, self._lines[line], float(tail.time_s[-1]), end_s)
+                self._reached_s[line] = event.end_s
         self._describe_rhythm(tail, events)
         return alarms
+
+    def _step_event(self, event: RhythmEvent, line: AlarmLine, last_s: float, end_s: float) -> list[Alarm]:
+        """Announce an event that is new, or has grown to its present end."""
+        reached_s, hold_s = self._reached_s[line.name], HOLD_S[line.name]
+        if line.active is not None and event.start_s <= reached_s + hold_s:
+            return line.begin(event.kind, event.start_s, end_s)
+        if event.start_s < line.over_s and last_s - event.end_s > hold_s:
+            return []  # part of what is over, as it is seen with later beats
+        return [*line.end(reached_s, end_s), *line.begin(event.kind, event.start_s, end_s)]
 
     def _describe_rhythm(self, tail: Beats, events: tuple[RhythmEvent, ...]) -> None:
         """Keep the rate and the rhythm at the last beat."""
@@ -139,39 +139,78 @@ class AlarmTracker:
         """Announce the end of runs and episodes to which the latest beats do not belong, or that no beat follows."""
         alarms: list[Alarm] = []
         last_s = float(tail.time_s[-1]) if len(tail) else -np.inf
-        for line in RHYTHM_LINES & self._active.keys():
-            reached_s = self._reached_s[line]
-            if last_s - reached_s > HOLD_S[line] or until_s - reached_s > max(HOLD_S[line], STALE_S):
-                alarms += self._end(line, reached_s, end_s)
+        for name, hold_s in HOLD_S.items():
+            reached_s = self._reached_s[name]
+            if last_s - reached_s > hold_s or until_s - reached_s > max(hold_s, STALE_S):
+                alarms += self._lines[name].end(reached_s, end_s)
         return alarms
 
-    def _step_pause(self, tail: Beats, n_new: int, until_s: float, end_s: float, hidden_s: float) -> list[Alarm]:
-        """Announce that no beat comes for as long as a pause, in signal that is analysable throughout; or its end."""
-        if not len(tail):
+    def _step_fibrillation(self, probability: float, end_s: float) -> list[Alarm]:
+        """Announce ventricular fibrillation, or that it is suspected; or the end of it."""
+        watch, line = self._fibrillation, self._lines["vf"]
+        watch.step(probability, end_s - SETTLED_S)
+        if watch.kind:
+            return line.begin(watch.kind, watch.start_s, end_s)
+        return [] if watch.over_s is None else line.end(watch.over_s, end_s)
+
+    def _end_pause(
+        self, tail: Beats, n_new: int, end_s: float, hidden_s: float, detections: WindowDetections
+    ) -> list[Alarm]:
+        """Announce that a beat ended a pause or asystole, or that nothing is known of it any more."""
+        line = self._lines["pause"]
+        if line.active is None:
             return []
-        alarms: list[Alarm] = []
-        if n_new:
-            alarms += self._end("pause", float(tail.time_s[-n_new]), end_s)
+        after = slice(len(tail) - n_new, None)
+        ends = (tail.time_s[after] > line.active.start_s + JITTER_S) & (
+            tail.usable[after] | (line.active.kind == PAUSE)
+        )
+        if ends.any():
+            return line.end(float(tail.time_s[after][ends][0]), end_s)
+        if detections.off.all():
+            return line.end(end_s - FLAT_S, end_s)
+        if self._fibrillation.is_suspected:
+            return line.end(self._fibrillation.start_s, end_s)
+        if line.active.kind == PAUSE and hidden_s > line.active.start_s + JITTER_S:
+            return line.end(hidden_s, end_s)
+        return []
+
+    def _begin_pause(self, tail: Beats, until_s: float, end_s: float, hidden_s: float) -> list[Alarm]:
+        """Announce that no beat comes for as long as a pause, in signal that is analysable throughout."""
+        if not tail.usable[-1] or hidden_s > tail.time_s[-1]:
+            return []
         last_s = float(tail.time_s[-1])
-        if hidden_s > last_s:
-            return alarms + self._end("pause", hidden_s, end_s)
-        if "pause" not in self._active and tail.usable[-1] and until_s - last_s >= self.rules.pause_s:
-            alarms += self._begin("pause", last_s, end_s)
-        return alarms
+        return self._lines["pause"].begin(PAUSE, last_s, end_s) if until_s - last_s >= self.rules.pause_s else []
+
+    def _step_asystole(
+        self, tail: Beats, watched_s: float, end_s: float, hidden_s: float, detections: WindowDetections
+    ) -> list[Alarm]:
+        """Announce that nothing like a beat was found for so long in a signal that is there.
+
+        This waits for no label: ``watched_s`` is the end of the signal that has settled.
+        """
+        lost_s = detections.lost_s[detections.lost_s < watched_s].max(initial=-np.inf)
+        found_s = max(float(tail.time_s[-1]), hidden_s, detections.time_s.max(initial=-np.inf), lost_s)
+        self._standstill = bool(watched_s - found_s >= self.rules.asystole_s)
+        return self._lines["pause"].begin(ASYSTOLE, float(found_s), end_s) if self._standstill else []
 
     def _step_leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
         """Announce that no lead gives a signal, or that noise has lasted too long; or the end of it."""
+        line = self._lines["leads"]
         if detections.off.all():
-            return self._begin_leads(LEADS_OFF, end_s - FLAT_S, end_s)
-        if detections.usable:
             self._noise_s = None
-            return self._end("leads", until_s, end_s)
-        self._noise_s = until_s if self._noise_s is None else self._noise_s
-        return self._begin_leads(NOT_ANALYSABLE, self._noise_s, end_s) if until_s - self._noise_s >= MIN_NOISE_S else []
-
-    def _begin_leads(self, kind: str, start_s: float, end_s: float) -> list[Alarm]:
-        active = self._active.get("leads")
-        return [] if active is not None and active.kind == kind else self._begin(kind, start_s, end_s)
+            return line.begin(LEADS_OFF, end_s - FLAT_S, end_s)
+        alarms = line.end(end_s, end_s) if line.active is not None and line.active.kind == LEADS_OFF else []
+        if self._fibrillation.is_suspected or self._lines["vf"].active is not None or self._standstill:
+            self._noise_s = None
+            return alarms + line.end(until_s, end_s)
+        if detections.usable:
+            self._noise_s, self._clear_s = None, until_s if self._clear_s is None else self._clear_s
+            return alarms + (line.end(self._clear_s, end_s) if until_s - self._clear_s >= MIN_CLEAR_S else [])
+        self._noise_s, self._clear_s = until_s if self._noise_s is None else self._noise_s, None
+        if until_s - self._noise_s < MIN_NOISE_S:
+            return alarms
+        asystole = self._lines["pause"].end(self._noise_s, end_s)  # what goes on is not known
+        return [*alarms, *asystole, *line.begin(NOT_ANALYSABLE, self._noise_s, end_s)]
 
     def _vitals(self, tail: Beats, until_s: float, detections: WindowDetections) -> Vitals:
         for times in self._ectopic_s.values():
@@ -179,7 +218,8 @@ class AlarmTracker:
                 times.popleft()
         off = {lead for lead, is_off in zip(self._leads, detections.off.tolist(), strict=True) if is_off}
         minute = {label: sum(at > until_s - MINUTE_S for at in times) for label, times in self._ectopic_s.items()}
-        recent = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S
+        pulseless = any(alarm.kind in (ASYSTOLE, *LINES["vf"]) for alarm in self.active)
+        recent = len(tail) > 0 and until_s - tail.time_s[-1] < STALE_S and not pulseless
         return Vitals(
             time_s=until_s,
             rate_bpm=self._rate_bpm if recent else None,
@@ -190,14 +230,14 @@ class AlarmTracker:
             rhythm=self._rhythm(recent=recent),
             usable=detections.usable,
             lead_off=tuple(lead in off for lead in range(self._n_leads)),
+            active=self.active,
             learning=self._n_beats < LEARNED_BEATS,
         )
 
     def _rhythm(self, *, recent: bool) -> str:
         """The current rhythm in words: the most serious alarm, or else what the latest beats show."""
-        for line in LINES:
-            if line in self._active:
-                return KINDS[self._active[line].kind]
+        if self.active:
+            return KINDS[self.active[0].kind]
         if not recent:
             return "Not known"
         return self._pattern or ("Regular rhythm" if self._regular else "Irregular rhythm")

@@ -64,7 +64,7 @@ def monitor(
     """
     from ..classifier.model import load_model  # noqa: PLC0415  # loads torch, which a replay does not need
     from ..parallel import use_threads  # noqa: PLC0415
-    from .alarms import KINDS  # noqa: PLC0415
+    from .alarm_lines import KINDS  # noqa: PLC0415
     from .engine import Monitor  # noqa: PLC0415
 
     if isinstance(sys.stdout, TextIOWrapper):
@@ -106,7 +106,7 @@ class ConsoleReporter(Sink):
         if update.vitals:
             self._time_s, self._rate_bpm = update.vitals.time_s, update.vitals.rate_bpm
         self._beats.update(update.beats.label.tolist())
-        self._alarms += sum(alarm.end_s is None for alarm in update.alarms)
+        self._alarms += sum(alarm.end_s is None and not alarm.before for alarm in update.alarms)
         if not self._quiet:
             for line in beat_lines(update.beats, self._rate_bpm):
                 print(line, file=self._out)
@@ -146,10 +146,11 @@ def beat_lines(beats: Beats, rate_bpm: float | None) -> Iterator[str]:
 
 
 def alarm_line(alarm: Alarm, kinds: Mapping[str, str]) -> str:
-    """An alarm that begins, or is over."""
+    """An alarm that begins, becomes more serious, or is over."""
     name, announced = kinds.get(alarm.kind, alarm.kind), elapsed_text(alarm.announced_s, decimals=2)
     if alarm.end_s is None:
-        return f"{announced}  *** ALARM *** {name}, since {elapsed_text(alarm.start_s, decimals=1)}"
+        before = f", before: {kinds.get(alarm.before, alarm.before)}" if alarm.before else ""
+        return f"{announced}  *** ALARM *** {name}, since {elapsed_text(alarm.start_s, decimals=1)}{before}"
     return f"{announced}  *** over  *** {name}, {alarm.end_s - alarm.start_s:.1f} s"
 
 

@@ -141,7 +141,10 @@ class Monitor:
         """Analyse the window and decide the candidates that the horizon has passed."""
         end_s = self._window.end_s
         until_s = end_s if at_end else max(self._until_s, end_s - self.horizon_s + HOP_S)
-        detections = self._detector.detect(self._window, from_s=self._until_s, until_s=until_s, after_s=self._decided_s)
+        detections = self._detector.detect(
+            self._window, from_s=self._until_s, until_s=until_s, after_s=self._decided_s,
+            beats_s=self._tail.time_s[self._tail.usable],
+        )  # fmt: skip
         n_due = int(np.searchsorted(detections.time_s, until_s))
         attention = (
             self._decide(detections, self._describe(detections, detections.encoded), n_due)

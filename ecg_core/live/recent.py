@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..labels import CLASSES
 from ..schema import Attention, Beats, Float32, FrozenArrays
-from .alarms import KINDS
+from .alarm_lines import KINDS
 from .drive import Sink
 from .stream import Alarm, Notice, Stream, StreamChunk, Update, Vitals, merge_updates
 
@@ -159,12 +159,13 @@ class RecentStream(Sink):
             )
 
     def _log_alarm(self, alarm: Alarm) -> None:
-        """Log an alarm that begins; the end of an alarm is added to its entry."""
-        for row, entry in enumerate(self._log):
-            if alarm.end_s is not None and (entry.kind, entry.start_s) == (alarm.kind, alarm.start_s):
-                self._log[row] = replace(entry, end_s=alarm.end_s)
+        """Log an alarm that begins; that it is over, or became more serious, is noted in its entry."""
+        entry = LogEntry(alarm.kind, alarm.start_s, alarm.end_s, KINDS[alarm.kind])
+        for row, logged in enumerate(self._log):
+            if (logged.kind, logged.start_s, logged.end_s) == (alarm.before or alarm.kind, alarm.start_s, None):
+                self._log[row] = entry
                 return
-        self._log.append(LogEntry(alarm.kind, alarm.start_s, alarm.end_s, KINDS[alarm.kind]))
+        self._log.append(entry)
 
     @property
     def _end_s(self) -> float:

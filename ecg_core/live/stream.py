@@ -76,12 +76,13 @@ class Notice:
 
 @dataclass(frozen=True)
 class Alarm:
-    """An alarm; announced when it begins, and once more when it is over."""
+    """An alarm; announced when it begins, when it becomes a more serious kind, and once more when it is over."""
 
-    kind: str  # one of alarms.KINDS
+    kind: str  # one of alarm_lines.KINDS
     start_s: float  # when it began
     announced_s: float  # end of the received signal when it was announced
     end_s: float | None = None  # None while it goes on
+    before: str = ""  # the kind that it had until it became more serious now; its start stays
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Vitals:
     rhythm: str  # the current rhythm, in words
     usable: bool  # whether at least one lead is analysable
     lead_off: tuple[bool, ...]  # for each lead of the stream; always False for leads that are not monitored
+    active: tuple[Alarm, ...] = ()  # the alarms that go on, the most serious one first
     learning: bool = False  # whether there were too few beats so far to know the normal beat of this patient
 
 

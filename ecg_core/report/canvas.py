@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from reportlab.lib.units import mm
@@ -21,6 +22,7 @@ MM_PER_S = 25.0
 GAINS_MM_PER_MV = (10.0, 5.0, 2.5)  # the largest that fits the trace into its strip ...
 REACH_PERCENTILE = 99.8  # ... but for 20 ms of ten seconds, which a spike may take
 TEXT, FAINT, LINE, MINOR, MAJOR = "#1B2A36", "#5B6B78", "#CBD5DD", "#F6DEDA", "#E9B5AC"
+DANGER, DANGER_FILL = "#A50F15", "#FBE3E1"  # dark red, to be told from the paper's boxes also without colour
 PLAIN, BOLD = "Helvetica", "Helvetica-Bold"
 POINT_MM = 25.4 / 72
 PULSE_MM = 5.0  # width of the calibration pulse, 200 ms
@@ -28,7 +30,19 @@ TRACE_MM = 0.25  # width of its line and of the trace
 LABEL_MM = 3.5  # height of the row of beat labels
 LEADING = 1.25  # distance of two lines over the size of their letters
 
+BAND_MM = 3.4  # height of the band that names a stretch
+
 Column = tuple[float, str]  # x in mm and how it is aligned there: "left" or "right"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A named stretch of time."""
+
+    start_s: float
+    end_s: float
+    name: str
+    colour: str
 
 
 class Sheet:
@@ -48,6 +62,10 @@ class Sheet:
         draw = {"right": self.canvas.drawRightString, "centre": self.canvas.drawCentredString}
         draw.get(align, self.canvas.drawString)(x * mm, (PAGE_HEIGHT_MM - y) * mm, text)
 
+    def text_mm(self, text: str, *, size: float = 8, font: str = PLAIN) -> float:
+        """Width of a line of text."""
+        return float(self.canvas.stringWidth(_printable(text), font, size) / mm)
+
     def paragraph(self, x: float, y: float, width: float, text: str, *, size: float = 8, colour: str = TEXT) -> float:
         """Text broken into lines; returns the baseline after the last."""
         for line in simpleSplit(_printable(text), PLAIN, size, width * mm):
@@ -60,9 +78,10 @@ class Sheet:
         self._pen(colour, width_mm)
         self.canvas.line(x0 * mm, (PAGE_HEIGHT_MM - y0) * mm, x1 * mm, (PAGE_HEIGHT_MM - y1) * mm)
 
-    def box(self, x: float, y: float, width: float, height: float, *, fill: str = "", colour: str = LINE) -> None:
+    def box(self, x: float, y: float, width: float, height: float, *, fill: str = "", colour: str = LINE,
+            width_mm: float = 0.15) -> None:  # fmt: skip
         """A rectangle by its upper left corner, filled or framed."""
-        self._pen(colour, 0.15)
+        self._pen(colour, width_mm)
         if fill:
             self.canvas.setFillColor(fill)
         bottom = (PAGE_HEIGHT_MM - y - height) * mm
@@ -107,12 +126,15 @@ class Sheet:
         self.canvas.setLineCap(1)
 
 
-def draw_strip(sheet: Sheet, lead: Lead, *, beats: Beats, x: float, y: float, width: float, height: float) -> float:
+def draw_strip(sheet: Sheet, lead: Lead, *, beats: Beats, x: float, y: float, width: float, height: float,
+               marked: Sequence[Stretch] = ()) -> float:  # fmt: skip
     """A lead on ECG paper at 25 mm/s with the labels of its beats above; returns the gain in mm/mV.
 
-    The pulse at the left edge is 1 mV high.
+    The pulse at the left edge is 1 mV high. Each ``marked`` stretch has a band on the lower edge with its name.
     """
     sheet.grid(x, y, width, height)
+    for stretch in marked:
+        _mark_stretch(sheet, stretch, lead.start_s, x=x, bottom=y + height, width=width)
     centre_mv = float(np.nanmedian(lead.signal_mv)) if np.isfinite(lead.signal_mv).any() else 0.0
     trace_mv = (lead.signal_mv - centre_mv).astype(np.float64)
     gain = fitting_gain(trace_mv, height / 2 - LABEL_MM)
@@ -128,6 +150,15 @@ def draw_strip(sheet: Sheet, lead: Lead, *, beats: Beats, x: float, y: float, wi
     sheet.curve(np.asarray(pulse_x), middle - gain * np.array([0.0, 0, 1, 1, 0, 0]), width_mm=TRACE_MM)
     _label_beats(sheet, x, y + LABEL_MM - 0.5, width, lead.start_s, beats)
     return gain
+
+
+def _mark_stretch(sheet: Sheet, stretch: Stretch, start_s: float, *, x: float, bottom: float, width: float) -> None:
+    """A band on the lower edge of a strip where a stretch reaches into it, with its name."""
+    left = x + max(0.0, (stretch.start_s - start_s) * MM_PER_S)
+    right = x + min(width, (stretch.end_s - start_s) * MM_PER_S)
+    if right > left:
+        sheet.box(left, bottom - BAND_MM, right - left, BAND_MM, fill=stretch.colour)
+        sheet.text(left + 1, bottom - 1, stretch.name, size=7, font=BOLD, colour="#FFFFFF", fit_mm=right - left - 1)
 
 
 def fitting_gain(trace_mv: Float64, within_mm: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from errno import EISDIR
@@ -12,28 +11,23 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import wfdb
 from numpy.typing import NDArray
 
 from .. import NOTICE, __version__
 from ..clock import iso_text
 from ..errors import OutputError
 from ..files import atomic_files
-from ..labels import CLASSES, SYMBOL_OF_CLASS
+from ..labels import CLASSES
 from ..rhythm.events import KIND_NAMES
 from ..schema import Analysis, Float64, Record
 from ..signals.filters import to_sample
 from ..text import no_formula
+from .annotations import ANNOTATOR, annotation_bytes
+from .dangers import NOT_ANALYSED, Danger, dangers, unjudged_stretches
 from .measures import GROUPS, measures
 from .pdf import report_pdf
 
-ANNOTATOR = "ai"  # suffix of the WFDB annotation file
 JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
-# WFDB's code of each kind of event; of several at one beat, the last one here is written.
-RHYTHM_CODES: Final = {
-    "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
-    "svt_sustained": "(SVTA", "v_run": "(IVR", "idioventricular": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
-}  # fmt: skip
 
 
 def beats_table(analysis: Analysis) -> pd.DataFrame:
@@ -71,6 +65,7 @@ def events_table(analysis: Analysis) -> pd.DataFrame:
             "duration_s": np.round([event.duration_s for event in events], 3),
             "start_iso": [iso_text(record, event.start_s) for event in events],
             "record": record.record_id,
+            "at_least": [int(event.at_least) for event in events],
         }
     )
 
@@ -101,7 +96,8 @@ def burden_table(analysis: Analysis) -> pd.DataFrame:
             "name": [f"Rule: {rule.says}" for rule in rules],
         }
     )
-    return pd.concat([measured, in_force]).fillna("").assign(record=record.record_id)
+    table = pd.concat([measured, in_force]).fillna("").assign(record=record.record_id)
+    return table.assign(at_least=[int(measure.at_least) for measure in every] + [0] * len(rules))
 
 
 def plain_number(value: float | None) -> str:
@@ -163,6 +159,9 @@ def report_json(analysis: Analysis) -> bytes:
         },
         "analysed_leads": list(analysis.lead_names),
         "rules": [rule._asdict() for rule in analysis.rules.rows()],
+        "dangers": [_danger(danger, record) for danger in dangers(analysis)],
+        "not_analysed": list(NOT_ANALYSED),
+        "unjudged_s": unjudged_stretches(analysis),
         "measures": [asdict(measure) for measure in measures(analysis)],
         **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},
         "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
@@ -173,6 +172,23 @@ def report_json(analysis: Analysis) -> bytes:
     return b'%s, "beats": {%s}}' % (_json(content)[:-1], b", ".join(columns))
 
 
+def _danger(danger: Danger, record: Record) -> dict[str, Any]:
+    """A kind of danger for programs; its episodes are among the events."""
+    return {
+        "kind": danger.kind,
+        "name": KIND_NAMES[danger.kind],
+        "text": danger.text,
+        "episodes": len(danger.events),
+        "total_s": round(danger.total_s, 3),
+        "longest_s": round(danger.longest.duration_s, 3),
+        "at_least": danger.at_least,
+        "first_at_s": round(danger.events[0].start_s, 3),
+        "first_at_iso": iso_text(record, danger.events[0].start_s),
+        "longest_at_s": round(danger.longest.start_s, 3),
+        "longest_at_iso": iso_text(record, danger.longest.start_s),
+    }
+
+
 def _json(content: Any) -> bytes:
     return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
 
@@ -181,38 +197,6 @@ def _known(table: pd.DataFrame) -> pd.DataFrame:
     """None in place of NaN, which JSON does not have."""
     holes = [str(name) for name in table if table[name].isna().any()]
     return table.assign(**{name: table[name].astype(object).where(table[name].notna(), None) for name in holes})
-
-
-def annotation_bytes(analysis: Analysis) -> bytes:
-    """Beats and changes of rhythm as a WFDB annotation file, which any WFDB tool reads."""
-    beats, record = analysis.beats, analysis.record
-    if not len(beats):
-        return b"\x00\x00"  # the format's own end mark
-    sample = to_sample(beats.time_s, record.fs_hz, record.n_samples)
-    rhythm = rhythm_of_beats(analysis)
-    change = np.flatnonzero(rhythm != np.concatenate(([""], rhythm[:-1])))
-    before = np.concatenate(([-1], sample[:-1]))[change]
-    order = np.concatenate((change - 0.5, np.arange(len(beats)))).argsort(kind="stable")
-    symbol = np.concatenate((np.full(len(change), "+"), [SYMBOL_OF_CLASS[label] for label in beats.label]))
-    note = np.concatenate((rhythm[change], np.full(len(beats), "")))
-    place = np.concatenate((np.maximum(sample[change] - 1, np.maximum(before, 0)), sample))
-    with tempfile.TemporaryDirectory() as folder:
-        wfdb.wrann(
-            "record", ANNOTATOR, place[order], symbol=symbol[order], aux_note=note[order].tolist(), fs=record.fs_hz,
-            write_dir=folder,
-        )  # fmt: skip
-        return (Path(folder) / f"record.{ANNOTATOR}").read_bytes()
-
-
-def rhythm_of_beats(analysis: Analysis) -> NDArray[np.str_]:
-    """WFDB's code of the rhythm that each beat belongs to, shape (n_beats,); of several, the last in RHYTHM_CODES."""
-    beats = analysis.beats
-    rhythm = np.full(len(beats), "(N", dtype="<U5")
-    coded = [event for event in analysis.events if event.kind in RHYTHM_CODES]
-    for event in sorted(coded, key=lambda event: list(RHYTHM_CODES).index(event.kind)):
-        first, last = np.searchsorted(beats.time_s, (event.start_s, event.end_s))
-        rhythm[first : last + 1] = RHYTHM_CODES[event.kind]
-    return rhythm
 
 
 def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Callable[[Analysis], bytes]:
@@ -266,8 +250,7 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from ecg_core import analyse, load_model, read_record
+    >>>     >>> from ecg_core import analyse, load_model, read_record
     >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in write_files(analysis, Path(folder))][:2]

@@ -10,10 +10,14 @@ import numpy as np
 
 from ..clock import clock_text, duration_text
 from ..labels import CLASSES, NAME
+from ..rhythm.burden import summarise_episodes
+from ..rhythm.intervals import CLEAR_SCORE
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, Hourly, RhythmEvent
+from .dangers import at_least_text, dangers
 
 GROUPS: Final = {
+    "danger": "VF, asystole, sustained VT",
     "recording": "Recording",
     "rate": "Heart rate",
     "v": "Ventricular ectopy",
@@ -22,7 +26,8 @@ GROUPS: Final = {
     "pauses": "Pauses and unusual rates",
     "hrv": "Heart rate variability",
 }
-COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))  # groups of each column of a page
+# Groups of each column of a page; what is of danger stands above them.
+COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))
 YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
@@ -42,6 +47,7 @@ class Measure:
     at_s: float | None = None  # the moment it belongs to
     why: str = ""  # the reason where there is no value
     decimals: int = 0
+    at_least: bool = False  # the value is a lower limit: an edge lies in signal that is not analysable
 
     @property
     def text(self) -> str:
@@ -51,8 +57,8 @@ class Measure:
         if self.unit == YES_NO:
             return "yes" if self.value else "no"
         if self.unit == "s" and self.value >= MINUTE_S:
-            return duration_text(self.value)
-        number = f"{self.value:,.{self.decimals}f}"
+            return at_least_text(self.at_least) + duration_text(self.value)
+        number = f"{at_least_text(self.at_least)}{self.value:,.{self.decimals}f}"
         unit = self.unit.replace("ms2", "ms²")
         if number == "1" and unit in PLURALS:
             unit = unit[:-1]
@@ -78,6 +84,7 @@ def measures(analysis: Analysis) -> tuple[Measure, ...]:
 
     """
     every = [
+        *_dangers(analysis),
         *_recording(analysis),
         *_rate(analysis),
         *_ectopy(analysis, analysis.burden.v),
@@ -94,11 +101,38 @@ def _checked(measure: Measure, analysis: Analysis) -> Measure:
     """The measure with a finite value and no reason, or with no value and a reason."""
     if measure.value is not None and np.isfinite(measure.value):
         return replace(measure, why="")
+    if measure.group == "danger":
+        return replace(measure, value=None)  # measured without beats
     if not len(analysis.beats):
         return replace(measure, value=None, why="no beat was found")
     if not analysis.burden.n_beats:
         return replace(measure, value=None, why="no analysable beat")
     return replace(measure, value=None, why=measure.why or "no data")
+
+
+def _dangers(analysis: Analysis) -> Iterator[Measure]:
+    """What a report begins with, and the time that was looked at without being analysable."""
+    burden, rules, group = analysis.burden, analysis.rules, "danger"
+    found = float(bool(dangers(analysis)))
+    yield Measure(group, "danger_found", "VF, asystole or sustained VT", found, YES_NO, "certain or suspected")
+    vf_how = f"fibrillation or flutter of at least {rules.vf_min_s:g} s"
+    sustained = summarise_episodes(analysis.events, "vt_sustained")
+    for key, name, episodes, how in (
+        ("vf", "VF", burden.vf, vf_how),
+        ("vf_suspected", "suspected VF", burden.vf_suspected, vf_how),
+        ("asystole", "asystole", burden.asystoles, f"no beat for at least {rules.asystole_s:g} s"),
+        ("vt_sustained", "sustained VT", sustained, f"longer than {rules.sustained_s:g} s"),
+    ):
+        at_least = any(event.at_least for event in analysis.events if event.kind == key)
+        yield Measure(group, f"{key}_episodes", f"Episodes of {name}", episodes.n, "episodes", how)
+        yield Measure(group, f"{key}_time", f"Time in {name}", episodes.total_s, "s", decimals=1, at_least=at_least)
+        yield from _peak(group, f"{key}_longest", f"Longest {name}", episodes.longest, "duration_s", "s", "no episode")
+    how = "no sign of VF, VT or asystole"
+    yield Measure(
+        group, "not_analysable_time", "Time not analysable", burden.not_analysable.total_s, "s", how, decimals=1
+    )
+    how = "all analysed leads flat or missing"
+    yield Measure(group, "no_signal_time", "Time without signal", burden.no_signal.total_s, "s", how, decimals=1)
 
 
 def _recording(analysis: Analysis) -> Iterator[Measure]:
@@ -117,11 +151,11 @@ def _recording(analysis: Analysis) -> Iterator[Measure]:
 
 def _rate(analysis: Analysis) -> Iterator[Measure]:
     burden, group = analysis.burden, "rate"
-    how = f"moving average of {analysis.rules.rate_average_beats} RR"
+    how = f"moving average of {analysis.rules.rate_average_beats} RR, in signal of quality {CLEAR_SCORE:g} or better"
     for key, name, rate in (("min", "Lowest", burden.rate_min), ("max", "Highest", burden.rate_max)):
         yield Measure(
             group, f"heart_rate_{key}", f"{name} heart rate", rate.bpm if rate else None, "bpm", how,
-            rate.time_s if rate else None, "too few consecutive RR", 1,
+            rate.time_s if rate else None, "too few consecutive RR in clear signal", 1,
         )  # fmt: skip
     mean, no_rr = burden.rate_mean_bpm, "no RR in analysable signal"
     yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
@@ -132,6 +166,11 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     key, name = BURDEN[letter]
     beats = _beats(analysis)
     yield Measure(group, key, name, ectopy.burden_pct, "%", beats, decimals=2)
+    if label == "V":
+        both_pct = analysis.burden.v_and_f_pct
+        yield Measure(
+            group, "pvc_burden_with_fusion", "PVC burden with fusion (V + F)", both_pct, "%", beats, decimals=2
+        )
     how = "95 % interval from the classifier's probabilities"
     for edge, limit, value in zip(("low", "high"), ("lower", "upper"), ectopy.interval_pct, strict=True):
         yield Measure(group, f"{key}_{edge}", f"{name}, {limit} 95 % limit", value, "%", how, decimals=2)
@@ -165,11 +204,12 @@ def _complexity(rules: RhythmRules, ectopy: Ectopy) -> Iterator[Measure]:
     runs = ectopy.runs
     yield Measure(group, f"{letter}_singles", "Isolated beats", ectopy.singles, "beats")
     yield Measure(group, f"{letter}_couplets", "Couplets", ectopy.couplets, "couplets")
-    yield Measure(group, f"{letter}_runs", "Runs", runs.n, "runs", f"at least {rules.run_min_beats} consecutive beats")
+    how = f"at least {rules.run_min_beats} consecutive beats" + (", F among V counted" if letter == "v" else "")
+    yield Measure(group, f"{letter}_runs", "Runs", runs.n, "runs", how)
     yield Measure(group, f"{letter}_triplets", "Triplets", ectopy.triplets, "runs", "runs of three beats")
     how = f"runs faster than {rules.vt_bpm:g} bpm"
     yield Measure(group, f"{letter}_tachycardias", "Tachycardias", ectopy.tachycardias.n, "runs", how)
-    yield from _peak(group, f"{letter}_longest_run", "Longest run", runs.longest, "n_beats", "beats", "no run")
+    yield from _peak(group, f"{letter}_longest_run", "Longest run", runs.most_beats, "n_beats", "beats", "no run")
     yield from _peak(group, f"{letter}_fastest_run", "Fastest run", runs.fastest, "rate_bpm", "bpm", "no run")
     for name, episodes in (("bigeminy", ectopy.bigeminy), ("trigeminy", ectopy.trigeminy)):
         yield Measure(group, f"{letter}_{name}", name.capitalize(), episodes.n, "episodes")
@@ -182,12 +222,13 @@ def _peak(
 ) -> Iterator[Measure]:
     value = None if event is None else float(getattr(event, what))
     at_s = None if event is None else event.start_s
-    yield Measure(group, key, name, value, unit, "", at_s, why, 0 if what == "n_beats" else 1)
+    at_least = event is not None and event.at_least and what == "duration_s"
+    yield Measure(group, key, name, value, unit, "", at_s, why, 0 if what == "n_beats" else 1, at_least)
 
 
 def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
     rules = analysis.rules
-    longest = ectopy.runs.longest
+    longest = ectopy.runs.most_beats
     much = ectopy.per_hour >= rules.excess_s_per_hour or bool(longest and longest.n_beats >= rules.excess_s_run)
     how = f"at least {rules.excess_s_per_hour:g} S/h, or a run of at least {rules.excess_s_run} beats (Binici 2010)"
     return Measure("s", "s_excessive", "Excessive supraventricular ectopy", float(much), YES_NO, how)
@@ -212,6 +253,7 @@ def _pauses(analysis: Analysis) -> Iterator[Measure]:
     yield Measure(
         group, "longest_rr", "Longest RR", longest.duration_s if longest else None, "s", "",
         longest.start_s if longest else None, f"no RR of {rules.long_rr_s:g} s or longer", 2,
+        bool(longest and longest.at_least),
     )  # fmt: skip
     how = f"RR of at least {rules.af_pause_s:g} s"
     yield Measure(group, "af_pauses", "Pauses in AF", burden.af_pauses.n, "pauses", how)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -12,13 +12,33 @@ from .. import NOTICE, __version__
 from ..clock import clock_text, duration_text
 from ..records import read_strip
 from ..schema import Analysis
-from .canvas import BOLD, BOTTOM_MM, FAINT, LEFT_MM, RIGHT_MM, TEXT, TOP_MM, WIDTH_MM, Sheet, draw_strip, make_pdf
+from .canvas import (
+    BOLD,
+    BOTTOM_MM,
+    DANGER,
+    DANGER_FILL,
+    FAINT,
+    LEFT_MM,
+    RIGHT_MM,
+    TEXT,
+    TOP_MM,
+    WIDTH_MM,
+    Sheet,
+    Stretch,
+    draw_strip,
+    make_pdf,
+)
+from .dangers import SHORT_NAMES, UNJUDGED, dangers, not_analysable_text, remarks
 from .measures import COLUMNS, GROUPS, HourLine, Measure, format_labels, hour_lines, measures
-from .strip_selection import STRIP_S, Strip, choose_strips
+from .strip_selection import STRIP_S, Strip, choose_strips, clearest_lead
 from .trends import draw_trends
 
 COLUMN_MM, COLUMN_GAP_MM = 80.0, 5.0  # three columns of measures
-ROW_MM = 3.7  # height of a measure
+ROW_MM = 3.7  # height of a measure; less where dangers leave less room
+HEADING_ROWS, GAP_ROWS = 1.1, 0.5  # heights of a group's heading and of the space below it, in rows
+PATTERNS: Final = ("bigeminy", "trigeminy")
+DANGER_LINE_MM, REMARK_LINE_MM = 4.4, 3.5
+SIGNATURE_MM = 17.0
 DEFINITION_GAP_MM = 0.8  # between two definitions
 CARD_MM = 15.0  # height of the four figures that are read first
 STRIP_MM, STRIPS_A_PAGE = 45.0, 3  # height of a strip: 4.5 mV at 10 mm/mV
@@ -72,29 +92,82 @@ def _footer(sheet: Sheet, number: int, total: int, *, analysis: Analysis) -> Non
 def _summary_page(sheet: Sheet, *, analysis: Analysis) -> None:
     _heading(sheet, analysis, "ECG arrhythmia report")
     found = {measure.key: measure for measure in measures(analysis)}
-    _cards(sheet, TOP_MM + 11, found, analysis)
-    top = TOP_MM + 11 + CARD_MM + 6
-    for number, groups in enumerate(COLUMNS):
+    top = _danger_box(sheet, TOP_MM + 9.5, analysis)
+    _cards(sheet, top, found, analysis)
+    top += CARD_MM + 5.5
+    columns = [{group: list(_rows(found, group)) for group in groups} for groups in COLUMNS]
+    room_mm = BOTTOM_MM - SIGNATURE_MM - 2 - top
+    row_mm = min(ROW_MM, room_mm / max(_height_rows(column) for column in columns))
+    for number, column in enumerate(columns):
         x, y = LEFT_MM + number * (COLUMN_MM + COLUMN_GAP_MM), top
-        for group in groups:
+        for group, rows in column.items():
             sheet.text(x, y, GROUPS[group], size=8.5, font=BOLD)
-            y += ROW_MM + 0.4
-            for measure in found.values():
-                if measure.group == group and measure.key not in ON_CARDS:
-                    _measure_row(sheet, x, y, measure, analysis)
-                    y += ROW_MM
-            y += 1.8
+            y += HEADING_ROWS * row_mm
+            for row in rows:
+                _draw_row(sheet, x, y, row, analysis)
+                y += row_mm
+            y += GAP_ROWS * row_mm
     _signature(sheet)
+
+
+def _danger_box(sheet: Sheet, y: float, analysis: Analysis) -> float:
+    """What was found to be of danger, in a red box, and below it what was not judged; returns where the next begins."""
+    found = dangers(analysis)
+    if found:
+        height = DANGER_LINE_MM * len(found) + 1.6
+        sheet.box(LEFT_MM, y, WIDTH_MM, height, fill=DANGER_FILL)
+        sheet.box(LEFT_MM, y, WIDTH_MM, height, colour=DANGER, width_mm=0.5)
+        for number, danger in enumerate(found, 1):
+            line = y + DANGER_LINE_MM * number - 0.4
+            sheet.text(LEFT_MM + 2, line, danger.text, size=9.5, font=BOLD, colour=DANGER, fit_mm=WIDTH_MM - 4)
+        y += height + 0.6
+    for text in remarks(analysis):
+        y += REMARK_LINE_MM
+        sheet.text(LEFT_MM, y, f"{text}.", size=8, fit_mm=WIDTH_MM)
+    return y + 2.5
+
+
+class Row(NamedTuple):
+    """A line of a group: a measure, or several that belong together."""
+
+    name: str
+    text: str
+    at_s: float | None = None
+    why: str = ""  # the reason where there is no value
+
+
+def _rows(found: dict[str, Measure], group: str) -> Iterator[Row]:
+    """The measures of a group that are not on the cards; those of one pattern, or of one count, share a row."""
+    letter = group if group in ("v", "s") else ""
+    at = [key for key in found if letter and key.startswith(f"{letter}_at_")]
+    patterns = {f"{letter}_{name}": (f"{letter}_{name}_beats", f"{letter}_{name}_time") for name in PATTERNS}
+    joined = {*at[1:], *(key for keys in patterns.values() for key in keys)}
+    for key, measure in found.items():
+        if measure.group != group or key in ON_CARDS or key in joined:
+            continue
+        if at and key == at[0]:
+            limits = " / ".join(name.removeprefix(f"{letter}_at_") for name in at)
+            counts = " / ".join(f"{found[name].value or 0:,.0f}" for name in at)
+            yield Row(f"{letter.upper()}, probability {limits}", counts)
+        elif key in patterns and measure.value:
+            yield Row(measure.name, ", ".join(part.text for part in (measure, *(found[k] for k in patterns[key]))))
+        else:
+            yield Row(measure.name, measure.text, measure.at_s, measure.why if measure.value is None else "")
+
+
+def _height_rows(column: dict[str, list[Row]]) -> float:
+    """Height of a column of groups, in rows."""
+    return sum(HEADING_ROWS + len(rows) + GAP_ROWS for rows in column.values()) - GAP_ROWS
 
 
 def _cards(sheet: Sheet, y: float, found: dict[str, Measure], analysis: Analysis) -> None:
     """The figures that are read first: how much was analysable, and the three burdens."""
     burden = analysis.burden
-    lost = f"{100 - burden.analysable_pct:.1f} % not analysable"
+    lost = not_analysable_text(analysis)
     episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
     cards = [
         ("Analysable time", duration_text(burden.analysable_s), lost),
-        ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden")),
+        ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden") + _with_fusion(found)),
         ("SVE burden", _percent(found["sve_burden"]), _interval_text(found, "sve_burden")),
         ("AF burden in this recording", _percent(found["af_burden"]), episodes),
     ]
@@ -118,22 +191,25 @@ def _interval_text(found: dict[str, Measure], key: str) -> str:
     return f"95 % interval {low.value:.2f} to {high.value:.2f} %"
 
 
-def _measure_row(sheet: Sheet, x: float, y: float, measure: Measure, analysis: Analysis) -> None:
-    colour = TEXT if measure.value is not None else FAINT
-    sheet.text(x, y, measure.name, size=7, colour=colour, fit_mm=44)
-    if measure.value is None:
-        sheet.text(x + COLUMN_MM, y, measure.why, size=6.5, colour=FAINT, align="right", fit_mm=34)
+def _with_fusion(found: dict[str, Measure]) -> str:
+    """The burden with fusion beats, where there are any."""
+    return f"; V + F {found['pvc_burden_with_fusion'].text}" if found["beats_F"].value else ""
+
+
+def _draw_row(sheet: Sheet, x: float, y: float, row: Row, analysis: Analysis) -> None:
+    sheet.text(x, y, row.name, size=7, colour=FAINT if row.why else TEXT, fit_mm=46)
+    if row.why:
+        sheet.text(x + COLUMN_MM, y, row.why, size=6.5, colour=FAINT, align="right", fit_mm=34)
         return
-    moment = "" if measure.at_s is None else f"{clock_text(analysis.record, measure.at_s)}  "
-    sheet.text(x + COLUMN_MM, y, moment + measure.text, size=7, align="right")
+    moment = "" if row.at_s is None else f"{clock_text(analysis.record, row.at_s)}  "
+    sheet.text(x + COLUMN_MM, y, moment + row.text, size=7, align="right")
 
 
 def _signature(sheet: Sheet) -> None:
-    height = 17.0
-    y = BOTTOM_MM - height - 1
-    sheet.box(LEFT_MM, y, WIDTH_MM - 85, height)
+    y = BOTTOM_MM - SIGNATURE_MM - 1
+    sheet.box(LEFT_MM, y, WIDTH_MM - 85, SIGNATURE_MM)
     sheet.text(LEFT_MM + 2, y + 4, "Impression", size=7.5, colour=FAINT)
-    sheet.box(RIGHT_MM - 80, y, 80, height)
+    sheet.box(RIGHT_MM - 80, y, 80, SIGNATURE_MM)
     sheet.text(RIGHT_MM - 78, y + 4, "Reviewed by, date, signature", size=7.5, colour=FAINT)
 
 
@@ -170,12 +246,14 @@ def _hour_row(line: HourLine) -> tuple[str, ...]:
 
 def _strip_page(sheet: Sheet, *, analysis: Analysis, strips: Sequence[Strip]) -> None:
     _heading(sheet, analysis, "strips")
-    record = analysis.record
+    record, marked = analysis.record, _marked(analysis)
     for number, strip in enumerate(strips):
         y = TOP_MM + 18 + number * (STRIP_MM + 11)
-        name = _clearest_lead(analysis, strip.start_s)
+        name = clearest_lead(analysis, strip.start_s)
         lead = read_strip(record, name, start_s=strip.start_s, length_s=STRIP_S)
-        gain = draw_strip(sheet, lead, beats=analysis.beats, x=LEFT_MM, y=y, width=WIDTH_MM, height=STRIP_MM)
+        gain = draw_strip(
+            sheet, lead, beats=analysis.beats, x=LEFT_MM, y=y, width=WIDTH_MM, height=STRIP_MM, marked=marked
+        )
         for above, line in enumerate(reversed(_title_lines(strip.titles))):
             sheet.text(LEFT_MM, y - 1.5 - above * TITLE_LINE_MM, line, size=8, font=BOLD, fit_mm=160)
         calibrated = record.calibrated[record.lead_names.index(name)]
@@ -184,16 +262,19 @@ def _strip_page(sheet: Sheet, *, analysis: Analysis, strips: Sequence[Strip]) ->
         sheet.text(RIGHT_MM, y - 1.5, scale, size=8, align="right", fit_mm=88)
 
 
+def _marked(analysis: Analysis) -> list[Stretch]:
+    """Dangers, and stretches that could not be judged, as the strips mark them."""
+    return [
+        Stretch(event.start_s, event.end_s, SHORT_NAMES[event.kind], FAINT if event.kind in UNJUDGED else DANGER)
+        for event in analysis.events
+        if event.kind in SHORT_NAMES
+    ]
+
+
 def _title_lines(titles: Sequence[str]) -> list[str]:
     """The titles of a strip, two on a line, or more where the lines do not suffice."""
     on_line = max(2, -(-len(titles) // TITLE_LINES))
     return [";  ".join(titles[first : first + on_line]) for first in range(0, len(titles), on_line)]
-
-
-def _clearest_lead(analysis: Analysis, time_s: float) -> str:
-    quality = analysis.quality
-    block = min(int((time_s + STRIP_S / 2) / quality.block_s), quality.score.shape[1] - 1)
-    return analysis.lead_names[int(quality.score[:, block].argmax())]
 
 
 def _definitions_page(sheet: Sheet, *, analysis: Analysis) -> None:

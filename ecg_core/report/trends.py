@@ -9,21 +9,28 @@ import numpy as np
 from ..clock import clock_text, duration_text
 from ..labels import COLOUR
 from ..rhythm.burden import HOUR_S
+from ..rhythm.events import DANGERS
 from ..rhythm.intervals import rate_trend
 from ..schema import Analysis, Float64
-from .canvas import FAINT, LEFT_MM, LINE, RIGHT_MM, TEXT, WIDTH_MM, Sheet, draw_bars
+from .canvas import BOLD, DANGER, FAINT, LEFT_MM, LINE, RIGHT_MM, TEXT, WIDTH_MM, Sheet, draw_bars
+from .dangers import SHORT_NAMES, unjudged_stretches
 
 TREND_BINS = 480  # about two per millimetre
 RATE_MM, COUNT_MM, BAR_MM = 28.0, 12.0, 9.5  # heights of the heart rate, of each count of beats, and of its bars
 TICK_STEPS_S: Final = (60.0, 300.0, 600.0, 1800.0, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 168 * HOUR_S)
 MOST_TICKS = 14  # on the time axis; the shortest step that gives no more is taken
 AF_FILL, EXTREME = "#CCECE3", "#9DB0BF"  # episodes of atrial fibrillation; lowest and highest heart rate
+UNJUDGED_FILL: Final = {"not_analysable": LINE, "no_signal": "#8A97A3"}
+DANGER_BAND, DANGER_BAR_MM = "#F5BDB8", 1.2  # behind the trends, and a bar at their upper edge
+DANGER_MIN_MM = 0.5  # a shorter danger is drawn as wide as this
+NAME_MM = 2.6  # height of the line with the names of dangers
 
 
 def draw_trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
     """Draw the trends of a recording below ``y``."""
     duration_s = max(analysis.record.duration_s, 1.0)
     mm_per_s = WIDTH_MM / duration_s
+    _danger_trend(sheet, y, analysis, mm_per_s)
     _rate_trend(sheet, y, analysis, mm_per_s)
     for number, label in enumerate("VS", 1):
         _count_trend(sheet, y + RATE_MM + COUNT_MM * number, analysis, label)
@@ -38,15 +45,17 @@ def draw_trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
 
 def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> None:
     """Curves of the heart rate over episodes of atrial fibrillation and stretches that are not analysable."""
-    record, quality = analysis.record, analysis.quality
+    record = analysis.record
     bin_s = max(record.duration_s, 1.0) / TREND_BINS
-    low, mean, high = rate_trend(analysis.beats, analysis.rules, bin_s=bin_s, n_bins=TREND_BINS)
+    beats, rules, quality = analysis.beats, analysis.rules, analysis.quality
+    low, mean, high = rate_trend(beats, rules, quality=quality, bin_s=bin_s, n_bins=TREND_BINS)
     top_bpm = max(120.0, 20 * np.ceil(np.nan_to_num(high).max() / 20))
     for episode in (event for event in analysis.events if event.kind == "af"):
         sheet.box(LEFT_MM + episode.start_s * mm_per_s, y, episode.duration_s * mm_per_s, RATE_MM, fill=AF_FILL)
-    for start_s, end_s in quality.unusable_stretches(record.duration_s):
-        height = RATE_MM + 2 * COUNT_MM
-        sheet.box(LEFT_MM + start_s * mm_per_s, y, (end_s - start_s) * mm_per_s, height, fill=LINE)
+    for kind, stretches in unjudged_stretches(analysis).items():
+        for start_s, end_s in stretches:
+            at, width = LEFT_MM + start_s * mm_per_s, (end_s - start_s) * mm_per_s
+            sheet.box(at, y, width, RATE_MM + 2 * COUNT_MM, fill=UNJUDGED_FILL[kind])
     for level in np.arange(40, top_bpm + 1, 40).tolist():
         at = y + RATE_MM * (1 - level / top_bpm)
         sheet.line(LEFT_MM, at, RIGHT_MM, at, width_mm=0.08)
@@ -55,8 +64,29 @@ def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> 
     x = LEFT_MM + (np.arange(TREND_BINS) + 0.5) / TREND_BINS * WIDTH_MM
     for values, colour in ((low, EXTREME), (high, EXTREME), (mean, TEXT)):
         sheet.curve(x, y + RATE_MM * (1 - values / top_bpm), colour=colour, width_mm=0.2)
-    key = "heart rate: lowest, mean, highest; green: atrial fibrillation; grey: not analysable"
-    sheet.text(RIGHT_MM, y - 1.5, key, size=6, colour=FAINT, align="right")
+    key = (
+        "heart rate: lowest, mean, highest; green: atrial fibrillation; red: VF, asystole, sustained VT; "
+        "light grey: not analysable; dark grey: no signal"
+    )
+    sheet.text(RIGHT_MM, y - 1.5 - NAME_MM, key, size=6, colour=FAINT, align="right")
+
+
+def _danger_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> None:
+    """A red band for each danger, over all trends, and its name where there is room above."""
+    free_from = LEFT_MM
+    for event in analysis.events:
+        if event.kind not in DANGERS:
+            continue
+        at, width = LEFT_MM + event.start_s * mm_per_s, max(event.duration_s * mm_per_s, DANGER_MIN_MM)
+        at = min(at, RIGHT_MM - width)
+        sheet.box(at, y, width, RATE_MM + 2 * COUNT_MM, fill=DANGER_BAND)
+        sheet.box(at, y, width, DANGER_BAR_MM, fill=DANGER)
+        name = SHORT_NAMES[event.kind]
+        needed = sheet.text_mm(name, size=6, font=BOLD)
+        left = min(at, RIGHT_MM - needed)
+        if left >= free_from:
+            sheet.text(left, y - 0.8, name, size=6, font=BOLD, colour=DANGER)
+            free_from = left + needed + 1
 
 
 def _count_trend(sheet: Sheet, base: float, analysis: Analysis, label: str) -> None:

@@ -32,7 +32,7 @@ def measure_burden(
     age_years: int | None = None,
 ) -> Burden:
     """Everything that a report counts, with the hourly table; only what could not be measured is NaN."""
-    time_s, bpm = heart_rate(beats, rules)
+    time_s, bpm = heart_rate(beats, rules, quality=quality)
     analysable_s = float(_analysable_s(quality, duration_s).sum())
     hourly = _hourly(beats, events, quality, duration_s, rules)
     premature = without_idioventricular(beats, events)
@@ -78,7 +78,7 @@ def without_idioventricular(beats: Beats, events: Events) -> Beats:
 
 
 def summarise_episodes(events: Events, *kinds: str) -> Episodes:
-    """Number and total duration of the events of some kinds, with the longest and the fastest of them."""
+    """Number and total duration of the events of some kinds; the longest by time and by beats, and the fastest."""
     chosen = _of_kinds(events, *kinds)
     if not chosen:
         return Episodes()
@@ -87,6 +87,7 @@ def summarise_episodes(events: Events, *kinds: str) -> Episodes:
         n_beats=sum(event.n_beats for event in chosen),
         total_s=float(sum(event.duration_s for event in chosen)),
         longest=max(chosen, key=lambda event: (event.duration_s, event.n_beats, -event.start_s)),
+        most_beats=max(chosen, key=lambda event: (event.n_beats, event.duration_s, -event.start_s)),
         fastest=max(chosen, key=lambda event: (np.nan_to_num(event.rate_bpm), event.n_beats, -event.start_s)),
     )
 
@@ -163,7 +164,7 @@ def _hourly(beats: Beats, events: Events, quality: Quality, duration_s: float, r
     of_class = [(beats.label == label) & beats.usable for label in CLASSES]
     block_hour = hour_of(np.asarray(np.arange(len(quality.usable)) * quality.block_s))
     analysable_s = np.bincount(block_hour, weights=_analysable_s(quality, duration_s), minlength=n_hours)
-    low, mean, high = _hourly_rates(beats, hour, n_hours, rules)
+    low, mean, high = _hourly_rates(beats, hour, n_hours, quality, rules)
     return Hourly(
         start_s=start_s,
         analysable_s=analysable_s.astype(np.float64),
@@ -178,10 +179,10 @@ def _hourly(beats: Beats, events: Events, quality: Quality, duration_s: float, r
 
 
 def _hourly_rates(
-    beats: Beats, hour: NDArray[np.int64], n_hours: int, rules: RhythmRules
+    beats: Beats, hour: NDArray[np.int64], n_hours: int, quality: Quality, rules: RhythmRules
 ) -> tuple[Float64, Float64, Float64]:
     """Lowest, mean and highest heart rate of each hour, each of shape (n_hours,); NaN without a rate."""
-    time_s, bpm = heart_rate(beats, rules)
+    time_s, bpm = heart_rate(beats, rules, quality=quality)
     rate_hour = np.minimum((time_s / HOUR_S).astype(np.int64), n_hours - 1)
     rates = [bpm[rate_hour == i] for i in range(n_hours)]
     counts = counts_for_rate(beats, rules)

@@ -11,6 +11,7 @@ import numpy as np
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
 from .basic_rhythm import is_idioventricular
+from .danger import join_tachycardias
 from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_slices
 
 KIND_NAMES: Final = {
@@ -41,6 +42,7 @@ KIND_NAMES: Final = {
 }
 DANGERS: Final = ("vf", "asystole", "vt_sustained", "vf_suspected")  # what a report begins with
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
+JOINS: Final = {"V": ("V", "F"), "S": ("S",)}  # EC57 counts a fusion beat in the run of V that it lies in
 RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label in "VS"}
 CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the last is ectopic
 
@@ -68,13 +70,19 @@ def find_rhythms(
     ]
     for label in "VS":
         events += [*_ectopic_series(beats, label, rules), *_patterns(beats, label, follows, rules)]
+    events = join_tachycardias(events, rules)
     return tuple(sorted(events, key=lambda event: (event.start_s, event.kind)))
 
 
 def series_of(beats: Beats, label: str) -> list[slice]:
-    """Unbroken series of beats of one class, as slices of the beats."""
-    same = (beats.label == label) & beats.usable
-    return unbroken_slices(same, follows_previous(beats))
+    """Unbroken series of beats of one class, as slices of the beats; F joins a series of V but makes none of its own.
+
+    As in the run-by-run comparison of EC57, except that there F beats also form a run without any V.
+    """
+    joined = np.isin(beats.label, JOINS[label]) & beats.usable
+    n_before = np.concatenate(([0], np.cumsum(beats.label == label)))  # beats of the class before each beat
+    every = unbroken_slices(joined, follows_previous(beats))
+    return [series for series in every if n_before[series.stop] > n_before[series.start]]
 
 
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
@@ -86,7 +94,7 @@ def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
 
 
 def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Couplets, runs and tachycardias of V or S; a single ectopic beat is no event."""
+    """Couplets, runs and tachycardias of V (with F) or S; a single ectopic beat is no event."""
     for series in series_of(beats, label):
         n_beats = series.stop - series.start
         if n_beats != 2 and n_beats < rules.run_min_beats:
@@ -126,12 +134,14 @@ def _chains(last: Index, length: int, follows: Bool) -> list[Index]:
 def _long_intervals(
     beats: Beats, follows: Bool, fibrillation: list[RhythmEvent], rules: RhythmRules
 ) -> Iterator[RhythmEvent]:
-    """Pauses and long RR; each RR is of one kind only, and an RR across an unusable stretch has no length."""
+    """Pauses and long RR, of which each RR is one, and asystoles; an RR across an unusable stretch has no length."""
     rr_s = np.round(beats.rr_s, DECIMALS)
-    shortest_s = min(rules.long_rr_s, rules.pause_s, rules.af_pause_s)
+    shortest_s = min(rules.long_rr_s, rules.pause_s, rules.af_pause_s, rules.asystole_s)
     for i in np.flatnonzero(follows & (rr_s >= shortest_s)).tolist():
         start_s, end_s = beats.time_s[i - 1], beats.time_s[i]
         in_af = any(af.start_s <= start_s and end_s <= af.end_s for af in fibrillation)
+        if rr_s[i] >= rules.asystole_s:
+            yield _event("asystole", beats, i - 1, i)
         if in_af and rr_s[i] >= rules.af_pause_s:
             yield _event("af_pause", beats, i - 1, i)
         elif rr_s[i] >= rules.pause_s:

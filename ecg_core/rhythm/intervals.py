@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..labels import CLASSES
 from ..rules import RhythmRules
-from ..schema import Beats, Bool, Float64, Index
+from ..schema import Beats, Bool, Float64, Index, Quality
 
 MASKED_S = 2.0  # a longer RR with noise in it has no length: the noise may mask a beat
 WINDOWS_AT_ONCE = 65_536  # so that a week fits into memory
+# Of the signal in which a lowest or highest rate is measured. Set on mitdb DS1 and qtdb with nstdb's noise, where it
+# removes most of the rates that no reference beats have, and takes none from the records without noise.
+CLEAR_SCORE = 0.6  # least quality; at it about every seventh beat is false or missed, below it more (models/quality.py)
+MOST_FALSE = 0.05  # false beats to be expected per RR, by the classifier's probabilities: 5 % of the rate
 DECIMALS = 6  # times are compared to the microsecond, so that 13.1 s - 10.1 s is an RR of 3.0 s
 
 
@@ -104,15 +109,32 @@ def rate_windows(beats: Beats, rules: RhythmRules) -> tuple[Index, Float64]:
     return complete + width - 1, np.asarray(np.round(60.0 * width / total[complete], DECIMALS))
 
 
-def heart_rate(beats: Beats, rules: RhythmRules) -> tuple[Float64, Float64]:
-    """Time of the last beat of each rate window, and its rate in bpm."""
+def heart_rate(beats: Beats, rules: RhythmRules, *, quality: Quality) -> tuple[Float64, Float64]:
+    """Time of the last beat of each rate window in clear signal, and its rate in bpm.
+
+    Noise that is taken for beats, and beats that are missed in it, make the lowest and the highest rates of a
+    recording. So all beats of a window lie in blocks of at least CLEAR_SCORE, and the classifier expects at most
+    MOST_FALSE of them per RR to be no beats. Beats classified as Q are not weighed in this: paced ones are Q.
+    """
     last, bpm = rate_windows(beats, rules)
-    return np.asarray(beats.time_s[last]), bpm
+    first = np.maximum(last - rules.rate_average_beats, 0)
+    false = np.where(beats.label == "Q", 0.0, beats.probability[:, CLASSES.index("Q")])
+    n_doubtful = _sum_over(quality.score_at(beats.time_s) < CLEAR_SCORE, first, last)
+    clear = (n_doubtful == 0) & (_sum_over(false, first, last) <= MOST_FALSE * rules.rate_average_beats)
+    return np.asarray(beats.time_s[last[clear]]), bpm[clear]
 
 
-def rate_trend(beats: Beats, rules: RhythmRules, *, bin_s: float, n_bins: int) -> tuple[Float64, Float64, Float64]:
+def _sum_over(values: Bool | Float64, first: Index, last: Index) -> Float64:
+    """Sum of the values of the beats from each ``first`` to each ``last``."""
+    total = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
+    return np.asarray(total[last + 1] - total[first])
+
+
+def rate_trend(
+    beats: Beats, rules: RhythmRules, *, quality: Quality, bin_s: float, n_bins: int
+) -> tuple[Float64, Float64, Float64]:
     """Lowest, mean and highest heart rate in bins of ``bin_s``, each of shape (n_bins,); NaN without a rate."""
-    time_s, bpm = heart_rate(beats, rules)
+    time_s, bpm = heart_rate(beats, rules, quality=quality)
     bin_of = np.minimum((time_s / bin_s).astype(int), n_bins - 1)
     count = np.bincount(bin_of, minlength=n_bins)
     low, high = np.full(n_bins, np.inf), np.full(n_bins, -np.inf)

@@ -10,19 +10,22 @@ from ..labels import CLASSES, UNLABELLED, Codes
 from ..schema import Annotations, Beats, Bool, Float64
 
 
-def label_codes(labels: Annotations | None, time_s: Float64, *, usable: Bool) -> Codes:
-    """Class of each beat that has a label, UNLABELLED for the others and in signal that is not usable, (n_beats,)."""
-    codes = np.full(len(time_s), UNLABELLED) if labels is None else labels.codes_at(time_s)
-    return np.where(usable, codes, UNLABELLED)
+def label_codes(labels: Annotations | None, time_s: Float64) -> Codes:
+    """Class of each beat that has a label, UNLABELLED for the others, shape (n_beats,)."""
+    return np.full(len(time_s), UNLABELLED) if labels is None else labels.codes_at(time_s)
 
 
 def set_labels(beats: Beats, labels: Codes) -> Beats:
-    """The beats with a reader's labels, which are certain; those that are UNLABELLED stay as they are."""
+    """The beats with a reader's labels, which are certain; those that are UNLABELLED stay as they are.
+
+    A labelled beat counts, also where the signal is not analysable; its RR stays as it is, unknown in such signal.
+    """
     index = np.flatnonzero(labels != UNLABELLED)
-    label, probability = beats.label.copy(), beats.probability.copy()
+    label, probability, usable = beats.label.copy(), beats.probability.copy(), beats.usable.copy()
     label[index] = np.array(CLASSES)[labels[index]]
     probability[index] = np.eye(len(CLASSES), dtype=np.float32)[labels[index]]
-    return replace(beats, label=label, probability=probability)
+    usable[index] = True
+    return replace(beats, label=label, probability=probability, usable=usable)
 
 
 def moved(beats: Beats, chosen: Bool, source: str, target: str) -> Beats:

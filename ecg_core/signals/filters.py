@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import median_filter
+from scipy.ndimage import maximum_filter1d, median_filter, percentile_filter
 from scipy.signal import butter, firwin, kaiserord, resample_poly, sosfiltfilt
 
 from ..schema import Bool, Float32, Float64, FrozenArrays
@@ -31,6 +31,8 @@ FLAT_S = 2.0  # no heart and no amplifier gives the same number for two seconds
 SPIKE_FACTOR = 20.0  # beyond this many times the usual amplitude it is no ECG
 SCALE_BLOCK_S = 1.0  # the amplitude of a lead: peak-to-peak of blocks this long (a QRS in most of them) ...
 SCALE_BLOCKS = 61  # ... and the median over so many of them
+SPARSE_BLOCKS = 5  # so many seconds in a row hold a beat, even with pauses of four seconds
+SPARSE_RATIO, SPARSE_SPREAD = 0.5, 1.5  # of the tallest of these; see ``sparse_beats``
 SCALE_RANGE = 5.0  # normalised amplitudes are clipped here
 
 
@@ -147,6 +149,7 @@ def local_amplitude(lead: Float32, valid: Bool) -> Float32:
     """Usual peak-to-peak amplitude around each sample of a clean lead, shape of ``lead``, never zero.
 
     The median over a minute is not moved by single ectopic beats or spikes and follows a change of electrode or gain.
+    Where beats are so rare that most seconds hold none, the amplitude is that of their beats.
     """
     block = int(SCALE_BLOCK_S * FS_HZ)
     height = peak_to_peak(np.where(valid, lead, 0), block).astype(np.float64)
@@ -155,8 +158,34 @@ def local_amplitude(lead: Float32, valid: Bool) -> Float32:
         return np.ones_like(lead)
     centre = (np.arange(len(height)) + 0.5) * block
     height = np.interp(centre, centre[live], height[live])
-    smooth = median_filter(height, SCALE_BLOCKS, mode="nearest")
+    smooth = np.where(sparse_beats(height), _running_median(_tallest_nearby(height)), _running_median(height))
     return np.asarray(np.interp(np.arange(len(lead)), centre, smooth), dtype=np.float32)
+
+
+def sparse_beats(height: Float64) -> Bool:
+    """Whether most seconds around each one lie between beats, as in a slow rhythm, shape of ``height``.
+
+    The tallest of SPARSE_BLOCKS seconds is then much taller than most, and as tall as the tallest of the others; that
+    of an artefact is not.
+
+    Parameters
+    ----------
+    height
+        Peak-to-peak amplitude of consecutive seconds, shape (n,).
+
+    """
+    tallest = _tallest_nearby(height)
+    lower, upper = (percentile_filter(tallest, pct, SCALE_BLOCKS, mode="nearest") for pct in (25, 75))
+    much_taller = _running_median(height) < SPARSE_RATIO * _running_median(tallest)
+    return np.asarray(much_taller & (upper < SPARSE_SPREAD * lower))
+
+
+def _tallest_nearby(height: Float64) -> Float64:
+    return np.asarray(maximum_filter1d(height, SPARSE_BLOCKS, mode="nearest"))
+
+
+def _running_median(height: Float64) -> Float64:
+    return np.asarray(median_filter(height, SCALE_BLOCKS, mode="nearest"))
 
 
 def normalise(lead: Float32, valid: Bool) -> Float32:

@@ -46,6 +46,10 @@ STYLE = """<style>
 [data-testid="stBottomBlockContainer"] p { font-size: 0.8rem; }
 [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 [data-testid="stButtonGroup"] button { min-height: 2.45rem; }
+.st-key-dangers, .st-key-dangers [data-testid="stVerticalBlock"] { gap: 0.3rem; }
+.st-key-dangers [data-testid="stAlertContainer"] { padding: 0.3rem 0.8rem; min-height: 0; }
+.st-key-dangers [data-testid="stAlertContainer"] p { font-weight: 600; font-size: 0.9rem; }
+.st-key-dangers button { min-height: 0; padding: 0.2rem 0.8rem; }
 .ecg-cards { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 0.6rem; }
 .ecg-card { border: 1px solid color-mix(in srgb, currentColor 18%, transparent); border-radius: 0.375rem;
   padding: 0.5rem 0.8rem 0.55rem; }
@@ -57,6 +61,7 @@ STYLE = """<style>
 dl.ecg-facts { padding: 0; align-items: baseline; }
 .ecg-facts.figures { grid-template-columns: 1fr fit-content(70%); gap: 0.1rem 0.6rem; font-size: 0.85rem; }
 .ecg-facts.figures dd { text-align: right; }
+.ecg-facts.wide { grid-template-columns: repeat(3, 1fr fit-content(23%)); column-gap: 1.2rem; }
 .ecg-facts dt, .ecg-facts dd { margin: 0; padding: 0; } .ecg-facts dd { font-variant-numeric: tabular-nums; }
 </style>"""
 

@@ -39,12 +39,13 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
 
 
 def _class_buttons(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
-    present = "" if beat is None else str(analysis.beats.label[beat])
+    is_counted = beat is not None and bool(analysis.beats.usable[beat])
+    present = str(analysis.beats.label[beat]) if is_counted else ""
     for number, label in enumerate(CLASSES, 1):
         st.button(
             label, key=f"class {label}", shortcut=str(number), help=f"Label this beat: {NAME[label].lower()}",
             type="primary" if label == present else "secondary",
-            disabled=beat is None or not analysis.beats.usable[beat],
+            disabled=beat is None,
             on_click=guarded(set_labels_and_advance), args=(analysis, beat, label, places),
         )  # fmt: skip
 

@@ -27,9 +27,9 @@ STORED_AS = "labels.csv"  # whatever the name of an uploaded file of labels
 
 
 def set_labels(analysis: Analysis, label_of: Mapping[int, str]) -> None:
-    """Label some beats; beats in signal that is not analysable are not counted and stay as they are. For callbacks."""
+    """Label some beats, which count from then on, also in signal that is not analysable. For callbacks."""
     workspace, sha256, beats = current_workspace(), analysis.record.sha256, analysis.beats
-    edit = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items() if beats.usable[beat])
+    edit = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items())
     if edit:
         workspace.label_edits[sha256] = (*workspace.edits_of(sha256), edit)
 
@@ -92,12 +92,12 @@ def load_labels() -> None:
         st.session_state["labels_message"] = error_message(error).replace(STORED_AS, file.name)
         return
     if n_left_out:
-        message = f"{file.name}: {plural(n_left_out, 'label')} excluded: no analysable beat at the same time."
+        message = f"{file.name}: {plural(n_left_out, 'label')} excluded: no beat at the same time."
         st.session_state["labels_message"] = message
 
 
 def _set_labels_from(analysis: Analysis, content: bytes) -> int:
-    """Label beats by the content of a file; return how many of its labels belong to no analysable beat."""
+    """Label beats by the content of a file; return how many of its labels belong to no beat."""
     with tempfile.TemporaryDirectory(dir=current_workspace().uploads.path) as folder:
         path = Path(folder) / STORED_AS
         path.write_bytes(content)
@@ -105,4 +105,4 @@ def _set_labels_from(analysis: Analysis, content: bytes) -> int:
     beats, matched = match_beats(analysis.beats.time_s, annotations.time_s)
     labels = np.array(CLASSES)[class_codes(annotations.symbol[matched])]
     set_labels(analysis, dict(zip(beats.tolist(), labels.tolist(), strict=True)))
-    return len(annotations.time_s) - int(analysis.beats.usable[beats].sum())
+    return len(annotations.time_s) - len(beats)

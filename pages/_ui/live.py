@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ from ecg_core.clock import elapsed_text
 from ecg_core.errors import LiveError
 from ecg_core.figures import Theme
 from ecg_core.labels import COLOUR, NAME
+from ecg_core.rhythm.events import DANGERS
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Float32, Record
 
@@ -28,7 +30,7 @@ from .workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:  # torch takes a second
     from ecg_core.live.recent import LiveView, LogEntry
-    from ecg_core.live.stream import Source, Stream
+    from ecg_core.live.stream import Alarm, Source, Stream
 
 HERE = Path(__file__).resolve().parent
 POLL_S = 0.25  # the strip gets new data at this interval
@@ -36,6 +38,14 @@ OVERLAP_S = 6.0  # repeated by each update, so that one that the browser misses 
 DRAWN_HZ = 250.0  # more than a screen can show
 STEP_MV = 0.002  # of the 16 bits of a sample: they reach 65 mV
 MAX_COUNT, MISSING = 32767, -32768
+DANGER_STYLE: Final = "background-color: #B3261E; color: #FFFFFF"  # 6.5:1, in a light and a dark theme
+ALARM_STYLE: Final = "background-color: #E0A800; color: #14202A"  # 8:1
+CALM_STYLE: Final = "border: 1px solid color-mix(in srgb, currentColor 18%, transparent)"
+# Streamlit fades what is drawn again; an alarm stays as it is.
+STATUS_HTML: Final = """<style>[data-stale="true"]:has([role="status"]) {{ opacity: 1 !important; }}</style>
+  <div role="status" style="{style}; border-radius: 0.375rem; padding: 0 0.8rem;
+  height: 2.45rem; line-height: 2.4rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
+  font-variant-numeric: tabular-nums"><b style="font-size: 1.1rem">{head}</b>&ensp;{rest}</div>"""
 HTML: Final = """<div class="live" tabindex="0"><div class="bar">
 <button name="pause" title="Space">Pause</button><button name="back" title="Left arrow">Back</button>
 <button name="forward" title="Right arrow" disabled>Forward</button><button name="mark" title="M">Mark</button>
@@ -128,6 +138,33 @@ def _encoded(signal_mv: Float32) -> str:
     return base64.b64encode(counts.tobytes()).decode()
 
 
+def status_html(view: LiveView) -> str:
+    """The most serious alarm that goes on and the others, in one line that is red for what endangers life."""
+    if view.vitals is None or view.has_ended:
+        return ""
+    active = view.vitals.active
+    if not active:
+        return STATUS_HTML.format(style=CALM_STYLE, head="No alarm", rest="")
+    style = DANGER_STYLE if active[0].kind in DANGERS else ALARM_STYLE
+    others = "".join(f" &ensp;|&ensp; {_alarm_text(alarm, view.end_s)}" for alarm in active[1:])
+    since = _since_text(active[0], view.end_s)
+    return STATUS_HTML.format(style=style, head=f"ALARM: {escape(_alarm_name(active[0]))}", rest=since + others)
+
+
+def _alarm_name(alarm: Alarm) -> str:
+    from ecg_core.live.alarm_lines import KINDS  # noqa: PLC0415  # loads wfdb
+
+    return KINDS[alarm.kind]
+
+
+def _alarm_text(alarm: Alarm, end_s: float) -> str:
+    return f"{escape(_alarm_name(alarm))} {_since_text(alarm, end_s)}"
+
+
+def _since_text(alarm: Alarm, end_s: float) -> str:
+    return f"since {elapsed_text(alarm.start_s)}, {end_s - alarm.start_s:.0f} s"
+
+
 def vital_cards(view: LiveView) -> list[tuple[str, str, str]]:
     """Label, value and note of each running count."""
     vitals = view.vitals
@@ -146,18 +183,25 @@ def vital_cards(view: LiveView) -> list[tuple[str, str, str]]:
 
 def log_rows(view: LiveView) -> dict[str, list[str]]:
     """Columns of the list of events, the latest first."""
-    rows = [(elapsed_text(entry.start_s), *_log_cells(entry)) for entry in reversed(view.log)]
+    rows = [(elapsed_text(entry.start_s), *_log_cells(entry, view)) for entry in reversed(view.log)]
     columns = zip(*rows, strict=True) if rows else ((), (), ())
     return dict(zip(("Time", "Event", "Duration"), map(list, columns), strict=True))
 
 
-def _log_cells(entry: LogEntry) -> tuple[str, str]:
+def log_styles(view: LiveView) -> list[str]:
+    """Style of each row of the list of events: red for what endangers life."""
+    return [DANGER_STYLE if entry.kind in DANGERS else "" for entry in reversed(view.log)]
+
+
+def _log_cells(entry: LogEntry, view: LiveView) -> tuple[str, str]:
     """Name and duration of an event."""
     if entry.is_mark:
         return f"Mark {entry.text}".strip(), ""
     if not entry.is_alarm:
         return entry.text, ""
-    return entry.text, "ongoing" if entry.end_s is None else f"{entry.end_s - entry.start_s:.1f} s"
+    if entry.end_s is None:
+        return entry.text, "until the end" if view.has_ended else "ongoing"
+    return entry.text, f"{entry.end_s - entry.start_s:.1f} s"
 
 
 def counts_text(view: LiveView) -> str:

@@ -16,6 +16,7 @@ from ecg_core.evaluation.comparison import ABSENT, Disagreements
 from ecg_core.labels import MATCH_WINDOW_S, NAME
 from ecg_core.morphology.measurements import qrs_width_s, template_correlation
 from ecg_core.records import ASSUMED_PER_MV
+from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, HourLine, hour_lines, measures
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.rhythm.intervals import local_rr_s
@@ -24,6 +25,7 @@ from ecg_core.schema import Analysis, Burden, Index, Quality, Record, RhythmEven
 
 from .wording import NONE, number
 
+NO_FINDING = "No couplet, run, pattern, episode, pause or long RR was found in the analysable part."
 MAX_ROWS = 1000  # of a list: nobody reads more of them one by one
 MOST_SERIOUS_FIRST = (
     "vf", "asystole", "vt_sustained", "vf_suspected", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run",
@@ -36,7 +38,7 @@ def rate_card(record: Record, burden: Burden) -> tuple[str, str, str]:
     """Lowest, mean and highest heart rate, and the clock time of the extremes."""
     low, high = burden.rate_min, burden.rate_max
     if low is None or high is None:
-        return "Heart rate", NONE, "too few beats for a rate"
+        return "Heart rate", NONE, "too few beats in clear signal"
     times = f"min at {clock_text(record, low.time_s)}, max at {clock_text(record, high.time_s)}"
     return "Heart rate, min / mean / max", f"{low.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {high.bpm:.0f} bpm", times
 
@@ -52,12 +54,18 @@ def events_table(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFr
     return pd.DataFrame(
         {
             "Time": [clock_text(analysis.record, event.start_s) for event in events],
-            "Finding": [KIND_NAMES[event.kind] for event in events],
-            "Beats": [event.n_beats for event in events],
+            "Finding": [_finding(event) for event in events],
+            "Beats": pd.array([event.n_beats or None for event in events], dtype="Int64"),
             "s": np.round([event.end_s - event.start_s for event in events], 1),
             "bpm": np.round([event.rate_bpm for event in events], 0),
         }
     )
+
+
+def _finding(event: RhythmEvent) -> str:
+    """Name of an event; where it may have lasted longer than could be seen, with its length as a lower limit."""
+    name = KIND_NAMES[event.kind]
+    return f"{name}, {length_text(event)}" if event.at_least else name
 
 
 def beats_table(analysis: Analysis, index: Index) -> pd.DataFrame:
@@ -114,7 +122,7 @@ def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tup
 
 def _class(analysis: Analysis, beat: int) -> str:
     if not analysis.beats.usable[beat]:
-        return "none: signal not analysable, beat not counted"
+        return "none: signal not analysable, beat not counted until you label it"
     label = str(analysis.beats.label[beat])
     return f"{label}, {NAME[label].lower()}" + (", labelled by you" if beat in analysis.labelled else "")
 

@@ -11,7 +11,7 @@ import streamlit as st
 from ecg_core.evaluation.comparison import Disagreements, disagreements
 from ecg_core.records import read_strip
 from ecg_core.records.inspect import doubts
-from ecg_core.rhythm.events import KIND_NAMES
+from ecg_core.rhythm.events import DANGERS, KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Lead, Record, RhythmEvent
 
 from . import engine
@@ -95,22 +95,31 @@ def strip_start_s(record: Record, time_s: float, length_s: float) -> float:
     return start_s
 
 
-def nearest_beat(analysis: Analysis, time_s: float) -> int | None:
-    """The beat nearest to a time; None where there are no beats."""
+def nearest_beat(analysis: Analysis, time_s: float, *, within_s: tuple[float, float] | None = None) -> int | None:
+    """The beat nearest to a time; None where there are no beats, or where it lies outside ``within_s``."""
     distance_s = np.abs(analysis.beats.time_s - time_s)
-    return int(distance_s.argmin()) if len(distance_s) else None
+    if not len(distance_s):
+        return None
+    beat = int(distance_s.argmin())
+    inside = within_s is None or within_s[0] <= analysis.beats.time_s[beat] < within_s[1]
+    return beat if inside else None
 
 
 def stations(analysis: Analysis, differ: Disagreements) -> dict[str, Float64]:
-    """Times to step through, by name; ascending, but queried beats with the most informative first."""
+    """Times to step through, by name, dangers first; ascending, but queried beats with the most informative first."""
     beats = analysis.beats
-    found = {f"{label} beats": beats.time_s[(beats.label == label) & beats.usable] for label in ECTOPIC_FIRST}
-    for kind, name in KIND_NAMES.items():
-        found[name] = np.array([event.start_s for event in analysis.events if event.kind == kind])
+    events = {
+        name: np.array([event.start_s for event in analysis.events if event.kind == kind])
+        for kind, name in KIND_NAMES.items()
+    }
+    found = {KIND_NAMES[kind]: events[KIND_NAMES[kind]] for kind in DANGERS}
+    found |= {f"{label} beats": beats.time_s[(beats.label == label) & beats.usable] for label in ECTOPIC_FIRST}
+    found |= events
     found["Disagreements with reference"] = differ.time_s
     found[QUERIED] = beats.time_s[analysis.queried[~np.isin(analysis.queried, analysis.labelled)]]
     found["Beats labelled by you"] = beats.time_s[analysis.labelled]
     found[f"Beats with probability < {UNCERTAIN:g}"] = beats.time_s[beats.usable & (beats.confidence < UNCERTAIN)]
+    found["Beats that are not counted"] = beats.time_s[~beats.usable]
     found["All beats"] = beats.time_s
     return {name: times for name, times in found.items() if len(times)}
 

@@ -1,16 +1,17 @@
 """Analyses made by hand, for figures and pages: no network runs and no record is read."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import measure_burden
-from ecg_core.rhythm.danger import no_waveform
+from ecg_core.rhythm.danger import find_dangers, no_waveform, tachyarrhythmias
 from ecg_core.rhythm.events import find_rhythms
 from ecg_core.rhythm.fibrillation import af_episodes
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Analysis, Attention, Beats, ModelSpec, Quality, Record
+from ecg_core.schema import Analysis, Attention, Beats, ModelSpec, Quality, Record, RhythmEvent
 
 FS_HZ = 250.0
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -33,14 +34,30 @@ def rhythms_of(beats, rules):
     return find_rhythms(beats, rules, episodes=af_episodes(beats, rules))
 
 
-def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime(2001, 1, 1, 8), unusable=()):
+def make_event(kind, start_s, end_s, *, n_beats=0, rate_bpm=float("nan"), at_least=False):
+    """An event, by default one without beats."""
+    return RhythmEvent(kind, start_s, end_s, n_beats, rate_bpm, at_least)
+
+
+def with_events(analysis, *events):
+    """The analysis with these events beside its own, all of them measured."""
+    every = tuple(sorted((*analysis.events, *events), key=lambda event: (event.start_s, event.kind)))
+    burden = measure_burden(
+        analysis.beats, every, quality=analysis.quality, duration_s=analysis.record.duration_s, rules=analysis.rules
+    )
+    return replace(analysis, events=every, burden=burden)
+
+
+def make_analysis(
+    duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime(2001, 1, 1, 8), unusable=(), waveform=None
+):
     """A beat each ``rr_s``, every tenth V, every tenth S, uniform attention; ``unusable`` are blocks of 10 s."""
     time_s = np.arange(0.4, duration_s - 0.2, rr_s)
     n = len(time_s)
     label = np.array(["N"] * n)
     label[4::10], label[7::10] = "V", "S"
-    probability = np.full((n, 5), 0.05, dtype=np.float32)
-    probability[np.arange(n), [CLASSES.index(name) for name in label]] = 0.8
+    probability = np.full((n, 5), 0.04, dtype=np.float32)
+    probability[np.arange(n), [CLASSES.index(name) for name in label]] = 0.84
     score = np.ones((1, int(np.ceil(duration_s / 10))), dtype=np.float32)
     usable_block = np.ones(score.shape[1], dtype=bool)
     usable_block[list(unusable)] = False
@@ -50,11 +67,15 @@ def make_analysis(duration_s=1800.0, *, rr_s=0.8, reference=None, start=datetime
     n_samples = round(duration_s * FS_HZ)
     record = Record("made", ForbiddenSource(), FS_HZ, n_samples, TWELVE, (True,) * 12, start=start, reference=reference)
     rules = RhythmRules()
-    events = rhythms_of(beats, rules)
+    waveform = waveform or no_waveform(duration_s)
+    dangers = tuple(
+        find_dangers(beats, tachyarrhythmias(waveform, rules), waveform, quality, duration_s=duration_s, rules=rules)
+    )
+    events = find_rhythms(beats, rules, episodes=af_episodes(beats, rules), dangers=dangers)
     steps = np.linspace(-0.512, 0.512, 33).astype(np.float32)
     return Analysis(
         record=record, lead_names=("II",), model=SPEC, rules=rules, quality=quality, predicted=beats, beats=beats,
         attention=Attention(np.full((n, 33), 1 / 33, dtype=np.float16), steps),
-        waveform=no_waveform(duration_s), events=events,
+        waveform=waveform, events=events,
         burden=measure_burden(beats, events, quality=quality, duration_s=duration_s, rules=rules),
     )  # fmt: skip

@@ -1,0 +1,149 @@
+"""What every result begins with: fibrillation, asystole and sustained VT, and what could not or was not looked at.
+
+Pages, PDF, tables, JSON and terminal take their words from here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from ..clock import clock_text, duration_text
+from ..rhythm.events import DANGERS, KIND_NAMES
+from ..schema import Analysis, RhythmEvent
+
+NOT_ANALYSED: Final = ("AV block", "QT", "ST", "pacing")  # what the program does not look at
+NOT_ANALYSED_TEXT: Final = f"Not analysed: {', '.join(NOT_ANALYSED)} (pacing was not looked for)"
+UNJUDGED: Final = {
+    "not_analysable": "could not be analysed; no sign of VF, VT or asystole in them",
+    "no_signal": "without any signal",
+}
+SHORT_NAMES: Final = {
+    "vf": "VF", "vf_suspected": "VF suspected", "asystole": "asystole", "vt_sustained": "sustained VT",
+    "not_analysable": "not analysable", "no_signal": "no signal",
+}  # fmt: skip
+FIRST_EPISODES = 3  # of each kind are shown as strips, and the longest
+MINUTE_S = 60.0
+SHOWN_PCT = 0.05  # less would be printed as 0.0 %
+
+
+@dataclass(frozen=True)
+class Danger:
+    """All episodes of one kind of danger."""
+
+    kind: str  # one of DANGERS
+    events: tuple[RhythmEvent, ...]  # at least one, in the order of time
+    text: str  # kind, number, total and longest length, and times, for readers
+
+    @property
+    def longest(self) -> RhythmEvent:
+        """The longest episode; of several, the first."""
+        return max(self.events, key=lambda event: event.duration_s)
+
+    @property
+    def total_s(self) -> float:
+        """Length of all episodes together."""
+        return sum(event.duration_s for event in self.events)
+
+    @property
+    def at_least(self) -> bool:
+        """Whether an episode may have lasted longer than could be seen."""
+        return any(event.at_least for event in self.events)
+
+    @property
+    def shown(self) -> tuple[RhythmEvent, ...]:
+        """The episodes that deserve a strip: the first few and the longest, in the order of time."""
+        first = self.events[:FIRST_EPISODES]
+        return first if self.longest in first else (*first, self.longest)
+
+
+def dangers(analysis: Analysis) -> tuple[Danger, ...]:
+    """The kinds of danger that were found, the most serious first; empty where there is none."""
+    found = []
+    for kind in DANGERS:
+        events = tuple(event for event in analysis.events if event.kind == kind)
+        if events:
+            found.append(Danger(kind, events, _danger_text(analysis, kind, events)))
+    return tuple(found)
+
+
+def remarks(analysis: Analysis) -> tuple[str, ...]:
+    """Sentences to follow the dangers: that there is none, what could not be analysed, and what was not looked at."""
+    calm = () if dangers(analysis) else (_calm_text(analysis),)
+    return (*calm, *unjudged_texts(analysis), NOT_ANALYSED_TEXT)
+
+
+def unjudged_texts(analysis: Analysis) -> tuple[str, ...]:
+    """What could not be judged, with its length and where the longest stretch of it lies."""
+    texts = []
+    for kind, says in UNJUDGED.items():
+        events = [event for event in analysis.events if event.kind == kind]
+        if events:
+            longest = max(events, key=lambda event: event.duration_s)
+            at = clock_text(analysis.record, longest.start_s)
+            where = f"{len(events):,} stretches, longest {length_text(longest)} at {at}" if events[1:] else f"at {at}"
+            texts.append(f"{duration_text(sum(event.duration_s for event in events))} {says} ({where})")
+    return tuple(texts)
+
+
+def unjudged_stretches(analysis: Analysis) -> dict[str, list[tuple[float, float]]]:
+    """Start and end of each stretch that could not be judged, seconds, by its kind."""
+    return {kind: [(e.start_s, e.end_s) for e in analysis.events if e.kind == kind] for kind in UNJUDGED}
+
+
+def findings(analysis: Analysis) -> list[RhythmEvent]:
+    """The events that were found; stretches that could not be judged are none."""
+    return [event for event in analysis.events if event.kind not in UNJUDGED]
+
+
+def length_text(event: RhythmEvent, *, decimals: int = 1) -> str:
+    """Length of an event; with >= before it where it may have lasted longer than could be seen."""
+    return at_least_text(event.at_least) + seconds_text(event.duration_s, decimals=decimals)
+
+
+def seconds_text(seconds: float, *, decimals: int = 1) -> str:
+    """A length in seconds, or in minutes and hours from one minute on."""
+    return f"{seconds:.{decimals}f} s" if seconds < MINUTE_S else duration_text(seconds)
+
+
+def at_least_text(at_least: bool) -> str:
+    """What stands before a length that is a lower limit."""
+    return ">= " if at_least else ""
+
+
+def not_analysable_text(analysis: Analysis) -> str:
+    """Percentage of the recording that is not analysable, and apart from it what holds a danger instead of beats."""
+    burden = analysis.burden
+    lost_pct = 100 - burden.analysable_pct
+    unjudged_s = burden.not_analysable.total_s + burden.no_signal.total_s
+    unjudged_pct = min(100 * unjudged_s / burden.duration_s, lost_pct) if burden.duration_s else lost_pct
+    in_danger_pct = lost_pct - unjudged_pct
+    if not dangers(analysis) or in_danger_pct < SHOWN_PCT:
+        return f"{lost_pct:.1f} % not analysable"
+    return f"{unjudged_pct:.1f} % not analysable, {in_danger_pct:.1f} % in VF, VT or asystole"
+
+
+def _danger_text(analysis: Analysis, kind: str, events: tuple[RhythmEvent, ...]) -> str:
+    longest = max(events, key=lambda event: event.duration_s)
+    rate = f", {longest.rate_bpm:.0f} bpm" if math.isfinite(longest.rate_bpm) else ""
+    at = clock_text(analysis.record, longest.start_s)
+    if len(events) == 1:
+        return f"{KIND_NAMES[kind]}: {length_text(longest)} at {at}{rate}"
+    total_s, at_least = sum(event.duration_s for event in events), any(event.at_least for event in events)
+    total = at_least_text(at_least) + seconds_text(total_s)
+    first = "" if longest is events[0] else f"; first at {clock_text(analysis.record, events[0].start_s)}"
+    return (
+        f"{KIND_NAMES[kind]}: {len(events):,} episodes, {total} in total; longest {length_text(longest)} at {at}{rate}"
+        f"{first}"
+    )
+
+
+def _calm_text(analysis: Analysis) -> str:
+    analysable_s = analysis.burden.analysable_s
+    if not analysable_s:
+        return "No signal is analysable: ventricular fibrillation, asystole and sustained VT cannot be excluded"
+    return (
+        "No ventricular fibrillation, asystole or sustained VT found in the analysable signal "
+        f"({duration_text(analysable_s)})"
+    )

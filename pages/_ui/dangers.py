@@ -1,0 +1,46 @@
+"""What pages begin with: dangers in red, each with a way to its place, and what was not judged or not looked at."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ecg_core.figures import strip_figure
+from ecg_core.report.dangers import Danger, dangers, remarks
+from ecg_core.report.strip_selection import STRIP_S, clearest_lead, strip_start_s
+from ecg_core.schema import Analysis
+from ecg_core.text import plain_markdown
+
+from .figures import show, theme
+from .view import address, cached, strip
+
+
+def draw_dangers(analysis: Analysis, *, with_strip: bool = False) -> None:
+    """Draw a red line for each kind of danger, and one with what remains open.
+
+    With ``with_strip``, the worst place of the most serious one follows.
+    """
+    found = dangers(analysis)
+    with st.container(key="dangers"):
+        for danger in found:
+            line, way = st.columns([10, 1], vertical_alignment="center", gap="small")
+            line.error(plain_markdown(danger.text), icon=":material/emergency_home:")
+            if way.button("Review", key=f"danger {danger.kind}", help="Shows the longest episode", width="stretch"):
+                st.switch_page("pages/review.py", query_params=address(analysis.record, danger.longest.start_s))
+    if found and with_strip:
+        _draw_worst_place(analysis, found[0])
+    icon = "" if found else ":material/check_circle: "
+    st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remarks(analysis)))
+
+
+def _draw_worst_place(analysis: Analysis, danger: Danger) -> None:
+    """Draw the strip of the longest episode, or of its beginning."""
+    record, event, colours = analysis.record, danger.longest, theme()
+    start_s = strip_start_s(event.start_s, event.end_s, duration_s=record.duration_s)
+    name = clearest_lead(analysis, start_s)
+    figure = cached(
+        "danger", (analysis, colours),
+        lambda: strip_figure(
+            analysis, (strip(record, name, start_s=start_s, length_s=STRIP_S),), length_s=STRIP_S, theme=colours
+        ),
+    )  # fmt: skip
+    show(figure, "danger", alt=f"ECG strip: {danger.text}", width="content")
