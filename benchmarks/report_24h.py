@@ -43,7 +43,13 @@ def main() -> None:
         _ = record.sha256  # hashing half a gigabyte is not the report's work
         steps: dict[str, Callable[[], object]] = {
             "events and burden": lambda: measure(
-                record, beats, quality, analysis.waveform, analysis.rules, labels=analysis.label_codes
+                record,
+                beats,
+                quality,
+                analysis.waveform,
+                analysis.rules,
+                labels=analysis.label_codes,
+                calibration=analysis.model.calibration_of(len(analysis.lead_names)),
             )
         }
         steps |= {suffix: lambda writer=writer: writer(analysis) for suffix, writer in WRITERS.items()}  # type: ignore[misc]

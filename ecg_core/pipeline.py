@@ -23,9 +23,10 @@ from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias
 from .rhythm.decisions import settle_labels
 from .rhythm.events import find_rhythms
 from .rhythm.intervals import analysable_rr
-from .rhythm.labelling import label_codes
+from .rhythm.labelling import label_codes, set_labels
 from .rhythm.p_waves import p_correlation, repeating_fraction
 from .rhythm.qrs_shape import beat_waveforms
+from .rhythm.uncertainty import calibrate_probabilities
 from .rules import RhythmRules
 from .schema import (
     Analysis,
@@ -34,6 +35,7 @@ from .schema import (
     Beats,
     Bool,
     Burden,
+    Calibration,
     Float64,
     Index,
     Quality,
@@ -67,8 +69,7 @@ def analyse(
     patient_labels
         Beats of this patient whose class is known: they keep it, and the model is fine-tuned to them.
     progress, fitting
-        Called with the seconds of the record that are done and its length, and with the fraction of the fine-tuning
-        that is done; each may raise ``Cancelled``.
+        Called with seconds done and the record's length, and with the fine-tuning's fraction; may raise ``Cancelled``.
 
     Examples
     --------
@@ -77,8 +78,7 @@ def analyse(
     True
 
     """
-    rules = rules or RhythmRules()
-    leads = choose_leads(record, model, lead)
+    rules, leads = rules or RhythmRules(), choose_leads(record, model, lead)
 
     def features_of(chunk: Chunk) -> ChunkFeatures:
         clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
@@ -98,7 +98,8 @@ def analyse(
         predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
     waveform = waveform_of(features, record.duration_s)
-    beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels)
+    calibration = model.spec.calibration_of(len(leads))
+    beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels, calibration=calibration)
     unlabelled, labelled = beats.usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
         record=record,
@@ -136,34 +137,30 @@ def predicted_beats(
     features: ChunkFeatures, kept: Index, rr_s: Float64, predictions: Predictions, usable: Bool
 ) -> Beats:
     """The beats as the network classifies them, before any rule and any reader's label."""
-    probability = predictions.probability
-    label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
+    label = np.where(usable, np.array(CLASSES)[predictions.probability.argmax(axis=1)], "Q")
     same_qrs, segments = features.qrs_correlation[kept], features.before_qrs[kept]
-    beats = Beats(features.time_s[kept], label, probability, rr_s, usable, qrs_correlation=same_qrs)
+    beats = Beats(features.time_s[kept], label, predictions.probability, rr_s, usable, qrs_correlation=same_qrs)
     return replace(beats, p_repeats=repeating_fraction(segments, beats), p_correlation=p_correlation(segments))
 
 
 def measure(
-    record: Record, predicted: Beats, quality: Quality, waveform: Waveform, rules: RhythmRules, *, labels: Codes
-) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:
-    """The beats that are counted by these rules, their events and their burden.
+    record: Record, predicted: Beats, quality: Quality, waveform: Waveform, rules: RhythmRules,
+    *, labels: Codes, calibration: Calibration | None,
+) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:  # fmt: skip
+    """The predicted beats as they are counted by these rules, with calibrated probabilities, their events and burden.
 
-    Parameters
-    ----------
-    predicted
-        Beats as the network classifies them.
-    labels
-        Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,).
-
+    A reader's labels are certain: the class of each beat that has one, UNLABELLED for the others, shape (n_beats,).
     """
     found = tachyarrhythmias(waveform, rules)
     masked = mask_fibrillation(predicted, found)
-    beats, episodes = settle_labels(masked, rules, labels=labels, age_years=record.age_years)
+    settled, episodes = settle_labels(masked, rules, labels=labels, age_years=record.age_years)
+    beats = set_labels(calibrate_probabilities(settled, calibration), labels)
     dangers = find_dangers(beats, found, waveform, quality, duration_s=record.duration_s, rules=rules)
     events = find_rhythms(beats, rules, episodes=episodes, dangers=dangers)
     burden = measure_burden(
-        beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years
-    )
+        beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years,
+        calibration=calibration,
+    )  # fmt: skip
     return beats, events, burden
 
 
@@ -194,7 +191,8 @@ def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
 
 def _measured(analysis: Analysis, labels: Codes) -> Analysis:
     beats, events, burden = measure(
-        analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules, labels=labels
-    )
+        analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules,
+        labels=labels, calibration=analysis.model.calibration_of(len(analysis.lead_names)),
+    )  # fmt: skip
     labelled = np.flatnonzero(labels != UNLABELLED)
     return replace(analysis, beats=beats, events=events, burden=burden, labelled=labelled)

@@ -179,6 +179,19 @@ class Quality(FrozenArrays):
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What a model's probabilities mean in patients that it was not trained on; see ``rhythm.uncertainty``."""
+
+    slope: tuple[float, ...]  # of each class, by which the logarithm of its probability is multiplied ...
+    offset: tuple[float, ...]  # ... and what is added to it
+    v_spread: tuple[float, float]  # between patients, of the share of V: floor, and factor of the doubt
+    s_spread: tuple[float, float]  # the same of S
+    n_patients: int  # whom these numbers were fitted to
+    fitted_on: tuple[str, ...]  # databases of these patients
+    recipe: str  # the command that fitted it
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """What the weights need to be used as they were trained; stored as JSON beside them."""
 
@@ -199,6 +212,11 @@ class ModelSpec:
     seed: int
     recipe: str  # the command that trained it
     sha256: str = ""  # of the weights file
+    calibration: tuple[Calibration, ...] = ()  # for one lead, and for several together; empty if not calibrated
+
+    def calibration_of(self, n_leads: int) -> Calibration | None:
+        """The calibration for so many leads read together; None for a model that was not calibrated."""
+        return self.calibration[min(n_leads, len(self.calibration)) - 1] if self.calibration else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +238,7 @@ class Beats(FrozenArrays):
 
     time_s: Float64  # (n,), ascending
     label: Text  # (n,), one of CLASSES
-    probability: Float32  # (n, 5), in the order of CLASSES
+    probability: Float32  # (n, 5), in the order of CLASSES; calibrated in the beats that an analysis shows and counts
     rr_s: Float64  # (n,), to the beat before; NaN at the first beat and across an unusable stretch
     usable: Bool  # (n,): False inside unusable stretches, where the label is Q and no beat is counted
     p_repeats: Float32 | None = None  # (n,), fraction of the power before the QRS that repeats; None if not measured
@@ -306,7 +324,7 @@ class Ectopy:
     label: str
     n_beats: int
     burden_pct: float  # of the analysable beats, idioventricular rhythms not counted; NaN without beats
-    interval_pct: tuple[float, float]  # of 95 %, by the classifier's probabilities alone
+    interval_pct: tuple[float, float]  # holds the true burden of 95 % of new patients; NaN if not calibrated
     at_thresholds: tuple[tuple[float, int], ...]  # beats whose probability of the class reaches each threshold
     per_hour: float  # of analysable time; NaN without analysable time
     most_in_an_hour: int
@@ -352,7 +370,7 @@ class Burden(FrozenArrays):
     rate_max: HeartRate | None
     v: Ectopy
     s: Ectopy
-    pvc_error_points: float  # expected error of a PVC burden over this length; see rhythm.uncertainty
+    pvc_error_points: float  # expected error of a PVC burden over this length; NaN below 24 h
     af: Episodes
     vf: Episodes  # ventricular fibrillation or flutter
     vf_suspected: Episodes  # where it is not certain

@@ -83,6 +83,7 @@ def fine_tune_to(
     spec = replace(
         source.spec,
         sha256="",
+        calibration=(),
         detection_threshold=chosen.detection_threshold,
         class_bias=chosen.class_bias,
         seed=plan.seed,

@@ -17,6 +17,8 @@ from models.tables import (
     MODELS,
     alarms_table,
     budgets_table,
+    coverage_table,
+    cross_validation_table,
     fibrillation_table,
     figures_table,
     horizon_table,
@@ -24,6 +26,7 @@ from models.tables import (
     live_lines,
     quality_table,
     records_table,
+    reliability_table,
     seeds_table,
     speed_lines,
 )
@@ -50,6 +53,10 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
     card = fill(card, "average", figures_table(metrics, pooling="average"))
     card = fill(card, "intervals", intervals_table(metrics))
+    calibrated = {name: read_json(FOLDER / f"{name}.calibration.json") for name in MODELS}
+    card = fill(card, "cross-validation", cross_validation_table(calibrated))
+    card = fill(card, "coverage", coverage_table(metrics))
+    card = fill(card, "reliability", reliability_table(metrics))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))

@@ -36,7 +36,7 @@ def fit_source(seed: int, *, databases: Path, runs: Path) -> Model:
     path = runs / f"source-s{seed}.pt"
     if path.is_file():
         return load_model(path)
-    spec = replace(read_spec(FOLDER / "source.pt"), name=path.stem, seed=seed)
+    spec = replace(read_spec(FOLDER / "source.pt"), name=path.stem, seed=seed, calibration=())
     records, noise = load_records(databases / MITDB, read_split("mitdb_ds1")), load_noise(databases / NSTDB)
     plan = replace(SOURCE_PLAN, seed=seed)
     return save_model(path, Model(spec, fit_stage("all", records, noise=noise, spec=spec, plan=plan, runs=runs)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
@@ -44,6 +45,11 @@ BUDGETS = (
 )
 ALARM_SETS = {"danger": "cudb and vfdb", "normal": "qtdb and icentia11k"}
 ALARM_NAMES = {"vf": "ventricular fibrillation or flutter, 10 s or longer", "asystole": "asystole, 4 s or longer"}
+# Sets on which coverage and reliability are measured, alone and together
+TRUST_SETS = (
+    ("mitdb_ds2",), ("svdb_test",), ("mitdb_ds2", "svdb_test"),
+    ("mitdb_ds2_all_leads",), ("svdb_test_all_leads",), ("mitdb_ds2_all_leads", "svdb_test_all_leads"),
+)  # fmt: skip
 WITH_INTERVAL = {"v_f1", "s_f1"}
 BURDEN_TOLERANCE = 1.0  # percentage points from the reference that count as agreement
 
@@ -84,6 +90,70 @@ def intervals_table(metrics: Metrics) -> str:
             cells.append(f"{sum(error <= BURDEN_TOLERANCE for error in errors)} of {len(errors)} records")
             lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def coverage_table(metrics: Metrics) -> str:
+    """How many burdens of the reference lie in their intervals, and how wide these are; by test set and together."""
+    lines = [
+        "| test set | model | V inside | median width, points | S inside | median width, points |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model, measured in metrics.items():
+        for together in TRUST_SETS:
+            cells = []
+            for label in "VS":
+                rows = [row for key in together for row in _burdens(measured[key], label)]
+                width = median(row["high_pct"] - row["low_pct"] for row in rows)
+                n = sum(row["covered"] for row in rows)
+                cells += [f"{n} of {len(rows)} ({100 * n / len(rows):.0f} %)", f"{width:.2f}"]
+            title = "; ".join(TEST_SETS[key] for key in together)
+            lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def cross_validation_table(measured: Metrics) -> str:
+    """Coverage and reliability in the patients of the calibration, cross-validated over them."""
+    lines = [
+        "| lead | model | V inside | S inside | class | said > right (beats) | farthest apart |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for lead, title in (("first", "first lead"), ("all", "leads fused")):
+        for model, by_lead in measured.items():
+            coverage = by_lead[lead]["coverage"]
+            inside = " | ".join(_percent(coverage[label]["covered"] / coverage[label]["records"]) for label in "VS")
+            for label, bins in by_lead[lead]["reliability"].items():
+                lines.append(f"| {title} | {model} | {inside} | {label} | {_said_cells(bins)} |")
+    return "\n".join(lines)
+
+
+def _said_cells(bins: Sequence[dict[str, float]]) -> str:
+    """What was said and what was right in each bin, and how far apart they are at most."""
+    cells = [f"{_share(row['said'])} > {_share(row['right'])} ({row['beats']})" for row in bins]
+    apart = max((abs(row["said"] - row["right"]) for row in bins), default=0.0)
+    return f"{', '.join(cells)} | {_share(apart)}"
+
+
+def _burdens(measured: dict[str, Any], label: str) -> list[dict[str, Any]]:
+    """The burdens of a class in the records of a test set that have an interval and a reference."""
+    rows = [row for record in measured["records"] for row in record["burdens"] if row["label"] == label]
+    return [row for row in rows if row["low_pct"] is not None and row["reference_pct"] is not None]
+
+
+def reliability_table(metrics: Metrics) -> str:
+    """What probability was said and what share was right, in bins of .1 that hold enough beats."""
+    lines = [
+        "| test set | model | class | said > right (beats), in bins of .1 | farthest apart |",
+        "|---|---|---|---|---|",
+    ]
+    for key in dict.fromkeys(key for together in TRUST_SETS for key in together):
+        for model, measured in metrics.items():
+            for label, bins in measured[key]["trust"]["reliability"].items():
+                lines.append(f"| {TEST_SETS[key]} | {model} | {label} | {_said_cells(bins)} |")
+    return "\n".join(lines)
+
+
+def _share(value: float) -> str:
+    return f"{value:.2f}".replace("0.", ".", 1)
 
 
 def budgets_table() -> str:

@@ -28,6 +28,7 @@ from pages._ui.view import (
     nearest_beat,
     neighbour,
     occlusion_text,
+    probability_note,
     remember,
     stations,
     strip,
@@ -119,6 +120,8 @@ def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
         facts(beat_facts(analysis, beat, differ))
     with classified:
         show(probability_figure(analysis, beat, theme=theme()), "probability", alt="Probability of each class")
+        if note := probability_note(analysis, beat):
+            st.caption(note)
         st.caption(
             "Attention shows which parts of the signal the network weighted. It is not an explanation of the class."
         )

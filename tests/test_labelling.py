@@ -15,15 +15,15 @@ from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Annotations
 from pages._ui import engine, labelling
 from pages._ui.labelling import load_labels, set_labels
-from pages._ui.view import QUERIED
+from pages._ui.view import QUERIED, probability_note
 
 
 @pytest.fixture(scope="module")
 def analysis(demo):
     """Made-up beats on the demo record, of which five are queried."""
     made = replace(make_analysis(demo.duration_s), record=demo)
-    made = with_rules(made, made.rules)  # its S are not premature: they would become N with the first label
     normal = np.flatnonzero(made.beats.usable & (made.beats.label == "N"))
+    made = with_rules(made, made.rules)  # its S are not premature: they would become N with the first label
     return replace(made, queried=normal[[300, 20, 100, 200, 50]])
 
 
@@ -303,3 +303,12 @@ def test_labels_at_no_beat_are_counted_and_excluded(session, workspace, analysis
     load_labels()
     assert len(shown(workspace).labelled) == 1
     assert "1 label excluded: no beat at the same time" in session["labels_message"]
+
+
+def test_a_class_that_is_not_the_most_probable_is_explained():
+    analysis = make_analysis()
+    assert not probability_note(analysis, 4)
+    probability = analysis.beats.probability.copy()
+    probability[4] = (0.6, 0.05, 0.3, 0.03, 0.02)
+    doubtful = replace(analysis, beats=replace(analysis.beats, probability=probability))
+    assert "more often N than V" in probability_note(doubtful, 4)

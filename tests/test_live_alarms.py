@@ -261,17 +261,34 @@ def test_every_kind_has_a_name_and_a_rank_and_what_endangers_life_ranks_first():
     assert MOST_SERIOUS_FIRST[: len(DANGERS)] == DANGERS
 
 
-def test_nothing_is_judged_of_the_waveform_yet_but_a_judgement_is_used(monkeypatch, excerpt, model):
-    """The judgement comes from one function, of four seconds of every lead with a signal."""
-    shapes = set()
+def test_the_judgement_of_the_waveform_raises_the_alarm(monkeypatch, excerpt, model):
+    seen = []
 
-    def judged(signal_mv, *, amplitude_mv, score):
-        shapes.add((signal_mv.shape, amplitude_mv.shape, score.shape))
+    def judged(self, clean, beat_heatmap, *, origin, first_frame, settled):
+        seen.append((clean.signal_mv.shape[0], settled))
         return 0.9
 
-    monkeypatch.setattr(fibrillation, "vf_probability", judged)
+    monkeypatch.setattr(fibrillation.StreamWaveform, "step", judged)
     monitor = Monitor(Stream("x", 257, ("I", "II")), model)
     signal = np.stack([excerpt[: 12 * 257], np.zeros(12 * 257, dtype=np.float32)])
     update = monitor.push(StreamChunk(0, signal))
     assert {alarm.kind for alarm in update.alarms} == {"vf"}
-    assert ((1, fibrillation.SEEN_SAMPLES), (1,), (1,)) in shapes
+    assert all(n_leads == 2 for n_leads, _ in seen)
+    assert np.all(np.diff([settled for _, settled in seen]) > 0)
+
+
+@pytest.mark.parametrize("frequency_hz", [5.0, 0.0])
+def test_a_wave_like_fibrillation_after_beats_raises_the_alarm(excerpt, model, frequency_hz):
+    """Twenty seconds of beats, then a wave of 5 Hz; or beats throughout."""
+    fs_hz = 257
+    signal = excerpt[: 40 * fs_hz].copy()
+    if frequency_hz:
+        time_s = np.arange(20 * fs_hz) / fs_hz
+        wobble = 1 + 0.3 * np.sin(2 * np.pi * 0.4 * time_s)
+        signal[20 * fs_hz :] = 0.4 * wobble * np.sin(2 * np.pi * frequency_hz * time_s + np.sin(time_s))
+    monitor = Monitor(Stream("x", fs_hz, ("II",)), model)
+    updates = [monitor.push(StreamChunk(i, signal[None, i : i + fs_hz])) for i in range(0, len(signal), fs_hz)]
+    alarms = [alarm for update in updates for alarm in update.alarms if alarm.kind in ("vf", "vf_suspected")]
+    assert bool(alarms) == bool(frequency_hz)
+    if alarms:
+        assert 18 <= alarms[0].start_s <= 24 and alarms[0].announced_s <= 30

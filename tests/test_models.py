@@ -11,8 +11,11 @@ from ecg_core.classifier.model import load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS, find_models, read_spec
 from ecg_core.evaluation.ec57 import gross
 from ecg_core.evaluation.evaluate import evaluate
+from models.calibrate import DATABASES
 from models.card import rendered
+from models.databases import AFTDB, LTAFDB, LTDB, QTDB
 from models.evaluate import SETS, describe_set
+from models.tables import MODELS as MODELS_OF_THE_CARD
 from models.train import SPEC
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,3 +100,38 @@ def test_changes_do_not_make_the_model_worse_on_real_records(model):
     assert total.qrs_se >= BAR["qrs_se"]
     assert total.qrs_ppv >= BAR["qrs_ppv"]
     assert total.f1("V") >= BAR["v_f1"]
+
+
+def test_no_test_record_was_used_to_calibrate_the_shipped_models():
+    splits = {name for chosen in DATABASES for name in chosen.splits}
+    assert splits == {"svdb_adaptation", "svdb_validation", "mitdb_ds1"}
+    assert {chosen.folder for chosen in DATABASES if not chosen.splits} == {QTDB, LTDB, LTAFDB, AFTDB}
+
+
+@pytest.mark.parametrize("path", find_models(), ids=lambda path: path.stem)
+def test_every_shipped_model_is_calibrated_for_one_lead_and_for_several(path):
+    spec = read_spec(path)
+    assert len(spec.calibration) == 2
+    assert spec.calibration_of(1) == spec.calibration[0]
+    assert spec.calibration_of(2) == spec.calibration_of(3) == spec.calibration[1]
+    assert {numbers.recipe for numbers in spec.calibration} == {f"python -m models.calibrate {path.stem}"}
+
+
+@pytest.mark.parametrize("name", MODELS_OF_THE_CARD)
+@pytest.mark.parametrize("keys", [("mitdb_ds2", "svdb_test"), ("mitdb_ds2_all_leads", "svdb_test_all_leads")])
+def test_the_intervals_of_both_test_sets_together_cover_what_they_state(name, keys):
+    metrics = json.loads((MODELS / f"{name}.metrics.json").read_text(encoding="utf-8"))
+    burdens = [burden for key in keys for record in metrics[key]["records"] for burden in record["burdens"]]
+    assert len(burdens) == 2 * 36
+    for label in "VS":
+        covered = [burden["covered"] for burden in burdens if burden["label"] == label]
+        assert sum(covered) / len(covered) >= 0.92
+
+
+@pytest.mark.parametrize("path", find_models(), ids=lambda path: path.stem)
+def test_the_intervals_cover_what_they_state_in_patients_they_were_not_fitted_to(path):
+    measured = json.loads(path.with_suffix(".calibration.json").read_text(encoding="utf-8"))
+    assert measured["model_sha256"] == read_spec(path).sha256
+    for lead in ("first", "all"):
+        for row in measured[lead]["coverage"].values():
+            assert row["covered"] / row["records"] >= 0.95

@@ -17,7 +17,7 @@ from ecg_core.classifier.features import CONTEXT_BEATS, frame_offsets
 from ecg_core.errors import Cancelled, LeadError
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES
-from ecg_core.pipeline import analyse, with_labels, with_rules
+from ecg_core.pipeline import analyse, measure, with_labels, with_rules
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations, Record
 from ecg_core.signals.filters import MARGIN_S
@@ -62,6 +62,14 @@ def test_nearly_all_beats_of_the_demo_record_are_found(demo, demo_analysis):
     assert len(found_s) < 1.01 * len(true_s)
 
 
+def measured(analysis, *, calibration):
+    """Its predictions measured again, with another calibration."""
+    return measure(
+        analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules,
+        labels=analysis.label_codes, calibration=calibration,
+    )  # fmt: skip
+
+
 def test_columns_agree_with_one_another(demo_analysis):
     beats, attention = demo_analysis.beats, demo_analysis.attention
     assert {len(getattr(beats, item.name)) for item in fields(beats)} == {len(beats)}
@@ -71,7 +79,7 @@ def test_columns_agree_with_one_another(demo_analysis):
     known = np.isfinite(beats.rr_s)
     np.testing.assert_allclose(beats.rr_s[known], np.diff(beats.time_s, prepend=0)[known])
     assert (beats.label[~beats.usable] == "Q").all()
-    best = np.array(CLASSES)[beats.probability.argmax(axis=1)]
+    best = np.array(CLASSES)[measured(demo_analysis, calibration=None)[0].probability.argmax(axis=1)]
     assert (beats.label == best)[beats.usable].all()
 
 
@@ -496,3 +504,14 @@ def test_a_readers_s_inside_fibrillation_stays(demo, model):
     beat = int(suppressed[0])
     labelled = with_labels(usual, labels([usual.beats.time_s[beat]], "S"))
     assert with_rules(labelled, strict).beats.label[beat] == "S"
+
+
+def test_calibration_changes_what_is_said_of_a_beat_and_not_its_class(demo_analysis):
+    numbers = (demo_analysis.model.calibration_of(len(demo_analysis.lead_names)), None)
+    shown, plain = (measured(demo_analysis, calibration=calibration) for calibration in numbers)
+    assert shown[0].label.tolist() == plain[0].label.tolist() == demo_analysis.beats.label.tolist()
+    np.testing.assert_array_equal(shown[0].probability, demo_analysis.beats.probability)
+    assert np.abs(shown[0].probability - plain[0].probability).max() > 0.05
+    low, high = shown[2].v.interval_pct
+    assert low <= shown[2].v.burden_pct <= high
+    assert np.isnan(plain[2].v.interval_pct).all()

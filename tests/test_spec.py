@@ -1,10 +1,13 @@
 """The models that are installed."""
 
+import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import pytest
 
+from ecg_core.classifier.model import save_spec
 from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, models_folder, read_spec
 from ecg_core.errors import ModelError
 
@@ -38,3 +41,15 @@ def test_specs_are_read_without_torch():
         "import sys; from ecg_core.classifier.spec import *; read_spec(DEFAULT_MODEL); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
+
+
+def test_a_spec_without_calibration_loads_and_one_with_it_comes_back_as_it_was_saved(tmp_path):
+    path = tmp_path / "m.pt"
+    path.touch()
+    old = replace(read_spec(DEFAULT_MODEL), calibration=())
+    stored = {key: value for key, value in asdict(old).items() if key != "calibration"}
+    path.with_suffix(".json").write_text(json.dumps(stored))
+    assert read_spec(path) == old
+    assert read_spec(path).calibration_of(1) is None
+    save_spec(path, read_spec(DEFAULT_MODEL))
+    assert read_spec(path) == read_spec(DEFAULT_MODEL)

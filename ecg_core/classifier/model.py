@@ -39,9 +39,19 @@ def save_model(path: Path, model: Model) -> Model:
     with atomic_file(path) as part:
         torch.save(model.network.state_dict(), part)
         spec = replace(model.spec, sha256=_sha256(part))
+    save_spec(path, spec)
+    return Model(spec, model.network)
+
+
+def save_spec(path: Path, spec: ModelSpec) -> None:
+    """Write the spec beside weights that stay as they are."""
     with atomic_file(path.with_suffix(".json")) as part:
         part.write_text(json.dumps(asdict(spec), indent=1) + "\n", encoding="utf-8")
-    return Model(spec, model.network)
+
+
+def uncalibrated(model: Model) -> Model:
+    """The model with the probabilities that its network gives: what is learned or chosen by them needs these."""
+    return Model(replace(model.spec, calibration=()), model.network)
 
 
 def load_model(path: Path = DEFAULT_MODEL) -> Model:

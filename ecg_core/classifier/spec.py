@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from ..schema import ModelSpec
+from ..schema import Calibration, ModelSpec
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -45,11 +45,14 @@ def read_spec(path: Path) -> ModelSpec:
             )
     try:
         stored: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
-        }
-        return ModelSpec(**fields)
+        calibration = tuple(Calibration(**_fields(numbers)) for numbers in stored.pop("calibration", ()))
+        return ModelSpec(**_fields(stored), calibration=calibration)
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{spec_path.name}: expected the spec of a model of this program ({error}).", settings=("model",)
         ) from error
+
+
+def _fields(stored: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass as JSON keeps them, with tuples instead of lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}

@@ -17,6 +17,7 @@ from ..records import read_record
 from ..schema import Analysis, Annotations, Float64, Index, Record, Text
 from .ec57 import LEARNING_S, Score, score_record
 from .matching import AF_RHYTHMS, match_beats, overlap_s, rhythm_spans
+from .reliability import Trust, measure_trust
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class RecordEvaluation:
     reference_pvc_burden_pct: float
     unusable_s: float
     af: AfDuration | None  # None where the reference names no rhythms
+    trust: Trust
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +139,7 @@ def evaluate_record(
         reference_pvc_burden_pct=float(100 * np.mean(is_v)) if len(is_v) else float("nan"),
         unusable_s=found.burden.duration_s - found.burden.analysable_s,
         af=_af_duration(found, marks),
+        trust=measure_trust(found, marks),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..schema import Float64
 from .ec57 import CONFUSION_COLUMNS, CONFUSION_ROWS, LEARNING_S, Score, average, gross, statistics
 from .evaluate import AfDuration, Evaluation
+from .reliability import BurdenInterval, summarise_trust
 
 HEADLINE: Final = ("qrs_se", "qrs_ppv", "v_se", "v_ppv", "v_f1", "s_se", "s_ppv", "s_f1", "accuracy", "macro_f1")
 DECIMALS = 5
@@ -28,6 +29,7 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
         "rules": f"ANSI/AAMI EC57; match window 150 ms; first {LEARNING_S:.0f} s of a record not scored",
         "detected_beats": _both_ways(evaluation.detected()),
         "reference_beats": _both_ways(evaluation.reference()),
+        "trust": summarise_trust(record.trust for record in evaluation.records),
         "fibrillation": _af_total([record.af for record in evaluation.records]),
         "records": [
             {
@@ -39,11 +41,18 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
                 "pvc_burden_pct": _number(record.pvc_burden_pct),
                 "reference_pvc_burden_pct": _number(record.reference_pvc_burden_pct),
                 "unusable_s": _number(record.unusable_s),
+                "burdens": [_burden(burden) for burden in record.trust.burdens],
                 "fibrillation": None if record.af is None else _rounded(asdict(record.af)),
             }
             for record in evaluation.records
         ],
     }
+
+
+def _burden(burden: BurdenInterval) -> dict[str, Any]:
+    """A burden with its interval and the reference's."""
+    numbers = _rounded({key: value for key, value in asdict(burden).items() if key != "label"})
+    return {"label": burden.label, **numbers, "covered": burden.is_covered}
 
 
 def _both_ways(scores: Sequence[Score]) -> dict[str, Any]:
@@ -117,6 +126,11 @@ def report_text(evaluation: Evaluation) -> str:
         ]
     error = np.abs(burden_errors(evaluation))
     lines += ["", f"PVC burden within 1 point of the reference: {np.sum(error <= 1)} of {len(error)} records"]
+    trust = summarise_trust(record.trust for record in evaluation.records)
+    for label, row in trust["coverage"].items():
+        lines.append(f"{label} burden inside its interval: {row['covered']} of {row['records']} records")
+    for label, bins in trust["reliability"].items():
+        lines.append(f"{label} said > right: " + ", ".join(f"{row['said']:.2f} > {row['right']:.2f}" for row in bins))
     return "\n".join(lines)
 
 

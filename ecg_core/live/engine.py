@@ -25,6 +25,7 @@ from ..rhythm.decisions import settle_labels
 from ..rhythm.intervals import analysable_rr
 from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, p_correlation, repeating_fraction
 from ..rhythm.qrs_shape import around_qrs, qrs_correlation
+from ..rhythm.uncertainty import calibrate_probabilities
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index
 from ..signals.filters import FS_HZ
@@ -104,6 +105,7 @@ class Monitor:
         self.stream, self.model, self.horizon_s = stream, model, horizon_s
         self.rules = rules or RhythmRules()
         leads = monitored_leads(stream, lead)
+        self._calibration = model.spec.calibration_of(len(leads))
         self._detector = StreamDetector(model, leads, horizon_s=horizon_s)
         self._window = Window(stream, length_s=self._detector.analysed_s + FILTER_S)
         self._alarm_tracker = AlarmTracker(stream, self.rules, leads)
@@ -157,7 +159,8 @@ class Monitor:
             self._tail, n_new, episodes=self._episodes, until_s=until_s, end_s=end_s, detections=detections,
             hidden_s=max(float(detections.lost_s[detections.lost_s < until_s].max(initial=-np.inf)), self._dropped_s),
         )  # fmt: skip
-        return Update(_last(self._tail, n_new), attention, alarms, (), vitals)
+        new = calibrate_probabilities(_last(self._tail, n_new), self._calibration)
+        return Update(new, attention, alarms, (), vitals)
 
     def _decide(self, detections: WindowDetections, candidates: Candidates, n_due: int) -> Attention:
         """Classify the candidates, keep those of the first ``n_due`` that are beats, and return their attention."""

@@ -12,6 +12,7 @@ from ..clock import clock_text, duration_text
 from ..labels import CLASSES, NAME
 from ..rhythm.burden import summarise_episodes
 from ..rhythm.intervals import CLEAR_SCORE
+from ..rhythm.uncertainty import COVERED
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, Hourly, RhythmEvent
 from .dangers import at_least_text, dangers
@@ -171,16 +172,19 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
         yield Measure(
             group, "pvc_burden_with_fusion", "PVC burden with fusion (V + F)", both_pct, "%", beats, decimals=2
         )
-    how = "95 % interval from the classifier's probabilities"
+    how = f"holds the burden of {100 * COVERED:.0f} % of new patients, by the spread between those of the calibration"
+    none = "the model was not calibrated"
     for edge, limit, value in zip(("low", "high"), ("lower", "upper"), ectopy.interval_pct, strict=True):
-        yield Measure(group, f"{key}_{edge}", f"{name}, {limit} 95 % limit", value, "%", how, decimals=2)
+        yield Measure(group, f"{key}_{edge}", f"{name}, {limit} 95 % limit", value, "%", how, why=none, decimals=2)
     if label == "V":
         points = analysis.burden.pvc_error_points
-        how = "compared with two weeks of recording (Krumerman 2024); larger below 24 h"
+        how, short = "compared with two weeks of recording (Krumerman 2024)", "measured for recordings from 24 h on"
         high_pct = analysis.rules.pvc_burden_high_pct
         is_high = None if np.isnan(ectopy.burden_pct) else float(ectopy.burden_pct > high_pct)
         yield Measure(group, "pvc_burden_is_high", "High PVC burden", is_high, YES_NO, f"above {high_pct:g} %")
-        yield Measure(group, "pvc_burden_error", "PVC burden, expected error", points, "points", how, decimals=1)
+        yield Measure(
+            group, "pvc_burden_error", "PVC burden, expected error", points, "points", how, why=short, decimals=1
+        )
     yield Measure(group, f"{letter}_total", f"{label} beats", ectopy.n_beats, "beats", beats)
     yield Measure(
         group, f"{letter}_per_hour", f"{label} per hour", ectopy.per_hour, "/h", "analysable time", decimals=1
@@ -193,7 +197,7 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     yield from _complexity(analysis.rules, ectopy)
     for threshold, n in ectopy.at_thresholds:
         title = f"{label}, probability {threshold:g} or more"
-        how = f"beats with a probability of {label} of at least {threshold:g}"
+        how = f"beats with a calibrated probability of {label} of at least {threshold:g}"
         yield Measure(group, f"{letter}_at_{threshold:g}", title, n, "beats", how)
     if label == "S":
         yield _excess(analysis, ectopy)

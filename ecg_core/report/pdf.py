@@ -304,8 +304,9 @@ def _rules_page(sheet: Sheet, *, analysis: Analysis) -> None:
     facts = (
         "Beats are classified by ANSI/AAMI EC57 as N, S, V, F or Q (N includes bundle branch block and escape beats). "
         "The PVC and SVE burdens are percentages of the analysable beats, the AF burden is a percentage of the "
-        "analysable time. Beats in signal that is not analysable are not counted. The interval of a burden follows "
-        "from the classifier's probabilities; confident misclassifications are not covered.",
+        "analysable time. Beats in signal that is not analysable are not counted. The interval of a burden is "
+        "as wide as the errors in other patients ask for. Probabilities are calibrated on these patients; network and "
+        "rules favour ectopic labels, so that a label can have a probability below one half.",
         *([f"Labels: {format_labels(analysis)}."] if len(analysis.labelled) else []),
         f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
         f"Record {record.record_id}, SHA-256 {record.sha256}. The comments of its header, which may name a "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..labels import CLASSES
 from ..rules import RhythmRules
-from ..schema import Beats, Burden, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
+from ..schema import Beats, Burden, Calibration, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
 from .events import RUNS, TACHYCARDIAS, series_of
 from .hrv import measure_variability
 from .intervals import counts_for_rate, heart_rate
@@ -30,6 +30,7 @@ def measure_burden(
     duration_s: float,
     rules: RhythmRules,
     age_years: int | None = None,
+    calibration: Calibration | None = None,
 ) -> Burden:
     """Everything that a report counts, with the hourly table; only what could not be measured is NaN."""
     time_s, bpm = heart_rate(beats, rules, quality=quality)
@@ -44,9 +45,9 @@ def measure_burden(
         rate_mean_bpm=_mean_rate(beats.rr_s[counts_for_rate(beats, rules)]),
         rate_min=_extreme(time_s, bpm, np.argmin),
         rate_max=_extreme(time_s, bpm, np.argmax),
-        v=_ectopy(premature, "V", events, hourly, analysable_s, age_years),
-        s=_ectopy(beats, "S", events, hourly, analysable_s, age_years),
-        pvc_error_points=expected_error_points(analysable_s),
+        v=_ectopy(premature, "V", events, hourly, analysable_s, age_years, calibration),
+        s=_ectopy(beats, "S", events, hourly, analysable_s, age_years, calibration),
+        pvc_error_points=expected_error_points(duration_s, analysable_s=analysable_s),
         af=summarise_episodes(events, "af"),
         vf=summarise_episodes(events, "vf"),
         vf_suspected=summarise_episodes(events, "vf_suspected"),
@@ -97,13 +98,19 @@ def _of_kinds(events: Events, *kinds: str) -> list[RhythmEvent]:
 
 
 def _ectopy(
-    beats: Beats, label: str, events: Events, hourly: Hourly, analysable_s: float, age_years: int | None
+    beats: Beats,
+    label: str,
+    events: Events,
+    hourly: Hourly,
+    analysable_s: float,
+    age_years: int | None,
+    calibration: Calibration | None,
 ) -> Ectopy:
     """Counts of the ectopic beats of V or S, and of the events they form."""
     n, n_beats = int(np.sum((beats.label == label) & beats.usable)), int(beats.usable.sum())
     hour = np.minimum((beats.time_s / HOUR_S).astype(np.int64), len(hourly.start_s) - 1)
     by_hour = np.bincount(hour[(beats.label == label) & beats.usable], minlength=len(hourly.start_s))
-    low, high = count_interval(beats, label)
+    low, high = count_interval(beats, label, calibration)
     letter = label.lower()
     return Ectopy(
         label=label,

@@ -1,23 +1,31 @@
-"""How far a count can be trusted: by the classifier's probabilities, and by the length of the recording."""
+"""How far a label and a count can be trusted: by what they were worth in other patients, and by the recording's length.
+
+The probabilities that a network gives are those of its training. Calibrated ones say how often a beat like this one was
+of the class in patients that it was not trained on: their logarithms are scaled and shifted class by class, and made to
+add up to one (vector scaling, Guo 2017, doi:10.48550/arXiv.1706.04599). This changes no label, which is the class that
+the network and the rules decided for. Where they decide for a rare class on purpose, another can be more probable.
+
+Beats of one patient are right or wrong together, so no sum of their probabilities says how far a burden may be off. How
+far it was off in other patients does: the interval is a conformal one (Lei 2018, doi:10.1080/01621459.2017.1307116).
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from ..labels import CLASSES
-from ..schema import Beats
+from ..schema import Beats, Calibration, Float32, Float64
 
 THRESHOLDS: Final = (0.3, 0.5, 0.7, 0.9, 0.97)
-N_DRAWS = 400  # enough for the percentiles below to be stable
-INTERVAL_PCT = (2.5, 97.5)  # percentiles that bound an interval of 95 %
-CORRELATED_S = 60.0  # beats of one minute look alike, so that the classifier is right or wrong about all of them
-N_LEVELS = 200  # steps of probability that a draw distinguishes
+COVERED: Final = 0.95  # share of new patients whose true burden the interval holds
+SMALLEST_PROBABILITY: Final = 1e-6  # so that its logarithm is finite: a network is never surer than this
 
 DAY_S: Final = 86_400.0
 # Expected error of a PVC burden against that of two weeks, in percentage points, by the length of the recording:
-# Krumerman 2024. Shorter recordings are worse than the first, longer ones better than the last.
+# Krumerman 2024. Of shorter recordings it is not known; longer ones are better than the last.
 ERROR_POINTS: Final = ((1 * DAY_S, 2.9), (7 * DAY_S, 1.3), (10 * DAY_S, 0.7))
 # 97.5th percentile of ectopic beats a day in healthy people, by age: Hashimoto 2023.
 USUAL_PER_DAY: Final = {
@@ -26,38 +34,65 @@ USUAL_PER_DAY: Final = {
 }
 
 
+def calibrate_probabilities(beats: Beats, calibration: Calibration | None) -> Beats:
+    """The beats with calibrated probabilities and the same labels; the same beats without a calibration."""
+    if calibration is None:
+        return beats
+    slope, offset = (np.array(numbers, dtype=np.float32) for numbers in (calibration.slope, calibration.offset))
+    return replace(beats, probability=scaled(beats.probability, slope, offset))
+
+
+def scaled(probability: Float32, slope: Float32, offset: Float32) -> Float32:
+    """Vector scaling of probabilities, shape (n, n_classes), by slope and offset of each class, shape (n_classes,)."""
+    logits = slope * np.log(np.maximum(probability, np.float32(SMALLEST_PROBABILITY))) + offset
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
 def counts_at_thresholds(beats: Beats, label: str) -> tuple[tuple[float, int], ...]:
     """Each of THRESHOLDS with the number of usable beats whose probability of a class reaches it."""
     probability = beats.probability[beats.usable, CLASSES.index(label)]
     return tuple((threshold, int(np.sum(probability >= np.float32(threshold)))) for threshold in THRESHOLDS)
 
 
-def count_interval(beats: Beats, label: str) -> tuple[float, float]:
-    """Interval of 95 % of the number of beats of a class, by the classifier's probabilities.
+def count_interval(beats: Beats, label: str, calibration: Calibration | None) -> tuple[float, float]:
+    """Interval of the number of beats of V or S that holds the true one in the share COVERED of new patients.
 
-    In each of N_DRAWS draws, each minute gets a random threshold: its beats are of the class if their probability
-    reaches it. The interval is widened to include the count itself. It does not cover errors of which the classifier
-    is certain.
+    On the scale of the square root of the class's share of the beats, it reaches as far to both sides of the expected
+    share as the calibration found necessary, the farther the more doubt there is. It is widened to whole beats and to
+    the count itself. Without a calibration nothing is known: NaN.
     """
-    probability = beats.probability[beats.usable, CLASSES.index(label)]
-    if not len(probability):
+    if calibration is None:
+        return float("nan"), float("nan")
+    n, count = int(beats.usable.sum()), int(np.sum((beats.label == label) & beats.usable))
+    if not n:
         return 0.0, 0.0
-    minute = (beats.time_s[beats.usable] / CORRELATED_S).astype(int)
-    n_minutes = int(minute.max()) + 1
-    level = np.minimum((probability * N_LEVELS).astype(int), N_LEVELS - 1)
-    at_level = np.bincount(minute * N_LEVELS + level, minlength=n_minutes * N_LEVELS).reshape(n_minutes, N_LEVELS)
-    reaching = at_level[:, ::-1].cumsum(axis=1)[:, ::-1]  # beats of each minute at or above each level
-    threshold = np.random.default_rng(0).integers(1, N_LEVELS, size=(N_DRAWS, n_minutes))
-    drawn = reaching[np.arange(n_minutes), threshold].sum(axis=1)
-    low, high = np.percentile(drawn, INTERVAL_PCT)
-    count = np.sum((beats.label == label) & beats.usable)
-    return float(min(low, count)), float(max(high, count))
+    floor, factor = calibration.v_spread if label == "V" else calibration.s_spread
+    expected, doubt = expected_share(beats, label)
+    unlabelled = np.mean(beats.probability[beats.usable].max(axis=1) < 1.0)  # only a reader's label is certain
+    reach = floor * np.sqrt(unlabelled) + factor * np.sqrt(doubt)
+    low, high = max(np.sqrt(expected) - reach, 0.0) ** 2, min(np.sqrt(expected) + reach, 1.0) ** 2
+    return float(min(np.floor(low * n), count)), float(max(np.ceil(high * n), count))
 
 
-def expected_error_points(duration_s: float) -> float:
-    """Expected error of a PVC burden over this length, in percentage points; see ERROR_POINTS."""
+def expected_share(beats: Beats, label: str) -> tuple[float, float]:
+    """Share of the usable beats expected to be of a class, and the share that is in doubt about it.
+
+    Doubt about a beat is its probability of the class or of all others, whichever is less.
+    """
+    probability: Float64 = beats.probability[beats.usable, CLASSES.index(label)].astype(np.float64)
+    return float(probability.mean()), float(np.minimum(probability, 1 - probability).mean())
+
+
+def expected_error_points(duration_s: float, *, analysable_s: float) -> float:
+    """Expected error of a PVC burden over this analysable time, in percentage points; see ERROR_POINTS.
+
+    NaN for recordings shorter than a day, for which it was not measured.
+    """
     length_s, points = zip(*ERROR_POINTS, strict=True)
-    return float(np.interp(np.log(max(duration_s, 1.0)), np.log(length_s), points))
+    if duration_s < length_s[0]:
+        return float("nan")
+    return float(np.interp(np.log(max(analysable_s, 1.0)), np.log(length_s), points))
 
 
 def usual_per_day(label: str, age_years: int | None) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..classifier.leads import ALL
-from ..classifier.model import Model
+from ..classifier.model import Model, uncalibrated
 from ..labels import UNLABELLED, class_codes
 from ..pipeline import analyse
 from ..schema import Float32, Record
@@ -49,6 +49,7 @@ def adapt(
         See ``training.fit``.
 
     """
+    model = uncalibrated(model)
     target = [
         prepare_record(record, record.record_id) if record.reference else pseudo_label(record, model)
         for record in records

@@ -37,7 +37,7 @@ def choose_threshold(
     """The spec with the threshold of the highest F1 of QRS detection, without bias, and the beats found with it."""
     tried = []
     for threshold in THRESHOLDS:
-        spec = replace(model.spec, detection_threshold=threshold, class_bias=(0.0,) * len(CLASSES))
+        spec = replace(model.spec, detection_threshold=threshold, class_bias=(0.0,) * len(CLASSES), calibration=())
         analysed = _analyse_leads(Model(spec, model.network), records)
         total = _score_all(analysed, spec.class_bias)
         f1 = 2 * total.qrs_se * total.qrs_ppv / (total.qrs_se + total.qrs_ppv)

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from ecg_core.evaluation.comparison import Disagreements, disagreements
+from ecg_core.labels import CLASSES
 from ecg_core.records import read_strip
 from ecg_core.records.inspect import doubts
 from ecg_core.rhythm.events import DANGERS, KIND_NAMES
@@ -204,3 +205,15 @@ def cached(name: str, key: Hashable, make: Callable[[], T]) -> T:
 def cached_disagreements(analysis: Analysis) -> Disagreements:
     """Where an analysis and the reference of its record differ; computed once for each analysis."""
     return cached("disagreements", analysis, lambda: disagreements(analysis))
+
+
+def probability_note(analysis: Analysis, beat: int) -> str:
+    """Why a beat's class is not its most probable one; empty where it is."""
+    label, probability = str(analysis.beats.label[beat]), analysis.beats.probability[beat]
+    likeliest = CLASSES[int(probability.argmax())]
+    if likeliest == label or not analysis.beats.usable[beat]:
+        return ""
+    return (
+        f"In other patients, beats like this one were more often {likeliest} than {label}. The class stays: ectopic "
+        "beats are favoured on purpose, so that few are missed."
+    )

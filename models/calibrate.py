@@ -1,0 +1,164 @@
+"""Calibrate the probabilities and the intervals of a model: ``ECG_DATABASES=... python -m models.calibrate [NAME]``.
+
+Fits the numbers of ``ecg_core.schema.Calibration`` to the patients of DATABASES, none of whom is a test patient, and
+writes them into the spec beside the weights, which stay as they are; and what they are worth, cross-validated over
+the patients, into ``NAME.calibration.json``. Most of these patients are new to the weights.
+Those that the weights were fitted to flatter the model; where an earlier model did not know them, its errors
+count as much as those of the later one.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecg_core.classifier.leads import ALL, FIRST
+from ecg_core.classifier.model import Model, load_model, save_spec, uncalibrated
+from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.evaluation.evaluate import reference_of
+from ecg_core.evaluation.reliability import BurdenInterval, Trust, said_and_right, summarise_trust
+from ecg_core.labels import CLASSES
+from ecg_core.pipeline import analyse
+from ecg_core.records import read_record
+from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
+from ecg_core.schema import Calibration, Record
+from ecg_core.training.reliability import CalibrationRecord, calibration_record, fit_scaling, fit_spread
+from models.command import parse, parser_of, print_line, write_json
+from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, read_split
+
+EARLIER = "source"  # the model that others were adapted from
+DECIMALS = 4
+FOLDS = 5  # of the patients, for cross-validation
+SAME_AS_LTDB = ("sel14046", "sel14157", "sel14172")  # of qtdb
+
+
+@dataclass(frozen=True)
+class PatientSet:
+    """Records that a model is calibrated on."""
+
+    folder: str
+    splits: tuple[str, ...] = ()  # files of record names; by default all records of the database
+
+
+DATABASES = (
+    PatientSet(QTDB),
+    PatientSet(LTDB),
+    PatientSet(LTAFDB),
+    PatientSet(AFTDB),
+    PatientSet(SVDB, ("svdb_adaptation", "svdb_validation")),
+    PatientSet(MITDB, ("mitdb_ds1",)),
+)
+
+
+def record_names(chosen: PatientSet, databases: Path) -> list[str]:
+    """Names of the records of a set."""
+    if chosen.splits:
+        return [name for split in chosen.splits for name in read_split(split)]
+    return (databases / chosen.folder / "RECORDS").read_text(encoding="utf-8").split()
+
+
+def patient_of(database: str, record: Record) -> tuple[str, str]:
+    """The database that a record's patient belongs to, and the patient: several records can be of one."""
+    name = record.record_id
+    if database == "qtdb" and name in SAME_AS_LTDB:
+        return "ltdb", f"ltdb/{name.removeprefix('sel')}"
+    if database == "ltdb":
+        return "ltdb", f"ltdb/{name.split('_')[0]}"
+    if database == "aftdb":
+        parent = re.search(r"LTAFDB record (\d+)", " ".join(record.comments))
+        return "ltafdb", f"ltafdb/{int(parent[1]) if parent else name}"
+    if database == "ltafdb":
+        return "ltafdb", f"ltafdb/{int(name)}"
+    return database, f"{database}/{name}"
+
+
+def analysed_records(model: Model, earlier: Model, lead: str, databases: Path) -> Iterator[CalibrationRecord]:
+    """The records of DATABASES as the model classifies them, and as the earlier one does where only that is new to one.
+
+    ``lead`` is FIRST or ALL.
+    """
+    for chosen in DATABASES:
+        folder = chosen.folder.split("/")[0]
+        for name in record_names(chosen, databases):
+            record = read_record(databases / chosen.folder / name)
+            key = f"{folder}/{name}"
+            learned = key in model.spec.trained_on and key not in earlier.spec.trained_on
+            for judge in (model, earlier) if learned else (model,):
+                beats = analyse(record, uncalibrated(judge), lead=lead).beats
+                database, patient = patient_of(folder, record)
+                weight = 0.5 if learned else 1.0
+                yield calibration_record(database, patient, beats, reference_of(record), weight=weight)
+
+
+def calibrate_model(records: list[CalibrationRecord], recipe: str) -> Calibration:
+    """The calibration by these records."""
+    slope, offset = fit_scaling(records)
+    spread = {}
+    for label in "VS":
+        (floor, factor), needed = fit_spread(records, label, slope, offset)
+        spread[label] = round(floor, DECIMALS), round(factor, DECIMALS)
+        print_line(f"{label}: spread {spread[label]}; factors that databases need: {needed}")
+    return Calibration(
+        slope=tuple(np.round(slope.astype(float), DECIMALS).tolist()),
+        offset=tuple(np.round(offset.astype(float), DECIMALS).tolist()),
+        v_spread=spread["V"],
+        s_spread=spread["S"],
+        n_patients=len({record.patient for record in records}),
+        fitted_on=tuple(sorted({record.database for record in records})),
+        recipe=recipe,
+    )
+
+
+def cross_validate(records: list[CalibrationRecord]) -> dict[str, Any]:
+    """Coverage and reliability in patients that a calibration was not fitted to, each in one of FOLDS parts."""
+    patients = sorted({record.patient for record in records})
+    fold = dict(zip(patients, np.random.default_rng(0).permutation(len(patients)) % FOLDS, strict=True))
+    trusts = []
+    for part in range(FOLDS):
+        calibration = calibrate_model([record for record in records if fold[record.patient] != part], "")
+        trusts += [trust_of(record, calibration) for record in records if fold[record.patient] == part]
+    return summarise_trust(trusts)
+
+
+def trust_of(record: CalibrationRecord, calibration: Calibration) -> Trust:
+    """What a calibration is worth in a record."""
+    beats = calibrate_probabilities(record.beats, calibration)
+    n = max(1, int(beats.usable.sum()))
+    burdens = []
+    for label in "VS":
+        count = float(np.sum((beats.label == label) & beats.usable))
+        low, high = count_interval(beats, label, calibration)
+        share_pct = 100 * record.shares[CLASSES.index(label)]
+        burdens.append(BurdenInterval(label, 100 * count / n, 100 * low / n, 100 * high / n, share_pct))
+    return Trust(said_and_right(beats, record.code), tuple(burdens))
+
+
+def main() -> None:
+    """Analyse, fit, write the spec."""
+    parser = parser_of(__doc__)
+    parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
+    options = parse(parser)
+    began = time.monotonic()
+    path = FOLDER / f"{options.name}.pt"
+    model = load_model(path)
+    earlier = load_model(FOLDER / f"{EARLIER}.pt")
+    calibration: list[Calibration] = []
+    measured: dict[str, Any] = {"model_sha256": model.spec.sha256}
+    for lead in (FIRST, ALL):
+        records = list(analysed_records(model, earlier, lead, options.databases))
+        print_line(f"lead {lead}: {len(records)} analyses, {time.monotonic() - began:.0f} s")
+        calibration.append(calibrate_model(records, f"python -m models.calibrate {options.name}"))
+        measured[lead] = cross_validate(records)
+        print_line(f"{calibration[-1]}; cross-validated: {measured[lead]}; {time.monotonic() - began:.0f} s")
+    save_spec(path, replace(model.spec, calibration=tuple(calibration)))
+    write_json(path.with_suffix(".calibration.json"), measured)
+
+
+if __name__ == "__main__":
+    main()
