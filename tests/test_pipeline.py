@@ -343,11 +343,9 @@ def test_the_last_label_of_a_beat_counts(demo_analysis):
     assert twice.labelled.tolist() == [beat]
 
 
-def test_a_label_at_no_beat_or_in_unusable_signal_changes_nothing(demo_analysis):
+def test_a_label_at_no_beat_changes_nothing(demo_analysis):
     beats = demo_analysis.beats
-    between_s = float(beats.time_s[:2].mean())
-    unusable_s = float(beats.time_s[~beats.usable][0])
-    after = with_labels(demo_analysis, labels([between_s, unusable_s], "VV"))
+    after = with_labels(demo_analysis, labels([float(beats.time_s[:2].mean())], "V"))
     assert after.labelled.tolist() == []
     np.testing.assert_array_equal(after.beats.label, beats.label)
 

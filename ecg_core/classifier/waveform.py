@@ -21,6 +21,7 @@ from ..signals.filters import FS_HZ, CleanLeads
 STEP_S = 1.0
 WINDOW_S = 4.0  # the shortest episode of fibrillation
 STEP, WIDTH = int(STEP_S * FS_HZ), int(WINDOW_S * FS_HZ)
+STEPS_AT_ONCE = 128  # their windows fit the processor's cache
 CONTEXT_STEPS = 4  # to either side, over which the measures are averaged for a decision
 # Certainty of the beats in a window from which a lead is clear. No lead reaches it in 4,500 s of annotated
 # fibrillation; in other rhythms 94 to 99 % of the seconds do.
@@ -46,8 +47,8 @@ MEASURES: Final = (
     "heat_max", "heat_mean", "heat_certainty", "heat_likely", "heat_doubtful", "heat_between", "valid_share",
 )  # fmt: skip
 AMPLITUDE, SLOPE = MEASURES.index("log_amplitude"), MEASURES.index("log_slope")
-HEAT: Final = slice(MEASURES.index("heat_max"), MEASURES.index("valid_share"))
-CERTAINTY = MEASURES.index("heat_certainty")
+VALID_SHARE = MEASURES.index("valid_share")
+HEAT: Final = slice(MEASURES.index("heat_max"), VALID_SHARE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +96,12 @@ def measure_waveform(
 
 def _measure_lead(lead: Float32, valid: Bool, heat: Float32, begin: Index) -> Float32:
     """All measures of one lead in the windows around the seconds that begin at these samples, (n, n_measures)."""
-    if not len(begin):
-        return np.zeros((0, len(MEASURES)), dtype=np.float32)
+    batches = [slice(first, first + STEPS_AT_ONCE) for first in range(0, len(begin), STEPS_AT_ONCE)]
+    measured = [_measure_windows(lead, valid, heat[some], begin[some]) for some in batches]
+    return np.concatenate([np.zeros((0, len(MEASURES)), dtype=np.float32), *measured])
+
+
+def _measure_windows(lead: Float32, valid: Bool, heat: Float32, begin: Index) -> Float32:
     index = np.clip(begin[:, None] + STEP // 2 - WIDTH // 2 + np.arange(WIDTH), 0, len(lead) - 1)
     known = valid[index]
     window = np.where(known, lead[index], np.float32(0))

@@ -19,12 +19,13 @@ from scipy.special import softmax
 from ..errors import ModelError
 from ..schema import Float32, FrozenArrays
 from .spec import MODELS
-from .waveform import AMPLITUDE, CONTEXT_STEPS, SLOPE, WaveformMeasures
+from .waveform import AMPLITUDE, CONTEXT_STEPS, SLOPE, VALID_SHARE, WaveformMeasures
 
 RHYTHMS: Final = ("beats", "vt", "vf", "noise")  # what a second of a lead shows
 HEAD_FILE = MODELS / "waveform.npz"
 INPUT_RANGE = 5.0  # standardised measures are clipped here
 MIN_CLEAR_STEPS = 20  # fewer seconds with clear beats do not show the usual amplitude
+MIN_VALID_SHARE = 0.75  # of a window; with less of it recorded, a lead says nothing
 NOISE_WEIGHT = 0.02  # of a lead that is surely noise, where leads are fused
 SMALLEST_PROBABILITY = 1e-6
 
@@ -122,5 +123,7 @@ def rhythm_probability(head: WaveformHead, measures: WaveformMeasures, usual: Fl
         n, n_leads, n_inputs = inputs.shape
         by_lead = head.probability(inputs.reshape(-1, n_inputs)).reshape(n, n_leads, -1)
         judged = ~measures.clear[measures.step]
+        off = measures.measure[:, :, VALID_SHARE] < MIN_VALID_SHARE
+        by_lead[off] = np.eye(len(RHYTHMS), dtype=np.float32)[RHYTHMS.index("noise")]
         found[measures.step[judged]] = fuse_leads(by_lead)[judged]
     return found

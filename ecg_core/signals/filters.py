@@ -175,7 +175,7 @@ def sparse_beats(height: Float64) -> Bool:
 
     """
     tallest = _tallest_nearby(height)
-    lower, upper = (percentile_filter(tallest, pct, SCALE_BLOCKS, mode="nearest") for pct in (25, 75))
+    lower, upper = (percentile_filter(tallest, pct, SCALE_BLOCKS, mode="nearest") for pct in (10, 90))
     much_taller = _running_median(height) < SPARSE_RATIO * _running_median(tallest)
     return np.asarray(much_taller & (upper < SPARSE_SPREAD * lower))
 
