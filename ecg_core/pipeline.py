@@ -20,11 +20,12 @@ from .labels import CLASSES, UNLABELLED, Codes
 from .parallel import release_memory
 from .rhythm.burden import measure_burden
 from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias
+from .rhythm.decisions import settle_labels
 from .rhythm.events import find_rhythms
-from .rhythm.fibrillation import af_episodes, suppress_s_in_af
 from .rhythm.intervals import analysable_rr
 from .rhythm.labelling import label_codes, set_labels
-from .rhythm.p_waves import before_qrs, repeating_fraction
+from .rhythm.p_waves import p_correlation, repeating_fraction
+from .rhythm.qrs_shape import beat_waveforms
 from .rhythm.uncertainty import calibrate_probabilities
 from .rules import RhythmRules
 from .schema import (
@@ -86,7 +87,7 @@ def analyse(
         still = still_frames(model, encoded, clean)
         rhythm = chunk_rhythm(model, encoded, clean, still, chunk)
         detections = detect(model, without_still(encoded, still), clean.valid, chunk, known_s=beats_at_s)
-        return describe(model, encoded, detections, before_qrs(signal, detections.position), rhythm)
+        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position), rhythm)
 
     features = read_chunks(record, len(leads), features_of, progress, searched=beats_at_s is None)
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
@@ -137,8 +138,9 @@ def predicted_beats(
 ) -> Beats:
     """The beats as the network classifies them, before any rule and any reader's label."""
     label = np.where(usable, np.array(CLASSES)[predictions.probability.argmax(axis=1)], "Q")
-    beats = Beats(features.time_s[kept], label, predictions.probability, rr_s, usable)
-    return replace(beats, p_repeats=repeating_fraction(features.before_qrs[kept], beats))
+    same_qrs, segments = features.qrs_correlation[kept], features.before_qrs[kept]
+    beats = Beats(features.time_s[kept], label, predictions.probability, rr_s, usable, qrs_correlation=same_qrs)
+    return replace(beats, p_repeats=repeating_fraction(segments, beats), p_correlation=p_correlation(segments))
 
 
 def measure(
@@ -150,9 +152,9 @@ def measure(
     A reader's labels are certain: the class of each beat that has one, UNLABELLED for the others, shape (n_beats,).
     """
     found = tachyarrhythmias(waveform, rules)
-    labelled = set_labels(mask_fibrillation(predicted, found), labels)
-    episodes = af_episodes(labelled, rules)
-    beats = set_labels(calibrate_probabilities(suppress_s_in_af(labelled, episodes), calibration), labels)
+    masked = mask_fibrillation(predicted, found)
+    settled, episodes = settle_labels(masked, rules, labels=labels, age_years=record.age_years)
+    beats = set_labels(calibrate_probabilities(settled, calibration), labels)
     dangers = find_dangers(beats, found, waveform, quality, duration_s=record.duration_s, rules=rules)
     events = find_rhythms(beats, rules, episodes=episodes, dangers=dangers)
     burden = measure_burden(

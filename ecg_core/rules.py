@@ -13,6 +13,9 @@ EC57 = "ANSI/AAMI EC57"
 ESC_2020 = "ESC 2020, doi:10.1093/eurheartj/ehaa612"
 COPENHAGEN = "Copenhagen Holter Study: Binici 2010, doi:10.1161/CIRCULATIONAHA.109.874982"
 COSEN = "Lake & Moorman 2011, doi:10.1152/ajpheart.00561.2010"
+ONSET = "onset criterion of ICDs; ESC 2019, doi:10.1093/eurheartj/ehz467"
+OUR_SETS = "set on mitdb DS1, svdb, ltdb and qtdb"
+TANAKA = "208 - 0.7 age + 2 SD: Tanaka 2001, doi:10.1016/S0735-1097(00)01054-8"
 TASK_FORCE = "Task Force 1996, doi:10.1161/01.CIR.93.5.1043"
 
 
@@ -63,6 +66,28 @@ class RhythmRules:
     af_intervals: int = _rule(30, "... over so many normal RR", "RR", "set on mitdb 201 and 203; Lake: 12", 12, 60)
     af_normal_share: float = _rule(
         0.2, "... where at least this share of the RR are normal ones", "", "set on mitdb 201 and 203", 0, 0.9
+    )
+    s_premature_share: float = _rule(
+        0.05, "A supraventricular beat comes earlier than the usual RR by at least", "of it", OUR_SETS, 0, 0.5
+    )
+    svt_onset_share: float = _rule(
+        0.2, "The onset of a supraventricular tachycardia shortens the RR by at least", "of it", ONSET, 0, 0.5
+    )
+    s_p_correlation: float = _rule(0.3, "... or its P wave correlates with those before less than", "", OUR_SETS, -1, 1)
+    sinus_max_bpm: float = _rule(200.0, "... or it is faster than sinus rhythm can be, from", "bpm", TANAKA, 120, 300)
+    wide_rhythm_bpm: float = _rule(
+        120.0, "Wide QRS that dominate are the basic rhythm (N) up to", "bpm", "EC57: L, R, j; AHA 2017", 40, 150
+    )
+    wide_rhythm_min_s: float = _rule(
+        300.0, "... if they last, or else are most of all beats, at least", "s", "set on vfdb", 60, 3600
+    )
+    idioventricular_min_s: float = _rule(
+        10.0,
+        "A run of V that is no tachycardia is idioventricular rhythm from",
+        "s",
+        "set on mitdb and svdb",
+        3,
+        300,
     )
     rate_average_beats: int = _rule(8, "The heart rate is a moving average of", "RR", "HScribe", 2, 30)
     rate_min_rr_s: float = _rule(0.2, "The shortest RR counted for the rate is", "s", "hrstats", 0.1, 0.5)

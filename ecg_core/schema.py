@@ -242,6 +242,8 @@ class Beats(FrozenArrays):
     rr_s: Float64  # (n,), to the beat before; NaN at the first beat and across an unusable stretch
     usable: Bool  # (n,): False inside unusable stretches, where the label is Q and no beat is counted
     p_repeats: Float32 | None = None  # (n,), fraction of the power before the QRS that repeats; None if not measured
+    p_correlation: Float32 | None = None  # (n,), of the signal before the next QRS with that before the last ones
+    qrs_correlation: Float32 | None = None  # (n,), of its QRS with that of the beat before
 
     def __len__(self) -> int:
         return len(self.time_s)
@@ -322,7 +324,7 @@ class Ectopy:
 
     label: str
     n_beats: int
-    burden_pct: float  # of the analysable beats; NaN without beats
+    burden_pct: float  # of the analysable beats, idioventricular rhythms not counted; NaN without beats
     interval_pct: tuple[float, float]  # holds the true burden of 95 % of new patients; NaN if not calibrated
     at_thresholds: tuple[tuple[float, int], ...]  # beats whose probability of the class reaches each threshold
     per_hour: float  # of analysable time; NaN without analysable time
@@ -379,6 +381,7 @@ class Burden(FrozenArrays):
     pauses: Episodes
     af_pauses: Episodes
     long_rr: Episodes
+    idioventricular: Episodes  # their beats are of class V and in no count of ``v``
     slow: Episodes
     fast: Episodes
     variability: Variability
@@ -386,14 +389,14 @@ class Burden(FrozenArrays):
 
     @property
     def pvc_burden_pct(self) -> float:
-        """100 V / analysable beats; NaN without beats."""
+        """100 V outside idioventricular rhythms / analysable beats; NaN without beats."""
         return self.v.burden_pct
 
     @property
     def v_and_f_pct(self) -> float:
-        """100 (V + F) / analysable beats; NaN without beats."""
-        n_v, n_f = (int(self.count[CLASSES.index(label)]) for label in "VF")
-        return 100.0 * (n_v + n_f) / self.n_beats if self.n_beats else float("nan")
+        """100 (V outside idioventricular rhythms + F) / analysable beats; NaN without beats."""
+        n_f = int(self.count[CLASSES.index("F")])
+        return 100.0 * (self.v.n_beats + n_f) / self.n_beats if self.n_beats else float("nan")
 
     @property
     def sve_burden_pct(self) -> float:

@@ -11,7 +11,7 @@ from support.strategies import all_analysable, beat_columns, make_beats, quality
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import count_classes, measure_burden
-from ecg_core.rhythm.intervals import CLEAR_SCORE, heart_rate, rate_trend
+from ecg_core.rhythm.intervals import CLEAR_SCORE, heart_rate, rate_trend, running_median
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Quality
 
@@ -43,7 +43,10 @@ def test_counts_and_percentages_are_over_the_analysable_beats(columns, later):
     assert burden.n_beats == len(counted)
     assert burden.n_unusable_beats == len(labels) - len(counted)
     if counted:
-        assert burden.pvc_burden_pct == pytest.approx(100 * counted.count("V") / len(counted))
+        inside = [e for e in rhythms_of(beats, RULES) if e.kind == "idioventricular"]
+        slow = np.any([(beats.time_s >= e.start_s) & (beats.time_s <= e.end_s) for e in inside], axis=0)
+        n_premature = np.sum((beats.label == "V") & beats.usable & ~slow)
+        assert burden.pvc_burden_pct == pytest.approx(100 * n_premature / len(counted))
         assert burden.sve_burden_pct == pytest.approx(100 * counted.count("S") / len(counted))
     else:
         assert np.isnan(burden.pvc_burden_pct)
@@ -216,3 +219,13 @@ def test_without_beats_there_is_no_percentage():
     burden = burden_of(make_beats([], ""))
     assert np.isnan(burden.pvc_burden_pct)
     assert count_classes(make_beats([], "")).tolist() == [0] * 5
+
+
+@given(st.lists(st.one_of(st.floats(0.2, 3.0), st.just(float("nan"))), max_size=40), st.integers(1, 12), st.booleans())
+def test_a_running_median_is_that_of_the_known_values_before_each_one(values, width, itself):
+    values = np.array(values)
+    found = running_median(values, width, at_least=2, itself=itself)
+    for i in range(len(values)):
+        before = values[max(0, i + itself - width) : i + itself]
+        before = before[np.isfinite(before)]
+        np.testing.assert_allclose(found[i], np.median(before) if len(before) >= 2 else np.nan)

@@ -9,7 +9,7 @@ from support.analyses import make_analysis
 from support.pages import address_time_s, html_of, page, workspace_with
 
 from ecg_core.evaluation.comparison import disagreements
-from ecg_core.pipeline import with_labels
+from ecg_core.pipeline import with_labels, with_rules
 from ecg_core.report.export import csv_bytes, labels_table
 from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Annotations
@@ -23,6 +23,7 @@ def analysis(demo):
     """Made-up beats on the demo record, of which five are queried."""
     made = replace(make_analysis(demo.duration_s), record=demo)
     normal = np.flatnonzero(made.beats.usable & (made.beats.label == "N"))
+    made = with_rules(made, made.rules)  # its S are not premature: they would become N with the first label
     return replace(made, queried=normal[[300, 20, 100, 200, 50]])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.strategies import make_beats
 
-from ecg_core.rhythm.p_waves import AVERAGED_BEATS, before_qrs, repeating_fraction
+from ecg_core.rhythm.p_waves import AVERAGED_BEATS, COMPARED_BEATS, before_qrs, p_correlation, repeating_fraction
 
 N = 200
 
@@ -58,3 +58,17 @@ def test_segments_are_the_signal_before_the_qrs_without_its_slope():
     assert found.shape == (3, 2, 22)
     assert found[0, 1].argmax() == 480 - (500 - 30)
     assert not found[[1, 2]].any()
+
+
+def test_the_correlation_falls_where_another_p_wave_begins_and_only_there():
+    both = np.concatenate([segments(height=0.3, n=50), -segments(height=0.3, n=50, seed=1)])
+    found = p_correlation(both)
+    assert found[50] < -0.5
+    assert np.delete(found[10:-10], np.arange(40 - COMPARED_BEATS, 41 + COMPARED_BEATS)).min() > 0.5
+    assert np.isnan(found[:COMPARED_BEATS]).all()
+    assert not np.isnan(found[COMPARED_BEATS : 101 - COMPARED_BEATS]).any()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2 * COMPARED_BEATS - 1])
+def test_too_few_beats_have_no_correlation(n):
+    assert np.isnan(p_correlation(segments(height=0.3, n=n))).all()

@@ -57,6 +57,7 @@ class ChunkFeatures(FrozenArrays):
     token: NDArray[np.float16]  # (n_beats, n_leads, token_size); half precision: a day of 12 leads has 120 million
     attention: NDArray[np.float16]  # (n_beats, n_steps), the leads fused
     before_qrs: NDArray[np.float16]  # (n_beats, n_leads, n_steps): where a P wave would be
+    qrs_correlation: Float32  # (n_beats,), with the beat before; NaN at the first of a chunk
     quality: Float32  # (n_beats, n_leads): quality of each lead at each beat
     lost_s: Float64  # times of the frames at which no lead could be analysed
     score: Float32  # (n_leads, n_blocks)
@@ -179,7 +180,12 @@ def waveform_of(features: ChunkFeatures, duration_s: float) -> Waveform:
 
 
 def describe(
-    model: Model, encoded: Encoded, detections: Detections, before_qrs: Float32, rhythm: ChunkRhythm
+    model: Model,
+    encoded: Encoded,
+    detections: Detections,
+    before_qrs: Float32,
+    qrs_correlation: Float32,
+    rhythm: ChunkRhythm,
 ) -> ChunkFeatures:
     """Describe the detected beats by the network's tokens and attention.
 
@@ -187,6 +193,8 @@ def describe(
     ----------
     before_qrs
         What lies before each QRS, shape (n_beats, n_leads, n_steps); see ``rhythm.p_waves``.
+    qrs_correlation
+        Of each QRS with that of the beat before, shape (n_beats,); see ``rhythm.qrs_shape``.
     rhythm
         What the waveform shows in the same chunk.
 
@@ -198,6 +206,7 @@ def describe(
         token=described.token.astype(np.float16),
         attention=attention.astype(np.float16),
         before_qrs=before_qrs.astype(np.float16),
+        qrs_correlation=qrs_correlation,
         quality=detections.quality,
         lost_s=detections.lost_s,
         score=detections.score,
@@ -249,7 +258,7 @@ def _concatenate(parts: list[ChunkFeatures]) -> ChunkFeatures:
 def _without_repeated(part: ChunkFeatures, last_beat_s: float) -> ChunkFeatures:
     """Without the beat at its edge that the chunk before has already."""
     new = part.time_s >= last_beat_s + EDGE_S
-    of_beats = ("time_s", "token", "attention", "before_qrs", "quality")
+    of_beats = ("time_s", "token", "attention", "before_qrs", "qrs_correlation", "quality")
     return part if new.all() else replace(part, **{name: getattr(part, name)[new] for name in of_beats})
 
 

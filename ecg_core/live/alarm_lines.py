@@ -14,7 +14,7 @@ LEADS_OFF, NOT_ANALYSABLE = "leads_off", "unreadable"
 LINES: Final = {
     "vf": (VF_SUSPECTED, VF),
     "pause": (PAUSE, ASYSTOLE),
-    "V": ("v_run", "vt", "vt_sustained"),
+    "V": ("idioventricular", "v_run", "vt", "vt_sustained"),
     "leads": (NOT_ANALYSABLE, LEADS_OFF),
     "af": ("af",),
     "S": ("svt", "svt_sustained"),
@@ -25,8 +25,8 @@ LINE_OF: Final = {kind: line for line, kinds in LINES.items() for kind in kinds}
 GROWING_LINES: Final = ("vf", "pause", "V", "S")
 # Of several active alarms the first of these is shown as the current rhythm.
 MOST_SERIOUS_FIRST: Final = (
-    VF, ASYSTOLE, "vt_sustained", VF_SUSPECTED, LEADS_OFF, "vt", PAUSE, "v_run", NOT_ANALYSABLE, "svt_sustained", "svt",
-    "af", "bradycardia", "tachycardia",
+    VF, ASYSTOLE, "vt_sustained", VF_SUSPECTED, LEADS_OFF, "vt", PAUSE, "v_run", "idioventricular", NOT_ANALYSABLE,
+    "svt_sustained", "svt", "af", "bradycardia", "tachycardia",
 )  # fmt: skip
 KINDS: Final = {
     LEADS_OFF: "Leads off",

@@ -21,9 +21,10 @@ from ..classifier.model import Model
 from ..errors import LiveError
 from ..labels import CLASSES
 from ..records import position_of
-from ..rhythm.fibrillation import af_episodes, suppress_s_in_af
+from ..rhythm.decisions import settle_labels
 from ..rhythm.intervals import analysable_rr
-from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, repeating_fraction
+from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, p_correlation, repeating_fraction
+from ..rhythm.qrs_shape import around_qrs, qrs_correlation
 from ..rhythm.uncertainty import calibrate_probabilities
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index
@@ -41,6 +42,8 @@ LEARN_FRACTION, LEARN_MAX_BEATS = (
     32,
 )  # more beats after which the normal beat is learned again
 
+FIRST_BEATS = 3  # so many beats labelled S show that a tachycardia began before them
+
 NO_PREDICTIONS = Predictions(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
 
 
@@ -51,6 +54,7 @@ class Candidates(FrozenArrays):
     token: Float32  # (n, n_leads, token_size)
     attention: Float32  # (n, n_steps), weighted over the leads
     before_qrs: Float32  # (n, n_leads, n_steps)
+    qrs: Float32  # (n, n_leads, n_steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,7 @@ class DecidedBeat:
     token: Float32  # (n_leads, token_size)
     lead_weight: Float32  # (n_leads,)
     before_qrs: Float32  # (n_leads, n_steps)
+    qrs: Float32  # (n_leads, n_steps)
     probability: Float32  # (n_classes,)
     usable: bool
 
@@ -166,7 +171,7 @@ class Monitor:
         self._beats += [
             DecidedBeat(
                 float(detections.time_s[i]), float(rr_s[row]), candidates.token[i], detections.lead_weight[i],
-                candidates.before_qrs[i], predictions.probability[row], detections.usable,
+                candidates.before_qrs[i], candidates.qrs[i], predictions.probability[row], detections.usable,
             )
             for row, i in enumerate(decided.tolist())
         ]  # fmt: skip
@@ -174,13 +179,14 @@ class Monitor:
         self._decided_s = float(detections.time_s[n_due - 1])
         dropped = np.setdiff1d(np.arange(n_due), kept)
         self._dropped_s = float(detections.time_s[dropped].max(initial=self._dropped_s))
-        self._tail, self._episodes = _tail_of(list(self._beats)[-TAIL_BEATS:], self.rules)
+        self._tail, self._episodes = _tail_of(list(self._beats)[-TAIL_BEATS:], self.rules, before=self._tail)
         return Attention(candidates.attention[decided].astype(np.float16), self._no_attention.offset_s)
 
     def _describe(self, detections: WindowDetections, encoded: Encoded) -> Candidates:
         described = describe_beats(self.model, encoded, detections.position)
         attention = np.einsum("nl,nlk->nk", detections.lead_weight, described.attention)
-        return Candidates(described.token, attention, before_qrs(detections.signal, detections.position))
+        signal, position = detections.signal, detections.position
+        return Candidates(described.token, attention, before_qrs(signal, position), around_qrs(signal, position))
 
     def _classify(
         self, detections: WindowDetections, candidates: Candidates, kept: Index
@@ -232,8 +238,10 @@ def monitored_leads(stream: Stream, lead: str) -> tuple[int, ...]:
     return (position_of(lead, stream.lead_names, where=f"stream {stream.name}"),)
 
 
-def _tail_of(decided: Sequence[DecidedBeat], rules: RhythmRules) -> tuple[Beats, list[slice]]:
-    """Decided beats as columns, without S inside atrial fibrillation, and the episodes of it."""
+def _tail_of(
+    decided: Sequence[DecidedBeat], rules: RhythmRules, *, before: Beats | None = None
+) -> tuple[Beats, list[slice]]:
+    """Decided beats as columns, with the labels that rhythm leaves them, and the episodes of atrial fibrillation."""
     probability = np.array([beat.probability for beat in decided], dtype=np.float32).reshape(-1, len(CLASSES))
     usable = np.array([beat.usable for beat in decided], dtype=bool)
     beats = Beats(
@@ -243,12 +251,25 @@ def _tail_of(decided: Sequence[DecidedBeat], rules: RhythmRules) -> tuple[Beats,
         np.array([beat.rr_s for beat in decided]),
         usable,
     )
-    p_repeats = np.full(len(decided), np.nan, dtype=np.float32)
+    unknown = np.full(len(decided), np.nan, dtype=np.float32)
+    beats = replace(beats, p_repeats=unknown, p_correlation=unknown, qrs_correlation=unknown)
     if decided:
-        p_repeats = repeating_fraction(np.stack([beat.before_qrs for beat in decided]), beats)
-    beats = replace(beats, p_repeats=p_repeats)
-    episodes = af_episodes(beats, rules)
-    return suppress_s_in_af(beats, episodes), episodes
+        segments = np.stack([beat.before_qrs for beat in decided])
+        beats = replace(
+            beats,
+            p_repeats=repeating_fraction(segments, beats),
+            p_correlation=p_correlation(segments),
+            qrs_correlation=qrs_correlation(np.stack([beat.qrs for beat in decided])),
+        )
+    return settle_labels(beats, rules, begins_in_tachycardia=_begins_in_tachycardia(beats, before))
+
+
+def _begins_in_tachycardia(beats: Beats, before: Beats | None) -> bool:
+    """Whether the first beats, by their labels at the step before, are a run of S whose onset has been forgotten."""
+    if before is None or len(beats) < FIRST_BEATS or not len(before) or beats.time_s[0] == before.time_s[0]:
+        return False
+    at = np.searchsorted(before.time_s, beats.time_s[0])
+    return bool(at + FIRST_BEATS <= len(before) and (before.label[at : at + FIRST_BEATS] == "S").all())
 
 
 def _last(beats: Beats, n: int) -> Beats:

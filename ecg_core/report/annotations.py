@@ -19,7 +19,8 @@ ANNOTATOR = "ai"  # suffix of the WFDB annotation file
 # WFDB's code of each kind of event; of several at one beat, the last one here is written.
 RHYTHM_CODES: Final = {
     "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
-    "svt_sustained": "(SVTA", "v_run": "(IVR", "vt": "(VT", "vt_sustained": "(VT", "asystole": "(ASYS", "vf": "(VFL",
+    "svt_sustained": "(SVTA", "v_run": "(IVR", "idioventricular": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
+    "asystole": "(ASYS", "vf": "(VFL",
 }  # fmt: skip
 WITHOUT_BEATS: Final = ("asystole", "vf")  # rhythms that begin and end where the waveform changes, not at beats
 VF_MARKS: Final = "[", "]"  # WFDB's marks of the start and the end of flutter or fibrillation

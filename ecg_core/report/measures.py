@@ -93,6 +93,7 @@ def measures(analysis: Analysis) -> tuple[Measure, ...]:
         *_atrial_fibrillation(analysis),
         *_pauses(analysis),
         *_variability(analysis),
+        *_idioventricular(analysis),
     ]
     return tuple(_checked(measure, analysis) for measure in every)
 
@@ -285,6 +286,15 @@ def _variability(analysis: Analysis) -> Iterator[Measure]:
     yield Measure(group, "lf", "LF power", hrv.lf_ms2, "ms2", covered, why=none)
     yield Measure(group, "hf", "HF power", hrv.hf_ms2, "ms2", covered, why=none)
     yield Measure(group, "lf_hf", "LF/HF", hrv.lf_hf, "", covered, why=none, decimals=2)
+
+
+def _idioventricular(analysis: Analysis) -> Iterator[Measure]:
+    episodes, group = analysis.burden.idioventricular, "v"
+    how = f"V in a row, {analysis.rules.vt_bpm:g} bpm or slower, {analysis.rules.idioventricular_min_s:g} s or longer"
+    yield Measure(group, "idioventricular_episodes", "Idioventricular rhythm", episodes.n, "episodes", how)
+    how = "in no count of V and not in the PVC burden"
+    yield Measure(group, "idioventricular_beats", "Idioventricular beats", episodes.n_beats, "beats", how)
+    yield Measure(group, "idioventricular_time", "Time in idioventricular rhythm", episodes.total_s, "s", decimals=1)
 
 
 def _beats(analysis: Analysis) -> str:

@@ -13,6 +13,7 @@ from ..schema import Beats, Burden, Calibration, Ectopy, Episodes, Float64, Hear
 from .events import RUNS, TACHYCARDIAS, series_of
 from .hrv import measure_variability
 from .intervals import counts_for_rate, heart_rate
+from .labelling import moved
 from .uncertainty import count_interval, counts_at_thresholds, expected_error_points, usual_per_day
 
 HOUR_S = 3600.0
@@ -35,6 +36,7 @@ def measure_burden(
     time_s, bpm = heart_rate(beats, rules, quality=quality)
     analysable_s = float(_analysable_s(quality, duration_s).sum())
     hourly = _hourly(beats, events, quality, duration_s, rules)
+    premature = without_idioventricular(beats, events)
     return Burden(
         duration_s=duration_s,
         analysable_s=analysable_s,
@@ -43,7 +45,7 @@ def measure_burden(
         rate_mean_bpm=_mean_rate(beats.rr_s[counts_for_rate(beats, rules)]),
         rate_min=_extreme(time_s, bpm, np.argmin),
         rate_max=_extreme(time_s, bpm, np.argmax),
-        v=_ectopy(beats, "V", events, hourly, analysable_s, age_years, calibration),
+        v=_ectopy(premature, "V", events, hourly, analysable_s, age_years, calibration),
         s=_ectopy(beats, "S", events, hourly, analysable_s, age_years, calibration),
         pvc_error_points=expected_error_points(duration_s, analysable_s=analysable_s),
         af=summarise_episodes(events, "af"),
@@ -55,6 +57,7 @@ def measure_burden(
         pauses=summarise_episodes(events, "pause"),
         af_pauses=summarise_episodes(events, "af_pause"),
         long_rr=summarise_episodes(events, "long_rr"),
+        idioventricular=summarise_episodes(events, "idioventricular"),
         slow=summarise_episodes(events, "bradycardia"),
         fast=summarise_episodes(events, "tachycardia"),
         variability=measure_variability(beats, rules, fibrillation=_of_kinds(events, "af"), analysable_s=analysable_s),
@@ -65,6 +68,14 @@ def measure_burden(
 def count_classes(beats: Beats) -> NDArray[np.int64]:
     """Analysable beats of each class, in the order of CLASSES, shape (5,)."""
     return np.array([np.count_nonzero((beats.label == label) & beats.usable) for label in CLASSES], dtype=np.int64)
+
+
+def without_idioventricular(beats: Beats, events: Events) -> Beats:
+    """The beats with class N instead of V in idioventricular rhythms, which are no premature beats."""
+    inside = np.zeros(len(beats), dtype=bool)
+    for event in _of_kinds(events, "idioventricular"):
+        inside |= (beats.time_s >= event.start_s) & (beats.time_s <= event.end_s)
+    return moved(beats, inside & (beats.label == "V"), "V", "N")
 
 
 def summarise_episodes(events: Events, *kinds: str) -> Episodes:
@@ -97,7 +108,8 @@ def _ectopy(
 ) -> Ectopy:
     """Counts of the ectopic beats of V or S, and of the events they form."""
     n, n_beats = int(np.sum((beats.label == label) & beats.usable)), int(beats.usable.sum())
-    by_hour = hourly.count[:, CLASSES.index(label)]
+    hour = np.minimum((beats.time_s / HOUR_S).astype(np.int64), len(hourly.start_s) - 1)
+    by_hour = np.bincount(hour[(beats.label == label) & beats.usable], minlength=len(hourly.start_s))
     low, high = count_interval(beats, label, calibration)
     letter = label.lower()
     return Ectopy(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
+from .basic_rhythm import is_idioventricular
 from .danger import join_tachycardias
 from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_slices
 
@@ -19,6 +20,7 @@ KIND_NAMES: Final = {
     "asystole": "Asystole",
     "v_couplet": "Ventricular couplet",
     "v_run": "Ventricular run",
+    "idioventricular": "Idioventricular rhythm",
     "vt": "Ventricular tachycardia, non-sustained",
     "vt_sustained": "Ventricular tachycardia, sustained",
     "v_bigeminy": "Ventricular bigeminy",
@@ -102,6 +104,8 @@ def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[Rh
         if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
             sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
             event = replace(event, kind=TACHYCARDIAS[label][sustained])
+        elif n_beats > 2 and label == "V" and is_idioventricular(beats, series, rules):
+            event = replace(event, kind="idioventricular")
         yield event
 
 

@@ -9,6 +9,7 @@ from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index, Quality
 
 MASKED_S = 2.0  # a longer RR with noise in it has no length: the noise may mask a beat
+WINDOWS_AT_ONCE = 65_536  # so that a week fits into memory
 # Of the signal in which a lowest or highest rate is measured. Set on mitdb DS1 and qtdb with nstdb's noise, where it
 # removes most of the rates that no reference beats have, and takes none from the records without noise.
 CLEAR_SCORE = 0.6  # least quality; at it about every seventh beat is false or missed, below it more (models/quality.py)
@@ -53,6 +54,27 @@ def unbroken_slices(inside: Bool, follows: Bool) -> list[slice]:
     starts = np.flatnonzero(inside & ~continues)
     ends = np.flatnonzero(inside & ~np.concatenate((continues[1:], [False]))[: len(inside)])
     return [slice(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
+
+
+def running_median(values: Float64, width: int, *, at_least: int, itself: bool = False) -> Float64:
+    """Median of the ``width`` values before each one that are known, shape (n,); NaN where fewer than ``at_least`` are.
+
+    Parameters
+    ----------
+    itself
+        Whether the last of these values is the one at hand instead of the one before it.
+
+    """
+    padded = np.concatenate((np.full(width - int(itself), np.nan), values, [np.nan]))  # one more, for the empty series
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[: len(values)]
+    median = np.full(len(values), np.nan)
+    for first in range(0, len(values), WINDOWS_AT_ONCE):
+        ordered = np.sort(windows[first : first + WINDOWS_AT_ONCE], axis=1)  # NaN come last
+        n_known = np.isfinite(ordered).sum(axis=1)
+        row, last = np.arange(len(ordered)), np.maximum(n_known - 1, 0)
+        middle = (ordered[row, last // 2] + ordered[row, (last + 1) // 2]) / 2
+        median[first : first + WINDOWS_AT_ONCE] = np.where(n_known >= at_least, middle, np.nan)
+    return median
 
 
 def counts_for_rate(beats: Beats, rules: RhythmRules) -> Bool:

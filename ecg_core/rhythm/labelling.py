@@ -1,4 +1,4 @@
-"""The reader's labels in the place of predictions."""
+"""Other labels in the place of predictions: a reader's, or those of a rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..labels import CLASSES, UNLABELLED, Codes
-from ..schema import Annotations, Beats, Float64
+from ..schema import Annotations, Beats, Bool, Float64
 
 
 def label_codes(labels: Annotations | None, time_s: Float64) -> Codes:
@@ -26,3 +26,15 @@ def set_labels(beats: Beats, labels: Codes) -> Beats:
     probability[index] = np.eye(len(CLASSES), dtype=np.float32)[labels[index]]
     usable[index] = True
     return replace(beats, label=label, probability=probability, usable=usable)
+
+
+def moved(beats: Beats, chosen: Bool, source: str, target: str) -> Beats:
+    """The beats with the label ``target`` where ``chosen``, to whose probability that of ``source`` is added there."""
+    if not chosen.any():
+        return beats
+    label, probability = beats.label.copy(), beats.probability.copy()
+    a, b = CLASSES.index(source), CLASSES.index(target)
+    label[chosen] = target
+    probability[chosen, b] += probability[chosen, a]
+    probability[chosen, a] = 0
+    return replace(beats, label=label, probability=probability)

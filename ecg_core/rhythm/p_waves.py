@@ -16,6 +16,7 @@ from ..signals.filters import FS_HZ
 
 START_S, END_S = -0.24, -0.064  # from the QRS: holds the P wave and ends before the QRS begins
 AVERAGED_BEATS = 30  # normal beats in a row that are averaged; of noise alone a fraction of about 0.03 then repeats
+COMPARED_BEATS = 5  # so many beats on either side are averaged to see whether the P wave changes
 MIN_POWER = 1e-12  # keeps a flat signal from dividing by zero
 
 
@@ -75,7 +76,34 @@ def _repeating_in_lead(segments: NDArray[np.floating[Any]]) -> Float64:
     return np.asarray(np.convolve(fraction, np.ones(AVERAGED_BEATS)) / n_windows)
 
 
-def _window_sums(values: Float64) -> Float64:
-    """Sums of AVERAGED_BEATS values in a row, shape (n,) -> (n - AVERAGED_BEATS + 1,)."""
+def _window_sums(values: Float64, width: int = AVERAGED_BEATS) -> Float64:
+    """Sums of ``width`` values in a row, shape (n,) -> (n - width + 1,)."""
     total = np.concatenate(([0.0], np.cumsum(values)))
-    return np.asarray(total[AVERAGED_BEATS:] - total[:-AVERAGED_BEATS])
+    return np.asarray(total[width:] - total[:-width])
+
+
+def p_correlation(segments: NDArray[np.floating[Any]]) -> Float32:
+    """Correlation of the mean signal before the QRS of COMPARED_BEATS beats from each one on with that before it, (n,).
+
+    Low where another P wave begins. NaN at the first and the last beats.
+
+    Parameters
+    ----------
+    segments
+        Result of ``before_qrs``, shape (n_beats, n_leads, n_steps); the leads are taken together.
+
+    """
+    n, width = len(segments), COMPARED_BEATS
+    found = np.full(n, np.nan, dtype=np.float32)
+    if n < 2 * width:
+        return found
+    both, before, after = np.zeros(n - 2 * width + 1), np.zeros(n - 2 * width + 1), np.zeros(n - 2 * width + 1)
+    for lead in range(segments.shape[1]):
+        for at_step in segments[:, lead].T:  # step by step to save memory
+            sums = _window_sums(at_step.astype(np.float64), width)
+            first, second = sums[:-width], sums[width:]
+            both += first * second
+            before += first**2
+            after += second**2
+    found[width : n - width + 1] = both / np.sqrt(before * after + MIN_POWER)
+    return found

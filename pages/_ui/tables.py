@@ -29,8 +29,8 @@ NO_FINDING = "No couplet, run, pattern, episode, pause or long RR was found in t
 MAX_ROWS = 1000  # of a list: nobody reads more of them one by one
 MOST_SERIOUS_FIRST = (
     "vf", "asystole", "vt_sustained", "vf_suspected", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run",
-    "v_bigeminy", "v_trigeminy", "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy", "s_trigeminy",
-    "s_couplet", "long_rr", "not_analysable", "no_signal",
+    "idioventricular", "v_bigeminy", "v_trigeminy", "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy",
+    "s_trigeminy", "s_couplet", "long_rr", "not_analysable", "no_signal",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import measure_burden
-from ecg_core.rhythm.danger import find_dangers, no_waveform
+from ecg_core.rhythm.danger import find_dangers, no_waveform, tachyarrhythmias
 from ecg_core.rhythm.events import find_rhythms
 from ecg_core.rhythm.fibrillation import af_episodes
 from ecg_core.rules import RhythmRules
@@ -68,7 +68,9 @@ def make_analysis(
     record = Record("made", ForbiddenSource(), FS_HZ, n_samples, TWELVE, (True,) * 12, start=start, reference=reference)
     rules = RhythmRules()
     waveform = waveform or no_waveform(duration_s)
-    dangers = tuple(find_dangers(beats, waveform, quality, duration_s=duration_s, rules=rules))
+    dangers = tuple(
+        find_dangers(beats, tachyarrhythmias(waveform, rules), waveform, quality, duration_s=duration_s, rules=rules)
+    )
     events = find_rhythms(beats, rules, episodes=af_episodes(beats, rules), dangers=dangers)
     steps = np.linspace(-0.512, 0.512, 33).astype(np.float32)
     return Analysis(

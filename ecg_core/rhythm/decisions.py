@@ -1,0 +1,47 @@
+"""What rhythm makes of the network's labels: each beat was classified on its own, here they are read together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..labels import UNLABELLED, Codes
+from ..rules import RhythmRules
+from ..schema import Beats
+from .basic_rhythm import settle_basic_rhythm
+from .fibrillation import af_episodes, suppress_s_in_af
+from .labelling import set_labels
+from .supraventricular import settle_supraventricular
+
+
+def settle_labels(
+    predicted: Beats,
+    rules: RhythmRules,
+    *,
+    labels: Codes | None = None,
+    age_years: int | None = None,
+    begins_in_tachycardia: bool = False,
+) -> tuple[Beats, list[slice]]:
+    """The beats as they are counted by these rules, and the episodes of atrial fibrillation as slices of them.
+
+    Wide beats that are the basic rhythm become N; then fibrillation is found and S inside it suppressed; outside it S
+    stays where it is premature or part of a tachycardia. A reader's labels always stay.
+
+    Parameters
+    ----------
+    labels
+        Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,); None for no reader.
+    age_years, begins_in_tachycardia
+        See ``settle_supraventricular``.
+
+    """
+    labels = np.full(len(predicted), UNLABELLED) if labels is None else labels
+    beats = set_labels(settle_basic_rhythm(set_labels(predicted, labels), rules), labels)
+    episodes = af_episodes(beats, rules)
+    beats = settle_supraventricular(
+        suppress_s_in_af(beats, episodes),
+        episodes,
+        rules,
+        age_years=age_years,
+        begins_in_tachycardia=begins_in_tachycardia,
+    )
+    return set_labels(beats, labels), episodes
