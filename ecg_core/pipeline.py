@@ -19,7 +19,7 @@ from .classifier.standstill import still_frames, without_still
 from .labels import CLASSES, UNLABELLED, Codes
 from .parallel import release_memory
 from .rhythm.burden import measure_burden
-from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias
+from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias, with_separable_beats
 from .rhythm.decisions import settle_labels
 from .rhythm.events import find_rhythms
 from .rhythm.intervals import analysable_rr
@@ -151,7 +151,7 @@ def measure(
 
     A reader's labels are certain: the class of each beat that has one, UNLABELLED for the others, shape (n_beats,).
     """
-    found = tachyarrhythmias(waveform, rules)
+    found = with_separable_beats(tachyarrhythmias(waveform, rules), predicted)
     masked = mask_fibrillation(predicted, found)
     settled, episodes = settle_labels(masked, rules, labels=labels, age_years=record.age_years)
     beats = set_labels(calibrate_probabilities(settled, calibration), labels)

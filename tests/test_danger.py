@@ -12,6 +12,7 @@ from ecg_core.rhythm.danger import (
     mask_fibrillation,
     no_waveform,
     tachyarrhythmias,
+    with_separable_beats,
     without,
 )
 from ecg_core.rules import RhythmRules
@@ -94,6 +95,16 @@ def test_beats_inside_fibrillation_are_not_counted_and_the_gap_is_no_pause():
 def test_beats_inside_suspected_fibrillation_stay():
     found = tachyarrhythmias(waveform(vf=[(30, 50)], level=0.6), RULES)
     assert mask_fibrillation(beats_at(STEADY), found).usable.all()
+
+
+def test_where_ventricular_beats_are_separable_it_is_tachycardia():
+    found = tachyarrhythmias(waveform(vf=[(30, 50)]), RULES)
+    fast = beats_at([*np.arange(0.5, 30, 0.8), *np.arange(30.1, 50, 0.31), *np.arange(50.5, DURATION_S, 0.8)], "V")
+    probability = np.tile(np.float32([0.05, 0.05, 0.85, 0.03, 0.02]), (len(fast), 1))
+    (checked,) = with_separable_beats(found, replace(fast, probability=probability))
+    assert checked == ("vt", 30.0, 50.0)
+    assert with_separable_beats(found, beats_at(STEADY)) == found
+    assert with_separable_beats(found, fast) == found  # the network is not sure of V
 
 
 def test_an_asystole_is_a_pause_as_well():

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Quality, RhythmEvent, Waveform
 from .intervals import DECIMALS, follows_previous
@@ -21,6 +22,9 @@ SMOOTH_STEPS = 3
 # Fibrillation rather than tachycardia from this share of the two over nine seconds on: so low, as a missed fibrillation
 # is worse than a tachycardia that is called one.
 VF_SHARE, SHARE_STEPS = 0.15, 9
+# Beats are separable where the network is so sure of V, and they fill so much of a stretch, at RR of a tachycardia that
+# vary by so little around their median.
+SURE_V, SEPARABLE_SHARE, MAX_TACHYCARDIC_RR_S, MAX_RR_SPREAD = 0.7, 0.8, 0.6, 0.1
 MIN_REST_S = 1.0  # what is left of a stretch that is not analysable beside other findings is no shorter
 JOINED_S = 3.0  # tachycardias so close to each other are one ...
 JOINED_UNUSABLE_S = 10.0  # ... also those with so much signal between them that is not analysable
@@ -84,6 +88,26 @@ def stretches(inside: Bool) -> list[tuple[int, int]]:
     """First index, and the index after the last, of each stretch that is true."""
     edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def with_separable_beats(found: Sequence[Tachyarrhythmia], beats: Beats) -> list[Tachyarrhythmia]:
+    """The stretches, with tachycardia in place of fibrillation where the beats of one can be told apart.
+
+    Fibrillation has no separable QRS: where ventricular beats of which the network is sure follow each other regularly
+    through nearly all of a stretch, it is a tachycardia.
+    """
+    interval_s = np.diff(beats.time_s, prepend=np.nan)
+    sure = (beats.label == "V") & (beats.probability[:, CLASSES.index("V")] >= SURE_V)
+    checked = []
+    for kind, start_s, end_s in found:
+        inside = (beats.time_s > start_s) & (beats.time_s <= end_s)
+        rr_s = interval_s[inside & sure]
+        separable = len(rr_s) > 0 and bool(
+            rr_s[rr_s < MAX_TACHYCARDIC_RR_S].sum() >= SEPARABLE_SHARE * (end_s - start_s)
+            and np.median(np.abs(rr_s - np.median(rr_s))) <= MAX_RR_SPREAD * np.median(rr_s)
+        )
+        checked.append(Tachyarrhythmia("vt" if separable else kind, start_s, end_s))
+    return checked
 
 
 def mask_fibrillation(beats: Beats, found: Iterable[Tachyarrhythmia]) -> Beats:
