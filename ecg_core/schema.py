@@ -419,11 +419,6 @@ class Burden(FrozenArrays):
         return 100.0 * self.analysable_s / self.duration_s if self.duration_s else float("nan")
 
 
-def _no_beats() -> Index:
-    """No positions of beats, shape (0,)."""
-    return np.zeros(0, dtype=np.int64)
-
-
 @dataclass(frozen=True, eq=False)
 class Analysis:
     """The result of analysing a record: all that pages, figures and reports are made from."""
@@ -439,8 +434,12 @@ class Analysis:
     waveform: Waveform
     events: tuple[RhythmEvent, ...]
     burden: Burden
-    queried: Index = field(default_factory=_no_beats)  # beats proposed for labelling, the most informative first
-    labelled: Index = field(default_factory=_no_beats)  # beats that a reader labelled, ascending
+    queried: Index = field(
+        default_factory=lambda: np.zeros(0, dtype=np.int64)
+    )  # beats proposed for labelling, the most informative first
+    labelled: Index = field(
+        default_factory=lambda: np.zeros(0, dtype=np.int64)
+    )  # beats that a reader labelled, ascending
     n_fitted: int = 0  # how many of the labelled beats the model was fine-tuned to
 
     @property
