@@ -161,25 +161,34 @@ def test_what_is_fibrillation_is_not_listed_as_not_analysable():
     assert of_kind(events, "not_analysable") == [(40.0, 42.0), (58.0, 60.0)]
 
 
+NO_BEATS = beats_at([])
+
+
 def tachycardia(start_s, end_s, n_beats=20):
     return RhythmEvent("vt", start_s, end_s, n_beats, 60.0 * (n_beats - 1) / (end_s - start_s))
 
 
 def test_tachycardia_stays_one_across_signal_that_is_not_analysable():
     lost = RhythmEvent("not_analysable", 30.0, 39.0, 0, float("nan"))
-    events = join_tachycardias([tachycardia(20, 30), lost, tachycardia(39, 55)], RULES)
+    events = join_tachycardias([tachycardia(20, 30), lost, tachycardia(39, 55)], NO_BEATS, RULES)
     (joined,) = [event for event in events if event.kind.startswith("vt")]
     assert (joined.kind, joined.start_s, joined.end_s, joined.n_beats) == ("vt_sustained", 20, 55, 40)
 
 
-def test_tachycardias_with_analysable_beats_between_them_stay_two():
-    events = join_tachycardias([tachycardia(20, 30), tachycardia(39, 55)], RULES)
+def test_tachycardias_far_from_each_other_stay_two():
+    events = join_tachycardias([tachycardia(20, 30), tachycardia(39, 55)], NO_BEATS, RULES)
     assert sum(event.kind == "vt" for event in events) == 2
+
+
+def test_tachycardias_with_a_beat_between_them_stay_two():
+    both = [tachycardia(20, 30), RhythmEvent("vt", 31.5, 55, 0, float("nan"))]
+    assert len(join_tachycardias(both, beats_at([30.7]), RULES)) == 2
+    assert len(join_tachycardias(both, NO_BEATS, RULES)) == 1
 
 
 def test_a_tachycardia_without_separable_beats_counts_to_that_of_its_neighbours():
     shown = RhythmEvent("vt", 30.0, 60.0, 0, float("nan"))
-    (joined,) = join_tachycardias([tachycardia(20, 30), shown], RULES)
+    (joined,) = join_tachycardias([tachycardia(20, 30), shown], NO_BEATS, RULES)
     assert (joined.kind, joined.duration_s, joined.n_beats) == ("vt_sustained", 40.0, 20)
     assert joined.rate_bpm == pytest.approx(114.0)
 

@@ -82,6 +82,8 @@ def patterns_by_hand(labels, usable, follows):
 
 def long_by_hand(rr_ticks, follows):
     for i, ticks in enumerate(rr_ticks):
+        if follows[i] and ticks >= 400:
+            yield "asystole", i - 1, i, 2
         if follows[i] and ticks >= 200:
             yield "pause" if ticks >= 300 else "long_rr", i - 1, i, 2
 

@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter1d
 
 from ..labels import CLASSES
 from ..rules import RhythmRules
-from ..schema import Beats, Bool, Float32, Quality, RhythmEvent, Waveform
+from ..schema import Beats, Bool, Float32, Float64, Quality, RhythmEvent, Waveform
 from .intervals import DECIMALS, follows_previous
 
 # Probability of fibrillation or tachycardia over three seconds: an episode reaches CERTAIN, and lasts while it is at
@@ -26,8 +26,8 @@ VF_SHARE, SHARE_STEPS = 0.15, 9
 # vary by so little around their median.
 SURE_V, SEPARABLE_SHARE, MAX_TACHYCARDIC_RR_S, MAX_RR_SPREAD = 0.7, 0.8, 0.6, 0.1
 MIN_REST_S = 1.0  # what is left of a stretch that is not analysable beside other findings is no shorter
-JOINED_S = 3.0  # tachycardias so close to each other are one ...
-JOINED_UNUSABLE_S = 10.0  # ... also those with so much signal between them that is not analysable
+JOINED_S = 3.0  # between tachycardias that are one lies no more analysable signal ...
+JOINED_UNUSABLE_S = 10.0  # ... and no more of any
 MAX_STEEP_S = 1.5  # T wave and P wave beside a pause are steeper than nothing for so long; a beat in between is longer
 UNKNOWN = float("nan")
 
@@ -197,29 +197,33 @@ def without(span: Span, holes: Iterable[Span]) -> list[Span]:
     return [*left, (at_s, span[1])] if at_s < span[1] else left
 
 
-def join_tachycardias(events: Sequence[RhythmEvent], rules: RhythmRules) -> list[RhythmEvent]:
-    """The events with ventricular tachycardias that follow each other closely as one each.
+def join_tachycardias(events: Sequence[RhythmEvent], beats: Beats, rules: RhythmRules) -> list[RhythmEvent]:
+    """The events with ventricular tachycardias that follow each other closely, without a beat between, as one each.
 
     A tachycardia of beats goes on through a stretch in which the waveform alone shows it, and through one that is not
     analysable.
     """
+    beat_s = beats.time_s[beats.usable]
     tachycardias = [event for event in events if event.kind in ("vt", "vt_sustained")]
     others = [event for event in events if event.kind not in ("vt", "vt_sustained")]
     unusable = [(event.start_s, event.end_s) for event in others if event.kind == "not_analysable"]
     groups: list[list[RhythmEvent]] = []
     for event in sorted(tachycardias, key=lambda event: event.start_s):
-        if groups and _is_joined(max(part.end_s for part in groups[-1]), event.start_s, unusable):
+        if groups and _is_joined(groups[-1], event, unusable, beat_s):
             groups[-1].append(event)
         else:
             groups.append([event])
     return [*others, *(_joined(group, rules) for group in groups)]
 
 
-def _is_joined(end_s: float, start_s: float, unusable: list[Span]) -> bool:
-    if start_s - end_s <= JOINED_S:
-        return True
-    analysable_s = sum(b - a for a, b in without((end_s, start_s), unusable))
-    return start_s - end_s <= JOINED_UNUSABLE_S and analysable_s <= JOINED_S
+def _is_joined(group: Sequence[RhythmEvent], event: RhythmEvent, unusable: list[Span], beat_s: Float64) -> bool:
+    """Whether a tachycardia goes on from a group: no beat, and hardly any analysable signal, lies between them."""
+    gap = (max(part.end_s for part in group), event.start_s)
+    gap_s, analysable_s = gap[1] - gap[0], sum(b - a for a, b in without(gap, unusable))
+    by_waveform = event.n_beats == 0 or any(part.n_beats == 0 for part in group)
+    goes_on = by_waveform or analysable_s < gap_s
+    no_beat = not np.any((beat_s > gap[0]) & (beat_s < gap[1]))
+    return goes_on and no_beat and analysable_s <= JOINED_S and gap_s <= JOINED_UNUSABLE_S
 
 
 def _joined(group: Sequence[RhythmEvent], rules: RhythmRules) -> RhythmEvent:

@@ -70,7 +70,7 @@ def find_rhythms(
     ]
     for label in "VS":
         events += [*_ectopic_series(beats, label, rules), *_patterns(beats, label, follows, rules)]
-    events = join_tachycardias(events, rules)
+    events = join_tachycardias(events, beats, rules)
     return tuple(sorted(events, key=lambda event: (event.start_s, event.kind)))
 
 
