@@ -307,3 +307,11 @@ def test_the_counts_are_those_of_the_beats(known):
 def test_every_alarm_has_a_name(known):
     assert {alarm.kind for alarm in alarms(known)} <= KINDS.keys()
     assert {"v_run", "vt", "pause", "af", "leads_off"} <= KINDS.keys()
+
+
+def test_a_stream_that_begins_with_a_gap_is_monitored(excerpt, model):
+    signal = excerpt[: 12 * 257].copy()
+    signal[:150] = np.nan
+    monitor = Monitor(Stream("x", 257, ("II",)), model)
+    updates = [monitor.push(StreamChunk(i, signal[None, i : i + 51])) for i in range(0, len(signal), 51)]
+    assert sum(len(update.beats) for update in updates) >= 8

@@ -190,7 +190,7 @@ class StreamDetector:
     def _lost_times(self, time_s: Float64, lost: Bool, from_s: float, until_s: float) -> Float64:
         """Moments without an analysable lead: the last decided one, and those from ``from_s`` on."""
         lost_s = np.concatenate(([self._lost_s], time_s[lost & (time_s >= from_s)]))
-        self._lost_s = float(lost_s[lost_s < until_s][-1])
+        self._lost_s = float(lost_s[lost_s < until_s].max(initial=-1.0))  # of a stream that begins with a gap, none
         return lost_s
 
 

@@ -250,7 +250,8 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
 
     Examples
     --------
-    >>>     >>> from ecg_core import analyse, load_model, read_record
+    >>> import tempfile
+    >>> from ecg_core import analyse, load_model, read_record
     >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in write_files(analysis, Path(folder))][:2]
