@@ -13,7 +13,7 @@ from pages._ui.figures import show, theme
 from pages._ui.frame import cards, current_analysis, heading
 from pages._ui.tables import NO_FINDING, by_severity, events_table, hours_table, rate_card
 from pages._ui.view import address, selected_time_s
-from pages._ui.wording import number, plural
+from pages._ui.wording import NONE, number, plural
 
 LOW_ANALYSABLE_PCT = 50.0  # below this, counts do not represent the recording
 
@@ -22,6 +22,8 @@ record, burden = analysis.record, analysis.burden
 n_beats = f"{burden.n_beats:,} beats"
 count = dict(zip(analysis.model.classes, burden.count.tolist(), strict=True))
 with_fusion = f"; V + F {number(burden.v_and_f_pct, 1, ' %')}" if count["F"] else ""
+slow = burden.idioventricular
+apart = f"; {slow.n_beats:,} V in idioventricular rhythm not counted" if slow.n else ""
 heading(f"Overview of {record.record_id}", record)
 draw_dangers(analysis, with_strip=True)
 
@@ -35,7 +37,11 @@ if burden.analysable_pct < LOW_ANALYSABLE_PCT:
 cards(
     [
         ("Analysable time", duration_text(burden.analysable_s), not_analysable_text(analysis)),
-        ("PVC burden", number(burden.pvc_burden_pct, 1, " %"), f"{count['V']:,} V of {n_beats}{with_fusion}"),
+        (
+            "PVC burden",
+            number(burden.pvc_burden_pct, 1, " %"),
+            f"{burden.v.n_beats:,} V of {n_beats}{with_fusion}{apart}",
+        ),
         ("SVE burden", number(burden.sve_burden_pct, 1, " %"), f"{count['S']:,} S of {n_beats}"),
         (
             "AF burden",
@@ -67,7 +73,9 @@ with findings:
     if analysis.events:
         events = by_severity(analysis.events)
         table = events_table(analysis, events)
-        picked = st.dataframe(table, hide_index=True, key="events", on_select="rerun", selection_mode="single-row")
+        picked = st.dataframe(
+            table, hide_index=True, key="events", on_select="rerun", selection_mode="single-row", placeholder=NONE
+        )
         st.caption("The most serious first. Choose a row to see it in Review.")
         if picked.selection.rows:
             event = events[picked.selection.rows[0]]

@@ -34,6 +34,7 @@ from pages._ui.view import (
     strip,
     strip_start_s,
 )
+from pages._ui.wording import NONE
 from pages._ui.workspace import current_workspace
 
 ROW_MM = 250.0  # of paper fit beside the sidebar: 10 s at 25 mm/s; a longer strip continues in the next row
@@ -151,6 +152,7 @@ def draw_findings(analysis: Analysis) -> None:
     listed = [event for event in events if not kinds or event.kind in kinds]
     st.dataframe(
         events_table(analysis, listed), hide_index=True, height=240, key="found", selection_mode="single-row",
+        placeholder=NONE,
         on_select=partial(go_to_row, "found", listed),
     )  # fmt: skip
 
