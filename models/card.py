@@ -1,6 +1,6 @@
 """Write the measured figures into the README, the model card and the docs: ``python -m models.card``.
 
-The figures come from ``<name>.metrics.json`` and ``<name>.quality.json``, the speed from ``benchmarks/``; none is typed
+The figures come from ``<name>.metrics.json`` and the other JSON files beside the weights, the speed from ``benchmarks/``; none is typed
 by hand.
 """
 
@@ -18,6 +18,7 @@ from models.tables import (
     alarms_table,
     budgets_table,
     coverage_table,
+    dangers_table,
     cross_validation_table,
     fibrillation_table,
     figures_table,
@@ -29,6 +30,8 @@ from models.tables import (
     reliability_table,
     seeds_table,
     speed_lines,
+    waveform_lines,
+    waveform_table,
 )
 
 
@@ -61,6 +64,10 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
     card = fill(card, "seeds", seeds_table(metrics, read_json(FOLDER / "seeds.metrics.json")["figures"]))
+    waveform = read_json(FOLDER / "waveform.metrics.json")
+    card = fill(card, "waveform", waveform_table(waveform))
+    card = fill(card, "waveform-false", waveform_lines(waveform))
+    card = fill(card, "dangers", dangers_table(read_json(DEFAULT_MODEL.with_suffix(".dangers.json"))))
     live = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
     live = fill(live, "horizon", horizon_table(read_json(FOLDER / "horizon.metrics.json")))
     live = fill(live, "alarms", alarms_table(read_json(FOLDER / "alarms.metrics.json")))

@@ -305,3 +305,57 @@ def speed_lines(results: dict[str, Any]) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
+
+
+def waveform_table(figures: dict[str, Any]) -> str:
+    """Fibrillation found in each record of cudb and vfdb by a head that was fitted without its patient."""
+    columns = ("vf_s", "found_s", "false_s", "vt_called_vf_s", "episodes", "episodes_found", "long_vt", "long_vt_found")
+    titles = (
+        "VF, s", "found, s", "false, s", "VT called VF, s", "VF of 10 s", "found", "VT of 30 s", "found or in VF",
+    )  # fmt: skip
+    lines = ["| record | " + " | ".join(titles) + " |", "|" + "---|" * (len(titles) + 1)]
+    rows = [*figures["records"], {"record": "all", **figures["total"]}]
+    return "\n".join(
+        [*lines, *(f"| {row['record']} | " + " | ".join(f"{row[name]}" for name in columns) + " |" for row in rows)]
+    )
+
+
+def waveform_lines(figures: dict[str, Any]) -> str:
+    """Fibrillation by duration in a sentence, and what is found where there is none as a table."""
+    total = figures["total"]
+    lines = [
+        f"By duration, sensitivity {_percent(total['se'])} %; of what is called fibrillation "
+        f"{_percent(total['ppv'])} % is marked as such, and {_percent(total['ppv_of_ventricular'])} % if marked "
+        "tachycardia is left aside.",
+        "",
+        "| records without fibrillation | hours | VF | VF suspected | VT by the waveform |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in figures["false"].items():
+        lines.append(f"| {name} | {row['hours']:.1f} | {row['vf']} | {row['vf_suspected']} | {row['vt']} |")
+    return "\n".join(lines)
+
+
+def dangers_table(figures: dict[str, Any]) -> str:
+    """What the default model makes of pauses, asystoles, tachycardias and records without any, end to end."""
+    lines = ["| what | found | of |", "|---|---|---|"]
+    for filling, row in figures["cut_pauses"]["by_filling"].items():
+        name = {"noise": "low noise", "p_waves": "low noise and P waves", "flat": "a flat line"}[filling]
+        found = f"{row['exact']} exactly, {row['no_signal']} as no signal"
+        lines.append(f"| pauses of 3.5 to 90 s cut into five records, filled with {name} | {found} | {row['n']} |")
+    marked = [row for database in ("vfdb/1.0.0", "cudb/1.0.0") for row in figures[database]]
+    for name, title in (("asystoles", "vfdb's asystoles of 4 s or longer"), ("long_vt", "its VT of 30 s or longer")):
+        found, total = (sum(row[key] for row in marked) for key in (f"{name}_found", name))
+        lines.append(f"| {title} | {found} | {total} |")
+    with_n, vf_s = (sum(row[key] for row in marked) for key in ("vf_seconds_with_n", "vf_s"))
+    lines.append(f"| seconds of fibrillation of vfdb and cudb with a beat called N | {with_n} | {vf_s:.0f} |")
+    for database in ("mitdb/1.0.0", "svdb/1.0.0", "icentia11k-continuous-ecg/1.0.0"):
+        rows = figures[database]
+        counts = {key: sum(row[key] for row in rows) for key in ("vf", "vf_suspected", "false_asystoles")}
+        svt = sum(row["svt"] + row["svt_sustained"] for row in rows)
+        found = f"VF {counts['vf']}, suspected {counts['vf_suspected']}, false asystoles {counts['false_asystoles']}"
+        hours = sum(row["hours"] for row in rows)
+        name = database.split("/")[0]
+        title = f"{name} without 207" if name == "mitdb" else name
+        lines.append(f"| {title}: findings | {found}; SVT {svt} | {hours:.1f} h |")
+    return "\n".join(lines)

@@ -140,7 +140,9 @@ def _recording(analysis: Analysis) -> Iterator[Measure]:
     burden = analysis.burden
     group = "recording"
     yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", decimals=1)
-    yield Measure(group, "artefact_share", "Without analysable beats", 100 - burden.analysable_pct, "%", "duration", decimals=2)
+    yield Measure(
+        group, "artefact_share", "Without analysable beats", 100 - burden.analysable_pct, "%", "duration", decimals=2
+    )
     yield Measure(group, "duration", "Duration", burden.duration_s, "s", decimals=1)
     yield Measure(group, "analysable_beats", "Analysable beats", burden.n_beats, "beats")
     n_unusable = burden.n_unusable_beats
