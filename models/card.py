@@ -1,7 +1,7 @@
 """Write the measured figures into the README, the model card and the docs: ``python -m models.card``.
 
-The figures come from ``<name>.metrics.json`` and the other JSON files beside the weights, the speed from ``benchmarks/``; none is typed
-by hand.
+The figures come from ``<name>.metrics.json`` and the other JSON files beside the weights, the speed from
+``benchmarks/``; none is typed by hand.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from models.tables import (
     alarms_table,
     budgets_table,
     coverage_table,
-    dangers_table,
     cross_validation_table,
+    dangers_table,
     fibrillation_table,
     figures_table,
     horizon_table,
