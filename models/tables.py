@@ -212,14 +212,14 @@ def alarms_table(measured: dict[str, Any]) -> str:
         "| records | alarm | marked episodes | raised | in time | median delay | wrong alarms an hour |",
         "|---|---|---|---|---|---|---|",
     ]
-    for key, title in ALARM_SETS.items():
-        row = measured["sets"][key]
+    for key, row in measured["sets"].items():
+        title = f"{ALARM_SETS[key]}, {row['records']} records, {row['hours']:.1f} h"
         for kind, name in ALARM_NAMES.items():
             of, delay = row[kind], row[kind]["median_delay_s"]
             cells = (
                 f"{of['episodes']} | {of['raised']} | {of['in_time']} | {'-' if delay is None else f'{delay:.1f} s'}"
             )
-            lines.append(f"| {title}, {row['hours']:.1f} h | {name} | {cells} | {of['wrong'] / row['hours']:.2f} |")
+            lines.append(f"| {title} | {name} | {cells} | {of['wrong'] / row['hours']:.2f} |")
     return "\n".join(lines)
 
 
