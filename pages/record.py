@@ -6,6 +6,7 @@ import streamlit as st
 
 from ecg_core.figures import quality_figure
 from ecg_core.records import find_records
+from ecg_core.report.dangers import dangers
 from ecg_core.schema import Record
 from ecg_core.text import plain_markdown
 from pages._ui.actions import (
@@ -84,6 +85,8 @@ def draw_analysis_choices(record: Record) -> None:
     if not busy and record.sha256 in workspace.shown:
         done = workspace.analyses[workspace.shown[record.sha256]]
         st.success(f"Analysed: lead {plain_markdown(', '.join(done.lead_names))}, {done.burden.n_beats:,} beats.")
+        for danger in dangers(done):
+            st.error(plain_markdown(danger.text), icon=":material/emergency_home:")
         if st.button("Go to the overview", width="stretch"):
             st.switch_page("pages/overview.py")
 
