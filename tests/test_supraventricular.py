@@ -38,6 +38,10 @@ def steady(n, rr_s=0.8):
     return [rr_s * (1 + 0.01 * (-1) ** i) for i in range(n)]
 
 
+def test_no_beat_is_early_because_a_pause_of_seconds_came_before():
+    assert settled([0.9, 4.0] * 40, "SN" * 40) == "N" * 80
+
+
 # Sinus acceleration
 
 

@@ -43,8 +43,9 @@ class _Series:
 
     def __init__(self, beats: Beats, in_af: Bool, rules: RhythmRules, fastest_bpm: float) -> None:
         self.rules, self.time_s, self.rr_s = rules, beats.time_s, beats.rr_s
-        self.usual_s = usual_rr(beats.rr_s)
-        expected_s = usual_rr(beats.rr_s, counted=beats.label != "S")  # also in bigeminy
+        without_pauses_s = np.where(beats.rr_s < rules.pause_s, beats.rr_s, np.nan)  # beside a pause no beat is early
+        self.usual_s = usual_rr(without_pauses_s)
+        expected_s = usual_rr(without_pauses_s, counted=beats.label != "S")  # also in bigeminy
         self.follows = follows_previous(beats)
         self.is_s = (beats.label == "S") & beats.usable & ~in_af
         self.belongs = np.isin(beats.label, ("N", "S")) & beats.usable & ~in_af  # to a tachycardia, if there is one
