@@ -39,7 +39,7 @@ def steady(n, rr_s=0.8):
 
 
 def test_no_beat_is_early_because_a_pause_of_seconds_came_before():
-    assert settled([0.9, 4.0] * 40, "SN" * 40) == "N" * 80
+    assert settled([0.9] * 12 + [0.9, 4.0] * 40, "N" * 12 + "SN" * 40) == "N" * 92
 
 
 # Sinus acceleration
