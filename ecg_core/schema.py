@@ -257,7 +257,7 @@ class Beats(FrozenArrays):
 
 @dataclass(frozen=True, eq=False)
 class Waveform(FrozenArrays):
-    """What the waveform of the leads shows second by second, whether or not beats can be told apart in it."""
+    """What the waveform of the leads shows second by second, whether or not beats can be separated in it."""
 
     step_s: float
     vf: Float32  # (n_steps,), probability of ventricular fibrillation or flutter in the lead that shows it most clearly
@@ -273,7 +273,7 @@ class RhythmEvent:
     kind: str  # a key of rhythm.events.KIND_NAMES
     start_s: float  # time of its first beat, or where the waveform changes
     end_s: float  # time of its last beat, or where the waveform changes
-    n_beats: int  # 0 where no beats can be told apart
+    n_beats: int  # 0 where no beats can be separated
     rate_bpm: float  # mean over its RR; NaN where it has none
     at_least: bool = False  # an edge lies in signal that is not analysable: its true length is this or longer
 

@@ -66,8 +66,8 @@ def score_record(record: Record, alarms: list[Alarm]) -> dict[str, Any]:
         delays = []
         for first_s, last_s in episodes[kind]:
             if last_s - first_s >= MIN_S[kind]:
-                told = [announced for start, announced, end in spans if start < last_s and end > first_s]
-                delays.append(round(max(0.0, min(told) - first_s), 2) if told else None)
+                announcements = [announced for start, announced, end in spans if start < last_s and end > first_s]
+                delays.append(round(max(0.0, min(announcements) - first_s), 2) if announcements else None)
         wrong = [
             round(start, 1)
             for start, _, end in spans

@@ -15,7 +15,7 @@ from .theme import Theme, band
 
 Span = tuple[float, float]
 RAIL = 0.03  # of the height of the paper: a solid rail at the upper edge of a danger's band
-PATTERNS: Final = {  # that tell the two apart without colour
+PATTERNS: Final = {  # that differ without colour
     "not_analysable": {"shape": "/", "size": 5, "solidity": 0.35},
     "no_signal": {"shape": "x", "size": 7, "solidity": 0.5},
 }

@@ -21,7 +21,7 @@ LINES: Final = {
     "rate": ("bradycardia", "tachycardia"),
 }
 LINE_OF: Final = {kind: line for line, kinds in LINES.items() for kind in kinds}
-# Lines of which a kind is a worse form of the one before it; in the others it is something else that begins anew.
+# Lines of which a kind is a worse form of the one before it; in the others it is something else that begins again.
 GROWING_LINES: Final = ("vf", "pause", "V", "S")
 # Of several active alarms the first of these is shown as the current rhythm.
 MOST_SERIOUS_FIRST: Final = (

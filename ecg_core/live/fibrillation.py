@@ -1,4 +1,4 @@
-"""Whether the last seconds of a stream show ventricular fibrillation, also where no beats can be told apart."""
+"""Whether the last seconds of a stream show ventricular fibrillation, also where no beats can be separated."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def stretches(inside: Bool) -> list[tuple[int, int]]:
 
 
 def with_separable_beats(found: Sequence[Tachyarrhythmia], beats: Beats) -> list[Tachyarrhythmia]:
-    """The stretches, with tachycardia in place of fibrillation where the beats of one can be told apart.
+    """The stretches, with tachycardia in place of fibrillation where the beats of one can be separated.
 
     Fibrillation has no separable QRS: where ventricular beats of which the network is sure follow each other regularly
     through nearly all of a stretch, it is a tachycardia.

@@ -1,4 +1,4 @@
-"""Supraventricular ectopy told from sinus acceleration: S is premature, and a tachycardia begins within a few beats.
+"""Supraventricular ectopy or sinus acceleration: S is premature, and a tachycardia begins within a few beats.
 
 The network compares each beat with the RR of the last minutes, so that it calls the beats of an exercise premature, and
 those of a tachycardia that has become the usual rhythm normal. Sinus rhythm accelerates over tens of beats; what

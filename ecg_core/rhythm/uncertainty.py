@@ -21,7 +21,7 @@ from ..schema import Beats, Calibration, Float32, Float64
 
 THRESHOLDS: Final = (0.3, 0.5, 0.7, 0.9, 0.97)
 COVERED: Final = 0.95  # share of new patients whose true burden the interval holds
-SMALLEST_PROBABILITY: Final = 1e-6  # so that its logarithm is finite: a network is never surer than this
+SMALLEST_PROBABILITY: Final = 1e-6  # so that its logarithm is finite: no network is more certain than this
 
 DAY_S: Final = 86_400.0
 # Expected error of a PVC burden against that of two weeks, in percentage points, by the length of the recording:

@@ -1,4 +1,4 @@
-"""Fit the head that tells fibrillation, tachycardia, beats and noise apart by the measures of a waveform."""
+"""Fit the head that separates fibrillation, tachycardia, beats and noise by the measures of a waveform."""
 
 from __future__ import annotations
 
