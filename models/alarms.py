@@ -10,10 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.labels import class_codes
 from ecg_core.live.engine import Monitor
 from ecg_core.live.replay import Replay
 from ecg_core.live.stream import Alarm
@@ -53,6 +55,13 @@ def marked_episodes(marks: Annotations, kind: str, *, end_s: float) -> list[tupl
     return [*episodes, *([(inside, end_s)] if inside is not None else [])]
 
 
+def beatless(marks: Annotations) -> list[tuple[float, float]]:
+    """Start and end of each stretch between annotated beats that is as long as an asystole: not marked, but one."""
+    beat_s = marks.time_s[class_codes(marks.symbol) >= 0]
+    long = np.flatnonzero(np.diff(beat_s) >= MIN_S["asystole"])
+    return [(float(beat_s[i]), float(beat_s[i + 1])) for i in long.tolist()]
+
+
 def score_record(record: Record, alarms: list[Alarm]) -> dict[str, Any]:
     """Delay of the alarm of each marked episode, None where there is none, and the start of each wrong alarm."""
     marks = record.reference
@@ -60,6 +69,7 @@ def score_record(record: Record, alarms: list[Alarm]) -> dict[str, Any]:
         kind: marked_episodes(marks, kind, end_s=record.duration_s) if marks is not None else [] for kind in MARKS
     }
     known = [episode for found in episodes.values() for episode in found]
+    gaps = beatless(marks) if marks is not None else []
     result: dict[str, Any] = {"hours": round(record.duration_s / 3600, 4)}
     for kind, kinds in ALARMS.items():
         spans = _spans([alarm for alarm in alarms if alarm.kind in kinds], record.duration_s)
@@ -72,6 +82,7 @@ def score_record(record: Record, alarms: list[Alarm]) -> dict[str, Any]:
             round(start, 1)
             for start, _, end in spans
             if not any(start < last_s + NEAR_S and end > first_s - NEAR_S for first_s, last_s in known)
+            and not (kind == "asystole" and any(start < last_s and end > first_s for first_s, last_s in gaps))
         ]
         result[kind] = {"delay_s": delays, "wrong_s": wrong}
     return result
