@@ -8,6 +8,7 @@ import pytest
 from ecg_core.classifier.standstill import STILL, is_still, usual_slopes
 from ecg_core.classifier.waveform import CLEAR, MEASURES, measure_waveform
 from ecg_core.classifier.waveform_head import (
+    HEAD_FILE,
     RHYTHMS,
     fuse_leads,
     head_inputs,
@@ -100,7 +101,7 @@ def test_a_lead_of_noise_hardly_counts_beside_one_with_beats():
 
 
 def test_altered_weights_of_the_head_are_refused(tmp_path):
-    original = load_head.__defaults__[0]
+    original = HEAD_FILE
     path = tmp_path / "waveform.npz"
     path.write_bytes(original.read_bytes() + b"x")
     path.with_suffix(".json").write_bytes(original.with_suffix(".json").read_bytes())

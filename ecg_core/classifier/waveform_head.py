@@ -48,8 +48,9 @@ class WaveformHead(FrozenArrays):
         return np.asarray(softmax(hidden @ self.out_weight + self.out_bias, axis=2).mean(axis=0), dtype=np.float32)
 
 
+@lru_cache(maxsize=2)
 def load_head(path: Path = HEAD_FILE) -> WaveformHead:
-    """Read the weights of the head.
+    """Read the weights of the head, once.
 
     Raises
     ------
@@ -60,11 +61,7 @@ def load_head(path: Path = HEAD_FILE) -> WaveformHead:
     spec = path.with_suffix(".json")
     if not path.is_file() or not spec.is_file():
         raise ModelError(f"{path}: this file, or {spec.name} beside it, does not exist; reinstall the program.")
-    return _load_head(path, json.loads(spec.read_text(encoding="utf-8"))["sha256"])
-
-
-@lru_cache(maxsize=2)
-def _load_head(path: Path, expected: str) -> WaveformHead:
+    expected = json.loads(spec.read_text(encoding="utf-8"))["sha256"]
     content = path.read_bytes()
     if (found := sha256(content).hexdigest()) != expected:
         raise ModelError(f"{path.name}: its SHA-256 is {found[:12]}..., expected {expected[:12]}...; reinstall it.")

@@ -20,8 +20,8 @@ COMPARED_BEATS = 5  # so many beats on either side are averaged to see whether t
 MIN_POWER = 1e-12  # keeps a flat signal from dividing by zero
 
 
-def before_qrs(signal: Float32, position: Float64) -> Float32:
-    """Signal from START_S to END_S of each QRS, without its mean and slope.
+def segments_at(signal: Float32, position: Float64, first: int, last: int) -> Float32:
+    """Signal from ``first`` to ``last`` samples relative to each QRS, the ends of the signal held.
 
     Parameters
     ----------
@@ -35,10 +35,14 @@ def before_qrs(signal: Float32, position: Float64) -> Float32:
     Segments of shape (n_beats, n_leads, n_steps).
 
     """
-    offset = np.arange(round(START_S * FS_HZ), round(END_S * FS_HZ))
-    index = np.clip(np.rint(position).astype(int)[:, None] + offset, 0, signal.shape[1] - 1)
-    segments = signal[:, index].transpose(1, 0, 2)
-    line = np.linspace(-1, 1, len(offset), dtype=np.float32)
+    index = np.clip(np.rint(position).astype(int)[:, None] + np.arange(first, last), 0, signal.shape[1] - 1)
+    return np.asarray(signal[:, index].transpose(1, 0, 2), dtype=np.float32)
+
+
+def before_qrs(signal: Float32, position: Float64) -> Float32:
+    """Signal from START_S to END_S of each QRS, without its mean and slope; see ``segments_at``."""
+    segments = segments_at(signal, position, round(START_S * FS_HZ), round(END_S * FS_HZ))
+    line = np.linspace(-1, 1, segments.shape[2], dtype=np.float32)
     centred = segments - segments.mean(axis=2, keepdims=True)
     return np.asarray(centred - (centred @ line / (line @ line))[..., None] * line)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..schema import Float32, Float64
 from ..signals.filters import FS_HZ
-from .p_waves import before_qrs
+from .p_waves import before_qrs, segments_at
 
 START_S, END_S = -0.104, 0.168  # around the QRS: holds a wide one and ends before T
 SHIFTS = range(-2, 3)  # samples by which two beats are shifted against each other: they are found to within a frame
@@ -23,7 +23,7 @@ def beat_waveforms(signal: Float32, position: Float64) -> tuple[Float32, Float32
     Parameters
     ----------
     signal, position
-        See ``before_qrs``.
+        See ``segments_at``.
 
     Returns
     -------
@@ -34,23 +34,8 @@ def beat_waveforms(signal: Float32, position: Float64) -> tuple[Float32, Float32
 
 
 def around_qrs(signal: Float32, position: Float64) -> Float32:
-    """Signal around each QRS, with a margin for shifts.
-
-    Parameters
-    ----------
-    signal
-        Shape (n_leads, n), at 125 Hz.
-    position
-        QRS positions in samples, shape (n_beats,).
-
-    Returns
-    -------
-    Segments of shape (n_beats, n_leads, n_steps).
-
-    """
-    offset = np.arange(round(START_S * FS_HZ) - MARGIN, round(END_S * FS_HZ) + MARGIN)
-    index = np.clip(np.rint(position).astype(int)[:, None] + offset, 0, signal.shape[1] - 1)
-    return np.asarray(signal[:, index].transpose(1, 0, 2), dtype=np.float32)
+    """Signal around each QRS, with a margin for shifts; see ``segments_at``."""
+    return segments_at(signal, position, round(START_S * FS_HZ) - MARGIN, round(END_S * FS_HZ) + MARGIN)
 
 
 def qrs_correlation(segments: NDArray[np.floating[Any]]) -> Float32:
