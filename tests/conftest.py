@@ -1,6 +1,7 @@
 """What the tests share: the shipped model, one analysis of the demo record, records in memory and on disk."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,16 @@ from ecg_core.schema import Analysis, Attention, Quality
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
+
+STARTED_BY = sys.modules["__main__"]
+
+
+@pytest.fixture(autouse=True)
+def _main_module():
+    """Streamlit puts the page that it runs in the place of `__main__`, where a spawned process would run it again."""
+    sys.modules["__main__"] = STARTED_BY
+    yield
+    sys.modules["__main__"] = STARTED_BY
 
 
 @pytest.fixture(scope="session")

@@ -28,21 +28,10 @@ def database(tmp_path, excerpt):
 def cluster():
     """Two workers in processes of their own."""
     distributed = pytest.importorskip("distributed")
-    with started(distributed) as made:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as made:
         yield made
-
-
-def started(distributed, *, tries=3):
-    """A cluster; on a busy machine a worker may not be there in time, which is tried again."""
-    for left in reversed(range(tries)):
-        try:
-            return distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-            )
-        except RuntimeError:
-            if not left:
-                raise
-    raise AssertionError
 
 
 def test_a_worker_that_is_killed_in_the_middle_costs_nothing(tmp_path, database, cluster):
