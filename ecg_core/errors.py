@@ -69,5 +69,13 @@ class ClusterError(EcgError):
     """The scheduler of a cluster cannot be reached."""
 
 
+class StoreError(EcgError):
+    """The store of studies cannot be opened, read or written."""
+
+
+class StudyHeldError(StoreError):
+    """Another reader, or another window, works on the study: it cannot be changed from here."""
+
+
 class Cancelled(EcgError):
     """The user stopped the work; nothing was written."""

@@ -80,7 +80,7 @@ def lacking(wanted, versions, environment):
 
 
 def test_every_file_of_requirements_has_its_lock():
-    assert len(LOCKS) == 3
+    assert len(LOCKS) == 4
     assert set(ROOT.glob("requirements*.lock")) == set(LOCKS)
 
 
@@ -105,7 +105,7 @@ def test_what_locked_packages_need_is_locked_too_on_every_system(lock, packages)
     for environment in environments():
         versions = locked(lock, environment)
         known = [package for package in packages if package[1] == versions.get(package[0]) or package[0] in separate]
-        assert len(known) > 10
+        assert len(known) > 1
         for name, _, wanted in known:
             assert not lacking(wanted, versions, environment), (name, environment)
 
@@ -115,7 +115,7 @@ def test_every_line_of_a_lock_is_one_version_and_its_hashes(lock):
     text = re.sub(r"^\s*#.*\n", "", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
     option, *entries = re.split(r"\n(?=\S)", text.strip())
     assert option.strip() == "--only-binary :all:"
-    assert len(entries) > 10
+    assert len(entries) > 1
     for entry in entries:
         assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry
 

@@ -1,0 +1,131 @@
+"""Stored analyses: nothing is analysed twice for the same signal, leads, model, edits, rules and program."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from sqlalchemy import select
+
+from .. import __version__
+from ..classifier.spec import MODELS
+from ..errors import StoreError
+from ..files import atomic_file
+from ..report.dangers import dangers
+from ..rules import RhythmRules
+from ..schema import Analysis, Record
+from . import audit
+from .edits import LabelEdit
+from .frozen import read_frozen, write_frozen
+from .store import FREE_THE_PLACE, Store, now
+from .study import ANALYSED, NEW, Editor, changing
+from .tables import AnalysisRow
+
+FOLDER: Final = "analyses"
+CODE: Final = Path(__file__).resolve().parents[1]
+RESULT_ROOMS: Final = ("signals", "records", "classifier", "rhythm")  # whose code decides what an analysis holds
+RESULT_FILES: Final = ("pipeline.py", "schema.py", "rules.py", "labels.py")
+
+
+class AnalysisKey(NamedTuple):
+    """What an analysis depends on, besides the program; two that share it are the same."""
+
+    record_sha256: str
+    lead: str
+    model_sha256: str
+    rules: RhythmRules
+    fitted_labels: tuple[LabelEdit, ...] = ()  # by which the model was fine-tuned to the patient
+
+    @property
+    def digest(self) -> str:
+        """Name of the stored analysis: the key, and the version of the program's code."""
+        rules = {rule.key: rule.value for rule in self.rules.changed()}
+        parts = [self.record_sha256, self.lead, self.model_sha256, rules, self.fitted_labels, code_version()]
+        return hashlib.sha256(audit.canonical(parts).encode()).hexdigest()
+
+
+@cache
+def code_version() -> str:
+    """The program's version, and a hash of the code and of the numbers beside the weights that decide a result."""
+    paths = [path for room in RESULT_ROOMS for path in (CODE / room).rglob("*.py")]
+    paths += [CODE / name for name in RESULT_FILES]
+    paths += [path for pattern in ("*.json", "*.npz") for path in MODELS.glob(pattern) if ".metrics" not in path.name]
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.name.encode() + path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
+    """Store an analysis, whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        There is no room, or the folder cannot be written to.
+
+    """
+    path = store.subfolder(FOLDER) / f"{key.digest}.npz"
+    try:
+        with atomic_file(path) as part:
+            write_frozen(part, analysis, without=("record",))
+    except OSError as error:
+        raise StoreError(f"{path.parent}: the analysis cannot be kept ({error.strerror}). {FREE_THE_PLACE}") from error
+    with store.writing() as session:
+        session.merge(
+            AnalysisRow(
+                digest=key.digest,
+                record_sha256=key.record_sha256,
+                lead=key.lead,
+                model_name=analysis.model.name,
+                model_sha256=key.model_sha256,
+                n_fitted_edits=len(key.fitted_labels),
+                code_version=code_version(),
+                made_at=now(),
+            )
+        )
+
+
+def load_analysis(store: Store, key: AnalysisKey, record: Record) -> Analysis | None:
+    """The stored analysis of a record; None where there is none by this program, or where it is damaged."""
+    path = store.folder / FOLDER / f"{key.digest}.npz"
+    if not path.is_file():
+        return None
+    try:
+        return read_frozen(path, Analysis, record=record)
+    except StoreError:
+        return None  # it is made again
+
+
+def stored_analyses(store: Store, record_sha256: str) -> list[AnalysisRow]:
+    """What is stored of a record, the newest first; also what earlier versions of the program made."""
+    query = select(AnalysisRow).where(AnalysisRow.record_sha256 == record_sha256).order_by(AnalysisRow.made_at.desc())
+    with store.reading() as session:
+        return list(session.scalars(query))
+
+
+def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor) -> None:
+    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels."""
+    rules = {rule.key: rule.value for rule in key.rules.changed()}
+    with changing(store, key.record_sha256, editor) as (session, row):
+        before = (row.lead, row.model_sha256, row.rules, row.n_fitted_edits)
+        row.lead, row.model_name, row.model_sha256 = key.lead, analysis.model.name, key.model_sha256
+        row.rules, row.n_fitted_edits = rules, len(key.fitted_labels)
+        burden, found = analysis.burden, dangers(analysis)
+        row.n_beats = burden.n_beats
+        row.pvc_pct, row.sve_pct, row.af_pct = (
+            _number(value) for value in (burden.pvc_burden_pct, burden.sve_burden_pct, burden.af_burden_pct)
+        )
+        row.danger = found[0].text if found else ""
+        row.state = ANALYSED if row.state == NEW else row.state
+        if before != (row.lead, row.model_sha256, row.rules, row.n_fitted_edits):
+            audit.append(
+                session, key.record_sha256, editor.reader, "analysis shown", lead=key.lead, model=analysis.model.name,
+                model_sha256=key.model_sha256, rules=rules, fitted_edits=len(key.fitted_labels), code=code_version(),
+            )  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return value if value == value else None  # noqa: PLR0124  # NaN, where there are no beats

@@ -1,0 +1,94 @@
+"""The queue of analyses, as it is stored: what waits, runs, or was stopped; it outlives the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from .store import Store, now
+from .study import Editor
+from .tables import QueueRow, StudyRow
+
+WAITING, RUNNING, CANCELLED, FAILED, INTERRUPTED = "waiting", "running", "cancelled", "failed", "interrupted"
+QUEUE_STATES: Final = (WAITING, RUNNING, CANCELLED, FAILED, INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """An analysis in the queue."""
+
+    id: int
+    record_sha256: str
+    record_id: str
+    lead: str
+    model_name: str
+    rules: dict[str, Any]
+    n_fitted_edits: int
+    state: str
+    problem: str
+    asked_by: str
+
+
+def enqueue(
+    store: Store, record_sha256: str, editor: Editor, *, lead: str, model_name: str, rules: dict[str, Any],
+    n_fitted_edits: int = 0,
+) -> int:  # fmt: skip
+    """Put an analysis at the end of the queue; one of the same study that is not running gives way. Returns its id."""
+    with store.writing() as session:
+        for old in session.scalars(select(QueueRow).where(QueueRow.record_sha256 == record_sha256)):
+            if old.state != RUNNING:
+                session.delete(old)
+        row = QueueRow(
+            record_sha256=record_sha256, lead=lead, model_name=model_name, rules=rules, n_fitted_edits=n_fitted_edits,
+            state=WAITING, problem="", asked_at=now(), asked_by=editor.reader,
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def queue(store: Store) -> list[Queued]:
+    """The whole queue, in its order."""
+    query = select(QueueRow, StudyRow.record_id).join(StudyRow).order_by(QueueRow.id)
+    with store.reading() as session:
+        return [
+            Queued(
+                row.id,
+                row.record_sha256,
+                name,
+                row.lead,
+                row.model_name,
+                dict(row.rules),
+                row.n_fitted_edits,
+                row.state,
+                row.problem,
+                row.asked_by,
+            )
+            for row, name in session.execute(query)
+        ]
+
+
+def set_queue_state(store: Store, queued_id: int, state: str, *, problem: str = "") -> bool:
+    """Note the state of an analysis; False where it is no longer in the queue."""
+    with store.writing() as session:
+        row = session.get(QueueRow, queued_id)
+        if row is not None:
+            row.state, row.problem = state, problem
+        return row is not None
+
+
+def leave_queue(store: Store, queued_id: int) -> None:
+    """Take an analysis out of the queue: it is done, or nobody wants it."""
+    with store.writing() as session:
+        row = session.get(QueueRow, queued_id)
+        if row is not None:
+            session.delete(row)
+
+
+def note_interrupted(store: Store) -> None:
+    """What a server that was killed left as running is interrupted: it can be resumed."""
+    with store.writing() as session:
+        for row in session.scalars(select(QueueRow).where(QueueRow.state == RUNNING)):
+            row.state = INTERRUPTED

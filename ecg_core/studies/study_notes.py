@@ -1,0 +1,76 @@
+"""What people wrote about a recording, as it is stored: patient data, diary, narrative, strips, signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
+from . import audit
+from .store import Store
+from .study import Editor, changing
+from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
+
+
+def notes_of(store: Store, record_sha256: str) -> Notes:
+    """All notes of a study; empty ones where there is none."""
+    with store.reading() as session:
+        row = session.get(StudyRow, record_sha256)
+        if row is None:
+            return Notes()
+        diary = tuple(
+            DiaryEntry(entry.time_s, entry.symptom, entry.note, entry.source)
+            for entry in _rows(session, DiaryRow, record_sha256)
+        )
+        strips = tuple(ReportStrip(strip.start_s, strip.caption) for strip in _rows(session, StripRow, record_sha256))
+        signatures = tuple(
+            Signature(one.version, one.reader, one.role, one.statement, one.signed_at, one.addendum)
+            for one in _rows(session, SignatureRow, record_sha256)
+        )
+        by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
+        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures)
+
+
+def set_patient(store: Store, record_sha256: str, patient: Patient, editor: Editor) -> None:
+    """Keep patient data; the audit trail names the fields that changed, and not what they hold."""
+    with changing(store, record_sha256, editor) as (session, row):
+        before, after = asdict(Patient(**row.patient)), asdict(patient)
+        changed = sorted(name for name in after if after[name] != before[name])
+        if changed:
+            row.patient = after
+            audit.append(session, record_sha256, editor.reader, "patient data changed", fields=changed)
+
+
+def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Editor) -> None:
+    """Keep the narrative of the report; an empty one is drafted again from the measures."""
+    with changing(store, record_sha256, editor) as (session, row):
+        if row.narrative != narrative:
+            row.narrative = narrative
+            audit.append(session, record_sha256, editor.reader, "narrative changed", narrative=narrative)
+
+
+def set_diary(store: Store, record_sha256: str, diary: Sequence[DiaryEntry], editor: Editor) -> None:
+    """Keep a diary instead of the one before."""
+    rows = [DiaryRow(record_sha256=record_sha256, **asdict(entry)) for entry in diary]
+    _replace(store, record_sha256, DiaryRow, rows, editor, "diary changed")
+
+
+def set_report_strips(store: Store, record_sha256: str, strips: Sequence[ReportStrip], editor: Editor) -> None:
+    """Keep the strips that a reader chose, instead of those before."""
+    rows = [StripRow(record_sha256=record_sha256, **asdict(strip)) for strip in strips]
+    _replace(store, record_sha256, StripRow, rows, editor, "strips for the report changed")
+
+
+def _replace(store: Store, record_sha256: str, table: Any, rows: Sequence[Any], editor: Editor, action: str) -> None:
+    with changing(store, record_sha256, editor) as (session, _row):
+        session.execute(delete(table).where(table.record_sha256 == record_sha256))
+        session.add_all(rows)
+        audit.append(session, record_sha256, editor.reader, action, entries=len(rows))
+
+
+def _rows(session: Session, table: Any, record_sha256: str) -> Any:
+    return session.scalars(select(table).where(table.record_sha256 == record_sha256).order_by(table.id))
