@@ -118,6 +118,7 @@ class Record:
     reference: Annotations | None = field(default=None, repr=False)
     overrides: RecordOverrides = NO_OVERRIDES  # in force for this record
     files: tuple[Path, ...] = field(default=(), repr=False)
+    archive: Path | None = field(default=None, repr=False)  # whose unpacked ``files`` lie in a temporary folder
 
     @property
     def duration_s(self) -> float:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from .store import Store, now
+from .store import Store, insert_missing, now
 from .tables import AuditRow, ChainRow
 
 FIRST_PREVIOUS: Final = "0" * 64
@@ -36,9 +36,9 @@ class AuditEntry:
 def append(session: Session, record_sha256: str, reader: str, action: str, **detail: Any) -> str:
     """Append an entry in the transaction that makes the change; returns its hash."""
     chain = session.get(ChainRow, record_sha256, with_for_update=True)
-    if chain is None:
-        chain = ChainRow(record_sha256=record_sha256, length=0, head=FIRST_PREVIOUS)
-        session.add(chain)
+    if chain is None:  # another program may begin the same trail at this moment
+        insert_missing(session, ChainRow, {"record_sha256": record_sha256, "length": 0, "head": FIRST_PREVIOUS})
+        chain = session.get_one(ChainRow, record_sha256, with_for_update=True)
     row = AuditRow(
         record_sha256=record_sha256, number=chain.length + 1, made_at=now(), reader=reader, action=action,
         detail=canonical(detail), previous=chain.head, hash="",
