@@ -10,10 +10,10 @@ from ..schema import Record, RecordOverrides
 from . import audit
 from .store import Store
 from .study import DELETED, Editor, Study, changing, files_of, get_study, path_of
-from .study_files import StudyFile as StudyFile
-from .study_files import files_of_study as files_of_study
-from .study_files import is_as_stored, stored_path
+from .study_files import files_of_study, is_as_stored, stored_path
 from .tables import StudyRow
+
+__all__ = ["files_of_study", "open_recording", "relocate"]
 
 HASH_DIGITS = 8  # of a hash that a reader compares
 

@@ -155,7 +155,7 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
     """
     with changing(store, record_sha256, editor) as (session, row):
         paths = paths_of_study(store, session, record_sha256)
-        head = audit.append(session, record_sha256, editor.reader, "deleted")
+        head = audit.append(session, record_sha256, editor.reader, audit.DELETED)
         audit.append(session, audit.STORE, editor.reader, "study deleted", record=row.record_id, trail=head)
         session.execute(delete(StudyRow).where(StudyRow.record_sha256 == record_sha256))
         session.expunge(row)
