@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ def append(session: Session, record_sha256: str, reader: str, action: str, **det
 def trail(store: Store, record_sha256: str) -> tuple[AuditEntry, ...]:
     """The entries of a study, the oldest first."""
     with store.reading() as session:
-        return tuple(_entry(row) for row in _rows(session, record_sha256))
+        return tuple(_entry(row) for row in rows_of(session, record_sha256))
 
 
 def verify(store: Store, record_sha256: str) -> tuple[str, ...]:
@@ -64,11 +64,16 @@ def verify(store: Store, record_sha256: str) -> tuple[str, ...]:
     Empty where every entry is as it was written, and every edit and signature is as its entry states.
     """
     with store.reading() as session:
-        rows, chain = list(_rows(session, record_sha256)), session.get(ChainRow, record_sha256)
-        problems = chain_problems(rows, (chain.length, chain.head) if chain else (0, FIRST_PREVIOUS))
-        if problems or record_sha256 == STORE:
-            return problems  # what follows a break proves nothing
-        return tuple(_content_problems(session, record_sha256, [_entry(row) for row in rows]))
+        return problems_of(session, record_sha256)
+
+
+def problems_of(session: Session, record_sha256: str) -> tuple[str, ...]:
+    """See ``verify``; in a transaction, also before it ends."""
+    rows, chain = list(rows_of(session, record_sha256)), session.get(ChainRow, record_sha256)
+    problems = chain_problems(rows, (chain.length, chain.head) if chain else (0, FIRST_PREVIOUS))
+    if problems or record_sha256 == STORE:
+        return problems  # what follows a break proves nothing
+    return tuple(_content_problems(session, record_sha256, [_entry(row) for row in rows]))
 
 
 def chain_problems(rows: Sequence[AuditRow], end: tuple[int, str]) -> tuple[str, ...]:
@@ -160,7 +165,8 @@ def _entry(row: AuditRow) -> AuditEntry:
     return AuditEntry(row.number, row.made_at, row.reader, row.action, json.loads(row.detail), row.hash)
 
 
-def _rows(session: Session, record_sha256: str) -> Any:
+def rows_of(session: Session, record_sha256: str) -> Iterable[AuditRow]:
+    """The rows of a trail, the oldest first."""
     return session.scalars(select(AuditRow).where(AuditRow.record_sha256 == record_sha256).order_by(AuditRow.number))
 
 

@@ -13,7 +13,9 @@ DAMAGED: Final = "the database is damaged: nothing was written into it. Put a co
 PROTECTED: Final = "it is write-protected: nothing can be saved. Give write access to the file and its folder."
 BUSY: Final = "another program holds it, and did not release it in time. Close that program, and try again."
 FULL: Final = "the disk is full: what was changed last is not saved. Make room on it."
-UNREACHABLE: Final = "the database server cannot be reached. Check the address in ECG_STUDIES_URL, the network, and that the server runs."
+UNREACHABLE: Final = (
+    "the database server cannot be reached. Check that it runs, the network, and the address in ECG_STUDIES_URL."
+)
 SENTENCES: Final = (  # part of the database's message, and what it means for the reader; the first that fits counts
     ("disk is full", FULL),
     ("no space left", FULL),
