@@ -435,12 +435,8 @@ class Analysis:
     waveform: Waveform
     events: tuple[RhythmEvent, ...]
     burden: Burden
-    queried: Index = field(
-        default_factory=lambda: np.zeros(0, dtype=np.int64)
-    )  # beats proposed for labelling, the most informative first
-    labelled: Index = field(
-        default_factory=lambda: np.zeros(0, dtype=np.int64)
-    )  # beats that a reader labelled, ascending
+    queried: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # for labels, most informative first
+    labelled: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by a reader, ascending
     n_fitted: int = 0  # how many of the labelled beats the model was fine-tuned to
 
     @property
