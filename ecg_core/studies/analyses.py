@@ -1,4 +1,4 @@
-"""Stored analyses: nothing is analysed twice for the same signal, leads, model, edits, rules and program."""
+"""Stored analyses: nothing is analysed twice for the same signal, leads, model, fitted labels and program."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .tables import AnalysisRow, StudyRow
 UNCHANGED: Final = (  # fields of an analysis that no edit and no rule changes: they stand in the stored analysis alone
     "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "n_fitted",
 )  # fmt: skip
-SHOWN_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
+NAME_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
 CODE: Final = Path(__file__).resolve().parents[1]
 RESULT_ROOMS: Final = ("signals", "records", "classifier", "rhythm")  # whose code decides what an analysis holds
 RESULT_FILES: Final = ("pipeline.py", "schema.py", "rules.py", "labels.py")
@@ -46,9 +46,8 @@ class AnalysisKey(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Name of the stored analysis: the key, and the version of the program's code."""
-        rules = {rule.key: rule.value for rule in self.rules.changed()}
-        parts = [self.record_sha256, self.lead, self.model_sha256, rules, self.fitted_labels, code_version()]
+        """Name of the stored analysis: the key but for its rules, which are applied again, and the program's code."""
+        parts = [self.record_sha256, self.lead, self.model_sha256, self.fitted_labels, code_version()]
         return hashlib.sha256(audit.canonical(parts).encode()).hexdigest()
 
 
@@ -84,7 +83,17 @@ def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
 
 def load_analysis(store: Store, key: AnalysisKey, record: Record) -> Analysis | None:
     """The stored analysis of a record; None where there is none by this program, or where it is damaged."""
-    return _read(store.folder / ANALYSES / f"{key.digest}.npz", record=record)
+    analysis = load_stored(store, key.digest, record)
+    if analysis is None or analysis.rules == key.rules:
+        return analysis
+    from ..pipeline import with_rules  # noqa: PLC0415, as it loads torch
+
+    return with_rules(analysis, key.rules)
+
+
+def load_stored(store: Store, digest: str, record: Record) -> Analysis | None:
+    """The stored analysis of this digest, by the rules that it was made with; None as in ``load_analysis``."""
+    return _read(store.folder / ANALYSES / f"{digest}.npz", record=record)
 
 
 def save_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], analysis: Analysis) -> None:
@@ -109,14 +118,15 @@ def save_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], analy
 def load_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], record: Record) -> Analysis | None:
     """A stored analysis with edits and rules; None where it is to be measured, or analysed, again."""
     path = store.folder / SHOWN / _shown_name(key, edits)
-    base = load_analysis(store, key, record) if path.is_file() else None
+    base = load_stored(store, key.digest, record) if path.is_file() else None
     if base is None:
         return None
     return _read(path, record=record, **{name: getattr(base, name) for name in UNCHANGED})
 
 
 def _shown_name(key: AnalysisKey, edits: Sequence[LabelEdit]) -> str:
-    return f"{key.record_sha256}.{audit.content_sha256([key.digest, list(edits)])[:SHOWN_DIGITS]}.npz"
+    rules = {rule.key: rule.value for rule in key.rules.changed()}
+    return f"{key.record_sha256}.{audit.content_sha256([key.digest, rules, list(edits)])[:NAME_DIGITS]}.npz"
 
 
 @contextmanager

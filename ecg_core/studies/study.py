@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +32,11 @@ LISTED: Final = tuple(
     if column.name not in ("files", "patient", "narrative", "created_at")
 )
 PATIENT_NAME: Final = StudyRow.patient["name"].as_string().label("patient_name")
+
+HASH_START: Final = re.compile(r"[0-9a-f]{6,64}")  # six digits: of 10,000 studies, fewer than one in 1,600 shares them
+SHOWN_DIGITS: Final = 8  # of a hash, in sentences and tables
+SHOWN_STUDIES: Final = 5  # in a sentence that lists those that fit
+PARTS_OF_A_RECORD: Final = (".hea", ".dat", ".atr")  # a WFDB record opens by its path without these
 
 
 class Editor(NamedTuple):
@@ -89,6 +96,42 @@ def get_study(store: Store, record_sha256: str) -> Study | None:
     with store.reading() as session:
         row = session.get(StudyRow, record_sha256)
         return study_of(store, row, row.patient.get("name", "")) if row else None
+
+
+def find_one(store: Store, text: str) -> Study:
+    """The study that a person means: by the path of its record, its name, or the first digits of its SHA-256.
+
+    Where a text is the name of one study and the beginning of another's hash, the name counts.
+
+    Raises
+    ------
+    StoreError
+        No study fits, or several do.
+
+    """
+    place = _plain_path(Path(text).expanduser())
+    whole = place.with_suffix("") if place.suffix.lower() in PARTS_OF_A_RECORD else place
+    places = {stored_path(store, place), stored_path(store, whole)}
+    ways = [StudyRow.path.in_(places), StudyRow.record_id == text]
+    if HASH_START.fullmatch(text.casefold()):
+        ways.append(StudyRow.record_sha256.startswith(text.casefold()))
+    with store.reading() as session:
+        for way in ways:
+            rows = session.scalars(select(StudyRow).where(way).order_by(StudyRow.edited_at.desc())).all()
+            if len(rows) == 1:
+                return study_of(store, rows[0], rows[0].patient.get("name", ""))
+            if rows:
+                raise StoreError(_several(store, text, rows))
+    raise StoreError(
+        f'"{text}": no study has this path, this name, or a SHA-256 that begins so (at least six digits); '
+        f"expected one of those in {store.place}."
+    )
+
+
+def _several(store: Store, text: str, rows: Sequence[StudyRow]) -> str:
+    named = ", ".join(f"{row.record_sha256[:SHOWN_DIGITS]} ({store.folder / row.path})" for row in rows[:SHOWN_STUDIES])
+    more = f" and {len(rows) - SHOWN_STUDIES} more" if len(rows) > SHOWN_STUDIES else ""
+    return f'"{text}": {len(rows)} studies fit, expected one: {named}{more}. Name it by its path or these digits.'
 
 
 def find_studies(
@@ -165,12 +208,17 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
 def path_of(record: Record) -> Path:
     """The path by which a record opens again: its archive, its one file, or the header of its WFDB files."""
     if record.archive is not None:
-        return record.archive.absolute()
+        return _plain_path(record.archive)
     headers = [path for path in record.files if path.suffix.lower() == ".hea"]
     if not headers:
-        return record.files[0].absolute()
+        return _plain_path(record.files[0])
     whole = next((path for path in headers if one_line(path.stem) == record.record_id), headers[0])  # no segment's
-    return whole.with_suffix("").absolute()
+    return _plain_path(whole.with_suffix(""))
+
+
+def _plain_path(path: Path) -> Path:
+    """The absolute path without steps such as ``..``; links stay as they are named."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() follows links
 
 
 def files_of(store: Store, record: Record) -> list[list[Any]]:
