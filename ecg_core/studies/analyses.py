@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from .. import __version__
 from ..classifier.spec import MODELS
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
 from ..rules import RhythmRules
@@ -20,7 +20,7 @@ from . import audit
 from .edits import LabelEdit
 from .frozen import read_frozen, write_frozen
 from .store import FREE_THE_PLACE, Store, now
-from .study import ANALYSED, NEW, Editor, changing
+from .study import ANALYSED, NEW, SIGNED, SIGNED_AND_LOCKED, Editor, changing
 from .tables import AnalysisRow
 
 FOLDER: Final = "analyses"
@@ -116,10 +116,21 @@ def stored_analyses(store: Store, record_sha256: str) -> list[AnalysisRow]:
 
 
 def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor) -> None:
-    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels."""
+    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels.
+
+    Raises
+    ------
+    ChangeRefusedError
+        The study is signed with another analysis, or another window holds it.
+
+    """
     rules = {rule.key: rule.value for rule in key.rules.changed()}
-    with changing(store, key.record_sha256, editor) as (session, row):
+    with changing(store, key.record_sha256, editor, while_signed=True) as (session, row):
         before = (row.lead, row.model_sha256, row.rules, row.n_fitted_edits)
+        if row.state == SIGNED:  # the worklist keeps what was signed
+            if before != (key.lead, key.model_sha256, rules, len(key.fitted_labels)):
+                raise ChangeRefusedError(SIGNED_AND_LOCKED)
+            return
         row.lead, row.model_name, row.model_sha256 = key.lead, analysis.model.name, key.model_sha256
         row.rules, row.n_fitted_edits = rules, len(key.fitted_labels)
         burden, found = analysis.burden, dangers(analysis)

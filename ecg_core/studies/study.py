@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..schema import Record, RecordOverrides
 from . import audit
 from .holding import require_hold
@@ -27,6 +27,11 @@ HASH_START: Final = re.compile(r"[0-9a-f]{6,64}")  # six digits: of 10,000 studi
 SHOWN_DIGITS: Final = 8  # of a hash, in sentences and tables
 SHOWN_STUDIES: Final = 5  # in a sentence that lists those that fit
 PARTS_OF_A_RECORD: Final = (".hea", ".dat", ".atr")  # a WFDB record opens by its path without these
+
+SIGNED_AND_LOCKED: Final = (
+    "The report of this study is signed, and the study is locked: nothing was changed. Write an addendum, or begin a "
+    "new version of the report."
+)
 
 
 class Editor(NamedTuple):
@@ -141,13 +146,22 @@ def find_studies(
 
 
 @contextmanager
-def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple[Session, StudyRow]]:
+def changing(
+    store: Store, record_sha256: str, editor: Editor, *, while_signed: bool = False
+) -> Iterator[tuple[Session, StudyRow]]:
     """A transaction that changes a study: who holds it is checked, its version and its last edit are kept.
+
+    Parameters
+    ----------
+    while_signed
+        The change leaves what was signed as it is, and is allowed in a signed study.
 
     Raises
     ------
     StudyHeldError
         Another reader or window holds it.
+    ChangeRefusedError
+        It is signed.
     StoreError
         There is no such study, or the store cannot be written.
 
@@ -155,8 +169,10 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
     with store.writing() as session:
         row = session.get(StudyRow, record_sha256, with_for_update=True)
         if row is None:
-            raise StoreError("This study was deleted in the meantime; open its recording again.")
+            raise ChangeRefusedError("This study was deleted in the meantime; open its recording again.")
         require_hold(session, record_sha256, editor.session)
+        if row.state == SIGNED and not while_signed:
+            raise ChangeRefusedError(SIGNED_AND_LOCKED)
         yield session, row
         row.version += 1
         row.edited_at, row.edited_by = now(), editor.reader
@@ -164,7 +180,7 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
 
 def set_archived(store: Store, record_sha256: str, editor: Editor, *, archived: bool) -> None:
     """Move a study into the archive, or back."""
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         row.archived = archived
         audit.append(session, record_sha256, editor.reader, "archived" if archived else "taken from the archive")
 
@@ -179,7 +195,7 @@ def set_view(store: Store, record_sha256: str, view: dict[str, Any]) -> None:
 
 def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
     """Delete a study with all that was stored of it; the store's own trail keeps that it was there."""
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         head = audit.append(session, record_sha256, editor.reader, "deleted")
         audit.append(session, audit.STORE, editor.reader, "study deleted", record=row.record_id, trail=head)
         session.execute(delete(StudyRow).where(StudyRow.record_sha256 == record_sha256))
