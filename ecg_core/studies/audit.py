@@ -53,7 +53,7 @@ def trail(store: Store, record_sha256: str) -> tuple[AuditEntry, ...]:
     """The entries of a study, the oldest first."""
     with store.reading() as session:
         return tuple(
-            AuditEntry(row.number, row.made_at, row.reader, row.action, json.loads(row.detail), row.hash)
+            AuditEntry(row.number, row.made_at, row.reader, row.action, _detail(row.detail), row.hash)
             for row in _rows(session, record_sha256)
         )
 
@@ -86,6 +86,15 @@ def canonical(content: Any) -> str:
 
 def _rows(session: Session, record_sha256: str) -> Any:
     return session.scalars(select(AuditRow).where(AuditRow.record_sha256 == record_sha256).order_by(AuditRow.number))
+
+
+def _detail(stored: str) -> dict[str, Any]:
+    """What an entry states; a damaged text stays visible, and ``verify`` refuses it."""
+    try:
+        found = json.loads(stored)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"damaged": stored}
 
 
 def _hash(row: AuditRow) -> str:
