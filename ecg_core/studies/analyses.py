@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ from ..classifier.spec import MODELS
 from ..errors import ChangeRefusedError, StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
-from ..rules import RhythmRules
+from ..rules import RhythmRules, rules_from
 from ..schema import Analysis, Record
 from . import audit
 from .edits import LabelEdit
@@ -55,6 +56,16 @@ def code_version() -> str:
     for path in sorted(paths):
         digest.update(path.name.encode() + path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def rules_as_stored(rules: RhythmRules) -> dict[str, float]:
+    """The rules that differ from the default ones."""
+    return {rule.key: rule.value for rule in rules.changed()}
+
+
+def stored_rules(stored: Mapping[str, float]) -> RhythmRules:
+    """The rules that ``rules_as_stored`` kept."""
+    return rules_from({name: repr(value) for name, value in stored.items()})
 
 
 def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
@@ -124,7 +135,7 @@ def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor
         The study is signed with another analysis, or another window holds it.
 
     """
-    rules = {rule.key: rule.value for rule in key.rules.changed()}
+    rules = rules_as_stored(key.rules)
     with changing(store, key.record_sha256, editor, while_signed=True) as (session, row):
         before = (row.lead, row.model_sha256, row.rules, row.n_fitted_edits)
         if row.state == SIGNED:  # the worklist keeps what was signed

@@ -24,7 +24,7 @@ from ..report.export import report_json
 from ..report.pdf import report_pdf
 from ..schema import Analysis
 from . import audit
-from .analyses import code_version
+from .analyses import code_version, rules_as_stored
 from .audit import AuditEntry
 from .edits import content_sha256, edits_of
 from .store import FREE_THE_PLACE, Store, now
@@ -194,7 +194,7 @@ def _signable(store: Store, record_sha256: str, analysis: Analysis, editor: Edit
         raise StoreError("This study was deleted in the meantime; open its recording again.")
     if study.state == SIGNED:
         raise ChangeRefusedError("The report is signed already: write an addendum, or begin a new version.")
-    shown = (analysis.record.sha256, analysis.model.sha256, {rule.key: rule.value for rule in analysis.rules.changed()})
+    shown = (analysis.record.sha256, analysis.model.sha256, rules_as_stored(analysis.rules))
     if shown != (record_sha256, study.model_sha256, study.rules):
         raise StoreError("What is shown is not what is stored of this study: open it again, then sign.")
     return study

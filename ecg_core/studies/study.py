@@ -204,6 +204,8 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
 
 def path_of(record: Record) -> Path:
     """The path by which a record opens."""
+    if not record.files:  # made in memory
+        return Path(record.record_id)
     header = next((path for path in record.files if path.suffix == ".hea"), None)
     return _plain_path(header.with_suffix("") if header else record.files[0])
 
