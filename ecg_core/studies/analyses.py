@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from .. import __version__
 from ..classifier.spec import MODELS
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
 from ..rules import RhythmRules, rules_from
@@ -22,7 +22,7 @@ from . import audit
 from .edits import LabelEdit
 from .frozen import read_frozen, write_frozen
 from .store import FREE_THE_PLACE, Store, insert_missing, now
-from .study import ANALYSED, DELETED, NEW, Editor, changing, get_study
+from .study import ANALYSED, DELETED, NEW, SIGNED, SIGNED_AND_LOCKED, Editor, changing, get_study
 from .study_files import ANALYSES, SHOWN
 from .tables import AnalysisRow, StudyRow
 
@@ -168,13 +168,24 @@ def stored_analyses(store: Store, record_sha256: str) -> list[AnalysisRow]:
 
 
 def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor) -> None:
-    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels."""
+    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels.
+
+    Raises
+    ------
+    ChangeRefusedError
+        The study is signed with another analysis, or another window holds it.
+
+    """
     study = get_study(store, key.record_sha256)
     shown, found = _shown(key, analysis), _found(analysis)
-    if study is not None and all(getattr(study, name) == value for name, value in {**shown, **found}.items()):
+    is_another = study is None or any(getattr(study, name) != value for name, value in shown.items())
+    if study is not None and study.state == SIGNED:
+        if is_another:
+            raise ChangeRefusedError(SIGNED_AND_LOCKED)
+        return  # the worklist keeps what was signed
+    if not is_another and all(getattr(study, name) == value for name, value in found.items()):
         return
     with changing(store, key.record_sha256, editor) as (session, row):
-        is_another = any(getattr(row, name) != value for name, value in shown.items())
         for name, value in {**shown, **found}.items():
             setattr(row, name, value)
         row.state = ANALYSED if row.state == NEW else row.state

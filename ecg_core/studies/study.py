@@ -38,6 +38,11 @@ SHOWN_DIGITS: Final = 8  # of a hash, in sentences and tables
 SHOWN_STUDIES: Final = 5  # in a sentence that lists those that fit
 PARTS_OF_A_RECORD: Final = (".hea", ".dat", ".atr")  # a WFDB record opens by its path without these
 
+SIGNED_AND_LOCKED: Final = (
+    "The report of this study is signed, and the study is locked: nothing was changed. Write an addendum, or begin a "
+    "new version of the report."
+)
+
 
 class Editor(NamedTuple):
     """Who changes something, and from where."""
@@ -149,13 +154,22 @@ def find_studies(
 
 
 @contextmanager
-def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple[Session, StudyRow]]:
+def changing(
+    store: Store, record_sha256: str, editor: Editor, *, while_signed: bool = False
+) -> Iterator[tuple[Session, StudyRow]]:
     """A transaction that changes a study: who holds it is checked, its version and its last edit are kept.
+
+    Parameters
+    ----------
+    while_signed
+        The change leaves what was signed as it is, and is allowed in a signed study.
 
     Raises
     ------
     StudyHeldError
         Another reader or window holds it.
+    ChangeRefusedError
+        It is signed.
     StoreError
         There is no such study, or the store cannot be written.
 
@@ -165,6 +179,8 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
         if row is None:
             raise ChangeRefusedError(DELETED)
         require_hold(session, record_sha256, editor.session)
+        if row.state == SIGNED and not while_signed:
+            raise ChangeRefusedError(SIGNED_AND_LOCKED)
         yield session, row
         row.version += 1
         row.edited_at, row.edited_by = now(), editor.reader
@@ -172,7 +188,7 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
 
 def set_archived(store: Store, record_sha256: str, editor: Editor, *, archived: bool) -> None:
     """Move a study into the archive, or back."""
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         row.archived = archived
         audit.append(session, record_sha256, editor.reader, "archived" if archived else "taken from the archive")
 
@@ -196,7 +212,7 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
         The store cannot be written, or a file cannot be deleted: the study is gone then, and the file is named.
 
     """
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         paths = paths_of_study(store, session, record_sha256)
         head = audit.append(session, record_sha256, editor.reader, audit.DELETED)
         audit.append(session, audit.STORE, editor.reader, "study deleted", record=row.record_id, trail=head)
