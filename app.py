@@ -11,7 +11,9 @@ st.set_page_config(page_title="ECG workstation", page_icon="🫀", layout="wide"
 demo = os.environ.get("ECG_DEMO") == "1"
 page = st.navigation(
     [
-        st.Page("pages/record.py", title="Record", icon=":material/folder_open:", default=not demo, url_path="record"),
+        st.Page(
+            "pages/studies.py", title="Studies", icon=":material/folder_open:", default=not demo, url_path="studies"
+        ),
         st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=demo, url_path="overview"),
         st.Page("pages/review.py", title="Review", icon=":material/ecg:", url_path="review"),
         st.Page("pages/beats.py", title="Beats", icon=":material/stacked_line_chart:", url_path="beats"),
@@ -19,6 +21,7 @@ page = st.navigation(
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", url_path="compare"),
         st.Page("pages/live.py", title="Live", icon=":material/sensors:", url_path="live"),
         st.Page("pages/about.py", title="About", icon=":material/info:", url_path="about"),
+        st.Page("pages/record.py", title="Record", url_path="record", visibility="hidden"),
     ]
 )
 guarded(page.run)()

@@ -29,7 +29,7 @@ record, beats, colours = analysis.record, analysis.beats, theme()
 heading(f"Beats of {record.record_id}", record)
 if not beats.usable.any():
     st.info(
-        "No beat of this recording is analysable, so there is nothing to draw. Try another lead on the page Record."
+        "No beat of this recording is analysable, so there is nothing to draw. Try another lead on the page Studies."
     )
     st.stop()
 

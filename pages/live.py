@@ -203,7 +203,7 @@ def draw_end(view: LiveView) -> None:
         label = f"Open the recording of {elapsed_text(view.end_s)} for review"
         if st.button(label, type="primary"):
             guarded(open_recording)(view.recording)
-            st.switch_page("pages/record.py")
+            st.switch_page("pages/studies.py")
 
 
 workspace = draw_frame()

@@ -31,7 +31,7 @@ if burden.analysable_pct < LOW_ANALYSABLE_PCT:
     leads = plain_markdown(", ".join(analysis.lead_names))
     st.warning(
         f"Only {burden.analysable_pct:.0f} % of this recording is analysable in lead {leads}: "
-        "the counts below cover only that part. Try another lead on the page Record.",
+        "the counts below cover only that part. Try another lead on the page Studies.",
         icon=":material/signal_disconnected:",
     )
 cards(

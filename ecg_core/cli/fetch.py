@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         base_url=(options.base_url or BASE_URL).rstrip("/") + "/", jobs=options.jobs, report=_print,
         show=progress.show_line,
     )  # fmt: skip
-    _print(f"The records are in {folder.resolve()}; the dashboard lists them on its page Record.")
+    _print(f"The records are in {folder.resolve()}; the dashboard lists them on its page Studies.")
     return 0
 
 

@@ -94,7 +94,7 @@ def find_records(folder: Path) -> list[Path]:
     Raises
     ------
     RecordError
-        The folder holds none.
+        The folder does not exist, or holds none.
 
     Examples
     --------
@@ -102,6 +102,9 @@ def find_records(folder: Path) -> list[Path]:
     ['demo']
 
     """
+    if not folder.is_dir():
+        what = "is a file, expected a folder" if folder.exists() else "this folder does not exist"
+        raise RecordError(f"{folder}: {what}; choose another folder.")
     found = records_in(folder)
     if not found:
         suffixes = ", ".join(SINGLE_FILES)

@@ -130,6 +130,15 @@ def import_study(store: Store, path: Path, editor: Editor) -> Study:
     return study
 
 
+def is_study_zip(path: Path) -> bool:
+    """Whether a file is a zip as ``export_study`` writes it, by what it names; ``import_study`` checks the rest."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MANIFEST in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def _collected(
     store: Store, session: Session, record_sha256: str, *, with_patient: bool
 ) -> tuple[dict[str, Any], list[tuple[str, str, Path]]]:

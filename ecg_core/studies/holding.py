@@ -48,10 +48,20 @@ def keep_holding(store: Store, sessions: set[str]) -> None:
             row.seen_at = now()
 
 
-def release(store: Store, session: str) -> None:
-    """Release all studies that a window or command holds."""
+def release(store: Store, session: str, *, record_sha256: str = "") -> None:
+    """Release all studies that a window or command holds, or the one that is named."""
     with store.writing() as database:
-        database.query(HoldRow).filter(HoldRow.session == session).delete()
+        held = database.query(HoldRow).filter(HoldRow.session == session)
+        if record_sha256:
+            held = held.filter(HoldRow.record_sha256 == record_sha256)
+        held.delete()
+
+
+def holds(store: Store) -> dict[str, Hold]:
+    """Who holds which study at present, by the SHA-256 of its recording."""
+    with store.reading() as database:
+        rows = database.query(HoldRow).all()
+        return {row.record_sha256: Hold(row.session, row.reader, row.since) for row in rows if not _is_lost(row)}
 
 
 def require_hold(database: Session, record_sha256: str, session: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from ..errors import ChangeRefusedError, StoreError
@@ -151,6 +151,15 @@ def find_studies(
         rows = session.execute(query.order_by(StudyRow.edited_at.desc()).limit(None if wanted else limit)).all()
     found = [row for row in rows if wanted in f"{row.record_id}\n{row.edited_by}\n{row.patient_name}".casefold()]
     return [study_of(store, row, row.patient_name or "") for row in found[:limit]]
+
+
+def count_studies(store: Store, *, states: Sequence[str] = (), archived: bool = False) -> int:
+    """How many studies there are in these states; in all of them where none is named."""
+    query = select(func.count()).select_from(StudyRow).where(StudyRow.archived == archived)
+    if states:
+        query = query.where(StudyRow.state.in_(states))
+    with store.reading() as session:
+        return int(session.execute(query).scalar_one())
 
 
 @contextmanager

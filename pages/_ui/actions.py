@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from ecg_core.errors import EcgError, MissingMetadataError, ModelError
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import NO_OVERRIDES, Analysis, Record, RecordOverrides
 from ecg_core.studies.analyses import stored_rules
+from ecg_core.studies.bundle import import_study, is_study_zip
+from ecg_core.studies.edits import edits_of
 from ecg_core.studies.queue import Queued
 from ecg_core.studies.study import find_one, find_studies
 
@@ -26,7 +29,7 @@ from .jobs import AnalysisKey, Job
 from .session_cleanup import session_cleanup
 from .stores import ephemeral_desk
 from .streamlit_runtime import current_session_id
-from .uploads import Upload
+from .uploads import Upload, safe_name
 from .workspace import Workspace, current_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,14 +85,29 @@ def open_with_overrides(path: Path, *, fs_hz: float | None, unit: str | None) ->
     return open_record(path, RecordOverrides(fs_hz, per_mv_of(unit) if unit else None))
 
 
-def open_uploads(files: Sequence[Upload]) -> list[Record | None]:
-    """Store uploaded files and open their records; None stands for one whose rate or unit has to be entered."""
+def open_uploads(files: Sequence[Upload]) -> None:
+    """Store uploaded files and open their records, and studies that were exported as a zip."""
     workspace = current_workspace()
     try:
-        stored = workspace.uploads.store(files)
-        return [_open_upload(path) for path in stored]
+        records = [file for file in files if not _import_upload(workspace, file)]
+        for path in workspace.uploads.store(records) if records else ():
+            _open_upload(path)
     finally:
         workspace.uploads.release(files)
+
+
+def _import_upload(workspace: Workspace, file: Upload) -> bool:
+    """Import and open a study that was uploaded as a zip; False where a file is none."""
+    if not file.name.lower().endswith(".zip"):
+        return False
+    with tempfile.TemporaryDirectory(dir=workspace.uploads.path) as folder:
+        path = Path(folder) / safe_name(file.name)
+        path.write_bytes(file.getbuffer())
+        if not is_study_zip(path):
+            return False
+        study = import_study(workspace.store, path, workspace.editor)
+    workspace.open_study(study.record_sha256)
+    return True
 
 
 def _open_upload(path: Path) -> Record | None:
@@ -155,9 +173,8 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
 def resume(stopped: Queued) -> None:
     """Start an analysis again that was cancelled, failed or was interrupted."""
     workspace = current_workspace()
-    workspace.open_study(stopped.record_sha256)
-    record, edits = workspace.records[stopped.record_sha256], workspace.edits_of(stopped.record_sha256)
-    models = installed_models()
+    _study, record = workspace.recording_of(stopped.record_sha256)
+    edits, models = edits_of(workspace.store, stopped.record_sha256), installed_models()
     name = stopped.model_name if stopped.model_name in models else next(iter(models))
     rules, fitted = stored_rules(stopped.rules), edits[: stopped.n_fitted_edits]
     key = AnalysisKey(record.sha256, stopped.lead, models[name], rules, fitted)

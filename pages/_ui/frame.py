@@ -7,16 +7,18 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from html import escape
+from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 import streamlit as st
 
 from ecg_core import NOTICE, __version__
 from ecg_core.clock import duration_text
-from ecg_core.errors import EcgError, StoreError
+from ecg_core.errors import EcgError, RecordMovedError, StoreError
 from ecg_core.labels import CLASSES, COLOUR, NAME
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.queue import CANCELLED, FAILED, INTERRUPTED, WAITING, Queued, leave_queue, queue
+from ecg_core.studies.recordings import relocate
 from ecg_core.text import plain_markdown
 
 from .actions import enter, follow_link, follow_study, open_demo, resume, start_analysis, work_without_store
@@ -127,8 +129,11 @@ def stopped_text(stopped: Queued) -> str:
     return f"The analysis of {stopped.record_id} {why.get(stopped.state, 'has not begun')}".rstrip(".") + "."
 
 
-def draw_frame() -> Workspace:
-    """Draw what every page has; return the session's workspace."""
+def draw_frame(*, with_stopped: bool = True) -> Workspace:
+    """Draw what every page has; return the session's workspace.
+
+    With ``with_stopped``, an analysis that was stopped of the study that is shown can be resumed.
+    """
     st.html(STYLE)
     try:
         workspace = enter()
@@ -139,7 +144,7 @@ def draw_frame() -> Workspace:
         _pick_record(workspace)
         _reader(workspace)
     st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(workspace)}.")
-    _draw_notices(workspace)
+    _draw_notices(workspace, with_stopped=with_stopped)
     return workspace
 
 
@@ -158,7 +163,7 @@ def _follow_address(workspace: Workspace) -> None:
             st.query_params.pop("study", None)
 
 
-def _draw_notices(workspace: Workspace) -> None:
+def _draw_notices(workspace: Workspace, *, with_stopped: bool) -> None:
     """Draw what the reader has to know before anything else: what is not saved, and who else works on the study."""
     if workspace.unsaved:
         n = plural(len(workspace.unsaved), "change")
@@ -168,7 +173,10 @@ def _draw_notices(workspace: Workspace) -> None:
     if workspace.notice:
         st.warning(plain_markdown(workspace.notice), icon=":material/warning:")
         workspace.notice = ""
-    if workspace.current and (stopped := _stopped(workspace)) and workspace.has_analysis(workspace.current):
+    for sha256, moved in list(workspace.moved.items())[:1]:
+        _ask_place(workspace, sha256, moved)
+    stopped = _stopped(workspace) if with_stopped and workspace.current else None
+    if stopped and workspace.has_analysis(workspace.current):
         text, again, away = st.columns([6, 1, 1], vertical_alignment="center")
         text.warning(plain_markdown(stopped_text(stopped)), icon=":material/warning:")
         again.button("Resume", on_click=guarded(resume), args=(stopped,), width="stretch")
@@ -184,6 +192,30 @@ def _draw_notices(workspace: Workspace) -> None:
             "Take over", on_click=guarded(workspace.take_over), args=(workspace.current,), width="stretch",
             help="The other window reads along from then on; what it saved stays",
         )  # fmt: skip
+
+
+def _ask_place(workspace: Workspace, sha256: str, moved: RecordMovedError) -> None:
+    """Ask where the recording of a study is now."""
+    with st.form("moved", clear_on_submit=False):
+        st.markdown(f":material/move_location: {plain_markdown(workspace.uploads.hide(str(moved)))}")
+        field, button = st.columns([6, 1], vertical_alignment="bottom")
+        field.text_input(
+            "Where is it now?", key="moved_to", placeholder="path of the file, or of the record without suffix"
+        )
+        button.form_submit_button("Open from there", on_click=guarded(_relocate), args=(sha256,), width="stretch")
+    st.button("Leave it", key="leave_moved", on_click=_leave_moved, args=(sha256,), type="tertiary")
+
+
+def _leave_moved(sha256: str) -> None:
+    current_workspace().moved.pop(sha256, None)
+
+
+def _relocate(sha256: str) -> None:
+    place = st.session_state["moved_to"].strip().strip('"')
+    if place:
+        workspace = current_workspace()
+        relocate(workspace.store, sha256, Path(place).expanduser(), workspace.editor)
+        workspace.open_study(sha256)
 
 
 def _offer_ephemeral(error: StoreError) -> NoReturn:
@@ -252,6 +284,8 @@ def guarded(work: Callable[P, R]) -> Callable[P, R | None]:
     def safely(*args: P.args, **kwargs: P.kwargs) -> R | None:
         try:
             return work(*args, **kwargs)
+        except RecordMovedError:
+            pass  # the frame asks where it is now
         except EcgError as error:
             show_error(error)
         except Exception:  # whatever is left, the reader need not see its traceback
@@ -270,14 +304,17 @@ def show_progress(job: Job) -> None:
     """
     progress, button = st.columns([6, 1], vertical_alignment="bottom")
     bar = progress.empty()
-    button.button("Cancel", on_click=job.cancel, width="stretch")
+    button.button("Cancel", on_click=guarded(current_workspace().queue.cancel), args=(job,), width="stretch")
     while not job.finished:
-        bar.progress(job.fraction_done, text=_progress_text(job))
+        bar.progress(job.fraction_done, text=progress_text(job))
         job.wait(POLL_S)
     st.rerun()
 
 
-def _progress_text(job: Job) -> str:
+def progress_text(job: Job) -> str:
+    """What a job does, and how long it will take."""
+    if job.stopping:
+        return f"{plain_markdown(record_name(job.record))} stops after the part at work"
     if job.state == WAITING:
         return f"{plain_markdown(record_name(job.record))} waits for another analysis to end"
     if job.left_s is None:
@@ -289,22 +326,31 @@ def _progress_text(job: Job) -> str:
 
 
 def _pick_record(workspace: Workspace) -> None:
-    """Draw the choice among the open records, or a way to open one."""
+    """Draw the choice among the studies that are open in this window, or a way to open one."""
     if not workspace.records:
-        st.caption("No record is open.")
+        st.caption("No study is open.")
         st.button("Open the demo record", on_click=guarded(open_demo), width="stretch", key="sidebar_demo")
         return
     open_ones = list(workspace.records)
     st.session_state["picked"] = workspace.current
     st.selectbox(
-        "Record", open_ones, key="picked", format_func=lambda sha256: workspace.records[sha256].record_id,
-        on_change=lambda: _choose_record(workspace),
+        "Study", open_ones, key="picked", format_func=lambda sha256: _study_name(workspace, sha256),
+        on_change=lambda: _choose_record(workspace), help="The studies that are open in this window",
     )  # fmt: skip
     record = workspace.records[workspace.current]
     kind = f"{SIMULATED}, " if record.is_simulated else ""
     st.caption(
         f"{kind}{plural(len(record.lead_names), 'lead')}, {record.fs_hz:g} Hz, {duration_text(record.duration_s)}"
     )
+    if st.button("All studies", icon=":material/list:", type="tertiary", key="all_studies"):
+        st.switch_page("pages/studies.py")
+
+
+def _study_name(workspace: Workspace, sha256: str) -> str:
+    """Name of a record, with its patient where one is known."""
+    patient = workspace.notes(sha256).patient.name
+    name = workspace.records[sha256].record_id
+    return f"{name}, {patient}" if patient else name
 
 
 def _choose_record(workspace: Workspace) -> None:
@@ -332,15 +378,15 @@ def _model_name(workspace: Workspace) -> str:
 
 def _offer_records() -> NoReturn:
     """Draw ways to open a record, and end the page."""
-    st.title("No record is open", anchor=False)
+    st.title("No study is open", anchor=False)
     linked = st.query_params.get("record")
     if linked:
         st.markdown(f"This link leads to the record **{plain_markdown(linked)}**: open it to see the linked time.")
     else:
-        st.markdown("Open the bundled demo record, or choose one of your own on the page **Record**.")
+        st.markdown("Choose a study on the page **Studies**, add a recording there, or open the bundled demo record.")
     with st.container(horizontal=True):
         st.button("Open the demo record", type="primary", on_click=guarded(open_demo))
-        if st.button("Choose a record"):
-            st.switch_page("pages/record.py")
+        if st.button("Choose a study"):
+            st.switch_page("pages/studies.py")
     st.stop()
     raise AssertionError

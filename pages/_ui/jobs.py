@@ -62,6 +62,11 @@ class Job:
         """Stop after the chunk of the record at work, or before the first."""
         self._stop.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was cancelled and has not ended yet."""
+        return self._stop.is_set() and not self.finished
+
     def wait(self, at_most_s: float | None = None) -> None:
         """Return when the job has ended, or after ``at_most_s``."""
         self._ended.wait(at_most_s)
@@ -132,7 +137,7 @@ class AnalysisQueue:
         """
         previous = self.job_of(job.key.record_sha256, beside=job.beside)
         if previous is not None:
-            previous.cancel()
+            self.cancel(previous)
         key = job.key
         job.queued_id = enqueue(
             self.store, key.record_sha256, editor, lead=key.lead, model_name=job.model_path.stem,
@@ -142,6 +147,17 @@ class AnalysisQueue:
             self._jobs.append((job, editor))
             if len(self._jobs) == 1:
                 threading.Thread(target=self._work, daemon=True).start()
+
+    def cancel(self, job: Job) -> None:
+        """Stop a job after the chunk at work; one that waits leaves the line at once."""
+        job.cancel()
+        with self._lock:
+            waits = any(other is job for other, _ in self._jobs[1:])
+            self._jobs = self._jobs[:1] + [entry for entry in self._jobs[1:] if entry[0] is not job]
+        if waits:
+            job.state, job.problem = CANCELLED, CANCELLED_TEXT
+            job.end()
+            set_queue_state(self.store, job.queued_id, CANCELLED, problem=job.problem)
 
     def stop(self) -> None:
         """Cancel everything."""

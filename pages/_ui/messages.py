@@ -8,8 +8,8 @@ from ecg_core.errors import EcgError
 
 UNFORESEEN = "An unexpected error occurred. The details are in the window that this program was started from."
 HINTS: Final = {  # by the name of a setting; the other settings cannot be wrong in the browser
-    "lead": "Choose another lead on the page Record.",
-    "model": "Choose another model on the page Record.",
+    "lead": "Choose another lead on the page Studies.",
+    "model": "Choose another model on the page Studies.",
     "fs": "Enter the sampling rate in the form below.",
     "unit": "Enter the unit in the form below.",
 }

@@ -2,6 +2,7 @@
 
 import math
 
+THOUSAND = 1000
 NONE = "–"  # stands for a value that there is not
 
 
@@ -13,3 +14,18 @@ def number(value: float, decimals: int = 0, unit: str = "") -> str:
 def plural(n: int, noun: str) -> str:
     """A count of things."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def studies_text(n: int) -> str:
+    """A count of studies."""
+    return f"{n:,} {'study' if n == 1 else 'studies'}"
+
+
+def bytes_text(n_bytes: int) -> str:
+    """A size of files in kB, MB or GB."""
+    size = n_bytes / 1e3
+    for unit in ("kB", "MB"):
+        if size < THOUSAND:
+            return f"{size:,.{0 if size >= 10 else 1}f} {unit}"
+        size /= THOUSAND
+    return f"{size:,.1f} GB"

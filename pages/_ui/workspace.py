@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from ecg_core.errors import ChangeRefusedError, MissingMetadataError, StoreError
+from ecg_core.errors import ChangeRefusedError, MissingMetadataError, RecordMovedError, StoreError
 from ecg_core.notes import NO_NOTES, Notes
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import load_analysis, set_shown, stored_rules
@@ -66,6 +66,7 @@ class Workspace:
     address: str = ""  # how the address of the page named it last
     linked_s: dict[str, float] = field(default_factory=dict)  # times in links to records not yet open, by record_id
     awaiting_metadata: dict[Path, MissingMetadataError] = field(default_factory=dict)  # rate or unit to be entered
+    moved: dict[str, RecordMovedError] = field(default_factory=dict)  # studies whose recording is to be found
     live: LiveSession | None = None  # the stream that is watched
     live_speed: float = 1.0
     notice: str = ""  # a sentence for the next page that is drawn
@@ -102,6 +103,14 @@ class Workspace:
 
     def add(self, record: Record) -> None:
         """Open a record and show it; it becomes a study where it is none yet."""
+        record, study = self.add_study(record)
+        self.moved.pop(record.sha256, None)
+        self._open(record, study)
+        if record.record_id in self.linked_s:
+            self.studies[record.sha256].time_s = self.linked_s.pop(record.record_id)
+
+    def add_study(self, record: Record) -> tuple[Record, Study]:
+        """Make a record a study where it is none yet, without opening it; returns it as it lies in the store."""
         is_new = get_study(self.store, record.sha256) is None
         kept = any(self.uploads.holds(path) for path in record.files)
         study = add_study(self.store, record, self.editor, kept=kept)
@@ -110,9 +119,7 @@ class Workspace:
         elif kept and study.path.parent not in [path.parent for path in record.files]:
             self.uploads.discard(record.files[0])  # its study has the same files already
             record = open_recording(self.store, study)
-        self._open(record, study)
-        if record.record_id in self.linked_s:
-            self.studies[record.sha256].time_s = self.linked_s.pop(record.record_id)
+        return record, study
 
     def open_study(self, sha256: str) -> None:
         """Open a study of the store and show it as it was left.
@@ -124,11 +131,31 @@ class Workspace:
 
         """
         if sha256 not in self.studies:
-            study = get_study(self.store, sha256)
-            if study is None:
-                raise StoreError("This study was deleted in the meantime; open its recording again.")
-            self._open(open_recording(self.store, study), study)
+            study, record = self.recording_of(sha256)
+            self._open(record, study)
         self.current = sha256
+
+    def recording_of(self, sha256: str) -> tuple[Study, Record]:
+        """A study of the store and its recording; the study need not be open.
+
+        Raises
+        ------
+        StoreError
+            It was deleted, or its recording was moved or changed; of a moved one, the frame asks for its place.
+
+        """
+        study = get_study(self.store, sha256)
+        if study is None:
+            raise StoreError("This study was deleted in the meantime; open its recording again.")
+        if sha256 in self.studies:
+            return study, self.studies[sha256].record
+        try:
+            record = open_recording(self.store, study)
+        except RecordMovedError as error:
+            self.moved[sha256] = error
+            raise
+        self.moved.pop(sha256, None)
+        return study, record
 
     def find(self, record_id: str) -> list[Record]:
         """The open records of this name."""
@@ -136,9 +163,14 @@ class Workspace:
 
     def close(self, sha256: str) -> None:
         """Put a study away: it stays in the store."""
+        self._put_away(sha256)
+        release(self.store, self.editor.session, record_sha256=sha256)
+
+    def _put_away(self, sha256: str) -> None:
         self.studies.pop(sha256, None)
         self.analyses = {key: analysis for key, analysis in self.analyses.items() if key.record_sha256 != sha256}
-        self.current = next(reversed(self.studies), "")
+        if self.current not in self.studies:
+            self.current = next(reversed(self.studies), "")
         self.cache.clear()
         self.on_select.clear()
 
@@ -148,7 +180,8 @@ class Workspace:
             job.cancel()
             job.wait(CANCEL_WAIT_S)
         delete_study(self.store, sha256, self.editor)
-        self.close(sha256)
+        self._put_away(sha256)
+        self.moved.pop(sha256, None)
 
     def decline(self, path: Path) -> None:
         """Leave a file closed that waits for its rate or unit."""
@@ -158,9 +191,10 @@ class Workspace:
     def empty(self) -> None:
         """Forget everything: the reader has left."""
         for sha256 in list(self.studies):
-            self.close(sha256)
+            self._put_away(sha256)
         self.watch(None)
         self.awaiting_metadata.clear()
+        self.moved.clear()
         self.linked_s.clear()
         if self.desk.is_ephemeral:
             self.queue.stop()

@@ -1,0 +1,112 @@
+"""The buttons for the studies that are selected in the worklist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import streamlit as st
+
+from ecg_core.studies.recordings import files_of_study
+from ecg_core.studies.study import Study
+from ecg_core.text import plain_markdown
+
+from .frame import guarded
+from .study_work import (
+    analyse_study,
+    archive_study,
+    delete_one,
+    each,
+    exported,
+    join_studies,
+    open_elsewhere,
+)  # fmt: skip
+from .wording import bytes_text, studies_text
+from .workspace import Workspace, current_workspace
+
+SHOWN_FILES: Final = 8  # of one study in the confirmation; the others are counted
+
+
+def draw_actions(workspace: Workspace, selected: Sequence[Study], *, archived: bool) -> bool:
+    """Draw the buttons; returns whether a dialog is open, which a page that polls would block."""
+    one, several = len(selected) == 1, len(selected) > 1
+    with st.container(horizontal=True, vertical_alignment="center"):
+        opened = st.button(
+            "Open", type="primary", disabled=not one, icon=":material/open_in_full:", on_click=guarded(_open),
+            args=(selected,), shortcut="O", help="The study that is selected, in Overview",
+        )  # fmt: skip
+        st.button(
+            "Analyse selected", disabled=not selected, icon=":material/play_arrow:", on_click=guarded(each),
+            args=(selected, analyse_study), help="Puts them into the queue; they are analysed one after the other",
+        )  # fmt: skip
+        st.button(
+            "Join", disabled=not several, icon=":material/join:", on_click=guarded(join_studies), args=(selected,),
+            help="Two or more pieces of one recording, as a recorder cut it, become one study; the pieces stay",
+        )  # fmt: skip
+        st.button(
+            "Take from archive" if archived else "Archive", disabled=not selected, icon=":material/archive:",
+            on_click=guarded(each), args=(selected, partial(archive_study, archived=not archived)),
+        )  # fmt: skip
+        with st.popover("Export", disabled=not one, icon=":material/upload:", help="The whole study as one zip"):
+            if one:
+                _draw_export(workspace, selected[0])
+        deletes = st.button("Delete", disabled=not selected, icon=":material/delete:")
+        st.caption(f"{studies_text(len(selected))} selected" if selected else "Select studies in the first column.")
+    if opened and one and workspace.current == selected[0].record_sha256:
+        st.switch_page("pages/overview.py")
+    if deletes:
+        confirm_delete(selected)
+    return deletes
+
+
+def _open(selected: Sequence[Study]) -> None:
+    current_workspace().open_study(selected[0].record_sha256)
+
+
+def _draw_export(workspace: Workspace, study: Study) -> None:
+    with_patient = st.checkbox("With patient data", help="The recording's own files are in it as they are")
+    st.download_button(
+        "Make the zip", partial(exported, workspace, study, with_patient=with_patient), f"{study.record_id}_study.zip",
+        mime="application/zip", on_click="ignore", icon=":material/download:", key="export_zip", width="stretch",
+    )  # fmt: skip
+    st.caption("Recording, analyses, labels, notes and audit trail; import it with Add recordings.")
+
+
+@st.dialog("Delete these studies?", width="medium", on_dismiss="rerun", icon=":material/delete:")
+def confirm_delete(selected: Sequence[Study]) -> None:
+    """Say what goes and what stays, and delete after another click."""
+    workspace = current_workspace()
+    elsewhere = open_elsewhere(workspace)
+    free = [study for study in selected if study.record_sha256 not in elsewhere]
+    for study in selected:
+        with st.container(border=True):
+            st.markdown(f"**{plain_markdown(study.record_id)}**")
+            if (reader := elsewhere.get(study.record_sha256)) is not None:
+                st.warning(f"Open in another window, by {plain_markdown(reader)}: it stays.", icon=":material/group:")
+            else:
+                _say_what_goes(workspace, study)
+    with st.container(horizontal=True):
+        label = f"Delete {studies_text(len(free))}"
+        if st.button(label, type="primary", disabled=not free, icon=":material/delete_forever:"):
+            guarded(_delete)(free)
+        if st.button("Keep"):
+            st.rerun()
+
+
+def _delete(studies: Sequence[Study]) -> None:
+    each(studies, delete_one)
+    st.rerun()
+
+
+def _say_what_goes(workspace: Workspace, study: Study) -> None:
+    files = files_of_study(workspace.store, study.record_sha256)
+    size = bytes_text(sum(file.n_bytes for file in files))
+    st.markdown(f"Goes: all labels, notes, signatures and patient data; {len(files):,} files, {size}.")
+    lines = [f"- {file.what}: `{file.path.name}`, {bytes_text(file.n_bytes)}" for file in files[:SHOWN_FILES]]
+    if len(files) > SHOWN_FILES:
+        lines.append(f"- and {len(files) - SHOWN_FILES:,} more")
+    st.markdown("\n".join(lines))
+    stays = "the entry in the store's audit trail that it was deleted"
+    where = "" if study.kept else f"the recording itself, `{study.path}`, and "
+    st.markdown(f"Stays: {where}{stays}.")
