@@ -9,12 +9,18 @@ from pages._ui.frame import guarded
 st.set_page_config(page_title="ECG workstation", page_icon="🫀", layout="wide")
 
 demo = os.environ.get("ECG_DEMO") == "1"
+
+
+def start() -> None:
+    """The bare address; a page of its own, as Streamlit leaves the default page no address besides this one."""
+    st.switch_page("pages/overview.py" if demo else "pages/studies.py", query_params=st.query_params.to_dict())
+
+
 page = st.navigation(
     [
-        st.Page(
-            "pages/studies.py", title="Studies", icon=":material/folder_open:", default=not demo, url_path="studies"
-        ),
-        st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=demo, url_path="overview"),
+        st.Page(start, title="Start", default=True, visibility="hidden"),
+        st.Page("pages/studies.py", title="Studies", icon=":material/folder_open:", url_path="studies"),
+        st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", url_path="overview"),
         st.Page("pages/review.py", title="Review", icon=":material/ecg:", url_path="review"),
         st.Page("pages/beats.py", title="Beats", icon=":material/stacked_line_chart:", url_path="beats"),
         st.Page("pages/report.py", title="Report", icon=":material/description:", url_path="report"),

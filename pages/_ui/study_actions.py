@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from itertools import groupby
 
 import streamlit as st
 
@@ -22,10 +22,8 @@ from .study_work import (
     join_studies,
     open_elsewhere,
 )  # fmt: skip
-from .wording import bytes_text, studies_text
+from .wording import bytes_text, plural, studies_text
 from .workspace import Workspace, current_workspace
-
-SHOWN_FILES: Final = 8  # of one study in the confirmation; the others are counted
 
 
 def draw_actions(workspace: Workspace, selected: Sequence[Study], *, archived: bool) -> bool:
@@ -100,13 +98,10 @@ def _delete(studies: Sequence[Study]) -> None:
 
 
 def _say_what_goes(workspace: Workspace, study: Study) -> None:
-    files = files_of_study(workspace.store, study.record_sha256)
-    size = bytes_text(sum(file.n_bytes for file in files))
-    st.markdown(f"Goes: all labels, notes, signatures and patient data; {len(files):,} files, {size}.")
-    lines = [f"- {file.what}: `{file.path.name}`, {bytes_text(file.n_bytes)}" for file in files[:SHOWN_FILES]]
-    if len(files) > SHOWN_FILES:
-        lines.append(f"- and {len(files) - SHOWN_FILES:,} more")
-    st.markdown("\n".join(lines))
-    stays = "the entry in the store's audit trail that it was deleted"
-    where = "" if study.kept else f"the recording itself, `{study.path}`, and "
-    st.markdown(f"Stays: {where}{stays}.")
+    lines = ["- labels, notes, signatures and patient data"]
+    for what, files in groupby(files_of_study(workspace.store, study.record_sha256), key=lambda file: file.what):
+        sizes = [file.n_bytes for file in files]
+        lines.append(f"- {what}: {plural(len(sizes), 'file')}, {bytes_text(sum(sizes))}")
+    st.markdown("**Goes**\n" + "\n".join(lines))
+    recording = "" if study.kept else f"- the recording itself: `{study.path}`\n"
+    st.markdown(f"**Stays**\n{recording}- the entry in the store's own audit trail that the study was deleted")

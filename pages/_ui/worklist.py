@@ -27,8 +27,8 @@ from .workspace import Workspace
 PAGE: Final = 200  # studies drawn at first, and so many more with each click: the newest are those at work
 RED: Final = "color: #D32F2F; font-weight: 600"  # 4.9:1 on white, 3.6:1 on the dark background
 QUEUED_NAMES: Final = {RUNNING: "analysing", WAITING: "waiting"}
-ROW_PX, MAX_ROWS_SHOWN, HEADER_PX = 35, 9, 38  # of Streamlit's tables; more rows scroll inside
-SELECTED, N_SHOWN = "selected_studies", "n_studies_shown"
+ROW_PX, MAX_ROWS_SHOWN, HEADER_PX = 35, 9, 34  # of Streamlit's tables; more rows scroll inside
+SELECTED, N_SHOWN, ORDER = "selected_studies", "n_studies_shown", "order_of_studies"  # in the session's state
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,17 @@ def find(workspace: Workspace, wanted: Wanted, n_shown: int) -> Worklist:
         found = find_studies(store, states=states, archived=wanted.archived, limit=n_shown)
         n_fitting = count_studies(store, states=states, archived=wanted.archived)
     queued = {one.record_sha256: QUEUED_NAMES[one.state] for one in queue(store) if one.state in QUEUED_NAMES}
-    return Worklist(tuple(found[:n_shown]), n_fitting, queued, open_elsewhere(workspace))
+    shown = _in_place(found[:n_shown]) if workspace.queue.jobs else tuple(found[:n_shown])
+    st.session_state[ORDER] = tuple(study.record_sha256 for study in shown)
+    return Worklist(shown, n_fitting, queued, open_elsewhere(workspace))
+
+
+def _in_place(studies: Sequence[Study]) -> tuple[Study, ...]:
+    """The same studies in the order in which they were drawn: while analyses end, no row moves below the pointer."""
+    place = {sha256: number for number, sha256 in enumerate(st.session_state.get(ORDER, ()))}
+    if place.keys() != {study.record_sha256 for study in studies}:
+        return tuple(studies)
+    return tuple(sorted(studies, key=lambda study: place[study.record_sha256]))
 
 
 def worklist_table(worklist: Worklist) -> pd.DataFrame:
@@ -87,7 +97,7 @@ def worklist_table(worklist: Worklist) -> pd.DataFrame:
         {
             "Name": [study.record_id for study in studies],
             "Patient": [study.patient_name for study in studies],
-            "Date": [study.start[:10] for study in studies],
+            "Date": [study.start[:10] or None for study in studies],
             "Length": [elapsed_text(study.duration_s) for study in studies],
             "Leads": [len(study.lead_names) for study in studies],
             "State": [worklist.queued.get(study.record_sha256, study.state) for study in studies],
