@@ -23,7 +23,7 @@ from pages._ui.messages import UNFORESEEN
 from pages._ui.tables import MOST_SERIOUS_FIRST, by_severity, edited_rules, hours_table
 from pages._ui.workspace import Workspace
 
-PAGES = ("record", "overview", "review", "report", "about")
+PAGES = ("studies", "overview", "review", "report", "about")
 NEED_ANALYSIS = ("overview", "review", "report")
 
 
@@ -170,33 +170,33 @@ def test_strips_of_every_kind_are_drawn(analysis, how_many, seconds):
 def test_two_sessions_do_not_see_each_other(analysis):
     page("overview", workspace_with(analysis))
     at = app_test("pages/overview.py").run()
-    assert "No record is open" in text_of(at)
+    assert "No study is open" in text_of(at)
 
 
 def test_switching_records_is_possible_and_closing_forgets(analysis, demo):
     workspace = workspace_with(analysis)
     other = replace(demo, record_id="other", files=demo.files[:1])
     workspace.add(other)
-    at = page("record", workspace)
+    at = page("studies", workspace)
     assert at.sidebar.selectbox[0].options == ["demo", "other"]
     at.sidebar.selectbox[0].set_value(demo.sha256).run()
     assert workspace.current == demo.sha256
-    button(at, "Close this record").click().run()
+    button(at, "Close this study").click().run()
     assert demo.sha256 not in workspace.records
     assert not workspace.analyses
 
 
 def test_folder_without_records_says_so(tmp_path):
-    at = page("record")
-    at.text_input[0].set_value(str(tmp_path)).run()
+    at = page("studies")
+    at.text_input(key="folder").set_value(str(tmp_path)).run()
     assert "no recording was found in this folder" in at.error[0].value
 
 
 def test_folder_offers_its_records(demo):
     workspace = Workspace()
-    at = page("record", workspace)
-    at.text_input[0].set_value(str(DEMO.parent)).run()
-    button(at, "Open").click().run()
+    at = page("studies", workspace)
+    at.text_input(key="folder").set_value(str(DEMO.parent)).run()
+    button(at, "Open this one").click().run()
     assert workspace.current == demo.sha256
 
 
@@ -284,7 +284,7 @@ def test_demo_asked_for_by_the_launcher_opens_and_is_analysed(monkeypatch, pause
 def test_same_analysis_is_not_made_twice(analysis, paused_engine, monkeypatch):
     monkeypatch.setattr(actions, "installed_models", lambda: {"made": analysis.model.sha256})
     workspace = workspace_with(analysis)
-    at = page("record", workspace)
+    at = page("studies", workspace)
     button(at, "Analyse").click().run()
     assert not workspace.queue.jobs
 
@@ -386,17 +386,17 @@ def test_strips_are_drawn_at_every_speed(analysis, speed, leads):
 
 def test_fetched_records_are_offered_by_themselves(tmp_path, monkeypatch):
     monkeypatch.setattr(actions, "ROOT", tmp_path)
-    assert "Setup_Test_Data.bat" in text_of(page("record"))
+    assert "Setup_Test_Data.bat" in text_of(page("studies"))
     folder = tmp_path / "data" / "svdb-125hz" / "1.0.0"
     folder.mkdir(parents=True)
     for ending in (".hea", ".dat"):
         (folder / f"demo{ending}").write_bytes(DEMO.with_suffix(ending).read_bytes())
-    at = page("record")
+    at = page("studies")
     choice = next(box for box in at.selectbox if box.label == "Fetched from PhysioNet, or recorded live")
     assert choice.options == ["svdb-125hz demo"]
     choice.select("svdb-125hz demo").run()
-    button(at, "Open").click().run()
-    assert at.title[0].value.startswith("Record demo")
+    button(at, "Open it").click().run()
+    assert at.expander[0].label.startswith("Analysis of demo")
 
 
 def test_the_hours_add_up_to_their_total(demo_analysis):
@@ -408,20 +408,20 @@ def test_the_hours_add_up_to_their_total(demo_analysis):
     assert total["V"] == demo_analysis.burden.v.n_beats
 
 
-def test_the_record_page_shows_the_quality_of_the_leads(demo_analysis):
-    at = page("record", workspace_with(demo_analysis))
+def test_the_studies_page_shows_the_quality_of_the_leads(demo_analysis):
+    at = page("studies", workspace_with(demo_analysis))
     assert not at.error
     spec = at.get("plotly_chart")[0].proto.spec
     assert "not analysable" in spec
 
 
-def test_the_record_page_says_what_may_be_wrong_with_a_record(demo):
+def test_the_page_patient_says_what_may_be_wrong_with_a_record(demo):
     workspace = Workspace()
     workspace.add(demo)
-    shown = " ".join(html_of(page("record", workspace)))
+    shown = " ".join(html_of(page("patient", workspace)))
     assert "Signal check" in shown
     assert "nothing wrong was found" in shown
     workspace = Workspace()
     workspace.add(replace(demo, calibrated=(False, *demo.calibrated[1:]), files=()))  # another record by its hash
-    shown = " ".join(html_of(page("record", workspace)))
+    shown = " ".join(html_of(page("patient", workspace)))
     assert "no gain for I: 200 counts per mV assumed" in shown

@@ -35,7 +35,7 @@ def demo_files(name):
 
 
 def uploaded(workspace, *names):
-    at = page("record", workspace)
+    at = page("studies", workspace)
     for name in names:
         at.file_uploader[0].set_value(demo_files(name)).run()
     return at
@@ -62,7 +62,7 @@ def test_a_deleted_study_leaves_no_upload_behind():
 
 def test_an_upload_that_cannot_be_opened_leaves_nothing_behind():
     workspace = Workspace()
-    at = page("record", workspace)
+    at = page("studies", workspace)
     at.file_uploader[0].set_value(demo_files("one")[:1]).run()
     assert at.error
     assert stored(workspace) == []

@@ -24,14 +24,14 @@ def uploaded(*suffixes, rename=None):
 
 
 def test_upload_without_its_signal_names_the_missing_file():
-    at = page("record")
+    at = page("studies")
     at.file_uploader[0].set_value(uploaded(".hea")).run()
     assert [error.value for error in at.error] == ["demo.hea names demo.dat, which is not beside it; add this file."]
 
 
 def test_upload_opens_the_record(demo):
     workspace = Workspace()
-    at = page("record", workspace)
+    at = page("studies", workspace)
     at.file_uploader[0].set_value(uploaded(".hea", ".dat", ".atr")).run()
     assert not at.error
     assert list(workspace.records) == [demo.sha256]
@@ -41,18 +41,18 @@ def test_upload_opens_the_record(demo):
 def test_an_upload_that_states_neither_rate_nor_unit_asks_for_both(tmp_path):
     savemat(tmp_path / "x.mat", {"val": np.stack([np.sin(np.arange(5000) / 20)] * 2)})
     workspace = Workspace()
-    at = page("record", workspace)
+    at = page("studies", workspace)
     at.file_uploader[0].set_value([("x.mat", (tmp_path / "x.mat").read_bytes(), "application/octet-stream")]).run()
     assert not at.exception
     assert not at.error
     assert "does not state its sampling rate and the unit of its values" in text_of(at)
-    button(at, "Open").click().run()
+    button(at, "Open the file").click().run()
     assert "Enter its sampling rate and the unit of its values first." in text_of(at)
     fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
     fields["Sampling rate in Hz"].set_value(250.0)
     fields["Unit"].set_value("counts")
     fields["Counts per mV (raw counts only)"].set_value(200.0)
-    button(at, "Open").click().run()
+    button(at, "Open the file").click().run()
     assert not at.exception
     (record,) = workspace.records.values()
     assert (record.fs_hz, record.overrides.per_mv) == (250.0, 200.0)
@@ -63,17 +63,17 @@ def test_an_upload_that_states_neither_rate_nor_unit_asks_for_both(tmp_path):
 def test_what_a_file_states_itself_is_not_asked_for(tmp_path):
     (tmp_path / "x.csv").write_text("II_mv\n" + "".join(f"{np.sin(i / 20):.5f}\n" for i in range(5000)))
     workspace = Workspace()
-    at = page("record", workspace)
-    at.text_input[0].set_value(str(tmp_path)).run()
-    button(at, "Open").click().run()
+    at = page("studies", workspace)
+    at.text_input(key="folder").set_value(str(tmp_path)).run()
+    button(at, "Open this one").click().run()
     fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
     assert fields["Unit"].disabled
     fields["Sampling rate in Hz"].set_value(5.0)
-    button(at, "Open").click().run()
+    button(at, "Open the file").click().run()
     assert "its sampling rate is 5 Hz, expected 50 to 10000 Hz" in at.error[0].value
     fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
     fields["Sampling rate in Hz"].set_value(250.0)
-    button(at, "Open").click().run()
+    button(at, "Open the file").click().run()
     assert [record.fs_hz for record in workspace.records.values()] == [250.0]
 
 
@@ -83,14 +83,14 @@ def test_a_file_that_awaits_its_metadata_can_be_left_closed(tmp_path):
     with pytest.raises(MissingMetadataError):
         read_record(tmp_path / "x.csv")
     workspace.awaiting_metadata[tmp_path / "x.csv"] = MissingMetadataError("x", rate=True, unit=False)
-    at = page("record", workspace)
-    button(at, "Cancel").click().run()
+    at = page("studies", workspace)
+    button(at, "Leave it closed").click().run()
     assert not workspace.awaiting_metadata
     assert "does not state" not in text_of(at)
 
 
 def test_upload_without_a_header_says_what_is_needed():
-    at = page("record")
+    at = page("studies")
     at.file_uploader[0].set_value(uploaded(".dat")).run()
     assert "No header (.hea) is among the files (demo.dat)" in at.error[0].value
 
@@ -148,6 +148,6 @@ def test_what_a_killed_program_left_is_removed(monkeypatch, tmp_path):
 def test_a_file_of_another_format_is_uploaded_by_itself():
     time_s = np.arange(5000) / 250
     text = "time_s,II_mv\n" + "".join(f"{t:.3f},{np.sin(t):.4f}\n" for t in time_s)
-    at = page("record")
+    at = page("studies")
     at.file_uploader[0].set_value([("mine.csv", text.encode(), "text/csv")]).run()
-    assert at.title[0].value.startswith("Record mine")
+    assert at.expander[0].label == "Analysis of mine"

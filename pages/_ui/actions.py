@@ -18,7 +18,6 @@ from ecg_core.errors import EcgError, MissingMetadataError, ModelError
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import NO_OVERRIDES, Analysis, Record, RecordOverrides
 from ecg_core.studies.analyses import stored_rules
-from ecg_core.studies.bundle import import_study, is_study_zip
 from ecg_core.studies.edits import edits_of
 from ecg_core.studies.queue import Queued
 from ecg_core.studies.study import find_one, find_studies
@@ -100,6 +99,8 @@ def _import_upload(workspace: Workspace, file: Upload) -> bool:
     """Import and open a study that was uploaded as a zip; False where a file is none."""
     if not file.name.lower().endswith(".zip"):
         return False
+    from ecg_core.studies.bundle import import_study, is_study_zip  # noqa: PLC0415, as wfdb takes half a second
+
     with tempfile.TemporaryDirectory(dir=workspace.uploads.path) as folder:
         path = Path(folder) / safe_name(file.name)
         path.write_bytes(file.getbuffer())

@@ -11,7 +11,6 @@ from ecg_core.classifier.spec import MODELS
 from ecg_core.errors import ChangeRefusedError, EcgError, ModelError, StudyHeldError
 from ecg_core.schema import Record
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, set_shown, stored_rules
-from ecg_core.studies.bundle import export_study
 from ecg_core.studies.edits import all_labels, edits_of
 from ecg_core.studies.holding import holds
 from ecg_core.studies.queue import Queued
@@ -150,6 +149,8 @@ def exported(workspace: Workspace, study: Study, *, with_patient: bool) -> bytes
         The recording is not where it was, or there is no room for the zip.
 
     """
+    from ecg_core.studies.bundle import export_study  # noqa: PLC0415, as wfdb takes half a second
+
     with tempfile.TemporaryDirectory(prefix="ecg-export-") as folder:
         path = Path(folder) / "study.zip"
         try:
