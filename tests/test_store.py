@@ -195,10 +195,9 @@ def test_all_rows_of_a_study_go_with_it(tmp_path, store):
     assert audit.verify(store, sha256) == ()
 
 
-def edit_until_killed(folder, sha256, pipe):
+def edit_until_killed(folder, sha256, n_before, pipe):
     """Save edits, and write the number of each to a pipe once it is saved."""
     store = open_store(folder, url="")
-    n_before = len(edits_of(store, sha256))
     for number in range(n_before + 1, n_before + 10_000):
         add_edit(store, sha256, edit(number), READER)
         os.write(pipe, f"{number}\n".encode())
@@ -213,7 +212,7 @@ def test_nothing_that_was_shown_as_saved_is_lost_when_the_program_is_killed_at_a
     n_saved, n_in_the_middle = 0, 0
     for _ in range(MOMENTS):
         reading, writing = os.pipe()
-        child = started(lambda pipe=writing: edit_until_killed(folder, sha256, pipe))
+        child = started(lambda n=n_saved, pipe=writing: edit_until_killed(folder, sha256, n, pipe))
         os.close(writing)
         with os.fdopen(reading) as stream:
             if draw.random() < 0.9:  # else also while the store is being opened
