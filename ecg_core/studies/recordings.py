@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import RecordError, RecordMovedError, StoreError
-from ..records import read_record
 from ..schema import Record, RecordOverrides
 from . import audit
 from .store import Store
@@ -38,6 +37,8 @@ def open_recording(store: Store, study: Study) -> Record:
     if missing is not None:
         raise _moved(study, store.folder / missing)
     intact = is_as_stored(store, files)
+    from ..records import read_record  # noqa: PLC0415, as wfdb takes half a second
+
     try:
         record = read_record(path, study.overrides)
         if intact and files_of(store, record) == files:
@@ -72,6 +73,8 @@ def relocate(store: Store, record_sha256: str, path: Path, editor: Editor) -> St
             raise StoreError(DELETED)
         known = row.record_id
         overrides = RecordOverrides(row.fs_hz, row.per_mv)
+    from ..records import read_record  # noqa: PLC0415
+
     record = read_record(path, overrides)
     if record.sha256 != record_sha256:
         raise StoreError(

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..schema import Record, RecordOverrides
 from ..text import one_line
 from . import audit
@@ -37,6 +37,11 @@ HASH_START: Final = re.compile(r"[0-9a-f]{6,64}")  # six digits: of 10,000 studi
 SHOWN_DIGITS: Final = 8  # of a hash, in sentences and tables
 SHOWN_STUDIES: Final = 5  # in a sentence that lists those that fit
 PARTS_OF_A_RECORD: Final = (".hea", ".dat", ".atr")  # a WFDB record opens by its path without these
+
+SIGNED_AND_LOCKED: Final = (
+    "The report of this study is signed, and the study is locked: nothing was changed. Write an addendum, or begin a "
+    "new version of the report."
+)
 
 
 class Editor(NamedTuple):
@@ -149,13 +154,22 @@ def find_studies(
 
 
 @contextmanager
-def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple[Session, StudyRow]]:
+def changing(
+    store: Store, record_sha256: str, editor: Editor, *, while_signed: bool = False
+) -> Iterator[tuple[Session, StudyRow]]:
     """A transaction that changes a study: who holds it is checked, its version and its last edit are kept.
+
+    Parameters
+    ----------
+    while_signed
+        The change leaves what was signed as it is, and is allowed in a signed study.
 
     Raises
     ------
     StudyHeldError
         Another reader or window holds it.
+    ChangeRefusedError
+        It is signed.
     StoreError
         There is no such study, or the store cannot be written.
 
@@ -163,8 +177,10 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
     with store.writing() as session:
         row = session.get(StudyRow, record_sha256, with_for_update=True)
         if row is None:
-            raise StoreError(DELETED)
+            raise ChangeRefusedError(DELETED)
         require_hold(session, record_sha256, editor.session)
+        if row.state == SIGNED and not while_signed:
+            raise ChangeRefusedError(SIGNED_AND_LOCKED)
         yield session, row
         row.version += 1
         row.edited_at, row.edited_by = now(), editor.reader
@@ -172,7 +188,7 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
 
 def set_archived(store: Store, record_sha256: str, editor: Editor, *, archived: bool) -> None:
     """Move a study into the archive, or back."""
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         row.archived = archived
         audit.append(session, record_sha256, editor.reader, "archived" if archived else "taken from the archive")
 
@@ -196,7 +212,7 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
         The store cannot be written, or a file cannot be deleted: the study is gone then, and the file is named.
 
     """
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         paths = paths_of_study(store, session, record_sha256)
         head = audit.append(session, record_sha256, editor.reader, audit.DELETED)
         audit.append(session, audit.STORE, editor.reader, "study deleted", record=row.record_id, trail=head)
@@ -209,6 +225,8 @@ def path_of(record: Record) -> Path:
     """The path by which a record opens again: its archive, its one file, or the header of its WFDB files."""
     if record.archive is not None:
         return _plain_path(record.archive)
+    if not record.files:  # made in memory
+        return Path(record.record_id)
     headers = [path for path in record.files if path.suffix.lower() == ".hea"]
     if not headers:
         return _plain_path(record.files[0])
