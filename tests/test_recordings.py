@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import scipy.io
 import wfdb
+from sqlalchemy import text
 from support.analyses import make_analysis
 from support.made_files import FS_HZ, csv_text, dicom_group, ishne, signal, whole, write_dicom, write_edf
 from support.records import write_record
@@ -178,9 +179,17 @@ def test_another_recording_is_refused_with_both_names_and_hashes(file_store, tmp
     for part in ("mine", "foreign", study.record_sha256[:8], other.record_sha256[:8]):
         assert part in str(refused.value)
     assert get_study(file_store, study.record_sha256).path == study.path
+
+
+def test_the_recording_of_a_signed_study_is_found_too_and_of_one_held_elsewhere_is_not(file_store, tmp_path):
+    study = add_small(file_store, tmp_path / "a")
+    with file_store.writing() as session:
+        session.execute(text("UPDATE study SET state = 'signed'"))
+    (tmp_path / "a").rename(tmp_path / "b")
     hold(file_store, study.record_sha256, session=OTHER.session, reader=OTHER.reader)
-    with pytest.raises((StudyHeldError, StoreError)):
-        relocate(file_store, study.record_sha256, other.path, READER)
+    with pytest.raises(StudyHeldError):
+        relocate(file_store, study.record_sha256, tmp_path / "b" / "small", READER)
+    assert relocate(file_store, study.record_sha256, tmp_path / "b" / "small", OTHER).state == "signed"
 
 
 def test_a_recording_that_is_opened_from_another_place_has_it_where_the_first_is_gone(file_store, tmp_path):
