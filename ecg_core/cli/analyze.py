@@ -66,12 +66,12 @@ def run(options: argparse.Namespace) -> int:
 def _analyse_one(options: argparse.Namespace) -> int:
     from ..classifier.model import load_model  # loads torch
     from ..pipeline import analyse
-    from ..records import read_annotations, read_record
+    from ..records import read_labels_of, read_record
     from ..report.export import write_files
 
     rules = rules_of(options)
     record = read_record(options.records[0], overrides_of(options))
-    patient_labels = None if options.own is None else read_annotations(options.own, record.fs_hz)
+    patient_labels = None if options.own is None else read_labels_of(options.own, record)[0]
     model = load_model(options.model)
     began_s = time.monotonic()
     analysis = analyse(

@@ -3,7 +3,7 @@
 Each format has a module; ``formats`` lists them all.
 """
 
-from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
+from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations, read_labels_of
 from .formats import RESULTS, SINGLE_FILES, kind_of, records_in
 from .overrides import per_mv_of
 from .patients import main_file, read_diary, read_patient
@@ -24,6 +24,7 @@ __all__ = [
     "position_of",
     "read_annotations",
     "read_diary",
+    "read_labels_of",
     "read_patient",
     "read_record",
     "read_strip",

@@ -83,7 +83,7 @@ def relocate(store: Store, record_sha256: str, path: Path, editor: Editor) -> St
             "under its own name."
         )
     files = files_of(store, record)
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         inside = store.folder in path_of(record).parents
         row.path, row.files, row.kept = stored_path(store, path_of(record)), files, row.kept and inside
         audit.append(session, record_sha256, editor.reader, "file found again", record=record.record_id)
