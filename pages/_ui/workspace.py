@@ -19,7 +19,7 @@ from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import Hold, hold, keep_holding, release
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
-from ecg_core.studies.study import Editor, Study, add_study, delete_study, get_study, set_view
+from ecg_core.studies.study import SIGNED, Editor, Study, add_study, delete_study, get_study, set_view
 from ecg_core.studies.study_notes import fill_from_file, notes_of
 
 from . import engine
@@ -220,9 +220,17 @@ class Workspace:
         opened.hold = held
 
     def may_edit(self, sha256: str) -> bool:
-        """Whether this window may change a study: no other one holds it."""
+        """Whether this window may change a study: no other one holds it, and it is not signed."""
+        return self.holds(sha256) and not self.is_signed(sha256)
+
+    def holds(self, sha256: str) -> bool:
+        """Whether no other window holds a study."""
         held = self.studies[sha256].hold
         return held is None or held.session == self.editor.session
+
+    def is_signed(self, sha256: str) -> bool:
+        """Whether the report of a study is signed, which locks it."""
+        return self.studies[sha256].study.state == SIGNED
 
     def take_over(self, sha256: str) -> None:
         """Hold a study that another window holds, which reads along from then on."""
