@@ -13,9 +13,10 @@ from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
 
 ALL = "all readers"
+UTC_LETTERS, DIGITS = len("2026-01-01T00:00:00"), 12  # of times and hashes on the page; the CSV has all
 SHOWN = {
-    "number": "No.", "time_local": "Time here", "reader": "Reader", "what": "What was done", "detail": "Detail",
-    "time_utc": "Time, UTC", "hash": "Hash",
+    "number": "No.", "time_local": "Time here", "time_utc": "Time, UTC", "reader": "Reader", "what": "What was done",
+    "detail": "Detail", "hash": "Hash",
 }  # fmt: skip
 
 
@@ -59,7 +60,10 @@ download.download_button(
 matches = table["what"].str.casefold().str.contains(wanted, regex=False)
 if reader != ALL:
     matches &= table["reader"] == reader
-shown = table.loc[matches, list(SHOWN)].rename(columns=SHOWN).iloc[::-1]
+short = table.assign(
+    time_utc=table["time_utc"].str[:UTC_LETTERS].str.replace("T", " "), hash=table["hash"].str[:DIGITS]
+)
+shown = short.loc[matches, list(SHOWN)].rename(columns=SHOWN).iloc[::-1]
 st.dataframe(shown, hide_index=True, height="content" if len(shown) <= 12 else 460)
 st.caption(
     f"{plural(len(shown), 'row')}, the latest first. Each entry holds the hash of the one before it. Names are typed, "

@@ -17,13 +17,13 @@ from ecg_core.text import plain_markdown
 
 from .frame import guarded
 from .view import address
-from .wording import number
 from .workspace import current_workspace
 
 SYMPTOMS: Final = (
     "Palpitations", "Skipped beat", "Racing heart", "Dizziness", "Near syncope", "Syncope", "Chest pain",
     "Shortness of breath", "Fatigue", "Exercise", "Rest or sleep", "Medication taken", "Event button",
 )  # fmt: skip
+RHYTHM_PX, LINE_LETTERS, TWO_LINES_PX = 340, 44, 52  # width of the column; what fits a line; a row of two lines
 MAX_LETTERS, MAX_NOTE_LETTERS = 120, 500
 WINDOW: Final = f"from {BEFORE_S:g} s before to {AFTER_S:g} s after"
 NOT_YET: Final = "not analysed yet"
@@ -35,9 +35,8 @@ def diary_table(record: Record, diary: Sequence[DiaryEntry], rows: Sequence[Symp
         {
             "Time": [clock_text(record, entry.time_s) for entry in diary],
             "Symptom": [entry.symptom for entry in diary],
-            "Note": [entry.note for entry in diary],
             f"Rhythm {WINDOW}": [NOT_YET] * len(diary) if rows is None else [row.rhythm for row in rows],
-            "bpm": [""] * len(diary) if rows is None else [number(row.rate_bpm) for row in rows],
+            "Note": [entry.note for entry in diary],
             "From": ["the file" if entry.source == FROM_FILE else "typed" for entry in diary],
         }
     )
@@ -54,9 +53,12 @@ def draw_diary(record: Record, rows: Sequence[SymptomRow] | None) -> None:
             st.caption("No entry yet. Event marks in the file would stand here.")
         else:
             key = f"diary {record.sha256[:12]} {workspace.study(record.sha256).version}"  # no choice outlives a change
+            table = diary_table(record, diary, rows)
+            longest = max(len(str(cell)) for row in table.itertuples(index=False) for cell in row)
             picked = st.dataframe(
-                diary_table(record, diary, rows), hide_index=True, key=key, on_select="rerun",
-                selection_mode="single-row",
+                table, hide_index=True, key=key, on_select="rerun", selection_mode="single-row",
+                row_height=TWO_LINES_PX if longest > LINE_LETTERS else None,
+                column_config={f"Rhythm {WINDOW}": st.column_config.TextColumn(width=RHYTHM_PX)},
             )  # fmt: skip
             st.caption("Choose a row to see its strip, to change it or to delete it.")
             if picked.selection.rows:

@@ -160,16 +160,20 @@ def _draw_locked(analysis: Analysis, signatures: Sequence[StoredSignature]) -> N
     workspace, sha256 = current_workspace(), analysis.record.sha256
     disabled = not workspace.holds(sha256)
     _draw_changes(analysis, signatures)
-    with st.popover("Write an addendum", icon=":material/note_add:", disabled=disabled):
-        st.text_area("Addendum", key="addendum", max_chars=MAX_LETTERS)
-        st.selectbox("Role", ROLES, None, key="addendum_role", accept_new_options=True, placeholder="choose or type")
+    with st.container(horizontal=True):
+        with st.popover("Write an addendum", icon=":material/note_add:", disabled=disabled, width="content"):
+            st.text_area("Addendum", key="addendum", max_chars=MAX_LETTERS)
+            st.selectbox(
+                "Role", ROLES, None, key="addendum_role", accept_new_options=True, placeholder="choose or type"
+            )
+            st.button(
+                "Sign the addendum", type="primary", on_click=guarded(_add_addendum), args=(sha256,),
+                key="addendum_sign",
+            )  # fmt: skip
         st.button(
-            "Sign the addendum", type="primary", on_click=guarded(_add_addendum), args=(sha256,), key="addendum_sign"
-        )
-    st.button(
-        "Begin a new version", icon=":material/lock_open:", disabled=disabled, on_click=guarded(_begin), args=(sha256,),
-        help="The study can be changed again; the signed files stay",
-    )  # fmt: skip
+            "Begin a new version", icon=":material/lock_open:", disabled=disabled, on_click=guarded(_begin),
+            args=(sha256,), help="The study can be changed again; the signed files stay",
+        )  # fmt: skip
 
 
 def _add_addendum(sha256: str) -> None:
