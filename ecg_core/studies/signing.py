@@ -25,8 +25,8 @@ from ..report.pdf import report_pdf
 from ..schema import Analysis
 from . import audit
 from .analyses import code_version, rules_as_stored
-from .audit import AuditEntry
-from .edits import content_sha256, edits_of
+from .audit import AuditEntry, content_sha256
+from .edits import edits_of
 from .store import FREE_THE_PLACE, Store, now
 from .study import IN_REVIEW, SIGNED, Editor, Study, changing, get_study
 from .study_notes import notes_of

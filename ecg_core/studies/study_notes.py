@@ -10,7 +10,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
-from ..records import main_file, read_diary, read_patient
 from ..schema import Record
 from . import audit
 from .store import Store
@@ -42,6 +41,10 @@ def fill_from_file(store: Store, record: Record, editor: Editor) -> None:
 
     The audit trail names the fields, and not what they hold.
     """
+    from ..records import main_file, read_diary, read_patient  # noqa: PLC0415, as wfdb takes half a second
+
+    if not record.files:  # made in memory
+        return
     stated = asdict(read_patient(main_file(record)))
     marks = read_diary(record)
     if not any(stated.values()) and not marks:

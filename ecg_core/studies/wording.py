@@ -62,9 +62,9 @@ def _labelled(detail: Detail) -> str:
 
 def _shown(detail: Detail) -> str:
     rules = ", ".join(f"{name} = {value:g}" for name, value in sorted(detail["rules"].items()))
-    fitted = f", fine-tuned to {detail['fitted_edits']} edits" if detail["fitted_edits"] else ""
+    fitted = f", fine-tuned to {detail['n_fitted_edits']} edits" if detail["n_fitted_edits"] else ""
     return (
-        f"Showed the analysis of lead {detail['lead']} by model {detail['model']}{fitted}; "
+        f"Showed the analysis of lead {detail['lead']} by model {detail['model_name']}{fitted}; "
         f"rules: {rules or 'all at their defaults'}."
     )
 
