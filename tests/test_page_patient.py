@@ -103,7 +103,7 @@ def test_an_entry_that_cannot_be_is_refused_in_a_sentence(workspace, time, sympt
 def test_a_study_without_an_analysis_has_its_patient_and_diary(workspace):
     workspace.analyses.clear()
     workspace.studies[shown(workspace)].shown = None
-    workspace.save(set_diary, shown(workspace), (DiaryEntry(3.0, "Syncope"),), workspace.editor)
+    workspace.save(set_diary, shown(workspace), (DiaryEntry(3.0, "Syncope"),))
     at = page("patient", workspace)
     assert not at.exception
     assert "not analysed yet" in " ".join(map(str, at.dataframe[0].value.iloc[0]))
@@ -149,7 +149,7 @@ def test_the_minute_in_which_a_recording_begins_is_its_start():
 
 
 def test_the_trail_is_shown_filtered_and_verified(workspace):
-    workspace.save(set_patient, shown(workspace), Patient(name="Secret"), workspace.editor)
+    workspace.save(set_patient, shown(workspace), Patient(name="Secret"))
     at = page("audit", workspace)
     assert not at.exception
     assert "Verified" in text_of(at)

@@ -23,7 +23,6 @@ SYMPTOMS: Final = (
     "Palpitations", "Skipped beat", "Racing heart", "Dizziness", "Near syncope", "Syncope", "Chest pain",
     "Shortness of breath", "Fatigue", "Exercise", "Rest or sleep", "Medication taken", "Event button",
 )  # fmt: skip
-RHYTHM_PX, LINE_LETTERS, TWO_LINES_PX = 340, 44, 52  # width of the column; what fits a line; a row of two lines
 MAX_LETTERS, MAX_NOTE_LETTERS = 120, 500
 WINDOW: Final = f"from {BEFORE_S:g} s before to {AFTER_S:g} s after"
 NOT_YET: Final = "not analysed yet"
@@ -43,61 +42,63 @@ def diary_table(record: Record, diary: Sequence[DiaryEntry], rows: Sequence[Symp
 
 
 def draw_diary(record: Record, rows: Sequence[SymptomRow] | None) -> None:
-    """Draw the entries, and the form beside them; a chosen entry can be shown, changed and deleted."""
+    """Draw the entries, and a form below them; a chosen entry can be shown, changed and deleted."""
     workspace = current_workspace()
     diary = workspace.notes(record.sha256).diary
-    entries, form = st.columns([5, 2], gap="medium")
+    version = workspace.study(record.sha256).version  # no choice and no text outlives a change
     chosen = None
-    with entries:
-        if not diary:
-            st.caption("No entry yet. Event marks in the file would stand here.")
-        else:
-            key = f"diary {record.sha256[:12]} {workspace.study(record.sha256).version}"  # no choice outlives a change
-            table = diary_table(record, diary, rows)
-            longest = max(len(str(cell)) for row in table.itertuples(index=False) for cell in row)
-            picked = st.dataframe(
-                table, hide_index=True, key=key, on_select="rerun", selection_mode="single-row",
-                row_height=TWO_LINES_PX if longest > LINE_LETTERS else None,
-                column_config={f"Rhythm {WINDOW}": st.column_config.TextColumn(width=RHYTHM_PX)},
-            )  # fmt: skip
-            st.caption("Choose a row to see its strip, to change it or to delete it.")
-            if picked.selection.rows:
-                chosen = picked.selection.rows[0]
-    with form, st.container(border=True):
-        _draw_form(record, diary, chosen)
+    if diary:
+        picked = st.dataframe(
+            diary_table(record, diary, rows), hide_index=True, key=f"diary {record.sha256[:12]} {version}",
+            on_select="rerun", selection_mode="single-row",
+        )  # fmt: skip
+        chosen = picked.selection.rows[0] if picked.selection.rows else None
+        st.caption("Choose a row to see its strip, to change it or to delete it.")
+    else:
+        st.caption("No entry yet: the file holds no event marks.")
+    _draw_form(record, diary, chosen, key=f"{record.sha256[:12]} {version} {chosen}")
+    if chosen is not None:
+        _draw_ways(record, diary, chosen)
+    if message := st.session_state.pop("diary_message", ""):
+        st.warning(plain_markdown(message), icon=":material/warning:")
 
 
-def _draw_form(record: Record, diary: Sequence[DiaryEntry], chosen: int | None) -> None:
+def _draw_form(record: Record, diary: Sequence[DiaryEntry], chosen: int | None, *, key: str) -> None:
     """Draw the fields of a new entry, or of the chosen one."""
-    workspace = current_workspace()
-    disabled = not workspace.may_edit(record.sha256)
+    disabled = not current_workspace().may_edit(record.sha256)
     entry = None if chosen is None else diary[chosen]
-    key = f"{record.sha256[:12]} {workspace.study(record.sha256).version} {chosen}"
-    if entry is not None and st.button("Show its strip in Review", icon=":material/ecg:", width="stretch"):
-        st.switch_page("pages/review.py", query_params=address(record, entry.time_s))
     known = list(SYMPTOMS if entry is None or entry.symptom in SYMPTOMS else (entry.symptom, *SYMPTOMS))
-    with st.form(f"diary form {key}", border=False):
-        st.text_input(
+    with st.form(f"diary form {key}"):
+        time, symptom, note, save = st.columns([3, 4, 7, 2], vertical_alignment="bottom")
+        time.text_input(
             "Time by the clock" if record.start else "Time from the start",
-            "" if entry is None else clock_text(record, entry.time_s),
-            key=f"diary time {key}", placeholder=_example(record), help=_help(record),
+            "" if entry is None else clock_text(record, entry.time_s), key=f"diary time {key}",
+            placeholder=_example(record), help=_help(record), disabled=disabled,
         )  # fmt: skip
-        st.selectbox(
+        symptom.selectbox(
             "Symptom", known, None if entry is None else known.index(entry.symptom), key=f"diary symptom {key}",
-            accept_new_options=True, placeholder="choose or type",
+            accept_new_options=True, placeholder="choose or type", disabled=disabled,
         )  # fmt: skip
-        st.text_input("Note", "" if entry is None else entry.note, key=f"diary note {key}", max_chars=MAX_NOTE_LETTERS)
-        st.form_submit_button(
+        note.text_input(
+            "Note", "" if entry is None else entry.note, key=f"diary note {key}", max_chars=MAX_NOTE_LETTERS,
+            disabled=disabled,
+        )  # fmt: skip
+        save.form_submit_button(
             "Add" if entry is None else "Save", type="primary", disabled=disabled, width="stretch",
             on_click=guarded(_save_entry), args=(record, chosen, key),
         )  # fmt: skip
-    if entry is not None:
+
+
+def _draw_ways(record: Record, diary: Sequence[DiaryEntry], chosen: int) -> None:
+    """Draw what can be done with the chosen entry beside changing it."""
+    disabled = not current_workspace().may_edit(record.sha256)
+    with st.container(horizontal=True):
+        if st.button("Show its strip in Review", icon=":material/ecg:"):
+            st.switch_page("pages/review.py", query_params=address(record, diary[chosen].time_s))
         st.button(
-            "Delete this entry", icon=":material/delete:", disabled=disabled, width="stretch",
-            on_click=guarded(_save_diary), args=(record, [one for one in diary if one is not entry]),
+            "Delete this entry", icon=":material/delete:", disabled=disabled, on_click=guarded(_save_diary),
+            args=(record, [*diary[:chosen], *diary[chosen + 1 :]]),
         )  # fmt: skip
-    if message := st.session_state.pop("diary_message", ""):
-        st.warning(plain_markdown(message), icon=":material/warning:")
 
 
 def _save_entry(record: Record, chosen: int | None, key: str) -> None:
@@ -127,7 +128,7 @@ def _save_entry(record: Record, chosen: int | None, key: str) -> None:
 
 def _save_diary(record: Record, diary: Sequence[DiaryEntry]) -> None:
     workspace = current_workspace()
-    workspace.save(set_diary, record.sha256, tuple(diary), workspace.editor)
+    workspace.save(set_diary, record.sha256, tuple(diary))
 
 
 def draw_symptoms(table: SymptomTable) -> None:

@@ -65,7 +65,7 @@ def _save(record: Record) -> None:
     workspace = current_workspace()
     before = asdict(workspace.notes(record.sha256).patient)
     typed = {name: _text(st.session_state.get(_key(name, value, record), value)) for name, value in before.items()}
-    workspace.save(set_patient, record.sha256, Patient(**typed), workspace.editor)
+    workspace.save(set_patient, record.sha256, Patient(**typed))
 
 
 def _text(value: str | date | None) -> str:

@@ -290,6 +290,9 @@ class Workspace:
             except StoreError as error:
                 self.store_problem = str(error)
                 return
+            except Exception:  # a fault of this program, which would come again with every page
+                self.unsaved.pop(0)
+                raise
             self.unsaved.pop(0)
         self.store_problem = ""
 
