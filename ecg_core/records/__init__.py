@@ -5,6 +5,7 @@ Each format has a module; ``formats`` lists them all.
 
 from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
 from .formats import RESULTS, SINGLE_FILES, kind_of, patient_of, records_in
+from .joined import join_records, write_join
 from .overrides import per_mv_of
 from .reading import find_records, lead_index, position_of, read_record, read_strip
 from .units import ASSUMED_PER_MV
@@ -16,6 +17,7 @@ __all__ = [
     "RHYTHM_SYMBOL",
     "SINGLE_FILES",
     "find_records",
+    "join_records",
     "kind_of",
     "lead_index",
     "patient_of",
@@ -25,4 +27,5 @@ __all__ = [
     "read_record",
     "read_strip",
     "records_in",
+    "write_join",
 ]

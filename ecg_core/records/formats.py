@@ -15,6 +15,7 @@ from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, read_edf
 from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
+from .joined import is_join, join_records, read_join
 from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
 from .parquet_files import is_parquet
@@ -47,6 +48,21 @@ def _open_archive(path: Path, overrides: RecordOverrides) -> Record:
     return replace(record, source=UnpackedSource(record.source, folder))
 
 
+def _open_joined(path: Path, overrides: RecordOverrides) -> Record:
+    """Open all pieces of a joined recording as one."""
+    try:
+        record = join_records([open_record(piece, overrides) for piece in read_join(path)])
+    except MissingMetadataError:
+        raise
+    except RecordError as error:
+        raise RecordError(f"{path.name}: {error}", settings=error.settings) from error
+    return replace(record, record_id=path.stem, files=(path, *record.files))
+
+
+def _patient_of_joined(path: Path) -> Sequence[str]:
+    return list(dict.fromkeys(text for piece in read_join(path) for text in patient_of(piece)))
+
+
 @dataclass(frozen=True)
 class Format:
     """A file format: how it is recognised and opened."""
@@ -74,6 +90,7 @@ FORMATS: Final = (  # tried in this order
         ),
     ),
     Format("ISHNE", (".ecg",), is_ishne, read_ishne, ishne_files.patient_of),
+    Format("joined recording", (), is_join, _open_joined, _patient_of_joined),  # by name alone, and in no archive
     Format("DICOM", (".dcm",), is_dicom, read_dicom, dicom_files.patient_of),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),

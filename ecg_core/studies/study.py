@@ -70,7 +70,8 @@ class Study:
 
 def add_study(store: Store, record: Record, editor: Editor, *, kept: bool = False) -> Study:
     """Add a recording, or return its study where it is known; a file that was moved has its new place from then on."""
-    files = [[str(path.absolute()), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in sorted(record.files)]
+    places = sorted(_plain_path(path) for path in files_of(record))
+    files = [[str(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in places]
     with store.writing() as session:
         row = session.get(StudyRow, record.sha256)
         if row is None:
@@ -186,8 +187,26 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
         session.expunge(row)
 
 
+def files_of(record: Record) -> tuple[Path, ...]:
+    """The files that a record is opened from: its own, or the archive that holds them."""
+    archive = record.path if record.path and record.path.is_file() and record.path not in record.files else None
+    return (archive,) if archive else record.files
+
+
 def path_of(record: Record) -> Path:
-    """The path by which a record opens."""
+    """The path by which a record opens.
+
+    Raises
+    ------
+    StoreError
+        It was joined, and not written as a file that lists its pieces.
+
+    """
+    if record.path is not None:
+        part = record.path.suffix.lower() in PARTS_OF_A_RECORD and record.path.is_file()
+        return _plain_path(record.path.with_suffix("") if part else record.path)
+    if record.pieces:
+        raise StoreError(f"{record.record_id}: its pieces were joined, but not written as one recording; do so first.")
     header = next((path for path in record.files if path.suffix == ".hea"), None)
     return _plain_path(header.with_suffix("") if header else record.files[0])
 
