@@ -81,10 +81,8 @@ class RecordOverrides:
     @property
     def text(self) -> str:
         """The overrides in words; empty where there are none."""
-        if self.per_mv is None:
-            return self._with_rate("")
-        unit = {1.0: "values in mV", 1000.0: "values in uV", 0.001: "values in V"}
-        return self._with_rate(unit.get(self.per_mv, f"{self.per_mv:g} counts per mV"))
+        unit = {None: "", 1.0: "values in mV", 1000.0: "values in uV", 0.001: "values in V"}
+        return self._with_rate(unit.get(self.per_mv, f"{self.per_mv or 0:g} counts per mV"))
 
     @property
     def key(self) -> str:
@@ -117,6 +115,7 @@ class Record:
     files: tuple[Path, ...] = field(default=(), repr=False)
     path: Path | None = field(default=None, repr=False)  # by which it was opened
     pieces: tuple[Record, ...] = field(default=(), repr=False)  # that it was joined from, in the order of their starts
+    archive: Path | None = field(default=None, repr=False)  # whose unpacked ``files`` lie in a temporary folder
 
     @property
     def duration_s(self) -> float:
@@ -438,8 +437,8 @@ class Analysis:
     waveform: Waveform
     events: tuple[RhythmEvent, ...]
     burden: Burden
-    queried: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # to label, most informative first
-    labelled: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # that a reader labelled, ascending
+    queried: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # for labels, most informative first
+    labelled: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by a reader, ascending
     n_fitted: int = 0  # how many of the labelled beats the model was fine-tuned to
 
     @property

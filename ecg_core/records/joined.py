@@ -6,10 +6,11 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Final
 
 import numpy as np
@@ -93,7 +94,7 @@ def join_records(records: Sequence[Record]) -> Record:
         age_years=next((piece.age_years for piece in pieces if piece.age_years is not None), None),
         reference=_reference(pieces, first),
         overrides=pieces[0].overrides,
-        files=tuple(dict.fromkeys(path for piece in pieces for path in piece.files)),
+        files=tuple(dict.fromkeys(path for piece in pieces for path in _files_of(piece))),
         pieces=pieces,
     )
 
@@ -185,16 +186,14 @@ AGAIN: Final = "Join the pieces again."
 
 
 def _piece(folder: Path, line: str) -> Path:
-    piece = folder / line
-    if piece.suffix.lower() == SUFFIX:
+    """Where a piece is: as listed, or, where the list came from elsewhere with its pieces, beside it."""
+    if line.lower().endswith(SUFFIX):
         raise RecordError(f"its piece {format_quoted(line)} is itself joined; join the recordings in it.")
-    try:
-        found = piece.is_file() or piece.with_name(f"{piece.name}.hea").is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        found = False
-    if not found:
-        raise RecordError(f"its piece {format_quoted(line)} is missing. Put it back, or join the pieces again.")
-    return piece
+    for piece in (folder / line, folder / PureWindowsPath(line).name):  # which parts at either slash
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if piece.is_file() or piece.with_name(f"{piece.name}.hea").is_file():
+                return piece
+    raise RecordError(f"its piece {format_quoted(line)} is missing. Put it back, or join the pieces again.")
 
 
 def _line_of(piece: Record, folder: Path) -> str:
@@ -207,6 +206,10 @@ def _line_of(piece: Record, folder: Path) -> str:
     if len(line.splitlines()) != 1 or line != line.strip():
         raise OutputError(f"{one_line(line)}: this path begins or ends with a space, or holds a new line; rename it.")
     return line
+
+
+def _files_of(piece: Record) -> tuple[Path, ...]:
+    return piece.files if piece.archive is None else (piece.archive,)
 
 
 def _start_of(record: Record) -> datetime:
