@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..classifier.spec import MODELS
 from ..errors import StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
-from ..rules import RhythmRules
+from ..rules import RhythmRules, rules_from
 from ..schema import Analysis, Record
 from . import audit
 from .edits import LabelEdit
@@ -61,6 +61,16 @@ def code_version() -> str:
     for path in sorted(paths):
         digest.update(path.name.encode() + path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def rules_as_stored(rules: RhythmRules) -> dict[str, float]:
+    """The rules that differ from the default ones."""
+    return {rule.key: rule.value for rule in rules.changed()}
+
+
+def stored_rules(stored: Mapping[str, float]) -> RhythmRules:
+    """The rules that ``rules_as_stored`` kept."""
+    return rules_from({name: repr(value) for name, value in stored.items()})
 
 
 def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
@@ -159,7 +169,7 @@ def stored_analyses(store: Store, record_sha256: str) -> list[AnalysisRow]:
 
 def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor) -> None:
     """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels."""
-    rules = {rule.key: rule.value for rule in key.rules.changed()}
+    rules = rules_as_stored(key.rules)
     with changing(store, key.record_sha256, editor) as (session, row):
         before = (row.lead, row.model_sha256, row.rules, row.n_fitted_edits)
         row.lead, row.model_name, row.model_sha256 = key.lead, analysis.model.name, key.model_sha256

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import RecordError, RecordMovedError, StoreError
-from ..records import read_record
 from ..schema import Record, RecordOverrides
 from . import audit
 from .store import Store
@@ -31,6 +30,8 @@ def open_recording(store: Store, study: Study) -> Record:
         Its files look as they did and cannot be read.
 
     """
+    from ..records import read_record  # noqa: PLC0415, as wfdb takes half a second
+
     with store.reading() as session:
         row = session.get(StudyRow, study.record_sha256)
         if row is None:
@@ -68,6 +69,8 @@ def relocate(store: Store, record_sha256: str, path: Path, editor: Editor) -> St
         It is another recording; or the store cannot be written.
 
     """
+    from ..records import read_record  # noqa: PLC0415, as wfdb takes half a second
+
     with store.reading() as session:
         row = session.get(StudyRow, record_sha256)
         if row is None:

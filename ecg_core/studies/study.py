@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..schema import Record, RecordOverrides
 from ..text import one_line
 from . import audit
@@ -163,7 +163,7 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
     with store.writing() as session:
         row = session.get(StudyRow, record_sha256, with_for_update=True)
         if row is None:
-            raise StoreError(DELETED)
+            raise ChangeRefusedError(DELETED)
         require_hold(session, record_sha256, editor.session)
         yield session, row
         row.version += 1
@@ -221,6 +221,8 @@ def path_of(record: Record) -> Path:
         return _plain_path(record.path.with_suffix("") if part else record.path)
     if record.pieces:
         raise StoreError(f"{record.record_id}: its pieces were joined, but not written as one recording; do so first.")
+    if not record.files:  # made in memory
+        return Path(record.record_id)
     headers = [path for path in record.files if path.suffix.lower() == ".hea"]
     if not headers:
         return _plain_path(record.files[0])
