@@ -20,11 +20,11 @@ from ..records import read_record
 from ..report.export import file_contents
 from ..schema import Analysis, Record
 from ..studies.analyses import AnalysisKey
-from ..studies.analysing import Wanted, analyse_into, command_editor, is_stored, shows
+from ..studies.analysing import Wanted, analyse_into, is_stored, shows
 from ..studies.audit import canonical
 from ..studies.edits import edits_of
 from ..studies.store import Store, open_store
-from ..studies.study import get_study
+from ..studies.study import command_editor, get_study
 from .plan import Outcome, Settings, Studies, Task
 from .study import study_row
 from .tables import MARK

@@ -106,8 +106,9 @@ def _analyse_study(
     record: Record, options: argparse.Namespace, rules: RhythmRules, patient_labels: Annotations | None
 ) -> Analysis:  # fmt: skip
     """Analyse a record as a study of the store."""
-    from ..studies.analysing import Wanted, analyse_into, command_editor  # loads torch
+    from ..studies.analysing import Wanted, analyse_into  # loads torch
     from ..studies.store import open_store
+    from ..studies.study import command_editor
 
     wanted = Wanted(options.model.absolute(), options.lead, rules)
     with closing(open_store(options.studies)) as store:

@@ -135,7 +135,7 @@ def load_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], recor
 
 
 def _shown_name(key: AnalysisKey, edits: Sequence[LabelEdit]) -> str:
-    rules = {rule.key: rule.value for rule in key.rules.changed()}
+    rules = rules_as_stored(key.rules)
     return f"{key.record_sha256}.{audit.content_sha256([key.digest, rules, list(edits)])[:SHOWN_DIGITS]}.npz"
 
 

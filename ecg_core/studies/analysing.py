@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,12 +14,12 @@ import numpy as np
 from ..classifier.chunks import Progress
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
-from ..errors import StoreError, StudyHeldError
+from ..errors import ChangeRefusedError, StoreError, StudyHeldError
 from ..labels import CLASSES, UNLABELLED, class_codes
 from ..pipeline import analyse, with_labels
 from ..rules import RhythmRules
 from ..schema import Analysis, Annotations, Record
-from .analyses import AnalysisKey, load_analysis, save_analysis, set_shown, stored_analyses
+from .analyses import AnalysisKey, load_analysis, rules_as_stored, save_analysis, set_shown, stored_analyses
 from .edits import Label, LabelEdit, add_edit, all_labels, edits_of
 from .holding import hold, keep_holding, release
 from .store import Store
@@ -37,11 +35,6 @@ class Wanted:
     model: Path
     lead: str
     rules: RhythmRules
-
-
-def command_editor(reader: str) -> Editor:
-    """A command as an editor of studies; each call is another one, also in one process."""
-    return Editor(reader, f"command {os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
 @contextmanager
@@ -134,7 +127,7 @@ def analyse_into(
 
 def shows(study: Study, key: AnalysisKey) -> bool:
     """Whether a study shows the analysis of this key."""
-    rules = {rule.key: rule.value for rule in key.rules.changed()}
+    rules = rules_as_stored(key.rules)
     shown = (study.lead, study.model_sha256, study.rules, study.n_fitted_edits)
     return shown == (key.lead, key.model_sha256, rules, len(key.fitted_labels))
 
@@ -146,7 +139,7 @@ def is_stored(store: Store, key: AnalysisKey) -> bool:
 
 def _refuse_signed(study: Study, key: AnalysisKey, *, is_new: bool) -> None:
     if study.state == SIGNED and (is_new or not shows(study, key)):
-        raise StoreError(
+        raise ChangeRefusedError(
             f"{study.record_id}: its study is signed, with another analysis or other labels; nothing was changed. "
             "Begin a new version of its report first.",
             settings=("study",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ class Editor(NamedTuple):
 
     reader: str  # a name, as typed
     session: str  # a browser window or a command; see ``holding``
+
+
+def command_editor(reader: str) -> Editor:
+    """A command as an editor of studies; each call is another one, also in one process."""
+    return Editor(reader, f"command {os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
 @dataclass(frozen=True)
