@@ -230,6 +230,15 @@ def test_a_piece_that_is_missing_is_named(tmp_path):
     assert str(error.value) == "rec01-02.join: its piece a/rec02.ecg is missing. Put it back, or join the pieces again."
 
 
+def test_pieces_that_came_with_a_list_are_found_beside_it(tmp_path):
+    found = pieces(tmp_path / "a", 0, 27)
+    sha256 = join_records(found).sha256
+    path = write_join(found, tmp_path / "lists")
+    for record in found:
+        record.path.rename(path.parent / record.path.name)
+    assert read_record(path).sha256 == sha256
+
+
 def test_a_list_is_no_piece_of_another(tmp_path):
     found = pieces(tmp_path, 0, 27, 47)
     first = read_record(write_join(found[:2], tmp_path))

@@ -290,7 +290,7 @@ def test_a_port_that_is_not_available_is_named(start, port):
 def test_the_server_is_given_reader_and_ephemeral_as_variables(start, arguments, variables):
     """The stand-in prints what it is given; a variable that was set outside stays."""
     with start("app", "--no-browser", *arguments, wait=False) as process:
-        lines = [process.stdout.readline() for _ in range(2)]
+        lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
     expected = {"ECG_EPHEMERAL": None, "ECG_READER": "set outside", **variables}

@@ -99,9 +99,8 @@ def test_nothing_is_analysed_twice_and_the_stored_analysis_gives_the_same_bytes(
 
 
 def test_another_lead_is_another_analysis_and_other_rules_are_not(tmp_path, record, run, store, calls):
-    assert (
-        run(record) == run(record, "--rule", "pause_s=1.5", out="rule") == run(record, "--lead", "II", out="lead") == 0
-    )
+    for out, other in (("out", []), ("rule", ["--rule", "pause_s=1.5"]), ("lead", ["--lead", "II"])):
+        assert run(record, *other, out=out) == 0
     assert calls == ["x", "x"]
     assert len(stored_analyses(store, read_record(record).sha256)) == 2
     assert run(record, "--rule", "pause_s=1.5", out="plain", study=False) == 0
@@ -195,23 +194,12 @@ def test_reader_and_studies_without_study_are_refused(record, tmp_path, run, cap
         assert "expected --study with them" in capsys.readouterr().err
 
 
-def test_a_store_that_cannot_be_opened_ends_in_one_sentence(record, tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    for records in ([record], [record.parent]):
-        code = main(
-            [
-                "analyze",
-                *map(str, records),
-                "--out",
-                str(tmp_path / "o"),
-                "--study",
-                "--studies",
-                str(tmp_path / "file"),
-            ]
-        )
-        assert code == 2
+def test_a_store_that_cannot_be_opened_ends_in_one_sentence(record, run, tmp_path, capsys):
+    (tmp_path / "studies").write_text("")
+    for records in (record, record.parent):
+        assert run(records) == 2
         assert "the studies cannot be kept there" in capsys.readouterr().err
-    assert contents(tmp_path / "o") == []
+    assert contents(tmp_path / "out") == []
 
 
 def test_the_reader_is_the_account_unless_named(monkeypatch):
@@ -242,7 +230,7 @@ def test_many_records_become_studies_and_are_done_once(tmp_path, excerpt, run, s
     assert run(database, study=False) == 0  # finished before there was a store
     assert run(database) == run(database) == 0
     assert calls == ["a", "b", "c"]
-    assert "3 records: 0 analysed, 3 already done" in capsys.readouterr().out.splitlines()[-5:][0] or True
+    assert capsys.readouterr().out.count("3 records: 0 analysed, 3 already done") == 2
     assert sorted(found.record_id for found in find_studies(store)) == ["a", "b", "c"]
     assert files(tmp_path / "out").keys() >= {"a/a_report.pdf", "study.csv"}
 
@@ -258,7 +246,8 @@ def test_a_label_of_a_reader_makes_the_results_of_its_record_again(tmp_path, exc
     after = files(tmp_path / "out")
     assert calls == ["a", "b"]
     assert after["b/b_beats.csv"] == before["b/b_beats.csv"]
-    assert b"F,0,0,0,1,0" in after["a/a_beats.csv"]
+    again = pd.read_csv(tmp_path / "out" / "a" / "a_beats.csv")
+    assert again.label[again.told == 1].tolist() == ["F"]
     undo_edit(store, sha256, READER)
     assert run(database) == 0
     assert files(tmp_path / "out")["a/a_beats.csv"] == before["a/a_beats.csv"]
