@@ -57,7 +57,9 @@ def start(tmp_path_factory, closed_port):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
     shutil.copy(ROOT / "launch.py", home)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTEST_", "ECG_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTEST_", "ECG_"))
+    }
     environment |= {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": f"http://127.0.0.1:{closed_port}/simple",
