@@ -11,7 +11,7 @@ from support.made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, 
 
 from ecg_core.cli.main import main
 from ecg_core.errors import EcgError, OutputError, RecordError
-from ecg_core.records import find_records, join_records, kind_of, read_record, write_join
+from ecg_core.records import find_records, join_records, kind_of, read_diary, read_patient, read_record, write_join
 from ecg_core.records.convert import convert
 from ecg_core.records.inspect import inspect_text
 from ecg_core.schema import Annotations, RecordOverrides
@@ -274,6 +274,23 @@ def test_no_other_file_can_name_files_of_this_computer(tmp_path):
         read_record(tmp_path / "x.zip")
     assert kind_of(tmp_path / "x") == "list of the pieces of a recording"
     assert path not in find_records(tmp_path)
+
+
+def test_patient_and_event_marks_of_all_pieces_are_those_of_the_record(tmp_path):
+    for number in (1, 2):
+        name = f"w{number}"
+        (tmp_path / f"{name}.dat").write_bytes(np.rint(signal(1) * 200).astype("<i2").tobytes())
+        line = f"{name}.dat 16 200/mV 16 0 0 0 0 II"
+        (tmp_path / f"{name}.hea").write_text(f"{name} 1 250 {N} 04:0{number}:00 03/02/2001\n{line}\n")
+        note = {"symbol": ["N", '"'], "aux_note": ["", "palpitations"]}
+        wfdb.wrann(name, "atr", np.array([250, 500]), write_dir=str(tmp_path), **note)
+    record = read_record(write_join([read_record(tmp_path / f"w{number}") for number in (1, 2)], tmp_path))
+    assert [(entry.time_s, entry.symptom) for entry in read_diary(record)] == [
+        (2, "palpitations"),
+        (62, "palpitations"),
+    ]
+    record = read_record(write_join(pieces(tmp_path / "ishne", 0, 27), tmp_path))
+    assert read_patient(record.files[0]).name.startswith("Firstname")
 
 
 # The store

@@ -4,9 +4,10 @@ Each format has a module; ``formats`` lists them all.
 """
 
 from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
-from .formats import RESULTS, SINGLE_FILES, kind_of, patient_of, records_in
+from .formats import RESULTS, SINGLE_FILES, kind_of, records_in
 from .joined import join_records, write_join
 from .overrides import per_mv_of
+from .patients import main_file, read_diary, read_patient
 from .reading import find_records, lead_index, position_of, read_record, read_strip
 from .units import ASSUMED_PER_MV
 
@@ -20,10 +21,12 @@ __all__ = [
     "join_records",
     "kind_of",
     "lead_index",
-    "patient_of",
+    "main_file",
     "per_mv_of",
     "position_of",
     "read_annotations",
+    "read_diary",
+    "read_patient",
     "read_record",
     "read_strip",
     "records_in",

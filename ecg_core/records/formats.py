@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from ..errors import MissingMetadataError, RecordError
+from ..notes import Patient
 from ..schema import Record, RecordOverrides
-from . import dicom_files, edf_header, ishne_files
+from . import dicom_files, edf_header, ishne_files, wfdb_notes
 from .archives import UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom
-from .edf_files import is_edf, read_edf
+from .edf_files import is_edf, marks_of, read_edf
 from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
-from .joined import is_join, join_records, read_join
+from .joined import first_samples, is_join, join_records, read_join
 from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
 from .parquet_files import is_parquet
@@ -27,7 +28,14 @@ FIRST_BYTES = 512  # that identify a format
 RESULTS = ("_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv")  # tables that this program writes
 
 
-def _no_patient(_path: Path) -> Sequence[str]:
+Marks = list[tuple[float, str]]  # time in seconds and text of each mark
+
+
+def _no_patient(_path: Path) -> Patient:
+    return Patient()
+
+
+def _no_marks(_record: Record) -> Marks:
     return []
 
 
@@ -51,7 +59,7 @@ def _open_archive(path: Path, overrides: RecordOverrides) -> Record:
 def _open_joined(path: Path, overrides: RecordOverrides) -> Record:
     """Open all pieces of a joined recording as one."""
     try:
-        record = join_records([open_record(piece, overrides) for piece in read_join(path)])
+        record = join_records([replace(open_record(piece, overrides), path=piece) for piece in read_join(path)])
     except MissingMetadataError:
         raise
     except RecordError as error:
@@ -59,8 +67,19 @@ def _open_joined(path: Path, overrides: RecordOverrides) -> Record:
     return replace(record, record_id=path.stem, files=(path, *record.files))
 
 
-def _patient_of_joined(path: Path) -> Sequence[str]:
-    return list(dict.fromkeys(text for piece in read_join(path) for text in patient_of(piece)))
+def _patient_of_joined(path: Path) -> Patient:
+    """What the pieces state; a field in which they differ is empty."""
+    stated = [asdict(form.patient(piece)) for piece in read_join(path) if (form := format_of(piece))]
+    values = {name: {fields[name] for fields in stated} - {""} for name in asdict(Patient())}
+    return Patient(**{name: found.pop() for name, found in values.items() if len(found) == 1})
+
+
+def _marks_of_joined(record: Record) -> Marks:
+    found: Marks = []
+    for piece, first in zip(record.pieces, first_samples(record), strict=True):
+        form = format_of(piece.path) if piece.path else None
+        found += [(time_s + first / record.fs_hz, text) for time_s, text in (form.marks(piece) if form else [])]
+    return found
 
 
 @dataclass(frozen=True)
@@ -71,7 +90,8 @@ class Format:
     suffixes: tuple[str, ...]  # of the files of a folder that are tried as records
     sniff: Callable[[Path, bytes], bool]  # whether a file is of this format, by its path and first bytes
     open: Callable[[Path, RecordOverrides], Record]
-    patient: Callable[[Path], Sequence[str]] = _no_patient  # the file's fields about the patient
+    patient: Callable[[Path], Patient] = _no_patient  # what the header states of patient and recorder
+    marks: Callable[[Record], Marks] = _no_marks  # event marks of an opened record
     variants: tuple[tuple[int, bytes, str], ...] = ()  # offset, bytes there, and the name of the variant
 
     def kind(self, first: bytes) -> str:
@@ -80,17 +100,21 @@ class Format:
         return next(found, self.name)
 
 
-WFDB: Final = Format("WFDB", (), is_wfdb, read_wfdb)  # a record is found by its header, whatever its other files
+WFDB: Final = Format(  # a record is found by its header, whatever its other files
+    "WFDB", (), is_wfdb, read_wfdb, wfdb_notes.patient_of, wfdb_notes.marks_of
+)
 FORMATS: Final = (  # tried in this order
     Format(
-        "EDF, EDF+, BDF", (".edf", ".bdf"), is_edf, read_edf, edf_header.patient_of,
+        "EDF, EDF+, BDF", (".edf", ".bdf"), is_edf, read_edf, edf_header.patient_of, marks_of,
         variants=(
             (edf_header.KIND_AT, b"EDF+D", "EDF+, interrupted"), (edf_header.KIND_AT, b"EDF+", "EDF+"),
             (edf_header.KIND_AT, b"BDF+", "BDF+"), (0, edf_header.EDF_MAGIC, "EDF"), (0, edf_header.BDF_MAGIC, "BDF"),
         ),
     ),
     Format("ISHNE", (".ecg",), is_ishne, read_ishne, ishne_files.patient_of),
-    Format("joined recording", (), is_join, _open_joined, _patient_of_joined),  # by name alone, and in no archive
+    Format(  # by its name alone, and in no archive
+        "joined recording", (), is_join, _open_joined, _patient_of_joined, _marks_of_joined
+    ),
     Format("DICOM", (".dcm",), is_dicom, read_dicom, dicom_files.patient_of),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),
@@ -141,12 +165,6 @@ def kind_of(path: Path) -> str:
     if form:
         return form.kind(first)
     return foreign.name if foreign else "unknown format"
-
-
-def patient_of(path: Path) -> Sequence[str]:
-    """A file's fields about the patient: shown to whoever has the file, and written nowhere."""
-    form = format_of(path)
-    return form.patient(path) if form else []
 
 
 def records_in(folder: Path) -> list[Path]:

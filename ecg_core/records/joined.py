@@ -99,6 +99,11 @@ def join_records(records: Sequence[Record]) -> Record:
     )
 
 
+def first_samples(joined: Record) -> tuple[int, ...]:
+    """The first sample of each piece of a joined record, counted in it."""
+    return _places(joined.pieces, [_start_of(piece) for piece in joined.pieces])
+
+
 def joined_name(pieces: Sequence[Record]) -> str:
     """Name of a joined record: the first name, and the last number or the number of the others.
 

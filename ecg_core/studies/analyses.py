@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from .. import __version__
 from ..classifier.spec import MODELS
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
 from ..rules import RhythmRules, rules_from
@@ -22,14 +22,14 @@ from . import audit
 from .edits import LabelEdit
 from .frozen import read_frozen, write_frozen
 from .store import FREE_THE_PLACE, Store, insert_missing, now
-from .study import ANALYSED, DELETED, NEW, Editor, changing
+from .study import ANALYSED, DELETED, NEW, SIGNED, SIGNED_AND_LOCKED, Editor, changing, get_study
 from .study_files import ANALYSES, SHOWN
 from .tables import AnalysisRow, StudyRow
 
 UNCHANGED: Final = (  # fields of an analysis that no edit and no rule changes: they stand in the stored analysis alone
     "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "n_fitted",
 )  # fmt: skip
-SHOWN_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
+NAME_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
 CODE: Final = Path(__file__).resolve().parents[1]
 RESULT_ROOMS: Final = ("signals", "records", "classifier", "rhythm")  # whose code decides what an analysis holds
 RESULT_FILES: Final = ("pipeline.py", "schema.py", "rules.py", "labels.py")
@@ -135,8 +135,8 @@ def load_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], recor
 
 
 def _shown_name(key: AnalysisKey, edits: Sequence[LabelEdit]) -> str:
-    rules = rules_as_stored(key.rules)
-    return f"{key.record_sha256}.{audit.content_sha256([key.digest, rules, list(edits)])[:SHOWN_DIGITS]}.npz"
+    content = [key.digest, rules_as_stored(key.rules), list(edits)]
+    return f"{key.record_sha256}.{audit.content_sha256(content)[:NAME_DIGITS]}.npz"
 
 
 @contextmanager
@@ -168,24 +168,50 @@ def stored_analyses(store: Store, record_sha256: str) -> list[AnalysisRow]:
 
 
 def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor) -> None:
-    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels."""
-    rules = rules_as_stored(key.rules)
+    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels.
+
+    Raises
+    ------
+    ChangeRefusedError
+        The study is signed with another analysis, or another window holds it.
+
+    """
+    study = get_study(store, key.record_sha256)
+    shown, found = _shown(key, analysis), _found(analysis)
+    is_another = study is None or any(getattr(study, name) != value for name, value in shown.items())
+    if study is not None and study.state == SIGNED:
+        if is_another:
+            raise ChangeRefusedError(SIGNED_AND_LOCKED)
+        return  # the worklist keeps what was signed
+    if not is_another and all(getattr(study, name) == value for name, value in found.items()):
+        return
     with changing(store, key.record_sha256, editor) as (session, row):
-        before = (row.lead, row.model_sha256, row.rules, row.n_fitted_edits)
-        row.lead, row.model_name, row.model_sha256 = key.lead, analysis.model.name, key.model_sha256
-        row.rules, row.n_fitted_edits = rules, len(key.fitted_labels)
-        burden, found = analysis.burden, dangers(analysis)
-        row.n_beats = burden.n_beats
-        row.pvc_pct, row.sve_pct, row.af_pct = (
-            _number(value) for value in (burden.pvc_burden_pct, burden.sve_burden_pct, burden.af_burden_pct)
-        )
-        row.danger = found[0].text if found else ""
+        for name, value in {**shown, **found}.items():
+            setattr(row, name, value)
         row.state = ANALYSED if row.state == NEW else row.state
-        if before != (row.lead, row.model_sha256, row.rules, row.n_fitted_edits):
-            audit.append(
-                session, key.record_sha256, editor.reader, "analysis shown", lead=key.lead, model=analysis.model.name,
-                model_sha256=key.model_sha256, rules=rules, fitted_edits=len(key.fitted_labels), code=code_version(),
-            )  # fmt: skip
+        if is_another:
+            audit.append(session, key.record_sha256, editor.reader, "analysis shown", **shown, code=code_version())
+
+
+def _shown(key: AnalysisKey, analysis: Analysis) -> dict[str, Any]:
+    return {
+        "lead": key.lead,
+        "model_name": analysis.model.name,
+        "model_sha256": key.model_sha256,
+        "rules": rules_as_stored(key.rules),
+        "n_fitted_edits": len(key.fitted_labels),
+    }
+
+
+def _found(analysis: Analysis) -> dict[str, Any]:
+    burden, found = analysis.burden, dangers(analysis)
+    return {
+        "n_beats": burden.n_beats,
+        "pvc_pct": _number(burden.pvc_burden_pct),
+        "sve_pct": _number(burden.sve_burden_pct),
+        "af_pct": _number(burden.af_burden_pct),
+        "danger": found[0].text if found else "",
+    }
 
 
 def _number(value: float) -> float | None:

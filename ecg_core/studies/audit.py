@@ -162,12 +162,21 @@ def _edit_problems(edits: Sequence[EditRow], entries: Sequence[AuditEntry]) -> I
 
 
 def _entry(row: AuditRow) -> AuditEntry:
-    return AuditEntry(row.number, row.made_at, row.reader, row.action, json.loads(row.detail), row.hash)
+    return AuditEntry(row.number, row.made_at, row.reader, row.action, _detail(row.detail), row.hash)
 
 
 def rows_of(session: Session, record_sha256: str) -> Iterable[AuditRow]:
     """The rows of a trail, the oldest first."""
     return session.scalars(select(AuditRow).where(AuditRow.record_sha256 == record_sha256).order_by(AuditRow.number))
+
+
+def _detail(stored: str) -> dict[str, Any]:
+    """What an entry states; a damaged text stays visible, and ``verify`` refuses it."""
+    try:
+        found = json.loads(stored)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"damaged": stored}
 
 
 def _hash(row: AuditRow) -> str:

@@ -28,9 +28,9 @@ from . import audit
 from .audit import FIRST_PREVIOUS
 from .edits import EDIT_KINDS, LABELS
 from .frozen import read_frozen
-from .recordings import HASH_DIGITS, open_recording
+from .recordings import open_recording
 from .store import FREE_THE_PLACE, Store, insert_missing
-from .study import DELETED, STATES, Editor, Study, get_study
+from .study import DELETED, SHOWN_DIGITS, STATES, Editor, Study, get_study
 from .study_files import ANALYSES, RECORDINGS, SIGNED_FILES, is_bare, signed_file
 from .tables import AnalysisRow, AuditRow, Base, ChainRow, DiaryRow, EditRow, SignatureRow, StripRow, StudyRow
 
@@ -206,8 +206,8 @@ def _unpack(
     record = read_record(hidden / manifest["opens"], RecordOverrides(study["fs_hz"], study["per_mv"]))
     if record.sha256 != sha256:
         raise StoreError(
-            f"{path.name}: its recording {record.record_id} (SHA-256 {record.sha256[:HASH_DIGITS]}) is not the one to "
-            f"which the study of {study['record_id']} belongs ({sha256[:HASH_DIGITS]}). Export the study again."
+            f"{path.name}: its recording {record.record_id} (SHA-256 {record.sha256[:SHOWN_DIGITS]}) is not the one to "
+            f"which the study of {study['record_id']} belongs ({sha256[:SHOWN_DIGITS]}). Export the study again."
         )
     sound = {part.stem for part in analyses.iterdir() if _is_sound(part, record)} & {
         one["digest"] for one in rows["analyses"]

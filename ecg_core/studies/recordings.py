@@ -8,13 +8,11 @@ from ..errors import RecordError, RecordMovedError, StoreError
 from ..schema import Record, RecordOverrides
 from . import audit
 from .store import Store
-from .study import DELETED, Editor, Study, changing, files_of, get_study, path_of
+from .study import DELETED, SHOWN_DIGITS, Editor, Study, changing, files_of, get_study, path_of
 from .study_files import files_of_study, is_as_stored, stored_path
 from .tables import StudyRow
 
 __all__ = ["files_of_study", "open_recording", "relocate"]
-
-HASH_DIGITS = 8  # of a hash that a reader compares
 
 
 def open_recording(store: Store, study: Study) -> Record:
@@ -41,6 +39,7 @@ def open_recording(store: Store, study: Study) -> Record:
     if missing is not None:
         raise _moved(study, store.folder / missing)
     intact = is_as_stored(store, files)
+
     try:
         record = read_record(path, study.overrides)
         if intact and files_of(store, record) == files:
@@ -77,11 +76,12 @@ def relocate(store: Store, record_sha256: str, path: Path, editor: Editor) -> St
             raise StoreError(DELETED)
         known = row.record_id
         overrides = RecordOverrides(row.fs_hz, row.per_mv)
+
     record = read_record(path, overrides)
     if record.sha256 != record_sha256:
         raise StoreError(
-            f"{path}: this is the recording {record.record_id} (SHA-256 {record.sha256[:HASH_DIGITS]}), not {known} "
-            f"({record_sha256[:HASH_DIGITS]}), to which the study belongs. Choose the file of {known}, unchanged and "
+            f"{path}: this is the recording {record.record_id} (SHA-256 {record.sha256[:SHOWN_DIGITS]}), not {known} "
+            f"({record_sha256[:SHOWN_DIGITS]}), to which the study belongs. Choose the file of {known}, unchanged and "
             "under its own name."
         )
     files = files_of(store, record)
@@ -114,5 +114,5 @@ def _moved(study: Study, place: Path) -> RecordMovedError:
 def _changed(study: Study, place: Path) -> StoreError:
     return StoreError(
         f"{study.record_id}: its recording at {place} was changed since the study was made (expected SHA-256 "
-        f"{study.record_sha256[:HASH_DIGITS]}). Put the unchanged file back, or open this one as a study of its own."
+        f"{study.record_sha256[:SHOWN_DIGITS]}). Put the unchanged file back, or open this one as a study of its own."
     )

@@ -39,6 +39,11 @@ SHOWN_DIGITS: Final = 8  # of a hash, in sentences and tables
 SHOWN_STUDIES: Final = 5  # in a sentence that lists those that fit
 PARTS_OF_A_RECORD: Final = (".hea", ".dat", ".atr")  # a WFDB record opens by its path without these
 
+SIGNED_AND_LOCKED: Final = (
+    "The report of this study is signed, and the study is locked: nothing was changed. Write an addendum, or begin a "
+    "new version of the report."
+)
+
 
 class Editor(NamedTuple):
     """Who changes something, and from where."""
@@ -116,8 +121,8 @@ def find_one(store: Store, text: str) -> Study:
 
     """
     place = _plain_path(Path(text).expanduser())
-    stem = place.with_suffix("") if place.suffix.lower() in PARTS_OF_A_RECORD else place
-    places = {stored_path(store, place), stored_path(store, stem)}
+    whole = place.with_suffix("") if place.suffix.lower() in PARTS_OF_A_RECORD else place
+    places = {stored_path(store, place), stored_path(store, whole)}
     ways = [StudyRow.path.in_(places), StudyRow.record_id == text]
     if HASH_START.fullmatch(text.casefold()):
         ways.append(StudyRow.record_sha256.startswith(text.casefold()))
@@ -127,15 +132,15 @@ def find_one(store: Store, text: str) -> Study:
             if len(rows) == 1:
                 return study_of(store, rows[0], rows[0].patient.get("name", ""))
             if rows:
-                raise StoreError(_several(text, rows))
+                raise StoreError(_several(store, text, rows))
     raise StoreError(
         f'"{text}": no study has this path, this name, or a SHA-256 that begins so (at least six digits); '
         f"expected one of those in {store.place}."
     )
 
 
-def _several(text: str, rows: Sequence[StudyRow]) -> str:
-    named = ", ".join(f"{row.record_sha256[:SHOWN_DIGITS]} ({row.path})" for row in rows[:SHOWN_STUDIES])
+def _several(store: Store, text: str, rows: Sequence[StudyRow]) -> str:
+    named = ", ".join(f"{row.record_sha256[:SHOWN_DIGITS]} ({store.folder / row.path})" for row in rows[:SHOWN_STUDIES])
     more = f" and {len(rows) - SHOWN_STUDIES} more" if len(rows) > SHOWN_STUDIES else ""
     return f'"{text}": {len(rows)} studies fit, expected one: {named}{more}. Name it by its path or these digits.'
 
@@ -155,13 +160,22 @@ def find_studies(
 
 
 @contextmanager
-def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple[Session, StudyRow]]:
+def changing(
+    store: Store, record_sha256: str, editor: Editor, *, while_signed: bool = False
+) -> Iterator[tuple[Session, StudyRow]]:
     """A transaction that changes a study: who holds it is checked, its version and its last edit are kept.
+
+    Parameters
+    ----------
+    while_signed
+        The change leaves what was signed as it is, and is allowed in a signed study.
 
     Raises
     ------
     StudyHeldError
         Another reader or window holds it.
+    ChangeRefusedError
+        It is signed.
     StoreError
         There is no such study, or the store cannot be written.
 
@@ -171,6 +185,8 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
         if row is None:
             raise ChangeRefusedError(DELETED)
         require_hold(session, record_sha256, editor.session)
+        if row.state == SIGNED and not while_signed:
+            raise ChangeRefusedError(SIGNED_AND_LOCKED)
         yield session, row
         row.version += 1
         row.edited_at, row.edited_by = now(), editor.reader
@@ -178,7 +194,7 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
 
 def set_archived(store: Store, record_sha256: str, editor: Editor, *, archived: bool) -> None:
     """Move a study into the archive, or back."""
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         row.archived = archived
         audit.append(session, record_sha256, editor.reader, "archived" if archived else "taken from the archive")
 
@@ -202,7 +218,7 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
         The store cannot be written, or a file cannot be deleted: the study is gone then, and the file is named.
 
     """
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         paths = paths_of_study(store, session, record_sha256)
         head = audit.append(session, record_sha256, editor.reader, audit.DELETED)
         audit.append(session, audit.STORE, editor.reader, "study deleted", record=row.record_id, trail=head)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # torch takes a second
     from ecg_core.live.session import LiveSession
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 CANCEL_WAIT_S = 5.0  # an analysis stops at the end of the chunk at work
 RECORDINGS = "recordings"  # folder of the store for uploads
@@ -224,6 +223,12 @@ class Workspace:
         held = self.studies[sha256].hold
         return held is None or held.session == self.editor.session
 
+    @property
+    def noticed(self) -> tuple[object, ...]:
+        """What every page has to begin with: changes that are not saved, and whether another window holds the study."""
+        is_held = bool(self.current) and not self.may_edit(self.current)
+        return bool(self.unsaved), self.store_problem, is_held
+
     def take_over(self, sha256: str) -> None:
         """Hold a study that another window holds, which reads along from then on."""
         self._hold(self.studies[sha256], take_over=True)
@@ -242,10 +247,8 @@ class Workspace:
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
-    def save(
-        self, change: Callable[Concatenate[Store, str, P], object], sha256: str, *args: P.args, **kwargs: P.kwargs
-    ) -> None:
-        """Make a change in the store: ``change(store, sha256, *args)``, whose last argument is this window's editor.
+    def save(self, change: Callable[..., object], sha256: str, *args: Any) -> None:
+        """Make a change in the store: ``change(store, sha256, *args, editor)``.
 
         What the store cannot take now stays unsaved, with a sentence on every page, and is tried again.
 
@@ -255,8 +258,21 @@ class Workspace:
             Another window holds the study, or it is signed; nothing was changed.
 
         """
-        self._try(lambda: change(self.store, sha256, *args, **kwargs))
-        self._read_version(sha256)
+        editor = self.editor
+        self._save(lambda: change(self.store, sha256, *args, editor), sha256)
+
+    def _save(self, change: Callable[[], object], sha256: str) -> bool:
+        """Make a change; returns whether the whole study was read again, as another one came between."""
+        self._try(change)
+        opened = self.studies.get(sha256)
+        study = None if self.unsaved or opened is None else get_study(self.store, sha256)
+        if opened is None or study is None:
+            return False
+        if study.version > opened.study.version + 1:
+            self._read(opened, study)
+            return True
+        opened.study, opened.notes = study, notes_of(self.store, sha256)
+        return False
 
     def _try(self, change: Callable[[], object]) -> None:
         self.unsaved.append(change)
@@ -268,18 +284,14 @@ class Workspace:
                 self.unsaved[0]()
             except ChangeRefusedError:
                 self.unsaved.clear()
+                for opened in self.studies.values():
+                    self._hold(opened)
                 raise
             except StoreError as error:
                 self.store_problem = str(error)
                 return
             self.unsaved.pop(0)
         self.store_problem = ""
-
-    def _read_version(self, sha256: str) -> None:
-        """Take over what this window changed itself."""
-        opened = self.studies.get(sha256)
-        if opened is not None and not self.unsaved and (study := get_study(self.store, sha256)) is not None:
-            opened.study, opened.notes = study, notes_of(self.store, sha256)
 
     def notes(self, sha256: str) -> Notes:
         """What people wrote about a record."""
@@ -295,13 +307,15 @@ class Workspace:
 
     def add_edit(self, sha256: str, edit: LabelEdit) -> None:
         """Label some beats."""
-        self.save(add_edit, sha256, edit, self.editor)
-        self.studies[sha256].edits = (*self.edits_of(sha256), edit)
+        store, editor = self.store, self.editor
+        if not self._save(lambda: add_edit(store, sha256, edit, editor), sha256):
+            self.studies[sha256].edits = (*self.edits_of(sha256), edit)
 
     def undo_edit(self, sha256: str) -> None:
         """Undo the last edit."""
-        self.save(undo_edit, sha256, self.editor)
-        self.studies[sha256].edits = self.edits_of(sha256)[:-1]
+        editor = self.editor
+        if not self._save(lambda: undo_edit(self.store, sha256, editor), sha256):
+            self.studies[sha256].edits = self.edits_of(sha256)[:-1]
 
     def remember(self, sha256: str, **view: Any) -> None:
         """Keep where and how a study was left."""
@@ -368,8 +382,7 @@ class Workspace:
         opened.noted = (opened.shown, opened.edits)
         if self.may_edit(opened.record.sha256) and not self.unsaved:
             key, editor = opened.shown, self.editor
-            self._try(lambda: set_shown(self.store, key, analysis, editor))
-            self._read_version(opened.record.sha256)
+            self._save(lambda: set_shown(self.store, key, analysis, editor), opened.record.sha256)
 
     def cached(self, name: str, key: Hashable, make: Callable[[], T]) -> T:
         """The last value of ``name`` where it was made for this key, else a new one; one of each name is kept."""
