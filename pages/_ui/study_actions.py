@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
+from typing import Final
 
 import streamlit as st
 
@@ -24,6 +25,8 @@ from .study_work import (
 )  # fmt: skip
 from .wording import bytes_text, plural, studies_text
 from .workspace import Workspace, current_workspace
+
+LIST_PX: Final = 420  # of the confirmation of several studies, which scrolls
 
 
 def draw_actions(workspace: Workspace, selected: Sequence[Study], *, archived: bool) -> bool:
@@ -77,13 +80,14 @@ def confirm_delete(selected: Sequence[Study]) -> None:
     workspace = current_workspace()
     elsewhere = open_elsewhere(workspace)
     free = [study for study in selected if study.record_sha256 not in elsewhere]
-    for study in selected:
-        with st.container(border=True):
-            st.markdown(f"**{plain_markdown(study.record_id)}**")
-            if (reader := elsewhere.get(study.record_sha256)) is not None:
-                st.warning(f"Open in another window, by {plain_markdown(reader)}: it stays.", icon=":material/group:")
-            else:
-                _say_what_goes(workspace, study)
+    with st.container(height=LIST_PX if len(selected) > 1 else "content", border=False):
+        for study in selected:
+            with st.container(border=True):
+                st.markdown(f"**{plain_markdown(study.record_id)}**")
+                if (reader := elsewhere.get(study.record_sha256)) is None:
+                    _say_what_goes(workspace, study)
+                else:
+                    st.warning(f"Open in another window, by {plain_markdown(reader)}: it stays.")
     with st.container(horizontal=True):
         label = f"Delete {studies_text(len(free))}"
         if st.button(label, type="primary", disabled=not free, icon=":material/delete_forever:"):
