@@ -149,23 +149,39 @@ def find_studies(
     store: Store, *, search: str = "", states: Sequence[str] = (), archived: bool = False, limit: int | None = None
 ) -> list[Study]:
     """Studies whose record, patient or editor contains ``search``, the last edited first."""
-    query = select(*LISTED, PATIENT_NAME).where(StudyRow.archived == archived)
-    if states:
-        query = query.where(StudyRow.state.in_(states))
-    wanted = search.casefold()  # searched here: SQLite knows capitals of ASCII alone
+    query = select(*LISTED, PATIENT_NAME).order_by(StudyRow.edited_at.desc())
     with store.reading() as session:
-        rows = session.execute(query.order_by(StudyRow.edited_at.desc()).limit(None if wanted else limit)).all()
-    found = [row for row in rows if wanted in f"{row.record_id}\n{row.edited_by}\n{row.patient_name}".casefold()]
-    return [study_of(store, row, row.patient_name or "") for row in found[:limit]]
+        if search:
+            hashes = _matching(session, search, states, archived=archived)[:limit]
+            query = query.where(StudyRow.record_sha256.in_(hashes))
+        else:
+            query = _in_states(query, states, archived=archived).limit(limit)
+        return [study_of(store, row, row.patient_name or "") for row in session.execute(query)]
 
 
-def count_studies(store: Store, *, states: Sequence[str] = (), archived: bool = False) -> int:
-    """How many studies there are in these states; in all of them where none is named."""
-    query = select(func.count()).select_from(StudyRow).where(StudyRow.archived == archived)
-    if states:
-        query = query.where(StudyRow.state.in_(states))
+def count_studies(store: Store, *, search: str = "", states: Sequence[str] = (), archived: bool = False) -> int:
+    """How many studies ``find_studies`` finds without a limit."""
+    query = _in_states(select(func.count()).select_from(StudyRow), states, archived=archived)
     with store.reading() as session:
+        if search:
+            return len(_matching(session, search, states, archived=archived))
         return int(session.execute(query).scalar_one())
+
+
+def _matching(session: Session, search: str, states: Sequence[str], *, archived: bool) -> list[str]:
+    """Hashes of the studies that contain a text, the last edited first; searched here: SQLite knows capitals of ASCII.
+
+    Only the columns that are searched are read: of 10,000 studies the others take half a second.
+    """
+    wanted = search.casefold()
+    query = select(StudyRow.record_sha256, StudyRow.record_id, StudyRow.edited_by, PATIENT_NAME)
+    rows = session.execute(_in_states(query, states, archived=archived).order_by(StudyRow.edited_at.desc()))
+    return [sha256 for sha256, *texts in rows if wanted in "\n".join(text or "" for text in texts).casefold()]
+
+
+def _in_states(query: Any, states: Sequence[str], *, archived: bool) -> Any:
+    query = query.where(StudyRow.archived == archived)
+    return query.where(StudyRow.state.in_(states)) if states else query
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -69,15 +69,10 @@ def draw_filters() -> Wanted:
 
 def find(workspace: Workspace, wanted: Wanted, n_shown: int) -> Worklist:
     """The newest studies that fit; a search looks in all of them."""
-    store, states = workspace.store, wanted.states
-    if wanted.search:
-        found = find_studies(store, search=wanted.search, states=states, archived=wanted.archived)
-        n_fitting = len(found)
-    else:
-        found = find_studies(store, states=states, archived=wanted.archived, limit=n_shown)
-        n_fitting = count_studies(store, states=states, archived=wanted.archived)
+    store, filters = workspace.store, asdict(wanted)
+    found, n_fitting = find_studies(store, **filters, limit=n_shown), count_studies(store, **filters)
     queued = {one.record_sha256: QUEUED_NAMES[one.state] for one in queue(store) if one.state in QUEUED_NAMES}
-    shown = _in_place(found[:n_shown]) if workspace.queue.jobs else tuple(found[:n_shown])
+    shown = _in_place(found) if workspace.queue.jobs else tuple(found)
     st.session_state[ORDER] = tuple(study.record_sha256 for study in shown)
     return Worklist(shown, n_fitting, queued, open_elsewhere(workspace))
 
