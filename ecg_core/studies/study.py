@@ -37,6 +37,7 @@ PATIENT_NAME: Final = StudyRow.patient["name"].as_string().label("patient_name")
 HASH_START: Final = re.compile(r"[0-9a-f]{6,64}")  # six digits: of 10,000 studies, fewer than one in 1,600 shares them
 SHOWN_DIGITS: Final = 8  # of a hash, in sentences and tables
 SHOWN_STUDIES: Final = 5  # in a sentence that lists those that fit
+MAX_NAMED: Final = 10_000  # hashes in one query: SQLite takes 32,766, PostgreSQL 65,535
 PARTS_OF_A_RECORD: Final = (".hea", ".dat", ".atr")  # a WFDB record opens by its path without these
 
 SIGNED_AND_LOCKED: Final = (
@@ -153,10 +154,13 @@ def find_studies(
     with store.reading() as session:
         if search:
             hashes = _matching(session, search, states, archived=archived)[:limit]
-            query = query.where(StudyRow.record_sha256.in_(hashes))
+            if len(hashes) <= MAX_NAMED:
+                query = query.where(StudyRow.record_sha256.in_(hashes))
+            found = set(hashes)
+            rows = [row for row in session.execute(query) if row.record_sha256 in found]
         else:
-            query = _in_states(query, states, archived=archived).limit(limit)
-        return [study_of(store, row, row.patient_name or "") for row in session.execute(query)]
+            rows = list(session.execute(_in_states(query, states, archived=archived).limit(limit)))
+        return [study_of(store, row, row.patient_name or "") for row in rows]
 
 
 def count_studies(store: Store, *, search: str = "", states: Sequence[str] = (), archived: bool = False) -> int:

@@ -37,7 +37,7 @@ def draw_queue(workspace: Workspace) -> Bars:
         )  # fmt: skip
     many = len(rows) > SHOWN_ROWS
     with st.container(height=ROW_PX * SHOWN_ROWS if many else "content", border=many, key="queue"):
-        bars = {jobs[row.id]: _draw_job(jobs[row.id]) for row in rows if row.id in jobs}
+        bars = {jobs[row.id]: _draw_job(workspace, jobs[row.id]) for row in rows if row.id in jobs}
         for row in stopped:
             _draw_stopped(workspace, row)
     return bars
@@ -57,11 +57,14 @@ def await_queue(workspace: Workspace, bars: Bars) -> None:
     st.rerun()
 
 
-def _draw_job(job: Job) -> DeltaGenerator:
+def _draw_job(workspace: Workspace, job: Job) -> DeltaGenerator:
     progress, button = st.columns([6, 1], vertical_alignment="bottom")
     bar = progress.empty()
     bar.progress(job.fraction_done, text=progress_text(job))
-    button.button("Cancel", on_click=job.cancel, width="stretch", key=f"cancel{job.queued_id}")
+    button.button(
+        "Cancel", on_click=guarded(workspace.queue.cancel), args=(job,), disabled=job.stopping, width="stretch",
+        key=f"cancel{job.queued_id}",
+    )  # fmt: skip
     return bar
 
 

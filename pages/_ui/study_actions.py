@@ -9,11 +9,13 @@ from typing import Final
 
 import streamlit as st
 
+from ecg_core.errors import EcgError
 from ecg_core.studies.recordings import files_of_study
 from ecg_core.studies.study import Study
 from ecg_core.text import plain_markdown
 
 from .frame import guarded
+from .messages import error_message
 from .study_work import (
     analyse_study,
     archive_study,
@@ -90,15 +92,19 @@ def confirm_delete(selected: Sequence[Study]) -> None:
                     st.warning(f"Open in another window, by {plain_markdown(reader)}: it stays.")
     with st.container(horizontal=True):
         label = f"Delete {studies_text(len(free))}"
-        if st.button(label, type="primary", disabled=not free, icon=":material/delete_forever:"):
-            guarded(_delete)(free)
-        if st.button("Keep"):
-            st.rerun()
+        icon, done = ":material/delete_forever:", False
+        done |= st.button(label, type="primary", disabled=not free, icon=icon, on_click=_delete, args=(free,))
+        done |= st.button("Keep")
+    if done:
+        st.rerun()
 
 
 def _delete(studies: Sequence[Study]) -> None:
-    each(studies, delete_one)
-    st.rerun()
+    """Delete studies; what goes wrong heads the page, as the dialog closes."""
+    try:
+        each(studies, delete_one)
+    except EcgError as error:
+        current_workspace().notice = error_message(error)
 
 
 def _say_what_goes(workspace: Workspace, study: Study) -> None:

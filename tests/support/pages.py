@@ -4,7 +4,10 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from pages._ui.jobs import AnalysisKey
+from ecg_core.studies.store import open_store
+from ecg_core.studies.study import Editor
+from pages._ui.jobs import AnalysisKey, AnalysisQueue
+from pages._ui.stores import Desk
 from pages._ui.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +22,12 @@ def workspace_with(analysis, workspace=None):
     key = AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules)
     workspace.show(key, analysis)
     return workspace
+
+
+def workspace_on(folder, reader="Anna"):
+    """A window of a reader on the store in a folder, which other windows share."""
+    store = open_store(folder, url="")
+    return Workspace(Desk(AnalysisQueue(store)), editor=Editor(reader, f"window of {reader}"))
 
 
 def app_test(path):
