@@ -84,7 +84,7 @@ def go(page: Page, name: str, expected: str) -> None:
 def upload(page: Page, cut: Cut) -> None:
     """Upload the files of a record, which opens it."""
     page.locator('input[type="file"]').set_input_files([str(path) for path in cut.files])
-    page.get_by_role("heading", name=f"Record {cut.name}").wait_for(timeout=WAIT_MS)
+    page.get_by_text(f"Analysis of {cut.name}").wait_for(timeout=WAIT_MS)
 
 
 def await_analysis(page: Page, cut: Cut) -> bool:
@@ -104,9 +104,9 @@ def visit(page: Page, cut: Cut) -> bool:
     page.locator(".st-key-strip0 .js-plotly-plot").wait_for(timeout=WAIT_MS)
     go(page, "Report", "Each file is created when you click it")
     right &= downloaded(page, f"{cut.name}_report.json") == file_contents(cut.analysis)[f"{cut.name}_report.json"]
-    go(page, "Record", "Sampling rate")
-    page.get_by_role("button", name="Close this record").click()
-    page.get_by_role("heading", name=f"Record {cut.name}").wait_for(state="hidden", timeout=WAIT_MS)
+    go(page, "Studies", "Add recordings")
+    page.get_by_role("button", name="Close this study").click()
+    page.get_by_text(f"Analysis of {cut.name}").wait_for(state="hidden", timeout=WAIT_MS)
     return right
 
 
@@ -157,10 +157,10 @@ def start_server(temporary: Path) -> Iterator[Server]:
 
 @contextmanager
 def new_reader(browser: Browser, server: Server) -> Iterator[Page]:
-    """The page Record in a separate browser."""
+    """The page Studies in a separate browser."""
     context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
     page = context.new_page()
-    page.goto(f"{server.url}/record")
+    page.goto(f"{server.url}/studies")
     page.locator('input[type="file"]').wait_for(state="attached", timeout=WAIT_MS)
     yield page
     context.close()

@@ -25,7 +25,7 @@ def address_time_s(page):
 
 
 def test_reader_walks_through_all_pages(page):
-    go(page, "Record", "Sampling rate")
+    go(page, "Studies", "Add recordings")
     go(page, "Review", "Full disclosure")
     go(page, "Beats", "Lorenz plot")
     go(page, "Report", "Each file is created when you click it")
@@ -164,11 +164,11 @@ def test_second_model_analyses_beside_the_first(page):
 
 
 def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
-    go(page, "Record", "Sampling rate")
+    go(page, "Studies", "Add recordings")
     folder = databases / "mitdb" / "1.0.0"
     files = [str(folder / f"208.{ending}") for ending in ("hea", "dat", "atr")]
     page.locator('input[type="file"]').set_input_files(files)
-    page.get_by_text("Record 208").first.wait_for(timeout=20_000)
+    page.get_by_text("Analysis of 208").first.wait_for(timeout=20_000)
     page.get_by_role("button", name="Analyse", exact=True).click()
     page.get_by_text("Analysed: lead").wait_for(timeout=1000 * READY_S)
     page.wait_for_timeout(1000)
@@ -188,7 +188,7 @@ def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
 
 def test_two_readers_do_not_see_each_others_records(page, browser, address):  # noqa: F811
     other = browser.new_context().new_page()
-    other.goto(f"{address}/record")
-    other.get_by_text("Sampling rate").first.wait_for(timeout=1000 * READY_S)
+    other.goto(f"{address}/studies")
+    other.get_by_text("Add recordings").first.wait_for(timeout=1000 * READY_S)
     assert other.get_by_text("208").count() == 0
     other.context.close()

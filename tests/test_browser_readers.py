@@ -33,7 +33,7 @@ def upload_and_analyse(page, analysis):
     from playwright.sync_api import TimeoutError as TooLate
 
     page.locator('input[type="file"]').set_input_files([str(path) for path in analysis.record.files])
-    page.get_by_role("heading", name=f"Record {analysis.record.record_id}").wait_for(timeout=WAIT_MS)
+    page.get_by_text(f"Analysis of {analysis.record.record_id}").wait_for(timeout=WAIT_MS)
     begun = page.get_by_role("button", name="Cancel").or_(page.get_by_text("Analysed: lead")).first
     for _ in range(4):  # a click that falls into a rerun of the page is lost
         page.get_by_role("button", name="Analyse", exact=True).click()
@@ -60,7 +60,7 @@ def test_readers_at_once_get_their_three_analyses_files_and_leave_nothing(browse
                 context = browser.new_context(accept_downloads=True)
                 left.callback(context.close)
                 pages.append(context.new_page())
-                pages[-1].goto(f"{url}/record")
+                pages[-1].goto(f"{url}/studies")
             for page, analysis in zip(pages, three_analyses, strict=True):
                 upload_and_analyse(page, analysis)
             for page, analysis in zip(pages, three_analyses, strict=True):

@@ -170,7 +170,7 @@ class Workspace:
     def delete(self, sha256: str) -> None:
         """Delete a study with all that was kept of it."""
         if (job := self.job_of(sha256)) is not None:
-            job.cancel()
+            self.queue.cancel(job)
             job.wait(CANCEL_WAIT_S)
         delete_study(self.store, sha256, self.editor)
         self._put_away(sha256)

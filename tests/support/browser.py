@@ -29,12 +29,23 @@ NEEDS_BROWSER = [
 ]
 
 
+def free_port():
+    """A port that no program listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextmanager
 def served(**environment):
     """Run a dashboard of its own; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with server_on(free_port(), **environment) as (url, _server):
+        yield url
+
+
+@contextmanager
+def server_on(port, **environment):
+    """Run a dashboard of its own on a port; yields its address and its process."""
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     with subprocess.Popen(  # noqa: S603
         command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -47,7 +58,7 @@ def served(**environment):
             except OSError:
                 time.sleep(0.1)
         try:
-            yield url
+            yield url, server
         finally:
             server.terminate()
 
@@ -87,7 +98,8 @@ def clean_tab(browser, address):
 
 def complaint(message):
     """An error on the console, or nothing; Streamlit itself looks for its server below a page's address first."""
-    looks_for_server = "/review/_stcore/" in message.location.get("url", "")
+    path = urlsplit(message.location.get("url", "")).path
+    looks_for_server = "/_stcore/" in path and not path.startswith("/_stcore/")
     return message.text if message.type == "error" and not looks_for_server else ""
 
 
