@@ -231,6 +231,12 @@ class Workspace:
         """Whether the report of a study is signed, which locks it."""
         return self.studies[sha256].study.state == SIGNED
 
+    @property
+    def noticed(self) -> tuple[object, ...]:
+        """What every page has to begin with: changes that are not saved, and what keeps the study from changes."""
+        lock = (not self.holds(self.current), self.is_signed(self.current)) if self.current else (False, False)
+        return bool(self.unsaved), self.store_problem, *lock
+
     def take_over(self, sha256: str) -> None:
         """Hold a study that another window holds, which reads along from then on."""
         self._hold(self.studies[sha256], take_over=True)
@@ -286,6 +292,8 @@ class Workspace:
                 self.unsaved[0]()
             except ChangeRefusedError:
                 self.unsaved.clear()
+                for opened in self.studies.values():
+                    self._hold(opened)
                 raise
             except StoreError as error:
                 self.store_problem = str(error)
