@@ -11,6 +11,7 @@ from ecg_core.text import plain_markdown
 from pages._ui.actions import change_rules
 from pages._ui.dangers import draw_dangers
 from pages._ui.frame import current_analysis, facts, guarded, heading
+from pages._ui.sign_off import draw_sign_off
 from pages._ui.tables import edited_rules, measures_by_group, rules_table
 
 CONTENT = {
@@ -90,3 +91,5 @@ st.data_editor(
     rules_table(analysis.rules), key=key, hide_index=True, disabled=["Rule", "Unit", "Source"], width="stretch",
     on_change=apply_edits, args=(key,), height="content",
 )  # fmt: skip
+
+draw_sign_off(analysis)
