@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -190,6 +190,7 @@ class Workspace:
     def refresh(self) -> None:
         """Read again what another window or the queue changed in the study that is shown; save what is unsaved."""
         self._save_the_unsaved()
+        self._take_unsaved_results()
         opened = self.studies.get(self.current)
         if opened is None or self.unsaved:
             return
@@ -288,6 +289,14 @@ class Workspace:
         self.unsaved.append(change)
         self._save_the_unsaved()
 
+    def _take_unsaved_results(self) -> None:
+        """Show the results that the store could not take, and save them with the other unsaved changes."""
+        for job, editor in self.queue.take_unsaved(self.current):
+            if job.result is not None and not job.beside:
+                self.studies[self.current].shown = job.key
+                self.analyses[job.key] = job.result
+            self._try(partial(self.queue.keep, job, editor))
+
     def _save_the_unsaved(self) -> None:
         while self.unsaved:
             try:
@@ -363,7 +372,7 @@ class Workspace:
             if (other := next(same, None)) is not None:
                 return self.analyses[other]
             record = self.studies[key.record_sha256].record
-            found = self.queue.unsaved.get(key) or load_stored(self.store, key.digest, record)
+            found = load_stored(self.store, key.digest, record)
             if found is None:
                 return None
             key = key._replace(rules=found.rules)
