@@ -227,15 +227,15 @@ class Workspace:
         held = self.studies[sha256].hold
         return held is None or held.session == self.editor.session
 
-    @property
-    def noticed(self) -> tuple[object, ...]:
-        """What every page has to begin with: changes that are not saved, and whether another window holds the study."""
-        is_held = bool(self.current) and not self.may_edit(self.current)
-        return bool(self.unsaved), self.store_problem, is_held
-
     def is_signed(self, sha256: str) -> bool:
         """Whether the report of a study is signed, which locks it."""
         return self.studies[sha256].study.state == SIGNED
+
+    @property
+    def noticed(self) -> tuple[object, ...]:
+        """What every page has to begin with: changes that are not saved, and what keeps the study from changes."""
+        lock = (not self.holds(self.current), self.is_signed(self.current)) if self.current else (False, False)
+        return bool(self.unsaved), self.store_problem, *lock
 
     def take_over(self, sha256: str) -> None:
         """Hold a study that another window holds, which reads along from then on."""
