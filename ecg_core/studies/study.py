@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -59,7 +60,7 @@ def command_editor(reader: str) -> Editor:
     return Editor(reader, f"command {os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of which a worklist holds thousands
 class Study:
     """What the store knows of one recording."""
 
@@ -155,10 +156,14 @@ def find_studies(
     if states:
         query = query.where(StudyRow.state.in_(states))
     wanted = search.casefold()  # searched here: SQLite knows capitals of ASCII alone
+    query = query.order_by(StudyRow.edited_at.desc()).limit(None if wanted else limit)
     with store.reading() as session:
-        rows = session.execute(query.order_by(StudyRow.edited_at.desc()).limit(None if wanted else limit)).all()
-    found = [row for row in rows if wanted in f"{row.record_id}\n{row.edited_by}\n{row.patient_name}".casefold()]
-    return [study_of(store, row, row.patient_name or "") for row in found[:limit]]
+        found = (  # one row at a time: ten thousand rows at once keep the search for unused memory busy
+            study_of(store, row, row.patient_name or "")
+            for row in session.connection().execute(query)
+            if wanted in f"{row.record_id}\n{row.edited_by}\n{row.patient_name}".casefold()
+        )
+        return list(islice(found, limit))
 
 
 @contextmanager
