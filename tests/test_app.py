@@ -118,6 +118,22 @@ def test_link_to_a_record_that_is_not_open_names_it_and_keeps_its_time(demo):
     assert workspace.studies[demo.sha256].time_s == 600.3
 
 
+def test_link_to_another_recording_of_the_same_name_opens_none(demo):
+    workspace = Workspace()
+    workspace.add(demo)
+    workspace.close(demo.sha256)
+    at = page("review", workspace, study="0" * 16, record="demo", t="600.3")
+    assert "This link leads to the record **demo**" in text_of(at)
+    assert workspace.current == ""
+
+
+def test_link_to_the_study_of_the_demo_opens_it_where_nothing_was_kept(paused_engine, demo):
+    paused_engine.set()
+    at = page("review", study=demo.sha256[:16], record="demo", t="600.3")
+    assert at.session_state["workspace"].current == demo.sha256
+    assert "08:10:" in text_of(at)
+
+
 def test_link_to_the_demo_opens_it(paused_engine, demo):
     paused_engine.set()
     at = page("review", record="demo", t="600.3")

@@ -84,6 +84,8 @@ def test_a_second_window_reads_along_and_takes_over(browser, environment, folder
         second.get_by_role("button", name="Take over").click()
         second.get_by_text("You read along").wait_for(state="hidden", timeout=WAIT_MS)
         second.wait_for_timeout(SETTLED_MS)
+        second.keyboard.press("ArrowRight")  # to another beat
+        second.wait_for_timeout(SETTLED_MS)
         second.keyboard.press("1")
         second.get_by_text("2 beats labelled by you").wait_for(timeout=WAIT_MS)
         go(first, "Overview", "Analysable time")

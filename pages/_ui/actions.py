@@ -14,7 +14,14 @@ import streamlit as st
 
 import ecg_core as ecg
 from ecg_core.classifier.spec import MODELS
-from ecg_core.errors import ChangeRefusedError, EcgError, MissingMetadataError, ModelError
+from ecg_core.errors import (
+    ChangeRefusedError,
+    EcgError,
+    MissingMetadataError,
+    ModelError,
+    RecordMovedError,
+    StoreError,
+)  # fmt: skip
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import NO_OVERRIDES, Analysis, Record, RecordOverrides
 from ecg_core.studies.analyses import stored_rules
@@ -129,7 +136,7 @@ def open_demo() -> None:
 def follow_link(record_id: str, time_s: float) -> None:
     """Show the record that a link names; where it is not open, remember the time until it is."""
     workspace = current_workspace()
-    found = workspace.find(record_id)
+    found = [record for record in workspace.records.values() if record.record_id == record_id]
     if not found:
         workspace.linked_s[record_id] = time_s
         known = [study for study in find_studies(workspace.store, search=record_id) if study.record_id == record_id]
@@ -141,11 +148,24 @@ def follow_link(record_id: str, time_s: float) -> None:
         workspace.current = found[0].sha256
 
 
-def follow_study(digits: str) -> None:
-    """Show the study whose hash begins as the address says."""
+def follow_study(digits: str, record_id: str, time_s: float) -> None:
+    """Show the study whose hash begins as the address says; another recording of the same name is never shown.
+
+    Where it is not in this store and the address names its record, the time is remembered until it is opened.
+    """
     workspace = current_workspace()
-    if not workspace.current.startswith(digits):
+    if workspace.current.startswith(digits):
+        return
+    try:
         workspace.open_study(find_one(workspace.store, digits).record_sha256)
+    except RecordMovedError:
+        raise
+    except StoreError:
+        if not record_id:
+            raise
+        workspace.linked_s[record_id] = time_s
+        if record_id == DEMO.name and ecg.read_record(DEMO).sha256.startswith(digits):
+            open_demo()
 
 
 def fetched_records() -> dict[str, Path]:

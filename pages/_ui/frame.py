@@ -155,7 +155,7 @@ def _follow_address(workspace: Workspace) -> None:
     """Show the study that the address names, where a link or a reload put it there; else the address follows."""
     asked = st.query_params.get("study", "")
     if asked and asked != workspace.address:
-        guarded(follow_study)(asked)
+        guarded(follow_study)(asked, st.query_params.get("record", ""), address_time_s() or 0.0)
     elif not asked and "record" in st.query_params:
         guarded(follow_link)(st.query_params["record"], address_time_s() or 0.0)
     workspace.address = workspace.current[:ADDRESS_DIGITS]

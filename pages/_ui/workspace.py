@@ -5,27 +5,28 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
 from ecg_core.errors import ChangeRefusedError, MissingMetadataError, RecordMovedError, StoreError
-from ecg_core.notes import NO_NOTES, Notes
+from ecg_core.notes import Notes
 from ecg_core.schema import Analysis, Record
-from ecg_core.studies.analyses import load_analysis, set_shown, stored_rules
+from ecg_core.studies.analyses import load_shown, load_stored, save_shown, set_shown, stored_rules
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
-from ecg_core.studies.holding import Hold, hold, keep_holding, release
+from ecg_core.studies.holding import keep_holding, release
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
-from ecg_core.studies.study import SIGNED, Editor, Study, add_study, delete_study, get_study, set_view
-from ecg_core.studies.study_notes import fill_from_file, notes_of
+from ecg_core.studies.study import SIGNED, Editor, Study, delete_study, get_study, set_view
+from ecg_core.studies.study_notes import notes_of
 
 from . import engine
 from .jobs import AnalysisKey, AnalysisQueue, Job, LabelEdit, all_labels
+from .open_study import OpenStudy, become_study, hold_where_free, stored_study
 from .session_cleanup import session_cleanup
-from .stores import Desk, account_name, ephemeral_desk, is_gone, session_desk, window_name
+from .stores import Desk, account_name, ephemeral_desk, session_desk, window_name
 from .streamlit_runtime import current_session_id
 from .uploads import UploadFolder
 
@@ -36,20 +37,6 @@ T = TypeVar("T")
 
 CANCEL_WAIT_S = 5.0  # an analysis stops at the end of the chunk at work
 RECORDINGS = "recordings"  # folder of the store for uploads
-
-
-@dataclass(eq=False)
-class OpenStudy:
-    """A study as this window read it from the store."""
-
-    record: Record
-    study: Study
-    edits: tuple[LabelEdit, ...] = ()  # the oldest first
-    shown: AnalysisKey | None = None
-    notes: Notes = NO_NOTES
-    hold: Hold | None = None
-    noted: tuple[AnalysisKey, tuple[LabelEdit, ...]] | None = None  # whose findings stand in the worklist
-    time_s: float = 0.0
 
 
 @dataclass(eq=False)
@@ -73,6 +60,7 @@ class Workspace:
     cache: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)  # the last value of each name, with its key
     on_select: dict[str, Callable[[], object]] = field(default_factory=dict)  # by the key of a figure
     _stop_live: Callable[[], object] | None = None
+    _kept_shown: tuple[object, ...] = ()  # key and edits of what was stored as it is shown
 
     @property
     def store(self) -> Store:
@@ -110,36 +98,19 @@ class Workspace:
             self.studies[record.sha256].time_s = self.linked_s.pop(record.record_id)
 
     def add_study(self, record: Record) -> tuple[Record, Study]:
-        """Make a record a study where it is none yet, without opening it; returns it as it lies in the store."""
-        is_new = get_study(self.store, record.sha256) is None
-        kept = any(self.uploads.holds(path) for path in record.files)
-        study = add_study(self.store, record, self.editor, kept=kept)
-        if is_new:
-            fill_from_file(self.store, record, self.editor)
-        elif kept and study.path.parent not in [path.parent for path in record.files]:
-            self.uploads.discard(record.files[0])  # its study has the same files already
-            record = open_recording(self.store, study)
-        return record, study
+        """Make a record a study where it is none yet, without opening it."""
+        return become_study(self.store, self.uploads, record, self.editor)
 
     def open_study(self, sha256: str) -> None:
-        """Open a study of the store and show it as it was left.
-
-        Raises
-        ------
-        StoreError
-            It was deleted, or its recording was moved or changed.
-
-        """
+        """Open a study of the store and show it as it was left; raises as ``recording_of``."""
         if sha256 not in self.studies:
             study, record = self.recording_of(sha256)
             self._open(record, study)
         self.current = sha256
 
     def recording_of(self, sha256: str) -> tuple[Study, Record]:
-        """A study of the store and its recording; it need not be open. Raises as ``open_study``."""
-        study = get_study(self.store, sha256)
-        if study is None:
-            raise StoreError("This study was deleted in the meantime; open its recording again.")
+        """A study of the store and its recording, which need not be open; a StoreError where either is not there."""
+        study = stored_study(self.store, sha256)
         if sha256 in self.studies:
             return study, self.studies[sha256].record
         try:
@@ -149,10 +120,6 @@ class Workspace:
             raise
         self.moved.pop(sha256, None)
         return study, record
-
-    def find(self, record_id: str) -> list[Record]:
-        """The open records of this name."""
-        return [record for record in self.records.values() if record.record_id == record_id]
 
     def close(self, sha256: str) -> None:
         """Put a study away: it stays in the store."""
@@ -216,6 +183,7 @@ class Workspace:
     def refresh(self) -> None:
         """Read again what another window or the queue changed in the study that is shown; save what is unsaved."""
         self._save_the_unsaved()
+        self._take_unsaved_results()
         opened = self.studies.get(self.current)
         if opened is None or self.unsaved:
             return
@@ -238,12 +206,7 @@ class Workspace:
         self._hold(opened)
 
     def _hold(self, opened: OpenStudy, *, take_over: bool = False) -> None:
-        """Hold a study where no other window does; one whose window is closed is free."""
-        sha256, editor = opened.record.sha256, self.editor
-        held = hold(self.store, sha256, session=editor.session, reader=editor.reader, take_over=take_over)
-        if held.session != editor.session and is_gone(held.session):
-            held = hold(self.store, sha256, session=editor.session, reader=editor.reader, take_over=True)
-        opened.hold = held
+        opened.hold = hold_where_free(self.store, opened.record.sha256, self.editor, take_over=take_over)
 
     def may_edit(self, sha256: str) -> bool:
         """Whether this window may change a study: no other one holds it, and it is not signed."""
@@ -254,15 +217,15 @@ class Workspace:
         held = self.studies[sha256].hold
         return held is None or held.session == self.editor.session
 
-    @property
-    def noticed(self) -> tuple[object, ...]:
-        """What every page has to begin with: changes that are not saved, and whether another window holds the study."""
-        is_held = bool(self.current) and not self.may_edit(self.current)
-        return bool(self.unsaved), self.store_problem, is_held
-
     def is_signed(self, sha256: str) -> bool:
         """Whether the report of a study is signed, which locks it."""
         return self.studies[sha256].study.state == SIGNED
+
+    @property
+    def noticed(self) -> tuple[object, ...]:
+        """What every page has to begin with: changes that are not saved, and what keeps the study from changes."""
+        lock = (not self.holds(self.current), self.is_signed(self.current)) if self.current else (False, False)
+        return bool(self.unsaved), self.store_problem, *lock
 
     def take_over(self, sha256: str) -> None:
         """Hold a study that another window holds, which reads along from then on."""
@@ -271,10 +234,11 @@ class Workspace:
         if study is not None:
             self._read(self.studies[sha256], study)
 
-    def keep_holding(self) -> None:
-        """Note that this window is still there."""
+    def stay(self) -> None:
+        """Note that this window is still there, and keep what it shows; called every few seconds."""
         if self.studies:
             keep_holding(self.store, {self.editor.session})
+            self.keep_shown()
 
     def set_reader(self, name: str) -> None:
         """Work under another name from now on."""
@@ -312,6 +276,14 @@ class Workspace:
     def _try(self, change: Callable[[], object]) -> None:
         self.unsaved.append(change)
         self._save_the_unsaved()
+
+    def _take_unsaved_results(self) -> None:
+        """Show the results that the store could not take, and save them with the other unsaved changes."""
+        for job, editor in self.queue.take_unsaved(self.current):
+            if job.result is not None and not job.beside:
+                self.studies[self.current].shown = job.key
+                self.analyses[job.key] = job.result
+            self._try(partial(self.queue.keep, job, editor))
 
     def _save_the_unsaved(self) -> None:
         while self.unsaved:
@@ -376,15 +348,22 @@ class Workspace:
 
     def stored(self, key: AnalysisKey) -> Analysis | None:
         """An analysis from this window's memory, or from the store; None where it was not made yet."""
+        base = self._base(key)
+        if base is None or base.rules == key.rules:
+            return base
+        return self.analyses.setdefault(key, engine.with_rules(base, key.rules))
+
+    def _base(self, key: AnalysisKey) -> Analysis | None:
+        """An analysis by the rules of its key or, where it was not measured by these, by others."""
         if key not in self.analyses:
             same = (other for other in self.analyses if other._replace(rules=key.rules) == key)
             if (other := next(same, None)) is not None:
-                found: Analysis | None = engine.with_rules(self.analyses[other], key.rules)
-            else:
-                record = self.studies[key.record_sha256].record
-                found = self.queue.unsaved.get(key) or load_analysis(self.store, key, record)
+                return self.analyses[other]
+            record = self.studies[key.record_sha256].record
+            found = load_stored(self.store, key.digest, record)
             if found is None:
                 return None
+            key = key._replace(rules=found.rules)
             self.analyses[key] = found
         return self.analyses[key]
 
@@ -398,20 +377,40 @@ class Workspace:
     def has_analysis(self, sha256: str) -> bool:
         """Whether there is an analysis of a record to be shown."""
         shown = self.studies[sha256].shown
-        return shown is not None and self.stored(shown) is not None
+        return shown is not None and self._base(shown) is not None
 
     def analysis(self, sha256: str) -> Analysis:
         """The analysis that is shown of a record, with the reader's labels."""
         opened = self.studies[sha256]
-        shown, edits = opened.shown, opened.edits
-        analysis = self.stored(shown) if shown else None
-        if shown is None or analysis is None:
+        key, edits = opened.shown, opened.edits
+        base = self._base(key) if key else None
+        if key is None or base is None:
             raise StoreError("This record has not been analysed yet.")
-        if edits != shown.fitted_labels and edits:
-            found = analysis
-            analysis = self.cached("labelled", (found, edits), lambda: engine.labelled(found, all_labels(edits)))
+        if base.rules == key.rules and edits in ((), key.fitted_labels):
+            analysis = base
+        else:
+            analysis = self.cached("shown", (base, key, edits), lambda: self._measured(key, edits, base))
         self._note_findings(opened, analysis)
         return analysis
+
+    def _measured(self, key: AnalysisKey, edits: tuple[LabelEdit, ...], base: Analysis) -> Analysis:
+        """What rules and edits make of an analysis: as it was stored, or measured now."""
+        found = load_shown(self.store, key, edits, base)
+        if found is not None:
+            self._kept_shown = (key, edits)
+            return found
+        if edits in ((), key.fitted_labels):
+            return engine.with_rules(base, key.rules)
+        return engine.labelled(replace(base, rules=key.rules), all_labels(edits))
+
+    def keep_shown(self) -> None:
+        """Store what is shown, so that the next opening measures nothing; where nothing changed since, do nothing."""
+        key, analysis = self.cache.get("shown", ((), None))
+        if analysis is None or not isinstance(key, tuple) or self._kept_shown == key[1:]:
+            return
+        _, shown, edits = key
+        save_shown(self.store, shown, edits, analysis)
+        self._kept_shown = (shown, edits)
 
     def _note_findings(self, opened: OpenStudy, analysis: Analysis) -> None:
         """Let the worklist follow what is shown."""

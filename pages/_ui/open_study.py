@@ -1,0 +1,69 @@
+"""A study as a window read it from the store, and how a recording becomes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ecg_core.errors import StoreError
+from ecg_core.notes import NO_NOTES, Notes
+from ecg_core.schema import Record
+from ecg_core.studies.edits import LabelEdit
+from ecg_core.studies.holding import Hold, hold
+from ecg_core.studies.recordings import open_recording
+from ecg_core.studies.store import Store
+from ecg_core.studies.study import DELETED, Editor, Study, add_study, get_study
+from ecg_core.studies.study_notes import fill_from_file
+
+from .jobs import AnalysisKey
+from .stores import is_gone
+from .uploads import UploadFolder
+
+
+@dataclass(eq=False)
+class OpenStudy:
+    """A study as this window read it from the store."""
+
+    record: Record
+    study: Study
+    edits: tuple[LabelEdit, ...] = ()  # the oldest first
+    shown: AnalysisKey | None = None
+    notes: Notes = NO_NOTES
+    hold: Hold | None = None
+    noted: tuple[AnalysisKey, tuple[LabelEdit, ...]] | None = None  # whose findings stand in the worklist
+    time_s: float = 0.0
+
+
+def become_study(store: Store, uploads: UploadFolder, record: Record, editor: Editor) -> tuple[Record, Study]:
+    """Make a record a study where it is none yet; returns it as it lies in the store, where it is kept once."""
+    is_new = get_study(store, record.sha256) is None
+    kept = any(uploads.holds(path) for path in record.files)
+    study = add_study(store, record, editor, kept=kept)
+    if is_new:
+        fill_from_file(store, record, editor)
+    elif kept and study.path.parent not in [path.parent for path in record.files]:
+        uploads.discard(record.files[0])  # its study has the same files already
+        record = open_recording(store, study)
+    return record, study
+
+
+def stored_study(store: Store, sha256: str) -> Study:
+    """A study of the store.
+
+    Raises
+    ------
+    StoreError
+        It was deleted.
+
+    """
+    study = get_study(store, sha256)
+    if study is None:
+        raise StoreError(DELETED)
+    return study
+
+
+def hold_where_free(store: Store, sha256: str, editor: Editor, *, take_over: bool) -> Hold:
+    """Hold a study where no other window does; one whose window is closed is free."""
+    held = hold(store, sha256, session=editor.session, reader=editor.reader, take_over=take_over)
+    if held.session != editor.session and is_gone(held.session):
+        held = hold(store, sha256, session=editor.session, reader=editor.reader, take_over=True)
+    return held
