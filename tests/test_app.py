@@ -123,8 +123,10 @@ def test_link_to_another_recording_of_the_same_name_opens_none(demo):
     workspace.add(demo)
     workspace.close(demo.sha256)
     at = page("review", workspace, study="0" * 16, record="demo", t="600.3")
-    assert "This link leads to the record **demo**" in text_of(at)
-    assert workspace.current == ""
+    for _ in range(2):
+        assert "This link leads to the record **demo**" in text_of(at)
+        assert workspace.current == ""
+        at.run()
 
 
 def test_link_to_the_study_of_the_demo_opens_it_where_nothing_was_kept(paused_engine, demo):

@@ -162,7 +162,7 @@ def _follow_address(workspace: Workspace) -> None:
     if workspace.address != asked:
         if workspace.address:
             st.query_params["study"] = workspace.address
-        else:
+        elif "record" not in st.query_params:  # else the link waits for this very recording, not for one of its name
             st.query_params.pop("study", None)
 
 
