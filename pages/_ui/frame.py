@@ -144,10 +144,12 @@ def draw_frame(*, with_stopped: bool = True) -> Workspace:
         _offer_ephemeral(error)
     _follow_address(workspace)
     with st.sidebar:
-        _pick_record(workspace)
+        with st.container():
+            _pick_record(workspace)
         _reader(workspace)
     st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(workspace)}.")
-    _draw_notices(workspace, with_stopped=with_stopped)
+    with st.container():
+        _draw_notices(workspace, with_stopped=with_stopped)
     return workspace
 
 

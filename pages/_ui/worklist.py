@@ -178,7 +178,7 @@ def _columns() -> dict[str, Any]:
         "PVC %": config.NumberColumn(format="%.1f", help=f"PVC burden, {of_beats}", width=58),
         "SVE %": config.NumberColumn(format="%.1f", help=f"SVE burden, {of_beats}", width=58),
         "AF %": config.NumberColumn(format="%.1f", help="AF burden, of the analysable time", width=52),
-        "Danger": config.TextColumn(help="The most serious kind that was found", width=104),
-        "Last edit": config.DatetimeColumn(format="distance", width=112),
+        "Danger": config.TextColumn(help="The most serious kind that was found", width=118),
+        "Last edit": config.DatetimeColumn(format="distance", width=110),
         "Open": config.TextColumn(help="Another window may change it; here you read along, or take over"),
     }
