@@ -99,5 +99,5 @@ def _count_trend(sheet: Sheet, base: float, analysis: Analysis, label: str) -> N
     draw_bars(sheet, edges, count * (BAR_MM / most), base, COLOUR[label])
     sheet.line(LEFT_MM, base, RIGHT_MM, base)
     name = f"{label} in {duration_text(duration_s / TREND_BINS)}"
-    sheet.text(LEFT_MM - 1, base - 4, name, size=6, colour=FAINT, align="right", fit_mm=22)
+    sheet.text(LEFT_MM - 1, base - 4, name, size=6, colour=FAINT, align="right")
     sheet.text(LEFT_MM - 1, base - 8, f"{most}", size=6, colour=FAINT, align="right")
