@@ -140,10 +140,11 @@ def _is_in_progress(name: str) -> bool:
     if found is None:
         return False
     process = int(found[1])
-    return name in _in_progress if process == os.getpid() else _is_running(process)
+    return name in _in_progress if process == os.getpid() else is_running(process)
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether a process of this number runs on this computer."""
     if sys.platform == "win32":
         import ctypes  # noqa: PLC0415  # os.kill would end the process there
 

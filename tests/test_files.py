@@ -192,4 +192,4 @@ def test_a_process_of_another_user_counts_as_running(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(files.os, "kill", refuse)
-    assert files._is_running(1)
+    assert files.is_running(1)

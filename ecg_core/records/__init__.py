@@ -4,8 +4,9 @@ Each format has a module; ``formats`` lists them all.
 """
 
 from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
-from .formats import RESULTS, SINGLE_FILES, kind_of, patient_of, records_in
+from .formats import RESULTS, SINGLE_FILES, kind_of, records_in
 from .overrides import per_mv_of
+from .patients import read_diary, read_patient
 from .reading import find_records, lead_index, position_of, read_record, read_strip
 from .units import ASSUMED_PER_MV
 
@@ -18,10 +19,11 @@ __all__ = [
     "find_records",
     "kind_of",
     "lead_index",
-    "patient_of",
     "per_mv_of",
     "position_of",
     "read_annotations",
+    "read_diary",
+    "read_patient",
     "read_record",
     "read_strip",
     "records_in",

@@ -24,7 +24,7 @@ SYMBOL_OF_WORD: Final = {
     "unclassifiable": "Q",
 }  # fmt: skip
 RHYTHM = re.compile(r"\([A-Z][A-Z0-9]{0,5}")  # a change of rhythm as WFDB writes it, such as "(AFIB"
-RHYTHM_SYMBOL = "+"
+RHYTHM_SYMBOL, NOTE_SYMBOL = "+", '"'
 MAX_BEAT_S = 1.0  # a longer annotation is a stretch, such as an epoch of sleep called N or R
 MAX_INTERVAL_S = 3.0  # median between beats; letters that come more rarely mean something else
 MAX_SAMPLE = 1 << 53  # a larger number is damage, and no double represents it exactly
@@ -126,6 +126,11 @@ def beats_of_texts(texts: Sequence[tuple[float, float, str]], begin_s: float) ->
         return None
     time_s, symbol, aux = zip(*found, strict=True)
     return Annotations(np.array(time_s), np.array(symbol, dtype=np.str_), np.array(aux, dtype=np.str_))
+
+
+def is_beat_or_rhythm(text: str) -> bool:
+    """Whether a text of an EDF+ file stands for a beat or a change of rhythm."""
+    return _annotation_of(text) is not None
 
 
 def _annotation_of(text: str) -> tuple[str, str] | None:

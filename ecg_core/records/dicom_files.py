@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import RecordError
+from ..notes import Patient
 from ..schema import NO_OVERRIDES, Record, RecordOverrides
 from ..text import format_quoted
 from .limits import check_leads, check_length, distinct_names
@@ -22,9 +23,12 @@ from .samples import ArraySource
 from .units import ASSUMED_PER_MV, MV_OF_UNIT
 
 MAGIC, MAGIC_AT = b"DICM", 128
-PATIENT: Final = {
-    "PatientName": "name", "PatientID": "number", "PatientBirthDate": "born", "PatientSex": "sex", "PatientAge": "age",
-}  # fmt: skip
+PATIENT_TAGS: Final = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "ReasonForTheRequestedProcedure",
+    "AdmittingDiagnosesDescription", "ReferringPhysicianName", "NameOfPhysiciansReadingStudy", "Manufacturer",
+    "ManufacturerModelName",
+)  # fmt: skip
+SEX: Final = {"M": "male", "F": "female", "O": "other"}
 UNITS: Final = ("mV", "uV", "V")  # UCUM codes, which know upper and lower case
 
 
@@ -162,13 +166,37 @@ def _age(dataset: Any) -> int | None:
     return int(found[1]) if found else None
 
 
-def patient_of(path: Path) -> Sequence[str]:
-    """The file's fields about the patient, unchanged."""
+def patient_of(path: Path) -> Patient:
+    """Patient, physicians and recorder, from the attributes of the file."""
     from pydicom import dcmread  # noqa: PLC0415  # see above
 
+    with _quietly():
+        dataset = dcmread(path, specific_tags=list(PATIENT_TAGS), stop_before_pixels=True)
+        stated = {tag: _value(dataset, tag) for tag in PATIENT_TAGS}
+    born = stated["PatientBirthDate"]
+    return Patient(
+        name=_person(stated["PatientName"]),
+        patient_id=stated["PatientID"],
+        birth_date=f"{born[:4]}-{born[4:6]}-{born[6:]}" if re.fullmatch(r"\d{8}", born) else "",
+        sex=SEX.get(stated["PatientSex"], ""),
+        indication=stated["ReasonForTheRequestedProcedure"] or stated["AdmittingDiagnosesDescription"],
+        referring_physician=_person(stated["ReferringPhysicianName"]),
+        reading_physician=_person(stated["NameOfPhysiciansReadingStudy"]),
+        recorder=f"{stated['Manufacturer']} {stated['ManufacturerModelName']}".strip(),
+    )
+
+
+def _value(dataset: Any, tag: str) -> str:
+    """An attribute as text, empty where it is missing or damaged; the first one of several."""
     try:
-        with _quietly():
-            dataset = dcmread(path, specific_tags=list(PATIENT), stop_before_pixels=True)
-            return [f"{name} {dataset.get(tag)}" for tag, name in PATIENT.items() if dataset.get(tag)]
-    except Exception:  # of a damaged value nothing is known
-        return []
+        value = dataset.get(tag, "")
+        values = value if isinstance(value, list | tuple) or getattr(value, "VM", 1) > 1 else [value]
+        return str(next(iter(values), "") or "").strip()
+    except Exception:  # the decoder raises all kinds of errors on damaged bytes
+        return ""
+
+
+def _person(stated: str) -> str:
+    """A name that DICOM writes as Family^Given^Middle^Prefix^Suffix."""
+    family, given, middle, prefix, suffix, *_ = [*stated.split("=", maxsplit=1)[0].split("^"), "", "", "", "", ""]
+    return " ".join(part.strip() for part in (prefix, given, middle, family, suffix) if part.strip())

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..schema import NO_OVERRIDES, Annotations, Float32, Float64, Record, RecordOverrides
-from .annotation_files import beats_of_texts
+from .annotation_files import beats_of_texts, is_beat_or_rhythm
 from .edf_header import BDF_MAGIC, EDF_MAGIC, Channel, Header, read_header, text_of
 from .limits import MAX_DURATION_S, check_leads, check_length, distinct_names
 from .overrides import apply_overrides
 
 GAPPED = ("EDF+D", "BDF+D")
 CHUNK_BYTES = 1 << 24  # read at a time
+SLEEP_STAGE = "Sleep stage"  # how EDF+ begins the text of each epoch of sleep
 ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
 ECG_LABEL = re.compile(r"^((ECG|EKG).*|(I{1,3}|AV[RLF]|V\d|MLII|MV\d|[XYZ])?[ _-]*\d*)$", re.IGNORECASE)
 # A time-stamped annotation list of EDF+: onset, duration, and texts that end in \x14
@@ -117,7 +118,7 @@ def read_edf(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     spans = _spans(path, header, onset_s, n_records, n_per_record)
     n_samples = spans[-1].first + spans[-1].n_records * n_per_record
     check_length(path.name, fs_hz, n_samples)
-    begin_s = float(onset_s[0]) if len(onset_s) and abs(onset_s[0]) < MAX_DURATION_S else 0.0
+    begin_s = _begin_s(onset_s)
     record = Record(
         record_id=path.stem,
         source=EdfSource(path, header.offset, header.record_bytes, header.sample_bytes, tuple(ecg), spans),
@@ -130,6 +131,25 @@ def read_edf(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         files=(path,),
     )
     return apply_overrides(record, overrides)
+
+
+def marks_of(record: Record) -> list[tuple[float, str]]:
+    """Time in seconds and text of each annotation of the file that is no beat, no rhythm and no stage of sleep."""
+    (path,) = record.files
+    header = read_header(path)
+    onset_s, texts = _read_texts(path, header, _count_records(path, header))
+    begin_s = _begin_s(onset_s)
+    has_beats = beats_of_texts(texts, begin_s) is not None
+    return [
+        (onset - begin_s, text)
+        for onset, _, text in texts
+        if not text.startswith(SLEEP_STAGE) and not (has_beats and is_beat_or_rhythm(text))
+    ]
+
+
+def _begin_s(onset_s: Float64) -> float:
+    """Onset of the first sample; 0 where none is stated."""
+    return float(onset_s[0]) if len(onset_s) and abs(onset_s[0]) < MAX_DURATION_S else 0.0
 
 
 def _count_records(path: Path, header: Header) -> int:

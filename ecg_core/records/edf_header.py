@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from ..errors import RecordError
+from ..notes import Patient
 from ..text import format_quoted
 from .limits import MAX_DURATION_S
 from .units import MICRO_SIGN, mv_of_unit
@@ -26,6 +26,7 @@ WIDTHS: Final = {  # bytes of each column of the header, in their order
 }  # fmt: skip
 UNITS: Final = ("mv", "uv", f"{MICRO_SIGN}v", "v", "nv")  # that are read as voltage
 CENTURY_YEAR = 85  # EDF's rule: years from 85 are of the 20th century
+SEXES_OF_LETTER: Final = {"M": "male", "F": "female"}
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -138,11 +139,33 @@ def _start(fixed: bytes) -> datetime | None:
         return None
 
 
-def patient_of(path: Path) -> Sequence[str]:
-    """The header's text about the patient, unchanged."""
+def patient_of(path: Path) -> Patient:
+    """Patient and recorder, from the two fields of identification; plain EDF states a text without parts.
+
+    EDF+ writes "code sex birthdate name" and "Startdate date code technician equipment", with X for what is unknown and
+    an underscore for a space within a part.
+    """
     with path.open("rb") as stream:
-        stated = text_of(stream.read(88)[8:88])
-    return [] if set(stated) <= set("X ") else [stated]
+        fixed = stream.read(FIXED_BYTES)
+    stated, recording = text_of(fixed[8:88]), text_of(fixed[88:168])
+    code, sex, born, name, *_ = [*map(_part, stated.split()), "", "", "", ""]
+    start, _, _, _, equipment, *_ = [*map(_part, recording.split()), "", "", "", "", ""]
+    recorder = equipment if start == "Startdate" else ""
+    if stated.split()[1:2] not in (["M"], ["F"], ["X"]):
+        return Patient(patient_id="" if set(stated) <= set("X ") else stated, recorder=recorder)
+    return Patient(
+        name=name, patient_id=code, birth_date=_birth_date(born), sex=SEXES_OF_LETTER.get(sex, ""), recorder=recorder
+    )
+
+
+def _part(text: str) -> str:
+    return "" if text == "X" else text.replace("_", " ")
+
+
+def _birth_date(text: str) -> str:
+    """02-AUG-1951 as 1951-08-02; empty where it is none."""
+    found = re.fullmatch(r"(\d\d)-([A-Z]{3})-(\d{4})", text)
+    return f"{found[3]}-{MONTHS.index(found[2]) + 1:02d}-{found[1]}" if found and found[2] in MONTHS else ""
 
 
 def text_of(content: bytes) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from ..errors import MissingMetadataError, RecordError
+from ..notes import Patient
 from ..schema import Record, RecordOverrides
-from . import dicom_files, edf_header, ishne_files
+from . import dicom_files, edf_header, ishne_files, wfdb_notes
 from .archives import UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom
-from .edf_files import is_edf, read_edf
+from .edf_files import is_edf, marks_of, read_edf
 from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
 from .kinds import foreign_kind, what_instead
@@ -26,7 +27,14 @@ FIRST_BYTES = 512  # that identify a format
 RESULTS = ("_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv")  # tables that this program writes
 
 
-def _no_patient(_path: Path) -> Sequence[str]:
+Marks = list[tuple[float, str]]  # time in seconds and text of each mark
+
+
+def _no_patient(_path: Path) -> Patient:
+    return Patient()
+
+
+def _no_marks(_record: Record) -> Marks:
     return []
 
 
@@ -55,7 +63,8 @@ class Format:
     suffixes: tuple[str, ...]  # of the files of a folder that are tried as records
     sniff: Callable[[Path, bytes], bool]  # whether a file is of this format, by its path and first bytes
     open: Callable[[Path, RecordOverrides], Record]
-    patient: Callable[[Path], Sequence[str]] = _no_patient  # the file's fields about the patient
+    patient: Callable[[Path], Patient] = _no_patient  # what the header states of patient and recorder
+    marks: Callable[[Record], Marks] = _no_marks  # event marks of an opened record
     variants: tuple[tuple[int, bytes, str], ...] = ()  # offset, bytes there, and the name of the variant
 
     def kind(self, first: bytes) -> str:
@@ -64,10 +73,12 @@ class Format:
         return next(found, self.name)
 
 
-WFDB: Final = Format("WFDB", (), is_wfdb, read_wfdb)  # a record is found by its header, whatever its other files
+WFDB: Final = Format(  # a record is found by its header, whatever its other files
+    "WFDB", (), is_wfdb, read_wfdb, wfdb_notes.patient_of, wfdb_notes.marks_of
+)
 FORMATS: Final = (  # tried in this order
     Format(
-        "EDF, EDF+, BDF", (".edf", ".bdf"), is_edf, read_edf, edf_header.patient_of,
+        "EDF, EDF+, BDF", (".edf", ".bdf"), is_edf, read_edf, edf_header.patient_of, marks_of,
         variants=(
             (edf_header.KIND_AT, b"EDF+D", "EDF+, interrupted"), (edf_header.KIND_AT, b"EDF+", "EDF+"),
             (edf_header.KIND_AT, b"BDF+", "BDF+"), (0, edf_header.EDF_MAGIC, "EDF"), (0, edf_header.BDF_MAGIC, "BDF"),
@@ -124,12 +135,6 @@ def kind_of(path: Path) -> str:
     if form:
         return form.kind(first)
     return foreign.name if foreign else "unknown format"
-
-
-def patient_of(path: Path) -> Sequence[str]:
-    """A file's fields about the patient: shown to whoever has the file, and written nowhere."""
-    form = format_of(path)
-    return form.patient(path) if form else []
 
 
 def records_in(folder: Path) -> list[Path]:

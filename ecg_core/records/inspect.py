@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -10,7 +12,8 @@ from ..clock import duration_text
 from ..errors import EcgError
 from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
 from ..text import one_line
-from .formats import kind_of, patient_of
+from .formats import kind_of
+from .patients import read_patient
 from .reading import read_record
 from .units import ASSUMED_PER_MV
 
@@ -18,6 +21,11 @@ EXCERPTS, EXCERPT_S = 12, 10.0  # the signal is checked in so many excerpts acro
 NOTABLE = 0.05  # a larger fraction of a lead that is missing or clipped is reported
 LOW_MV, HIGH_MV = 0.15, 15.0  # an ECG whose amplitude is outside of these has another unit than the file states
 PERCENTILES = (1, 99)  # between which the amplitude is measured
+PATIENT_FIELDS: Final = {
+    "name": "name", "patient_id": "number", "birth_date": "born", "sex": "sex", "indication": "indication",
+    "medication": "medication", "referring_physician": "referring physician", "reading_physician": "reading physician",
+    "recorder": "recorder",
+}  # fmt: skip
 MAX_PATIENT_LETTERS = 300  # of a file's fields about the patient
 
 
@@ -48,7 +56,9 @@ def _facts(record: Record) -> list[str]:
 
 def _patient(path: Path, record: Record) -> list[str]:
     """A line with the file's fields about the patient; no line where there are none."""
-    fields = "; ".join([*patient_of(path), *record.comments])
+    stated = asdict(read_patient(path))
+    known = [f"{name} {stated[field]}" for field, name in PATIENT_FIELDS.items() if stated[field]]
+    fields = "; ".join(record.comments or known)  # comments, which WFDB has, are where its fields come from
     shown = "".join(letter if letter.isprintable() else " " for letter in fields)
     return [f"patient, as the file states (shown here only): {shown[:MAX_PATIENT_LETTERS]}"] if shown else []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from ..errors import RecordError
+from ..notes import Patient
 from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
 from .limits import check_length, distinct_names
 from .overrides import apply_overrides
@@ -117,19 +117,19 @@ def _age(born: tuple[int, ...], start: datetime | None) -> int | None:
     return start.year - birth.year - ((start.month, start.day) < (birth.month, birth.day))
 
 
-def patient_of(path: Path) -> Sequence[str]:
-    """The header's fields about the patient, unchanged."""
+def patient_of(path: Path) -> Patient:
+    """Patient and recorder, from the header."""
     with path.open("rb") as stream:
         header = stream.read(HEADER_BYTES)
-    first, last, number = (
+    first, last, number, recorder = (
         header[place : place + width].partition(b"\0")[0].decode("utf-8", errors="replace").strip()
-        for place, width in ((28, 40), (68, 40), (108, 20))
+        for place, width in ((28, 40), (68, 40), (108, 20), (232, 40))
     )
-    sex, _, *born = struct.unpack_from("<5h", header, 128)
-    found = {
-        "name": f"{first} {last}".strip(),
-        "number": number,
-        "sex": SEX.get(sex, ""),
-        "born": "-".join(str(part) for part in born[::-1]) if min(born) > 0 else "",
-    }
-    return [f"{name} {text}" for name, text in found.items() if text]
+    sex, _, day, month, year = struct.unpack_from("<5h", header, 128)
+    return Patient(
+        name=f"{first} {last}".strip(),
+        patient_id=number,
+        birth_date=f"{year:04d}-{month:02d}-{day:02d}" if min(day, month, year) > 0 else "",
+        sex=SEX.get(sex, ""),
+        recorder=recorder,
+    )

@@ -24,7 +24,7 @@ REACH_PERCENTILES = (0.1, 99.9)  # ... but for 20 ms of ten seconds, which a spi
 TEXT, FAINT, LINE, MINOR, MAJOR = "#1B2A36", "#5B6B78", "#CBD5DD", "#F6DEDA", "#E9B5AC"
 DANGER, DANGER_FILL = "#A50F15", "#FBE3E1"  # dark red, to differ from the paper's boxes also without colour
 PLAIN, BOLD = "Helvetica", "Helvetica-Bold"
-POINT_MM = 25.4 / 72
+PLAIN_LETTERS = dict(zip("łŁđĐıħĦ", "lLdDihH", strict=True))  # whose mark is no character of its own
 PULSE_MM = 5.0  # width of the calibration pulse, 200 ms
 TRACE_MM = 0.25  # width of its line and of the trace
 LABEL_MM = 3.5  # height of the row of beat labels
@@ -118,7 +118,7 @@ def draw_strip(sheet: Sheet, leads: Sequence[Lead], *, beats: Beats, x: float, y
     All leads have one gain; the pulse at the left edge of each is 1 mV high. Each ``marked`` stretch has a band on the
     lower edge with its name.
     """
-    start_s, lead_mm = leads[0].start_s, (height - LABEL_MM) / len(leads)
+    start_s, lead_mm = leads[0].start_s, lane_mm(height, len(leads))
     sheet.grid(x, y, width, height)
     for stretch in marked:
         _mark_stretch(sheet, stretch, start_s, x=x, bottom=y + height, width=width)
@@ -132,6 +132,11 @@ def draw_strip(sheet: Sheet, leads: Sequence[Lead], *, beats: Beats, x: float, y
         sheet.text(x + 1, top + LEAD_NAME_MM - LABEL_MM, lead.name, size=7, font=BOLD)
     _label_beats(sheet, x, y + LABEL_MM - 0.5, width, start_s, beats)
     return gain
+
+
+def lane_mm(height: float, n_leads: int) -> float:
+    """Height of the lane of each lead of a strip, below the labels of beats."""
+    return (height - LABEL_MM) / n_leads
 
 
 def draw_columns(sheet: Sheet, rows: Sequence[Sequence[Lead]], *, x: float, y: float, width: float,
@@ -151,6 +156,13 @@ def draw_columns(sheet: Sheet, rows: Sequence[Sequence[Lead]], *, x: float, y: f
                 sheet.line(left, top + row_mm / 3, left, top + 2 * row_mm / 3, colour=TEXT)
             sheet.text(left + 1, top + LABEL_MM, lead.name, size=7, font=BOLD)
     return gain
+
+
+def draw_excerpt(sheet: Sheet, lead: Lead, gain: float, *, x: float, y: float, width: float, height: float) -> None:
+    """A short piece of a lead on ECG paper at 25 mm/s and a given gain."""
+    sheet.grid(x, y, width, height)
+    with sheet.clipped(x, y, width, height):
+        _draw_trace(sheet, lead, gain, x=x, middle=y + height / 2)
 
 
 def _draw_trace(sheet: Sheet, lead: Lead, gain: float, *, x: float, middle: float) -> None:
@@ -212,14 +224,16 @@ def draw_bars(sheet: Sheet, edges: Float64, height: Float32 | Float64, base: flo
 
 
 def printable(text: str) -> str:
-    """Text in the characters of the printer's own fonts; without marks above letters, or else as question marks."""
+    """Text in the characters of the printer's own fonts; others lose their marks, or become question marks."""
     return "".join(_printable_letter(letter) for letter in one_line(text))
 
 
 def _printable_letter(letter: str) -> str:
-    for form in (letter, unicodedata.normalize("NFKD", letter)[:1]):
+    for form in (letter, PLAIN_LETTERS.get(letter, ""), unicodedata.normalize("NFKD", letter)[:1]):
         try:
-            return form.encode("cp1252").decode("cp1252")
+            form.encode("cp1252")
         except UnicodeEncodeError:
             continue
+        if form:
+            return form
     return "?"

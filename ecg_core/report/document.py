@@ -48,6 +48,7 @@ from .canvas import (
 COLUMN_GAP_MM = 6.0
 MOST_COLUMNS = 3  # of a page
 HEAD_GAP_MM = 3.0  # between the head of a page and its content
+SCALE_MM = 100.0  # width of what stands at the right above a strip
 HEAD_LEFT_MM = 130.0  # width of the left part of the head
 
 Cell = str | Flowable | list[Flowable]
@@ -135,7 +136,7 @@ def table(rows: Sequence[Sequence[Cell]], widths_mm: Sequence[float], *, right: 
     look = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"), ("TOPPADDING", (0, 0), (-1, -1), 0.6),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 1.2), ("LEFTPADDING", (0, 0), (-1, -1), 0),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 4), ("LINEBELOW", (0, 0), (-1, -1), 0.3, HexColor(LINE)),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 6), ("LINEBELOW", (0, 0), (-1, -1), 0.3, HexColor(LINE)),
     ]  # fmt: skip
     if heading:
         bold = {SMALL: _style("small bold", 7, fontName=BOLD, textColor=HexColor(FAINT)),
@@ -143,6 +144,24 @@ def table(rows: Sequence[Sequence[Cell]], widths_mm: Sequence[float], *, right: 
         cells[0] = [paragraph(str(cell), bold[style]) for cell, style in zip(rows[0], styles, strict=True)]
         look.append(("LINEBELOW", (0, 0), (-1, 0), 0.6, HexColor(FAINT)))
     return _table(cells, widths_mm, look, heading=heading)
+
+
+def titles(left: str, right: str) -> Table:
+    """What stands above a drawing: what it shows, and at the right how it is drawn."""
+    look = [("VALIGN", (0, 0), (-1, -1), "BOTTOM"), *_no_padding(bottom=1.5)]
+    cells = [[paragraph(left, STRONG), paragraph(right, SMALL_RIGHT)]]
+    return _table(cells, [WIDTH_MM - SCALE_MM, SCALE_MM], look, heading=False)
+
+
+def _no_padding(*, bottom: float = 0.0) -> list[Any]:
+    sides = {"TOPPADDING": 0.0, "BOTTOMPADDING": bottom, "LEFTPADDING": 0.0, "RIGHTPADDING": 0.0}
+    return [(side, (0, 0), (-1, -1), width) for side, width in sides.items()]
+
+
+def row_of(cells: Sequence[Sequence[Flowable]], width_mm: float) -> Table:
+    """Groups of content beside each other, each as wide."""
+    look = [("VALIGN", (0, 0), (-1, -1), "TOP"), *_no_padding()]
+    return _table([[list(cell) for cell in cells]], [width_mm] * len(cells), look, heading=False)
 
 
 def boxes(cells: Sequence[Sequence[Flowable]], *, danger: bool = False) -> Table:

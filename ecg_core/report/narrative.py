@@ -19,7 +19,7 @@ from .dangers import NOT_ANALYSED, dangers, seconds_text, unjudged_texts
 from .measures import format_labels, longest_rr
 
 FEW_PCT = 1.0  # a smaller percentage is printed with two decimals instead of one
-CALM: Final = "No ventricular fibrillation, asystole or sustained ventricular tachycardia found."
+CALM: Final = "No ventricular fibrillation, asystole or sustained ventricular tachycardia found in the analysable signal."
 NOTHING: Final = (
     "No signal is analysable: ventricular fibrillation, asystole and ventricular tachycardia cannot be excluded."
 )
@@ -38,7 +38,7 @@ def draft_narrative(analysis: Analysis) -> str:
     >>> from ecg_core import analyse, load_model, read_record
     >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
     >>> draft_narrative(analysis).splitlines()[0]
-    'Recording of 30 min, 98.3 % of it analysable; 2,320 beats.'
+    'Simulated recording of 30 min, 98.3 % of it analysable; 2,230 beats.'
 
     """
     paragraphs = [_recording(analysis), _danger(analysis)]
@@ -232,4 +232,6 @@ def _percent(value: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.1f}" if value >= FEW_PCT or value == 0 else f"{value:.2f}"
+    if round(value, 2) == 0:
+        return "0"
+    return f"{value:.1f}" if value >= FEW_PCT else f"{value:.2f}"

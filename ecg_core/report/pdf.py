@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from reportlab.platypus import Flowable, KeepTogether
 
 from .. import NOTICE, __version__
-from ..clock import duration_text
+from ..clock import clock_text, duration_text
 from ..notes import NO_NOTES, Notes, Patient, Signature
 from ..schema import Analysis
 from .canvas import BOTTOM_MM, FAINT, LEFT_MM, RIGHT_MM, WIDTH_MM, Sheet
@@ -39,11 +39,10 @@ from .measures import COLUMNS, GROUPS, Measure, format_labels, measures
 from .narrative import narrative_of
 from .pdf_strips import strip_flowables
 from .pdf_tables import diary_flowables, event_flowables, morphology_flowables, time_flowables, unanalysed_flowables
-from .measures import moment_text
 
 PATTERNS: Final = ("bigeminy", "trigeminy")
 ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
-DEFINITION_MM = 40.0  # width of the name of a measure beside its definition
+NAME_MM, DEFINITION_MM = 38.0, 40.0  # width of the name of a measure beside its value, and beside its definition
 UNSIGNED: Final = "Not signed: preliminary"
 PATIENT_FIELDS: Final = {
     "name": "Patient", "patient_id": "Identification", "birth_date": "Date of birth", "sex": "Sex",
@@ -60,11 +59,10 @@ def report_pdf(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         *page_of(1),
         *time_flowables(analysis),
         *diary_flowables(analysis, notes),
+        *unanalysed_flowables(analysis),
         *morphology_flowables(analysis),
         *event_flowables(analysis),
         *strip_flowables(analysis, notes),
-        *page_of(1),
-        *unanalysed_flowables(analysis),
         *_definitions(analysis),
         *_rules(analysis),
     ]
@@ -103,7 +101,7 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
         _whom_and_what(analysis, notes.patient),
         gap(2),
         *_danger_box(analysis),
-        *[paragraph(f"{text}.", NOTE) for text in remarks(analysis)],
+        paragraph(" ".join(f"{text}." for text in remarks(analysis)), NOTE),
         gap(1),
         _cards(found, analysis),
         paragraph("Narrative" if notes.narrative else "Narrative, drafted from the measures", HEADING),
@@ -221,7 +219,7 @@ def _measures(analysis: Analysis) -> list[Flowable]:
             rows = [_measure_cells(row, analysis) for row in _rows(found, group)]
             story += [
                 paragraph(GROUPS[group], GROUP),
-                table(rows, [36, column_mm(len(COLUMNS)) - 36], right=[1], heading=False),
+                table(rows, [NAME_MM, column_mm(len(COLUMNS)) - NAME_MM], right=[1], heading=False),
             ]
     return story
 
@@ -229,7 +227,11 @@ def _measures(analysis: Analysis) -> list[Flowable]:
 def _measure_cells(row: Row, analysis: Analysis) -> tuple[Cell, Cell]:
     if row.why:
         return paragraph(row.name, FAINT_SMALL), row.why
-    return row.name, f"{moment_text(analysis, row.at_s)}{row.text}"
+    return row.name, f"{_moment_text(analysis, row.at_s)}{row.text}"
+
+
+def _moment_text(analysis: Analysis, time_s: float | None) -> str:
+    return "" if time_s is None else f"{clock_text(analysis.record, time_s)}, "
 
 
 def _rows(found: dict[str, Measure], group: str) -> Iterator[Row]:

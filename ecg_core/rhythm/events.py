@@ -41,6 +41,11 @@ KIND_NAMES: Final = {
     "no_signal": "No signal",
 }
 DANGERS: Final = ("vf", "asystole", "vt_sustained", "vf_suspected")  # what a report begins with
+MOST_SERIOUS_FIRST: Final = (
+    "vf", "asystole", "vt_sustained", "vf_suspected", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run",
+    "idioventricular", "v_bigeminy", "v_trigeminy", "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy",
+    "s_trigeminy", "s_couplet", "long_rr", "not_analysable", "no_signal",
+)  # fmt: skip
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
 JOINS: Final = {"V": ("V", "F"), "S": ("S",)}  # EC57 counts a fusion beat in the run of V that it lies in
 RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label in "VS"}

@@ -1,4 +1,4 @@
-"""Stored analyses: nothing is analysed twice for the same signal, leads, model, edits, rules and program."""
+"""Stored analyses: nothing is analysed twice for the same signal, leads, model, fitted labels and program."""
 
 from __future__ import annotations
 
@@ -40,9 +40,8 @@ class AnalysisKey(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Name of the stored analysis: the key, and the version of the program's code."""
-        rules = {rule.key: rule.value for rule in self.rules.changed()}
-        parts = [self.record_sha256, self.lead, self.model_sha256, rules, self.fitted_labels, code_version()]
+        """Name of the stored analysis: the key but for its rules, which are applied again, and the program's code."""
+        parts = [self.record_sha256, self.lead, self.model_sha256, self.fitted_labels, code_version()]
         return hashlib.sha256(audit.canonical(parts).encode()).hexdigest()
 
 
@@ -90,7 +89,17 @@ def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
 
 def load_analysis(store: Store, key: AnalysisKey, record: Record) -> Analysis | None:
     """The stored analysis of a record; None where there is none by this program, or where it is damaged."""
-    path = store.folder / FOLDER / f"{key.digest}.npz"
+    analysis = load_stored(store, key.digest, record)
+    if analysis is None or analysis.rules == key.rules:
+        return analysis
+    from ..pipeline import with_rules  # noqa: PLC0415, as it loads torch
+
+    return with_rules(analysis, key.rules)
+
+
+def load_stored(store: Store, digest: str, record: Record) -> Analysis | None:
+    """The stored analysis of this digest, by the rules that it was made with; None as in ``load_analysis``."""
+    path = store.folder / FOLDER / f"{digest}.npz"
     if not path.is_file():
         return None
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, select
@@ -25,6 +25,11 @@ class Label(NamedTuple):
 
 
 LabelEdit = tuple[Label, ...]  # labels of one beat or of many that are set, and undone, together
+
+
+def all_labels(edits: Iterable[LabelEdit]) -> list[Label]:
+    """The labels of all edits, in their order."""
+    return [label for edit in edits for label in edit]
 
 
 def edits_of(store: Store, record_sha256: str) -> tuple[LabelEdit, ...]:

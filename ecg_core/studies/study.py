@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,11 @@ from .tables import StudyRow
 
 NEW, ANALYSED, IN_REVIEW, SIGNED = "new", "analysed", "in review", "signed"
 STATES: Final = (NEW, ANALYSED, IN_REVIEW, SIGNED)  # a running analysis is known by the queue
+
+HASH_START: Final = re.compile(r"[0-9a-f]{6,64}")  # six digits: of 10,000 studies, fewer than one in 1,600 shares them
+SHOWN_DIGITS: Final = 8  # of a hash, in sentences and tables
+SHOWN_STUDIES: Final = 5  # in a sentence that lists those that fit
+PARTS_OF_A_RECORD: Final = (".hea", ".dat", ".atr")  # a WFDB record opens by its path without these
 
 
 class Editor(NamedTuple):
@@ -81,6 +88,41 @@ def get_study(store: Store, record_sha256: str) -> Study | None:
     with store.reading() as session:
         row = session.get(StudyRow, record_sha256)
         return _study(row) if row else None
+
+
+def find_one(store: Store, text: str) -> Study:
+    """The study that a person means: by the path of its record, its name, or the first digits of its SHA-256.
+
+    Where a text is the name of one study and the beginning of another's hash, the name counts.
+
+    Raises
+    ------
+    StoreError
+        No study fits, or several do.
+
+    """
+    place = _plain_path(Path(text).expanduser())
+    places = {str(place), str(place.with_suffix("") if place.suffix.lower() in PARTS_OF_A_RECORD else place)}
+    ways = [StudyRow.path.in_(places), StudyRow.record_id == text]
+    if HASH_START.fullmatch(text.casefold()):
+        ways.append(StudyRow.record_sha256.startswith(text.casefold()))
+    with store.reading() as session:
+        for way in ways:
+            rows = session.scalars(select(StudyRow).where(way).order_by(StudyRow.edited_at.desc())).all()
+            if len(rows) == 1:
+                return _study(rows[0])
+            if rows:
+                raise StoreError(_several(text, rows))
+    raise StoreError(
+        f'"{text}": no study has this path, this name, or a SHA-256 that begins so (at least six digits); '
+        f"expected one of those in {store.place}."
+    )
+
+
+def _several(text: str, rows: Sequence[StudyRow]) -> str:
+    named = ", ".join(f"{row.record_sha256[:SHOWN_DIGITS]} ({row.path})" for row in rows[:SHOWN_STUDIES])
+    more = f" and {len(rows) - SHOWN_STUDIES} more" if len(rows) > SHOWN_STUDIES else ""
+    return f'"{text}": {len(rows)} studies fit, expected one: {named}{more}. Name it by its path or these digits.'
 
 
 def find_studies(
@@ -147,7 +189,12 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
 def path_of(record: Record) -> Path:
     """The path by which a record opens."""
     header = next((path for path in record.files if path.suffix == ".hea"), None)
-    return (header.with_suffix("") if header else record.files[0]).absolute()
+    return _plain_path(header.with_suffix("") if header else record.files[0])
+
+
+def _plain_path(path: Path) -> Path:
+    """The absolute path without steps such as ``..``; links stay as they are named."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() follows links
 
 
 def _new_row(record: Record, editor: Editor, files: list[list[Any]], *, kept: bool) -> StudyRow:

@@ -1,67 +1,50 @@
-"""An analysis in a thread of its own: the pages stay responsive, show its progress and can cancel it."""
+"""Analyses in a thread of their own, one after the other: the pages stay responsive, show progress and can cancel."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
-from ecg_core.errors import Cancelled, EcgError
-from ecg_core.rules import RhythmRules
+from ecg_core.errors import Cancelled, EcgError, StoreError
 from ecg_core.schema import Analysis, Record
+from ecg_core.studies.analyses import AnalysisKey, save_analysis, set_shown
+from ecg_core.studies.edits import Label, LabelEdit, all_labels
+from ecg_core.studies.queue import CANCELLED, FAILED, RUNNING, WAITING, enqueue, leave_queue, set_queue_state
+from ecg_core.studies.store import Store
+from ecg_core.studies.study import Editor
 
 from . import engine
 from .messages import UNFORESEEN, error_message
 
+__all__ = ["AnalysisKey", "AnalysisQueue", "Job", "Label", "LabelEdit", "all_labels"]
 
-class Label(NamedTuple):
-    """A beat's class as the reader labels it."""
-
-    time_s: float
-    label: str
-
-
-LabelEdit = tuple[Label, ...]  # labels of one beat or of many that are set, and undone, together
-
-
-def all_labels(edits: Iterable[LabelEdit]) -> list[Label]:
-    """The labels of all edits, in their order."""
-    return [label for edit in edits for label in edit]
-
-
-class AnalysisKey(NamedTuple):
-    """What an analysis depends on; two that share it are the same."""
-
-    record_sha256: str
-    lead: str
-    model_sha256: str
-    rules: RhythmRules
-    fitted_labels: tuple[LabelEdit, ...] = ()  # by which the model was fine-tuned to the patient
+DONE = "done"
+CANCELLED_TEXT = "The analysis was cancelled."
 
 
 class Job:
-    """One analysis, from its start to its end."""
+    """One analysis, from the moment it is asked for to its end."""
 
     def __init__(self, key: AnalysisKey, record: Record, model_path: Path, *, beside: bool = False) -> None:
         self.key = key
         self.beside = beside  # its result does not replace the analysis that is shown
         self.record = record
+        self.model_path = model_path
+        self.queued_id = 0  # in the stored queue
+        self.state = WAITING
         self.done_s = 0.0
         self.fitted = 0.0  # part of the fine-tuning that is done, 0..1
         self.result: Analysis | None = None
         self.problem = ""  # a sentence for the reader
-        self._began_s = time.monotonic()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(model_path,), daemon=True)
-        self._thread.start()
+        self._began_s = 0.0
+        self._stop, self._ended = threading.Event(), threading.Event()
 
     @property
     def finished(self) -> bool:
         """Whether the job has ended: done, failed or cancelled."""
-        return not self._thread.is_alive()
+        return self._ended.is_set()
 
     @property
     def fraction_done(self) -> float:
@@ -71,36 +54,39 @@ class Job:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds left at the pace so far; None at the beginning, and when all is done."""
+        """Seconds left at the pace so far; None while it waits, at the beginning, and when all is done."""
         done = self.fraction_done
         return (time.monotonic() - self._began_s) * (1 / done - 1) if 0 < done < 1 else None
 
     def cancel(self) -> None:
-        """Stop after the chunk of the record at work."""
+        """Stop after the chunk of the record at work, or before the first."""
         self._stop.set()
 
     def wait(self, at_most_s: float | None = None) -> None:
         """Return when the job has ended, or after ``at_most_s``."""
-        self._thread.join(at_most_s)
+        self._ended.wait(at_most_s)
 
-    def _work(self, model_path: Path) -> None:
+    def run(self) -> None:
+        """Do the work, in this thread."""
+        self.state, self._began_s = RUNNING, time.monotonic()
         try:
+            self._raise_if_cancelled()
             self.result = engine.run(
-                self.record,
-                model_path,
-                self.key.rules,
-                lead=self.key.lead,
-                patient_labels=all_labels(self.key.fitted_labels),
-                progress=self._progress,
-                fitting=self._fitting,
-            )
+                self.record, self.model_path, self.key.rules, lead=self.key.lead,
+                patient_labels=all_labels(self.key.fitted_labels), progress=self._progress, fitting=self._fitting,
+            )  # fmt: skip
+            self.state = DONE
         except Cancelled:
-            self.problem = "The analysis was cancelled."
+            self.state, self.problem = CANCELLED, CANCELLED_TEXT
         except EcgError as error:
-            self.problem = error_message(error)
+            self.state, self.problem = FAILED, error_message(error)
         except Exception:  # nobody else handles the errors of a thread
             logging.getLogger(__name__).exception("analysis of %s", self.record.record_id)
-            self.problem = UNFORESEEN
+            self.state, self.problem = FAILED, UNFORESEEN
+
+    def end(self) -> None:
+        """Let those who wait for the job go on."""
+        self._ended.set()
 
     def _progress(self, done_s: float, _total_s: float) -> None:
         self._raise_if_cancelled()
@@ -113,3 +99,84 @@ class Job:
     def _raise_if_cancelled(self) -> None:
         if self._stop.is_set():
             raise Cancelled("The analysis was cancelled; nothing was written.")
+
+
+class AnalysisQueue:
+    """The jobs of one store, one at a time. No browser window has to stay open: results are kept in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.unsaved: dict[AnalysisKey, Analysis] = {}  # results that the store could not take
+        self._store = store
+        self._jobs: list[tuple[Job, Editor]] = []  # the first one runs
+        self._lock = threading.Lock()
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """The jobs that run or wait, in their order."""
+        with self._lock:
+            return tuple(job for job, _ in self._jobs)
+
+    def job_of(self, record_sha256: str, *, beside: bool = False) -> Job | None:
+        """The job of a study that runs or waits."""
+        found = (job for job in self.jobs if job.key.record_sha256 == record_sha256 and job.beside == beside)
+        return next(found, None)
+
+    def add(self, job: Job, editor: Editor) -> None:
+        """Put a job at the end of the queue; another one of the same study gives way.
+
+        Raises
+        ------
+        StoreError
+            The queue cannot be stored.
+
+        """
+        previous = self.job_of(job.key.record_sha256, beside=job.beside)
+        if previous is not None:
+            previous.cancel()
+        key = job.key
+        job.queued_id = enqueue(
+            self._store, key.record_sha256, editor, lead=key.lead, model_name=job.model_path.stem,
+            rules={rule.key: rule.value for rule in key.rules.changed()}, n_fitted_edits=len(key.fitted_labels),
+        )  # fmt: skip
+        with self._lock:
+            self._jobs.append((job, editor))
+            if len(self._jobs) == 1:
+                threading.Thread(target=self._work, daemon=True).start()
+
+    def stop(self) -> None:
+        """Cancel everything."""
+        for job in self.jobs:
+            job.cancel()
+
+    def _work(self) -> None:
+        """Run the jobs until none is left."""
+        while True:
+            with self._lock:
+                job, editor = self._jobs[0]
+            try:
+                set_queue_state(self._store, job.queued_id, RUNNING)
+                job.run()
+                self._keep(job, editor)
+            except StoreError as error:
+                job.problem = str(error)
+                if job.result is not None:
+                    self.unsaved[job.key] = job.result
+            except Exception:  # the queue goes on with the next job
+                logging.getLogger(__name__).exception("the queue, at %s", job.record.record_id)
+                job.problem = job.problem or UNFORESEEN
+            with self._lock:
+                self._jobs.pop(0)
+                is_last = not self._jobs
+            job.end()
+            if is_last:
+                return
+
+    def _keep(self, job: Job, editor: Editor) -> None:
+        """Store what a job found, or why it found nothing."""
+        if job.result is None:
+            set_queue_state(self._store, job.queued_id, job.state, problem=job.problem)
+            return
+        save_analysis(self._store, job.key, job.result)
+        leave_queue(self._store, job.queued_id)
+        if not job.beside:
+            set_shown(self._store, job.key, job.result, editor)

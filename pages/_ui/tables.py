@@ -19,7 +19,7 @@ from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
-from ecg_core.rhythm.events import KIND_NAMES
+from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST
 from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules, rules_from
 from ecg_core.schema import Analysis, Burden, Index, Quality, Record, RhythmEvent
@@ -28,11 +28,6 @@ from .wording import NONE, number
 
 NO_FINDING = "No couplet, run, pattern, episode, pause or long RR was found in the analysable part."
 MAX_ROWS = 1000  # of a list: nobody reads more of them one by one
-MOST_SERIOUS_FIRST = (
-    "vf", "asystole", "vt_sustained", "vf_suspected", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run",
-    "idioventricular", "v_bigeminy", "v_trigeminy", "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy",
-    "s_trigeminy", "s_couplet", "long_rr", "not_analysable", "no_signal",
-)  # fmt: skip
 
 
 def rate_card(record: Record, burden: Burden) -> tuple[str, str, str]:

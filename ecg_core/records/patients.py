@@ -1,0 +1,70 @@
+"""What a file states of patient and recorder, and the event marks in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from ..notes import FROM_FILE, SEXES, DiaryEntry, Patient
+from ..schema import Record
+from .formats import format_of
+from .wfdb_header import HEADER_SUFFIX
+
+MAX_LETTERS: Final = 200  # of a field: more is damage
+MOST_OF_A_KIND: Final = 200  # a text that comes more often was not marked by a patient: a beat, a breath, a movement
+
+
+def read_patient(path: Path) -> Patient:
+    """Patient and recording data that a file states; a field that is missing or damaged is empty.
+
+    Examples
+    --------
+    >>> read_patient(Path("demo_data/demo.hea")).name
+    ''
+
+    """
+    try:
+        form = format_of(path)
+        stated = form.patient(path) if form else Patient()
+    except Exception:  # a damaged header raises all kinds of errors, and an empty field harms nobody
+        return Patient()
+    fields = {name: _plain(text) for name, text in asdict(stated).items()}
+    if fields["sex"] not in SEXES:
+        fields["sex"] = ""
+    if not _is_date(fields["birth_date"]):
+        fields["birth_date"] = ""
+    return Patient(**fields)
+
+
+def read_diary(record: Record) -> tuple[DiaryEntry, ...]:
+    """Event marks of the files of a record, by time: texts of EDF+, notes of WFDB; empty where none can be read."""
+    header = next((path for path in record.files if path.suffix == HEADER_SUFFIX), None)
+    path = header or next(iter(record.files), None)
+    try:
+        form = format_of(path) if path else None
+        marks = form.marks(record) if form else []
+    except Exception:  # see above
+        return ()
+    plain = [(time_s, _plain(text)) for time_s, text in marks if 0 <= time_s <= record.duration_s]
+    often = {text for text, n in Counter(text for _, text in plain).items() if n > MOST_OF_A_KIND}
+    kept = sorted({(time_s, text) for time_s, text in plain if text and text not in often})
+    return tuple(DiaryEntry(time_s, text, source=FROM_FILE) for time_s, text in kept)
+
+
+def _plain(text: str) -> str:
+    """A text on one line, without what cannot be printed."""
+    printable = "".join(
+        letter if letter.isprintable() else " " for letter in text.replace("\N{REPLACEMENT CHARACTER}", " ")
+    )
+    return " ".join(printable.split())[:MAX_LETTERS].strip()
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
