@@ -135,8 +135,8 @@ def draw_strip(sheet: Sheet, leads: Sequence[Lead], *, beats: Beats, x: float, y
 
 
 def lane_mm(height: float, n_leads: int) -> float:
-    """Height of the lane of each lead of a strip, below the labels of beats."""
-    return (height - LABEL_MM) / n_leads
+    """Height of the lane of each lead of a strip, between the labels of beats and the names of stretches."""
+    return (height - LABEL_MM - BAND_MM) / n_leads
 
 
 def draw_columns(sheet: Sheet, rows: Sequence[Sequence[Lead]], *, x: float, y: float, width: float,

@@ -51,17 +51,21 @@ HEAD_GAP_MM = 3.0  # between the head of a page and its content
 SCALE_MM = 100.0  # width of what stands at the right above a strip
 HEAD_LEFT_MM = 130.0  # width of the left part of the head
 
+TOP_ALIGNED: Final = ("VALIGN", (0, 0), (-1, -1), "TOP")
+
 Cell = str | Flowable | list[Flowable]
 
 
 def _style(name: str, size: float, **more: Any) -> ParagraphStyle:
-    more = {"fontName": PLAIN, "textColor": HexColor(TEXT), "splitLongWords": 1} | more
-    return ParagraphStyle(name, fontSize=size, leading=1.25 * size, **more)
+    options: dict[str, Any] = {"fontName": PLAIN, "textColor": HexColor(TEXT), "splitLongWords": 1}
+    return ParagraphStyle(name, fontSize=size, leading=1.25 * size, **(options | more))
 
 
 BODY: Final = _style("body", 9.5, spaceAfter=1.5)
 SMALL: Final = _style("small", 7)
 SMALL_RIGHT: Final = _style("small right", 7, alignment=TA_RIGHT)
+SMALL_HEAD: Final = _style("small head", 7, fontName=BOLD, textColor=HexColor(FAINT))
+SMALL_HEAD_RIGHT: Final = _style("small head right", 7, fontName=BOLD, textColor=HexColor(FAINT), alignment=TA_RIGHT)
 FAINT_SMALL: Final = _style("faint", 7, textColor=HexColor(FAINT))
 NOTE: Final = _style("note", 8, spaceAfter=2)
 STRONG: Final = _style("strong", 8, fontName=BOLD)
@@ -82,7 +86,7 @@ class Head:
     right: str
 
 
-class Drawing(Flowable):  # type: ignore[misc]
+class Drawing(Flowable):
     """Something drawn on a sheet; its upper left corner is at LEFT_MM and 0 mm."""
 
     def __init__(self, height_mm: float, draw: Callable[[Sheet], None], *, width_mm: float = WIDTH_MM) -> None:
@@ -134,14 +138,13 @@ def table(rows: Sequence[Sequence[Cell]], widths_mm: Sequence[float], *, right: 
         for row in rows
     ]
     look = [
-        ("VALIGN", (0, 0), (-1, -1), "TOP"), ("TOPPADDING", (0, 0), (-1, -1), 0.6),
+        TOP_ALIGNED, ("TOPPADDING", (0, 0), (-1, -1), 0.6),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 1.2), ("LEFTPADDING", (0, 0), (-1, -1), 0),
         ("RIGHTPADDING", (0, 0), (-1, -1), 6), ("LINEBELOW", (0, 0), (-1, -1), 0.3, HexColor(LINE)),
     ]  # fmt: skip
     if heading:
-        bold = {SMALL: _style("small bold", 7, fontName=BOLD, textColor=HexColor(FAINT)),
-                SMALL_RIGHT: _style("right bold", 7, fontName=BOLD, textColor=HexColor(FAINT), alignment=TA_RIGHT)}  # fmt: skip
-        cells[0] = [paragraph(str(cell), bold[style]) for cell, style in zip(rows[0], styles, strict=True)]
+        heads = [SMALL_HEAD_RIGHT if number in right else SMALL_HEAD for number in range(len(widths_mm))]
+        cells[0] = [paragraph(str(cell), style) for cell, style in zip(rows[0], heads, strict=True)]
         look.append(("LINEBELOW", (0, 0), (-1, 0), 0.6, HexColor(FAINT)))
     return _table(cells, widths_mm, look, heading=heading)
 
@@ -160,16 +163,15 @@ def _no_padding(*, bottom: float = 0.0) -> list[Any]:
 
 def row_of(cells: Sequence[Sequence[Flowable]], width_mm: float) -> Table:
     """Groups of content beside each other, each as wide."""
-    look = [("VALIGN", (0, 0), (-1, -1), "TOP"), *_no_padding()]
+    look = [TOP_ALIGNED, *_no_padding()]
     return _table([[list(cell) for cell in cells]], [width_mm] * len(cells), look, heading=False)
 
 
 def boxes(cells: Sequence[Sequence[Flowable]], *, danger: bool = False) -> Table:
     """Framed boxes beside each other, all of one width; red ones for what is of danger."""
     edge, width = (DANGER, 1.4) if danger else (LINE, 0.5)
-    look = [
-        ("BOX", (number, 0), (number, 0), width, HexColor(edge)) for number in range(len(cells))
-    ] + [("VALIGN", (0, 0), (-1, -1), "TOP"), ("TOPPADDING", (0, 0), (-1, -1), 3), ("BOTTOMPADDING", (0, 0), (-1, -1), 4)]  # fmt: skip
+    look: list[Any] = [("BOX", (number, 0), (number, 0), width, HexColor(edge)) for number in range(len(cells))]
+    look += [("TOPPADDING", (0, 0), (-1, -1), 3), ("BOTTOMPADDING", (0, 0), (-1, -1), 4), TOP_ALIGNED]
     if danger:
         look.append(("BACKGROUND", (0, 0), (-1, -1), HexColor(DANGER_FILL)))
     return _table([[list(cell) for cell in cells]], [WIDTH_MM / len(cells)] * len(cells), look, heading=False)
@@ -220,7 +222,7 @@ def _frame(column: int, columns: int, top_mm: float) -> Frame:
     )  # fmt: skip
 
 
-class _NumberedCanvas(Canvas):  # type: ignore[misc]
+class _NumberedCanvas(Canvas):
     """Keeps the pages until all are made, so that a footer can state how many there are."""
 
     def __init__(self, *args: Any, footer: Callable[[Sheet, int, int], None], **options: Any) -> None:
@@ -230,7 +232,7 @@ class _NumberedCanvas(Canvas):  # type: ignore[misc]
     def showPage(self) -> None:
         """End a page."""
         self._kept.append(dict(self.__dict__))
-        self._startPage()
+        self._startPage()  # type: ignore[attr-defined]
 
     def save(self) -> None:
         """Write all pages, each with its footer."""

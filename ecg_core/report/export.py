@@ -185,9 +185,7 @@ def _notes(analysis: Analysis, notes: Notes) -> dict[str, Any]:
     return {
         "narrative": narrative_of(analysis, notes),
         "narrative_drafted": not notes.narrative,
-        "diary": [
-            {**asdict(row.entry), "rhythm": row.rhythm, "rate_bpm": plain_float(row.rate_bpm)} for row in rows
-        ],
+        "diary": [{**asdict(row.entry), "rhythm": row.rhythm, "rate_bpm": plain_float(row.rate_bpm)} for row in rows],
         "strips": [asdict(strip) for strip in notes.strips],
         "signatures": [asdict(signature) for signature in notes.signatures],
         **patient,
@@ -245,7 +243,9 @@ def _known(table: pd.DataFrame) -> pd.DataFrame:
 class Writer(Protocol):
     """Makes the content of one file; patient data are in it where the notes have them."""
 
-    def __call__(self, analysis: Analysis, notes: Notes = NO_NOTES) -> bytes: ...
+    def __call__(self, analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
+        """The bytes of the file."""
+        ...
 
 
 def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Writer:
@@ -291,9 +291,7 @@ def file_contents(analysis: Analysis, notes: Notes = NO_NOTES, *, with_patient: 
     return {file_name(analysis, suffix): writer(analysis, notes) for suffix, writer in WRITERS.items()}
 
 
-def write_files(
-    analysis: Analysis, folder: Path, notes: Notes = NO_NOTES, *, with_patient: bool = False
-) -> list[Path]:
+def write_files(analysis: Analysis, folder: Path, notes: Notes = NO_NOTES, *, with_patient: bool = False) -> list[Path]:
     """Write every format into a folder, which is made where it is missing: all files, or none.
 
     Patient data are left out unless ``with_patient``.

@@ -19,7 +19,9 @@ from .dangers import NOT_ANALYSED, dangers, seconds_text, unjudged_texts
 from .measures import format_labels, longest_rr
 
 FEW_PCT = 1.0  # a smaller percentage is printed with two decimals instead of one
-CALM: Final = "No ventricular fibrillation, asystole or sustained ventricular tachycardia found in the analysable signal."
+CALM: Final = (
+    "No ventricular fibrillation, asystole or sustained ventricular tachycardia found in the analysable signal."
+)
 NOTHING: Final = (
     "No signal is analysable: ventricular fibrillation, asystole and ventricular tachycardia cannot be excluded."
 )

@@ -13,10 +13,10 @@ from ..records import read_strip
 from ..schema import Analysis, Lead
 from .canvas import DANGER, FAINT, LEFT_MM, WIDTH_MM, Sheet, Stretch, draw_columns, draw_strip, fitting_gain, lane_mm
 from .dangers import SHORT_NAMES, UNJUDGED
-from .document import HEADING, NOTE, STRONG, Drawing, gap, page_of, paragraph, titles
+from .document import HEADING, NOTE, Drawing, gap, page_of, paragraph, titles
 from .strip_selection import CHOSEN, STRIP_S, Section, Strip, strip_leads, strip_sections, twelve_leads
 
-STRIP_MM: Final = {1: 40.0, 2: 45.0, 3: 70.0}  # height for so many leads: three strips, or two, on a page
+STRIP_MM: Final = {1: 45.0, 2: 45.0, 3: 70.0}  # height for so many leads: three strips, or two, on a page
 STRIP_GAP_MM = 3.0
 COLUMNS, ROW_MM = 4, 30.0  # of twelve leads: three in each column, and a row for the rhythm below
 COLUMN_S = STRIP_S / COLUMNS
@@ -60,7 +60,7 @@ def _representative(analysis: Analysis, notes: Notes) -> list[Section]:
 
 
 def _twelve(analysis: Analysis, section: Section) -> list[Flowable]:
-    """Twelve leads of 2.5 s each, one column after the other, and ten seconds of one lead, of a section's first strip."""
+    """The first strip of a section in twelve leads, a column of three after the other, and one lead for ten seconds."""
     strip, names = section.strips[0], twelve_leads(analysis)
     cut = partial(_lead, analysis)
     rows = [

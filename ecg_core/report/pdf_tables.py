@@ -97,10 +97,14 @@ def morphology_flowables(analysis: Analysis) -> list[Flowable]:
     parts, n_sampled = split_templates(whole), len(whole.beat)
     reach_mv = max(float(np.ptp(part.mean_mv)) for part in parts)
     gain = next((gain for gain in GAINS_MM_PER_MV if gain * reach_mv <= WAVE_HEIGHT_MM), GAINS_MM_PER_MV[-1])
-    sampled = f"all {n_sampled:,} V" if n_sampled == whole.n_beats else f"{n_sampled:,} of {whole.n_beats:,} V, evenly spread"
+    sampled = (
+        f"all {n_sampled:,} V" if n_sampled == whole.n_beats else f"{n_sampled:,} of {whole.n_beats:,} V, evenly spread"
+    )
     text = f"Mean of each morphology in lead {lead_name}, 25 mm/s, {gain:g} mm/mV; from {sampled}."
     cells = [_morphology(part, lead_name, gain, n_sampled) for part in parts]
-    return [KeepTogether([paragraph("PVC morphologies", HEADING), paragraph(text, NOTE), row_of(cells, WAVE_COLUMN_MM)])]
+    return [
+        KeepTogether([paragraph("PVC morphologies", HEADING), paragraph(text, NOTE), row_of(cells, WAVE_COLUMN_MM)])
+    ]
 
 
 def _morphology(part: Template, lead_name: str, gain: float, n_sampled: int) -> list[Flowable]:
@@ -150,7 +154,10 @@ def unanalysed_flowables(analysis: Analysis) -> list[Flowable]:
     """What was not analysed: signal, leads, and what the program does not look at."""
     return [
         KeepTogether(
-            [paragraph("What was not analysed", HEADING), *[paragraph(f"{text}.", BODY) for text in _unanalysed(analysis)]]
+            [
+                paragraph("What was not analysed", HEADING),
+                *[paragraph(f"{text}.", BODY) for text in _unanalysed(analysis)],
+            ]
         )
     ]
 

@@ -61,7 +61,8 @@ def day_and_night(analysis: Analysis) -> list[PeriodLine]:
     """What was found by day, by night (NIGHT) and in total; empty where the start of the recording is not known."""
     if analysis.record.start is None:
         return []
-    day, night = [], []
+    day: list[Span] = []
+    night: list[Span] = []
     for span in clock_hours(analysis):
         (night if _is_night(analysis, span[0]) else day).append(span)
     counted, (first, last) = _Counted(analysis), NIGHT
