@@ -73,7 +73,11 @@ class StoreError(EcgError):
     """The store of studies cannot be opened, read or written."""
 
 
-class StudyHeldError(StoreError):
+class ChangeRefusedError(StoreError):
+    """A study cannot be changed as it is now: trying again does not help."""
+
+
+class StudyHeldError(ChangeRefusedError):
     """Another reader, or another window, works on the study: it cannot be changed from here."""
 
 

@@ -108,7 +108,7 @@ analyses.sort(key=lambda one: order.index(one.model.sha256) if one.model.sha256 
 
 not_run = [spec for spec in specs() if spec.name == name and not second]
 st.markdown(" ".join(training_sentence(spec) for spec in (*(one.model for one in analyses), *not_run)))
-job = workspace.job if workspace.job and workspace.job.key.record_sha256 == record.sha256 else None
+job = workspace.job_of(record.sha256, beside=True) or workspace.job_of(record.sha256)
 offer, progress = st.container(), st.container()  # always drawn, so that what follows keeps its place on the page
 if not name:
     offer.info(

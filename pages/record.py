@@ -75,15 +75,15 @@ def draw_analysis_choices(record: Record) -> None:
     )
     models = installed_models()
     model = st.selectbox("Model", list(models)) if len(models) > 1 else next(iter(models), "")
-    busy = workspace.job is not None
+    busy = workspace.job_of(record.sha256) is not None
     st.button(
         "Analyse", type="primary", disabled=busy or not models, on_click=guarded(start_analysis), args=(record,),
         kwargs={"lead": lead, "model": model}, width="stretch",
     )  # fmt: skip
     if not models:
         st.warning("No model is installed: `models/` should hold `adapted.pt` and `adapted.json`.")
-    if not busy and record.sha256 in workspace.shown:
-        done = workspace.analyses[workspace.shown[record.sha256]]
+    if not busy and workspace.has_analysis(record.sha256):
+        done = workspace.analysis(record.sha256)
         st.success(f"Analysed: lead {plain_markdown(', '.join(done.lead_names))}, {done.burden.n_beats:,} beats.")
         for danger in dangers(done):
             st.error(plain_markdown(danger.text), icon=":material/emergency_home:")
@@ -93,6 +93,7 @@ def draw_analysis_choices(record: Record) -> None:
 
 workspace = draw_frame()
 record = workspace.records.get(workspace.current)
+job = workspace.job_of(workspace.current)
 
 if record:
     heading(f"Record {record.record_id}", record)
@@ -102,9 +103,9 @@ if record:
         facts([*record_facts(record), ("Signal check", "; ".join(guarded(cached_doubts)(record) or ()))])
     with analysis, st.container(border=True):
         draw_analysis_choices(record)
-    if not workspace.job and record.sha256 in workspace.shown:
+    if not job and workspace.has_analysis(record.sha256):
         st.markdown("**Signal quality** of the analysed leads over time")
-        quality = quality_figure(workspace.analyses[workspace.shown[record.sha256]], theme=theme())
+        quality = quality_figure(workspace.analysis(record.sha256), theme=theme())
         show(quality, "quality", alt="Signal quality of each analysed lead over time")
     st.button("Close this record", on_click=workspace.close, args=(record.sha256,), type="tertiary")
 
@@ -146,6 +147,6 @@ with demo:
     st.markdown("**Demo**, a simulated record of 30 minutes")
     st.button("Open the demo record", on_click=guarded(open_demo), width="stretch")
 
-if record and workspace.job:
+if job:
     with progress:
-        show_progress(workspace.job)
+        show_progress(job)

@@ -21,6 +21,8 @@ from ecg_core.schema import Analysis, Attention, Quality
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
+os.environ["ECG_EPHEMERAL"] = "1"  # no test may touch the studies of whoever runs it
+os.environ.pop("ECG_STUDIES_URL", None)
 
 STARTED_BY = sys.modules["__main__"]
 

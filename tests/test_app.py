@@ -17,7 +17,7 @@ from ecg_core.report.export import WRITERS
 from ecg_core.report.measures import measures
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.rules import RhythmRules
-from pages._ui import actions, engine, jobs
+from pages._ui import actions, engine
 from pages._ui.jobs import AnalysisKey, Job, Label
 from pages._ui.messages import UNFORESEEN
 from pages._ui.tables import MOST_SERIOUS_FIRST, by_severity, edited_rules, hours_table
@@ -96,7 +96,7 @@ def test_one_relabelled_beat_of_a_hundred_thousand_changes_the_burden(demo):
     workspace = workspace_with(first)
     before = text_of(page("overview", workspace))
     assert first.beats.label[50_000] != "V"
-    workspace.label_edits[demo.sha256] = ((Label(float(first.beats.time_s[50_000]), "V"),),)
+    workspace.add_edit(demo.sha256, (Label(float(first.beats.time_s[50_000]), "V"),))
     after = text_of(page("overview", workspace))
     n_v = first.burden.count[2]
     assert f"{n_v:,} V of" in before
@@ -115,7 +115,7 @@ def test_link_to_a_record_that_is_not_open_names_it_and_keeps_its_time(demo):
     at = page("review", workspace, record="demo2", t="600.3")
     assert "demo2" in text_of(at)
     workspace.add(replace(demo, record_id="demo2"))
-    assert workspace.time_s[demo.sha256] == 600.3
+    assert workspace.studies[demo.sha256].time_s == 600.3
 
 
 def test_link_to_the_demo_opens_it(paused_engine, demo):
@@ -227,6 +227,16 @@ def paused_engine(monkeypatch, analysis):
     return go_on
 
 
+def queued(record, *, model=DEMO, workspace=None):
+    """A job in the queue of a workspace."""
+    workspace = workspace or Workspace()
+    workspace.add(record)
+    job = Job(AnalysisKey(record.sha256, "auto", "", RhythmRules()), record, model)
+    job.workspace = workspace  # its store goes with it
+    workspace.start(job)
+    return job
+
+
 def test_analysis_shows_its_result_when_it_is_done(demo, paused_engine):
     workspace = Workspace()
     workspace.add(demo)
@@ -234,11 +244,11 @@ def test_analysis_shows_its_result_when_it_is_done(demo, paused_engine):
     threading.Timer(0.7, paused_engine.set).start()
     button(at, "Analyse").click().run()
     assert "PVC burden" in text_of(at)
-    assert workspace.job is None
+    assert not workspace.queue.jobs
 
 
 def test_job_estimates_how_long_it_will_take(demo, paused_engine):
-    job = Job(AnalysisKey(demo.sha256, "auto", "", RhythmRules()), demo, DEMO)
+    job = queued(demo)
     while job.fraction_done == 0:
         job.wait(0.01)
     assert job.fraction_done == 0.25
@@ -252,12 +262,13 @@ def test_job_estimates_how_long_it_will_take(demo, paused_engine):
 def test_cancelled_analysis_leaves_nothing(demo, paused_engine):
     workspace = Workspace()
     workspace.add(demo)
-    workspace.job = Job(AnalysisKey(demo.sha256, "auto", "", RhythmRules()), demo, DEMO)
-    workspace.job.cancel()
+    job = queued(demo, workspace=workspace)
+    job.cancel()
     paused_engine.set()
+    job.wait()
     at = page("overview", workspace)
-    assert "The analysis was cancelled." in text_of(at)
-    assert button(at, "Analyse")
+    assert "The analysis of demo was cancelled." in text_of(at)
+    assert button(at, "Resume")
     assert not workspace.analyses
 
 
@@ -275,12 +286,12 @@ def test_same_analysis_is_not_made_twice(analysis, paused_engine, monkeypatch):
     workspace = workspace_with(analysis)
     at = page("record", workspace)
     button(at, "Analyse").click().run()
-    assert workspace.job is None
+    assert not workspace.queue.jobs
 
 
 def test_broken_model_ends_the_job_with_a_sentence(demo, tmp_path):
     (tmp_path / "bad.pt").write_bytes(b"no weights")
-    job = Job(AnalysisKey(demo.sha256, "auto", "", RhythmRules()), demo, tmp_path / "bad.pt")
+    job = queued(demo, model=tmp_path / "bad.pt")
     job.wait()
     assert job.result is None
     assert "a model is a .pt file and a .json file beside it" in job.problem
@@ -288,7 +299,7 @@ def test_broken_model_ends_the_job_with_a_sentence(demo, tmp_path):
 
 def test_crash_in_the_thread_ends_the_job_with_a_sentence(demo, monkeypatch, caplog):
     monkeypatch.setattr(engine, "run", lambda *args, **kwargs: 1 / 0)
-    job = jobs.Job(AnalysisKey(demo.sha256, "auto", "", RhythmRules()), demo, DEMO)
+    job = queued(demo)
     job.wait()
     assert job.problem == UNFORESEEN
     assert "ZeroDivisionError" in caplog.text
@@ -326,7 +337,7 @@ def test_changed_rules_measure_the_same_beats_again_and_can_be_undone(analysis, 
     at = at.run()
     assert f"{rules.changed()[-1].says}** 2.5 s" in text_of(at)
     button(at, "Back to the default rules").click().run()
-    shown = workspace.analyses[workspace.shown[demo.sha256]]
+    shown = workspace.analysis(demo.sha256)
     assert shown.rules == RhythmRules()
     assert shown.events == analysis.events
 

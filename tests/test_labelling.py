@@ -158,7 +158,7 @@ def test_many_beats_are_labelled_and_undone_together(workspace, analysis, monkey
     beats = np.flatnonzero(analysis.beats.label == "V")
     set_labels(analysis, dict.fromkeys(beats.tolist(), "S"))
     assert shown(workspace).labelled.tolist() == beats.tolist()
-    assert len(workspace.label_edits[workspace.current]) == 1
+    assert len(workspace.edits_of(workspace.current)) == 1
     assert shown(workspace).burden.count[2] == 0
 
 
@@ -219,7 +219,7 @@ def test_labels_in_unusable_signal_are_saved_loaded_and_compared_with_the_refere
     monkeypatch.setattr(labelling, "current_workspace", lambda: workspace)
     set_labels(noisy, {beat: "F"})
     saved = csv_bytes(labels_table(shown(workspace)))
-    workspace.label_edits.clear()
+    workspace.undo_edit(workspace.current)
     session["labels_file"] = Uploaded(saved)
     load_labels()
     assert "labels_message" not in session
@@ -249,10 +249,13 @@ def test_no_beat_far_from_the_strip_is_labelled(noisy):
     assert all(item.disabled for item in at.button if item.key and item.key.startswith("class "))
 
 
-def test_labels_stay_when_the_rules_change_and_go_with_their_record(at, workspace, analysis):
+def test_labels_stay_when_their_study_is_put_away(at, workspace, analysis):
     press(at, "class V")
-    workspace.close(workspace.current)
-    assert workspace.label_edits == {}
+    sha256 = workspace.current
+    workspace.close(sha256)
+    assert not workspace.studies
+    workspace.open_study(sha256)
+    assert len(workspace.edits_of(sha256)) == 1
 
 
 class Uploaded:
@@ -279,7 +282,7 @@ def test_saved_labels_can_be_loaded_again(session, workspace, analysis):
     beats = np.flatnonzero(analysis.beats.usable)[[3, 7, 40]]
     set_labels(analysis, dict(zip(beats.tolist(), "VSN", strict=True)))
     saved = csv_bytes(labels_table(shown(workspace)))
-    workspace.label_edits.clear()
+    workspace.undo_edit(workspace.current)
     session["labels_file"] = Uploaded(saved)
     load_labels()
     assert shown(workspace).labelled.tolist() == beats.tolist()
@@ -294,7 +297,7 @@ def test_a_file_without_labels_shows_a_message_and_changes_nothing(session, work
     load_labels()
     assert "rec_labels.csv: expected" in session["labels_message"]
     assert str(workspace.uploads.path) not in session["labels_message"]
-    assert workspace.label_edits == {}
+    assert workspace.edits_of(workspace.current) == ()
 
 
 def test_labels_at_no_beat_are_counted_and_excluded(session, workspace, analysis):

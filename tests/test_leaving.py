@@ -3,13 +3,14 @@
 import gc
 import weakref
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from support.analyses import make_analysis
-from support.pages import button, page, workspace_with
+from support.pages import page, workspace_with
 from support.records import DEMO
 
 from pages._ui import streamlit_runtime
@@ -51,10 +52,10 @@ def test_an_upload_is_stored_once_and_the_uploader_is_empty_again():
     assert at.file_uploader[0].value == []
 
 
-def test_a_closed_record_leaves_no_upload_behind():
+def test_a_deleted_study_leaves_no_upload_behind():
     workspace = Workspace()
-    at = uploaded(workspace, "one", "two")
-    button(at, "Close this record").click().run()
+    uploaded(workspace, "one", "two")
+    workspace.delete(workspace.current)
     assert [record.record_id for record in workspace.records.values()] == ["one"]
     assert stored(workspace) == ["one.dat", "one.hea"]
 
@@ -67,18 +68,6 @@ def test_an_upload_that_cannot_be_opened_leaves_nothing_behind():
     assert stored(workspace) == []
 
 
-def test_uploads_that_a_live_stream_may_replay_stay_until_it_ends():
-    workspace = Workspace()
-    uploaded(workspace, "one")
-    stopped = []
-    workspace.watch(SimpleNamespace(stop=lambda: stopped.append(True)))
-    workspace.close(workspace.current)
-    assert stored(workspace) == ["one.dat", "one.hea"]
-    workspace.watch(None)
-    assert stored(workspace) == []
-    assert stopped
-
-
 def test_streamlit_holds_no_bytes_of_what_was_stored(monkeypatch):
     manager = MemoryUploadedFileManager("/upload")
     file = UploadedFileRec("7", "x.hea", "text/plain", b"x 1 257 10\n")
@@ -86,7 +75,7 @@ def test_streamlit_holds_no_bytes_of_what_was_stored(monkeypatch):
     manager.add_file("another's", file)
     context = SimpleNamespace(session_id="mine", uploaded_file_mgr=manager)
     monkeypatch.setattr(streamlit_runtime, "get_script_run_ctx", lambda: context)
-    UploadFolder().release([SimpleNamespace(name="x.hea", file_id="7")])
+    UploadFolder(Path("uploads")).release([SimpleNamespace(name="x.hea", file_id="7")])
     assert manager.get_files("mine", ["7"]) == []
     assert manager.get_files("another's", ["7"]) == [file]
 

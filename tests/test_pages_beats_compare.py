@@ -237,7 +237,7 @@ def test_two_models_stand_beside_each_other_and_their_differences_can_be_stepped
 
 def test_order_of_the_models_does_not_depend_on_which_is_shown(first, second, installed):
     workspace = workspace_of_both(first, second)
-    workspace.shown[first.record.sha256] = next(
+    workspace.studies[first.record.sha256].shown = next(
         key for key in workspace.analyses if key.model_sha256 == second.model.sha256
     )
     assert table(page("compare", workspace), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
@@ -302,7 +302,7 @@ def test_other_pages_stay_while_a_second_model_analyses(first, installed, monkey
     monkeypatch.setattr(engine, "run", lambda *args, **kwargs: release.wait(10) and first)
     workspace = workspace_with(first)
     key = AnalysisKey(first.record.sha256, "II", INSTALLED["second"], first.rules)
-    workspace.job = jobs.Job(key, first.record, DEMO, beside=True)
+    workspace.start(jobs.Job(key, first.record, DEMO, beside=True))
     try:
         at = page("report", workspace)
         assert [item.proto.label for item in at.get("download_button")] == [f"demo{suffix}" for suffix in WRITERS]

@@ -1,7 +1,6 @@
 """Files that a reader uploads: opened, stored in a folder of the session alone, and named in no message."""
 
 import gc
-import os
 
 import numpy as np
 import pytest
@@ -13,6 +12,8 @@ from ecg_core.errors import MissingMetadataError, RecordError
 from ecg_core.records import read_record
 from pages._ui import uploads
 from pages._ui.workspace import Workspace
+
+NO_PROCESS = 2**22 + 1  # above the highest number of a process
 
 
 def uploaded(*suffixes, rename=None):
@@ -137,10 +138,9 @@ def test_uploads_are_gone_with_the_session():
 
 def test_what_a_killed_program_left_is_removed(monkeypatch, tmp_path):
     monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
-    old, other = tmp_path / f"{uploads.PREFIX}old", tmp_path / "other"
+    old, other = tmp_path / f"{uploads.PREFIX}{NO_PROCESS}-old", tmp_path / "other"
     for folder in (old, other):
         folder.mkdir()
-        os.utime(folder, (0, 0))
     made = uploads.make_folder()
     assert sorted(tmp_path.iterdir()) == sorted([made, other])
 

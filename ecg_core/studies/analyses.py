@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select
 
@@ -14,13 +15,13 @@ from ..classifier.spec import MODELS
 from ..errors import StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
-from ..rules import RhythmRules
+from ..rules import RhythmRules, rules_from
 from ..schema import Analysis, Record
 from . import audit
 from .edits import LabelEdit
 from .frozen import read_frozen, write_frozen
 from .store import FREE_THE_PLACE, Store, now
-from .study import ANALYSED, NEW, Editor, changing
+from .study import ANALYSED, NEW, Editor, changing, get_study
 from .tables import AnalysisRow
 
 FOLDER: Final = "analyses"
@@ -55,6 +56,16 @@ def code_version() -> str:
     for path in sorted(paths):
         digest.update(path.name.encode() + path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def rules_as_stored(rules: RhythmRules) -> dict[str, float]:
+    """The rules that differ from the default ones."""
+    return {rule.key: rule.value for rule in rules.changed()}
+
+
+def stored_rules(stored: Mapping[str, float]) -> RhythmRules:
+    """The rules that ``rules_as_stored`` kept."""
+    return rules_from({name: repr(value) for name, value in stored.items()})
 
 
 def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
@@ -117,23 +128,38 @@ def stored_analyses(store: Store, record_sha256: str) -> list[AnalysisRow]:
 
 def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor) -> None:
     """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels."""
-    rules = {rule.key: rule.value for rule in key.rules.changed()}
+    study = get_study(store, key.record_sha256)
+    shown, found = _shown(key, analysis), _found(analysis)
+    if study is not None and all(getattr(study, name) == value for name, value in {**shown, **found}.items()):
+        return
     with changing(store, key.record_sha256, editor) as (session, row):
-        before = (row.lead, row.model_sha256, row.rules, row.n_fitted_edits)
-        row.lead, row.model_name, row.model_sha256 = key.lead, analysis.model.name, key.model_sha256
-        row.rules, row.n_fitted_edits = rules, len(key.fitted_labels)
-        burden, found = analysis.burden, dangers(analysis)
-        row.n_beats = burden.n_beats
-        row.pvc_pct, row.sve_pct, row.af_pct = (
-            _number(value) for value in (burden.pvc_burden_pct, burden.sve_burden_pct, burden.af_burden_pct)
-        )
-        row.danger = found[0].text if found else ""
+        is_another = any(getattr(row, name) != value for name, value in shown.items())
+        for name, value in {**shown, **found}.items():
+            setattr(row, name, value)
         row.state = ANALYSED if row.state == NEW else row.state
-        if before != (row.lead, row.model_sha256, row.rules, row.n_fitted_edits):
-            audit.append(
-                session, key.record_sha256, editor.reader, "analysis shown", lead=key.lead, model=analysis.model.name,
-                model_sha256=key.model_sha256, rules=rules, fitted_edits=len(key.fitted_labels), code=code_version(),
-            )  # fmt: skip
+        if is_another:
+            audit.append(session, key.record_sha256, editor.reader, "analysis shown", **shown, code=code_version())
+
+
+def _shown(key: AnalysisKey, analysis: Analysis) -> dict[str, Any]:
+    return {
+        "lead": key.lead,
+        "model_name": analysis.model.name,
+        "model_sha256": key.model_sha256,
+        "rules": rules_as_stored(key.rules),
+        "n_fitted_edits": len(key.fitted_labels),
+    }
+
+
+def _found(analysis: Analysis) -> dict[str, Any]:
+    burden, found = analysis.burden, dangers(analysis)
+    return {
+        "n_beats": burden.n_beats,
+        "pvc_pct": _number(burden.pvc_burden_pct),
+        "sve_pct": _number(burden.sve_burden_pct),
+        "af_pct": _number(burden.af_burden_pct),
+        "danger": found[0].text if found else "",
+    }
 
 
 def _number(value: float) -> float | None:

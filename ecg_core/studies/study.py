@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..schema import Record, RecordOverrides
 from . import audit
 from .holding import require_hold
@@ -155,7 +155,7 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
     with store.writing() as session:
         row = session.get(StudyRow, record_sha256, with_for_update=True)
         if row is None:
-            raise StoreError("This study was deleted in the meantime; open its recording again.")
+            raise ChangeRefusedError("This study was deleted in the meantime; open its recording again.")
         require_hold(session, record_sha256, editor.session)
         yield session, row
         row.version += 1
@@ -188,6 +188,8 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
 
 def path_of(record: Record) -> Path:
     """The path by which a record opens."""
+    if not record.files:  # made in memory
+        return Path(record.record_id)
     header = next((path for path in record.files if path.suffix == ".hea"), None)
     return _plain_path(header.with_suffix("") if header else record.files[0])
 

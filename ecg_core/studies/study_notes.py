@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
+from ..schema import Record
 from . import audit
 from .store import Store
 from .study import Editor, changing
@@ -33,6 +34,10 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
         )
         by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
         return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures)
+
+
+def fill_from_file(store: Store, record: Record, editor: Editor) -> None:
+    """Take over what the file states."""
 
 
 def set_patient(store: Store, record_sha256: str, patient: Patient, editor: Editor) -> None:

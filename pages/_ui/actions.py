@@ -13,13 +13,19 @@ import streamlit as st
 
 import ecg_core as ecg
 from ecg_core.classifier.spec import MODELS
-from ecg_core.errors import MissingMetadataError, ModelError
+from ecg_core.errors import EcgError, MissingMetadataError, ModelError
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import NO_OVERRIDES, Analysis, Record, RecordOverrides
+from ecg_core.studies.analyses import stored_rules
+from ecg_core.studies.queue import Queued
+from ecg_core.studies.study import find_one, find_studies
 
 from . import engine
 from .installed_models import installed_models
 from .jobs import AnalysisKey, Job
+from .session_cleanup import session_cleanup
+from .stores import ephemeral_desk
+from .streamlit_runtime import current_session_id
 from .uploads import Upload
 from .workspace import Workspace, current_workspace
 
@@ -28,12 +34,16 @@ DEMO = ROOT / "demo_data" / "demo"
 
 
 def enter() -> Workspace:
-    """The workspace of this session; at its first page, with ``ECG_DEMO=1``, the demo record is opened and analysed."""
+    """The workspace of this session, with what changed in the store.
+
+    At its first page the study in the address is opened or, with ``ECG_DEMO=1``, the demo record.
+    """
     is_new = "workspace" not in st.session_state
     workspace = current_workspace()
+    workspace.refresh()
     if is_new:
         warm_up()
-        if os.environ.get("ECG_DEMO") == "1":
+        if os.environ.get("ECG_DEMO") == "1" and not {"study", "record"} & set(st.query_params):
             open_demo()
     return workspace
 
@@ -76,17 +86,24 @@ def open_uploads(files: Sequence[Upload]) -> list[Record | None]:
     """Store uploaded files and open their records; None stands for one whose rate or unit has to be entered."""
     workspace = current_workspace()
     try:
-        opened = [open_record(path) for path in workspace.uploads.store(files)]
+        stored = workspace.uploads.store(files)
+        return [_open_upload(path) for path in stored]
     finally:
-        workspace.remove_unused_uploads()
-    workspace.uploads.release(files)
-    return opened
+        workspace.uploads.release(files)
+
+
+def _open_upload(path: Path) -> Record | None:
+    try:
+        return open_record(path)
+    except EcgError:
+        current_workspace().uploads.discard(path)
+        raise
 
 
 def open_demo() -> None:
-    """Open the bundled record and analyse it."""
+    """Open the bundled record and analyse it, where that was not done before."""
     record = open_record(DEMO)
-    if record is not None:
+    if record is not None and not current_workspace().has_analysis(record.sha256):
         start_analysis(record)
 
 
@@ -96,10 +113,20 @@ def follow_link(record_id: str, time_s: float) -> None:
     found = workspace.find(record_id)
     if not found:
         workspace.linked_s[record_id] = time_s
-        if record_id == DEMO.name:
+        known = [study for study in find_studies(workspace.store, search=record_id) if study.record_id == record_id]
+        if len(known) == 1:
+            workspace.open_study(known[0].record_sha256)
+        elif record_id == DEMO.name:
             open_demo()
     elif workspace.current not in (record.sha256 for record in found):
         workspace.current = found[0].sha256
+
+
+def follow_study(digits: str) -> None:
+    """Show the study whose hash begins as the address says."""
+    workspace = current_workspace()
+    if not workspace.current.startswith(digits):
+        workspace.open_study(find_one(workspace.store, digits).record_sha256)
 
 
 def fetched_records() -> dict[str, Path]:
@@ -118,10 +145,30 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
         )
     name = model or next(iter(models))
     key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
-    if key in workspace.analyses:
-        workspace.shown[record.sha256] = key
+    found = workspace.stored(key)
+    if found is not None:
+        workspace.show(key, found)
     else:
         workspace.start(Job(key, record, MODELS / f"{name}.pt"))
+
+
+def resume(stopped: Queued) -> None:
+    """Start an analysis again that was cancelled, failed or was interrupted."""
+    workspace = current_workspace()
+    workspace.open_study(stopped.record_sha256)
+    record, edits = workspace.records[stopped.record_sha256], workspace.edits_of(stopped.record_sha256)
+    models = installed_models()
+    name = stopped.model_name if stopped.model_name in models else next(iter(models))
+    rules, fitted = stored_rules(stopped.rules), edits[: stopped.n_fitted_edits]
+    key = AnalysisKey(record.sha256, stopped.lead, models[name], rules, fitted)
+    workspace.start(Job(key, record, MODELS / f"{name}.pt"))
+
+
+def work_without_store() -> None:
+    """Work on a store of this window alone, which goes with it."""
+    workspace = Workspace(ephemeral_desk())
+    st.session_state["workspace"] = workspace
+    session_cleanup().add(current_session_id(), workspace)
 
 
 def change_rules(record: Record, rules: RhythmRules) -> None:
@@ -129,36 +176,37 @@ def change_rules(record: Record, rules: RhythmRules) -> None:
     workspace = current_workspace()
     shown = workspace.shown[record.sha256]
     key = shown._replace(rules=rules)
-    if key in workspace.analyses:
-        workspace.shown[record.sha256] = key
-    else:
-        workspace.show(key, engine.with_rules(workspace.analyses[shown], rules))
+    found = workspace.stored(key)
+    if found is not None:
+        workspace.show(key, found)
 
 
 def analyse_beside(analysis: Analysis, model: str) -> None:
     """Start to analyse the same leads of the same record with another model; the analysis that is shown stays."""
+    key = _key_beside(analysis, model)
+    current_workspace().start(Job(key, analysis.record, MODELS / f"{model}.pt", beside=True))
+
+
+def analysis_beside(analysis: Analysis, model: str) -> Analysis | None:
+    """The analysis of the same leads by another model, measured by the same rules; None where there is none yet."""
+    workspace = current_workspace()
+    sha256 = installed_models()[model]
+    own = [
+        key._replace(rules=analysis.rules)
+        for key in workspace.analyses
+        if (key.record_sha256, key.model_sha256, key.fitted_labels) == (analysis.record.sha256, sha256, ())
+    ]
+    for key in (*own, _key_beside(analysis, model)):
+        found = workspace.stored(key)
+        if found is not None and found.lead_names == analysis.lead_names:
+            return found
+    return None
+
+
+def _key_beside(analysis: Analysis, model: str) -> AnalysisKey:
     record = analysis.record
     if len(analysis.lead_names) == 1:
         lead = analysis.lead_names[0]
     else:  # which leads hold a signal is the same for any model
         lead = "all" if analysis.lead_names == record.lead_names else "auto"
-    key = AnalysisKey(record.sha256, lead, installed_models()[model], analysis.rules)
-    current_workspace().start(Job(key, record, MODELS / f"{model}.pt", beside=True))
-
-
-def analysis_beside(analysis: Analysis, model: str) -> Analysis | None:
-    """The analysis of the same leads by another model, measured by the same rules; None where there is none yet."""
-    workspace, sha256 = current_workspace(), installed_models()[model]
-    found = {
-        key: other
-        for key, other in workspace.analyses.items()
-        if (key.record_sha256, key.model_sha256, key.fitted_labels) == (analysis.record.sha256, sha256, ())
-        and other.lead_names == analysis.lead_names
-    }
-    same_rules = next((other for other in found.values() if other.rules == analysis.rules), None)
-    if same_rules is not None or not found:
-        return same_rules
-    key, other = found.popitem()
-    measured = engine.with_rules(other, analysis.rules)
-    workspace.analyses[key._replace(rules=analysis.rules)] = measured
-    return measured
+    return AnalysisKey(record.sha256, lead, installed_models()[model], analysis.rules)

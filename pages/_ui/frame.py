@@ -13,15 +13,17 @@ import streamlit as st
 
 from ecg_core import NOTICE, __version__
 from ecg_core.clock import duration_text
-from ecg_core.errors import EcgError
+from ecg_core.errors import EcgError, StoreError
 from ecg_core.labels import CLASSES, COLOUR, NAME
 from ecg_core.schema import Analysis, Record
+from ecg_core.studies.queue import CANCELLED, FAILED, INTERRUPTED, WAITING, Queued, leave_queue, queue
 from ecg_core.text import plain_markdown
 
-from .actions import enter, follow_link, open_demo, start_analysis
+from .actions import enter, follow_link, follow_study, open_demo, resume, start_analysis, work_without_store
 from .installed_models import installed_models
 from .jobs import Job
 from .messages import UNFORESEEN, error_message
+from .stores import account_name
 from .wording import plural
 from .workspace import Workspace, current_workspace
 
@@ -29,6 +31,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SIMULATED = "Simulated record"
+ADDRESS_DIGITS = 16  # of a study's hash in the address of a page
 POLL_S = 0.3  # between two updates of the progress bar
 
 # Streamlit's own paddings are those of an article; a strip of 10 s at 25 mm/s has to fit beside the sidebar.
@@ -82,31 +85,115 @@ def current_analysis(*, wait: bool = True) -> Analysis:
     """
     record = current_record()
     workspace = current_workspace()
-    job = workspace.job_of(record.sha256)
-    if job is not None and (wait or record.sha256 not in workspace.shown):
+    job, has_analysis = workspace.job_of(record.sha256), workspace.has_analysis(record.sha256)
+    if job is not None and (wait or not has_analysis):
         heading(record.record_id, record)
         show_progress(job)
-    if record.sha256 not in workspace.shown:
+    if not has_analysis:
         heading(record.record_id, record)
-        st.info("This record has not been analysed yet.", icon=":material/info:")
-        st.button("Analyse", type="primary", on_click=guarded(start_analysis), args=(record,))
-        st.stop()
+        _offer_analysis(workspace, record)
     return workspace.analysis(record.sha256)
+
+
+def _offer_analysis(workspace: Workspace, record: Record) -> NoReturn:
+    """Say why there is no analysis yet, and end the page with a button that starts or resumes it."""
+    stopped = _stopped(workspace)
+    if stopped is not None:
+        st.warning(plain_markdown(stopped_text(stopped)), icon=":material/warning:")
+        st.button("Resume", type="primary", on_click=guarded(resume), args=(stopped,))
+    else:
+        earlier = workspace.study(record.sha256).model_name
+        why = "was analysed by another version of this program" if earlier else "has not been analysed yet"
+        st.info(f"This record {why}.", icon=":material/info:")
+        st.button("Analyse", type="primary", on_click=guarded(start_analysis), args=(record,))
+    st.stop()
+    raise AssertionError
+
+
+def _stopped(workspace: Workspace) -> Queued | None:
+    """The analysis of the study that is shown, where it is in the queue and does not run."""
+    if workspace.job_of(workspace.current) or workspace.job_of(workspace.current, beside=True):
+        return None
+    return next((one for one in queue(workspace.store) if one.record_sha256 == workspace.current), None)
+
+
+def stopped_text(stopped: Queued) -> str:
+    """Why an analysis in the queue does not run."""
+    why = {
+        CANCELLED: "was cancelled",
+        INTERRUPTED: "was interrupted: the program ended before it was done",
+        FAILED: f"failed: {stopped.problem}",
+    }
+    return f"The analysis of {stopped.record_id} {why.get(stopped.state, 'has not begun')}".rstrip(".") + "."
 
 
 def draw_frame() -> Workspace:
     """Draw what every page has; return the session's workspace."""
     st.html(STYLE)
-    workspace = enter()
-    if "record" in st.query_params:
-        guarded(follow_link)(st.query_params["record"], address_time_s() or 0.0)
+    try:
+        workspace = enter()
+    except StoreError as error:
+        _offer_ephemeral(error)
+    _follow_address(workspace)
     with st.sidebar:
         _pick_record(workspace)
+        _reader(workspace)
     st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(workspace)}.")
+    _draw_notices(workspace)
+    return workspace
+
+
+def _follow_address(workspace: Workspace) -> None:
+    """Show the study that the address names, where a link or a reload put it there; else the address follows."""
+    asked = st.query_params.get("study", "")
+    if asked and asked != workspace.address:
+        guarded(follow_study)(asked)
+    elif not asked and "record" in st.query_params:
+        guarded(follow_link)(st.query_params["record"], address_time_s() or 0.0)
+    workspace.address = workspace.current[:ADDRESS_DIGITS]
+    if workspace.address != asked:
+        if workspace.address:
+            st.query_params["study"] = workspace.address
+        else:
+            st.query_params.pop("study", None)
+
+
+def _draw_notices(workspace: Workspace) -> None:
+    """Draw what the reader has to know before anything else: what is not saved, and who else works on the study."""
+    if workspace.unsaved:
+        n = plural(len(workspace.unsaved), "change")
+        problem = workspace.uploads.hide(workspace.store_problem)
+        st.error(plain_markdown(f"{n} not saved yet: {problem}"), icon=":material/sync_problem:")
+        st.button("Save now", on_click=guarded(workspace.refresh))
     if workspace.notice:
         st.warning(plain_markdown(workspace.notice), icon=":material/warning:")
         workspace.notice = ""
-    return workspace
+    if workspace.current and (stopped := _stopped(workspace)) and workspace.has_analysis(workspace.current):
+        text, again, away = st.columns([6, 1, 1], vertical_alignment="center")
+        text.warning(plain_markdown(stopped_text(stopped)), icon=":material/warning:")
+        again.button("Resume", on_click=guarded(resume), args=(stopped,), width="stretch")
+        away.button("Dismiss", on_click=guarded(leave_queue), args=(workspace.store, stopped.id), width="stretch")
+    if workspace.current and not workspace.may_edit(workspace.current):
+        held = workspace.studies[workspace.current].hold
+        text, button = st.columns([6, 1], vertical_alignment="center")
+        who = plain_markdown(held.reader if held else "another reader")
+        text.warning(
+            f"This study is open for changes in another window, by {who}. You read along.", icon=":material/group:"
+        )
+        button.button(
+            "Take over", on_click=guarded(workspace.take_over), args=(workspace.current,), width="stretch",
+            help="The other window reads along from then on; what it saved stays",
+        )  # fmt: skip
+
+
+def _offer_ephemeral(error: StoreError) -> NoReturn:
+    """Say why the studies cannot be opened, and end the page with a way to work without them."""
+    st.title("The studies cannot be opened", anchor=False)
+    st.error(plain_markdown(str(error)), icon=":material/error:")
+    st.button("Try again", type="primary")
+    st.button("Work without them: nothing will be kept", on_click=work_without_store)
+    st.stop()
+    raise AssertionError
 
 
 def address_time_s() -> float | None:
@@ -191,12 +278,14 @@ def show_progress(job: Job) -> None:
 
 
 def _progress_text(job: Job) -> str:
+    if job.state == WAITING:
+        return f"{plain_markdown(record_name(job.record))} waits for another analysis to end"
     if job.left_s is None:
         return f"Analysing {plain_markdown(record_name(job.record))} ..."
-    length_s = job.record.duration_s
+    name, left = plain_markdown(record_name(job.record)), duration_text(job.left_s)
     if job.fitted:
-        return f"Fine-tuning to your labels, {duration_text(job.left_s)} left"
-    return f"{duration_text(job.done_s)} of {duration_text(length_s)}, {duration_text(job.left_s)} left"
+        return f"Fine-tuning to your labels of {name}, {left} left"
+    return f"{name}: {duration_text(job.done_s)} of {duration_text(job.record.duration_s)}, {left} left"
 
 
 def _pick_record(workspace: Workspace) -> None:
@@ -220,13 +309,24 @@ def _pick_record(workspace: Workspace) -> None:
 
 def _choose_record(workspace: Workspace) -> None:
     workspace.current = st.session_state["picked"]
-    st.query_params.clear()
+    for name in ("record", "t"):
+        st.query_params.pop(name, None)
+
+
+def _reader(workspace: Workspace) -> None:
+    """Draw who works here, under whose name every change is kept."""
+    name = plain_markdown(workspace.editor.reader)
+    with st.popover(f"Reader: {name}", icon=":material/person:", width="stretch", type="tertiary"):
+        st.text_input(
+            "Your name", value=workspace.editor.reader, key="reader_name", max_chars=80,
+            on_change=lambda: workspace.set_reader(st.session_state["reader_name"].strip() or account_name()),
+            help="Every change is kept under this name",
+        )  # fmt: skip
 
 
 def _model_name(workspace: Workspace) -> str:
-    key = workspace.shown.get(workspace.current)
-    if key:
-        return workspace.analyses[key].model.name
+    if workspace.current and (name := workspace.study(workspace.current).model_name):
+        return name
     return next(iter(installed_models()), "not installed")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecg_core.errors import Cancelled, EcgError, StoreError
 from ecg_core.schema import Analysis, Record
-from ecg_core.studies.analyses import AnalysisKey, save_analysis, set_shown
+from ecg_core.studies.analyses import AnalysisKey, rules_as_stored, save_analysis, set_shown
 from ecg_core.studies.edits import Label, LabelEdit, all_labels
 from ecg_core.studies.queue import CANCELLED, FAILED, RUNNING, WAITING, enqueue, leave_queue, set_queue_state
 from ecg_core.studies.store import Store
@@ -106,7 +106,7 @@ class AnalysisQueue:
 
     def __init__(self, store: Store) -> None:
         self.unsaved: dict[AnalysisKey, Analysis] = {}  # results that the store could not take
-        self._store = store
+        self.store = store
         self._jobs: list[tuple[Job, Editor]] = []  # the first one runs
         self._lock = threading.Lock()
 
@@ -135,8 +135,8 @@ class AnalysisQueue:
             previous.cancel()
         key = job.key
         job.queued_id = enqueue(
-            self._store, key.record_sha256, editor, lead=key.lead, model_name=job.model_path.stem,
-            rules={rule.key: rule.value for rule in key.rules.changed()}, n_fitted_edits=len(key.fitted_labels),
+            self.store, key.record_sha256, editor, lead=key.lead, model_name=job.model_path.stem,
+            rules=rules_as_stored(key.rules), n_fitted_edits=len(key.fitted_labels),
         )  # fmt: skip
         with self._lock:
             self._jobs.append((job, editor))
@@ -154,7 +154,7 @@ class AnalysisQueue:
             with self._lock:
                 job, editor = self._jobs[0]
             try:
-                set_queue_state(self._store, job.queued_id, RUNNING)
+                set_queue_state(self.store, job.queued_id, RUNNING)
                 job.run()
                 self._keep(job, editor)
             except StoreError as error:
@@ -174,9 +174,9 @@ class AnalysisQueue:
     def _keep(self, job: Job, editor: Editor) -> None:
         """Store what a job found, or why it found nothing."""
         if job.result is None:
-            set_queue_state(self._store, job.queued_id, job.state, problem=job.problem)
+            set_queue_state(self.store, job.queued_id, job.state, problem=job.problem)
             return
-        save_analysis(self._store, job.key, job.result)
-        leave_queue(self._store, job.queued_id)
+        save_analysis(self.store, job.key, job.result)
+        leave_queue(self.store, job.queued_id)
         if not job.beside:
-            set_shown(self._store, job.key, job.result, editor)
+            set_shown(self.store, job.key, job.result, editor)

@@ -41,11 +41,12 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
 def _class_buttons(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
     is_counted = beat is not None and bool(analysis.beats.usable[beat])
     present = str(analysis.beats.label[beat]) if is_counted else ""
+    may_edit = current_workspace().may_edit(analysis.record.sha256)
     for number, label in enumerate(CLASSES, 1):
         st.button(
             label, key=f"class {label}", shortcut=str(number), help=f"Label this beat: {NAME[label].lower()}",
             type="primary" if label == present else "secondary",
-            disabled=beat is None,
+            disabled=beat is None or not may_edit,
             on_click=guarded(set_labels_and_advance), args=(analysis, beat, label, places),
         )  # fmt: skip
 
@@ -60,7 +61,7 @@ def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
     )  # fmt: skip
     st.button(
         "Fine-tune to my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_fine_tuning),
-        args=(analysis,), disabled=not unfitted or workspace.job is not None,
+        args=(analysis,), disabled=not unfitted or _is_fixed(analysis),
         type="primary" if unfitted and QUERIED not in places else "secondary",
         help="Fine-tune the model to this patient, and classify all other beats again",
     )  # fmt: skip
@@ -72,7 +73,7 @@ def undo_button(analysis: Analysis) -> None:
     edits = workspace.edits_of(analysis.record.sha256)
     st.button(
         "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
-        disabled=not edits or workspace.job is not None, help=_next_undo(analysis) if edits else None,
+        disabled=not edits or _is_fixed(analysis), help=_next_undo(analysis) if edits else None,
     )  # fmt: skip
 
 
@@ -85,6 +86,12 @@ def _next_undo(analysis: Analysis) -> str:
     first = edits[-1][0]
     what = f"{plural(len(edits[-1]), 'beat')} as {first.label}" if len(edits[-1]) > 1 else first.label
     return plain_markdown(f"Undoes: {what}, {clock_text(record, first.time_s)}")
+
+
+def _is_fixed(analysis: Analysis) -> bool:
+    """Whether labels cannot be used or undone at present: the record is being analysed, or open elsewhere."""
+    workspace, sha256 = current_workspace(), analysis.record.sha256
+    return workspace.job_of(sha256) is not None or not workspace.may_edit(sha256)
 
 
 def _label_files(analysis: Analysis) -> None:
@@ -112,9 +119,9 @@ def _fine_tuning(analysis: Analysis) -> str:
     workspace = current_workspace()
     shown = workspace.shown[analysis.record.sha256]
     first = min(earlier_analyses(shown), key=lambda key: len(key.fitted_labels))
-    before, after = workspace.analyses[first].beats, workspace.analyses[shown].beats
+    before, after = (found.beats for key in (first, shown) if (found := workspace.stored(key)))
     if not np.array_equal(before.time_s, after.time_s):
         return f"{analysis.n_fitted} of them used for fine-tuning"
-    n_changed = int(np.delete(before.label != after.label, workspace.analyses[shown].labelled).sum())
+    n_changed = int(np.delete(before.label != after.label, analysis.labelled).sum())
     beats = plural(n_changed, "other beat")
     return f"{analysis.n_fitted} of them used for fine-tuning, which changed the class of {beats}"

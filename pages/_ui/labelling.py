@@ -15,7 +15,6 @@ from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES, class_codes
 from ecg_core.schema import Analysis, Float64
 
-from .actions import change_rules
 from .installed_models import model_path
 from .jobs import AnalysisKey, Job, Label
 from .messages import error_message
@@ -31,7 +30,7 @@ def set_labels(analysis: Analysis, label_of: Mapping[int, str]) -> None:
     workspace, sha256, beats = current_workspace(), analysis.record.sha256, analysis.beats
     edit = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items())
     if edit:
-        workspace.label_edits[sha256] = (*workspace.edits_of(sha256), edit)
+        workspace.add_edit(sha256, edit)
 
 
 def set_labels_and_advance(analysis: Analysis, beat: int, label: str, places: dict[str, Float64]) -> None:
@@ -53,24 +52,20 @@ def undo(analysis: Analysis) -> None:
     workspace, record = current_workspace(), analysis.record
     shown, edits = workspace.shown[record.sha256], workspace.edits_of(record.sha256)
     if edits != shown.fitted_labels:
-        workspace.label_edits[record.sha256] = edits[:-1]
+        workspace.undo_edit(record.sha256)
         go_to(edits[-1][0].time_s)
         return
-    previous = max(earlier_analyses(shown), key=lambda key: (len(key.fitted_labels), key.rules == shown.rules))
-    workspace.shown[record.sha256] = previous
-    if previous.rules != shown.rules:
-        change_rules(record, shown.rules)
+    previous = earlier_analyses(shown)[-1]
+    found = workspace.stored(previous)
+    if found is not None:
+        workspace.show(previous, found)
 
 
 def earlier_analyses(shown: AnalysisKey) -> list[AnalysisKey]:
-    """The analyses of the same record, leads and model before fine-tuning, or fine-tuned to fewer of the labels."""
-    return [
-        key
-        for key in current_workspace().analyses
-        if key._replace(fitted_labels=(), rules=shown.rules) == shown._replace(fitted_labels=())
-        and len(key.fitted_labels) < len(shown.fitted_labels)
-        and key.fitted_labels == shown.fitted_labels[: len(key.fitted_labels)]
-    ]
+    """The analyses of the same record, leads and model before fine-tuning, and fine-tuned to fewer of the labels."""
+    workspace = current_workspace()
+    shorter = (shown._replace(fitted_labels=shown.fitted_labels[:n]) for n in range(len(shown.fitted_labels)))
+    return [key for key in shorter if workspace.stored(key) is not None]
 
 
 def start_fine_tuning(analysis: Analysis) -> None:
@@ -98,7 +93,7 @@ def load_labels() -> None:
 
 def _set_labels_from(analysis: Analysis, content: bytes) -> int:
     """Label beats by the content of a file; return how many of its labels belong to no beat."""
-    with tempfile.TemporaryDirectory(dir=current_workspace().uploads.path) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STORED_AS
         path.write_bytes(content)
         annotations = ecg.read_annotations(path, analysis.record.fs_hz)

@@ -29,6 +29,10 @@ class Emptiable(Protocol):
         """Forget everything."""
         ...
 
+    def keep_holding(self) -> None:
+        """Note that its reader is still there."""
+        ...
+
 
 class SessionCleanup:
     """Workspaces by the session of their reader, and since when each reader is disconnected."""
@@ -47,6 +51,8 @@ class SessionCleanup:
         for session_id, reference in list(self._workspaces.items()):
             if is_connected(session_id):
                 self._disconnected_at_s.pop(session_id, None)
+                if (connected := reference()) is not None:
+                    connected.keep_holding()
             elif now_s - self._disconnected_at_s.setdefault(session_id, now_s) > keep_s:
                 del self._workspaces[session_id], self._disconnected_at_s[session_id]
                 n_left += 1

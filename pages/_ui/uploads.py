@@ -1,4 +1,4 @@
-"""Uploaded files: stored in a folder of one session alone, which is removed with the session."""
+"""Uploaded files: stored in the folder of the store, until their study is deleted."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import os
 import re
 import shutil
 import tempfile
-import time
-import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from ecg_core.errors import RecordError
+from ecg_core.files import is_running
 
 from . import streamlit_runtime
 
 PREFIX = "ecg-workstation-"
-STALE_S = 24 * 3600.0  # older folders were left by a program that was killed
 SAFE_NAME = re.compile(r"\w[\w .,()+-]{0,99}")  # letters of any script
 
 
@@ -40,20 +38,11 @@ class Upload(Protocol):
 
 
 class UploadFolder:
-    """The folder that holds the uploads of one session; created when first needed, removed with this object."""
+    """The folder of a store that holds uploads, each in a subfolder of its own until its study is deleted."""
 
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._remove_path: Callable[[], object] | None = None
-        self.n_stored = 0  # how many times files were stored
-
-    @property
-    def path(self) -> Path:
-        """Where uploads are stored."""
-        if self._path is None:
-            self._path = make_folder()
-            self._remove_path = weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
-        return self._path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.n_stored = 0  # how many times this window stored files
 
     def store(self, files: Sequence[Upload]) -> list[Path]:
         """Store files; return the paths of the records that they make. See ``store``."""
@@ -64,27 +53,18 @@ class UploadFolder:
         streamlit_runtime.release_uploads([file.file_id for file in files])
         self.n_stored += 1
 
-    def keep_only(self, needed: Collection[Path]) -> None:
-        """Remove the uploads that none of the needed files belongs to."""
-        if self._path is None:
-            return
-        for folder in self._path.iterdir():
-            if not any(folder in path.parents for path in needed):
-                shutil.rmtree(folder, ignore_errors=True)
+    def holds(self, path: Path) -> bool:
+        """Whether a file was uploaded."""
+        return self.path in path.parents
 
-    def remove(self) -> None:
-        """Remove the folder and all uploads."""
-        if self._remove_path is not None:
-            self._remove_path()
-            self._path, self._remove_path = None, None
+    def discard(self, path: Path) -> None:
+        """Remove the upload that a file belongs to; a file elsewhere stays."""
+        if self.holds(path):
+            shutil.rmtree(self.path / path.relative_to(self.path).parts[0], ignore_errors=True)
 
     def hide(self, message: str) -> str:
         """A message without the place where uploads are stored: readers of the page need not know it."""
-        if self._path is None:
-            return message
-        for folder in (*self._path.iterdir(), self._path):
-            message = message.replace(str(folder) + os.sep, "")
-        return message
+        return re.sub(re.escape(str(self.path)) + r"([/\\][^/\\\s]+)?[/\\]?", "", message)
 
 
 def safe_name(name: str) -> str:
@@ -108,9 +88,10 @@ def safe_name(name: str) -> str:
 def make_folder() -> Path:
     """Create an empty folder for one session, and remove the folders that killed programs left behind."""
     for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if time.time() - old.stat().st_mtime > STALE_S:
+        process = old.name.removeprefix(PREFIX).partition("-")[0]
+        if process.isdigit() and not is_running(int(process)):
             shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=PREFIX))
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
 
 
 def store(files: Sequence[Upload], folder: Path) -> list[Path]:
@@ -132,6 +113,10 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
             f"({', '.join(SINGLE_FILES)})."
         )
     subfolder = Path(tempfile.mkdtemp(dir=folder))
-    for name, file in zip(names, files, strict=True):
-        (subfolder / name).write_bytes(file.getbuffer())
-    return records_in(subfolder)
+    try:
+        for name, file in zip(names, files, strict=True):
+            (subfolder / name).write_bytes(file.getbuffer())
+        return records_in(subfolder)
+    except OSError as error:
+        shutil.rmtree(subfolder, ignore_errors=True)
+        raise RecordError(f"The upload cannot be kept ({error.strerror}); make room on the disk.") from error

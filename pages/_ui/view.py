@@ -16,7 +16,7 @@ from ecg_core.rhythm.events import DANGERS, KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Lead, Record, RhythmEvent
 
 from . import engine
-from .frame import address_time_s
+from .frame import ADDRESS_DIGITS, address_time_s
 from .installed_models import model_path
 from .workspace import current_workspace
 
@@ -34,13 +34,13 @@ STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
 def current_time_s(record: Record) -> float:
     """The time that is shown: from the address, else where this record was left, else its start."""
     linked_s = address_time_s()
-    time_s = current_workspace().time_s.get(record.sha256, 0.0) if linked_s is None else linked_s
+    time_s = current_workspace().studies[record.sha256].time_s if linked_s is None else linked_s
     return min(max(time_s, 0.0), record.duration_s)
 
 
 def remember(record: Record, time_s: float) -> None:
-    """Keep the time in this session and in the address."""
-    current_workspace().time_s[record.sha256] = time_s
+    """Keep the time in the study and in the address."""
+    current_workspace().remember(record.sha256, t=round(time_s, 2))
     wanted = address(record, time_s)
     if any(st.query_params.get(name) != value for name, value in wanted.items()):
         st.query_params.update(wanted)
@@ -48,7 +48,7 @@ def remember(record: Record, time_s: float) -> None:
 
 def address(record: Record, time_s: float) -> dict[str, str]:
     """Query parameters of a link to a time of a record."""
-    return {"record": record.record_id, "t": f"{time_s:.2f}"}
+    return {"study": record.sha256[:ADDRESS_DIGITS], "record": record.record_id, "t": f"{time_s:.2f}"}
 
 
 def go_to(time_s: float) -> None:

@@ -1,21 +1,31 @@
-"""What one reader has open: records, analyses, labels and the running job. No other session sees any of it."""
+"""What one reader's window has open: studies, their analyses and labels; all of it is saved as it happens."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from ecg_core.errors import MissingMetadataError
+from ecg_core.errors import ChangeRefusedError, MissingMetadataError, StoreError
+from ecg_core.notes import NO_NOTES, Notes
 from ecg_core.schema import Analysis, Record
+from ecg_core.studies.analyses import load_analysis, set_shown, stored_rules
+from ecg_core.studies.edits import add_edit, edits_of, undo_edit
+from ecg_core.studies.holding import Hold, hold, keep_holding, release
+from ecg_core.studies.recordings import open_recording
+from ecg_core.studies.store import Store
+from ecg_core.studies.study import Editor, Study, add_study, delete_study, get_study, set_view
+from ecg_core.studies.study_notes import fill_from_file, notes_of
 
 from . import engine
-from .jobs import AnalysisKey, Job, LabelEdit, all_labels
+from .jobs import AnalysisKey, AnalysisQueue, Job, LabelEdit, all_labels
 from .session_cleanup import session_cleanup
+from .stores import Desk, account_name, ephemeral_desk, is_gone, session_desk, window_name
 from .streamlit_runtime import current_session_id
 from .uploads import UploadFolder
 
@@ -25,57 +35,140 @@ if TYPE_CHECKING:  # torch takes a second
 T = TypeVar("T")
 
 CANCEL_WAIT_S = 5.0  # an analysis stops at the end of the chunk at work
+RECORDINGS = "recordings"  # folder of the store for uploads
+
+
+@dataclass(eq=False)
+class OpenStudy:
+    """A study as this window read it from the store."""
+
+    record: Record
+    study: Study
+    edits: tuple[LabelEdit, ...] = ()  # the oldest first
+    shown: AnalysisKey | None = None
+    notes: Notes = NO_NOTES
+    hold: Hold | None = None
+    noted: tuple[AnalysisKey, tuple[LabelEdit, ...]] | None = None  # whose findings stand in the worklist
+    time_s: float = 0.0
 
 
 @dataclass(eq=False)
 class Workspace:
-    """State of one session; it ends with the session."""
+    """State of one window; what has to last is in the store."""
 
-    records: dict[str, Record] = field(default_factory=dict)  # by sha256
+    desk: Desk = field(default_factory=ephemeral_desk)
+    editor: Editor = field(default_factory=lambda: Editor(account_name(), window_name()))
+    studies: dict[str, OpenStudy] = field(default_factory=dict)  # by sha256 of the record
     analyses: dict[AnalysisKey, Analysis] = field(default_factory=dict)
-    shown: dict[str, AnalysisKey] = field(default_factory=dict)  # which analysis is shown, by sha256 of the record
-    label_edits: dict[str, tuple[LabelEdit, ...]] = field(default_factory=dict)  # by sha256 of the record
-    time_s: dict[str, float] = field(default_factory=dict)  # where each record was left, by sha256
-    linked_s: dict[str, float] = field(default_factory=dict)  # times in links to records not yet open, by record_id
     current: str = ""  # sha256 of the record that is shown
-    job: Job | None = None
+    unsaved: list[Callable[[], object]] = field(default_factory=list)  # changes that the store refused, in their order
+    store_problem: str = ""  # why
+    address: str = ""  # how the address of the page named it last
+    linked_s: dict[str, float] = field(default_factory=dict)  # times in links to records not yet open, by record_id
     awaiting_metadata: dict[Path, MissingMetadataError] = field(default_factory=dict)  # rate or unit to be entered
     live: LiveSession | None = None  # the stream that is watched
     live_speed: float = 1.0
     notice: str = ""  # a sentence for the next page that is drawn
     cache: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)  # the last value of each name, with its key
     on_select: dict[str, Callable[[], object]] = field(default_factory=dict)  # by the key of a figure
-    uploads: UploadFolder = field(default_factory=UploadFolder)
     _stop_live: Callable[[], object] | None = None
 
+    @property
+    def store(self) -> Store:
+        """Where everything is kept."""
+        return self.desk.store
+
+    @property
+    def queue(self) -> AnalysisQueue:
+        """The analyses that run and wait."""
+        return self.desk.queue
+
+    @cached_property
+    def uploads(self) -> UploadFolder:
+        """Where uploads are kept."""
+        return UploadFolder(self.store.subfolder(RECORDINGS))
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """The open records, by sha256."""
+        return {sha256: study.record for sha256, study in self.studies.items()}
+
+    @property
+    def shown(self) -> dict[str, AnalysisKey]:
+        """Which analysis is shown, by sha256 of its record."""
+        return {sha256: study.shown for sha256, study in self.studies.items() if study.shown}
+
+    # -- opening and closing -------------------------------------------------------------------------------------
+
     def add(self, record: Record) -> None:
-        """Open a record and show it."""
-        self.records.setdefault(record.sha256, record)
-        self.current = record.sha256
-        self.time_s.setdefault(record.sha256, self.linked_s.pop(record.record_id, 0.0))
+        """Open a record and show it; it becomes a study where it is none yet."""
+        is_new = get_study(self.store, record.sha256) is None
+        kept = any(self.uploads.holds(path) for path in record.files)
+        study = add_study(self.store, record, self.editor, kept=kept)
+        if is_new:
+            fill_from_file(self.store, record, self.editor)
+        elif kept and study.path.parent not in [path.parent for path in record.files]:
+            self.uploads.discard(record.files[0])  # its study has the same files already
+            record = open_recording(self.store, study)
+        self._open(record, study)
+        if record.record_id in self.linked_s:
+            self.studies[record.sha256].time_s = self.linked_s.pop(record.record_id)
+
+    def open_study(self, sha256: str) -> None:
+        """Open a study of the store and show it as it was left.
+
+        Raises
+        ------
+        StoreError
+            It was deleted, or its recording was moved or changed.
+
+        """
+        if sha256 not in self.studies:
+            study = get_study(self.store, sha256)
+            if study is None:
+                raise StoreError("This study was deleted in the meantime; open its recording again.")
+            self._open(open_recording(self.store, study), study)
+        self.current = sha256
 
     def find(self, record_id: str) -> list[Record]:
         """The open records of this name."""
         return [record for record in self.records.values() if record.record_id == record_id]
 
     def close(self, sha256: str) -> None:
-        """Forget a record and everything that belongs to it."""
-        if self.job and self.job.key.record_sha256 == sha256:
-            self.job.cancel()
-            self.job.wait(CANCEL_WAIT_S)
-            self.job = None
-        for by_record in (self.records, self.shown, self.label_edits, self.time_s):
-            by_record.pop(sha256, None)
+        """Put a study away: it stays in the store."""
+        self.studies.pop(sha256, None)
         self.analyses = {key: analysis for key, analysis in self.analyses.items() if key.record_sha256 != sha256}
-        self.current = next(reversed(self.records), "")
+        self.current = next(reversed(self.studies), "")
         self.cache.clear()
         self.on_select.clear()
-        self.remove_unused_uploads()
+
+    def delete(self, sha256: str) -> None:
+        """Delete a study with all that was kept of it."""
+        if (job := self.job_of(sha256)) is not None:
+            job.cancel()
+            job.wait(CANCEL_WAIT_S)
+        delete_study(self.store, sha256, self.editor)
+        self.close(sha256)
 
     def decline(self, path: Path) -> None:
         """Leave a file closed that waits for its rate or unit."""
         self.awaiting_metadata.pop(path, None)
-        self.remove_unused_uploads()
+        self.uploads.discard(path)
+
+    def empty(self) -> None:
+        """Forget everything: the reader has left."""
+        for sha256 in list(self.studies):
+            self.close(sha256)
+        self.watch(None)
+        self.awaiting_metadata.clear()
+        self.linked_s.clear()
+        if self.desk.is_ephemeral:
+            self.queue.stop()
+            for job in self.queue.jobs:
+                job.wait(CANCEL_WAIT_S)
+        else:
+            release(self.store, self.editor.session)
+        self.desk.clear()
 
     def watch(self, live: LiveSession | None) -> None:
         """Watch a stream, or none, instead of the previous one; it ends with the workspace."""
@@ -83,63 +176,205 @@ class Workspace:
             self._stop_live()
         self.live = live
         self._stop_live = weakref.finalize(self, live.stop) if live else None
-        self.remove_unused_uploads()
 
-    def remove_unused_uploads(self) -> None:
-        """Remove the uploads of records that are closed; a stream that is watched may still replay one of them."""
-        if self.live is None:
-            opened = [path for record in self.records.values() for path in record.files]
-            self.uploads.keep_only([*self.awaiting_metadata, *opened])
+    def _open(self, record: Record, study: Study) -> None:
+        sha256 = record.sha256
+        time_s = float(study.view.get("t", 0.0))
+        opened = self.studies.setdefault(sha256, OpenStudy(record, study, time_s=time_s))
+        self.current = sha256
+        self._read(opened, study)
 
-    def empty(self) -> None:
-        """Forget everything: the reader has left."""
-        for sha256 in list(self.records):
-            self.close(sha256)
-        self.watch(None)
-        self.awaiting_metadata.clear()
-        self.linked_s.clear()
-        self.uploads.remove()
+    # -- what the store has -----------------------------------------------------------------------------------------
 
-    def start(self, job: Job) -> None:
-        """Take on a job instead of the previous one."""
-        if self.job is not None:
-            self.job.cancel()
-        self.job = job
-
-    def job_of(self, sha256: str) -> Job | None:
-        """The running job whose analysis will be shown of a record."""
-        job = self.job
-        return job if job is not None and job.key.record_sha256 == sha256 and not job.beside else None
-
-    def collect(self) -> None:
-        """Store the result of a job that has ended."""
-        job = self.job
-        if job is None or not job.finished:
+    def refresh(self) -> None:
+        """Read again what another window or the queue changed in the study that is shown; save what is unsaved."""
+        self._save_the_unsaved()
+        opened = self.studies.get(self.current)
+        if opened is None or self.unsaved:
             return
-        self.job = None
-        if job.result is None:
-            self.notice = self.uploads.hide(job.problem)
-        elif job.beside:
-            self.analyses[job.key] = job.result
+        study = get_study(self.store, self.current)
+        if study is None:
+            self.close(self.current)
+            self.notice = "The study was deleted in another window."
+        elif study.version != opened.study.version:
+            self._read(opened, study)
         else:
-            self.show(job.key, job.result)
+            self._hold(opened)
 
-    def show(self, key: AnalysisKey, analysis: Analysis) -> None:
-        """Store an analysis, and show it of its record."""
-        self.analyses[key] = analysis
-        self.shown[key.record_sha256] = key
+    def _read(self, opened: OpenStudy, study: Study) -> None:
+        sha256 = study.record_sha256
+        opened.study, opened.edits, opened.notes = study, edits_of(self.store, sha256), notes_of(self.store, sha256)
+        if study.model_name:
+            fitted = opened.edits[: study.n_fitted_edits]
+            rules = stored_rules(study.rules)
+            opened.shown = AnalysisKey(sha256, study.lead, study.model_sha256, rules, fitted)
+        self._hold(opened)
+
+    def _hold(self, opened: OpenStudy, *, take_over: bool = False) -> None:
+        """Hold a study where no other window does; one whose window is closed is free."""
+        sha256, editor = opened.record.sha256, self.editor
+        held = hold(self.store, sha256, session=editor.session, reader=editor.reader, take_over=take_over)
+        if held.session != editor.session and is_gone(held.session):
+            held = hold(self.store, sha256, session=editor.session, reader=editor.reader, take_over=True)
+        opened.hold = held
+
+    def may_edit(self, sha256: str) -> bool:
+        """Whether this window may change a study: no other one holds it."""
+        held = self.studies[sha256].hold
+        return held is None or held.session == self.editor.session
+
+    def take_over(self, sha256: str) -> None:
+        """Hold a study that another window holds, which reads along from then on."""
+        self._hold(self.studies[sha256], take_over=True)
+        study = get_study(self.store, sha256)
+        if study is not None:
+            self._read(self.studies[sha256], study)
+
+    def keep_holding(self) -> None:
+        """Note that this window is still there."""
+        if self.studies:
+            keep_holding(self.store, {self.editor.session})
+
+    def set_reader(self, name: str) -> None:
+        """Work under another name from now on."""
+        self.editor = self.editor._replace(reader=name)
+
+    # -- changes ------------------------------------------------------------------------------------------------------
+
+    def save(self, change: Callable[..., object], sha256: str, *args: Any) -> None:
+        """Make a change in the store: ``change(store, sha256, *args, editor)``.
+
+        What the store cannot take now stays unsaved, with a sentence on every page, and is tried again.
+
+        Raises
+        ------
+        ChangeRefusedError
+            Another window holds the study, or it is signed; nothing was changed.
+
+        """
+        editor = self.editor
+        self._save(lambda: change(self.store, sha256, *args, editor), sha256)
+
+    def _save(self, change: Callable[[], object], sha256: str) -> bool:
+        """Make a change; returns whether the whole study was read again, as another one came between."""
+        self._try(change)
+        opened = self.studies.get(sha256)
+        study = None if self.unsaved or opened is None else get_study(self.store, sha256)
+        if opened is None or study is None:
+            return False
+        if study.version > opened.study.version + 1:
+            self._read(opened, study)
+            return True
+        opened.study, opened.notes = study, notes_of(self.store, sha256)
+        return False
+
+    def _try(self, change: Callable[[], object]) -> None:
+        self.unsaved.append(change)
+        self._save_the_unsaved()
+
+    def _save_the_unsaved(self) -> None:
+        while self.unsaved:
+            try:
+                self.unsaved[0]()
+            except ChangeRefusedError:
+                self.unsaved.clear()
+                raise
+            except StoreError as error:
+                self.store_problem = str(error)
+                return
+            self.unsaved.pop(0)
+        self.store_problem = ""
+
+    def notes(self, sha256: str) -> Notes:
+        """What people wrote about a record."""
+        return self.studies[sha256].notes
+
+    def study(self, sha256: str) -> Study:
+        """What the store knows of an open record."""
+        return self.studies[sha256].study
 
     def edits_of(self, sha256: str) -> tuple[LabelEdit, ...]:
         """The label edits of a record, the oldest first."""
-        return self.label_edits.get(sha256, ())
+        return self.studies[sha256].edits
+
+    def add_edit(self, sha256: str, edit: LabelEdit) -> None:
+        """Label some beats."""
+        store, editor = self.store, self.editor
+        if not self._save(lambda: add_edit(store, sha256, edit, editor), sha256):
+            self.studies[sha256].edits = (*self.edits_of(sha256), edit)
+
+    def undo_edit(self, sha256: str) -> None:
+        """Undo the last edit."""
+        editor = self.editor
+        if not self._save(lambda: undo_edit(self.store, sha256, editor), sha256):
+            self.studies[sha256].edits = self.edits_of(sha256)[:-1]
+
+    def remember(self, sha256: str, **view: Any) -> None:
+        """Keep where and how a study was left."""
+        opened = self.studies[sha256]
+        opened.time_s = float(view.get("t", opened.time_s))
+        changed = {**opened.study.view, **view}
+        if changed != opened.study.view and not self.unsaved:
+            opened.study = replace(opened.study, view=changed)
+            set_view(self.store, sha256, changed)
+
+    # -- analyses -----------------------------------------------------------------------------------------------------
+
+    def start(self, job: Job) -> None:
+        """Put a job into the queue."""
+        self.queue.add(job, self.editor)
+
+    def job_of(self, sha256: str, *, beside: bool = False) -> Job | None:
+        """The job that runs or waits for a record."""
+        return self.queue.job_of(sha256, beside=beside)
+
+    def stored(self, key: AnalysisKey) -> Analysis | None:
+        """An analysis from this window's memory, or from the store; None where it was not made yet."""
+        if key not in self.analyses:
+            same = (other for other in self.analyses if other._replace(rules=key.rules) == key)
+            if (other := next(same, None)) is not None:
+                found: Analysis | None = engine.with_rules(self.analyses[other], key.rules)
+            else:
+                record = self.studies[key.record_sha256].record
+                found = self.queue.unsaved.get(key) or load_analysis(self.store, key, record)
+            if found is None:
+                return None
+            self.analyses[key] = found
+        return self.analyses[key]
+
+    def show(self, key: AnalysisKey, analysis: Analysis) -> None:
+        """Show an analysis of its record."""
+        self.analyses[key] = analysis
+        opened = self.studies[key.record_sha256]
+        opened.shown = key
+        self._note_findings(opened, self.analysis(key.record_sha256))
+
+    def has_analysis(self, sha256: str) -> bool:
+        """Whether there is an analysis of a record to be shown."""
+        shown = self.studies[sha256].shown
+        return shown is not None and self.stored(shown) is not None
 
     def analysis(self, sha256: str) -> Analysis:
         """The analysis that is shown of a record, with the reader's labels."""
-        key = self.shown[sha256]
-        analysis, edits = self.analyses[key], self.edits_of(sha256)
-        if edits == key.fitted_labels or not edits:
-            return analysis
-        return self.cached("labelled", (analysis, edits), lambda: engine.labelled(analysis, all_labels(edits)))
+        opened = self.studies[sha256]
+        shown, edits = opened.shown, opened.edits
+        analysis = self.stored(shown) if shown else None
+        if shown is None or analysis is None:
+            raise StoreError("This record has not been analysed yet.")
+        if edits != shown.fitted_labels and edits:
+            found = analysis
+            analysis = self.cached("labelled", (found, edits), lambda: engine.labelled(found, all_labels(edits)))
+        self._note_findings(opened, analysis)
+        return analysis
+
+    def _note_findings(self, opened: OpenStudy, analysis: Analysis) -> None:
+        """Let the worklist follow what is shown."""
+        if opened.shown is None or opened.noted == (opened.shown, opened.edits):
+            return
+        opened.noted = (opened.shown, opened.edits)
+        if self.may_edit(opened.record.sha256) and not self.unsaved:
+            key, editor = opened.shown, self.editor
+            self._save(lambda: set_shown(self.store, key, analysis, editor), opened.record.sha256)
 
     def cached(self, name: str, key: Hashable, make: Callable[[], T]) -> T:
         """The last value of ``name`` where it was made for this key, else a new one; one of each name is kept."""
@@ -150,10 +385,16 @@ class Workspace:
 
 
 def current_workspace() -> Workspace:
-    """The workspace of this session, with the result of a job that has ended."""
+    """The workspace of this session.
+
+    Raises
+    ------
+    StoreError
+        The store cannot be opened.
+
+    """
     if "workspace" not in st.session_state:
-        st.session_state["workspace"] = Workspace()
+        st.session_state["workspace"] = Workspace(session_desk())
         session_cleanup().add(current_session_id(), st.session_state["workspace"])
     workspace: Workspace = st.session_state["workspace"]
-    workspace.collect()
     return workspace
