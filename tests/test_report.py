@@ -239,9 +239,9 @@ def test_the_strip_of_the_longest_run_shows_the_one_with_the_most_beats(make_ana
 
 def test_fusion_beats_are_on_the_card_of_the_pvc_burden(make_analysis):
     beats = make_beats([80] * 40, "NNNVFNNNNN" * 4)
-    summary = words(report_pdf(make_analysis(beats)))[0]
+    summary, every = words(report_pdf(make_analysis(beats)))[:2]
     assert "; V + F 20.00 %" in summary
-    assert "V + F)" in summary
+    assert "V + F)" in every
     without = words(report_pdf(make_analysis(make_beats([80] * 40, "NNNVNNNNNN" * 4))))[0]
     assert "; V + F" not in without
 
