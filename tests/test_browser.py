@@ -28,7 +28,7 @@ def test_reader_walks_through_all_pages(page):
     go(page, "Record", "Sampling rate")
     go(page, "Review", "Full disclosure")
     go(page, "Beats", "Lorenz plot")
-    go(page, "Report", "Each file is created when you click it")
+    go(page, "Report", "Strips chosen by the reader")
     go(page, "Compare", "Where they differ")
     go(page, "About", "SHA-256")
     go(page, "Overview", "Analysable time")
@@ -95,7 +95,8 @@ def test_click_on_the_overview_leads_to_that_address_time_s(page):
 
 
 def test_downloaded_table_can_be_read_back(page):
-    go(page, "Report", "Each file is created when you click it")
+    go(page, "Report", "Strips chosen by the reader")
+    page.get_by_text("Files", exact=True).click()
     with page.expect_download() as download:
         page.get_by_role("button", name="demo_beats.csv").click()
     table = pd.read_csv(io.BytesIO(Path(download.value.path()).read_bytes()))
@@ -105,7 +106,8 @@ def test_downloaded_table_can_be_read_back(page):
 
 
 def test_downloaded_report_holds_what_the_page_shows(page):
-    go(page, "Report", "Each file is created when you click it")
+    go(page, "Report", "Strips chosen by the reader")
+    page.get_by_text("Files", exact=True).click()
     with page.expect_download() as download:
         page.get_by_role("button", name="demo_report.pdf").click()
     document = pypdfium2.PdfDocument(Path(download.value.path()).read_bytes())
@@ -178,7 +180,8 @@ def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
     page.keyboard.press("n")
     page.wait_for_function("before => location.href !== before", arg=before, timeout=10_000)
     assert "record=208" in page.url
-    go(page, "Report", "Each file is created when you click it")
+    go(page, "Report", "Strips chosen by the reader")
+    page.get_by_text("Files", exact=True).click()
     with page.expect_download() as download:
         page.get_by_role("button", name="208_burden.csv").click()
     table = pd.read_csv(io.BytesIO(Path(download.value.path()).read_bytes())).set_index("measure")
