@@ -38,7 +38,14 @@ from .document import (
 from .measures import COLUMNS, GROUPS, Measure, format_labels, measures
 from .narrative import narrative_of
 from .pdf_strips import strip_flowables
-from .pdf_tables import diary_flowables, event_flowables, morphology_flowables, time_flowables, unanalysed_flowables
+from .pdf_tables import (
+    diary_flowables,
+    event_flowables,
+    hour_flowables,
+    morphology_flowables,
+    trend_flowables,
+    unanalysed_flowables,
+)
 
 PATTERNS: Final = ("bigeminy", "trigeminy")
 ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
@@ -57,10 +64,11 @@ def report_pdf(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         *_summary(analysis, notes),
         *_measures(analysis),
         *page_of(1),
-        *time_flowables(analysis),
+        *trend_flowables(analysis),
+        *morphology_flowables(analysis),
+        *hour_flowables(analysis),
         *diary_flowables(analysis, notes),
         *unanalysed_flowables(analysis),
-        *morphology_flowables(analysis),
         *event_flowables(analysis),
         *strip_flowables(analysis, notes),
         *_definitions(analysis),

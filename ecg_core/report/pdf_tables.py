@@ -43,18 +43,21 @@ PERIOD_MM: Final = (32.0, 22.0, *[14.0] * (len(PERIOD_HEAD) - 2))
 WAVE_WIDTH_MM, WAVE_HEIGHT_MM, WAVE_COLUMN_MM = 25.0, 30.0, 48.0  # the mean beat of a morphology: a second
 
 
-def time_flowables(analysis: Analysis) -> list[Flowable]:
-    """Trends over the recording, day and night, and a row for each hour."""
+def trend_flowables(analysis: Analysis) -> list[Flowable]:
+    """Trends over the recording, and day against night."""
     periods = day_and_night(analysis)
     by_night = _period_table(periods) if periods else paragraph(NO_CLOCK, NOTE)
-    by_clock = "by the clock" if analysis.record.start else "from the start of the recording"
     return [
         paragraph("Trends", HEADING),
         Drawing(TRENDS_MM, lambda sheet: draw_trends(sheet, 0.0, analysis)),
         KeepTogether([paragraph("Day and night", HEADING), by_night]),
-        paragraph(f"Hours {by_clock}", HEADING),
-        _period_table(hour_lines(analysis)),
     ]
+
+
+def hour_flowables(analysis: Analysis) -> list[Flowable]:
+    """A row for each hour, and the total."""
+    by_clock = "by the clock" if analysis.record.start else "from the start of the recording"
+    return [paragraph(f"Hours {by_clock}", HEADING), _period_table(hour_lines(analysis))]
 
 
 def _period_table(lines: list[PeriodLine]) -> Flowable:
@@ -65,7 +68,7 @@ def _period_table(lines: list[PeriodLine]) -> Flowable:
 def _period_row(line: PeriodLine) -> tuple[str, ...]:
     return (
         line.name,
-        f"{line.analysable_s / 60:.1f}",
+        f"{line.analysable_s / 60:,.1f}",
         f"{line.n_beats:,}",
         *(f"{line.n_of(label):,}" for label in "NSVFQ"),
         f"{line.v_pct:.1f}" if line.n_beats else "–",
