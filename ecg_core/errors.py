@@ -81,5 +81,13 @@ class StudyHeldError(ChangeRefusedError):
     """Another reader, or another window, works on the study: it cannot be changed from here."""
 
 
+class RecordMovedError(StoreError):
+    """The recording of a study is no longer where it was; ``place`` is where."""
+
+    def __init__(self, message: str, *, place: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 class Cancelled(EcgError):
     """The user stopped the work; nothing was written."""

@@ -118,6 +118,7 @@ class Record:
     reference: Annotations | None = field(default=None, repr=False)
     overrides: RecordOverrides = NO_OVERRIDES  # in force for this record
     files: tuple[Path, ...] = field(default=(), repr=False)
+    archive: Path | None = field(default=None, repr=False)  # whose unpacked ``files`` lie in a temporary folder
 
     @property
     def duration_s(self) -> float:
@@ -434,12 +435,8 @@ class Analysis:
     waveform: Waveform
     events: tuple[RhythmEvent, ...]
     burden: Burden
-    queried: Index = field(
-        default_factory=lambda: np.zeros(0, dtype=np.int64)
-    )  # beats proposed for labelling, the most informative first
-    labelled: Index = field(
-        default_factory=lambda: np.zeros(0, dtype=np.int64)
-    )  # beats that a reader labelled, ascending
+    queried: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # for labels, most informative first
+    labelled: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by a reader, ascending
     n_fitted: int = 0  # how many of the labelled beats the model was fine-tuned to
 
     @property

@@ -12,7 +12,7 @@ from ecg_core.report.dangers import findings
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Record
 from pages._ui.figures import show, theme
-from pages._ui.frame import current_analysis, facts, guarded, heading, legend, show_progress
+from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guarded, heading, legend, show_progress
 from pages._ui.label_bar import label_bar
 from pages._ui.report_strips import to_report_button
 from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table
@@ -179,6 +179,7 @@ def draw_minutes(analysis: Analysis, lead: str, page_s: float, marked_s: tuple[f
 @guarded
 def viewer(record: Record) -> None:
     """Trend, strip, beat, findings and full disclosure; a step or a label redraws these and nothing else."""
+    draw_again_if_noticed()
     workspace = current_workspace()
     analysis = workspace.analysis(record.sha256)
     differ, places = cached_disagreements(analysis), stations(analysis, cached_disagreements(analysis))

@@ -6,7 +6,7 @@ Each format has a module; ``formats`` lists them all.
 from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
 from .formats import RESULTS, SINGLE_FILES, kind_of, records_in
 from .overrides import per_mv_of
-from .patients import read_diary, read_patient
+from .patients import main_file, read_diary, read_patient
 from .reading import find_records, lead_index, position_of, read_record, read_strip
 from .units import ASSUMED_PER_MV
 
@@ -19,6 +19,7 @@ __all__ = [
     "find_records",
     "kind_of",
     "lead_index",
+    "main_file",
     "per_mv_of",
     "position_of",
     "read_annotations",

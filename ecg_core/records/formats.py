@@ -52,7 +52,7 @@ def _open_archive(path: Path, overrides: RecordOverrides) -> Record:
         raise
     except RecordError as error:
         raise RecordError(f"{path.name}: {error}", settings=error.settings) from error
-    return replace(record, source=UnpackedSource(record.source, folder))
+    return replace(record, source=UnpackedSource(record.source, folder), archive=path)
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,8 @@ def read_patient(path: Path) -> Patient:
 
 def read_diary(record: Record) -> tuple[DiaryEntry, ...]:
     """Event marks of the files of a record, by time: texts of EDF+, notes of WFDB; empty where none can be read."""
-    header = next((path for path in record.files if path.suffix == HEADER_SUFFIX), None)
-    path = header or next(iter(record.files), None)
     try:
-        form = format_of(path) if path else None
+        form = format_of(main_file(record)) if record.files else None
         marks = form.marks(record) if form else []
     except Exception:  # see above
         return ()
@@ -52,6 +50,12 @@ def read_diary(record: Record) -> tuple[DiaryEntry, ...]:
     often = {text for text, n in Counter(text for _, text in plain).items() if n > MOST_OF_A_KIND}
     kept = sorted({(time_s, text) for time_s, text in plain if text and text not in often})
     return tuple(DiaryEntry(time_s, text, source=FROM_FILE) for time_s, text in kept)
+
+
+def main_file(record: Record) -> Path:
+    """The file of a record that has its header."""
+    header = next((path for path in record.files if path.suffix.lower() == HEADER_SUFFIX), None)
+    return header or record.files[0]
 
 
 def _plain(text: str) -> str:

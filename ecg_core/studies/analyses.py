@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,7 +13,7 @@ from sqlalchemy import select
 
 from .. import __version__
 from ..classifier.spec import MODELS
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
 from ..rules import RhythmRules, rules_from
@@ -20,11 +21,15 @@ from ..schema import Analysis, Record
 from . import audit
 from .edits import LabelEdit
 from .frozen import read_frozen, write_frozen
-from .store import FREE_THE_PLACE, Store, now
-from .study import ANALYSED, NEW, Editor, changing, get_study
-from .tables import AnalysisRow
+from .store import FREE_THE_PLACE, Store, insert_missing, now
+from .study import ANALYSED, DELETED, NEW, SIGNED, SIGNED_AND_LOCKED, Editor, changing, get_study
+from .study_files import ANALYSES, SHOWN
+from .tables import AnalysisRow, StudyRow
 
-FOLDER: Final = "analyses"
+UNCHANGED: Final = (  # fields of an analysis that no edit and no rule changes: they stand in the stored analysis alone
+    "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "n_fitted",
+)  # fmt: skip
+NAME_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
 CODE: Final = Path(__file__).resolve().parents[1]
 RESULT_ROOMS: Final = ("signals", "records", "classifier", "rhythm")  # whose code decides what an analysis holds
 RESULT_FILES: Final = ("pipeline.py", "schema.py", "rules.py", "labels.py")
@@ -74,28 +79,16 @@ def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
     Raises
     ------
     StoreError
-        There is no room, or the folder cannot be written to.
+        There is no room, the folder or the database cannot be written to, or the study was deleted meanwhile.
 
     """
-    path = store.subfolder(FOLDER) / f"{key.digest}.npz"
-    try:
-        with atomic_file(path) as part:
-            write_frozen(part, analysis, without=("record",))
-    except OSError as error:
-        raise StoreError(f"{path.parent}: the analysis cannot be kept ({error.strerror}). {FREE_THE_PLACE}") from error
-    with store.writing() as session:
-        session.merge(
-            AnalysisRow(
-                digest=key.digest,
-                record_sha256=key.record_sha256,
-                lead=key.lead,
-                model_name=analysis.model.name,
-                model_sha256=key.model_sha256,
-                n_fitted_edits=len(key.fitted_labels),
-                code_version=code_version(),
-                made_at=now(),
-            )
-        )
+    with _written(store, ANALYSES, f"{key.digest}.npz", analysis, without=("record",)), store.writing() as session:
+        if session.get(StudyRow, key.record_sha256) is None:
+            raise StoreError(DELETED)
+        made = {"code_version": code_version(), "made_at": now(), "n_fitted_edits": len(key.fitted_labels)}
+        model = {"model_name": analysis.model.name, "model_sha256": key.model_sha256}
+        of_record = {"digest": key.digest, "record_sha256": key.record_sha256, "lead": key.lead}
+        insert_missing(session, AnalysisRow, of_record | model | made)
 
 
 def load_analysis(store: Store, key: AnalysisKey, record: Record) -> Analysis | None:
@@ -110,11 +103,59 @@ def load_analysis(store: Store, key: AnalysisKey, record: Record) -> Analysis | 
 
 def load_stored(store: Store, digest: str, record: Record) -> Analysis | None:
     """The stored analysis of this digest, by the rules that it was made with; None as in ``load_analysis``."""
-    path = store.folder / FOLDER / f"{digest}.npz"
-    if not path.is_file():
+    return _read(store.folder / ANALYSES / f"{digest}.npz", record=record)
+
+
+def save_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], analysis: Analysis) -> None:
+    """Store what edits and rules make of a stored analysis, so that opening a study measures nothing again.
+
+    It takes the place of what was stored so of the study before.
+
+    Raises
+    ------
+    StoreError
+        There is no room, or the folder cannot be written to.
+
+    """
+    name = _shown_name(key, edits)
+    with _written(store, SHOWN, name, analysis, without=("record", *UNCHANGED)):
+        before = [path for path in (store.folder / SHOWN).glob(f"{key.record_sha256}.*.npz") if path.name != name]
+    with suppress(OSError):  # what stays is removed the next time
+        for path in before:
+            path.unlink()
+
+
+def load_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], record: Record) -> Analysis | None:
+    """A stored analysis with edits and rules; None where it is to be measured, or analysed, again."""
+    path = store.folder / SHOWN / _shown_name(key, edits)
+    base = load_stored(store, key.digest, record) if path.is_file() else None
+    if base is None:
         return None
+    return _read(path, record=record, **{name: getattr(base, name) for name in UNCHANGED})
+
+
+def _shown_name(key: AnalysisKey, edits: Sequence[LabelEdit]) -> str:
+    rules = {rule.key: rule.value for rule in key.rules.changed()}
+    return f"{key.record_sha256}.{audit.content_sha256([key.digest, rules, list(edits)])[:NAME_DIGITS]}.npz"
+
+
+@contextmanager
+def _written(
+    store: Store, subfolder: str, name: str, analysis: Analysis, *, without: tuple[str, ...]
+) -> Iterator[None]:  # fmt: skip
+    """Write an analysis to a file that is there once the block has ended well."""
+    folder = store.subfolder(subfolder)
     try:
-        return read_frozen(path, Analysis, record=record)
+        with atomic_file(folder / name) as part:
+            write_frozen(part, analysis, without=without)
+            yield
+    except OSError as error:
+        raise StoreError(f"{folder}: the analysis cannot be kept ({error.strerror}). {FREE_THE_PLACE}") from error
+
+
+def _read(path: Path, **given: Any) -> Analysis | None:
+    try:
+        return read_frozen(path, Analysis, **given) if path.is_file() else None
     except StoreError:
         return None  # it is made again
 
@@ -127,13 +168,24 @@ def stored_analyses(store: Store, record_sha256: str) -> list[AnalysisRow]:
 
 
 def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor) -> None:
-    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels."""
+    """Note which analysis of a study is shown, and what it found, for the worklist; ``analysis`` has all labels.
+
+    Raises
+    ------
+    ChangeRefusedError
+        The study is signed with another analysis, or another window holds it.
+
+    """
     study = get_study(store, key.record_sha256)
     shown, found = _shown(key, analysis), _found(analysis)
-    if study is not None and all(getattr(study, name) == value for name, value in {**shown, **found}.items()):
+    is_another = study is None or any(getattr(study, name) != value for name, value in shown.items())
+    if study is not None and study.state == SIGNED:
+        if is_another:
+            raise ChangeRefusedError(SIGNED_AND_LOCKED)
+        return  # the worklist keeps what was signed
+    if not is_another and all(getattr(study, name) == value for name, value in found.items()):
         return
     with changing(store, key.record_sha256, editor) as (session, row):
-        is_another = any(getattr(row, name) != value for name, value in shown.items())
         for name, value in {**shown, **found}.items():
             setattr(row, name, value)
         row.state = ANALYSED if row.state == NEW else row.state

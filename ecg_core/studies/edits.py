@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, select
 
 from . import audit
+from .audit import content_sha256
 from .store import Store, now
 from .study import IN_REVIEW, Editor, changing
 from .tables import EditRow
@@ -70,12 +70,7 @@ def undo_edit(store: Store, record_sha256: str, editor: Editor) -> None:
         last = session.scalars(query.order_by(EditRow.number.desc()).limit(1)).first()
         if last is not None:
             last.undone_at = now()
-            audit.append(session, record_sha256, editor.reader, "undone", edit=last.number)
-
-
-def content_sha256(content: Sequence[Any]) -> str:
-    """Hash of an edit, by which the audit trail knows it."""
-    return hashlib.sha256(audit.canonical(content).encode()).hexdigest()
+            audit.append(session, record_sha256, editor.reader, audit.UNDONE, edit=last.number)
 
 
 def _summary(edit: LabelEdit) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from ..errors import StudyHeldError
-from .store import Store, now
+from .store import Store, insert_missing, now
 from .tables import HoldRow, StudyRow
 
 LOST_AFTER: Final = timedelta(seconds=30)  # a holder that was not seen for so long has left; windows report every 5 s
@@ -31,8 +31,9 @@ def hold(store: Store, record_sha256: str, *, session: str, reader: str, take_ov
         if row is None:
             if database.get(StudyRow, record_sha256) is None:
                 return Hold(session, reader, now())
-            row = HoldRow(record_sha256=record_sha256, session="", reader="", since="", seen_at="")
-            database.add(row)
+            nobody = {"session": "", "reader": "", "since": "", "seen_at": ""}
+            insert_missing(database, HoldRow, {"record_sha256": record_sha256, **nobody})
+            row = database.get_one(HoldRow, record_sha256, with_for_update=True)
         if take_over or row.session == session or _is_lost(row):
             if row.session != session:
                 row.session, row.since = session, now()

@@ -4,25 +4,47 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, TimeoutError
 
 from ..errors import StoreError
+from ..text import format_quoted
 
-SENTENCES: Final = (  # part of the database's message, and what it means for the reader
-    ("disk is full", "the disk is full: what was changed last is not saved. Make room on it."),
-    ("readonly", "it is write-protected: nothing can be saved. Give write access to the file and its folder."),
-    ("read-only", "it is write-protected: nothing can be saved. Give write access to the file and its folder."),
-    ("locked", "another program holds it, and did not release it in time. Close that program, and try again."),
-    ("malformed", "the database is damaged. Put a copy of it back, or move it away."),
+DAMAGED: Final = "the database is damaged: nothing was written into it. Put a copy of it back, or move it away."
+PROTECTED: Final = "it is write-protected: nothing can be saved. Give write access to the file and its folder."
+BUSY: Final = "another program holds it, and did not release it in time. Close that program, and try again."
+FULL: Final = "the disk is full: what was changed last is not saved. Make room on it."
+UNREACHABLE: Final = (
+    "the database server cannot be reached. Check that it runs, the network, and the address in ECG_STUDIES_URL."
+)
+SENTENCES: Final = (  # part of the database's message, and what it means for the reader; the first that fits counts
+    ("disk is full", FULL),
+    ("no space left", FULL),
+    ("readonly", PROTECTED),
+    ("read-only", PROTECTED),
+    ("lock timeout", BUSY),
+    ("deadlock", BUSY),
+    ("locked", BUSY),
+    ("malformed", DAMAGED),
     ("not a database", "this file is no database, or is damaged. Put a copy of it back, or move it away."),
+    ("could not decode", DAMAGED),
     ("unable to open", "the database cannot be opened. Check its folder, and the access to it."),
-    ("disk i/o", "the disk reports an error. Check the disk, and copy the folder to another one."),
-    ("connection", "the database server cannot be reached. Check the address in ECG_STUDIES_URL, and the network."),
+    ("disk i/o", "the disk reports an error: what was changed last is not saved. Check its room, and the disk."),
+    ("authentication", "the database server refused the user or the password. Check the address in ECG_STUDIES_URL."),
+    ("permission denied", "the database server gives this user no access. Ask its administrator for it."),
+    ("too many clients", "the database server has no free connection. Close other programs, and try again."),
+    ("does not exist", "the database server has no such database or user. Check the address in ECG_STUDIES_URL."),
+    ("connection", UNREACHABLE),
+    ("resolve host", UNREACHABLE),
 )
 
 
-def store_problem(place: str, error: DBAPIError) -> StoreError:
-    """The error of a database, worded for the reader."""
-    message = str(error.orig).strip()
+def store_problem(place: str, error: SQLAlchemyError | ValueError) -> StoreError:
+    """The error of a database, or of content in it that cannot be decoded, worded for the reader."""
+    if isinstance(error, ValueError):
+        return StoreError(f"{place}: {DAMAGED}")
+    if isinstance(error, TimeoutError):  # of the pool of connections
+        return StoreError(f"{place}: {BUSY}")
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    message = str(cause).strip()
     meaning = next((sentence for part, sentence in SENTENCES if part in message.casefold()), "")
-    return StoreError(f"{place}: {meaning or f'the database refused ({message}).'}")
+    return StoreError(f"{place}: {meaning or f'the database refused ({format_quoted(cause)}). Try again.'}")

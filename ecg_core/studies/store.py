@@ -7,28 +7,37 @@ database, such as a department's PostgreSQL server.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final
 
 import platformdirs
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..errors import StoreError
+from ..files import atomic_file
 from .migrations import HEAD, REVISIONS, upgrade
-from .problems import store_problem
+from .problems import DAMAGED, store_problem
 from .tables import Base
 
 APP_NAME: Final = "ecg-workstation"
 DATABASE: Final = "studies.sqlite"
 BUSY_WAIT_MS: Final = 10_000  # for another program that writes at the same moment
+CONNECT_WAIT_S: Final = 10  # for a database server that does not answer
 VERSION_TABLE: Final = "alembic_version"
+PRIVATE: Final = 0o700  # patient data lie in there: the folder is for its owner alone, where the system knows owners
+SQLITE, POSTGRESQL, DRIVER = "sqlite", "postgresql", "postgresql+psycopg"
+SET_UP_LOCK: Final = 0x656367  # any number: of two programs that make the tables on a server, one waits
+INSERT: Final[dict[str, Any]] = {SQLITE: sqlite.insert, POSTGRESQL: postgresql.insert}
 
 
 @dataclass(eq=False)
@@ -42,11 +51,11 @@ class Store:
     def place(self) -> str:
         """Where the database is, without a password."""
         url = self.engine.url
-        return str(self.folder / DATABASE) if url.get_backend_name() == "sqlite" else url.render_as_string()
+        return str(url.database) if url.get_backend_name() == SQLITE else url.render_as_string()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that reads.
+        """A transaction that reads; it sees the database as of one moment.
 
         Raises
         ------
@@ -54,7 +63,8 @@ class Store:
             The database cannot be read.
 
         """
-        with _problems(self.place), Session(self.engine) as session:
+        of_one_moment = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == POSTGRESQL else {}
+        with database_problems(self.place), Session(self.engine.execution_options(**of_one_moment)) as session:
             yield session
 
     @contextmanager
@@ -68,7 +78,7 @@ class Store:
 
         """
         engine = self.engine.execution_options(writes=True)
-        with _problems(self.place), Session(engine, expire_on_commit=False) as session, session.begin():
+        with database_problems(self.place), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def subfolder(self, *names: str) -> Path:
@@ -110,29 +120,51 @@ def open_store(folder: Path | None = None, *, url: str | None = None) -> Store:
         It cannot be opened or written, is damaged, or was made by a newer version of this program.
 
     """
-    place = (folder or default_folder()).expanduser().absolute()
     try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{place}: the studies cannot be kept there ({error.strerror}). {FREE_THE_PLACE}") from error
+        place = (folder or default_folder()).expanduser().absolute()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir(mode=PRIVATE, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # the latter where "~name" names nobody
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(
+            f"{folder or default_folder()}: the studies cannot be kept there ({reason}). {FREE_THE_PLACE}"
+        ) from error
     address = os.environ.get("ECG_STUDIES_URL", "") if url is None else url
-    store = Store(place, _engine(address or f"sqlite:///{place / DATABASE}"))
-    with _problems(store.place), store.engine.execution_options(writes=True).begin() as connection:
-        _bring_up_to_date(connection, store.place)
+    store = Store(place, _engine(_url(address) if address else URL.create(SQLITE, database=str(place / DATABASE))))
+    try:
+        with database_problems(store.place), store.engine.execution_options(writes=True).begin() as connection:
+            _bring_up_to_date(connection, store.place)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
-def _engine(address: str) -> Engine:
+def _url(address: str) -> URL:
+    """The address of a database as a person types it."""
+    expected = "ECG_STUDIES_URL: expected the address of a database, such as postgresql+psycopg://user@host/studies"
     try:
         url = make_url(address)
-        sqlite = url.get_backend_name() == "sqlite"
-        engine = create_engine(url, pool_pre_ping=not sqlite)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except ArgumentError as error:
+        raise StoreError(f"{expected}; it cannot be understood.") from error  # it may hold a password: not shown
+    if url.drivername in (POSTGRESQL, "postgres"):
+        url = url.set(drivername=DRIVER)
+    if url.get_backend_name() not in INSERT:
+        raise StoreError(f"{expected}; studies are kept in SQLite or PostgreSQL, not in {url.drivername}.")
+    return url
+
+
+def _engine(url: URL) -> Engine:
+    is_sqlite = url.get_backend_name() == SQLITE
+    waits = {"connect_timeout": CONNECT_WAIT_S, "options": f"-c lock_timeout={BUSY_WAIT_MS}"}
+    try:
+        engine = create_engine(url, pool_pre_ping=not is_sqlite, connect_args={} if is_sqlite else waits)
+    except (SQLAlchemyError, ImportError) as error:
         raise StoreError(
-            "ECG_STUDIES_URL: expected the address of a database, such as postgresql+psycopg://user@host/studies "
-            f"({error})."
+            f"{url.render_as_string()}: the driver of this database cannot be used ({error}). Install it: pip install "
+            '"psycopg[binary]".'
         ) from error
-    if sqlite:
+    if is_sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -140,10 +172,12 @@ def _engine(address: str) -> Engine:
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where ``_begin_sqlite`` says, and not at the first write
-    cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY_WAIT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        for pragma in (f"busy_timeout={BUSY_WAIT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+    except sqlite3.Error:
+        connection.close()
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -153,15 +187,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _bring_up_to_date(connection: Connection, place: str) -> None:
-    if connection.dialect.name == "sqlite":
+    if connection.dialect.name == SQLITE:
         damage = connection.execute(text("PRAGMA quick_check(1)")).scalar()
         if damage != "ok":
-            raise StoreError(f"{place}: the database is damaged ({damage}). Put a copy of it back, or move it away.")
-    present = inspect(connection).get_table_names()
+            raise StoreError(f"{place}: {DAMAGED}")
+    else:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({SET_UP_LOCK})"))
+    present = set(inspect(connection).get_table_names())
     if VERSION_TABLE not in present:
-        Base.metadata.create_all(connection)
-        connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
-        connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES (:head)"), {"head": HEAD})  # noqa: S608
+        _make_tables(connection, place, present)
         return
     revision = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
     if revision not in REVISIONS:
@@ -170,14 +204,52 @@ def _bring_up_to_date(connection: Connection, place: str) -> None:
             f"knows up to {HEAD}). Install the newer version."
         )
     if revision != HEAD:
-        upgrade(connection)
+        if connection.dialect.name == SQLITE:
+            _keep_copy(Path(place), revision)
+        upgrade(connection, HEAD)
+
+
+def _make_tables(connection: Connection, place: str, present: set[str]) -> None:
+    if present:
+        names = ", ".join(sorted(present)[:3])
+        raise StoreError(
+            f"{place}: this database holds tables of another program ({names}), and nothing was written into it. Give "
+            "the studies a database of their own."
+        )
+    Base.metadata.create_all(connection)
+    connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES (:head)"), {"head": HEAD})  # noqa: S608
+
+
+def _keep_copy(database: Path, revision: str) -> None:
+    """Copy an SQLite database before its tables change, as ``studies.0001.sqlite`` beside it."""
+    copy = database.with_suffix(f".{revision}{database.suffix}")
+    try:
+        with (
+            atomic_file(copy) as part,
+            closing(sqlite3.connect(database)) as source,
+            closing(sqlite3.connect(part)) as target,
+        ):
+            source.backup(target)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"{copy}: the copy that is kept before the studies change to this version cannot be made ({error}); they "
+            f"are as they were. {FREE_THE_PLACE}"
+        ) from error
+
+
+def insert_missing(session: Session, table: type[Base], values: dict[str, Any]) -> bool:
+    """Insert a row where its key is free, also where another program inserts the same row now; whether it was."""
+    statement = INSERT[session.get_bind().dialect.name](table).values(values).on_conflict_do_nothing()
+    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
 
 @contextmanager
-def _problems(place: str) -> Iterator[None]:
+def database_problems(place: str) -> Iterator[None]:
+    """Turn the errors of a database, and of damaged content in it, into sentences."""
     try:
         yield
-    except DBAPIError as error:
+    except (SQLAlchemyError, JSONDecodeError, UnicodeDecodeError) as error:
         raise store_problem(place, error) from error
 
 

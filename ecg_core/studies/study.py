@@ -10,23 +10,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ..errors import ChangeRefusedError, StoreError
 from ..schema import Record, RecordOverrides
+from ..text import one_line
 from . import audit
 from .holding import require_hold
-from .store import Store, now
+from .store import Store, insert_missing, now
+from .study_files import delete_files, is_as_stored, paths_of_study, stored_path
 from .tables import StudyRow
 
 NEW, ANALYSED, IN_REVIEW, SIGNED = "new", "analysed", "in review", "signed"
 STATES: Final = (NEW, ANALYSED, IN_REVIEW, SIGNED)  # a running analysis is known by the queue
+DELETED: Final = "This study was deleted in the meantime; open its recording again."
+# What the worklist reads; the other columns can be long.
+LISTED: Final = tuple(
+    getattr(StudyRow, column.name)
+    for column in StudyRow.__table__.columns
+    if column.name not in ("files", "patient", "narrative", "created_at")
+)
+PATIENT_NAME: Final = StudyRow.patient["name"].as_string().label("patient_name")
 
 HASH_START: Final = re.compile(r"[0-9a-f]{6,64}")  # six digits: of 10,000 studies, fewer than one in 1,600 shares them
 SHOWN_DIGITS: Final = 8  # of a hash, in sentences and tables
 SHOWN_STUDIES: Final = 5  # in a sentence that lists those that fit
 PARTS_OF_A_RECORD: Final = (".hea", ".dat", ".atr")  # a WFDB record opens by its path without these
+
+SIGNED_AND_LOCKED: Final = (
+    "The report of this study is signed, and the study is locked: nothing was changed. Write an addendum, or begin a "
+    "new version of the report."
+)
 
 
 class Editor(NamedTuple):
@@ -70,24 +85,22 @@ class Study:
 
 def add_study(store: Store, record: Record, editor: Editor, *, kept: bool = False) -> Study:
     """Add a recording, or return its study where it is known; a file that was moved has its new place from then on."""
-    files = [[str(path.absolute()), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in sorted(record.files)]
+    files = files_of(store, record)
     with store.writing() as session:
-        row = session.get(StudyRow, record.sha256)
-        if row is None:
-            row = _new_row(record, editor, files, kept=kept)
-            session.add(row)
+        if insert_missing(session, StudyRow, _new_values(store, record, editor, files, kept=kept)):
             audit.append(session, record.sha256, editor.reader, "opened", record=record.record_id)
-        elif not all(Path(path).is_file() for path, *_ in row.files):
-            row.path, row.files, row.kept = str(path_of(record)), files, kept
+        row = session.get_one(StudyRow, record.sha256, with_for_update=True)
+        if not is_as_stored(store, row.files):
+            row.path, row.files, row.kept = stored_path(store, path_of(record)), files, kept
             audit.append(session, record.sha256, editor.reader, "file found again", record=record.record_id)
-        return _study(row)
+        return study_of(store, row, row.patient.get("name", ""))
 
 
 def get_study(store: Store, record_sha256: str) -> Study | None:
     """The study of a recording; None where there is none."""
     with store.reading() as session:
         row = session.get(StudyRow, record_sha256)
-        return _study(row) if row else None
+        return study_of(store, row, row.patient.get("name", "")) if row else None
 
 
 def find_one(store: Store, text: str) -> Study:
@@ -102,7 +115,8 @@ def find_one(store: Store, text: str) -> Study:
 
     """
     place = _plain_path(Path(text).expanduser())
-    places = {str(place), str(place.with_suffix("") if place.suffix.lower() in PARTS_OF_A_RECORD else place)}
+    whole = place.with_suffix("") if place.suffix.lower() in PARTS_OF_A_RECORD else place
+    places = {stored_path(store, place), stored_path(store, whole)}
     ways = [StudyRow.path.in_(places), StudyRow.record_id == text]
     if HASH_START.fullmatch(text.casefold()):
         ways.append(StudyRow.record_sha256.startswith(text.casefold()))
@@ -110,17 +124,17 @@ def find_one(store: Store, text: str) -> Study:
         for way in ways:
             rows = session.scalars(select(StudyRow).where(way).order_by(StudyRow.edited_at.desc())).all()
             if len(rows) == 1:
-                return _study(rows[0])
+                return study_of(store, rows[0], rows[0].patient.get("name", ""))
             if rows:
-                raise StoreError(_several(text, rows))
+                raise StoreError(_several(store, text, rows))
     raise StoreError(
         f'"{text}": no study has this path, this name, or a SHA-256 that begins so (at least six digits); '
         f"expected one of those in {store.place}."
     )
 
 
-def _several(text: str, rows: Sequence[StudyRow]) -> str:
-    named = ", ".join(f"{row.record_sha256[:SHOWN_DIGITS]} ({row.path})" for row in rows[:SHOWN_STUDIES])
+def _several(store: Store, text: str, rows: Sequence[StudyRow]) -> str:
+    named = ", ".join(f"{row.record_sha256[:SHOWN_DIGITS]} ({store.folder / row.path})" for row in rows[:SHOWN_STUDIES])
     more = f" and {len(rows) - SHOWN_STUDIES} more" if len(rows) > SHOWN_STUDIES else ""
     return f'"{text}": {len(rows)} studies fit, expected one: {named}{more}. Name it by its path or these digits.'
 
@@ -129,25 +143,33 @@ def find_studies(
     store: Store, *, search: str = "", states: Sequence[str] = (), archived: bool = False, limit: int | None = None
 ) -> list[Study]:
     """Studies whose record, patient or editor contains ``search``, the last edited first."""
-    query = select(StudyRow).where(StudyRow.archived == archived)
-    if search:
-        wanted = f"%{search.casefold()}%"
-        columns = (StudyRow.record_id, StudyRow.edited_by, StudyRow.patient["name"].as_string())
-        query = query.where(or_(*(column.ilike(wanted) for column in columns)))
+    query = select(*LISTED, PATIENT_NAME).where(StudyRow.archived == archived)
     if states:
         query = query.where(StudyRow.state.in_(states))
+    wanted = search.casefold()  # searched here: SQLite knows capitals of ASCII alone
     with store.reading() as session:
-        return [_study(row) for row in session.scalars(query.order_by(StudyRow.edited_at.desc()).limit(limit))]
+        rows = session.execute(query.order_by(StudyRow.edited_at.desc()).limit(None if wanted else limit)).all()
+    found = [row for row in rows if wanted in f"{row.record_id}\n{row.edited_by}\n{row.patient_name}".casefold()]
+    return [study_of(store, row, row.patient_name or "") for row in found[:limit]]
 
 
 @contextmanager
-def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple[Session, StudyRow]]:
+def changing(
+    store: Store, record_sha256: str, editor: Editor, *, while_signed: bool = False
+) -> Iterator[tuple[Session, StudyRow]]:
     """A transaction that changes a study: who holds it is checked, its version and its last edit are kept.
+
+    Parameters
+    ----------
+    while_signed
+        The change leaves what was signed as it is, and is allowed in a signed study.
 
     Raises
     ------
     StudyHeldError
         Another reader or window holds it.
+    ChangeRefusedError
+        It is signed.
     StoreError
         There is no such study, or the store cannot be written.
 
@@ -155,8 +177,10 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
     with store.writing() as session:
         row = session.get(StudyRow, record_sha256, with_for_update=True)
         if row is None:
-            raise ChangeRefusedError("This study was deleted in the meantime; open its recording again.")
+            raise ChangeRefusedError(DELETED)
         require_hold(session, record_sha256, editor.session)
+        if row.state == SIGNED and not while_signed:
+            raise ChangeRefusedError(SIGNED_AND_LOCKED)
         yield session, row
         row.version += 1
         row.edited_at, row.edited_by = now(), editor.reader
@@ -164,7 +188,7 @@ def changing(store: Store, record_sha256: str, editor: Editor) -> Iterator[tuple
 
 def set_archived(store: Store, record_sha256: str, editor: Editor, *, archived: bool) -> None:
     """Move a study into the archive, or back."""
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         row.archived = archived
         audit.append(session, record_sha256, editor.reader, "archived" if archived else "taken from the archive")
 
@@ -178,20 +202,36 @@ def set_view(store: Store, record_sha256: str, view: dict[str, Any]) -> None:
 
 
 def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
-    """Delete a study with all that was stored of it; the store's own trail keeps that it was there."""
-    with changing(store, record_sha256, editor) as (session, row):
-        head = audit.append(session, record_sha256, editor.reader, "deleted")
+    """Delete a study with all that was stored of it, its files too; the store's own trail keeps that it was there.
+
+    Raises
+    ------
+    StudyHeldError
+        Another reader or window holds it.
+    StoreError
+        The store cannot be written, or a file cannot be deleted: the study is gone then, and the file is named.
+
+    """
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
+        paths = paths_of_study(store, session, record_sha256)
+        head = audit.append(session, record_sha256, editor.reader, audit.DELETED)
         audit.append(session, audit.STORE, editor.reader, "study deleted", record=row.record_id, trail=head)
         session.execute(delete(StudyRow).where(StudyRow.record_sha256 == record_sha256))
         session.expunge(row)
+    delete_files(store, paths)
 
 
 def path_of(record: Record) -> Path:
-    """The path by which a record opens."""
+    """The path by which a record opens again: its archive, its one file, or the header of its WFDB files."""
+    if record.archive is not None:
+        return _plain_path(record.archive)
     if not record.files:  # made in memory
         return Path(record.record_id)
-    header = next((path for path in record.files if path.suffix == ".hea"), None)
-    return _plain_path(header.with_suffix("") if header else record.files[0])
+    headers = [path for path in record.files if path.suffix.lower() == ".hea"]
+    if not headers:
+        return _plain_path(record.files[0])
+    whole = next((path for path in headers if one_line(path.stem) == record.record_id), headers[0])  # no segment's
+    return _plain_path(whole.with_suffix(""))
 
 
 def _plain_path(path: Path) -> Path:
@@ -199,26 +239,51 @@ def _plain_path(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() follows links
 
 
-def _new_row(record: Record, editor: Editor, files: list[list[Any]], *, kept: bool) -> StudyRow:
+def files_of(store: Store, record: Record) -> list[list[Any]]:
+    """The files of a recording as the table holds them; of an archive the archive itself.
+
+    Raises
+    ------
+    StoreError
+        One of them is no longer there.
+
+    """
+    paths = sorted(record.files) if record.archive is None else [record.archive]
+    try:
+        return [[stored_path(store, path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in paths]
+    except OSError as error:
+        raise StoreError(
+            f"{record.record_id}: its file {error.filename} cannot be found any more ({error.strerror}). Open the "
+            "recording again."
+        ) from error
+
+
+def _new_values(
+    store: Store, record: Record, editor: Editor, files: list[list[Any]], *, kept: bool
+) -> dict[str, Any]:  # fmt: skip
     moment = now()
-    return StudyRow(
-        record_sha256=record.sha256, record_id=record.record_id, path=str(path_of(record)), files=files, kept=kept,
-        fs_hz=record.overrides.fs_hz, per_mv=record.overrides.per_mv,
-        start=record.start.isoformat() if record.start else "", duration_s=record.duration_s,
-        lead_names=list(record.lead_names), simulated=record.is_simulated, state=NEW, archived=False, lead="auto",
-        model_name="", model_sha256="", rules={}, n_fitted_edits=0, n_beats=None, pvc_pct=None, sve_pct=None,
-        af_pct=None, danger="", patient={}, narrative="", view={}, created_at=moment, edited_at=moment,
-        edited_by=editor.reader, version=1,
-    )  # fmt: skip
+    of_record = {
+        "record_sha256": record.sha256, "record_id": record.record_id, "path": stored_path(store, path_of(record)),
+        "files": files, "kept": kept, "fs_hz": record.overrides.fs_hz, "per_mv": record.overrides.per_mv,
+        "start": record.start.isoformat() if record.start else "", "duration_s": record.duration_s,
+        "lead_names": list(record.lead_names), "simulated": record.is_simulated,
+    }  # fmt: skip
+    return of_record | {
+        "state": NEW, "archived": False, "lead": "auto", "model_name": "", "model_sha256": "", "rules": {},
+        "n_fitted_edits": 0, "n_beats": None, "pvc_pct": None, "sve_pct": None, "af_pct": None, "danger": "",
+        "patient": {}, "narrative": "", "view": {}, "created_at": moment, "edited_at": moment,
+        "edited_by": editor.reader, "version": 1,
+    }  # fmt: skip
 
 
-def _study(row: StudyRow) -> Study:
+def study_of(store: Store, row: Any, patient_name: str) -> Study:
+    """A study by its row, or by what ``find_studies`` reads of it."""
     return Study(
-        record_sha256=row.record_sha256, record_id=row.record_id, path=Path(row.path),
+        record_sha256=row.record_sha256, record_id=row.record_id, path=store.folder / row.path,
         overrides=RecordOverrides(row.fs_hz, row.per_mv), kept=row.kept, start=row.start, duration_s=row.duration_s,
         lead_names=tuple(row.lead_names), simulated=row.simulated, state=row.state, archived=row.archived,
         lead=row.lead, model_name=row.model_name, model_sha256=row.model_sha256, rules=dict(row.rules),
         n_fitted_edits=row.n_fitted_edits, n_beats=row.n_beats, pvc_pct=row.pvc_pct, sve_pct=row.sve_pct,
-        af_pct=row.af_pct, danger=row.danger, patient_name=row.patient.get("name", ""), view=dict(row.view),
+        af_pct=row.af_pct, danger=row.danger, patient_name=patient_name, view=dict(row.view),
         edited_at=row.edited_at, edited_by=row.edited_by, version=row.version,
     )  # fmt: skip

@@ -37,7 +37,29 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
 
 
 def fill_from_file(store: Store, record: Record, editor: Editor) -> None:
-    """Take over what the file states."""
+    """Take over what the file of a new study states: fields of the patient that are empty, event marks for the diary.
+
+    The audit trail names the fields, and not what they hold.
+    """
+    from ..records import main_file, read_diary, read_patient  # noqa: PLC0415, as wfdb takes half a second
+
+    if not record.files:  # made in memory
+        return
+    stated = asdict(read_patient(main_file(record)))
+    marks = read_diary(record)
+    if not any(stated.values()) and not marks:
+        return
+    with changing(store, record.sha256, editor) as (session, row):
+        present = asdict(Patient(**row.patient))
+        taken = sorted(name for name, value in stated.items() if value and not present[name])
+        row.patient = present | {name: stated[name] for name in taken}
+        empty = session.scalar(select(DiaryRow.id).where(DiaryRow.record_sha256 == record.sha256).limit(1)) is None
+        entries = marks if empty else ()
+        session.add_all(DiaryRow(record_sha256=record.sha256, **asdict(entry)) for entry in entries)
+        if taken or entries:
+            audit.append(
+                session, record.sha256, editor.reader, "taken from the file", fields=taken, diary_entries=len(entries)
+            )
 
 
 def set_patient(store: Store, record_sha256: str, patient: Patient, editor: Editor) -> None:

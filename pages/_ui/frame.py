@@ -19,6 +19,7 @@ from ecg_core.schema import Analysis, Record
 from ecg_core.studies.queue import CANCELLED, FAILED, INTERRUPTED, WAITING, Queued, leave_queue, queue
 from ecg_core.text import plain_markdown
 
+from . import streamlit_runtime
 from .actions import enter, follow_link, follow_study, open_demo, resume, start_analysis, work_without_store
 from .installed_models import installed_models
 from .jobs import Job
@@ -129,6 +130,8 @@ def stopped_text(stopped: Queued) -> str:
 
 def draw_frame() -> Workspace:
     """Draw what every page has; return the session's workspace."""
+    if streamlit_runtime.leave_pages_directory():
+        st.rerun()
     st.html(STYLE)
     try:
         workspace = enter()
@@ -158,8 +161,15 @@ def _follow_address(workspace: Workspace) -> None:
             st.query_params.pop("study", None)
 
 
+def draw_again_if_noticed() -> None:
+    """Draw the whole page again where something has to head it since it was drawn; for fragments, at their begin."""
+    if st.session_state.get("noticed") != current_workspace().noticed:
+        st.rerun()
+
+
 def _draw_notices(workspace: Workspace) -> None:
     """Draw what the reader has to know before anything else: what is not saved, and who else works on the study."""
+    st.session_state["noticed"] = workspace.noticed
     if workspace.unsaved:
         n = plural(len(workspace.unsaved), "change")
         problem = workspace.uploads.hide(workspace.store_problem)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 
@@ -13,6 +14,17 @@ def current_session_id() -> str:
     """The session that this script runs for; ``st.context`` does not hold it. Empty outside of a session."""
     context = get_script_run_ctx()
     return context.session_id if context else ""
+
+
+def leave_pages_directory() -> bool:
+    """Let app.py run from now on; returns whether it did not.
+
+    Streamlit takes a folder ``pages`` for its old kind of app until app.py has run once: the first page of a new
+    server, opened by a link, would run without app.py, beside a menu of file names.
+    """
+    was_in_use = bool(PagesManager.uses_pages_directory)
+    PagesManager.uses_pages_directory = False
+    return was_in_use
 
 
 def is_running() -> bool:

@@ -223,6 +223,12 @@ class Workspace:
         held = self.studies[sha256].hold
         return held is None or held.session == self.editor.session
 
+    @property
+    def noticed(self) -> tuple[object, ...]:
+        """What every page has to begin with: changes that are not saved, and whether another window holds the study."""
+        is_held = bool(self.current) and not self.may_edit(self.current)
+        return bool(self.unsaved), self.store_problem, is_held
+
     def take_over(self, sha256: str) -> None:
         """Hold a study that another window holds, which reads along from then on."""
         self._hold(self.studies[sha256], take_over=True)
@@ -278,6 +284,8 @@ class Workspace:
                 self.unsaved[0]()
             except ChangeRefusedError:
                 self.unsaved.clear()
+                for opened in self.studies.values():
+                    self._hold(opened)
                 raise
             except StoreError as error:
                 self.store_problem = str(error)

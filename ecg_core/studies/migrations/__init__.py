@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 REVISIONS: Final = ("0001",)  # in their order; one file each in ``versions``
 HEAD: Final = REVISIONS[-1]
+SCRIPTS: Final = Path(__file__).parent
 
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
@@ -17,6 +18,6 @@ def upgrade(connection: Connection, to: str = HEAD) -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))  # as a configuration file writes it
     config.attributes["connection"] = connection
     command.upgrade(config, to)

@@ -1,0 +1,289 @@
+"""Signing a report: its files are kept with the hashes of what they were made from, and the study is locked.
+
+A signature here is a name that was typed, with the hashes of what it stands under: it shows that nothing was changed
+since, and not who typed the name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..errors import ChangeRefusedError, EcgError, StoreError
+from ..files import atomic_file
+from ..notes import Notes, Signature
+from ..records import read_record
+from ..report.export import report_json
+from ..report.pdf import report_pdf
+from ..schema import Analysis
+from . import audit
+from .analyses import code_version, rules_as_stored
+from .audit import AuditEntry, content_sha256
+from .edits import edits_of
+from .store import FREE_THE_PLACE, Store, now
+from .study import IN_REVIEW, SIGNED, Editor, Study, changing, get_study
+from .study_notes import notes_of
+from .tables import ChainRow, SignatureRow
+
+FOLDER: Final = "signed"
+SIGNED_ACTION, ADDENDUM_ACTION, NEW_VERSION_ACTION = "signed", "addendum written", "new version begun"
+WRITERS: Final[Mapping[str, Callable[[Analysis, Notes], bytes]]] = {
+    "pdf": lambda analysis, _notes: report_pdf(analysis),
+    "json": lambda analysis, _notes: report_json(analysis),
+}
+
+
+@dataclass(frozen=True)
+class StoredSignature:
+    """A signature, with the hashes of what it stands under and its files."""
+
+    signature: Signature
+    hashes: dict[str, str]  # SHA-256 of what was signed by its name, and the program's version
+    files: dict[str, str]  # names of the signed files by their kind; none of an addendum
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all of it, which the audit trail keeps."""
+        one = self.signature
+        parts = (one.version, one.reader, one.role, one.statement, one.signed_at, one.addendum, self.hashes)
+        return content_sha256(parts)
+
+
+def sign(
+    store: Store, record_sha256: str, analysis: Analysis, *, role: str, statement: str, editor: Editor
+) -> Signature:
+    """Sign the report as it is now: store it as PDF and JSON, and lock the study.
+
+    Raises
+    ------
+    ChangeRefusedError
+        It is signed already, was changed in the meantime, or another window holds it.
+    StoreError
+        What is shown is not what is stored, no name was given, or the files cannot be written.
+
+    """
+    study = _signable(store, record_sha256, analysis, editor)
+    notes = notes_of(store, record_sha256)
+    version = 1 + max((one.version for one in notes.signatures), default=0)
+    signature = Signature(version, editor.reader, role, statement, now())
+    signed = replace(notes, signatures=(*notes.signatures, signature))
+    contents = {kind: write(analysis, signed) for kind, write in WRITERS.items()}
+    files = {kind: f"v{version}_report.{kind}" for kind in contents}
+    hashes = _hashes(store, analysis) | {kind: _sha256(content) for kind, content in contents.items()}
+    paths: list[Path] = []
+    try:
+        with changing(store, record_sha256, editor) as (session, row):
+            if row.version != study.version:
+                raise ChangeRefusedError("The study was changed while its report was made: look at it again.")
+            for kind, content in contents.items():
+                paths.append(_write(store, record_sha256, files[kind], content))
+            _add(session, record_sha256, StoredSignature(signature, hashes, files), SIGNED_ACTION)
+            row.state = SIGNED
+    except BaseException:  # nothing was signed: no file may look as if
+        for path in paths:
+            with suppress(OSError):
+                path.unlink()
+        raise
+    return signature
+
+
+def add_addendum(store: Store, record_sha256: str, text: str, *, role: str, editor: Editor) -> Signature:
+    """Write an addendum to the signed report, which stays as it is.
+
+    Raises
+    ------
+    ChangeRefusedError
+        The report is not signed, or another window holds the study.
+    StoreError
+        The addendum is empty, or no name was given.
+
+    """
+    if not text.strip():
+        raise StoreError("The addendum is empty: nothing was signed.")
+    _require_name(editor)
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
+        last = _signatures(session, record_sha256)[-1:]
+        if row.state != SIGNED or not last:
+            raise ChangeRefusedError("The report is not signed: change it, instead of an addendum.")
+        signature = Signature(last[0].signature.version, editor.reader, role, "", now(), text.strip())
+        _add(session, record_sha256, StoredSignature(signature, {"report": last[0].sha256}, {}), ADDENDUM_ACTION)
+    return signature
+
+
+def begin_new_version(store: Store, record_sha256: str, editor: Editor) -> None:
+    """Unlock a signed study for another version of its report; the signed files stay."""
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
+        if row.state == SIGNED:
+            row.state = IN_REVIEW
+            version = 1 + max(one.signature.version for one in _signatures(session, record_sha256))
+            audit.append(session, record_sha256, editor.reader, NEW_VERSION_ACTION, version=version)
+
+
+def signatures_of(store: Store, record_sha256: str) -> tuple[StoredSignature, ...]:
+    """The signatures under a study's reports and addenda, the oldest first."""
+    with store.reading() as session:
+        return _signatures(session, record_sha256)
+
+
+def signed_file(store: Store, record_sha256: str, stored: StoredSignature, kind: str) -> bytes:
+    """A signed file, as it was signed.
+
+    Raises
+    ------
+    StoreError
+        It is missing, or was changed since.
+
+    """
+    path = _folder(store, record_sha256) / stored.files[kind]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: this signed file cannot be read ({error.strerror}).") from error
+    if _sha256(content) != stored.hashes[kind]:
+        raise StoreError(f"{path}: this file was changed after it was signed.")
+    return content
+
+
+def changes_since(store: Store, record_sha256: str, version: int) -> tuple[AuditEntry, ...]:
+    """The entries of the audit trail after a version was signed."""
+    entries = audit.trail(store, record_sha256)
+    at = [i for i, one in enumerate(entries) if one.action == SIGNED_ACTION and one.detail.get("version") == version]
+    return entries[at[-1] + 1 :] if at else ()
+
+
+def verify_signature(store: Store, record_sha256: str) -> tuple[str, ...]:
+    """What is no longer as it was signed, in sentences; empty where everything is.
+
+    Signatures are compared with the audit trail, which ``audit.verify`` verifies; signed files and the recording with
+    their hashes.
+    """
+    stored, entries = signatures_of(store, record_sha256), audit.trail(store, record_sha256)
+    noted = [
+        str(one.detail.get("signature_sha256")) for one in entries if one.action in (SIGNED_ACTION, ADDENDUM_ACTION)
+    ]
+    problems = []
+    for one in stored:
+        what = _name(one.signature)
+        if one.sha256 not in noted:
+            problems.append(f"{what} was changed after it was signed.")
+        for kind in one.files:
+            try:
+                signed_file(store, record_sha256, one, kind)
+            except StoreError as error:
+                problems.append(str(error))
+    if missing := len(set(noted) - {one.sha256 for one in stored}):
+        problems.append(f"{missing} of {len(noted)} signatures are not as the audit trail has them.")
+    study = get_study(store, record_sha256)
+    if study is None or not stored:
+        return tuple(problems)
+    reports = [one for one in stored if not one.signature.addendum]
+    return (*problems, *_state_problems(store, study, reports[-1]), *_recording_problems(study))
+
+
+def _signable(store: Store, record_sha256: str, analysis: Analysis, editor: Editor) -> Study:
+    _require_name(editor)
+    study = get_study(store, record_sha256)
+    if study is None:
+        raise StoreError("This study was deleted in the meantime; open its recording again.")
+    if study.state == SIGNED:
+        raise ChangeRefusedError("The report is signed already: write an addendum, or begin a new version.")
+    shown = (analysis.record.sha256, analysis.model.sha256, rules_as_stored(analysis.rules))
+    if shown != (record_sha256, study.model_sha256, study.rules):
+        raise StoreError("What is shown is not what is stored of this study: open it again, then sign.")
+    return study
+
+
+def _require_name(editor: Editor) -> None:
+    if not editor.reader.strip():
+        raise StoreError("A signature needs the name of its reader: enter it, then sign.")
+
+
+def _hashes(store: Store, analysis: Analysis) -> dict[str, str]:
+    """Hashes of what a report is made from, and the program's version."""
+    rules = [[rule.key, rule.value] for rule in analysis.rules.rows()]
+    return {
+        "signal": analysis.record.sha256,
+        "model": analysis.model.sha256,
+        "labels": content_sha256(edits_of(store, analysis.record.sha256)),
+        "rules": content_sha256(rules),
+        "program": code_version(),
+    }
+
+
+def _add(session: Session, record_sha256: str, stored: StoredSignature, action: str) -> None:
+    """Keep a signature, with the hash of the audit trail before it, and note it in the trail."""
+    chain = session.get(ChainRow, record_sha256, with_for_update=True)
+    stored = replace(stored, hashes=stored.hashes | {"audit": chain.head if chain else audit.FIRST_PREVIOUS})
+    one = stored.signature
+    session.add(
+        SignatureRow(
+            record_sha256=record_sha256, version=one.version, reader=one.reader, role=one.role, statement=one.statement,
+            signed_at=one.signed_at, addendum=one.addendum, hashes=stored.hashes, files=stored.files,
+        )
+    )  # fmt: skip
+    audit.append(
+        session, record_sha256, one.reader, action, version=one.version, role=one.role,
+        signature_sha256=stored.sha256, **({"addendum": one.addendum} if one.addendum else {}),
+    )  # fmt: skip
+
+
+def _signatures(session: Session, record_sha256: str) -> tuple[StoredSignature, ...]:
+    query = select(SignatureRow).where(SignatureRow.record_sha256 == record_sha256).order_by(SignatureRow.id)
+    return tuple(
+        StoredSignature(
+            Signature(row.version, row.reader, row.role, row.statement, row.signed_at, row.addendum),
+            dict(row.hashes),
+            dict(row.files),
+        )
+        for row in session.scalars(query)
+    )
+
+
+def _write(store: Store, record_sha256: str, name: str, content: bytes) -> Path:
+    path = store.subfolder(FOLDER, record_sha256) / name
+    try:
+        with atomic_file(path) as part:
+            part.write_bytes(content)
+    except OSError as error:
+        raise StoreError(f"{path}: the signed file cannot be kept ({error.strerror}). {FREE_THE_PLACE}") from error
+    return path
+
+
+def _folder(store: Store, record_sha256: str) -> Path:
+    return store.folder / FOLDER / record_sha256
+
+
+def _state_problems(store: Store, study: Study, last: StoredSignature) -> list[str]:
+    """What of a locked study is not what was signed."""
+    if study.state != SIGNED:
+        return []
+    present = {"labels": content_sha256(edits_of(store, study.record_sha256)), "model": study.model_sha256}
+    return [
+        f"The {name} stored of this study: not what was signed."
+        for name in present
+        if present[name] != last.hashes[name]
+    ]
+
+
+def _recording_problems(study: Study) -> list[str]:
+    try:
+        sha256 = read_record(study.path, study.overrides).sha256
+    except (EcgError, OSError) as error:
+        return [f"The recording cannot be checked: {error}"]
+    return [] if sha256 == study.record_sha256 else [f"{study.path}: the recording was changed after it was opened."]
+
+
+def _name(signature: Signature) -> str:
+    what = "The addendum to version" if signature.addendum else "The signature of version"
+    return f"{what} {signature.version} by {signature.reader}"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

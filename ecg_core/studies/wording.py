@@ -1,0 +1,117 @@
+"""The audit trail in plain words, and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+
+from ..clock import elapsed_text
+from .audit import AuditEntry, canonical
+
+Detail = Mapping[str, Any]
+FIELD_NAMES: Final = {
+    "name": "name", "patient_id": "patient number", "birth_date": "date of birth", "sex": "sex",
+    "indication": "indication", "medication": "medication", "referring_physician": "referring physician",
+    "reading_physician": "reading physician", "recorder": "recorder",
+}  # fmt: skip
+COLUMNS: Final = ("number", "time_local", "time_utc", "reader", "action", "what", "detail", "hash")
+MAX_VALUE_LETTERS: Final = 80  # of a detail in a sentence; the column ``detail`` has all of it
+
+
+def sentence_of(entry: AuditEntry) -> str:
+    """What was done, in a sentence; of an action that is not known here, its name and what it states."""
+    words = SENTENCES.get(entry.action)
+    try:
+        if words is not None:
+            return words(entry.detail)
+    except (KeyError, TypeError, ValueError, AttributeError):  # an entry of another version, or a damaged one
+        pass
+    stated = "; ".join(f"{name.replace('_', ' ')}: {_shortened(value)}" for name, value in entry.detail.items())
+    return f"{entry.action[:1].upper()}{entry.action[1:]}{f' ({stated})' if stated else ''}."
+
+
+def local_time(entry: AuditEntry) -> str:
+    """When an entry was made, by the clock of this computer; empty where its time is damaged."""
+    try:
+        return f"{datetime.fromisoformat(entry.made_at).astimezone():%Y-%m-%d %H:%M:%S}"
+    except ValueError:
+        return ""
+
+
+def trail_table(entries: Sequence[AuditEntry]) -> pd.DataFrame:
+    """One row per entry, with the columns COLUMNS."""
+    rows = [
+        (
+            one.number, local_time(one), one.made_at, one.reader, one.action, sentence_of(one), canonical(one.detail),
+            one.hash,
+        )
+        for one in entries
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _labelled(detail: Detail) -> str:
+    if "label" in detail:
+        return f"Labelled the beat at {elapsed_text(detail['time_s'], decimals=2)} as {detail['label']}."
+    counts = ", ".join(f"{n:,} as {label}" for label, n in sorted(detail["beats"].items()))
+    return f"Labelled beats: {counts}."
+
+
+def _shown(detail: Detail) -> str:
+    rules = ", ".join(f"{name} = {value:g}" for name, value in sorted(detail["rules"].items()))
+    fitted = f", fine-tuned to {detail['n_fitted_edits']} edits" if detail["n_fitted_edits"] else ""
+    return (
+        f"Showed the analysis of lead {detail['lead']} by model {detail['model_name']}{fitted}; "
+        f"rules: {rules or 'all at their defaults'}."
+    )
+
+
+def _from_file(detail: Detail) -> str:
+    fields, n = _fields(detail), detail["diary_entries"]
+    diary = f"{n} diary {'entry' if n == 1 else 'entries'}" if n else ""
+    return f"Taken from the file: {'; '.join(part for part in (fields, diary) if part)}."
+
+
+def _fields(detail: Detail) -> str:
+    return ", ".join(FIELD_NAMES.get(name, name) for name in detail["fields"])
+
+
+def _narrative(detail: Detail) -> str:
+    return "Changed the narrative." if detail["narrative"] else "Went back to the drafted narrative."
+
+
+def _entries(detail: Detail) -> str:
+    return f"{detail['entries']} {'entry' if detail['entries'] == 1 else 'entries'}"
+
+
+def _shortened(value: Any) -> str:
+    text = value if isinstance(value, str) else canonical(value)
+    return text if len(text) <= MAX_VALUE_LETTERS else f"{text[:MAX_VALUE_LETTERS]} ..."
+
+
+SENTENCES: Final[Mapping[str, Callable[[Detail], str]]] = {
+    "opened": lambda detail: f"Opened the recording {detail['record']} for the first time.",
+    "file found again": lambda detail: f"Opened the recording {detail['record']} from another place.",
+    "labelled": _labelled,
+    "undone": lambda detail: f"Undid edit {detail['edit']}.",
+    "analysis shown": _shown,
+    "patient data changed": lambda detail: f"Changed patient data: {_fields(detail)}.",
+    "taken from the file": _from_file,
+    "narrative changed": _narrative,
+    "diary changed": lambda detail: f"Changed the diary, which has {_entries(detail)}.",
+    "strips for the report changed": lambda detail: f"Chose strips for the report: {detail['entries']}.",
+    "archived": lambda _detail: "Moved the study into the archive.",
+    "taken from the archive": lambda _detail: "Took the study from the archive.",
+    "deleted": lambda _detail: "Deleted the study.",
+    "study deleted": lambda detail: f"Deleted the study of {detail['record']}.",
+    "signed": lambda detail: f"Signed version {detail['version']} of the report{_as_role(detail)}.",
+    "addendum written": lambda detail: f"Wrote an addendum to version {detail['version']}{_as_role(detail)}.",
+    "new version begun": lambda detail: f"Began version {detail['version']} of the report.",
+}
+
+
+def _as_role(detail: Detail) -> str:
+    return f" as {detail['role']}" if detail["role"] else ""

@@ -1,0 +1,256 @@
+"""A signed report: what it keeps, what it locks, and what is noticed when something is changed behind it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from support.analyses import make_analysis
+from support.made_files import FS_HZ, signal
+from support.records import write_record
+
+from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
+from ecg_core.notes import DiaryEntry, Patient, ReportStrip
+from ecg_core.records import read_record
+from ecg_core.rules import RhythmRules
+from ecg_core.studies import signing
+from ecg_core.studies.analyses import AnalysisKey, set_shown
+from ecg_core.studies.audit import trail, verify
+from ecg_core.studies.edits import Label, add_edit, undo_edit
+from ecg_core.studies.holding import hold
+from ecg_core.studies.signing import (
+    add_addendum,
+    begin_new_version,
+    changes_since,
+    sign,
+    signatures_of,
+    signed_file,
+    verify_signature,
+)
+from ecg_core.studies.store import open_store
+from ecg_core.studies.study import IN_REVIEW, SIGNED, Editor, add_study, get_study, set_archived, set_view
+from ecg_core.studies.study_notes import (
+    fill_from_file,
+    notes_of,
+    set_diary,
+    set_narrative,
+    set_patient,
+    set_report_strips,
+)
+
+EDITOR = Editor("A. Reader", "test")
+CONTENT = {"pdf": b"%PDF made", "json": b"{}"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(tmp_path / "studies", url="")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def analysis(tmp_path, store, monkeypatch):
+    """An analysis that is shown of a study; its reports are stand-ins."""
+    (tmp_path / "data").mkdir()
+    record = read_record(write_record(tmp_path / "data", "x", signal(1, 60 * FS_HZ), FS_HZ, lead_names=("II",)))
+    made = replace(make_analysis(60.0), record=record, model=replace(make_analysis(60.0).model, sha256="f" * 64))
+    add_study(store, record, EDITOR)
+    set_shown(store, key_of(made), made, EDITOR)
+    writers = {kind: lambda _analysis, _notes, kind=kind: CONTENT[kind] for kind in CONTENT}
+    monkeypatch.setattr(signing, "WRITERS", writers)
+    return made
+
+
+def key_of(analysis):
+    return AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules)
+
+
+def signed(store, analysis, *, editor=EDITOR):
+    return sign(store, analysis.record.sha256, analysis, role="Cardiologist", statement="I agree.", editor=editor)
+
+
+def changes(store, analysis):
+    """Every way to change a study, by name."""
+    sha256 = analysis.record.sha256
+    other = replace(analysis, rules=replace(RhythmRules(), pause_s=2.5))
+    return {
+        "label": lambda: add_edit(store, sha256, (Label(1.0, "V"),), EDITOR),
+        "undo": lambda: undo_edit(store, sha256, EDITOR),
+        "rules": lambda: set_shown(store, key_of(other), other, EDITOR),
+        "narrative": lambda: set_narrative(store, sha256, "Other words.", EDITOR),
+        "patient": lambda: set_patient(store, sha256, Patient(name="Other"), EDITOR),
+        "diary": lambda: set_diary(store, sha256, [DiaryEntry(1.0, "Dizziness")], EDITOR),
+        "strips": lambda: set_report_strips(store, sha256, [ReportStrip(1.0)], EDITOR),
+    }
+
+
+def test_a_signature_keeps_both_files_and_the_hashes_of_all_that_they_were_made_from(store, analysis):
+    signature = signed(store, analysis)
+    (stored,) = signatures_of(store, analysis.record.sha256)
+    assert (signature.version, signature.reader, signature.role) == (1, "A. Reader", "Cardiologist")
+    assert stored.signature == signature
+    assert set(stored.hashes) == {"signal", "model", "labels", "rules", "program", "pdf", "json", "audit"}
+    assert {kind: signed_file(store, analysis.record.sha256, stored, kind) for kind in CONTENT} == CONTENT
+    assert notes_of(store, analysis.record.sha256).signatures == (signature,)
+    assert get_study(store, analysis.record.sha256).state == SIGNED
+    last = trail(store, analysis.record.sha256)[-1]
+    assert (last.action, last.detail["signature_sha256"]) == ("signed", stored.sha256)
+    assert verify_signature(store, analysis.record.sha256) == ()
+
+
+def test_the_real_report_is_stored(store, analysis, monkeypatch):
+    monkeypatch.undo()
+    signed(store, analysis)
+    (stored,) = signatures_of(store, analysis.record.sha256)
+    assert signed_file(store, analysis.record.sha256, stored, "pdf").startswith(b"%PDF")
+    content = json.loads(signed_file(store, analysis.record.sha256, stored, "json"))
+    assert content["record"]["sha256"] == stored.hashes["signal"]
+
+
+@pytest.mark.parametrize("name", ["label", "undo", "rules", "narrative", "patient", "diary", "strips"])
+def test_a_signed_study_refuses_every_change_until_a_new_version_is_begun(store, analysis, name):
+    signed(store, analysis)
+    before = trail(store, analysis.record.sha256), notes_of(store, analysis.record.sha256)
+    with pytest.raises(ChangeRefusedError, match="signed, and the study is locked"):
+        changes(store, analysis)[name]()
+    assert (trail(store, analysis.record.sha256), notes_of(store, analysis.record.sha256)) == before
+    begin_new_version(store, analysis.record.sha256, EDITOR)
+    changes(store, analysis)[name]()
+    assert get_study(store, analysis.record.sha256).state == IN_REVIEW
+
+
+def test_what_leaves_the_signed_content_as_it_is_stays_allowed(store, analysis):
+    sha256 = analysis.record.sha256
+    signed(store, analysis)
+    set_shown(store, key_of(analysis), analysis, EDITOR)
+    set_view(store, sha256, {"t": 3.0})
+    set_archived(store, sha256, EDITOR, archived=True)
+    add_addendum(store, sha256, "  The pause was artefact. ", role="Cardiologist", editor=EDITOR)
+    assert [one.addendum for one in notes_of(store, sha256).signatures] == ["", "The pause was artefact."]
+    assert verify_signature(store, sha256) == ()
+    assert verify(store, sha256) == ()
+
+
+def test_a_new_version_is_signed_beside_the_old_one(store, analysis):
+    sha256 = analysis.record.sha256
+    signed(store, analysis)
+    begin_new_version(store, sha256, EDITOR)
+    set_narrative(store, sha256, "Other words.", EDITOR)
+    assert signed(store, analysis).version == 2
+    first, second = signatures_of(store, sha256)
+    assert first.files != second.files
+    assert signed_file(store, sha256, first, "pdf") == CONTENT["pdf"]
+    assert verify_signature(store, sha256) == ()
+
+
+def test_what_changed_since_a_version_is_listed(store, analysis):
+    sha256 = analysis.record.sha256
+    signed(store, analysis)
+    assert changes_since(store, sha256, 1) == ()
+    begin_new_version(store, sha256, EDITOR)
+    add_edit(store, sha256, (Label(1.0, "V"),), EDITOR)
+    assert [entry.action for entry in changes_since(store, sha256, 1)] == ["new version begun", "labelled"]
+    assert changes_since(store, sha256, 2) == ()
+
+
+def test_a_signature_without_a_name_or_twice_or_of_another_analysis_is_refused(store, analysis):
+    with pytest.raises(StoreError, match="name of its reader"):
+        signed(store, analysis, editor=Editor(" ", "test"))
+    with pytest.raises(StoreError, match="not what is stored"):
+        signed(store, replace(analysis, rules=replace(RhythmRules(), pause_s=2.5)))
+    with pytest.raises(ChangeRefusedError, match="not signed"):
+        add_addendum(store, analysis.record.sha256, "text", role="", editor=EDITOR)
+    signed(store, analysis)
+    with pytest.raises(ChangeRefusedError, match="signed already"):
+        signed(store, analysis)
+    with pytest.raises(StoreError, match="empty"):
+        add_addendum(store, analysis.record.sha256, " ", role="", editor=EDITOR)
+
+
+def test_what_changed_while_the_report_was_made_is_not_signed_and_leaves_no_file(store, analysis, monkeypatch):
+    def write(_analysis, _notes):
+        set_narrative(store, analysis.record.sha256, "Other words.", EDITOR)
+        return b"%PDF"
+
+    monkeypatch.setattr(signing, "WRITERS", {"pdf": write})
+    with pytest.raises(ChangeRefusedError, match="changed while"):
+        signed(store, analysis)
+    assert signatures_of(store, analysis.record.sha256) == ()
+    assert not [path for path in store.folder.rglob("*report*") if path.is_file()]
+
+
+def test_a_signature_that_fails_at_the_database_leaves_no_file(store, analysis, monkeypatch):
+    def fail(*_args, **_more):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(signing.audit, "append", fail)
+    with pytest.raises(StoreError, match="full"):
+        signed(store, analysis)
+    assert not [path for path in store.folder.rglob("*report*") if path.is_file()]
+
+
+def test_another_window_cannot_sign(store, analysis):
+
+    hold(store, analysis.record.sha256, session="other", reader="B. Reader")
+    with pytest.raises(StudyHeldError):
+        signed(store, analysis)
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        ("UPDATE signature SET reader = 'Mallory'", "was changed after it was signed"),
+        ("UPDATE signature SET statement = 'I disagree.'", "was changed after it was signed"),
+        ("DELETE FROM signature WHERE addendum != ''", "not as the audit trail has them"),
+        ("UPDATE edit SET undone_at = 'now'", "labels stored of this study: not what was signed"),
+        ("UPDATE study SET model_sha256 = 'x'", "model stored of this study: not what was signed"),
+    ],
+)
+def test_a_change_behind_a_signature_is_noticed(store, analysis, statement, wanted):
+    sha256 = analysis.record.sha256
+    add_edit(store, sha256, (Label(1.0, "V"),), EDITOR)
+    signed(store, analysis)
+    add_addendum(store, sha256, "More.", role="", editor=EDITOR)
+    assert verify_signature(store, sha256) == ()
+    with store.writing() as session:
+        session.execute(text(statement))
+    assert wanted in " ".join(verify_signature(store, sha256))
+
+
+def test_a_changed_or_missing_file_is_noticed(store, analysis):
+    sha256 = analysis.record.sha256
+    signed(store, analysis)
+    pdf, json_file = (store.folder / "signed" / sha256 / f"v1_report.{kind}" for kind in ("pdf", "json"))
+    pdf.write_bytes(b"%PDF other")
+    json_file.unlink()
+    changed, missing = verify_signature(store, sha256)
+    assert "changed after it was signed" in changed
+    assert "cannot be read" in missing
+
+
+def test_a_changed_recording_is_noticed(store, analysis):
+    signed(store, analysis)
+    path = next(path for path in analysis.record.files if path.suffix == ".dat")
+    path.write_bytes(bytes(len(path.read_bytes())))
+    assert "recording was changed" in " ".join(verify_signature(store, analysis.record.sha256))
+
+
+def test_what_a_file_states_fills_empty_fields_alone_and_the_trail_has_no_values(tmp_path, store):
+    path = write_record(tmp_path, "y", signal(1), FS_HZ, lead_names=("II",))
+    with path.with_suffix(".hea").open("a") as stream:
+        stream.write("#Age: 69  Sex: M\n#Medications: Digoxin\n#Patient name: Secret\n")
+    record = read_record(path)
+    add_study(store, record, EDITOR)
+    set_patient(store, record.sha256, Patient(medication="Typed"), EDITOR)
+    fill_from_file(store, record, EDITOR)
+    assert notes_of(store, record.sha256).patient == Patient(name="Secret", sex="male", medication="Typed")
+    last = trail(store, record.sha256)[-1]
+    assert (last.action, last.detail) == ("taken from the file", {"fields": ["name", "sex"], "diary_entries": 0})
+
+
+def test_a_file_that_states_nothing_leaves_no_entry(tmp_path, store):
+    record = read_record(write_record(tmp_path, "y", signal(1), FS_HZ, lead_names=("II",)))
+    add_study(store, record, EDITOR)
+    fill_from_file(store, record, EDITOR)
+    assert [entry.action for entry in trail(store, record.sha256)] == ["opened"]
