@@ -13,11 +13,13 @@ page = st.navigation(
     [
         st.Page("pages/record.py", title="Record", icon=":material/folder_open:", default=not demo, url_path="record"),
         st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=demo, url_path="overview"),
+        st.Page("pages/patient.py", title="Patient", icon=":material/person:", url_path="patient"),
         st.Page("pages/review.py", title="Review", icon=":material/ecg:", url_path="review"),
         st.Page("pages/beats.py", title="Beats", icon=":material/stacked_line_chart:", url_path="beats"),
         st.Page("pages/report.py", title="Report", icon=":material/description:", url_path="report"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", url_path="compare"),
         st.Page("pages/live.py", title="Live", icon=":material/sensors:", url_path="live"),
+        st.Page("pages/audit.py", title="Audit trail", icon=":material/history:", url_path="audit"),
         st.Page("pages/about.py", title="About", icon=":material/info:", url_path="about"),
     ]
 )

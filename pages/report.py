@@ -16,6 +16,7 @@ from pages._ui.dangers import draw_dangers
 from pages._ui.frame import current_analysis, facts, guarded, heading
 from pages._ui.narrative import draw_narrative
 from pages._ui.report_strips import draw_report_strips
+from pages._ui.sign_off import draw_sign_off
 from pages._ui.tables import edited_rules, measures_by_group, rules_table
 from pages._ui.view import address
 from pages._ui.workspace import current_workspace
@@ -121,6 +122,7 @@ heading(f"Report of {analysis.record.record_id}", analysis.record)
 draw_dangers(analysis)
 draw_narrative(analysis)
 draw_report_strips(analysis)
+draw_sign_off(analysis)
 st.header("Measures", anchor=False)
 draw_measures(analysis)
 st.header("Rules", anchor=False)

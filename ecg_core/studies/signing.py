@@ -20,7 +20,7 @@ from ..errors import ChangeRefusedError, EcgError, StoreError
 from ..files import atomic_file
 from ..notes import Notes, Signature
 from ..records import read_record
-from ..report.export import report_json
+from ..report.export import report_json, without_patient
 from ..report.pdf import report_pdf
 from ..schema import Analysis
 from . import audit
@@ -35,8 +35,8 @@ from .tables import ChainRow, SignatureRow
 FOLDER: Final = "signed"
 SIGNED_ACTION, ADDENDUM_ACTION, NEW_VERSION_ACTION = "signed", "addendum written", "new version begun"
 WRITERS: Final[Mapping[str, Callable[[Analysis, Notes], bytes]]] = {
-    "pdf": lambda analysis, _notes: report_pdf(analysis),
-    "json": lambda analysis, _notes: report_json(analysis),
+    "pdf": report_pdf,
+    "json": report_json,
 }
 
 
@@ -73,7 +73,7 @@ def sign(
     notes = notes_of(store, record_sha256)
     version = 1 + max((one.version for one in notes.signatures), default=0)
     signature = Signature(version, editor.reader, role, statement, now())
-    signed = replace(notes, signatures=(*notes.signatures, signature))
+    signed = without_patient(replace(notes, signatures=(*notes.signatures, signature)))  # the files may be passed on
     contents = {kind: write(analysis, signed) for kind, write in WRITERS.items()}
     files = {kind: f"v{version}_report.{kind}" for kind in contents}
     hashes = _hashes(store, analysis) | {kind: _sha256(content) for kind, content in contents.items()}

@@ -13,12 +13,12 @@ import streamlit as st
 
 import ecg_core as ecg
 from ecg_core.classifier.spec import MODELS
-from ecg_core.errors import EcgError, MissingMetadataError, ModelError
+from ecg_core.errors import ChangeRefusedError, EcgError, MissingMetadataError, ModelError
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import NO_OVERRIDES, Analysis, Record, RecordOverrides
 from ecg_core.studies.analyses import stored_rules
 from ecg_core.studies.queue import Queued
-from ecg_core.studies.study import find_one, find_studies
+from ecg_core.studies.study import SIGNED_AND_LOCKED, find_one, find_studies
 
 from . import engine
 from .installed_models import installed_models
@@ -145,11 +145,18 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
         )
     name = model or next(iter(models))
     key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
+    _refuse_where_signed(workspace, key)
     found = workspace.stored(key)
     if found is not None:
         workspace.show(key, found)
     else:
         workspace.start(Job(key, record, MODELS / f"{name}.pt"))
+
+
+def _refuse_where_signed(workspace: Workspace, key: AnalysisKey) -> None:
+    """Refuse another analysis of a signed study than the signed one."""
+    if workspace.is_signed(key.record_sha256) and key != workspace.shown.get(key.record_sha256):
+        raise ChangeRefusedError(SIGNED_AND_LOCKED)
 
 
 def resume(stopped: Queued) -> None:
@@ -176,6 +183,7 @@ def change_rules(record: Record, rules: RhythmRules) -> None:
     workspace = current_workspace()
     shown = workspace.shown[record.sha256]
     key = shown._replace(rules=rules)
+    _refuse_where_signed(workspace, key)
     found = workspace.stored(key)
     if found is not None:
         workspace.show(key, found)

@@ -183,7 +183,9 @@ def _draw_notices(workspace: Workspace) -> None:
         text.warning(plain_markdown(stopped_text(stopped)), icon=":material/warning:")
         again.button("Resume", on_click=guarded(resume), args=(stopped,), width="stretch")
         away.button("Dismiss", on_click=guarded(leave_queue), args=(workspace.store, stopped.id), width="stretch")
-    if workspace.current and not workspace.may_edit(workspace.current):
+    if workspace.current and workspace.is_signed(workspace.current):
+        st.info("The report of this study is signed, and the study is locked.", icon=":material/lock:")
+    if workspace.current and not workspace.holds(workspace.current):
         held = workspace.studies[workspace.current].hold
         text, button = st.columns([6, 1], vertical_alignment="center")
         who = plain_markdown(held.reader if held else "another reader")

@@ -19,7 +19,7 @@ from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import Hold, hold, keep_holding, release
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
-from ecg_core.studies.study import Editor, Study, add_study, delete_study, get_study, set_view
+from ecg_core.studies.study import SIGNED, Editor, Study, add_study, delete_study, get_study, set_view
 from ecg_core.studies.study_notes import fill_from_file, notes_of
 
 from . import engine
@@ -219,15 +219,23 @@ class Workspace:
         opened.hold = held
 
     def may_edit(self, sha256: str) -> bool:
-        """Whether this window may change a study: no other one holds it."""
+        """Whether this window may change a study: no other one holds it, and it is not signed."""
+        return self.holds(sha256) and not self.is_signed(sha256)
+
+    def holds(self, sha256: str) -> bool:
+        """Whether no other window holds a study."""
         held = self.studies[sha256].hold
         return held is None or held.session == self.editor.session
 
     @property
     def noticed(self) -> tuple[object, ...]:
         """What every page has to begin with: changes that are not saved, and whether another window holds the study."""
-        is_held = bool(self.current) and not self.may_edit(self.current)
+        is_held = bool(self.current) and not self.holds(self.current)
         return bool(self.unsaved), self.store_problem, is_held
+
+    def is_signed(self, sha256: str) -> bool:
+        """Whether the report of a study is signed, which locks it."""
+        return self.studies[sha256].study.state == SIGNED
 
     def take_over(self, sha256: str) -> None:
         """Hold a study that another window holds, which reads along from then on."""
@@ -290,6 +298,9 @@ class Workspace:
             except StoreError as error:
                 self.store_problem = str(error)
                 return
+            except Exception:  # a fault of this program, which would come again with every page
+                self.unsaved.pop(0)
+                raise
             self.unsaved.pop(0)
         self.store_problem = ""
 

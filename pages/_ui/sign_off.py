@@ -1,0 +1,204 @@
+"""Signing the report: who signs what, the lock, and what follows: downloads, changes since, addendum, new version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import streamlit as st
+
+from ecg_core.errors import StoreError
+from ecg_core.report.dangers import dangers
+from ecg_core.report.export import file_name
+from ecg_core.schema import Analysis
+from ecg_core.studies.signing import (
+    StoredSignature,
+    add_addendum,
+    begin_new_version,
+    changes_since,
+    sign,
+    signatures_of,
+    signed_file,
+)
+from ecg_core.studies.wording import local_time, sentence_of
+from ecg_core.text import plain_markdown
+
+from .frame import guarded
+from .view import QUERIED, cached_disagreements, stations
+from .wording import plural
+from .workspace import current_workspace
+
+STATEMENT: Final = "I have reviewed this recording and agree with the report."
+ROLES: Final = ("Cardiologist", "Physician", "ECG technician", "Nurse")
+MAX_LETTERS: Final = 2000
+MOST_CHANGES: Final = 12  # are listed here; the page Audit trail has all
+NAMES: Final = {"pdf": "PDF", "json": "JSON"}
+
+
+def draw_sign_off(analysis: Analysis) -> None:
+    """Draw the signatures of a study, and what can be done next: sign, or add to what is signed."""
+    workspace, sha256 = current_workspace(), analysis.record.sha256
+    signatures = signatures_of(workspace.store, sha256)
+    st.header("Sign-off", anchor=False)
+    for stored in signatures:
+        _draw_signature(analysis, stored)
+    if workspace.is_signed(sha256):
+        _draw_locked(analysis, signatures)
+        return
+    if signatures:
+        _draw_changes(analysis, signatures)
+    _draw_form(analysis)
+
+
+def _draw_form(analysis: Analysis) -> None:
+    """Draw who signs what, and the button that signs."""
+    workspace, sha256 = current_workspace(), analysis.record.sha256
+    disabled = not workspace.holds(sha256)
+    who, role = st.columns(2)
+    who.text_input(
+        "Reader", workspace.editor.reader, key=f"sign reader {workspace.editor.reader}", max_chars=80, disabled=disabled
+    )
+    role.selectbox(
+        "Role", ROLES, None, key="sign_role", accept_new_options=True, placeholder="choose or type", disabled=disabled
+    )
+    st.text_area("Statement", STATEMENT, key="sign_statement", max_chars=MAX_LETTERS, height=72, disabled=disabled)
+    if st.button("Sign and lock", type="primary", icon=":material/draw:", disabled=disabled, key="sign_open"):
+        _confirm(analysis)
+
+
+@st.dialog("Sign and lock the report")
+def _confirm(analysis: Analysis) -> None:
+    """Ask once more in a dialog."""
+    draw_confirmation(analysis)
+
+
+def draw_confirmation(analysis: Analysis) -> None:
+    """Draw what is signed and what is open, and the button that signs."""
+    reader, role, statement = _typed()
+    for sentence in _what_is_signed(analysis):
+        st.markdown(f"- {plain_markdown(sentence)}")
+    for sentence in _what_is_open(analysis):
+        st.warning(plain_markdown(sentence), icon=":material/warning:")
+    st.markdown(f"> {plain_markdown(statement)}")
+    st.markdown(f"**{plain_markdown(reader)}**, {plain_markdown(role) or 'no role'}")
+    st.caption("The PDF and the JSON are kept with their hashes. From then on the study is locked.")
+    agreed = st.button("Sign and lock", type="primary", icon=":material/draw:", width="stretch", key="sign_now")
+    if agreed and guarded(_sign)(analysis, reader, role, statement):
+        st.rerun()
+
+
+def _typed() -> tuple[str, str, str]:
+    """Reader, role and statement as they stand in the form."""
+    workspace = current_workspace()
+    reader = str(st.session_state.get(f"sign reader {workspace.editor.reader}", workspace.editor.reader)).strip()
+    role = str(st.session_state.get("sign_role") or "").strip()
+    return reader, role, str(st.session_state.get("sign_statement", STATEMENT)).strip()
+
+
+def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
+    workspace = current_workspace()
+    if workspace.unsaved:
+        raise StoreError("Some changes are not saved yet: nothing was signed.")
+    editor = workspace.editor._replace(reader=reader)
+    sign(workspace.store, analysis.record.sha256, analysis, role=role, statement=statement, editor=editor)
+    workspace.refresh()
+    return True
+
+
+def _what_is_signed(analysis: Analysis) -> list[str]:
+    record, burden = analysis.record, analysis.burden
+    return [
+        f"Record {record.record_id}, lead {', '.join(analysis.lead_names)}, {burden.n_beats:,} beats, "
+        f"{burden.analysable_pct:.1f} % analysable",
+        f"{plural(len(analysis.labelled), 'beat')} labelled by readers; model {analysis.model.name}; "
+        f"{plural(len(analysis.rules.changed()), 'rule')} changed",
+        *(danger.text for danger in dangers(analysis)),
+    ]
+
+
+def _what_is_open(analysis: Analysis) -> list[str]:
+    """What a reader may want to do before signing."""
+    queried = stations(analysis, cached_disagreements(analysis)).get(QUERIED, ())
+    found = [f"{plural(len(queried), 'queried beat')} not labelled."] if len(queried) else []
+    if dangers(analysis):
+        found.append("The recording holds dangers: have you seen each of them in Review?")
+    return found
+
+
+def _draw_signature(analysis: Analysis, stored: StoredSignature) -> None:
+    """Draw who signed what and when, with the signed files."""
+    one = stored.signature
+    moment = f"{datetime.fromisoformat(one.signed_at).astimezone():%Y-%m-%d %H:%M}"
+    who = f"**{plain_markdown(one.reader)}**{f', {plain_markdown(one.role)}' if one.role else ''}, {moment}"
+    with st.container(border=True):
+        if one.addendum:
+            st.markdown(f":material/note_add: **Addendum to version {one.version}** by {who}")
+            st.markdown(plain_markdown(one.addendum))
+            return
+        text, *buttons = st.columns([4, *[1] * len(stored.files)], vertical_alignment="center")
+        text.markdown(
+            f":material/verified: **Version {one.version}** signed by {who}  \n{plain_markdown(one.statement)}"
+        )
+        for kind, column in zip(stored.files, buttons, strict=True):
+            with column:
+                guarded(_draw_download)(analysis, stored, kind)
+        st.caption(f"Signature `{stored.sha256[:16]}`, record `{stored.hashes.get('signal', '')[:16]}`")
+
+
+def _draw_download(analysis: Analysis, stored: StoredSignature, kind: str) -> None:
+    store, sha256 = current_workspace().store, analysis.record.sha256
+    st.download_button(
+        NAMES[kind], signed_file(store, sha256, stored, kind), file_name(analysis, f"_{stored.files[kind]}"),
+        icon=":material/download:", on_click="ignore", width="stretch",
+        key=f"signed {stored.signature.version} {kind}",
+    )  # fmt: skip
+
+
+def _draw_locked(analysis: Analysis, signatures: Sequence[StoredSignature]) -> None:
+    """Draw what can still be done with a signed study."""
+    workspace, sha256 = current_workspace(), analysis.record.sha256
+    disabled = not workspace.holds(sha256)
+    _draw_changes(analysis, signatures)
+    with st.container(horizontal=True):
+        with st.popover("Write an addendum", icon=":material/note_add:", disabled=disabled, width="content"):
+            st.text_area("Addendum", key="addendum", max_chars=MAX_LETTERS)
+            st.selectbox(
+                "Role", ROLES, None, key="addendum_role", accept_new_options=True, placeholder="choose or type"
+            )
+            st.button(
+                "Sign the addendum", type="primary", on_click=guarded(_add_addendum), args=(sha256,),
+                key="addendum_sign",
+            )  # fmt: skip
+        st.button(
+            "Begin a new version", icon=":material/lock_open:", disabled=disabled, on_click=guarded(_begin),
+            args=(sha256,), help="The study can be changed again; the signed files stay",
+        )  # fmt: skip
+
+
+def _add_addendum(sha256: str) -> None:
+    workspace = current_workspace()
+    role = str(st.session_state.get("addendum_role") or "").strip()
+    add_addendum(workspace.store, sha256, st.session_state["addendum"], role=role, editor=workspace.editor)
+    st.session_state["addendum"] = ""
+    workspace.refresh()
+
+
+def _begin(sha256: str) -> None:
+    workspace = current_workspace()
+    begin_new_version(workspace.store, sha256, workspace.editor)
+    workspace.refresh()
+
+
+def _draw_changes(analysis: Analysis, signatures: Sequence[StoredSignature]) -> None:
+    """Draw what changed since the last version was signed."""
+    version = signatures[-1].signature.version
+    changed = changes_since(current_workspace().store, analysis.record.sha256, version)
+    if not changed:
+        st.caption(f"Nothing changed since version {version} was signed.")
+        return
+    with st.expander(f"What changed since version {version} ({len(changed)})"):
+        for entry in changed[-MOST_CHANGES:]:
+            st.markdown(f"{local_time(entry)}, {plain_markdown(entry.reader)}: {plain_markdown(sentence_of(entry))}")
+        if len(changed) > MOST_CHANGES:
+            st.caption("The latest ones; the page Audit trail has all.")

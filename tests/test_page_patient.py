@@ -1,0 +1,241 @@
+"""The pages Patient and Audit trail, and the sign-off on the page Report."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+from streamlit.testing.v1 import AppTest
+from support.analyses import make_analysis, make_event, with_events
+from support.made_files import FS_HZ, signal
+from support.pages import button, page, text_of, workspace_with
+from support.records import write_record
+
+from ecg_core.clock import clock_text, time_of
+from ecg_core.notes import DiaryEntry, Patient
+from ecg_core.records import read_record
+from ecg_core.studies import signing
+from ecg_core.studies.audit import trail
+from ecg_core.studies.signing import sign, signatures_of
+from ecg_core.studies.study import SIGNED
+from ecg_core.studies.study_notes import notes_of, set_diary, set_patient
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """A workspace with an analysed record of five minutes, whose reports are stand-ins."""
+    record = read_record(write_record(tmp_path, "x", signal(1, 300 * FS_HZ), FS_HZ, lead_names=("II",)))
+    record = replace(record, start=datetime(2001, 1, 1, 8))
+    made = make_analysis(300.0)
+    monkeypatch.setattr(signing, "WRITERS", {"pdf": lambda *_: b"%PDF made", "json": lambda *_: b"{}"})
+    return workspace_with(replace(made, record=record, model=replace(made.model, sha256="f" * 64)))
+
+
+def shown(workspace):
+    return workspace.current
+
+
+def notes(workspace):
+    return notes_of(workspace.store, shown(workspace))
+
+
+def diary_field(at, name):
+    fields = [*at.text_input, *at.selectbox]
+    return next(field for field in fields if str(field.key).startswith(f"diary {name} "))
+
+
+def signed(workspace):
+    sha256 = shown(workspace)
+    sign(
+        workspace.store,
+        sha256,
+        workspace.analysis(sha256),
+        role="Physician",
+        statement="Seen.",
+        editor=workspace.editor,
+    )
+    workspace.refresh()
+
+
+def test_a_field_is_saved_when_it_is_left(workspace):
+    at = page("patient", workspace)
+    next(field for field in at.text_input if field.label == "Name").input(" Known Somebody ").run()
+    next(field for field in at.selectbox if field.label == "Sex").select("female").run()
+    assert not at.exception
+    assert notes(workspace).patient == Patient(name="Known Somebody", sex="female")
+    assert trail(workspace.store, shown(workspace))[-1].detail == {"fields": ["sex"]}
+    assert "left out of every export" in text_of(at)
+
+
+def test_a_diary_entry_is_added_with_the_rhythm_that_was_there(workspace):
+    at = page("patient", workspace)
+    diary_field(at, "time").input("08:02:30")
+    diary_field(at, "symptom").select("Dizziness")
+    diary_field(at, "note").input("on the stairs")
+    button(at, "Add").click().run()
+    assert not at.exception
+    assert notes(workspace).diary == (DiaryEntry(150.0, "Dizziness", "on the stairs"),)
+    table = at.dataframe[0].value
+    assert table["Time"].tolist() == ["08:02:30"]
+    assert "heart rate 75 bpm" in " ".join(map(str, table.iloc[0]))
+    assert at.dataframe[1].value["Symptom"].tolist() == ["Dizziness"]
+    assert at.dataframe[1].value["Total"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("time", "symptom", "wanted"),
+    [
+        ("noon", "Dizziness", "is no time"), ("09:00", "Dizziness", "outside the recording"),
+        ("08:01", None, "symptom first"),
+    ],
+)  # fmt: skip
+def test_an_entry_that_cannot_be_is_refused_in_a_sentence(workspace, time, symptom, wanted):
+    at = page("patient", workspace)
+    diary_field(at, "time").input(time)
+    if symptom:
+        diary_field(at, "symptom").select(symptom)
+    button(at, "Add").click().run()
+    assert wanted in text_of(at)
+    assert notes(workspace).diary == ()
+
+
+def test_a_study_without_an_analysis_has_its_patient_and_diary(workspace):
+    workspace.analyses.clear()
+    workspace.studies[shown(workspace)].shown = None
+    workspace.save(set_diary, shown(workspace), (DiaryEntry(3.0, "Syncope"),))
+    at = page("patient", workspace)
+    assert not at.exception
+    assert "not analysed yet" in " ".join(map(str, at.dataframe[0].value.iloc[0]))
+
+
+@pytest.mark.parametrize("name", ["patient", "audit"])
+def test_without_a_record_the_page_offers_to_open_one(name):
+    at = page(name)
+    assert not at.exception
+    assert "No record is open" in text_of(at)
+
+
+@pytest.mark.parametrize(
+    ("typed", "time_s"),
+    [
+        ("08:02:30", 150.0), ("08:02", 120.0), ("07:59", 86_340.0), ("day 2 08:00:01", 86_401.0), ("+0:01:02", 62.0),
+        ("8:00:01.5", 1.5),
+    ],
+)  # fmt: skip
+def test_a_time_is_read_as_it_is_written(typed, time_s):
+    record = make_analysis(300.0).record
+    assert time_of(record, typed) == pytest.approx(time_s)
+
+
+def test_a_time_without_a_start_is_elapsed_and_a_time_that_is_shown_reads_back():
+    record = make_analysis(300.0, start=None).record
+    assert time_of(record, "1:02:03") == 3723.0
+    for start in (None, datetime(2001, 1, 1, 22, 15, 7)):
+        other = replace(record, start=start)
+        for time_s in (0.0, 59.0, 3600.0, 86_399.0, 100_000.0):
+            assert time_of(other, clock_text(other, time_s)) == pytest.approx(time_s)
+
+
+@pytest.mark.parametrize("typed", ["", "12", "8:60", "8:00:60", "24:00", "x 8:00", "8:00 pm"])
+def test_what_is_no_time_is_refused(typed):
+    with pytest.raises(ValueError, match=r"^" + typed.replace(" ", r"\ ") + "$"):
+        time_of(make_analysis(300.0).record, typed)
+
+
+def test_the_minute_in_which_a_recording_begins_is_its_start():
+    record = replace(make_analysis(300.0).record, start=datetime(2001, 1, 1, 8, 0, 30))
+    assert time_of(record, "08:00") == 0.0
+
+
+def test_the_trail_is_shown_filtered_and_verified(workspace):
+    workspace.save(set_patient, shown(workspace), Patient(name="Secret"))
+    at = page("audit", workspace)
+    assert not at.exception
+    assert "Verified" in text_of(at)
+    said = at.dataframe[0].value["What was done"].tolist()
+    assert said[0] == "Changed patient data: name."
+    at.text_input(key="audit_filter").input("OPENED").run()
+    assert at.dataframe[0].value["What was done"].tolist() == ["Opened the recording x for the first time."]
+
+
+def test_a_changed_entry_is_red(workspace):
+    with workspace.store.writing() as session:
+        session.execute(text("UPDATE audit SET reader = 'Mallory'"))
+    at = page("audit", workspace)
+    assert "was changed after it was written" in at.error[0].value
+    assert "Verified" not in text_of(at)
+
+
+def confirmation():
+    """The content of the dialog, as a script."""
+    from pages._ui.sign_off import draw_confirmation
+    from pages._ui.workspace import current_workspace
+
+    workspace = current_workspace()
+    draw_confirmation(workspace.analysis(workspace.current))
+
+
+def test_a_report_is_signed_after_a_confirmation_of_what_is_signed_and_what_is_open(workspace):
+    at = page("report", workspace)
+    at.selectbox(key="sign_role").select("Cardiologist")
+    at.button(key="sign_open").click().run()
+    assert not at.exception
+    assert signatures_of(workspace.store, shown(workspace)) == ()
+    at = AppTest.from_function(confirmation)
+    at.session_state["workspace"] = workspace
+    at.session_state["sign_role"] = "Cardiologist"
+    at.run()
+    assert "Record x, lead II" in text_of(at)
+    at.button(key="sign_now").click().run()
+    assert not at.exception
+    (stored,) = signatures_of(workspace.store, shown(workspace))
+    assert (stored.signature.role, stored.signature.reader) == ("Cardiologist", workspace.editor.reader)
+    assert workspace.is_signed(shown(workspace))
+    assert "**Version 1** signed by" in text_of(page("report", workspace))
+
+
+def test_a_danger_and_queried_beats_that_are_open_are_said_before_signing(workspace):
+    sha256 = shown(workspace)
+    analysis = with_events(workspace.analysis(sha256), make_event("vt_sustained", 10.0, 50.0))
+    workspace.show(workspace.shown[sha256], replace(analysis, queried=np.arange(3)))
+    at = AppTest.from_function(confirmation)
+    at.session_state["workspace"] = workspace
+    said = text_of(at.run())
+    assert "3 queried beats not labelled" in said
+    assert "have you seen each" in said
+
+
+def test_a_signed_study_is_locked_on_every_page_until_a_new_version_is_begun(workspace):
+    signed(workspace)
+    at = page("patient", workspace)
+    assert all(field.disabled for field in at.text_input if field.label in ("Name", "Recorder"))
+    assert button(at, "Add").disabled
+    at = page("report", workspace)
+    assert "the study is locked" in text_of(at)
+    assert "Nothing changed since version 1" in text_of(at)
+    button(at, "Begin a new version").click().run()
+    assert not at.exception
+    assert workspace.study(shown(workspace)).state != SIGNED
+    assert not any(field.disabled for field in page("patient", workspace).text_input if field.label == "Name")
+
+
+def test_an_addendum_is_written_to_a_signed_report(workspace):
+    signed(workspace)
+    at = page("report", workspace)
+    at.text_area(key="addendum").input("The pause was artefact.")
+    at.button(key="addendum_sign").click().run()
+    assert not at.exception
+    assert "The pause was artefact" in text_of(at)
+    assert [one.signature.addendum for one in signatures_of(workspace.store, shown(workspace))][1:] == [
+        "The pause was artefact."
+    ]
+
+
+def test_a_signed_file_that_was_changed_is_not_offered(workspace):
+    signed(workspace)
+    (path,) = workspace.store.folder.rglob("v1_report.pdf")
+    path.write_bytes(b"other")
+    at = page("report", workspace)
+    assert not at.exception
+    assert "changed after it was signed" in at.error[0].value
