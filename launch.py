@@ -21,14 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 USAGE = """usage: python3 launch.py COMMAND [options]
 
-  demo [--port N] [--no-browser]   open the dashboard with the bundled demo record, analysed
-  app  [--port N] [--no-browser]   open the dashboard without a record
-  data [...]                       fetch the PhysioNet databases; options go to python -m ecg_core fetch
-  test [...]                       run the tests; options go to pytest
+  demo [options]   open the dashboard with the bundled demo record, analysed
+  app  [options]   open the dashboard without a record
+  data [...]       fetch the PhysioNet databases; options go to python -m ecg_core fetch
+  test [...]       run the tests; options go to pytest
+
+Options of demo and app: --port N, --no-browser, --reader NAME (who works with the studies), --ephemeral (for a shared
+computer: nothing is kept, every window has studies of its own that go with it).
 
 The first run makes an environment in .venv; paths in options are relative to the project's folder."""
 
@@ -279,14 +282,14 @@ def serve(command: str, arguments: "Sequence[str]") -> int:
     parser = argparse.ArgumentParser(prog=f"launch.py {command}")
     parser.add_argument("--port", type=int, help="where to serve; the first free port from 8501 if not given")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
+    parser.add_argument("--reader", metavar="NAME", help="who works with the studies; the account's name if not given")
+    parser.add_argument("--ephemeral", action="store_true", help="keep nothing: studies go with the browser's window")
     options = parser.parse_args(arguments)
     port = choose_port(options.port, is_free)
     if port != (options.port or FIRST_PORT):
         say(f"Port {FIRST_PORT} is in use: using {port}.")
     prepare(RUN)
-    environment = {name: value for name, value in os.environ.items() if name != "ECG_DEMO"}
-    if command == "demo":
-        environment["ECG_DEMO"] = "1"
+    environment = server_environment(os.environ, demo=command == "demo", options=options)
     settings = [f"--server.port={port}", "--server.headless=true", "--logger.hideWelcomeMessage=true"]
     streamlit = [str(ENV_PYTHON), "-m", "streamlit", "run", "app.py", *settings]
     with subprocess.Popen(streamlit, cwd=ROOT, env=environment) as server:
@@ -296,6 +299,18 @@ def serve(command: str, arguments: "Sequence[str]") -> int:
             return 0
         finally:
             server.terminate()
+
+
+def server_environment(present: "Mapping[str, str]", *, demo: bool, options: argparse.Namespace) -> "dict[str, str]":
+    """Return the variables of the server: those of this process, and what the options say."""
+    environment = {name: value for name, value in present.items() if name != "ECG_DEMO"}
+    if demo:
+        environment["ECG_DEMO"] = "1"
+    if options.ephemeral:
+        environment["ECG_EPHEMERAL"] = "1"
+    if options.reader:
+        environment["ECG_READER"] = options.reader
+    return environment
 
 
 def attend(server: "subprocess.Popen[bytes]", address: str, *, browser: bool) -> int:

@@ -81,22 +81,17 @@ class RecordOverrides:
     @property
     def text(self) -> str:
         """The overrides in words; empty where there are none."""
-        if self.per_mv is None:
-            return self._rate_text
-        unit = {1.0: "values in mV", 1000.0: "values in uV", 0.001: "values in V"}
-        return self._with_rate(unit.get(self.per_mv, f"{self.per_mv:g} counts per mV"))
+        unit = {None: "", 1.0: "values in mV", 1000.0: "values in uV", 0.001: "values in V"}
+        return self._with_rate(unit.get(self.per_mv, f"{self.per_mv or 0:g} counts per mV"))
 
     @property
     def key(self) -> str:
         """The overrides as a fixed text, for hashes and for JSON: results refer to it, so it is never reworded."""
-        return self._rate_text if self.per_mv is None else self._with_rate(f"{self.per_mv:g} a mV")
-
-    @property
-    def _rate_text(self) -> str:
-        return "" if self.fs_hz is None else f"{self.fs_hz:g} Hz"
+        return self._with_rate("" if self.per_mv is None else f"{self.per_mv:g} a mV")
 
     def _with_rate(self, unit: str) -> str:
-        return " and ".join(part for part in (self._rate_text, unit) if part)
+        rate = "" if self.fs_hz is None else f"{self.fs_hz:g} Hz"
+        return " and ".join(part for part in (rate, unit) if part)
 
 
 NO_OVERRIDES: Final = RecordOverrides()
@@ -118,6 +113,8 @@ class Record:
     reference: Annotations | None = field(default=None, repr=False)
     overrides: RecordOverrides = NO_OVERRIDES  # in force for this record
     files: tuple[Path, ...] = field(default=(), repr=False)
+    path: Path | None = field(default=None, repr=False)  # by which it was opened
+    pieces: tuple[Record, ...] = field(default=(), repr=False)  # that it was joined from, in the order of their starts
     archive: Path | None = field(default=None, repr=False)  # whose unpacked ``files`` lie in a temporary folder
 
     @property
@@ -132,7 +129,12 @@ class Record:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the overrides and of all files in the order of their names; caches are keyed by it."""
+        """Hash of the overrides and of all files in the order of their names, or of the pieces; caches are keyed by it.
+
+        That of pieces does not depend on where they are.
+        """
+        if self.pieces:
+            return hashlib.sha256(" ".join(piece.sha256 for piece in self.pieces).encode()).hexdigest()
         digest = hashlib.sha256(self.overrides.key.encode())
         for path in sorted(self.files):
             digest.update(path.name.encode())

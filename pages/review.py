@@ -58,6 +58,9 @@ def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
     analysed = names.index(analysis.lead_names[0])
     # beats are shown in all the leads that were analysed, where these are few
     n_default = 3 if len(analysis.lead_names) > 1 and len(names) <= 3 else 1
+    left = current_workspace().study(analysis.record.sha256).view  # how the study was left
+    if left.get("lead") in names:
+        analysed = names.index(left["lead"])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.session_state.get("what") in places:
             st.session_state["what"] = st.session_state["what"]  # stays, though its count may have changed
@@ -67,15 +70,20 @@ def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
         )  # fmt: skip
         lead = st.selectbox("Lead", names, index=analysed, key="lead", bind="query-params", width=90)
         n_leads = st.segmented_control(
-            "Number of leads", [1, 3, 6, 12], default=n_default, key="leads", bind="query-params", required=True
-        )
+            "Number of leads", [1, 3, 6, 12], default=left.get("leads", n_default), key="leads", bind="query-params",
+            required=True,
+        )  # fmt: skip
         length_s = st.segmented_control(
-            "Seconds", [6, 10, 30], default=10, key="sec", bind="query-params", required=True
+            "Seconds", [6, 10, 30], default=left.get("sec", 10), key="sec", bind="query-params", required=True
         )
         speed = st.segmented_control(
-            "mm/s", [12.5, 25, 50], default=25, key="speed", bind="query-params", required=True
+            "mm/s", [12.5, 25, 50], default=left.get("speed", 25), key="speed", bind="query-params", required=True
         )
-        gain = st.segmented_control("mm/mV", [5, 10, 20], default=10, key="gain", bind="query-params", required=True)
+        gain = st.segmented_control(
+            "mm/mV", [5, 10, 20], default=left.get("gain", 10), key="gain", bind="query-params", required=True
+        )
+    view = {"lead": lead, "leads": n_leads, "sec": length_s, "speed": speed, "gain": gain}
+    current_workspace().remember(analysis.record.sha256, **view)
     return Layout(stepped, lead, n_leads, length_s, Scale(speed, gain))
 
 

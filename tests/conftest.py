@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from support import postgresql
 from support.analyses import rhythms_of
 from support.records import DEMO
+from support.stores import POSTGRESQL, SQLITE
 
 from ecg_core.classifier.model import load_model
 from ecg_core.pipeline import analyse
@@ -18,6 +20,7 @@ from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rhythm.danger import no_waveform
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Attention, Quality
+from ecg_core.studies.store import open_store
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
@@ -95,3 +98,48 @@ def make_analysis(demo, model):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgresql_address():
+    """The address of a database on a real server, by its name."""
+    if postgresql.program("initdb") is None:
+        pytest.skip("PostgreSQL is not installed: there is no server to keep studies on")
+    with postgresql.serving() as address:
+        yield address
+
+
+@pytest.fixture
+def server_database(postgresql_address, request):
+    """The address of a new, empty database on the server."""
+    import psycopg
+
+    name = f"studies_{abs(hash(request.node.nodeid))}"
+    server = postgresql_address("postgres").replace("+psycopg", "")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    yield postgresql_address(name)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def store_address(request):
+    """The address of an empty database of each kind; an empty one means a file in the folder of the store."""
+    return "" if request.param == SQLITE else request.getfixturevalue("server_database")
+
+
+@pytest.fixture
+def store(tmp_path, store_address):
+    """An empty store, on each kind of database."""
+    opened = open_store(tmp_path / "store", url=store_address)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file_store(tmp_path):
+    """An empty store on SQLite, for what does not depend on the database."""
+    opened = open_store(tmp_path / "store", url="")
+    yield opened
+    opened.close()

@@ -55,6 +55,8 @@ WHOLE = {
     "mat": (files.plain, "x.mat"),
     "mat, compressed": (files.packed, "x.mat"),
     "mat 4": (files.old, "x.mat"),
+    "join": (files.LIST.encode, "x.join"),
+    "a joined piece": (lambda: files.later(ishne(signal(2, 2000)), 27), "b.ecg"),
     "zip": (files.bytes_of(files.zipped(files.RECORD), ".bin"), "x.zip"),
     "tar.gz": (files.bytes_of(files.tarred(files.RECORD), ".bin"), "x.tar.gz"),
 }
@@ -101,6 +103,8 @@ def test_damage_ends_in_a_record_or_in_an_error_of_our_own(tmp_path, name, data)
             (tmp_path / f"x{suffix}").write_bytes(part())
     path = tmp_path / file_name
     path.write_bytes(data.draw(damage(make())))
+    if "join" in name:
+        path = files.beside_pieces(path)
     began = time.perf_counter()
     try:
         files.open_whole(path)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from support.analyses import make_analysis
 from support.pages import address_time_s, html_of, page, workspace_with
@@ -289,6 +290,35 @@ def test_saved_labels_can_be_loaded_again(session, workspace, analysis):
     assert shown(workspace).beats.label[beats].tolist() == ["V", "S", "N"]
     assert "labels_message" not in session
     assert list(workspace.uploads.path.iterdir()) == []
+
+
+def test_labels_of_another_record_are_refused_with_both_names(session, workspace, analysis):
+    beats = np.flatnonzero(analysis.beats.usable)[[3, 7]]
+    table = labels_table(with_labels_at(analysis, beats))
+    session["labels_file"] = Uploaded(csv_bytes(table.assign(record="other", record_sha256="1" * 64)))
+    load_labels()
+    for part in ("rec_labels.csv: these labels are of the record other", "11111111", analysis.record.record_id):
+        assert part in session["labels_message"]
+    assert shown(workspace).labelled.tolist() == []
+    mixed = pd.concat([table, table.assign(record_sha256="1" * 64)])
+    session["labels_file"] = Uploaded(csv_bytes(mixed))
+    load_labels()
+    assert "nothing was labelled" in session["labels_message"]
+    assert shown(workspace).labelled.tolist() == []
+
+
+def test_labels_that_state_no_record_are_set_with_a_notice(session, workspace, analysis):
+    beats = np.flatnonzero(analysis.beats.usable)[[3, 7]]
+    older = labels_table(with_labels_at(analysis, beats))[["sample", "time_s", "label"]]
+    session["labels_file"] = Uploaded(csv_bytes(older))
+    load_labels()
+    assert "does not state its record" in session["labels_message"]
+    assert shown(workspace).labelled.tolist() == beats.tolist()
+
+
+def with_labels_at(analysis, beats):
+    """The analysis with some beats labelled by a reader."""
+    return replace(analysis, labelled=beats)
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"time_s,label\n1.0,X\n", b"\xff\x00"])

@@ -24,6 +24,7 @@ STREAMLIT = """
 import http.server, os, sys
 port = next(int(word.partition("=")[2]) for word in sys.argv if word.startswith("--server.port="))
 print(sys.argv[1:3], "ECG_DEMO", os.environ.get("ECG_DEMO"), flush=True)
+print({name: os.environ.get(name) for name in ("ECG_EPHEMERAL", "ECG_READER")}, flush=True)
 class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.path == "/_stcore/health" else 404)
@@ -56,12 +57,15 @@ def start(tmp_path_factory, closed_port):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
     shutil.copy(ROOT / "launch.py", home)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTEST_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTEST_", "ECG_"))
+    }
     environment |= {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": f"http://127.0.0.1:{closed_port}/simple",
         "PIP_RETRIES": "0",
         "ECG_DEMO": "set outside",
+        "ECG_READER": "set outside",
     }
 
     def start(*arguments, wait=True):
@@ -274,6 +278,25 @@ def test_a_port_that_is_not_available_is_named(start, port):
         done = start("demo", "--port", port)
     assert done.returncode == 2
     assert done.stdout.startswith(f"Port {port} is in use or not allowed: close what uses it, or choose another")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        ([], {}),
+        (["--ephemeral"], {"ECG_EPHEMERAL": "1"}),
+        (["--reader", "A. Reader"], {"ECG_READER": "A. Reader"}),
+        (["--ephemeral", "--reader", "A. Reader"], {"ECG_EPHEMERAL": "1", "ECG_READER": "A. Reader"}),
+    ],
+)
+def test_the_server_is_given_reader_and_ephemeral_as_variables(start, arguments, variables):
+    """The stand-in prints what it is given; a variable that was set outside stays."""
+    with start("app", "--no-browser", *arguments, wait=False) as process:
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    expected = {"ECG_EPHEMERAL": None, "ECG_READER": "set outside", **variables}
+    assert f"{expected}\n" in lines, lines
 
 
 def test_a_dashboard_that_ends_before_it_answers_ends_in_one_sentence(start):

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..files import sweep
-from .plan import Outcome, Settings, Task, is_many, plan
+from .plan import Outcome, Settings, Studies, Task, is_many, plan
 from .study import write_study
 from .tables import FAILURES, STUDY
 from .workers import Outcomes, Show, run_local, run_on_dask
 
-__all__ = ["FAILURES", "STUDY", "Outcome", "Settings", "Study", "analyse_many", "is_many", "plan"]
+__all__ = ["FAILURES", "STUDY", "Outcome", "Settings", "Studies", "Study", "analyse_many", "is_many", "plan"]
 
 
 @dataclass(frozen=True)

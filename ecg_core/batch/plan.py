@@ -32,6 +32,14 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Studies:
+    """The store into which records are also analysed, and by whom."""
+
+    folder: Path | None  # the default one where it is None
+    reader: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """How every record is analysed."""
 
@@ -39,6 +47,7 @@ class Settings:
     lead: str
     rules: RhythmRules
     overrides: RecordOverrides = NO_OVERRIDES  # for records whose files state no rate or no unit
+    studies: Studies | None = None  # where each record also becomes a study
 
 
 @dataclass(frozen=True)

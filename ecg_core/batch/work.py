@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,13 @@ from ..pipeline import analyse
 from ..records import read_record
 from ..report.export import file_contents
 from ..schema import Analysis, Record
-from .plan import Outcome, Settings, Task
+from ..studies.analyses import AnalysisKey
+from ..studies.analysing import Wanted, analyse_into, is_stored, shows
+from ..studies.audit import canonical
+from ..studies.edits import edits_of
+from ..studies.store import Store, open_store
+from ..studies.study import command_editor, get_study
+from .plan import Outcome, Settings, Studies, Task
 from .study import study_row
 from .tables import MARK
 
@@ -34,6 +42,8 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
 
     """
     record = read_record(task.path, settings.overrides)
+    if settings.studies is not None:
+        return _analyse_into(task, record, settings, settings.studies, progress)
     made_from = _made_from(record, settings)
     row = finished_row(task.folder, made_from)
     if row is not None:
@@ -41,6 +51,40 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
     _check_place(task.folder)
     analysis = analyse(record, load_model(settings.model), settings.rules, lead=settings.lead, progress=progress)
     return Outcome(task, _write(task, analysis, made_from))
+
+
+def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studies, progress: Progress) -> Outcome:
+    """Analyse a record into the store as well; where its study shows what its folder holds, nothing is done."""
+    with closing(open_store(studies.folder)) as store:
+        made_from = _made_from(record, settings) | _edited(store, record)
+        row = finished_row(task.folder, made_from)
+        if row is not None and _is_shown(store, record, settings):
+            return Outcome(task, row, kept=True)
+        if row is None:
+            _check_place(task.folder)
+        wanted = Wanted(settings.model, settings.lead, settings.rules)
+        analysis = analyse_into(store, record, wanted, command_editor(studies.reader), progress=progress)
+    return Outcome(task, _write(task, analysis, made_from)) if row is None else Outcome(task, row, kept=True)
+
+
+def _edited(store: Store, record: Record) -> dict[str, Any]:
+    """What the results of a study are made from beside the settings: its reader's labels; empty without any."""
+    edits, study = edits_of(store, record.sha256), get_study(store, record.sha256)
+    if not edits or study is None:
+        return {}
+    labels_sha256 = hashlib.sha256(canonical(edits).encode()).hexdigest()
+    return {"labels_sha256": labels_sha256, "fitted_edits": study.n_fitted_edits}
+
+
+def _is_shown(store: Store, record: Record, settings: Settings) -> bool:
+    """Whether the study of a record shows its analysis by these settings, and it is stored."""
+    study = get_study(store, record.sha256)
+    if study is None:
+        return False
+    fitted = edits_of(store, record.sha256)[: study.n_fitted_edits]
+    model_sha256 = read_spec(settings.model).sha256
+    key = AnalysisKey(record.sha256, settings.lead, model_sha256, settings.rules, fitted)
+    return shows(study, key) and is_stored(store, key)
 
 
 def finished_row(folder: Path, made_from: dict[str, Any]) -> Row | None:

@@ -7,12 +7,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .. import NOTICE
 from ..classifier.spec import read_spec
-from ..errors import RecordError
+from ..errors import RecordError, StoreError
+from ..rules import RhythmRules
 from . import progress
 from .options import (
     FAILED,
@@ -21,16 +23,18 @@ from .options import (
     add_model_options,
     add_override_options,
     add_rule_option,
+    add_store_options,
     count,
     overrides_of,
+    reader_of,
     rules_of,
 )
 from .remedies import with_remedies
 
 if TYPE_CHECKING:
-    from ..batch import Study
+    from ..batch import Studies, Study
     from ..report.measures import Measure
-    from ..schema import Analysis, Ectopy
+    from ..schema import Analysis, Annotations, Ectopy, Record
 
 
 def add_parser(commands: Commands) -> None:
@@ -49,6 +53,8 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="of many records, this many at a time (1)")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
+    parser.add_argument("--study", action="store_true", help="also add each record to the store of studies")
+    add_store_options(parser)
     add_rule_option(parser, help_="another rule, for example pause_s=2.5; may be repeated; --rule help lists them")
     add_override_options(parser)
     add_model_options(parser, auto=FEW_LEADS)
@@ -59,25 +65,22 @@ def run(options: argparse.Namespace) -> int:
     """Analyse one record into the folder, or many records into a folder each."""
     from ..batch import is_many  # loads pandas and wfdb
 
+    if not options.study and (options.reader is not None or options.studies is not None):
+        raise StoreError("--reader and --studies say how a study is kept; expected --study with them.")
     many = options.dask or is_many(options.records)  # one record for a Dask cluster is a study of one
     return _analyse_many(options) if many else _analyse_one(options)
 
 
 def _analyse_one(options: argparse.Namespace) -> int:
-    from ..classifier.model import load_model  # loads torch
-    from ..pipeline import analyse
-    from ..records import read_annotations, read_record
+    from ..records import read_labels_of, read_record  # loads every format
     from ..report.export import write_files
 
     rules = rules_of(options)
     record = read_record(options.records[0], overrides_of(options))
-    patient_labels = None if options.own is None else read_annotations(options.own, record.fs_hz)
-    model = load_model(options.model)
+    patient_labels = None if options.own is None else read_labels_of(options.own, record)[0]
     began_s = time.monotonic()
-    analysis = analyse(
-        record, model, rules, lead=options.lead, patient_labels=patient_labels,
-        progress=progress.record_progress(record.record_id),
-    )  # fmt: skip
+    work = _analyse_study if options.study else _analyse
+    analysis = work(record, options, rules, patient_labels)
     written = write_files(analysis, options.out)
     progress.clear_line()
     print(summary(analysis, red=red_of(sys.stdout)))
@@ -86,18 +89,61 @@ def _analyse_one(options: argparse.Namespace) -> int:
     return 0
 
 
+def _analyse(
+    record: Record, options: argparse.Namespace, rules: RhythmRules, patient_labels: Annotations | None
+) -> Analysis:  # fmt: skip
+    """Analyse a record, and keep nothing."""
+    from ..classifier.model import load_model  # loads torch
+    from ..pipeline import analyse
+
+    return analyse(
+        record, load_model(options.model), rules, lead=options.lead, patient_labels=patient_labels,
+        progress=progress.record_progress(record.record_id),
+    )  # fmt: skip
+
+
+def _analyse_study(
+    record: Record, options: argparse.Namespace, rules: RhythmRules, patient_labels: Annotations | None
+) -> Analysis:  # fmt: skip
+    """Analyse a record as a study of the store."""
+    from ..studies.analysing import Wanted, analyse_into  # loads torch
+    from ..studies.store import open_store
+    from ..studies.study import command_editor
+
+    wanted = Wanted(options.model.absolute(), options.lead, rules)
+    with closing(open_store(options.studies)) as store:
+        return analyse_into(
+            store, record, wanted, command_editor(reader_of(options)), patient_labels=patient_labels,
+            progress=progress.record_progress(record.record_id),
+        )  # fmt: skip
+
+
 def _analyse_many(options: argparse.Namespace) -> int:
     from ..batch import Settings, analyse_many  # loads pandas and wfdb
 
     if options.own is not None:
         raise RecordError(f"{options.own}: --own takes the beats of one patient; expected one record, got several.")
-    settings = Settings(options.model.absolute(), options.lead, rules_of(options), overrides_of(options))
+    settings = Settings(
+        options.model.absolute(), options.lead, rules_of(options), overrides_of(options), _studies_of(options)
+    )
     read_spec(settings.model)  # a wrong model fails once, before the work
     study = analyse_many(
         options.records, settings, options.out, jobs=options.jobs, dask=options.dask, show=progress.study_progress()
     )
     progress.clear_line()
     return _print_study(study, options)
+
+
+def _studies_of(options: argparse.Namespace) -> Studies | None:
+    """The store for many records; a wrong one fails once, before the work."""
+    from ..batch import Studies
+    from ..studies.store import default_folder, open_store
+
+    if not options.study:
+        return None
+    folder = (options.studies or default_folder()).expanduser().absolute()
+    open_store(folder).close()  # made here, and not by several processes at a time
+    return Studies(folder, reader_of(options))
 
 
 def _print_study(study: Study, options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import NOTICE, __version__
 from ..errors import EcgError
 from ..text import one_line
-from . import analyze, audit, convert, evaluate, fetch, inspect, monitor, replay
+from . import analyze, audit, convert, evaluate, fetch, inspect, join, monitor, replay, studies
 from .options import BAD_INPUT, STOPPED
 from .progress import clear_line
 from .remedies import with_remedies
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=_program(), description=NOTICE)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (analyze, convert, inspect, evaluate, monitor, replay, fetch, audit):
+    for command in (analyze, convert, join, inspect, evaluate, monitor, replay, fetch, studies, audit):
         command.add_parser(commands)
     return parser
 

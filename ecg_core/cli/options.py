@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..classifier.spec import DEFAULT_MODEL
-from ..errors import RulesError
+from ..errors import RulesError, StoreError
 from ..rules import RhythmRules, rules_from
+from ..text import one_line
 
 if TYPE_CHECKING:
     from ..schema import RecordOverrides
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # where a command adds its parser
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130  # exit codes; the last one is a shell's for Ctrl-C
+
+UNKNOWN_READER = "unknown reader"  # where the system knows no name either
 
 # what --lead auto does with a record
 FEW_LEADS = "up to three leads together; with more than three, the single lead of best quality"
@@ -76,6 +81,37 @@ def rules_text() -> str:
         + f", {rule.lowest:g} to {rule.highest:g}\n    {rule.says}; source: {rule.source}"
         for rule in RhythmRules().rows()
     )
+
+
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """``--reader`` and ``--studies``, of the commands that know the store."""
+    parser.add_argument("--reader", metavar="NAME", help="who does this (ECG_READER, or the account's name)")
+    help_ = "folder of the studies (ECG_STUDIES, or the user's data folder)"
+    parser.add_argument("--studies", type=Path, metavar="FOLDER", help=help_)
+
+
+def reader_of(options: argparse.Namespace) -> str:
+    """Name of the reader: as given, else of the variable ECG_READER, else of the computer's account.
+
+    Raises
+    ------
+    StoreError
+        The given name is blank.
+
+    """
+    if options.reader is not None:
+        name = one_line(options.reader).strip()
+        if not name:
+            raise StoreError("--reader: the name is blank; expected that of a person.", settings=("reader",))
+        return name
+    return one_line(os.environ.get("ECG_READER", "")).strip() or _account_name()
+
+
+def _account_name() -> str:
+    try:
+        return one_line(getpass.getuser()).strip() or UNKNOWN_READER
+    except (OSError, KeyError, ImportError):  # no variable names the account, and the system does not either
+        return UNKNOWN_READER
 
 
 def rules_of(options: argparse.Namespace) -> RhythmRules:

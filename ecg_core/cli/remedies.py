@@ -20,6 +20,9 @@ REMEDIES: Final = {
     "speed": "Choose the speed with --speed.",
     "horizon": "Choose another horizon with --horizon.",
     "to": "Set it with --to.",
+    "study": "Leave --study out to write the files alone.",
+    "studies": "Choose another folder of studies with --studies.",
+    "reader": "Give it with --reader NAME.",
 }
 
 

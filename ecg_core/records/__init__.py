@@ -3,8 +3,9 @@
 Each format has a module; ``formats`` lists them all.
 """
 
-from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
+from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations, read_labels_of
 from .formats import RESULTS, SINGLE_FILES, kind_of, records_in
+from .joined import join_records, write_join
 from .overrides import per_mv_of
 from .patients import main_file, read_diary, read_patient
 from .reading import find_records, lead_index, position_of, read_record, read_strip
@@ -17,6 +18,7 @@ __all__ = [
     "RHYTHM_SYMBOL",
     "SINGLE_FILES",
     "find_records",
+    "join_records",
     "kind_of",
     "lead_index",
     "main_file",
@@ -24,8 +26,10 @@ __all__ = [
     "position_of",
     "read_annotations",
     "read_diary",
+    "read_labels_of",
     "read_patient",
     "read_record",
     "read_strip",
     "records_in",
+    "write_join",
 ]

@@ -13,8 +13,8 @@ import wfdb
 
 from ..errors import RecordError
 from ..labels import AAMI_OF_SYMBOL, SYMBOL_OF_CLASS
-from ..schema import Annotations
-from ..text import format_quoted
+from ..schema import Annotations, Record
+from ..text import format_quoted, one_line
 
 # Texts of EDF+ that mean a beat, beside the WFDB symbols themselves
 SYMBOL_OF_WORD: Final = {
@@ -27,6 +27,8 @@ RHYTHM = re.compile(r"\([A-Z][A-Z0-9]{0,5}")  # a change of rhythm as WFDB write
 RHYTHM_SYMBOL, NOTE_SYMBOL = "+", '"'
 MAX_BEAT_S = 1.0  # a longer annotation is a stretch, such as an epoch of sleep called N or R
 MAX_INTERVAL_S = 3.0  # median between beats; letters that come more rarely mean something else
+RECORD_COLUMNS: Final = ("record", "record_sha256")  # of a table of labels: whose they are
+SHOWN_DIGITS, LONGEST_NAME = 8, 60  # of a hash and of a name in a sentence
 MAX_SAMPLE = 1 << 53  # a larger number is damage, and no double represents it exactly
 
 
@@ -57,6 +59,38 @@ def read_annotations(path: Path, fs_hz: float) -> Annotations:
         if path.suffix.lower() == ".csv"
         else read_wfdb_annotations(path, fs_hz, prefer_stated_rate=True)
     )
+
+
+def read_labels_of(path: Path, record: Record) -> tuple[Annotations, bool]:
+    """Annotations of a record, and whether their file states that they are of this record.
+
+    The table ``NAME_labels.csv`` states the SHA-256 of its record; other files do not, and are taken as they are.
+
+    Raises
+    ------
+    RecordError
+        The file is missing, of no known form, or of another record.
+
+    """
+    annotations = read_annotations(path, record.fs_hz)
+    stated = _records_of_table(path) if path.suffix.lower() == ".csv" else []
+    for name, sha256 in stated:
+        if sha256 != record.sha256:
+            raise RecordError(
+                f"{path.name}: these labels are of the record {name} (SHA-256 {sha256[:SHOWN_DIGITS]}), not of "
+                f"{record.record_id} ({record.sha256[:SHOWN_DIGITS]}); nothing was labelled. Choose the labels of this "
+                "record, or open the other one."
+            )
+    return annotations, bool(stated)
+
+
+def _records_of_table(path: Path) -> list[tuple[str, str]]:
+    """Name and SHA-256 of the records that a table of labels states; none in a table of an older version."""
+    table = pd.read_csv(path, keep_default_na=False, dtype=str)
+    if not {*RECORD_COLUMNS} <= {*table.columns}:
+        return []
+    pairs = table[[*RECORD_COLUMNS]].drop_duplicates().to_numpy().tolist()
+    return [(one_line(name)[:LONGEST_NAME], one_line(sha256)) for name, sha256 in pairs]
 
 
 def read_wfdb_annotations(path: Path, fs_hz: float, *, prefer_stated_rate: bool = False) -> Annotations:

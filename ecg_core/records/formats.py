@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, marks_of, read_edf
 from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
+from .joined import first_samples, is_join, join_records, read_join
 from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
 from .parquet_files import is_parquet
@@ -55,6 +56,32 @@ def _open_archive(path: Path, overrides: RecordOverrides) -> Record:
     return replace(record, source=UnpackedSource(record.source, folder), archive=path)
 
 
+def _open_joined(path: Path, overrides: RecordOverrides) -> Record:
+    """Open all pieces of a joined recording as one."""
+    try:
+        record = join_records([replace(open_record(piece, overrides), path=piece) for piece in read_join(path)])
+    except MissingMetadataError:
+        raise
+    except RecordError as error:
+        raise RecordError(f"{path.name}: {error}", settings=error.settings) from error
+    return replace(record, record_id=path.stem, files=(path, *record.files))
+
+
+def _patient_of_joined(path: Path) -> Patient:
+    """What the pieces state; a field in which they differ is empty."""
+    stated = [asdict(form.patient(piece)) for piece in read_join(path) if (form := format_of(piece))]
+    values = {name: {fields[name] for fields in stated} - {""} for name in asdict(Patient())}
+    return Patient(**{name: found.pop() for name, found in values.items() if len(found) == 1})
+
+
+def _marks_of_joined(record: Record) -> Marks:
+    found: Marks = []
+    for piece, first in zip(record.pieces, first_samples(record), strict=True):
+        form = format_of(piece.path) if piece.path else None
+        found += [(time_s + first / record.fs_hz, text) for time_s, text in (form.marks(piece) if form else [])]
+    return found
+
+
 @dataclass(frozen=True)
 class Format:
     """A file format: how it is recognised and opened."""
@@ -85,6 +112,9 @@ FORMATS: Final = (  # tried in this order
         ),
     ),
     Format("ISHNE", (".ecg",), is_ishne, read_ishne, ishne_files.patient_of),
+    Format(  # by its name alone, and in no archive
+        "joined recording", (), is_join, _open_joined, _patient_of_joined, _marks_of_joined
+    ),
     Format("DICOM", (".dcm",), is_dicom, read_dicom, dicom_files.patient_of),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),

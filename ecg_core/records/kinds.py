@@ -32,6 +32,7 @@ FOREIGN: Final = (
     Foreign(b"<?xml", "XML document", f"XML is not read here; {EXPORT}"),
     Foreign(b"\xef\xbb\xbf<?xml", "XML document", f"XML is not read here; {EXPORT}"),
     Foreign(b"{", "JSON document", f"it is not read here; {EXPORT}"),
+    Foreign(b"ECG-JOIN", "list of the pieces of a recording", "give it the suffix .join"),
     Foreign(b"7z\xbc\xaf", "7-Zip archive", UNPACK),
     Foreign(b"Rar!", "RAR archive", UNPACK),
     Foreign(b"BZh", "bzip2 archive", UNPACK),

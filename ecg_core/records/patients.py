@@ -53,7 +53,9 @@ def read_diary(record: Record) -> tuple[DiaryEntry, ...]:
 
 
 def main_file(record: Record) -> Path:
-    """The file of a record that has its header."""
+    """The file of a record that has its header, or that lists its pieces."""
+    if record.pieces:
+        return record.files[0]
     header = next((path for path in record.files if path.suffix.lower() == HEADER_SUFFIX), None)
     return header or record.files[0]
 

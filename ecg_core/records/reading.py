@@ -43,7 +43,7 @@ def read_record(path: str | Path, overrides: RecordOverrides = NO_OVERRIDES) -> 
     record = open_record(Path(path), overrides)
     if record.start is not None and not FIRST_YEAR <= record.start.year <= LAST_YEAR:
         record = replace(record, start=None)
-    return replace(record, record_id=one_line(record.record_id))
+    return replace(record, record_id=one_line(record.record_id), path=Path(path))
 
 
 def read_strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:

@@ -80,7 +80,7 @@ def _mark_uncalibrated(header: Path, calibrated: Sequence[bool]) -> None:
 
 def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Path) -> None:
     """Write the record's annotation file with all its fields, or else the reference annotations."""
-    path = next((path for path in record.files if path.suffix == ".atr"), None)
+    path = None if record.pieces else next((path for path in record.files if path.suffix == ".atr"), None)
     reference = record.reference
     more: dict[str, Any] = {}
     try:

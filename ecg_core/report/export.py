@@ -51,8 +51,9 @@ def beats_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def labels_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per beat that a reader labelled."""
-    return beats_table(analysis)[["sample", "time_s", "label"]].iloc[analysis.labelled]
+    """One row per beat that a reader labelled, with the record it belongs to."""
+    labels = beats_table(analysis)[["sample", "time_s", "label"]].iloc[analysis.labelled]
+    return labels.assign(record=analysis.record.record_id, record_sha256=analysis.record.sha256)
 
 
 def events_table(analysis: Analysis) -> pd.DataFrame:

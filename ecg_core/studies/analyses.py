@@ -135,8 +135,8 @@ def load_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], recor
 
 
 def _shown_name(key: AnalysisKey, edits: Sequence[LabelEdit]) -> str:
-    rules = {rule.key: rule.value for rule in key.rules.changed()}
-    return f"{key.record_sha256}.{audit.content_sha256([key.digest, rules, list(edits)])[:NAME_DIGITS]}.npz"
+    content = [key.digest, rules_as_stored(key.rules), list(edits)]
+    return f"{key.record_sha256}.{audit.content_sha256(content)[:NAME_DIGITS]}.npz"
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def read_frozen(path: Path, kind: type[T], **given: Any) -> T:
 
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         tree = json.loads(arrays.pop(TREE).tobytes())
         return _made(kind, tree, arrays, given)

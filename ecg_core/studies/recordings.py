@@ -28,6 +28,8 @@ def open_recording(store: Store, study: Study) -> Record:
         Its files look as they did and cannot be read.
 
     """
+    from ..records import read_record  # noqa: PLC0415, as wfdb takes half a second
+
     with store.reading() as session:
         row = session.get(StudyRow, study.record_sha256)
         if row is None:
@@ -37,7 +39,6 @@ def open_recording(store: Store, study: Study) -> Record:
     if missing is not None:
         raise _moved(study, store.folder / missing)
     intact = is_as_stored(store, files)
-    from ..records import read_record  # noqa: PLC0415, as wfdb takes half a second
 
     try:
         record = read_record(path, study.overrides)
@@ -67,13 +68,14 @@ def relocate(store: Store, record_sha256: str, path: Path, editor: Editor) -> St
         It is another recording; or the store cannot be written.
 
     """
+    from ..records import read_record  # noqa: PLC0415, as wfdb takes half a second
+
     with store.reading() as session:
         row = session.get(StudyRow, record_sha256)
         if row is None:
             raise StoreError(DELETED)
         known = row.record_id
         overrides = RecordOverrides(row.fs_hz, row.per_mv)
-    from ..records import read_record  # noqa: PLC0415
 
     record = read_record(path, overrides)
     if record.sha256 != record_sha256:
@@ -83,7 +85,7 @@ def relocate(store: Store, record_sha256: str, path: Path, editor: Editor) -> St
             "under its own name."
         )
     files = files_of(store, record)
-    with changing(store, record_sha256, editor) as (session, row):
+    with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         inside = store.folder in path_of(record).parents
         row.path, row.files, row.kept = stored_path(store, path_of(record)), files, row.kept and inside
         audit.append(session, record_sha256, editor.reader, "file found again", record=record.record_id)

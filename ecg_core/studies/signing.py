@@ -7,7 +7,7 @@ since, and not who typed the name.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -159,32 +159,23 @@ def changes_since(store: Store, record_sha256: str, version: int) -> tuple[Audit
 
 
 def verify_signature(store: Store, record_sha256: str) -> tuple[str, ...]:
-    """What is no longer as it was signed, in sentences; empty where everything is.
+    """What is no longer as it was signed, in sentences: signed files, labels, model and recording.
 
-    Signatures are compared with the audit trail, which ``audit.verify`` verifies; signed files and the recording with
-    their hashes.
+    Empty where everything is as it was. The signatures themselves are part of what ``audit.verify`` verifies.
     """
-    stored, entries = signatures_of(store, record_sha256), audit.trail(store, record_sha256)
-    noted = [
-        str(one.detail.get("signature_sha256")) for one in entries if one.action in (SIGNED_ACTION, ADDENDUM_ACTION)
-    ]
+    stored = signatures_of(store, record_sha256)
     problems = []
     for one in stored:
-        what = _name(one.signature)
-        if one.sha256 not in noted:
-            problems.append(f"{what} was changed after it was signed.")
         for kind in one.files:
             try:
                 signed_file(store, record_sha256, one, kind)
             except StoreError as error:
                 problems.append(str(error))
-    if missing := len(set(noted) - {one.sha256 for one in stored}):
-        problems.append(f"{missing} of {len(noted)} signatures are not as the audit trail has them.")
     study = get_study(store, record_sha256)
     if study is None or not stored:
         return tuple(problems)
     reports = [one for one in stored if not one.signature.addendum]
-    return (*problems, *_state_problems(store, study, reports[-1]), *_recording_problems(study))
+    return (*problems, *_state_problems(store, study, reports[-1:]), *_recording_problems(study))
 
 
 def _signable(store: Store, record_sha256: str, analysis: Analysis, editor: Editor) -> Study:
@@ -260,16 +251,15 @@ def _folder(store: Store, record_sha256: str) -> Path:
     return store.folder / FOLDER / record_sha256
 
 
-def _state_problems(store: Store, study: Study, last: StoredSignature) -> list[str]:
-    """What of a locked study is not what was signed."""
+def _state_problems(store: Store, study: Study, last: Sequence[StoredSignature]) -> list[str]:
+    """What of a locked study is not what was signed last."""
     if study.state != SIGNED:
         return []
+    if not last:
+        return ["The study is locked as signed, and no signature is stored."]
     present = {"labels": content_sha256(edits_of(store, study.record_sha256)), "model": study.model_sha256}
-    return [
-        f"The {name} stored of this study: not what was signed."
-        for name in present
-        if present[name] != last.hashes[name]
-    ]
+    changed = [name for name in present if present[name] != last[0].hashes[name]]
+    return [f"The {name} stored of this study: not what was signed." for name in changed]
 
 
 def _recording_problems(study: Study) -> list[str]:
@@ -278,11 +268,6 @@ def _recording_problems(study: Study) -> list[str]:
     except (EcgError, OSError) as error:
         return [f"The recording cannot be checked: {error}"]
     return [] if sha256 == study.record_sha256 else [f"{study.path}: the recording was changed after it was opened."]
-
-
-def _name(signature: Signature) -> str:
-    what = "The addendum to version" if signature.addendum else "The signature of version"
-    return f"{what} {signature.version} by {signature.reader}"
 
 
 def _sha256(content: bytes) -> str:

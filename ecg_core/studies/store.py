@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from ..errors import StoreError
 from ..files import atomic_file
 from .migrations import HEAD, REVISIONS, upgrade
-from .problems import DAMAGED, store_problem
+from .problems import DAMAGED, PROTECTED, store_problem
 from .tables import Base
 
 APP_NAME: Final = "ecg-workstation"
@@ -121,7 +121,7 @@ def open_store(folder: Path | None = None, *, url: str | None = None) -> Store:
 
     """
     try:
-        place = (folder or default_folder()).expanduser().absolute()
+        place = Path(os.path.abspath((folder or default_folder()).expanduser()))  # noqa: PTH100  # links stay
         place.parent.mkdir(parents=True, exist_ok=True)
         place.mkdir(mode=PRIVATE, exist_ok=True)
     except (OSError, RuntimeError) as error:  # the latter where "~name" names nobody
@@ -172,8 +172,12 @@ def _engine(url: URL) -> Engine:
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where ``_begin_sqlite`` says, and not at the first write
+    pragmas = [f"busy_timeout={BUSY_WAIT_MS}", "synchronous=FULL", "foreign_keys=ON"]
     try:
-        for pragma in (f"busy_timeout={BUSY_WAIT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if not tables or VERSION_TABLE in tables:  # else it is another program's, and is refused as it is
+            pragmas.append("journal_mode=WAL")
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
     except sqlite3.Error:
         connection.close()
@@ -191,6 +195,8 @@ def _bring_up_to_date(connection: Connection, place: str) -> None:
         damage = connection.execute(text("PRAGMA quick_check(1)")).scalar()
         if damage != "ok":
             raise StoreError(f"{place}: {DAMAGED}")
+        if not os.access(place, os.W_OK):
+            raise StoreError(f"{place}: {PROTECTED}")
     else:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({SET_UP_LOCK})"))
     present = set(inspect(connection).get_table_names())
@@ -240,8 +246,9 @@ def _keep_copy(database: Path, revision: str) -> None:
 
 def insert_missing(session: Session, table: type[Base], values: dict[str, Any]) -> bool:
     """Insert a row where its key is free, also where another program inserts the same row now; whether it was."""
-    statement = INSERT[session.get_bind().dialect.name](table).values(values).on_conflict_do_nothing()
-    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+    keys = inspect(table).primary_key
+    statement = INSERT[session.get_bind().dialect.name](table).values(values).on_conflict_do_nothing().returning(*keys)
+    return session.execute(statement).first() is not None
 
 
 @contextmanager

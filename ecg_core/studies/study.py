@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ class Editor(NamedTuple):
 
     reader: str  # a name, as typed
     session: str  # a browser window or a command; see ``holding``
+
+
+def command_editor(reader: str) -> Editor:
+    """A command as an editor of studies; each call is another one, also in one process."""
+    return Editor(reader, f"command {os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
 @dataclass(frozen=True)
@@ -222,9 +228,21 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
 
 
 def path_of(record: Record) -> Path:
-    """The path by which a record opens again: its archive, its one file, or the header of its WFDB files."""
+    """The path by which a record opens again: its archive, its own path, or the header of its WFDB files.
+
+    Raises
+    ------
+    StoreError
+        It was joined, and not written as a file that lists its pieces.
+
+    """
     if record.archive is not None:
         return _plain_path(record.archive)
+    if record.path is not None:
+        part = record.path.suffix.lower() in PARTS_OF_A_RECORD and record.path.is_file()
+        return _plain_path(record.path.with_suffix("") if part else record.path)
+    if record.pieces:
+        raise StoreError(f"{record.record_id}: its pieces were joined, but not written as one recording; do so first.")
     if not record.files:  # made in memory
         return Path(record.record_id)
     headers = [path for path in record.files if path.suffix.lower() == ".hea"]
@@ -248,7 +266,7 @@ def files_of(store: Store, record: Record) -> list[list[Any]]:
         One of them is no longer there.
 
     """
-    paths = sorted(record.files) if record.archive is None else [record.archive]
+    paths = sorted(_plain_path(path) for path in ([record.archive] if record.archive else record.files))
     try:
         return [[stored_path(store, path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in paths]
     except OSError as error:

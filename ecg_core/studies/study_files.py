@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -89,7 +90,7 @@ def delete_files(store: Store, paths: Iterable[Path]) -> None:
 
 def stored_path(store: Store, path: Path) -> str:
     """A path as the tables hold it: relative to the store's folder where it lies in there, so that it can move."""
-    place = path.absolute()
+    place = Path(os.path.abspath(path))  # noqa: PTH100  # links stay as they are named
     return place.relative_to(store.folder).as_posix() if store.folder in place.parents else str(place)
 
 

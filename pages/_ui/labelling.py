@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-import ecg_core as ecg
 from ecg_core.errors import EcgError
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES, class_codes
+from ecg_core.records import read_labels_of
 from ecg_core.schema import Analysis, Float64
 
 from .installed_models import model_path
@@ -82,22 +82,23 @@ def load_labels() -> None:
         return
     analysis = workspace.analysis(workspace.current)
     try:
-        n_left_out = _set_labels_from(analysis, file.getvalue())
+        n_left_out, is_stated = _set_labels_from(analysis, file.getvalue())
     except EcgError as error:
         st.session_state["labels_message"] = error_message(error).replace(STORED_AS, file.name)
         return
-    if n_left_out:
-        message = f"{file.name}: {plural(n_left_out, 'label')} excluded: no beat at the same time."
-        st.session_state["labels_message"] = message
+    notices = [f"{plural(n_left_out, 'label')} excluded: no beat at the same time."] if n_left_out else []
+    notices += [] if is_stated else ["The file does not state its record: make sure that it is this one."]
+    if notices:
+        st.session_state["labels_message"] = f"{file.name}: {' '.join(notices)}"
 
 
-def _set_labels_from(analysis: Analysis, content: bytes) -> int:
-    """Label beats by the content of a file; return how many of its labels belong to no beat."""
+def _set_labels_from(analysis: Analysis, content: bytes) -> tuple[int, bool]:
+    """Label beats by a file; return how many of its labels belong to no beat, and whether it states this record."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STORED_AS
         path.write_bytes(content)
-        annotations = ecg.read_annotations(path, analysis.record.fs_hz)
+        annotations, is_stated = read_labels_of(path, analysis.record)
     beats, matched = match_beats(analysis.beats.time_s, annotations.time_s)
     labels = np.array(CLASSES)[class_codes(annotations.symbol[matched])]
     set_labels(analysis, dict(zip(beats.tolist(), labels.tolist(), strict=True)))
-    return len(annotations.time_s) - len(beats)
+    return len(annotations.time_s) - len(beats), is_stated

@@ -434,6 +434,56 @@ ARCHIVES = {
     "gz: no tar in it": as_it_is("x.gz", b"\x1f\x8b" + bytes(50)),
 }
 
+# Lists of pieces: two files of 20 s, the second from 27 s on
+
+
+def later(content, seconds):
+    """An ISHNE file that begins so many seconds later, within its minute."""
+    second = struct.unpack_from("<h", content, 154)[0] + seconds
+    return content[:154] + struct.pack("<h", second) + content[156:]
+
+
+LIST = "ECG-JOIN 1\na.ecg\nb.ecg\n"
+
+
+def joined(text=LIST, *, seconds=27):
+    """A list of two pieces, or any text in its place."""
+
+    def write(folder):
+        first = ishne(signal())
+        put(folder, "a.ecg", first)
+        put(folder, "b.ecg", later(first, seconds))
+        return put(folder, "x.join", text)
+
+    return write
+
+
+def beside_pieces(path):
+    """The list of two pieces, where one of the three files is there already; its path."""
+    for name, write in (("a.ecg", ishne(signal())), ("b.ecg", later(ishne(signal()), 27)), ("x.join", LIST)):
+        if name != path.name:
+            put(path.parent, name, write)
+    return path.with_name("x.join")
+
+
+JOINED = {
+    "join: an empty file": joined(b""),
+    "join: the first line alone": joined("ECG-JOIN 1\n"),
+    "join: one piece": joined("ECG-JOIN 1\na.ecg\n"),
+    "join: half a first line": joined("ECG-JOIN\na.ecg\nb.ecg\n"),
+    "join: another version": joined("ECG-JOIN 2\na.ecg\nb.ecg\n"),
+    "join: no text": joined(b"ECG-JOIN 1\n\xff\xfe\n"),
+    "join: a piece that is missing": joined("ECG-JOIN 1\na.ecg\nc.ecg\n"),
+    "join: a name that no file can have": joined("ECG-JOIN 1\na.ecg\nb\0.ecg\n"),
+    "join: a name longer than any": joined("ECG-JOIN 1\na.ecg\n" + 9000 * "b" + "\n"),
+    "join: a folder": joined("ECG-JOIN 1\na.ecg\n.\n"),
+    "join: itself": joined("ECG-JOIN 1\nx.join\nx.join\n"),
+    "join: a file of another kind": joined("ECG-JOIN 1\na.ecg\n/etc/passwd\n"),
+    "join: pieces that overlap": joined(seconds=10),
+    "join: a piece twice": joined("ECG-JOIN 1\na.ecg\na.ecg\n"),
+    "join: a million pieces": joined("ECG-JOIN 1\n" + 1_000_000 * "a.ecg\n"),
+}
+
 # What is no recording at all
 
 OTHERS = {
@@ -448,4 +498,4 @@ OTHERS = {
     "a pipe": lambda folder: os.mkfifo(folder / "x.edf") or folder / "x.edf",
 }
 
-BROKEN = {**WFDB, **EDF, **ISHNE, **DICOM, **TABLES, **MAT, **ARCHIVES, **OTHERS}
+BROKEN = {**WFDB, **EDF, **ISHNE, **DICOM, **TABLES, **MAT, **ARCHIVES, **JOINED, **OTHERS}

@@ -1,0 +1,165 @@
+"""Analysing into the store, for commands: what is stored is used again, a reader's edits stay, nobody is overtaken."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ..classifier.chunks import Progress
+from ..classifier.model import load_model
+from ..classifier.spec import read_spec
+from ..errors import ChangeRefusedError, StoreError, StudyHeldError
+from ..labels import CLASSES, UNLABELLED, class_codes
+from ..pipeline import analyse, with_labels
+from ..rules import RhythmRules
+from ..schema import Analysis, Annotations, Record
+from .analyses import AnalysisKey, load_analysis, rules_as_stored, save_analysis, set_shown, stored_analyses
+from .edits import Label, LabelEdit, add_edit, all_labels, edits_of
+from .holding import hold, keep_holding, release
+from .store import Store
+from .study import SIGNED, Editor, Study, add_study, get_study
+
+REPORT_S: Final = 5.0  # between two reports that the command still holds the study; see ``holding.LOST_AFTER``
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a record is to be analysed."""
+
+    model: Path
+    lead: str
+    rules: RhythmRules
+
+
+@contextmanager
+def held_study(store: Store, record: Record, editor: Editor) -> Iterator[Study]:
+    """The study of a record, added where it is new, and held until the block ends.
+
+    Raises
+    ------
+    StudyHeldError
+        Somebody else holds it.
+    StoreError
+        The store cannot be read or written.
+
+    """
+    study = add_study(store, record, editor)
+    holder = hold(store, record.sha256, session=editor.session, reader=editor.reader)
+    if holder.session != editor.session:
+        raise StudyHeldError(
+            f"{record.record_id}: its study is open for changes by {holder.reader or 'another reader'} since "
+            f"{holder.since[:16].replace('T', ' ')} UTC; nothing was changed. Close it there, and try again.",
+            settings=("study",),
+        )
+    ended = threading.Event()
+    reports = threading.Thread(target=_report, args=(store, editor, ended), daemon=True)
+    reports.start()
+    try:
+        yield get_study(store, record.sha256) or study  # as it is now that nobody else changes it
+    finally:
+        ended.set()
+        reports.join()
+        release(store, editor.session)
+
+
+def _report(store: Store, editor: Editor, ended: threading.Event) -> None:
+    while not ended.wait(REPORT_S):
+        with suppress(StoreError):  # the change itself meets the problem, and says so
+            keep_holding(store, {editor.session})
+
+
+def analyse_into(
+    store: Store,
+    record: Record,
+    wanted: Wanted,
+    editor: Editor,
+    *,
+    patient_labels: Annotations | None = None,
+    progress: Progress = lambda done_s, total_s: None,
+    fitting: Callable[[float], None] = lambda fraction: None,
+) -> Analysis:
+    """The analysis of a record with all its reader's labels, which becomes what its study shows.
+
+    A stored analysis of the same signal, leads, model, fitted labels and program is used again. The model is fine-tuned
+    to ``patient_labels``, which become an edit of the study, together with all edits before; without them, to the
+    edits that it was fine-tuned to before.
+
+    Raises
+    ------
+    StudyHeldError
+        Somebody else holds the study.
+    StoreError
+        The study is signed and shows another analysis, or the store cannot be read or written.
+    EcgError
+        See ``analyse``.
+
+    """
+    with held_study(store, record, editor) as study:
+        edits = edits_of(store, record.sha256)
+        own = _edit_of(patient_labels)
+        is_new = bool(own) and own not in edits
+        n_fitted = len(edits) + is_new if own else study.n_fitted_edits
+        edits = (*edits, own) if is_new else edits
+        key = AnalysisKey(record.sha256, wanted.lead, read_spec(wanted.model).sha256, wanted.rules, edits[:n_fitted])
+        _refuse_signed(study, key, is_new=is_new)
+        analysis = load_analysis(store, key, record)
+        if analysis is None:
+            analysis = analyse(
+                record, load_model(wanted.model), wanted.rules, lead=wanted.lead,
+                patient_labels=_annotations(key.fitted_labels), progress=progress, fitting=fitting,
+            )  # fmt: skip
+            save_analysis(store, key, analysis)
+        if is_new:
+            add_edit(store, record.sha256, own, editor)
+        labels = _annotations(edits)
+        if labels is not None and edits != key.fitted_labels:
+            analysis = with_labels(analysis, labels)
+        if not shows(study, key) or is_new:
+            set_shown(store, key, analysis, editor)
+        return analysis
+
+
+def shows(study: Study, key: AnalysisKey) -> bool:
+    """Whether a study shows the analysis of this key."""
+    rules = rules_as_stored(key.rules)
+    shown = (study.lead, study.model_sha256, study.rules, study.n_fitted_edits)
+    return shown == (key.lead, key.model_sha256, rules, len(key.fitted_labels))
+
+
+def is_stored(store: Store, key: AnalysisKey) -> bool:
+    """Whether an analysis need not be made again."""
+    return key.digest in {row.digest for row in stored_analyses(store, key.record_sha256)}
+
+
+def _refuse_signed(study: Study, key: AnalysisKey, *, is_new: bool) -> None:
+    if study.state == SIGNED and (is_new or not shows(study, key)):
+        raise ChangeRefusedError(
+            f"{study.record_id}: its study is signed, with another analysis or other labels; nothing was changed. "
+            "Begin a new version of its report first.",
+            settings=("study",),
+        )
+
+
+def _edit_of(labels: Annotations | None) -> LabelEdit:
+    """The beats among annotations, as an edit."""
+    if labels is None:
+        return ()
+    codes = class_codes(labels.symbol)
+    known = codes != UNLABELLED
+    pairs = zip(labels.time_s[known].tolist(), codes[known].tolist(), strict=True)
+    return tuple(Label(time_s, CLASSES[code]) for time_s, code in pairs)
+
+
+def _annotations(edits: tuple[LabelEdit, ...]) -> Annotations | None:
+    """The labels of edits as annotations, in the order of the edits; None where there are none."""
+    labels = all_labels(edits)
+    if not labels:
+        return None
+    time_s, label = zip(*labels, strict=True)
+    return Annotations(np.array(time_s), np.array(label), np.full(len(labels), ""))

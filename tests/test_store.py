@@ -1,0 +1,241 @@
+"""A store of studies: what is saved is there again, whoever else works at the same moment, on SQLite and PostgreSQL."""
+
+import os
+import random
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+from support.processes import started
+from support.stores import OTHER, READER, add_small, edit, write_small
+
+from ecg_core.errors import StoreError, StudyHeldError
+from ecg_core.notes import DiaryEntry, Patient, ReportStrip
+from ecg_core.records import read_record
+from ecg_core.studies import audit
+from ecg_core.studies.edits import add_edit, edits_of, undo_edit
+from ecg_core.studies.holding import hold
+from ecg_core.studies.queue import enqueue, queue
+from ecg_core.studies.store import open_store
+from ecg_core.studies.study import (
+    Editor,
+    add_study,
+    delete_study,
+    find_studies,
+    get_study,
+    set_archived,
+    set_view,
+)
+from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
+from ecg_core.studies.tables import EditRow
+
+N_READERS, N_EDITS = 10, 6
+MOMENTS = 200
+LONGEST_S = 0.03  # of work before a kill: some edits
+
+
+def test_what_is_saved_is_there_when_the_store_is_opened_again(tmp_path, store, store_address):
+    study = add_small(store, tmp_path)
+    sha256 = study.record_sha256
+    add_edit(store, sha256, edit(1), READER)
+    add_edit(store, sha256, edit(2), READER)
+    undo_edit(store, sha256, READER)
+    set_patient(store, sha256, Patient(name="Ünal"), READER)
+    set_diary(store, sha256, [DiaryEntry(3.0, "dizzy")], READER)
+    set_report_strips(store, sha256, [ReportStrip(1.0, "start")], READER)
+    set_narrative(store, sha256, "Sinus rhythm.", READER)
+    set_view(store, sha256, {"t": 3.5})
+    store.close()
+    again = open_store(store.folder, url=store_address)
+    notes = notes_of(again, sha256)
+    assert edits_of(again, sha256) == (edit(1),)
+    assert (notes.patient.name, notes.narrative) == ("Ünal", "Sinus rhythm.")
+    assert notes.diary == (DiaryEntry(3.0, "dizzy"),)
+    assert notes.strips == (ReportStrip(1.0, "start"),)
+    assert get_study(again, sha256).view == {"t": 3.5}
+    assert audit.verify(again, sha256) == ()
+    again.close()
+
+
+def test_studies_are_found_by_record_patient_and_editor_in_any_case_the_last_edited_first(tmp_path, store):
+    first, second, third = (add_small(store, tmp_path / name, name) for name in ("Alpha", "beta_1", "gamma"))
+    set_patient(store, second.record_sha256, Patient(name="MÜLLER"), OTHER)
+    assert [study.record_id for study in find_studies(store)] == ["beta_1", "gamma", "Alpha"]
+    assert [study.patient_name for study in find_studies(store)] == ["MÜLLER", "", ""]
+    for wanted in ("müll", "BETA", "dr b", "_1"):
+        assert [study.record_sha256 for study in find_studies(store, search=wanted)] == [second.record_sha256]
+    assert find_studies(store, search="%") == []
+    assert len(find_studies(store, limit=2)) == 2
+    assert len(find_studies(store, search="a", limit=2)) == 2
+    set_archived(store, first.record_sha256, READER, archived=True)
+    assert [study.record_id for study in find_studies(store, archived=True)] == ["Alpha"]
+    assert find_studies(store, states=["signed"]) == []
+    assert get_study(store, third.record_sha256) == find_studies(store, search="gamma")[0]
+
+
+def test_another_window_changes_nothing_until_it_takes_over(tmp_path, store):
+    sha256 = add_small(store, tmp_path).record_sha256
+    hold(store, sha256, session=READER.session, reader=READER.reader)
+    with pytest.raises(StudyHeldError, match="Dr A"):
+        add_edit(store, sha256, edit(1), OTHER)
+    assert edits_of(store, sha256) == ()
+    assert hold(store, sha256, session=OTHER.session, reader=OTHER.reader).reader == "Dr A"
+    hold(store, sha256, session=OTHER.session, reader=OTHER.reader, take_over=True)
+    add_edit(store, sha256, edit(1), OTHER)
+    with pytest.raises(StudyHeldError, match="Dr B"):
+        undo_edit(store, sha256, READER)
+
+
+def test_a_change_that_fails_leaves_no_part_of_it(tmp_path, store, monkeypatch):
+    sha256 = add_small(store, tmp_path).record_sha256
+    before = get_study(store, sha256)
+
+    def failing(*arguments, **details):
+        raise StoreError("no entry")
+
+    monkeypatch.setattr(audit, "append", failing)
+    with pytest.raises(StoreError, match="no entry"):
+        add_edit(store, sha256, edit(1), READER)
+    with pytest.raises(StoreError, match="no entry"):
+        delete_study(store, sha256, READER)
+    monkeypatch.undo()
+    assert edits_of(store, sha256) == ()
+    assert get_study(store, sha256) == before
+    assert audit.verify(store, sha256) == ()
+
+
+def at_once(work, n=N_READERS):
+    """Results of the work of several threads that begin at the same moment."""
+    barrier = threading.Barrier(n)
+
+    def one(number):
+        barrier.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(n) as pool:
+        return list(pool.map(one, range(n)))
+
+
+def test_ten_readers_at_once_meet_no_lock_error_and_lose_nothing(tmp_path, store, store_address):
+    shared = add_small(store, tmp_path / "shared").record_sha256
+    records = [read_record(write_small(tmp_path / str(number))) for number in range(N_READERS)]
+
+    def work(number):
+        own = store if number % 2 else open_store(store.folder, url=store_address)  # a window, or another program
+        editor, saved = Editor(f"reader {number}", f"window {number}"), 0
+        study = add_study(own, records[number], editor)
+        for step in range(N_EDITS):
+            add_edit(own, study.record_sha256, edit(step), editor)
+            find_studies(own, search="small")
+            try:
+                hold(own, shared, session=editor.session, reader=editor.reader, take_over=True)
+                add_edit(own, shared, edit(100 * number + step), editor)
+                saved += 1
+            except StudyHeldError:
+                edits_of(own, shared)
+            assert audit.verify(own, shared) == ()
+        if own is not store:
+            own.close()
+        return saved
+
+    saved = at_once(work)
+    assert sum(saved) >= N_READERS
+    assert len(edits_of(store, shared)) == sum(saved)
+    for record in records:
+        assert edits_of(store, record.sha256) == tuple(edit(step) for step in range(N_EDITS))
+        assert audit.verify(store, record.sha256) == ()
+    assert audit.verify(store, shared) == ()
+
+
+def test_a_record_that_many_open_at_once_is_one_study_with_one_beginning(tmp_path, store):
+    record = read_record(write_small(tmp_path))
+    record.sha256  # noqa: B018  # hashed once, so that all reach the store together
+    found = at_once(lambda number: add_study(store, record, Editor(f"reader {number}", f"window {number}")))
+    assert {study.record_sha256 for study in found} == {record.sha256}
+    assert [entry.action for entry in audit.trail(store, record.sha256)] == ["opened"]
+    held = at_once(lambda number: hold(store, record.sha256, session=f"window {number}", reader=f"reader {number}"))
+    assert len(set(held)) == 1
+
+
+def test_a_trail_that_many_begin_at_once_has_all_entries_in_one_chain(store):
+    def work(number):
+        with store.writing() as session:
+            audit.append(session, audit.STORE, f"reader {number}", "study deleted", record=str(number))
+
+    at_once(work)
+    assert [entry.number for entry in audit.trail(store, audit.STORE)] == list(range(1, N_READERS + 1))
+    assert audit.verify(store, audit.STORE) == ()
+
+
+def test_a_store_that_many_open_for_the_first_time_at_once_is_made_once(tmp_path, store_address):
+    stores = at_once(lambda _: open_store(tmp_path / "new", url=store_address))
+    add_small(stores[0], tmp_path)
+    assert {len(find_studies(store)) for store in stores} == {1}
+    for store in stores:
+        store.close()
+
+
+def test_all_rows_of_a_study_go_with_it(tmp_path, store):
+    study = add_small(store, tmp_path)
+    sha256 = study.record_sha256
+    add_edit(store, sha256, edit(1), READER)
+    hold(store, sha256, session=READER.session, reader=READER.reader)
+    enqueue(store, sha256, READER, lead="auto", model_name="adapted", rules={})
+    delete_study(store, sha256, READER)
+    assert (get_study(store, sha256), edits_of(store, sha256), queue(store)) == (None, (), [])
+    assert audit.verify(store, sha256) == ()
+    assert audit.trail(store, audit.STORE)[-1].detail["trail"] == audit.trail(store, sha256)[-1].hash
+    with pytest.raises(StoreError, match="deleted in the meantime"):
+        add_edit(store, sha256, edit(1), READER)
+    assert add_study(store, read_record(study.path), READER).state == "new"
+    assert audit.verify(store, sha256) == ()
+
+
+def edit_until_killed(folder, sha256, n_before, pipe):
+    """Save edits, and write the number of each to a pipe once it is saved."""
+    store = open_store(folder, url="")
+    for number in range(n_before + 1, n_before + 10_000):
+        add_edit(store, sha256, edit(number), READER)
+        os.write(pipe, f"{number}\n".encode())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_nothing_that_was_shown_as_saved_is_lost_when_the_program_is_killed_at_any_moment(tmp_path):
+    folder, draw = tmp_path / "store", random.Random(19)  # noqa: S311
+    store = open_store(folder, url="")
+    sha256 = add_small(store, tmp_path).record_sha256
+    store.close()  # a fork must not share a connection
+    n_saved, n_in_the_middle = 0, 0
+    for _ in range(MOMENTS):
+        reading, writing = os.pipe()
+        child = started(lambda n=n_saved, pipe=writing: edit_until_killed(folder, sha256, n, pipe))
+        os.close(writing)
+        with os.fdopen(reading) as stream:
+            if draw.random() < 0.9:  # else also while the store is being opened
+                n_saved = int(stream.readline())
+            time.sleep(draw.uniform(0, LONGEST_S))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            printed = [int(line) for line in stream.read().split("\n") if line]
+        n_saved = max([n_saved, *printed])
+        store = open_store(folder, url="")
+        with store.reading() as session:
+            stored = session.scalars(select(EditRow.number).order_by(EditRow.number)).all()
+        assert stored[:n_saved] == list(range(1, n_saved + 1))
+        assert len(stored) <= n_saved + 1  # at most the one that was saved and not yet shown
+        n_in_the_middle += len(stored) > n_saved
+        assert audit.verify(store, sha256) == ()
+        store.close()
+        n_saved = len(stored)
+    store = open_store(folder, url="")
+    assert edits_of(store, sha256) == tuple(edit(number) for number in range(1, n_saved + 1))
+    assert n_saved > MOMENTS
+    store.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_the_folder_of_the_store_is_for_its_owner_alone(file_store):
+    assert file_store.folder.stat().st_mode & 0o077 == 0
