@@ -26,10 +26,12 @@ def address_time_s(page):
 
 def test_reader_walks_through_all_pages(page):
     go(page, "Record", "Sampling rate")
+    go(page, "Patient", "Diary")
     go(page, "Review", "Full disclosure")
     go(page, "Beats", "Lorenz plot")
     go(page, "Report", "Strips chosen by the reader")
     go(page, "Compare", "Where they differ")
+    go(page, "Audit trail", "Verified")
     go(page, "About", "SHA-256")
     go(page, "Overview", "Analysable time")
     assert page.get_by_text("Simulated record").first.is_visible()

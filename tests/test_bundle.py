@@ -9,14 +9,12 @@ import zipfile
 import numpy as np
 import pytest
 from support.analyses import make_analysis
-from support.made_files import FS_HZ, signal, write_edf
 from support.processes import everything
 from support.stores import OTHER, READER, add_small, edit, with_record, write_small
 
 from ecg_core.errors import StoreError
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
-from ecg_core.records import read_record
-from ecg_core.schema import RecordOverrides
+from ecg_core.records import read_record, write_join
 from ecg_core.studies import audit, bundle
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis
 from ecg_core.studies.bundle import MANIFEST, export_study, import_study
@@ -332,18 +330,32 @@ def test_an_analysis_that_no_row_names_is_not_written(other, packed, tmp_path, k
     assert [path.stem for path in (other.folder / "analyses").iterdir()] == [key.digest]
 
 
-def test_a_study_of_an_archive_and_one_with_overrides_arrive_too(file_store, other, tmp_path):
-    write_edf(tmp_path / "x.edf", signal())
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        archive.write(tmp_path / "x.edf", "x.edf")
-    (tmp_path / "y.csv").write_text("II\n" + "\n".join(f"{value:.3f}" for value in signal()[0]))
-    records = [read_record(tmp_path / "x.zip"), read_record(tmp_path / "y.csv", RecordOverrides(FS_HZ, 1.0))]
-    for number, record in enumerate(records):
-        add_study(file_store, record, READER)
-        path = tmp_path / f"{number}.zip"
-        export_study(file_store, record.sha256, path, READER, with_patient=False)
-        study = import_study(other, path, OTHER)
-        assert open_recording(other, study).overrides == record.overrides
+def test_an_imported_list_of_pieces_opens_no_other_file_of_this_computer(file_store, other, tmp_path):
+    pieces, places = [], (tmp_path / "a", tmp_path / "b")
+    for folder, clock in zip(places, ("04:05:06", "04:05:26"), strict=True):
+        header = write_small(folder, folder.name).with_suffix(".hea")
+        first, *rest = header.read_text().splitlines()
+        header.write_text("\n".join([f"{first} {clock} 03/02/2001", *rest]) + "\n")
+        pieces.append(read_record(header))
+    joined = read_record(write_join(pieces, tmp_path / "list"))
+    add_study(file_store, joined, READER)
+    export_study(file_store, joined.sha256, tmp_path / "joined.zip", READER, with_patient=False)
+    study = import_study(other, tmp_path / "joined.zip", OTHER)
+    assert {path.parent for path in open_recording(other, study).files} == {study.path.parent}
+
+
+def test_pieces_whose_files_have_the_same_names_are_refused(file_store, tmp_path):
+    pieces = []
+    for folder, clock in (("a", "04:05:06"), ("b", "04:05:26")):
+        header = write_small(tmp_path / folder, "same").with_suffix(".hea")
+        first, *rest = header.read_text().splitlines()
+        header.write_text("\n".join([f"{first} {clock} 03/02/2001", *rest]) + "\n")
+        pieces.append(read_record(header))
+    joined = read_record(write_join(pieces, tmp_path / "list"))
+    add_study(file_store, joined, READER)
+    with pytest.raises(StoreError, match="same names"):
+        export_study(file_store, joined.sha256, tmp_path / "joined.zip", READER, with_patient=False)
+    assert not (tmp_path / "joined.zip").exists()
 
 
 def test_an_export_that_fails_leaves_no_file_and_is_in_the_trail(store, key, tmp_path):

@@ -96,6 +96,14 @@ def test_labels_of_the_patient_that_cannot_be_used_end_in_one_sentence(tmp_path,
     assert_refused(code, capsys.readouterr(), out, wanted)
 
 
+def test_labels_of_another_record_fine_tune_nothing(tmp_path, capsys):
+    table = pd.DataFrame({"time_s": [1.0], "label": ["V"], "record": "other", "record_sha256": "1" * 64})
+    table.to_csv(tmp_path / "x.csv", index=False)
+    out = tmp_path / "out"
+    code = main(["analyze", str(DEMO), "--own", str(tmp_path / "x.csv"), "--out", str(out)])
+    assert_refused(code, capsys.readouterr(), out, "of the record other (SHA-256 11111111), not of demo")
+
+
 def test_rules_can_be_changed_and_are_printed(tmp_path, capsys):
     assert main(["analyze", str(DEMO), "--out", str(tmp_path), "--rule", "pause_s=5", "--rule", "vt_bpm=160"]) == 0
     printed = capsys.readouterr().out

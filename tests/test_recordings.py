@@ -21,10 +21,11 @@ from support.stores import OTHER, READER, add_small, edit, with_record
 
 import ecg_core.schema
 from ecg_core.errors import RecordMovedError, StoreError, StudyHeldError
-from ecg_core.records import read_record
+from ecg_core.records import read_record, write_join
 from ecg_core.schema import RecordOverrides
 from ecg_core.studies import audit
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, load_shown, save_analysis, save_shown
+from ecg_core.studies.bundle import export_study, import_study
 from ecg_core.studies.edits import add_edit, edits_of
 from ecg_core.studies.holding import hold
 from ecg_core.studies.recordings import files_of_study, open_recording, relocate
@@ -71,6 +72,17 @@ def write_tar(folder):
     return folder / "packed.tar.gz"
 
 
+def write_joined(folder):
+    """Two pieces of twenty seconds that follow each other."""
+    pieces = []
+    for name, clock in (("p1", "04:05:06"), ("p2", "04:05:26")):
+        header = write_record(folder, name, signal(), FS_HZ).with_suffix(".hea")
+        first, *rest = header.read_text().splitlines()
+        header.write_text("\n".join([f"{first} {clock} 03/02/2001", *rest]) + "\n")
+        pieces.append(read_record(header))
+    return write_join(pieces, folder)
+
+
 def write_bytes(path, content):
     path.write_bytes(content)
     return path
@@ -99,6 +111,7 @@ WRITERS = {
     "mat": write_mat,
     "csv": lambda folder: write_bytes(folder / "x.csv", csv_text(signal()).encode()),
     "parquet": write_parquet,
+    "joined": write_joined,
     "zip": write_zip,
     "tar.gz": write_tar,
 }
@@ -127,6 +140,24 @@ def test_a_study_of_every_format_opens_again_without_being_hashed(study_and_reco
         record.overrides,
     )
     np.testing.assert_array_equal(whole(again), before)
+
+
+def test_a_study_of_every_format_arrives_in_another_store(study_and_record, file_store, tmp_path):
+    study, record = study_and_record
+    before = whole(record)
+    export_study(file_store, study.record_sha256, tmp_path / "study.zip", READER, with_patient=False)
+    shutil.rmtree(tmp_path / "data")
+    other = open_store(tmp_path / "other", url="")
+    arrived = import_study(other, tmp_path / "study.zip", OTHER)
+    again = open_recording(other, arrived)
+    assert {path.parent for path in ([again.archive] if again.archive else again.files)} == {
+        other.folder / "recordings" / study.record_sha256
+    }
+    assert again.overrides == record.overrides
+    np.testing.assert_array_equal(whole(again), before)
+    delete_study(other, study.record_sha256, OTHER)
+    assert list((other.folder / "recordings").iterdir()) == []
+    other.close()
 
 
 def test_a_study_of_every_format_is_found_where_it_was_moved(study_and_record, file_store, tmp_path):
@@ -299,23 +330,24 @@ def test_what_is_shown_is_stored_with_its_edits_and_replaced_by_the_next(file_st
     study = add_small(file_store, tmp_path)
     key = with_everything(file_store, study)
     record = open_recording(file_store, study)
-    plain = load_shown(file_store, key, (), record)
-    assert len(plain.beats) == len(load_analysis(file_store, key, record).beats)
+    base = load_analysis(file_store, key, record)
+    plain = load_shown(file_store, key, (), base)
+    assert len(plain.beats) == len(base.beats)
     add_edit(file_store, study.record_sha256, edit(plain.beats.time_s[0]), READER)
     edits = edits_of(file_store, study.record_sha256)
-    assert load_shown(file_store, key, edits, record) is None
+    assert load_shown(file_store, key, edits, base) is None
     label = plain.beats.label.copy()
     label[0] = "V"
     labelled = replace(plain, beats=replace(plain.beats, label=label), labelled=np.array([0]))
     save_shown(file_store, key, edits, labelled)
-    found = load_shown(file_store, key, edits, record)
+    found = load_shown(file_store, key, edits, base)
     np.testing.assert_array_equal(found.beats.label, label)
     np.testing.assert_array_equal(found.predicted.label, plain.predicted.label)
     assert found.burden.pvc_burden_pct == labelled.burden.pvc_burden_pct
-    assert load_shown(file_store, key, (), record) is None
+    assert load_shown(file_store, key, (), base) is None
     assert len(list((file_store.folder / "shown").iterdir())) == 1
     other_rules = key._replace(rules=replace(key.rules, pause_s=2.5))
-    assert load_shown(file_store, other_rules, edits, record) is None
+    assert load_shown(file_store, other_rules, edits, base) is None
 
 
 def test_the_files_of_a_moved_recording_are_named_in_one_sentence(file_store, tmp_path):

@@ -108,6 +108,18 @@ def test_the_real_report_is_stored(store, analysis, monkeypatch):
     assert content["record"]["sha256"] == stored.hashes["signal"]
 
 
+@pytest.mark.parametrize("with_patient", [False, True])
+def test_patient_data_are_in_the_signed_files_only_where_they_are_asked_for(store, analysis, monkeypatch, with_patient):
+    sha256 = analysis.record.sha256
+    set_patient(store, sha256, Patient(name="Known Somebody"), EDITOR)
+    monkeypatch.setattr(signing, "WRITERS", {"json": lambda _analysis, notes: repr(notes).encode()})
+    sign(store, sha256, analysis, role="", statement="Seen.", editor=EDITOR, with_patient=with_patient)
+    (stored,) = signatures_of(store, sha256)
+    content = signed_file(store, sha256, stored, "json")
+    assert (b"Known Somebody" in content) == with_patient
+    assert b"Seen." in content
+
+
 @pytest.mark.parametrize("name", ["label", "undo", "rules", "narrative", "patient", "diary", "strips"])
 def test_a_signed_study_refuses_every_change_until_a_new_version_is_begun(store, analysis, name):
     signed(store, analysis)

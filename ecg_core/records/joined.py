@@ -187,6 +187,13 @@ def read_join(path: Path) -> list[Path]:
     return [_piece(path.parent, line) for line in lines[1:]]
 
 
+def list_beside(path: Path) -> None:
+    """Have a list from elsewhere name the pieces that lie beside it alone, and no other file of this computer."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    names = [PureWindowsPath(line).name for line in lines[1:]]  # which parts at either slash
+    path.write_text("\n".join([*lines[:1], *names]) + "\n", encoding="utf-8")
+
+
 AGAIN: Final = "Join the pieces again."
 
 

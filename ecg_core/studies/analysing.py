@@ -24,6 +24,7 @@ from .edits import Label, LabelEdit, add_edit, all_labels, edits_of
 from .holding import hold, keep_holding, release
 from .store import Store
 from .study import SIGNED, Editor, Study, add_study, get_study
+from .study_notes import fill_from_file
 
 REPORT_S: Final = 5.0  # between two reports that the command still holds the study; see ``holding.LOST_AFTER``
 
@@ -49,7 +50,10 @@ def held_study(store: Store, record: Record, editor: Editor) -> Iterator[Study]:
         The store cannot be read or written.
 
     """
+    is_new = get_study(store, record.sha256) is None
     study = add_study(store, record, editor)
+    if is_new:
+        fill_from_file(store, record, editor)
     holder = hold(store, record.sha256, session=editor.session, reader=editor.reader)
     if holder.session != editor.session:
         raise StudyHeldError(

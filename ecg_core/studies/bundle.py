@@ -21,6 +21,7 @@ from ..labels import CLASSES
 from ..notes import Patient
 from ..records import read_record
 from ..records.archives import MAX_BYTES, MAX_FILES
+from ..records.joined import MAGIC, is_join, list_beside
 from ..records.limits import MAX_EXPANSION
 from ..schema import Analysis, Record, RecordOverrides
 from ..text import format_quoted
@@ -141,6 +142,11 @@ def _collected(
         for name, table in LISTS.items()
     }
     files = [(RECORDINGS, Path(file[0]).name, store.folder / file[0]) for file in row.files]
+    if len({name.casefold() for _, name, _ in files}) < len(files):
+        raise StoreError(
+            f"{row.record_id}: files of its pieces have the same names in other folders, and cannot lie in one zip. "
+            "Rename the pieces, and join them again."
+        )
     kept = [one.digest for one in rows["analyses"] if (store.folder / ANALYSES / f"{one.digest}.npz").is_file()]
     files += [(ANALYSES, f"{digest}.npz", store.folder / ANALYSES / f"{digest}.npz") for digest in kept]
     if with_patient or patient.is_empty:
@@ -203,6 +209,8 @@ def _unpack(
     hidden = stack.enter_context(atomic_folder(folder, sha256))
     analyses = stack.enter_context(atomic_files(store.subfolder(ANALYSES), sha256))
     _write_files(store, path, archive, manifest, stack, {RECORDINGS: hidden, ANALYSES: analyses})
+    if is_join(hidden / manifest["opens"], MAGIC):
+        list_beside(hidden / manifest["opens"])
     record = read_record(hidden / manifest["opens"], RecordOverrides(study["fs_hz"], study["per_mv"]))
     if record.sha256 != sha256:
         raise StoreError(

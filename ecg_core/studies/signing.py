@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 
 from ..errors import ChangeRefusedError, EcgError, StoreError
 from ..files import atomic_file
-from ..notes import Notes, Signature
+from ..notes import Notes, Patient, Signature
 from ..records import read_record
-from ..report.export import report_json, without_patient
+from ..report.export import report_json
 from ..report.pdf import report_pdf
 from ..schema import Analysis
 from . import audit
@@ -57,9 +57,18 @@ class StoredSignature:
 
 
 def sign(
-    store: Store, record_sha256: str, analysis: Analysis, *, role: str, statement: str, editor: Editor
+    store: Store,
+    record_sha256: str,
+    analysis: Analysis,
+    *,
+    role: str,
+    statement: str,
+    editor: Editor,
+    with_patient: bool = False,
 ) -> Signature:
     """Sign the report as it is now: store it as PDF and JSON, and lock the study.
+
+    Patient data are in the signed files only ``with_patient``.
 
     Raises
     ------
@@ -73,7 +82,8 @@ def sign(
     notes = notes_of(store, record_sha256)
     version = 1 + max((one.version for one in notes.signatures), default=0)
     signature = Signature(version, editor.reader, role, statement, now())
-    signed = without_patient(replace(notes, signatures=(*notes.signatures, signature)))  # the files may be passed on
+    patient = notes.patient if with_patient else Patient()
+    signed = replace(notes, patient=patient, signatures=(*notes.signatures, signature))
     contents = {kind: write(analysis, signed) for kind, write in WRITERS.items()}
     files = {kind: f"v{version}_report.{kind}" for kind in contents}
     hashes = _hashes(store, analysis) | {kind: _sha256(content) for kind, content in contents.items()}

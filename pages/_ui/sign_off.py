@@ -63,6 +63,7 @@ def _draw_form(analysis: Analysis) -> None:
         "Role", ROLES, None, key="sign_role", accept_new_options=True, placeholder="choose or type", disabled=disabled
     )
     st.text_area("Statement", STATEMENT, key="sign_statement", max_chars=MAX_LETTERS, height=72, disabled=disabled)
+    st.checkbox("Name the patient in the signed report", key="sign_patient", disabled=disabled)
     if st.button("Sign and lock", type="primary", icon=":material/draw:", disabled=disabled, key="sign_open"):
         _confirm(analysis)
 
@@ -80,6 +81,8 @@ def draw_confirmation(analysis: Analysis) -> None:
         st.markdown(f"- {plain_markdown(sentence)}")
     for sentence in _what_is_open(analysis):
         st.warning(plain_markdown(sentence), icon=":material/warning:")
+    named = "is named" if st.session_state.get("sign_patient") else "is not named"
+    st.markdown(f"- The patient {named} in the signed files")
     st.markdown(f"> {plain_markdown(statement)}")
     st.markdown(f"**{plain_markdown(reader)}**, {plain_markdown(role) or 'no role'}")
     st.caption("The PDF and the JSON are kept with their hashes. From then on the study is locked.")
@@ -101,7 +104,10 @@ def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
     if workspace.unsaved:
         raise StoreError("Some changes are not saved yet: nothing was signed.")
     editor = workspace.editor._replace(reader=reader)
-    sign(workspace.store, analysis.record.sha256, analysis, role=role, statement=statement, editor=editor)
+    sign(
+        workspace.store, analysis.record.sha256, analysis, role=role, statement=statement, editor=editor,
+        with_patient=bool(st.session_state.get("sign_patient")),
+    )  # fmt: skip
     workspace.refresh()
     return True
 
