@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from .. import NOTICE
 from ..classifier.spec import read_spec
 from ..errors import RecordError, StoreError
+from ..notes import NO_NOTES, Notes
 from ..rules import RhythmRules
 from . import progress
 from .options import (
@@ -81,7 +82,7 @@ def _analyse_one(options: argparse.Namespace) -> int:
     began_s = time.monotonic()
     work = _analyse_study if options.study else _analyse
     analysis = work(record, options, rules, patient_labels)
-    written = write_files(analysis, options.out)
+    written = write_files(analysis, options.out, _notes_of(record, options) if options.study else NO_NOTES)
     progress.clear_line()
     print(summary(analysis, red=red_of(sys.stdout)))
     print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(path.name for path in written)}")
@@ -116,6 +117,15 @@ def _analyse_study(
             store, record, wanted, command_editor(reader_of(options)), patient_labels=patient_labels,
             progress=progress.record_progress(record.record_id),
         )  # fmt: skip
+
+
+def _notes_of(record: Record, options: argparse.Namespace) -> Notes:
+    """What readers wrote about the study of a record."""
+    from ..studies.store import open_store
+    from ..studies.study_notes import notes_of
+
+    with closing(open_store(options.studies)) as store:
+        return notes_of(store, record.sha256)
 
 
 def _analyse_many(options: argparse.Namespace) -> int:
