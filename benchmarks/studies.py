@@ -25,7 +25,15 @@ from ecg_core.pipeline import analyse, with_labels
 from ecg_core.records import read_record
 from ecg_core.schema import Analysis, Annotations, Record
 from ecg_core.studies import audit
-from ecg_core.studies.analyses import AnalysisKey, load_analysis, load_shown, save_analysis, save_shown, set_shown
+from ecg_core.studies.analyses import (
+    AnalysisKey,
+    load_analysis,
+    load_shown,
+    load_stored,
+    save_analysis,
+    save_shown,
+    set_shown,
+)
 from ecg_core.studies.bundle import export_study, import_study
 from ecg_core.studies.edits import Label, LabelEdit, add_edit, all_labels, edits_of, undo_edit
 from ecg_core.studies.recordings import open_recording
@@ -82,8 +90,10 @@ def opened(store: Store, key: AnalysisKey) -> Analysis:
     """A stored day from its hash until its analysis with all labels is in memory."""
     study = get_study(store, key.record_sha256)
     assert study is not None  # noqa: S101  # it was added before
-    found = load_shown(store, key, edits_of(store, key.record_sha256), open_recording(store, study))
-    assert found is not None  # noqa: S101  # it was stored before
+    base = load_stored(store, key.digest, open_recording(store, study))
+    assert base is not None  # noqa: S101  # it was stored before
+    found = load_shown(store, key, edits_of(store, key.record_sha256), base)
+    assert found is not None  # noqa: S101
     return found
 
 

@@ -330,23 +330,24 @@ def test_what_is_shown_is_stored_with_its_edits_and_replaced_by_the_next(file_st
     study = add_small(file_store, tmp_path)
     key = with_everything(file_store, study)
     record = open_recording(file_store, study)
-    plain = load_shown(file_store, key, (), record)
-    assert len(plain.beats) == len(load_analysis(file_store, key, record).beats)
+    base = load_analysis(file_store, key, record)
+    plain = load_shown(file_store, key, (), base)
+    assert len(plain.beats) == len(base.beats)
     add_edit(file_store, study.record_sha256, edit(plain.beats.time_s[0]), READER)
     edits = edits_of(file_store, study.record_sha256)
-    assert load_shown(file_store, key, edits, record) is None
+    assert load_shown(file_store, key, edits, base) is None
     label = plain.beats.label.copy()
     label[0] = "V"
     labelled = replace(plain, beats=replace(plain.beats, label=label), labelled=np.array([0]))
     save_shown(file_store, key, edits, labelled)
-    found = load_shown(file_store, key, edits, record)
+    found = load_shown(file_store, key, edits, base)
     np.testing.assert_array_equal(found.beats.label, label)
     np.testing.assert_array_equal(found.predicted.label, plain.predicted.label)
     assert found.burden.pvc_burden_pct == labelled.burden.pvc_burden_pct
-    assert load_shown(file_store, key, (), record) is None
+    assert load_shown(file_store, key, (), base) is None
     assert len(list((file_store.folder / "shown").iterdir())) == 1
     other_rules = key._replace(rules=replace(key.rules, pause_s=2.5))
-    assert load_shown(file_store, other_rules, edits, record) is None
+    assert load_shown(file_store, other_rules, edits, base) is None
 
 
 def test_the_files_of_a_moved_recording_are_named_in_one_sentence(file_store, tmp_path):

@@ -125,13 +125,10 @@ def save_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], analy
             path.unlink()
 
 
-def load_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], record: Record) -> Analysis | None:
-    """A stored analysis with edits and rules; None where it is to be measured, or analysed, again."""
+def load_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], base: Analysis) -> Analysis | None:
+    """What edits and rules make of a stored analysis, ``base``; None where it is to be measured again."""
     path = store.folder / SHOWN / _shown_name(key, edits)
-    base = load_stored(store, key.digest, record) if path.is_file() else None
-    if base is None:
-        return None
-    return _read(path, record=record, **{name: getattr(base, name) for name in UNCHANGED})
+    return _read(path, record=base.record, **{name: getattr(base, name) for name in UNCHANGED})
 
 
 def _shown_name(key: AnalysisKey, edits: Sequence[LabelEdit]) -> str:

@@ -105,7 +105,7 @@ class AnalysisQueue:
     """The jobs of one store, one at a time. No browser window has to stay open: results are kept in the store."""
 
     def __init__(self, store: Store) -> None:
-        self.unsaved: dict[AnalysisKey, Analysis] = {}  # results that the store could not take
+        self._unsaved: list[tuple[Job, Editor]] = []  # whose results the store could not take
         self.store = store
         self._jobs: list[tuple[Job, Editor]] = []  # the first one runs
         self._lock = threading.Lock()
@@ -143,6 +143,13 @@ class AnalysisQueue:
             if len(self._jobs) == 1:
                 threading.Thread(target=self._work, daemon=True).start()
 
+    def take_unsaved(self, record_sha256: str) -> list[tuple[Job, Editor]]:
+        """Jobs of a study whose results the store could not take: whoever takes them shows and saves them."""
+        with self._lock:
+            taken = [one for one in self._unsaved if one[0].key.record_sha256 == record_sha256]
+            self._unsaved = [one for one in self._unsaved if one not in taken]
+            return taken
+
     def stop(self) -> None:
         """Cancel everything."""
         for job in self.jobs:
@@ -156,11 +163,11 @@ class AnalysisQueue:
             try:
                 set_queue_state(self.store, job.queued_id, RUNNING)
                 job.run()
-                self._keep(job, editor)
+                self.keep(job, editor)
             except StoreError as error:
                 job.problem = str(error)
                 if job.result is not None:
-                    self.unsaved[job.key] = job.result
+                    self._unsaved.append((job, editor))
             except Exception:  # the queue goes on with the next job
                 logging.getLogger(__name__).exception("the queue, at %s", job.record.record_id)
                 job.problem = job.problem or UNFORESEEN
@@ -171,8 +178,15 @@ class AnalysisQueue:
             if is_last:
                 return
 
-    def _keep(self, job: Job, editor: Editor) -> None:
-        """Store what a job found, or why it found nothing."""
+    def keep(self, job: Job, editor: Editor) -> None:
+        """Store what a job found, or why it found nothing.
+
+        Raises
+        ------
+        StoreError
+            The store cannot take it.
+
+        """
         if job.result is None:
             set_queue_state(self.store, job.queued_id, job.state, problem=job.problem)
             return

@@ -29,7 +29,7 @@ class Emptiable(Protocol):
         """Forget everything."""
         ...
 
-    def keep_holding(self) -> None:
+    def stay(self) -> None:
         """Note that its reader is still there."""
         ...
 
@@ -52,7 +52,7 @@ class SessionCleanup:
             if is_connected(session_id):
                 self._disconnected_at_s.pop(session_id, None)
                 if (connected := reference()) is not None:
-                    connected.keep_holding()
+                    connected.stay()
             elif now_s - self._disconnected_at_s.setdefault(session_id, now_s) > keep_s:
                 del self._workspaces[session_id], self._disconnected_at_s[session_id]
                 n_left += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ import streamlit as st
 from ecg_core.errors import ChangeRefusedError, MissingMetadataError, StoreError
 from ecg_core.notes import NO_NOTES, Notes
 from ecg_core.schema import Analysis, Record
-from ecg_core.studies.analyses import load_analysis, set_shown, stored_rules
+from ecg_core.studies.analyses import load_shown, load_stored, save_shown, set_shown, stored_rules
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import Hold, hold, keep_holding, release
 from ecg_core.studies.recordings import open_recording
@@ -72,6 +72,7 @@ class Workspace:
     cache: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)  # the last value of each name, with its key
     on_select: dict[str, Callable[[], object]] = field(default_factory=dict)  # by the key of a figure
     _stop_live: Callable[[], object] | None = None
+    _kept_shown: tuple[object, ...] = ()  # key and edits of what was stored as it is shown
 
     @property
     def store(self) -> Store:
@@ -189,6 +190,7 @@ class Workspace:
     def refresh(self) -> None:
         """Read again what another window or the queue changed in the study that is shown; save what is unsaved."""
         self._save_the_unsaved()
+        self._take_unsaved_results()
         opened = self.studies.get(self.current)
         if opened is None or self.unsaved:
             return
@@ -244,10 +246,11 @@ class Workspace:
         if study is not None:
             self._read(self.studies[sha256], study)
 
-    def keep_holding(self) -> None:
-        """Note that this window is still there."""
+    def stay(self) -> None:
+        """Note that this window is still there, and keep what it shows; called every few seconds."""
         if self.studies:
             keep_holding(self.store, {self.editor.session})
+            self.keep_shown()
 
     def set_reader(self, name: str) -> None:
         """Work under another name from now on."""
@@ -285,6 +288,14 @@ class Workspace:
     def _try(self, change: Callable[[], object]) -> None:
         self.unsaved.append(change)
         self._save_the_unsaved()
+
+    def _take_unsaved_results(self) -> None:
+        """Show the results that the store could not take, and save them with the other unsaved changes."""
+        for job, editor in self.queue.take_unsaved(self.current):
+            if job.result is not None and not job.beside:
+                self.studies[self.current].shown = job.key
+                self.analyses[job.key] = job.result
+            self._try(partial(self.queue.keep, job, editor))
 
     def _save_the_unsaved(self) -> None:
         while self.unsaved:
@@ -349,15 +360,22 @@ class Workspace:
 
     def stored(self, key: AnalysisKey) -> Analysis | None:
         """An analysis from this window's memory, or from the store; None where it was not made yet."""
+        base = self._base(key)
+        if base is None or base.rules == key.rules:
+            return base
+        return self.analyses.setdefault(key, engine.with_rules(base, key.rules))
+
+    def _base(self, key: AnalysisKey) -> Analysis | None:
+        """An analysis by the rules of its key or, where it was not measured by these, by others."""
         if key not in self.analyses:
             same = (other for other in self.analyses if other._replace(rules=key.rules) == key)
             if (other := next(same, None)) is not None:
-                found: Analysis | None = engine.with_rules(self.analyses[other], key.rules)
-            else:
-                record = self.studies[key.record_sha256].record
-                found = self.queue.unsaved.get(key) or load_analysis(self.store, key, record)
+                return self.analyses[other]
+            record = self.studies[key.record_sha256].record
+            found = load_stored(self.store, key.digest, record)
             if found is None:
                 return None
+            key = key._replace(rules=found.rules)
             self.analyses[key] = found
         return self.analyses[key]
 
@@ -371,20 +389,40 @@ class Workspace:
     def has_analysis(self, sha256: str) -> bool:
         """Whether there is an analysis of a record to be shown."""
         shown = self.studies[sha256].shown
-        return shown is not None and self.stored(shown) is not None
+        return shown is not None and self._base(shown) is not None
 
     def analysis(self, sha256: str) -> Analysis:
         """The analysis that is shown of a record, with the reader's labels."""
         opened = self.studies[sha256]
-        shown, edits = opened.shown, opened.edits
-        analysis = self.stored(shown) if shown else None
-        if shown is None or analysis is None:
+        key, edits = opened.shown, opened.edits
+        base = self._base(key) if key else None
+        if key is None or base is None:
             raise StoreError("This record has not been analysed yet.")
-        if edits != shown.fitted_labels and edits:
-            found = analysis
-            analysis = self.cached("labelled", (found, edits), lambda: engine.labelled(found, all_labels(edits)))
+        if base.rules == key.rules and edits in ((), key.fitted_labels):
+            analysis = base
+        else:
+            analysis = self.cached("shown", (base, key, edits), lambda: self._measured(key, edits, base))
         self._note_findings(opened, analysis)
         return analysis
+
+    def _measured(self, key: AnalysisKey, edits: tuple[LabelEdit, ...], base: Analysis) -> Analysis:
+        """What rules and edits make of an analysis: as it was stored, or measured now."""
+        found = load_shown(self.store, key, edits, base)
+        if found is not None:
+            self._kept_shown = (key, edits)
+            return found
+        if edits in ((), key.fitted_labels):
+            return engine.with_rules(base, key.rules)
+        return engine.labelled(replace(base, rules=key.rules), all_labels(edits))
+
+    def keep_shown(self) -> None:
+        """Store what is shown, so that the next opening measures nothing; where nothing changed since, do nothing."""
+        key, analysis = self.cache.get("shown", ((), None))
+        if analysis is None or not isinstance(key, tuple) or self._kept_shown == key[1:]:
+            return
+        _, shown, edits = key
+        save_shown(self.store, shown, edits, analysis)
+        self._kept_shown = (shown, edits)
 
     def _note_findings(self, opened: OpenStudy, analysis: Analysis) -> None:
         """Let the worklist follow what is shown."""
