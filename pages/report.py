@@ -56,12 +56,20 @@ def draw_files(analysis: Analysis, notes: Notes) -> None:
         help="Name, birth date and what else the page Patient holds; without it, the files hold none of it",
     )  # fmt: skip
     given = notes if with_patient else without_patient(notes)
-    for suffix, writer in WRITERS.items():
+    workspace = current_workspace()
+
+    def made(suffix: str) -> bytes:
+        content = WRITERS[suffix](analysis, given)
+        name = file_name(analysis, suffix)
+        workspace.note_export(analysis.record.sha256, name, with_patient=with_patient)
+        return content
+
+    for suffix in WRITERS:
         name, what = CONTENT.get(suffix, (suffix, ""))
         text, button = st.columns([3, 2], vertical_alignment="center")
         text.markdown(f"**{name}**  \n:small[{what}]")
         button.download_button(
-            plain_markdown(file_name(analysis, suffix)), partial(writer, analysis, given), file_name(analysis, suffix),
+            plain_markdown(file_name(analysis, suffix)), partial(made, suffix), file_name(analysis, suffix),
             on_click="ignore", icon=":material/download:", width="stretch",
             type="primary" if suffix == "_report.pdf" else "secondary",
         )  # fmt: skip

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -83,6 +83,8 @@ def _analyse_one(options: argparse.Namespace) -> int:
     work = _analyse_study if options.study else _analyse
     analysis = work(record, options, rules, patient_labels)
     written = write_files(analysis, options.out, _notes_of(record, options) if options.study else NO_NOTES)
+    if options.study:
+        _note_export(record, options, [path.name for path in written])
     progress.clear_line()
     print(summary(analysis, red=red_of(sys.stdout)))
     print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(path.name for path in written)}")
@@ -117,6 +119,14 @@ def _analyse_study(
             store, record, wanted, command_editor(reader_of(options)), patient_labels=patient_labels,
             progress=progress.record_progress(record.record_id),
         )  # fmt: skip
+
+
+def _note_export(record: Record, options: argparse.Namespace, names: Sequence[str]) -> None:
+    from ..studies.store import open_store
+    from ..studies.study import command_editor, note_export
+
+    with closing(open_store(options.studies)) as store:
+        note_export(store, record.sha256, command_editor(reader_of(options)), files=names, with_patient=False)
 
 
 def _notes_of(record: Record, options: argparse.Namespace) -> Notes:

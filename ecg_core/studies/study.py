@@ -214,6 +214,15 @@ def set_view(store: Store, record_sha256: str, view: dict[str, Any]) -> None:
             row.view = view
 
 
+def note_export(store: Store, record_sha256: str, editor: Editor, *, files: Sequence[str], with_patient: bool) -> None:
+    """Note in the audit trail which files were handed out; it changes nothing, and needs no hold."""
+    with store.writing() as session:
+        if session.get(StudyRow, record_sha256) is not None:
+            audit.append(
+                session, record_sha256, editor.reader, "files exported", files=list(files), with_patient=with_patient
+            )
+
+
 def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
     """Delete a study with all that was stored of it, its files too; the store's own trail keeps that it was there.
 
