@@ -35,7 +35,7 @@ from ecg_core.studies.analyses import (
     set_shown,
 )
 from ecg_core.studies.bundle import export_study, import_study
-from ecg_core.studies.edits import Label, LabelEdit, add_edit, all_labels, edits_of
+from ecg_core.studies.edits import Label, LabelEdit, add_edit, all_labels, edits_of, undo_edit
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store, open_store
 from ecg_core.studies.study import Editor, add_study, find_studies, get_study
@@ -73,7 +73,7 @@ def fill(store: Store, record: Record, n_studies: int) -> None:
 
 
 def saving(store: Store, analysis: Analysis) -> dict[str, dict[str, float]]:
-    """Time to save labels one by one, and before that of an edit of many beats."""
+    """Time to save labels one by one, before and after edits of many beats, of which one stays."""
     time_s = analysis.beats.time_s.tolist()
     many = tuple(Label(one, "V") for one in time_s[:N_BEATS_OF_AN_EDIT])
     sha256, beats = analysis.record.sha256, iter(time_s)
@@ -81,6 +81,7 @@ def saving(store: Store, analysis: Analysis) -> dict[str, dict[str, float]]:
     return {
         "label": seconds(single, N_LABELS),
         "edit_of_25000_beats": seconds(lambda: add_edit(store, sha256, many, READER), N_OPENED),
+        "undo": seconds(lambda: undo_edit(store, sha256, READER), N_OPENED - 1),
         "label_after_those": seconds(single, N_LABELS),
     }
 

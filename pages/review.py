@@ -14,6 +14,7 @@ from ecg_core.schema import Analysis, Float64, Record
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guarded, heading, legend, show_progress
 from pages._ui.label_bar import label_bar
+from pages._ui.report_strips import to_report_button
 from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table
 from pages._ui.view import (
     PAGE_S,
@@ -197,9 +198,12 @@ def viewer(record: Record) -> None:
     layout = choose_layout(analysis, places)
     with st.container(horizontal=True, vertical_alignment="center"):
         step_buttons(places.get(layout.stepped, analysis.beats.time_s), time_s, layout.length_s)
+        to_report = st.container(horizontal=True, vertical_alignment="center", width="content")
         legend()
 
     start_s = strip_start_s(record, time_s, layout.length_s)
+    with to_report:
+        to_report_button(record, start_s, layout.length_s)
     span_s = (start_s, start_s + layout.length_s)
     page_s, beat = time_s // PAGE_S * PAGE_S, nearest_beat(analysis, time_s, within_s=span_s)
     with trend:

@@ -21,6 +21,7 @@ from ecg_core.batch.study import ADDED, FAILURE_COLUMNS, study_row
 from ecg_core.batch.tables import FAILURES, PARQUET, STUDY
 from ecg_core.errors import OutputError
 from ecg_core.labels import CLASSES
+from ecg_core.notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ecg_core.records import read_annotations
 from ecg_core.report import export
 from ecg_core.report.export import (
@@ -30,6 +31,7 @@ from ecg_core.report.export import (
     beats_table,
     burden_table,
     events_table,
+    file_contents,
     hourly_table,
     report_json,
     write_files,
@@ -371,7 +373,8 @@ def test_every_column_measure_and_kind_of_event_is_documented(demo_analysis):
     names |= {"made_from", "files", "row", "lead"}
     assert names <= documented, names - documented
     rows = re.findall(r"^\| `([a-z_A-Z0-9.]+)` \|", text, flags=re.MULTILINE)
-    unknown = {name for name in rows if name not in names}
+    of_the_store = {".join", "manifest.json", "studies.0001.sqlite"}
+    unknown = set(rows) - names - of_the_store
     assert not unknown
 
 
@@ -418,3 +421,68 @@ def test_comments_that_may_name_a_patient_are_in_no_file(demo_analysis):
             document.close()
             assert "Somebody" not in text
         assert b"Somebody" not in content
+
+
+# What people wrote
+
+PATIENT = Patient(
+    "Somebody Known", "ID4711", "1950-03-01", "female", "Syncope", "Bisoprolol", "Referrer", "Doctor", "R5"
+)
+NOTES = Notes(
+    PATIENT,
+    (DiaryEntry(30.0, "Palpitations", "on the stairs"), DiaryEntry(1000.0, "Dizziness")),
+    "My own words.",
+    (ReportStrip(120.0, "Look here"),),
+    (Signature(1, "Dr. B", "cardiologist", "I read it.", "2026-01-05T10:11:12.000000+00:00"),),
+)
+
+
+def texts_of(contents):
+    """The text of each file; that of a PDF as it is printed."""
+    for name, content in contents.items():
+        yield content.decode("latin-1")
+        if name.endswith(".pdf"):
+            document = pypdfium2.PdfDocument(content)
+            yield " ".join(page.get_textpage().get_text_range() for page in document)
+            document.close()
+
+
+def test_patient_data_are_in_no_file_unless_they_are_asked_for(demo_analysis):
+    without = " ".join(texts_of(file_contents(demo_analysis, NOTES)))
+    asked = " ".join(texts_of(file_contents(demo_analysis, NOTES, with_patient=True)))
+    for value in ("Somebody Known", "ID4711", "1950-03-01", "Bisoprolol", "Referrer"):
+        assert value not in without
+        assert asked.count(value) >= 2  # PDF and JSON
+    assert "patient" not in json.loads(file_contents(demo_analysis, NOTES)["demo_report.json"])
+
+
+def test_written_files_hold_the_notes_and_patient_data_only_where_asked_for(demo_analysis, tmp_path):
+    for with_patient in (False, True):
+        write_files(demo_analysis, tmp_path, NOTES, with_patient=with_patient)
+        content = json.loads((tmp_path / "demo_report.json").read_bytes())
+        assert content["narrative"] == "My own words."
+        assert ("patient" in content) == with_patient
+
+
+def test_notes_are_in_the_json_document_under_keys_of_their_own(demo_analysis):
+    content, before = json.loads(report_json(demo_analysis, NOTES)), json.loads(report_json(demo_analysis))
+    assert content["schema_version"] == before["schema_version"] == 1
+    assert content["patient"]["name"] == "Somebody Known"
+    assert (content["narrative"], content["narrative_drafted"]) == ("My own words.", False)
+    assert before["narrative_drafted"]
+    assert before["narrative"].startswith("Simulated recording of 30 min")
+    assert [(row["time_s"], row["symptom"], row["note"]) for row in content["diary"]] == [
+        (30.0, "Palpitations", "on the stairs"), (1000.0, "Dizziness", ""),
+    ]  # fmt: skip
+    assert content["diary"][1]["rhythm"].startswith("Atrial fibrillation")
+    assert content["diary"][1]["rate_bpm"] > 60
+    assert content["strips"] == [{"start_s": 120.0, "caption": "Look here"}]
+    assert content["signatures"][0]["reader"] == "Dr. B"
+    day, night, total = content["day_and_night"]
+    assert day["beats"] == total["beats"] == demo_analysis.burden.n_beats
+    assert (night["beats"], night["rate_mean_bpm"]) == (0, None)
+
+
+@pytest.mark.parametrize("suffix", TABLES)
+def test_tables_are_the_same_whatever_people_wrote(demo_analysis, suffix):
+    assert WRITERS[suffix](demo_analysis, NOTES) == WRITERS[suffix](demo_analysis)

@@ -12,6 +12,7 @@ from ecg_core.cli import options
 from ecg_core.cli.main import main
 from ecg_core.cli.studies import STATES, table_text
 from ecg_core.errors import StudyHeldError
+from ecg_core.notes import Patient
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.studies import analysing, audit, study
@@ -21,6 +22,7 @@ from ecg_core.studies.edits import Label, add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import hold, release
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, command_editor, find_one, find_studies
+from ecg_core.studies.study_notes import set_narrative, set_patient
 from ecg_core.studies.tables import HoldRow, StudyRow
 
 READER = Editor("A. Reader", "window")
@@ -88,6 +90,17 @@ def test_a_record_becomes_a_study_and_the_files_are_as_without_the_store(tmp_pat
     assert (found.record_id, found.path, found.state, found.edited_by) == ("x", record, "analysed", "A. Reader")
     assert found.n_beats > 20
     assert audit.verify(store, found.record_sha256) == ()
+
+
+def test_files_of_a_study_have_its_readers_narrative_and_no_patient_data(tmp_path, record, run, store):
+    assert run(record) == 0
+    (found,) = find_studies(store)
+    set_narrative(store, found.record_sha256, "My own words.", READER)
+    set_patient(store, found.record_sha256, Patient(name="Somebody Known"), READER)
+    assert run(record) == 0
+    content = json.loads((tmp_path / "out" / "x_report.json").read_bytes())
+    assert content["narrative"] == "My own words."
+    assert "patient" not in content
 
 
 def test_nothing_is_analysed_twice_and_the_stored_analysis_gives_the_same_bytes(tmp_path, record, run, store, calls):

@@ -289,3 +289,11 @@ def test_the_worklist_follows_the_labels(desk, demo, run):
     after = find_studies(desk.store)[0]
     assert after.pvc_pct > before + 1
     assert after.state == "in review"
+
+
+def test_every_file_that_is_handed_out_is_in_the_audit_trail(desk, demo, run):
+    workspace = analysed(desk, demo, run)
+    workspace.note_export(demo.sha256, "demo_report.pdf", with_patient=False)
+    last = audit.trail(desk.store, demo.sha256)[-1]
+    assert (last.action, last.reader) == ("files exported", "Dr One")
+    assert last.detail == {"files": ["demo_report.pdf"], "with_patient": False}

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from .. import NOTICE
 from ..classifier.spec import read_spec
 from ..errors import RecordError, StoreError
+from ..notes import NO_NOTES, Notes
 from ..rules import RhythmRules
 from . import progress
 from .options import (
@@ -81,7 +82,9 @@ def _analyse_one(options: argparse.Namespace) -> int:
     began_s = time.monotonic()
     work = _analyse_study if options.study else _analyse
     analysis = work(record, options, rules, patient_labels)
-    written = write_files(analysis, options.out)
+    written = write_files(analysis, options.out, _notes_of(record, options) if options.study else NO_NOTES)
+    if options.study:
+        _note_export(record, options, [path.name for path in written])
     progress.clear_line()
     print(summary(analysis, red=red_of(sys.stdout)))
     print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(path.name for path in written)}")
@@ -116,6 +119,23 @@ def _analyse_study(
             store, record, wanted, command_editor(reader_of(options)), patient_labels=patient_labels,
             progress=progress.record_progress(record.record_id),
         )  # fmt: skip
+
+
+def _note_export(record: Record, options: argparse.Namespace, names: Sequence[str]) -> None:
+    from ..studies.store import open_store
+    from ..studies.study import command_editor, note_export
+
+    with closing(open_store(options.studies)) as store:
+        note_export(store, record.sha256, command_editor(reader_of(options)), files=names, with_patient=False)
+
+
+def _notes_of(record: Record, options: argparse.Namespace) -> Notes:
+    """What readers wrote about the study of a record."""
+    from ..studies.store import open_store
+    from ..studies.study_notes import notes_of
+
+    with closing(open_store(options.studies)) as store:
+        return notes_of(store, record.sha256)
 
 
 def _analyse_many(options: argparse.Namespace) -> int:

@@ -1,14 +1,14 @@
-"""Drawing on paper in true millimetres: text, lines, tables, and ECG strips on their grid."""
+"""Drawing on paper in true millimetres: text, lines, and ECG strips on their grid."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from reportlab.lib.units import mm
-from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
 
 from ..labels import COLOUR
@@ -20,19 +20,16 @@ LEFT_MM, RIGHT_MM, TOP_MM, BOTTOM_MM = 23.5, 273.5, 12.0, 198.0
 WIDTH_MM = RIGHT_MM - LEFT_MM  # between the margins: ten seconds
 MM_PER_S = 25.0
 GAINS_MM_PER_MV = (10.0, 5.0, 2.5)  # the largest that fits the trace into its strip ...
-REACH_PERCENTILE = 99.8  # ... but for 20 ms of ten seconds, which a spike may take
+REACH_PERCENTILES = (0.1, 99.9)  # ... but for 20 ms of ten seconds, which a spike may take
 TEXT, FAINT, LINE, MINOR, MAJOR = "#1B2A36", "#5B6B78", "#CBD5DD", "#F6DEDA", "#E9B5AC"
 DANGER, DANGER_FILL = "#A50F15", "#FBE3E1"  # dark red, to differ from the paper's boxes also without colour
 PLAIN, BOLD = "Helvetica", "Helvetica-Bold"
-POINT_MM = 25.4 / 72
+PLAIN_LETTERS = dict(zip("łŁđĐıħĦ", "lLdDihH", strict=True))  # whose mark is no character of its own
 PULSE_MM = 5.0  # width of the calibration pulse, 200 ms
 TRACE_MM = 0.25  # width of its line and of the trace
 LABEL_MM = 3.5  # height of the row of beat labels
-LEADING = 1.25  # distance of two lines over the size of their letters
-
+LEAD_NAME_MM = 6.5  # from the upper edge of a lead to the baseline of its name
 BAND_MM = 3.4  # height of the band that names a stretch
-
-Column = tuple[float, str]  # x in mm and how it is aligned there: "left" or "right"
 
 
 @dataclass(frozen=True)
@@ -52,26 +49,16 @@ class Sheet:
         self.canvas = canvas
 
     def text(self, x: float, y: float, text: str, *, size: float = 8, font: str = PLAIN, colour: str = TEXT,
-             align: str = "left", fit_mm: float | None = None) -> None:  # fmt: skip
-        """One line of text on its baseline; cut with dots where it is wider than ``fit_mm``."""
-        text = _printable(text)
-        while fit_mm and len(text) > 1 and self.canvas.stringWidth(text, font, size) > fit_mm * mm:
-            text = text[:-2].rstrip() + "…"
+             align: str = "left") -> None:  # fmt: skip
+        """One line of text on its baseline."""
         self.canvas.setFont(font, size)
         self.canvas.setFillColor(colour)
         draw = {"right": self.canvas.drawRightString, "centre": self.canvas.drawCentredString}
-        draw.get(align, self.canvas.drawString)(x * mm, (PAGE_HEIGHT_MM - y) * mm, text)
+        draw.get(align, self.canvas.drawString)(x * mm, (PAGE_HEIGHT_MM - y) * mm, printable(text))
 
     def text_mm(self, text: str, *, size: float = 8, font: str = PLAIN) -> float:
         """Width of a line of text."""
-        return float(self.canvas.stringWidth(_printable(text), font, size) / mm)
-
-    def paragraph(self, x: float, y: float, width: float, text: str, *, size: float = 8, colour: str = TEXT) -> float:
-        """Text broken into lines; returns the baseline after the last."""
-        for line in simpleSplit(_printable(text), PLAIN, size, width * mm):
-            self.text(x, y, line, size=size, colour=colour)
-            y += size * POINT_MM * LEADING
-        return y
+        return float(self.canvas.stringWidth(printable(text), font, size) / mm)
 
     def line(self, x0: float, y0: float, x1: float, y1: float, *, colour: str = LINE, width_mm: float = 0.15) -> None:
         """A straight line."""
@@ -107,17 +94,15 @@ class Sheet:
             down = [(PAGE_HEIGHT_MM - y - i * step) * mm for i in range(int(height / step + 1.5))]
             self.canvas.grid(across, down)
 
-    def table(self, y: float, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, size: float = 7,
-              row_mm: float = 4.0) -> float:  # fmt: skip
-        """Rows of text, the first one as a heading; returns the baseline after the last."""
-        for number, row in enumerate(rows):
-            font, colour = (BOLD, FAINT) if number == 0 else (PLAIN, TEXT)
-            for (x, align), cell in zip(columns, row, strict=True):
-                self.text(x, y, cell, size=size, font=font, colour=colour, align=align)
-            if number == 0:
-                self.line(columns[0][0], y + 1.2, RIGHT_MM, y + 1.2)
-            y += row_mm
-        return y
+    @contextmanager
+    def clipped(self, x: float, y: float, width: float, height: float) -> Iterator[None]:
+        """Draw within a rectangle only, given by its upper left corner."""
+        self.canvas.saveState()
+        path = self.canvas.beginPath()
+        path.rect(x * mm, (PAGE_HEIGHT_MM - y - height) * mm, width * mm, height * mm)
+        self.canvas.clipPath(path, stroke=0, fill=0)
+        yield
+        self.canvas.restoreState()
 
     def _pen(self, colour: str, width_mm: float) -> None:
         self.canvas.setStrokeColor(colour)
@@ -126,44 +111,99 @@ class Sheet:
         self.canvas.setLineCap(1)
 
 
-def draw_strip(sheet: Sheet, lead: Lead, *, beats: Beats, x: float, y: float, width: float, height: float,
+def draw_strip(sheet: Sheet, leads: Sequence[Lead], *, beats: Beats, x: float, y: float, width: float, height: float,
                marked: Sequence[Stretch] = ()) -> float:  # fmt: skip
-    """A lead on ECG paper at 25 mm/s with the labels of its beats above; returns the gain in mm/mV.
+    """Leads below each other on ECG paper at 25 mm/s, with the labels of beats above; returns the gain in mm/mV.
 
-    The pulse at the left edge is 1 mV high. Each ``marked`` stretch has a band on the lower edge with its name.
+    All leads have one gain; the pulse at the left edge of each is 1 mV high. Each ``marked`` stretch has a band on the
+    lower edge with its name.
     """
+    start_s, lead_mm = leads[0].start_s, lane_mm(height, len(leads))
     sheet.grid(x, y, width, height)
     for stretch in marked:
-        _mark_stretch(sheet, stretch, lead.start_s, x=x, bottom=y + height, width=width)
-    centre_mv = float(np.nanmedian(lead.signal_mv)) if np.isfinite(lead.signal_mv).any() else 0.0
-    trace_mv = (lead.signal_mv - centre_mv).astype(np.float64)
-    gain = fitting_gain(trace_mv, height / 2 - LABEL_MM)
-    middle = y + height / 2
-    sheet.canvas.saveState()
-    clip = sheet.canvas.beginPath()
-    clip.rect(x * mm, (PAGE_HEIGHT_MM - y - height) * mm, width * mm, height * mm)
-    sheet.canvas.clipPath(clip, stroke=0, fill=0)
-    across = x + np.arange(len(trace_mv)) * (MM_PER_S / lead.fs_hz)
-    sheet.curve(np.asarray(across), middle - gain * trace_mv, width_mm=TRACE_MM)
-    sheet.canvas.restoreState()
-    pulse_x = x - PULSE_MM - 1.5 + np.array([0.0, 1.0, 1.0, PULSE_MM - 1, PULSE_MM - 1, PULSE_MM])
-    sheet.curve(np.asarray(pulse_x), middle - gain * np.array([0.0, 0, 1, 1, 0, 0]), width_mm=TRACE_MM)
-    _label_beats(sheet, x, y + LABEL_MM - 0.5, width, lead.start_s, beats)
+        _mark_stretch(sheet, stretch, start_s, x=x, bottom=y + height, width=width)
+    gain = fitting_gain(leads, lead_mm)
+    with sheet.clipped(x, y, width, height):
+        for number, lead in enumerate(leads):
+            _draw_trace(sheet, lead, gain, x=x, middle=y + LABEL_MM + (number + 0.5) * lead_mm)
+    for number, lead in enumerate(leads):
+        top = y + LABEL_MM + number * lead_mm
+        _draw_pulse(sheet, gain, x=x, middle=top + lead_mm / 2)
+        sheet.text(x + 1, top + LEAD_NAME_MM - LABEL_MM, lead.name, size=7, font=BOLD)
+    _label_beats(sheet, x, y + LABEL_MM - 0.5, width, start_s, beats)
     return gain
 
 
+def lane_mm(height: float, n_leads: int) -> float:
+    """Height of the lane of each lead of a strip, between the labels of beats and the names of stretches."""
+    return (height - LABEL_MM - BAND_MM) / n_leads
+
+
+def draw_columns(sheet: Sheet, rows: Sequence[Sequence[Lead]], *, x: float, y: float, width: float,
+                 row_mm: float) -> float:  # fmt: skip
+    """Rows of leads, those of a row one after the other on ECG paper at 25 mm/s; returns the gain in mm/mV."""
+    height = row_mm * len(rows)
+    sheet.grid(x, y, width, height)
+    gain = min(fitting_gain(row, row_mm) for row in rows)
+    for number, row in enumerate(rows):
+        column_mm, top = width / len(row), y + number * row_mm
+        _draw_pulse(sheet, gain, x=x, middle=top + row_mm / 2)
+        for column, lead in enumerate(row):
+            left = x + column * column_mm
+            with sheet.clipped(left, y, column_mm, height):
+                _draw_trace(sheet, lead, gain, x=left, middle=top + row_mm / 2)
+            if column:
+                sheet.line(left, top + row_mm / 3, left, top + 2 * row_mm / 3, colour=TEXT)
+            sheet.text(left + 1, top + LABEL_MM, lead.name, size=7, font=BOLD)
+    return gain
+
+
+def draw_excerpt(sheet: Sheet, lead: Lead, gain: float, *, x: float, y: float, width: float, height: float) -> None:
+    """A short piece of a lead on ECG paper at 25 mm/s and a given gain."""
+    sheet.grid(x, y, width, height)
+    with sheet.clipped(x, y, width, height):
+        _draw_trace(sheet, lead, gain, x=x, middle=y + height / 2)
+
+
+def _draw_trace(sheet: Sheet, lead: Lead, gain: float, *, x: float, middle: float) -> None:
+    """A lead from ``x`` on, the middle of its reach at ``middle``."""
+    low_mv, high_mv = _reach_mv(lead)
+    trace_mv = lead.signal_mv.astype(np.float64) - (low_mv + high_mv) / 2
+    across = x + np.arange(len(trace_mv)) * (MM_PER_S / lead.fs_hz)
+    sheet.curve(np.asarray(across), middle - gain * trace_mv, width_mm=TRACE_MM)
+
+
+def _draw_pulse(sheet: Sheet, gain: float, *, x: float, middle: float) -> None:
+    """The calibration pulse of a lead, left of ``x``."""
+    pulse_x = x - PULSE_MM - 1.5 + np.array([0.0, 1.0, 1.0, PULSE_MM - 1, PULSE_MM - 1, PULSE_MM])
+    sheet.curve(np.asarray(pulse_x), middle - gain * (np.array([0.0, 0, 1, 1, 0, 0]) - 0.5), width_mm=TRACE_MM)
+
+
 def _mark_stretch(sheet: Sheet, stretch: Stretch, start_s: float, *, x: float, bottom: float, width: float) -> None:
-    """A band on the lower edge of a strip where a stretch reaches into it, with its name."""
+    """A band on the lower edge of a strip where a stretch reaches into it, with its name where it has room."""
     left = x + max(0.0, (stretch.start_s - start_s) * MM_PER_S)
     right = x + min(width, (stretch.end_s - start_s) * MM_PER_S)
     if right > left:
         sheet.box(left, bottom - BAND_MM, right - left, BAND_MM, fill=stretch.colour)
-        sheet.text(left + 1, bottom - 1, stretch.name, size=7, font=BOLD, colour="#FFFFFF", fit_mm=right - left - 1)
+        needed = sheet.text_mm(stretch.name, size=7, font=BOLD) + 1
+        if needed < right - left:
+            sheet.text(left + 1, bottom - 1, stretch.name, size=7, font=BOLD, colour="#FFFFFF")
+        else:  # above the band, within the strip
+            at = min(left, x + width - needed)
+            sheet.text(at, bottom - BAND_MM - 0.8, stretch.name, size=7, font=BOLD, colour=stretch.colour)
 
 
-def fitting_gain(trace_mv: Float64, within_mm: float) -> float:
-    """The largest gain in mm/mV at which a trace around 0 mV stays within some millimetres, but for rare spikes."""
-    reach_mv = float(np.nanpercentile(np.abs(trace_mv), REACH_PERCENTILE)) if np.isfinite(trace_mv).any() else 0.0
+def _reach_mv(lead: Lead) -> tuple[float, float]:
+    """Lowest and highest value of a lead but for rare spikes; 0 mV where nothing was recorded."""
+    if not np.isfinite(lead.signal_mv).any():
+        return 0.0, 0.0
+    low, high = np.nanpercentile(lead.signal_mv, REACH_PERCENTILES).tolist()
+    return low, high
+
+
+def fitting_gain(leads: Sequence[Lead], within_mm: float) -> float:
+    """The largest gain in mm/mV at which each of the leads fits into some millimetres, but for rare spikes."""
+    reach_mv = max(high - low for low, high in map(_reach_mv, leads))
     return next((gain for gain in GAINS_MM_PER_MV if reach_mv * gain <= within_mm), GAINS_MM_PER_MV[-1])
 
 
@@ -183,20 +223,17 @@ def draw_bars(sheet: Sheet, edges: Float64, height: Float32 | Float64, base: flo
             sheet.box(left, base - tall, max(right - left - 0.1, 0.1), tall, fill=colour)
 
 
-def make_pdf(title: str, pages: Sequence[Callable[[Sheet], None]], footer: Callable[[Sheet, int, int], None]) -> bytes:
-    """A document of these pages; the same content always gives the same bytes."""
-    stream = io.BytesIO()
-    canvas = Canvas(stream, pagesize=(PAGE_WIDTH_MM * mm, PAGE_HEIGHT_MM * mm), invariant=1, pageCompression=1)
-    canvas.setTitle(_printable(title))
-    for number, draw in enumerate(pages, 1):
-        sheet = Sheet(canvas)
-        draw(sheet)
-        footer(sheet, number, len(pages))
-        canvas.showPage()
-    canvas.save()
-    return stream.getvalue()
+def printable(text: str) -> str:
+    """Text in the characters of the printer's own fonts; others lose their marks, or become question marks."""
+    return "".join(_printable_letter(letter) for letter in one_line(text))
 
 
-def _printable(text: str) -> str:
-    """Text in the characters of the printer's own fonts; others become question marks."""
-    return one_line(text).encode("cp1252", "replace").decode("cp1252")
+def _printable_letter(letter: str) -> str:
+    for form in (letter, PLAIN_LETTERS.get(letter, ""), unicodedata.normalize("NFKD", letter)[:1]):
+        try:
+            form.encode("cp1252")
+        except UnicodeEncodeError:
+            continue
+        if form:
+            return form
+    return "?"

@@ -23,7 +23,6 @@ SHORT_NAMES: Final = {
     "vf": "VF", "vf_suspected": "VF suspected", "asystole": "asystole", "vt_sustained": "sustained VT",
     "not_analysable": "not analysable", "no_signal": "no signal",
 }  # fmt: skip
-FIRST_EPISODES = 3  # of each kind are shown as strips, and the longest
 MINUTE_S = 60.0
 SHOWN_PCT = 0.05  # less would be printed as 0.0 %
 
@@ -50,12 +49,6 @@ class Danger:
     def at_least(self) -> bool:
         """Whether an episode may have lasted longer than could be seen."""
         return any(event.at_least for event in self.events)
-
-    @property
-    def shown(self) -> tuple[RhythmEvent, ...]:
-        """The episodes that deserve a strip: the first few and the longest, in the order of time."""
-        first = self.events[:FIRST_EPISODES]
-        return first if self.longest in first else (*first, self.longest)
 
 
 def dangers(analysis: Analysis) -> tuple[Danger, ...]:

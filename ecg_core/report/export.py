@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from errno import EISDIR
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,14 +18,18 @@ from ..clock import iso_text
 from ..errors import OutputError
 from ..files import atomic_files
 from ..labels import CLASSES
+from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES
 from ..schema import Analysis, Float64, Record
 from ..signals.filters import to_sample
 from ..text import no_formula
 from .annotations import ANNOTATOR, annotation_bytes
 from .dangers import NOT_ANALYSED, Danger, dangers, unjudged_stretches
+from .diary import symptom_rows
 from .measures import GROUPS, measures
+from .narrative import narrative_of
 from .pdf import report_pdf
+from .periods import PeriodLine, day_and_night
 
 JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
 
@@ -137,8 +141,8 @@ def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
     return np.datetime_as_string(start + np.rint(1000 * time_s).astype("timedelta64[ms]"))
 
 
-def report_json(analysis: Analysis) -> bytes:
-    """The content of all tables, with record, model, version and rules, as one JSON document."""
+def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
+    """The content of all tables, with record, model, version, rules and notes, as one JSON document."""
     record, model = analysis.record, analysis.model
     tables = {"events": events_table, "hourly": hourly_table}
     content = {
@@ -166,11 +170,48 @@ def report_json(analysis: Analysis) -> bytes:
         "measures": [asdict(measure) for measure in measures(analysis)],
         **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},
         "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
+        "day_and_night": [_period(line) for line in day_and_night(analysis)],
+        **_notes(analysis, notes),
     }
     beats = _known(beats_table(analysis)).assign(labelled=lambda table: table["told"])
     # A column at a time: a week has a million beats.
     columns = [b"%s: %s" % (_json(str(name)), _json(beats[name].tolist())) for name in beats]
     return b'%s, "beats": {%s}}' % (_json(content)[:-1], b", ".join(columns))
+
+
+def _notes(analysis: Analysis, notes: Notes) -> dict[str, Any]:
+    """What people wrote, for programs; ``patient`` only where there are such data."""
+    patient = {} if notes.patient.is_empty else {"patient": asdict(notes.patient)}
+    rows = symptom_rows(analysis, notes.diary)
+    return {
+        "narrative": narrative_of(analysis, notes),
+        "narrative_drafted": not notes.narrative,
+        "diary": [{**asdict(row.entry), "rhythm": row.rhythm, "rate_bpm": plain_float(row.rate_bpm)} for row in rows],
+        "strips": [asdict(strip) for strip in notes.strips],
+        "signatures": [asdict(signature) for signature in notes.signatures],
+        **patient,
+    }
+
+
+def _period(line: PeriodLine) -> dict[str, Any]:
+    """Day, night or total for programs."""
+    rates = dict(zip(("rate_min_bpm", "rate_mean_bpm", "rate_max_bpm"), map(plain_float, line.rates_bpm), strict=True))
+    return {
+        "name": line.name,
+        "analysable_s": round(line.analysable_s, 3),
+        "beats": line.n_beats,
+        **{f"beats_{label}": n for label, n in zip(CLASSES, line.by_class, strict=True)},
+        **rates,
+        "v_runs": line.runs[0],
+        "s_runs": line.runs[1],
+        "pauses": line.n_pauses,
+        "af_s": round(line.af_s, 3),
+    }
+
+
+def plain_float(value: float) -> float | None:
+    """A number with one decimal; None where there is none."""
+    return round(value, 1) if np.isfinite(value) else None
 
 
 def _danger(danger: Danger, record: Record) -> dict[str, Any]:
@@ -200,8 +241,16 @@ def _known(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: table[name].astype(object).where(table[name].notna(), None) for name in holes})
 
 
-def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Callable[[Analysis], bytes]:
-    return lambda analysis: csv_bytes(table(analysis))
+class Writer(Protocol):
+    """Makes the content of one file; patient data are in it where the notes have them."""
+
+    def __call__(self, analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
+        """The bytes of the file."""
+        ...
+
+
+def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Writer:
+    return lambda analysis, notes=NO_NOTES: csv_bytes(table(analysis))
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
@@ -216,14 +265,14 @@ def _harmless(cell: Any) -> Any:
     return no_formula(cell) if isinstance(cell, str) else cell
 
 
-WRITERS: Final[dict[str, Callable[[Analysis], bytes]]] = {
+WRITERS: Final[dict[str, Writer]] = {
     "_report.pdf": report_pdf,
     "_burden.csv": _csv(burden_table),
     "_hourly.csv": _csv(hourly_table),
     "_events.csv": _csv(events_table),
     "_beats.csv": _csv(beats_table),
     "_report.json": report_json,
-    f".{ANNOTATOR}": annotation_bytes,
+    f".{ANNOTATOR}": lambda analysis, notes=NO_NOTES: annotation_bytes(analysis),
 }
 
 
@@ -232,13 +281,21 @@ def file_name(analysis: Analysis, suffix: str) -> str:
     return f"{analysis.record.record_id}{suffix}"
 
 
-def file_contents(analysis: Analysis) -> dict[str, bytes]:
+def without_patient(notes: Notes) -> Notes:
+    """The notes without patient data, as files hold them unless these are asked for."""
+    return replace(notes, patient=Patient())
+
+
+def file_contents(analysis: Analysis, notes: Notes = NO_NOTES, *, with_patient: bool = False) -> dict[str, bytes]:
     """Every format, by the name of its file."""
-    return {file_name(analysis, suffix): writer(analysis) for suffix, writer in WRITERS.items()}
+    notes = notes if with_patient else without_patient(notes)
+    return {file_name(analysis, suffix): writer(analysis, notes) for suffix, writer in WRITERS.items()}
 
 
-def write_files(analysis: Analysis, folder: Path) -> list[Path]:
+def write_files(analysis: Analysis, folder: Path, notes: Notes = NO_NOTES, *, with_patient: bool = False) -> list[Path]:
     """Write every format into a folder, which is made where it is missing: all files, or none.
+
+    Patient data are left out unless ``with_patient``.
 
     Returns
     -------
@@ -259,6 +316,7 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
     ['demo_report.pdf', 'demo_burden.csv']
 
     """
+    notes = notes if with_patient else without_patient(notes)
     paths = [folder / file_name(analysis, suffix) for suffix in WRITERS]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -267,7 +325,7 @@ def write_files(analysis: Analysis, folder: Path) -> list[Path]:
                 raise IsADirectoryError(EISDIR, f"{path.name} is a folder")
         with atomic_files(folder, analysis.record.record_id) as hidden:
             for path, writer in zip(paths, WRITERS.values(), strict=True):
-                (hidden / path.name).write_bytes(writer(analysis))
+                (hidden / path.name).write_bytes(writer(analysis, notes))
     except OSError as error:
         raise OutputError(
             f"{folder}: the results cannot be written there ({error.strerror or error}); nothing was left behind.",

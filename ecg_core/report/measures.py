@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from ..clock import clock_text, duration_text
+from ..clock import duration_text
 from ..labels import CLASSES, NAME
 from ..rhythm.burden import summarise_episodes
-from ..rhythm.intervals import CLEAR_SCORE
+from ..rhythm.intervals import CLEAR_SCORE, follows_previous
 from ..rhythm.uncertainty import COVERED
 from ..rules import RhythmRules
-from ..schema import Analysis, Ectopy, Hourly, RhythmEvent
+from ..schema import Analysis, Ectopy, RhythmEvent
 from .dangers import at_least_text, dangers
 
 GROUPS: Final = {
@@ -254,11 +254,10 @@ def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
 def _pauses(analysis: Analysis) -> Iterator[Measure]:
     burden, rules, group = analysis.burden, analysis.rules, "pauses"
     yield Measure(group, "pauses", "Pauses", burden.pauses.n, "pauses", f"RR of at least {rules.pause_s:g} s")
-    every = [episodes.longest for episodes in (burden.pauses, burden.af_pauses, burden.long_rr) if episodes.longest]
-    longest = max(every, key=lambda event: event.duration_s, default=None)
+    longest = longest_rr(analysis)
     yield Measure(
         group, "longest_rr", "Longest RR", longest.duration_s if longest else None, "s", "",
-        longest.start_s if longest else None, f"no RR of {rules.long_rr_s:g} s or longer", 2,
+        longest.start_s if longest else None, "no RR in analysable signal", 2,
         bool(longest and longest.at_least),
     )  # fmt: skip
     how = f"RR of at least {rules.af_pause_s:g} s"
@@ -272,6 +271,20 @@ def _pauses(analysis: Analysis) -> Iterator[Measure]:
         how = f"{limit} for at least {rules.rate_min_s:g} s"
         yield Measure(group, f"{key}_episodes", name, episodes.n, "episodes", how)
         yield Measure(group, f"{key}_time", f"Time in {key}", episodes.total_s, "s", decimals=1)
+
+
+def longest_rr(analysis: Analysis) -> RhythmEvent | None:
+    """The longest RR, be it a pause or not; None where no beat follows another in analysable signal."""
+    burden, beats = analysis.burden, analysis.beats
+    every = [episodes.longest for episodes in (burden.pauses, burden.af_pauses, burden.long_rr) if episodes.longest]
+    if every:
+        return max(every, key=lambda event: event.duration_s)
+    ends = np.flatnonzero(follows_previous(beats))
+    if not len(ends):
+        return None
+    last = int(ends[beats.rr_s[ends].argmax()])
+    start_s, end_s = float(beats.time_s[last - 1]), float(beats.time_s[last])
+    return RhythmEvent("long_rr", start_s, end_s, 2, 60.0 / (end_s - start_s))
 
 
 def _variability(analysis: Analysis) -> Iterator[Measure]:
@@ -301,55 +314,3 @@ def _idioventricular(analysis: Analysis) -> Iterator[Measure]:
 
 def _beats(analysis: Analysis) -> str:
     return f"{analysis.burden.n_beats} analysable beats"
-
-
-class HourLine(NamedTuple):
-    """One row of the hourly table: an hour, or the whole recording."""
-
-    name: str
-    analysable_s: float
-    by_class: tuple[int, ...]  # beats in the order of CLASSES
-    rates_bpm: tuple[float, float, float]  # lowest, mean, highest; NaN where there is none
-    runs: tuple[int, int]  # of V and of S
-    n_pauses: int
-    af_s: float
-
-    @property
-    def n_beats(self) -> int:
-        """Analysable beats of all classes."""
-        return sum(self.by_class)
-
-    def n_of(self, label: str) -> int:
-        """Beats of a class."""
-        return self.by_class[CLASSES.index(label)]
-
-    @property
-    def v_pct(self) -> float:
-        """V as a percentage of all beats; NaN without beats."""
-        return 100 * self.n_of("V") / self.n_beats if self.n_beats else float("nan")
-
-
-def hour_lines(analysis: Analysis) -> list[HourLine]:
-    """One line per hour, with its clock time as its name, and the total."""
-    hourly, burden = analysis.burden.hourly, analysis.burden
-    rates = np.stack((hourly.rate_min_bpm, hourly.rate_mean_bpm, hourly.rate_max_bpm), axis=1).tolist()
-    lines = [
-        _hour_line(clock_text(analysis.record, start_s)[:-3], hourly, slice(hour, hour + 1), rates[hour])
-        for hour, start_s in enumerate(hourly.start_s.tolist())
-    ]
-    low, high = (rate.bpm if rate else float("nan") for rate in (burden.rate_min, burden.rate_max))
-    return [*lines, _hour_line("Total", hourly, slice(None), (low, burden.rate_mean_bpm, high))]
-
-
-def _hour_line(name: str, hourly: Hourly, hours: slice, rates_bpm: Iterable[float]) -> HourLine:
-    low, mean, high = rates_bpm
-    v_runs, s_runs = hourly.n_runs[hours].sum(axis=0).tolist()
-    return HourLine(
-        name=name,
-        analysable_s=float(hourly.analysable_s[hours].sum()),
-        by_class=tuple(hourly.count[hours].sum(axis=0).tolist()),
-        rates_bpm=(low, mean, high),
-        runs=(v_runs, s_runs),
-        n_pauses=int(hourly.n_pauses[hours].sum()),
-        af_s=float(hourly.af_s[hours].sum()),
-    )

@@ -24,10 +24,13 @@ UNJUDGED_FILL: Final = {"not_analysable": LINE, "no_signal": "#8A97A3"}
 DANGER_BAND, DANGER_BAR_MM = "#F5BDB8", 1.2  # behind the trends, and a bar at their upper edge
 DANGER_MIN_MM = 0.5  # a shorter danger is drawn as wide as this
 NAME_MM = 2.6  # height of the line with the names of dangers
+KEY_MM, TICK_MM = 4.0, 5.0  # of the key above, and of the times below
+TRENDS_MM = KEY_MM + NAME_MM + RATE_MM + 2 * COUNT_MM + TICK_MM
 
 
 def draw_trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
-    """Draw the trends of a recording below ``y``."""
+    """Draw the trends of a recording below ``y``, with their key; TRENDS_MM high."""
+    y += KEY_MM + NAME_MM
     duration_s = max(analysis.record.duration_s, 1.0)
     mm_per_s = WIDTH_MM / duration_s
     _danger_trend(sheet, y, analysis, mm_per_s)
@@ -60,7 +63,7 @@ def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> 
         at = y + RATE_MM * (1 - level / top_bpm)
         sheet.line(LEFT_MM, at, RIGHT_MM, at, width_mm=0.08)
         sheet.text(LEFT_MM - 1, at + 1, f"{level:.0f}", size=6, colour=FAINT, align="right")
-    sheet.text(LEFT_MM - 1, y + 2, "bpm", size=6, colour=FAINT, align="right")
+    sheet.text(LEFT_MM - 1, y - 1.5, "bpm", size=6, colour=FAINT, align="right")
     x = LEFT_MM + (np.arange(TREND_BINS) + 0.5) / TREND_BINS * WIDTH_MM
     for values, colour in ((low, EXTREME), (high, EXTREME), (mean, TEXT)):
         sheet.curve(x, y + RATE_MM * (1 - values / top_bpm), colour=colour, width_mm=0.2)
@@ -99,5 +102,5 @@ def _count_trend(sheet: Sheet, base: float, analysis: Analysis, label: str) -> N
     draw_bars(sheet, edges, count * (BAR_MM / most), base, COLOUR[label])
     sheet.line(LEFT_MM, base, RIGHT_MM, base)
     name = f"{label} in {duration_text(duration_s / TREND_BINS)}"
-    sheet.text(LEFT_MM - 1, base - 4, name, size=6, colour=FAINT, align="right", fit_mm=22)
+    sheet.text(LEFT_MM - 1, base - 4, name, size=6, colour=FAINT, align="right")
     sheet.text(LEFT_MM - 1, base - 8, f"{most}", size=6, colour=FAINT, align="right")

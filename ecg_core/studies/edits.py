@@ -37,7 +37,7 @@ def edits_of(store: Store, record_sha256: str) -> tuple[LabelEdit, ...]:
     query = select(EditRow).where(EditRow.record_sha256 == record_sha256, EditRow.undone_at == "")
     with store.reading() as session:
         rows = session.scalars(query.order_by(EditRow.number)).all()
-        return tuple(tuple(Label(*pair) for pair in row.content) for row in rows)
+        return tuple(tuple(map(Label._make, row.content)) for row in rows)
 
 
 def add_edit(store: Store, record_sha256: str, edit: LabelEdit, editor: Editor) -> None:

@@ -35,8 +35,8 @@ from .tables import ChainRow, SignatureRow
 FOLDER: Final = "signed"
 SIGNED_ACTION, ADDENDUM_ACTION, NEW_VERSION_ACTION = "signed", "addendum written", "new version begun"
 WRITERS: Final[Mapping[str, Callable[[Analysis, Notes], bytes]]] = {
-    "pdf": lambda analysis, _notes: report_pdf(analysis),
-    "json": lambda analysis, _notes: report_json(analysis),
+    "pdf": report_pdf,
+    "json": report_json,
 }
 
 

@@ -241,6 +241,15 @@ def set_view(store: Store, record_sha256: str, view: dict[str, Any]) -> None:
             row.view = view
 
 
+def note_export(store: Store, record_sha256: str, editor: Editor, *, files: Sequence[str], with_patient: bool) -> None:
+    """Note in the audit trail which files were handed out; it changes nothing, and needs no hold."""
+    with store.writing() as session:
+        if session.get(StudyRow, record_sha256) is not None:
+            audit.append(
+                session, record_sha256, editor.reader, "files exported", files=list(files), with_patient=with_patient
+            )
+
+
 def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
     """Delete a study with all that was stored of it, its files too; the store's own trail keeps that it was there.
 
@@ -336,11 +345,16 @@ def _decoded(content: Any) -> Any:
 _loaded = lru_cache(maxsize=1000)(json.loads)
 
 
+@lru_cache(maxsize=20_000)  # a worklist is shown again and again, and a path takes longer to make than its row to read
+def _place(folder: Path, path: str) -> Path:
+    return folder / path
+
+
 def study_of(store: Store, row: Any, patient_name: str) -> Study:
     """A study by its row, or by what ``find_studies`` reads of it."""
     return Study(
         record_sha256=row.record_sha256, record_id=row.record_id,
-        path=Path(os.path.join(store.folder, row.path)),  # noqa: PTH118  # twice as fast as Path's own
+        path=_place(store.folder, row.path),
         overrides=RecordOverrides(row.fs_hz, row.per_mv), kept=row.kept, start=row.start, duration_s=row.duration_s,
         lead_names=tuple(_decoded(row.lead_names)), simulated=row.simulated, state=row.state, archived=row.archived,
         lead=row.lead, model_name=row.model_name, model_sha256=row.model_sha256, rules=dict(_decoded(row.rules)),

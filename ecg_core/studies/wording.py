@@ -103,6 +103,11 @@ SENTENCES: Final[Mapping[str, Callable[[Detail], str]]] = {
     "narrative changed": _narrative,
     "diary changed": lambda detail: f"Changed the diary, which has {_entries(detail)}.",
     "strips for the report changed": lambda detail: f"Chose strips for the report: {detail['entries']}.",
+    "files exported": lambda detail: f"Exported {', '.join(detail['files'])}{_with_patient(detail)}.",
+    "exported": lambda detail: f"Exported the study as one file{_with_patient(detail)}.",
+    "export failed": lambda _detail: "The export of the study failed.",
+    "imported": lambda detail: f"Imported the study, whose trail had {_entries(detail)}.",
+    "study imported": lambda detail: f"Imported the study of {detail['record']}.",
     "archived": lambda _detail: "Moved the study into the archive.",
     "taken from the archive": lambda _detail: "Took the study from the archive.",
     "deleted": lambda _detail: "Deleted the study.",
@@ -111,6 +116,10 @@ SENTENCES: Final[Mapping[str, Callable[[Detail], str]]] = {
     "addendum written": lambda detail: f"Wrote an addendum to version {detail['version']}{_as_role(detail)}.",
     "new version begun": lambda detail: f"Began version {detail['version']} of the report.",
 }
+
+
+def _with_patient(detail: Detail) -> str:
+    return ", with patient data" if detail["with_patient"] else ", without patient data"
 
 
 def _as_role(detail: Detail) -> str:

@@ -17,7 +17,8 @@ from ecg_core.labels import MATCH_WINDOW_S, NAME
 from ecg_core.morphology.measurements import qrs_width_s, template_correlation
 from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.dangers import length_text
-from ecg_core.report.measures import GROUPS, HourLine, hour_lines, measures
+from ecg_core.report.measures import GROUPS, measures
+from ecg_core.report.periods import PeriodLine, hour_lines
 from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST
 from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules, rules_from
@@ -83,7 +84,7 @@ def hours_table(analysis: Analysis) -> pd.DataFrame:
     return pd.DataFrame([_hour_row(line) for line in hour_lines(analysis)])
 
 
-def _hour_row(line: HourLine) -> dict[str, object]:
+def _hour_row(line: PeriodLine) -> dict[str, object]:
     return {
         "From": line.name,
         "Analysable": f"{line.analysable_s / 60:.1f} min",

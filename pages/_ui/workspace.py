@@ -19,7 +19,7 @@ from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import keep_holding, release
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
-from ecg_core.studies.study import SIGNED, Editor, Study, delete_study, get_study, set_view
+from ecg_core.studies.study import SIGNED, Editor, Study, delete_study, get_study, note_export, set_view
 from ecg_core.studies.study_notes import notes_of
 
 from . import engine
@@ -259,6 +259,10 @@ class Workspace:
         """
         editor = self.editor
         self._save(lambda: change(self.store, sha256, *args, editor), sha256)
+
+    def note_export(self, sha256: str, name: str, *, with_patient: bool) -> None:
+        """Note in the audit trail that a file was handed out."""
+        self._try(partial(note_export, self.store, sha256, self.editor, files=[name], with_patient=with_patient))
 
     def _save(self, change: Callable[[], object], sha256: str) -> bool:
         """Make a change; returns whether the whole study was read again, as another one came between."""

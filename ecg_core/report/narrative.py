@@ -1,0 +1,239 @@
+"""The narrative of a report, drafted from its measures in plain sentences that a reader can edit.
+
+It states what was measured and what was not looked at, draws no conclusion from it, and advises nothing. The rhythm
+is never called sinus rhythm: P waves are not classified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from ..clock import clock_text, duration_text
+from ..labels import CLASSES
+from ..notes import Notes
+from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
+from .dangers import NOT_ANALYSED, dangers, seconds_text, unjudged_texts
+from .measures import format_labels, longest_rr
+
+FEW_PCT = 1.0  # a smaller percentage is printed with two decimals instead of one
+CALM: Final = (
+    "No ventricular fibrillation, asystole or sustained ventricular tachycardia found in the analysable signal."
+)
+NOTHING: Final = (
+    "No signal is analysable: ventricular fibrillation, asystole and ventricular tachycardia cannot be excluded."
+)
+
+
+def narrative_of(analysis: Analysis, notes: Notes) -> str:
+    """The narrative that a reader keeps, or else the drafted one."""
+    return notes.narrative or draft_narrative(analysis)
+
+
+def draft_narrative(analysis: Analysis) -> str:
+    """A narrative in one paragraph a line: recording, danger, VT, pauses, AF, SVT, patterns, rates, what is missing.
+
+    Examples
+    --------
+    >>> from ecg_core import analyse, load_model, read_record
+    >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
+    >>> draft_narrative(analysis).splitlines()[0]
+    'Simulated recording of 30 min, 98.3 % of it analysable; 2,230 beats.'
+
+    """
+    paragraphs = [_recording(analysis), _danger(analysis)]
+    if analysis.burden.n_beats:
+        paragraphs += [
+            _tachycardia(analysis),
+            _pauses(analysis),
+            _fibrillation(analysis),
+            _supraventricular(analysis),
+            *_patterns(analysis),
+            _rates(analysis),
+        ]
+    return "\n".join([*paragraphs, *_missing(analysis)])
+
+
+def _recording(analysis: Analysis) -> str:
+    burden, record = analysis.burden, analysis.record
+    simulated = "Simulated recording" if record.is_simulated else "Recording"
+    text = f"{simulated} of {duration_text(record.duration_s)}, {burden.analysable_pct:.1f} % of it analysable"
+    counted = f"{text}; {_count(burden.n_beats, 'beat')}." if burden.n_beats else f"{text}; no beat was counted."
+    clock = "" if record.start else " Times are counted from the start of the recording."
+    return counted + clock
+
+
+def _danger(analysis: Analysis) -> str:
+    found = dangers(analysis)
+    if found:
+        return " ".join(f"{danger.text}." for danger in found).replace(">= ", "at least ")
+    return CALM if analysis.burden.analysable_s else NOTHING
+
+
+def _tachycardia(analysis: Analysis) -> str:
+    """Ventricular tachycardia that is not sustained, and slower runs of V."""
+    ectopy, rules = analysis.burden.v, analysis.rules
+    brief = [event for event in analysis.events if event.kind == "vt"]
+    slow = [event for event in analysis.events if event.kind == "v_run"]
+    sentences = []
+    if brief:
+        runs = _count(len(brief), "run")
+        sentences.append(f"Non-sustained ventricular tachycardia: {runs}, {_extremes(analysis, brief)}.")
+    elif not ectopy.tachycardias.n:
+        sentences.append("No ventricular tachycardia found.")
+    if slow:
+        runs = _count(len(slow), "ventricular run")
+        sentences.append(f"{runs} at {rules.vt_bpm:g}/min or slower, {_extremes(analysis, slow)}.")
+    sentences += _idioventricular(analysis, analysis.burden.idioventricular)
+    return " ".join(sentences)
+
+
+def _idioventricular(analysis: Analysis, episodes: Episodes) -> Iterator[str]:
+    if episodes.n and episodes.longest:
+        counted = f"{_count(episodes.n, 'episode')}, {_count(episodes.n_beats, 'beat')}"
+        at = _at(analysis, episodes.longest.start_s)
+        length = f"{'the longest ' if episodes.n > 1 else ''}{seconds_text(episodes.longest.duration_s)}"
+        yield f"Idioventricular rhythm: {counted}, {length} {at}; its beats are not in the PVC burden."
+
+
+def _extremes(analysis: Analysis, runs: list[RhythmEvent]) -> str:
+    """The run of the most beats, and the fastest one where it is another."""
+    longest = max(runs, key=lambda event: (event.n_beats, event.duration_s, -event.start_s))
+    fastest = max(runs, key=lambda event: (event.rate_bpm, event.n_beats, -event.start_s))
+    if len(runs) == 1:
+        return _run(analysis, longest)
+    if longest is fastest:
+        return f"the longest and fastest {_run(analysis, longest)}"
+    return f"the longest {_run(analysis, longest)}, the fastest {_run(analysis, fastest)}"
+
+
+def _run(analysis: Analysis, run: RhythmEvent) -> str:
+    return f"{_count(run.n_beats, 'beat')} at {run.rate_bpm:.0f}/min {_at(analysis, run.start_s)}"
+
+
+def _pauses(analysis: Analysis) -> str:
+    burden, rules = analysis.burden, analysis.rules
+    longest = longest_rr(analysis)
+    if longest is None:
+        return "No RR interval could be measured."
+    at_least = "at least " if longest.at_least else ""
+    rr = f"{at_least}{longest.duration_s:.2f} s {_at(analysis, longest.start_s)}"
+    counted = []
+    if burden.pauses.n:
+        counted.append(f"{_count(burden.pauses.n, 'pause')} of {rules.pause_s:g} s or longer")
+    if burden.af_pauses.n:
+        in_af = _count(burden.af_pauses.n, "pause")
+        counted.append(f"{in_af} of {rules.af_pause_s:g} s or longer in atrial fibrillation")
+    if not counted:
+        return f"No pause of {rules.pause_s:g} s or longer; longest RR {rr}."
+    return f"{' and '.join(counted)}; longest RR {rr}."
+
+
+def _fibrillation(analysis: Analysis) -> str:
+    burden, af = analysis.burden, analysis.burden.af
+    if not af.longest:
+        return f"No atrial fibrillation of {analysis.rules.af_min_s:g} s or longer found."
+    burden_text = f"AF burden {_percent(burden.af_burden_pct)} of the analysable time"
+    rate = f"mean heart rate in AF {60.0 * (af.n_beats - af.n) / af.total_s:.0f}/min"
+    at = _at(analysis, af.longest.start_s)
+    longest = seconds_text(af.longest.duration_s)
+    if af.n == 1:
+        return f"Atrial fibrillation: 1 episode of {longest} {at}; {burden_text}, {rate}."
+    total = seconds_text(af.total_s)
+    return (
+        f"Atrial fibrillation: {_count(af.n, 'episode')}, {total} in total, the longest {longest} {at}; "
+        f"{burden_text}, {rate}."
+    )
+
+
+def _supraventricular(analysis: Analysis) -> str:
+    ectopy = analysis.burden.s
+    fast = [event for event in analysis.events if event.kind in ("svt", "svt_sustained")]
+    slow = [event for event in analysis.events if event.kind == "s_run"]
+    tachycardia = "No supraventricular tachycardia found."
+    if fast:
+        sustained = _sustained(sum(event.kind == "svt_sustained" for event in fast), len(fast))
+        runs = _count(len(fast), "run")
+        tachycardia = f"Supraventricular tachycardia: {runs}, {sustained}, {_extremes(analysis, fast)}."
+    text = f"Supraventricular ectopy: {_ectopy(ectopy, 'SVE burden')}"
+    slower = f", {_count(len(slow), 'run')} at {analysis.rules.vt_bpm:g}/min or slower" if slow else ""
+    return f"{tachycardia} {text}{slower}."
+
+
+def _sustained(n_sustained: int, n: int) -> str:
+    """How many of some tachycardias are sustained."""
+    if n == 1:
+        return "sustained" if n_sustained else "not sustained"
+    return f"{n_sustained:,} of them sustained" if n_sustained else "none of them sustained"
+
+
+def _patterns(analysis: Analysis) -> Iterator[str]:
+    """Ventricular ectopy with its patterns, and those of supraventricular ectopy."""
+    ectopy = analysis.burden.v
+    n_fusion = int(analysis.burden.count[CLASSES.index("F")])
+    fusion = f", {_count(n_fusion, 'fusion beat')}" if n_fusion else ""
+    yield f"Ventricular ectopy: {_ectopy(ectopy, 'PVC burden')}{fusion}."
+    found = [
+        f"{kind} {name} ({_count(episodes.n, 'episode')}, {seconds_text(episodes.total_s)})"
+        for kind, one in (("ventricular", ectopy), ("supraventricular", analysis.burden.s))
+        for name, episodes in (("bigeminy", one.bigeminy), ("trigeminy", one.trigeminy))
+        if episodes.n
+    ]
+    if found:
+        yield f"Patterns: {', '.join(found)}."
+
+
+def _ectopy(ectopy: Ectopy, name: str) -> str:
+    """Beats, burden with its interval, and couplets."""
+    low, high = ectopy.interval_pct
+    interval = f" (95 % interval {_number(low)} to {_percent(high)})" if np.isfinite([low, high]).all() else ""
+    if not ectopy.n_beats:
+        return f"no beat found, {name} 0 %{interval}"
+    couplets = _count(ectopy.couplets, "couplet") if ectopy.couplets else "no couplet"
+    counted = _count(ectopy.n_beats, "beat")
+    return f"{counted}, {name} {_percent(ectopy.burden_pct)}{interval}, {couplets}"
+
+
+def _rates(analysis: Analysis) -> str:
+    burden = analysis.burden
+    if not np.isfinite(burden.rate_mean_bpm):
+        return "No heart rate could be measured."
+    text = f"Mean heart rate {burden.rate_mean_bpm:.0f}/min"
+    if burden.rate_min and burden.rate_max:
+        low, high = burden.rate_min, burden.rate_max
+        text += (
+            f" (lowest {low.bpm:.0f} {_at(analysis, low.time_s)}, highest {high.bpm:.0f} {_at(analysis, high.time_s)})"
+        )
+    return f"{text}."
+
+
+def _missing(analysis: Analysis) -> Iterator[str]:
+    """What could not be judged, what was not looked at, and what a reader labelled."""
+    unjudged = "".join(f"{text}. " for text in unjudged_texts(analysis)).replace(">= ", "at least ")
+    *first, last = NOT_ANALYSED
+    yield f"{unjudged}Not analysed: {', '.join(first)} and {last}; P waves were not classified."
+    if len(analysis.labelled):
+        yield f"{format_labels(analysis)}."
+
+
+def _at(analysis: Analysis, time_s: float) -> str:
+    """The moment, as "at 03:12:05" or "on day 2 at 03:12:05"."""
+    day, _, clock = clock_text(analysis.record, time_s).rpartition(" ")
+    return f"on {day} at {clock}" if day else f"at {clock}"
+
+
+def _count(n: int, noun: str) -> str:
+    """A number with its noun: 1 beat, 1,000 beats."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _percent(value: float) -> str:
+    return f"{_number(value)} %"
+
+
+def _number(value: float) -> str:
+    if round(value, 2) == 0:
+        return "0"
+    return f"{value:.1f}" if value >= FEW_PCT else f"{value:.2f}"

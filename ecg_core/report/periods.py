@@ -1,0 +1,172 @@
+"""Beats, rates and rhythms of parts of a recording: its hours by the clock, its day and its night."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from ..clock import clock_text
+from ..labels import CLASSES
+from ..rhythm.burden import HOUR_S
+from ..rhythm.events import RUNS
+from ..rhythm.intervals import counts_for_rate, heart_rate
+from ..schema import Analysis, Bool, Float64, Index
+
+Span = tuple[float, float]  # start and end, seconds
+NIGHT: Final = (23, 6)  # from 23:00 to 06:00: hours in which most adults sleep; a diary may say otherwise
+DAY_H = 24
+PAUSES: Final = ("pause", "af_pause")
+NO_CLOCK: Final = "Day and night cannot be separated: the start of the recording is not known."
+
+
+class PeriodLine(NamedTuple):
+    """What was found in a part of a recording, such as an hour, the nights, or all of it."""
+
+    name: str
+    analysable_s: float
+    by_class: tuple[int, ...]  # beats in the order of CLASSES
+    rates_bpm: tuple[float, float, float]  # lowest, mean, highest; NaN where there is none
+    runs: tuple[int, int]  # of V and of S
+    n_pauses: int
+    af_s: float
+
+    @property
+    def n_beats(self) -> int:
+        """Analysable beats of all classes."""
+        return sum(self.by_class)
+
+    def n_of(self, label: str) -> int:
+        """Beats of a class."""
+        return self.by_class[CLASSES.index(label)]
+
+    @property
+    def v_pct(self) -> float:
+        """V as a percentage of all beats; NaN without beats."""
+        return 100 * self.n_of("V") / self.n_beats if self.n_beats else float("nan")
+
+
+def hour_lines(analysis: Analysis) -> list[PeriodLine]:
+    """One line per hour, by the clock where the start of the recording is known, and the total."""
+    counted = _Counted(analysis)
+    lines = [counted.line(_span_name(analysis, span), [span]) for span in clock_hours(analysis)]
+    return [*lines, counted.total]
+
+
+def day_and_night(analysis: Analysis) -> list[PeriodLine]:
+    """What was found by day, by night (NIGHT) and in total; empty where the start of the recording is not known."""
+    if analysis.record.start is None:
+        return []
+    day: list[Span] = []
+    night: list[Span] = []
+    for span in clock_hours(analysis):
+        (night if _is_night(analysis, span[0]) else day).append(span)
+    counted, (first, last) = _Counted(analysis), NIGHT
+    return [
+        counted.line(f"Day, {last:02d}:00-{first:02d}:00", day),
+        counted.line(f"Night, {first:02d}:00-{last:02d}:00", night),
+        counted.total,
+    ]
+
+
+def clock_hours(analysis: Analysis) -> list[Span]:
+    """The hours of a recording: from one full hour of the clock to the next, or counted from an unknown start."""
+    record = analysis.record
+    before_s = 0.0  # the full hour of the clock at or before the start
+    if record.start is not None:
+        before_s = (record.start.replace(minute=0, second=0, microsecond=0) - record.start).total_seconds()
+    n_hours = max(1, int(np.ceil((record.duration_s - before_s) / HOUR_S)))
+    edges_s = before_s + HOUR_S * np.arange(n_hours + 1)
+    edges_s = np.clip(edges_s, 0.0, record.duration_s)
+    return list(zip(edges_s[:-1].tolist(), edges_s[1:].tolist(), strict=True))
+
+
+def _is_night(analysis: Analysis, time_s: float) -> bool:
+    start = analysis.record.start
+    hour = (start + timedelta(seconds=round(time_s))).hour if start else 0
+    first, last = NIGHT
+    return hour >= first or hour < last
+
+
+def _span_name(analysis: Analysis, span: Span) -> str:
+    """A span as 08:00-09:00, with the day from the second one on."""
+    first, last = (clock_text(analysis.record, time_s)[:-3] for time_s in span)
+    return f"{first}-{last.rpartition(' ')[2]}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """What the lines of a table are counted from."""
+
+    analysis: Analysis
+
+    @cached_property
+    def total(self) -> PeriodLine:
+        """The line of the whole recording, with the rates that its measures state."""
+        burden = self.analysis.burden
+        low, high = (rate.bpm if rate else float("nan") for rate in (burden.rate_min, burden.rate_max))
+        whole = self.line("Total", [(0.0, np.inf)])
+        return whole._replace(rates_bpm=(low, burden.rate_mean_bpm, high))
+
+    @cached_property
+    def _rates(self) -> tuple[Float64, Float64]:
+        return heart_rate(self.analysis.beats, self.analysis.rules, quality=self.analysis.quality)
+
+    @cached_property
+    def _counts_for_rate(self) -> Bool:
+        return counts_for_rate(self.analysis.beats, self.analysis.rules)
+
+    @cached_property
+    def _begins_s(self) -> dict[str, Float64]:
+        """Starts of the runs of V, of those of S, and of the pauses."""
+        kinds = {"V": RUNS["V"], "S": RUNS["S"], "pauses": PAUSES}
+        return {
+            name: np.array([event.start_s for event in self.analysis.events if event.kind in some])
+            for name, some in kinds.items()
+        }
+
+    def line(self, name: str, spans: Sequence[Span]) -> PeriodLine:
+        """Count what lies in some spans; an event counts where it begins, what lies after the end in the last span."""
+        spans = [(start_s, self._open_end(end_s)) for start_s, end_s in spans]
+        beats, (rate_s, bpm) = self.analysis.beats, self._rates
+        inside = _positions(beats.time_s, spans)
+        label, rr_s = beats.label[inside[beats.usable[inside]]], beats.rr_s[inside[self._counts_for_rate[inside]]]
+        bpm = bpm[_positions(rate_s, spans)]
+        n_begin = {of: len(_positions(begin_s, spans)) for of, begin_s in self._begins_s.items()}
+        return PeriodLine(
+            name=name,
+            analysable_s=sum(self._analysable_until(b) - self._analysable_until(a) for a, b in spans),
+            by_class=tuple(int(np.count_nonzero(label == of_class)) for of_class in CLASSES),
+            rates_bpm=(
+                float(bpm.min()) if len(bpm) else np.nan,
+                float(60.0 / rr_s.mean()) if len(rr_s) else np.nan,
+                float(bpm.max()) if len(bpm) else np.nan,
+            ),
+            runs=(n_begin["V"], n_begin["S"]),
+            n_pauses=n_begin["pauses"],
+            af_s=self._af_s(spans),
+        )
+
+    def _af_s(self, spans: Sequence[Span]) -> float:
+        episodes = [event for event in self.analysis.events if event.kind == "af"]
+        return sum(max(0.0, min(event.end_s, b) - max(event.start_s, a)) for event in episodes for a, b in spans)
+
+    def _open_end(self, end_s: float) -> float:
+        return np.inf if end_s >= self.analysis.record.duration_s else end_s
+
+    def _analysable_until(self, time_s: float) -> float:
+        """Analysable seconds from the start to a time."""
+        quality, duration_s = self.analysis.quality, self.analysis.record.duration_s
+        edges_s = np.minimum(np.arange(len(quality.usable) + 1) * quality.block_s, duration_s)
+        lengths_s = np.where(quality.usable, np.diff(edges_s), 0.0)
+        return float(np.interp(min(time_s, duration_s), edges_s, np.concatenate(([0.0], np.cumsum(lengths_s)))))
+
+
+def _positions(time_s: Float64, spans: Sequence[Span]) -> Index:
+    """Positions of the times, ascending ones, that lie in one of the spans."""
+    edges = [np.searchsorted(time_s, span) for span in spans]
+    return np.concatenate([np.zeros(0, np.int64), *(np.arange(first, last) for first, last in edges)])
