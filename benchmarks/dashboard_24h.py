@@ -25,7 +25,11 @@ from benchmarks.tiling import tile
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), None)
 READING_S = 0.7  # a reader takes at least so long over a strip; the page below it is drawn meanwhile
-PAGES = {"Overview": "Hour by hour", "Review": "Full disclosure", "Report": "Each file is created when you click it"}
+PAGES = {
+    "Overview": "Hour by hour",
+    "Review": "Full disclosure",
+    "Report": "Change a value, and everything is measured again",
+}
 
 
 def serve() -> tuple[subprocess.Popen[bytes], str]:

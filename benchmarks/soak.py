@@ -81,6 +81,18 @@ def go(page: Page, name: str, expected: str) -> None:
     raise TooLate(f"The page {name} was not shown.")
 
 
+def open_files(page: Page) -> None:
+    """Open the list of files on the page Report; a page that is still drawn may close it again."""
+    go(page, "Report", "Strips chosen by the reader")
+    last = page.get_by_text("Each file is created when you click it")
+    for _ in range(6):
+        page.get_by_text("Files", exact=True).click()
+        page.wait_for_timeout(1500)
+        if last.is_visible():
+            return
+    raise TooLate("The list of files was not shown.")
+
+
 def upload(page: Page, cut: Cut) -> None:
     """Upload the files of a record, which opens it."""
     page.locator('input[type="file"]').set_input_files([str(path) for path in cut.files])
@@ -102,7 +114,7 @@ def visit(page: Page, cut: Cut) -> bool:
     right = await_analysis(page, cut)
     go(page, "Review", "Full disclosure")
     page.locator(".st-key-strip0 .js-plotly-plot").wait_for(timeout=WAIT_MS)
-    go(page, "Report", "Each file is created when you click it")
+    open_files(page)
     right &= downloaded(page, f"{cut.name}_report.json") == file_contents(cut.analysis)[f"{cut.name}_report.json"]
     go(page, "Studies", "Add recordings")
     page.get_by_role("button", name="Close this study").click()
@@ -214,7 +226,7 @@ def all_at_once(browser: Browser, server: Server, folder: Path, n_readers: int) 
         ]
         n_files = 0
         for page, expected in zip(pages, cuts, strict=True):
-            go(page, "Report", "Each file is created when you click it")
+            open_files(page)
             others = [other.name for other in cuts if other is not expected]
             text = page.locator("body").inner_text()
             wrong += [f"{expected.name}: shows {name}" for name in others if re.search(rf"\b{name}\b", text)]

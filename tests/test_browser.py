@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pypdfium2
 import pytest
-from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab, go  # noqa: F401  # fixtures among them
+from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab, go, open_files  # noqa: F401  # fixtures among them
 
 PAPER_PX_PER_S = 25 * 96 / 25.4
 
@@ -94,18 +94,6 @@ def test_click_on_the_overview_leads_to_that_address_time_s(page):
     page.mouse.up()
     page.get_by_text("Full disclosure").wait_for(timeout=20_000)
     assert 800 < address_time_s(page) < 1000
-
-
-def open_files(page):
-    """Open the list of files on the page Report; a page that is still drawn may close it again."""
-    go(page, "Report", "Strips chosen by the reader")
-    last = page.get_by_text("Each file is created when you click it")
-    for _ in range(5):
-        page.get_by_text("Files", exact=True).click()
-        page.wait_for_timeout(1500)
-        if last.is_visible():
-            break
-    assert last.is_visible()
 
 
 def test_downloaded_table_can_be_read_back(page):

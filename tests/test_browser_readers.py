@@ -5,7 +5,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from support.browser import NEEDS_BROWSER, READY_S, browser, go, served  # noqa: F401  # a fixture among them
+from support.browser import NEEDS_BROWSER, READY_S, browser, open_files, served  # noqa: F401  # a fixture among them
 from support.records import write_record
 
 from ecg_core.pipeline import analyse
@@ -67,7 +67,7 @@ def test_readers_at_once_get_their_three_analyses_files_and_leave_nothing(browse
                 message = page.get_by_text("Analysed: lead").first
                 message.wait_for(timeout=WAIT_MS)
                 assert message.inner_text() == f"Analysed: lead I, {analysis.burden.n_beats} beats."
-                go(page, "Report", "Each file is created when you click it")
+                open_files(page)
                 text = page.locator("body").inner_text()
                 assert {name for name in names if name in text} == {analysis.record.record_id}
                 for name, content in file_contents(analysis).items():

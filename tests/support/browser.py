@@ -119,3 +119,15 @@ def go(page, name, sign):
     page.wait_for_timeout(500)
     too_wide = page.evaluate("(e => e.scrollWidth > e.clientWidth)(document.querySelector('[data-testid=stMain]'))")
     assert not too_wide, f"{name} scrolls sideways"
+
+
+def open_files(page):
+    """Open the list of files on the page Report; a page that is still drawn may close it again."""
+    go(page, "Report", "Strips chosen by the reader")
+    last = page.get_by_text("Each file is created when you click it")
+    for _ in range(5):
+        page.get_by_text("Files", exact=True).click()
+        page.wait_for_timeout(1500)
+        if last.is_visible():
+            break
+    assert last.is_visible()
