@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import closing
 from dataclasses import asdict
@@ -15,16 +14,18 @@ from ..classifier.model import load_model
 from ..classifier.spec import read_spec
 from ..errors import OutputError
 from ..files import atomic_folder
+from ..notes import NO_NOTES, Notes
 from ..pipeline import analyse
 from ..records import read_record
-from ..report.export import file_contents
+from ..report.export import file_contents, without_patient
 from ..schema import Analysis, Record
 from ..studies.analyses import AnalysisKey
 from ..studies.analysing import Wanted, analyse_into, is_stored, shows
-from ..studies.audit import canonical
+from ..studies.audit import content_sha256
 from ..studies.edits import edits_of
 from ..studies.store import Store, open_store
-from ..studies.study import command_editor, get_study
+from ..studies.study import command_editor, get_study, note_export
+from ..studies.study_notes import notes_of
 from .plan import Outcome, Settings, Studies, Task
 from .study import study_row
 from .tables import MARK
@@ -56,24 +57,30 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
 def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studies, progress: Progress) -> Outcome:
     """Analyse a record into the store as well; where its study shows what its folder holds, nothing is done."""
     with closing(open_store(studies.folder)) as store:
-        made_from = _made_from(record, settings) | _edited(store, record)
-        row = finished_row(task.folder, made_from)
+        row = finished_row(task.folder, _made_from(record, settings) | _edited(store, record))
         if row is not None and _is_shown(store, record, settings):
             return Outcome(task, row, kept=True)
         if row is None:
             _check_place(task.folder)
-        wanted = Wanted(settings.model, settings.lead, settings.rules)
-        analysis = analyse_into(store, record, wanted, command_editor(studies.reader), progress=progress)
-    return Outcome(task, _write(task, analysis, made_from)) if row is None else Outcome(task, row, kept=True)
+        wanted, editor = Wanted(settings.model, settings.lead, settings.rules), command_editor(studies.reader)
+        analysis = analyse_into(store, record, wanted, editor, progress=progress)
+        if row is not None:
+            return Outcome(task, row, kept=True)
+        made_from = _made_from(record, settings) | _edited(store, record)  # also what a new study took from its file
+        row = _write(task, analysis, made_from, notes_of(store, record.sha256))
+        names = _mark(task.folder).get("files", {})
+        note_export(store, record.sha256, editor, files=list(names), with_patient=False)
+        return Outcome(task, row)
 
 
 def _edited(store: Store, record: Record) -> dict[str, Any]:
-    """What the results of a study are made from beside the settings: its reader's labels; empty without any."""
+    """What the results of a study are made from beside the settings: its readers' labels and notes, if any."""
     edits, study = edits_of(store, record.sha256), get_study(store, record.sha256)
-    if not edits or study is None:
-        return {}
-    labels_sha256 = hashlib.sha256(canonical(edits).encode()).hexdigest()
-    return {"labels_sha256": labels_sha256, "fitted_edits": study.n_fitted_edits}
+    notes = without_patient(notes_of(store, record.sha256))
+    made_from: dict[str, Any] = {} if notes == NO_NOTES else {"notes_sha256": content_sha256([asdict(notes)])}
+    if edits and study is not None:
+        made_from |= {"labels_sha256": content_sha256(edits), "fitted_edits": study.n_fitted_edits}
+    return made_from
 
 
 def _is_shown(store: Store, record: Record, settings: Settings) -> bool:
@@ -125,9 +132,9 @@ def _check_place(folder: Path) -> None:
         )
 
 
-def _write(task: Task, analysis: Analysis, made_from: dict[str, Any]) -> Row:
+def _write(task: Task, analysis: Analysis, made_from: dict[str, Any], notes: Notes = NO_NOTES) -> Row:
     """Write the results and the mark that says what they were made from; return the row of the study."""
-    row, contents = study_row(task.name, analysis), file_contents(analysis)
+    row, contents = study_row(task.name, analysis), file_contents(analysis, notes)
     mark = {"made_from": made_from, "files": {name: len(content) for name, content in contents.items()}, "row": row}
 
     def is_finished(folder: Path) -> bool:
