@@ -3,27 +3,31 @@
 import getpass
 import json
 import threading
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from support.studies import contents, files, write_half_minute, write_half_minutes
 
+from ecg_core.batch import work
 from ecg_core.cli import options
 from ecg_core.cli.main import main
 from ecg_core.cli.studies import STATES, table_text
-from ecg_core.errors import StudyHeldError
+from ecg_core.errors import StoreError, StudyHeldError
 from ecg_core.notes import Patient
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
-from ecg_core.studies import analysing, audit, study
-from ecg_core.studies.analyses import stored_analyses
-from ecg_core.studies.analysing import held_study
+from ecg_core.rules import RhythmRules
+from ecg_core.studies import analyses, analysing, audit, study
+from ecg_core.studies import store as store_module
+from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis, stored_analyses
+from ecg_core.studies.analysing import held_study, is_stored
 from ecg_core.studies.edits import Label, add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import hold, release
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, command_editor, find_one, find_studies
 from ecg_core.studies.study_notes import set_narrative, set_patient
-from ecg_core.studies.tables import HoldRow, StudyRow
+from ecg_core.studies.tables import AnalysisRow, HoldRow, StudyRow
 
 READER = Editor("A. Reader", "window")
 
@@ -199,6 +203,91 @@ def test_a_signed_study_stays_as_it_was_signed(tmp_path, record, labels, run, st
     assert run(record, out="again") == 0  # what was signed can be written again
     assert find_one(store, "x") == before
     assert edits_of(store, before.record_sha256) == ()
+
+
+def test_a_newer_program_does_not_analyse_a_signed_study_again(record, run, store, capsys, monkeypatch):
+    assert run(record) == 0
+    monkeypatch.setattr(analyses, "code_version", lambda: "newer")
+    assert run(record, out="newer") == 0  # one that is not signed is analysed again
+    with store.writing() as session:
+        session.query(StudyRow).one().state = "signed"
+    monkeypatch.setattr(analyses, "code_version", lambda: "newest")
+    assert run(record, out="newest") == 2
+    assert "signed, with the analysis of another version of this program" in capsys.readouterr().err
+
+
+def test_what_a_newer_program_finds_is_what_the_worklist_says(record, run, store, monkeypatch):
+    assert run(record) == 0
+    with store.writing() as session:
+        session.query(StudyRow).one().n_beats = 3  # as an older program found
+    monkeypatch.setattr(analyses, "code_version", lambda: "newer")
+    assert run(record, out="newer") == 0
+    assert find_one(store, "x").n_beats > 3
+
+
+def test_an_analysis_whose_file_is_gone_is_not_stored(record, run, store):
+    assert run(record) == 0
+    found = find_one(store, "x")
+    key = AnalysisKey(found.record_sha256, found.lead, found.model_sha256, RhythmRules())
+    assert is_stored(store, key)
+    (store.folder / "analyses" / f"{key.digest}.npz").unlink()
+    assert not is_stored(store, key)
+
+
+def test_an_analysis_whose_row_cannot_be_written_leaves_no_file_and_the_other_way_round(
+    record, run, store, monkeypatch
+):
+    assert run(record) == 0
+    analysis = stored_analysis(store, record)
+    key = AnalysisKey(analysis.record.sha256, "other", "0" * 64, RhythmRules())
+    monkeypatch.setattr(analyses, "insert_missing", fail)
+    with pytest.raises(StoreError):
+        save_analysis(store, key, analysis)
+    assert not (store.folder / "analyses" / f"{key.digest}.npz").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(StoreError):
+        save_analysis(store, key, analysis)
+    assert not is_stored(store, key)
+    with store.reading() as session:
+        assert session.query(AnalysisRow).count() == 1
+
+
+def fail(*_args, **_more):
+    raise OSError(28, "No space left on device")
+
+
+def stored_analysis(store, record):
+    found, opened = find_one(store, "x"), read_record(record)
+    return load_analysis(store, AnalysisKey(opened.sha256, found.lead, found.model_sha256, RhythmRules()), opened)
+
+
+def test_nobody_changes_a_study_between_its_analysis_and_the_mark_of_its_results(record, run, store, monkeypatch):
+    refused, edited = [], work._edited
+
+    def edit_first(opened, found):
+        if find_studies(opened):  # not before it is added
+            with pytest.raises(StudyHeldError):
+                add_edit(opened, found.sha256, (Label(1.0, "V"),), READER)
+            refused.append(found.record_id)
+        return edited(opened, found)
+
+    monkeypatch.setattr(work, "_edited", edit_first)
+    assert run(record.parent, "--jobs", 1) == 0
+    assert refused == ["x"]
+    assert edits_of(store, read_record(record).sha256) == ()
+
+
+def test_the_file_of_the_database_is_checked_once_a_command(record, run, monkeypatch):
+    counts, check = [], store_module._check_file
+
+    def spy(connection, place, *, checked):
+        counts.append(checked)
+        return check(connection, place, checked=checked)
+
+    monkeypatch.setattr(store_module, "_check_file", spy)
+    assert run(record.parent, "--jobs", 1) == 0
+    assert counts == [False, True]
 
 
 def test_reader_and_studies_without_study_are_refused(record, tmp_path, run, capsys):

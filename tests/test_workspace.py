@@ -253,6 +253,18 @@ def test_an_analysis_that_a_kill_interrupted_is_offered_again(desk, demo, run):
     job.wait(20)
 
 
+def test_a_running_analysis_reports_that_its_server_is_still_there(desk, demo, run, monkeypatch):
+    reported = []
+    monkeypatch.setattr("pages._ui.jobs.keep_in_queue", reported.append)
+    job = Job(key_of(demo), demo, demo.files[0])
+    monkeypatch.setattr(job, "run", lambda report: [report() for _ in range(3)])
+    workspace = window(desk)
+    workspace.add(demo)
+    workspace.start(job)
+    job.wait(20)
+    assert reported == [desk.store]  # every few seconds, and not at each step
+
+
 def window_on(desk, demo):
     workspace = window(desk, "Dr Two")
     workspace.open_study(demo.sha256)
