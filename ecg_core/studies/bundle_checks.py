@@ -32,7 +32,7 @@ LISTS: Final[dict[str, type[Base]]] = {
 LIST_COLUMNS: Final = {"study": ("files", "lead_names"), "edit": ("content",)}  # in other JSON columns stand dicts
 NOT_EXPORTED: Final = ("id", "record_sha256")  # numbers of this database, and what the manifest states once
 EMPTIED: Final = {"path": "", "files": [], "view": {}}  # of this computer
-HASHES_OF_REPORT: Final = {"labels", "model", "signal"}
+HASHES_OF_REPORT: Final = {"labels", "model"}  # by which a locked study is verified
 HASH_DIGITS: Final = 64
 
 Values = dict[str, Any]

@@ -51,7 +51,7 @@ class StoredSignature:
     signature: Signature
     hashes: dict[str, str]  # SHA-256 of what was signed by its name, and the program's version
     files: dict[str, str]  # names of the signed files by their kind; none of an addendum
-    with_patient: bool = False  # whether patient data are in these files
+    with_patient: bool = True  # whether patient data are in these files; unless it is known, they may be
 
     @property
     def sha256(self) -> str:
@@ -137,7 +137,7 @@ def add_addendum(store: Store, record_sha256: str, text: str, *, role: str, edit
         if row.state != SIGNED or not last:
             raise ChangeRefusedError("The report is not signed: change it, instead of an addendum.")
         signature = Signature(last[0].signature.version, editor.reader, role, "", now(), text.strip())
-        _add(session, record_sha256, StoredSignature(signature, {"report": last[0].sha256}, {}), ADDENDUM_ACTION)
+        _add(session, record_sha256, StoredSignature(signature, {"report": last[0].sha256}, {}, False), ADDENDUM_ACTION)
     return signature
 
 

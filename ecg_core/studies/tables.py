@@ -49,7 +49,8 @@ class StudyRow(Base):
     af_pct: Mapped[float | None]
     danger: Mapped[str]  # the first line of the report's dangers
     patient: Mapped[dict[str, Any]]
-    patient_key: Mapped[str]  # random; without it the hash of the patient data in the trail gives nothing away
+    # random: without it, the hash of the patient data in the trail gives nothing away
+    patient_key: Mapped[str] = mapped_column(default="")
     narrative: Mapped[str]
     view: Mapped[dict[str, Any]]  # where and how it was left: time, lead, scale
     created_at: Mapped[str]  # all times: UTC, ISO 8601, of equal length
