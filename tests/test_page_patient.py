@@ -113,7 +113,7 @@ def test_a_study_without_an_analysis_has_its_patient_and_diary(workspace):
 def test_without_a_record_the_page_offers_to_open_one(name):
     at = page(name)
     assert not at.exception
-    assert "No record is open" in text_of(at)
+    assert "No study is open" in text_of(at)
 
 
 @pytest.mark.parametrize(

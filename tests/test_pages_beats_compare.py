@@ -75,7 +75,7 @@ def table(at, column):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_stands_without_a_record_and_without_an_analysis(name, demo):
-    assert "No record is open" in text_of(page(name))
+    assert "No study is open" in text_of(page(name))
     workspace = Workspace()
     workspace.add(demo)
     at = page(name, workspace)

@@ -144,7 +144,7 @@ def draw_frame(*, with_stopped: bool = True) -> Workspace:
 
     With ``with_stopped``, an analysis that was stopped of the study that is shown can be resumed.
     """
-    if streamlit_runtime.leave_pages_directory():
+    if streamlit_runtime.leave_pages_directory() and "workspace" not in st.session_state:
         st.rerun()
     st.html(STYLE)
     try:
