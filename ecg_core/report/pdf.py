@@ -178,7 +178,7 @@ def _interval_text(found: dict[str, Measure], key: str) -> str:
     low, high = found[f"{key}_low"], found[f"{key}_high"]
     if low.value is None or high.value is None:
         return ""
-    return f"95 % interval {low.value:.2f} to {high.value:.2f} %"
+    return f"95 % interval {low.value:.2f} to {high.text}"
 
 
 def _with_fusion(found: dict[str, Measure]) -> str:
