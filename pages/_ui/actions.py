@@ -216,6 +216,17 @@ def work_without_store() -> None:
     session_cleanup().add(current_session_id(), workspace)
 
 
+def analyse_as_before(record: Record) -> None:
+    """Analyse a record that has no stored analysis: as it was shown before, or as any new one."""
+    workspace, models = current_workspace(), installed_models()
+    shown = workspace.shown.get(record.sha256)
+    name = next((name for name, sha256 in models.items() if shown and sha256 == shown.model_sha256), "")
+    if shown is None or not name:
+        start_analysis(record)
+    else:
+        workspace.start(Job(shown, record, MODELS / f"{name}.pt"))
+
+
 def change_rules(record: Record, rules: RhythmRules) -> None:
     """Measure the analysis that is shown by other rules; its beats stay, so that it takes no time."""
     workspace = current_workspace()
