@@ -13,9 +13,11 @@ from support.strategies import make_beats
 
 from ecg_core import NOTICE
 from ecg_core.notes import FROM_FILE, DiaryEntry, Notes, Patient, ReportStrip, Signature
-from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, draw_columns, draw_strip, printable
+from ecg_core.report import fonts
+from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, draw_columns, draw_strip
 from ecg_core.report.dangers import findings
 from ecg_core.report.document import Drawing, Head, make_pdf
+from ecg_core.report.fonts import BOLD, PLAIN, font_for, printable
 from ecg_core.report.measures import measures
 from ecg_core.report.narrative import draft_narrative
 from ecg_core.report.pdf import UNSIGNED, report_pdf
@@ -345,10 +347,21 @@ def test_the_narrative_is_the_readers_or_else_the_drafted_one(demo_analysis):
 def test_who_signed_and_when_is_on_the_first_page_with_addenda(demo_analysis):
     signed = Signature(1, "Dr. B", "cardiologist", "I read it.", "2026-01-05T10:11:12.000000+00:00")
     later = replace(signed, reader="Dr. C", statement="", signed_at="2026-01-06T09:00:00", addendum="See page 3.")
-    first = words(report_pdf(demo_analysis, Notes(signatures=(signed, later))))[0]
+    first = words(report_pdf(demo_analysis, Notes(signatures=(signed, later), is_signed=True)))[0]
     assert "Version 1, signed by Dr. B, cardiologist, 2026-01-05 10:11 UTC I read it." in first
     assert "Addendum by Dr. C, cardiologist, 2026-01-06 09:00 UTC See page 3." in first
+    assert ", signed, page 1 of " in first
     assert UNSIGNED not in first
+
+
+def test_what_was_changed_after_a_signature_says_that_nobody_signed_it(demo_analysis):
+    signed = Signature(1, "Dr. B", "cardiologist", "I read it.", "2026-01-05T10:11:12.000000+00:00")
+    later = replace(signed, reader="Dr. C", signed_at="2026-01-06T09:00:00", addendum="See page 3.")
+    pages = words(report_pdf(demo_analysis, Notes(signatures=(signed, later), is_signed=False)))
+    since = "Preliminary: changed since version 1, signed by Dr. B, cardiologist on 2026-01-05 10:11 UTC Reader, date"
+    assert since in pages[0]
+    assert "I read it." not in pages[0]
+    assert all(", not signed, page " in page and ", signed, page " not in page for page in pages)
 
 
 def test_symptoms_stand_beside_the_rhythm_that_was_there(demo_analysis):
@@ -363,7 +376,7 @@ def test_text_of_any_length_is_printed_to_its_last_word(demo_analysis):
     long = " ".join(f"word{number}" for number in range(3000))
     patient = replace(PATIENT, indication=long)
     signature = Signature(1, "Dr. B", "", long, "2026-01-05T10:11:12")
-    notes = Notes(patient, (DiaryEntry(30.0, long),), long, (ReportStrip(5.0, long[:2000]),), (signature,))
+    notes = Notes(patient, (DiaryEntry(30.0, long),), long, (ReportStrip(5.0, long[:2000]),), (signature,), True)
     text = " ".join(words(report_pdf(demo_analysis, notes)))
     for number in (0, 1500, 2999):
         assert text.count(f"word{number} ") >= 4
@@ -375,11 +388,45 @@ def test_no_text_is_cut_with_dots(demo_analysis):
         assert "…" not in page
 
 
+def test_names_in_latin_greek_and_cyrillic_letters_are_printed_as_they_are_written(demo_analysis):
+    name = "Łukasz Żółć, Ağaoğlu, Παπαδόπουλος, Иванов, Müller"
+    signature = Signature(1, name, "", "Read.", "2026-01-05T10:11:12")
+    notes = Notes(
+        replace(PATIENT, name=name), strips=(ReportStrip(5.0, name),), signatures=(signature,), is_signed=True
+    )
+    analysis = replace(demo_analysis, record=replace(demo_analysis.record, record_id=name))
+    content = report_pdf(analysis, notes)
+    pages = words(content)
+    assert f"Patient {name}" in pages[0]
+    assert f"signed by {name}, 2026" in pages[0]  # in bold
+    assert all(page.startswith(f"{name}, simulated record") for page in pages)
+    assert sum(f" {name} " in page for page in pages[1:]) >= 1  # the caption of the strip
+    assert report_pdf(analysis, notes) == content
+    plain = report_pdf(
+        demo_analysis, replace(notes, patient=PATIENT, strips=(ReportStrip(5.0, "Seen"),), signatures=())
+    )
+    assert len(content) < len(plain) + 100_000  # only the letters that are used are embedded
+
+
 @pytest.mark.parametrize(
-    ("text", "printed"), [("Łódź", "Lódz"), ("Müller", "Müller"), ("心", "?"), ("a\u202eb", "a_b")]
-)
-def test_letters_that_the_printer_lacks_lose_their_marks(text, printed):
+    ("text", "printed"),
+    [
+        ("Łódź", "Łódź"), ("Müller", "Müller"), ("Mu\u0308ller", "Müller"), ("心", "?"), ("a\u202eb", "a_b"),
+        ("אב", "??"),  # a line is not drawn from right to left
+    ],
+)  # fmt: skip
+def test_letters_that_no_font_has_become_question_marks(text, printed):
     assert printable(text) == printed
+
+
+def test_letters_lose_their_marks_where_the_embedded_font_is_missing(monkeypatch):
+    monkeypatch.setattr(fonts, "_embeddable", frozenset)
+    assert [printable(text) for text in ("Łódź", "Ağaoğlu", "Иванов")] == ["Lódz", "Agaoglu", "??????"]
+
+
+def test_a_text_has_the_printers_own_font_unless_it_needs_another():
+    assert [font_for("Müller – 1 mV", font) for font in (PLAIN, BOLD)] == ["Helvetica", "Helvetica-Bold"]
+    assert [font_for("Żółć", font) for font in (PLAIN, BOLD)] == ["DejaVuSans", "DejaVuSans-Bold"]
 
 
 # Tables
