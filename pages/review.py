@@ -34,6 +34,7 @@ from pages._ui.view import (
     stations,
     strip,
     strip_start_s,
+    study_key,
 )
 from pages._ui.wording import NONE
 from pages._ui.workspace import current_workspace
@@ -156,13 +157,15 @@ def draw_findings(analysis: Analysis) -> None:
     events = by_severity(analysis.events)
     kinds = st.pills(
         "Kinds", list(dict.fromkeys(event.kind for event in events)), selection_mode="multi",
-        format_func=KIND_NAMES.__getitem__, key="kinds", label_visibility="collapsed", persist_state="session",
+        format_func=KIND_NAMES.__getitem__, key=study_key("kinds", analysis.record.sha256),
+        label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     listed = [event for event in events if not kinds or event.kind in kinds]
+    key = study_key("found", analysis.record.sha256)
     st.dataframe(
-        events_table(analysis, listed), hide_index=True, height=240, key="found", selection_mode="single-row",
+        events_table(analysis, listed), hide_index=True, height=240, key=key, selection_mode="single-row",
         placeholder=NONE,
-        on_select=partial(go_to_row, "found", listed),
+        on_select=partial(go_to_row, key, listed),
     )  # fmt: skip
 
 

@@ -1,0 +1,161 @@
+"""What is typed, ticked and chosen for one study stays with it when another is picked in the sidebar."""
+
+from dataclasses import replace
+
+import pytest
+from support.analyses import make_analysis, make_event, with_events
+from support.made_files import FS_HZ, signal
+from support.pages import button, page, workspace_with
+from support.records import write_record
+
+from ecg_core.notes import Patient
+from ecg_core.records import read_record
+from ecg_core.studies import signing
+from ecg_core.studies.signing import sign
+from ecg_core.studies.study import find_studies
+from ecg_core.studies.study_notes import set_patient
+from pages._ui.sign_off import STATEMENT
+from pages._ui.view import study_key
+from pages._ui.worklist import table_key
+
+RECORD_S = 300
+
+
+@pytest.fixture
+def analyses(tmp_path, monkeypatch):
+    """Analyses of two records of five minutes with the same leads, whose reports are stand-ins."""
+    monkeypatch.setattr(signing, "WRITERS", {"pdf": lambda *_: b"%PDF made", "json": lambda *_: b"{}"})
+    made = make_analysis(float(RECORD_S))
+    made = with_events(made, make_event("pause", 10.0, 13.0), make_event("svt", 100.0, 140.0, n_beats=90))
+    made = replace(made, model=replace(made.model, sha256="f" * 64))
+    records = [
+        read_record(write_record(tmp_path, name, signal(2, RECORD_S * FS_HZ), FS_HZ, lead_names=("II", "V1")))
+        for name in ("one", "two")
+    ]
+    return [replace(made, record=record) for record in records]
+
+
+@pytest.fixture
+def workspace(analyses):
+    """A window with both studies open, the first one shown."""
+    one, two = analyses
+    return workspace_with(one, workspace_with(two))
+
+
+@pytest.fixture
+def one(analyses):
+    return analyses[0].record.sha256
+
+
+@pytest.fixture
+def two(analyses):
+    return analyses[1].record.sha256
+
+
+def pick(at, sha256):
+    """Pick a study in the sidebar."""
+    at.selectbox(key="picked").set_value(sha256).run()
+    assert not at.exception
+    return at
+
+
+def labelled(items, label):
+    return next(item for item in items if item.label == label)
+
+
+def signed(workspace, sha256):
+    analysis = workspace.analysis(sha256)
+    sign(workspace.store, sha256, analysis, role="Physician", statement="Seen.", editor=workspace.editor)
+    workspace.open_study(sha256)
+    workspace.refresh()
+
+
+def test_what_is_typed_to_sign_one_study_is_not_signed_with_another(workspace, two):
+    at = page("report", workspace)
+    labelled(at.text_input, "Reader").set_value("Somebody Else")
+    labelled(at.selectbox, "Role").set_value("Nurse")
+    labelled(at.text_area, "Statement").set_value("Only the first hour is of use.")
+    labelled(at.checkbox, "Name the patient in the signed report").check().run()
+    assert labelled(at.text_area, "Statement").value == "Only the first hour is of use."
+    pick(at, two)
+    assert labelled(at.text_input, "Reader").value == workspace.editor.reader
+    assert labelled(at.selectbox, "Role").value is None
+    assert labelled(at.text_area, "Statement").value == STATEMENT
+    assert not labelled(at.checkbox, "Name the patient in the signed report").value
+
+
+def test_a_new_version_begins_with_an_empty_form(workspace, one):
+    at = page("report", workspace)
+    labelled(at.selectbox, "Role").set_value("Nurse")
+    labelled(at.checkbox, "Name the patient in the signed report").check().run()
+    signed(workspace, one)
+    button(at.run(), "Begin a new version").click().run()
+    assert labelled(at.selectbox, "Role").value is None
+    assert not labelled(at.checkbox, "Name the patient in the signed report").value
+
+
+def test_an_addendum_typed_to_one_study_is_not_signed_into_another(workspace, one, two):
+    signed(workspace, two)
+    signed(workspace, one)
+    at = page("report", workspace)
+    labelled(at.text_area, "Addendum").set_value("The pause was artefact.")
+    labelled(at.selectbox, "Role").set_value("Nurse").run()
+    assert labelled(at.text_area, "Addendum").value == "The pause was artefact."
+    pick(at, two)
+    assert not labelled(at.text_area, "Addendum").value
+    assert labelled(at.selectbox, "Role").value is None
+
+
+def test_patient_data_are_asked_for_in_each_study(workspace, one, two):
+    for sha256 in (one, two):
+        workspace.save(set_patient, sha256, Patient(name="Known Somebody"))
+    at = page("report", workspace)
+    labelled(at.checkbox, "With patient data").check().run()
+    assert labelled(at.checkbox, "With patient data").value
+    assert not labelled(pick(at, two).checkbox, "With patient data").value
+
+
+def test_the_export_of_each_study_is_asked_for_its_patient_data(workspace):
+    at = page("studies", workspace)
+    listed = find_studies(workspace.store)
+
+    def select(row):
+        at.session_state[table_key(listed)] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+        return labelled(at.run().checkbox, "With patient data")
+
+    select(0).check().run()
+    assert select(0).value
+    assert not select(1).value
+
+
+def test_the_caption_of_a_strip_stays_with_its_study(workspace, one, two):
+    label = "Caption of the strip in the report"
+    at = page("review", workspace)
+    labelled(at.text_input, label).set_value("A run of V").run()
+    assert not labelled(pick(at, two).text_input, label).value
+    assert labelled(pick(at, one).text_input, label).value == "A run of V"
+
+
+def test_findings_of_the_next_study_are_all_listed(workspace, one, two):
+    at = page("review", workspace)
+    n_listed = len(at.dataframe[0].value)
+    at.button_group(key=study_key("kinds", one)).set_value(["pause"]).run()
+    assert len(at.dataframe[0].value) < n_listed
+    assert len(pick(at, two).dataframe[0].value) == n_listed
+
+
+def test_leads_chosen_to_analyse_one_study_are_not_those_of_another(workspace, two):
+    at = page("studies", workspace)
+    labelled(at.selectbox, "Leads to analyse").set_value("V1").run()
+    assert labelled(at.selectbox, "Leads to analyse").value == "V1"
+    assert labelled(pick(at, two).selectbox, "Leads to analyse").value == "auto"
+
+
+def test_the_table_of_rules_is_another_one_in_each_study(workspace, two):
+    def keys(at):
+        return {frame.proto.id for frame in at.dataframe if "rules " in frame.proto.id}
+
+    at = page("report", workspace)
+    first = keys(at)
+    assert len(first) == 1
+    assert len(keys(pick(at, two)) - first) == 1
