@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 from support.analyses import make_analysis, make_event, with_events
 from support.made_files import FS_HZ, signal
-from support.pages import button, page, workspace_with
+from support.pages import app_test, button, page, workspace_with
 from support.records import write_record
 
 from ecg_core.notes import Patient
 from ecg_core.records import read_record
 from ecg_core.studies import signing
 from ecg_core.studies.signing import sign
-from ecg_core.studies.study import find_studies
+from ecg_core.studies.study import find_one, find_studies
 from ecg_core.studies.study_notes import set_patient
 from pages._ui.sign_off import STATEMENT
 from pages._ui.view import study_key
@@ -134,6 +134,63 @@ def test_the_caption_of_a_strip_stays_with_its_study(workspace, one, two):
     labelled(at.text_input, label).set_value("A run of V").run()
     assert not labelled(pick(at, two).text_input, label).value
     assert labelled(pick(at, one).text_input, label).value == "A run of V"
+
+
+VIEWS = (
+    {"lead": "II", "leads": 1, "sec": 10, "speed": 25, "gain": 10},
+    {"lead": "V1", "leads": 3, "sec": 30, "speed": 50, "gain": 20},
+)
+
+
+def layout(at):
+    """How Review draws the strip, by the keys of its controls."""
+    return {"lead": at.selectbox(key="lead").value} | {
+        name: at.button_group(key=name).value for name in ("leads", "sec", "speed", "gain")
+    }
+
+
+def kept_view(workspace, sha256):
+    view = find_one(workspace.store, sha256).view
+    return {name: view[name] for name in VIEWS[0]}
+
+
+def test_each_study_is_drawn_and_kept_as_it_was_left(workspace, one, two):
+    for sha256, view in zip((one, two), VIEWS, strict=True):
+        workspace.remember(sha256, **view)
+    at = page("review", workspace)
+    assert layout(at) == VIEWS[0]
+    for sha256, view in ((two, VIEWS[1]), (one, VIEWS[0]), (two, VIEWS[1])):
+        assert layout(pick(at, sha256)) == view
+        assert layout(at.run()) == view
+    assert (kept_view(workspace, one), kept_view(workspace, two)) == VIEWS
+
+
+def test_a_study_seen_for_the_first_time_is_drawn_as_any_other(workspace, one, two):
+    at = page("review", workspace)
+    first = layout(at)
+    at.selectbox(key="lead").set_value("V1").run()
+    at.button_group(key="sec").set_value(30).run()
+    assert layout(pick(at, two)) == first
+    assert layout(pick(at, one)) == {**first, "lead": "V1", "sec": 30}
+    assert kept_view(workspace, two) == first
+
+
+def test_a_link_decides_how_its_own_study_is_drawn_and_no_other(workspace, two):
+    workspace.remember(two, **VIEWS[1])
+    at = page("review", workspace, lead="V1", sec="6", gain="5")
+    assert layout(at) == {**VIEWS[0], "lead": "V1", "sec": 6, "gain": 5}
+    assert layout(pick(at, two)) == VIEWS[1]
+
+
+def test_a_study_picked_on_another_page_is_drawn_as_it_was_left(workspace, two):
+    workspace.remember(two, **VIEWS[1])
+    at = app_test("app.py")
+    at.session_state["workspace"] = workspace
+    at.run().switch_page("pages/review.py").run()
+    at.button_group(key="gain").set_value(5).run()
+    at.switch_page("pages/overview.py").run()
+    pick(at, two).switch_page("pages/review.py").run()
+    assert layout(at) == VIEWS[1]
 
 
 def test_findings_of_the_next_study_are_all_listed(workspace, one, two):
