@@ -8,6 +8,7 @@ from support.made_files import FS_HZ, signal
 from support.pages import app_test, button, page, workspace_with
 from support.records import write_record
 
+from ecg_core.errors import RecordMovedError
 from ecg_core.notes import Patient
 from ecg_core.records import read_record
 from ecg_core.studies import signing
@@ -126,6 +127,18 @@ def test_the_export_of_each_study_is_asked_for_its_patient_data(workspace):
     select(0).check().run()
     assert select(0).value
     assert not select(1).value
+
+
+def test_the_place_typed_for_one_moved_recording_is_not_that_of_the_next(workspace, one, two):
+    for sha256 in (one, two):
+        workspace.moved[sha256] = RecordMovedError(f"the recording of {sha256} is no longer there", place="")
+    at = page("studies", workspace)
+    labelled(at.text_input, "Where is it now?").set_value("/data/holter/one")
+    button(at, "Open from there").click().run()
+    assert at.error  # it is not there either
+    assert labelled(at.text_input, "Where is it now?").value == "/data/holter/one"
+    button(at, "Leave it").click().run()
+    assert not labelled(at.text_input, "Where is it now?").value
 
 
 def test_the_caption_of_a_strip_stays_with_its_study(workspace, one, two):
