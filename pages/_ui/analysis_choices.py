@@ -15,6 +15,7 @@ from .actions import start_analysis
 from .figures import show, theme
 from .frame import SIMULATED, guarded
 from .installed_models import installed_models
+from .view import study_key
 from .workspace import Workspace
 
 LEAD_CHOICES: Final = {"auto": "Automatic", "all": "All leads together"}
@@ -38,10 +39,11 @@ def _draw_choices(workspace: Workspace, record: Record) -> None:
     lead = leads.selectbox(
         "Leads to analyse", [*LEAD_CHOICES, *record.lead_names],
         format_func=lambda name: LEAD_CHOICES.get(name, name),
+        key=study_key("leads", record.sha256),
         help="Automatic: up to three leads together; with more than three, the single lead of best quality.",
     )  # fmt: skip
     models = installed_models()
-    model = models_at.selectbox("Model", list(models)) if models else ""
+    model = models_at.selectbox("Model", list(models), key=study_key("model", record.sha256)) if models else ""
     busy = workspace.job_of(record.sha256) is not None
     button.button(
         "Analyse", type="primary", disabled=busy or not models, on_click=guarded(start_analysis), args=(record,),

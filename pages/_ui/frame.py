@@ -223,7 +223,9 @@ def _ask_place(workspace: Workspace, sha256: str, moved: RecordMovedError) -> No
         st.markdown(f":material/move_location: {plain_markdown(workspace.uploads.hide(str(moved)))}")
         field, button = st.columns([6, 1], vertical_alignment="bottom")
         field.text_input(
-            "Where is it now?", key="moved_to", placeholder="path of the file, or of the record without suffix"
+            "Where is it now?",
+            key=f"moved_to {sha256}",
+            placeholder="path of the file, or of the record without suffix",
         )
         button.form_submit_button("Open from there", on_click=guarded(_relocate), args=(sha256,), width="stretch")
     st.button("Leave it", key="leave_moved", on_click=_leave_moved, args=(sha256,), type="tertiary")
@@ -234,7 +236,7 @@ def _leave_moved(sha256: str) -> None:
 
 
 def _relocate(sha256: str) -> None:
-    place = st.session_state["moved_to"].strip().strip('"')
+    place = st.session_state[f"moved_to {sha256}"].strip().strip('"')
     if place:
         workspace = current_workspace()
         relocate(workspace.store, sha256, Path(place).expanduser(), workspace.editor)
