@@ -12,7 +12,7 @@ from ecg_core.studies import audit
 from ecg_core.studies.edits import add_edit, undo_edit
 from ecg_core.studies.study import add_study, delete_study, set_archived
 from ecg_core.studies.study_notes import set_narrative, set_patient
-from ecg_core.studies.tables import SignatureRow
+from ecg_core.studies.tables import SignatureRow, StudyRow
 
 NO_SIGNATURE = "1 of 1 signatures that the trail states are missing, or were changed."
 
@@ -26,11 +26,12 @@ def sha256(store, tmp_path):
     undo_edit(store, sha256, OTHER)
     row = SignatureRow(
         record_sha256=sha256, version=1, reader="Dr A", role="physician", statement="I agree.", signed_at="2001",
-        addendum="", hashes={"pdf": "1" * 64}, files={"pdf": "report.pdf"},
+        addendum="", hashes={"pdf": "1" * 64}, files={"pdf": "report.pdf"}, with_patient=False,
     )  # fmt: skip
     with store.writing() as session:
         audit.append(session, sha256, "Dr A", "signed", version=1, signature_sha256=audit.signature_sha256(row))
         session.add(row)
+        session.get_one(StudyRow, sha256).state = "signed"
     return sha256
 
 
@@ -45,7 +46,7 @@ def test_every_change_has_an_entry_with_who_and_what(store, sha256):
         ("narrative changed", "Dr A"), ("archived", "Dr B"),
     ]  # fmt: skip
     assert entries[1].detail["label"] == "V"
-    assert entries[6].detail == {"fields": ["name", "sex"]}
+    assert entries[6].detail["fields"] == ["name", "sex"]
     assert "Secret" not in "".join(json.dumps(entry.detail) for entry in entries)
     assert audit.verify(store, sha256) == ()
 
@@ -101,7 +102,7 @@ def test_edits_and_signatures_that_no_entry_states_are_found(store, sha256):
         session.add(
             SignatureRow(
                 record_sha256=sha256, version=2, reader="Dr B", role="", statement="", signed_at="", addendum="",
-                hashes={}, files={},
+                hashes={}, files={}, with_patient=False,
             )
         )  # fmt: skip
     assert audit.verify(store, sha256) == (

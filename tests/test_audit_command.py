@@ -8,7 +8,7 @@ from support.made_files import FS_HZ, signal
 from support.records import write_record
 
 from ecg_core.cli.main import main
-from ecg_core.notes import DiaryEntry, Patient
+from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
 from ecg_core.studies.audit import AuditEntry, trail
 from ecg_core.studies.edits import Label, add_edit, undo_edit
@@ -32,7 +32,7 @@ def study(tmp_path):
     set_patient(store, sha256, Patient(name="Secret", sex="male"), EDITOR)
     set_narrative(store, sha256, "=1+1", EDITOR)
     set_diary(store, sha256, [DiaryEntry(3.0, "Dizziness")], EDITOR)
-    set_report_strips(store, sha256, [], EDITOR)
+    set_report_strips(store, sha256, [ReportStrip(2.0)], EDITOR)
     set_archived(store, sha256, EDITOR, archived=True)
     yield tmp_path, store, sha256
     store.close()

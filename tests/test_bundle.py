@@ -1,30 +1,42 @@
 """A study as one zip: it arrives whole in another store, or, damaged or altered on the way, not at all."""
 
+import hashlib
 import json
 import os
 import random
 import shutil
 import zipfile
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from sqlalchemy.orm import Session, SessionTransaction
 from support.analyses import make_analysis
 from support.processes import everything
+from support.records import write_record
 from support.stores import OTHER, READER, add_small, edit, with_record, write_small
 
+from ecg_core import files
+from ecg_core.cli.main import main
 from ecg_core.errors import StoreError
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record, write_join
-from ecg_core.studies import audit, bundle
+from ecg_core.records.joined import MAX_PIECES
+from ecg_core.studies import audit, bundle, bundle_checks
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis
 from ecg_core.studies.bundle import MANIFEST, export_study, import_study
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.recordings import files_of_study, open_recording
-from ecg_core.studies.store import open_store
-from ecg_core.studies.study import add_study, delete_study, find_studies, get_study
+from ecg_core.studies.signing import begin_new_version, left_out_files, verify_signature
+from ecg_core.studies.store import now, open_store
+from ecg_core.studies.study import Editor, add_study, delete_study, find_studies, get_study
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
-from ecg_core.studies.tables import SignatureRow
+from ecg_core.studies.tables import EditRow, SignatureRow, StudyRow
+from ecg_core.studies.wording import sentence_of
 
+HASHES = {
+    "pdf": hashlib.sha256(b"%PDF Zaphod Beeblebrox").hexdigest(), "model": "", "signal": "", "labels": "",
+}  # fmt: skip
 PATIENT = Patient(name="Zaphod Beeblebrox", birth_date="1950-01-01")
 
 
@@ -49,14 +61,16 @@ def key(store, tmp_path):
     analysis = with_record(make_analysis(), open_recording(store, study))
     key = AnalysisKey(sha256, "II", "0" * 64, analysis.rules)
     save_analysis(store, key, analysis)
-    (store.subfolder("signed") / f"{sha256}_1.pdf").write_bytes(b"%PDF Zaphod Beeblebrox")
+    (store.subfolder("signed", sha256) / "v1_report.pdf").write_bytes(b"%PDF Zaphod Beeblebrox")
     row = SignatureRow(
-        record_sha256=sha256, version=1, reader="Dr A", role="physician", statement="I agree.", signed_at="2001",
-        addendum="", hashes={"pdf": "1" * 64}, files={"pdf": f"{sha256}_1.pdf"},
+        record_sha256=sha256, version=1, reader="Dr A", role="physician", statement="I agree.", signed_at=now(),
+        addendum="", hashes=HASHES, files={"pdf": "v1_report.pdf"}, with_patient=True,
     )  # fmt: skip
     with store.writing() as session:
         audit.append(session, sha256, "Dr A", "signed", version=1, signature_sha256=audit.signature_sha256(row))
         session.add(row)
+        session.get_one(StudyRow, sha256).state = "signed"
+    begin_new_version(store, sha256, READER)
     return key
 
 
@@ -142,9 +156,14 @@ def test_a_study_goes_to_a_colleague_and_comes_back(store, other, packed, key, t
     delete_study(store, sha256, READER)
     assert edits_of(import_to(store, packed), sha256) == (edit(1),)  # what was exported here
     assert audit.verify(store, sha256) == ()
+    before = audit.trail(store, sha256)
     delete_study(store, sha256, READER)
-    with pytest.raises(StoreError, match="went on in this store"):
-        import_study(store, tmp_path / "back.zip", READER)
+    assert edits_of(import_to(store, tmp_path / "back.zip"), sha256) == (edit(1), edit(3))
+    after = audit.trail(store, sha256)
+    assert after[: len(before)] == before  # what was done here, and deleted, stays in the trail
+    assert [entry.action for entry in after[len(before) :]] == ["deleted", "imported"]
+    assert [entry.action for entry in audit.others_of(after[-1])] == ["imported", "labelled", "exported"]
+    assert audit.verify(store, sha256) == audit.verify(store, audit.STORE) == ()
     third = open_store(tmp_path / "third", url="")
     import_to(third, packed)
     delete_study(third, sha256, READER)
@@ -165,6 +184,142 @@ def test_what_was_deleted_here_after_its_export_comes_back_with_what_a_colleague
     assert edits_of(import_to(store, tmp_path / "back.zip"), sha256) == (edit(1), edit(3))
     assert audit.verify(store, sha256) == audit.verify(store, audit.STORE) == ()
     assert len(open_recording(store, get_study(store, sha256)).files) == 2
+
+
+def test_no_entry_of_a_deleted_study_is_removed_and_the_joined_trail_goes_on(store, other, packed, key, tmp_path):
+    sha256 = key.record_sha256
+    export_study(store, sha256, tmp_path / "out.zip", Editor("Mallory", "x"), with_patient=True)
+    delete_study(store, sha256, Editor("Mallory", "x"))
+    add_edit(import_to(other, packed), sha256, edit(3), OTHER)
+    export_study(other, sha256, tmp_path / "back.zip", OTHER, with_patient=True)
+    import_to(store, tmp_path / "back.zip")
+    mallorys = [entry.action for entry in audit.trail(store, sha256) if entry.reader == "Mallory"]
+    assert mallorys == ["exported", "deleted"]
+    assert "Dr B: Labelled the beat" in sentence_of(audit.trail(store, sha256)[-1])
+    add_edit(store, sha256, edit(4), READER)
+    export_study(store, sha256, tmp_path / "third.zip", READER, with_patient=True)
+    delete_study(other, sha256, OTHER)
+    assert edits_of(import_to(other, tmp_path / "third.zip"), sha256) == (edit(1), edit(3), edit(4))
+    assert audit.verify(other, sha256) == audit.verify(other, audit.STORE) == ()
+    with other.writing() as session:
+        session.query(EditRow).filter_by(number=3).one().content = [[3.0, "S"]]
+    assert "Edit 3 was changed" in " ".join(audit.verify(other, sha256))
+
+
+def test_an_altered_entry_among_those_that_an_import_brought_is_found(store, other, packed, key, tmp_path):
+    sha256 = key.record_sha256
+    delete_study(store, sha256, READER)
+    add_edit(import_to(other, packed), sha256, edit(3), OTHER)
+    export_study(other, sha256, tmp_path / "back.zip", OTHER, with_patient=True)
+    import_to(store, tmp_path / "back.zip")
+    with store.reading() as session:
+        *before, last = audit.rows_of(session, sha256)
+    altered = audit.AuditRow(record_sha256=sha256, **dict(zip(audit.ENTRY_COLUMNS, audit.as_list(last), strict=True)))
+    altered.detail = last.detail.replace("Dr B", "Dr X")
+    assert altered.detail != last.detail
+    altered.hash = audit.hash_of(altered)
+    problems = audit.chain_problems([*before, altered], (len(before) + 1, altered.hash))
+    assert "was changed after it was written" in " ".join(problems)
+
+
+def test_a_signed_file_is_left_out_for_its_own_patient_data_alone_and_verified_as_left_out(
+    store, other, key, tmp_path, capsys
+):
+    sha256 = key.record_sha256
+    set_patient(store, sha256, Patient(), READER)  # the signed file still names the patient
+    sign_second(store, sha256)
+    export_study(store, sha256, tmp_path / "without.zip", READER, with_patient=False)
+    with zipfile.ZipFile(tmp_path / "without.zip") as archive:
+        assert [name for name in archive.namelist() if "signed/" in name] == [f"signed/{sha256}/v2_report.pdf"]
+        assert not any(b"Beeblebrox" in archive.read(name) for name in archive.namelist())
+    import_study(other, tmp_path / "without.zip", OTHER)
+    assert audit.trail(other, sha256)[-1].detail["left_out"] == ["v1_report.pdf"]
+    assert left_out_files(other, sha256) == {"v1_report.pdf"}
+    assert audit.verify(other, sha256) == ()
+    assert not [problem for problem in verify_signature(other, sha256) if "v1_report" in problem]
+    main(["audit", sha256, "--studies", str(other.folder)])
+    assert "Left out of the export: v1_report.pdf" in capsys.readouterr().out
+    (other.folder / "signed" / sha256 / "v2_report.pdf").unlink()
+    assert "v2_report.pdf" in " ".join(verify_signature(other, sha256))
+
+
+def sign_second(store, sha256):
+    """Sign a second version without patient data."""
+    content = b"%PDF two"
+    (store.subfolder("signed", sha256) / "v2_report.pdf").write_bytes(content)
+    row = SignatureRow(
+        record_sha256=sha256, version=2, reader="Dr A", role="", statement="", signed_at=now(), addendum="",
+        hashes=HASHES | {"pdf": hashlib.sha256(content).hexdigest()}, files={"pdf": "v2_report.pdf"},
+        with_patient=False,
+    )  # fmt: skip
+    with store.writing() as session:
+        audit.append(session, sha256, "Dr A", "signed", version=2, signature_sha256=audit.signature_sha256(row))
+        session.add(row)
+        session.get_one(StudyRow, sha256).state = "signed"
+
+
+@pytest.mark.parametrize("name", ["../../../id_rsa", "../../recordings/other/x.edf", "/etc/hosts", "", "..", "a\\b"])
+def test_a_zip_whose_signature_names_a_file_elsewhere_is_refused(other, packed, tmp_path, name):
+    victim = other.subfolder("recordings", "other") / "x.edf"
+    victim.write_text("the upload of another patient")
+    change = lambda m: m["signatures"][0].update(files={"pdf": name})  # noqa: E731
+    assert "signed file" in is_refused(other, repacked(packed, tmp_path / "altered.zip", change=change))
+    assert victim.read_text() == "the upload of another patient"
+
+
+def test_a_name_in_the_database_brings_no_other_file_into_an_export(store, key, tmp_path):
+    (tmp_path / "id_rsa").write_text("PRIVATE KEY")
+    with store.writing() as session:
+        session.query(SignatureRow).one().files = {"pdf": "../../../id_rsa"}
+    with pytest.raises(StoreError, match="expected the name of a file without a folder"):
+        export_study(store, key.record_sha256, tmp_path / "out.zip", READER, with_patient=True)
+    assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize("failing", ["atomic_folder", "atomic_files", "commit"])
+def test_an_import_that_fails_at_its_end_leaves_neither_rows_nor_files(
+    other, packed, key, tmp_path, monkeypatch, failing
+):
+    @contextmanager
+    def fail(folder, name):
+        with getattr(files, failing)(folder, name) as hidden:
+            yield hidden
+            raise OSError(13, "Permission denied")
+
+    if failing == "commit":
+        monkeypatch.setattr(Session, "commit", refuse)
+        monkeypatch.setattr(SessionTransaction, "commit", refuse)
+    else:
+        monkeypatch.setattr(bundle, failing, fail)
+    is_refused(other, packed)
+    assert not (other.folder / "recordings" / key.record_sha256).exists()
+    monkeypatch.undo()
+    import_study(other, packed, OTHER)
+    assert audit.verify(other, key.record_sha256) == verify_signature(other, key.record_sha256) == ()
+
+
+def refuse(*_args, **_more):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_study_that_no_import_would_accept_is_not_exported(store, key, tmp_path, monkeypatch):
+    n_entries = len(audit.trail(store, key.record_sha256))
+    for name, module, value in (("MAX_MEMBERS", bundle_checks, 3), ("MAX_BYTES", bundle, 100)):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            with pytest.raises(StoreError, match="nothing was written"):
+                export_study(store, key.record_sha256, tmp_path / "x.zip", READER, with_patient=True)
+    assert not (tmp_path / "x.zip").exists()
+    assert len(audit.trail(store, key.record_sha256)) == n_entries
+    assert bundle_checks.MAX_MEMBERS > 3 * MAX_PIECES
+
+
+def test_a_flat_recording_that_packs_to_nothing_comes_in_again(file_store, other, tmp_path):
+    (tmp_path / "flat").mkdir()
+    flat = write_record(tmp_path / "flat", "flat", np.zeros((1, 3600 * 360)), 360)
+    study = add_study(file_store, read_record(flat), READER)
+    export_study(file_store, study.record_sha256, tmp_path / "flat.zip", READER, with_patient=False)
+    assert import_study(other, tmp_path / "flat.zip", OTHER).record_id == "flat"
 
 
 def import_to(store, path):
@@ -221,6 +376,24 @@ ALTERATIONS = {
     "a field of a file too many": lambda m: m["files"][0].update(mode=7),
     "a list": lambda m: m.update(study=[]),
     "no number": lambda m: m["study"].update(duration_s=float("nan")),
+    "no time": lambda m: m["study"].update(edited_at="zzz"),
+    "a time of another form": lambda m: m["study"].update(edited_at="2001-02-03"),
+    "a start that is none": lambda m: m["study"].update(start="yesterday"),
+    "patient data that are no text": lambda m: m["study"].update(patient={"name": 5}),
+    "other patient data": lambda m: m["study"]["patient"].update(name="Somebody Else"),
+    "patient data that were left out": lambda m: m["study"].update(patient={}),
+    "a rule that is no number": lambda m: m["study"].update(rules={"pause_s": "x"}),
+    "an unknown rule": lambda m: m["study"].update(rules={"magic": 1.0}),
+    "other rules": lambda m: m["study"].update(rules={"pause_s": 9.0}),
+    "another narrative": lambda m: m["study"].update(narrative="All normal."),
+    "another diary": lambda m: m["diary"][0].update(symptom="fine"),
+    "other strips": lambda m: m.update(strips=[]),
+    "a signature without its files": lambda m: m["signatures"][0].update(files={}),
+    "a signature without hashes": lambda m: m["signatures"][0].update(hashes={}),
+    "a hash that is no text": lambda m: m["signatures"][0]["hashes"].update(pdf=5),
+    "a signature of another study": lambda m: m["signatures"][0].update(with_patient=False),
+    "a study that counts as signed": lambda m: m["study"].update(state="signed"),
+    "more fitted edits than there are": lambda m: m["study"].update(n_fitted_edits=7),
 }
 
 

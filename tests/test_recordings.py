@@ -258,13 +258,12 @@ def with_everything(store, study):
     key = AnalysisKey(study.record_sha256, "II", "0" * 64, analysis.rules)
     save_analysis(store, key, analysis)
     save_shown(store, key, (), analysis)
-    signed = store.subfolder("signed")
-    (signed / f"{study.record_sha256}.pdf").write_bytes(b"%PDF")
+    (store.subfolder("signed", study.record_sha256) / "v1_report.pdf").write_bytes(b"%PDF")
     with store.writing() as session:
         session.add(
             SignatureRow(
                 record_sha256=study.record_sha256, version=1, reader="", role="", statement="", signed_at="",
-                addendum="", hashes={}, files={"pdf": f"{study.record_sha256}.pdf"},
+                addendum="", hashes={}, files={"pdf": "v1_report.pdf"}, with_patient=False,
             )
         )  # fmt: skip
     return key
@@ -318,7 +317,7 @@ def test_no_name_in_the_tables_deletes_a_file_outside_the_store(file_store, tmp_
         session.add(
             SignatureRow(
                 record_sha256=study.record_sha256, version=1, reader="", role="", statement="", signed_at="",
-                addendum="", hashes={}, files={"pdf": name, "json": str(victim)},
+                addendum="", hashes={}, files={"pdf": name, "json": str(victim)}, with_patient=False,
             )
         )  # fmt: skip
     assert {file.what for file in files_of_study(file_store, study.record_sha256)} == {"uploaded recording"}

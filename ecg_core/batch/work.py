@@ -20,7 +20,7 @@ from ..records import read_record
 from ..report.export import file_contents, without_patient
 from ..schema import Analysis, Record
 from ..studies.analyses import AnalysisKey
-from ..studies.analysing import Wanted, analyse_into, is_stored, shows
+from ..studies.analysing import Wanted, analyse_held, held_study, is_stored, shows
 from ..studies.audit import content_sha256
 from ..studies.edits import edits_of
 from ..studies.store import Store, open_store
@@ -56,18 +56,20 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
 
 def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studies, progress: Progress) -> Outcome:
     """Analyse a record into the store as well; where its study shows what its folder holds, nothing is done."""
-    with closing(open_store(studies.folder)) as store:
+    with closing(open_store(studies.folder, checked=True)) as store:  # the command checked it when it began
         row = finished_row(task.folder, _made_from(record, settings) | _edited(store, record))
         if row is not None and _is_shown(store, record, settings):
             return Outcome(task, row, kept=True)
-        if row is None:
-            _check_place(task.folder)
+        _check_place(task.folder)
         wanted, editor = Wanted(settings.model, settings.lead, settings.rules), command_editor(studies.reader)
-        analysis = analyse_into(store, record, wanted, editor, progress=progress)
+        with held_study(store, record, editor) as study:
+            analysis = analyse_held(store, record, study, wanted, editor, progress=progress)
+            made_from = _made_from(record, settings) | _edited(store, record)  # a new study took notes from its file
+            notes = notes_of(store, record.sha256)
+        row = finished_row(task.folder, made_from)
         if row is not None:
             return Outcome(task, row, kept=True)
-        made_from = _made_from(record, settings) | _edited(store, record)  # also what a new study took from its file
-        row = _write(task, analysis, made_from, notes_of(store, record.sha256))
+        row = _write(task, analysis, made_from, notes)
         names = _mark(task.folder).get("files", {})
         note_export(store, record.sha256, editor, files=list(names), with_patient=False)
         return Outcome(task, row)

@@ -1,8 +1,12 @@
-"""``ecg audit STUDY``: the audit trail of a study, and whether it and its signatures are as they were written."""
+"""``ecg audit STUDY``: the audit trail of a study, and whether it and what was signed are as they were written.
+
+The trail of a deleted study is found by the SHA-256 of its recording; ``--store`` shows the store's own trail.
+"""
 
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +16,17 @@ from .options import FAILED, Commands
 
 if TYPE_CHECKING:
     from ..studies.audit import AuditEntry
+    from ..studies.store import Store
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add_parser("audit", help="show who did what to a study, and verify it")
     parser.add_argument(
-        "study", metavar="STUDY", help="the path of its record, its name, or the first digits of its SHA-256"
-    )
+        "study", nargs="?", metavar="STUDY",
+        help="the path of its record, its name, or the first digits of its SHA-256, also where it was deleted",
+    )  # fmt: skip
+    parser.add_argument("--store", action="store_true", help="the store's own trail: studies deleted and imported")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the trail there as a table")
     parser.add_argument("--studies", type=Path, metavar="FOLDER", help="folder of the studies (the user's own)")
     parser.set_defaults(run=run)
@@ -28,27 +35,48 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the trail and what is wrong with it; the exit code is 1 where something is."""
     from ..studies.audit import trail, verify  # loads the database
-    from ..studies.signing import verify_signature
+    from ..studies.signing import left_out_files, verify_signature
     from ..studies.store import open_store
-    from ..studies.study import find_one
 
+    if options.store == (options.study is not None):
+        raise StoreError("Expected a study, or --store for the store's own trail; got both, or neither.")
     if options.studies is not None and not options.studies.is_dir():
         raise StoreError(f"{options.studies}: this folder does not exist; expected the folder of the studies.")
-    store = open_store(options.studies)
-    study = find_one(store, options.study)
-    entries = trail(store, study.record_sha256)
-    print(f"{one_line(study.record_id)} ({study.record_sha256}), {study.state}\n")
+    with closing(open_store(options.studies)) as store:
+        sha256, heading = _trail_of(store, options.study)
+        entries, left_out = trail(store, sha256), left_out_files(store, sha256)
+        problems = (*verify(store, sha256), *verify_signature(store, sha256))
+    print(f"{one_line(heading)}\n")
     for entry in entries:
         print(one_line(_line(entry)))
     if options.csv is not None:
         _write_csv(options.csv, entries)
-    problems = (*verify(store, study.record_sha256), *verify_signature(store, study.record_sha256))
     print()
+    for name in sorted(left_out):
+        print(one_line(f"Left out of the export: {name}, a signed file that holds patient data."))
     for problem in problems:
         print(one_line(f"NOT VERIFIED: {problem}"))
     if not problems:
         print(f"Verified: all {len(entries)} entries are as they were written, and so is what was signed.")
     return FAILED if problems else 0
+
+
+def _trail_of(store: Store, named: str | None) -> tuple[str, str]:
+    """The hash by which a trail is found, and a heading."""
+    from ..studies.audit import STORE, trails_of
+    from ..studies.study import HASH_START, find_one
+
+    if named is None:
+        return STORE, f"The trail of the store {store.place}"
+    try:
+        study = find_one(store, named)
+    except StoreError:
+        digits = named.casefold()
+        deleted = trails_of(store, digits) if HASH_START.fullmatch(digits) else ()
+        if len(deleted) != 1:
+            raise
+        return deleted[0], f"A study that was deleted ({deleted[0]})"
+    return study.record_sha256, f"{study.record_id} ({study.record_sha256}), {study.state}"
 
 
 def _line(entry: AuditEntry) -> str:

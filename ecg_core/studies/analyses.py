@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -82,13 +82,16 @@ def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
         There is no room, the folder or the database cannot be written to, or the study was deleted meanwhile.
 
     """
-    with _written(store, ANALYSES, f"{key.digest}.npz", analysis, without=("record",)), store.writing() as session:
-        if session.get(StudyRow, key.record_sha256) is None:
-            raise StoreError(DELETED)
-        made = {"code_version": code_version(), "made_at": now(), "n_fitted_edits": len(key.fitted_labels)}
-        model = {"model_name": analysis.model.name, "model_sha256": key.model_sha256}
-        of_record = {"digest": key.digest, "record_sha256": key.record_sha256, "lead": key.lead}
-        insert_missing(session, AnalysisRow, of_record | model | made)
+    with ExitStack() as file:
+        file.enter_context(_written(store, ANALYSES, f"{key.digest}.npz", analysis, without=("record",)))
+        with store.writing() as session:
+            if session.get(StudyRow, key.record_sha256) is None:
+                raise StoreError(DELETED)
+            made = {"code_version": code_version(), "made_at": now(), "n_fitted_edits": len(key.fitted_labels)}
+            model = {"model_name": analysis.model.name, "model_sha256": key.model_sha256}
+            of_record = {"digest": key.digest, "record_sha256": key.record_sha256, "lead": key.lead}
+            insert_missing(session, AnalysisRow, of_record | model | made)
+            file.close()  # it is in its place before the row says so
 
 
 def load_analysis(store: Store, key: AnalysisKey, record: Record) -> Analysis | None:
@@ -187,7 +190,7 @@ def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor
             setattr(row, name, value)
         row.state = ANALYSED if row.state == NEW else row.state
         if is_another:
-            audit.append(session, key.record_sha256, editor.reader, "analysis shown", **shown, code=code_version())
+            audit.append(session, key.record_sha256, editor.reader, audit.SHOWN, **shown, code=code_version())
 
 
 def _shown(key: AnalysisKey, analysis: Analysis) -> dict[str, Any]:

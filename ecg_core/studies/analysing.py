@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from ..classifier.chunks import Progress
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
@@ -20,10 +18,11 @@ from ..pipeline import analyse, with_labels
 from ..rules import RhythmRules
 from ..schema import Analysis, Annotations, Record
 from .analyses import AnalysisKey, load_analysis, rules_as_stored, save_analysis, set_shown, stored_analyses
-from .edits import Label, LabelEdit, add_edit, all_labels, edits_of
+from .edits import Label, LabelEdit, add_edit, annotations_of, edits_of
 from .holding import hold, keep_holding, release
 from .store import Store
 from .study import SIGNED, Editor, Study, add_study, get_study
+from .study_files import ANALYSES
 from .study_notes import fill_from_file
 
 REPORT_S: Final = 5.0  # between two reports that the command still holds the study; see ``holding.LOST_AFTER``
@@ -105,28 +104,44 @@ def analyse_into(
 
     """
     with held_study(store, record, editor) as study:
-        edits = edits_of(store, record.sha256)
-        own = _edit_of(patient_labels)
-        is_new = bool(own) and own not in edits
-        n_fitted = len(edits) + is_new if own else study.n_fitted_edits
-        edits = (*edits, own) if is_new else edits
-        key = AnalysisKey(record.sha256, wanted.lead, read_spec(wanted.model).sha256, wanted.rules, edits[:n_fitted])
-        _refuse_signed(study, key, is_new=is_new)
-        analysis = load_analysis(store, key, record)
-        if analysis is None:
-            analysis = analyse(
-                record, load_model(wanted.model), wanted.rules, lead=wanted.lead,
-                patient_labels=_annotations(key.fitted_labels), progress=progress, fitting=fitting,
-            )  # fmt: skip
-            save_analysis(store, key, analysis)
-        if is_new:
-            add_edit(store, record.sha256, own, editor)
-        labels = _annotations(edits)
-        if labels is not None and edits != key.fitted_labels:
-            analysis = with_labels(analysis, labels)
-        if not shows(study, key) or is_new:
-            set_shown(store, key, analysis, editor)
-        return analysis
+        return analyse_held(
+            store, record, study, wanted, editor, patient_labels=patient_labels, progress=progress, fitting=fitting
+        )
+
+
+def analyse_held(
+    store: Store,
+    record: Record,
+    study: Study,
+    wanted: Wanted,
+    editor: Editor,
+    *,
+    patient_labels: Annotations | None = None,
+    progress: Progress = lambda done_s, total_s: None,
+    fitting: Callable[[float], None] = lambda fraction: None,
+) -> Analysis:
+    """See ``analyse_into``; within the block of ``held_study``."""
+    edits = edits_of(store, record.sha256)
+    own = _edit_of(patient_labels)
+    is_new = bool(own) and own not in edits
+    n_fitted = len(edits) + is_new if own else study.n_fitted_edits
+    edits = (*edits, own) if is_new else edits
+    key = AnalysisKey(record.sha256, wanted.lead, read_spec(wanted.model).sha256, wanted.rules, edits[:n_fitted])
+    _refuse_signed(store, study, key, is_new=is_new)
+    analysis = load_analysis(store, key, record)
+    if analysis is None:
+        analysis = analyse(
+            record, load_model(wanted.model), wanted.rules, lead=wanted.lead,
+            patient_labels=annotations_of(key.fitted_labels), progress=progress, fitting=fitting,
+        )  # fmt: skip
+        save_analysis(store, key, analysis)
+    if is_new:
+        add_edit(store, record.sha256, own, editor)
+    labels = annotations_of(edits)
+    if labels is not None and edits != key.fitted_labels:
+        analysis = with_labels(analysis, labels)
+    set_shown(store, key, analysis, editor)
+    return analysis
 
 
 def shows(study: Study, key: AnalysisKey) -> bool:
@@ -138,16 +153,28 @@ def shows(study: Study, key: AnalysisKey) -> bool:
 
 def is_stored(store: Store, key: AnalysisKey) -> bool:
     """Whether an analysis need not be made again."""
+    return _was_made(store, key) and (store.folder / ANALYSES / f"{key.digest}.npz").is_file()
+
+
+def _was_made(store: Store, key: AnalysisKey) -> bool:
+    """Whether this version of the program made an analysis, which it would make again as it was."""
     return key.digest in {row.digest for row in stored_analyses(store, key.record_sha256)}
 
 
-def _refuse_signed(study: Study, key: AnalysisKey, *, is_new: bool) -> None:
-    if study.state == SIGNED and (is_new or not shows(study, key)):
-        raise ChangeRefusedError(
-            f"{study.record_id}: its study is signed, with another analysis or other labels; nothing was changed. "
-            "Begin a new version of its report first.",
-            settings=("study",),
-        )
+def _refuse_signed(store: Store, study: Study, key: AnalysisKey, *, is_new: bool) -> None:
+    if study.state != SIGNED:
+        return
+    if is_new or not shows(study, key):
+        reason = "with another analysis or other labels"
+    elif not _was_made(store, key):
+        reason = "with the analysis of another version of this program, which this one may not repeat"
+    else:
+        return
+    raise ChangeRefusedError(
+        f"{study.record_id}: its study is signed, {reason}; nothing was changed. Begin a new version of its report "
+        "first.",
+        settings=("study",),
+    )
 
 
 def _edit_of(labels: Annotations | None) -> LabelEdit:
@@ -158,12 +185,3 @@ def _edit_of(labels: Annotations | None) -> LabelEdit:
     known = codes != UNLABELLED
     pairs = zip(labels.time_s[known].tolist(), codes[known].tolist(), strict=True)
     return tuple(Label(time_s, CLASSES[code]) for time_s, code in pairs)
-
-
-def _annotations(edits: tuple[LabelEdit, ...]) -> Annotations | None:
-    """The labels of edits as annotations, in the order of the edits; None where there are none."""
-    labels = all_labels(edits)
-    if not labels:
-        return None
-    time_s, label = zip(*labels, strict=True)
-    return Annotations(np.array(time_s), np.array(label), np.full(len(labels), ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,11 +17,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from .store import Store, insert_missing, now
-from .tables import AuditRow, ChainRow, EditRow, SignatureRow, StudyRow
+from .tables import AuditRow, ChainRow, DiaryRow, EditRow, SignatureRow, StripRow, StudyRow
 
 FIRST_PREVIOUS: Final = "0" * 64
 STORE: Final = ""  # in place of a recording: the store's own trail, of studies deleted and imported
 DELETED, IMPORTED, UNDONE = "deleted", "imported", "undone"  # actions that decide what is stored
+SIGNED, NEW_VERSION = "signed", "new version begun"  # actions that lock a study, and unlock it; the first is its state
+SHOWN, NARRATIVE, DIARY, STRIPS = (
+    "analysis shown", "narrative changed", "diary changed", "strips for the report changed",
+)  # fmt: skip
+STUDY_DELETED: Final = "study deleted"  # in the store's own trail
+FROM_FILE: Final = "taken from the file"
+ENTRY_COLUMNS: Final = ("number", "made_at", "reader", "action", "detail", "previous", "hash")
+SHOWN_AT_FIRST: Final = {"lead": "auto", "model_name": "", "model_sha256": "", "rules": {}, "n_fitted_edits": 0}
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ def append(session: Session, record_sha256: str, reader: str, action: str, **det
         record_sha256=record_sha256, number=chain.length + 1, made_at=now(), reader=reader, action=action,
         detail=canonical(detail), previous=chain.head, hash="",
     )  # fmt: skip
-    row.hash = _hash(row)
+    row.hash = hash_of(row)
     session.add(row)
     chain.length, chain.head = row.number, row.hash
     return row.hash
@@ -71,8 +79,10 @@ def problems_of(session: Session, record_sha256: str) -> tuple[str, ...]:
     """See ``verify``; in a transaction, also before it ends."""
     rows, chain = list(rows_of(session, record_sha256)), session.get(ChainRow, record_sha256)
     problems = chain_problems(rows, (chain.length, chain.head) if chain else (0, FIRST_PREVIOUS))
-    if problems or record_sha256 == STORE:
+    if problems:
         return problems  # what follows a break proves nothing
+    if record_sha256 == STORE:
+        return tuple(_deletion_problems(session, [_entry(row) for row in rows]))
     return tuple(_content_problems(session, record_sha256, [_entry(row) for row in rows]))
 
 
@@ -84,10 +94,11 @@ def chain_problems(rows: Sequence[AuditRow], end: tuple[int, str]) -> tuple[str,
             problems.append(f"Entry {place} is missing: entry {row.number} follows.")
         if row.previous != previous:
             problems.append(f"Entry {row.number} does not continue the entry before it.")
-        if row.hash != _hash(row):
+        if row.hash != hash_of(row):
             problems.append(f"Entry {row.number} was changed after it was written.")
         if problems:
             return tuple(problems)
+        problems += _brought_problems(rows[: place - 1], row)
         previous = row.hash
     if end != (len(rows), previous):
         problems.append(f"The trail ends after entry {len(rows)}; {end[0]} entries were written.")
@@ -97,13 +108,43 @@ def chain_problems(rows: Sequence[AuditRow], end: tuple[int, str]) -> tuple[str,
 def counting(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
     """The entries that describe what is stored now: those since a deletion, or those that an import brought back."""
     count: list[AuditEntry] = []
-    for entry in entries:
+    for place, entry in enumerate(entries):
         if entry.action == DELETED:
             count = []
         elif entry.action == IMPORTED:
-            count = counting([one for one in entries if one.number <= entry.detail["entries"]])
+            count = counting([*entries[: min(place, _n_kept(entry.detail))], *others_of(entry)])
         count.append(entry)
     return count
+
+
+def others_of(entry: AuditEntry) -> list[AuditEntry]:
+    """The entries that an import brought and that do not stand in the trail, which had gone on here."""
+    return [_entry(row) for row in _others(STORE, entry.detail)]
+
+
+def as_list(row: AuditRow) -> list[Any]:
+    """An entry as the entry of an import holds it."""
+    return [getattr(row, name) for name in ENTRY_COLUMNS]
+
+
+def _others(record_sha256: str, detail: Mapping[str, Any]) -> list[AuditRow]:
+    rows = (dict(zip(ENTRY_COLUMNS, values, strict=True)) for values in detail.get("others", ()))
+    return [AuditRow(record_sha256=record_sha256, **row) for row in rows]
+
+
+def _n_kept(detail: Mapping[str, Any]) -> int:
+    """How many of the first entries of the trail belong to an imported study."""
+    return int(detail.get("kept", detail["entries"]))
+
+
+def _brought_problems(before: Sequence[AuditRow], row: AuditRow) -> tuple[str, ...]:
+    """What is wrong with the entries that the entry of an import holds."""
+    detail = _detail(row.detail) if row.action == IMPORTED else {}
+    if "others" not in detail:
+        return ()
+    brought = [*before[: _n_kept(detail)], *_others(row.record_sha256, detail)]
+    problems = chain_problems(brought, (detail["entries"], detail["trail"]))
+    return tuple(f"Of what entry {row.number} brought: {problem}" for problem in problems)
 
 
 def content_sha256(content: Sequence[Any]) -> str:
@@ -113,9 +154,23 @@ def content_sha256(content: Sequence[Any]) -> str:
 
 def signature_sha256(row: SignatureRow) -> str:
     """Hash of a signature, which its entry in the trail states."""
-    return content_sha256(
-        [row.version, row.reader, row.role, row.statement, row.signed_at, row.addendum, dict(row.hashes)]
-    )
+    by_whom = [row.version, row.reader, row.role, row.statement, row.signed_at, row.addendum]
+    return content_sha256([*by_whom, dict(row.hashes), dict(row.files), row.with_patient])
+
+
+def diary_sha256(rows: Iterable[DiaryRow]) -> str:
+    """Hash of a diary, in any order of its entries."""
+    return content_sha256(sorted([row.time_s, row.symptom, row.note, row.source] for row in rows))
+
+
+def strips_sha256(rows: Iterable[StripRow]) -> str:
+    """Hash of the strips for the report, in their order."""
+    return content_sha256([[row.start_s, row.caption] for row in rows])
+
+
+def patient_sha256(key: str, patient: Mapping[str, str]) -> str:
+    """Hash of patient data with their key, which only those have who have the data: names cannot be tried."""
+    return content_sha256([key, {name: value for name, value in patient.items() if value}])
 
 
 def canonical(content: Any) -> str:
@@ -124,12 +179,15 @@ def canonical(content: Any) -> str:
 
 
 def _content_problems(session: Session, record_sha256: str, entries: Sequence[AuditEntry]) -> Iterator[str]:
-    """Where edits and signatures differ from what the entries state."""
-    if session.get(StudyRow, record_sha256) is None:
+    """Where what is stored differs from what the entries state."""
+    study = session.get(StudyRow, record_sha256)
+    if study is None:
         if entries and entries[-1].action != DELETED:
             yield "The study is missing, and no entry states that it was deleted."
         return
     count = counting(entries)
+    yield from _study_problems(study, count)
+    yield from _notes_problems(session, study, count)
     edits = session.scalars(select(EditRow).where(EditRow.record_sha256 == record_sha256).order_by(EditRow.number))
     yield from _edit_problems(list(edits), count)
     signatures = session.scalars(select(SignatureRow).where(SignatureRow.record_sha256 == record_sha256))
@@ -139,6 +197,67 @@ def _content_problems(session: Session, record_sha256: str, entries: Sequence[Au
         yield f"{n} of {stated.total()} signatures that the trail states are missing, or were changed."
     if n := (stored - stated).total():
         yield f"{n} of {stored.total()} stored signatures are in no entry of the trail."
+
+
+def _deletion_problems(session: Session, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    """Which deleted studies have no trail any more that ends, or goes on, where the store's own trail states."""
+    for entry in entries:
+        if entry.action == STUDY_DELETED:
+            found = session.scalar(select(AuditRow.id).where(AuditRow.hash == entry.detail["trail"]).limit(1))
+            if found is None:
+                yield f"The trail of {entry.detail['record']}, whose study was deleted, is missing or was changed."
+
+
+def trails_of(store: Store, start: str) -> tuple[str, ...]:
+    """SHA-256 of the recordings that have a trail, and whose hash begins so; their studies may be deleted."""
+    with store.reading() as session:
+        query = select(ChainRow.record_sha256).where(ChainRow.record_sha256.startswith(start))
+        return tuple(session.scalars(query.order_by(ChainRow.record_sha256)))
+
+
+def _study_problems(study: StudyRow, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    """Where lock, analysis or narrative differ from the last entry of each."""
+    is_signed = _last(entries, lambda entry: entry.action in (SIGNED, NEW_VERSION), "signature_sha256") is not None
+    if is_signed != (study.state == SIGNED):
+        expected = "signed and locked" if is_signed else "not signed"
+        yield f'The study is "{study.state}"; the trail states that it is {expected}.'
+    shown = _last(entries, lambda entry: entry.action == SHOWN) or SHOWN_AT_FIRST
+    for name in SHOWN_AT_FIRST:
+        if shown.get(name) != getattr(study, name):
+            yield f"What the study states of its analysis ({name.replace('_', ' ')}) is not what the trail states."
+    narrative = _last(entries, lambda entry: entry.action == NARRATIVE, "narrative") or ""
+    if narrative != study.narrative:
+        yield "The narrative was changed, and no entry states it."
+
+
+def _notes_problems(session: Session, study: StudyRow, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    """Where diary, strips or patient data differ from the hash in the last entry of each."""
+    diary = session.scalars(select(DiaryRow).where(DiaryRow.record_sha256 == study.record_sha256)).all()
+    by_id = select(StripRow).where(StripRow.record_sha256 == study.record_sha256).order_by(StripRow.id)
+    strips = session.scalars(by_id).all()
+    stated = _last(entries, lambda entry: "diary_sha256" in entry.detail, "diary_sha256")
+    if (stated or diary_sha256([])) != diary_sha256(diary):
+        yield "The diary was changed, and no entry states it."
+    stated = _last(entries, lambda entry: "strips_sha256" in entry.detail, "strips_sha256")
+    if (stated or strips_sha256([])) != strips_sha256(strips):
+        yield "The strips for the report were changed, and no entry states it."
+    stated = _last(entries, lambda entry: "patient_sha256" in entry.detail or left_out_patient(entry), "patient_sha256")
+    is_as_stated = patient_sha256(study.patient_key, study.patient) == stated
+    if not (is_as_stated if stated else not any(study.patient.values())):
+        yield "The patient data were changed, and no entry states it."
+
+
+def left_out_patient(entry: AuditEntry) -> bool:
+    """Whether a study was imported without its patient data."""
+    return entry.action == IMPORTED and not entry.detail.get("with_patient", True)
+
+
+def _last(entries: Sequence[AuditEntry], fits: Callable[[AuditEntry], bool], name: str = "") -> Any:
+    """What the last entry that fits states, or one value of it; None where none fits or it has no such value."""
+    found = next((entry for entry in reversed(entries) if fits(entry)), None)
+    if found is None:
+        return None
+    return found.detail.get(name) if name else found.detail
 
 
 def _edit_problems(edits: Sequence[EditRow], entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -179,6 +298,7 @@ def _detail(stored: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"damaged": stored}
 
 
-def _hash(row: AuditRow) -> str:
+def hash_of(row: AuditRow) -> str:
+    """Hash of an entry, with that of the one before."""
     parts = (row.record_sha256, row.number, row.made_at, row.reader, row.action, row.detail, row.previous)
     return hashlib.sha256(canonical(parts).encode()).hexdigest()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
+from ..schema import Annotations
 from . import audit
 from .audit import content_sha256
 from .store import Store, now
-from .study import IN_REVIEW, Editor, changing
+from .study import IN_REVIEW, Editor, changing, leave_as_it_is
 from .tables import EditRow
 
 LABELS: Final = "labels"  # content: [time in seconds, class] of each beat
@@ -34,10 +37,24 @@ def all_labels(edits: Iterable[LabelEdit]) -> list[Label]:
 
 def edits_of(store: Store, record_sha256: str) -> tuple[LabelEdit, ...]:
     """The edits that count, the oldest first."""
-    query = select(EditRow).where(EditRow.record_sha256 == record_sha256, EditRow.undone_at == "")
     with store.reading() as session:
-        rows = session.scalars(query.order_by(EditRow.number)).all()
-        return tuple(tuple(map(Label._make, row.content)) for row in rows)
+        return edits_in(session, record_sha256)
+
+
+def edits_in(session: Session, record_sha256: str) -> tuple[LabelEdit, ...]:
+    """See ``edits_of``; in a transaction."""
+    query = select(EditRow).where(EditRow.record_sha256 == record_sha256, EditRow.undone_at == "")
+    rows = session.scalars(query.order_by(EditRow.number)).all()
+    return tuple(tuple(map(Label._make, row.content)) for row in rows)
+
+
+def annotations_of(edits: Iterable[LabelEdit]) -> Annotations | None:
+    """The labels of edits as annotations, in the order of the edits; None where there are none."""
+    labels = all_labels(edits)
+    if not labels:
+        return None
+    time_s, label = zip(*labels, strict=True)
+    return Annotations(np.array(time_s), np.array(label), np.full(len(labels), ""))
 
 
 def add_edit(store: Store, record_sha256: str, edit: LabelEdit, editor: Editor) -> None:
@@ -71,6 +88,8 @@ def undo_edit(store: Store, record_sha256: str, editor: Editor) -> None:
         if last is not None:
             last.undone_at = now()
             audit.append(session, record_sha256, editor.reader, audit.UNDONE, edit=last.number)
+        else:
+            leave_as_it_is(session)
 
 
 def _summary(edit: LabelEdit) -> dict[str, Any]:

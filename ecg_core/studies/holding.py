@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from ..errors import StudyHeldError
-from .store import Store, insert_missing, now
+from .store import Store, as_text, database_time, insert_missing
 from .tables import HoldRow, StudyRow
 
 LOST_AFTER: Final = timedelta(seconds=30)  # a holder that was not seen for so long has left; windows report every 5 s
@@ -30,22 +31,23 @@ def hold(store: Store, record_sha256: str, *, session: str, reader: str, take_ov
         row = database.get(HoldRow, record_sha256, with_for_update=True)
         if row is None:
             if database.get(StudyRow, record_sha256) is None:
-                return Hold(session, reader, now())
+                return Hold(session, reader, as_text(database_time(database)))
             nobody = {"session": "", "reader": "", "since": "", "seen_at": ""}
             insert_missing(database, HoldRow, {"record_sha256": record_sha256, **nobody})
             row = database.get_one(HoldRow, record_sha256, with_for_update=True)
-        if take_over or row.session == session or _is_lost(row):
+        moment = database_time(database)
+        if take_over or row.session == session or _is_lost(row, moment):
             if row.session != session:
-                row.session, row.since = session, now()
-            row.reader, row.seen_at = reader, now()
+                row.session, row.since = session, as_text(moment)
+            row.reader, row.seen_at = reader, as_text(moment)
         return Hold(row.session, row.reader, row.since)
 
 
 def keep_holding(store: Store, sessions: set[str]) -> None:
-    """Note that these windows are still there, and release what others of this server's windows left."""
-    with store.writing() as database:
-        for row in database.query(HoldRow).filter(HoldRow.session.in_(sessions)):
-            row.seen_at = now()
+    """Note that these windows are still there."""
+    with store.writing() as database:  # one statement: another window may take over, or release, at this moment
+        seen = update(HoldRow).where(HoldRow.session.in_(sessions)).values(seen_at=as_text(database_time(database)))
+        database.execute(seen, execution_options={"synchronize_session": False})
 
 
 def release(store: Store, session: str, *, record_sha256: str = "") -> None:
@@ -60,12 +62,13 @@ def release(store: Store, session: str, *, record_sha256: str = "") -> None:
 def holds(store: Store) -> dict[str, Hold]:
     """Who holds which study at present, by the SHA-256 of its recording."""
     with store.reading() as database:
-        rows = database.query(HoldRow).all()
-        return {row.record_sha256: Hold(row.session, row.reader, row.since) for row in rows if not _is_lost(row)}
+        rows, moment = database.query(HoldRow).all(), database_time(database)
+        held = [row for row in rows if not _is_lost(row, moment)]
+        return {row.record_sha256: Hold(row.session, row.reader, row.since) for row in held}
 
 
 def require_hold(database: Session, record_sha256: str, session: str) -> None:
-    """Refuse a change by a window that does not hold the study; one that nobody holds is held from then on.
+    """Refuse a change by a window that does not hold the study; nobody takes it over until the change is made.
 
     Raises
     ------
@@ -73,8 +76,8 @@ def require_hold(database: Session, record_sha256: str, session: str) -> None:
         Another window or command holds it.
 
     """
-    row = database.get(HoldRow, record_sha256)
-    if row is None or row.session == session or _is_lost(row):
+    row = database.get(HoldRow, record_sha256, with_for_update=True)
+    if row is None or row.session == session or _is_lost(row, database_time(database)):
         return
     raise StudyHeldError(
         f"This study is open for changes elsewhere, by {row.reader or 'another reader'}: nothing was changed here. "
@@ -82,5 +85,5 @@ def require_hold(database: Session, record_sha256: str, session: str) -> None:
     )
 
 
-def _is_lost(row: HoldRow) -> bool:
-    return not row.seen_at or datetime.now(UTC) - datetime.fromisoformat(row.seen_at) > LOST_AFTER
+def _is_lost(row: HoldRow, moment: datetime) -> bool:
+    return not row.seen_at or moment - datetime.fromisoformat(row.seen_at) > LOST_AFTER

@@ -13,27 +13,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import ChangeRefusedError, EcgError, StoreError
 from ..files import atomic_file
+from ..labels import UNLABELLED
 from ..notes import Notes, Patient, Signature
 from ..records import read_record
 from ..report.export import report_json
 from ..report.pdf import report_pdf
+from ..rhythm.labelling import label_codes
 from ..schema import Analysis
 from . import audit
 from .analyses import code_version, rules_as_stored
 from .audit import AuditEntry, content_sha256
-from .edits import edits_of
+from .edits import annotations_of, edits_in, edits_of
 from .store import FREE_THE_PLACE, Store, now
-from .study import IN_REVIEW, SIGNED, Editor, Study, changing, get_study
+from .study import IN_REVIEW, SIGNED, Editor, Study, changing, get_study, leave_as_it_is
+from .study_files import SIGNED_FILES, is_bare, signed_path
 from .study_notes import notes_of
-from .tables import ChainRow, SignatureRow
+from .tables import ChainRow, SignatureRow, StudyRow
 
-FOLDER: Final = "signed"
-SIGNED_ACTION, ADDENDUM_ACTION, NEW_VERSION_ACTION = "signed", "addendum written", "new version begun"
+SIGNED_ACTION, ADDENDUM_ACTION, NEW_VERSION_ACTION = audit.SIGNED, "addendum written", audit.NEW_VERSION
+ANOTHER: Final = "What is shown is not what is stored of this study: open it again, then sign"
 WRITERS: Final[Mapping[str, Callable[[Analysis, Notes], bytes]]] = {
     "pdf": report_pdf,
     "json": report_json,
@@ -47,13 +51,21 @@ class StoredSignature:
     signature: Signature
     hashes: dict[str, str]  # SHA-256 of what was signed by its name, and the program's version
     files: dict[str, str]  # names of the signed files by their kind; none of an addendum
+    with_patient: bool = False  # whether patient data are in these files
 
     @property
     def sha256(self) -> str:
         """Hash of all of it, which the audit trail keeps."""
+        return audit.signature_sha256(self.row(""))
+
+    def row(self, record_sha256: str) -> SignatureRow:
+        """Its row in the table."""
         one = self.signature
-        parts = (one.version, one.reader, one.role, one.statement, one.signed_at, one.addendum, self.hashes)
-        return content_sha256(parts)
+        return SignatureRow(
+            record_sha256=record_sha256, version=one.version, reader=one.reader, role=one.role,
+            statement=one.statement, signed_at=one.signed_at, addendum=one.addendum, hashes=self.hashes,
+            files=self.files, with_patient=self.with_patient,
+        )  # fmt: skip
 
 
 def sign(
@@ -92,9 +104,11 @@ def sign(
         with changing(store, record_sha256, editor) as (session, row):
             if row.version != study.version:
                 raise ChangeRefusedError("The study was changed while its report was made: look at it again.")
+            _require_same(session, row, analysis)
             for kind, content in contents.items():
                 paths.append(_write(store, record_sha256, files[kind], content))
-            _add(session, record_sha256, StoredSignature(signature, hashes, files), SIGNED_ACTION)
+            stored = StoredSignature(signature, hashes, files, with_patient and not notes.patient.is_empty)
+            _add(session, record_sha256, stored, SIGNED_ACTION)
             row.state = SIGNED
     except BaseException:  # nothing was signed: no file may look as if
         for path in paths:
@@ -134,6 +148,8 @@ def begin_new_version(store: Store, record_sha256: str, editor: Editor) -> None:
             row.state = IN_REVIEW
             version = 1 + max(one.signature.version for one in _signatures(session, record_sha256))
             audit.append(session, record_sha256, editor.reader, NEW_VERSION_ACTION, version=version)
+        else:
+            leave_as_it_is(session)
 
 
 def signatures_of(store: Store, record_sha256: str) -> tuple[StoredSignature, ...]:
@@ -148,35 +164,50 @@ def signed_file(store: Store, record_sha256: str, stored: StoredSignature, kind:
     Raises
     ------
     StoreError
-        It is missing, or was changed since.
+        It is missing, was left out when the study was exported, or was changed since.
 
     """
-    path = _folder(store, record_sha256) / stored.files[kind]
+    path = signed_path(store, record_sha256, stored.files[kind])
     try:
         content = path.read_bytes()
     except OSError as error:
+        if stored.files[kind] in left_out_files(store, record_sha256):
+            raise StoreError(
+                f"{path.name}: this signed file holds patient data, and was left out of the export from which the "
+                "study was imported. Ask for an export with patient data."
+            ) from error
         raise StoreError(f"{path}: this signed file cannot be read ({error.strerror}).") from error
-    if _sha256(content) != stored.hashes[kind]:
+    if _sha256(content) != stored.hashes.get(kind):
         raise StoreError(f"{path}: this file was changed after it was signed.")
     return content
 
 
+def left_out_files(store: Store, record_sha256: str) -> frozenset[str]:
+    """Names of the signed files that hold patient data and were left out of an export, as the trail states."""
+    entries = audit.counting(audit.trail(store, record_sha256))
+    imports = [entry for entry in entries if entry.action == audit.IMPORTED]
+    return frozenset(str(name) for entry in imports for name in entry.detail.get("left_out", ()))
+
+
 def changes_since(store: Store, record_sha256: str, version: int) -> tuple[AuditEntry, ...]:
     """The entries of the audit trail after a version was signed."""
-    entries = audit.trail(store, record_sha256)
+    entries = audit.counting(audit.trail(store, record_sha256))
     at = [i for i, one in enumerate(entries) if one.action == SIGNED_ACTION and one.detail.get("version") == version]
-    return entries[at[-1] + 1 :] if at else ()
+    return tuple(entries[at[-1] + 1 :]) if at else ()
 
 
 def verify_signature(store: Store, record_sha256: str) -> tuple[str, ...]:
     """What is no longer as it was signed, in sentences: signed files, labels, model and recording.
 
-    Empty where everything is as it was. The signatures themselves are part of what ``audit.verify`` verifies.
+    Empty where everything is as it was; a file that was left out of an export is no problem. The signatures themselves
+    are part of what ``audit.verify`` verifies.
     """
-    stored = signatures_of(store, record_sha256)
+    stored, left_out = signatures_of(store, record_sha256), left_out_files(store, record_sha256)
     problems = []
     for one in stored:
-        for kind in one.files:
+        for kind, name in one.files.items():
+            if name in left_out and is_bare(name) and not signed_path(store, record_sha256, name).exists():
+                continue
             try:
                 signed_file(store, record_sha256, one, kind)
             except StoreError as error:
@@ -195,10 +226,27 @@ def _signable(store: Store, record_sha256: str, analysis: Analysis, editor: Edit
         raise StoreError("This study was deleted in the meantime; open its recording again.")
     if study.state == SIGNED:
         raise ChangeRefusedError("The report is signed already: write an addendum, or begin a new version.")
-    shown = (analysis.record.sha256, analysis.model.sha256, rules_as_stored(analysis.rules))
-    if shown != (record_sha256, study.model_sha256, study.rules):
-        raise StoreError("What is shown is not what is stored of this study: open it again, then sign.")
+    if analysis.record.sha256 != record_sha256:
+        raise StoreError(f"{ANOTHER} (another recording).")
     return study
+
+
+def _require_same(session: Session, row: StudyRow, analysis: Analysis) -> None:
+    """Refuse to sign an analysis that is not what is stored of its study, within the transaction that signs it."""
+    edits, time_s = edits_in(session, row.record_sha256), analysis.beats.time_s
+    fitted = label_codes(annotations_of(edits[: row.n_fitted_edits]), time_s)
+    later = label_codes(annotations_of(edits), time_s)
+    leads = {"all": analysis.record.lead_names, "first": analysis.record.lead_names[:1]}  # as ``choose_leads``
+    leads |= {name: (name,) for name in analysis.record.lead_names}
+    others = {
+        "another model": analysis.model.sha256 != row.model_sha256,
+        "other rules": rules_as_stored(analysis.rules) != row.rules,
+        "another lead": analysis.lead_names != leads.get(row.lead, analysis.lead_names),
+        "fine-tuned to other labels": analysis.n_fitted != np.count_nonzero(fitted != UNLABELLED),
+        "other labels": not np.array_equal(analysis.label_codes, np.where(later == UNLABELLED, fitted, later)),
+    }
+    if any(others.values()):
+        raise StoreError(f"{ANOTHER} ({', '.join(name for name, differs in others.items() if differs)}).")
 
 
 def _require_name(editor: Editor) -> None:
@@ -223,12 +271,7 @@ def _add(session: Session, record_sha256: str, stored: StoredSignature, action: 
     chain = session.get(ChainRow, record_sha256, with_for_update=True)
     stored = replace(stored, hashes=stored.hashes | {"audit": chain.head if chain else audit.FIRST_PREVIOUS})
     one = stored.signature
-    session.add(
-        SignatureRow(
-            record_sha256=record_sha256, version=one.version, reader=one.reader, role=one.role, statement=one.statement,
-            signed_at=one.signed_at, addendum=one.addendum, hashes=stored.hashes, files=stored.files,
-        )
-    )  # fmt: skip
+    session.add(stored.row(record_sha256))
     audit.append(
         session, record_sha256, one.reader, action, version=one.version, role=one.role,
         signature_sha256=stored.sha256, **({"addendum": one.addendum} if one.addendum else {}),
@@ -242,23 +285,21 @@ def _signatures(session: Session, record_sha256: str) -> tuple[StoredSignature, 
             Signature(row.version, row.reader, row.role, row.statement, row.signed_at, row.addendum),
             dict(row.hashes),
             dict(row.files),
+            row.with_patient,
         )
         for row in session.scalars(query)
     )
 
 
 def _write(store: Store, record_sha256: str, name: str, content: bytes) -> Path:
-    path = store.subfolder(FOLDER, record_sha256) / name
+    path = signed_path(store, record_sha256, name)
+    store.subfolder(SIGNED_FILES, record_sha256)
     try:
         with atomic_file(path) as part:
             part.write_bytes(content)
     except OSError as error:
         raise StoreError(f"{path}: the signed file cannot be kept ({error.strerror}). {FREE_THE_PLACE}") from error
     return path
-
-
-def _folder(store: Store, record_sha256: str) -> Path:
-    return store.folder / FOLDER / record_sha256
 
 
 def _state_problems(store: Store, study: Study, last: Sequence[StoredSignature]) -> list[str]:
@@ -268,7 +309,7 @@ def _state_problems(store: Store, study: Study, last: Sequence[StoredSignature])
     if not last:
         return ["The study is locked as signed, and no signature is stored."]
     present = {"labels": content_sha256(edits_of(store, study.record_sha256)), "model": study.model_sha256}
-    changed = [name for name in present if present[name] != last[0].hashes[name]]
+    changed = [name for name in present if present[name] != last[0].hashes.get(name)]
     return [f"The {name} stored of this study: not what was signed." for name in changed]
 
 

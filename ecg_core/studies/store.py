@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import platformdirs
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -104,7 +104,7 @@ def default_folder() -> Path:
     return Path(named) if named else platformdirs.user_data_path(APP_NAME, appauthor=False) / "studies"
 
 
-def open_store(folder: Path | None = None, *, url: str | None = None) -> Store:
+def open_store(folder: Path | None = None, *, url: str | None = None, checked: bool = False) -> Store:
     """Open the store, and make it where there is none; one that an earlier version made is brought up to date.
 
     Parameters
@@ -113,6 +113,9 @@ def open_store(folder: Path | None = None, *, url: str | None = None) -> Store:
         The folder of its files; ``ECG_STUDIES``, or the user's data folder, if not given.
     url
         The database as SQLAlchemy names it; ``ECG_STUDIES_URL``, or a file in the folder, if not given.
+    checked
+        Whether this command has opened it before: an SQLite file is not read as a whole again to find damage, which
+        takes as long as the store is large.
 
     Raises
     ------
@@ -133,6 +136,8 @@ def open_store(folder: Path | None = None, *, url: str | None = None) -> Store:
     store = Store(place, _engine(_url(address) if address else URL.create(SQLITE, database=str(place / DATABASE))))
     try:
         with database_problems(store.place), store.engine.execution_options(writes=True).begin() as connection:
+            if connection.dialect.name == SQLITE:
+                _check_file(connection, store.place, checked=checked)
             _bring_up_to_date(connection, store.place)
     except BaseException:
         store.close()
@@ -190,14 +195,15 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _check_file(connection: Connection, place: str, *, checked: bool) -> None:
+    if not checked and connection.execute(text("PRAGMA quick_check(1)")).scalar() != "ok":
+        raise StoreError(f"{place}: {DAMAGED}")
+    if not os.access(place, os.W_OK):
+        raise StoreError(f"{place}: {PROTECTED}")
+
+
 def _bring_up_to_date(connection: Connection, place: str) -> None:
-    if connection.dialect.name == SQLITE:
-        damage = connection.execute(text("PRAGMA quick_check(1)")).scalar()
-        if damage != "ok":
-            raise StoreError(f"{place}: {DAMAGED}")
-        if not os.access(place, os.W_OK):
-            raise StoreError(f"{place}: {PROTECTED}")
-    else:
+    if connection.dialect.name == POSTGRESQL:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({SET_UP_LOCK})"))
     present = set(inspect(connection).get_table_names())
     if VERSION_TABLE not in present:
@@ -260,6 +266,22 @@ def database_problems(place: str) -> Iterator[None]:
         raise store_problem(place, error) from error
 
 
+def database_time(session: Session) -> datetime:
+    """The present moment by the clock of the database: computers that share one need not have the same time.
+
+    An SQLite file is used by the programs of one computer alone, and so by one clock.
+    """
+    if session.get_bind().dialect.name == POSTGRESQL:
+        moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+        return moment.astimezone(UTC)
+    return datetime.now(UTC)
+
+
+def as_text(moment: datetime) -> str:
+    """A moment as the tables hold it: UTC, ISO 8601, always of equal length, so that it sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def now() -> str:
-    """The present moment: UTC, ISO 8601, always of equal length, so that it sorts as text."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    """The present moment by the clock of this computer; see ``as_text``."""
+    return as_text(datetime.now(UTC))

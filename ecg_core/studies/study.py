@@ -25,14 +25,15 @@ from .store import Store, insert_missing, now
 from .study_files import delete_files, is_as_stored, paths_of_study, stored_path
 from .tables import StudyRow
 
-NEW, ANALYSED, IN_REVIEW, SIGNED = "new", "analysed", "in review", "signed"
+NEW, ANALYSED, IN_REVIEW, SIGNED = "new", "analysed", "in review", audit.SIGNED
 STATES: Final = (NEW, ANALYSED, IN_REVIEW, SIGNED)  # a running analysis is known by the queue
+UNCHANGED: Final = "unchanged"  # what a transaction notes that changes nothing; see ``leave_as_it_is``
 DELETED: Final = "This study was deleted in the meantime; open its recording again."
 # What the worklist reads: not the columns that can be long, and JSON as text, as most studies hold the same.
 LISTED: Final = tuple(
     cast(column, String).label(column.name) if isinstance(column.type, JSON) else column
     for column in StudyRow.__table__.columns
-    if column.name not in ("files", "patient", "narrative", "created_at")
+    if column.name not in ("files", "patient", "patient_key", "narrative", "created_at")
 )
 PATIENT_NAME: Final = StudyRow.patient["name"].as_string().label("patient_name")
 
@@ -101,6 +102,7 @@ def add_study(store: Store, record: Record, editor: Editor, *, kept: bool = Fals
         row = session.get_one(StudyRow, record.sha256, with_for_update=True)
         if not is_as_stored(store, row.files):
             row.path, row.files, row.kept = stored_path(store, path_of(record)), files, kept
+            row.version += 1
             audit.append(session, record.sha256, editor.reader, "file found again", record=record.record_id)
         return study_of(store, row, row.patient.get("name", ""))
 
@@ -222,13 +224,22 @@ def changing(
         if row.state == SIGNED and not while_signed:
             raise ChangeRefusedError(SIGNED_AND_LOCKED)
         yield session, row
-        row.version += 1
-        row.edited_at, row.edited_by = now(), editor.reader
+        if not session.info.pop(UNCHANGED, False):
+            row.version += 1
+            row.edited_at, row.edited_by = now(), editor.reader
+
+
+def leave_as_it_is(session: Session) -> None:
+    """Say within ``changing`` that nothing is to be changed: version and last edit stay."""
+    session.info[UNCHANGED] = True
 
 
 def set_archived(store: Store, record_sha256: str, editor: Editor, *, archived: bool) -> None:
     """Move a study into the archive, or back."""
     with changing(store, record_sha256, editor, while_signed=True) as (session, row):
+        if row.archived == archived:
+            leave_as_it_is(session)
+            return
         row.archived = archived
         audit.append(session, record_sha256, editor.reader, "archived" if archived else "taken from the archive")
 
@@ -264,7 +275,7 @@ def delete_study(store: Store, record_sha256: str, editor: Editor) -> None:
     with changing(store, record_sha256, editor, while_signed=True) as (session, row):
         paths = paths_of_study(store, session, record_sha256)
         head = audit.append(session, record_sha256, editor.reader, audit.DELETED)
-        audit.append(session, audit.STORE, editor.reader, "study deleted", record=row.record_id, trail=head)
+        audit.append(session, audit.STORE, editor.reader, audit.STUDY_DELETED, record=row.record_id, trail=head)
         session.execute(delete(StudyRow).where(StudyRow.record_sha256 == record_sha256))
         session.expunge(row)
     delete_files(store, paths)
@@ -332,7 +343,7 @@ def _new_values(
     return of_record | {
         "state": NEW, "archived": False, "lead": "auto", "model_name": "", "model_sha256": "", "rules": {},
         "n_fitted_edits": 0, "n_beats": None, "pvc_pct": None, "sve_pct": None, "af_pct": None, "danger": "",
-        "patient": {}, "narrative": "", "view": {}, "created_at": moment, "edited_at": moment,
+        "patient": {}, "patient_key": "", "narrative": "", "view": {}, "created_at": moment, "edited_at": moment,
         "edited_by": editor.reader, "version": 1,
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import StoreError
+from ..text import format_quoted
 from .store import Store
 from .tables import AnalysisRow, SignatureRow, StudyRow
 
@@ -50,14 +51,25 @@ def paths_of_study(store: Store, session: Session, record_sha256: str) -> list[P
     paths += sorted((store.folder / SHOWN).glob(f"{record_sha256}.*.npz"))
     paths += _kept_recording(store, session, record_sha256)
     for names in session.scalars(select(SignatureRow.files).where(SignatureRow.record_sha256 == record_sha256)):
-        paths += [signed_file(store, record_sha256, str(name)) for name in names.values()]
+        paths += [signed_path(store, record_sha256, name) for name in names.values() if is_bare(name)]
     return [path for path in dict.fromkeys(paths) if _subfolder(store, path)]
 
 
-def signed_file(store: Store, record_sha256: str, name: str) -> Path:
-    """Where a signed file lies, by its name in the table: in the folder of its study, or beside these folders."""
-    folder = store.folder / SIGNED_FILES
-    return next((path for path in (folder / record_sha256 / name, folder / name) if path.is_file()), folder / name)
+def signed_path(store: Store, record_sha256: str, name: str) -> Path:
+    """Where a signed file lies, by its name in the table: in the folder of its study, and nowhere else.
+
+    Raises
+    ------
+    StoreError
+        The table holds what is no name of a file.
+
+    """
+    if not is_bare(name):
+        raise StoreError(
+            f"{format_quoted(name)}: the database names this as a signed file, expected the name of a file without a "
+            "folder. The signature was altered: put a copy of the database back."
+        )
+    return store.folder / SIGNED_FILES / record_sha256 / name
 
 
 def delete_files(store: Store, paths: Iterable[Path]) -> None:
@@ -106,9 +118,14 @@ def is_as_stored(store: Store, files: Iterable[list[object]]) -> bool:
     return True
 
 
-def is_bare(name: str) -> bool:
+def is_bare(name: object) -> bool:
     """Whether a name from a file is one of a file in a folder, and no way out of it."""
-    return name not in ("", ".", "..") and not set(name) & set("/\\:\0") and PurePosixPath(name).name == name
+    return (
+        isinstance(name, str)
+        and name not in ("", ".", "..")
+        and not set(name) & set("/\\:\0")
+        and PurePosixPath(name).name == name
+    )
 
 
 def _kept_recording(store: Store, session: Session, record_sha256: str) -> list[Path]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -13,8 +14,10 @@ from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ..schema import Record
 from . import audit
 from .store import Store
-from .study import SIGNED, Editor, changing
+from .study import SIGNED, Editor, changing, leave_as_it_is
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
+
+KEY_BYTES: Final = 16  # of a random key that nobody can guess
 
 
 def notes_of(store: Store, record_sha256: str) -> Notes:
@@ -55,11 +58,15 @@ def fill_from_file(store: Store, record: Record, editor: Editor) -> None:
         row.patient = present | {name: stated[name] for name in taken}
         empty = session.scalar(select(DiaryRow.id).where(DiaryRow.record_sha256 == record.sha256).limit(1)) is None
         entries = marks if empty else ()
-        session.add_all(DiaryRow(record_sha256=record.sha256, **asdict(entry)) for entry in entries)
-        if taken or entries:
+        rows = [DiaryRow(record_sha256=record.sha256, **asdict(entry)) for entry in entries]
+        session.add_all(rows)
+        hashes = (_keyed(row) if taken else {}) | ({"diary_sha256": audit.diary_sha256(rows)} if rows else {})
+        if taken or rows:
             audit.append(
-                session, record.sha256, editor.reader, "taken from the file", fields=taken, diary_entries=len(entries)
+                session, record.sha256, editor.reader, audit.FROM_FILE, fields=taken, diary_entries=len(rows), **hashes
             )
+        else:
+            leave_as_it_is(session)
 
 
 def set_patient(store: Store, record_sha256: str, patient: Patient, editor: Editor) -> None:
@@ -69,7 +76,10 @@ def set_patient(store: Store, record_sha256: str, patient: Patient, editor: Edit
         changed = sorted(name for name in after if after[name] != before[name])
         if changed:
             row.patient = after
-            audit.append(session, record_sha256, editor.reader, "patient data changed", fields=changed)
+            entry = {"fields": changed, **_keyed(row)}
+            audit.append(session, record_sha256, editor.reader, "patient data changed", **entry)
+        else:
+            leave_as_it_is(session)
 
 
 def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Editor) -> None:
@@ -77,26 +87,44 @@ def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Edit
     with changing(store, record_sha256, editor) as (session, row):
         if row.narrative != narrative:
             row.narrative = narrative
-            audit.append(session, record_sha256, editor.reader, "narrative changed", narrative=narrative)
+            audit.append(session, record_sha256, editor.reader, audit.NARRATIVE, narrative=narrative)
+        else:
+            leave_as_it_is(session)
 
 
 def set_diary(store: Store, record_sha256: str, diary: Sequence[DiaryEntry], editor: Editor) -> None:
     """Keep a diary instead of the one before."""
     rows = [DiaryRow(record_sha256=record_sha256, **asdict(entry)) for entry in diary]
-    _replace(store, record_sha256, DiaryRow, rows, editor, "diary changed")
+    with changing(store, record_sha256, editor) as (session, _row):
+        _replace(session, record_sha256, DiaryRow, rows, editor, (audit.DIARY, "diary_sha256", audit.diary_sha256))
 
 
 def set_report_strips(store: Store, record_sha256: str, strips: Sequence[ReportStrip], editor: Editor) -> None:
     """Keep the strips that a reader chose, instead of those before."""
     rows = [StripRow(record_sha256=record_sha256, **asdict(strip)) for strip in strips]
-    _replace(store, record_sha256, StripRow, rows, editor, "strips for the report changed")
-
-
-def _replace(store: Store, record_sha256: str, table: Any, rows: Sequence[Any], editor: Editor, action: str) -> None:
     with changing(store, record_sha256, editor) as (session, _row):
-        session.execute(delete(table).where(table.record_sha256 == record_sha256))
-        session.add_all(rows)
-        audit.append(session, record_sha256, editor.reader, action, entries=len(rows))
+        _replace(session, record_sha256, StripRow, rows, editor, (audit.STRIPS, "strips_sha256", audit.strips_sha256))
+
+
+def _replace(
+    session: Session, record_sha256: str, table: Any, rows: Sequence[Any], editor: Editor,
+    entry: tuple[str, str, Callable[[Any], str]],
+) -> None:  # fmt: skip
+    """Put rows in the place of those that are stored; ``entry`` is the action, the name of the hash, and the hash."""
+    action, name, hash_of = entry
+    if hash_of(rows) == hash_of(_rows(session, table, record_sha256)):
+        leave_as_it_is(session)
+        return
+    session.execute(delete(table).where(table.record_sha256 == record_sha256))
+    session.add_all(rows)
+    stated: dict[str, Any] = {"entries": len(rows), name: hash_of(rows)}
+    audit.append(session, record_sha256, editor.reader, action, **stated)
+
+
+def _keyed(row: StudyRow) -> dict[str, str]:
+    """The hash of the patient data for the trail, with a new key."""
+    row.patient_key = secrets.token_hex(KEY_BYTES)
+    return {"patient_sha256": audit.patient_sha256(row.patient_key, row.patient)}
 
 
 def _rows(session: Session, table: Any, record_sha256: str) -> Any:

@@ -49,6 +49,7 @@ class StudyRow(Base):
     af_pct: Mapped[float | None]
     danger: Mapped[str]  # the first line of the report's dangers
     patient: Mapped[dict[str, Any]]
+    patient_key: Mapped[str]  # random; without it the hash of the patient data in the trail gives nothing away
     narrative: Mapped[str]
     view: Mapped[dict[str, Any]]  # where and how it was left: time, lead, scale
     created_at: Mapped[str]  # all times: UTC, ISO 8601, of equal length
@@ -127,6 +128,7 @@ class SignatureRow(Base):
     addendum: Mapped[str]
     hashes: Mapped[dict[str, Any]]  # SHA-256 of signal, model, labels, rules, pdf, json, and the program's version
     files: Mapped[dict[str, Any]]  # names of the signed files, by their kind
+    with_patient: Mapped[bool]  # whether patient data are in these files
 
 
 class AuditRow(Base):
@@ -183,6 +185,8 @@ class QueueRow(Base):
     problem: Mapped[str]
     asked_at: Mapped[str]
     asked_by: Mapped[str]
+    owner: Mapped[str]  # computer and process whose queue it stands in
+    seen_at: Mapped[str]  # when that process reported last
 
 
 class SettingRow(Base):

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from ..clock import elapsed_text
-from .audit import AuditEntry, canonical
+from .audit import AuditEntry, canonical, others_of
 
 Detail = Mapping[str, Any]
 FIELD_NAMES: Final = {
@@ -62,7 +62,8 @@ def _labelled(detail: Detail) -> str:
 
 def _shown(detail: Detail) -> str:
     rules = ", ".join(f"{name} = {value:g}" for name, value in sorted(detail["rules"].items()))
-    fitted = f", fine-tuned to {detail['n_fitted_edits']} edits" if detail["n_fitted_edits"] else ""
+    n = detail["n_fitted_edits"]
+    fitted = f", fine-tuned to {n} {'edit' if n == 1 else 'edits'}" if n else ""
     return (
         f"Showed the analysis of lead {detail['lead']} by model {detail['model_name']}{fitted}; "
         f"rules: {rules or 'all at their defaults'}."
@@ -87,6 +88,18 @@ def _entries(detail: Detail) -> str:
     return f"{detail['entries']} {'entry' if detail['entries'] == 1 else 'entries'}"
 
 
+def _imported(detail: Detail) -> str:
+    left_out = ", ".join(detail.get("left_out", ()))
+    parts = [f"Imported the study, whose trail had {_entries(detail)}"]
+    parts += [f"left out of the export: {left_out}"] if left_out else []
+    others = others_of(AuditEntry(0, "", "", "", dict(detail), ""))
+    parts += ["entries that were not in the trail here:"] if others else []
+    sentences = " ".join(
+        f"{one.made_at[:16].replace('T', ' ')} UTC, {one.reader}: {sentence_of(one)}" for one in others
+    )
+    return f"{'; '.join(parts)} {sentences}" if others else f"{'; '.join(parts)}."
+
+
 def _shortened(value: Any) -> str:
     text = value if isinstance(value, str) else canonical(value)
     return text if len(text) <= MAX_VALUE_LETTERS else f"{text[:MAX_VALUE_LETTERS]} ..."
@@ -106,7 +119,7 @@ SENTENCES: Final[Mapping[str, Callable[[Detail], str]]] = {
     "files exported": lambda detail: f"Exported {', '.join(detail['files'])}{_with_patient(detail)}.",
     "exported": lambda detail: f"Exported the study as one file{_with_patient(detail)}.",
     "export failed": lambda _detail: "The export of the study failed.",
-    "imported": lambda detail: f"Imported the study, whose trail had {_entries(detail)}.",
+    "imported": _imported,
     "study imported": lambda detail: f"Imported the study of {detail['record']}.",
     "archived": lambda _detail: "Moved the study into the archive.",
     "taken from the archive": lambda _detail: "Took the study from the archive.",

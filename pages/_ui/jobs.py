@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,16 @@ from ecg_core.errors import Cancelled, ChangeRefusedError, EcgError, StoreError
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import AnalysisKey, rules_as_stored, save_analysis, set_shown
 from ecg_core.studies.edits import Label, LabelEdit, all_labels
-from ecg_core.studies.queue import CANCELLED, FAILED, RUNNING, WAITING, enqueue, leave_queue, set_queue_state
+from ecg_core.studies.queue import (
+    CANCELLED,
+    FAILED,
+    RUNNING,
+    WAITING,
+    enqueue,
+    keep_in_queue,
+    leave_queue,
+    set_queue_state,
+)
 from ecg_core.studies.store import Store
 from ecg_core.studies.study import Editor
 
@@ -23,6 +33,7 @@ __all__ = ["AnalysisKey", "AnalysisQueue", "Job", "Label", "LabelEdit", "all_lab
 
 DONE = "done"
 CANCELLED_TEXT = "The analysis was cancelled."
+REPORT_S = 5.0  # between two reports that this server is still there
 
 
 class Job:
@@ -41,6 +52,7 @@ class Job:
         self.result: Analysis | None = None
         self.problem = ""  # a sentence for the reader
         self._began_s = 0.0
+        self._report: Callable[[], None] = lambda: None
         self._stop, self._ended = threading.Event(), threading.Event()
 
     @property
@@ -73,9 +85,9 @@ class Job:
         """Return when the job has ended, or after ``at_most_s``."""
         self._ended.wait(at_most_s)
 
-    def run(self) -> None:
-        """Do the work, in this thread."""
-        self.state, self._began_s = RUNNING, time.monotonic()
+    def run(self, report: Callable[[], None] = lambda: None) -> None:
+        """Do the work, in this thread; ``report`` is called after each step of it."""
+        self.state, self._began_s, self._report = RUNNING, time.monotonic(), report
         try:
             self._raise_if_cancelled()
             self.result = engine.run(
@@ -97,10 +109,12 @@ class Job:
 
     def _progress(self, done_s: float, _total_s: float) -> None:
         self._raise_if_cancelled()
+        self._report()
         self.done_s = done_s
 
     def _fitting(self, fraction: float) -> None:
         self._raise_if_cancelled()
+        self._report()
         self.fitted = fraction
 
     def _raise_if_cancelled(self) -> None:
@@ -116,6 +130,7 @@ class AnalysisQueue:
         self.store = store
         self._jobs: list[tuple[Job, Editor]] = []  # the first one runs
         self._lock = threading.Lock()
+        self._reported_s = -REPORT_S
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -184,7 +199,7 @@ class AnalysisQueue:
             with suppress(StoreError):  # an analysis does not wait until the store can be written
                 set_queue_state(self.store, job.queued_id, RUNNING)
             try:
-                job.run()
+                job.run(self._report)
                 self.keep(job, editor)
             except ChangeRefusedError as error:  # it is stored; who holds the study decides what it shows
                 job.problem = str(error)
@@ -201,6 +216,13 @@ class AnalysisQueue:
             job.end()
             if is_last:
                 return
+
+    def _report(self) -> None:
+        """Note in the stored queue that this server is still there, so that no other takes its analyses for lost."""
+        if time.monotonic() - self._reported_s >= REPORT_S:
+            self._reported_s = time.monotonic()
+            with suppress(StoreError):  # the result itself meets the problem, and says so
+                keep_in_queue(self.store)
 
     def keep(self, job: Job, editor: Editor) -> None:
         """Store what a job found, or why it found nothing.

@@ -68,6 +68,7 @@ def _by_themselves() -> None:
         sa.Column("af_pct", sa.Double(), nullable=True),
         sa.Column("danger", sa.String(), nullable=False),
         sa.Column("patient", sa.JSON(), nullable=False),
+        sa.Column("patient_key", sa.String(), nullable=False),
         sa.Column("narrative", sa.String(), nullable=False),
         sa.Column("view", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.String(), nullable=False),
@@ -130,6 +131,8 @@ def _found_in_a_study() -> None:
         sa.Column("problem", sa.String(), nullable=False),
         sa.Column("asked_at", sa.String(), nullable=False),
         sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("seen_at", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["record_sha256"], ["study.record_sha256"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -171,6 +174,7 @@ def _written_about_a_study() -> None:
         sa.Column("addendum", sa.String(), nullable=False),
         sa.Column("hashes", sa.JSON(), nullable=False),
         sa.Column("files", sa.JSON(), nullable=False),
+        sa.Column("with_patient", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["record_sha256"], ["study.record_sha256"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
