@@ -1,23 +1,20 @@
 """The PDF report: its words, and its millimetres on the rendered page."""
 
 import re
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
-import pypdfium2
 import pytest
 from support.analyses import make_event, with_events
+from support.pdf import opened, words
 from support.records import in_memory
 from support.strategies import make_beats
 
 from ecg_core import NOTICE
 from ecg_core.notes import FROM_FILE, DiaryEntry, Notes, Patient, ReportStrip, Signature
-from ecg_core.report import fonts
 from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, draw_columns, draw_strip
 from ecg_core.report.dangers import findings
 from ecg_core.report.document import Drawing, Head, make_pdf
-from ecg_core.report.fonts import BOLD, PLAIN, font_for, printable
 from ecg_core.report.measures import measures
 from ecg_core.report.narrative import draft_narrative
 from ecg_core.report.pdf import UNSIGNED, report_pdf
@@ -40,27 +37,6 @@ from ecg_core.schema import Lead, Quality
 
 DPI = 600
 PX_PER_MM = DPI / 25.4
-
-
-@contextmanager
-def opened(content):
-    document = pypdfium2.PdfDocument(content)
-    try:
-        yield document
-    finally:
-        document.close()
-
-
-def words(content):
-    """The text of each page, lines and spaces made one."""
-    with opened(content) as document:
-        texts = []
-        for page in document:
-            reader = page.get_textpage()
-            texts.append(" ".join(reader.get_text_range().split()))
-            reader.close()
-            page.close()
-        return texts
 
 
 def dark(content):
@@ -386,47 +362,6 @@ def test_no_text_is_cut_with_dots(demo_analysis):
     record = replace(demo_analysis.record, record_id="a-long-name-of-a-record-" * 8)
     for page in words(report_pdf(replace(demo_analysis, record=record), Notes(patient=PATIENT))):
         assert "…" not in page
-
-
-def test_names_in_latin_greek_and_cyrillic_letters_are_printed_as_they_are_written(demo_analysis):
-    name = "Łukasz Żółć, Ağaoğlu, Παπαδόπουλος, Иванов, Müller"
-    signature = Signature(1, name, "", "Read.", "2026-01-05T10:11:12")
-    notes = Notes(
-        replace(PATIENT, name=name), strips=(ReportStrip(5.0, name),), signatures=(signature,), is_signed=True
-    )
-    analysis = replace(demo_analysis, record=replace(demo_analysis.record, record_id=name))
-    content = report_pdf(analysis, notes)
-    pages = words(content)
-    assert f"Patient {name}" in pages[0]
-    assert f"signed by {name}, 2026" in pages[0]  # in bold
-    assert all(page.startswith(f"{name}, simulated record") for page in pages)
-    assert sum(f" {name} " in page for page in pages[1:]) >= 1  # the caption of the strip
-    assert report_pdf(analysis, notes) == content
-    plain = report_pdf(
-        demo_analysis, replace(notes, patient=PATIENT, strips=(ReportStrip(5.0, "Seen"),), signatures=())
-    )
-    assert len(content) < len(plain) + 100_000  # only the letters that are used are embedded
-
-
-@pytest.mark.parametrize(
-    ("text", "printed"),
-    [
-        ("Łódź", "Łódź"), ("Müller", "Müller"), ("Mu\u0308ller", "Müller"), ("心", "?"), ("a\u202eb", "a_b"),
-        ("אב", "??"),  # a line is not drawn from right to left
-    ],
-)  # fmt: skip
-def test_letters_that_no_font_has_become_question_marks(text, printed):
-    assert printable(text) == printed
-
-
-def test_letters_lose_their_marks_where_the_embedded_font_is_missing(monkeypatch):
-    monkeypatch.setattr(fonts, "_embeddable", frozenset)
-    assert [printable(text) for text in ("Łódź", "Ağaoğlu", "Иванов")] == ["Lódz", "Agaoglu", "??????"]
-
-
-def test_a_text_has_the_printers_own_font_unless_it_needs_another():
-    assert [font_for("Müller – 1 mV", font) for font in (PLAIN, BOLD)] == ["Helvetica", "Helvetica-Bold"]
-    assert [font_for("Żółć", font) for font in (PLAIN, BOLD)] == ["DejaVuSans", "DejaVuSans-Bold"]
 
 
 # Tables
