@@ -104,12 +104,12 @@ def draw_settings(analysis: Analysis) -> None:
     )
     if len(analysis.labelled):
         st.markdown(f"Labels: {format_labels(analysis)}.")
-    changed = analysis.rules.changed()
+    changed, fixed = analysis.rules.changed(), not current_workspace().may_edit(analysis.record.sha256)
     if changed:
         st.markdown("Rules changed: " + "; ".join(f"**{rule.says}** {rule.value:g} {rule.unit}" for rule in changed))
         st.button(
             "Back to the default rules", on_click=guarded(change_rules), args=(analysis.record, RhythmRules()),
-            icon=":material/undo:",
+            icon=":material/undo:", disabled=fixed,
         )  # fmt: skip
     else:
         st.markdown("Rules: all at their defaults.")
@@ -119,8 +119,8 @@ def draw_settings(analysis: Analysis) -> None:
     )
     key = study_key(f"rules {hash(analysis.rules)}", analysis.record.sha256)
     st.data_editor(
-        rules_table(analysis.rules), key=key, hide_index=True, disabled=["Rule", "Unit", "Source"], width="stretch",
-        on_change=apply_edits, args=(key,), height="content",
+        rules_table(analysis.rules), key=key, hide_index=True, width="stretch",
+        disabled=fixed or ["Rule", "Unit", "Source"], on_change=apply_edits, args=(key,), height="content",
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from ecg_core.text import plain_markdown
 from .actions import start_analysis
 from .figures import show, theme
 from .frame import SIMULATED, guarded
-from .installed_models import installed_models
+from .installed_models import NO_MODEL, installed_models
 from .view import study_key
 from .workspace import Workspace
 
@@ -44,13 +44,13 @@ def _draw_choices(workspace: Workspace, record: Record) -> None:
     )  # fmt: skip
     models = installed_models()
     model = models_at.selectbox("Model", list(models), key=study_key("model", record.sha256)) if models else ""
-    busy = workspace.job_of(record.sha256) is not None
+    fixed = workspace.job_of(record.sha256) is not None or not workspace.may_edit(record.sha256)
     button.button(
-        "Analyse", type="primary", disabled=busy or not models, on_click=guarded(start_analysis), args=(record,),
+        "Analyse", type="primary", disabled=fixed or not models, on_click=guarded(start_analysis), args=(record,),
         kwargs={"lead": lead, "model": model}, width="stretch",
     )  # fmt: skip
     if not models:
-        st.warning("No model is installed: `models/` should hold `adapted.pt` and `adapted.json`.")
+        st.warning(plain_markdown(NO_MODEL))
 
 
 def _draw_found(workspace: Workspace, record: Record) -> None:

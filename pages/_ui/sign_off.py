@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from ecg_core.errors import StoreError
+from ecg_core.errors import ChangeRefusedError, StoreError
 from ecg_core.report.dangers import dangers
 from ecg_core.report.export import file_name
 from ecg_core.schema import Analysis
@@ -30,6 +30,7 @@ from .wording import plural
 from .workspace import current_workspace
 
 STATEMENT: Final = "I have reviewed this recording and agree with the report."
+UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
 ROLES: Final = ("Cardiologist", "Physician", "ECG technician", "Nurse")
 MAX_LETTERS: Final = 2000
 MOST_CHANGES: Final = 12  # are listed here; the page Audit trail has all
@@ -73,8 +74,15 @@ def _draw_form(analysis: Analysis) -> None:
         "Statement", STATEMENT, key=form_key("sign_statement"), max_chars=MAX_LETTERS, height=72, disabled=disabled
     )
     st.checkbox("Name the patient in the signed report", key=form_key("sign_patient"), disabled=disabled)
-    if st.button("Sign and lock", type="primary", icon=":material/draw:", disabled=disabled, key="sign_open"):
+    if busy := _is_analysed_now(sha256):
+        st.caption(UNDER_ANALYSIS)
+    if st.button("Sign and lock", type="primary", icon=":material/draw:", disabled=disabled or busy, key="sign_open"):
         _confirm(analysis)
+
+
+def _is_analysed_now(sha256: str) -> bool:
+    """Whether an analysis of a study runs or waits."""
+    return any(job.key.record_sha256 == sha256 for job in current_workspace().queue.jobs)
 
 
 @st.dialog("Sign and lock the report")
@@ -112,6 +120,8 @@ def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
     workspace = current_workspace()
     if workspace.unsaved:
         raise StoreError("Some changes are not saved yet: nothing was signed.")
+    if _is_analysed_now(analysis.record.sha256):
+        raise ChangeRefusedError(f"Nothing was signed. {UNDER_ANALYSIS}")
     editor = workspace.editor._replace(reader=reader)
     sign(
         workspace.store, analysis.record.sha256, analysis, role=role, statement=statement, editor=editor,
