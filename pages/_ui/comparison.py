@@ -28,7 +28,7 @@ from ecg_core.schema import Analysis, Annotations, Record
 
 from . import engine
 from .view import cached, nearest_beat, strip, strip_start_s
-from .wording import NONE, number, plural
+from .wording import NONE, number, percent, plural
 
 REFERENCE = "reference"
 STRIP_S = 5.0  # at 25 mm/s beside a list
