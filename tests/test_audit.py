@@ -10,6 +10,7 @@ from ecg_core.notes import Patient
 from ecg_core.records import read_record
 from ecg_core.studies import audit
 from ecg_core.studies.edits import add_edit, undo_edit
+from ecg_core.studies.signing import begin_new_version
 from ecg_core.studies.study import add_study, delete_study, set_archived
 from ecg_core.studies.study_notes import set_narrative, set_patient
 from ecg_core.studies.tables import SignatureRow, StudyRow
@@ -36,17 +37,19 @@ def sha256(store, tmp_path):
 
 
 def test_every_change_has_an_entry_with_who_and_what(store, sha256):
+    begin_new_version(store, sha256, READER)
     set_patient(store, sha256, Patient(name="Secret", sex="female"), READER)
     set_narrative(store, sha256, "Sinus rhythm.", READER)
     set_archived(store, sha256, OTHER, archived=True)
     entries = audit.trail(store, sha256)
     assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
     assert [(entry.action, entry.reader) for entry in entries][1:] == [
-        *[("labelled", "Dr A")] * 3, ("undone", "Dr B"), ("signed", "Dr A"), ("patient data changed", "Dr A"),
+        *[("labelled", "Dr A")] * 3, ("undone", "Dr B"), ("signed", "Dr A"), ("new version begun", "Dr A"),
+        ("patient data changed", "Dr A"),
         ("narrative changed", "Dr A"), ("archived", "Dr B"),
     ]  # fmt: skip
     assert entries[1].detail["label"] == "V"
-    assert entries[6].detail["fields"] == ["name", "sex"]
+    assert entries[7].detail["fields"] == ["name", "sex"]
     assert "Secret" not in "".join(json.dumps(entry.detail) for entry in entries)
     assert audit.verify(store, sha256) == ()
 
@@ -88,6 +91,25 @@ def test_what_was_altered_behind_the_programs_back_is_found(store, sha256, tampe
     with store.writing() as session:
         session.execute(text(tampering))
     assert sentence in audit.verify(store, sha256)
+
+
+def test_the_hash_of_patient_data_says_nothing_to_those_who_have_no_key(store, tmp_path):
+    sha256 = add_small(store, tmp_path).record_sha256
+    hashes = []
+    for name in ("Known Somebody", "", "Known Somebody"):
+        set_patient(store, sha256, Patient(name=name), READER)
+        hashes.append(audit.trail(store, sha256)[-1].detail["patient_sha256"])
+        assert audit.verify(store, sha256) == ()
+    assert len(set(hashes)) == 3  # the same name has another hash each time
+
+
+def test_the_trail_of_the_store_misses_that_of_a_deleted_study(store, sha256):
+    delete_study(store, sha256, READER)
+    assert audit.verify(store, audit.STORE) == ()
+    with store.writing() as session:
+        session.execute(text("DELETE FROM audit WHERE record_sha256 != ''"))
+        session.execute(text("DELETE FROM chain WHERE record_sha256 != ''"))
+    assert "whose study was deleted, is missing" in " ".join(audit.verify(store, audit.STORE))
 
 
 def test_edits_and_signatures_that_no_entry_states_are_found(store, sha256):

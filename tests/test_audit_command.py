@@ -13,7 +13,7 @@ from ecg_core.records import read_record
 from ecg_core.studies.audit import AuditEntry, trail
 from ecg_core.studies.edits import Label, add_edit, undo_edit
 from ecg_core.studies.store import open_store
-from ecg_core.studies.study import Editor, add_study, set_archived
+from ecg_core.studies.study import Editor, add_study, delete_study, set_archived
 from ecg_core.studies.study_notes import set_diary, set_narrative, set_patient, set_report_strips
 from ecg_core.studies.wording import SENTENCES, sentence_of, trail_table
 
@@ -92,6 +92,27 @@ def test_a_changed_entry_is_not_verified(study, capsys, statement):
     shown = capsys.readouterr().out
     assert "NOT VERIFIED" in shown
     assert "Verified:" not in shown
+
+
+def test_the_trail_of_a_deleted_study_and_that_of_the_store_are_shown_and_verified(study, capsys):
+    folder, store, sha256 = study
+    delete_study(store, sha256, EDITOR)
+    assert audit(folder, sha256) == audit(folder, sha256[:10]) == 0
+    shown = capsys.readouterr().out
+    assert f"A study that was deleted ({sha256})" in shown
+    assert "Deleted the study." in shown
+    assert main(["audit", "--store", "--studies", str(folder / "studies")]) == 0
+    assert "Deleted the study of x." in capsys.readouterr().out
+    with store.writing() as session:
+        session.execute(text("UPDATE audit SET reader = 'Mallory' WHERE record_sha256 = ''"))
+    assert main(["audit", "--store", "--studies", str(folder / "studies")]) == 1
+    assert main(["audit", "--store", "x", "--studies", str(folder / "studies")]) == 2
+    assert main(["audit", "--studies", str(folder / "studies")]) == 2
+
+
+def test_one_edit_is_one_edit():
+    shown = {"lead": "II", "model_name": "m", "rules": {}, "n_fitted_edits": 1}
+    assert "fine-tuned to 1 edit;" in sentence_of(AuditEntry(1, "", "", "analysis shown", shown, ""))
 
 
 def test_what_is_no_study_ends_in_a_sentence(study, capsys):

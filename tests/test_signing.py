@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 from support.analyses import make_analysis
@@ -193,6 +194,43 @@ def test_a_signature_without_a_name_or_twice_or_of_another_analysis_is_refused(s
         add_addendum(store, analysis.record.sha256, " ", role="", editor=EDITOR)
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("labels", "other labels"),
+        ("fitted", "fine-tuned to other labels"),
+        ("lead", "another lead"),
+        ("model", "model"),
+    ],
+)
+def test_an_analysis_that_is_not_what_is_stored_is_not_signed(store, analysis, name, wanted):
+    sha256, time_s = analysis.record.sha256, float(analysis.beats.time_s[3])
+    if name == "lead":
+        set_shown(store, key_of(analysis)._replace(lead="II"), analysis, EDITOR)
+        analysis = replace(analysis, lead_names=("V1",))
+    elif name == "model":
+        analysis = replace(analysis, model=replace(analysis.model, sha256="0" * 64))
+    else:
+        add_edit(store, sha256, (Label(time_s, "V"),), EDITOR)
+    if name == "fitted":
+        fitted = key_of(analysis)._replace(fitted_labels=((Label(time_s, "V"),),))
+        set_shown(store, fitted, analysis, EDITOR)
+    with pytest.raises(StoreError, match=wanted):
+        signed(store, analysis)
+    assert signatures_of(store, sha256) == ()
+    assert not [path for path in store.folder.rglob("*report*") if path.is_file()]
+
+
+def test_an_analysis_with_the_stored_labels_is_signed(store, analysis):
+    beat = int(np.flatnonzero(analysis.beats.label == "N")[0])
+    add_edit(store, analysis.record.sha256, (Label(float(analysis.beats.time_s[beat]), "V"),), EDITOR)
+    label = analysis.beats.label.copy()
+    label[beat] = "V"
+    labelled = replace(analysis, beats=replace(analysis.beats, label=label), labelled=np.array([beat]))
+    assert signed(store, labelled).version == 1
+    assert verify(store, analysis.record.sha256) == verify_signature(store, analysis.record.sha256) == ()
+
+
 def test_what_changed_while_the_report_was_made_is_not_signed_and_leaves_no_file(store, analysis, monkeypatch):
     def write(_analysis, _notes):
         set_narrative(store, analysis.record.sha256, "Other words.", EDITOR)
@@ -231,13 +269,27 @@ def test_another_window_cannot_sign(store, analysis):
         ("DELETE FROM signature WHERE addendum = ''", "no signature is stored"),
         ("UPDATE edit SET undone_at = 'now'", "labels stored of this study: not what was signed"),
         ("UPDATE study SET model_sha256 = 'x'", "model stored of this study: not what was signed"),
+        ("UPDATE study SET state = 'in review'", "the trail states that it is signed and locked"),
+        ("UPDATE study SET rules = '{\"pause_s\": 9.0}'", "(rules) is not what the trail states"),
+        ("UPDATE study SET lead = 'V5'", "(lead) is not what the trail states"),
+        ("UPDATE study SET narrative = 'All normal.'", "The narrative was changed, and no entry states it."),
+        ('UPDATE study SET patient = \'{"name": "Mallory"}\'', "The patient data were changed"),
+        ("UPDATE diary SET symptom = 'none'", "The diary was changed"),
+        ("UPDATE report_strip SET caption = 'artefact'", "The strips for the report were changed"),
+        ("UPDATE signature SET files = '{}'", "missing, or were changed"),
+        ("UPDATE signature SET with_patient = 1", "missing, or were changed"),
     ],
 )
 def test_a_change_behind_a_signature_is_noticed(store, analysis, statement, wanted):
     sha256 = analysis.record.sha256
     add_edit(store, sha256, (Label(1.0, "V"),), EDITOR)
+    set_narrative(store, sha256, "Pauses.", EDITOR)
+    set_patient(store, sha256, Patient(name="Known Somebody"), EDITOR)
+    set_diary(store, sha256, [DiaryEntry(2.0, "dizzy"), DiaryEntry(1, "syncope")], EDITOR)
+    set_report_strips(store, sha256, [ReportStrip(2.0), ReportStrip(1, "pause")], EDITOR)
     signed(store, analysis)
     add_addendum(store, sha256, "More.", role="", editor=EDITOR)
+    assert verify(store, sha256) == ()
     assert verify_signature(store, sha256) == ()
     with store.writing() as session:
         session.execute(text(statement))

@@ -3,9 +3,11 @@
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -17,9 +19,19 @@ from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
 from ecg_core.studies import audit
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
-from ecg_core.studies.holding import hold
-from ecg_core.studies.queue import enqueue, queue
-from ecg_core.studies.store import open_store
+from ecg_core.studies.holding import hold, holds, keep_holding, release
+from ecg_core.studies.queue import (
+    INTERRUPTED,
+    RUNNING,
+    WAITING,
+    enqueue,
+    keep_in_queue,
+    note_interrupted,
+    queue,
+    set_queue_state,
+)
+from ecg_core.studies.signing import begin_new_version
+from ecg_core.studies.store import database_time, open_store
 from ecg_core.studies.study import (
     Editor,
     add_study,
@@ -30,7 +42,7 @@ from ecg_core.studies.study import (
     set_view,
 )
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
-from ecg_core.studies.tables import EditRow
+from ecg_core.studies.tables import EditRow, QueueRow
 
 N_READERS, N_EDITS = 10, 6
 MOMENTS = 200
@@ -107,6 +119,99 @@ def test_a_change_that_fails_leaves_no_part_of_it(tmp_path, store, monkeypatch):
     assert audit.verify(store, sha256) == ()
 
 
+def test_saving_what_is_there_already_changes_neither_the_version_nor_the_last_edit(tmp_path, store):
+    sha256 = add_small(store, tmp_path).record_sha256
+    patient, diary, strips = Patient(name="Known"), [DiaryEntry(3.0, "dizzy")], [ReportStrip(1, "start")]
+    set_patient(store, sha256, patient, READER)
+    set_narrative(store, sha256, "Sinus rhythm.", READER)
+    set_diary(store, sha256, diary, READER)
+    set_report_strips(store, sha256, strips, READER)
+    before, trail = get_study(store, sha256), audit.trail(store, sha256)
+    set_patient(store, sha256, patient, OTHER)
+    set_narrative(store, sha256, "Sinus rhythm.", OTHER)
+    set_diary(store, sha256, diary, OTHER)
+    set_report_strips(store, sha256, strips, OTHER)
+    set_archived(store, sha256, OTHER, archived=False)
+    undo_edit(store, sha256, OTHER)
+    begin_new_version(store, sha256, OTHER)
+    assert (get_study(store, sha256), audit.trail(store, sha256)) == (before, trail)
+    set_narrative(store, sha256, "Other.", OTHER)
+    assert (get_study(store, sha256).version, get_study(store, sha256).edited_by) == (before.version + 1, "Dr B")
+
+
+def test_a_recording_that_was_found_at_another_place_raises_the_version(tmp_path, store):
+    study = add_small(store, tmp_path / "one")
+    (tmp_path / "one").rename(tmp_path / "two")
+    again = add_study(store, read_record(tmp_path / "two" / "small"), OTHER)
+    assert again.path.parent.name == "two"
+    assert (again.version, again.edited_by) == (study.version + 1, "Dr A")
+
+
+def test_who_holds_a_study_is_decided_by_one_clock(tmp_path, store, monkeypatch):
+    sha256 = add_small(store, tmp_path).record_sha256
+    hold(store, sha256, session=READER.session, reader=READER.reader)
+    with store.reading() as session:
+        moment = database_time(session)
+        is_server = session.get_bind().dialect.name == "postgresql"
+    assert abs(moment - datetime.now(UTC)) < timedelta(minutes=1)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr("ecg_core.studies.store.datetime", Ahead)  # the clock of this computer
+    holder = hold(store, sha256, session=OTHER.session, reader=OTHER.reader)
+    assert (holder.session == READER.session) == is_server  # an SQLite file is used by one computer, of one clock
+
+
+def test_holding_goes_on_while_another_window_takes_over(tmp_path, store):
+    studies = [add_small(store, tmp_path / str(number), str(number)).record_sha256 for number in range(5)]
+
+    def work(number):
+        editor = Editor(f"reader {number}", f"window {number}")
+        for _ in range(5):
+            for sha256 in studies:
+                hold(store, sha256, session=editor.session, reader=editor.reader, take_over=True)
+                keep_holding(store, {editor.session})
+            release(store, editor.session)
+
+    at_once(work, 4)
+    assert holds(store) == {}
+
+
+def test_a_server_that_begins_leaves_the_analyses_of_another_running(tmp_path, store):
+    names = {
+        "alive": f"{socket.gethostname()}:{os.getppid()}", "ended": f"{socket.gethostname()}:{2**22 + 1}",
+        "elsewhere": "other computer:1", "lost": "other computer:2",
+    }  # fmt: skip
+    ids = {}
+    for name, state in ((name, state) for name in names for state in (WAITING, RUNNING)):
+        sha256 = add_small(store, tmp_path / name / state, f"{name}_{state}").record_sha256
+        ids[name, state] = enqueue(store, sha256, READER, lead="auto", model_name="m", rules={})
+        set_queue_state(store, ids[name, state], state)
+    with store.writing() as session:
+        for (name, _), number in ids.items():
+            row = session.get_one(QueueRow, number)
+            row.owner = names[name]
+            if name == "lost":
+                row.seen_at = "2001-01-01T00:00:00.000000+00:00"
+    note_interrupted(store)
+    states = {one.id: one.state for one in queue(store)}
+    for state in (WAITING, RUNNING):
+        assert states[ids["alive", state]] == states[ids["elsewhere", state]] == state
+        assert states[ids["ended", state]] == states[ids["lost", state]] == INTERRUPTED
+
+
+def test_a_server_that_reports_is_not_taken_for_lost(tmp_path, store):
+    number = enqueue(store, add_small(store, tmp_path).record_sha256, READER, lead="auto", model_name="m", rules={})
+    with store.writing() as session:
+        session.get_one(QueueRow, number).seen_at = "2001-01-01T00:00:00.000000+00:00"
+    keep_in_queue(store)
+    with store.reading() as session:
+        assert session.get_one(QueueRow, number).seen_at > "2001-01-02"
+
+
 def at_once(work, n=N_READERS):
     """Results of the work of several threads that begin at the same moment."""
     barrier = threading.Barrier(n)
@@ -142,7 +247,7 @@ def test_ten_readers_at_once_meet_no_lock_error_and_lose_nothing(tmp_path, store
         return saved
 
     saved = at_once(work)
-    assert sum(saved) >= N_READERS
+    assert sum(saved) > 0  # not more is certain: whoever takes over next stands in line before the edit
     assert len(edits_of(store, shared)) == sum(saved)
     for record in records:
         assert edits_of(store, record.sha256) == tuple(edit(step) for step in range(N_EDITS))

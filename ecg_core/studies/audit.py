@@ -160,12 +160,12 @@ def signature_sha256(row: SignatureRow) -> str:
 
 def diary_sha256(rows: Iterable[DiaryRow]) -> str:
     """Hash of a diary, in any order of its entries."""
-    return content_sha256(sorted([row.time_s, row.symptom, row.note, row.source] for row in rows))
+    return content_sha256(sorted([float(row.time_s), row.symptom, row.note, row.source] for row in rows))
 
 
 def strips_sha256(rows: Iterable[StripRow]) -> str:
     """Hash of the strips for the report, in their order."""
-    return content_sha256([[row.start_s, row.caption] for row in rows])
+    return content_sha256([[float(row.start_s), row.caption] for row in rows])
 
 
 def patient_sha256(key: str, patient: Mapping[str, str]) -> str:
@@ -202,7 +202,7 @@ def _content_problems(session: Session, record_sha256: str, entries: Sequence[Au
 def _deletion_problems(session: Session, entries: Sequence[AuditEntry]) -> Iterator[str]:
     """Which deleted studies have no trail any more that ends, or goes on, where the store's own trail states."""
     for entry in entries:
-        if entry.action == STUDY_DELETED:
+        if entry.action == STUDY_DELETED and "trail" in entry.detail:
             found = session.scalar(select(AuditRow.id).where(AuditRow.hash == entry.detail["trail"]).limit(1))
             if found is None:
                 yield f"The trail of {entry.detail['record']}, whose study was deleted, is missing or was changed."
