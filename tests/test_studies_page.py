@@ -426,7 +426,7 @@ def many_studies(folder, n):
                 "duration_s": 86400.0, "lead_names": ["I", "II", "V1"], "simulated": False,
                 "state": STATES[number % 4], "archived": False, "lead": "auto", "model_name": "", "model_sha256": "",
                 "rules": {}, "n_fitted_edits": 0, "n_beats": None, "pvc_pct": 1.0, "sve_pct": 1.0, "af_pct": 0.0,
-                "danger": "", "patient": {"name": f"patient {number}"}, "narrative": "", "view": {},
+                "danger": "", "patient": {"name": f"patient {number}"}, "patient_key": "", "narrative": "", "view": {},
                 "created_at": made, "edited_at": made, "edited_by": "Anna", "version": 1,
             }
         )  # fmt: skip
