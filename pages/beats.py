@@ -20,6 +20,7 @@ from pages._ui.chosen_beats import (
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, guarded, heading
 from pages._ui.label_bar import undo_button
+from pages._ui.view import study_key
 from pages._ui.wording import plural
 
 FIRST_CLASS = "VSFNQ"  # whose templates are shown first: those of V show ventricular foci
@@ -35,7 +36,9 @@ if not beats.usable.any():
 
 choice, explained, again, back = st.columns([2, 11, 4, 2], vertical_alignment="center")
 analysed = record.lead_names.index(analysis.lead_names[0])
-lead = choice.selectbox("Lead", record.lead_names, index=analysed, key="beats_lead", label_visibility="collapsed")
+lead = choice.selectbox(
+    "Lead", record.lead_names, index=analysed, key=study_key("beats_lead", record.sha256), label_visibility="collapsed"
+)
 explained.caption(
     f"Lead {plain_markdown(lead)} as recorded, each beat shifted to a median of 0 mV. Click a mean waveform or a "
     "bar, or drag a box around points, to list the beats."

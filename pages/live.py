@@ -29,6 +29,7 @@ from pages._ui.live import (
     trace_component,
     vital_cards,
 )
+from pages._ui.view import study_key
 
 if TYPE_CHECKING:  # torch takes a second
     from ecg_core.live.recent import LiveView
@@ -49,9 +50,10 @@ def start(source: str) -> None:
     chosen = st.session_state
     record = demo_record() if source == DEMO else workspace.records[workspace.current] if source == OPEN else None
     text = "" if record else source_text("lsl" if source == LSL else "tcp", str(chosen["stream_name"] or ""))
+    lead = chosen.get(study_key("live_lead", record.sha256), "auto") if record else "auto"
     begin(
-        text, record=record, speed=chosen.get("speed", 1.0) if record else 1.0, horizon_s=chosen["horizon"],
-        lead=chosen.get("lead", "auto"), keep=chosen[f"keep {record is not None}"],
+        text, record=record, speed=chosen.get("live_speed", 1.0) if record else 1.0, horizon_s=chosen["horizon"],
+        lead=lead, keep=chosen[f"keep {record is not None}"],
     )  # fmt: skip
 
 
@@ -68,8 +70,9 @@ def choose_source() -> None:
         replayed = source in (DEMO, OPEN)
         if replayed:
             st.segmented_control(
-                "Speed", list(SPEEDS), default=1.0, required=True, format_func=lambda speed: SPEEDS[speed], key="speed"
-            )
+                "Speed", list(SPEEDS), default=1.0, required=True, format_func=lambda speed: SPEEDS[speed],
+                key="live_speed",
+            )  # fmt: skip
         elif source == LSL:
             choose_lsl_stream()
         else:
@@ -93,24 +96,25 @@ def choose_source() -> None:
 
 def choose_lead() -> None:
     """Choose the leads of the open record that are analysed."""
-    choices = {"auto": "All leads, weighted by their quality"}
-    choices |= {name: name for name in workspace.records[workspace.current].lead_names}
-    st.selectbox("Leads to analyse", list(choices), format_func=lambda lead: choices[lead], key="lead")
+    record = workspace.records[workspace.current]
+    choices = {"auto": "All leads, weighted by their quality"} | {name: name for name in record.lead_names}
+    key = study_key("live_lead", record.sha256)
+    st.selectbox("Leads to analyse", list(choices), format_func=lambda lead: choices[lead], key=key)
 
 
 def choose_lsl_stream() -> None:
     """Enter the name of a stream of the layer, or choose one that was found."""
     if st.button("Search for streams"):
-        st.session_state["found"] = guarded(lsl_streams)() or []
-        if not st.session_state["found"]:
+        st.session_state["found_streams"] = guarded(lsl_streams)() or []
+        if not st.session_state["found_streams"]:
             st.info("No stream was found. Start the sender, then search again.")
-    found = st.session_state.get("found", [])
+    found = st.session_state.get("found_streams", [])
     st.selectbox("Name", found, accept_new_options=True, index=0 if found else None, key="stream_name")
 
 
 def mark() -> None:
     """Set a mark at the time that the strip shows; for a callback."""
-    time_s = st.session_state["strip"].get("mark")
+    time_s = st.session_state["live_strip"].get("mark")
     if time_s is not None and workspace.live is not None:
         workspace.live.mark(float(time_s), f"{len(workspace.live.view(0).marks) + 1}")
 
@@ -129,7 +133,7 @@ def draw_strip() -> None:
         names = view.stream.lead_names
         lead = names.index(st.session_state["drawn"]) if st.session_state.get("drawn") in names else 0
         data = strip_data(workspace, view, view.stream, lead, theme())
-        trace_component()(key="strip", data=data, on_mark_change=mark)
+        trace_component()(key="live_strip", data=data, on_mark_change=mark)
     elif not view.has_ended:
         awaited = "the first samples" if view.stream else "a sender"
         st.info(f"Waiting for {awaited} ...", icon=":material/hourglass:")

@@ -13,7 +13,7 @@ from pages._ui.figures import show, theme
 from pages._ui.frame import cards, current_analysis, heading
 from pages._ui.tables import NO_FINDING, by_severity, events_table, hours_table, rate_card
 from pages._ui.view import address, selected_time_s
-from pages._ui.wording import NONE, number, plural
+from pages._ui.wording import NONE, percent, plural
 
 LOW_ANALYSABLE_PCT = 50.0  # below this, counts do not represent the recording
 
@@ -21,7 +21,7 @@ analysis = current_analysis()
 record, burden = analysis.record, analysis.burden
 n_beats = f"{burden.n_beats:,} beats"
 count = dict(zip(analysis.model.classes, burden.count.tolist(), strict=True))
-with_fusion = f"; V + F {number(burden.v_and_f_pct, 1, ' %')}" if count["F"] else ""
+with_fusion = f"; V + F {percent(burden.v_and_f_pct)}" if count["F"] else ""
 slow = burden.idioventricular
 apart = f"; {slow.n_beats:,} V in idioventricular rhythm not counted" if slow.n else ""
 heading(f"Overview of {record.record_id}", record)
@@ -39,13 +39,13 @@ cards(
         ("Analysable time", duration_text(burden.analysable_s), not_analysable_text(analysis)),
         (
             "PVC burden",
-            number(burden.pvc_burden_pct, 1, " %"),
+            percent(burden.pvc_burden_pct),
             f"{burden.v.n_beats:,} V of {n_beats}{with_fusion}{apart}",
         ),
-        ("SVE burden", number(burden.sve_burden_pct, 1, " %"), f"{count['S']:,} S of {n_beats}"),
+        ("SVE burden", percent(burden.sve_burden_pct), f"{count['S']:,} S of {n_beats}"),
         (
             "AF burden",
-            number(burden.af_burden_pct, 1, " %"),
+            percent(burden.af_burden_pct),
             f"{plural(burden.af.n, 'episode')}, {duration_text(burden.af.total_s)}",
         ),
         rate_card(record, burden),

@@ -18,7 +18,7 @@ from pages._ui.narrative import draw_narrative
 from pages._ui.report_strips import draw_report_strips
 from pages._ui.sign_off import draw_sign_off
 from pages._ui.tables import edited_rules, measures_by_group, rules_table
-from pages._ui.view import address
+from pages._ui.view import address, study_key
 from pages._ui.workspace import current_workspace
 
 CONTENT = {
@@ -52,7 +52,7 @@ def apply_edits(key: str) -> None:
 def draw_files(analysis: Analysis, notes: Notes) -> None:
     """Draw a button for each file; patient data are in it where they are asked for."""
     with_patient = st.checkbox(
-        "With patient data", key="with_patient", disabled=notes.patient.is_empty,
+        "With patient data", key=study_key("with_patient", analysis.record.sha256), disabled=notes.patient.is_empty,
         help="Name, birth date and what else the page Patient holds; without it, the files hold none of it",
     )  # fmt: skip
     given = notes if with_patient else without_patient(notes)
@@ -104,12 +104,12 @@ def draw_settings(analysis: Analysis) -> None:
     )
     if len(analysis.labelled):
         st.markdown(f"Labels: {format_labels(analysis)}.")
-    changed = analysis.rules.changed()
+    changed, fixed = analysis.rules.changed(), not current_workspace().may_edit(analysis.record.sha256)
     if changed:
         st.markdown("Rules changed: " + "; ".join(f"**{rule.says}** {rule.value:g} {rule.unit}" for rule in changed))
         st.button(
             "Back to the default rules", on_click=guarded(change_rules), args=(analysis.record, RhythmRules()),
-            icon=":material/undo:",
+            icon=":material/undo:", disabled=fixed,
         )  # fmt: skip
     else:
         st.markdown("Rules: all at their defaults.")
@@ -117,10 +117,10 @@ def draw_settings(analysis: Analysis) -> None:
         "Change a value, and everything is measured again at once. The PDF, the burden table and the JSON list the "
         "rules."
     )
-    key = f"rules{hash(analysis.rules)}"
+    key = study_key(f"rules {hash(analysis.rules)}", analysis.record.sha256)
     st.data_editor(
-        rules_table(analysis.rules), key=key, hide_index=True, disabled=["Rule", "Unit", "Source"], width="stretch",
-        on_change=apply_edits, args=(key,), height="content",
+        rules_table(analysis.rules), key=key, hide_index=True, width="stretch",
+        disabled=fixed or ["Rule", "Unit", "Source"], on_change=apply_edits, args=(key,), height="content",
     )  # fmt: skip
 
 

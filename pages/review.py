@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from typing import Any
 
 import streamlit as st
 
@@ -34,6 +35,7 @@ from pages._ui.view import (
     stations,
     strip,
     strip_start_s,
+    study_key,
 )
 from pages._ui.wording import NONE
 from pages._ui.workspace import current_workspace
@@ -52,15 +54,28 @@ class Layout:
     scale: Scale
 
 
-def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
-    """Draw the choices of what to step through and how to draw the strip."""
-    names = analysis.record.lead_names
-    analysed = names.index(analysis.lead_names[0])
+def view_as_left(analysis: Analysis) -> dict[str, Any]:
+    """How the strip of a study was left, by the keys of its controls; as it is drawn at first where it never was."""
+    names, analysed = analysis.record.lead_names, analysis.lead_names
     # beats are shown in all the leads that were analysed, where these are few
-    n_default = 3 if len(analysis.lead_names) > 1 and len(names) <= 3 else 1
-    left = current_workspace().study(analysis.record.sha256).view  # how the study was left
-    if left.get("lead") in names:
-        analysed = names.index(left["lead"])
+    n_leads = 3 if len(analysed) > 1 and len(names) <= 3 else 1
+    first = {"lead": analysed[0], "leads": n_leads, "sec": 10, "speed": 25, "gain": 10}
+    left = current_workspace().study(analysis.record.sha256).view
+    view = {name: left.get(name, value) for name, value in first.items()}
+    return view if view["lead"] in names else {**view, "lead": analysed[0]}
+
+
+def take_view(sha256: str, left: dict[str, Any]) -> None:
+    """Let the controls show how a study was left, where they show another one; an address decides in a new window."""
+    if st.session_state.setdefault("drawn_study", sha256) != sha256:
+        st.session_state.update(left)
+        st.session_state["drawn_study"] = sha256
+
+
+def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
+    """Draw the choices of what to step through and how to draw the strip, which is kept in the study."""
+    names, left = analysis.record.lead_names, view_as_left(analysis)
+    take_view(analysis.record.sha256, left)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.session_state.get("what") in places:
             st.session_state["what"] = st.session_state["what"]  # stays, though its count may have changed
@@ -68,19 +83,19 @@ def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
             "Step through", list(places), key="what", persist_state="session", width=300,
             format_func=lambda name: f"{name} ({len(places[name]):,})",
         )  # fmt: skip
-        lead = st.selectbox("Lead", names, index=analysed, key="lead", bind="query-params", width=90)
+        lead = st.selectbox("Lead", names, index=names.index(left["lead"]), key="lead", bind="query-params", width=90)
         n_leads = st.segmented_control(
-            "Number of leads", [1, 3, 6, 12], default=left.get("leads", n_default), key="leads", bind="query-params",
+            "Number of leads", [1, 3, 6, 12], default=left["leads"], key="leads", bind="query-params",
             required=True,
         )  # fmt: skip
         length_s = st.segmented_control(
-            "Seconds", [6, 10, 30], default=left.get("sec", 10), key="sec", bind="query-params", required=True
+            "Seconds", [6, 10, 30], default=left["sec"], key="sec", bind="query-params", required=True
         )
         speed = st.segmented_control(
-            "mm/s", [12.5, 25, 50], default=left.get("speed", 25), key="speed", bind="query-params", required=True
+            "mm/s", [12.5, 25, 50], default=left["speed"], key="speed", bind="query-params", required=True
         )
         gain = st.segmented_control(
-            "mm/mV", [5, 10, 20], default=left.get("gain", 10), key="gain", bind="query-params", required=True
+            "mm/mV", [5, 10, 20], default=left["gain"], key="gain", bind="query-params", required=True
         )
     view = {"lead": lead, "leads": n_leads, "sec": length_s, "speed": speed, "gain": gain}
     current_workspace().remember(analysis.record.sha256, **view)
@@ -156,13 +171,15 @@ def draw_findings(analysis: Analysis) -> None:
     events = by_severity(analysis.events)
     kinds = st.pills(
         "Kinds", list(dict.fromkeys(event.kind for event in events)), selection_mode="multi",
-        format_func=KIND_NAMES.__getitem__, key="kinds", label_visibility="collapsed", persist_state="session",
+        format_func=KIND_NAMES.__getitem__, key=study_key("kinds", analysis.record.sha256),
+        label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     listed = [event for event in events if not kinds or event.kind in kinds]
+    key = study_key("found", analysis.record.sha256)
     st.dataframe(
-        events_table(analysis, listed), hide_index=True, height=240, key="found", selection_mode="single-row",
+        events_table(analysis, listed), hide_index=True, height=240, key=key, selection_mode="single-row",
         placeholder=NONE,
-        on_select=partial(go_to_row, "found", listed),
+        on_select=partial(go_to_row, key, listed),
     )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def test_a_kind_of_danger_is_told_with_number_lengths_and_times(grave):
 
 def test_what_could_not_be_judged_is_said_with_its_length(grave):
     assert remarks(grave) == (
-        "3 min 20 s could not be analysed; no sign of VF, VT or asystole in them (at 08:25:00)",
+        "3 min 20 s could not be analysed; no sign of VF, VT or asystole there (at 08:25:00)",
         "12 s without any signal (at 08:28:30)",
         NOT_ANALYSED_TEXT,
     )

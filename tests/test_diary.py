@@ -1,7 +1,9 @@
 """The rhythm at each diary entry."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from support.analyses import make_analysis, make_event, with_events
 
@@ -42,9 +44,38 @@ def test_what_was_not_analysable_is_said_and_no_rhythm_is_made_up():
     blocks = range(24, 36)  # 240 s to 360 s
     analysis = make_analysis(600.0, unusable=blocks)
     whole, part = rows_at(analysis, 300.0, 360.0)
-    assert (whole.rhythm, whole.finding) == ("Not analysable", "Not analysable")
+    assert (whole.rhythm, whole.finding) == ("Not analysable; 1 min of 1 min not analysable", "Not analysable")
     assert math.isnan(whole.rate_bpm)
     assert "30 s of 1 min not analysable" in part.rhythm
+
+
+@pytest.mark.parametrize(
+    ("lost_s", "kind", "finding", "rhythm"),
+    [
+        (5, "not_analysable", "No arrhythmia found", "; 5 s of 1 min not analysable"),
+        (20, "not_analysable", "Partly analysable, no arrhythmia found", "; 20 s of 1 min not analysable"),
+        (59, "not_analysable", "Not analysable", "Not analysable; 59 s of 1 min not analysable"),
+        (59, "no_signal", "Not analysable", "; 59 s of 1 min not analysable, 59 s of it without any signal"),
+    ],
+)
+def test_a_few_beats_in_a_window_that_was_lost_are_no_calm_rhythm(lost_s, kind, finding, rhythm):
+    made = make_analysis(600.0)
+    lost = (made.beats.time_s >= 271.0) & (made.beats.time_s < 271.0 + lost_s)
+    beats = replace(made.beats, label=np.full(len(made.beats), "N"), usable=~lost)
+    analysis = with_events(replace(made, beats=beats, events=()), make_event(kind, 271.0, 271.0 + lost_s))
+    (row,) = rows_at(analysis, 300.0)
+    assert row.finding == finding
+    assert row.rhythm.endswith(rhythm)
+    table = symptom_table([row])
+    assert (table.findings, table.count) == ((finding,), ((1,),))
+
+
+def test_an_arrhythmia_in_what_is_left_of_a_window_is_its_finding():
+    noise = make_event("not_analysable", 275.0, 330.0)
+    analysis = with_events(replace(make_analysis(600.0), events=()), noise, make_event("pause", 271.0, 274.2))
+    (row,) = rows_at(analysis, 300.0)
+    assert row.finding == "Pause"
+    assert "55 s of 1 min not analysable" in row.rhythm
 
 
 def test_an_entry_outside_the_recording_has_no_rhythm():

@@ -468,6 +468,7 @@ def test_notes_are_in_the_json_document_under_keys_of_their_own(demo_analysis):
     content, before = json.loads(report_json(demo_analysis, NOTES)), json.loads(report_json(demo_analysis))
     assert content["schema_version"] == before["schema_version"] == 1
     assert content["patient"]["name"] == "Somebody Known"
+    assert content["signed"] is False  # changed since its signature
     assert (content["narrative"], content["narrative_drafted"]) == ("My own words.", False)
     assert before["narrative_drafted"]
     assert before["narrative"].startswith("Simulated recording of 30 min")

@@ -222,7 +222,7 @@ def test_labels_in_unusable_signal_are_saved_loaded_and_compared_with_the_refere
     saved = csv_bytes(labels_table(shown(workspace)))
     workspace.undo_edit(workspace.current)
     session["labels_file"] = Uploaded(saved)
-    load_labels()
+    load_labels("labels_file")
     assert "labels_message" not in session
     assert shown(workspace).beats.label[beat] == "F"
     inside = (300.0, 320.0)
@@ -285,7 +285,7 @@ def test_saved_labels_can_be_loaded_again(session, workspace, analysis):
     saved = csv_bytes(labels_table(shown(workspace)))
     workspace.undo_edit(workspace.current)
     session["labels_file"] = Uploaded(saved)
-    load_labels()
+    load_labels("labels_file")
     assert shown(workspace).labelled.tolist() == beats.tolist()
     assert shown(workspace).beats.label[beats].tolist() == ["V", "S", "N"]
     assert "labels_message" not in session
@@ -296,13 +296,13 @@ def test_labels_of_another_record_are_refused_with_both_names(session, workspace
     beats = np.flatnonzero(analysis.beats.usable)[[3, 7]]
     table = labels_table(with_labels_at(analysis, beats))
     session["labels_file"] = Uploaded(csv_bytes(table.assign(record="other", record_sha256="1" * 64)))
-    load_labels()
+    load_labels("labels_file")
     for part in ("rec_labels.csv: these labels are of the record other", "11111111", analysis.record.record_id):
         assert part in session["labels_message"]
     assert shown(workspace).labelled.tolist() == []
     mixed = pd.concat([table, table.assign(record_sha256="1" * 64)])
     session["labels_file"] = Uploaded(csv_bytes(mixed))
-    load_labels()
+    load_labels("labels_file")
     assert "nothing was labelled" in session["labels_message"]
     assert shown(workspace).labelled.tolist() == []
 
@@ -311,7 +311,7 @@ def test_labels_that_state_no_record_are_set_with_a_notice(session, workspace, a
     beats = np.flatnonzero(analysis.beats.usable)[[3, 7]]
     older = labels_table(with_labels_at(analysis, beats))[["sample", "time_s", "label"]]
     session["labels_file"] = Uploaded(csv_bytes(older))
-    load_labels()
+    load_labels("labels_file")
     assert "does not state its record" in session["labels_message"]
     assert shown(workspace).labelled.tolist() == beats.tolist()
 
@@ -324,7 +324,7 @@ def with_labels_at(analysis, beats):
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"time_s,label\n1.0,X\n", b"\xff\x00"])
 def test_a_file_without_labels_shows_a_message_and_changes_nothing(session, workspace, content):
     session["labels_file"] = Uploaded(content)
-    load_labels()
+    load_labels("labels_file")
     assert "rec_labels.csv: expected" in session["labels_message"]
     assert str(workspace.uploads.path) not in session["labels_message"]
     assert workspace.edits_of(workspace.current) == ()
@@ -333,7 +333,7 @@ def test_a_file_without_labels_shows_a_message_and_changes_nothing(session, work
 def test_labels_at_no_beat_are_counted_and_excluded(session, workspace, analysis):
     beat_s = analysis.beats.time_s[analysis.beats.usable][3]
     session["labels_file"] = Uploaded(f"time_s,label\n{beat_s},V\n{beat_s + 0.4},V\n".encode())
-    load_labels()
+    load_labels("labels_file")
     assert len(shown(workspace).labelled) == 1
     assert "1 label excluded: no beat at the same time" in session["labels_message"]
 

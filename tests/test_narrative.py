@@ -103,7 +103,7 @@ def test_what_was_not_found_is_said_so(make_analysis):
     for sentence in (
         "No ventricular tachycardia found.", "No pause of 3 s or longer; longest RR 0.80 s",
         "No atrial fibrillation of 30 s or longer found.", "No supraventricular tachycardia found.",
-        "Ventricular ectopy: no beat found, PVC burden 0 %",
+        "Ventricular ectopy: no ectopic beat found, PVC burden 0 %",
     ):  # fmt: skip
         assert sentence in text
     assert "Patterns" not in text
@@ -112,10 +112,58 @@ def test_what_was_not_found_is_said_so(make_analysis):
 def test_a_record_without_analysable_signal_claims_nothing(make_analysis):
     analysis = make_analysis(make_beats([80] * 3, "NNN", usable=[False] * 3), usable=[False] * 180)
     lines = lines_of(analysis)
-    assert lines[0].endswith("0.0 % of it analysable; no beat was counted.")
+    assert lines[0].endswith(", none of it analysable; no beat was counted.")
     assert lines[1] == NOTHING
     assert len(lines) == 3
     assert not any("found" in line for line in lines)
+
+
+@pytest.mark.parametrize(("n", "burden"), [(0, "0 %"), (3, "below 0.01 %"), (12, "0.01 %"), (1200, "1.0 %")])
+def test_a_burden_that_is_there_is_never_printed_as_none(calm, n, burden):
+    ectopy = replace(calm.burden.v, n_beats=n, burden_pct=100 * n / 117_000, interval_pct=(0.001, 0.002))
+    analysis = replace(calm, burden=replace(calm.burden, v=ectopy))
+    assert f"PVC burden {burden} (95 % interval 0 to below 0.01 %)" in draft_narrative(analysis)
+
+
+def test_a_short_episode_of_af_in_two_weeks_has_a_burden(calm):
+    one = with_events(replace(calm, events=()), make_event("af", 100.0, 130.0, n_beats=50))
+    fortnight = replace(one, burden=replace(one.burden, analysable_s=14 * 86_400.0))
+    assert fortnight.burden.af_burden_pct < 0.005
+    assert "AF burden below 0.01 % of the analysable time" in line_with(fortnight, "AF burden")
+
+
+def test_one_labelled_beat_is_in_the_singular(calm):
+    labelled = replace(calm, labelled=np.array([3]))
+    assert "1 beat labelled by a reader, model not fine-tuned to it." in draft_narrative(labelled)
+    assert "1 beat labelled by a reader, model fine-tuned to it." in draft_narrative(replace(labelled, n_fitted=1))
+
+
+def test_ectopic_beats_that_af_hides_are_said_not_to_be_counted(calm):
+    words = "Supraventricular ectopy (not counted in atrial fibrillation): "
+    assert words not in draft_narrative(calm)
+    assert words in draft_narrative(with_events(calm, make_event("af", 100.0, 200.0, n_beats=150)))
+
+
+def test_af_is_not_excluded_where_too_little_can_be_analysed():
+    text = draft_narrative(made_analysis(20.0))
+    assert "Atrial fibrillation of 30 s or longer cannot be found in so little analysable signal." in text
+    assert "No atrial fibrillation" not in text
+
+
+@pytest.mark.parametrize(
+    ("analysable_s", "share"),
+    [(1800.0, "all"), (1799.9, "more than 99.9 %"), (900.0, "50.0 %"), (0.1, "less than 0.1 %")],
+)
+def test_the_analysable_share_is_not_rounded_to_all_or_none(calm, analysable_s, share):
+    burden = replace(calm.burden, analysable_s=analysable_s, duration_s=1800.0)
+    assert f", {share} of it analysable;" in lines_of(replace(calm, burden=burden))[0]
+
+
+def test_time_in_vf_is_not_taken_for_noise(calm):
+    burden = replace(with_events(calm, make_event("vf", 600.0, 1500.0)).burden, analysable_s=900.0)
+    grave = replace(with_events(calm, make_event("vf", 600.0, 1500.0)), burden=burden)
+    assert ", 50.0 % of it analysable, 50.0 % in VF, VT or asystole; " in lines_of(grave)[0]
+    assert "Mean heart rate of the analysable beats 75/min" in draft_narrative(grave)
 
 
 def test_a_record_without_beats_has_its_fibrillation_and_no_rates(calm):

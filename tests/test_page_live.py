@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.analyses import make_analysis
-from support.pages import PURPOSE, button, page, text_of, workspace_with
+from support.pages import PURPOSE, app_test, button, page, text_of, workspace_with
 from support.records import DEMO
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
@@ -79,6 +79,30 @@ def test_a_click_starts_the_demo(monkeypatch):
     assert not at.exception
     assert begun["record"].record_id == "demo"
     assert (begun["speed"], begun["horizon_s"], begun["keep"]) == (1.0, 2.0, False)
+
+
+def test_what_review_shows_of_a_record_is_not_asked_of_a_stream(record, monkeypatch):
+    begun = {}
+    monkeypatch.setattr(live, "begin", lambda source, **how: begun.update(source=source, **how))
+    at = app_test("app.py")
+    at.session_state["workspace"] = workspace_with(make_analysis(record.duration_s))
+    at.run().switch_page("pages/review.py").run()
+    at.selectbox(key="lead").set_value("V5").run()
+    at.button_group(key="speed").set_value(50).run()
+    at.switch_page("pages/live.py").run()
+    button(at, "Start").click().run()
+    assert not at.exception
+    assert (begun["record"].record_id, begun["lead"], begun["speed"]) == ("demo", "auto", 1.0)
+
+
+def test_a_lead_of_the_open_record_is_monitored_where_it_was_chosen(record, monkeypatch):
+    begun = {}
+    monkeypatch.setattr(live, "begin", lambda source, **how: begun.update(source=source, **how))
+    at = page("live", workspace_with(make_analysis(record.duration_s)))
+    at.radio[0].set_value("The open record").run()
+    next(box for box in at.selectbox if box.label == "Leads to analyse").set_value("V5").run()
+    button(at, "Start").click().run()
+    assert begun["lead"] == "V5"
 
 
 def test_a_session_that_has_ended_shows_its_counts_and_opens_its_recording(record, tmp_path):

@@ -20,6 +20,7 @@ from ecg_core.studies.audit import trail
 from ecg_core.studies.signing import sign, signatures_of
 from ecg_core.studies.study import SIGNED
 from ecg_core.studies.study_notes import notes_of, set_diary, set_patient
+from pages._ui.view import study_key
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_a_study_without_an_analysis_has_its_patient_and_diary(workspace):
 def test_without_a_record_the_page_offers_to_open_one(name):
     at = page(name)
     assert not at.exception
-    assert "No record is open" in text_of(at)
+    assert "No study is open" in text_of(at)
 
 
 @pytest.mark.parametrize(
@@ -178,13 +179,13 @@ def confirmation():
 
 def test_a_report_is_signed_after_a_confirmation_of_what_is_signed_and_what_is_open(workspace):
     at = page("report", workspace)
-    at.selectbox(key="sign_role").select("Cardiologist")
+    at.selectbox(key=study_key("sign_role 0", shown(workspace))).select("Cardiologist")
     at.button(key="sign_open").click().run()
     assert not at.exception
     assert signatures_of(workspace.store, shown(workspace)) == ()
     at = AppTest.from_function(confirmation)
     at.session_state["workspace"] = workspace
-    at.session_state["sign_role"] = "Cardiologist"
+    at.session_state[study_key("sign_role 0", shown(workspace))] = "Cardiologist"
     at.run()
     assert "Record x, lead II" in text_of(at)
     at.button(key="sign_now").click().run()
@@ -223,7 +224,7 @@ def test_a_signed_study_is_locked_on_every_page_until_a_new_version_is_begun(wor
 def test_an_addendum_is_written_to_a_signed_report(workspace):
     signed(workspace)
     at = page("report", workspace)
-    at.text_area(key="addendum").input("The pause was artefact.")
+    at.text_area(key=study_key("addendum 1", shown(workspace))).input("The pause was artefact.")
     at.button(key="addendum_sign").click().run()
     assert not at.exception
     assert "The pause was artefact" in text_of(at)

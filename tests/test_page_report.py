@@ -11,6 +11,7 @@ from ecg_core.report.narrative import draft_narrative
 from ecg_core.report.strip_selection import STRIP_S, choose_strips
 from ecg_core.studies.holding import hold
 from ecg_core.studies.study_notes import notes_of, set_narrative, set_patient, set_report_strips
+from pages._ui.view import study_key
 
 
 @pytest.fixture
@@ -35,13 +36,13 @@ def moved_by(at, label):
 
 def test_the_strip_of_review_goes_to_the_report_with_its_caption(workspace, sha256):
     at = page("review", workspace, t="870")
-    at.text_input(key="report_caption").set_value("A run of V").run()
+    at.text_input(key=study_key("report_caption", sha256)).set_value("A run of V").run()
     button(at, "To report").click().run()
     assert not at.exception
     ((strip,), shown_s) = (kept(workspace, sha256).strips, 870.0)
     assert strip.caption == "A run of V"
     assert strip.start_s <= shown_s <= strip.start_s + STRIP_S
-    assert at.text_input(key="report_caption").value == ""
+    assert at.text_input(key=study_key("report_caption", sha256)).value == ""
 
 
 @pytest.mark.parametrize("seconds", [6, 10, 30])
@@ -125,8 +126,8 @@ def test_a_window_that_reads_along_changes_nothing(workspace, sha256):
 
 
 def test_patient_data_are_offered_only_where_there_are_any(workspace, sha256):
-    assert page("report", workspace).checkbox(key="with_patient").disabled
+    assert page("report", workspace).checkbox(key=study_key("with_patient", sha256)).disabled
     workspace.save(set_patient, sha256, Patient(name="Somebody Known"))
-    box = page("report", workspace).checkbox(key="with_patient")
+    box = page("report", workspace).checkbox(key=study_key("with_patient", sha256))
     assert not box.disabled
     assert not box.value

@@ -21,6 +21,7 @@ from ecg_core.schema import Annotations
 from pages._ui import actions, chosen_beats, engine, installed_models, jobs, model_facts
 from pages._ui.chosen_beats import ChosenBeats, choose_bars, choose_points, choose_templates
 from pages._ui.jobs import AnalysisKey
+from pages._ui.view import study_key
 from pages._ui.workspace import Workspace
 
 PAGES = ("beats", "compare")
@@ -75,7 +76,7 @@ def table(at, column):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_stands_without_a_record_and_without_an_analysis(name, demo):
-    assert "No record is open" in text_of(page(name))
+    assert "No study is open" in text_of(page(name))
     workspace = Workspace()
     workspace.add(demo)
     at = page(name, workspace)
@@ -104,7 +105,7 @@ def test_beats_shows_the_classes_their_templates_and_the_size_of_the_sample(firs
 def test_beats_of_another_lead_and_of_another_class_can_be_seen(first):
     at = page("beats", workspace_with(first))
     before = charts(at)[0].proto.spec
-    at.selectbox(key="beats_lead").select("V1").run()
+    at.selectbox(key=study_key("beats_lead", first.record.sha256)).select("V1").run()
     assert "Lead V1 as recorded" in text_of(at)
     assert charts(at)[0].proto.spec != before
     at.button_group(key="template_class").set_value("S").run()

@@ -107,6 +107,19 @@ def test_the_real_report_is_stored(store, analysis, monkeypatch):
     assert signed_file(store, analysis.record.sha256, stored, "pdf").startswith(b"%PDF")
     content = json.loads(signed_file(store, analysis.record.sha256, stored, "json"))
     assert content["record"]["sha256"] == stored.hashes["signal"]
+    assert content["signed"] is True
+
+
+def test_a_report_is_signed_from_its_signature_to_the_next_version(store, analysis):
+    sha256 = analysis.record.sha256
+    states = [notes_of(store, sha256).is_signed]
+    signed(store, analysis)
+    states.append(notes_of(store, sha256).is_signed)
+    begin_new_version(store, sha256, EDITOR)
+    states.append(notes_of(store, sha256).is_signed)
+    signed(store, analysis)
+    states.append(notes_of(store, sha256).is_signed)
+    assert states == [False, True, False, True]
 
 
 @pytest.mark.parametrize("with_patient", [False, True])

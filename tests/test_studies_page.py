@@ -366,11 +366,11 @@ def test_a_moved_recording_is_asked_for_and_found_at_its_new_place(workspace, fo
         shutil.move(folder / f"one{suffix}", moved)
     at = page("studies", workspace, study=study.record_sha256[:16])  # a link; it asks as the worklist does
     assert "is no longer at" in text_of(at)
-    at.text_input(key="moved_to").set_value(str(folder / "two"))
+    at.text_input(key=f"moved_to {study.record_sha256}").set_value(str(folder / "two"))
     button(at, "Open from there").click().run()
     assert "this is the recording two" in at.error[0].value
     assert workspace.current == ""
-    at.text_input(key="moved_to").set_value(str(moved / "one"))
+    at.text_input(key=f"moved_to {study.record_sha256}").set_value(str(moved / "one"))
     button(at, "Open from there").click().run()
     assert not at.error
     assert workspace.current == study.record_sha256
@@ -378,12 +378,12 @@ def test_a_moved_recording_is_asked_for_and_found_at_its_new_place(workspace, fo
 
 
 def test_opening_a_moved_recording_from_the_worklist_asks_for_its_place(workspace, folder):
-    added(workspace, folder, "one")
+    study = added(workspace, folder, "one")["one"]
     (folder / "one.dat").unlink()
     at = select(page("studies", workspace), workspace, "one")
     button(at, "Open").click().run()
     assert not at.exception
-    assert at.text_input(key="moved_to")
+    assert at.text_input(key=f"moved_to {study.record_sha256}")
     button(at, "Leave it").click().run()
     assert not workspace.moved
 
@@ -426,7 +426,7 @@ def many_studies(folder, n):
                 "duration_s": 86400.0, "lead_names": ["I", "II", "V1"], "simulated": False,
                 "state": STATES[number % 4], "archived": False, "lead": "auto", "model_name": "", "model_sha256": "",
                 "rules": {}, "n_fitted_edits": 0, "n_beats": None, "pvc_pct": 1.0, "sve_pct": 1.0, "af_pct": 0.0,
-                "danger": "", "patient": {"name": f"patient {number}"}, "narrative": "", "view": {},
+                "danger": "", "patient": {"name": f"patient {number}"}, "patient_key": "", "narrative": "", "view": {},
                 "created_at": made, "edited_at": made, "edited_by": "Anna", "version": 1,
             }
         )  # fmt: skip

@@ -151,7 +151,7 @@ def evil_analysis(demo_analysis):
     return replace(demo_analysis, record=record, lead_names=(name,))
 
 
-@pytest.mark.parametrize("name", ["record", "overview", "report", "review"])
+@pytest.mark.parametrize("name", ["studies", "patient", "overview", "report", "review"])
 def test_no_name_or_comment_becomes_a_tag_or_a_picture_of_a_page(evil_analysis, name):
     at = page(name, workspace_with(evil_analysis))
     assert not at.exception

@@ -77,6 +77,25 @@ def test_what_a_file_states_itself_is_not_asked_for(tmp_path):
     assert [record.fs_hz for record in workspace.records.values()] == [250.0]
 
 
+def test_rate_and_unit_entered_for_one_file_are_not_those_of_the_next(tmp_path):
+    def fields(at):
+        return {item.label: item for item in [*at.number_input, *at.selectbox] if not item.disabled}
+
+    entered = {"Sampling rate in Hz": 250.0, "Unit": "counts", "Counts per mV (raw counts only)": 200.0}
+    workspace = Workspace()
+    for name in ("first.csv", "second.csv"):
+        workspace.awaiting_metadata[tmp_path / name] = MissingMetadataError(name, rate=True, unit=True)
+    at = page("studies", workspace)
+    for label, value in entered.items():
+        fields(at)[label].set_value(value)
+    button(at, "Open the file").click().run()
+    assert at.error  # the file is not there
+    assert {label: fields(at)[label].value for label in entered} == entered
+    button(at, "Leave it closed").click().run()
+    assert "`second.csv` does not state" in text_of(at)
+    assert {label: fields(at)[label].value for label in entered} == dict.fromkeys(entered)
+
+
 def test_a_file_that_awaits_its_metadata_can_be_left_closed(tmp_path):
     (tmp_path / "x.csv").write_text("II_mv\n" + "0\n" * 5000)
     workspace = Workspace()

@@ -9,14 +9,15 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import button, page, text_of
 
-from ecg_core.errors import StoreError, StudyHeldError
+from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
+from ecg_core.notes import DiaryEntry
 from ecg_core.rules import RhythmRules
 from ecg_core.studies import audit
 from ecg_core.studies.edits import Label, edits_of
 from ecg_core.studies.queue import CANCELLED, INTERRUPTED, RUNNING, note_interrupted, queue
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, find_studies, get_study
-from ecg_core.studies.study_notes import set_narrative
+from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative
 from pages._ui import actions, engine, jobs
 from pages._ui.jobs import AnalysisKey, AnalysisQueue, Job
 from pages._ui.stores import Desk, is_gone, window_name
@@ -309,3 +310,173 @@ def test_every_file_that_is_handed_out_is_in_the_audit_trail(desk, demo, run):
     last = audit.trail(desk.store, demo.sha256)[-1]
     assert (last.action, last.reader) == ("files exported", "Dr One")
     assert last.detail == {"files": ["demo_report.pdf"], "with_patient": False}
+
+
+# What a full disk and another window must not do
+
+
+@pytest.fixture
+def disk(desk, monkeypatch):
+    """A disk that is full for a while: nothing can be written to the store."""
+    writing = type(desk.store).writing
+
+    class Disk:
+        def fill(self):
+            monkeypatch.setattr(type(desk.store), "writing", full)
+
+        def clear(self):
+            monkeypatch.setattr(type(desk.store), "writing", writing)
+
+    return Disk()
+
+
+def entry(time_s):
+    return DiaryEntry(time_s, "Palpitations")
+
+
+def test_every_one_of_several_unsaved_changes_is_saved(desk, demo, run, disk):
+    workspace = analysed(desk, demo, run)
+    disk.fill()
+    for time_s in (10.0, 20.0):
+        workspace.save(set_diary, demo.sha256, (*workspace.notes(demo.sha256).diary, entry(time_s)))
+    assert len(workspace.unsaved) == 2
+    disk.clear()
+    workspace.refresh()
+    assert not workspace.unsaved
+    assert notes_of(desk.store, demo.sha256).diary == (entry(10.0), entry(20.0))
+
+
+def test_rules_that_were_changed_on_a_full_disk_are_saved_later(desk, demo, run, disk):
+    workspace = analysed(desk, demo, run)
+    disk.fill()
+    workspace.add_edit(demo.sha256, EDIT)
+    rules = RhythmRules(pause_s=2.5)
+    key = workspace.shown[demo.sha256]._replace(rules=rules)
+    workspace.show(key, workspace.stored(key))
+    assert workspace.analysis(demo.sha256).rules == rules
+    disk.clear()
+    workspace.refresh()
+    assert get_study(desk.store, demo.sha256).rules == {"pause_s": 2.5}
+    assert workspace.analysis(demo.sha256).rules == rules
+
+
+def test_a_window_that_reads_along_cannot_change_the_rules(desk, demo, run):
+    analysed(desk, demo, run)
+    second = window_on(desk, demo)
+    key = second.shown[demo.sha256]._replace(rules=RhythmRules(pause_s=2.5))
+    with pytest.raises(StudyHeldError):
+        second.show(key, second.stored(key))
+    assert second.analysis(demo.sha256).rules == RhythmRules()
+
+
+def test_unsaved_changes_are_saved_without_a_click(desk, demo, run, disk):
+    workspace = analysed(desk, demo, run)
+    disk.fill()
+    workspace.add_edit(demo.sha256, EDIT)
+    disk.clear()
+    workspace.stay()
+    assert edits_of(desk.store, demo.sha256) == (EDIT,)
+
+
+def test_unsaved_changes_are_saved_when_the_reader_leaves(desk, demo, run, disk):
+    workspace = analysed(desk, demo, run)
+    disk.fill()
+    workspace.add_edit(demo.sha256, EDIT)
+    disk.clear()
+    workspace.empty()
+    assert edits_of(desk.store, demo.sha256) == (EDIT,)
+
+
+def test_a_study_can_be_read_while_the_disk_is_full(desk, demo, run, disk):
+    workspace = analysed(desk, demo, run)
+    disk.fill()
+    at = page("review", workspace)
+    assert not at.exception
+    assert "Nothing can be saved at present" in text_of(at)
+    assert "Full disclosure" in text_of(at)
+
+
+def test_a_refused_change_leaves_the_unsaved_changes_of_other_studies(desk, demo, run, disk):
+    workspace = analysed(desk, demo, run)
+    other = replace(demo, record_id="other", files=demo.files[:1])
+    workspace.add(other)
+    disk.fill()
+    workspace.add_edit(demo.sha256, EDIT)
+    workspace.save(set_narrative, other.sha256, "Quiet.")
+    disk.clear()
+    window_on(desk, demo).take_over(demo.sha256)
+    at = page("overview", workspace)
+    assert not at.exception
+    assert "open for changes elsewhere" in text_of(at)
+    assert workspace.edits_of(demo.sha256) == ()
+    workspace.refresh()
+    assert notes_of(desk.store, other.sha256).narrative == "Quiet."
+
+
+def test_an_analysis_that_ends_after_a_take_over_is_no_error(desk, demo, run):
+    workspace = window(desk)
+    workspace.add(demo)
+    job = Job(key_of(demo), demo, demo.files[0])
+    workspace.start(job)
+    while job.state != RUNNING:
+        job.wait(0.01)
+    window_on(desk, demo).take_over(demo.sha256)
+    run.set()
+    job.wait(20)
+    at = page("overview", workspace)
+    assert "You read along" in text_of(at)
+    assert "cannot be opened" not in text_of(at)
+    assert queue(desk.store) == []
+
+
+def test_nothing_is_overwritten_by_a_window_that_had_lost_the_study(desk, demo, run):
+    first = analysed(desk, demo, run)
+    second = window_on(desk, demo)
+    second.take_over(demo.sha256)
+    second.save(set_diary, demo.sha256, (entry(30.0),))
+    second.close(demo.sha256)
+    with pytest.raises(ChangeRefusedError, match="read again"):
+        first.save(set_diary, demo.sha256, (entry(40.0),))
+    first.save(set_diary, demo.sha256, (*first.notes(demo.sha256).diary, entry(40.0)))
+    assert notes_of(desk.store, demo.sha256).diary == (entry(30.0), entry(40.0))
+
+
+def test_the_same_analysis_asked_for_twice_runs_once(desk, demo, run):
+    workspace = window(desk)
+    workspace.add(demo)
+    first, again = (Job(key_of(demo), demo, demo.files[0]) for _ in range(2))
+    workspace.start(first)
+    workspace.start(again)
+    assert workspace.queue.jobs == (first,)
+    run.set()
+    first.wait(20)
+    assert first.result is not None
+
+
+def test_an_analysis_that_gave_way_leaves_nothing_to_resume(desk, demo, run):
+    workspace = window(desk)
+    workspace.add(demo)
+    first = Job(key_of(demo), demo, demo.files[0])
+    other = Job(key_of(demo)._replace(lead="II"), demo, demo.files[0])
+    workspace.start(first)
+    workspace.start(other)
+    run.set()
+    other.wait(20)
+    assert queue(desk.store) == []
+    workspace.refresh()
+    assert workspace.shown[demo.sha256].lead == "II"
+
+
+def test_a_study_of_another_program_version_is_analysed_as_before(desk, demo, run, monkeypatch):
+    first = analysed(desk, demo, run)
+    key = first.shown[demo.sha256]._replace(rules=RhythmRules(pause_s=2.5))
+    first.show(key, first.stored(key))
+    for path in (desk.store.folder / "analyses").iterdir():
+        path.unlink()
+    first.close(demo.sha256)
+    again = window_on(desk, demo)
+    at = page("overview", again)
+    assert "was analysed by another version of this program" in text_of(at)
+    button(at, "Analyse").click().run()
+    assert "PVC burden" in text_of(at)
+    assert again.shown[demo.sha256] == key

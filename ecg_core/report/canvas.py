@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from ..labels import COLOUR
 from ..schema import Beats, Float32, Float64, Lead
-from ..text import one_line
+from .fonts import BOLD, PLAIN, font_for, printable
 
 PAGE_WIDTH_MM, PAGE_HEIGHT_MM = 297.0, 210.0  # A4, landscape
 LEFT_MM, RIGHT_MM, TOP_MM, BOTTOM_MM = 23.5, 273.5, 12.0, 198.0
@@ -23,8 +22,6 @@ GAINS_MM_PER_MV = (10.0, 5.0, 2.5)  # the largest that fits the trace into its s
 REACH_PERCENTILES = (0.1, 99.9)  # ... but for 20 ms of ten seconds, which a spike may take
 TEXT, FAINT, LINE, MINOR, MAJOR = "#1B2A36", "#5B6B78", "#CBD5DD", "#F6DEDA", "#E9B5AC"
 DANGER, DANGER_FILL = "#A50F15", "#FBE3E1"  # dark red, to differ from the paper's boxes also without colour
-PLAIN, BOLD = "Helvetica", "Helvetica-Bold"
-PLAIN_LETTERS = dict(zip("łŁđĐıħĦ", "lLdDihH", strict=True))  # whose mark is no character of its own
 PULSE_MM = 5.0  # width of the calibration pulse, 200 ms
 TRACE_MM = 0.25  # width of its line and of the trace
 LABEL_MM = 3.5  # height of the row of beat labels
@@ -51,14 +48,16 @@ class Sheet:
     def text(self, x: float, y: float, text: str, *, size: float = 8, font: str = PLAIN, colour: str = TEXT,
              align: str = "left") -> None:  # fmt: skip
         """One line of text on its baseline."""
-        self.canvas.setFont(font, size)
+        shown = printable(text)
+        self.canvas.setFont(font_for(shown, font), size)
         self.canvas.setFillColor(colour)
         draw = {"right": self.canvas.drawRightString, "centre": self.canvas.drawCentredString}
-        draw.get(align, self.canvas.drawString)(x * mm, (PAGE_HEIGHT_MM - y) * mm, printable(text))
+        draw.get(align, self.canvas.drawString)(x * mm, (PAGE_HEIGHT_MM - y) * mm, shown)
 
     def text_mm(self, text: str, *, size: float = 8, font: str = PLAIN) -> float:
         """Width of a line of text."""
-        return float(self.canvas.stringWidth(printable(text), font, size) / mm)
+        shown = printable(text)
+        return float(self.canvas.stringWidth(shown, font_for(shown, font), size) / mm)
 
     def line(self, x0: float, y0: float, x1: float, y1: float, *, colour: str = LINE, width_mm: float = 0.15) -> None:
         """A straight line."""
@@ -221,19 +220,3 @@ def draw_bars(sheet: Sheet, edges: Float64, height: Float32 | Float64, base: flo
     for left, right, tall in zip(edges[:-1].tolist(), edges[1:].tolist(), height.tolist(), strict=True):
         if tall > 0:
             sheet.box(left, base - tall, max(right - left - 0.1, 0.1), tall, fill=colour)
-
-
-def printable(text: str) -> str:
-    """Text in the characters of the printer's own fonts; others lose their marks, or become question marks."""
-    return "".join(_printable_letter(letter) for letter in one_line(text))
-
-
-def _printable_letter(letter: str) -> str:
-    for form in (letter, PLAIN_LETTERS.get(letter, ""), unicodedata.normalize("NFKD", letter)[:1]):
-        try:
-            form.encode("cp1252")
-        except UnicodeEncodeError:
-            continue
-        if form:
-            return form
-    return "?"

@@ -16,7 +16,7 @@ from ..schema import Analysis, RhythmEvent
 NOT_ANALYSED: Final = ("AV block", "QT", "ST", "pacing")  # what the program does not look at
 NOT_ANALYSED_TEXT: Final = f"Not analysed: {', '.join(NOT_ANALYSED)} (pacing was not looked for)"
 UNJUDGED: Final = {
-    "not_analysable": "could not be analysed; no sign of VF, VT or asystole in them",
+    "not_analysable": "could not be analysed; no sign of VF, VT or asystole there",
     "no_signal": "without any signal",
 }
 SHORT_NAMES: Final = {
@@ -25,6 +25,7 @@ SHORT_NAMES: Final = {
 }  # fmt: skip
 MINUTE_S = 60.0
 SHOWN_PCT = 0.05  # less would be printed as 0.0 %
+NOTHING_PCT = 1e-6  # what remains of a difference that is zero
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,24 @@ def at_least_text(at_least: bool) -> str:
 def not_analysable_text(analysis: Analysis) -> str:
     """Percentage of the recording that is not analysable, and apart from it what holds a danger instead of beats."""
     burden = analysis.burden
+    lost_pct, in_danger_pct = 100 - burden.analysable_pct, danger_pct(analysis)
+    if not in_danger_pct:
+        return f"{_lost_text(lost_pct)} not analysable"
+    return f"{_lost_text(lost_pct - in_danger_pct)} not analysable, {in_danger_pct:.1f} % in VF, VT or asystole"
+
+
+def danger_pct(analysis: Analysis) -> float:
+    """Percentage of the recording that holds a danger instead of beats; 0 where it would be printed as 0.0 %."""
+    burden = analysis.burden
     lost_pct = 100 - burden.analysable_pct
     unjudged_s = burden.not_analysable.total_s + burden.no_signal.total_s
     unjudged_pct = min(100 * unjudged_s / burden.duration_s, lost_pct) if burden.duration_s else lost_pct
     in_danger_pct = lost_pct - unjudged_pct
-    if not dangers(analysis) or in_danger_pct < SHOWN_PCT:
-        return f"{lost_pct:.1f} % not analysable"
-    return f"{unjudged_pct:.1f} % not analysable, {in_danger_pct:.1f} % in VF, VT or asystole"
+    return in_danger_pct if dangers(analysis) and in_danger_pct >= SHOWN_PCT else 0.0
+
+
+def _lost_text(lost_pct: float) -> str:
+    return "below 0.1 %" if NOTHING_PCT < lost_pct < SHOWN_PCT else f"{lost_pct:.1f} %"
 
 
 def _danger_text(analysis: Analysis, kind: str, events: tuple[RhythmEvent, ...]) -> str:

@@ -24,6 +24,10 @@ MIN_RR = 3  # fewer make no heart rate
 WITHOUT_LENGTH: Final = ("v_couplet", "s_couplet")  # whose length says nothing
 NOT_ANALYSABLE, OUTSIDE = "Not analysable", "Outside the recording"
 NO_ARRHYTHMIA, ECTOPIC_BEATS = "No arrhythmia found", "Ectopic beats"
+PARTLY_ANALYSABLE = "Partly analysable, no arrhythmia found"
+CALM_FINDINGS: Final = (NO_ARRHYTHMIA, PARTLY_ANALYSABLE, NOT_ANALYSABLE)
+MOST = 0.5  # a window that lost more than this share of its time is not analysable, whatever beats are left in it ...
+PARTLY_LOST_S = 10.0  # ... and one that lost so much is partly analysable: a block of quality, as long as many a VT
 
 
 @dataclass(frozen=True)
@@ -79,24 +83,43 @@ def _row(analysis: Analysis, entry: DiaryEntry, events: Sequence[RhythmEvent]) -
     rate_bpm = 60.0 / float(rr_s.mean()) if len(rr_s) >= MIN_RR else float("nan")
     kinds = [kind for kind in MOST_SERIOUS_FIRST if kind not in UNJUDGED and any(e.kind == kind for e in events)]
     ectopic = {name: int((label == name).sum()) for name in COUNTED}
-    lost_s = _lost_s(events, from_s, to_s)
+    lost_s = {kind: _length_s(events, kind, from_s, to_s) for kind in UNJUDGED}
+    lost_text = _lost_text(lost_s, to_s - from_s)
     if not kinds and not len(label):
-        return SymptomRow(entry, NOT_ANALYSABLE, float("nan"), NOT_ANALYSABLE)
-    finding = KIND_NAMES[kinds[0]] if kinds else ECTOPIC_BEATS if any(ectopic.values()) else NO_ARRHYTHMIA
+        rhythm = "; ".join(part for part in (NOT_ANALYSABLE, lost_text) if part)
+        return SymptomRow(entry, rhythm, float("nan"), NOT_ANALYSABLE)
+    finding = KIND_NAMES[kinds[0]] if kinds else ECTOPIC_BEATS if any(ectopic.values()) else ""
+    calm = "" if finding else _calm_finding(sum(lost_s.values()), to_s - from_s)
     parts = [
         *(_finding_text(kind, [event for event in events if event.kind == kind]) for kind in kinds),
-        *([", ".join(f"{n} {name}" for name, n in ectopic.items() if n)] if any(ectopic.values()) else []),
-        *([NO_ARRHYTHMIA] if finding == NO_ARRHYTHMIA else []),
-        *([f"heart rate {rate_bpm:.0f} bpm"] if math.isfinite(rate_bpm) else []),
-        *([f"{duration_text(lost_s)} of {duration_text(to_s - from_s)} not analysable"] if lost_s >= 1 else []),
+        ", ".join(f"{n} {name}" for name, n in ectopic.items() if n),
+        calm,
+        f"heart rate {rate_bpm:.0f} bpm" if math.isfinite(rate_bpm) else "",
+        lost_text,
     ]
-    return SymptomRow(entry, "; ".join(parts), rate_bpm, finding)
+    return SymptomRow(entry, "; ".join(part for part in parts if part), rate_bpm, finding or calm)
 
 
-def _lost_s(events: Sequence[RhythmEvent], from_s: float, to_s: float) -> float:
-    """Length of what could not be judged between two times, seconds."""
-    unjudged = [event for event in events if event.kind in UNJUDGED]
-    return sum(max(0.0, min(event.end_s, to_s) - max(event.start_s, from_s)) for event in unjudged)
+def _calm_finding(lost_s: float, window_s: float) -> str:
+    """What a window without any arrhythmia shows, by how much of it could not be judged, seconds."""
+    if lost_s > MOST * window_s:
+        return NOT_ANALYSABLE
+    return PARTLY_ANALYSABLE if lost_s >= PARTLY_LOST_S else NO_ARRHYTHMIA
+
+
+def _length_s(events: Sequence[RhythmEvent], kind: str, from_s: float, to_s: float) -> float:
+    """Length of the events of a kind between two times, seconds."""
+    of_kind = [event for event in events if event.kind == kind]
+    return sum(max(0.0, min(event.end_s, to_s) - max(event.start_s, from_s)) for event in of_kind)
+
+
+def _lost_text(lost_s: dict[str, float], window_s: float) -> str:
+    """How much of a window could not be judged, and how much of that was without signal; empty below a second."""
+    total_s, silent_s = sum(lost_s.values()), lost_s["no_signal"]
+    if total_s < 1:
+        return ""
+    text = f"{duration_text(total_s)} of {duration_text(window_s)} not analysable"
+    return f"{text}, {duration_text(silent_s)} of it without any signal" if silent_s >= 1 else text
 
 
 def _finding_text(kind: str, events: Sequence[RhythmEvent]) -> str:
@@ -111,4 +134,4 @@ def _finding_text(kind: str, events: Sequence[RhythmEvent]) -> str:
 def _every_finding() -> tuple[str, ...]:
     """All findings that a row can have, the most serious first."""
     kinds = [*DANGERS, *(kind for kind in MOST_SERIOUS_FIRST if kind not in (*DANGERS, *UNJUDGED))]
-    return (*(KIND_NAMES[kind] for kind in kinds), ECTOPIC_BEATS, NO_ARRHYTHMIA, NOT_ANALYSABLE, OUTSIDE)
+    return (*(KIND_NAMES[kind] for kind in kinds), ECTOPIC_BEATS, *CALM_FINDINGS, OUTSIDE)

@@ -27,7 +27,6 @@ from reportlab.platypus import (
 )
 
 from .canvas import (
-    BOLD,
     BOTTOM_MM,
     DANGER,
     DANGER_FILL,
@@ -36,14 +35,13 @@ from .canvas import (
     LINE,
     PAGE_HEIGHT_MM,
     PAGE_WIDTH_MM,
-    PLAIN,
     RIGHT_MM,
     TEXT,
     TOP_MM,
     WIDTH_MM,
     Sheet,
-    printable,
 )
+from .fonts import BOLD, PLAIN, font_for, printable
 
 COLUMN_GAP_MM = 6.0
 MOST_COLUMNS = 3  # of a page
@@ -105,7 +103,10 @@ class Drawing(Flowable):
 
 def paragraph(text: str, style: ParagraphStyle = BODY) -> Paragraph:
     """A paragraph of plain text."""
-    return Paragraph(escape(printable(text)), style)
+    shown = printable(text)
+    font = font_for(shown, style.fontName)
+    fitting = style if font == style.fontName else style.clone(f"{style.name}, {font}", fontName=font)
+    return Paragraph(escape(shown), fitting)
 
 
 def gap(height_mm: float) -> Spacer:

@@ -189,6 +189,7 @@ def _notes(analysis: Analysis, notes: Notes) -> dict[str, Any]:
         "diary": [{**asdict(row.entry), "rhythm": row.rhythm, "rate_bpm": plain_float(row.rate_bpm)} for row in rows],
         "strips": [asdict(strip) for strip in notes.strips],
         "signatures": [asdict(signature) for signature in notes.signatures],
+        "signed": notes.is_signed,
         **patient,
     }
 

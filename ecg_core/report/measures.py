@@ -59,6 +59,8 @@ class Measure:
             return "yes" if self.value else "no"
         if self.unit == "s" and self.value >= MINUTE_S:
             return at_least_text(self.at_least) + duration_text(self.value)
+        if self.unit == "%":
+            return at_least_text(self.at_least) + percent_text(self.value, self.decimals)
         number = f"{at_least_text(self.at_least)}{self.value:,.{self.decimals}f}"
         unit = self.unit.replace("ms2", "ms²")
         if number == "1" and unit in PLURALS:
@@ -66,10 +68,19 @@ class Measure:
         return f"{number} {unit}".strip()
 
 
+def percent_text(value: float, decimals: int) -> str:
+    """A percentage; what is there and would be printed as zero is below the smallest number that is printed."""
+    smallest = 10.0**-decimals
+    if 0 < value < smallest / 2:
+        return f"below {smallest:g} %"
+    return f"{value:,.{decimals}f} %"
+
+
 def format_labels(analysis: Analysis) -> str:
     """How many beats a reader labelled, and how many of these labels the model was fine-tuned to."""
     n, n_fitted = len(analysis.labelled), analysis.n_fitted
-    fitted = f"fine-tuned to {n_fitted:,} of them" if n_fitted else "not fine-tuned to them"
+    them, of_them = ("it", "it") if n == 1 else ("them", f"{n_fitted:,} of them")
+    fitted = f"fine-tuned to {of_them}" if n_fitted else f"not fine-tuned to {them}"
     return f"{n:,} {'beat' if n == 1 else 'beats'} labelled by a reader, model {fitted}"
 
 

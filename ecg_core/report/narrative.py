@@ -15,8 +15,8 @@ from ..clock import clock_text, duration_text
 from ..labels import CLASSES
 from ..notes import Notes
 from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
-from .dangers import NOT_ANALYSED, dangers, seconds_text, unjudged_texts
-from .measures import format_labels, longest_rr
+from .dangers import NOT_ANALYSED, NOTHING_PCT, SHOWN_PCT, danger_pct, dangers, seconds_text, unjudged_texts
+from .measures import format_labels, longest_rr, percent_text
 
 FEW_PCT = 1.0  # a smaller percentage is printed with two decimals instead of one
 CALM: Final = (
@@ -59,10 +59,23 @@ def draft_narrative(analysis: Analysis) -> str:
 def _recording(analysis: Analysis) -> str:
     burden, record = analysis.burden, analysis.record
     simulated = "Simulated recording" if record.is_simulated else "Recording"
-    text = f"{simulated} of {duration_text(record.duration_s)}, {burden.analysable_pct:.1f} % of it analysable"
+    in_danger_pct = danger_pct(analysis)
+    danger = f", {in_danger_pct:.1f} % in VF, VT or asystole" if in_danger_pct else ""
+    text = (
+        f"{simulated} of {duration_text(record.duration_s)}, {_share(burden.analysable_pct)} of it analysable{danger}"
+    )
     counted = f"{text}; {_count(burden.n_beats, 'beat')}." if burden.n_beats else f"{text}; no beat was counted."
     clock = "" if record.start else " Times are counted from the start of the recording."
     return counted + clock
+
+
+def _share(percent: float) -> str:
+    """A share of a recording, in words where it is all, none, or would be printed as such."""
+    rest = 100 - percent
+    for value, whole, nearly in ((rest, "all", "more than 99.9 %"), (percent, "none", "less than 0.1 %")):
+        if value < SHOWN_PCT:
+            return whole if value < NOTHING_PCT else nearly
+    return f"{percent:.1f} %"
 
 
 def _danger(analysis: Analysis) -> str:
@@ -92,7 +105,8 @@ def _tachycardia(analysis: Analysis) -> str:
 
 def _idioventricular(analysis: Analysis, episodes: Episodes) -> Iterator[str]:
     if episodes.n and episodes.longest:
-        counted = f"{_count(episodes.n, 'episode')}, {_count(episodes.n_beats, 'beat')}"
+        total = " in total" if episodes.n > 1 else ""
+        counted = f"{_count(episodes.n, 'episode')} of {_count(episodes.n_beats, 'beat')}{total}"
         at = _at(analysis, episodes.longest.start_s)
         length = f"{'the longest ' if episodes.n > 1 else ''}{seconds_text(episodes.longest.duration_s)}"
         yield f"Idioventricular rhythm: {counted}, {length} {at}; its beats are not in the PVC burden."
@@ -134,7 +148,10 @@ def _pauses(analysis: Analysis) -> str:
 def _fibrillation(analysis: Analysis) -> str:
     burden, af = analysis.burden, analysis.burden.af
     if not af.longest:
-        return f"No atrial fibrillation of {analysis.rules.af_min_s:g} s or longer found."
+        least = f"{analysis.rules.af_min_s:g} s or longer"
+        if burden.analysable_s < analysis.rules.af_min_s:
+            return f"Atrial fibrillation of {least} cannot be found in so little analysable signal."
+        return f"No atrial fibrillation of {least} found."
     burden_text = f"AF burden {_percent(burden.af_burden_pct)} of the analysable time"
     rate = f"mean heart rate in AF {60.0 * (af.n_beats - af.n) / af.total_s:.0f}/min"
     at = _at(analysis, af.longest.start_s)
@@ -157,7 +174,8 @@ def _supraventricular(analysis: Analysis) -> str:
         sustained = _sustained(sum(event.kind == "svt_sustained" for event in fast), len(fast))
         runs = _count(len(fast), "run")
         tachycardia = f"Supraventricular tachycardia: {runs}, {sustained}, {_extremes(analysis, fast)}."
-    text = f"Supraventricular ectopy: {_ectopy(ectopy, 'SVE burden')}"
+    in_af = " (not counted in atrial fibrillation)" if analysis.burden.af.n else ""
+    text = f"Supraventricular ectopy{in_af}: {_ectopy(ectopy, 'SVE burden')}"
     slower = f", {_count(len(slow), 'run')} at {analysis.rules.vt_bpm:g}/min or slower" if slow else ""
     return f"{tachycardia} {text}{slower}."
 
@@ -188,9 +206,9 @@ def _patterns(analysis: Analysis) -> Iterator[str]:
 def _ectopy(ectopy: Ectopy, name: str) -> str:
     """Beats, burden with its interval, and couplets."""
     low, high = ectopy.interval_pct
-    interval = f" (95 % interval {_number(low)} to {_percent(high)})" if np.isfinite([low, high]).all() else ""
+    interval = f" (95 % interval {_lower(low)} to {_percent(high)})" if np.isfinite([low, high]).all() else ""
     if not ectopy.n_beats:
-        return f"no beat found, {name} 0 %{interval}"
+        return f"no ectopic beat found, {name} 0 %{interval}"
     couplets = _count(ectopy.couplets, "couplet") if ectopy.couplets else "no couplet"
     counted = _count(ectopy.n_beats, "beat")
     return f"{counted}, {name} {_percent(ectopy.burden_pct)}{interval}, {couplets}"
@@ -200,7 +218,8 @@ def _rates(analysis: Analysis) -> str:
     burden = analysis.burden
     if not np.isfinite(burden.rate_mean_bpm):
         return "No heart rate could be measured."
-    text = f"Mean heart rate {burden.rate_mean_bpm:.0f}/min"
+    of_beats = " of the analysable beats" if danger_pct(analysis) else ""  # fibrillation has no beats to count
+    text = f"Mean heart rate{of_beats} {burden.rate_mean_bpm:.0f}/min"
     if burden.rate_min and burden.rate_max:
         low, high = burden.rate_min, burden.rate_max
         text += (
@@ -230,10 +249,13 @@ def _count(n: int, noun: str) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{_number(value)} %"
+    return percent_text(value, _decimals(value)) if value else "0 %"
 
 
-def _number(value: float) -> str:
-    if round(value, 2) == 0:
-        return "0"
-    return f"{value:.1f}" if value >= FEW_PCT else f"{value:.2f}"
+def _lower(value: float) -> str:
+    """The lower limit of an interval, whose unit follows its upper one."""
+    return f"{value:.{_decimals(value)}f}" if round(value, 2) else "0"
+
+
+def _decimals(value: float) -> int:
+    return 1 if value >= FEW_PCT else 2

@@ -93,7 +93,7 @@ def _footer(sheet: Sheet, number: int, total: int, *, analysis: Analysis, notes:
     sheet.line(LEFT_MM, BOTTOM_MM + 1, RIGHT_MM, BOTTOM_MM + 1)
     sheet.text(LEFT_MM, BOTTOM_MM + 4.5, NOTICE, size=6.5, colour=FAINT)
     made = f"version {__version__}, model {analysis.model.name} {analysis.model.sha256[:12]}"
-    state = "signed" if notes.signatures else "not signed"
+    state = "signed" if notes.is_signed else "not signed"
     page = f"{made}, {state}, page {number} of {total}"
     sheet.text(RIGHT_MM, BOTTOM_MM + 4.5, page, size=6.5, colour=FAINT, align="right")
 
@@ -114,7 +114,7 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
         _cards(found, analysis),
         paragraph("Narrative" if notes.narrative else "Narrative, drafted from the measures", HEADING),
         *[paragraph(line, BODY) for line in narrative_of(analysis, notes).splitlines() if line.strip()],
-        *_signatures(notes.signatures),
+        *_signatures(notes),
     ]
 
 
@@ -178,7 +178,7 @@ def _interval_text(found: dict[str, Measure], key: str) -> str:
     low, high = found[f"{key}_low"], found[f"{key}_high"]
     if low.value is None or high.value is None:
         return ""
-    return f"95 % interval {low.value:.2f} to {high.value:.2f} %"
+    return f"95 % interval {low.value:.2f} to {high.text}"
 
 
 def _with_fusion(found: dict[str, Measure]) -> str:
@@ -186,18 +186,31 @@ def _with_fusion(found: dict[str, Measure]) -> str:
     return f"; V + F {found['pvc_burden_with_fusion'].text}" if found["beats_F"].value else ""
 
 
-def _signatures(signatures: tuple[Signature, ...]) -> list[Flowable]:
-    """Who signed what and when, each addendum after its version; or that nobody did."""
-    if not signatures:
-        words = [paragraph(UNSIGNED, STRONG), gap(1), paragraph("Reader, date and signature:", SMALL), gap(9)]
-        return [gap(2), KeepTogether([boxes([words])])]
+def _signatures(notes: Notes) -> list[Flowable]:
+    """Who signed what and when, each addendum after its version; or that nobody signed what is shown."""
+    if not notes.is_signed:
+        words = [paragraph(_unsigned_text(notes), STRONG), gap(1), paragraph("Reader, date and signature:", SMALL)]
+        return [gap(2), KeepTogether([boxes([[*words, gap(9)]])])]
     lines: list[Flowable] = []
-    for one in signatures:
+    for one in notes.signatures:
         what = "Addendum" if one.addendum else f"Version {one.version}, signed"
-        role = f", {one.role}" if one.role else ""
-        lines.append(paragraph(f"{what} by {one.reader}{role}, {_utc_text(one.signed_at)}", STRONG))
+        lines.append(paragraph(f"{what} by {_signer_text(one)}, {_utc_text(one.signed_at)}", STRONG))
         lines += [paragraph(text, NOTE) for text in (one.addendum, one.statement) if text]
     return [paragraph("Signatures", HEADING), boxes([lines])]
+
+
+def _unsigned_text(notes: Notes) -> str:
+    """That nobody signed what is shown, with the version that was signed last; its statement is not of this content."""
+    reports = [one for one in notes.signatures if not one.addendum]
+    if not reports:
+        return UNSIGNED
+    last = reports[-1]
+    by = f"signed by {_signer_text(last)} on {_utc_text(last.signed_at)}"
+    return f"Preliminary: changed since version {last.version}, {by}"
+
+
+def _signer_text(signature: Signature) -> str:
+    return f"{signature.reader}, {signature.role}" if signature.role else signature.reader
 
 
 def _utc_text(moment: str) -> str:

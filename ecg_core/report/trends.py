@@ -12,8 +12,9 @@ from ..rhythm.burden import HOUR_S
 from ..rhythm.events import DANGERS
 from ..rhythm.intervals import rate_trend
 from ..schema import Analysis, Float64
-from .canvas import BOLD, DANGER, FAINT, LEFT_MM, LINE, RIGHT_MM, TEXT, WIDTH_MM, Sheet, draw_bars
+from .canvas import DANGER, FAINT, LEFT_MM, LINE, RIGHT_MM, TEXT, WIDTH_MM, Sheet, draw_bars
 from .dangers import SHORT_NAMES, unjudged_stretches
+from .fonts import BOLD
 
 TREND_BINS = 480  # about two per millimetre
 RATE_MM, COUNT_MM, BAR_MM = 28.0, 12.0, 9.5  # heights of the heart rate, of each count of beats, and of its bars

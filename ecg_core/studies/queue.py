@@ -40,10 +40,14 @@ def enqueue(
     store: Store, record_sha256: str, editor: Editor, *, lead: str, model_name: str, rules: dict[str, Any],
     n_fitted_edits: int = 0,
 ) -> int:  # fmt: skip
-    """Put an analysis at the end of the queue; one of the same study that is not running gives way. Returns its id."""
+    """Put an analysis at the end of the queue; returns its id.
+
+    One of the same study that was stopped gives way, or that waits for the same model; an analysis by another model
+    beside it stays in line.
+    """
     with store.writing() as session:
         for old in session.scalars(select(QueueRow).where(QueueRow.record_sha256 == record_sha256)):
-            if old.state != RUNNING:
+            if old.state != RUNNING and (old.state != WAITING or old.model_name == model_name):
                 session.delete(old)
         row = QueueRow(
             record_sha256=record_sha256, lead=lead, model_name=model_name, rules=rules, n_fitted_edits=n_fitted_edits,

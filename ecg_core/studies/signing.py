@@ -95,7 +95,7 @@ def sign(
     version = 1 + max((one.version for one in notes.signatures), default=0)
     signature = Signature(version, editor.reader, role, statement, now())
     patient = notes.patient if with_patient else Patient()
-    signed = replace(notes, patient=patient, signatures=(*notes.signatures, signature))
+    signed = replace(notes, patient=patient, signatures=(*notes.signatures, signature), is_signed=True)
     contents = {kind: write(analysis, signed) for kind, write in WRITERS.items()}
     files = {kind: f"v{version}_report.{kind}" for kind in contents}
     hashes = _hashes(store, analysis) | {kind: _sha256(content) for kind, content in contents.items()}

@@ -14,7 +14,7 @@ from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ..schema import Record
 from . import audit
 from .store import Store
-from .study import Editor, changing, leave_as_it_is
+from .study import SIGNED, Editor, changing, leave_as_it_is
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
 
 KEY_BYTES: Final = 16  # of a random key that nobody can guess
@@ -36,7 +36,7 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
             for one in _rows(session, SignatureRow, record_sha256)
         )
         by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
-        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures)
+        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=row.state == SIGNED)
 
 
 def fill_from_file(store: Store, record: Record, editor: Editor) -> None:

@@ -175,6 +175,7 @@ class QueueRow(Base):
     """An analysis that waits, runs, or was stopped."""
 
     __tablename__ = "queue"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # no number is given twice: a job knows its own
 
     id: Mapped[int] = mapped_column(primary_key=True)
     record_sha256: Mapped[str] = _of_study()

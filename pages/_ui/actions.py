@@ -18,7 +18,6 @@ from ecg_core.errors import (
     ChangeRefusedError,
     EcgError,
     MissingMetadataError,
-    ModelError,
     RecordMovedError,
     StoreError,
 )  # fmt: skip
@@ -30,7 +29,7 @@ from ecg_core.studies.queue import Queued
 from ecg_core.studies.study import SIGNED_AND_LOCKED, find_one, find_studies
 
 from . import engine
-from .installed_models import installed_models
+from .installed_models import choose_model, installed_models
 from .jobs import AnalysisKey, Job
 from .session_cleanup import session_cleanup
 from .stores import ephemeral_desk
@@ -178,11 +177,7 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
     """Show the analysis of a record; where there is none yet, start it."""
     workspace = current_workspace()
     models = installed_models()
-    if not models:
-        raise ModelError(
-            "No model is installed: models/ should hold adapted.pt and adapted.json. Install this program again."
-        )
-    name = model or next(iter(models))
+    name = choose_model(models, model)
     key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
     _refuse_where_signed(workspace, key)
     found = workspace.stored(key)
@@ -203,7 +198,7 @@ def resume(stopped: Queued) -> None:
     workspace = current_workspace()
     _study, record = workspace.recording_of(stopped.record_sha256)
     edits, models = edits_of(workspace.store, stopped.record_sha256), installed_models()
-    name = stopped.model_name if stopped.model_name in models else next(iter(models))
+    name = choose_model(models, stopped.model_name)
     rules, fitted = stored_rules(stopped.rules), edits[: stopped.n_fitted_edits]
     key = AnalysisKey(record.sha256, stopped.lead, models[name], rules, fitted)
     workspace.start(Job(key, record, MODELS / f"{name}.pt"))
@@ -214,6 +209,17 @@ def work_without_store() -> None:
     workspace = Workspace(ephemeral_desk())
     st.session_state["workspace"] = workspace
     session_cleanup().add(current_session_id(), workspace)
+
+
+def analyse_as_before(record: Record) -> None:
+    """Analyse a record that has no stored analysis: as it was shown before, or as any new one."""
+    workspace, models = current_workspace(), installed_models()
+    shown = workspace.shown.get(record.sha256)
+    name = next((name for name, sha256 in models.items() if shown and sha256 == shown.model_sha256), "")
+    if shown is None or not name:
+        start_analysis(record)
+    else:
+        workspace.start(Job(shown, record, MODELS / f"{name}.pt"))
 
 
 def change_rules(record: Record, rules: RhythmRules) -> None:

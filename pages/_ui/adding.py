@@ -105,7 +105,7 @@ def _draw_fetched() -> None:
 
 
 def _ask_metadata(workspace: Workspace, path: Path, error: MissingMetadataError) -> None:
-    """Ask for the rate or the unit that a file does not state."""
+    """Ask for the rate or the unit that a file does not state; what is entered belongs to this file alone."""
     missing = " and ".join(["its sampling rate"] * error.rate + ["the unit of its values"] * error.unit)
     with st.form("metadata"):
         st.markdown(
@@ -113,20 +113,24 @@ def _ask_metadata(workspace: Workspace, path: Path, error: MissingMetadataError)
             "are never guessed."
         )
         left, right, more = st.columns(3)
-        left.number_input("Sampling rate in Hz", min_value=1.0, value=None, disabled=not error.rate, key="stated_hz")
+        left.number_input(
+            "Sampling rate in Hz", min_value=1.0, value=None, disabled=not error.rate, key=f"stated_hz {hash(path)}"
+        )
         right.selectbox(
-            "Unit", [*UNITS], index=None, disabled=not error.unit, format_func=UNITS.__getitem__, key="stated_unit"
-        )
+            "Unit", [*UNITS], index=None, disabled=not error.unit, format_func=UNITS.__getitem__,
+            key=f"stated_unit {hash(path)}",
+        )  # fmt: skip
         more.number_input(
-            "Counts per mV (raw counts only)", min_value=0.001, value=None, disabled=not error.unit, key="stated_counts"
-        )
+            "Counts per mV (raw counts only)", min_value=0.001, value=None, disabled=not error.unit,
+            key=f"stated_counts {hash(path)}",
+        )  # fmt: skip
         st.form_submit_button("Open the file", type="primary", on_click=guarded(_open_as_stated), args=(path, error))
     st.button("Leave it closed", on_click=workspace.decline, args=(path,), type="tertiary")
 
 
 def _open_as_stated(path: Path, error: MissingMetadataError) -> None:
-    fs_hz, choice = st.session_state["stated_hz"], st.session_state["stated_unit"]
-    counts = st.session_state["stated_counts"]
+    fs_hz, choice = st.session_state[f"stated_hz {hash(path)}"], st.session_state[f"stated_unit {hash(path)}"]
+    counts = st.session_state[f"stated_counts {hash(path)}"]
     unit = str(counts) if choice == COUNTS and counts else choice
     if (error.rate and not fs_hz) or (error.unit and unit in (None, COUNTS)):
         missing = " and ".join(["its sampling rate"] * error.rate + ["the unit of its values"] * error.unit)

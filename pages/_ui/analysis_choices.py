@@ -14,7 +14,8 @@ from ecg_core.text import plain_markdown
 from .actions import start_analysis
 from .figures import show, theme
 from .frame import SIMULATED, guarded
-from .installed_models import installed_models
+from .installed_models import NO_MODEL, installed_models
+from .view import study_key
 from .workspace import Workspace
 
 LEAD_CHOICES: Final = {"auto": "Automatic", "all": "All leads together"}
@@ -38,17 +39,18 @@ def _draw_choices(workspace: Workspace, record: Record) -> None:
     lead = leads.selectbox(
         "Leads to analyse", [*LEAD_CHOICES, *record.lead_names],
         format_func=lambda name: LEAD_CHOICES.get(name, name),
+        key=study_key("leads", record.sha256),
         help="Automatic: up to three leads together; with more than three, the single lead of best quality.",
     )  # fmt: skip
     models = installed_models()
-    model = models_at.selectbox("Model", list(models)) if models else ""
-    busy = workspace.job_of(record.sha256) is not None
+    model = models_at.selectbox("Model", list(models), key=study_key("model", record.sha256)) if models else ""
+    fixed = workspace.job_of(record.sha256) is not None or not workspace.may_edit(record.sha256)
     button.button(
-        "Analyse", type="primary", disabled=busy or not models, on_click=guarded(start_analysis), args=(record,),
+        "Analyse", type="primary", disabled=fixed or not models, on_click=guarded(start_analysis), args=(record,),
         kwargs={"lead": lead, "model": model}, width="stretch",
     )  # fmt: skip
     if not models:
-        st.warning("No model is installed: `models/` should hold `adapted.pt` and `adapted.json`.")
+        st.warning(plain_markdown(NO_MODEL))
 
 
 def _draw_found(workspace: Workspace, record: Record) -> None:

@@ -28,7 +28,7 @@ from ecg_core.schema import Analysis, Annotations, Record
 
 from . import engine
 from .view import cached, nearest_beat, strip, strip_start_s
-from .wording import NONE, number, plural
+from .wording import NONE, number, percent, plural
 
 REFERENCE = "reference"
 STRIP_S = 5.0  # at 25 mm/s beside a list
@@ -109,8 +109,8 @@ def burden_table(comparison: Comparison) -> pd.DataFrame:
         n_s, n_v = (int(burden.count[CLASSES.index(label)]) for label in "SV")
         burdens_pct = (burden.pvc_burden_pct, burden.sve_burden_pct, burden.af_burden_pct)
         columns[analysis.model.name] = [
-            *(number(value, 1, " %") for value in burdens_pct), *(f"{n:,}" for n in (n_v, n_s, burden.n_beats)),
-            number(burden.analysable_pct, 1, " %"),
+            *(percent(value) for value in burdens_pct), *(f"{n:,}" for n in (n_v, n_s, burden.n_beats)),
+            percent(burden.analysable_pct),
         ]  # fmt: skip
     record = comparison.analyses[0].record
     if record.reference is not None:

@@ -22,7 +22,15 @@ from ecg_core.studies.recordings import relocate
 from ecg_core.text import plain_markdown
 
 from . import streamlit_runtime
-from .actions import enter, follow_link, follow_study, open_demo, resume, start_analysis, work_without_store
+from .actions import (
+    analyse_as_before,
+    enter,
+    follow_link,
+    follow_study,
+    open_demo,
+    resume,
+    work_without_store,
+)
 from .installed_models import installed_models
 from .jobs import Job
 from .messages import UNFORESEEN, error_message
@@ -108,14 +116,14 @@ def _offer_analysis(workspace: Workspace, record: Record) -> NoReturn:
         earlier = workspace.study(record.sha256).model_name
         why = "was analysed by another version of this program" if earlier else "has not been analysed yet"
         st.info(f"This record {why}.", icon=":material/info:")
-        st.button("Analyse", type="primary", on_click=guarded(start_analysis), args=(record,))
+        st.button("Analyse", type="primary", on_click=guarded(analyse_as_before), args=(record,))
     st.stop()
     raise AssertionError
 
 
 def _stopped(workspace: Workspace) -> Queued | None:
     """The analysis of the study that is shown, where it is in the queue and does not run."""
-    if workspace.job_of(workspace.current) or workspace.job_of(workspace.current, beside=True):
+    if workspace.job_of(workspace.current) or workspace.job_of(workspace.current, beside=True) or workspace.unsaved:
         return None
     return next((one for one in queue(workspace.store) if one.record_sha256 == workspace.current), None)
 
@@ -127,7 +135,8 @@ def stopped_text(stopped: Queued) -> str:
         INTERRUPTED: "was interrupted: the program ended before it was done",
         FAILED: f"failed: {stopped.problem}",
     }
-    return f"The analysis of {stopped.record_id} {why.get(stopped.state, 'has not begun')}".rstrip(".") + "."
+    otherwise = "does not run in this server: another one may be at it"
+    return f"The analysis of {stopped.record_id} {why.get(stopped.state, otherwise)}".rstrip(".") + "."
 
 
 def draw_frame(*, with_stopped: bool = True) -> Workspace:
@@ -135,7 +144,7 @@ def draw_frame(*, with_stopped: bool = True) -> Workspace:
 
     With ``with_stopped``, an analysis that was stopped of the study that is shown can be resumed.
     """
-    if streamlit_runtime.leave_pages_directory():
+    if streamlit_runtime.leave_pages_directory() and "workspace" not in st.session_state:
         st.rerun()
     st.html(STYLE)
     try:
@@ -177,10 +186,10 @@ def draw_again_if_noticed() -> None:
 def _draw_notices(workspace: Workspace, *, with_stopped: bool) -> None:
     """Draw what the reader has to know before anything else: what is not saved, and who else works on the study."""
     st.session_state["noticed"] = workspace.noticed
-    if workspace.unsaved:
-        n = plural(len(workspace.unsaved), "change")
-        problem = workspace.uploads.hide(workspace.store_problem)
-        st.error(plain_markdown(f"{n} not saved yet: {problem}"), icon=":material/sync_problem:")
+    if workspace.unsaved.problem:
+        n, problem = len(workspace.unsaved), workspace.uploads.hide(workspace.unsaved.problem)
+        what = f"{plural(n, 'change')} not saved yet" if n else "Nothing can be saved at present"
+        st.error(plain_markdown(f"{what}: {problem}"), icon=":material/sync_problem:")
         st.button("Save now", on_click=guarded(workspace.refresh))
     if workspace.notice:
         st.warning(plain_markdown(workspace.notice), icon=":material/warning:")
@@ -214,7 +223,9 @@ def _ask_place(workspace: Workspace, sha256: str, moved: RecordMovedError) -> No
         st.markdown(f":material/move_location: {plain_markdown(workspace.uploads.hide(str(moved)))}")
         field, button = st.columns([6, 1], vertical_alignment="bottom")
         field.text_input(
-            "Where is it now?", key="moved_to", placeholder="path of the file, or of the record without suffix"
+            "Where is it now?",
+            key=f"moved_to {sha256}",
+            placeholder="path of the file, or of the record without suffix",
         )
         button.form_submit_button("Open from there", on_click=guarded(_relocate), args=(sha256,), width="stretch")
     st.button("Leave it", key="leave_moved", on_click=_leave_moved, args=(sha256,), type="tertiary")
@@ -225,7 +236,7 @@ def _leave_moved(sha256: str) -> None:
 
 
 def _relocate(sha256: str) -> None:
-    place = st.session_state["moved_to"].strip().strip('"')
+    place = st.session_state[f"moved_to {sha256}"].strip().strip('"')
     if place:
         workspace = current_workspace()
         relocate(workspace.store, sha256, Path(place).expanduser(), workspace.editor)

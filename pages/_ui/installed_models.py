@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from ecg_core.classifier.spec import MODELS, find_models, read_spec
 from ecg_core.errors import ModelError
 from ecg_core.schema import ModelSpec
+
+NO_MODEL: Final = "No model is installed: models/ should hold adapted.pt and adapted.json. Install this program again."
 
 
 def installed_models() -> dict[str, str]:
@@ -19,6 +23,20 @@ def installed_models() -> dict[str, str]:
         except ModelError as error:
             logging.getLogger(__name__).warning("%s", error)
     return found
+
+
+def choose_model(installed: Mapping[str, str], name: str = "") -> str:
+    """The model of this name where it is installed, else the default model.
+
+    Raises
+    ------
+    ModelError
+        No model is installed.
+
+    """
+    if not installed:
+        raise ModelError(NO_MODEL)
+    return name if name in installed else next(iter(installed))
 
 
 def model_path(spec: ModelSpec) -> Path:

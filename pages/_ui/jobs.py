@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ecg_core.errors import Cancelled, EcgError, StoreError
+from ecg_core.errors import Cancelled, ChangeRefusedError, EcgError, StoreError
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import AnalysisKey, rules_as_stored, save_analysis, set_shown
 from ecg_core.studies.edits import Label, LabelEdit, all_labels
@@ -45,6 +45,7 @@ class Job:
         self.record = record
         self.model_path = model_path
         self.queued_id = 0  # in the stored queue
+        self.gave_way = False  # to another analysis of the same study: there is nothing to resume
         self.state = WAITING
         self.done_s = 0.0
         self.fitted = 0.0  # part of the fine-tuning that is done, 0..1
@@ -143,7 +144,7 @@ class AnalysisQueue:
         return next(found, None)
 
     def add(self, job: Job, editor: Editor) -> None:
-        """Put a job at the end of the queue; another one of the same study gives way.
+        """Put a job at the end of the queue; another one of the same study gives way, and the same one goes on.
 
         Raises
         ------
@@ -152,7 +153,10 @@ class AnalysisQueue:
 
         """
         previous = self.job_of(job.key.record_sha256, beside=job.beside)
+        if previous is not None and previous.key == job.key and not previous.stopping:
+            return
         if previous is not None:
+            previous.gave_way = True
             self.cancel(previous)
         key = job.key
         job.queued_id = enqueue(
@@ -173,7 +177,7 @@ class AnalysisQueue:
         if waits:
             job.state, job.problem = CANCELLED, CANCELLED_TEXT
             job.end()
-            set_queue_state(self.store, job.queued_id, CANCELLED, problem=job.problem)
+            self.keep(job, Editor("", ""))
 
     def take_unsaved(self, record_sha256: str) -> list[tuple[Job, Editor]]:
         """Jobs of a study whose results the store could not take: whoever takes them shows and saves them."""
@@ -192,10 +196,13 @@ class AnalysisQueue:
         while True:
             with self._lock:
                 job, editor = self._jobs[0]
-            try:
+            with suppress(StoreError):  # an analysis does not wait until the store can be written
                 set_queue_state(self.store, job.queued_id, RUNNING)
+            try:
                 job.run(self._report)
                 self.keep(job, editor)
+            except ChangeRefusedError as error:  # it is stored; who holds the study decides what it shows
+                job.problem = str(error)
             except StoreError as error:
                 job.problem = str(error)
                 if job.result is not None:
@@ -226,6 +233,9 @@ class AnalysisQueue:
             The store cannot take it.
 
         """
+        if job.result is None and job.gave_way:
+            leave_queue(self.store, job.queued_id)
+            return
         if job.result is None:
             set_queue_state(self.store, job.queued_id, job.state, problem=job.problem)
             return

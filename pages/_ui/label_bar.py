@@ -20,7 +20,7 @@ from .labelling import (
     step_through_queries,
     undo,
 )
-from .view import QUERIED
+from .view import QUERIED, study_key
 from .wording import plural
 from .workspace import current_workspace
 
@@ -101,7 +101,8 @@ def _label_files(analysis: Analysis) -> None:
         plain_markdown(name), lambda: csv_bytes(labels_table(analysis)), name, icon=":material/download:",
         on_click="ignore", disabled=not len(analysis.labelled), help="Your labels, to continue with them another day",
     )  # fmt: skip
-    st.file_uploader("Load labels from a file", ["csv"], key="labels_file", on_change=guarded(load_labels))
+    key = study_key("labels_file", analysis.record.sha256)
+    st.file_uploader("Load labels from a file", ["csv"], key=key, on_change=guarded(load_labels), args=(key,))
 
 
 def _labels_sentence(analysis: Analysis, n_queried: int) -> str:

@@ -75,9 +75,12 @@ def start_fine_tuning(analysis: Analysis) -> None:
     workspace.start(Job(key, record, model_path(analysis.model)))
 
 
-def load_labels() -> None:
-    """Set the labels of an uploaded file in one edit; problems become a message below the labels. For callbacks."""
-    workspace, file = current_workspace(), st.session_state["labels_file"]
+def load_labels(key: str) -> None:
+    """Set the labels of the file in the uploader ``key`` in one edit; for callbacks.
+
+    Problems become a message below the labels.
+    """
+    workspace, file = current_workspace(), st.session_state[key]
     if file is None:
         return
     analysis = workspace.analysis(workspace.current)

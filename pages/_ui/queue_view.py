@@ -23,21 +23,25 @@ Bars = dict[Job, DeltaGenerator]
 
 
 def draw_queue(workspace: Workspace) -> Bars:
-    """Draw the queue, nothing where it is empty; returns where the progress of each job is drawn."""
-    jobs = {job.queued_id: job for job in workspace.queue.jobs}
-    rows = queue(workspace.store)
-    if not rows:
+    """Draw the queue, nothing where it is empty; returns where the progress of each job is drawn.
+
+    Every job is drawn, also one that is no longer in the stored queue: the page waits until these jobs change.
+    """
+    jobs = workspace.queue.jobs
+    drawn = {job.queued_id for job in jobs}
+    stopped = [row for row in queue(workspace.store) if row.id not in drawn]
+    n_drawn = len(jobs) + len(stopped)
+    if not n_drawn:
         return {}
-    stopped = [row for row in rows if row.id not in jobs]
-    st.header(f"Queue ({len(rows)})", anchor=False)
+    st.header(f"Queue ({n_drawn})", anchor=False)
     if len(stopped) > 1:
         st.button(
             "Resume all", on_click=guarded(resume_all), args=(stopped,), icon=":material/play_arrow:",
             help="Starts all analyses again that were stopped",
         )  # fmt: skip
-    many = len(rows) > SHOWN_ROWS
+    many = n_drawn > SHOWN_ROWS
     with st.container(height=ROW_PX * SHOWN_ROWS if many else "content", border=many, key="queue"):
-        bars = {jobs[row.id]: _draw_job(workspace, jobs[row.id]) for row in rows if row.id in jobs}
+        bars = {job: _draw_job(workspace, job) for job in jobs}
         for row in stopped:
             _draw_stopped(workspace, row)
     return bars

@@ -15,10 +15,13 @@ from ecg_core.schema import Analysis, Record
 from ecg_core.studies.study_notes import set_report_strips
 
 from .frame import guarded
-from .view import SAME_S, address
+from .view import SAME_S, address, study_key
 from .workspace import current_workspace
 
-CAPTION = "report_caption"  # key of the caption of the next strip
+
+def caption_key(record: Record) -> str:
+    """Key of the caption of the next strip."""
+    return study_key("report_caption", record.sha256)
 
 
 def to_report_button(record: Record, start_s: float, length_s: float) -> None:
@@ -32,7 +35,7 @@ def to_report_button(record: Record, start_s: float, length_s: float) -> None:
         help="Is in the report; takes its caption again" if is_there else "Adds this strip to the report",
     )  # fmt: skip
     with st.popover("Caption", width="content", disabled=not may_edit):
-        st.text_input("Caption of the strip in the report", key=CAPTION, persist_state="session")
+        st.text_input("Caption of the strip in the report", key=caption_key(record), persist_state="session")
 
 
 def draw_report_strips(analysis: Analysis) -> None:
@@ -98,14 +101,14 @@ def _save(record: Record, strips: Sequence[ReportStrip]) -> None:
 def _add(record: Record, strip: ReportStrip) -> None:
     """Add a strip with the caption that was typed, or give that caption to the strip where it is there already."""
     strips = list(current_workspace().notes(record.sha256).strips)
-    strip = replace(strip, caption=st.session_state.get(CAPTION, "").strip())
+    strip = replace(strip, caption=st.session_state.get(caption_key(record), "").strip())
     place = _place(record, strip)
     if place is None:
         strips.append(strip)
     else:
         strips[place] = strip
     _save(record, strips)
-    st.session_state[CAPTION] = ""
+    st.session_state[caption_key(record)] = ""
 
 
 def _set_caption(record: Record, number: int, key: str) -> None:

@@ -52,14 +52,22 @@ class SessionCleanup:
             if is_connected(session_id):
                 self._disconnected_at_s.pop(session_id, None)
                 if (connected := reference()) is not None:
-                    connected.stay()
+                    _guarded(connected.stay)
             elif now_s - self._disconnected_at_s.setdefault(session_id, now_s) > keep_s:
                 del self._workspaces[session_id], self._disconnected_at_s[session_id]
                 n_left += 1
                 workspace = reference()
                 if workspace is not None:
-                    workspace.empty()
+                    _guarded(workspace.empty)
         return n_left
+
+
+def _guarded(work: Callable[[], None]) -> None:
+    """Do the work of one session; what goes wrong in it does not stop that of the others."""
+    try:
+        work()
+    except Exception:  # nobody else handles the errors of a thread
+        logging.getLogger(__name__).exception("the clean-up of a session")
 
 
 @st.cache_resource(show_spinner=False)

@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from ecg_core.errors import StoreError
+from ecg_core.errors import ChangeRefusedError, StoreError
 from ecg_core.report.dangers import dangers
 from ecg_core.report.export import file_name
 from ecg_core.schema import Analysis
@@ -25,11 +25,12 @@ from ecg_core.studies.wording import local_time, sentence_of
 from ecg_core.text import plain_markdown
 
 from .frame import guarded
-from .view import QUERIED, cached_disagreements, stations
+from .view import QUERIED, cached_disagreements, stations, study_key
 from .wording import plural
 from .workspace import current_workspace
 
 STATEMENT: Final = "I have reviewed this recording and agree with the report."
+UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
 ROLES: Final = ("Cardiologist", "Physician", "ECG technician", "Nurse")
 MAX_LETTERS: Final = 2000
 MOST_CHANGES: Final = 12  # are listed here; the page Audit trail has all
@@ -51,21 +52,37 @@ def draw_sign_off(analysis: Analysis) -> None:
     _draw_form(analysis)
 
 
+def form_key(name: str) -> str:
+    """Key of a field of what is signed next in the study that is shown; each signature has its own fields."""
+    workspace = current_workspace()
+    n_signed = len(workspace.notes(workspace.current).signatures)
+    return study_key(f"{name} {n_signed}", workspace.current)
+
+
 def _draw_form(analysis: Analysis) -> None:
     """Draw who signs what, and the button that signs."""
     workspace, sha256 = current_workspace(), analysis.record.sha256
     disabled = not workspace.holds(sha256)
     who, role = st.columns(2)
-    who.text_input(
-        "Reader", workspace.editor.reader, key=f"sign reader {workspace.editor.reader}", max_chars=80, disabled=disabled
-    )
+    known = workspace.editor.reader
+    who.text_input("Reader", known, key=form_key(f"sign_reader {known}"), max_chars=80, disabled=disabled)
     role.selectbox(
-        "Role", ROLES, None, key="sign_role", accept_new_options=True, placeholder="choose or type", disabled=disabled
+        "Role", ROLES, None, key=form_key("sign_role"), accept_new_options=True, placeholder="choose or type",
+        disabled=disabled,
+    )  # fmt: skip
+    st.text_area(
+        "Statement", STATEMENT, key=form_key("sign_statement"), max_chars=MAX_LETTERS, height=72, disabled=disabled
     )
-    st.text_area("Statement", STATEMENT, key="sign_statement", max_chars=MAX_LETTERS, height=72, disabled=disabled)
-    st.checkbox("Name the patient in the signed report", key="sign_patient", disabled=disabled)
-    if st.button("Sign and lock", type="primary", icon=":material/draw:", disabled=disabled, key="sign_open"):
+    st.checkbox("Name the patient in the signed report", key=form_key("sign_patient"), disabled=disabled)
+    if busy := _is_analysed_now(sha256):
+        st.caption(UNDER_ANALYSIS)
+    if st.button("Sign and lock", type="primary", icon=":material/draw:", disabled=disabled or busy, key="sign_open"):
         _confirm(analysis)
+
+
+def _is_analysed_now(sha256: str) -> bool:
+    """Whether an analysis of a study runs or waits."""
+    return any(job.key.record_sha256 == sha256 for job in current_workspace().queue.jobs)
 
 
 @st.dialog("Sign and lock the report")
@@ -81,7 +98,7 @@ def draw_confirmation(analysis: Analysis) -> None:
         st.markdown(f"- {plain_markdown(sentence)}")
     for sentence in _what_is_open(analysis):
         st.warning(plain_markdown(sentence), icon=":material/warning:")
-    named = "is named" if st.session_state.get("sign_patient") else "is not named"
+    named = "is named" if st.session_state.get(form_key("sign_patient")) else "is not named"
     st.markdown(f"- The patient {named} in the signed files")
     st.markdown(f"> {plain_markdown(statement)}")
     st.markdown(f"**{plain_markdown(reader)}**, {plain_markdown(role) or 'no role'}")
@@ -93,20 +110,22 @@ def draw_confirmation(analysis: Analysis) -> None:
 
 def _typed() -> tuple[str, str, str]:
     """Reader, role and statement as they stand in the form."""
-    workspace = current_workspace()
-    reader = str(st.session_state.get(f"sign reader {workspace.editor.reader}", workspace.editor.reader)).strip()
-    role = str(st.session_state.get("sign_role") or "").strip()
-    return reader, role, str(st.session_state.get("sign_statement", STATEMENT)).strip()
+    known = current_workspace().editor.reader
+    reader = str(st.session_state.get(form_key(f"sign_reader {known}"), known)).strip()
+    role = str(st.session_state.get(form_key("sign_role")) or "").strip()
+    return reader, role, str(st.session_state.get(form_key("sign_statement"), STATEMENT)).strip()
 
 
 def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
     workspace = current_workspace()
     if workspace.unsaved:
         raise StoreError("Some changes are not saved yet: nothing was signed.")
+    if _is_analysed_now(analysis.record.sha256):
+        raise ChangeRefusedError(f"Nothing was signed. {UNDER_ANALYSIS}")
     editor = workspace.editor._replace(reader=reader)
     sign(
         workspace.store, analysis.record.sha256, analysis, role=role, statement=statement, editor=editor,
-        with_patient=bool(st.session_state.get("sign_patient")),
+        with_patient=bool(st.session_state.get(form_key("sign_patient"))),
     )  # fmt: skip
     workspace.refresh()
     return True
@@ -168,10 +187,11 @@ def _draw_locked(analysis: Analysis, signatures: Sequence[StoredSignature]) -> N
     _draw_changes(analysis, signatures)
     with st.container(horizontal=True):
         with st.popover("Write an addendum", icon=":material/note_add:", disabled=disabled, width="content"):
-            st.text_area("Addendum", key="addendum", max_chars=MAX_LETTERS)
+            st.text_area("Addendum", key=form_key("addendum"), max_chars=MAX_LETTERS)
             st.selectbox(
-                "Role", ROLES, None, key="addendum_role", accept_new_options=True, placeholder="choose or type"
-            )
+                "Role", ROLES, None, key=form_key("addendum_role"), accept_new_options=True,
+                placeholder="choose or type",
+            )  # fmt: skip
             st.button(
                 "Sign the addendum", type="primary", on_click=guarded(_add_addendum), args=(sha256,),
                 key="addendum_sign",
@@ -184,9 +204,8 @@ def _draw_locked(analysis: Analysis, signatures: Sequence[StoredSignature]) -> N
 
 def _add_addendum(sha256: str) -> None:
     workspace = current_workspace()
-    role = str(st.session_state.get("addendum_role") or "").strip()
-    add_addendum(workspace.store, sha256, st.session_state["addendum"], role=role, editor=workspace.editor)
-    st.session_state["addendum"] = ""
+    role = str(st.session_state.get(form_key("addendum_role")) or "").strip()
+    add_addendum(workspace.store, sha256, st.session_state[form_key("addendum")], role=role, editor=workspace.editor)
     workspace.refresh()
 
 

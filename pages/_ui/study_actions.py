@@ -25,6 +25,7 @@ from .study_work import (
     join_studies,
     open_elsewhere,
 )  # fmt: skip
+from .view import study_key
 from .wording import bytes_text, plural, studies_text
 from .workspace import Workspace, current_workspace
 
@@ -68,7 +69,10 @@ def _open(selected: Sequence[Study]) -> None:
 
 
 def _draw_export(workspace: Workspace, study: Study) -> None:
-    with_patient = st.checkbox("With patient data", help="The recording's own files are in it as they are")
+    with_patient = st.checkbox(
+        "With patient data", key=study_key("export_patient", study.record_sha256),
+        help="The recording's own files are in it as they are",
+    )  # fmt: skip
     st.download_button(
         "Make the zip", partial(exported, workspace, study, with_patient=with_patient), f"{study.record_id}_study.zip",
         mime="application/zip", on_click="ignore", icon=":material/download:", key="export_zip", width="stretch",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ecg_core.classifier.spec import MODELS
-from ecg_core.errors import ChangeRefusedError, EcgError, ModelError, StudyHeldError
+from ecg_core.errors import ChangeRefusedError, EcgError, StudyHeldError
 from ecg_core.schema import Record
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, set_shown, stored_rules
 from ecg_core.studies.edits import all_labels, edits_of
@@ -18,7 +18,7 @@ from ecg_core.studies.study import NEW, SIGNED, SIGNED_AND_LOCKED, Study, set_ar
 
 from . import engine
 from .actions import open_record, resume
-from .installed_models import installed_models
+from .installed_models import choose_model, installed_models
 from .jobs import Job
 from .messages import error_message
 from .stores import is_gone
@@ -92,9 +92,7 @@ def analyse_study(study: Study) -> None:
 def analyse_unopened(workspace: Workspace, study: Study, record: Record) -> None:
     """See ``analyse_study``; with the recording at hand."""
     models = installed_models()
-    if not models:
-        raise ModelError("No model is installed: models/ should hold adapted.pt and adapted.json.")
-    name = study.model_name if study.model_name in models else next(iter(models))
+    name = choose_model(models, study.model_name)
     store, edits = workspace.store, edits_of(workspace.store, study.record_sha256)
     fitted = edits[: study.n_fitted_edits]
     key = AnalysisKey(study.record_sha256, study.lead, models[name], stored_rules(study.rules), fitted)

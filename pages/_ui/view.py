@@ -26,6 +26,7 @@ PAGE_S = 600.0  # a page of minutes
 EDGE_S = 0.7  # a beat nearer to the end of the strip than this moves the strip
 SAME_S = 0.01  # an address has hundredths of a second
 UNCERTAIN = 0.6  # a beat whose class is less probable than this is worth reviewing
+KEY_DIGITS = 12  # of a study's hash in the key of a widget
 ECTOPIC_FIRST = "VSFQ"
 QUERIED = "Queried beats"
 STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
@@ -44,6 +45,11 @@ def remember(record: Record, time_s: float) -> None:
     wanted = address(record, time_s)
     if any(st.query_params.get(name) != value for name, value in wanted.items()):
         st.query_params.update(wanted)
+
+
+def study_key(name: str, sha256: str) -> str:
+    """Key of a widget that belongs to one study: what is typed or ticked for it is never shown with another."""
+    return f"{name} {sha256[:KEY_DIGITS]}"
 
 
 def address(record: Record, time_s: float) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 import math
 
+from ecg_core.report.measures import percent_text
+
 THOUSAND = 1000
 NONE = "–"  # stands for a value that there is not
 
@@ -9,6 +11,11 @@ NONE = "–"  # stands for a value that there is not
 def number(value: float, decimals: int = 0, unit: str = "") -> str:
     """A number with its unit, or a dash where it is not finite."""
     return f"{value:,.{decimals}f}{unit}" if math.isfinite(value) else NONE
+
+
+def percent(value: float) -> str:
+    """A percentage with one decimal, or a dash where it is not finite; what is there is never printed as zero."""
+    return percent_text(value, 1) if math.isfinite(value) else NONE
 
 
 def plural(n: int, noun: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,20 +15,21 @@ import streamlit as st
 from ecg_core.errors import ChangeRefusedError, MissingMetadataError, RecordMovedError, StoreError
 from ecg_core.notes import Notes
 from ecg_core.schema import Analysis, Record
-from ecg_core.studies.analyses import load_shown, load_stored, save_shown, set_shown, stored_rules
+from ecg_core.studies.analyses import set_shown, stored_rules
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import keep_holding, release
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
 from ecg_core.studies.study import SIGNED, Editor, Study, delete_study, get_study, note_export, set_view
-from ecg_core.studies.study_notes import notes_of
+from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
 
-from . import engine
-from .jobs import AnalysisKey, AnalysisQueue, Job, LabelEdit, all_labels
+from .analyses import WindowAnalyses
+from .jobs import AnalysisKey, AnalysisQueue, Job, LabelEdit
 from .open_study import OpenStudy, become_study, hold_where_free, stored_study
 from .session_cleanup import session_cleanup
 from .stores import Desk, account_name, ephemeral_desk, session_desk, window_name
 from .streamlit_runtime import current_session_id
+from .unsaved import Change, UnsavedChanges
 from .uploads import UploadFolder
 
 if TYPE_CHECKING:  # torch takes a second
@@ -37,6 +39,9 @@ T = TypeVar("T")
 
 CANCEL_WAIT_S = 5.0  # an analysis stops at the end of the chunk at work
 RECORDINGS = "recordings"  # folder of the store for uploads
+NOTE_OF: dict[Callable[..., object], str] = {  # which of the notes a change replaces
+    set_patient: "patient", set_narrative: "narrative", set_diary: "diary", set_report_strips: "strips",
+}  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -46,10 +51,8 @@ class Workspace:
     desk: Desk = field(default_factory=ephemeral_desk)
     editor: Editor = field(default_factory=lambda: Editor(account_name(), window_name()))
     studies: dict[str, OpenStudy] = field(default_factory=dict)  # by sha256 of the record
-    analyses: dict[AnalysisKey, Analysis] = field(default_factory=dict)
     current: str = ""  # sha256 of the record that is shown
-    unsaved: list[Callable[[], object]] = field(default_factory=list)  # changes that the store refused, in their order
-    store_problem: str = ""  # why
+    unsaved: UnsavedChanges = field(default_factory=UnsavedChanges)
     address: str = ""  # how the address of the page named it last
     linked_s: dict[str, float] = field(default_factory=dict)  # times in links to records not yet open, by record_id
     awaiting_metadata: dict[Path, MissingMetadataError] = field(default_factory=dict)  # rate or unit to be entered
@@ -60,7 +63,6 @@ class Workspace:
     cache: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)  # the last value of each name, with its key
     on_select: dict[str, Callable[[], object]] = field(default_factory=dict)  # by the key of a figure
     _stop_live: Callable[[], object] | None = None
-    _kept_shown: tuple[object, ...] = ()  # key and edits of what was stored as it is shown
 
     @property
     def store(self) -> Store:
@@ -76,6 +78,16 @@ class Workspace:
     def uploads(self) -> UploadFolder:
         """Where uploads are kept."""
         return UploadFolder(self.store.subfolder(RECORDINGS))
+
+    @cached_property
+    def window_analyses(self) -> WindowAnalyses:
+        """The analyses that this window used."""
+        return WindowAnalyses(self.store)
+
+    @property
+    def analyses(self) -> dict[AnalysisKey, Analysis]:
+        """Those of them that are in memory."""
+        return self.window_analyses.by_key
 
     @property
     def records(self) -> dict[str, Record]:
@@ -128,7 +140,7 @@ class Workspace:
 
     def _put_away(self, sha256: str) -> None:
         self.studies.pop(sha256, None)
-        self.analyses = {key: analysis for key, analysis in self.analyses.items() if key.record_sha256 != sha256}
+        self.window_analyses.forget(sha256)
         if self.current not in self.studies:
             self.current = next(reversed(self.studies), "")
         self.cache.clear()
@@ -140,6 +152,7 @@ class Workspace:
             self.queue.cancel(job)
             job.wait(CANCEL_WAIT_S)
         delete_study(self.store, sha256, self.editor)
+        self.queue.take_unsaved(sha256)
         self._put_away(sha256)
         self.moved.pop(sha256, None)
 
@@ -150,6 +163,7 @@ class Workspace:
 
     def empty(self) -> None:
         """Forget everything: the reader has left."""
+        self._save_what_waits()
         for sha256 in list(self.studies):
             self._put_away(sha256)
         self.watch(None)
@@ -182,7 +196,7 @@ class Workspace:
 
     def refresh(self) -> None:
         """Read again what another window or the queue changed in the study that is shown; save what is unsaved."""
-        self._save_the_unsaved()
+        self._save_what_waits()
         self._take_unsaved_results()
         opened = self.studies.get(self.current)
         if opened is None or self.unsaved:
@@ -206,7 +220,11 @@ class Workspace:
         self._hold(opened)
 
     def _hold(self, opened: OpenStudy, *, take_over: bool = False) -> None:
-        opened.hold = hold_where_free(self.store, opened.record.sha256, self.editor, take_over=take_over)
+        """Hold a study; where the store cannot be written at present, nobody new does."""
+        try:
+            opened.hold = hold_where_free(self.store, opened.record.sha256, self.editor, take_over=take_over)
+        except StoreError as error:
+            self.unsaved.problem = str(error)
 
     def may_edit(self, sha256: str) -> bool:
         """Whether this window may change a study: no other one holds it, and it is not signed."""
@@ -225,20 +243,19 @@ class Workspace:
     def noticed(self) -> tuple[object, ...]:
         """What every page has to begin with: changes that are not saved, and what keeps the study from changes."""
         lock = (not self.holds(self.current), self.is_signed(self.current)) if self.current else (False, False)
-        return bool(self.unsaved), self.store_problem, *lock
+        return len(self.unsaved) > 0, self.unsaved.problem, *lock
 
     def take_over(self, sha256: str) -> None:
         """Hold a study that another window holds, which reads along from then on."""
         self._hold(self.studies[sha256], take_over=True)
-        study = get_study(self.store, sha256)
-        if study is not None:
-            self._read(self.studies[sha256], study)
+        self._read_again(self.studies[sha256])
 
     def stay(self) -> None:
         """Note that this window is still there, and keep what it shows; called every few seconds."""
+        self._save_what_waits()
         if self.studies:
             keep_holding(self.store, {self.editor.session})
-            self.keep_shown()
+            self.window_analyses.keep_shown()
 
     def set_reader(self, name: str) -> None:
         """Work under another name from now on."""
@@ -257,16 +274,31 @@ class Workspace:
             Another window holds the study, or it is signed; nothing was changed.
 
         """
-        editor = self.editor
-        self._save(lambda: change(self.store, sha256, *args, editor), sha256)
+        opened = self.studies[sha256]
+        self._refuse_overwriting(opened)
+        if change in NOTE_OF:  # it counts here from now on, saved or not
+            opened.notes = replace(opened.notes, **{NOTE_OF[change]: args[0]})
+        self._save(partial(change, self.store, sha256, *args, self.editor), sha256)
+
+    def _refuse_overwriting(self, opened: OpenStudy) -> None:
+        """Refuse a change where this window had lost the study meanwhile: what it shows may be an earlier state."""
+        before = opened.hold
+        self._hold(opened)
+        if before is not None and opened.hold is not None and before.since != opened.hold.since:
+            self._read_again(opened)
+            raise ChangeRefusedError(
+                "Another window may have changed this study in the meantime, so it was read again and nothing was "
+                "changed. Look at it, and make the change again."
+            )
 
     def note_export(self, sha256: str, name: str, *, with_patient: bool) -> None:
         """Note in the audit trail that a file was handed out."""
-        self._try(partial(note_export, self.store, sha256, self.editor, files=[name], with_patient=with_patient))
+        noted = partial(note_export, self.store, sha256, self.editor, files=[name], with_patient=with_patient)
+        self._make(Change(sha256, noted))
 
     def _save(self, change: Callable[[], object], sha256: str) -> bool:
         """Make a change; returns whether the whole study was read again, as another one came between."""
-        self._try(change)
+        self._make(Change(sha256, change))
         opened = self.studies.get(sha256)
         study = None if self.unsaved or opened is None else get_study(self.store, sha256)
         if opened is None or study is None:
@@ -277,9 +309,28 @@ class Workspace:
         opened.study, opened.notes = study, notes_of(self.store, sha256)
         return False
 
-    def _try(self, change: Callable[[], object]) -> None:
-        self.unsaved.append(change)
-        self._save_the_unsaved()
+    def _make(self, change: Change) -> None:
+        """Make a change, after those that wait; what is refused counts here no longer."""
+        try:
+            self.unsaved.make(change)
+        except ChangeRefusedError:
+            for opened in self.studies.values():
+                self._read_again(opened)
+            raise
+
+    def _save_what_waits(self) -> None:
+        """Try again to save what the store could not take; what is refused becomes a notice."""
+        try:
+            self.unsaved.save()
+        except ChangeRefusedError as error:
+            self.notice = str(error)
+            for opened in list(self.studies.values()):
+                self._read_again(opened)
+
+    def _read_again(self, opened: OpenStudy) -> None:
+        study = get_study(self.store, opened.record.sha256)
+        if study is not None:
+            self._read(opened, study)
 
     def _take_unsaved_results(self) -> None:
         """Show the results that the store could not take, and save them with the other unsaved changes."""
@@ -287,25 +338,8 @@ class Workspace:
             if job.result is not None and not job.beside:
                 self.studies[self.current].shown = job.key
                 self.analyses[job.key] = job.result
-            self._try(partial(self.queue.keep, job, editor))
-
-    def _save_the_unsaved(self) -> None:
-        while self.unsaved:
-            try:
-                self.unsaved[0]()
-            except ChangeRefusedError:
-                self.unsaved.clear()
-                for opened in self.studies.values():
-                    self._hold(opened)
-                raise
-            except StoreError as error:
-                self.store_problem = str(error)
-                return
-            except Exception:  # a fault of this program, which would come again with every page
-                self.unsaved.pop(0)
-                raise
-            self.unsaved.pop(0)
-        self.store_problem = ""
+            with suppress(ChangeRefusedError):  # it is stored; who holds the study decides what it shows
+                self._make(Change(job.key.record_sha256, partial(self.queue.keep, job, editor)))
 
     def notes(self, sha256: str) -> Notes:
         """What people wrote about a record."""
@@ -338,7 +372,10 @@ class Workspace:
         changed = {**opened.study.view, **view}
         if changed != opened.study.view and not self.unsaved:
             opened.study = replace(opened.study, view=changed)
-            set_view(self.store, sha256, changed)
+            try:
+                set_view(self.store, sha256, changed)
+            except StoreError as error:
+                self.unsaved.problem = str(error)
 
     # -- analyses -----------------------------------------------------------------------------------------------------
 
@@ -352,78 +389,42 @@ class Workspace:
 
     def stored(self, key: AnalysisKey) -> Analysis | None:
         """An analysis from this window's memory, or from the store; None where it was not made yet."""
-        base = self._base(key)
-        if base is None or base.rules == key.rules:
-            return base
-        return self.analyses.setdefault(key, engine.with_rules(base, key.rules))
-
-    def _base(self, key: AnalysisKey) -> Analysis | None:
-        """An analysis by the rules of its key or, where it was not measured by these, by others."""
-        if key not in self.analyses:
-            same = (other for other in self.analyses if other._replace(rules=key.rules) == key)
-            if (other := next(same, None)) is not None:
-                return self.analyses[other]
-            record = self.studies[key.record_sha256].record
-            found = load_stored(self.store, key.digest, record)
-            if found is None:
-                return None
-            key = key._replace(rules=found.rules)
-            self.analyses[key] = found
-        return self.analyses[key]
+        return self.window_analyses.measured(key, self.studies[key.record_sha256].record)
 
     def show(self, key: AnalysisKey, analysis: Analysis) -> None:
         """Show an analysis of its record."""
         self.analyses[key] = analysis
         opened = self.studies[key.record_sha256]
+        labelled = self.window_analyses.labelled(key, opened.edits, analysis)
+        self._save(partial(set_shown, self.store, key, labelled, self.editor), key.record_sha256)
         opened.shown = key
-        self._note_findings(opened, self.analysis(key.record_sha256))
 
     def has_analysis(self, sha256: str) -> bool:
         """Whether there is an analysis of a record to be shown."""
-        shown = self.studies[sha256].shown
-        return shown is not None and self._base(shown) is not None
+        opened = self.studies[sha256]
+        return opened.shown is not None and self.window_analyses.base(opened.shown, opened.record) is not None
 
     def analysis(self, sha256: str) -> Analysis:
         """The analysis that is shown of a record, with the reader's labels."""
         opened = self.studies[sha256]
         key, edits = opened.shown, opened.edits
-        base = self._base(key) if key else None
+        base = self.window_analyses.base(key, opened.record) if key else None
         if key is None or base is None:
             raise StoreError("This record has not been analysed yet.")
-        if base.rules == key.rules and edits in ((), key.fitted_labels):
-            analysis = base
-        else:
-            analysis = self.cached("shown", (base, key, edits), lambda: self._measured(key, edits, base))
+        analysis = self.window_analyses.labelled(key, edits, base)
         self._note_findings(opened, analysis)
         return analysis
 
-    def _measured(self, key: AnalysisKey, edits: tuple[LabelEdit, ...], base: Analysis) -> Analysis:
-        """What rules and edits make of an analysis: as it was stored, or measured now."""
-        found = load_shown(self.store, key, edits, base)
-        if found is not None:
-            self._kept_shown = (key, edits)
-            return found
-        if edits in ((), key.fitted_labels):
-            return engine.with_rules(base, key.rules)
-        return engine.labelled(replace(base, rules=key.rules), all_labels(edits))
-
-    def keep_shown(self) -> None:
-        """Store what is shown, so that the next opening measures nothing; where nothing changed since, do nothing."""
-        key, analysis = self.cache.get("shown", ((), None))
-        if analysis is None or not isinstance(key, tuple) or self._kept_shown == key[1:]:
-            return
-        _, shown, edits = key
-        save_shown(self.store, shown, edits, analysis)
-        self._kept_shown = (shown, edits)
-
     def _note_findings(self, opened: OpenStudy, analysis: Analysis) -> None:
         """Let the worklist follow what is shown."""
-        if opened.shown is None or opened.noted == (opened.shown, opened.edits):
+        key, edits, sha256 = opened.shown, opened.edits, opened.record.sha256
+        if key is None or opened.noted == (key, edits) or not self.may_edit(sha256) or self.unsaved:
             return
-        opened.noted = (opened.shown, opened.edits)
-        if self.may_edit(opened.record.sha256) and not self.unsaved:
-            key, editor = opened.shown, self.editor
-            self._save(lambda: set_shown(self.store, key, analysis, editor), opened.record.sha256)
+        try:
+            self._save(partial(set_shown, self.store, key, analysis, self.editor), sha256)
+        except ChangeRefusedError as error:
+            self.notice = str(error)
+        opened.noted = None if self.unsaved else (key, edits)
 
     def cached(self, name: str, key: Hashable, make: Callable[[], T]) -> T:
         """The last value of ``name`` where it was made for this key, else a new one; one of each name is kept."""

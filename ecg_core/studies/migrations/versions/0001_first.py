@@ -135,6 +135,7 @@ def _found_in_a_study() -> None:
         sa.Column("seen_at", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["record_sha256"], ["study.record_sha256"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_queue_record_sha256"), "queue", ["record_sha256"], unique=False)
 

@@ -1,0 +1,120 @@
+"""What pages offer of a study that may not be changed, or not now: signed, read along, analysed, without a model."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from support.analyses import make_analysis
+from support.pages import TIMEOUT_S, button, page, text_of, workspace_with
+from support.records import DEMO
+
+from ecg_core.errors import ModelError
+from ecg_core.studies import signing
+from ecg_core.studies.holding import hold
+from ecg_core.studies.queue import queue, set_queue_state
+from ecg_core.studies.signing import sign, signatures_of
+from pages._ui import actions, engine, study_work
+from pages._ui.installed_models import NO_MODEL, choose_model
+from pages._ui.jobs import Job
+from pages._ui.sign_off import UNDER_ANALYSIS
+
+
+@pytest.fixture
+def workspace(demo, monkeypatch):
+    """A window with an analysis by other rules than the default ones, whose reports are stand-ins."""
+    monkeypatch.setattr(signing, "WRITERS", {"pdf": lambda *_: b"%PDF made", "json": lambda *_: b"{}"})
+    made = make_analysis(demo.duration_s)
+    return workspace_with(
+        replace(made, record=demo, model=replace(made.model, sha256="f" * 64), rules=replace(made.rules, pause_s=2.5))
+    )
+
+
+def sign_it(workspace, sha256):
+    sign(
+        workspace.store, sha256, workspace.analysis(sha256), role="", statement="Seen.", editor=workspace.editor
+    )  # fmt: skip
+
+
+def hold_it(workspace, sha256):
+    hold(workspace.store, sha256, session="another window", reader="Somebody", take_over=True)
+
+
+@pytest.fixture
+def beside(workspace, demo, monkeypatch):
+    """An analysis by another model beside the one that is shown, which waits until the test has ended."""
+    event = threading.Event()
+    monkeypatch.setattr(engine, "run", lambda *_, **__: event.wait(TIMEOUT_S) and make_analysis(demo.duration_s))
+    shown = workspace.shown[demo.sha256]
+    job = Job(shown._replace(model_sha256="1" * 64), demo, DEMO, beside=True)
+    workspace.start(job)
+    yield job
+    event.set()
+    job.wait(TIMEOUT_S)
+
+
+def rules_table(at):
+    return next(frame for frame in at.dataframe if "rules " in frame.proto.id)
+
+
+@pytest.mark.parametrize("lock", [sign_it, hold_it])
+def test_a_study_that_may_not_be_changed_is_not_analysed_again_nor_its_rules_edited(workspace, demo, lock):
+    assert not button(page("studies", workspace), "Analyse").disabled
+    report = page("report", workspace)
+    assert not button(report, "Back to the default rules").disabled
+    assert not rules_table(report).proto.disabled
+    lock(workspace, demo.sha256)
+    assert button(page("studies", workspace), "Analyse").disabled
+    report = page("report", workspace)
+    assert button(report, "Back to the default rules").disabled
+    assert rules_table(report).proto.disabled
+
+
+def confirmation():
+    """The content of the dialog, as a script."""
+    from pages._ui.sign_off import draw_confirmation
+    from pages._ui.workspace import current_workspace
+
+    workspace = current_workspace()
+    draw_confirmation(workspace.analysis(workspace.current))
+
+
+def test_a_report_is_not_signed_while_its_study_is_analysed(workspace, demo, beside):
+    at = page("report", workspace)
+    assert at.button(key="sign_open").disabled
+    assert UNDER_ANALYSIS in text_of(at)
+    dialog = AppTest.from_function(confirmation)  # which was open before the analysis began
+    dialog.session_state["workspace"] = workspace
+    dialog.run().button(key="sign_now").click().run()
+    assert UNDER_ANALYSIS in dialog.error[0].value
+    assert signatures_of(workspace.store, demo.sha256) == ()
+
+
+def test_a_report_can_be_signed_where_no_analysis_runs(workspace):
+    at = page("report", workspace)
+    assert not at.button(key="sign_open").disabled
+    assert UNDER_ANALYSIS not in text_of(at)
+
+
+def test_a_model_that_is_not_installed_gives_way_to_the_default_one():
+    installed = {"adapted": "0" * 64, "base": "1" * 64}
+    assert choose_model(installed, "base") == "base"
+    assert choose_model(installed, "gone") == choose_model(installed) == "adapted"
+
+
+def test_without_a_model_every_way_to_analyse_says_so(workspace, demo, beside, monkeypatch):
+    workspace.queue.cancel(beside)
+    set_queue_state(workspace.store, beside.queued_id, "cancelled")
+    (stopped,) = queue(workspace.store)
+    for module in (actions, study_work):
+        monkeypatch.setattr(module, "installed_models", dict)
+    monkeypatch.setattr(actions, "current_workspace", lambda: workspace)
+    ways = (
+        lambda: actions.start_analysis(demo),
+        lambda: actions.resume(stopped),
+        lambda: study_work.analyse_unopened(workspace, workspace.study(demo.sha256), demo),
+    )
+    for way in ways:
+        with pytest.raises(ModelError, match="No model is installed") as raised:
+            way()
+        assert str(raised.value) == NO_MODEL
