@@ -115,6 +115,10 @@ def test_only_records_and_report_know_file_formats():
     assert users("wfdb") <= {"records", "report"}
 
 
+def test_only_studies_know_the_database():
+    assert users("sqlalchemy") == users("alembic") == {"studies"}
+
+
 def test_only_classifier_training_and_parallel_know_torch():
     assert users("torch") <= {"classifier", "training", "parallel"}
 
