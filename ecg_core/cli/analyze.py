@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TextIO
 from .. import NOTICE
 from ..classifier.spec import read_spec
 from ..errors import RecordError, StoreError
-from ..notes import NO_NOTES, Notes
 from ..rules import RhythmRules
 from . import progress
 from .options import (
@@ -74,17 +73,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _analyse_one(options: argparse.Namespace) -> int:
     from ..records import read_labels_of, read_record  # loads every format
-    from ..report.export import write_files
 
     rules = rules_of(options)
     record = read_record(options.records[0], overrides_of(options))
     patient_labels = None if options.own is None else read_labels_of(options.own, record)[0]
     began_s = time.monotonic()
     work = _analyse_study if options.study else _analyse
-    analysis = work(record, options, rules, patient_labels)
-    written = write_files(analysis, options.out, _notes_of(record, options) if options.study else NO_NOTES)
-    if options.study:
-        _note_export(record, options, [path.name for path in written])
+    analysis, written = work(record, options, rules, patient_labels)
     progress.clear_line()
     print(summary(analysis, red=red_of(sys.stdout)))
     print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(path.name for path in written)}")
@@ -94,48 +89,39 @@ def _analyse_one(options: argparse.Namespace) -> int:
 
 def _analyse(
     record: Record, options: argparse.Namespace, rules: RhythmRules, patient_labels: Annotations | None
-) -> Analysis:  # fmt: skip
-    """Analyse a record, and keep nothing."""
+) -> tuple[Analysis, list[Path]]:
+    """Analyse a record and write its files; nothing else is kept."""
     from ..classifier.model import load_model  # loads torch
     from ..pipeline import analyse
+    from ..report.export import write_files
 
-    return analyse(
+    analysis = analyse(
         record, load_model(options.model), rules, lead=options.lead, patient_labels=patient_labels,
         progress=progress.record_progress(record.record_id),
     )  # fmt: skip
+    return analysis, write_files(analysis, options.out)
 
 
 def _analyse_study(
     record: Record, options: argparse.Namespace, rules: RhythmRules, patient_labels: Annotations | None
-) -> Analysis:  # fmt: skip
-    """Analyse a record as a study of the store."""
-    from ..studies.analysing import Wanted, analyse_into  # loads torch
-    from ..studies.store import open_store
-    from ..studies.study import command_editor
-
-    wanted = Wanted(options.model.absolute(), options.lead, rules)
-    with closing(open_store(options.studies)) as store:
-        return analyse_into(
-            store, record, wanted, command_editor(reader_of(options)), patient_labels=patient_labels,
-            progress=progress.record_progress(record.record_id),
-        )  # fmt: skip
-
-
-def _note_export(record: Record, options: argparse.Namespace, names: Sequence[str]) -> None:
+) -> tuple[Analysis, list[Path]]:
+    """Analyse a record as a study of the store, and write its files with what readers wrote about it."""
+    from ..report.export import write_files
+    from ..studies.analysing import Wanted, analyse_held, held_study  # loads torch
     from ..studies.store import open_store
     from ..studies.study import command_editor, note_export
-
-    with closing(open_store(options.studies)) as store:
-        note_export(store, record.sha256, command_editor(reader_of(options)), files=names, with_patient=False)
-
-
-def _notes_of(record: Record, options: argparse.Namespace) -> Notes:
-    """What readers wrote about the study of a record."""
-    from ..studies.store import open_store
     from ..studies.study_notes import notes_of
 
+    wanted, editor = Wanted(options.model.absolute(), options.lead, rules), command_editor(reader_of(options))
     with closing(open_store(options.studies)) as store:
-        return notes_of(store, record.sha256)
+        with held_study(store, record, editor) as study:
+            analysis = analyse_held(
+                store, record, study, wanted, editor, patient_labels=patient_labels,
+                progress=progress.record_progress(record.record_id),
+            )  # fmt: skip
+        written = write_files(analysis, options.out, notes_of(store, record.sha256))
+        note_export(store, record.sha256, editor, files=[path.name for path in written], with_patient=False)
+    return analysis, written
 
 
 def _analyse_many(options: argparse.Namespace) -> int:

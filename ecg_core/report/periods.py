@@ -19,7 +19,6 @@ from ..schema import Analysis, Bool, Float64, Index
 
 Span = tuple[float, float]  # start and end, seconds
 NIGHT: Final = (23, 6)  # from 23:00 to 06:00: hours in which most adults sleep; a diary may say otherwise
-DAY_H = 24
 PAUSES: Final = ("pause", "af_pause")
 NO_CLOCK: Final = "Day and night cannot be separated: the start of the recording is not known."
 

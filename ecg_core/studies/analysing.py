@@ -21,9 +21,9 @@ from .analyses import AnalysisKey, load_analysis, rules_as_stored, save_analysis
 from .edits import Label, LabelEdit, add_edit, annotations_of, edits_of
 from .holding import hold, keep_holding, release
 from .store import Store
-from .study import SIGNED, Editor, Study, add_study, get_study
+from .study import SIGNED, Editor, Study, get_study
 from .study_files import ANALYSES
-from .study_notes import fill_from_file
+from .study_notes import add_recording
 
 REPORT_S: Final = 5.0  # between two reports that the command still holds the study; see ``holding.LOST_AFTER``
 
@@ -49,10 +49,7 @@ def held_study(store: Store, record: Record, editor: Editor) -> Iterator[Study]:
         The store cannot be read or written.
 
     """
-    is_new = get_study(store, record.sha256) is None
-    study = add_study(store, record, editor)
-    if is_new:
-        fill_from_file(store, record, editor)
+    study = add_recording(store, record, editor)
     holder = hold(store, record.sha256, session=editor.session, reader=editor.reader)
     if holder.session != editor.session:
         raise StudyHeldError(
@@ -77,38 +74,6 @@ def _report(store: Store, editor: Editor, ended: threading.Event) -> None:
             keep_holding(store, {editor.session})
 
 
-def analyse_into(
-    store: Store,
-    record: Record,
-    wanted: Wanted,
-    editor: Editor,
-    *,
-    patient_labels: Annotations | None = None,
-    progress: Progress = lambda done_s, total_s: None,
-    fitting: Callable[[float], None] = lambda fraction: None,
-) -> Analysis:
-    """The analysis of a record with all its reader's labels, which becomes what its study shows.
-
-    A stored analysis of the same signal, leads, model, fitted labels and program is used again. The model is fine-tuned
-    to ``patient_labels``, which become an edit of the study, together with all edits before; without them, to the
-    edits that it was fine-tuned to before.
-
-    Raises
-    ------
-    StudyHeldError
-        Somebody else holds the study.
-    StoreError
-        The study is signed and shows another analysis, or the store cannot be read or written.
-    EcgError
-        See ``analyse``.
-
-    """
-    with held_study(store, record, editor) as study:
-        return analyse_held(
-            store, record, study, wanted, editor, patient_labels=patient_labels, progress=progress, fitting=fitting
-        )
-
-
 def analyse_held(
     store: Store,
     record: Record,
@@ -120,7 +85,20 @@ def analyse_held(
     progress: Progress = lambda done_s, total_s: None,
     fitting: Callable[[float], None] = lambda fraction: None,
 ) -> Analysis:
-    """See ``analyse_into``; within the block of ``held_study``."""
+    """The analysis of a record with all its reader's labels, which becomes what its study shows.
+
+    It belongs into the block of ``held_study``. A stored analysis of the same signal, leads, model, fitted labels and
+    program is used again. The model is fine-tuned to ``patient_labels``, which become an edit of the study, together
+    with all edits before; without them, to the edits that it was fine-tuned to before.
+
+    Raises
+    ------
+    StoreError
+        The study is signed and shows another analysis, or the store cannot be read or written.
+    EcgError
+        See ``analyse``.
+
+    """
     edits = edits_of(store, record.sha256)
     own = _edit_of(patient_labels)
     is_new = bool(own) and own not in edits

@@ -14,7 +14,7 @@ from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ..schema import Record
 from . import audit
 from .store import Store
-from .study import SIGNED, Editor, changing, leave_as_it_is
+from .study import SIGNED, Editor, Study, add_study, changing, get_study, leave_as_it_is
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
 
 KEY_BYTES: Final = 16  # of a random key that nobody can guess
@@ -37,6 +37,15 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
         )
         by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
         return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=row.state == SIGNED)
+
+
+def add_recording(store: Store, record: Record, editor: Editor, *, kept: bool = False) -> Study:
+    """Add a recording as ``add_study`` does; a new study takes over what its file states."""
+    is_new = get_study(store, record.sha256) is None
+    study = add_study(store, record, editor, kept=kept)
+    if is_new:
+        fill_from_file(store, record, editor)
+    return study
 
 
 def fill_from_file(store: Store, record: Record, editor: Editor) -> None:

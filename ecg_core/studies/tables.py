@@ -189,12 +189,3 @@ class QueueRow(Base):
     asked_by: Mapped[str]
     owner: Mapped[str]  # computer and process whose queue it stands in
     seen_at: Mapped[str]  # when that process reported last
-
-
-class SettingRow(Base):
-    """A setting of the store, such as the name of the reader who worked last."""
-
-    __tablename__ = "setting"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[str]

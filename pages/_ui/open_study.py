@@ -11,8 +11,8 @@ from ecg_core.studies.edits import LabelEdit
 from ecg_core.studies.holding import Hold, hold
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
-from ecg_core.studies.study import DELETED, Editor, Study, add_study, get_study
-from ecg_core.studies.study_notes import fill_from_file
+from ecg_core.studies.study import DELETED, Editor, Study, get_study
+from ecg_core.studies.study_notes import add_recording
 
 from .jobs import AnalysisKey
 from .stores import is_gone
@@ -35,12 +35,9 @@ class OpenStudy:
 
 def become_study(store: Store, uploads: UploadFolder, record: Record, editor: Editor) -> tuple[Record, Study]:
     """Make a record a study where it is none yet; returns it as it lies in the store, where it is kept once."""
-    is_new = get_study(store, record.sha256) is None
     kept = any(uploads.holds(path) for path in record.files)
-    study = add_study(store, record, editor, kept=kept)
-    if is_new:
-        fill_from_file(store, record, editor)
-    elif kept and study.path.parent not in [path.parent for path in record.files]:
+    study = add_recording(store, record, editor, kept=kept)
+    if kept and study.path.parent not in [path.parent for path in record.files]:
         uploads.discard(record.files[0])  # its study has the same files already
         record = open_recording(store, study)
     return record, study

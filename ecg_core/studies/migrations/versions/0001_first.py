@@ -37,12 +37,6 @@ def _by_themselves() -> None:
         sa.PrimaryKeyConstraint("record_sha256"),
     )
     op.create_table(
-        "setting",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("value", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
-    )
-    op.create_table(
         "study",
         sa.Column("record_sha256", sa.String(), nullable=False),
         sa.Column("record_id", sa.String(), nullable=False),
