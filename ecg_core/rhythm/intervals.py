@@ -9,7 +9,7 @@ from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index, Quality
 
 MASKED_S = 2.0  # a longer RR with noise in it has no length: the noise may mask a beat
-WINDOWS_AT_ONCE = 65_536  # so that a week fits into memory
+WINDOWS_AT_ONCE = 8192  # so that those being sorted fit into the processor's cache
 # Of the signal in which a lowest or highest rate is measured. Set on mitdb DS1 and qtdb with nstdb's noise, where it
 # removes most of the rates that no reference beats have, and takes none from the records without noise.
 CLEAR_SCORE = 0.6  # least quality; at it about every seventh beat is false or missed, below it more (models/quality.py)
@@ -50,10 +50,16 @@ def _of_previous(flags: Bool) -> Bool:
 
 def unbroken_slices(inside: Bool, follows: Bool) -> list[slice]:
     """Slices over which ``inside`` is true, cut where a beat does not follow the previous one."""
+    first, stop = unbroken_runs(inside, follows)
+    return [slice(a, b) for a, b in zip(first.tolist(), stop.tolist(), strict=True)]
+
+
+def unbroken_runs(inside: Bool, follows: Bool) -> tuple[Index, Index]:
+    """The first beat of each of the ``unbroken_slices``, and the beat after its last, each of shape (n_slices,)."""
     continues = inside & _of_previous(inside) & follows
-    starts = np.flatnonzero(inside & ~continues)
-    ends = np.flatnonzero(inside & ~np.concatenate((continues[1:], [False]))[: len(inside)])
-    return [slice(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
+    first = np.flatnonzero(inside & ~continues)
+    last = np.flatnonzero(inside & ~np.concatenate((continues[1:], [False]))[: len(inside)])
+    return first, last + 1
 
 
 def running_median(values: Float64, width: int, *, at_least: int, itself: bool = False) -> Float64:
@@ -65,16 +71,33 @@ def running_median(values: Float64, width: int, *, at_least: int, itself: bool =
         Whether the last of these values is the one at hand instead of the one before it.
 
     """
-    padded = np.concatenate((np.full(width - int(itself), np.nan), values, [np.nan]))  # one more, for the empty series
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[: len(values)]
-    median = np.full(len(values), np.nan)
-    for first in range(0, len(values), WINDOWS_AT_ONCE):
-        ordered = np.sort(windows[first : first + WINDOWS_AT_ONCE], axis=1)  # NaN come last
-        n_known = np.isfinite(ordered).sum(axis=1)
-        row, last = np.arange(len(ordered)), np.maximum(n_known - 1, 0)
-        middle = (ordered[row, last // 2] + ordered[row, (last + 1) // 2]) / 2
-        median[first : first + WINDOWS_AT_ONCE] = np.where(n_known >= at_least, middle, np.nan)
+    return window_median(values, np.arange(len(values)) - width + int(itself), width, at_least=at_least)
+
+
+def window_median(values: Float64, first: Index, width: int, *, at_least: int) -> Float64:
+    """Median of those of the ``width`` values from each ``first`` on that are known, shape of ``first``.
+
+    A window may reach beyond the values, where none is known; NaN where fewer than ``at_least`` are.
+    """
+    beyond = np.full(width, np.nan)
+    padded = np.concatenate((beyond, values, beyond))
+    windows, row = np.lib.stride_tricks.sliding_window_view(padded, width), first + width
+    n_known = count_in_windows(np.isfinite(padded), width)[row]
+    middle = np.maximum(n_known - 1, 0)  # twice the place of the median among the known values, counted from 0
+    median = np.empty(len(first))
+    for start in range(0, len(first), WINDOWS_AT_ONCE):
+        chosen = slice(start, start + WINDOWS_AT_ONCE)
+        ordered = np.sort(windows[row[chosen]], axis=1)  # NaN come last
+        at = np.arange(len(ordered)) * width + middle[chosen] // 2  # in ordered.ravel(), which is indexed faster
+        median[chosen] = (ordered.ravel()[at] + ordered.ravel()[at + middle[chosen] % 2]) / 2
+    median[n_known < at_least] = np.nan
     return median
+
+
+def count_in_windows(flags: Bool, width: int) -> Index:
+    """How many flags of each window of ``width`` are true, shape (n - width + 1,)."""
+    total = np.concatenate(([0], np.cumsum(flags)))
+    return np.asarray(total[width:] - total[:-width])
 
 
 def counts_for_rate(beats: Beats, rules: RhythmRules) -> Bool:
@@ -105,7 +128,7 @@ def rate_windows(beats: Beats, rules: RhythmRules) -> tuple[Index, Float64]:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     counts = counts_for_rate(beats, rules)
     total = np.convolve(np.where(counts, beats.rr_s, 0.0), np.ones(width), "valid")
-    complete = np.flatnonzero(np.convolve(counts, np.ones(width), "valid") > width - 0.5)
+    complete = np.flatnonzero(count_in_windows(counts, width) == width)
     return complete + width - 1, np.asarray(np.round(60.0 * width / total[complete], DECIMALS))
 
 
