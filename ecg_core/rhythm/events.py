@@ -135,7 +135,14 @@ def _patterns(beats: Beats, label: str, follows: Bool, rules: RhythmRules) -> It
 
 
 def _chains(last: Index, length: int, follows: Bool, min_cycles: int) -> list[tuple[int, int]]:
-    """First and last of each of at least ``min_cycles`` cycles, by their last beats, without a beat in between."""
+    """The first and the last cycle of each chain of at least ``min_cycles`` without a beat in between.
+
+    Parameters
+    ----------
+    last
+        The last beat of each cycle, ascending.
+
+    """
     continues = (np.diff(last) == length) & follows[last[:-1] + 1]
     first, stop = unbroken_runs(np.ones(len(last), dtype=bool), np.append(False, continues)[: len(last)])
     lasts = stop - first >= min_cycles
