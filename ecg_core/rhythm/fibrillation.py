@@ -24,7 +24,7 @@ TOLERANCE_STEP_S = 0.005  # ... widened in these steps ...
 MIN_MATCHES = 5  # ... until so many pairs of RR match along with the RR that follow them
 ROUNDING_S = 1e-9  # RR that differ by exactly the tolerance match, whatever the rounding
 STEP_INTERVALS = 10  # NN from window to window
-WINDOWS_AT_ONCE = 1024  # so that they fit into the processor's cache
+WINDOWS_AT_ONCE = 8192  # so that two weeks fit into memory
 CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of what P waves add to the threshold
 
 
@@ -133,8 +133,8 @@ def _count_matches(rr_s: Float64, tolerance_s: Float64) -> tuple[Index, Index]:
     n_single, n_pair = (np.zeros(len(rr_s), dtype=np.int64) for _ in range(2))
     for apart in range(1, n_first):
         match = np.abs(value_s[apart:] - value_s[:-apart]) <= tolerance_s + ROUNDING_S
-        n_single += np.count_nonzero(match[:-1], axis=0)
-        n_pair += np.count_nonzero(match[:-1] & match[1:], axis=0)
+        n_single += match[:-1].sum(axis=0, dtype=np.int16)
+        n_pair += (match[:-1] & match[1:]).sum(axis=0, dtype=np.int16)
     return n_single, n_pair
 
 

@@ -81,16 +81,19 @@ def window_median(values: Float64, first: Index, width: int, *, at_least: int) -
     """
     beyond = np.full(width, np.nan)
     padded = np.concatenate((beyond, values, beyond))
-    windows, row = np.lib.stride_tricks.sliding_window_view(padded, width), first + width
-    n_known = count_in_windows(np.isfinite(padded), width)[row]
-    middle = np.maximum(n_known - 1, 0)  # twice the place of the median among the known values, counted from 0
+    windows, n_before = (
+        np.lib.stride_tricks.sliding_window_view(padded, width),
+        np.zeros(len(padded) + 1, dtype=np.int32),
+    )
+    np.cumsum(np.isfinite(padded), out=n_before[1:])  # values that are known before each one
     median = np.empty(len(first))
     for start in range(0, len(first), WINDOWS_AT_ONCE):
-        chosen = slice(start, start + WINDOWS_AT_ONCE)
-        ordered = np.sort(windows[row[chosen]], axis=1)  # NaN come last
-        at = np.arange(len(ordered)) * width + middle[chosen] // 2  # in ordered.ravel(), which is indexed faster
-        median[chosen] = (ordered.ravel()[at] + ordered.ravel()[at + middle[chosen] % 2]) / 2
-    median[n_known < at_least] = np.nan
+        row = first[start : start + WINDOWS_AT_ONCE] + width
+        ordered = np.sort(windows[row], axis=1).ravel()  # NaN come last
+        n_known = n_before[row + width] - n_before[row]
+        at, middle = np.arange(len(row)) * width, np.maximum(n_known - 1, 0)
+        of_known = (ordered[at + middle // 2] + ordered[at + (middle + 1) // 2]) / 2
+        median[start : start + WINDOWS_AT_ONCE] = np.where(n_known >= at_least, of_known, np.nan)
     return median
 
 

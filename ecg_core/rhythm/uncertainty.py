@@ -44,10 +44,13 @@ def calibrate_probabilities(beats: Beats, calibration: Calibration | None) -> Be
 
 def scaled(probability: Float32, slope: Float32, offset: Float32) -> Float32:
     """Vector scaling of probabilities, shape (n, n_classes), by slope and offset of each class, shape (n_classes,)."""
-    by_class = np.ascontiguousarray(probability.T)  # in rows, along which numpy is ten times faster than across them
-    logits = slope[:, None] * np.log(np.maximum(by_class, np.float32(SMALLEST_PROBABILITY))) + offset[:, None]
-    raised = np.exp(logits - logits.max(axis=0, initial=-np.inf))
-    return np.ascontiguousarray((raised / raised.sum(axis=0)).T, dtype=np.float32)
+    logits = np.array(probability.T, order="C")  # in rows, along which numpy is ten times faster, and changed in place
+    np.log(np.maximum(logits, np.float32(SMALLEST_PROBABILITY), out=logits), out=logits)
+    logits *= slope[:, None]
+    logits += offset[:, None]
+    raised = np.exp(logits - logits.max(axis=0, initial=-np.inf), out=logits)
+    raised /= raised.sum(axis=0)
+    return np.ascontiguousarray(raised.T, dtype=np.float32)
 
 
 def counts_at_thresholds(beats: Beats, label: str) -> tuple[tuple[float, int], ...]:
