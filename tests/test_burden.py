@@ -223,8 +223,9 @@ def test_without_beats_there_is_no_percentage():
 
 @given(st.lists(st.one_of(st.floats(0.2, 3.0), st.just(float("nan"))), max_size=40), st.integers(1, 12), st.booleans())
 def test_a_running_median_is_that_of_the_known_values_before_each_one(values, width, itself):
+    offset = int(itself) - width
     values = np.array(values)
-    found = running_median(values, width, at_least=2, itself=itself)
+    found = running_median(values, width, offset=offset, at_least=2)
     for i in range(len(values)):
         before = values[max(0, i + itself - width) : i + itself]
         before = before[np.isfinite(before)]

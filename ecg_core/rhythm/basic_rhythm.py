@@ -15,10 +15,9 @@ from .intervals import (
     DECIMALS,
     count_in_windows,
     follows_previous,
-    running_median,
+    kept_median,
     unbroken_runs,
     unbroken_slices,
-    window_median,
 )
 from .labelling import moved
 from .supraventricular import MINUTE_S, USUAL_RR, usual_rr
@@ -119,8 +118,7 @@ def _without_change(is_v: Bool, follows: Bool, goes_on: Bool) -> list[slice]:
 
 def _gradual_parts(rr_s: Float64, follows: Bool, rules: RhythmRules) -> tuple[Index, Bool]:
     """Number of the part, without an abrupt change of RR, that each beat lies in, and whether it is slow somewhere."""
-    before = running_median(rr_s, LEVEL_RR, at_least=LEVEL_RR // 2)
-    after = window_median(rr_s, np.arange(len(rr_s)), LEVEL_RR, at_least=LEVEL_RR // 2)
+    before, after = (kept_median(rr_s, LEVEL_RR, offset=i, at_least=LEVEL_RR // 2) for i in (-LEVEL_RR, 0))
     jumps = (after > (1 + SAME_RR) * before) | (before > (1 + SAME_RR) * after)
     part = np.cumsum(~follows | jumps).astype(np.int64)
     slow = after >= MINUTE_S / rules.vt_bpm

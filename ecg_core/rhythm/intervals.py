@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..labels import CLASSES
@@ -10,6 +12,7 @@ from ..schema import Beats, Bool, Float64, Index, Quality
 
 MASKED_S = 2.0  # a longer RR with noise in it has no length: the noise may mask a beat
 WINDOWS_AT_ONCE = 8192  # so that those being sorted fit into the processor's cache
+MEDIANS_KEPT = 10  # of all RR of a record: those of two records, 2 MB a day each
 # Of the signal in which a lowest or highest rate is measured. Set on mitdb DS1 and qtdb with nstdb's noise, where it
 # removes most of the rates that no reference beats have, and takes none from the records without noise.
 CLEAR_SCORE = 0.6  # least quality; at it about every seventh beat is false or missed, below it more (models/quality.py)
@@ -62,16 +65,28 @@ def unbroken_runs(inside: Bool, follows: Bool) -> tuple[Index, Index]:
     return first, last + 1
 
 
-def running_median(values: Float64, width: int, *, at_least: int, itself: bool = False) -> Float64:
-    """Median of the ``width`` values before each one that are known, shape (n,); NaN where fewer than ``at_least`` are.
+def running_median(values: Float64, width: int, *, offset: int, at_least: int) -> Float64:
+    """Median of the ``width`` values around each one that are known, shape (n,); NaN where fewer than ``at_least`` are.
 
     Parameters
     ----------
-    itself
-        Whether the last of these values is the one at hand instead of the one before it.
+    offset
+        How far after each value the first of its ``width`` values is: with ``-width`` they are those before it.
 
     """
-    return window_median(values, np.arange(len(values)) - width + int(itself), width, at_least=at_least)
+    return window_median(values, np.arange(len(values)) + offset, width, at_least=at_least)
+
+
+def kept_median(rr_s: Float64, width: int, *, offset: int, at_least: int) -> Float64:
+    """The ``running_median`` of RR that no label changes, read-only; kept by their bytes from one edit to the next."""
+    return _kept_median(rr_s.tobytes(), width, offset, at_least)
+
+
+@lru_cache(maxsize=MEDIANS_KEPT)
+def _kept_median(rr_s: bytes, width: int, offset: int, at_least: int) -> Float64:
+    median = running_median(np.frombuffer(rr_s), width, offset=offset, at_least=at_least)
+    median.flags.writeable = False
+    return median
 
 
 def window_median(values: Float64, first: Index, width: int, *, at_least: int) -> Float64:
@@ -81,11 +96,8 @@ def window_median(values: Float64, first: Index, width: int, *, at_least: int) -
     """
     beyond = np.full(width, np.nan)
     padded = np.concatenate((beyond, values, beyond))
-    windows, n_before = (
-        np.lib.stride_tricks.sliding_window_view(padded, width),
-        np.zeros(len(padded) + 1, dtype=np.int32),
-    )
-    np.cumsum(np.isfinite(padded), out=n_before[1:])  # values that are known before each one
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+    n_before = np.concatenate(([0], np.cumsum(np.isfinite(padded))))  # values that are known before each one
     median = np.empty(len(first))
     for start in range(0, len(first), WINDOWS_AT_ONCE):
         row = first[start : start + WINDOWS_AT_ONCE] + width

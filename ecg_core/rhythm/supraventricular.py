@@ -17,7 +17,7 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64
-from .intervals import follows_previous, running_median, unbroken_runs, window_median
+from .intervals import follows_previous, kept_median, running_median, unbroken_runs, window_median
 from .labelling import moved
 
 USUAL_RR = 10  # the usual RR is the median over so many before a beat ...
@@ -112,12 +112,12 @@ def fastest_sinus_bpm(rules: RhythmRules, age_years: int | None) -> float:
 
 def usual_rr(rr_s: Float64) -> Float64:
     """Median of the USUAL_RR intervals before each beat that are known, shape (n,); NaN where there is none."""
-    return running_median(rr_s, USUAL_RR, at_least=1)
+    return kept_median(rr_s, USUAL_RR, offset=-USUAL_RR, at_least=1)
 
 
 def _median_where(counted: Bool, rr_s: Float64, *, otherwise_s: Float64) -> Float64:
     """The usual RR of those that are counted, where at least FEW_RR of them are, and another elsewhere, shape (n,)."""
-    usual_s = running_median(np.where(counted, rr_s, np.nan), USUAL_RR, at_least=FEW_RR)
+    usual_s = running_median(np.where(counted, rr_s, np.nan), USUAL_RR, offset=-USUAL_RR, at_least=FEW_RR)
     return np.where(np.isfinite(usual_s), usual_s, otherwise_s)
 
 
@@ -187,11 +187,11 @@ def _unnoticed(series: _Series) -> Bool:
     found = np.zeros(len(series.rr_s), dtype=bool)
     if len(found) <= ONSET_RR:
         return found
-    begins = np.flatnonzero(series.belongs & series.follows)
-    limit_s = (1 - series.rules.svt_onset_share) * series.usual_s
-    for n_ahead in (ONSET_RR, UNNOTICED_BEATS):  # the longer one passes over bigeminy and runs that are too short
-        ahead_s = window_median(series.rr_s, begins + 1, n_ahead, at_least=ONSET_RR)
-        begins = begins[(ahead_s < MINUTE_S / series.rules.vt_bpm) & (ahead_s <= limit_s[begins])]
+    fast_s, abrupt_s = MINUTE_S / series.rules.vt_bpm, (1 - series.rules.svt_onset_share) * series.usual_s
+    ahead_s = kept_median(series.rr_s, ONSET_RR, offset=1, at_least=ONSET_RR)
+    begins = np.flatnonzero(series.belongs & series.follows & (ahead_s < fast_s) & (ahead_s <= abrupt_s))
+    ahead_s = window_median(series.rr_s, begins + 1, UNNOTICED_BEATS, at_least=ONSET_RR)  # longer than bigeminy, runs
+    begins = begins[(ahead_s < fast_s) & (ahead_s <= abrupt_s[begins])]
     last = -1
     for first in begins.tolist():
         if first <= last:
