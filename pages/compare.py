@@ -89,8 +89,8 @@ def draw_difference(pair: Pair, differences: Differences) -> None:
         st.markdown(f"**{index + 1:,} of {n:,}**")
     one, other = format_label(str(differences.one[index])), format_label(str(differences.other[index]))
     st.markdown(f"{pair.one.model.name}: **{one}**, {pair.other_name}: **{other}**.")
-    figure = difference_strip(pair, time_s, pair.one.lead_names[0], theme=theme())
-    show(figure, "difference_strip", alt="ECG strip around the difference", width="content")
+    figure, alt = difference_strip(pair, time_s, pair.one.lead_names[0], theme=theme())
+    show(figure, "difference_strip", alt=alt, width="content")
     st.caption("Attention shows which parts of the signal the network weighted. It is not an explanation of the class.")
 
 

@@ -53,8 +53,8 @@ def overlay_figure(templates: Sequence[Template], *, theme: Theme = LIGHT, heigh
         _add_beats(figure, template, number, suffix)
         _place_panel(figure, suffix, (left, left + width), span_mv, theme)
         figure.add_annotation(
-            text=_panel_title(template), xref="paper", yref="paper", x=left, y=1, xanchor="left", yanchor="bottom",
-            showarrow=False, align="left", font={"size": 11, "color": theme.faint},
+            text=_panel_title(template, theme), xref="paper", yref="paper", x=left, y=1, xanchor="left",
+            yanchor="bottom", showarrow=False, align="left", font={"size": 11, "color": theme.faint},
         )  # fmt: skip
     figure.update_layout(dragmode="pan", hoverdistance=HOVER_PX)
     return figure
@@ -91,9 +91,9 @@ def _place_panel(
     )  # fmt: skip
 
 
-def _panel_title(template: Template) -> str:
+def _panel_title(template: Template, theme: Theme) -> str:
     """Class in its colour, name and number of beats."""
-    colour = f'<b style="color:{COLOUR[template.label]}">{template.label}</b>'
+    colour = f'<b style="color:{theme.letter[template.label]}">{template.label}</b>'
     if template.name:
         return f"{colour} {template.name}<br>{template.n_beats:,} of the sampled beats"
     return f"{colour} {NAME[template.label].lower()}<br>{template.n_beats:,} beats"
@@ -163,13 +163,15 @@ def _histograms(beats: Beats, bar: Index, edges: Float64, theme: Theme, height_p
         bottom = max(0.0, 1 - (row + 1) * height - row * ROW_GAP)
         count = np.bincount(bar[(bar >= 0) & (beats.label == label)], minlength=len(edges) - 1)
         _add_bars(figure, label, count, edges, axis)
-        _place_row(figure, label, int(count.max()), (bottom, min(1.0, bottom + height)), axis)
+        _place_row(figure, label, int(count.max()), (bottom, min(1.0, bottom + height)), axis, theme)
     lowest = "y" if len(labels) <= 1 else f"y{len(labels)}"
     figure.update_layout(xaxis={"range": [edges[0], edges[-1]], "anchor": lowest}, bargap=0, dragmode="pan")
     return figure
 
 
-def _place_row(figure: go.Figure, label: str, highest: int, domain: tuple[float, float], axis: str) -> None:
+def _place_row(
+    figure: go.Figure, label: str, highest: int, domain: tuple[float, float], axis: str, theme: Theme
+) -> None:
     """Give a row its place, its class and the count of its highest bar."""
     figure.update_layout(
         {
@@ -181,7 +183,7 @@ def _place_row(figure: go.Figure, label: str, highest: int, domain: tuple[float,
     )  # fmt: skip
     figure.add_annotation(
         text=f"<b>{label}</b>", xref="paper", yref="paper", x=0, y=domain[0], xanchor="right", xshift=-5,
-        yanchor="bottom", showarrow=False, font={"size": 12, "color": COLOUR[label]},
+        yanchor="bottom", showarrow=False, font={"size": 12, "color": theme.letter[label]},
     )  # fmt: skip
 
 
