@@ -55,7 +55,7 @@ def choose_kind(analysis: Analysis) -> str:
         st.session_state[key] = st.session_state[key]  # stays, though its count may have changed
     return st.selectbox(
         "Findings", list(names), key=key, format_func=names.__getitem__, persist_state="session", width=330,
-        on_change=choose_first, args=(KEY, analysis.record),
+        label_visibility="collapsed", on_change=choose_first, args=(KEY, analysis.record),
     )  # fmt: skip
 
 
@@ -75,22 +75,22 @@ def viewer(record: Record) -> None:
     draw_again_if_noticed()
     workspace, sha256 = current_workspace(), record.sha256
     analysis = workspace.analysis(sha256)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         kind = choose_kind(analysis)
         orders = EVENT_ORDERS if len(kind) > 1 and kind != OPENED else BEAT_ORDERS
         order = st.selectbox(
             "Order", orders, key=f"gallery_order {len(orders)} {orders[1]}", format_func=ORDER_NAMES.__getitem__,
-            persist_state="session", width=190, on_change=choose_first, args=(KEY, record),
+            persist_state="session", width=190, label_visibility="collapsed", on_change=choose_first,
+            args=(KEY, record),
         )  # fmt: skip
         layout = choose_layout(analysis, KEY)
         only_new = st.toggle(
             "Not reviewed yet", key="gallery_new", persist_state="session", on_change=choose_first, args=(KEY, record)
         )
-        count = st.container(width="content")
     items, before = cached("gallery_items", (analysis, kind, order), lambda: choose_items(analysis, kind, order))
     edits = edits_of(record)
     done = reviewed(analysis, items, edits)
-    count.markdown(f"**{int(done.sum()):,} of {len(items):,} reviewed**")
+    note = f"{int(done.sum()):,} of {len(items):,} reviewed"
     if only_new:
         items, done = items.only(~done), np.zeros(int((~done).sum()), dtype=bool)
     if not len(items):
@@ -100,7 +100,7 @@ def viewer(record: Record) -> None:
     groups = verdict_groups(BEATS if items.kind == BEATS else kind, can_undo=bool(edits))
     draw_gallery(
         KEY, source, groups, partial(take_verdict, source), per_page=layout.per_page,
-        locked=lock_reason(workspace, sha256),
+        locked=lock_reason(workspace, sha256), note=note,
     )  # fmt: skip
     st.caption(KEYS)
 

@@ -6,15 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from ..clock import clock_text
-from ..labels import NAME
+from ..labels import CLASSES, NAME
 from ..records import read_strip
 from ..report.dangers import length_text
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..rhythm.reviewing import BEATS, ReviewItems
-from ..schema import Analysis, Bool, Float32, Lead, Text
+from ..schema import Analysis, Bool, Lead, Text
 from .lanes import UNCOUNTED
 from .paper import STANDARD, Scale
 from .samples import encoded, every_nth
@@ -22,8 +20,6 @@ from .theme import beats_within, centre
 
 WIDEST_MM: Final = 165.0  # of a strip: two columns need more than this beside each other, else there is a third
 LEAD_IN_MM: Final = 15.0  # before an event that does not fit on its strip, which shows its first seconds
-LOWEST_MV, HIGHEST_MV = -2.5, 2.5  # of the paper, from the baseline
-LEAST_MV: Final = (-0.5, 1.0)  # of the paper at least
 SHORT: Final = {  # what the names of kinds are called where there is little room
     "vf": "VF", "vf_suspected": "VF suspected", "asystole": "Asystole", "vt": "NSVT", "vt_sustained": "VT sustained",
     "v_couplet": "V couplet", "v_run": "V run", "idioventricular": "IVR", "v_bigeminy": "V bigeminy",
@@ -42,8 +38,6 @@ class GalleryStrip:
     length_s: float
     fs_hz: float
     samples: str  # see ``samples.encoded``; from the baseline
-    low_mv: float  # of the paper, on large boxes
-    high_mv: float
     beats: tuple[tuple[float, str, str], ...]  # time, letter and class of each
     extent: tuple[float, float]  # of the event; of a beat, twice its time
     danger: bool
@@ -75,14 +69,13 @@ class GallerySource:
         start_s, end_s = _span(event.start_s, event.end_s, self.scale)
         lead = read_strip(analysis.record, self.lead, start_s=start_s, length_s=end_s - start_s)
         signal_mv = lead.signal_mv - centre(lead.signal_mv)
-        low_mv, high_mv = _paper_mv(signal_mv)
         every = every_nth(lead.fs_hz)
         clock = clock_text(analysis.record, event.start_s, decimals=1)
         length = "" if self.items.kind == BEATS else length_text(event)
         title, beats = self._title(item), self._beats(lead)
         return GalleryStrip(
             item, lead.start_s, len(signal_mv) / lead.fs_hz, lead.fs_hz / every, encoded(signal_mv[::every]),
-            low_mv, high_mv, beats, (event.start_s, event.end_s), event.kind in DANGERS, title, clock, length,
+            beats, (event.start_s, event.end_s), event.kind in DANGERS, title, clock, length,
             bool(self.reviewed[item]), self._label(item, title, clock, length),
         )  # fmt: skip
 
@@ -106,7 +99,7 @@ class GallerySource:
         changed = self._letter(beat)
         name = NAME[label] if changed == label else changed
         rr = f", RR {1000 * rr_s:.0f} ms" if math.isfinite(rr_s) else ""
-        return f"{name}{rr}, p {beats.confidence[beat]:.2f}"
+        return f"{name}{rr}, p {beats.probability[beat, CLASSES.index(label)]:.2f}"
 
     def _beats(self, lead: Lead) -> tuple[tuple[float, str, str], ...]:
         beats = self.analysis.beats
@@ -146,11 +139,3 @@ def _span(start_s: float, end_s: float, scale: Scale) -> tuple[float, float]:
     middle_s = (start_s + end_s) / 2
     first_s, last_s = middle_s - widest_s / 2, middle_s + widest_s / 2
     return min(first_s, start_s - lead_in_s), max(last_s, start_s - lead_in_s + widest_s)
-
-
-def _paper_mv(signal_mv: Float32) -> tuple[float, float]:
-    """Lowest and highest value of the paper that the signal needs, in half millivolts."""
-    known = signal_mv[np.isfinite(signal_mv)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
-    low, high = min(low - 0.1, LEAST_MV[0]), max(high + 0.1, LEAST_MV[1])
-    return max(LOWEST_MV, math.floor(2 * low) / 2), min(HIGHEST_MV, math.ceil(2 * high) / 2)

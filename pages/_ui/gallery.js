@@ -11,6 +11,10 @@ const NARROWEST_MM = 74; // of a strip: three seconds beside the pulse at 25 mm/
 const COLUMNS = [12, 6, 4, 3, 2, 1]; // each fills whole rows of a page
 const LABELS = 18; // px above the paper
 const REST_MM = 12; // beside an event that is shown whole
+const BEAT_MM = 5; // width of what is shaded of a single beat
+const LEAST_MV = [-0.5, 1], MOST_MV = 2.5; // of the paper, from the baseline
+const REST_MV = 0.05; // between the trace and the edge of the paper
+const SAME_S = 0.001;
 const WAIT_MS = 10000; // for the answer to a verdict; no other one is taken meanwhile
 const TYPED = "input, textarea, select, [contenteditable=true], [role=combobox], [role=slider]";
 
@@ -59,27 +63,33 @@ class Gallery {
     this.layOut();
     this.find(".scale").textContent = data.scale_text;
     const last = data.first + data.strips.length;
-    this.find(".place").textContent = data.n ? `${(data.first + 1).toLocaleString("en")} to ${last.toLocaleString("en")} of ${data.n.toLocaleString("en")}` : "";
+    const [from, to, all] = [data.first + 1, last, data.n].map((number) => number.toLocaleString("en"));
+    this.find(".place").textContent = data.n ? `${from} to ${to}${data.note ? "; " + data.note : " of " + all}` : data.note;
     this.find(".back").disabled = data.first === 0;
     this.find(".on").disabled = last >= data.n;
     this.find(".strips").setAttribute("aria-label", data.title);
   }
 
   drawActions() {
-    const groups = this.data.actions.map((group) => {
+    const draw = (group) => {
       const box = element("span", { class: "group", role: "group", "aria-label": group.name });
       if (group.shown) box.append(element("span", { class: "name" }, group.shown));
-      for (const action of group.actions) {
-        const button = element("button", { title: action.help, name: action.name, "aria-keyshortcuts": action.key });
-        button.append(element("span", {}, action.text), element("kbd", {}, action.key));
-        button.disabled = Boolean(this.data.locked) || !action.enabled;
-        button.onclick = () => this.act(action);
-        box.append(button);
-      }
+      box.append(...group.actions.map((action) => this.button(action)));
       return box;
-    });
-    this.find(".actions").replaceChildren(...groups);
-    this.find(".locked").textContent = this.data.locked;
+    };
+    const { actions, locked } = this.data;
+    this.find(".verdicts").replaceChildren(...actions.filter((group) => group.is_verdict).map(draw));
+    this.find(".steps").replaceChildren(...actions.filter((group) => !group.is_verdict).map(draw));
+    this.find(".locked").textContent = locked;
+  }
+
+  button(action) {
+    const button = element("button", { title: action.help, name: action.name, "aria-keyshortcuts": action.key });
+    if (!action.text) button.setAttribute("aria-label", action.help);
+    button.append(action.text, element("kbd", {}, action.key));
+    button.disabled = Boolean(this.data.locked) || !action.enabled;
+    button.onclick = () => this.act(action);
+    return button;
   }
 
   // As many columns as strips of three seconds fit beside each other, in rows that fill a page.
@@ -91,11 +101,12 @@ class Gallery {
     this.columns = COLUMNS.find((n) => n * least + (n - 1) * GAP <= width) ?? 1;
     const paper = Math.floor((width - (this.columns - 1) * GAP) / this.columns) - 2 * FRAME;
     const focused = this.hasFocus();
-    const drawn = [];
-    for (let i = 0; i < this.data.strips.length; i += this.columns) {
-      const row = this.data.strips.slice(i, i + this.columns);
-      const low = Math.min(...row.map((strip) => strip.low_mv)), high = Math.max(...row.map((strip) => strip.high_mv));
-      drawn.push(...row.map((strip) => this.strip(strip, paper, low, high)));
+    const { mm_per_s } = this.data.scale, drawn = [];
+    const fits = (paper - MARGIN_MM * PX_PER_MM) / (mm_per_s * PX_PER_MM);
+    const parts = this.data.strips.map((strip) => shownPart(strip, this.data.step_mv, fits, mm_per_s));
+    for (let i = 0; i < parts.length; i += this.columns) {
+      const row = parts.slice(i, i + this.columns), range = rangeOf(row);
+      drawn.push(...row.map((part) => this.strip(part, paper, range)));
     }
     const strips = this.find(".strips");
     strips.style.gridTemplateColumns = `repeat(${this.columns}, ${paper + 2 * FRAME}px)`;
@@ -103,48 +114,46 @@ class Gallery {
     this.mark(focused);
   }
 
-  strip(strip, width, low, high) {
+  strip(part, width, range) {
+    const { strip } = part;
     const box = element("div", { class: "strip", role: "option", tabindex: "-1", "aria-label": strip.label });
     box.dataset.item = strip.item;
     const top = element("div", { class: "top" });
     top.append(element("span", { class: "tick", "aria-hidden": "true" }, strip.reviewed ? "✓" : ""));
     top.append(element("b", {}, strip.clock), element("span", { class: "title" }, strip.title));
     top.append(element("span", { class: "length" }, strip.length));
-    box.append(top, this.paper(strip, width, low, high));
+    box.append(top, this.paper(part, width, range));
     return box;
   }
 
-  paper(strip, width, low, high) {
-    const { theme, colours, scale } = this.data;
+  paper(part, width, [low, high]) {
+    const { theme, colours, scale } = this.data, { strip, start, end } = part;
     const pxPerS = scale.mm_per_s * PX_PER_MM, pxPerMv = scale.mm_per_mv * PX_PER_MM, left = MARGIN_MM * PX_PER_MM;
-    const height = (high - low) * pxPerMv, base = LABELS + high * pxPerMv;
-    const { start, end, isWhole } = shownSpan(strip, (width - left) / pxPerS, scale.mm_per_s);
-    const x = (at) => left + (at - start) * pxPerS, y = (mv) => base - mv * pxPerMv;
-    const picture = svg("svg", { width, height: LABELS + height, viewBox: `0 0 ${width} ${LABELS + height}`, "aria-hidden": "true" });
-    picture.dataset.start = start;
-    picture.dataset.seconds = end - start;
-    const [from, to] = strip.extent;
-    if (to > from) {
-      const a = Math.max(left, x(from)), b = Math.min(width, x(to));
-      picture.append(svg("rect", { class: "extent", x: a, y: LABELS, width: Math.max(0, b - a), height, fill: strip.danger ? theme.danger_band : theme.marked }));
-    } else {
-      picture.append(svg("rect", { class: "extent", x: x(from) - 2.5 * PX_PER_MM, y: LABELS, width: 5 * PX_PER_MM, height, fill: theme.marked }));
-    }
+    const height = (high - low) * pxPerMv, base = LABELS + high * pxPerMv, bottom = LABELS + height;
+    const x = (at) => left + (at - start) * pxPerS, y = (mv) => base - Math.max(low, Math.min(high, mv)) * pxPerMv;
+    const picture = svg("svg", { width, height: bottom, viewBox: `0 0 ${width} ${bottom}`, "aria-hidden": "true" });
+    Object.assign(picture.dataset, { start, seconds: end - start });
+    const draw = (name, attributes, text) => picture.append(svg(name, attributes, text));
+    const line = (name, d, stroke, more = {}) => draw("path", { class: name, d, stroke, fill: "none", ...more });
+    const write = (name, at, height, text, more) => draw("text", { class: name, x: at, y: height, "font-size": 12, fill: theme.text, ...more }, text);
+    const [from, to] = strip.extent, half = to > from ? 0 : (BEAT_MM / 2) * PX_PER_MM;
+    const a = Math.max(left, x(from) - half), b = Math.min(width, x(to) + half);
+    draw("rect", { class: "extent", x: a, y: LABELS, width: Math.max(0, b - a), height, fill: strip.danger ? theme.danger_band : theme.marked });
     for (const [mm, colour] of [[1, theme.small_box], [5, theme.large_box]]) {
-      picture.append(svg("path", { class: `boxes${mm}`, d: boxes(mm, left, base, width, height), stroke: colour, fill: "none", "shape-rendering": "crispEdges" }));
+      line(`boxes${mm}`, boxes(mm, left, base, width, height), colour, { "shape-rendering": "crispEdges" });
     }
     const pulse = PULSE_MM.map((mm, i) => `${i ? "L" : "M"}${mm * PX_PER_MM} ${y(i > 1 && i < 4 ? 1 : 0)}`).join("");
-    picture.append(svg("path", { class: "pulse", d: pulse, stroke: theme.faint, "stroke-width": 1.3, fill: "none" }));
-    picture.append(svg("path", { class: "trace", d: tracePath(strip, this.data.step_mv, start, end, x, y, [LABELS, LABELS + height]), stroke: theme.trace, "stroke-width": 1.3, fill: "none", "stroke-linejoin": "round" }));
+    line("pulse", pulse, theme.faint, { "stroke-width": 1.3 });
+    line("trace", tracePath(part, x, y), theme.trace, { "stroke-width": 1.3, "stroke-linejoin": "round" });
     for (const [at, letter, label] of strip.beats) {
       if (at < start || at > end) continue;
-      const ours = at >= from - 0.001 && at <= to + 0.001;
-      picture.append(svg("text", { x: x(at), y: LABELS - 5, "text-anchor": "middle", fill: colours[label] ?? theme.text, "font-weight": ours && label !== "N" ? 700 : 400, "font-size": 13 }, letter));
+      const isBold = at >= from - SAME_S && at <= to + SAME_S && label !== "N";
+      write("letter", x(at), LABELS - 5, letter, { fill: colours[label] ?? theme.text, "text-anchor": "middle", "font-size": 13, "font-weight": isBold ? 700 : 400 });
     }
-    if (!isWhole) {
-      const words = `first ${(end - Math.max(start, from)).toFixed(1)} s of ${strip.length}`;
-      picture.append(svg("text", { class: "part", x: width - 4, y: LABELS + height - 5, "text-anchor": "end", fill: theme.text, "font-size": 12 }, words));
-    }
+    if (part.max > high) write("beyond", left + 2, LABELS + 12, `▲ to ${part.max.toFixed(1)} mV`);
+    if (part.min < low) write("beyond", left + 2, bottom - 5, `▼ to ${part.min.toFixed(1)} mV`);
+    const words = `first ${(end - Math.max(start, from)).toFixed(1)} s of ${strip.length}`;
+    if (!part.isWhole) write("part", width - 4, bottom - 5, words, { "text-anchor": "end" });
     return picture;
   }
 
@@ -171,7 +180,7 @@ class Gallery {
         box.scrollIntoView({ block: "nearest" });
       }
     }
-    this.find(".chosen-count").textContent = this.chosen.size ? `${this.chosen.size} chosen` : "";
+    this.find(".all").firstChild.textContent = this.chosen.size ? `${this.chosen.size} chosen` : "All";
   }
 
   go(item, { extend = false } = {}) {
@@ -228,11 +237,7 @@ class Gallery {
 
   turn(step, item) {
     const at = item ?? this.data.first + step * this.data.per_page;
-    if (at < 0 || at >= this.data.n) {
-      if (item === undefined || at >= 0 && at < this.data.n) return;
-      return;
-    }
-    this.tell("page", { item: at });
+    if (at >= 0 && at < this.data.n) this.tell("page", { item: at });
   }
 
   key(event) {
@@ -275,14 +280,29 @@ function from(event) {
   return event.composedPath()[0];
 }
 
-// Which seconds of a strip are shown: around the middle of what fits, else the first ones of a long event.
-function shownSpan(strip, fits, mmPerS) {
+// The seconds of a strip that are shown, around the middle of what fits, else the first ones of a long event, and their
+// samples in mV.
+function shownPart(strip, stepMv, fits, mmPerS) {
   const [from, to] = strip.extent;
-  const isWhole = to - from + REST_MM / mmPerS <= fits;
+  const fitsWhole = to - from + REST_MM / mmPerS <= fits;
   const seconds = Math.min(fits, strip.length_s), last = strip.start_s + strip.length_s - seconds;
-  const wanted = isWhole ? (from + to) / 2 - seconds / 2 : from - REST_MM / mmPerS / 2;
-  const start = Math.max(strip.start_s, Math.min(wanted, last));
-  return { start, end: start + seconds, isWhole: isWhole || to <= start + seconds };
+  const wanted = fitsWhole ? (from + to) / 2 - seconds / 2 : from - REST_MM / mmPerS / 2;
+  const start = Math.max(strip.start_s, Math.min(wanted, last)), end = start + seconds;
+  const counts = decode(strip.samples), values = [];
+  const first = Math.max(0, Math.ceil((start - strip.start_s) * strip.fs_hz));
+  for (let i = first; i < counts.length && strip.start_s + i / strip.fs_hz <= end; i++) {
+    values.push(counts[i] === MISSING ? NaN : counts[i] * stepMv);
+  }
+  const known = values.filter((value) => !Number.isNaN(value));
+  const min = Math.min(0, ...known), max = Math.max(0, ...known);
+  return { strip, start, end, values, min, max, at: strip.start_s + first / strip.fs_hz, isWhole: fitsWhole || to <= end };
+}
+
+// Lowest and highest value of the paper of a row, on large boxes.
+function rangeOf(row) {
+  const low = Math.min(LEAST_MV[0], ...row.map((part) => part.min - REST_MV));
+  const high = Math.max(LEAST_MV[1], ...row.map((part) => part.max + REST_MV));
+  return [Math.max(-MOST_MV, Math.floor(2 * low) / 2), Math.min(MOST_MV, Math.ceil(2 * high) / 2)];
 }
 
 function boxes(mm, left, base, width, height) {
@@ -293,19 +313,12 @@ function boxes(mm, left, base, width, height) {
   return path;
 }
 
-function tracePath(strip, stepMv, start, end, x, y, [top, bottom]) {
-  const counts = decode(strip.samples);
-  const first = Math.max(0, Math.floor((start - strip.start_s) * strip.fs_hz));
-  const last = Math.min(counts.length - 1, Math.ceil((end - strip.start_s) * strip.fs_hz) - 1);
+function tracePath({ strip, at, values }, x, y) {
   let path = "", drawn = false;
-  for (let i = first; i <= last; i++) {
-    if (counts[i] === MISSING) drawn = false;
-    else {
-      const at = Math.max(top, Math.min(bottom, y(counts[i] * stepMv)));
-      path += `${drawn ? "L" : "M"}${x(strip.start_s + i / strip.fs_hz).toFixed(2)} ${at.toFixed(2)}`;
-      drawn = true;
-    }
-  }
+  values.forEach((value, i) => {
+    if (!Number.isNaN(value)) path += `${drawn ? "L" : "M"}${x(at + i / strip.fs_hz).toFixed(2)} ${y(value).toFixed(2)}`;
+    drawn = !Number.isNaN(value);
+  });
   return path;
 }
 

@@ -30,14 +30,14 @@ HERE = Path(__file__).resolve().parent
 PER_PAGE: Final = (12, 24)
 EVENTS: Final = ("act", "open", "page")  # what the browser reports
 HTML: Final = """<div class="gallery">
-<div class="line"><span class="actions" role="toolbar" aria-label="Verdicts"></span>
+<div class="line"><span class="verdicts" role="toolbar" aria-label="Verdicts"></span>
 <span class="locked" role="status"></span></div>
-<div class="line"><button class="back" title="Page Up" aria-keyshortcuts="PageUp">Previous page</button>
-<button class="on" title="Page Down" aria-keyshortcuts="PageDown">Next page</button>
-<span class="place" role="status"></span>
-<button class="all" aria-keyshortcuts="P">All of this page<kbd>P</kbd></button>
-<button class="open" aria-keyshortcuts="Enter">Open in Review<kbd>Enter</kbd></button>
-<span class="chosen-count" role="status"></span><span class="right"><span class="scale"></span></span></div>
+<div class="line"><span class="group"><button class="back" aria-keyshortcuts="PageUp">Previous<kbd>PgUp</kbd></button>
+<button class="on" aria-keyshortcuts="PageDown">Next<kbd>PgDn</kbd></button></span>
+<span class="place" role="status"></span><span class="group">
+<button class="all" title="Chooses all strips of this page, or one again" aria-keyshortcuts="P">All<kbd>P</kbd></button>
+<button class="open" title="Shows it in Review" aria-keyshortcuts="Enter">Review<kbd>Enter</kbd></button></span>
+<span class="steps"></span><span class="scale"></span></div>
 <div class="strips" role="listbox" aria-multiselectable="true"></div></div>"""
 
 OnAction = Callable[[str, Index], float | None]
@@ -61,6 +61,7 @@ class ActionGroup:
     name: str
     actions: tuple[GalleryAction, ...]
     shown: str = ""  # before the buttons
+    is_verdict: bool = True  # else it stands beside the buttons that turn the page
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,14 @@ def choose_layout(analysis: Analysis, key: str) -> GalleryLayout:
     """Draw how many strips a page has, and their lead and scale."""
     names = analysis.record.lead_names
     per_page = st.segmented_control(
-        "Strips a page", PER_PAGE, default=PER_PAGE[0], key=f"{key} per page", required=True, persist_state="session"
+        "Strips a page",
+        PER_PAGE,
+        default=PER_PAGE[0],
+        key=f"{key} per page",
+        required=True,
+        persist_state="session",
+        format_func=lambda n: f"{n} a page",
+        label_visibility="collapsed",
     )
     with st.popover("Display", icon=":material/tune:", width="content"):
         lead = st.selectbox(
@@ -131,7 +139,7 @@ def choose_layout(analysis: Analysis, key: str) -> GalleryLayout:
 
 def draw_gallery(
     key: str, source: GallerySource, actions: Sequence[ActionGroup], on_action: OnAction, *,
-    per_page: int = PER_PAGE[0], locked: str = "",
+    per_page: int = PER_PAGE[0], locked: str = "", note: str = "",
 ) -> None:  # fmt: skip
     """Draw a page of strips with buttons for the actions; to be called in a fragment, which each action runs again.
 
@@ -144,6 +152,8 @@ def draw_gallery(
         runs again; it returns a time to go to, or None to go on with the next item.
     locked
         Why no action can be taken at present; empty where they can.
+    note
+        Stands beside the number of strips.
 
     """
     record, place = source.analysis.record, _place(key, source.analysis.record)
@@ -156,7 +166,7 @@ def draw_gallery(
     data = {
         "title": source.title, "strips": gallery_data(source, first, first + per_page), "first": first,
         "n": len(source.items), "per_page": per_page, "chosen": place.item, "move": place.move, "turn": place.turn,
-        "actions": [asdict(group) for group in actions], "locked": locked, "step_mv": STEP_MV,
+        "actions": [asdict(group) for group in actions], "locked": locked, "note": note, "step_mv": STEP_MV,
         "scale": asdict(source.scale), "scale_text": _scale_text(source), "theme": asdict(theme()),
         "colours": class_text_colours(theme()),
     }  # fmt: skip

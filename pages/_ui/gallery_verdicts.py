@@ -66,7 +66,7 @@ def verdict_groups(kind: str, *, can_undo: bool) -> tuple[ActionGroup, ...]:
     )
     groups = (
         ActionGroup("Verdict", general), ActionGroup("Class of the beats", labels, "Becomes"),
-        ActionGroup("Rhythm", rhythms, "Rhythm"), ActionGroup("Report and undo", steps),
+        ActionGroup("Rhythm", rhythms, "Rhythm"), ActionGroup("Report and undo", steps, is_verdict=False),
     )  # fmt: skip
     return tuple(group for group in groups if group.actions)
 
