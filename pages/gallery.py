@@ -25,13 +25,21 @@ from ecg_core.rhythm.reviewing import (
 from ecg_core.schema import Analysis, Record, Text
 from pages._ui.frame import current_analysis, draw_again_if_noticed, guarded, heading
 from pages._ui.gallery import choose_first, choose_layout, draw_gallery
-from pages._ui.gallery_verdicts import edits_of, lock_reason, opened_beats, take_verdict, verdict_groups
+from pages._ui.gallery_verdicts import (
+    KEY,
+    OPENED_KIND,
+    edits_of,
+    kind_key,
+    lock_reason,
+    opened_beats,
+    take_verdict,
+    verdict_groups,
+)
 from pages._ui.tables import NO_FINDING
-from pages._ui.view import cached, study_key
+from pages._ui.view import cached
+from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
 
-KEY = "gallery"
-OPENED = "opened"  # the kind that stands for beats that another page opened
 ORDER_NAMES = {
     BY_TIME: "Time", BY_LENGTH: "Longest first", BY_RATE: "Fastest first", BY_PROBABILITY: "Least probable first",
 }  # fmt: skip
@@ -46,11 +54,11 @@ def choose_kind(analysis: Analysis) -> str:
     found = cached("gallery_kinds", analysis, lambda: kinds_found(analysis))
     names = {kind: f"{kind_name(kind)} ({n:,})" for kind, n in found.items()}
     if (opened := opened_beats(analysis)) is not None:
-        names = {OPENED: f"{opened[0]} ({len(opened[1]):,})", **names}
+        names = {OPENED_KIND: f"{opened[0]} ({len(opened[1]):,})", **names}
     if not names:
         st.caption(NO_FINDING)
         st.stop()
-    key = study_key("gallery_kind", analysis.record.sha256)
+    key = kind_key(analysis.record)
     if st.session_state.get(key) in names:
         st.session_state[key] = st.session_state[key]  # stays, though its count may have changed
     return st.selectbox(
@@ -61,7 +69,7 @@ def choose_kind(analysis: Analysis) -> str:
 
 def choose_items(analysis: Analysis, kind: str, order: str) -> tuple[ReviewItems, Text | None]:
     """What is gone through in which order, and the classes of all beats before a change."""
-    if kind == OPENED and (opened := opened_beats(analysis)) is not None:
+    if kind == OPENED_KIND and (opened := opened_beats(analysis)) is not None:
         _title, beats, before = opened
         items = beat_items(analysis, beats)
         return (items if order == BY_TIME else ordered(analysis, items, order)), before
@@ -77,7 +85,7 @@ def viewer(record: Record) -> None:
     analysis = workspace.analysis(sha256)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         kind = choose_kind(analysis)
-        orders = EVENT_ORDERS if len(kind) > 1 and kind != OPENED else BEAT_ORDERS
+        orders = EVENT_ORDERS if len(kind) > 1 and kind != OPENED_KIND else BEAT_ORDERS
         order = st.selectbox(
             "Order", orders, key=f"gallery_order {len(orders)} {orders[1]}", format_func=ORDER_NAMES.__getitem__,
             persist_state="session", width=190, label_visibility="collapsed", on_change=choose_first,
@@ -90,12 +98,14 @@ def viewer(record: Record) -> None:
     items, before = cached("gallery_items", (analysis, kind, order), lambda: choose_items(analysis, kind, order))
     edits = edits_of(record)
     done = reviewed(analysis, items, edits)
-    note = f"{int(done.sum()):,} of {len(items):,} reviewed"
+    n_in_report = len(workspace.notes(sha256).strips)
+    in_report = f", {plural(n_in_report, 'strip')} in the report" if n_in_report else ""
+    note = f"{int(done.sum()):,} of {len(items):,} reviewed{in_report}"
     if only_new:
         items, done = items.only(~done), np.zeros(int((~done).sum()), dtype=bool)
     if not len(items):
         st.info("All of these are reviewed." if only_new else "None of these is left.", icon=":material/check_circle:")
-    name = kind_name(kind) if kind != OPENED else "Chosen beats"
+    name = kind_name(kind) if kind != OPENED_KIND else "Chosen beats"
     source = GallerySource(analysis, items, name, done, layout.lead, layout.scale, before)
     groups = verdict_groups(BEATS if items.kind == BEATS else kind, can_undo=bool(edits))
     draw_gallery(

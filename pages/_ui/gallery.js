@@ -16,7 +16,7 @@ const LEAST_MV = [-0.5, 1], MOST_MV = 2.5; // of the paper, from the baseline
 const REST_MV = 0.05; // between the trace and the edge of the paper
 const SAME_S = 0.001;
 const WAIT_MS = 10000; // for the answer to a verdict; no other one is taken meanwhile
-const TYPED = "input, textarea, select, [contenteditable=true], [role=combobox], [role=slider]";
+const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable=true], [role=combobox], [role=slider]";
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const gallery = (parentElement.gallery ??= new Gallery(parentElement));
@@ -42,12 +42,12 @@ class Gallery {
   }
 
   listen() {
-    document.addEventListener("keydown", this.onKey);
+    document.addEventListener("keydown", this.onKey, true); // before a control that was clicked takes arrow keys
     this.resized.observe(this.find(".strips"));
   }
 
   leave() {
-    document.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("keydown", this.onKey, true);
     this.resized.disconnect();
   }
 
@@ -60,6 +60,7 @@ class Gallery {
     this.current = this.anchor = Math.max(data.first, Math.min(at ?? data.first, data.first + data.strips.length - 1));
     this.drawActions();
     this.width = 0;
+    this.hasMoved = moved;
     this.layOut();
     this.find(".scale").textContent = data.scale_text;
     const last = data.first + data.strips.length;
@@ -92,15 +93,18 @@ class Gallery {
     return button;
   }
 
-  // As many columns as strips of three seconds fit beside each other, in rows that fill a page.
+  // As many columns as strips of three seconds fit beside each other, in rows that fill a page; few strips are longer.
   layOut() {
     const width = this.find(".strips").clientWidth;
     if (!width || width === this.width) return;
     this.width = width;
     const least = NARROWEST_MM * PX_PER_MM + 2 * FRAME;
-    this.columns = COLUMNS.find((n) => n * least + (n - 1) * GAP <= width) ?? 1;
-    const paper = Math.floor((width - (this.columns - 1) * GAP) / this.columns) - 2 * FRAME;
-    const focused = this.hasFocus();
+    const most = COLUMNS.find((n) => n * least + (n - 1) * GAP <= width) ?? 1;
+    this.columns = Math.max(1, Math.min(most, this.data.strips.length));
+    const share = Math.floor((width - (this.columns - 1) * GAP) / this.columns) - 2 * FRAME;
+    const paper = Math.min(share, (MARGIN_MM + this.data.widest_mm) * PX_PER_MM);
+    const focused = this.hasFocus() || this.hasMoved;
+    this.hasMoved = false;
     const { mm_per_s } = this.data.scale, drawn = [];
     const fits = (paper - MARGIN_MM * PX_PER_MM) / (mm_per_s * PX_PER_MM);
     const parts = this.data.strips.map((strip) => shownPart(strip, this.data.step_mv, fits, mm_per_s));

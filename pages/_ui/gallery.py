@@ -14,15 +14,16 @@ from typing import Any, Final
 import numpy as np
 import streamlit as st
 
+from ecg_core.errors import EcgError
 from ecg_core.figures import Scale
-from ecg_core.figures.gallery import GallerySource, gallery_data
+from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
 from ecg_core.figures.legible import class_text_colours
 from ecg_core.figures.samples import STEP_MV
 from ecg_core.rhythm.reviewing import ReviewItems
 from ecg_core.schema import Analysis, Index, Record
 
 from .figures import theme
-from .frame import guarded
+from .frame import guarded, show_error
 from .view import address, study_key
 from .workspace import current_workspace
 
@@ -30,14 +31,14 @@ HERE = Path(__file__).resolve().parent
 PER_PAGE: Final = (12, 24)
 EVENTS: Final = ("act", "open", "page")  # what the browser reports
 HTML: Final = """<div class="gallery">
-<div class="line"><span class="verdicts" role="toolbar" aria-label="Verdicts"></span>
+<div class="bar"><div class="line"><span class="verdicts" role="toolbar" aria-label="Verdicts"></span>
 <span class="locked" role="status"></span></div>
 <div class="line"><span class="group"><button class="back" aria-keyshortcuts="PageUp">Previous<kbd>PgUp</kbd></button>
 <button class="on" aria-keyshortcuts="PageDown">Next<kbd>PgDn</kbd></button></span>
 <span class="place" role="status"></span><span class="group">
 <button class="all" title="Chooses all strips of this page, or one again" aria-keyshortcuts="P">All<kbd>P</kbd></button>
 <button class="open" title="Shows it in Review" aria-keyshortcuts="Enter">Review<kbd>Enter</kbd></button></span>
-<span class="steps"></span><span class="scale"></span></div>
+<span class="steps"></span><span class="scale"></span></div></div>
 <div class="strips" role="listbox" aria-multiselectable="true"></div></div>"""
 
 OnAction = Callable[[str, Index], float | None]
@@ -83,6 +84,7 @@ class Place:
     after: tuple[float, float] | None = None  # extent of the item to go on with, once the list is made again
     near_s: float | None = None  # a time to go to
     open_s: float | None = None  # a time to open in Review
+    problem: EcgError | None = None  # why the last action was not taken
 
     def settle(self, items: ReviewItems) -> None:
         """Go to the item that a verdict left to be gone on with; by default to what has taken its place."""
@@ -160,6 +162,9 @@ def draw_gallery(
     if place.open_s is not None:
         time_s, place.open_s = place.open_s, None
         st.switch_page("pages/review.py", query_params=address(record, time_s))
+    if place.problem is not None:
+        show_error(place.problem)
+        place.problem = None
     place.settle(source.items)
     place.turn += 1
     first = place.item // per_page * per_page
@@ -168,7 +173,7 @@ def draw_gallery(
         "n": len(source.items), "per_page": per_page, "chosen": place.item, "move": place.move, "turn": place.turn,
         "actions": [asdict(group) for group in actions], "locked": locked, "note": note, "step_mv": STEP_MV,
         "scale": asdict(source.scale), "scale_text": _scale_text(source), "theme": asdict(theme()),
-        "colours": class_text_colours(theme()),
+        "colours": class_text_colours(theme()), "widest_mm": WIDEST_MM,
     }  # fmt: skip
     react = functools.partial(_react, key, source, on_action)
     current_workspace().on_select[key] = react
@@ -210,7 +215,11 @@ def _react(key: str, source: GallerySource, on_action: OnAction) -> None:
         return
     if name == "act":
         index = np.array(sorted(item for item in value["items"] if 0 <= item < n), dtype=np.int64)
-        near_s = on_action(value["name"], index)
+        try:
+            near_s = on_action(value["name"], index)
+        except EcgError as error:
+            place.problem = error
+            return
         if near_s is not None:
             place.near_s, place.move = near_s, place.move + 1
         elif len(index):

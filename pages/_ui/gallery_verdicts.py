@@ -25,14 +25,17 @@ from ecg_core.rhythm.reviewing import (
 )
 from ecg_core.schema import Analysis, Float64, Index, Record, Text
 
-from .gallery import ActionGroup, GalleryAction
+from .gallery import ActionGroup, GalleryAction, choose_first
 from .jobs import Label as StoredLabel
 from .labelling import undo
 from .report_strips import add_strips
+from .view import study_key
 from .workspace import Workspace, current_workspace
 
 TO_REPORT, UNDO, REDO = "report", "undo", "redo"
+KEY: Final = "gallery"  # of the gallery on its page
 OPENED = "gallery_opened"  # the beats that another page opened, in the state of the session
+OPENED_KIND: Final = "opened"  # what stands for them among the kinds of findings
 VERDICTS: Final = {  # key, text and help of each
     ACCEPT: ("A", "Accept", "It is as it was found"),
     ARTEFACT: ("X", "Artefact", "Its stretch is artefact: nothing in it counts"),
@@ -143,7 +146,14 @@ def open_gallery(analysis: Analysis, beats: Index, title: str, *, before: Text |
     """
     changed = np.zeros(0, dtype="U1") if before is None else before[beats]
     st.session_state[OPENED] = (analysis.record.sha256, title, analysis.beats.time_s[beats], changed)
+    st.session_state[kind_key(analysis.record)] = OPENED_KIND
+    choose_first(KEY, analysis.record)
     st.switch_page("pages/gallery.py")
+
+
+def kind_key(record: Record) -> str:
+    """Key of the choice of what is gone through."""
+    return study_key("gallery_kind", record.sha256)
 
 
 def opened_beats(analysis: Analysis) -> tuple[str, Index, Text | None] | None:
