@@ -28,7 +28,6 @@ from pages._ui.gallery import choose_first, choose_layout, draw_gallery
 from pages._ui.gallery_verdicts import (
     KEY,
     OPENED_KIND,
-    edits_of,
     kind_key,
     lock_reason,
     opened_beats,
@@ -96,7 +95,7 @@ def viewer(record: Record) -> None:
             "Not reviewed yet", key="gallery_new", persist_state="session", on_change=choose_first, args=(KEY, record)
         )
     items, before = cached("gallery_items", (analysis, kind, order), lambda: choose_items(analysis, kind, order))
-    edits = edits_of(record)
+    edits = workspace.edits_of(sha256)
     done = reviewed(analysis, items, edits)
     n_in_report = len(workspace.notes(sha256).strips)
     in_report = f", {plural(n_in_report, 'strip')} in the report" if n_in_report else ""
@@ -107,7 +106,9 @@ def viewer(record: Record) -> None:
         st.info("All of these are reviewed." if only_new else "None of these is left.", icon=":material/check_circle:")
     name = kind_name(kind) if kind != OPENED_KIND else "Chosen beats"
     source = GallerySource(analysis, items, name, done, layout.lead, layout.scale, before)
-    groups = verdict_groups(BEATS if items.kind == BEATS else kind, can_undo=bool(edits))
+    groups = verdict_groups(
+        BEATS if items.kind == BEATS else kind, can_undo=bool(edits), can_redo=bool(workspace.studies[sha256].redoable)
+    )
     draw_gallery(
         KEY, source, groups, partial(take_verdict, source), per_page=layout.per_page,
         locked=lock_reason(workspace, sha256), note=note,

@@ -15,7 +15,7 @@ from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
 from ecg_core.figures.legible import BACKGROUND, MIN_CONTRAST, class_text_colours, contrast
 from ecg_core.figures.samples import MISSING, STEP_MV, encoded
 from ecg_core.labels import CLASSES
-from ecg_core.pipeline import with_rules
+from ecg_core.measuring import with_rules
 from ecg_core.records import read_strip
 from ecg_core.rhythm.reviewing import beat_items, review_items
 from pages._ui import gallery
@@ -196,6 +196,37 @@ def test_rejected_couplets_vanish_in_one_edit_and_undo_brings_them_back(opened, 
     browser.act(at, "undo", 2)
     assert browser.data["n"] == 15
     assert browser.data["chosen"] == 2
+    browser.act(at, "redo", 5)
+    assert browser.data["n"] == 13
+
+
+@pytest.mark.parametrize("action", ["artefact", "delete", "S", "N"])
+def test_every_verdict_that_rejects_a_couplet_takes_it_from_the_list(opened, browser, action):
+    at, _workspace = opened
+    browser.act(at, action, 4)
+    assert (browser.data["n"], browser.data["chosen"]) == (14, 4)
+
+
+@pytest.mark.parametrize("rhythm", ["sinus", "af", "svt", "vf", "paced"])
+def test_a_run_that_is_marked_as_another_rhythm_is_a_tachycardia_no_longer(analysis, browser, rhythm):
+    label = analysis.predicted.label.copy()
+    label[100:140] = "V"
+    predicted = replace(analysis.predicted, label=label)
+    quick = with_rules(replace(analysis, predicted=predicted, beats=predicted), replace(analysis.rules, vt_bpm=70.0))
+    workspace = workspace_with(quick)
+    at = page("gallery", workspace)
+    assert kinds(at).value in ("vt", "vt_sustained")
+    browser.act(at, rhythm, 0)
+    assert not {"vt", "vt_sustained"} & {event.kind for event in workspace.analysis(workspace.current).events}
+
+
+def test_accepted_events_are_ticked_and_nothing_else_changes(opened, browser):
+    at, workspace = opened
+    before = workspace.analysis(workspace.current)
+    browser.act(at, "accept", 1)
+    assert [strip["reviewed"] for strip in browser.data["strips"][:3]] == [False, True, False]
+    assert (browser.data["note"], browser.data["chosen"]) == ("1 of 15 reviewed", 2)
+    assert workspace.analysis(workspace.current).events == before.events
 
 
 def test_what_the_browser_says_about_an_earlier_page_is_not_taken(opened, browser):
@@ -251,6 +282,6 @@ def test_beats_that_another_page_opened_are_gone_through_first(analysis, browser
 
 @pytest.mark.parametrize("kind", ["beats", "vt", "af", "pause", "not_analysable"])
 def test_no_two_buttons_have_the_same_key(kind):
-    keys = [action.key for group in verdict_groups(kind, can_undo=True) for action in group.actions]
+    keys = [action.key for group in verdict_groups(kind, can_undo=True, can_redo=True) for action in group.actions]
     assert len(keys) == len(set(keys))
     assert not set(keys) & set("PRC")  # taken by the page of strips and by Streamlit

@@ -25,7 +25,7 @@ SHORT: Final = {  # what the names of kinds are called where there is little roo
     "v_couplet": "V couplet", "v_run": "V run", "idioventricular": "IVR", "v_bigeminy": "V bigeminy",
     "v_trigeminy": "V trigeminy", "s_couplet": "S couplet", "s_run": "S run", "svt": "SVT",
     "svt_sustained": "SVT sustained", "s_bigeminy": "S bigeminy", "s_trigeminy": "S trigeminy", "af": "AF",
-    "af_pause": "Pause in AF",
+    "af_pause": "Pause in AF", "paced": "Paced",
 }  # fmt: skip
 
 

@@ -14,13 +14,11 @@ from ..edits import (
     AcceptEdit,
     DeleteEdit,
     Edit,
-    InsertEdit,
     Label,
     LabelEdit,
     RhythmEdit,
     Stretch,
     StretchEdit,
-    TemplateEdit,
 )
 from ..errors import EcgError
 from ..labels import CLASSES, NAME
@@ -34,20 +32,22 @@ BY_TIME, BY_LENGTH, BY_RATE, BY_PROBABILITY = "time", "length", "rate", "probabi
 EVENT_ORDERS: Final = (BY_TIME, BY_LENGTH, BY_RATE)
 BEAT_ORDERS: Final = (BY_TIME, BY_RATE, BY_PROBABILITY)
 ARTEFACT_MARGIN_S = 0.12  # half a wide QRS: the first and the last beat of an event lie wholly in the artefact
+LAST_BEAT_S = 0.01  # a marked stretch ends so long after the last beat of an event, which so lies in it
 
 # The classes of the beats that a kind of event is made of, which a label or a deletion of the event is about: in
-# fibrillation and in signal that is not analysable, whatever was taken for a beat. Kinds that are not here are made of
-# no ectopic beats.
+# fibrillation, in a paced rhythm and in signal that is not analysable, whatever is not normal. Kinds that are not here
+# are made of no ectopic beats.
 MADE_OF: Final = {
     **dict.fromkeys(("v_couplet", "v_run", "idioventricular", "vt", "vt_sustained", "v_bigeminy", "v_trigeminy"), "VF"),
     **dict.fromkeys(("s_couplet", "s_run", "svt", "svt_sustained", "s_bigeminy", "s_trigeminy"), "S"),
-    **dict.fromkeys(("vf", "vf_suspected", "not_analysable"), "SVFQ"),
+    **dict.fromkeys(("vf", "vf_suspected", "not_analysable", "paced"), "SVFQ"),
 }
 # The kinds that are a rhythm, each with the one that it is already; another one can be marked over its stretch.
 RHYTHM_OF: Final = {
     "vf": "vf", "vf_suspected": "", "asystole": "", "v_run": "", "idioventricular": "", "vt": "vt",
     "vt_sustained": "vt", "v_bigeminy": "", "v_trigeminy": "", "s_run": "", "svt": "svt", "svt_sustained": "svt",
-    "s_bigeminy": "", "s_trigeminy": "", "af": "af", "bradycardia": "", "tachycardia": "", "not_analysable": "",
+    "s_bigeminy": "", "s_trigeminy": "", "af": "af", "paced": "paced", "bradycardia": "", "tachycardia": "",
+    "not_analysable": "",
 }  # fmt: skip
 UNJUDGED: Final = ("not_analysable", "no_signal")
 
@@ -188,25 +188,15 @@ def edit_of_action(analysis: Analysis, items: ReviewItems, action: str) -> Edit:
     if action == ANALYSABLE:
         return StretchEdit(stretches, analysable=True)
     if action == ARTEFACT:
-        return StretchEdit(_widened(stretches, analysis.record.duration_s), analysable=False)
+        return StretchEdit(
+            _widened(stretches, ARTEFACT_MARGIN_S, ARTEFACT_MARGIN_S, analysis.record.duration_s), analysable=False
+        )
     if action in MARKED_NAMES:
-        return RhythmEdit(stretches, action)
+        return RhythmEdit(_widened(stretches, 0.0, LAST_BEAT_S, analysis.record.duration_s), action)
     times_s = analysis.beats.time_s[beats_in(analysis, items)].tolist()
     if not times_s:
         raise NothingToChangeError(_without_beats_text(items))
     return DeleteEdit(tuple(times_s)) if action == DELETE else LabelEdit(tuple(Label(at_s, action) for at_s in times_s))
-
-
-def edit_time_s(edit: Edit) -> float | None:
-    """The first time that an edit is about; None for one that is about templates as a whole."""
-    match edit:
-        case LabelEdit(labels=pairs) | InsertEdit(beats=pairs):
-            times_s = [pair.time_s for pair in pairs]
-        case DeleteEdit(times_s=some) | TemplateEdit(times_s=some):
-            times_s = list(some)
-        case StretchEdit(stretches=stretches) | RhythmEdit(stretches=stretches) | AcceptEdit(stretches=stretches):
-            times_s = [stretch.start_s for stretch in stretches]
-    return min(times_s, default=None)
 
 
 def beats_in(analysis: Analysis, items: ReviewItems) -> Index:
@@ -228,10 +218,9 @@ def _accepted(analysis: Analysis, items: ReviewItems, stretches: tuple[Stretch, 
     return LabelEdit(tuple(map(Label._make, pairs)))
 
 
-def _widened(stretches: Sequence[Stretch], duration_s: float) -> tuple[Stretch, ...]:
+def _widened(stretches: Sequence[Stretch], before_s: float, after_s: float, duration_s: float) -> tuple[Stretch, ...]:
     return tuple(
-        Stretch(max(0.0, start_s - ARTEFACT_MARGIN_S), min(duration_s, end_s + ARTEFACT_MARGIN_S))
-        for start_s, end_s in stretches
+        Stretch(max(0.0, start_s - before_s), min(duration_s, end_s + after_s)) for start_s, end_s in stretches
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from ecg_core.edits import MARKED_NAMES, Edit, Label, LabelEdit
+from ecg_core.edits import MARKED_NAMES, time_of
 from ecg_core.errors import ChangeRefusedError
 from ecg_core.figures.gallery import GallerySource
 from ecg_core.labels import CLASSES, NAME
@@ -20,14 +20,12 @@ from ecg_core.rhythm.reviewing import (
     BEATS,
     DELETE,
     edit_of_action,
-    edit_time_s,
     verdicts,
 )
 from ecg_core.schema import Analysis, Float64, Index, Record, Text
 
 from .gallery import ActionGroup, GalleryAction, choose_first
-from .jobs import Label as StoredLabel
-from .labelling import undo
+from .labelling import redo, undo
 from .report_strips import add_strips
 from .view import study_key
 from .workspace import Workspace, current_workspace
@@ -47,7 +45,7 @@ RHYTHMS: Final = {  # text of each
 }  # fmt: skip
 
 
-def verdict_groups(kind: str, *, can_undo: bool) -> tuple[ActionGroup, ...]:
+def verdict_groups(kind: str, *, can_undo: bool, can_redo: bool) -> tuple[ActionGroup, ...]:
     """The buttons for a kind of event, or for BEATS."""
     known = verdicts(kind)
     of_it = "The beat becomes" if kind == BEATS else "Its ectopic beats become"
@@ -65,7 +63,7 @@ def verdict_groups(kind: str, *, can_undo: bool) -> tuple[ActionGroup, ...]:
     steps = (
         GalleryAction(TO_REPORT, "T", "To report", "Adds ten seconds around it to the report"),
         GalleryAction(UNDO, "U", "Undo", "Takes back the last change", can_undo),
-        GalleryAction(REDO, "⇧U", "Redo", "Makes the change again that was undone last"),
+        GalleryAction(REDO, "⇧U", "Redo", "Makes the change again that was undone last", can_redo),
     )
     groups = (
         ActionGroup("Verdict", general), ActionGroup("Class of the beats", labels, "Becomes"),
@@ -99,32 +97,20 @@ def take_verdict(source: GallerySource, name: str, index: Index) -> float | None
     if name == TO_REPORT:
         add_strips(record, [_report_strip(source, item) for item in index.tolist()])
         return float(source.items.start_s[index[-1]])
-    _add_edit(record, edit_of_action(analysis, source.items.only(index), name))
+    workspace.add_edit(record.sha256, edit_of_action(analysis, source.items.only(index), name))
     return None
-
-
-def edits_of(record: Record) -> tuple[Edit, ...]:
-    """The edits of a record, the oldest first."""
-    edits = current_workspace().edits_of(record.sha256)
-    return tuple(LabelEdit(tuple(Label(*pair) for pair in pairs)) for pairs in edits)
-
-
-def _add_edit(record: Record, edit: Edit) -> None:
-    if not isinstance(edit, LabelEdit):
-        raise ChangeRefusedError("This change cannot be kept by the present store of studies.")
-    current_workspace().add_edit(record.sha256, tuple(StoredLabel(*pair) for pair in edit.labels))
 
 
 def _undo(analysis: Analysis) -> float | None:
-    edits = edits_of(analysis.record)
-    if not edits:
-        return None
+    edits = current_workspace().edits_of(analysis.record.sha256)
     undo(analysis)
-    return edit_time_s(edits[-1])
+    return time_of(edits[-1]) if edits else None
 
 
 def _redo(analysis: Analysis) -> float | None:
-    return None
+    redoable = current_workspace().studies[analysis.record.sha256].redoable
+    redo(analysis)
+    return time_of(redoable[0]) if redoable else None
 
 
 def _report_strip(source: GallerySource, item: int) -> ReportStrip:
