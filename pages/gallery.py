@@ -6,6 +6,8 @@ import numpy as np
 import streamlit as st
 
 from ecg_core.figures.gallery import GallerySource
+from ecg_core.labels import CLASSES
+from ecg_core.rhythm.events import MOST_SERIOUS_FIRST
 from ecg_core.rhythm.reviewing import (
     BEAT_ORDERS,
     BEATS,
@@ -51,15 +53,18 @@ KEYS = (
 def choose_kind(analysis: Analysis) -> str:
     """Draw the choice among the kinds that were found."""
     found = cached("gallery_kinds", analysis, lambda: kinds_found(analysis))
+    key = kind_key(analysis.record)
+    chosen = st.session_state.get(key)
+    if chosen in MOST_SERIOUS_FIRST or chosen in CLASSES:
+        found = {**found, chosen: found.get(chosen, 0)}  # stays when its last one is gone: no key hits another kind
     names = {kind: f"{kind_name(kind)} ({n:,})" for kind, n in found.items()}
     if (opened := opened_beats(analysis)) is not None:
         names = {OPENED_KIND: f"{opened[0]} ({len(opened[1]):,})", **names}
     if not names:
         st.caption(NO_FINDING)
         st.stop()
-    key = kind_key(analysis.record)
-    if st.session_state.get(key) in names:
-        st.session_state[key] = st.session_state[key]  # stays, though its count may have changed
+    if chosen in names:
+        st.session_state[key] = chosen  # though its count may have changed
     return st.selectbox(
         "Findings", list(names), key=key, format_func=names.__getitem__, persist_state="session", width=330,
         label_visibility="collapsed", on_change=choose_first, args=(KEY, analysis.record),
