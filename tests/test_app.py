@@ -15,12 +15,12 @@ from ecg_core.errors import RulesError
 from ecg_core.pipeline import with_rules
 from ecg_core.report.export import WRITERS
 from ecg_core.report.measures import measures
-from ecg_core.rhythm.events import KIND_NAMES
+from ecg_core.rhythm.events import KIND_NAMES, SHORT_NAMES
 from ecg_core.rules import RhythmRules
 from pages._ui import actions, engine
 from pages._ui.jobs import AnalysisKey, Job, Label
 from pages._ui.messages import UNFORESEEN
-from pages._ui.tables import MOST_SERIOUS_FIRST, by_severity, edited_rules, hours_table
+from pages._ui.tables import MOST_SERIOUS_FIRST, by_severity, edited_rules, hours_table, short_name
 from pages._ui.workspace import Workspace
 
 PAGES = ("studies", "overview", "review", "report", "about")
@@ -374,11 +374,13 @@ def test_review_lists_the_most_serious_findings_first(demo_analysis):
     assert len(table) == len(analysis.events)
     ranks = [MOST_SERIOUS_FIRST.index(event.kind) for event in by_severity(analysis.events)]
     assert ranks == sorted(ranks)
-    assert table["Finding"].tolist() == [KIND_NAMES[MOST_SERIOUS_FIRST[rank]] for rank in ranks]
+    assert table["Finding"].tolist() == [short_name(MOST_SERIOUS_FIRST[rank]) for rank in ranks]
 
 
-def test_every_kind_of_event_has_its_severity():
-    assert set(MOST_SERIOUS_FIRST) == set(KIND_NAMES)
+def test_every_kind_of_event_has_its_severity_and_a_short_name_of_its_own():
+    assert set(MOST_SERIOUS_FIRST) == set(KIND_NAMES) == set(SHORT_NAMES)
+    assert len(set(SHORT_NAMES.values())) == len(SHORT_NAMES)
+    assert max(map(len, SHORT_NAMES.values())) <= 14  # a column of a table at 1280 px
 
 
 def test_the_occlusion_check_shows_its_conclusion(demo, demo_analysis):

@@ -181,8 +181,7 @@ def _dangers_of_study(study: Study) -> list[str]:
 def _episodes(row: Mapping[str, str | float | None]) -> str:
     """Number and length of the episodes of each kind of danger in a row of a study."""
     from ..clock import duration_text
-    from ..report.dangers import SHORT_NAMES
-    from ..rhythm.events import DANGERS
+    from ..rhythm.events import DANGERS, SHORT_NAMES
 
     parts = []
     for kind in DANGERS:

@@ -11,6 +11,7 @@ from typing import Final
 
 from ..clock import clock_text, duration_text
 from ..rhythm.events import DANGERS, KIND_NAMES
+from ..rhythm.events import SHORT_NAMES as SHORT_NAMES  # noqa: PLC0414  # figures take it from here
 from ..schema import Analysis, RhythmEvent
 
 NOT_ANALYSED: Final = ("AV block", "QT", "ST", "pacing")  # what the program does not look at
@@ -19,10 +20,6 @@ UNJUDGED: Final = {
     "not_analysable": "could not be analysed; no sign of VF, VT or asystole there",
     "no_signal": "without any signal",
 }
-SHORT_NAMES: Final = {
-    "vf": "VF", "vf_suspected": "VF suspected", "asystole": "asystole", "vt_sustained": "sustained VT",
-    "not_analysable": "not analysable", "no_signal": "no signal",
-}  # fmt: skip
 MINUTE_S = 60.0
 SHOWN_PCT = 0.05  # less would be printed as 0.0 %
 NOTHING_PCT = 1e-6  # what remains of a difference that is zero

@@ -19,7 +19,7 @@ from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
-from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST
+from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST, SHORT_NAMES
 from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules, rules_from
 from ecg_core.schema import Analysis, Burden, Index, Quality, Record, RhythmEvent
@@ -46,7 +46,7 @@ def by_severity(events: Sequence[RhythmEvent]) -> list[RhythmEvent]:
 
 
 def events_table(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFrame:
-    """Events as a table, in their order."""
+    """Events as a table, in their order, by their short names; see ``short_names_text``."""
     return pd.DataFrame(
         {
             "Time": [clock_text(analysis.record, event.start_s) for event in events],
@@ -60,8 +60,20 @@ def events_table(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFr
 
 def _finding(event: RhythmEvent) -> str:
     """Name of an event; where it may have lasted longer than could be seen, with its length as a lower limit."""
-    name = KIND_NAMES[event.kind]
+    name = short_name(event.kind)
     return f"{name}, {length_text(event)}" if event.at_least else name
+
+
+def short_name(kind: str) -> str:
+    """Short name of a kind of event at the begin of a cell."""
+    return SHORT_NAMES[kind][:1].upper() + SHORT_NAMES[kind][1:]
+
+
+def short_names_text(events: Sequence[RhythmEvent]) -> str:
+    """What the short names of these events stand for, the more serious first; empty where all are plain words."""
+    kinds = {event.kind for event in events}
+    shown = [kind for kind in MOST_SERIOUS_FIRST if kind in kinds and SHORT_NAMES[kind] != KIND_NAMES[kind].lower()]
+    return "; ".join(f"{short_name(kind)}: {KIND_NAMES[kind].lower()}" for kind in shown)
 
 
 def beats_table(analysis: Analysis, index: Index) -> pd.DataFrame:

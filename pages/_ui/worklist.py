@@ -14,8 +14,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from ecg_core.clock import elapsed_text
-from ecg_core.report.dangers import SHORT_NAMES
-from ecg_core.rhythm.events import DANGERS, KIND_NAMES
+from ecg_core.rhythm.events import DANGERS, KIND_NAMES, SHORT_NAMES
 from ecg_core.schema import Float64
 from ecg_core.studies.queue import RUNNING, WAITING, queue
 from ecg_core.studies.study import STATES, Study, count_studies, find_studies
