@@ -134,7 +134,7 @@ def open_files(page):
     go(page, "Report", "Strips chosen by the reader")
     last = page.get_by_text("Each file is created when you click it")
     for _ in range(5):
-        page.get_by_text("Files", exact=True).click()
+        page.get_by_text("Other files", exact=True).click()
         page.wait_for_timeout(1500)
         if last.is_visible():
             break
