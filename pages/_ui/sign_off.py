@@ -142,7 +142,7 @@ def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
 def _what_is_signed(analysis: Analysis) -> list[str]:
     record, burden = analysis.record, analysis.burden
     return [
-        f"Record {record.record_id}, lead {', '.join(analysis.lead_names)}, {burden.n_beats:,} beats, "
+        f"Record {record.record_id}, lead {', '.join(analysis.lead_names)}, {plural(burden.n_beats, 'beat')}, "
         f"{burden.analysable_pct:.1f} % analysable",
         f"{plural(len(analysis.labelled), 'beat')} labelled by readers; model {analysis.model.name}; "
         f"{plural(len(analysis.rules.changed()), 'rule')} changed",

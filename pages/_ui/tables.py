@@ -27,7 +27,7 @@ from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Burden, Index, Quality, Record, RhythmEvent
 
-from .wording import NONE, number
+from .wording import NONE, number, plural
 
 NO_FINDING = "No couplet, run, pattern, episode, pause or long RR was found in the analysable part."
 EVENT_COLUMNS: Final = {  # all of them are seen beside the hours at 1280 px
@@ -250,7 +250,7 @@ def record_facts(record: Record) -> list[tuple[str, str]]:
         ("Leads", ", ".join(record.lead_names)),
         ("Sampling rate", f"{record.fs_hz:g} Hz"),
         *([("Entered by hand", record.overrides.text)] if record.overrides.text else []),
-        ("Length", f"{duration_text(record.duration_s)} ({record.n_samples:,} samples)"),
+        ("Length", f"{duration_text(record.duration_s)} ({plural(record.n_samples, 'sample')})"),
         (
             "Start",
             f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "unknown; times are elapsed times",
@@ -267,7 +267,7 @@ def record_facts(record: Record) -> list[tuple[str, str]]:
 
 
 def _annotations(record: Record) -> str:
-    return "none" if record.reference is None else f"{len(record.reference.time_s):,} annotations"
+    return "none" if record.reference is None else plural(len(record.reference.time_s), "annotation")
 
 
 def versions() -> list[tuple[str, str]]:
