@@ -15,6 +15,7 @@ from .. import NOTICE
 from ..classifier.spec import read_spec
 from ..errors import RecordError, StoreError
 from ..rules import RhythmRules
+from ..text import plural
 from . import progress
 from .options import (
     FAILED,
@@ -156,7 +157,8 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
     from ..batch import FAILURES
 
     n, n_failed = len(study.outcomes), len(study.failed)
-    print(f"{n} records: {n - n_failed - study.n_kept} analysed, {study.n_kept} already done, {n_failed} failed")
+    n_done = n - n_failed - study.n_kept
+    print(f"{plural(n, 'record')}: {n_done} analysed, {study.n_kept} already done, {n_failed} failed")
     for line in _dangers_of_study(study):
         print(red_of(sys.stdout)(line))
     print(f"Written: one folder per record, {', '.join(path.name for path in study.written)}")
@@ -164,7 +166,7 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
     if not study.failed:
         return 0
     settings = dict.fromkeys(setting for outcome in study.failed for setting in outcome.settings)
-    sentence = f"Error: {n_failed} of {n} records failed; {FAILURES} says why."
+    sentence = f"Error: {n_failed} of {plural(n, 'record')} failed; {FAILURES} says why."
     print(with_remedies(sentence, settings, options), file=sys.stderr)
     return FAILED
 
@@ -174,15 +176,15 @@ def _dangers_of_study(study: Study) -> list[str]:
     found = [outcome for outcome in study.outcomes if not outcome.problem and outcome.row.get("danger_found")]
     if not found:
         return []
-    head = f"VF, asystole or sustained VT, certain or suspected, in {len(found)} of {len(study.outcomes)} records:"
+    of_records = f"{len(found)} of {plural(len(study.outcomes), 'record')}"
+    head = f"VF, asystole or sustained VT, certain or suspected, in {of_records}:"
     return [head, *(f"  {outcome.task.name}: {_episodes(outcome.row)}" for outcome in found)]
 
 
 def _episodes(row: Mapping[str, str | float | None]) -> str:
     """Number and length of the episodes of each kind of danger in a row of a study."""
     from ..clock import duration_text
-    from ..report.dangers import SHORT_NAMES
-    from ..rhythm.events import DANGERS
+    from ..rhythm.events import DANGERS, SHORT_NAMES
 
     parts = []
     for kind in DANGERS:
