@@ -1,12 +1,11 @@
 """From the whole recording to the strip and to the single beat; beats are edited and intervals measured here."""
 
 from functools import partial
-from math import ceil
 
 import streamlit as st
 
 from ecg_core.evaluation.comparison import Disagreements
-from ecg_core.figures import disclosure_figure, probability_figure, strip_figure, trend_figure
+from ecg_core.figures import disclosure_figure, probability_figure, strip_figure, strip_text, trend_figure
 from ecg_core.morphology.filtered import FILTER_TEXT
 from ecg_core.report.dangers import findings
 from ecg_core.schema import Analysis, Float64, Record
@@ -18,7 +17,7 @@ from pages._ui.key_sheet import key_sheet
 from pages._ui.label_bar import label_bar
 from pages._ui.report_strips import to_report_button
 from pages._ui.strip_gestures import strip_gestures
-from pages._ui.strip_layout import Layout, choose_layout
+from pages._ui.strip_layout import BESIDE_PX, GAP_PX, Layout, choose_layout, has_room_beside
 from pages._ui.tables import NO_FINDING, SHORT_NAMES, beat_facts, by_severity, events_table
 from pages._ui.view import (
     PAGE_S,
@@ -41,19 +40,15 @@ from pages._ui.view import (
 from pages._ui.wording import NONE
 from pages._ui.workspace import current_workspace
 
-ROW_MM = 250.0  # of paper fit beside the sidebar: 10 s at 25 mm/s; a longer strip continues in the next row
 TREND_PX = 96  # of the whole recording, slim enough for the strip to be seen below it
-# On a wide screen findings and beat facts stand beside the strip, else below it.
 STYLE = """<style>
 .st-key-review_side { min-width: 0; }
 .st-key-review_strip, .st-key-label_bar { gap: 0.3rem; }
 .st-key-label_bar button { padding-left: 0.6rem; padding-right: 0.6rem; }
 .st-key-strip_row { gap: 0.4rem; }
-@media (min-width: 1600px) {
-  .st-key-review { display: grid !important; grid-template-columns: minmax(0, 1045px) minmax(0, 1fr); gap: 0 1.2rem;
-    align-items: start; }
-}
 </style>"""
+BESIDE = f"""<style>.st-key-review {{ display: grid !important; align-items: start;
+  grid-template-columns: minmax(0, 1fr) {BESIDE_PX}px; gap: 0 {GAP_PX}px; }}</style>"""
 
 
 def choose_steps(record: Record, places: dict[str, Float64], time_s: float, length_s: float) -> None:
@@ -90,19 +85,22 @@ def draw_trend(analysis: Analysis, page_s: float) -> None:
 def draw_strip(analysis: Analysis, layout: Layout, start_s: float, beat: int | None, differ: Disagreements) -> None:
     """Draw the strip, in rows where it is longer than the paper."""
     record, names = analysis.record, leads_to_draw(analysis.record, layout.lead, layout.n_leads)
-    row_s = min(layout.length_s, ROW_MM / layout.scale.mm_per_s)
-    for row in range(ceil(layout.length_s / row_s)):
-        begin_s = start_s + row * row_s
-        leads = tuple(strip(record, name, start_s=begin_s, length_s=row_s, filtered=layout.filtered) for name in names)
-        figure = strip_figure(
-            analysis, leads, length_s=row_s, selected=beat, differ=differ, scale=layout.scale, theme=theme()
+    for row in range(layout.n_rows):
+        span_s = (start_s + row * layout.row_s, start_s + (row + 1) * layout.row_s)
+        leads = tuple(
+            strip(record, name, start_s=span_s[0], length_s=layout.row_s, filtered=layout.filtered) for name in names
         )
+        figure = strip_figure(
+            analysis, leads, length_s=layout.row_s, selected=beat, differ=differ,
+            shaded=commands.shaded_finding(record), show_attention=layout.attention, show_reference=layout.reference,
+            scale=layout.scale, theme=theme(),
+        )  # fmt: skip
         if layout.filtered:
             figure.add_annotation(
                 text=FILTER_TEXT, xref="paper", x=1, xanchor="right", yref="y domain", y=1, yanchor="top",
                 showarrow=False, font={"size": 10, "color": theme().faint},
             )  # fmt: skip
-        show(figure, f"strip{row}", alt="ECG strip", width="content")
+        show(figure, f"strip{row}", alt=strip_text(analysis, span_s, names), width="content")
 
 
 def draw_tools(analysis: Analysis, start_s: float, length_s: float) -> None:
@@ -232,7 +230,7 @@ def viewer(record: Record) -> None:
 
 
 analysis = current_analysis(wait=False)
-st.html(STYLE)
+st.html(STYLE + BESIDE if has_room_beside() else STYLE)
 with st.container(horizontal=True, vertical_alignment="center"):
     heading(f"Review of {analysis.record.record_id}", analysis.record)
     legend()

@@ -136,11 +136,11 @@ def _to_neighbouring_beat(record: Record, by: float) -> None:
 
 
 def _zoom(record: Record, by: float, time_s: float | None = None) -> None:
-    zoom(int(by))
     start_s, length_s = shown_strip(record)
-    if time_s is not None and st.session_state["sec"] != length_s:  # what lies below the mouse stays there
-        new_length_s = st.session_state["sec"]
-        new_start_s = time_s - (time_s - start_s) / length_s * new_length_s
+    new_length_s = zoom(int(by))
+    at_s = current_time_s(record) if time_s is None else time_s
+    if length_s and new_length_s != length_s:  # what lies below the mouse stays there
+        new_start_s = at_s - (at_s - start_s) / length_s * new_length_s
         st.session_state["strip"] = (record.sha256, new_start_s, new_length_s)
         move_strip(record, 0.0, with_time=False)
 

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import streamlit as st
 
-from ecg_core.figures import Scale
+from ecg_core.figures import MARGIN_PX, Scale
 from ecg_core.schema import Analysis, Record
 
+from .page_width import page_px, strip_rows
 from .workspace import current_workspace
 
 LEAD_COUNTS: Final = (1, 3, 6, 12)
@@ -18,6 +19,8 @@ SECONDS: Final = (6, 10, 30)
 SPEEDS: Final = (12.5, 25, 50)
 GAINS: Final = (5, 10, 20)
 ZOOM: Final = ((30, 12.5), (30, 25), (10, 25), (6, 25), (6, 50))  # seconds and mm/s, from far away to close
+WIDE_PX: Final = 1330.0  # a page of this width has room beside the strip
+BESIDE_PX, GAP_PX = 500, 20  # for findings and beat facts, and before them
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,27 @@ class Layout:
 
     lead: str
     n_leads: int
-    length_s: float
+    n_rows: int
+    row_s: float
     scale: Scale
     filtered: bool
     attention: bool
     reference: bool
+
+    @property
+    def length_s(self) -> float:
+        """Seconds of all rows."""
+        return self.n_rows * self.row_s
+
+
+def has_room_beside() -> bool:
+    """Whether findings and beat facts stand beside the strip."""
+    return page_px() >= WIDE_PX
+
+
+def _rows(length_s: float, scale: Scale) -> tuple[int, float]:
+    """Number of rows of a strip, and seconds of each."""
+    return strip_rows(length_s, scale, MARGIN_PX + (BESIDE_PX + GAP_PX if has_room_beside() else 0))
 
 
 def lead_counts(record: Record) -> list[int]:
@@ -94,21 +113,24 @@ def choose_layout(analysis: Analysis) -> Layout:
     }  # fmt: skip
     current_workspace().remember(record.sha256, **view)
     scale = Scale(speed, gain)
-    return Layout(lead, n_leads, length_s, scale, filtered=filtered, attention=attention, reference=reference)
+    rows = _rows(length_s, scale)
+    return Layout(lead, n_leads, *rows, scale, filtered=filtered, attention=attention, reference=reference)
 
 
 def _choice(name: str, options: Any, key: str, left: dict[str, Any]) -> Any:
     return st.segmented_control(name, options, default=left[key], key=key, bind="query-params", required=True)
 
 
-def zoom(step: int) -> None:
-    """Show the strip one step closer (+1) or from further away (-1); for callbacks."""
+def zoom(step: int) -> float:
+    """Show the strip one step closer (+1) or from further away (-1); returns its seconds. For callbacks."""
     shown = _closeness(st.session_state["sec"], st.session_state["speed"])
     closer = [one for one in ZOOM if _closeness(*one) > shown]
     further = [one for one in ZOOM if _closeness(*one) < shown]
     to = (closer[:1] or [None])[0] if step > 0 else (further[-1:] or [None])[0]
     if to is not None:
         st.session_state["sec"], st.session_state["speed"] = to
+    n_rows, row_s = _rows(st.session_state["sec"], Scale(st.session_state["speed"], st.session_state["gain"]))
+    return n_rows * row_s
 
 
 def _closeness(length_s: float, mm_per_s: float) -> float:
