@@ -212,6 +212,7 @@ def viewer(record: Record) -> None:
         draw_tools(analysis, start_s, layout.length_s)
         label_bar(analysis, beat, places)
         progress = st.container()
+    minutes = main.container() if has_room_beside() else st.container()
     with steps:
         choose_steps(record, places, time_s, layout.length_s)
     page_s = time_s // PAGE_S * PAGE_S
@@ -221,7 +222,8 @@ def viewer(record: Record) -> None:
         draw_findings(analysis)
         if beat is not None:
             draw_beat(analysis, beat, differ)
-    draw_minutes(analysis, layout.lead, page_s, span_s)
+    with minutes:
+        draw_minutes(analysis, layout.lead, page_s, span_s)
     if commands.sheet_is_asked_for():
         key_sheet()
     if (job := workspace.job_of(record.sha256)) is not None:

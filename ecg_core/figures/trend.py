@@ -59,10 +59,9 @@ def _place_lanes(figure: go.Figure, count_step_s: float, height_px: int, theme: 
     unit = "minute" if count_step_s == MINUTE_S else "hour"
     names = ("heart rate, bpm", f"V per {unit}", f"S per {unit}")
     for (axis, domain), name in zip(LANES.items(), names, strict=True):
-        n_ticks = max(2, round(height_px * (domain[1] - domain[0]) / TICK_PX))
-        figure.update_layout(
-            {axis: {"domain": domain, "nticks": n_ticks, "showgrid": axis == "yaxis", "gridcolor": theme.line}}
-        )
+        lane_px = height_px * (domain[1] - domain[0])
+        lane = {"domain": domain, "nticks": max(2, round(lane_px / TICK_PX)), "showticklabels": lane_px >= TICK_PX}
+        figure.update_layout({axis: {**lane, "showgrid": axis == "yaxis", "gridcolor": theme.line}})
         figure.add_annotation(
             text=name, xref="paper", yref="paper", x=0, y=domain[1], xanchor="left", yanchor="top", xshift=2,
             showarrow=False, font={"size": 11, "color": theme.faint}, borderpad=0,

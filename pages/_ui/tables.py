@@ -30,7 +30,7 @@ from .wording import NONE, number
 SHORT_NAMES: Final = {  # of the kinds of event in a table; the report has the full names
     "vf": "VF", "vf_suspected": "VF suspected", "asystole": "Asystole", "v_couplet": "V couplet", "v_run": "V run",
     "idioventricular": "Idioventricular", "vt": "NSVT", "vt_sustained": "VT sustained", "v_bigeminy": "V bigeminy",
-    "v_trigeminy": "V trigeminy", "s_couplet": "SV couplet", "s_run": "SV run", "svt": "SVT, non-sustained",
+    "v_trigeminy": "V trigeminy", "s_couplet": "SV couplet", "s_run": "SV run", "svt": "SVT",
     "svt_sustained": "SVT sustained", "s_bigeminy": "SV bigeminy", "s_trigeminy": "SV trigeminy", "af": "AF",
     "pause": "Pause", "af_pause": "Pause in AF", "long_rr": "Long RR", "bradycardia": "Bradycardia",
     "tachycardia": "Tachycardia", "not_analysable": "Not analysable", "no_signal": "No signal",
