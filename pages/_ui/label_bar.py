@@ -6,9 +6,10 @@ import numpy as np
 import streamlit as st
 
 from ecg_core.clock import clock_text
+from ecg_core.edits import Edit, text_of, time_of
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.report.export import csv_bytes, file_name, labels_table
-from ecg_core.schema import Analysis, Float64
+from ecg_core.schema import Analysis, Float64, Record
 from ecg_core.text import plain_markdown
 
 from .frame import guarded
@@ -83,9 +84,13 @@ def _next_undo(analysis: Analysis) -> str:
     edits = workspace.edits_of(record.sha256)
     if edits == workspace.shown[record.sha256].fitted_labels:
         return "Undoes the fine-tuning; the labels stay"
-    first = edits[-1][0]
-    what = f"{plural(len(edits[-1]), 'beat')} as {first.label}" if len(edits[-1]) > 1 else first.label
-    return plain_markdown(f"Undoes: {what}, {clock_text(record, first.time_s)}")
+    return plain_markdown(f"Undoes: {edit_text(record, edits[-1])}")
+
+
+def edit_text(record: Record, edit: Edit) -> str:
+    """What an edit does and where."""
+    where_s = time_of(edit)
+    return text_of(edit) if where_s is None else f"{text_of(edit)}, {clock_text(record, where_s)}"
 
 
 def _is_fixed(analysis: Analysis) -> bool:
