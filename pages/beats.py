@@ -60,7 +60,9 @@ def distributions(analysis: Analysis) -> None:
             alt="RR before against RR after each beat, coloured by class",
             on_select=partial(guarded(choose_points), "lorenz", beats),
         )  # fmt: skip
-        st.caption(f"Colour: class of the middle beat. An evenly spread sample, of each class at most {LORENZ_BEATS:,}.")
+        st.caption(
+            f"Colour: class of the middle beat. An evenly spread sample, of each class at most {LORENZ_BEATS:,}."
+        )
 
 
 analysis = current_analysis()

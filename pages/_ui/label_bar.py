@@ -16,6 +16,7 @@ from .frame import guarded
 from .labelling import (
     earlier_analyses,
     load_labels,
+    redo,
     set_labels_and_advance,
     start_fine_tuning,
     step_through_queries,
@@ -75,6 +76,17 @@ def undo_button(analysis: Analysis) -> None:
     st.button(
         "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
         disabled=not edits or _is_fixed(analysis), help=_next_undo(analysis) if edits else None,
+    )  # fmt: skip
+
+
+def redo_button(analysis: Analysis) -> None:
+    """Draw the button that redoes the edit that was undone last."""
+    record = analysis.record
+    redoable = current_workspace().studies[record.sha256].redoable
+    st.button(
+        "Redo", icon=":material/redo:", shortcut="Y", on_click=guarded(redo), args=(analysis,),
+        disabled=not redoable or _is_fixed(analysis),
+        help=plain_markdown(f"Redoes: {edit_text(record, redoable[0])}") if redoable else None,
     )  # fmt: skip
 
 

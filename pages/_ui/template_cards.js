@@ -1,6 +1,6 @@
 // Templates of beats as cards: they are selected by click or arrow keys, and edited by key, button or a dragged box.
 
-const RR_HEIGHT = 26, WAVE_HEIGHT = 96, GAP = 6;
+const RR_HEIGHT = 30, WAVE_HEIGHT = 96, GAP = 6;
 const DRAG_PX = 6; // a shorter movement is a click
 const LEVELS = 255;
 const FAINT = 0.3; // opacity of single beats
@@ -153,7 +153,7 @@ class Cards {
       button.disabled = few || (!this.data.may_edit && button.name !== "step");
     }
     const hides = this.root.querySelector('button[name="hide"]');
-    hides.firstChild.textContent = chosen.length && chosen.every((card) => card.hidden) ? "Show" : "Hide";
+    hides.firstChild.textContent = chosen.length && chosen.every((card) => card.hidden) ? "Show " : "Hide ";
   }
 
   key(event) {
@@ -244,7 +244,7 @@ class Cards {
 
   paintIntervals(context, card, width) {
     const { rr_s, theme, colours } = this.data;
-    const foot = WAVE_HEIGHT + RR_HEIGHT - 0.5, high = RR_HEIGHT - 6;
+    const foot = WAVE_HEIGHT + RR_HEIGHT - 0.5, high = RR_HEIGHT - 8;
     const each = (width - GAP) / card.rr.length;
     context.fillStyle = colours[card.label];
     card.rr.forEach((value, bar) => {
@@ -255,7 +255,7 @@ class Cards {
     line(context, [[0, foot], [width - GAP, foot]]);
     context.fillStyle = theme.faint;
     context.textAlign = "right";
-    context.fillText(`RR ${rr_s[0] * 1000}–${rr_s[1] * 1000} ms`, width - GAP, WAVE_HEIGHT + 9);
+    context.fillText(`RR ${Math.round(rr_s[0] * 1000)}–${Math.round(rr_s[1] * 1000)} ms`, width - GAP, WAVE_HEIGHT + 9);
     context.textAlign = "left";
   }
 }

@@ -31,7 +31,7 @@ from ecg_core.schema import Analysis, Index
 
 from .chosen_beats import choose_beats
 from .frame import guarded
-from .label_bar import undo_button
+from .label_bar import redo_button, undo_button
 from .labelling import set_labels
 from .view import cached, study_key
 from .workspace import current_workspace
@@ -71,7 +71,7 @@ kbd { font: inherit; font-size: 0.72rem; opacity: 0.65; margin-left: 0.15rem; }
   min-width: 0; user-select: none; }
 .card.selected { outline: 2px solid var(--st-primary-color); outline-offset: -1px; }
 .card.at:not(.selected) { border-color: var(--st-primary-color); } .card.hidden { opacity: 0.5; }
-.card canvas { width: 100%; height: 122px; display: block; touch-action: none; }
+.card canvas { width: 100%; height: 126px; display: block; touch-action: none; }
 .head, .foot { display: flex; gap: 0.4rem; align-items: baseline; white-space: nowrap; font-size: 0.78rem; }
 .head b { font-size: 1rem; } .head .class { overflow: hidden; text-overflow: ellipsis; opacity: 0.8; }
 .head .n { margin-left: auto; font-weight: 600; font-variant-numeric: tabular-nums; }
@@ -135,6 +135,8 @@ def draw_templates(analysis: Analysis, theme: Theme) -> None:
     if made is None:
         st.info("Sorting all beats into templates by their shape ...", icon=":material/hourglass:")
         return
+    if message := st.session_state.pop("templates_message", ""):
+        st.toast(message)
     described = cached("templates as counted", (made, analysis), lambda: describe_templates(made, analysis.beats))
     shown = _choose_shown(analysis, described)
     sha256 = analysis.record.sha256
@@ -169,6 +171,7 @@ def _choose_shown(analysis: Analysis, described: Sequence[Template]) -> list[Tem
                 key=study_key(f"cards {len(pages)}", sha256), label_visibility="collapsed",
             )  # fmt: skip
         undo_button(analysis)
+        redo_button(analysis)
     return chosen[first : first + CARDS_A_PAGE]
 
 
@@ -186,7 +189,7 @@ def _act(sha256: str) -> None:
     if action == "step":
         open_beats(analysis, index, f"of {', '.join(names)}")
     elif action == "label" and act.get("label") in CLASSES:
-        set_labels(analysis, dict.fromkeys(index.tolist(), act["label"]))
+        set_labels(analysis, dict.fromkeys(index.tolist(), str(act["label"])))
     elif action == "none":
         workspace.add_edit(sha256, DeleteEdit(tuple(analysis.beats.time_s[index].tolist())))
     elif action in ("merge", "hide", "show") and (action != "merge" or len(names) > 1):
@@ -207,7 +210,9 @@ def _split_by_box(analysis: Analysis, made: BeatTemplates, name: str, act: dict[
         current_workspace().add_edit(analysis.record.sha256, TemplateEdit("split", (name,), times_s=times_s))
     else:
         which = "All" if len(found) else "None"
-        st.toast(f"{which} of the beats of {name} pass through the box, so nothing was split.")
+        st.session_state["templates_message"] = (
+            f"{which} of the beats of {name} pass through the box: nothing was split."
+        )
 
 
 def open_beats(analysis: Analysis, index: Index, title: str) -> None:
