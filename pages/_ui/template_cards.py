@@ -176,14 +176,19 @@ def _choose_shown(analysis: Analysis, described: Sequence[Template]) -> list[Tem
 
 
 def _act(sha256: str) -> None:
-    """Do what was asked for in the browser: nothing that it sends is trusted; for callbacks."""
+    """Do what was asked for in the browser; for callbacks."""
     act, workspace = st.session_state[KEY].get("act"), current_workspace()
-    if not isinstance(act, dict) or workspace.current != sha256:
+    if isinstance(act, dict) and workspace.current == sha256:
+        edit_templates(workspace.analysis(sha256), act)
+
+
+def edit_templates(analysis: Analysis, act: dict[str, Any]) -> None:
+    """Edit the templates, or the beats of the templates, that ``act`` names; nothing that it holds is trusted."""
+    made, workspace, sha256 = made_templates(analysis), current_workspace(), analysis.record.sha256
+    if made is None:
         return
-    analysis = workspace.analysis(sha256)
-    made = made_templates(analysis)
-    names = tuple(name for name in act.get("names", ()) if made is not None and name in made.members)
-    if made is None or not names:
+    names = tuple(name for name in act.get("names", ()) if name in made.members)
+    if not names:
         return
     index, action = np.sort(np.concatenate([made.members[name] for name in names])), act.get("action")
     if action == "step":
