@@ -18,7 +18,7 @@ from pages._ui.label_bar import label_bar
 from pages._ui.report_strips import to_report_button
 from pages._ui.strip_gestures import strip_gestures
 from pages._ui.strip_layout import BESIDE_PX, GAP_PX, Layout, choose_layout, has_room_beside
-from pages._ui.tables import NO_FINDING, SHORT_NAMES, beat_facts, by_severity, events_table
+from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table, short_name
 from pages._ui.view import (
     PAGE_S,
     cached,
@@ -154,7 +154,7 @@ def draw_findings(analysis: Analysis) -> None:
     events = cached("by_severity", analysis, lambda: by_severity(analysis.events))
     kinds = st.pills(
         "Kinds", list(dict.fromkeys(event.kind for event in events)), selection_mode="multi",
-        format_func=SHORT_NAMES.__getitem__, key=study_key("kinds", analysis.record.sha256),
+        format_func=short_name, key=study_key("kinds", analysis.record.sha256),
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     listed = [event for event in events if not kinds or event.kind in kinds]

@@ -31,6 +31,7 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
         else:
             _range_buttons(analysis)
         undo_button(analysis)
+        redo_button(analysis)
         if span_s is None:
             with st.popover("Files", icon=":material/save:", width="content"):
                 _label_files(analysis)
@@ -106,11 +107,16 @@ def undo_button(analysis: Analysis) -> None:
         "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
         disabled=not edits or _is_fixed(analysis), help=_next_undo(analysis) if edits else None,
     )  # fmt: skip
-    redoable = workspace.studies[analysis.record.sha256].redoable
+
+
+def redo_button(analysis: Analysis) -> None:
+    """Draw the button that redoes the edit that was undone last."""
+    record = analysis.record
+    redoable = current_workspace().studies[record.sha256].redoable
     st.button(
         "Redo", icon=":material/redo:", shortcut="Y", on_click=guarded(redo), args=(analysis,),
         disabled=not redoable or _is_fixed(analysis),
-        help=plain_markdown(f"Redoes: {edit_text(analysis.record, redoable[0])}") if redoable else None,
+        help=plain_markdown(f"Redoes: {edit_text(record, redoable[0])}") if redoable else None,
     )  # fmt: skip
 
 

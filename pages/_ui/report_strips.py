@@ -105,21 +105,9 @@ def _save(record: Record, strips: Sequence[ReportStrip]) -> None:
 
 def _add(record: Record, strip: ReportStrip, measured: str) -> None:
     """Add a strip with the caption that was typed, or give that caption to the strip where it is there already."""
-<<<<<<< HEAD
-    add_strips(record, [replace(strip, caption=st.session_state.get(caption_key(record), "").strip())])
-=======
-    strips = list(current_workspace().notes(record.sha256).strips)
     typed = st.session_state.get(caption_key(record), "").strip()
-    strip = replace(
-        strip, caption=". ".join(part.rstrip(".") if measured else part for part in (typed, measured) if part)
-    )
-    place = _place(record, strip)
-    if place is None:
-        strips.append(strip)
-    else:
-        strips[place] = strip
-    _save(record, strips)
->>>>>>> review20
+    caption = ". ".join(part.rstrip(".") if measured else part for part in (typed, measured) if part)
+    add_strips(record, [replace(strip, caption=caption)])
     st.session_state[caption_key(record)] = ""
 
 

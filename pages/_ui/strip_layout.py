@@ -126,9 +126,8 @@ def zoom(step: int) -> float:
     shown = _closeness(st.session_state["sec"], st.session_state["speed"])
     closer = [one for one in ZOOM if _closeness(*one) > shown]
     further = [one for one in ZOOM if _closeness(*one) < shown]
-    to = (closer[:1] or [None])[0] if step > 0 else (further[-1:] or [None])[0]
-    if to is not None:
-        st.session_state["sec"], st.session_state["speed"] = to
+    for seconds, speed in closer[:1] if step > 0 else further[-1:]:
+        st.session_state["sec"], st.session_state["speed"] = seconds, speed
     n_rows, row_s = _rows(st.session_state["sec"], Scale(st.session_state["speed"], st.session_state["gain"]))
     return n_rows * row_s
 

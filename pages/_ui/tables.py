@@ -7,11 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
-<<<<<<< HEAD
 from typing import Any, Final
-=======
-from typing import Final
->>>>>>> review20
 
 import numpy as np
 import pandas as pd
@@ -26,25 +22,13 @@ from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
-<<<<<<< HEAD
 from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST, SHORT_NAMES
-=======
-from ecg_core.rhythm.events import MOST_SERIOUS_FIRST
->>>>>>> review20
 from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Burden, Index, Quality, Record, RhythmEvent
 
 from .wording import NONE, number, plural
 
-SHORT_NAMES: Final = {  # of the kinds of event in a table; the report has the full names
-    "vf": "VF", "vf_suspected": "VF suspected", "asystole": "Asystole", "v_couplet": "V couplet", "v_run": "V run",
-    "idioventricular": "Idioventricular", "vt": "NSVT", "vt_sustained": "VT sustained", "v_bigeminy": "V bigeminy",
-    "v_trigeminy": "V trigeminy", "s_couplet": "SV couplet", "s_run": "SV run", "svt": "SVT",
-    "svt_sustained": "SVT sustained", "s_bigeminy": "SV bigeminy", "s_trigeminy": "SV trigeminy", "af": "AF",
-    "pause": "Pause", "af_pause": "Pause in AF", "long_rr": "Long RR", "bradycardia": "Bradycardia",
-    "tachycardia": "Tachycardia", "not_analysable": "Not analysable", "no_signal": "No signal",
-}  # fmt: skip
 NO_FINDING = "No couplet, run, pattern, episode, pause or long RR was found in the analysable part."
 EVENT_COLUMNS: Final = {  # all of them are seen beside the hours at 1280 px
     "Beats": st.column_config.NumberColumn(width=50),
@@ -95,11 +79,7 @@ def events_table(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFr
 
 def _finding(event: RhythmEvent) -> str:
     """Name of an event; where it may have lasted longer than could be seen, with its length as a lower limit."""
-<<<<<<< HEAD
     name = short_name(event.kind)
-=======
-    name = SHORT_NAMES[event.kind]
->>>>>>> review20
     return f"{name}, {length_text(event)}" if event.at_least else name
 
 
