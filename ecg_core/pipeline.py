@@ -10,9 +10,9 @@ import numpy as np
 from .classifier.active_learning import select_queries
 from .classifier.chunks import Chunk, ChunkFeatures, Progress, chunk_rhythm, describe, detect, read_chunks, waveform_of
 from .classifier.classification import NOISE_ROUNDS, Predictions, classify, drop_noise
+from .classifier.cross_validation import learn
 from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
-from .classifier.fine_tuning import fine_tune
 from .classifier.leads import AUTO, choose_leads
 from .classifier.model import Model
 from .classifier.standstill import still_frames, without_still
@@ -67,7 +67,7 @@ def analyse(
     beats_at_s
         Known beats in seconds, ascending, to be classified instead of searched.
     patient_labels
-        Beats of this patient whose class is known: they keep it, and the model is fine-tuned to them.
+        Beats of this patient whose class is known: they keep it, and the model is fine-tuned to them, with a check.
     progress, fitting
         Called with seconds done and the record's length, and with the fine-tuning's fraction; may raise ``Cancelled``.
 
@@ -93,9 +93,9 @@ def analyse(
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
     kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS if beats_at_s is None else 0)
     labels = label_codes(patient_labels, features.time_s[kept])
+    learning, weight = None, features.lead_weight[kept]
     if patient_labels is not None:
-        model = fine_tune(model, features.token[kept], rr_s, labels, report=fitting)
-        predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
+        predictions, learning = learn(model, features.token, rr_s, weight, labels, rows=kept, report=fitting)
     predicted = predicted_beats(features, kept, rr_s, predictions, quality.usable_at(features.time_s[kept]))
     waveform = waveform_of(features, record.duration_s)
     calibration = model.spec.calibration_of(len(leads))
@@ -115,7 +115,7 @@ def analyse(
         burden=burden,
         queried=select_queries(features.token, features.lead_weight, kept, predicted.probability, unlabelled),
         labelled=labelled,
-        n_fitted=len(labelled),
+        learning=learning,
     )
 
 

@@ -10,6 +10,7 @@ from support.analyses import make_analysis
 from support.pages import address_time_s, html_of, page, workspace_with
 
 from ecg_core.evaluation.comparison import disagreements
+from ecg_core.learning import LearningCheck
 from ecg_core.pipeline import with_labels, with_rules
 from ecg_core.report.export import csv_bytes, labels_table
 from ecg_core.rhythm.intervals import follows_previous
@@ -122,7 +123,9 @@ def fitted_labels(monkeypatch, analysis):
         changed = with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(n, "")))
         after = changed.beats.label.copy()
         after[changed.labelled + 1] = "V"
-        return replace(changed, beats=replace(changed.beats, label=after), n_fitted=n, queried=analysis.queried[:2])
+        return replace(
+            changed, beats=replace(changed.beats, label=after), learning=LearningCheck(n), queried=analysis.queried[:2]
+        )
 
     monkeypatch.setattr(engine, "run", run)
     monkeypatch.setattr(labelling, "model_path", lambda spec: Path("made.pt"))

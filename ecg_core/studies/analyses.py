@@ -27,7 +27,7 @@ from .study_files import ANALYSES, SHOWN
 from .tables import AnalysisRow, StudyRow
 
 UNCHANGED: Final = (  # fields of an analysis that no edit and no rule changes: they stand in the stored analysis alone
-    "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "n_fitted",
+    "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "learning",
 )  # fmt: skip
 NAME_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
 CODE: Final = Path(__file__).resolve().parents[1]
