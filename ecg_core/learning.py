@@ -29,23 +29,41 @@ class LearningCheck:
     fold_agreement: float = 1.0  # how often the models of the folds agree with the final one on these, 0..1
 
     @property
-    def n_held_out(self) -> int:
-        """How many labels were held out and classified."""
-        return sum(self.held_out)
-
-    @property
     def changed(self) -> float:
         """The part of the other beats whose class changes, 0..1."""
         return self.n_changed / self.n_others if self.n_others else 0.0
 
     @property
     def problem(self) -> str:
-        """Why the model should not learn from these labels, as a sentence; empty where it should."""
+        """Why the model should not learn from these labels, as a clause; empty where it should."""
         if not self.held_out:
+            return "the labels are too few or too close together to be checked against each other"
+        n, before, after = map(sum, (self.held_out, self.right_before, self.right_after))
+        if after < before:
+            return f"of {n} held-out labels the model agrees with {after}, before with {before}"
+        if self.changed > MOST_CHANGED:
+            return f"{100 * self.changed:.0f} % of the other beats would change, more than {100 * MOST_CHANGED:.0f} %"
+        if self.fold_agreement < LEAST_FOLD_AGREEMENT:
             return (
-                f"{self.n_labels} labels lie too close together to be checked against each other; expected labels in "
-                "at least three stretches of about a minute."
+                f"which beats change depends on which labels it learns from: models that learned from parts of them "
+                f"agree on {100 * self.fold_agreement:.0f} % of these changes"
             )
-        if sum(self.right_after) < sum(self.right_before):
-            return f"held-out labels agree less often: {sum(self.right_before)} of {self.n_held_out} before, {sum(self.right_after)} after."
         return ""
+
+    @property
+    def sentence(self) -> str:
+        """The decision with its figures."""
+        if not self.held_out:
+            return f"Held back: {self.problem}."
+        n, before, after = map(sum, (self.held_out, self.right_before, self.right_after))
+        by_class = ", ".join(
+            f"{name} {b} to {a} of {of}"
+            for name, of, b, a in zip(OUTPUT_NAMES, self.held_out, self.right_before, self.right_after, strict=True)
+            if of
+        )
+        figures = (
+            f"Agreement with {n} held-out labels: {before} before, {after} after ({by_class}). "
+            f"{100 * self.changed:.1f} % of the other beats change; models that learned from parts of the labels agree "
+            f"on {100 * self.fold_agreement:.0f} % of these changes."
+        )
+        return f"Held back: {self.problem}. {figures}" if self.problem else figures

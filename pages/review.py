@@ -15,6 +15,7 @@ from ecg_core.schema import Analysis, Float64, Record
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guarded, heading, legend, show_progress
 from pages._ui.label_bar import label_bar
+from pages._ui.learning import draw_proposal, learning_job
 from pages._ui.report_strips import to_report_button
 from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table
 from pages._ui.view import (
@@ -232,7 +233,9 @@ def viewer(record: Record) -> None:
         draw_beat(analysis, beat, differ)
     draw_findings(analysis)
     draw_minutes(analysis, layout.lead, page_s, span_s)
-    if (job := workspace.job_of(record.sha256)) is not None:
+    with progress:
+        draw_proposal(analysis)
+    if (job := workspace.job_of(record.sha256) or learning_job(record.sha256)) is not None:
         with progress:
             show_progress(job)
 

@@ -26,9 +26,7 @@ from .model import Model
 from .network import N_OUTPUTS, BeatNetwork
 
 N_FOLDS = 5
-MIN_STRETCHES = (
-    3  # labels in fewer cannot be held out: what is read together would give them away
-)
+MIN_STRETCHES = 3  # labels in fewer cannot be held out: what is read together would give them away
 BLOCK_BEATS = FINE_TUNING_SEQUENCE_BEATS // 2  # beats are judged in the middle of a stretch, half of it at a time
 MARGIN_BEATS = BLOCK_BEATS // 2
 LABELLED_BLOCKS = 24  # with labels of a class, at most: a key may label 25,000 beats of a day

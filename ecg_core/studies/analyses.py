@@ -190,7 +190,9 @@ def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor
             setattr(row, name, value)
         row.state = ANALYSED if row.state == NEW else row.state
         if is_another:
-            audit.append(session, key.record_sha256, editor.reader, audit.SHOWN, **shown, code=code_version())
+            learned = {"learning": analysis.learning.sentence} if analysis.learning else {}
+            detail = {**shown, **learned, "code": code_version()}
+            audit.append(session, key.record_sha256, editor.reader, audit.SHOWN, **detail)
 
 
 def _shown(key: AnalysisKey, analysis: Analysis) -> dict[str, Any]:

@@ -12,14 +12,8 @@ from ecg_core.schema import Analysis, Float64
 from ecg_core.text import plain_markdown
 
 from .frame import guarded
-from .labelling import (
-    earlier_analyses,
-    load_labels,
-    set_labels_and_advance,
-    start_fine_tuning,
-    step_through_queries,
-    undo,
-)
+from .labelling import earlier_analyses, load_labels, set_labels_and_advance, step_through_queries, undo
+from .learning import start_learning
 from .view import QUERIED, study_key
 from .wording import plural
 from .workspace import current_workspace
@@ -53,6 +47,7 @@ def _class_buttons(analysis: Analysis, beat: int | None, places: dict[str, Float
 
 def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
     workspace, sha256 = current_workspace(), analysis.record.sha256
+    is_busy = workspace.job_of(sha256, beside=True) is not None
     unfitted = workspace.edits_of(sha256) != workspace.shown[sha256].fitted_labels
     st.button(
         "Label queried beats", icon=":material/live_help:", shortcut="A", on_click=step_through_queries,
@@ -60,10 +55,10 @@ def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
         help="The program selects the beats whose labels would help most (queried beats); step through them",
     )  # fmt: skip
     st.button(
-        "Fine-tune to my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_fine_tuning),
-        args=(analysis,), disabled=not unfitted or _is_fixed(analysis),
+        "Learn from my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_learning),
+        args=(analysis,), disabled=not unfitted or _is_fixed(analysis) or is_busy,
         type="primary" if unfitted and QUERIED not in places else "secondary",
-        help="Fine-tune the model to this patient, and classify all other beats again",
+        help="Fine-tune the model to this patient, and see what would change before anything does",
     )  # fmt: skip
 
 
