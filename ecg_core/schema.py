@@ -440,7 +440,7 @@ class Analysis:
     @property
     def n_fitted(self) -> int:
         """How many of the labelled beats the model was fine-tuned to."""
-        return self.learning.n_labels if self.learning else 0
+        return self.learning.n_fitted if self.learning else 0
 
     @property
     def label_codes(self) -> Codes:

@@ -17,7 +17,17 @@ from ecg_core.studies.audit import trail
 from pages._ui import engine, learning
 from pages._ui.workspace import Workspace
 
-HELPS = LearningCheck(20, (10, 6, 4, 0, 0, 0), (8, 2, 1, 0, 0, 0), (10, 5, 4, 0, 0, 0), 1000, 30, 0.9)
+HELPS = LearningCheck(
+    n_labels=20,
+    held_out=(10, 6, 4, 0, 0, 0),
+    said_before=(14, 5, 1, 0, 0, 0),
+    right_before=(8, 2, 1, 0, 0, 0),
+    right_after=(10, 5, 4, 0, 0, 0),
+    others_before=(970, 20, 10, 0, 0, 0),
+    others_after=(950, 30, 20, 0, 0, 0),
+    n_changed=30,
+    fold_agreement=0.9,
+)
 HARMS = replace(HELPS, right_after=(6, 2, 1, 0, 0, 0))
 
 
@@ -134,7 +144,7 @@ def test_a_proposal_waits_for_its_decision_after_a_reload(at, workspace, analysi
 
 @pytest.mark.parametrize("check", [[HARMS]])
 def test_learning_that_does_harm_is_held_back_and_taken_only_on_a_second_word(at, workspace, check):
-    assert "Held back: of 20 held-out labels the model agrees with 9, before with 11" in text_of(at)
+    assert "Held back: the model would agree with 9 of 20 held-out labels, and agrees with 11 as it is" in text_of(at)
     assert "Accept" not in names(at)
     press(at, "Accept against this advice")
     assert shown(workspace).n_fitted == 2

@@ -161,9 +161,11 @@ def _checked(
     return LearningCheck(
         n_labels=int(np.sum(code != UNLABELLED)),
         held_out=per_class(truth),
+        said_before=per_class(before[held_out]),
         right_before=per_class(truth[before[held_out] == truth]),
         right_after=per_class(truth[learned == truth]),
-        n_others=len(other),
+        others_before=per_class(before[other]),
+        others_after=per_class(after[other]),
         n_changed=len(changed),
         fold_agreement=float(np.mean(by_fold[:, changed] == after[changed])) if len(changed) else 1.0,
     )
