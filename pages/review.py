@@ -15,6 +15,7 @@ from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guar
 from pages._ui.kept_measurements import measurement_texts, measurements_of, remove_measurement, within_strip
 from pages._ui.key_sheet import key_sheet
 from pages._ui.label_bar import label_bar
+from pages._ui.learning import draw_proposal, learning_job
 from pages._ui.report_strips import to_report_button
 from pages._ui.strip_gestures import strip_gestures
 from pages._ui.strip_layout import BESIDE_PX, GAP_PX, Layout, choose_layout, has_room_beside
@@ -226,7 +227,9 @@ def viewer(record: Record) -> None:
         draw_minutes(analysis, layout.lead, page_s, span_s)
     if commands.sheet_is_asked_for():
         key_sheet()
-    if (job := workspace.job_of(record.sha256)) is not None:
+    with progress:
+        draw_proposal(analysis)
+    if (job := workspace.job_of(record.sha256) or learning_job(record.sha256)) is not None:
         with progress:
             show_progress(job)
 

@@ -14,7 +14,8 @@ from ecg_core.text import plain_markdown
 
 from .commands import MESSAGE, chosen_range, delete_chosen, label_chosen, mark_chosen, mark_rhythm
 from .frame import guarded
-from .labelling import earlier_analyses, load_labels, redo, start_fine_tuning, step_through_queries, undo
+from .labelling import earlier_analyses, load_labels, redo, step_through_queries, undo
+from .learning import start_learning
 from .review_edits import ANALYSABLE, ARTEFACT, Span, range_text
 from .view import QUERIED, study_key
 from .wording import plural
@@ -85,6 +86,7 @@ def _range(analysis: Analysis, span_s: Span) -> str:
 
 def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
     workspace, sha256 = current_workspace(), analysis.record.sha256
+    is_busy = workspace.job_of(sha256, beside=True) is not None
     unfitted = workspace.edits_of(sha256) != workspace.shown[sha256].fitted_labels
     st.button(
         "Label queried beats", icon=":material/live_help:", shortcut="A", on_click=step_through_queries,
@@ -92,10 +94,10 @@ def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
         help="The program selects the beats whose labels would help most (queried beats); step through them",
     )  # fmt: skip
     st.button(
-        "Fine-tune to my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_fine_tuning),
-        args=(analysis,), disabled=not unfitted or _is_fixed(analysis),
+        "Learn from my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_learning),
+        args=(analysis,), disabled=not unfitted or _is_fixed(analysis) or is_busy,
         type="primary" if unfitted and QUERIED not in places else "secondary",
-        help="Fine-tune the model to this patient, and classify all other beats again",
+        help="Fine-tune the model to this patient, and see what would change before anything does",
     )  # fmt: skip
 
 
