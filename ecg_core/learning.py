@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .labels import CLASSES
+from .labels import OUTPUT_NAMES
 
-OUTPUT_NAMES: Final = (*CLASSES, "no beat")  # of what a label can say
 ECTOPIC: Final = ("S", "V", "F")
 
 # Chosen on svdb's 38 records outside the test set; ``python -m benchmarks.learning`` measures what they cost and avert.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
 from .learning import LearningCheck
+from .overrides import NO_OVERRIDES, RecordOverrides
 from .rules import RhythmRules
 
 Float32 = NDArray[np.float32]
@@ -71,32 +72,6 @@ class SignalSource(Protocol):
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """Samples [start, stop) of the leads in mV, shape (n_leads, stop - start); NaN where nothing was recorded."""
         ...
-
-
-@dataclass(frozen=True)
-class RecordOverrides:
-    """Sampling rate and unit that a person gives for a file that does not state them."""
-
-    fs_hz: float | None = None
-    per_mv: float | None = None  # file values per millivolt: 1 for mV, 1000 for uV, or the gain of raw counts
-
-    @property
-    def text(self) -> str:
-        """The overrides in words; empty where there are none."""
-        unit = {None: "", 1.0: "values in mV", 1000.0: "values in uV", 0.001: "values in V"}
-        return self._with_rate(unit.get(self.per_mv, f"{self.per_mv or 0:g} counts per mV"))
-
-    @property
-    def key(self) -> str:
-        """The overrides as a fixed text, for hashes and for JSON: results refer to it, so it is never reworded."""
-        return self._with_rate("" if self.per_mv is None else f"{self.per_mv:g} a mV")
-
-    def _with_rate(self, unit: str) -> str:
-        rate = "" if self.fs_hz is None else f"{self.fs_hz:g} Hz"
-        return " and ".join(part for part in (rate, unit) if part)
-
-
-NO_OVERRIDES: Final = RecordOverrides()
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,7 @@ from .. import NOTICE, __version__
 from ..clock import iso_text
 from ..errors import OutputError
 from ..files import atomic_files
-from ..labels import CLASSES, NOT_A_BEAT
-from ..learning import OUTPUT_NAMES
+from ..labels import CLASSES, NOT_A_BEAT, OUTPUT_NAMES
 from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES
 from ..schema import Analysis, Float64, Record

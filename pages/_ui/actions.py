@@ -21,8 +21,9 @@ from ecg_core.errors import (
     RecordMovedError,
     StoreError,
 )  # fmt: skip
+from ecg_core.overrides import NO_OVERRIDES, RecordOverrides
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import NO_OVERRIDES, Analysis, Record, RecordOverrides
+from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import stored_rules
 from ecg_core.studies.edits import edits_of
 from ecg_core.studies.queue import Queued
