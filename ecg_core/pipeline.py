@@ -66,7 +66,18 @@ def analyse(
     """
     rules, leads = rules or RhythmRules(), choose_leads(record, model, lead)
     inserted_s = inserted_times(edits)
-    features = read_features(record, model, leads, progress, beats_at_s=beats_at_s, inserted_s=inserted_s)
+
+    def features_of(chunk: Chunk) -> ChunkFeatures:
+        clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
+        signal = normalised(clean)
+        encoded = encode(model, signal)
+        still = still_frames(model, encoded, clean)
+        rhythm = chunk_rhythm(model, encoded, clean, still, chunk)
+        moving = without_still(encoded, still)
+        detections = detect(model, moving, clean.valid, chunk, known_s=beats_at_s, inserted_s=inserted_s)
+        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position), rhythm)
+
+    features = read_chunks(record, len(leads), features_of, progress, searched=beats_at_s is None)
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
     rounds = NOISE_ROUNDS if beats_at_s is None else 0
     kept, rr_s, predictions = classify_candidates(model, features, rounds=rounds, inserted_s=inserted_s)
@@ -82,42 +93,12 @@ def analyse(
     beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels, calibration=calibration)
     unlabelled, labelled = beats.usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
-        record=record,
-        lead_names=tuple(record.lead_names[i] for i in leads),
-        model=model.spec,
-        rules=rules,
-        quality=quality,
-        predicted=predicted,
-        beats=beats,
+        record=record, lead_names=tuple(record.lead_names[i] for i in leads), model=model.spec, rules=rules,
+        quality=quality, predicted=predicted, beats=beats, waveform=waveform, events=events, burden=burden,
         attention=Attention(features.attention[kept], attention_offsets_s(model.spec)),
-        waveform=waveform,
-        events=events,
-        burden=burden,
         queried=select_queries(features.token, features.lead_weight, kept, predicted.probability, unlabelled),
-        labelled=labelled,
-        learning=learning,
-        fitted_sha256=digest_of(edits),
-        edits_sha256=digest_of(edits),
-    )
-
-
-def read_features(
-    record: Record, model: Model, leads: tuple[int, ...], progress: Progress,
-    *, beats_at_s: Float64 | None, inserted_s: Float64,
-) -> ChunkFeatures:  # fmt: skip
-    """What the network finds in the leads of a record, chunk by chunk: candidates for beats and their features."""
-
-    def features_of(chunk: Chunk) -> ChunkFeatures:
-        clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
-        signal = normalised(clean)
-        encoded = encode(model, signal)
-        still = still_frames(model, encoded, clean)
-        rhythm = chunk_rhythm(model, encoded, clean, still, chunk)
-        moving = without_still(encoded, still)
-        detections = detect(model, moving, clean.valid, chunk, known_s=beats_at_s, inserted_s=inserted_s)
-        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position), rhythm)
-
-    return read_chunks(record, len(leads), features_of, progress, searched=beats_at_s is None)
+        labelled=labelled, learning=learning, fitted_sha256=digest_of(edits), edits_sha256=digest_of(edits),
+    )  # fmt: skip
 
 
 def classify_candidates(
