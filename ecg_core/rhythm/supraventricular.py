@@ -122,7 +122,7 @@ def _median_where(counted: Bool, rr_s: Float64, *, otherwise_s: Float64) -> Floa
 
 
 def _median(rr_s: Float64) -> float:
-    """Median of a few RR, NaN if one of them is: the same as that of ``np.median``, which takes 30 times as long."""
+    """Median of a few RR, NaN if one of them is: that of ``np.median``, which takes 30 times as long for so few."""
     values = rr_s.tolist()
     return math.nan if math.isnan(sum(values)) else statistics.median(values)
 
@@ -190,8 +190,8 @@ def _unnoticed(series: _Series) -> Bool:
     fast_s, abrupt_s = MINUTE_S / series.rules.vt_bpm, (1 - series.rules.svt_onset_share) * series.usual_s
     ahead_s = kept_median(series.rr_s, ONSET_RR, offset=1, at_least=ONSET_RR)
     begins = np.flatnonzero(series.belongs & series.follows & (ahead_s < fast_s) & (ahead_s <= abrupt_s))
-    ahead_s = window_median(series.rr_s, begins + 1, UNNOTICED_BEATS, at_least=ONSET_RR)  # longer than bigeminy, runs
-    begins = begins[(ahead_s < fast_s) & (ahead_s <= abrupt_s[begins])]
+    longer_s = window_median(series.rr_s, begins + 1, UNNOTICED_BEATS, at_least=ONSET_RR)  # not of bigeminy, short runs
+    begins = begins[(longer_s < fast_s) & (longer_s <= abrupt_s[begins])]
     last = -1
     for first in begins.tolist():
         if first <= last:

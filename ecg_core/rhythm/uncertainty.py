@@ -73,7 +73,8 @@ def count_interval(beats: Beats, label: str, calibration: Calibration | None) ->
         return 0.0, 0.0
     floor, factor = calibration.v_spread if label == "V" else calibration.s_spread
     expected, doubt = expected_share(beats, label)
-    unlabelled = np.mean(~(beats.probability >= 1.0).any(axis=1)[beats.usable])  # only a reader's label is certain
+    is_certain = np.asarray((beats.probability >= 1.0).any(axis=1))  # only a reader's label is
+    unlabelled = np.mean(~is_certain[beats.usable])
     reach = floor * np.sqrt(unlabelled) + factor * np.sqrt(doubt)
     low, high = max(np.sqrt(expected) - reach, 0.0) ** 2, min(np.sqrt(expected) + reach, 1.0) ** 2
     return float(min(np.floor(low * n), count)), float(max(np.ceil(high * n), count))
