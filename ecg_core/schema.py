@@ -16,7 +16,9 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
+from .learning import LearningCheck
 from .rules import RhythmRules
 
 Float32 = NDArray[np.float32]
@@ -129,10 +131,7 @@ class Record:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the overrides and of all files in the order of their names, or of the pieces; caches are keyed by it.
-
-        That of pieces does not depend on where they are.
-        """
+        """Hash of the overrides and of all files by name, or of the pieces wherever they are; the key of caches."""
         if self.pieces:
             return hashlib.sha256(" ".join(piece.sha256 for piece in self.pieces).encode()).hexdigest()
         digest = hashlib.sha256(self.overrides.key.encode())
@@ -175,10 +174,8 @@ class Quality(FrozenArrays):
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
         """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
-        return [
-            (float(a * self.block_s), float(min(b * self.block_s, duration_s)))
-            for a, b in zip(edges[::2], edges[1::2], strict=True)
-        ]
+        spans_s = np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s)
+        return [(start_s, end_s) for start_s, end_s in spans_s.tolist()]
 
 
 @dataclass(frozen=True)
@@ -439,7 +436,15 @@ class Analysis:
     burden: Burden
     queried: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # for labels, most informative first
     labelled: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by a reader, ascending
-    n_fitted: int = 0  # how many of the labelled beats the model was fine-tuned to
+    learning: LearningCheck | None = None  # whether fine-tuning helps; None where the model was not fine-tuned
+    fitted_sha256: str = ""  # of the edits that it was fine-tuned to; see ``edits.digest_of``
+    edits_sha256: str = ""  # of all edits that it shows
+    changes: Changes = NO_CHANGES  # of a reader, beside the labels
+
+    @property
+    def n_fitted(self) -> int:
+        """How many beats of known class the model was fine-tuned to."""
+        return self.learning.n_fitted if self.learning else 0
 
     @property
     def label_codes(self) -> Codes:

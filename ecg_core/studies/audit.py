@@ -16,12 +16,13 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..text import plural
 from .store import Store, insert_missing, now
 from .tables import AuditRow, ChainRow, DiaryRow, EditRow, SignatureRow, StripRow, StudyRow
 
 FIRST_PREVIOUS: Final = "0" * 64
 STORE: Final = ""  # in place of a recording: the store's own trail, of studies deleted and imported
-DELETED, IMPORTED, UNDONE = "deleted", "imported", "undone"  # actions that decide what is stored
+DELETED, IMPORTED, UNDONE, REDONE = "deleted", "imported", "undone", "redone"  # actions that decide what is stored
 SIGNED, NEW_VERSION = "signed", "new version begun"  # actions that lock a study, and unlock it; the first is its state
 SHOWN, NARRATIVE, DIARY, STRIPS = (
     "analysis shown", "narrative changed", "diary changed", "strips for the report changed",
@@ -101,7 +102,7 @@ def chain_problems(rows: Sequence[AuditRow], end: tuple[int, str]) -> tuple[str,
         problems += _brought_problems(rows[: place - 1], row)
         previous = row.hash
     if end != (len(rows), previous):
-        problems.append(f"The trail ends after entry {len(rows)}; {end[0]} entries were written.")
+        problems.append(f"The trail ends after entry {len(rows)}; {end[0]:,} were written.")
     return tuple(problems)
 
 
@@ -194,7 +195,7 @@ def _content_problems(session: Session, record_sha256: str, entries: Sequence[Au
     stored = Counter(signature_sha256(row) for row in signatures)
     stated = Counter(str(entry.detail["signature_sha256"]) for entry in count if "signature_sha256" in entry.detail)
     if n := (stated - stored).total():
-        yield f"{n} of {stated.total()} signatures that the trail states are missing, or were changed."
+        yield f"Missing or changed: {n} of {plural(stated.total(), 'signature')} that the trail states."
     if n := (stored - stated).total():
         yield f"{n} of {stored.total()} stored signatures are in no entry of the trail."
 
@@ -262,7 +263,8 @@ def _last(entries: Sequence[AuditEntry], fits: Callable[[AuditEntry], bool], nam
 
 def _edit_problems(edits: Sequence[EditRow], entries: Sequence[AuditEntry]) -> Iterator[str]:
     stated = {entry.detail["edit"]: entry for entry in entries if {"edit", "sha256"} <= entry.detail.keys()}
-    undone = {entry.detail["edit"] for entry in entries if entry.action == UNDONE}
+    last = {entry.detail["edit"]: entry.action for entry in entries if entry.action in (UNDONE, REDONE)}
+    undone = {number for number, action in last.items() if action == UNDONE}
     for number in sorted(stated.keys() - {edit.number for edit in edits}):
         yield f"Edit {number} is missing; entry {stated[number].number} states it."
     for edit in edits:
