@@ -77,20 +77,24 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
 
 def test_strip_has_the_papers_scale_on_the_screen(page):
     go(page, "Review", "Full disclosure")
-    chart = page.locator(".st-key-strip0 .js-plotly-plot")
+    chart = page.locator(".st-key-strip0 .js-plotly-plot").first
     chart.wait_for()
     width_px, span = chart.evaluate("g => [g._fullLayout.xaxis._length, g._fullLayout.xaxis.range]")
     assert width_px / (span[1] - span[0]) == pytest.approx(PAPER_PX_PER_S, rel=2e-3)
     assert chart.evaluate("g => g.getBoundingClientRect().width === g._fullLayout.width")
 
 
+# Streamlit keeps the strip before, hidden, until the page is drawn.
+SHOWN = "[...document.querySelectorAll('.st-key-strip0 .js-plotly-plot')].find(plot => plot.offsetWidth)"
+
+
 def strip_span_s(page):
-    return page.evaluate("document.querySelector('.st-key-strip0 .js-plotly-plot')._fullLayout.xaxis.range")
+    return page.evaluate(f"{SHOWN}._fullLayout.xaxis.range")
 
 
 def await_span(page, before):
     """The span of the strip once it differs from that before."""
-    shown = "document.querySelector('.st-key-strip0 .js-plotly-plot')?._fullLayout?.xaxis?.range?.join()"
+    shown = f"{SHOWN}?._fullLayout?.xaxis?.range?.join()"
     page.wait_for_function(f"before => {shown} && {shown} !== before", arg=",".join(map(str, before)), timeout=10_000)
     return strip_span_s(page)
 
@@ -106,7 +110,7 @@ def test_the_strip_is_moved_measured_and_edited_by_mouse_and_by_keys(page):
     page.keyboard.press("ArrowRight")
     paged = await_span(page, first)
     assert paged[0] == pytest.approx(first[1])
-    box = page.locator(".st-key-strip0 .js-plotly-plot").bounding_box()
+    box = page.evaluate(f"{SHOWN}.getBoundingClientRect().toJSON()")
     x, y = box["x"] + 400, box["y"] + 80
     page.mouse.move(x, y)
     page.mouse.down()
