@@ -15,10 +15,11 @@ from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guar
 from pages._ui.kept_measurements import measurement_texts, measurements_of, remove_measurement, within_strip
 from pages._ui.key_sheet import key_sheet
 from pages._ui.label_bar import label_bar
+from pages._ui.learning import draw_proposal, learning_job
 from pages._ui.report_strips import to_report_button
 from pages._ui.strip_gestures import strip_gestures
 from pages._ui.strip_layout import BESIDE_PX, GAP_PX, Layout, choose_layout, has_room_beside
-from pages._ui.tables import NO_FINDING, SHORT_NAMES, beat_facts, by_severity, events_table
+from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table, short_name
 from pages._ui.view import (
     PAGE_S,
     cached,
@@ -154,7 +155,7 @@ def draw_findings(analysis: Analysis) -> None:
     events = cached("by_severity", analysis, lambda: by_severity(analysis.events))
     kinds = st.pills(
         "Kinds", list(dict.fromkeys(event.kind for event in events)), selection_mode="multi",
-        format_func=SHORT_NAMES.__getitem__, key=study_key("kinds", analysis.record.sha256),
+        format_func=short_name, key=study_key("kinds", analysis.record.sha256),
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     listed = [event for event in events if not kinds or event.kind in kinds]
@@ -226,7 +227,9 @@ def viewer(record: Record) -> None:
         draw_minutes(analysis, layout.lead, page_s, span_s)
     if commands.sheet_is_asked_for():
         key_sheet()
-    if (job := workspace.job_of(record.sha256)) is not None:
+    with progress:
+        draw_proposal(analysis)
+    if (job := workspace.job_of(record.sha256) or learning_job(record.sha256)) is not None:
         with progress:
             show_progress(job)
 

@@ -17,6 +17,8 @@ from .theme import HIDDEN, Theme, spaced
 
 Span = tuple[float, float]
 LABEL_PX, RR_PX, REFERENCE_PX, NOTES_PX, ATTENTION_PX, CLOCK_PX = 20, 16, 20, 16, 14, 22
+LABEL_AT, RR_AT = 0.72, 0.2  # heights in their common lane
+STANDOFF_PX = 8  # between the name of a lane and a letter at the edge of the paper
 UNCOUNTED = "–"  # the label of a beat in signal that is not analysable
 PLAIN: Final = ("N", UNCOUNTED)  # labels that are not bold
 LABEL_SIZE, SELECTED_SIZE = 13, 17  # of the font
@@ -64,7 +66,14 @@ def place_lanes(
         top_px += lane_px
         if name != "y":
             text = AXIS_TEXT[name]
-            figure.update_layout({axis: {"showgrid": False, "ticks": "", "tickvals": [0.5], "ticktext": [text]}})
+            figure.update_layout(
+                {
+                    axis: {
+                        "showgrid": False, "ticks": "", "tickvals": [LABEL_AT if name == "y2" else 0.5],
+                        "ticktext": [text], "ticklabelstandoff": STANDOFF_PX,
+                    }
+                }
+            )  # fmt: skip
     across = (0.0, paper_px / width_px)
     figure.update_layout(
         xaxis={"domain": across, "anchor": "free", "position": max(0.0, 1 - top_px / height_px)},
@@ -85,7 +94,7 @@ def add_labels(
     is_selected = [selected == beats.start + i for i in range(len(label))]
     is_bold = [name not in PLAIN or chosen for name, chosen in zip(label, is_selected, strict=True)]
     figure.add_scatter(
-        x=time_s, y=np.full(len(label), 0.72), xaxis="x2", yaxis="y2", mode="markers+text",
+        x=time_s, y=np.full(len(label), LABEL_AT), xaxis="x2", yaxis="y2", mode="markers+text",
         text=[f"<b>{name}</b>" if bold else name for name, bold in zip(label, is_bold, strict=True)], customdata=time_s,
         textfont={
             "size": [large if chosen else usual for chosen in is_selected],
@@ -113,7 +122,8 @@ def add_rr(figure: go.Figure, analysis: Analysis, beats: slice, *, scale: Scale,
     written = np.isfinite(rr_s) & (rr_s * scale.mm_per_s >= RR_TEXT_MIN_MM)
     written[:1] = False  # its middle lies before the strip
     figure.add_scatter(
-        x=time_s[written] - rr_s[written] / 2, y=np.full(int(written.sum()), 0.2), xaxis="x2", yaxis="y2", mode="text",
+        x=time_s[written] - rr_s[written] / 2, y=np.full(int(written.sum()), RR_AT), xaxis="x2", yaxis="y2",
+        mode="text",
         text=[f"{1000 * rr:.0f}" for rr in rr_s[written].tolist()], textfont={"size": 11, "color": theme.faint},
         hoverinfo="skip",
     )  # fmt: skip

@@ -67,6 +67,9 @@ STYLE = """<style>
 .st-key-dangers [data-testid="stAlertContainer"] { padding: 0.3rem 0.8rem; min-height: 0; }
 .st-key-dangers [data-testid="stAlertContainer"] p { font-weight: 600; font-size: 0.9rem; }
 .st-key-dangers button { min-height: 0; padding: 0.2rem 0.8rem; }
+.st-key-extremes { gap: 0.1rem 1.1rem; }
+.st-key-extremes button { min-height: 0; padding: 0; }
+.st-key-extremes button p { font-size: 0.85rem; text-decoration: underline; text-underline-offset: 0.2em; }
 .ecg-cards { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 0.6rem; }
 .ecg-card { border: 1px solid color-mix(in srgb, currentColor 18%, transparent); border-radius: 0.375rem;
   padding: 0.5rem 0.8rem 0.55rem; }

@@ -14,7 +14,8 @@ from ecg_core.text import plain_markdown
 
 from .commands import MESSAGE, chosen_range, delete_chosen, label_chosen, mark_chosen, mark_rhythm
 from .frame import guarded
-from .labelling import earlier_analyses, load_labels, redo, start_fine_tuning, step_through_queries, undo
+from .labelling import earlier_analyses, load_labels, redo, step_through_queries, undo
+from .learning import start_learning
 from .review_edits import ANALYSABLE, ARTEFACT, Span, range_text
 from .view import QUERIED, study_key
 from .wording import plural
@@ -31,6 +32,7 @@ def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) 
         else:
             _range_buttons(analysis)
         undo_button(analysis)
+        redo_button(analysis)
         if span_s is None:
             with st.popover("Files", icon=":material/save:", width="content"):
                 _label_files(analysis)
@@ -84,6 +86,7 @@ def _range(analysis: Analysis, span_s: Span) -> str:
 
 def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
     workspace, sha256 = current_workspace(), analysis.record.sha256
+    is_busy = workspace.job_of(sha256, beside=True) is not None
     unfitted = workspace.edits_of(sha256) != workspace.shown[sha256].fitted_labels
     st.button(
         "Label queried beats", icon=":material/live_help:", shortcut="A", on_click=step_through_queries,
@@ -91,10 +94,10 @@ def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
         help="The program selects the beats whose labels would help most (queried beats); step through them",
     )  # fmt: skip
     st.button(
-        "Fine-tune to my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_fine_tuning),
-        args=(analysis,), disabled=not unfitted or _is_fixed(analysis),
+        "Learn from my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_learning),
+        args=(analysis,), disabled=not unfitted or _is_fixed(analysis) or is_busy,
         type="primary" if unfitted and QUERIED not in places else "secondary",
-        help="Fine-tune the model to this patient, and classify all other beats again",
+        help="Fine-tune the model to this patient, and see what would change before anything does",
     )  # fmt: skip
 
 
@@ -106,11 +109,16 @@ def undo_button(analysis: Analysis) -> None:
         "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
         disabled=not edits or _is_fixed(analysis), help=_next_undo(analysis) if edits else None,
     )  # fmt: skip
-    redoable = workspace.studies[analysis.record.sha256].redoable
+
+
+def redo_button(analysis: Analysis) -> None:
+    """Draw the button that redoes the edit that was undone last."""
+    record = analysis.record
+    redoable = current_workspace().studies[record.sha256].redoable
     st.button(
         "Redo", icon=":material/redo:", shortcut="Y", on_click=guarded(redo), args=(analysis,),
         disabled=not redoable or _is_fixed(analysis),
-        help=plain_markdown(f"Redoes: {edit_text(analysis.record, redoable[0])}") if redoable else None,
+        help=plain_markdown(f"Redoes: {edit_text(record, redoable[0])}") if redoable else None,
     )  # fmt: skip
 
 
