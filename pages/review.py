@@ -193,7 +193,6 @@ def viewer(record: Record) -> None:
     analysis = workspace.analysis(record.sha256)
     differ, places = cached_disagreements(analysis), cached_stations(analysis)
     time_s = current_time_s(record)
-    remember(record, time_s)
 
     with st.container(key="review"):
         main, side = st.container(key="review_strip"), st.container(key="review_side")
@@ -210,6 +209,7 @@ def viewer(record: Record) -> None:
     beat = nearest_beat(analysis, time_s, within_s=span_s)
     with shown:  # before all else: it is what the reader waits for
         draw_strip(analysis, layout, start_s, beat, differ)
+        remember(record, time_s)
         draw_tools(analysis, start_s, layout.length_s)
         label_bar(analysis, beat, places)
         progress = st.container()

@@ -77,11 +77,67 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
 
 def test_strip_has_the_papers_scale_on_the_screen(page):
     go(page, "Review", "Full disclosure")
-    chart = page.locator(".st-key-strip0 .js-plotly-plot")
+    chart = page.locator(".st-key-strip0 .js-plotly-plot").first
     chart.wait_for()
     width_px, span = chart.evaluate("g => [g._fullLayout.xaxis._length, g._fullLayout.xaxis.range]")
     assert width_px / (span[1] - span[0]) == pytest.approx(PAPER_PX_PER_S, rel=2e-3)
     assert chart.evaluate("g => g.getBoundingClientRect().width === g._fullLayout.width")
+
+
+# Streamlit keeps the strip before, hidden, until the page is drawn.
+SHOWN = "[...document.querySelectorAll('.st-key-strip0 .js-plotly-plot')].find(plot => plot.offsetWidth)"
+
+
+def strip_span_s(page):
+    return page.evaluate(f"{SHOWN}._fullLayout.xaxis.range")
+
+
+def await_span(page, before):
+    """The span of the strip once it differs from that before."""
+    shown = f"{SHOWN}?._fullLayout?.xaxis?.range?.join()"
+    page.wait_for_function(f"before => {shown} && {shown} !== before", arg=",".join(map(str, before)), timeout=10_000)
+    return strip_span_s(page)
+
+
+def test_the_strip_is_moved_measured_and_edited_by_mouse_and_by_keys(page):
+    go(page, "Review", "Full disclosure")
+    page.keyboard.press("Home")
+    page.wait_for_timeout(1500)
+    page.locator(".st-key-what input").click()
+    page.get_by_role("option").nth(1).click()  # the focus was in the selectbox
+    page.wait_for_timeout(1000)
+    first = strip_span_s(page)
+    page.keyboard.press("ArrowRight")
+    paged = await_span(page, first)
+    assert paged[0] == pytest.approx(first[1])
+    box = page.evaluate(f"{SHOWN}.getBoundingClientRect().toJSON()")
+    x, y = box["x"] + 400, box["y"] + 80
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 2 * PAPER_PX_PER_S, y, steps=4)
+    page.mouse.up()
+    dragged = await_span(page, paged)
+    assert dragged[0] - paged[0] == pytest.approx(2.0, abs=0.1)
+    page.keyboard.press("m")
+    page.mouse.click(x, y)
+    page.mouse.click(x + PAPER_PX_PER_S, y + 10 * 96 / 25.4)
+    page.get_by_text("1000 ms, 60 bpm, 1.00 mV").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("e")
+    page.keyboard.press("Enter")  # at the cursor, in the middle of the strip
+    for _ in range(5):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_text("in 1.0 s").wait_for(timeout=10_000)
+    page.keyboard.press("0")
+    page.get_by_text("in 1.0 s").wait_for(state="hidden", timeout=10_000)
+    page.wait_for_timeout(500)
+    page.keyboard.press("u")
+    page.locator(".st-key-label_bar button:has-text('Undo'):disabled").wait_for(timeout=10_000)
+    page.keyboard.press("g")
+    page.keyboard.type("08:20:30")
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.href.includes('t=1230')", timeout=10_000)
 
 
 def test_click_on_the_overview_leads_to_that_address_time_s(page):

@@ -369,8 +369,9 @@ class Pen {
 
 // -- the page -----------------------------------------------------------------------------------------------------------
 
+// The strips that are shown; Streamlit keeps the one before, hidden, until the page is drawn.
 function plots() {
-  return [...document.querySelectorAll(PLOTS)].filter((plot) => plot._fullLayout?.xaxis?._length);
+  return [...document.querySelectorAll(PLOTS)].filter((plot) => plot.offsetWidth && plot._fullLayout?.xaxis?._length);
 }
 
 function xaxis(plot) {

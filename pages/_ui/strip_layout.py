@@ -124,10 +124,10 @@ def _choice(name: str, options: Any, key: str, left: dict[str, Any]) -> Any:
 def zoom(step: int) -> float:
     """Show the strip one step closer (+1) or from further away (-1); returns its seconds. For callbacks."""
     shown = _closeness(st.session_state["sec"], st.session_state["speed"])
-    closer = [one for one in ZOOM if _closeness(*one) > shown]
-    further = [one for one in ZOOM if _closeness(*one) < shown]
-    for seconds, speed in closer[:1] if step > 0 else further[-1:]:
-        st.session_state["sec"], st.session_state["speed"] = seconds, speed
+    nearer = [one for one in ZOOM if _closeness(*one) > shown]
+    farther = [one for one in reversed(ZOOM) if _closeness(*one) < shown]
+    for to in (nearer if step > 0 else farther)[:1]:
+        st.session_state["sec"], st.session_state["speed"] = to
     n_rows, row_s = _rows(st.session_state["sec"], Scale(st.session_state["speed"], st.session_state["gain"]))
     return n_rows * row_s
 
