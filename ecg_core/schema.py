@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
+from .learning import LearningCheck
 from .rules import RhythmRules
 
 Float32 = NDArray[np.float32]
@@ -173,10 +174,8 @@ class Quality(FrozenArrays):
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
         """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
-        return [
-            (float(a * self.block_s), float(min(b * self.block_s, duration_s)))
-            for a, b in zip(edges[::2], edges[1::2], strict=True)
-        ]
+        spans_s = np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s)
+        return [(start_s, end_s) for start_s, end_s in spans_s.tolist()]
 
 
 @dataclass(frozen=True)
@@ -437,10 +436,15 @@ class Analysis:
     burden: Burden
     queried: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # for labels, most informative first
     labelled: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by a reader, ascending
-    n_fitted: int = 0  # how many beats of known class the model was fine-tuned to
+    learning: LearningCheck | None = None  # whether fine-tuning helps; None where the model was not fine-tuned
     fitted_sha256: str = ""  # of the edits that it was fine-tuned to; see ``edits.digest_of``
     edits_sha256: str = ""  # of all edits that it shows
     changes: Changes = NO_CHANGES  # of a reader, beside the labels
+
+    @property
+    def n_fitted(self) -> int:
+        """How many beats of known class the model was fine-tuned to."""
+        return self.learning.n_fitted if self.learning else 0
 
     @property
     def label_codes(self) -> Codes:

@@ -43,7 +43,7 @@ with verdict:
         st.error(plain_markdown(problem), icon=":material/gpp_bad:")
     if not problems:
         st.success(
-            f"Verified: {len(entries):,} entries, each as it was written; what was signed is as it was signed.",
+            f"Verified: {plural(len(entries), 'entry')}, each as it was written; what was signed is as it was signed.",
             icon=":material/verified_user:",
         )
 button.button("Verify again", on_click=verify_again, width="stretch")

@@ -13,7 +13,7 @@ CORE = ROOT / "ecg_core"
 FLOORS = (
     {"text"},
     {"labels", "errors"},
-    {"rules"},
+    {"rules", "learning"},
     {"schema", "notes"},
     {"clock", "files", "parallel"},
     {"signals"},

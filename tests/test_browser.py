@@ -32,7 +32,7 @@ def test_reader_walks_through_all_pages(page):
     go(page, "Report", "Strips chosen by the reader")
     go(page, "Compare", "Where they differ")
     go(page, "Audit trail", "Verified")
-    go(page, "About", "SHA-256")
+    go(page, "About", "Performance of the model")
     go(page, "Overview", "Analysable time")
     assert page.get_by_text("Simulated record").first.is_visible()
     assert page.get_by_text("not cleared for use as a primary diagnostic tool").is_visible()

@@ -112,7 +112,7 @@ def refused(records, sentence):
 
 def test_pieces_that_differ_are_refused(tmp_path):
     one, two = pieces(tmp_path, 0, 27)
-    refused([one], "1 recordings were given to be joined, expected 2 to")
+    refused([one], "recordings to be joined, got 1")
     refused([one, replace(two, lead_names=("I", "V1"))], "rec01 and rec02 differ in leads")
     refused([one, replace(two, fs_hz=251.0)], r"differ in sampling rate \(250 Hz; 251 Hz\)")
     refused([one, replace(two, start=None)], "rec02: states no start")

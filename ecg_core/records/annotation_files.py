@@ -125,7 +125,7 @@ def _read_table(path: Path) -> Annotations:
         table = pd.read_csv(path, keep_default_na=False)
         time_s = table["time_s"].to_numpy(dtype=np.float64)
         symbol = table["symbol"] if "symbol" in table else table["label"].map(KNOWN_LABELS)
-        known = symbol.isin([*AAMI_OF_SYMBOL, NOT_A_BEAT]).all()
+        known = bool(symbol.isin([*AAMI_OF_SYMBOL, NOT_A_BEAT]).all())
         known = known and bool(np.isfinite(time_s).all() and (time_s >= 0).all())
     except (KeyError, ValueError, TypeError, pd.errors.ParserError) as error:
         raise RecordError(

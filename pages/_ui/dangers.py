@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecg_core.figures import strip_figure
+from ecg_core.figures import MARGIN_PX, STANDARD, strip_figure, strip_text
 from ecg_core.report.dangers import Danger, dangers, remarks
 from ecg_core.report.strip_selection import STRIP_S, clearest_lead, strip_start_s
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
 
 from .figures import show, theme
+from .page_width import paper_seconds
 from .view import address, cached, strip
 
 
-def draw_dangers(analysis: Analysis, *, with_strip: bool = False) -> None:
-    """Draw a red line for each kind of danger, and one with what remains open.
-
-    With ``with_strip``, the worst place of the most serious one follows.
-    """
+def draw_dangers(analysis: Analysis) -> None:
+    """Draw a red line for each kind of danger, and one with what remains open."""
     found = dangers(analysis)
     with st.container(key="dangers"):
         for danger in found:
@@ -26,21 +24,25 @@ def draw_dangers(analysis: Analysis, *, with_strip: bool = False) -> None:
             line.error(plain_markdown(danger.text), icon=":material/emergency_home:")
             if way.button("Review", key=f"danger {danger.kind}", help="Shows the longest episode", width="stretch"):
                 st.switch_page("pages/review.py", query_params=address(analysis.record, danger.longest.start_s))
-    if found and with_strip:
-        _draw_worst_place(analysis, found[0])
     icon = "" if found else ":material/check_circle: "
     st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remarks(analysis)))
 
 
-def _draw_worst_place(analysis: Analysis, danger: Danger) -> None:
-    """Draw the strip of the longest episode, or of its beginning."""
+def draw_worst_place(analysis: Analysis) -> None:
+    """Draw the strip of the longest episode of the most serious danger, or of its beginning; nothing without one."""
+    for danger in dangers(analysis)[:1]:
+        _draw_strip(analysis, danger)
+
+
+def _draw_strip(analysis: Analysis, danger: Danger) -> None:
     record, event, colours = analysis.record, danger.longest, theme()
-    start_s = strip_start_s(event.start_s, event.end_s, duration_s=record.duration_s)
+    length_s = min(STRIP_S, paper_seconds(STANDARD, MARGIN_PX))
+    start_s = strip_start_s(event.start_s, event.end_s, duration_s=record.duration_s, length_s=length_s)
     name = clearest_lead(analysis, start_s)
     figure = cached(
-        "danger", (analysis, colours),
+        "danger", (analysis, length_s, colours),
         lambda: strip_figure(
-            analysis, (strip(record, name, start_s=start_s, length_s=STRIP_S),), length_s=STRIP_S, theme=colours
+            analysis, (strip(record, name, start_s=start_s, length_s=length_s),), length_s=length_s, theme=colours
         ),
     )  # fmt: skip
-    show(figure, "danger", alt=f"ECG strip: {danger.text}", width="content")
+    show(figure, "danger", alt=strip_text(analysis, (start_s, start_s + length_s), [name]), width="content")

@@ -14,14 +14,13 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from ecg_core.clock import elapsed_text
-from ecg_core.report.dangers import SHORT_NAMES
-from ecg_core.rhythm.events import DANGERS, KIND_NAMES
+from ecg_core.rhythm.events import DANGERS, KIND_NAMES, SHORT_NAMES
 from ecg_core.schema import Float64
 from ecg_core.studies.queue import RUNNING, WAITING, queue
 from ecg_core.studies.study import STATES, Study, count_studies, find_studies
 
 from .study_work import open_elsewhere
-from .wording import NONE
+from .wording import NONE, plural
 from .workspace import Workspace
 
 PAGE: Final = 200  # studies drawn at first, and so many more with each click: the newest are those at work
@@ -142,7 +141,7 @@ def draw_worklist(worklist: Worklist) -> tuple[Study, ...]:
     n = worklist.n_fitting
     if n > len(studies):
         text, more = st.columns([6, 1], vertical_alignment="center")
-        text.caption(f"The newest {len(studies):,} of {n:,} studies are shown; a search looks in all of them.")
+        text.caption(f"The newest {len(studies):,} of {plural(n, 'study')} are shown; a search looks in all of them.")
         more.button("Show more", on_click=_show_more, args=(len(studies),), width="stretch")
     return selected
 
