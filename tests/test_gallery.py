@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
-from support.pages import page, text_of, workspace_on, workspace_with
+from support.pages import TIMEOUT_S, page, text_of, workspace_on, workspace_with
 
 from ecg_core.figures import DARK, LIGHT, Scale
 from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
@@ -280,6 +281,25 @@ def test_beats_that_another_page_opened_are_gone_through_first(analysis, browser
     assert kinds(at).options[0] == "Template V1 (3)"
     assert [strip["extent"][0] for strip in browser.data["strips"]] == times_s.tolist()
     assert browser.data["strips"][0]["title"].startswith("N")
+
+
+def draw_two_analyses():
+    """A page that shows what changed between two analyses."""
+    import streamlit as st
+
+    from pages._ui.gallery import draw_changes
+
+    draw_changes("gallery", *st.session_state["two"])
+
+
+def test_the_beats_that_change_are_shown_with_their_class_before_and_no_verdict(analysis, browser):
+    at = AppTest.from_function(draw_two_analyses, default_timeout=TIMEOUT_S)
+    at.session_state["workspace"] = workspace_with(analysis)
+    at.session_state["two"] = (analysis, with_ventricular_beats(analysis, [12, 13]))
+    at.run()
+    assert not at.exception
+    assert {strip["title"][:5] for strip in browser.data["strips"]} == {"N → V"}
+    assert browser.data["actions"] == []
 
 
 @pytest.mark.parametrize("kind", ["beats", "vt", "af", "pause", "not_analysable"])
