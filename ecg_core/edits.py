@@ -170,9 +170,12 @@ def edit_of(kind: str, content: list[Any]) -> Edit:
 
     """
     try:
-        return _READ[kind](content)
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"{kind}: this is no edit") from error
+        _require(isinstance(content, list) and len(content) > 0, "an edit is empty")
+        edit = _READ[kind](content)
+        _require(getattr(edit, "stretches", "none"), "an edit of stretches holds none")
+        return edit
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise ValueError(f"{kind}: this is no edit ({error})") from error
 
 
 def _labels(content: list[Any]) -> tuple[Label, ...]:
@@ -214,7 +217,7 @@ def _time_s(value: Any) -> float:
     return float(value)
 
 
-def _require(fulfilled: bool, problem: str) -> None:
+def _require(fulfilled: object, problem: str) -> None:
     if not fulfilled:
         raise ValueError(problem)
 

@@ -6,7 +6,7 @@ from ecg_core.clock import duration_text
 from ecg_core.figures import trend_figure
 from ecg_core.report.dangers import findings as found_in
 from ecg_core.report.dangers import not_analysable_text
-from ecg_core.report.measures import format_labels
+from ecg_core.report.measures import format_edits
 from ecg_core.text import plain_markdown
 from pages._ui.dangers import draw_dangers
 from pages._ui.figures import show, theme
@@ -52,8 +52,8 @@ cards(
     ]
 )
 
-if len(analysis.labelled):
-    st.caption(f"Labels: {format_labels(analysis)}.")
+if edited := format_edits(analysis):
+    st.caption(f"Edits: {edited}.")
 
 trend = trend_figure(analysis, theme=theme())
 show(trend, "trend", alt="Heart rate, ventricular and supraventricular beats over time", on_select="rerun")

@@ -2,19 +2,27 @@
 
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 from typing import Any
 
 import streamlit as st
 
 from ecg_core.evaluation.comparison import Disagreements
-from ecg_core.figures import Scale, disclosure_figure, probability_figure, strip_figure, trend_figure
+from ecg_core.figures import (
+    MARGIN_PX,
+    Scale,
+    disclosure_figure,
+    probability_figure,
+    strip_figure,
+    strip_text,
+    trend_figure,
+)
 from ecg_core.report.dangers import findings
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Record
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guarded, heading, legend, show_progress
 from pages._ui.label_bar import label_bar
+from pages._ui.page_width import strip_rows
 from pages._ui.report_strips import to_report_button
 from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table
 from pages._ui.view import (
@@ -40,8 +48,6 @@ from pages._ui.view import (
 from pages._ui.wording import NONE
 from pages._ui.workspace import current_workspace
 
-ROW_MM = 250.0  # of paper fit beside the sidebar: 10 s at 25 mm/s; a longer strip continues in the next row
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -50,8 +56,14 @@ class Layout:
     stepped: str
     lead: str
     n_leads: int
-    length_s: float
+    n_rows: int
+    row_s: float
     scale: Scale
+
+    @property
+    def length_s(self) -> float:
+        """Seconds of all rows."""
+        return self.n_rows * self.row_s
 
 
 def view_as_left(analysis: Analysis) -> dict[str, Any]:
@@ -99,7 +111,8 @@ def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
         )
     view = {"lead": lead, "leads": n_leads, "sec": length_s, "speed": speed, "gain": gain}
     current_workspace().remember(analysis.record.sha256, **view)
-    return Layout(stepped, lead, n_leads, length_s, Scale(speed, gain))
+    scale = Scale(speed, gain)
+    return Layout(stepped, lead, n_leads, *strip_rows(length_s, scale, MARGIN_PX), scale)
 
 
 def step_buttons(times: Float64, time_s: float, length_s: float) -> None:
@@ -128,14 +141,14 @@ def draw_trend(analysis: Analysis, page_s: float) -> None:
 def draw_strip(analysis: Analysis, layout: Layout, start_s: float, beat: int | None, differ: Disagreements) -> None:
     """Draw the strip, in rows where it is longer than the paper."""
     record, names = analysis.record, leads_to_draw(analysis.record, layout.lead, layout.n_leads)
-    row_s = min(layout.length_s, ROW_MM / layout.scale.mm_per_s)
-    for row in range(ceil(layout.length_s / row_s)):
-        pieces = tuple(strip(record, name, start_s=start_s + row * row_s, length_s=row_s) for name in names)
+    for row in range(layout.n_rows):
+        span_s = (start_s + row * layout.row_s, start_s + (row + 1) * layout.row_s)
+        pieces = tuple(strip(record, name, start_s=span_s[0], length_s=layout.row_s) for name in names)
         figure = strip_figure(
-            analysis, pieces, length_s=row_s, selected=beat, differ=differ, scale=layout.scale, theme=theme()
+            analysis, pieces, length_s=layout.row_s, selected=beat, differ=differ, scale=layout.scale, theme=theme()
         )
-        key = f"strip{row}"
-        show(figure, key, alt="ECG strip", width="content", on_select=partial(go_to_selected, key))
+        key, alt = f"strip{row}", strip_text(analysis, span_s, names)
+        show(figure, key, alt=alt, width="content", on_select=partial(go_to_selected, key))
 
 
 def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:

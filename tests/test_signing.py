@@ -198,7 +198,7 @@ def test_a_signature_without_a_name_or_twice_or_of_another_analysis_is_refused(s
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("labels", "other labels"),
+        ("labels", "other edits"),
         ("fitted", "fine-tuned to other labels"),
         ("lead", "another lead"),
         ("model", "model"),

@@ -240,13 +240,13 @@ def _heart_rate(analysis: Analysis) -> str:
 def _remarks(analysis: Analysis) -> list[str]:
     """Lines on what is not as usual: rules, labels, calibration."""
     from ..records.units import ASSUMED_PER_MV
-    from ..report.measures import format_labels
+    from ..report.measures import format_edits
 
     lines = []
     if changed := analysis.rules.changed():
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
-    if len(analysis.labelled):
-        lines.append(f"  Labels        {format_labels(analysis)}")
+    if edited := format_edits(analysis):
+        lines.append(f"  Edits         {edited}")
     record = analysis.record
     if uncalibrated := [name for name, known in zip(record.lead_names, record.calibrated, strict=True) if not known]:
         lines.append(f"  Calibration   no gain for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV assumed")

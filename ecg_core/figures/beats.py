@@ -70,13 +70,15 @@ def _histograms(beats: Beats, bar: Index, edges: Float64, theme: Theme, height_p
         bottom = max(0.0, 1 - (row + 1) * height - row * ROW_GAP)
         count = np.bincount(bar[(bar >= 0) & (beats.label == label)], minlength=len(edges) - 1)
         _add_bars(figure, label, count, edges, axis)
-        _place_row(figure, label, int(count.max()), (bottom, min(1.0, bottom + height)), axis)
+        _place_row(figure, label, int(count.max()), (bottom, min(1.0, bottom + height)), axis, theme)
     lowest = "y" if len(labels) <= 1 else f"y{len(labels)}"
     figure.update_layout(xaxis={"range": [edges[0], edges[-1]], "anchor": lowest}, bargap=0, dragmode="pan")
     return figure
 
 
-def _place_row(figure: go.Figure, label: str, highest: int, domain: tuple[float, float], axis: str) -> None:
+def _place_row(
+    figure: go.Figure, label: str, highest: int, domain: tuple[float, float], axis: str, theme: Theme
+) -> None:
     """Give a row its place, its class and the count of its highest bar."""
     figure.update_layout(
         {
@@ -88,7 +90,7 @@ def _place_row(figure: go.Figure, label: str, highest: int, domain: tuple[float,
     )  # fmt: skip
     figure.add_annotation(
         text=f"<b>{label}</b>", xref="paper", yref="paper", x=0, y=domain[0], xanchor="right", xshift=-5,
-        yanchor="bottom", showarrow=False, font={"size": 12, "color": COLOUR[label]},
+        yanchor="bottom", showarrow=False, font={"size": 12, "color": theme.letter[label]},
     )  # fmt: skip
 
 

@@ -55,7 +55,8 @@ class _EditedBeats:
                 rows = self._nearest(np.array(times_s, dtype=np.float64), MATCH_WINDOW_S)
                 self.gone[rows[rows >= 0]] = True
             case InsertEdit(beats=beats):
-                self._insert(beats)
+                for beat in beats:
+                    self._insert(beat)
             case StretchEdit():
                 self._mark_quality(edit)
             case RhythmEdit():
@@ -67,20 +68,19 @@ class _EditedBeats:
         rows = self._nearest(time_s, MATCH_WINDOW_S)
         self._set(rows[rows >= 0], code[rows >= 0])
 
-    def _insert(self, beats: Sequence[Label]) -> None:
-        """Put beats in; where there is one already, or one that was deleted, it gets the class."""
-        time_s, code = _columns(beats)
-        rows = self._nearest(time_s, SAME_BEAT_S, also_gone=True)
-        known = rows[rows >= 0]
-        self.inserted[known[~self.gone[known]]] = True
-        self.gone[known] = False
-        self._set(known, code[rows >= 0])
-        new = rows < 0
-        added = {"time_s": time_s[new], "code": code[new], "usable": self.quality.usable_at(time_s[new])}
-        added |= {"inserted": np.ones(int(new.sum()), dtype=bool)}
-        added |= {name: np.zeros(int(new.sum()), dtype=bool) for name in ("gone", "by_mark")}
-        for name, values in added.items():
-            setattr(self, name, np.concatenate((getattr(self, name), values)))
+    def _insert(self, beat: Label) -> None:
+        """Put a beat in; where there is one already, or one that was deleted, it gets the class."""
+        time_s, code = _columns([beat])
+        row = self._nearest(time_s, SAME_BEAT_S, also_gone=True)
+        if row[0] >= 0:
+            self.inserted[row] = ~self.gone[row]
+            self.gone[row] = False
+            self._set(row, code)
+            return
+        added = {"time_s": time_s, "code": code, "usable": self.quality.usable_at(time_s)}
+        added |= {name: np.array([name == "inserted"]) for name in ("inserted", "gone", "by_mark")}
+        for name, value in added.items():
+            setattr(self, name, np.concatenate((getattr(self, name), value)))
         self.order = np.argsort(self.time_s, kind="stable")
 
     def _mark_quality(self, edit: StretchEdit) -> None:
@@ -95,7 +95,7 @@ class _EditedBeats:
             inside = self._inside(stretch)
             self.usable[inside] = edit.analysable
             if not edit.analysable:
-                self.code[inside] = UNLABELLED
+                self._take_back(inside)
         self.quality = replace(self.quality, usable=usable)
 
     def _mark_rhythm(self, edit: RhythmEdit) -> None:
@@ -109,7 +109,12 @@ class _EditedBeats:
                 self._set(np.flatnonzero(inside), np.full(int(inside.sum()), CLASSES.index(label)))
                 self.by_mark |= inside
             else:
-                self.code[inside & (self.by_mark | (edit.rhythm == "vf"))] = UNLABELLED
+                self._take_back(inside & (self.by_mark | (edit.rhythm == "vf")))
+
+    def _take_back(self, rows: Bool) -> None:
+        """Take labels back, and with them the beats that were inserted with one."""
+        self.code[rows] = UNLABELLED
+        self.gone[self.n_found :] |= rows[self.n_found :]
 
     def _set(self, rows: Index, code: Codes) -> None:
         self.code[rows] = code

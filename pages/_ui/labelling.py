@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from ecg_core.edits import Label, LabelEdit, time_of
+from ecg_core.edits import DeleteEdit, Edit, InsertEdit, Label, LabelEdit, time_of
 from ecg_core.errors import EcgError
 from ecg_core.evaluation.matching import match_beats
-from ecg_core.labels import CLASSES, class_codes
+from ecg_core.labels import CLASSES, NOT_A_BEAT, class_codes
 from ecg_core.records import read_labels_of
 from ecg_core.schema import Analysis, Float64
 
@@ -115,7 +115,18 @@ def _set_labels_from(analysis: Analysis, content: bytes) -> tuple[int, bool]:
         path = Path(folder) / STORED_AS
         path.write_bytes(content)
         annotations, is_stated = read_labels_of(path, analysis.record)
-    beats, matched = match_beats(analysis.beats.time_s, annotations.time_s)
-    labels = np.array(CLASSES)[class_codes(annotations.symbol[matched])]
-    set_labels(analysis, dict(zip(beats.tolist(), labels.tolist(), strict=True)))
-    return len(annotations.time_s) - len(beats), is_stated
+    time_s, symbol = annotations.time_s, annotations.symbol
+    beats, matched = match_beats(analysis.beats.time_s, time_s)
+    is_gone = symbol[matched] == NOT_A_BEAT
+    deleted = tuple(analysis.beats.time_s[beats[is_gone]].tolist())
+    labels = np.array(CLASSES)[class_codes(symbol[matched[~is_gone]])]
+    set_labels(analysis, dict(zip(beats[~is_gone].tolist(), labels.tolist(), strict=True)))
+    others = np.delete(np.arange(len(time_s)), matched)
+    missed = others[symbol[others] != NOT_A_BEAT] if is_stated else others[:0]  # only of this very record
+    inserted = zip(time_s[missed].tolist(), np.array(CLASSES)[class_codes(symbol[missed])].tolist(), strict=True)
+    found: list[Edit] = [DeleteEdit(deleted)] if deleted else []
+    found += [InsertEdit(tuple(Label(*beat) for beat in inserted))] if len(missed) else []
+    for edit in found:
+        current_workspace().add_edit(analysis.record.sha256, edit)
+    n_left_out = int((symbol[others] != NOT_A_BEAT).sum()) - len(missed)
+    return n_left_out, is_stated

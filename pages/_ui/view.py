@@ -204,8 +204,12 @@ def _occlusion_key(analysis: Analysis, beat: int) -> tuple[str, str, int]:
 
 
 def cached(name: str, key: Hashable, make: Callable[[], T]) -> T:
-    """The last value of ``name`` where it was made for this key, else a new one; see ``Workspace.cached``."""
-    return current_workspace().cached(name, key, make)
+    """The last value of ``name`` where it was made for this key, else a new one; one of each name is kept."""
+    cache = current_workspace().cache
+    if name not in cache or cache[name][0] != key:
+        cache[name] = (key, make())
+    value: T = cache[name][1]
+    return value
 
 
 def cached_disagreements(analysis: Analysis) -> Disagreements:

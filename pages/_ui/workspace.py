@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -35,8 +35,6 @@ from .uploads import UploadFolder
 
 if TYPE_CHECKING:  # torch takes a second
     from ecg_core.live.session import LiveSession
-
-T = TypeVar("T")
 
 CANCEL_WAIT_S = 5.0  # an analysis stops at the end of the chunk at work
 RECORDINGS = "recordings"  # folder of the store for uploads
@@ -433,13 +431,6 @@ class Workspace:
         except ChangeRefusedError as error:
             self.notice = str(error)
         opened.noted = None if self.unsaved else (key, edits)
-
-    def cached(self, name: str, key: Hashable, make: Callable[[], T]) -> T:
-        """The last value of ``name`` where it was made for this key, else a new one; one of each name is kept."""
-        if name not in self.cache or self.cache[name][0] != key:
-            self.cache[name] = (key, make())
-        value: T = self.cache[name][1]
-        return value
 
 
 def current_workspace() -> Workspace:
