@@ -175,19 +175,31 @@ def test_downloaded_report_holds_what_the_page_shows(page):
     assert burden in text
 
 
-def test_click_on_a_template_and_box_in_the_lorenz_plot_list_beats_that_lead_to_review(page):
-    go(page, "Beats", "Lorenz plot")
-    for key, draw in (("classes", click_middle), ("lorenz", box_all)):
-        chart = page.locator(f".st-key-{key} .js-plotly-plot")
-        chart.wait_for()
-        chart.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)
-        draw(page, chart.bounding_box())
-        listed = page.get_by_role("dialog")
-        listed.get_by_text("Choose a row to see it in Review").wait_for(timeout=20_000)
-        if key == "classes":
-            page.keyboard.press("Escape")
-            listed.wait_for(state="hidden", timeout=10_000)
+def test_a_template_is_chosen_and_labelled_by_key_and_undone(page):
+    go(page, "Beats", "those with the most doubt first")
+    page.locator(".card").first.wait_for(timeout=60_000)
+    page.keyboard.press("ArrowRight")
+    name = page.locator(".card.selected b").inner_text()
+    page.keyboard.press("5")
+    card = page.locator(".card", has=page.get_by_text(name, exact=True))
+    card.get_by_text(f"now Q, was {name[0]}").wait_for(timeout=20_000)
+    page.keyboard.press("u")
+    card.get_by_text(f"now Q, was {name[0]}").wait_for(state="detached", timeout=20_000)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("g")
+    page.get_by_text("0 of").first.wait_for(timeout=20_000)  # reviewed, in the gallery
+
+
+def test_a_box_in_the_lorenz_plot_lists_beats_that_lead_to_review(page):
+    go(page, "Beats", "those with the most doubt first")
+    page.get_by_text("Probability and RR").click()
+    chart = page.locator(".st-key-lorenz .js-plotly-plot")
+    chart.wait_for()
+    chart.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    box_all(page, chart.bounding_box())
+    listed = page.get_by_role("dialog")
+    listed.get_by_text("Choose a row to see it in Review").wait_for(timeout=20_000)
     page.wait_for_timeout(1000)
     grid = listed.locator("canvas").first.bounding_box()
     page.mouse.click(grid["x"] + 12, grid["y"] + 60)  # the box before the first row

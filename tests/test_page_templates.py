@@ -13,7 +13,7 @@ from ecg_core.edits import DeleteEdit, LabelEdit, TemplateEdit
 from ecg_core.figures.template_cards import N_LEVELS, template_cards
 from ecg_core.morphology.templates import UNUSABLE, Shape, describe_templates, make_templates
 from ecg_core.morphology.waveforms import OFFSET_S
-from pages._ui import chosen_beats, labelling, view
+from pages._ui import labelling, view
 from pages._ui import template_cards as cards_of_page
 from pages._ui.template_cards import CARDS_A_PAGE, edit_templates, made_templates
 from pages._ui.view import study_key
@@ -46,7 +46,7 @@ def workspace(first, monkeypatch):
     opened = workspace_with(first)
     for module in (cards_of_page, labelling, view):
         monkeypatch.setattr(module, "current_workspace", lambda: opened)
-    monkeypatch.setattr(chosen_beats.st, "session_state", {})
+    monkeypatch.setattr(cards_of_page.st, "session_state", {})
     cards_of_page._being_made(first).result(30)
     return opened
 
@@ -134,7 +134,7 @@ def test_a_box_takes_beats_out_and_says_so_where_it_takes_all_or_none(first, mad
     assert 0 < sizes(workspace)["N1"] < len(index)
     n_edits = len(workspace.edits_of(workspace.current))
     assert len(act(workspace, "box", "V1", **{**box, "mv": [-99.0, 99.0]})) == n_edits
-    assert "nothing was split" in chosen_beats.st.session_state["templates_message"]
+    assert "nothing was split" in cards_of_page.st.session_state[cards_of_page.MESSAGE]
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,11 @@ def test_what_a_browser_cannot_ask_for_changes_nothing(workspace, asked):
     assert workspace.edits_of(workspace.current) == ()
 
 
-def test_stepping_through_a_template_lists_its_beats(first, workspace):
-    act(workspace, "step", "V1")
-    chosen = chosen_beats.st.session_state["chosen"]
-    assert chosen.index.tolist() == made_templates(first).members["V1"].tolist()
+def test_the_beats_of_templates_are_opened_in_the_gallery(first, made, workspace):
+    act(workspace, "step", "V1", "N1")
+    index, title = cards_of_page.st.session_state[cards_of_page.OPENED]
+    assert index.tolist() == sorted([*made.members["V1"], *made.members["N1"]])
+    assert title == "Beats of V1, N1"
 
 
 def test_a_label_on_the_page_is_undone_there(first):

@@ -46,16 +46,12 @@ def _selected_data(key: str) -> list[Any]:
     return [point["customdata"] for point in st.session_state[key].selection.points if "customdata" in point]
 
 
-def choose_beats(beats: Beats, index: Index, title: str) -> None:
+def _choose(beats: Beats, parts: Sequence[Index], title: str) -> None:
     """Keep the chosen beats; the next run lists them."""
+    index = np.unique(np.concatenate([*parts, np.zeros(0, dtype=np.int64)])).astype(np.int64)
     if len(index):
         st.session_state["chosen"] = ChosenBeats(beats, index, f"{plural(len(index), 'beat')} {title}")
         st.session_state["list_chosen"] = True
-
-
-def _choose(beats: Beats, parts: Sequence[Index], title: str) -> None:
-    index = np.unique(np.concatenate([*parts, np.zeros(0, dtype=np.int64)])).astype(np.int64)
-    choose_beats(beats, index, title)
 
 
 def chosen_beats(analysis: Analysis) -> ChosenBeats | None:

@@ -60,7 +60,7 @@ class Cards {
     const element = document.createElement("div");
     element.className = "card";
     element.setAttribute("role", "option");
-    const colour = this.data.colours[card.label];
+    const colour = this.data.letters[card.label];
     element.innerHTML = `<div class="head"><b></b><span class="class"></span><span class="n"></span></div>
       <canvas></canvas><div class="foot"><span class="share"></span><span class="doubt"></span></div>`;
     const put = (name, text) => (element.querySelector(name).textContent = text);

@@ -15,6 +15,7 @@ import streamlit as st
 
 from ecg_core.edits import DeleteEdit, TemplateEdit
 from ecg_core.figures import Theme
+from ecg_core.figures.legible import class_text_colours
 from ecg_core.figures.template_cards import template_cards
 from ecg_core.labels import CLASSES, COLOUR, NAME
 from ecg_core.morphology.templates import (
@@ -27,10 +28,10 @@ from ecg_core.morphology.templates import (
     on_beats,
 )
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Analysis, Index
+from ecg_core.schema import Analysis
 
-from .chosen_beats import choose_beats
 from .frame import guarded
+from .gallery_verdicts import open_gallery
 from .label_bar import redo_button, undo_button
 from .labelling import set_labels
 from .view import cached, study_key
@@ -41,6 +42,7 @@ POLL_S = 0.1
 MOST_PARTS = 6
 CARDS_A_PAGE = 24  # more would make a message of half a megabyte
 KEY: Final = "template_cards"
+MESSAGE, OPENED = "templates_message", "templates_opened"  # what a callback leaves for the next run
 CLASS_BUTTONS: Final = "".join(
     f'<button name="{label}" title="Key {number}: label all beats of the selected templates {NAME[label].lower()}">'
     f"{label} <kbd>{number}</kbd></button>"
@@ -53,7 +55,7 @@ HTML: Final = f"""<div class="bar">{CLASS_BUTTONS}
 <button name="split" title="Key S: split the selected template by shape">Split <kbd>S</kbd></button>
 <select title="Number of parts of a split" aria-label="Number of parts of a split">{PARTS}</select>
 <button name="hide" title="Key H: hide the selected templates, or show them again">Hide <kbd>H</kbd></button>
-<button name="step" title="Key G: step through the beats of the selected templates">Beats <kbd>G</kbd></button>
+<button name="step" title="Key G: go through the beats of the selected templates">Gallery <kbd>G</kbd></button>
 <span class="readout" role="status"></span></div>
 <div class="grid" role="listbox" aria-multiselectable="true" aria-label="Templates of beats"></div>"""
 CSS: Final = """
@@ -135,13 +137,16 @@ def draw_templates(analysis: Analysis, theme: Theme) -> None:
     if made is None:
         st.info("Sorting all beats into templates by their shape ...", icon=":material/hourglass:")
         return
-    if message := st.session_state.pop("templates_message", ""):
+    if message := st.session_state.pop(MESSAGE, ""):
         st.toast(message)
+    if (opened := st.session_state.pop(OPENED, None)) is not None:
+        open_gallery(analysis, *opened)
     described = cached("templates as counted", (made, analysis), lambda: describe_templates(made, analysis.beats))
     shown = _choose_shown(analysis, described)
     sha256 = analysis.record.sha256
     data = template_cards(shown, made.lead_names) | {
-        "id": sha256, "colours": dict(COLOUR), "theme": asdict(theme), "may_edit": current_workspace().may_edit(sha256),
+        "id": sha256, "colours": dict(COLOUR), "letters": class_text_colours(theme), "theme": asdict(theme),
+        "may_edit": current_workspace().may_edit(sha256),
     }  # fmt: skip
     _component()(key=KEY, data=data, on_act_change=functools.partial(guarded(_act), sha256))
 
@@ -192,7 +197,7 @@ def edit_templates(analysis: Analysis, act: dict[str, Any]) -> None:
         return
     index, action = np.sort(np.concatenate([made.members[name] for name in names])), act.get("action")
     if action == "step":
-        open_beats(analysis, index, f"of {', '.join(names)}")
+        st.session_state[OPENED] = (index, f"Beats of {', '.join(names)}")
     elif action == "label" and act.get("label") in CLASSES:
         set_labels(analysis, dict.fromkeys(index.tolist(), str(act["label"])))
     elif action == "none":
@@ -215,11 +220,4 @@ def _split_by_box(analysis: Analysis, made: BeatTemplates, name: str, act: dict[
         current_workspace().add_edit(analysis.record.sha256, TemplateEdit("split", (name,), times_s=times_s))
     else:
         which = "All" if len(found) else "None"
-        st.session_state["templates_message"] = (
-            f"{which} of the beats of {name} pass through the box: nothing was split."
-        )
-
-
-def open_beats(analysis: Analysis, index: Index, title: str) -> None:
-    """Step through some beats; for callbacks."""
-    choose_beats(analysis.beats, index, title)
+        st.session_state[MESSAGE] = f"{which} of the beats of {name} pass through the box: nothing was split."
