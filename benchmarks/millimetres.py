@@ -51,7 +51,8 @@ MEASURE: Final = """(gd, scale) => {
   const pulses = shapes.map(([, i]) => size(gd.querySelector(`.shapelayer path[data-index="${i}"]`))[1]);
   const axes = gd._fullLayout, range = axes.xaxis.range, page = document.querySelector('[data-testid=stMain]');
   return {
-    px_per_s: signals.map((signal) => signal[0]), px_per_mv: [...signals.filter((signal) => signal[2] >= 40).map((signal) => signal[1]), ...pulses],
+    px_per_s: signals.map((signal) => signal[0]),
+    px_per_mv: [...signals.filter((signal) => signal[2] >= 40).map((signal) => signal[1]), ...pulses],
     axis_px_per_s: axes.xaxis._length / (range[1] - range[0]), seconds: range[1] - range[0], leads: leads.length,
     attention: axes.yaxis4 !== undefined, sideways: page.scrollWidth > page.clientWidth,
   };
