@@ -12,6 +12,7 @@ Codes = NDArray[np.int64]  # a class as an index into CLASSES, or UNLABELLED
 CLASSES: Final = ("N", "S", "V", "F", "Q")
 NO_BEAT: Final = len(CLASSES)  # the network's sixth output: a candidate that is noise; never the label of a beat
 MATCH_WINDOW_S: Final = 0.150  # EC57: annotations further apart than this belong to different beats
+SAME_BEAT_S: Final = 0.05  # a beat that a reader inserts nearer than this to another one is that one
 UNLABELLED: Final = -100  # a beat of unknown class; the value that torch's cross_entropy ignores
 
 # ANSI/AAMI EC57 with n and B among the normal beats (the list of de Chazal 2004 leaves both out);

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
 from .rules import RhythmRules
 
@@ -129,10 +130,7 @@ class Record:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the overrides and of all files in the order of their names, or of the pieces; caches are keyed by it.
-
-        That of pieces does not depend on where they are.
-        """
+        """Hash of the overrides and of all files by name, or of the pieces wherever they are; the key of caches."""
         if self.pieces:
             return hashlib.sha256(" ".join(piece.sha256 for piece in self.pieces).encode()).hexdigest()
         digest = hashlib.sha256(self.overrides.key.encode())
@@ -439,7 +437,10 @@ class Analysis:
     burden: Burden
     queried: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # for labels, most informative first
     labelled: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by a reader, ascending
-    n_fitted: int = 0  # how many of the labelled beats the model was fine-tuned to
+    n_fitted: int = 0  # how many beats of known class the model was fine-tuned to
+    fitted_sha256: str = ""  # of the edits that it was fine-tuned to; see ``edits.digest_of``
+    edits_sha256: str = ""  # of all edits that it shows
+    changes: Changes = NO_CHANGES  # of a reader, beside the labels
 
     @property
     def label_codes(self) -> Codes:

@@ -8,10 +8,11 @@ from support.made_files import FS_HZ, signal
 from support.records import write_record
 
 from ecg_core.cli.main import main
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
 from ecg_core.studies.audit import AuditEntry, trail
-from ecg_core.studies.edits import Label, add_edit, undo_edit
+from ecg_core.studies.edits import add_edit, undo_edit
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, add_study, delete_study, set_archived
 from ecg_core.studies.study_notes import set_diary, set_narrative, set_patient, set_report_strips
@@ -26,8 +27,8 @@ def study(tmp_path):
     record = read_record(write_record(tmp_path, "x", signal(1), FS_HZ, lead_names=("II",)))
     store = open_store(tmp_path / "studies", url="")
     sha256 = add_study(store, record, EDITOR).record_sha256
-    add_edit(store, sha256, (Label(61.5, "V"),), EDITOR)
-    add_edit(store, sha256, (Label(1.0, "V"), Label(2.0, "V"), Label(3.0, "S")), EDITOR)
+    add_edit(store, sha256, LabelEdit((Label(61.5, "V"),)), EDITOR)
+    add_edit(store, sha256, LabelEdit((Label(1.0, "V"), Label(2.0, "V"), Label(3.0, "S"))), EDITOR)
     undo_edit(store, sha256, EDITOR)
     set_patient(store, sha256, Patient(name="Secret", sex="male"), EDITOR)
     set_narrative(store, sha256, "=1+1", EDITOR)

@@ -9,8 +9,9 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import address_time_s, html_of, page, workspace_with
 
+from ecg_core.edits import labels_of
 from ecg_core.evaluation.comparison import disagreements
-from ecg_core.pipeline import with_labels, with_rules
+from ecg_core.measuring import with_labels, with_rules
 from ecg_core.report.export import csv_bytes, labels_table
 from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Annotations
@@ -113,12 +114,13 @@ def fitted_labels(monkeypatch, analysis):
     """A stand-in for fine-tuning: labelled beats keep their class, and each beat after one becomes V. Its labels."""
     given = []
 
-    def run(record, model_path, rules, *, lead, patient_labels, progress, fitting):
-        given.append(list(patient_labels))
+    def run(record, model_path, rules, *, lead, edits, progress, fitting):
+        own = labels_of(edits)
+        given.append(own)
         progress(record.duration_s, record.duration_s)
         fitting(1.0)
-        n = len(patient_labels)
-        time_s, label = zip(*patient_labels, strict=True)
+        n = len(own)
+        time_s, label = zip(*own, strict=True)
         changed = with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(n, "")))
         after = changed.beats.label.copy()
         after[changed.labelled + 1] = "V"

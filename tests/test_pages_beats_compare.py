@@ -12,8 +12,8 @@ from support.records import DEMO
 
 from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.figures import rr_bars
+from ecg_core.measuring import with_rules
 from ecg_core.morphology.templates import class_templates, split_templates
-from ecg_core.pipeline import with_rules
 from ecg_core.report.export import WRITERS
 from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rules import RhythmRules

@@ -12,6 +12,7 @@ from .. import __version__
 from ..classifier.chunks import Progress
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
+from ..edits import digest_of
 from ..errors import OutputError
 from ..files import atomic_folder
 from ..notes import NO_NOTES, Notes
@@ -81,7 +82,7 @@ def _edited(store: Store, record: Record) -> dict[str, Any]:
     notes = without_patient(notes_of(store, record.sha256))
     made_from: dict[str, Any] = {} if notes == NO_NOTES else {"notes_sha256": content_sha256([asdict(notes)])}
     if edits and study is not None:
-        made_from |= {"labels_sha256": content_sha256(edits), "fitted_edits": study.n_fitted_edits}
+        made_from |= {"labels_sha256": digest_of(edits), "fitted_edits": study.n_fitted_edits}
     return made_from
 
 

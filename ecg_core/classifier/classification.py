@@ -78,6 +78,7 @@ def drop_noise(
     classify_kept: Callable[[Index, Bool], tuple[Float64, Predictions]],
     *,
     rounds: int = NOISE_ROUNDS,
+    certain: Bool | None = None,
 ) -> tuple[Index, Float64, Predictions]:
     """Drop the candidates that turn out as noise: which are kept, their RR, and their predictions.
 
@@ -86,12 +87,15 @@ def drop_noise(
     classify_kept
         Gives RR and predictions of the kept candidates. Its second argument says which of these are needed: all, and
         after some were dropped those that had one of these in their context.
+    certain
+        Candidates that are beats whatever they look like, shape (n_candidates,).
 
     """
     kept = np.arange(n_candidates)
+    certain = np.zeros(n_candidates, dtype=bool) if certain is None else certain
     rr_s, predictions = classify_kept(kept, np.ones(n_candidates, dtype=bool))
     for _ in range(rounds):
-        noise = predictions.noise >= NOISE
+        noise = (predictions.noise >= NOISE) & ~certain[kept]
         if not noise.any():
             break
         needed = binary_dilation(noise, iterations=CONTEXT_BEATS)[~noise]

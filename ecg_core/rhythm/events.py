@@ -32,6 +32,7 @@ KIND_NAMES: Final = {
     "s_bigeminy": "Supraventricular bigeminy",
     "s_trigeminy": "Supraventricular trigeminy",
     "af": "Atrial fibrillation",
+    "paced": "Paced rhythm",
     "pause": "Pause",
     "af_pause": "Pause in atrial fibrillation",
     "long_rr": "Long RR",
@@ -44,7 +45,7 @@ DANGERS: Final = ("vf", "asystole", "vt_sustained", "vf_suspected")  # what a re
 MOST_SERIOUS_FIRST: Final = (
     "vf", "asystole", "vt_sustained", "vf_suspected", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run",
     "idioventricular", "v_bigeminy", "v_trigeminy", "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy",
-    "s_trigeminy", "s_couplet", "long_rr", "not_analysable", "no_signal",
+    "s_trigeminy", "s_couplet", "paced", "long_rr", "not_analysable", "no_signal",
 )  # fmt: skip
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
 JOINS: Final = {"V": ("V", "F"), "S": ("S",)}  # EC57 counts a fusion beat in the run of V that it lies in
@@ -53,7 +54,7 @@ CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the l
 
 
 def find_rhythms(
-    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice], dangers: Iterable[RhythmEvent] = ()
+    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice], others: Iterable[RhythmEvent] = ()
 ) -> tuple[RhythmEvent, ...]:
     """All events in the order of their start.
 
@@ -61,14 +62,14 @@ def find_rhythms(
     ----------
     episodes
         Atrial fibrillation as slices of the beats, as found before S inside was suppressed; see ``af_episodes``.
-    dangers
-        What was found in the waveform and not in the beats; see ``find_dangers``.
+    others
+        What was found in the waveform and not in the beats, see ``find_dangers``, or is marked by a reader.
 
     """
     follows = follows_previous(beats)
     fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in episodes]
     events = [
-        *dangers,
+        *others,
         *fibrillation,
         *_long_intervals(beats, follows, fibrillation, rules),
         *_unusual_rates(beats, rules),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from ecg_core.edits import Label, LabelEdit, time_of
 from ecg_core.errors import EcgError
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES, class_codes
@@ -16,7 +17,7 @@ from ecg_core.records import read_labels_of
 from ecg_core.schema import Analysis, Float64
 
 from .installed_models import model_path
-from .jobs import AnalysisKey, Job, Label
+from .jobs import AnalysisKey, Job
 from .messages import error_message
 from .view import QUERIED, go_to, neighbour
 from .wording import plural
@@ -28,9 +29,9 @@ STORED_AS = "labels.csv"  # whatever the name of an uploaded file of labels
 def set_labels(analysis: Analysis, label_of: Mapping[int, str]) -> None:
     """Label some beats, which count from then on, also in signal that is not analysable. For callbacks."""
     workspace, sha256, beats = current_workspace(), analysis.record.sha256, analysis.beats
-    edit = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items())
-    if edit:
-        workspace.add_edit(sha256, edit)
+    labels = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items())
+    if labels:
+        workspace.add_edit(sha256, LabelEdit(labels))
 
 
 def set_labels_and_advance(analysis: Analysis, beat: int, label: str, places: dict[str, Float64]) -> None:
@@ -53,12 +54,25 @@ def undo(analysis: Analysis) -> None:
     shown, edits = workspace.shown[record.sha256], workspace.edits_of(record.sha256)
     if edits != shown.fitted_labels:
         workspace.undo_edit(record.sha256)
-        go_to(edits[-1][0].time_s)
+        where_s = time_of(edits[-1])
+        if where_s is not None:
+            go_to(where_s)
         return
     previous = earlier_analyses(shown)[-1]
     found = workspace.stored(previous)
     if found is not None:
         workspace.show(previous, found)
+
+
+def redo(analysis: Analysis) -> None:
+    """Redo the edit that was undone last; for callbacks."""
+    workspace, sha256 = current_workspace(), analysis.record.sha256
+    redoable = workspace.studies[sha256].redoable
+    if redoable:
+        workspace.redo_edit(sha256)
+        where_s = time_of(redoable[0])
+        if where_s is not None:
+            go_to(where_s)
 
 
 def earlier_analyses(shown: AnalysisKey) -> list[AnalysisKey]:

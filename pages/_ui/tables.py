@@ -6,6 +6,7 @@ import math
 import platform
 from collections.abc import Sequence
 from importlib import metadata
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -19,13 +20,21 @@ from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
-from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST
+from ecg_core.rhythm.events import MOST_SERIOUS_FIRST
 from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules, rules_from
 from ecg_core.schema import Analysis, Burden, Index, Quality, Record, RhythmEvent
 
 from .wording import NONE, number
 
+SHORT_NAMES: Final = {  # of the kinds of event in a table; the report has the full names
+    "vf": "VF", "vf_suspected": "VF suspected", "asystole": "Asystole", "v_couplet": "V couplet", "v_run": "V run",
+    "idioventricular": "Idioventricular", "vt": "NSVT", "vt_sustained": "VT sustained", "v_bigeminy": "V bigeminy",
+    "v_trigeminy": "V trigeminy", "s_couplet": "SV couplet", "s_run": "SV run", "svt": "SVT",
+    "svt_sustained": "SVT sustained", "s_bigeminy": "SV bigeminy", "s_trigeminy": "SV trigeminy", "af": "AF",
+    "pause": "Pause", "af_pause": "Pause in AF", "long_rr": "Long RR", "bradycardia": "Bradycardia",
+    "tachycardia": "Tachycardia", "not_analysable": "Not analysable", "no_signal": "No signal",
+}  # fmt: skip
 NO_FINDING = "No couplet, run, pattern, episode, pause or long RR was found in the analysable part."
 MAX_ROWS = 1000  # of a list: nobody reads more of them one by one
 
@@ -60,7 +69,7 @@ def events_table(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFr
 
 def _finding(event: RhythmEvent) -> str:
     """Name of an event; where it may have lasted longer than could be seen, with its length as a lower limit."""
-    name = KIND_NAMES[event.kind]
+    name = SHORT_NAMES[event.kind]
     return f"{name}, {length_text(event)}" if event.at_least else name
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
+from ecg_core.edits import Edit
 from ecg_core.errors import ChangeRefusedError, MissingMetadataError, RecordMovedError, StoreError
 from ecg_core.notes import Notes
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import set_shown, stored_rules
-from ecg_core.studies.edits import add_edit, edits_of, undo_edit
+from ecg_core.studies.edits import add_edit, edits_of, redo_edit, redoable_of, undo_edit
 from ecg_core.studies.holding import keep_holding, release
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
@@ -24,7 +25,7 @@ from ecg_core.studies.study import SIGNED, Editor, Study, delete_study, get_stud
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
 
 from .analyses import WindowAnalyses
-from .jobs import AnalysisKey, AnalysisQueue, Job, LabelEdit
+from .jobs import AnalysisKey, AnalysisQueue, Job
 from .open_study import OpenStudy, become_study, hold_where_free, stored_study
 from .session_cleanup import session_cleanup
 from .stores import Desk, account_name, ephemeral_desk, session_desk, window_name
@@ -212,7 +213,8 @@ class Workspace:
 
     def _read(self, opened: OpenStudy, study: Study) -> None:
         sha256 = study.record_sha256
-        opened.study, opened.edits, opened.notes = study, edits_of(self.store, sha256), notes_of(self.store, sha256)
+        opened.study, opened.notes = study, notes_of(self.store, sha256)
+        opened.edits, opened.redoable = edits_of(self.store, sha256), redoable_of(self.store, sha256)
         if study.model_name:
             fitted = opened.edits[: study.n_fitted_edits]
             rules = stored_rules(study.rules)
@@ -349,21 +351,27 @@ class Workspace:
         """What the store knows of an open record."""
         return self.studies[sha256].study
 
-    def edits_of(self, sha256: str) -> tuple[LabelEdit, ...]:
-        """The label edits of a record, the oldest first."""
+    def edits_of(self, sha256: str) -> tuple[Edit, ...]:
+        """The edits of a record that count, the oldest first."""
         return self.studies[sha256].edits
 
-    def add_edit(self, sha256: str, edit: LabelEdit) -> None:
-        """Label some beats."""
-        store, editor = self.store, self.editor
-        if not self._save(lambda: add_edit(store, sha256, edit, editor), sha256):
-            self.studies[sha256].edits = (*self.edits_of(sha256), edit)
+    def add_edit(self, sha256: str, edit: Edit) -> None:
+        """Make an edit, which counts from then on."""
+        opened = self.studies[sha256]
+        if not self._save(partial(add_edit, self.store, sha256, edit, self.editor), sha256):
+            opened.edits, opened.redoable = (*opened.edits, edit), ()
 
     def undo_edit(self, sha256: str) -> None:
         """Undo the last edit."""
-        editor = self.editor
-        if not self._save(lambda: undo_edit(self.store, sha256, editor), sha256):
-            self.studies[sha256].edits = self.edits_of(sha256)[:-1]
+        opened = self.studies[sha256]
+        if not self._save(partial(undo_edit, self.store, sha256, self.editor), sha256):
+            opened.edits, opened.redoable = opened.edits[:-1], (*opened.edits[-1:], *opened.redoable)
+
+    def redo_edit(self, sha256: str) -> None:
+        """Redo the edit that was undone last."""
+        opened = self.studies[sha256]
+        if not self._save(partial(redo_edit, self.store, sha256, self.editor), sha256):
+            opened.edits, opened.redoable = (*opened.edits, *opened.redoable[:1]), opened.redoable[1:]
 
     def remember(self, sha256: str, **view: Any) -> None:
         """Keep where and how a study was left."""
@@ -395,8 +403,8 @@ class Workspace:
         """Show an analysis of its record."""
         self.analyses[key] = analysis
         opened = self.studies[key.record_sha256]
-        labelled = self.window_analyses.labelled(key, opened.edits, analysis)
-        self._save(partial(set_shown, self.store, key, labelled, self.editor), key.record_sha256)
+        edited = self.window_analyses.edited(key, opened.edits, analysis)
+        self._save(partial(set_shown, self.store, key, edited, self.editor), key.record_sha256)
         opened.shown = key
 
     def has_analysis(self, sha256: str) -> bool:
@@ -405,13 +413,13 @@ class Workspace:
         return opened.shown is not None and self.window_analyses.base(opened.shown, opened.record) is not None
 
     def analysis(self, sha256: str) -> Analysis:
-        """The analysis that is shown of a record, with the reader's labels."""
+        """The analysis that is shown of a record, with its readers' edits."""
         opened = self.studies[sha256]
         key, edits = opened.shown, opened.edits
         base = self.window_analyses.base(key, opened.record) if key else None
         if key is None or base is None:
             raise StoreError("This record has not been analysed yet.")
-        analysis = self.window_analyses.labelled(key, edits, base)
+        analysis = self.window_analyses.edited(key, edits, base)
         self._note_findings(opened, analysis)
         return analysis
 
