@@ -29,7 +29,9 @@ ZOOMS: Final = (1.0, 1.5)
 HEIGHT_PX = 1080
 LEADS, GAINS, SPEEDS, ATTENTION = (1, 3, 6, 12), (5, 10, 20), (12.5, 25, 50), (True, False)
 READY_MS = 90_000
-SETTLING_MS = 700  # the width of the page is reported, and the strip is drawn again
+SETTLING_MS = 500
+AT_REST: Final = """(plot) => document.querySelector('[data-test-script-state=notRunning]')
+  && document.querySelectorAll(plot).length === 1"""
 FIRST_SECONDS = 12  # of the stream, before the moving strip is measured
 LIVE_LEAD = "II"
 
@@ -97,9 +99,10 @@ def window(browser: Browser, width_px: int, zoom: float) -> Iterator[Page]:
 def measure_strip(page: Page, key: str, scale: Scale) -> dict[str, Any]:
     """What a strip measures once the page has settled, with its deviation."""
     chart = page.locator(f".st-key-{key} .js-plotly-plot")
-    chart.wait_for(timeout=READY_MS)
-    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=READY_MS)
-    page.wait_for_timeout(SETTLING_MS)
+    chart.first.wait_for(timeout=READY_MS)
+    for _ in range(2):  # the width of the page may have been reported meanwhile, and the strip be drawn again
+        page.wait_for_timeout(SETTLING_MS)
+        page.wait_for_function(AT_REST, arg=f".st-key-{key} .js-plotly-plot", timeout=READY_MS)
     measured: dict[str, Any] = chart.evaluate(MEASURE)
     measured["deviation_pct"] = deviation_pct(measured, scale)
     return measured
@@ -107,7 +110,7 @@ def measure_strip(page: Page, key: str, scale: Scale) -> dict[str, Any]:
 
 def measure_review(page: Page, url: str) -> list[dict[str, Any]]:
     """Each strip of Review, chosen by its controls."""
-    page.goto(f"{url}/review?t=300")
+    page.goto(f"{url}/review?t=1")  # a beat of the first row
     results = [measure_strip(page, "strip0", STANDARD)]
     page.get_by_role("button", name="Display").click()
     for attention, leads, gain, speed in product(ATTENTION, LEADS, GAINS, SPEEDS):
