@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab, go, open_files  # noqa: F401  # fixtures among them
 
-PAPER_PX_PER_S = 25 * 96 / 25.4
+from ecg_core.figures import Scale
 
 pytestmark = NEEDS_BROWSER
 
@@ -75,6 +75,7 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
         page.get_by_text(left).wait_for()
 
 
+<<<<<<< HEAD
 def test_strip_has_the_papers_scale_on_the_screen(page):
     go(page, "Review", "Full disclosure")
     chart = page.locator(".st-key-strip0 .js-plotly-plot").first
@@ -82,6 +83,21 @@ def test_strip_has_the_papers_scale_on_the_screen(page):
     width_px, span = chart.evaluate("g => [g._fullLayout.xaxis._length, g._fullLayout.xaxis.range]")
     assert width_px / (span[1] - span[0]) == pytest.approx(PAPER_PX_PER_S, rel=2e-3)
     assert chart.evaluate("g => g.getBoundingClientRect().width === g._fullLayout.width")
+=======
+@pytest.mark.parametrize(
+    ("width_px", "zoom", "leads", "gain", "speed"),
+    [(1000, 1, 12, 5, 50), (1280, 1.5, 3, 20, 12.5), (1920, 1, 1, 10, 25)],
+)
+def test_strips_measure_true_millimetres_in_every_window(browser, address, width_px, zoom, leads, gain, speed):  # noqa: F811
+    from benchmarks.millimetres import measure_strip, window
+
+    with window(browser, width_px, zoom) as tab:
+        tab.goto(f"{address}/review?leads={leads}&gain={gain}&speed={speed}&t=300")
+        measured = measure_strip(tab, "strip0", Scale(speed, gain))
+    assert measured["deviation_pct"] < 1
+    assert measured["leads"] == leads
+    assert not measured["sideways"]
+>>>>>>> paper20
 
 
 # Streamlit keeps the strip before, hidden, until the page is drawn.
