@@ -7,6 +7,7 @@ from ecg_core.report.dangers import findings as found_in
 from pages._ui.dangers import draw_dangers, draw_worst_place
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, heading
+from pages._ui.printed import SCREEN_ONLY, printed
 from pages._ui.summary import draw_summary
 from pages._ui.tables import (
     EVENT_COLUMNS,
@@ -45,10 +46,12 @@ with findings:
     if analysis.events:
         events = by_severity(analysis.events)
         table = events_table(analysis, events)
-        picked = st.dataframe(
-            table, hide_index=True, key="events", on_select="rerun", selection_mode="single-row", placeholder=NONE,
-            column_config=EVENT_COLUMNS,
-        )  # fmt: skip
+        with st.container(key=f"{SCREEN_ONLY}_findings"):
+            picked = st.dataframe(
+                table, hide_index=True, key="events", on_select="rerun", selection_mode="single-row", placeholder=NONE,
+                column_config=EVENT_COLUMNS,
+            )  # fmt: skip
+        printed(table)
         names = short_names_text(events)
         st.caption(f"The most serious first. Choose a row to see it in Review.{f' {names}.' if names else ''}")
         if picked.selection.rows:
@@ -56,6 +59,9 @@ with findings:
             st.switch_page("pages/review.py", query_params=address(record, event.start_s))
 with hours:
     st.header("Hour by hour", anchor=False)
-    st.dataframe(hours_table(analysis), hide_index=True, placeholder=NONE, column_config=HOUR_COLUMNS)
+    by_hour = hours_table(analysis)
+    with st.container(key=f"{SCREEN_ONLY}_hours"):
+        st.dataframe(by_hour, hide_index=True, placeholder=NONE, column_config=HOUR_COLUMNS)
+    printed(by_hour)
     if st.button("All measures, the definitions, and the files", icon=":material/description:", type="tertiary"):
         st.switch_page("pages/report.py")

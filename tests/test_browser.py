@@ -75,15 +75,6 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
         page.get_by_text(left).wait_for()
 
 
-<<<<<<< HEAD
-def test_strip_has_the_papers_scale_on_the_screen(page):
-    go(page, "Review", "Full disclosure")
-    chart = page.locator(".st-key-strip0 .js-plotly-plot").first
-    chart.wait_for()
-    width_px, span = chart.evaluate("g => [g._fullLayout.xaxis._length, g._fullLayout.xaxis.range]")
-    assert width_px / (span[1] - span[0]) == pytest.approx(PAPER_PX_PER_S, rel=2e-3)
-    assert chart.evaluate("g => g.getBoundingClientRect().width === g._fullLayout.width")
-=======
 @pytest.mark.parametrize(
     ("width_px", "zoom", "leads", "gain", "speed"),
     [(1000, 1, 12, 5, 50), (1280, 1.5, 3, 20, 12.5), (1920, 1, 1, 10, 25)],
@@ -97,7 +88,6 @@ def test_strips_measure_true_millimetres_in_every_window(browser, address, width
     assert measured["deviation_pct"] < 1
     assert measured["leads"] == leads
     assert not measured["sideways"]
->>>>>>> paper20
 
 
 # Streamlit keeps the strip before, hidden, until the page is drawn.

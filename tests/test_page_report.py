@@ -147,3 +147,10 @@ def test_the_longest_run_is_a_link_to_its_strip(demo_analysis, name):
     assert not at.exception
     assert at.title[0].value.startswith("Review of")
     assert address_time_s(at) == pytest.approx(longest.start_s, abs=0.01)
+
+
+def test_a_printed_overview_has_every_finding(demo_analysis):
+    printed = next(
+        html for html in html_of(page("overview", workspace_with(demo_analysis))) if "<th>Finding</th>" in html
+    )
+    assert printed.count("<tr>") + printed.count("<tr ") == len(demo_analysis.events) + 1
