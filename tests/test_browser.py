@@ -54,7 +54,7 @@ def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):
     assert address_time_s(page) == seen[-1]
 
 
-def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
+def test_keys_label_beats_and_the_model_learns_from_them_against_its_own_advice(page):
     go(page, "Review", "Full disclosure")
     page.keyboard.press("a")
     for n_labelled, key in enumerate("123", 1):
@@ -68,6 +68,10 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
     page.get_by_text("2 beats labelled by you").wait_for()
     page.wait_for_timeout(1000)
     page.keyboard.press("l")
+    page.get_by_text("Held back: the labels are too few").wait_for(timeout=1000 * READY_S)
+    page.wait_for_timeout(1000)
+    page.get_by_role("button", name="Accept anyway").click()
+    page.get_by_role("button", name="Accept against this advice").click()
     page.get_by_text("2 of them used for fine-tuning").wait_for(timeout=1000 * READY_S)
     for left in ("none of them used for fine-tuning yet", "1 beat labelled by you", "A wrong class?"):
         page.wait_for_timeout(1000)
