@@ -12,6 +12,7 @@ from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab,
 from ecg_core.figures import Scale
 
 pytestmark = NEEDS_BROWSER
+PAPER_PX_PER_S = 25 * 96 / 25.4
 
 
 @pytest.fixture(scope="module")
