@@ -122,8 +122,8 @@ def main() -> None:
         found[group] = [one for one in found[name] if one.record in listed]
     results: dict[str, Any] = {"model": model.spec.name, "templates_relabelled": options.templates}
     results |= {group: summary(records) for group, records in found.items()}
-    results["per_record"] = {
-        f"{name}/{one.record}": [one.wrong, one.wrong_after_largest, one.wrong_after_doubt, one.templates]
+    results["per_record: wrong, after the largest, after those with most doubt, templates"] = {
+        f"{name}/{one.record}": f"{one.wrong}, {one.wrong_after_largest}, {one.wrong_after_doubt}, {one.templates}"
         for name in DATABASES for one in found[name]
     }  # fmt: skip
     publish(results, options.json)

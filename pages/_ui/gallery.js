@@ -274,8 +274,10 @@ class Gallery {
   }
 
   verdict(event) {
-    const pressed = (event.shiftKey && event.key.length === 1 ? "⇧" : "") + event.key.toUpperCase();
-    const action = this.data.actions.flatMap((group) => group.actions).find((one) => one.key === pressed);
+    const digit = event.code.match(/^(?:Digit|Numpad)(\d)$/)?.[1]; // with Shift its sign depends on the keyboard
+    const pressed = (event.shiftKey ? "⇧" : "") + (digit ?? event.key.toUpperCase());
+    const all = this.data.actions.flatMap((group) => group.actions);
+    const action = all.find((one) => one.key === pressed || one.also === pressed);
     return action && (() => this.act(action));
   }
 }

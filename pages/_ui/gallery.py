@@ -53,6 +53,7 @@ class GalleryAction:
     text: str
     help: str
     enabled: bool = True
+    also: str = ""  # another key, that Review has for it
 
 
 @dataclass(frozen=True)
