@@ -24,6 +24,7 @@ page = st.navigation(
         st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", url_path="overview"),
         st.Page("pages/patient.py", title="Patient", icon=":material/person:", url_path="patient"),
         st.Page("pages/review.py", title="Review", icon=":material/ecg:", url_path="review"),
+        st.Page("pages/gallery.py", title="Gallery", icon=":material/grid_view:", url_path="gallery"),
         st.Page("pages/beats.py", title="Beats", icon=":material/stacked_line_chart:", url_path="beats"),
         st.Page("pages/report.py", title="Report", icon=":material/description:", url_path="report"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", url_path="compare"),

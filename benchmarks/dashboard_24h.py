@@ -32,13 +32,14 @@ PAGES = {
 }
 
 
-def serve() -> tuple[subprocess.Popen[bytes], str]:
-    """Start a dashboard that keeps nothing, for this benchmark; returns its process and its address."""
+def serve(*, demo: bool = False) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a dashboard that keeps nothing, empty or with the demo; returns its process and its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     environment = {**os.environ, "ECG_EPHEMERAL": "1"}  # the studies of whoever runs it stay as they are
+    environment |= {"ECG_DEMO": "1"} if demo else {}
     quiet = subprocess.DEVNULL
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)
     url = f"http://localhost:{port}"

@@ -16,7 +16,8 @@ from pathlib import Path
 from benchmarks.command import options_of
 from benchmarks.tiling import tile
 from ecg_core.classifier.model import load_model
-from ecg_core.pipeline import analyse, measure
+from ecg_core.measuring import measure
+from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.report.export import WRITERS
 

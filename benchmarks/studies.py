@@ -14,16 +14,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sqlalchemy import insert
 
 from benchmarks.command import options_of, publish
 from benchmarks.tiling import tile
 from ecg_core.classifier.model import load_model
+from ecg_core.edits import Label, LabelEdit
+from ecg_core.measuring import with_edits
 from ecg_core.notes import Patient
-from ecg_core.pipeline import analyse, with_labels
+from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
-from ecg_core.schema import Analysis, Annotations, Record
+from ecg_core.schema import Analysis, Record
 from ecg_core.studies import audit
 from ecg_core.studies.analyses import (
     AnalysisKey,
@@ -35,7 +36,7 @@ from ecg_core.studies.analyses import (
     set_shown,
 )
 from ecg_core.studies.bundle import export_study, import_study
-from ecg_core.studies.edits import Label, LabelEdit, add_edit, all_labels, edits_of, undo_edit
+from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store, open_store
 from ecg_core.studies.study import Editor, add_study, find_studies, get_study
@@ -75,9 +76,9 @@ def fill(store: Store, record: Record, n_studies: int) -> None:
 def saving(store: Store, analysis: Analysis) -> dict[str, dict[str, float]]:
     """Time to save labels one by one, before and after edits of many beats, of which one stays."""
     time_s = analysis.beats.time_s.tolist()
-    many = tuple(Label(one, "V") for one in time_s[:N_BEATS_OF_AN_EDIT])
+    many = LabelEdit(tuple(Label(one, "V") for one in time_s[:N_BEATS_OF_AN_EDIT]))
     sha256, beats = analysis.record.sha256, iter(time_s)
-    single = lambda: add_edit(store, sha256, (Label(next(beats), "V"),), READER)  # noqa: E731
+    single = lambda: add_edit(store, sha256, LabelEdit((Label(next(beats), "V"),)), READER)  # noqa: E731
     return {
         "label": seconds(single, N_LABELS),
         "edit_of_25000_beats": seconds(lambda: add_edit(store, sha256, many, READER), N_OPENED),
@@ -97,12 +98,6 @@ def opened(store: Store, key: AnalysisKey) -> Analysis:
     return found
 
 
-def labelled(analysis: Analysis, edits: tuple[LabelEdit, ...]) -> Analysis:
-    """The analysis as edits make it."""
-    time_s, label = zip(*sorted(all_labels(edits), key=lambda one: one.time_s), strict=True)
-    return with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(len(label), "")))
-
-
 def day(store: Store, record: Record, folder: Path) -> dict[str, Any]:
     """Analyse a day, then time saving, opening, exporting and importing it."""
     add_study(store, record, READER)
@@ -114,10 +109,10 @@ def day(store: Store, record: Record, folder: Path) -> dict[str, Any]:
     set_shown(store, key, analysis, READER)
     results |= saving(store, analysis)
     edits = edits_of(store, record.sha256)
-    shown = labelled(analysis, edits)
+    shown = with_edits(analysis, edits)
     results["save_shown"] = seconds(lambda: save_shown(store, key, edits, shown), N_OPENED)
     results["load_analysis_alone"] = seconds(lambda: load_analysis(store, key, record), N_OPENED)
-    results["measuring_again_instead"] = seconds(lambda: labelled(analysis, edits), N_OPENED)
+    results["measuring_again_instead"] = seconds(lambda: with_edits(analysis, edits), N_OPENED)
     results["open_stored_day"] = seconds(lambda: opened(store, key), N_OPENED)
     results["verify"] = seconds(lambda: audit.verify(store, record.sha256), N_OPENED)
     packed = folder / "study.zip"

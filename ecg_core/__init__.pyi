@@ -1,5 +1,14 @@
 from .classifier.model import Model as Model
 from .classifier.model import load_model as load_model
+from .edits import AcceptEdit as AcceptEdit
+from .edits import DeleteEdit as DeleteEdit
+from .edits import InsertEdit as InsertEdit
+from .edits import Label as Label
+from .edits import LabelEdit as LabelEdit
+from .edits import RhythmEdit as RhythmEdit
+from .edits import Stretch as Stretch
+from .edits import StretchEdit as StretchEdit
+from .edits import TemplateEdit as TemplateEdit
 from .errors import Cancelled as Cancelled
 from .errors import EcgError as EcgError
 from .errors import LeadError as LeadError
@@ -9,9 +18,11 @@ from .errors import OutputError as OutputError
 from .errors import RecordError as RecordError
 from .errors import RulesError as RulesError
 from .evaluation.evaluate import evaluate_record as evaluate_record
+from .measuring import with_edits as with_edits
+from .measuring import with_labels as with_labels
+from .measuring import with_rules as with_rules
+from .overrides import RecordOverrides as RecordOverrides
 from .pipeline import analyse as analyse
-from .pipeline import with_labels as with_labels
-from .pipeline import with_rules as with_rules
 from .records import find_records as find_records
 from .records import read_annotations as read_annotations
 from .records import read_record as read_record
@@ -24,7 +35,6 @@ from .schema import Annotations as Annotations
 from .schema import Beats as Beats
 from .schema import Burden as Burden
 from .schema import Record as Record
-from .schema import RecordOverrides as RecordOverrides
 from .schema import RhythmEvent as RhythmEvent
 
 __version__: str

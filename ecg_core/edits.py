@@ -6,8 +6,11 @@ analysis, in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
 from .labels import CLASSES
@@ -103,6 +106,27 @@ class TemplateEdit:
     times_s: tuple[float, ...] = ()  # of the beats that a split takes out, ascending
 
 
+class Mark(NamedTuple):
+    """A stretch that a reader marked as one rhythm."""
+
+    start_s: float
+    end_s: float
+    rhythm: str  # one of MARKED_NAMES
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a reader's edits come to beside the labels: the last word on each beat and each stretch."""
+
+    deleted_s: tuple[float, ...] = ()  # ascending, as all of them
+    inserted_s: tuple[float, ...] = ()
+    artefact: tuple[Stretch, ...] = ()
+    analysable: tuple[Stretch, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+NO_CHANGES: Final = Changes()
+
 Edit = LabelEdit | DeleteEdit | InsertEdit | StretchEdit | RhythmEdit | AcceptEdit | TemplateEdit
 EDIT_KINDS: Final = {
     edit.kind: edit
@@ -125,6 +149,17 @@ def content_of(edit: Edit) -> list[Any]:
             return [edit.action, list(edit.names), edit.n_parts, list(edit.times_s)]
 
 
+def digest_of(edits: Iterable[Edit]) -> str:
+    """SHA-256 of edits in their order; empty where there are none."""
+    digests = [_digest(edit) for edit in edits]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest() if digests else ""
+
+
+@lru_cache(maxsize=10_000)  # of all edits of a study, one of which may hold a day's beats
+def _digest(edit: Edit) -> str:
+    return hashlib.sha256(json.dumps([edit.kind, content_of(edit)]).encode()).hexdigest()
+
+
 def edit_of(kind: str, content: list[Any]) -> Edit:
     """The edit of these values.
 
@@ -135,9 +170,12 @@ def edit_of(kind: str, content: list[Any]) -> Edit:
 
     """
     try:
-        return _READ[kind](content)
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"{kind}: this is no edit") from error
+        _require(isinstance(content, list) and len(content) > 0, "an edit is empty")
+        edit = _READ[kind](content)
+        _require(getattr(edit, "stretches", "none"), "an edit of stretches holds none")
+        return edit
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise ValueError(f"{kind}: this is no edit ({error})") from error
 
 
 def _labels(content: list[Any]) -> tuple[Label, ...]:
@@ -179,7 +217,7 @@ def _time_s(value: Any) -> float:
     return float(value)
 
 
-def _require(fulfilled: bool, problem: str) -> None:
+def _require(fulfilled: object, problem: str) -> None:
     if not fulfilled:
         raise ValueError(problem)
 
@@ -198,3 +236,50 @@ _READ: Final[dict[str, Callable[[list[Any]], Edit]]] = {
 def labels_of(edits: Iterable[Edit]) -> list[Label]:
     """The labels of all edits, in their order."""
     return [label for edit in edits if isinstance(edit, LabelEdit) for label in edit.labels]
+
+
+def time_of(edit: Edit) -> float | None:
+    """Where an edit begins to act, in seconds; None for one of templates."""
+    match edit:
+        case LabelEdit(labels=pairs) | InsertEdit(beats=pairs):
+            return pairs[0].time_s
+        case DeleteEdit(times_s=times_s):
+            return times_s[0]
+        case StretchEdit() | RhythmEdit() | AcceptEdit():
+            return edit.stretches[0].start_s
+        case TemplateEdit():
+            return None
+
+
+def text_of(edit: Edit) -> str:
+    """What an edit does, as the end of a sentence: "1 beat as V"."""
+    match edit:
+        case LabelEdit(labels=labels):
+            text = f"{_beats(len(labels))} as {_classes(labels)}"
+        case InsertEdit(beats=beats):
+            text = f"{_beats(len(beats))} inserted as {_classes(beats)}"
+        case DeleteEdit(times_s=times_s):
+            text = f"{_beats(len(times_s))} deleted"
+        case StretchEdit():
+            text = f"{_extent(edit.stretches)} as {'analysable' if edit.analysable else 'artefact'}"
+        case RhythmEdit():
+            text = f"{_extent(edit.stretches)} as {MARKED_NAMES[edit.rhythm].lower()}"
+        case AcceptEdit():
+            text = f"{len(edit.stretches):,} {'finding' if len(edit.stretches) == 1 else 'findings'} accepted"
+        case TemplateEdit():
+            text = f"templates {', '.join(edit.names)}: {edit.action}"
+    return text
+
+
+def _beats(n: int) -> str:
+    return f"{n:,} {'beat' if n == 1 else 'beats'}"
+
+
+def _classes(labels: Sequence[Label]) -> str:
+    return ", ".join(sorted({label.label for label in labels}, key=CLASSES.index))
+
+
+def _extent(stretches: Sequence[Stretch]) -> str:
+    total_s = sum(stretch.end_s - stretch.start_s for stretch in stretches)
+    n = len(stretches)
+    return f"{total_s:.1f} s" if n == 1 else f"{n:,} stretches of {total_s:.1f} s together"

@@ -11,7 +11,10 @@ Codes = NDArray[np.int64]  # a class as an index into CLASSES, or UNLABELLED
 
 CLASSES: Final = ("N", "S", "V", "F", "Q")
 NO_BEAT: Final = len(CLASSES)  # the network's sixth output: a candidate that is noise; never the label of a beat
+OUTPUT_NAMES: Final = (*CLASSES, "no beat")  # of what a label can say
+NOT_A_BEAT: Final = "|"  # WFDB: an isolated artefact that looks like a QRS; of a beat that a reader deleted
 MATCH_WINDOW_S: Final = 0.150  # EC57: annotations further apart than this belong to different beats
+SAME_BEAT_S: Final = 0.05  # a beat that a reader inserts nearer than this to another one is that one
 UNLABELLED: Final = -100  # a beat of unknown class; the value that torch's cross_entropy ignores
 
 # ANSI/AAMI EC57 with n and B among the normal beats (the list of de Chazal 2004 leaves both out);
@@ -37,6 +40,10 @@ NAME: Final = {
 
 # From Okabe & Ito's palette: distinct for colour-blind readers, on white and on dark grey.
 COLOUR: Final = {"N": "#7A8B99", "S": "#0072B2", "V": "#D55E00", "F": "#CC79A7", "Q": "#E0A800"}
+
+# The same hues for letters, which need a contrast of 4.5:1 (WCAG 2.2, 1.4.3) to the page behind them.
+COLOUR_ON_LIGHT: Final = {"N": "#5A6A77", "S": "#0069A6", "V": "#B84A00", "F": "#A8487F", "Q": "#8A6700"}
+COLOUR_ON_DARK: Final = {"N": "#9DB0BF", "S": "#56B4E9", "V": "#F28A3C", "F": "#E39AC4", "Q": "#E0B400"}
 
 
 def class_codes(symbol: NDArray[np.str_]) -> Codes:

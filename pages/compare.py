@@ -4,7 +4,7 @@ import streamlit as st
 
 from ecg_core.evaluation.comparison import Differences
 from ecg_core.evaluation.ec57 import LEARNING_S
-from ecg_core.report.measures import format_labels
+from ecg_core.report.measures import format_edits
 from ecg_core.text import plain_markdown
 from pages._ui.actions import analyse_beside, analysis_beside
 from pages._ui.comparison import (
@@ -90,8 +90,8 @@ def draw_difference(pair: Pair, differences: Differences) -> None:
         st.markdown(f"**{index + 1:,} of {n:,}**")
     one, other = format_label(str(differences.one[index])), format_label(str(differences.other[index]))
     st.markdown(f"{pair.one.model.name}: **{one}**, {pair.other_name}: **{other}**.")
-    figure = difference_strip(pair, time_s, pair.one.lead_names[0], theme=theme())
-    show(figure, "difference_strip", alt="ECG strip around the difference", width="content")
+    figure, alt = difference_strip(pair, time_s, pair.one.lead_names[0], theme=theme())
+    show(figure, "difference_strip", alt=alt, width="content")
     st.caption("Attention shows which parts of the signal the network weighted. It is not an explanation of the class.")
 
 
@@ -133,7 +133,7 @@ with scores:
         st.dataframe(scores_table(comparison), hide_index=True, height="content")
         n_scored = int(comparison.scores[0].matrix[:5].sum())
         learning = "; EC57 excludes the first 5 minutes" if record.duration_s > LEARNING_S else ""
-        labels = f" Labels of {analysis.model.name}: {format_labels(analysis)}." if len(analysis.labelled) else ""
+        labels = f" Edits of {analysis.model.name}: {edited}." if (edited := format_edits(analysis)) else ""
         st.caption(f"Scored on {n_scored:,} reference beats of this record{learning}.{labels}")
     else:
         st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")

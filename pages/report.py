@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ecg_core.notes import Notes
 from ecg_core.report.export import WRITERS, file_name, without_patient
-from ecg_core.report.measures import COLUMNS, GROUPS, format_labels
+from ecg_core.report.measures import COLUMNS, GROUPS, format_edits
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
@@ -119,8 +119,8 @@ def draw_settings(analysis: Analysis) -> None:
         f"Lead **{plain_markdown(', '.join(analysis.lead_names))}**, model **{analysis.model.name}** "
         f"(`{analysis.model.sha256[:12]}`), record `{analysis.record.sha256[:12]}`"
     )
-    if len(analysis.labelled):
-        st.markdown(f"Labels: {format_labels(analysis)}.")
+    if edited := format_edits(analysis):
+        st.markdown(f"Edits: {edited}.")
     changed, fixed = analysis.rules.changed(), not current_workspace().may_edit(analysis.record.sha256)
     refused = refused_values()
     if changed:

@@ -11,13 +11,14 @@ from support.analyses import make_analysis
 from support.pages import PURPOSE, ROOT, address_time_s, app_test, button, html_of, page, text_of, workspace_with
 from support.records import DEMO
 
-from ecg_core.pipeline import with_rules
+from ecg_core.edits import Label, LabelEdit
+from ecg_core.measuring import with_rules
 from ecg_core.report.export import WRITERS
 from ecg_core.report.measures import measures
 from ecg_core.rhythm.events import KIND_NAMES, SHORT_NAMES
 from ecg_core.rules import RhythmRules
 from pages._ui import actions, engine
-from pages._ui.jobs import AnalysisKey, Job, Label
+from pages._ui.jobs import AnalysisKey, Job
 from pages._ui.messages import UNFORESEEN
 from pages._ui.tables import MOST_SERIOUS_FIRST, by_severity, edited_rules, hours_table, short_name
 from pages._ui.view import study_key
@@ -96,7 +97,7 @@ def test_one_relabelled_beat_of_a_hundred_thousand_changes_the_burden(demo):
     workspace = workspace_with(first)
     before = text_of(page("overview", workspace))
     assert first.beats.label[50_000] != "V"
-    workspace.add_edit(demo.sha256, (Label(float(first.beats.time_s[50_000]), "V"),))
+    workspace.add_edit(demo.sha256, LabelEdit((Label(float(first.beats.time_s[50_000]), "V"),)))
     after = text_of(page("overview", workspace))
     n_v = first.burden.count[2]
     assert f"{n_v:,} V of" in before

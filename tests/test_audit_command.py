@@ -8,10 +8,21 @@ from support.made_files import FS_HZ, signal
 from support.records import write_record
 
 from ecg_core.cli.main import main
+from ecg_core.edits import (
+    AcceptEdit,
+    DeleteEdit,
+    InsertEdit,
+    Label,
+    LabelEdit,
+    RhythmEdit,
+    Stretch,
+    StretchEdit,
+    TemplateEdit,
+)
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
 from ecg_core.studies.audit import AuditEntry, trail
-from ecg_core.studies.edits import Label, add_edit, undo_edit
+from ecg_core.studies.edits import add_edit, redo_edit, undo_edit
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, add_study, delete_study, set_archived
 from ecg_core.studies.study_notes import set_diary, set_narrative, set_patient, set_report_strips
@@ -26,8 +37,8 @@ def study(tmp_path):
     record = read_record(write_record(tmp_path, "x", signal(1), FS_HZ, lead_names=("II",)))
     store = open_store(tmp_path / "studies", url="")
     sha256 = add_study(store, record, EDITOR).record_sha256
-    add_edit(store, sha256, (Label(61.5, "V"),), EDITOR)
-    add_edit(store, sha256, (Label(1.0, "V"), Label(2.0, "V"), Label(3.0, "S")), EDITOR)
+    add_edit(store, sha256, LabelEdit((Label(61.5, "V"),)), EDITOR)
+    add_edit(store, sha256, LabelEdit((Label(1.0, "V"), Label(2.0, "V"), Label(3.0, "S"))), EDITOR)
     undo_edit(store, sha256, EDITOR)
     set_patient(store, sha256, Patient(name="Secret", sex="male"), EDITOR)
     set_narrative(store, sha256, "=1+1", EDITOR)
@@ -40,6 +51,31 @@ def study(tmp_path):
 
 def audit(folder, name, *more):
     return main(["audit", name, "--studies", str(folder / "studies"), *map(str, more)])
+
+
+EDITS = {
+    "Deleted the beat at 00:00:01.00.": DeleteEdit((1.0,)),
+    "Deleted 2 beats.": DeleteEdit((1.0, 2.0)),
+    "Inserted a beat at 00:00:01.00 as S.": InsertEdit((Label(1.0, "S"),)),
+    "Marked 00:00:01.0 to 00:00:03.0 as artefact.": StretchEdit((Stretch(1.0, 3.0),), analysable=False),
+    "Marked 2 stretches (3.5 s) as analysable.": StretchEdit((Stretch(1.0, 3.0), Stretch(4, 5.5)), analysable=True),
+    "Marked 00:00:01.0 to 00:00:03.0 as paced rhythm.": RhythmEdit((Stretch(1.0, 3.0),), "paced"),
+    "Accepted pause: 00:00:01.0 to 00:00:04.0.": AcceptEdit((Stretch(1.0, 4.0),), "pause"),
+    "Templates V1, V2: merge.": TemplateEdit("merge", ("V1", "V2")),
+}
+
+
+def test_every_kind_of_edit_stands_in_the_trail_in_words(study, capsys):
+    folder, store, sha256 = study
+    for edit in EDITS.values():
+        add_edit(store, sha256, edit, EDITOR)
+    redo_edit(store, sha256, EDITOR)
+    undo_edit(store, sha256, EDITOR)
+    redo_edit(store, sha256, EDITOR)
+    assert audit(folder, sha256[:10]) == 0
+    shown = capsys.readouterr().out
+    for sentence in (*EDITS, "Redid edit 10.", "Verified"):
+        assert sentence in shown
 
 
 @pytest.mark.parametrize("named", ["path", "id", "digits"])

@@ -77,11 +77,67 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
 
 def test_strip_has_the_papers_scale_on_the_screen(page):
     go(page, "Review", "Full disclosure")
-    chart = page.locator(".st-key-strip0 .js-plotly-plot")
+    chart = page.locator(".st-key-strip0 .js-plotly-plot").first
     chart.wait_for()
     width_px, span = chart.evaluate("g => [g._fullLayout.xaxis._length, g._fullLayout.xaxis.range]")
     assert width_px / (span[1] - span[0]) == pytest.approx(PAPER_PX_PER_S, rel=2e-3)
     assert chart.evaluate("g => g.getBoundingClientRect().width === g._fullLayout.width")
+
+
+# Streamlit keeps the strip before, hidden, until the page is drawn.
+SHOWN = "[...document.querySelectorAll('.st-key-strip0 .js-plotly-plot')].find(plot => plot.offsetWidth)"
+
+
+def strip_span_s(page):
+    return page.evaluate(f"{SHOWN}._fullLayout.xaxis.range")
+
+
+def await_span(page, before):
+    """The span of the strip once it differs from that before."""
+    shown = f"{SHOWN}?._fullLayout?.xaxis?.range?.join()"
+    page.wait_for_function(f"before => {shown} && {shown} !== before", arg=",".join(map(str, before)), timeout=10_000)
+    return strip_span_s(page)
+
+
+def test_the_strip_is_moved_measured_and_edited_by_mouse_and_by_keys(page):
+    go(page, "Review", "Full disclosure")
+    page.keyboard.press("Home")
+    page.wait_for_timeout(1500)
+    page.locator(".st-key-what input").click()
+    page.get_by_role("option").nth(1).click()  # the focus was in the selectbox
+    page.wait_for_timeout(1000)
+    first = strip_span_s(page)
+    page.keyboard.press("ArrowRight")
+    paged = await_span(page, first)
+    assert paged[0] == pytest.approx(first[1])
+    box = page.evaluate(f"{SHOWN}.getBoundingClientRect().toJSON()")
+    x, y = box["x"] + 400, box["y"] + 80
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 2 * PAPER_PX_PER_S, y, steps=4)
+    page.mouse.up()
+    dragged = await_span(page, paged)
+    assert dragged[0] - paged[0] == pytest.approx(2.0, abs=0.1)
+    page.keyboard.press("m")
+    page.mouse.click(x, y)
+    page.mouse.click(x + PAPER_PX_PER_S, y + 10 * 96 / 25.4)
+    page.get_by_text("1000 ms, 60 bpm, 1.00 mV").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("e")
+    page.keyboard.press("Enter")  # at the cursor, in the middle of the strip
+    for _ in range(5):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_text("in 1.0 s").wait_for(timeout=10_000)
+    page.keyboard.press("0")
+    page.get_by_text("in 1.0 s").wait_for(state="hidden", timeout=10_000)
+    page.wait_for_timeout(500)
+    page.keyboard.press("u")
+    page.locator(".st-key-label_bar button:has-text('Undo'):disabled").wait_for(timeout=10_000)
+    page.keyboard.press("g")
+    page.keyboard.type("08:20:30")
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.href.includes('t=1230')", timeout=10_000)
 
 
 def test_click_on_the_overview_leads_to_that_address_time_s(page):
@@ -119,24 +175,73 @@ def test_downloaded_report_holds_what_the_page_shows(page):
     assert burden in text
 
 
-def test_click_on_a_template_and_box_in_the_lorenz_plot_list_beats_that_lead_to_review(page):
-    go(page, "Beats", "Lorenz plot")
-    for key, draw in (("classes", click_middle), ("lorenz", box_all)):
-        chart = page.locator(f".st-key-{key} .js-plotly-plot")
-        chart.wait_for()
-        chart.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)
-        draw(page, chart.bounding_box())
-        listed = page.get_by_role("dialog")
-        listed.get_by_text("Choose a row to see it in Review").wait_for(timeout=20_000)
-        if key == "classes":
-            page.keyboard.press("Escape")
-            listed.wait_for(state="hidden", timeout=10_000)
+def test_a_template_is_chosen_and_labelled_by_key_and_undone(page):
+    go(page, "Beats", "those with the most doubt first")
+    page.locator(".card").first.wait_for(timeout=60_000)
+    page.keyboard.press("ArrowRight")
+    name = page.locator(".card.selected b").inner_text()
+    page.keyboard.press("5")
+    card = page.locator(".card", has=page.get_by_text(name, exact=True))
+    card.get_by_text(f"now Q, was {name[0]}").wait_for(timeout=20_000)
+    page.keyboard.press("u")
+    card.get_by_text(f"now Q, was {name[0]}").wait_for(state="detached", timeout=20_000)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("g")
+    page.get_by_text("0 of").first.wait_for(timeout=20_000)  # reviewed, in the gallery
+
+
+def test_a_box_in_the_lorenz_plot_lists_beats_that_lead_to_review(page):
+    go(page, "Beats", "those with the most doubt first")
+    page.get_by_text("Probability and RR").click()
+    chart = page.locator(".st-key-lorenz .js-plotly-plot")
+    chart.wait_for()
+    chart.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    box_all(page, chart.bounding_box())
+    listed = page.get_by_role("dialog")
+    listed.get_by_text("Choose a row to see it in Review").wait_for(timeout=20_000)
     page.wait_for_timeout(1000)
     grid = listed.locator("canvas").first.bounding_box()
     page.mouse.click(grid["x"] + 12, grid["y"] + 60)  # the box before the first row
     page.get_by_text("Full disclosure").wait_for(timeout=20_000)
     assert address_time_s(page) > 0
+
+
+# Distance of a shaded beat from the beat before it in px, the RR on the strip in ms, and the height of the pulse in px.
+STRIP_SIZES = """strip => {
+    const letters = [...strip.querySelectorAll('.letter')], middle = (box) => (box.left + box.right) / 2;
+    const at = letters.findIndex((letter) => letter.getAttribute('font-weight') === '700');
+    const [before, beat] = [letters[at - 1], letters[at]].map((letter) => middle(letter.getBoundingClientRect()));
+    const pulse = strip.querySelector('.pulse');
+    return { rr_px: beat - before, rr_ms: Number(strip.textContent.match(/RR (\\d+) ms/)[1]),
+        pulse_px: pulse.getBBox().height * pulse.getScreenCTM().d }; }"""
+
+
+def test_the_gallery_is_gone_through_by_key_and_its_strips_have_the_papers_scale(page):
+    go(page, "Gallery", "reviewed")
+    kinds = page.locator("[data-testid=stMain]").get_by_role("combobox").first
+    kinds.click()
+    kinds.fill("Ventricular ectopic beats")
+    page.get_by_role("option").first.click()
+    page.get_by_text("1 to 12; 0 of ").wait_for()
+    sizes = page.locator(".strip").nth(5).evaluate(STRIP_SIZES)
+    assert sizes["rr_px"] == pytest.approx(PAPER_PX_PER_S * sizes["rr_ms"] / 1000, rel=0.01)
+    assert sizes["pulse_px"] == pytest.approx(PAPER_PX_PER_S * 10 / 25, rel=0.01)
+    n = int(page.locator(".place").inner_text().split(" of ")[1].split()[0])
+    page.keyboard.press("a")
+    page.get_by_text(f"1 to 12; 1 of {n} reviewed").wait_for()
+    page.wait_for_timeout(300)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("n")
+    page.get_by_text(f"1 of {n - 1} reviewed").wait_for()
+    assert page.locator(".strip.current").get_attribute("data-item") == "2"
+    page.wait_for_timeout(300)
+    page.keyboard.press("PageDown")
+    page.get_by_text("13 to 24; 1 of ").wait_for()
+    for n_reviewed in (1, 0):
+        page.wait_for_timeout(300)
+        page.keyboard.press("u")
+        page.get_by_text(f"{n_reviewed} of {n} reviewed").wait_for()
 
 
 def click_middle(page, box):

@@ -11,7 +11,7 @@ from support.strategies import all_analysable, beat_columns, make_beats, quality
 
 from ecg_core.labels import CLASSES
 from ecg_core.rhythm.burden import count_classes, measure_burden
-from ecg_core.rhythm.intervals import CLEAR_SCORE, heart_rate, rate_trend, running_median
+from ecg_core.rhythm.intervals import CLEAR_SCORE, heart_rate, kept_median, rate_trend, running_median
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Quality
 
@@ -223,9 +223,23 @@ def test_without_beats_there_is_no_percentage():
 
 @given(st.lists(st.one_of(st.floats(0.2, 3.0), st.just(float("nan"))), max_size=40), st.integers(1, 12), st.booleans())
 def test_a_running_median_is_that_of_the_known_values_before_each_one(values, width, itself):
+    offset = int(itself) - width
     values = np.array(values)
-    found = running_median(values, width, at_least=2, itself=itself)
+    found = running_median(values, width, offset=offset, at_least=2)
     for i in range(len(values)):
         before = values[max(0, i + itself - width) : i + itself]
         before = before[np.isfinite(before)]
         np.testing.assert_allclose(found[i], np.median(before) if len(before) >= 2 else np.nan)
+
+
+def test_a_median_is_kept_for_the_same_intervals_only_and_cannot_be_changed():
+    rr_s = np.array([0.8, 0.9, np.nan, 0.7, 1.1])
+    first = kept_median(rr_s, 3, offset=-3, at_least=1)
+    assert kept_median(rr_s.copy(), 3, offset=-3, at_least=1) is first
+    rr_s[0] = 1.0
+    np.testing.assert_array_equal(
+        kept_median(rr_s, 3, offset=-3, at_least=1), running_median(rr_s, 3, offset=-3, at_least=1)
+    )
+    assert kept_median(rr_s, 3, offset=-3, at_least=1)[1] == 1.0
+    with pytest.raises(ValueError, match="read-only"):
+        first[1] = 0.5

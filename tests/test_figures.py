@@ -19,7 +19,6 @@ from ecg_core.figures import (
     decimate,
     disclosure_figure,
     lorenz_figure,
-    overlay_figure,
     probability_figure,
     quality_figure,
     rr_bars,
@@ -27,8 +26,7 @@ from ecg_core.figures import (
     strip_figure,
     trend_figure,
 )
-from ecg_core.labels import CLASSES, COLOUR
-from ecg_core.morphology.templates import OFFSET_S, Template
+from ecg_core.labels import COLOUR
 from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rhythm.intervals import follows_previous, local_rr_s
 from ecg_core.rules import RhythmRules
@@ -271,45 +269,6 @@ def test_quality_shows_the_worst_block_of_each_column():
     assert len(quality_figure(analysis).to_json()) < 1_000_000
 
 
-def make_templates(*counts):
-    rng = np.random.default_rng(3)
-    return tuple(
-        Template(
-            label, "", np.arange(n), (rng.normal(0, 0.1, (n, len(OFFSET_S))) + np.sin(OFFSET_S * 9)).astype(np.float32),
-            n * 10,
-        )
-        for label, n in zip(CLASSES, counts, strict=False)
-    )  # fmt: skip
-
-
-def test_panels_share_one_scale_of_mv_and_draw_the_beats_of_a_class_and_their_mean():
-    templates = make_templates(200, 30, 3)
-    figure = overlay_figure(templates)
-    ranges = {figure.layout[axis].range for axis in ("yaxis", "yaxis2", "yaxis3")}
-    assert len(ranges) == 1
-    assert figure.layout.yaxis.title.text == "mV"
-    assert figure.layout.xaxis3.title.text == "ms from the beat"
-    for number, template in enumerate(templates):
-        beats, mean = figure.data[2 * number : 2 * number + 2]
-        assert beats.line.color == mean.line.color == COLOUR[template.label]
-        assert np.isnan(beats.y).sum() == min(60, len(template.beat))
-        assert np.array_equal(mean.y, template.mean_mv)
-        assert set(mean.customdata.tolist()) == {number}
-        assert mean.x0 + mean.dx * (len(mean.y) - 1) == pytest.approx(OFFSET_S[-1])
-
-
-def test_five_panels_of_a_day_stay_below_a_megabyte():
-    assert len(overlay_figure(make_templates(200, 200, 200, 200, 200)).to_json()) < 1_000_000
-
-
-def test_one_artefact_does_not_flatten_the_beats():
-    (template,) = make_templates(100)
-    signal = template.signal_mv.copy()
-    signal[50, 10] = 40.0
-    low, high = overlay_figure((replace(template, signal_mv=signal),)).layout.yaxis.range
-    assert high - low < 5
-
-
 @pytest.mark.parametrize(("draw", "bars"), [(confidence_figure, confidence_bars), (rr_figure, rr_bars)])
 def test_bars_count_each_beat_that_they_list_and_no_unusable_one(draw, bars):
     beats = make_analysis(unusable=(10, 11)).beats
@@ -352,4 +311,3 @@ def test_figures_of_no_beats_are_drawn():
     none = Beats(np.zeros(0), np.zeros(0, "<U1"), np.zeros((0, 5), np.float32), np.zeros(0), np.zeros(0, bool))
     for draw in (confidence_figure, rr_figure, lorenz_figure):
         assert draw(none).layout.height > 0
-    assert overlay_figure(()).layout.height > 0

@@ -12,16 +12,14 @@ from support.records import DEMO
 
 from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.figures import rr_bars
-from ecg_core.morphology.templates import class_templates, split_templates
-from ecg_core.pipeline import with_rules
+from ecg_core.measuring import with_rules
 from ecg_core.report.export import WRITERS
 from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations
 from pages._ui import actions, chosen_beats, engine, installed_models, jobs, model_facts
-from pages._ui.chosen_beats import ChosenBeats, choose_bars, choose_points, choose_templates
+from pages._ui.chosen_beats import ChosenBeats, choose_bars, choose_points
 from pages._ui.jobs import AnalysisKey
-from pages._ui.view import study_key
 from pages._ui.workspace import Workspace
 
 PAGES = ("beats", "compare")
@@ -90,40 +88,7 @@ def test_page_shows_an_analysis_and_gives_every_chart_a_text(name, first, instal
     assert not at.exception
     assert not at.error
     assert "Simulated record" in text_of(at)
-    assert charts(at) or name == "compare"
     assert all(chart.proto.alt for chart in charts(at))
-
-
-def test_beats_shows_the_classes_their_templates_and_the_size_of_the_sample(first):
-    at = page("beats", workspace_with(first))
-    assert len(charts(at)) == 5
-    assert all(len(chart.proto.spec) < 1_000_000 for chart in charts(at))
-    n_v = int((first.beats.label == "V").sum())
-    assert f"A sample of 200 of {n_v:,} ventricular ectopic beats" in text_of(at)
-
-
-def test_beats_of_another_lead_and_of_another_class_can_be_seen(first):
-    at = page("beats", workspace_with(first))
-    before = charts(at)[0].proto.spec
-    at.selectbox(key=study_key("beats_lead", first.record.sha256)).select("V1").run()
-    assert "Lead V1 as recorded" in text_of(at)
-    assert charts(at)[0].proto.spec != before
-    at.button_group(key="template_class").set_value("S").run()
-    assert "supraventricular ectopic beats, spread evenly" in text_of(at)
-
-
-def test_recording_without_analysable_beats_says_so(first):
-    none = np.zeros(len(first.beats), dtype=bool)
-    beats = replace(first.beats, usable=none, label=np.full(len(none), "Q"))
-    at = page("beats", workspace_with(replace(first, beats=beats)))
-    assert "No beat of this recording is analysable" in text_of(at)
-    assert not charts(at)
-
-
-def test_class_that_does_not_occur_has_no_panel(first):
-    label = np.where(first.beats.label == "V", "N", first.beats.label)
-    at = page("beats", workspace_with(replace(first, beats=replace(first.beats, label=label))))
-    assert at.button_group(key="template_class").options == ["N", "S"]
 
 
 def test_chosen_beats_are_listed_with_time_class_confidence_and_rr(first):
@@ -182,16 +147,6 @@ def test_clicked_bars_choose_the_beats_they_count(first, monkeypatch):
     kept = chosen_by(monkeypatch, [["V", number], ["S", number]], choose_bars, beats, bar, "RR")
     assert kept.index.tolist() == np.flatnonzero((bar == number) & np.isin(beats.label, ["V", "S"])).tolist()
     assert kept.title.endswith("beats of S, V by RR")
-
-
-def test_clicked_class_chooses_all_its_beats_and_a_template_those_of_the_sample(first, monkeypatch):
-    templates = class_templates(first.record, "II", first.beats)
-    kept = chosen_by(monkeypatch, [2, 2], choose_templates, first.beats, templates)
-    assert kept.index.tolist() == np.flatnonzero(first.beats.label == "V").tolist()
-    parts = split_templates(templates[2])
-    kept = chosen_by(monkeypatch, [0], choose_templates, first.beats, parts)
-    assert kept.index.tolist() == parts[0].beat.tolist()
-    assert kept.title.endswith("in the sample")
 
 
 def test_boxed_points_choose_their_beats_and_an_empty_box_nothing(first, monkeypatch):

@@ -17,7 +17,8 @@ from ecg_core.classifier.features import CONTEXT_BEATS, frame_offsets
 from ecg_core.errors import Cancelled, LeadError
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES
-from ecg_core.pipeline import analyse, measure, with_labels, with_rules
+from ecg_core.measuring import measure, with_labels, with_rules
+from ecg_core.pipeline import analyse
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations, Record
 from ecg_core.signals.filters import MARGIN_S

@@ -10,6 +10,7 @@ from support.analyses import make_analysis
 from support.made_files import FS_HZ, signal
 from support.records import write_record
 
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
@@ -17,7 +18,7 @@ from ecg_core.rules import RhythmRules
 from ecg_core.studies import signing
 from ecg_core.studies.analyses import AnalysisKey, set_shown
 from ecg_core.studies.audit import trail, verify
-from ecg_core.studies.edits import Label, add_edit, undo_edit
+from ecg_core.studies.edits import add_edit, undo_edit
 from ecg_core.studies.holding import hold
 from ecg_core.studies.signing import (
     add_addendum,
@@ -76,7 +77,7 @@ def changes(store, analysis):
     sha256 = analysis.record.sha256
     other = replace(analysis, rules=replace(RhythmRules(), pause_s=2.5))
     return {
-        "label": lambda: add_edit(store, sha256, (Label(1.0, "V"),), EDITOR),
+        "label": lambda: add_edit(store, sha256, LabelEdit((Label(1.0, "V"),)), EDITOR),
         "undo": lambda: undo_edit(store, sha256, EDITOR),
         "rules": lambda: set_shown(store, key_of(other), other, EDITOR),
         "narrative": lambda: set_narrative(store, sha256, "Other words.", EDITOR),
@@ -175,7 +176,7 @@ def test_what_changed_since_a_version_is_listed(store, analysis):
     signed(store, analysis)
     assert changes_since(store, sha256, 1) == ()
     begin_new_version(store, sha256, EDITOR)
-    add_edit(store, sha256, (Label(1.0, "V"),), EDITOR)
+    add_edit(store, sha256, LabelEdit((Label(1.0, "V"),)), EDITOR)
     assert [entry.action for entry in changes_since(store, sha256, 1)] == ["new version begun", "labelled"]
     assert changes_since(store, sha256, 2) == ()
 
@@ -197,7 +198,7 @@ def test_a_signature_without_a_name_or_twice_or_of_another_analysis_is_refused(s
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("labels", "other labels"),
+        ("labels", "other edits"),
         ("fitted", "fine-tuned to other labels"),
         ("lead", "another lead"),
         ("model", "model"),
@@ -211,9 +212,9 @@ def test_an_analysis_that_is_not_what_is_stored_is_not_signed(store, analysis, n
     elif name == "model":
         analysis = replace(analysis, model=replace(analysis.model, sha256="0" * 64))
     else:
-        add_edit(store, sha256, (Label(time_s, "V"),), EDITOR)
+        add_edit(store, sha256, LabelEdit((Label(time_s, "V"),)), EDITOR)
     if name == "fitted":
-        fitted = key_of(analysis)._replace(fitted_labels=((Label(time_s, "V"),),))
+        fitted = key_of(analysis)._replace(fitted_labels=(LabelEdit((Label(time_s, "V"),)),))
         set_shown(store, fitted, analysis, EDITOR)
     with pytest.raises(StoreError, match=wanted):
         signed(store, analysis)
@@ -223,7 +224,7 @@ def test_an_analysis_that_is_not_what_is_stored_is_not_signed(store, analysis, n
 
 def test_an_analysis_with_the_stored_labels_is_signed(store, analysis):
     beat = int(np.flatnonzero(analysis.beats.label == "N")[0])
-    add_edit(store, analysis.record.sha256, (Label(float(analysis.beats.time_s[beat]), "V"),), EDITOR)
+    add_edit(store, analysis.record.sha256, LabelEdit((Label(float(analysis.beats.time_s[beat]), "V"),)), EDITOR)
     label = analysis.beats.label.copy()
     label[beat] = "V"
     labelled = replace(analysis, beats=replace(analysis.beats, label=label), labelled=np.array([beat]))
@@ -282,7 +283,7 @@ def test_another_window_cannot_sign(store, analysis):
 )
 def test_a_change_behind_a_signature_is_noticed(store, analysis, statement, wanted):
     sha256 = analysis.record.sha256
-    add_edit(store, sha256, (Label(1.0, "V"),), EDITOR)
+    add_edit(store, sha256, LabelEdit((Label(1.0, "V"),)), EDITOR)
     set_narrative(store, sha256, "Pauses.", EDITOR)
     set_patient(store, sha256, Patient(name="Known Somebody"), EDITOR)
     set_diary(store, sha256, [DiaryEntry(2.0, "dizzy"), DiaryEntry(1, "syncope")], EDITOR)

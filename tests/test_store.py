@@ -18,7 +18,7 @@ from ecg_core.errors import StoreError, StudyHeldError
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
 from ecg_core.studies import audit
-from ecg_core.studies.edits import add_edit, edits_of, undo_edit
+from ecg_core.studies.edits import add_edit, edits_of, redo_edit, redoable_of, undo_edit
 from ecg_core.studies.holding import hold, holds, keep_holding, release
 from ecg_core.studies.queue import (
     INTERRUPTED,
@@ -45,7 +45,7 @@ from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set
 from ecg_core.studies.tables import EditRow, QueueRow
 
 N_READERS, N_EDITS = 10, 6
-MOMENTS = 200
+MOMENTS = 60
 LONGEST_S = 0.03  # of work before a kill: some edits
 
 
@@ -70,6 +70,27 @@ def test_what_is_saved_is_there_when_the_store_is_opened_again(tmp_path, store, 
     assert get_study(again, sha256).view == {"t": 3.5}
     assert audit.verify(again, sha256) == ()
     again.close()
+
+
+def test_what_was_undone_is_redone_until_another_edit_is_made(tmp_path, store):
+    sha256 = add_small(store, tmp_path).record_sha256
+    for number in (1, 2, 3):
+        add_edit(store, sha256, edit(number), READER)
+    for _ in range(2):
+        undo_edit(store, sha256, READER)
+    assert redoable_of(store, sha256) == (edit(2), edit(3))
+    redo_edit(store, sha256, READER)
+    assert edits_of(store, sha256) == (edit(1), edit(2))
+    add_edit(store, sha256, edit(4), READER)
+    redo_edit(store, sha256, READER)
+    assert edits_of(store, sha256) == (edit(1), edit(2), edit(4))
+    for _ in range(2):
+        undo_edit(store, sha256, READER)
+    assert redoable_of(store, sha256) == (edit(2), edit(4))  # and not 3, which another edit followed
+    for _ in range(3):
+        redo_edit(store, sha256, READER)
+    assert edits_of(store, sha256) == (edit(1), edit(2), edit(4))
+    assert audit.verify(store, sha256) == ()
 
 
 def test_studies_are_found_by_record_patient_and_editor_in_any_case_the_last_edited_first(tmp_path, store):

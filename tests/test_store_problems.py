@@ -16,12 +16,13 @@ from support.analyses import make_analysis
 from support.processes import started
 from support.stores import READER, add_small, edit, with_record
 
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import StoreError
 from ecg_core.notes import DiaryEntry
 from ecg_core.records import read_record
 from ecg_core.studies import audit, migrations, store
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis, save_shown
-from ecg_core.studies.edits import Label, add_edit, edits_of
+from ecg_core.studies.edits import add_edit, edits_of
 from ecg_core.studies.migrations import HEAD, REVISIONS, upgrade
 from ecg_core.studies.store import DATABASE, VERSION_TABLE, open_store
 from ecg_core.studies.study import find_studies, get_study
@@ -59,7 +60,7 @@ def filled(tmp_path):
     opened = open_store(tmp_path / "store", url="")
     studies = [add_small(opened, tmp_path / str(number)).record_sha256 for number in range(4)]
     for number in range(12):
-        add_edit(opened, studies[0], tuple(Label(beat / 8, "V") for beat in range(60 + number)), READER)
+        add_edit(opened, studies[0], LabelEdit(tuple(Label(beat / 8, "V") for beat in range(60 + number))), READER)
     set_diary(opened, studies[1], [DiaryEntry(1.0, "dizzy", "x" * 9000)], READER)
     opened.close()
     return opened.folder, studies
@@ -236,14 +237,14 @@ def test_a_disk_that_runs_full_loses_nothing_that_was_saved(filled):
     def fill():
         opened = open_store(folder, url="")
         for number in range(10_000):
-            add_edit(opened, studies[2], tuple(Label(beat / 8, "V") for beat in range(100 + number)), READER)
+            add_edit(opened, studies[2], LabelEdit(tuple(Label(beat / 8, "V") for beat in range(100 + number))), READER)
 
     sentence = sentence_of(fill, cramped)
     assert "not saved" in sentence
     assert str(folder / DATABASE) in sentence
     opened = open_store(folder, url="")
     assert len(edits_of(opened, studies[0])) == 12
-    assert edits_of(opened, studies[2])[0] == tuple(Label(beat / 8, "V") for beat in range(100))
+    assert edits_of(opened, studies[2])[0] == LabelEdit(tuple(Label(beat / 8, "V") for beat in range(100)))
     assert [audit.verify(opened, sha256) for sha256 in studies] == [()] * 4
     add_edit(opened, studies[2], edit(1), READER)
     opened.close()
@@ -258,7 +259,7 @@ def test_a_full_database_takes_all_of_a_change_or_nothing(filled):
         session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     before = get_study(opened, studies[2])
     with pytest.raises(StoreError, match="the disk is full") as refused:
-        add_edit(opened, studies[2], tuple(Label(beat / 8, "V") for beat in range(9000)), READER)
+        add_edit(opened, studies[2], LabelEdit(tuple(Label(beat / 8, "V") for beat in range(9000))), READER)
     assert is_one_sentence(refused.value)
     assert get_study(opened, studies[2]) == before
     assert edits_of(opened, studies[2]) == ()

@@ -13,6 +13,7 @@ from ecg_core.batch import work
 from ecg_core.cli import options
 from ecg_core.cli.main import main
 from ecg_core.cli.studies import STATES, table_text
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import StoreError, StudyHeldError
 from ecg_core.notes import Patient
 from ecg_core.pipeline import analyse
@@ -22,7 +23,7 @@ from ecg_core.studies import analyses, analysing, audit, study
 from ecg_core.studies import store as store_module
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis, stored_analyses
 from ecg_core.studies.analysing import held_study, is_stored
-from ecg_core.studies.edits import Label, add_edit, edits_of, undo_edit
+from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import hold, release
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, command_editor, find_one, find_studies
@@ -131,7 +132,7 @@ def test_labels_of_the_patient_become_one_edit_of_the_study(tmp_path, record, la
     assert files(tmp_path / "out") == files(tmp_path / "plain") == files(tmp_path / "again")
     table = pd.read_csv(labels)
     sha256 = read_record(record).sha256
-    assert edits_of(store, sha256) == (tuple(Label(*row) for row in table.itertuples(index=False)),)
+    assert edits_of(store, sha256) == (LabelEdit(tuple(Label(*row) for row in table.itertuples(index=False))),)
     assert calls == ["x"]
     assert (find_one(store, "x").state, find_one(store, "x").n_fitted_edits) == ("in review", 1)
     (entry,) = [entry for entry in audit.trail(store, sha256) if entry.action == "labelled"]
@@ -141,7 +142,7 @@ def test_labels_of_the_patient_become_one_edit_of_the_study(tmp_path, record, la
 def test_labels_that_a_reader_set_are_in_the_files(tmp_path, record, run, store):
     assert run(record) == 0
     beats = pd.read_csv(tmp_path / "out" / "x_beats.csv")
-    add_edit(store, read_record(record).sha256, (Label(float(beats.time_s[7]), "F"),), READER)
+    add_edit(store, read_record(record).sha256, LabelEdit((Label(float(beats.time_s[7]), "F"),)), READER)
     assert run(record, out="again") == 0
     again = pd.read_csv(tmp_path / "again" / "x_beats.csv")
     assert again.label[again.told == 1].tolist() == ["F"]
@@ -268,7 +269,7 @@ def test_nobody_changes_a_study_between_its_analysis_and_the_mark_of_its_results
     def edit_first(opened, found):
         if find_studies(opened):  # not before it is added
             with pytest.raises(StudyHeldError):
-                add_edit(opened, found.sha256, (Label(1.0, "V"),), READER)
+                add_edit(opened, found.sha256, LabelEdit((Label(1.0, "V"),)), READER)
             refused.append(found.record_id)
         return edited(opened, found)
 
@@ -343,7 +344,7 @@ def test_a_label_of_a_reader_makes_the_results_of_its_record_again(tmp_path, exc
     before = files(tmp_path / "out")
     beats = pd.read_csv(tmp_path / "out" / "a" / "a_beats.csv")
     sha256 = find_one(store, "a").record_sha256
-    add_edit(store, sha256, (Label(float(beats.time_s[7]), "F"),), READER)
+    add_edit(store, sha256, LabelEdit((Label(float(beats.time_s[7]), "F"),)), READER)
     assert run(database) == 0
     after = files(tmp_path / "out")
     assert calls == ["a", "b"]
@@ -425,7 +426,7 @@ def listed(store, make_stored, monkeypatch):
     monkeypatch.delenv("ECG_STUDIES_URL", raising=False)
     for number in range(3):
         make_stored(store, 123456 + number)
-    add_edit(store, f"{123457:064d}", (Label(1.0, "V"),), Editor("B. Other", "window"))
+    add_edit(store, f"{123457:064d}", LabelEdit((Label(1.0, "V"),)), Editor("B. Other", "window"))
     study.set_archived(store, f"{123458:064d}", READER, archived=True)
     return store
 

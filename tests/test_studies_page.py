@@ -13,6 +13,7 @@ from support.pages import app_test, button, page, text_of, workspace_on
 from support.records import DEMO, write_record
 from support.studies import FS_HZ, write_half_minutes
 
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.notes import Patient
 from ecg_core.records import read_record
 from ecg_core.studies.audit import trail
@@ -24,7 +25,7 @@ from ecg_core.studies.study import STATES, find_studies, get_study
 from ecg_core.studies.study_notes import set_patient
 from ecg_core.studies.tables import StudyRow
 from pages._ui import actions, engine, queue_view, study_work
-from pages._ui.jobs import AnalysisKey, Label
+from pages._ui.jobs import AnalysisKey
 from pages._ui.study_work import exported
 from pages._ui.worklist import PAGE, short_danger, table_key
 
@@ -339,7 +340,7 @@ def test_a_bad_upload_does_not_block_the_next_one(workspace, folder):
 def test_an_exported_study_is_imported_on_another_computer(workspace, folder, tmp_path):
     study = added(workspace, folder, "one")["one"]
     workspace.open_study(study.record_sha256)
-    workspace.add_edit(study.record_sha256, (Label(1.5, "V"),))
+    workspace.add_edit(study.record_sha256, LabelEdit((Label(1.5, "V"),)))
     set_patient(workspace.store, study.record_sha256, Patient(name="Jane Doe"), workspace.editor)
     at = select(page("studies", workspace), workspace, "one")
     assert [item.proto.label for item in at.get("download_button")] == ["Make the zip"]

@@ -9,11 +9,12 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import button, page, text_of
 
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
 from ecg_core.notes import DiaryEntry
 from ecg_core.rules import RhythmRules
 from ecg_core.studies import audit
-from ecg_core.studies.edits import Label, edits_of
+from ecg_core.studies.edits import edits_of
 from ecg_core.studies.queue import CANCELLED, INTERRUPTED, RUNNING, note_interrupted, queue
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, find_studies, get_study
@@ -23,7 +24,7 @@ from pages._ui.jobs import AnalysisKey, AnalysisQueue, Job
 from pages._ui.stores import Desk, is_gone, window_name
 from pages._ui.workspace import Workspace
 
-EDIT = (Label(12.5, "V"),)
+EDIT = LabelEdit((Label(12.5, "V"),))
 NO_PROCESS = 2**22 + 1  # above the highest number of a process
 
 
@@ -78,7 +79,7 @@ def test_a_new_window_finds_analysis_labels_place_and_notes(desk, demo, run):
     first = analysed(desk, demo, run)
     n_v = first.analysis(demo.sha256).burden.count[2]
     normal = float(first.analysis(demo.sha256).beats.time_s[3])
-    first.add_edit(demo.sha256, (Label(normal, "V"),))
+    first.add_edit(demo.sha256, LabelEdit((Label(normal, "V"),)))
     first.remember(demo.sha256, t=600.3, sec=30)
     first.save(set_narrative, demo.sha256, "Quiet.")
     assert first.analysis(demo.sha256).burden.count[2] == n_v + 1
@@ -103,7 +104,7 @@ def test_nothing_is_analysed_twice(desk, demo, run, monkeypatch):
 
 def test_what_is_shown_is_kept_so_that_opening_measures_nothing(desk, demo, run, monkeypatch):
     first = analysed(desk, demo, run)
-    first.add_edit(demo.sha256, (Label(float(first.analysis(demo.sha256).beats.time_s[3]), "V"),))
+    first.add_edit(demo.sha256, LabelEdit((Label(float(first.analysis(demo.sha256).beats.time_s[3]), "V"),)))
     shown = first.analysis(demo.sha256)
     first.stay()
     monkeypatch.setattr(engine, "labelled", lambda *args: pytest.fail("measured again"))
@@ -126,12 +127,12 @@ def test_another_window_reads_along_and_takes_over(desk, demo, run):
     assert "open for changes in another window, by Dr One" in text_of(at)
     button(at, "Take over").click().run()
     assert second.may_edit(demo.sha256)
-    second.add_edit(demo.sha256, (Label(13.5, "S"),))
+    second.add_edit(demo.sha256, LabelEdit((Label(13.5, "S"),)))
     with pytest.raises(StudyHeldError, match="by Dr Two"):
         first.add_edit(demo.sha256, EDIT)
     assert not first.may_edit(demo.sha256)
     first.refresh()
-    assert first.edits_of(demo.sha256) == edits_of(desk.store, demo.sha256) == (EDIT, (Label(13.5, "S"),))
+    assert first.edits_of(demo.sha256) == edits_of(desk.store, demo.sha256) == (EDIT, LabelEdit((Label(13.5, "S"),)))
     assert audit.verify(desk.store, demo.sha256) == ()
 
 
@@ -177,12 +178,12 @@ def test_unsaved_changes_are_saved_in_their_order_once_there_is_room(desk, demo,
     writing = type(desk.store).writing
     monkeypatch.setattr(type(desk.store), "writing", full)
     workspace.add_edit(demo.sha256, EDIT)
-    workspace.add_edit(demo.sha256, (Label(14.5, "S"),))
+    workspace.add_edit(demo.sha256, LabelEdit((Label(14.5, "S"),)))
     assert len(workspace.unsaved) == 2
     monkeypatch.setattr(type(desk.store), "writing", writing)
     at = page("overview", workspace)
     assert "not saved yet" not in text_of(at)
-    assert edits_of(desk.store, demo.sha256) == (EDIT, (Label(14.5, "S"),))
+    assert edits_of(desk.store, demo.sha256) == (EDIT, LabelEdit((Label(14.5, "S"),)))
 
 
 def test_a_result_that_cannot_be_kept_is_shown_all_the_same(desk, demo, run, monkeypatch):
@@ -297,7 +298,7 @@ def test_the_worklist_follows_the_labels(desk, demo, run):
     before = find_studies(desk.store)[0].pvc_pct
     beats = workspace.analysis(demo.sha256).beats
     normal = beats.time_s[(beats.label == "N") & beats.usable][::3][:100]
-    workspace.add_edit(demo.sha256, tuple(Label(float(time_s), "V") for time_s in normal))
+    workspace.add_edit(demo.sha256, LabelEdit(tuple(Label(float(time_s), "V") for time_s in normal)))
     workspace.analysis(demo.sha256)
     after = find_studies(desk.store)[0]
     assert after.pvc_pct > before + 1

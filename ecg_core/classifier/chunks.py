@@ -12,7 +12,7 @@ from ..parallel import parallel_map, release_memory, returning_memory
 from ..schema import Bool, Float32, Float64, FrozenArrays, Record, Waveform
 from ..signals.filters import FLAT_S, FS_HZ, MARGIN_S, CleanLeads, reached_hz
 from ..signals.quality import BLOCK_S, block_scores, lead_weights, lost_times, scores_at_frames
-from .detection import fuse_heatmaps, pick_beats
+from .detection import fuse_heatmaps, pick_beats, with_inserted
 from .encoder import Encoded, describe_beats
 from .model import Model
 from .waveform import CONTEXT_STEPS, STEP, STEP_S, measure_waveform
@@ -86,7 +86,10 @@ def chunks_of(record: Record, n_leads: int) -> list[Chunk]:
     return chunks
 
 
-def detect(model: Model, encoded: Encoded, valid: Bool, chunk: Chunk, *, known_s: Float64 | None = None) -> Detections:
+def detect(
+    model: Model, encoded: Encoded, valid: Bool, chunk: Chunk,
+    *, known_s: Float64 | None = None, inserted_s: Float64 | None = None,
+) -> Detections:  # fmt: skip
     """Find the beats in the core of a chunk, or take those that are known, and measure how well it can be analysed.
 
     Parameters
@@ -95,6 +98,8 @@ def detect(model: Model, encoded: Encoded, valid: Bool, chunk: Chunk, *, known_s
         Where the signal holds an ECG, shape (n_leads, n).
     known_s
         Known beats of the record, ascending; None searches for them.
+    inserted_s
+        Beats that are there beside those that are found, ascending.
 
     """
     stride = model.spec.stride
@@ -110,6 +115,7 @@ def detect(model: Model, encoded: Encoded, valid: Bool, chunk: Chunk, *, known_s
         time_s = chunk.start_s + frame * stride / chunk.rate_hz
     else:
         from_s, time_s = chunk.core_s[0], known_s
+    time_s = time_s if inserted_s is None else with_inserted(time_s, inserted_s)
     time_s = time_s[(time_s >= from_s) & (time_s < until_s)]
     position = (time_s - chunk.start_s) * chunk.rate_hz
     quality = weight[:, np.clip((position / stride).astype(int), 0, len(frame_s) - 1)].T

@@ -70,7 +70,7 @@ def classify(
     for lead, weight in enumerate(torch.tensor(lead_weight).T):
         of_lead = _lead_logits(model.serving, tokens[:, lead], rows, rr, needed)
         logits += weight[:, None] * torch.log_softmax(of_lead + bias, dim=1)
-    return _predictions(logits)
+    return predictions_of(logits)
 
 
 def drop_noise(
@@ -78,6 +78,7 @@ def drop_noise(
     classify_kept: Callable[[Index, Bool], tuple[Float64, Predictions]],
     *,
     rounds: int = NOISE_ROUNDS,
+    certain: Bool | None = None,
 ) -> tuple[Index, Float64, Predictions]:
     """Drop the candidates that turn out as noise: which are kept, their RR, and their predictions.
 
@@ -86,12 +87,15 @@ def drop_noise(
     classify_kept
         Gives RR and predictions of the kept candidates. Its second argument says which of these are needed: all, and
         after some were dropped those that had one of these in their context.
+    certain
+        Candidates that are beats whatever they look like, shape (n_candidates,).
 
     """
     kept = np.arange(n_candidates)
+    certain = np.zeros(n_candidates, dtype=bool) if certain is None else certain
     rr_s, predictions = classify_kept(kept, np.ones(n_candidates, dtype=bool))
     for _ in range(rounds):
-        noise = predictions.noise >= NOISE
+        noise = (predictions.noise >= NOISE) & ~certain[kept]
         if not noise.any():
             break
         needed = binary_dilation(noise, iterations=CONTEXT_BEATS)[~noise]
@@ -137,10 +141,10 @@ def classify_latest(
     described = model.serving.beside(leads, torch.tensor(reference)[:, None])
     logits = model.serving.classify(described, rr.expand(len(leads), -1, -1)) + logit_bias(model.spec)
     weight = torch.tensor(lead_weight).T[:, :, None]
-    return _predictions((weight * torch.log_softmax(logits, dim=2)).sum(dim=0))
+    return predictions_of((weight * torch.log_softmax(logits, dim=2)).sum(dim=0))
 
 
-def _predictions(logits: torch.Tensor) -> Predictions:
+def predictions_of(logits: torch.Tensor) -> Predictions:
     """From the logits of the leads together, shape (n_beats, N_OUTPUTS)."""
     probability = torch.softmax(logits, dim=1).numpy()
     noise = probability[:, NO_BEAT]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import find_peaks
 
+from ..labels import SAME_BEAT_S
 from ..schema import Float32, Float64
 
 REFRACTORY_S = 0.2  # no ventricle depolarises twice within 200 ms
@@ -35,6 +36,16 @@ def pick_beats(beat_heatmap: Float32, *, threshold: float, frame_s: float) -> Fl
     with np.errstate(divide="ignore", invalid="ignore"):
         shift = np.where(curvature < 0, 0.5 * (before - after) / curvature, 0.0)
     return np.asarray(peak - 1 + np.clip(shift, -0.5, 0.5), dtype=np.float64)
+
+
+def with_inserted(time_s: Float64, inserted_s: Float64) -> Float64:
+    """Times of found beats and of those that a reader inserted where none was found, ascending."""
+    if not len(inserted_s):
+        return time_s
+    edges = np.concatenate(([-np.inf], time_s, [np.inf]))
+    after = np.searchsorted(edges, inserted_s)
+    away_s = np.minimum(inserted_s - edges[after - 1], edges[after] - inserted_s)
+    return np.sort(np.concatenate((time_s, inserted_s[away_s > SAME_BEAT_S])))
 
 
 def fuse_heatmaps(beat_heatmap: Float32, weight: Float32) -> Float32:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -52,6 +53,10 @@ def add_parser(commands: Commands) -> None:
         "--own", type=Path, metavar="FILE",
         help="labelled beats of this patient, to fine-tune the model to (.atr or _labels.csv)",
     )  # fmt: skip
+    parser.add_argument(
+        "--learn-anyway", action="store_true",
+        help="fine-tune to --own also where its check on held-out labels advises against it",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="of many records, this many at a time (1)")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
     parser.add_argument("--study", action="store_true", help="also add each record to the store of studies")
@@ -93,13 +98,20 @@ def _analyse(
 ) -> tuple[Analysis, list[Path]]:
     """Analyse a record and write its files; nothing else is kept."""
     from ..classifier.model import load_model  # loads torch
+    from ..measuring import with_labels
     from ..pipeline import analyse
     from ..report.export import write_files
 
-    analysis = analyse(
-        record, load_model(options.model), rules, lead=options.lead, patient_labels=patient_labels,
-        progress=progress.record_progress(record.record_id),
-    )  # fmt: skip
+    def analysed(labels: Annotations | None) -> Analysis:
+        return analyse(
+            record, load_model(options.model), rules, lead=options.lead, patient_labels=labels,
+            progress=progress.record_progress(record.record_id),
+        )  # fmt: skip
+
+    analysis = analysed(patient_labels)
+    if patient_labels is not None and analysis.learning and analysis.learning.problem and not options.learn_anyway:
+        held_back = replace(analysis.learning, held_back_to=0)
+        analysis = replace(with_labels(analysed(None), patient_labels), learning=held_back)
     return analysis, write_files(analysis, options.out)
 
 
@@ -117,7 +129,7 @@ def _analyse_study(
     with closing(open_store(options.studies)) as store:
         with held_study(store, record, editor) as study:
             analysis = analyse_held(
-                store, record, study, wanted, editor, patient_labels=patient_labels,
+                store, record, study, wanted, editor, patient_labels=patient_labels, learn_anyway=options.learn_anyway,
                 progress=progress.record_progress(record.record_id),
             )  # fmt: skip
         written = write_files(analysis, options.out, notes_of(store, record.sha256))
@@ -242,13 +254,15 @@ def _heart_rate(analysis: Analysis) -> str:
 def _remarks(analysis: Analysis) -> list[str]:
     """Lines on what is not as usual: rules, labels, calibration."""
     from ..records.units import ASSUMED_PER_MV
-    from ..report.measures import format_labels
+    from ..report.measures import format_edits
 
     lines = []
     if changed := analysis.rules.changed():
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
-    if len(analysis.labelled):
-        lines.append(f"  Labels        {format_labels(analysis)}")
+    if edited := format_edits(analysis):
+        lines.append(f"  Edits         {edited}")
+    if analysis.learning:
+        lines.append(f"  Learning      {analysis.learning.sentence}")
     record = analysis.record
     if uncalibrated := [name for name, known in zip(record.lead_names, record.calibrated, strict=True) if not known]:
         lines.append(f"  Calibration   no gain for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV assumed")

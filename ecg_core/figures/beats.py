@@ -1,123 +1,30 @@
-"""Beats by class: overlaid waveforms, histograms, and the Lorenz plot of each RR against the next.
+"""Beats by class: histograms, and the Lorenz plot of each RR against the next.
 
-Each mark can be selected by its custom data: a mean carries the number of its panel, a bar its class and its number, a
-point the position of its beat. Means and bars are clicked and points are boxed: streamlit offers one or the other, by
-the ``dragmode`` of the figure.
+Each mark can be selected by its custom data: a bar carries its class and its number, a point the position of its beat.
+Bars are clicked and points are boxed: streamlit offers one or the other, by the ``dragmode`` of the figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
 
 from ..labels import CLASSES, COLOUR, NAME
-from ..morphology.templates import OFFSET_S, STEP_S, Template, sample_evenly
+from ..morphology.templates import RR_EDGES_S
+from ..morphology.waveforms import sample_evenly
 from ..rhythm.intervals import follows_previous
 from ..schema import Beats, Float64, Index
-from .theme import HIDDEN, LIGHT, Theme, blank_figure
-
-MAX_DRAWN = 60  # overlaid beats of a panel: more would hide each other
-FAINT = 0.3  # opacity of the beats; they are one line, so that it is no darker where they overlap
-OUTLIERS_PCT = 0.5  # percentage of the samples that may lie outside the panels, at either end
-MIN_SPAN_MV = 1.0
-SPARE = 0.06  # of the span, left free above and below
-HOVER_PX = 60  # a click this near to a mean selects it
-PANEL_GAP = 0.02  # of the figure's width
-TICKS_MV = (0.2, 0.5, 1.0, 2.0, 5.0)
-MAX_TICKS = 6
+from .theme import LIGHT, Theme, blank_figure
 
 CONFIDENCE_EDGES: Final = np.linspace(0, 1, 21)
-RR_EDGES_S: Final = np.arange(0.2, 2.01, 0.05)  # the first and the last bar count shorter and longer RR too
 ROW_GAP = 0.05  # of the figure's height
 
 LORENZ_BEATS = 1000  # of a class: enough for the form of its cloud, few enough for a small figure
 LORENZ_PCT = (0.2, 99.8)  # percentiles of the RR that the axes span
 LORENZ_STEP_S = 0.1
 LORENZ_SPARE = 0.5  # steps at least between those RR and the frame
-
-
-def overlay_figure(templates: Sequence[Template], *, theme: Theme = LIGHT, height_px: int = 215) -> go.Figure:
-    """Panels side by side on one scale of mV: some beats of each template, and over them the mean of all its beats.
-
-    A mean carries the position of its panel in ``templates`` as custom data.
-    """
-    figure = blank_figure(theme, height_px, (46, 8, 34, 34))
-    span_mv = _span_mv(templates)
-    width = (1 - PANEL_GAP * (len(templates) - 1)) / max(1, len(templates))
-    for number, template in enumerate(templates):
-        left = number * (width + PANEL_GAP)
-        suffix = "" if number == 0 else str(number + 1)
-        _add_beats(figure, template, number, suffix)
-        _place_panel(figure, suffix, (left, left + width), span_mv, theme)
-        figure.add_annotation(
-            text=_panel_title(template), xref="paper", yref="paper", x=left, y=1, xanchor="left", yanchor="bottom",
-            showarrow=False, align="left", font={"size": 11, "color": theme.faint},
-        )  # fmt: skip
-    figure.update_layout(dragmode="pan", hoverdistance=HOVER_PX)
-    return figure
-
-
-def _span_mv(templates: Sequence[Template]) -> tuple[float, float]:
-    """Lowest and highest mV of all panels; single outliers may lie outside, the means never do."""
-    ends = [np.percentile(template.signal_mv, [OUTLIERS_PCT, 100 - OUTLIERS_PCT]) for template in templates]
-    ends += [np.array([template.mean_mv.min(), template.mean_mv.max()]) for template in templates]
-    low, high = (float(end) for end in (np.min(ends), np.max(ends))) if ends else (0.0, 0.0)
-    spare = max(SPARE * (high - low), (MIN_SPAN_MV - (high - low)) / 2)
-    return low - spare, high + spare
-
-
-def _place_panel(
-    figure: go.Figure, suffix: str, domain: tuple[float, float], span_mv: tuple[float, float], theme: Theme
-) -> None:
-    """Give a panel its place and its axes; only the first panel names the mV."""
-    span, is_first = span_mv[1] - span_mv[0], suffix == ""
-    tick_mv = next((step for step in TICKS_MV if span / step <= MAX_TICKS), TICKS_MV[-1])
-    figure.update_layout(
-        {
-            f"xaxis{suffix}": {
-                "domain": domain, "anchor": f"y{suffix}", "range": [OFFSET_S[0], OFFSET_S[-1]],
-                "tickvals": [-0.2, 0, 0.2, 0.4], "ticktext": ["-200", "0", "200", "400"], "showgrid": True,
-                "gridcolor": theme.line, "griddash": "dot", "title": {"text": "ms from the beat", "standoff": 4},
-            },
-            f"yaxis{suffix}": {
-                "anchor": f"x{suffix}", "range": list(span_mv), "showgrid": True, "gridcolor": theme.line,
-                "griddash": "dot", "dtick": tick_mv, "showticklabels": is_first,
-                "title": {"text": "mV" if is_first else "", "standoff": 4},
-            },
-        }
-    )  # fmt: skip
-
-
-def _panel_title(template: Template) -> str:
-    """Class in its colour, name and number of beats."""
-    colour = f'<b style="color:{COLOUR[template.label]}">{template.label}</b>'
-    if template.name:
-        return f"{colour} {template.name}<br>{template.n_beats:,} of the sampled beats"
-    return f"{colour} {NAME[template.label].lower()}<br>{template.n_beats:,} beats"
-
-
-def _add_beats(figure: go.Figure, template: Template, number: int, suffix: str) -> None:
-    """Add one trace of all drawn beats with gaps between them, and over it the mean, which can be clicked."""
-    n_beats = len(template.beat)
-    drawn = np.unique(np.linspace(0, n_beats - 1, min(MAX_DRAWN, n_beats)).astype(int))
-    gap = np.full((len(drawn), 1), np.nan, dtype=np.float32)
-    y = np.concatenate((template.signal_mv[drawn], gap), axis=1).ravel()
-    x = np.tile(np.append(OFFSET_S, OFFSET_S[-1]).astype(np.float32), len(drawn))
-    axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-    colour = COLOUR[template.label]
-    figure.add_scatter(
-        x=x, y=y, **axes, mode="lines", line={"color": colour, "width": 1}, name=f"{template.label} beats",
-        opacity=FAINT, hoverinfo="skip",
-    )  # fmt: skip
-    figure.add_scatter(
-        x0=float(OFFSET_S[0]), dx=STEP_S, y=template.mean_mv, **axes, mode="lines+markers",
-        name=f"{template.label} mean", line={"color": colour, "width": 2.6}, marker={"size": 8, "opacity": 0},
-        selected=HIDDEN, unselected=HIDDEN, customdata=np.full(len(OFFSET_S), number, dtype=np.int16),
-        hovertemplate=f"mean of {n_beats} beats<br>%{{y:.2f}} mV<br>click to list<extra></extra>",
-    )  # fmt: skip
 
 
 def confidence_bars(beats: Beats) -> Index:
@@ -163,13 +70,15 @@ def _histograms(beats: Beats, bar: Index, edges: Float64, theme: Theme, height_p
         bottom = max(0.0, 1 - (row + 1) * height - row * ROW_GAP)
         count = np.bincount(bar[(bar >= 0) & (beats.label == label)], minlength=len(edges) - 1)
         _add_bars(figure, label, count, edges, axis)
-        _place_row(figure, label, int(count.max()), (bottom, min(1.0, bottom + height)), axis)
+        _place_row(figure, label, int(count.max()), (bottom, min(1.0, bottom + height)), axis, theme)
     lowest = "y" if len(labels) <= 1 else f"y{len(labels)}"
     figure.update_layout(xaxis={"range": [edges[0], edges[-1]], "anchor": lowest}, bargap=0, dragmode="pan")
     return figure
 
 
-def _place_row(figure: go.Figure, label: str, highest: int, domain: tuple[float, float], axis: str) -> None:
+def _place_row(
+    figure: go.Figure, label: str, highest: int, domain: tuple[float, float], axis: str, theme: Theme
+) -> None:
     """Give a row its place, its class and the count of its highest bar."""
     figure.update_layout(
         {
@@ -181,7 +90,7 @@ def _place_row(figure: go.Figure, label: str, highest: int, domain: tuple[float,
     )  # fmt: skip
     figure.add_annotation(
         text=f"<b>{label}</b>", xref="paper", yref="paper", x=0, y=domain[0], xanchor="right", xshift=-5,
-        yanchor="bottom", showarrow=False, font={"size": 12, "color": COLOUR[label]},
+        yanchor="bottom", showarrow=False, font={"size": 12, "color": theme.letter[label]},
     )  # fmt: skip
 
 

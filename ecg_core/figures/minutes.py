@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from ..clock import clock_text
 from ..labels import COLOUR
 from ..report.dangers import SHORT_NAMES
-from ..schema import Analysis, Beats, Bool, Float32, Float64, Lead
+from ..schema import Analysis, Beats, Bool, Float64, Lead
+from .decimation import decimate
 from .stretches import add_unjudged, danger_bands, dangers_within, hover_text, rows_of, unjudged_within
 from .theme import HIDDEN, LIGHT, QRS_HALF_S, Theme, band, beats_within, blank_figure, centre
 
@@ -19,28 +20,6 @@ ROW_COLUMNS = 1000  # pixel columns of a row
 ROW_PX = 38
 CLIPPED: Final = 0.75  # of a row: a trace reaches no farther above or below its baseline
 USUAL_PERCENTILE, SPARE = 75, 1.25  # a row is high enough for this percentile of seconds, with some space left
-
-
-def decimate(signal: Float32, n_columns: int) -> tuple[Float32, float]:
-    """Lowest and highest value of each pixel column, in the order in which they occur, so that no peak is lost.
-
-    Returns
-    -------
-    The points, and the number of samples from one to the next; the signal itself where it has at most two samples per
-    column.
-
-    """
-    width = -(-len(signal) // n_columns)
-    if width <= 2:
-        return signal, 1.0
-    padded = np.full(-(-len(signal) // width) * width, np.nan, dtype=np.float32)
-    padded[: len(signal)] = signal
-    columns = padded.reshape(-1, width)
-    known = np.isfinite(columns)
-    lowest = np.where(known, columns, np.inf).argmin(axis=1)
-    highest = np.where(known, columns, -np.inf).argmax(axis=1)
-    order = np.sort(np.stack((lowest, highest), axis=1), axis=1)
-    return np.take_along_axis(columns, order, axis=1).ravel(), width / 2
 
 
 def disclosure_figure(

@@ -11,10 +11,11 @@ from ..clock import clock_text
 from ..report.dangers import SHORT_NAMES, UNJUDGED, length_text
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..schema import Analysis, RhythmEvent
-from .theme import Theme, band
+from .theme import Theme, band, spaced
 
 Span = tuple[float, float]
 RAIL = 0.03  # of the height of the paper: a solid rail at the upper edge of a danger's band
+NAME_LETTER_PX = 8.0  # width of a letter of a danger's name, at most
 PATTERNS: Final = {  # that differ without colour
     "not_analysable": {"shape": "/", "size": 5, "solidity": 0.35},
     "no_signal": {"shape": "x", "size": 7, "solidity": 0.5},
@@ -56,11 +57,14 @@ def danger_bands(spans: Iterable[Span], theme: Theme, *, y0: float = 0, y1: floa
     return bands
 
 
-def add_danger_names(figure: go.Figure, events: Sequence[RhythmEvent], span_s: Span, theme: Theme) -> None:
+def add_danger_names(
+    figure: go.Figure, events: Sequence[RhythmEvent], span_s: Span, *, px_per_s: float, theme: Theme
+) -> None:
     """Write the name of each danger below the rail of its band on a strip."""
-    for event in events:
+    names = sorted((clipped(event, span_s)[0], SHORT_NAMES[event.kind]) for event in events)
+    for at_s, name in spaced(names, NAME_LETTER_PX / px_per_s):
         figure.add_annotation(
-            text=f"<b>{SHORT_NAMES[event.kind]}</b>", x=clipped(event, span_s)[0], y=1 - RAIL, yref="y domain",
+            text=f"<b>{name}</b>", x=at_s, y=1 - RAIL, yref="y domain",
             xanchor="left", yanchor="top", showarrow=False, font={"size": 12, "color": theme.danger},
         )  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ..clock import clock_text
+from ..labels import COLOUR_ON_DARK, COLOUR_ON_LIGHT
 from ..schema import Beats, Float32, Record
 
 MINUTE_S = 60.0
@@ -36,8 +38,11 @@ class Theme:
     danger_band: str  # ... and the band behind the signal
     band: str  # between the lowest and the highest heart rate
     marked: str  # the selected stretch or beat
+    shaded: str  # the extent of a finding ...
+    shaded_edge: str  # ... and its ends
     fibrillation: str  # behind the heart rate in atrial fibrillation
-    veil: str  # behind text on bars
+    veil: str  # behind text on bars and traces
+    letter: Mapping[str, str] = field(hash=False)  # of each class
 
 
 LIGHT: Final = Theme(
@@ -46,6 +51,7 @@ LIGHT: Final = Theme(
     unusable="rgba(91,107,120,0.45)", danger="#A50F15", danger_band="rgba(165,15,21,0.14)",
     band="rgba(91,107,120,0.30)",
     marked="rgba(0,114,178,0.16)", fibrillation="rgba(0,158,115,0.20)", veil="rgba(255,255,255,0.65)",
+    shaded="rgba(224,168,0,0.16)", shaded_edge="#8A6700", letter=COLOUR_ON_LIGHT,
 )  # fmt: skip
 DARK: Final = Theme(
     trace="#EEF3F7", text="#E3EAF0", faint="#9DB0BF", line="#34434F",
@@ -53,6 +59,7 @@ DARK: Final = Theme(
     unusable="rgba(157,176,191,0.45)", danger="#FF8A80", danger_band="rgba(255,82,82,0.24)",
     band="rgba(157,176,191,0.35)",
     marked="rgba(86,180,233,0.22)", fibrillation="rgba(0,158,115,0.34)", veil="rgba(16,24,31,0.65)",
+    shaded="rgba(224,180,0,0.17)", shaded_edge="#E0B400", letter=COLOUR_ON_DARK,
 )  # fmt: skip
 
 
@@ -106,3 +113,21 @@ def centre(signal: Float32) -> np.float32:
     """Median of the recorded samples; zero where nothing was recorded."""
     known = signal[np.isfinite(signal)]
     return np.float32(np.median(known)) if len(known) else np.float32(0)
+
+
+def spaced(marks: Sequence[tuple[float, str]], letter_s: float) -> list[tuple[float, str]]:
+    """Texts that begin at their times, ascending; one that would cover the next takes it along, so that none is lost.
+
+    Parameters
+    ----------
+    letter_s
+        Width of a letter in seconds of the paper.
+
+    """
+    placed: list[tuple[float, str]] = []
+    for time_s, text in marks:
+        if placed and time_s < placed[-1][0] + letter_s * (len(placed[-1][1]) + 1):
+            placed[-1] = (placed[-1][0], f"{placed[-1][1]}, {text}")
+        else:
+            placed.append((time_s, text))
+    return placed

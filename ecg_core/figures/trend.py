@@ -26,23 +26,34 @@ NAME_WIDTH = 0.0075  # width of a letter of these names, of the width of a figur
 CLICK_STEPS = 100  # a danger can be clicked at steps of this fraction of the recording
 BIN_STEPS_S = (2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 BY_MINUTE_MAX_S = 3 * HOUR_S  # longer recordings are counted by the hour
-LANES: Final = {"yaxis": (0.48, 1.0), "yaxis2": (0.24, 0.45), "yaxis3": (0.0, 0.21)}  # heart rate, V, S
+RATE_PART, COUNT_PART, GAP_PART = 0.52, 0.21, 0.03  # of the height of all three lanes, and of the gaps between them
+COUNTED: Final = {"V": "y2", "S": "y3"}  # classes with a lane where there are any, with its axis
 
 
 def trend_figure(
     analysis: Analysis, *, theme: Theme = LIGHT, marked_s: tuple[float, float] | None = None, height_px: int = 330
 ) -> go.Figure:
-    """Heart rate, and V and S by the minute or by the hour; dangers are red, what could not be judged has a pattern."""
+    """Heart rate, and V and S by the minute or by the hour; dangers are red, what could not be judged has a pattern.
+
+    A class that does not occur has no lane, and the figure is lower than ``height_px`` by it.
+    """
     dangers = dangers_within(analysis, (0.0, analysis.record.duration_s))
-    figure = blank_figure(theme, height_px, (40, 12, NAMES_PX if dangers else 4, 24))
+    beats, span_s = analysis.beats, analysis.record.duration_s
+    counted = [label for label in COUNTED if ((beats.label == label) & beats.usable).any()]
+    margin_px = (40, 12, NAMES_PX if dangers else 4, 24)
+    part = RATE_PART + len(counted) * (GAP_PART + COUNT_PART)
+    plot_px = part * (height_px - margin_px[2] - margin_px[3])
+    figure = blank_figure(theme, plot_px + margin_px[2] + margin_px[3], margin_px)
+    lanes = _lanes(counted)
     _add_rate(figure, analysis, theme)
-    _add_counts(figure, analysis)
-    _mark_unjudged(figure, analysis, theme)
+    _add_counts(figure, analysis, counted)
+    _mark_unjudged(figure, analysis, list(lanes), theme)
     _add_dangers(figure, analysis, dangers, theme)
-    span_s = analysis.record.duration_s
     ticks = clock_ticks(analysis.record, (0.0, span_s), CLOCK_TICKS)
-    figure.update_xaxes(range=[0, span_s], **ticks, showgrid=True, gridcolor=theme.line, griddash="dot", anchor="y3")
-    _place_lanes(figure, _count_step_s(span_s), height_px, theme)
+    figure.update_xaxes(
+        range=[0, span_s], **ticks, showgrid=True, gridcolor=theme.line, griddash="dot", anchor=list(lanes)[-1]
+    )
+    _place_lanes(figure, lanes, _lane_names(counted, span_s), plot_px, theme)
     figure.update_layout(
         dragmode="select",
         selectdirection="h",
@@ -54,19 +65,34 @@ def trend_figure(
     return figure
 
 
-def _place_lanes(figure: go.Figure, count_step_s: float, height_px: int, theme: Theme) -> None:
-    """Stack the three lanes, each with its name and as many ticks as fit."""
-    unit = "minute" if count_step_s == MINUTE_S else "hour"
-    names = ("heart rate, bpm", f"V per {unit}", f"S per {unit}")
-    for (axis, domain), name in zip(LANES.items(), names, strict=True):
-        n_ticks = max(2, round(height_px * (domain[1] - domain[0]) / TICK_PX))
-        figure.update_layout(
-            {axis: {"domain": domain, "nticks": n_ticks, "showgrid": axis == "yaxis", "gridcolor": theme.line}}
-        )
+def _lanes(counted: list[str]) -> dict[str, tuple[float, float]]:
+    """Lower and upper end of each lane, by its axis, from the top down: the heart rate and the counts."""
+    whole = RATE_PART + len(counted) * (GAP_PART + COUNT_PART)
+    lanes, top = {"y": (1 - RATE_PART / whole, 1.0)}, 1 - (RATE_PART + GAP_PART) / whole
+    for label in counted:
+        lanes[COUNTED[label]] = (max(0.0, top - COUNT_PART / whole), top)
+        top -= (COUNT_PART + GAP_PART) / whole
+    return lanes
+
+
+def _lane_names(counted: list[str], span_s: float) -> list[str]:
+    """What each lane shows, from the top down."""
+    unit = "minute" if _count_step_s(span_s) == MINUTE_S else "hour"
+    return ["heart rate, bpm", *(f"{label} per {unit}" for label in counted)]
+
+
+def _place_lanes(
+    figure: go.Figure, lanes: dict[str, tuple[float, float]], names: list[str], plot_px: float, theme: Theme
+) -> None:
+    """Stack the lanes, each with its name and as many ticks as fit."""
+    for (axis, domain), name in zip(lanes.items(), names, strict=True):
+        lane_px = plot_px * (domain[1] - domain[0])
+        lane = {"domain": domain, "nticks": max(2, round(lane_px / TICK_PX)), "showticklabels": lane_px >= TICK_PX}
+        figure.update_layout({f"yaxis{axis[1:]}": {**lane, "showgrid": axis == "y", "gridcolor": theme.line}})
         figure.add_annotation(
             text=name, xref="paper", yref="paper", x=0, y=domain[1], xanchor="left", yanchor="top", xshift=2,
             showarrow=False, font={"size": 11, "color": theme.faint}, borderpad=0,
-            bgcolor=None if axis == "yaxis" else theme.veil,
+            bgcolor=None if axis == "y" else theme.veil,
         )  # fmt: skip
 
 
@@ -160,14 +186,15 @@ def _outline(centre: Column, low: Column, high: Column, known: Bool) -> dict[str
     return {"x": np.concatenate(x), "y": np.concatenate(y)}
 
 
-def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
-    """Draw V and S as bars, by the minute or by the hour."""
+def _add_counts(figure: go.Figure, analysis: Analysis, counted: list[str]) -> None:
+    """Draw the counts of some classes as bars, by the minute or by the hour."""
     beats, span_s = analysis.beats, analysis.record.duration_s
     step_s = _count_step_s(span_s)
     n_steps = max(1, int(np.ceil(span_s / step_s)))
     start = np.arange(n_steps) * step_s
     text = [clock_text(analysis.record, value) for value in start.tolist()]
-    for label, axis in (("V", "y2"), ("S", "y3")):
+    for label in counted:
+        axis = COUNTED[label]
         beat_s = beats.time_s[(beats.label == label) & beats.usable]
         count = np.bincount(np.minimum((beat_s / step_s).astype(int), n_steps - 1), minlength=n_steps)
         figure.add_bar(
@@ -179,13 +206,13 @@ def _add_counts(figure: go.Figure, analysis: Analysis) -> None:
         figure.update_layout({f"yaxis{axis[1:]}": {"range": (0, 1.08 * most), "tickmode": "array", "tickvals": [most]}})
 
 
-def _mark_unjudged(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
+def _mark_unjudged(figure: go.Figure, analysis: Analysis, lanes: list[str], theme: Theme) -> None:
     """Fill what could not be judged with the pattern of its kind, in all lanes."""
     for kind, stretches in unjudged_stretches(analysis).items():
         if not stretches:
             continue
         text = f"{KIND_NAMES[kind]}: {OTHERWISE[kind]}"
-        for axis, lane in (("y4", "y"), ("y5", "y2"), ("y6", "y3")):
+        for axis, lane in zip(("y4", "y5", "y6"), lanes, strict=False):
             add_unjudged(figure, kind, [(stretch, (0.0, 1.0)) for stretch in stretches], theme, text=text, yaxis=axis)
             figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})
 

@@ -12,7 +12,7 @@ import pandas as pd
 import wfdb
 
 from ..errors import RecordError
-from ..labels import AAMI_OF_SYMBOL, SYMBOL_OF_CLASS
+from ..labels import AAMI_OF_SYMBOL, NOT_A_BEAT, SYMBOL_OF_CLASS
 from ..schema import Annotations, Record
 from ..text import format_quoted, one_line
 
@@ -27,6 +27,7 @@ RHYTHM = re.compile(r"\([A-Z][A-Z0-9]{0,5}")  # a change of rhythm as WFDB write
 RHYTHM_SYMBOL, NOTE_SYMBOL = "+", '"'
 MAX_BEAT_S = 1.0  # a longer annotation is a stretch, such as an epoch of sleep called N or R
 MAX_INTERVAL_S = 3.0  # median between beats; letters that come more rarely mean something else
+KNOWN_LABELS: Final = {**SYMBOL_OF_CLASS, NOT_A_BEAT: NOT_A_BEAT}
 RECORD_COLUMNS: Final = ("record", "record_sha256")  # of a table of labels: whose they are
 SHOWN_DIGITS, LONGEST_NAME = 8, 60  # of a hash and of a name in a sentence
 MAX_SAMPLE = 1 << 53  # a larger number is damage, and no double represents it exactly
@@ -123,8 +124,9 @@ def _read_table(path: Path) -> Annotations:
     try:
         table = pd.read_csv(path, keep_default_na=False)
         time_s = table["time_s"].to_numpy(dtype=np.float64)
-        symbol = table["symbol"] if "symbol" in table else table["label"].map(SYMBOL_OF_CLASS)
-        known = symbol.isin(list(AAMI_OF_SYMBOL)).all() and bool(np.isfinite(time_s).all() and (time_s >= 0).all())
+        symbol = table["symbol"] if "symbol" in table else table["label"].map(KNOWN_LABELS)
+        known = bool(symbol.isin([*AAMI_OF_SYMBOL, NOT_A_BEAT]).all())
+        known = known and bool(np.isfinite(time_s).all() and (time_s >= 0).all())
     except (KeyError, ValueError, TypeError, pd.errors.ParserError) as error:
         raise RecordError(
             f"{path.name}: expected a table of beats with the columns time_s and label ({format_quoted(error)}); take "

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..schema import NO_OVERRIDES, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Record
 from ..text import format_quoted, plural
 from .limits import check_leads, check_length, distinct_names
 from .overrides import apply_overrides

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from ..schema import NO_OVERRIDES, Annotations, Float32, Float64, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Annotations, Float32, Float64, Record
 from ..text import plural
 from .annotation_files import beats_of_texts, is_beat_or_rhythm
 from .edf_header import BDF_MAGIC, EDF_MAGIC, Channel, Header, read_header, text_of

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..clock import duration_text
 from ..errors import EcgError
-from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Float32, Record
 from ..text import one_line, plural
 from .formats import kind_of
 from .patients import read_patient

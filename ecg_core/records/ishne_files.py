@@ -12,7 +12,8 @@ import numpy as np
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Float32, Record
 from ..text import plural
 from .limits import check_length, distinct_names
 from .overrides import apply_overrides

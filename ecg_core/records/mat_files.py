@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from ..schema import Record, RecordOverrides
+from ..overrides import RecordOverrides
+from ..schema import Record
 from ..text import format_quoted, plural
 from .limits import MAX_EXPANSION, check_leads, check_length, distinct_names
 from .overrides import missing_metadata

@@ -12,7 +12,8 @@ import numpy as np
 import wfdb
 
 from ..errors import RecordError
-from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Float32, Record
 from ..text import format_quoted, plural
 from .annotation_files import read_wfdb_annotations
 from .folder import Folder

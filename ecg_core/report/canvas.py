@@ -10,7 +10,7 @@ import numpy as np
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
-from ..labels import COLOUR
+from ..labels import COLOUR_ON_LIGHT
 from ..schema import Beats, Float32, Float64, Lead
 from .fonts import BOLD, PLAIN, font_for, printable
 
@@ -212,7 +212,7 @@ def _label_beats(sheet: Sheet, x: float, y: float, width: float, start_s: float,
         label = str(beats.label[beat]) if beats.usable[beat] else "–"
         at = x + (float(beats.time_s[beat]) - start_s) * MM_PER_S
         emphasis = BOLD if label in "SVF" else PLAIN
-        sheet.text(at, y, label, size=7, font=emphasis, colour=COLOUR.get(label, FAINT), align="centre")
+        sheet.text(at, y, label, size=7, font=emphasis, colour=COLOUR_ON_LIGHT.get(label, FAINT), align="centre")
 
 
 def draw_bars(sheet: Sheet, edges: Float64, height: Float32 | Float64, base: float, colour: str) -> None:

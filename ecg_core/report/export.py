@@ -17,7 +17,7 @@ from .. import NOTICE, __version__
 from ..clock import iso_text
 from ..errors import OutputError
 from ..files import atomic_files
-from ..labels import CLASSES
+from ..labels import CLASSES, NOT_A_BEAT, OUTPUT_NAMES
 from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES
 from ..schema import Analysis, Float64, Record
@@ -51,9 +51,16 @@ def beats_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def labels_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per beat that a reader labelled, with the record it belongs to."""
+    """One row per beat that a reader labelled, inserted or deleted, with the record it belongs to.
+
+    A deleted one has the label NOT_A_BEAT.
+    """
+    record, deleted_s = analysis.record, np.array(analysis.changes.deleted_s, dtype=np.float64)
     labels = beats_table(analysis)[["sample", "time_s", "label"]].iloc[analysis.labelled]
-    return labels.assign(record=analysis.record.record_id, record_sha256=analysis.record.sha256)
+    sample = to_sample(deleted_s, record.fs_hz, record.n_samples)
+    deleted = pd.DataFrame({"sample": sample, "time_s": deleted_s.round(4), "label": NOT_A_BEAT})
+    every = pd.concat([labels, deleted], ignore_index=True).sort_values("time_s", kind="stable")
+    return every.assign(record=record.record_id, record_sha256=record.sha256)
 
 
 def events_table(analysis: Analysis) -> pd.DataFrame:
@@ -151,6 +158,7 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         "notice": NOTICE,
         "software_version": __version__,
         "model": {"name": model.name, "sha256": model.sha256, "fitted_to_own_beats": analysis.n_fitted},
+        "learning": _learning(analysis),
         "record": {
             "id": record.record_id,
             "sha256": record.sha256,
@@ -169,6 +177,7 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         "unjudged_s": unjudged_stretches(analysis),
         "measures": [asdict(measure) for measure in measures(analysis)],
         **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},
+        "edits": asdict(analysis.changes),
         "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
         "day_and_night": [_period(line) for line in day_and_night(analysis)],
         **_notes(analysis, notes),
@@ -177,6 +186,14 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
     # A column at a time: a week has a million beats.
     columns = [b"%s: %s" % (_json(str(name)), _json(beats[name].tolist())) for name in beats]
     return b'%s, "beats": {%s}}' % (_json(content)[:-1], b", ".join(columns))
+
+
+def _learning(analysis: Analysis) -> dict[str, Any] | None:
+    """What cross-validation on the reader's labels found, for programs; None where the model did not learn."""
+    check = analysis.learning
+    if check is None:
+        return None
+    return {"classes": OUTPUT_NAMES, **asdict(check), "problem": check.problem, "decision": check.sentence}
 
 
 def _notes(analysis: Analysis, notes: Notes) -> dict[str, Any]:

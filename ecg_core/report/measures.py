@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from ..clock import duration_text
+from ..edits import MARKED_NAMES, Stretch
 from ..labels import CLASSES, NAME
 from ..rhythm.burden import summarise_episodes
 from ..rhythm.intervals import CLEAR_SCORE, follows_previous
@@ -77,7 +78,22 @@ def percent_text(value: float, decimals: int) -> str:
     return f"{value:,.{decimals}f} %"
 
 
-def format_labels(analysis: Analysis) -> str:
+def format_edits(analysis: Analysis) -> str:
+    """What a reader changed: labels, beats deleted and inserted, stretches and rhythms marked; empty for nothing."""
+    changes = analysis.changes
+    parts = [_format_labels(analysis)] if len(analysis.labelled) else []
+    for times_s, done in ((changes.deleted_s, "deleted"), (changes.inserted_s, "inserted")):
+        parts += [f"{len(times_s):,} {'beat' if len(times_s) == 1 else 'beats'} {done}"] if times_s else []
+    marked = [("artefact", stretch) for stretch in changes.artefact]
+    marked += [("analysable", stretch) for stretch in changes.analysable]
+    marked += [(MARKED_NAMES[mark.rhythm].lower(), Stretch(*mark[:2])) for mark in changes.marks]
+    for name in dict.fromkeys(name for name, _ in marked):
+        total_s = sum(stretch.end_s - stretch.start_s for other, stretch in marked if other == name)
+        parts.append(f"{duration_text(total_s)} marked as {name}")
+    return "; ".join(parts)
+
+
+def _format_labels(analysis: Analysis) -> str:
     """How many beats a reader labelled, and how many of these labels the model was fine-tuned to."""
     n, n_fitted = len(analysis.labelled), analysis.n_fitted
     them, of_them = ("it", "it") if n == 1 else ("them", f"{n_fitted:,} of them")

@@ -17,7 +17,7 @@ from ..notes import Notes
 from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
 from ..text import plural
 from .dangers import NOT_ANALYSED, NOTHING_PCT, SHOWN_PCT, danger_pct, dangers, seconds_text, unjudged_texts
-from .measures import format_labels, longest_rr, percent_text
+from .measures import format_edits, longest_rr, percent_text
 
 FEW_PCT = 1.0  # a smaller percentage is printed with two decimals instead of one
 CALM: Final = (
@@ -234,8 +234,8 @@ def _missing(analysis: Analysis) -> Iterator[str]:
     unjudged = "".join(f"{text}. " for text in unjudged_texts(analysis)).replace(">= ", "at least ")
     *first, last = NOT_ANALYSED
     yield f"{unjudged}Not analysed: {', '.join(first)} and {last}; P waves were not classified."
-    if len(analysis.labelled):
-        yield f"{format_labels(analysis)}."
+    if edited := format_edits(analysis):
+        yield f"{edited[:1].upper()}{edited[1:]}."
 
 
 def _at(analysis: Analysis, time_s: float) -> str:

@@ -35,7 +35,7 @@ from .document import (
     paragraph,
     table,
 )
-from .measures import COLUMNS, GROUPS, Measure, format_labels, measures
+from .measures import COLUMNS, GROUPS, Measure, format_edits, measures
 from .narrative import narrative_of
 from .pdf_strips import strip_flowables
 from .pdf_tables import (
@@ -143,8 +143,8 @@ def _recording_facts(analysis: Analysis) -> Iterator[tuple[str, str]]:
     entered = f" ({record.overrides.text} entered by hand)" if record.overrides.text else ""
     yield "Leads", f"{', '.join(record.lead_names)}; {rate}{entered}"
     yield "Analysed", f"lead {', '.join(analysis.lead_names)}"
-    if len(analysis.labelled):
-        yield "Labels", format_labels(analysis)
+    if edited := format_edits(analysis):
+        yield "Edits", edited
 
 
 def _danger_box(analysis: Analysis) -> list[Flowable]:
@@ -300,7 +300,7 @@ def _rules(analysis: Analysis) -> list[Flowable]:
         "analysable time. Beats in signal that is not analysable are not counted. The interval of a burden is "
         "as wide as the errors in other patients ask for. Probabilities are calibrated on these patients; network and "
         "rules favour ectopic labels, so that a label can have a probability below one half.",
-        *([f"Labels: {format_labels(analysis)}."] if len(analysis.labelled) else []),
+        *([f"Edits: {edited}."] if (edited := format_edits(analysis)) else []),
         f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
         f"Record {record.record_id}, SHA-256 {record.sha256}. The comments of its header, which may name a "
         "patient, are left out.",

@@ -9,7 +9,8 @@ import numpy as np
 from reportlab.platypus import Flowable, KeepTogether
 
 from ..clock import clock_text
-from ..morphology.templates import STEP_S, Template, class_templates, split_templates
+from ..morphology.templates import morphologies
+from ..morphology.waveforms import STEP_S
 from ..notes import FROM_FILE, Notes
 from ..rhythm.events import DANGERS, KIND_NAMES, MOST_SERIOUS_FIRST
 from ..schema import Analysis, Lead, RhythmEvent
@@ -40,6 +41,7 @@ PERIOD_HEAD: Final = (
     "Pauses", "AF, min",
 )  # fmt: skip
 PERIOD_MM: Final = (32.0, 22.0, *[14.0] * (len(PERIOD_HEAD) - 2))
+MORPHOLOGIES = 4  # of V that are shown; the remaining beats are shown together
 WAVE_WIDTH_MM, WAVE_HEIGHT_MM, WAVE_COLUMN_MM = 25.0, 30.0, 48.0  # the mean beat of a morphology: a second
 
 
@@ -93,32 +95,31 @@ def diary_flowables(analysis: Analysis, notes: Notes) -> list[Flowable]:
 
 def morphology_flowables(analysis: Analysis) -> list[Flowable]:
     """The waveforms of the V beats with their counts; none where there is no V."""
-    record, lead_name = analysis.record, analysis.lead_names[0]
-    whole = next((one for one in class_templates(record, lead_name, analysis.beats) if one.label == "V"), None)
-    if whole is None:
+    beats, lead_name = analysis.beats, analysis.lead_names[0]
+    v_s = beats.time_s[(beats.label == "V") & beats.usable]
+    if not len(v_s):
         return []
-    parts, n_sampled = split_templates(whole), len(whole.beat)
-    reach_mv = max(float(np.ptp(part.mean_mv)) for part in parts)
+    shapes, rest = morphologies(analysis.record, analysis.lead_names, v_s, max_groups=MORPHOLOGIES)
+    named = [(f"Morphology {number}", *shape) for number, shape in enumerate(shapes, 1)]
+    named += [("Other morphologies", *rest)] if rest[1] else []
+    reach_mv = max(float(np.ptp(shape.mean_mv[0])) for _, shape, _ in named)
     gain = next((gain for gain in GAINS_MM_PER_MV if gain * reach_mv <= WAVE_HEIGHT_MM), GAINS_MM_PER_MV[-1])
-    sampled = (
-        f"all {n_sampled:,} V" if n_sampled == whole.n_beats else f"{n_sampled:,} of {whole.n_beats:,} V, evenly spread"
-    )
-    text = f"Mean of each morphology in lead {lead_name}, 25 mm/s, {gain:g} mm/mV; from {sampled}."
-    cells = [_morphology(part, lead_name, gain, n_sampled) for part in parts]
+    text = f"Mean of each morphology in lead {lead_name}, 25 mm/s, {gain:g} mm/mV; from all {len(v_s):,} V."
+    cells = [
+        _morphology(name, Lead(lead_name, shape.mean_mv[0], 1 / STEP_S), gain, n, len(v_s)) for name, shape, n in named
+    ]
     return [
         KeepTogether([paragraph("PVC morphologies", HEADING), paragraph(text, NOTE), row_of(cells, WAVE_COLUMN_MM)])
     ]
 
 
-def _morphology(part: Template, lead_name: str, gain: float, n_sampled: int) -> list[Flowable]:
+def _morphology(name: str, mean: Lead, gain: float, n: int, n_v: int) -> list[Flowable]:
     """The mean beat of a morphology on paper, and how many beats it has."""
-    lead = Lead(lead_name, part.mean_mv, 1.0 / STEP_S)
 
     def draw(sheet: Sheet) -> None:
-        draw_excerpt(sheet, lead, gain, x=LEFT_MM, y=0.0, width=WAVE_WIDTH_MM, height=WAVE_HEIGHT_MM)
+        draw_excerpt(sheet, mean, gain, x=LEFT_MM, y=0.0, width=WAVE_WIDTH_MM, height=WAVE_HEIGHT_MM)
 
-    name = part.name.replace("templates", "morphologies").replace("template", "morphology").capitalize()
-    share = f"{part.n_beats:,} of {n_sampled:,} ({100 * part.n_beats / n_sampled:.0f} %)"
+    share = f"{n:,} of {n_v:,} ({100 * n / n_v:.0f} %)"
     return [Drawing(WAVE_HEIGHT_MM, draw, width_mm=WAVE_WIDTH_MM), gap(1), paragraph(f"{name}: {share}", SMALL)]
 
 

@@ -88,11 +88,11 @@ def reader_strips(analysis: Analysis, notes: Notes) -> tuple[Strip, ...]:
     )
 
 
-def strip_start_s(from_s: float, to_s: float, *, duration_s: float) -> float:
+def strip_start_s(from_s: float, to_s: float, *, duration_s: float, length_s: float = STRIP_S) -> float:
     """Start of a strip that shows a stretch of a record in its middle, or the beginning of a longer one."""
-    is_long = to_s - from_s > STRIP_S - LEAD_IN_S
-    start_s = from_s - LEAD_IN_S if is_long else (from_s + to_s - STRIP_S) / 2
-    return float(np.clip(start_s, 0.0, max(0.0, duration_s - STRIP_S)))
+    is_long = to_s - from_s > length_s - LEAD_IN_S
+    start_s = from_s - LEAD_IN_S if is_long else (from_s + to_s - length_s) / 2
+    return float(np.clip(start_s, 0.0, max(0.0, duration_s - length_s)))
 
 
 def clearest_lead(analysis: Analysis, start_s: float) -> str:

@@ -11,7 +11,14 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index
-from .intervals import DECIMALS, follows_previous, running_median, unbroken_slices
+from .intervals import (
+    DECIMALS,
+    count_in_windows,
+    follows_previous,
+    kept_median,
+    unbroken_runs,
+    unbroken_slices,
+)
 from .labelling import moved
 from .supraventricular import MINUTE_S, USUAL_RR, usual_rr
 
@@ -60,10 +67,10 @@ def _mostly_v(is_v: Bool, rr_s: Float64, rules: RhythmRules) -> Bool:
         return np.zeros(n, dtype=bool)
     after_v = is_v & np.concatenate(([False], is_v[:-1])) & np.isfinite(rr_s)
     slow = after_v & (rr_s >= MINUTE_S / rules.wide_rhythm_bpm)
-    in_window = np.ones(WINDOW_BEATS)
-    n_v, n_after, n_slow = (np.convolve(flags, in_window, "valid") for flags in (is_v, after_v, slow))
+    n_v, n_after, n_slow = (count_in_windows(flags, WINDOW_BEATS) for flags in (is_v, after_v, slow))
     holds = (n_v >= V_FRACTION * WINDOW_BEATS) & (n_after >= V_AFTER_V * n_v) & (n_slow > SLOW_FRACTION * n_after)
-    return np.asarray(np.convolve(holds, in_window) > 0.5)
+    edge = np.zeros(WINDOW_BEATS - 1, dtype=bool)
+    return count_in_windows(np.concatenate((edge, holds, edge)), WINDOW_BEATS) > 0
 
 
 def _stands_out(beats: Beats) -> Bool:
@@ -87,24 +94,31 @@ def continued(beats: Beats, rules: RhythmRules) -> Bool:
     goes_on = follows & (beats.qrs_correlation >= SAME_QRS) & (np.abs(rr_s - usual_s) <= SAME_RR * usual_s)
     part, is_gradual = _gradual_parts(rr_s, follows, rules)
     runs = []
-    for run in unbroken_slices((beats.label == "V") & beats.usable, follows):
+    for run in _without_change((beats.label == "V") & beats.usable, follows, goes_on):
         edges = [edge for edge in (run.start, run.stop) if edge < len(beats) and follows[edge]]
-        if edges and all(goes_on[edge] for edge in edges):  # the recording may end at one of them
-            is_slow = (rr_s[edges] >= MINUTE_S / rules.vt_bpm).all()
-            is_slow &= not (rr_s[run] <= (1 - rules.svt_onset_share) * usual_s[run]).any()
-            is_even = is_gradual[run.start] and part[run.start] == part[run.stop - 1]
-            if is_slow or (is_even and not (rr_s[run] < (1 - SAME_RR) * usual_s[run]).any()):
-                runs.append(run)
+        is_slow = (rr_s[edges] >= MINUTE_S / rules.vt_bpm).all()
+        is_slow &= not (rr_s[run] <= (1 - rules.svt_onset_share) * usual_s[run]).any()
+        is_even = is_gradual[run.start] and part[run.start] == part[run.stop - 1]
+        if is_slow or (is_even and not (rr_s[run] < (1 - SAME_RR) * usual_s[run]).any()):
+            runs.append(run)
     proven = {int(part[run.start]) for run in runs if run.stop - run.start >= rules.run_min_beats}
     for run in runs:
         found[run] = int(part[run.start]) in proven
     return found
 
 
+def _without_change(is_v: Bool, follows: Bool, goes_on: Bool) -> list[slice]:
+    """Runs of V where the rhythm goes on at both edges, or at one if the recording begins or ends at the other."""
+    first, stop = unbroken_runs(is_v, follows)
+    follows, goes_on = np.append(follows, False), np.append(goes_on, False)
+    changes = follows & ~goes_on
+    chosen = (follows[first] | follows[stop]) & ~changes[first] & ~changes[stop]
+    return [slice(a, b) for a, b in zip(first[chosen].tolist(), stop[chosen].tolist(), strict=True)]
+
+
 def _gradual_parts(rr_s: Float64, follows: Bool, rules: RhythmRules) -> tuple[Index, Bool]:
     """Number of the part, without an abrupt change of RR, that each beat lies in, and whether it is slow somewhere."""
-    before = running_median(rr_s, LEVEL_RR, at_least=LEVEL_RR // 2)
-    after = running_median(rr_s[::-1], LEVEL_RR, at_least=LEVEL_RR // 2, itself=True)[::-1]
+    before, after = (kept_median(rr_s, LEVEL_RR, offset=i, at_least=LEVEL_RR // 2) for i in (-LEVEL_RR, 0))
     jumps = (after > (1 + SAME_RR) * before) | (before > (1 + SAME_RR) * after)
     part = np.cumsum(~follows | jumps).astype(np.int64)
     slow = after >= MINUTE_S / rules.vt_bpm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Burden, Calibration, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
-from .events import RUNS, TACHYCARDIAS, series_of
+from .events import RUNS, TACHYCARDIAS, ectopic_series
 from .hrv import measure_variability
 from .intervals import counts_for_rate, heart_rate
 from .labelling import moved
@@ -35,7 +36,7 @@ def measure_burden(
     """Everything that a report counts, with the hourly table; only what could not be measured is NaN."""
     time_s, bpm = heart_rate(beats, rules, quality=quality)
     analysable_s = float(_analysable_s(quality, duration_s).sum())
-    hourly = _hourly(beats, events, quality, duration_s, rules)
+    hourly = _hourly(beats, events, quality, duration_s, rules, rates=(time_s, bpm))
     premature = without_idioventricular(beats, events)
     return Burden(
         duration_s=duration_s,
@@ -89,8 +90,13 @@ def summarise_episodes(events: Events, *kinds: str) -> Episodes:
         total_s=float(sum(event.duration_s for event in chosen)),
         longest=max(chosen, key=lambda event: (event.duration_s, event.n_beats, -event.start_s)),
         most_beats=max(chosen, key=lambda event: (event.n_beats, event.duration_s, -event.start_s)),
-        fastest=max(chosen, key=lambda event: (np.nan_to_num(event.rate_bpm), event.n_beats, -event.start_s)),
+        fastest=max(chosen, key=lambda event: (_known(event.rate_bpm), event.n_beats, -event.start_s)),
     )
+
+
+def _known(rate_bpm: float) -> float:
+    """The rate, and 0 for one that is not known."""
+    return 0.0 if math.isnan(rate_bpm) else rate_bpm
 
 
 def _of_kinds(events: Events, *kinds: str) -> list[RhythmEvent]:
@@ -107,10 +113,12 @@ def _ectopy(
     calibration: Calibration | None,
 ) -> Ectopy:
     """Counts of the ectopic beats of V or S, and of the events they form."""
-    n, n_beats = int(np.sum((beats.label == label) & beats.usable)), int(beats.usable.sum())
+    counted = (beats.label == label) & beats.usable
+    n, n_beats = int(counted.sum()), int(beats.usable.sum())
     hour = np.minimum((beats.time_s / HOUR_S).astype(np.int64), len(hourly.start_s) - 1)
-    by_hour = np.bincount(hour[(beats.label == label) & beats.usable], minlength=len(hourly.start_s))
+    by_hour = np.bincount(hour[counted], minlength=len(hourly.start_s))
     low, high = count_interval(beats, label, calibration)
+    first, stop = ectopic_series(beats, label)
     letter = label.lower()
     return Ectopy(
         label=label,
@@ -120,7 +128,7 @@ def _ectopy(
         at_thresholds=counts_at_thresholds(beats, label),
         per_hour=n / (analysable_s / HOUR_S) if analysable_s else UNKNOWN,
         most_in_an_hour=int(by_hour.max()),
-        singles=sum(series.stop - series.start == 1 for series in series_of(beats, label)),
+        singles=int(np.count_nonzero(stop - first == 1)),
         couplets=len(_of_kinds(events, f"{letter}_couplet")),
         runs=summarise_episodes(events, *RUNS[label]),
         triplets=sum(event.n_beats == 3 for event in _of_kinds(events, *RUNS[label])),
@@ -155,8 +163,16 @@ def _analysable_s(quality: Quality, duration_s: float) -> Float64:
     return np.asarray(np.where(quality.usable, length, 0.0))
 
 
-def _hourly(beats: Beats, events: Events, quality: Quality, duration_s: float, rules: RhythmRules) -> Hourly:
-    """The table of hours; what lies past the end of the recording belongs to its last hour."""
+def _hourly(
+    beats: Beats,
+    events: Events,
+    quality: Quality,
+    duration_s: float,
+    rules: RhythmRules,
+    *,
+    rates: tuple[Float64, Float64],
+) -> Hourly:
+    """The table of hours, with the ``heart_rate``; what lies past the end of the recording belongs to its last hour."""
     n_hours = max(1, int(np.ceil(duration_s / HOUR_S)))
     start_s: Float64 = np.arange(n_hours, dtype=np.float64) * HOUR_S
 
@@ -171,7 +187,7 @@ def _hourly(beats: Beats, events: Events, quality: Quality, duration_s: float, r
     of_class = [(beats.label == label) & beats.usable for label in CLASSES]
     block_hour = hour_of(np.asarray(np.arange(len(quality.usable)) * quality.block_s))
     analysable_s = np.bincount(block_hour, weights=_analysable_s(quality, duration_s), minlength=n_hours)
-    low, mean, high = _hourly_rates(beats, hour, n_hours, quality, rules)
+    low, mean, high = _hourly_rates(beats, hour, n_hours, rules, rates=rates)
     return Hourly(
         start_s=start_s,
         analysable_s=analysable_s.astype(np.float64),
@@ -186,17 +202,17 @@ def _hourly(beats: Beats, events: Events, quality: Quality, duration_s: float, r
 
 
 def _hourly_rates(
-    beats: Beats, hour: NDArray[np.int64], n_hours: int, quality: Quality, rules: RhythmRules
+    beats: Beats, hour: NDArray[np.int64], n_hours: int, rules: RhythmRules, *, rates: tuple[Float64, Float64]
 ) -> tuple[Float64, Float64, Float64]:
     """Lowest, mean and highest heart rate of each hour, each of shape (n_hours,); NaN without a rate."""
-    time_s, bpm = heart_rate(beats, rules, quality=quality)
+    time_s, bpm = rates
     rate_hour = np.minimum((time_s / HOUR_S).astype(np.int64), n_hours - 1)
-    rates = [bpm[rate_hour == i] for i in range(n_hours)]
+    of_hour = [bpm[rate_hour == i] for i in range(n_hours)]
     counts = counts_for_rate(beats, rules)
     return (
-        np.array([rate.min() if len(rate) else UNKNOWN for rate in rates]),
+        np.array([rate.min() if len(rate) else UNKNOWN for rate in of_hour]),
         np.array([_mean_rate(beats.rr_s[counts & (hour == i)]) for i in range(n_hours)]),
-        np.array([rate.max() if len(rate) else UNKNOWN for rate in rates]),
+        np.array([rate.max() if len(rate) else UNKNOWN for rate in of_hour]),
     )
 
 

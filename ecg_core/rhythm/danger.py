@@ -222,7 +222,7 @@ def _is_joined(group: Sequence[RhythmEvent], event: RhythmEvent, unusable: list[
     gap_s, analysable_s = gap[1] - gap[0], sum(b - a for a, b in without(gap, unusable))
     by_waveform = event.n_beats == 0 or any(part.n_beats == 0 for part in group)
     goes_on = by_waveform or analysable_s < gap_s
-    no_beat = not np.any((beat_s > gap[0]) & (beat_s < gap[1]))
+    no_beat = bool(np.searchsorted(beat_s, gap[1], "left") <= np.searchsorted(beat_s, gap[0], "right"))
     return goes_on and no_beat and analysable_s <= JOINED_S and gap_s <= JOINED_UNUSABLE_S
 
 

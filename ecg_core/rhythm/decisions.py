@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..edits import Mark
 from ..labels import UNLABELLED, Codes
 from ..rules import RhythmRules
 from ..schema import Beats
 from .basic_rhythm import settle_basic_rhythm
 from .fibrillation import af_episodes, suppress_s_in_af
 from .labelling import set_labels
+from .marks import mark_episodes
 from .supraventricular import settle_supraventricular
 
 
@@ -18,6 +22,7 @@ def settle_labels(
     rules: RhythmRules,
     *,
     labels: Codes | None = None,
+    marks: Sequence[Mark] = (),
     age_years: int | None = None,
     begins_in_tachycardia: bool = False,
 ) -> tuple[Beats, list[slice]]:
@@ -30,13 +35,15 @@ def settle_labels(
     ----------
     labels
         Class of each beat that a reader labelled, UNLABELLED for the others, shape (n_beats,); None for no reader.
+    marks
+        Stretches that a reader marked as one rhythm.
     age_years, begins_in_tachycardia
         See ``settle_supraventricular``.
 
     """
     labels = np.full(len(predicted), UNLABELLED) if labels is None else labels
     beats = set_labels(settle_basic_rhythm(set_labels(predicted, labels), rules), labels)
-    episodes = af_episodes(beats, rules)
+    episodes = mark_episodes(af_episodes(beats, rules), beats, marks)
     beats = settle_supraventricular(
         suppress_s_in_af(beats, episodes),
         episodes,

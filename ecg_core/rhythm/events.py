@@ -12,7 +12,7 @@ from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
 from .basic_rhythm import is_idioventricular
 from .danger import join_tachycardias
-from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_slices
+from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_runs
 
 KIND_NAMES: Final = {
     "vf": "Ventricular fibrillation or flutter",
@@ -32,6 +32,7 @@ KIND_NAMES: Final = {
     "s_bigeminy": "Supraventricular bigeminy",
     "s_trigeminy": "Supraventricular trigeminy",
     "af": "Atrial fibrillation",
+    "paced": "Paced rhythm",
     "pause": "Pause",
     "af_pause": "Pause in atrial fibrillation",
     "long_rr": "Long RR",
@@ -58,6 +59,7 @@ SHORT_NAMES: Final = {  # for strips and columns of tables, inside a sentence as
     "s_bigeminy": "S bigeminy",
     "s_trigeminy": "S trigeminy",
     "af": "AF",
+    "paced": "paced",
     "pause": "pause",
     "af_pause": "pause in AF",
     "long_rr": "long RR",
@@ -70,7 +72,7 @@ DANGERS: Final = ("vf", "asystole", "vt_sustained", "vf_suspected")  # what a re
 MOST_SERIOUS_FIRST: Final = (
     "vf", "asystole", "vt_sustained", "vf_suspected", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run",
     "idioventricular", "v_bigeminy", "v_trigeminy", "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy",
-    "s_trigeminy", "s_couplet", "long_rr", "not_analysable", "no_signal",
+    "s_trigeminy", "s_couplet", "paced", "long_rr", "not_analysable", "no_signal",
 )  # fmt: skip
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
 JOINS: Final = {"V": ("V", "F"), "S": ("S",)}  # EC57 counts a fusion beat in the run of V that it lies in
@@ -79,7 +81,7 @@ CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the l
 
 
 def find_rhythms(
-    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice], dangers: Iterable[RhythmEvent] = ()
+    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice], others: Iterable[RhythmEvent] = ()
 ) -> tuple[RhythmEvent, ...]:
     """All events in the order of their start.
 
@@ -87,14 +89,14 @@ def find_rhythms(
     ----------
     episodes
         Atrial fibrillation as slices of the beats, as found before S inside was suppressed; see ``af_episodes``.
-    dangers
-        What was found in the waveform and not in the beats; see ``find_dangers``.
+    others
+        What was found in the waveform and not in the beats, see ``find_dangers``, or is marked by a reader.
 
     """
     follows = follows_previous(beats)
     fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in episodes]
     events = [
-        *dangers,
+        *others,
         *fibrillation,
         *_long_intervals(beats, follows, fibrillation, rules),
         *_unusual_rates(beats, rules),
@@ -110,10 +112,17 @@ def series_of(beats: Beats, label: str) -> list[slice]:
 
     As in the run-by-run comparison of EC57, except that there F beats also form a run without any V.
     """
+    first, stop = ectopic_series(beats, label)
+    return [slice(a, b) for a, b in zip(first.tolist(), stop.tolist(), strict=True)]
+
+
+def ectopic_series(beats: Beats, label: str) -> tuple[Index, Index]:
+    """The first beat of each of the series of ``series_of``, and the beat after its last, each of shape (n_series,)."""
     joined = np.isin(beats.label, JOINS[label]) & beats.usable
     n_before = np.concatenate(([0], np.cumsum(beats.label == label)))  # beats of the class before each beat
-    every = unbroken_slices(joined, follows_previous(beats))
-    return [series for series in every if n_before[series.stop] > n_before[series.start]]
+    first, stop = unbroken_runs(joined, follows_previous(beats))
+    holds_class = n_before[stop] > n_before[first]
+    return first[holds_class], stop[holds_class]
 
 
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
@@ -126,16 +135,16 @@ def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
 
 def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
     """Couplets, runs and tachycardias of V (with F) or S; a single ectopic beat is no event."""
-    for series in series_of(beats, label):
-        n_beats = series.stop - series.start
-        if n_beats != 2 and n_beats < rules.run_min_beats:
-            continue
+    first, stop = ectopic_series(beats, label)
+    is_event = (stop - first == 2) | (stop - first >= rules.run_min_beats)
+    for start, end in zip(first[is_event].tolist(), stop[is_event].tolist(), strict=True):
+        n_beats = end - start
         kind = f"{label.lower()}_couplet" if n_beats == 2 else f"{label.lower()}_run"
-        event = _event(kind, beats, series.start, series.stop - 1)
+        event = _event(kind, beats, start, end - 1)
         if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
             sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
             event = replace(event, kind=TACHYCARDIAS[label][sustained])
-        elif n_beats > 2 and label == "V" and is_idioventricular(beats, series, rules):
+        elif n_beats > 2 and label == "V" and is_idioventricular(beats, slice(start, end), rules):
             event = replace(event, kind="idioventricular")
         yield event
 
@@ -149,17 +158,23 @@ def _patterns(beats: Beats, label: str, follows: Bool, rules: RhythmRules) -> It
             ends_cycle[back:] &= is_normal[:-back] & follows[1 : len(beats) - back + 1]
             ends_cycle[:back] = False
         last = np.flatnonzero(ends_cycle)
-        for chain in _chains(last, length, follows):
-            if len(chain) >= rules.pattern_min_cycles:
-                yield _event(f"{label.lower()}_{name}", beats, chain[0] - length + 1, chain[-1])
+        for first_cycle, last_cycle in _chains(last, length, follows, rules.pattern_min_cycles):
+            yield _event(f"{label.lower()}_{name}", beats, int(last[first_cycle]) - length + 1, int(last[last_cycle]))
 
 
-def _chains(last: Index, length: int, follows: Bool) -> list[Index]:
-    """Group the last beats of cycles that follow each other without a beat in between."""
-    if not len(last):
-        return []
+def _chains(last: Index, length: int, follows: Bool, min_cycles: int) -> list[tuple[int, int]]:
+    """The first and the last cycle of each chain of at least ``min_cycles`` without a beat in between.
+
+    Parameters
+    ----------
+    last
+        The last beat of each cycle, ascending.
+
+    """
     continues = (np.diff(last) == length) & follows[last[:-1] + 1]
-    return np.split(last, np.flatnonzero(~continues) + 1)
+    first, stop = unbroken_runs(np.ones(len(last), dtype=bool), np.append(False, continues)[: len(last)])
+    lasts = stop - first >= min_cycles
+    return list(zip(first[lasts].tolist(), (stop[lasts] - 1).tolist(), strict=True))
 
 
 def _long_intervals(
@@ -186,8 +201,8 @@ def _unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
     last, bpm = rate_windows(beats, rules)
     follows = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
     for kind, unusual in (("bradycardia", bpm < rules.slow_bpm), ("tachycardia", bpm > rules.fast_bpm)):
-        for windows in unbroken_slices(unusual, follows):
-            first = max(0, int(last[windows.start]) - rules.rate_average_beats)
-            event = _event(kind, beats, first, int(last[windows.stop - 1]))
-            if event.duration_s >= rules.rate_min_s:
-                yield event
+        start, stop = unbroken_runs(unusual, follows)
+        begin, end = np.maximum(last[start] - rules.rate_average_beats, 0), last[stop - 1]
+        is_long = beats.time_s[end] - beats.time_s[begin] >= rules.rate_min_s
+        for first_beat, last_beat in zip(begin[is_long].tolist(), end[is_long].tolist(), strict=True):
+            yield _event(kind, beats, first_beat, last_beat)

@@ -24,7 +24,7 @@ TOLERANCE_STEP_S = 0.005  # ... widened in these steps ...
 MIN_MATCHES = 5  # ... until so many pairs of RR match along with the RR that follow them
 ROUNDING_S = 1e-9  # RR that differ by exactly the tolerance match, whatever the rounding
 STEP_INTERVALS = 10  # NN from window to window
-WINDOWS_AT_ONCE = 4096  # so that two weeks fit into memory
+WINDOWS_AT_ONCE = 8192  # so that two weeks fit into memory
 CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of what P waves add to the threshold
 
 
@@ -118,12 +118,30 @@ def _mean_entropy(nn_s: Float64, width: int) -> Float64:
 
 def cosen(rr_s: Float64) -> Float64:
     """Coefficient of sample entropy of series of RR, shape (n_series, n) -> (n_series,)."""
-    first, second = np.triu_indices(rr_s.shape[1] - 1, 1)
-    single_s = np.abs(rr_s[:, first] - rr_s[:, second])  # difference of each pair of RR ...
-    pair_s = np.maximum(single_s, np.abs(rr_s[:, first + 1] - rr_s[:, second + 1]))  # ... and with those that follow
-    needed_s = np.partition(pair_s, MIN_MATCHES - 1, axis=1)[:, MIN_MATCHES - 1]
-    steps = np.ceil(np.round((needed_s - TOLERANCE_S) / TOLERANCE_STEP_S, 6))
-    tolerance_s = TOLERANCE_S + TOLERANCE_STEP_S * np.maximum(steps, 0)
-    limit_s = tolerance_s[:, None] + ROUNDING_S
-    n_pair, n_single = (pair_s <= limit_s).sum(axis=1), (single_s <= limit_s).sum(axis=1)
+    tolerance_s = np.full(len(rr_s), TOLERANCE_S)
+    n_single, n_pair = _count_matches(rr_s, tolerance_s)
+    few = np.flatnonzero(n_pair < MIN_MATCHES)  # elsewhere the paper's tolerance is wide enough
+    tolerance_s[few] = _widened_s(rr_s[few])
+    n_single[few], n_pair[few] = _count_matches(rr_s[few], tolerance_s[few])
     return np.asarray(np.log(n_single / n_pair) + np.log(2 * tolerance_s) - np.log(rr_s.mean(axis=1)))
+
+
+def _count_matches(rr_s: Float64, tolerance_s: Float64) -> tuple[Index, Index]:
+    """Pairs of RR of each series that match, and pairs that match along with the RR that follow, each (n_series,)."""
+    value_s = np.ascontiguousarray(rr_s.T)  # (n, n_series): the same pair of all series lies together, which is faster
+    n_first = len(value_s) - 1  # RR that another one follows
+    n_single, n_pair = (np.zeros(len(rr_s), dtype=np.int64) for _ in range(2))
+    for apart in range(1, n_first):
+        match = np.abs(value_s[apart:] - value_s[:-apart]) <= tolerance_s + ROUNDING_S
+        n_single += match[:-1].sum(axis=0, dtype=np.int16)
+        n_pair += (match[:-1] & match[1:]).sum(axis=0, dtype=np.int16)
+    return n_single, n_pair
+
+
+def _widened_s(rr_s: Float64) -> Float64:
+    """Tolerance of each series at which MIN_MATCHES pairs match along with the RR that follow, shape (n_series,)."""
+    first, second = np.triu_indices(rr_s.shape[1] - 1, 1)
+    single_s, next_s = (np.abs(rr_s[:, first + i] - rr_s[:, second + i]) for i in (0, 1))
+    needed_s = np.partition(np.maximum(single_s, next_s), MIN_MATCHES - 1, axis=1)[:, MIN_MATCHES - 1]
+    steps = np.ceil(np.round((needed_s - TOLERANCE_S) / TOLERANCE_STEP_S, 6))
+    return np.asarray(TOLERANCE_S + TOLERANCE_STEP_S * np.maximum(steps, 0))

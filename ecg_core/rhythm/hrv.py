@@ -7,6 +7,7 @@ Force does for short recordings, and averaged over the segments of the recording
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -21,6 +22,7 @@ PNN_S = 0.05  # pNN50: successive NN that differ by more than 50 ms
 LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.40)
 RESAMPLED_HZ = 4.0  # of the even grid for the spectrum: far above the highest band
 MIN_COVERAGE = 0.8  # fraction of a segment that NN must cover for its spectrum and its mean to count
+SEGMENTS_KEPT = 2048  # a week of them, 16 kB each, whose tachogram is not computed again
 UNKNOWN = float("nan")
 
 
@@ -60,11 +62,20 @@ def _by_segment(time_s: Float64, rr_ms: Float64, segment_s: float) -> tuple[Floa
     ]
     if not covered:
         return np.zeros(0), np.zeros(0), np.zeros(0)
-    grid_s = np.arange(0, segment_s, 1 / RESAMPLED_HZ)
-    tachogram = np.stack([_resampled(times[0] // segment_s * segment_s + grid_s, times, rr) for times, rr in covered])
+    tachogram = np.stack([_tachogram(times.tobytes(), rr.tobytes(), segment_s) for times, rr in covered])
     power, hz = _spectrum(tachogram)
     bands = [power[:, (hz >= low) & (hz < high)].sum(axis=1) for low, high in (LF_HZ, HF_HZ)]
     return np.array([rr.mean() for _, rr in covered]), bands[0], bands[1]
+
+
+@lru_cache(maxsize=SEGMENTS_KEPT)
+def _tachogram(time_s: bytes, rr_ms: bytes, segment_s: float) -> Float64:
+    """NN of a segment on an even grid; kept by their bytes, as an edit of a beat leaves most segments as they are."""
+    times, values = np.frombuffer(time_s), np.frombuffer(rr_ms)
+    start_s = times[0] // segment_s * segment_s
+    tachogram = _resampled(start_s + np.arange(0, segment_s, 1 / RESAMPLED_HZ), times, values)
+    tachogram.flags.writeable = False
+    return tachogram
 
 
 def _resampled(grid_s: Float64, time_s: Float64, rr_ms: Float64) -> Float64:

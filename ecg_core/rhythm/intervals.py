@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..labels import CLASSES
@@ -9,7 +11,8 @@ from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index, Quality
 
 MASKED_S = 2.0  # a longer RR with noise in it has no length: the noise may mask a beat
-WINDOWS_AT_ONCE = 65_536  # so that a week fits into memory
+WINDOWS_AT_ONCE = 8192  # so that those being sorted fit into the processor's cache
+MEDIANS_KEPT = 10  # of all RR of a record: those of two records, 2 MB a day each
 # Of the signal in which a lowest or highest rate is measured. Set on mitdb DS1 and qtdb with nstdb's noise, where it
 # removes most of the rates that no reference beats have, and takes none from the records without noise.
 CLEAR_SCORE = 0.6  # least quality; at it about every seventh beat is false or missed, below it more (models/quality.py)
@@ -50,31 +53,66 @@ def _of_previous(flags: Bool) -> Bool:
 
 def unbroken_slices(inside: Bool, follows: Bool) -> list[slice]:
     """Slices over which ``inside`` is true, cut where a beat does not follow the previous one."""
+    first, stop = unbroken_runs(inside, follows)
+    return [slice(a, b) for a, b in zip(first.tolist(), stop.tolist(), strict=True)]
+
+
+def unbroken_runs(inside: Bool, follows: Bool) -> tuple[Index, Index]:
+    """The first beat of each of the ``unbroken_slices``, and the beat after its last, each of shape (n_slices,)."""
     continues = inside & _of_previous(inside) & follows
-    starts = np.flatnonzero(inside & ~continues)
-    ends = np.flatnonzero(inside & ~np.concatenate((continues[1:], [False]))[: len(inside)])
-    return [slice(int(a), int(b) + 1) for a, b in zip(starts, ends, strict=True)]
+    first = np.flatnonzero(inside & ~continues)
+    last = np.flatnonzero(inside & ~np.concatenate((continues[1:], [False]))[: len(inside)])
+    return first, last + 1
 
 
-def running_median(values: Float64, width: int, *, at_least: int, itself: bool = False) -> Float64:
-    """Median of the ``width`` values before each one that are known, shape (n,); NaN where fewer than ``at_least`` are.
+def running_median(values: Float64, width: int, *, offset: int, at_least: int) -> Float64:
+    """Median of the ``width`` values around each one that are known, shape (n,); NaN where fewer than ``at_least`` are.
 
     Parameters
     ----------
-    itself
-        Whether the last of these values is the one at hand instead of the one before it.
+    offset
+        How far after each value the first of its ``width`` values is: with ``-width`` they are those before it.
 
     """
-    padded = np.concatenate((np.full(width - int(itself), np.nan), values, [np.nan]))  # one more, for the empty series
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[: len(values)]
-    median = np.full(len(values), np.nan)
-    for first in range(0, len(values), WINDOWS_AT_ONCE):
-        ordered = np.sort(windows[first : first + WINDOWS_AT_ONCE], axis=1)  # NaN come last
-        n_known = np.isfinite(ordered).sum(axis=1)
-        row, last = np.arange(len(ordered)), np.maximum(n_known - 1, 0)
-        middle = (ordered[row, last // 2] + ordered[row, (last + 1) // 2]) / 2
-        median[first : first + WINDOWS_AT_ONCE] = np.where(n_known >= at_least, middle, np.nan)
+    return window_median(values, np.arange(len(values)) + offset, width, at_least=at_least)
+
+
+def kept_median(rr_s: Float64, width: int, *, offset: int, at_least: int) -> Float64:
+    """The ``running_median`` of RR that no label changes, read-only; kept by their bytes from one edit to the next."""
+    return _kept_median(rr_s.tobytes(), width, offset, at_least)
+
+
+@lru_cache(maxsize=MEDIANS_KEPT)
+def _kept_median(rr_s: bytes, width: int, offset: int, at_least: int) -> Float64:
+    median = running_median(np.frombuffer(rr_s), width, offset=offset, at_least=at_least)
+    median.flags.writeable = False
     return median
+
+
+def window_median(values: Float64, first: Index, width: int, *, at_least: int) -> Float64:
+    """Median of those of the ``width`` values from each ``first`` on that are known, shape of ``first``.
+
+    A window may reach beyond the values, where none is known; NaN where fewer than ``at_least`` are.
+    """
+    beyond = np.full(width, np.nan)
+    padded = np.concatenate((beyond, values, beyond))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+    n_before = np.concatenate(([0], np.cumsum(np.isfinite(padded))))  # values that are known before each one
+    median = np.empty(len(first))
+    for start in range(0, len(first), WINDOWS_AT_ONCE):
+        row = first[start : start + WINDOWS_AT_ONCE] + width
+        ordered = np.sort(windows[row], axis=1).ravel()  # NaN come last in each; one index is faster than two
+        n_known = n_before[row + width] - n_before[row]
+        at, middle = np.arange(len(row)) * width, np.maximum(n_known - 1, 0)
+        of_known = (ordered[at + middle // 2] + ordered[at + (middle + 1) // 2]) / 2
+        median[start : start + WINDOWS_AT_ONCE] = np.where(n_known >= at_least, of_known, np.nan)
+    return median
+
+
+def count_in_windows(flags: Bool, width: int) -> Index:
+    """How many flags of each window of ``width`` are true, shape (n - width + 1,)."""
+    total = np.concatenate(([0], np.cumsum(flags)))
+    return np.asarray(total[width:] - total[:-width])
 
 
 def counts_for_rate(beats: Beats, rules: RhythmRules) -> Bool:
@@ -105,7 +143,7 @@ def rate_windows(beats: Beats, rules: RhythmRules) -> tuple[Index, Float64]:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     counts = counts_for_rate(beats, rules)
     total = np.convolve(np.where(counts, beats.rr_s, 0.0), np.ones(width), "valid")
-    complete = np.flatnonzero(np.convolve(counts, np.ones(width), "valid") > width - 0.5)
+    complete = np.flatnonzero(count_in_windows(counts, width) == width)
     return complete + width - 1, np.asarray(np.round(60.0 * width / total[complete], DECIMALS))
 
 

@@ -8,6 +8,8 @@ criterion of implanted defibrillators compares the RR before and after in the sa
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +17,7 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64
-from .intervals import follows_previous, running_median, unbroken_slices
+from .intervals import follows_previous, kept_median, running_median, unbroken_runs, window_median
 from .labelling import moved
 
 USUAL_RR = 10  # the usual RR is the median over so many before a beat ...
@@ -45,7 +47,7 @@ class _Series:
         self.rules, self.time_s, self.rr_s = rules, beats.time_s, beats.rr_s
         without_pauses_s = np.where(beats.rr_s < rules.pause_s, beats.rr_s, np.nan)  # beside a pause no beat is early
         self.usual_s = usual_rr(without_pauses_s)
-        expected_s = usual_rr(without_pauses_s, counted=beats.label != "S")  # also in bigeminy
+        expected_s = _median_where(beats.label != "S", without_pauses_s, otherwise_s=self.usual_s)  # also in bigeminy
         self.follows = follows_previous(beats)
         self.is_s = (beats.label == "S") & beats.usable & ~in_af
         self.belongs = np.isin(beats.label, ("N", "S")) & beats.usable & ~in_af  # to a tachycardia, if there is one
@@ -59,7 +61,7 @@ class _Series:
 
     def onset_rr_s(self, first: int) -> float:
         """RR of a run of at least three beats after its first beat."""
-        return float(np.median(self.rr_s[first + 1 : first + 1 + ONSET_RR]))
+        return _median(self.rr_s[first + 1 : first + 1 + ONSET_RR])
 
     def is_abrupt(self, rr_s: float, usual_s: float) -> bool:
         """Whether an RR is as much shorter than the usual one as an onset needs."""
@@ -67,7 +69,7 @@ class _Series:
 
     def is_steady(self, beat: int, around: slice) -> bool:
         """Whether the RR of a beat is fast, and near those around it."""
-        rr_s, median_s = self.rr_s[beat], np.median(self.rr_s[around])
+        rr_s, median_s = self.rr_s[beat], _median(self.rr_s[around])
         return bool(rr_s < MINUTE_S / self.rules.vt_bpm and abs(rr_s - median_s) <= STEADY_FRACTION * median_s)
 
 
@@ -108,20 +110,21 @@ def fastest_sinus_bpm(rules: RhythmRules, age_years: int | None) -> float:
     return rules.sinus_max_bpm if age_years is None else min(rules.sinus_max_bpm, 228.0 - 0.7 * age_years)
 
 
-def usual_rr(rr_s: Float64, *, counted: Bool | None = None) -> Float64:
-    """Median of the USUAL_RR intervals before each beat, of those that are known, shape (n,); NaN where there is none.
+def usual_rr(rr_s: Float64) -> Float64:
+    """Median of the USUAL_RR intervals before each beat that are known, shape (n,); NaN where there is none."""
+    return kept_median(rr_s, USUAL_RR, offset=-USUAL_RR, at_least=1)
 
-    Parameters
-    ----------
-    counted
-        Which of the RR count, shape (n,), where at least FEW_RR of them do.
 
-    """
-    usual_s = running_median(rr_s, USUAL_RR, at_least=1)
-    if counted is None:
-        return usual_s
-    of_counted_s = running_median(np.where(counted, rr_s, np.nan), USUAL_RR, at_least=FEW_RR)
-    return np.where(np.isfinite(of_counted_s), of_counted_s, usual_s)
+def _median_where(counted: Bool, rr_s: Float64, *, otherwise_s: Float64) -> Float64:
+    """The usual RR of those that are counted, where at least FEW_RR of them are, and another elsewhere, shape (n,)."""
+    usual_s = running_median(np.where(counted, rr_s, np.nan), USUAL_RR, offset=-USUAL_RR, at_least=FEW_RR)
+    return np.where(np.isfinite(usual_s), usual_s, otherwise_s)
+
+
+def _median(rr_s: Float64) -> float:
+    """Median of a few RR, NaN if one of them is: that of ``np.median``, which is far slower for so few."""
+    values = rr_s.tolist()
+    return math.nan if math.isnan(sum(values)) else statistics.median(values)
 
 
 def _supraventricular(series: _Series, *, begins_in_tachycardia: bool) -> Bool:
@@ -131,10 +134,12 @@ def _supraventricular(series: _Series, *, begins_in_tachycardia: bool) -> Bool:
     if begins_in_tachycardia and len(found) > ONSET_RR:
         latest = _Tachycardia(0, _last_beat(series, 0, 0, series.onset_rr_s(0), np.inf), np.nan)
         found[: latest.last + 1] |= series.belongs[: latest.last + 1]
-    for run in unbroken_slices(series.is_s, series.follows):
-        first: int | None = max(run.start, latest.last + 1)
-        while first is not None and run.stop - first >= series.rules.run_min_beats:
-            rest = slice(first, run.stop)
+    begin, end = unbroken_runs(series.is_s, series.follows)
+    is_run = end - begin >= series.rules.run_min_beats
+    for start, stop in zip(begin[is_run].tolist(), end[is_run].tolist(), strict=True):
+        first: int | None = max(start, latest.last + 1)
+        while first is not None and stop - first >= series.rules.run_min_beats:
+            rest = slice(first, stop)
             tachycardia = _tachycardia(series, rest, latest)
             if tachycardia is not None:
                 inside = slice(tachycardia.first, tachycardia.last + 1)
@@ -144,7 +149,7 @@ def _supraventricular(series: _Series, *, begins_in_tachycardia: bool) -> Bool:
                 found[rest], first = True, None
             else:
                 found[rest] = series.sudden[rest]
-                later = np.flatnonzero(series.early[first + 1 : run.stop])
+                later = np.flatnonzero(series.early[first + 1 : stop])
                 first = first + 1 + int(later[0]) if len(later) else None
     return found
 
@@ -171,7 +176,7 @@ def _tachycardia(series: _Series, run: slice, latest: _Tachycardia) -> _Tachycar
 def _ends_abruptly(series: _Series, last: int) -> bool:
     """Whether the RR after a tachycardia are as much longer as an onset would make them shorter."""
     after_s = series.rr_s[last + 2 : last + 2 + USUAL_RR]  # the first one after its last beat may be a pause
-    return len(after_s) == USUAL_RR and series.is_abrupt(float(series.rr_s[last]), float(np.median(after_s)))
+    return len(after_s) == USUAL_RR and series.is_abrupt(float(series.rr_s[last]), _median(after_s))
 
 
 def _unnoticed(series: _Series) -> Bool:
@@ -182,13 +187,13 @@ def _unnoticed(series: _Series) -> Bool:
     found = np.zeros(len(series.rr_s), dtype=bool)
     if len(found) <= ONSET_RR:
         return found
-    begins, limit_s = series.belongs & series.follows, (1 - series.rules.svt_onset_share) * series.usual_s
-    for n_ahead in (ONSET_RR, UNNOTICED_BEATS):  # the longer one passes over bigeminy and runs that are too short
-        ahead_s = running_median(series.rr_s[::-1], n_ahead, at_least=ONSET_RR, itself=True)[::-1]
-        ahead_s = np.append(ahead_s[1:], np.nan)
-        begins &= (ahead_s < MINUTE_S / series.rules.vt_bpm) & (ahead_s <= limit_s)
+    fast_s, abrupt_s = MINUTE_S / series.rules.vt_bpm, (1 - series.rules.svt_onset_share) * series.usual_s
+    ahead_s = kept_median(series.rr_s, ONSET_RR, offset=1, at_least=ONSET_RR)
+    begins = np.flatnonzero(series.belongs & series.follows & (ahead_s < fast_s) & (ahead_s <= abrupt_s))
+    longer_s = window_median(series.rr_s, begins + 1, UNNOTICED_BEATS, at_least=ONSET_RR)  # not of bigeminy, short runs
+    begins = begins[(longer_s < fast_s) & (longer_s <= abrupt_s[begins])]
     last = -1
-    for first in np.flatnonzero(begins).tolist():
+    for first in begins.tolist():
         if first <= last:
             continue
         rr_s, usual_s = series.onset_rr_s(first), float(series.usual_s[first])
@@ -218,7 +223,7 @@ def _last_beat(series: _Series, first: int, stop: int, rr_s: float, usual_s: flo
     is_fast = rr_s < MINUTE_S / series.rules.vt_bpm
     last, beat = first, first + 1
     while beat < len(series.rr_s) and series.follows[beat] and beat - last <= OTHER_BEATS + 1:
-        is_over = series.rr_s[beat] > limit_s and np.median(series.rr_s[beat : beat + ONSET_RR]) > limit_s
+        is_over = series.rr_s[beat] > limit_s and _median(series.rr_s[beat : beat + ONSET_RR]) > limit_s
         if is_over or (beat >= stop and not is_fast):
             break
         if series.belongs[beat]:

@@ -44,14 +44,18 @@ def calibrate_probabilities(beats: Beats, calibration: Calibration | None) -> Be
 
 def scaled(probability: Float32, slope: Float32, offset: Float32) -> Float32:
     """Vector scaling of probabilities, shape (n, n_classes), by slope and offset of each class, shape (n_classes,)."""
-    logits = slope * np.log(np.maximum(probability, np.float32(SMALLEST_PROBABILITY))) + offset
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
+    logits = np.array(probability.T, order="C")  # in rows, along which numpy is far faster, and changed in place
+    np.log(np.maximum(logits, np.float32(SMALLEST_PROBABILITY), out=logits), out=logits)
+    logits *= slope[:, None]
+    logits += offset[:, None]
+    raised = np.exp(logits - logits.max(axis=0, initial=-np.inf), out=logits)
+    raised /= raised.sum(axis=0)
+    return np.ascontiguousarray(raised.T, dtype=np.float32)
 
 
 def counts_at_thresholds(beats: Beats, label: str) -> tuple[tuple[float, int], ...]:
     """Each of THRESHOLDS with the number of usable beats whose probability of a class reaches it."""
-    probability = beats.probability[beats.usable, CLASSES.index(label)]
+    probability = beats.probability[:, CLASSES.index(label)][beats.usable]
     return tuple((threshold, int(np.sum(probability >= np.float32(threshold)))) for threshold in THRESHOLDS)
 
 
@@ -69,7 +73,8 @@ def count_interval(beats: Beats, label: str, calibration: Calibration | None) ->
         return 0.0, 0.0
     floor, factor = calibration.v_spread if label == "V" else calibration.s_spread
     expected, doubt = expected_share(beats, label)
-    unlabelled = np.mean(beats.probability[beats.usable].max(axis=1) < 1.0)  # only a reader's label is certain
+    is_certain = np.asarray((beats.probability >= 1.0).any(axis=1))  # only a reader's label is
+    unlabelled = np.mean(~is_certain[beats.usable])
     reach = floor * np.sqrt(unlabelled) + factor * np.sqrt(doubt)
     low, high = max(np.sqrt(expected) - reach, 0.0) ** 2, min(np.sqrt(expected) + reach, 1.0) ** 2
     return float(min(np.floor(low * n), count)), float(max(np.ceil(high * n), count))
@@ -80,7 +85,7 @@ def expected_share(beats: Beats, label: str) -> tuple[float, float]:
 
     Doubt about a beat is its probability of the class or of all others, whichever is less.
     """
-    probability: Float64 = beats.probability[beats.usable, CLASSES.index(label)].astype(np.float64)
+    probability: Float64 = beats.probability[:, CLASSES.index(label)][beats.usable].astype(np.float64)
     return float(probability.mean()), float(np.minimum(probability, 1 - probability).mean())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -13,26 +14,28 @@ from sqlalchemy import select
 
 from .. import __version__
 from ..classifier.spec import MODELS
+from ..edits import Edit, digest_of
 from ..errors import ChangeRefusedError, StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
+from ..rhythm.editing import apply_edits
 from ..rules import RhythmRules, rules_from
 from ..schema import Analysis, Record
 from . import audit
-from .edits import LabelEdit
 from .frozen import read_frozen, write_frozen
 from .store import FREE_THE_PLACE, Store, insert_missing, now
 from .study import ANALYSED, DELETED, NEW, SIGNED, SIGNED_AND_LOCKED, Editor, changing, get_study
 from .study_files import ANALYSES, SHOWN
 from .tables import AnalysisRow, StudyRow
 
-UNCHANGED: Final = (  # fields of an analysis that no edit and no rule changes: they stand in the stored analysis alone
-    "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "n_fitted",
+NOT_MEASURED: Final = (  # fields of an analysis that are not measured: they stand in the stored one, or come from edits
+    "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "learning", "fitted_sha256",
+    "changes", "edits_sha256",
 )  # fmt: skip
 NAME_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
 CODE: Final = Path(__file__).resolve().parents[1]
 RESULT_ROOMS: Final = ("signals", "records", "classifier", "rhythm")  # whose code decides what an analysis holds
-RESULT_FILES: Final = ("pipeline.py", "schema.py", "rules.py", "labels.py")
+RESULT_FILES: Final = ("pipeline.py", "measuring.py", "edits.py", "schema.py", "rules.py", "labels.py")
 
 
 class AnalysisKey(NamedTuple):
@@ -42,12 +45,12 @@ class AnalysisKey(NamedTuple):
     lead: str
     model_sha256: str
     rules: RhythmRules
-    fitted_labels: tuple[LabelEdit, ...] = ()  # by which the model was fine-tuned to the patient
+    fitted_labels: tuple[Edit, ...] = ()  # by which the model was fine-tuned to the patient
 
     @property
     def digest(self) -> str:
         """Name of the stored analysis: the key but for its rules, which are applied again, and the program's code."""
-        parts = [self.record_sha256, self.lead, self.model_sha256, self.fitted_labels, code_version()]
+        parts = [self.record_sha256, self.lead, self.model_sha256, digest_of(self.fitted_labels), code_version()]
         return hashlib.sha256(audit.canonical(parts).encode()).hexdigest()
 
 
@@ -99,7 +102,7 @@ def load_analysis(store: Store, key: AnalysisKey, record: Record) -> Analysis | 
     analysis = load_stored(store, key.digest, record)
     if analysis is None or analysis.rules == key.rules:
         return analysis
-    from ..pipeline import with_rules  # noqa: PLC0415, as it loads torch
+    from ..measuring import with_rules  # noqa: PLC0415
 
     return with_rules(analysis, key.rules)
 
@@ -109,7 +112,7 @@ def load_stored(store: Store, digest: str, record: Record) -> Analysis | None:
     return _read(store.folder / ANALYSES / f"{digest}.npz", record=record)
 
 
-def save_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], analysis: Analysis) -> None:
+def save_shown(store: Store, key: AnalysisKey, edits: Sequence[Edit], analysis: Analysis) -> None:
     """Store what edits and rules make of a stored analysis, so that opening a study measures nothing again.
 
     It takes the place of what was stored so of the study before.
@@ -121,21 +124,24 @@ def save_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], analy
 
     """
     name = _shown_name(key, edits)
-    with _written(store, SHOWN, name, analysis, without=("record", *UNCHANGED)):
+    with _written(store, SHOWN, name, analysis, without=("record", *NOT_MEASURED)):
         before = [path for path in (store.folder / SHOWN).glob(f"{key.record_sha256}.*.npz") if path.name != name]
     with suppress(OSError):  # what stays is removed the next time
         for path in before:
             path.unlink()
 
 
-def load_shown(store: Store, key: AnalysisKey, edits: Sequence[LabelEdit], base: Analysis) -> Analysis | None:
+def load_shown(store: Store, key: AnalysisKey, edits: Sequence[Edit], base: Analysis) -> Analysis | None:
     """What edits and rules make of a stored analysis, ``base``; None where it is to be measured again."""
     path = store.folder / SHOWN / _shown_name(key, edits)
-    return _read(path, record=base.record, **{name: getattr(base, name) for name in UNCHANGED})
+    if not path.is_file():
+        return None
+    edited = replace(apply_edits(base, edits)[0], edits_sha256=digest_of(edits))
+    return _read(path, record=base.record, **{name: getattr(edited, name) for name in NOT_MEASURED})
 
 
-def _shown_name(key: AnalysisKey, edits: Sequence[LabelEdit]) -> str:
-    content = [key.digest, rules_as_stored(key.rules), list(edits)]
+def _shown_name(key: AnalysisKey, edits: Sequence[Edit]) -> str:
+    content = [key.digest, rules_as_stored(key.rules), digest_of(edits)]
     return f"{key.record_sha256}.{audit.content_sha256(content)[:NAME_DIGITS]}.npz"
 
 
@@ -190,7 +196,9 @@ def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor
             setattr(row, name, value)
         row.state = ANALYSED if row.state == NEW else row.state
         if is_another:
-            audit.append(session, key.record_sha256, editor.reader, audit.SHOWN, **shown, code=code_version())
+            learned = {"learning": analysis.learning.sentence} if analysis.learning else {}
+            detail = {**shown, **learned, "code": code_version()}
+            audit.append(session, key.record_sha256, editor.reader, audit.SHOWN, **detail)
 
 
 def _shown(key: AnalysisKey, analysis: Analysis) -> dict[str, Any]:

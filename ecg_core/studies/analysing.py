@@ -5,20 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from ..classifier.chunks import Progress
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
+from ..edits import Label, LabelEdit
 from ..errors import ChangeRefusedError, StoreError, StudyHeldError
 from ..labels import CLASSES, UNLABELLED, class_codes
-from ..pipeline import analyse, with_labels
+from ..measuring import with_edits
+from ..pipeline import analyse
+from ..rhythm.editing import changes_beats
 from ..rules import RhythmRules
 from ..schema import Analysis, Annotations, Record
 from .analyses import AnalysisKey, load_analysis, rules_as_stored, save_analysis, set_shown, stored_analyses
-from .edits import Label, LabelEdit, add_edit, annotations_of, edits_of
+from .edits import add_edit, edits_of
 from .holding import hold, keep_holding, release
 from .store import Store
 from .study import SIGNED, Editor, Study, get_study
@@ -82,6 +85,7 @@ def analyse_held(
     editor: Editor,
     *,
     patient_labels: Annotations | None = None,
+    learn_anyway: bool = False,
     progress: Progress = lambda done_s, total_s: None,
     fitting: Callable[[float], None] = lambda fraction: None,
 ) -> Analysis:
@@ -89,7 +93,8 @@ def analyse_held(
 
     It belongs into the block of ``held_study``. A stored analysis of the same signal, leads, model, fitted labels and
     program is used again. The model is fine-tuned to ``patient_labels``, which become an edit of the study, together
-    with all edits before; without them, to the edits that it was fine-tuned to before.
+    with all edits before, unless the check on held-out labels advises against it and not ``learn_anyway``; without
+    them, to the edits that it was fine-tuned to before.
 
     Raises
     ------
@@ -101,23 +106,32 @@ def analyse_held(
     """
     edits = edits_of(store, record.sha256)
     own = _edit_of(patient_labels)
-    is_new = bool(own) and own not in edits
-    n_fitted = len(edits) + is_new if own else study.n_fitted_edits
-    edits = (*edits, own) if is_new else edits
+    is_new = own is not None and own not in edits
+    n_fitted = study.n_fitted_edits if own is None else len(edits) + is_new
+    edits = (*edits, own) if own is not None and is_new else edits
     key = AnalysisKey(record.sha256, wanted.lead, read_spec(wanted.model).sha256, wanted.rules, edits[:n_fitted])
     _refuse_signed(store, study, key, is_new=is_new)
-    analysis = load_analysis(store, key, record)
-    if analysis is None:
-        analysis = analyse(
-            record, load_model(wanted.model), wanted.rules, lead=wanted.lead,
-            patient_labels=annotations_of(key.fitted_labels), progress=progress, fitting=fitting,
-        )  # fmt: skip
-        save_analysis(store, key, analysis)
-    if is_new:
+
+    def analysed(key: AnalysisKey) -> Analysis:
+        found = load_analysis(store, key, record)
+        if found is None:
+            found = analyse(
+                record, load_model(wanted.model), wanted.rules, lead=wanted.lead,
+                edits=key.fitted_labels, progress=progress, fitting=fitting,
+            )  # fmt: skip
+            save_analysis(store, key, found)
+        return found
+
+    analysis = analysed(key)
+    check = analysis.learning if own and not learn_anyway else None
+    if check is not None and check.problem:  # what it learned stays stored: a reader may accept it
+        key = key._replace(fitted_labels=edits[: study.n_fitted_edits])
+        analysis = analysed(key)
+        analysis = replace(analysis, learning=replace(check, held_back_to=analysis.n_fitted))
+    if own is not None and is_new:
         add_edit(store, record.sha256, own, editor)
-    labels = annotations_of(edits)
-    if labels is not None and edits != key.fitted_labels:
-        analysis = with_labels(analysis, labels)
+    if edits != key.fitted_labels or changes_beats(edits):
+        analysis = with_edits(analysis, edits)
     set_shown(store, key, analysis, editor)
     return analysis
 
@@ -155,11 +169,12 @@ def _refuse_signed(store: Store, study: Study, key: AnalysisKey, *, is_new: bool
     )
 
 
-def _edit_of(labels: Annotations | None) -> LabelEdit:
-    """The beats among annotations, as an edit."""
+def _edit_of(labels: Annotations | None) -> LabelEdit | None:
+    """The beats among annotations, as an edit; None where there are none."""
     if labels is None:
-        return ()
+        return None
     codes = class_codes(labels.symbol)
     known = codes != UNLABELLED
     pairs = zip(labels.time_s[known].tolist(), codes[known].tolist(), strict=True)
-    return tuple(Label(time_s, CLASSES[code]) for time_s, code in pairs)
+    found = tuple(Label(time_s, CLASSES[code]) for time_s, code in pairs)
+    return LabelEdit(found) if found else None

@@ -22,7 +22,7 @@ from .tables import AuditRow, ChainRow, DiaryRow, EditRow, SignatureRow, StripRo
 
 FIRST_PREVIOUS: Final = "0" * 64
 STORE: Final = ""  # in place of a recording: the store's own trail, of studies deleted and imported
-DELETED, IMPORTED, UNDONE = "deleted", "imported", "undone"  # actions that decide what is stored
+DELETED, IMPORTED, UNDONE, REDONE = "deleted", "imported", "undone", "redone"  # actions that decide what is stored
 SIGNED, NEW_VERSION = "signed", "new version begun"  # actions that lock a study, and unlock it; the first is its state
 SHOWN, NARRATIVE, DIARY, STRIPS = (
     "analysis shown", "narrative changed", "diary changed", "strips for the report changed",
@@ -263,7 +263,8 @@ def _last(entries: Sequence[AuditEntry], fits: Callable[[AuditEntry], bool], nam
 
 def _edit_problems(edits: Sequence[EditRow], entries: Sequence[AuditEntry]) -> Iterator[str]:
     stated = {entry.detail["edit"]: entry for entry in entries if {"edit", "sha256"} <= entry.detail.keys()}
-    undone = {entry.detail["edit"] for entry in entries if entry.action == UNDONE}
+    last = {entry.detail["edit"]: entry.action for entry in entries if entry.action in (UNDONE, REDONE)}
+    undone = {number for number, action in last.items() if action == UNDONE}
     for number in sorted(stated.keys() - {edit.number for edit in edits}):
         yield f"Edit {number} is missing; entry {stated[number].number} states it."
     for edit in edits:

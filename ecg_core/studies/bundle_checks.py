@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from ..edits import EDIT_KINDS, edit_of
 from ..errors import StoreError
-from ..labels import CLASSES
 from ..notes import SEXES, Patient
 from ..records.archives import MAX_FILES
 from ..records.joined import MAX_PIECES
 from ..text import plural
 from .analyses import stored_rules
-from .edits import EDIT_KINDS, LABELS
 from .study import PARTS_OF_A_RECORD, STATES
 from .study_files import SIGNED_FILES, is_bare
 from .tables import AnalysisRow, AuditRow, Base, DiaryRow, EditRow, SignatureRow, StripRow, StudyRow
@@ -138,13 +137,7 @@ def _check_study(study: Values, *, n_edits: int) -> None:
 
 def _check_edit(edit: Values) -> None:
     _require(edit["kind"] in EDIT_KINDS and edit["number"] >= 1, "an edit is of an unknown kind")
-    if edit["kind"] == LABELS:
-        fits = all(
-            isinstance(label, list) and len(label) == 2 and _is_number(label[0]) and label[0] >= 0
-            and label[1] in CLASSES
-            for label in edit["content"]
-        )  # fmt: skip
-        _require(fits, "an edit holds what is no label")
+    edit_of(edit["kind"], edit["content"])
 
 
 def _check_signature(signature: Values) -> None:

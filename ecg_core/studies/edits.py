@@ -1,72 +1,76 @@
-"""What readers change in an analysis: labels of beats, each edit undone as a whole."""
+"""The edits of a study, as stored: each is made, undone and redone as a whole, and noted in the audit trail."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections import Counter
+from typing import Any, Final
 
-import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ..schema import Annotations
+from ..edits import (
+    AcceptEdit,
+    DeleteEdit,
+    Edit,
+    InsertEdit,
+    LabelEdit,
+    RhythmEdit,
+    StretchEdit,
+    TemplateEdit,
+    content_of,
+    digest_of,
+    edit_of,
+)
 from . import audit
 from .audit import content_sha256
 from .store import Store, now
 from .study import IN_REVIEW, Editor, changing, leave_as_it_is
 from .tables import EditRow
 
-LABELS: Final = "labels"  # content: [time in seconds, class] of each beat
-EDIT_KINDS: Final = (LABELS,)
+ACTIONS: Final[dict[type[Edit], str]] = {  # in the audit trail
+    LabelEdit: "labelled",
+    DeleteEdit: "beats deleted",
+    InsertEdit: "beats inserted",
+    StretchEdit: "stretches marked",
+    RhythmEdit: "rhythm marked",
+    AcceptEdit: "events accepted",
+    TemplateEdit: "templates changed",
+}
 
 
-class Label(NamedTuple):
-    """A beat's class as the reader labels it."""
-
-    time_s: float
-    label: str
-
-
-LabelEdit = tuple[Label, ...]  # labels of one beat or of many that are set, and undone, together
-
-
-def all_labels(edits: Iterable[LabelEdit]) -> list[Label]:
-    """The labels of all edits, in their order."""
-    return [label for edit in edits for label in edit]
-
-
-def edits_of(store: Store, record_sha256: str) -> tuple[LabelEdit, ...]:
+def edits_of(store: Store, record_sha256: str) -> tuple[Edit, ...]:
     """The edits that count, the oldest first."""
     with store.reading() as session:
         return edits_in(session, record_sha256)
 
 
-def edits_in(session: Session, record_sha256: str) -> tuple[LabelEdit, ...]:
+def edits_sha256(store: Store, record_sha256: str) -> str:
+    """Hash of the edits that count; empty where there are none."""
+    return digest_of(edits_of(store, record_sha256))
+
+
+def edits_in(session: Session, record_sha256: str) -> tuple[Edit, ...]:
     """See ``edits_of``; in a transaction."""
     query = select(EditRow).where(EditRow.record_sha256 == record_sha256, EditRow.undone_at == "")
-    rows = session.scalars(query.order_by(EditRow.number)).all()
-    return tuple(tuple(map(Label._make, row.content)) for row in rows)
+    return tuple(edit_of(row.kind, row.content) for row in session.scalars(query.order_by(EditRow.number)))
 
 
-def annotations_of(edits: Iterable[LabelEdit]) -> Annotations | None:
-    """The labels of edits as annotations, in the order of the edits; None where there are none."""
-    labels = all_labels(edits)
-    if not labels:
-        return None
-    time_s, label = zip(*labels, strict=True)
-    return Annotations(np.array(time_s), np.array(label), np.full(len(labels), ""))
+def redoable_of(store: Store, record_sha256: str) -> tuple[Edit, ...]:
+    """The edits that were undone since the last one was made: the next to be redone comes first."""
+    with store.reading() as session:
+        return tuple(edit_of(row.kind, row.content) for row in _redoable(session, record_sha256))
 
 
-def add_edit(store: Store, record_sha256: str, edit: LabelEdit, editor: Editor) -> None:
+def add_edit(store: Store, record_sha256: str, edit: Edit, editor: Editor) -> None:
     """Save an edit."""
-    content = [list(label) for label in edit]
+    content = content_of(edit)
     with changing(store, record_sha256, editor) as (session, row):
         last = session.scalar(select(func.max(EditRow.number)).where(EditRow.record_sha256 == record_sha256)) or 0
         session.add(
             EditRow(
                 record_sha256=record_sha256,
                 number=last + 1,
-                kind=LABELS,
+                kind=edit.kind,
                 content=content,
                 made_at=now(),
                 made_by=editor.reader,
@@ -75,8 +79,8 @@ def add_edit(store: Store, record_sha256: str, edit: LabelEdit, editor: Editor) 
         )
         row.state = IN_REVIEW
         audit.append(
-            session, record_sha256, editor.reader, "labelled", edit=last + 1, sha256=content_sha256(content),
-            **_summary(edit),
+            session, record_sha256, editor.reader, ACTIONS[type(edit)], edit=last + 1,
+            sha256=content_sha256(content), **_summary(edit),
         )  # fmt: skip
 
 
@@ -92,11 +96,45 @@ def undo_edit(store: Store, record_sha256: str, editor: Editor) -> None:
             leave_as_it_is(session)
 
 
-def _summary(edit: LabelEdit) -> dict[str, Any]:
+def redo_edit(store: Store, record_sha256: str, editor: Editor) -> None:
+    """Let the edit count again that was undone last, where no other was made since."""
+    with changing(store, record_sha256, editor) as (session, _row):
+        undone = _redoable(session, record_sha256)
+        if undone:
+            undone[0].undone_at = ""
+            audit.append(session, record_sha256, editor.reader, audit.REDONE, edit=undone[0].number)
+        else:
+            leave_as_it_is(session)
+
+
+def _redoable(session: Session, record_sha256: str) -> list[EditRow]:
+    """The undone edits after the last one that counts, the last undone first.
+
+    One that had been undone before another was made is older than the latter's undoing, and does not return.
+    """
+    query = select(EditRow).where(EditRow.record_sha256 == record_sha256).order_by(EditRow.number)
+    after: list[EditRow] = []
+    for row in session.scalars(query):
+        after = [*after, row] if row.undone_at else []
+    found: list[EditRow] = []
+    for row in sorted(after, key=lambda row: row.undone_at, reverse=True):
+        if not found or row.number > found[-1].number:
+            found.append(row)
+    return found
+
+
+def _summary(edit: Edit) -> dict[str, Any]:
     """What an edit did, in short: one beat, or how many of each class."""
-    if len(edit) == 1:
-        return {"time_s": edit[0].time_s, "label": edit[0].label}
-    counts: dict[str, int] = {}
-    for label in edit:
-        counts[label.label] = counts.get(label.label, 0) + 1
-    return {"beats": counts}
+    match edit:
+        case LabelEdit(labels=labels) | InsertEdit(beats=labels):
+            several = {"beats": dict(Counter(label.label for label in labels))}
+            return labels[0]._asdict() if len(labels) == 1 else several
+        case DeleteEdit(times_s=times_s):
+            return {"time_s": times_s[0]} if len(times_s) == 1 else {"n_beats": len(times_s)}
+        case TemplateEdit():
+            return {"change": edit.action, "templates": list(edit.names)}
+    what = {name: getattr(edit, name) for name in ("analysable", "rhythm", "event") if hasattr(edit, name)}
+    if len(edit.stretches) == 1:
+        return what | edit.stretches[0]._asdict()
+    total_s = sum(stretch.end_s - stretch.start_s for stretch in edit.stretches)
+    return what | {"stretches": len(edit.stretches), "total_s": round(total_s, 3)}

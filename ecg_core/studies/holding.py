@@ -29,12 +29,12 @@ def hold(store: Store, record_sha256: str, *, session: str, reader: str, take_ov
     """Hold a study where nobody else does, or take it over; returns who holds it now."""
     with store.writing() as database:
         row = database.get(HoldRow, record_sha256, with_for_update=True)
-        if row is None:
-            if database.get(StudyRow, record_sha256) is None:
-                return Hold(session, reader, as_text(database_time(database)))
+        if row is None and database.get(StudyRow, record_sha256) is None:
+            return Hold(session, reader, as_text(database_time(database)))
+        while row is None:  # again, where another window held it for the moment between these two statements
             nobody = {"session": "", "reader": "", "since": "", "seen_at": ""}
             insert_missing(database, HoldRow, {"record_sha256": record_sha256, **nobody})
-            row = database.get_one(HoldRow, record_sha256, with_for_update=True)
+            row = database.get(HoldRow, record_sha256, with_for_update=True)
         moment = database_time(database)
         if take_over or row.session == session or _is_lost(row, moment):
             if row.session != session:

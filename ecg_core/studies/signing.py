@@ -13,23 +13,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..edits import digest_of
 from ..errors import ChangeRefusedError, EcgError, StoreError
 from ..files import atomic_file
-from ..labels import UNLABELLED
 from ..notes import Notes, Patient, Signature
 from ..records import read_record
 from ..report.export import report_json
 from ..report.pdf import report_pdf
-from ..rhythm.labelling import label_codes
 from ..schema import Analysis
 from . import audit
 from .analyses import code_version, rules_as_stored
 from .audit import AuditEntry, content_sha256
-from .edits import annotations_of, edits_in, edits_of
+from .edits import edits_in, edits_sha256
 from .store import FREE_THE_PLACE, Store, now
 from .study import IN_REVIEW, SIGNED, Editor, Study, changing, get_study, leave_as_it_is
 from .study_files import SIGNED_FILES, is_bare, signed_path
@@ -233,17 +231,15 @@ def _signable(store: Store, record_sha256: str, analysis: Analysis, editor: Edit
 
 def _require_same(session: Session, row: StudyRow, analysis: Analysis) -> None:
     """Refuse to sign an analysis that is not what is stored of its study, within the transaction that signs it."""
-    edits, time_s = edits_in(session, row.record_sha256), analysis.beats.time_s
-    fitted = label_codes(annotations_of(edits[: row.n_fitted_edits]), time_s)
-    later = label_codes(annotations_of(edits), time_s)
+    edits = edits_in(session, row.record_sha256)
     leads = {"all": analysis.record.lead_names, "first": analysis.record.lead_names[:1]}  # as ``choose_leads``
     leads |= {name: (name,) for name in analysis.record.lead_names}
     others = {
         "another model": analysis.model.sha256 != row.model_sha256,
         "other rules": rules_as_stored(analysis.rules) != row.rules,
         "another lead": analysis.lead_names != leads.get(row.lead, analysis.lead_names),
-        "fine-tuned to other labels": analysis.n_fitted != np.count_nonzero(fitted != UNLABELLED),
-        "other labels": not np.array_equal(analysis.label_codes, np.where(later == UNLABELLED, fitted, later)),
+        "fine-tuned to other labels": analysis.fitted_sha256 != digest_of(edits[: row.n_fitted_edits]),
+        "other edits": analysis.edits_sha256 != digest_of(edits),
     }
     if any(others.values()):
         raise StoreError(f"{ANOTHER} ({', '.join(name for name, differs in others.items() if differs)}).")
@@ -260,7 +256,7 @@ def _hashes(store: Store, analysis: Analysis) -> dict[str, str]:
     return {
         "signal": analysis.record.sha256,
         "model": analysis.model.sha256,
-        "labels": content_sha256(edits_of(store, analysis.record.sha256)),
+        "labels": edits_sha256(store, analysis.record.sha256),
         "rules": content_sha256(rules),
         "program": code_version(),
     }
@@ -308,7 +304,7 @@ def _state_problems(store: Store, study: Study, last: Sequence[StoredSignature])
         return []
     if not last:
         return ["The study is locked as signed, and no signature is stored."]
-    present = {"labels": content_sha256(edits_of(store, study.record_sha256)), "model": study.model_sha256}
+    present = {"labels": edits_sha256(store, study.record_sha256), "model": study.model_sha256}
     changed = [name for name in present if present[name] != last[0].hashes.get(name)]
     return [f"The {name} stored of this study: not what was signed." for name in changed]
 

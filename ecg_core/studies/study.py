@@ -17,7 +17,8 @@ from sqlalchemy import JSON, String, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from ..errors import ChangeRefusedError, StoreError
-from ..schema import Record, RecordOverrides
+from ..overrides import RecordOverrides
+from ..schema import Record
 from ..text import one_line, plural
 from . import audit
 from .holding import require_hold

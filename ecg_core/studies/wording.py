@@ -9,6 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from ..clock import elapsed_text
+from ..edits import MARKED_NAMES
+from ..rhythm.events import KIND_NAMES
 from .audit import AuditEntry, canonical, others_of
 
 Detail = Mapping[str, Any]
@@ -60,13 +62,38 @@ def _labelled(detail: Detail) -> str:
     return f"Labelled beats: {counts}."
 
 
+def _deleted(detail: Detail) -> str:
+    if "time_s" in detail:
+        return f"Deleted the beat at {elapsed_text(detail['time_s'], decimals=2)}."
+    return f"Deleted {detail['n_beats']:,} beats."
+
+
+def _inserted(detail: Detail) -> str:
+    if "label" in detail:
+        return f"Inserted a beat at {elapsed_text(detail['time_s'], decimals=2)} as {detail['label']}."
+    counts = ", ".join(f"{n:,} as {label}" for label, n in sorted(detail["beats"].items()))
+    return f"Inserted beats: {counts}."
+
+
+def _quality(detail: Detail) -> str:
+    return "analysable" if detail["analysable"] else "artefact"
+
+
+def _extent(detail: Detail) -> str:
+    if "start_s" in detail:
+        start, end = (elapsed_text(detail[name], decimals=1) for name in ("start_s", "end_s"))
+        return f"{start} to {end}"
+    return f"{detail['stretches']:,} stretches ({detail['total_s']:g} s)"
+
+
 def _shown(detail: Detail) -> str:
     rules = ", ".join(f"{name} = {value:g}" for name, value in sorted(detail["rules"].items()))
     n = detail["n_fitted_edits"]
+    learned = f" {detail['learning']}" if "learning" in detail else ""
     fitted = f", fine-tuned to {n} {'edit' if n == 1 else 'edits'}" if n else ""
     return (
         f"Showed the analysis of lead {detail['lead']} by model {detail['model_name']}{fitted}; "
-        f"rules: {rules or 'all at their defaults'}."
+        f"rules: {rules or 'all at their defaults'}.{learned}"
     )
 
 
@@ -109,6 +136,13 @@ SENTENCES: Final[Mapping[str, Callable[[Detail], str]]] = {
     "opened": lambda detail: f"Opened the recording {detail['record']} for the first time.",
     "file found again": lambda detail: f"Opened the recording {detail['record']} from another place.",
     "labelled": _labelled,
+    "beats deleted": _deleted,
+    "beats inserted": _inserted,
+    "stretches marked": lambda detail: f"Marked {_extent(detail)} as {_quality(detail)}.",
+    "rhythm marked": lambda detail: f"Marked {_extent(detail)} as {MARKED_NAMES[detail['rhythm']].lower()}.",
+    "events accepted": lambda detail: f"Accepted {KIND_NAMES[detail['event']].lower()}: {_extent(detail)}.",
+    "templates changed": lambda detail: f"Templates {', '.join(detail['templates'])}: {detail['change']}.",
+    "redone": lambda detail: f"Redid edit {detail['edit']}.",
     "undone": lambda detail: f"Undid edit {detail['edit']}.",
     "analysis shown": _shown,
     "patient data changed": lambda detail: f"Changed patient data: {_fields(detail)}.",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ecg_core.edits import Edit
+from ecg_core.rhythm.editing import changes_beats
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import load_shown, load_stored, save_shown
 from ecg_core.studies.store import Store
 
 from . import engine
-from .jobs import AnalysisKey, LabelEdit, all_labels
+from .jobs import AnalysisKey
 
-Edits = tuple[LabelEdit, ...]
+Edits = tuple[Edit, ...]
+
+N_SHOWN = 4  # kept with their edits, so that undo and redo measure nothing
 
 
 class WindowAnalyses:
@@ -20,7 +24,7 @@ class WindowAnalyses:
     def __init__(self, store: Store) -> None:
         self.by_key: dict[AnalysisKey, Analysis] = {}
         self._store = store
-        self._shown: tuple[tuple[AnalysisKey, Edits, Analysis], Analysis] | None = None  # the last one with labels
+        self._shown: list[tuple[tuple[AnalysisKey, Edits, Analysis], Analysis]] = []  # with edits, the last one first
         self._kept: tuple[AnalysisKey, Edits] | None = None  # what is stored as it is shown
 
     def base(self, key: AnalysisKey, record: Record) -> Analysis | None:
@@ -42,30 +46,31 @@ class WindowAnalyses:
             return base
         return self.by_key.setdefault(key, engine.with_rules(base, key.rules))
 
-    def labelled(self, key: AnalysisKey, edits: Edits, base: Analysis) -> Analysis:
-        """An analysis by the rules of its key, with the labels of edits."""
-        if base.rules == key.rules and edits in ((), key.fitted_labels):
+    def edited(self, key: AnalysisKey, edits: Edits, base: Analysis) -> Analysis:
+        """An analysis by the rules of its key, with edits."""
+        if base.rules == key.rules and _shows(key, edits):
             return base
         wanted = (key, edits, base)
-        if self._shown is None or self._shown[0] != wanted:
-            self._shown = (wanted, self._with_labels(key, edits, base))
-        return self._shown[1]
+        known = [one for one in self._shown if one[0] == wanted]
+        found = known[0] if known else (wanted, self._with_edits(key, edits, base))
+        self._shown = [found, *(one for one in self._shown if one is not found)][:N_SHOWN]
+        return found[1]
 
-    def _with_labels(self, key: AnalysisKey, edits: Edits, base: Analysis) -> Analysis:
+    def _with_edits(self, key: AnalysisKey, edits: Edits, base: Analysis) -> Analysis:
         """What rules and edits make of an analysis: as it was stored, or measured now."""
         found = load_shown(self._store, key, edits, base)
         if found is not None:
             self._kept = (key, edits)
             return found
-        if edits in ((), key.fitted_labels):
+        if _shows(key, edits):
             return engine.with_rules(base, key.rules)
-        return engine.labelled(replace(base, rules=key.rules), all_labels(edits))
+        return engine.edited(replace(base, rules=key.rules), edits)
 
     def keep_shown(self) -> None:
         """Store what was shown last, so that the next opening measures nothing; where nothing changed, do nothing."""
-        if self._shown is None:
+        if not self._shown:
             return
-        (key, edits, _base), analysis = self._shown
+        (key, edits, _base), analysis = self._shown[0]
         if self._kept != (key, edits):
             save_shown(self._store, key, edits, analysis)
             self._kept = (key, edits)
@@ -73,5 +78,9 @@ class WindowAnalyses:
     def forget(self, record_sha256: str) -> None:
         """Drop the analyses of a record from memory."""
         self.by_key = {key: analysis for key, analysis in self.by_key.items() if key.record_sha256 != record_sha256}
-        if self._shown is not None and self._shown[0][0].record_sha256 == record_sha256:
-            self._shown = None
+        self._shown = [one for one in self._shown if one[0][0].record_sha256 != record_sha256]
+
+
+def _shows(key: AnalysisKey, edits: Edits) -> bool:
+    """Whether an analysis shows edits as it was made: there are none, or it was fine-tuned to these labels."""
+    return not edits or (edits == key.fitted_labels and not changes_beats(edits))

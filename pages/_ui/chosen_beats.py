@@ -10,13 +10,12 @@ import numpy as np
 import streamlit as st
 
 from ecg_core.labels import CLASSES, NAME
-from ecg_core.morphology.templates import Template, class_templates
 from ecg_core.schema import Analysis, Beats, Index
 
 from .frame import guarded
 from .labelling import set_labels
 from .tables import MAX_ROWS, beats_table
-from .view import address, cached
+from .view import address
 from .wording import plural
 
 
@@ -27,27 +26,6 @@ class ChosenBeats:
     beats: Beats  # all beats of the analysis
     index: Index  # (n,), positions of the chosen ones, ascending
     title: str
-
-
-def cached_templates(analysis: Analysis, lead_name: str) -> tuple[Template, ...]:
-    """Waveforms of each class of beats in one lead; the record is read once for each choice of lead."""
-    key = (analysis.beats, lead_name)
-    return cached("templates", key, lambda: class_templates(analysis.record, lead_name, analysis.beats))
-
-
-def choose_templates(key: str, beats: Beats, templates: Sequence[Template]) -> None:
-    """Choose the beats of the templates whose means were clicked; for callbacks.
-
-    The template of a whole class stands for all beats of the class, any other one for the beats of the sample.
-    """
-    clicked = [templates[number] for number in sorted({int(np.ravel(data)[0]) for data in _selected_data(key)})]
-    names = ", ".join(f"{template.label} {template.name}".strip() for template in clicked)
-    sampled = " in the sample" if any(template.name for template in clicked) else ""
-    parts = [
-        template.beat if template.name else np.flatnonzero((beats.label == template.label) & beats.usable)
-        for template in clicked
-    ]
-    _choose(beats, parts, f"of {names}{sampled}")
 
 
 def choose_bars(key: str, beats: Beats, bar: Index, quantity: str) -> None:

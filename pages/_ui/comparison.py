@@ -22,16 +22,18 @@ from ecg_core.evaluation.comparison import (
 )
 from ecg_core.evaluation.ec57 import CONFUSION_COLUMNS, CONFUSION_ROWS, Score, statistics
 from ecg_core.evaluation.matching import AF_RHYTHMS, overlap_s, rhythm_spans
-from ecg_core.figures import Theme, strip_figure
+from ecg_core.figures import MARGIN_PX, STANDARD, Theme, strip_figure, strip_text
 from ecg_core.labels import CLASSES
 from ecg_core.schema import Analysis, Annotations, Record
 
 from . import engine
+from .page_width import paper_seconds
 from .view import cached, nearest_beat, strip, strip_start_s
 from .wording import NONE, number, percent, plural
 
 REFERENCE = "reference"
-STRIP_S = 5.0  # at 25 mm/s beside a list
+STRIP_S = 10.0  # at most
+STRIP_FRACTION, GAP_PX = 3 / 5, 28  # of the page for the strip beside the list, and pixels between the two
 NAME_PX = 18  # wider margin, for the names of the models beside the lanes of their classes
 EC57_ROWS = {
     "QRS Se / +P": ("qrs_se", "qrs_ppv"),
@@ -172,18 +174,26 @@ def differences_table(pair: Pair, differences: Differences) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def difference_strip(pair: Pair, time_s: float, lead_name: str, *, theme: Theme) -> Any:
-    """The signal around a difference, with the classes by the one above it and those by the other below it."""
+def difference_strip(pair: Pair, time_s: float, lead_name: str, *, theme: Theme) -> tuple[Any, str]:
+    """The signal around a difference, with the classes by the one above it and those by the other below it; in words.
+
+    Returns
+    -------
+    The figure, and the text that stands for it.
+
+    """
     analysis, other = pair.one, pair.other
     record = analysis.record
-    piece = strip(record, lead_name, start_s=strip_start_s(record, time_s, STRIP_S), length_s=STRIP_S)
+    length_s = min(STRIP_S, paper_seconds(STANDARD, MARGIN_PX + NAME_PX + GAP_PX, fraction=STRIP_FRACTION))
+    start_s = strip_start_s(record, time_s, length_s)
+    piece = strip(record, lead_name, start_s=start_s, length_s=length_s)
     if other is not None:  # drawn where the reference usually is
         marks = Annotations(other.beats.time_s, other.beats.label, np.full(len(other.beats), ""))
         analysis = replace(analysis, record=replace(record, reference=marks))
     differ = Disagreements(pair.differences.time_s, pair.differences.one, pair.differences.other)
     beat = nearest_beat(analysis, time_s)
-    figure = strip_figure(analysis, (piece,), length_s=STRIP_S, selected=beat, differ=differ, theme=theme)
+    figure = strip_figure(analysis, (piece,), length_s=length_s, selected=beat, differ=differ, theme=theme)
     names = [analysis.model.name, "ref." if other is None else pair.other_name]
     figure.update_layout(yaxis2={"ticktext": names[:1]}, yaxis3={"ticktext": names[1:]})
     figure.update_layout(margin={"l": figure.layout.margin.l + NAME_PX}, width=figure.layout.width + NAME_PX)
-    return figure
+    return figure, strip_text(pair.one, (start_s, start_s + length_s), [lead_name])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecg_core.figures import strip_figure
+from ecg_core.figures import MARGIN_PX, STANDARD, strip_figure, strip_text
 from ecg_core.report.dangers import Danger, dangers, remarks
 from ecg_core.report.strip_selection import STRIP_S, clearest_lead, strip_start_s
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
 
 from .figures import show, theme
+from .page_width import paper_seconds
 from .view import address, cached, strip
 
 
@@ -35,12 +36,13 @@ def draw_worst_place(analysis: Analysis) -> None:
 
 def _draw_strip(analysis: Analysis, danger: Danger) -> None:
     record, event, colours = analysis.record, danger.longest, theme()
-    start_s = strip_start_s(event.start_s, event.end_s, duration_s=record.duration_s)
+    length_s = min(STRIP_S, paper_seconds(STANDARD, MARGIN_PX))
+    start_s = strip_start_s(event.start_s, event.end_s, duration_s=record.duration_s, length_s=length_s)
     name = clearest_lead(analysis, start_s)
     figure = cached(
-        "danger", (analysis, colours),
+        "danger", (analysis, length_s, colours),
         lambda: strip_figure(
-            analysis, (strip(record, name, start_s=start_s, length_s=STRIP_S),), length_s=STRIP_S, theme=colours
+            analysis, (strip(record, name, start_s=start_s, length_s=length_s),), length_s=length_s, theme=colours
         ),
     )  # fmt: skip
-    show(figure, "danger", alt=f"ECG strip: {danger.text}", width="content")
+    show(figure, "danger", alt=strip_text(analysis, (start_s, start_s + length_s), [name]), width="content")

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 import ecg_core as ecg
+from ecg_core.edits import Edit
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Analysis, Annotations, Record
+from ecg_core.schema import Analysis, Record
 
 if TYPE_CHECKING:
     from ecg_core.evaluation.ec57 import Score
@@ -29,11 +28,11 @@ def run(
     rules: RhythmRules,
     *,
     lead: str,
-    patient_labels: Sequence[tuple[float, str]],
+    edits: Sequence[Edit],
     progress: Callable[[float, float], None],
     fitting: Callable[[float], None],
 ) -> Analysis:
-    """Load the model and analyse a record with it; ``patient_labels``, if any, fine-tune it to the patient first."""
+    """Load the model and analyse a record with it; ``edits``, if any, fine-tune it to the patient first."""
     from ecg_core.parallel import use_threads
 
     use_threads()
@@ -42,20 +41,15 @@ def run(
         ecg.load_model(model_path),
         rules,
         lead=lead,
-        patient_labels=_annotations(patient_labels) if patient_labels else None,
+        edits=edits,
         progress=progress,
         fitting=fitting,
     )
 
 
-def labelled(analysis: Analysis, labels: Sequence[tuple[float, str]]) -> Analysis:
-    """The same analysis with the reader's labels, each with its time in seconds."""
-    return ecg.with_labels(analysis, _annotations(labels))
-
-
-def _annotations(labels: Sequence[tuple[float, str]]) -> Annotations:
-    time_s, label = zip(*labels, strict=True)
-    return Annotations(np.array(time_s), np.array(label), np.full(len(labels), ""))
+def edited(base: Analysis, edits: Sequence[Edit]) -> Analysis:
+    """An analysis, as the program made it, with a reader's edits."""
+    return ecg.with_edits(base, edits)
 
 
 def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:

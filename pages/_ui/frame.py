@@ -15,7 +15,7 @@ import streamlit as st
 from ecg_core import NOTICE, __version__
 from ecg_core.clock import duration_text
 from ecg_core.errors import EcgError, RecordMovedError, StoreError
-from ecg_core.labels import CLASSES, COLOUR, NAME
+from ecg_core.labels import CLASSES, NAME
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.queue import CANCELLED, FAILED, INTERRUPTED, WAITING, Queued, leave_queue, queue
 from ecg_core.studies.recordings import relocate
@@ -31,9 +31,11 @@ from .actions import (
     resume,
     work_without_store,
 )
+from .figures import theme
 from .installed_models import installed_models
 from .jobs import Job
 from .messages import UNFORESEEN, error_message
+from .page_width import observe_width
 from .stores import account_name
 from .wording import plural
 from .workspace import Workspace, current_workspace
@@ -60,6 +62,7 @@ STYLE = """<style>
 [data-testid="stBottomBlockContainer"] p { font-size: 0.8rem; }
 [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 [data-testid="stButtonGroup"] button { min-height: 2.45rem; }
+.st-key-width { position: absolute; }
 .st-key-dangers, .st-key-dangers [data-testid="stVerticalBlock"] { gap: 0.3rem; }
 .st-key-dangers [data-testid="stAlertContainer"] { padding: 0.3rem 0.8rem; min-height: 0; }
 .st-key-dangers [data-testid="stAlertContainer"] p { font-weight: 600; font-size: 0.9rem; }
@@ -180,6 +183,7 @@ def draw_frame(*, with_stopped: bool = True) -> Workspace:
     except StoreError as error:
         _offer_ephemeral(error)
     _follow_address(workspace)
+    observe_width()
     with st.sidebar:
         with st.container():
             _pick_record(workspace)
@@ -319,10 +323,9 @@ def facts(rows: Sequence[tuple[str, str]], *, style: str = "") -> None:
 
 def legend() -> None:
     """Draw the classes of beats with their colours."""
-    box = '<i style="display:inline-block;width:0.7em;height:0.7em;background:{colour}"></i>'
-    swatch = f"{box}&nbsp;<b>{{label}}</b>&nbsp;{{name}}"
-    entries = [swatch.format(colour=COLOUR[label], label=label, name=NAME[label].lower()) for label in CLASSES]
-    st.html(f'<div style="font-size:0.8rem;opacity:0.9">{" &ensp; ".join(entries)}</div>')
+    swatch, colours = '<span style="color:{colour};font-weight:700">{label}</span>&nbsp;{name}', theme().letter
+    entries = [swatch.format(colour=colours[label], label=label, name=NAME[label].lower()) for label in CLASSES]
+    st.html(f'<div style="font-size:0.8rem">{" &ensp; ".join(entries)}</div>')
 
 
 def show_error(error: EcgError) -> None:

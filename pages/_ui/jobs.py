@@ -12,7 +12,6 @@ from pathlib import Path
 from ecg_core.errors import Cancelled, ChangeRefusedError, EcgError, StoreError
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import AnalysisKey, rules_as_stored, save_analysis, set_shown
-from ecg_core.studies.edits import Label, LabelEdit, all_labels
 from ecg_core.studies.queue import (
     CANCELLED,
     FAILED,
@@ -29,7 +28,7 @@ from ecg_core.studies.study import Editor
 from . import engine
 from .messages import UNFORESEEN, error_message
 
-__all__ = ["AnalysisKey", "AnalysisQueue", "Job", "Label", "LabelEdit", "all_labels"]
+__all__ = ["AnalysisKey", "AnalysisQueue", "Job"]
 
 DONE = "done"
 CANCELLED_TEXT = "The analysis was cancelled."
@@ -92,7 +91,7 @@ class Job:
             self._raise_if_cancelled()
             self.result = engine.run(
                 self.record, self.model_path, self.key.rules, lead=self.key.lead,
-                patient_labels=all_labels(self.key.fitted_labels), progress=self._progress, fitting=self._fitting,
+                edits=self.key.fitted_labels, progress=self._progress, fitting=self._fitting,
             )  # fmt: skip
             self.state = DONE
         except Cancelled:

@@ -1,4 +1,4 @@
-"""The reader's labels: they count at once on every page, are undone one by one, and can fine-tune the model."""
+"""The reader's labels: they count at once on every page, and are undone one by one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from ecg_core.edits import DeleteEdit, Edit, InsertEdit, Label, LabelEdit, time_of
 from ecg_core.errors import EcgError
 from ecg_core.evaluation.matching import match_beats
-from ecg_core.labels import CLASSES, class_codes
+from ecg_core.labels import CLASSES, NOT_A_BEAT, class_codes
 from ecg_core.records import read_labels_of
 from ecg_core.schema import Analysis, Float64
 
-from .installed_models import model_path
-from .jobs import AnalysisKey, Job, Label
+from .jobs import AnalysisKey
 from .messages import error_message
 from .view import QUERIED, go_to, neighbour
 from .wording import plural
@@ -28,9 +28,9 @@ STORED_AS = "labels.csv"  # whatever the name of an uploaded file of labels
 def set_labels(analysis: Analysis, label_of: Mapping[int, str]) -> None:
     """Label some beats, which count from then on, also in signal that is not analysable. For callbacks."""
     workspace, sha256, beats = current_workspace(), analysis.record.sha256, analysis.beats
-    edit = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items())
-    if edit:
-        workspace.add_edit(sha256, edit)
+    labels = tuple(Label(float(beats.time_s[beat]), label) for beat, label in label_of.items())
+    if labels:
+        workspace.add_edit(sha256, LabelEdit(labels))
 
 
 def set_labels_and_advance(analysis: Analysis, beat: int, label: str, places: dict[str, Float64]) -> None:
@@ -53,7 +53,9 @@ def undo(analysis: Analysis) -> None:
     shown, edits = workspace.shown[record.sha256], workspace.edits_of(record.sha256)
     if edits != shown.fitted_labels:
         workspace.undo_edit(record.sha256)
-        go_to(edits[-1][0].time_s)
+        where_s = time_of(edits[-1])
+        if where_s is not None:
+            go_to(where_s)
         return
     previous = earlier_analyses(shown)[-1]
     found = workspace.stored(previous)
@@ -61,18 +63,22 @@ def undo(analysis: Analysis) -> None:
         workspace.show(previous, found)
 
 
+def redo(analysis: Analysis) -> None:
+    """Redo the edit that was undone last; for callbacks."""
+    workspace, sha256 = current_workspace(), analysis.record.sha256
+    redoable = workspace.studies[sha256].redoable
+    if redoable:
+        workspace.redo_edit(sha256)
+        where_s = time_of(redoable[0])
+        if where_s is not None:
+            go_to(where_s)
+
+
 def earlier_analyses(shown: AnalysisKey) -> list[AnalysisKey]:
     """The analyses of the same record, leads and model before fine-tuning, and fine-tuned to fewer of the labels."""
     workspace = current_workspace()
     shorter = (shown._replace(fitted_labels=shown.fitted_labels[:n]) for n in range(len(shown.fitted_labels)))
     return [key for key in shorter if workspace.stored(key) is not None]
-
-
-def start_fine_tuning(analysis: Analysis) -> None:
-    """Start to fine-tune the model to the labels and to analyse the record again; for callbacks."""
-    workspace, record = current_workspace(), analysis.record
-    key = workspace.shown[record.sha256]._replace(fitted_labels=workspace.edits_of(record.sha256))
-    workspace.start(Job(key, record, model_path(analysis.model)))
 
 
 def load_labels(key: str) -> None:
@@ -101,7 +107,18 @@ def _set_labels_from(analysis: Analysis, content: bytes) -> tuple[int, bool]:
         path = Path(folder) / STORED_AS
         path.write_bytes(content)
         annotations, is_stated = read_labels_of(path, analysis.record)
-    beats, matched = match_beats(analysis.beats.time_s, annotations.time_s)
-    labels = np.array(CLASSES)[class_codes(annotations.symbol[matched])]
-    set_labels(analysis, dict(zip(beats.tolist(), labels.tolist(), strict=True)))
-    return len(annotations.time_s) - len(beats), is_stated
+    time_s, symbol = annotations.time_s, annotations.symbol
+    beats, matched = match_beats(analysis.beats.time_s, time_s)
+    is_gone = symbol[matched] == NOT_A_BEAT
+    deleted = tuple(analysis.beats.time_s[beats[is_gone]].tolist())
+    labels = np.array(CLASSES)[class_codes(symbol[matched[~is_gone]])]
+    set_labels(analysis, dict(zip(beats[~is_gone].tolist(), labels.tolist(), strict=True)))
+    others = np.delete(np.arange(len(time_s)), matched)
+    missed = others[symbol[others] != NOT_A_BEAT] if is_stated else others[:0]  # only of this very record
+    inserted = zip(time_s[missed].tolist(), np.array(CLASSES)[class_codes(symbol[missed])].tolist(), strict=True)
+    found: list[Edit] = [DeleteEdit(deleted)] if deleted else []
+    found += [InsertEdit(tuple(Label(*beat) for beat in inserted))] if len(missed) else []
+    for edit in found:
+        current_workspace().add_edit(analysis.record.sha256, edit)
+    n_left_out = int((symbol[others] != NOT_A_BEAT).sum()) - len(missed)
+    return n_left_out, is_stated

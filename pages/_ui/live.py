@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import threading
 from collections.abc import Callable
@@ -20,10 +19,11 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.clock import elapsed_text
 from ecg_core.errors import LiveError
 from ecg_core.figures import Theme
+from ecg_core.figures.samples import STEP_MV, encoded, every_nth
 from ecg_core.labels import COLOUR, NAME
 from ecg_core.rhythm.events import DANGERS
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Float32, Record
+from ecg_core.schema import Record
 
 from .actions import DEMO, ROOT, open_record
 from .workspace import Workspace, current_workspace
@@ -35,9 +35,6 @@ if TYPE_CHECKING:  # torch takes a second
 HERE = Path(__file__).resolve().parent
 POLL_S = 0.25  # the strip gets new data at this interval
 OVERLAP_S = 6.0  # repeated by each update, so that one that the browser misses leaves no hole
-DRAWN_HZ = 250.0  # more than a screen can show
-STEP_MV = 0.002  # of the 16 bits of a sample: they reach 65 mV
-MAX_COUNT, MISSING = 32767, -32768
 DANGER_STYLE: Final = "background-color: #B3261E; color: #FFFFFF"  # 6.5:1, in a light and a dark theme
 ALARM_STYLE: Final = "background-color: #E0A800; color: #14202A"  # 8:1
 CALM_STYLE: Final = "border: 1px solid color-mix(in srgb, currentColor 18%, transparent)"
@@ -111,14 +108,14 @@ def demo_record() -> Record:
 
 def strip_data(workspace: Workspace, view: LiveView, stream: Stream, lead: int, theme: Theme) -> dict[str, Any]:
     """The latest part of one lead, as live_trace.js takes it."""
-    every = max(1, round(stream.fs_hz / DRAWN_HZ))
+    every = every_nth(stream.fs_hz)
     skip = -view.first % every
     weights = np.rint(100 * view.attention.weight.astype(np.float32)).astype(int).tolist()
     scale = "25 mm/s, 10 mm/mV" if stream.calibrated else "25 mm/s, gain not known"
     return {
         "id": f"{id(workspace.live)} {lead}", "state": view.state, "speed": workspace.live_speed, "kept": view.kept_s,
         "fs": stream.fs_hz / every, "first": (view.first + skip) // every, "step_mv": STEP_MV,
-        "samples": _encoded(view.signal_mv[lead, skip::every]), "end": view.end_s, "until": view.until_s,
+        "samples": encoded(view.signal_mv[lead, skip::every]), "end": view.end_s, "until": view.until_s,
         "beats": [
             [round(time_s, 3), label, usable, weight]
             for time_s, label, usable, weight in zip(
@@ -129,13 +126,6 @@ def strip_data(workspace: Workspace, view: LiveView, stream: Stream, lead: int, 
         "marks": [[mark.start_s, mark.text] for mark in view.marks],
         "colours": dict(COLOUR), "theme": asdict(theme), "scale": scale,
     }  # fmt: skip
-
-
-def _encoded(signal_mv: Float32) -> str:
-    """Samples, shape (n,), as base64 of 16 bits each."""
-    counts = np.clip(np.rint(np.nan_to_num(signal_mv) / STEP_MV), -MAX_COUNT, MAX_COUNT)
-    counts = np.where(np.isfinite(signal_mv), counts, MISSING).astype("<i2")
-    return base64.b64encode(counts.tobytes()).decode()
 
 
 def status_html(view: LiveView) -> str:

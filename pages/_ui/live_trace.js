@@ -133,14 +133,7 @@ class Strip {
     this.canvas.dataset.frames = this.frames;
     this.canvas.dataset.updates = this.updates;
     this.canvas.dataset.beats = this.beats.size;
-    const scale = devicePixelRatio || 1;
-    this.width = this.canvas.clientWidth;
-    if (this.canvas.width !== Math.round(this.width * scale)) {
-      this.canvas.width = Math.round(this.width * scale);
-      this.canvas.height = HEIGHT * scale;
-    }
-    const context = this.canvas.getContext("2d");
-    context.setTransform(scale, 0, 0, scale, 0, 0);
+    const context = this.fitCanvas();
     context.clearRect(0, 0, this.width, HEIGHT);
     context.font = FONT;
     const right = this.shown, left = right - this.width / PX_PER_S;
@@ -151,6 +144,17 @@ class Strip {
     this.drawLabels(context, left, right, x);
     this.drawFoot(context, left, right, x);
     this.readout.textContent = clock(right) + (this.paused === null ? "" : `, ${(this.head - right).toFixed(0)} s behind live`);
+  }
+
+  // A canvas has whole pixels of the screen; its own scales keep a CSS pixel a CSS pixel at every width and zoom.
+  fitCanvas() {
+    this.width = this.canvas.getBoundingClientRect().width;
+    const zoom = devicePixelRatio || 1;
+    const [width, height] = [Math.round(this.width * zoom), Math.round(HEIGHT * zoom)];
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    const context = this.canvas.getContext("2d");
+    context.setTransform(width / this.width, 0, 0, height / HEIGHT, 0, 0);
+    return context;
   }
 
   drawGrid(context, left, right, x) {
@@ -241,12 +245,12 @@ class Strip {
   }
 
   drawLabels(context, left, right, x) {
-    const { colours, theme, marks } = this.data;
+    const { theme, marks } = this.data;
     context.textAlign = "center";
     for (const [at, { label, usable }] of this.beats) {
       if (at < left || at > right) continue;
       context.font = label === "N" ? FONT : `bold 15px${FONT.slice(4)}`;
-      context.fillStyle = usable ? colours[label] : theme.faint;
+      context.fillStyle = usable ? theme.letter[label] : theme.faint;
       context.fillText(label, x(at), LABELS - 10);
     }
     context.font = FONT;

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ecg_core.edits import Edit
 from ecg_core.errors import StoreError
 from ecg_core.notes import NO_NOTES, Notes
 from ecg_core.schema import Record
-from ecg_core.studies.edits import LabelEdit
 from ecg_core.studies.holding import Hold, hold
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
@@ -25,11 +25,12 @@ class OpenStudy:
 
     record: Record
     study: Study
-    edits: tuple[LabelEdit, ...] = ()  # the oldest first
+    edits: tuple[Edit, ...] = ()  # the oldest first
+    redoable: tuple[Edit, ...] = ()  # the next to be redone first
     shown: AnalysisKey | None = None
     notes: Notes = NO_NOTES
     hold: Hold | None = None
-    noted: tuple[AnalysisKey, tuple[LabelEdit, ...]] | None = None  # whose findings stand in the worklist
+    noted: tuple[AnalysisKey, tuple[Edit, ...]] | None = None  # whose findings stand in the worklist
     time_s: float = 0.0
 
 

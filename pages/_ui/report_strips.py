@@ -24,14 +24,20 @@ def caption_key(record: Record) -> str:
     return study_key("report_caption", record.sha256)
 
 
-def to_report_button(record: Record, start_s: float, length_s: float) -> None:
-    """Draw the button that adds the ten seconds in the middle of the strip to the report, with its caption."""
+def to_report_button(record: Record, start_s: float, length_s: float, *, measured: str = "") -> None:
+    """Draw the button that adds the ten seconds in the middle of the strip to the report.
+
+    Its caption is what the reader typed, and what was measured in the strip.
+    """
     workspace = current_workspace()
     strip = ReportStrip(min(max(0.0, start_s + (length_s - STRIP_S) / 2), max(0.0, record.duration_s - STRIP_S)))
-    may_edit, is_there = workspace.may_edit(record.sha256), _place(record, strip) is not None
+    may_edit, is_there = (
+        workspace.may_edit(record.sha256),
+        _place(workspace.notes(record.sha256).strips, strip) is not None,
+    )
     st.button(
         "To report", shortcut="T", icon=":material/note_add:", key="to_report", disabled=not may_edit,
-        type="primary" if is_there else "secondary", on_click=guarded(_add), args=(record, strip),
+        type="primary" if is_there else "secondary", on_click=guarded(_add), args=(record, strip, measured),
         help="Is in the report; takes its caption again" if is_there else "Adds this strip to the report",
     )  # fmt: skip
     with st.popover("Caption", width="content", disabled=not may_edit):
@@ -88,9 +94,8 @@ def _draw_strip(record: Record, strips: Sequence[ReportStrip], number: int, stri
     )  # fmt: skip
 
 
-def _place(record: Record, strip: ReportStrip) -> int | None:
+def _place(strips: Sequence[ReportStrip], strip: ReportStrip) -> int | None:
     """Position of a strip among those of the report; None where it is not one of them."""
-    strips = current_workspace().notes(record.sha256).strips
     return next((i for i, one in enumerate(strips) if abs(one.start_s - strip.start_s) < SAME_S), None)
 
 
@@ -98,17 +103,24 @@ def _save(record: Record, strips: Sequence[ReportStrip]) -> None:
     current_workspace().save(set_report_strips, record.sha256, tuple(strips))
 
 
-def _add(record: Record, strip: ReportStrip) -> None:
+def _add(record: Record, strip: ReportStrip, measured: str) -> None:
     """Add a strip with the caption that was typed, or give that caption to the strip where it is there already."""
-    strips = list(current_workspace().notes(record.sha256).strips)
-    strip = replace(strip, caption=st.session_state.get(caption_key(record), "").strip())
-    place = _place(record, strip)
-    if place is None:
-        strips.append(strip)
-    else:
-        strips[place] = strip
-    _save(record, strips)
+    typed = st.session_state.get(caption_key(record), "").strip()
+    caption = ". ".join(part.rstrip(".") if measured else part for part in (typed, measured) if part)
+    add_strips(record, [replace(strip, caption=caption)])
     st.session_state[caption_key(record)] = ""
+
+
+def add_strips(record: Record, added: Sequence[ReportStrip]) -> None:
+    """Add strips to the report, in one change; one that is there already gets the new caption."""
+    strips = list(current_workspace().notes(record.sha256).strips)
+    for strip in added:
+        place = _place(strips, strip)
+        if place is None:
+            strips.append(strip)
+        else:
+            strips[place] = strip
+    _save(record, strips)
 
 
 def _set_caption(record: Record, number: int, key: str) -> None:

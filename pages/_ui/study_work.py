@@ -11,7 +11,7 @@ from ecg_core.classifier.spec import MODELS
 from ecg_core.errors import ChangeRefusedError, EcgError, StudyHeldError
 from ecg_core.schema import Record
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, set_shown, stored_rules
-from ecg_core.studies.edits import all_labels, edits_of
+from ecg_core.studies.edits import edits_of
 from ecg_core.studies.holding import holds
 from ecg_core.studies.queue import Queued
 from ecg_core.studies.study import NEW, SIGNED, SIGNED_AND_LOCKED, Study, set_archived
@@ -100,7 +100,7 @@ def analyse_unopened(workspace: Workspace, study: Study, record: Record) -> None
     if found is None:
         workspace.start(Job(key, record, MODELS / f"{name}.pt"))
     elif study.state == NEW:
-        shown = engine.labelled(found, all_labels(edits)) if edits and edits != fitted else found
+        shown = engine.edited(found, edits) if edits else found
         set_shown(store, key, shown, workspace.editor)
 
 

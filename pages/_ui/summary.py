@@ -8,7 +8,7 @@ import streamlit as st
 
 from ecg_core.clock import clock_text, duration_text
 from ecg_core.report.dangers import not_analysable_text
-from ecg_core.report.measures import Measure, format_labels, measures
+from ecg_core.report.measures import Measure, format_edits, measures
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
 
@@ -37,8 +37,8 @@ def draw_summary(analysis: Analysis) -> None:
         )
     cards([*_burden_cards(analysis), rate_card(analysis.record, burden)])
     _draw_extremes(analysis)
-    if len(analysis.labelled):
-        st.caption(f"Labels: {format_labels(analysis)}.")
+    if edited := format_edits(analysis):
+        st.caption(f"Edits: {edited}.")
 
 
 def _burden_cards(analysis: Analysis) -> list[tuple[str, str, str]]:

@@ -8,15 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from ecg_core.edits import Edit
 from ecg_core.errors import ChangeRefusedError, MissingMetadataError, RecordMovedError, StoreError
 from ecg_core.notes import Notes
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import set_shown, stored_rules
-from ecg_core.studies.edits import add_edit, edits_of, undo_edit
+from ecg_core.studies.edits import add_edit, edits_of, redo_edit, redoable_of, undo_edit
 from ecg_core.studies.holding import keep_holding, release
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
@@ -24,7 +25,7 @@ from ecg_core.studies.study import SIGNED, Editor, Study, delete_study, get_stud
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
 
 from .analyses import WindowAnalyses
-from .jobs import AnalysisKey, AnalysisQueue, Job, LabelEdit
+from .jobs import AnalysisKey, AnalysisQueue, Job
 from .open_study import OpenStudy, become_study, hold_where_free, stored_study
 from .session_cleanup import session_cleanup
 from .stores import Desk, account_name, ephemeral_desk, session_desk, window_name
@@ -34,8 +35,6 @@ from .uploads import UploadFolder
 
 if TYPE_CHECKING:  # torch takes a second
     from ecg_core.live.session import LiveSession
-
-T = TypeVar("T")
 
 CANCEL_WAIT_S = 5.0  # an analysis stops at the end of the chunk at work
 RECORDINGS = "recordings"  # folder of the store for uploads
@@ -212,7 +211,8 @@ class Workspace:
 
     def _read(self, opened: OpenStudy, study: Study) -> None:
         sha256 = study.record_sha256
-        opened.study, opened.edits, opened.notes = study, edits_of(self.store, sha256), notes_of(self.store, sha256)
+        opened.study, opened.notes = study, notes_of(self.store, sha256)
+        opened.edits, opened.redoable = edits_of(self.store, sha256), redoable_of(self.store, sha256)
         if study.model_name:
             fitted = opened.edits[: study.n_fitted_edits]
             rules = stored_rules(study.rules)
@@ -335,9 +335,9 @@ class Workspace:
     def _take_unsaved_results(self) -> None:
         """Show the results that the store could not take, and save them with the other unsaved changes."""
         for job, editor in self.queue.take_unsaved(self.current):
-            if job.result is not None and not job.beside:
-                self.studies[self.current].shown = job.key
+            if job.result is not None:
                 self.analyses[job.key] = job.result
+                self.studies[self.current].shown = self.shown.get(self.current) if job.beside else job.key
             with suppress(ChangeRefusedError):  # it is stored; who holds the study decides what it shows
                 self._make(Change(job.key.record_sha256, partial(self.queue.keep, job, editor)))
 
@@ -349,21 +349,27 @@ class Workspace:
         """What the store knows of an open record."""
         return self.studies[sha256].study
 
-    def edits_of(self, sha256: str) -> tuple[LabelEdit, ...]:
-        """The label edits of a record, the oldest first."""
+    def edits_of(self, sha256: str) -> tuple[Edit, ...]:
+        """The edits of a record that count, the oldest first."""
         return self.studies[sha256].edits
 
-    def add_edit(self, sha256: str, edit: LabelEdit) -> None:
-        """Label some beats."""
-        store, editor = self.store, self.editor
-        if not self._save(lambda: add_edit(store, sha256, edit, editor), sha256):
-            self.studies[sha256].edits = (*self.edits_of(sha256), edit)
+    def add_edit(self, sha256: str, edit: Edit) -> None:
+        """Make an edit, which counts from then on."""
+        opened = self.studies[sha256]
+        if not self._save(partial(add_edit, self.store, sha256, edit, self.editor), sha256):
+            opened.edits, opened.redoable = (*opened.edits, edit), ()
 
     def undo_edit(self, sha256: str) -> None:
         """Undo the last edit."""
-        editor = self.editor
-        if not self._save(lambda: undo_edit(self.store, sha256, editor), sha256):
-            self.studies[sha256].edits = self.edits_of(sha256)[:-1]
+        opened = self.studies[sha256]
+        if not self._save(partial(undo_edit, self.store, sha256, self.editor), sha256):
+            opened.edits, opened.redoable = opened.edits[:-1], (*opened.edits[-1:], *opened.redoable)
+
+    def redo_edit(self, sha256: str) -> None:
+        """Redo the edit that was undone last."""
+        opened = self.studies[sha256]
+        if not self._save(partial(redo_edit, self.store, sha256, self.editor), sha256):
+            opened.edits, opened.redoable = (*opened.edits, *opened.redoable[:1]), opened.redoable[1:]
 
     def remember(self, sha256: str, **view: Any) -> None:
         """Keep where and how a study was left."""
@@ -395,8 +401,8 @@ class Workspace:
         """Show an analysis of its record."""
         self.analyses[key] = analysis
         opened = self.studies[key.record_sha256]
-        labelled = self.window_analyses.labelled(key, opened.edits, analysis)
-        self._save(partial(set_shown, self.store, key, labelled, self.editor), key.record_sha256)
+        edited = self.window_analyses.edited(key, opened.edits, analysis)
+        self._save(partial(set_shown, self.store, key, edited, self.editor), key.record_sha256)
         opened.shown = key
 
     def has_analysis(self, sha256: str) -> bool:
@@ -405,13 +411,13 @@ class Workspace:
         return opened.shown is not None and self.window_analyses.base(opened.shown, opened.record) is not None
 
     def analysis(self, sha256: str) -> Analysis:
-        """The analysis that is shown of a record, with the reader's labels."""
+        """The analysis that is shown of a record, with its readers' edits."""
         opened = self.studies[sha256]
         key, edits = opened.shown, opened.edits
         base = self.window_analyses.base(key, opened.record) if key else None
         if key is None or base is None:
             raise StoreError("This record has not been analysed yet.")
-        analysis = self.window_analyses.labelled(key, edits, base)
+        analysis = self.window_analyses.edited(key, edits, base)
         self._note_findings(opened, analysis)
         return analysis
 
@@ -425,13 +431,6 @@ class Workspace:
         except ChangeRefusedError as error:
             self.notice = str(error)
         opened.noted = None if self.unsaved else (key, edits)
-
-    def cached(self, name: str, key: Hashable, make: Callable[[], T]) -> T:
-        """The last value of ``name`` where it was made for this key, else a new one; one of each name is kept."""
-        if name not in self.cache or self.cache[name][0] != key:
-            self.cache[name] = (key, make())
-        value: T = self.cache[name][1]
-        return value
 
 
 def current_workspace() -> Workspace:

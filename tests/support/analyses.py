@@ -71,7 +71,7 @@ def make_analysis(
     dangers = tuple(
         find_dangers(beats, tachyarrhythmias(waveform, rules), waveform, quality, duration_s=duration_s, rules=rules)
     )
-    events = find_rhythms(beats, rules, episodes=af_episodes(beats, rules), dangers=dangers)
+    events = find_rhythms(beats, rules, episodes=af_episodes(beats, rules), others=dangers)
     steps = np.linspace(-0.512, 0.512, 33).astype(np.float32)
     return Analysis(
         record=record, lead_names=("II",), model=SPEC, rules=rules, quality=quality, predicted=beats, beats=beats,

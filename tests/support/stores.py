@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.records import read_record
-from ecg_core.studies.edits import Label
 from ecg_core.studies.store import Store
 from ecg_core.studies.study import Editor, add_study
 from support.records import write_record
@@ -31,7 +31,7 @@ def add_small(store: Store, folder, name="small", editor=READER):
 
 def edit(number, label="V"):
     """An edit of one beat, known by its number."""
-    return (Label(float(number), label),)
+    return LabelEdit((Label(float(number), label),))
 
 
 def with_record(analysis, record):

@@ -1,0 +1,91 @@
+"""What an analysis counts, measured from its beats; measured again by other rules or after a reader's edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .edits import Edit, Mark, digest_of
+from .labels import UNLABELLED, Codes
+from .rhythm.burden import measure_burden
+from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias, with_separable_beats
+from .rhythm.decisions import settle_labels
+from .rhythm.editing import apply_edits
+from .rhythm.events import find_rhythms
+from .rhythm.labelling import label_codes, set_labels
+from .rhythm.marks import mark_tachyarrhythmias, marked_events
+from .rhythm.uncertainty import calibrate_probabilities
+from .rules import RhythmRules
+from .schema import Analysis, Annotations, Beats, Burden, Calibration, Quality, Record, RhythmEvent, Waveform
+
+
+def measure(
+    record: Record, predicted: Beats, quality: Quality, waveform: Waveform, rules: RhythmRules,
+    *, labels: Codes, calibration: Calibration | None, marks: Sequence[Mark] = (),
+) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:  # fmt: skip
+    """The predicted beats as they are counted by these rules, with calibrated probabilities, their events and burden.
+
+    A reader's labels are certain: the class of each beat that has one, UNLABELLED for the others, shape (n_beats,). So
+    are the rhythms of ``marks``.
+    """
+    found = mark_tachyarrhythmias(with_separable_beats(tachyarrhythmias(waveform, rules), predicted), marks)
+    masked = mask_fibrillation(predicted, found)
+    settled, episodes = settle_labels(masked, rules, labels=labels, marks=marks, age_years=record.age_years)
+    beats = set_labels(calibrate_probabilities(settled, calibration), labels)
+    dangers = find_dangers(beats, found, waveform, quality, duration_s=record.duration_s, rules=rules)
+    events = find_rhythms(beats, rules, episodes=episodes, others=[*dangers, *marked_events(beats, marks)])
+    burden = measure_burden(
+        beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years,
+        calibration=calibration,
+    )  # fmt: skip
+    return beats, events, burden
+
+
+def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:
+    """The same predictions measured by other rules: no signal is read again.
+
+    >>> from ecg_core import analyse, load_model, read_record
+    >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
+    >>> analysis.burden.pauses.n, with_rules(analysis, RhythmRules(pause_s=1.5)).burden.pauses.n
+    (1, 2)
+
+    """
+    return _measured(replace(analysis, rules=rules), analysis.label_codes)
+
+
+def with_labels(analysis: Analysis, labels: Annotations) -> Analysis:
+    """The same analysis with some beats labelled by a reader: no signal is read again.
+
+    >>> from ecg_core import analyse, load_model, read_record
+    >>> record = read_record("demo_data/demo")
+    >>> len(with_labels(analyse(record, load_model(), lead="II"), record.reference).labelled) > 2000
+    True
+
+    """
+    new = label_codes(labels, analysis.beats.time_s)
+    return _measured(analysis, np.where(new == UNLABELLED, analysis.label_codes, new))
+
+
+def with_edits(analysis: Analysis, edits: Sequence[Edit]) -> Analysis:
+    """An analysis, as the program made it, with a reader's edits: no signal is read again.
+
+    >>> from ecg_core import DeleteEdit, analyse, load_model, read_record
+    >>> analysis = analyse(read_record("demo_data/demo"), load_model(), lead="II")
+    >>> first_s = float(analysis.beats.time_s[0])
+    >>> analysis.burden.n_beats - with_edits(analysis, [DeleteEdit((first_s,))]).burden.n_beats
+    1
+
+    """
+    edited, labels = apply_edits(analysis, edits)
+    return replace(_measured(edited, labels), edits_sha256=digest_of(edits))
+
+
+def _measured(analysis: Analysis, labels: Codes) -> Analysis:
+    beats, events, burden = measure(
+        analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules, labels=labels,
+        calibration=analysis.model.calibration_of(len(analysis.lead_names)), marks=analysis.changes.marks,
+    )  # fmt: skip
+    labelled = np.flatnonzero(labels != UNLABELLED)
+    return replace(analysis, beats=beats, events=events, burden=burden, labelled=labelled)

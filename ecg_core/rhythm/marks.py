@@ -1,0 +1,47 @@
+"""Stretches that a reader marked as one rhythm: they take the place of what the program found there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from ..edits import Mark
+from ..schema import Beats, RhythmEvent
+from .danger import Tachyarrhythmia, without
+from .intervals import DECIMALS
+
+
+def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], marks: Sequence[Mark]) -> list[Tachyarrhythmia]:
+    """What the waveform shows outside all marks, and the marked fibrillation and tachycardia of the ventricles."""
+    spans = [mark[:2] for mark in marks]
+    left = [Tachyarrhythmia(one.kind, *part) for one in found for part in without(one[1:], spans)]
+    left += [Tachyarrhythmia(mark.rhythm, *mark[:2]) for mark in marks if mark.rhythm in ("vf", "vt")]
+    return sorted(left, key=lambda one: one.start_s)
+
+
+def mark_episodes(episodes: Iterable[slice], beats: Beats, marks: Sequence[Mark]) -> list[slice]:
+    """Atrial fibrillation as slices of the beats: what was found outside all marks, and what is marked."""
+    if not marks:
+        return list(episodes)
+    found = np.zeros(len(beats), dtype=np.int64)  # number of the episode that each beat lies in
+    for number, episode in enumerate(episodes, 1):
+        found[episode] = number
+    for number, mark in enumerate(marks, 1):
+        first, last = np.searchsorted(beats.time_s, mark[:2])
+        found[first:last] = -number if mark.rhythm == "af" else 0
+    edges = np.flatnonzero(np.diff(found, prepend=0, append=0))
+    slices = [slice(a, b) for a, b in pairwise(edges.tolist()) if found[a]]
+    return [episode for episode in slices if episode.stop - episode.start > 1]
+
+
+def marked_events(beats: Beats, marks: Iterable[Mark]) -> Iterator[RhythmEvent]:
+    """Paced rhythm, which the program does not look for."""
+    for mark in marks:
+        if mark.rhythm == "paced":
+            first, last = np.searchsorted(beats.time_s, mark[:2])
+            rr_s = beats.rr_s[first + 1 : last]
+            known_s = rr_s[np.isfinite(rr_s)]
+            bpm = round(60.0 / float(known_s.mean()), DECIMALS) if len(known_s) else float("nan")
+            yield RhythmEvent("paced", *mark[:2], int(last - first), bpm)

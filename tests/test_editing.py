@@ -1,0 +1,336 @@
+"""A reader's edits: what each changes, that their order counts, and that nothing else changes by a bit."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.analyses import make_analysis
+from support.records import in_memory
+
+from ecg_core.edits import (
+    MARKED_NAMES,
+    AcceptEdit,
+    DeleteEdit,
+    InsertEdit,
+    Label,
+    LabelEdit,
+    RhythmEdit,
+    Stretch,
+    StretchEdit,
+    TemplateEdit,
+    content_of,
+    digest_of,
+    edit_of,
+    text_of,
+)
+from ecg_core.labels import CLASSES, NO_BEAT
+from ecg_core.measuring import with_edits, with_labels, with_rules
+from ecg_core.pipeline import analyse
+from ecg_core.rhythm.danger import no_waveform
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Annotations, Beats, Waveform
+
+DURATION_S = 600.0
+
+
+@pytest.fixture(scope="module")
+def base():
+    """Ten minutes of a beat each 0.8 s, every tenth a premature S; the block from 100 to 110 s is not analysable."""
+    return with_premature_beats()
+
+
+def with_premature_beats():
+    made = make_analysis(DURATION_S, unusable=[10])
+    time_s = made.predicted.time_s.copy()
+    time_s[7::10] -= 0.3
+    rr_s = np.where(np.isfinite(made.predicted.rr_s), np.diff(time_s, prepend=np.nan), np.nan)
+    return with_rules(replace(made, predicted=replace(made.predicted, time_s=time_s, rr_s=rr_s)), RhythmRules())
+
+
+def stretch(start_s, end_s, *, analysable=False):
+    return StretchEdit((Stretch(start_s, end_s),), analysable=analysable)
+
+
+def mark(start_s, end_s, rhythm):
+    return RhythmEdit((Stretch(start_s, end_s),), rhythm)
+
+
+def kinds(analysis):
+    return [event.kind for event in analysis.events]
+
+
+def columns(beats):
+    return {item.name: getattr(beats, item.name) for item in fields(Beats) if getattr(beats, item.name) is not None}
+
+
+def assert_same(beats, other, rows=slice(None), of=slice(None)):
+    for name, values in columns(beats).items():
+        np.testing.assert_array_equal(values[rows], getattr(other, name)[of], err_msg=name)
+
+
+def test_labels_alone_count_as_labels_of_annotations_do(base):
+    time_s = base.beats.time_s[[3, 130, 400]]
+    edited = with_edits(base, [LabelEdit(tuple(Label(at, "V") for at in time_s.tolist()))])
+    labelled = with_labels(base, Annotations(time_s, np.array(["V"] * 3), np.array([""] * 3)))
+    assert_same(edited.beats, labelled.beats)
+    assert edited.events == labelled.events
+    assert edited.labelled.tolist() == [3, 130, 400]
+    assert edited.predicted is base.predicted
+
+
+def test_a_deleted_beat_is_gone_and_its_neighbours_follow_each_other(base):
+    at = 300
+    edited = with_edits(base, [DeleteEdit((float(base.beats.time_s[at]),))])
+    assert len(edited.beats) == len(base.beats) - 1 == len(edited.attention.weight)
+    assert edited.predicted.rr_s[at] == pytest.approx(1.6)
+    assert edited.burden.n_beats == base.burden.n_beats - 1
+    assert edited.changes.deleted_s == (base.beats.time_s[at],)
+    assert_same(edited.predicted, base.predicted, slice(0, at), slice(0, at))
+    assert_same(edited.predicted, base.predicted, slice(at + 1, None), slice(at + 2, None))
+
+
+def test_an_inserted_beat_counts_with_its_class_and_parts_the_rr(base):
+    at = 300
+    time_s = float(base.beats.time_s[at]) - 0.3
+    edited = with_edits(base, [InsertEdit((Label(time_s, "S"),))])
+    assert len(edited.beats) == len(base.beats) + 1 == len(edited.attention.weight)
+    assert edited.beats.label[at] == "S"
+    assert edited.predicted.rr_s[at : at + 2].tolist() == pytest.approx([0.5, 0.3])
+    assert edited.labelled.tolist() == [at]
+    assert edited.changes.inserted_s == (time_s,)
+    assert_same(edited.predicted, base.predicted, slice(0, at), slice(0, at))
+    assert_same(edited.predicted, base.predicted, slice(at + 2, None), slice(at + 1, None))
+
+
+def test_a_beat_that_is_inserted_where_one_was_deleted_is_that_beat(base):
+    time_s = float(base.beats.time_s[300])
+    edited = with_edits(base, [DeleteEdit((time_s,)), InsertEdit((Label(time_s + 0.02, "V"),))])
+    assert_same(edited.predicted, base.predicted)
+    assert edited.beats.label[300] == "V"
+    assert edited.changes.deleted_s == edited.changes.inserted_s == ()
+
+
+def test_a_beat_can_be_inserted_before_the_first_and_after_the_last(base):
+    edited = with_edits(base, [InsertEdit((Label(0.05, "N"), Label(599.9, "N")))])
+    assert edited.beats.time_s[[0, -1]].tolist() == [0.05, 599.9]
+    assert np.isnan(edited.beats.rr_s[0])
+    assert edited.beats.rr_s[[1, -1]].tolist() == pytest.approx([0.35, 599.9 - base.beats.time_s[-1]])
+
+
+def test_artefact_takes_its_beats_and_its_time_out_of_all_counts(base):
+    edited = with_edits(base, [stretch(200.0, 212.4)])
+    inside = (base.beats.time_s >= 200) & (base.beats.time_s < 212.4)
+    np.testing.assert_array_equal(edited.beats.usable, base.beats.usable & ~inside)
+    assert edited.burden.analysable_s == pytest.approx(base.burden.analysable_s - 12.4)
+    assert edited.burden.n_beats == base.burden.n_beats - inside.sum()
+    assert [event for event in edited.events if event.kind == "not_analysable"][1].start_s == 200.0
+    first_after = int(np.flatnonzero(inside)[-1]) + 1
+    assert np.isnan(edited.beats.rr_s[first_after])  # a beat may be hidden in the artefact
+    assert_same(edited.predicted, base.predicted, slice(first_after + 1, None), slice(first_after + 1, None))
+
+
+def test_artefact_that_is_marked_as_analysable_again_leaves_all_as_it_was(base):
+    edited = with_edits(base, [stretch(200.0, 212.4), stretch(199.0, 213.0, analysable=True)])
+    np.testing.assert_array_equal(edited.beats.label, base.beats.label)
+    np.testing.assert_allclose(edited.beats.rr_s, base.beats.rr_s)
+    assert edited.burden.analysable_s == pytest.approx(base.burden.analysable_s)
+    assert edited.events == base.events
+
+
+def test_signal_that_a_reader_can_read_counts_with_the_classes_that_were_predicted(base):
+    edited = with_edits(base, [stretch(100.0, 110.0, analysable=True)])
+    assert edited.beats.usable.all()
+    inside = (base.beats.time_s >= 100) & (base.beats.time_s < 110)
+    wanted = np.array(CLASSES)[base.predicted.probability[inside].argmax(axis=1)]
+    np.testing.assert_array_equal(edited.predicted.label[inside], wanted)
+    assert np.isfinite(edited.predicted.rr_s[1:]).all()
+    assert "not_analysable" not in kinds(edited)
+
+
+def test_beats_in_signal_that_is_not_analysable_can_be_labelled(base):
+    at = int(np.flatnonzero(~base.beats.usable)[2])
+    edited = with_edits(base, [LabelEdit((Label(float(base.beats.time_s[at]), "V"),))])
+    assert edited.beats.label[at] == "V"
+    assert edited.beats.usable[at]
+
+
+def test_fibrillation_in_artefact_is_none():
+    vf = np.zeros(600, dtype=np.float32)
+    vf[300:320] = 0.95
+    waveform = Waveform(1.0, vf, np.zeros(600, np.float32), np.zeros((0, 2)), np.zeros((0, 2)))
+    base = with_rules(make_analysis(DURATION_S, waveform=waveform), RhythmRules())
+    assert "vf" in kinds(base)
+    edited = with_edits(base, [stretch(299.0, 321.0)])
+    assert "vf" not in kinds(edited)
+    assert base.waveform.vf.max() > 0.9  # what was found stays
+
+
+def test_a_marked_fibrillation_of_the_atria_is_an_episode_without_s(base):
+    edited = with_edits(base, [mark(300.0, 360.0, "af")])
+    (episode,) = [event for event in edited.events if event.kind == "af"]
+    assert (episode.start_s, episode.end_s) == pytest.approx((300.4, 359.6), abs=0.8)
+    inside = (edited.beats.time_s >= 300) & (edited.beats.time_s < 360)
+    assert "S" not in edited.beats.label[inside]
+    assert "S" in edited.beats.label[~inside]
+    assert edited.burden.af.total_s == pytest.approx(59.2, abs=0.9)
+
+
+def test_a_stretch_that_is_marked_otherwise_is_no_fibrillation_of_the_atria(base):
+    edited = with_edits(base, [mark(300.0, 400.0, "af"), mark(340.0, 350.0, "sinus")])
+    assert len([event for event in edited.events if event.kind == "af"]) == 2
+    inside = (edited.beats.time_s >= 340) & (edited.beats.time_s < 350)
+    assert set(edited.beats.label[inside]) == {"N"}
+
+
+def test_a_marked_ventricular_fibrillation_heads_the_events_and_has_no_beats(base):
+    edited = with_edits(base, [LabelEdit((Label(float(base.beats.time_s[380]), "V"),)), mark(300.0, 312.0, "vf")])
+    (event,) = [event for event in edited.events if event.kind == "vf"]
+    assert (event.start_s, event.end_s) == (300.0, 312.0)
+    inside = (edited.beats.time_s >= 300) & (edited.beats.time_s < 312)
+    assert not edited.beats.usable[inside].any()
+    assert edited.burden.vf.total_s == 12.0
+
+
+def test_a_marked_tachycardia_has_ventricular_beats_and_is_one_event(base):
+    edited = with_edits(base, [mark(300.0, 340.0, "vt")])
+    (event,) = [event for event in edited.events if event.kind.startswith("vt")]
+    assert event.kind == "vt_sustained"
+    inside = (edited.beats.time_s >= 300) & (edited.beats.time_s < 340)
+    assert set(edited.beats.label[inside]) == {"V"}
+
+
+def test_a_paced_rhythm_is_an_event_of_unclassifiable_beats(base):
+    edited = with_edits(base, [mark(300.0, 340.0, "paced")])
+    (event,) = [event for event in edited.events if event.kind == "paced"]
+    inside = (edited.beats.time_s >= 300) & (edited.beats.time_s < 340)
+    assert set(edited.beats.label[inside]) == {"Q"}
+    assert event.n_beats == inside.sum()
+    assert event.rate_bpm == pytest.approx(75, abs=0.1)
+
+
+def test_the_last_edit_counts(base):
+    at = int(np.searchsorted(base.beats.time_s, 305.0))
+    label = LabelEdit((Label(float(base.beats.time_s[at]), "F"),))
+    assert with_edits(base, [mark(300, 310, "vt"), label]).beats.label[at] == "F"
+    assert with_edits(base, [label, mark(300, 310, "vt")]).beats.label[at] == "V"
+    assert not with_edits(base, [label, stretch(300, 310)]).beats.usable[at]
+    assert with_edits(base, [stretch(300, 310), label]).beats.label[at] == "F"
+    gone = DeleteEdit((float(base.beats.time_s[at]),))
+    assert len(with_edits(base, [gone, label]).beats) == len(base.beats) - 1
+    again = with_edits(base, [mark(300, 310, "vt"), mark(300, 310, "af")])
+    assert base.beats.label[at] == again.beats.label[at]  # what the first mark made of it is taken back
+
+
+def test_edited_analyses_are_measured_again_by_other_rules_with_all_edits(base):
+    edits = [mark(300.0, 360.0, "af"), DeleteEdit((float(base.beats.time_s[50]),)), stretch(200, 210)]
+    rules = RhythmRules(pause_s=1.5)
+    first = with_rules(with_edits(base, edits), rules)
+    second = with_edits(replace(base, rules=rules), edits)
+    assert first.events == second.events
+    assert first.burden.pauses.n == base.burden.pauses.n + 1
+
+
+def test_queried_beats_stay_the_same_beats(base):
+    asked = replace(base, queried=np.array([400, 20, 300]))
+    edits = [DeleteEdit((float(base.beats.time_s[20]),)), InsertEdit((Label(100.2, "N"),))]
+    edited = with_edits(asked, edits)
+    assert edited.beats.time_s[edited.queried].tolist() == base.beats.time_s[[400, 300]].tolist()
+
+
+def test_an_analysis_without_beats_takes_an_inserted_one():
+    whole = make_analysis(60.0)
+    none = slice(0, 0)
+    empty = Beats(**{name: values[none] for name, values in columns(whole.predicted).items()})
+    base = replace(
+        whole, predicted=empty, beats=empty, waveform=no_waveform(60.0),
+        attention=replace(whole.attention, weight=whole.attention.weight[none]),
+    )  # fmt: skip
+    assert with_edits(base, [InsertEdit((Label(30.0, "V"),))]).beats.label.tolist() == ["V"]
+    assert len(with_edits(base, [DeleteEdit((30.0,)), LabelEdit((Label(30.0, "V"),))]).beats) == 0
+
+
+TIMES = st.floats(0, DURATION_S, allow_nan=False).map(lambda value: round(value, 2))
+LABELS = st.builds(Label, TIMES, st.sampled_from(CLASSES))
+STRETCHES = st.tuples(TIMES, st.floats(0.1, 40)).map(lambda one: Stretch(one[0], min(one[0] + one[1], DURATION_S)))
+EDITS = st.lists(
+    st.one_of(
+        st.lists(LABELS, min_size=1, max_size=5).map(lambda labels: LabelEdit(tuple(labels))),
+        st.lists(LABELS, min_size=1, max_size=5).map(lambda labels: InsertEdit(tuple(labels))),
+        st.lists(TIMES, min_size=1, max_size=5).map(lambda times: DeleteEdit(tuple(times))),
+        st.builds(lambda one, value: StretchEdit((one,), analysable=value), STRETCHES, st.booleans()),
+        st.builds(lambda one, rhythm: RhythmEdit((one,), rhythm), STRETCHES, st.sampled_from(sorted(MARKED_NAMES))),
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+@given(EDITS)
+def test_whatever_the_edits_beats_ascend_and_an_rr_is_the_time_between_two_beats(edits):
+    edited = with_edits(with_premature_beats(), edits)
+    beats, n = edited.beats, len(edited.beats)
+    assert (np.diff(beats.time_s) > 0).all()
+    assert {len(values) for values in columns(beats).values()} == {n} == {len(edited.attention.weight)}
+    known = np.isfinite(beats.rr_s)
+    np.testing.assert_allclose(beats.rr_s[known], np.diff(beats.time_s, prepend=np.nan)[known], atol=1e-9)
+    assert (beats.label[~beats.usable] == "Q").all()
+    artefact = np.zeros(n, dtype=bool)
+    for start_s, end_s in edited.changes.artefact:
+        artefact |= (beats.time_s >= start_s) & (beats.time_s < end_s)
+    late = [edit for edit in edits if isinstance(edit, (LabelEdit, InsertEdit, RhythmEdit))]
+    assert not (beats.usable & artefact).any() or late
+    assert edited.burden.n_beats == beats.usable.sum()
+    assert 0 <= edited.burden.analysable_s <= DURATION_S + 1e-6
+
+
+@given(EDITS)
+def test_every_edit_is_stored_and_found_again_and_has_words(edits):
+    every = [*edits, AcceptEdit((Stretch(1.0, 2.0),), "vt"), TemplateEdit("split", ("V1",), 2, (1.0, 2.5))]
+    found = [edit_of(edit.kind, content_of(edit)) for edit in every]
+    assert found == every
+    assert digest_of(found) == digest_of(every) != digest_of(every[:-1])
+    assert all(text_of(edit) for edit in every)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("labels", [[1.0, "X"]]), ("labels", [[-1.0, "V"]]), ("labels", [["1", "V"]]), ("labels", [[1.0]]),
+        ("delete", [None]), ("delete", [float("nan")]), ("insert", [[True, "V"]]), ("stretch", [1, [1.0, 2.0]]),
+        ("stretch", [True, [2.0, 1.0]]), ("stretch", []), ("rhythm", ["samba", [1.0, 2.0]]), ("accept", [3]),
+        ("templates", ["burn", ["V1"], 0, []]), ("templates", ["split", ["V1"], -1, []]), ("other", []),
+        ("labels", []), ("delete", []), ("rhythm", ["vt"]),
+    ],
+)  # fmt: skip
+def test_what_is_no_edit_is_refused(kind, content):
+    with pytest.raises(ValueError, match=r"edit|label|time|stretch|rhythm|event|template"):
+        edit_of(kind, content)
+
+
+def test_the_model_learns_from_deleted_and_inserted_beats(model, excerpt, monkeypatch):
+    from ecg_core import pipeline
+
+    record = in_memory(excerpt[: 250 * 120], 250)
+    before = analyse(record, model)
+    gone, added = float(before.beats.time_s[20]), float(before.beats.time_s[40]) + 0.3
+    learned = []
+    learn = pipeline.learn
+
+    def noted(model, tokens, rr_s, lead_weight, code, **options):
+        learned.append((len(rr_s), code.copy()))
+        return learn(model, tokens, rr_s, lead_weight, code, **options)
+
+    monkeypatch.setattr(pipeline, "learn", noted)
+    edits = (DeleteEdit((gone,)), InsertEdit((Label(added, "V"),)))
+    fitted = analyse(record, model, edits=edits)
+    assert added in fitted.beats.time_s  # one that can be learned from
+    ((n, code),) = learned
+    assert n == len(before.beats) + 1
+    assert code[20] == NO_BEAT
+    assert code[fitted.beats.time_s == added].tolist() == [CLASSES.index("V")]
+    assert fitted.n_fitted == 2
+    shown = with_edits(fitted, edits)
+    assert gone not in shown.beats.time_s
+    assert shown.changes.inserted_s == (added,)
+    assert shown.edits_sha256 == fitted.fitted_sha256 == digest_of(edits)
