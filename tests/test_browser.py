@@ -9,9 +9,10 @@ import pypdfium2
 import pytest
 from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab, go, open_files  # noqa: F401  # fixtures among them
 
-PAPER_PX_PER_S = 25 * 96 / 25.4
+from ecg_core.figures import Scale
 
 pytestmark = NEEDS_BROWSER
+PAPER_PX_PER_S = 25 * 96 / 25.4
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_keys_step_through_the_beats_and_a_link_reopens_the_view(page, address):
     assert address_time_s(page) == seen[-1]
 
 
-def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
+def test_keys_label_beats_and_the_model_learns_from_them_against_its_own_advice(page):
     go(page, "Review", "Full disclosure")
     page.keyboard.press("a")
     for n_labelled, key in enumerate("123", 1):
@@ -68,6 +69,10 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
     page.get_by_text("2 beats labelled by you").wait_for()
     page.wait_for_timeout(1000)
     page.keyboard.press("l")
+    page.get_by_text("Held back: the labels are too few").wait_for(timeout=1000 * READY_S)
+    page.wait_for_timeout(1000)
+    page.get_by_role("button", name="Accept anyway").click()
+    page.get_by_role("button", name="Accept against this advice").click()
     page.get_by_text("2 of them used for fine-tuning").wait_for(timeout=1000 * READY_S)
     for left in ("none of them used for fine-tuning yet", "1 beat labelled by you", "A wrong class?"):
         page.wait_for_timeout(1000)
@@ -75,13 +80,19 @@ def test_keys_label_beats_and_the_model_is_fine_tuned_to_them(page):
         page.get_by_text(left).wait_for()
 
 
-def test_strip_has_the_papers_scale_on_the_screen(page):
-    go(page, "Review", "Full disclosure")
-    chart = page.locator(".st-key-strip0 .js-plotly-plot").first
-    chart.wait_for()
-    width_px, span = chart.evaluate("g => [g._fullLayout.xaxis._length, g._fullLayout.xaxis.range]")
-    assert width_px / (span[1] - span[0]) == pytest.approx(PAPER_PX_PER_S, rel=2e-3)
-    assert chart.evaluate("g => g.getBoundingClientRect().width === g._fullLayout.width")
+@pytest.mark.parametrize(
+    ("width_px", "zoom", "leads", "gain", "speed"),
+    [(1000, 1, 12, 5, 50), (1280, 1.5, 3, 20, 12.5), (1920, 1, 1, 10, 25)],
+)
+def test_strips_measure_true_millimetres_in_every_window(browser, address, width_px, zoom, leads, gain, speed):  # noqa: F811
+    from benchmarks.millimetres import measure_strip, window
+
+    with window(browser, width_px, zoom) as tab:
+        tab.goto(f"{address}/review?leads={leads}&gain={gain}&speed={speed}&t=300")
+        measured = measure_strip(tab, "strip0", Scale(speed, gain))
+    assert measured["deviation_pct"] < 1
+    assert measured["leads"] == leads
+    assert not measured["sideways"]
 
 
 # Streamlit keeps the strip before, hidden, until the page is drawn.
