@@ -325,7 +325,7 @@ def legend() -> None:
     """Draw the classes of beats with their colours."""
     swatch, colours = '<span style="color:{colour};font-weight:700">{label}</span>&nbsp;{name}', theme().letter
     entries = [swatch.format(colour=colours[label], label=label, name=NAME[label].lower()) for label in CLASSES]
-    st.html(f'<div style="font-size:0.8rem;opacity:0.9">{" &ensp; ".join(entries)}</div>')
+    st.html(f'<div style="font-size:0.8rem">{" &ensp; ".join(entries)}</div>')
 
 
 def show_error(error: EcgError) -> None:
