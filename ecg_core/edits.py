@@ -150,6 +150,11 @@ def content_of(edit: Edit) -> list[Any]:
             return [edit.action, list(edit.names), edit.n_parts, list(edit.times_s)]
 
 
+def counting(edits: Iterable[Edit]) -> tuple[Edit, ...]:
+    """The edits that change what is counted: not those that accept events or arrange templates."""
+    return tuple(edit for edit in edits if not isinstance(edit, (AcceptEdit, TemplateEdit)))
+
+
 def digest_of(edits: Iterable[Edit]) -> str:
     """SHA-256 of edits in their order; empty where there are none."""
     digests = [_digest(edit) for edit in edits]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .edits import Edit, Mark, digest_of
+from .edits import Edit, Mark, counting, digest_of
 from .labels import UNLABELLED, Codes
 from .rhythm.burden import measure_burden
 from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias, with_separable_beats
@@ -78,6 +78,8 @@ def with_edits(analysis: Analysis, edits: Sequence[Edit]) -> Analysis:
     1
 
     """
+    if not counting(edits):
+        return replace(analysis, edits_sha256=digest_of(edits))
     edited, labels = apply_edits(analysis, edits)
     return replace(_measured(edited, labels), edits_sha256=digest_of(edits))
 

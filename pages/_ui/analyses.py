@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ecg_core.edits import Edit
+from ecg_core.edits import Edit, counting, digest_of
 from ecg_core.rhythm.editing import changes_beats
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import load_shown, load_stored, save_shown
@@ -62,8 +62,12 @@ class WindowAnalyses:
         if found is not None:
             self._kept = (key, edits)
             return found
-        if _shows(key, edits):
-            return engine.with_rules(base, key.rules)
+        for (other_key, other_edits, other_base), analysis in self._shown:  # one that counts the same
+            if (other_key, other_base) == (key, base) and counting(other_edits) == counting(edits):
+                return replace(analysis, edits_sha256=digest_of(edits))
+        if not counting(edits) or _shows(key, edits):
+            base = base if base.rules == key.rules else engine.with_rules(base, key.rules)
+            return replace(base, edits_sha256=digest_of(edits))
         return engine.edited(replace(base, rules=key.rules), edits)
 
     def keep_shown(self) -> None:
