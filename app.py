@@ -8,6 +8,7 @@ from pages._ui.frame import guarded
 
 st.set_page_config(page_title="ECG workstation", page_icon="🫀", layout="wide")
 
+st.set_option("client.showSidebarNavigation", True)  # config.toml hides the menu that is not ours
 demo = os.environ.get("ECG_DEMO") == "1"
 
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -28,12 +27,16 @@ from ecg_core.records import read_strip
 WINDOWS: Final = (1000, 1280, 1920)
 ZOOMS: Final = (1.0, 1.5)
 HEIGHT_PX = 1080
-LEADS, GAINS, SPEEDS, ATTENTION = (1, 3, 6, 12), (5, 10, 20), (12.5, 25, 50), ("true", "false")
+LEADS, GAINS, SPEEDS, ATTENTION = (1, 3, 6, 12), (5, 10, 20), (12.5, 25, 50), (True, False)
 READY_MS = 90_000
+SETTLING_MS = 500
+AT_REST: Final = """(plot) => document.querySelector('[data-test-script-state=notRunning]')
+  && document.querySelectorAll(plot).length === 1"""
 FIRST_SECONDS = 12  # of the stream, before the moving strip is measured
 LIVE_LEAD = "II"
 
-# Deviations of everything drawn on a strip from its scale: of each signal across and along, and of each pulse.
+# How much a second and a millivolt measure of everything drawn on a strip: of each signal, and of each pulse. Signals
+# of less than 40 px are not measured along mV: plotly leaves out points that are off a line by a tenth of a pixel.
 MEASURE: Final = """(gd, scale) => {
   const size = (path) => {
     const box = path.getBBox(), ctm = path.getScreenCTM();
@@ -41,16 +44,17 @@ MEASURE: Final = """(gd, scale) => {
   };
   const leads = [...gd.querySelectorAll('.xy .trace.scatter')].filter((g) => g.__data__[0].trace.mode === 'lines');
   const signals = leads.map((g) => {
-    const trace = g.__data__[0].trace, known = Array.from(trace._input.y).filter(Number.isFinite);
+    const trace = g.__data__[0].trace, known = g.__data__.map((point) => point.y).filter(Number.isFinite);
     const [width, height] = size(g.querySelector('.js-line'));
     const extent = known.reduce(([low, high], y) => [Math.min(low, y), Math.max(high, y)], [Infinity, -Infinity]);
-    return [width / ((trace._length - 1) * trace.dx), height / (extent[1] - extent[0])];
+    return [width / ((trace._length - 1) * trace.dx), height / (extent[1] - extent[0]), height];
   });
   const shapes = gd._fullLayout.shapes.map((shape, i) => [shape, i]).filter(([shape]) => shape.name === '1 mV');
   const pulses = shapes.map(([, i]) => size(gd.querySelector(`.shapelayer path[data-index="${i}"]`))[1]);
   const axes = gd._fullLayout, range = axes.xaxis.range, page = document.querySelector('[data-testid=stMain]');
   return {
-    px_per_s: signals.map((signal) => signal[0]), px_per_mv: [...signals.map((signal) => signal[1]), ...pulses],
+    px_per_s: signals.map((signal) => signal[0]),
+    px_per_mv: [...signals.filter((signal) => signal[2] >= 40).map((signal) => signal[1]), ...pulses],
     axis_px_per_s: axes.xaxis._length / (range[1] - range[0]), seconds: range[1] - range[0], leads: leads.length,
     attention: axes.yaxis4 !== undefined, sideways: page.scrollWidth > page.clientWidth,
   };
@@ -67,7 +71,8 @@ KEEP_LINES: Final = """(() => {
   canvas.moveTo = function (x, y) { keep(this, x, y); return moveTo.call(this, x, y); };
   canvas.lineTo = function (x, y) { keep(this, x, y); return lineTo.call(this, x, y); };
   canvas.stroke = function (...path) {
-    if (points.length > (window.longestLine ?? []).length) window.longestLine = points;
+    const isTrace = this.lineJoin === 'round'; // boxes are drawn in lines too
+    if (isTrace && points.length > (window.longestLine ?? []).length) window.longestLine = points;
     return stroke.apply(this, path);
   };
 })()"""
@@ -94,21 +99,30 @@ def window(browser: Browser, width_px: int, zoom: float) -> Iterator[Page]:
 def measure_strip(page: Page, key: str, scale: Scale) -> dict[str, Any]:
     """What a strip measures once the page has settled, with its deviation."""
     chart = page.locator(f".st-key-{key} .js-plotly-plot")
-    chart.wait_for(timeout=READY_MS)
-    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=READY_MS)
-    page.wait_for_timeout(700)  # the width of the page is reported, and the strip is drawn again
+    chart.first.wait_for(timeout=READY_MS)
+    for _ in range(2):  # the width of the page may have been reported meanwhile, and the strip be drawn again
+        page.wait_for_timeout(SETTLING_MS)
+        page.wait_for_function(AT_REST, arg=f".st-key-{key} .js-plotly-plot", timeout=READY_MS)
     measured: dict[str, Any] = chart.evaluate(MEASURE)
     measured["deviation_pct"] = deviation_pct(measured, scale)
     return measured
 
 
 def measure_review(page: Page, url: str) -> list[dict[str, Any]]:
-    """Each strip of Review."""
-    results = []
-    for leads, gain, speed, attention in product(LEADS, GAINS, SPEEDS, ATTENTION):
-        choices = {"leads": leads, "gain": gain, "speed": speed, "attention": attention, "t": 300}
-        page.goto(f"{url}/review?{urlencode(choices)}")
+    """Each strip of Review, chosen by its controls."""
+    page.goto(f"{url}/review?t=1")  # a beat of the first row
+    results = [measure_strip(page, "strip0", STANDARD)]
+    page.get_by_role("button", name="Display").click()
+    for attention, leads, gain, speed in product(ATTENTION, LEADS, GAINS, SPEEDS):
+        switch = page.locator(".st-key-attention")
+        if switch.locator("input").is_checked() != attention:
+            switch.locator("label").click()
+        for key, value in (("leads", leads), ("gain", gain), ("speed", speed)):
+            page.locator(f".st-key-{key}").get_by_text(f"{value:g}", exact=True).click()
         results.append(measure_strip(page, "strip0", Scale(speed, gain)))
+        drawn = (results[-1]["leads"], results[-1]["attention"])
+        if drawn != (leads, attention):
+            raise SystemExit(f"{leads} leads with attention {attention} were chosen, drawn were {drawn}")
     return results
 
 
@@ -131,8 +145,6 @@ def measure_live(page: Page, url: str) -> dict[str, Any]:
     record = read_record(ROOT / "demo_data" / "demo")
     signal = read_strip(record, LIVE_LEAD, start_s=0.0, length_s=10.0 * FIRST_SECONDS).signal_mv.astype(np.float64)
     px_per_s, px_per_mv = float(np.polyfit(np.arange(len(x)), x, 1)[0] * record.fs_hz), fitted_slope(-y, signal)
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Close").click(timeout=READY_MS)
     deviation = 100 * max(abs(px_per_s / STANDARD.px_per_s - 1), abs(px_per_mv / STANDARD.px_per_mv - 1))
     return {"deviation_pct": deviation, "seconds": float(np.ptp(x)) / px_per_s, "sideways": False, "leads": 1}
 

@@ -21,6 +21,7 @@ from .evaluation.evaluate import evaluate_record as evaluate_record
 from .measuring import with_edits as with_edits
 from .measuring import with_labels as with_labels
 from .measuring import with_rules as with_rules
+from .overrides import RecordOverrides as RecordOverrides
 from .pipeline import analyse as analyse
 from .records import find_records as find_records
 from .records import read_annotations as read_annotations
@@ -34,7 +35,6 @@ from .schema import Annotations as Annotations
 from .schema import Beats as Beats
 from .schema import Burden as Burden
 from .schema import Record as Record
-from .schema import RecordOverrides as RecordOverrides
 from .schema import RhythmEvent as RhythmEvent
 
 __version__: str

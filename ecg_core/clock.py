@@ -6,9 +6,15 @@ import re
 from datetime import timedelta
 from typing import Final
 
+from .errors import EcgError
 from .schema import Record
 
 TYPED: Final = re.compile(r"(\+)?(?:day\s*(\d{1,3})\s+)?(\d{1,3}):(\d\d)(?::(\d\d(?:\.\d+)?))?", re.IGNORECASE)
+WITH_DAY: Final = re.compile(r"(\d{1,3}):(\d{1,2}:\d\d:\d\d(?:\.\d+)?)")
+_NUMBER = r"(\d+(?:\.\d+)?)"
+IN_UNITS: Final = re.compile(
+    rf"(?:{_NUMBER}\s*h)?\s*(?:{_NUMBER}\s*m(?:in)?)?\s*(?:{_NUMBER}\s*(?:s|sec)?)?", re.IGNORECASE
+)  # fmt: skip
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3600, 60
 
 
@@ -62,6 +68,54 @@ def time_of(record: Record, text: str) -> float:
     if not found[5] and 0 < start_s - typed_s < MINUTE_S:
         return 0.0  # the minute in which the recording began
     return typed_s - start_s + (DAY_S if typed_s < start_s else 0)
+
+
+def place_of(record: Record, text: str, *, here_s: float) -> float:
+    """Seconds from the start of a record to the place that a reader asks for.
+
+    Parameters
+    ----------
+    text
+        A time as ``time_of`` reads it, or with its day before it (2:14:05:30); a time from the start in units
+        (1h02m, 3723 s); or a step from ``here_s`` with its sign (+30, -5m).
+
+    Raises
+    ------
+    EcgError
+        The text is no place, or one outside the record.
+
+    >>> from ecg_core import read_record
+    >>> place_of(read_record("demo_data/demo"), "08:10:30", here_s=0.0)
+    630.0
+
+    """
+    try:
+        time_s = _place_s(record, text.strip(), here_s)
+    except ValueError:
+        raise EcgError(
+            f'"{text.strip()}" is no time: expected a time such as 14:05 or 14:05:30, with its day 2:14:05:30, from '
+            "the start of the recording 1h02m or 3723 s, or a step +30 or -30 (seconds)."
+        ) from None
+    if not 0 <= time_s <= record.duration_s:
+        first, last = clock_text(record, 0.0), clock_text(record, record.duration_s)
+        raise EcgError(f"{text.strip()} lies outside the recording, which is from {first} to {last}.")
+    return time_s
+
+
+def _place_s(record: Record, text: str, here_s: float) -> float:
+    with_day = WITH_DAY.fullmatch(text)
+    if with_day is not None:
+        day, clock = int(with_day[1]), with_day[2]
+        return time_of(record, f"day {day} {clock}") + (0 if record.start else (day - 1) * DAY_S)
+    if ":" in text:
+        return time_of(record, text)
+    sign = {"+": 1, "-": -1}.get(text[:1], 0)
+    found = IN_UNITS.fullmatch(text[1:].strip() if sign else text)
+    if found is None or not any(found.groups()):
+        raise ValueError(text)
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    length_s = hours * HOUR_S + minutes * MINUTE_S + seconds
+    return here_s + sign * length_s if sign else length_s
 
 
 def iso_text(record: Record, time_s: float | None) -> str:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
 from .labels import CLASSES
+from .text import plural
 
 # What a stretch can be marked as, and the class that its beats get unless they are labelled later; None keeps them.
 MARKED_CLASS: Final[dict[str, str | None]] = {
@@ -282,4 +283,4 @@ def _classes(labels: Sequence[Label]) -> str:
 def _extent(stretches: Sequence[Stretch]) -> str:
     total_s = sum(stretch.end_s - stretch.start_s for stretch in stretches)
     n = len(stretches)
-    return f"{total_s:.1f} s" if n == 1 else f"{n:,} stretches of {total_s:.1f} s together"
+    return f"{total_s:.1f} s" if n == 1 else f"{plural(n, 'stretch')} of {total_s:.1f} s together"

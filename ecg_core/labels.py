@@ -11,6 +11,7 @@ Codes = NDArray[np.int64]  # a class as an index into CLASSES, or UNLABELLED
 
 CLASSES: Final = ("N", "S", "V", "F", "Q")
 NO_BEAT: Final = len(CLASSES)  # the network's sixth output: a candidate that is noise; never the label of a beat
+OUTPUT_NAMES: Final = (*CLASSES, "no beat")  # of what a label can say
 NOT_A_BEAT: Final = "|"  # WFDB: an isolated artefact that looks like a QRS; of a beat that a reader deleted
 MATCH_WINDOW_S: Final = 0.150  # EC57: annotations further apart than this belong to different beats
 SAME_BEAT_S: Final = 0.05  # a beat that a reader inserts nearer than this to another one is that one

@@ -10,9 +10,9 @@ import numpy as np
 from .classifier.active_learning import select_queries
 from .classifier.chunks import Chunk, ChunkFeatures, Progress, chunk_rhythm, describe, detect, read_chunks, waveform_of
 from .classifier.classification import NOISE_ROUNDS, Predictions, classify, drop_noise
+from .classifier.cross_validation import learn
 from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
-from .classifier.fine_tuning import fine_tune
 from .classifier.leads import AUTO, choose_leads
 from .classifier.model import Model
 from .classifier.standstill import still_frames, without_still
@@ -53,7 +53,7 @@ def analyse(
         Known beats in seconds, ascending, to be classified instead of searched.
     patient_labels, edits
         Beats of this patient whose class is known, by annotations or by a reader's edits: they keep it, and the model
-        is fine-tuned to them. Other changes of the edits are made by ``with_edits``.
+        is fine-tuned to them, with a check. Other changes of the edits are made by ``with_edits``.
     progress, fitting
         Called with seconds done and the record's length, and with the fine-tuning's fraction; may raise ``Cancelled``.
 
@@ -81,12 +81,11 @@ def analyse(
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
     rounds = NOISE_ROUNDS if beats_at_s is None else 0
     kept, rr_s, predictions = classify_candidates(model, features, rounds=rounds, inserted_s=inserted_s)
-    usable = quality.usable_at(features.time_s[kept])
+    usable, weight, learning = quality.usable_at(features.time_s[kept]), features.lead_weight[kept], None
     known = label_codes(patient_labels, features.time_s[kept])
     known = learnable_codes(features.time_s[kept], known, usable, quality, edits)
-    if patient_labels is not None or edits:
-        model = fine_tune(model, features.token[kept], rr_s, known, report=fitting)
-        predictions = classify(model, features.token, rr_s, features.lead_weight[kept], rows=kept)
+    if (known != UNLABELLED).any():
+        predictions, learning = learn(model, features.token, rr_s, weight, known, rows=kept, report=fitting)
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
     labels = np.where(known == NO_BEAT, UNLABELLED, known)
     waveform = waveform_of(features, record.duration_s)
@@ -94,23 +93,12 @@ def analyse(
     beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels, calibration=calibration)
     unlabelled, labelled = beats.usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
-        record=record,
-        lead_names=tuple(record.lead_names[i] for i in leads),
-        model=model.spec,
-        rules=rules,
-        quality=quality,
-        predicted=predicted,
-        beats=beats,
+        record=record, lead_names=tuple(record.lead_names[i] for i in leads), model=model.spec, rules=rules,
+        quality=quality, predicted=predicted, beats=beats, waveform=waveform, events=events, burden=burden,
         attention=Attention(features.attention[kept], attention_offsets_s(model.spec)),
-        waveform=waveform,
-        events=events,
-        burden=burden,
         queried=select_queries(features.token, features.lead_weight, kept, predicted.probability, unlabelled),
-        labelled=labelled,
-        n_fitted=int((known != UNLABELLED).sum()),
-        fitted_sha256=digest_of(edits),
-        edits_sha256=digest_of(edits),
-    )
+        labelled=labelled, learning=learning, fitted_sha256=digest_of(edits), edits_sha256=digest_of(edits),
+    )  # fmt: skip
 
 
 def classify_candidates(

@@ -29,6 +29,13 @@ class Rule(NamedTuple):
     source: str
     lowest: float
     highest: float
+    is_whole: bool
+
+    def problem_of(self, value: float) -> str:
+        """What is wrong with a value for this rule; empty where it is right."""
+        if not self.lowest <= value <= self.highest:
+            return f"expected {self.lowest:g} to {self.highest:g} {self.unit}".rstrip() + f", got {value:g}"
+        return f"expected a whole number, got {value:g}" if self.is_whole and value % 1 else ""
 
 
 def _rule(default: float, says: str, unit: str, source: str, lowest: float, highest: float) -> Any:
@@ -99,17 +106,13 @@ class RhythmRules:
 
     def __post_init__(self) -> None:
         for rule in self.rows():
-            if not rule.lowest <= rule.value <= rule.highest:
-                raise RulesError(
-                    f"{rule.key}: expected {rule.lowest:g} to {rule.highest:g} {rule.unit}".rstrip()
-                    + f", got {rule.value:g} (rule: {rule.says}).",
-                    settings=("rule",),
-                )
+            if problem := rule.problem_of(rule.value):
+                raise RulesError(f"{rule.key}: {problem} (rule: {rule.says}).", settings=("rule",))
 
     def rows(self) -> tuple[Rule, ...]:
-        """Every rule with its value, its unit, its source and its bounds."""
+        """Every rule with its value, its unit, its source, its bounds and whether it is a whole number."""
         return tuple(
-            Rule(item.name, says, getattr(self, item.name), unit, source, lowest, highest)
+            Rule(item.name, says, getattr(self, item.name), unit, source, lowest, highest, item.type == "int")
             for item in fields(self)
             for says, unit, source, lowest, highest in [item.metadata["rule"]]
         )

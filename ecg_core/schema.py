@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
+from .learning import LearningCheck
+from .overrides import NO_OVERRIDES, RecordOverrides
 from .rules import RhythmRules
 
 Float32 = NDArray[np.float32]
@@ -70,32 +72,6 @@ class SignalSource(Protocol):
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """Samples [start, stop) of the leads in mV, shape (n_leads, stop - start); NaN where nothing was recorded."""
         ...
-
-
-@dataclass(frozen=True)
-class RecordOverrides:
-    """Sampling rate and unit that a person gives for a file that does not state them."""
-
-    fs_hz: float | None = None
-    per_mv: float | None = None  # file values per millivolt: 1 for mV, 1000 for uV, or the gain of raw counts
-
-    @property
-    def text(self) -> str:
-        """The overrides in words; empty where there are none."""
-        unit = {None: "", 1.0: "values in mV", 1000.0: "values in uV", 0.001: "values in V"}
-        return self._with_rate(unit.get(self.per_mv, f"{self.per_mv or 0:g} counts per mV"))
-
-    @property
-    def key(self) -> str:
-        """The overrides as a fixed text, for hashes and for JSON: results refer to it, so it is never reworded."""
-        return self._with_rate("" if self.per_mv is None else f"{self.per_mv:g} a mV")
-
-    def _with_rate(self, unit: str) -> str:
-        rate = "" if self.fs_hz is None else f"{self.fs_hz:g} Hz"
-        return " and ".join(part for part in (rate, unit) if part)
-
-
-NO_OVERRIDES: Final = RecordOverrides()
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,10 +149,8 @@ class Quality(FrozenArrays):
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
         """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
-        return [
-            (float(a * self.block_s), float(min(b * self.block_s, duration_s)))
-            for a, b in zip(edges[::2], edges[1::2], strict=True)
-        ]
+        spans_s = np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s)
+        return [(start_s, end_s) for start_s, end_s in spans_s.tolist()]
 
 
 @dataclass(frozen=True)
@@ -437,10 +411,15 @@ class Analysis:
     burden: Burden
     queried: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # for labels, most informative first
     labelled: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by a reader, ascending
-    n_fitted: int = 0  # how many beats of known class the model was fine-tuned to
+    learning: LearningCheck | None = None  # whether fine-tuning helps; None where the model was not fine-tuned
     fitted_sha256: str = ""  # of the edits that it was fine-tuned to; see ``edits.digest_of``
     edits_sha256: str = ""  # of all edits that it shows
     changes: Changes = NO_CHANGES  # of a reader, beside the labels
+
+    @property
+    def n_fitted(self) -> int:
+        """How many beats of known class the model was fine-tuned to."""
+        return self.learning.n_fitted if self.learning else 0
 
     @property
     def label_codes(self) -> Codes:

@@ -16,6 +16,21 @@ CONTROL_CATEGORIES: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 MARKDOWN: Final = re.compile(r"([\\`*\[\]<>~$:&!|#]|(?<![^\W_])_|_(?![^\W_]))")
 
 
+def plural(n: float, noun: str) -> str:
+    """A whole number of things: 1 beat, 1,000 beats, 2 studies.
+
+    Examples
+    --------
+    >>> plural(1, "beat"), plural(2, "study")
+    ('1 beat', '2 studies')
+
+    """
+    if n == 1:
+        return f"1 {noun}"
+    stem = re.sub(r"([^aeiou])y$", r"\1ie", noun) if noun.endswith("y") else re.sub(r"ch$", "che", noun)
+    return f"{n:,.0f} {stem}s"
+
+
 def one_line(text: str) -> str:
     """The text with an underscore for each character that would move a cursor, begin a line or hide the rest."""
     return "".join("_" if unicodedata.category(letter) in CONTROL_CATEGORIES else letter for letter in text)

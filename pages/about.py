@@ -1,39 +1,49 @@
-"""The installed models and their performance, the limits of this program, and its versions."""
+"""What this program cannot do, how well its model does, and what both are made of."""
 
 import streamlit as st
 
 from ecg_core import NOTICE
+from ecg_core.report.dangers import NOT_ANALYSED
 from pages._ui.frame import draw_frame, facts
-from pages._ui.model_facts import performance, spec_facts, specs
+from pages._ui.model_facts import headlines, performance, spec_facts, specs
 from pages._ui.tables import versions
+
+NOT_MEASURED = "The performance of this model has not been measured yet."
+READ = "ANSI/AAMI EC57, per cent, gross; QRS, V and S as sensitivity / positive predictivity."
 
 draw_frame()
 st.title("About", anchor=False)
 st.markdown(f"**{NOTICE}**")
-
-for spec in specs():
-    st.header(f"Model {spec.name}", anchor=False)
-    facts(spec_facts(spec))
-    measured = performance(spec)
-    if measured.empty:
-        st.info("The performance of this model has not been measured yet.", icon=":material/info:")
+st.header("Limits", anchor=False)
+st.markdown(
+    f"- Not analysed: {', '.join(NOT_ANALYSED)}, atrial flutter and bundle branch block. Some ventricular tachycardia "
+    "is called fibrillation.\n"
+    "- Fusion and unclassifiable beats are too rare in the training data to be relied on; children and paced beats are "
+    "not in it.\n"
+    "- Supraventricular beats vary most from patient to patient, and none is classified inside atrial fibrillation, "
+    "which is found by irregular normal beats without P waves.\n"
+    "- Counts cover only the analysable part of a recording; their denominators are printed beside them.\n"
+    "- Attention shows which parts of the signal the network weighted. It is not an explanation.\n"
+    "- Nothing here is advice on treatment."
+)
+models = specs()
+for spec in models[:1]:
+    st.header(f"Performance of the model {spec.name}", anchor=False)
+    best = headlines(spec)
+    if best.empty:
+        st.info(NOT_MEASURED, icon=":material/info:")
     else:
-        st.dataframe(measured, hide_index=True, height="content")
-        st.caption("ANSI/AAMI EC57, per cent, gross; QRS, V and S as sensitivity / positive predictivity.")
-
-limits, program = st.columns(2, gap="large")
-with limits:
-    st.header("Limits", anchor=False)
-    st.markdown(
-        "- Beats are classified as N, S, V, F or Q; events are derived from the beats.\n"
-        "- Atrial fibrillation is found by irregular normal beats without P waves.\n"
-        "- Ventricular fibrillation, asystole, atrial flutter, AV block, pacing, bundle branch block, ischaemia (ST) "
-        "and QT changes are not recognised as such.\n"
-        "- Counts cover only the analysable part of a recording; their denominators are printed beside them.\n"
-        "- Attention shows which parts of the signal the network weighted. It is not an explanation.\n"
-        "- Nothing here is advice on treatment."
-    )
-with program:
-    st.header("Program", anchor=False)
+        st.dataframe(best, hide_index=True, height="content")
+        st.caption(f"Patients that the model was not trained on, beats as it detects them. {READ}")
+for spec in models:
+    with st.expander(f"Model {spec.name}: origin and every test set", icon=":material/neurology:"):
+        facts(spec_facts(spec))
+        measured = performance(spec)
+        if measured.empty:
+            st.caption(NOT_MEASURED)
+        else:
+            st.dataframe(measured, hide_index=True, height="content")
+            st.caption(READ)
+with st.expander("Program and versions", icon=":material/info:"):
     facts(versions())
     st.caption("MIT licence. Signals stay on this computer.")

@@ -8,6 +8,7 @@ from ecg_core.studies.signing import verify_signature
 from ecg_core.studies.wording import trail_table
 from ecg_core.text import plain_markdown
 from pages._ui.frame import current_record, heading
+from pages._ui.printed import SCREEN_ONLY, printed
 from pages._ui.view import cached
 from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
@@ -18,6 +19,13 @@ SHOWN = {
     "number": "No.", "time_local": "Time here", "time_utc": "Time, UTC", "reader": "Reader", "what": "What was done",
     "detail": "Detail", "hash": "Hash",
 }  # fmt: skip
+
+
+COLUMNS = {
+    "No.": st.column_config.NumberColumn(width=44),
+    "Detail": st.column_config.TextColumn(width=150),
+    "Hash": st.column_config.TextColumn(width=110),
+}
 
 
 def verify_again() -> None:
@@ -43,7 +51,7 @@ with verdict:
         st.error(plain_markdown(problem), icon=":material/gpp_bad:")
     if not problems:
         st.success(
-            f"Verified: {len(entries):,} entries, each as it was written; what was signed is as it was signed.",
+            f"Verified: {plural(len(entries), 'entry')}, each as it was written; what was signed is as it was signed.",
             icon=":material/verified_user:",
         )
 button.button("Verify again", on_click=verify_again, width="stretch")
@@ -64,7 +72,11 @@ short = table.assign(
     time_utc=table["time_utc"].str[:UTC_LETTERS].str.replace("T", " "), hash=table["hash"].str[:DIGITS]
 )
 shown = short.loc[matches, list(SHOWN)].rename(columns=SHOWN).iloc[::-1]
-st.dataframe(shown, hide_index=True, height="content" if len(shown) <= 12 else 460)
+with st.container(key=f"{SCREEN_ONLY}_trail"):
+    st.dataframe(
+        shown, hide_index=True, height="content" if len(shown) <= 12 else 460, column_config=COLUMNS,
+    )  # fmt: skip
+printed(shown)
 st.caption(
     f"{plural(len(shown), 'row')}, the latest first. Each entry holds the hash of the one before it. Names are typed, "
     "and no password proves them: the trail shows that nothing was changed since, and not who typed a name."

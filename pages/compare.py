@@ -11,6 +11,7 @@ from pages._ui.comparison import (
     Pair,
     burden_table,
     compare,
+    confusion_table,
     difference_strip,
     differences_table,
     format_label,
@@ -21,7 +22,7 @@ from pages._ui.comparison import (
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, guarded, heading, show_progress
 from pages._ui.installed_models import installed_models
-from pages._ui.model_facts import specs, training_sentence
+from pages._ui.model_facts import overlap_sentence, specs, training_sentence
 from pages._ui.tables import MAX_ROWS
 from pages._ui.view import address
 from pages._ui.workspace import current_workspace
@@ -108,6 +109,9 @@ analyses.sort(key=lambda one: order.index(one.model.sha256) if one.model.sha256 
 
 not_run = [spec for spec in specs() if spec.name == name and not second]
 st.markdown(" ".join(training_sentence(spec) for spec in (*(one.model for one in analyses), *not_run)))
+for spec in (*(one.model for one in analyses), *not_run):
+    if overlap := overlap_sentence(spec, record):
+        st.warning(plain_markdown(overlap), icon=":material/warning:")
 job = workspace.job_of(record.sha256, beside=True) or workspace.job_of(record.sha256)
 offer, progress = st.container(), st.container()  # always drawn, so that what follows keeps its place on the page
 if not name:
@@ -139,6 +143,15 @@ with burdens:
         f"Lead {plain_markdown(', '.join(analysis.lead_names))}. Models count the beats of analysable stretches"
         + (", the reference all annotated beats." if record.reference else ".")
     )
+
+if comparison.scores:
+    st.header("Confusion matrix", anchor=False)
+    for one, score, place in zip(comparison.analyses, comparison.scores, st.columns(2, gap="medium"), strict=False):
+        place.dataframe(confusion_table(score), hide_index=True, height="content")
+        place.caption(
+            f"Rows: class by the reference; columns: class by **{plain_markdown(one.model.name)}**. Extra: no beat by "
+            "the reference. Missed: no beat by the model."
+        )
 
 if comparison.pairs:
     st.header("Where they differ", anchor=False)

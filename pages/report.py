@@ -1,13 +1,13 @@
-"""The report: dangers, narrative, strips and all measures as they will be printed, the rules, and the files."""
+"""The report: summary, narrative and signature first, then the files, strips, all measures and the rules."""
 
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from ecg_core.clock import clock_text
 from ecg_core.notes import Notes
 from ecg_core.report.export import WRITERS, file_name, without_patient
-from ecg_core.report.measures import COLUMNS, GROUPS, format_edits, measures
+from ecg_core.report.measures import COLUMNS, GROUPS, format_edits
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
@@ -17,15 +17,14 @@ from pages._ui.frame import current_analysis, facts, guarded, heading
 from pages._ui.narrative import draw_narrative
 from pages._ui.report_strips import draw_report_strips
 from pages._ui.sign_off import draw_sign_off
+from pages._ui.summary import draw_summary
 from pages._ui.tables import edited_rules, measures_by_group, rules_table
-from pages._ui.view import address, study_key
+from pages._ui.view import study_key
+from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
 
+PDF = "_report.pdf"
 CONTENT = {
-    "_report.pdf": (
-        "Report",
-        "Narrative, measures, trends, hours, findings, strips at 25 mm/s and 10 mm/mV, definitions and rules.",
-    ),
     "_burden.csv": ("Burden", "One row for each measure, with its unit and its denominator."),
     "_hourly.csv": ("Hours", "One row for each hour: analysable time, beats by class, heart rate, runs, pauses, AF."),
     "_events.csv": (
@@ -36,22 +35,41 @@ CONTENT = {
     "_report.json": ("Everything", "All results in one document for programs."),
     ".ai": ("WFDB annotations", "Beats, rhythm changes and VF as an annotation file for WFDB tools."),
 }
-LINKED = {
-    "v_longest_run": "Longest V run", "v_fastest_run": "Fastest V run", "longest_rr": "Longest RR",
-    "af_longest": "Longest AF", "s_longest_run": "Longest S run", "s_fastest_run": "Fastest S run",
-    "heart_rate_max": "Highest rate", "heart_rate_min": "Lowest rate",
-}  # fmt: skip  # measures whose places are a click away
 
 
 @guarded
 def apply_edits(key: str) -> None:
-    """Measure again by the rules that were edited in the table."""
-    change_rules(analysis.record, edited_rules(analysis.rules, st.session_state[key]["edited_rows"]))
+    """Measure again by the rules that were edited in the table; what cannot be taken stays as it was typed."""
+    edits = st.session_state[key]["edited_rows"]
+    rules, refused = edited_rules(analysis.rules, edits)
+    edited = {analysis.rules.rows()[row].key for row in edits}
+    kept = {name: value for name, value in refused_values().items() if name not in edited}
+    st.session_state[refused_key()] = kept | refused
+    if rules != analysis.rules:
+        change_rules(analysis.record, rules)
+
+
+@guarded
+def reset_rules() -> None:
+    """Measure again by the default rules; for callbacks."""
+    st.session_state.pop(refused_key(), None)
+    change_rules(analysis.record, RhythmRules())
+
+
+def refused_key() -> str:
+    """Key of the values that were typed for rules of the study that is shown and could not be taken."""
+    return study_key("refused_rules", analysis.record.sha256)
+
+
+def refused_values() -> dict[str, float]:
+    """Values that were typed for rules and could not be taken, by rule."""
+    return dict(st.session_state.get(refused_key(), {}))
 
 
 def draw_files(analysis: Analysis, notes: Notes) -> None:
-    """Draw a button for each file; patient data are in it where they are asked for."""
-    with_patient = st.checkbox(
+    """Draw a button for the report, and those for the other files; patient data are in them where asked for."""
+    asked, report = st.columns([3, 1], vertical_alignment="center")
+    with_patient = asked.checkbox(
         "With patient data", key=study_key("with_patient", analysis.record.sha256), disabled=notes.patient.is_empty,
         help="Name, birth date and what else the page Patient holds; without it, the files hold none of it",
     )  # fmt: skip
@@ -64,20 +82,26 @@ def draw_files(analysis: Analysis, notes: Notes) -> None:
         workspace.note_export(analysis.record.sha256, name, with_patient=with_patient)
         return content
 
-    for suffix in WRITERS:
-        name, what = CONTENT.get(suffix, (suffix, ""))
-        text, button = st.columns([3, 2], vertical_alignment="center")
-        text.markdown(f"**{name}**  \n:small[{what}]")
-        button.download_button(
+    def offer(place: DeltaGenerator, suffix: str) -> None:
+        place.download_button(
             plain_markdown(file_name(analysis, suffix)), partial(made, suffix), file_name(analysis, suffix),
             on_click="ignore", icon=":material/download:", width="stretch",
-            type="primary" if suffix == "_report.pdf" else "secondary",
+            type="primary" if suffix == PDF else "secondary",
         )  # fmt: skip
-    st.caption("Each file is created when you click it.")
+
+    offer(report, PDF)
+    with st.expander("Other files", icon=":material/folder_zip:"):
+        for suffix in WRITERS:
+            if suffix != PDF:
+                name, what = CONTENT.get(suffix, (suffix, ""))
+                text, button = st.columns([3, 2], vertical_alignment="center")
+                text.markdown(f"**{name}**  \n:small[{what}]")
+                offer(button, suffix)
+        st.caption("Each file is created when you click it.")
 
 
 def draw_measures(analysis: Analysis) -> None:
-    """Draw all measures by group, and ways to the places of the extreme ones in Review."""
+    """Draw all measures by group."""
     shown = measures_by_group(analysis)
     st.markdown(f"**{GROUPS['danger']}**")
     found, *lengths = shown["danger"]
@@ -87,13 +111,6 @@ def draw_measures(analysis: Analysis) -> None:
             for group in groups:
                 st.markdown(f"**{GROUPS[group]}**")
                 facts(shown[group], style="figures")
-    at_s = {measure.key: measure.at_s for measure in measures(analysis)}
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption("Show in Review:", width="content")
-        for key, name in LINKED.items():
-            time_s = at_s[key]
-            if time_s is not None and st.button(name, key=f"to {key}", help=clock_text(analysis.record, time_s)):
-                st.switch_page("pages/review.py", query_params=address(analysis.record, time_s))
 
 
 def draw_settings(analysis: Analysis) -> None:
@@ -105,22 +122,29 @@ def draw_settings(analysis: Analysis) -> None:
     if edited := format_edits(analysis):
         st.markdown(f"Edits: {edited}.")
     changed, fixed = analysis.rules.changed(), not current_workspace().may_edit(analysis.record.sha256)
+    refused = refused_values()
     if changed:
         st.markdown("Rules changed: " + "; ".join(f"**{rule.says}** {rule.value:g} {rule.unit}" for rule in changed))
         st.button(
-            "Back to the default rules", on_click=guarded(change_rules), args=(analysis.record, RhythmRules()),
-            icon=":material/undo:", disabled=fixed,
+            "Back to the default rules", on_click=reset_rules, icon=":material/undo:", disabled=fixed,
         )  # fmt: skip
     else:
         st.markdown("Rules: all at their defaults.")
+    if refused:
+        st.error(
+            f"{plural(len(refused), 'value')} not applied: the table says beside each what is expected. The other "
+            "values apply.",
+            icon=":material/error:",
+        )
     st.caption(
         "Change a value, and everything is measured again at once. The PDF, the burden table and the JSON list the "
         "rules."
     )
-    key = study_key(f"rules {hash(analysis.rules)}", analysis.record.sha256)
+    key = study_key(f"rules {hash((analysis.rules, tuple(refused.items())))}", analysis.record.sha256)
     st.data_editor(
-        rules_table(analysis.rules), key=key, hide_index=True, width="stretch",
-        disabled=fixed or ["Rule", "Unit", "Source"], on_change=apply_edits, args=(key,), height="content",
+        rules_table(analysis.rules, refused), key=key, hide_index=True, width="stretch",
+        disabled=fixed or ["Rule", "Not applied", "Unit", "Allowed", "Source"], on_change=apply_edits, args=(key,),
+        height="content",
     )  # fmt: skip
 
 
@@ -128,12 +152,12 @@ analysis = current_analysis()
 notes = current_workspace().notes(analysis.record.sha256)
 heading(f"Report of {analysis.record.record_id}", analysis.record)
 draw_dangers(analysis)
+draw_summary(analysis)
 draw_narrative(analysis)
-draw_report_strips(analysis)
 draw_sign_off(analysis)
+draw_files(analysis, notes)
+draw_report_strips(analysis)
 st.header("Measures", anchor=False)
 draw_measures(analysis)
 st.header("Rules", anchor=False)
 draw_settings(analysis)
-with st.expander("Files", icon=":material/download:"):
-    draw_files(analysis, notes)

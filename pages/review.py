@@ -1,38 +1,32 @@
-"""From the whole recording to the strip and to the single beat; beats are labelled here."""
+"""From the whole recording to the strip and to the single beat; beats are edited and intervals measured here."""
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import streamlit as st
 
 from ecg_core.evaluation.comparison import Disagreements
-from ecg_core.figures import (
-    MARGIN_PX,
-    Scale,
-    disclosure_figure,
-    probability_figure,
-    strip_figure,
-    strip_text,
-    trend_figure,
-)
+from ecg_core.figures import disclosure_figure, probability_figure, strip_figure, strip_text, trend_figure
+from ecg_core.morphology.filtered import FILTER_TEXT
 from ecg_core.report.dangers import findings
-from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.schema import Analysis, Float64, Record
+from pages._ui import commands
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guarded, heading, legend, show_progress
+from pages._ui.kept_measurements import measurement_texts, measurements_of, remove_measurement, within_strip
+from pages._ui.key_sheet import key_sheet
 from pages._ui.label_bar import label_bar
-from pages._ui.page_width import strip_rows
+from pages._ui.learning import draw_proposal, learning_job
 from pages._ui.report_strips import to_report_button
-from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table
+from pages._ui.strip_gestures import strip_gestures
+from pages._ui.strip_layout import BESIDE_PX, GAP_PX, Layout, choose_layout, has_room_beside
+from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table, short_name
 from pages._ui.view import (
     PAGE_S,
     cached,
     cached_disagreements,
+    cached_stations,
     check_by_occlusion,
     current_time_s,
-    go_to,
-    go_to_row,
     go_to_selected,
     leads_to_draw,
     nearest_beat,
@@ -40,7 +34,6 @@ from pages._ui.view import (
     occlusion_text,
     probability_note,
     remember,
-    stations,
     strip,
     strip_start_s,
     study_key,
@@ -48,84 +41,36 @@ from pages._ui.view import (
 from pages._ui.wording import NONE
 from pages._ui.workspace import current_workspace
 
-
-@dataclass(frozen=True)
-class Layout:
-    """How the strip is drawn, and which beats are stepped through."""
-
-    stepped: str
-    lead: str
-    n_leads: int
-    n_rows: int
-    row_s: float
-    scale: Scale
-
-    @property
-    def length_s(self) -> float:
-        """Seconds of all rows."""
-        return self.n_rows * self.row_s
+TREND_PX = 96  # of the whole recording, slim enough for the strip to be seen below it
+STYLE = """<style>
+.st-key-review_side { min-width: 0; }
+.st-key-review_strip, .st-key-label_bar { gap: 0.3rem; }
+.st-key-label_bar button { padding-left: 0.6rem; padding-right: 0.6rem; }
+.st-key-strip_row { gap: 0.4rem; }
+</style>"""
+BESIDE = f"""<style>.st-key-review {{ display: grid !important; align-items: start;
+  grid-template-columns: minmax(0, 1fr) {BESIDE_PX}px; gap: 0 {GAP_PX}px; }}</style>"""
 
 
-def view_as_left(analysis: Analysis) -> dict[str, Any]:
-    """How the strip of a study was left, by the keys of its controls; as it is drawn at first where it never was."""
-    names, analysed = analysis.record.lead_names, analysis.lead_names
-    # beats are shown in all the leads that were analysed, where these are few
-    n_leads = 3 if len(analysed) > 1 and len(names) <= 3 else 1
-    first = {"lead": analysed[0], "leads": n_leads, "sec": 10, "speed": 25, "gain": 10}
-    left = current_workspace().study(analysis.record.sha256).view
-    view = {name: left.get(name, value) for name, value in first.items()}
-    return view if view["lead"] in names else {**view, "lead": analysed[0]}
-
-
-def take_view(sha256: str, left: dict[str, Any]) -> None:
-    """Let the controls show how a study was left, where they show another one; an address decides in a new window."""
-    if st.session_state.setdefault("drawn_study", sha256) != sha256:
-        st.session_state.update(left)
-        st.session_state["drawn_study"] = sha256
-
-
-def choose_layout(analysis: Analysis, places: dict[str, Float64]) -> Layout:
-    """Draw the choices of what to step through and how to draw the strip, which is kept in the study."""
-    names, left = analysis.record.lead_names, view_as_left(analysis)
-    take_view(analysis.record.sha256, left)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.session_state.get("what") in places:
-            st.session_state["what"] = st.session_state["what"]  # stays, though its count may have changed
-        stepped = st.selectbox(
-            "Step through", list(places), key="what", persist_state="session", width=300,
-            format_func=lambda name: f"{name} ({len(places[name]):,})",
-        )  # fmt: skip
-        lead = st.selectbox("Lead", names, index=names.index(left["lead"]), key="lead", bind="query-params", width=90)
-        n_leads = st.segmented_control(
-            "Number of leads", [1, 3, 6, 12], default=left["leads"], key="leads", bind="query-params",
-            required=True,
-        )  # fmt: skip
-        length_s = st.segmented_control(
-            "Seconds", [6, 10, 30], default=left["sec"], key="sec", bind="query-params", required=True
-        )
-        speed = st.segmented_control(
-            "mm/s", [12.5, 25, 50], default=left["speed"], key="speed", bind="query-params", required=True
-        )
-        gain = st.segmented_control(
-            "mm/mV", [5, 10, 20], default=left["gain"], key="gain", bind="query-params", required=True
-        )
-    view = {"lead": lead, "leads": n_leads, "sec": length_s, "speed": speed, "gain": gain}
-    current_workspace().remember(analysis.record.sha256, **view)
-    scale = Scale(speed, gain)
-    return Layout(stepped, lead, n_leads, *strip_rows(length_s, scale, MARGIN_PX), scale)
-
-
-def step_buttons(times: Float64, time_s: float, length_s: float) -> None:
-    """Draw the buttons that move through the record, each with its key."""
-    previous_s, next_s = neighbour(times, time_s, -1), neighbour(times, time_s, 1)
-    moves = [
-        ("Previous", "P", previous_s, ":material/skip_previous:"),
-        ("Back", "Left", time_s - length_s, ":material/chevron_left:"),
-        ("Forward", "Right", time_s + length_s, ":material/chevron_right:"),
-        ("Next", "N", next_s, ":material/skip_next:"),
-    ]
-    for name, key, target_s, icon in moves:
-        st.button(name, shortcut=key, icon=icon, key=name, disabled=target_s is None, on_click=go_to, args=(target_s,))
+def choose_steps(record: Record, places: dict[str, Float64], time_s: float, length_s: float) -> None:
+    """Draw what is stepped through, and the buttons that move through the record, each with its key."""
+    if st.session_state.get("what") in places:
+        st.session_state["what"] = st.session_state["what"]  # stays, though its count may have changed
+    stepped = st.selectbox(
+        "Step through", list(places), key="what", persist_state="session", width=190, label_visibility="collapsed",
+        format_func=lambda name: f"{name} ({len(places[name]):,})", help="What N and P step through",
+    )  # fmt: skip
+    times_s = places.get(stepped)
+    for name, key, by in (("Previous", "P", -1), ("Next", "N", 1)):
+        is_end = times_s is None or neighbour(times_s, time_s, by) is None
+        st.button(name, shortcut=key, key=name, disabled=is_end, on_click=guarded(commands.step), args=(record, by))
+    for name, key, by in (("Back", "Left", -1), ("Forward", "Right", 1)):
+        st.button(name, shortcut=key, key=name, on_click=guarded(commands.turn_page), args=(record, by))
+    st.text_input(
+        "Go to", key="goto", placeholder="Go to: G", label_visibility="collapsed", width=110,
+        on_change=guarded(commands.go_to_typed), args=(record,),
+        help="14:05, 14:05:30, with its day 2:14:05:30; from the start 1h02m or 3723 s; a step +30 or -30",
+    )  # fmt: skip
 
 
 def draw_trend(analysis: Analysis, page_s: float) -> None:
@@ -133,7 +78,7 @@ def draw_trend(analysis: Analysis, page_s: float) -> None:
     colours = theme()
     trend = cached(
         "trend", (analysis, page_s, colours),
-        lambda: trend_figure(analysis, theme=colours, marked_s=(page_s, page_s + PAGE_S), height_px=120),
+        lambda: trend_figure(analysis, theme=colours, marked_s=(page_s, page_s + PAGE_S), height_px=TREND_PX),
     )  # fmt: skip
     show(trend, "day", alt="Trend", on_select=lambda: go_to_selected("day"))
 
@@ -143,34 +88,60 @@ def draw_strip(analysis: Analysis, layout: Layout, start_s: float, beat: int | N
     record, names = analysis.record, leads_to_draw(analysis.record, layout.lead, layout.n_leads)
     for row in range(layout.n_rows):
         span_s = (start_s + row * layout.row_s, start_s + (row + 1) * layout.row_s)
-        pieces = tuple(strip(record, name, start_s=span_s[0], length_s=layout.row_s) for name in names)
-        figure = strip_figure(
-            analysis, pieces, length_s=layout.row_s, selected=beat, differ=differ, scale=layout.scale, theme=theme()
+        leads = tuple(
+            strip(record, name, start_s=span_s[0], length_s=layout.row_s, filtered=layout.filtered) for name in names
         )
-        key, alt = f"strip{row}", strip_text(analysis, span_s, names)
-        show(figure, key, alt=alt, width="content", on_select=partial(go_to_selected, key))
+        figure = strip_figure(
+            analysis, leads, length_s=layout.row_s, selected=beat, differ=differ,
+            shaded=commands.shaded_finding(record), show_attention=layout.attention, show_reference=layout.reference,
+            scale=layout.scale, theme=theme(),
+        )  # fmt: skip
+        if layout.filtered:
+            figure.add_annotation(
+                text=FILTER_TEXT, xref="paper", x=1, xanchor="right", yref="y domain", y=1, yanchor="top",
+                showarrow=False, font={"size": 10, "color": theme().faint},
+            )  # fmt: skip
+        show(figure, f"strip{row}", alt=strip_text(analysis, span_s, names), width="content")
+
+
+def draw_tools(analysis: Analysis, start_s: float, length_s: float) -> None:
+    """Draw the modes of the mouse and the keys' component, what is measured in the strip, and the way to the report."""
+    record, span_s = analysis.record, (start_s, start_s + length_s)
+    measured = within_strip(measurements_of(record.sha256), span_s)
+    texts = measurement_texts(analysis, measured, span_s)
+    with st.container(horizontal=True, vertical_alignment="center", key="strip_row"):
+        strip_gestures(
+            handled=commands.handled_command(),
+            chosen_s=commands.chosen_range(record),
+            measured=[(one.start_s, one.end_s, f"{one.interval} {1000 * one.length_s:.0f}") for one in measured],
+            scroll=st.session_state.get(commands.SCROLL, 0),
+            on_commands=partial(commands.perform_sent, record.sha256),
+        )
+        to_report_button(record, start_s, length_s, measured="; ".join(texts))
+    for number, (one, text) in enumerate(zip(measured, texts, strict=True)):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"**{text}**", width="content")
+            st.button(
+                "Remove", key=f"measurement {number}", type="tertiary", on_click=guarded(remove_measurement),
+                args=(record.sha256, one), disabled=not current_workspace().may_edit(record.sha256),
+            )  # fmt: skip
 
 
 def draw_beat(analysis: Analysis, beat: int, differ: Disagreements) -> None:
     """Draw what is known of the chosen beat, its probabilities, and the occlusion check of its attention."""
-    measured, classified = st.columns(2, gap="medium")
-    with measured:
-        facts(beat_facts(analysis, beat, differ))
-    with classified:
-        show(probability_figure(analysis, beat, theme=theme()), "probability", alt="Probability of each class")
-        if note := probability_note(analysis, beat):
-            st.caption(note)
-        st.caption(
-            "Attention shows which parts of the signal the network weighted. It is not an explanation of the class."
-        )
-        result = occlusion_text(analysis, beat)
-        if result:
-            st.markdown(result)
-        else:
-            st.button(
-                "Check the attention by occlusion", on_click=guarded(check_by_occlusion), args=(analysis, beat),
-                icon=":material/visibility_off:", shortcut="O",
-            )  # fmt: skip
+    facts(beat_facts(analysis, beat, differ))
+    show(probability_figure(analysis, beat, theme=theme()), "probability", alt="Probability of each class")
+    if note := probability_note(analysis, beat):
+        st.caption(note)
+    st.caption("Attention shows which parts of the signal the network weighted. It is not an explanation of the class.")
+    result = occlusion_text(analysis, beat)
+    if result:
+        st.markdown(result)
+    else:
+        st.button(
+            "Check the attention by occlusion", on_click=guarded(check_by_occlusion), args=(analysis, beat),
+            icon=":material/visibility_off:", shortcut="O",
+        )  # fmt: skip
 
 
 def draw_findings(analysis: Analysis) -> None:
@@ -181,18 +152,18 @@ def draw_findings(analysis: Analysis) -> None:
         st.caption(NO_FINDING)
     if not analysis.events:
         return
-    events = by_severity(analysis.events)
+    events = cached("by_severity", analysis, lambda: by_severity(analysis.events))
     kinds = st.pills(
         "Kinds", list(dict.fromkeys(event.kind for event in events)), selection_mode="multi",
-        format_func=KIND_NAMES.__getitem__, key=study_key("kinds", analysis.record.sha256),
+        format_func=short_name, key=study_key("kinds", analysis.record.sha256),
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     listed = [event for event in events if not kinds or event.kind in kinds]
     key = study_key("found", analysis.record.sha256)
+    table = cached("events_table", (analysis, tuple(kinds)), lambda: events_table(analysis, listed))
     st.dataframe(
-        events_table(analysis, listed), hide_index=True, height=240, key=key, selection_mode="single-row",
-        placeholder=NONE,
-        on_select=partial(go_to_row, key, listed),
+        table, hide_index=True, height=240, key=key, selection_mode="single-row", placeholder=NONE,
+        on_select=partial(commands.show_row, key, analysis.record, listed),
     )  # fmt: skip
 
 
@@ -216,40 +187,56 @@ def draw_minutes(analysis: Analysis, lead: str, page_s: float, marked_s: tuple[f
 @st.fragment
 @guarded
 def viewer(record: Record) -> None:
-    """Trend, strip, beat, findings and full disclosure; a step or a label redraws these and nothing else."""
+    """Trend, strip, beat, findings and full disclosure; a step or an edit redraws these and nothing else."""
     draw_again_if_noticed()
     workspace = current_workspace()
     analysis = workspace.analysis(record.sha256)
-    differ, places = cached_disagreements(analysis), stations(analysis, cached_disagreements(analysis))
+    differ, places = cached_disagreements(analysis), cached_stations(analysis)
     time_s = current_time_s(record)
-    remember(record, time_s)
 
-    trend = st.container()
-    layout = choose_layout(analysis, places)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        step_buttons(places.get(layout.stepped, analysis.beats.time_s), time_s, layout.length_s)
-        to_report = st.container(horizontal=True, vertical_alignment="center", width="content")
-        legend()
-
+    with st.container(key="review"):
+        main, side = st.container(key="review_strip"), st.container(key="review_side")
+    with main:
+        trend = st.container()
+        controls = st.container(horizontal=True, vertical_alignment="center", gap="xsmall")
+        shown = st.container()
+        with controls:
+            steps = st.container(horizontal=True, vertical_alignment="center", gap="xsmall")
+            layout = choose_layout(analysis)
+            st.button("Keys ?", key="sheet", on_click=commands.show_sheet, help="All keys and gestures of this page")
     start_s = strip_start_s(record, time_s, layout.length_s)
-    with to_report:
-        to_report_button(record, start_s, layout.length_s)
     span_s = (start_s, start_s + layout.length_s)
-    page_s, beat = time_s // PAGE_S * PAGE_S, nearest_beat(analysis, time_s, within_s=span_s)
+    beat = nearest_beat(analysis, time_s, within_s=span_s)
+    with shown:  # before all else: it is what the reader waits for
+        draw_strip(analysis, layout, start_s, beat, differ)
+        remember(record, time_s)
+        draw_tools(analysis, start_s, layout.length_s)
+        label_bar(analysis, beat, places)
+        progress = st.container()
+    minutes = main.container() if has_room_beside() else st.container()
+    with steps:
+        choose_steps(record, places, time_s, layout.length_s)
+    page_s = time_s // PAGE_S * PAGE_S
     with trend:
         draw_trend(analysis, page_s)
-    draw_strip(analysis, layout, start_s, beat, differ)
-    label_bar(analysis, beat, places)
-    progress = st.container()
-    if beat is not None:
-        draw_beat(analysis, beat, differ)
-    draw_findings(analysis)
-    draw_minutes(analysis, layout.lead, page_s, span_s)
-    if (job := workspace.job_of(record.sha256)) is not None:
+    with side:
+        draw_findings(analysis)
+        if beat is not None:
+            draw_beat(analysis, beat, differ)
+    with minutes:
+        draw_minutes(analysis, layout.lead, page_s, span_s)
+    if commands.sheet_is_asked_for():
+        key_sheet()
+    with progress:
+        draw_proposal(analysis)
+    if (job := workspace.job_of(record.sha256) or learning_job(record.sha256)) is not None:
         with progress:
             show_progress(job)
 
 
 analysis = current_analysis(wait=False)
-heading(f"Review of {analysis.record.record_id}", analysis.record)
+st.html(STYLE + BESIDE if has_room_beside() else STYLE)
+with st.container(horizontal=True, vertical_alignment="center"):
+    heading(f"Review of {analysis.record.record_id}", analysis.record)
+    legend()
 viewer(analysis.record)

@@ -12,16 +12,16 @@ from support.pages import PURPOSE, ROOT, address_time_s, app_test, button, html_
 from support.records import DEMO
 
 from ecg_core.edits import Label, LabelEdit
-from ecg_core.errors import RulesError
 from ecg_core.measuring import with_rules
 from ecg_core.report.export import WRITERS
 from ecg_core.report.measures import measures
-from ecg_core.rhythm.events import KIND_NAMES
+from ecg_core.rhythm.events import KIND_NAMES, SHORT_NAMES
 from ecg_core.rules import RhythmRules
 from pages._ui import actions, engine
 from pages._ui.jobs import AnalysisKey, Job
 from pages._ui.messages import UNFORESEEN
-from pages._ui.tables import MOST_SERIOUS_FIRST, by_severity, edited_rules, hours_table
+from pages._ui.tables import MOST_SERIOUS_FIRST, by_severity, edited_rules, hours_table, short_name
+from pages._ui.view import study_key
 from pages._ui.workspace import Workspace
 
 PAGES = ("studies", "overview", "review", "report", "about")
@@ -350,7 +350,8 @@ def test_changed_rules_measure_the_same_beats_again_and_can_be_undone(analysis, 
     workspace = workspace_with(analysis)
     at = page("report", workspace)
     assert not at.button or all("default" not in item.label for item in at.button)
-    rules = edited_rules(analysis.rules, {0: {"Value": 4.0}, row_of("pause_s"): {"Value": 2.5}})
+    rules, refused = edited_rules(analysis.rules, {0: {"Value": 4.0}, row_of("pause_s"): {"Value": 2.5}})
+    assert not refused
     assert (rules.run_min_beats, rules.pause_s) == (4, 2.5)
     at.session_state["workspace"] = workspace_with(with_rules(analysis, rules), workspace=workspace)
     at = at.run()
@@ -361,11 +362,23 @@ def test_changed_rules_measure_the_same_beats_again_and_can_be_undone(analysis, 
     assert shown.events == analysis.events
 
 
-def test_an_emptied_rule_is_the_default_and_a_wrong_one_is_a_sentence():
+def test_an_emptied_rule_is_the_default_and_a_wrong_one_stops_no_other():
     rules = RhythmRules(pause_s=2.5)
-    assert edited_rules(rules, {row_of("pause_s"): {"Value": None}}) == RhythmRules()
-    with pytest.raises(RulesError, match=r"pause_s: expected 1\.5 to 10 s, got 99"):
-        edited_rules(rules, {row_of("pause_s"): {"Value": 99.0}})
+    assert edited_rules(rules, {row_of("pause_s"): {"Value": None}}) == (RhythmRules(), {})
+    edits = {row_of("pause_s"): {"Value": 99.0}, 0: {"Value": 3.5}, row_of("vt_bpm"): {"Value": 120.0}}
+    assert edited_rules(rules, edits) == (
+        RhythmRules(pause_s=2.5, vt_bpm=120.0), {"pause_s": 99.0, "run_min_beats": 3.5}
+    )  # fmt: skip
+
+
+def test_what_is_wrong_with_a_rule_stands_beside_what_was_typed(analysis):
+    at = page("report", workspace_with(analysis))
+    at.session_state[study_key("refused_rules", analysis.record.sha256)] = {"pause_s": 99.0}
+    table = next(frame.value for frame in at.run().dataframe if "Rule" in frame.value)
+    row = table.iloc[row_of("pause_s")]
+    assert (row["Value"], row["Not applied"]) == (99.0, "expected 1.5 to 10 s, got 99")
+    assert (table["Not applied"] != "").sum() == 1
+    assert "1 value not applied" in text_of(at)
 
 
 def test_review_lists_the_most_serious_findings_first(demo_analysis):
@@ -375,11 +388,13 @@ def test_review_lists_the_most_serious_findings_first(demo_analysis):
     assert len(table) == len(analysis.events)
     ranks = [MOST_SERIOUS_FIRST.index(event.kind) for event in by_severity(analysis.events)]
     assert ranks == sorted(ranks)
-    assert table["Finding"].tolist() == [KIND_NAMES[MOST_SERIOUS_FIRST[rank]] for rank in ranks]
+    assert table["Finding"].tolist() == [short_name(MOST_SERIOUS_FIRST[rank]) for rank in ranks]
 
 
-def test_every_kind_of_event_has_its_severity():
-    assert set(MOST_SERIOUS_FIRST) == set(KIND_NAMES)
+def test_every_kind_of_event_has_its_severity_and_a_short_name_of_its_own():
+    assert set(MOST_SERIOUS_FIRST) == set(KIND_NAMES) == set(SHORT_NAMES)
+    assert len(set(SHORT_NAMES.values())) == len(SHORT_NAMES)
+    assert max(map(len, SHORT_NAMES.values())) <= 14  # a column of a table at 1280 px
 
 
 def test_the_occlusion_check_shows_its_conclusion(demo, demo_analysis):

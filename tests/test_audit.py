@@ -15,7 +15,7 @@ from ecg_core.studies.study import add_study, delete_study, set_archived
 from ecg_core.studies.study_notes import set_narrative, set_patient
 from ecg_core.studies.tables import SignatureRow, StudyRow
 
-NO_SIGNATURE = "1 of 1 signatures that the trail states are missing, or were changed."
+NO_SIGNATURE = "Missing or changed: 1 of 1 signature that the trail states."
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def test_every_change_has_an_entry_with_who_and_what(store, sha256):
         ("UPDATE audit SET hash = previous WHERE number = 3", "Entry 3 was changed after it was written."),
         ("UPDATE audit SET previous = hash WHERE number = 4", "Entry 4 does not continue the entry before it."),
         ("DELETE FROM audit WHERE number = 2", "Entry 2 is missing: entry 3 follows."),
-        ("DELETE FROM audit WHERE number = 6", "The trail ends after entry 5; 6 entries were written."),
-        ("DELETE FROM audit", "The trail ends after entry 0; 6 entries were written."),
-        ("UPDATE chain SET length = 5", "The trail ends after entry 6; 5 entries were written."),
-        ("DELETE FROM chain", "The trail ends after entry 6; 0 entries were written."),
+        ("DELETE FROM audit WHERE number = 6", "The trail ends after entry 5; 6 were written."),
+        ("DELETE FROM audit", "The trail ends after entry 0; 6 were written."),
+        ("UPDATE chain SET length = 5", "The trail ends after entry 6; 5 were written."),
+        ("DELETE FROM chain", "The trail ends after entry 6; 0 were written."),
         ("UPDATE edit SET content = '[[1.0,\"N\"]]' WHERE number = 1", "Edit 1 was changed after entry 2 was written."),
         ("UPDATE edit SET made_by = 'Dr B' WHERE number = 1", "Edit 1 is by Dr A, as entry 2 states, not by Dr B."),
         ("DELETE FROM edit WHERE number = 2", "Edit 2 is missing; entry 3 states it."),

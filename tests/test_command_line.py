@@ -80,7 +80,7 @@ def test_beats_of_the_patient_keep_their_class_and_are_counted_as_labelled(tmp_p
     labels = beats.iloc[10:20:3][["time_s", "label"]].assign(label=["V", "S", "V", "N"])
     labels.to_csv(tmp_path / "x_labels.csv", index=False)
     arguments = ["analyze", str(record), "--own", str(tmp_path / "x_labels.csv"), "--out", str(tmp_path / "again")]
-    assert main(arguments) == 0
+    assert main([*arguments, "--learn-anyway"]) == 0
     again = pd.read_csv(tmp_path / "again" / "x_beats.csv")
     assert again.time_s[again.told == 1].tolist() == labels.time_s.tolist()
     assert again.label[again.told == 1].tolist() == labels.label.tolist()

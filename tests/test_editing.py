@@ -315,13 +315,13 @@ def test_the_model_learns_from_deleted_and_inserted_beats(model, excerpt, monkey
     before = analyse(record, model)
     gone, added = float(before.beats.time_s[20]), float(before.beats.time_s[40]) + 0.3
     learned = []
-    fine_tune = pipeline.fine_tune
+    learn = pipeline.learn
 
-    def noted(model, token, rr_s, code, **options):
-        learned.append((len(token), code.copy()))
-        return fine_tune(model, token, rr_s, code, **options)
+    def noted(model, tokens, rr_s, lead_weight, code, **options):
+        learned.append((len(rr_s), code.copy()))
+        return learn(model, tokens, rr_s, lead_weight, code, **options)
 
-    monkeypatch.setattr(pipeline, "fine_tune", noted)
+    monkeypatch.setattr(pipeline, "learn", noted)
     edits = (DeleteEdit((gone,)), InsertEdit((Label(added, "V"),)))
     fitted = analyse(record, model, edits=edits)
     assert added in fitted.beats.time_s  # one that can be learned from

@@ -1,13 +1,17 @@
 """Figures are drawn to the scale of ECG paper, lose no peak and stay small."""
 
+import functools
+import itertools
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from support.analyses import FS_HZ, TWELVE, make_analysis
+from support.analyses import FS_HZ, TWELVE, make_analysis, make_event, with_events
 
 from ecg_core.evaluation.comparison import disagreements
 from ecg_core.figures import (
@@ -24,13 +28,17 @@ from ecg_core.figures import (
     rr_bars,
     rr_figure,
     strip_figure,
+    strip_text,
     trend_figure,
 )
+from ecg_core.figures.theme import spaced
 from ecg_core.labels import COLOUR
 from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rhythm.intervals import follows_previous, local_rr_s
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations, Beats, Lead
+
+ROOT = Path(__file__).parents[1]
 
 
 def make_lead(name="II", *, start_s=100.0, length_s=10.0):
@@ -83,16 +91,83 @@ def test_decimation_survives_gaps():
     assert np.isfinite(points[at >= 3020]).all()
 
 
-def test_strip_is_drawn_at_25_mm_per_s_and_10_mm_per_mv():
-    figure = strip_figure(make_analysis(), (make_lead(),), length_s=10.0)
-    margin = figure.layout.margin
-    px_per_s = (figure.layout.width - margin.l - margin.r) / 10
-    assert px_per_s == pytest.approx(25 * 96 / 25.4, rel=2e-3)
-    low, high = figure.layout.yaxis.range
-    domain = figure.layout.yaxis.domain
-    plot_px = figure.layout.height - margin.t - margin.b
-    px_per_mv = (domain[1] - domain[0]) * plot_px / (high - low)
-    assert px_per_mv == pytest.approx(10 * 96 / 25.4, rel=1e-2)
+@pytest.mark.parametrize("n_leads", [1, 3, 6, 12])
+@pytest.mark.parametrize("gain", [5, 10, 20])
+@pytest.mark.parametrize("speed", [12.5, 25, 50])
+@pytest.mark.parametrize("lanes", [{}, {"selected": 130}, {"selected": 130, "show_attention": False}])
+def test_strip_measures_true_millimetres_with_any_leads_gain_speed_and_lanes(n_leads, gain, speed, lanes):
+    leads = tuple(make_lead(name, length_s=7.2) for name in TWELVE[:n_leads])
+    figure = strip_figure(annotated(), leads, length_s=7.2, scale=Scale(speed, gain), **lanes)
+    layout, margin = figure.layout, figure.layout.margin
+    width_px, height_px = layout.width - margin.l - margin.r, layout.height - margin.t - margin.b
+    assert {width_px, height_px} == {int(width_px), int(height_px)}  # plotly rounds them
+    assert np.ptp(layout.xaxis.domain) * width_px / 7.2 == pytest.approx(speed * 96 / 25.4)
+    assert np.ptp(layout.yaxis.domain) * height_px / np.ptp(layout.yaxis.range) == pytest.approx(gain * 96 / 25.4)
+    assert not margin.autoexpand
+    boxes = np.array(layout.yaxis.range) / (5 / gain)
+    assert np.allclose(boxes, np.round(boxes))
+
+
+@functools.cache
+def annotated():
+    """An analysis with a reference that has a note."""
+    plain = make_analysis()
+    note = np.where(np.arange(len(plain.beats)) == 130, "(AFIB", "")
+    return make_analysis(reference=Annotations(plain.beats.time_s, plain.beats.label, note))
+
+
+def test_lanes_lie_side_by_side_without_overlapping():
+    figure = strip_figure(annotated(), (make_lead(),), length_s=10.0, selected=130)
+    domains = sorted(figure.layout[axis].domain for axis in ("yaxis", "yaxis2", "yaxis3", "yaxis4", "yaxis5"))
+    assert all(one[1] <= next_one[0] + 1e-9 for one, next_one in itertools.pairwise(domains))
+    assert domains[0][0] == pytest.approx(figure.layout.xaxis.position)
+
+
+def test_each_lead_has_a_pulse_of_one_millivolt_on_its_baseline():
+    leads = tuple(make_lead(name) for name in TWELVE)
+    pulses = [s for s in strip_figure(make_analysis(), leads, length_s=10.0).layout.shapes if s.name == "1 mV"]
+    assert len(pulses) == 12
+    for i, pulse in enumerate(pulses):
+        assert f",{-2.0 * i} " in pulse.path and f"V {1 - 2.0 * i} " in pulse.path
+
+
+def test_a_finding_is_shaded_where_it_reaches_and_its_ends_are_marked():
+    figure = strip_figure(make_analysis(), (make_lead(),), length_s=10.0, shaded=(103.0, 300.0))
+    shades = [(s.x0, s.x1) for s in figure.layout.shapes if s.fillcolor == LIGHT.shaded]
+    assert shades == [(103.0, 110.0)]
+    assert [s.x0 for s in figure.layout.shapes if s.line.color == LIGHT.shaded_edge] == [103.0]
+    outside = strip_figure(make_analysis(), (make_lead(),), length_s=10.0, shaded=(200.0, 300.0))
+    assert not any(s.fillcolor == LIGHT.shaded for s in outside.layout.shapes)
+
+
+def test_reference_and_attention_can_be_left_out():
+    figure = strip_figure(annotated(), (make_lead(),), length_s=10.0, selected=130, show_reference=False)
+    assert "reference" not in {trace.name for trace in figure.data}
+    plain = strip_figure(annotated(), (make_lead(),), length_s=10.0, selected=130, show_attention=False)
+    assert not any(trace.type == "heatmap" for trace in plain.data)
+    assert plain.layout.height < strip_figure(annotated(), (make_lead(),), length_s=10.0, selected=130).layout.height
+
+
+def test_texts_that_would_cover_each_other_are_joined_and_none_is_lost():
+    assert spaced([(1.0, "(AFIB"), (1.2, "(N"), (3.0, "(VT")], 0.1) == [(1.0, "(AFIB, (N"), (3.0, "(VT")]
+
+
+def test_strip_in_words_names_leads_time_beats_findings_and_rate():
+    analysis = make_analysis()
+    text = strip_text(analysis, (100.0, 110.0), ["II", "V1"])
+    beats = (analysis.beats.time_s >= 100) & (analysis.beats.time_s < 110)
+    counts = {label: int((analysis.beats.label[beats] == label).sum()) for label in "NSV"}
+    assert text == (
+        f"Leads II, V1, 10 s from 08:01:40: {beats.sum()} beats, N {counts['N']}, S {counts['S']}, V {counts['V']}; "
+        "rate 75 bpm"
+    )
+    event = make_event("v_couplet", 103.0, 104.0)
+    assert "; ventricular couplet; " in strip_text(with_events(analysis, event), (100.0, 110.0), ["II"])
+
+
+def test_strip_in_words_states_what_is_not_counted():
+    text = strip_text(make_analysis(unusable=(30,)), (300.0, 310.0), ["II"])
+    assert "12 beats, not counted 12; not analysable" in text
 
 
 def test_paper_has_boxes_of_40_ms_and_a_tenth_of_a_millivolt():
@@ -130,14 +205,43 @@ def test_strip_is_one_figure_of_less_than_a_megabyte(n_leads):
 def test_twelve_leads_at_a_thousand_hertz_stay_below_a_megabyte():
     signal = np.random.default_rng(0).normal(0, 0.1, 10_000).astype(np.float32)
     leads = tuple(Lead(name, signal, 1000.0, 100.0) for name in TWELVE)
-    assert len(strip_figure(make_analysis(), leads, length_s=10.0).to_json()) < 1_000_000
+    slow = Scale(mm_per_s=12.5)
+    assert len(strip_figure(make_analysis(), leads, length_s=30.0, selected=130, scale=slow).to_json()) < 1_000_000
+    long = tuple(replace(lead, signal_mv=np.tile(signal, 3)) for lead in leads)
+    assert len(strip_figure(make_analysis(), long, length_s=30.0, selected=130, scale=slow).to_json()) < 1_000_000
+
+
+def test_trend_has_no_lane_for_a_class_without_beats():
+    analysis = make_analysis()
+    full = trend_figure(analysis)
+    beats = replace(analysis.beats, label=np.where(analysis.beats.label == "S", "N", analysis.beats.label))
+    figure = trend_figure(replace(analysis, beats=beats))
+    texts = {note.text for note in figure.layout.annotations}
+    assert "V per minute" in texts and "S per minute" not in texts
+    assert figure.layout.height < full.layout.height
 
 
 def test_labels_have_the_colours_of_their_classes():
     figure = strip_figure(make_analysis(), (make_lead(),), length_s=10.0)
     labels = next(trace for trace in figure.data if trace.mode == "markers+text")
     for text, colour in zip(labels.text, labels.textfont.color, strict=True):
-        assert colour == COLOUR[text.strip("</b>")]
+        assert colour == LIGHT.letter[text.strip("</b>")]
+
+
+def luminance(colour):
+    """Relative luminance by WCAG 2.2."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return np.dot(linear, (0.2126, 0.7152, 0.0722))
+
+
+@pytest.mark.parametrize(("theme", "name"), [(LIGHT, "light"), (DARK, "dark")])
+def test_letters_of_all_classes_have_a_contrast_of_at_least_4_5_to_the_page(theme, name):
+    pages = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][name]
+    for colour in (*theme.letter.values(), theme.faint):
+        for behind in (pages["backgroundColor"], pages["secondaryBackgroundColor"]):
+            dark, light = sorted((luminance(colour), luminance(behind)))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
 def test_attention_has_the_networks_step_with_the_uniform_level_marked():
@@ -147,8 +251,8 @@ def test_attention_has_the_networks_step_with_the_uniform_level_marked():
     assert heatmap.dx == pytest.approx(0.032, abs=1e-6)
     assert heatmap.x0 == pytest.approx(analysis.beats.time_s[130] - 0.512)
     assert np.allclose(heatmap.z, 1.0, atol=1e-2)
-    assert "uniform" in heatmap.colorbar.ticktext
-    assert any(note.text == "relative attention in this window" for note in figure.layout.annotations)
+    assert {"attention 0", "uniform"} <= {note.text for note in figure.layout.annotations}
+    assert named(figure, "uniform").x == pytest.approx((1.0, 1.0), abs=1e-3)
     elsewhere = strip_figure(analysis, (make_lead(),), length_s=10.0, selected=10)
     assert not any(trace.type == "heatmap" for trace in elsewhere.data)
 

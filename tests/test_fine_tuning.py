@@ -6,7 +6,7 @@ import torch
 from support.training import SMALL_SPEC
 
 from ecg_core.classifier.classification import classify
-from ecg_core.classifier.fine_tuning import fine_tune
+from ecg_core.classifier.fine_tuning import PatientBeats, fine_tune
 from ecg_core.classifier.model import Model
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.labels import CLASSES, UNLABELLED
@@ -44,11 +44,15 @@ def labels(model, tokens):
     return classify(model, tokens, np.full(N_BEATS, 0.8), weight).probability.argmax(axis=1)
 
 
+def tuned(model, tokens, code):
+    return fine_tune(model, PatientBeats.of(model, tokens, np.full(N_BEATS, 0.8)), code)
+
+
 def test_beats_like_the_labelled_ones_are_classified_like_them(patient, ignorant, monkeypatch):
     monkeypatch.setattr("ecg_core.classifier.fine_tuning.STEPS", 80)  # more than for a network that has been trained
     monkeypatch.setattr("ecg_core.classifier.fine_tuning.ANCHOR_WEIGHT", 0.0)  # untrained predictions are worth nothing
     tokens, is_odd = patient
-    model = fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), codes(is_odd, 50))
+    model = tuned(ignorant, tokens, codes(is_odd, 50))
     after = labels(model, tokens)[50:]
     assert np.mean(after[is_odd[50:]] == V) > 0.9
     assert np.mean(after[~is_odd[50:]] == 0) > 0.9
@@ -56,13 +60,13 @@ def test_beats_like_the_labelled_ones_are_classified_like_them(patient, ignorant
 
 def test_without_known_beats_the_model_stays_as_it_is(patient, ignorant):
     tokens, is_odd = patient
-    assert fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), codes(is_odd, 0)) is ignorant
+    assert tuned(ignorant, tokens, codes(is_odd, 0)) is ignorant
 
 
 def test_the_given_model_and_the_trunk_are_not_changed(patient, ignorant):
     tokens, is_odd = patient
     before = {name: value.clone() for name, value in ignorant.network.state_dict().items()}
-    model = fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), codes(is_odd, 12))
+    model = tuned(ignorant, tokens, codes(is_odd, 12))
     for name, value in ignorant.network.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
     changed = {
@@ -73,6 +77,6 @@ def test_the_given_model_and_the_trunk_are_not_changed(patient, ignorant):
 
 def test_the_same_beats_give_the_same_model(patient, ignorant):
     tokens, is_odd = patient
-    a, b = (fine_tune(ignorant, tokens, np.full(N_BEATS, 0.8), codes(is_odd, 12)) for _ in range(2))
+    a, b = (tuned(ignorant, tokens, codes(is_odd, 12)) for _ in range(2))
     for one, other in zip(a.network.parameters(), b.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
-from support.pages import page, text_of, workspace_on, workspace_with
+from support.pages import TIMEOUT_S, app_test, page, text_of, workspace_on, workspace_with
 
 from ecg_core.figures import DARK, LIGHT, Scale
 from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
@@ -20,7 +21,7 @@ from ecg_core.records import read_strip
 from ecg_core.rhythm.reviewing import beat_items, review_items
 from pages._ui import gallery
 from pages._ui.gallery import Place
-from pages._ui.gallery_verdicts import OPENED, verdict_groups
+from pages._ui.gallery_verdicts import OPENED, kind_key, verdict_groups
 
 
 @pytest.fixture(scope="module")
@@ -270,20 +271,55 @@ def test_a_study_that_another_window_holds_takes_no_verdict(analysis, browser, t
     assert first.edits_of(first.current) == ()
 
 
-def test_beats_that_another_page_opened_are_gone_through_first(analysis, browser):
-    workspace = workspace_with(analysis)
-    times_s = analysis.beats.time_s[[100, 30, 60]]
-    at = page("gallery", workspace)
-    at.session_state[OPENED] = (workspace.current, "Template V1", times_s, np.array(["N", "S", "N"]))
+def open_some_beats():
+    """A page that opens three beats in the gallery."""
+    import streamlit as st
+
+    from pages._ui.gallery_verdicts import choose_for_gallery
+
+    analysis, beats, before = st.session_state["some"]
+    choose_for_gallery(analysis, beats, "Template V1", before=before)
+
+
+def test_beats_that_another_page_opened_are_gone_through_in_its_order(analysis, browser):
+    beats, workspace = np.array([100, 30, 64]), workspace_with(analysis)
+    before = analysis.beats.label.copy()
+    before[64] = "N"
+    opening = AppTest.from_function(open_some_beats, default_timeout=TIMEOUT_S)
+    opening.session_state["workspace"], opening.session_state["some"] = workspace, (analysis, beats, before)
+    opening.run()
+    at = app_test("pages/gallery.py")
+    at.session_state["workspace"] = workspace
+    for key in (OPENED, kind_key(analysis.record)):
+        at.session_state[key] = opening.session_state[key]
     at.run()
-    kinds(at).set_value("opened").run()
     assert kinds(at).options[0] == "Template V1 (3)"
-    assert [strip["extent"][0] for strip in browser.data["strips"]] == times_s.tolist()
-    assert browser.data["strips"][0]["title"].startswith("N")
+    assert [strip["extent"][0] for strip in browser.data["strips"]] == analysis.beats.time_s[beats].tolist()
+    assert browser.data["strips"][2]["title"].startswith("N → V")
+
+
+def draw_two_analyses():
+    """A page that shows what changed between two analyses."""
+    import streamlit as st
+
+    from pages._ui.gallery import draw_changes
+
+    draw_changes("gallery", *st.session_state["two"])
+
+
+def test_the_beats_that_change_are_shown_with_their_class_before_and_no_verdict(analysis, browser):
+    at = AppTest.from_function(draw_two_analyses, default_timeout=TIMEOUT_S)
+    at.session_state["workspace"] = workspace_with(analysis)
+    at.session_state["two"] = (analysis, with_ventricular_beats(analysis, [12, 13]))
+    at.run()
+    assert not at.exception
+    assert {strip["title"][:5] for strip in browser.data["strips"]} == {"N → V"}
+    assert browser.data["actions"] == []
 
 
 @pytest.mark.parametrize("kind", ["beats", "vt", "af", "pause", "not_analysable"])
 def test_no_two_buttons_have_the_same_key(kind):
-    keys = [action.key for group in verdict_groups(kind, can_undo=True, can_redo=True) for action in group.actions]
+    groups = verdict_groups(kind, can_undo=True, can_redo=True)
+    keys = [key for group in groups for action in group.actions for key in (action.key, action.also) if key]
     assert len(keys) == len(set(keys))
     assert not set(keys) & set("PRC")  # taken by the page of strips and by Streamlit

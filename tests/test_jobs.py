@@ -29,11 +29,10 @@ def database(tmp_path, excerpt):
 
 
 def test_any_number_of_jobs_writes_the_same_bytes(tmp_path, database):
-    for jobs in (1, 2, 3):
+    for jobs in (1, 3):
         analyse_many([database], SETTINGS, tmp_path / str(jobs), jobs=jobs)
     once = files(tmp_path / "1")
     assert len(once) == 3 * 8 + 2
-    assert files(tmp_path / "2") == once
     assert files(tmp_path / "3") == once
 
 
@@ -62,8 +61,8 @@ def test_a_process_that_is_killed_costs_its_own_record_alone(tmp_path, database)
 @pytest.mark.skipif(os.name != "posix", reason="signals of a terminal")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_several_processes_stopped_from_outside_continue_where_they_were(tmp_path, excerpt, how):
-    for number in range(6):
-        write_half_minute(tmp_path / "db", f"r{number}", excerpt, number % 4)
+    for number in range(4):
+        write_half_minute(tmp_path / "db", f"r{number}", excerpt, number)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "ecg_core", "analyze", str(tmp_path / "db"), "--jobs", "2", "--out", str(out)]
     with subprocess.Popen(  # noqa: S603

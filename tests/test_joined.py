@@ -11,10 +11,11 @@ from support.made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, 
 
 from ecg_core.cli.main import main
 from ecg_core.errors import EcgError, OutputError, RecordError
+from ecg_core.overrides import RecordOverrides
 from ecg_core.records import find_records, join_records, kind_of, read_diary, read_patient, read_record, write_join
 from ecg_core.records.convert import convert
 from ecg_core.records.inspect import inspect_text
-from ecg_core.schema import Annotations, RecordOverrides
+from ecg_core.schema import Annotations
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, add_study, get_study
 
@@ -112,7 +113,7 @@ def refused(records, sentence):
 
 def test_pieces_that_differ_are_refused(tmp_path):
     one, two = pieces(tmp_path, 0, 27)
-    refused([one], "1 recordings were given to be joined, expected 2 to")
+    refused([one], "recordings to be joined, got 1")
     refused([one, replace(two, lead_names=("I", "V1"))], "rec01 and rec02 differ in leads")
     refused([one, replace(two, fs_hz=251.0)], r"differ in sampling rate \(250 Hz; 251 Hz\)")
     refused([one, replace(two, start=None)], "rec02: states no start")

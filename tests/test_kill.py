@@ -29,7 +29,7 @@ from ecg_core.training.preparation import TrainingRecord
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
 
-MOMENTS = 8
+MOMENTS = 6
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Labels that a reader gives beats, without a browser: counted at once, undone, and used for fine-tuning."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,13 +8,12 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import address_time_s, html_of, page, workspace_with
 
-from ecg_core.edits import labels_of
 from ecg_core.evaluation.comparison import disagreements
 from ecg_core.measuring import with_labels, with_rules
 from ecg_core.report.export import csv_bytes, labels_table
 from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Annotations
-from pages._ui import engine, labelling
+from pages._ui import labelling
 from pages._ui.labelling import load_labels, set_labels
 from pages._ui.view import QUERIED, probability_note
 
@@ -107,53 +105,6 @@ def test_undo_goes_to_the_beat_whose_label_is_taken_back(at, analysis):
     press(at, "class V")
     press(at, "Undo")
     assert address_time_s(at) == pytest.approx(queried_times_s(analysis)[0], abs=0.01)
-
-
-@pytest.fixture
-def fitted_labels(monkeypatch, analysis):
-    """A stand-in for fine-tuning: labelled beats keep their class, and each beat after one becomes V. Its labels."""
-    given = []
-
-    def run(record, model_path, rules, *, lead, edits, progress, fitting):
-        own = labels_of(edits)
-        given.append(own)
-        progress(record.duration_s, record.duration_s)
-        fitting(1.0)
-        n = len(own)
-        time_s, label = zip(*own, strict=True)
-        changed = with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(n, "")))
-        after = changed.beats.label.copy()
-        after[changed.labelled + 1] = "V"
-        return replace(changed, beats=replace(changed.beats, label=after), n_fitted=n, queried=analysis.queried[:2])
-
-    monkeypatch.setattr(engine, "run", run)
-    monkeypatch.setattr(labelling, "model_path", lambda spec: Path("made.pt"))
-    return given
-
-
-def test_the_model_is_fine_tuned_to_all_labels_and_the_page_shows_what_changed(at, workspace, analysis, fitted_labels):
-    press(at, "Label queried beats")
-    press(at, "class S")
-    press(at, "class S")
-    press(at, "Fine-tune to my labels")
-    at.run()
-    assert [label for _, label in fitted_labels[0]] == ["S", "S"]
-    assert shown(workspace).n_fitted == 2
-    assert "2 of them used for fine-tuning, which changed the class of 2 other beats" in captions(at)
-    assert next(item for item in at.button if item.label == "Fine-tune to my labels").disabled
-
-
-def test_fine_tuning_is_undone_before_the_labels_that_it_used(at, workspace, analysis, fitted_labels):
-    press(at, "class S")
-    press(at, "Fine-tune to my labels")
-    press(at, "class V")  # after the fine-tuning
-    press(at, "Undo")
-    assert shown(workspace).n_fitted == 1
-    press(at, "Undo")
-    assert shown(workspace).n_fitted == 0
-    assert shown(workspace).beats.label[shown(workspace).labelled].tolist() == ["S"]
-    press(at, "Undo")
-    assert shown(workspace) is analysis
 
 
 def test_many_beats_are_labelled_and_undone_together(workspace, analysis, monkeypatch):

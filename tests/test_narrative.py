@@ -9,6 +9,7 @@ from support.analyses import make_analysis as made_analysis
 from support.analyses import make_event, with_events
 from support.strategies import make_beats
 
+from ecg_core.learning import LearningCheck
 from ecg_core.notes import NO_NOTES, Notes
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
@@ -135,7 +136,9 @@ def test_a_short_episode_of_af_in_two_weeks_has_a_burden(calm):
 def test_one_labelled_beat_is_in_the_singular(calm):
     labelled = replace(calm, labelled=np.array([3]))
     assert "1 beat labelled by a reader, model not fine-tuned to it." in draft_narrative(labelled)
-    assert "1 beat labelled by a reader, model fine-tuned to it." in draft_narrative(replace(labelled, n_fitted=1))
+    assert "1 beat labelled by a reader, model fine-tuned to it." in draft_narrative(
+        replace(labelled, learning=LearningCheck(1))
+    )
 
 
 def test_ectopic_beats_that_af_hides_are_said_not_to_be_counted(calm):

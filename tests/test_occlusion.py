@@ -22,11 +22,17 @@ def test_hidden_samples_become_a_line_and_the_others_stay():
     np.testing.assert_array_equal(source.read(90, 150, (1,))[0], read[1, 90:150])
 
 
-def test_a_check_starts_from_the_probability_of_the_analysis(demo_analysis, model):
+@pytest.fixture(scope="module")
+def checked(demo_analysis, model):
+    """A beat of each class with its check."""
     beats = demo_analysis.beats
-    for label in "NVS":
-        beat = int(np.flatnonzero((beats.label == label) & beats.usable)[10])
-        found = occlude(demo_analysis, model, beat=beat)
+    chosen = [int(np.flatnonzero((beats.label == label) & beats.usable)[10]) for label in "NVS"]
+    return {beat: occlude(demo_analysis, model, beat=beat) for beat in chosen}
+
+
+def test_a_check_starts_from_the_probability_of_the_analysis(demo_analysis, checked):
+    beats = demo_analysis.beats
+    for label, (beat, found) in zip("NVS", checked.items(), strict=True):
         assert found.label == label
         assert found.before == pytest.approx(float(beats.confidence[beat]), abs=0.15)
         assert len(found.random) == N_DRAWS
@@ -52,8 +58,9 @@ def test_attention_is_supported_where_it_changes_more_than_random_steps_do(atten
     assert Occlusion("V", 8, 0.25, 0.98, attended, random).supported is supported
 
 
-def test_the_same_check_gives_the_same_answer(demo_analysis, model):
-    assert occlude(demo_analysis, model, beat=300) == occlude(demo_analysis, model, beat=300)
+def test_the_same_check_gives_the_same_answer(demo_analysis, model, checked):
+    beat = next(iter(checked))
+    assert occlude(demo_analysis, model, beat=beat) == checked[beat]
 
 
 def test_all_leads_are_hidden_where_all_were_analysed(demo, model):

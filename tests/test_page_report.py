@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.analyses import make_event, with_events
-from support.pages import button, page, workspace_with
+from support.pages import address_time_s, app_test, button, html_of, page, workspace_with
 
 from ecg_core.notes import Patient, ReportStrip
 from ecg_core.report.narrative import draft_narrative
@@ -68,14 +68,15 @@ def test_the_strip_button_has_a_key_of_its_own(workspace):
     assert not {"c", "r"} & set(keys)  # Streamlit's own
 
 
-def test_the_report_begins_with_dangers_narrative_and_strips(demo_analysis):
+def test_the_report_begins_with_dangers_summary_narrative_and_signature(demo_analysis):
     grave = with_events(demo_analysis, make_event("vf", 600.0, 640.0))
     at = page("report", workspace_with(grave))
     assert not at.exception
     assert "Ventricular fibrillation" in at.error[0].value
+    assert any("PVC burden" in html and "AF burden" in html for html in html_of(at))
     assert at.text_area[0].value == draft_narrative(grave)
     heads = [header.value for header in at.header]
-    assert heads[:2] == ["Narrative", "Strips chosen by the reader (0)"]
+    assert heads[:4] == ["Narrative", "Sign-off", "Strips chosen by the reader (0)", "Measures"]
     listed = next(frame.value for frame in at.dataframe if "Strip" in frame.value)
     assert len(listed) == len(choose_strips(grave))
     assert listed["Section"][0].startswith("Ventricular fibrillation")
@@ -131,3 +132,25 @@ def test_patient_data_are_offered_only_where_there_are_any(workspace, sha256):
     box = page("report", workspace).checkbox(key=study_key("with_patient", sha256))
     assert not box.disabled
     assert not box.value
+
+
+@pytest.mark.parametrize("name", ["overview", "report"])
+def test_the_longest_run_is_a_link_to_its_strip(demo_analysis, name):
+    at = app_test("app.py")
+    at.session_state["workspace"] = workspace_with(demo_analysis)
+    at.run()
+    at.switch_page(f"pages/{name}.py").run()
+    longest = demo_analysis.burden.v.runs.most_beats
+    link = at.button(key="to v_longest_run")
+    assert link.label == f"Longest V run: {longest.n_beats} beats"
+    link.click().run()
+    assert not at.exception
+    assert at.title[0].value.startswith("Review of")
+    assert address_time_s(at) == pytest.approx(longest.start_s, abs=0.01)
+
+
+def test_a_printed_overview_has_every_finding(demo_analysis):
+    printed = next(
+        html for html in html_of(page("overview", workspace_with(demo_analysis))) if "<th>Finding</th>" in html
+    )
+    assert printed.count("<tr>") + printed.count("<tr ") == len(demo_analysis.events) + 1

@@ -163,6 +163,25 @@ def test_compare_offers_the_second_model_and_says_what_each_was_trained_on(first
     assert table(at, "Burden").columns.tolist() == ["Burden", "first", "reference"]
 
 
+def test_compare_shows_each_confusion_matrix_and_the_row_of_fusion_beats(first, second, installed):
+    at = page("compare", workspace_of_both(first, second))
+    matrices = [item.value for item in at.dataframe if "missed" in item.value.columns]
+    assert [matrix["Reference"].tolist() for matrix in matrices] == [["N", "S", "V", "F", "Q", "extra"]] * 2
+    assert matrices[0].iloc[:, 1:].to_numpy().tolist() == engine.score(first).matrix.tolist()
+    n_scored = matrices[0].set_index("Reference").iloc[:5].to_numpy().sum()
+    assert f"Scored on {n_scored:,} reference beats" in text_of(at)
+    assert "F Se / +P" in table(at, "EC57, %")["EC57, %"].tolist()
+
+
+def test_compare_says_which_model_knows_the_patient(first, installed, monkeypatch):
+    seen = replace(first.model, trained_on=("demo_data/demo", "mitdb/100"), validated_on=())
+    assert "first was trained on this patient" in text_of(page("compare", workspace_with(replace(first, model=seen))))
+    named = replace(first.model, trained_on=(), validated_on=("svdb/demo",))
+    shown = text_of(page("compare", workspace_with(replace(first, model=named))))
+    assert "first was validated on a record of this name (svdb/demo)" in shown.replace("\\", "")
+    assert "do not hold for new patients" not in text_of(page("compare", workspace_with(first)))
+
+
 def test_compare_with_one_model_says_how_to_get_a_second(first, monkeypatch):
     monkeypatch.setattr(installed_models, "installed_models", lambda: {"first": INSTALLED["first"]})
     monkeypatch.setattr(model_facts, "installed_models", dict)

@@ -351,12 +351,14 @@ def test_a_label_at_no_beat_changes_nothing(demo_analysis):
     np.testing.assert_array_equal(after.beats.label, beats.label)
 
 
-def test_beats_with_a_patient_label_keep_their_class_and_are_not_queried_again(excerpt, model, plain):
+def test_beats_with_a_patient_label_keep_their_class_and_are_not_queried_again(excerpt, model, plain, monkeypatch):
     record, queried = in_memory(excerpt, FS_HZ), plain.queried
     assert 0 < len(queried) <= 50
     known = np.sort(queried[:10])
     other = np.where(plain.beats.label[known] == "V", "N", "V")  # not what the model predicted
     progress = []
+    monkeypatch.setattr("ecg_core.classifier.cross_validation.N_FOLDS", 2)
+    monkeypatch.setattr("ecg_core.classifier.fine_tuning.STEPS", 10)
     after = analyse(record, model, patient_labels=labels(plain.beats.time_s[known], other), fitting=progress.append)
     np.testing.assert_allclose(after.beats.time_s, plain.beats.time_s)
     assert after.labelled.tolist() == known.tolist()
@@ -411,9 +413,11 @@ class Tiled:
         return np.stack([self.minutes.take(np.arange(start, stop), mode="wrap") for _ in leads])
 
 
-def test_a_record_of_14_h_is_never_held_whole(excerpt, model, monkeypatch):
+def test_a_record_of_hours_is_never_held_whole(excerpt, model, monkeypatch):
+    hours, chunk_s = 5, 600.0  # as many chunks as a record of 14 h has
+    monkeypatch.setattr(chunks, "CHUNK_S", chunk_s)
     source, fs_hz, names = Tiled(excerpt[::2]), 125.0, ("I", "II", "V1")
-    record = Record("long", source, fs_hz, int(14 * 3600 * fs_hz), names, (True,) * 3)
+    record = Record("long", source, fs_hz, int(hours * 3600 * fs_hz), names, (True,) * 3)
     n_steps, size = len(frame_offsets(model.spec)), model.spec.token_size
 
     def six_beats_a_minute(model, signal):
@@ -436,8 +440,8 @@ def test_a_record_of_14_h_is_never_held_whole(excerpt, model, monkeypatch):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(analysis.beats) == pytest.approx(14 * 360, rel=0.01)
-    assert source.longest <= (chunks.CHUNK_S + 2 * MARGIN_S) * fs_hz
+    assert len(analysis.beats) == pytest.approx(hours * 360, rel=0.01)
+    assert source.longest <= (chunk_s + 2 * MARGIN_S) * fs_hz
     assert peak < 0.6 * record.n_samples * len(names) * 4
 
 
@@ -451,7 +455,7 @@ def test_other_rules_measure_the_same_beats_as_an_analysis_by_these_rules(demo, 
     assert measured.burden.pauses == again.burden.pauses
 
 
-def test_what_repeats_before_the_qrs_is_that_of_the_beats_that_are_kept(demo, model, monkeypatch):
+def test_what_repeats_before_the_qrs_is_that_of_the_beats_that_are_kept(excerpt, model, monkeypatch):
     sizes = []
 
     def count(before_qrs, beats):
@@ -460,9 +464,9 @@ def test_what_repeats_before_the_qrs_is_that_of_the_beats_that_are_kept(demo, mo
 
     monkeypatch.setattr(pipeline, "repeating_fraction", count)
     monkeypatch.setattr(classification, "NOISE", 0.001)  # so that some candidates are dropped
-    dropped = analyse(demo, model, lead="II")
+    dropped = analyse(in_memory(excerpt, FS_HZ), model)
     monkeypatch.setattr(classification, "NOISE", 2.0)
-    assert len(analyse(demo, model, lead="II").beats) > len(dropped.beats)
+    assert len(analyse(in_memory(excerpt, FS_HZ), model).beats) > len(dropped.beats)
     assert all(n_waveforms == n_beats for n_waveforms, n_beats in sizes)
 
 
@@ -484,8 +488,8 @@ def test_the_number_of_threads_changes_no_bit(excerpt, model, monkeypatch):
         np.testing.assert_array_equal(other.quality.score, made[0].quality.score)
 
 
-def test_s_inside_fibrillation_is_suppressed_by_the_rules_in_force(demo, model):
-    usual = analyse(demo, model, lead="II")
+def test_s_inside_fibrillation_is_suppressed_by_the_rules_in_force(demo, model, demo_analysis):
+    usual = demo_analysis
     strict = RhythmRules(af_entropy=-2.2, af_entropy_p=0.0)
     changed = with_rules(usual, strict)
     af = [event for event in changed.events if event.kind == "af"]

@@ -21,8 +21,8 @@ from support.stores import OTHER, READER, add_small, edit, with_record
 
 import ecg_core.schema
 from ecg_core.errors import RecordMovedError, StoreError, StudyHeldError
+from ecg_core.overrides import RecordOverrides
 from ecg_core.records import read_record, write_join
-from ecg_core.schema import RecordOverrides
 from ecg_core.studies import audit
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, load_shown, save_analysis, save_shown
 from ecg_core.studies.bundle import export_study, import_study

@@ -23,6 +23,7 @@ from ecg_core.rhythm.reviewing import (
     NothingToChangeError,
     beat_items,
     beats_in,
+    changed_beats,
     edit_of_action,
     kind_name,
     kinds_found,
@@ -179,3 +180,19 @@ def test_what_was_taken_for_beats_in_fibrillation_can_be_labelled(analysis):
 def test_every_kind_can_be_accepted_and_no_kind_is_marked_as_what_it_is(kind):
     assert verdicts(kind)[0] == ACCEPT
     assert kind not in verdicts(kind)
+
+
+def test_the_beats_that_a_change_touched_are_found_by_their_times(analysis):
+    before = analysis.beats
+    label = before.label.copy()
+    label[[3, 9]] = "S"
+    after = replace(before, label=label)
+    later = replace(
+        after, **{name: getattr(after, name)[1:] for name in ("time_s", "label", "probability", "rr_s", "usable")}
+    )
+    changed, labels = changed_beats(before, later)
+    assert changed.tolist() == [2, 8]
+    assert labels[[2, 8]].tolist() == before.label[[3, 9]].tolist()
+    new, labels = changed_beats(later, before)
+    assert new.tolist() == [0, 3, 9]
+    assert labels[0] == ""

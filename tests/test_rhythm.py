@@ -296,9 +296,7 @@ def cosen_by_hand(rr_s):
 
 @given(st.lists(st.integers(20, 300), min_size=12, max_size=30))
 def test_entropy_is_that_of_the_definition(rr_ticks):
-    series_s = np.stack(
-        (np.array(rr_ticks) / 100, np.full(len(rr_ticks), 0.8))
-    )  # of which one needs no wider tolerance
+    series_s = np.stack((np.array(rr_ticks) / 100, np.full(len(rr_ticks), 0.8)))  # one needs no wider tolerance
     np.testing.assert_allclose(cosen(series_s), [cosen_by_hand(rr_s) for rr_s in series_s])
 
 

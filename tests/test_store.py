@@ -45,7 +45,7 @@ from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set
 from ecg_core.studies.tables import EditRow, QueueRow
 
 N_READERS, N_EDITS = 10, 6
-MOMENTS = 200
+MOMENTS = 60
 LONGEST_S = 0.03  # of work before a kill: some edits
 
 

@@ -127,8 +127,8 @@ def test_another_lead_is_another_analysis_and_other_rules_are_not(tmp_path, reco
 
 def test_labels_of_the_patient_become_one_edit_of_the_study(tmp_path, record, labels, run, store, calls):
     for out in ("out", "again"):
-        assert run(record, "--own", labels, "--reader", "A. Reader", out=out) == 0
-    assert run(record, "--own", labels, out="plain", study=False) == 0
+        assert run(record, "--own", labels, "--learn-anyway", "--reader", "A. Reader", out=out) == 0
+    assert run(record, "--own", labels, "--learn-anyway", out="plain", study=False) == 0
     assert files(tmp_path / "out") == files(tmp_path / "plain") == files(tmp_path / "again")
     table = pd.read_csv(labels)
     sha256 = read_record(record).sha256
@@ -137,6 +137,20 @@ def test_labels_of_the_patient_become_one_edit_of_the_study(tmp_path, record, la
     assert (find_one(store, "x").state, find_one(store, "x").n_fitted_edits) == ("in review", 1)
     (entry,) = [entry for entry in audit.trail(store, sha256) if entry.action == "labelled"]
     assert entry.reader == "A. Reader"
+
+
+def test_labels_that_cannot_be_checked_count_and_the_model_stays_as_it_was(
+    tmp_path, record, labels, run, store, capsys
+):
+    assert run(record, "--own", labels) == 0
+    assert "Learning      Held back: the labels are too few" in capsys.readouterr().out
+    assert run(record, "--own", labels, out="plain", study=False) == 0
+    assert files(tmp_path / "out") == files(tmp_path / "plain")
+    content = json.loads((tmp_path / "out" / "x_report.json").read_text())
+    assert content["model"]["fitted_to_own_beats"] == content["learning"]["held_back_to"] == 0
+    assert "too few" in content["learning"]["problem"]
+    assert pd.read_csv(tmp_path / "out" / "x_beats.csv").told.sum() == len(pd.read_csv(labels))
+    assert (len(edits_of(store, read_record(record).sha256)), find_one(store, "x").n_fitted_edits) == (1, 0)
 
 
 def test_labels_that_a_reader_set_are_in_the_files(tmp_path, record, run, store):
@@ -367,9 +381,9 @@ def test_a_record_whose_study_is_held_fails_alone(tmp_path, excerpt, run, store)
 
 def test_several_jobs_write_into_one_store_without_a_lock_error(tmp_path, excerpt, run, store, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    database = write_half_minutes(tmp_path / "db", "abcd", excerpt)
-    assert run(database, "--jobs", "3") == 0
-    assert sorted(found.state for found in find_studies(store)) == 4 * ["analysed"]
+    database = write_half_minutes(tmp_path / "db", "abc", excerpt)
+    assert run(database, "--jobs", "2") == 0
+    assert sorted(found.state for found in find_studies(store)) == 3 * ["analysed"]
     assert all(audit.verify(store, found.record_sha256) == () for found in find_studies(store))
 
 

@@ -218,8 +218,9 @@ def test_a_tachycardia_that_fills_most_of_a_record_is_supraventricular_from_end_
 def monitored(signal_mv, model):
     """Alarms and S beats of a stream."""
     monitor = Monitor(Stream("test", FS_HZ, ("II",)), model)
-    parts = np.array_split(signal_mv[None], range(FS_HZ, len(signal_mv), FS_HZ), axis=1)
-    updates = [monitor.push(StreamChunk(i * FS_HZ, part)) for i, part in enumerate(parts)] + [monitor.close()]
+    n = 3 * FS_HZ  # samples in a chunk of the stream
+    parts = np.array_split(signal_mv[None], range(n, len(signal_mv), n), axis=1)
+    updates = [monitor.push(StreamChunk(i * n, part)) for i, part in enumerate(parts)] + [monitor.close()]
     return [a for u in updates for a in u.alarms], np.concatenate([u.beats.label for u in updates])
 
 

@@ -151,7 +151,7 @@ def test_the_caption_of_a_strip_stays_with_its_study(workspace, one, two):
 
 VIEWS = (
     {"lead": "II", "leads": 1, "sec": 10, "speed": 25, "gain": 10},
-    {"lead": "V1", "leads": 3, "sec": 30, "speed": 50, "gain": 20},
+    {"lead": "V1", "leads": 2, "sec": 30, "speed": 50, "gain": 20},
 )
 
 

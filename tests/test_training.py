@@ -1,6 +1,8 @@
 """Fitting: preparation of records, the loss, the fit loop and its checkpoints."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,28 +125,42 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(records, noise, tmp_path):
         network = BeatNetwork(SMALL_SPEC)
         return fit(network, records, noise=noise, spec=SMALL_SPEC, plan=plan, checkpoint=path, report=report)
 
-    plan = replace(QUICK_PLAN, steps=22, crops=1, checkpoint_steps=20)
+    plan = replace(QUICK_PLAN, steps=8, crops=1, checkpoint_steps=6)
     whole = run(None)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "run.ckpt", stop_after=22)  # stopped before the last checkpoint: the one of step 20 is there
-    assert torch.load(tmp_path / "run.ckpt", weights_only=True)["step"] == 20
+        run(tmp_path / "run.ckpt", stop_after=8)  # stopped before the last checkpoint: the one of step 6 is there
+    assert torch.load(tmp_path / "run.ckpt", weights_only=True)["step"] == 6
     resumed = run(tmp_path / "run.ckpt")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
 
 
-@pytest.mark.parametrize("other", ["plan", "augmentation", "code", "weights", "records"])
-def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, tmp_path, monkeypatch, other):
-    def run(plan, seed, some):
-        torch.manual_seed(seed)
-        steps = []
-        fit(
-            BeatNetwork(SMALL_SPEC), some, noise=noise, spec=SMALL_SPEC, plan=plan, checkpoint=tmp_path / "run.ckpt",
-            report=lambda step, *_: steps.append(step),
-        )  # fmt: skip
-        return steps
+def steps_of(checkpoint, records, noise, *, plan=QUICK_PLAN, seed=0):
+    """The steps that a fit reports."""
+    torch.manual_seed(seed)
+    steps = []
+    fit(
+        BeatNetwork(SMALL_SPEC), records, noise=noise, spec=SMALL_SPEC, plan=plan, checkpoint=checkpoint,
+        report=lambda step, *_: steps.append(step),
+    )  # fmt: skip
+    return steps
 
-    assert run(QUICK_PLAN, 0, records) == [4]
+
+@pytest.fixture(scope="module")
+def finished(records, noise, tmp_path_factory):
+    """The checkpoint of a fit that has ended."""
+    path = tmp_path_factory.mktemp("finished") / "run.ckpt"
+    assert steps_of(path, records, noise) == [4]
+    return path
+
+
+@pytest.mark.parametrize("other", ["plan", "augmentation", "code", "weights", "records"])
+def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, finished, tmp_path, monkeypatch, other):
+    path = Path(shutil.copy(finished, tmp_path))
+
+    def run(plan, seed, some):
+        return steps_of(path, some, noise, plan=plan, seed=seed)
+
     assert run(QUICK_PLAN, 0, records) == []  # nothing is left to do
     if other == "plan":
         assert run(replace(QUICK_PLAN, steps=6), 0, records) == [6]

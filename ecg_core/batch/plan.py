@@ -9,9 +9,9 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from ..errors import RecordError
+from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..records import SINGLE_FILES, find_records
 from ..rules import RhythmRules
-from ..schema import NO_OVERRIDES, RecordOverrides
 from ..text import one_line
 from .tables import RESULT_TABLES
 

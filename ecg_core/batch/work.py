@@ -12,7 +12,6 @@ from .. import __version__
 from ..classifier.chunks import Progress
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
-from ..edits import digest_of
 from ..errors import OutputError
 from ..files import atomic_folder
 from ..notes import NO_NOTES, Notes
@@ -23,7 +22,7 @@ from ..schema import Analysis, Record
 from ..studies.analyses import AnalysisKey
 from ..studies.analysing import Wanted, analyse_held, held_study, is_stored, shows
 from ..studies.audit import content_sha256
-from ..studies.edits import edits_of
+from ..studies.edits import edits_of, edits_sha256
 from ..studies.store import Store, open_store
 from ..studies.study import command_editor, get_study, note_export
 from ..studies.study_notes import notes_of
@@ -82,7 +81,7 @@ def _edited(store: Store, record: Record) -> dict[str, Any]:
     notes = without_patient(notes_of(store, record.sha256))
     made_from: dict[str, Any] = {} if notes == NO_NOTES else {"notes_sha256": content_sha256([asdict(notes)])}
     if edits and study is not None:
-        made_from |= {"labels_sha256": digest_of(edits), "fitted_edits": study.n_fitted_edits}
+        made_from |= {"labels_sha256": edits_sha256(store, record.sha256), "fitted_edits": study.n_fitted_edits}
     return made_from
 
 

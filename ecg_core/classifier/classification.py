@@ -70,7 +70,7 @@ def classify(
     for lead, weight in enumerate(torch.tensor(lead_weight).T):
         of_lead = _lead_logits(model.serving, tokens[:, lead], rows, rr, needed)
         logits += weight[:, None] * torch.log_softmax(of_lead + bias, dim=1)
-    return _predictions(logits)
+    return predictions_of(logits)
 
 
 def drop_noise(
@@ -141,10 +141,10 @@ def classify_latest(
     described = model.serving.beside(leads, torch.tensor(reference)[:, None])
     logits = model.serving.classify(described, rr.expand(len(leads), -1, -1)) + logit_bias(model.spec)
     weight = torch.tensor(lead_weight).T[:, :, None]
-    return _predictions((weight * torch.log_softmax(logits, dim=2)).sum(dim=0))
+    return predictions_of((weight * torch.log_softmax(logits, dim=2)).sum(dim=0))
 
 
-def _predictions(logits: torch.Tensor) -> Predictions:
+def predictions_of(logits: torch.Tensor) -> Predictions:
     """From the logits of the leads together, shape (n_beats, N_OUTPUTS)."""
     probability = torch.softmax(logits, dim=1).numpy()
     noise = probability[:, NO_BEAT]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ ANCHORS, ANCHOR_WEIGHT = 4, 0.1  # so many other stretches keep the model near i
 
 
 @dataclass(frozen=True, eq=False)
-class _Patient:
+class PatientBeats:
     """A patient's beats as the network reads them."""
 
     token: NDArray[np.floating[Any]]  # (n_beats, n_leads, token_size)
@@ -40,7 +40,7 @@ class _Patient:
     part: Index  # (n_beats,), the part that each beat lies in
 
     @classmethod
-    def of(cls, model: Model, token: NDArray[np.floating[Any]], rr_s: Float64) -> _Patient:
+    def of(cls, model: Model, token: NDArray[np.floating[Any]], rr_s: Float64) -> PatientBeats:
         """A patient, with the beats that the model finds normal as reference."""
         rr, rows = rr_features(rr_s), np.arange(len(rr_s))
         leads = range(token.shape[1])
@@ -49,60 +49,43 @@ class _Patient:
 
     def logits(self, network: BeatNetwork, starts: Sequence[int]) -> Tensor:
         """Logits of stretches of the beats, shape (n_starts, n_leads, FINE_TUNING_SEQUENCE_BEATS, N_OUTPUTS)."""
-        token = torch.from_numpy(_stretches(self.token, starts).astype(np.float32)).transpose(1, 2)
-        reference = torch.from_numpy(self.reference[_stretches(self.part, starts)]).transpose(1, 2)
-        rr = torch.from_numpy(_stretches(self.rr, starts))[:, None].expand(-1, token.shape[1], -1, -1)
+        token = torch.from_numpy(stretches(self.token, starts).astype(np.float32)).transpose(1, 2)
+        reference = torch.from_numpy(self.reference[stretches(self.part, starts)]).transpose(1, 2)
+        rr = torch.from_numpy(stretches(self.rr, starts))[:, None].expand(-1, token.shape[1], -1, -1)
         logits = network.classify(network.beside(token, reference).flatten(0, 1), rr.flatten(0, 1))
         return logits.reshape(*token.shape[:2], *logits.shape[1:])
 
 
 @one_thread()
-def fine_tune(
-    model: Model,
-    token: NDArray[np.floating[Any]],
-    rr_s: Float64,
-    code: Codes,
-    *,
-    seed: int = 0,
-    report: Callable[[float], None] = lambda fraction: None,
-) -> Model:
+def fine_tune(model: Model, patient: PatientBeats, code: Codes, *, seed: int = 0) -> Model:
     """Fit the classifying part of the network, not its trunk, to the labelled beats of a patient.
 
     Parameters
     ----------
-    token
-        Shape (n_beats, n_leads, token_size).
-    rr_s
-        Shape (n_beats,), NaN where unknown.
     code
-        Shape (n_beats,): index into CLASSES, or UNLABELLED for the beats whose class is not known.
-    report
-        Called after each step with the fraction that is done.
+        Shape (n_beats,): index into CLASSES, NO_BEAT for what is none, or UNLABELLED where nothing is known.
 
     """
     labelled = np.flatnonzero(code != UNLABELLED)
     if not len(labelled):
         return model
-    torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = deepcopy(model.network)
+    network = deepcopy(model.network).eval()  # without dropout, so that nothing else is drawn
     fitted = [*network.beat.parameters(), *network.sequence.parameters(), *network.judge.parameters()]
     optimiser = torch.optim.Adam(fitted, lr=LEARNING_RATE)
-    patient = _Patient.of(model, token, rr_s)
     with_labels, last = _starts(labelled, len(code)), max(0, len(code) - FINE_TUNING_SEQUENCE_BEATS)
     weight, bias = _class_weight(code[labelled]), logit_bias(model.spec)
-    for step in range(STEPS):
+    for _ in range(STEPS):
         starts = rng.permutation(with_labels)[:LABELLED_AT_ONCE].tolist()
         anchors = rng.integers(0, last + 1, ANCHORS).tolist()
         logits = patient.logits(network, [*starts, *anchors]) + bias
         with torch.no_grad():
             former = patient.logits(model.network, anchors) + bias
-        label_loss = _label_loss(logits[: len(starts)], _stretches(code, starts), weight)
+        label_loss = _label_loss(logits[: len(starts)], stretches(code, starts), weight)
         loss = label_loss + ANCHOR_WEIGHT * _anchor_loss(logits[len(starts) :], former)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        report((step + 1) / STEPS)
     return Model(model.spec, network)
 
 
@@ -136,5 +119,6 @@ def _starts(labelled: Index, n_beats: int) -> list[int]:
     return starts
 
 
-def _stretches(of_beats: NDArray[Any], starts: Sequence[int]) -> NDArray[Any]:
+def stretches(of_beats: NDArray[Any], starts: Sequence[int]) -> NDArray[Any]:
+    """What belongs to the beats of stretches that begin at ``starts``, (n_starts, FINE_TUNING_SEQUENCE_BEATS, ...)."""
     return np.stack([of_beats[start : start + FINE_TUNING_SEQUENCE_BEATS] for start in starts])

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,6 +16,7 @@ from .. import NOTICE
 from ..classifier.spec import read_spec
 from ..errors import RecordError, StoreError
 from ..rules import RhythmRules
+from ..text import plural
 from . import progress
 from .options import (
     FAILED,
@@ -50,6 +52,10 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--own", type=Path, metavar="FILE",
         help="labelled beats of this patient, to fine-tune the model to (.atr or _labels.csv)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--learn-anyway", action="store_true",
+        help="fine-tune to --own also where its check on held-out labels advises against it",
     )  # fmt: skip
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="of many records, this many at a time (1)")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
@@ -92,13 +98,20 @@ def _analyse(
 ) -> tuple[Analysis, list[Path]]:
     """Analyse a record and write its files; nothing else is kept."""
     from ..classifier.model import load_model  # loads torch
+    from ..measuring import with_labels
     from ..pipeline import analyse
     from ..report.export import write_files
 
-    analysis = analyse(
-        record, load_model(options.model), rules, lead=options.lead, patient_labels=patient_labels,
-        progress=progress.record_progress(record.record_id),
-    )  # fmt: skip
+    def analysed(labels: Annotations | None) -> Analysis:
+        return analyse(
+            record, load_model(options.model), rules, lead=options.lead, patient_labels=labels,
+            progress=progress.record_progress(record.record_id),
+        )  # fmt: skip
+
+    analysis = analysed(patient_labels)
+    if patient_labels is not None and analysis.learning and analysis.learning.problem and not options.learn_anyway:
+        held_back = replace(analysis.learning, held_back_to=0)
+        analysis = replace(with_labels(analysed(None), patient_labels), learning=held_back)
     return analysis, write_files(analysis, options.out)
 
 
@@ -116,7 +129,7 @@ def _analyse_study(
     with closing(open_store(options.studies)) as store:
         with held_study(store, record, editor) as study:
             analysis = analyse_held(
-                store, record, study, wanted, editor, patient_labels=patient_labels,
+                store, record, study, wanted, editor, patient_labels=patient_labels, learn_anyway=options.learn_anyway,
                 progress=progress.record_progress(record.record_id),
             )  # fmt: skip
         written = write_files(analysis, options.out, notes_of(store, record.sha256))
@@ -156,7 +169,8 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
     from ..batch import FAILURES
 
     n, n_failed = len(study.outcomes), len(study.failed)
-    print(f"{n} records: {n - n_failed - study.n_kept} analysed, {study.n_kept} already done, {n_failed} failed")
+    n_done = n - n_failed - study.n_kept
+    print(f"{plural(n, 'record')}: {n_done} analysed, {study.n_kept} already done, {n_failed} failed")
     for line in _dangers_of_study(study):
         print(red_of(sys.stdout)(line))
     print(f"Written: one folder per record, {', '.join(path.name for path in study.written)}")
@@ -164,7 +178,7 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
     if not study.failed:
         return 0
     settings = dict.fromkeys(setting for outcome in study.failed for setting in outcome.settings)
-    sentence = f"Error: {n_failed} of {n} records failed; {FAILURES} says why."
+    sentence = f"Error: {n_failed} of {plural(n, 'record')} failed; {FAILURES} says why."
     print(with_remedies(sentence, settings, options), file=sys.stderr)
     return FAILED
 
@@ -174,15 +188,15 @@ def _dangers_of_study(study: Study) -> list[str]:
     found = [outcome for outcome in study.outcomes if not outcome.problem and outcome.row.get("danger_found")]
     if not found:
         return []
-    head = f"VF, asystole or sustained VT, certain or suspected, in {len(found)} of {len(study.outcomes)} records:"
+    of_records = f"{len(found)} of {plural(len(study.outcomes), 'record')}"
+    head = f"VF, asystole or sustained VT, certain or suspected, in {of_records}:"
     return [head, *(f"  {outcome.task.name}: {_episodes(outcome.row)}" for outcome in found)]
 
 
 def _episodes(row: Mapping[str, str | float | None]) -> str:
     """Number and length of the episodes of each kind of danger in a row of a study."""
     from ..clock import duration_text
-    from ..report.dangers import SHORT_NAMES
-    from ..rhythm.events import DANGERS
+    from ..rhythm.events import DANGERS, SHORT_NAMES
 
     parts = []
     for kind in DANGERS:
@@ -247,6 +261,8 @@ def _remarks(analysis: Analysis) -> list[str]:
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
     if edited := format_edits(analysis):
         lines.append(f"  Edits         {edited}")
+    if analysis.learning:
+        lines.append(f"  Learning      {analysis.learning.sentence}")
     record = analysis.record
     if uncalibrated := [name for name, known in zip(record.lead_names, record.calibrated, strict=True) if not known]:
         lines.append(f"  Calibration   no gain for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV assumed")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OutputError, StoreError
-from ..text import one_line
+from ..text import one_line, plural
 from .options import FAILED, Commands
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     for problem in problems:
         print(one_line(f"NOT VERIFIED: {problem}"))
     if not problems:
-        print(f"Verified: all {len(entries)} entries are as they were written, and so is what was signed.")
+        print(f"Verified: {plural(len(entries), 'entry')}, each as it was written, and so is what was signed.")
     return FAILED if problems else 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..clock import duration_text
-from ..text import one_line
+from ..text import one_line, plural
 from .options import Commands
 
 
@@ -26,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
     path = write_join(pieces, options.to.parent, name=options.to.name.removesuffix(".join"))
     joined = read_record(path)
     missing_s = joined.duration_s - sum(piece.duration_s for piece in pieces)
-    print(f"{len(pieces)} pieces, {duration_text(joined.duration_s)}, of which {duration_text(missing_s)} are missing")
+    missing = f"of which {duration_text(missing_s)} are missing"
+    print(f"{plural(len(pieces), 'piece')}, {duration_text(joined.duration_s)}, {missing}")
     print(f"Written: {one_line(str(path))}")
     return 0

@@ -15,7 +15,7 @@ from ..rules import RhythmRules, rules_from
 from ..text import one_line
 
 if TYPE_CHECKING:
-    from ..schema import RecordOverrides
+    from ..overrides import RecordOverrides
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # where a command adds its parser
 
@@ -131,8 +131,8 @@ def rules_of(options: argparse.Namespace) -> RhythmRules:
 
 def overrides_of(options: argparse.Namespace) -> RecordOverrides:
     """Rate and unit that a person gives for files that state none."""
+    from ..overrides import RecordOverrides
     from ..records import per_mv_of  # loads every format
-    from ..schema import RecordOverrides
 
     return RecordOverrides(options.fs, None if options.unit is None else per_mv_of(options.unit))
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from ..text import one_line
+from ..text import one_line, plural
 
 TO_LINE_START = "\r\x1b[K"  # moves the cursor back and clears the line
 
@@ -29,7 +29,7 @@ def study_progress() -> Callable[[int, int, Sequence[str]], None]:
 
     def show(done: int, total: int, in_progress: Sequence[str]) -> None:
         names = f"; now {', '.join(in_progress)}" if in_progress else ""
-        show_line(f"{done} of {total} records{_time_left(began_s, done / total)}{names}")
+        show_line(f"{done} of {plural(total, 'record')}{_time_left(began_s, done / total)}{names}")
 
     return show
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..schema import Float64
+from ..text import plural
 from .ec57 import CONFUSION_COLUMNS, CONFUSION_ROWS, LEARNING_S, Score, average, gross, statistics
 from .evaluate import AfDuration, Evaluation
 from .reliability import BurdenInterval, summarise_trust
@@ -125,7 +126,7 @@ def report_text(evaluation: Evaluation) -> str:
             *_confusion_text(total),
         ]
     error = np.abs(burden_errors(evaluation))
-    lines += ["", f"PVC burden within 1 point of the reference: {np.sum(error <= 1)} of {len(error)} records"]
+    lines += ["", f"PVC burden within 1 point of the reference: {np.sum(error <= 1)} of {plural(len(error), 'record')}"]
     trust = summarise_trust(record.trust for record in evaluation.records)
     for label, row in trust["coverage"].items():
         lines.append(f"{label} burden inside its interval: {row['covered']} of {row['records']} records")

@@ -114,7 +114,7 @@ class GallerySource:
         beats = self.analysis.beats
         after = str(beats.label[beat]) if beats.usable[beat] else UNCOUNTED
         before = after if self.before is None else str(self.before[beat])
-        return after if before == after else f"{before} → {after}"
+        return after if before == after else f"{before or 'new'} → {after}"
 
     def _label(self, item: int, title: str, clock: str, length: str) -> str:
         start_s, end_s = float(self.items.start_s[item]), float(self.items.end_s[item])

@@ -86,14 +86,9 @@ def _place_lanes(
 ) -> None:
     """Stack the lanes, each with its name and as many ticks as fit."""
     for (axis, domain), name in zip(lanes.items(), names, strict=True):
-        n_ticks = max(2, round(plot_px * (domain[1] - domain[0]) / TICK_PX))
-        figure.update_layout(
-            {
-                f"yaxis{axis[1:]}": {
-                    "domain": domain, "nticks": n_ticks, "showgrid": axis == "y", "gridcolor": theme.line
-                }
-            }
-        )  # fmt: skip
+        lane_px = plot_px * (domain[1] - domain[0])
+        lane = {"domain": domain, "nticks": max(2, round(lane_px / TICK_PX)), "showticklabels": lane_px >= TICK_PX}
+        figure.update_layout({f"yaxis{axis[1:]}": {**lane, "showgrid": axis == "y", "gridcolor": theme.line}})
         figure.add_annotation(
             text=name, xref="paper", yref="paper", x=0, y=domain[1], xanchor="left", yanchor="top", xshift=2,
             showarrow=False, font={"size": 11, "color": theme.faint}, borderpad=0,

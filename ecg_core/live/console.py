@@ -23,6 +23,7 @@ from ..labels import CLASSES
 from ..records import ASSUMED_PER_MV, read_record
 from ..rules import RhythmRules
 from ..schema import Beats
+from ..text import plural
 from .drive import Sink, drive
 from .lines import line_writer, parse_port, tcp_sender
 from .lsl import lsl_outlet
@@ -126,7 +127,7 @@ class ConsoleReporter(Sink):
         counts = ", ".join(f"{label} {self._beats[label]:,}" for label in CLASSES)
         recorded = f"; recorded as {recording.path}" if recording else ""
         print(
-            f"{stream.name}: {elapsed_text(self._time_s)} monitored, {self._beats.total():,} beats: {counts}; "
+            f"{stream.name}: {elapsed_text(self._time_s)} monitored, {plural(self._beats.total(), 'beat')}: {counts}; "
             f"alarms {self._alarms}{recorded}",
             file=self._out,
             flush=True,

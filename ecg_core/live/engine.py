@@ -29,6 +29,7 @@ from ..rhythm.uncertainty import calibrate_probabilities
 from ..rules import RhythmRules
 from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index
 from ..signals.filters import FS_HZ
+from ..text import plural
 from .alarms import AlarmTracker
 from .detector import FILTER_S, StreamDetector, WindowDetections
 from .stream import Notice, Stream, StreamChunk, Update, merge_updates
@@ -223,9 +224,10 @@ class Monitor:
         end_s, fs_hz = self._window.received / self.stream.fs_hz, self.stream.fs_hz
         notices = []
         if n_missed:
-            notices.append(Notice(end_s, f"Gap: {n_missed} samples ({n_missed / fs_hz:.2f} s) did not arrive."))
+            missed = f"{plural(n_missed, 'sample')} ({n_missed / fs_hz:.2f} s)"
+            notices.append(Notice(end_s, f"Gap: {missed} did not arrive."))
         if n_repeated:
-            notices.append(Notice(end_s, f"{n_repeated} samples came twice or out of order and were ignored."))
+            notices.append(Notice(end_s, f"Ignored: {plural(n_repeated, 'sample')}, twice or out of order."))
         return tuple(notices)
 
 

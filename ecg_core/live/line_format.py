@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import LiveError
 from ..records.limits import distinct_names
+from ..text import plural
 from .alignment import NumberClock
 from .leads import LeadMapping, channel_values, map_channels, map_reconnected, printable
 from .stream import Notice, Stream, StreamChunk
@@ -94,7 +95,8 @@ class LineReader:
         if self.stream is None:
             if self._malformed.n > MAX_LINES_BEFORE_HEADER:
                 raise LiveError(
-                    f"{self._malformed.n} lines came without a header; expected first a line such as {EXAMPLE}."
+                    f"{plural(self._malformed.n, 'line')} came without a header; expected first a line such as "
+                    f"{EXAMPLE}."
                 )
             return
         if not data:

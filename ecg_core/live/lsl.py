@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import LiveError
 from ..records.limits import distinct_names
+from ..text import plural
 from .alignment import StampClock
 from .leads import LeadMapping, channel_values, map_channels, map_reconnected, printable
 from .stream import Notice, Stream, StreamChunk
@@ -176,7 +177,8 @@ def _find_stream(name: str, lsl: Any) -> Any:
             return matching[0]
         if matching:
             raise LiveError(
-                f"{len(matching)} streams are called {name}: {_listed(matching)}. Specify one as lsl:NAME@SOURCE_ID; "
+                f"{plural(len(matching), 'stream')} are called {name}: {_listed(matching)}. Specify one as "
+                "lsl:NAME@SOURCE_ID; "
                 "if their source ids are the same, change one of them at its sender."
             )
     others = f"found instead: {_listed(found)}" if found else "there are no streams at all"

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import LiveError
 from ..schema import Float32
 from ..signals.filters import FS_HZ, rate_ratio
+from ..text import plural
 from .stream import Stream, StreamChunk
 
 HOP_S = 0.2  # the window is analysed at this interval
@@ -76,7 +77,7 @@ class Window:
         n_leads = len(self.stream.lead_names)
         if chunk.signal_mv.ndim != 2 or len(chunk.signal_mv) != n_leads:
             raise LiveError(
-                f"{self.stream.name}: expected chunks of {n_leads} leads, got an array of shape "
+                f"{self.stream.name}: expected chunks of {plural(n_leads, 'lead')}, got an array of shape "
                 f"{chunk.signal_mv.shape}; the number of leads is fixed, and a missing lead is NaN."
             )
         missed = chunk.first - self.received

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..schema import NO_OVERRIDES, Record, RecordOverrides
-from ..text import format_quoted
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Record
+from ..text import format_quoted, plural
 from .limits import check_leads, check_length, distinct_names
 from .overrides import apply_overrides
 from .samples import ArraySource
@@ -106,7 +107,7 @@ def _decode(dataset: Any, group: Any, number: int) -> tuple[ArraySource, float, 
     counts = multiplex_array(dataset, number, as_raw=True)
     channels = list(group.ChannelDefinitionSequence)[: counts.shape[1]]
     if len(channels) != counts.shape[1]:
-        raise ValueError(f"{counts.shape[1]} channels, {len(channels)} of them described")
+        raise ValueError(f"{plural(counts.shape[1], 'channel')}, {len(channels)} of them described")
     units = [_unit(channel) for channel in channels]
     mv = [MV_OF_UNIT[unit.lower()] if unit in UNITS else 1 / ASSUMED_PER_MV for unit in units]
     scale = [

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from ..schema import NO_OVERRIDES, Annotations, Float32, Float64, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Annotations, Float32, Float64, Record
+from ..text import plural
 from .annotation_files import beats_of_texts, is_beat_or_rhythm
 from .edf_header import BDF_MAGIC, EDF_MAGIC, Channel, Header, read_header, text_of
 from .limits import MAX_DURATION_S, check_leads, check_length, distinct_names
@@ -160,8 +162,9 @@ def _count_records(path: Path, header: Header) -> int:
         return complete  # the recorder was switched off before it wrote their number; a last one may be incomplete
     if rest or complete != header.n_records:
         raise RecordError(
-            f"{path.name}: its header promises {header.n_records:,} data records of {header.record_bytes:,} bytes, the "
-            f"file holds {size / header.record_bytes:,.1f}; it is truncated or damaged. Copy or export it again."
+            f"{path.name}: its header promises {plural(header.n_records, 'data record')} of "
+            f"{plural(header.record_bytes, 'byte')}, the file holds {size / header.record_bytes:,.1f}; it is "
+            "truncated or damaged. Copy or export it again."
         )
     return complete
 
@@ -172,7 +175,8 @@ def _ecg_of(path: Path, header: Header) -> list[Channel]:
     ecg = [channel for channel in voltage if ECG_LABEL.match(channel.label)] or voltage
     if not ecg:
         raise RecordError(
-            f"{path.name}: none of its {len(header.channels)} signals is in mV, uV or V; an ECG lead is needed."
+            f"{path.name}: none of its {plural(len(header.channels), 'signal')} is in mV, uV or V; an ECG lead is "
+            "needed."
         )
     most = max(channel.n_per_record for channel in ecg)
     ecg = [channel for channel in ecg if channel.n_per_record == most]

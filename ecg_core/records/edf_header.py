@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..text import format_quoted
+from ..text import format_quoted, plural
 from .limits import MAX_DURATION_S
 from .units import MICRO_SIGN, mv_of_unit
 
@@ -70,10 +70,10 @@ def read_header(path: Path) -> Header:
         try:
             n_signals = int(fixed[252:256])
             if not 0 < n_signals <= MAX_SIGNALS:
-                raise ValueError(f"{n_signals} signals")
+                raise ValueError(f"{plural(n_signals, 'signal')}")
             columns = stream.read(FIXED_BYTES * n_signals)
             if len(columns) < FIXED_BYTES * n_signals:
-                raise ValueError(f"it ends after {FIXED_BYTES + len(columns)} bytes, within its header")
+                raise ValueError(f"it ends after {plural(FIXED_BYTES + len(columns), 'byte')}, within its header")
             return _decode_header(fixed, columns, n_signals)
         except (ValueError, ArithmeticError) as error:
             raise RecordError(

@@ -9,7 +9,8 @@ from typing import Final
 
 from ..errors import MissingMetadataError, RecordError
 from ..notes import Patient
-from ..schema import Record, RecordOverrides
+from ..overrides import RecordOverrides
+from ..schema import Record
 from . import dicom_files, edf_header, ishne_files, wfdb_notes
 from .archives import UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..clock import duration_text
 from ..errors import EcgError
-from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
-from ..text import one_line
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Float32, Record
+from ..text import one_line, plural
 from .formats import kind_of
 from .patients import read_patient
 from .reading import read_record
@@ -46,7 +47,7 @@ def inspect_text(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> tuple
 def _facts(record: Record) -> list[str]:
     n = 0 if record.reference is None else len(record.reference.time_s)
     return [
-        f"{duration_text(record.duration_s)} at {record.fs_hz:g} Hz, {record.n_samples:,} samples per lead",
+        f"{duration_text(record.duration_s)} at {record.fs_hz:g} Hz, {plural(record.n_samples, 'sample')} per lead",
         f"leads: {', '.join(record.lead_names)}",
         *([f"given by hand: {record.overrides.text}"] if record.overrides.text else []),
         f"start: {record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start unknown; times are elapsed times",

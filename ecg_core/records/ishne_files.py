@@ -12,7 +12,9 @@ import numpy as np
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Float32, Record
+from ..text import plural
 from .limits import check_length, distinct_names
 from .overrides import apply_overrides
 from .units import ASSUMED_PER_MV
@@ -67,14 +69,16 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     with path.open("rb") as stream:
         header = stream.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
-        raise RecordError(f"{path.name}: ends after {len(header)} bytes, within its header; copy it again.")
+        raise RecordError(f"{path.name}: ends after {plural(len(header), 'byte')}, within its header; copy it again.")
     (offset,) = struct.unpack_from("<i", header, 22)
     born, recorded, clock = (struct.unpack_from("<3h", header, place) for place in (132, 138, 150))
     n_leads, *specs = struct.unpack_from("<13h", header, 156)
     resolution = struct.unpack_from("<12h", header, 206)
     (rate,) = struct.unpack_from("<h", header, 272)
     if not 1 <= n_leads <= MAX_LEADS:
-        raise RecordError(f"{path.name}: its header states {n_leads} leads, expected 1 to {MAX_LEADS}; it is damaged.")
+        raise RecordError(
+            f"{path.name}: its header states {plural(n_leads, 'lead')}, expected 1 to {MAX_LEADS}; it is damaged."
+        )
     n_samples = (path.stat().st_size - offset) // (2 * n_leads)
     if offset < HEADER_BYTES or n_samples <= 0:
         raise RecordError(

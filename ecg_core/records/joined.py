@@ -70,7 +70,7 @@ def join_records(records: Sequence[Record]) -> Record:
 
     """
     if not 2 <= len(records) <= MAX_PIECES:
-        raise RecordError(f"{len(records)} recordings were given to be joined, expected 2 to {MAX_PIECES:,}.")
+        raise RecordError(f"Expected 2 to {MAX_PIECES:,} recordings to be joined, got {len(records):,}.")
     starts = [_start_of(record) for record in records]
     order = sorted(range(len(records)), key=lambda number: starts[number])
     pieces, starts = tuple(records[number] for number in order), [starts[number] for number in order]

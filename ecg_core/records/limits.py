@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import RecordError
-from ..text import one_line
+from ..text import one_line, plural
 
 MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, the QRS cannot be recognised; above, it is not a surface ECG
 MIN_DURATION_S = 5.0  # a few beats are needed to classify any of them
@@ -36,7 +36,7 @@ def check_length(name: str, fs_hz: float, n_samples: int) -> None:
         )
     if n_samples / fs_hz > MAX_DURATION_S:
         raise RecordError(
-            f"{name}: states {n_samples:,} samples, {n_samples / fs_hz / 86_400:,.0f} days, at most "
+            f"{name}: states {plural(n_samples, 'sample')}, {n_samples / fs_hz / 86_400:,.0f} days, at most "
             f"{MAX_DURATION_S / 86_400:.0f} are expected; its header is damaged. Copy or export it again."
         )
 
@@ -52,7 +52,8 @@ def check_leads(name: str, n_leads: int) -> None:
     """
     if not 1 <= n_leads <= MAX_LEADS:
         raise RecordError(
-            f"{name}: has {n_leads} leads, expected 1 to {MAX_LEADS}; it is not an ECG, or its header is damaged."
+            f"{name}: has {plural(n_leads, 'lead')}, expected 1 to {MAX_LEADS}; it is not an ECG, or its header "
+            "is damaged."
         )
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from ..schema import Record, RecordOverrides
-from ..text import format_quoted
+from ..overrides import RecordOverrides
+from ..schema import Record
+from ..text import format_quoted, plural
 from .limits import MAX_EXPANSION, check_leads, check_length, distinct_names
 from .overrides import missing_metadata
 from .samples import ArraySource
@@ -83,7 +84,7 @@ def read_mat(path: Path, overrides: RecordOverrides) -> Record:
     n_leads, n_samples = numbers.shape
     if overrides.fs_hz is None or overrides.per_mv is None:
         raise missing_metadata(
-            path.name, f"holds a matrix of {n_leads} x {n_samples:,} numbers",
+            path.name, f"holds a matrix of {n_leads} by {n_samples:,}",
             rate=overrides.fs_hz is None, unit=overrides.per_mv is None,
         )  # fmt: skip
     check_leads(path.name, n_leads)
@@ -134,7 +135,7 @@ def _matrices(content: Bytes) -> Iterator[tuple[str, Matrix]]:
         kind, size = struct.unpack_from(f"{order}2I", content.data, place)
         element = content[place + TAG_BYTES : place + TAG_BYTES + size]
         if len(element) < size:
-            raise ValueError(f"it ends within an element of {size:,} bytes")
+            raise ValueError(f"it ends within an element of {plural(size, 'byte')}")
         if kind in (MATRIX, COMPRESSED):
             name, shape, is_plain, _ = _head(_body(element, kind, order, HEAD_BYTES), order)
             if is_plain and len(shape) == 2 and min(shape) > 0 and max(shape) > 1:
@@ -152,7 +153,7 @@ def _body(element: Bytes, kind: int, order: str, most: int) -> Bytes:
         raise ValueError("a compressed element is damaged, or expands to far more than a record needs")
     body = inflater.decompress(inflater.unconsumed_tail, min(size, most) + 1)
     if most >= size and (len(body) != size or not inflater.eof):
-        raise ValueError(f"a compressed element of {size:,} bytes is cut off")
+        raise ValueError(f"a compressed element of {plural(size, 'byte')} is cut off")
     return np.frombuffer(body, np.uint8)
 
 
@@ -208,5 +209,6 @@ def _decode_old(matrix: Matrix) -> NDArray[Any]:
 def _numbers(content: Bytes, dtype: np.dtype[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """A matrix from its numbers, which are stored column by column."""
     if len(content) != shape[0] * shape[1] * dtype.itemsize:
-        raise ValueError(f"{shape[0]:,} x {shape[1]:,} numbers of {dtype.itemsize} bytes in {len(content):,} bytes")
+        numbers = f"{shape[0]:,} x {shape[1]:,} numbers of {plural(dtype.itemsize, 'byte')}"
+        raise ValueError(f"{numbers} in {plural(len(content), 'byte')}")
     return np.frombuffer(content.data, dtype).reshape(shape, order="F")

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from ..errors import MissingMetadataError, RecordError
-from ..schema import Float32, Record, RecordOverrides, SignalSource
+from ..overrides import RecordOverrides
+from ..schema import Float32, Record, SignalSource
 from .units import ASSUMED_PER_MV, WRITTEN_BY_HAND, mv_of_unit
 
 SAME_RATE: Final = 1e-3  # rates that differ by a smaller fraction are equal: tables round their times

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..schema import Float32, Float64
-from ..text import format_quoted
+from ..text import format_quoted, plural
 from .limits import MAX_EXPANSION
 
 MAGIC = b"PAR1"
@@ -59,7 +59,7 @@ def open_parquet(path: Path) -> tuple[list[str], int]:
     if len(set(names)) < len(names):
         raise RecordError(f"{path.name}: two of its columns have the same name; give each a different one.")
     if n_rows * NUMBER_BYTES > MAX_EXPANSION * path.stat().st_size:
-        raise RecordError(f"{path.name}: states {n_rows:,} rows, far more than its bytes can hold; it is damaged.")
+        raise RecordError(f"{path.name}: states {plural(n_rows, 'row')}, more than its bytes can hold; it is damaged.")
     return names, n_rows
 
 
@@ -85,7 +85,7 @@ def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
                         row[first - start : last - start] = part
             begin = end
         if begin < stop:
-            raise ValueError(f"it holds {begin:,} rows")
+            raise ValueError(f"it holds {plural(begin, 'row')}")
     except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise _damaged(path, error) from error
 

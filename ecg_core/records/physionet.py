@@ -23,6 +23,7 @@ import requests
 
 from ..errors import DownloadError
 from ..files import sweep
+from ..text import plural
 from .convert import write_at_125_hz
 from .reading import read_record
 from .wfdb_header import is_bare
@@ -217,12 +218,12 @@ def _download(
     """Download the files that are missing or damaged, several at a time."""
     left = [file for file in files if not _is_complete(place / file.name, file.sha256)]
     if not left:
-        report(f"{place}: all {len(files)} files are there and complete; nothing to fetch.")
+        report(f"{place}: complete with {plural(len(files), 'file')}; nothing to fetch.")
         return
     url = _url(base_url, database)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         sizes = list(pool.map(lambda file: _size_of(f"{url}{file.name}"), left))
-        report(f"{database.title}: {len(left)} files, {_size(sum(sizes))}, to {place}")
+        report(f"{database.title}: {plural(len(left), 'file')}, {_size(sum(sizes))}, to {place}")
         progress = DownloadProgress(sum(sizes), show)
         store = pooch.create(place, base_url=url, registry={file.name: file.sha256 for file in left})
         store.retry_if_failed = TRIES - 1
@@ -258,7 +259,7 @@ def _copy_all(
             write_at_125_hz(read_record(path), target, origin=f"PhysioNet {database.name} {database.version}")
             made += 1
         copies.append(copy)
-    report(f"{target}: {made} records copied at 125 Hz, {len(copies) - made} were there before.")
+    report(f"{target}: {plural(made, 'record')} copied at 125 Hz, {len(copies) - made} were there before.")
     return copies
 
 

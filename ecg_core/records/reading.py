@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LeadError, RecordError
-from ..schema import NO_OVERRIDES, Lead, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Lead, Record
 from ..text import one_line
 from .formats import SINGLE_FILES, open_record, records_in
 

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import RecordError
-from ..schema import NO_OVERRIDES, Float64, Record, RecordOverrides
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Float64, Record
 from ..text import format_quoted
 from .limits import check_leads, check_length, distinct_names
 from .overrides import apply_overrides, check_rate, missing_metadata

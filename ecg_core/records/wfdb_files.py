@@ -12,8 +12,9 @@ import numpy as np
 import wfdb
 
 from ..errors import RecordError
-from ..schema import NO_OVERRIDES, Float32, Record, RecordOverrides
-from ..text import format_quoted
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..schema import Float32, Record
+from ..text import format_quoted, plural
 from .annotation_files import read_wfdb_annotations
 from .folder import Folder
 from .limits import MAX_EXPANSION, check_leads, distinct_names
@@ -160,8 +161,8 @@ def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
         first += length
     if first != header.sig_len or not segments:
         raise RecordError(
-            f"{stem.name}.hea promises {header.sig_len:,} samples, its {len(segments)} segments hold {first:,}; "
-            "segments are missing from the header, or it is damaged. Copy it again."
+            f"{stem.name}.hea promises {plural(header.sig_len, 'sample')}, its segments hold {first:,}; "
+            "some are missing from the header, or it is damaged. Copy it again."
         )
     return layout, tuple(segments)
 
@@ -186,7 +187,8 @@ def _segment(stem: Path, header: Any, *, first: int) -> Segment:
     lines = signal_lines(stem)
     if len(lines) != header.n_sig:
         raise RecordError(
-            f"{stem.name}.hea promises {header.n_sig} leads and describes {len(lines)}; it is damaged. Copy it again."
+            f"{stem.name}.hea promises {plural(header.n_sig, 'lead')} and describes {len(lines)}; it is damaged. "
+            "Copy it again."
         )
     header.file_name = [line[0] for line in lines]  # the parser drops letters that are not ASCII
     _check_signal_files(stem, header)
@@ -240,6 +242,7 @@ def _check_signal_files(stem: Path, header: Any) -> None:
         promised = int(header.sig_len) * (frame_bits / 8 or 1 / MAX_EXPANSION)
         if size < int(promised):
             raise RecordError(
-                f"{file_name}: {stem.name}.hea promises {header.sig_len:,} samples ({promised:,.0f} bytes), the file "
-                f"holds {size:,} bytes; it is truncated or belongs to another record. Copy it again."
+                f"{file_name}: {stem.name}.hea promises {plural(header.sig_len, 'sample')} "
+                f"({plural(promised, 'byte')}), the file holds {plural(size, 'byte')}; it is truncated or belongs to "
+                "another record. Copy it again."
             )

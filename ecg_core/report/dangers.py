@@ -11,7 +11,9 @@ from typing import Final
 
 from ..clock import clock_text, duration_text
 from ..rhythm.events import DANGERS, KIND_NAMES
+from ..rhythm.events import SHORT_NAMES as SHORT_NAMES  # noqa: PLC0414  # figures take it from here
 from ..schema import Analysis, RhythmEvent
+from ..text import plural
 
 NOT_ANALYSED: Final = ("AV block", "QT", "ST", "pacing")  # what the program does not look at
 NOT_ANALYSED_TEXT: Final = f"Not analysed: {', '.join(NOT_ANALYSED)} (pacing was not looked for)"
@@ -19,10 +21,6 @@ UNJUDGED: Final = {
     "not_analysable": "could not be analysed; no sign of VF, VT or asystole there",
     "no_signal": "without any signal",
 }
-SHORT_NAMES: Final = {
-    "vf": "VF", "vf_suspected": "VF suspected", "asystole": "asystole", "vt_sustained": "sustained VT",
-    "not_analysable": "not analysable", "no_signal": "no signal",
-}  # fmt: skip
 MINUTE_S = 60.0
 SHOWN_PCT = 0.05  # less would be printed as 0.0 %
 NOTHING_PCT = 1e-6  # what remains of a difference that is zero
@@ -76,8 +74,8 @@ def unjudged_texts(analysis: Analysis) -> tuple[str, ...]:
         if events:
             longest = max(events, key=lambda event: event.duration_s)
             at = clock_text(analysis.record, longest.start_s)
-            where = f"{len(events):,} stretches, longest {length_text(longest)} at {at}" if events[1:] else f"at {at}"
-            texts.append(f"{duration_text(sum(event.duration_s for event in events))} {says} ({where})")
+            several = f"{plural(len(events), 'stretch')}, longest {length_text(longest)} " if events[1:] else ""
+            texts.append(f"{duration_text(sum(event.duration_s for event in events))} {says} ({several}at {at})")
     return tuple(texts)
 
 
@@ -139,8 +137,8 @@ def _danger_text(analysis: Analysis, kind: str, events: tuple[RhythmEvent, ...])
     total = at_least_text(at_least) + seconds_text(total_s)
     first = "" if longest is events[0] else f"; first at {clock_text(analysis.record, events[0].start_s)}"
     return (
-        f"{KIND_NAMES[kind]}: {len(events):,} episodes, {total} in total; longest {length_text(longest)} at {at}{rate}"
-        f"{first}"
+        f"{KIND_NAMES[kind]}: {plural(len(events), 'episode')}, {total} in total; longest {length_text(longest)} "
+        f"at {at}{rate}{first}"
     )
 
 

@@ -17,7 +17,7 @@ from .. import NOTICE, __version__
 from ..clock import iso_text
 from ..errors import OutputError
 from ..files import atomic_files
-from ..labels import CLASSES, NOT_A_BEAT
+from ..labels import CLASSES, NOT_A_BEAT, OUTPUT_NAMES
 from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES
 from ..schema import Analysis, Float64, Record
@@ -158,6 +158,7 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         "notice": NOTICE,
         "software_version": __version__,
         "model": {"name": model.name, "sha256": model.sha256, "fitted_to_own_beats": analysis.n_fitted},
+        "learning": _learning(analysis),
         "record": {
             "id": record.record_id,
             "sha256": record.sha256,
@@ -185,6 +186,14 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
     # A column at a time: a week has a million beats.
     columns = [b"%s: %s" % (_json(str(name)), _json(beats[name].tolist())) for name in beats]
     return b'%s, "beats": {%s}}' % (_json(content)[:-1], b", ".join(columns))
+
+
+def _learning(analysis: Analysis) -> dict[str, Any] | None:
+    """What cross-validation on the reader's labels found, for programs; None where the model did not learn."""
+    check = analysis.learning
+    if check is None:
+        return None
+    return {"classes": OUTPUT_NAMES, **asdict(check), "problem": check.problem, "decision": check.sentence}
 
 
 def _notes(analysis: Analysis, notes: Notes) -> dict[str, Any]:

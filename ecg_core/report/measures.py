@@ -16,6 +16,7 @@ from ..rhythm.intervals import CLEAR_SCORE, follows_previous
 from ..rhythm.uncertainty import COVERED
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, RhythmEvent
+from ..text import plural
 from .dangers import at_least_text, dangers
 
 GROUPS: Final = {
@@ -97,7 +98,7 @@ def _format_labels(analysis: Analysis) -> str:
     n, n_fitted = len(analysis.labelled), analysis.n_fitted
     them, of_them = ("it", "it") if n == 1 else ("them", f"{n_fitted:,} of them")
     fitted = f"fine-tuned to {of_them}" if n_fitted else f"not fine-tuned to {them}"
-    return f"{n:,} {'beat' if n == 1 else 'beats'} labelled by a reader, model {fitted}"
+    return f"{plural(n, 'beat')} labelled by a reader, model {fitted}"
 
 
 def measures(analysis: Analysis) -> tuple[Measure, ...]:
@@ -340,4 +341,5 @@ def _idioventricular(analysis: Analysis) -> Iterator[Measure]:
 
 
 def _beats(analysis: Analysis) -> str:
-    return f"{analysis.burden.n_beats} analysable beats"
+    n = analysis.burden.n_beats
+    return f"{n} analysable {'beat' if n == 1 else 'beats'}"

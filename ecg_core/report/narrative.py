@@ -15,6 +15,7 @@ from ..clock import clock_text, duration_text
 from ..labels import CLASSES
 from ..notes import Notes
 from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
+from ..text import plural
 from .dangers import NOT_ANALYSED, NOTHING_PCT, SHOWN_PCT, danger_pct, dangers, seconds_text, unjudged_texts
 from .measures import format_edits, longest_rr, percent_text
 
@@ -64,7 +65,7 @@ def _recording(analysis: Analysis) -> str:
     text = (
         f"{simulated} of {duration_text(record.duration_s)}, {_share(burden.analysable_pct)} of it analysable{danger}"
     )
-    counted = f"{text}; {_count(burden.n_beats, 'beat')}." if burden.n_beats else f"{text}; no beat was counted."
+    counted = f"{text}; {plural(burden.n_beats, 'beat')}." if burden.n_beats else f"{text}; no beat was counted."
     clock = "" if record.start else " Times are counted from the start of the recording."
     return counted + clock
 
@@ -92,12 +93,12 @@ def _tachycardia(analysis: Analysis) -> str:
     slow = [event for event in analysis.events if event.kind == "v_run"]
     sentences = []
     if brief:
-        runs = _count(len(brief), "run")
+        runs = plural(len(brief), "run")
         sentences.append(f"Non-sustained ventricular tachycardia: {runs}, {_extremes(analysis, brief)}.")
     elif not ectopy.tachycardias.n:
         sentences.append("No ventricular tachycardia found.")
     if slow:
-        runs = _count(len(slow), "ventricular run")
+        runs = plural(len(slow), "ventricular run")
         sentences.append(f"{runs} at {rules.vt_bpm:g}/min or slower, {_extremes(analysis, slow)}.")
     sentences += _idioventricular(analysis, analysis.burden.idioventricular)
     return " ".join(sentences)
@@ -106,7 +107,7 @@ def _tachycardia(analysis: Analysis) -> str:
 def _idioventricular(analysis: Analysis, episodes: Episodes) -> Iterator[str]:
     if episodes.n and episodes.longest:
         total = " in total" if episodes.n > 1 else ""
-        counted = f"{_count(episodes.n, 'episode')} of {_count(episodes.n_beats, 'beat')}{total}"
+        counted = f"{plural(episodes.n, 'episode')} of {plural(episodes.n_beats, 'beat')}{total}"
         at = _at(analysis, episodes.longest.start_s)
         length = f"{'the longest ' if episodes.n > 1 else ''}{seconds_text(episodes.longest.duration_s)}"
         yield f"Idioventricular rhythm: {counted}, {length} {at}; its beats are not in the PVC burden."
@@ -124,7 +125,7 @@ def _extremes(analysis: Analysis, runs: list[RhythmEvent]) -> str:
 
 
 def _run(analysis: Analysis, run: RhythmEvent) -> str:
-    return f"{_count(run.n_beats, 'beat')} at {run.rate_bpm:.0f}/min {_at(analysis, run.start_s)}"
+    return f"{plural(run.n_beats, 'beat')} at {run.rate_bpm:.0f}/min {_at(analysis, run.start_s)}"
 
 
 def _pauses(analysis: Analysis) -> str:
@@ -136,9 +137,9 @@ def _pauses(analysis: Analysis) -> str:
     rr = f"{at_least}{longest.duration_s:.2f} s {_at(analysis, longest.start_s)}"
     counted = []
     if burden.pauses.n:
-        counted.append(f"{_count(burden.pauses.n, 'pause')} of {rules.pause_s:g} s or longer")
+        counted.append(f"{plural(burden.pauses.n, 'pause')} of {rules.pause_s:g} s or longer")
     if burden.af_pauses.n:
-        in_af = _count(burden.af_pauses.n, "pause")
+        in_af = plural(burden.af_pauses.n, "pause")
         counted.append(f"{in_af} of {rules.af_pause_s:g} s or longer in atrial fibrillation")
     if not counted:
         return f"No pause of {rules.pause_s:g} s or longer; longest RR {rr}."
@@ -160,7 +161,7 @@ def _fibrillation(analysis: Analysis) -> str:
         return f"Atrial fibrillation: 1 episode of {longest} {at}; {burden_text}, {rate}."
     total = seconds_text(af.total_s)
     return (
-        f"Atrial fibrillation: {_count(af.n, 'episode')}, {total} in total, the longest {longest} {at}; "
+        f"Atrial fibrillation: {plural(af.n, 'episode')}, {total} in total, the longest {longest} {at}; "
         f"{burden_text}, {rate}."
     )
 
@@ -172,11 +173,11 @@ def _supraventricular(analysis: Analysis) -> str:
     tachycardia = "No supraventricular tachycardia found."
     if fast:
         sustained = _sustained(sum(event.kind == "svt_sustained" for event in fast), len(fast))
-        runs = _count(len(fast), "run")
+        runs = plural(len(fast), "run")
         tachycardia = f"Supraventricular tachycardia: {runs}, {sustained}, {_extremes(analysis, fast)}."
     in_af = " (not counted in atrial fibrillation)" if analysis.burden.af.n else ""
     text = f"Supraventricular ectopy{in_af}: {_ectopy(ectopy, 'SVE burden')}"
-    slower = f", {_count(len(slow), 'run')} at {analysis.rules.vt_bpm:g}/min or slower" if slow else ""
+    slower = f", {plural(len(slow), 'run')} at {analysis.rules.vt_bpm:g}/min or slower" if slow else ""
     return f"{tachycardia} {text}{slower}."
 
 
@@ -191,10 +192,10 @@ def _patterns(analysis: Analysis) -> Iterator[str]:
     """Ventricular ectopy with its patterns, and those of supraventricular ectopy."""
     ectopy = analysis.burden.v
     n_fusion = int(analysis.burden.count[CLASSES.index("F")])
-    fusion = f", {_count(n_fusion, 'fusion beat')}" if n_fusion else ""
+    fusion = f", {plural(n_fusion, 'fusion beat')}" if n_fusion else ""
     yield f"Ventricular ectopy: {_ectopy(ectopy, 'PVC burden')}{fusion}."
     found = [
-        f"{kind} {name} ({_count(episodes.n, 'episode')}, {seconds_text(episodes.total_s)})"
+        f"{kind} {name} ({plural(episodes.n, 'episode')}, {seconds_text(episodes.total_s)})"
         for kind, one in (("ventricular", ectopy), ("supraventricular", analysis.burden.s))
         for name, episodes in (("bigeminy", one.bigeminy), ("trigeminy", one.trigeminy))
         if episodes.n
@@ -209,8 +210,8 @@ def _ectopy(ectopy: Ectopy, name: str) -> str:
     interval = f" (95 % interval {_lower(low)} to {_percent(high)})" if np.isfinite([low, high]).all() else ""
     if not ectopy.n_beats:
         return f"no ectopic beat found, {name} 0 %{interval}"
-    couplets = _count(ectopy.couplets, "couplet") if ectopy.couplets else "no couplet"
-    counted = _count(ectopy.n_beats, "beat")
+    couplets = plural(ectopy.couplets, "couplet") if ectopy.couplets else "no couplet"
+    counted = plural(ectopy.n_beats, "beat")
     return f"{counted}, {name} {_percent(ectopy.burden_pct)}{interval}, {couplets}"
 
 
@@ -241,11 +242,6 @@ def _at(analysis: Analysis, time_s: float) -> str:
     """The moment, as "at 03:12:05" or "on day 2 at 03:12:05"."""
     day, _, clock = clock_text(analysis.record, time_s).rpartition(" ")
     return f"on {day} at {clock}" if day else f"at {clock}"
-
-
-def _count(n: int, noun: str) -> str:
-    """A number with its noun: 1 beat, 1,000 beats."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _percent(value: float) -> str:

@@ -10,9 +10,10 @@ from reportlab.platypus import Flowable, KeepTogether
 from ..clock import clock_text
 from ..notes import Notes
 from ..records import read_strip
+from ..rhythm.events import DANGERS, SHORT_NAMES
 from ..schema import Analysis, Lead
 from .canvas import DANGER, FAINT, LEFT_MM, WIDTH_MM, Sheet, Stretch, draw_columns, draw_strip, fitting_gain, lane_mm
-from .dangers import SHORT_NAMES, UNJUDGED
+from .dangers import UNJUDGED
 from .document import HEADING, NOTE, Drawing, gap, page_of, paragraph, titles
 from .strip_selection import CHOSEN, STRIP_S, Section, Strip, strip_leads, strip_sections, twelve_leads
 
@@ -96,5 +97,5 @@ def _marked(analysis: Analysis) -> list[Stretch]:
     return [
         Stretch(event.start_s, event.end_s, SHORT_NAMES[event.kind], FAINT if event.kind in UNJUDGED else DANGER)
         for event in analysis.events
-        if event.kind in SHORT_NAMES
+        if event.kind in (*DANGERS, *UNJUDGED)
     ]

@@ -11,6 +11,7 @@ import numpy as np
 from ..notes import NO_NOTES, Notes
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..schema import Analysis, Ectopy, RhythmEvent
+from ..text import plural
 from .dangers import UNJUDGED, at_least_text, length_text
 from .measures import longest_rr
 
@@ -170,7 +171,7 @@ def _episodes(analysis: Analysis, kind: str) -> Iterator[Finding]:
 def _size_text(event: RhythmEvent) -> str:
     """Length of an episode, or number and rate of the beats of a short run."""
     if event.kind == "vt":
-        return f"{event.n_beats:,} beats, {event.rate_bpm:.0f} bpm"
+        return f"{plural(event.n_beats, 'beat')}, {event.rate_bpm:.0f} bpm"
     return length_text(event, decimals=2 if event.kind in ("pause", "af_pause") else 1)
 
 
@@ -178,7 +179,7 @@ def _remarks(analysis: Analysis, section: str) -> tuple[str, ...]:
     """How many episodes of a kind are shown, where not all are."""
     counted = [(kind, sum(event.kind == kind for event in analysis.events)) for kind in SECTIONS[section][0]]
     return tuple(
-        f"{KIND_NAMES[kind]}: {MOST_EPISODES} of {n:,} episodes shown, the longest among them"
+        f"{KIND_NAMES[kind]}: {MOST_EPISODES} of {plural(n, 'episode')} shown, the longest among them"
         for kind, n in counted
         if n > MOST_EPISODES
     )
@@ -186,7 +187,7 @@ def _remarks(analysis: Analysis, section: str) -> tuple[str, ...]:
 
 def _runs(ectopy: Ectopy, name: str) -> Iterator[Finding]:
     if long := ectopy.runs.most_beats:
-        yield f"Longest {name} run, {long.n_beats} beats", long.start_s, long.end_s
+        yield f"Longest {name} run, {plural(long.n_beats, 'beat')}", long.start_s, long.end_s
     if fast := ectopy.runs.fastest:
         yield f"Fastest {name} run, {fast.rate_bpm:.0f} bpm", fast.start_s, fast.end_s
 

@@ -9,11 +9,11 @@ import numpy as np
 from ..clock import clock_text, duration_text
 from ..labels import COLOUR
 from ..rhythm.burden import HOUR_S
-from ..rhythm.events import DANGERS
+from ..rhythm.events import DANGERS, SHORT_NAMES
 from ..rhythm.intervals import rate_trend
 from ..schema import Analysis, Float64
 from .canvas import DANGER, FAINT, LEFT_MM, LINE, RIGHT_MM, TEXT, WIDTH_MM, Sheet, draw_bars
-from .dangers import SHORT_NAMES, unjudged_stretches
+from .dangers import unjudged_stretches
 from .fonts import BOLD
 
 TREND_BINS = 480  # about two per millimetre

@@ -41,6 +41,33 @@ KIND_NAMES: Final = {
     "not_analysable": "Not analysable",
     "no_signal": "No signal",
 }
+SHORT_NAMES: Final = {  # for strips and columns of tables, inside a sentence as they are; a legend gives the full name
+    "vf": "VF",
+    "vf_suspected": "VF suspected",
+    "asystole": "asystole",
+    "v_couplet": "V couplet",
+    "v_run": "V run",
+    "idioventricular": "IVR",
+    "vt": "NSVT",
+    "vt_sustained": "sustained VT",
+    "v_bigeminy": "V bigeminy",
+    "v_trigeminy": "V trigeminy",
+    "s_couplet": "S couplet",
+    "s_run": "S run",
+    "svt": "SVT",
+    "svt_sustained": "sustained SVT",
+    "s_bigeminy": "S bigeminy",
+    "s_trigeminy": "S trigeminy",
+    "af": "AF",
+    "paced": "paced",
+    "pause": "pause",
+    "af_pause": "pause in AF",
+    "long_rr": "long RR",
+    "bradycardia": "bradycardia",
+    "tachycardia": "tachycardia",
+    "not_analysable": "not analysable",
+    "no_signal": "no signal",
+}
 DANGERS: Final = ("vf", "asystole", "vt_sustained", "vf_suspected")  # what a report begins with
 MOST_SERIOUS_FIRST: Final = (
     "vf", "asystole", "vt_sustained", "vf_suspected", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run",

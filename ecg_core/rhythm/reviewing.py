@@ -22,7 +22,7 @@ from ..edits import (
 )
 from ..errors import EcgError
 from ..labels import CLASSES, NAME
-from ..schema import Analysis, Bool, Float64, FrozenArrays, Index, RhythmEvent
+from ..schema import Analysis, Beats, Bool, Float64, FrozenArrays, Index, RhythmEvent, Text
 from .events import KIND_NAMES, MOST_SERIOUS_FIRST
 
 BEATS: Final = "beats"  # the kind of items that are single beats
@@ -122,6 +122,18 @@ def beat_items(analysis: Analysis, beats: Index) -> ReviewItems:
         rate_bpm = np.where(rr_s > 0, 60.0 / rr_s, np.nan)
     n = len(beats)
     return ReviewItems(BEATS, time_s, time_s, np.ones(n, dtype=np.int64), rate_bpm, np.zeros(n, dtype=bool), beats)
+
+
+def changed_beats(before: Beats, after: Beats) -> tuple[Index, Text]:
+    """The beats whose class differs from the one before, and the class before of all beats of ``after``.
+
+    Beats belong together by their times; one that is new has no class before, an empty text.
+    """
+    place = np.searchsorted(before.time_s, after.time_s).clip(max=max(0, len(before) - 1))
+    same = before.time_s[place] == after.time_s if len(before) else np.zeros(len(after), dtype=bool)
+    label = np.full(len(after), "", dtype="U1")
+    label[same] = before.label[place[same]]
+    return np.flatnonzero(label != after.label), label
 
 
 def ordered(analysis: Analysis, items: ReviewItems, order: str) -> ReviewItems:

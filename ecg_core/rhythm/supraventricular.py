@@ -122,7 +122,7 @@ def _median_where(counted: Bool, rr_s: Float64, *, otherwise_s: Float64) -> Floa
 
 
 def _median(rr_s: Float64) -> float:
-    """Median of a few RR, NaN if one of them is: that of ``np.median``, which takes 30 times as long for so few."""
+    """Median of a few RR, NaN if one of them is: that of ``np.median``, which is far slower for so few."""
     values = rr_s.tolist()
     return math.nan if math.isnan(sum(values)) else statistics.median(values)
 

@@ -29,7 +29,7 @@ from .study_files import ANALYSES, SHOWN
 from .tables import AnalysisRow, StudyRow
 
 NOT_MEASURED: Final = (  # fields of an analysis that are not measured: they stand in the stored one, or come from edits
-    "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "n_fitted", "fitted_sha256",
+    "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "learning", "fitted_sha256",
     "changes", "edits_sha256",
 )  # fmt: skip
 NAME_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
@@ -196,7 +196,9 @@ def set_shown(store: Store, key: AnalysisKey, analysis: Analysis, editor: Editor
             setattr(row, name, value)
         row.state = ANALYSED if row.state == NEW else row.state
         if is_another:
-            audit.append(session, key.record_sha256, editor.reader, audit.SHOWN, **shown, code=code_version())
+            learned = {"learning": analysis.learning.sentence} if analysis.learning else {}
+            detail = {**shown, **learned, "code": code_version()}
+            audit.append(session, key.record_sha256, editor.reader, audit.SHOWN, **detail)
 
 
 def _shown(key: AnalysisKey, analysis: Analysis) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -85,6 +85,7 @@ def analyse_held(
     editor: Editor,
     *,
     patient_labels: Annotations | None = None,
+    learn_anyway: bool = False,
     progress: Progress = lambda done_s, total_s: None,
     fitting: Callable[[float], None] = lambda fraction: None,
 ) -> Analysis:
@@ -92,7 +93,8 @@ def analyse_held(
 
     It belongs into the block of ``held_study``. A stored analysis of the same signal, leads, model, fitted labels and
     program is used again. The model is fine-tuned to ``patient_labels``, which become an edit of the study, together
-    with all edits before; without them, to the edits that it was fine-tuned to before.
+    with all edits before, unless the check on held-out labels advises against it and not ``learn_anyway``; without
+    them, to the edits that it was fine-tuned to before.
 
     Raises
     ------
@@ -109,13 +111,23 @@ def analyse_held(
     edits = (*edits, own) if own is not None and is_new else edits
     key = AnalysisKey(record.sha256, wanted.lead, read_spec(wanted.model).sha256, wanted.rules, edits[:n_fitted])
     _refuse_signed(store, study, key, is_new=is_new)
-    analysis = load_analysis(store, key, record)
-    if analysis is None:
-        analysis = analyse(
-            record, load_model(wanted.model), wanted.rules, lead=wanted.lead,
-            edits=key.fitted_labels, progress=progress, fitting=fitting,
-        )  # fmt: skip
-        save_analysis(store, key, analysis)
+
+    def analysed(key: AnalysisKey) -> Analysis:
+        found = load_analysis(store, key, record)
+        if found is None:
+            found = analyse(
+                record, load_model(wanted.model), wanted.rules, lead=wanted.lead,
+                edits=key.fitted_labels, progress=progress, fitting=fitting,
+            )  # fmt: skip
+            save_analysis(store, key, found)
+        return found
+
+    analysis = analysed(key)
+    check = analysis.learning if own and not learn_anyway else None
+    if check is not None and check.problem:  # what it learned stays stored: a reader may accept it
+        key = key._replace(fitted_labels=edits[: study.n_fitted_edits])
+        analysis = analysed(key)
+        analysis = replace(analysis, learning=replace(check, held_back_to=analysis.n_fitted))
     if own is not None and is_new:
         add_edit(store, record.sha256, own, editor)
     if edits != key.fitted_labels or changes_beats(edits):

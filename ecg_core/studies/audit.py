@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..text import plural
 from .store import Store, insert_missing, now
 from .tables import AuditRow, ChainRow, DiaryRow, EditRow, SignatureRow, StripRow, StudyRow
 
@@ -101,7 +102,7 @@ def chain_problems(rows: Sequence[AuditRow], end: tuple[int, str]) -> tuple[str,
         problems += _brought_problems(rows[: place - 1], row)
         previous = row.hash
     if end != (len(rows), previous):
-        problems.append(f"The trail ends after entry {len(rows)}; {end[0]} entries were written.")
+        problems.append(f"The trail ends after entry {len(rows)}; {end[0]:,} were written.")
     return tuple(problems)
 
 
@@ -194,7 +195,7 @@ def _content_problems(session: Session, record_sha256: str, entries: Sequence[Au
     stored = Counter(signature_sha256(row) for row in signatures)
     stated = Counter(str(entry.detail["signature_sha256"]) for entry in count if "signature_sha256" in entry.detail)
     if n := (stated - stored).total():
-        yield f"{n} of {stated.total()} signatures that the trail states are missing, or were changed."
+        yield f"Missing or changed: {n} of {plural(stated.total(), 'signature')} that the trail states."
     if n := (stored - stated).total():
         yield f"{n} of {stored.total()} stored signatures are in no entry of the trail."
 

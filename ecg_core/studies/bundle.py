@@ -18,11 +18,12 @@ from sqlalchemy.orm import Session
 from .. import __version__
 from ..errors import EcgError, StoreError
 from ..files import atomic_file, atomic_files, atomic_folder
+from ..overrides import RecordOverrides
 from ..records import read_record
 from ..records.archives import MAX_BYTES
 from ..records.joined import MAGIC, is_join, list_beside
 from ..records.limits import MAX_EXPANSION
-from ..schema import Analysis, Record, RecordOverrides
+from ..schema import Analysis, Record
 from ..text import format_quoted
 from . import audit
 from .audit import FIRST_PREVIOUS

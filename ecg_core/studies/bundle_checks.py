@@ -15,6 +15,7 @@ from ..errors import StoreError
 from ..notes import SEXES, Patient
 from ..records.archives import MAX_FILES
 from ..records.joined import MAX_PIECES
+from ..text import plural
 from .analyses import stored_rules
 from .study import PARTS_OF_A_RECORD, STATES
 from .study_files import SIGNED_FILES, is_bare
@@ -188,8 +189,8 @@ def check_limits(record_id: str, sizes: Sequence[int], n_manifest_bytes: int, *,
     """
     if len(sizes) >= MAX_MEMBERS:  # the manifest is one more
         raise StoreError(
-            f"{record_id}: the study has {len(sizes):,} files, expected fewer than {MAX_MEMBERS:,} in one zip; nothing "
-            "was written. Copy the folder of the studies instead."
+            f"{record_id}: the study has {plural(len(sizes), 'file')}, expected fewer than {MAX_MEMBERS:,} in one zip; "
+            "nothing was written. Copy the folder of the studies instead."
         )
     if sum(sizes) > max_bytes or n_manifest_bytes > MAX_MANIFEST_BYTES:
         takes = (sum(sizes), max_bytes), (n_manifest_bytes, MAX_MANIFEST_BYTES)

@@ -18,6 +18,7 @@ from ..edits import (
     StretchEdit,
     TemplateEdit,
     content_of,
+    digest_of,
     edit_of,
 )
 from . import audit
@@ -41,6 +42,11 @@ def edits_of(store: Store, record_sha256: str) -> tuple[Edit, ...]:
     """The edits that count, the oldest first."""
     with store.reading() as session:
         return edits_in(session, record_sha256)
+
+
+def edits_sha256(store: Store, record_sha256: str) -> str:
+    """Hash of the edits that count; empty where there are none."""
+    return digest_of(edits_of(store, record_sha256))
 
 
 def edits_in(session: Session, record_sha256: str) -> tuple[Edit, ...]:

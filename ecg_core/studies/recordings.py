@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import RecordError, RecordMovedError, StoreError
-from ..schema import Record, RecordOverrides
+from ..overrides import RecordOverrides
+from ..schema import Record
 from . import audit
 from .store import Store
 from .study import DELETED, SHOWN_DIGITS, Editor, Study, changing, files_of, get_study, path_of

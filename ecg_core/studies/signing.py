@@ -27,7 +27,7 @@ from ..schema import Analysis
 from . import audit
 from .analyses import code_version, rules_as_stored
 from .audit import AuditEntry, content_sha256
-from .edits import edits_in, edits_of
+from .edits import edits_in, edits_sha256
 from .store import FREE_THE_PLACE, Store, now
 from .study import IN_REVIEW, SIGNED, Editor, Study, changing, get_study, leave_as_it_is
 from .study_files import SIGNED_FILES, is_bare, signed_path
@@ -256,7 +256,7 @@ def _hashes(store: Store, analysis: Analysis) -> dict[str, str]:
     return {
         "signal": analysis.record.sha256,
         "model": analysis.model.sha256,
-        "labels": digest_of(edits_of(store, analysis.record.sha256)),
+        "labels": edits_sha256(store, analysis.record.sha256),
         "rules": content_sha256(rules),
         "program": code_version(),
     }
@@ -304,7 +304,7 @@ def _state_problems(store: Store, study: Study, last: Sequence[StoredSignature])
         return []
     if not last:
         return ["The study is locked as signed, and no signature is stored."]
-    present = {"labels": digest_of(edits_of(store, study.record_sha256)), "model": study.model_sha256}
+    present = {"labels": edits_sha256(store, study.record_sha256), "model": study.model_sha256}
     changed = [name for name in present if present[name] != last[0].hashes.get(name)]
     return [f"The {name} stored of this study: not what was signed." for name in changed]
 

@@ -17,8 +17,9 @@ from sqlalchemy import JSON, String, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from ..errors import ChangeRefusedError, StoreError
-from ..schema import Record, RecordOverrides
-from ..text import one_line
+from ..overrides import RecordOverrides
+from ..schema import Record
+from ..text import one_line, plural
 from . import audit
 from .holding import require_hold
 from .store import Store, insert_missing, now
@@ -147,7 +148,8 @@ def find_one(store: Store, text: str) -> Study:
 def _several(store: Store, text: str, rows: Sequence[StudyRow]) -> str:
     named = ", ".join(f"{row.record_sha256[:SHOWN_DIGITS]} ({store.folder / row.path})" for row in rows[:SHOWN_STUDIES])
     more = f" and {len(rows) - SHOWN_STUDIES} more" if len(rows) > SHOWN_STUDIES else ""
-    return f'"{text}": {len(rows)} studies fit, expected one: {named}{more}. Name it by its path or these digits.'
+    fit = f"{plural(len(rows), 'study')} fit"
+    return f'"{text}": {fit}, expected one: {named}{more}. Name it by its path or these digits.'
 
 
 def find_studies(

@@ -89,10 +89,11 @@ def _extent(detail: Detail) -> str:
 def _shown(detail: Detail) -> str:
     rules = ", ".join(f"{name} = {value:g}" for name, value in sorted(detail["rules"].items()))
     n = detail["n_fitted_edits"]
+    learned = f" {detail['learning']}" if "learning" in detail else ""
     fitted = f", fine-tuned to {n} {'edit' if n == 1 else 'edits'}" if n else ""
     return (
         f"Showed the analysis of lead {detail['lead']} by model {detail['model_name']}{fitted}; "
-        f"rules: {rules or 'all at their defaults'}."
+        f"rules: {rules or 'all at their defaults'}.{learned}"
     )
 
 

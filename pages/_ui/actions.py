@@ -21,8 +21,9 @@ from ecg_core.errors import (
     RecordMovedError,
     StoreError,
 )  # fmt: skip
+from ecg_core.overrides import NO_OVERRIDES, RecordOverrides
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import NO_OVERRIDES, Analysis, Record, RecordOverrides
+from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import stored_rules
 from ecg_core.studies.edits import edits_of
 from ecg_core.studies.queue import Queued
@@ -196,12 +197,13 @@ def _refuse_where_signed(workspace: Workspace, key: AnalysisKey) -> None:
 def resume(stopped: Queued) -> None:
     """Start an analysis again that was cancelled, failed or was interrupted."""
     workspace = current_workspace()
-    _study, record = workspace.recording_of(stopped.record_sha256)
+    study, record = workspace.recording_of(stopped.record_sha256)
     edits, models = edits_of(workspace.store, stopped.record_sha256), installed_models()
     name = choose_model(models, stopped.model_name)
     rules, fitted = stored_rules(stopped.rules), edits[: stopped.n_fitted_edits]
     key = AnalysisKey(record.sha256, stopped.lead, models[name], rules, fitted)
-    workspace.start(Job(key, record, MODELS / f"{name}.pt"))
+    is_proposal = stopped.n_fitted_edits > study.n_fitted_edits
+    workspace.start(Job(key, record, MODELS / f"{name}.pt", beside=is_proposal))
 
 
 def work_without_store() -> None:

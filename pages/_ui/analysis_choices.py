@@ -16,6 +16,7 @@ from .figures import show, theme
 from .frame import SIMULATED, guarded
 from .installed_models import NO_MODEL, installed_models
 from .view import study_key
+from .wording import plural
 from .workspace import Workspace
 
 LEAD_CHOICES: Final = {"auto": "Automatic", "all": "All leads together"}
@@ -58,7 +59,7 @@ def _draw_found(workspace: Workspace, record: Record) -> None:
     text, button = st.columns([5, 2], vertical_alignment="center")
     if workspace.job_of(record.sha256) is None:
         leads = plain_markdown(", ".join(done.lead_names))
-        text.success(f"Analysed: lead {leads}, {done.burden.n_beats:,} beats.")
+        text.success(f"Analysed: lead {leads}, {plural(done.burden.n_beats, 'beat')}.")
     if button.button("Go to the overview", width="stretch"):
         st.switch_page("pages/overview.py")
     for danger in dangers(done):

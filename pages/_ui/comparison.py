@@ -20,7 +20,7 @@ from ecg_core.evaluation.comparison import (
     labels_at,
     reference_beats,
 )
-from ecg_core.evaluation.ec57 import Score, statistics
+from ecg_core.evaluation.ec57 import CONFUSION_COLUMNS, CONFUSION_ROWS, Score, statistics
 from ecg_core.evaluation.matching import AF_RHYTHMS, overlap_s, rhythm_spans
 from ecg_core.figures import MARGIN_PX, STANDARD, Theme, strip_figure, strip_text
 from ecg_core.labels import CLASSES
@@ -41,6 +41,7 @@ EC57_ROWS = {
     "V F1": ("v_f1",),
     "S Se / +P": ("s_se", "s_ppv"),
     "S F1": ("s_f1",),
+    "F Se / +P": ("f_se", "f_ppv"),
     "Accuracy": ("accuracy",),
     "Accuracy if every beat were N": ("always_n_accuracy",),
 }
@@ -101,6 +102,13 @@ def scores_table(comparison: Comparison) -> pd.DataFrame:
             " / ".join(number(100 * value[key], 1) for key in keys) for keys in EC57_ROWS.values()
         ]
     return pd.DataFrame({"EC57, %": list(EC57_ROWS), **columns})
+
+
+def confusion_table(score: Score) -> pd.DataFrame:
+    """The confusion matrix of EC57: a row for each class of the reference, a column for each by the model."""
+    table = pd.DataFrame(score.matrix, columns=list(CONFUSION_COLUMNS))
+    table.insert(0, "Reference", list(CONFUSION_ROWS))
+    return table
 
 
 def burden_table(comparison: Comparison) -> pd.DataFrame:

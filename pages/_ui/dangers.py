@@ -15,11 +15,8 @@ from .page_width import paper_seconds
 from .view import address, cached, strip
 
 
-def draw_dangers(analysis: Analysis, *, with_strip: bool = False) -> None:
-    """Draw a red line for each kind of danger, and one with what remains open.
-
-    With ``with_strip``, the worst place of the most serious one follows.
-    """
+def draw_dangers(analysis: Analysis) -> None:
+    """Draw a red line for each kind of danger, and one with what remains open."""
     found = dangers(analysis)
     with st.container(key="dangers"):
         for danger in found:
@@ -27,14 +24,17 @@ def draw_dangers(analysis: Analysis, *, with_strip: bool = False) -> None:
             line.error(plain_markdown(danger.text), icon=":material/emergency_home:")
             if way.button("Review", key=f"danger {danger.kind}", help="Shows the longest episode", width="stretch"):
                 st.switch_page("pages/review.py", query_params=address(analysis.record, danger.longest.start_s))
-    if found and with_strip:
-        _draw_worst_place(analysis, found[0])
     icon = "" if found else ":material/check_circle: "
     st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remarks(analysis)))
 
 
-def _draw_worst_place(analysis: Analysis, danger: Danger) -> None:
-    """Draw the strip of the longest episode, or of its beginning."""
+def draw_worst_place(analysis: Analysis) -> None:
+    """Draw the strip of the longest episode of the most serious danger, or of its beginning; nothing without one."""
+    for danger in dangers(analysis)[:1]:
+        _draw_strip(analysis, danger)
+
+
+def _draw_strip(analysis: Analysis, danger: Danger) -> None:
     record, event, colours = analysis.record, danger.longest, theme()
     length_s = min(STRIP_S, paper_seconds(STANDARD, MARGIN_PX))
     start_s = strip_start_s(event.start_s, event.end_s, duration_s=record.duration_s, length_s=length_s)

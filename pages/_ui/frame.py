@@ -67,6 +67,9 @@ STYLE = """<style>
 .st-key-dangers [data-testid="stAlertContainer"] { padding: 0.3rem 0.8rem; min-height: 0; }
 .st-key-dangers [data-testid="stAlertContainer"] p { font-weight: 600; font-size: 0.9rem; }
 .st-key-dangers button { min-height: 0; padding: 0.2rem 0.8rem; }
+.st-key-extremes { gap: 0.1rem 1.1rem; }
+.st-key-extremes button { min-height: 0; padding: 0; }
+.st-key-extremes button p { font-size: 0.85rem; text-decoration: underline; text-underline-offset: 0.2em; }
 .ecg-cards { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 0.6rem; }
 .ecg-card { border: 1px solid color-mix(in srgb, currentColor 18%, transparent); border-radius: 0.375rem;
   padding: 0.5rem 0.8rem 0.55rem; }
@@ -80,6 +83,31 @@ dl.ecg-facts { padding: 0; align-items: baseline; }
 .ecg-facts.figures dd { text-align: right; }
 .ecg-facts.wide { grid-template-columns: repeat(3, 1fr fit-content(23%)); column-gap: 1.2rem; }
 .ecg-facts dt, .ecg-facts dd { margin: 0; padding: 0; } .ecg-facts dd { font-variant-numeric: tabular-nums; }
+[data-testid="stElementContainer"]:has(.ecg-printed), .ecg-printed { display: none; }
+[data-testid="stCaptionContainer"] { color: inherit !important; opacity: 0.75; }  /* texts of at least 4.5:1 */
+[data-testid="stCaptionContainer"] * { color: inherit !important; }
+kbd, [data-testid="stButtonGroup"] button[kind$="Active"] { color: inherit !important; opacity: 1 !important; }
+@media print {
+  @page { size: A4 landscape; margin: 10mm; }
+  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stButton"], [data-testid="stDownloadButton"],
+  [data-testid="stElementToolbar"], [data-testid="stFileUploader"], [data-testid="stPopover"],
+  [class*="st-key-screen_only"] { display: none !important; }
+  .st-key-extremes [data-testid="stButton"], [data-testid="stElementContainer"]:has(.ecg-printed) {
+    display: block !important; }
+  html, body, #root, [data-testid="stApp"], [data-testid="stAppViewContainer"], [data-testid="stMain"] {
+    position: static !important; display: block !important; height: auto !important; overflow: visible !important; }
+  p.ecg-printed { display: block; }
+  [data-testid="stBottom"] { position: static !important; }
+  [data-testid="stMain"] [data-testid="stVerticalBlock"], [data-testid="stMain"] [data-testid="stColumn"],
+  [data-testid="stMain"] [data-testid="stLayoutWrapper"] { display: block; }
+  [data-testid="stMain"] div:not(:has(canvas)) { overflow: visible !important; }
+  .js-plotly-plot .main-svg:first-of-type { position: static !important; }  /* a wide figure shrinks the page */
+  [data-testid="stPlotlyChart"], [data-testid="stDataFrame"], .ecg-card, .ecg-printed tr { break-inside: avoid; }
+  h1, h2, h3 { break-after: avoid; }
+  table.ecg-printed { display: table; border-collapse: collapse; font-size: 0.8rem; }
+  .ecg-printed th, .ecg-printed td { border: 1px solid #9DB0BF; padding: 0.1rem 0.4rem; text-align: left;
+    overflow-wrap: anywhere; }
+}
 </style>"""
 
 
@@ -297,7 +325,7 @@ def legend() -> None:
     """Draw the classes of beats with their colours."""
     swatch, colours = '<span style="color:{colour};font-weight:700">{label}</span>&nbsp;{name}', theme().letter
     entries = [swatch.format(colour=colours[label], label=label, name=NAME[label].lower()) for label in CLASSES]
-    st.html(f'<div style="font-size:0.8rem;opacity:0.9">{" &ensp; ".join(entries)}</div>')
+    st.html(f'<div style="font-size:0.8rem">{" &ensp; ".join(entries)}</div>')
 
 
 def show_error(error: EcgError) -> None:

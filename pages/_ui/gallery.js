@@ -7,7 +7,7 @@ const GAP = 10; // between two strips
 const FRAME = 3; // border and padding of a strip, on either side
 const MARGIN_MM = 7; // of the paper before the trace, for the pulse
 const PULSE_MM = [0.5, 1, 1, 6, 6, 6.5]; // corners of the pulse of 1 mV, from the left edge
-const NARROWEST_MM = 74; // of a strip: three seconds beside the pulse at 25 mm/s
+const NARROWEST_MM = 82; // of a strip: three seconds beside the pulse at 25 mm/s
 const COLUMNS = [12, 6, 4, 3, 2, 1]; // each fills whole rows of a page
 const LABELS = 18; // px above the paper
 const REST_MM = 12; // beside an event that is shown whole
@@ -274,8 +274,10 @@ class Gallery {
   }
 
   verdict(event) {
-    const pressed = (event.shiftKey && event.key.length === 1 ? "⇧" : "") + event.key.toUpperCase();
-    const action = this.data.actions.flatMap((group) => group.actions).find((one) => one.key === pressed);
+    const digit = event.code.match(/^(?:Digit|Numpad)(\d)$/)?.[1]; // with Shift its sign depends on the keyboard
+    const pressed = (event.shiftKey ? "⇧" : "") + (digit ?? event.key.toUpperCase());
+    const all = this.data.actions.flatMap((group) => group.actions);
+    const action = all.find((one) => one.key === pressed || one.also === pressed);
     return action && (() => this.act(action));
   }
 }

@@ -19,7 +19,7 @@ from ecg_core.figures import Scale
 from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
 from ecg_core.figures.legible import class_text_colours
 from ecg_core.figures.samples import STEP_MV
-from ecg_core.rhythm.reviewing import ReviewItems
+from ecg_core.rhythm.reviewing import ReviewItems, beat_items, changed_beats
 from ecg_core.schema import Analysis, Index, Record
 
 from .figures import theme
@@ -53,6 +53,7 @@ class GalleryAction:
     text: str
     help: str
     enabled: bool = True
+    also: str = ""  # another key, that Review has for it
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,14 @@ def draw_gallery(
     react = functools.partial(_react, key, source, on_action)
     current_workspace().on_select[key] = react
     gallery_component()(key=key, data=data, **{f"on_{name}_change": functools.partial(_call, key) for name in EVENTS})
+
+
+def draw_changes(key: str, before: Analysis, after: Analysis, *, per_page: int = PER_PAGE[0]) -> None:
+    """Draw the beats whose class differs between two analyses of a record, each as ``N → V``; in a fragment."""
+    changed, labels = changed_beats(before.beats, after.beats)
+    items, lead = beat_items(after, changed), after.lead_names[0]
+    source = GallerySource(after, items, "Beats that change", np.zeros(len(items), dtype=bool), lead, before=labels)
+    draw_gallery(key, source, (), lambda name, index: None, per_page=per_page)
 
 
 def choose_first(key: str, record: Record) -> None:

@@ -37,7 +37,7 @@ OPENED_KIND: Final = "opened"  # what stands for them among the kinds of finding
 VERDICTS: Final = {  # key, text and help of each
     ACCEPT: ("A", "Accept", "It is as it was found"),
     ARTEFACT: ("X", "Artefact", "Its stretch is artefact: nothing in it counts"),
-    ANALYSABLE: ("Y", "Analysable", "Its stretch is analysable: the beats in it count"),
+    ANALYSABLE: ("Z", "Analysable", "Its stretch is analysable: the beats in it count"),
     DELETE: ("D", "Not beats", "What was taken for its beats is none"),
 }
 RHYTHMS: Final = {  # text of each
@@ -51,12 +51,12 @@ def verdict_groups(kind: str, *, can_undo: bool, can_redo: bool) -> tuple[Action
     of_it = "The beat becomes" if kind == BEATS else "Its ectopic beats become"
     general = tuple(GalleryAction(name, *VERDICTS[name]) for name in VERDICTS if name in known)
     labels = tuple(
-        GalleryAction(label, label, "", f"{of_it} {label}, {NAME[label].lower()}")
-        for label in CLASSES
+        GalleryAction(label, label, "", f"{of_it} {label}, {NAME[label].lower()}", also=str(number))
+        for number, label in enumerate(CLASSES, 1)
         if label in known
     )
     rhythms = tuple(
-        GalleryAction(rhythm, str(number), text, f"Its stretch is marked: {MARKED_NAMES[rhythm].lower()}")
+        GalleryAction(rhythm, f"⇧{number}", text, f"Its stretch is marked: {MARKED_NAMES[rhythm].lower()}")
         for number, (rhythm, text) in enumerate(RHYTHMS.items(), 1)
         if rhythm in known
     )
@@ -120,7 +120,13 @@ def _report_strip(source: GallerySource, item: int) -> ReportStrip:
 
 
 def open_gallery(analysis: Analysis, beats: Index, title: str, *, before: Text | None = None) -> None:
-    """Go through some beats in the gallery, such as those of a template.
+    """Go through some beats on the page Gallery; see ``choose_for_gallery``. Not for callbacks."""
+    choose_for_gallery(analysis, beats, title, before=before)
+    st.switch_page("pages/gallery.py")
+
+
+def choose_for_gallery(analysis: Analysis, beats: Index, title: str, *, before: Text | None = None) -> None:
+    """Let the page Gallery begin with some beats, such as those of a template; for callbacks.
 
     Parameters
     ----------
@@ -134,7 +140,6 @@ def open_gallery(analysis: Analysis, beats: Index, title: str, *, before: Text |
     st.session_state[OPENED] = (analysis.record.sha256, title, analysis.beats.time_s[beats], changed)
     st.session_state[kind_key(analysis.record)] = OPENED_KIND
     choose_first(KEY, analysis.record)
-    st.switch_page("pages/gallery.py")
 
 
 def kind_key(record: Record) -> str:

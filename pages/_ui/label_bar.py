@@ -1,4 +1,4 @@
-"""The controls of the reader's labels: classes, queried beats, fine-tuning, undo and files."""
+"""The controls of the reader's edits: of a beat or of a range, queried beats, fine-tuning, undo and files."""
 
 from __future__ import annotations
 
@@ -6,55 +6,87 @@ import numpy as np
 import streamlit as st
 
 from ecg_core.clock import clock_text
-from ecg_core.edits import Edit, text_of, time_of
+from ecg_core.edits import MARKED_NAMES, Edit, text_of, time_of
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.report.export import csv_bytes, file_name, labels_table
 from ecg_core.schema import Analysis, Float64, Record
 from ecg_core.text import plain_markdown
 
+from .commands import MESSAGE, chosen_range, delete_chosen, label_chosen, mark_chosen, mark_rhythm
 from .frame import guarded
-from .labelling import (
-    earlier_analyses,
-    load_labels,
-    redo,
-    set_labels_and_advance,
-    start_fine_tuning,
-    step_through_queries,
-    undo,
-)
+from .labelling import earlier_analyses, load_labels, redo, step_through_queries, undo
+from .learning import start_learning
+from .review_edits import ANALYSABLE, ARTEFACT, Span, range_text
 from .view import QUERIED, study_key
 from .wording import plural
 from .workspace import current_workspace
 
 
 def label_bar(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
-    """Draw a button for each class, each with its key, and what can be done with the labels."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _class_buttons(analysis, beat, places)
-        _learning_buttons(analysis, places)
+    """Draw a button for each class, each with its key, and what else can be done with the beat or the range."""
+    span_s = chosen_range(analysis.record)
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="label_bar"):
+        _class_buttons(analysis, beat, span_s)
+        if span_s is None:
+            _learning_buttons(analysis, places)
+        else:
+            _range_buttons(analysis)
         undo_button(analysis)
-        with st.popover("Files", icon=":material/save:", width="content"):
-            _label_files(analysis)
-    if message := st.session_state.pop("labels_message", ""):
+        redo_button(analysis)
+        if span_s is None:
+            with st.popover("Files", icon=":material/save:", width="content"):
+                _label_files(analysis)
+    if message := st.session_state.pop(MESSAGE, ""):
         st.warning(plain_markdown(message), icon=":material/warning:")
-    st.caption(_labels_sentence(analysis, len(places.get(QUERIED, ()))))
+    st.caption(_labels_sentence(analysis, len(places.get(QUERIED, ()))) if span_s is None else _range(analysis, span_s))
 
 
-def _class_buttons(analysis: Analysis, beat: int | None, places: dict[str, Float64]) -> None:
+def _class_buttons(analysis: Analysis, beat: int | None, span_s: Span | None) -> None:
+    """Draw the classes, which label the beat or all beats of the range, and what deletes them."""
     is_counted = beat is not None and bool(analysis.beats.usable[beat])
-    present = str(analysis.beats.label[beat]) if is_counted else ""
-    may_edit = current_workspace().may_edit(analysis.record.sha256)
+    present = str(analysis.beats.label[beat]) if is_counted and span_s is None else ""
+    disabled = (beat is None and span_s is None) or not current_workspace().may_edit(analysis.record.sha256)
+    whom = "this beat" if span_s is None else "all beats of the range"
     for number, label in enumerate(CLASSES, 1):
         st.button(
-            label, key=f"class {label}", shortcut=str(number), help=f"Label this beat: {NAME[label].lower()}",
-            type="primary" if label == present else "secondary",
-            disabled=beat is None or not may_edit,
-            on_click=guarded(set_labels_and_advance), args=(analysis, beat, label, places),
+            label, key=f"class {label}", shortcut=str(number), help=f"Label {whom}: {NAME[label].lower()}",
+            type="primary" if label == present else "secondary", disabled=disabled,
+            on_click=guarded(label_chosen), args=(analysis.record, label),
         )  # fmt: skip
+    st.button(
+        "No beat", key="delete", shortcut="Delete", help=f"Delete {whom}: what was found is no beat; key 0 too",
+        disabled=disabled, on_click=guarded(delete_chosen), args=(analysis.record,),
+    )  # fmt: skip
+
+
+def _range_buttons(analysis: Analysis) -> None:
+    """Draw what a range can be marked as."""
+    record = analysis.record
+    disabled = not current_workspace().may_edit(record.sha256)
+    for name, mark, key in (("Artefact", ARTEFACT, "X"), ("Analysable", ANALYSABLE, "Z")):
+        st.button(
+            name, key=mark, shortcut=key, help=f"Mark the range as {mark}", disabled=disabled,
+            on_click=guarded(mark_chosen), args=(record, mark),
+        )  # fmt: skip
+    with st.popover("Rhythm", width="content", disabled=disabled):
+        for number, (rhythm, name) in enumerate(MARKED_NAMES.items(), 1):
+            st.button(
+                f"{name} (Shift+{number})", key=f"rhythm {rhythm}", type="tertiary", on_click=guarded(mark_rhythm),
+                args=(record, rhythm),
+            )  # fmt: skip
+
+
+def _range(analysis: Analysis, span_s: Span) -> str:
+    """What lies in the range, and where it is."""
+    begin, end = (clock_text(analysis.record, at_s, decimals=1) for at_s in span_s)
+    return (
+        f"**Range: {range_text(analysis, span_s)}**, from {begin} to {end}. Each key acts on all of it; Esc clears it."
+    )
 
 
 def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
     workspace, sha256 = current_workspace(), analysis.record.sha256
+    is_busy = workspace.job_of(sha256, beside=True) is not None
     unfitted = workspace.edits_of(sha256) != workspace.shown[sha256].fitted_labels
     st.button(
         "Label queried beats", icon=":material/live_help:", shortcut="A", on_click=step_through_queries,
@@ -62,15 +94,15 @@ def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
         help="The program selects the beats whose labels would help most (queried beats); step through them",
     )  # fmt: skip
     st.button(
-        "Fine-tune to my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_fine_tuning),
-        args=(analysis,), disabled=not unfitted or _is_fixed(analysis),
+        "Learn from my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_learning),
+        args=(analysis,), disabled=not unfitted or _is_fixed(analysis) or is_busy,
         type="primary" if unfitted and QUERIED not in places else "secondary",
-        help="Fine-tune the model to this patient, and classify all other beats again",
+        help="Fine-tune the model to this patient, and see what would change before anything does",
     )  # fmt: skip
 
 
 def undo_button(analysis: Analysis) -> None:
-    """Draw the button that undoes one edit, or a fine-tuning."""
+    """Draw the buttons that undo and redo one edit, or a fine-tuning."""
     workspace = current_workspace()
     edits = workspace.edits_of(analysis.record.sha256)
     st.button(

@@ -1,4 +1,4 @@
-"""The reader's labels: they count at once on every page, are undone one by one, and can fine-tune the model."""
+"""The reader's labels: they count at once on every page, and are undone one by one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from ecg_core.labels import CLASSES, NOT_A_BEAT, class_codes
 from ecg_core.records import read_labels_of
 from ecg_core.schema import Analysis, Float64
 
-from .installed_models import model_path
-from .jobs import AnalysisKey, Job
+from .jobs import AnalysisKey
 from .messages import error_message
 from .view import QUERIED, go_to, neighbour
 from .wording import plural
@@ -80,13 +79,6 @@ def earlier_analyses(shown: AnalysisKey) -> list[AnalysisKey]:
     workspace = current_workspace()
     shorter = (shown._replace(fitted_labels=shown.fitted_labels[:n]) for n in range(len(shown.fitted_labels)))
     return [key for key in shorter if workspace.stored(key) is not None]
-
-
-def start_fine_tuning(analysis: Analysis) -> None:
-    """Start to fine-tune the model to the labels and to analyse the record again; for callbacks."""
-    workspace, record = current_workspace(), analysis.record
-    key = workspace.shown[record.sha256]._replace(fitted_labels=workspace.edits_of(record.sha256))
-    workspace.start(Job(key, record, model_path(analysis.model)))
 
 
 def load_labels(key: str) -> None:

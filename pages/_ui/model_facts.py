@@ -10,7 +10,7 @@ import pandas as pd
 
 from ecg_core.classifier.spec import MODELS, read_spec
 from ecg_core.evaluation.test_sets import TEST_SETS
-from ecg_core.schema import ModelSpec
+from ecg_core.schema import ModelSpec, Record
 
 from .installed_models import installed_models
 from .wording import plural
@@ -27,6 +27,7 @@ COLUMNS = {
 }
 SCORED_ON = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
 FEW_RECORDS = 12
+HEADLINES = ("mitdb_ds2", "mitdb_ds2_without_232", "mitdb_ds2_all_leads", "svdb_test", "svdb_test_all_leads")
 
 
 def specs() -> list[ModelSpec]:
@@ -54,11 +55,24 @@ def training_sentence(spec: ModelSpec) -> str:
     return f"**{spec.name}** was trained on {' and '.join(parts) or 'records that its spec does not state'}."
 
 
+def overlap_sentence(spec: ModelSpec, record: Record) -> str:
+    """Whether a model was trained or validated on this record, or on one of its name; empty where on neither."""
+    for how, names in (("trained", spec.trained_on), ("validated", spec.validated_on)):
+        found = [name for name in names if name.rpartition("/")[2] == record.record_id]
+        if not found:
+            continue
+        folders = set() if record.path is None else set(record.path.parts)
+        own = [name for name in found if name.split("/")[0] in folders]
+        what = f"this patient ({own[0]})" if own else f"a record of this name ({', '.join(found)})"
+        return f"{spec.name} was {how} on {what}: its figures here do not hold for new patients."
+    return ""
+
+
 def _records(names: tuple[str, ...]) -> str:
     if len(names) <= FEW_RECORDS:
         return ", ".join(names) or "not stated"
     databases = pd.Series([name.split("/")[0] for name in names]).value_counts()
-    return ", ".join(f"{count} records of {database}" for database, count in databases.items())
+    return ", ".join(f"{plural(count, 'record')} of {database}" for database, count in databases.items())
 
 
 def performance(spec: ModelSpec) -> pd.DataFrame:
@@ -76,6 +90,16 @@ def performance(spec: ModelSpec) -> pd.DataFrame:
             cells = {name: " / ".join(_percent(row.get(key)) for key in keys) for name, keys in COLUMNS.items()}
             rows.append({"Test set": TEST_SETS.get(test_set, test_set), "Scored on": title, **cells})
     return pd.DataFrame(rows)
+
+
+def headlines(spec: ModelSpec) -> pd.DataFrame:
+    """Performance on whole recordings of new patients, as the program is used; empty where none was measured."""
+    table = performance(spec)
+    if table.empty:
+        return table
+    order = [TEST_SETS[test_set] for test_set in HEADLINES]
+    found = table[(table["Scored on"] == SCORED_ON["detected_beats"]) & table["Test set"].isin(order)]
+    return found.drop(columns="Scored on").sort_values("Test set", key=lambda names: names.map(order.index))
 
 
 def _percent(value: float | None) -> str:

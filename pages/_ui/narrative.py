@@ -13,7 +13,7 @@ from .workspace import current_workspace
 
 DRAFTED = "Drafted from the measures; it follows labels and rules until you edit it."
 EDITED = "Kept as you edited it; it no longer follows changes of labels and rules."
-LINE_PX, EDGE_PX, LINE_CHARACTERS = 19, 34, 120  # height of a line of the field and of its edge; letters on a line
+LINE_PX, EDGE_PX, LINE_CHARACTERS = 17, 26, 155  # height of a line of the field and of its edge; letters on a line
 
 
 def draw_narrative(analysis: Analysis) -> None:

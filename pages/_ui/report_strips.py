@@ -24,8 +24,11 @@ def caption_key(record: Record) -> str:
     return study_key("report_caption", record.sha256)
 
 
-def to_report_button(record: Record, start_s: float, length_s: float) -> None:
-    """Draw the button that adds the ten seconds in the middle of the strip to the report, with its caption."""
+def to_report_button(record: Record, start_s: float, length_s: float, *, measured: str = "") -> None:
+    """Draw the button that adds the ten seconds in the middle of the strip to the report.
+
+    Its caption is what the reader typed, and what was measured in the strip.
+    """
     workspace = current_workspace()
     strip = ReportStrip(min(max(0.0, start_s + (length_s - STRIP_S) / 2), max(0.0, record.duration_s - STRIP_S)))
     may_edit, is_there = (
@@ -34,7 +37,7 @@ def to_report_button(record: Record, start_s: float, length_s: float) -> None:
     )
     st.button(
         "To report", shortcut="T", icon=":material/note_add:", key="to_report", disabled=not may_edit,
-        type="primary" if is_there else "secondary", on_click=guarded(_add), args=(record, strip),
+        type="primary" if is_there else "secondary", on_click=guarded(_add), args=(record, strip, measured),
         help="Is in the report; takes its caption again" if is_there else "Adds this strip to the report",
     )  # fmt: skip
     with st.popover("Caption", width="content", disabled=not may_edit):
@@ -100,9 +103,11 @@ def _save(record: Record, strips: Sequence[ReportStrip]) -> None:
     current_workspace().save(set_report_strips, record.sha256, tuple(strips))
 
 
-def _add(record: Record, strip: ReportStrip) -> None:
+def _add(record: Record, strip: ReportStrip, measured: str) -> None:
     """Add a strip with the caption that was typed, or give that caption to the strip where it is there already."""
-    add_strips(record, [replace(strip, caption=st.session_state.get(caption_key(record), "").strip())])
+    typed = st.session_state.get(caption_key(record), "").strip()
+    caption = ". ".join(part.rstrip(".") if measured else part for part in (typed, measured) if part)
+    add_strips(record, [replace(strip, caption=caption)])
     st.session_state[caption_key(record)] = ""
 
 

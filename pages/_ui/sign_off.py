@@ -33,6 +33,7 @@ STATEMENT: Final = "I have reviewed this recording and agree with the report."
 UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
 ROLES: Final = ("Cardiologist", "Physician", "ECG technician", "Nurse")
 MAX_LETTERS: Final = 2000
+FIELD_PX = 52  # height of the statement at first
 MOST_CHANGES: Final = 12  # are listed here; the page Audit trail has all
 NAMES: Final = {"pdf": "PDF", "json": "JSON"}
 
@@ -63,20 +64,27 @@ def _draw_form(analysis: Analysis) -> None:
     """Draw who signs what, and the button that signs."""
     workspace, sha256 = current_workspace(), analysis.record.sha256
     disabled = not workspace.holds(sha256)
-    who, role = st.columns(2)
+    who, role, statement = st.columns([2, 2, 5])
     known = workspace.editor.reader
     who.text_input("Reader", known, key=form_key(f"sign_reader {known}"), max_chars=80, disabled=disabled)
     role.selectbox(
         "Role", ROLES, None, key=form_key("sign_role"), accept_new_options=True, placeholder="choose or type",
         disabled=disabled,
     )  # fmt: skip
-    st.text_area(
-        "Statement", STATEMENT, key=form_key("sign_statement"), max_chars=MAX_LETTERS, height=72, disabled=disabled
-    )
-    st.checkbox("Name the patient in the signed report", key=form_key("sign_patient"), disabled=disabled)
-    if busy := _is_analysed_now(sha256):
+    statement.text_area(
+        "Statement", STATEMENT, key=form_key("sign_statement"), max_chars=MAX_LETTERS, height=FIELD_PX,
+        disabled=disabled,
+    )  # fmt: skip
+    button, patient = st.columns([2, 7], vertical_alignment="center")
+    patient.checkbox("Name the patient in the signed report", key=form_key("sign_patient"), disabled=disabled)
+    busy = _is_analysed_now(sha256)
+    if busy:
         st.caption(UNDER_ANALYSIS)
-    if st.button("Sign and lock", type="primary", icon=":material/draw:", disabled=disabled or busy, key="sign_open"):
+    wanted = button.button(
+        "Sign and lock", type="primary", icon=":material/draw:", disabled=disabled or busy, key="sign_open",
+        width="stretch",
+    )  # fmt: skip
+    if wanted:
         _confirm(analysis)
 
 
@@ -134,7 +142,7 @@ def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
 def _what_is_signed(analysis: Analysis) -> list[str]:
     record, burden = analysis.record, analysis.burden
     return [
-        f"Record {record.record_id}, lead {', '.join(analysis.lead_names)}, {burden.n_beats:,} beats, "
+        f"Record {record.record_id}, lead {', '.join(analysis.lead_names)}, {plural(burden.n_beats, 'beat')}, "
         f"{burden.analysable_pct:.1f} % analysable",
         f"{plural(len(analysis.labelled), 'beat')} labelled by readers; model {analysis.model.name}; "
         f"{plural(len(analysis.rules.changed()), 'rule')} changed",

@@ -26,7 +26,7 @@ from .study_work import (
     open_elsewhere,
 )  # fmt: skip
 from .view import study_key
-from .wording import bytes_text, plural, studies_text
+from .wording import bytes_text, plural
 from .workspace import Workspace, current_workspace
 
 LIST_PX: Final = 420  # of the confirmation of several studies, which scrolls
@@ -56,7 +56,7 @@ def draw_actions(workspace: Workspace, selected: Sequence[Study], *, archived: b
             if one:
                 _draw_export(workspace, selected[0])
         deletes = st.button("Delete", disabled=not selected, icon=":material/delete:")
-        st.caption(f"{studies_text(len(selected))} selected" if selected else "Select studies in the first column.")
+        st.caption(f"{plural(len(selected), 'study')} selected" if selected else "Select studies in the first column.")
     if opened and one and workspace.current == selected[0].record_sha256:
         st.switch_page("pages/overview.py")
     if deletes:
@@ -95,7 +95,7 @@ def confirm_delete(selected: Sequence[Study]) -> None:
                 else:
                     st.warning(f"Open in another window, by {plain_markdown(reader)}: it stays.")
     with st.container(horizontal=True):
-        label = f"Delete {studies_text(len(free))}"
+        label = f"Delete {plural(len(free), 'study')}"
         icon, done = ":material/delete_forever:", False
         done |= st.button(label, type="primary", disabled=not free, icon=icon, on_click=_delete, args=(free,))
         done |= st.button("Keep")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 
 from ecg_core import __version__
 from ecg_core.clock import clock_text, duration_text
@@ -19,14 +22,30 @@ from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
-from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST
+from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST, SHORT_NAMES
 from ecg_core.rhythm.intervals import local_rr_s
-from ecg_core.rules import RhythmRules, rules_from
+from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis, Burden, Index, Quality, Record, RhythmEvent
 
-from .wording import NONE, number
+from .wording import NONE, number, plural
 
 NO_FINDING = "No couplet, run, pattern, episode, pause or long RR was found in the analysable part."
+EVENT_COLUMNS: Final = {  # all of them are seen beside the hours at 1280 px
+    "Beats": st.column_config.NumberColumn(width=50),
+    "s": st.column_config.NumberColumn(width=48, help="Length in seconds"),
+    "bpm": st.column_config.NumberColumn(width=46, help="Mean heart rate of the finding"),
+}
+HOUR_COLUMNS: Final = {
+    "Min": st.column_config.NumberColumn(width=44, format="%.1f", help="Analysable minutes"),
+    "Beats": st.column_config.NumberColumn(width=56, format="localized"),
+    "V": st.column_config.NumberColumn(width=48, format="localized", help="Ventricular ectopic beats"),
+    "V %": st.column_config.NumberColumn(width=44, format="%.1f", help="Of the beats of the hour"),
+    "S": st.column_config.NumberColumn(width=48, format="localized", help="Supraventricular ectopic beats"),
+    "Runs V/S": st.column_config.TextColumn(width=64, help="Ventricular and supraventricular runs"),
+    "Pauses": st.column_config.NumberColumn(width=54),
+    "AF min": st.column_config.NumberColumn(width=54, format="%.1f", help="Minutes in atrial fibrillation"),
+    "HR, bpm": st.column_config.TextColumn(width=84, help="Heart rate: lowest / mean / highest"),
+}
 MAX_ROWS = 1000  # of a list: nobody reads more of them one by one
 
 
@@ -46,7 +65,7 @@ def by_severity(events: Sequence[RhythmEvent]) -> list[RhythmEvent]:
 
 
 def events_table(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFrame:
-    """Events as a table, in their order."""
+    """Events as a table, in their order, by their short names; see ``short_names_text``."""
     return pd.DataFrame(
         {
             "Time": [clock_text(analysis.record, event.start_s) for event in events],
@@ -60,8 +79,24 @@ def events_table(analysis: Analysis, events: Sequence[RhythmEvent]) -> pd.DataFr
 
 def _finding(event: RhythmEvent) -> str:
     """Name of an event; where it may have lasted longer than could be seen, with its length as a lower limit."""
-    name = KIND_NAMES[event.kind]
+    name = short_name(event.kind)
     return f"{name}, {length_text(event)}" if event.at_least else name
+
+
+def short_name(kind: str) -> str:
+    """Short name of a kind of event at the begin of a cell."""
+    return SHORT_NAMES[kind][:1].upper() + SHORT_NAMES[kind][1:]
+
+
+def short_names_text(events: Sequence[RhythmEvent]) -> str:
+    """What the short names of these events stand for, the more serious first; empty where all are plain words."""
+    kinds = {event.kind for event in events}
+    shown = [kind for kind in MOST_SERIOUS_FIRST if kind in kinds and SHORT_NAMES[kind] != KIND_NAMES[kind].lower()]
+    says = {short_name(kind): KIND_NAMES[kind].lower() for kind in shown if SHORT_NAMES[kind][1] != " "}
+    for label, word in (("V", "ventricular"), ("S", "supraventricular")):
+        if any(SHORT_NAMES[kind].startswith(f"{label} ") for kind in shown):
+            says[label] = word
+    return "; ".join(f"{short}: {name}" for short, name in says.items())
 
 
 def beats_table(analysis: Analysis, index: Index) -> pd.DataFrame:
@@ -87,15 +122,15 @@ def hours_table(analysis: Analysis) -> pd.DataFrame:
 def _hour_row(line: PeriodLine) -> dict[str, object]:
     return {
         "From": line.name,
-        "Analysable": f"{line.analysable_s / 60:.1f} min",
+        "Min": round(line.analysable_s / 60, 1),
         "Beats": line.n_beats,
         "V": line.n_of("V"),
-        "V, %": round(line.v_pct, 1) if line.n_beats else None,
+        "V %": round(line.v_pct, 1) if line.n_beats else None,
         "S": line.n_of("S"),
-        "Runs V / S": " / ".join(map(str, line.runs)),
+        "Runs V/S": "/".join(map(str, line.runs)),
         "Pauses": line.n_pauses,
-        "AF, min": round(line.af_s / 60, 1),
-        "HR min / mean / max, bpm": " / ".join(number(rate) for rate in line.rates_bpm),
+        "AF min": round(line.af_s / 60, 1),
+        "HR, bpm": "/".join(number(rate) for rate in line.rates_bpm),
     }
 
 
@@ -161,20 +196,41 @@ def _reference(analysis: Analysis, time_s: float, differ: Disagreements) -> str:
     return "has no beat here" if label == ABSENT else label
 
 
-def rules_table(rules: RhythmRules) -> pd.DataFrame:
-    """The rules of an analysis, to be edited."""
-    rows = [(rule.says, float(rule.value), rule.unit, rule.source) for rule in rules.rows()]
-    return pd.DataFrame(rows, columns=["Rule", "Value", "Unit", "Source"])
+def rules_table(rules: RhythmRules, refused: Mapping[str, float]) -> pd.DataFrame:
+    """The rules of an analysis, to be edited; what was typed and ``refused``, by rule, stands with what is wrong."""
+    rows = [
+        {
+            "Rule": rule.says,
+            "Value": float(refused.get(rule.key, rule.value)),
+            "Not applied": rule.problem_of(refused[rule.key]) if rule.key in refused else "",
+            "Unit": rule.unit,
+            "Allowed": f"{rule.lowest:g} to {rule.highest:g}",
+            "Source": rule.source,
+        }
+        for rule in rules.rows()
+    ]
+    table = pd.DataFrame(rows)
+    return table if refused else table.drop(columns="Not applied")
 
 
-def edited_rules(rules: RhythmRules, edits: dict[int, dict[str, float | None]]) -> RhythmRules:
-    """Rules with the edits, by row, to the table of ``rules_table``; an emptied cell means the default."""
-    keys, default = [rule.key for rule in rules.rows()], RhythmRules()
-    values = {rule.key: f"{rule.value:g}" for rule in rules.rows()}
+def edited_rules(
+    rules: RhythmRules, edits: Mapping[int, Mapping[str, float | None]]
+) -> tuple[RhythmRules, dict[str, float]]:
+    """Rules with the edits, by row, to the table of ``rules_table``, and the values that cannot be taken, by rule.
+
+    An emptied cell means the default.
+    """
+    rows, default = rules.rows(), RhythmRules()
+    taken: dict[str, Any] = {}
+    refused: dict[str, float] = {}
     for row, edit in edits.items():
-        value = edit.get("Value")
-        values[keys[row]] = f"{getattr(default, keys[row]) if value is None else value:g}"
-    return rules_from(values)
+        rule, typed = rows[row], edit.get("Value")
+        value = float(getattr(default, rule.key) if typed is None else typed)
+        if rule.problem_of(value):
+            refused[rule.key] = value
+        else:
+            taken[rule.key] = int(value) if rule.is_whole else value
+    return replace(rules, **taken), refused
 
 
 def measures_by_group(analysis: Analysis) -> dict[str, list[tuple[str, str]]]:
@@ -194,7 +250,7 @@ def record_facts(record: Record) -> list[tuple[str, str]]:
         ("Leads", ", ".join(record.lead_names)),
         ("Sampling rate", f"{record.fs_hz:g} Hz"),
         *([("Entered by hand", record.overrides.text)] if record.overrides.text else []),
-        ("Length", f"{duration_text(record.duration_s)} ({record.n_samples:,} samples)"),
+        ("Length", f"{duration_text(record.duration_s)} ({plural(record.n_samples, 'sample')})"),
         (
             "Start",
             f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "unknown; times are elapsed times",
@@ -211,7 +267,7 @@ def record_facts(record: Record) -> list[tuple[str, str]]:
 
 
 def _annotations(record: Record) -> str:
-    return "none" if record.reference is None else f"{len(record.reference.time_s):,} annotations"
+    return "none" if record.reference is None else plural(len(record.reference.time_s), "annotation")
 
 
 def versions() -> list[tuple[str, str]]:

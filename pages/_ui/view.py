@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import numpy as np
@@ -10,10 +10,11 @@ import streamlit as st
 
 from ecg_core.evaluation.comparison import Disagreements, disagreements
 from ecg_core.labels import CLASSES
+from ecg_core.morphology.filtered import read_filtered_strip
 from ecg_core.records import read_strip
 from ecg_core.records.inspect import doubts
 from ecg_core.rhythm.events import DANGERS, KIND_NAMES
-from ecg_core.schema import Analysis, Float64, Lead, Record, RhythmEvent
+from ecg_core.schema import Analysis, Float64, Lead, Record
 
 from . import engine
 from .frame import ADDRESS_DIGITS, address_time_s
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 PAGE_S = 600.0  # a page of minutes
 EDGE_S = 0.7  # a beat nearer to the end of the strip than this moves the strip
+SMALL_BOX_S = 0.04  # at 25 mm/s
 SAME_S = 0.01  # an address has hundredths of a second
 UNCERTAIN = 0.6  # a beat whose class is less probable than this is worth reviewing
 KEY_DIGITS = 12  # of a study's hash in the key of a widget
@@ -81,25 +83,43 @@ def go_to_selected(key: str) -> None:
         go_to(time_s)
 
 
-def go_to_row(key: str, events: Sequence[RhythmEvent]) -> None:
-    """Show the event that was chosen in the table ``key``; for callbacks."""
-    rows = st.session_state[key].selection.rows
-    if rows:
-        go_to(events[rows[0]].start_s)
-
-
 def strip_start_s(record: Record, time_s: float, length_s: float) -> float:
     """Start of the strip: it stays while the time lies well inside, else the time becomes its middle."""
-    last: tuple[str, float, float] = st.session_state.get("strip", ("", 0.0, 0.0))
-    sha256, start_s, last_length_s = last
-    inside = start_s + EDGE_S <= time_s <= start_s + length_s - EDGE_S
-    if sha256 != record.sha256 or last_length_s != length_s or not inside:
-        start_s = time_s - length_s / 2
-    start_s = (
-        round(min(max(start_s, 0.0), max(record.duration_s - length_s, 0.0)) * 5) / 5
-    )  # on the grid of large boxes, 0.2 s
+    shown_s, shown_length_s = shown_strip(record)
+    if shown_length_s != length_s or not _is_inside(time_s, shown_s, length_s):
+        shown_s = time_s - length_s / 2
+    start_s = _start_in(record, shown_s, length_s)
     st.session_state["strip"] = (record.sha256, start_s, length_s)
     return start_s
+
+
+def shown_strip(record: Record) -> tuple[float, float]:
+    """Start and length of the strip of this record that was drawn last; of no length where none was."""
+    sha256, start_s, length_s = st.session_state.get("strip", ("", 0.0, 0.0))
+    return (start_s, length_s) if sha256 == record.sha256 else (0.0, 0.0)
+
+
+def move_strip(record: Record, by_s: float, *, with_time: bool) -> None:
+    """Let the strip begin earlier or later; the time that is shown moves along, or only where the strip leaves it."""
+    start_s, length_s = shown_strip(record)
+    moved_s = _start_in(record, start_s + by_s, length_s)
+    time_s = current_time_s(record)
+    if with_time or not _is_inside(time_s, moved_s, length_s):
+        time_s += moved_s - start_s
+    if not _is_inside(time_s, moved_s, length_s):
+        time_s = moved_s + length_s / 2
+    st.session_state["strip"] = (record.sha256, moved_s, length_s)
+    go_to(time_s)
+
+
+def _is_inside(time_s: float, start_s: float, length_s: float) -> bool:
+    return start_s + EDGE_S <= time_s <= start_s + length_s - EDGE_S
+
+
+def _start_in(record: Record, start_s: float, length_s: float) -> float:
+    """A start within the record, on the grid of small boxes."""
+    inside_s = min(max(start_s, 0.0), max(record.duration_s - length_s, 0.0))
+    return round(inside_s / SMALL_BOX_S) * SMALL_BOX_S
 
 
 def nearest_beat(analysis: Analysis, time_s: float, *, within_s: tuple[float, float] | None = None) -> int | None:
@@ -166,13 +186,14 @@ def cached_doubts(record: Record) -> list[str]:
 
 
 @st.cache_resource(scope="session", max_entries=64, show_spinner=False)
-def _strip(record_sha256: str, lead_name: str, start_s: float, length_s: float) -> Lead:
-    return read_strip(current_workspace().records[record_sha256], lead_name, start_s=start_s, length_s=length_s)
+def _strip(record_sha256: str, lead_name: str, start_s: float, length_s: float, filtered: bool) -> Lead:
+    read = read_filtered_strip if filtered else read_strip
+    return read(current_workspace().records[record_sha256], lead_name, start_s=start_s, length_s=length_s)
 
 
-def strip(record: Record, lead_name: str, *, start_s: float, length_s: float) -> Lead:
-    """A stretch of a lead; each is read once."""
-    return _strip(record.sha256, lead_name, start_s, length_s)
+def strip(record: Record, lead_name: str, *, start_s: float, length_s: float, filtered: bool = False) -> Lead:
+    """A stretch of a lead, as recorded or filtered; each is read once."""
+    return _strip(record.sha256, lead_name, start_s, length_s, filtered)
 
 
 def occlusion_text(analysis: Analysis, beat: int) -> str:
@@ -210,6 +231,11 @@ def cached(name: str, key: Hashable, make: Callable[[], T]) -> T:
         cache[name] = (key, make())
     value: T = cache[name][1]
     return value
+
+
+def cached_stations(analysis: Analysis) -> dict[str, Float64]:
+    """Times to step through; see ``stations``. Found once for each analysis."""
+    return cached("stations", analysis, lambda: stations(analysis, cached_disagreements(analysis)))
 
 
 def cached_disagreements(analysis: Analysis) -> Disagreements:

@@ -3,6 +3,9 @@
 import math
 
 from ecg_core.report.measures import percent_text
+from ecg_core.text import plural
+
+__all__ = ["NONE", "bytes_text", "number", "percent", "plural"]
 
 THOUSAND = 1000
 NONE = "–"  # stands for a value that there is not
@@ -16,16 +19,6 @@ def number(value: float, decimals: int = 0, unit: str = "") -> str:
 def percent(value: float) -> str:
     """A percentage with one decimal, or a dash where it is not finite; what is there is never printed as zero."""
     return percent_text(value, 1) if math.isfinite(value) else NONE
-
-
-def plural(n: int, noun: str) -> str:
-    """A count of things."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def studies_text(n: int) -> str:
-    """A count of studies."""
-    return f"{n:,} {'study' if n == 1 else 'studies'}"
 
 
 def bytes_text(n_bytes: int) -> str:

@@ -14,18 +14,18 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from ecg_core.clock import elapsed_text
-from ecg_core.report.dangers import SHORT_NAMES
-from ecg_core.rhythm.events import DANGERS, KIND_NAMES
+from ecg_core.rhythm.events import DANGERS, KIND_NAMES, SHORT_NAMES
 from ecg_core.schema import Float64
 from ecg_core.studies.queue import RUNNING, WAITING, queue
 from ecg_core.studies.study import STATES, Study, count_studies, find_studies
 
+from .figures import theme
+from .printed import SCREEN_ONLY, printed
 from .study_work import open_elsewhere
-from .wording import NONE
+from .wording import NONE, plural
 from .workspace import Workspace
 
 PAGE: Final = 200  # studies drawn at first, and so many more with each click: the newest are those at work
-RED: Final = "color: #D32F2F; font-weight: 600"  # 4.9:1 on white, 3.6:1 on the dark background
 QUEUED_NAMES: Final = {RUNNING: "analysing", WAITING: "waiting"}
 ROW_PX, MAX_ROWS_SHOWN, HEADER_PX = 35, 9, 34  # of Streamlit's tables; more rows scroll inside
 SELECTED, N_SHOWN, ORDER = "selected_studies", "n_studies_shown", "order_of_studies"  # in the session's state
@@ -131,18 +131,21 @@ def draw_worklist(worklist: Worklist) -> tuple[Study, ...]:
     studies = worklist.studies
     kept: tuple[str, ...] = st.session_state.get(SELECTED, ())
     before = [row for row, study in enumerate(studies) if study.record_sha256 in kept]
-    picked = st.dataframe(
-        _coloured(worklist_table(worklist)), hide_index=True, key=table_key(studies), on_select="rerun",
-        selection_mode="multi-row", selection_default={"selection": {"rows": before, "columns": [], "cells": []}},
-        placeholder=NONE, height=HEADER_PX + ROW_PX * min(len(studies), MAX_ROWS_SHOWN), row_height=ROW_PX,
-        column_config=_columns(),
-    )  # fmt: skip
+    table = worklist_table(worklist)
+    with st.container(key=f"{SCREEN_ONLY}_studies"):
+        picked = st.dataframe(
+            _coloured(table), hide_index=True, key=table_key(studies), on_select="rerun",
+            selection_mode="multi-row", selection_default={"selection": {"rows": before, "columns": [], "cells": []}},
+            placeholder=NONE, height=HEADER_PX + ROW_PX * min(len(studies), MAX_ROWS_SHOWN), row_height=ROW_PX,
+            column_config=_columns(),
+        )  # fmt: skip
+    printed(table)
     selected = tuple(studies[row] for row in sorted(picked.selection.rows) if row < len(studies))
     st.session_state[SELECTED] = tuple(study.record_sha256 for study in selected)
     n = worklist.n_fitting
     if n > len(studies):
         text, more = st.columns([6, 1], vertical_alignment="center")
-        text.caption(f"The newest {len(studies):,} of {n:,} studies are shown; a search looks in all of them.")
+        text.caption(f"The newest {len(studies):,} of {plural(n, 'study')} are shown; a search looks in all of them.")
         more.button("Show more", on_click=_show_more, args=(len(studies),), width="stretch")
     return selected
 
@@ -163,7 +166,8 @@ def _show_more(n: int) -> None:
 
 
 def _coloured(table: pd.DataFrame) -> Styler:
-    styled = table.style.map(lambda text: RED if text else "", subset=["Danger"])
+    red = f"color: {theme().danger}; font-weight: 600"
+    styled = table.style.map(lambda text: red if text else "", subset=["Danger"])
     return styled.format(lambda text: f"▲ {text}" if text else "", subset=["Danger"])
 
 

@@ -335,9 +335,9 @@ class Workspace:
     def _take_unsaved_results(self) -> None:
         """Show the results that the store could not take, and save them with the other unsaved changes."""
         for job, editor in self.queue.take_unsaved(self.current):
-            if job.result is not None and not job.beside:
-                self.studies[self.current].shown = job.key
+            if job.result is not None:
                 self.analyses[job.key] = job.result
+                self.studies[self.current].shown = self.shown.get(self.current) if job.beside else job.key
             with suppress(ChangeRefusedError):  # it is stored; who holds the study decides what it shows
                 self._make(Change(job.key.record_sha256, partial(self.queue.keep, job, editor)))
 

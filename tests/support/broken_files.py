@@ -16,8 +16,8 @@ import pandas as pd
 import wfdb
 from scipy.io import savemat
 
+from ecg_core.overrides import NO_OVERRIDES, RecordOverrides
 from ecg_core.records import read_record
-from ecg_core.schema import NO_OVERRIDES, RecordOverrides
 from support.made_files import FS_HZ, N, csv_text, dicom_group, ishne, signal, write_dicom, write_edf
 from support.records import write_record
 

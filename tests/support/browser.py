@@ -20,6 +20,11 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+# Notes every link of the menu in the sidebar, however short it is there.
+NOTE_MENU = """window.menu = new Set(); new MutationObserver(() => {
+  for (const link of document.querySelectorAll("[data-testid=stSidebarNavLink]")) window.menu.add(link.pathname);
+}).observe(document, { subtree: true, childList: true });"""
+N_PAGES = 11  # in the menu
 READY_S = 60  # generous: a busy machine also has to import torch
 
 NEEDS_BROWSER = [
@@ -88,10 +93,13 @@ def clean_tab(browser, address):
     tab.on("console", lambda message: complaints.append(complaint(message)))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    tab.add_init_script(NOTE_MENU)
     tab.goto(address)
     tab.get_by_text("Analysable time").wait_for(timeout=1000 * READY_S)
+    seen_in_menu = tab.evaluate("[...window.menu]")
     yield tab
     context.close()
+    assert len(seen_in_menu) == N_PAGES, "Streamlit's own menu of file names was seen"
     assert [text for text in complaints if text] == []
     assert hosts - {""} == {urlsplit(address).netloc}
 
@@ -126,7 +134,7 @@ def open_files(page):
     go(page, "Report", "Strips chosen by the reader")
     last = page.get_by_text("Each file is created when you click it")
     for _ in range(5):
-        page.get_by_text("Files", exact=True).click()
+        page.get_by_text("Other files", exact=True).click()
         page.wait_for_timeout(1500)
         if last.is_visible():
             break

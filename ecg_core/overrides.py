@@ -1,0 +1,32 @@
+"""What a person states of a file that does not state it itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class RecordOverrides:
+    """Sampling rate and unit that a person gives for a file that does not state them."""
+
+    fs_hz: float | None = None
+    per_mv: float | None = None  # file values per millivolt: 1 for mV, 1000 for uV, or the gain of raw counts
+
+    @property
+    def text(self) -> str:
+        """The overrides in words; empty where there are none."""
+        unit = {None: "", 1.0: "values in mV", 1000.0: "values in uV", 0.001: "values in V"}
+        return self._with_rate(unit.get(self.per_mv, f"{self.per_mv or 0:g} counts per mV"))
+
+    @property
+    def key(self) -> str:
+        """The overrides as a fixed text, for hashes and for JSON: results refer to it, so it is never reworded."""
+        return self._with_rate("" if self.per_mv is None else f"{self.per_mv:g} a mV")
+
+    def _with_rate(self, unit: str) -> str:
+        rate = "" if self.fs_hz is None else f"{self.fs_hz:g} Hz"
+        return " and ".join(part for part in (rate, unit) if part)
+
+
+NO_OVERRIDES: Final = RecordOverrides()

@@ -1,0 +1,75 @@
+"""The summary that Overview and Report begin with: burdens and rates, and the extremes as links to their strips."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from ecg_core.clock import clock_text, duration_text
+from ecg_core.report.dangers import not_analysable_text
+from ecg_core.report.measures import Measure, format_edits, measures
+from ecg_core.schema import Analysis
+from ecg_core.text import plain_markdown
+
+from .frame import cards
+from .tables import rate_card
+from .view import address
+from .wording import percent, plural
+
+LOW_ANALYSABLE_PCT = 50.0  # below this, counts do not represent the recording
+LINKED: Final = {
+    "v_longest_run": "Longest V run", "v_fastest_run": "Fastest V run", "s_longest_run": "Longest S run",
+    "s_fastest_run": "Fastest S run", "longest_rr": "Longest RR", "af_longest": "Longest AF",
+    "heart_rate_max": "Highest rate", "heart_rate_min": "Lowest rate",
+}  # fmt: skip  # measures whose places are a click away
+
+
+def draw_summary(analysis: Analysis) -> None:
+    """Draw burdens and rates with their denominators, and below them the extremes, each a way to its strip."""
+    burden = analysis.burden
+    if burden.analysable_pct < LOW_ANALYSABLE_PCT:
+        leads = plain_markdown(", ".join(analysis.lead_names))
+        st.warning(
+            f"Only {burden.analysable_pct:.0f} % of this recording is analysable in lead {leads}: "
+            "the counts below cover only that part. Try another lead on the page Studies.",
+            icon=":material/signal_disconnected:",
+        )
+    cards([*_burden_cards(analysis), rate_card(analysis.record, burden)])
+    _draw_extremes(analysis)
+    if edited := format_edits(analysis):
+        st.caption(f"Edits: {edited}.")
+
+
+def _burden_cards(analysis: Analysis) -> list[tuple[str, str, str]]:
+    burden = analysis.burden
+    count = dict(zip(analysis.model.classes, burden.count.tolist(), strict=True))
+    of_beats = f"of {plural(burden.n_beats, 'beat')}"
+    with_fusion = f"; V + F {percent(burden.v_and_f_pct)}" if count["F"] else ""
+    slow = burden.idioventricular
+    apart = f"; {slow.n_beats:,} V in idioventricular rhythm not counted" if slow.n else ""
+    af = f"{plural(burden.af.n, 'episode')}, {duration_text(burden.af.total_s)}"
+    return [
+        ("Analysable time", duration_text(burden.analysable_s), not_analysable_text(analysis)),
+        ("PVC burden", percent(burden.pvc_burden_pct), f"{burden.v.n_beats:,} V {of_beats}{with_fusion}{apart}"),
+        ("SVE burden", percent(burden.sve_burden_pct), f"{count['S']:,} S {of_beats}"),
+        ("AF burden", percent(burden.af_burden_pct), af),
+    ]
+
+
+def _short(measure: Measure) -> str:
+    """Value of a measure without the decimals of a rate."""
+    return f"{measure.value:.0f} bpm" if measure.unit == "bpm" and measure.value is not None else measure.text
+
+
+def _draw_extremes(analysis: Analysis) -> None:
+    """Draw a link to the place of each extreme that there is."""
+    found = {measure.key: measure for measure in measures(analysis)}
+    with st.container(key="extremes", horizontal=True, vertical_alignment="center"):
+        for key, name in LINKED.items():
+            measure = found[key]
+            if measure.value is None or measure.at_s is None:
+                continue
+            where = f"{clock_text(analysis.record, measure.at_s)}: shows its strip in Review"
+            if st.button(f"{name}: {_short(measure)}", key=f"to {key}", help=where, type="tertiary"):
+                st.switch_page("pages/review.py", query_params=address(analysis.record, measure.at_s))

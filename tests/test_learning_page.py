@@ -1,0 +1,163 @@
+"""Learning from labels on the page Review: what would change is seen before it is accepted or discarded."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.analyses import make_analysis
+from support.pages import page, text_of, workspace_with
+
+from ecg_core.labels import CLASSES
+from ecg_core.learning import LearningCheck
+from ecg_core.pipeline import with_labels, with_rules
+from ecg_core.schema import Annotations
+from ecg_core.studies.analyses import save_analysis
+from ecg_core.studies.audit import trail
+from pages._ui import engine, learning
+from pages._ui.workspace import Workspace
+
+HELPS = LearningCheck(
+    n_labels=20,
+    held_out=(10, 6, 4, 0, 0, 0),
+    said_before=(14, 5, 1, 0, 0, 0),
+    right_before=(8, 2, 1, 0, 0, 0),
+    right_after=(10, 5, 4, 0, 0, 0),
+    others_before=(970, 20, 10, 0, 0, 0),
+    others_after=(950, 30, 20, 0, 0, 0),
+    n_changed=30,
+    fold_agreement=0.9,
+)
+HARMS = replace(HELPS, right_after=(6, 2, 1, 0, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def analysis(demo):
+    """Made-up beats on the demo record, of which five are queried."""
+    made = replace(make_analysis(demo.duration_s), record=demo)
+    normal = np.flatnonzero(made.beats.usable & (made.beats.label == "N"))
+    made = with_rules(made, made.rules)  # its S are not premature: they would become N with the first label
+    return replace(made, queried=normal[[300, 20, 100, 200, 50]])
+
+
+@pytest.fixture
+def workspace(analysis):
+    return workspace_with(analysis)
+
+
+@pytest.fixture
+def check():
+    """What cross-validation finds; a test may say otherwise."""
+    return [HELPS]
+
+
+@pytest.fixture
+def fitted_labels(monkeypatch, analysis, check):
+    """A stand-in for fine-tuning: labelled beats keep their class, and each beat after one becomes V. Its labels."""
+    given = []
+
+    def run(record, model_path, rules, *, lead, patient_labels, progress, fitting):
+        given.append(list(patient_labels))
+        progress(record.duration_s, record.duration_s)
+        fitting(1.0)
+        n = len(patient_labels)
+        time_s, label = zip(*patient_labels, strict=True)
+        changed = with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(n, "")))
+        after = changed.beats.label.copy()
+        after[changed.labelled + 1] = "V"
+        beats, learned = replace(changed.beats, label=after), replace(check[0], n_labels=n)
+        return replace(changed, beats=beats, learning=learned, queried=analysis.queried[:2])
+
+    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(learning, "model_path", lambda spec: Path("made.pt"))
+    return given
+
+
+@pytest.fixture
+def at(workspace, fitted_labels):
+    """The page after two beats were labelled and the model has learned from them."""
+    at = page("review", workspace)
+    for name in ("Label queried beats", "class S", "class S", "Learn from my labels"):
+        press(at, name)
+    return at.run()
+
+
+def press(at, name):
+    found = [item for item in at.button if name in (item.label, item.key)]
+    assert len(found) == 1
+    assert not found[0].disabled
+    found[0].click().run()
+    assert not at.exception
+    assert not at.error
+
+
+def names(at):
+    return [item.label for item in at.button]
+
+
+def shown(workspace):
+    return workspace.analysis(workspace.current)
+
+
+def changed_beats(at):
+    """The list of the beats that would change."""
+    return next(item.value for item in at.dataframe if list(item.value.columns) == ["Time", "Now", "Proposed"])
+
+
+def test_what_the_model_learned_is_proposed_and_nothing_has_changed(at, workspace, fitted_labels):
+    assert [label for _, label in fitted_labels[0]] == ["S", "S"]
+    assert shown(workspace).n_fitted == 0
+    assert "Nothing has changed yet" in text_of(at)
+    assert "Agreement with 20 held-out labels: 11 before, 19 after (N 8 to 10 of 10, S 2 to 5 of 6" in text_of(at)
+    assert changed_beats(at)[["Now", "Proposed"]].to_numpy().tolist() == [["N", "V"]] * 2
+    counts = next(item.value for item in at.dataframe if list(item.value.columns) == ["", "Now", "Proposed"])
+    assert [name[0] for name in counts[""][: len(CLASSES)]] == list(CLASSES)
+
+
+def test_an_accepted_proposal_is_shown_and_noted_in_the_audit_trail(at, workspace):
+    press(at, "Accept")
+    assert shown(workspace).n_fitted == 2
+    assert "Accept" not in names(at)
+    assert "2 of them used for fine-tuning, which changed the class of 2 other beats" in text_of(at)
+    assert next(item for item in at.button if item.label == "Learn from my labels").disabled
+    entry = trail(workspace.store, workspace.current)[-1]
+    assert entry.detail["n_fitted_edits"] == 2
+    assert "11 before, 19 after" in entry.detail["learning"]
+
+
+def test_a_discarded_proposal_changes_nothing_and_comes_again_without_another_analysis(at, workspace, fitted_labels):
+    press(at, "Discard")
+    assert shown(workspace).n_fitted == 0
+    assert len(shown(workspace).labelled) == 2
+    assert "Accept" not in names(at)
+    press(at, "Learn from my labels")
+    assert "Accept" in names(at)
+    assert len(fitted_labels) == 1
+
+
+def test_a_proposal_waits_for_its_decision_after_a_reload(at, workspace, analysis):
+    save_analysis(workspace.store, workspace.shown[workspace.current], analysis)
+    again = Workspace(workspace.desk, editor=workspace.editor)
+    again.open_study(workspace.current)
+    assert "Accept" in names(page("review", again))
+
+
+@pytest.mark.parametrize("check", [[HARMS]])
+def test_learning_that_does_harm_is_held_back_and_taken_only_on_a_second_word(at, workspace, check):
+    assert "Held back: the model would agree with 9 of 20 held-out labels, and agrees with 11 as it is" in text_of(at)
+    assert "Accept" not in names(at)
+    press(at, "Accept against this advice")
+    assert shown(workspace).n_fitted == 2
+
+
+def test_fine_tuning_is_undone_before_the_labels_that_it_used(at, workspace, analysis):
+    press(at, "Accept")
+    press(at, "class V")  # after the fine-tuning
+    press(at, "Undo")
+    assert shown(workspace).n_fitted == 2
+    press(at, "Undo")
+    assert shown(workspace).n_fitted == 0
+    assert shown(workspace).beats.label[shown(workspace).labelled].tolist() == ["S", "S"]
+    press(at, "Undo")
+    press(at, "Undo")
+    assert shown(workspace) is analysis
