@@ -18,9 +18,9 @@ from ecg_core.morphology.templates import (
     apply_template_edits,
     beats_through_box,
     describe_templates,
+    edited_templates,
     make_templates,
     morphologies,
-    on_beats,
 )
 from ecg_core.morphology.waveforms import OFFSET_S, cut_waveforms, sample_evenly
 from ecg_core.rhythm.labelling import set_labels
@@ -180,12 +180,21 @@ def test_templates_come_in_the_order_of_their_doubt(mixed):
 def test_deleted_beats_drop_out_and_inserted_ones_have_a_template(mixed):
     _, record, beats, made = mixed
     time_s = np.sort(np.append(np.delete(beats.time_s, made.members["V2"][:5]), 50.123))
-    edited = on_beats(made, record, time_s)
+    edited = edited_templates(made, record, time_s, ())
     assert sizes(edited) == {"N1": 60, "V1": 40, "V2": 15, INSERTED: 1}
     assert time_s[edited.members[INSERTED]] == 50.123
     assert np.array_equal(edited.time_s, time_s)
     assert np.allclose(edited.waveform, cut_waveforms(record, record.lead_names, time_s), atol=1e-3)
-    assert on_beats(made, record, beats.time_s) is made
+    assert edited_templates(made, record, beats.time_s, ()) is made
+
+
+def test_inserted_beats_are_merged_and_deletions_do_not_change_a_split(mixed):
+    _, record, beats, made = mixed
+    merge, split = TemplateEdit("merge", ("V1", "V2", INSERTED)), TemplateEdit("split", ("V1",), n_parts=2)
+    time_s = np.sort(np.append(beats.time_s, 50.123))
+    assert sizes(edited_templates(made, record, time_s, [merge])) == {"N1": 60, "V1": 61}
+    without = np.delete(beats.time_s, made.members["V1"][:39])
+    assert sizes(edited_templates(made, record, without, [merge, split])) == {"N1": 60, "V1": 1, "V3": 20}
 
 
 def test_the_bars_count_the_rr_before_each_beat():

@@ -20,6 +20,7 @@ from ..schema import Beats, Bool, Float32, Float64, FrozenArrays, Index, Record
 from .clustering import NO_GROUP, group_beats, split_beats
 from .waveforms import Waveforms, columns_within, complete, cut_waveforms
 
+# Chosen on mitdb DS1 and on svdb without its test records by the wrong beats that relabelling ten templates mends.
 MAX_GROUPS = 12  # of like QRS in a class; what fits none of them is the rest of the class
 PREMATURE = 0.85  # a beat whose RR is shorter than this part of the usual one near to it is premature
 USUAL_BEATS = 31  # whose median RR is the usual one
@@ -27,7 +28,7 @@ BY_TIMING = "NS"  # classes whose beats differ by their timing, not by their QRS
 CERTAIN = 0.6  # a beat whose class is less probable stands with the others that are
 MIN_PART_BEATS = 8  # fewer beats of another timing or certainty stay with those of their QRS
 
-UNUSABLE, INSERTED = "Not analysable", "Inserted"  # templates of no class: see ``make_templates``, ``on_beats``
+UNUSABLE, INSERTED = "Not analysable", "Inserted"  # templates of no class: see ``make_templates``, ``edited_templates``
 UNNAMED_CLASS = "Q"  # by which the parts of those are named
 SAME_S = 1e-3  # times of one beat in two analyses differ by less
 
@@ -156,6 +157,24 @@ def _parts(group: Index, is_premature: Bool, confidence: Float32, label: str) ->
     return parts
 
 
+def edited_templates(
+    made: BeatTemplates, record: Record, time_s: Float64, edits: Iterable[TemplateEdit]
+) -> BeatTemplates:
+    """The templates of the beats of an edited analysis: inserted beats are one template, deleted ones drop out.
+
+    Parameters
+    ----------
+    time_s
+        Times of the beats of the edited analysis, shape (n,), ascending.
+
+    """
+    edited = apply_template_edits(_with_inserted(made, record, time_s), edits)
+    if np.array_equal(edited.time_s, time_s):
+        return edited
+    at = _found(edited.time_s, time_s)
+    return replace(edited, time_s=time_s, waveform=edited.waveform[at], number=edited.number[at])
+
+
 def apply_template_edits(made: BeatTemplates, edits: Iterable[TemplateEdit]) -> BeatTemplates:
     """The templates after a reader's edits, in their order; names of templates that there are not are passed over."""
     for edit in edits:
@@ -203,18 +222,17 @@ def _taken_out(made: BeatTemplates, name: str, index: Index) -> BeatTemplates:
     return replace(made, names=(*made.names, f"{label}{max(used, default=0) + 1}"), number=number)
 
 
-def on_beats(made: BeatTemplates, record: Record, time_s: Float64) -> BeatTemplates:
-    """The templates of the beats of an edited analysis: deleted ones drop out, inserted ones are one template."""
-    if np.array_equal(made.time_s, time_s):
+def _with_inserted(made: BeatTemplates, record: Record, time_s: Float64) -> BeatTemplates:
+    """The templates with one more for those of the beats at these times that it does not know."""
+    inserted_s = time_s[_found(made.time_s, time_s) < 0]
+    if not len(inserted_s):
         return made
-    at = _found(made.time_s, time_s)
-    waveform, number = made.waveform[at], made.number[at]
-    inserted = at < 0
-    names = made.names if INSERTED in made.names or not inserted.any() else (*made.names, INSERTED)
-    if inserted.any():
-        waveform[inserted] = cut_waveforms(record, made.lead_names, time_s[inserted])
-        number[inserted] = names.index(INSERTED)
-    return BeatTemplates(made.lead_names, time_s, waveform, names, number, made.hidden)
+    every_s = np.concatenate((made.time_s, inserted_s))
+    waveform = np.concatenate((made.waveform, cut_waveforms(record, made.lead_names, inserted_s)))
+    number = np.concatenate((made.number, np.full(len(inserted_s), len(made.names))))
+    order = np.argsort(every_s, kind="stable")
+    names = (*made.names, INSERTED)
+    return BeatTemplates(made.lead_names, every_s[order], waveform[order], names, number[order], made.hidden)
 
 
 def _found(known_s: Float64, time_s: Float64) -> Index:
@@ -234,7 +252,7 @@ def describe_templates(made: BeatTemplates, beats: Beats) -> tuple[Template, ...
     Parameters
     ----------
     made
-        Of these very beats, see ``on_beats``.
+        Of these very beats, see ``edited_templates``.
     beats
         As they are counted, with all edits.
 

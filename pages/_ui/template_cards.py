@@ -21,11 +21,10 @@ from ecg_core.labels import CLASSES, COLOUR, NAME
 from ecg_core.morphology.templates import (
     BeatTemplates,
     Template,
-    apply_template_edits,
     beats_through_box,
     describe_templates,
+    edited_templates,
     make_templates,
-    on_beats,
 )
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis
@@ -120,7 +119,7 @@ def made_templates(analysis: Analysis) -> BeatTemplates | None:
     made, record, time_s = being_made.result(), analysis.record, analysis.beats.time_s
     edits = tuple(edit for edit in current_workspace().edits_of(record.sha256) if isinstance(edit, TemplateEdit))
     key = (being_made, edits, time_s.tobytes())
-    return cached("edited templates", key, lambda: on_beats(apply_template_edits(made, edits), record, time_s))
+    return cached("edited templates", key, lambda: edited_templates(made, record, time_s, edits))
 
 
 def wait_for_templates(analysis: Analysis) -> None:
