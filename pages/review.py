@@ -27,6 +27,7 @@ from pages._ui.view import (
     cached_stations,
     check_by_occlusion,
     current_time_s,
+    follow_address,
     go_to_selected,
     leads_to_draw,
     nearest_beat,
@@ -235,6 +236,7 @@ def viewer(record: Record) -> None:
 
 
 analysis = current_analysis(wait=False)
+follow_address()
 st.html(STYLE + BESIDE if has_room_beside() else STYLE)
 with st.container(horizontal=True, vertical_alignment="center"):
     heading(f"Review of {analysis.record.record_id}", analysis.record)

@@ -144,6 +144,15 @@ def test_a_command_that_is_sent_again_is_carried_out_once(workspace):
     assert address_time_s(at) == pytest.approx(first_s + STRIP_S[1])
 
 
+def test_a_key_pressed_before_the_address_has_followed_acts_on_the_next_beat(workspace, analysis):
+    at = perform(workspace, ("label", "V"), ("beat", 1))
+    at.query_params["t"] = "105.0"  # the browser sends the address that it has
+    perform(workspace, ("label", "V"), ("beat", 1), ("label", "S"), at=at)
+    first, second = (edit.labels[0] for edit in workspace.edits_of(workspace.current))
+    assert second.label == "S"
+    assert second.time_s == analysis.beats.time_s[np.searchsorted(analysis.beats.time_s, first.time_s) + 1]
+
+
 def test_the_bar_says_what_a_range_holds(workspace, analysis):
     assert range_text(analysis, (100.0, 110.0)).startswith("N ")
     assert range_text(analysis, (100.0, 110.0)).endswith("in 10.0 s")
@@ -182,7 +191,7 @@ def test_the_wheel_changes_speed_and_seconds_and_what_is_below_it_stays(workspac
 
 def test_beat_by_beat_and_to_both_ends(workspace, analysis):
     at = perform(workspace, ("beat", 1))
-    after = analysis.beats.time_s[analysis.beats.time_s > 105.0][0]
+    after = analysis.beats.time_s[np.abs(analysis.beats.time_s - 105.0).argmin() + 1]
     assert address_time_s(at) == pytest.approx(after, abs=0.01)
     assert address_time_s(perform(workspace, ("start",))) == 0.0
     assert address_time_s(perform(workspace, ("end",))) == pytest.approx(analysis.record.duration_s, abs=0.01)

@@ -132,7 +132,10 @@ def go_to_typed(record: Record) -> None:
 
 
 def _to_neighbouring_beat(record: Record, by: float) -> None:
-    step_to(record, neighbour(_analysis(record).beats.time_s, current_time_s(record), int(by)))
+    beats_s = _analysis(record).beats.time_s
+    beat = nearest_beat(_analysis(record), current_time_s(record))
+    if beat is not None and 0 <= beat + int(by) < len(beats_s):
+        step_to(record, float(beats_s[beat + int(by)]))
 
 
 def _zoom(record: Record, by: float, time_s: float | None = None) -> None:

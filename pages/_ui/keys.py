@@ -79,7 +79,7 @@ KEYS: Final = (
     Key(MORE, ("Escape",), "clear calipers, range and cursor", (IN_BROWSER, "clear")),
     Key(MORE, ("a",), "step through the queried beats"),
     Key(MORE, ("t",), "the strip to the report"),
-    Key(MORE, ("l",), "fine-tune to my labels"),
+    Key(MORE, ("l",), "learn from my labels"),
     Key(MORE, ("o",), "check the attention by occlusion"),
     Key(MORE, ("?",), "this sheet", ("sheet",)),
 )

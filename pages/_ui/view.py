@@ -31,14 +31,25 @@ UNCERTAIN = 0.6  # a beat whose class is less probable than this is worth review
 KEY_DIGITS = 12  # of a study's hash in the key of a widget
 ECTOPIC_FIRST = "VSFQ"
 QUERIED = "Queried beats"
+SHOWN_TIME = "shown_time"  # where the session keeps a study and the time of it to which the reader went
 STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
 
 
 def current_time_s(record: Record) -> float:
-    """The time that is shown: from the address, else where this record was left, else its start."""
-    linked_s = address_time_s()
-    time_s = current_workspace().studies[record.sha256].time_s if linked_s is None else linked_s
-    return min(max(time_s, 0.0), record.duration_s)
+    """The time that is shown: where the reader went last, else from the address, else where this record was left.
+
+    A browser that is still busy sends an old address with the next key; so the session knows where the reader went.
+    """
+    sha256, time_s = st.session_state.get(SHOWN_TIME, ("", 0.0))
+    if sha256 != record.sha256:
+        linked_s = address_time_s()
+        time_s = current_workspace().studies[record.sha256].time_s if linked_s is None else linked_s
+    return min(max(float(time_s), 0.0), record.duration_s)
+
+
+def follow_address() -> None:
+    """Let the address decide which time is shown: a page begins, or its address was changed by hand."""
+    st.session_state.pop(SHOWN_TIME, None)
 
 
 def remember(record: Record, time_s: float) -> None:
@@ -61,6 +72,7 @@ def address(record: Record, time_s: float) -> dict[str, str]:
 
 def go_to(time_s: float) -> None:
     """Show another time; for callbacks."""
+    st.session_state[SHOWN_TIME] = (current_workspace().current, time_s)
     st.query_params["t"] = f"{time_s:.2f}"
 
 
