@@ -32,7 +32,9 @@ def observe_width() -> None:
 
 
 def _remember() -> None:
-    st.session_state["page_px"] = float(st.session_state[KEY]["px"])
+    said = st.session_state.get(KEY)
+    if said is not None:  # else the reader has gone to a page without strips
+        st.session_state["page_px"] = float(said["px"])
 
 
 def page_px() -> float:

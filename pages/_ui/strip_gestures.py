@@ -83,4 +83,4 @@ def strip_gestures(
 
 def sent_commands() -> list[list[Any]]:
     """The number, name and arguments of each command that the browser sent last; for callbacks."""
-    return list(st.session_state[KEY].get("commands") or ())
+    return list(st.session_state.get(KEY, {}).get("commands") or ())

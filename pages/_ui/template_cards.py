@@ -181,7 +181,7 @@ def _choose_shown(analysis: Analysis, described: Sequence[Template]) -> list[Tem
 
 def _act(sha256: str) -> None:
     """Do what was asked for in the browser; for callbacks."""
-    act, workspace = st.session_state[KEY].get("act"), current_workspace()
+    act, workspace = st.session_state.get(KEY, {}).get("act"), current_workspace()
     if isinstance(act, dict) and workspace.current == sha256:
         edit_templates(workspace.analysis(sha256), act)
 
