@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ..clock import clock_text
 from ..evaluation.comparison import ABSENT, Disagreements
 from ..labels import NAME
-from ..schema import Analysis, Annotations
+from ..schema import Analysis, Annotations, Float64
 from ..text import plain_html
 from .paper import Scale
 from .theme import HIDDEN, Theme, spaced
@@ -22,6 +22,7 @@ STANDOFF_PX = 8  # between the name of a lane and a letter at the edge of the pa
 UNCOUNTED = "–"  # the label of a beat in signal that is not analysable
 PLAIN: Final = ("N", UNCOUNTED)  # labels that are not bold
 LABEL_SIZE, SELECTED_SIZE = 13, 17  # of the font
+LETTER_HALF_PX = 6.0  # of the widest label
 CLOSE_PX, CLOSE_SIZE, CLOSE_SELECTED_SIZE = 15.0, 9, 12  # beats nearer to each other have smaller labels
 RR_TEXT_MIN_MM = 9.0  # a narrower RR has no room for its number between the labels
 NOTE_LETTER_PX = 7.0  # width of a letter of a note, at most
@@ -82,9 +83,16 @@ def place_lanes(
     )
 
 
+def _kept_whole(time_s: Float64, span_s: Span, scale: Scale) -> Float64:
+    """Times at which letters stand, so that one at the edge of the paper is not cut off."""
+    half_s = LETTER_HALF_PX / scale.px_per_s
+    return np.clip(time_s, span_s[0] + half_s, span_s[1] - half_s)
+
+
 def add_labels(
-    figure: go.Figure, analysis: Analysis, beats: slice, *, selected: int | None, scale: Scale, theme: Theme
-) -> None:
+    figure: go.Figure, analysis: Analysis, beats: slice, span_s: Span, *, selected: int | None, scale: Scale,
+    theme: Theme,
+) -> None:  # fmt: skip
     """Write the class of each beat above it, a dash where it is not counted; each can be hovered over and clicked."""
     time_s, usable = analysis.beats.time_s[beats], analysis.beats.usable[beats]
     label = np.where(usable, analysis.beats.label[beats], UNCOUNTED).tolist()
@@ -94,7 +102,8 @@ def add_labels(
     is_selected = [selected == beats.start + i for i in range(len(label))]
     is_bold = [name not in PLAIN or chosen for name, chosen in zip(label, is_selected, strict=True)]
     figure.add_scatter(
-        x=time_s, y=np.full(len(label), LABEL_AT), xaxis="x2", yaxis="y2", mode="markers+text",
+        x=_kept_whole(time_s, span_s, scale), y=np.full(len(label), LABEL_AT), xaxis="x2", yaxis="y2",
+        mode="markers+text",
         text=[f"<b>{name}</b>" if bold else name for name, bold in zip(label, is_bold, strict=True)], customdata=time_s,
         textfont={
             "size": [large if chosen else usual for chosen in is_selected],
@@ -142,7 +151,8 @@ def add_reference(figure: go.Figure, reference: Annotations, span_s: Span, *, sc
     inside = (reference.time_s >= span_s[0]) & (reference.time_s < span_s[1])
     symbols = inside & (reference.symbol != "+")  # "+" stands for a note, which is written out
     figure.add_scatter(
-        x=reference.time_s[symbols], y=np.full(int(symbols.sum()), 0.5), xaxis="x2", yaxis="y3", mode="text",
+        x=_kept_whole(reference.time_s[symbols], span_s, scale), y=np.full(int(symbols.sum()), 0.5), xaxis="x2",
+        yaxis="y3", mode="text",
         text=reference.symbol[symbols].tolist(), textfont={"size": 11, "color": theme.faint}, hoverinfo="skip",
         name="reference",
     )  # fmt: skip

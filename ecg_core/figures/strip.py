@@ -89,7 +89,7 @@ def strip_figure(
         rectangle = (clipped(event, span_s), paper_mv)
         add_unjudged(figure, event.kind, [rectangle], theme, text=hover_text(analysis, event))
     draw_leads(figure, leads, offsets_mv, scale=scale, theme=theme)
-    add_labels(figure, analysis, beats, selected=shown, scale=scale, theme=theme)
+    add_labels(figure, analysis, beats, span_s, selected=shown, scale=scale, theme=theme)
     add_rr(figure, analysis, beats, scale=scale, theme=theme)
     if reference is not None:
         add_reference(figure, reference, span_s, scale=scale, theme=theme)
