@@ -255,12 +255,6 @@ def test_the_gallery_is_gone_through_by_key_and_its_strips_have_the_papers_scale
         page.get_by_text(f"{n_reviewed} of {n} reviewed").wait_for()
 
 
-def click_middle(page, box):
-    page.mouse.move(box["x"] + 0.5 * box["width"] - 5, box["y"] + 0.5 * box["height"])
-    page.wait_for_timeout(300)
-    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-
-
 def box_all(page, box):
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.1 * box["height"])
     page.mouse.down()
