@@ -125,6 +125,7 @@ def test_labels_too_close_together_to_be_held_out_are_held_back(ignorant, tokens
         ({}, ""),
         ({"right_after": (8, 1, 1, 0, 0, 0)}, "would agree with 10 of 20 held-out labels, and agrees with 11 as it is"),
         ({"right_before": GOOD.held_out, "right_after": GOOD.held_out}, "there is nothing to learn"),
+        ({"right_before": (1, 0, 0, 0, 0, 0), "right_after": (9, 0, 0, 0, 0, 0)}, "contradict each other"),
         ({"n_changed": 400}, "40 % of the other beats would change"),
         ({"fold_agreement": 0.4}, "depends on which of the labels"),
         (
