@@ -32,9 +32,9 @@ def observe_width() -> None:
 
 
 def _remember() -> None:
-    said = st.session_state.get(KEY)
-    if said is not None:  # else the reader has gone to a page without strips
-        st.session_state["page_px"] = float(said["px"])
+    width_px = st.session_state.get(KEY, {}).get("px")
+    if width_px is not None:  # else the reader has gone to another page before the message arrived
+        st.session_state["page_px"] = float(width_px)
 
 
 def page_px() -> float:
