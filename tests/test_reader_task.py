@@ -112,4 +112,5 @@ def sign(reader, page):
     page.wait_for_timeout(1500)  # the page is drawn again with the name
     page.screenshot(path="/tmp/try/shots/sign.png")
     reader.click(page.get_by_role("button", name="Sign and lock"))
+    page.wait_for_timeout(6000); page.screenshot(path="/tmp/try/shots/sign2.png", full_page=True); print(page.locator("[data-testid=stAlert]").all_inner_texts())
     page.get_by_text("is signed, and the study is locked").wait_for(timeout=10000)
