@@ -11,6 +11,7 @@ import streamlit as st
 from ecg_core.errors import ChangeRefusedError, StoreError
 from ecg_core.report.dangers import dangers
 from ecg_core.report.export import file_name
+from ecg_core.report.measures import format_edits
 from ecg_core.schema import Analysis
 from ecg_core.studies.signing import (
     StoredSignature,
@@ -144,8 +145,8 @@ def _what_is_signed(analysis: Analysis) -> list[str]:
     return [
         f"Record {record.record_id}, lead {', '.join(analysis.lead_names)}, {plural(burden.n_beats, 'beat')}, "
         f"{burden.analysable_pct:.1f} % analysable",
-        f"{plural(len(analysis.labelled), 'beat')} labelled by readers; model {analysis.model.name}; "
-        f"{plural(len(analysis.rules.changed()), 'rule')} changed",
+        f"Edits: {format_edits(analysis) or 'none'}",
+        f"Model {analysis.model.name}; {plural(len(analysis.rules.changed()), 'rule')} changed",
         *(danger.text for danger in dangers(analysis)),
     ]
 
