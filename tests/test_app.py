@@ -234,7 +234,7 @@ def paused_engine(monkeypatch, analysis):
     """The analysis replaced by one that waits in the middle until this event is set."""
     go_on = threading.Event()
 
-    def run(record, model_path, rules, *, lead, patient_labels, progress, fitting):
+    def run(record, model_path, rules, *, lead, edits, progress, fitting):
         progress(0.0, record.duration_s)
         progress(record.duration_s / 4, record.duration_s)
         go_on.wait(20)

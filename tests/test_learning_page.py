@@ -8,9 +8,10 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import page, text_of, workspace_with
 
+from ecg_core.edits import labels_of
 from ecg_core.labels import CLASSES
 from ecg_core.learning import LearningCheck
-from ecg_core.pipeline import with_labels, with_rules
+from ecg_core.measuring import with_labels, with_rules
 from ecg_core.schema import Annotations
 from ecg_core.studies.analyses import save_analysis
 from ecg_core.studies.audit import trail
@@ -56,12 +57,13 @@ def fitted_labels(monkeypatch, analysis, check):
     """A stand-in for fine-tuning: labelled beats keep their class, and each beat after one becomes V. Its labels."""
     given = []
 
-    def run(record, model_path, rules, *, lead, patient_labels, progress, fitting):
-        given.append(list(patient_labels))
+    def run(record, model_path, rules, *, lead, edits, progress, fitting):
+        own = labels_of(edits)
+        given.append(own)
         progress(record.duration_s, record.duration_s)
         fitting(1.0)
-        n = len(patient_labels)
-        time_s, label = zip(*patient_labels, strict=True)
+        n = len(own)
+        time_s, label = zip(*own, strict=True)
         changed = with_labels(analysis, Annotations(np.array(time_s), np.array(label), np.full(n, "")))
         after = changed.beats.label.copy()
         after[changed.labelled + 1] = "V"

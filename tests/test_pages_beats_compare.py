@@ -257,7 +257,7 @@ def test_second_analysis_is_measured_by_the_rules_that_are_shown(first, second, 
 def test_second_analysis_runs_beside_the_shown_one_and_does_not_replace_it(first, second, installed, monkeypatch):
     done = threading.Event()
 
-    def run(record, model_path, rules, *, lead, patient_labels, progress, fitting):
+    def run(record, model_path, rules, *, lead, edits, progress, fitting):
         done.wait(10)
         assert (model_path.stem, lead) == ("second", "II")
         return second

@@ -50,7 +50,7 @@ def go_on(monkeypatch, demo):
     """Analyses replaced by ones that wait in the middle until this event is set; the page does not wait for them."""
     event = threading.Event()
 
-    def run(record, model_path, rules, *, lead, patient_labels, progress, fitting):
+    def run(record, model_path, rules, *, lead, edits, progress, fitting):
         progress(record.duration_s / 2, record.duration_s)
         assert event.wait(20)
         progress(record.duration_s, record.duration_s)

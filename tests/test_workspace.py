@@ -43,7 +43,7 @@ def run(monkeypatch, analysis):
     """The analysis replaced by one that waits for this event and then is made at once."""
     go_on = threading.Event()
 
-    def made(record, model_path, rules, *, lead, patient_labels, progress, fitting):
+    def made(record, model_path, rules, *, lead, edits, progress, fitting):
         progress(record.duration_s / 4, record.duration_s)
         go_on.wait(20)
         progress(record.duration_s, record.duration_s)
