@@ -89,7 +89,7 @@ class LearningCheck:
         )
         figures = (
             f"Agreement with {n} held-out labels: {before} before, {after} after ({by_class}). "
-            f"Before the rules, {100 * self.changed:.1f} % of the other beats change; models that learned from parts of "
-            f"the labels agree on {100 * self.fold_agreement:.0f} % of these changes."
+            f"Before the rules, {100 * self.changed:.1f} % of the other beats change; models that learned from parts "
+            f"of the labels agree on {100 * self.fold_agreement:.0f} % of these changes."
         )
         return f"Held back: {self.problem}. {figures}" if self.problem else figures

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..labels import CLASSES
 from ..morphology.templates import RR_EDGES_S, UNUSABLE, Shape, Template
 from ..morphology.waveforms import OFFSET_S, STEP_S
+from ..report.measures import percent_text
 from ..schema import Float32, Float64
 
 MAX_LINES = 90  # drawn of a card, in all its leads together
@@ -49,13 +50,13 @@ def _card(template: Template) -> dict[str, Any]:
     """What a card says, in words and numbers."""
     n = len(template.index)
     others = [f"{count:,} {label}" for label, count in zip(CLASSES, template.count.tolist(), strict=True) if count]
-    of_class = f"{100 * template.share_of_class:.1f} % of {template.label}"
+    of_class = f"{percent_text(100 * template.share_of_class, 1)} of {template.label}"
     bars = np.rint(BAR_LEVELS * template.rr_count / max(1, int(template.rr_count.max(initial=0)))).astype(int)
     return {
         "name": template.name, "label": template.label, "hidden": template.is_hidden,
         "was": template.made_label if template.made_label not in ("", template.label) else "",
         "n": n, "doubt": round(template.doubt, 1), "rr": bars.tolist(),
-        "share": f"{100 * template.share_of_all:.1f} %",
+        "share": percent_text(100 * template.share_of_all, 1),
         "of_class": of_class if template.share_of_class else "not counted",
         "mixed": ", ".join(others) if len(others) > 1 else "",
     }  # fmt: skip

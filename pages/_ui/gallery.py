@@ -217,7 +217,7 @@ def _call(key: str) -> None:
 @guarded
 def _react(key: str, source: GallerySource, on_action: OnAction) -> None:
     """Take what the browser says about the page that it shows."""
-    said, place, n = st.session_state[key], _place(key, source.analysis.record), len(source.items)
+    said, place, n = st.session_state.get(key, {}), _place(key, source.analysis.record), len(source.items)
     name = next((name for name in EVENTS if said.get(name)), "")
     value: dict[str, Any] = said[name] if name else {}
     if not name or value["turn"] != place.turn:

@@ -32,9 +32,9 @@ def observe_width() -> None:
 
 
 def _remember() -> None:
-    width_px = st.session_state.get(KEY, {}).get("px")
-    if width_px is not None:  # else the reader has gone to another page before the message arrived
-        st.session_state["page_px"] = float(width_px)
+    said = st.session_state.get(KEY, {}).get("px")
+    if said is not None:  # else it is a late message of a page that is gone
+        st.session_state["page_px"] = float(said)
 
 
 def page_px() -> float:

@@ -38,7 +38,9 @@ def write_day(folder: Path):
         np.add.at(signal, index[inside], np.broadcast_to(wave, index.shape)[inside])
     for start_s in NOISE_S:
         span = slice(int(start_s * FS_HZ), int((start_s + NOISE_LENGTH_S) * FS_HZ))
-        signal[span] = np.cumsum(rng.normal(0, 0.25, span.stop - span.start)) * 0.2 + rng.normal(0, 0.3, span.stop - span.start)
+        signal[span] = np.cumsum(rng.normal(0, 0.25, span.stop - span.start)) * 0.2 + rng.normal(
+            0, 0.3, span.stop - span.start
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "day.dat").write_bytes(np.rint(signal * GAIN).astype("<i2").tobytes())
     header = f"day 1 {FS_HZ} {len(signal)} 08:00:00 01/01/2001\nday.dat 16 {GAIN}/mV 16 0 0 0 0 II\n"
@@ -61,7 +63,9 @@ def _beats(rng):
     kept &= (time_s < RUN_S - 0.4) | (time_s > RUN_S + N_RUN * RUN_RR_S + 0.4)
     added += [(RUN_S + i * RUN_RR_S, "N", "V") for i in range(N_RUN)]
     columns = zip(*added, strict=True)
-    parts = [np.concatenate((old[kept], np.array(new))) for old, new in zip((time_s, label, shape), columns, strict=True)]
+    parts = [
+        np.concatenate((old[kept], np.array(new))) for old, new in zip((time_s, label, shape), columns, strict=True)
+    ]
     order = np.argsort(parts[0].astype(float))
     return parts[0].astype(float)[order], parts[1][order], parts[2][order]
 
@@ -103,5 +107,3 @@ def store_day(store, folder, editor):
     save_analysis(store, key, analysis)
     set_shown(store, key, analysis, editor)
     return record, analysis
-
-
