@@ -113,7 +113,7 @@ def visit(page: Page, cut: Cut) -> bool:
     page.get_by_role("button", name="Analyse", exact=True).click()
     right = await_analysis(page, cut)
     go(page, "Review", "Full disclosure")
-    page.locator(".st-key-strip0 .js-plotly-plot").wait_for(timeout=WAIT_MS)
+    page.locator(".st-key-strip0 .js-plotly-plot").first.wait_for(timeout=WAIT_MS)
     open_files(page)
     right &= downloaded(page, f"{cut.name}_report.json") == file_contents(cut.analysis)[f"{cut.name}_report.json"]
     go(page, "Studies", "Add recordings")

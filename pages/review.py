@@ -12,7 +12,13 @@ from ecg_core.schema import Analysis, Float64, Record
 from pages._ui import commands
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guarded, heading, legend, show_progress
-from pages._ui.kept_measurements import measurement_texts, measurements_of, remove_measurement, within_strip
+from pages._ui.kept_measurements import (
+    Measurement,
+    measurement_texts,
+    measurements_of,
+    remove_measurement,
+    within_strip,
+)
 from pages._ui.key_sheet import key_sheet
 from pages._ui.label_bar import label_bar
 from pages._ui.learning import draw_proposal, learning_job
@@ -105,11 +111,8 @@ def draw_strip(analysis: Analysis, layout: Layout, start_s: float, beat: int | N
         show(figure, f"strip{row}", alt=strip_text(analysis, span_s, names), width="content")
 
 
-def draw_tools(analysis: Analysis, start_s: float, length_s: float) -> None:
-    """Draw the modes of the mouse and the keys' component, what is measured in the strip, and the way to the report."""
-    record, span_s = analysis.record, (start_s, start_s + length_s)
-    measured = within_strip(measurements_of(record.sha256), span_s)
-    texts = measurement_texts(analysis, measured, span_s)
+def draw_tools(record: Record, layout: Layout, start_s: float, measured: list[Measurement], texts: list[str]) -> None:
+    """Draw the modes of the mouse, with what handles keys and gestures, and the way to the report."""
     with st.container(horizontal=True, vertical_alignment="center", key="strip_row"):
         strip_gestures(
             handled=commands.handled_command(),
@@ -118,7 +121,11 @@ def draw_tools(analysis: Analysis, start_s: float, length_s: float) -> None:
             scroll=st.session_state.get(commands.SCROLL, 0),
             on_commands=partial(commands.perform_sent, record.sha256),
         )
-        to_report_button(record, start_s, length_s, measured="; ".join(texts))
+        to_report_button(record, start_s, layout.length_s, measured="; ".join(texts))
+
+
+def list_measurements(record: Record, measured: list[Measurement], texts: list[str]) -> None:
+    """List what is measured in the strip, each with a button that removes it."""
     for number, (one, text) in enumerate(zip(measured, texts, strict=True)):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"**{text}**", width="content")
@@ -211,8 +218,11 @@ def viewer(record: Record) -> None:
     with shown:  # before all else: it is what the reader waits for
         draw_strip(analysis, layout, start_s, beat, differ)
         remember(record, time_s)
-        draw_tools(analysis, start_s, layout.length_s)
+        measured = within_strip(measurements_of(record.sha256), span_s)
+        texts = measurement_texts(analysis, measured, span_s)
+        draw_tools(record, layout, start_s, measured, texts)
         label_bar(analysis, beat, places)
+        list_measurements(record, measured, texts)
         progress = st.container()
     minutes = main.container() if has_room_beside() else st.container()
     with steps:

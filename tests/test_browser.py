@@ -144,7 +144,7 @@ def test_the_strip_is_moved_measured_and_edited_by_mouse_and_by_keys(page):
     page.get_by_text("in 1.0 s").wait_for(state="hidden", timeout=10_000)
     page.wait_for_timeout(500)
     page.keyboard.press("u")
-    page.locator(".st-key-label_bar button:has-text('Redo'):enabled").wait_for(timeout=10_000)
+    page.locator(".st-key-label_bar button:has-text('Redo'):enabled").first.wait_for(timeout=10_000)
     page.keyboard.press("g")
     page.keyboard.type("08:20:30")
     page.keyboard.press("Enter")

@@ -38,7 +38,7 @@ def label_a_beat(tab, url, folder):
     tab.get_by_role("button", name="Analyse", exact=True).click()
     tab.get_by_text("Analysed: lead").wait_for(timeout=WAIT_MS)
     go(tab, "Review", "Full disclosure")
-    tab.locator(".st-key-strip0 .js-plotly-plot").wait_for(timeout=WAIT_MS)
+    tab.locator(".st-key-strip0 .js-plotly-plot").first.wait_for(timeout=WAIT_MS)
     tab.keyboard.press("3")
     tab.get_by_text("1 beat labelled by you").wait_for(timeout=WAIT_MS)
     tab.wait_for_timeout(SETTLED_MS)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from support.records import in_memory
 
-from ecg_core.clock import clock_text, duration_text, iso_text
+from ecg_core.clock import clock_text, duration_text, iso_text, place_of
+from ecg_core.errors import EcgError
 
 
 @pytest.fixture
@@ -41,3 +42,42 @@ def test_times_are_iso_8601_where_the_start_is_known(record, start, time_s, expe
 )
 def test_durations_are_in_their_two_largest_units(seconds, expected):
     assert duration_text(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("09:30", 5400.0),
+        ("08:00:30", 30.0),
+        (" 2:07:30:00 ", 84_600.0),
+        ("day 2 07:30", 84_600.0),
+        ("1h02m", 3720.0),
+        ("1h 2m 3s", 3723.0),
+        ("3723 s", 3723.0),
+        ("90 min", 5400.0),
+        ("+30", 1030.0),
+        ("-30", 970.0),
+        ("-5m", 700.0),
+        ("+1:02:03", 3723.0),
+    ],
+)
+def test_a_reader_goes_to_a_clock_time_an_elapsed_time_or_a_step(record, typed, expected):
+    day = replace(record, n_samples=round(90_000 * record.fs_hz))
+    assert place_of(day, typed, here_s=1000.0) == pytest.approx(expected)
+
+
+def test_a_day_before_a_time_counts_where_the_start_is_unknown(record):
+    days = replace(record, start=None, n_samples=round(200_000 * record.fs_hz))
+    assert place_of(days, "2:01:00:00", here_s=0.0) == 90_000.0
+
+
+@pytest.mark.parametrize("typed", ["soon", "", "12:77", "h", "+", "1:2:3:4:5", "09:30 tomorrow"])
+def test_what_is_no_time_is_refused_with_what_was_expected(record, typed):
+    with pytest.raises(EcgError, match="is no time: expected a time such as 14:05"):
+        place_of(record, typed, here_s=0.0)
+
+
+@pytest.mark.parametrize("typed", ["-30", "07:59", "9 h"])
+def test_a_place_outside_the_recording_is_refused_with_its_span(record, typed):
+    with pytest.raises(EcgError, match="lies outside the recording, which is from 08:00:00 to 08:00:04"):
+        place_of(record, typed, here_s=1.0)

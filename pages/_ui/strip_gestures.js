@@ -7,6 +7,7 @@ const WHEEL_MS = 250; // one step of zoom in this time, however the wheel turns
 const CURSOR_S = 0.02, CURSOR_FAST_S = 0.2; // by which the arrow keys move the cursor of a mode
 const SETTLED_MS = 1500; // the strip is drawn by then; until then it stays where it was dragged
 const MAX_MARCHED = 200; // intervals of the march-out to either side
+const MEASURED_ROWS = 3, MEASURED_PX = 20; // kept measurements stand in rows, so that their texts do not overlap
 const SVG = "http://www.w3.org/2000/svg";
 const MOVE = "move", RANGE = "range", CALIPERS = "calipers", INSERT = "insert";
 const HINTS = {
@@ -266,7 +267,7 @@ class Strips {
     const pen = new Pen(plot, ink);
     const chosen = this.drag?.to ? [this.drag.place.time, this.drag.to.time] : this.data.chosen;
     if (chosen) pen.band(Math.min(...chosen), Math.max(...chosen));
-    for (const [left, right, text] of this.data.measured) pen.interval(left, right, text);
+    this.data.measured.forEach(([left, right, text], index) => pen.interval(left, right, text, index % MEASURED_ROWS));
     const points = this.points.length === 1 && this.preview ? [...this.points, this.preview] : this.points;
     for (const point of points) pen.line(point.time);
     if (points.length === 2 && points[0].plot === points[1].plot && points[0].plot === plot) pen.levels(points);
@@ -335,9 +336,9 @@ class Pen {
       fill: this.ink, "fill-opacity": 0.16, stroke: this.ink, "stroke-opacity": 0.7 });
   }
 
-  interval(left, right, text) {
+  interval(left, right, text, row) {
     if (!this.reaches(left, right)) return;
-    const y = this.bottom - 8;
+    const y = this.bottom - 8 - MEASURED_PX * row;
     this.add("line", { x1: this.x(left), x2: this.x(right), y1: y, y2: y, stroke: this.ink, "stroke-width": 2 });
     for (const at of [left, right]) {
       this.add("line", { x1: this.x(at), x2: this.x(at), y1: y - 5, y2: y + 5, stroke: this.ink, "stroke-width": 2 });
