@@ -62,6 +62,7 @@ def test_the_steps_of_the_one_sentence_are_functions_of_the_pipeline_in_this_ord
     sentence = next(text for text in quoted(document(name)) if text.startswith("read_record ->"))
     steps = re.split(r"\s*->\s*", sentence)
     code = document("ecg_core/pipeline.py").partition("def analyse(")[2]
+    code += document("ecg_core/measuring.py").partition("def measure(")[2]
     places = [re.search(rf"\b{step}(_candidates)?\(", code).start() for step in steps[1 : steps.index("Analysis")]]
     assert len(places) >= 8
     assert places == sorted(places)

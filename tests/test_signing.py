@@ -12,13 +12,14 @@ from support.records import write_record
 
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
+from ecg_core.measuring import with_edits
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
 from ecg_core.studies import signing
 from ecg_core.studies.analyses import AnalysisKey, set_shown
 from ecg_core.studies.audit import trail, verify
-from ecg_core.studies.edits import add_edit, undo_edit
+from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.holding import hold
 from ecg_core.studies.signing import (
     add_addendum,
@@ -225,10 +226,7 @@ def test_an_analysis_that_is_not_what_is_stored_is_not_signed(store, analysis, n
 def test_an_analysis_with_the_stored_labels_is_signed(store, analysis):
     beat = int(np.flatnonzero(analysis.beats.label == "N")[0])
     add_edit(store, analysis.record.sha256, LabelEdit((Label(float(analysis.beats.time_s[beat]), "V"),)), EDITOR)
-    label = analysis.beats.label.copy()
-    label[beat] = "V"
-    labelled = replace(analysis, beats=replace(analysis.beats, label=label), labelled=np.array([beat]))
-    assert signed(store, labelled).version == 1
+    assert signed(store, with_edits(analysis, edits_of(store, analysis.record.sha256))).version == 1
     assert verify(store, analysis.record.sha256) == verify_signature(store, analysis.record.sha256) == ()
 
 
@@ -264,9 +262,9 @@ def test_another_window_cannot_sign(store, analysis):
 @pytest.mark.parametrize(
     ("statement", "wanted"),
     [
-        ("UPDATE signature SET reader = 'Mallory'", "missing, or were changed"),
-        ("UPDATE signature SET statement = 'I disagree.'", "missing, or were changed"),
-        ("DELETE FROM signature WHERE addendum != ''", "missing, or were changed"),
+        ("UPDATE signature SET reader = 'Mallory'", "Missing or changed"),
+        ("UPDATE signature SET statement = 'I disagree.'", "Missing or changed"),
+        ("DELETE FROM signature WHERE addendum != ''", "Missing or changed"),
         ("DELETE FROM signature WHERE addendum = ''", "no signature is stored"),
         ("UPDATE edit SET undone_at = 'now'", "labels stored of this study: not what was signed"),
         ("UPDATE study SET model_sha256 = 'x'", "model stored of this study: not what was signed"),
@@ -277,8 +275,8 @@ def test_another_window_cannot_sign(store, analysis):
         ('UPDATE study SET patient = \'{"name": "Mallory"}\'', "The patient data were changed"),
         ("UPDATE diary SET symptom = 'none'", "The diary was changed"),
         ("UPDATE report_strip SET caption = 'artefact'", "The strips for the report were changed"),
-        ("UPDATE signature SET files = '{}'", "missing, or were changed"),
-        ("UPDATE signature SET with_patient = 1", "missing, or were changed"),
+        ("UPDATE signature SET files = '{}'", "Missing or changed"),
+        ("UPDATE signature SET with_patient = 1", "Missing or changed"),
     ],
 )
 def test_a_change_behind_a_signature_is_noticed(store, analysis, statement, wanted):
@@ -288,7 +286,7 @@ def test_a_change_behind_a_signature_is_noticed(store, analysis, statement, want
     set_patient(store, sha256, Patient(name="Known Somebody"), EDITOR)
     set_diary(store, sha256, [DiaryEntry(2.0, "dizzy"), DiaryEntry(1, "syncope")], EDITOR)
     set_report_strips(store, sha256, [ReportStrip(2.0), ReportStrip(1, "pause")], EDITOR)
-    signed(store, analysis)
+    signed(store, with_edits(analysis, edits_of(store, analysis.record.sha256)))
     add_addendum(store, sha256, "More.", role="", editor=EDITOR)
     assert verify(store, sha256) == ()
     assert verify_signature(store, sha256) == ()

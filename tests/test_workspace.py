@@ -107,7 +107,7 @@ def test_what_is_shown_is_kept_so_that_opening_measures_nothing(desk, demo, run,
     first.add_edit(demo.sha256, LabelEdit((Label(float(first.analysis(demo.sha256).beats.time_s[3]), "V"),)))
     shown = first.analysis(demo.sha256)
     first.stay()
-    monkeypatch.setattr(engine, "labelled", lambda *args: pytest.fail("measured again"))
+    monkeypatch.setattr(engine, "edited", lambda *args: pytest.fail("measured again"))
     again = window(desk)
     again.open_study(demo.sha256)
     assert again.analysis(demo.sha256).burden.count.tolist() == shown.burden.count.tolist()

@@ -18,7 +18,7 @@ from ..signals.filters import to_sample
 ANNOTATOR = "ai"  # suffix of the WFDB annotation file
 # WFDB's code of each kind of event; of several at one beat, the last one here is written.
 RHYTHM_CODES: Final = {
-    "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
+    "paced": "(P", "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
     "svt_sustained": "(SVTA", "v_run": "(IVR", "idioventricular": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
     "asystole": "(ASYS", "vf": "(VFL",
 }  # fmt: skip

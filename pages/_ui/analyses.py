@@ -48,7 +48,7 @@ class WindowAnalyses:
 
     def edited(self, key: AnalysisKey, edits: Edits, base: Analysis) -> Analysis:
         """An analysis by the rules of its key, with edits."""
-        if base.rules == key.rules and _shows(key, edits):
+        if base.rules == key.rules and shows(key, edits):
             return base
         wanted = (key, edits, base)
         known = [one for one in self._shown if one[0] == wanted]
@@ -65,7 +65,7 @@ class WindowAnalyses:
         for (other_key, other_edits, other_base), analysis in self._shown:  # one that counts the same
             if (other_key, other_base) == (key, base) and counting(other_edits) == counting(edits):
                 return replace(analysis, edits_sha256=digest_of(edits))
-        if not counting(edits) or _shows(key, edits):
+        if not counting(edits) or shows(key, edits):
             base = base if base.rules == key.rules else engine.with_rules(base, key.rules)
             return replace(base, edits_sha256=digest_of(edits))
         return engine.edited(replace(base, rules=key.rules), edits)
@@ -85,6 +85,6 @@ class WindowAnalyses:
         self._shown = [one for one in self._shown if one[0][0].record_sha256 != record_sha256]
 
 
-def _shows(key: AnalysisKey, edits: Edits) -> bool:
+def shows(key: AnalysisKey, edits: Edits) -> bool:
     """Whether an analysis shows edits as it was made: there are none, or it was fine-tuned to these labels."""
     return not edits or (edits == key.fitted_labels and not changes_beats(edits))

@@ -16,8 +16,10 @@ from ecg_core.learning import LearningCheck
 from ecg_core.schema import Analysis
 
 from . import engine
+from .analyses import shows
 from .comparison import format_label, kinds, of_kind
 from .frame import guarded
+from .gallery import draw_changes
 from .installed_models import model_path
 from .jobs import AnalysisKey, Job
 from .tables import MAX_ROWS
@@ -70,7 +72,7 @@ def proposal(analysis: Analysis) -> Proposal | None:
     if base is None:
         return None
     edits = workspace.edits_of(sha256)
-    after = cached("proposed", (base, edits), lambda: engine.edited(base, edits))
+    after = cached("proposed", (base, edits), lambda: base if shows(key, edits) else engine.edited(base, edits))
     changes = cached("proposed_changes", (analysis, after), lambda: _changes(analysis, after))
     return Proposal(key, analysis, after, changes)
 
@@ -167,6 +169,8 @@ def _draw_changed_beats(proposed: Proposal) -> None:
         f"{plural(len(proposed.changes.time_s), 'beat')} would change, from / to", list(known),
         key=study_key("proposed_kind", sha256),
     )  # fmt: skip
+    if st.button("Show them as strips", icon=":material/grid_view:"):
+        show_changed_beats(proposed)
     changes = of_kind(proposed.changes, known.get(kind or ""))
     record, key = proposed.before.record, study_key("proposed_beats", sha256)
     table = {
@@ -180,6 +184,13 @@ def _draw_changed_beats(proposed: Proposal) -> None:
     )  # fmt: skip
     if len(changes.time_s) > MAX_ROWS:
         st.caption(f"The first {MAX_ROWS:,} of {len(changes.time_s):,}.")
+
+
+@st.dialog("Beats that would change", width="large")
+@guarded
+def show_changed_beats(proposed: Proposal) -> None:
+    """Draw the changed beats as small strips, each with its class now and as proposed."""
+    draw_changes("proposed", proposed.before, proposed.after)
 
 
 def _go_to_row(key: str, changes: Differences) -> None:
