@@ -1,4 +1,4 @@
-"""How long a reader waits in the browser on an analysed 24-h record: first view of a page, and a step in Review.
+"""How long a reader waits in the browser on an analysed 24-h record: first view of a page, a step, an edit.
 
     ECG_DATABASES=... python -m benchmarks.dashboard_24h [--database svdb/1.0.0] [--steps 20] [--json FILE]
 
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ from benchmarks.command import ROOT, options_of, publish
 from benchmarks.tiling import tile
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()), None)
+MOST_S = 30.0  # for anything
 READING_S = 0.7  # a reader takes at least so long over a strip; the page below it is drawn meanwhile
 PAGES = {
+    "Gallery": "Arrow keys choose a strip",
+    "Beats": "Names stay as they are",
     "Overview": "Hour by hour",
     "Review": "Full disclosure",
     "Report": "Change a value, and everything is measured again",
@@ -76,14 +80,76 @@ def first_view(page: Page, name: str, last_text: str) -> float:
     return time.perf_counter() - began
 
 
-def step_to_next_beat(page: Page) -> float:
-    """Seconds from a key to the strip of the next beat."""
-    chart = "document.querySelector('.st-key-strip0 .js-plotly-plot')?._fullLayout?.xaxis?.range?.join()"
-    before = page.evaluate(chart)
+# Streamlit keeps the strip before, hidden, until the page is drawn.
+SHOWN = "[...document.querySelectorAll('.st-key-strip0 .js-plotly-plot')].find(plot => plot.offsetWidth)"
+SPAN = f"{SHOWN}?._fullLayout?.xaxis?.range?.join()"
+LETTERS = f"{SHOWN}?.data.find(trace => trace.mode === 'markers+text')?.text.join()"
+
+
+def until_changed(page: Page, what: str, act: Callable[[], object]) -> float:
+    """Seconds from an action until what the browser shows has changed."""
+    before = page.evaluate(what)
     began = time.perf_counter()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"before => {chart} && {chart} !== before", arg=before, timeout=10_000, polling=10)
+    act()
+    page.wait_for_function(f"before => {what} && {what} !== before", arg=before, timeout=30_000, polling=10)
     return time.perf_counter() - began
+
+
+def insert_beat(page: Page) -> None:
+    """Insert a beat between the first two of the strip."""
+    page.keyboard.press("i")
+    x, y = page.evaluate(
+        f"""(() => {{ const plot = {SHOWN}, box = plot.getBoundingClientRect(), layout = plot._fullLayout;
+        const beats = plot._fullData.find(trace => trace.mode === 'markers+text').x;
+        const at = (Number(beats[1]) * 0.45 + Number(beats[2]) * 0.55);
+        return [box.x + layout.xaxis._offset + layout.xaxis.d2p(at), box.y + layout.yaxis._offset + 20]; }})()"""
+    )
+    page.mouse.click(x, y)
+
+
+def edit_times(page: Page, n: int) -> dict[str, list[float]]:
+    """Seconds from the key to the drawn strip of each kind of edit, several times each, all of them undone."""
+    times: dict[str, list[float]] = {"relabel": [], "delete": [], "insert": [], "undo": []}
+    edits: dict[str, Callable[[], object]] = {
+        "relabel": lambda: page.keyboard.press("4"),
+        "delete": lambda: page.keyboard.press("Delete"),
+        "insert": lambda: insert_beat(page),
+    }
+    for _ in range(n):
+        for name, edit in edits.items():
+            times[name].append(until_changed(page, LETTERS, edit))
+            page.wait_for_timeout(1000 * READING_S)
+            page.keyboard.press("Escape")
+            times["undo"].append(until_changed(page, LETTERS, lambda: page.keyboard.press("u")))
+            page.wait_for_timeout(1000 * READING_S)
+        step_to_next_beat(page)
+        page.wait_for_timeout(1000 * READING_S)
+    return times
+
+
+def relabel_template(page: Page, n: int) -> tuple[int, list[float]]:
+    """Beats of the largest template, and the seconds from the key until the cards are drawn with all counts."""
+    first_view(page, "Beats", "Names stay as they are")
+    cards, sizes = page.locator("[role=option]"), []
+    cards.first.wait_for(timeout=60_000)
+    times = []
+    for _ in range(n):
+        texts = cards.all_inner_texts()
+        sizes = [int(text.split("\n")[1].replace(",", "")) for text in texts]
+        cards.nth(sizes.index(max(sizes))).click()
+        for key in ("5", "u"):
+            before, began = cards.all_inner_texts(), time.perf_counter()
+            page.keyboard.press(key)
+            while cards.all_inner_texts() == before and time.perf_counter() - began < MOST_S:
+                time.sleep(0.01)
+            times += [time.perf_counter() - began] if key == "5" else []
+            page.wait_for_timeout(1000 * READING_S)
+    return max(sizes), times
+
+
+def step_to_next_beat(page: Page) -> float:
+    """Seconds from a key to the next strip."""
+    return until_changed(page, SPAN, lambda: page.keyboard.press("ArrowRight"))
 
 
 def main() -> None:
@@ -104,7 +170,7 @@ def main() -> None:
             for name, last_text in PAGES.items():
                 times = [first_view(page, name, last_text)]
                 for _ in range(2):
-                    first_view(page, "About", "SHA-256")
+                    first_view(page, "About", "Performance of the model")
                     times.append(first_view(page, name, last_text))
                 results[f"{name.lower()}_s"] = round(statistics.median(times), 2)
             first_view(page, "Review", PAGES["Review"])
@@ -115,6 +181,11 @@ def main() -> None:
                 page.wait_for_timeout(1000 * READING_S)
             results["step_s"] = round(statistics.median(steps), 3)
             results["slowest_step_s"] = round(max(steps), 3)
+            for name, found in edit_times(page, options.steps // 3).items():
+                results[f"{name}_s"] = round(statistics.median(found), 3)
+                results[f"slowest_{name}_s"] = round(max(found), 3)
+            results["template_beats"], found = relabel_template(page, options.steps // 3)
+            results["template_s"] = round(statistics.median(found), 3)
             results["largest_message_kb"] = round(max(sizes) / 1000)
             browser.close()
         finally:
