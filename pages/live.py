@@ -9,8 +9,8 @@ import streamlit as st
 
 from ecg_core.clock import elapsed_text
 from ecg_core.text import plain_markdown
-from pages._ui.figures import theme
-from pages._ui.frame import SIMULATED, cards, draw_frame, guarded, legend
+from pages._ui.figures import legend, theme
+from pages._ui.frame import SIMULATED, cards, draw_frame, guarded
 from pages._ui.live import (
     OVERLAP_S,
     POLL_S,

@@ -10,8 +10,8 @@ from ecg_core.morphology.filtered import FILTER_TEXT
 from ecg_core.report.dangers import findings
 from ecg_core.schema import Analysis, Float64, Record
 from pages._ui import commands
-from pages._ui.figures import show, theme
-from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guarded, heading, legend, show_progress
+from pages._ui.figures import legend, show, theme
+from pages._ui.frame import current_analysis, draw_again_if_noticed, facts, guarded, heading, show_progress
 from pages._ui.kept_measurements import (
     Measurement,
     measurement_texts,

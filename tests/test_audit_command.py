@@ -91,7 +91,7 @@ def test_the_trail_is_printed_in_words_and_verified(study, capsys, named):
         "A. Reader: Changed patient data: name, sex.",
         "A. Reader: Changed the diary, which has 1 entry.",
         "A. Reader: Moved the study into the archive.",
-        "Verified: all 9 entries",
+        "Verified: 9 entries",
     ):
         assert sentence in shown
     assert "Secret" not in shown

@@ -29,7 +29,7 @@ def test_reader_walks_through_all_pages(page):
     go(page, "Studies", "Add recordings")
     go(page, "Patient", "Diary")
     go(page, "Review", "Full disclosure")
-    go(page, "Beats", "Lorenz plot")
+    go(page, "Beats", "Names stay as they are")
     go(page, "Report", "Strips chosen by the reader")
     go(page, "Compare", "Where they differ")
     go(page, "Audit trail", "Verified")

@@ -214,7 +214,7 @@ def test_an_empty_stream_has_no_beats(model):
 
 def test_chunks_of_other_leads_are_refused_with_a_sentence(model):
     monitor = Monitor(Stream("Holter 7", FS_HZ, ("II",)), model)
-    with pytest.raises(LiveError, match="Holter 7: expected chunks of 1 leads"):
+    with pytest.raises(LiveError, match="Holter 7: expected chunks of 1 lead,"):
         monitor.push(StreamChunk(0, np.zeros((3, 10), dtype=np.float32)))
 
 

@@ -400,7 +400,7 @@ BAD_HEADERS = {
     "one sample more than there is": ("x 2 360 4001\n" + lines("x"), "4,001 samples"),
     "no leads": ("x 0 360 4000\n", "no signals"),
     "more leads than lines": ("x 3 360 4000\n" + lines("x"), "3 leads and describes 2"),
-    "fewer leads than lines": ("x 1 360 4000\n" + lines("x"), "1 leads and describes 2"),
+    "fewer leads than lines": ("x 1 360 4000\n" + lines("x"), "1 lead and describes 2"),
     "an unknown format": ("x 2 360 4000\n" + lines("x", form="999"), "format 999"),
     "a path to a parent folder": ("x 2 360 4000\n" + lines("../x"), "x.hea"),
     "an absolute path": ("x 2 360 4000\n" + lines("/etc/passwd"), "x.hea"),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from ecg_core.figures import DARK, LIGHT, Theme
+from ecg_core.labels import CLASSES, NAME
 
 from .workspace import current_workspace
 
@@ -46,3 +47,10 @@ def _select(key: str) -> None:
     callback = current_workspace().on_select.get(key)
     if callback is not None:
         callback()
+
+
+def legend() -> None:
+    """Draw the classes of beats with their colours."""
+    swatch, colours = '<span style="color:{colour};font-weight:700">{label}</span>&nbsp;{name}', theme().letter
+    entries = [swatch.format(colour=colours[label], label=label, name=NAME[label].lower()) for label in CLASSES]
+    st.html(f'<div style="font-size:0.8rem">{" &ensp; ".join(entries)}</div>')

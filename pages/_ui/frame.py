@@ -15,7 +15,6 @@ import streamlit as st
 from ecg_core import NOTICE, __version__
 from ecg_core.clock import duration_text
 from ecg_core.errors import EcgError, RecordMovedError, StoreError
-from ecg_core.labels import CLASSES, NAME
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.queue import CANCELLED, FAILED, INTERRUPTED, WAITING, Queued, leave_queue, queue
 from ecg_core.studies.recordings import relocate
@@ -31,7 +30,6 @@ from .actions import (
     resume,
     work_without_store,
 )
-from .figures import theme
 from .installed_models import installed_models
 from .jobs import Job
 from .messages import UNFORESEEN, error_message
@@ -319,13 +317,6 @@ def facts(rows: Sequence[tuple[str, str]], *, style: str = "") -> None:
     """Names and values in two columns; in the style ``figures`` the values stand at the right edge."""
     pieces = [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows]
     st.html(f'<dl class="ecg-facts {style}">{"".join(pieces)}</dl>')
-
-
-def legend() -> None:
-    """Draw the classes of beats with their colours."""
-    swatch, colours = '<span style="color:{colour};font-weight:700">{label}</span>&nbsp;{name}', theme().letter
-    entries = [swatch.format(colour=colours[label], label=label, name=NAME[label].lower()) for label in CLASSES]
-    st.html(f'<div style="font-size:0.8rem">{" &ensp; ".join(entries)}</div>')
 
 
 def show_error(error: EcgError) -> None:

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Callable
 from math import ceil, floor
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
-from ecg_core.figures import Scale
+if TYPE_CHECKING:  # plotly and the file formats take a second
+    from ecg_core.figures import Scale
 
 HERE = Path(__file__).resolve().parent
 KEY: Final = "page_width"
