@@ -213,7 +213,8 @@ def _accept_edit(content: list[Any]) -> AcceptEdit:
 
 def _template_edit(content: list[Any]) -> TemplateEdit:
     action, names, n_parts, times_s = content
-    _require(action in TEMPLATE_ACTIONS and all(isinstance(name, str) for name in names), "a template edit is unknown")
+    are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    _require(action in TEMPLATE_ACTIONS and are_names, "a template edit is unknown")
     _require(type(n_parts) is int and n_parts >= 0, "a template is split into no number of parts")
     return TemplateEdit(action, tuple(names), n_parts, tuple(map(_time_s, times_s)))
 
@@ -242,6 +243,17 @@ _READ: Final[dict[str, Callable[[list[Any]], Edit]]] = {
 def labels_of(edits: Iterable[Edit]) -> list[Label]:
     """The labels of all edits, in their order."""
     return [label for edit in edits if isinstance(edit, LabelEdit) for label in edit.labels]
+
+
+def last_time_of(edit: Edit) -> float:
+    """Where an edit ends to act, in seconds; 0 where it names no time."""
+    match edit:
+        case LabelEdit(labels=pairs) | InsertEdit(beats=pairs):
+            return max(pair.time_s for pair in pairs)
+        case DeleteEdit(times_s=times_s) | TemplateEdit(times_s=times_s):
+            return max(times_s, default=0.0)
+        case StretchEdit() | RhythmEdit() | AcceptEdit():
+            return max(stretch.end_s for stretch in edit.stretches)
 
 
 def time_of(edit: Edit) -> float | None:

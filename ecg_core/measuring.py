@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .edits import Edit, Mark, counting, digest_of
+from .edits import NO_CHANGES, Changes, Edit, counting, digest_of
 from .labels import UNLABELLED, Codes
 from .rhythm.burden import measure_burden
 from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias, with_separable_beats
@@ -23,19 +23,19 @@ from .schema import Analysis, Annotations, Beats, Burden, Calibration, Quality, 
 
 def measure(
     record: Record, predicted: Beats, quality: Quality, waveform: Waveform, rules: RhythmRules,
-    *, labels: Codes, calibration: Calibration | None, marks: Sequence[Mark] = (),
+    *, labels: Codes, calibration: Calibration | None, changes: Changes = NO_CHANGES,
 ) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:  # fmt: skip
     """The predicted beats as they are counted by these rules, with calibrated probabilities, their events and burden.
 
     A reader's labels are certain: the class of each beat that has one, UNLABELLED for the others, shape (n_beats,). So
-    are the rhythms of ``marks``.
+    are the rhythms and the artefact of ``changes``.
     """
-    found = mark_tachyarrhythmias(with_separable_beats(tachyarrhythmias(waveform, rules), predicted), marks)
+    found = mark_tachyarrhythmias(with_separable_beats(tachyarrhythmias(waveform, rules), predicted), changes)
     masked = mask_fibrillation(predicted, found)
-    settled, episodes = settle_labels(masked, rules, labels=labels, marks=marks, age_years=record.age_years)
+    settled, episodes = settle_labels(masked, rules, labels=labels, marks=changes.marks, age_years=record.age_years)
     beats = set_labels(calibrate_probabilities(settled, calibration), labels)
     dangers = find_dangers(beats, found, waveform, quality, duration_s=record.duration_s, rules=rules)
-    events = find_rhythms(beats, rules, episodes=episodes, others=[*dangers, *marked_events(beats, marks)])
+    events = find_rhythms(beats, rules, episodes=episodes, others=[*dangers, *marked_events(beats, changes.marks)])
     burden = measure_burden(
         beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years,
         calibration=calibration,
@@ -87,7 +87,7 @@ def with_edits(analysis: Analysis, edits: Sequence[Edit]) -> Analysis:
 def _measured(analysis: Analysis, labels: Codes) -> Analysis:
     beats, events, burden = measure(
         analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules, labels=labels,
-        calibration=analysis.model.calibration_of(len(analysis.lead_names)), marks=analysis.changes.marks,
+        calibration=analysis.model.calibration_of(len(analysis.lead_names)), changes=analysis.changes,
     )  # fmt: skip
     labelled = np.flatnonzero(labels != UNLABELLED)
     return replace(analysis, beats=beats, events=events, burden=burden, labelled=labelled)

@@ -223,6 +223,52 @@ def test_the_last_edit_counts(base):
     assert base.beats.label[at] == again.beats.label[at]  # what the first mark made of it is taken back
 
 
+def test_a_beat_that_was_inserted_and_deleted_leaves_nothing(base):
+    time_s = float(base.beats.time_s[300]) - 0.3
+    put, gone = InsertEdit((Label(time_s, "V"),)), DeleteEdit((time_s,))
+    assert_same(with_edits(base, [put, gone]).beats, base.beats)
+    again = with_edits(base, [put, gone, put])
+    assert again.changes.inserted_s == (time_s,)
+    assert len(again.beats) == len(base.beats) + 1
+
+
+def test_an_inserted_beat_keeps_its_class_through_marks_that_are_corrected(base):
+    time_s = float(base.beats.time_s[300]) - 0.3
+    put = InsertEdit((Label(time_s, "V"),))
+    for between in (
+        [mark(230, 250, "svt"), mark(230, 250, "af")],
+        [mark(230, 250, "vf"), mark(230, 250, "af")],
+        [stretch(230, 250), stretch(230, 250, analysable=True)],
+    ):
+        edited = with_edits(base, [put, *between])
+        assert edited.beats.label[edited.beats.time_s == time_s].tolist() == ["V"]
+    assert time_s not in with_edits(base, [put, stretch(230, 250)]).beats.time_s
+
+
+def test_a_short_artefact_hides_no_fibrillation_around_it():
+    vf = np.zeros(600, dtype=np.float32)
+    vf[300:304] = 0.95
+    waveform = Waveform(1.0, vf, np.zeros(600, np.float32), np.zeros((0, 2)), np.zeros((0, 2)))
+    base = with_rules(make_analysis(DURATION_S, waveform=waveform), RhythmRules())
+    (whole,) = [event for event in base.events if event.kind == "vf"]
+    for start_s in (300.0, 301.6, 303.6):
+        left = [event for event in with_edits(base, [stretch(start_s, start_s + 0.2)]).events if event.kind == "vf"]
+        assert sum(event.duration_s for event in left) >= whole.duration_s - 1.3
+
+
+def test_artefact_takes_back_the_rhythm_that_was_marked_there(base):
+    for rhythm in ("vf", "vt", "af", "paced"):
+        edited = with_edits(base, [mark(300, 360, rhythm), stretch(290, 370)])
+        assert not {"vf", "vt", "vt_sustained", "af", "paced"} & set(kinds(edited))
+
+
+def test_the_burden_of_marked_fibrillation_is_at_most_all_of_the_analysable_time(base):
+    for edits in ([mark(0, 600, "af"), stretch(0, 300)], [stretch(0, 300), mark(0, 600, "af")]):
+        edited = with_edits(base, edits)
+        assert edited.burden.af.total_s <= edited.burden.analysable_s
+        assert edited.burden.af_burden_pct <= 100
+
+
 def test_edited_analyses_are_measured_again_by_other_rules_with_all_edits(base):
     edits = [mark(300.0, 360.0, "af"), DeleteEdit((float(base.beats.time_s[50]),)), stretch(200, 210)]
     rules = RhythmRules(pause_s=1.5)
@@ -300,7 +346,7 @@ def test_every_edit_is_stored_and_found_again_and_has_words(edits):
         ("delete", [None]), ("delete", [float("nan")]), ("insert", [[True, "V"]]), ("stretch", [1, [1.0, 2.0]]),
         ("stretch", [True, [2.0, 1.0]]), ("stretch", []), ("rhythm", ["samba", [1.0, 2.0]]), ("accept", [3]),
         ("templates", ["burn", ["V1"], 0, []]), ("templates", ["split", ["V1"], -1, []]), ("other", []),
-        ("labels", []), ("delete", []), ("rhythm", ["vt"]),
+        ("labels", []), ("delete", []), ("rhythm", ["vt"]), ("templates", ["merge", "V1", 0, []]),
     ],
 )  # fmt: skip
 def test_what_is_no_edit_is_refused(kind, content):

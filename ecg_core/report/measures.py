@@ -33,6 +33,7 @@ GROUPS: Final = {
 COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))
 YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
+SHORT_S = 10.0  # a shorter length has a decimal
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
 BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
 
@@ -89,7 +90,8 @@ def format_edits(analysis: Analysis) -> str:
     marked += [(MARKED_NAMES[mark.rhythm].lower(), Stretch(*mark[:2])) for mark in changes.marks]
     for name in dict.fromkeys(name for name, _ in marked):
         total_s = sum(stretch.end_s - stretch.start_s for other, stretch in marked if other == name)
-        parts.append(f"{duration_text(total_s)} marked as {name}")
+        length = duration_text(total_s) if total_s >= SHORT_S else f"{total_s:.1f} s"
+        parts.append(f"{length} marked as {name}")
     return "; ".join(parts)
 
 
@@ -97,6 +99,7 @@ def _format_labels(analysis: Analysis) -> str:
     """How many beats a reader labelled, and how many of these labels the model was fine-tuned to."""
     n, n_fitted = len(analysis.labelled), analysis.n_fitted
     them, of_them = ("it", "it") if n == 1 else ("them", f"{n_fitted:,} of them")
+    of_them = f"{n_fitted:,} labels and deletions" if analysis.changes.deleted_s else of_them
     fitted = f"fine-tuned to {of_them}" if n_fitted else f"not fine-tuned to {them}"
     return f"{plural(n, 'beat')} labelled by a reader, model {fitted}"
 

@@ -40,7 +40,8 @@ class _EditedBeats:
         n = len(time_s)
         self.n_found = n
         self.time_s, self.code, self.usable, self.quality = time_s, code.copy(), usable.copy(), quality
-        self.gone, self.inserted, self.by_mark = (np.zeros(n, dtype=bool) for _ in range(3))
+        self.gone, self.hidden, self.inserted, self.by_mark = (np.zeros(n, dtype=bool) for _ in range(4))
+        self.own: Codes = np.full(n, UNLABELLED)  # class of an inserted beat apart from any mark
         self.order: Index = np.arange(n)  # by time
         self.artefact: list[Stretch] = []
         self.analysable: list[Stretch] = []
@@ -66,19 +67,21 @@ class _EditedBeats:
         """Set labels; where several belong to one beat, the last one counts."""
         time_s, code = _columns(labels)
         rows = self._nearest(time_s, MATCH_WINDOW_S)
-        self._set(rows[rows >= 0], code[rows >= 0])
+        rows, code = rows[rows >= 0], code[rows >= 0]
+        self._set(rows, code)
+        self.own[rows[rows >= self.n_found]] = code[rows >= self.n_found]
 
     def _insert(self, beat: Label) -> None:
         """Put a beat in; where there is one already, or one that was deleted, it gets the class."""
         time_s, code = _columns([beat])
         row = self._nearest(time_s, SAME_BEAT_S, also_gone=True)
         if row[0] >= 0:
-            self.inserted[row] = ~self.gone[row]
-            self.gone[row] = False
+            self.inserted[row] = (row >= self.n_found) | ~self.gone[row]
+            self.gone[row] = self.hidden[row] = False
             self._set(row, code)
             return
-        added = {"time_s": time_s, "code": code, "usable": self.quality.usable_at(time_s)}
-        added |= {name: np.array([name == "inserted"]) for name in ("inserted", "gone", "by_mark")}
+        added = {"time_s": time_s, "code": code, "own": code, "usable": self.quality.usable_at(time_s)}
+        added |= {name: np.array([name == "inserted"]) for name in ("inserted", "gone", "hidden", "by_mark")}
         for name, value in added.items():
             setattr(self, name, np.concatenate((getattr(self, name), value)))
         self.order = np.argsort(self.time_s, kind="stable")
@@ -92,10 +95,12 @@ class _EditedBeats:
             gained, other = (self.analysable, self.artefact) if edit.analysable else (self.artefact, self.analysable)
             other[:] = [Stretch(*rest) for one in other for rest in without(one, [stretch])]
             gained[:] = sorted([*(Stretch(*rest) for one in gained for rest in without(one, [stretch])), stretch])
-            inside = self._inside(stretch)
-            self.usable[inside] = edit.analysable
-            if not edit.analysable:
-                self._take_back(inside)
+            self.usable[self._inside(stretch, also_gone=True)] = edit.analysable
+            if edit.analysable:
+                self._show(stretch)
+            else:
+                self.marks = [Mark(*part, one.rhythm) for one in self.marks for part in without(one[:2], [stretch])]
+                self._take_back(self._inside(stretch), hide=True)
         self.quality = replace(self.quality, usable=usable)
 
     def _mark_rhythm(self, edit: RhythmEdit) -> None:
@@ -104,24 +109,35 @@ class _EditedBeats:
         for stretch in edit.stretches:
             rest = [Mark(*part, one.rhythm) for one in self.marks for part in without(one[:2], [stretch])]
             self.marks = sorted([*rest, Mark(*stretch, edit.rhythm)])
+            if edit.rhythm != "vf":
+                self._show(stretch)
             inside = self._inside(stretch) & self.usable
             if label is not None:
                 self._set(np.flatnonzero(inside), np.full(int(inside.sum()), CLASSES.index(label)))
                 self.by_mark |= inside
             else:
-                self._take_back(inside & (self.by_mark | (edit.rhythm == "vf")))
+                self._take_back(inside & (self.by_mark | (edit.rhythm == "vf")), hide=edit.rhythm == "vf")
 
-    def _take_back(self, rows: Bool) -> None:
-        """Take labels back, and with them the beats that were inserted with one."""
-        self.code[rows] = UNLABELLED
-        self.gone[self.n_found :] |= rows[self.n_found :]
+    def _take_back(self, rows: Bool, *, hide: bool) -> None:
+        """Take labels back; an inserted beat has its own class again or, with ``hide``, is hidden."""
+        self.code[rows] = self.own[rows]
+        if hide:
+            is_new = np.flatnonzero(rows[self.n_found :]) + self.n_found
+            self.gone[is_new] = self.hidden[is_new] = True
+
+    def _show(self, stretch: Stretch) -> None:
+        """Show the inserted beats of a stretch again that an earlier mark hid."""
+        again = self._inside(stretch, also_gone=True) & self.hidden
+        self.gone[again] = self.hidden[again] = False
+        self.code[again] = self.own[again]
 
     def _set(self, rows: Index, code: Codes) -> None:
         self.code[rows] = code
         self.by_mark[rows] = False
 
-    def _inside(self, stretch: Stretch) -> Bool:
-        return np.asarray((self.time_s >= stretch.start_s) & (self.time_s < stretch.end_s) & ~self.gone)
+    def _inside(self, stretch: Stretch, *, also_gone: bool = False) -> Bool:
+        inside = (self.time_s >= stretch.start_s) & (self.time_s < stretch.end_s)
+        return np.asarray(inside if also_gone else inside & ~self.gone)
 
     def _nearest(self, time_s: Float64, within_s: float, *, also_gone: bool = False) -> Index:
         """The beat nearest to each time, shape (n,); -1 where there is none within ``within_s``."""
@@ -172,14 +188,14 @@ def apply_edits(base: Analysis, edits: Iterable[Edit]) -> tuple[Analysis, Codes]
         edited.apply(edit)
     changes, kept = edited.changes(), edited.kept
     if changes == NO_CHANGES:
-        return base, edited.code
+        return base, edited.code[: edited.n_found]
     quality = _with_artefact(edited.quality, changes.artefact)
     analysis = replace(
         base,
         predicted=_predicted(found, edited, quality, changes),
         attention=_attention(base.attention, edited),
         quality=quality,
-        waveform=_without_artefact(base.waveform, changes.artefact),
+        waveform=_without_standstill(base.waveform, changes.artefact),
         queried=_moved(base.queried, edited),
         changes=changes,
     )
@@ -236,14 +252,10 @@ def _with_artefact(quality: Quality, artefact: Iterable[Stretch]) -> Quality:
     return replace(quality, score=score)
 
 
-def _without_artefact(waveform: Waveform, artefact: Iterable[Stretch]) -> Waveform:
-    """The waveform without anything that was found where a reader sees artefact."""
-    vf, vt = waveform.vf.copy(), waveform.vt.copy()
-    for stretch in artefact:
-        steps = slice(int(stretch.start_s / waveform.step_s), int(np.ceil(stretch.end_s / waveform.step_s)))
-        vf[steps] = vt[steps] = 0
+def _without_standstill(waveform: Waveform, artefact: Iterable[Stretch]) -> Waveform:
+    """The waveform without a standstill where a reader sees artefact: it shows no pause."""
     still = [rest for span in waveform.still_s.tolist() for rest in without((span[0], span[1]), artefact)]
-    return replace(waveform, vf=vf, vt=vt, still_s=np.array(still, dtype=np.float64).reshape(-1, 2))
+    return replace(waveform, still_s=np.array(still, dtype=np.float64).reshape(-1, 2))
 
 
 def _predicted(found: Beats, edited: _EditedBeats, quality: Quality, changes: Changes) -> Beats:

@@ -7,17 +7,25 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..edits import Mark
+from ..edits import Changes, Mark
 from ..schema import Beats, RhythmEvent
-from .danger import Tachyarrhythmia, without
+from .danger import MIN_REST_S, Tachyarrhythmia, without
 from .intervals import DECIMALS
 
 
-def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], marks: Sequence[Mark]) -> list[Tachyarrhythmia]:
-    """What the waveform shows outside all marks, and the marked fibrillation and tachycardia of the ventricles."""
-    spans = [mark[:2] for mark in marks]
-    left = [Tachyarrhythmia(one.kind, *part) for one in found for part in without(one[1:], spans)]
-    left += [Tachyarrhythmia(mark.rhythm, *mark[:2]) for mark in marks if mark.rhythm in ("vf", "vt")]
+def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], changes: Changes) -> list[Tachyarrhythmia]:
+    """What the waveform shows outside marks and artefact, and marked fibrillation and tachycardia of the ventricles.
+
+    What is left of a stretch stays however short it is, but for edges of less than MIN_REST_S.
+    """
+    spans = [*(mark[:2] for mark in changes.marks), *changes.artefact]
+    left = []
+    for one in found:
+        parts = without(one[1:], spans)
+        left += [
+            Tachyarrhythmia(one.kind, *part) for part in parts if part == one[1:] or part[1] - part[0] >= MIN_REST_S
+        ]
+    left += [Tachyarrhythmia(mark.rhythm, *mark[:2]) for mark in changes.marks if mark.rhythm in ("vf", "vt")]
     return sorted(left, key=lambda one: one.start_s)
 
 
@@ -31,6 +39,7 @@ def mark_episodes(episodes: Iterable[slice], beats: Beats, marks: Sequence[Mark]
     for number, mark in enumerate(marks, 1):
         first, last = np.searchsorted(beats.time_s, mark[:2])
         found[first:last] = -number if mark.rhythm == "af" else 0
+    found[~beats.usable & (found < 0)] = 0  # the AF burden is a part of the analysable time
     edges = np.flatnonzero(np.diff(found, prepend=0, append=0))
     slices = [slice(a, b) for a, b in pairwise(edges.tolist()) if found[a]]
     return [episode for episode in slices if episode.stop - episode.start > 1]

@@ -168,7 +168,7 @@ def verdicts(kind: str) -> tuple[str, ...]:
     return (
         ACCEPT,
         *(CLASSES if is_beat or kind in MADE_OF else ()),
-        ANALYSABLE if kind in UNJUDGED else ARTEFACT,
+        *({"not_analysable": (ANALYSABLE,), "no_signal": ()}.get(kind, (ARTEFACT,))),
         *((DELETE,) if is_beat or kind in MADE_OF else ()),
         *(rhythm for rhythm in MARKED_NAMES if own is not None and rhythm != own),
     )

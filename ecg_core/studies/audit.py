@@ -27,6 +27,10 @@ SIGNED, NEW_VERSION = "signed", "new version begun"  # actions that lock a study
 SHOWN, NARRATIVE, DIARY, STRIPS = (
     "analysis shown", "narrative changed", "diary changed", "strips for the report changed",
 )  # fmt: skip
+EDIT_ACTIONS: Final = {  # by the kind of the edit
+    "labels": "labelled", "delete": "beats deleted", "insert": "beats inserted", "stretch": "stretches marked",
+    "rhythm": "rhythm marked", "accept": "events accepted", "templates": "templates changed",
+}  # fmt: skip
 STUDY_DELETED: Final = "study deleted"  # in the store's own trail
 FROM_FILE: Final = "taken from the file"
 ENTRY_COLUMNS: Final = ("number", "made_at", "reader", "action", "detail", "previous", "hash")
@@ -271,7 +275,7 @@ def _edit_problems(edits: Sequence[EditRow], entries: Sequence[AuditEntry]) -> I
         entry = stated.get(edit.number)
         if entry is None:
             yield f"Edit {edit.number} is in no entry of the trail."
-        elif content_sha256(edit.content) != entry.detail["sha256"]:
+        elif (entry.action, entry.detail["sha256"]) != (EDIT_ACTIONS.get(edit.kind), content_sha256(edit.content)):
             yield f"Edit {edit.number} was changed after entry {entry.number} was written."
         elif edit.made_by != entry.reader:
             yield f"Edit {edit.number} is by {entry.reader}, as entry {entry.number} states, not by {edit.made_by}."

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ..edits import EDIT_KINDS, edit_of
+from ..edits import EDIT_KINDS, AcceptEdit, edit_of, last_time_of
 from ..errors import StoreError
 from ..notes import SEXES, Patient
 from ..records.archives import MAX_FILES
 from ..records.joined import MAX_PIECES
+from ..rhythm.events import KIND_NAMES
 from ..text import plural
 from .analyses import stored_rules
 from .study import PARTS_OF_A_RECORD, STATES
@@ -34,6 +35,7 @@ NOT_EXPORTED: Final = ("id", "record_sha256")  # numbers of this database, and w
 EMPTIED: Final = {"path": "", "files": [], "view": {}}  # of this computer
 HASHES_OF_REPORT: Final = {"labels", "model"}  # by which a locked study is verified
 HASH_DIGITS: Final = 64
+MOST_BEYOND_S: Final = 1.0  # of an edit past the last sample
 
 Values = dict[str, Any]
 
@@ -84,7 +86,7 @@ def checked_rows(manifest: Values) -> tuple[Values, dict[str, list[Values]]]:
     )
     _check_study(study, n_edits=len(rows["edits"]))
     for edit in rows["edits"]:
-        _check_edit(edit)
+        _check_edit(edit, study["duration_s"])
     for signature in rows["signatures"]:
         _check_signature(signature)
     for one in (*rows["diary"], *rows["strips"]):
@@ -135,9 +137,11 @@ def _check_study(study: Values, *, n_edits: int) -> None:
     stored_rules(study["rules"])
 
 
-def _check_edit(edit: Values) -> None:
+def _check_edit(edit: Values, duration_s: float) -> None:
     _require(edit["kind"] in EDIT_KINDS and edit["number"] >= 1, "an edit is of an unknown kind")
-    edit_of(edit["kind"], edit["content"])
+    found = edit_of(edit["kind"], edit["content"])
+    _require(last_time_of(found) <= duration_s + MOST_BEYOND_S, "an edit lies beyond the end of the recording")
+    _require(not isinstance(found, AcceptEdit) or found.event in KIND_NAMES, "an accepted event is of an unknown kind")
 
 
 def _check_signature(signature: Values) -> None:

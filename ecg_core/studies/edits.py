@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ..edits import (
-    AcceptEdit,
     DeleteEdit,
     Edit,
     InsertEdit,
     LabelEdit,
-    RhythmEdit,
-    StretchEdit,
     TemplateEdit,
     content_of,
     digest_of,
@@ -26,16 +23,6 @@ from .audit import content_sha256
 from .store import Store, now
 from .study import IN_REVIEW, Editor, changing, leave_as_it_is
 from .tables import EditRow
-
-ACTIONS: Final[dict[type[Edit], str]] = {  # in the audit trail
-    LabelEdit: "labelled",
-    DeleteEdit: "beats deleted",
-    InsertEdit: "beats inserted",
-    StretchEdit: "stretches marked",
-    RhythmEdit: "rhythm marked",
-    AcceptEdit: "events accepted",
-    TemplateEdit: "templates changed",
-}
 
 
 def edits_of(store: Store, record_sha256: str) -> tuple[Edit, ...]:
@@ -79,7 +66,7 @@ def add_edit(store: Store, record_sha256: str, edit: Edit, editor: Editor) -> No
         )
         row.state = IN_REVIEW
         audit.append(
-            session, record_sha256, editor.reader, ACTIONS[type(edit)], edit=last + 1,
+            session, record_sha256, editor.reader, audit.EDIT_ACTIONS[edit.kind], edit=last + 1,
             sha256=content_sha256(content), **_summary(edit),
         )  # fmt: skip
 
