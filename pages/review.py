@@ -81,7 +81,7 @@ def choose_steps(record: Record, places: dict[str, Float64], time_s: float, leng
 
 
 def draw_trend(analysis: Analysis, page_s: float) -> None:
-    """Draw the whole recording; a click leads to its time."""
+    """Draw the whole recording; a stretch that is dragged across leads to its time."""
     colours = theme()
     trend = cached(
         "trend", (analysis, page_s, colours),

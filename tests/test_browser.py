@@ -149,6 +149,17 @@ def test_the_strip_is_moved_measured_and_edited_by_mouse_and_by_keys(page):
     page.keyboard.type("08:20:30")
     page.keyboard.press("Enter")
     page.wait_for_function("location.href.includes('t=1230')", timeout=10_000)
+    page.wait_for_timeout(1500)
+    before, labelled = strip_span_s(page), page.get_by_text("labelled by you").count()
+    page.keyboard.press("?")
+    page.get_by_role("dialog").wait_for()
+    for key in ("2", "Delete", "ArrowRight", "n"):  # they are not for the page behind
+        page.keyboard.press(key)
+    page.wait_for_timeout(1500)
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+    assert strip_span_s(page) == before
+    assert page.get_by_text("labelled by you").count() == labelled
 
 
 def test_click_on_the_overview_leads_to_that_address_time_s(page):

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from ..clock import clock_text
 from ..labels import COLOUR
-from ..report.dangers import SHORT_NAMES
+from ..rhythm.events import SHORT_NAMES
 from ..schema import Analysis, Beats, Bool, Float64, Lead
 from .decimation import decimate
 from .stretches import add_unjudged, danger_bands, dangers_within, hover_text, rows_of, unjudged_within

@@ -8,8 +8,8 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from ..clock import clock_text
-from ..report.dangers import SHORT_NAMES, UNJUDGED, length_text
-from ..rhythm.events import DANGERS, KIND_NAMES
+from ..report.dangers import UNJUDGED, length_text
+from ..rhythm.events import DANGERS, KIND_NAMES, SHORT_NAMES
 from ..schema import Analysis, RhythmEvent
 from .theme import Theme, band, spaced
 

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 
 from ..clock import clock_text
 from ..labels import COLOUR, NAME
-from ..report.dangers import SHORT_NAMES, unjudged_stretches
+from ..report.dangers import unjudged_stretches
 from ..rhythm.burden import HOUR_S
-from ..rhythm.events import KIND_NAMES
+from ..rhythm.events import KIND_NAMES, SHORT_NAMES
 from ..rhythm.intervals import rate_trend
 from ..schema import Analysis, Bool, RhythmEvent
 from ..text import plain_html

@@ -11,7 +11,6 @@ from typing import Final
 
 from ..clock import clock_text, duration_text
 from ..rhythm.events import DANGERS, KIND_NAMES
-from ..rhythm.events import SHORT_NAMES as SHORT_NAMES  # noqa: PLC0414  # figures take it from here
 from ..schema import Analysis, RhythmEvent
 from ..text import plural
 

@@ -99,7 +99,7 @@ def _format_labels(analysis: Analysis) -> str:
     """How many beats a reader labelled, and how many of these labels the model was fine-tuned to."""
     n, n_fitted = len(analysis.labelled), analysis.n_fitted
     them, of_them = ("it", "it") if n == 1 else ("them", f"{n_fitted:,} of them")
-    of_them = f"{n_fitted:,} labels and deletions" if analysis.changes.deleted_s else of_them
+    of_them = f"{plural(n_fitted, 'beat')}, deleted ones among them" if analysis.changes.deleted_s else of_them
     fitted = f"fine-tuned to {of_them}" if n_fitted else f"not fine-tuned to {them}"
     return f"{plural(n, 'beat')} labelled by a reader, model {fitted}"
 

@@ -249,10 +249,16 @@ class Gallery {
     if (event.altKey || event.metaKey || from.closest?.(TYPED) || this.isBehind()) return;
     const inside = this.root.contains(from) || from === document.body;
     const work = event.ctrlKey ? null : this.step(event, inside) ?? this.verdict(event);
-    if (!work) return;
+    if (!work) return this.keepFromPage(event);
     event.preventDefault();
     event.stopPropagation();
     work();
+  }
+
+  // Keys that a gallery in a dialog does not use do nothing on the page behind it.
+  keepFromPage(event) {
+    const isForDialog = event.ctrlKey || ["Escape", "Tab", "Enter", " "].includes(event.key);
+    if (document.querySelector("[role=dialog]") && !isForDialog) event.stopPropagation();
   }
 
   // Whether a dialog lies over the gallery.
@@ -267,8 +273,9 @@ class Gallery {
     const isButton = from(event).closest?.("button, a, [role=button]");
     const keys = {
       PageUp: () => this.turn(-1), PageDown: () => this.turn(1), Home: () => this.go(this.data.first), End: () => this.go(this.last),
-      Escape: () => { this.chosen.clear(); this.mark(true); }, p: () => this.chooseAll(), P: () => this.chooseAll(),
+      p: () => this.chooseAll(), P: () => this.chooseAll(),
     };
+    if (this.chosen.size) keys.Escape = () => { this.chosen.clear(); this.mark(true); }; // else it closes what lies around
     if (inside && !isButton) Object.assign(keys, { Enter: () => this.open(), " ": () => this.toggle(this.current) });
     return keys[event.key];
   }

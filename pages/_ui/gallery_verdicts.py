@@ -63,7 +63,7 @@ def verdict_groups(kind: str, *, can_undo: bool, can_redo: bool) -> tuple[Action
     steps = (
         GalleryAction(TO_REPORT, "T", "To report", "Adds ten seconds around it to the report"),
         GalleryAction(UNDO, "U", "Undo", "Takes back the last change", can_undo),
-        GalleryAction(REDO, "⇧U", "Redo", "Makes the change again that was undone last", can_redo),
+        GalleryAction(REDO, "Y", "Redo", "Makes the change again that was undone last", can_redo, also="⇧U"),
     )
     groups = (
         ActionGroup("Verdict", general), ActionGroup("Class of the beats", labels, "Becomes"),

@@ -34,10 +34,11 @@ def set_labels(analysis: Analysis, label_of: Mapping[int, str]) -> None:
 
 
 def set_labels_and_advance(analysis: Analysis, beat: int, label: str, places: dict[str, Float64]) -> None:
-    """Label a beat and, while stepping through the queried beats, go to the next one; for callbacks."""
+    """Label a beat; where it is one of the queried beats and these are stepped through, go on. For callbacks."""
     set_labels(analysis, {beat: label})
-    if st.session_state.get("what") == QUERIED and QUERIED in places:
-        next_s = neighbour(places[QUERIED], float(analysis.beats.time_s[beat]), 1)
+    time_s = float(analysis.beats.time_s[beat])
+    if st.session_state.get("what") == QUERIED and time_s in places.get(QUERIED, ()):
+        next_s = neighbour(places[QUERIED], time_s, 1)
         go_to(float(places[QUERIED][0]) if next_s is None else next_s)  # back to those that were skipped
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ecg_core.clock import clock_text
 from ecg_core.evaluation.comparison import Differences, compare_beats, labels_at
-from ecg_core.labels import CLASSES, NAME
+from ecg_core.labels import CLASSES
 from ecg_core.learning import LearningCheck
 from ecg_core.schema import Analysis
 
@@ -105,7 +105,7 @@ def draw_proposal(analysis: Analysis) -> None:
         return
     with st.container(border=True, key="proposal"):
         _draw_verdict(proposed)
-        counted, listed = st.columns([2, 3], gap="medium")
+        counted, listed = st.columns(2, gap="medium")
         with counted:
             st.dataframe(counts_table(proposed), hide_index=True, height="content")
         with listed:
@@ -145,10 +145,7 @@ def _accept_button(proposed: Proposal, name: str) -> None:
 def counts_table(proposed: Proposal) -> pd.DataFrame:
     """Beats of each class and burdens, now and as proposed."""
     now, then = proposed.before.burden, proposed.after.burden
-    rows = [
-        (f"{label}, {NAME[label].lower()}", f"{int(now.count[i]):,}", f"{int(then.count[i]):,}")
-        for i, label in enumerate(CLASSES)
-    ]
+    rows = [(label, f"{int(now.count[i]):,}", f"{int(then.count[i]):,}") for i, label in enumerate(CLASSES)]
     rows += [
         (name, percent(getattr(now, field)), percent(getattr(then, field)))
         for name, field in (

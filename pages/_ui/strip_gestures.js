@@ -78,7 +78,9 @@ class Strips {
 
   key(event) {
     if (event.key === "Tab") this.byMouse = false;
-    if (event.ctrlKey || event.metaKey || event.altKey || isModal()) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isModal()) return keepFromPage(event);
+    if (event.key === "Escape" && document.querySelector('[data-testid="stPopoverBody"]')) return; // which it closes
     if (isTyped(event)) return leaveGoto(event);
     const name = keyName(event);
     if (!this.byMouse && belongsToFocus(event, name)) return;
@@ -418,6 +420,13 @@ function keyName(event) {
 
 function isModal() {
   return document.querySelector('[data-testid="stDialog"]') !== null;
+}
+
+// Keys for a dialog do nothing on the page behind it, whose buttons have shortcuts; a gallery in it sees to that itself.
+function keepFromPage(event) {
+  const isForDialog = ["Escape", "Tab", "Enter", " "].includes(event.key) || isTyped(event);
+  const hasGallery = document.querySelector('[data-testid="stDialog"] .st-key-proposed') !== null;
+  if (!isForDialog && !hasGallery) event.stopImmediatePropagation();
 }
 
 // Whether a text is being typed; a closed selectbox has a field too, in which nobody types.

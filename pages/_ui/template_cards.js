@@ -20,6 +20,7 @@ class Cards {
     this.grid = root.querySelector(".grid");
     this.readout = root.querySelector(".readout");
     this.parts = root.querySelector("select");
+    this.parts.onchange = () => this.parts.blur(); // so that the next key is one of the cards
     this.selected = new Set();
     this.at = 0;
     this.key = this.key.bind(this);
