@@ -11,9 +11,8 @@ from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
 from support.pages import TIMEOUT_S, app_test, page, text_of, workspace_on, workspace_with
 
-from ecg_core.figures import DARK, LIGHT, Scale
+from ecg_core.figures import Scale
 from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
-from ecg_core.figures.legible import BACKGROUND, MIN_CONTRAST, class_text_colours, contrast
 from ecg_core.figures.samples import MISSING, STEP_MV, encoded
 from ecg_core.labels import CLASSES
 from ecg_core.measuring import with_rules
@@ -95,14 +94,6 @@ def test_a_page_of_24_strips_is_smaller_than_a_megabyte(analysis):
     data = gallery_data(source_of(analysis, review_items(analysis, "V")), 0, 24)
     assert len(data) == 24
     assert len(json.dumps(data)) < 1_000_000
-
-
-@pytest.mark.parametrize(("theme", "background"), [(LIGHT, BACKGROUND["light"]), (DARK, BACKGROUND["dark"])])
-def test_the_letter_of_every_class_can_be_read_on_the_page(theme, background):
-    colours = class_text_colours(theme)
-    assert set(colours) == set(CLASSES)
-    assert min(contrast(colour, background) for colour in colours.values()) >= MIN_CONTRAST
-    assert len(set(colours.values())) == len(CLASSES)
 
 
 def test_contrast_is_that_of_the_standard():

@@ -1,6 +1,6 @@
 """A gallery: small calibrated strips, 12 or 24 a page, gone through and judged with the keyboard.
 
-A caller makes a ``GallerySource`` and names its actions; it is told which action was taken on which items.
+A caller makes a ``GallerySource`` and names its actions; it learns which action was taken on which items.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import streamlit as st
 from ecg_core.errors import EcgError
 from ecg_core.figures import Scale
 from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
-from ecg_core.figures.legible import class_text_colours
 from ecg_core.figures.samples import STEP_MV
 from ecg_core.rhythm.reviewing import ReviewItems, beat_items, changed_beats
 from ecg_core.schema import Analysis, Index, Record
@@ -174,7 +173,7 @@ def draw_gallery(
         "n": len(source.items), "per_page": per_page, "chosen": place.item, "move": place.move, "turn": place.turn,
         "actions": [asdict(group) for group in actions], "locked": locked, "note": note, "step_mv": STEP_MV,
         "scale": asdict(source.scale), "scale_text": _scale_text(source), "theme": asdict(theme()),
-        "colours": class_text_colours(theme()), "widest_mm": WIDEST_MM,
+        "colours": dict(theme().letter), "widest_mm": WIDEST_MM,
     }  # fmt: skip
     react = functools.partial(_react, key, source, on_action)
     current_workspace().on_select[key] = react

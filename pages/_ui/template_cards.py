@@ -15,7 +15,6 @@ import streamlit as st
 
 from ecg_core.edits import DeleteEdit, TemplateEdit
 from ecg_core.figures import Theme
-from ecg_core.figures.legible import class_text_colours
 from ecg_core.figures.template_cards import template_cards
 from ecg_core.labels import CLASSES, COLOUR, NAME
 from ecg_core.morphology.templates import (
@@ -144,7 +143,7 @@ def draw_templates(analysis: Analysis, theme: Theme) -> None:
     shown = _choose_shown(analysis, described)
     sha256 = analysis.record.sha256
     data = template_cards(shown, made.lead_names) | {
-        "id": sha256, "colours": dict(COLOUR), "letters": class_text_colours(theme), "theme": asdict(theme),
+        "id": sha256, "colours": dict(COLOUR), "letters": dict(theme.letter), "theme": asdict(theme),
         "may_edit": current_workspace().may_edit(sha256),
     }  # fmt: skip
     _component()(key=KEY, data=data, on_act_change=functools.partial(guarded(_act), sha256))
