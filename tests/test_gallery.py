@@ -96,11 +96,6 @@ def test_a_page_of_24_strips_is_smaller_than_a_megabyte(analysis):
     assert len(json.dumps(data)) < 1_000_000
 
 
-def test_contrast_is_that_of_the_standard():
-    assert contrast("#000000", "#FFFFFF") == pytest.approx(21.0)
-    assert contrast("#767676", "#FFFFFF") == pytest.approx(4.54, abs=0.01)
-
-
 # -- places -----------------------------------------------------------------------------------------------------------
 
 
