@@ -41,6 +41,17 @@ class FrozenArrays:
                 object.__setattr__(self, item.name, view)
 
 
+def nearest(known_s: Float64, time_s: Float64) -> tuple[Index, Float64]:
+    """Position of the known time nearest to each time, and its distance, both (n,); ``known_s`` ascends, one at least.
+
+    Of two that are equally near, the earlier one is taken.
+    """
+    after = np.searchsorted(known_s, time_s)
+    neighbours = np.clip([after - 1, after], 0, len(known_s) - 1)
+    distance_s = np.abs(known_s[neighbours] - time_s)
+    return neighbours[distance_s.argmin(axis=0), np.arange(len(time_s))], np.asarray(distance_s.min(axis=0))
+
+
 @dataclass(frozen=True, eq=False)
 class Annotations(FrozenArrays):
     """Annotations of a record: a symbol, and perhaps a note, at each of some times."""
@@ -57,12 +68,9 @@ class Annotations(FrozenArrays):
         code, known = np.full(len(time_s), UNLABELLED), class_codes(self.symbol)
         if not len(time_s):
             return code
-        after = np.searchsorted(time_s, self.time_s)
-        neighbours = np.clip([after - 1, after], 0, len(time_s) - 1)
-        distance_s = np.abs(time_s[neighbours] - self.time_s)
-        nearest = neighbours[distance_s.argmin(axis=0), np.arange(len(after))]
-        matched = (distance_s.min(axis=0) <= MATCH_WINDOW_S) & (known != UNLABELLED)
-        code[nearest[matched]] = known[matched]
+        beat, away_s = nearest(time_s, self.time_s)
+        matched = (away_s <= MATCH_WINDOW_S) & (known != UNLABELLED)
+        code[beat[matched]] = known[matched]
         return code
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.analyses import make_analysis
+from support.learning import press, with_queries
 from support.pages import address_time_s, html_of, page, workspace_with
 
 from ecg_core.evaluation.comparison import disagreements
-from ecg_core.measuring import with_labels, with_rules
+from ecg_core.measuring import with_labels
 from ecg_core.report.export import csv_bytes, labels_table
 from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Annotations
@@ -21,10 +22,7 @@ from pages._ui.view import QUERIED, probability_note
 @pytest.fixture(scope="module")
 def analysis(demo):
     """Made-up beats on the demo record, of which five are queried."""
-    made = replace(make_analysis(demo.duration_s), record=demo)
-    normal = np.flatnonzero(made.beats.usable & (made.beats.label == "N"))
-    made = with_rules(made, made.rules)  # its S are not premature: they would become N with the first label
-    return replace(made, queried=normal[[300, 20, 100, 200, 50]])
+    return with_queries(demo)
 
 
 @pytest.fixture
@@ -35,15 +33,6 @@ def workspace(analysis):
 @pytest.fixture
 def at(workspace):
     return page("review", workspace)
-
-
-def press(at, name):
-    found = [item for item in at.button if name in (item.label, item.key)]
-    assert len(found) == 1
-    assert not found[0].disabled
-    found[0].click().run()
-    assert not at.exception
-    assert not at.error
 
 
 def captions(at):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.learning import HELPS
 from support.training import SMALL_SPEC
 
 from ecg_core.classifier.cross_validation import folds_of, learn
@@ -12,21 +13,9 @@ from ecg_core.classifier.fine_tuning import FINE_TUNING_SEQUENCE_BEATS
 from ecg_core.classifier.model import Model
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.labels import CLASSES, NO_BEAT, UNLABELLED
-from ecg_core.learning import LearningCheck
 
 N_BEATS = 320
 V = CLASSES.index("V")
-GOOD = LearningCheck(
-    n_labels=20,
-    held_out=(10, 6, 4, 0, 0, 0),
-    said_before=(14, 5, 1, 0, 0, 0),
-    right_before=(8, 2, 1, 0, 0, 0),
-    right_after=(10, 5, 4, 0, 0, 0),
-    others_before=(970, 20, 10, 0, 0, 0),
-    others_after=(950, 30, 20, 0, 0, 0),
-    n_changed=30,
-    fold_agreement=0.9,
-)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +113,7 @@ def test_labels_too_close_together_to_be_held_out_are_held_back(ignorant, tokens
     [
         ({}, ""),
         ({"right_after": (8, 1, 1, 0, 0, 0)}, "would agree with 10 of 20 held-out labels, and agrees with 11 as it is"),
-        ({"right_before": GOOD.held_out, "right_after": GOOD.held_out}, "there is nothing to learn"),
+        ({"right_before": HELPS.held_out, "right_after": HELPS.held_out}, "there is nothing to learn"),
         ({"right_before": (1, 0, 0, 0, 0, 0), "right_after": (9, 0, 0, 0, 0, 0)}, "contradict each other"),
         ({"n_changed": 400}, "40 % of the other beats would change"),
         ({"fold_agreement": 0.4}, "depends on which of the labels"),
@@ -141,7 +130,7 @@ def test_labels_too_close_together_to_be_held_out_are_held_back(ignorant, tokens
     ],
 )
 def test_learning_is_held_back_with_the_reason(change, problem):
-    check = replace(GOOD, **change)
+    check = replace(HELPS, **change)
     assert problem in check.problem
     assert bool(check.problem) == bool(problem)
     assert check.sentence.startswith("Held back: ") == bool(problem)

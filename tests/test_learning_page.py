@@ -5,40 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.analyses import make_analysis
+from support.learning import HELPS, press, with_queries
 from support.pages import page, text_of, workspace_with
 
 from ecg_core.edits import labels_of
 from ecg_core.labels import CLASSES
-from ecg_core.learning import LearningCheck
-from ecg_core.measuring import with_labels, with_rules
+from ecg_core.measuring import with_labels
 from ecg_core.schema import Annotations
 from ecg_core.studies.analyses import save_analysis
 from ecg_core.studies.audit import trail
 from pages._ui import engine, learning
 from pages._ui.workspace import Workspace
 
-HELPS = LearningCheck(
-    n_labels=20,
-    held_out=(10, 6, 4, 0, 0, 0),
-    said_before=(14, 5, 1, 0, 0, 0),
-    right_before=(8, 2, 1, 0, 0, 0),
-    right_after=(10, 5, 4, 0, 0, 0),
-    others_before=(970, 20, 10, 0, 0, 0),
-    others_after=(950, 30, 20, 0, 0, 0),
-    n_changed=30,
-    fold_agreement=0.9,
-)
 HARMS = replace(HELPS, right_after=(6, 2, 1, 0, 0, 0))
 
 
 @pytest.fixture(scope="module")
 def analysis(demo):
     """Made-up beats on the demo record, of which five are queried."""
-    made = replace(make_analysis(demo.duration_s), record=demo)
-    normal = np.flatnonzero(made.beats.usable & (made.beats.label == "N"))
-    made = with_rules(made, made.rules)  # its S are not premature: they would become N with the first label
-    return replace(made, queried=normal[[300, 20, 100, 200, 50]])
+    return with_queries(demo)
 
 
 @pytest.fixture
@@ -82,15 +67,6 @@ def at(workspace, fitted_labels):
     for name in ("Label queried beats", "class S", "class S", "Learn from my labels"):
         press(at, name)
     return at.run()
-
-
-def press(at, name):
-    found = [item for item in at.button if name in (item.label, item.key)]
-    assert len(found) == 1
-    assert not found[0].disabled
-    found[0].click().run()
-    assert not at.exception
-    assert not at.error
 
 
 def names(at):

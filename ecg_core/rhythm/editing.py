@@ -24,9 +24,10 @@ from ..edits import (
     RhythmEdit,
     Stretch,
     StretchEdit,
+    counting,
 )
 from ..labels import CLASSES, MATCH_WINDOW_S, NO_BEAT, SAME_BEAT_S, UNLABELLED, Codes
-from ..schema import Analysis, Attention, Beats, Bool, Float32, Float64, Index, Quality, Waveform
+from ..schema import Analysis, Attention, Beats, Bool, Float32, Float64, Index, Quality, Waveform, nearest
 from .danger import without
 from .intervals import MASKED_S
 
@@ -99,7 +100,7 @@ class _EditedBeats:
             if edit.analysable:
                 self._show(stretch)
             else:
-                self.marks = [Mark(*part, one.rhythm) for one in self.marks for part in without(one[:2], [stretch])]
+                self.marks = self._marks_outside(stretch)
                 self._take_back(self._inside(stretch), hide=True)
         self.quality = replace(self.quality, usable=usable)
 
@@ -107,8 +108,7 @@ class _EditedBeats:
         """Mark stretches as a rhythm, whose class their beats get; fibrillation has none."""
         label = MARKED_CLASS[edit.rhythm]
         for stretch in edit.stretches:
-            rest = [Mark(*part, one.rhythm) for one in self.marks for part in without(one[:2], [stretch])]
-            self.marks = sorted([*rest, Mark(*stretch, edit.rhythm)])
+            self.marks = sorted([*self._marks_outside(stretch), Mark(*stretch, edit.rhythm)])
             if edit.rhythm != "vf":
                 self._show(stretch)
             inside = self._inside(stretch) & self.usable
@@ -117,6 +117,9 @@ class _EditedBeats:
                 self.by_mark |= inside
             else:
                 self._take_back(inside & (self.by_mark | (edit.rhythm == "vf")), hide=edit.rhythm == "vf")
+
+    def _marks_outside(self, stretch: Stretch) -> list[Mark]:
+        return [Mark(*part, one.rhythm) for one in self.marks for part in without(one[:2], [stretch])]
 
     def _take_back(self, rows: Bool, *, hide: bool) -> None:
         """Take labels back; an inserted beat has its own class again or, with ``hide``, is hidden."""
@@ -144,12 +147,8 @@ class _EditedBeats:
         order = self.order if also_gone else self.order[~self.gone[self.order]]
         if not len(order):
             return np.full(len(time_s), -1)
-        at_s = self.time_s[order]
-        after = np.searchsorted(at_s, time_s)
-        neighbours = np.clip([after - 1, after], 0, len(at_s) - 1)
-        distance_s = np.abs(at_s[neighbours] - time_s)
-        nearest = order[neighbours[distance_s.argmin(axis=0), np.arange(len(time_s))]]
-        return np.where(distance_s.min(axis=0) <= within_s, nearest, -1)
+        place, away_s = nearest(self.time_s[order], time_s)
+        return np.where(away_s <= within_s, order[place], -1)
 
     @property
     def kept(self) -> Index:
@@ -218,7 +217,7 @@ def inserted_times(edits: Iterable[Edit]) -> Float64:
 
 def changes_beats(edits: Iterable[Edit]) -> bool:
     """Whether edits change more than labels, so that an analysis fine-tuned to them does not show them yet."""
-    return any(isinstance(edit, (DeleteEdit, InsertEdit, StretchEdit, RhythmEdit)) for edit in edits)
+    return any(not isinstance(edit, LabelEdit) for edit in counting(edits))
 
 
 def _columns(labels: Sequence[Label]) -> tuple[Float64, Codes]:
@@ -278,13 +277,13 @@ def _predicted(found: Beats, edited: _EditedBeats, quality: Quality, changes: Ch
 
     return Beats(
         time_s, label, probability, rr_s, usable,
-        p_repeats=None if found.p_repeats is None else _at_times(found, time_s),
+        p_repeats=_repeating_at(found, time_s),
         p_correlation=column(found.p_correlation, is_new),
         qrs_correlation=column(found.qrs_correlation, follows_another),
     )  # fmt: skip
 
 
-def _at_times(found: Beats, time_s: Float64) -> Float32 | None:
+def _repeating_at(found: Beats, time_s: Float64) -> Float32 | None:
     """How much before the QRS repeats, between the beats that were found; theirs stay."""
     if found.p_repeats is None or not len(found):
         return None
@@ -308,9 +307,8 @@ def _rr(found: Beats, edited: _EditedBeats, quality: Quality, changes: Changes, 
     known |= rr_s <= MASKED_S
     block = np.minimum((time_s / quality.block_s).astype(int), len(quality.usable) - 1)
     marked = np.zeros(len(quality.usable), dtype=bool)
-    if changes.artefact or changes.analysable:
-        for stretch in (*changes.artefact, *changes.analysable):
-            marked[_blocks(stretch)] = True
+    for stretch in (*changes.artefact, *changes.analysable):
+        marked[_blocks(stretch)] = True
     known &= ~_between(~quality.usable, block)
     changed = follows_another | _between(marked, block)
     of_found = (

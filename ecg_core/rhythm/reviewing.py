@@ -49,7 +49,6 @@ RHYTHM_OF: Final = {
     "s_bigeminy": "", "s_trigeminy": "", "af": "af", "paced": "paced", "bradycardia": "", "tachycardia": "",
     "not_analysable": "",
 }  # fmt: skip
-UNJUDGED: Final = ("not_analysable", "no_signal")
 
 
 class NothingToChangeError(EcgError):

@@ -56,10 +56,7 @@ def trail_table(entries: Sequence[AuditEntry]) -> pd.DataFrame:
 
 
 def _labelled(detail: Detail) -> str:
-    if "label" in detail:
-        return f"Labelled the beat at {elapsed_text(detail['time_s'], decimals=2)} as {detail['label']}."
-    counts = ", ".join(f"{n:,} as {label}" for label, n in sorted(detail["beats"].items()))
-    return f"Labelled beats: {counts}."
+    return _with_classes(detail, one="Labelled the beat", many="Labelled beats")
 
 
 def _deleted(detail: Detail) -> str:
@@ -69,10 +66,15 @@ def _deleted(detail: Detail) -> str:
 
 
 def _inserted(detail: Detail) -> str:
+    return _with_classes(detail, one="Inserted a beat", many="Inserted beats")
+
+
+def _with_classes(detail: Detail, *, one: str, many: str) -> str:
+    """What was done to one beat, or to how many of each class."""
     if "label" in detail:
-        return f"Inserted a beat at {elapsed_text(detail['time_s'], decimals=2)} as {detail['label']}."
+        return f"{one} at {elapsed_text(detail['time_s'], decimals=2)} as {detail['label']}."
     counts = ", ".join(f"{n:,} as {label}" for label, n in sorted(detail["beats"].items()))
-    return f"Inserted beats: {counts}."
+    return f"{many}: {counts}."
 
 
 def _quality(detail: Detail) -> str:
