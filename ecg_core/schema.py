@@ -194,6 +194,7 @@ class ModelSpec:
     validated_on: tuple[str, ...]
     seed: int
     recipe: str  # the command that trained it
+    finds_af: bool = False  # whether the network gives a probability of atrial fibrillation at each beat
     sha256: str = ""  # of the weights file
     calibration: tuple[Calibration, ...] = ()  # for one lead, and for several together; empty if not calibrated
 

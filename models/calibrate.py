@@ -68,8 +68,8 @@ def patient_of(database: str, record: Record) -> tuple[str, str]:
     name = record.record_id
     if database == "qtdb" and name in SAME_AS_LTDB:
         return "ltdb", f"ltdb/{name.removeprefix('sel')}"
-    if database == "ltdb":
-        return "ltdb", f"ltdb/{name.split('_')[0]}"
+    if database in ("ltdb", "afdb"):
+        return database, f"{database}/{name.split('_')[0]}"
     if database == "aftdb":
         parent = re.search(r"LTAFDB record (\d+)", " ".join(record.comments))
         return "ltafdb", f"ltafdb/{int(parent[1]) if parent else name}"

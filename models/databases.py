@@ -18,6 +18,7 @@ FOLDER = Path(__file__).resolve().parent  # of weights, specs, figures and split
 MITDB, SVDB, NSTDB, INCARTDB = "mitdb/1.0.0", "svdb/1.0.0", "nstdb/1.0.0", "incartdb/1.0.0"
 ICENTIA = "icentia11k-continuous-ecg/1.0.0"
 QTDB, LTDB, LTAFDB, AFTDB = "qtdb/1.0.0", "ltdb/1.0.0", "ltafdb/1.0.0", "aftdb/1.0.0"
+AFDB, AFPDB, LUDB, CHALLENGE = "afdb/1.0.0", "afpdb/1.0.0", "ludb/1.0.1", "challenge-2017/1.0.0"
 
 NOISES = ("em", "em", "ma", "bw")  # electrode motion twice as often: of all noise it resembles beats most
 

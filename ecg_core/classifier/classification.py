@@ -139,7 +139,7 @@ def classify_latest(
     rr = torch.from_numpy(rr_features(rr_s, edge="reflect")[len(rr_s) - len(tokens) :])
     leads = _single(tokens).transpose(0, 1)
     described = model.serving.beside(leads, torch.tensor(reference)[:, None])
-    logits = model.serving.classify(described, rr.expand(len(leads), -1, -1)) + logit_bias(model.spec)
+    logits = model.serving.classify(described, rr.expand(len(leads), -1, -1))[0] + logit_bias(model.spec)
     weight = torch.tensor(lead_weight).T[:, :, None]
     return predictions_of((weight * torch.log_softmax(logits, dim=2)).sum(dim=0))
 
@@ -194,7 +194,7 @@ def _lead_logits(
         beats = torch.stack(
             [network.beside(_single(tokens[rows[cut.context]]), reference[of_beat[cut.context]]) for cut in some]
         )
-        return network.classify(beats, torch.stack([rr[cut.context] for cut in some]))
+        return network.classify(beats, torch.stack([rr[cut.context] for cut in some]))[0]
 
     reference, of_beat = part_references(network, tokens, rows, rr)
     cuts = [cut for cut in sequences(len(rr)) if needed[cut.core].any()]

@@ -52,7 +52,7 @@ class PatientBeats:
         token = torch.from_numpy(stretches(self.token, starts).astype(np.float32)).transpose(1, 2)
         reference = torch.from_numpy(self.reference[stretches(self.part, starts)]).transpose(1, 2)
         rr = torch.from_numpy(stretches(self.rr, starts))[:, None].expand(-1, token.shape[1], -1, -1)
-        logits = network.classify(network.beside(token, reference).flatten(0, 1), rr.flatten(0, 1))
+        logits, _ = network.classify(network.beside(token, reference).flatten(0, 1), rr.flatten(0, 1))
         return logits.reshape(*token.shape[:2], *logits.shape[1:])
 
 

@@ -82,6 +82,14 @@ class BeatNetwork(nn.Module):
             nn.Dropout(DROPOUT),
             nn.Linear(spec.hidden_size, N_OUTPUTS),
         )
+        self.fibrillation: nn.Module | None = None
+        if spec.finds_af:
+            self.fibrillation = nn.Sequential(
+                nn.Linear(n_inputs + 2 * spec.hidden_size, spec.hidden_size // 2),
+                nn.ReLU(),
+                nn.Dropout(DROPOUT),
+                nn.Linear(spec.hidden_size // 2, 1),
+            )
 
     def frames(self, strips: Tensor) -> tuple[Tensor, Tensor]:
         """Strips (batch, n) -> frames (batch, channels, n / stride) and logits of a beat (batch, n / stride)."""
@@ -145,8 +153,10 @@ class BeatNetwork(nn.Module):
         described: Tensor = self.beat(compared)
         return described
 
-    def classify(self, described: Tensor, rr: Tensor) -> Tensor:
+    def classify(self, described: Tensor, rr: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits (batch, n, N_OUTPUTS) of the class of each beat of a sequence, and last of its being no beat.
+
+        And the logit of atrial fibrillation at each beat, (batch, n), where the network finds it.
 
         Parameters
         ----------
@@ -155,8 +165,8 @@ class BeatNetwork(nn.Module):
 
         """
         inputs = torch.cat([described, rr], dim=-1)
-        logits: Tensor = self.judge(torch.cat([inputs, self.sequence(inputs)[0]], dim=-1))
-        return logits
+        read = torch.cat([inputs, self.sequence(inputs)[0]], dim=-1)
+        return self.judge(read), None if self.fibrillation is None else self.fibrillation(read)[:, :, 0]
 
 
 def _at_each_frame(pointwise: nn.Conv1d, frames: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
-from ..labels import MATCH_WINDOW_S, NO_BEAT, Codes
+from ..labels import MATCH_WINDOW_S, NO_BEAT, UNLABELLED, Codes
 from ..schema import Bool, Float32, Float64, ModelSpec
 from ..signals.filters import FS_HZ, normalise
 from .augmentation_config import AUGMENTATION, Augmentation, DetectorErrors, LeadChanges, NoiseChanges, VentricularBeats
@@ -28,6 +28,7 @@ class Crop:
     target_heatmap: Float32  # (n_frames,), the beat probability map that the network is to find
     position: Float64  # (n_beats,), in samples at 125 Hz
     code: Codes  # (n_beats,)
+    in_af: Codes  # (n_beats,): 1 in atrial fibrillation or flutter, 0 in another rhythm, UNLABELLED where not known
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +76,9 @@ def draw_crop(
         signal = add_noise(signal, material.noise, config=config.noise, rng=rng)
     signal = normalise(signal, valid)
     inside = position < length
-    position, code = position[inside], strip.code[inside]
-    target = target_heatmap(position, spec, n_frames=-(-length // spec.stride))
-    return Crop(signal, target, *disturb_detection(position, code, length=length, config=config.detection, rng=rng))
+    target = target_heatmap(position[inside], spec, n_frames=-(-length // spec.stride))
+    beats = position[inside], strip.code[inside], strip.in_af[inside]
+    return Crop(signal, target, *disturb_detection(*beats, length=length, config=config.detection, rng=rng))
 
 
 def draw_strip(
@@ -90,7 +91,7 @@ def draw_strip(
     inside = (record.position >= first) & (record.position < first + drawn)
     position = record.position[inside] - first
     signal, valid = mix_leads(record.signal[:, excerpt], record.valid[:, excerpt], config=config.lead, rng=rng)
-    return Strip(signal, position, record.code[inside], np.diff(position)), valid
+    return Strip(signal, position, record.code[inside], record.in_af[inside], np.diff(position)), valid
 
 
 def mix_leads(signal: Float32, valid: Bool, *, config: LeadChanges, rng: np.random.Generator) -> tuple[Float32, Bool]:
@@ -131,9 +132,12 @@ def retime(
     """
     before, after = time_map(strip, config.retiming)
     factor = rng.uniform(1 / config.max_stretch, config.max_stretch)
-    source = np.interp(np.arange(length) * factor, after, before)
+    wanted = np.arange(length) * factor
+    source = np.interp(wanted, after, before)
     signal = np.interp(source, np.arange(len(strip.signal)), strip.signal).astype(np.float32)
-    return signal, valid[np.rint(source).astype(int)], np.interp(strip.position, before, after) / factor
+    inside = wanted <= after[-1]  # a record shorter than a crop ends before it
+    valid = valid[np.rint(source).astype(int)] & inside
+    return np.where(inside, signal, 0), valid, np.interp(strip.position, before, after) / factor
 
 
 def add_noise(signal: Float32, noise: Float32, *, config: NoiseChanges, rng: np.random.Generator) -> Float32:
@@ -163,11 +167,11 @@ def target_heatmap(position: Float64, spec: ModelSpec, *, n_frames: int) -> Floa
 
 
 def disturb_detection(
-    position: Float64, code: Codes, *, length: int, config: DetectorErrors, rng: np.random.Generator
-) -> tuple[Float64, Codes]:
+    position: Float64, code: Codes, in_af: Codes, *, length: int, config: DetectorErrors, rng: np.random.Generator
+) -> tuple[Float64, Codes, Codes]:
     """Positions as a detector would find them: scattered, a few missed, a few where there is no beat."""
     kept = rng.random(len(position)) >= config.missed_probability
-    position, code = position[kept], code[kept]
+    position, code, in_af = position[kept], code[kept], in_af[kept]
     position = position + rng.normal(0, config.jitter_samples, len(position))
     extra = rng.uniform(0, length, rng.binomial(max(1, len(position)), config.extra_probability))
     gap = np.abs(extra[:, None] - position).min(axis=1, initial=np.inf)
@@ -175,4 +179,5 @@ def disturb_detection(
     merged = np.concatenate([position, extra])
     order = np.argsort(merged, kind="stable")
     codes = np.concatenate([code, np.full(len(extra), NO_BEAT)])
-    return np.clip(merged, 0, length - 1)[order], codes[order]
+    rhythm = np.concatenate([in_af, np.full(len(extra), UNLABELLED)])
+    return np.clip(merged, 0, length - 1)[order], codes[order], rhythm[order]

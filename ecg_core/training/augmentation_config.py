@@ -96,6 +96,9 @@ class AtrialBeats:
     """Premature atrial beats: a normal beat moved forward in time."""
 
     probability: float = 0.3  # of the crops of a regular heart
+    dominant_probability: float = 0.0  # of these: atrial runs fill most of the crop, as in sick sinus syndrome
+    dominant_beats: tuple[int, int] = (4, 80)  # length of such a run, the upper bound excluded ...
+    dominant_gap: tuple[int, int] = (1, 9)  # ... and the normal beats up to the next one
     earliest: tuple[float, float] = (0.5, 0.7)  # the shortest RR of a patient's beats, as a factor of the usual RR ...
     latest: float = 0.88  # ... and the longest: what comes later is not visibly premature
     run_spread: float = 0.03  # of the RR in a run; what is more irregular is fibrillation

@@ -91,8 +91,12 @@ def draw_crops(
     plan: FitPlan,
     rng: np.random.Generator,
 ) -> list[Crop]:
-    """A crop of each of some records that are drawn at random."""
-    chosen = rng.permutation(len(records))[: plan.crops]
+    """A crop of each of some records that are drawn at random, each as often as it weighs."""
+    weight = np.array([record.weight for record in records])
+    if (weight == weight[0]).all():
+        chosen = rng.permutation(len(records))[: plan.crops]
+    else:
+        chosen = rng.choice(len(records), size=plan.crops, replace=False, p=weight / weight.sum())
     return [draw_crop(records[i], material, spec=spec, rng=rng, config=plan.augmentation) for i in chosen]
 
 

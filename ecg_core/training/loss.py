@@ -32,6 +32,7 @@ class DescribedCrop:
     rr: Tensor  # (n_beats, N_RR_FEATURES)
     normal_logit: Tensor  # (n_beats,), the first guess
     code: Tensor  # (n_beats,)
+    in_af: Tensor  # (n_beats,)
 
 
 def crop_loss(
@@ -61,7 +62,7 @@ def crop_loss(
     first_guess = first_guess_loss(described)
     morphology = morphology_loss(model, described, class_weight=class_weight)
     return (
-        sequence_loss(model, described, class_weight=class_weight)
+        sequence_loss(model, described, class_weight=class_weight, af_weight=plan.fibrillation_weight)
         + plan.morphology_weight * morphology
         + plan.detection_weight * detection_loss(heatmap_logit, crops)
         + plan.first_guess_weight * first_guess
@@ -90,7 +91,12 @@ def with_false_beats(
     padded = np.concatenate(([-np.inf], crop.position, [np.inf]))
     false = found[np.minimum(found - padded[at], padded[at + 1] - found) > MATCH_WINDOW_S * FS_HZ]
     at = np.searchsorted(crop.position, false)
-    return replace(crop, position=np.insert(crop.position, at, false), code=np.insert(crop.code, at, NO_BEAT))
+    return replace(
+        crop,
+        position=np.insert(crop.position, at, false),
+        code=np.insert(crop.code, at, NO_BEAT),
+        in_af=np.insert(crop.in_af, at, UNLABELLED),
+    )
 
 
 def describe_crops(
@@ -114,7 +120,8 @@ def describe_crops(
         if rng.random() < plan.no_rr_probability:
             rr = torch.zeros_like(rr)
         described, normal_logit = model.describe(crop_tokens, rr)
-        result.append(DescribedCrop(described, rr, normal_logit, torch.from_numpy(crop.code).to(device)))
+        code, in_af = (torch.from_numpy(codes).to(device) for codes in (crop.code, crop.in_af))
+        result.append(DescribedCrop(described, rr, normal_logit, code, in_af))
     return result
 
 
@@ -142,16 +149,21 @@ def morphology_loss(model: BeatNetwork, crops: Sequence[DescribedCrop], *, class
     return cross_entropy(logits, code, weight=class_weight, ignore_index=UNLABELLED)
 
 
-def sequence_loss(model: BeatNetwork, crops: Sequence[DescribedCrop], *, class_weight: Tensor) -> Tensor:
-    """Cross-entropy of the class by the whole network, over all sequences of all crops, a scalar."""
-    parts = [
-        cut_sequence(crop.described, crop.rr, crop.code, start=start)
-        for crop in crops
-        for start in sequence_starts(len(crop.code))
-    ]
-    described, rr, code = (torch.stack(column) for column in zip(*parts, strict=True))
-    logits = model.classify(described, rr)
-    return cross_entropy(logits.flatten(0, 1), code.flatten(), weight=class_weight, ignore_index=UNLABELLED)
+def sequence_loss(
+    model: BeatNetwork, crops: Sequence[DescribedCrop], *, class_weight: Tensor, af_weight: float
+) -> Tensor:
+    """Cross-entropy of the class by the whole network, over all sequences of all crops, a scalar.
+
+    And of atrial fibrillation, times ``af_weight``, where the network finds it.
+    """
+    parts = [cut_sequence(crop, start=start) for crop in crops for start in sequence_starts(len(crop.code))]
+    described, rr, code, in_af = (torch.stack(column) for column in zip(*parts, strict=True))
+    logits, af_logit = model.classify(described, rr)
+    loss = cross_entropy(logits.flatten(0, 1), code.flatten(), weight=class_weight, ignore_index=UNLABELLED)
+    known = in_af != UNLABELLED
+    if af_logit is None or not known.any():
+        return loss
+    return loss + af_weight * binary_cross_entropy_with_logits(af_logit[known], in_af[known].float())
 
 
 def sequence_starts(n_beats: int) -> list[int]:
@@ -161,14 +173,15 @@ def sequence_starts(n_beats: int) -> list[int]:
     return [int(start) for start in starts]
 
 
-def cut_sequence(described: Tensor, rr: Tensor, code: Tensor, *, start: int) -> tuple[Tensor, Tensor, Tensor]:
+def cut_sequence(crop: DescribedCrop, *, start: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """A sequence of TRAINING_SEQUENCE_BEATS beats; a shorter crop is filled up with unlabelled beats of zeros."""
     kept = slice(start, start + TRAINING_SEQUENCE_BEATS)
-    missing = max(0, TRAINING_SEQUENCE_BEATS - len(code))
+    missing = max(0, TRAINING_SEQUENCE_BEATS - len(crop.code))
     return (
-        pad(described[kept], (0, 0, 0, missing)),
-        pad(rr[kept], (0, 0, 0, missing)),
-        pad(code[kept], (0, missing), value=UNLABELLED),
+        pad(crop.described[kept], (0, 0, 0, missing)),
+        pad(crop.rr[kept], (0, 0, 0, missing)),
+        pad(crop.code[kept], (0, missing), value=UNLABELLED),
+        pad(crop.in_af[kept], (0, missing), value=UNLABELLED),
     )
 
 

@@ -24,6 +24,7 @@ class FitPlan:
     detection_weight: float = 4.0  # the parts of the loss, beside 1 for the class of a beat
     first_guess_weight: float = 0.3
     morphology_weight: float = 0.3
+    fibrillation_weight: float = 0.5  # of a network that finds it
     no_rr_probability: float = 0.1  # of a crop without RR, so that morphology has to suffice
     false_beat_threshold: float = 0.2  # the lowest detection threshold that calibration tries
     false_beats_probability: float = 0.7  # of a crop in which the detector's false beats are learned

@@ -9,11 +9,15 @@ from scipy.ndimage import uniform_filter1d
 
 from ..classifier.features import DISORDER, rr_features
 from ..errors import RecordError
+from ..evaluation.matching import AF_RHYTHMS, rhythm_spans
 from ..labels import UNLABELLED, Codes, class_codes
 from ..schema import Bool, Float32, Float64, Record
 from ..signals.filters import FS_HZ, clean_leads, normalised
 from .waveforms import SUPRAVENTRICULAR
 
+SNAP_S = (-0.04, 0.12)  # marks at the onset of the QRS lie 20 to 80 ms before the R peak
+FLANK_S = 0.03  # a QRS rises and falls within this: the deflection of a T wave is far smaller over it
+REGULAR_DISORDER = 0.0  # fibrillation is more irregular (``DISORDER``): the median change of its RR exceeds 4.5 %
 MIN_RR_S = 0.05  # beats whose positions were scattered may fall on each other
 # A beat is not learned as S where RR is more irregular than this (``DISORDER``) ...
 DOUBTFUL_DISORDER = 0.5
@@ -30,21 +34,66 @@ class TrainingRecord:
     valid: Bool  # (n_leads, n)
     position: Float64  # (n_beats,), in samples at 125 Hz
     code: Codes  # (n_beats,)
+    in_af: Codes  # (n_beats,): 1 in atrial fibrillation or flutter, 0 in another rhythm, UNLABELLED where not known
+    weight: float = 1.0  # how often it is drawn, beside the others
 
 
-def prepare_record(record: Record, name: str, *, beats: tuple[Float64, Codes] | None = None) -> TrainingRecord:
+def prepare_record(
+    record: Record,
+    name: str,
+    *,
+    beats: tuple[Float64, Codes] | None = None,
+    snapped: bool = False,
+    weight: float = 1.0,
+) -> TrainingRecord:
     """Read a whole record and clean it as inference does.
 
     Parameters
     ----------
     beats
         Positions in samples at 125 Hz, and classes; by default those of the reference annotations.
+    snapped
+        Whether the marks do not lie on the R peaks and are moved to them.
+    weight
+        See ``TrainingRecord``.
 
     """
     raw = record.source.read(0, record.n_samples, tuple(range(len(record.lead_names))))
     clean = clean_leads(raw, record.fs_hz)
+    signal = normalised(clean)
     position, code = beats or reference_beats(record)
-    return TrainingRecord(name, normalised(clean), clean.valid, position, without_doubtful(position, code))
+    position = snap_to_r_peaks(signal, position) if snapped else position
+    in_af = reference_rhythm(record, position)
+    return TrainingRecord(name, signal, clean.valid, position, without_doubtful(position, code), in_af, weight)
+
+
+def snap_to_r_peaks(signal: Float32, position: Float64) -> Float64:
+    """The steepest deflection of all leads within SNAP_S of each mark, of either sign, ascending, shape (n_beats,)."""
+    flank = round(FLANK_S * FS_HZ)
+    deflection = np.zeros(signal.shape[1])
+    deflection[flank:-flank] = np.abs(
+        2 * signal[:, flank:-flank] - signal[:, : -2 * flank] - signal[:, 2 * flank :]
+    ).sum(0)
+    offset = np.arange(round(SNAP_S[0] * FS_HZ), round(SNAP_S[1] * FS_HZ) + 1)
+    index = np.clip(np.rint(position).astype(int)[:, None] + offset, 0, signal.shape[1] - 1)
+    best = deflection[index].argmax(axis=1)
+    return np.sort(index[np.arange(len(index)), best].astype(np.float64))
+
+
+def reference_rhythm(record: Record, position: Float64) -> Codes:
+    """Whether each beat lies in atrial fibrillation, shape (n_beats,): 1, 0, or UNLABELLED where it is not known.
+
+    By the rhythms that the reference names; where it names none, what is regular is no fibrillation.
+    """
+    spans = None
+    if record.reference is not None:
+        spans = rhythm_spans(record.reference, AF_RHYTHMS, record.duration_s)
+    if spans is None:
+        is_regular = rr_features(intervals_s(position))[:, DISORDER] < REGULAR_DISORDER
+        return np.where(is_regular, 0, UNLABELLED)
+    time_s = position / FS_HZ
+    inside = [(time_s >= start_s) & (time_s < stop_s) for start_s, stop_s in spans]
+    return np.any(inside, axis=0).astype(np.int64) if inside else np.zeros(len(position), dtype=np.int64)
 
 
 def reference_beats(record: Record) -> tuple[Float64, Codes]:

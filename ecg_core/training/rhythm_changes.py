@@ -53,8 +53,11 @@ def change_rhythm(strip: Strip, config: Augmentation, *, rng: np.random.Generato
     if rng.random() < config.fibrillation.probability:
         fibrillating = draw_episodes(len(strip.position), config.fibrillation, rng=rng)
     if steady and rng.random() < config.atrial.probability:
-        early = premature_beats(strip.code, config.premature, rng=rng) & ~fibrillating
-        strip = insert_atrial_beats(strip, early, config=config, rng=rng)
+        if config.atrial.dominant_probability and rng.random() < config.atrial.dominant_probability:
+            early = dominant_runs(strip.code, config.atrial, rng=rng)
+        else:
+            early = premature_beats(strip.code, config.premature, rng=rng)
+        strip = insert_atrial_beats(strip, early & ~fibrillating, config=config, rng=rng)
     if fibrillating.any():
         strip = insert_fibrillation(strip, fibrillating, config=config, rng=rng)
     return strip
@@ -125,6 +128,18 @@ def premature_beats(code: Codes, config: PrematureBeats, *, rng: np.random.Gener
     return np.asarray(early)
 
 
+def dominant_runs(code: Codes, config: AtrialBeats, *, rng: np.random.Generator) -> Bool:
+    """Which beats become atrial where these are most of all, shape (n,): normal ones, but few between the runs."""
+    inside = np.zeros(len(code), dtype=bool)
+    first = int(rng.integers(*config.dominant_gap))
+    while first < len(code):
+        last = first + int(rng.integers(*config.dominant_beats))
+        inside[first:last] = True
+        first = last + int(rng.integers(*config.dominant_gap))
+    inside[[0, -1]] = False
+    return np.asarray(inside & (code == NORMAL))
+
+
 def insert_atrial_beats(strip: Strip, early: Bool, *, config: Augmentation, rng: np.random.Generator) -> Strip:
     """Make the ``early`` beats premature atrial beats: P wave, QRS, class, RR and the pause after them."""
     signal = replace_p_waves(strip.signal, strip.position[early], config=config.atrial, rng=rng)
@@ -134,7 +149,7 @@ def insert_atrial_beats(strip: Strip, early: Bool, *, config: Augmentation, rng:
     rr = strip.rr * np.where(early, draw_prematurity(early, config.atrial, rng=rng), 1.0)[1:]
     after = early[:-1] & ~early[1:]
     rr = rr * np.where(after, rng.uniform(*config.atrial.pause, len(rr)), 1.0)
-    return Strip(signal, strip.position, code, rr)
+    return replace(strip, signal=signal, code=code, rr=rr)
 
 
 def draw_prematurity(early: Bool, config: AtrialBeats, *, rng: np.random.Generator) -> Float64:
@@ -163,7 +178,8 @@ def insert_fibrillation(strip: Strip, inside: Bool, *, config: Augmentation, rng
     mean_factor = rng.uniform(*fibrillation.rr_factor)
     factor = mean_factor * np.exp(rng.uniform(*fibrillation.log_rr_spread) * rng.normal(size=len(strip.rr)))
     usual = median_filter(strip.rr, fibrillation.usual_rr_beats, mode="nearest")
-    return Strip(signal, strip.position, code, np.where(inside[1:], usual * factor, strip.rr))
+    rr = np.where(inside[1:], usual * factor, strip.rr)
+    return replace(strip, signal=signal, code=code, in_af=np.where(inside, 1, strip.in_af), rr=rr)
 
 
 def insert_ventricular_beats(
@@ -196,7 +212,7 @@ def insert_ventricular_beats(
     signal = add_waves(signal, strip.position[chosen], offset=np.arange(first, last + 1), waves=waves)
     factor, pause = _draw_coupling(len(strip.rr), ventricular, slow=slow, rng=rng)
     rr = strip.rr * np.where(chosen[1:], factor, 1) * np.where(chosen[:-1] & ~chosen[1:], pause, 1)
-    return Strip(signal, strip.position, np.where(chosen, VENTRICULAR, strip.code), rr)
+    return replace(strip, signal=signal, code=np.where(chosen, VENTRICULAR, strip.code), rr=rr)
 
 
 def draw_slow_run(code: Codes, config: VentricularBeats, *, rng: np.random.Generator) -> Bool:

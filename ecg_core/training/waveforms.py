@@ -23,6 +23,7 @@ class Strip:
     signal: Float32  # (n,), at 125 Hz, in units of the lead's usual amplitude
     position: Float64  # (n_beats,), in samples
     code: Codes  # (n_beats,)
+    in_af: Codes  # (n_beats,): 1 in atrial fibrillation or flutter, 0 in another rhythm, UNLABELLED where not known
     rr: Float64  # (n_beats - 1,), in samples: the RR that the beats are to have; ``retime`` gives it to them
 
 
@@ -33,7 +34,7 @@ def block_conduction(strip: Strip, config: Augmentation, *, rng: np.random.Gener
     first, last = int(blocked.from_s * FS_HZ), int(blocked.to_s * FS_HZ)
     signal = flatten(strip.signal, strip.position[dropped], first=first, last=last, fade=round(config.fade_s * FS_HZ))
     position = strip.position[~dropped]
-    return Strip(signal, position, strip.code[~dropped], np.diff(position))
+    return Strip(signal, position, strip.code[~dropped], strip.in_af[~dropped], np.diff(position))
 
 
 def remove_p_waves(signal: Float32, position: Float64, *, config: AtrialBeats) -> Float32:
