@@ -80,7 +80,7 @@ def _patients(summary: PatientSummary) -> dict[str, Any]:
 
 
 def _patient(patient: PatientScore) -> dict[str, Any]:
-    """One patient's figures; an error without a limit is null."""
+    """One patient's figures; the largest error over its limit is null where no burden was found."""
     return {
         "name": patient.name,
         "patient": patient.patient,
@@ -181,8 +181,9 @@ def report_text(evaluation: Evaluation) -> str:
 
 def _patients_text(summary: PatientSummary) -> list[str]:
     """In how many patients what is right, and the worst by name."""
-    lines = ["PATIENTS", *(f"{title:>40} {summary.n_within[name]:>4}" for name, title in CRITERIA.items())]
-    lines.append(f"{'all four: right for the patient':>40} {summary.n_right:>4} of {summary.n_judged}")
+    rows = [(title, summary.n_within[name]) for name, title in CRITERIA.items()]
+    rows.append(("all four: right for the patient", summary.n_right))
+    lines = ["PATIENTS", *(f"{title:>32} {n:>4} of {summary.n_judged}" for title, n in rows)]
     if summary.n_not_judged:
         lines.append(f"not judged, without reference beats: {plural(summary.n_not_judged, 'patient')}")
     lines += ["", f"{'':>16} {'gross':>8} {'median':>8} {'patients':>8}"]
@@ -191,7 +192,7 @@ def _patients_text(summary: PatientSummary) -> list[str]:
         total, middle, n = summary.figures[name]
         lines.append(f"{title:>16} {_fixed(scale * total)} {_fixed(scale * middle)} {n:>8}")
     columns = ("limits", "PVC %", "true %", "SVE %", "true %", "false V", "false S", "hours")
-    lines += ["", "worst first, by the largest of the four errors as a multiple of its limit"]
+    lines += ["", "worst first, by the largest of a patient's four errors, each divided by its limit"]
     lines += [f"{'patient':>20} " + " ".join(f"{column:>8}" for column in columns)]
     return lines + [_patient_text(patient) for patient in summary.worst]
 

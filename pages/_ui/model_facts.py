@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ecg_core.classifier.spec import MODELS, read_spec
+from ecg_core.evaluation.patients import CRITERIA
 from ecg_core.evaluation.test_sets import TEST_SETS
 from ecg_core.schema import ModelSpec, Record
 
@@ -26,6 +27,8 @@ COLUMNS = {
     "Macro F1": ("macro_f1",),
 }
 SCORED_ON = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
+PATIENTS_RIGHT = "Patients right"
+RIGHT_MEANS = f"{PATIENTS_RIGHT}: {', '.join(CRITERIA.values())}, on detected beats."
 FEW_RECORDS = 12
 HEADLINES = ("mitdb_ds2", "mitdb_ds2_without_232", "mitdb_ds2_all_leads", "svdb_test", "svdb_test_all_leads")
 
@@ -88,8 +91,16 @@ def performance(spec: ModelSpec) -> pd.DataFrame:
         for kind, title in SCORED_ON.items():
             row = content.get(kind, {}).get("gross", {})
             cells = {name: " / ".join(_percent(row.get(key)) for key in keys) for name, keys in COLUMNS.items()}
-            rows.append({"Test set": TEST_SETS.get(test_set, test_set), "Scored on": title, **cells})
+            right = _patients_right(content) if kind == "detected_beats" else "–"
+            known = {"Test set": TEST_SETS.get(test_set, test_set), "Scored on": title, PATIENTS_RIGHT: right}
+            rows.append({**known, **cells})
     return pd.DataFrame(rows)
+
+
+def _patients_right(content: dict[str, Any]) -> str:
+    """In how many patients of a test set the report is right."""
+    found = content.get("patients")
+    return f"{found['right']} of {found['judged']}" if found else "not measured"
 
 
 def headlines(spec: ModelSpec) -> pd.DataFrame:
