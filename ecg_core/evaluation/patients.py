@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from ..labels import CLASSES, Codes
 from ..records.patients import read_patient
 from ..schema import Record
+from ..text import plural
 from .ec57 import Score, gross
 
 BURDEN_POINTS: Final = 1.0  # from the reference's: no band of a burden (10 %, 15 %) is missed by more
@@ -113,7 +114,7 @@ class PatientScore:
         """As it is listed: the record, or the patient and the number of records."""
         if len(self.records) == 1:
             return self.records[0]
-        return f"{self.patient.rpartition('/')[2]} ({len(self.records)} records)"
+        return f"{self.patient.rpartition('/')[2]} ({plural(len(self.records), 'record')})"
 
     @property
     def scored_h(self) -> float:

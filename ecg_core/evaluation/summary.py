@@ -191,7 +191,7 @@ def _patients_text(summary: PatientSummary) -> list[str]:
         scale = 100 if name.endswith("f1") else 1
         total, middle, n = summary.figures[name]
         lines.append(f"{title:>16} {_fixed(scale * total)} {_fixed(scale * middle)} {n:>8}")
-    columns = ("limits", "PVC %", "true %", "SVE %", "true %", "false V", "false S", "hours")
+    columns = ("x limit", "PVC %", "true %", "SVE %", "true %", "false V", "false S", "hours")
     lines += ["", "worst first, by the largest of a patient's four errors, each divided by its limit"]
     lines += [f"{'patient':>20} " + " ".join(f"{column:>8}" for column in columns)]
     return lines + [_patient_text(patient) for patient in summary.worst]
