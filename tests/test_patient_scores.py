@@ -277,5 +277,5 @@ def test_the_page_about_shows_in_how_many_patients_the_report_is_right(
     written = {key: {**content, **metrics["new"][key], "model_sha256": spec.sha256}}
     (tmp_path / f"{spec.name}.metrics.json").write_text(json.dumps(written))
     monkeypatch.setattr(model_facts, "MODELS", tmp_path)
-    shown = model_facts.performance(spec)["Patients right"].tolist()
+    shown = model_facts.performance(spec)["Right for"].tolist()
     assert shown == [wanted.format(right=evaluated[1]["patients"]["right"]), "–"]
