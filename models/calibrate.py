@@ -9,7 +9,6 @@ count as much as those of the later one.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,12 +21,13 @@ from ecg_core.classifier.leads import ALL, FIRST
 from ecg_core.classifier.model import Model, load_model, save_spec, uncalibrated
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.evaluate import reference_of
+from ecg_core.evaluation.patients import patient_of
 from ecg_core.evaluation.reliability import BurdenInterval, Trust, said_and_right, summarise_trust
 from ecg_core.labels import CLASSES
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
-from ecg_core.schema import Calibration, Record
+from ecg_core.schema import Calibration
 from ecg_core.training.reliability import CalibrationRecord, calibration_record, fit_scaling, fit_spread
 from models.command import parse, parser_of, print_line, write_json
 from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, read_split
@@ -35,7 +35,6 @@ from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, rea
 EARLIER = "source"  # the model that others were adapted from
 DECIMALS = 4
 FOLDS = 5  # of the patients, for cross-validation
-SAME_AS_LTDB = ("sel14046", "sel14157", "sel14172")  # of qtdb
 
 
 @dataclass(frozen=True)
@@ -63,21 +62,6 @@ def record_names(chosen: PatientSet, databases: Path) -> list[str]:
     return (databases / chosen.folder / "RECORDS").read_text(encoding="utf-8").split()
 
 
-def patient_of(database: str, record: Record) -> tuple[str, str]:
-    """The database that a record's patient belongs to, and the patient: several records can be of one."""
-    name = record.record_id
-    if database == "qtdb" and name in SAME_AS_LTDB:
-        return "ltdb", f"ltdb/{name.removeprefix('sel')}"
-    if database in ("ltdb", "afdb"):
-        return database, f"{database}/{name.split('_')[0]}"
-    if database == "aftdb":
-        parent = re.search(r"LTAFDB record (\d+)", " ".join(record.comments))
-        return "ltafdb", f"ltafdb/{int(parent[1]) if parent else name}"
-    if database == "ltafdb":
-        return "ltafdb", f"ltafdb/{int(name)}"
-    return database, f"{database}/{name}"
-
-
 def analysed_records(model: Model, earlier: Model, lead: str, databases: Path) -> Iterator[CalibrationRecord]:
     """The records of DATABASES as the model classifies them, and as the earlier one does where only that is new to one.
 
@@ -91,9 +75,9 @@ def analysed_records(model: Model, earlier: Model, lead: str, databases: Path) -
             learned = key in model.spec.trained_on and key not in earlier.spec.trained_on
             for judge in (model, earlier) if learned else (model,):
                 beats = analyse(record, uncalibrated(judge), lead=lead).beats
-                database, patient = patient_of(folder, record)
+                patient = patient_of(folder, record)
                 weight = 0.5 if learned else 1.0
-                yield calibration_record(database, patient, beats, reference_of(record), weight=weight)
+                yield calibration_record(patient.split("/")[0], patient, beats, reference_of(record), weight=weight)
 
 
 def calibrate_model(records: list[CalibrationRecord], recipe: str) -> Calibration:

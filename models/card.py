@@ -15,6 +15,7 @@ from models.databases import FOLDER
 from models.tables import (
     FIRST_SCREEN,
     MODELS,
+    WORST_SETS,
     alarms_table,
     budgets_table,
     coverage_table,
@@ -25,6 +26,7 @@ from models.tables import (
     horizon_table,
     intervals_table,
     live_lines,
+    patients_table,
     quality_table,
     records_table,
     reliability_table,
@@ -32,6 +34,7 @@ from models.tables import (
     speed_lines,
     waveform_lines,
     waveform_table,
+    worst_table,
 )
 
 
@@ -52,6 +55,9 @@ def rendered() -> dict[Path, str]:
     commands = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     commands = fill(commands, "speed", speed_lines(read_json(ROOT / "benchmarks" / "analyze.json")))
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    card = fill(card, "patients", patients_table(metrics))
+    for key in WORST_SETS:
+        card = fill(card, f"worst-{key}", worst_table(metrics, key))
     card = fill(card, "detected", figures_table(metrics))
     card = fill(card, "reference", figures_table(metrics, way="reference_beats"))
     card = fill(card, "average", figures_table(metrics, pooling="average"))

@@ -75,7 +75,9 @@ def evaluate_in_set(test: TestSet, name: str, *, model: Model, databases: Path) 
     record = read_record(databases / test.database / name)
     if test.snr_db is not None:
         record = with_noise(record, read_record(databases / NSTDB / "em"), snr_db=test.snr_db)
-    return evaluate_record(record, model, lead=test.lead, budget=test.budget, fine_tuned=test.fine_tuned)
+    return evaluate_record(
+        record, model, database=test.database, lead=test.lead, budget=test.budget, fine_tuned=test.fine_tuned
+    )
 
 
 def describe_set(test: TestSet) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Train the general model on every patient who is no test patient: ``ECG_DATABASES=... python -m models.general``.
 
-The patients of TRAINING are dealt out to FOLDS folds once and for all (``splits/general_folds.csv``, written by ``--deal``).
+The patients of TRAINING are dealt out to FOLDS folds once and for all (``splits/general_folds.csv``, by ``--deal``).
 ``--fold K`` fits the network to the patients of the other folds, so that each patient is classified by a network that
 does not know that patient: all choices are made on these. Without it the network is fitted to all of them, by the same
 plan. A run that was stopped goes on where it was.
@@ -17,6 +17,7 @@ import numpy as np
 
 from ecg_core.classifier.leads import ALL
 from ecg_core.classifier.model import Model, load_model, save_model, uncalibrated
+from ecg_core.evaluation.patients import patient_of
 from ecg_core.labels import UNLABELLED
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
@@ -25,7 +26,6 @@ from ecg_core.signals.filters import FS_HZ
 from ecg_core.training.augmentation_config import AUGMENTATION
 from ecg_core.training.plan import FitPlan
 from ecg_core.training.preparation import TrainingRecord, prepare_record
-from models.calibrate import patient_of
 from models.command import RUNS, parse, parser_of, print_line
 from models.databases import (
     AFDB,
@@ -116,7 +116,7 @@ def deal(databases: Path) -> list[Dealt]:
     dealt: list[Dealt] = []
     for source in TRAINING:
         records = [read_record(databases / source.folder / name) for name in names_of(source, databases)]
-        patients = [patient_of(source.name, record)[1] for record in records]
+        patients = [patient_of(source.folder, record) for record in records]
         for number, patient in enumerate(rng.permutation(sorted(set(patients) - set(fold)))):
             fold[str(patient)] = (number + len(dealt)) % FOLDS
         for record, patient in zip(records, patients, strict=True):

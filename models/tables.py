@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
+from ecg_core.evaluation.patients import CRITERIA
 from ecg_core.evaluation.test_sets import TEST_SETS
 from models.command import read_json
 from models.databases import FOLDER
@@ -50,6 +51,8 @@ TRUST_SETS = (
     ("mitdb_ds2",), ("svdb_test",), ("mitdb_ds2", "svdb_test"),
     ("mitdb_ds2_all_leads",), ("svdb_test_all_leads",), ("mitdb_ds2_all_leads", "svdb_test_all_leads"),
 )  # fmt: skip
+WORST_SETS = ("svdb_test_all_leads", "mitdb_ds2")  # whose worst patients are listed by name
+NOT_MEASURED = "Not measured yet: `python -m models.evaluate NAME`."
 WITH_INTERVAL = {"v_f1", "s_f1"}
 BURDEN_TOLERANCE = 1.0  # percentage points from the reference that count as agreement
 
@@ -67,6 +70,55 @@ def figures_table(
             cells = ["/".join(_percent(row[name]) for name in names) for names in COLUMNS.values()]
             lines.append(f"| {TEST_SETS[key]} | {model} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def patients_table(metrics: Metrics) -> str:
+    """In how many patients of each test set what is right, on detected beats."""
+    if not any("patients" in row for measured in metrics.values() for row in measured.values()):
+        return NOT_MEASURED
+    titles = (
+        "right for the patient", *CRITERIA.values(), "V F1, gross/median", "S F1, gross/median",
+        "false V an hour, gross/median", "false S an hour, gross/median",
+    )  # fmt: skip
+    lines = ["| test set | model | " + " | ".join(titles) + " |", "|" + "---|" * (len(titles) + 2)]
+    for key, title in TEST_SETS.items():
+        for model, measured in metrics.items():
+            found = measured[key].get("patients")
+            cells = _patients_cells(found) if found else ["not measured", *["–"] * (len(titles) - 1)]
+            lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _patients_cells(found: dict[str, Any]) -> list[str]:
+    """Shares of patients as "n of m", then gross figures and medians."""
+    counts = [found["right"], *(found["within"][name] for name in CRITERIA)]
+    cells = [f"{n} of {found['judged']}" for n in counts]
+    for name in ("v_f1", "s_f1"):
+        row = found[name]
+        cells.append(f"{_percent(row['gross'])}/{_percent(row['median'])} ({row['patients']})")
+    for name in ("false_v_per_hour", "false_s_per_hour"):
+        cells.append("/".join(_fixed(found[name][part]) for part in ("gross", "median")))
+    return cells
+
+
+def worst_table(metrics: Metrics, key: str) -> str:
+    """The patients of a test set that are worst off, worst first, on detected beats."""
+    titles = (
+        "model", "patient", "largest error / limit", "PVC burden (reference), %", "SVE burden (reference), %",
+        "false V", "false S", "hours",
+    )  # fmt: skip
+    rows = []
+    for model, measured in metrics.items():
+        for row in measured[key].get("patients", {}).get("worst", ()):
+            burdens = [
+                f"{_fixed(row[f'{name}_burden_pct'])} ({_fixed(row[f'reference_{name}_burden_pct'])})"
+                for name in ("pvc", "sve")
+            ]
+            cells = [row["name"], _fixed(row["largest_excess"]), *burdens, str(row["false_v"]), str(row["false_s"])]
+            rows.append(f"| {model} | " + " | ".join([*cells, _fixed(row["scored_h"])]) + " |")
+    if not rows:
+        return NOT_MEASURED
+    return "\n".join(["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles), *rows])
 
 
 def intervals_table(metrics: Metrics) -> str:
@@ -305,6 +357,10 @@ def speed_lines(results: dict[str, Any]) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _fixed(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def waveform_table(figures: dict[str, Any]) -> str:

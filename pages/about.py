@@ -5,7 +5,7 @@ import streamlit as st
 from ecg_core import NOTICE
 from ecg_core.report.dangers import NOT_ANALYSED
 from pages._ui.frame import draw_frame, facts
-from pages._ui.model_facts import headlines, performance, spec_facts, specs
+from pages._ui.model_facts import RIGHT_MEANS, headlines, performance, spec_facts, specs
 from pages._ui.tables import versions
 
 NOT_MEASURED = "The performance of this model has not been measured yet."
@@ -34,7 +34,7 @@ for spec in models[:1]:
         st.info(NOT_MEASURED, icon=":material/info:")
     else:
         st.dataframe(best, hide_index=True, height="content")
-        st.caption(f"Patients that the model was not trained on, beats as it detects them. {READ}")
+        st.caption(f"Patients that the model was not trained on, beats as it detects them. {READ} {RIGHT_MEANS}")
 for spec in models:
     with st.expander(f"Model {spec.name}: origin and every test set", icon=":material/neurology:"):
         facts(spec_facts(spec))
@@ -43,7 +43,7 @@ for spec in models:
             st.caption(NOT_MEASURED)
         else:
             st.dataframe(measured, hide_index=True, height="content")
-            st.caption(READ)
+            st.caption(f"{READ} {RIGHT_MEANS}")
 with st.expander("Program and versions", icon=":material/info:"):
     facts(versions())
     st.caption("MIT licence. Signals stay on this computer.")

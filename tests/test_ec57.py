@@ -174,7 +174,7 @@ def test_a_perfect_program_scores_one_in_everything():
     score = scored("NNSVFQNSVF", "NNSVFQNSVF", duration_s=3600.0)
     values = statistics(score)
     assert values.pop("always_n_accuracy") == pytest.approx(3 / 10)
-    assert values.pop("false_v_per_hour") == 0.0
+    assert values.pop("false_v_per_hour") == values.pop("false_s_per_hour") == 0.0
     assert set(values.values()) == {1.0}
 
 
@@ -351,13 +351,13 @@ def test_scored_time_is_the_recording_less_learning_and_fibrillation():
 def test_a_recording_within_its_learning_period_or_all_fibrillation_has_no_scored_time(learning_s):
     score = score_record(marks([0.0], "["), *beats([], ""), duration_s=200.0, learning_s=learning_s)
     assert score.scored_s == 0.0
-    assert np.isnan(score.false_v_per_hour)
+    assert np.isnan(score.false_per_hour("V"))
 
 
 def test_false_v_per_hour_counts_false_positives_over_the_scored_time():
     score = scored("NNNSF.N", "NVVVVVN", duration_s=7200.0)
-    assert score.false_v_per_hour == pytest.approx(4 / 2)
-    assert np.isnan(scored("NN", "NV").false_v_per_hour)
+    assert score.false_per_hour("V") == pytest.approx(4 / 2)
+    assert np.isnan(scored("NN", "NV").false_per_hour("V"))
 
 
 # -------------------------------------------------------------------------------------------- undefined, pooled, mean
@@ -414,7 +414,7 @@ def test_average_of_nothing_names_every_statistic():
 
 def test_statistics_keep_their_names():
     by_class = [f"{label}_{name}" for label in "nsvf" for name in ("se", "ppv", "f1")]
-    others = ["accuracy", "always_n_accuracy", "macro_f1", "false_v_per_hour"]
+    others = ["accuracy", "always_n_accuracy", "macro_f1", "false_v_per_hour", "false_s_per_hour"]
     assert list(statistics(gross([]))) == ["qrs_se", "qrs_ppv", *by_class, *others]
 
 

@@ -112,10 +112,9 @@ class Score:
         """Mean F1 of N, S and V, over those of them that occur in the reference or among the program's beats."""
         return _mean(self.f1(label) for label in MACRO_CLASSES).value
 
-    @property
-    def false_v_per_hour(self) -> float:
-        """False positives of V an hour of scored time; NaN where that time is not known."""
-        return _ratio(self.false_positives("V"), self.scored_s / 3600.0)
+    def false_per_hour(self, label: str) -> float:
+        """False positives of one class an hour of scored time; NaN where that time is not known."""
+        return _ratio(self.false_positives(label), self.scored_s / 3600.0)
 
 
 class Average(NamedTuple):
@@ -235,7 +234,8 @@ def statistics(score: Score) -> dict[str, float]:
         "accuracy": score.accuracy,
         "always_n_accuracy": score.always_n_accuracy,
         "macro_f1": score.macro_f1,
-        "false_v_per_hour": score.false_v_per_hour,
+        "false_v_per_hour": score.false_per_hour("V"),
+        "false_s_per_hour": score.false_per_hour("S"),
     }
 
 

@@ -11,12 +11,13 @@ import numpy as np
 from ..classifier.leads import AUTO
 from ..classifier.model import Model
 from ..errors import RecordError
-from ..labels import CLASSES, UNLABELLED, class_codes
+from ..labels import UNLABELLED, class_codes
 from ..pipeline import analyse
 from ..records import read_record
 from ..schema import Analysis, Annotations, Float64, Index, Record, Text
 from .ec57 import LEARNING_S, Score, score_record
 from .matching import AF_RHYTHMS, match_beats, overlap_s, rhythm_spans
+from .patients import EctopyCount, PatientScore, count_reference, patient_of, pool_patients
 from .reliability import Trust, measure_trust
 
 
@@ -45,11 +46,12 @@ class AfDuration:
 class RecordEvaluation:
     """The scores of one record."""
 
+    patient: str  # see patient_of
     lead_names: tuple[str, ...]
     detected: Score
     reference: Score
-    pvc_burden_pct: float
-    reference_pvc_burden_pct: float
+    ectopy: EctopyCount  # among the analysable beats
+    reference_ectopy: EctopyCount  # among the beats of the reference
     unusable_s: float
     af: AfDuration | None  # None where the reference names no rhythms
     trust: Trust
@@ -73,6 +75,19 @@ class Evaluation:
         """Scores of the classes alone, on the reference beats."""
         return [record.reference for record in self.records]
 
+    def patients(self) -> list[PatientScore]:
+        """Scores end to end of each patient, whose records are pooled."""
+        return pool_patients(
+            PatientScore(
+                record.patient,
+                (record.detected.record_id,),
+                record.detected,
+                record.ectopy,
+                record.reference_ectopy,
+            )
+            for record in self.records
+        )
+
 
 def evaluate(
     paths: Iterable[Path],
@@ -94,17 +109,25 @@ def evaluate(
     records = []
     for number, path in enumerate(paths):
         progress(path.name, number, len(paths))
-        records.append(evaluate_record(read_record(path), model, lead=lead))
+        records.append(evaluate_record(read_record(path), model, database=database, lead=lead))
     return Evaluation(database, lead, model.spec.name, model.spec.sha256, tuple(records))
 
 
 def evaluate_record(
-    record: Record, model: Model, *, lead: str = AUTO, budget: LabelBudget = NO_LABELS, fine_tuned: bool = True
+    record: Record,
+    model: Model,
+    *,
+    database: str = "",
+    lead: str = AUTO,
+    budget: LabelBudget = NO_LABELS,
+    fine_tuned: bool = True,
 ) -> RecordEvaluation:
     """Score a model on one record, end to end and on the reference beats.
 
     Parameters
     ----------
+    database
+        Folders of the record's database, such as "mitdb/1.0.0", by which its patient is known.
     budget
         Beats of the record whose reference class is given to the model; they are left out of the score.
     fine_tuned
@@ -130,14 +153,15 @@ def evaluate_record(
     labels = patient if fine_tuned and len(patient.time_s) else None
     found = analyse(record, model, lead=lead, patient_labels=labels)
     at_marks = analyse(record, model, lead=lead, patient_labels=labels, beats_at_s=beats.time_s).beats
-    is_v = code[code != UNLABELLED] == CLASSES.index("V")
+    burden = found.burden
     return RecordEvaluation(
+        patient=patient_of(database, record),
         lead_names=found.lead_names,
         detected=score_beats(record, found.beats.time_s, found.beats.label, excluded_s=patient.time_s),
         reference=score_beats(record, at_marks.time_s, at_marks.label, excluded_s=patient.time_s),
-        pvc_burden_pct=found.burden.pvc_burden_pct,
-        reference_pvc_burden_pct=float(100 * np.mean(is_v)) if len(is_v) else float("nan"),
-        unusable_s=found.burden.duration_s - found.burden.analysable_s,
+        ectopy=EctopyCount(burden.v.n_beats, burden.s.n_beats, int(burden.count.sum())),
+        reference_ectopy=count_reference(code[code != UNLABELLED]),
+        unusable_s=burden.duration_s - burden.analysable_s,
         af=_af_duration(found, marks),
         trust=measure_trust(found, marks),
     )

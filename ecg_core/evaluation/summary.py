@@ -8,16 +8,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..schema import Float64
-from ..text import plural
+from ..text import one_line, plural
 from .ec57 import CONFUSION_COLUMNS, CONFUSION_ROWS, LEARNING_S, Score, average, gross, statistics
 from .evaluate import AfDuration, Evaluation
+from .patients import CRITERIA, EctopyCount, PatientScore, PatientSummary, summarise_patients
 from .reliability import BurdenInterval, summarise_trust
 
 HEADLINE: Final = ("qrs_se", "qrs_ppv", "v_se", "v_ppv", "v_f1", "s_se", "s_ppv", "s_f1", "accuracy", "macro_f1")
 DECIMALS = 5
 N_RESAMPLED = 1000  # times the records are drawn with replacement for an interval of a gross figure
 INTERVAL_PERCENTILES = (2.5, 97.5)
+FIGURE_TITLES: Final = {
+    "v_f1": "V F1, %", "s_f1": "S F1, %", "false_v_per_hour": "false V an hour", "false_s_per_hour": "false S an hour",
+}  # fmt: skip
 
 
 def summarise(evaluation: Evaluation) -> dict[str, Any]:
@@ -30,23 +33,65 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
         "rules": f"ANSI/AAMI EC57; match window 150 ms; first {LEARNING_S:.0f} s of a record not scored",
         "detected_beats": _both_ways(evaluation.detected()),
         "reference_beats": _both_ways(evaluation.reference()),
+        "patients": _patients(summarise_patients(evaluation.patients())),
         "trust": summarise_trust(record.trust for record in evaluation.records),
         "fibrillation": _af_total([record.af for record in evaluation.records]),
         "records": [
             {
                 "record": record.detected.record_id,
+                "patient": record.patient,
                 "leads": list(record.lead_names),
                 "detected_beats": _rounded(statistics(record.detected)),
                 "reference_beats": _rounded(statistics(record.reference)),
                 "confusion": record.detected.matrix.tolist(),
-                "pvc_burden_pct": _number(record.pvc_burden_pct),
-                "reference_pvc_burden_pct": _number(record.reference_pvc_burden_pct),
+                **_burdens(record.ectopy, record.reference_ectopy),
                 "unusable_s": _number(record.unusable_s),
                 "burdens": [_burden(burden) for burden in record.trust.burdens],
                 "fibrillation": None if record.af is None else _rounded(asdict(record.af)),
             }
             for record in evaluation.records
         ],
+    }
+
+
+def _burdens(found: EctopyCount, reference: EctopyCount) -> dict[str, float | None]:
+    """Both burdens, as found and as in the reference."""
+    return {
+        "pvc_burden_pct": _number(found.pvc_burden_pct),
+        "reference_pvc_burden_pct": _number(reference.pvc_burden_pct),
+        "sve_burden_pct": _number(found.sve_burden_pct),
+        "reference_sve_burden_pct": _number(reference.sve_burden_pct),
+    }
+
+
+def _patients(summary: PatientSummary) -> dict[str, Any]:
+    """In how many patients what is right, and who is worst off."""
+    return {
+        "judged": summary.n_judged,
+        "not_judged": summary.n_not_judged,
+        "right": summary.n_right,
+        "within": summary.n_within,
+        **{
+            name: {"gross": _number(figure.gross), "median": _number(figure.median), "patients": figure.n_patients}
+            for name, figure in summary.figures.items()
+        },
+        "worst": [_patient(patient) for patient in summary.worst],
+    }
+
+
+def _patient(patient: PatientScore) -> dict[str, Any]:
+    """One patient's figures; the largest error over its limit is null where no burden was found."""
+    return {
+        "name": patient.name,
+        "patient": patient.patient,
+        "records": list(patient.records),
+        "largest_excess": _number(patient.largest_excess),
+        **_burdens(patient.ectopy, patient.reference_ectopy),
+        "false_v": patient.score.false_positives("V"),
+        "false_s": patient.score.false_positives("S"),
+        "scored_h": _number(patient.scored_h),
+        "v_f1": _number(patient.f1("V")),
+        "s_f1": _number(patient.f1("S")),
     }
 
 
@@ -125,8 +170,7 @@ def report_text(evaluation: Evaluation) -> str:
             f"accuracy of labelling every beat N: {100 * total.always_n_accuracy:.2f}",
             *_confusion_text(total),
         ]
-    error = np.abs(burden_errors(evaluation))
-    lines += ["", f"PVC burden within 1 point of the reference: {np.sum(error <= 1)} of {plural(len(error), 'record')}"]
+    lines += ["", *_patients_text(summarise_patients(evaluation.patients())), ""]
     trust = summarise_trust(record.trust for record in evaluation.records)
     for label, row in trust["coverage"].items():
         lines.append(f"{label} burden inside its interval: {row['covered']} of {row['records']} records")
@@ -135,9 +179,30 @@ def report_text(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def burden_errors(evaluation: Evaluation) -> Float64:
-    """PVC burden minus the reference's, in points, shape (n_records,)."""
-    return np.array([record.pvc_burden_pct - record.reference_pvc_burden_pct for record in evaluation.records])
+def _patients_text(summary: PatientSummary) -> list[str]:
+    """In how many patients what is right, and the worst by name."""
+    rows = [(title, summary.n_within[name]) for name, title in CRITERIA.items()]
+    rows.append(("all four: right for the patient", summary.n_right))
+    lines = ["PATIENTS", *(f"{title:>32} {n:>4} of {summary.n_judged}" for title, n in rows)]
+    if summary.n_not_judged:
+        lines.append(f"not judged, without reference beats: {plural(summary.n_not_judged, 'patient')}")
+    lines += ["", f"{'':>16} {'gross':>8} {'median':>8} {'patients':>8}"]
+    for name, title in FIGURE_TITLES.items():
+        scale = 100 if name.endswith("f1") else 1
+        total, middle, n = summary.figures[name]
+        lines.append(f"{title:>16} {_fixed(scale * total)} {_fixed(scale * middle)} {n:>8}")
+    columns = ("x limit", "PVC %", "true %", "SVE %", "true %", "false V", "false S", "hours")
+    lines += ["", "worst first, by the largest of a patient's four errors, each divided by its limit"]
+    lines += [f"{'patient':>20} " + " ".join(f"{column:>8}" for column in columns)]
+    return lines + [_patient_text(patient) for patient in summary.worst]
+
+
+def _patient_text(patient: PatientScore) -> str:
+    found, true = patient.ectopy, patient.reference_ectopy
+    burdens = (found.pvc_burden_pct, true.pvc_burden_pct, found.sve_burden_pct, true.sve_burden_pct)
+    cells = [_fixed(value) for value in (patient.largest_excess, *burdens)]
+    cells += [f"{patient.score.false_positives(label):>8}" for label in "VS"]
+    return f"{one_line(patient.name):>20} " + " ".join([*cells, _fixed(patient.scored_h)])
 
 
 def _confusion_text(score: Score) -> list[str]:
@@ -148,4 +213,8 @@ def _confusion_text(score: Score) -> list[str]:
 
 
 def _percent(value: float) -> str:
-    return f"{'-':>8}" if np.isnan(value) else f"{100 * value:8.2f}"
+    return _fixed(100 * value)
+
+
+def _fixed(value: float) -> str:
+    return f"{'-':>8}" if np.isnan(value) else f"{value:8.2f}"

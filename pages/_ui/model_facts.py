@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ecg_core.classifier.spec import MODELS, read_spec
+from ecg_core.evaluation.patients import CRITERIA
 from ecg_core.evaluation.test_sets import TEST_SETS
 from ecg_core.schema import ModelSpec, Record
 
@@ -25,7 +26,9 @@ COLUMNS = {
     "Always N": ("always_n_accuracy",),
     "Macro F1": ("macro_f1",),
 }
-SCORED_ON = {"detected_beats": "detected beats", "reference_beats": "reference beats"}
+SCORED_ON = {"detected_beats": "detected", "reference_beats": "reference"}  # beats
+RIGHT_FOR = "Right for"
+RIGHT_MEANS = f"{RIGHT_FOR}: the patients in whom all four hold, {', '.join(CRITERIA.values())}."
 FEW_RECORDS = 12
 HEADLINES = ("mitdb_ds2", "mitdb_ds2_without_232", "mitdb_ds2_all_leads", "svdb_test", "svdb_test_all_leads")
 
@@ -88,8 +91,16 @@ def performance(spec: ModelSpec) -> pd.DataFrame:
         for kind, title in SCORED_ON.items():
             row = content.get(kind, {}).get("gross", {})
             cells = {name: " / ".join(_percent(row.get(key)) for key in keys) for name, keys in COLUMNS.items()}
-            rows.append({"Test set": TEST_SETS.get(test_set, test_set), "Scored on": title, **cells})
+            right = _patients_right(content) if kind == "detected_beats" else "–"
+            known = {"Test set": TEST_SETS.get(test_set, test_set), "Beats": title, RIGHT_FOR: right}
+            rows.append({**known, **cells})
     return pd.DataFrame(rows)
+
+
+def _patients_right(content: dict[str, Any]) -> str:
+    """In how many patients of a test set the report is right."""
+    found = content.get("patients")
+    return f"{found['right']} of {found['judged']}" if found else "not measured"
 
 
 def headlines(spec: ModelSpec) -> pd.DataFrame:
@@ -98,8 +109,8 @@ def headlines(spec: ModelSpec) -> pd.DataFrame:
     if table.empty:
         return table
     order = [TEST_SETS[test_set] for test_set in HEADLINES]
-    found = table[(table["Scored on"] == SCORED_ON["detected_beats"]) & table["Test set"].isin(order)]
-    return found.drop(columns="Scored on").sort_values("Test set", key=lambda names: names.map(order.index))
+    found = table[(table["Beats"] == SCORED_ON["detected_beats"]) & table["Test set"].isin(order)]
+    return found.drop(columns="Beats").sort_values("Test set", key=lambda names: names.map(order.index))
 
 
 def _percent(value: float | None) -> str:
