@@ -85,7 +85,8 @@ def analyse(
     known = label_codes(patient_labels, features.time_s[kept])
     known = learnable_codes(features.time_s[kept], known, usable, quality, edits)
     if (known != UNLABELLED).any():
-        predictions, learning = learn(model, features.token, rr_s, weight, known, rows=kept, report=fitting)
+        learned, learning = learn(model, features.token, rr_s, weight, known, rows=kept, report=fitting)
+        predictions = replace(learned, af=predictions.af)  # labels of beats teach nothing of the rhythm
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
     labels = np.where(known == NO_BEAT, UNLABELLED, known)
     waveform = waveform_of(features, record.duration_s)
@@ -123,5 +124,8 @@ def predicted_beats(
     """The beats as the network classifies them, before any rule and any reader's label."""
     label = np.where(usable, np.array(CLASSES)[predictions.probability.argmax(axis=1)], "Q")
     same_qrs, segments = features.qrs_correlation[kept], features.before_qrs[kept]
-    beats = Beats(features.time_s[kept], label, predictions.probability, rr_s, usable, qrs_correlation=same_qrs)
+    beats = Beats(
+        features.time_s[kept], label, predictions.probability, rr_s, usable, qrs_correlation=same_qrs,
+        af_probability=predictions.af,
+    )  # fmt: skip
     return replace(beats, p_repeats=repeating_fraction(segments, beats), p_correlation=p_correlation(segments))

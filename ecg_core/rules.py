@@ -66,7 +66,12 @@ class RhythmRules:
     fast_bpm: float = _rule(100.0, "Tachycardia is a heart rate above", "bpm", "ACLS", 80, 200)
     rate_min_s: float = _rule(30.0, "Brady- and tachycardia last at least", "s", "HScribe", 5, 600)
     af_min_s: float = _rule(30.0, "An episode of atrial fibrillation lasts at least", "s", ESC_2020, 10, 600)
-    af_entropy: float = _rule(-1.4, "Fibrillation: entropy of the normal RR (CoSEn) above", "", COSEN, -3, 1)
+    af_probability: float = _rule(
+        0.5, "Fibrillation: probability by the network above", "", "of a model that gives it", 0.05, 0.99
+    )
+    af_entropy: float = _rule(
+        -1.4, "... or, by a model that gives none, entropy of the normal RR (CoSEn) above", "", COSEN, -3, 1
+    )
     af_entropy_p: float = _rule(
         4.0, "... and above that by so much if all before the QRS repeats (P)", "", "set on mitdb 201 and 203", 0, 20
     )

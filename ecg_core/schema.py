@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ Text = NDArray[np.str_]
 Index = NDArray[np.int64]  # positions of beats, samples or frames
 
 
+T = TypeVar("T")
+
+
 class FrozenArrays:
     """Makes every array field of a dataclass read-only, so that no user of a shared result can change it."""
 
@@ -39,6 +42,12 @@ class FrozenArrays:
                 view = value.view()
                 view.flags.writeable = False
                 object.__setattr__(self, item.name, view)
+
+
+def take_rows(columns: T, rows: slice | Bool | Index) -> T:
+    """Some rows of a dataclass all of whose fields are columns; a column that is None stays so."""
+    values = [getattr(columns, item.name) for item in fields(columns)]  # type: ignore[arg-type]
+    return type(columns)(*(None if column is None else column[rows] for column in values))
 
 
 def nearest(known_s: Float64, time_s: Float64) -> tuple[Index, Float64]:
@@ -228,6 +237,7 @@ class Beats(FrozenArrays):
     p_repeats: Float32 | None = None  # (n,), fraction of the power before the QRS that repeats; None if not measured
     p_correlation: Float32 | None = None  # (n,), of the signal before the next QRS with that before the last ones
     qrs_correlation: Float32 | None = None  # (n,), of its QRS with that of the beat before
+    af_probability: Float32 | None = None  # (n,), of atrial fibrillation or flutter; None if the network gives none
 
     def __len__(self) -> int:
         return len(self.time_s)

@@ -13,10 +13,10 @@ from scipy.ndimage import binary_dilation
 
 from ..labels import CLASSES, NO_BEAT
 from ..parallel import parallel_map, returning_memory
-from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec
+from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec, take_rows
 from .features import CONTEXT_BEATS, Sequence, reference_groups, rr_features, sequences
 from .model import Model
-from .network import N_OUTPUTS, BeatNetwork
+from .network import N_OUTPUTS, BeatNetwork, n_logits
 
 SEQUENCES_AT_ONCE = 16
 NOISE = 0.5  # a candidate that is noise with this probability is dropped ...
@@ -29,6 +29,7 @@ class Predictions(FrozenArrays):
 
     probability: Float32  # (n_beats, n_classes); what may be no beat counts as Q, unclassifiable
     noise: Float32  # (n_beats,), the probability of being no beat
+    af: Float32 | None = None  # (n_beats,), the probability of atrial fibrillation; None if the network gives none
 
 
 @torch.inference_mode()
@@ -51,7 +52,7 @@ def classify(
         Shape (n_beats,), NaN where unknown.
     lead_weight
         Weight of each lead at each beat, shape (n_beats, n_leads), summing to one over the leads: the logarithms of
-        the leads' probabilities are averaged by it.
+        the leads' probabilities, and the logits of fibrillation, are averaged by it.
     rows
         Which of the tokens are those of the beats, shape (n_beats,); by default all, in their order. A week of tokens
         need not be copied so that some can be left out.
@@ -62,14 +63,13 @@ def classify(
     n_beats = len(rr_s)
     rows = np.arange(n_beats) if rows is None else rows
     needed = np.ones(n_beats, dtype=bool) if needed is None else needed
+    logits = torch.zeros(n_beats, n_logits(model.spec))
     if n_beats == 0:
-        return Predictions(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
+        return predictions_of(logits)
     rr = torch.from_numpy(rr_features(rr_s))
-    bias = logit_bias(model.spec)
-    logits = torch.zeros(n_beats, len(bias))
     for lead, weight in enumerate(torch.tensor(lead_weight).T):
-        of_lead = _lead_logits(model.serving, tokens[:, lead], rows, rr, needed)
-        logits += weight[:, None] * torch.log_softmax(of_lead + bias, dim=1)
+        of_lead = _lead_logits(model, tokens[:, lead], rows, rr, needed)
+        logits += weight[:, None] * _normalised(of_lead, model.spec)
     return predictions_of(logits)
 
 
@@ -101,11 +101,17 @@ def drop_noise(
         needed = binary_dilation(noise, iterations=CONTEXT_BEATS)[~noise]
         kept = kept[~noise]
         rr_s, updated = classify_kept(kept, needed)
-        predictions = Predictions(
-            probability=np.where(needed[:, None], updated.probability, predictions.probability[~noise]),
-            noise=np.where(needed, updated.noise, predictions.noise[~noise]),
-        )
+        predictions = _updated(take_rows(predictions, ~noise), updated, needed)
     return kept, rr_s, predictions
+
+
+def _updated(before: Predictions, updated: Predictions, needed: Bool) -> Predictions:
+    """The predictions with those in their place that were ``needed`` again."""
+    return Predictions(
+        probability=np.where(needed[:, None], updated.probability, before.probability),
+        noise=np.where(needed, updated.noise, before.noise),
+        af=None if before.af is None or updated.af is None else np.where(needed, updated.af, before.af),
+    )
 
 
 def _single(tokens: NDArray[np.floating[Any]]) -> torch.Tensor:
@@ -139,23 +145,41 @@ def classify_latest(
     rr = torch.from_numpy(rr_features(rr_s, edge="reflect")[len(rr_s) - len(tokens) :])
     leads = _single(tokens).transpose(0, 1)
     described = model.serving.beside(leads, torch.tensor(reference)[:, None])
-    logits = model.serving.classify(described, rr.expand(len(leads), -1, -1))[0] + logit_bias(model.spec)
+    logits = _sequence_logits(model.serving, described, rr.expand(len(leads), -1, -1))
     weight = torch.tensor(lead_weight).T[:, :, None]
-    return predictions_of((weight * torch.log_softmax(logits, dim=2)).sum(dim=0))
+    return predictions_of((weight * _normalised(logits, model.spec)).sum(dim=0))
+
+
+def no_predictions(spec: ModelSpec) -> Predictions:
+    """What a network says of no candidates at all."""
+    return predictions_of(torch.zeros(0, n_logits(spec)))
 
 
 def predictions_of(logits: torch.Tensor) -> Predictions:
-    """From the logits of the leads together, shape (n_beats, N_OUTPUTS)."""
-    probability = torch.softmax(logits, dim=1).numpy()
+    """From the logits of the leads together, shape (n_beats, N_OUTPUTS), or one more where fibrillation is found."""
+    probability = torch.softmax(logits[:, :N_OUTPUTS], dim=1).numpy()
     noise = probability[:, NO_BEAT]
     probability = probability[:, : len(CLASSES)].copy()
     probability[:, CLASSES.index("Q")] += noise
-    return Predictions(probability, noise)
+    af = torch.sigmoid(logits[:, N_OUTPUTS]).numpy() if logits.shape[1] > N_OUTPUTS else None
+    return Predictions(probability, noise, af)
 
 
 def logit_bias(spec: ModelSpec) -> torch.Tensor:
     """What is added to the network's logits: the bias of each class, nothing to "no beat"."""
     return torch.tensor((*spec.class_bias, 0.0))
+
+
+def _sequence_logits(network: BeatNetwork, described: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
+    """All that the network says of sequences of beats, the logit of fibrillation last, (batch, n, ``n_logits``)."""
+    logits, af_logit = network.classify(described, rr)
+    return logits if af_logit is None else torch.cat([logits, af_logit[:, :, None]], dim=2)
+
+
+def _normalised(logits: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+    """Logits (..., ``n_logits``) as they can be averaged over leads: of the classes the logarithms of probabilities."""
+    classes, af = logits[..., :N_OUTPUTS], logits[..., N_OUTPUTS:]
+    return torch.cat([torch.log_softmax(classes + logit_bias(spec), dim=-1), af], dim=-1)
 
 
 def part_references(
@@ -182,24 +206,25 @@ def part_references(
 
 
 def _lead_logits(
-    network: BeatNetwork, tokens: NDArray[np.floating[Any]], rows: Index, rr: torch.Tensor, needed: Bool
+    model: Model, tokens: NDArray[np.floating[Any]], rows: Index, rr: torch.Tensor, needed: Bool
 ) -> torch.Tensor:
     """Logits of one lead's beats, each compared with the patient's reference beat, read in overlapping sequences.
 
-    Zero in the sequences that hold no beat that is needed.
+    Shape (n_beats, ``n_logits``), zero in the sequences that hold no beat that is needed.
     """
+    network = model.serving
 
     @torch.inference_mode()
     def logits_of(some: list[Sequence]) -> torch.Tensor:
         beats = torch.stack(
             [network.beside(_single(tokens[rows[cut.context]]), reference[of_beat[cut.context]]) for cut in some]
         )
-        return network.classify(beats, torch.stack([rr[cut.context] for cut in some]))[0]
+        return _sequence_logits(network, beats, torch.stack([rr[cut.context] for cut in some]))
 
     reference, of_beat = part_references(network, tokens, rows, rr)
     cuts = [cut for cut in sequences(len(rr)) if needed[cut.core].any()]
     batches = [cuts[first : first + SEQUENCES_AT_ONCE] for first in range(0, len(cuts), SEQUENCES_AT_ONCE)]
-    logits = torch.zeros(len(rr), N_OUTPUTS)
+    logits = torch.zeros(len(rr), n_logits(model.spec))
     for some, found in zip(batches, returning_memory(parallel_map(logits_of, batches)), strict=True):
         for cut, row in zip(some, found, strict=True):
             logits[cut.core] = row[cut.core.start - cut.context.start :][: cut.core.stop - cut.core.start]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..classifier.classification import Predictions, classify_latest, drop_noise, references
+from ..classifier.classification import Predictions, classify_latest, drop_noise, no_predictions, references
 from ..classifier.encoder import Encoded, describe_beats
 from ..classifier.features import CONTEXT_BEATS, HABIT_BEATS, REFERENCE_BEATS, frame_offsets
 from ..classifier.leads import ALL, AUTO, FIRST
@@ -27,7 +27,7 @@ from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, p_correlation, repeatin
 from ..rhythm.qrs_shape import around_qrs, qrs_correlation
 from ..rhythm.uncertainty import calibrate_probabilities
 from ..rules import RhythmRules
-from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index
+from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index, take_rows
 from ..signals.filters import FS_HZ
 from ..text import plural
 from .alarms import AlarmTracker
@@ -44,8 +44,6 @@ LEARN_FRACTION, LEARN_MAX_BEATS = (
 )  # more beats after which the normal beat is learned again
 
 FIRST_BEATS = 3  # so many beats labelled S show that a tachycardia began before them
-
-NO_PREDICTIONS = Predictions(np.zeros((0, len(CLASSES)), dtype=np.float32), np.zeros(0, dtype=np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +68,7 @@ class DecidedBeat:
     qrs: Float32  # (n_leads, n_steps)
     probability: Float32  # (n_classes,)
     usable: bool
+    af_probability: float | None  # None if the network gives none
 
 
 class Monitor:
@@ -114,7 +113,9 @@ class Monitor:
         self._until_s = 0.0  # the end of the decided signal
         self._decided_s = -np.inf  # the last candidate that was decided ...
         self._dropped_s = -np.inf  # ... and the last one that was dropped as noise
-        self._tail, self._episodes = _tail_of([], self.rules)  # the last TAIL_BEATS, and fibrillation among them
+        self._finds_af = model.spec.finds_af
+        # The last TAIL_BEATS, and fibrillation among them:
+        self._tail, self._episodes = _tail_of([], self.rules, finds_af=self._finds_af)
         offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
         self._no_attention = Attention(np.zeros((0, len(offset_s)), dtype=np.float16), offset_s)
         self._no_update = Update(self._tail, self._no_attention)
@@ -160,7 +161,8 @@ class Monitor:
             self._tail, n_new, episodes=self._episodes, until_s=until_s, end_s=end_s, detections=detections,
             hidden_s=max(float(detections.lost_s[detections.lost_s < until_s].max(initial=-np.inf)), self._dropped_s),
         )  # fmt: skip
-        new = calibrate_probabilities(_last(self._tail, n_new), self._calibration)
+        latest = take_rows(self._tail, slice(len(self._tail) - n_new, None))
+        new = calibrate_probabilities(latest, self._calibration)
         return Update(new, attention, alarms, (), vitals)
 
     def _decide(self, detections: WindowDetections, candidates: Candidates, n_due: int) -> Attention:
@@ -173,6 +175,7 @@ class Monitor:
             DecidedBeat(
                 float(detections.time_s[i]), float(rr_s[row]), candidates.token[i], detections.lead_weight[i],
                 candidates.before_qrs[i], candidates.qrs[i], predictions.probability[row], detections.usable,
+                None if predictions.af is None else float(predictions.af[row]),
             )
             for row, i in enumerate(decided.tolist())
         ]  # fmt: skip
@@ -180,7 +183,9 @@ class Monitor:
         self._decided_s = float(detections.time_s[n_due - 1])
         dropped = np.setdiff1d(np.arange(n_due), kept)
         self._dropped_s = float(detections.time_s[dropped].max(initial=self._dropped_s))
-        self._tail, self._episodes = _tail_of(list(self._beats)[-TAIL_BEATS:], self.rules, before=self._tail)
+        self._tail, self._episodes = _tail_of(
+            list(self._beats)[-TAIL_BEATS:], self.rules, finds_af=self._finds_af, before=self._tail
+        )
         return Attention(candidates.attention[decided].astype(np.float16), self._no_attention.offset_s)
 
     def _describe(self, detections: WindowDetections, encoded: Encoded) -> Candidates:
@@ -196,7 +201,7 @@ class Monitor:
         past = list(self._beats)
         rr_s = self._intervals(detections, kept)
         if not len(kept):
-            return rr_s, NO_PREDICTIONS
+            return rr_s, no_predictions(self.model.spec)
         token = list(candidates.token[kept])
         if self._reference is None or self._until_learning <= 0:
             known = np.stack([beat.token for beat in past] + token)
@@ -210,8 +215,7 @@ class Monitor:
             np.stack([beat.lead_weight for beat in context] + list(detections.lead_weight[kept])),
             self._reference,
         )
-        new = slice(len(context), None)
-        return rr_s, Predictions(predictions.probability[new], predictions.noise[new])
+        return rr_s, take_rows(predictions, slice(len(context), None))
 
     def _intervals(self, detections: WindowDetections, kept: Index) -> Float64:
         """RR of the candidates that are kept; NaN where the signal in between is not analysable or may hide a beat."""
@@ -241,7 +245,7 @@ def monitored_leads(stream: Stream, lead: str) -> tuple[int, ...]:
 
 
 def _tail_of(
-    decided: Sequence[DecidedBeat], rules: RhythmRules, *, before: Beats | None = None
+    decided: Sequence[DecidedBeat], rules: RhythmRules, *, finds_af: bool, before: Beats | None = None
 ) -> tuple[Beats, list[slice]]:
     """Decided beats as columns, with the labels that rhythm leaves them, and the episodes of atrial fibrillation."""
     probability = np.array([beat.probability for beat in decided], dtype=np.float32).reshape(-1, len(CLASSES))
@@ -254,7 +258,8 @@ def _tail_of(
         usable,
     )
     unknown = np.full(len(decided), np.nan, dtype=np.float32)
-    beats = replace(beats, p_repeats=unknown, p_correlation=unknown, qrs_correlation=unknown)
+    af = np.array([beat.af_probability for beat in decided], dtype=np.float32) if finds_af else None
+    beats = replace(beats, p_repeats=unknown, p_correlation=unknown, qrs_correlation=unknown, af_probability=af)
     if decided:
         segments = np.stack([beat.before_qrs for beat in decided])
         beats = replace(
@@ -272,8 +277,3 @@ def _begins_in_tachycardia(beats: Beats, before: Beats | None) -> bool:
         return False
     at = np.searchsorted(before.time_s, beats.time_s[0])
     return bool(at + FIRST_BEATS <= len(before) and (before.label[at : at + FIRST_BEATS] == "S").all())
-
-
-def _last(beats: Beats, n: int) -> Beats:
-    """The last ``n`` beats."""
-    return Beats(*(getattr(beats, item.name)[len(beats) - n :] for item in fields(Beats)))

@@ -115,12 +115,19 @@ class Update:
 
 def merge_updates(updates: Sequence[Update]) -> Update:
     """Merge consecutive updates, at least one, into a single update."""
-    beats = [update.beats for update in updates]
     weights = [update.attention.weight for update in updates]
     return Update(
-        beats=Beats(*(np.concatenate([getattr(part, item.name) for part in beats]) for item in fields(Beats))),
+        beats=_joined([update.beats for update in updates]),
         attention=replace(updates[0].attention, weight=np.concatenate(weights)),
         alarms=tuple(alarm for update in updates for alarm in update.alarms),
         notices=tuple(notice for update in updates for notice in update.notices),
         vitals=updates[-1].vitals,
+    )
+
+
+def _joined(parts: Sequence[Beats]) -> Beats:
+    """The beats of all parts; a column that is None in the first is so in all."""
+    columns = {item.name: [getattr(part, item.name) for part in parts] for item in fields(Beats)}
+    return replace(
+        parts[0], **{name: np.concatenate(column) for name, column in columns.items() if column[0] is not None}
     )

@@ -277,17 +277,18 @@ def _predicted(found: Beats, edited: _EditedBeats, quality: Quality, changes: Ch
 
     return Beats(
         time_s, label, probability, rr_s, usable,
-        p_repeats=_repeating_at(found, time_s),
+        p_repeats=_interpolated(found, found.p_repeats, time_s),
         p_correlation=column(found.p_correlation, is_new),
         qrs_correlation=column(found.qrs_correlation, follows_another),
+        af_probability=_interpolated(found, found.af_probability, time_s),
     )  # fmt: skip
 
 
-def _repeating_at(found: Beats, time_s: Float64) -> Float32 | None:
-    """How much before the QRS repeats, between the beats that were found; theirs stay."""
-    if found.p_repeats is None or not len(found):
+def _interpolated(found: Beats, column: Float32 | None, time_s: Float64) -> Float32 | None:
+    """A column that changes slowly from beat to beat, between the beats that were found; theirs stay."""
+    if column is None or not len(found):
         return None
-    return np.asarray(np.interp(time_s, found.time_s, found.p_repeats), dtype=np.float32)
+    return np.asarray(np.interp(time_s, found.time_s, column), dtype=np.float32)
 
 
 def _rr(found: Beats, edited: _EditedBeats, quality: Quality, changes: Changes, follows_another: Bool) -> Float64:

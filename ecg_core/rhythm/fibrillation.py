@@ -1,5 +1,7 @@
-"""Atrial fibrillation, detected from irregularly irregular normal beats without repeating P waves.
+"""Atrial fibrillation, by the probability that the network gives it, or from irregular normal beats without P waves.
 
+A network that was fitted to rhythms gives each beat a probability of fibrillation, which is smoothed over the beats
+around it. For the beats of another network the measure is how irregular they are, and that no P waves repeat.
 The measure of irregularity is the coefficient of sample entropy, CoSEn (Lake & Moorman 2011,
 doi:10.1152/ajpheart.00561.2010): how badly an RR predicts the next one, corrected for the tolerance and the heart rate.
 Differs from the paper in that it is computed over RR between normal beats (NN) only, so that ectopic beats in sinus
@@ -13,12 +15,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import correlate1d
+from scipy.special import expit, logit
 
 from ..labels import CLASSES
 from ..rules import RhythmRules
-from ..schema import Beats, Bool, Float64, Index
+from ..schema import Beats, Bool, Float32, Float64, Index
 from .intervals import DECIMALS, follows_previous, nn_intervals, unbroken_slices
 
+# By the network:
+AF_BEATS = 15  # around each beat, an odd number: the mean of their logits counts; half an episode of 30 s at 60 bpm
+LEAST_PROBABILITY = 1e-3  # of fibrillation or of none at a beat, so that no single one outweighs those around it
+AF_CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of the rule
+# By irregularity:
 TOLERANCE_S = 0.03  # two RR match if they differ by no more; the paper's value ...
 TOLERANCE_STEP_S = 0.005  # ... widened in these steps ...
 MIN_MATCHES = 5  # ... until so many pairs of RR match along with the RR that follow them
@@ -33,7 +42,7 @@ def af_episodes(beats: Beats, rules: RhythmRules) -> list[slice]:
 
     A regular stretch shorter than an episode does not end one; a stretch that is not analysable does.
     """
-    certain, possible = is_irregular(beats, rules)
+    certain, possible = in_fibrillation(beats, rules)
     follows = follows_previous(beats)
     starts = [stretch.start for stretch in _lasting(beats, certain, follows, rules.af_min_s)]
     found = [
@@ -81,7 +90,26 @@ def _is_short_break(beats: Beats, follows: Bool, before: slice, after: slice, ru
     return bool(break_s < rules.af_min_s and follows[before.stop : after.start + 1].all())
 
 
-def is_irregular(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
+def in_fibrillation(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
+    """Whether each beat certainly, and whether it possibly, lies in fibrillation, shape (n,)."""
+    if beats.af_probability is None:
+        return _is_irregular(beats, rules)
+    probability = smoothed_probability(beats.af_probability, beats.usable)
+    certain = (probability > rules.af_probability) & beats.usable
+    possible = (probability > AF_CONTINUES * rules.af_probability) & beats.usable
+    return certain, possible
+
+
+def smoothed_probability(probability: Float32, usable: Bool) -> Float64:
+    """Probability of fibrillation over the analysable ones of AF_BEATS around each beat, shape (n,)."""
+    limited = np.clip(probability.astype(np.float64), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    around = np.ones(AF_BEATS)
+    total = correlate1d(np.where(usable, logit(limited), 0.0), around, mode="constant")
+    n_usable = correlate1d(usable.astype(np.float64), around, mode="constant")
+    return np.asarray(expit(total / np.maximum(n_usable, 1)))
+
+
+def _is_irregular(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
     """Whether each beat certainly, and whether it possibly, lies among irregular NN without P waves, shape (n,)."""
     nn = nn_intervals(beats, rules)
     if len(nn) < rules.af_intervals:
