@@ -16,7 +16,7 @@ from ..parallel import parallel_map, returning_memory
 from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec, take_rows
 from .features import CONTEXT_BEATS, Sequence, reference_groups, rr_features, sequences
 from .model import Model
-from .network import N_OUTPUTS, BeatNetwork, n_logits
+from .network import N_OUTPUTS, BeatNetwork
 
 SEQUENCES_AT_ONCE = 16
 NOISE = 0.5  # a candidate that is noise with this probability is dropped ...
@@ -163,6 +163,11 @@ def predictions_of(logits: torch.Tensor) -> Predictions:
     probability[:, CLASSES.index("Q")] += noise
     af = torch.sigmoid(logits[:, N_OUTPUTS]).numpy() if logits.shape[1] > N_OUTPUTS else None
     return Predictions(probability, noise, af)
+
+
+def n_logits(spec: ModelSpec) -> int:
+    """How many logits the network gives for each beat: N_OUTPUTS and, where it finds it, that of fibrillation."""
+    return N_OUTPUTS + int(spec.finds_af)
 
 
 def logit_bias(spec: ModelSpec) -> torch.Tensor:

@@ -17,11 +17,6 @@ DROPOUT = 0.3
 N_OUTPUTS = NO_BEAT + 1  # a class, or no beat at all
 
 
-def n_logits(spec: ModelSpec) -> int:
-    """How many logits the network gives for each beat: N_OUTPUTS and, where it finds it, that of fibrillation."""
-    return N_OUTPUTS + int(spec.finds_af)
-
-
 class ResidualBlock(nn.Module):
     """Two convolutions and a short cut (He 2016, doi:10.1109/CVPR.2016.90), in one dimension."""
 
