@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.training import CROP_S, SHORT_CROPS, SMALL_SPEC
 
-from ecg_core.labels import CLASSES, NO_BEAT
+from ecg_core.labels import CLASSES, NO_BEAT, UNLABELLED
 from ecg_core.signals.filters import FS_HZ
 from ecg_core.training import rhythm_changes
 from ecg_core.training.augmentation import add_noise, draw_crop, gather_material, target_heatmap
@@ -14,6 +14,7 @@ from ecg_core.training.augmentation_config import AUGMENTATION, Augmentation
 from ecg_core.training.preparation import TrainingRecord
 from ecg_core.training.rhythm_changes import (
     change_rhythm,
+    dominant_runs,
     draw_drift,
     draw_episodes,
     draw_prematurity,
@@ -36,19 +37,21 @@ EXACT_DETECTION = {"jitter_samples": 0.0, "missed_probability": 0.0, "extra_prob
 STEADY_RATE = {"rate_probability": 0.0, "drift_probability": 0.0, "sinus_arrhythmia_probability": 0.0}
 
 
-def spikes(rr_s, code, *, name="a"):
-    """One lead of narrow spikes; ventricular beats are broad and go down."""
+def spikes(rr_s, code, *, name="a", in_af=None):
+    """One lead of narrow spikes; ventricular beats are broad and go down. In no fibrillation unless ``in_af`` says."""
     position = np.cumsum(rr_s) * FS_HZ
     time = np.arange(int(position[-1] + 2 * FS_HZ))
     signal = 0.01 * np.random.default_rng(0).normal(size=(1, len(time)))
     for centre, kind in zip(position, code, strict=True):
         width, height = (8, -0.8) if kind == VENTRICULAR else (3, 1.0)
         signal += height * np.exp(-0.5 * ((time - centre) / width) ** 2)
-    return TrainingRecord(name, signal.astype(np.float32), np.ones(signal.shape, bool), position, np.asarray(code))
+    in_af = np.zeros(len(position), dtype=np.int64) if in_af is None else in_af
+    valid = np.ones(signal.shape, dtype=bool)
+    return TrainingRecord(name, signal.astype(np.float32), valid, position, np.asarray(code), in_af)
 
 
 def strip_of(record):
-    return Strip(record.signal[0], record.position, record.code, np.diff(record.position))
+    return Strip(record.signal[0], record.position, record.code, record.in_af, np.diff(record.position))
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +132,74 @@ def test_in_fibrillation_no_beat_is_premature(monkeypatch):
         strip = change_rhythm(strip_of(record), config, rng=np.random.default_rng(seed))
         assert (strip.code[inside] == NORMAL).all()
         np.testing.assert_array_equal(strip.code[~inside], record.code[~inside])
+        np.testing.assert_array_equal(strip.in_af, inside)
         np.testing.assert_allclose(strip.rr[~inside[1:]], np.diff(strip.position)[~inside[1:]])
         assert np.std(np.log(strip.rr[inside[1:]])) > 0.08
+
+
+def test_simulated_fibrillation_is_learned_as_fibrillation_and_what_lies_around_it_as_it_was(quiet):
+    unknown = np.full(400, UNLABELLED)
+    config = changed(blocked=NEVER, ventricular=NEVER, detection=EXACT_DETECTION, fibrillation={"probability": 1.0})
+    for known, outside in ((None, 0), (unknown, UNLABELLED)):
+        record = spikes(np.full(400, 0.8), np.full(400, NORMAL), in_af=known)
+        learned = np.concatenate(
+            [crop.in_af for crop in crops(record, gather_material([record], quiet), config=config)]
+        )
+        assert set(learned) == {1, outside}
+
+
+def test_a_beat_keeps_the_rhythm_that_is_known_of_it_and_a_false_one_has_none(regular, quiet):
+    """The second half of the record is fibrillation; no augmentation makes other."""
+    half = np.repeat([0, 1], 200)
+    record = replace(regular, in_af=half)
+    config = changed(fibrillation=NEVER, rhythm=STEADY_RATE, atrial=NEVER, detection={"extra_probability": 0.2})
+    for crop in crops(record, gather_material([record], quiet), config=config):
+        assert (crop.in_af[crop.code == NO_BEAT] == UNLABELLED).all()
+        known = crop.in_af[crop.code != NO_BEAT]
+        assert set(known) <= {0, 1}
+        assert (np.diff(known) >= 0).all()  # it begins once and goes on
+
+
+def test_what_lies_behind_the_end_of_a_short_record_is_silent_and_holds_no_beat(quiet):
+    record = spikes(np.full(20, 0.8), np.full(20, NORMAL))
+    noise = quiet + np.random.default_rng(0).normal(size=quiet.shape).astype(np.float32)
+    config = changed(
+        replace(SHORT_CROPS, max_stretch=1.0), fibrillation=NEVER, rhythm=STEADY_RATE, atrial=NEVER, blocked=NEVER,
+        ventricular=NEVER, detection=EXACT_DETECTION, noise={"probability": 1.0},
+    )  # fmt: skip
+    end = record.signal.shape[1]
+    for crop in crops(record, gather_material([record], noise), config=config, n=5):
+        assert len(crop.signal) == int(CROP_S * FS_HZ)
+        assert crop.signal[:end].any()
+        assert not crop.signal[end:].any()
+        np.testing.assert_allclose(crop.position, record.position)
+        assert not crop.target_heatmap[end // SMALL_SPEC.stride + 1 :].round(2).any()
+
+
+def test_dominant_atrial_runs_are_most_of_the_normal_beats_and_no_other():
+    code = np.where(np.arange(400) % 9 == 4, VENTRICULAR, NORMAL)
+    fraction = []
+    for seed in range(50):
+        inside = dominant_runs(code, AUGMENTATION.atrial, rng=np.random.default_rng(seed))
+        assert (code[inside] == NORMAL).all()
+        assert not inside[[0, -1]].any()  # the RR of both ends is not known
+        fraction.append(inside[code == NORMAL].mean())
+    assert min(fraction) > 0.6
+    assert max(fraction) < 1
+
+
+def test_dominant_atrial_runs_are_drawn_as_often_as_configured(regular, quiet):
+    config = changed(
+        blocked=NEVER, fibrillation=NEVER, ventricular=NEVER, detection=EXACT_DETECTION, atrial={"probability": 1.0}
+    )
+    often = changed(config, atrial={"dominant_probability": 0.5})
+    always = changed(config, atrial={"dominant_probability": 1.0})
+    material = gather_material([regular], quiet)
+    filled = [
+        np.mean([np.mean(crop.code == S) > 0.5 for crop in crops(regular, material, config=one)])
+        for one in (config, often, always)
+    ]
+    assert filled[0] < 0.2 < filled[1] < 0.8 < filled[2]
 
 
 def test_episodes_begin_and_end_inside_most_crops():
@@ -240,7 +309,7 @@ def test_premature_beats_are_made_of_normal_ones_between_normal_ones():
 
 
 def steady_strip(position, rr, *, n):
-    return Strip(np.zeros(n, np.float32), position, np.full(len(position), NORMAL), rr)
+    return Strip(np.zeros(n, np.float32), position, np.full(len(position), NORMAL), np.zeros(len(position), int), rr)
 
 
 def test_a_map_of_time_gives_each_beat_its_new_rr():
@@ -274,7 +343,7 @@ def test_every_number_of_the_augmentation_can_be_changed():
 
     record = spikes(np.full(400, 0.8), np.where(np.arange(400) % 9 == 4, VENTRICULAR, NORMAL))
     noise = np.ones((2, int(400 * FS_HZ)), dtype=np.float32)
-    config = Watched(SHORT_CROPS, "")
+    config = Watched(changed(atrial={"dominant_probability": 0.2}), "")
     material = gather_material([record], noise, config=config.ventricular)
     two_leads = replace(record, signal=np.repeat(record.signal, 2, axis=0), valid=np.repeat(record.valid, 2, axis=0))
     steady = spikes(np.full(400, 0.8), np.full(400, NORMAL))

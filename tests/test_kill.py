@@ -150,7 +150,8 @@ def lesson():
     for centre in position:
         signal += np.exp(-0.5 * ((np.arange(signal.shape[1]) - centre) / 3) ** 2)
     code = np.where(np.arange(len(position)) % 7 == 6, 2, 0)
-    record = TrainingRecord("a", signal.astype(np.float32), np.ones(signal.shape, bool), position, code)
+    in_af = np.zeros(len(position), dtype=np.int64)
+    record = TrainingRecord("a", signal.astype(np.float32), np.ones(signal.shape, bool), position, code, in_af)
     return [record], rng.normal(size=(2, int(130 * FS_HZ))).astype(np.float32)
 
 
