@@ -7,24 +7,40 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.training import QUICK_PLAN, SMALL_SPEC
+from support.records import in_memory
+from support.training import AF_SPEC, QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.classifier.features import N_RR_FEATURES
 from ecg_core.classifier.network import BeatNetwork, for_serving
 from ecg_core.labels import CLASSES, NO_BEAT, UNLABELLED
+from ecg_core.schema import Annotations
 from ecg_core.signals.filters import FS_HZ
 from ecg_core.training import checkpoints
 from ecg_core.training.augmentation import Crop, Material
 from ecg_core.training.checkpoints import FITTED_BY, PACKAGE
 from ecg_core.training.fit import draw_crops, fit, learning_rate, weigh_classes
-from ecg_core.training.loss import TRAINING_SEQUENCE_BEATS, crop_loss, cut_sequence, sequence_starts, with_false_beats
+from ecg_core.training.loss import (
+    TRAINING_SEQUENCE_BEATS,
+    DescribedCrop,
+    crop_loss,
+    cut_sequence,
+    sequence_loss,
+    sequence_starts,
+    with_false_beats,
+)
 from ecg_core.training.plan import FitPlan
-from ecg_core.training.preparation import TrainingRecord, without_doubtful
+from ecg_core.training.preparation import (
+    TrainingRecord,
+    prepare_record,
+    reference_rhythm,
+    snap_to_r_peaks,
+    without_doubtful,
+)
 
 
 @pytest.fixture(scope="module")
 def records():
-    """Two leads of spikes, every seventh beat early and broad."""
+    """Two leads of spikes, every seventh beat early and broad, the second half in fibrillation."""
     rng = np.random.default_rng(0)
     made = []
     for name in ("a", "b"):
@@ -35,7 +51,9 @@ def records():
         signal = 0.01 * rng.normal(size=(2, len(time)))
         for centre, kind in zip(position, code, strict=True):
             signal += np.exp(-0.5 * ((time - centre) / (8 if kind else 3)) ** 2)
-        made.append(TrainingRecord(name, signal.astype(np.float32), np.ones(signal.shape, bool), position, code))
+        in_af = (position > 150 * FS_HZ).astype(np.int64)
+        valid = np.ones(signal.shape, dtype=bool)
+        made.append(TrainingRecord(name, signal.astype(np.float32), valid, position, code, in_af))
     return made
 
 
@@ -62,10 +80,48 @@ def test_every_beat_of_a_crop_is_in_a_sequence(n):
 
 
 def test_a_short_crop_is_filled_up_with_unlabelled_beats():
-    code = torch.zeros(5, dtype=torch.int64)
-    described, rr, code = cut_sequence(torch.ones(5, 8), torch.ones(5, 7), code, start=0)
-    assert (described.sum(), rr.sum()) == (40, 35)
+    described, rr, code, in_af = cut_sequence(described_crop(in_af=[1] * 5), start=0)
+    assert (described.sum(), rr.sum()) == (40, 5 * N_RR_FEATURES)
     assert code.tolist() == [0] * 5 + [UNLABELLED] * (TRAINING_SEQUENCE_BEATS - 5)
+    assert in_af.tolist() == [1] * 5 + [UNLABELLED] * (TRAINING_SEQUENCE_BEATS - 5)
+
+
+def test_a_sequence_of_a_long_crop_holds_the_beats_from_its_start():
+    n = TRAINING_SEQUENCE_BEATS + 50
+    crop = replace(described_crop(in_af=[0] * n), code=torch.arange(n))
+    _, _, code, in_af = cut_sequence(crop, start=50)
+    assert code.tolist() == list(range(50, n))
+    assert in_af.tolist() == [0] * TRAINING_SEQUENCE_BEATS
+
+
+def described_crop(*, in_af):
+    """Normal beats whose descriptions are all one."""
+    n = len(in_af)
+    described, rr = torch.ones(n, SMALL_SPEC.hidden_size), torch.ones(n, N_RR_FEATURES)
+    code = torch.zeros(n, dtype=torch.int64)
+    return DescribedCrop(described, rr, torch.zeros(n), code, torch.tensor(in_af))
+
+
+def loss_of(in_af, *, spec=AF_SPEC, af_weight=1.0):
+    torch.manual_seed(0)
+    network = BeatNetwork(spec).eval()
+    with torch.inference_mode():
+        loss = sequence_loss(network, [described_crop(in_af=in_af)], class_weight=torch.ones(6), af_weight=af_weight)
+    return float(loss)
+
+
+def test_fibrillation_is_learned_by_its_weight_and_where_it_is_known():
+    classes = loss_of([UNLABELLED] * 20)
+    assert loss_of([1] * 20) > classes
+    assert loss_of([1] * 20, af_weight=0.0) == classes
+    assert loss_of([1] * 20, af_weight=3.0) - classes == pytest.approx(3 * (loss_of([1] * 20) - classes), rel=1e-4)
+    for half in ([1] * 10 + [UNLABELLED] * 10, [UNLABELLED] * 10 + [0] * 10):
+        assert loss_of(half) > classes
+    assert loss_of([1] * 20) != pytest.approx(loss_of([0] * 20), abs=1e-3)
+
+
+def test_a_network_that_does_not_find_fibrillation_learns_the_classes_alone():
+    assert loss_of([1] * 20, spec=SMALL_SPEC) == loss_of([0] * 20, spec=SMALL_SPEC, af_weight=9.0)
 
 
 def test_single_s_labels_in_fibrillation_are_not_learned():
@@ -88,11 +144,13 @@ def test_false_beats_of_the_detector_are_learned_as_no_beat():
     heatmap = np.zeros(500, dtype=np.float32)
     heatmap[[50, 102, 150, 200, 300]] = 0.9  # at 200, 408, 600, 800 and 1200: two are beats, one is near to one
     heatmap[400] = 0.9 * QUICK_PLAN.false_beat_threshold
-    crop = Crop(np.zeros(2000, np.float32), heatmap, np.array([200.0, 400.0, 800.0]), np.array([0, 2, 1]))
+    beats = np.array([200.0, 400.0, 800.0]), np.array([0, 2, 1]), np.array([0, 1, 1])
+    crop = Crop(np.zeros(2000, np.float32), heatmap, *beats)
     filled = with_false_beats(crop, heatmap, spec=SMALL_SPEC, plan=always, rng=rng)
     np.testing.assert_allclose(filled.position, [200, 400, 600, 800, 1200])
     np.testing.assert_array_equal(filled.code, [0, 2, NO_BEAT, 1, NO_BEAT])
-    empty = Crop(crop.signal, heatmap, np.zeros(0), np.zeros(0, int))
+    np.testing.assert_array_equal(filled.in_af, [0, 1, UNLABELLED, 1, UNLABELLED])
+    empty = Crop(crop.signal, heatmap, np.zeros(0), np.zeros(0, int), np.zeros(0, int))
     assert (with_false_beats(empty, heatmap, spec=SMALL_SPEC, plan=always, rng=rng).code == NO_BEAT).all()
     assert with_false_beats(crop, heatmap, spec=SMALL_SPEC, plan=never, rng=rng) is crop
 
@@ -105,14 +163,134 @@ def test_learning_rate_rises_then_falls_to_nothing():
     assert rates[-1] < 0.01
 
 
-def test_every_weight_of_the_network_learns(records, noise):
+@pytest.mark.parametrize("spec", [SMALL_SPEC, AF_SPEC], ids=lambda spec: spec.name)
+def test_every_weight_of_the_network_learns(records, noise, spec):
     torch.manual_seed(0)
-    model = BeatNetwork(SMALL_SPEC)
-    options = {"spec": SMALL_SPEC, "plan": QUICK_PLAN, "rng": np.random.default_rng(0)}
+    model = BeatNetwork(spec)
+    options = {"spec": spec, "plan": QUICK_PLAN, "rng": np.random.default_rng(0)}
     crops = draw_crops(records, Material(noise), **options)
     crop_loss(model, crops, class_weight=weigh_classes(records, QUICK_PLAN), **options).backward()
     idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
+
+
+def drawn(records, noise, weights, *, steps=60):
+    """How often each record is drawn in some steps of one crop."""
+    weighted = [replace(records[0], name=str(i), weight=weight) for i, weight in enumerate(weights)]
+    rng, plan = np.random.default_rng(0), replace(QUICK_PLAN, crops=1)
+    names = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ecg_core.training.fit.draw_crop", lambda record, *_, **__: names.append(record.name))
+        for _ in range(steps):
+            draw_crops(weighted, Material(noise), spec=SMALL_SPEC, plan=plan, rng=rng)
+    return [names.count(record.name) for record in weighted]
+
+
+def test_a_record_is_drawn_as_often_as_it_weighs(records, noise):
+    heavy, light, none = drawn(records, noise, [3.0, 1.0, 0.0])
+    assert heavy + light == 60
+    assert 1.5 < heavy / light < 6
+    assert none == 0
+
+
+def test_records_of_one_weight_are_drawn_alike(records, noise):
+    assert min(drawn(records, noise, [0.2, 0.2, 0.2])) > 10
+
+
+def test_no_record_is_drawn_twice_in_one_step(records, noise):
+    weighted = [replace(record, weight=weight) for record, weight in zip(records, (9.0, 1.0), strict=True)]
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        both = draw_crops(weighted, Material(noise), spec=SMALL_SPEC, plan=QUICK_PLAN, rng=rng)
+        assert len(both) == QUICK_PLAN.crops == 2
+
+
+# Preparation
+
+
+def peaks(*, onset_s=0.0, height=1.0):
+    """Half a minute of spikes with T waves, and marks that lie ``onset_s`` before them; all in samples."""
+    position = np.arange(1.0, 29.0, 0.8) * FS_HZ
+    time = np.arange(int(30 * FS_HZ))
+    signal = 0.01 * np.random.default_rng(0).normal(size=(2, len(time)))
+    for centre in position:
+        signal += height * np.exp(-0.5 * ((time - centre) / 2) ** 2)
+        signal += 0.4 * np.exp(-0.5 * ((time - centre - 0.3 * FS_HZ) / 10) ** 2)
+    return signal.astype(np.float32), position, position - onset_s * FS_HZ
+
+
+@pytest.mark.parametrize("height", [1.0, -1.0])
+@pytest.mark.parametrize("onset_s", [0.0, 0.03, 0.08])
+def test_marks_at_the_onset_of_the_qrs_are_moved_to_the_r_peaks(onset_s, height):
+    signal, position, marks = peaks(onset_s=onset_s, height=height)
+    np.testing.assert_allclose(snap_to_r_peaks(signal, marks), np.rint(position), atol=1)
+
+
+def test_moved_marks_ascend_and_lie_inside_the_signal():
+    signal, position, _ = peaks()
+    marks = np.concatenate(([0.0], position, [signal.shape[1] - 1.0]))
+    snapped = snap_to_r_peaks(signal, marks)
+    assert (np.diff(snapped) >= 0).all()
+    assert snapped.min() >= 0
+    assert snapped.max() < signal.shape[1]
+
+
+def recorded(position, *, rhythms=(), duration_s=None):
+    """A record with an N at each position, and rhythms named at some times."""
+    signal, _, _ = peaks()
+    if duration_s:
+        signal = np.zeros((2, int(duration_s * FS_HZ)), dtype=np.float32)
+    time_s = np.concatenate((position / FS_HZ, [at_s for at_s, _ in rhythms]))
+    symbol = np.array(["N"] * len(position) + ["+"] * len(rhythms))
+    aux = np.array([""] * len(position) + [name for _, name in rhythms])
+    order = np.argsort(time_s, kind="stable")
+    reference = Annotations(time_s[order], symbol[order], aux[order])
+    return replace(in_memory(signal, FS_HZ, lead_names=("I", "II")), reference=reference)
+
+
+def test_a_record_is_prepared_with_its_weight_and_its_marks_moved_only_where_they_are_to_be():
+    _, position, marks = peaks(onset_s=0.06)
+    record = recorded(marks)
+    kept = prepare_record(record, "a", weight=0.3)
+    moved = prepare_record(record, "a", snapped=True)
+    np.testing.assert_allclose(kept.position, marks)
+    np.testing.assert_allclose(moved.position, np.rint(position), atol=1)
+    assert (kept.weight, moved.weight) == (0.3, 1.0)
+    assert len(kept.position) == len(kept.code) == len(kept.in_af)
+
+
+def test_beats_that_are_given_take_the_place_of_the_reference():
+    _, position, _ = peaks()
+    given = position[::2], np.full(len(position[::2]), UNLABELLED)
+    ready = prepare_record(recorded(position, rhythms=[(0.0, "(AFIB")]), "a", beats=given)
+    np.testing.assert_array_equal(ready.position, given[0])
+    assert (ready.code == UNLABELLED).all()
+    assert (ready.in_af == 1).all()  # the rhythm is that of the reference
+
+
+def test_the_reference_says_which_beats_lie_in_fibrillation_or_flutter():
+    _, position, _ = peaks()
+    rhythms = [(0.0, "(N"), (5.0, "(AFIB"), (10.0, "(SVTA"), (15.0, "(AFL"), (20.0, "(N")]
+    found = reference_rhythm(recorded(position, rhythms=rhythms), position)
+    time_s = position / FS_HZ
+    expected = ((time_s >= 5) & (time_s < 10)) | ((time_s >= 15) & (time_s < 20))
+    np.testing.assert_array_equal(found, expected)
+    assert (reference_rhythm(recorded(position, rhythms=[(0.0, "(N")]), position) == 0).all()
+
+
+@pytest.mark.parametrize("without", ["rhythms", "reference"])
+def test_where_no_rhythm_is_named_what_is_regular_is_no_fibrillation_and_the_rest_is_not_known(without):
+    rng = np.random.default_rng(0)
+    rr_s = 0.8 * np.exp(np.where(np.arange(400) < 200, 0.01, 0.2) * rng.normal(size=400))
+    position = np.cumsum(rr_s) * FS_HZ
+    record = recorded(position, duration_s=400.0)
+    record = record if without == "rhythms" else replace(record, reference=None)
+    found = reference_rhythm(record, position)
+    assert (found[:185] == 0).all()
+    assert (found[215:-10] == UNLABELLED).all()  # the ends of a record are judged by few RR
+
+
+# The loop
 
 
 def test_a_stopped_fit_goes_on_to_the_same_weights(records, noise, tmp_path):
