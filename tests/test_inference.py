@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from support.af_model import finding_af
 
 from ecg_core.classifier import encoder
 from ecg_core.classifier import model as models
-from ecg_core.classifier.classification import classify
+from ecg_core.classifier.classification import classify, classify_latest, references
 from ecg_core.classifier.detection import fuse_heatmaps, pick_beats
 from ecg_core.classifier.encoder import describe_beats, encode
 from ecg_core.classifier.model import Model, load_model, save_model
@@ -253,6 +254,49 @@ def test_the_same_lead_twice_gives_the_same_probabilities(model, found):
     np.testing.assert_allclose(twice.probability, once.probability, atol=1e-5)
 
 
+def test_a_model_that_does_not_find_fibrillation_gives_no_probability_of_it(model, found):
+    weight = np.ones((len(found.position), 1), np.float32)
+    assert classify(model, found.token, rr_of(found), weight).af is None
+
+
+def logit(probability):
+    return np.log(probability / (1 - probability))
+
+
+@pytest.fixture(scope="module")
+def other_token(found):
+    """Tokens of another lead."""
+    return found.token[::-1] + np.float32(0.5)
+
+
+def test_fibrillation_is_fused_from_the_leads_as_the_weighted_mean_of_their_logits(model, found, other_token):
+    finding, rr_s, n = finding_af(model), rr_of(found), len(found.position)
+    weight = np.random.default_rng(0).uniform(0, 1, (n, 1)).astype(np.float32)
+    weight = np.concatenate([weight, 1 - weight], axis=1)
+    alone = [classify(finding, token, rr_s, np.ones((n, 1), np.float32)) for token in (found.token, other_token)]
+    together = classify(finding, np.concatenate([found.token, other_token], axis=1), rr_s, weight)
+    expected = sum(weight[:, lead] * logit(one.af.astype(float)) for lead, one in enumerate(alone))
+    np.testing.assert_allclose(logit(together.af.astype(float)), expected, atol=1e-4)
+    plain = classify(model, np.concatenate([found.token, other_token], axis=1), rr_s, weight)
+    np.testing.assert_array_equal(together.probability, plain.probability)
+    np.testing.assert_array_equal(together.noise, plain.noise)
+
+
+def test_the_latest_beats_have_the_same_fusion(model, found, other_token):
+    finding, rr_s = finding_af(model), rr_of(found)[:80]
+    tokens = np.concatenate([found.token, other_token], axis=1)[:80]
+    reference = references(finding, tokens, rr_s)
+    weight = np.full((80, 2), 0.5, np.float32)
+    weight[:40] = 1.0, 0.0
+    together = classify_latest(finding, tokens, rr_s, weight, reference)
+    alone = [
+        classify_latest(finding, tokens[:, [lead]], rr_s, np.ones((80, 1), np.float32), reference[[lead]])
+        for lead in (0, 1)
+    ]
+    expected = sum(weight[:, lead] * logit(one.af.astype(float)) for lead, one in enumerate(alone))
+    np.testing.assert_allclose(logit(together.af.astype(float)), expected, atol=1e-4)
+
+
 def test_what_may_be_no_beat_counts_as_unclassifiable(model, found):
     """Tokens of nothing at all: they are no beats, and may not be called ventricular because no class fits."""
     token = 10 * np.random.default_rng(0).normal(size=found.token.shape).astype(np.float32)
@@ -264,9 +308,12 @@ def test_what_may_be_no_beat_counts_as_unclassifiable(model, found):
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_beats_are_classified_too(model, found, n):
     weight = np.ones((n, 1), np.float32)
-    probability = classify(model, found.token[:n], rr_of(found)[:n], weight).probability
-    assert probability.shape == (n, 5)
-    assert np.isfinite(probability).all()
+    for one in (model, finding_af(model)):
+        predictions = classify(one, found.token[:n], rr_of(found)[:n], weight)
+        assert predictions.probability.shape == (n, 5)
+        assert np.isfinite(predictions.probability).all()
+    assert predictions.af.shape == (n,)
+    assert np.isfinite(predictions.af).all()
 
 
 def test_the_bias_of_a_class_makes_it_more_probable(model, found):
@@ -293,6 +340,7 @@ def test_the_number_of_threads_changes_no_bit_of_half_an_hour(model, signal):
 
 
 def test_a_prediction_needed_alone_is_the_one_of_the_whole(model, found):
+    model = finding_af(model)
     n = 1500
     beats = np.resize(np.arange(len(found.position)), n)
     tokens, weight = found.token[beats], np.ones((n, 1), np.float32)
@@ -300,6 +348,7 @@ def test_a_prediction_needed_alone_is_the_one_of_the_whole(model, found):
     needed = np.arange(n) == 700
     alone, all_of_them = (classify(model, tokens, rr_s, weight, needed=which) for which in (needed, None))
     np.testing.assert_allclose(alone.probability[needed], all_of_them.probability[needed], atol=1e-5)
+    np.testing.assert_allclose(alone.af[needed], all_of_them.af[needed], atol=1e-5)
     assert (alone.noise[:512] == alone.noise[0]).all()  # not classified
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
+from support.af_model import finding_af
 from support.records import in_memory
 
 from ecg_core.errors import LeadError, LiveError
@@ -14,7 +15,7 @@ from ecg_core.evaluation.matching import match_beats
 from ecg_core.live import amplitude
 from ecg_core.live.alarm_lines import KINDS
 from ecg_core.live.engine import Monitor
-from ecg_core.live.stream import Stream, StreamChunk
+from ecg_core.live.stream import Stream, StreamChunk, merge_updates
 from ecg_core.live.window import simple_ratio
 from ecg_core.pipeline import analyse
 from ecg_core.schema import Beats
@@ -36,7 +37,7 @@ def watch(signal_mv, model, *, fs_hz=FS_HZ, cuts=None, firsts=None, lead_names=(
 
 def joined(updates):
     """The beats of several updates."""
-    return Beats(*(np.concatenate([getattr(u.beats, item.name) for u in updates]) for item in fields(Beats)))
+    return merge_updates(updates).beats
 
 
 def alarms(updates):
@@ -82,6 +83,35 @@ def test_with_a_full_horizon_the_beats_are_those_of_the_whole_recording(excerpt,
     same = [at >= 0 and live.label[at] == label for at, label in zip(program, whole.label, strict=True)]
     assert np.mean(same) >= 0.99
     assert len(live) == len(whole)
+
+
+def test_a_model_that_does_not_find_fibrillation_gives_no_probability_of_it(known):
+    assert joined(known).af_probability is None
+
+
+@pytest.mark.parametrize("n_leads", [1, 2])
+def test_the_probability_of_fibrillation_comes_with_the_beats_however_the_stream_was_cut(excerpt, model, n_leads):
+    part, finding = np.stack([excerpt[: 30 * FS_HZ], 0.5 * excerpt[: 30 * FS_HZ]])[:n_leads], finding_af(model)
+    names = ("II", "V1")[:n_leads]
+    updates = watch(part, finding, lead_names=names)
+    beats = joined(updates)
+    assert beats.af_probability.shape == (len(beats),)
+    assert ((beats.af_probability > 0) & (beats.af_probability < 1)).all()
+    assert_same(watch(part, finding, lead_names=names, cuts=[1000, 1001, 4000]), updates)
+
+
+def test_with_a_full_horizon_the_probability_of_fibrillation_is_that_of_the_recording(excerpt, model):
+    part, finding = excerpt[: 90 * FS_HZ], finding_af(model)
+    live, whole = joined(watch(part, finding, horizon_s=30)), analyse(in_memory(part, FS_HZ), finding).beats
+    program, pair = match_beats(whole.time_s, live.time_s)
+    away = np.abs(live.af_probability[pair] - whole.af_probability[program])
+    assert np.median(away) < 0.1 * np.ptp(whole.af_probability)
+
+
+@pytest.mark.parametrize(("raised", "raises"), [(4.0, True), (-4.0, False)])
+def test_the_alarm_of_atrial_fibrillation_follows_the_network(excerpt, model, raised, raises):
+    updates = watch(excerpt[: 60 * FS_HZ], finding_af(model, raised=raised))
+    assert ("af" in {alarm.kind for alarm in alarms(updates)}) == raises
 
 
 @pytest.mark.parametrize("horizon_s", [0.5, 2.0])

@@ -1,7 +1,7 @@
 """The whole way of the data: what must not matter does not, and what cannot be analysed is marked."""
 
 import tracemalloc
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -73,7 +73,8 @@ def measured(analysis, *, calibration):
 
 def test_columns_agree_with_one_another(demo_analysis):
     beats, attention = demo_analysis.beats, demo_analysis.attention
-    assert {len(getattr(beats, item.name)) for item in fields(beats)} == {len(beats)}
+    columns = [getattr(beats, item.name) for item in fields(beats)]
+    assert {len(column) for column in columns if column is not None} == {len(beats)}
     assert set(beats.label) <= set(CLASSES)
     assert (np.diff(beats.time_s) > 0.15).all()
     assert attention.weight.shape == (len(beats), len(attention.offset_s))
@@ -115,7 +116,7 @@ def doubtful(monkeypatch):
         n = len(predictions.noise)
         noise = np.zeros(n) if rounds else np.where(np.arange(n) % 10 == 5, 0.9, 0.1)
         rounds.append(n)
-        return Predictions(predictions.probability, noise.astype(np.float32))
+        return replace(predictions, noise=noise.astype(np.float32))
 
     monkeypatch.setattr(pipeline, "classify", tenth_is_noise)
 
@@ -134,7 +135,7 @@ def test_only_beats_with_noise_in_their_context_are_classified_again():
     def classify_kept(kept, needed):
         rounds.append(kept[needed])
         noise = np.where(kept == 500, 0.9, 0.1) if len(rounds) == 1 else np.full(len(kept), 0.2)
-        return 0.8 * np.ones(len(kept)), Predictions(np.tile(noise[:, None], 5), noise)
+        return 0.8 * np.ones(len(kept)), Predictions(np.tile(noise[:, None], 5), noise, noise)
 
     kept, _, predictions = drop_noise(1000, classify_kept)
     near = np.abs(kept - 500) <= CONTEXT_BEATS
@@ -143,6 +144,7 @@ def test_only_beats_with_noise_in_their_context_are_classified_again():
     np.testing.assert_array_equal(rounds[1], kept[near])
     np.testing.assert_array_equal(predictions.noise, np.where(near, 0.2, 0.1))
     np.testing.assert_array_equal(predictions.probability[:, 0], predictions.noise)
+    np.testing.assert_array_equal(predictions.af, predictions.noise)
 
 
 def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, monkeypatch):
@@ -150,7 +152,7 @@ def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, mon
         predictions = classify(*args, **how)
         many = len(predictions.noise) == len(plain.beats)
         in_a_row = (np.arange(len(predictions.noise)) // 4 == 25) & many
-        return Predictions(predictions.probability, np.where(in_a_row, 0.9, 0.1).astype(np.float32))
+        return replace(predictions, noise=np.where(in_a_row, 0.9, 0.1).astype(np.float32))
 
     monkeypatch.setattr(pipeline, "classify", four_are_noise)
     analysis = analyse(in_memory(excerpt, FS_HZ), model)
