@@ -1,8 +1,8 @@
 """Cross-validate the general model over its patients: ``ECG_DATABASES=... python -m models.cross_validate``.
 
 Each patient is analysed by the network of ``models.general --fold K`` that was not fitted to that patient, on the
-program's own beats and with the leads that it chooses by itself. Writes ``general.cross_validation.json``. Choices are made by these figures:
-the test sets are read when nothing is left to choose.
+program's own beats and with the leads that it chooses by itself. Writes ``general.cross_validation.json``. Choices are
+made by these figures: the test sets are read when nothing is left to choose.
 """
 
 from __future__ import annotations
