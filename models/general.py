@@ -3,7 +3,8 @@
 The patients of TRAINING are dealt out to FOLDS folds once and for all (``splits/general_folds.csv``, by ``--deal``).
 ``--fold K`` fits the network to the patients of the other folds, so that each patient is classified by a network that
 does not know that patient: all choices are made on these. Without it the network is fitted to all of them, by the same
-plan. A run that was stopped goes on where it was.
+plan. The fit goes on from the adapted model, of a fold from one that was adapted without the fold. All of these know
+DS1's patients, so no choice is made on them. A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,19 +15,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ecg_core.classifier.leads import ALL
 from ecg_core.classifier.model import Model, load_model, save_model, uncalibrated
+from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.spec import read_spec
 from ecg_core.evaluation.patients import patient_of
 from ecg_core.labels import UNLABELLED
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Record
 from ecg_core.signals.filters import FS_HZ
+from ecg_core.training.adaptation import PLAN as ADAPTATION_PLAN
+from ecg_core.training.adaptation import adapt
 from ecg_core.training.augmentation_config import AUGMENTATION
+from ecg_core.training.fit import fit
 from ecg_core.training.plan import FitPlan
 from ecg_core.training.preparation import TrainingRecord, prepare_record
-from models.command import RUNS, parse, parser_of, print_line
+from models.command import RUNS, parse, parser_of, print_line, print_progress
 from models.databases import (
     AFDB,
     AFPDB,
@@ -41,17 +48,20 @@ from models.databases import (
     QTDB,
     SVDB,
     load_noise,
+    load_records,
     read_split,
 )
-from models.train import SPEC, fit_stage
+from models.train import SPEC
 
+NAME = "general"
 FOLDS = 5
 FOLDS_FILE = FOLDER / "splits" / "general_folds.csv"
 FINDER = "source"  # the model that finds the beats of records that have no reference beats
 NO_FIBRILLATION = ("sel16", "sel17")  # qtdb's records of nsrdb: people in sinus rhythm, some of it irregular
 MARKED_AT_ONSET = "sele"  # qtdb's records of edb have their marks at the onset of the QRS
 PLAN = FitPlan(
-    steps=6000,
+    steps=800,
+    learning_rate=1e-3,
     augmentation=replace(AUGMENTATION, atrial=replace(AUGMENTATION.atrial, dominant_probability=0.15)),
 )
 
@@ -167,6 +177,63 @@ def found_beats(record: Record, finder: Model) -> tuple[np.ndarray, np.ndarray]:
     return beats.time_s * FS_HZ, np.full(len(beats), UNLABELLED)
 
 
+def start_network(fold: int | None, databases: Path, runs: Path) -> BeatNetwork:
+    """The network that the fit starts from, with a new head for fibrillation: the adapted one.
+
+    That of a fold is adapted anew without the svdb records of the fold.
+    """
+    if fold is None:
+        network = load_model(FOLDER / "adapted.pt").network
+    else:
+        kept = [row.name.split("/")[1] for row in read_folds() if row.name.startswith("svdb/") and row.fold != fold]
+        network = adapt(
+            load_model(FOLDER / "source.pt"),
+            [read_record(databases / SVDB / name) for name in kept],
+            noise=load_noise(databases / NSTDB),
+            rehearsed=load_records(databases / MITDB, read_split("mitdb_ds1")),
+            plan=ADAPTATION_PLAN,
+            checkpoint=runs / f"{fold_name(fold)}-start.ckpt",
+            report=print_progress(f"start of fold {fold}", ADAPTATION_PLAN.steps),
+        ).network
+    torch.manual_seed(PLAN.seed)
+    started = BeatNetwork(replace(SPEC, finds_af=True))
+    started.load_state_dict(network.state_dict(), strict=False)
+    return started.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fold_name(fold: int | None) -> str:
+    """Of the model that a fit makes."""
+    return NAME if fold is None else f"{NAME}-fold{fold}"
+
+
+def train(fold: int | None, *, databases: Path, plan: FitPlan, runs: Path) -> Model:
+    """Fit to the patients of the other folds, or to all patients."""
+    name, fitted = fold_name(fold), [row for row in read_folds() if row.fold != fold]
+    print_line(f"{name}: {len(fitted)} records of {len({row.patient for row in fitted})} patients")
+    adapted = read_spec(FOLDER / "adapted.pt")
+    spec = replace(
+        adapted,
+        name=name,
+        seed=plan.seed,
+        finds_af=True,
+        trained_on=tuple(row.name for row in fitted),
+        validated_on=(),
+        recipe=f"{adapted.recipe}; python -m models.general",
+        sha256="",
+        calibration=(),
+    )
+    network = fit(
+        start_network(fold, databases, runs),
+        list(prepared(fitted, databases)),
+        noise=load_noise(databases / NSTDB),
+        spec=spec,
+        plan=plan,
+        checkpoint=runs / f"{name}.ckpt",
+        report=print_progress(name, plan.steps),
+    )
+    return Model(spec, network.cpu())
+
+
 def main() -> None:
     """Deal the patients out, or fit and save."""
     parser = parser_of(__doc__)
@@ -180,15 +247,9 @@ def main() -> None:
         write_folds(deal(options.databases))
         return
     options.runs.mkdir(exist_ok=True)
-    name = "general" if options.fold is None else f"general-fold{options.fold}"
-    fitted = [row for row in read_folds() if row.fold != options.fold]
-    records, noise = list(prepared(fitted, options.databases)), load_noise(options.databases / NSTDB)
-    print_line(f"{name}: {len(records)} records of {len({row.patient for row in fitted})} patients")
     plan = replace(PLAN, steps=options.steps, seed=options.seed)
-    spec = replace(SPEC, name=name, seed=options.seed, finds_af=True, recipe="python -m models.general")
-    spec = replace(spec, trained_on=tuple(row.name for row in fitted))
-    network = fit_stage(name, records, noise=noise, spec=spec, plan=plan, runs=options.runs)
-    save_model((FOLDER if options.fold is None else options.runs) / f"{name}.pt", Model(spec, network))
+    model = train(options.fold, databases=options.databases, plan=plan, runs=options.runs)
+    save_model((FOLDER if options.fold is None else options.runs) / f"{model.spec.name}.pt", model)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from ..pipeline import analyse
 from ..records import read_record
 from ..schema import Analysis, Annotations, Float64, Index, Record, Text
 from .ec57 import LEARNING_S, Score, score_record
-from .matching import AF_RHYTHMS, match_beats, overlap_s, rhythm_spans
+from .matching import AF_RHYTHMS, Spans, match_beats, overlap_s, rhythm_spans
 from .patients import EctopyCount, PatientScore, count_reference, patient_of, pool_patients
 from .reliability import Trust, measure_trust
 
@@ -213,18 +213,26 @@ def score_beats(record: Record, time_s: Float64, label: Text, *, excluded_s: Flo
         label,
         record_id=record.record_id,
         duration_s=record.duration_s,
-        # Of a record no longer than the learning period nothing would be scored.
-        learning_s=LEARNING_S if record.duration_s > LEARNING_S else 0.0,
+        learning_s=learning_s(record.duration_s),
         excluded_s=excluded_s,
     )
 
 
 def _af_duration(analysis: Analysis, marks: Annotations) -> AfDuration | None:
+    spans = rhythm_spans(marks, AF_RHYTHMS, analysis.record.duration_s)
+    return None if spans is None else af_duration(analysis, spans)
+
+
+def af_duration(analysis: Analysis, spans: Spans) -> AfDuration:
+    """Fibrillation as an analysis finds it, beside the stretches in which there is some."""
     end_s = analysis.record.duration_s
-    spans = rhythm_spans(marks, AF_RHYTHMS, end_s)
-    if spans is None:
-        return None
-    scored = [(LEARNING_S, end_s)]
+    first_s = learning_s(end_s)
     found = [(event.start_s, event.end_s) for event in analysis.events if event.kind == "af"]
-    reference = [(max(start_s, LEARNING_S), stop_s) for start_s, stop_s in spans if stop_s > LEARNING_S]
+    reference = [(max(start_s, first_s), stop_s) for start_s, stop_s in spans if stop_s > first_s]
+    scored = [(first_s, end_s)]
     return AfDuration(overlap_s(found, scored), overlap_s(reference, scored), overlap_s(found, reference))
+
+
+def learning_s(duration_s: float) -> float:
+    """The learning period of a record, which is not scored: none where nothing would be left."""
+    return LEARNING_S if duration_s > LEARNING_S else 0.0
