@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..edits import Mark
 from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Burden, Calibration, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
+from .doubt import s_doubt
 from .events import RUNS, TACHYCARDIAS, ectopic_series
 from .hrv import measure_variability
 from .intervals import counts_for_rate, heart_rate
 from .labelling import moved
+from .short_recordings import af_verdict
 from .uncertainty import count_interval, counts_at_thresholds, expected_error_points, usual_per_day
 
 HOUR_S = 3600.0
@@ -32,12 +35,16 @@ def measure_burden(
     rules: RhythmRules,
     age_years: int | None = None,
     calibration: Calibration | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Burden:
-    """Everything that a report counts, with the hourly table; only what could not be measured is NaN."""
+    """Everything that a report counts, with the hourly table; only what could not be measured is NaN.
+
+    A stretch that a reader marked as one rhythm is among the events, and decides the verdict on a short recording.
+    """
     time_s, bpm = heart_rate(beats, rules, quality=quality)
     analysable_s = float(_analysable_s(quality, duration_s).sum())
     hourly = _hourly(beats, events, quality, duration_s, rules, rates=(time_s, bpm))
-    premature = without_idioventricular(beats, events)
+    premature, af = without_idioventricular(beats, events), summarise_episodes(events, "af")
     return Burden(
         duration_s=duration_s,
         analysable_s=analysable_s,
@@ -49,7 +56,7 @@ def measure_burden(
         v=_ectopy(premature, "V", events, hourly, analysable_s, age_years, calibration),
         s=_ectopy(beats, "S", events, hourly, analysable_s, age_years, calibration),
         pvc_error_points=expected_error_points(duration_s, analysable_s=analysable_s),
-        af=summarise_episodes(events, "af"),
+        af=af,
         vf=summarise_episodes(events, "vf"),
         vf_suspected=summarise_episodes(events, "vf_suspected"),
         asystoles=summarise_episodes(events, "asystole"),
@@ -63,6 +70,10 @@ def measure_burden(
         fast=summarise_episodes(events, "tachycardia"),
         variability=measure_variability(beats, rules, fibrillation=_of_kinds(events, "af"), analysable_s=analysable_s),
         hourly=hourly,
+        af_verdict=af_verdict(
+            beats, duration_s=duration_s, analysable_s=analysable_s, rules=rules, episodes_s=af.total_s, marks=marks
+        ),
+        s_doubt=s_doubt(beats, rules, af_share=min(af.total_s / analysable_s, 1.0) if analysable_s else 0.0),
     )
 
 
