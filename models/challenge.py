@@ -34,7 +34,7 @@ Analyse = Callable[[Record], Analysis]
 def references(databases: Path) -> dict[str, str]:
     """The class of each recording that is there, by its name: a key of CLASSES."""
     with (databases / CHALLENGE / "REFERENCE.csv").open(encoding="utf-8", newline="") as lines:
-        known = {name: reference for name, reference in csv.reader(lines)}
+        known = dict(csv.reader(lines))
     return {name: known[name] for name in known if (databases / CHALLENGE / f"{name}.hea").is_file()}
 
 

@@ -15,7 +15,7 @@ from ..schema import Beats, Burden, Calibration, Ectopy, Episodes, Float64, Hear
 from .doubt import s_doubt
 from .events import RUNS, TACHYCARDIAS, ectopic_series
 from .hrv import measure_variability
-from .intervals import counts_for_rate, heart_rate
+from .intervals import CLEAR_SCORE, counts_for_rate, heart_rate
 from .labelling import moved
 from .short_recordings import af_verdict
 from .uncertainty import count_interval, counts_at_thresholds, expected_error_points, usual_per_day
@@ -71,7 +71,13 @@ def measure_burden(
         variability=measure_variability(beats, rules, fibrillation=_of_kinds(events, "af"), analysable_s=analysable_s),
         hourly=hourly,
         af_verdict=af_verdict(
-            beats, duration_s=duration_s, analysable_s=analysable_s, rules=rules, episodes_s=af.total_s, marks=marks
+            beats,
+            duration_s=duration_s,
+            analysable_s=analysable_s,
+            clear_s=_clear_s(quality, duration_s),
+            rules=rules,
+            episodes_s=af.total_s,
+            marks=marks,
         ),
         s_doubt=s_doubt(beats, rules, af_share=min(af.total_s / analysable_s, 1.0) if analysable_s else 0.0),
     )
@@ -172,6 +178,12 @@ def _analysable_s(quality: Quality, duration_s: float) -> Float64:
     start = np.arange(len(quality.usable)) * quality.block_s
     length = np.clip(duration_s - start, 0, quality.block_s)
     return np.asarray(np.where(quality.usable, length, 0.0))
+
+
+def _clear_s(quality: Quality, duration_s: float) -> float:
+    """Analysable seconds of the quality in which few beats are false or missed."""
+    is_clear = quality.score.max(axis=0) >= CLEAR_SCORE
+    return float(_analysable_s(quality, duration_s)[is_clear].sum())
 
 
 def _hourly(

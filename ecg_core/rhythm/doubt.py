@@ -49,8 +49,8 @@ TERMS: Final[Mapping[str, Term]] = {
     "s_same_p": Term(
         0.0, 0.8, 0.2, "before {share} of the S beats the P waves are those before N", "the P waves change at S beats"
     ),
-    "p_unclear": Term(0.5, 0.5, 0.3, "P waves are not clear", "P waves are clear"),
-    "sinus_arrhythmia": Term(0.5, 0.06, 0.06, "sinus arrhythmia", "the sinus rhythm is regular"),
+    "p_unclear": Term(0.5, 0.25, 0.3, "P waves are not clear", "P waves are clear"),
+    "sinus_arrhythmia": Term(0.5, 0.04, 0.06, "sinus arrhythmia", "the sinus rhythm is regular"),
     "s_in_runs": Term(0.0, 0.1, 0.3, "{share} of the S beats lie in runs", "few of the S beats lie in runs"),
     "s_prematurity": Term(-0.5, 0.25, 0.15, "the S beats are very premature", "the S beats are hardly premature"),
     "s_share": Term(0.0, 0.02, 0.05, "S beats are frequent", "S beats are rare"),

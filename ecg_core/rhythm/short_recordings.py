@@ -22,7 +22,7 @@ from .intervals import counts_for_rate, follows_previous, nn_intervals
 
 SHORT_S: Final = 61.0  # the longest recording judged as a whole: a minute, and what a recorder adds to it
 MIN_ANALYSABLE_S: Final = 8.0  # less is shorter than the shortest recording of the Challenge 2017
-MIN_ANALYSABLE_SHARE: Final = 0.5  # of the recording; with less, most of it could be another rhythm
+MIN_CLEAR_SHARE: Final = 0.5  # of the recording; with less, most of what is read of it could be noise
 MIN_RR: Final = 8  # fewer RR do not show whether a rhythm is irregular
 MIN_NN: Final = 12  # for the entropy: the shortest series of Lake & Moorman 2011, doi:10.1152/ajpheart.00561.2010
 # Limits of the probability of AF over the recording: at most the first is "no AF", at least the second is "AF".
@@ -39,6 +39,7 @@ def af_verdict(
     duration_s: float,
     analysable_s: float,
     rules: RhythmRules,
+    clear_s: float | None = None,
     episodes_s: float = 0.0,
     marks: Sequence[Mark] = (),
 ) -> AfVerdict | None:
@@ -49,6 +50,9 @@ def af_verdict(
     beats
         As they are counted; where they have a probability of AF by the network, that decides, else their RR and what
         repeats before the QRS.
+    clear_s
+        Time of the quality in which few beats are false or missed (``intervals.CLEAR_SCORE``); by default all that is
+        analysable.
     episodes_s
         Total length of the episodes of AF that were found; one as long as the rules ask for is AF.
     marks
@@ -59,10 +63,13 @@ def af_verdict(
         return None
     if (marked := _marked(marks, duration_s)) is not None:
         return marked
+    clear_s = analysable_s if clear_s is None else clear_s
+    if clear_s < MIN_CLEAR_SHARE * duration_s:
+        return AfVerdict(NOT_KNOWN, f"too noisy, {clear_s:.0f} of {duration_s:.0f} s clear enough", None)
+    if problem := _too_short(beats, analysable_s=analysable_s, rules=rules):
+        return AfVerdict(NOT_KNOWN, f"too short, {problem} needed", None)
     if episodes_s >= rules.af_min_s:
         return AfVerdict(AF, f"an episode of at least {rules.af_min_s:g} s was found", None)
-    if problem := _problem(beats, duration_s=duration_s, analysable_s=analysable_s, rules=rules):
-        return AfVerdict(NOT_KNOWN, problem, None)
     probability = _network_probability(beats)
     return _by_network(probability) if len(probability) else _by_rr(beats, rules)
 
@@ -76,15 +83,13 @@ def _marked(marks: Sequence[Mark], duration_s: float) -> AfVerdict | None:
     return None
 
 
-def _problem(beats: Beats, *, duration_s: float, analysable_s: float, rules: RhythmRules) -> str:
-    """Why the recording cannot be judged; empty where it can."""
-    if analysable_s < MIN_ANALYSABLE_SHARE * duration_s:
-        return f"too noisy, {analysable_s:.0f} of {duration_s:.0f} s analysable"
+def _too_short(beats: Beats, *, analysable_s: float, rules: RhythmRules) -> str:
+    """What is analysable, and how much would be needed; empty where it is enough."""
     if analysable_s < MIN_ANALYSABLE_S:
-        return f"too short, {analysable_s:.0f} s analysable, at least {MIN_ANALYSABLE_S:.0f} s needed"
+        return f"{analysable_s:.0f} s analysable, at least {MIN_ANALYSABLE_S:.0f} s"
     n_rr = np.count_nonzero(follows_previous(beats) & counts_for_rate(beats, rules))
     if n_rr < MIN_RR:
-        return f"too short, {n_rr} analysable RR, at least {MIN_RR} needed"
+        return f"{n_rr} analysable RR, at least {MIN_RR}"
     return ""
 
 
