@@ -43,14 +43,14 @@ class Term(NamedTuple):
 CONSTANT: Final = -1.0  # log odds of a recording whose features lie at their centres
 # A first choice, not fitted: what has the weight 0 waits for the fit. Centres and scales are those of usual recordings.
 TERMS: Final[Mapping[str, Term]] = {
-    "s_in_doubt": Term(1.0, 0.01, 0.02, "{percent} of all beats are in doubt between S and another class"),
-    "s_expected_off": Term(0.5, 0.01, 0.02, "the probabilities add up to another count of S than the labels"),
+    "s_in_doubt": Term(1.0, 0.01, 0.02, "{percent} of all beats may or may not be S"),
+    "s_expected_off": Term(0.5, 0.01, 0.02, "the probabilities give another count of S"),
     "s_between": Term(1.0, 0.2, 0.3, "{share} of the S beats are nearly as probable to be N"),
     "s_same_p": Term(
         0.0, 0.8, 0.2, "before {share} of the S beats the P waves are those before N", "the P waves change at S beats"
     ),
-    "p_unclear": Term(0.5, 0.25, 0.3, "P waves are not clear", "P waves are clear"),
-    "sinus_arrhythmia": Term(0.5, 0.04, 0.06, "sinus arrhythmia", "the sinus rhythm is regular"),
+    "p_unclear": Term(0.5, 0.4, 0.3, "P waves are not clear", "P waves are clear"),
+    "sinus_arrhythmia": Term(0.5, 0.04, 0.06, "sinus arrhythmia or other irregular RR", "regular RR"),
     "s_in_runs": Term(0.0, 0.1, 0.3, "{share} of the S beats lie in runs", "few of the S beats lie in runs"),
     "s_prematurity": Term(-0.5, 0.25, 0.15, "the S beats are very premature", "the S beats are hardly premature"),
     "s_share": Term(0.0, 0.02, 0.05, "S beats are frequent", "S beats are rare"),
@@ -110,10 +110,10 @@ def doubt_features(beats: Beats, rules: RhythmRules, *, af_share: float = 0.0) -
 
 
 def open_share(beats: Beats) -> float:
-    """Share of the beats that are S, or may well be, that no reader labelled; 1 where there are none."""
+    """Share of the beats that are S, or may well be, that no reader labelled; 0 where there are none."""
     probable = beats.probability[:, CLASSES.index("S")] >= BETWEEN[0]
     candidates = ((beats.label == "S") | probable) & beats.usable
-    return float((candidates & ~_is_certain(beats)).sum() / candidates.sum()) if candidates.any() else 1.0
+    return float((candidates & ~_is_certain(beats)).sum() / candidates.sum()) if candidates.any() else 0.0
 
 
 def _is_certain(beats: Beats) -> Bool:

@@ -118,10 +118,11 @@ def _by_rr(beats: Beats, rules: RhythmRules) -> AfVerdict:
         return AfVerdict(NOT_KNOWN, f"too short, {len(nn)} RR between normal beats, at least {MIN_NN} needed", None)
     entropy, needed = float(cosen(beats.rr_s[nn][None])[0]), _entropy_needed(beats, nn, rules)
     answer = _answer(entropy - needed, ENTROPY_LIMITS)
+    why_not = "P waves repeat" if entropy > rules.af_entropy else "the RR are not irregular as in AF"
     says = {
-        AF: "the RR are irregular, and no P wave repeats clearly",
-        NO_AF: "the RR are not irregular enough for AF with the P waves that repeat",
-        NOT_KNOWN: "the RR are irregular, but not clearly as in AF, or P waves may repeat",
+        AF: "the RR are irregular, and no P waves repeat clearly",
+        NO_AF: why_not,
+        NOT_KNOWN: "between regular RR with P waves and irregular RR without",
     }
     return AfVerdict(answer, says[answer], None)
 
