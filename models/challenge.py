@@ -84,7 +84,7 @@ def _answers(rows: Sequence[Mapping[str, Any]], reference: str) -> dict[str, int
 
 def challenge_table(metrics: Mapping[str, Any]) -> str:
     """F1 of AF by model, and what it says of the recordings of each reference."""
-    counted = next((row["answers"] for row in metrics.values()), {})
+    counted: dict[str, dict[str, int]] = next((row["answers"] for row in metrics.values()), {})
     head = "".join(f" {name} ({sum(counted.get(key, {}).values())}) |" for key, name in CLASSES.items())
     lines = [f"| model | F1, readable | F1, all |{head}", "|---|---|---|" + "---|" * len(CLASSES)]
     for model, row in metrics.items():

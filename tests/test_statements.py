@@ -53,17 +53,16 @@ def first_page(analysis):
     [
         (
             AfVerdict(AF, "probability 0.93, by the network over 33 beats", 0.93),
-            "Verdict on the whole recording of 30 s: atrial fibrillation (probability 0.93, by the network over 33 "
-            "beats); the AF burden counts only episodes of 30 s or longer",
+            "Verdict on the whole recording (30 s): AF (probability 0.93, by the network over 33 beats); the AF burden "
+            "counts only episodes of 30 s or longer",
         ),
         (
             AfVerdict(NO_AF, "P waves repeat", None),
-            "Verdict on the whole recording of 30 s: no atrial fibrillation (P waves repeat)",
+            "Verdict on the whole recording (30 s): no AF (P waves repeat)",
         ),
         (
             NOISY,
-            "Whether the whole recording of 30 s is atrial fibrillation cannot be said: too noisy, 10 of 30 s clear "
-            "enough",
+            "Whether the whole recording (30 s) is AF cannot be said: too noisy, 10 of 30 s clear enough",
         ),
     ],
 )

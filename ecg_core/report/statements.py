@@ -47,17 +47,13 @@ def verdict_text(analysis: Analysis) -> str:
     verdict, burden = analysis.burden.af_verdict, analysis.burden
     if verdict is None:
         return ""
-    whole = f"the whole recording of {duration_text(burden.duration_s)}"
+    whole = f"the whole recording ({duration_text(burden.duration_s)})"
     if verdict.answer == NOT_KNOWN:
-        return f"Whether {whole} is atrial fibrillation cannot be said: {verdict.reason}"
-    is_af = verdict.answer == AF
-    answer = "atrial fibrillation" if is_af else "no atrial fibrillation"
-    if is_af and not burden.af.n:
-        least = f"{analysis.rules.af_min_s:g} s"
-        return (
-            f"Verdict on {whole}: {answer} ({verdict.reason}); the AF burden counts only episodes of {least} or longer"
-        )
-    return f"Verdict on {whole}: {answer} ({verdict.reason})"
+        return f"Whether {whole} is AF cannot be said: {verdict.reason}"
+    text = f"Verdict on {whole}: {verdict.answer} ({verdict.reason})"
+    if verdict.answer == AF and not burden.af.n:
+        return f"{text}; the AF burden counts only episodes of {analysis.rules.af_min_s:g} s or longer"
+    return text
 
 
 def doubt_text(analysis: Analysis) -> str:

@@ -118,9 +118,9 @@ def _by_rr(beats: Beats, rules: RhythmRules) -> AfVerdict:
         return AfVerdict(NOT_KNOWN, f"too short, {len(nn)} RR between normal beats, at least {MIN_NN} needed", None)
     entropy, needed = float(cosen(beats.rr_s[nn][None])[0]), _entropy_needed(beats, nn, rules)
     answer = _answer(entropy - needed, ENTROPY_LIMITS)
-    why_not = "P waves repeat" if entropy > rules.af_entropy else "the RR are not irregular as in AF"
+    why_not = "P waves repeat" if entropy > rules.af_entropy else "RR not irregular as in AF"
     says = {
-        AF: "the RR are irregular, and no P waves repeat clearly",
+        AF: "irregular RR without clear P waves",
         NO_AF: why_not,
         NOT_KNOWN: "between regular RR with P waves and irregular RR without",
     }

@@ -20,8 +20,8 @@ GALLERY_TITLE: Final = "S beats, the least certain first"
 
 def draw_statements(analysis: Analysis) -> None:
     """Draw a line for each statement, in the style of a warning where the program is not sure."""
-    for statement in statements(analysis):
-        with st.container(key=f"statement_{statement.kind}"):
+    with st.container(key="statements"):
+        for statement in statements(analysis):
             line, way = st.columns([10, 1], vertical_alignment="center", gap="small")
             text = f"{plain_markdown(statement.text)}."
             if statement.is_warning:
