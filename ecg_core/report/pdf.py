@@ -164,7 +164,7 @@ def _cards(found: dict[str, Measure], analysis: Analysis) -> Flowable:
         ("Analysable time", duration_text(analysis.burden.analysable_s), not_analysable_text(analysis)),
         ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden") + _with_fusion(found)),
         ("SVE burden" + uncertain, _percent(found["sve_burden"]), _interval_text(found, "sve_burden")),
-        af_card(analysis, burden=_percent(found["af_burden"]), episodes=episodes),
+        af_card(analysis, "AF burden in this recording", burden=_percent(found["af_burden"]), episodes=episodes),
     ]
     return boxes(
         [

@@ -76,21 +76,23 @@ def doubtful_beats(analysis: Analysis) -> Index:
     return np.asarray(index[np.abs(probability[index] - 0.5).argsort(kind="stable")], dtype=np.int64)
 
 
-def af_card(analysis: Analysis, *, burden: str, episodes: str) -> tuple[str, str, str]:
+def af_card(analysis: Analysis, name: str, *, burden: str, episodes: str) -> tuple[str, str, str]:
     """Name, value and note of the figure on AF that is read first: of a short recording, the verdict.
 
     Parameters
     ----------
+    name
+        Of the AF burden, which is the figure of a longer recording.
     burden, episodes
         The AF burden, and number and length of its episodes, in words.
 
     """
     verdict = analysis.burden.af_verdict
     if verdict is None:
-        return "AF burden in this recording", burden, episodes
+        return name, burden, episodes
     value = "not known" if verdict.answer == NOT_KNOWN else verdict.answer
-    counted = episodes if analysis.burden.af.n else f"no episode of {analysis.rules.af_min_s:g} s"
-    return "Verdict on AF", value, f"AF burden {burden}, {counted}"
+    counted = f", {episodes}" if analysis.burden.af.n else ""
+    return "Verdict on AF", value, f"AF burden {burden}{counted}"
 
 
 def verdict_cells(analysis: Analysis) -> dict[str, str]:

@@ -53,12 +53,12 @@ def _burden_cards(analysis: Analysis) -> list[tuple[str, str, str]]:
     slow = burden.idioventricular
     apart = f"; {slow.n_beats:,} V in idioventricular rhythm not counted" if slow.n else ""
     af = f"{plural(burden.af.n, 'episode')}, {duration_text(burden.af.total_s)}"
-    uncertain = "; uncertain" if is_uncertain(burden.s_doubt) else ""
+    uncertain = ", uncertain" if is_uncertain(burden.s_doubt) else ""
     return [
         ("Analysable time", duration_text(burden.analysable_s), not_analysable_text(analysis)),
         ("PVC burden", percent(burden.pvc_burden_pct), f"{burden.v.n_beats:,} V {of_beats}{with_fusion}{apart}"),
-        ("SVE burden", percent(burden.sve_burden_pct), f"{count['S']:,} S {of_beats}{uncertain}"),
-        af_card(analysis, burden=percent(burden.af_burden_pct), episodes=af),
+        (f"SVE burden{uncertain}", percent(burden.sve_burden_pct), f"{count['S']:,} S {of_beats}"),
+        af_card(analysis, "AF burden", burden=percent(burden.af_burden_pct), episodes=af),
     ]
 
 
