@@ -38,7 +38,7 @@ def measure(
     events = find_rhythms(beats, rules, episodes=episodes, others=[*dangers, *marked_events(beats, changes.marks)])
     burden = measure_burden(
         beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years,
-        calibration=calibration,
+        calibration=calibration, marks=changes.marks,
     )  # fmt: skip
     return beats, events, burden
 

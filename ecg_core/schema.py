@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .certainty import AfVerdict, SDoubt
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
 from .learning import LearningCheck
@@ -380,6 +381,8 @@ class Burden(FrozenArrays):
     fast: Episodes
     variability: Variability
     hourly: Hourly
+    af_verdict: AfVerdict | None = None  # of a short recording as a whole; None for a longer one
+    s_doubt: SDoubt | None = None  # None where an earlier version measured
 
     @property
     def pvc_burden_pct(self) -> float:

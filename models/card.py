@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
+from models.challenge import METRICS as CHALLENGE
+from models.challenge import challenge_table
 from models.command import ROOT, read_json
 from models.databases import FOLDER
 from models.tables import (
@@ -69,6 +71,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
+    card = fill(card, "challenge", challenge_table(read_json(CHALLENGE)))
     card = fill(card, "seeds", seeds_table(metrics, read_json(FOLDER / "seeds.metrics.json")["figures"]))
     waveform = read_json(FOLDER / "waveform.metrics.json")
     card = fill(card, "waveform", waveform_table(waveform))

@@ -13,7 +13,7 @@ CORE = ROOT / "ecg_core"
 FLOORS = (
     {"text"},
     {"labels", "errors"},
-    {"rules", "learning", "edits", "overrides"},
+    {"rules", "learning", "edits", "overrides", "certainty"},
     {"schema", "notes"},
     {"clock", "files", "parallel"},
     {"signals"},

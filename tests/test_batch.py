@@ -14,7 +14,7 @@ from support.studies import SETTINGS, STUDY, contents, files, rows, write_half_m
 from ecg_core import __main__ as started
 from ecg_core.batch import analyse_many, plan, work
 from ecg_core.batch.plan import folder_names, is_many
-from ecg_core.batch.study import IDENTITY, study_table
+from ecg_core.batch.study import IDENTITY, TEXTS, study_table
 from ecg_core.batch.tables import MARK
 from ecg_core.cli import progress
 from ecg_core.cli.main import main
@@ -153,7 +153,8 @@ def test_the_study_has_a_row_a_record_with_the_measures_of_its_burden(tmp_path, 
         measured = {key: value for key, value in burden.items() if not key.startswith("rule_")}
         assert {key: row[key] for key in measured} == measured
     assert list(table) == list(listed[0])
-    assert all(table[name].dtype == float for name in table if name not in IDENTITY)
+    assert all(table[name].dtype == float for name in table if name not in (*IDENTITY, *TEXTS))
+    assert all(text.startswith(("AF: ", "no AF: ", "cannot be said: ")) for text in table["af_verdict_text"])
     assert table["duration"].tolist() == [30.0] * 3
 
 
@@ -353,7 +354,7 @@ def test_the_study_is_read_alike_by_pandas(tmp_path, database):
     analyse_many([database], SETTINGS, tmp_path / "out")
     from_csv = pd.read_csv(io.BytesIO((tmp_path / "out" / "study.csv").read_bytes()), dtype={"folder": str})
     from_parquet = pd.read_parquet(tmp_path / "out" / "study.parquet")
-    measured = [name for name in from_parquet if name not in IDENTITY]
+    measured = [name for name in from_parquet if name not in (*IDENTITY, *TEXTS)]
     np.testing.assert_allclose(from_csv[measured].astype(float), from_parquet[measured], atol=5.1e-5)
 
 

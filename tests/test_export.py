@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.strategies import beat_columns, make_beats
 
-from ecg_core.batch.study import ADDED, FAILURE_COLUMNS, study_row
+from ecg_core.batch.study import ADDED, FAILURE_COLUMNS, TEXTS, study_row
 from ecg_core.batch.tables import FAILURES, PARQUET, STUDY
 from ecg_core.errors import OutputError
 from ecg_core.labels import CLASSES
@@ -401,7 +401,7 @@ def test_the_burden_with_fusion_is_in_csv_json_and_study(make_analysis):
     assert (in_json["pvc_burden"], in_json["pvc_burden_with_fusion"]) == (10.0, 20.0)
     row = study_row("made", analysis)
     assert row["pvc_burden_with_fusion"] == 20.0
-    assert list(row)[-len(ADDED) :] == list(ADDED)  # earlier columns keep their place
+    assert list(row)[-len(ADDED) - len(TEXTS) :] == [*ADDED, *TEXTS]  # earlier columns keep their place
 
 
 def test_an_interval_holds_its_burden(demo_analysis):

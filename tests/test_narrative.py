@@ -148,7 +148,7 @@ def test_ectopic_beats_that_af_hides_are_said_not_to_be_counted(calm):
 
 
 def test_af_is_not_excluded_where_too_little_can_be_analysed():
-    text = draft_narrative(made_analysis(20.0))
+    text = draft_narrative(made_analysis(120.0, unusable=range(2, 12)))
     assert "Atrial fibrillation of 30 s or longer cannot be found in so little analysable signal." in text
     assert "No atrial fibrillation" not in text
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.strategies import make_beats
 
-from ecg_core.rhythm.p_waves import AVERAGED_BEATS, COMPARED_BEATS, before_qrs, p_correlation, repeating_fraction
+from ecg_core.rhythm.p_waves import COMPARED_BEATS, FEWEST_BEATS, before_qrs, p_correlation, repeating_fraction
 
 N = 200
 
@@ -43,7 +43,7 @@ def test_ectopic_beats_are_interpolated_between_the_normal_ones():
     assert repeating_fraction(wild, beats(labels)).min() > 0.5
 
 
-@pytest.mark.parametrize("n", [0, 1, AVERAGED_BEATS - 1])
+@pytest.mark.parametrize("n", [0, 1, FEWEST_BEATS - 1])
 def test_too_few_normal_beats_give_nan(n):
     assert np.isnan(repeating_fraction(segments(height=0.3, n=n), beats("N" * n))).all()
     assert len(repeating_fraction(segments(height=0.3, n=n), beats("N" * n))) == n

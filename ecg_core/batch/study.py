@@ -13,6 +13,7 @@ from ..errors import OutputError
 from ..files import atomic_file
 from ..report.export import csv_bytes, plain_number
 from ..report.measures import measures
+from ..report.statements import verdict_cells
 from ..schema import Analysis
 from ..text import one_line
 from .plan import Outcome
@@ -22,11 +23,13 @@ FAILURE_COLUMNS: Final = ("record", "sentence")
 IDENTITY: Final = (
     "folder", "record", "leads", "record_sha256", "model", "model_sha256", "software_version",
 )  # fmt: skip
-ADDED: Final = ("pvc_burden_with_fusion",)  # since 0.2.0: at the right, so that earlier columns keep their place
+# Since 0.2.0: at the right, so that earlier columns keep their place; after them two columns of text.
+ADDED: Final = ("pvc_burden_with_fusion", "sve_doubt", "sve_uncertain", "af_verdict", "af_verdict_probability")
+TEXTS: Final = ("af_verdict_text", "sve_uncertain_text")
 
 
 def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
-    """Row of a record: which one it is, what it was analysed with, and every measure."""
+    """Row of a record: which one it is, what it was analysed with, every measure, and what is not certain in words."""
     record, model = analysis.record, analysis.model
     identity = (
         name, record.record_id, ", ".join(analysis.lead_names), record.sha256, model.name, model.sha256, __version__,
@@ -35,13 +38,14 @@ def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
     return {
         **dict(zip(IDENTITY, identity, strict=True)),
         **{measure.key: measure.value for measure in every},
+        **verdict_cells(analysis),
     }
 
 
 def study_table(rows: Sequence[dict[str, str | float | None]]) -> pd.DataFrame:
     """Rows of ``study_row``; measures are numbers, NaN where there is none."""
     table = pd.DataFrame(list(rows), columns=None if rows else list(IDENTITY))
-    return table.astype({name: float for name in table if name not in IDENTITY})
+    return table.astype({name: float for name in table if name not in IDENTITY and name not in TEXTS})
 
 
 def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
@@ -79,7 +83,7 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     """The table with its measures as plain decimal numbers, empty where there is none."""
-    measured = [str(name) for name in table if name not in IDENTITY]
+    measured = [str(name) for name in table if name not in IDENTITY and name not in TEXTS]
     return table.assign(**{name: table[name].map(_cell) for name in measured})
 
 

@@ -217,6 +217,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
     """What a person wants to know first, in a few lines; dangers come before all else, in red where asked."""
     from ..report.dangers import dangers, remarks
     from ..report.measures import measures
+    from ..report.statements import statements
 
     burden, record = analysis.burden, analysis.record
     measured = {measure.key: measure for measure in measures(analysis)}
@@ -227,6 +228,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
         f"model {analysis.model.name}",
         *(red(f"  {danger.text}") for danger in dangers(analysis)),
         *(f"  {text}" for text in remarks(analysis)),
+        *(f"  {statement.text}" for statement in statements(analysis)),
         f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
         f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats{with_fusion}; {_complexity(burden.v)}",

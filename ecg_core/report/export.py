@@ -30,6 +30,7 @@ from .measures import GROUPS, measures
 from .narrative import narrative_of
 from .pdf import report_pdf
 from .periods import PeriodLine, day_and_night
+from .statements import verdict_content
 
 JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
 
@@ -174,6 +175,7 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         "rules": [rule._asdict() for rule in analysis.rules.rows()],
         "dangers": [_danger(danger, record) for danger in dangers(analysis)],
         "not_analysed": list(NOT_ANALYSED),
+        **verdict_content(analysis),
         "unjudged_s": unjudged_stretches(analysis),
         "measures": [asdict(measure) for measure in measures(analysis)],
         **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},

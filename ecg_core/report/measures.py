@@ -12,12 +12,14 @@ from ..clock import duration_text
 from ..edits import MARKED_NAMES, Stretch
 from ..labels import CLASSES, NAME
 from ..rhythm.burden import summarise_episodes
+from ..rhythm.doubt import UNCERTAIN_FROM, is_uncertain
 from ..rhythm.intervals import CLEAR_SCORE, follows_previous
 from ..rhythm.uncertainty import COVERED
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, RhythmEvent
 from ..text import plural
 from .dangers import at_least_text, dangers
+from .statements import IN_TABLE
 
 GROUPS: Final = {
     "danger": "VF, asystole, sustained VT",
@@ -121,6 +123,7 @@ def measures(analysis: Analysis) -> tuple[Measure, ...]:
         *_rate(analysis),
         *_ectopy(analysis, analysis.burden.v),
         *_ectopy(analysis, analysis.burden.s),
+        *_doubt(analysis),
         *_atrial_fibrillation(analysis),
         *_pauses(analysis),
         *_variability(analysis),
@@ -271,6 +274,14 @@ def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
     return Measure("s", "s_excessive", "Excessive supraventricular ectopy", float(much), YES_NO, how)
 
 
+def _doubt(analysis: Analysis) -> Iterator[Measure]:
+    doubt, group, how = analysis.burden.s_doubt, "s", f"doubt about the S count of at least {UNCERTAIN_FROM:g}"
+    score, old = (doubt.score if doubt else None), "measured by an earlier version"
+    uncertain = float(is_uncertain(doubt)) if doubt else None
+    yield Measure(group, "sve_doubt", "Doubt about the S count", score, "", "0 to 1", why=old, decimals=2)
+    yield Measure(group, "sve_uncertain", "S count uncertain", uncertain, YES_NO, how, why=old)
+
+
 def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
     burden, group, af = analysis.burden, "af", analysis.burden.af
     how = "analysable time of this recording"
@@ -280,6 +291,19 @@ def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
     yield from _peak(group, "af_longest", "Longest episode", af.longest, "duration_s", "s", "no episode")
     bpm = 60.0 * (af.n_beats - af.n) / af.total_s if af.n else None
     yield Measure(group, "af_rate", "Mean heart rate in AF", bpm, "bpm", why="no episode", decimals=1)
+    verdict, how, longer = (
+        burden.af_verdict,
+        "of a recording of up to a minute",
+        "the recording is longer than a minute",
+    )
+    answer, why = (IN_TABLE[verdict.answer], f"{verdict.answer}: {verdict.reason}") if verdict else (None, longer)
+    yield Measure(group, "af_verdict", "AF over the whole recording", answer, YES_NO, how, why=why)
+    why = "not by the probability of a network" if verdict else longer
+    probability = verdict.probability if verdict else None
+    yield Measure(
+        group, "af_verdict_probability", "Probability of AF over the whole recording", probability, "", how, why=why,
+        decimals=2,
+    )  # fmt: skip
 
 
 def _pauses(analysis: Analysis) -> Iterator[Measure]:

@@ -18,6 +18,7 @@ from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
 from ..text import plural
 from .dangers import NOT_ANALYSED, NOTHING_PCT, SHOWN_PCT, danger_pct, dangers, seconds_text, unjudged_texts
 from .measures import format_edits, longest_rr, percent_text
+from .statements import doubt_text, verdict_text
 
 FEW_PCT = 1.0  # a smaller percentage is printed with two decimals instead of one
 CALM: Final = (
@@ -147,6 +148,15 @@ def _pauses(analysis: Analysis) -> str:
 
 
 def _fibrillation(analysis: Analysis) -> str:
+    """The verdict on a short recording, and the episodes; of a short one without an episode, the verdict alone."""
+    verdict = verdict_text(analysis)
+    parts = [f"{verdict}."] if verdict else []
+    if analysis.burden.af.n or not verdict:
+        parts.append(_episodes(analysis))
+    return " ".join(parts)
+
+
+def _episodes(analysis: Analysis) -> str:
     burden, af = analysis.burden, analysis.burden.af
     if not af.longest:
         least = f"{analysis.rules.af_min_s:g} s or longer"
@@ -178,7 +188,8 @@ def _supraventricular(analysis: Analysis) -> str:
     in_af = " (not counted in atrial fibrillation)" if analysis.burden.af.n else ""
     text = f"Supraventricular ectopy{in_af}: {_ectopy(ectopy, 'SVE burden')}"
     slower = f", {plural(len(slow), 'run')} at {analysis.rules.vt_bpm:g}/min or slower" if slow else ""
-    return f"{tachycardia} {text}{slower}."
+    doubt = f" {words}." if (words := doubt_text(analysis)) else ""
+    return f"{tachycardia} {text}{slower}.{doubt}"
 
 
 def _sustained(n_sustained: int, n: int) -> str:

@@ -10,6 +10,7 @@ from reportlab.platypus import Flowable, KeepTogether
 from .. import NOTICE, __version__
 from ..clock import clock_text, duration_text
 from ..notes import NO_NOTES, Notes, Patient, Signature
+from ..rhythm.doubt import is_uncertain
 from ..schema import Analysis
 from .canvas import BOTTOM_MM, FAINT, LEFT_MM, RIGHT_MM, WIDTH_MM, Sheet
 from .dangers import dangers, not_analysable_text, remarks
@@ -46,6 +47,7 @@ from .pdf_tables import (
     trend_flowables,
     unanalysed_flowables,
 )
+from .statements import af_card, statements
 
 PATTERNS: Final = ("bigeminy", "trigeminy")
 ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
@@ -110,6 +112,7 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
         gap(2),
         *_danger_box(analysis),
         paragraph(" ".join(f"{text}." for text in remarks(analysis)), NOTE),
+        *[paragraph(f"{statement.text}.", STRONG) for statement in statements(analysis)],
         gap(1),
         _cards(found, analysis),
         paragraph("Narrative" if notes.narrative else "Narrative, drafted from the measures", HEADING),
@@ -156,11 +159,12 @@ def _danger_box(analysis: Analysis) -> list[Flowable]:
 def _cards(found: dict[str, Measure], analysis: Analysis) -> Flowable:
     """The figures that are read first: how much was analysable, and the three burdens."""
     episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
+    uncertain = ", uncertain" if is_uncertain(analysis.burden.s_doubt) else ""
     cards = [
         ("Analysable time", duration_text(analysis.burden.analysable_s), not_analysable_text(analysis)),
         ("PVC burden", _percent(found["pvc_burden"]), _interval_text(found, "pvc_burden") + _with_fusion(found)),
-        ("SVE burden", _percent(found["sve_burden"]), _interval_text(found, "sve_burden")),
-        ("AF burden in this recording", _percent(found["af_burden"]), episodes),
+        ("SVE burden" + uncertain, _percent(found["sve_burden"]), _interval_text(found, "sve_burden")),
+        af_card(analysis, "AF burden in this recording", burden=_percent(found["af_burden"]), episodes=episodes),
     ]
     return boxes(
         [

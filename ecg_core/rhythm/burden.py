@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..certainty import AF, AfVerdict
+from ..edits import Mark
 from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Burden, Calibration, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
+from .doubt import s_doubt
 from .events import RUNS, TACHYCARDIAS, ectopic_series
 from .hrv import measure_variability
-from .intervals import counts_for_rate, heart_rate
+from .intervals import CLEAR_SCORE, counts_for_rate, heart_rate
 from .labelling import moved
+from .short_recordings import af_verdict
 from .uncertainty import count_interval, counts_at_thresholds, expected_error_points, usual_per_day
 
 HOUR_S = 3600.0
@@ -32,12 +36,20 @@ def measure_burden(
     rules: RhythmRules,
     age_years: int | None = None,
     calibration: Calibration | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Burden:
-    """Everything that a report counts, with the hourly table; only what could not be measured is NaN."""
+    """Everything that a report counts, with the hourly table; only what could not be measured is NaN.
+
+    A stretch that a reader marked as one rhythm is among the events, and decides the verdict on a short recording.
+    """
     time_s, bpm = heart_rate(beats, rules, quality=quality)
     analysable_s = float(_analysable_s(quality, duration_s).sum())
     hourly = _hourly(beats, events, quality, duration_s, rules, rates=(time_s, bpm))
-    premature = without_idioventricular(beats, events)
+    premature, af = without_idioventricular(beats, events), summarise_episodes(events, "af")
+    verdict = af_verdict(
+        beats, duration_s=duration_s, analysable_s=analysable_s, clear_s=_clear_s(quality, duration_s), rules=rules,
+        episodes_s=af.total_s, marks=marks,
+    )  # fmt: skip
     return Burden(
         duration_s=duration_s,
         analysable_s=analysable_s,
@@ -49,7 +61,7 @@ def measure_burden(
         v=_ectopy(premature, "V", events, hourly, analysable_s, age_years, calibration),
         s=_ectopy(beats, "S", events, hourly, analysable_s, age_years, calibration),
         pvc_error_points=expected_error_points(duration_s, analysable_s=analysable_s),
-        af=summarise_episodes(events, "af"),
+        af=af,
         vf=summarise_episodes(events, "vf"),
         vf_suspected=summarise_episodes(events, "vf_suspected"),
         asystoles=summarise_episodes(events, "asystole"),
@@ -63,6 +75,8 @@ def measure_burden(
         fast=summarise_episodes(events, "tachycardia"),
         variability=measure_variability(beats, rules, fibrillation=_of_kinds(events, "af"), analysable_s=analysable_s),
         hourly=hourly,
+        af_verdict=verdict,
+        s_doubt=s_doubt(beats, rules, af_share=_af_share(verdict, af.total_s, analysable_s)),
     )
 
 
@@ -161,6 +175,19 @@ def _analysable_s(quality: Quality, duration_s: float) -> Float64:
     start = np.arange(len(quality.usable)) * quality.block_s
     length = np.clip(duration_s - start, 0, quality.block_s)
     return np.asarray(np.where(quality.usable, length, 0.0))
+
+
+def _af_share(verdict: AfVerdict | None, episodes_s: float, analysable_s: float) -> float:
+    """Share of the analysable time in atrial fibrillation; of a short recording, by the verdict on it."""
+    if verdict is not None:
+        return float(verdict.answer == AF)
+    return min(episodes_s / analysable_s, 1.0) if analysable_s else 0.0
+
+
+def _clear_s(quality: Quality, duration_s: float) -> float:
+    """Analysable seconds of the quality in which few beats are false or missed."""
+    is_clear = quality.score.max(axis=0) >= CLEAR_SCORE
+    return float(_analysable_s(quality, duration_s)[is_clear].sum())
 
 
 def _hourly(

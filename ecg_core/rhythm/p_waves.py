@@ -16,6 +16,7 @@ from ..signals.filters import FS_HZ
 
 START_S, END_S = -0.24, -0.064  # from the QRS: holds the P wave and ends before the QRS begins
 AVERAGED_BEATS = 30  # normal beats in a row that are averaged; of noise alone a fraction of about 0.03 then repeats
+FEWEST_BEATS = 12  # in a short recording all are averaged, of these at least; of noise alone about 0.08 then repeats
 COMPARED_BEATS = 5  # so many beats on either side are averaged to see whether the P wave changes
 MIN_POWER = 1e-12  # keeps a flat signal from dividing by zero
 
@@ -50,8 +51,9 @@ def before_qrs(signal: Float32, position: Float64) -> Float32:
 def repeating_fraction(segments: NDArray[np.floating[Any]], beats: Beats) -> Float32:
     """Fraction of the power before the QRS that repeats, in the lead where it is largest, shape (n_beats,).
 
-    A normal beat has the mean over all windows of AVERAGED_BEATS normal beats that it belongs to; the other beats are
-    interpolated between the normal ones. NaN where there are fewer normal beats than AVERAGED_BEATS.
+    A normal beat has the mean over all windows of AVERAGED_BEATS normal beats that it belongs to, or over all of them
+    where there are fewer; the other beats are interpolated between the normal ones. NaN where there are fewer normal
+    beats than FEWEST_BEATS.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def repeating_fraction(segments: NDArray[np.floating[Any]], beats: Beats) -> Flo
 
     """
     normal = np.flatnonzero((beats.label == "N") & beats.usable)
-    if len(normal) < AVERAGED_BEATS:
+    if len(normal) < FEWEST_BEATS:
         return np.full(len(beats), np.nan, dtype=np.float32)
     by_lead = [_repeating_in_lead(segments[normal, lead]) for lead in range(segments.shape[1])]
     return np.asarray(np.interp(np.arange(len(beats)), normal, np.max(by_lead, axis=0)), dtype=np.float32)
@@ -68,19 +70,20 @@ def repeating_fraction(segments: NDArray[np.floating[Any]], beats: Beats) -> Flo
 
 def _repeating_in_lead(segments: NDArray[np.floating[Any]]) -> Float64:
     """Fraction of the power of one lead's segments that their mean accounts for, (n, n_steps) -> (n,)."""
-    power, repeated = np.zeros(len(segments)), np.zeros(len(segments) - AVERAGED_BEATS + 1)
+    width = min(AVERAGED_BEATS, len(segments))
+    power, repeated = np.zeros(len(segments)), np.zeros(len(segments) - width + 1)
     for at_step in segments.T:  # step by step to save memory: a week has a million beats
         exact = at_step.astype(np.float64)
         power += exact**2
-        repeated += (_window_sums(exact) / AVERAGED_BEATS) ** 2
-    varying = (_window_sums(power) / AVERAGED_BEATS - repeated) * AVERAGED_BEATS / (AVERAGED_BEATS - 1)
-    repeated = np.maximum(repeated - varying / AVERAGED_BEATS, 0)  # less what noise alone leaves in a mean
+        repeated += (_window_sums(exact, width) / width) ** 2
+    varying = (_window_sums(power, width) / width - repeated) * width / (width - 1)
+    repeated = np.maximum(repeated - varying / width, 0)  # less what noise alone leaves in a mean
     fraction = repeated / (repeated + varying + MIN_POWER)
-    n_windows = np.convolve(np.ones(len(fraction)), np.ones(AVERAGED_BEATS))
-    return np.asarray(np.convolve(fraction, np.ones(AVERAGED_BEATS)) / n_windows)
+    n_windows = np.convolve(np.ones(len(fraction)), np.ones(width))
+    return np.asarray(np.convolve(fraction, np.ones(width)) / n_windows)
 
 
-def _window_sums(values: Float64, width: int = AVERAGED_BEATS) -> Float64:
+def _window_sums(values: Float64, width: int) -> Float64:
     """Sums of ``width`` values in a row, shape (n,) -> (n - width + 1,)."""
     total = np.concatenate(([0.0], np.cumsum(values)))
     return np.asarray(total[width:] - total[:-width])

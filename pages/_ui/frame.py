@@ -61,10 +61,12 @@ STYLE = """<style>
 [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 [data-testid="stButtonGroup"] button { min-height: 2.45rem; }
 .st-key-width { position: absolute; }
-.st-key-dangers, .st-key-dangers [data-testid="stVerticalBlock"] { gap: 0.3rem; }
-.st-key-dangers [data-testid="stAlertContainer"] { padding: 0.3rem 0.8rem; min-height: 0; }
-.st-key-dangers [data-testid="stAlertContainer"] p { font-weight: 600; font-size: 0.9rem; }
-.st-key-dangers button { min-height: 0; padding: 0.2rem 0.8rem; }
+:is(.st-key-dangers, .st-key-statements), :is(.st-key-dangers, .st-key-statements) [data-testid="stVerticalBlock"] {
+  gap: 0.3rem; }
+:is(.st-key-dangers, .st-key-statements) [data-testid="stAlertContainer"] { padding: 0.3rem 0.8rem; min-height: 0; }
+:is(.st-key-dangers, .st-key-statements) p { font-size: 0.9rem; }
+.st-key-dangers [data-testid="stAlertContainer"] p { font-weight: 600; }
+:is(.st-key-dangers, .st-key-statements) button { min-height: 0; padding: 0.2rem 0.8rem; }
 .st-key-extremes { gap: 0.1rem 1.1rem; }
 .st-key-extremes button { min-height: 0; padding: 0; }
 .st-key-extremes button p { font-size: 0.85rem; text-decoration: underline; text-underline-offset: 0.2em; }

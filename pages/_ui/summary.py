@@ -9,10 +9,13 @@ import streamlit as st
 from ecg_core.clock import clock_text, duration_text
 from ecg_core.report.dangers import not_analysable_text
 from ecg_core.report.measures import Measure, format_edits, measures
+from ecg_core.report.statements import af_card
+from ecg_core.rhythm.doubt import is_uncertain
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
 
 from .frame import cards
+from .statements import draw_statements
 from .tables import rate_card
 from .view import address
 from .wording import percent, plural
@@ -26,7 +29,7 @@ LINKED: Final = {
 
 
 def draw_summary(analysis: Analysis) -> None:
-    """Draw burdens and rates with their denominators, and below them the extremes, each a way to its strip."""
+    """Draw what is not certain, burdens and rates with their denominators, and the extremes as ways to their strips."""
     burden = analysis.burden
     if burden.analysable_pct < LOW_ANALYSABLE_PCT:
         leads = plain_markdown(", ".join(analysis.lead_names))
@@ -35,6 +38,7 @@ def draw_summary(analysis: Analysis) -> None:
             "the counts below cover only that part. Try another lead on the page Studies.",
             icon=":material/signal_disconnected:",
         )
+    draw_statements(analysis)
     cards([*_burden_cards(analysis), rate_card(analysis.record, burden)])
     _draw_extremes(analysis)
     if edited := format_edits(analysis):
@@ -49,11 +53,12 @@ def _burden_cards(analysis: Analysis) -> list[tuple[str, str, str]]:
     slow = burden.idioventricular
     apart = f"; {slow.n_beats:,} V in idioventricular rhythm not counted" if slow.n else ""
     af = f"{plural(burden.af.n, 'episode')}, {duration_text(burden.af.total_s)}"
+    uncertain = ", uncertain" if is_uncertain(burden.s_doubt) else ""
     return [
         ("Analysable time", duration_text(burden.analysable_s), not_analysable_text(analysis)),
         ("PVC burden", percent(burden.pvc_burden_pct), f"{burden.v.n_beats:,} V {of_beats}{with_fusion}{apart}"),
-        ("SVE burden", percent(burden.sve_burden_pct), f"{count['S']:,} S {of_beats}"),
-        ("AF burden", percent(burden.af_burden_pct), af),
+        (f"SVE burden{uncertain}", percent(burden.sve_burden_pct), f"{count['S']:,} S {of_beats}"),
+        af_card(analysis, "AF burden", burden=percent(burden.af_burden_pct), episodes=af),
     ]
 
 

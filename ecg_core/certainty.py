@@ -1,0 +1,28 @@
+"""What a result says of its own certainty, as frozen dataclasses; ``rhythm`` decides it, ``report`` words it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+AF: Final = "AF"
+NO_AF: Final = "no AF"
+NOT_KNOWN: Final = "cannot be said"
+AF_ANSWERS: Final = (AF, NO_AF, NOT_KNOWN)
+
+
+@dataclass(frozen=True)
+class AfVerdict:
+    """Whether a short recording as a whole is atrial fibrillation; see ``rhythm.short_recordings``."""
+
+    answer: str  # one of AF_ANSWERS
+    reason: str  # what the answer rests on, or why there is none
+    probability: float | None  # of AF over the whole recording, by the network; None where it gave none
+
+
+@dataclass(frozen=True)
+class SDoubt:
+    """How uncertain the count of S is in a recording; see ``rhythm.doubt``."""
+
+    score: float  # 0 .. 1
+    reasons: tuple[str, ...]  # in plain words, the weightiest first

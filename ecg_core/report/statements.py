@@ -1,0 +1,117 @@
+"""What stands where a reader looks first besides dangers: the verdict on a short recording, an uncertain count of S.
+
+Pages, PDF, narrative, tables and terminal take their words from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from ..certainty import AF, AF_ANSWERS, NOT_KNOWN
+from ..clock import duration_text
+from ..labels import CLASSES
+from ..rhythm.doubt import BETWEEN, is_uncertain
+from ..schema import Analysis, Index
+
+VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
+IN_TABLE: Final = dict(
+    zip(AF_ANSWERS, (1.0, 0.0, None), strict=True)
+)  # an answer as a number; None where there is none
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence for readers, without its full stop."""
+
+    kind: str  # VERDICT or SVE_UNCERTAIN
+    text: str
+    is_warning: bool  # the program is not sure
+
+
+def statements(analysis: Analysis) -> tuple[Statement, ...]:
+    """The statements that a recording needs, in the order in which they are read."""
+    verdict, doubt = verdict_text(analysis), doubt_text(analysis)
+    found = []
+    if verdict and analysis.burden.af_verdict is not None:
+        found.append(Statement(VERDICT, verdict, analysis.burden.af_verdict.answer == NOT_KNOWN))
+    if doubt:
+        found.append(Statement(SVE_UNCERTAIN, doubt, is_warning=True))
+    return tuple(found)
+
+
+def verdict_text(analysis: Analysis) -> str:
+    """Whether a short recording is AF; empty for a longer one."""
+    verdict, burden = analysis.burden.af_verdict, analysis.burden
+    if verdict is None:
+        return ""
+    whole = f"the whole recording ({duration_text(burden.duration_s)})"
+    if verdict.answer == NOT_KNOWN:
+        return f"Whether {whole} is AF cannot be said: {verdict.reason}"
+    text = f"Verdict on {whole}: {verdict.answer} ({verdict.reason})"
+    if verdict.answer == AF and not burden.af.n:
+        return f"{text}; the AF burden counts only episodes of {analysis.rules.af_min_s:g} s or longer"
+    return text
+
+
+def doubt_text(analysis: Analysis) -> str:
+    """That the count of S is uncertain, and why; empty where it is not."""
+    doubt = analysis.burden.s_doubt
+    if doubt is None or not is_uncertain(doubt):
+        return ""
+    reasons = ", ".join(doubt.reasons) or "S beats may have been missed"
+    beats = "the S beats" if analysis.burden.s.n_beats else "the beats that may be S"
+    return f"SVE uncertain in this recording: {reasons}; look at {beats} in the gallery before the count is used"
+
+
+def doubtful_beats(analysis: Analysis) -> Index:
+    """The S beats, and those that may be S, which no reader labelled: the least certain first."""
+    beats, labelled = analysis.beats, analysis.labelled
+    probability = beats.probability[:, CLASSES.index("S")]
+    chosen = ((beats.label == "S") | (probability >= BETWEEN[0])) & beats.usable
+    chosen[labelled] = False
+    index = np.flatnonzero(chosen)
+    return np.asarray(index[np.abs(probability[index] - 0.5).argsort(kind="stable")], dtype=np.int64)
+
+
+def af_card(analysis: Analysis, name: str, *, burden: str, episodes: str) -> tuple[str, str, str]:
+    """Name, value and note of the figure on AF that is read first: of a short recording, the verdict.
+
+    Parameters
+    ----------
+    name
+        Of the AF burden, which is the figure of a longer recording.
+    burden, episodes
+        The AF burden, and number and length of its episodes, in words.
+
+    """
+    verdict = analysis.burden.af_verdict
+    if verdict is None:
+        return name, burden, episodes
+    value = "not known" if verdict.answer == NOT_KNOWN else verdict.answer
+    counted = f", {episodes}" if analysis.burden.af.n else ""
+    return "Verdict on AF", value, f"AF burden {burden}{counted}"
+
+
+def verdict_cells(analysis: Analysis) -> dict[str, str]:
+    """Both statements as columns of a table of recordings; empty where there is nothing to state."""
+    verdict, doubt = analysis.burden.af_verdict, analysis.burden.s_doubt
+    reasons = "; ".join(doubt.reasons) if doubt is not None and is_uncertain(doubt) else ""
+    return {
+        "af_verdict_text": f"{verdict.answer}: {verdict.reason}" if verdict else "",
+        "sve_uncertain_text": reasons,
+    }
+
+
+def verdict_content(analysis: Analysis) -> dict[str, Any]:
+    """Both as they were measured, for programs; None where there is none."""
+    verdict, doubt = analysis.burden.af_verdict, analysis.burden.s_doubt
+    return {
+        "af_verdict": verdict
+        and {"answer": verdict.answer, "reason": verdict.reason, "probability": verdict.probability},
+        "sve_doubt": doubt
+        and {"score": round(doubt.score, 4), "uncertain": is_uncertain(doubt), "reasons": list(doubt.reasons)},
+        "statements": [statement.text for statement in statements(analysis)],
+    }

@@ -1,0 +1,42 @@
+"""What pages say beside dangers: the verdict on a short recording, an uncertain S count; and the ways to check them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from ecg_core.report.statements import SVE_UNCERTAIN, Statement, doubtful_beats, statements
+from ecg_core.schema import Analysis
+from ecg_core.text import plain_markdown
+
+from .gallery_verdicts import open_gallery
+from .view import address
+
+WARNING: Final = ":material/help:"
+CALM: Final = ":material/monitor_heart:"
+GALLERY_TITLE: Final = "S beats, the least certain first"
+
+
+def draw_statements(analysis: Analysis) -> None:
+    """Draw a line for each statement, in the style of a warning where the program is not sure."""
+    with st.container(key="statements"):
+        for statement in statements(analysis):
+            line, way = st.columns([10, 1], vertical_alignment="center", gap="small")
+            text = f"{plain_markdown(statement.text)}."
+            if statement.is_warning:
+                line.warning(text, icon=WARNING)
+            else:
+                line.markdown(f"{CALM} {text}")
+            with way:
+                _draw_way(analysis, statement)
+
+
+def _draw_way(analysis: Analysis, statement: Statement) -> None:
+    """Draw the button that leads to where a statement can be checked."""
+    if statement.kind == SVE_UNCERTAIN:
+        beats = doubtful_beats(analysis)
+        if len(beats) and st.button("Gallery", key="to doubtful beats", help=GALLERY_TITLE, width="stretch"):
+            open_gallery(analysis, beats, GALLERY_TITLE)
+    elif st.button("Review", key="to verdict", help="Shows the recording from its start", width="stretch"):
+        st.switch_page("pages/review.py", query_params=address(analysis.record, 0.0))

@@ -1,0 +1,170 @@
+"""What the program is not sure of stands where a reader looks first, in the same words everywhere."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.analyses import make_analysis as made_analysis
+from support.analyses import with_events
+from support.pages import app_test, button, html_of, page, text_of, workspace_with
+from support.pdf import words
+
+from ecg_core.batch.study import TEXTS, study_row, study_table
+from ecg_core.certainty import AF, NO_AF, NOT_KNOWN, AfVerdict, SDoubt
+from ecg_core.cli.analyze import summary
+from ecg_core.report.export import report_json
+from ecg_core.report.measures import measures
+from ecg_core.report.narrative import draft_narrative
+from ecg_core.report.pdf import report_pdf
+from ecg_core.report.statements import doubtful_beats, statements
+from ecg_core.text import plain_markdown
+from pages._ui.gallery_verdicts import OPENED_KIND, kind_key
+from pages._ui.statements import GALLERY_TITLE
+
+NOISY = AfVerdict(NOT_KNOWN, "too noisy, 10 of 30 s clear enough", None)
+DOUBT = SDoubt(0.9, ("half of the S beats are nearly as probable to be N", "sinus arrhythmia or other irregular RR"))
+SURE = SDoubt(0.1, ())
+
+
+class SilentSource:
+    """A source of samples without a wave."""
+
+    def read(self, start, stop, leads):
+        return np.zeros((len(leads), stop - start), dtype=np.float32)
+
+
+def with_certainty(*, verdict, doubt=SURE, duration_s=30.0):
+    """An analysis with this verdict and this doubt."""
+    analysis = made_analysis(duration_s)
+    return replace(analysis, burden=replace(analysis.burden, af_verdict=verdict, s_doubt=doubt))
+
+
+def texts_of(analysis):
+    return [statement.text for statement in statements(analysis)]
+
+
+def first_page(analysis):
+    return words(report_pdf(replace(analysis, record=replace(analysis.record, source=SilentSource()))))[0]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (
+            AfVerdict(AF, "probability 0.93, by the network over 33 beats", 0.93),
+            "Verdict on the whole recording (30 s): AF (probability 0.93, by the network over 33 beats); the AF burden "
+            "counts only episodes of 30 s or longer",
+        ),
+        (
+            AfVerdict(NO_AF, "P waves repeat", None),
+            "Verdict on the whole recording (30 s): no AF (P waves repeat)",
+        ),
+        (
+            NOISY,
+            "Whether the whole recording (30 s) is AF cannot be said: too noisy, 10 of 30 s clear enough",
+        ),
+    ],
+)
+def test_a_verdict_is_stated_with_what_it_rests_on(verdict, text):
+    (statement,) = statements(with_certainty(verdict=verdict))
+    assert statement.text == text
+    assert statement.is_warning == (verdict.answer == NOT_KNOWN)
+
+
+def test_an_uncertain_count_of_s_is_stated_with_its_reasons():
+    (statement,) = statements(with_certainty(verdict=None, doubt=DOUBT, duration_s=1800.0))
+    assert statement.is_warning
+    assert statement.text == (
+        "SVE uncertain in this recording: half of the S beats are nearly as probable to be N, sinus arrhythmia or "
+        "other irregular RR; look at the S beats in the gallery before the count is used"
+    )
+
+
+def test_nothing_is_stated_of_a_long_recording_whose_count_is_certain():
+    assert statements(with_certainty(verdict=None, duration_s=1800.0)) == ()
+
+
+def test_the_statements_stand_first_in_every_result():
+    analysis = with_certainty(verdict=NOISY, doubt=DOUBT)
+    content, printed, narrative = json.loads(report_json(analysis)), summary(analysis), draft_narrative(analysis)
+    in_pdf = first_page(analysis)
+    assert content["statements"] == texts_of(analysis)
+    assert content["af_verdict"] == {"answer": NOT_KNOWN, "reason": NOISY.reason, "probability": None}
+    assert content["sve_doubt"] == {"score": 0.9, "uncertain": True, "reasons": list(DOUBT.reasons)}
+    for text in texts_of(analysis):
+        assert printed.index(text) < printed.index("Analysable")
+        assert f"{text}." in narrative
+        assert f"{text}." in in_pdf
+
+
+def test_af_as_a_verdict_never_leaves_a_burden_of_zero_alone():
+    analysis = with_certainty(verdict=AfVerdict(AF, "P", 0.9))
+    assert analysis.burden.af_burden_pct == 0
+    assert "Verdict on AF AF AF burden 0.00 %" in first_page(analysis)
+    at = page("overview", workspace_with(analysis))
+    assert "<span>Verdict on AF</span><b>AF</b><span>AF burden 0.0 %</span>" in "".join(html_of(at))
+
+
+def test_the_table_of_a_study_has_both_in_numbers_and_in_words():
+    rows = [
+        study_row("short", with_certainty(verdict=NOISY, doubt=DOUBT)),
+        study_row("af", with_certainty(verdict=AfVerdict(AF, "P", 0.9))),
+        study_row("long", with_certainty(verdict=None, duration_s=1800.0)),
+    ]
+    table = study_table(rows).set_index("folder")
+    assert table["af_verdict"].isna().tolist() == [True, False, True]
+    assert table.loc["af", "af_verdict"] == 1
+    assert table["sve_uncertain"].tolist() == [1, 0, 0]
+    assert table[list(TEXTS)].to_numpy().tolist() == [
+        ["cannot be said: too noisy, 10 of 30 s clear enough", "; ".join(DOUBT.reasons)], ["AF: P", ""], ["", ""],
+    ]  # fmt: skip
+
+
+def test_a_measure_without_an_answer_states_why():
+    found = {measure.key: measure for measure in measures(with_certainty(verdict=NOISY))}
+    assert (found["af_verdict"].value, found["af_verdict"].why) == (None, f"{NOT_KNOWN}: {NOISY.reason}")
+    longer = {measure.key: measure for measure in measures(with_certainty(verdict=None, duration_s=1800.0))}
+    assert longer["af_verdict"].why == "the recording is longer than a minute"
+
+
+@pytest.mark.parametrize("name", ["overview", "report"])
+def test_pages_warn_only_where_the_program_is_not_sure(name):
+    analysis = with_certainty(verdict=AfVerdict(NO_AF, "P waves repeat", None))
+    at = page(name, workspace_with(analysis))
+    assert not at.exception
+    assert not at.warning
+    assert plain_markdown(texts_of(analysis)[0]) in text_of(at)
+    at = page(name, workspace_with(with_certainty(verdict=NOISY, doubt=DOUBT)))
+    assert [warning.value for warning in at.warning] == [
+        f"{plain_markdown(text)}." for text in texts_of(with_certainty(verdict=NOISY, doubt=DOUBT))
+    ]
+
+
+def test_the_doubtful_s_beats_are_a_click_away():
+    analysis = with_certainty(verdict=None, doubt=DOUBT, duration_s=1800.0)
+    at = app_test("app.py")
+    at.session_state["workspace"] = workspace_with(analysis)
+    at.run().switch_page("pages/overview.py").run()
+    button(at, "Gallery").click().run()
+    assert not at.exception
+    assert at.session_state[kind_key(analysis.record)] == OPENED_KIND
+    assert any(GALLERY_TITLE in str(option) for box in at.selectbox for option in box.options)
+
+
+def test_the_least_certain_s_beats_come_first_and_those_labelled_are_left_out():
+    analysis = made_analysis()
+    beats = analysis.beats
+    s_beats = np.flatnonzero(beats.label == "S")
+    probability = beats.probability.copy()
+    probability[s_beats[3]] = [0.45, 0.55, 0, 0, 0]
+    unsure = replace(analysis, beats=replace(beats, probability=probability), labelled=s_beats[:2])
+    found = doubtful_beats(unsure)
+    assert found[0] == s_beats[3]
+    assert sorted(found) == s_beats[2:].tolist()
+
+
+def test_the_statements_follow_what_is_measured_again():
+    analysis = made_analysis(30.0)
+    assert with_events(analysis).burden.af_verdict is not None
+    assert with_events(made_analysis(120.0)).burden.af_verdict is None
