@@ -139,13 +139,14 @@ def _analyse_study(
 
 def _analyse_many(options: argparse.Namespace) -> int:
     from ..batch import Settings, analyse_many  # loads pandas and wfdb
+    from ..measuring import operating_point
 
     if options.own is not None:
         raise RecordError(f"{options.own}: --own takes the beats of one patient; expected one record, got several.")
     settings = Settings(
         options.model.absolute(), options.lead, rules_of(options), overrides_of(options), _studies_of(options)
     )
-    read_spec(settings.model)  # a wrong model fails once, before the work
+    operating_point(read_spec(settings.model), 1, settings.rules)  # a wrong model fails once, before the work
     study = analyse_many(
         options.records, settings, options.out, jobs=options.jobs, dask=options.dask, show=progress.study_progress()
     )

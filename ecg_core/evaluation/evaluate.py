@@ -14,6 +14,7 @@ from ..errors import RecordError
 from ..labels import CLASSES, UNLABELLED, class_codes
 from ..pipeline import analyse
 from ..records import read_record
+from ..rules import BALANCED, RhythmRules
 from ..schema import Analysis, Annotations, Float64, Index, Record, Text
 from .ec57 import LEARNING_S, Score, score_record
 from .matching import AF_RHYTHMS, match_beats, overlap_s, rhythm_spans
@@ -64,6 +65,7 @@ class Evaluation:
     model_name: str
     model_sha256: str
     records: tuple[RecordEvaluation, ...]
+    sensitivity: str = BALANCED  # see ``RhythmRules``
 
     def detected(self) -> list[Score]:
         """Scores end to end, on the program's own beats."""
@@ -80,6 +82,7 @@ def evaluate(
     *,
     database: str,
     lead: str = AUTO,
+    rules: RhythmRules | None = None,
     progress: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Evaluation:
     """Score a model on records; ``progress`` is called with each record's name, its number, and how many there are.
@@ -90,16 +93,23 @@ def evaluate(
         A record cannot be read or has no reference annotations.
 
     """
-    paths = list(paths)
+    paths, rules = list(paths), rules or RhythmRules()
     records = []
     for number, path in enumerate(paths):
         progress(path.name, number, len(paths))
-        records.append(evaluate_record(read_record(path), model, lead=lead))
-    return Evaluation(database, lead, model.spec.name, model.spec.sha256, tuple(records))
+        records.append(evaluate_record(read_record(path), model, rules, lead=lead))
+    spec = model.spec
+    return Evaluation(database, lead, spec.name, spec.sha256, tuple(records), rules.sensitivity)
 
 
 def evaluate_record(
-    record: Record, model: Model, *, lead: str = AUTO, budget: LabelBudget = NO_LABELS, fine_tuned: bool = True
+    record: Record,
+    model: Model,
+    rules: RhythmRules | None = None,
+    *,
+    lead: str = AUTO,
+    budget: LabelBudget = NO_LABELS,
+    fine_tuned: bool = True,
 ) -> RecordEvaluation:
     """Score a model on one record, end to end and on the reference beats.
 
@@ -126,10 +136,10 @@ def evaluate_record(
     marks = reference_of(record)
     code = class_codes(marks.symbol)
     beats = _part(marks, np.flatnonzero(code != UNLABELLED))
-    patient = _patient_beats(beats, budget, lambda: analyse(record, model, lead=lead))
+    patient = _patient_beats(beats, budget, lambda: analyse(record, model, rules, lead=lead))
     labels = patient if fine_tuned and len(patient.time_s) else None
-    found = analyse(record, model, lead=lead, patient_labels=labels)
-    at_marks = analyse(record, model, lead=lead, patient_labels=labels, beats_at_s=beats.time_s).beats
+    found = analyse(record, model, rules, lead=lead, patient_labels=labels)
+    at_marks = analyse(record, model, rules, lead=lead, patient_labels=labels, beats_at_s=beats.time_s).beats
     is_v = code[code != UNLABELLED] == CLASSES.index("V")
     return RecordEvaluation(
         lead_names=found.lead_names,
