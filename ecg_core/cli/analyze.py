@@ -253,11 +253,12 @@ def _heart_rate(analysis: Analysis) -> str:
 
 
 def _remarks(analysis: Analysis) -> list[str]:
-    """Lines on what is not as usual: rules, labels, calibration."""
+    """Lines on the sensitivity, and on what is not as usual: rules, labels, calibration."""
     from ..records.units import ASSUMED_PER_MV
     from ..report.measures import format_edits
+    from ..report.operating import sensitivity_text
 
-    lines = []
+    lines = [f"  Sensitivity   {sensitivity_text(analysis)}"]
     if changed := analysis.rules.changed():
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
     if edited := format_edits(analysis):

@@ -136,10 +136,10 @@ def evaluate_record(
     marks = reference_of(record)
     code = class_codes(marks.symbol)
     beats = _part(marks, np.flatnonzero(code != UNLABELLED))
-    patient = _patient_beats(beats, budget, lambda: analyse(record, model, rules, lead=lead))
+    patient = _patient_beats(beats, budget, lambda: analyse(record, model, rules=rules, lead=lead))
     labels = patient if fine_tuned and len(patient.time_s) else None
-    found = analyse(record, model, rules, lead=lead, patient_labels=labels)
-    at_marks = analyse(record, model, rules, lead=lead, patient_labels=labels, beats_at_s=beats.time_s).beats
+    found = analyse(record, model, rules=rules, lead=lead, patient_labels=labels)
+    at_marks = analyse(record, model, rules=rules, lead=lead, patient_labels=labels, beats_at_s=beats.time_s).beats
     is_v = code[code != UNLABELLED] == CLASSES.index("V")
     return RecordEvaluation(
         lead_names=found.lead_names,

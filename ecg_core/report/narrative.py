@@ -14,10 +14,12 @@ import numpy as np
 from ..clock import clock_text, duration_text
 from ..labels import CLASSES
 from ..notes import Notes
+from ..rules import BALANCED
 from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
 from ..text import plural
 from .dangers import NOT_ANALYSED, NOTHING_PCT, SHOWN_PCT, danger_pct, dangers, seconds_text, unjudged_texts
 from .measures import format_edits, longest_rr, percent_text
+from .operating import chosen_sensitivity, sensitivity_text
 
 FEW_PCT = 1.0  # a smaller percentage is printed with two decimals instead of one
 CALM: Final = (
@@ -44,7 +46,7 @@ def draft_narrative(analysis: Analysis) -> str:
     'Simulated recording of 30 min, 98.3 % of it analysable; 2,230 beats.'
 
     """
-    paragraphs = [_recording(analysis), _danger(analysis)]
+    paragraphs = [_recording(analysis), *(f"{text}." for text in chosen_sensitivity(analysis)), _danger(analysis)]
     if analysis.burden.n_beats:
         paragraphs += [
             _tachycardia(analysis),
@@ -230,10 +232,12 @@ def _rates(analysis: Analysis) -> str:
 
 
 def _missing(analysis: Analysis) -> Iterator[str]:
-    """What could not be judged, what was not looked at, and what a reader labelled."""
+    """What could not be judged, what was not looked at, how readily beats are V or S, and what a reader labelled."""
     unjudged = "".join(f"{text}. " for text in unjudged_texts(analysis)).replace(">= ", "at least ")
     *first, last = NOT_ANALYSED
     yield f"{unjudged}Not analysed: {', '.join(first)} and {last}; P waves were not classified."
+    if analysis.rules.sensitivity == BALANCED:  # another one stands at the beginning
+        yield f"{sensitivity_text(analysis)}."
     if edited := format_edits(analysis):
         yield f"{edited[:1].upper()}{edited[1:]}."
 

@@ -35,9 +35,7 @@ NOT_MEASURED: Final = (  # fields of an analysis that are not measured: they sta
 NAME_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
 CODE: Final = Path(__file__).resolve().parents[1]
 RESULT_ROOMS: Final = ("signals", "records", "classifier", "rhythm")  # whose code decides what an analysis holds
-RESULT_FILES: Final = (
-    "pipeline.py", "measuring.py", "edits.py", "schema.py", "rules.py", "sensitivity.py", "labels.py",
-)  # fmt: skip
+RESULT_FILES: Final = ("pipeline.py", "measuring.py", "edits.py", "schema.py", "rules.py", "labels.py")
 
 
 class AnalysisKey(NamedTuple):
