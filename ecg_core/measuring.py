@@ -47,7 +47,7 @@ def operating_point(spec: ModelSpec, n_leads: int, rules: RhythmRules) -> Operat
         raise ModelError(
             f"{spec.name}: this model can only be balanced; it states no operating point for "
             f"{SENSITIVITIES[rules.sensitivity].lower()} that was measured on patients it has not seen.",
-            settings=("sensitivity", "model"),
+            settings=("model",),
         )
     return point
 

@@ -209,16 +209,20 @@ S an hour; 80.0 % of its V and 50.0 % of its S are right'
         return f"{self.name}: {found}, with {false}; {right}"
 
     @property
+    def missed(self) -> tuple[str, ...]:
+        """The classes whose figures are below what was aimed at."""
+        of_v, of_s = (self.v_se, self.s_se) if self.sensitivity == HIGH else (self.v_ppv, self.s_ppv)
+        figures = (("V", of_v, self.v_aim), ("S", of_s, self.s_aim))
+        return tuple(label for label, reached, aim in figures if reached < aim)
+
+    @property
     def aim_text(self) -> str:
         """What was aimed at, and whether it is reached; empty for a mode without an aim."""
         if not self.v_aim:
             return ""
-        of_v, of_s = (self.v_se, self.s_se) if self.sensitivity == HIGH else (self.v_ppv, self.s_ppv)
-        figures = (("V", of_v, self.v_aim), ("S", of_s, self.s_aim))
-        missed = [label for label, reached, aim in figures if reached < aim]
         what = "found" if self.sensitivity == HIGH else "right"
         aim = f"The aim, {_percent(self.v_aim)} of V and {_percent(self.s_aim)} of S {what}, is"
-        return f"{aim} not reached for {' and '.join(missed)}" if missed else f"{aim} reached"
+        return f"{aim} not reached for {' and '.join(self.missed)}" if self.missed else f"{aim} reached"
 
 
 def _percent(share: float) -> str:

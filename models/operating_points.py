@@ -29,6 +29,7 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.ec57 import Score, gross
 from ecg_core.evaluation.evaluate import score_beats
 from ecg_core.measuring import settle
+from ecg_core.rhythm.labelling import at_operating_point
 from ecg_core.rules import BALANCED, HIGH, PRECISE, SENSITIVITIES, OperatingPoint
 from models.calibrate import DECIMALS, EARLIER, FOLDS, AnalysedRecord, analysed_records, fold_of
 from models.command import parse, parser_of, print_line, write_json
@@ -80,9 +81,10 @@ class Trials:
 def _score(one: AnalysedRecord, offsets: Offsets, known: dict[bytes, Score]) -> Score:
     """End to end, with the rules, as an analysis by this operating point would label the beats."""
     made, point = one.analysis, point_at(offsets)
-    beats, _, _ = settle(made.record, made.predicted, made.waveform, made.rules, labels=made.label_codes, point=point)
-    key = beats.label.tobytes()
+    key = at_operating_point(made.predicted, point).label.tobytes()
     if key not in known:
+        labels = made.label_codes
+        beats, _, _ = settle(made.record, made.predicted, made.waveform, made.rules, labels=labels, point=point)
         known[key] = score_beats(made.record, beats.time_s, beats.label)
     return known[key]
 

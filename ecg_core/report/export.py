@@ -84,7 +84,7 @@ def events_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def burden_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per measure, each with its unit and denominator; then a row for each rule in force and the sensitivity."""
+    """One row per measure, each with its unit and denominator; then one for each rule in force and the sensitivity."""
     record = analysis.record
     every = measures(analysis)
     measured = pd.DataFrame(
@@ -112,7 +112,7 @@ def _rules_in_force(analysis: Analysis) -> pd.DataFrame:
         {
             "measure": [f"rule_{rule.key}" for rule in rules] + [f"sensitivity_{label}_offset" for label in offsets],
             "value": [plain_number(value) for value in (*(rule.value for rule in rules), *offsets.values())],
-            "unit": [rule.unit for rule in rules] + ["nat"] * len(offsets),
+            "unit": [rule.unit for rule in rules] + ["nats"] * len(offsets),
             "denominator": [rule.source for rule in rules] + [sensitivity_text(analysis)] * len(offsets),
             "name": [f"Rule: {rule.says}" for rule in rules] + [f"{says} {label.upper()}" for label in offsets],
         }

@@ -56,6 +56,8 @@ def draft_narrative(analysis: Analysis) -> str:
             *_patterns(analysis),
             _rates(analysis),
         ]
+        if analysis.rules.sensitivity == BALANCED:  # another one stands at the beginning
+            paragraphs.append(f"{sensitivity_text(analysis)}.")
     return "\n".join([*paragraphs, *_missing(analysis)])
 
 
@@ -232,12 +234,10 @@ def _rates(analysis: Analysis) -> str:
 
 
 def _missing(analysis: Analysis) -> Iterator[str]:
-    """What could not be judged, what was not looked at, how readily beats are V or S, and what a reader labelled."""
+    """What could not be judged, what was not looked at, and what a reader labelled."""
     unjudged = "".join(f"{text}. " for text in unjudged_texts(analysis)).replace(">= ", "at least ")
     *first, last = NOT_ANALYSED
     yield f"{unjudged}Not analysed: {', '.join(first)} and {last}; P waves were not classified."
-    if analysis.rules.sensitivity == BALANCED:  # another one stands at the beginning
-        yield f"{sensitivity_text(analysis)}."
     if edited := format_edits(analysis):
         yield f"{edited[:1].upper()}{edited[1:]}."
 

@@ -10,7 +10,6 @@ UNFORESEEN = "An unexpected error occurred. The details are in the window that t
 HINTS: Final = {  # by the name of a setting; the other settings cannot be wrong in the browser
     "lead": "Choose another lead on the page Studies.",
     "model": "Choose another model on the page Studies.",
-    "sensitivity": "Choose the balanced sensitivity on the page Report.",
     "fs": "Enter the sampling rate in the form below.",
     "unit": "Enter the unit in the form below.",
 }
