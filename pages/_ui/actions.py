@@ -272,5 +272,8 @@ def _key_beside(analysis: Analysis, model: str) -> AnalysisKey:
 
 def _rules_beside(analysis: Analysis, model: str) -> RhythmRules:
     """The rules of an analysis for another model: with its sensitivity, where that model can have it."""
-    rules, points = analysis.rules, read_spec(MODELS / f"{model}.pt").operating_points_of(len(analysis.lead_names))
+    rules = analysis.rules
+    if rules.sensitivity == BALANCED:
+        return rules
+    points = read_spec(MODELS / f"{model}.pt").operating_points_of(len(analysis.lead_names))
     return rules if rules.sensitivity in points else replace(rules, sensitivity=BALANCED)
