@@ -219,7 +219,7 @@ def test_a_model_without_points_states_no_figures():
 
 def test_the_command_line_takes_the_mode_and_prints_it(tmp_path, capsys):
     assert main(["analyze", str(DEMO), "--lead", "II", "--out", str(tmp_path), "--sensitivity", "high"]) == 0
-    assert "  Sensitivity   High sensitivity: finds " in capsys.readouterr().out
+    assert "\n  High sensitivity: finds " in capsys.readouterr().out
     written = json.loads((tmp_path / "demo_report.json").read_text(encoding="utf-8"))
     assert written["sensitivity"]["mode"] == "high"
     assert main(["analyze", str(DEMO), "--out", str(tmp_path), "--rule", "sensitivity=high"]) == 2
@@ -250,7 +250,7 @@ def test_the_control_measures_again_says_so_first_and_is_in_the_history(analysis
     assert count(shown.beats) > count(analysis.beats)
     assert "sensitivity = high" in sentence_of(trail(workspace.store, sha256)[-1])
     report = page("report", workspace)
-    assert any(plain_markdown(POINTS[0].text) in caption.value for caption in report.caption[:2])
+    assert report.info[0].value == plain_markdown(f"{POINTS[0].text}.")
     (control,) = [item for item in report.segmented_control if item.label == "Sensitivity"]
     control.set_value("balanced").run()
     assert workspace.analysis(sha256).beats.label.tolist() == analysis.beats.label.tolist()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from .. import NOTICE
 from ..classifier.spec import read_spec
 from ..errors import RecordError, StoreError
-from ..rules import RhythmRules
+from ..rules import BALANCED, RhythmRules
 from ..text import plural
 from . import progress
 from .options import (
@@ -218,6 +218,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
     """What a person wants to know first, in a few lines; dangers come before all else, in red where asked."""
     from ..report.dangers import dangers, remarks
     from ..report.measures import measures
+    from ..report.operating import chosen_sensitivity
 
     burden, record = analysis.burden, analysis.record
     measured = {measure.key: measure for measure in measures(analysis)}
@@ -227,7 +228,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
         f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
         f"model {analysis.model.name}",
         *(red(f"  {danger.text}") for danger in dangers(analysis)),
-        *(f"  {text}" for text in remarks(analysis)),
+        *(f"  {text}" for text in (*chosen_sensitivity(analysis), *remarks(analysis))),
         f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
         f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats{with_fusion}; {_complexity(burden.v)}",
@@ -258,7 +259,9 @@ def _remarks(analysis: Analysis) -> list[str]:
     from ..report.measures import format_edits
     from ..report.operating import sensitivity_text
 
-    lines = [f"  Sensitivity   {sensitivity_text(analysis)}"]
+    lines = []
+    if analysis.rules.sensitivity == BALANCED:  # another one stands at the beginning
+        lines.append(f"  Sensitivity   {sensitivity_text(analysis)}")
     if changed := analysis.rules.changed():
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
     if edited := format_edits(analysis):

@@ -13,7 +13,6 @@ from ..clock import clock_text, duration_text
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..schema import Analysis, RhythmEvent
 from ..text import plural
-from .operating import chosen_sensitivity
 
 NOT_ANALYSED: Final = ("AV block", "QT", "ST", "pacing")  # what the program does not look at
 NOT_ANALYSED_TEXT: Final = f"Not analysed: {', '.join(NOT_ANALYSED)} (pacing was not looked for)"
@@ -61,12 +60,9 @@ def dangers(analysis: Analysis) -> tuple[Danger, ...]:
 
 
 def remarks(analysis: Analysis) -> tuple[str, ...]:
-    """Sentences to follow the dangers: that there is none, what could not be analysed, and what was not looked at.
-
-    Before these stands the sensitivity, where a reader chose another one than balanced.
-    """
+    """Sentences to follow the dangers: that there is none, what could not be analysed, and what was not looked at."""
     calm = () if dangers(analysis) else (_calm_text(analysis),)
-    return (*chosen_sensitivity(analysis), *calm, *unjudged_texts(analysis), NOT_ANALYSED_TEXT)
+    return (*calm, *unjudged_texts(analysis), NOT_ANALYSED_TEXT)
 
 
 def unjudged_texts(analysis: Analysis) -> tuple[str, ...]:

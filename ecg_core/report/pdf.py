@@ -38,7 +38,7 @@ from .document import (
 )
 from .measures import COLUMNS, GROUPS, Measure, format_edits, measures
 from .narrative import narrative_of
-from .operating import point_of, sensitivity_text
+from .operating import chosen_sensitivity, point_of, sensitivity_text
 from .pdf_strips import strip_flowables
 from .pdf_tables import (
     diary_flowables,
@@ -111,6 +111,7 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
         _whom_and_what(analysis, notes.patient),
         gap(2),
         *_danger_box(analysis),
+        *[paragraph(f"{text}.", STRONG) for text in chosen_sensitivity(analysis)],
         paragraph(" ".join(f"{text}." for text in remarks(analysis)), NOTE),
         gap(1),
         _cards(found, analysis),
