@@ -39,7 +39,7 @@ AIMS: Final = {HIGH: (0.99, 0.95), PRECISE: (0.97, 0.97)}  # Se of V and S; +P o
 FARTHEST, COARSE, STEP = 8.0, 1.0, 0.25  # nats: bound of an offset, first steps, and those around the best of them
 LEAST_PPV = 1 / 3  # of a sensitive mode: where two of three are false, a reader looks no more
 LEAST_SE = 0.5  # of a precise mode: what misses more than it finds is no measure of a burden
-TOLERANCE = 0.005  # of an aim; less is not worth larger offsets
+TOLERANCE = 0.005  # where the aims are not reached, of both together; less is not worth larger offsets
 
 
 class Offsets(NamedTuple):
@@ -107,7 +107,8 @@ def choose_offsets(mode: str, total: Callable[[Offsets], Score]) -> Offsets:
         tried = [Offsets(sign * v + 0.0, sign * s + 0.0) for v, s in steps]  # the zero so that none is minus zero
         allowed = [NO_OFFSETS, *(at for at in tried if is_allowed(mode, total(at), balanced))]
         short = {at: shortfall(mode, total(at)) for at in allowed}
-        enough = min(short.values()) + TOLERANCE
+        least = min(short.values())
+        enough = least + TOLERANCE if least else 0.0
         return min((at for at in allowed if short[at] <= enough), key=lambda at: at.size)
 
     grid = np.arange(0, FARTHEST + STEP, COARSE).tolist()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, read_spec
 from ecg_core.cli.main import main
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import ModelError, RulesError
+from ecg_core.evaluation.ec57 import Score
 from ecg_core.labels import CLASSES
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream
@@ -29,6 +31,7 @@ from ecg_core.studies.analyses import rules_as_stored, stored_rules
 from ecg_core.studies.audit import trail
 from ecg_core.studies.wording import sentence_of
 from ecg_core.text import plain_markdown
+from models.operating_points import LEAST_SE, Offsets, choose_offsets, shortfall
 
 FIGURES = {
     "v_se": 0.9, "v_ppv": 0.8, "s_se": 0.7, "s_ppv": 0.6, "false_v_per_hour": 12.3, "false_s_per_hour": 4.56,
@@ -262,3 +265,32 @@ def test_without_operating_points_the_control_says_why_it_cannot_be_used(demo_an
     (control,) = [item for item in at.segmented_control if item.label == "Sensitivity"]
     assert control.disabled
     assert "can only be balanced: it states no operating points" in text_of(at)
+
+
+# How the offsets are chosen
+
+
+def made_score(offsets, *, most=1.0):
+    """A score of a thousand V and S each: a nat finds 50 more of its class, up to a share, with more false ones."""
+    matrix = np.zeros((6, 6), dtype=np.int64)
+    n, s, v = (CLASSES.index(label) for label in "NSV")
+    for of_class, added in ((v, offsets.v), (s, offsets.s)):
+        found = int(1000 * min(most, max(0.0, 0.8 + 0.05 * added)))
+        matrix[of_class, [of_class, n]] = found, 1000 - found
+        matrix[n, of_class] = int(200 * 1.5**added)
+    return Score("made", matrix, 3600.0)
+
+
+def test_the_smallest_offsets_that_reach_the_aims_are_chosen():
+    offsets = choose_offsets("high", made_score)
+    assert offsets == (4.0, 3.0)
+    assert shortfall("high", made_score(offsets)) == 0
+    assert choose_offsets("precise", made_score).v < 0
+
+
+def test_an_aim_out_of_reach_gives_the_nearest_point_within_its_bounds():
+    offsets = choose_offsets("high", partial(made_score, most=0.9))
+    assert offsets == (2.0, 2.0)
+    precise = made_score(choose_offsets("precise", made_score))
+    assert min(precise.se("V"), precise.se("S")) >= LEAST_SE
+    assert choose_offsets("high", lambda offsets: made_score(Offsets(-offsets.v, -offsets.s))) == (0.0, 0.0)
