@@ -15,7 +15,7 @@ from .rhythm.danger import Tachyarrhythmia, find_dangers, mask_fibrillation, tac
 from .rhythm.decisions import settle_labels
 from .rhythm.editing import apply_edits
 from .rhythm.events import find_rhythms
-from .rhythm.labelling import at_operating_point, label_codes, set_labels
+from .rhythm.labelling import label_codes, set_labels
 from .rhythm.marks import mark_tachyarrhythmias, marked_events
 from .rhythm.uncertainty import calibrate_probabilities
 from .rules import BALANCED, SENSITIVITIES, OperatingPoint, RhythmRules
@@ -79,12 +79,13 @@ def settle(
 ) -> tuple[Beats, list[slice], list[Tachyarrhythmia]]:  # fmt: skip
     """The beats with the classes they are counted by, the episodes of fibrillation, and what the waveform shows.
 
-    The classes are those of the operating point, read by the rules; the probabilities are the network's.
+    Of these, the operating point decides the classes alone. The probabilities are the network's.
     """
-    beats = at_operating_point(predicted, point)
-    found = mark_tachyarrhythmias(with_separable_beats(tachyarrhythmias(waveform, rules), beats), changes)
-    masked = mask_fibrillation(beats, found)
-    settled, episodes = settle_labels(masked, rules, labels=labels, marks=changes.marks, age_years=record.age_years)
+    found = mark_tachyarrhythmias(with_separable_beats(tachyarrhythmias(waveform, rules), predicted), changes)
+    masked = mask_fibrillation(predicted, found)
+    settled, episodes = settle_labels(
+        masked, rules, labels=labels, point=point, marks=changes.marks, age_years=record.age_years
+    )
     return settled, episodes, found
 
 

@@ -50,16 +50,10 @@ class PatientSet:
 class AnalysedRecord:
     """A record of a patient, as a model that is not calibrated classifies it."""
 
-    name: str  # "database/record", as specs state it
     database: str  # that the patient belongs to
     patient: str
     analysis: Analysis
     weight: float = 1.0  # less than 1 where another one stands for the same beats
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the network was not fitted to this record."""
-        return self.name not in self.analysis.model.trained_on
 
 
 DATABASES = (
@@ -94,10 +88,12 @@ def patient_of(database: str, record: Record) -> tuple[str, str]:
     return database, f"{database}/{name}"
 
 
-def analysed_records(model: Model, earlier: Model, lead: str, databases: Path) -> Iterator[AnalysedRecord]:
+def analysed_records(
+    model: Model, earlier: Model, lead: str, databases: Path, *, only_new: bool = False
+) -> Iterator[AnalysedRecord]:
     """The records of DATABASES as the model classifies them, and as the earlier one does where only that is new to one.
 
-    ``lead`` is FIRST or ALL.
+    ``lead`` is FIRST or ALL. With ``only_new``, those alone that the model which classifies them was not fitted to.
     """
     for chosen in DATABASES:
         folder = chosen.folder.split("/")[0]
@@ -106,8 +102,10 @@ def analysed_records(model: Model, earlier: Model, lead: str, databases: Path) -
             key = f"{folder}/{name}"
             learned = key in model.spec.trained_on and key not in earlier.spec.trained_on
             for judge in (model, earlier) if learned else (model,):
+                if only_new and key in judge.spec.trained_on:
+                    continue
                 analysis = analyse(record, uncalibrated(judge), lead=lead)
-                yield AnalysedRecord(key, *patient_of(folder, record), analysis, 0.5 if learned else 1.0)
+                yield AnalysedRecord(*patient_of(folder, record), analysis, 0.5 if learned else 1.0)
 
 
 def to_calibrate(one: AnalysedRecord) -> CalibrationRecord:

@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from ecg_core.classifier.leads import ALL, FIRST
-from ecg_core.classifier.model import Model, load_model, save_spec
+from ecg_core.classifier.model import load_model, save_spec
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.ec57 import Score, gross
 from ecg_core.evaluation.evaluate import score_beats
@@ -195,17 +194,12 @@ def main() -> None:
     points: list[tuple[OperatingPoint, ...]] = []
     measured: dict[str, Any] = {"model_sha256": model.spec.sha256}
     for lead in (FIRST, ALL):
-        records = new_records(model, earlier, lead, options.databases)
+        records = list(analysed_records(model, earlier, lead, options.databases, only_new=True))
         print_line(f"lead {lead}: {len(records)} records, {time.monotonic() - began:.0f} s")
         of_lead, measured[lead] = measure_points(records, f"python -m models.operating_points {options.name}")
         points.append(of_lead)
     save_spec(path, replace(model.spec, operating_points=tuple(points)))
     write_json(path.with_suffix(".operating_points.json"), measured)
-
-
-def new_records(model: Model, earlier: Model, lead: str, databases: Path) -> list[AnalysedRecord]:
-    """The records that are new to the network which judges them."""
-    return [one for one in analysed_records(model, earlier, lead, databases) if one.is_new]
 
 
 if __name__ == "__main__":

@@ -251,6 +251,6 @@ follow_address()
 st.html(STYLE + BESIDE if has_room_beside() else STYLE)
 with st.container(horizontal=True, vertical_alignment="center"):
     heading(f"Review of {analysis.record.record_id}", analysis.record)
-    legend()
     sensitivity_menu(analysis)
+    legend()
 viewer(analysis.record)

@@ -91,6 +91,13 @@ def test_no_signal_is_read_again_and_the_network_keeps_its_word(analysis, high, 
     assert count(high.beats) > count(analysis.beats) > count(precise.beats)
 
 
+def test_fibrillation_does_not_depend_on_the_mode(analysis, high, precise):
+    assert analysis.burden.af.n
+    for other in (high, precise):
+        assert other.burden.af == analysis.burden.af
+        assert other.burden.vf == analysis.burden.vf
+
+
 def test_probabilities_stay_calibrated_ones(high):
     calibration = high.model.calibration_of(len(high.lead_names))
     became_s = (high.beats.label == "S") & (at_operating_point(high.predicted, POINTS[0]).label == "S")

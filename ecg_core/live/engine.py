@@ -24,7 +24,6 @@ from ..measuring import operating_point
 from ..records import position_of
 from ..rhythm.decisions import settle_labels
 from ..rhythm.intervals import analysable_rr
-from ..rhythm.labelling import at_operating_point
 from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, p_correlation, repeating_fraction
 from ..rhythm.qrs_shape import around_qrs, qrs_correlation
 from ..rhythm.uncertainty import calibrate_probabilities
@@ -268,8 +267,7 @@ def _tail_of(
             p_correlation=p_correlation(segments),
             qrs_correlation=qrs_correlation(np.stack([beat.qrs for beat in decided])),
         )
-    beats = at_operating_point(beats, point)
-    return settle_labels(beats, rules, begins_in_tachycardia=_begins_in_tachycardia(beats, before))
+    return settle_labels(beats, rules, point=point, begins_in_tachycardia=_begins_in_tachycardia(beats, before))
 
 
 def _begins_in_tachycardia(beats: Beats, before: Beats | None) -> bool:
