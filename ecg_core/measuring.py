@@ -8,31 +8,61 @@ from dataclasses import replace
 import numpy as np
 
 from .edits import NO_CHANGES, Changes, Edit, counting, digest_of
+from .errors import ModelError
 from .labels import UNLABELLED, Codes
 from .rhythm.burden import measure_burden
-from .rhythm.danger import find_dangers, mask_fibrillation, tachyarrhythmias, with_separable_beats
+from .rhythm.danger import Tachyarrhythmia, find_dangers, mask_fibrillation, tachyarrhythmias, with_separable_beats
 from .rhythm.decisions import settle_labels
 from .rhythm.editing import apply_edits
 from .rhythm.events import find_rhythms
 from .rhythm.labelling import label_codes, set_labels
 from .rhythm.marks import mark_tachyarrhythmias, marked_events
 from .rhythm.uncertainty import calibrate_probabilities
-from .rules import RhythmRules
-from .schema import Analysis, Annotations, Beats, Burden, Calibration, Quality, Record, RhythmEvent, Waveform
+from .rules import BALANCED, SENSITIVITIES, OperatingPoint, RhythmRules
+from .schema import (
+    Analysis,
+    Annotations,
+    Beats,
+    Burden,
+    Calibration,
+    ModelSpec,
+    Quality,
+    Record,
+    RhythmEvent,
+    Waveform,
+)  # fmt: skip
+
+
+def operating_point(spec: ModelSpec, n_leads: int, rules: RhythmRules) -> OperatingPoint | None:
+    """The operating point that the rules choose; None where a model that states none is to be balanced, as it is.
+
+    Raises
+    ------
+    ModelError
+        The model states no operating point for this sensitivity.
+
+    """
+    point = spec.operating_points_of(n_leads).get(rules.sensitivity)
+    if point is None and rules.sensitivity != BALANCED:
+        raise ModelError(
+            f"{spec.name}: this model can only be balanced; it states no operating point for "
+            f"{SENSITIVITIES[rules.sensitivity].lower()} that was measured on patients it has not seen.",
+            settings=("model",),
+        )
+    return point
 
 
 def measure(
     record: Record, predicted: Beats, quality: Quality, waveform: Waveform, rules: RhythmRules,
-    *, labels: Codes, calibration: Calibration | None, changes: Changes = NO_CHANGES,
+    *, labels: Codes, calibration: Calibration | None, point: OperatingPoint | None = None,
+    changes: Changes = NO_CHANGES,
 ) -> tuple[Beats, tuple[RhythmEvent, ...], Burden]:  # fmt: skip
     """The predicted beats as they are counted by these rules, with calibrated probabilities, their events and burden.
 
     A reader's labels are certain: the class of each beat that has one, UNLABELLED for the others, shape (n_beats,). So
     are the rhythms and the artefact of ``changes``.
     """
-    found = mark_tachyarrhythmias(with_separable_beats(tachyarrhythmias(waveform, rules), predicted), changes)
-    masked = mask_fibrillation(predicted, found)
-    settled, episodes = settle_labels(masked, rules, labels=labels, marks=changes.marks, age_years=record.age_years)
+    settled, episodes, found = settle(record, predicted, waveform, rules, labels=labels, point=point, changes=changes)
     beats = set_labels(calibrate_probabilities(settled, calibration), labels)
     dangers = find_dangers(beats, found, waveform, quality, duration_s=record.duration_s, rules=rules)
     events = find_rhythms(beats, rules, episodes=episodes, others=[*dangers, *marked_events(beats, changes.marks)])
@@ -41,6 +71,22 @@ def measure(
         calibration=calibration, marks=changes.marks,
     )  # fmt: skip
     return beats, events, burden
+
+
+def settle(
+    record: Record, predicted: Beats, waveform: Waveform, rules: RhythmRules,
+    *, labels: Codes, point: OperatingPoint | None, changes: Changes = NO_CHANGES,
+) -> tuple[Beats, list[slice], list[Tachyarrhythmia]]:  # fmt: skip
+    """The beats with the classes they are counted by, the episodes of fibrillation, and what the waveform shows.
+
+    Of these, the operating point decides the classes alone. The probabilities are the network's.
+    """
+    found = mark_tachyarrhythmias(with_separable_beats(tachyarrhythmias(waveform, rules), predicted), changes)
+    masked = mask_fibrillation(predicted, found)
+    settled, episodes = settle_labels(
+        masked, rules, labels=labels, point=point, marks=changes.marks, age_years=record.age_years
+    )
+    return settled, episodes, found
 
 
 def with_rules(analysis: Analysis, rules: RhythmRules) -> Analysis:
@@ -85,9 +131,11 @@ def with_edits(analysis: Analysis, edits: Sequence[Edit]) -> Analysis:
 
 
 def _measured(analysis: Analysis, labels: Codes) -> Analysis:
+    spec, n_leads = analysis.model, len(analysis.lead_names)
     beats, events, burden = measure(
         analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules, labels=labels,
-        calibration=analysis.model.calibration_of(len(analysis.lead_names)), changes=analysis.changes,
+        calibration=spec.calibration_of(n_leads), point=operating_point(spec, n_leads, analysis.rules),
+        changes=analysis.changes,
     )  # fmt: skip
     labelled = np.flatnonzero(labels != UNLABELLED)
     return replace(analysis, beats=beats, events=events, burden=burden, labelled=labelled)

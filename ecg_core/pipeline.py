@@ -18,7 +18,7 @@ from .classifier.model import Model
 from .classifier.standstill import still_frames, without_still
 from .edits import Edit, digest_of
 from .labels import CLASSES, NO_BEAT, UNLABELLED
-from .measuring import measure
+from .measuring import measure, operating_point
 from .parallel import release_memory
 from .rhythm.editing import inserted_times, learnable_codes
 from .rhythm.intervals import analysable_rr
@@ -65,7 +65,7 @@ def analyse(
 
     """
     rules, leads = rules or RhythmRules(), choose_leads(record, model, lead)
-    inserted_s = inserted_times(edits)
+    point, inserted_s = operating_point(model.spec, len(leads), rules), inserted_times(edits)
 
     def features_of(chunk: Chunk) -> ChunkFeatures:
         clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
@@ -91,7 +91,9 @@ def analyse(
     labels = np.where(known == NO_BEAT, UNLABELLED, known)
     waveform = waveform_of(features, record.duration_s)
     calibration = model.spec.calibration_of(len(leads))
-    beats, events, burden = measure(record, predicted, quality, waveform, rules, labels=labels, calibration=calibration)
+    beats, events, burden = measure(
+        record, predicted, quality, waveform, rules, labels=labels, calibration=calibration, point=point
+    )
     unlabelled, labelled = beats.usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
         record=record, lead_names=tuple(record.lead_names[i] for i in leads), model=model.spec, rules=rules,

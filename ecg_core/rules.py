@@ -1,9 +1,13 @@
-"""The definitions of rhythm events as numbers that a reader can change; every report prints those it was made with."""
+"""What a reader can choose: definitions of rhythm events as numbers, and how readily beats are called V or S.
+
+Every report prints what it was made with. What a sensitivity means belongs to a model: its operating points, which
+``models/operating_points.py`` chooses and measures.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .errors import RulesError
 
@@ -17,6 +21,10 @@ ONSET = "onset criterion of ICDs; ESC 2019, doi:10.1093/eurheartj/ehz467"
 OUR_SETS = "set on mitdb DS1, svdb, ltdb and qtdb"
 TANAKA = "208 - 0.7 age + 2 SD: Tanaka 2001, doi:10.1016/S0735-1097(00)01054-8"
 TASK_FORCE = "Task Force 1996, doi:10.1161/01.CIR.93.5.1043"
+
+HIGH, BALANCED, PRECISE = "high", "balanced", "precise"
+FEW_PER_HOUR = 10.0  # a smaller number of false beats is printed with a decimal
+SENSITIVITIES: Final[dict[str, str]] = {HIGH: "High sensitivity", BALANCED: "Balanced", PRECISE: "High precision"}
 
 
 class Rule(NamedTuple):
@@ -44,12 +52,12 @@ def _rule(default: float, says: str, unit: str, source: str, lowest: float, high
 
 @dataclass(frozen=True)
 class RhythmRules:
-    """Thresholds that define runs, pauses, rates, fibrillation and the limits of a burden.
+    """Thresholds that define runs, pauses, rates, fibrillation and the limits of a burden, and the sensitivity.
 
     Raises
     ------
     RulesError
-        A value lies outside the bounds of its rule.
+        A value lies outside the bounds of its rule, or the sensitivity is none of SENSITIVITIES.
 
     """
 
@@ -108,22 +116,29 @@ class RhythmRules:
     excess_s_per_hour: float = _rule(30.0, "Supraventricular ectopy is excessive from", "S/h", COPENHAGEN, 1, 1000)
     excess_s_run: int = _rule(20, "... or with a supraventricular run of at least", "beats", COPENHAGEN, 3, 100)
     pvc_burden_high_pct: float = _rule(10.0, "A PVC burden is high above", "%", "JAHA 2022 (trial endpoint)", 0.1, 50)
+    sensitivity: str = BALANCED  # chooses among the operating points of the model; no number, so in none of the rows
 
     def __post_init__(self) -> None:
+        if self.sensitivity not in SENSITIVITIES:
+            raise RulesError(
+                f'sensitivity: expected {" or ".join(SENSITIVITIES)}, got "{self.sensitivity}".',
+                settings=("sensitivity",),
+            )
         for rule in self.rows():
             if problem := rule.problem_of(rule.value):
                 raise RulesError(f"{rule.key}: {problem} (rule: {rule.says}).", settings=("rule",))
 
     def rows(self) -> tuple[Rule, ...]:
-        """Every rule with its value, its unit, its source, its bounds and whether it is a whole number."""
+        """Every rule that is a number, with its unit, its source, its bounds and whether it is a whole number."""
         return tuple(
             Rule(item.name, says, getattr(self, item.name), unit, source, lowest, highest, item.type == "int")
             for item in fields(self)
+            if item.metadata
             for says, unit, source, lowest, highest in [item.metadata["rule"]]
         )
 
     def changed(self) -> tuple[Rule, ...]:
-        """The rules whose value differs from the default."""
+        """The rules of ``rows`` whose value differs from the default."""
         default = RhythmRules()
         return tuple(rule for rule in self.rows() if rule.value != getattr(default, rule.key))
 
@@ -137,17 +152,88 @@ def rules_from(values: dict[str, str]) -> RhythmRules:
         A name is not a rule, or a value is not a number or lies outside the bounds of its rule.
 
     """
-    is_whole = {item.name: item.type == "int" for item in fields(RhythmRules)}
+    is_whole = {rule.key: rule.is_whole for rule in RhythmRules().rows()}
     says = {rule.key: rule.says for rule in RhythmRules().rows()}
-    numbers: dict[str, float] = {}
+    taken: dict[str, Any] = {}
     for name, text in values.items():
+        if name == "sensitivity":
+            taken[name] = text
+            continue
         if name not in is_whole:
-            raise RulesError(f'"{name}" is not a rule; the rules are {", ".join(is_whole)}.', settings=("rule",))
+            known = ", ".join([*is_whole, "sensitivity"])
+            raise RulesError(f'"{name}" is not a rule; the rules are {known}.', settings=("rule",))
         try:
-            numbers[name] = int(text) if is_whole[name] else float(text)
+            taken[name] = int(text) if is_whole[name] else float(text)
         except ValueError as error:
             kind = "a whole number" if is_whole[name] else "a number"
             raise RulesError(
                 f'{name}: expected {kind}, got "{text}" (rule: {says[name]}).', settings=("rule",)
             ) from error
-    return RhythmRules(**numbers)  # type: ignore[arg-type]
+    return RhythmRules(**taken)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A mode of a model, with its figures by EC57 in patients that neither network nor offsets had seen."""
+
+    sensitivity: str  # a key of SENSITIVITIES
+    v_offset: float  # added to the logarithm of each beat's probability of V before its class is decided ...
+    s_offset: float  # ... and to that of S, in nats
+    v_se: float  # share of the reference's V that were found as V, all patients together, 0..1
+    v_ppv: float  # share of the beats called V that were V
+    s_se: float
+    s_ppv: float
+    false_v_per_hour: float
+    false_s_per_hour: float
+    v_aim: float  # Se or +P that was aimed at, be it reached or not; 0 where none was
+    s_aim: float
+    n_patients: int
+    measured_on: tuple[str, ...]  # databases of these patients
+    recipe: str  # the command that chose and measured it
+
+    @property
+    def name(self) -> str:
+        """Name of the mode."""
+        return SENSITIVITIES[self.sensitivity]
+
+    @property
+    def text(self) -> str:
+        """What the mode does, by its figures.
+
+        Examples
+        --------
+        >>> of = ("made", 2.0, 3.0, 0.99, 0.8, 0.951, 0.5, 12.2, 30.0, 0.99, 0.95, 9, ("made",), "")
+        >>> OperatingPoint("high", *of[1:]).text
+        'High sensitivity: finds 99.0 % of V and 95.1 % of S in patients it has not seen, with 12 false V and 30 false \
+S an hour; 80.0 % of its V and 50.0 % of its S are right'
+
+        """
+        found = f"finds {_percent(self.v_se)} of V and {_percent(self.s_se)} of S in patients it has not seen"
+        false = f"{_rate(self.false_v_per_hour)} false V and {_rate(self.false_s_per_hour)} false S an hour"
+        right = f"{_percent(self.v_ppv)} of its V and {_percent(self.s_ppv)} of its S are right"
+        return f"{self.name}: {found}, with {false}; {right}"
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The classes whose figures are below what was aimed at."""
+        of_v, of_s = (self.v_se, self.s_se) if self.sensitivity == HIGH else (self.v_ppv, self.s_ppv)
+        figures = (("V", of_v, self.v_aim), ("S", of_s, self.s_aim))
+        return tuple(label for label, reached, aim in figures if reached < aim)
+
+    @property
+    def aim_text(self) -> str:
+        """What was aimed at, and whether it is reached; empty for a mode without an aim."""
+        if not self.v_aim:
+            return ""
+        what = "found" if self.sensitivity == HIGH else "right"
+        aim = f"The aim, {_percent(self.v_aim)} of V and {_percent(self.s_aim)} of S {what}, is"
+        return f"{aim} not reached for {' and '.join(self.missed)}" if self.missed else f"{aim} reached"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _rate(per_hour: float) -> str:
+    """A number an hour; small ones with a decimal."""
+    return f"{per_hour:.0f}" if per_hour >= FEW_PER_HOUR else f"{per_hour:.1f}"

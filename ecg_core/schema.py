@@ -21,7 +21,7 @@ from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
 from .learning import LearningCheck
 from .overrides import NO_OVERRIDES, RecordOverrides
-from .rules import RhythmRules
+from .rules import OperatingPoint, RhythmRules
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -207,10 +207,16 @@ class ModelSpec:
     finds_af: bool = False  # whether the network gives a probability of atrial fibrillation at each beat
     sha256: str = ""  # of the weights file
     calibration: tuple[Calibration, ...] = ()  # for one lead, and for several together; empty if not calibrated
+    operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()  # likewise; the points of all modes, or none
 
     def calibration_of(self, n_leads: int) -> Calibration | None:
         """The calibration for so many leads read together; None for a model that was not calibrated."""
         return self.calibration[min(n_leads, len(self.calibration)) - 1] if self.calibration else None
+
+    def operating_points_of(self, n_leads: int) -> dict[str, OperatingPoint]:
+        """The operating points for so many leads read together, by mode; empty for a model that states none."""
+        points = self.operating_points[min(n_leads, len(self.operating_points)) - 1] if self.operating_points else ()
+        return {point.sensitivity: point for point in points}
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ count as much as those of the later one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ecg_core.labels import CLASSES
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
-from ecg_core.schema import Calibration
+from ecg_core.schema import Analysis, Calibration
 from ecg_core.training.reliability import CalibrationRecord, calibration_record, fit_scaling, fit_spread
 from models.command import parse, parser_of, print_line, write_json
 from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, read_split
@@ -43,6 +43,16 @@ class PatientSet:
 
     folder: str
     splits: tuple[str, ...] = ()  # files of record names; by default all records of the database
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysedRecord:
+    """A record of a patient, as a model that is not calibrated classifies it."""
+
+    database: str  # that the patient belongs to
+    patient: str
+    analysis: Analysis
+    weight: float = 1.0  # less than 1 where another one stands for the same beats
 
 
 DATABASES = (
@@ -62,10 +72,12 @@ def record_names(chosen: PatientSet, databases: Path) -> list[str]:
     return (databases / chosen.folder / "RECORDS").read_text(encoding="utf-8").split()
 
 
-def analysed_records(model: Model, earlier: Model, lead: str, databases: Path) -> Iterator[CalibrationRecord]:
+def analysed_records(
+    model: Model, earlier: Model, lead: str, databases: Path, *, only_new: bool = False
+) -> Iterator[AnalysedRecord]:
     """The records of DATABASES as the model classifies them, and as the earlier one does where only that is new to one.
 
-    ``lead`` is FIRST or ALL.
+    ``lead`` is FIRST or ALL. With ``only_new``, those alone that the model which classifies them was not fitted to.
     """
     for chosen in DATABASES:
         folder = chosen.folder.split("/")[0]
@@ -74,10 +86,24 @@ def analysed_records(model: Model, earlier: Model, lead: str, databases: Path) -
             key = f"{folder}/{name}"
             learned = key in model.spec.trained_on and key not in earlier.spec.trained_on
             for judge in (model, earlier) if learned else (model,):
-                beats = analyse(record, uncalibrated(judge), lead=lead).beats
+                if only_new and key in judge.spec.trained_on:
+                    continue
+                analysis = analyse(record, uncalibrated(judge), lead=lead)
                 patient = patient_of(folder, record)
-                weight = 0.5 if learned else 1.0
-                yield calibration_record(patient.split("/")[0], patient, beats, reference_of(record), weight=weight)
+                yield AnalysedRecord(patient.split("/")[0], patient, analysis, 0.5 if learned else 1.0)
+
+
+def to_calibrate(one: AnalysedRecord) -> CalibrationRecord:
+    """Its beats with what the reference says of them."""
+    reference = reference_of(one.analysis.record)
+    return calibration_record(one.database, one.patient, one.analysis.beats, reference, weight=one.weight)
+
+
+def fold_of(patients: Iterable[str]) -> dict[str, int]:
+    """In which of FOLDS parts each patient is left out for cross-validation."""
+    names = sorted(set(patients))
+    part = np.random.default_rng(0).permutation(len(names)) % FOLDS
+    return dict(zip(names, part.tolist(), strict=True))
 
 
 def calibrate_model(records: list[CalibrationRecord], recipe: str) -> Calibration:
@@ -101,8 +127,7 @@ def calibrate_model(records: list[CalibrationRecord], recipe: str) -> Calibratio
 
 def cross_validate(records: list[CalibrationRecord]) -> dict[str, Any]:
     """Coverage and reliability in patients that a calibration was not fitted to, each in one of FOLDS parts."""
-    patients = sorted({record.patient for record in records})
-    fold = dict(zip(patients, np.random.default_rng(0).permutation(len(patients)) % FOLDS, strict=True))
+    fold = fold_of(record.patient for record in records)
     trusts = []
     for part in range(FOLDS):
         calibration = calibrate_model([record for record in records if fold[record.patient] != part], "")
@@ -135,7 +160,7 @@ def main() -> None:
     calibration: list[Calibration] = []
     measured: dict[str, Any] = {"model_sha256": model.spec.sha256}
     for lead in (FIRST, ALL):
-        records = list(analysed_records(model, earlier, lead, options.databases))
+        records = [to_calibrate(one) for one in analysed_records(model, earlier, lead, options.databases)]
         print_line(f"lead {lead}: {len(records)} analyses, {time.monotonic() - began:.0f} s")
         calibration.append(calibrate_model(records, f"python -m models.calibrate {options.name}"))
         measured[lead] = cross_validate(records)

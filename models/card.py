@@ -28,6 +28,7 @@ from models.tables import (
     horizon_table,
     intervals_table,
     live_lines,
+    operating_points_table,
     patients_table,
     quality_table,
     records_table,
@@ -66,6 +67,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "intervals", intervals_table(metrics))
     calibrated = {name: read_json(FOLDER / f"{name}.calibration.json") for name in MODELS}
     card = fill(card, "cross-validation", cross_validation_table(calibrated))
+    card = fill(card, "operating-points", operating_points_table())
     card = fill(card, "coverage", coverage_table(metrics))
     card = fill(card, "reliability", reliability_table(metrics))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))

@@ -9,6 +9,7 @@ from typing import Any
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
 from ecg_core.evaluation.patients import CRITERIA
 from ecg_core.evaluation.test_sets import TEST_SETS
+from ecg_core.rules import HIGH, OperatingPoint
 from models.command import read_json
 from models.databases import FOLDER
 
@@ -176,6 +177,35 @@ def cross_validation_table(measured: Metrics) -> str:
             for label, bins in by_lead[lead]["reliability"].items():
                 lines.append(f"| {title} | {model} | {inside} | {label} | {_said_cells(bins)} |")
     return "\n".join(lines)
+
+
+def operating_points_table() -> str:
+    """Each mode of each model, for one lead and for several: what it adds, what it aims at, and its figures."""
+    lines = [
+        "| lead | model | mode | added to V, S | aim | V Se/+P | S Se/+P | false V/h | false S/h | aim reached |",
+        "|" + "---|" * 10,
+    ]
+    for n_leads, title in ((1, "one lead"), (2, "leads fused")):
+        for model in MODELS:
+            for point in read_spec(FOLDER / f"{model}.pt").operating_points_of(n_leads).values():
+                which = "Se" if point.sensitivity == HIGH else "+P"
+                aim = f"{which} {_percent(point.v_aim)}, {_percent(point.s_aim)}" if point.v_aim else "best F1"
+                figures = [(point.v_se, point.v_ppv), (point.s_se, point.s_ppv)]
+                cells = [
+                    f"{point.v_offset:+g}, {point.s_offset:+g}" if point.v_aim else "0, 0", aim,
+                    *("/".join(map(_percent, pair)) for pair in figures),
+                    f"{point.false_v_per_hour:.1f}", f"{point.false_s_per_hour:.1f}",
+                    _reached(point),
+                ]  # fmt: skip
+                lines.append(f"| {title} | {model} | {point.name.lower()} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _reached(point: OperatingPoint) -> str:
+    """Whether the figures of a mode reach its aims."""
+    if not point.v_aim:
+        return "-"
+    return f"not for {' and '.join(point.missed)}" if point.missed else "yes"
 
 
 def _said_cells(bins: Sequence[dict[str, float]]) -> str:

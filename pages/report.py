@@ -16,6 +16,7 @@ from pages._ui.dangers import draw_dangers
 from pages._ui.frame import current_analysis, facts, guarded, heading
 from pages._ui.narrative import draw_narrative
 from pages._ui.report_strips import draw_report_strips
+from pages._ui.sensitivity import draw_sensitivity
 from pages._ui.sign_off import draw_sign_off
 from pages._ui.summary import draw_summary
 from pages._ui.tables import edited_rules, measures_by_group, rules_table
@@ -51,9 +52,9 @@ def apply_edits(key: str) -> None:
 
 @guarded
 def reset_rules() -> None:
-    """Measure again by the default rules; for callbacks."""
+    """Measure again by the default rules, with the same sensitivity; for callbacks."""
     st.session_state.pop(refused_key(), None)
-    change_rules(analysis.record, RhythmRules())
+    change_rules(analysis.record, RhythmRules(sensitivity=analysis.rules.sensitivity))
 
 
 def refused_key() -> str:
@@ -121,6 +122,7 @@ def draw_settings(analysis: Analysis) -> None:
     )
     if edited := format_edits(analysis):
         st.markdown(f"Edits: {edited}.")
+    draw_sensitivity(analysis)
     changed, fixed = analysis.rules.changed(), not current_workspace().may_edit(analysis.record.sha256)
     refused = refused_values()
     if changed:

@@ -23,6 +23,7 @@ from pages._ui.key_sheet import key_sheet
 from pages._ui.label_bar import label_bar
 from pages._ui.learning import draw_proposal, learning_job
 from pages._ui.report_strips import to_report_button
+from pages._ui.sensitivity import sensitivity_menu
 from pages._ui.strip_gestures import strip_gestures
 from pages._ui.strip_layout import BESIDE_PX, GAP_PX, Layout, choose_layout, has_room_beside
 from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table, short_name
@@ -250,5 +251,6 @@ follow_address()
 st.html(STYLE + BESIDE if has_room_beside() else STYLE)
 with st.container(horizontal=True, vertical_alignment="center"):
     heading(f"Review of {analysis.record.record_id}", analysis.record)
+    sensitivity_menu(analysis)
     legend()
 viewer(analysis.record)

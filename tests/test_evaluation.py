@@ -69,7 +69,7 @@ def test_queried_beats_are_labelled_and_the_others_are_scored(record, model, mon
     first = replace(make_analysis(beats, duration_s=600.0), queried=np.array([350, 360, 400, 401]))
     given = []
 
-    def read(record, model, *, lead, patient_labels=None, beats_at_s=None):
+    def read(record, model, *, rules, lead, patient_labels=None, beats_at_s=None):
         given.append(patient_labels)
         return first
 

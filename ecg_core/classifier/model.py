@@ -51,7 +51,7 @@ def save_spec(path: Path, spec: ModelSpec) -> None:
 
 def uncalibrated(model: Model) -> Model:
     """The model with the probabilities that its network gives: what is learned or chosen by them needs these."""
-    return Model(replace(model.spec, calibration=()), model.network)
+    return Model(replace(model.spec, calibration=(), operating_points=()), model.network)
 
 
 def load_model(path: Path = DEFAULT_MODEL) -> Model:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..rules import OperatingPoint
 from ..schema import Calibration, ModelSpec
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -46,7 +47,11 @@ def read_spec(path: Path) -> ModelSpec:
     try:
         stored: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
         calibration = tuple(Calibration(**_fields(numbers)) for numbers in stored.pop("calibration", ()))
-        return ModelSpec(**_fields(stored), calibration=calibration)
+        points = tuple(
+            tuple(OperatingPoint(**_fields(point)) for point in of_leads)
+            for of_leads in stored.pop("operating_points", ())
+        )
+        return ModelSpec(**_fields(stored), calibration=calibration, operating_points=points)
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{spec_path.name}: expected the spec of a model of this program ({error}).", settings=("model",)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from .. import NOTICE
 from ..classifier.spec import read_spec
 from ..errors import RecordError, StoreError
-from ..rules import RhythmRules
+from ..rules import BALANCED, RhythmRules
 from ..text import plural
 from . import progress
 from .options import (
@@ -139,13 +139,14 @@ def _analyse_study(
 
 def _analyse_many(options: argparse.Namespace) -> int:
     from ..batch import Settings, analyse_many  # loads pandas and wfdb
+    from ..measuring import operating_point
 
     if options.own is not None:
         raise RecordError(f"{options.own}: --own takes the beats of one patient; expected one record, got several.")
     settings = Settings(
         options.model.absolute(), options.lead, rules_of(options), overrides_of(options), _studies_of(options)
     )
-    read_spec(settings.model)  # a wrong model fails once, before the work
+    operating_point(read_spec(settings.model), 1, settings.rules)  # a wrong model fails once, before the work
     study = analyse_many(
         options.records, settings, options.out, jobs=options.jobs, dask=options.dask, show=progress.study_progress()
     )
@@ -217,6 +218,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
     """What a person wants to know first, in a few lines; dangers come before all else, in red where asked."""
     from ..report.dangers import dangers, remarks
     from ..report.measures import measures
+    from ..report.operating import chosen_sensitivity
     from ..report.statements import statements
 
     burden, record = analysis.burden, analysis.record
@@ -227,7 +229,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
         f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
         f"model {analysis.model.name}",
         *(red(f"  {danger.text}") for danger in dangers(analysis)),
-        *(f"  {text}" for text in remarks(analysis)),
+        *(f"  {text}" for text in (*chosen_sensitivity(analysis), *remarks(analysis))),
         *(f"  {statement.text}" for statement in statements(analysis)),
         f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
@@ -254,11 +256,14 @@ def _heart_rate(analysis: Analysis) -> str:
 
 
 def _remarks(analysis: Analysis) -> list[str]:
-    """Lines on what is not as usual: rules, labels, calibration."""
+    """Lines on the sensitivity, and on what is not as usual: rules, labels, calibration."""
     from ..records.units import ASSUMED_PER_MV
     from ..report.measures import format_edits
+    from ..report.operating import sensitivity_text
 
     lines = []
+    if analysis.rules.sensitivity == BALANCED:  # another one stands at the beginning
+        lines.append(f"  Sensitivity   {sensitivity_text(analysis)}")
     if changed := analysis.rules.changed():
         lines.append("  Rules         " + ", ".join(f"{rule.key}={rule.value:g}" for rule in changed))
     if edited := format_edits(analysis):

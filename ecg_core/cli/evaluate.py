@@ -28,13 +28,15 @@ def run(options: argparse.Namespace) -> int:
     from ..classifier.model import load_model  # loads torch
     from ..evaluation.evaluate import evaluate
     from ..evaluation.summary import report_text, summarise
+    from ..rules import RhythmRules
 
+    rules = RhythmRules(sensitivity=options.sensitivity)
     if options.json:
         _check_writable(options.json)
     paths = _annotated_records(options.database, options.records)
     model = load_model(options.model)
     name = "/".join(options.database.resolve().parts[-2:])
-    result = evaluate(paths, model, database=name, lead=options.lead, progress=progress.show_evaluation)
+    result = evaluate(paths, model, database=name, lead=options.lead, rules=rules, progress=progress.show_evaluation)
     progress.clear_line()
     print(report_text(result))
     if options.json:

@@ -6,12 +6,13 @@ import argparse
 import getpass
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..classifier.spec import DEFAULT_MODEL
 from ..errors import RulesError, StoreError
-from ..rules import RhythmRules, rules_from
+from ..rules import BALANCED, SENSITIVITIES, RhythmRules, rules_from
 from ..text import one_line
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ def add_override_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, auto: str) -> None:
-    """``--lead`` and ``--model``; ``auto`` explains what the leads are unless chosen."""
+    """``--lead``, ``--model`` and ``--sensitivity``; ``auto`` explains what the leads are unless chosen."""
     help_ = f"leads to analyse (auto: {auto})"
     parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help=help_)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="PATH", help="weights (adapted)")
+    help_ = "how readily beats are called V or S, by the operating points of the model (balanced)"
+    parser.add_argument("--sensitivity", choices=list(SENSITIVITIES), default=BALANCED, help=help_)
 
 
 def add_rule_option(parser: argparse.ArgumentParser, *, help_: str) -> None:
@@ -115,7 +118,7 @@ def _account_name() -> str:
 
 
 def rules_of(options: argparse.Namespace) -> RhythmRules:
-    """Rules from each ``--rule NAME=VALUE``.
+    """Rules from each ``--rule NAME=VALUE``, with the sensitivity.
 
     Raises
     ------
@@ -126,7 +129,10 @@ def rules_of(options: argparse.Namespace) -> RhythmRules:
     wrong = next((text for text in options.rule if "=" not in text), None)
     if wrong is not None:
         raise RulesError(f"--rule {wrong}: expected NAME=VALUE, for example pause_s=2.5.", settings=("rule",))
-    return rules_from(dict(text.split("=", 1) for text in options.rule))
+    values = dict(text.split("=", 1) for text in options.rule)
+    if "sensitivity" in values:
+        raise RulesError("--rule sensitivity: this is no number.", settings=("sensitivity",))
+    return replace(rules_from(values), sensitivity=options.sensitivity)
 
 
 def overrides_of(options: argparse.Namespace) -> RecordOverrides:

@@ -11,6 +11,7 @@ REMEDIES: Final = {
     "fs": "Give the sampling rate in Hz with --fs.",
     "unit": "Give the unit with --unit: mV, uV, V, or the counts per mV.",
     "model": "Choose other weights with --model.",
+    "sensitivity": "Choose high, balanced or precise with --sensitivity.",
     "rule": "List the rules with --rule help.",
     "out": "Choose another folder with --out.",
     "json": "Choose another file with --json.",

@@ -14,6 +14,7 @@ from ..errors import RecordError
 from ..labels import UNLABELLED, class_codes
 from ..pipeline import analyse
 from ..records import read_record
+from ..rules import BALANCED, RhythmRules
 from ..schema import Analysis, Annotations, Float64, Index, Record, Text
 from .ec57 import LEARNING_S, Score, score_record
 from .matching import AF_RHYTHMS, Spans, match_beats, overlap_s, rhythm_spans
@@ -66,6 +67,7 @@ class Evaluation:
     model_name: str
     model_sha256: str
     records: tuple[RecordEvaluation, ...]
+    sensitivity: str = BALANCED  # see ``RhythmRules``
 
     def detected(self) -> list[Score]:
         """Scores end to end, on the program's own beats."""
@@ -95,6 +97,7 @@ def evaluate(
     *,
     database: str,
     lead: str = AUTO,
+    rules: RhythmRules | None = None,
     progress: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Evaluation:
     """Score a model on records; ``progress`` is called with each record's name, its number, and how many there are.
@@ -105,17 +108,19 @@ def evaluate(
         A record cannot be read or has no reference annotations.
 
     """
-    paths = list(paths)
+    paths, rules = list(paths), rules or RhythmRules()
     records = []
     for number, path in enumerate(paths):
         progress(path.name, number, len(paths))
-        records.append(evaluate_record(read_record(path), model, database=database, lead=lead))
-    return Evaluation(database, lead, model.spec.name, model.spec.sha256, tuple(records))
+        records.append(evaluate_record(read_record(path), model, rules, database=database, lead=lead))
+    spec = model.spec
+    return Evaluation(database, lead, spec.name, spec.sha256, tuple(records), rules.sensitivity)
 
 
 def evaluate_record(
     record: Record,
     model: Model,
+    rules: RhythmRules | None = None,
     *,
     database: str = "",
     lead: str = AUTO,
@@ -149,10 +154,10 @@ def evaluate_record(
     marks = reference_of(record)
     code = class_codes(marks.symbol)
     beats = _part(marks, np.flatnonzero(code != UNLABELLED))
-    patient = _patient_beats(beats, budget, lambda: analyse(record, model, lead=lead))
+    patient = _patient_beats(beats, budget, lambda: analyse(record, model, rules=rules, lead=lead))
     labels = patient if fine_tuned and len(patient.time_s) else None
-    found = analyse(record, model, lead=lead, patient_labels=labels)
-    at_marks = analyse(record, model, lead=lead, patient_labels=labels, beats_at_s=beats.time_s).beats
+    found = analyse(record, model, rules=rules, lead=lead, patient_labels=labels)
+    at_marks = analyse(record, model, rules=rules, lead=lead, patient_labels=labels, beats_at_s=beats.time_s).beats
     burden = found.burden
     return RecordEvaluation(
         patient=patient_of(database, record),

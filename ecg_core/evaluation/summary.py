@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..rules import SENSITIVITIES
 from ..text import one_line, plural
 from .ec57 import CONFUSION_COLUMNS, CONFUSION_ROWS, LEARNING_S, Score, average, gross, statistics
 from .evaluate import AfDuration, Evaluation
@@ -30,6 +31,7 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
         "lead": evaluation.lead,
         "model": evaluation.model_name,
         "model_sha256": evaluation.model_sha256,
+        "sensitivity": evaluation.sensitivity,
         "rules": f"ANSI/AAMI EC57; match window 150 ms; first {LEARNING_S:.0f} s of a record not scored",
         "detected_beats": _both_ways(evaluation.detected()),
         "reference_beats": _both_ways(evaluation.reference()),
@@ -157,7 +159,9 @@ def _number(value: float) -> float | None:
 
 def report_text(evaluation: Evaluation) -> str:
     """The evaluation as a person reads it in a terminal."""
-    lines = [f"{evaluation.database}, lead {evaluation.lead}, model {evaluation.model_name}; EC57, % unless noted"]
+    mode = SENSITIVITIES[evaluation.sensitivity].lower()
+    model = f"model {evaluation.model_name}, {mode}"
+    lines = [f"{evaluation.database}, lead {evaluation.lead}, {model}; EC57, % unless noted"]
     for title, scores in (("DETECTED BEATS", evaluation.detected()), ("REFERENCE BEATS", evaluation.reference())):
         rows = [(score.record_id, statistics(score)) for score in scores]
         rows += [("gross", statistics(gross(scores)))]

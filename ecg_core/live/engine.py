@@ -20,13 +20,14 @@ from ..classifier.leads import ALL, AUTO, FIRST
 from ..classifier.model import Model
 from ..errors import LiveError
 from ..labels import CLASSES
+from ..measuring import operating_point
 from ..records import position_of
 from ..rhythm.decisions import settle_labels
 from ..rhythm.intervals import analysable_rr
 from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, p_correlation, repeating_fraction
 from ..rhythm.qrs_shape import around_qrs, qrs_correlation
 from ..rhythm.uncertainty import calibrate_probabilities
-from ..rules import RhythmRules
+from ..rules import OperatingPoint, RhythmRules
 from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index, take_rows
 from ..signals.filters import FS_HZ
 from ..text import plural
@@ -83,8 +84,8 @@ class Monitor:
 
     Raises
     ------
-    LiveError, LeadError
-        The horizon is out of range; the stream has no such lead.
+    LiveError, LeadError, ModelError
+        The horizon is out of range; the stream has no such lead; the model has no such sensitivity.
 
     """
 
@@ -106,6 +107,7 @@ class Monitor:
         self.rules = rules or RhythmRules()
         leads = monitored_leads(stream, lead)
         self._calibration = model.spec.calibration_of(len(leads))
+        self._point = operating_point(model.spec, len(leads), self.rules)
         self._detector = StreamDetector(model, leads, horizon_s=horizon_s)
         self._window = Window(stream, length_s=self._detector.analysed_s + FILTER_S)
         self._alarm_tracker = AlarmTracker(stream, self.rules, leads)
@@ -115,7 +117,7 @@ class Monitor:
         self._dropped_s = -np.inf  # ... and the last one that was dropped as noise
         self._finds_af = model.spec.finds_af
         # The last TAIL_BEATS, and fibrillation among them:
-        self._tail, self._episodes = _tail_of([], self.rules, finds_af=self._finds_af)
+        self._tail, self._episodes = _tail_of([], self.rules, self._point, finds_af=self._finds_af)
         offset_s = (frame_offsets(model.spec) * model.spec.stride / FS_HZ).astype(np.float32)
         self._no_attention = Attention(np.zeros((0, len(offset_s)), dtype=np.float16), offset_s)
         self._no_update = Update(self._tail, self._no_attention)
@@ -183,8 +185,9 @@ class Monitor:
         self._decided_s = float(detections.time_s[n_due - 1])
         dropped = np.setdiff1d(np.arange(n_due), kept)
         self._dropped_s = float(detections.time_s[dropped].max(initial=self._dropped_s))
+        latest = list(self._beats)[-TAIL_BEATS:]
         self._tail, self._episodes = _tail_of(
-            list(self._beats)[-TAIL_BEATS:], self.rules, finds_af=self._finds_af, before=self._tail
+            latest, self.rules, self._point, finds_af=self._finds_af, before=self._tail
         )
         return Attention(candidates.attention[decided].astype(np.float16), self._no_attention.offset_s)
 
@@ -245,7 +248,12 @@ def monitored_leads(stream: Stream, lead: str) -> tuple[int, ...]:
 
 
 def _tail_of(
-    decided: Sequence[DecidedBeat], rules: RhythmRules, *, finds_af: bool, before: Beats | None = None
+    decided: Sequence[DecidedBeat],
+    rules: RhythmRules,
+    point: OperatingPoint | None,
+    *,
+    finds_af: bool,
+    before: Beats | None = None,
 ) -> tuple[Beats, list[slice]]:
     """Decided beats as columns, with the labels that rhythm leaves them, and the episodes of atrial fibrillation."""
     probability = np.array([beat.probability for beat in decided], dtype=np.float32).reshape(-1, len(CLASSES))
@@ -268,7 +276,7 @@ def _tail_of(
             p_correlation=p_correlation(segments),
             qrs_correlation=qrs_correlation(np.stack([beat.qrs for beat in decided])),
         )
-    return settle_labels(beats, rules, begins_in_tachycardia=_begins_in_tachycardia(beats, before))
+    return settle_labels(beats, rules, point=point, begins_in_tachycardia=_begins_in_tachycardia(beats, before))
 
 
 def _begins_in_tachycardia(beats: Beats, before: Beats | None) -> bool:

@@ -28,6 +28,7 @@ from .dangers import NOT_ANALYSED, Danger, dangers, unjudged_stretches
 from .diary import symptom_rows
 from .measures import GROUPS, measures
 from .narrative import narrative_of
+from .operating import point_of, sensitivity_content, sensitivity_text
 from .pdf import report_pdf
 from .periods import PeriodLine, day_and_night
 from .statements import verdict_content
@@ -84,7 +85,7 @@ def events_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def burden_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per measure, each with its unit and denominator; then one row for each rule in force."""
+    """One row per measure, each with its unit and denominator; then one for each rule in force and the sensitivity."""
     record = analysis.record
     every = measures(analysis)
     measured = pd.DataFrame(
@@ -99,18 +100,24 @@ def burden_table(analysis: Analysis) -> pd.DataFrame:
             "reason_if_empty": [measure.why for measure in every],
         }
     )
-    rules = analysis.rules.rows()
-    in_force = pd.DataFrame(
+    table = pd.concat([measured, _rules_in_force(analysis)]).fillna("").assign(record=record.record_id)
+    return table.assign(at_least=[int(measure.at_least) for measure in every] + [0] * (len(table) - len(every)))
+
+
+def _rules_in_force(analysis: Analysis) -> pd.DataFrame:
+    """One row per rule, and one for each offset of the sensitivity, with its figures in place of a source."""
+    rules, point = analysis.rules.rows(), point_of(analysis)
+    offsets = {"v": point.v_offset if point else 0.0, "s": point.s_offset if point else 0.0}
+    says = f"Sensitivity ({analysis.rules.sensitivity}): added to the logarithm of the probability of"
+    return pd.DataFrame(
         {
-            "measure": [f"rule_{rule.key}" for rule in rules],
-            "value": [plain_number(rule.value) for rule in rules],
-            "unit": [rule.unit for rule in rules],
-            "denominator": [rule.source for rule in rules],
-            "name": [f"Rule: {rule.says}" for rule in rules],
+            "measure": [f"rule_{rule.key}" for rule in rules] + [f"sensitivity_{label}_offset" for label in offsets],
+            "value": [plain_number(value) for value in (*(rule.value for rule in rules), *offsets.values())],
+            "unit": [rule.unit for rule in rules] + ["nats"] * len(offsets),
+            "denominator": [rule.source for rule in rules] + [sensitivity_text(analysis)] * len(offsets),
+            "name": [f"Rule: {rule.says}" for rule in rules] + [f"{says} {label.upper()}" for label in offsets],
         }
     )
-    table = pd.concat([measured, in_force]).fillna("").assign(record=record.record_id)
-    return table.assign(at_least=[int(measure.at_least) for measure in every] + [0] * len(rules))
 
 
 def plain_number(value: float | None) -> str:
@@ -173,6 +180,7 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         },
         "analysed_leads": list(analysis.lead_names),
         "rules": [rule._asdict() for rule in analysis.rules.rows()],
+        "sensitivity": sensitivity_content(analysis),
         "dangers": [_danger(danger, record) for danger in dangers(analysis)],
         "not_analysed": list(NOT_ANALYSED),
         **verdict_content(analysis),

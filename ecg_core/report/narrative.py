@@ -14,10 +14,12 @@ import numpy as np
 from ..clock import clock_text, duration_text
 from ..labels import CLASSES
 from ..notes import Notes
+from ..rules import BALANCED
 from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
 from ..text import plural
 from .dangers import NOT_ANALYSED, NOTHING_PCT, SHOWN_PCT, danger_pct, dangers, seconds_text, unjudged_texts
 from .measures import format_edits, longest_rr, percent_text
+from .operating import chosen_sensitivity, sensitivity_text
 from .statements import doubt_text, verdict_text
 
 FEW_PCT = 1.0  # a smaller percentage is printed with two decimals instead of one
@@ -45,7 +47,7 @@ def draft_narrative(analysis: Analysis) -> str:
     'Simulated recording of 30 min, 98.3 % of it analysable; 2,230 beats.'
 
     """
-    paragraphs = [_recording(analysis), _danger(analysis)]
+    paragraphs = [_recording(analysis), *(f"{text}." for text in chosen_sensitivity(analysis)), _danger(analysis)]
     if analysis.burden.n_beats:
         paragraphs += [
             _tachycardia(analysis),
@@ -55,6 +57,8 @@ def draft_narrative(analysis: Analysis) -> str:
             *_patterns(analysis),
             _rates(analysis),
         ]
+        if analysis.rules.sensitivity == BALANCED:  # another one stands at the beginning
+            paragraphs.append(f"{sensitivity_text(analysis)}.")
     return "\n".join([*paragraphs, *_missing(analysis)])
 
 

@@ -11,6 +11,7 @@ from .. import NOTICE, __version__
 from ..clock import clock_text, duration_text
 from ..notes import NO_NOTES, Notes, Patient, Signature
 from ..rhythm.doubt import is_uncertain
+from ..rules import SENSITIVITIES
 from ..schema import Analysis
 from .canvas import BOTTOM_MM, FAINT, LEFT_MM, RIGHT_MM, WIDTH_MM, Sheet
 from .dangers import dangers, not_analysable_text, remarks
@@ -38,6 +39,7 @@ from .document import (
 )
 from .measures import COLUMNS, GROUPS, Measure, format_edits, measures
 from .narrative import narrative_of
+from .operating import chosen_sensitivity, point_of, sensitivity_text
 from .pdf_strips import strip_flowables
 from .pdf_tables import (
     diary_flowables,
@@ -111,6 +113,7 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
         _whom_and_what(analysis, notes.patient),
         gap(2),
         *_danger_box(analysis),
+        *[paragraph(f"{text}.", STRONG) for text in chosen_sensitivity(analysis)],
         paragraph(" ".join(f"{text}." for text in remarks(analysis)), NOTE),
         *[paragraph(f"{statement.text}.", STRONG) for statement in statements(analysis)],
         gap(1),
@@ -145,7 +148,8 @@ def _recording_facts(analysis: Analysis) -> Iterator[tuple[str, str]]:
     rate = f"{record.fs_hz:g} Hz"
     entered = f" ({record.overrides.text} entered by hand)" if record.overrides.text else ""
     yield "Leads", f"{', '.join(record.lead_names)}; {rate}{entered}"
-    yield "Analysed", f"lead {', '.join(analysis.lead_names)}"
+    mode = SENSITIVITIES[analysis.rules.sensitivity].lower()
+    yield "Analysed", f"lead {', '.join(analysis.lead_names)}; {mode}"
     if edited := format_edits(analysis):
         yield "Edits", edited
 
@@ -297,13 +301,15 @@ def _rules(analysis: Analysis) -> list[Flowable]:
     for rule in analysis.rules.rows():
         mark = " (changed by the reader)" if rule.key in changed else ""
         rows.append((rule.says + mark, f"{rule.value:g} {rule.unit}".strip(), rule.source))
-    record, model = analysis.record, analysis.model
+    record, model, point = analysis.record, analysis.model, point_of(analysis)
+    aim = f" {point.aim_text}." if point and point.aim_text else ""
     facts = (
         "Beats are classified by ANSI/AAMI EC57 as N, S, V, F or Q (N includes bundle branch block and escape beats). "
         "The PVC and SVE burdens are percentages of the analysable beats, the AF burden is a percentage of the "
         "analysable time. Beats in signal that is not analysable are not counted. The interval of a burden is "
         "as wide as the errors in other patients ask for. Probabilities are calibrated on these patients; network and "
         "rules favour ectopic labels, so that a label can have a probability below one half.",
+        f"{sensitivity_text(analysis)}.{aim}",
         *([f"Edits: {edited}."] if (edited := format_edits(analysis)) else []),
         f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
         f"Record {record.record_id}, SHA-256 {record.sha256}. The comments of its header, which may name a "

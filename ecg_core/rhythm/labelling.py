@@ -1,4 +1,4 @@
-"""Other labels in the place of predictions: a reader's, or those of a rule."""
+"""Other labels in the place of predictions: those of another operating point, a reader's, or those of a rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,23 @@ from dataclasses import replace
 import numpy as np
 
 from ..labels import CLASSES, UNLABELLED, Codes
+from ..rules import OperatingPoint
 from ..schema import Annotations, Beats, Bool, Float64
+from .uncertainty import SMALLEST_PROBABILITY
+
+
+def at_operating_point(beats: Beats, point: OperatingPoint | None) -> Beats:
+    """The beats as a network classifies them, at an operating point; their probabilities stay.
+
+    The offsets are added to the logarithms of the probabilities of V and S, and the most probable class is then the
+    label. Without offsets the beats are the same.
+    """
+    if point is None or not (point.v_offset or point.s_offset):
+        return beats
+    offset = np.zeros(len(CLASSES), dtype=np.float32)
+    offset[CLASSES.index("V")], offset[CLASSES.index("S")] = point.v_offset, point.s_offset
+    logits = np.log(np.maximum(beats.probability, np.float32(SMALLEST_PROBABILITY))) + offset
+    return replace(beats, label=np.where(beats.usable, np.array(CLASSES)[logits.argmax(axis=1)], "Q"))
 
 
 def label_codes(labels: Annotations | None, time_s: Float64) -> Codes:

@@ -19,7 +19,7 @@ from ..errors import ChangeRefusedError, StoreError
 from ..files import atomic_file
 from ..report.dangers import dangers
 from ..rhythm.editing import apply_edits
-from ..rules import RhythmRules, rules_from
+from ..rules import BALANCED, RhythmRules, rules_from
 from ..schema import Analysis, Record
 from . import audit
 from .frozen import read_frozen, write_frozen
@@ -66,14 +66,15 @@ def code_version() -> str:
     return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
-def rules_as_stored(rules: RhythmRules) -> dict[str, float]:
-    """The rules that differ from the default ones."""
-    return {rule.key: rule.value for rule in rules.changed()}
+def rules_as_stored(rules: RhythmRules) -> dict[str, float | str]:
+    """The rules that differ from the default ones; all are numbers but the sensitivity."""
+    changed: dict[str, float | str] = {rule.key: rule.value for rule in rules.changed()}
+    return changed if rules.sensitivity == BALANCED else changed | {"sensitivity": rules.sensitivity}
 
 
-def stored_rules(stored: Mapping[str, float]) -> RhythmRules:
+def stored_rules(stored: Mapping[str, float | str]) -> RhythmRules:
     """The rules that ``rules_as_stored`` kept."""
-    return rules_from({name: repr(value) for name, value in stored.items()})
+    return rules_from({name: value if isinstance(value, str) else repr(value) for name, value in stored.items()})
 
 
 def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:

@@ -16,6 +16,7 @@ from ..notes import SEXES, Patient
 from ..records.archives import MAX_FILES
 from ..records.joined import MAX_PIECES
 from ..rhythm.events import KIND_NAMES
+from ..rules import BALANCED, SENSITIVITIES
 from ..text import plural
 from .analyses import stored_rules
 from .study import PARTS_OF_A_RECORD, STATES
@@ -133,7 +134,11 @@ def _check_study(study: Values, *, n_edits: int) -> None:
     _require(study["duration_s"] > 0 and 0 <= study["n_fitted_edits"] <= n_edits, "a number of the study is no such")
     if study["start"]:
         datetime.fromisoformat(study["start"])
-    _require(all(_is_number(value) for value in study["rules"].values()), "a rule of the study is no number")
+    numbers = [value for name, value in study["rules"].items() if name != "sensitivity"]
+    _require(all(map(_is_number, numbers)), "a rule of the study is no number")
+    _require(
+        study["rules"].get("sensitivity", BALANCED) in list(SENSITIVITIES), "the study is of an unknown sensitivity"
+    )
     stored_rules(study["rules"])
 
 

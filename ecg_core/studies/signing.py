@@ -23,6 +23,7 @@ from ..notes import Notes, Patient, Signature
 from ..records import read_record
 from ..report.export import report_json
 from ..report.pdf import report_pdf
+from ..rules import BALANCED
 from ..schema import Analysis
 from . import audit
 from .analyses import code_version, rules_as_stored
@@ -252,7 +253,9 @@ def _require_name(editor: Editor) -> None:
 
 def _hashes(store: Store, analysis: Analysis) -> dict[str, str]:
     """Hashes of what a report is made from, and the program's version."""
-    rules = [[rule.key, rule.value] for rule in analysis.rules.rows()]
+    rules: list[list[str | float]] = [[rule.key, rule.value] for rule in analysis.rules.rows()]
+    if analysis.rules.sensitivity != BALANCED:  # so that the hash of a balanced report stays what it always was
+        rules.append(["sensitivity", analysis.rules.sensitivity])
     return {
         "signal": analysis.record.sha256,
         "model": analysis.model.sha256,

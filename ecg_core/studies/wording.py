@@ -89,7 +89,8 @@ def _extent(detail: Detail) -> str:
 
 
 def _shown(detail: Detail) -> str:
-    rules = ", ".join(f"{name} = {value:g}" for name, value in sorted(detail["rules"].items()))
+    stated = sorted(detail["rules"].items())
+    rules = ", ".join(f"{name} = {value if isinstance(value, str) else f'{value:g}'}" for name, value in stated)
     n = detail["n_fitted_edits"]
     learned = f" {detail['learning']}" if "learning" in detail else ""
     fitted = f", fine-tuned to {n} {'edit' if n == 1 else 'edits'}" if n else ""

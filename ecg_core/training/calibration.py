@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from ..classifier.model import Model
+from ..classifier.model import Model, uncalibrated
 from ..evaluation.ec57 import Score, gross
 from ..evaluation.evaluate import score_beats
 from ..labels import CLASSES
@@ -37,7 +37,8 @@ def choose_threshold(
     """The spec with the threshold of the highest F1 of QRS detection, without bias, and the beats found with it."""
     tried = []
     for threshold in THRESHOLDS:
-        spec = replace(model.spec, detection_threshold=threshold, class_bias=(0.0,) * len(CLASSES), calibration=())
+        spec = uncalibrated(model).spec
+        spec = replace(spec, detection_threshold=threshold, class_bias=(0.0,) * len(CLASSES))
         analysed = _analyse_leads(Model(spec, model.network), records)
         total = _score_all(analysed, spec.class_bias)
         f1 = 2 * total.qrs_se * total.qrs_ppv / (total.qrs_se + total.qrs_ppv)

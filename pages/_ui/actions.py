@@ -8,12 +8,13 @@ import os
 import tempfile
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
 import ecg_core as ecg
-from ecg_core.classifier.spec import MODELS
+from ecg_core.classifier.spec import MODELS, read_spec
 from ecg_core.errors import (
     ChangeRefusedError,
     EcgError,
@@ -22,7 +23,7 @@ from ecg_core.errors import (
     StoreError,
 )  # fmt: skip
 from ecg_core.overrides import NO_OVERRIDES, RecordOverrides
-from ecg_core.rules import RhythmRules
+from ecg_core.rules import BALANCED, RhythmRules
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import stored_rules
 from ecg_core.studies.edits import edits_of
@@ -242,11 +243,14 @@ def analyse_beside(analysis: Analysis, model: str) -> None:
 
 
 def analysis_beside(analysis: Analysis, model: str) -> Analysis | None:
-    """The analysis of the same leads by another model, measured by the same rules; None where there is none yet."""
+    """The analysis of the same leads by another model, measured by the same rules; None where there is none yet.
+
+    A model that states no operating point for the sensitivity is balanced.
+    """
     workspace = current_workspace()
     sha256 = installed_models()[model]
     own = [
-        key._replace(rules=analysis.rules)
+        key._replace(rules=_rules_beside(analysis, model))
         for key in workspace.analyses
         if (key.record_sha256, key.model_sha256, key.fitted_labels) == (analysis.record.sha256, sha256, ())
     ]
@@ -263,4 +267,13 @@ def _key_beside(analysis: Analysis, model: str) -> AnalysisKey:
         lead = analysis.lead_names[0]
     else:  # which leads hold a signal is the same for any model
         lead = "all" if analysis.lead_names == record.lead_names else "auto"
-    return AnalysisKey(record.sha256, lead, installed_models()[model], analysis.rules)
+    return AnalysisKey(record.sha256, lead, installed_models()[model], _rules_beside(analysis, model))
+
+
+def _rules_beside(analysis: Analysis, model: str) -> RhythmRules:
+    """The rules of an analysis for another model: with its sensitivity, where that model can have it."""
+    rules = analysis.rules
+    if rules.sensitivity == BALANCED:
+        return rules
+    points = read_spec(MODELS / f"{model}.pt").operating_points_of(len(analysis.lead_names))
+    return rules if rules.sensitivity in points else replace(rules, sensitivity=BALANCED)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ecg_core.figures import MARGIN_PX, STANDARD, strip_figure, strip_text
 from ecg_core.report.dangers import Danger, dangers, remarks
+from ecg_core.report.operating import chosen_sensitivity
 from ecg_core.report.strip_selection import STRIP_S, clearest_lead, strip_start_s
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
@@ -16,7 +17,7 @@ from .view import address, cached, strip
 
 
 def draw_dangers(analysis: Analysis) -> None:
-    """Draw a red line for each kind of danger, and one with what remains open."""
+    """Draw a red line for each kind of danger, the sensitivity where it is not balanced, and what remains open."""
     found = dangers(analysis)
     with st.container(key="dangers"):
         for danger in found:
@@ -24,6 +25,8 @@ def draw_dangers(analysis: Analysis) -> None:
             line.error(plain_markdown(danger.text), icon=":material/emergency_home:")
             if way.button("Review", key=f"danger {danger.kind}", help="Shows the longest episode", width="stretch"):
                 st.switch_page("pages/review.py", query_params=address(analysis.record, danger.longest.start_s))
+    for text in chosen_sensitivity(analysis):
+        st.info(f"{plain_markdown(text)}.", icon=":material/tune:")
     icon = "" if found else ":material/check_circle: "
     st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remarks(analysis)))
 

@@ -12,6 +12,7 @@ from ecg_core.errors import ChangeRefusedError, StoreError
 from ecg_core.report.dangers import dangers
 from ecg_core.report.export import file_name
 from ecg_core.report.measures import format_edits
+from ecg_core.rules import SENSITIVITIES
 from ecg_core.schema import Analysis
 from ecg_core.studies.signing import (
     StoredSignature,
@@ -142,11 +143,12 @@ def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
 
 def _what_is_signed(analysis: Analysis) -> list[str]:
     record, burden = analysis.record, analysis.burden
+    mode = SENSITIVITIES[analysis.rules.sensitivity].lower()
     return [
         f"Record {record.record_id}, lead {', '.join(analysis.lead_names)}, {plural(burden.n_beats, 'beat')}, "
         f"{burden.analysable_pct:.1f} % analysable",
         f"Edits: {format_edits(analysis) or 'none'}",
-        f"Model {analysis.model.name}; {plural(len(analysis.rules.changed()), 'rule')} changed",
+        f"Model {analysis.model.name}, {mode}; {plural(len(analysis.rules.changed()), 'rule')} changed",
         *(danger.text for danger in dangers(analysis)),
     ]
 
