@@ -10,7 +10,7 @@ count as much as those of the later one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from ecg_core.records import read_record
 from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
 from ecg_core.schema import Analysis, Calibration
 from ecg_core.training.reliability import CalibrationRecord, calibration_record, fit_scaling, fit_spread
-from models.command import parse, parser_of, print_line, write_json
+from models.command import RUNS, parse, parser_of, print_line, write_json
+from models.cross_validate import fold_judges
 from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, read_split
 
 EARLIER = "source"  # the model that others were adapted from
@@ -73,20 +74,35 @@ def record_names(chosen: PatientSet, databases: Path) -> list[str]:
 
 
 def analysed_records(
-    model: Model, earlier: Model, lead: str, databases: Path, *, only_new: bool = False
+    model: Model,
+    earlier: Model,
+    lead: str,
+    databases: Path,
+    *,
+    folds: Mapping[str, Model] | None = None,
+    only_new: bool = False,
 ) -> Iterator[AnalysedRecord]:
     """The records of DATABASES as the model classifies them, and as the earlier one does where only that is new to one.
 
-    ``lead`` is FIRST or ALL. With ``only_new``, those alone that the model which classifies them was not fitted to.
+    Parameters
+    ----------
+    lead
+        FIRST or ALL.
+    folds
+        Of a cross-validated model, the one that classifies a record in its place, by "database/record".
+    only_new
+        Only those that the model which classifies them, and the earlier one, were not fitted to.
+
     """
+    folds = folds or {}
     for chosen in DATABASES:
         folder = chosen.folder.split("/")[0]
         for name in record_names(chosen, databases):
             record = read_record(databases / chosen.folder / name)
             key = f"{folder}/{name}"
-            learned = key in model.spec.trained_on and key not in earlier.spec.trained_on
-            for judge in (model, earlier) if learned else (model,):
-                if only_new and key in judge.spec.trained_on:
+            learned = key not in folds and key in model.spec.trained_on and key not in earlier.spec.trained_on
+            for judge in (model, earlier) if learned else (folds.get(key, model),):
+                if only_new and key in (*judge.spec.trained_on, *earlier.spec.trained_on):
                     continue
                 analysis = analyse(record, uncalibrated(judge), lead=lead)
                 patient = patient_of(folder, record)
@@ -152,15 +168,17 @@ def main() -> None:
     """Analyse, fit, write the spec."""
     parser = parser_of(__doc__)
     parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
     options = parse(parser)
     began = time.monotonic()
     path = FOLDER / f"{options.name}.pt"
     model = load_model(path)
     earlier = load_model(FOLDER / f"{EARLIER}.pt")
+    folds = fold_judges(options.name, options.runs)
     calibration: list[Calibration] = []
     measured: dict[str, Any] = {"model_sha256": model.spec.sha256}
     for lead in (FIRST, ALL):
-        records = [to_calibrate(one) for one in analysed_records(model, earlier, lead, options.databases)]
+        records = [to_calibrate(one) for one in analysed_records(model, earlier, lead, options.databases, folds=folds)]
         print_line(f"lead {lead}: {len(records)} analyses, {time.monotonic() - began:.0f} s")
         calibration.append(calibrate_model(records, f"python -m models.calibrate {options.name}"))
         measured[lead] = cross_validate(records)

@@ -58,6 +58,14 @@ def fold_models(runs: Path) -> list[Model]:
     ]
 
 
+def fold_judges(name: str, runs: Path) -> dict[str, Model]:
+    """The model of each record's fold, which does not know the patient, by "database/record"; none of another model."""
+    if name != NAME:
+        return {}
+    models = fold_models(runs)
+    return {row.name: models[row.fold] for row in read_folds()}
+
+
 def dealt_records(source: Source, databases: Path) -> Iterator[tuple[Dealt, Record]]:
     """The records of a database with their folds."""
     for row in read_folds():

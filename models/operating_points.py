@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -31,7 +32,8 @@ from ecg_core.measuring import settle
 from ecg_core.rhythm.labelling import at_operating_point
 from ecg_core.rules import BALANCED, HIGH, PRECISE, SENSITIVITIES, OperatingPoint
 from models.calibrate import DECIMALS, EARLIER, FOLDS, AnalysedRecord, analysed_records, fold_of
-from models.command import parse, parser_of, print_line, write_json
+from models.command import RUNS, parse, parser_of, print_line, write_json
+from models.cross_validate import fold_judges
 from models.databases import FOLDER
 
 AIMS: Final = {HIGH: (0.99, 0.95), PRECISE: (0.97, 0.97)}  # Se of V and S; +P of V and S
@@ -187,14 +189,17 @@ def main() -> None:
     """Analyse, choose, measure, write the spec."""
     parser = parser_of(__doc__)
     parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
     options = parse(parser)
     began = time.monotonic()
     path = FOLDER / f"{options.name}.pt"
     model, earlier = load_model(path), load_model(FOLDER / f"{EARLIER}.pt")
+    folds = fold_judges(options.name, options.runs)
     points: list[tuple[OperatingPoint, ...]] = []
     measured: dict[str, Any] = {"model_sha256": model.spec.sha256}
     for lead in (FIRST, ALL):
-        records = list(analysed_records(model, earlier, lead, options.databases, only_new=True))
+        analysed = analysed_records(model, earlier, lead, options.databases, folds=folds, only_new=True)
+        records = list(analysed)
         print_line(f"lead {lead}: {len(records)} records, {time.monotonic() - began:.0f} s")
         of_lead, measured[lead] = measure_points(records, f"python -m models.operating_points {options.name}")
         points.append(of_lead)

@@ -13,7 +13,7 @@ from ecg_core.rules import HIGH, OperatingPoint
 from models.command import read_json
 from models.databases import FOLDER
 
-MODELS = ("source", "adapted")
+MODELS = ("source", "adapted", "general")
 FIRST_SCREEN = (
     "mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads", "svdb_test_all_leads_50_asked",
 )  # fmt: skip

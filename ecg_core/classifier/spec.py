@@ -20,7 +20,7 @@ def models_folder(package: Path = PACKAGE) -> Path:
 
 
 MODELS = models_folder()
-DEFAULT_MODEL = MODELS / "adapted.pt"
+DEFAULT_MODEL = MODELS / "general.pt"
 
 
 def find_models(folder: Path = MODELS) -> list[Path]:

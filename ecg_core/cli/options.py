@@ -51,7 +51,7 @@ def add_model_options(parser: argparse.ArgumentParser, *, auto: str) -> None:
     """``--lead``, ``--model`` and ``--sensitivity``; ``auto`` explains what the leads are unless chosen."""
     help_ = f"leads to analyse (auto: {auto})"
     parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help=help_)
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="PATH", help="weights (adapted)")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="PATH", help="weights (general)")
     help_ = "how readily beats are called V or S, by the operating points of the model (balanced)"
     parser.add_argument("--sensitivity", choices=list(SENSITIVITIES), default=BALANCED, help=help_)
 

@@ -23,6 +23,7 @@ from .labelling import moved
 USUAL_RR = 10  # the usual RR is the median over so many before a beat ...
 ONSET_RR = 3  # ... and the RR after an onset that over so many
 FEW_RR = 3  # a premature beat is compared with the RR of other beats than S, if there are so many of them
+SUDDEN = 0.1  # a tachycardia begins with an RR that is shorter than the one before by at least this fraction
 STEADY_RR = 8  # a beat labelled N belongs to a tachycardia if its RR is near the median of so many in it ...
 STEADY_FRACTION = 0.2  # ... by this fraction
 RETURN_S = 15.0  # a tachycardia that is back so soon is the same: its RR is compared with that before the first onset
@@ -62,6 +63,12 @@ class _Series:
     def onset_rr_s(self, first: int) -> float:
         """RR of a run of at least three beats after its first beat."""
         return _median(self.rr_s[first + 1 : first + 1 + ONSET_RR])
+
+    def begins_suddenly(self, first: int) -> bool:
+        """Whether the RR of a first beat is itself a step from the one before, or the one before is not known."""
+        if first == 0 or not self.follows[first]:
+            return True
+        return not self.rr_s[first] > (1 - SUDDEN) * self.rr_s[first - 1]
 
     def is_abrupt(self, rr_s: float, usual_s: float) -> bool:
         """Whether an RR is as much shorter than the usual one as an onset needs."""
@@ -159,7 +166,7 @@ def _tachycardia(series: _Series, run: slice, latest: _Tachycardia) -> _Tachycar
     rr_s = series.onset_rr_s(run.start)
     is_recent = latest.last >= 0 and series.time_s[run.start] - series.time_s[latest.last] <= RETURN_S
     for usual_s in ([latest.usual_s] if is_recent else []) + [float(series.usual_s[run.start])]:
-        if series.is_abrupt(rr_s, usual_s):
+        if series.is_abrupt(rr_s, usual_s) and series.begins_suddenly(run.start):
             return _Tachycardia(run.start, _last_beat(series, run.start, run.stop, rr_s, usual_s), usual_s)
     if not rr_s < MINUTE_S / series.rules.vt_bpm:
         return None
