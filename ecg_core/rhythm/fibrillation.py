@@ -24,8 +24,8 @@ from ..schema import Beats, Bool, Float32, Float64, Index
 from .intervals import DECIMALS, follows_previous, nn_intervals, unbroken_slices
 
 # By the network:
-# Around each beat, an odd number: the mean of their logits counts. Chosen with the rule's probability by cross-validation
-# over the patients of afdb, aftdb and ltafdb: 15 to 91 beats and .25 to .7 were tried.
+# Around each beat, an odd number: the mean of their logits counts. Chosen, with the probability of the rule, by
+# cross-validation over the patients of afdb, aftdb and ltafdb: 15 to 91 beats and .25 to .7 were tried.
 AF_BEATS = 61
 LEAST_PROBABILITY = 1e-3  # of fibrillation or of none at a beat, so that no single one outweighs those around it
 AF_CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of the rule
