@@ -4,7 +4,8 @@
 verdict is compared with its reference: N (sinus rhythm), A (AF), O (another rhythm) or ~ (too noisy to be read). As the
 challenge counts it (doi:10.22489/CinC.2017.065-469), F1 of AF = 2 TP / (2 TP + FP + FN), AF against all others. A
 recording of which the program cannot say it counts as not AF, and is listed apart. Writes ``challenge.metrics.json``,
-by model.
+by model. The general model was fitted to the readable ones: of these each is analysed by the network of a fold that
+does not know it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Analysis, Record
-from models.command import parse, parser_of, print_line, read_json, write_json
+from models.command import RUNS, parse, parser_of, print_line, read_json, write_json
+from models.cross_validate import fold_judges
 from models.databases import CHALLENGE, FOLDER
 
 METRICS = FOLDER / "challenge.metrics.json"
@@ -106,9 +108,15 @@ def main() -> None:
     """Measure a shipped model, print, save."""
     parser = parser_of(__doc__)
     parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
     options = parse(parser)
     model = load_model(FOLDER / f"{options.name}.pt")
-    measured = scores(list(verdict_rows(options.databases, lambda record: analyse(record, model))))
+    folds = fold_judges(options.name, options.runs)
+
+    def analyse_record(record: Record) -> Analysis:
+        return analyse(record, folds.get(f"{CHALLENGE.split('/')[0]}/{record.record_id}", model))
+
+    measured = scores(list(verdict_rows(options.databases, analyse_record)))
     for which in ("all", "readable"):
         print_line(f"{options.name}, {which} recordings: {measured[which]}")
     print_line(f"{options.name}, answers by reference: {measured['answers']}")

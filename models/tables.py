@@ -14,9 +14,7 @@ from models.command import read_json
 from models.databases import FOLDER
 
 MODELS = ("source", "adapted", "general")
-FIRST_SCREEN = (
-    "mitdb_ds2", "mitdb_ds2_without_232", "svdb_test", "svdb_test_all_leads", "svdb_test_all_leads_50_asked",
-)  # fmt: skip
+FIRST_SCREEN = ("mitdb_ds2", "mitdb_ds2_without_232", "svdb_test_all_leads", "svdb_test_all_leads_50_asked")
 COLUMNS = {
     "QRS Se/+P": ("qrs_se", "qrs_ppv"),
     "V Se/+P": ("v_se", "v_ppv"),
