@@ -88,7 +88,8 @@ def test_no_signal_is_read_again_and_the_network_keeps_its_word(analysis, high, 
         assert other.predicted is analysis.predicted
         assert other.attention is analysis.attention
         assert other.queried is analysis.queried
-    assert count(high.beats) > count(analysis.beats) > count(precise.beats)
+    assert count(high.beats) >= count(analysis.beats) >= count(precise.beats)
+    assert count(high.beats) > count(precise.beats)
 
 
 def test_fibrillation_does_not_depend_on_the_mode(analysis, high, precise):
