@@ -146,7 +146,7 @@ def doubt_table(figures: Mapping[str, Any]) -> str:
     counts = " | ".join(f"{figures[f'{which}_flagged']} of {figures[which]}" for which in ("wrong", "right"))
     return "\n".join(
         [
-            "| recordings (patients) | AUC | uncertain from | wrong counts called uncertain | right counts called uncertain |",
+            "| recordings (patients) | AUC | uncertain from | wrong, called uncertain | right, called uncertain |",
             "|---|---|---|---|---|",
             f"| {figures['wrong'] + figures['right']} ({figures['n_patients']}) | {figures['auc']:.2f} "
             f"| {figures['uncertain_from']:g} | {counts} |",
