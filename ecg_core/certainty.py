@@ -26,3 +26,16 @@ class SDoubt:
 
     score: float  # 0 .. 1
     reasons: tuple[str, ...]  # in plain words, the weightiest first
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a model's probabilities mean in patients that it was not trained on; see ``rhythm.uncertainty``."""
+
+    slope: tuple[float, ...]  # of each class, by which the logarithm of its probability is multiplied ...
+    offset: tuple[float, ...]  # ... and what is added to it
+    v_spread: tuple[float, float]  # between patients, of the share of V: floor, and factor of the doubt
+    s_spread: tuple[float, float]  # the same of S
+    n_patients: int  # whom these numbers were fitted to
+    fitted_on: tuple[str, ...]  # databases of these patients
+    recipe: str  # the command that fitted it

@@ -89,8 +89,7 @@ def analyse(
         predictions = replace(learned, af=predictions.af)  # labels of beats teach nothing of the rhythm
     predicted = predicted_beats(features, kept, rr_s, predictions, usable)
     labels = np.where(known == NO_BEAT, UNLABELLED, known)
-    waveform = waveform_of(features, record.duration_s)
-    calibration = model.spec.calibration_of(len(leads))
+    waveform, calibration = waveform_of(features, record.duration_s), model.spec.calibration_of(len(leads))
     beats, events, burden = measure(
         record, predicted, quality, waveform, rules, labels=labels, calibration=calibration, point=point
     )

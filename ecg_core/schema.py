@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .certainty import AfVerdict, SDoubt
+from .certainty import AfVerdict, Calibration, SDoubt
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
 from .learning import LearningCheck
@@ -169,19 +169,6 @@ class Quality(FrozenArrays):
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
         spans_s = np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s)
         return [(start_s, end_s) for start_s, end_s in spans_s.tolist()]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a model's probabilities mean in patients that it was not trained on; see ``rhythm.uncertainty``."""
-
-    slope: tuple[float, ...]  # of each class, by which the logarithm of its probability is multiplied ...
-    offset: tuple[float, ...]  # ... and what is added to it
-    v_spread: tuple[float, float]  # between patients, of the share of V: floor, and factor of the doubt
-    s_spread: tuple[float, float]  # the same of S
-    n_patients: int  # whom these numbers were fitted to
-    fitted_on: tuple[str, ...]  # databases of these patients
-    recipe: str  # the command that fitted it
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Calibrate the probabilities and the intervals of a model: ``ECG_DATABASES=... python -m models.calibrate [NAME]``.
 
-Fits the numbers of ``ecg_core.schema.Calibration`` to the patients of DATABASES, none of whom is a test patient, and
+Fits the numbers of ``ecg_core.certainty.Calibration`` to the patients of DATABASES, none of whom is a test patient, and
 writes them into the spec beside the weights, which stay as they are; and what they are worth, cross-validated over
 the patients, into ``NAME.calibration.json``. Most of these patients are new to the weights.
 Those that the weights were fitted to flatter the model; where an earlier model did not know them, its errors
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ecg_core.certainty import Calibration
 from ecg_core.classifier.leads import ALL, FIRST
 from ecg_core.classifier.model import Model, load_model, save_spec, uncalibrated
 from ecg_core.classifier.spec import DEFAULT_MODEL
@@ -27,7 +28,7 @@ from ecg_core.labels import CLASSES
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
-from ecg_core.schema import Analysis, Calibration
+from ecg_core.schema import Analysis
 from ecg_core.training.reliability import CalibrationRecord, calibration_record, fit_scaling, fit_spread
 from models.command import RUNS, parse, parser_of, print_line, write_json
 from models.cross_validate import fold_judges

@@ -12,6 +12,9 @@ NOT_MEASURED = "The performance of this model has not been measured yet."
 READ = "ANSI/AAMI EC57, per cent, gross; QRS, V and S as sensitivity / positive predictivity."
 
 draw_frame()
+models = specs()
+by_network = any(spec.finds_af for spec in models[:1])
+how_af_is_found = "the network's probability of it" if by_network else "irregular normal beats without P waves"
 st.title("About", anchor=False)
 st.markdown(f"**{NOTICE}**")
 st.header("Limits", anchor=False)
@@ -21,12 +24,11 @@ st.markdown(
     "- Fusion and unclassifiable beats are too rare in the training data to be relied on; children and paced beats are "
     "not in it.\n"
     "- Supraventricular beats vary most from patient to patient, and none is classified inside atrial fibrillation, "
-    "which is found by irregular normal beats without P waves.\n"
+    f"which is found by {how_af_is_found}.\n"
     "- Counts cover only the analysable part of a recording; their denominators are printed beside them.\n"
     "- Attention shows which parts of the signal the network weighted. It is not an explanation.\n"
     "- Nothing here is advice on treatment."
 )
-models = specs()
 for spec in models[:1]:
     st.header(f"Performance of the model {spec.name}", anchor=False)
     best = headlines(spec)

@@ -468,7 +468,7 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys):
 def make_terminal(monkeypatch):
     """Let the error stream be a terminal of 40 columns."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(progress.shutil, "get_terminal_size", lambda: os.terminal_size((40, 20)))
+    monkeypatch.setattr(progress.shutil, "get_terminal_size", lambda **_: os.terminal_size((40, 20)))
 
 
 def test_progress_shows_the_percentage_and_the_time_left(capsys, monkeypatch):

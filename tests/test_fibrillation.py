@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.af_model import finding_af
+from support.af_model import finding_af, without_af
 from support.analyses import rhythms_of
 from support.records import in_memory
 from support.strategies import make_beats
@@ -151,7 +151,7 @@ def sure(model):
 
 @pytest.mark.parametrize("lead", ["II", "all"])
 def test_a_network_that_finds_fibrillation_gives_each_beat_its_probability(two_leads, model, lead):
-    plain, found = analyse(two_leads, model, lead=lead), analyse(two_leads, finding_af(model), lead=lead)
+    plain, found = (analyse(two_leads, made(model), lead=lead) for made in (without_af, finding_af))
     assert plain.predicted.af_probability is None
     assert plain.beats.af_probability is None
     probability = found.predicted.af_probability

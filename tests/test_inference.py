@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from support.af_model import finding_af
+from support.af_model import finding_af, without_af
 
 from ecg_core.classifier import encoder
 from ecg_core.classifier import model as models
@@ -256,7 +256,7 @@ def test_the_same_lead_twice_gives_the_same_probabilities(model, found):
 
 def test_a_model_that_does_not_find_fibrillation_gives_no_probability_of_it(model, found):
     weight = np.ones((len(found.position), 1), np.float32)
-    assert classify(model, found.token, rr_of(found), weight).af is None
+    assert classify(without_af(model), found.token, rr_of(found), weight).af is None
 
 
 def logit(probability):
@@ -308,7 +308,7 @@ def test_what_may_be_no_beat_counts_as_unclassifiable(model, found):
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_beats_are_classified_too(model, found, n):
     weight = np.ones((n, 1), np.float32)
-    for one in (model, finding_af(model)):
+    for one in (without_af(model), finding_af(model)):
         predictions = classify(one, found.token[:n], rr_of(found)[:n], weight)
         assert predictions.probability.shape == (n, 5)
         assert np.isfinite(predictions.probability).all()

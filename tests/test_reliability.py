@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import make_beats
 
+from ecg_core.certainty import Calibration
 from ecg_core.evaluation.reliability import BurdenInterval, measure_trust, summarise_trust
 from ecg_core.labels import CLASSES, UNLABELLED
 from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
-from ecg_core.schema import Annotations, Calibration
+from ecg_core.schema import Annotations
 from ecg_core.training.reliability import calibration_record, conformal_quantile, fit_scaling, fit_spread
 
 N_BEATS = 400

@@ -201,7 +201,7 @@ def exercise(model):
 
 
 def test_an_exercise_test_holds_no_tachycardia_and_hardly_any_supraventricular_beat(exercise):
-    assert (exercise.predicted.label == "S").sum() > 200  # what the network alone says
+    assert (exercise.predicted.label == "S").sum() > (exercise.beats.label == "S").sum()  # what the network alone says
     assert not [event for event in exercise.events if event.kind.startswith(("svt", "vt"))]
     assert exercise.burden.sve_burden_pct < 0.3
     assert exercise.burden.n_beats > 1500

@@ -332,7 +332,7 @@ def finished(records, noise, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("other", ["plan", "augmentation", "code", "weights", "records"])
+@pytest.mark.parametrize("other", ["plan", "augmentation", "code", "weights", "records", "fibrillation", "weight"])
 def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, finished, tmp_path, monkeypatch, other):
     path = Path(shutil.copy(finished, tmp_path))
 
@@ -350,6 +350,10 @@ def test_a_checkpoint_of_another_fit_is_not_taken_over(records, noise, finished,
         assert run(QUICK_PLAN, 0, records) == [4]
     elif other == "weights":
         assert run(QUICK_PLAN, 1, records) == [4]
+    elif other == "fibrillation":
+        assert run(QUICK_PLAN, 0, [replace(records[0], in_af=1 - records[0].in_af), *records[1:]]) == [4]
+    elif other == "weight":
+        assert run(QUICK_PLAN, 0, [replace(records[0], weight=0.5), *records[1:]]) == [4]
     else:
         assert run(QUICK_PLAN, 0, records[:1]) == [4]
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import make_beats
 
+from ecg_core.certainty import Calibration
 from ecg_core.rhythm.uncertainty import (
     THRESHOLDS,
     calibrate_probabilities,
@@ -16,7 +17,6 @@ from ecg_core.rhythm.uncertainty import (
     expected_error_points,
     usual_per_day,
 )
-from ecg_core.schema import Calibration
 
 CALIBRATION = Calibration(
     slope=(0.8, 0.6, 1.2, 1.0, 1.5), offset=(0.6, -1.2, -0.3, 0.2, 0.8), v_spread=(0.02, 1.0), s_spread=(0.01, 1.2),

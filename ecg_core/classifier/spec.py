@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..certainty import Calibration
 from ..errors import ModelError
 from ..rules import OperatingPoint
-from ..schema import Calibration, ModelSpec
+from ..schema import ModelSpec
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

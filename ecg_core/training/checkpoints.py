@@ -68,5 +68,5 @@ def describe_task(model: nn.Module, records: Sequence[TrainingRecord], plan: Fit
     for weight in model.state_dict().values():
         digest.update(weight.cpu().numpy().tobytes())
     for record in records:
-        digest.update(record.name.encode() + record.code.tobytes())
+        digest.update(f"{record.name} {record.weight}".encode() + record.code.tobytes() + record.in_af.tobytes())
     return {**asdict(plan), "start": digest.hexdigest()}

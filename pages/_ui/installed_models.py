@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ecg_core.classifier.spec import MODELS, find_models, read_spec
+from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS, find_models, read_spec
 from ecg_core.errors import ModelError
 from ecg_core.schema import ModelSpec
 
-NO_MODEL: Final = "No model is installed: models/ should hold adapted.pt and adapted.json. Install this program again."
+NO_MODEL: Final = (
+    f"No model is installed: models/ should hold {DEFAULT_MODEL.name} and {DEFAULT_MODEL.stem}.json. "
+    "Install this program again."
+)
 
 
 def installed_models() -> dict[str, str]:
