@@ -14,6 +14,7 @@ from models.challenge import METRICS as CHALLENGE
 from models.challenge import challenge_table
 from models.command import ROOT, read_json
 from models.databases import FOLDER
+from models.doubt import doubt_table
 from models.tables import (
     FIRST_SCREEN,
     MODELS,
@@ -70,6 +71,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "operating-points", operating_points_table())
     card = fill(card, "coverage", coverage_table(metrics))
     card = fill(card, "reliability", reliability_table(metrics))
+    card = fill(card, "doubt", doubt_table(read_json(DEFAULT_MODEL.with_suffix(".doubt.json"))))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))

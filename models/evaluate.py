@@ -121,8 +121,8 @@ def main() -> None:
         result = Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, tuple(records))
         print_line(f"\n=== {test.key}\n{report_text(result)}")
         metrics[test.key] = {**describe_set(test), **summarise(result)}
+        write_json(path, {test.key: metrics[test.key] for test in SETS if test.key in metrics})
         print_line(f"{number + 1} of {len(chosen)} sets, {time.monotonic() - began:.0f} s")
-    write_json(path, {test.key: metrics[test.key] for test in SETS if test.key in metrics})
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ def figures_table(
     lines = ["| test set | model | " + " | ".join(COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 2)]
     for key in keys:
         for model, measured in metrics.items():
+            if key not in measured:
+                continue
             row = measured[key][way][pooling]
             cells = ["/".join(_percent(row[name]) for name in names) for names in COLUMNS.values()]
             lines.append(f"| {TEST_SETS[key]} | {model} | " + " | ".join(cells) + " |")

@@ -23,7 +23,7 @@ from pages._ui.gallery_verdicts import OPENED_KIND, kind_key
 from pages._ui.statements import GALLERY_TITLE
 
 NOISY = AfVerdict(NOT_KNOWN, "too noisy, 10 of 30 s clear enough", None)
-DOUBT = SDoubt(0.9, ("half of the S beats are nearly as probable to be N", "sinus arrhythmia or other irregular RR"))
+DOUBT = SDoubt(0.9, ("2.4 % of all beats may or may not be S", "sinus arrhythmia or other irregular RR"))
 SURE = SDoubt(0.1, ())
 
 
@@ -76,7 +76,7 @@ def test_an_uncertain_count_of_s_is_stated_with_its_reasons():
     (statement,) = statements(with_certainty(verdict=None, doubt=DOUBT, duration_s=1800.0))
     assert statement.is_warning
     assert statement.text == (
-        "SVE uncertain in this recording: half of the S beats are nearly as probable to be N, sinus arrhythmia or "
+        "SVE uncertain in this recording: 2.4 % of all beats may or may not be S, sinus arrhythmia or "
         "other irregular RR; look at the S beats in the gallery before the count is used"
     )
 

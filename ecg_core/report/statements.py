@@ -13,7 +13,7 @@ import numpy as np
 from ..certainty import AF, AF_ANSWERS, NOT_KNOWN
 from ..clock import duration_text
 from ..labels import CLASSES
-from ..rhythm.doubt import BETWEEN, is_uncertain
+from ..rhythm.doubt import MAY_BE_S, is_uncertain
 from ..schema import Analysis, Index
 
 VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
@@ -70,7 +70,7 @@ def doubtful_beats(analysis: Analysis) -> Index:
     """The S beats, and those that may be S, which no reader labelled: the least certain first."""
     beats, labelled = analysis.beats, analysis.labelled
     probability = beats.probability[:, CLASSES.index("S")]
-    chosen = ((beats.label == "S") | (probability >= BETWEEN[0])) & beats.usable
+    chosen = ((beats.label == "S") | (probability >= MAY_BE_S)) & beats.usable
     chosen[labelled] = False
     index = np.flatnonzero(chosen)
     return np.asarray(index[np.abs(probability[index] - 0.5).argsort(kind="stable")], dtype=np.int64)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..certainty import AF, AfVerdict, Calibration
+from ..certainty import Calibration
 from ..edits import Mark
 from ..labels import CLASSES
 from ..rules import RhythmRules
@@ -76,7 +76,7 @@ def measure_burden(
         variability=measure_variability(beats, rules, fibrillation=_of_kinds(events, "af"), analysable_s=analysable_s),
         hourly=hourly,
         af_verdict=verdict,
-        s_doubt=s_doubt(beats, rules, af_share=_af_share(verdict, af.total_s, analysable_s)),
+        s_doubt=s_doubt(beats, rules),
     )
 
 
@@ -175,13 +175,6 @@ def _analysable_s(quality: Quality, duration_s: float) -> Float64:
     start = np.arange(len(quality.usable)) * quality.block_s
     length = np.clip(duration_s - start, 0, quality.block_s)
     return np.asarray(np.where(quality.usable, length, 0.0))
-
-
-def _af_share(verdict: AfVerdict | None, episodes_s: float, analysable_s: float) -> float:
-    """Share of the analysable time in atrial fibrillation; of a short recording, by the verdict on it."""
-    if verdict is not None:
-        return float(verdict.answer == AF)
-    return min(episodes_s / analysable_s, 1.0) if analysable_s else 0.0
 
 
 def _clear_s(quality: Quality, duration_s: float) -> float:
