@@ -274,7 +274,7 @@ def test_frequent_ectopy_of_real_records_stays_ventricular(databases, model, nam
 @pytest.mark.databases
 @pytest.mark.parametrize("name", ["420", "422", "426", "430", "611"])
 def test_no_tachycardia_of_a_real_record_is_lost(databases, model, name):
-    """The rules leave those that the network finds, but for runs that the reference does not mark as ventricular."""
+    """The rules leave those that the network finds, but for runs that the reference marks as supraventricular."""
     record = read_record(databases / "vfdb/1.0.0" / name)
     found = analyse(record, model, lead="first")
     other = rhythm_spans(record.reference, ("(SVTA",), record.duration_s)

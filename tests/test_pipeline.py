@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.signal import resample_poly
+from support.af_model import without_af
 from support.records import in_memory
 
 from ecg_core import pipeline
@@ -490,8 +491,9 @@ def test_the_number_of_threads_changes_no_bit(excerpt, model, monkeypatch):
         np.testing.assert_array_equal(other.quality.score, made[0].quality.score)
 
 
-def test_s_inside_fibrillation_is_suppressed_by_the_rules_in_force(demo, model, demo_analysis):
-    usual = demo_analysis
+def test_s_inside_fibrillation_is_suppressed_by_the_rules_in_force(demo, model):
+    model = without_af(model)
+    usual = analyse(demo, model)
     strict = RhythmRules(af_entropy=-2.2, af_entropy_p=0.0)
     changed = with_rules(usual, strict)
     af = [event for event in changed.events if event.kind == "af"]
@@ -505,7 +507,7 @@ def test_s_inside_fibrillation_is_suppressed_by_the_rules_in_force(demo, model, 
 
 
 def test_a_readers_s_inside_fibrillation_stays(demo, model):
-    usual = analyse(demo, model, lead="II")
+    usual = analyse(demo, without_af(model), lead="II")
     strict = RhythmRules(af_entropy=-2.2, af_entropy_p=0.0)
     changed = with_rules(usual, strict)
     suppressed = np.flatnonzero((usual.beats.label == "S") & (changed.beats.label == "N"))
