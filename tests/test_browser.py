@@ -278,14 +278,14 @@ def box_all(page, box):
 def test_second_model_analyses_beside_the_first(page):
     go(page, "Compare", "Where they differ")
     page.get_by_role("button", name="Analyse with").click()
-    page.get_by_text("adapted vs source").wait_for(timeout=1000 * READY_S)
+    page.get_by_text("general vs adapted").wait_for(timeout=1000 * READY_S)
     page.wait_for_timeout(1000)
-    page.get_by_text("source vs reference").click()
+    page.get_by_text("adapted vs reference").click()
     page.get_by_text("1 of ").wait_for(timeout=20_000)
     page.wait_for_timeout(1000)
     page.get_by_role("button", name="Next").click()
     page.get_by_text("2 of ").wait_for(timeout=20_000)
-    assert page.get_by_text("model adapted").is_visible()
+    assert page.get_by_text("model general").is_visible()
 
 
 def test_a_real_record_is_uploaded_analysed_and_reviewed(page, databases):
