@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
-from support.af_model import finding_af
+from support.af_model import finding_af, without_af
 from support.records import in_memory
 
 from ecg_core.errors import LeadError, LiveError
@@ -85,8 +85,8 @@ def test_with_a_full_horizon_the_beats_are_those_of_the_whole_recording(excerpt,
     assert len(live) == len(whole)
 
 
-def test_a_model_that_does_not_find_fibrillation_gives_no_probability_of_it(known):
-    assert joined(known).af_probability is None
+def test_a_model_that_does_not_find_fibrillation_gives_no_probability_of_it(excerpt, model):
+    assert joined(watch(excerpt[: 30 * FS_HZ], without_af(model))).af_probability is None
 
 
 @pytest.mark.parametrize("n_leads", [1, 2])
