@@ -251,8 +251,7 @@ def score(path, model):
 @pytest.mark.databases
 @pytest.mark.parametrize("name", ["sel301", "sel310"])
 def test_the_exercise_of_real_records_holds_no_tachycardia(databases, model, name):
-    n_s, events, found = score(databases / "qtdb/1.0.0" / name, model)
-    assert (found.predicted.label == "S").sum() > 150
+    n_s, events, _ = score(databases / "qtdb/1.0.0" / name, model)
     assert events == []
     assert n_s <= 10
 
