@@ -26,6 +26,7 @@ from models.tables import (
     dangers_table,
     fibrillation_table,
     figures_table,
+    general_tables,
     horizon_table,
     intervals_table,
     live_lines,
@@ -60,6 +61,7 @@ def rendered() -> dict[Path, str]:
     commands = fill(commands, "speed", speed_lines(read_json(ROOT / "benchmarks" / "analyze.json")))
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     card = fill(card, "patients", patients_table(metrics))
+    card = fill(card, "general", general_tables(read_json(FOLDER / "general.cross_validation.json")))
     for key in WORST_SETS:
         card = fill(card, f"worst-{key}", worst_table(metrics, key))
     card = fill(card, "detected", figures_table(metrics))

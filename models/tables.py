@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -58,18 +58,23 @@ BURDEN_TOLERANCE = 1.0  # percentage points from the reference that count as agr
 Metrics = dict[str, dict[str, Any]]  # by model, by test set
 
 
+def measured_sets(metrics: Metrics, keys: Iterable[str] = TEST_SETS) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Title of each test set, model and figures; what was not measured is left out."""
+    for key in keys:
+        for model, measured in metrics.items():
+            if key in measured:
+                yield TEST_SETS[key], model, measured[key]
+
+
 def figures_table(
     metrics: Metrics, *, keys: Sequence[str] = tuple(TEST_SETS), way: str = "detected_beats", pooling: str = "gross"
 ) -> str:
     """The figures of each test set and model, in per cent."""
     lines = ["| test set | model | " + " | ".join(COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 2)]
-    for key in keys:
-        for model, measured in metrics.items():
-            if key not in measured:
-                continue
-            row = measured[key][way][pooling]
-            cells = ["/".join(_percent(row[name]) for name in names) for names in COLUMNS.values()]
-            lines.append(f"| {TEST_SETS[key]} | {model} | " + " | ".join(cells) + " |")
+    for title, model, measured in measured_sets(metrics, keys):
+        row = measured[way][pooling]
+        cells = ["/".join(_percent(row[name]) for name in names) for names in COLUMNS.values()]
+        lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -82,11 +87,39 @@ def patients_table(metrics: Metrics) -> str:
         "false V an hour, gross/median", "false S an hour, gross/median",
     )  # fmt: skip
     lines = ["| test set | model | " + " | ".join(titles) + " |", "|" + "---|" * (len(titles) + 2)]
-    for key, title in TEST_SETS.items():
-        for model, measured in metrics.items():
-            found = measured[key].get("patients")
-            cells = _patients_cells(found) if found else ["not measured", *["–"] * (len(titles) - 1)]
-            lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
+    for title, model, measured in measured_sets(metrics):
+        found = measured.get("patients")
+        cells = _patients_cells(found) if found else ["not measured", *["–"] * (len(titles) - 1)]
+        lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def general_tables(measured: dict[str, Any]) -> str:
+    """The general model in patients that the network of their fold does not know: beats, then fibrillation."""
+    titles = (
+        "database", "patients", "V F1", "S F1", "false V an hour, gross/median", "false S an hour, gross/median",
+        "PVC burden within 1 point", "SVE burden within 1 point", "right for the patient",
+    )  # fmt: skip
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for name, row in measured["beats"].items():
+        found = row["patients"]
+        n, gross = found["judged"], row["gross"]
+        rates = ["/".join(_fixed(found[f"false_{c}_per_hour"][part]) for part in ("gross", "median")) for c in "vs"]
+        shares = [f"{k} of {n}" for k in (*(found["within"][f"{c}_burden"] for c in ("pvc", "sve")), found["right"])]
+        lines.append(
+            f"| {name} | {n} | {_percent(gross['v_f1'])} | {_percent(gross['s_f1'])} | "
+            + " | ".join([*rates, *shares])
+            + " |"
+        )
+    lines += ["", "| fibrillation, by duration | Se | +P | false minutes | hours |", "|---|---|---|---|---|"]
+    for name, row in measured["fibrillation"].items():
+        cells = [
+            _percent(row["duration_se"]),
+            _percent(row["duration_ppv"]),
+            _fixed(row["false_minutes"]),
+            _fixed(row["hours"]),
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -130,18 +163,17 @@ def intervals_table(metrics: Metrics) -> str:
         "| test set | model | " + " | ".join(titles) + " | false V/h | PVC burden within 1 point |",
         "|---|---|---|---|---|---|",
     ]
-    for key, title in TEST_SETS.items():
-        for model, measured in metrics.items():
-            part = measured[key]["detected_beats"]
-            cells = []
-            for name in names:
-                low, high = part["interval_95"][name]
-                cells.append(f"{_percent(part['gross'][name])} ({_percent(low)} to {_percent(high)})")
-            cells.append(f"{part['gross']['false_v_per_hour']:.2f}")
-            records = measured[key]["records"]
-            errors = [abs(record["pvc_burden_pct"] - record["reference_pvc_burden_pct"]) for record in records]
-            cells.append(f"{sum(error <= BURDEN_TOLERANCE for error in errors)} of {len(errors)} records")
-            lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
+    for title, model, measured in measured_sets(metrics):
+        part = measured["detected_beats"]
+        cells = []
+        for name in names:
+            low, high = part["interval_95"][name]
+            cells.append(f"{_percent(part['gross'][name])} ({_percent(low)} to {_percent(high)})")
+        cells.append(f"{part['gross']['false_v_per_hour']:.2f}")
+        records = measured["records"]
+        errors = [abs(record["pvc_burden_pct"] - record["reference_pvc_burden_pct"]) for record in records]
+        cells.append(f"{sum(error <= BURDEN_TOLERANCE for error in errors)} of {len(errors)} records")
+        lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
