@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..certainty import Calibration
 from ..errors import ModelError
 from ..rules import OperatingPoint
-from ..schema import ModelSpec
+from ..schema import Calibration, ModelSpec
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
