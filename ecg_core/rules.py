@@ -77,9 +77,7 @@ class RhythmRules:
     af_probability: float = _rule(
         0.45, "Fibrillation: probability by the network above", "", "where the model gives one", 0.05, 0.99
     )
-    af_entropy: float = _rule(
-        -1.4, "... or, by a model that gives none, entropy of the normal RR (CoSEn) above", "", COSEN, -3, 1
-    )
+    af_entropy: float = _rule(-1.4, "... or entropy of the normal RR (CoSEn) above", "", COSEN, -3, 1)
     af_entropy_p: float = _rule(
         4.0, "... and above that by so much if all before the QRS repeats (P)", "", "set on mitdb 201 and 203", 0, 20
     )

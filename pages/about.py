@@ -14,7 +14,9 @@ READ = "ANSI/AAMI EC57, per cent, gross; QRS, V and S as sensitivity / positive 
 draw_frame()
 models = specs()
 by_network = any(spec.finds_af for spec in models[:1])
-how_af_is_found = "the network's probability of it" if by_network else "irregular normal beats without P waves"
+how_af_is_found = "irregular normal beats without P waves" + (
+    " or by the network's probability of it" if by_network else ""
+)
 st.title("About", anchor=False)
 st.markdown(f"**{NOTICE}**")
 st.header("Limits", anchor=False)

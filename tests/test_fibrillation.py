@@ -50,11 +50,11 @@ def test_an_episode_lies_where_the_network_sees_fibrillation_however_regular_the
     assert af.end_s == pytest.approx(0.8 * 400, abs=0.8 * EDGE)
 
 
-def test_irregular_beats_in_which_the_network_sees_none_are_no_fibrillation():
+def test_irregular_beats_without_p_waves_are_fibrillation_also_where_the_network_sees_none():
     rr = np.rint(36 + np.random.default_rng(0).gamma(3, 12, size=N)).astype(int)
     beats = make_beats(rr, "N" * N)
     assert episodes(beats)
-    assert not episodes(replace(beats, af_probability=np.full(N, 0.02, dtype=np.float32)))
+    assert episodes(replace(beats, af_probability=np.full(N, 0.02, dtype=np.float32))) == episodes(beats)
 
 
 def test_fibrillation_is_found_by_the_network_among_ectopic_beats_too():
@@ -69,11 +69,8 @@ def test_the_rule_says_from_which_probability_on():
     assert len(episodes(regular(between(200, 400, inside=0.3)), replace(RULES, af_probability=0.2))) == 1
 
 
-def test_of_the_rules_those_of_the_other_way_to_find_it_change_nothing():
-    by_network = regular(between(200, 400))
-    by_rr = replace(by_network, af_probability=None)
-    other = replace(RULES, af_entropy=-3.0, af_entropy_p=0.0, af_intervals=12, af_normal_share=0.0)
-    assert episodes(by_network, other) == episodes(by_network)
+def test_without_a_network_that_gives_it_the_rule_of_its_probability_changes_nothing():
+    by_rr = replace(regular(between(200, 400)), af_probability=None)
     assert episodes(by_rr, replace(RULES, af_probability=0.05)) == episodes(by_rr)
 
 

@@ -1,7 +1,8 @@
 """Atrial fibrillation, by the probability that the network gives it, or from irregular normal beats without P waves.
 
 A network that was fitted to rhythms gives each beat a probability of fibrillation, which is smoothed over the beats
-around it. For the beats of another network the measure is how irregular they are, and that no P waves repeat.
+around it. The other measure, and the only one for the beats of another network, is how irregular they are, and that no
+P waves repeat.
 The measure of irregularity is the coefficient of sample entropy, CoSEn (Lake & Moorman 2011,
 doi:10.1152/ajpheart.00561.2010): how badly an RR predicts the next one, corrected for the tolerance and the heart rate.
 Differs from the paper in that it is computed over RR between normal beats (NN) only, so that ectopic beats in sinus
@@ -93,12 +94,16 @@ def _is_short_break(beats: Beats, follows: Bool, before: slice, after: slice, ru
 
 
 def in_fibrillation(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
-    """Whether each beat certainly, and whether it possibly, lies in fibrillation, shape (n,)."""
+    """Whether each beat certainly, and whether it possibly, lies in fibrillation, shape (n,).
+
+    By either way: the network misses fibrillation whose QRS are all wide, which the irregular RR show.
+    """
+    certain, possible = _is_irregular(beats, rules)
     if beats.af_probability is None:
-        return _is_irregular(beats, rules)
+        return certain, possible
     probability = smoothed_probability(beats.af_probability, beats.usable)
-    certain = (probability > rules.af_probability) & beats.usable
-    possible = (probability > AF_CONTINUES * rules.af_probability) & beats.usable
+    certain |= (probability > rules.af_probability) & beats.usable
+    possible |= (probability > AF_CONTINUES * rules.af_probability) & beats.usable
     return certain, possible
 
 
