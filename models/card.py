@@ -15,6 +15,7 @@ from models.challenge import challenge_table
 from models.command import ROOT, read_json
 from models.databases import FOLDER
 from models.doubt import doubt_table
+from models.patient_tables import general_tables, patients_table, worst_table
 from models.tables import (
     FIRST_SCREEN,
     MODELS,
@@ -26,12 +27,10 @@ from models.tables import (
     dangers_table,
     fibrillation_table,
     figures_table,
-    general_tables,
     horizon_table,
     intervals_table,
     live_lines,
     operating_points_table,
-    patients_table,
     quality_table,
     records_table,
     reliability_table,
@@ -39,7 +38,6 @@ from models.tables import (
     speed_lines,
     waveform_lines,
     waveform_table,
-    worst_table,
 )
 
 

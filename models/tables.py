@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
-from ecg_core.evaluation.patients import CRITERIA
 from ecg_core.evaluation.test_sets import TEST_SETS
 from ecg_core.rules import HIGH, OperatingPoint
 from models.command import read_json
@@ -73,86 +72,9 @@ def figures_table(
     lines = ["| test set | model | " + " | ".join(COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 2)]
     for title, model, measured in measured_sets(metrics, keys):
         row = measured[way][pooling]
-        cells = ["/".join(_percent(row[name]) for name in names) for names in COLUMNS.values()]
+        cells = ["/".join(percent(row[name]) for name in names) for names in COLUMNS.values()]
         lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def patients_table(metrics: Metrics) -> str:
-    """In how many patients of each test set what is right, on detected beats."""
-    if not any("patients" in row for measured in metrics.values() for row in measured.values()):
-        return NOT_MEASURED
-    titles = (
-        "right for the patient", *CRITERIA.values(), "V F1, gross/median", "S F1, gross/median",
-        "false V an hour, gross/median", "false S an hour, gross/median",
-    )  # fmt: skip
-    lines = ["| test set | model | " + " | ".join(titles) + " |", "|" + "---|" * (len(titles) + 2)]
-    for title, model, measured in measured_sets(metrics):
-        found = measured.get("patients")
-        cells = _patients_cells(found) if found else ["not measured", *["–"] * (len(titles) - 1)]
-        lines.append(f"| {title} | {model} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def general_tables(measured: dict[str, Any]) -> str:
-    """The general model in patients that the network of their fold does not know: beats, then fibrillation."""
-    titles = (
-        "database", "patients", "V F1", "S F1", "false V an hour, gross/median", "false S an hour, gross/median",
-        "PVC burden within 1 point", "SVE burden within 1 point", "right for the patient",
-    )  # fmt: skip
-    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-    for name, row in measured["beats"].items():
-        found = row["patients"]
-        n, gross = found["judged"], row["gross"]
-        rates = ["/".join(_fixed(found[f"false_{c}_per_hour"][part]) for part in ("gross", "median")) for c in "vs"]
-        shares = [f"{k} of {n}" for k in (*(found["within"][f"{c}_burden"] for c in ("pvc", "sve")), found["right"])]
-        lines.append(
-            f"| {name} | {n} | {_percent(gross['v_f1'])} | {_percent(gross['s_f1'])} | "
-            + " | ".join([*rates, *shares])
-            + " |"
-        )
-    lines += ["", "| fibrillation, by duration | Se | +P | false minutes | hours |", "|---|---|---|---|---|"]
-    for name, row in measured["fibrillation"].items():
-        cells = [
-            _percent(row["duration_se"]),
-            _percent(row["duration_ppv"]),
-            _fixed(row["false_minutes"]),
-            _fixed(row["hours"]),
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _patients_cells(found: dict[str, Any]) -> list[str]:
-    """Shares of patients as "n of m", then gross figures and medians."""
-    counts = [found["right"], *(found["within"][name] for name in CRITERIA)]
-    cells = [f"{n} of {found['judged']}" for n in counts]
-    for name in ("v_f1", "s_f1"):
-        row = found[name]
-        cells.append(f"{_percent(row['gross'])}/{_percent(row['median'])} ({row['patients']})")
-    for name in ("false_v_per_hour", "false_s_per_hour"):
-        cells.append("/".join(_fixed(found[name][part]) for part in ("gross", "median")))
-    return cells
-
-
-def worst_table(metrics: Metrics, key: str) -> str:
-    """The patients of a test set that are worst off, worst first, on detected beats."""
-    titles = (
-        "model", "patient", "largest error / limit", "PVC burden (reference), %", "SVE burden (reference), %",
-        "false V", "false S", "hours",
-    )  # fmt: skip
-    rows = []
-    for model, measured in metrics.items():
-        for row in measured[key].get("patients", {}).get("worst", ()):
-            burdens = [
-                f"{_fixed(row[f'{name}_burden_pct'])} ({_fixed(row[f'reference_{name}_burden_pct'])})"
-                for name in ("pvc", "sve")
-            ]
-            cells = [row["name"], _fixed(row["largest_excess"]), *burdens, str(row["false_v"]), str(row["false_s"])]
-            rows.append(f"| {model} | " + " | ".join([*cells, _fixed(row["scored_h"])]) + " |")
-    if not rows:
-        return NOT_MEASURED
-    return "\n".join(["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles), *rows])
 
 
 def intervals_table(metrics: Metrics) -> str:
@@ -168,7 +90,7 @@ def intervals_table(metrics: Metrics) -> str:
         cells = []
         for name in names:
             low, high = part["interval_95"][name]
-            cells.append(f"{_percent(part['gross'][name])} ({_percent(low)} to {_percent(high)})")
+            cells.append(f"{percent(part['gross'][name])} ({percent(low)} to {percent(high)})")
         cells.append(f"{part['gross']['false_v_per_hour']:.2f}")
         records = measured["records"]
         errors = [abs(record["pvc_burden_pct"] - record["reference_pvc_burden_pct"]) for record in records]
@@ -205,7 +127,7 @@ def cross_validation_table(measured: Metrics) -> str:
     for lead, title in (("first", "first lead"), ("all", "leads fused")):
         for model, by_lead in measured.items():
             coverage = by_lead[lead]["coverage"]
-            inside = " | ".join(_percent(coverage[label]["covered"] / coverage[label]["records"]) for label in "VS")
+            inside = " | ".join(percent(coverage[label]["covered"] / coverage[label]["records"]) for label in "VS")
             for label, bins in by_lead[lead]["reliability"].items():
                 lines.append(f"| {title} | {model} | {inside} | {label} | {_said_cells(bins)} |")
     return "\n".join(lines)
@@ -221,11 +143,11 @@ def operating_points_table() -> str:
         for model in MODELS:
             for point in read_spec(FOLDER / f"{model}.pt").operating_points_of(n_leads).values():
                 which = "Se" if point.sensitivity == HIGH else "+P"
-                aim = f"{which} {_percent(point.v_aim)}, {_percent(point.s_aim)}" if point.v_aim else "best F1"
+                aim = f"{which} {percent(point.v_aim)}, {percent(point.s_aim)}" if point.v_aim else "best F1"
                 figures = [(point.v_se, point.v_ppv), (point.s_se, point.s_ppv)]
                 cells = [
                     f"{point.v_offset:+g}, {point.s_offset:+g}" if point.v_aim else "0, 0", aim,
-                    *("/".join(map(_percent, pair)) for pair in figures),
+                    *("/".join(map(percent, pair)) for pair in figures),
                     f"{point.false_v_per_hour:.1f}", f"{point.false_s_per_hour:.1f}",
                     _reached(point),
                 ]  # fmt: skip
@@ -276,7 +198,7 @@ def budgets_table() -> str:
     lines = ["| known of the test patients | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
     for title, model, key in BUDGETS:
         row = read_json(FOLDER / f"{model}.metrics.json")[key]["detected_beats"]["gross"]
-        cells = ["/".join(_percent(row[name]) for name in names) for names in columns.values()]
+        cells = ["/".join(percent(row[name]) for name in names) for names in columns.values()]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -296,7 +218,7 @@ def seeds_table(metrics: Metrics, seeds: dict[str, dict[str, Metrics]]) -> str:
                 values = [rows.get(number, {}).get(name) for number in numbers]
                 known = [value for value in values if value is not None]
                 if min(known, default=0) > 0:
-                    cells = " | ".join(map(_percent, [*values, sum(known) / len(known)]))
+                    cells = " | ".join(map(percent, [*values, sum(known) / len(known)]))
                     lines.append(f"| {TEST_SETS[key]} | {model} | {figure} | {cells} |")
     return "\n".join(lines)
 
@@ -311,7 +233,7 @@ def horizon_table(measured: dict[str, Any]) -> str:
         for horizon in sorted(by_horizon, key=float):
             row = by_horizon[horizon]
             waited = "the whole recording" if horizon == "inf" else f"{horizon} s"
-            lines.append(f"| {TEST_SETS[key]} | {waited} | {_horizon_cells(row)} | {_percent(row['same_as_whole'])} |")
+            lines.append(f"| {TEST_SETS[key]} | {waited} | {_horizon_cells(row)} | {percent(row['same_as_whole'])} |")
     if measured["model_sha256"] != read_spec(DEFAULT_MODEL).sha256:
         earlier = measured["model_sha256"][:12]
         lines += ["", f"Measured with an earlier fit of the model (weights `{earlier}`), not with the shipped one."]
@@ -338,7 +260,7 @@ def alarms_table(measured: dict[str, Any]) -> str:
 
 
 def _horizon_cells(row: dict[str, float]) -> str:
-    return f"{_percent(row['qrs_se'])}/{_percent(row['qrs_ppv'])} | {_percent(row['v_f1'])} | {_percent(row['s_f1'])}"
+    return f"{percent(row['qrs_se'])}/{percent(row['qrs_ppv'])} | {percent(row['v_f1'])} | {percent(row['s_f1'])}"
 
 
 def live_lines(live: dict[str, Any]) -> str:
@@ -366,7 +288,7 @@ def records_table(metrics: Metrics, key: str) -> str:
         cells = []
         for record in records:
             row = record["detected_beats"]
-            cells += [f"{_percent(row[f'{beat}_se'])}/{_percent(row[f'{beat}_ppv'])}" for beat in ("qrs", "v", "s")]
+            cells += [f"{percent(row[f'{beat}_se'])}/{percent(row[f'{beat}_ppv'])}" for beat in ("qrs", "v", "s")]
             cells.append(f"{record['pvc_burden_pct']:.2f}")
         lines.append(
             f"| {records[0]['record']} | " + " | ".join(cells) + f" | {records[0]['reference_pvc_burden_pct']:.2f} |"
@@ -384,7 +306,7 @@ def fibrillation_table(metrics: Metrics, key: str) -> str:
         for name, af in rows:
             by_duration = [af["both_s"] / af[whole] if af[whole] else None for whole in ("reference_s", "found_s")]
             seconds = " | ".join(f"{af[part]:.0f}" for part in ("reference_s", "found_s", "both_s"))
-            lines.append(f"| {name} | {model} | {seconds} | {'/'.join(map(_percent, by_duration))} |")
+            lines.append(f"| {name} | {model} | {seconds} | {'/'.join(map(percent, by_duration))} |")
     return "\n".join(lines)
 
 
@@ -417,11 +339,13 @@ def speed_lines(results: dict[str, Any]) -> str:
     )
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share in per cent with two decimals; a dash where it is not known."""
     return "–" if value is None else f"{100 * value:.2f}"
 
 
-def _fixed(value: float | None) -> str:
+def fixed(value: float | None) -> str:
+    """A number with two decimals; a dash where it is not known."""
     return "–" if value is None else f"{value:.2f}"
 
 
@@ -442,8 +366,8 @@ def waveform_lines(figures: dict[str, Any]) -> str:
     """Fibrillation by duration in a sentence, and what is found where there is none as a table."""
     total = figures["total"]
     lines = [
-        f"By duration, sensitivity {_percent(total['se'])} %; of what is called fibrillation "
-        f"{_percent(total['ppv'])} % is marked as such, and {_percent(total['ppv_of_ventricular'])} % if marked "
+        f"By duration, sensitivity {percent(total['se'])} %; of what is called fibrillation "
+        f"{percent(total['ppv'])} % is marked as such, and {percent(total['ppv_of_ventricular'])} % if marked "
         "tachycardia is left aside.",
         "",
         "| records without fibrillation | hours | VF | VF suspected | VT by the waveform |",

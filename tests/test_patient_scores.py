@@ -25,7 +25,8 @@ from ecg_core.evaluation.patients import (
 )
 from ecg_core.evaluation.test_sets import TEST_SETS
 from ecg_core.labels import CLASSES
-from models.tables import NOT_MEASURED, patients_table, worst_table
+from models.patient_tables import patients_table, worst_table
+from models.tables import NOT_MEASURED
 from pages._ui import model_facts
 
 N, S, V = (CLASSES.index(label) for label in "NSV")
