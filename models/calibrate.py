@@ -10,6 +10,7 @@ count as much as those of the later one.
 from __future__ import annotations
 
 import time
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +31,9 @@ from ecg_core.records import read_record
 from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
 from ecg_core.schema import Analysis
 from ecg_core.training.reliability import CalibrationRecord, calibration_record, fit_scaling, fit_spread
-from models.command import RUNS, parse, parser_of, print_line, write_json
+from models.command import add_fold_networks, parse, parser_of, print_line, write_json
 from models.cross_validate import fold_judges
-from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, read_split
+from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, listed_names
 
 EARLIER = "source"  # the model that others were adapted from
 DECIMALS = 4
@@ -67,38 +68,42 @@ DATABASES = (
 )
 
 
-def record_names(chosen: PatientSet, databases: Path) -> list[str]:
-    """Names of the records of a set."""
-    if chosen.splits:
-        return [name for split in chosen.splits for name in read_split(split)]
-    return (databases / chosen.folder / "RECORDS").read_text(encoding="utf-8").split()
+@dataclass(frozen=True, eq=False)
+class Judges:
+    """A model with those that classify a record in its place, where it knows the patient."""
+
+    path: Path  # of the model's weights
+    model: Model
+    earlier: Model
+    folds: Mapping[str, Model]  # of a cross-validated model, by "database/record"
 
 
-def analysed_records(
-    model: Model,
-    earlier: Model,
-    lead: str,
-    databases: Path,
-    *,
-    folds: Mapping[str, Model] | None = None,
-    only_new: bool = False,
-) -> Iterator[AnalysedRecord]:
+def parse_judges(text: str | None) -> tuple[Namespace, Judges]:
+    """The options of a command that judges the patients of DATABASES, and the models that it names."""
+    parser = parser_of(text)
+    parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
+    add_fold_networks(parser)
+    options = parse(parser)
+    path = FOLDER / f"{options.name}.pt"
+    model, earlier = load_model(path), load_model(FOLDER / f"{EARLIER}.pt")
+    return options, Judges(path, model, earlier, fold_judges(options.name, options.runs))
+
+
+def analysed_records(judges: Judges, lead: str, databases: Path, *, only_new: bool = False) -> Iterator[AnalysedRecord]:
     """The records of DATABASES as the model classifies them, and as the earlier one does where only that is new to one.
 
     Parameters
     ----------
     lead
         FIRST or ALL.
-    folds
-        Of a cross-validated model, the one that classifies a record in its place, by "database/record".
     only_new
         Only those that the model which classifies them, and the earlier one, were not fitted to.
 
     """
-    folds = folds or {}
+    model, earlier, folds = judges.model, judges.earlier, judges.folds
     for chosen in DATABASES:
         folder = chosen.folder.split("/")[0]
-        for name in record_names(chosen, databases):
+        for name in listed_names(databases, chosen.folder, chosen.splits):
             record = read_record(databases / chosen.folder / name)
             key = f"{folder}/{name}"
             learned = key not in folds and key in model.spec.trained_on and key not in earlier.spec.trained_on
@@ -167,25 +172,18 @@ def trust_of(record: CalibrationRecord, calibration: Calibration) -> Trust:
 
 def main() -> None:
     """Analyse, fit, write the spec."""
-    parser = parser_of(__doc__)
-    parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
-    options = parse(parser)
-    began = time.monotonic()
-    path = FOLDER / f"{options.name}.pt"
-    model = load_model(path)
-    earlier = load_model(FOLDER / f"{EARLIER}.pt")
-    folds = fold_judges(options.name, options.runs)
+    options, judges = parse_judges(__doc__)
+    began, model = time.monotonic(), judges.model
     calibration: list[Calibration] = []
     measured: dict[str, Any] = {"model_sha256": model.spec.sha256}
     for lead in (FIRST, ALL):
-        records = [to_calibrate(one) for one in analysed_records(model, earlier, lead, options.databases, folds=folds)]
+        records = [to_calibrate(one) for one in analysed_records(judges, lead, options.databases)]
         print_line(f"lead {lead}: {len(records)} analyses, {time.monotonic() - began:.0f} s")
         calibration.append(calibrate_model(records, f"python -m models.calibrate {options.name}"))
         measured[lead] = cross_validate(records)
         print_line(f"{calibration[-1]}; cross-validated: {measured[lead]}; {time.monotonic() - began:.0f} s")
-    save_spec(path, replace(model.spec, calibration=tuple(calibration)))
-    write_json(path.with_suffix(".calibration.json"), measured)
+    save_spec(judges.path, replace(model.spec, calibration=tuple(calibration)))
+    write_json(judges.path.with_suffix(".calibration.json"), measured)
 
 
 if __name__ == "__main__":

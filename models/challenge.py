@@ -22,7 +22,7 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Analysis, Record
-from models.command import RUNS, parse, parser_of, print_line, read_json, write_json
+from models.command import add_fold_networks, parse, parser_of, print_line, read_json, write_json
 from models.cross_validate import fold_judges
 from models.databases import CHALLENGE, FOLDER
 
@@ -108,7 +108,7 @@ def main() -> None:
     """Measure a shipped model, print, save."""
     parser = parser_of(__doc__)
     parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
+    add_fold_networks(parser)
     options = parse(parser)
     model = load_model(FOLDER / f"{options.name}.pt")
     folds = fold_judges(options.name, options.runs)

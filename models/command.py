@@ -23,6 +23,11 @@ def parser_of(text: str | None) -> ArgumentParser:
     return parser
 
 
+def add_fold_networks(parser: ArgumentParser) -> None:
+    """``--runs``, of a command that reads the networks of the folds."""
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
+
+
 def parse(parser: ArgumentParser) -> Namespace:
     """The options of the command line; ends with a sentence where no folder of databases is named."""
     options = parser.parse_args()

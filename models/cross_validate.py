@@ -28,7 +28,7 @@ from ecg_core.evaluation.summary import summarise
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Record
-from models.command import RUNS, parse, parser_of, print_line, write_json
+from models.command import add_fold_networks, parse, parser_of, print_line, write_json
 from models.databases import AFDB, AFPDB, AFTDB, FOLDER, LTAFDB, MITDB, QTDB
 from models.general import FOLDS, NAME, TRAINING, Dealt, Source, fold_name, read_folds
 
@@ -115,7 +115,7 @@ def summarise_rhythm(evaluations: list[RhythmEvaluation]) -> dict[str, float | N
 def main() -> None:
     """Evaluate by database, write the figures."""
     parser = parser_of(__doc__)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
+    add_fold_networks(parser)
     options = parse(parser)
     models = fold_models(options.runs)
     sha256 = read_spec(FOLDER / f"{NAME}.pt").sha256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,13 @@ NOISES = ("em", "em", "ma", "bw")  # electrode motion twice as often: of all noi
 def read_split(name: str) -> list[str]:
     """Record names of a split."""
     return (FOLDER / "splits" / f"{name}.txt").read_text(encoding="utf-8").split()
+
+
+def listed_names(databases: Path, folder: str, splits: Sequence[str] = ()) -> list[str]:
+    """Names of the records of some splits, or of all of a database."""
+    if splits:
+        return [name for split in splits for name in read_split(split)]
+    return (databases / folder / "RECORDS").read_text(encoding="utf-8").split()
 
 
 def load_records(folder: Path, names: list[str]) -> list[TrainingRecord]:

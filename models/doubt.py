@@ -19,8 +19,6 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from ecg_core.classifier.leads import ALL
-from ecg_core.classifier.model import Model, load_model
-from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.evaluate import reference_of
 from ecg_core.evaluation.patients import BURDEN_POINTS, EctopyCount, count_reference
 from ecg_core.labels import UNLABELLED, class_codes
@@ -28,10 +26,8 @@ from ecg_core.measuring import with_rules
 from ecg_core.rhythm.doubt import TERMS, UNCERTAIN_FROM, doubt_features, open_share
 from ecg_core.rhythm.short_recordings import SHORT_S
 from ecg_core.schema import Analysis, Bool, Float64
-from models.calibrate import EARLIER, FOLDS, analysed_records, fold_of
-from models.command import RUNS, parse, parser_of, print_line, write_json
-from models.cross_validate import fold_judges
-from models.databases import FOLDER
+from models.calibrate import FOLDS, Judges, analysed_records, fold_of, parse_judges
+from models.command import print_line, write_json
 
 RIDGE = 0.01  # of the squared weights beside the mean loss: a few dozen wrong counts fit no large ones
 TRIED: Final = (0.2, 0.25, UNCERTAIN_FROM, 0.4, 0.5)  # scores from which on a count might be called uncertain
@@ -67,12 +63,12 @@ class Logistic:
         return np.nan_to_num((values - self.centre) / self.scale)
 
 
-def judged_records(model: Model, earlier: Model, databases: Path, folds: Mapping[str, Model]) -> Iterator[JudgedRecord]:
+def judged_records(judges: Judges, databases: Path) -> Iterator[JudgedRecord]:
     """The recordings, with the probabilities as the calibration of the model makes them."""
-    for one in analysed_records(model, earlier, ALL, databases, folds=folds, only_new=True):
+    for one in analysed_records(judges, ALL, databases, only_new=True):
         if one.analysis.record.duration_s <= SHORT_S or not one.analysis.beats.usable.any():
             continue
-        spec = replace(one.analysis.model, calibration=model.spec.calibration)
+        spec = replace(one.analysis.model, calibration=judges.model.spec.calibration)
         analysis = with_rules(replace(one.analysis, model=spec), one.analysis.rules)
         features = doubt_features(analysis.beats, analysis.rules)
         yield JudgedRecord(one.patient, features, open_share(analysis.beats), is_wrong(analysis))
@@ -156,18 +152,12 @@ def doubt_table(figures: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Analyse, fit, print, save."""
-    parser = parser_of(__doc__)
-    parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
-    options = parse(parser)
-    path = FOLDER / f"{options.name}.pt"
-    model, earlier = load_model(path), load_model(FOLDER / f"{EARLIER}.pt")
-    folds = fold_judges(options.name, options.runs)
-    figures = figures_of(list(judged_records(model, earlier, options.databases, folds)))
+    options, judges = parse_judges(__doc__)
+    figures = figures_of(list(judged_records(judges, options.databases)))
     print_line(f"CONSTANT: Final = {figures['constant']}")
     for name, (weight, centre, scale) in figures["terms"].items():
         print_line(f'"{name}": Term({weight}, {centre}, {scale}, ...)')
-    write_json(path.with_suffix(".doubt.json"), {"model_sha256": model.spec.sha256, **figures})
+    write_json(judges.path.with_suffix(".doubt.json"), {"model_sha256": judges.model.spec.sha256, **figures})
 
 
 if __name__ == "__main__":

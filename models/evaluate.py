@@ -20,7 +20,7 @@ from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.evaluation.summary import report_text, summarise
 from ecg_core.records import read_record
 from models.command import parse, parser_of, print_line, read_json, write_json
-from models.databases import FOLDER, ICENTIA, MITDB, NSTDB, SVDB, read_split
+from models.databases import FOLDER, ICENTIA, MITDB, NSTDB, SVDB, listed_names
 
 FIRST_12, FIRST_50, FIRST_5_MIN = LabelBudget(n_first=12), LabelBudget(n_first=50), LabelBudget(first_s=LEARNING_S)
 QUERIED_12, QUERIED_50 = LabelBudget(n_queried=12), LabelBudget(n_queried=50)
@@ -65,8 +65,7 @@ SETS = (
 
 def record_names(test: TestSet, databases: Path) -> list[str]:
     """Names of the records of a test set."""
-    listed = databases / test.database / "RECORDS"
-    names = read_split(test.split) if test.split else listed.read_text(encoding="utf-8").split()
+    names = listed_names(databases, test.database, (test.split,) if test.split else ())
     return [name for name in names if name not in test.excluded]
 
 

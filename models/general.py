@@ -47,6 +47,7 @@ from models.databases import (
     NSTDB,
     QTDB,
     SVDB,
+    listed_names,
     load_noise,
     load_records,
     read_split,
@@ -110,10 +111,11 @@ class Dealt:
 
 def names_of(source: Source, databases: Path) -> list[str]:
     """Names of the records of a database that are trained on."""
-    if source.splits:
-        return [name for split in source.splits for name in read_split(split)]
-    names = (databases / source.folder / "RECORDS").read_text(encoding="utf-8").split()
-    return [name for name in names if source.folder != CHALLENGE or name in challenge_rhythms(databases)]
+    names = listed_names(databases, source.folder, source.splits)
+    if source.folder != CHALLENGE:
+        return names
+    readable = challenge_rhythms(databases)
+    return [name for name in names if name in readable]
 
 
 def challenge_rhythms(databases: Path) -> dict[str, int]:

@@ -18,23 +18,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from ecg_core.classifier.leads import ALL, FIRST
-from ecg_core.classifier.model import load_model, save_spec
-from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.classifier.model import save_spec
 from ecg_core.evaluation.ec57 import Score, gross
 from ecg_core.evaluation.evaluate import score_beats
 from ecg_core.measuring import settle
 from ecg_core.rhythm.labelling import at_operating_point
 from ecg_core.rules import BALANCED, HIGH, PRECISE, SENSITIVITIES, OperatingPoint
-from models.calibrate import DECIMALS, EARLIER, FOLDS, AnalysedRecord, analysed_records, fold_of
-from models.command import RUNS, parse, parser_of, print_line, write_json
-from models.cross_validate import fold_judges
-from models.databases import FOLDER
+from models.calibrate import DECIMALS, FOLDS, AnalysedRecord, analysed_records, fold_of, parse_judges
+from models.command import print_line, write_json
 
 AIMS: Final = {HIGH: (0.99, 0.95), PRECISE: (0.97, 0.97)}  # Se of V and S; +P of V and S
 FARTHEST, COARSE, STEP = 8.0, 1.0, 0.25  # nats: bound of an offset, first steps, and those around the best of them
@@ -159,10 +155,9 @@ def measure_mode(mode: str, trials: Trials) -> tuple[Offsets, dict[str, Any]]:
 
 def figures_of(score: Score) -> dict[str, float]:
     """The figures of an operating point, by the names of its fields."""
-    hours = score.scored_s / 3600.0
     figures = {
         "v_se": score.se("V"), "v_ppv": score.ppv("V"), "s_se": score.se("S"), "s_ppv": score.ppv("S"),
-        "false_v_per_hour": score.false_positives("V") / hours, "false_s_per_hour": score.false_positives("S") / hours,
+        "false_v_per_hour": score.false_per_hour("V"), "false_s_per_hour": score.false_per_hour("S"),
     }  # fmt: skip
     return {name: round(value, DECIMALS) for name, value in figures.items()}
 
@@ -187,24 +182,17 @@ def measure_points(records: Sequence[AnalysedRecord], recipe: str) -> tuple[tupl
 
 def main() -> None:
     """Analyse, choose, measure, write the spec."""
-    parser = parser_of(__doc__)
-    parser.add_argument("name", nargs="?", default=DEFAULT_MODEL.stem)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where the networks of the folds are kept")
-    options = parse(parser)
-    began = time.monotonic()
-    path = FOLDER / f"{options.name}.pt"
-    model, earlier = load_model(path), load_model(FOLDER / f"{EARLIER}.pt")
-    folds = fold_judges(options.name, options.runs)
+    options, judges = parse_judges(__doc__)
+    began, spec = time.monotonic(), judges.model.spec
     points: list[tuple[OperatingPoint, ...]] = []
-    measured: dict[str, Any] = {"model_sha256": model.spec.sha256}
+    measured: dict[str, Any] = {"model_sha256": spec.sha256}
     for lead in (FIRST, ALL):
-        analysed = analysed_records(model, earlier, lead, options.databases, folds=folds, only_new=True)
-        records = list(analysed)
+        records = list(analysed_records(judges, lead, options.databases, only_new=True))
         print_line(f"lead {lead}: {len(records)} records, {time.monotonic() - began:.0f} s")
         of_lead, measured[lead] = measure_points(records, f"python -m models.operating_points {options.name}")
         points.append(of_lead)
-    save_spec(path, replace(model.spec, operating_points=tuple(points)))
-    write_json(path.with_suffix(".operating_points.json"), measured)
+    save_spec(judges.path, replace(spec, operating_points=tuple(points)))
+    write_json(judges.path.with_suffix(".operating_points.json"), measured)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ st.header("Limits", anchor=False)
 st.markdown(
     f"- Not analysed: {', '.join(NOT_ANALYSED)}, atrial flutter and bundle branch block. Some ventricular tachycardia "
     "is called fibrillation.\n"
-    "- Fusion and unclassifiable beats are too rare in the training data to be relied on; children and paced beats are "
-    "not in it.\n"
+    "- Fusion and unclassifiable beats are too rare in the training data to be relied on; children and beats marked as "
+    "paced are not in it.\n"
     "- Supraventricular beats vary most from patient to patient, and none is classified inside atrial fibrillation, "
     f"which is found by {how_af_is_found}.\n"
     "- Counts cover only the analysable part of a recording; their denominators are printed beside them.\n"

@@ -20,8 +20,8 @@ from ..schema import Beats, Bool
 from .intervals import nn_intervals
 from .uncertainty import expected_share
 
-# Score from which on readers are told not to use the count before they have looked. Chosen in the cross-validation of
-# the weights: most of the wrong counts have it, and few of the right ones.
+# Score from which on the count is stated as uncertain. Chosen in the cross-validation of the weights: most of the wrong
+# counts have it, and few of the right ones.
 UNCERTAIN_FROM: Final = 0.3
 MAY_BE_S: Final = 0.3  # probability of S from which on a beat of another class may be one
 MIN_NN: Final = 10  # pairs of successive NN from which on their spread is measured
@@ -69,7 +69,7 @@ def s_doubt(beats: Beats, rules: RhythmRules) -> SDoubt:
 
 
 def is_uncertain(doubt: SDoubt | None) -> bool:
-    """Whether readers are told to look at the S beats before they use their count."""
+    """Whether the count is stated as uncertain, so that a reader reviews the S beats before it is used."""
     return doubt is not None and doubt.score >= UNCERTAIN_FROM
 
 
