@@ -15,6 +15,7 @@ from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
 from .classifier.leads import AUTO, choose_leads
 from .classifier.model import Model
+from .classifier.second_stage import reclassified
 from .classifier.standstill import still_frames, without_still
 from .edits import Edit, digest_of
 from .labels import CLASSES, NO_BEAT, UNLABELLED
@@ -66,18 +67,7 @@ def analyse(
     """
     rules, leads = rules or RhythmRules(), choose_leads(record, model, lead)
     point, inserted_s = operating_point(model.spec, len(leads), rules), inserted_times(edits)
-
-    def features_of(chunk: Chunk) -> ChunkFeatures:
-        clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
-        signal = normalised(clean)
-        encoded = encode(model, signal)
-        still = still_frames(model, encoded, clean)
-        rhythm = chunk_rhythm(model, encoded, clean, still, chunk)
-        moving = without_still(encoded, still)
-        detections = detect(model, moving, clean.valid, chunk, known_s=beats_at_s, inserted_s=inserted_s)
-        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position), rhythm)
-
-    features = read_chunks(record, len(leads), features_of, progress, searched=beats_at_s is None)
+    features = read_features(record, model, leads, beats_at_s=beats_at_s, inserted_s=inserted_s, progress=progress)
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
     rounds = NOISE_ROUNDS if beats_at_s is None else 0
     kept, rr_s, predictions = classify_candidates(model, features, rounds=rounds, inserted_s=inserted_s)
@@ -87,7 +77,8 @@ def analyse(
     if (known != UNLABELLED).any():
         learned, learning = learn(model, features.token, rr_s, weight, known, rows=kept, report=fitting)
         predictions = replace(learned, af=predictions.af)  # labels of beats teach nothing of the rhythm
-    predicted = predicted_beats(features, kept, rr_s, predictions, usable)
+    first = predicted_beats(features, kept, rr_s, predictions, usable)
+    predicted = reclassified(model, first, features, kept)
     labels = np.where(known == NO_BEAT, UNLABELLED, known)
     waveform, calibration = waveform_of(features, record.duration_s), model.spec.calibration_of(len(leads))
     beats, events, burden = measure(
@@ -103,11 +94,36 @@ def analyse(
     )  # fmt: skip
 
 
+def read_features(
+    record: Record,
+    model: Model,
+    leads: tuple[int, ...],
+    *,
+    beats_at_s: Float64 | None = None,
+    inserted_s: Float64 | None = None,
+    progress: Progress = lambda done_s, total_s: None,
+) -> ChunkFeatures:
+    """Read the signal of a whole record: candidates for beats, what describes them, and how well it can be analysed."""
+
+    def features_of(chunk: Chunk) -> ChunkFeatures:
+        clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
+        signal = normalised(clean)
+        encoded = encode(model, signal)
+        still = still_frames(model, encoded, clean)
+        rhythm = chunk_rhythm(model, encoded, clean, still, chunk)
+        moving = without_still(encoded, still)
+        detections = detect(model, moving, clean.valid, chunk, known_s=beats_at_s, inserted_s=inserted_s)
+        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position), rhythm)
+
+    return read_chunks(record, len(leads), features_of, progress, searched=beats_at_s is None)
+
+
 def classify_candidates(
-    model: Model, features: ChunkFeatures, *, rounds: int, inserted_s: Float64
+    model: Model, features: ChunkFeatures, *, rounds: int, inserted_s: Float64 | None = None
 ) -> tuple[Index, Float64, Predictions]:
     """Which candidates are beats and not noise, their RR, and their predictions; all read as one sequence."""
-    weight, certain = features.lead_weight, np.isin(features.time_s, inserted_s)
+    weight = features.lead_weight
+    certain = np.isin(features.time_s, () if inserted_s is None else inserted_s)
 
     def classify_kept(kept: Index, needed: Bool) -> tuple[Float64, Predictions]:
         dropped_s = np.delete(features.time_s, kept)

@@ -75,7 +75,7 @@ class RhythmRules:
     rate_min_s: float = _rule(30.0, "Brady- and tachycardia last at least", "s", "HScribe", 5, 600)
     af_min_s: float = _rule(30.0, "An episode of atrial fibrillation lasts at least", "s", ESC_2020, 10, 600)
     af_probability: float = _rule(
-        0.45, "Fibrillation: probability by the network above", "", "where the model gives one", 0.05, 0.99
+        0.32, "Fibrillation: probability by the network above", "", "where the model gives one", 0.05, 0.99
     )
     af_entropy: float = _rule(-1.4, "... or entropy of the normal RR (CoSEn) above", "", COSEN, -3, 1)
     af_entropy_p: float = _rule(

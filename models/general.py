@@ -1,10 +1,12 @@
 """Train the general model on every patient who is no test patient: ``ECG_DATABASES=... python -m models.general``.
 
+It goes on from the adapted model, whose beats it keeps: fitted is the head that finds fibrillation. What classifies the
+beats within their whole record is fitted after it, by ``models.second_stage``.
 The patients of TRAINING are dealt out to FOLDS folds once and for all (``splits/general_folds.csv``, by ``--deal``).
-``--fold K`` fits the network to the patients of the other folds, so that each patient is classified by a network that
-does not know that patient: all choices are made on these. Without it the network is fitted to all of them, by the same
-plan. The fit goes on from the adapted model, of a fold from one that was adapted without the fold. All of these know
-DS1's patients, so no choice is made on them. A run that was stopped goes on where it was.
+``--fold K`` fits to the patients of the other folds, so that each patient is classified by a network that does not know
+that patient: all choices are made on these. Without it the network is fitted to all of them, by the same plan. The
+network of a fold goes on from one that was adapted without the fold. All of these know DS1's patients, so no choice is
+made on them. A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from ecg_core.evaluation.patients import patient_of
 from ecg_core.labels import UNLABELLED
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
-from ecg_core.schema import Record
+from ecg_core.schema import ModelSpec, Record
 from ecg_core.signals.filters import FS_HZ
 from ecg_core.training.adaptation import PLAN as ADAPTATION_PLAN
 from ecg_core.training.adaptation import adapt
@@ -52,20 +54,16 @@ from models.databases import (
     load_records,
     read_split,
 )
-from models.train import SPEC
 
 NAME = "general"
 FOLDS = 5
 FOLDS_FILE = FOLDER / "splits" / "general_folds.csv"
-# Of N, S, V, F, Q: S learned with a high class weight is found too often in patients who have none. Chosen by
-# cross-validation (0, -.5, -.75 and -1 for S, -.5 to .25 for V), by F1 and by the patients whose burdens are right.
-CLASS_BIAS = (0.0, -0.5, 0.0, 0.0, 0.0)
 FINDER = "source"  # the model that finds the beats of records that have no reference beats
 NO_FIBRILLATION = ("sel16", "sel17")  # qtdb's records of nsrdb: people in sinus rhythm, some of it irregular
 MARKED_AT_ONSET = "sele"  # qtdb's records of edb have their marks at the onset of the QRS
 PLAN = FitPlan(
     steps=800,
-    learning_rate=1e-3,
+    parts=("fibrillation",),
     augmentation=replace(AUGMENTATION, atrial=replace(AUGMENTATION.atrial, dominant_probability=0.15)),
 )
 
@@ -182,26 +180,30 @@ def found_beats(record: Record, finder: Model) -> tuple[np.ndarray, np.ndarray]:
     return beats.time_s * FS_HZ, np.full(len(beats), UNLABELLED)
 
 
-def start_network(fold: int | None, databases: Path, runs: Path) -> BeatNetwork:
-    """The network that the fit starts from, with a new head for fibrillation: the adapted one.
-
-    That of a fold is adapted anew without the svdb records of the fold.
-    """
+def adapted_without(fold: int | None, databases: Path, runs: Path) -> Model:
+    """The adapted model that the fit goes on from; that of a fold is adapted anew without the fold's svdb records."""
     if fold is None:
-        network = load_model(FOLDER / "adapted.pt").network
-    else:
-        kept = [row.name.split("/")[1] for row in read_folds() if row.name.startswith("svdb/") and row.fold != fold]
-        network = adapt(
-            load_model(FOLDER / "source.pt"),
-            [read_record(databases / SVDB / name) for name in kept],
-            noise=load_noise(databases / NSTDB),
-            rehearsed=load_records(databases / MITDB, read_split("mitdb_ds1")),
-            plan=ADAPTATION_PLAN,
-            checkpoint=runs / f"{fold_name(fold)}-start.ckpt",
-            report=print_progress(f"start of fold {fold}", ADAPTATION_PLAN.steps),
-        ).network
+        return load_model(FOLDER / "adapted.pt")
+    path = runs / f"adapted-fold{fold}.pt"
+    if path.is_file():
+        return load_model(path)
+    kept = [row.name.split("/")[1] for row in read_folds() if row.name.startswith("svdb/") and row.fold != fold]
+    adapted = adapt(
+        load_model(FOLDER / "source.pt"),
+        [read_record(databases / SVDB / name) for name in kept],
+        noise=load_noise(databases / NSTDB),
+        rehearsed=load_records(databases / MITDB, read_split("mitdb_ds1")),
+        plan=ADAPTATION_PLAN,
+        checkpoint=path.with_suffix(".ckpt"),
+        report=print_progress(path.stem, ADAPTATION_PLAN.steps),
+    )
+    return save_model(path, adapted)
+
+
+def with_rhythm_head(network: BeatNetwork, spec: ModelSpec) -> BeatNetwork:
+    """The same network with a new head for fibrillation."""
     torch.manual_seed(PLAN.seed)
-    started = BeatNetwork(replace(SPEC, finds_af=True))
+    started = BeatNetwork(spec)
     started.load_state_dict(network.state_dict(), strict=False)
     return started.to("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -215,21 +217,21 @@ def train(fold: int | None, *, databases: Path, plan: FitPlan, runs: Path) -> Mo
     """Fit to the patients of the other folds, or to all patients."""
     name, fitted = fold_name(fold), [row for row in read_folds() if row.fold != fold]
     print_line(f"{name}: {len(fitted)} records of {len({row.patient for row in fitted})} patients")
-    adapted = read_spec(FOLDER / "adapted.pt")
+    shipped, adapted = read_spec(FOLDER / "adapted.pt"), adapted_without(fold, databases, runs)
     spec = replace(
-        adapted,
+        shipped,
         name=name,
         seed=plan.seed,
         finds_af=True,
-        class_bias=CLASS_BIAS,
         trained_on=tuple(row.name for row in fitted),
         validated_on=(),
-        recipe=f"{adapted.recipe}; python -m models.general",
+        recipe=f"{shipped.recipe}; python -m models.general",
         sha256="",
         calibration=(),
+        operating_points=(),
     )
     network = fit(
-        start_network(fold, databases, runs),
+        with_rhythm_head(adapted.network, spec),
         list(prepared(fitted, databases)),
         noise=load_noise(databases / NSTDB),
         spec=spec,

@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..labels import NO_BEAT
 from ..schema import ModelSpec
 from .features import N_RR_FEATURES, frame_offsets
+from .trees import BoostedTrees
 
 DROPOUT = 0.3
 N_OUTPUTS = NO_BEAT + 1  # a class, or no beat at all
@@ -90,6 +91,7 @@ class BeatNetwork(nn.Module):
                 nn.Dropout(DROPOUT),
                 nn.Linear(spec.hidden_size // 2, 1),
             )
+        self.trees = BoostedTrees(*spec.trees) if spec.trees else None  # the second stage
 
     def frames(self, strips: Tensor) -> tuple[Tensor, Tensor]:
         """Strips (batch, n) -> frames (batch, channels, n / stride) and logits of a beat (batch, n / stride)."""

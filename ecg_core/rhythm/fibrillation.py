@@ -25,9 +25,12 @@ from ..schema import Beats, Bool, Float32, Float64, Index
 from .intervals import DECIMALS, follows_previous, nn_intervals, unbroken_slices
 
 # By the network:
-# Around each beat, an odd number: the mean of their logits counts. Chosen, with the probability of the rule, by
-# cross-validation over the patients of afdb, aftdb and ltafdb: 15 to 91 beats and .25 to .7 were tried.
+# Around each beat, an odd number: the mean of their logits counts. Chosen by cross-validation over the patients of
+# afdb, aftdb and ltafdb, as were the numbers below and the probability of the rule.
 AF_BEATS = 61
+# P waves are evidence against fibrillation: what repeats before the QRS beyond this fraction raises the threshold, in
+# log odds, by so much for each unit. In fibrillation some .05 to .3 repeats, in sinus rhythm .4 to .9.
+P_WAVES_FROM, P_WAVES_ODDS = 0.3, 8.0
 LEAST_PROBABILITY = 1e-3  # of fibrillation or of none at a beat, so that no single one outweighs those around it
 AF_CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of the rule
 # By irregularity:
@@ -101,9 +104,9 @@ def in_fibrillation(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
     certain, possible = _is_irregular(beats, rules)
     if beats.af_probability is None:
         return certain, possible
-    probability = smoothed_probability(beats.af_probability, beats.usable)
-    certain |= (probability > rules.af_probability) & beats.usable
-    possible |= (probability > AF_CONTINUES * rules.af_probability) & beats.usable
+    odds = logit(smoothed_probability(beats.af_probability, beats.usable)) - P_WAVES_ODDS * _p_waves(beats)
+    certain |= (odds > logit(rules.af_probability)) & beats.usable
+    possible |= (odds > logit(AF_CONTINUES * rules.af_probability)) & beats.usable
     return certain, possible
 
 
@@ -114,6 +117,13 @@ def smoothed_probability(probability: Float32, usable: Bool) -> Float64:
     total = correlate1d(np.where(usable, logit(limited), 0.0), around, mode="constant")
     n_usable = correlate1d(usable.astype(np.float64), around, mode="constant")
     return np.asarray(expit(total / np.maximum(n_usable, 1)))
+
+
+def _p_waves(beats: Beats) -> Float64:
+    """How much more than P_WAVES_FROM of the power before the QRS repeats, shape (n,); 0 where not known."""
+    if beats.p_repeats is None:
+        return np.zeros(len(beats))
+    return np.maximum(np.nan_to_num(beats.p_repeats.astype(np.float64)) - P_WAVES_FROM, 0)
 
 
 def _is_irregular(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:

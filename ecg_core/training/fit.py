@@ -53,13 +53,15 @@ def fit(
         Called every REPORT_STEPS steps and at the end.
 
     """
+    parts = fitted_parts(model, plan)
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.average_decay))  # type: ignore[no-untyped-call]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    optimiser = torch.optim.AdamW(parts.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     class_weight = weigh_classes(records, plan).to(next(model.parameters()).device)
     material = gather_material(records, noise, config=plan.augmentation.ventricular)
     task, state = describe_task(model, records, plan), FitState(model, averaged, optimiser)
     start = state.resume(checkpoint, task)
-    model.train()
+    model.eval()
+    parts.train()
     losses: list[float] = []
     began = time.monotonic()
     for step in range(start, plan.steps):
@@ -67,7 +69,7 @@ def fit(
         torch.manual_seed(plan.seed * SEED_STRIDE + step)
         crops = [crop for crop in draw_crops(records, material, spec=spec, plan=plan, rng=rng) if len(crop.position)]
         loss = crop_loss(model, crops, spec=spec, plan=plan, class_weight=class_weight, rng=rng)
-        _descend(model, loss, optimiser=optimiser, plan=plan, step=step)
+        _descend(parts, loss, optimiser=optimiser, plan=plan, step=step)
         averaged.update_parameters(model)
         losses.append(loss.item())
         done, last = step + 1, step + 1 == plan.steps
@@ -79,8 +81,19 @@ def fit(
             state.save(checkpoint, task, step=done)
     result = averaged.module
     assert isinstance(result, BeatNetwork)  # noqa: S101  # for the type checker
-    settle_batch_norm(result, records, material=material, spec=spec, plan=plan)
+    if not plan.parts:
+        settle_batch_norm(result, records, material=material, spec=spec, plan=plan)
     return result.eval()
+
+
+def fitted_parts(model: BeatNetwork, plan: FitPlan) -> nn.Module:
+    """The parts of the network that the plan names; only they have a gradient."""
+    if not plan.parts:
+        return model
+    parts = nn.ModuleList([model.get_submodule(name) for name in plan.parts])
+    model.requires_grad_(False)
+    parts.requires_grad_(True)
+    return parts
 
 
 def draw_crops(
@@ -100,7 +113,7 @@ def draw_crops(
     return [draw_crop(records[i], material, spec=spec, rng=rng, config=plan.augmentation) for i in chosen]
 
 
-def _descend(model: BeatNetwork, loss: Tensor, *, optimiser: torch.optim.Optimizer, plan: FitPlan, step: int) -> None:
+def _descend(model: nn.Module, loss: Tensor, *, optimiser: torch.optim.Optimizer, plan: FitPlan, step: int) -> None:
     """One step down the gradient of the loss."""
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, plan)

@@ -12,6 +12,7 @@ class FitPlan:
     """How long and how hard to fit, and on what crops."""
 
     steps: int
+    parts: tuple[str, ...] = ()  # of the network that are fitted, the others stay as they are; by default all
     crops: int = 8  # a step, each of another record
     learning_rate: float = 2e-3
     warm_up_fraction: float = 0.05  # of the steps, until the learning rate is reached

@@ -1,0 +1,174 @@
+"""What a beat is within its whole record, when a first reading has classified all of them.
+
+The BiLSTM sees a few minutes of one lead. Whether an early beat is ectopic often shows only in the rest of the record:
+whether beats of its shape are ectopic elsewhere, how early it is beside the normal beats alone, what precedes the QRS
+of the normal beats, how irregular their rhythm is, and how the run begins that it belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter, uniform_filter1d
+
+from ..labels import CLASSES
+from ..parallel import parallel_map
+from ..schema import Beats, Bool, Float32, Float64, Index
+from .chunks import ChunkFeatures
+from .features import reference_groups, rr_features
+
+N, S, V, F, Q = range(len(CLASSES))
+LEAST_PROBABILITY: Final = 1e-5  # of a class, so that its log odds are finite
+NORMAL_RR: Final = 21  # normal beats around each one whose median RR is the usual one
+AROUND_BEATS: Final = 31  # over which the mean probability of S and V is taken
+COMPARED_BEATS: Final = 512  # evenly over each part of a record: among these the beats of the same shape are sought
+SAME_SHAPE: Final = 10  # so many of them, the nearest ones
+LEAST_SPREAD: Final = 0.5  # of a token's elements: what hardly varies in a record is not blown up
+MIN_POWER: Final = 1e-9  # keeps a flat signal from dividing by zero
+NEIGHBOURS: Final = (-2, -1, 1, 2)  # beats before and after whose probabilities are seen
+
+FEATURES: Final = (
+    *(f"odds_{name}" for name in "svfq"),
+    *(f"odds_{name}{beat:+d}" for name in "sv" for beat in NEIGHBOURS),
+    "before_local", "after_local", "before_usual", "after_usual", "before_after", "local_usual", "local_rr", "disorder",
+    "rr", "rr_normal", "next_rr_normal", "second_rr_normal", "change", "next_change", "irregularity",
+    "p_changes", "qrs_changes", "next_qrs_changes", "p_repeats",
+    "from_normal", "shape_s", "shape_v", "shape_rr", "shape_distance",
+    "p_correlation", "p_size", "p_power",
+    "run_length", "run_beat", "run_onset",
+    "s_around", "v_around", "s_share", "v_share", "p_repeats_usually",
+)  # fmt: skip
+
+
+def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float32:
+    """The features of each beat of a record, shape (n_beats, len(FEATURES)).
+
+    Parameters
+    ----------
+    beats
+        As the first stage classifies them.
+    features, rows
+        What was found in the whole record, and which of its candidates are these beats, shape (n_beats,).
+
+    """
+    if not len(beats):
+        return np.zeros((0, len(FEATURES)), dtype=np.float32)
+    odds = _odds(beats.probability)
+    rhythm = _rhythm(beats)
+    lead_weight = features.lead_weight
+
+    def of_part(part: slice) -> Float64:
+        """The columns that compare a beat with the others of its part of the record."""
+        probability, some = beats.probability[part], rows[part]
+        shapes = _shapes(probability, rhythm[part, 1], features.token[some], lead_weight[some])
+        return np.concatenate([shapes, _before_qrs(probability, features.before_qrs[some])], axis=1)
+
+    columns: tuple[NDArray[np.floating[Any]], ...] = (
+        odds,
+        *(np.roll(odds[:, column], -beat)[:, None] for column in (0, 1) for beat in NEIGHBOURS),
+        rr_features(beats.rr_s),
+        rhythm,
+        _changes(beats),
+        np.concatenate(list(parallel_map(of_part, reference_groups(len(beats))))),
+        _runs(beats.label == "S", rhythm[:, 1]),
+        _shares(beats),
+    )
+    return np.concatenate(columns, axis=1, dtype=np.float32)
+
+
+def _odds(probability: Float32) -> Float64:
+    """Log odds of S, V, F and Q against N, shape (n, 4)."""
+    log = np.log(np.clip(probability.astype(np.float64), LEAST_PROBABILITY, 1))
+    return np.asarray(log[:, S:] - log[:, [N]])
+
+
+def _rhythm(beats: Beats) -> Float64:
+    """RR, also relative to those before normal beats, and how it changes, (n, 7); the logarithms of RR."""
+    n = len(beats)
+    known = np.flatnonzero(np.isfinite(beats.rr_s) & (beats.rr_s > 0))
+    if not len(known):
+        return np.zeros((n, 7))
+    rr = np.interp(np.arange(n), known, np.log(beats.rr_s[known]))
+    normal = np.flatnonzero(beats.label == "N")
+    usual = np.full(n, np.median(rr))
+    if len(normal):
+        usual = np.interp(np.arange(n), normal, median_filter(rr[normal], NORMAL_RR, mode="nearest"))
+    change = np.diff(rr, prepend=rr[0])
+    irregularity = np.median(np.abs(np.diff(rr[normal]))) if len(normal) > 1 else 0.0
+    return np.stack(
+        [rr, rr - usual, _later(rr, 1) - usual, _later(rr, 2) - usual, change, _later(change, 1),
+         np.full(n, irregularity)], axis=1,
+    )  # fmt: skip
+
+
+def _changes(beats: Beats) -> Float64:
+    """Whether P wave and QRS change at a beat, and whether there is a P wave, (n, 4); 0 where not known."""
+    qrs = _known(beats.qrs_correlation, len(beats))
+    p_changes, p_repeats = (_known(column, len(beats)) for column in (beats.p_correlation, beats.p_repeats))
+    return np.stack([p_changes, qrs, _later(qrs, 1), p_repeats], axis=1)
+
+
+def _shapes(probability: Float32, rr: Float64, token: NDArray[np.floating[Any]], lead_weight: Float32) -> Float64:
+    """How a beat's shape differs from the normal one, and what beats of the same shape are, (n, 5)."""
+    n = len(token)
+    compared = np.unique(np.linspace(0, n - 1, min(n, COMPARED_BEATS)).round().astype(np.int64))
+    single = token.astype(np.float32)
+    centre, spread = single[compared].mean(axis=0), single[compared].std(axis=0) + LEAST_SPREAD
+    shape = ((single - centre) / spread * np.sqrt(lead_weight)[:, :, None]).reshape(n, -1)
+    normal = probability[:, N] + LEAST_PROBABILITY
+    from_normal = ((shape - normal @ shape / normal.sum()) ** 2).mean(axis=1)
+    if len(compared) < 2:
+        return np.stack([from_normal, probability[:, S], probability[:, V], rr, np.zeros(n)], axis=1)
+    power = (shape**2).sum(axis=1)
+    distance = power[:, None] + power[compared] - 2 * (shape @ shape[compared].T)
+    distance[compared, np.arange(len(compared))] = np.inf  # a beat says nothing of itself
+    n_same = min(SAME_SHAPE, len(compared) - 1)
+    same = np.argpartition(distance, n_same - 1, axis=1)[:, :n_same]
+    beats = compared[same]
+    near = np.maximum(np.take_along_axis(distance, same, axis=1).mean(axis=1), 0) / shape.shape[1]
+    return np.stack(
+        [from_normal, probability[beats, S].mean(axis=1), probability[beats, V].mean(axis=1),
+         np.median(rr[beats], axis=1), near], axis=1,
+    )  # fmt: skip
+
+
+def _before_qrs(probability: Float32, before_qrs: NDArray[np.floating[Any]]) -> Float64:
+    """What precedes a QRS beside the mean of that before normal beats: correlation, size, power, (n, 3)."""
+    normal = probability[:, N] + LEAST_PROBABILITY
+    segment = before_qrs.reshape(len(before_qrs), -1).astype(np.float32)
+    usual = normal @ segment / normal.sum()
+    both, power, usual_power = segment @ usual, (segment**2).sum(axis=1), float(usual @ usual)
+    correlation = both / np.sqrt(power * usual_power + MIN_POWER)
+    return np.stack([correlation, both / (usual_power + MIN_POWER), np.log(power + 1e-6)], axis=1)
+
+
+def _runs(is_s: Bool, rr: Float64) -> Float64:
+    """Length of the run of S that a beat belongs to, its place in it, and how early the first is; (n, 3)."""
+    edges = np.flatnonzero(np.diff(is_s, prepend=False, append=False)).reshape(-1, 2)
+    length, place, onset = np.zeros((3, len(is_s)))
+    for first, stop in edges.tolist():
+        length[first:stop] = stop - first
+        place[first:stop] = np.arange(stop - first)
+        onset[first:stop] = rr[first]
+    return np.stack([np.log1p(length), np.log1p(place), onset], axis=1)
+
+
+def _shares(beats: Beats) -> Float64:
+    """How many S and V there are around a beat and in the record, and whether it has P waves, (n, 5)."""
+    n = len(beats)
+    around = uniform_filter1d(beats.probability[:, [S, V]].astype(np.float64), AROUND_BEATS, axis=0, mode="nearest")
+    usually = np.median(_known(beats.p_repeats, n))
+    whole = [*beats.probability[:, [S, V]].mean(axis=0), usually]
+    return np.concatenate([around, np.tile(whole, (n, 1))], axis=1)
+
+
+def _later(column: Float64, beats: int) -> Float64:
+    """The value of a later beat, shape (n,); past the end that of the last."""
+    return np.concatenate([column[beats:], np.full(min(beats, len(column)), column[-1])])
+
+
+def _known(column: Float32 | None, n: int) -> Float64:
+    """The column, 0 where it is not known, shape (n,)."""
+    return np.zeros(n) if column is None else np.nan_to_num(column.astype(np.float64))

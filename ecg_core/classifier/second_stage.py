@@ -1,0 +1,48 @@
+"""The second stage of the classifier: each beat again, by what it is within the whole record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from ..labels import CLASSES
+from ..schema import Beats, Float32, Index
+from .chunks import ChunkFeatures
+from .model import Model
+from .record_features import record_features
+from .trees import JUDGED
+
+WEIGHT: Final = 0.8  # of the trees in the mean of the logarithms; .5, .7, .8 and 1 were tried in cross-validation
+LEAST_PROBABILITY: Final = 1e-6  # of a class, so that its logarithm is finite
+
+
+def reclassified(model: Model, beats: Beats, features: ChunkFeatures, rows: Index) -> Beats:
+    """The beats with the probabilities of both stages together, and the labels by these; see ``record_features``.
+
+    The beats as they are where the model has no second stage.
+    """
+    trees = model.network.trees
+    if trees is None or not len(beats):
+        return beats
+    probability = fused(beats.probability, trees.logits(record_features(beats, features, rows)))
+    label = np.where(beats.usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
+    return replace(beats, probability=probability, label=label)
+
+
+def fused(probability: Float32, logits: Float32) -> Float32:
+    """The weighted mean of the logarithms of both stages' probabilities, as probabilities, shape (n, n_classes).
+
+    Parameters
+    ----------
+    probability, logits
+        Of the first stage (n, n_classes), and of the second stage (n, len(JUDGED)).
+
+    """
+    n = len(JUDGED)
+    first = np.log(np.maximum(probability.astype(np.float64), LEAST_PROBABILITY))
+    judged = np.log(np.maximum(probability[:, :n].astype(np.float64).sum(axis=1, keepdims=True), LEAST_PROBABILITY))
+    second = np.concatenate([judged + log_softmax(logits.astype(np.float64), axis=1), first[:, n:]], axis=1)
+    return np.asarray(softmax((1 - WEIGHT) * first + WEIGHT * second, axis=1), dtype=np.float32)

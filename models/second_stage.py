@@ -1,0 +1,103 @@
+"""Fit the second stage of the general model: ``ECG_DATABASES=... python -m models.second_stage``.
+
+The beats of each patient are classified by the network of ``models.general --fold K`` that does not know the patient,
+on the program's own beats and leads. The trees learn from these what the reference says; those of a fold from the
+patients of the other folds, those of the shipped model from all. The trees are written into the models of the folds
+and into ``general.pt``. DS1's patients are left out: the networks know them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ecg_core.classifier.classification import NOISE_ROUNDS
+from ecg_core.classifier.leads import AUTO, choose_leads
+from ecg_core.classifier.model import Model, load_model, save_model, uncalibrated
+from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.record_features import record_features
+from ecg_core.evaluation.matching import match_beats
+from ecg_core.labels import UNLABELLED
+from ecg_core.parallel import parallel_map
+from ecg_core.pipeline import classify_candidates, predicted_beats, read_features
+from ecg_core.records import read_record
+from ecg_core.schema import Quality, Record
+from ecg_core.signals.filters import FS_HZ
+from ecg_core.signals.quality import BLOCK_S, analysable
+from ecg_core.training.preparation import reference_beats
+from ecg_core.training.second_stage import RecordFeatures, TreePlan, fit_trees
+from models.command import add_fold_networks, parse, parser_of, print_line
+from models.databases import FOLDER, MITDB
+from models.general import FOLDS, NAME, TRAINING, Dealt, fold_name, read_folds
+
+PLAN = TreePlan()
+COMMAND = "python -m models.second_stage"
+
+
+def learned_records() -> list[Dealt]:
+    """The records with reference beats that no network of a fold knows."""
+    named = {source.name for source in TRAINING if source.has_beats and source.folder != MITDB}
+    return [row for row in read_folds() if row.name.split("/")[0] in named]
+
+
+def record_to_learn(record: Record, model: Model) -> RecordFeatures:
+    """The features of the beats that a network finds in a record, and what the reference says of them."""
+    features = read_features(record, model, choose_leads(record, model, AUTO))
+    kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS)
+    usable = Quality(BLOCK_S, features.score, analysable(features.score)).usable_at(features.time_s[kept])
+    beats = predicted_beats(features, kept, rr_s, predictions, usable)
+    position, reference = reference_beats(record)
+    marks, found = match_beats(position / FS_HZ, beats.time_s)
+    code = np.full(len(beats), UNLABELLED)
+    code[found] = reference[marks]
+    return RecordFeatures(record_features(beats, features, kept), code)
+
+
+def without_trees(model: Model) -> Model:
+    """The first stage alone."""
+    spec = replace(uncalibrated(model).spec, trees=())
+    network = BeatNetwork(spec)
+    network.load_state_dict(
+        {name: weight for name, weight in model.network.state_dict().items() if not name.startswith("trees.")}
+    )
+    return Model(spec, network.eval())
+
+
+def with_trees(model: Model, records: list[RecordFeatures]) -> Model:
+    """The model with a second stage that is fitted to some records."""
+    trees = fit_trees(records, PLAN)
+    recipe = model.spec.recipe.removesuffix(f"; {COMMAND}")
+    spec = replace(model.spec, trees=trees.shape, recipe=f"{recipe}; {COMMAND}")
+    first = without_trees(model).network
+    network = BeatNetwork(spec)
+    network.load_state_dict({**first.state_dict(), **{f"trees.{name}": v for name, v in trees.state_dict().items()}})
+    return Model(spec, network.eval())
+
+
+def main() -> None:
+    """Read all records by the networks of their folds, fit, and save."""
+    parser = parser_of(__doc__)
+    add_fold_networks(parser)
+    options = parse(parser)
+    paths = [options.runs / f"{fold_name(fold)}.pt" for fold in range(FOLDS)]
+    models = [load_model(path) for path in paths]
+    first, rows = [without_trees(model) for model in models], learned_records()
+    folder_of = {source.name: source.folder for source in TRAINING}
+
+    def read(row: Dealt) -> RecordFeatures:
+        database, name = row.name.split("/", 1)
+        return record_to_learn(read_record(options.databases / folder_of[database] / name), first[row.fold])
+
+    records = list(parallel_map(read, rows))
+    print_line(f"{len(records)} records, {sum(len(record.code) for record in records)} beats")
+    for fold, (path, model) in enumerate(zip(paths, models, strict=True)):
+        save_model(path, with_trees(model, [one for one, row in zip(records, rows, strict=True) if row.fold != fold]))
+        print_line(f"{path.stem}: second stage fitted")
+    shipped = FOLDER / f"{NAME}.pt"
+    save_model(shipped, with_trees(load_model(shipped), records))
+    print_line(f"{NAME}: second stage fitted")
+
+
+if __name__ == "__main__":
+    main()
