@@ -41,6 +41,10 @@ HORIZONS_S = (0.5, 1.0, 2.0, 5.0)
 STATUS_S = 0.5  # the line of alarms is drawn again at this interval
 VITALS_S = 1.0  # the counts and the list of events are drawn again at this interval
 ROW_PX, MAX_ROWS = 35, 6
+FIRST_STAGE = (
+    "Beats are classified as they arrive. The analysis of the whole recording afterwards also compares each with all "
+    "others, and calls fewer of them S."
+)
 NO_MONITOR = "For research only: this is **not a patient monitor**. Do not rely on it for anyone's safety."
 
 
@@ -194,7 +198,7 @@ def draw_session(live: LiveSession) -> None:
     draw_strip()
     legend()
     draw_vitals()
-    st.caption(NO_MONITOR)
+    st.caption(f"{FIRST_STAGE} {NO_MONITOR}")
 
 
 def draw_end(view: LiveView) -> None:

@@ -14,7 +14,14 @@ from ecg_core.labels import CLASSES
 from ecg_core.measuring import with_edits, with_rules
 from ecg_core.pipeline import analyse
 from ecg_core.rhythm import fibrillation
-from ecg_core.rhythm.fibrillation import AF_BEATS, AF_CONTINUES, LEAST_PROBABILITY, af_episodes, smoothed_probability
+from ecg_core.rhythm.fibrillation import (
+    AF_BEATS,
+    AF_CONTINUES,
+    LEAST_PROBABILITY,
+    P_WAVES_FROM,
+    af_episodes,
+    smoothed_probability,
+)
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations
 from ecg_core.studies.frozen import read_frozen, write_frozen
@@ -55,6 +62,17 @@ def test_irregular_beats_without_p_waves_are_fibrillation_also_where_the_network
     beats = make_beats(rr, "N" * N)
     assert episodes(beats)
     assert episodes(replace(beats, af_probability=np.full(N, 0.02, dtype=np.float32))) == episodes(beats)
+
+
+@pytest.mark.parametrize(("repeats", "found"), [(0.05, 1), (P_WAVES_FROM, 1), (0.8, 0)])
+def test_p_waves_are_evidence_against_what_the_network_says(repeats, found):
+    beats = replace(regular(between(0, N, inside=0.6)), p_repeats=np.full(N, repeats, dtype=np.float32))
+    assert len(episodes(beats)) == found
+
+
+def test_a_network_that_is_sure_enough_finds_fibrillation_in_spite_of_waves_before_the_qrs():
+    beats = replace(regular(between(0, N, inside=0.999)), p_repeats=np.full(N, 0.8, dtype=np.float32))
+    assert len(episodes(beats)) == 1
 
 
 def test_fibrillation_is_found_by_the_network_among_ectopic_beats_too():
@@ -143,7 +161,7 @@ def two_leads(excerpt):
 @pytest.fixture(scope="module")
 def sure(model):
     """A network that sees fibrillation everywhere."""
-    return finding_af(model, raised=4.0)
+    return finding_af(model, raised=8.0)
 
 
 @pytest.mark.parametrize("lead", ["II", "all"])
@@ -161,7 +179,7 @@ def test_a_network_that_finds_fibrillation_gives_each_beat_its_probability(two_l
         np.testing.assert_array_equal(getattr(found.predicted, name), getattr(plain.predicted, name), err_msg=name)
 
 
-@pytest.mark.parametrize(("raised", "everywhere"), [(4.0, True), (-4.0, False)])
+@pytest.mark.parametrize(("raised", "everywhere"), [(8.0, True), (-8.0, False)])
 def test_the_af_burden_follows_the_network(two_leads, model, raised, everywhere):
     analysis = analyse(two_leads, finding_af(model, raised=raised), lead="all")
     assert (analysis.burden.af_burden_pct > 95) == everywhere

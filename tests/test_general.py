@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from support.training import SMALL_SPEC
 
-from ecg_core.classifier.model import Model, save_model
+from ecg_core.classifier.model import Model, load_model, save_model
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.spec import MODELS, read_spec
 from ecg_core.evaluation.evaluate import AfDuration
@@ -18,7 +19,8 @@ from ecg_core.evaluation.patients import patient_of
 from models import general
 from models.cross_validate import RhythmEvaluation, fold_judges, fold_models, summarise_rhythm
 from models.databases import CHALLENGE, FOLDER, read_split
-from models.general import CLASS_BIAS, FOLDS, NAME, PLAN, TRAINING, challenge_rhythms, fold_name, names_of, read_folds
+from models.general import FOLDS, NAME, PLAN, TRAINING, challenge_rhythms, fold_name, names_of, read_folds
+from models.second_stage import PLAN as TREES
 
 SOURCES = {source.name: source for source in TRAINING}
 TESTED = {f"mitdb/{name}" for name in read_split("mitdb_ds2")} | {f"svdb/{name}" for name in read_split("svdb_test")}
@@ -95,11 +97,17 @@ def test_the_splits_are_in_the_table_from_end_to_end(dealt, split):
 def test_the_shipped_model_is_that_of_the_table_and_of_the_recipe(spec, dealt):
     assert spec.trained_on == tuple(row.name for row in dealt)
     assert spec.validated_on == ()
-    assert (spec.class_bias, spec.seed, spec.finds_af) == (CLASS_BIAS, PLAN.seed, True)
+    assert (spec.seed, spec.finds_af, spec.trees) == (PLAN.seed, True, (3 * TREES.rounds, TREES.leaves))
     adapted = read_spec(MODELS / "adapted.pt")
-    assert spec.recipe == f"{adapted.recipe}; python -m models.general"
-    assert spec.detection_threshold == adapted.detection_threshold
+    assert spec.recipe == f"{adapted.recipe}; python -m models.general; python -m models.second_stage"
+    assert (spec.detection_threshold, spec.class_bias) == (adapted.detection_threshold, adapted.class_bias)
     assert set(adapted.trained_on) <= set(spec.trained_on)  # it is what the fit goes on from
+
+
+def test_the_first_stage_is_the_adapted_network_with_a_head_for_fibrillation():
+    adapted, general = (load_model(MODELS / f"{name}.pt").network.state_dict() for name in ("adapted", NAME))
+    assert all(torch.equal(general[name], weight) for name, weight in adapted.items())
+    assert {name.split(".")[0] for name in set(general) - set(adapted)} == {"fibrillation", "trees"}
 
 
 def test_the_cross_validated_figures_belong_to_the_shipped_weights(spec):

@@ -26,7 +26,7 @@ AROUND_BEATS: Final = 31  # over which the mean probability of S and V is taken
 COMPARED_BEATS: Final = 512  # evenly over each part of a record: among these the beats of the same shape are sought
 SAME_SHAPE: Final = 10  # so many of them, the nearest ones
 LEAST_SPREAD: Final = 0.5  # of a token's elements: what hardly varies in a record is not blown up
-MIN_POWER: Final = 1e-9  # keeps a flat signal from dividing by zero
+MIN_POWER: Final = 1e-6  # of the signal before a QRS: keeps a flat one from dividing by zero
 NEIGHBOURS: Final = (-2, -1, 1, 2)  # beats before and after whose probabilities are seen
 
 FEATURES: Final = (
@@ -67,7 +67,7 @@ def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float
 
     columns: tuple[NDArray[np.floating[Any]], ...] = (
         odds,
-        *(np.roll(odds[:, column], -beat)[:, None] for column in (0, 1) for beat in NEIGHBOURS),
+        *(_shifted(odds[:, column], by)[:, None] for column in (0, 1) for by in NEIGHBOURS),
         rr_features(beats.rr_s),
         rhythm,
         _changes(beats),
@@ -98,7 +98,7 @@ def _rhythm(beats: Beats) -> Float64:
     change = np.diff(rr, prepend=rr[0])
     irregularity = np.median(np.abs(np.diff(rr[normal]))) if len(normal) > 1 else 0.0
     return np.stack(
-        [rr, rr - usual, _later(rr, 1) - usual, _later(rr, 2) - usual, change, _later(change, 1),
+        [rr, rr - usual, _shifted(rr, 1) - usual, _shifted(rr, 2) - usual, change, _shifted(change, 1),
          np.full(n, irregularity)], axis=1,
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def _changes(beats: Beats) -> Float64:
     """Whether P wave and QRS change at a beat, and whether there is a P wave, (n, 4); 0 where not known."""
     qrs = _known(beats.qrs_correlation, len(beats))
     p_changes, p_repeats = (_known(column, len(beats)) for column in (beats.p_correlation, beats.p_repeats))
-    return np.stack([p_changes, qrs, _later(qrs, 1), p_repeats], axis=1)
+    return np.stack([p_changes, qrs, _shifted(qrs, 1), p_repeats], axis=1)
 
 
 def _shapes(probability: Float32, rr: Float64, token: NDArray[np.floating[Any]], lead_weight: Float32) -> Float64:
@@ -141,7 +141,7 @@ def _before_qrs(probability: Float32, before_qrs: NDArray[np.floating[Any]]) -> 
     usual = normal @ segment / normal.sum()
     both, power, usual_power = segment @ usual, (segment**2).sum(axis=1), float(usual @ usual)
     correlation = both / np.sqrt(power * usual_power + MIN_POWER)
-    return np.stack([correlation, both / (usual_power + MIN_POWER), np.log(power + 1e-6)], axis=1)
+    return np.stack([correlation, both / (usual_power + MIN_POWER), np.log(power + MIN_POWER)], axis=1)
 
 
 def _runs(is_s: Bool, rr: Float64) -> Float64:
@@ -164,9 +164,9 @@ def _shares(beats: Beats) -> Float64:
     return np.concatenate([around, np.tile(whole, (n, 1))], axis=1)
 
 
-def _later(column: Float64, beats: int) -> Float64:
-    """The value of a later beat, shape (n,); past the end that of the last."""
-    return np.concatenate([column[beats:], np.full(min(beats, len(column)), column[-1])])
+def _shifted(column: Float64, by: int) -> Float64:
+    """The value so many beats later, or before where negative, shape (n,); past the ends that of the outermost beat."""
+    return column[np.clip(np.arange(len(column)) + by, 0, len(column) - 1)]
 
 
 def _known(column: Float32 | None, n: int) -> Float64:
