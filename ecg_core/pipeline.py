@@ -15,7 +15,7 @@ from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
 from .classifier.leads import AUTO, choose_leads
 from .classifier.model import Model
-from .classifier.second_stage import reclassified
+from .classifier.second_stage import WEIGHT, WEIGHT_BESIDE_FITTED, reclassified
 from .classifier.standstill import still_frames, without_still
 from .edits import Edit, digest_of
 from .labels import CLASSES, NO_BEAT, UNLABELLED
@@ -78,7 +78,8 @@ def analyse(
         learned, learning = learn(model, features.token, rr_s, weight, known, rows=kept, report=fitting)
         predictions = replace(learned, af=predictions.af)  # labels of beats teach nothing of the rhythm
     first = predicted_beats(features, kept, rr_s, predictions, usable)
-    predicted = reclassified(model, first, features, kept)
+    beside = WEIGHT if learning is None else WEIGHT_BESIDE_FITTED
+    predicted = reclassified(model, first, features, kept, weight=beside)
     labels = np.where(known == NO_BEAT, UNLABELLED, known)
     waveform, calibration = waveform_of(features, record.duration_s), model.spec.calibration_of(len(leads))
     beats, events, burden = measure(

@@ -50,11 +50,11 @@ class Term(NamedTuple):
 
 # By ``python -m models.doubt``: centre and scale are mean and standard deviation over the recordings of the fit, and
 # the constant is for a recording whose features lie at their centres.
-CONSTANT: Final = -2.739
+CONSTANT: Final = -3.889
 TERMS: Final[Mapping[str, Term]] = {
-    "s_in_doubt": Term(0.451, -4.543, 0.668, "{percent} of all beats may or may not be S"),
-    "s_share": Term(1.273, -5.419, 1.734, "S beats are frequent"),
-    "sinus_arrhythmia": Term(0.281, 0.043, 0.045, "sinus arrhythmia or other irregular RR", is_share=False),
+    "s_in_doubt": Term(0.594, -5.015, 0.93, "{percent} of all beats may or may not be S"),
+    "s_share": Term(0.675, -5.56, 1.673, "S beats are frequent"),
+    "sinus_arrhythmia": Term(1.133, 0.046, 0.049, "sinus arrhythmia or other irregular RR", is_share=False),
 }
 
 
