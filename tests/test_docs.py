@@ -5,7 +5,7 @@ import ast
 import re
 
 import pytest
-from support.documents import LINK, ROOT, code_blocks, document, quoted
+from support.documents import LINK, ROOT, code_blocks, document, quoted, steps_of_an_analysis
 
 from ecg_core.cli import main as command_line
 
@@ -61,8 +61,7 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(name):
 def test_the_steps_of_the_one_sentence_are_functions_of_the_pipeline_in_this_order(name):
     sentence = next(text for text in quoted(document(name)) if text.startswith("read_record ->"))
     steps = re.split(r"\s*->\s*", sentence)
-    code = document("ecg_core/pipeline.py").partition("def analyse(")[2]
-    code += document("ecg_core/measuring.py").partition("def measure(")[2]
+    code = steps_of_an_analysis() + document("ecg_core/measuring.py").partition("def measure(")[2]
     places = [re.search(rf"\b{step}(_candidates)?\(", code).start() for step in steps[1 : steps.index("Analysis")]]
     assert len(places) >= 8
     assert places == sorted(places)

@@ -46,9 +46,9 @@ def labelled(beats, chosen):
 
 
 def test_frequent_s_that_is_nearly_as_probable_to_be_n_is_uncertain_and_rare_clear_s_is_not():
-    doubt = s_doubt(beats_with(0.5), RULES)
+    doubt = s_doubt(beats_with(0.5, n_normal=2), RULES)
     assert is_uncertain(doubt)
-    assert set(doubt.reasons) == {"9.5 % of all beats may or may not be S", "S beats are frequent"}
+    assert set(doubt.reasons) == {"20.0 % of all beats may or may not be S", "S beats are frequent"}
     clear = s_doubt(beats_with(0.99, n_normal=199, n_cycles=2), RULES)
     assert not is_uncertain(clear)
     assert 0 <= clear.score < UNCERTAIN_FROM <= doubt.score <= 1
@@ -62,7 +62,7 @@ def test_irregular_sinus_rhythm_adds_to_the_doubt_and_is_named():
 
 
 def test_the_doubt_falls_with_the_s_beats_that_a_reader_labelled():
-    beats = beats_with(0.5)
+    beats = beats_with(0.5, n_normal=2)
     s_beats = np.flatnonzero(beats.label == "S")
     scores = [s_doubt(labelled(beats, s_beats[:n]), RULES).score for n in range(0, len(s_beats) + 1, 5)]
     assert scores == sorted(scores, reverse=True)

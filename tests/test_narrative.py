@@ -48,7 +48,7 @@ def test_the_narrative_of_the_demo_holds_its_measures_in_the_order_of_a_report(d
     lines, burden = lines_of(demo_analysis), demo_analysis.burden
     beginnings = (
         "Simulated recording of 30 min, 98.3 % of it analysable", CALM, "Non-sustained ventricular tachycardia: 1 run",
-        "1 pause of 3 s or longer; longest RR 3.40 s at 08:22:03", "Atrial fibrillation: 1 episode of 3 min 58 s",
+        "1 pause of 3 s or longer; longest RR 3.40 s at 08:22:03", "Atrial fibrillation: 1 episode of 3 min 54 s",
         "Supraventricular tachycardia: 1 run, not sustained", "Ventricular ectopy: 153 beats", "Patterns: ",
         f"Mean heart rate {burden.rate_mean_bpm:.0f}/min (lowest ", "Balanced: ",
     )  # fmt: skip

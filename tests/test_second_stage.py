@@ -67,7 +67,7 @@ def test_a_beat_has_the_same_logits_alone_and_among_others(learned, monkeypatch)
 
 @pytest.mark.parametrize(("n_trees", "n_leaves"), [(6, 1), (6, MAX_LEAVES + 1), (7, 4)])
 def test_trees_of_another_shape_are_refused(n_trees, n_leaves):
-    with pytest.raises(ValueError, match=f"{n_trees} trees of {n_leaves} leaves"):
+    with pytest.raises(ValueError, match=f"got {n_trees} and {n_leaves}"):
         BoostedTrees(n_trees, n_leaves)
 
 

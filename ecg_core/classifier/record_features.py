@@ -25,6 +25,7 @@ NORMAL_RR: Final = 21  # normal beats around each one whose median RR is the usu
 AROUND_BEATS: Final = 31  # over which the mean probability of S and V is taken
 COMPARED_BEATS: Final = 512  # evenly over each part of a record: among these the beats of the same shape are sought
 SAME_SHAPE: Final = 10  # so many of them, the nearest ones
+AT_ONCE: Final = 512  # beats whose distances are in memory
 LEAST_SPREAD: Final = 0.5  # of a token's elements: what hardly varies in a record is not blown up
 MIN_POWER: Final = 1e-6  # of the signal before a QRS: keeps a flat one from dividing by zero
 NEIGHBOURS: Final = (-2, -1, 1, 2)  # beats before and after whose probabilities are seen
@@ -121,17 +122,26 @@ def _shapes(probability: Float32, rr: Float64, token: NDArray[np.floating[Any]],
     from_normal = ((shape - normal @ shape / normal.sum()) ** 2).mean(axis=1)
     if len(compared) < 2:
         return np.stack([from_normal, probability[:, S], probability[:, V], rr, np.zeros(n)], axis=1)
-    power = (shape**2).sum(axis=1)
-    distance = power[:, None] + power[compared] - 2 * (shape @ shape[compared].T)
-    distance[compared, np.arange(len(compared))] = np.inf  # a beat says nothing of itself
-    n_same = min(SAME_SHAPE, len(compared) - 1)
-    same = np.argpartition(distance, n_same - 1, axis=1)[:, :n_same]
-    beats = compared[same]
-    near = np.maximum(np.take_along_axis(distance, same, axis=1).mean(axis=1), 0) / shape.shape[1]
+    same, distance = _nearest(shape, compared)
     return np.stack(
-        [from_normal, probability[beats, S].mean(axis=1), probability[beats, V].mean(axis=1),
-         np.median(rr[beats], axis=1), near], axis=1,
+        [from_normal, probability[same, S].mean(axis=1), probability[same, V].mean(axis=1),
+         np.median(rr[same], axis=1), distance], axis=1,
     )  # fmt: skip
+
+
+def _nearest(shape: Float32, compared: Index) -> tuple[Index, Float32]:
+    """The beats of the same shape as each one (n, SAME_SHAPE or fewer), and their mean distance (n,)."""
+    n, n_same = len(shape), min(SAME_SHAPE, len(compared) - 1)
+    same, mean = np.empty((n, n_same), dtype=np.int64), np.empty(n, dtype=np.float32)
+    power = (shape**2).sum(axis=1)
+    for first in range(0, n, AT_ONCE):
+        some = np.arange(first, min(first + AT_ONCE, n))
+        distance = power[some, None] + power[compared] - 2 * (shape[some] @ shape[compared].T)
+        distance[some[:, None] == compared] = np.inf  # a beat says nothing of itself
+        nearest = np.argpartition(distance, n_same - 1, axis=1)[:, :n_same]
+        same[some] = compared[nearest]
+        mean[some] = np.maximum(np.take_along_axis(distance, nearest, axis=1).mean(axis=1), 0) / shape.shape[1]
+    return same, mean
 
 
 def _before_qrs(probability: Float32, before_qrs: NDArray[np.floating[Any]]) -> Float64:

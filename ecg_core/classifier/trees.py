@@ -1,12 +1,14 @@
 """Gradient-boosted decision trees, evaluated for many beats at once.
 
-All conditions of all trees are tested, and each tree keeps, as bits, the leaves that its failed conditions leave open:
-the first of these is the one that is reached (QuickScorer, Lucchese 2015, doi:10.1145/2766462.2767733).
+Each tree keeps, as bits, the leaves that its conditions leave open: the first of these is the one that is reached
+(QuickScorer, Lucchese 2015, doi:10.1145/2766462.2767733). What a value of a feature leaves open in all trees is looked
+up in a table, by its place among the thresholds.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -17,12 +19,19 @@ from ..parallel import parallel_map
 from ..schema import Float32
 
 JUDGED: Final = ("N", "S", "V")  # the classes that they tell apart; F and Q stay as the network has them
-MAX_LEAVES: Final = 15  # of a tree, as bits of a signed integer of 16 bits
-AT_ONCE: Final = 512  # beats, so that their conditions stay in the processor's cache
-
-ALL_OPEN: Final = np.int16((1 << MAX_LEAVES) - 1)
-_open = np.arange(1, 1 << MAX_LEAVES)
+MAX_LEAVES: Final = 8  # of a tree, as bits of a byte
+AT_ONCE: Final = 512  # beats, so that what their trees leave open stays in the processor's cache
+ALL_OPEN: Final = (1 << MAX_LEAVES) - 1
+_open = np.arange(1, ALL_OPEN + 1)
 FIRST_OPEN: Final = np.append(0, np.log2(_open & -_open).astype(np.int64))  # the lowest bit that is set
+
+
+class _Lookup(NamedTuple):
+    """What one feature leaves open."""
+
+    feature: int
+    threshold: Float32  # (n,), ascending
+    left_open: NDArray[np.uint8]  # (n + 1, n_trees), where so many of the thresholds lie below the value
 
 
 class BoostedTrees(nn.Module):
@@ -31,14 +40,17 @@ class BoostedTrees(nn.Module):
     feature: torch.Tensor  # (n_trees, n_leaves - 1), int16: what each inner node looks at ...
     threshold: (
         torch.Tensor
-    )  # ... and float32: above it, the leaves to the left are not reached; inf where there is none
+    )  # ... and float32: above it, leaves to the left are not reached; inf where there is none
     left_open: torch.Tensor  # int16: the leaves, as bits, that are open where the value is above the threshold
     value: torch.Tensor  # (n_trees, n_leaves), float32
 
     def __init__(self, n_trees: int, n_leaves: int) -> None:
         super().__init__()
         if not 2 <= n_leaves <= MAX_LEAVES or n_trees % len(JUDGED):
-            raise ValueError(f"{n_trees} trees of {n_leaves} leaves for {len(JUDGED)} classes")
+            raise ValueError(
+                f"expected a multiple of {len(JUDGED)} as the number of trees and 2 to {MAX_LEAVES} as that of their "
+                f"leaves, got {n_trees} and {n_leaves}"
+            )
         nodes = (n_trees, n_leaves - 1)
         self.register_buffer("feature", torch.zeros(nodes, dtype=torch.int16))
         self.register_buffer("threshold", torch.full(nodes, torch.inf))
@@ -51,6 +63,20 @@ class BoostedTrees(nn.Module):
         n_trees, n_leaves = self.value.shape
         return n_trees, n_leaves
 
+    @cached_property
+    def _lookups(self) -> list[_Lookup]:
+        """A table for each feature that the trees look at; made once, as trees in use do not change."""
+        feature, threshold = self.feature.numpy(), self.threshold.numpy()
+        left_open = (self.left_open.numpy() & ALL_OPEN).astype(np.uint8)
+        lookups = []
+        for number in np.unique(feature[np.isfinite(threshold)]).tolist():
+            tree, node = np.nonzero((feature == number) & np.isfinite(threshold))
+            ascending, place = np.unique(threshold[tree, node], return_inverse=True)
+            table = np.full((len(ascending) + 1, len(feature)), ALL_OPEN, dtype=np.uint8)
+            np.bitwise_and.at(table, (place + 1, tree), left_open[tree, node])
+            lookups.append(_Lookup(number, ascending, np.bitwise_and.accumulate(table, axis=0)))
+        return lookups
+
     def logits(self, features: Float32) -> Float32:
         """What the trees add up to, (n, n_features) -> (n, len(JUDGED))."""
         parts = [features[first : first + AT_ONCE] for first in range(0, len(features), AT_ONCE)]
@@ -58,9 +84,8 @@ class BoostedTrees(nn.Module):
 
     def _logits(self, features: Float32) -> Float32:
         n_trees = len(self.value)
-        above = features[:, self.feature.numpy().ravel()] > self.threshold.numpy().ravel()
-        kept = np.where(above, self.left_open.numpy().ravel(), np.int16(-1)).reshape(len(features), n_trees, -1)
-        still_open: NDArray[np.int16] = np.bitwise_and.reduce(kept, axis=2)
-        leaf = FIRST_OPEN[still_open & ALL_OPEN]
-        found: NDArray[Any] = self.value.numpy()[np.arange(n_trees), leaf]
+        still_open = np.full((len(features), n_trees), ALL_OPEN, dtype=np.uint8)
+        for number, threshold, left_open in self._lookups:
+            still_open &= left_open[np.searchsorted(threshold, features[:, number])]
+        found = self.value.numpy()[np.arange(n_trees), FIRST_OPEN[still_open]]
         return np.asarray(found.reshape(len(features), -1, len(JUDGED)).sum(axis=1))

@@ -17,6 +17,14 @@ def document(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+def steps_of_an_analysis():
+    """The source of ``analyse``, with that of ``read_features`` where it is called."""
+    text = document("ecg_core/pipeline.py")
+    names = ("analyse", "read_features")
+    analyse, reading = (text.partition(f"\ndef {name}(")[2].partition("\ndef ")[0] for name in names)
+    return analyse.replace("= read_features(", reading, 1)
+
+
 @cache
 def existing_tests():
     """Names of the test files, and of each test as ``file::test``."""
