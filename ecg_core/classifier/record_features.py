@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 
@@ -119,7 +120,7 @@ def _shapes(probability: Float32, rr: Float64, token: NDArray[np.floating[Any]],
     centre, spread = single[compared].mean(axis=0), single[compared].std(axis=0) + LEAST_SPREAD
     shape = ((single - centre) / spread * np.sqrt(lead_weight)[:, :, None]).reshape(n, -1)
     normal = probability[:, N] + LEAST_PROBABILITY
-    from_normal = ((shape - normal @ shape / normal.sum()) ** 2).mean(axis=1)
+    from_normal = ((shape - _mean(shape, normal)) ** 2).mean(axis=1)
     if len(compared) < 2:
         return np.stack([from_normal, probability[:, S], probability[:, V], rr, np.zeros(n)], axis=1)
     same, distance = _nearest(shape, compared)
@@ -133,14 +134,15 @@ def _nearest(shape: Float32, compared: Index) -> tuple[Index, Float32]:
     """The beats of the same shape as each one (n, SAME_SHAPE or fewer), and their mean distance (n,)."""
     n, n_same = len(shape), min(SAME_SHAPE, len(compared) - 1)
     same, mean = np.empty((n, n_same), dtype=np.int64), np.empty(n, dtype=np.float32)
-    power = (shape**2).sum(axis=1)
+    power, others = (shape**2).sum(axis=1), torch.from_numpy(shape[compared].T)
     for first in range(0, n, AT_ONCE):
         some = np.arange(first, min(first + AT_ONCE, n))
-        distance = power[some, None] + power[compared] - 2 * (shape[some] @ shape[compared].T)
-        distance[some[:, None] == compared] = np.inf  # a beat says nothing of itself
-        nearest = np.argpartition(distance, n_same - 1, axis=1)[:, :n_same]
-        same[some] = compared[nearest]
-        mean[some] = np.maximum(np.take_along_axis(distance, nearest, axis=1).mean(axis=1), 0) / shape.shape[1]
+        # Half of what the square of a distance lacks to the power of the beat itself:
+        likeness = torch.from_numpy(shape[some]) @ others - torch.from_numpy(power[compared] / 2)
+        likeness[torch.from_numpy(some[:, None] == compared)] = -torch.inf  # a beat says nothing of itself
+        most, nearest = torch.topk(likeness, n_same, sorted=False)
+        same[some] = compared[nearest.numpy()]
+        mean[some] = np.maximum(power[some] - 2 * most.numpy().mean(axis=1), 0) / shape.shape[1]
     return same, mean
 
 
@@ -148,10 +150,16 @@ def _before_qrs(probability: Float32, before_qrs: NDArray[np.floating[Any]]) -> 
     """What precedes a QRS beside the mean of that before normal beats: correlation, size, power, (n, 3)."""
     normal = probability[:, N] + LEAST_PROBABILITY
     segment = before_qrs.reshape(len(before_qrs), -1).astype(np.float32)
-    usual = normal @ segment / normal.sum()
-    both, power, usual_power = segment @ usual, (segment**2).sum(axis=1), float(usual @ usual)
+    usual = _mean(segment, normal)
+    both, power, usual_power = (segment * usual).sum(axis=1), (segment**2).sum(axis=1), float((usual**2).sum())
     correlation = both / np.sqrt(power * usual_power + MIN_POWER)
     return np.stack([correlation, both / (usual_power + MIN_POWER), np.log(power + MIN_POWER)], axis=1)
+
+
+def _mean(rows: Float32, weight: Float32) -> Float32:
+    """The weighted mean of some rows; torch keeps to one thread, where numpy's threads would wait for each other."""
+    total = torch.from_numpy(weight) @ torch.from_numpy(rows)
+    return np.asarray(total.numpy() / weight.sum())
 
 
 def _runs(is_s: Bool, rr: Float64) -> Float64:
