@@ -313,6 +313,28 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(records, noise, tmp_path):
         torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
 
 
+def test_only_the_parts_that_a_plan_names_are_fitted(records, noise):
+    torch.manual_seed(0)
+    network = BeatNetwork(AF_SPEC)
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    plan = replace(QUICK_PLAN, parts=("fibrillation",))
+    after = fit(network, records, noise=noise, spec=AF_SPEC, plan=plan).state_dict()
+    changed = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    assert changed == {name for name in before if name.startswith("fibrillation.")}
+
+
+def test_crops_that_teach_the_fitted_parts_nothing_change_nothing(records, noise):
+    torch.manual_seed(0)
+    network = BeatNetwork(AF_SPEC)
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    unknown = [replace(record, in_af=np.full(len(record.in_af), UNLABELLED)) for record in records]
+    crops = QUICK_PLAN.augmentation
+    no_episodes = replace(crops, fibrillation=replace(crops.fibrillation, probability=0.0))
+    plan = replace(QUICK_PLAN, parts=("fibrillation",), augmentation=no_episodes)
+    after = fit(network, unknown, noise=noise, spec=AF_SPEC, plan=plan).state_dict()
+    assert all(torch.equal(weight, before[name]) for name, weight in after.items())
+
+
 def steps_of(checkpoint, records, noise, *, plan=QUICK_PLAN, seed=0):
     """The steps that a fit reports."""
     torch.manual_seed(seed)

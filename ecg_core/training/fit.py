@@ -114,7 +114,9 @@ def draw_crops(
 
 
 def _descend(model: nn.Module, loss: Tensor, *, optimiser: torch.optim.Optimizer, plan: FitPlan, step: int) -> None:
-    """One step down the gradient of the loss."""
+    """One step down the gradient of the loss; none where the crops teach the fitted parts nothing."""
+    if not loss.requires_grad:
+        return
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, plan)
     optimiser.zero_grad()
