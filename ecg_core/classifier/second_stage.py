@@ -18,7 +18,7 @@ from .trees import JUDGED
 # Of the trees in the mean of the logarithms; .5 to 1 were tried in cross-validation. Where the network was fitted to
 # labels of the patient, it knows more of this patient than they do; 0 to .8 were tried with 50 queried beats of svdb.
 WEIGHT: Final = 0.8
-WEIGHT_BESIDE_FITTED: Final = 0.5
+WEIGHT_BESIDE_FITTED: Final = 0.3
 LEAST_PROBABILITY: Final = 1e-6  # of a class, so that its logarithm is finite
 
 
