@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,11 @@ COLOUR: Final = {"N": "#7A8B99", "S": "#0072B2", "V": "#D55E00", "F": "#CC79A7",
 # The same hues for letters, which need a contrast of 4.5:1 (WCAG 2.2, 1.4.3) to the page behind them.
 COLOUR_ON_LIGHT: Final = {"N": "#5A6A77", "S": "#0069A6", "V": "#B84A00", "F": "#A8487F", "Q": "#8A6700"}
 COLOUR_ON_DARK: Final = {"N": "#9DB0BF", "S": "#56B4E9", "V": "#F28A3C", "F": "#E39AC4", "Q": "#E0B400"}
+
+
+def most_probable(score: NDArray[np.floating[Any]], usable: NDArray[np.bool_]) -> NDArray[np.str_]:
+    """The class with the highest score of each beat, Q where it is not usable; (n, n_classes) and (n,) -> (n,)."""
+    return np.where(usable, np.array(CLASSES)[score.argmax(axis=1)], "Q")
 
 
 def class_codes(symbol: NDArray[np.str_]) -> Codes:

@@ -15,10 +15,10 @@ from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
 from .classifier.leads import AUTO, choose_leads
 from .classifier.model import Model
-from .classifier.second_stage import WEIGHT, WEIGHT_BESIDE_FITTED, reclassified
+from .classifier.second_stage import reclassified
 from .classifier.standstill import still_frames, without_still
 from .edits import Edit, digest_of
-from .labels import CLASSES, NO_BEAT, UNLABELLED
+from .labels import NO_BEAT, UNLABELLED, most_probable
 from .measuring import measure, operating_point
 from .parallel import release_memory
 from .rhythm.editing import inserted_times, learnable_codes
@@ -78,8 +78,7 @@ def analyse(
         learned, learning = learn(model, features.token, rr_s, weight, known, rows=kept, report=fitting)
         predictions = replace(learned, af=predictions.af)  # labels of beats teach nothing of the rhythm
     first = predicted_beats(features, kept, rr_s, predictions, usable)
-    beside = WEIGHT if learning is None else WEIGHT_BESIDE_FITTED
-    predicted = reclassified(model, first, features, kept, weight=beside)
+    predicted = reclassified(model, first, features, kept, is_fitted=learning is not None)
     labels = np.where(known == NO_BEAT, UNLABELLED, known)
     waveform, calibration = waveform_of(features, record.duration_s), model.spec.calibration_of(len(leads))
     beats, events, burden = measure(
@@ -140,7 +139,7 @@ def predicted_beats(
     features: ChunkFeatures, kept: Index, rr_s: Float64, predictions: Predictions, usable: Bool
 ) -> Beats:
     """The beats as the network classifies them, before any rule and any reader's label."""
-    label = np.where(usable, np.array(CLASSES)[predictions.probability.argmax(axis=1)], "Q")
+    label = most_probable(predictions.probability, usable)
     same_qrs, segments = features.qrs_correlation[kept], features.before_qrs[kept]
     beats = Beats(
         features.time_s[kept], label, predictions.probability, rr_s, usable, qrs_correlation=same_qrs,

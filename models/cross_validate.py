@@ -33,6 +33,8 @@ from models.databases import AFDB, AFPDB, AFTDB, FOLDER, LTAFDB, MITDB, QTDB
 from models.general import FOLDS, NAME, TRAINING, Dealt, Source, fold_name, read_folds
 
 OUT = FOLDER / f"{NAME}.cross_validation.json"
+# Databases with reference beats, and patients that the network of their fold does not know; each knows those of DS1.
+WITH_UNSEEN_PATIENTS = tuple(source for source in TRAINING if source.has_beats and source.folder != MITDB)
 WITH_AF = (AFDB, AFTDB, LTAFDB)  # databases whose fibrillation is scored together ...
 WITHOUT_AF = (AFPDB, QTDB)  # ... and those without any
 
@@ -122,7 +124,7 @@ def main() -> None:
     beats: dict[str, list[RecordEvaluation]] = {}
     rhythms: dict[str, list[RhythmEvaluation]] = {}
     for source in TRAINING:
-        if source.has_beats and source.folder != MITDB:  # whose patients the start of the fit knows
+        if source in WITH_UNSEEN_PATIENTS:
             beats[source.name] = evaluate_database(source, models, options.databases)
         if source.folder in (*WITH_AF, *WITHOUT_AF):
             rhythms[source.name] = evaluate_rhythm(source, models, options.databases)

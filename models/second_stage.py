@@ -21,24 +21,18 @@ from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import UNLABELLED
 from ecg_core.parallel import parallel_map
 from ecg_core.pipeline import classify_candidates, predicted_beats, read_features
-from ecg_core.records import read_record
 from ecg_core.schema import Quality, Record
 from ecg_core.signals.filters import FS_HZ
 from ecg_core.signals.quality import BLOCK_S, analysable
 from ecg_core.training.preparation import reference_beats
 from ecg_core.training.second_stage import RecordFeatures, TreePlan, fit_trees
 from models.command import add_fold_networks, parse, parser_of, print_line
-from models.databases import FOLDER, MITDB
-from models.general import FOLDS, NAME, TRAINING, Dealt, fold_name, read_folds
+from models.cross_validate import WITH_UNSEEN_PATIENTS, dealt_records
+from models.databases import FOLDER
+from models.general import FOLDS, NAME, fold_name
 
 PLAN = TreePlan()
 COMMAND = "python -m models.second_stage"
-
-
-def learned_records() -> list[Dealt]:
-    """The records with reference beats that no network of a fold knows."""
-    named = {source.name for source in TRAINING if source.has_beats and source.folder != MITDB}
-    return [row for row in read_folds() if row.name.split("/")[0] in named]
 
 
 def record_to_learn(record: Record, model: Model) -> RecordFeatures:
@@ -58,9 +52,7 @@ def without_trees(model: Model) -> Model:
     """The first stage alone."""
     spec = replace(uncalibrated(model).spec, trees=())
     network = BeatNetwork(spec)
-    network.load_state_dict(
-        {name: weight for name, weight in model.network.state_dict().items() if not name.startswith("trees.")}
-    )
+    network.load_state_dict(model.network.state_dict(), strict=False)  # the trees have no place in it
     return Model(spec, network.eval())
 
 
@@ -69,10 +61,9 @@ def with_trees(model: Model, records: list[RecordFeatures]) -> Model:
     trees = fit_trees(records, PLAN)
     recipe = model.spec.recipe.removesuffix(f"; {COMMAND}")
     spec = replace(model.spec, trees=trees.shape, recipe=f"{recipe}; {COMMAND}")
-    first = without_trees(model).network
-    network = BeatNetwork(spec)
-    network.load_state_dict({**first.state_dict(), **{f"trees.{name}": v for name, v in trees.state_dict().items()}})
-    return Model(spec, network.eval())
+    network = without_trees(model).network
+    network.trees = trees
+    return Model(spec, network)
 
 
 def main() -> None:
@@ -82,17 +73,14 @@ def main() -> None:
     options = parse(parser)
     paths = [options.runs / f"{fold_name(fold)}.pt" for fold in range(FOLDS)]
     models = [load_model(path) for path in paths]
-    first, rows = [without_trees(model) for model in models], learned_records()
-    folder_of = {source.name: source.folder for source in TRAINING}
-
-    def read(row: Dealt) -> RecordFeatures:
-        database, name = row.name.split("/", 1)
-        return record_to_learn(read_record(options.databases / folder_of[database] / name), first[row.fold])
-
-    records = list(parallel_map(read, rows))
+    first = [without_trees(model) for model in models]
+    dealt = [each for source in WITH_UNSEEN_PATIENTS for each in dealt_records(source, options.databases)]
+    records = list(parallel_map(lambda each: record_to_learn(each[1], first[each[0].fold]), dealt))
     print_line(f"{len(records)} records, {sum(len(record.code) for record in records)} beats")
     for fold, (path, model) in enumerate(zip(paths, models, strict=True)):
-        save_model(path, with_trees(model, [one for one, row in zip(records, rows, strict=True) if row.fold != fold]))
+        save_model(
+            path, with_trees(model, [one for one, (row, _) in zip(records, dealt, strict=True) if row.fold != fold])
+        )
         print_line(f"{path.stem}: second stage fitted")
     shipped = FOLDER / f"{NAME}.pt"
     save_model(shipped, with_trees(load_model(shipped), records))

@@ -21,6 +21,7 @@ from ..learning import LearningCheck
 from ..parallel import parallel_map
 from ..schema import Float32, Float64, Index
 from .classification import NOISE, Predictions, classify, logit_bias, predictions_of
+from .features import evenly
 from .fine_tuning import FINE_TUNING_SEQUENCE_BEATS, PatientBeats, fine_tune, stretches
 from .model import Model
 from .network import N_OUTPUTS, BeatNetwork
@@ -111,13 +112,8 @@ def _judged_blocks(code: Codes) -> _Judged:
     """Blocks with labels of each class, and blocks evenly over the record."""
     n_blocks = -(-len(code) // BLOCK_BEATS)
     of_class = [np.unique(np.flatnonzero(code == label) // BLOCK_BEATS) for label in range(N_OUTPUTS)]
-    labelled = [_evenly(blocks, LABELLED_BLOCKS) for blocks in of_class]
-    return _Judged(np.unique(np.concatenate(labelled)), _evenly(np.arange(n_blocks), OTHER_BLOCKS))
-
-
-def _evenly(values: Index, n: int) -> Index:
-    """At most n of the values, evenly over them."""
-    return values if len(values) <= n else values[np.linspace(0, len(values) - 1, n).round().astype(np.int64)]
+    labelled = [evenly(blocks, LABELLED_BLOCKS) for blocks in of_class]
+    return _Judged(np.unique(np.concatenate(labelled)), evenly(np.arange(n_blocks), OTHER_BLOCKS))
 
 
 @torch.inference_mode()

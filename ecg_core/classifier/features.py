@@ -118,6 +118,11 @@ def sequences(n_beats: int) -> list[Sequence]:
     return cuts
 
 
+def evenly(values: Index, n: int) -> Index:
+    """At most n of the values, evenly over them."""
+    return values if len(values) <= n else values[np.linspace(0, len(values) - 1, n).round().astype(np.int64)]
+
+
 def reference_groups(n_beats: int) -> list[slice]:
     """Cut a record's beats into nearly equal groups that share one reference beat."""
     n_groups = max(1, round(n_beats / REFERENCE_BEATS))

@@ -1,4 +1,4 @@
-"""What a beat is within its whole record, when a first reading has classified all of them.
+"""What a beat is within its whole record, when the first stage has classified all of them.
 
 The BiLSTM sees a few minutes of one lead. Whether an early beat is ectopic often shows only in the rest of the record:
 whether beats of its shape are ectopic elsewhere, how early it is beside the normal beats alone, what precedes the QRS
@@ -18,7 +18,7 @@ from ..labels import CLASSES
 from ..parallel import parallel_map
 from ..schema import Beats, Bool, Float32, Float64, Index
 from .chunks import ChunkFeatures
-from .features import reference_groups, rr_features
+from .features import evenly, reference_groups, rr_features
 
 N, S, V, F, Q = range(len(CLASSES))
 LEAST_PROBABILITY: Final = 1e-5  # of a class, so that its log odds are finite
@@ -115,7 +115,7 @@ def _changes(beats: Beats) -> Float64:
 def _shapes(probability: Float32, rr: Float64, token: NDArray[np.floating[Any]], lead_weight: Float32) -> Float64:
     """How a beat's shape differs from the normal one, and what beats of the same shape are, (n, 5)."""
     n = len(token)
-    compared = np.unique(np.linspace(0, n - 1, min(n, COMPARED_BEATS)).round().astype(np.int64))
+    compared = evenly(np.arange(n), COMPARED_BEATS)
     single = token.astype(np.float32)
     centre, spread = single[compared].mean(axis=0), single[compared].std(axis=0) + LEAST_SPREAD
     shape = ((single - centre) / spread * np.sqrt(lead_weight)[:, :, None]).reshape(n, -1)

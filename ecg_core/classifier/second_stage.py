@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from ..labels import CLASSES
+from ..labels import most_probable
 from ..schema import Beats, Float32, Index
 from .chunks import ChunkFeatures
 from .model import Model
@@ -22,17 +22,25 @@ WEIGHT_BESIDE_FITTED: Final = 0.3
 LEAST_PROBABILITY: Final = 1e-6  # of a class, so that its logarithm is finite
 
 
-def reclassified(model: Model, beats: Beats, features: ChunkFeatures, rows: Index, *, weight: float = WEIGHT) -> Beats:
-    """The beats with the probabilities of both stages together, and the labels by these; see ``record_features``.
+def reclassified(model: Model, beats: Beats, features: ChunkFeatures, rows: Index, *, is_fitted: bool = False) -> Beats:
+    """The beats with the probabilities of both stages together, and the labels by these.
 
     The beats as they are where the model has no second stage.
+
+    Parameters
+    ----------
+    beats, features, rows
+        See ``record_features``.
+    is_fitted
+        Whether the beats are classified by a network that was fitted to labels of the patient.
+
     """
     trees = model.network.trees
     if trees is None or not len(beats):
         return beats
-    probability = fused(beats.probability, trees.logits(record_features(beats, features, rows)), weight)
-    label = np.where(beats.usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
-    return replace(beats, probability=probability, label=label)
+    logits = trees.logits(record_features(beats, features, rows))
+    probability = fused(beats.probability, logits, WEIGHT_BESIDE_FITTED if is_fitted else WEIGHT)
+    return replace(beats, probability=probability, label=most_probable(probability, beats.usable))
 
 
 def fused(probability: Float32, logits: Float32, weight: float = WEIGHT) -> Float32:

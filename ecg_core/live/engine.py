@@ -19,7 +19,7 @@ from ..classifier.features import CONTEXT_BEATS, HABIT_BEATS, REFERENCE_BEATS, f
 from ..classifier.leads import ALL, AUTO, FIRST
 from ..classifier.model import Model
 from ..errors import LiveError
-from ..labels import CLASSES
+from ..labels import CLASSES, most_probable
 from ..measuring import operating_point
 from ..records import position_of
 from ..rhythm.decisions import settle_labels
@@ -260,7 +260,7 @@ def _tail_of(
     usable = np.array([beat.usable for beat in decided], dtype=bool)
     beats = Beats(
         np.array([beat.time_s for beat in decided]),
-        np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q"),
+        most_probable(probability, usable),
         probability,
         np.array([beat.rr_s for beat in decided]),
         usable,

@@ -26,7 +26,7 @@ from ..edits import (
     StretchEdit,
     counting,
 )
-from ..labels import CLASSES, MATCH_WINDOW_S, NO_BEAT, SAME_BEAT_S, UNLABELLED, Codes
+from ..labels import CLASSES, MATCH_WINDOW_S, NO_BEAT, SAME_BEAT_S, UNLABELLED, Codes, most_probable
 from ..schema import Analysis, Attention, Beats, Bool, Float32, Float64, Index, Quality, Waveform, nearest
 from .danger import without
 from .intervals import MASKED_S
@@ -265,7 +265,7 @@ def _predicted(found: Beats, edited: _EditedBeats, quality: Quality, changes: Ch
     probability: Float32 = found.probability[source] if n else np.zeros((len(kept), len(CLASSES)), dtype=np.float32)
     probability[is_new] = np.eye(len(CLASSES), dtype=np.float32)[edited.code[kept[is_new]]]
     usable, time_s = edited.usable[kept], edited.time_s[kept]
-    label = np.where(usable, np.array(CLASSES)[probability.argmax(axis=1)], "Q")
+    label = most_probable(probability, usable)
     follows_another = np.diff(kept, prepend=-2) != 1  # than the beat that it followed as it was found
     follows_another |= is_new
     rr_s = _rr(found, edited, quality, changes, follows_another)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..labels import CLASSES, UNLABELLED, Codes
+from ..labels import CLASSES, UNLABELLED, Codes, most_probable
 from ..rules import OperatingPoint
 from ..schema import Annotations, Beats, Bool, Float64
 from .uncertainty import SMALLEST_PROBABILITY
@@ -23,7 +23,7 @@ def at_operating_point(beats: Beats, point: OperatingPoint | None) -> Beats:
     offset = np.zeros(len(CLASSES), dtype=np.float32)
     offset[CLASSES.index("V")], offset[CLASSES.index("S")] = point.v_offset, point.s_offset
     logits = np.log(np.maximum(beats.probability, np.float32(SMALLEST_PROBABILITY))) + offset
-    return replace(beats, label=np.where(beats.usable, np.array(CLASSES)[logits.argmax(axis=1)], "Q"))
+    return replace(beats, label=most_probable(logits, beats.usable))
 
 
 def label_codes(labels: Annotations | None, time_s: Float64) -> Codes:
