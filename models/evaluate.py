@@ -86,8 +86,8 @@ def describe_set(test: TestSet) -> dict[str, Any]:
         "split": test.split,
         "left_out": list(test.excluded),
         "snr_db": test.snr_db,
-        "told": {"n_first": budget.n_first, "first_s": budget.first_s, "n_asked": budget.n_queried},
-        "taught": test.fine_tuned,
+        "labelled": {"n_first": budget.n_first, "first_s": budget.first_s, "n_queried": budget.n_queried},
+        "fine_tuned": test.fine_tuned,
     }
 
 
