@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.command import ROOT, publish
 from ecg_core.classifier.model import load_model
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream, StreamChunk
+from ecg_core.parallel import use_threads
 from ecg_core.records import read_record
 
 CHUNK_S, FILLED_S, MEASURED_S = 0.1, 3600.0, 600.0
@@ -75,7 +75,7 @@ def latency(n_leads: int) -> dict[str, float]:
 
 def _streams(n_streams: int) -> None:
     """Monitor some streams on one core, chunk by chunk in turns."""
-    torch.set_num_threads(1)
+    use_threads(1)
     stream, chunks = repeated(1)
     monitors = [Monitor(stream, load_model(), horizon_s=HORIZON_S) for _ in range(n_streams)]
     for chunk in chunks(STREAM_S):
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    use_threads(1)
     known: dict[str, Any] = {}
     if options.json and options.json.is_file():
         known = json.loads(options.json.read_text(encoding="utf-8"))

@@ -3,41 +3,67 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TypeVar
 
-import torch
+from threadpoolctl import threadpool_limits
 
-ALL_THREADS = torch.get_num_threads()
 MAX_THREADS = 8  # bounds the memory, as each thread holds a chunk of a record and its result
 RELEASE_EVERY = 8  # items; freed memory goes back to the system after each of these
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_of_thread = threading.local()
 
-def use_threads(n: int = ALL_THREADS) -> None:
-    """Set how many threads torch uses in this thread, and in those that begin after it.
+
+@cache
+def n_cores() -> int:
+    """How many cores this process may use: those of OMP_NUM_THREADS, or all that the system gives it."""
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    if stated.isdigit() and int(stated) > 0:
+        return int(stated)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def n_threads() -> int:
+    """How many threads share the work that this thread distributes."""
+    return int(getattr(_of_thread, "n", n_cores()))
+
+
+def use_threads(n: int | None = None) -> None:
+    """Set how many threads share the work of this thread, torch's included where it is loaded; by default one a core.
 
     A second of a stream is too little work for two: they would wait for each other, long where the machine is busy.
     Where several processes analyse a record each, one thread each leaves no core idle.
     """
-    torch.set_num_threads(n)
+    _of_thread.n = n_cores() if n is None else n
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(_of_thread.n)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Use one thread inside the block: in small steps, two would only wait for each other."""
-    before = torch.get_num_threads()
+    before = n_threads()
     use_threads(1)
     try:
         yield
     finally:
         use_threads(before)
+
+
+@cache
+def _one_thread_for_algebra() -> None:
+    """numpy's library of linear algebra works in the thread that calls it: its own would wait for one another."""
+    threadpool_limits(1, user_api="blas")
 
 
 def parallel_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -46,16 +72,17 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     Each thread works on an item alone. Threads that share one layer of a network wait for each other at its end: on an
     idle machine that is as fast, but where another program keeps one core busy it is a hundred times as slow.
     """
-    n_threads = min(torch.get_num_threads(), MAX_THREADS)
-    if n_threads == 1:
+    _one_thread_for_algebra()
+    n = min(n_threads(), MAX_THREADS)
+    if n == 1:
         yield from map(work, items)
         return
-    pool = ThreadPoolExecutor(n_threads, initializer=use_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(n, initializer=use_threads, initargs=(1,))
     begun: deque[Future[Result]] = deque()
     try:
         for item in items:
             begun.append(pool.submit(work, item))
-            if len(begun) == 2 * n_threads:  # enough to keep all threads busy
+            if len(begun) == 2 * n:  # enough to keep all threads busy
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()

@@ -10,7 +10,6 @@ import numpy as np
 from .classifier.active_learning import select_queries
 from .classifier.chunks import Chunk, ChunkFeatures, Progress, chunk_rhythm, describe, detect, read_chunks, waveform_of
 from .classifier.classification import NOISE_ROUNDS, Predictions, classify, drop_noise
-from .classifier.cross_validation import learn
 from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
 from .classifier.leads import AUTO, choose_leads
@@ -75,6 +74,8 @@ def analyse(
     known = label_codes(patient_labels, features.time_s[kept])
     known = learnable_codes(features.time_s[kept], known, usable, quality, edits)
     if (known != UNLABELLED).any():
+        from .classifier.cross_validation import learn  # noqa: PLC0415, as torch takes a second
+
         learned, learning = learn(model, features.token, rr_s, weight, known, rows=kept, report=fitting)
         predictions = replace(learned, af=predictions.af)  # labels of beats teach nothing of the rhythm
     first = predicted_beats(features, kept, rr_s, predictions, usable)

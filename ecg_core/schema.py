@@ -195,6 +195,7 @@ class ModelSpec:
     finds_af: bool = False  # whether the network gives a probability of atrial fibrillation at each beat
     trees: tuple[int, ...] = ()  # of the second stage, how many and of how many leaves; empty if there is none
     sha256: str = ""  # of the weights file
+    int8_sha256: str = ""  # of the same network in 8-bit integers; empty where it was not exported
     calibration: tuple[Calibration, ...] = ()  # for one lead, and for several together; empty if not calibrated
     operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()  # likewise; the points of all modes, or none
 

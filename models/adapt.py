@@ -13,7 +13,8 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
-from ecg_core.classifier.model import Model, load_model, save_model
+from ecg_core.classifier.model import Model, load_model
+from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.records import find_records, read_record
 from ecg_core.schema import ModelSpec, Record
 from ecg_core.training.adaptation import PLAN, adapt
@@ -91,7 +92,7 @@ def fine_tune_to(
         validated_on=tuple(f"{target}/{record.record_id}" for record in validation) or source.spec.validated_on,
         recipe=f"{source.spec.recipe}; python -m models.adapt {target}{supervision}",
     )
-    return Model(spec, fit_stage("all", fitted).network)
+    return torch_model(spec, fit_stage("all", fitted).network)
 
 
 def validation_records(folder: Path, names: list[str]) -> list[Record]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
@@ -19,6 +18,7 @@ from ecg_core.labels import class_codes
 from ecg_core.live.engine import Monitor
 from ecg_core.live.replay import Replay
 from ecg_core.live.stream import Alarm
+from ecg_core.parallel import use_threads
 from ecg_core.records import read_record
 from ecg_core.schema import Annotations, Record
 from models.command import parse, parser_of, print_line, read_json, write_json
@@ -119,7 +119,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--records", type=lambda text: text.split(","), help="measure these alone, and write nothing")
     options = parse(parser)
-    torch.set_num_threads(1)  # a second of signal is too little work for two
+    use_threads(1)  # a second of signal is too little work for two
     model = load_model(DEFAULT_MODEL)
     for name in options.records or ():
         record = read_record(options.databases / name)

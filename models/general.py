@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from ecg_core.classifier.leads import ALL
-from ecg_core.classifier.model import Model, load_model, save_model, uncalibrated
+from ecg_core.classifier.model import Model, load_model, uncalibrated
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.spec import read_spec
+from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.evaluation.patients import patient_of
 from ecg_core.labels import UNLABELLED
 from ecg_core.pipeline import analyse
@@ -239,7 +240,7 @@ def train(fold: int | None, *, databases: Path, plan: FitPlan, runs: Path) -> Mo
         checkpoint=runs / f"{name}.ckpt",
         report=print_progress(name, plan.steps),
     )
-    return Model(spec, network.cpu())
+    return torch_model(spec, network.cpu())
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ecg_core.classifier.leads import FIRST
 from ecg_core.classifier.model import Model, load_model
@@ -21,6 +20,7 @@ from ecg_core.evaluation.ec57 import gross, statistics
 from ecg_core.evaluation.evaluate import score_beats
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream, StreamChunk
+from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Beats, Float64, Record, Text
@@ -80,7 +80,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--horizons", type=lambda text: [float(part) for part in text.split(",")])
     options = parse(parser)
-    torch.set_num_threads(1)  # a second of signal is too little work for two
+    use_threads(1)  # a second of signal is too little work for two
     model = load_model(DEFAULT_MODEL)
     known = read_json(OUT)
     if known.get("model_sha256") != model.spec.sha256:

@@ -14,9 +14,10 @@ import numpy as np
 
 from ecg_core.classifier.classification import NOISE_ROUNDS
 from ecg_core.classifier.leads import AUTO, choose_leads
-from ecg_core.classifier.model import Model, load_model, save_model, uncalibrated
-from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.model import Model, load_model, uncalibrated
+from ecg_core.classifier.network import BeatNetwork, TreeBuffers
 from ecg_core.classifier.record_features import record_features
+from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import UNLABELLED
 from ecg_core.parallel import parallel_map
@@ -53,7 +54,7 @@ def without_trees(model: Model) -> Model:
     spec = replace(uncalibrated(model).spec, trees=())
     network = BeatNetwork(spec)
     network.load_state_dict(model.network.state_dict(), strict=False)  # the trees have no place in it
-    return Model(spec, network.eval())
+    return torch_model(spec, network.eval())
 
 
 def with_trees(model: Model, records: list[RecordFeatures]) -> Model:
@@ -62,8 +63,8 @@ def with_trees(model: Model, records: list[RecordFeatures]) -> Model:
     recipe = model.spec.recipe.removesuffix(f"; {COMMAND}")
     spec = replace(model.spec, trees=trees.shape, recipe=f"{recipe}; {COMMAND}")
     network = without_trees(model).network
-    network.trees = trees
-    return Model(spec, network)
+    network.trees = TreeBuffers(trees)
+    return torch_model(spec, network)
 
 
 def main() -> None:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ecg_core.classifier.model import Model, load_model, save_model
+from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import read_spec
+from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.evaluation.evaluate import Evaluation
 from ecg_core.evaluation.summary import summarise
 from ecg_core.training.adaptation import PLAN as ADAPTATION_PLAN
@@ -39,7 +40,7 @@ def fit_source(seed: int, *, databases: Path, runs: Path) -> Model:
     spec = replace(read_spec(FOLDER / "source.pt"), name=path.stem, seed=seed, calibration=())
     records, noise = load_records(databases / MITDB, read_split("mitdb_ds1")), load_noise(databases / NSTDB)
     plan = replace(SOURCE_PLAN, seed=seed)
-    return save_model(path, Model(spec, fit_stage("all", records, noise=noise, spec=spec, plan=plan, runs=runs)))
+    return save_model(path, torch_model(spec, fit_stage("all", records, noise=noise, spec=spec, plan=plan, runs=runs)))
 
 
 def fit_adapted(seed: int, source: Model, *, databases: Path, runs: Path) -> Model:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import torch
 
-from ecg_core.classifier.model import Model, save_model
+from ecg_core.classifier.model import Model
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.labels import CLASSES
 from ecg_core.records import read_record
 from ecg_core.schema import Float32, ModelSpec
@@ -65,12 +66,12 @@ def train(databases: Path, spec: ModelSpec, *, plan: FitPlan, runs: Path) -> Mod
     fitted = load_records(mitdb, [name for name in names if name not in held_out])
     network = fit_stage("held-out", fitted, noise=noise, spec=spec, plan=plan, runs=runs)
     validation = [*(read_record(mitdb / name) for name in held_out), *(read_record(svdb / name) for name in others)]
-    chosen = calibrate(Model(spec, network), validation, report=print_line).spec
+    chosen = calibrate(torch_model(spec, network), validation, report=print_line).spec
 
     network = fit_stage("all", load_records(mitdb, names), noise=noise, spec=spec, plan=plan, runs=runs)
     validated = (*(f"mitdb/{name}" for name in held_out), *(f"svdb/{name}" for name in others))
     trained = tuple(f"mitdb/{name}" for name in names)
-    return Model(replace(chosen, trained_on=trained, validated_on=validated), network)
+    return torch_model(replace(chosen, trained_on=trained, validated_on=validated), network)
 
 
 def main() -> None:

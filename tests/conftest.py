@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
 from support import postgresql
 from support.analyses import rhythms_of
@@ -14,6 +13,7 @@ from support.records import DEMO
 from support.stores import POSTGRESQL, SQLITE
 
 from ecg_core.classifier.model import load_model
+from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.burden import measure_burden
@@ -48,7 +48,7 @@ def databases():
 
 @pytest.fixture(scope="session")
 def model():
-    torch.set_num_threads(1)
+    use_threads(1)
     return load_model()
 
 

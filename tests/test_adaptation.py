@@ -8,9 +8,11 @@ import torch
 from support.records import in_memory
 from support.training import QUICK_PLAN, SMALL_SPEC
 
-from ecg_core.classifier.model import Model, load_model, save_model
+from ecg_core.classifier.model import load_model
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.labels import CLASSES, UNLABELLED
+from ecg_core.parallel import use_threads
 from ecg_core.schema import Annotations
 from ecg_core.signals.filters import FS_HZ
 from ecg_core.training import adaptation
@@ -23,7 +25,7 @@ EXCERPT_FS_HZ = 257
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    torch.set_num_threads(1)
+    use_threads(1)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def labelled(unlabelled):
 @pytest.fixture
 def small():
     torch.manual_seed(0)
-    return Model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval())
+    return torch_model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval())
 
 
 def weights(model):

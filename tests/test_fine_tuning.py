@@ -7,9 +7,10 @@ from support.training import SMALL_SPEC
 
 from ecg_core.classifier.classification import classify
 from ecg_core.classifier.fine_tuning import PatientBeats, fine_tune
-from ecg_core.classifier.model import Model
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.weights import torch_model
 from ecg_core.labels import CLASSES, UNLABELLED
+from ecg_core.parallel import use_threads
 
 N_BEATS = 200
 V = CLASSES.index("V")
@@ -28,9 +29,9 @@ def patient():
 @pytest.fixture(scope="module")
 def ignorant():
     """A network that has learned nothing yet."""
-    torch.set_num_threads(1)
+    use_threads(1)
     torch.manual_seed(0)
-    return Model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval())
+    return torch_model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval())
 
 
 def codes(is_odd, n_known):

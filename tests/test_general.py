@@ -11,9 +11,10 @@ import pytest
 import torch
 from support.training import SMALL_SPEC
 
-from ecg_core.classifier.model import Model, load_model, save_model
+from ecg_core.classifier.model import load_model
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.spec import MODELS, read_spec
+from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.evaluation.evaluate import AfDuration
 from ecg_core.evaluation.patients import patient_of
 from models import general
@@ -172,7 +173,7 @@ def runs(tmp_path_factory):
         known = tuple(row.name for row in read_folds() if row.fold != fold)
         fields = {**vars(SMALL_SPEC), "name": fold_name(fold), "trained_on": known, "finds_af": True}
         made = type(SMALL_SPEC)(**fields)
-        save_model(folder / f"{fold_name(fold)}.pt", Model(made, BeatNetwork(made)))
+        save_model(folder / f"{fold_name(fold)}.pt", torch_model(made, BeatNetwork(made)))
     return folder
 
 

@@ -10,9 +10,10 @@ from support.training import SMALL_SPEC
 
 from ecg_core.classifier.cross_validation import folds_of, learn
 from ecg_core.classifier.fine_tuning import FINE_TUNING_SEQUENCE_BEATS
-from ecg_core.classifier.model import Model
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.weights import torch_model
 from ecg_core.labels import CLASSES, NO_BEAT, UNLABELLED
+from ecg_core.parallel import use_threads
 
 N_BEATS = 320
 V = CLASSES.index("V")
@@ -34,9 +35,9 @@ S_LOST = (985, 5, 10, 0, 0, 0)
 @pytest.fixture(scope="module")
 def ignorant():
     """A network that has learned nothing yet."""
-    torch.set_num_threads(1)
+    use_threads(1)
     torch.manual_seed(0)
-    return Model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval())
+    return torch_model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval())
 
 
 @pytest.fixture

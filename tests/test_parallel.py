@@ -6,15 +6,16 @@ import time
 import pytest
 import torch
 
-from ecg_core.parallel import parallel_map
+from ecg_core.parallel import n_threads as threads_in_use
+from ecg_core.parallel import one_thread, parallel_map, use_threads
 
 
 @pytest.fixture(params=[1, 3])
 def n_threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
+    before = threads_in_use()
+    use_threads(request.param)
     yield request.param
-    torch.set_num_threads(before)
+    use_threads(before)
 
 
 def test_results_come_in_the_order_of_the_items(n_threads):
@@ -26,18 +27,25 @@ def test_results_come_in_the_order_of_the_items(n_threads):
 
 
 def test_each_item_is_done_by_one_thread_that_works_alone(n_threads):
-    used = list(parallel_map(lambda _: torch.get_num_threads(), range(8)))
-    assert set(used) == {1}
-    assert torch.get_num_threads() == n_threads
+    used = list(parallel_map(lambda _: (threads_in_use(), torch.get_num_threads()), range(8)))
+    assert set(used) == {(1, 1)}
+    assert (threads_in_use(), torch.get_num_threads()) == (n_threads, n_threads)
+
+
+def test_a_block_of_small_steps_uses_one_thread(n_threads):
+    with one_thread():
+        assert (threads_in_use(), torch.get_num_threads()) == (1, 1)
+    assert (threads_in_use(), torch.get_num_threads()) == (n_threads, n_threads)
 
 
 def test_several_items_are_done_at_once():
-    torch.set_num_threads(2)
+    before = threads_in_use()
+    use_threads(2)
     try:
         meeting = threading.Barrier(2, timeout=10)
         assert len(list(parallel_map(lambda _: meeting.wait(), range(4)))) == 4
     finally:
-        torch.set_num_threads(1)
+        use_threads(before)
 
 
 def test_no_more_is_begun_than_keeps_the_threads_busy(n_threads):

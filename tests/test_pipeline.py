@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-import torch
 from scipy.signal import resample_poly
 from support.af_model import without_af
 from support.records import in_memory
@@ -19,6 +18,7 @@ from ecg_core.errors import Cancelled, LeadError
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES
 from ecg_core.measuring import measure, with_labels, with_rules
+from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations, Record
@@ -480,10 +480,10 @@ def test_the_number_of_threads_changes_no_bit(excerpt, model, monkeypatch):
     made = []
     try:
         for n_threads in (1, 2, 3):
-            torch.set_num_threads(n_threads)
+            use_threads(n_threads)
             made.append(analyse(record, model, lead="all"))
     finally:
-        torch.set_num_threads(1)
+        use_threads(1)
     for other in made[1:]:
         for name in ("time_s", "label", "probability", "rr_s", "p_repeats"):
             np.testing.assert_array_equal(getattr(other.beats, name), getattr(made[0].beats, name))

@@ -1,6 +1,6 @@
 """The second stage: trees that classify each beat by what it is within its whole record."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import lightgbm
 import numpy as np
@@ -11,12 +11,14 @@ from support.training import SMALL_SPEC
 
 from ecg_core.classifier import trees as trees_module
 from ecg_core.classifier.chunks import ChunkFeatures
-from ecg_core.classifier.model import Model, load_model, save_model
+from ecg_core.classifier.engine import ENGINES
+from ecg_core.classifier.model import load_model
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.record_features import COMPARED_BEATS, FEATURES, record_features
 from ecg_core.classifier.second_stage import fused, reclassified
 from ecg_core.classifier.spec import MODELS
 from ecg_core.classifier.trees import JUDGED, MAX_LEAVES, BoostedTrees
+from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.labels import CLASSES, UNLABELLED
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
@@ -52,9 +54,9 @@ def test_the_arrays_give_what_the_library_gives(learned, monkeypatch):
 
 
 def test_the_same_fit_gives_the_same_trees(learned):
-    first, second = (fit_trees([learned], PLAN).state_dict() for _ in range(2))
-    for name, tensor in first.items():
-        assert torch.equal(tensor, second[name]), name
+    first, second = (asdict(fit_trees([learned], PLAN)) for _ in range(2))
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
 
 
 def test_a_beat_has_the_same_logits_alone_and_among_others(learned, monkeypatch):
@@ -69,12 +71,12 @@ def test_a_beat_has_the_same_logits_alone_and_among_others(learned, monkeypatch)
 @pytest.mark.parametrize(("n_trees", "n_leaves"), [(6, 1), (6, MAX_LEAVES + 1), (7, 4)])
 def test_trees_of_another_shape_are_refused(n_trees, n_leaves):
     with pytest.raises(ValueError, match=f"got {n_trees} and {n_leaves}"):
-        BoostedTrees(n_trees, n_leaves)
+        BoostedTrees.empty(n_trees, n_leaves)
 
 
 def test_trees_without_conditions_reach_their_first_leaf():
-    empty = BoostedTrees(6, MAX_LEAVES)
-    empty.value[:, 0] = torch.arange(6.0)
+    empty = BoostedTrees.empty(6, MAX_LEAVES)
+    empty.value[:, 0] = np.arange(6)
     np.testing.assert_array_equal(empty.logits(np.zeros((1, 3), dtype=np.float32)), [[3, 5, 7]])
 
 
@@ -169,13 +171,15 @@ def demo():
 
 
 def test_the_default_model_has_two_stages_and_the_others_one(model):
-    assert model.spec.trees == model.network.trees.shape
+    for engine in ENGINES:
+        assert model.spec.trees == load_model(engine=engine).engine.trees.shape
     for name in ("source", "adapted"):
         other = load_model(MODELS / f"{name}.pt")
-        assert (other.spec.trees, other.network.trees) == ((), None)
+        assert (other.spec.trees, other.engine.trees) == ((), None)
 
 
-def test_the_second_stage_changes_classes_but_no_beat(demo, model):
+def test_the_second_stage_changes_classes_but_no_beat(demo):
+    model = load_model(engine="torch")
     both, first = analyse(demo, model, lead="II"), analyse(demo, without_trees(model), lead="II")
     for name in ("time_s", "rr_s", "usable", "af_probability", "qrs_correlation"):
         np.testing.assert_array_equal(getattr(both.predicted, name), getattr(first.predicted, name), err_msg=name)
@@ -199,7 +203,7 @@ def test_what_is_learned_from_a_record_lies_beside_its_reference(demo, model):
 
 def test_a_second_stage_is_stored_with_the_weights_and_fitted_anew(tmp_path, learned):
     network = BeatNetwork(SMALL_SPEC)
-    once = with_trees(Model(replace(SMALL_SPEC, recipe="python -m models.general"), network.eval()), [learned])
+    once = with_trees(torch_model(replace(SMALL_SPEC, recipe="python -m models.general"), network.eval()), [learned])
     again = with_trees(once, [learned])
     assert again.spec.recipe == once.spec.recipe == "python -m models.general; python -m models.second_stage"
     save_model(tmp_path / "small.pt", again)

@@ -10,8 +10,9 @@ from support.analyses import make_analysis
 from support.pages import page, text_of, workspace_with
 from support.records import DEMO
 
-from ecg_core.classifier.model import Model, save_spec, uncalibrated
+from ecg_core.classifier.model import save_spec, uncalibrated
 from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, read_spec
+from ecg_core.classifier.weights import torch_model
 from ecg_core.cli.main import main
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import ModelError, RulesError
@@ -120,7 +121,7 @@ def test_a_readers_labels_win_over_any_sensitivity(analysis):
 
 
 def test_analysing_by_a_mode_is_the_same_as_choosing_it_afterwards(analysis, demo, model):
-    of_points = Model(analysis.model, model.network)
+    of_points = torch_model(analysis.model, model.network)
     made = analyse(demo, of_points, RhythmRules(sensitivity="high"), lead="II")
     chosen = with_rules(analyse(demo, of_points, lead="II"), made.rules)
     assert made.beats.label.tolist() == chosen.beats.label.tolist()
@@ -163,7 +164,7 @@ def test_points_come_back_from_the_spec_as_they_were_saved(tmp_path):
 
 
 def test_weights_that_are_fitted_again_lose_the_points_of_the_old_ones(analysis, model):
-    assert uncalibrated(Model(analysis.model, model.network)).spec.operating_points == ()
+    assert uncalibrated(torch_model(analysis.model, model.network)).spec.operating_points == ()
 
 
 @pytest.mark.parametrize("mode", ["high", "precise"])
@@ -171,8 +172,8 @@ def test_a_model_without_points_refuses_the_mode_in_a_sentence(demo_analysis, de
     bare, rules = replace(demo_analysis.model, operating_points=()), RhythmRules(sensitivity=mode)
     for work in (
         lambda: with_rules(replace(demo_analysis, model=bare), rules),
-        lambda: analyse(demo, Model(bare, model.network), rules, lead="II"),
-        lambda: Monitor(Stream("made", 250.0, ("II",)), Model(bare, model.network), rules),
+        lambda: analyse(demo, torch_model(bare, model.network), rules, lead="II"),
+        lambda: Monitor(Stream("made", 250.0, ("II",)), torch_model(bare, model.network), rules),
     ):
         with pytest.raises(ModelError, match=f"this model can only be balanced; .* {SENSITIVITIES[mode].lower()}"):
             work()

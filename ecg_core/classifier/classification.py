@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from ..labels import CLASSES, NO_BEAT
 from ..parallel import parallel_map, returning_memory
+from ..probabilities import expit, log_softmax, softmax
 from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec, take_rows
-from .features import CONTEXT_BEATS, Sequence, reference_groups, rr_features, sequences
+from .features import CONTEXT_BEATS, N_OUTPUTS, Sequence, reference_groups, rr_features, sequences
 from .model import Model
-from .network import N_OUTPUTS, BeatNetwork
 
 SEQUENCES_AT_ONCE = 16
 NOISE = 0.5  # a candidate that is noise with this probability is dropped ...
@@ -32,7 +31,6 @@ class Predictions(FrozenArrays):
     af: Float32 | None = None  # (n_beats,), the probability of atrial fibrillation; None if the network gives none
 
 
-@torch.inference_mode()
 def classify(
     model: Model,
     tokens: NDArray[np.floating[Any]],
@@ -63,11 +61,11 @@ def classify(
     n_beats = len(rr_s)
     rows = np.arange(n_beats) if rows is None else rows
     needed = np.ones(n_beats, dtype=bool) if needed is None else needed
-    logits = torch.zeros(n_beats, n_logits(model.spec))
+    logits = np.zeros((n_beats, n_logits(model.spec)), dtype=np.float32)
     if n_beats == 0:
         return predictions_of(logits)
-    rr = torch.from_numpy(rr_features(rr_s))
-    for lead, weight in enumerate(torch.tensor(lead_weight).T):
+    rr = rr_features(rr_s)
+    for lead, weight in enumerate(lead_weight.T):
         of_lead = _lead_logits(model, tokens[:, lead], rows, rr, needed)
         logits += weight[:, None] * _normalised(of_lead, model.spec)
     return predictions_of(logits)
@@ -114,19 +112,12 @@ def _updated(before: Predictions, updated: Predictions, needed: Bool) -> Predict
     )
 
 
-def _single(tokens: NDArray[np.floating[Any]]) -> torch.Tensor:
-    return torch.tensor(tokens, dtype=torch.float32)
-
-
-@torch.inference_mode()
 def references(model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64) -> Float32:
     """A patient's own normal beat in each lead (n_leads, token_size), of tokens (n_beats, n_leads, token_size)."""
-    rr = torch.from_numpy(rr_features(rr_s))
-    leads = _single(tokens).transpose(0, 1)
-    return torch.stack([model.serving.reference(lead, rr)[0] for lead in leads]).numpy()
+    rr, leads = rr_features(rr_s), tokens.transpose(1, 0, 2).astype(np.float32)
+    return np.stack([model.engine.reference(lead, rr) for lead in leads])
 
 
-@torch.inference_mode()
 def classify_latest(
     model: Model, tokens: NDArray[np.floating[Any]], rr_s: Float64, lead_weight: Float32, reference: Float32
 ) -> Predictions:
@@ -142,26 +133,25 @@ def classify_latest(
         See ``references``.
 
     """
-    rr = torch.from_numpy(rr_features(rr_s, edge="reflect")[len(rr_s) - len(tokens) :])
-    leads = _single(tokens).transpose(0, 1)
-    described = model.serving.beside(leads, torch.tensor(reference)[:, None])
-    logits = _sequence_logits(model.serving, described, rr.expand(len(leads), -1, -1))
-    weight = torch.tensor(lead_weight).T[:, :, None]
-    return predictions_of((weight * _normalised(logits, model.spec)).sum(dim=0))
+    rr = rr_features(rr_s, edge="reflect")[len(rr_s) - len(tokens) :]
+    leads = tokens.transpose(1, 0, 2).astype(np.float32)
+    of_leads = np.broadcast_to(reference[:, None], leads.shape)
+    logits = model.engine.logits(leads, of_leads, np.broadcast_to(rr, (len(leads), *rr.shape)))
+    return predictions_of((lead_weight.T[:, :, None] * _normalised(logits, model.spec)).sum(axis=0))
 
 
 def no_predictions(spec: ModelSpec) -> Predictions:
     """What a network says of no candidates at all."""
-    return predictions_of(torch.zeros(0, n_logits(spec)))
+    return predictions_of(np.zeros((0, n_logits(spec)), dtype=np.float32))
 
 
-def predictions_of(logits: torch.Tensor) -> Predictions:
+def predictions_of(logits: Float32) -> Predictions:
     """From the logits of the leads together, shape (n_beats, N_OUTPUTS), or one more where fibrillation is found."""
-    probability = torch.softmax(logits[:, :N_OUTPUTS], dim=1).numpy()
+    probability = softmax(logits[:, :N_OUTPUTS], axis=1)
     noise = probability[:, NO_BEAT]
     probability = probability[:, : len(CLASSES)].copy()
     probability[:, CLASSES.index("Q")] += noise
-    af = torch.sigmoid(logits[:, N_OUTPUTS]).numpy() if logits.shape[1] > N_OUTPUTS else None
+    af = expit(logits[:, N_OUTPUTS]) if logits.shape[1] > N_OUTPUTS else None
     return Predictions(probability, noise, af)
 
 
@@ -170,26 +160,20 @@ def n_logits(spec: ModelSpec) -> int:
     return N_OUTPUTS + int(spec.finds_af)
 
 
-def logit_bias(spec: ModelSpec) -> torch.Tensor:
-    """What is added to the network's logits: the bias of each class, nothing to "no beat"."""
-    return torch.tensor((*spec.class_bias, 0.0))
+def logit_bias(spec: ModelSpec) -> Float32:
+    """What is added to the network's logits: the bias of each class, nothing to "no beat"; (N_OUTPUTS,)."""
+    return np.array((*spec.class_bias, 0.0), dtype=np.float32)
 
 
-def _sequence_logits(network: BeatNetwork, described: torch.Tensor, rr: torch.Tensor) -> torch.Tensor:
-    """All that the network says of sequences of beats, the logit of fibrillation last, (batch, n, ``n_logits``)."""
-    logits, af_logit = network.classify(described, rr)
-    return logits if af_logit is None else torch.cat([logits, af_logit[:, :, None]], dim=2)
-
-
-def _normalised(logits: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+def _normalised(logits: Float32, spec: ModelSpec) -> Float32:
     """Logits (..., ``n_logits``) as they can be averaged over leads: of the classes the logarithms of probabilities."""
     classes, af = logits[..., :N_OUTPUTS], logits[..., N_OUTPUTS:]
-    return torch.cat([torch.log_softmax(classes + logit_bias(spec), dim=-1), af], dim=-1)
+    return np.concatenate([log_softmax(classes + logit_bias(spec), axis=-1), af], axis=-1)
 
 
 def part_references(
-    network: BeatNetwork, tokens: NDArray[np.floating[Any]], rows: Index, rr: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+    model: Model, tokens: NDArray[np.floating[Any]], rows: Index, rr: Float32, *, wanted: Bool | None = None
+) -> tuple[Float32, Index]:
     """The normal beat of each part of a record (n_parts, token_size), and the part of each beat (n_beats,).
 
     Parameters
@@ -198,38 +182,38 @@ def part_references(
         Of one lead, (n, token_size); see ``classify``.
     rr
         See ``rr_features``.
+    wanted
+        Beats of the parts whose normal beat is needed, shape (n_beats,); that of the others is zero. By default all.
 
     """
 
-    @torch.inference_mode()
-    def reference_of(part: slice) -> torch.Tensor:
-        return network.reference(_single(tokens[rows[part]]), rr[part])[0]
+    def reference_of(part: slice) -> Float32:
+        if wanted is not None and not wanted[part].any():
+            return np.zeros(tokens.shape[1], dtype=np.float32)
+        return model.engine.reference(tokens[rows[part]].astype(np.float32), rr[part])
 
     parts = reference_groups(len(rr))
-    reference = torch.stack(list(parallel_map(reference_of, parts)))
-    return reference, torch.repeat_interleave(torch.tensor([part.stop - part.start for part in parts]))
+    reference = np.stack(list(parallel_map(reference_of, parts)))
+    return reference, np.repeat(np.arange(len(parts)), [part.stop - part.start for part in parts])
 
 
-def _lead_logits(
-    model: Model, tokens: NDArray[np.floating[Any]], rows: Index, rr: torch.Tensor, needed: Bool
-) -> torch.Tensor:
+def _lead_logits(model: Model, tokens: NDArray[np.floating[Any]], rows: Index, rr: Float32, needed: Bool) -> Float32:
     """Logits of one lead's beats, each compared with the patient's reference beat, read in overlapping sequences.
 
     Shape (n_beats, ``n_logits``), zero in the sequences that hold no beat that is needed.
     """
-    network = model.serving
 
-    @torch.inference_mode()
-    def logits_of(some: list[Sequence]) -> torch.Tensor:
-        beats = torch.stack(
-            [network.beside(_single(tokens[rows[cut.context]]), reference[of_beat[cut.context]]) for cut in some]
-        )
-        return _sequence_logits(network, beats, torch.stack([rr[cut.context] for cut in some]))
+    def logits_of(some: list[Sequence]) -> Float32:
+        beats = np.stack([np.arange(cut.context.start, cut.context.stop) for cut in some])
+        return model.engine.logits(tokens[rows[beats]].astype(np.float32), reference[of_beat[beats]], rr[beats])
 
-    reference, of_beat = part_references(network, tokens, rows, rr)
     cuts = [cut for cut in sequences(len(rr)) if needed[cut.core].any()]
+    read = np.zeros(len(rr), dtype=bool)
+    for cut in cuts:
+        read[cut.context] = True
+    reference, of_beat = part_references(model, tokens, rows, rr, wanted=read)
     batches = [cuts[first : first + SEQUENCES_AT_ONCE] for first in range(0, len(cuts), SEQUENCES_AT_ONCE)]
-    logits = torch.zeros(len(rr), n_logits(model.spec))
+    logits = np.zeros((len(rr), n_logits(model.spec)), dtype=np.float32)
     for some, found in zip(batches, returning_memory(parallel_map(logits_of, batches)), strict=True):
         for cut, row in zip(some, found, strict=True):
             logits[cut.core] = row[cut.core.start - cut.context.start :][: cut.core.stop - cut.core.start]

@@ -21,10 +21,10 @@ from ..learning import LearningCheck
 from ..parallel import parallel_map
 from ..schema import Float32, Float64, Index
 from .classification import NOISE, Predictions, classify, logit_bias, predictions_of
-from .features import evenly
+from .features import N_OUTPUTS, evenly
 from .fine_tuning import FINE_TUNING_SEQUENCE_BEATS, PatientBeats, fine_tune, stretches
 from .model import Model
-from .network import N_OUTPUTS, BeatNetwork
+from .network import BeatNetwork
 
 N_FOLDS = 5
 MIN_STRETCHES = 3  # labels in fewer cannot be held out: what is read together would give them away
@@ -72,7 +72,7 @@ def learn(
     both = np.union1d(judged.labelled, judged.others)
 
     def codes_by(network: BeatNetwork, blocks: Index) -> Codes:
-        return _codes(patient, network, blocks, lead_weight, logit_bias(model.spec))
+        return _codes(patient, network, blocks, lead_weight, torch.from_numpy(logit_bias(model.spec)))
 
     def fitted_without(held_out: int) -> tuple[Model, Codes]:
         """Fitted to the labels of the other folds, with the classes by it; fold -1 holds nothing out."""
@@ -132,7 +132,7 @@ def _codes(
         fused = (logits * weight[:, :, :, None]).sum(dim=2)
         for block, start, row in zip(some.tolist(), starts, fused, strict=True):
             beats = slice(block * BLOCK_BEATS, min((block + 1) * BLOCK_BEATS, n_beats))
-            predictions = predictions_of(row[beats.start - start : beats.stop - start])
+            predictions = predictions_of(row[beats.start - start : beats.stop - start].numpy())
             code = predictions.probability.argmax(axis=1)
             found[beats] = np.where(predictions.noise >= NOISE, NO_BEAT, code)
     return found

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import median_filter
 
+from ..labels import NO_BEAT
 from ..schema import Float32, Float64, Index, ModelSpec
 
 LOCAL_BEATS = 11  # the rhythm of the moment: median over so many RR
@@ -16,9 +17,10 @@ RR_RANGE = 1.5  # log ratios beyond a factor of 4.5 say no more
 RR_UNIT_S = 0.8  # absolute RR relative to 75 bpm
 DISORDER_BEATS, DISORDER_LAGS, DISORDER_UNIT, DISORDER_FLOOR = 21, (1, 2, 3), 0.05, 0.005  # see ``_disorder``
 N_RR_FEATURES = 8
+N_OUTPUTS = NO_BEAT + 1  # of the network for each beat: a class, or no beat at all
 DISORDER = N_RR_FEATURES - 1  # its column
 
-INFERENCE_SEQUENCE_BEATS = 256  # the BiLSTM classifies so many beats at once ...
+INFERENCE_SEQUENCE_BEATS = 512  # the BiLSTM classifies so many beats at once ...
 CONTEXT_BEATS = 64  # ... and sees so many more on either side, so that the cut leaves no trace
 REFERENCE_BEATS = 4096  # a patient's normal beat is learned from about an hour of beats
 

@@ -17,9 +17,10 @@ from ..labels import UNLABELLED, Codes
 from ..parallel import one_thread
 from ..schema import Float32, Float64, Index
 from .classification import logit_bias, part_references
-from .features import rr_features
+from .features import N_OUTPUTS, rr_features
 from .model import Model
-from .network import N_OUTPUTS, BeatNetwork
+from .network import BeatNetwork
+from .torch_engine import TorchEngine
 
 STEPS = 40
 LEARNING_RATE = 1e-3
@@ -44,8 +45,8 @@ class PatientBeats:
         """A patient, with the beats that the model finds normal as reference."""
         rr, rows = rr_features(rr_s), np.arange(len(rr_s))
         leads = range(token.shape[1])
-        found = [part_references(model.serving, token[:, lead], rows, torch.from_numpy(rr)) for lead in leads]
-        return cls(token, rr, np.stack([reference.numpy() for reference, _ in found], axis=1), found[0][1].numpy())
+        found = [part_references(model, token[:, lead], rows, rr) for lead in leads]
+        return cls(token, rr, np.stack([reference for reference, _ in found], axis=1), found[0][1])
 
     def logits(self, network: BeatNetwork, starts: Sequence[int]) -> Tensor:
         """Logits of stretches of the beats, shape (n_starts, n_leads, FINE_TUNING_SEQUENCE_BEATS, N_OUTPUTS)."""
@@ -74,7 +75,7 @@ def fine_tune(model: Model, patient: PatientBeats, code: Codes, *, seed: int = 0
     fitted = [*network.beat.parameters(), *network.sequence.parameters(), *network.judge.parameters()]
     optimiser = torch.optim.Adam(fitted, lr=LEARNING_RATE)
     with_labels, last = _starts(labelled, len(code)), max(0, len(code) - FINE_TUNING_SEQUENCE_BEATS)
-    weight, bias = _class_weight(code[labelled]), logit_bias(model.spec)
+    weight, bias = _class_weight(code[labelled]), torch.from_numpy(logit_bias(model.spec))
     for _ in range(STEPS):
         starts = rng.permutation(with_labels)[:LABELLED_AT_ONCE].tolist()
         anchors = rng.integers(0, last + 1, ANCHORS).tolist()
@@ -86,7 +87,7 @@ def fine_tune(model: Model, patient: PatientBeats, code: Codes, *, seed: int = 0
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    return Model(model.spec, network)
+    return Model(model.spec, TorchEngine(network))
 
 
 def _class_weight(code: Codes) -> Tensor:

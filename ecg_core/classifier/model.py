@@ -1,46 +1,39 @@
-"""A network with its spec, and the two files that they are kept in."""
+"""A model: what runs its network, and the spec that it is used by."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
-import torch
+import numpy as np
 
 from ..errors import ModelError
 from ..files import atomic_file
 from ..schema import ModelSpec
-from .network import BeatNetwork, for_serving
+from .engine import INT8, TORCH, Engine
+from .int8_engine import SUFFIX, WEIGHTS, Int8Engine
 from .spec import DEFAULT_MODEL, read_spec
 
-KEPT_KERNELS = 64  # torch keeps 1024 that it made for shapes seen once: megabytes with every few records, never freed
+if TYPE_CHECKING:  # torch takes a second to load
+    from .network import BeatNetwork
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network with the spec it is served by."""
+    """A network, run by an engine, with its spec."""
 
     spec: ModelSpec
-    network: BeatNetwork  # as it was fitted, so that adaptation can go on from it
+    engine: Engine
 
-    @cached_property
-    def serving(self) -> BeatNetwork:
-        """A copy that gives the same results in less time."""
-        return for_serving(deepcopy(self.network))
-
-
-def save_model(path: Path, model: Model) -> Model:
-    """Write weights and, beside them, the spec with their hash; each file is written whole or not at all."""
-    with atomic_file(path) as part:
-        torch.save(model.network.state_dict(), part)
-        spec = replace(model.spec, sha256=_sha256(part))
-    save_spec(path, spec)
-    return Model(spec, model.network)
+    @property
+    def network(self) -> BeatNetwork:
+        """The network in torch, for what learns from it or changes it."""
+        return self.engine.network
 
 
 def save_spec(path: Path, spec: ModelSpec) -> None:
@@ -51,16 +44,23 @@ def save_spec(path: Path, spec: ModelSpec) -> None:
 
 def uncalibrated(model: Model) -> Model:
     """The model with the probabilities that its network gives: what is learned or chosen by them needs these."""
-    return Model(replace(model.spec, calibration=(), operating_points=()), model.network)
+    return Model(replace(model.spec, calibration=(), operating_points=()), model.engine)
 
 
-def load_model(path: Path = DEFAULT_MODEL) -> Model:
-    """Read weights and spec; no code in the file is executed.
+def load_model(path: Path = DEFAULT_MODEL, *, engine: str | None = None) -> Model:
+    """Read weights and spec; no code in the files is executed.
+
+    Parameters
+    ----------
+    path
+        The weights file.
+    engine
+        One of ``ENGINES``; by default 8-bit integers where they were exported from these weights, otherwise torch.
 
     Raises
     ------
     ModelError
-        A file is missing, is not a model of this program, or its weights are not those that the spec was written for.
+        A file is missing, is not a model of this program, or is not the one that the spec was written for.
 
     Examples
     --------
@@ -70,28 +70,62 @@ def load_model(path: Path = DEFAULT_MODEL) -> Model:
 
     """
     spec = read_spec(path)
-    found = _sha256(path)
-    if found != spec.sha256:
-        raise ModelError(
-            f"{path.name}: its SHA-256 is {found[:12]}..., expected {spec.sha256[:12]}... from {path.stem}.json; the "
-            "weights were altered or belong to another spec. Download both files again.",
-            settings=("model",),
-        )
-    return _build(path, spec)
+    _check(path, spec.sha256, f"{path.stem}.json")
+    chosen = engine or (INT8 if spec.int8_sha256 else TORCH)
+    return (_in_int8 if chosen == INT8 else _in_torch)(path, spec)
+
+
+def int8_path(path: Path) -> Path:
+    """The file of the graphs in 8-bit integers beside a weights file."""
+    return path.with_suffix(SUFFIX)
 
 
 @lru_cache(maxsize=4)
-def _build(path: Path, spec: ModelSpec) -> Model:
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_KERNELS))  # read when the first one is made
-    try:
-        network = BeatNetwork(spec)
-        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
-    except Exception as error:  # unpickling foreign bytes raises what it likes
+def _in_int8(path: Path, spec: ModelSpec) -> Model:
+    graphs = int8_path(path)
+    remedy = f"make it by: python -m models.export {path.stem}"
+    if not spec.int8_sha256 or not graphs.is_file():
         raise ModelError(
-            f"{path.name}: expected weights of this network ({type(error).__name__}).", settings=("model",)
+            f"{graphs.name}: this model has no network in 8-bit integers; {remedy}, or use the engine torch.",
+            settings=("model", "engine"),
+        )
+    _check(graphs, spec.int8_sha256, f"{path.stem}.json")
+    try:
+        with np.load(graphs, allow_pickle=False) as file:
+            stored = dict(file)
+        made_from = str(stored[WEIGHTS])
+        if made_from != spec.sha256:
+            raise ModelError(
+                f"{graphs.name}: it was made from weights with SHA-256 {made_from[:12]}..., expected those of "
+                f"{path.name}, {spec.sha256[:12]}...; {remedy}.",
+                settings=("model", "engine"),
+            )
+        return Model(spec, Int8Engine(stored, path, spec))
+    except (KeyError, ValueError, BadZipFile) as error:
+        raise ModelError(
+            f"{graphs.name}: expected the network of {path.name} in 8-bit integers ({error}); {remedy}.",
+            settings=("model", "engine"),
         ) from error
-    return Model(spec, network.eval())
 
 
-def _sha256(path: Path) -> str:
+@lru_cache(maxsize=4)
+def _in_torch(path: Path, spec: ModelSpec) -> Model:
+    from .torch_engine import TorchEngine, load_network  # noqa: PLC0415, as torch takes a second
+
+    return Model(spec, TorchEngine(load_network(path, spec)))
+
+
+def _check(path: Path, expected: str, stated_in: str) -> None:
+    """Whether a file is the one that its spec was written for."""
+    found = sha256_of(path)
+    if found != expected:
+        raise ModelError(
+            f"{path.name}: its SHA-256 is {found[:12]}..., expected {expected[:12]}... from {stated_in}; the "
+            "file was altered or belongs to another spec. Download all files of the model again.",
+            settings=("model",),
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

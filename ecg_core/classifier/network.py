@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -9,13 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..labels import NO_BEAT
 from ..schema import ModelSpec
-from .features import N_RR_FEATURES, frame_offsets
+from .features import N_OUTPUTS, N_RR_FEATURES, frame_offsets
 from .trees import BoostedTrees
 
 DROPOUT = 0.3
-N_OUTPUTS = NO_BEAT + 1  # a class, or no beat at all
 
 
 class ResidualBlock(nn.Module):
@@ -35,6 +34,25 @@ class ResidualBlock(nn.Module):
         """(batch, n_in, n) -> (batch, n_out, n / stride)."""
         y = torch.relu_(self.norm1(self.conv1(x)))
         return torch.relu_(self.norm2(self.conv2(y)).add_(self.shortcut(x)))
+
+
+class TreeBuffers(nn.Module):
+    """The second stage's trees among the network's weights, so that one file holds both."""
+
+    feature: Tensor  # each as in ``BoostedTrees``
+    threshold: Tensor
+    left_open: Tensor
+    value: Tensor
+
+    def __init__(self, trees: BoostedTrees) -> None:
+        super().__init__()
+        for array in fields(BoostedTrees):
+            self.register_buffer(array.name, torch.from_numpy(getattr(trees, array.name)))
+
+    @property
+    def boosted(self) -> BoostedTrees:
+        """The trees, to be evaluated."""
+        return BoostedTrees(**{array.name: getattr(self, array.name).numpy() for array in fields(BoostedTrees)})
 
 
 class BeatNetwork(nn.Module):
@@ -91,7 +109,7 @@ class BeatNetwork(nn.Module):
                 nn.Dropout(DROPOUT),
                 nn.Linear(spec.hidden_size // 2, 1),
             )
-        self.trees = BoostedTrees(*spec.trees) if spec.trees else None  # the second stage
+        self.trees = TreeBuffers(BoostedTrees.empty(*spec.trees)) if spec.trees else None  # the second stage
 
     def frames(self, strips: Tensor) -> tuple[Tensor, Tensor]:
         """Strips (batch, n) -> frames (batch, channels, n / stride) and logits of a beat (batch, n / stride)."""
@@ -120,6 +138,10 @@ class BeatNetwork(nn.Module):
         frames = frames.transpose(1, 2).contiguous().transpose(1, 2)  # a frame's channels side by side, to be gathered
         around = frames.transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, channels)
         score = _at_each_frame(self.score, frames)[strip[:, None], index]  # (n_beats, n_steps, heads)
+        return self.attend(around, score)
+
+    def attend(self, around: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+        """``tokens``, of the frames around each beat (n_beats, n_steps, channels) and their scores (..., heads)."""
         attention = torch.softmax(score.transpose(1, 2) + self.position, dim=-1)
         return self.token((attention @ around).flatten(1)), attention
 
@@ -144,7 +166,10 @@ class BeatNetwork(nn.Module):
 
     def reference(self, tokens: Tensor, rr: Tensor) -> tuple[Tensor, Tensor]:
         """The patient's own normal beat (token_size,), and the logit of "normal" of each beat (n_beats,)."""
-        median = tokens.median(dim=0).values
+        return self.reference_by(tokens, tokens.median(dim=0).values, rr)
+
+    def reference_by(self, tokens: Tensor, median: Tensor, rr: Tensor) -> tuple[Tensor, Tensor]:
+        """``reference``, with the median of the tokens (token_size,) given."""
         logit = self.first_look(torch.cat([tokens, tokens - median, rr], dim=-1))[:, 0]
         weight = torch.sigmoid(logit)[:, None] + 1e-3
         return (weight * tokens).sum(0) / weight.sum(0), logit
@@ -169,6 +194,11 @@ class BeatNetwork(nn.Module):
         inputs = torch.cat([described, rr], dim=-1)
         read = torch.cat([inputs, self.sequence(inputs)[0]], dim=-1)
         return self.judge(read), None if self.fibrillation is None else self.fibrillation(read)[:, :, 0]
+
+    def all_logits(self, described: Tensor, rr: Tensor) -> Tensor:
+        """``classify`` in one array, the logit of fibrillation last: (batch, n, N_OUTPUTS, or one more)."""
+        logits, af_logit = self.classify(described, rr)
+        return logits if af_logit is None else torch.cat([logits, af_logit[:, :, None]], dim=2)
 
 
 def _at_each_frame(pointwise: nn.Conv1d, frames: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 
@@ -134,16 +133,27 @@ def _nearest(shape: Float32, compared: Index) -> tuple[Index, Float32]:
     """The beats of the same shape as each one (n, SAME_SHAPE or fewer), and their mean distance (n,)."""
     n, n_same = len(shape), min(SAME_SHAPE, len(compared) - 1)
     same, mean = np.empty((n, n_same), dtype=np.int64), np.empty(n, dtype=np.float32)
-    power, others = (shape**2).sum(axis=1), torch.from_numpy(shape[compared].T)
+    power, others = (shape**2).sum(axis=1), shape[compared].T
     for first in range(0, n, AT_ONCE):
         some = np.arange(first, min(first + AT_ONCE, n))
         # Half of what the square of a distance lacks to the power of the beat itself:
-        likeness = torch.from_numpy(shape[some]) @ others - torch.from_numpy(power[compared] / 2)
-        likeness[torch.from_numpy(some[:, None] == compared)] = -torch.inf  # a beat says nothing of itself
-        most, nearest = torch.topk(likeness, n_same, sorted=False)
-        same[some] = compared[nearest.numpy()]
-        mean[some] = np.maximum(power[some] - 2 * most.numpy().mean(axis=1), 0) / shape.shape[1]
+        likeness = shape[some] @ others - power[compared] / 2
+        likeness[some[:, None] == compared] = -np.inf  # a beat says nothing of itself
+        nearest = _largest(likeness, n_same)
+        most = np.take_along_axis(likeness, nearest, axis=1)
+        same[some] = compared[nearest]
+        mean[some] = np.maximum(power[some] - 2 * most.mean(axis=1), 0) / shape.shape[1]
     return same, mean
+
+
+def _largest(rows: Float32, n: int) -> Index:
+    """Positions of the n largest values of each row, shape (n_rows, n); of equal ones the first."""
+    least = np.sort(rows, axis=1)[:, -n]  # many times as fast as numpy's search for the positions
+    chosen = rows >= least[:, None]
+    for row in np.flatnonzero(chosen.sum(axis=1) > n):
+        chosen[row] = False
+        chosen[row, np.argsort(-rows[row], kind="stable")[:n]] = True
+    return np.nonzero(chosen)[1].reshape(-1, n)
 
 
 def _before_qrs(probability: Float32, before_qrs: NDArray[np.floating[Any]]) -> Float64:
@@ -157,9 +167,8 @@ def _before_qrs(probability: Float32, before_qrs: NDArray[np.floating[Any]]) -> 
 
 
 def _mean(rows: Float32, weight: Float32) -> Float32:
-    """The weighted mean of some rows; torch keeps to one thread, where numpy's threads would wait for each other."""
-    total = torch.from_numpy(weight) @ torch.from_numpy(rows)
-    return np.asarray(total.numpy() / weight.sum())
+    """The weighted mean of some rows."""
+    return np.asarray(weight @ rows / weight.sum())
 
 
 def _runs(is_s: Bool, rr: Float64) -> Float64:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from ..labels import most_probable
+from ..probabilities import log_softmax, softmax
 from ..schema import Beats, Float32, Index
 from .chunks import ChunkFeatures
 from .model import Model
@@ -35,7 +35,7 @@ def reclassified(model: Model, beats: Beats, features: ChunkFeatures, rows: Inde
         Whether the beats are classified by a network that was fitted to labels of the patient.
 
     """
-    trees = model.network.trees
+    trees = model.engine.trees
     if trees is None or not len(beats):
         return beats
     logits = trees.logits(record_features(beats, features, rows))

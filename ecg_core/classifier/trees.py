@@ -7,13 +7,12 @@ up in a table, by its place among the thresholds.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ..parallel import parallel_map
 from ..schema import Float32
@@ -34,26 +33,35 @@ class _Lookup(NamedTuple):
     left_open: NDArray[np.uint8]  # (n + 1, n_trees), where so many of the thresholds lie below the value
 
 
-class BoostedTrees(nn.Module):
+@dataclass(frozen=True, eq=False)
+class BoostedTrees:
     """Trees whose leaves add to the logits of JUDGED in turn: the first tree to the first class, and so on."""
 
-    feature: torch.Tensor  # (n_trees, n_leaves - 1), int16: what each inner node looks at ...
-    threshold: torch.Tensor  # ... and float32: above it, leaves to the left are not reached; inf where there is none
-    left_open: torch.Tensor  # int16: the leaves, as bits, that are open where the value is above the threshold
-    value: torch.Tensor  # (n_trees, n_leaves), float32
+    feature: NDArray[np.int16]  # (n_trees, n_leaves - 1): what each inner node looks at ...
+    threshold: Float32  # ... above which leaves to the left are not reached; inf where there is none
+    left_open: NDArray[np.int16]  # the leaves, as bits, that are open where the value is above the threshold
+    value: Float32  # (n_trees, n_leaves)
 
-    def __init__(self, n_trees: int, n_leaves: int) -> None:
-        super().__init__()
+    @classmethod
+    def empty(cls, n_trees: int, n_leaves: int) -> BoostedTrees:
+        """Trees that add nothing, to be filled.
+
+        Raises
+        ------
+        ValueError
+            There cannot be so many.
+
+        """
         if not 2 <= n_leaves <= MAX_LEAVES or n_trees % len(JUDGED):
             raise ValueError(
                 f"expected a multiple of {len(JUDGED)} as the number of trees and 2 to {MAX_LEAVES} as that of their "
                 f"leaves, got {n_trees} and {n_leaves}"
             )
         nodes = (n_trees, n_leaves - 1)
-        self.register_buffer("feature", torch.zeros(nodes, dtype=torch.int16))
-        self.register_buffer("threshold", torch.full(nodes, torch.inf))
-        self.register_buffer("left_open", torch.full(nodes, -1, dtype=torch.int16))
-        self.register_buffer("value", torch.zeros(n_trees, n_leaves))
+        return cls(
+            np.zeros(nodes, dtype=np.int16), np.full(nodes, np.inf, dtype=np.float32),
+            np.full(nodes, -1, dtype=np.int16), np.zeros((n_trees, n_leaves), dtype=np.float32),
+        )  # fmt: skip
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -64,8 +72,8 @@ class BoostedTrees(nn.Module):
     @cached_property
     def _lookups(self) -> list[_Lookup]:
         """A table for each feature that the trees look at; made once, as trees in use do not change."""
-        feature, threshold = self.feature.numpy(), self.threshold.numpy()
-        left_open = (self.left_open.numpy() & ALL_OPEN).astype(np.uint8)
+        feature, threshold = self.feature, self.threshold
+        left_open = (self.left_open & ALL_OPEN).astype(np.uint8)
         lookups = []
         for number in np.unique(feature[np.isfinite(threshold)]).tolist():
             tree, node = np.nonzero((feature == number) & np.isfinite(threshold))
@@ -79,7 +87,7 @@ class BoostedTrees(nn.Module):
     def _reached(self) -> Float32:
         """The value of the leaf that is reached, by tree and by what is open, (n_trees * (ALL_OPEN + 1),)."""
         leaf = np.minimum(FIRST_OPEN, self.shape[1] - 1)
-        return np.ravel(self.value.numpy()[:, leaf])
+        return np.ravel(self.value[:, leaf])
 
     @cached_property
     def _first_of_tree(self) -> NDArray[np.int32]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..classifier.leads import ALL
 from ..classifier.model import Model, uncalibrated
+from ..classifier.weights import torch_model
 from ..labels import UNLABELLED, class_codes
 from ..pipeline import analyse
 from ..schema import Float32, Record
@@ -63,7 +64,7 @@ def adapt(
         checkpoint=checkpoint,
         report=report,
     )
-    return Model(replace(model.spec, sha256=""), network)
+    return torch_model(replace(model.spec, sha256=""), network)
 
 
 def pseudo_label(record: Record, model: Model) -> TrainingRecord:

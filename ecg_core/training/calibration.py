@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 from ..classifier.model import Model, uncalibrated
+from ..classifier.weights import torch_model
 from ..evaluation.ec57 import Score, gross
 from ..evaluation.evaluate import score_beats
 from ..labels import CLASSES
@@ -28,7 +29,7 @@ def calibrate(model: Model, records: Sequence[Record], *, report: Callable[[str]
     """Choose threshold and bias on all leads of the validation records; ``report`` gets a line about each."""
     spec, analysed = choose_threshold(model, records, report=report)
     bias = choose_bias(analysed, report=report)
-    return Model(replace(spec, class_bias=bias), model.network)
+    return torch_model(replace(spec, class_bias=bias), model.network)
 
 
 def choose_threshold(
@@ -39,7 +40,7 @@ def choose_threshold(
     for threshold in THRESHOLDS:
         spec = uncalibrated(model).spec
         spec = replace(spec, detection_threshold=threshold, class_bias=(0.0,) * len(CLASSES))
-        analysed = _analyse_leads(Model(spec, model.network), records)
+        analysed = _analyse_leads(torch_model(spec, model.network), records)
         total = _score_all(analysed, spec.class_bias)
         f1 = 2 * total.qrs_se * total.qrs_ppv / (total.qrs_se + total.qrs_ppv)
         report(f"threshold {threshold:.2f}: QRS Se {total.qrs_se:.4%}, +P {total.qrs_ppv:.4%}, F1 {f1:.4%}")

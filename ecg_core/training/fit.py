@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..classifier.network import N_OUTPUTS, BeatNetwork
+from ..classifier.features import N_OUTPUTS
+from ..classifier.network import BeatNetwork
 from ..labels import CLASSES, UNLABELLED
 from ..schema import Float32, ModelSpec
 from .augmentation import Crop, Material, draw_crop, gather_material

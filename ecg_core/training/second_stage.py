@@ -58,7 +58,7 @@ def fit_trees(records: Sequence[RecordFeatures], plan: TreePlan) -> BoostedTrees
 
 def trees_of(dumped: dict[str, Any], plan: TreePlan) -> BoostedTrees:
     """The trees of a LightGBM model as arrays."""
-    trees = BoostedTrees(plan.rounds * len(JUDGED), plan.leaves)
+    trees = BoostedTrees.empty(plan.rounds * len(JUDGED), plan.leaves)
     for number, tree in enumerate(dumped["tree_info"]):
         _fill(trees, number, tree["tree_structure"], node=0, leaf=0)
     return trees

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from ecg_core.classifier.model import Model
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.weights import torch_model
 
 
 def finding_af(model, *, raised=0.0):
@@ -28,4 +28,4 @@ def _with_heads(model, *, name, finds_af):
     network = BeatNetwork(spec).eval()
     learned = {key: value for key, value in model.network.state_dict().items() if not key.startswith("fibrillation.")}
     network.load_state_dict(learned, strict=False)
-    return Model(spec, network)
+    return torch_model(spec, network)
