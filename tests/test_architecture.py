@@ -13,7 +13,7 @@ CORE = ROOT / "ecg_core"
 # The rooms of the core from the ground up: a room imports what lies on lower floors, and nothing beside or above it.
 FLOORS = (
     {"text"},
-    {"labels", "errors"},
+    {"labels", "errors", "probabilities"},
     {"rules", "learning", "edits", "overrides", "certainty"},
     {"schema", "notes"},
     {"clock", "files", "parallel"},
