@@ -120,7 +120,7 @@ def _filtered(lead: Float32, fs_hz: float, gain: Callable[[int, int], Float32]) 
 
 
 def _mirrored(lead: Float32, before: int, length: int) -> Float32:
-    """A lead with ``before`` samples before it, in ``length`` samples: mirrored at the point where it ends, then held."""
+    """A lead from sample ``before`` on, in ``length`` samples; it goes on mirrored at its end points, then held."""
     n, padded = len(lead), np.empty(length, dtype=np.float32)
     left, right = min(n - 1, before), min(n - 1, length - before - n)
     padded[before : before + n] = lead
@@ -133,8 +133,8 @@ def _mirrored(lead: Float32, before: int, length: int) -> Float32:
 
 def _fast_length(n: int) -> int:
     """The least number that is no less than ``n`` and has no prime factor above 5, so that its transform is fast."""
-    odd = [3**i * 5**j for i in range(n.bit_length()) for j in range(n.bit_length())]
-    return min(part << max(0, (-(-n // part) - 1).bit_length()) for part in odd)
+    parts: list[int] = [3**i * 5**j for i in range(n.bit_length()) for j in range(n.bit_length())]
+    return min(part << (-(-n // part) - 1).bit_length() for part in parts)
 
 
 def clean_leads(raw_mv: Float32, fs_hz: float) -> CleanLeads:
