@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
-from scipy.special import softmax
 
 from ..errors import ModelError
+from ..probabilities import softmax
 from ..schema import Float32, FrozenArrays
 from .spec import MODELS
 from .waveform import AMPLITUDE, CONTEXT_STEPS, SLOPE, VALID_SHARE, WaveformMeasures
@@ -45,7 +45,7 @@ class WaveformHead(FrozenArrays):
         """Mean probability of each rhythm over the members, (n, n_inputs) -> (n, n_rhythms)."""
         standard = np.clip((inputs - self.mean) / self.deviation, -INPUT_RANGE, INPUT_RANGE)
         hidden = np.maximum(standard @ self.hidden_weight + self.hidden_bias, 0)
-        return np.asarray(softmax(hidden @ self.out_weight + self.out_bias, axis=2).mean(axis=0), dtype=np.float32)
+        return np.asarray(softmax(hidden @ self.out_weight + self.out_bias, axis=2).mean(axis=0))
 
 
 @lru_cache(maxsize=2)
@@ -108,7 +108,7 @@ def fuse_leads(probability: Float32) -> Float32:
     """
     weight = 1 - probability[:, :, RHYTHMS.index("noise"), None] + NOISE_WEIGHT
     mean = (weight * np.log(probability + SMALLEST_PROBABILITY)).sum(axis=1) / weight.sum(axis=1)
-    return np.asarray(softmax(mean, axis=1), dtype=np.float32)
+    return softmax(mean, axis=1)
 
 
 def rhythm_probability(head: WaveformHead, measures: WaveformMeasures, usual: Float32) -> Float32:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..schema import Float32, Float64, Index
+from .extremes import maximum_within
 
 
 def find_peaks(values: Float32 | Float64, *, height: float, distance: int = 1) -> Index:
@@ -46,14 +47,8 @@ def _highest_apart(peak: Index, height: Float32 | Float64, distance: int) -> Ind
     rank[np.argsort(height, kind="stable")] = np.arange(len(peak))
     while len(peak) > 1 and np.diff(peak).min() < distance:
         first, after = (np.searchsorted(peak, peak + edge) for edge in (1 - distance, distance))
-        highest = _max_within(rank, first, after) == rank  # of all around it: no higher one can remove it
+        highest = maximum_within(rank, first, after) == rank  # of all around it: no higher one can remove it
         beside = (np.cumsum(highest)[after - 1] - np.cumsum(highest)[first] + highest[first]) > 0
         kept = highest | ~beside
         peak, rank = peak[kept], rank[kept]
     return peak
-
-
-def _max_within(values: Index, first: Index, after: Index) -> Index:
-    """Maximum of the values from each ``first`` to the one before ``after``, which is greater than ``first``."""
-    edges = np.stack([first, after], axis=1).reshape(-1)
-    return np.asarray(np.maximum.reduceat(np.append(values, -1), edges)[::2])
