@@ -36,7 +36,7 @@ MODULES = {
 SCRIPTS = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
 PAGES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]
 PLAIN_NAMES = {("ecg_core", "NOTICE"), ("ecg_core", "__version__")}  # of the package itself, that any room may import
-MOST_LINES, MOST_FUNCTION_LINES, MOST_ROOMS, MOST_IMPORTS = 450, 70, 30, 160
+MOST_LINES, MOST_FUNCTION_LINES, MOST_ROOMS, MOST_IMPORTS = 450, 70, 30, 162
 
 
 @cache
