@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
-from ecg_core.signals.filters import FS_HZ, clean_leads, normalise, rate_ratio, reached_hz, resample, to_sample
+from ecg_core.signals.filters import (
+    FS_HZ,
+    band_passed,
+    clean_leads,
+    normalise,
+    rate_ratio,
+    reached_hz,
+    resample,
+    to_sample,
+)
 from ecg_core.signals.quality import BLOCK_S, valid_share
 
 RATES_HZ = (125.0, 128.0, 200.0, 250.0, 256.0, 257.0, 300.0, 360.0, 500.0, 977.0, 1000.0)
@@ -114,6 +123,14 @@ def test_the_band_is_that_of_scipys_filter_forwards_and_backwards(excerpt, lengt
     np.testing.assert_allclose(found, expected, atol=1e-2 * np.ptp(expected))
     inside = slice(250, -250) if length_s > 4 else slice(0)
     np.testing.assert_allclose(found[inside], expected[inside], atol=1e-3 * np.ptp(expected))
+
+
+@pytest.mark.parametrize(("fs_hz", "high_hz"), [(50.0, 22.5), (257.0, 40.0), (1000.0, 40.0)])
+def test_a_lead_is_filtered_at_its_own_rate_as_by_scipy(excerpt, fs_hz, high_hz):
+    raw = excerpt[: round(18 * EXCERPT_FS_HZ)]
+    band = butter(2, (0.5, high_hz), "bandpass", fs=fs_hz, output="sos")
+    expected = sosfiltfilt(band, raw.astype(np.float64), padlen=min(len(raw) - 1, round(4 * fs_hz)))
+    np.testing.assert_allclose(band_passed(raw, fs_hz, high_hz), expected, atol=3e-3 * np.ptp(expected))
 
 
 @pytest.mark.parametrize("fs_hz", [50.0, 100.0, 62.4725])

@@ -69,7 +69,8 @@ def resample(signal: Float32, fs_hz: float) -> Float32:
     if up == down:
         return signal
     rows = signal.reshape(-1, signal.shape[-1])
-    return np.stack([_filtered(row, fs_hz, _antialias_gain) for row in rows]).reshape(*signal.shape[:-1], -1)
+    resampled = np.stack([_filtered(row, fs_hz, _antialias_gain, ratio=(up, down)) for row in rows])
+    return resampled.reshape(*signal.shape[:-1], -1)
 
 
 @lru_cache(maxsize=KEPT_GAINS)
@@ -86,25 +87,43 @@ def _antialias_gain(n_in: int, n_out: int) -> Float32:
 
 @lru_cache(maxsize=KEPT_GAINS)
 def _ecg_gain(n_in: int, n_out: int) -> Float32:
-    """Like ``_antialias_gain``, without baseline wander and muscle noise.
+    """Like ``_antialias_gain``, without baseline wander and muscle noise."""
+    band = _band_gain(n_out, BASELINE_HZ / FS_HZ, NOISE_HZ / FS_HZ)
+    return band if n_in == n_out else _antialias_gain(n_in, n_out) * band[: min(n_in, n_out) // 2 + 1]
 
-    That of a digital Butterworth band-pass of order 2 at 125 Hz that passes over the signal forwards and backwards, and
-    so without a shift in time; the bilinear transform maps a frequency to the tangent.
+
+@lru_cache(maxsize=KEPT_GAINS)
+def _band_gain(n: int, low: float, high: float) -> Float32:
+    """Gain of each frequency of a block of ``n`` samples between two frequencies, in cycles per sample.
+
+    That of a digital Butterworth band-pass of order 2 that passes over the signal forwards and backwards, and so
+    without a shift in time; the bilinear transform maps a frequency to the tangent.
     """
-    gain = _antialias_gain(n_in, n_out) if n_in != n_out else np.ones(n_out // 2 + 1, dtype=np.float32)
-    low, high = np.tan(np.pi * np.array([BASELINE_HZ, NOISE_HZ]) / FS_HZ)
-    warped = np.tan(np.pi * np.arange(1, len(gain)) / n_out)
-    band = 1 / (1 + ((warped**2 - low * high) / ((high - low) * warped)) ** 4)
-    return np.concatenate(([0.0], band * gain[1:])).astype(np.float32)
+    first, last, warped = (np.tan(np.pi * cycles) for cycles in (low, high, np.arange(1, n // 2 + 1) / n))
+    band = 1 / (1 + ((warped**2 - first * last) / ((last - first) * warped)) ** 4)
+    return np.concatenate(([0.0], band)).astype(np.float32)
 
 
-def _filtered(lead: Float32, fs_hz: float, gain: Callable[[int, int], Float32]) -> Float32:
-    """A lead at 125 Hz with a gain for each frequency, shape (n,) -> (n / down * up, rounded up).
+def band_passed(lead: Float32, fs_hz: float, high_hz: float) -> Float32:
+    """A lead at its own rate between BASELINE_HZ and ``high_hz``, without a shift in time, shape (n,)."""
+    low, high = BASELINE_HZ / fs_hz, high_hz / fs_hz
+    return _filtered(lead - _centre(lead), fs_hz, lambda n, _: _band_gain(n, low, high), ratio=(1, 1))
+
+
+def _filtered(lead: Float32, fs_hz: float, gain: Callable[[int, int], Float32], *, ratio: tuple[int, int]) -> Float32:
+    """A lead, resampled by a ratio (up, down), with a gain for each frequency, (n,) -> (n / down * up, rounded up).
 
     Blocks overlap by what is cut off at their ends, where the end of a block runs into its beginning.
+
+    Parameters
+    ----------
+    gain
+        Of each frequency of a block, from its size before and after.
+
     """
-    up, down = rate_ratio(fs_hz)
-    margin = -(-int(SETTLED_S * fs_hz) // down)  # this and the next are in steps of ``down``: these are whole samples
+    up, down = ratio
+    # Margin, size and core of a block count steps of ``down`` samples, which are whole samples at both rates.
+    margin = -(-int(SETTLED_S * fs_hz) // down)
     n_blocks = max(1, round(len(lead) / (BLOCK_S * fs_hz)))
     size = _fast_length(-(-len(lead) // (n_blocks * down)) + 2 * margin)
     core = size - 2 * margin
@@ -150,7 +169,8 @@ def clean_leads(raw_mv: Float32, fs_hz: float) -> CleanLeads:
     """
     broken = np.stack([_broken(lead, fs_hz) for lead in raw_mv])
     filled = [fill_gaps(lead, gap) for lead, gap in zip(raw_mv, broken, strict=True)]
-    signal = np.stack([_filtered(lead - _centre(lead), fs_hz, _ecg_gain) for lead in filled])
+    ratio = rate_ratio(fs_hz)
+    signal = np.stack([_filtered(lead - _centre(lead), fs_hz, _ecg_gain, ratio=ratio) for lead in filled])
     return CleanLeads(signal, _valid(broken, fs_hz, signal.shape[1]))
 
 
