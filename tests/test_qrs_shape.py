@@ -1,5 +1,7 @@
 """The correlation of a QRS with the one before is that of the two signals, at the shift where they agree best."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def centred(segment):
 def one_by_one(segments):
     """The correlations, beat by beat and shift by shift."""
     width = segments.shape[2] - 2 * MARGIN
-    for before, after in zip(segments[:-1], segments[1:], strict=True):
+    for before, after in pairwise(segments):
         first = centred(before[:, MARGIN : MARGIN + width])
         moved = [centred(after[:, MARGIN + shift : MARGIN + shift + width]) for shift in SHIFTS]
         yield max((first * other).sum() / np.sqrt((first**2).sum() * (other**2).sum()) for other in moved)
