@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..schema import Bool, Float32
-from ..signals.extremes import sliding_maximum
 from ..signals.filters import FS_HZ, CleanLeads
+from ..signals.windows import sliding_maximum
 from .detection import fuse_heatmaps, pick_beats
 from .encoder import Encoded
 from .model import Model

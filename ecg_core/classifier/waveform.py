@@ -14,11 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
 from ..schema import Bool, Float32, Float64, FrozenArrays, Index
-from ..signals.extremes import maximum_within, minimum_within
 from ..signals.filters import FS_HZ, CleanLeads
+from ..signals.windows import maximum_within, minimum_within, sliding_maximum
 
 STEP_S = 1.0
 WINDOW_S = 4.0  # the shortest episode of fibrillation
@@ -81,8 +80,7 @@ def measure_waveform(
     heat = np.stack([_heat(row, stride, first, n_steps) for row in beat_heatmap], axis=1)
     column = {name: heat[:, :, i] for i, name in enumerate(MEASURES[HEAT])}
     clear = (column["heat_certainty"] >= CLEAR) & (column["heat_likely"] >= 1)
-    judged = binary_dilation(~clear.any(axis=1), iterations=CONTEXT_STEPS)
-    step = np.flatnonzero(judged)
+    step = np.flatnonzero(sliding_maximum(np.pad(~clear.any(axis=1), CONTEXT_STEPS), 2 * CONTEXT_STEPS + 1))
     measured = [
         _measure_lead(lead, known, heat[step, i], first + step * STEP)
         for i, (lead, known) in enumerate(zip(clean.signal_mv, clean.valid, strict=True))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from ..errors import ModelError
 from ..probabilities import softmax
@@ -93,10 +92,14 @@ def head_inputs(measures: WaveformMeasures, usual: Float32) -> Float32:
     """
     value = measures.measure.copy()
     value[:, :, [AMPLITUDE, SLOPE]] -= usual
-    mean, square = np.empty_like(value), np.empty_like(value)
-    for part in np.split(np.arange(len(value)), np.flatnonzero(np.diff(measures.step) > 1) + 1):
-        mean[part] = uniform_filter1d(value[part], 2 * CONTEXT_STEPS + 1, axis=0, mode="nearest")
-        square[part] = uniform_filter1d(value[part] ** 2, 2 * CONTEXT_STEPS + 1, axis=0, mode="nearest")
+    stretch = np.cumsum(np.diff(measures.step, prepend=measures.step[:1]) > 1)
+    first, last = np.searchsorted(stretch, stretch), np.searchsorted(stretch, stretch, side="right") - 1
+    total, square = np.zeros((2, *value.shape))
+    for offset in range(-CONTEXT_STEPS, CONTEXT_STEPS + 1):
+        beside = value[np.clip(np.arange(len(value)) + offset, first, last)]  # the ends of a stretch are held
+        total += beside
+        square += beside**2
+    mean, square = (np.asarray(part / (2 * CONTEXT_STEPS + 1), dtype=np.float32) for part in (total, square))
     deviation = np.sqrt(np.maximum(square - mean**2, 0))
     return np.concatenate([value, mean, deviation], axis=2)
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, median_filter, percentile_filter
 
 from ..schema import Bool, Float32, Float64, FrozenArrays, Index
+from .windows import sliding_maximum, sliding_ranks, with_held_ends
 
 FS_HZ = 125.0  # the rate at which everything is analysed: the QRS lies below 40 Hz
 MARGIN_S = 60.0  # further than any filter or running scale below reaches
@@ -33,6 +33,7 @@ SCALE_BLOCK_S = 1.0  # the amplitude of a lead: peak-to-peak of blocks this long
 SCALE_BLOCKS = 61  # ... and the median over so many of them
 SPARSE_BLOCKS = 5  # so many seconds in a row hold a beat, even with pauses of four seconds
 SPARSE_RATIO, SPARSE_SPREAD = 0.5, 1.5  # of the tallest of these; see ``sparse_beats``
+SPARSE_RANKS = 6, 54  # of SCALE_BLOCKS: a tenth of them is lower, or higher
 SCALE_RANGE = 5.0  # normalised amplitudes are clipped here
 CENTRE_SAMPLES = 20_000  # so many samples of a lead show its median
 
@@ -271,16 +272,17 @@ def sparse_beats(height: Float64) -> Bool:
     much_taller = np.asarray(_running_median(height) < SPARSE_RATIO * _running_median(tallest))
     if not much_taller.any():
         return much_taller
-    lower, upper = (percentile_filter(tallest, pct, SCALE_BLOCKS, mode="nearest") for pct in (10, 90))
+    lower, upper = sliding_ranks(with_held_ends(tallest, SCALE_BLOCKS), SCALE_BLOCKS, SPARSE_RANKS)
     return np.asarray(much_taller & (upper < SPARSE_SPREAD * lower))
 
 
 def _tallest_nearby(height: Float64) -> Float64:
-    return np.asarray(maximum_filter1d(height, SPARSE_BLOCKS, mode="nearest"))
+    return sliding_maximum(with_held_ends(height, SPARSE_BLOCKS), SPARSE_BLOCKS)
 
 
 def _running_median(height: Float64) -> Float64:
-    return np.asarray(median_filter(height, SCALE_BLOCKS, mode="nearest"))
+    middle = (SCALE_BLOCKS // 2,)
+    return np.asarray(sliding_ranks(with_held_ends(height, SCALE_BLOCKS), SCALE_BLOCKS, middle)[0])
 
 
 def normalise(lead: Float32, valid: Bool) -> Float32:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..schema import Float32, Float64, Index
-from .extremes import maximum_within
+from .windows import maximum_within
 
 
 def find_peaks(values: Float32 | Float64, *, height: float, distance: int = 1) -> Index:

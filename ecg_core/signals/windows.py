@@ -1,4 +1,4 @@
-"""Greatest and least values of a series within windows: those that are asked for alone, or all of one width."""
+"""Greatest, least and middle values of a series within windows: those asked for alone, or all of one width."""
 
 from __future__ import annotations
 
@@ -30,6 +30,20 @@ def sliding_maximum(values: NDArray[Value], width: int) -> NDArray[Value]:
         values = np.maximum(values[..., :-step], values[..., step:])
         covered += step
     return values
+
+
+def sliding_ranks(values: NDArray[Value], width: int, ranks: tuple[int, ...]) -> NDArray[Value]:
+    """Of ``width`` values from each one on, those of some ranks, (n,) -> (n_ranks, n - width + 1).
+
+    The least has rank 0, the median ``width // 2``.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(values, width)
+    return np.ascontiguousarray(np.partition(windows, ranks, axis=1)[:, list(ranks)].T)
+
+
+def with_held_ends(values: NDArray[Value], width: int) -> NDArray[Value]:
+    """A series with its ends held, so that a window of odd ``width`` lies around each value, shape (n + width - 1,)."""
+    return np.pad(values, width // 2, mode="edge")
 
 
 def _within(extreme: Any, values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
