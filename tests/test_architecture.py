@@ -13,7 +13,7 @@ CORE = ROOT / "ecg_core"
 # The rooms of the core from the ground up: a room imports what lies on lower floors, and nothing beside or above it.
 FLOORS = (
     {"text"},
-    {"labels", "errors"},
+    {"labels", "errors", "probabilities"},
     {"rules", "learning", "edits", "overrides", "certainty"},
     {"schema", "notes"},
     {"clock", "files", "parallel"},
@@ -36,7 +36,7 @@ MODULES = {
 SCRIPTS = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
 PAGES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]
 PLAIN_NAMES = {("ecg_core", "NOTICE"), ("ecg_core", "__version__")}  # of the package itself, that any room may import
-MOST_LINES, MOST_FUNCTION_LINES, MOST_ROOMS, MOST_IMPORTS = 450, 70, 30, 160
+MOST_LINES, MOST_FUNCTION_LINES, MOST_ROOMS, MOST_IMPORTS = 450, 70, 30, 162
 
 
 @cache

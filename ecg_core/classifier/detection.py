@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from ..labels import SAME_BEAT_S
 from ..schema import Float32, Float64
+from ..signals.peaks import find_peaks
 
 REFRACTORY_S = 0.2  # no ventricle depolarises twice within 200 ms
 
@@ -28,10 +28,9 @@ def pick_beats(beat_heatmap: Float32, *, threshold: float, frame_s: float) -> Fl
 
     """
     distance = max(1, round(REFRACTORY_S / frame_s))
-    padded = np.concatenate(([0.0], beat_heatmap, [0.0]))
-    peak, _ = find_peaks(padded, height=threshold, distance=distance)
-    logarithm = np.log(np.maximum(padded, 1e-4))
-    before, at, after = logarithm[peak - 1], logarithm[peak], logarithm[peak + 1]
+    padded = np.pad(beat_heatmap.astype(np.float64), 1)
+    peak = find_peaks(padded, height=threshold, distance=distance)
+    before, at, after = np.log(np.maximum(padded[[peak - 1, peak, peak + 1]], 1e-4))
     curvature = before - 2 * at + after
     with np.errstate(divide="ignore", invalid="ignore"):
         shift = np.where(curvature < 0, 0.5 * (before - after) / curvature, 0.0)

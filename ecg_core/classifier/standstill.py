@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
 
 from ..schema import Bool, Float32
 from ..signals.filters import FS_HZ, CleanLeads
+from ..signals.windows import sliding_maximum
 from .detection import fuse_heatmaps, pick_beats
 from .encoder import Encoded
 from .model import Model
@@ -43,11 +43,10 @@ def without_still(encoded: Encoded, still: Bool) -> Encoded:
 
 def steepest_slopes(clean: CleanLeads, stride: int) -> Float32:
     """Steepest slope in mV per sample within QRS_HALF_S of each frame, shape (n_leads, n_frames); NaN where off."""
-    signal, half = clean.signal_mv, SLOPE_SAMPLES // 2
-    slope = np.zeros_like(signal)
-    slope[:, half:-half] = np.abs(signal[:, SLOPE_SAMPLES:] - signal[:, :-SLOPE_SAMPLES]) / SLOPE_SAMPLES
-    width = 2 * round(QRS_HALF_S * FS_HZ) + 1
-    steepest = maximum_filter1d(slope, width, axis=1, mode="nearest")[:, ::stride]
+    signal, reach = clean.signal_mv, round(QRS_HALF_S * FS_HZ)
+    change = np.abs(signal[:, SLOPE_SAMPLES:] - signal[:, :-SLOPE_SAMPLES])
+    edge = reach + SLOPE_SAMPLES // 2  # beyond the ends nothing changes
+    steepest = sliding_maximum(np.pad(change, ((0, 0), (edge, edge))), 2 * reach + 1)[:, ::stride] / SLOPE_SAMPLES
     return np.where(clean.valid[:, ::stride], steepest, np.float32(np.nan))
 
 

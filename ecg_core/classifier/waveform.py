@@ -10,13 +10,14 @@ them, and in that only seconds without clear beats in any lead are measured: whe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from scipy.ndimage import binary_dilation, maximum_filter1d, minimum_filter1d
+from numpy.typing import NDArray
 
 from ..schema import Bool, Float32, Float64, FrozenArrays, Index
 from ..signals.filters import FS_HZ, CleanLeads
+from ..signals.windows import maximum_within, minimum_within, sliding_maximum
 
 STEP_S = 1.0
 WINDOW_S = 4.0  # the shortest episode of fibrillation
@@ -79,8 +80,7 @@ def measure_waveform(
     heat = np.stack([_heat(row, stride, first, n_steps) for row in beat_heatmap], axis=1)
     column = {name: heat[:, :, i] for i, name in enumerate(MEASURES[HEAT])}
     clear = (column["heat_certainty"] >= CLEAR) & (column["heat_likely"] >= 1)
-    judged = binary_dilation(~clear.any(axis=1), iterations=CONTEXT_STEPS)
-    step = np.flatnonzero(judged)
+    step = np.flatnonzero(sliding_maximum(np.pad(~clear.any(axis=1), CONTEXT_STEPS), 2 * CONTEXT_STEPS + 1))
     measured = [
         _measure_lead(lead, known, heat[step, i], first + step * STEP)
         for i, (lead, known) in enumerate(zip(clean.signal_mv, clean.valid, strict=True))
@@ -117,7 +117,7 @@ def _spectrum(window: Float32) -> Float64:
     """Peak, its concentration, the logarithms of the bands' shares, and the entropy of the spectrum."""
     hz = np.fft.rfftfreq(N_FFT, 1 / FS_HZ)
     inside = (hz >= SPECTRUM_HZ[0]) & (hz <= SPECTRUM_HZ[1])
-    power = np.abs(np.fft.rfft(window * np.hanning(WIDTH).astype(np.float32), N_FFT, axis=1)[:, inside]) ** 2
+    power = _power(np.fft.rfft(window * np.hanning(WIDTH).astype(np.float32), N_FFT, axis=1)[:, inside])
     hz = hz[inside]
     share = power / (power.sum(axis=1, keepdims=True) + TINY)
     searched = (hz >= PEAK_HZ[0]) & (hz <= PEAK_HZ[1])
@@ -128,11 +128,16 @@ def _spectrum(window: Float32) -> Float64:
     return np.stack([peak_hz, concentration, *bands, entropy], axis=1)
 
 
+def _power(spectrum: NDArray[np.complexfloating[Any]]) -> Float32:
+    return np.asarray(spectrum.real**2 + spectrum.imag**2)
+
+
 def _shape(window: Float32) -> Float32:
     """Share of the window beyond each crossing level, the logarithm of the kurtosis, and the zero crossings."""
     height = np.abs(window) / (np.abs(window).max(axis=1, keepdims=True) + TINY)
     crossings = [(height > level).mean(axis=1) for level in CROSSING_LEVELS]
-    kurtosis = ((window / (window.std(axis=1, keepdims=True) + TINY)) ** 4).mean(axis=1)
+    square = (window / (window.std(axis=1, keepdims=True) + TINY)) ** 2
+    kurtosis = (square**2).mean(axis=1)  # ** 4 would call pow for each sample
     below = np.signbit(window)
     zero_crossings = (below[:, 1:] != below[:, :-1]).mean(axis=1)
     return np.stack([*crossings, np.log(kurtosis + TINY), zero_crossings], axis=1).astype(np.float32)
@@ -151,7 +156,7 @@ def _leakage(window: Float32) -> Float32:
 
 def _correlations(window: Float32) -> Float64:
     """Highest peak of the autocorrelation, and its lag, among the lags of fibrillation and among those of beats."""
-    power = np.abs(np.fft.rfft(window, 2 * N_FFT, axis=1)) ** 2
+    power = _power(np.fft.rfft(window, 2 * N_FFT, axis=1))
     overlap = (WIDTH - np.arange(N_FFT)).clip(1) / WIDTH
     correlation = np.fft.irfft(power, axis=1)[:, :N_FFT] / overlap
     correlation /= correlation[:, :1] + TINY
@@ -177,35 +182,43 @@ def _slopes(window: Float32) -> Float32:
 
 def _size(lead: Float32, first: int, n_steps: int) -> Float32:
     """Logarithms of amplitude and steepest slope in the window around each second, shape (n_steps, 2)."""
-    half = WIDTH // 2
-    begin = first + np.arange(n_steps) * STEP + STEP // 2 - half
-    padded = np.pad(lead, half, mode="edge")
-    slope = np.abs(np.diff(padded, append=padded[-1:]))
-    centre = np.clip(begin + 2 * half, 0, len(padded) - 1)
-    amplitude = maximum_filter1d(padded, WIDTH)[centre] - minimum_filter1d(padded, WIDTH)[centre]
-    steepest = maximum_filter1d(slope, WIDTH)[centre]
+    begin = first + np.arange(n_steps) * STEP + STEP // 2 - WIDTH // 2
+    slope = np.abs(np.diff(lead, prepend=lead[:1], append=lead[-1:]))  # to each sample, and nothing at the ends
+    window = _window(begin, len(lead))
+    amplitude = maximum_within(lead, *window) - minimum_within(lead, *window)
+    steepest = maximum_within(slope, *_window(begin + 1, len(slope)))
     return np.stack([np.log(amplitude + 1e-3), np.log(steepest + 1e-4)], axis=1).astype(np.float32)
+
+
+def _window(begin: Index, n: int) -> tuple[Index, Index]:
+    """First sample of each window and the one after its last, of ``n``; at least the one that is nearest to it."""
+    first = np.clip(begin, 0, n - 1)
+    return first, np.clip(begin + WIDTH, first + 1, n)
 
 
 def _heat(beat_heatmap: Float32, stride: int, first: int, n_steps: int) -> Float32:
     """How clearly beats stand out in the window around each second, shape (n_steps, 6)."""
     padded = np.concatenate(([0], beat_heatmap, [0]))
     is_peak = (padded[1:-1] >= padded[:-2]) & (padded[1:-1] > padded[2:]) & (beat_heatmap >= FAINT)
-    peak = np.where(is_peak, beat_heatmap, 0)
+    peak = np.flatnonzero(is_peak)
+    height = beat_heatmap[peak]
     between = (beat_heatmap > FAINT) & (beat_heatmap < DOUBTFUL)
     half = WIDTH // stride // 2
     centre = np.rint((first + np.arange(n_steps) * STEP + STEP // 2) / stride).astype(int)
     edges = np.clip(np.stack([centre - half, centre + half]), 0, len(beat_heatmap))
-
-    def total(values: Float32 | Float64 | Bool) -> Float64:
-        running = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
-        return np.asarray(running[edges[1]] - running[edges[0]])
-
     n_frames = np.maximum(edges[1] - edges[0], 1)
-    highest = maximum_filter1d(beat_heatmap, 2 * half)[np.clip(centre, 0, len(beat_heatmap) - 1)]
-    certainty = total(peak**2) / np.maximum(total(peak), FAINT)
+    middle = np.clip(centre, 0, len(beat_heatmap) - 1)
+    near = np.clip(np.stack([middle - half, middle + half]), 0, len(beat_heatmap))
+    of_peaks = np.searchsorted(peak, edges)
+    certainty = _totals(height**2, of_peaks) / np.maximum(_totals(height, of_peaks), FAINT)
     columns = (
-        highest, total(beat_heatmap) / n_frames, certainty, total(peak > LIKELY),
-        total((peak > 0) & (peak < DOUBTFUL)), total(between) / n_frames,
+        maximum_within(beat_heatmap, *near), _totals(beat_heatmap, edges) / n_frames, certainty,
+        _totals(height > LIKELY, of_peaks), _totals(height < DOUBTFUL, of_peaks), _totals(between, edges) / n_frames,
     )  # fmt: skip
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _totals(values: Float32 | Bool, edges: Index) -> Float64:
+    """Sums of the values from each of ``edges[0]`` to the one before ``edges[1]``."""
+    running = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
+    return np.asarray(running[edges[1]] - running[edges[0]])

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
-from scipy.special import softmax
 
 from ..errors import ModelError
+from ..probabilities import softmax
 from ..schema import Float32, FrozenArrays
 from .spec import MODELS
 from .waveform import AMPLITUDE, CONTEXT_STEPS, SLOPE, VALID_SHARE, WaveformMeasures
@@ -45,7 +44,7 @@ class WaveformHead(FrozenArrays):
         """Mean probability of each rhythm over the members, (n, n_inputs) -> (n, n_rhythms)."""
         standard = np.clip((inputs - self.mean) / self.deviation, -INPUT_RANGE, INPUT_RANGE)
         hidden = np.maximum(standard @ self.hidden_weight + self.hidden_bias, 0)
-        return np.asarray(softmax(hidden @ self.out_weight + self.out_bias, axis=2).mean(axis=0), dtype=np.float32)
+        return np.asarray(softmax(hidden @ self.out_weight + self.out_bias, axis=2).mean(axis=0))
 
 
 @lru_cache(maxsize=2)
@@ -93,10 +92,14 @@ def head_inputs(measures: WaveformMeasures, usual: Float32) -> Float32:
     """
     value = measures.measure.copy()
     value[:, :, [AMPLITUDE, SLOPE]] -= usual
-    mean, square = np.empty_like(value), np.empty_like(value)
-    for part in np.split(np.arange(len(value)), np.flatnonzero(np.diff(measures.step) > 1) + 1):
-        mean[part] = uniform_filter1d(value[part], 2 * CONTEXT_STEPS + 1, axis=0, mode="nearest")
-        square[part] = uniform_filter1d(value[part] ** 2, 2 * CONTEXT_STEPS + 1, axis=0, mode="nearest")
+    stretch = np.cumsum(np.diff(measures.step, prepend=measures.step[:1]) > 1)
+    first, last = np.searchsorted(stretch, stretch), np.searchsorted(stretch, stretch, side="right") - 1
+    total, square = np.zeros((2, *value.shape))
+    for offset in range(-CONTEXT_STEPS, CONTEXT_STEPS + 1):
+        beside = value[np.clip(np.arange(len(value)) + offset, first, last)]  # the ends of a stretch are held
+        total += beside
+        square += beside**2
+    mean, square = (np.asarray(part / (2 * CONTEXT_STEPS + 1), dtype=np.float32) for part in (total, square))
     deviation = np.sqrt(np.maximum(square - mean**2, 0))
     return np.concatenate([value, mean, deviation], axis=2)
 
@@ -108,7 +111,7 @@ def fuse_leads(probability: Float32) -> Float32:
     """
     weight = 1 - probability[:, :, RHYTHMS.index("noise"), None] + NOISE_WEIGHT
     mean = (weight * np.log(probability + SMALLEST_PROBABILITY)).sum(axis=1) / weight.sum(axis=1)
-    return np.asarray(softmax(mean, axis=1), dtype=np.float32)
+    return softmax(mean, axis=1)
 
 
 def rhythm_probability(head: WaveformHead, measures: WaveformMeasures, usual: Float32) -> Float32:

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 from ..records import read_strip
 from ..schema import Float32, Lead, Record
-from ..signals.filters import BASELINE_HZ, NOISE_HZ, fill_gaps
+from ..signals.filters import BASELINE_HZ, NOISE_HZ, band_passed, fill_gaps
 
 MARGIN_S: Final = 4.0  # further than this from its ends, an excerpt does not depend on where it was cut
 NYQUIST_SHARE: Final = 0.9  # of half the rate: the low-pass of a slow record lies here where NOISE_HZ is beyond
@@ -32,7 +31,5 @@ def _filtered(signal_mv: Float32, fs_hz: float) -> Float32:
     high_hz = min(NOISE_HZ, NYQUIST_SHARE * fs_hz / 2)
     if len(signal_mv) <= fs_hz or gap.all() or high_hz <= BASELINE_HZ:
         return signal_mv
-    sos = butter(2, (BASELINE_HZ, high_hz), "bandpass", fs=fs_hz, output="sos")
-    pad = min(len(signal_mv) - 1, int(MARGIN_S * fs_hz))
-    filtered = sosfiltfilt(sos, fill_gaps(signal_mv, gap), padlen=pad).astype(np.float32)
+    filtered = band_passed(fill_gaps(signal_mv, gap), fs_hz, high_hz)
     return np.where(gap, np.float32(np.nan), filtered)

@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Float64, Quality, RhythmEvent, Waveform
+from ..signals.windows import with_held_ends
 from .intervals import DECIMALS, follows_previous
 
 # Probability of fibrillation or tachycardia over three seconds: an episode reaches CERTAIN, and lasts while it is at
@@ -66,7 +66,8 @@ def tachyarrhythmias(waveform: Waveform, rules: RhythmRules) -> list[Tachyarrhyt
 
 
 def _smooth(values: Float32, n: int) -> Float32:
-    return np.asarray(uniform_filter1d(values, n, mode="nearest"))
+    windows = np.lib.stride_tricks.sliding_window_view(with_held_ends(values, n), n)
+    return np.asarray(windows.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
 def _split(is_vf: Bool, shortest: int) -> list[tuple[int, int, bool]]:

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import correlate1d
-from scipy.special import expit, logit
 
 from ..labels import CLASSES
+from ..probabilities import expit, logit
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Float64, Index
 from .intervals import DECIMALS, follows_previous, nn_intervals, unbroken_slices
+from .p_waves import window_sums
 
 # By the network:
 # Around each beat, an odd number: the mean of their logits counts. Chosen by cross-validation over the patients of
@@ -105,18 +105,20 @@ def in_fibrillation(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:
     if beats.af_probability is None:
         return certain, possible
     odds = logit(smoothed_probability(beats.af_probability, beats.usable)) - P_WAVES_ODDS * _p_waves(beats)
-    certain |= (odds > logit(rules.af_probability)) & beats.usable
-    possible |= (odds > logit(AF_CONTINUES * rules.af_probability)) & beats.usable
+    begins, continues = logit(np.array([1.0, AF_CONTINUES]) * rules.af_probability)
+    certain |= (odds > begins) & beats.usable
+    possible |= (odds > continues) & beats.usable
     return certain, possible
 
 
 def smoothed_probability(probability: Float32, usable: Bool) -> Float64:
     """Probability of fibrillation over the analysable ones of AF_BEATS around each beat, shape (n,)."""
     limited = np.clip(probability.astype(np.float64), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-    around = np.ones(AF_BEATS)
-    total = correlate1d(np.where(usable, logit(limited), 0.0), around, mode="constant")
-    n_usable = correlate1d(usable.astype(np.float64), around, mode="constant")
-    return np.asarray(expit(total / np.maximum(n_usable, 1)))
+    total, n_usable = (
+        window_sums(np.pad(values, AF_BEATS // 2), AF_BEATS)
+        for values in (np.where(usable, logit(limited), 0.0), usable.astype(np.float64))
+    )
+    return expit(total / np.maximum(n_usable, 1))
 
 
 def _p_waves(beats: Beats) -> Float64:

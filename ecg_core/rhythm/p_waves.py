@@ -75,15 +75,15 @@ def _repeating_in_lead(segments: NDArray[np.floating[Any]]) -> Float64:
     for at_step in segments.T:  # step by step to save memory: a week has a million beats
         exact = at_step.astype(np.float64)
         power += exact**2
-        repeated += (_window_sums(exact, width) / width) ** 2
-    varying = (_window_sums(power, width) / width - repeated) * width / (width - 1)
+        repeated += (window_sums(exact, width) / width) ** 2
+    varying = (window_sums(power, width) / width - repeated) * width / (width - 1)
     repeated = np.maximum(repeated - varying / width, 0)  # less what noise alone leaves in a mean
     fraction = repeated / (repeated + varying + MIN_POWER)
     n_windows = np.convolve(np.ones(len(fraction)), np.ones(width))
     return np.asarray(np.convolve(fraction, np.ones(width)) / n_windows)
 
 
-def _window_sums(values: Float64, width: int) -> Float64:
+def window_sums(values: Float64, width: int) -> Float64:
     """Sums of ``width`` values in a row, shape (n,) -> (n - width + 1,)."""
     total = np.concatenate(([0.0], np.cumsum(values)))
     return np.asarray(total[width:] - total[:-width])
@@ -107,7 +107,7 @@ def p_correlation(segments: NDArray[np.floating[Any]]) -> Float32:
     both, before, after = np.zeros(n - 2 * width + 1), np.zeros(n - 2 * width + 1), np.zeros(n - 2 * width + 1)
     for lead in range(segments.shape[1]):
         for at_step in segments[:, lead].T:  # step by step to save memory
-            sums = _window_sums(at_step.astype(np.float64), width)
+            sums = window_sums(at_step.astype(np.float64), width)
             first, second = sums[:-width], sums[width:]
             both += first * second
             before += first**2

@@ -50,13 +50,25 @@ def qrs_correlation(segments: NDArray[np.floating[Any]]) -> Float32:
     found = np.full(len(segments), np.nan, dtype=np.float32)
     if len(segments) < 2:
         return found
-    before = _unit(segments[:-1], 0)
-    found[1:] = np.max([(_unit(segments[1:], shift) * before).sum(axis=(1, 2)) for shift in SHIFTS], axis=0)
+    exact = segments.astype(np.float64)
+    width = segments.shape[2] - 2 * MARGIN
+    before = exact[:-1, :, MARGIN : MARGIN + width]
+    before = before - before.mean(axis=2, keepdims=True)
+    before /= np.sqrt((before**2).sum(axis=(1, 2), keepdims=True) + MIN_POWER)
+    moved = [exact[1:, :, MARGIN + shift :][:, :, :width] for shift in SHIFTS]
+    both = np.stack([np.einsum("nlk,nlk->n", part, before) for part in moved])  # ``before`` has no mean
+    found[1:] = (both / np.sqrt(_powers(exact[1:], width) + MIN_POWER)).max(axis=0)
     return found
 
 
-def _unit(segments: NDArray[np.floating[Any]], shift: int) -> Float64:
-    """The segments moved by some samples, without their mean and of unit power."""
-    part = segments[:, :, MARGIN + shift : segments.shape[2] - MARGIN + shift].astype(np.float64)
-    part -= part.mean(axis=2, keepdims=True)
-    return np.asarray(part / np.sqrt((part**2).sum(axis=(1, 2), keepdims=True) + MIN_POWER))
+def _powers(segments: Float64, width: int) -> Float64:
+    """Power of the segments without their mean, moved by each of SHIFTS, shape (n_shifts, n)."""
+    total, square = (_moving_sums(values, width) for values in (segments, segments**2))
+    return np.asarray(np.maximum(square - total**2 / width, 0).sum(axis=1).T)
+
+
+def _moving_sums(values: Float64, width: int) -> Float64:
+    """Sums of ``width`` steps from each of the first on, shape (n, n_leads, n_steps) -> (n, n_leads, n_shifts)."""
+    first = values[:, :, :width].sum(axis=2, keepdims=True)
+    change = values[:, :, width:] - values[:, :, : values.shape[2] - width]
+    return np.asarray(np.cumsum(np.concatenate([first, change], axis=2), axis=2))

@@ -6,26 +6,26 @@ does not depend on where the stretch was cut.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, median_filter, percentile_filter
-from scipy.signal import butter, firwin, kaiserord, resample_poly, sosfiltfilt
 
-from ..schema import Bool, Float32, Float64, FrozenArrays
+from ..schema import Bool, Float32, Float64, FrozenArrays, Index
+from .windows import sliding_maximum, sliding_ranks, with_held_ends
 
 FS_HZ = 125.0  # the rate at which everything is analysed: the QRS lies below 40 Hz
 MARGIN_S = 60.0  # further than any filter or running scale below reaches
 
-PASS_HZ = 50.0  # anti-aliasing: flat up to here ...
-STOP_HZ = 62.5  # ... and STOP_DB down from the new Nyquist frequency on
-STOP_DB = 80.0
-MAX_DOWN = 25_000  # ratios of larger numbers than any real rate has would need filters of gigabytes
-KEPT_FILTERS = 8  # one of an odd rate takes 5 MB, and every record may have a rate of its own
+PASS_HZ, STOP_HZ = 50.0, 62.5  # anti-aliasing: flat up to the one, nothing from the other, the Nyquist frequency, on
+MAX_DOWN = 25_000  # ratios of larger numbers than any real rate has would need blocks of gigabytes
 BASELINE_HZ = 0.5  # slower is baseline wander (respiration, electrodes); AHA 2007 for monitoring
 NOISE_HZ = 40.0  # faster is muscle noise and mains for the purpose of beat classes
+BLOCK_S = 300.0  # a lead is filtered in blocks about so long, which fit the processor's cache ...
+SETTLED_S = 10.0  # ... and of which so much is cut off at either end: the filters have settled to 1e-9
+KEPT_GAINS = 16  # a stream's window grows through several sizes, and every record may have a rate of its own
 
 FLAT_S = 2.0  # no heart and no amplifier gives the same number for two seconds
 SPIKE_FACTOR = 20.0  # beyond this many times the usual amplitude it is no ECG
@@ -33,7 +33,9 @@ SCALE_BLOCK_S = 1.0  # the amplitude of a lead: peak-to-peak of blocks this long
 SCALE_BLOCKS = 61  # ... and the median over so many of them
 SPARSE_BLOCKS = 5  # so many seconds in a row hold a beat, even with pauses of four seconds
 SPARSE_RATIO, SPARSE_SPREAD = 0.5, 1.5  # of the tallest of these; see ``sparse_beats``
+SPARSE_RANKS = 6, 54  # of SCALE_BLOCKS: a tenth of them is lower, or higher
 SCALE_RANGE = 5.0  # normalised amplitudes are clipped here
+CENTRE_SAMPLES = 20_000  # so many samples of a lead show its median
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +60,6 @@ def reached_hz(fs_hz: float) -> float:
     return fs_hz * up / down
 
 
-@lru_cache(maxsize=KEPT_FILTERS)
-def _antialias_taps(up: int, down: int, fs_hz: float) -> Float32:
-    """Low-pass at the common rate ``fs_hz * up``; unit gain after the zero stuffing."""
-    common_hz = fs_hz * up
-    n_taps, beta = kaiserord(STOP_DB, (STOP_HZ - PASS_HZ) / (common_hz / 2))
-    taps = firwin(n_taps | 1, (PASS_HZ + STOP_HZ) / 2, window=("kaiser", beta), fs=common_hz)
-    return np.asarray(taps, dtype=np.float32)
-
-
 def resample(signal: Float32, fs_hz: float) -> Float32:
     """Anti-aliased resampling to 125 Hz along the last axis.
 
@@ -76,19 +69,92 @@ def resample(signal: Float32, fs_hz: float) -> Float32:
     up, down = rate_ratio(fs_hz)
     if up == down:
         return signal
-    taps = _antialias_taps(up, down, fs_hz) if fs_hz > FS_HZ else ("kaiser", 8.0)
-    return np.asarray(resample_poly(signal, up, down, axis=-1, window=taps, padtype="line"), dtype=np.float32)
+    rows = signal.reshape(-1, signal.shape[-1])
+    resampled = np.stack([_filtered(row, fs_hz, _antialias_gain, ratio=(up, down)) for row in rows])
+    return resampled.reshape(*signal.shape[:-1], -1)
 
 
-def filter_ecg(signal: Float32) -> Float32:
-    """Remove baseline wander and muscle noise at 125 Hz without a shift in time, along the last axis."""
-    pad = min(signal.shape[-1] - 1, int(4 * FS_HZ))
-    return np.asarray(sosfiltfilt(_bandpass(), signal, axis=-1, padlen=pad), dtype=np.float32)
+@lru_cache(maxsize=KEPT_GAINS)
+def _antialias_gain(n_in: int, n_out: int) -> Float32:
+    """Gain of each frequency of a block that is resampled from ``n_in`` to ``n_out`` samples, a raised cosine.
+
+    It falls between PASS_HZ and STOP_HZ, or at lower rates, in the same proportion, below their Nyquist frequency.
+    """
+    nyquist = min(n_in, n_out) / 2
+    share = np.arange(int(nyquist) + 1) / nyquist
+    fall = (share - PASS_HZ / STOP_HZ) / (1 - PASS_HZ / STOP_HZ)
+    return ((0.5 + 0.5 * np.cos(np.pi * np.clip(fall, 0, 1))) * n_out / n_in).astype(np.float32)
 
 
-@lru_cache
-def _bandpass() -> Float64:
-    return np.asarray(butter(2, (BASELINE_HZ, NOISE_HZ), "bandpass", fs=FS_HZ, output="sos"))
+@lru_cache(maxsize=KEPT_GAINS)
+def _ecg_gain(n_in: int, n_out: int) -> Float32:
+    """Like ``_antialias_gain``, without baseline wander and muscle noise."""
+    band = _band_gain(n_out, BASELINE_HZ / FS_HZ, NOISE_HZ / FS_HZ)
+    return band if n_in == n_out else _antialias_gain(n_in, n_out) * band[: min(n_in, n_out) // 2 + 1]
+
+
+@lru_cache(maxsize=KEPT_GAINS)
+def _band_gain(n: int, low: float, high: float) -> Float32:
+    """Gain of each frequency of a block of ``n`` samples between two frequencies, in cycles per sample.
+
+    That of a digital Butterworth band-pass of order 2 that passes over the signal forwards and backwards, and so
+    without a shift in time; the bilinear transform maps a frequency to the tangent.
+    """
+    first, last, warped = (np.tan(np.pi * cycles) for cycles in (low, high, np.arange(1, n // 2 + 1) / n))
+    band = 1 / (1 + ((warped**2 - first * last) / ((last - first) * warped)) ** 4)
+    return np.concatenate(([0.0], band)).astype(np.float32)
+
+
+def band_passed(lead: Float32, fs_hz: float, high_hz: float) -> Float32:
+    """A lead at its own rate between BASELINE_HZ and ``high_hz``, without a shift in time, shape (n,)."""
+    low, high = BASELINE_HZ / fs_hz, high_hz / fs_hz
+    return _filtered(lead - _centre(lead), fs_hz, lambda n, _: _band_gain(n, low, high), ratio=(1, 1))
+
+
+def _filtered(lead: Float32, fs_hz: float, gain: Callable[[int, int], Float32], *, ratio: tuple[int, int]) -> Float32:
+    """A lead, resampled by a ratio (up, down), with a gain for each frequency, (n,) -> (n / down * up, rounded up).
+
+    Blocks overlap by what is cut off at their ends, where the end of a block runs into its beginning.
+
+    Parameters
+    ----------
+    gain
+        Of each frequency of a block, from its size before and after.
+
+    """
+    up, down = ratio
+    # Margin, size and core of a block count steps of ``down`` samples, which are whole samples at both rates.
+    margin = -(-int(SETTLED_S * fs_hz) // down)
+    n_blocks = max(1, round(len(lead) / (BLOCK_S * fs_hz)))
+    size = _fast_length(-(-len(lead) // (n_blocks * down)) + 2 * margin)
+    core = size - 2 * margin
+    n_blocks = -(-len(lead) // (core * down))
+    padded = _mirrored(lead, margin * down, (n_blocks * core + 2 * margin) * down)
+    weight = gain(size * down, size * up)
+    out = np.empty((n_blocks, core * up), dtype=np.float32)
+    for number, row in enumerate(out):
+        first = number * core * down
+        spectrum = np.fft.rfft(padded[first : first + size * down])[: len(weight)]
+        row[:] = np.fft.irfft(spectrum * weight, size * up)[margin * up : (margin + core) * up]
+    return out.reshape(-1)[: -(-len(lead) * up // down)]
+
+
+def _mirrored(lead: Float32, before: int, length: int) -> Float32:
+    """A lead from sample ``before`` on, in ``length`` samples; it goes on mirrored at its end points, then held."""
+    n, padded = len(lead), np.empty(length, dtype=np.float32)
+    left, right = min(n - 1, before), min(n - 1, length - before - n)
+    padded[before : before + n] = lead
+    padded[before - left : before] = 2 * lead[0] - lead[left:0:-1]
+    padded[before + n : before + n + right] = 2 * lead[-1] - lead[n - 1 - right : n - 1][::-1]
+    padded[: before - left] = padded[before - left]
+    padded[before + n + right :] = padded[before + n + right - 1]
+    return padded
+
+
+def _fast_length(n: int) -> int:
+    """The least number that is no less than ``n`` and has no prime factor above 5, so that its transform is fast."""
+    parts: list[int] = [3**i * 5**j for i in range(n.bit_length()) for j in range(n.bit_length())]
+    return min(part << (-(-n // part) - 1).bit_length() for part in parts)
 
 
 def clean_leads(raw_mv: Float32, fs_hz: float) -> CleanLeads:
@@ -103,11 +169,23 @@ def clean_leads(raw_mv: Float32, fs_hz: float) -> CleanLeads:
 
     """
     broken = np.stack([_broken(lead, fs_hz) for lead in raw_mv])
-    filled = np.stack([fill_gaps(lead, gap) for lead, gap in zip(raw_mv, broken, strict=True)])
-    resampled = resample(filled, fs_hz)
+    filled = [fill_gaps(lead, gap) for lead, gap in zip(raw_mv, broken, strict=True)]
+    ratio = rate_ratio(fs_hz)
+    signal = np.stack([_filtered(lead - _centre(lead), fs_hz, _ecg_gain, ratio=ratio) for lead in filled])
+    return CleanLeads(signal, _valid(broken, fs_hz, signal.shape[1]))
+
+
+def _valid(broken: Bool, fs_hz: float, n: int) -> Bool:
+    """Whether the sample at 125 Hz lies where nothing is broken, (n_leads, n at ``fs_hz``) -> (n_leads, n)."""
+    if not broken.any():
+        return np.ones((len(broken), n), dtype=bool)
     up, down = rate_ratio(fs_hz)
-    nearest = np.minimum(np.arange(resampled.shape[1]) * down // up, raw_mv.shape[1] - 1)
-    return CleanLeads(filter_ecg(resampled), ~broken[:, nearest])
+    return np.asarray(~broken[:, np.minimum(np.arange(n) * down // up, broken.shape[1] - 1)])
+
+
+def _centre(lead: Float32) -> np.float32:
+    """Median of a lead, by some of its samples; the exact one takes as long as the filters."""
+    return np.float32(np.median(lead[:: 1 + len(lead) // CENTRE_SAMPLES]))
 
 
 def _broken(lead: Float32, fs_hz: float) -> Bool:
@@ -115,17 +193,24 @@ def _broken(lead: Float32, fs_hz: float) -> Bool:
     missing = ~np.isfinite(lead)
     if missing.all():
         return np.asarray(missing)
-    known = np.where(missing, np.float32(np.nanmedian(lead[~missing])), lead)
-    centre, amplitude = np.median(known), np.median(peak_to_peak(known, int(fs_hz)))
-    spike = np.abs(known - centre) > SPIKE_FACTOR * amplitude if amplitude > 0 else np.zeros_like(missing)
+    known = np.where(missing, _centre(lead[~missing]), lead) if missing.any() else lead
+    amplitude = np.median(peak_to_peak(known, int(fs_hz)))
+    spike = np.abs(known - _centre(known)) > SPIKE_FACTOR * amplitude if amplitude > 0 else False
     return np.asarray(missing | spike | _flat(known, int(FLAT_S * fs_hz)))
 
 
 def _flat(lead: Float32, min_length: int) -> Bool:
     """Runs of one and the same value, at least ``min_length`` samples long."""
-    edges = np.flatnonzero(np.diff(lead, prepend=np.nan, append=np.nan) != 0)
+    edges = _run_edges(lead)
     length = np.diff(edges)
+    if length.max() < min_length:
+        return np.zeros(len(lead), dtype=bool)
     return np.repeat(length >= min_length, length)
+
+
+def _run_edges(lead: Float32) -> Index:
+    """Where each run of one and the same value begins, and the end of the last one."""
+    return np.concatenate(([0], np.flatnonzero(lead[1:] != lead[:-1]) + 1, [len(lead)]))
 
 
 def fill_gaps(lead: Float32, gap: Bool) -> Float32:
@@ -134,8 +219,9 @@ def fill_gaps(lead: Float32, gap: Bool) -> Float32:
         return lead
     if gap.all():
         return np.zeros_like(lead)
-    known = np.flatnonzero(~gap)
-    return np.interp(np.arange(len(lead)), known, lead[known]).astype(np.float32)
+    known, missing, filled = np.flatnonzero(~gap), np.flatnonzero(gap), lead.copy()
+    filled[missing] = np.interp(missing, known, lead[known])
+    return filled
 
 
 def peak_to_peak(lead: Float32, block: int) -> Float32:
@@ -152,14 +238,22 @@ def local_amplitude(lead: Float32, valid: Bool) -> Float32:
     Where beats are so rare that most seconds hold none, the amplitude is that of their beats.
     """
     block = int(SCALE_BLOCK_S * FS_HZ)
-    height = peak_to_peak(np.where(valid, lead, 0), block).astype(np.float64)
+    height = peak_to_peak(lead if valid.all() else np.where(valid, lead, 0), block).astype(np.float64)
     live = height > 0
     if not live.any():
         return np.ones_like(lead)
-    centre = (np.arange(len(height)) + 0.5) * block
-    height = np.interp(centre, centre[live], height[live])
+    number = np.arange(len(height))
+    height = np.interp(number, number[live], height[live])
     smooth = np.where(sparse_beats(height), _running_median(_tallest_nearby(height)), _running_median(height))
-    return np.asarray(np.interp(np.arange(len(lead)), centre, smooth), dtype=np.float32)
+    return _between_blocks(smooth, block, len(lead))
+
+
+def _between_blocks(value: Float64, block: int, n: int) -> Float32:
+    """Values at the middle of consecutive blocks, with straight lines between, shape (n,)."""
+    edged = np.concatenate((value[:1], value, value[-1:], value[-1:]))  # held before the first and in the rest
+    along = (np.arange(block) + block % 2 / 2) / block
+    line = edged[:-1, None] + np.diff(edged)[:, None] * along
+    return line.astype(np.float32).reshape(-1)[block // 2 :][:n]
 
 
 def sparse_beats(height: Float64) -> Bool:
@@ -175,17 +269,20 @@ def sparse_beats(height: Float64) -> Bool:
 
     """
     tallest = _tallest_nearby(height)
-    lower, upper = (percentile_filter(tallest, pct, SCALE_BLOCKS, mode="nearest") for pct in (10, 90))
-    much_taller = _running_median(height) < SPARSE_RATIO * _running_median(tallest)
+    much_taller = np.asarray(_running_median(height) < SPARSE_RATIO * _running_median(tallest))
+    if not much_taller.any():
+        return much_taller
+    lower, upper = sliding_ranks(with_held_ends(tallest, SCALE_BLOCKS), SCALE_BLOCKS, SPARSE_RANKS)
     return np.asarray(much_taller & (upper < SPARSE_SPREAD * lower))
 
 
 def _tallest_nearby(height: Float64) -> Float64:
-    return np.asarray(maximum_filter1d(height, SPARSE_BLOCKS, mode="nearest"))
+    return sliding_maximum(with_held_ends(height, SPARSE_BLOCKS), SPARSE_BLOCKS)
 
 
 def _running_median(height: Float64) -> Float64:
-    return np.asarray(median_filter(height, SCALE_BLOCKS, mode="nearest"))
+    middle = (SCALE_BLOCKS // 2,)
+    return np.asarray(sliding_ranks(with_held_ends(height, SCALE_BLOCKS), SCALE_BLOCKS, middle)[0])
 
 
 def normalise(lead: Float32, valid: Bool) -> Float32:
@@ -195,7 +292,8 @@ def normalise(lead: Float32, valid: Bool) -> Float32:
 
 def scaled(lead: Float32, valid: Bool, amplitude: Float32 | float) -> Float32:
     """A clean lead in units of an amplitude, zero where it is not valid."""
-    return np.where(valid, np.clip(lead / amplitude, -SCALE_RANGE, SCALE_RANGE), 0).astype(np.float32)
+    clipped = np.clip(lead / amplitude, -SCALE_RANGE, SCALE_RANGE)
+    return np.where(valid, clipped, 0).astype(np.float32, copy=False)
 
 
 def normalised(clean: CleanLeads) -> Float32:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from ..schema import Bool, Float32, Float64, Index
 from .filters import FS_HZ
+from .peaks import find_peaks
 
 BLOCK_S = 10.0  # signal quality is measured per block
 FAINT = 0.1  # lower peaks of the beat probability map are no candidates for beats
@@ -38,8 +38,8 @@ def certainty(beat_heatmap: Float32, block: Index) -> Float32:
         Block of each frame, shape (n_frames,), ascending from 0.
 
     """
-    peak, properties = find_peaks(beat_heatmap, height=FAINT)
-    height, of_peak = properties["peak_heights"], block[peak]
+    peak = find_peaks(beat_heatmap, height=FAINT)
+    height, of_peak = beat_heatmap[peak], block[peak]
     n_blocks = int(block[-1]) + 1
     total = np.bincount(of_peak, height, n_blocks)
     squared = np.bincount(of_peak, height**2, n_blocks)

@@ -1,0 +1,51 @@
+"""Greatest, least and middle values of a series within windows: those asked for alone, or all of one width."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..schema import Index
+
+Value = TypeVar("Value", bound=np.generic)
+
+
+def maximum_within(values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
+    """Maximum of the values from each ``first`` to the one before ``after``, which is greater than ``first``."""
+    return _within(np.maximum, values, first, after)
+
+
+def minimum_within(values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
+    """Minimum of the values from each ``first`` to the one before ``after``, which is greater than ``first``."""
+    return _within(np.minimum, values, first, after)
+
+
+def sliding_maximum(values: NDArray[Value], width: int) -> NDArray[Value]:
+    """Maximum of ``width`` values from each one on, along the last axis, (..., n) -> (..., n - width + 1)."""
+    covered = 1
+    while covered < width:  # each pass doubles the width
+        step = min(covered, width - covered)
+        values = np.maximum(values[..., :-step], values[..., step:])
+        covered += step
+    return values
+
+
+def sliding_ranks(values: NDArray[Value], width: int, ranks: tuple[int, ...]) -> NDArray[Value]:
+    """Of ``width`` values from each one on, those of some ranks, (n,) -> (n_ranks, n - width + 1).
+
+    The least has rank 0, the median ``width // 2``.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(values, width)
+    return np.ascontiguousarray(np.partition(windows, ranks, axis=1)[:, list(ranks)].T)
+
+
+def with_held_ends(values: NDArray[Value], width: int) -> NDArray[Value]:
+    """A series with its ends held, so that a window of odd ``width`` lies around each value, shape (n + width - 1,)."""
+    return np.pad(values, width // 2, mode="edge")
+
+
+def _within(extreme: Any, values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
+    edges = np.stack([first, after], axis=1).reshape(-1)
+    return np.asarray(extreme.reduceat(np.append(values, values[-1:]), edges)[::2])
