@@ -195,9 +195,14 @@ class ModelSpec:
     finds_af: bool = False  # whether the network gives a probability of atrial fibrillation at each beat
     trees: tuple[int, ...] = ()  # of the second stage, how many and of how many leaves; empty if there is none
     sha256: str = ""  # of the weights file
-    int8_sha256: str = ""  # of the same network in 8-bit integers; empty where it was not exported
+    int8_sha256: str = ""  # of the same network in 8-bit integers; empty where there is none, or torch runs it
     calibration: tuple[Calibration, ...] = ()  # for one lead, and for several together; empty if not calibrated
     operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()  # likewise; the points of all modes, or none
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, in words."""
+        return f"8-bit integers, {self.int8_sha256[:12]}" if self.int8_sha256 else "PyTorch, single precision"
 
     def calibration_of(self, n_leads: int) -> Calibration | None:
         """The calibration for so many leads read together; None for a model that was not calibrated."""

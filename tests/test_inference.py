@@ -31,11 +31,12 @@ from ecg_core.signals.filters import FS_HZ, clean_leads, normalise
 EXCERPT_FS_HZ = 257
 ROOT = Path(__file__).parents[1]
 GROWN = """
-import numpy, os, pathlib, torch
+import numpy, os, pathlib, sys
+from ecg_core.parallel import use_threads
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.encoder import encode
 use_threads(1)
-model, memory_mb = load_model(), []
+model, memory_mb = load_model(engine=sys.argv[1]), []
 for n in range(1000, 2200, 4):
     encode(model, numpy.zeros((1, n), dtype=numpy.float32))
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
@@ -357,10 +358,11 @@ def test_a_prediction_needed_alone_is_the_one_of_the_whole(model, found):
     assert (alone.noise[:512] == alone.noise[0]).all()  # not classified
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_a_length_of_its_own_in_every_record_does_not_fill_the_memory():
+def test_a_length_of_its_own_in_every_record_does_not_fill_the_memory(engine):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ONEDNN")}
     grown = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", GROWN], check=True, cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", GROWN, engine], check=True, cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert float(grown.stdout) < 60

@@ -48,6 +48,7 @@ class Settings:
     rules: RhythmRules
     overrides: RecordOverrides = NO_OVERRIDES  # for records whose files state no rate or no unit
     studies: Studies | None = None  # where each record also becomes a study
+    engine: str | None = None  # see ``load_model``
 
 
 @dataclass(frozen=True)

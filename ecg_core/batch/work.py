@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..classifier.chunks import Progress
+from ..classifier.engine import TORCH
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
 from ..errors import OutputError
@@ -50,7 +51,13 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
     if row is not None:
         return Outcome(task, row, kept=True)
     _check_place(task.folder)
-    analysis = analyse(record, load_model(settings.model), settings.rules, lead=settings.lead, progress=progress)
+    analysis = analyse(
+        record,
+        load_model(settings.model, engine=settings.engine),
+        settings.rules,
+        lead=settings.lead,
+        progress=progress,
+    )
     return Outcome(task, _write(task, analysis, made_from))
 
 
@@ -107,9 +114,11 @@ def finished_row(folder: Path, made_from: dict[str, Any]) -> Row | None:
 
 
 def _made_from(record: Record, settings: Settings) -> dict[str, Any]:
+    spec = read_spec(settings.model)
     return {
         "record_sha256": record.sha256,
-        "model_sha256": read_spec(settings.model).sha256,
+        "model_sha256": spec.sha256,
+        "int8_sha256": "" if settings.engine == TORCH else spec.int8_sha256,
         "lead": settings.lead,
         "rules": asdict(settings.rules),
         "stated": asdict(settings.overrides),

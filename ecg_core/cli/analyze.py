@@ -73,6 +73,10 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.study and (options.reader is not None or options.studies is not None):
         raise StoreError("--reader and --studies say how a study is kept; expected --study with them.")
+    if options.study and options.engine is not None:
+        raise StoreError(
+            f"--engine {options.engine}: a study keeps what the usual engine finds; leave out one of both."
+        )
     many = options.dask or is_many(options.records)  # one record for a Dask cluster is a study of one
     return _analyse_many(options) if many else _analyse_one(options)
 
@@ -97,14 +101,14 @@ def _analyse(
     record: Record, options: argparse.Namespace, rules: RhythmRules, patient_labels: Annotations | None
 ) -> tuple[Analysis, list[Path]]:
     """Analyse a record and write its files; nothing else is kept."""
-    from ..classifier.model import load_model  # loads torch
+    from ..classifier.model import load_model  # loads the engine
     from ..measuring import with_labels
     from ..pipeline import analyse
     from ..report.export import write_files
 
     def analysed(labels: Annotations | None) -> Analysis:
         return analyse(
-            record, load_model(options.model), rules, lead=options.lead, patient_labels=labels,
+            record, load_model(options.model, engine=options.engine), rules, lead=options.lead, patient_labels=labels,
             progress=progress.record_progress(record.record_id),
         )  # fmt: skip
 
@@ -120,7 +124,7 @@ def _analyse_study(
 ) -> tuple[Analysis, list[Path]]:
     """Analyse a record as a study of the store, and write its files with what readers wrote about it."""
     from ..report.export import write_files
-    from ..studies.analysing import Wanted, analyse_held, held_study  # loads torch
+    from ..studies.analysing import Wanted, analyse_held, held_study
     from ..studies.store import open_store
     from ..studies.study import command_editor, note_export
     from ..studies.study_notes import notes_of
@@ -144,7 +148,12 @@ def _analyse_many(options: argparse.Namespace) -> int:
     if options.own is not None:
         raise RecordError(f"{options.own}: --own takes the beats of one patient; expected one record, got several.")
     settings = Settings(
-        options.model.absolute(), options.lead, rules_of(options), overrides_of(options), _studies_of(options)
+        options.model.absolute(),
+        options.lead,
+        rules_of(options),
+        overrides_of(options),
+        _studies_of(options),
+        options.engine,
     )
     operating_point(read_spec(settings.model), 1, settings.rules)  # a wrong model fails once, before the work
     study = analyse_many(

@@ -25,7 +25,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the scores, and write them as JSON where a file is named."""
-    from ..classifier.model import load_model  # loads torch
+    from ..classifier.model import load_model
     from ..evaluation.evaluate import evaluate
     from ..evaluation.summary import report_text, summarise
     from ..rules import RhythmRules
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         _check_writable(options.json)
     paths = _annotated_records(options.database, options.records)
-    model = load_model(options.model)
+    model = load_model(options.model, engine=options.engine)
     name = "/".join(options.database.resolve().parts[-2:])
     result = evaluate(paths, model, database=name, lead=options.lead, rules=rules, progress=progress.show_evaluation)
     progress.clear_line()

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from ..live.console import monitor  # loads wfdb
 
     monitor(
-        options.source, rules_of(options), options.model, out=options.out, record=options.record,
+        options.source, rules_of(options), options.model, engine=options.engine, out=options.out, record=options.record,
         horizon_s=options.horizon, lead=options.lead, speed=options.speed, quiet=options.quiet,
     )  # fmt: skip
     return 0

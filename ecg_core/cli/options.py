@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..classifier.engine import ENGINES
 from ..classifier.spec import DEFAULT_MODEL
 from ..errors import RulesError, StoreError
 from ..rules import BALANCED, SENSITIVITIES, RhythmRules, rules_from
@@ -48,10 +49,12 @@ def add_override_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, auto: str) -> None:
-    """``--lead``, ``--model`` and ``--sensitivity``; ``auto`` explains what the leads are unless chosen."""
+    """``--lead``, ``--model``, ``--engine``, ``--sensitivity``; ``auto`` explains what the leads are unless chosen."""
     help_ = f"leads to analyse (auto: {auto})"
     parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help=help_)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="PATH", help="weights (general)")
+    help_ = "what runs the network: 8-bit integers, or PyTorch, the reference (int8 where the model has it)"
+    parser.add_argument("--engine", choices=ENGINES, help=help_)
     help_ = "how readily beats are called V or S, by the operating points of the model (balanced)"
     parser.add_argument("--sensitivity", choices=list(SENSITIVITIES), default=BALANCED, help=help_)
 

@@ -42,6 +42,7 @@ def monitor(
     rules: RhythmRules,
     model: Path,
     *,
+    engine: str | None = None,
     out: Path | None = None,
     record: bool = True,
     horizon_s: float = 2.0,
@@ -55,6 +56,8 @@ def monitor(
     ----------
     text
         Names the source, see ``open_source``.
+    model, engine
+        See ``load_model``.
     out
         Folder of the recording; None records nothing.
     record
@@ -63,7 +66,7 @@ def monitor(
         Whether alarms alone are printed.
 
     """
-    from ..classifier.model import load_model  # noqa: PLC0415  # loads torch, which a replay does not need
+    from ..classifier.model import load_model  # noqa: PLC0415  # a replay does not need it
     from ..parallel import use_threads  # noqa: PLC0415
     from .alarm_lines import KINDS  # noqa: PLC0415
     from .engine import Monitor  # noqa: PLC0415
@@ -71,15 +74,15 @@ def monitor(
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name may have letters that the console cannot show
     use_threads(1)
-    loaded = load_model(model)
+    loaded = load_model(model, engine=engine)
     if text == STDIN or text.startswith((LSL, TCP)):
         print(f"{text}: waiting for a sender", file=sys.stderr, flush=True)
     with closing(open_source(text, speed=speed)) as source, _ended_by_signals(source), _reader_may_leave():
-        engine = Monitor(source.stream, loaded, rules, horizon_s=horizon_s, lead=lead)
+        monitored = Monitor(source.stream, loaded, rules, horizon_s=horizon_s, lead=lead)
         recording = Recording(out, source.stream, signal=record) if out else None
         print(f"{_describe(source.stream)}; press Ctrl-C to stop. {NOTICE}", file=sys.stderr)
         reporter = ConsoleReporter(KINDS, quiet=quiet)
-        drive(source, engine, [recording, reporter] if recording else [reporter])
+        drive(source, monitored, [recording, reporter] if recording else [reporter])
         reporter.print_summary(source.stream, recording)
 
 
