@@ -46,7 +46,9 @@ def labels(model, tokens):
 
 
 def tuned(model, tokens, code):
-    return fine_tune(model, PatientBeats.of(model, tokens, np.full(N_BEATS, 0.8)), code)
+    return fine_tune(
+        model, PatientBeats.of(model, tokens, np.full(N_BEATS, 0.8), np.ones((N_BEATS, 1), np.float32)), code
+    )
 
 
 def test_beats_like_the_labelled_ones_are_classified_like_them(patient, ignorant, monkeypatch):

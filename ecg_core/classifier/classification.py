@@ -12,7 +12,7 @@ from scipy.ndimage import binary_dilation
 
 from ..labels import CLASSES, NO_BEAT
 from ..parallel import parallel_map, returning_memory
-from ..probabilities import expit, log_softmax, softmax
+from ..probabilities import expit, softmax
 from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec, take_rows
 from .features import CONTEXT_BEATS, N_OUTPUTS, Sequence, reference_groups, rr_features, sequences
 from .model import Model
@@ -49,8 +49,8 @@ def classify(
     rr_s
         Shape (n_beats,), NaN where unknown.
     lead_weight
-        Weight of each lead at each beat, shape (n_beats, n_leads), summing to one over the leads: the logarithms of
-        the leads' probabilities, and the logits of fibrillation, are averaged by it.
+        Weight of each lead at each beat, shape (n_beats, n_leads), summing to one over the leads: what each lead shows
+        of a beat beside the normal one is averaged by it, and all leads are read as one sequence.
     rows
         Which of the tokens are those of the beats, shape (n_beats,); by default all, in their order. A week of tokens
         need not be copied so that some can be left out.
@@ -61,14 +61,9 @@ def classify(
     n_beats = len(rr_s)
     rows = np.arange(n_beats) if rows is None else rows
     needed = np.ones(n_beats, dtype=bool) if needed is None else needed
-    logits = np.zeros((n_beats, n_logits(model.spec)), dtype=np.float32)
     if n_beats == 0:
-        return predictions_of(logits)
-    rr = rr_features(rr_s)
-    for lead, weight in enumerate(lead_weight.T):
-        of_lead = _lead_logits(model, tokens[:, lead], rows, rr, needed)
-        logits += weight[:, None] * _normalised(of_lead, model.spec)
-    return predictions_of(logits)
+        return no_predictions(model.spec)
+    return predictions_of(_logits(model, tokens, rr_features(rr_s), lead_weight, rows, needed), model.spec)
 
 
 def drop_noise(
@@ -134,20 +129,36 @@ def classify_latest(
 
     """
     rr = rr_features(rr_s, edge="reflect")[len(rr_s) - len(tokens) :]
-    leads = tokens.transpose(1, 0, 2).astype(np.float32)
-    of_leads = np.broadcast_to(reference[:, None], leads.shape)
-    logits = model.engine.logits(leads, of_leads, np.broadcast_to(rr, (len(leads), *rr.shape)))
-    return predictions_of((lead_weight.T[:, :, None] * _normalised(logits, model.spec)).sum(axis=0))
+    described = fused_description(model, tokens, np.broadcast_to(reference, tokens.shape), lead_weight)
+    return predictions_of(model.engine.logits(described[None], rr[None])[0], model.spec)
+
+
+def fused_description(
+    model: Model, tokens: NDArray[np.floating[Any]], reference: Float32, lead_weight: Float32
+) -> Float32:
+    """Beats beside the patient's normal beat, the mean over the leads by their weights, (n_beats, hidden_size).
+
+    Parameters
+    ----------
+    tokens, reference, lead_weight
+        Of each beat: (n_beats, n_leads, token_size), twice, and (n_beats, n_leads).
+
+    """
+    described = np.zeros((len(tokens), model.spec.hidden_size), dtype=np.float32)
+    for lead, weight in enumerate(lead_weight.T):
+        of_lead = tokens[:, lead].astype(np.float32), np.ascontiguousarray(reference[:, lead])
+        described += weight[:, None] * model.engine.beside(*of_lead)
+    return described
 
 
 def no_predictions(spec: ModelSpec) -> Predictions:
     """What a network says of no candidates at all."""
-    return predictions_of(np.zeros((0, n_logits(spec)), dtype=np.float32))
+    return predictions_of(np.zeros((0, n_logits(spec)), dtype=np.float32), spec)
 
 
-def predictions_of(logits: Float32) -> Predictions:
-    """From the logits of the leads together, shape (n_beats, N_OUTPUTS), or one more where fibrillation is found."""
-    probability = softmax(logits[:, :N_OUTPUTS], axis=1)
+def predictions_of(logits: Float32, spec: ModelSpec) -> Predictions:
+    """From logits of the network, shape (n_beats, ``n_logits``)."""
+    probability = softmax(logits[:, :N_OUTPUTS] + logit_bias(spec), axis=1)
     noise = probability[:, NO_BEAT]
     probability = probability[:, : len(CLASSES)].copy()
     probability[:, CLASSES.index("Q")] += noise
@@ -163,12 +174,6 @@ def n_logits(spec: ModelSpec) -> int:
 def logit_bias(spec: ModelSpec) -> Float32:
     """What is added to the network's logits: the bias of each class, nothing to "no beat"; (N_OUTPUTS,)."""
     return np.array((*spec.class_bias, 0.0), dtype=np.float32)
-
-
-def _normalised(logits: Float32, spec: ModelSpec) -> Float32:
-    """Logits (..., ``n_logits``) as they can be averaged over leads: of the classes the logarithms of probabilities."""
-    classes, af = logits[..., :N_OUTPUTS], logits[..., N_OUTPUTS:]
-    return np.concatenate([log_softmax(classes + logit_bias(spec), axis=-1), af], axis=-1)
 
 
 def part_references(
@@ -197,24 +202,34 @@ def part_references(
     return reference, np.repeat(np.arange(len(parts)), [part.stop - part.start for part in parts])
 
 
-def _lead_logits(model: Model, tokens: NDArray[np.floating[Any]], rows: Index, rr: Float32, needed: Bool) -> Float32:
-    """Logits of one lead's beats, each compared with the patient's reference beat, read in overlapping sequences.
+def _logits(
+    model: Model,
+    tokens: NDArray[np.floating[Any]],
+    rr: Float32,
+    lead_weight: Float32,
+    rows: Index,
+    needed: Bool,
+) -> Float32:
+    """Logits of the beats of a record, each beside the patient's normal beat, read in overlapping sequences.
 
     Shape (n_beats, ``n_logits``), zero in the sequences that hold no beat that is needed.
     """
-
-    def logits_of(some: list[Sequence]) -> Float32:
-        beats = np.stack([np.arange(cut.context.start, cut.context.stop) for cut in some])
-        return model.engine.logits(tokens[rows[beats]].astype(np.float32), reference[of_beat[beats]], rr[beats])
-
     cuts = [cut for cut in sequences(len(rr)) if needed[cut.core].any()]
     read = np.zeros(len(rr), dtype=bool)
     for cut in cuts:
         read[cut.context] = True
-    reference, of_beat = part_references(model, tokens, rows, rr, wanted=read)
+    found = [part_references(model, tokens[:, lead], rows, rr, wanted=read) for lead in range(tokens.shape[1])]
+    reference, part = np.stack([of_lead for of_lead, _ in found], axis=1), found[0][1]
+
+    def logits_of(some: list[Sequence]) -> Float32:
+        beats = np.concatenate([np.arange(cut.context.start, cut.context.stop) for cut in some])
+        described = fused_description(model, tokens[rows[beats]], reference[part[beats]], lead_weight[beats])
+        each = len(some), -1
+        return model.engine.logits(described.reshape(*each, described.shape[1]), rr[beats].reshape(*each, rr.shape[1]))
+
     batches = [cuts[first : first + SEQUENCES_AT_ONCE] for first in range(0, len(cuts), SEQUENCES_AT_ONCE)]
     logits = np.zeros((len(rr), n_logits(model.spec)), dtype=np.float32)
-    for some, found in zip(batches, returning_memory(parallel_map(logits_of, batches)), strict=True):
-        for cut, row in zip(some, found, strict=True):
+    for some, of_some in zip(batches, returning_memory(parallel_map(logits_of, batches)), strict=True):
+        for cut, row in zip(some, of_some, strict=True):
             logits[cut.core] = row[cut.core.start - cut.context.start :][: cut.core.stop - cut.core.start]
     return logits

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from ..labels import NO_BEAT, UNLABELLED, Codes
 from ..learning import LearningCheck
 from ..parallel import parallel_map
-from ..schema import Float32, Float64, Index
-from .classification import NOISE, Predictions, classify, logit_bias, predictions_of
+from ..schema import Float32, Float64, Index, ModelSpec
+from .classification import NOISE, Predictions, classify, predictions_of
 from .features import N_OUTPUTS, evenly
-from .fine_tuning import FINE_TUNING_SEQUENCE_BEATS, PatientBeats, fine_tune, stretches
+from .fine_tuning import FINE_TUNING_SEQUENCE_BEATS, PatientBeats, fine_tune
 from .model import Model
 from .network import BeatNetwork
 
@@ -65,14 +65,14 @@ def learn(
         Called after each part of the work with the fraction that is done.
 
     """
-    patient = PatientBeats.of(model, tokens[rows], rr_s)
+    patient = PatientBeats.of(model, tokens[rows], rr_s, lead_weight)
     fold = folds_of(code)
     n_folds = int(fold.max(initial=-1)) + 1
     judged = _judged_blocks(code)
     both = np.union1d(judged.labelled, judged.others)
 
     def codes_by(network: BeatNetwork, blocks: Index) -> Codes:
-        return _codes(patient, network, blocks, lead_weight, torch.from_numpy(logit_bias(model.spec)))
+        return _codes(patient, network, blocks, model.spec)
 
     def fitted_without(held_out: int) -> tuple[Model, Codes]:
         """Fitted to the labels of the other folds, with the classes by it; fold -1 holds nothing out."""
@@ -117,22 +117,18 @@ def _judged_blocks(code: Codes) -> _Judged:
 
 
 @torch.inference_mode()
-def _codes(
-    patient: PatientBeats, network: BeatNetwork, blocks: Index, lead_weight: Float32, bias: torch.Tensor
-) -> Codes:
+def _codes(patient: PatientBeats, network: BeatNetwork, blocks: Index, spec: ModelSpec) -> Codes:
     """The classes of the beats of some blocks, NO_BEAT where there is none, UNLABELLED elsewhere; (n_beats,)."""
-    n_beats = len(lead_weight)
+    n_beats = len(patient.part)
     found = np.full(n_beats, UNLABELLED)
     last = max(0, n_beats - FINE_TUNING_SEQUENCE_BEATS)
     for first in range(0, len(blocks), STRETCHES_AT_ONCE):
         some = blocks[first : first + STRETCHES_AT_ONCE]
         starts = np.clip(some * BLOCK_BEATS - MARGIN_BEATS, 0, last).tolist()
-        logits = torch.log_softmax(patient.logits(network, starts) + bias, dim=3).transpose(1, 2)
-        weight = torch.from_numpy(stretches(lead_weight, starts))
-        fused = (logits * weight[:, :, :, None]).sum(dim=2)
-        for block, start, row in zip(some.tolist(), starts, fused, strict=True):
+        logits = patient.logits(network, starts).numpy()
+        for block, start, row in zip(some.tolist(), starts, logits, strict=True):
             beats = slice(block * BLOCK_BEATS, min((block + 1) * BLOCK_BEATS, n_beats))
-            predictions = predictions_of(row[beats.start - start : beats.stop - start].numpy())
+            predictions = predictions_of(row[beats.start - start : beats.stop - start], spec)
             code = predictions.probability.argmax(axis=1)
             found[beats] = np.where(predictions.noise >= NOISE, NO_BEAT, code)
     return found

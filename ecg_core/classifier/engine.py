@@ -48,13 +48,16 @@ class Engine(Protocol):
     def reference(self, tokens: Float32, rr: Float32) -> Float32:
         """The patient's normal beat (token_size,), of beats (n_beats, token_size) and (n_beats, N_RR_FEATURES)."""
 
-    def logits(self, tokens: Float32, reference: Float32, rr: Float32) -> Float32:
+    def beside(self, tokens: Float32, reference: Float32) -> Float32:
+        """Beats compared with the normal beat, both (n_beats, token_size) -> (n_beats, hidden_size)."""
+
+    def logits(self, described: Float32, rr: Float32) -> Float32:
         """What the network says of the beats of sequences, the logit of fibrillation last: (n, n_beats, n_logits).
 
         Parameters
         ----------
-        tokens, reference, rr
-            Of each beat: (n, n_beats, token_size), twice, and (n, n_beats, N_RR_FEATURES).
+        described, rr
+            Of each beat: (n, n_beats, hidden_size), see ``beside``, and (n, n_beats, N_RR_FEATURES).
 
         """
 

@@ -37,24 +37,25 @@ class PatientBeats:
 
     token: NDArray[np.floating[Any]]  # (n_beats, n_leads, token_size)
     rr: Float32  # (n_beats, N_RR_FEATURES)
+    lead_weight: Float32  # (n_beats, n_leads), summing to one over the leads
     reference: Float32  # (n_parts, n_leads, token_size), the patient's normal beat in each part of the record
     part: Index  # (n_beats,), the part that each beat lies in
 
     @classmethod
-    def of(cls, model: Model, token: NDArray[np.floating[Any]], rr_s: Float64) -> PatientBeats:
+    def of(cls, model: Model, token: NDArray[np.floating[Any]], rr_s: Float64, lead_weight: Float32) -> PatientBeats:
         """A patient, with the beats that the model finds normal as reference."""
         rr, rows = rr_features(rr_s), np.arange(len(rr_s))
         leads = range(token.shape[1])
         found = [part_references(model, token[:, lead], rows, rr) for lead in leads]
-        return cls(token, rr, np.stack([reference for reference, _ in found], axis=1), found[0][1])
+        return cls(token, rr, lead_weight, np.stack([reference for reference, _ in found], axis=1), found[0][1])
 
     def logits(self, network: BeatNetwork, starts: Sequence[int]) -> Tensor:
-        """Logits of stretches of the beats, shape (n_starts, n_leads, FINE_TUNING_SEQUENCE_BEATS, N_OUTPUTS)."""
-        token = torch.from_numpy(stretches(self.token, starts).astype(np.float32)).transpose(1, 2)
-        reference = torch.from_numpy(self.reference[stretches(self.part, starts)]).transpose(1, 2)
-        rr = torch.from_numpy(stretches(self.rr, starts))[:, None].expand(-1, token.shape[1], -1, -1)
-        logits, _ = network.classify(network.beside(token, reference).flatten(0, 1), rr.flatten(0, 1))
-        return logits.reshape(*token.shape[:2], *logits.shape[1:])
+        """Logits of stretches of the beats, shape (n_starts, FINE_TUNING_SEQUENCE_BEATS, N_OUTPUTS)."""
+        token = torch.from_numpy(stretches(self.token, starts).astype(np.float32))
+        reference = torch.from_numpy(self.reference[stretches(self.part, starts)])
+        weight = torch.from_numpy(stretches(self.lead_weight, starts))
+        described = (weight[..., None] * network.beside(token, reference)).sum(dim=2)
+        return network.classify(described, torch.from_numpy(stretches(self.rr, starts)))[0]
 
 
 @one_thread()
@@ -97,9 +98,9 @@ def _class_weight(code: Codes) -> Tensor:
 
 
 def _label_loss(logits: Tensor, code: Codes, weight: Tensor) -> Tensor:
-    """Cross entropy of the labelled beats; logits (n, n_leads, n_beats, N_OUTPUTS), codes (n, n_beats)."""
-    target = torch.from_numpy(code)[:, None].expand(-1, logits.shape[1], -1)
-    return cross_entropy(logits.flatten(0, 2), target.flatten(), weight=weight, ignore_index=UNLABELLED)
+    """Cross entropy of the labelled beats; logits (n, n_beats, N_OUTPUTS), codes (n, n_beats)."""
+    target = torch.from_numpy(code).flatten()
+    return cross_entropy(logits.flatten(0, 1), target, weight=weight, ignore_index=UNLABELLED)
 
 
 def _anchor_loss(logits: Tensor, former: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # torch takes a second to load
     from .network import BeatNetwork
 
 SUFFIX: Final = ".int8.npz"
-GRAPHS: Final = ("frames", "tokens", "reference", "logits")  # each serves the method of ``Engine`` of the same name
+# Each serves the method of ``Engine`` of the same name:
+GRAPHS: Final = ("frames", "tokens", "reference", "beside", "logits")
 TREES: Final = "trees."  # before the names of the trees' arrays
 WEIGHTS: Final = "weights_sha256"  # of the weights that the graphs were exported from
 ONLY_ERRORS: Final = 3  # are written to the terminal
@@ -65,9 +66,14 @@ class Int8Engine:
         (reference,) = self._run("reference", tokens=tokens, median=lower_median(tokens), rr=rr)
         return np.asarray(reference)
 
-    def logits(self, tokens: Float32, reference: Float32, rr: Float32) -> Float32:
+    def beside(self, tokens: Float32, reference: Float32) -> Float32:
         """See ``Engine``."""
-        (logits,) = self._run("logits", tokens=tokens, reference=reference, rr=rr)
+        (described,) = self._run("beside", tokens=tokens, reference=reference)
+        return np.asarray(described)
+
+    def logits(self, described: Float32, rr: Float32) -> Float32:
+        """See ``Engine``."""
+        (logits,) = self._run("logits", described=described, rr=rr)
         return np.asarray(logits)
 
     def _run(self, graph: str, **inputs: np.ndarray[Any, Any]) -> list[Any]:

@@ -63,10 +63,15 @@ class TorchEngine:
         return reference
 
     @torch.inference_mode()
-    def logits(self, tokens: Float32, reference: Float32, rr: Float32) -> Float32:
+    def beside(self, tokens: Float32, reference: Float32) -> Float32:
         """See ``Engine``."""
-        described = self._serving.beside(torch.tensor(tokens), torch.tensor(reference))
-        found: Float32 = self._serving.all_logits(described, torch.tensor(rr)).numpy()
+        described: Float32 = self._serving.beside(torch.tensor(tokens), torch.tensor(reference)).numpy()
+        return described
+
+    @torch.inference_mode()
+    def logits(self, described: Float32, rr: Float32) -> Float32:
+        """See ``Engine``."""
+        found: Float32 = self._serving.all_logits(torch.tensor(described), torch.tensor(rr)).numpy()
         return found
 
 

@@ -85,13 +85,22 @@ class _Reference(nn.Module):
         return self.network.reference_by(tokens, median, rr)[0]
 
 
+class _Beside(nn.Module):
+    def __init__(self, network: BeatNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tokens: Tensor, reference: Tensor) -> Tensor:
+        return self.network.beside(tokens, reference)
+
+
 class _Logits(nn.Module):
     def __init__(self, network: BeatNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, tokens: Tensor, reference: Tensor, rr: Tensor) -> Tensor:
-        return self.network.all_logits(self.network.beside(tokens, reference), rr)
+    def forward(self, described: Tensor, rr: Tensor) -> Tensor:
+        return self.network.all_logits(described, rr)
 
 
 def export_int8(network: BeatNetwork, spec: ModelSpec, strips: Float32) -> dict[str, NDArray[Any]]:
@@ -109,6 +118,7 @@ def export_int8(network: BeatNetwork, spec: ModelSpec, strips: Float32) -> dict[
         "frames": frames,
         "tokens": _exported_tokens(serving, spec, scale),
         "reference": _exported_reference(serving, spec),
+        "beside": _exported_beside(serving, spec),
         "logits": _exported_logits(serving, spec),
     }
     arrays = {name: np.frombuffer(graph, dtype=np.uint8) for name, graph in graphs.items()}
@@ -193,9 +203,15 @@ def _exported_reference(network: BeatNetwork, spec: ModelSpec) -> bytes:
     return _exported(_Reference(network), inputs, ("reference",), axes)
 
 
+def _exported_beside(network: BeatNetwork, spec: ModelSpec) -> bytes:
+    inputs = {name: torch.randn(5, spec.token_size) for name in ("tokens", "reference")}
+    return _exported(
+        _Beside(network), inputs, ("described",), {name: {0: "n_beats"} for name in (*inputs, "described")}
+    )
+
+
 def _exported_logits(network: BeatNetwork, spec: ModelSpec) -> bytes:
-    tokens = torch.randn(2, 7, spec.token_size)
-    inputs = {"tokens": tokens, "reference": tokens + 1, "rr": torch.zeros(2, 7, N_RR_FEATURES)}
+    inputs = {"described": torch.rand(2, 7, spec.hidden_size), "rr": torch.zeros(2, 7, N_RR_FEATURES)}
     axes = {name: {0: "n", 1: "n_beats"} for name in (*inputs, "logits")}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "quantised.onnx"
