@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import maximum_filter1d, percentile_filter
 
-from ecg_core.signals.windows import maximum_within, minimum_within, sliding_maximum, sliding_ranks, with_held_ends
+from ecg_core.signals.windows import maximum_within, minimum_within, sliding_maximum, sliding_rank, with_held_ends
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -29,6 +29,6 @@ def test_the_sliding_maximum_is_that_of_scipy_inside_the_edges(width):
 @pytest.mark.parametrize("n", [1, 5, 200])
 def test_ranks_around_each_value_are_scipys_percentiles(n):
     values = np.random.default_rng(n).integers(0, 9, n).astype(np.float64)
-    found = sliding_ranks(with_held_ends(values, 61), 61, (6, 30, 54))
-    for row, pct in zip(found, (10, 50, 90), strict=True):
-        np.testing.assert_array_equal(row, percentile_filter(values, pct, 61, mode="nearest"))
+    for rank, pct in ((6, 10), (30, 50), (54, 90)):
+        found = sliding_rank(with_held_ends(values, 61), 61, rank)
+        np.testing.assert_array_equal(found, percentile_filter(values, pct, 61, mode="nearest"))

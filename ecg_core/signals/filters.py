@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..schema import Bool, Float32, Float64, FrozenArrays, Index
-from .windows import sliding_maximum, sliding_ranks, with_held_ends
+from .windows import sliding_maximum, sliding_rank, with_held_ends
 
 FS_HZ = 125.0  # the rate at which everything is analysed: the QRS lies below 40 Hz
 MARGIN_S = 60.0  # further than any filter or running scale below reaches
@@ -32,8 +32,8 @@ SPIKE_FACTOR = 20.0  # beyond this many times the usual amplitude it is no ECG
 SCALE_BLOCK_S = 1.0  # the amplitude of a lead: peak-to-peak of blocks this long (a QRS in most of them) ...
 SCALE_BLOCKS = 61  # ... and the median over so many of them
 SPARSE_BLOCKS = 5  # so many seconds in a row hold a beat, even with pauses of four seconds
-SPARSE_RATIO, SPARSE_SPREAD = 0.5, 1.5  # of the tallest of these; see ``sparse_beats``
-SPARSE_RANKS = 6, 54  # of SCALE_BLOCKS: a tenth of them is lower, or higher
+SPARSE_RATIO, SPARSE_SPREAD = 0.5, 1.5  # of the tallest of these; see ``usual_heights``
+SPARSE_RANKS = 6, 54  # of SCALE_BLOCKS: a tenth of them is lower, and a tenth higher
 SCALE_RANGE = 5.0  # normalised amplitudes are clipped here
 CENTRE_SAMPLES = 20_000  # so many samples of a lead show its median
 
@@ -238,51 +238,40 @@ def local_amplitude(lead: Float32, valid: Bool) -> Float32:
     Where beats are so rare that most seconds hold none, the amplitude is that of their beats.
     """
     block = int(SCALE_BLOCK_S * FS_HZ)
-    height = peak_to_peak(lead if valid.all() else np.where(valid, lead, 0), block).astype(np.float64)
+    height = peak_to_peak(lead if valid.all() else np.where(valid, lead, 0), block)
     live = height > 0
     if not live.any():
         return np.ones_like(lead)
     number = np.arange(len(height))
-    height = np.interp(number, number[live], height[live])
-    smooth = np.where(sparse_beats(height), _running_median(_tallest_nearby(height)), _running_median(height))
-    return _between_blocks(smooth, block, len(lead))
+    height = np.interp(number, number[live], height[live]).astype(np.float32)
+    return _between_blocks(usual_heights(height), block, len(lead))
 
 
-def _between_blocks(value: Float64, block: int, n: int) -> Float32:
+def _between_blocks(value: Float32, block: int, n: int) -> Float32:
     """Values at the middle of consecutive blocks, with straight lines between, shape (n,)."""
     edged = np.concatenate((value[:1], value, value[-1:], value[-1:]))  # held before the first and in the rest
-    along = (np.arange(block) + block % 2 / 2) / block
+    along = ((np.arange(block) + block % 2 / 2) / block).astype(np.float32)
     line = edged[:-1, None] + np.diff(edged)[:, None] * along
-    return line.astype(np.float32).reshape(-1)[block // 2 :][:n]
+    return np.asarray(line.reshape(-1)[block // 2 :][:n])
 
 
-def sparse_beats(height: Float64) -> Bool:
-    """Whether most seconds around each one lie between beats, as in a slow rhythm, shape of ``height``.
+def usual_heights(height: Float32) -> Float32:
+    """Median of the peak-to-peak amplitudes around each of consecutive seconds, shape (n,).
 
-    The tallest of SPARSE_BLOCKS seconds is then much taller than most, and as tall as the tallest of the others; that
-    of an artefact is not.
-
-    Parameters
-    ----------
-    height
-        Peak-to-peak amplitude of consecutive seconds, shape (n,).
-
+    Where most seconds lie between beats, as in a slow rhythm, it is that of the tallest of SPARSE_BLOCKS seconds: this
+    is much taller than most, and as tall as the tallest of the others; that of an artefact is not.
     """
-    tallest = _tallest_nearby(height)
-    much_taller = np.asarray(_running_median(height) < SPARSE_RATIO * _running_median(tallest))
-    if not much_taller.any():
-        return much_taller
-    lower, upper = sliding_ranks(with_held_ends(tallest, SCALE_BLOCKS), SCALE_BLOCKS, SPARSE_RANKS)
-    return np.asarray(much_taller & (upper < SPARSE_SPREAD * lower))
+    tallest = sliding_maximum(with_held_ends(height, SPARSE_BLOCKS), SPARSE_BLOCKS)
+    usual, usual_tallest = (_running_rank(values, SCALE_BLOCKS // 2) for values in (height, tallest))
+    sparse = usual < SPARSE_RATIO * usual_tallest
+    if sparse.any():
+        lower, upper = (_running_rank(tallest, rank) for rank in SPARSE_RANKS)
+        sparse &= upper < SPARSE_SPREAD * lower
+    return np.where(sparse, usual_tallest, usual)
 
 
-def _tallest_nearby(height: Float64) -> Float64:
-    return sliding_maximum(with_held_ends(height, SPARSE_BLOCKS), SPARSE_BLOCKS)
-
-
-def _running_median(height: Float64) -> Float64:
-    middle = (SCALE_BLOCKS // 2,)
-    return np.asarray(sliding_ranks(with_held_ends(height, SCALE_BLOCKS), SCALE_BLOCKS, middle)[0])
+def _running_rank(height: Float32, rank: int) -> Float32:
+    return sliding_rank(with_held_ends(height, SCALE_BLOCKS), SCALE_BLOCKS, rank)
 
 
 def normalise(lead: Float32, valid: Bool) -> Float32:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..schema import Float32, Float64, Index
-from .windows import maximum_within
 
 
 def find_peaks(values: Float32 | Float64, *, height: float, distance: int = 1) -> Index:
@@ -42,13 +41,17 @@ def _run_ends(values: Float32 | Float64, begin: Index) -> Index:
 
 
 def _highest_apart(peak: Index, height: Float32 | Float64, distance: int) -> Index:
-    """The highest peaks that are at least ``distance`` apart, as if taken one by one from the highest on."""
-    rank = np.empty(len(peak), dtype=np.int64)
-    rank[np.argsort(height, kind="stable")] = np.arange(len(peak))
-    while len(peak) > 1 and np.diff(peak).min() < distance:
-        first, after = (np.searchsorted(peak, peak + edge) for edge in (1 - distance, distance))
-        highest = maximum_within(rank, first, after) == rank  # of all around it: no higher one can remove it
-        beside = (np.cumsum(highest)[after - 1] - np.cumsum(highest)[first] + highest[first]) > 0
-        kept = highest | ~beside
-        peak, rank = peak[kept], rank[kept]
-    return peak
+    """The highest peaks that are at least ``distance`` apart, taken one by one from the highest on."""
+    close = np.pad(np.diff(peak) < distance, 1)  # of the gap before each peak, and of that after the last
+    crowded = np.flatnonzero(close[1:] | close[:-1])  # hardly any, so that a loop over them costs little
+    if not len(crowded):
+        return peak
+    position = [-distance, *peak[crowded].tolist(), int(peak[-1]) + distance]
+    kept = [True] * len(position)
+    for number in (np.argsort(height[crowded], kind="stable")[::-1] + 1).tolist():
+        for step in (-1, 1) if kept[number] else ():
+            other = number + step
+            while abs(position[other] - position[number]) < distance:
+                kept[other] = False
+                other += step
+    return np.delete(peak, crowded[~np.array(kept[1:-1])])

@@ -32,13 +32,10 @@ def sliding_maximum(values: NDArray[Value], width: int) -> NDArray[Value]:
     return values
 
 
-def sliding_ranks(values: NDArray[Value], width: int, ranks: tuple[int, ...]) -> NDArray[Value]:
-    """Of ``width`` values from each one on, those of some ranks, (n,) -> (n_ranks, n - width + 1).
-
-    The least has rank 0, the median ``width // 2``.
-    """
+def sliding_rank(values: NDArray[Value], width: int, rank: int) -> NDArray[Value]:
+    """Of ``width`` values from each one on, that of a rank from the least, 0, on, shape (n,) -> (n - width + 1,)."""
     windows = np.lib.stride_tricks.sliding_window_view(values, width)
-    return np.ascontiguousarray(np.partition(windows, ranks, axis=1)[:, list(ranks)].T)
+    return np.asarray(np.partition(windows, rank, axis=1)[:, rank])
 
 
 def with_held_ends(values: NDArray[Value], width: int) -> NDArray[Value]:
