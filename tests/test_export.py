@@ -24,6 +24,7 @@ from ecg_core.labels import CLASSES
 from ecg_core.notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ecg_core.records import read_annotations
 from ecg_core.report import export
+from ecg_core.report.annotations import encoded
 from ecg_core.report.export import (
     ANNOTATOR,
     WRITERS,
@@ -194,6 +195,26 @@ def test_rhythms_of_the_demo_read_back_are_those_that_it_was_made_with(demo_anal
     (tmp_path / f"x.{ANNOTATOR}").write_bytes(annotation_bytes(demo_analysis))
     found = {mark.rstrip("\x00") for mark in wfdb.rdann(str(tmp_path / "x"), ANNOTATOR).aux_note if mark}
     assert {"(N", "(B", "(T", "(VT", "(AFIB", "(SVTA"} <= found
+
+
+@few_examples
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 300, 1023, 1024, 70_000, 2**31 - 1, 2**31, 2**33]),
+            st.sampled_from("NVFSQ+[]"),
+            st.sampled_from(["", "(N", "(AFIB", "x" * 255]),
+        ),
+        min_size=1,
+    ),
+    st.sampled_from([360.0, 257.5, 1000 / 3]),
+)
+def test_the_bytes_of_the_annotation_file_are_those_of_the_reference_library(tmp_path_factory, marks, fs_hz):
+    steps, symbols, notes = zip(*marks, strict=True)
+    sample, folder = np.cumsum(steps), tmp_path_factory.mktemp("ann")
+    wfdb.wrann("x", "ref", sample, symbol=[*symbols], aux_note=[*notes], fs=fs_hz, write_dir=str(folder))
+    written = encoded(sample, np.array(symbols), np.array(notes), fs_hz=fs_hz)
+    assert written == (folder / "x.ref").read_bytes()
 
 
 # JSON
