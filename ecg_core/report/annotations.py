@@ -109,9 +109,9 @@ def _words(step: Index, code: Index, note: NDArray[np.str_]) -> NDArray[np.uint1
     at += 3 * n_skips
     words[at] = code << CODE_SHIFT | left
     for number in np.flatnonzero(letters).tolist():
-        first, text = int(at[number]) + 1, str(note[number]).encode("ascii")
-        words[first] = NOTE << CODE_SHIFT | len(text)
-        words[first + 1 : first + 1 + (len(text) + 1) // 2] = np.frombuffer(text + b"\0" * (len(text) % 2), dtype="<u2")
+        text, begin = str(note[number]).encode("ascii"), int(at[number]) + 2
+        words[begin - 1] = NOTE << CODE_SHIFT | len(text)
+        words[begin : begin + (len(text) + 1) // 2] = np.frombuffer(text + b"\0" * (len(text) % 2), dtype="<u2")
     return words
 
 
