@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 from ..records import read_strip
 from ..schema import Float32, Lead, Record
@@ -32,6 +31,8 @@ def _filtered(signal_mv: Float32, fs_hz: float) -> Float32:
     high_hz = min(NOISE_HZ, NYQUIST_SHARE * fs_hz / 2)
     if len(signal_mv) <= fs_hz or gap.all() or high_hz <= BASELINE_HZ:
         return signal_mv
+    from scipy.signal import butter, sosfiltfilt  # noqa: PLC0415  # half a second, for a strip that is filtered
+
     sos = butter(2, (BASELINE_HZ, high_hz), "bandpass", fs=fs_hz, output="sos")
     pad = min(len(signal_mv) - 1, int(MARGIN_S * fs_hz))
     filtered = sosfiltfilt(sos, fill_gaps(signal_mv, gap), padlen=pad).astype(np.float32)
