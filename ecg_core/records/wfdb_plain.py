@@ -19,13 +19,14 @@ from ..schema import Float32, Index
 
 # The first line of a header (https://wfdb.io/spec/header-files.html) and that of a signal; its name may be missing.
 RECORD: Final = re.compile(
-    r"[-\w]+[ \t]+(\d+)[ \t]+(\d+\.?\d*)[ \t]+(\d+)"
+    r"[-\w]+[ \t]+(\d{1,9})[ \t]+(\d{1,9}\.?\d{0,9})[ \t]+(\d{1,18})"
     r"(?:[ \t]+(\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d{1,6})?)(?:[ \t]+(\d{1,2}/\d{1,2}/\d{4}))?)?",
     re.ASCII,
 )
 SIGNAL: Final = re.compile(
-    r"([-\w]+\.\w+)[ \t]+(\d+)(?:\+(\d+))?[ \t]+(\d+(?:\.\d+)?)(?:\((-?\d+)\))?(?:/[\w^\-?%/]+)?"
-    r"[ \t]+\d+[ \t]+(-?\d+)[ \t]+-?\d+[ \t]+-?\d+[ \t]+\d+(?:[ \t]+(\S[^\t\n\r\f\v]*))?",
+    r"([-\w]+\.\w+)[ \t]+(\d{1,9})(?:\+(\d{1,9}))?"
+    r"[ \t]+(\d{1,9}(?:\.\d{1,18})?)(?:\((-?\d{1,18})\))?(?:/[\w^\-?%/]+)?"
+    r"[ \t]+\d{1,9}[ \t]+(-?\d{1,18})[ \t]+-?\d{1,18}[ \t]+-?\d{1,18}[ \t]+\d{1,9}(?:[ \t]+(\S[^\t\n\r\f\v]*))?",
     re.ASCII,
 )
 TYPES: Final = {"16": "<i2", "61": ">i2", "80": "u1"}  # of formats that store each sample in whole bytes
