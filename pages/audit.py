@@ -1,8 +1,9 @@
 """Who did what to a study, and when; and whether anything was changed behind the program."""
 
+import pandas as pd
 import streamlit as st
 
-from ecg_core.report.export import csv_bytes
+from ecg_core.report.columns import csv_bytes
 from ecg_core.studies.audit import trail, verify
 from ecg_core.studies.signing import verify_signature
 from ecg_core.studies.wording import trail_table
@@ -59,12 +60,13 @@ button.button("Verify again", on_click=verify_again, width="stretch")
 search, who, download = st.columns([4, 2, 2], vertical_alignment="bottom")
 wanted = search.text_input("Filter", placeholder="a word of what was done", key="audit_filter").casefold()
 reader = who.selectbox("Reader", [ALL, *sorted({entry.reader for entry in entries})], key="audit_reader")
-table = trail_table(entries)
+columns = trail_table(entries)
 download.download_button(
-    "Whole trail as CSV", csv_bytes(table), f"{record.record_id}_audit.csv", icon=":material/download:",
+    "Whole trail as CSV", csv_bytes(columns), f"{record.record_id}_audit.csv", icon=":material/download:",
     on_click="ignore", width="stretch",
 )  # fmt: skip
 
+table = pd.DataFrame(columns)
 matches = table["what"].str.casefold().str.contains(wanted, regex=False)
 if reader != ALL:
     matches &= table["reader"] == reader

@@ -113,8 +113,8 @@ def test_the_core_knows_no_streamlit_and_none_of_what_uses_it():
         assert not outside(path) & {"streamlit", "pages", "models", "benchmarks", "launch", "app"}, name
 
 
-def test_only_records_and_report_know_file_formats():
-    assert users("wfdb") <= {"records", "report"}
+def test_only_records_know_file_formats():
+    assert users("wfdb") == {"records"}
 
 
 def test_only_studies_know_the_database():

@@ -170,4 +170,4 @@ def test_an_action_of_another_version_is_shown_with_what_it_states():
     assert sentence_of(entry) == "Flown to the moon (by rocket: true)."
     damaged = AuditEntry(2, "", "B", "labelled", {}, "h")
     assert sentence_of(damaged) == "Labelled."
-    assert trail_table([entry, damaged])["time_local"].tolist()[1] == ""
+    assert trail_table([entry, damaged])["time_local"][1] == ""

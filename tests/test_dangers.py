@@ -7,6 +7,7 @@ from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pypdfium2
 import pytest
 import wfdb
@@ -248,9 +249,9 @@ def test_strips_of_dangers_come_first_each_episode_and_the_longest_named(grave):
 
 
 def test_a_length_that_is_a_lower_limit_says_so_everywhere(grave):
-    pause = events_table(grave).set_index("kind").loc["pause"]
+    pause = pd.DataFrame(events_table(grave)).set_index("kind").loc["pause"]
     assert (pause["duration_s"], pause["at_least"]) == (4.2, 1)
-    assert events_table(grave)["at_least"].sum() == 2
+    assert pd.DataFrame(events_table(grave))["at_least"].sum() == 2
     content = json.loads(report_json(grave))
     assert [event["kind"] for event in content["events"] if event["at_least"]] == ["asystole", "pause"]
     longest = next(measure for measure in measures(grave) if measure.key == "longest_rr")

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 from support.strategies import make_beats
 
-from ecg_core.rhythm.hrv import measure_variability
+from ecg_core.rhythm.hrv import cubic_spline, measure_variability
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Beats, RhythmEvent
 
@@ -86,6 +87,15 @@ def test_sdann_is_the_spread_of_means_of_five_minutes():
 def test_too_few_intervals_give_no_figure_and_no_error(n):
     hrv = measured(make_beats([80] * n, "N" * n), 30)
     assert np.isnan([hrv.sdnn_ms, hrv.sdann_ms, hrv.rmssd_ms, hrv.pnn50_pct, hrv.lf_ms2, hrv.hf_ms2, hrv.lf_hf]).all()
+
+
+@pytest.mark.parametrize("n", [4, 5, 40, 400])
+def test_the_spline_is_that_of_the_reference_library(n):
+    rng = np.random.default_rng(n)
+    time_s, rr_ms = np.cumsum(rng.uniform(0.3, 2.0, n)), rng.normal(800, 50, n)
+    grid_s = np.linspace(time_s[0], time_s[-1], 1000)
+    expected = CubicSpline(time_s, rr_ms)(grid_s)
+    np.testing.assert_allclose(cubic_spline(grid_s, time_s, rr_ms), expected, rtol=1e-12)
 
 
 def test_without_analysable_time_there_is_no_coverage():

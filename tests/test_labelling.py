@@ -11,7 +11,8 @@ from support.pages import address_time_s, html_of, page, workspace_with
 
 from ecg_core.evaluation.comparison import disagreements
 from ecg_core.measuring import with_labels
-from ecg_core.report.export import csv_bytes, labels_table
+from ecg_core.report.columns import csv_bytes
+from ecg_core.report.export import labels_table
 from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Annotations
 from pages._ui import labelling
@@ -236,7 +237,7 @@ def test_saved_labels_can_be_loaded_again(session, workspace, analysis):
 
 def test_labels_of_another_record_are_refused_with_both_names(session, workspace, analysis):
     beats = np.flatnonzero(analysis.beats.usable)[[3, 7]]
-    table = labels_table(with_labels_at(analysis, beats))
+    table = pd.DataFrame(labels_table(with_labels_at(analysis, beats)))
     session["labels_file"] = Uploaded(csv_bytes(table.assign(record="other", record_sha256="1" * 64)))
     load_labels("labels_file")
     for part in ("rec_labels.csv: these labels are of the record other", "11111111", analysis.record.record_id):
@@ -251,7 +252,7 @@ def test_labels_of_another_record_are_refused_with_both_names(session, workspace
 
 def test_labels_that_state_no_record_are_set_with_a_notice(session, workspace, analysis):
     beats = np.flatnonzero(analysis.beats.usable)[[3, 7]]
-    older = labels_table(with_labels_at(analysis, beats))[["sample", "time_s", "label"]]
+    older = pd.DataFrame(labels_table(with_labels_at(analysis, beats)))[["sample", "time_s", "label"]]
     session["labels_file"] = Uploaded(csv_bytes(older))
     load_labels("labels_file")
     assert "does not state its record" in session["labels_message"]

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from support.analyses import make_analysis
 from support.pages import page, text_of, workspace_with
@@ -216,7 +217,7 @@ def test_every_result_prints_the_mode_and_another_than_balanced_comes_first(anal
         assert f"{point.text}." in draft_narrative(made).splitlines()
         content = json.loads(report_json(made))["sensitivity"]
         assert (content["mode"], content["operating_point"]["v_offset"]) == (point.sensitivity, point.v_offset)
-        rows = burden_table(made).set_index("measure")
+        rows = pd.DataFrame(burden_table(made)).set_index("measure")
         assert float(rows.loc["sensitivity_v_offset", "value"]) == point.v_offset
         assert rows.loc["sensitivity_s_offset", "denominator"] == point.text
     assert draft_narrative(high).splitlines()[1] == f"{POINTS[0].text}."

@@ -4,15 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support.records import DEMO, write_record
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "scipy", "pandas", "wfdb", "plotly", "reportlab", "streamlit", "pooch", "requests", "distributed"}
 
 
 def loaded(script, *arguments):
-    """Packages that are loaded after a script, in a Python of its own."""
-    program = f"{script}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}}, file=sys.stderr)"
+    """Packages and modules that are loaded after a script, in a Python of its own."""
+    program = f"{script}\nimport sys\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
@@ -46,6 +48,37 @@ def test_the_package_itself_loads_nothing_heavy_and_not_even_numpy():
 )
 def test_help_and_version_load_nothing_heavy(arguments):
     assert not loaded(COMMAND, *arguments.split()) & HEAVY
+
+
+FORMATS = {"pandas", "wfdb", "pyarrow", "pydicom", "edfio", "matplotlib"}  # what only some formats need
+SIGNALS = {"torch", "scipy.signal", "scipy.interpolate", "scipy.stats"}
+REPORT = {"reportlab", "plotly"}
+STORE = {"sqlalchemy", "alembic"}
+
+
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        ("inspect {demo}", FORMATS | SIGNALS | REPORT | STORE),
+        ("join {first} {second} --to {out}/whole.join", FORMATS | SIGNALS | REPORT | STORE),
+        ("studies --studies {out}/store", FORMATS | SIGNALS | REPORT),
+        ("convert {first} --to csv --out {out}", {"wfdb", "pydicom", "edfio", "torch"} | REPORT | STORE),
+        ("convert {first} --to edf --out {out}", {"pandas", "wfdb", "pydicom", "torch"} | REPORT | STORE),
+        ("convert {first} --out {out}", {"pydicom", "edfio", "torch"} | REPORT | STORE),
+        ("monitor {first} --speed inf --quiet", FORMATS | REPORT | STORE),
+        ("analyze {first} --out {out}", FORMATS | STORE | {"plotly"}),
+    ],
+)
+def test_a_command_loads_only_what_its_record_needs(tmp_path, command, absent):
+    rng = np.random.default_rng(0)
+    for name, clock in (("first", "10:00:00"), ("second", "10:00:20")):
+        path = write_record(tmp_path, name, rng.normal(0, 0.1, (1, 20 * 360)), lead_names=("II",))
+        header = path.with_suffix(".hea")
+        first, *signals = header.read_text(encoding="ascii").splitlines()
+        header.write_text("\n".join([f"{first} {clock} 01/02/2020", *signals]), encoding="ascii")
+    places = {"demo": DEMO, "first": tmp_path / "first", "second": tmp_path / "second", "out": tmp_path / "out"}
+    (tmp_path / "out").mkdir()
+    assert not loaded(COMMAND, *command.format(**places).split()) & absent
 
 
 def test_a_bad_rule_is_reported_before_anything_that_reads_signals_is_loaded():

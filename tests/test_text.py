@@ -21,7 +21,8 @@ from ecg_core.figures import quality_figure, strip_figure
 from ecg_core.records import read_record, read_strip
 from ecg_core.records.convert import convert
 from ecg_core.records.limits import distinct_names
-from ecg_core.report.export import WRITERS, csv_bytes
+from ecg_core.report.columns import csv_bytes
+from ecg_core.report.export import WRITERS
 from ecg_core.text import FORMULA, no_formula, one_line, plain_html, plain_markdown
 
 EVIL_CELLS = ["=1+2", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x","y")']

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import __version__
 from ..errors import OutputError
 from ..files import atomic_file
-from ..report.export import csv_bytes, plain_number
+from ..report.columns import csv_bytes
+from ..report.export import plain_number
 from ..report.measures import measures
 from ..report.statements import verdict_cells
 from ..schema import Analysis
 from ..text import one_line
 from .plan import Outcome
 from .tables import FAILURES, PARQUET, STUDY
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FAILURE_COLUMNS: Final = ("record", "sentence")
 IDENTITY: Final = (
@@ -44,6 +47,8 @@ def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
 
 def study_table(rows: Sequence[dict[str, str | float | None]]) -> pd.DataFrame:
     """Rows of ``study_row``; measures are numbers, NaN where there is none."""
+    import pandas as pd  # noqa: PLC0415  # a quarter of a second, for a table at the end of the work
+
     table = pd.DataFrame(list(rows), columns=None if rows else list(IDENTITY))
     return table.astype({name: float for name in table if name not in IDENTITY and name not in TEXTS})
 
@@ -65,7 +70,7 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
     failed = [(one_line(str(outcome.task.path)), outcome.problem) for outcome in outcomes if outcome.problem]
     contents = {STUDY: csv_bytes(_as_text(table)), PARQUET: table.to_parquet(index=False)}
     if failed:
-        contents[FAILURES] = csv_bytes(pd.DataFrame(failed, columns=list(FAILURE_COLUMNS)))
+        contents[FAILURES] = csv_bytes(dict(zip(FAILURE_COLUMNS, zip(*failed, strict=True), strict=True)))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
@@ -81,11 +86,10 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
     return tuple(out / name for name in contents)
 
 
-def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+def _as_text(table: pd.DataFrame) -> dict[str, list[Any]]:
     """The table with its measures as plain decimal numbers, empty where there is none."""
-    measured = [str(name) for name in table if name not in IDENTITY and name not in TEXTS]
-    return table.assign(**{name: table[name].map(_cell) for name in measured})
+    return {str(name): [_cell(value) for value in table[name].tolist()] for name in table}
 
 
-def _cell(value: float) -> str:
-    return plain_number(None if pd.isna(value) else value)
+def _cell(value: Any) -> Any:
+    return plain_number(None if math.isnan(value) else value) if isinstance(value, float) else value

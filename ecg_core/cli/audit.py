@@ -87,7 +87,7 @@ def _line(entry: AuditEntry) -> str:
 
 def _write_csv(path: Path, entries: tuple[AuditEntry, ...]) -> None:
     from ..files import atomic_file
-    from ..report.export import csv_bytes
+    from ..report.columns import csv_bytes
     from ..studies.wording import trail_table
 
     content = csv_bytes(trail_table(entries))

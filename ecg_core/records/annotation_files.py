@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pandas as pd
-import wfdb
 
 from ..errors import RecordError
 from ..labels import AAMI_OF_SYMBOL, NOT_A_BEAT, SYMBOL_OF_CLASS
-from ..schema import Annotations, Record
+from ..schema import Annotations, Index, Record
 from ..text import format_quoted, one_line
+from .wfdb_plain import plain_annotations
 
 # Texts of EDF+ that mean a beat, beside the WFDB symbols themselves
 SYMBOL_OF_WORD: Final = {
@@ -87,6 +86,8 @@ def read_labels_of(path: Path, record: Record) -> tuple[Annotations, bool]:
 
 def _records_of_table(path: Path) -> list[tuple[str, str]]:
     """Name and SHA-256 of the records that a table of labels states; none in a table of an older version."""
+    import pandas as pd  # noqa: PLC0415  # a quarter of a second, which only tables need
+
     table = pd.read_csv(path, keep_default_na=False, dtype=str)
     if not {*RECORD_COLUMNS} <= {*table.columns}:
         return []
@@ -100,10 +101,10 @@ def read_wfdb_annotations(path: Path, fs_hz: float, *, prefer_stated_rate: bool 
     With ``prefer_stated_rate``, the rate that the file or the header beside it states goes before ``fs_hz``.
     """
     try:
-        found = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
-        sample, symbol = np.asarray(found.sample, dtype=np.int64), np.array(found.symbol, dtype=np.str_)
-        fs_hz = float(found.fs) if prefer_stated_rate and found.fs else fs_hz
-        aux = np.array([note.rstrip("\x00") for note in found.aux_note], dtype=np.str_)
+        sample, symbols, notes, stated_hz = _decoded(path, needs_rate=prefer_stated_rate)
+        symbol = np.array(symbols, dtype=np.str_)
+        fs_hz = stated_hz if prefer_stated_rate and stated_hz else fs_hz
+        aux = np.array([note.rstrip("\x00") for note in notes], dtype=np.str_)
     except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise RecordError(
             f"{path.name}: expected WFDB annotations, but the file cannot be decoded ({format_quoted(error)}). "
@@ -119,8 +120,21 @@ def read_wfdb_annotations(path: Path, fs_hz: float, *, prefer_stated_rate: bool 
     return Annotations(sample[order] / fs_hz, symbol[order], aux[order])
 
 
+def _decoded(path: Path, *, needs_rate: bool) -> tuple[Index, list[str], list[str], float | None]:
+    """Samples, symbols, notes and rate of a WFDB annotation file; where needed, the rate of the header beside it."""
+    plain = plain_annotations(path)
+    if plain is not None and (plain[3] or not needs_rate):
+        return plain
+    import wfdb  # noqa: PLC0415  # a third of a second, for files that are not plain
+
+    found = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
+    return np.asarray(found.sample, dtype=np.int64), found.symbol, found.aux_note, float(found.fs or 0)
+
+
 def _read_table(path: Path) -> Annotations:
     """Times and classes or symbols of the table ``NAME_beats.csv`` that an analysis or a copy writes."""
+    import pandas as pd  # noqa: PLC0415  # see above
+
     try:
         table = pd.read_csv(path, keep_default_na=False)
         time_s = table["time_s"].to_numpy(dtype=np.float64)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..errors import RecordError
@@ -52,7 +51,7 @@ def open_parquet(path: Path) -> tuple[list[str], int]:
 
     """
     try:
-        file = pq.ParquetFile(path)
+        file = _opened(path)
         names, n_rows = list(file.schema_arrow.names), int(file.metadata.num_rows)
     except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise _damaged(path, error) from error
@@ -61,6 +60,13 @@ def open_parquet(path: Path) -> tuple[list[str], int]:
     if n_rows * NUMBER_BYTES > MAX_EXPANSION * path.stat().st_size:
         raise RecordError(f"{path.name}: states {plural(n_rows, 'row')}, more than its bytes can hold; it is damaged.")
     return names, n_rows
+
+
+def _opened(path: Path) -> Any:
+    """The file, open to be read; pyarrow takes a twentieth of a second to load."""
+    from pyarrow.parquet import ParquetFile  # noqa: PLC0415
+
+    return ParquetFile(path)
 
 
 def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
@@ -73,7 +79,7 @@ def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
 def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
     """Write columns, from a row on, into the rows of an array, one row group after the other."""
     try:
-        file, begin, stop = pq.ParquetFile(path), 0, start + rows.shape[1]
+        file, begin, stop = _opened(path), 0, start + rows.shape[1]
         for group in range(file.num_row_groups):
             end = begin + int(file.metadata.row_group(group).num_rows)
             first, last = max(start, begin), min(stop, end)

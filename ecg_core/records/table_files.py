@@ -12,9 +12,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ..errors import RecordError
 from ..overrides import NO_OVERRIDES, RecordOverrides
@@ -25,6 +25,9 @@ from .overrides import apply_overrides, check_rate, missing_metadata
 from .parquet_files import ParquetSource, open_parquet, parquet_column
 from .samples import ArraySource
 from .units import MV_OF_UNIT, S_OF_UNIT, WRITTEN_BY_HAND, mv_of_unit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEAD = re.compile(rf"^(?P<name>.+?)[ _]*[\[(_ ](?P<unit>{'|'.join(WRITTEN_BY_HAND)})[\])]?$", re.IGNORECASE)
 TIME = re.compile(rf"^(time|t|seconds|elapsed)[ _]*[\[(_ ]?(?P<unit>{'|'.join(S_OF_UNIT)})?[\])]?$", re.IGNORECASE)
@@ -80,6 +83,8 @@ def _read_text(path: Path, heading: str, overrides: RecordOverrides) -> Record:
     """Read a table whose separator is the most frequent one of its first line."""
     separator = max(",;\t", key=heading.count)
     is_headless = _all_numbers(heading.split(separator))
+    import pandas as pd  # noqa: PLC0415  # a quarter of a second, which only tables need
+
     try:
         table = pd.read_csv(
             path, sep=separator, decimal="," if separator == ";" else ".", header=None if is_headless else "infer",
@@ -204,6 +209,8 @@ def _read_apple(path: Path) -> Record:
 
 def _numbers(path: Path, column: pd.Series) -> Float64:
     """A column as numbers, NaN where a cell is empty."""
+    import pandas as pd  # noqa: PLC0415  # see above
+
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = np.flatnonzero(numbers.isna() & column.notna())
     if len(wrong):

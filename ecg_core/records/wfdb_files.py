@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import wfdb
 
 from ..errors import RecordError
 from ..overrides import NO_OVERRIDES, RecordOverrides
@@ -39,6 +38,7 @@ from .wfdb_header import (
     unit_mv_of,
     with_ending,
 )
+from .wfdb_plain import PlainSignal, plain_signal
 
 PLAIN_NAME = "record"  # of a segment whose own name the decoder does not understand
 PART_SUFFIXES = (HEADER_SUFFIX, ".dat", REFERENCE_SUFFIX)
@@ -61,19 +61,26 @@ class Segment:
     calibrated: tuple[bool, ...]  # per lead: whether the header states a gain
     unit_mv: tuple[float, ...]  # per lead
     files: tuple[Path, ...]
+    plain: PlainSignal | None = field(default=None, repr=False)  # its signal file, where that is plain
     folder: Folder | None = field(default=None, repr=False)  # the temporary folder of ``path``, where it needs one
 
     def read(self, start: int, stop: int, channels: list[int]) -> Float32:
         """Samples [start, stop) of the segment in mV, shape (n_channels, stop - start)."""
         try:
-            part = wfdb.rdrecord(str(self.path), sampfrom=start, sampto=stop, channels=channels, return_res=32)
+            part = self.plain.read(start, stop, channels) if self.plain else self._decoded(start, stop, channels)
         except Exception as error:  # the decoders raise all kinds of errors on damaged bytes
             raise RecordError(
                 f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files "
                 f"({format_quoted(error)}). Check that they are complete and belong to this header."
             ) from error
         unit_mv = np.array([self.unit_mv[i] for i in channels], dtype=np.float32)
-        return np.asarray(part.p_signal.T * unit_mv[:, None], dtype=np.float32)
+        return np.asarray(part.T * unit_mv[:, None], dtype=np.float32)
+
+    def _decoded(self, start: int, stop: int, channels: list[int]) -> Float32:
+        import wfdb  # noqa: PLC0415  # a third of a second, for signal files that are not plain
+
+        part = wfdb.rdrecord(str(self.path), sampfrom=start, sampto=stop, channels=channels, return_res=32)
+        return np.asarray(part.p_signal)
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
 
 def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
     """Names of the leads where a layout segment lists them, and the segments that hold samples."""
-    if not isinstance(header, wfdb.MultiRecord):
+    if not _has_segments(header):
         return [], (_segment(stem, header, first=0),)
     layout: list[str] = []
     segments, first = [], 0
@@ -167,13 +174,17 @@ def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
     return layout, tuple(segments)
 
 
+def _has_segments(header: Any) -> bool:
+    return hasattr(header, "seg_name")
+
+
 def _read_segment_header(stem: Path, header: Any, name: str, length: int) -> Any:
     if not is_bare(name):
         raise RecordError(f"{stem.name}.hea names {name}: a segment must lie beside its header.")
     if not header_of(stem.with_name(name)).is_file():
         raise RecordError(f"{stem.name}.hea names the segment {name}.hea, which is not beside it; add it.")
     part = read_header(stem.with_name(name))
-    if isinstance(part, wfdb.MultiRecord):
+    if _has_segments(part):
         raise RecordError(f"{stem.name}.hea: its segment {name} has segments of its own, which WFDB does not allow.")
     if length and (part.fs, part.sig_len) != (header.fs, length):
         raise RecordError(
@@ -201,6 +212,7 @@ def _segment(stem: Path, header: Any, *, first: int) -> Segment:
         leads=tuple(distinct_names(lead_names_of(stem, header))),
         calibrated=tuple(states_gain(gain) for gain in gains),
         unit_mv=tuple(unit_mv_of(gain) for gain in gains),
+        plain=None if folder else plain_signal(stem, header),
         files=(header_of(stem), *(stem.parent / name for name in header.file_name)),
         folder=folder,
     )

@@ -11,11 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import wfdb
-
 from ..errors import RecordError
 from .limits import MAX_FS_HZ, MIN_DURATION_S, MIN_FS_HZ, check_length
 from .units import mv_of_unit
+from .wfdb_plain import plain_header
 
 HEADER_SUFFIX, REFERENCE_SUFFIX = ".hea", ".atr"
 SAMPLE_SUFFIXES = (".dat", ".mat")
@@ -56,7 +55,7 @@ def with_ending(stem: Path, suffix: str) -> Path:
 
 
 def read_header(stem: Path) -> Any:
-    """The header as ``wfdb.rdheader`` decodes it, with its rate checked.
+    """The header as ``wfdb.rdheader`` decodes it, or a plain one with the same fields, with its rate checked.
 
     Raises
     ------
@@ -66,7 +65,7 @@ def read_header(stem: Path) -> Any:
     """
     name = header_of(stem).name
     try:
-        header = wfdb.rdheader(str(stem))
+        header = plain_header(header_of(stem)) or _decoded(stem)
     except Exception as error:  # the parser raises all kinds of errors on damaged text
         raise RecordError(
             f"{name}: expected a WFDB header, but its text is not one ({type(error).__name__}). "
@@ -76,6 +75,12 @@ def read_header(stem: Path) -> Any:
     if stated and number_of(re.split(r"[/(]", stated)[0]) != header.fs:  # the parser decodes "-360" as 250 Hz
         raise RecordError(f'{name}: expected a sampling rate in Hz, found "{stated}"; correct the first line.')
     return header
+
+
+def _decoded(stem: Path) -> Any:
+    import wfdb  # noqa: PLC0415  # a third of a second, for headers that are not plain
+
+    return wfdb.rdheader(str(stem))
 
 
 def states_length(stem: Path) -> bool:

@@ -7,12 +7,9 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import edfio
 import numpy as np
-import pandas as pd
-import wfdb
 
 from ..errors import OutputError
 from ..labels import AAMI_OF_SYMBOL
@@ -21,6 +18,10 @@ from ..signals.filters import to_sample
 from ..text import no_formula
 from .annotation_files import RHYTHM_SYMBOL
 from .units import ASSUMED_PER_MV
+
+if TYPE_CHECKING:  # each loads where its form is written: together they take half a second
+    import edfio
+    import pandas as pd
 
 GAIN_PER_MV = 1000.0  # counts of a microvolt ...
 LIMIT = 32_000  # ... or coarser, where 16 bits would not hold the signal
@@ -46,6 +47,8 @@ def write_wfdb(record: Record, rows: Rows, fs_hz: float, folder: Path, *, commen
     Leads keep their names; a lead whose gain is not stated is written without one. Annotations move to the nearest
     sample.
     """
+    import wfdb  # noqa: PLC0415
+
     columns, gain = [], []
     for lead, stated in enumerate(record.calibrated):
         row = rows(lead)
@@ -80,6 +83,8 @@ def _mark_uncalibrated(header: Path, calibrated: Sequence[bool]) -> None:
 
 def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Path) -> None:
     """Write the record's annotation file with all its fields, or else the reference annotations."""
+    import wfdb  # noqa: PLC0415
+
     path = None if record.pieces else next((path for path in record.files if path.suffix == ".atr"), None)
     reference = record.reference
     more: dict[str, Any] = {}
@@ -106,6 +111,8 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
     EDF cannot represent missing samples, which are refused. Its data records last whole seconds and are full: the last
     sample is repeated until the end of the last one.
     """
+    import edfio  # noqa: PLC0415
+
     signal = _signal(record, rows)
     n_samples = signal.shape[1]
     if np.isnan(signal).any():
@@ -137,12 +144,16 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
 def _edf_signal(name: str, row: Float64, per_record: Fraction) -> edfio.EdfSignal:
     """A lead with a range of whole millivolts, and with a label of 16 letters of ASCII."""
     label = unicodedata.normalize("NFKD", f"ECG {name}").encode("ascii", "ignore").decode()[:16]
+    import edfio  # noqa: PLC0415
+
     reach = float(np.ceil(max(np.abs(row).max(), MIN_RANGE_MV)))
     return edfio.EdfSignal(row, float(per_record), label=label, physical_dimension="mV", physical_range=(-reach, reach))
 
 
 def _edf_annotations(record: Record, n_samples: int, fs_hz: float) -> list[edfio.EdfAnnotation]:
     """Beats and changes of rhythm as texts of EDF+, at the nearest sample."""
+    import edfio  # noqa: PLC0415
+
     if record.reference is None:
         return []
     reference = record.reference
@@ -166,6 +177,8 @@ def _write_parquet(record: Record, rows: Rows, fs_hz: float, folder: Path) -> No
 
 def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
     """Time and leads, with headings as ``read_record`` expects them."""
+    import pandas as pd  # noqa: PLC0415
+
     time_s = np.arange(signal.shape[1]) / fs_hz
     return pd.DataFrame(
         {"time_s": time_s.round(6), **{f"{n}_mv": row for n, row in zip(record.lead_names, signal, strict=True)}}
@@ -174,6 +187,8 @@ def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
 
 def _write_beats(record: Record, n_samples: int, fs_hz: float, folder: Path) -> None:
     """Write the beats among the annotations as a table beside the table of samples."""
+    import pandas as pd  # noqa: PLC0415
+
     if record.reference is None:
         return
     is_beat = np.isin(record.reference.symbol, list(AAMI_OF_SYMBOL))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-import wfdb
 from numpy.typing import NDArray
 
 from ..labels import SYMBOL_OF_CLASS
-from ..schema import Analysis, Beats, Bool, Record, RhythmEvent
+from ..schema import Analysis, Beats, Bool, Index, Record, RhythmEvent
 from ..signals.filters import to_sample
 
 ANNOTATOR = "ai"  # suffix of the WFDB annotation file
@@ -25,6 +22,18 @@ RHYTHM_CODES: Final = {
 WITHOUT_BEATS: Final = ("asystole", "vf")  # rhythms that begin and end where the waveform changes, not at beats
 VF_MARKS: Final = "[", "]"  # WFDB's marks of the start and the end of flutter or fibrillation
 RHYTHM_MARK, NO_RHYTHM = "+", "(NOISE"  # NO_RHYTHM: no beat follows
+
+# The bytes of the file (https://wfdb.io/spec/annotation-files.html): words of 16 bits, the code of what follows in the
+# upper six, and samples since the annotation before, or the length of a note, in the lower ten.
+CODES: Final = {
+    **{"N": 1, "V": 5, "F": 6, "S": 9, "Q": 13},
+    **{RHYTHM_MARK: 28, VF_MARKS[0]: 32, VF_MARKS[1]: 33},
+}
+COMMENT, SKIP, NOTE = 22, 59, 63  # codes of a comment, of a long step in the next two words, of a note
+CODE_SHIFT, MAX_STEP, MAX_SKIP = 10, 1023, 0x7FFF_FFFF
+RATE_NOTE: Final = "## time resolution: {}"  # a comment at the start
+END_OF_COMMENTS: Final = (SKIP << CODE_SHIFT, 0xFFFF, 0xFFFF, 1)  # a step back by one sample, and one on
+END: Final = b"\x00\x00"  # of the file
 
 
 class Mark(NamedTuple):
@@ -42,21 +51,68 @@ def annotation_bytes(analysis: Analysis) -> bytes:
     sample = to_sample(beats.time_s, record.fs_hz, record.n_samples)
     marks = _span_marks(record, beats, rhythm, spans, taken=set(sample.tolist()) if spans else set())
     if not len(beats) and not marks:
-        return b"\x00\x00"  # the format's own end mark
+        return END
     change = np.flatnonzero((rhythm != np.concatenate(([""], rhythm[:-1]))[: len(beats)]) & ~_marked(beats, spans))
     before = np.concatenate(([-1], sample[:-1]))[change]
     place = np.concatenate((np.maximum(sample[change] - 1, np.maximum(before, 0)), sample)).astype(np.int64)
-    symbol = [*[RHYTHM_MARK] * len(change), *(SYMBOL_OF_CLASS[label] for label in beats.label.tolist())]
-    note = [*rhythm[change].tolist(), *[""] * len(beats)]
+    symbol = np.concatenate((np.full(len(change), RHYTHM_MARK), _symbols(beats)))
+    note = np.concatenate((rhythm[change], np.full(len(beats), "", dtype=rhythm.dtype)))
     place = np.concatenate(([mark.sample for mark in marks], place)).astype(np.int64)
     order = np.lexsort((np.concatenate((np.zeros(len(marks)), change - 0.5, np.arange(len(beats)))), place))
-    with tempfile.TemporaryDirectory() as folder:
-        wfdb.wrann(
-            "record", ANNOTATOR, place[order], symbol=np.array([*(mark.symbol for mark in marks), *symbol])[order],
-            aux_note=np.array([*(mark.note for mark in marks), *note])[order].tolist(), fs=record.fs_hz,
-            write_dir=folder,
-        )  # fmt: skip
-        return (Path(folder) / f"record.{ANNOTATOR}").read_bytes()
+    return encoded(
+        place[order],
+        np.concatenate((np.array([mark.symbol for mark in marks], dtype=np.str_), symbol))[order],
+        np.concatenate((np.array([mark.note for mark in marks], dtype=np.str_), note))[order],
+        fs_hz=record.fs_hz,
+    )
+
+
+def _symbols(beats: Beats) -> NDArray[np.str_]:
+    """WFDB's symbol of each beat."""
+    symbol = np.empty(len(beats), dtype="<U1")
+    for label, of_class in SYMBOL_OF_CLASS.items():
+        symbol[beats.label == label] = of_class
+    return symbol
+
+
+def encoded(sample: Index, symbol: NDArray[np.str_], note: NDArray[np.str_], *, fs_hz: float) -> bytes:
+    """The bytes of a WFDB annotation file: the same as those that ``wfdb.wrann`` writes.
+
+    Parameters
+    ----------
+    sample
+        Place of each annotation, ascending, shape (n,).
+    symbol, note
+        One of CODES, and up to 255 letters of ASCII, shape (n,).
+
+    """
+    code_of = np.zeros(128, dtype=np.int64)
+    code_of[[ord(known) for known in CODES]] = list(CODES.values())
+    code = code_of[symbol.astype("<U1").view(np.uint32)]
+    rate = int(fs_hz) if round(fs_hz, 8) == int(fs_hz) else fs_hz
+    begin = _words(np.zeros(1, dtype=np.int64), np.array([COMMENT]), np.array([RATE_NOTE.format(rate)]))
+    words = _words(np.diff(sample, prepend=0), code, note)
+    return b"".join(part.tobytes() for part in (begin, np.array(END_OF_COMMENTS, dtype="<u2"), words)) + END
+
+
+def _words(step: Index, code: Index, note: NDArray[np.str_]) -> NDArray[np.uint16]:
+    """The words of annotations, each after a long step where it needs one, and before its note where it has one."""
+    n_skips, letters = -((MAX_STEP - step) // MAX_SKIP), np.char.str_len(note)
+    n_words = 1 + 3 * n_skips + np.where(letters > 0, 1 + (letters + 1) // 2, 0)
+    at, words = np.cumsum(n_words) - n_words, np.zeros(int(n_words.sum()), dtype="<u2")
+    left = step.copy()
+    for number in range(int(n_skips.max(initial=0))):
+        rows = np.flatnonzero(n_skips > number)
+        far = np.minimum(left[rows], MAX_SKIP)
+        first, left[rows] = at[rows] + 3 * number, left[rows] - far
+        words[first], words[first + 1], words[first + 2] = SKIP << CODE_SHIFT, far >> 16, far & 0xFFFF
+    at += 3 * n_skips
+    words[at] = code << CODE_SHIFT | left
+    for number in np.flatnonzero(letters).tolist():
+        text, begin = str(note[number]).encode("ascii"), int(at[number]) + 2
+        words[begin - 1] = NOTE << CODE_SHIFT | len(text)
+        words[begin : begin + (len(text) + 1) // 2] = np.frombuffer(text + b"\0" * (len(text) % 2), dtype="<u2")
+    return words
 
 
 def rhythm_of_beats(analysis: Analysis) -> NDArray[np.str_]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
@@ -27,6 +29,7 @@ TRACE_MM = 0.25  # width of its line and of the trace
 LABEL_MM = 3.5  # height of the row of beat labels
 LEAD_NAME_MM = 6.5  # from the upper edge of a lead to the baseline of its name
 BAND_MM = 3.4  # height of the band that names a stretch
+POINT_FORMAT = "%.2f %.2f"  # of a place in points: a twelfth of the dot of a printer of 600 dpi
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Sheet:
         """One line of text on its baseline."""
         shown = printable(text)
         self.canvas.setFont(font_for(shown, font), size)
-        self.canvas.setFillColor(colour)
+        self.canvas.setFillColor(_colour(colour))
         draw = {"right": self.canvas.drawRightString, "centre": self.canvas.drawCentredString}
         draw.get(align, self.canvas.drawString)(x * mm, (PAGE_HEIGHT_MM - y) * mm, shown)
 
@@ -69,29 +72,20 @@ class Sheet:
         """A rectangle by its upper left corner, filled or framed."""
         self._pen(colour, width_mm)
         if fill:
-            self.canvas.setFillColor(fill)
+            self.canvas.setFillColor(_colour(fill))
         bottom = (PAGE_HEIGHT_MM - y - height) * mm
         self.canvas.rect(x * mm, bottom, width * mm, height * mm, stroke=not fill, fill=bool(fill))
 
     def curve(self, x: Float64, y: Float64, *, colour: str = TEXT, width_mm: float = 0.2) -> None:
         """A line through points, broken where one is NaN."""
         self._pen(colour, width_mm)
-        path, drawing = self.canvas.beginPath(), False
-        for at, value in zip((x * mm).tolist(), ((PAGE_HEIGHT_MM - y) * mm).tolist(), strict=True):
-            if value != value:  # noqa: PLR0124  # NaN
-                drawing = False
-                continue
-            (path.lineTo if drawing else path.moveTo)(at, value)
-            drawing = True
-        self.canvas.drawPath(path)
+        self.canvas.addLiteral(_path(x * mm, (PAGE_HEIGHT_MM - y) * mm))
 
     def grid(self, x: float, y: float, width: float, height: float) -> None:
         """ECG paper: boxes of 1 mm and of 5 mm; width and height are multiples of 5 mm."""
         for step, colour, width_mm in ((1.0, MINOR, 0.08), (5.0, MAJOR, 0.15)):
             self._pen(colour, width_mm)
-            across = [(x + i * step) * mm for i in range(int(width / step + 1.5))]
-            down = [(PAGE_HEIGHT_MM - y - i * step) * mm for i in range(int(height / step + 1.5))]
-            self.canvas.grid(across, down)
+            self.canvas.addLiteral(_boxes(x, y, width, height, step))
 
     @contextmanager
     def clipped(self, x: float, y: float, width: float, height: float) -> Iterator[None]:
@@ -104,10 +98,36 @@ class Sheet:
         self.canvas.restoreState()
 
     def _pen(self, colour: str, width_mm: float) -> None:
-        self.canvas.setStrokeColor(colour)
+        self.canvas.setStrokeColor(_colour(colour))
         self.canvas.setLineWidth(width_mm * mm)
         self.canvas.setLineJoin(1)
         self.canvas.setLineCap(1)
+
+
+@cache
+def _colour(colour: str) -> Color:
+    return HexColor(colour)
+
+
+def _path(x: Float64, y: Float64) -> str:
+    """PDF operators that stroke a line through points, broken where one is NaN; in points, to POINT_FORMAT."""
+    known = np.isfinite(x) & np.isfinite(y)
+    begins = known & ~np.concatenate(([False], known[:-1]))
+    operators = np.where(begins, f"{POINT_FORMAT} m", f"{POINT_FORMAT} l")[known].tolist()
+    return "\n".join([*operators, "S"]) % tuple(np.stack((x, y), axis=1)[known].ravel().tolist())
+
+
+@cache
+def _boxes(x: float, y: float, width: float, height: float, step: float) -> str:
+    """PDF operators that stroke the lines of boxes of one size; all strips of a report have the same."""
+    across = x + step * np.arange(int(width / step + 1.5))
+    down = y + step * np.arange(int(height / step + 1.5))
+    ends = [
+        *((at, end) for at in across.tolist() for end in (down[0], down[-1], np.nan)),
+        *((end, at) for at in down.tolist() for end in (across[0], across[-1], np.nan)),
+    ]
+    points = np.array(ends)
+    return _path(points[:, 0] * mm, (PAGE_HEIGHT_MM - points[:, 1]) * mm)
 
 
 def draw_strip(sheet: Sheet, leads: Sequence[Lead], *, beats: Beats, x: float, y: float, width: float, height: float,

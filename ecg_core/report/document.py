@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
+from reportlab import rl_config
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
@@ -101,12 +102,24 @@ class Drawing(Flowable):
         self._draw(Sheet(self.canv))
 
 
+class _Paragraph(Paragraph):
+    """A paragraph that is broken into lines once for a width; a table asks for its height three times."""
+
+    _size = (0.0, 0.0)
+
+    def wrap(self, width: float, height: float) -> tuple[float, float]:
+        """Width and height in points."""
+        if not hasattr(self, "blPara") or self._size[0] != width:  # the lines, which a split removes
+            self._size = super().wrap(width, height)
+        return self._size
+
+
 def paragraph(text: str, style: ParagraphStyle = BODY) -> Paragraph:
     """A paragraph of plain text."""
     shown = printable(text)
     font = font_for(shown, style.fontName)
     fitting = style if font == style.fontName else style.clone(f"{style.name}, {font}", fontName=font)
-    return Paragraph(escape(shown), fitting)
+    return _Paragraph(escape(shown), fitting)
 
 
 def gap(height_mm: float) -> Spacer:
@@ -187,6 +200,7 @@ def _table(cells: Any, widths_mm: Sequence[float], look: list[Any], *, heading: 
 
 def make_pdf(title: str, story: list[Flowable], *, head: Head, footer: Callable[[Sheet, int, int], None]) -> bytes:
     """A document of this content; the same content always gives the same bytes."""
+    rl_config.useA85 = 0  # streams stay bytes, as every reader of PDF takes them: as text they are a quarter longer
     stream = io.BytesIO()
     heads = paragraph(head.left, HEAD), paragraph(head.right, HEAD_RIGHT)
     widths = HEAD_LEFT_MM * mm, (WIDTH_MM - HEAD_LEFT_MM - COLUMN_GAP_MM) * mm

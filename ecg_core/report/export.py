@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from errno import EISDIR
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from .. import NOTICE, __version__
@@ -20,10 +18,10 @@ from ..files import atomic_files
 from ..labels import CLASSES, NOT_A_BEAT, OUTPUT_NAMES
 from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES
-from ..schema import Analysis, Float64, Record
+from ..schema import Analysis, Float64, Index, Record
 from ..signals.filters import to_sample
-from ..text import no_formula
 from .annotations import ANNOTATOR, annotation_bytes
+from .columns import Table, csv_bytes, json_columns, json_text, rows_of
 from .dangers import NOT_ANALYSED, Danger, dangers, unjudged_stretches
 from .diary import symptom_rows
 from .measures import GROUPS, measures
@@ -33,13 +31,13 @@ from .pdf import report_pdf
 from .periods import PeriodLine, day_and_night
 from .statements import verdict_content
 
-JSON_VERSION = 1  # raised when a name of the JSON document changes its meaning or goes away
+JSON_VERSION = 2  # raised when a name of the JSON document changes its meaning or goes away
 
 
-def beats_table(analysis: Analysis) -> pd.DataFrame:
+def beats_table(analysis: Analysis) -> Table:
     """One row per beat, in the record's own time base."""
     beats, record = analysis.beats, analysis.record
-    columns = {
+    return {
         "sample": to_sample(beats.time_s, record.fs_hz, record.n_samples),
         "time_s": beats.time_s.round(4),
         "label": beats.label,
@@ -47,77 +45,79 @@ def beats_table(analysis: Analysis) -> pd.DataFrame:
         "rr_s": beats.rr_s.round(4),
         "usable": beats.usable.astype(int),
         "time_iso": _iso_column(record, beats.time_s),
-        "told": np.isin(np.arange(len(beats)), analysis.labelled).astype(int),
+        "told": _labelled(analysis),
     }
-    return pd.DataFrame(columns)
 
 
-def labels_table(analysis: Analysis) -> pd.DataFrame:
+def labels_table(analysis: Analysis) -> Table:
     """One row per beat that a reader labelled, inserted or deleted, with the record it belongs to.
 
     A deleted one has the label NOT_A_BEAT.
     """
-    record, deleted_s = analysis.record, np.array(analysis.changes.deleted_s, dtype=np.float64)
-    labels = beats_table(analysis)[["sample", "time_s", "label"]].iloc[analysis.labelled]
-    sample = to_sample(deleted_s, record.fs_hz, record.n_samples)
-    deleted = pd.DataFrame({"sample": sample, "time_s": deleted_s.round(4), "label": NOT_A_BEAT})
-    every = pd.concat([labels, deleted], ignore_index=True).sort_values("time_s", kind="stable")
-    return every.assign(record=record.record_id, record_sha256=record.sha256)
+    record, beats, deleted_s = analysis.record, analysis.beats, np.array(analysis.changes.deleted_s, dtype=np.float64)
+    time_s = np.concatenate((beats.time_s[analysis.labelled], deleted_s))
+    label = [*beats.label[analysis.labelled].tolist(), *[NOT_A_BEAT] * len(deleted_s)]
+    shown_s, sample = time_s.round(4), to_sample(time_s, record.fs_hz, record.n_samples)
+    order = np.argsort(shown_s, kind="stable")
+    return {
+        "sample": sample[order],
+        "time_s": shown_s[order],
+        "label": [label[row] for row in order.tolist()],
+        "record": [record.record_id] * len(order),
+        "record_sha256": [record.sha256] * len(order),
+    }
 
 
-def events_table(analysis: Analysis) -> pd.DataFrame:
+def events_table(analysis: Analysis) -> Table:
     """One row per event."""
     events, record = analysis.events, analysis.record
-    return pd.DataFrame(
-        {
-            "kind": [event.kind for event in events],
-            "name": [KIND_NAMES[event.kind] for event in events],
-            "start_s": np.round([event.start_s for event in events], 3),
-            "end_s": np.round([event.end_s for event in events], 3),
-            "n_beats": [event.n_beats for event in events],
-            "rate_bpm": np.round([event.rate_bpm for event in events], 1),
-            "duration_s": np.round([event.duration_s for event in events], 3),
-            "start_iso": [iso_text(record, event.start_s) for event in events],
-            "record": record.record_id,
-            "at_least": [int(event.at_least) for event in events],
-        }
-    )
+    return {
+        "kind": [event.kind for event in events],
+        "name": [KIND_NAMES[event.kind] for event in events],
+        "start_s": np.round([event.start_s for event in events], 3),
+        "end_s": np.round([event.end_s for event in events], 3),
+        "n_beats": [event.n_beats for event in events],
+        "rate_bpm": np.round([event.rate_bpm for event in events], 1),
+        "duration_s": np.round([event.duration_s for event in events], 3),
+        "start_iso": [iso_text(record, event.start_s) for event in events],
+        "record": [record.record_id] * len(events),
+        "at_least": [int(event.at_least) for event in events],
+    }
 
 
-def burden_table(analysis: Analysis) -> pd.DataFrame:
+def burden_table(analysis: Analysis) -> Table:
     """One row per measure, each with its unit and denominator; then one for each rule in force and the sensitivity."""
-    record = analysis.record
-    every = measures(analysis)
-    measured = pd.DataFrame(
-        {
-            "measure": [measure.key for measure in every],
-            "value": [plain_number(measure.value) for measure in every],
-            "unit": [measure.unit for measure in every],
-            "denominator": [measure.of for measure in every],
-            "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in every],
-            "at_s": [plain_number(measure.at_s) for measure in every],
-            "at_iso": [iso_text(record, measure.at_s) for measure in every],
-            "reason_if_empty": [measure.why for measure in every],
-        }
-    )
-    table = pd.concat([measured, _rules_in_force(analysis)]).fillna("").assign(record=record.record_id)
-    return table.assign(at_least=[int(measure.at_least) for measure in every] + [0] * (len(table) - len(every)))
+    record, every, rules = analysis.record, measures(analysis), _rules_in_force(analysis)
+    measured = {
+        "measure": [measure.key for measure in every],
+        "value": [plain_number(measure.value) for measure in every],
+        "unit": [measure.unit for measure in every],
+        "denominator": [measure.of for measure in every],
+        "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in every],
+        "at_s": [plain_number(measure.at_s) for measure in every],
+        "at_iso": [iso_text(record, measure.at_s) for measure in every],
+        "reason_if_empty": [measure.why for measure in every],
+    }
+    n_rules = len(rules["measure"])
+    return {
+        **{name: [*cells, *rules.get(name, [""] * n_rules)] for name, cells in measured.items()},
+        "record": [record.record_id] * (len(every) + n_rules),
+        "at_least": [*(int(measure.at_least) for measure in every), *[0] * n_rules],
+    }
 
 
-def _rules_in_force(analysis: Analysis) -> pd.DataFrame:
+def _rules_in_force(analysis: Analysis) -> dict[str, list[str]]:
     """One row per rule, and one for each offset of the sensitivity, with its figures in place of a source."""
     rules, point = analysis.rules.rows(), point_of(analysis)
     offsets = {"v": point.v_offset if point else 0.0, "s": point.s_offset if point else 0.0}
     says = f"Sensitivity ({analysis.rules.sensitivity}): added to the logarithm of the probability of"
-    return pd.DataFrame(
-        {
-            "measure": [f"rule_{rule.key}" for rule in rules] + [f"sensitivity_{label}_offset" for label in offsets],
-            "value": [plain_number(value) for value in (*(rule.value for rule in rules), *offsets.values())],
-            "unit": [rule.unit for rule in rules] + ["nats"] * len(offsets),
-            "denominator": [rule.source for rule in rules] + [sensitivity_text(analysis)] * len(offsets),
-            "name": [f"Rule: {rule.says}" for rule in rules] + [f"{says} {label.upper()}" for label in offsets],
-        }
-    )
+    return {
+        "measure": [f"rule_{rule.key}" for rule in rules] + [f"sensitivity_{label}_offset" for label in offsets],
+        "value": [plain_number(value) for value in (*(rule.value for rule in rules), *offsets.values())],
+        "unit": [rule.unit for rule in rules] + ["nats"] * len(offsets),
+        "denominator": [rule.source for rule in rules] + [sensitivity_text(analysis)] * len(offsets),
+        "name": [f"Rule: {rule.says}" for rule in rules] + [f"{says} {label.upper()}" for label in offsets],
+    }
 
 
 def plain_number(value: float | None) -> str:
@@ -125,27 +125,30 @@ def plain_number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
 
 
-def hourly_table(analysis: Analysis) -> pd.DataFrame:
+def hourly_table(analysis: Analysis) -> Table:
     """One row per hour."""
     hourly, record = analysis.burden.hourly, analysis.record
-    return pd.DataFrame(
-        {
-            "hour": np.arange(1, len(hourly.start_s) + 1),
-            "start_s": hourly.start_s,
-            "analysable_s": hourly.analysable_s.round(3),
-            "beats": hourly.count.sum(axis=1),
-            **{f"beats_{label}": hourly.count[:, i] for i, label in enumerate(CLASSES)},
-            "rate_min_bpm": hourly.rate_min_bpm.round(1),
-            "rate_mean_bpm": hourly.rate_mean_bpm.round(1),
-            "rate_max_bpm": hourly.rate_max_bpm.round(1),
-            "v_runs": hourly.n_runs[:, 0],
-            "s_runs": hourly.n_runs[:, 1],
-            "pauses": hourly.n_pauses,
-            "af_s": hourly.af_s.round(3),
-            "start_iso": [iso_text(record, start_s) for start_s in hourly.start_s.tolist()],
-            "record": record.record_id,
-        }
-    )
+    return {
+        "hour": np.arange(1, len(hourly.start_s) + 1),
+        "start_s": hourly.start_s,
+        "analysable_s": hourly.analysable_s.round(3),
+        "beats": hourly.count.sum(axis=1),
+        **{f"beats_{label}": hourly.count[:, i] for i, label in enumerate(CLASSES)},
+        "rate_min_bpm": hourly.rate_min_bpm.round(1),
+        "rate_mean_bpm": hourly.rate_mean_bpm.round(1),
+        "rate_max_bpm": hourly.rate_max_bpm.round(1),
+        "v_runs": hourly.n_runs[:, 0],
+        "s_runs": hourly.n_runs[:, 1],
+        "pauses": hourly.n_pauses,
+        "af_s": hourly.af_s.round(3),
+        "start_iso": [iso_text(record, start_s) for start_s in hourly.start_s.tolist()],
+        "record": [record.record_id] * len(hourly.start_s),
+    }
+
+
+def _labelled(analysis: Analysis) -> Index:
+    """1 at each beat that a reader labelled, else 0."""
+    return np.isin(np.arange(len(analysis.beats)), analysis.labelled).astype(np.int64)
 
 
 def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
@@ -186,16 +189,15 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         **verdict_content(analysis),
         "unjudged_s": unjudged_stretches(analysis),
         "measures": [asdict(measure) for measure in measures(analysis)],
-        **{name: _known(table(analysis)).to_dict("records") for name, table in tables.items()},
+        **{name: rows_of(table(analysis)) for name, table in tables.items()},
         "edits": asdict(analysis.changes),
         "unusable_s": analysis.quality.unusable_stretches(record.duration_s),
         "day_and_night": [_period(line) for line in day_and_night(analysis)],
         **_notes(analysis, notes),
     }
-    beats = _known(beats_table(analysis)).assign(labelled=lambda table: table["told"])
-    # A column at a time: a week has a million beats.
-    columns = [b"%s: %s" % (_json(str(name)), _json(beats[name].tolist())) for name in beats]
-    return b'%s, "beats": {%s}}' % (_json(content)[:-1], b", ".join(columns))
+    beats = {name: column for name, column in beats_table(analysis).items() if name not in ("told", "time_iso")}
+    beats["labelled"] = _labelled(analysis)
+    return b'%s,"beats":%s}' % (json_text(content)[:-1].encode(), json_columns(beats))
 
 
 def _learning(analysis: Analysis) -> dict[str, Any] | None:
@@ -259,16 +261,6 @@ def _danger(danger: Danger, record: Record) -> dict[str, Any]:
     }
 
 
-def _json(content: Any) -> bytes:
-    return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
-
-
-def _known(table: pd.DataFrame) -> pd.DataFrame:
-    """None in place of NaN, which JSON does not have."""
-    holes = [str(name) for name in table if table[name].isna().any()]
-    return table.assign(**{name: table[name].astype(object).where(table[name].notna(), None) for name in holes})
-
-
 class Writer(Protocol):
     """Makes the content of one file; patient data are in it where the notes have them."""
 
@@ -277,20 +269,8 @@ class Writer(Protocol):
         ...
 
 
-def _csv(table: Callable[[Analysis], pd.DataFrame]) -> Writer:
+def _csv(table: Callable[[Analysis], Table]) -> Writer:
     return lambda analysis, notes=NO_NOTES: csv_bytes(table(analysis))
-
-
-def csv_bytes(table: pd.DataFrame) -> bytes:
-    """RFC 4180, without formulas; in ASCII, or in UTF-8 with the mark by which Excel recognises it."""
-    harmless = {str(name): table[name].map(_harmless) for name in table if table[name].dtype.kind not in "biuf"}
-    named = table.assign(**harmless).rename(columns=_harmless)
-    text = named.to_csv(index=False, lineterminator="\r\n")
-    return text.encode("ascii" if text.isascii() else "utf-8-sig")
-
-
-def _harmless(cell: Any) -> Any:
-    return no_formula(cell) if isinstance(cell, str) else cell
 
 
 WRITERS: Final[dict[str, Writer]] = {

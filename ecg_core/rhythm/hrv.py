@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.signal import detrend
+from scipy.linalg import solve_banded
 
 from ..rules import RhythmRules
 from ..schema import Beats, Float64, RhythmEvent, Variability
@@ -81,14 +80,44 @@ def _tachogram(time_s: bytes, rr_ms: bytes, segment_s: float) -> Float64:
 def _resampled(grid_s: Float64, time_s: Float64, rr_ms: Float64) -> Float64:
     """NN on an even grid by a cubic spline, which keeps fast oscillations that linear interpolation would flatten."""
     distinct = np.concatenate(([True], np.diff(time_s) > 0))
-    spline = CubicSpline(time_s[distinct], rr_ms[distinct])
-    return np.asarray(spline(np.clip(grid_s, time_s[0], time_s[-1])))
+    return cubic_spline(np.clip(grid_s, time_s[0], time_s[-1]), time_s[distinct], rr_ms[distinct])
+
+
+def cubic_spline(at: Float64, x: Float64, y: Float64) -> Float64:
+    """The cubic spline through points, with the ends of ``scipy.interpolate.CubicSpline`` ("not a knot").
+
+    That module takes as long to load as this program needs for a short record.
+
+    Parameters
+    ----------
+    x, y
+        At least four points, ``x`` ascending, shape (n,).
+
+    """
+    step = np.diff(x)
+    slope = np.diff(y) / step
+    first, last = x[2] - x[0], x[-1] - x[-3]
+    upper = np.concatenate(([0.0, first], step[:-1]))
+    diagonal = np.concatenate((step[1:2], 2 * (step[:-1] + step[1:]), step[-2:-1]))
+    lower = np.concatenate((step[1:], [last, 0.0]))
+    right = np.empty(len(x))
+    right[1:-1] = 3 * (step[1:] * slope[:-1] + step[:-1] * slope[1:])
+    right[0] = ((step[0] + 2 * first) * step[1] * slope[0] + step[0] ** 2 * slope[1]) / first
+    right[-1] = (step[-1] ** 2 * slope[-2] + (2 * last + step[-1]) * step[-2] * slope[-1]) / last
+    rise = solve_banded((1, 1), np.stack((upper, diagonal, lower)), right)  # the derivative at each point
+    bend = (rise[:-1] + rise[1:] - 2 * slope) / step
+    piece = np.clip(np.searchsorted(x, at, "right") - 1, 0, len(x) - 2)
+    z = at - x[piece]
+    square, cube = (slope - rise[:-1]) / step - bend, bend / step
+    return np.asarray(y[piece] + z * (rise[piece] + z * (square[piece] + z * cube[piece])))
 
 
 def _spectrum(tachogram: Float64) -> tuple[Float64, Float64]:
     """Power in ms2, and the frequencies in Hz; a sine of amplitude A has a power of A2/2."""
     n = tachogram.shape[1]
     window = np.hanning(n + 1)[:-1]
-    detrended = detrend(tachogram, axis=1)  # a trend over the whole segment is no oscillation
+    trend = np.arange(n) - (n - 1) / 2
+    detrended = tachogram - tachogram.mean(axis=1, keepdims=True)
+    detrended -= np.outer(detrended @ trend / (trend @ trend), trend)  # a trend over the segment is no oscillation
     power = np.abs(np.fft.rfft(detrended * window)) ** 2 * 2 / (n * np.sum(window**2))
     return np.asarray(power), np.asarray(np.fft.rfftfreq(n, 1 / RESAMPLED_HZ))

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import pandas as pd
-
 from ..clock import elapsed_text
 from ..edits import MARKED_NAMES
 from ..rhythm.events import KIND_NAMES
@@ -43,7 +41,7 @@ def local_time(entry: AuditEntry) -> str:
         return ""
 
 
-def trail_table(entries: Sequence[AuditEntry]) -> pd.DataFrame:
+def trail_table(entries: Sequence[AuditEntry]) -> dict[str, list[Any]]:
     """One row per entry, with the columns COLUMNS."""
     rows = [
         (
@@ -52,7 +50,7 @@ def trail_table(entries: Sequence[AuditEntry]) -> pd.DataFrame:
         )
         for one in entries
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return {name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}
 
 
 def _labelled(detail: Detail) -> str:
