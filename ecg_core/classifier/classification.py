@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
 from ..labels import CLASSES, NO_BEAT
 from ..parallel import parallel_map, returning_memory
 from ..probabilities import expit, softmax
 from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec, take_rows
+from ..signals.windows import sliding_maximum
 from .features import CONTEXT_BEATS, N_OUTPUTS, Sequence, reference_groups, rr_features, sequences
 from .model import Model
 
@@ -91,7 +91,7 @@ def drop_noise(
         noise = (predictions.noise >= NOISE) & ~certain[kept]
         if not noise.any():
             break
-        needed = binary_dilation(noise, iterations=CONTEXT_BEATS)[~noise]
+        needed = sliding_maximum(np.pad(noise, CONTEXT_BEATS), 2 * CONTEXT_BEATS + 1)[~noise]
         kept = kept[~noise]
         rr_s, updated = classify_kept(kept, needed)
         predictions = _updated(take_rows(predictions, ~noise), updated, needed)
@@ -128,7 +128,7 @@ def classify_latest(
         See ``references``.
 
     """
-    rr = rr_features(rr_s, edge="reflect")[len(rr_s) - len(tokens) :]
+    rr = rr_features(rr_s, ends="symmetric")[len(rr_s) - len(tokens) :]
     described = fused_description(model, tokens, np.broadcast_to(reference, tokens.shape), lead_weight)
     return predictions_of(model.engine.logits(described[None], rr[None])[0], model.spec)
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from ..labels import NO_BEAT
 from ..schema import Float32, Float64, Index, ModelSpec
+from ..signals.windows import Ends, running_median
 
 LOCAL_BEATS = 11  # the rhythm of the moment: median over so many RR
 HABIT_BEATS = 201  # the patient's usual rhythm: median over some three minutes
@@ -42,16 +42,16 @@ def beat_frames(position: Float64, spec: ModelSpec, n_frames: int) -> Index:
     return np.asarray(np.clip(centre[:, None] + frame_offsets(spec), 0, n_frames - 1))
 
 
-def rr_features(rr_s: Float64, *, edge: str = "nearest") -> Float32:
+def rr_features(rr_s: Float64, *, ends: Ends = "edge") -> Float32:
     """Prematurity and pause of each beat relative to the moment's and the patient's usual RR.
 
     Parameters
     ----------
     rr_s
         RR to the beat before, shape (n,); NaN where there is none (the first beat, after an unusable stretch).
-    edge
-        What stands for the beats before the first and after the last: the outermost one ("nearest"), or those within
-        ("reflect"), which is the better guess where the last beats are what matters.
+    ends
+        What stands for the beats before the first and after the last, see ``running_median``: the outermost one, or
+        those within ("symmetric"), which is the better guess where the last beats are what matters.
 
     Returns
     -------
@@ -64,8 +64,8 @@ def rr_features(rr_s: Float64, *, edge: str = "nearest") -> Float32:
     if n < 2 or not known.any():
         return np.zeros((n, N_RR_FEATURES), dtype=np.float32)
     log_rr = np.log(np.interp(np.arange(n), np.flatnonzero(known), rr_s[known]))
-    local = median_filter(log_rr, LOCAL_BEATS, mode=edge)
-    usual = median_filter(log_rr, min(HABIT_BEATS, 2 * n - 1), mode=edge)
+    local = running_median(log_rr, LOCAL_BEATS, ends=ends)
+    usual = running_median(log_rr, min(HABIT_BEATS, 2 * n - 1), ends=ends)
     before = np.where(known, log_rr, local)
     after = np.where(np.append(known[1:], False), np.append(log_rr[1:], local[-1]), local)
     columns = (
@@ -76,7 +76,7 @@ def rr_features(rr_s: Float64, *, edge: str = "nearest") -> Float32:
         before - after,
         local - usual,
         local - np.log(RR_UNIT_S),
-        np.log((_disorder(log_rr, edge) + DISORDER_FLOOR) / DISORDER_UNIT),
+        np.log((_disorder(log_rr, ends) + DISORDER_FLOOR) / DISORDER_UNIT),
     )
     features = np.empty((n, N_RR_FEATURES), dtype=np.float32)
     for number, column in enumerate(columns):
@@ -84,7 +84,7 @@ def rr_features(rr_s: Float64, *, edge: str = "nearest") -> Float32:
     return features
 
 
-def _disorder(log_rr: Float64, edge: str) -> Float64:
+def _disorder(log_rr: Float64, ends: Ends) -> Float64:
     """How irregularly irregular the rhythm is around each beat, shape (n,): .02 in sinus rhythm, .15 in fibrillation.
 
     The median change of RR over some 20 beats, from beat to beat or over two or three beats, whichever is least: so
@@ -94,7 +94,7 @@ def _disorder(log_rr: Float64, edge: str) -> Float64:
     for lag in DISORDER_LAGS:
         if len(log_rr) > lag:
             change = np.pad(np.abs(log_rr[lag:] - log_rr[:-lag]), (lag, 0), mode="edge")
-            changes.append(median_filter(change, DISORDER_BEATS, mode=edge))
+            changes.append(running_median(change, DISORDER_BEATS, ends=ends))
     return np.asarray(np.min(changes, axis=0))
 
 

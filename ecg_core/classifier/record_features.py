@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter, uniform_filter1d
 
 from ..labels import CLASSES
 from ..parallel import parallel_map
 from ..schema import Beats, Bool, Float32, Float64, Index
+from ..signals.windows import running_median, with_held_ends
 from .chunks import ChunkFeatures
 from .features import evenly, reference_groups, rr_features
 
@@ -95,7 +95,7 @@ def _rhythm(beats: Beats) -> Float64:
     normal = np.flatnonzero(beats.label == "N")
     usual = np.full(n, np.median(rr))
     if len(normal):
-        usual = np.interp(np.arange(n), normal, median_filter(rr[normal], NORMAL_RR, mode="nearest"))
+        usual = np.interp(np.arange(n), normal, running_median(rr[normal], NORMAL_RR))
     change = np.diff(rr, prepend=rr[0])
     irregularity = np.median(np.abs(np.diff(rr[normal]))) if len(normal) > 1 else 0.0
     return np.stack(
@@ -185,7 +185,9 @@ def _runs(is_s: Bool, rr: Float64) -> Float64:
 def _shares(beats: Beats) -> Float64:
     """How many S and V there are around a beat and in the record, and whether it has P waves, (n, 5)."""
     n = len(beats)
-    around = uniform_filter1d(beats.probability[:, [S, V]].astype(np.float64), AROUND_BEATS, axis=0, mode="nearest")
+    of_both = with_held_ends(beats.probability[:, [S, V]].astype(np.float64), AROUND_BEATS)
+    total = np.concatenate([np.zeros((1, 2)), np.cumsum(of_both, axis=0)])
+    around = (total[AROUND_BEATS:] - total[:-AROUND_BEATS]) / AROUND_BEATS
     usually = np.median(_known(beats.p_repeats, n))
     whole = [*beats.probability[:, [S, V]].mean(axis=0), usually]
     return np.concatenate([around, np.tile(whole, (n, 1))], axis=1)

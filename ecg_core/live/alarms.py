@@ -133,7 +133,7 @@ class AlarmTracker:
         self._pattern = KIND_NAMES[patterns[-1]] if patterns else ""
         last, bpm = rate_windows(tail, self.rules)
         self._rate_bpm = float(bpm[-1]) if len(last) and tail.time_s[last[-1]] == last_s else None
-        self._regular = bool(rr_features(tail.rr_s[-RHYTHM_BEATS:], edge="reflect")[-1, DISORDER] < 0)
+        self._regular = bool(rr_features(tail.rr_s[-RHYTHM_BEATS:], ends="symmetric")[-1, DISORDER] < 0)
 
     def _end_rhythms(self, tail: Beats, until_s: float, end_s: float) -> list[Alarm]:
         """Announce the end of runs and episodes to which the latest beats do not belong, or that no beat follows."""

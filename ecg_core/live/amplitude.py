@@ -10,10 +10,10 @@ from collections import deque
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from ..schema import Bool, Float32, Float64
 from ..signals.filters import FS_HZ, SCALE_BLOCK_S, SCALE_BLOCKS, CleanLeads, peak_to_peak
+from ..signals.windows import sliding_maximum
 
 MIN_SECONDS = 8  # of seconds with a beat: fewer may be noise that looked like beats while the stream began
 # Where the leads move less than this fraction of their usual amplitude within QUIET_HALF_S to either side, on average
@@ -102,7 +102,8 @@ def is_quiet(clean: CleanLeads, amplitude_mv: Float32) -> Bool:
     full = np.maximum(amplitude_mv, LEAST_AMPLITUDE * largest)
     signal = clean.signal_mv / full[:, None]
     size = 2 * round(QUIET_HALF_S * FS_HZ) + 1
-    height = maximum_filter1d(signal, size, axis=1) - minimum_filter1d(signal, size, axis=1)
+    padded = np.pad(signal, [(0, 0), (size // 2, size // 2)], mode="edge")
+    height = sliding_maximum(padded, size) + sliding_maximum(-padded, size)
     n_valid = valid.sum(axis=0)
     low = (n_valid > 0) & ((height * valid).sum(axis=0) < QUIET * n_valid)
     edges = np.flatnonzero(np.diff(low, prepend=False, append=False))

@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from ..edits import TemplateEdit
 from ..labels import CLASSES
 from ..schema import Beats, Bool, Float32, Float64, FrozenArrays, Index, Record
+from ..signals.windows import running_median
 from .clustering import NO_GROUP, group_beats, split_beats
 from .waveforms import Waveforms, columns_within, complete, cut_waveforms
 
@@ -142,7 +142,7 @@ def premature(beats: Beats) -> Bool:
     if not known.any():
         return np.zeros(len(beats), dtype=bool)
     rr_s = np.interp(np.arange(len(beats)), np.flatnonzero(known), beats.rr_s[known])
-    return np.asarray(known & (rr_s < PREMATURE * median_filter(rr_s, USUAL_BEATS, mode="mirror")))
+    return np.asarray(known & (rr_s < PREMATURE * running_median(rr_s, USUAL_BEATS, ends="reflect")))
 
 
 def _parts(group: Index, is_premature: Bool, confidence: Float32, label: str) -> list[Index]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from ..schema import Index
 
 Value = TypeVar("Value", bound=np.generic)
+Ends: TypeAlias = Literal["edge", "symmetric", "reflect"]
+
+SHORT: Final = 2_000_000  # values in all windows together that are sorted sooner than scipy.ndimage is loaded
+_MODE: Final[dict[Ends, str]] = {"edge": "nearest", "symmetric": "reflect", "reflect": "mirror"}  # scipy's names
 
 
 def maximum_within(values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
@@ -38,9 +42,26 @@ def sliding_rank(values: NDArray[Value], width: int, rank: int) -> NDArray[Value
     return np.asarray(np.partition(windows, rank, axis=1)[:, rank])
 
 
+def running_median(values: NDArray[np.float64], width: int, *, ends: Ends = "edge") -> NDArray[np.float64]:
+    """Median of an odd ``width`` of values around each one, shape (n,).
+
+    Parameters
+    ----------
+    ends
+        What lies beyond the ends, by ``numpy.pad``: the outermost value ("edge"), or the values mirrored with it
+        ("symmetric") or without it ("reflect").
+
+    """
+    if len(values) * width > SHORT:
+        from scipy.ndimage import median_filter  # noqa: PLC0415, as it takes as long to load as a short record needs
+
+        return np.asarray(median_filter(values, width, mode=_MODE[ends]))
+    return sliding_rank(np.pad(values, width // 2, mode=ends), width, width // 2)
+
+
 def with_held_ends(values: NDArray[Value], width: int) -> NDArray[Value]:
-    """A series with its ends held, so that a window of odd ``width`` lies around each value, shape (n + width - 1,)."""
-    return np.pad(values, width // 2, mode="edge")
+    """A series with its ends held, so that a window of odd ``width`` lies around each value: (n + width - 1, ...)."""
+    return np.pad(values, [(width // 2, width // 2), *[(0, 0)] * (values.ndim - 1)], mode="edge")
 
 
 def _within(extreme: Any, values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
