@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans, vq
 
 from ..schema import Bool, Float32, Index
 
 N_QUERIES = 50  # beats: a few minutes of a reader's time
+MOST_ROUNDS = 100  # of the grouping, which settles after some ten
 DOUBTFUL_EACH = 10  # doubtful beats per query, on average
 
 
@@ -47,8 +47,7 @@ def select_queries(
     if len(doubtful) <= n:
         return doubtful
     points = _points(token[rows[doubtful]], lead_weight[rows[doubtful]])
-    centre, _ = kmeans(points, _far_apart(points, n))
-    group, away = vq(points, centre)
+    group, away = _groups(points, _far_apart(points, n))
     nearest = np.lexsort((away, group))
     _, first, member = np.unique(group[nearest], return_index=True, return_inverse=True)
     doubt = np.bincount(member, 1 - margin[doubtful[nearest]])
@@ -59,6 +58,18 @@ def _points(token: NDArray[np.float16], lead_weight: Float32) -> Float32:
     """Beats as points that lie near each other where the beats look alike; the leads count by their weights."""
     weighted: Float32 = token.astype(np.float32) * np.sqrt(lead_weight)[:, :, None]
     return weighted.reshape(len(token), -1)
+
+
+def _groups(points: Float32, centre: Float32) -> tuple[Index, Float32]:
+    """The group of each point, and its distance squared from the middle of that; from some centres on."""
+    group = np.zeros(len(points), dtype=np.int64)
+    for _ in range(MOST_ROUNDS):
+        squares = (points**2).sum(axis=1)[:, None] - 2 * points @ centre.T + (centre**2).sum(axis=1)
+        before, group = group, squares.argmin(axis=1)
+        if np.array_equal(group, before):
+            break
+        centre = np.stack([points[group == number].mean(axis=0) for number in np.unique(group)])
+    return group, squares.min(axis=1)
 
 
 def _far_apart(points: Float32, n: int) -> Float32:

@@ -17,7 +17,7 @@ from ..signals.windows import sliding_maximum
 from .features import CONTEXT_BEATS, N_OUTPUTS, Sequence, reference_groups, rr_features, sequences
 from .model import Model
 
-SEQUENCES_AT_ONCE = 16
+SEQUENCES_AT_ONCE = 4  # more would be no faster, and take more memory
 NOISE = 0.5  # a candidate that is noise with this probability is dropped ...
 NOISE_ROUNDS = 2  # ... twice, as dropping some changes the RR of the others
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import solve_banded
 
 from ..rules import RhythmRules
 from ..schema import Beats, Float64, RhythmEvent, Variability
@@ -97,19 +96,33 @@ def cubic_spline(at: Float64, x: Float64, y: Float64) -> Float64:
     step = np.diff(x)
     slope = np.diff(y) / step
     first, last = x[2] - x[0], x[-1] - x[-3]
-    upper = np.concatenate(([0.0, first], step[:-1]))
+    upper = np.concatenate(([first], step[:-1]))
     diagonal = np.concatenate((step[1:2], 2 * (step[:-1] + step[1:]), step[-2:-1]))
-    lower = np.concatenate((step[1:], [last, 0.0]))
+    lower = np.concatenate((step[1:], [last]))
     right = np.empty(len(x))
     right[1:-1] = 3 * (step[1:] * slope[:-1] + step[:-1] * slope[1:])
     right[0] = ((step[0] + 2 * first) * step[1] * slope[0] + step[0] ** 2 * slope[1]) / first
     right[-1] = (step[-1] ** 2 * slope[-2] + (2 * last + step[-1]) * step[-2] * slope[-1]) / last
-    rise = solve_banded((1, 1), np.stack((upper, diagonal, lower)), right)  # the derivative at each point
+    rise = _solve_tridiagonal(lower, diagonal, upper, right)  # the derivative at each point
     bend = (rise[:-1] + rise[1:] - 2 * slope) / step
     piece = np.clip(np.searchsorted(x, at, "right") - 1, 0, len(x) - 2)
     z = at - x[piece]
     square, cube = (slope - rise[:-1]) / step - bend, bend / step
     return np.asarray(y[piece] + z * (rise[piece] + z * (square[piece] + z * cube[piece])))
+
+
+def _solve_tridiagonal(lower: Float64, diagonal: Float64, upper: Float64, right: Float64) -> Float64:
+    """The solution of equations with three diagonals, by elimination without pivots; the middle one, (n,), is large."""
+    pivot, value = diagonal.tolist(), right.tolist()
+    below, above = lower.tolist(), upper.tolist()
+    for row in range(1, len(pivot)):
+        factor = below[row - 1] / pivot[row - 1]
+        pivot[row] -= factor * above[row - 1]
+        value[row] -= factor * value[row - 1]
+    value[-1] /= pivot[-1]
+    for row in range(len(pivot) - 2, -1, -1):
+        value[row] = (value[row] - above[row] * value[row + 1]) / pivot[row]
+    return np.array(value)
 
 
 def _spectrum(tachogram: Float64) -> tuple[Float64, Float64]:
