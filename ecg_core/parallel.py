@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -74,7 +74,7 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     """
     _one_thread_for_algebra()
     n = min(n_threads(), MAX_THREADS)
-    if n == 1:
+    if n == 1 or (isinstance(items, Sized) and len(items) == 1):  # what is within a single item may be shared instead
         yield from map(work, items)
         return
     pool = ThreadPoolExecutor(n, initializer=use_threads, initargs=(1,))

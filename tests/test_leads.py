@@ -57,6 +57,29 @@ def test_leads_are_chosen_by_name_in_any_case_first_and_all(excerpt, model):
         choose_leads(record, model, "V9")
 
 
+def limb_leads(excerpt, *, third):
+    """I, II and V1, and all limb leads that are sums of I and II, but for what is added to III."""
+    one = excerpt[: 120 * FS_HZ]
+    two, v1 = np.roll(one, 3) * 1.5, -one
+    return {
+        "I": one, "II": two, "III": two - one + third, "aVR": -(one + two) / 2, "aVL": one - two / 2,
+        "aVF": two - one / 2, "V1": v1,
+    }  # fmt: skip
+
+
+def test_all_leaves_out_limb_leads_that_are_sums_of_others(excerpt, model):
+    leads = limb_leads(excerpt, third=0.0)
+    assert choose_leads(record_of(excerpt, **leads), model, "all") == (0, 1, 6)
+    three = {name: leads[name] for name in ("I", "II", "III")}
+    assert choose_leads(record_of(excerpt, **three), model, "auto") == (0, 1)
+    assert choose_leads(record_of(excerpt, **leads), model, "avf") == (5,)
+
+
+def test_a_limb_lead_that_shows_more_than_the_sum_is_read(excerpt, model):
+    leads = limb_leads(excerpt, third=noise(120 * FS_HZ, 0.2))
+    assert choose_leads(record_of(excerpt, **leads), model, "all") == (0, 1, 2, 6)
+
+
 def test_quality_falls_with_noise_until_nothing_is_usable(excerpt, model):
     def quality(size):
         raw = (0.0 if size > 50 else 1.0) * excerpt[: 120 * FS_HZ] + noise(120 * FS_HZ, size)

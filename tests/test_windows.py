@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import maximum_filter1d, percentile_filter
+from scipy.ndimage import maximum_filter1d, median_filter, percentile_filter
 
-from ecg_core.signals.windows import maximum_within, minimum_within, sliding_maximum, sliding_rank, with_held_ends
+from ecg_core.signals.windows import (
+    maximum_within,
+    minimum_within,
+    running_median,
+    sliding_maximum,
+    sliding_rank,
+    with_held_ends,
+)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -32,3 +39,13 @@ def test_ranks_around_each_value_are_scipys_percentiles(n):
     for rank, pct in ((6, 10), (30, 50), (54, 90)):
         found = sliding_rank(with_held_ends(values, 61), 61, rank)
         np.testing.assert_array_equal(found, percentile_filter(values, pct, 61, mode="nearest"))
+
+
+@pytest.mark.parametrize("width", [11, 31, 201])
+@pytest.mark.parametrize(("ends", "by_scipy"), [("edge", "nearest"), ("symmetric", "reflect"), ("reflect", "mirror")])
+def test_the_running_median_is_that_of_scipy(width, ends, by_scipy):
+    rng = np.random.default_rng(width)
+    for values in (rng.normal(size=400), rng.integers(0, 5, 300).astype(float), np.array([1.0, 3.0, 2.0])):
+        if ends != "reflect" or len(values) > 3:
+            expected = median_filter(values, width, mode=by_scipy)
+            np.testing.assert_array_equal(running_median(values, width, ends=ends), expected)

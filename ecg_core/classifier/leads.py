@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import numpy as np
 
 from ..errors import LeadError
 from ..parallel import parallel_map
 from ..records import lead_index
-from ..schema import Float32, Record
+from ..schema import Bool, Float32, Record
 from ..signals.filters import CleanLeads, clean_leads, normalised
 from ..signals.quality import block_scores
 from .encoder import encode
@@ -19,6 +20,9 @@ AUTO, ALL, FIRST = "auto", "all", "first"
 FUSED_LEADS = 3  # so many are read together where nothing else is asked for: a Holter recorder has no more
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
+# Limb leads by I and II (Goldberger 1942, doi:10.1016/S0002-8703(42)90129-X): they show nothing of their own.
+SUMS: Final = {"III": (-1.0, 1.0), "AVR": (-0.5, -0.5), "AVL": (1.0, -0.5), "AVF": (-0.5, 1.0)}
+MOST_LEFT = 0.05  # of such a lead's amplitude: more differs from the sum than rounding and the recorder explain
 SAMPLES, SAMPLE_S = 8, 60.0  # quality of a lead is measured on so many stretches across the record
 
 
@@ -29,7 +33,7 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
     ----------
     lead
         A lead's name, ``all``, ``first``, or ``auto``: all of up to three leads that hold a signal, of more leads the
-        single one of best quality.
+        single one of best quality. ``all`` and ``auto`` leave out limb leads that are sums of I and II.
 
     Raises
     ------
@@ -37,14 +41,18 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
         The record has no lead of this name, or none of its leads holds a signal.
 
     """
-    if lead == ALL:
-        return tuple(range(len(record.lead_names)))
+    names = [name.upper() for name in record.lead_names]
     if lead == FIRST:
         return (0,)
-    if lead != AUTO:
+    if lead not in (ALL, AUTO):
         return (lead_index(record, lead),)
+    if lead == ALL and not (set(names) & SUMS.keys() and {"I", "II"} <= set(names)):
+        return tuple(range(len(names)))
     stretches = _sampled(record)
-    alive = np.flatnonzero(np.any([clean.valid.any(axis=1) for clean in stretches], axis=0))
+    sums = _sums_of_others(names, stretches)
+    if lead == ALL:
+        return tuple(np.flatnonzero(~sums).tolist())
+    alive = np.flatnonzero(np.any([clean.valid.any(axis=1) for clean in stretches], axis=0) & ~sums)
     if not len(alive):
         raise LeadError(
             f"{record.record_id}: no lead holds a signal (all are flat or missing); check the recording.",
@@ -54,8 +62,26 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
         return tuple(alive.tolist())
     score = np.mean(list(parallel_map(partial(_quality, model), stretches)), axis=0)
     like = np.flatnonzero(score >= score.max() - LIKE_QUALITY)
-    preferred = [i for i in like if record.lead_names[i].upper() in RHYTHM_LEADS]
+    preferred = [i for i in like if names[i] in RHYTHM_LEADS]
     return (int(preferred[0] if preferred else score.argmax()),)
+
+
+def _sums_of_others(names: list[str], stretches: list[CleanLeads]) -> Bool:
+    """Which leads are sums of I and II, as Einthoven and Goldberger define them, in these stretches too; (n_leads,)."""
+    found = np.zeros(len(names), dtype=bool)
+    if not {"I", "II"} <= set(names):
+        return found
+    two = [names.index("I"), names.index("II")]
+    for lead, name in enumerate(names):
+        if name in SUMS:
+            of_all, left = 0.0, 0.0
+            for clean in stretches:
+                known = clean.valid[[*two, lead]].all(axis=0)
+                signal = clean.signal_mv[lead, known]
+                of_all += float((signal**2).sum())
+                left += float(((signal - np.array(SUMS[name]) @ clean.signal_mv[two][:, known]) ** 2).sum())
+            found[lead] = left < MOST_LEFT**2 * of_all
+    return found
 
 
 def _sampled(record: Record) -> list[CleanLeads]:

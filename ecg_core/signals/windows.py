@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -12,8 +13,7 @@ from ..schema import Index
 Value = TypeVar("Value", bound=np.generic)
 Ends: TypeAlias = Literal["edge", "symmetric", "reflect"]
 
-SHORT: Final = 2_000_000  # values in all windows together that are sorted sooner than scipy.ndimage is loaded
-_MODE: Final[dict[Ends, str]] = {"edge": "nearest", "symmetric": "reflect", "reflect": "mirror"}  # scipy's names
+SORTED_WIDTH: Final = 31  # narrower windows are sorted sooner, each anew
 
 
 def maximum_within(values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
@@ -52,11 +52,17 @@ def running_median(values: NDArray[np.float64], width: int, *, ends: Ends = "edg
         ("symmetric") or without it ("reflect").
 
     """
-    if len(values) * width > SHORT:
-        from scipy.ndimage import median_filter  # noqa: PLC0415, as it takes as long to load as a short record needs
-
-        return np.asarray(median_filter(values, width, mode=_MODE[ends]))
-    return sliding_rank(np.pad(values, width // 2, mode=ends), width, width // 2)
+    around = np.pad(values, width // 2, mode=ends)
+    if width <= SORTED_WIDTH:
+        return sliding_rank(around, width, width // 2)
+    known = around.tolist()
+    window = sorted(known[:width])  # kept in order: one value comes, one goes
+    median = [window[width // 2]]
+    for added, dropped in zip(known[width:], known, strict=False):
+        del window[bisect_left(window, dropped)]
+        insort(window, added)
+        median.append(window[width // 2])
+    return np.array(median)
 
 
 def with_held_ends(values: NDArray[Value], width: int) -> NDArray[Value]:

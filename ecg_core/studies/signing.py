@@ -233,8 +233,7 @@ def _signable(store: Store, record_sha256: str, analysis: Analysis, editor: Edit
 def _require_same(session: Session, row: StudyRow, analysis: Analysis) -> None:
     """Refuse to sign an analysis that is not what is stored of its study, within the transaction that signs it."""
     edits = edits_in(session, row.record_sha256)
-    leads = {"all": analysis.record.lead_names, "first": analysis.record.lead_names[:1]}  # as ``choose_leads``
-    leads |= {name: (name,) for name in analysis.record.lead_names}
+    leads = {"first": analysis.record.lead_names[:1], **{name: (name,) for name in analysis.record.lead_names}}
     others = {
         "another model": analysis.model.sha256 != row.model_sha256,
         "other rules": rules_as_stored(analysis.rules) != row.rules,
