@@ -15,7 +15,6 @@ from typing import Any
 from ecg_core.classifier.leads import AUTO
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import read_spec
-from ecg_core.classifier.weights import torch_model
 from ecg_core.evaluation.evaluate import (
     AfDuration,
     Evaluation,
@@ -53,10 +52,16 @@ def fold_models(runs: Path) -> list[Model]:
     shipped = read_spec(FOLDER / f"{NAME}.pt")
     models = [load_model(runs / f"{fold_name(fold)}.pt") for fold in range(FOLDS)]
     return [
-        torch_model(
-            replace(shipped, name=model.spec.name, sha256=model.spec.sha256, trained_on=model.spec.trained_on),
-            model.network,
-        )
+        Model(
+            replace(
+                shipped,
+                name=model.spec.name,
+                sha256=model.spec.sha256,
+                int8_sha256=model.spec.int8_sha256,
+                trained_on=model.spec.trained_on,
+            ),
+            model.engine,
+        )  # fmt: skip
         for model in models
     ]
 

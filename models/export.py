@@ -1,6 +1,6 @@
 """Export a model for serving: its network in 8-bit integers beside the weights, and the hash of both in the spec.
 
-    ECG_DATABASES=... python -m models.export [NAME ...]
+    ECG_DATABASES=... python -m models.export [WEIGHTS ...]
 
 The range of each activation is learned from strips of records that the model was trained on, evenly over all of them;
 nothing else is fitted, and no weight changes. The file is the same each time that it is made.
@@ -31,13 +31,12 @@ STRIPS_EACH = 4  # evenly over a record, from its leads in turn
 
 
 def main() -> None:
-    """Export the models that are named, or all."""
+    """Export the models that are named, or all that are shipped."""
     parser = parser_of(__doc__)
-    parser.add_argument("names", nargs="*", default=[path.stem for path in find_models(FOLDER)], metavar="NAME")
+    parser.add_argument("paths", nargs="*", type=Path, default=find_models(FOLDER), metavar="WEIGHTS")
     options = parse(parser)
-    for name in options.names:
-        path = FOLDER / f"{name}.pt"
-        print_line(f"{name}: {export(path, options.databases)} written")
+    for path in options.paths:
+        print_line(f"{path.stem}: {export(path, options.databases)} written")
 
 
 def export(path: Path, databases: Path) -> str:

@@ -83,7 +83,7 @@ def int8_path(path: Path) -> Path:
 @lru_cache(maxsize=4)
 def _in_int8(path: Path, spec: ModelSpec) -> Model:
     graphs = int8_path(path)
-    remedy = f"make it by: python -m models.export {path.stem}"
+    remedy = f"make it by: python -m models.export {path}"
     if not spec.int8_sha256 or not graphs.is_file():
         raise ModelError(
             f"{graphs.name}: this model has no network in 8-bit integers; {remedy}, or use the engine torch.",
