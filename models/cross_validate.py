@@ -27,7 +27,7 @@ from ecg_core.evaluation.matching import AF_RHYTHMS, rhythm_spans
 from ecg_core.evaluation.summary import summarise
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
-from ecg_core.schema import Record
+from ecg_core.schema import ModelSpec, Record
 from models.command import add_fold_networks, parse, parser_of, print_line, write_json
 from models.databases import AFDB, AFPDB, AFTDB, FOLDER, LTAFDB, MITDB, QTDB
 from models.general import FOLDS, NAME, TRAINING, Dealt, Source, fold_name, read_folds
@@ -51,19 +51,13 @@ def fold_models(runs: Path) -> list[Model]:
     """The model of each fold, with the thresholds of the one that is shipped."""
     shipped = read_spec(FOLDER / f"{NAME}.pt")
     models = [load_model(runs / f"{fold_name(fold)}.pt") for fold in range(FOLDS)]
-    return [
-        Model(
-            replace(
-                shipped,
-                name=model.spec.name,
-                sha256=model.spec.sha256,
-                int8_sha256=model.spec.int8_sha256,
-                trained_on=model.spec.trained_on,
-            ),
-            model.engine,
-        )  # fmt: skip
-        for model in models
-    ]
+    return [Model(_as_shipped(model.spec, shipped), model.engine) for model in models]
+
+
+def _as_shipped(fold: ModelSpec, shipped: ModelSpec) -> ModelSpec:
+    """The spec of the shipped model for the network of a fold."""
+    own = {name: getattr(fold, name) for name in ("name", "sha256", "int8_sha256", "trained_on")}
+    return replace(shipped, **own)
 
 
 def fold_judges(name: str, runs: Path) -> dict[str, Model]:
