@@ -202,7 +202,7 @@ class ModelSpec:
     @property
     def engine(self) -> str:
         """What runs the network, in words."""
-        return f"8-bit integers, {self.int8_sha256[:12]}" if self.int8_sha256 else "PyTorch, single precision"
+        return "8-bit integers" if self.int8_sha256 else "single precision by PyTorch"
 
     def calibration_of(self, n_leads: int) -> Calibration | None:
         """The calibration for so many leads read together; None for a model that was not calibrated."""

@@ -97,9 +97,9 @@ def evaluate_rhythm(source: Source, models: list[Model], databases: Path) -> lis
     return found
 
 
-def summarise_beats(evaluations: list[RecordEvaluation], name: str, sha256: str) -> dict[str, Any]:
+def summarise_beats(evaluations: list[RecordEvaluation], name: str, shipped: ModelSpec) -> dict[str, Any]:
     """The figures of some records on detected beats: gross, and by patients."""
-    summary = summarise(Evaluation(name, AUTO, NAME, sha256, tuple(evaluations)))
+    summary = summarise(Evaluation(name, AUTO, shipped, tuple(evaluations)))
     return {"gross": summary["detected_beats"]["gross"], "patients": summary["patients"]}
 
 
@@ -120,7 +120,7 @@ def main() -> None:
     add_fold_networks(parser)
     options = parse(parser)
     models = fold_models(options.runs)
-    sha256 = read_spec(FOLDER / f"{NAME}.pt").sha256
+    shipped = read_spec(FOLDER / f"{NAME}.pt")
     beats: dict[str, list[RecordEvaluation]] = {}
     rhythms: dict[str, list[RhythmEvaluation]] = {}
     for source in TRAINING:
@@ -130,11 +130,11 @@ def main() -> None:
             rhythms[source.name] = evaluate_rhythm(source, models, options.databases)
         print_line(f"{source.name}: done")
     with_af = [one for source in TRAINING if source.folder in WITH_AF for one in rhythms[source.name]]
-    figures = {name: summarise_beats(found, name, sha256) for name, found in beats.items()}
-    figures["all"] = summarise_beats([one for found in beats.values() for one in found], "all", sha256)
+    figures = {name: summarise_beats(found, name, shipped) for name, found in beats.items()}
+    figures["all"] = summarise_beats([one for found in beats.values() for one in found], "all", shipped)
     fibrillation = {name: summarise_rhythm(found) for name, found in rhythms.items()}
     fibrillation["together"] = summarise_rhythm(with_af)
-    write_json(OUT, {"model_sha256": sha256, "beats": figures, "fibrillation": fibrillation})
+    write_json(OUT, {"model_sha256": shipped.sha256, "beats": figures, "fibrillation": fibrillation})
 
 
 if __name__ == "__main__":

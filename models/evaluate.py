@@ -117,7 +117,7 @@ def main() -> None:
             if how not in known:
                 known[how] = evaluate_in_set(test, name, model=model, databases=options.databases)
             records.append(known[how])
-        result = Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, tuple(records))
+        result = Evaluation(test.database, test.lead, model.spec, tuple(records))
         print_line(f"\n=== {test.key}\n{report_text(result)}")
         metrics[test.key] = {**describe_set(test), **summarise(result)}
         write_json(path, {test.key: metrics[test.key] for test in SETS if test.key in metrics})

@@ -60,7 +60,7 @@ def measure_sets(model: Model, databases: Path) -> dict[str, Any]:
     for test in (test for test in SETS if test.key in SET_KEYS):
         names = record_names(test, databases)
         records = tuple(evaluate_in_set(test, name, model=model, databases=databases) for name in names)
-        result = summarise(Evaluation(test.database, test.lead, model.spec.name, model.spec.sha256, records))
+        result = summarise(Evaluation(test.database, test.lead, model.spec, records))
         figures[test.key] = result["detected_beats"]["gross"]
         print_line(f"{model.spec.name}, {test.key}: V F1 {figures[test.key]['v_f1']}")
     return figures

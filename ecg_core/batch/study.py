@@ -26,9 +26,9 @@ FAILURE_COLUMNS: Final = ("record", "sentence")
 IDENTITY: Final = (
     "folder", "record", "leads", "record_sha256", "model", "model_sha256", "software_version",
 )  # fmt: skip
-# Since 0.2.0: at the right, so that earlier columns keep their place; after them two columns of text.
+# Since 0.2.0: at the right, so that earlier columns keep their place; after them columns of text.
 ADDED: Final = ("pvc_burden_with_fusion", "sve_doubt", "sve_uncertain", "af_verdict", "af_verdict_probability")
-TEXTS: Final = ("af_verdict_text", "sve_uncertain_text")
+TEXTS: Final = ("af_verdict_text", "sve_uncertain_text", "engine")
 
 
 def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
@@ -42,6 +42,7 @@ def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
         **dict(zip(IDENTITY, identity, strict=True)),
         **{measure.key: measure.value for measure in every},
         **verdict_cells(analysis),
+        "engine": model.engine,
     }
 
 

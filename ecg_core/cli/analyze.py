@@ -236,7 +236,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
     with_fusion = f" (V + F {measured['pvc_burden_with_fusion'].text})" if counts["F"] else ""
     lines = [
         f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
-        f"model {analysis.model.name}",
+        f"model {analysis.model.name} in {analysis.model.engine}",
         *(red(f"  {danger.text}") for danger in dangers(analysis)),
         *(f"  {text}" for text in (*chosen_sensitivity(analysis), *remarks(analysis))),
         *(f"  {statement.text}" for statement in statements(analysis)),

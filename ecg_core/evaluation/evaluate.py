@@ -15,7 +15,7 @@ from ..labels import UNLABELLED, class_codes
 from ..pipeline import analyse
 from ..records import read_record
 from ..rules import BALANCED, RhythmRules
-from ..schema import Analysis, Annotations, Float64, Index, Record, Text
+from ..schema import Analysis, Annotations, Float64, Index, ModelSpec, Record, Text
 from .ec57 import LEARNING_S, Score, score_record
 from .matching import AF_RHYTHMS, Spans, match_beats, overlap_s, rhythm_spans
 from .patients import EctopyCount, PatientScore, count_reference, patient_of, pool_patients
@@ -64,8 +64,7 @@ class Evaluation:
 
     database: str
     lead: str
-    model_name: str
-    model_sha256: str
+    model: ModelSpec
     records: tuple[RecordEvaluation, ...]
     sensitivity: str = BALANCED  # see ``RhythmRules``
 
@@ -113,8 +112,7 @@ def evaluate(
     for number, path in enumerate(paths):
         progress(path.name, number, len(paths))
         records.append(evaluate_record(read_record(path), model, rules, database=database, lead=lead))
-    spec = model.spec
-    return Evaluation(database, lead, spec.name, spec.sha256, tuple(records), rules.sensitivity)
+    return Evaluation(database, lead, model.spec, tuple(records), rules.sensitivity)
 
 
 def evaluate_record(

@@ -29,8 +29,9 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "database": evaluation.database,
         "lead": evaluation.lead,
-        "model": evaluation.model_name,
-        "model_sha256": evaluation.model_sha256,
+        "model": evaluation.model.name,
+        "model_sha256": evaluation.model.sha256,
+        "engine": evaluation.model.engine,
         "sensitivity": evaluation.sensitivity,
         "rules": f"ANSI/AAMI EC57; match window 150 ms; first {LEARNING_S:.0f} s of a record not scored",
         "detected_beats": _both_ways(evaluation.detected()),
@@ -160,7 +161,7 @@ def _number(value: float) -> float | None:
 def report_text(evaluation: Evaluation) -> str:
     """The evaluation as a person reads it in a terminal."""
     mode = SENSITIVITIES[evaluation.sensitivity].lower()
-    model = f"model {evaluation.model_name}, {mode}"
+    model = f"model {evaluation.model.name} in {evaluation.model.engine}, {mode}"
     lines = [f"{evaluation.database}, lead {evaluation.lead}, {model}; EC57, % unless noted"]
     for title, scores in (("DETECTED BEATS", evaluation.detected()), ("REFERENCE BEATS", evaluation.reference())):
         rows = [(score.record_id, statistics(score)) for score in scores]

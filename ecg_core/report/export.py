@@ -168,7 +168,12 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         "schema_version": JSON_VERSION,
         "notice": NOTICE,
         "software_version": __version__,
-        "model": {"name": model.name, "sha256": model.sha256, "fitted_to_own_beats": analysis.n_fitted},
+        "model": {
+            "name": model.name,
+            "sha256": model.sha256,
+            "int8_sha256": model.int8_sha256 or None,
+            "fitted_to_own_beats": analysis.n_fitted,
+        },
         "learning": _learning(analysis),
         "record": {
             "id": record.record_id,

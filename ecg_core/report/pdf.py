@@ -311,7 +311,8 @@ def _rules(analysis: Analysis) -> list[Flowable]:
         "rules favour ectopic labels, so that a label can have a probability below one half.",
         f"{sensitivity_text(analysis)}.{aim}",
         *([f"Edits: {edited}."] if (edited := format_edits(analysis)) else []),
-        f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}.",
+        f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}; the network ran in "
+        f"{model.engine}.",
         f"Record {record.record_id}, SHA-256 {record.sha256}. The comments of its header, which may name a "
         "patient, are left out.",
         NOTICE,

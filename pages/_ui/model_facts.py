@@ -48,6 +48,7 @@ def spec_facts(spec: ModelSpec) -> list[tuple[str, str]]:
         ("Seed", str(spec.seed)),
         ("Recipe", spec.recipe),
         ("SHA-256", spec.sha256),
+        ("Network", f"runs in {spec.engine}"),
     ]
 
 
