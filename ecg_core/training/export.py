@@ -9,6 +9,7 @@ the attention, the comparison with the normal beat and the heads stay in single 
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -112,6 +113,14 @@ def export_int8(network: BeatNetwork, spec: ModelSpec, strips: Float32) -> dict[
         Normalised strips of training records, shape (n_strips, n), from which the range of each activation is learned.
 
     """
+    logging.disable(logging.WARNING)  # the library recommends a step that ``for_serving`` makes needless
+    try:
+        return _exported_arrays(network, spec, strips)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _exported_arrays(network: BeatNetwork, spec: ModelSpec, strips: Float32) -> dict[str, NDArray[Any]]:
     serving = for_serving(deepcopy(network))
     frames, scale = _quantised_frames(serving, strips)
     graphs = {
