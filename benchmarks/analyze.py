@@ -1,9 +1,10 @@
-"""Time and peak memory of whole ``analyze`` commands: days of one to twelve leads, and a week; xqrs for comparison.
+"""Time and peak memory of whole ``analyze`` commands: half an hour, days of one to twelve leads, a week.
 
     ECG_DATABASES=... python -m benchmarks.analyze [--runs 5] [--database NAME/VERSION] [--json FILE]
 
 Each command starts cold in a new process; they run in turns, and medians and ratios are printed. The tables are done
-when the last CSV is written. wfdb's ``xqrs_detect``, which finds beats and does not classify them, gets the same day.
+when the last CSV is written. The same day is also analysed by the engine torch, and given to wfdb's ``xqrs_detect``,
+which finds beats and does not classify them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.tiling import HOURS, tile, tile_demo
 
 NOISE, SNR_DB = "nstdb/1.0.0/em", 0.0
 WEEK_DAYS = 7
+HALF_HOUR = 0.5
 HOLTER_LEADS = ("II", "V1", "V5")
 XQRS = (
     "import sys, wfdb, wfdb.processing\n"
@@ -68,19 +70,24 @@ def main() -> None:
     options = options_of(__doc__, runs=5, database="icentia11k-continuous-ecg/1.0.0", json=Path)
     database, noise = options.databases / options.database, options.databases / NOISE
     with tempfile.TemporaryDirectory() as at:
-        folders = {name: Path(at) / name for name in ("day", "noisy_day", "week", "three_leads", "twelve_leads")}
+        names = ("day", "half_hour", "noisy_day", "week", "two_leads", "three_leads", "twelve_leads", "torch")
+        folders = {name: Path(at) / name for name in names}
         for folder in folders.values():
             folder.mkdir()
         records = {
             "day": tile(database, folders["day"]),
+            "half_hour": tile(database, folders["half_hour"], hours=HALF_HOUR),
             "noisy_day": tile(database, folders["noisy_day"], noise=noise, snr_db=SNR_DB),
             "week": tile(database, folders["week"], hours=WEEK_DAYS * HOURS),
+            "two_leads": tile_demo(folders["two_leads"], leads=HOLTER_LEADS[:2]),
             "three_leads": tile_demo(folders["three_leads"], leads=HOLTER_LEADS),
             "twelve_leads": tile_demo(folders["twelve_leads"]),
         }
+        records["torch"] = records["day"]
         analyze = [sys.executable, "-m", "ecg_core", "analyze"]
         commands = {name: [*analyze, str(path), "--out", f"{at}/{name}/out"] for name, path in records.items()}
         commands["twelve_leads"] += ["--lead", "all"]
+        commands["torch"] += ["--engine", "torch"]
         commands["xqrs_detect"] = [sys.executable, "-c", XQRS, str(records["day"])]
         runs: dict[str, list[Run]] = {name: [] for name in commands}
         for number in range(options.runs):
@@ -94,10 +101,13 @@ def summary(database: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
     """All figures, and the records and machine that they were measured on."""
     return {
         "what": f"{HOURS} h, one lead, tiled from {database}",
-        "noisy_day": f"the same with the noise of {NOISE} at {SNR_DB:g} dB throughout",
+        "half_hour": "half an hour of it",
+        "noisy_day": f"the day with the noise of {NOISE} at {SNR_DB:g} dB throughout",
         "week": f"{WEEK_DAYS} such days",
+        "two_leads": f"{HOURS} h, two leads of the simulated demo record repeated, analysed together as by default",
         "three_leads": f"{HOURS} h, three leads of the simulated demo record repeated, analysed together as by default",
-        "twelve_leads": f"{HOURS} h, twelve leads, the simulated demo record repeated, all leads analysed",
+        "twelve_leads": f"{HOURS} h, twelve leads, the simulated demo record repeated, `--lead all`",
+        "torch": "the day by the engine torch",
         "runs": len(runs["day"]),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),

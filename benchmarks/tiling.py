@@ -26,7 +26,7 @@ COUNTS_PER_MV = 200.0
 DEMO_FS_HZ = 250  # the demo's samples are written as those of a recorder of this rate
 
 
-def tile(database: Path, folder: Path, *, hours: int = HOURS, noise: Path | None = None, snr_db: float = 0.0) -> Path:
+def tile(database: Path, folder: Path, *, hours: float = HOURS, noise: Path | None = None, snr_db: float = 0.0) -> Path:
     """Write a record of one lead: the first leads of the database's records, one after the other.
 
     A ``noise`` record is added throughout at ``snr_db``, which is measured in each record separately.
@@ -53,7 +53,7 @@ def _lead(path: Path, noise: Path | None, snr_db: float) -> Float32:
     return np.asarray(signal + np.resize(added, len(signal)), dtype=np.float32)
 
 
-def tile_demo(folder: Path, *, hours: int = HOURS, leads: Sequence[str] | None = None) -> Path:
+def tile_demo(folder: Path, *, hours: float = HOURS, leads: Sequence[str] | None = None) -> Path:
     """Write a record that repeats the simulated demo, with all its twelve leads or some of them."""
     demo = wfdb.rdrecord(str(ROOT / "demo_data" / "demo"), physical=False, channel_names=leads)
     columns = zip(demo.adc_gain, demo.baseline, demo.sig_name, strict=True)
@@ -61,7 +61,7 @@ def tile_demo(folder: Path, *, hours: int = HOURS, leads: Sequence[str] | None =
     return _write(folder / "demo", demo.d_signal, DEMO_FS_HZ, hours, lines)
 
 
-def _write(path: Path, samples: NDArray[Any], fs_hz: float, hours: int, leads: list[str]) -> Path:
+def _write(path: Path, samples: NDArray[Any], fs_hz: float, hours: float, leads: list[str]) -> Path:
     """Repeat samples (n, n_leads) in a file; not a day at once, as commands start with the memory of this process."""
     n_samples, once = round(hours * 3600 * fs_hz), samples.astype("<i2")
     with path.with_suffix(".dat").open("wb") as stream:

@@ -29,8 +29,6 @@ Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 Text = NDArray[np.str_]
 Index = NDArray[np.int64]  # positions of beats, samples or frames
-
-
 T = TypeVar("T")
 
 
@@ -210,8 +208,8 @@ class ModelSpec:
 
     def operating_points_of(self, n_leads: int) -> dict[str, OperatingPoint]:
         """The operating points for so many leads read together, by mode; empty for a model that states none."""
-        points = self.operating_points[min(n_leads, len(self.operating_points)) - 1] if self.operating_points else ()
-        return {point.sensitivity: point for point in points}
+        of_leads = self.operating_points[min(n_leads, len(self.operating_points)) - 1] if self.operating_points else ()
+        return {point.sensitivity: point for point in of_leads}
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from models.challenge import challenge_table
 from models.command import ROOT, read_json
 from models.databases import FOLDER
 from models.doubt import doubt_table
+from models.engines import engines_table
 from models.patient_tables import general_tables, patients_table, worst_table
 from models.tables import (
     FIRST_SCREEN,
@@ -34,6 +35,7 @@ from models.tables import (
     quality_table,
     records_table,
     reliability_table,
+    scaling_table,
     seeds_table,
     speed_lines,
     waveform_lines,
@@ -57,6 +59,7 @@ def rendered() -> dict[Path, str]:
     readme = fill(readme, "figures", figures_table(metrics, keys=FIRST_SCREEN))
     commands = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     commands = fill(commands, "speed", speed_lines(read_json(ROOT / "benchmarks" / "analyze.json")))
+    commands = fill(commands, "scaling", scaling_table(read_json(ROOT / "benchmarks" / "scaling.json")))
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     card = fill(card, "patients", patients_table(metrics))
     card = fill(card, "general", general_tables(read_json(FOLDER / "general.cross_validation.json")))
@@ -72,6 +75,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "coverage", coverage_table(metrics))
     card = fill(card, "reliability", reliability_table(metrics))
     card = fill(card, "doubt", doubt_table(read_json(DEFAULT_MODEL.with_suffix(".doubt.json"))))
+    card = fill(card, "engines", engines_table(read_json(DEFAULT_MODEL.with_suffix(".engines.json"))))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))

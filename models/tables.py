@@ -339,6 +339,19 @@ def speed_lines(results: dict[str, Any]) -> str:
     )
 
 
+def scaling_table(results: dict[str, Any]) -> str:
+    """Seconds and megabytes by length and number of leads."""
+    cells = {(cell["length"], cell["leads"]): cell for cell in results["cells"]}
+    lengths, leads = (list(dict.fromkeys(key[which] for key in cells)) for which in (0, 1))
+    head = "".join(f" {n} lead{'s' if n > 1 else ''} |" for n in leads)
+    rows = [f"| {length} |" + "".join(_scaling_cell(cells.get((length, n))) for n in leads) for length in lengths]
+    return "\n".join([f"| |{head}", "|---" * (len(leads) + 1) + "|", *rows])
+
+
+def _scaling_cell(cell: dict[str, Any] | None) -> str:
+    return f" {cell['whole_s']:.1f} s, {cell['memory_mb']:.0f} MB |" if cell else " – |"
+
+
 def percent(value: float | None) -> str:
     """A share in per cent with two decimals; a dash where it is not known."""
     return "–" if value is None else f"{100 * value:.2f}"

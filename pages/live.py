@@ -31,7 +31,7 @@ from pages._ui.live import (
 )
 from pages._ui.view import study_key
 
-if TYPE_CHECKING:  # torch takes a second
+if TYPE_CHECKING:  # what monitors a stream loads when one begins
     from ecg_core.live.recent import LiveView
     from ecg_core.live.session import LiveSession
 

@@ -121,8 +121,10 @@ def test_only_studies_know_the_database():
     assert users("sqlalchemy") == users("alembic") == {"studies"}
 
 
-def test_only_classifier_training_and_parallel_know_torch():
-    assert users("torch") <= {"classifier", "training", "parallel"}
+def test_only_classifier_and_training_know_what_runs_the_network():
+    assert users("torch") <= {"classifier", "training"}
+    assert users("onnxruntime") <= {"classifier", "training"}
+    assert users("onnx") <= {"training"}
 
 
 def test_only_its_own_source_knows_the_lab_streaming_layer():

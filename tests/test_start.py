@@ -51,7 +51,7 @@ def test_help_and_version_load_nothing_heavy(arguments):
 
 
 FORMATS = {"pandas", "wfdb", "pyarrow", "pydicom", "edfio", "matplotlib"}  # what only some formats need
-SIGNALS = {"torch", "scipy.signal", "scipy.interpolate", "scipy.stats"}
+SIGNALS = {"torch", "onnx", "scipy.signal", "scipy.interpolate", "scipy.ndimage", "scipy.stats"}
 REPORT = {"reportlab", "plotly"}
 STORE = {"sqlalchemy", "alembic"}
 
@@ -65,8 +65,8 @@ STORE = {"sqlalchemy", "alembic"}
         ("convert {first} --to csv --out {out}", {"wfdb", "pydicom", "edfio", "torch"} | REPORT | STORE),
         ("convert {first} --to edf --out {out}", {"pandas", "wfdb", "pydicom", "torch"} | REPORT | STORE),
         ("convert {first} --out {out}", {"pydicom", "edfio", "torch"} | REPORT | STORE),
-        ("monitor {first} --speed inf --quiet", FORMATS | REPORT | STORE),
-        ("analyze {first} --out {out}", FORMATS | STORE | {"plotly"}),
+        ("monitor {first} --speed inf --quiet", FORMATS | SIGNALS | REPORT | STORE),
+        ("analyze {first} --out {out}", FORMATS | SIGNALS | STORE | {"plotly"}),
     ],
 )
 def test_a_command_loads_only_what_its_record_needs(tmp_path, command, absent):

@@ -31,7 +31,7 @@ def run_local(tasks: Sequence[Task], settings: Settings, *, jobs: int, show: Sho
     if jobs <= 1:
         yield from _one_by_one(tasks, settings, show)
         return
-    context = get_context("spawn")  # a process with torch's threads cannot be forked
+    context = get_context("spawn")  # a process with threads cannot be forked
     stop = context.Event()
     executors: list[Executor] = []
 
@@ -130,7 +130,7 @@ def _lost(task: Task, error: Exception) -> Outcome:
 
 def work_on(task: Task, settings: Settings, *, one_thread: bool) -> Outcome:
     """Analyse one record; its own problem becomes an outcome, and only what would hit every other record is raised."""
-    from ..parallel import use_threads  # noqa: PLC0415  # torch loads where the work is done
+    from ..parallel import use_threads  # noqa: PLC0415  # where the work is done
     from .work import analyse_one  # noqa: PLC0415
 
     if one_thread:

@@ -1,4 +1,4 @@
-"""The models that are installed, and the spec beside each one's weights; reading these needs no torch."""
+"""The models that are installed, and the spec beside each one's weights; reading these needs no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work that needs torch, which takes a second to load: each function loads it when it is first called."""
+"""The work of the classifier, which takes a while to load: each function loads it when it is first called."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations

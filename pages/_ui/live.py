@@ -28,7 +28,7 @@ from ecg_core.schema import Record
 from .actions import DEMO, ROOT, open_record
 from .workspace import Workspace, current_workspace
 
-if TYPE_CHECKING:  # torch takes a second
+if TYPE_CHECKING:  # what monitors a stream loads when one begins
     from ecg_core.live.recent import LiveView, LogEntry
     from ecg_core.live.stream import Alarm, Source, Stream
 
@@ -68,7 +68,7 @@ def trace_component() -> Callable[..., Any]:
 
 def begin(source: str, *, record: Record | None, speed: float, horizon_s: float, lead: str, keep: bool) -> None:
     """Begin a live session on a record or on the source with this name; it replaces a running one."""
-    from ecg_core.live.session import LiveSession  # noqa: PLC0415  # loads torch
+    from ecg_core.live.session import LiveSession  # noqa: PLC0415  # loads the network
 
     def opened(closed: threading.Event) -> Source:
         from ecg_core.live.replay import Replay  # noqa: PLC0415

@@ -33,7 +33,7 @@ from .streamlit_runtime import current_session_id
 from .unsaved import Change, UnsavedChanges
 from .uploads import UploadFolder
 
-if TYPE_CHECKING:  # torch takes a second
+if TYPE_CHECKING:  # what monitors a stream loads when one begins
     from ecg_core.live.session import LiveSession
 
 CANCEL_WAIT_S = 5.0  # an analysis stops at the end of the chunk at work
