@@ -4,7 +4,8 @@ How probable it is, by what is seen in a recording, that its SVE burden is off b
 regression over the recordings of ``models.calibrate`` whose patients were new to the network that judges them; none of
 them is a test patient. Recordings of up to a minute are left out, too short for a burden. Prints the table TERMS of
 ``ecg_core.rhythm.doubt``, and writes it with what it is worth, cross-validated over the patients, into
-``NAME.doubt.json``.
+``NAME.doubt.json``; and beside it what the table in force is worth in these recordings, by whose counts in an earlier
+version of the model it may have been fitted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ecg_core.evaluation.evaluate import reference_of
 from ecg_core.evaluation.patients import BURDEN_POINTS, EctopyCount, count_reference
 from ecg_core.labels import UNLABELLED, class_codes
 from ecg_core.measuring import with_rules
-from ecg_core.rhythm.doubt import TERMS, UNCERTAIN_FROM, doubt_features, open_share
+from ecg_core.rhythm.doubt import CONSTANT, TERMS, UNCERTAIN_FROM, doubt_features, open_share, s_doubt
 from ecg_core.rhythm.short_recordings import SHORT_S
 from ecg_core.schema import Analysis, Bool, Float64
 from models.calibrate import FOLDS, Judges, analysed_records, fold_of, parse_judges
@@ -39,6 +40,7 @@ class JudgedRecord:
     """What is seen of S in a recording, and whether its SVE burden is right."""
 
     patient: str
+    score: float  # of the doubt in force
     features: Mapping[str, float]  # see doubt_features
     open_share: float
     is_wrong: bool
@@ -71,7 +73,8 @@ def judged_records(judges: Judges, databases: Path) -> Iterator[JudgedRecord]:
         spec = replace(one.analysis.model, calibration=judges.model.spec.calibration)
         analysis = with_rules(replace(one.analysis, model=spec), one.analysis.rules)
         features = doubt_features(analysis.beats, analysis.rules)
-        yield JudgedRecord(one.patient, features, open_share(analysis.beats), is_wrong(analysis))
+        in_force = s_doubt(analysis.beats, analysis.rules).score
+        yield JudgedRecord(one.patient, in_force, features, open_share(analysis.beats), is_wrong(analysis))
 
 
 def is_wrong(analysis: Analysis) -> bool:
@@ -126,26 +129,43 @@ def figures_of(records: Sequence[JudgedRecord]) -> dict[str, Any]:
     numbers = np.stack([found.weight, found.centre, found.scale], axis=1).round(DECIMALS)
     return {
         "n_patients": len({one.patient for one in records}),
-        "auc": round(area_under_roc(score, wrong), DECIMALS),
         "uncertain_from": UNCERTAIN_FROM,
         "wrong": int(wrong.sum()),
-        "wrong_flagged": int((score[wrong] >= UNCERTAIN_FROM).sum()),
         "right": int((~wrong).sum()),
-        "right_flagged": int((score[~wrong] >= UNCERTAIN_FROM).sum()),
+        **worth(score, wrong),
+        "in_force": {
+            **worth(np.array([one.score for one in records]), wrong),
+            "constant": CONSTANT,
+            "terms": {name: [term.weight, term.centre, term.scale] for name, term in TERMS.items()},
+        },
         "constant": round(found.constant, DECIMALS),
         "terms": dict(zip(TERMS, numbers.tolist(), strict=True)),  # weight, centre, scale
     }
 
 
+def worth(score: Float64, wrong: Bool) -> dict[str, float]:
+    """How well scores part wrong recordings from right ones, and how many of either are called uncertain."""
+    return {
+        "auc": round(area_under_roc(score, wrong), DECIMALS),
+        "wrong_flagged": int((score[wrong] >= UNCERTAIN_FROM).sum()),
+        "right_flagged": int((score[~wrong] >= UNCERTAIN_FROM).sum()),
+    }
+
+
 def doubt_table(figures: Mapping[str, Any]) -> str:
     """How well the score parts wrong counts from right ones, and how many of either are called uncertain."""
-    counts = " | ".join(f"{figures[f'{which}_flagged']} of {figures[which]}" for which in ("wrong", "right"))
+    rows = []
+    for title, of in (("in force, fitted to earlier counts of these", figures["in_force"]), ("fitted anew", figures)):
+        counts = " | ".join(f"{of[f'{which}_flagged']} of {figures[which]}" for which in ("wrong", "right"))
+        rows.append(f"| {title} | {of['auc']:.2f} | {counts} |")
     return "\n".join(
         [
-            "| recordings (patients) | AUC | uncertain from | wrong, called uncertain | right, called uncertain |",
-            "|---|---|---|---|---|",
-            f"| {figures['wrong'] + figures['right']} ({figures['n_patients']}) | {figures['auc']:.2f} "
-            f"| {figures['uncertain_from']:g} | {counts} |",
+            f"{figures['wrong'] + figures['right']} recordings of {figures['n_patients']} patients, uncertain from a "
+            f"score of {figures['uncertain_from']:g}:",
+            "",
+            "| doubt | AUC | wrong, called uncertain | right, called uncertain |",
+            "|---|---|---|---|",
+            *rows,
         ]
     )
 

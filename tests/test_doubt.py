@@ -103,12 +103,12 @@ def test_a_recording_without_usable_beats_has_no_doubt():
     assert not is_uncertain(None)
 
 
-def test_the_weights_are_those_that_the_command_fitted_to_the_default_model():
+def test_the_weights_in_force_were_measured_with_the_default_model():
     fitted = json.loads(DEFAULT_MODEL.with_suffix(".doubt.json").read_text(encoding="utf-8"))
     assert fitted["model_sha256"] == read_spec(DEFAULT_MODEL).sha256
     assert fitted["uncertain_from"] == UNCERTAIN_FROM
-    assert fitted["constant"] == CONSTANT
-    assert fitted["terms"] == {name: [term.weight, term.centre, term.scale] for name, term in TERMS.items()}
+    assert fitted["in_force"]["constant"] == CONSTANT
+    assert fitted["in_force"]["terms"] == {name: [term.weight, term.centre, term.scale] for name, term in TERMS.items()}
     assert all(term.weight > 0 for term in TERMS.values()), "each reason says why a high value adds to the doubt"
 
 
@@ -118,6 +118,7 @@ def judged(*, wrong, n=60):
     return [
         JudgedRecord(
             f"made/{'wrong' if wrong else 'right'}{i}",
+            0.5 if wrong else 0.1,
             {"s_in_doubt": rng.uniform(0, 0.1), "s_share": share, "sinus_arrhythmia": rng.choice([0.03, 0.06, np.nan])},
             open_share=1.0,
             is_wrong=wrong,
@@ -135,6 +136,7 @@ def test_the_fit_finds_what_goes_with_wrong_counts_in_patients_that_it_does_not_
     assert figures["wrong"] == figures["right"] == 60
     assert figures["wrong_flagged"] > 50
     assert figures["right_flagged"] < 10
+    assert (figures["in_force"]["wrong_flagged"], figures["in_force"]["right_flagged"]) == (60, 0)
 
 
 def test_the_area_under_the_curve_counts_pairs_in_the_right_order_and_ties_half():

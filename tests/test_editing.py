@@ -355,19 +355,19 @@ def test_what_is_no_edit_is_refused(kind, content):
 
 
 def test_the_model_learns_from_deleted_and_inserted_beats(model, excerpt, monkeypatch):
-    from ecg_core import pipeline
+    from ecg_core.classifier import cross_validation
 
     record = in_memory(excerpt[: 250 * 120], 250)
     before = analyse(record, model)
     gone, added = float(before.beats.time_s[20]), float(before.beats.time_s[40]) + 0.3
     learned = []
-    learn = pipeline.learn
+    learn = cross_validation.learn
 
     def noted(model, tokens, rr_s, lead_weight, code, **options):
         learned.append((len(rr_s), code.copy()))
         return learn(model, tokens, rr_s, lead_weight, code, **options)
 
-    monkeypatch.setattr(pipeline, "learn", noted)
+    monkeypatch.setattr(cross_validation, "learn", noted)
     edits = (DeleteEdit((gone,)), InsertEdit((Label(added, "V"),)))
     fitted = analyse(record, model, edits=edits)
     assert added in fitted.beats.time_s  # one that can be learned from

@@ -93,7 +93,7 @@ def test_the_command_of_the_package_exists():
 
 def test_the_wheel_holds_the_package_and_every_shipped_model():
     wheel = tomllib.loads(document("pyproject.toml"))["tool"]["hatch"]["build"]["targets"]["wheel"]
-    models = [f"models/{path.stem}.{ending}" for path in find_models() for ending in ("pt", "json")]
+    models = [f"models/{path.stem}.{ending}" for path in find_models() for ending in ("pt", "json", "int8.npz")]
     models += ["models/waveform.npz", "models/waveform.json"]
     assert wheel["packages"] == ["ecg_core"]
     assert wheel["force-include"] == {name: f"ecg_core/{name}" for name in models}

@@ -385,7 +385,16 @@ def test_a_change_in_any_file_of_the_fit_restarts_it():
     files = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "training").glob("*.py")}
     around = {
         f"training/{name}.py"
-        for name in ("__init__", "adaptation", "calibration", "checkpoints", "reliability", "second_stage", "waveform")
+        for name in (
+            "__init__",
+            "adaptation",
+            "calibration",
+            "checkpoints",
+            "export",
+            "reliability",
+            "second_stage",
+            "waveform",
+        )
     }
     assert files - around <= set(FITTED_BY)
     assert all((PACKAGE / name).is_file() for name in FITTED_BY)
