@@ -2,8 +2,9 @@
 
     ECG_DATABASES=... python -m models.export [WEIGHTS ...]
 
-The range of each activation is learned from strips of records that the model was trained on, evenly over all of them;
-nothing else is fitted, and no weight changes. The file is the same each time that it is made.
+The range of each activation is learned from strips of records that the model was trained on, evenly over all of them,
+as they are and with nstdb's noise of the same power; nothing else is fitted, and no weight changes. The file is the
+same each time that it is made.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from ecg_core.classifier.spec import find_models
 from ecg_core.files import atomic_file
 from ecg_core.records import read_record
 from ecg_core.schema import Float32, ModelSpec, Record
-from ecg_core.signals.filters import FS_HZ, clean_leads, normalised
+from ecg_core.signals.filters import FS_HZ, SCALE_RANGE, clean_leads, normalised
 from ecg_core.training.export import export_int8
 from models.command import parse, parser_of, print_line
-from models.databases import FOLDER
+from models.databases import FOLDER, NSTDB, load_noise
 
 N_RECORDS = 32  # evenly over those that it was trained on, less those that are shorter than a strip
 STRIP_S = 60.0
@@ -55,7 +56,20 @@ def training_strips(spec: ModelSpec, databases: Path) -> Float32:
     records = [read_record(_path_of(name, databases)) for name in spec.trained_on]
     long_enough = [record for record in records if record.duration_s * FS_HZ >= length]
     some = [long_enough[number] for number in evenly(np.arange(len(long_enough)), N_RECORDS).tolist()]
-    return np.concatenate([_strips_of(record, length, lead=number) for number, record in enumerate(some)])
+    clean = np.concatenate([_strips_of(record, length, lead=number) for number, record in enumerate(some)])
+    return np.concatenate([clean, _with_noise(clean, load_noise(databases / NSTDB))])
+
+
+def _with_noise(strips: Float32, noise: Float32) -> Float32:
+    """Strips with noise of their power; in noise, activations are larger than beats alone make them."""
+    rng = np.random.default_rng(0)
+    made = []
+    for number, strip in enumerate(strips):
+        channel = noise[number % len(noise)]
+        first = int(rng.integers(len(channel) - len(strip)))
+        added = channel[first : first + len(strip)]
+        made.append(np.clip(strip + added * strip.std() / added.std(), -SCALE_RANGE, SCALE_RANGE))
+    return np.stack(made).astype(np.float32)
 
 
 def _path_of(name: str, databases: Path) -> Path:

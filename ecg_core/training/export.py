@@ -45,7 +45,7 @@ OPSET: Final = 17
 STRIPS_AT_ONCE: Final = 2
 QUANTISED: Final = ("Conv", "Add", "Relu")  # the kinds of nodes that the trunk is made of
 STEM: Final = "/stem/"  # stays single: 8 bits of a signal that may be five times the usual amplitude would lose P waves
-RANGE_PCT: Final = 99.97  # of the values of an activation lie in its range; tried: 99.8 to 100, and symmetric ranges
+RANGE_PCT: Final = 99.99  # of the values of an activation lie in its range; tried: 99.8 to 100, and symmetric ranges
 TRUNK_OUTPUT: Final = "trunk_frames"
 Axes = Mapping[str, Mapping[int, str]]  # names of the axes that vary in length
 
