@@ -2,8 +2,8 @@
 
     python -m benchmarks.scaling [--json FILE]
 
-Each cell is one command from a cold start, with all its files; the records repeat the simulated demo. Two weeks of
-twelve leads are left out: their file would take seven gigabytes.
+Each cell is one command from a cold start, with all its files; the records repeat the simulated demo. What would take
+gigabytes of samples is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.tiling import tile_demo
 
 HOURS: Final = {"1 h": 1, "6 h": 6, "24 h": 24, "7 days": 168, "14 days": 336}
 LEADS: Final = {1: ("II",), 2: ("II", "V1"), 3: ("II", "V1", "V5"), 12: None}
-MOST_LEAD_HOURS: Final = 12 * 168
+MOST_LEAD_HOURS: Final = 3 * 168
 
 
 def main() -> None:
