@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from .model import Model
 
 STRIP_FRAMES = 3500  # a strip of two minutes goes through the trunk at a time: what it makes fits the processor's cache
 HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s so that cutting leaves no trace
+BEATS_AT_ONCE = 256  # whose surroundings fit the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,10 @@ def encode_end(model: Model, signal: Float32) -> Encoded:
 def describe_beats(model: Model, encoded: Encoded, position: Float64) -> BeatFeatures:
     """Describe the beats at (fractional) samples ``position`` in every lead."""
     index = beat_frames(position, model.spec, encoded.beat_heatmap.shape[1])
-    described = [model.engine.tokens(lead, index) for lead in encoded.frames]
-    token, attention = zip(*described, strict=True)
-    return BeatFeatures(np.stack(token, axis=1), np.stack(attention, axis=1))
+    n_leads, n_beats = len(encoded.frames), len(position)
+    token = np.empty((n_beats, n_leads, model.spec.token_size), dtype=np.float32)
+    attention = np.empty((n_beats, n_leads, index.shape[1]), dtype=np.float32)
+    for lead, first in product(range(n_leads), range(0, n_beats, BEATS_AT_ONCE)):
+        some = slice(first, first + BEATS_AT_ONCE)
+        token[some, lead], attention[some, lead] = model.engine.tokens(encoded.frames[lead], index[some])
+    return BeatFeatures(token, attention)
