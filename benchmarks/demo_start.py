@@ -3,7 +3,7 @@
     python -m benchmarks.demo_start [--runs 5] [--json FILE]
 
 Needs Chromium. Each run starts a server of its own. The first page can be used when its heading stands in the browser;
-the demo is analysed when its beats are counted there. Medians are printed.
+the demo is analysed when its hours stand there. Medians are printed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.command import options_of, publish
-from benchmarks.dashboard_24h import CHROMIUM, serve
+from benchmarks.dashboard_24h import CHROMIUM, PAGES, serve
 
 
 def start(browser: Browser) -> tuple[float, float]:
@@ -27,7 +27,7 @@ def start(browser: Browser) -> tuple[float, float]:
         page.goto(url)
         page.get_by_role("link", name="Overview").first.wait_for(timeout=60_000)
         first_s = time.perf_counter() - began
-        page.get_by_text("Analysed: lead").first.wait_for(timeout=60_000)
+        page.get_by_text(PAGES["Overview"]).first.wait_for(timeout=60_000)
         return first_s, time.perf_counter() - began
     finally:
         server.terminate()

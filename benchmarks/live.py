@@ -30,7 +30,7 @@ from ecg_core.parallel import use_threads
 from ecg_core.records import read_record
 
 CHUNK_S, FILLED_S, MEASURED_S = 0.1, 3600.0, 600.0
-N_STREAMS, STREAM_S = (1, 16, 32, 64, 96), 60.0
+N_STREAMS, STREAM_S = (1, 32, 64, 96, 128, 192), 60.0
 MEMORY_STEP_S = 600.0  # of the stream, from one measurement of the memory to the next
 HORIZON_S = 2.0
 
