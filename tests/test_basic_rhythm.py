@@ -273,10 +273,13 @@ def test_frequent_ectopy_of_real_records_stays_ventricular(databases, model, nam
 @pytest.mark.databases
 @pytest.mark.parametrize("name", ["420", "422", "426", "430", "611"])
 def test_no_tachycardia_of_a_real_record_is_lost(databases, model, name):
-    """The rules leave those that the network finds, but for runs that the reference marks as supraventricular."""
+    """The rules leave those that the network finds, but for runs that the reference marks as supraventricular.
+
+    And but for triplets where it marks no tachycardia: a beat as probably N as V is N where its QRS is that of an N.
+    """
     record = read_record(databases / "vfdb/1.0.0" / name)
     found = analyse(record, model, lead="first")
-    other = rhythm_spans(record.reference, ("(SVTA",), record.duration_s)
+    other, marked = (rhythm_spans(record.reference, (kind,), record.duration_s) for kind in ("(SVTA", "(VT"))
 
     def tachycardias(beats):
         return [(e.start_s, e.end_s) for e in find_rhythms(beats, RULES, episodes=()) if e.kind.startswith("vt")]
@@ -286,4 +289,5 @@ def test_no_tachycardia_of_a_real_record_is_lost(databases, model, name):
 
     before, after = tachycardias(found.predicted), tachycardias(settle_labels(found.predicted, RULES)[0])
     assert before
-    assert [span for span in before if not meets(span, after) and not meets(span, other)] == []
+    lost = [span for span in before if not meets(span, after) and not meets(span, other)]
+    assert [span for span in lost if meets(span, marked) or span[1] - span[0] > 1.0] == []
