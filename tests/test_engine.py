@@ -1,5 +1,7 @@
 """What runs the network: both engines give the same beats, and a stale or damaged pair of files is refused."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -167,3 +169,17 @@ def test_an_analysis_loads_torch_only_where_it_learns(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout == "False\n"
+
+
+def test_nothing_is_reported_to_the_maker_of_the_library(tmp_path):
+    """ONNX Runtime reports its use over the network unless told not to; where it may, it leaves a file of it."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    script = "from ecg_core import load_model\nload_model()\nimport os\nprint(os.environ['ORT_DISABLE_TELEMETRY'])"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script], cwd=ROOT, env={**environment, "TMPDIR": str(tmp_path)}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "1\n"
+    assert not list(tmp_path.iterdir())
+    for path in (ROOT / "ecg_core").rglob("*.py"):
+        assert not re.search("^(import|from) onnxruntime", path.read_text("utf-8"), re.MULTILINE), path.name

@@ -7,12 +7,12 @@ that a result does not depend on how many threads there are.
 
 from __future__ import annotations
 
-from functools import cached_property
+import os
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import onnxruntime as ort
 
 from ..schema import Float32, Index, ModelSpec
 from .engine import INT8, Frames, lower_median
@@ -81,8 +81,19 @@ class Int8Engine:
         return outputs
 
 
-def _session(graph: bytes) -> ort.InferenceSession:
+@cache
+def runtime() -> Any:
+    """ONNX Runtime as a module; from its import on it would report its use to its maker over the network, unless told."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime  # noqa: PLC0415, as this is read when it is imported
+
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
+def _session(graph: bytes) -> Any:
     """A graph, ready to run in the thread that calls it."""
+    ort = runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = ONLY_ERRORS

@@ -23,20 +23,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from ..classifier.engine import lower_median
 from ..classifier.features import N_RR_FEATURES, frame_offsets
-from ..classifier.int8_engine import TREES
+from ..classifier.int8_engine import TREES, runtime
 from ..classifier.network import BeatNetwork, for_serving
 from ..classifier.trees import BoostedTrees
 from ..schema import Float32, ModelSpec
@@ -146,10 +138,12 @@ def _quantised_frames(network: BeatNetwork, strips: Float32) -> tuple[bytes, flo
     single = [name for name in names if name.startswith(STEM)] + _nodes_after(exported, TRUNK_OUTPUT)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "quantised.onnx"
-        quantize_static(
-            exported, path, _Strips(strips), quant_format=QuantFormat.QDQ, op_types_to_quantize=list(QUANTISED),
-            nodes_to_exclude=single, per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.Percentile,
+        quantization = _quantization()
+        quantization.quantize_static(
+            exported, path, _Strips(strips), quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTISED),
+            nodes_to_exclude=single, per_channel=True, reduce_range=True, activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8, calibrate_method=quantization.CalibrationMethod.Percentile,
             extra_options={"CalibPercentile": RANGE_PCT, "CalibTensorRangeSymmetric": False},
         )  # fmt: skip
         return _with_quantised_output(onnx.load(path))
@@ -180,7 +174,15 @@ def _with_quantised_output(model: onnx.ModelProto) -> tuple[bytes, float]:
     return model.SerializeToString(), scale
 
 
-class _Strips(CalibrationDataReader):  # type: ignore[misc]
+def _quantization() -> Any:
+    """The part of ONNX Runtime that quantises graphs."""
+    runtime()
+    from onnxruntime import quantization  # noqa: PLC0415, see ``runtime``
+
+    return quantization
+
+
+class _Strips:
     """Strips of training records, a few at a time."""
 
     def __init__(self, strips: Float32) -> None:
@@ -225,9 +227,10 @@ def _exported_logits(network: BeatNetwork, spec: ModelSpec) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "quantised.onnx"
         exported = onnx.load_from_string(_exported(_Logits(network), inputs, ("logits",), axes))
-        quantize_dynamic(
+        quantization = _quantization()
+        quantization.quantize_dynamic(
             exported, path, op_types_to_quantize=["LSTM"], per_channel=True, reduce_range=True,
-            weight_type=QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
         )  # fmt: skip
         return path.read_bytes()
 
