@@ -83,7 +83,7 @@ class Int8Engine:
 
 @cache
 def runtime() -> Any:
-    """ONNX Runtime as a module. Unless forbidden, it reports its use to its maker over the network, from its import on."""
+    """ONNX Runtime as a module. Unless forbidden, it reports its use to its maker over the network."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # noqa: PLC0415, as this is read when it is imported
 
