@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.command import ROOT, options_of, publish
 from benchmarks.tiling import HOURS, tile, tile_demo
+from ecg_core.parallel import n_cores
 
 NOISE, SNR_DB = "nstdb/1.0.0/em", 0.0
 WEEK_DAYS = 7
@@ -109,7 +110,7 @@ def summary(database: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
         "twelve_leads": f"{HOURS} h, twelve leads, the simulated demo record repeated, `--lead all`",
         "torch": "the day by the engine torch",
         "runs": len(runs["day"]),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": n_cores(),
         "python": platform.python_version(),
         "medians": {name: medians(of_command) for name, of_command in runs.items()},
         "times_a_day": {name: ratio(of_command, runs["day"]) for name, of_command in runs.items()},

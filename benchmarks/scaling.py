@@ -8,7 +8,6 @@ gigabytes of samples is left out.
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from itertools import product
@@ -18,6 +17,7 @@ from typing import Final
 from benchmarks.analyze import run
 from benchmarks.command import options_of, publish
 from benchmarks.tiling import tile_demo
+from ecg_core.parallel import n_cores
 
 HOURS: Final = {"1 h": 1, "6 h": 6, "24 h": 24, "7 days": 168, "14 days": 336}
 LEADS: Final = {1: ("II",), 2: ("II", "V1"), 3: ("II", "V1", "V5"), 12: None}
@@ -38,7 +38,7 @@ def main() -> None:
             found = run(command, out)
         cells.append({"length": length, "leads": n_leads, "whole_s": found.whole_s, "memory_mb": found.memory_mb})
         print(f"{length}, leads {n_leads}: {found.whole_s:.1f} s, {found.memory_mb:.0f} MB", flush=True)
-        publish({"cores": len(os.sched_getaffinity(0)), "cells": cells}, options.json)
+        publish({"cores": n_cores(), "cells": cells}, options.json)
 
 
 if __name__ == "__main__":

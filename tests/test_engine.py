@@ -172,7 +172,7 @@ def test_an_analysis_loads_torch_only_where_it_learns(tmp_path):
 
 
 def test_nothing_is_reported_to_the_maker_of_the_library(tmp_path):
-    """ONNX Runtime reports its use over the network unless told not to; where it may, it leaves a file of it."""
+    """ONNX Runtime reports its use over the network unless forbidden; where it may, it leaves a file of it."""
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     script = "from ecg_core import load_model\nload_model()\nimport os\nprint(os.environ['ORT_DISABLE_TELEMETRY'])"
     done = subprocess.run(  # noqa: S603

@@ -46,7 +46,7 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
         return (0,)
     if lead not in (ALL, AUTO):
         return (lead_index(record, lead),)
-    if lead == ALL and not (set(names) & SUMS.keys() and {"I", "II"} <= set(names)):
+    if lead == ALL and not _may_be_sums(names):
         return tuple(range(len(names)))
     stretches = _sampled(record)
     sums = _sums_of_others(names, stretches)
@@ -66,21 +66,22 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
     return (int(preferred[0] if preferred else score.argmax()),)
 
 
+def _may_be_sums(names: list[str]) -> list[int]:
+    """Positions of the leads that are sums of I and II by their names."""
+    return [at for at, name in enumerate(names) if name in SUMS] if {"I", "II"} <= set(names) else []
+
+
 def _sums_of_others(names: list[str], stretches: list[CleanLeads]) -> Bool:
     """Which leads are sums of I and II, as Einthoven and Goldberger define them, in these stretches too; (n_leads,)."""
     found = np.zeros(len(names), dtype=bool)
-    if not {"I", "II"} <= set(names):
-        return found
-    two = [names.index("I"), names.index("II")]
-    for lead, name in enumerate(names):
-        if name in SUMS:
-            of_all, left = 0.0, 0.0
-            for clean in stretches:
-                known = clean.valid[[*two, lead]].all(axis=0)
-                signal = clean.signal_mv[lead, known]
-                of_all += float((signal**2).sum())
-                left += float(((signal - np.array(SUMS[name]) @ clean.signal_mv[two][:, known]) ** 2).sum())
-            found[lead] = left < MOST_LEFT**2 * of_all
+    for lead in _may_be_sums(names):
+        two, of_all, left = [names.index("I"), names.index("II")], 0.0, 0.0
+        for clean in stretches:
+            known = clean.valid[[*two, lead]].all(axis=0)
+            signal = clean.signal_mv[lead, known]
+            of_all += float((signal**2).sum())
+            left += float(((signal - np.array(SUMS[names[lead]]) @ clean.signal_mv[two][:, known]) ** 2).sum())
+        found[lead] = left < MOST_LEFT**2 * of_all
     return found
 
 

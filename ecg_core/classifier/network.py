@@ -118,7 +118,7 @@ class BeatNetwork(nn.Module):
 
     def heat_logit(self, frames: Tensor) -> Tensor:
         """Frames (batch, channels, n_frames) -> logits of a beat at each frame (batch, n_frames)."""
-        return _at_each_frame(self.heat, frames)[:, :, 0]
+        return pointwise(self.heat, frames.transpose(1, 2))[:, :, 0]
 
     def tokens(self, frames: Tensor, strip: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Describe each beat by what the attention takes from the frames around it.
@@ -137,7 +137,7 @@ class BeatNetwork(nn.Module):
         """
         frames = frames.transpose(1, 2).contiguous().transpose(1, 2)  # a frame's channels side by side, to be gathered
         around = frames.transpose(1, 2)[strip[:, None], index]  # (n_beats, n_steps, channels)
-        score = _at_each_frame(self.score, frames)[strip[:, None], index]  # (n_beats, n_steps, heads)
+        score = pointwise(self.score, frames.transpose(1, 2))[strip[:, None], index]  # (n_beats, n_steps, heads)
         return self.attend(around, score)
 
     def attend(self, around: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
@@ -201,12 +201,12 @@ class BeatNetwork(nn.Module):
         return logits if af_logit is None else torch.cat([logits, af_logit[:, :, None]], dim=2)
 
 
-def _at_each_frame(pointwise: nn.Conv1d, frames: Tensor) -> Tensor:
-    """A convolution of width one, (batch, channels, n_frames) -> (batch, n_frames, n_out).
+def pointwise(convolution: nn.Conv1d, frames: Tensor) -> Tensor:
+    """A convolution of width one over frames whose channels come last, (..., channels) -> (..., n_out).
 
     As a matrix product: the library's convolution of this width rounds differently for each number of threads.
     """
-    return linear(frames.transpose(1, 2), pointwise.weight[:, :, 0], pointwise.bias)
+    return linear(frames, convolution.weight[:, :, 0], convolution.bias)
 
 
 class Picture(nn.Module):

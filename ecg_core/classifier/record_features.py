@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..labels import CLASSES
 from ..parallel import parallel_map
 from ..schema import Beats, Bool, Float32, Float64, Index
-from ..signals.windows import running_median, with_held_ends
+from ..signals.windows import running_median, window_sums, with_held_ends
 from .chunks import ChunkFeatures
 from .features import evenly, reference_groups, rr_features
 
@@ -186,8 +186,7 @@ def _shares(beats: Beats) -> Float64:
     """How many S and V there are around a beat and in the record, and whether it has P waves, (n, 5)."""
     n = len(beats)
     of_both = with_held_ends(beats.probability[:, [S, V]].astype(np.float64), AROUND_BEATS)
-    total = np.concatenate([np.zeros((1, 2)), np.cumsum(of_both, axis=0)])
-    around = (total[AROUND_BEATS:] - total[:-AROUND_BEATS]) / AROUND_BEATS
+    around = window_sums(of_both, AROUND_BEATS) / AROUND_BEATS
     usually = np.median(_known(beats.p_repeats, n))
     whole = [*beats.probability[:, [S, V]].mean(axis=0), usually]
     return np.concatenate([around, np.tile(whole, (n, 1))], axis=1)

@@ -33,13 +33,9 @@ class TorchEngine:
         """A copy that gives the same results in less time."""
         return for_serving(deepcopy(self.network))
 
-    @property
+    @cached_property
     def trees(self) -> BoostedTrees | None:
         """See ``Engine``."""
-        return None if self.network.trees is None else self._trees
-
-    @cached_property
-    def _trees(self) -> BoostedTrees | None:
         return None if self.network.trees is None else self.network.trees.boosted
 
     @torch.inference_mode()

@@ -36,7 +36,7 @@ MISSING: Final = {"16": -(1 << 15), "61": -(1 << 15), "80": -(1 << 7), "212": -(
 SYMBOLS: Final = dict(enumerate(" NLRaVFJASEj/Q~", 0)) | dict(enumerate('|', 16)) | dict(
     enumerate('sT*D"=pB^t+u?![]en@xf()r', 18)
 )  # fmt: skip
-NO_ANNOTATION, COMMENT, SKIP, NOTE = 0, 22, 59, 63
+NO_ANNOTATION, COMMENT, SKIP, NOTE = 0, 22, 59, 63  # SKIP: a long step in the next two words
 RATE: Final = re.compile(r"## time resolution: (\d+\.?\d*)")
 
 

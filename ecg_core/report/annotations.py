@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..labels import SYMBOL_OF_CLASS
+from ..records.wfdb_plain import COMMENT, NOTE, SKIP, SYMBOLS
 from ..schema import Analysis, Beats, Bool, Index, Record, RhythmEvent
 from ..signals.filters import to_sample
 
@@ -25,11 +26,8 @@ RHYTHM_MARK, NO_RHYTHM = "+", "(NOISE"  # NO_RHYTHM: no beat follows
 
 # The bytes of the file (https://wfdb.io/spec/annotation-files.html): words of 16 bits, the code of what follows in the
 # upper six, and samples since the annotation before, or the length of a note, in the lower ten.
-CODES: Final = {
-    **{"N": 1, "V": 5, "F": 6, "S": 9, "Q": 13},
-    **{RHYTHM_MARK: 28, VF_MARKS[0]: 32, VF_MARKS[1]: 33},
-}
-COMMENT, SKIP, NOTE = 22, 59, 63  # codes of a comment, of a long step in the next two words, of a note
+WRITTEN: Final = (*SYMBOL_OF_CLASS.values(), RHYTHM_MARK, *VF_MARKS)
+CODES: Final = {symbol: code for code, symbol in SYMBOLS.items() if symbol in WRITTEN}
 CODE_SHIFT, MAX_STEP, MAX_SKIP = 10, 1023, 0x7FFF_FFFF
 RATE_NOTE: Final = "## time resolution: {}"  # a comment at the start
 END_OF_COMMENTS: Final = (SKIP << CODE_SHIFT, 0xFFFF, 0xFFFF, 1)  # a step back by one sample, and one on

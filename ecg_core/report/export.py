@@ -18,7 +18,7 @@ from ..files import atomic_files
 from ..labels import CLASSES, NOT_A_BEAT, OUTPUT_NAMES
 from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES
-from ..schema import Analysis, Float64, Index, Record
+from ..schema import Analysis, Float64, Record
 from ..signals.filters import to_sample
 from .annotations import ANNOTATOR, annotation_bytes
 from .columns import Table, csv_bytes, json_columns, json_text, rows_of
@@ -45,7 +45,7 @@ def beats_table(analysis: Analysis) -> Table:
         "rr_s": beats.rr_s.round(4),
         "usable": beats.usable.astype(int),
         "time_iso": _iso_column(record, beats.time_s),
-        "told": _labelled(analysis),
+        "told": np.isin(np.arange(len(beats)), analysis.labelled).astype(np.int64),
     }
 
 
@@ -146,11 +146,6 @@ def hourly_table(analysis: Analysis) -> Table:
     }
 
 
-def _labelled(analysis: Analysis) -> Index:
-    """1 at each beat that a reader labelled, else 0."""
-    return np.isin(np.arange(len(analysis.beats)), analysis.labelled).astype(np.int64)
-
-
 def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
     """``iso_text`` of many moments."""
     if record.start is None:
@@ -200,8 +195,9 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         "day_and_night": [_period(line) for line in day_and_night(analysis)],
         **_notes(analysis, notes),
     }
-    beats = {name: column for name, column in beats_table(analysis).items() if name not in ("told", "time_iso")}
-    beats["labelled"] = _labelled(analysis)
+    table = beats_table(analysis)
+    beats = {name: column for name, column in table.items() if name not in ("told", "time_iso")}
+    beats["labelled"] = table["told"]
     return b'%s,"beats":%s}' % (json_text(content)[:-1].encode(), json_columns(beats))
 
 

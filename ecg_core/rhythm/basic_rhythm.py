@@ -11,9 +11,9 @@ import numpy as np
 
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index
+from ..signals.windows import window_sums
 from .intervals import (
     DECIMALS,
-    count_in_windows,
     follows_previous,
     kept_median,
     unbroken_runs,
@@ -67,10 +67,10 @@ def _mostly_v(is_v: Bool, rr_s: Float64, rules: RhythmRules) -> Bool:
         return np.zeros(n, dtype=bool)
     after_v = is_v & np.concatenate(([False], is_v[:-1])) & np.isfinite(rr_s)
     slow = after_v & (rr_s >= MINUTE_S / rules.wide_rhythm_bpm)
-    n_v, n_after, n_slow = (count_in_windows(flags, WINDOW_BEATS) for flags in (is_v, after_v, slow))
+    n_v, n_after, n_slow = (window_sums(flags, WINDOW_BEATS) for flags in (is_v, after_v, slow))
     holds = (n_v >= V_FRACTION * WINDOW_BEATS) & (n_after >= V_AFTER_V * n_v) & (n_slow > SLOW_FRACTION * n_after)
     edge = np.zeros(WINDOW_BEATS - 1, dtype=bool)
-    return count_in_windows(np.concatenate((edge, holds, edge)), WINDOW_BEATS) > 0
+    return np.asarray(window_sums(np.concatenate((edge, holds, edge)), WINDOW_BEATS) > 0)
 
 
 def _stands_out(beats: Beats) -> Bool:

@@ -21,8 +21,8 @@ from ..labels import CLASSES
 from ..probabilities import expit, logit
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Float64, Index
+from ..signals.windows import window_sums
 from .intervals import DECIMALS, follows_previous, nn_intervals, unbroken_slices
-from .p_waves import window_sums
 
 # By the network:
 # Around each beat, an odd number: the mean of their logits counts. Chosen by cross-validation over the patients of

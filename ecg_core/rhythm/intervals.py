@@ -9,6 +9,7 @@ import numpy as np
 from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index, Quality
+from ..signals.windows import window_sums
 
 MASKED_S = 2.0  # a longer RR with noise in it has no length: the noise may mask a beat
 WINDOWS_AT_ONCE = 8192  # so that those being sorted fit into the processor's cache
@@ -109,12 +110,6 @@ def window_median(values: Float64, first: Index, width: int, *, at_least: int) -
     return median
 
 
-def count_in_windows(flags: Bool, width: int) -> Index:
-    """How many flags of each window of ``width`` are true, shape (n - width + 1,)."""
-    total = np.concatenate(([0], np.cumsum(flags)))
-    return np.asarray(total[width:] - total[:-width])
-
-
 def counts_for_rate(beats: Beats, rules: RhythmRules) -> Bool:
     """Whether the RR that ends at each beat counts for the heart rate, shape (n,)."""
     rr_s = np.round(beats.rr_s, DECIMALS)
@@ -143,7 +138,7 @@ def rate_windows(beats: Beats, rules: RhythmRules) -> tuple[Index, Float64]:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     counts = counts_for_rate(beats, rules)
     total = np.convolve(np.where(counts, beats.rr_s, 0.0), np.ones(width), "valid")
-    complete = np.flatnonzero(count_in_windows(counts, width) == width)
+    complete = np.flatnonzero(window_sums(counts, width) == width)
     return complete + width - 1, np.asarray(np.round(60.0 * width / total[complete], DECIMALS))
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..schema import Beats, Float32, Float64
 from ..signals.filters import FS_HZ
+from ..signals.windows import window_sums
 
 START_S, END_S = -0.24, -0.064  # from the QRS: holds the P wave and ends before the QRS begins
 AVERAGED_BEATS = 30  # normal beats in a row that are averaged; of noise alone a fraction of about 0.03 then repeats
@@ -81,12 +82,6 @@ def _repeating_in_lead(segments: NDArray[np.floating[Any]]) -> Float64:
     fraction = repeated / (repeated + varying + MIN_POWER)
     n_windows = np.convolve(np.ones(len(fraction)), np.ones(width))
     return np.asarray(np.convolve(fraction, np.ones(width)) / n_windows)
-
-
-def window_sums(values: Float64, width: int) -> Float64:
-    """Sums of ``width`` values in a row, shape (n,) -> (n - width + 1,)."""
-    total = np.concatenate(([0.0], np.cumsum(values)))
-    return np.asarray(total[width:] - total[:-width])
 
 
 def p_correlation(segments: NDArray[np.floating[Any]]) -> Float32:

@@ -1,4 +1,4 @@
-"""Greatest, least and middle values of a series within windows: those asked for alone, or all of one width."""
+"""Greatest, least and middle values and sums of a series within windows: of chosen ones, or of all of one width."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..schema import Index
 Value = TypeVar("Value", bound=np.generic)
 Ends: TypeAlias = Literal["edge", "symmetric", "reflect"]
 
-SORTED_WIDTH: Final = 31  # narrower windows are sorted sooner, each anew
+SORTED_WIDTH: Final = 31  # narrower windows are sorted sooner, each by itself
 
 
 def maximum_within(values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
@@ -34,6 +34,13 @@ def sliding_maximum(values: NDArray[Value], width: int) -> NDArray[Value]:
         values = np.maximum(values[..., :-step], values[..., step:])
         covered += step
     return values
+
+
+def window_sums(values: NDArray[Any], width: int) -> NDArray[Any]:
+    """Sums of ``width`` values from each one on, of flags how many are true, (n, ...) -> (n - width + 1, ...)."""
+    total = np.cumsum(values, axis=0)
+    total = np.concatenate((np.zeros((1, *values.shape[1:]), dtype=total.dtype), total))
+    return np.asarray(total[width:] - total[:-width])
 
 
 def sliding_rank(values: NDArray[Value], width: int, rank: int) -> NDArray[Value]:

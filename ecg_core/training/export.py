@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
@@ -24,12 +24,11 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from ..classifier.engine import lower_median
 from ..classifier.features import N_RR_FEATURES, frame_offsets
 from ..classifier.int8_engine import TREES, runtime
-from ..classifier.network import BeatNetwork, for_serving
+from ..classifier.network import BeatNetwork, for_serving, pointwise
 from ..classifier.trees import BoostedTrees
 from ..schema import Float32, ModelSpec
 
@@ -52,7 +51,7 @@ class _Frames(nn.Module):
 
     def forward(self, strips: Tensor) -> tuple[Tensor, Tensor]:
         frames = self.trunk(self.stem(strips))
-        return frames, linear(frames[:, :, 0].transpose(1, 2), self.heat.weight[:, :, 0], self.heat.bias)[:, :, 0]
+        return frames, pointwise(self.heat, frames[:, :, 0].transpose(1, 2))[:, :, 0]
 
 
 class _Tokens(nn.Module):
@@ -64,36 +63,23 @@ class _Tokens(nn.Module):
 
     def forward(self, frames: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         around = frames[index].float() * self.scale
-        score = linear(around, self.network.score.weight[:, :, 0], self.network.score.bias)
-        token, attention = self.network.attend(around, score)
+        token, attention = self.network.attend(around, pointwise(self.network.score, around))
         return token, attention.mean(1)
 
 
-class _Reference(nn.Module):
-    def __init__(self, network: BeatNetwork) -> None:
+class _Step(nn.Module):
+    """One of the network's own steps."""
+
+    def __init__(self, network: BeatNetwork, step: Callable[..., Tensor]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._step = network, step
 
-    def forward(self, tokens: Tensor, median: Tensor, rr: Tensor) -> Tensor:
-        return self.network.reference_by(tokens, median, rr)[0]
-
-
-class _Beside(nn.Module):
-    def __init__(self, network: BeatNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, tokens: Tensor, reference: Tensor) -> Tensor:
-        return self.network.beside(tokens, reference)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self._step(self.network, *inputs)
 
 
-class _Logits(nn.Module):
-    def __init__(self, network: BeatNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, described: Tensor, rr: Tensor) -> Tensor:
-        return self.network.all_logits(described, rr)
+def _reference(network: BeatNetwork, tokens: Tensor, median: Tensor, rr: Tensor) -> Tensor:
+    return network.reference_by(tokens, median, rr)[0]
 
 
 def export_int8(network: BeatNetwork, spec: ModelSpec, strips: Float32) -> dict[str, NDArray[Any]]:
@@ -211,13 +197,16 @@ def _exported_reference(network: BeatNetwork, spec: ModelSpec) -> bytes:
         "rr": torch.zeros(5, N_RR_FEATURES),
     }
     axes = {"tokens": {0: "n_beats"}, "rr": {0: "n_beats"}}
-    return _exported(_Reference(network), inputs, ("reference",), axes)
+    return _exported(_Step(network, _reference), inputs, ("reference",), axes)
 
 
 def _exported_beside(network: BeatNetwork, spec: ModelSpec) -> bytes:
     inputs = {name: torch.randn(5, spec.token_size) for name in ("tokens", "reference")}
     return _exported(
-        _Beside(network), inputs, ("described",), {name: {0: "n_beats"} for name in (*inputs, "described")}
+        _Step(network, BeatNetwork.beside),
+        inputs,
+        ("described",),
+        {name: {0: "n_beats"} for name in (*inputs, "described")},
     )
 
 
@@ -226,7 +215,7 @@ def _exported_logits(network: BeatNetwork, spec: ModelSpec) -> bytes:
     axes = {name: {0: "n", 1: "n_beats"} for name in (*inputs, "logits")}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "quantised.onnx"
-        exported = onnx.load_from_string(_exported(_Logits(network), inputs, ("logits",), axes))
+        exported = onnx.load_from_string(_exported(_Step(network, BeatNetwork.all_logits), inputs, ("logits",), axes))
         quantization = _quantization()
         quantization.quantize_dynamic(
             exported, path, op_types_to_quantize=["LSTM"], per_channel=True, reduce_range=True,
