@@ -19,13 +19,23 @@ DAY_S, HOUR_S, MINUTE_S = 86_400, 3600, 60
 
 
 def clock_text(record: Record, time_s: float, *, decimals: int = 0) -> str:
-    """Clock time where the record's start is known, else elapsed time; the day is named from the second day on."""
-    if record.start is None:
+    """Clock time where that of the record's start is known, else elapsed time; the day is named from the second on."""
+    clock = record.clock
+    if clock is None:
         return elapsed_text(time_s, decimals=decimals)
     whole_s, fraction = _split_seconds(time_s, decimals)
-    moment = record.start + timedelta(seconds=whole_s)
-    day = (moment.date() - record.start.date()).days
+    moment = clock + timedelta(seconds=whole_s)
+    day = (moment.date() - clock.date()).days
     return f"{f'day {day + 1} ' if day else ''}{moment:%H:%M:%S}{fraction}"
+
+
+def start_text(record: Record) -> str:
+    """Date and time of the start of a record; in words where the file does not state them."""
+    if record.start is not None:
+        return f"{record.start:%Y-%m-%d %H:%M:%S}"
+    if record.start_clock is not None:
+        return f"{record.start_clock:%H:%M:%S}, date unknown"
+    return "unknown; times are elapsed times"
 
 
 def elapsed_text(time_s: float, *, decimals: int = 0) -> str:
@@ -57,11 +67,11 @@ def time_of(record: Record, text: str) -> float:
     if found is None or int(found[4]) >= MINUTE_S or float(found[5] or 0) >= MINUTE_S:
         raise ValueError(text)
     typed_s = int(found[3]) * HOUR_S + int(found[4]) * MINUTE_S + float(found[5] or 0)
-    if record.start is None or found[1]:
+    start = record.clock
+    if start is None or found[1]:
         return typed_s
     if typed_s >= DAY_S:
         raise ValueError(text)
-    start = record.start
     start_s = start.hour * HOUR_S + start.minute * MINUTE_S + start.second + start.microsecond / 1e6
     if found[2]:
         return (int(found[2]) - 1) * DAY_S + typed_s - start_s
@@ -106,7 +116,7 @@ def _place_s(record: Record, text: str, here_s: float) -> float:
     with_day = WITH_DAY.fullmatch(text)
     if with_day is not None:
         day, clock = int(with_day[1]), with_day[2]
-        return time_of(record, f"day {day} {clock}") + (0 if record.start else (day - 1) * DAY_S)
+        return time_of(record, f"day {day} {clock}") + (0 if record.clock else (day - 1) * DAY_S)
     if ":" in text:
         return time_of(record, text)
     sign = {"+": 1, "-": -1}.get(text[:1], 0)

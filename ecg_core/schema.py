@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import date, datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -91,6 +91,17 @@ class SignalSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A channel of a file that is not read as a lead."""
+
+    name: str
+    reason: str  # that follows the name and a colon, such as "in mmHg, no unit of an ECG"
+
+
+ANY_DAY = date(2000, 1, 1)  # of a time of day without a date
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """A recording on disk: its metadata, and where its samples can be read."""
@@ -102,6 +113,9 @@ class Record:
     lead_names: tuple[str, ...]
     calibrated: tuple[bool, ...]  # per lead: False where the header states no gain (200 counts per mV is then assumed)
     start: datetime | None = None
+    start_clock: time | None = None  # time of day of the start, where the file does not state the date
+    left_out: tuple[LeftOut, ...] = ()  # channels that are not read
+    doubts: tuple[str, ...] = ()  # what the file states and does not hold, sentences without their full stop
     comments: tuple[str, ...] = ()
     age_years: int | None = None  # None where the header's comments do not state it
     reference: Annotations | None = field(default=None, repr=False)
@@ -115,6 +129,13 @@ class Record:
     def duration_s(self) -> float:
         """Length of the recording in seconds."""
         return self.n_samples / self.fs_hz
+
+    @property
+    def clock(self) -> datetime | None:
+        """Start by the clock, on ANY_DAY where the date is not known; None where the time of day is not."""
+        if self.start is not None or self.start_clock is None:
+            return self.start
+        return datetime.combine(ANY_DAY, self.start_clock)
 
     @property
     def is_simulated(self) -> bool:

@@ -92,8 +92,8 @@ def clock_ticks(record: Record, span_s: tuple[float, float], n_most: int) -> dic
     """Ticks of an axis at round clock times, at most ``n_most``."""
     step = next((step for step in TICK_STEPS_S if (span_s[1] - span_s[0]) / step <= n_most), TICK_STEPS_S[-1])
     shift = 0.0
-    if record.start is not None:
-        since_midnight = record.start.hour * 3600 + record.start.minute * 60 + record.start.second
+    if (clock := record.clock) is not None:
+        since_midnight = clock.hour * 3600 + clock.minute * 60 + clock.second
         shift = float(since_midnight % step)
     ticks = np.arange(np.ceil((span_s[0] + shift) / step) * step, span_s[1] + shift + 1e-6, step) - shift
     return {

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from ..clock import duration_text
+from ..clock import duration_text, start_text
 from ..errors import EcgError
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Float32, Record
@@ -49,8 +49,9 @@ def _facts(record: Record) -> list[str]:
     return [
         f"{duration_text(record.duration_s)} at {record.fs_hz:g} Hz, {plural(record.n_samples, 'sample')} per lead",
         f"leads: {', '.join(record.lead_names)}",
+        *(f"left out: {channel.name} ({channel.reason})" for channel in record.left_out),
         *([f"given by hand: {record.overrides.text}"] if record.overrides.text else []),
-        f"start: {record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start unknown; times are elapsed times",
+        f"start: {start_text(record)}",
         f"reference annotations: {f'{n:,}' if n else 'none'}",
     ]
 
@@ -66,7 +67,7 @@ def _patient(path: Path, record: Record) -> list[str]:
 
 def doubts(record: Record) -> list[str]:
     """What may be wrong with a record, each with what to do; one line that says so where nothing is."""
-    found = []
+    found = list(record.doubts)
     uncalibrated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
     if uncalibrated:
         found.append(

@@ -71,7 +71,7 @@ def _recording(analysis: Analysis) -> str:
         f"{simulated} of {duration_text(record.duration_s)}, {_share(burden.analysable_pct)} of it analysable{danger}"
     )
     counted = f"{text}; {plural(burden.n_beats, 'beat')}." if burden.n_beats else f"{text}; no beat was counted."
-    clock = "" if record.start else " Times are counted from the start of the recording."
+    clock = "" if record.clock else " Times are counted from the start of the recording."
     return counted + clock
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from reportlab.platypus import Flowable, KeepTogether
 
 from .. import NOTICE, __version__
-from ..clock import clock_text, duration_text
+from ..clock import clock_text, duration_text, start_text
 from ..notes import NO_NOTES, Notes, Patient, Signature
 from ..rhythm.doubt import is_uncertain
 from ..rules import SENSITIVITIES
@@ -89,7 +89,7 @@ def _head(analysis: Analysis) -> Head:
     """What names the recording on each page."""
     record = analysis.record
     simulated = ", simulated record" if record.is_simulated else ""
-    start = f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "start unknown; times are elapsed times"
+    start = start_text(record) if record.clock else f"start {start_text(record)}"
     return Head(f"{record.record_id}{simulated}", f"{start}, {duration_text(record.duration_s)}")
 
 
@@ -141,7 +141,7 @@ def _whom_and_what(analysis: Analysis, patient: Patient) -> Flowable:
 def _recording_facts(analysis: Analysis) -> Iterator[tuple[str, str]]:
     record = analysis.record
     yield "Recording", record.record_id + (" (simulated record)" if record.is_simulated else "")
-    yield "Start", f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "unknown; times are elapsed times"
+    yield "Start", start_text(record)
     yield "Length", duration_text(record.duration_s)
     if record.age_years is not None:
         yield "Age", f"{record.age_years} years"

@@ -58,7 +58,7 @@ def trend_flowables(analysis: Analysis) -> list[Flowable]:
 
 def hour_flowables(analysis: Analysis) -> list[Flowable]:
     """A row for each hour, and the total."""
-    by_clock = "by the clock" if analysis.record.start else "from the start of the recording"
+    by_clock = "by the clock" if analysis.record.clock else "from the start of the recording"
     return [paragraph(f"Hours {by_clock}", HEADING), _period_table(hour_lines(analysis))]
 
 

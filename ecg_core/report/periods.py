@@ -58,7 +58,7 @@ def hour_lines(analysis: Analysis) -> list[PeriodLine]:
 
 def day_and_night(analysis: Analysis) -> list[PeriodLine]:
     """What was found by day, by night (NIGHT) and in total; empty where the start of the recording is not known."""
-    if analysis.record.start is None:
+    if analysis.record.clock is None:
         return []
     day: list[Span] = []
     night: list[Span] = []
@@ -76,8 +76,8 @@ def clock_hours(analysis: Analysis) -> list[Span]:
     """The hours of a recording: from one full hour of the clock to the next, or counted from an unknown start."""
     record = analysis.record
     before_s = 0.0  # the full hour of the clock at or before the start
-    if record.start is not None:
-        before_s = (record.start.replace(minute=0, second=0, microsecond=0) - record.start).total_seconds()
+    if (clock := record.clock) is not None:
+        before_s = (clock.replace(minute=0, second=0, microsecond=0) - clock).total_seconds()
     n_hours = max(1, int(np.ceil((record.duration_s - before_s) / HOUR_S)))
     edges_s = before_s + HOUR_S * np.arange(n_hours + 1)
     edges_s = np.clip(edges_s, 0.0, record.duration_s)
@@ -85,7 +85,7 @@ def clock_hours(analysis: Analysis) -> list[Span]:
 
 
 def _is_night(analysis: Analysis, time_s: float) -> bool:
-    start = analysis.record.start
+    start = analysis.record.clock
     hour = (start + timedelta(seconds=round(time_s))).hour if start else 0
     first, last = NIGHT
     return hour >= first or hour < last

@@ -1,4 +1,4 @@
-"""What stands where a reader looks first besides dangers: the verdict on a short recording, an uncertain count of S.
+"""What stands where a reader looks first besides dangers: doubts about the file, a verdict, an uncertain count of S.
 
 Pages, PDF, narrative, tables and terminal take their words from here.
 """
@@ -14,9 +14,10 @@ from ..certainty import AF, AF_ANSWERS, NOT_KNOWN
 from ..clock import duration_text
 from ..labels import CLASSES
 from ..rhythm.doubt import MAY_BE_S, is_uncertain
-from ..schema import Analysis, Index
+from ..schema import Analysis, Index, Record
 
 VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
+FILE_DOUBT, LEFT_OUT = "file_doubt", "left_out"
 IN_TABLE: Final = dict(
     zip(AF_ANSWERS, (1.0, 0.0, None), strict=True)
 )  # an answer as a number; None where there is none
@@ -26,7 +27,7 @@ IN_TABLE: Final = dict(
 class Statement:
     """A sentence for readers, without its full stop."""
 
-    kind: str  # VERDICT or SVE_UNCERTAIN
+    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT or LEFT_OUT
     text: str
     is_warning: bool  # the program is not sure
 
@@ -34,12 +35,20 @@ class Statement:
 def statements(analysis: Analysis) -> tuple[Statement, ...]:
     """The statements that a recording needs, in the order in which they are read."""
     verdict, doubt = verdict_text(analysis), doubt_text(analysis)
-    found = []
+    record = analysis.record
+    found = [Statement(FILE_DOUBT, f"Doubt about the file: {doubt}", is_warning=True) for doubt in record.doubts]
+    if record.left_out:
+        found.append(Statement(LEFT_OUT, f"Channels that were not read: {left_out_text(record)}", is_warning=False))
     if verdict and analysis.burden.af_verdict is not None:
         found.append(Statement(VERDICT, verdict, analysis.burden.af_verdict.answer == NOT_KNOWN))
     if doubt:
         found.append(Statement(SVE_UNCERTAIN, doubt, is_warning=True))
     return tuple(found)
+
+
+def left_out_text(record: Record) -> str:
+    """The channels of the file that were not read, each with the reason; empty where there are none."""
+    return "; ".join(f"{channel.name} ({channel.reason})" for channel in record.left_out)
 
 
 def verdict_text(analysis: Analysis) -> str:

@@ -1,4 +1,4 @@
-"""What pages say beside dangers: the verdict on a short recording, an uncertain S count; and the ways to check them."""
+"""What pages say beside dangers: doubts about the file, a verdict, an uncertain S count; and how to check them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from ecg_core.report.statements import SVE_UNCERTAIN, Statement, doubtful_beats, statements
+from ecg_core.report.statements import SVE_UNCERTAIN, VERDICT, Statement, doubtful_beats, statements
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
 
@@ -16,6 +16,7 @@ from .view import address
 WARNING: Final = ":material/help:"
 CALM: Final = ":material/monitor_heart:"
 GALLERY_TITLE: Final = "S beats, the least certain first"
+REVIEW_HELP: Final = "Shows the recording from its start"
 
 
 def draw_statements(analysis: Analysis) -> None:
@@ -38,5 +39,5 @@ def _draw_way(analysis: Analysis, statement: Statement) -> None:
         beats = doubtful_beats(analysis)
         if len(beats) and st.button("Gallery", key="to doubtful beats", help=GALLERY_TITLE, width="stretch"):
             open_gallery(analysis, beats, GALLERY_TITLE)
-    elif st.button("Review", key="to verdict", help="Shows the recording from its start", width="stretch"):
+    elif statement.kind == VERDICT and st.button("Review", key="to verdict", help=REVIEW_HELP, width="stretch"):
         st.switch_page("pages/review.py", query_params=address(analysis.record, 0.0))

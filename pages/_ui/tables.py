@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from ecg_core import __version__
-from ecg_core.clock import clock_text, duration_text
+from ecg_core.clock import clock_text, duration_text, start_text
 from ecg_core.evaluation.comparison import ABSENT, Disagreements
 from ecg_core.labels import MATCH_WINDOW_S, NAME
 from ecg_core.morphology.measurements import qrs_width_s, template_correlation
@@ -22,6 +22,7 @@ from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
+from ecg_core.report.statements import left_out_text
 from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST, SHORT_NAMES
 from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules
@@ -248,13 +249,11 @@ def record_facts(record: Record) -> list[tuple[str, str]]:
     uncalibrated = [name for name, known in zip(record.lead_names, record.calibrated, strict=True) if not known]
     return [
         ("Leads", ", ".join(record.lead_names)),
+        *([("Left out", left_out_text(record))] if record.left_out else []),
         ("Sampling rate", f"{record.fs_hz:g} Hz"),
         *([("Entered by hand", record.overrides.text)] if record.overrides.text else []),
         ("Length", f"{duration_text(record.duration_s)} ({plural(record.n_samples, 'sample')})"),
-        (
-            "Start",
-            f"{record.start:%Y-%m-%d %H:%M:%S}" if record.start else "unknown; times are elapsed times",
-        ),
+        ("Start", start_text(record)),
         (
             "Amplitude",
             f"no gain for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV assumed"
