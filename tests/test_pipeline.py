@@ -296,6 +296,12 @@ def test_a_record_of_a_few_seconds_is_analysed(excerpt, model, length_s):
     assert analysis.burden.duration_s == length_s
 
 
+@pytest.mark.parametrize("n_samples", [1251, 1252, 2501, 3751, 3752])
+def test_a_last_block_that_is_shorter_than_a_frame_is_scored_as_well(excerpt, model, n_samples):
+    analysis = analyse(in_memory(excerpt[:n_samples], FS_HZ), model)
+    assert len(analysis.quality.usable) == -(-n_samples // 1250)
+
+
 # Known beats
 
 

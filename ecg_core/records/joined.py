@@ -90,6 +90,8 @@ def join_records(records: Sequence[Record]) -> Record:
         lead_names=pieces[0].lead_names,
         calibrated=tuple(calibrated),
         start=starts[0],
+        left_out=tuple(dict.fromkeys(channel for piece in pieces for channel in piece.left_out)),
+        doubts=tuple(f"{piece.record_id}: {doubt}" for piece in pieces for doubt in piece.doubts),
         comments=tuple(dict.fromkeys(comment for piece in pieces for comment in piece.comments)),
         age_years=next((piece.age_years for piece in pieces if piece.age_years is not None), None),
         reference=_reference(pieces, first),
