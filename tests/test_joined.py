@@ -11,11 +11,11 @@ from support.made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, 
 
 from ecg_core.cli.main import main
 from ecg_core.errors import EcgError, OutputError, RecordError
-from ecg_core.overrides import RecordOverrides
+from ecg_core.overrides import LeftOut, RecordOverrides
 from ecg_core.records import find_records, join_records, kind_of, read_diary, read_patient, read_record, write_join
 from ecg_core.records.convert import convert
 from ecg_core.records.inspect import inspect_text
-from ecg_core.schema import Annotations, LeftOut
+from ecg_core.schema import Annotations
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, add_study, get_study
 
