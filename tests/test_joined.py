@@ -252,7 +252,7 @@ def test_a_list_is_no_piece_of_another(tmp_path):
 
 def test_what_was_not_opened_from_a_file_cannot_be_listed(tmp_path):
     one, two = pieces(tmp_path, 0, 27)
-    with pytest.raises(RecordError, match="rec02: was not opened from a file"):
+    with pytest.raises(RecordError, match="rec02: no list can name what was opened from no file"):
         write_join([one, replace(two, path=None)], tmp_path)
 
 

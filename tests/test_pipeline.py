@@ -14,7 +14,7 @@ from ecg_core.classifier import chunks, classification
 from ecg_core.classifier.classification import Predictions, classify, drop_noise
 from ecg_core.classifier.encoder import BeatFeatures, Encoded
 from ecg_core.classifier.features import CONTEXT_BEATS, frame_offsets
-from ecg_core.errors import Cancelled, LeadError
+from ecg_core.errors import Cancelled, LeadError, RecordError
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES
 from ecg_core.measuring import measure, with_labels, with_rules
@@ -298,7 +298,7 @@ def test_a_record_of_a_few_seconds_is_analysed(excerpt, model, length_s):
 
 @pytest.mark.parametrize("n_samples", [1251, 1252, 2501, 3751, 3752])
 def test_a_last_block_that_is_shorter_than_a_frame_is_scored_as_well(excerpt, model, n_samples):
-    analysis = analyse(in_memory(excerpt[:n_samples], FS_HZ), model)
+    analysis = analyse(in_memory(excerpt[:n_samples], 125.0), model)
     assert len(analysis.quality.usable) == -(-n_samples // 1250)
 
 
@@ -358,6 +358,15 @@ def test_a_label_at_no_beat_changes_nothing(demo_analysis):
     after = with_labels(demo_analysis, labels([float(beats.time_s[:2].mean())], "V"))
     assert after.labelled.tolist() == []
     np.testing.assert_array_equal(after.beats.label, beats.label)
+
+
+def test_labels_of_another_record_are_refused_with_the_share_that_matched(excerpt, model, plain):
+    foreign = labels(plain.beats.time_s[:20] + 0.4, "N" * 20)
+    with pytest.raises(RecordError, match=r"1 of 20 labels .* \(5 %\), expected at least 80 %"):
+        analyse(in_memory(excerpt, FS_HZ), model, patient_labels=foreign)
+    behind = labels(plain.beats.time_s[:20] + 1e5, "N" * 20)
+    with pytest.raises(RecordError, match="they belong to another record"):
+        analyse(in_memory(excerpt, FS_HZ), model, patient_labels=behind)
 
 
 def test_beats_with_a_patient_label_keep_their_class_and_are_not_queried_again(excerpt, model, plain, monkeypatch):

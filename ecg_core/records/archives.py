@@ -93,9 +93,7 @@ def _write(path: Path, member: Member, folder: Path, left: int) -> int:
         while chunk := member.stream.read(CHUNK_BYTES):
             left -= len(chunk)
             if left < 0:
-                raise RecordError(
-                    f"{path.name}: unpacks to far more than a record needs; it was not unpacked. Pack one record by itself."
-                )
+                raise RecordError(f"{path.name}: unpacks to far more than a record needs; pack one record by itself.")
             stream.write(chunk)
     return left
 

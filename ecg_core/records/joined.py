@@ -214,9 +214,7 @@ def _piece(folder: Path, line: str) -> Path:
 
 def _line_of(piece: Record, folder: Path) -> str:
     if piece.path is None:
-        raise RecordError(
-            f"{piece.record_id}: was not opened from a file, so no list can name it; open it from its file."
-        )
+        raise RecordError(f"{piece.record_id}: no list can name what was opened from no file; open it from one.")
     if piece.pieces:
         raise RecordError(f"{piece.record_id}: is itself joined; join the recordings in it.")
     place, base = Path(os.path.abspath(piece.path)), Path(os.path.abspath(folder))  # noqa: PTH100  # links stay
