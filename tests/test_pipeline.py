@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 from support.af_model import without_af
-from support.records import in_memory
+from support.records import in_memory, write_record
 
 from ecg_core import pipeline
 from ecg_core.classifier import chunks, classification
@@ -20,6 +20,7 @@ from ecg_core.labels import CLASSES
 from ecg_core.measuring import measure, with_labels, with_rules
 from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse
+from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations, Record
 from ecg_core.signals.filters import MARGIN_S
@@ -231,6 +232,17 @@ def test_the_record_is_not_changed(excerpt, model):
     signal = np.array(excerpt[: 60 * FS_HZ])
     analyse(in_memory(signal, FS_HZ), model)
     np.testing.assert_array_equal(signal, excerpt[: 60 * FS_HZ])
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(excerpt, model, tmp_path):
+    record = read_record(write_record(tmp_path, "x", excerpt[: 60 * FS_HZ], FS_HZ))
+
+    def replaced(done_s, total_s):
+        with (tmp_path / "x.dat").open("ab") as stream:
+            stream.write(b"more")
+
+    with pytest.raises(RecordError, match=r"x\.dat: was changed while it was read"):
+        analyse(record, model, progress=replaced)
 
 
 # What cannot be analysed
