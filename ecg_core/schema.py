@@ -121,7 +121,7 @@ class Record:
             return hashlib.sha256(" ".join(piece.sha256 for piece in self.pieces).encode()).hexdigest()
         digest = hashlib.sha256(self.overrides.key.encode())
         for path in sorted(self.files):
-            digest.update(path.name.encode())
+            digest.update(path.name.encode(errors="surrogatepass"))  # a name of undecodable bytes
             with path.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)
