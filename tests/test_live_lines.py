@@ -336,6 +336,29 @@ def test_a_sender_without_a_header_is_refused_and_the_next_one_is_accepted(feed)
     assert b"expected a line such as" in answer[0]
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + HEADER + b"0,1,1\n", b"no web server"), (b"", b"No header came within")],
+    ids=["a web page", "nothing"],
+)
+def test_a_web_page_and_a_silent_connection_hold_no_place(feed, monkeypatch, sent, reason):
+    monkeypatch.setattr(lines, "GREETING_S", 0.2)
+    answer = []
+
+    def send():
+        with connect(feed) as wrong:
+            wrong.sendall(sent)
+            answer.append(wrong.recv(500))
+        with connect(feed) as right:
+            right.sendall(HEADER.replace(b"box", b"belt"))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert LineSource(feed).stream.name == "belt"
+    sender.join()
+    assert reason in answer[0]
+
+
 def test_another_rate_ends_the_stream_and_the_sender_gets_the_reason(feed):
     with connect(feed) as sender:
         sender.sendall(HEADER)
