@@ -17,7 +17,7 @@ from ecg_core.errors import OutputError, RecordError
 from ecg_core.labels import AAMI_OF_SYMBOL
 from ecg_core.records import read_annotations, read_record
 from ecg_core.records.convert import convert
-from ecg_core.records.writers import WRITERS
+from ecg_core.records.writers import WRITERS, data_record
 from ecg_core.schema import Annotations
 
 N = 5000
@@ -252,15 +252,54 @@ def test_the_command_line_writes_annotations_and_leaves_out_names(tmp_path, mark
     assert len(read_record(copy).reference.time_s) == len(SYMBOLS) + 1
 
 
-@pytest.mark.parametrize(("n", "fs_hz"), [(5003, 250.0), (5003, 257.0), (5000, 128.2)])
+@pytest.mark.parametrize(
+    ("n", "fs_hz"), [(5003, 250.0), (5003, 257.0), (5000, 128.2), (5000, 128.5), (30_694, 511.562), (5000, 1000 / 11)]
+)
 def test_edf_holds_records_of_any_length(tmp_path, n, fs_hz):
     signal = np.sin(np.arange(n) / 20)
     path = convert(replace(in_memory(signal, fs_hz), record_id="x"), "edf", tmp_path)
     back = read_record(path)
-    assert back.fs_hz == pytest.approx(fs_hz)
-    assert n <= back.n_samples < n + 5 * fs_hz + 1
+    assert back.fs_hz == pytest.approx(fs_hz, rel=3e-7)  # 26 ms a day
+    assert n <= back.n_samples < n + 2 * fs_hz + 1
+    assert back.doubts == ()
     np.testing.assert_allclose(whole(back)[0, :n], signal, atol=1e-4)
     assert (whole(back)[0, n:] == whole(back)[0, n - 1]).all()
+
+
+def test_every_rate_has_a_data_record_of_at_most_two_seconds():
+    for fs_hz in (*np.random.default_rng(0).uniform(50, 10_000, 300), *np.linspace(50, 60, 300), 359.1, 1e4):
+        n, record_s = data_record(fs_hz)
+        assert n / record_s == pytest.approx(fs_hz, rel=3e-7)
+        assert record_s <= 2
+        assert len(str(record_s)) <= 8
+
+
+@pytest.mark.parametrize("at_125_hz", [False, True])
+@pytest.mark.parametrize("kind", ["wfdb", "edf"])
+def test_a_sample_that_no_ecg_reaches_is_limited_and_named(tmp_path, kind, at_125_hz):
+    signal = SIGNAL.copy()
+    signal[1, 1000] = -1e6
+    spiked = replace(in_memory(signal, 250.0, lead_names=("II", "V1")), record_id="x")
+    sentences = []
+    back = read_record(convert(spiked, kind, tmp_path, at_125_hz=at_125_hz, report=sentences.append))
+    assert sentences == [
+        "Lead V1: 1 sample beyond 32 mV, which no ECG reaches, was limited to it so that the others keep their "
+        "resolution."
+    ]
+    found = whole(back)
+    if not at_125_hz:
+        assert found[1, 1000] == pytest.approx(-32, abs=0.001)
+        np.testing.assert_allclose(np.delete(found, 1000, axis=1), np.delete(SIGNAL, 1000, axis=1), atol=0.001)
+    np.testing.assert_allclose(found[:, 1000:], SIGNAL[:, 2000::2] if at_125_hz else found[:, 1000:], atol=0.005)
+
+
+@pytest.mark.parametrize("kind", ["wfdb", "edf"])
+def test_an_electrode_offset_is_no_sample_that_no_ecg_reaches(tmp_path, kind):
+    offset = replace(in_memory(SIGNAL + 250, 250.0, lead_names=("II", "V1")), record_id="x")
+    sentences = []
+    back = read_record(convert(offset, kind, tmp_path, report=sentences.append))
+    assert sentences == []
+    np.testing.assert_allclose(whole(back), SIGNAL + 250, atol=0.005)
 
 
 @pytest.mark.parametrize("kind", WRITERS)

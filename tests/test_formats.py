@@ -68,7 +68,7 @@ def test_bdf_is_read_as_it_was_written(tmp_path):
     np.testing.assert_allclose(whole(record), signal(), atol=1e-5)
 
 
-def test_only_ecg_of_the_highest_rate_is_taken_from_edf(tmp_path):
+def test_only_ecg_is_taken_from_edf(tmp_path):
     signals = [
         edfio.EdfSignal(signal()[0], FS_HZ, label="ECG I", physical_dimension="mV", physical_range=(-4, 4)),
         edfio.EdfSignal(np.zeros(20 * 10), 10, label="SpO2", physical_dimension="%", physical_range=(0, 100)),
@@ -160,7 +160,7 @@ def test_damaged_ranges_and_lengths_are_found_when_the_file_is_opened(tmp_path, 
     content = bytearray(write_edf(tmp_path / "x.edf", signal()).read_bytes())
     n_signals = int(content[252:256])
     place = 256 + n_signals * field
-    content[place : place + 8] = b"????????"
+    content[place : place + 8 * n_signals] = b"????????" * n_signals
     (tmp_path / "x.edf").write_bytes(content)
     with pytest.raises(RecordError, match=r"x\.edf"):
         read_record(tmp_path / "x.edf")

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     record = read_record(options.record, overrides_of(options))
     written = convert(
         record, options.to, options.out, at_125_hz=options.rate == 125, annotations=options.annotations,
-        anonymise=options.anonymise,
+        anonymise=options.anonymise, report=lambda sentence: print(one_line(sentence)),
     )  # fmt: skip
     print(f"Written: {one_line(str(written))}")
     return 0

@@ -14,9 +14,11 @@ from ..files import atomic_files
 from ..labels import AAMI_OF_SYMBOL
 from ..schema import Annotations, Float32, Record
 from ..signals.filters import FS_HZ, fill_gaps, resample
+from ..text import plural
 from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
-from .writers import WRITERS, Rows, plain_name, write_wfdb
+from .writers import WRITERS, Rows, limited, plain_name, write_wfdb
 
+OF_16_BITS = ("wfdb", "edf")  # forms whose steps grow with the range of a lead
 HASH_DIGITS = 8  # of the hash of the files, in the name of an anonymous copy
 
 
@@ -28,6 +30,7 @@ def convert(
     at_125_hz: bool = False,
     annotations: Path | None = None,
     anonymise: bool = False,
+    report: Callable[[str], None] | None = None,
 ) -> Path:
     """Write a record and annotations of its beats into a folder in another form, all of it or nothing.
 
@@ -39,6 +42,8 @@ def convert(
         An annotation file to write as well; by default the record's reference annotations.
     anonymise
         Write no name, no start, and no text that a person wrote.
+    report
+        Takes a sentence for each lead with samples that no ECG reaches, which a form of 16 bits limits.
 
     Returns
     -------
@@ -57,6 +62,8 @@ def convert(
             f'"{kind}": the record cannot be written as this; choose among {", ".join(WRITERS)}.', settings=("to",)
         )
     rows = partial(_row, record, at_125_hz=at_125_hz)
+    if kind in OF_16_BITS:
+        rows = partial(_limited_row, record, at_125_hz=at_125_hz, report=report)
     if annotations is not None:
         record = _with_annotations(record, annotations)
     if anonymise:
@@ -125,9 +132,26 @@ def _without_annotation_file(record: Record) -> tuple[Path, ...]:
     return tuple(file for file in record.files if file.suffix != ".atr")
 
 
+def _limited_row(record: Record, lead: int, *, at_125_hz: bool, report: Callable[[str], None] | None) -> Float32:
+    """One lead as ``_row`` gives it, within what an ECG reaches where its unit is known."""
+    raw = record.source.read(0, record.n_samples, (lead,))[0]
+    if record.calibrated[lead]:
+        raw, n, limit_mv = limited(raw)
+        if n and report:
+            report(
+                f"Lead {record.lead_names[lead]}: {plural(n, 'sample')} beyond {limit_mv:g} mV, which no ECG reaches, "
+                f"{'was' if n == 1 else 'were'} limited to it so that the others keep their resolution."
+            )
+    return _at_rate(record, raw, at_125_hz=at_125_hz)
+
+
 def _row(record: Record, lead: int, *, at_125_hz: bool) -> Float32:
     """One lead in mV, shape (n,), NaN where nothing was recorded."""
-    raw = record.source.read(0, record.n_samples, (lead,))[0]
+    return _at_rate(record, record.source.read(0, record.n_samples, (lead,))[0], at_125_hz=at_125_hz)
+
+
+def _at_rate(record: Record, raw: Float32, *, at_125_hz: bool) -> Float32:
+    """A lead at the rate of the copy, NaN where nothing was recorded."""
     known = np.isfinite(raw)
     if not at_125_hz:
         return raw if known.all() else np.where(known, raw, np.float32(np.nan))

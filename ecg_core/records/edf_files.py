@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +17,19 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Annotations, Float32, Float64, Record
+from ..schema import Annotations, Float32, Record, SignalSource
 from ..text import plural
 from .annotation_files import beats_of_texts, is_beat_or_rhythm
-from .edf_header import BDF_MAGIC, EDF_MAGIC, Channel, Header, read_header, text_of
-from .limits import MAX_DURATION_S, check_leads, check_length, distinct_names
+from .edf_channels import choose_channels
+from .edf_header import BDF_MAGIC, EDF_MAGIC, Channel, Header, read_header
+from .edf_marks import Span, begin_of, read_texts, spans_of
+from .limits import MAX_DURATION_S, MIN_DURATION_S, check_length, distinct_names, length_doubt
+from .mixed_rates import LeadsOfRate, MixedRateSource
 from .overrides import apply_overrides
 
-GAPPED = ("EDF+D", "BDF+D")
 CHUNK_BYTES = 1 << 24  # read at a time
 SLEEP_STAGE = "Sleep stage"  # how EDF+ begins the text of each epoch of sleep
-ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
-ECG_LABEL = re.compile(r"^((ECG|EKG).*|(I{1,3}|AV[RLF]|V\d|MLII|MV\d|[XYZ])?[ _-]*\d*)$", re.IGNORECASE)
-# A time-stamped annotation list of EDF+: onset, duration, and texts that end in \x14
-TAL = re.compile(rb"([+-]\d{1,12}(?:\.\d{0,30})?)(?:\x15(\d{1,12}(?:\.\d{0,30})?))?\x14([^\x00]*)\x14\x00")
-
-Texts = list[tuple[float, float, str]]  # onset and duration in seconds, and the text
+NO_NUMBER = (-1, 0)  # data records of a header whose recorder was switched off before it wrote their number
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,8 @@ class EdfSource:
 
 def is_edf(_path: Path, first: bytes) -> bool:
     """Whether a file begins as EDF or BDF does."""
-    return first.startswith((EDF_MAGIC, BDF_MAGIC))
+    version = first[: len(EDF_MAGIC)].replace(b"\0", b" ")  # some programs fill up their fields with NUL
+    return version == EDF_MAGIC or first.startswith(BDF_MAGIC)
 
 
 def read_edf(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
@@ -107,28 +105,34 @@ def read_edf(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     Raises
     ------
     RecordError
-        The header is damaged, the file is shorter than it promises, or the overrides contradict it.
+        The header is damaged, the file holds no ECG, too little of it, or the overrides contradict it.
+    MissingMetadataError
+        No ECG lead states its unit, and none is given.
 
     """
     header = read_header(path)
-    n_records = _count_records(path, header)
-    ecg = _ecg_of(path, header)
-    n_per_record = ecg[0].n_per_record
-    fs_hz = n_per_record / header.record_s
-    check_length(path.name, fs_hz, n_records * n_per_record)
-    onset_s, texts = _read_texts(path, header, n_records)
-    spans = _spans(path, header, onset_s, n_records, n_per_record)
-    n_samples = spans[-1].first + spans[-1].n_records * n_per_record
+    n_records, length_doubts = _count_records(path, header)
+    chosen = choose_channels(path.name, header, overrides)
+    most = max(channel.n_per_record for channel in chosen.ecg)
+    fs_hz = most / header.record_s
+    check_length(path.name, fs_hz, n_records * most)
+    onset_s, texts = read_texts(path, header, n_records)
+    spans, mark_doubts = spans_of(path.name, header, onset_s, n_records, fs_hz)
+    source, n_samples = _source_of(path, header, chosen.ecg, spans)
     check_length(path.name, fs_hz, n_samples)
-    begin_s = _begin_s(onset_s)
+    begin_s = begin_of(onset_s)
+    start = header.start.later(begin_s)
     record = Record(
         record_id=path.stem,
-        source=EdfSource(path, header.offset, header.record_bytes, header.sample_bytes, tuple(ecg), spans),
+        source=source,
         fs_hz=fs_hz,
         n_samples=n_samples,
-        lead_names=distinct_names([_lead_name(channel.label) for channel in ecg]),
-        calibrated=(True,) * len(ecg),
-        start=header.start + timedelta(seconds=begin_s) if header.start else None,
+        lead_names=distinct_names([_lead_name(channel.label) for channel in chosen.ecg]),
+        calibrated=tuple(channel.is_voltage for channel in chosen.ecg),
+        start=start.moment,
+        start_clock=start.clock,
+        left_out=chosen.left_out,
+        doubts=(*length_doubts, *mark_doubts, *start.doubts),
         reference=_within(beats_of_texts(texts, begin_s), n_samples / fs_hz),
         files=(path,),
     )
@@ -139,8 +143,9 @@ def marks_of(record: Record) -> list[tuple[float, str]]:
     """Time in seconds and text of each annotation of the file that is no beat, no rhythm and no stage of sleep."""
     (path,) = record.files
     header = read_header(path)
-    onset_s, texts = _read_texts(path, header, _count_records(path, header))
-    begin_s = _begin_s(onset_s)
+    n_records, _ = _count_records(path, header)
+    onset_s, texts = read_texts(path, header, n_records)
+    begin_s = begin_of(onset_s)
     has_beats = beats_of_texts(texts, begin_s) is not None
     return [
         (onset - begin_s, text)
@@ -149,88 +154,39 @@ def marks_of(record: Record) -> list[tuple[float, str]]:
     ]
 
 
-def _begin_s(onset_s: Float64) -> float:
-    """Onset of the first sample; 0 where none is stated."""
-    return float(onset_s[0]) if len(onset_s) and abs(onset_s[0]) < MAX_DURATION_S else 0.0
-
-
-def _count_records(path: Path, header: Header) -> int:
-    """Data records of a file, which has to be as long as its header promises."""
+def _count_records(path: Path, header: Header) -> tuple[int, list[str]]:
+    """Data records that a file holds as a whole, and doubts where its header states another length."""
     size = path.stat().st_size - header.offset
     complete, rest = divmod(max(size, 0), header.record_bytes)
-    if header.n_records == -1 and complete:
-        return complete  # the recorder was switched off before it wrote their number; a last one may be incomplete
-    if rest or complete != header.n_records:
+    held_s, stated_s = complete * header.record_s, header.n_records * header.record_s
+    if header.n_records in NO_NUMBER:
+        return complete, [f"the header does not state how long the recording is, the file holds {held_s:,.6g} s"]
+    if not 0 < stated_s <= MAX_DURATION_S or (complete < header.n_records and held_s < MIN_DURATION_S):
         raise RecordError(
             f"{path.name}: its header promises {plural(header.n_records, 'data record')} of "
             f"{plural(header.record_bytes, 'byte')}, the file holds {size / header.record_bytes:,.1f}; it is "
             "truncated or damaged. Copy or export it again."
         )
-    return complete
+    if complete != header.n_records:
+        return complete, [length_doubt(stated_s, held_s)]
+    return complete, [f"{plural(rest, 'byte')} follow the {held_s:,.6g} s that the header states"] if rest else []
 
 
-def _ecg_of(path: Path, header: Header) -> list[Channel]:
-    """Channels of voltage whose label names an ECG, or else all of voltage; of these, those of the highest rate."""
-    voltage = [channel for channel in header.channels if channel.is_voltage and channel.n_per_record]
-    ecg = [channel for channel in voltage if ECG_LABEL.match(channel.label)] or voltage
-    if not ecg:
-        raise RecordError(
-            f"{path.name}: none of its {plural(len(header.channels), 'signal')} is in mV, uV or V; an ECG lead is "
-            "needed."
-        )
-    most = max(channel.n_per_record for channel in ecg)
-    ecg = [channel for channel in ecg if channel.n_per_record == most]
-    check_leads(path.name, len(ecg))
-    return ecg
-
-
-def _read_texts(path: Path, header: Header, n_records: int) -> tuple[Float64, Texts]:
-    """Onsets of data records in seconds, and the texts of all annotations.
-
-    The onsets are those of all data records where there may be gaps, else that of the first; NaN where none is stated.
-    """
-    channels = [channel for channel in header.channels if channel.label in ANNOTATION_LABELS]
-    blocks = np.memmap(path, np.uint8, "r", header.offset, (n_records, header.record_bytes)) if channels else None
-    found: Texts = []
-    onset_s: list[float] = []
-    for number, channel in enumerate(channels):
-        size = channel.n_per_record * header.sample_bytes
-        rows = np.ascontiguousarray(blocks[:, channel.place : channel.place + size])  # type: ignore[index]
-        if number == 0:
-            firsts = (TAL.match(row.tobytes()) for row in (rows if header.kind in GAPPED else rows[:1]))
-            onset_s = [float(first[1]) if first and first[3][:1] in (b"", b"\x14") else np.nan for first in firsts]
-        for onset, duration, texts in TAL.findall(rows.tobytes()):
-            decoded = (text_of(text) for text in texts.split(b"\x14"))
-            found += [(float(onset), float(duration or 0), text) for text in decoded if text]
-    return np.array(onset_s, dtype=np.float64), found
-
-
-def _spans(
-    path: Path, header: Header, onset_s: Float64, n_records: int, n_per_record: int
-) -> tuple[ContiguousSpan, ...]:
-    """Spans without a gap; a recording that is not marked as interrupted is one span."""
-    if header.kind not in GAPPED:
-        return (ContiguousSpan(0, 0, n_records),)
-    if len(onset_s) != n_records or not np.isfinite(onset_s).all():
-        raise RecordError(
-            f"{path.name}: is an interrupted recording ({header.kind}) that does not state when each of its parts "
-            "began, so that its clock times would be wrong. Export it as continuous EDF+C, or a file for each part."
-        )
-    place = np.rint((onset_s - onset_s[0]) * n_per_record / header.record_s)
-    spans = [ContiguousSpan(0, 0, 0)]
-    for number, first in enumerate(place.tolist()):
-        last = spans[-1]
-        end = last.first + last.n_records * n_per_record
-        if first < end - 1:
-            raise RecordError(
-                f"{path.name}: its data record {number + 1} begins before the one before it ends; its times are "
-                "damaged. Export it again."
-            )
-        if first <= end + 1:  # a sample more or less comes from rounded times
-            spans[-1] = ContiguousSpan(last.first, last.first_record, last.n_records + 1)
-        else:
-            spans.append(ContiguousSpan(int(first), number, 1))
-    return tuple(spans)
+def _source_of(
+    path: Path, header: Header, channels: tuple[Channel, ...], spans: tuple[Span, ...]
+) -> tuple[SignalSource, int]:
+    """The samples of channels, at the highest rate among them, and how many there are of each."""
+    parts = []
+    for n_per_record, alike in groupby(channels, key=lambda channel: channel.n_per_record):
+        part, fs_hz = tuple(alike), n_per_record / header.record_s
+        placed = tuple(ContiguousSpan(round(span.begin_s * fs_hz), span.first_record, span.n_records) for span in spans)
+        n_samples = placed[-1].first + placed[-1].n_records * n_per_record
+        source = EdfSource(path, header.offset, header.record_bytes, header.sample_bytes, part, placed)
+        parts.append(LeadsOfRate(source, fs_hz, n_samples, len(part)))
+    if len(parts) == 1:
+        return parts[0].source, parts[0].n_samples
+    highest = max(parts, key=lambda part: part.fs_hz)
+    return MixedRateSource(tuple(parts), highest.fs_hz), highest.n_samples
 
 
 def _within(annotations: Annotations | None, duration_s: float) -> Annotations | None:

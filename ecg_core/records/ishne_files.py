@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from binascii import crc_hqx
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +16,18 @@ from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Float32, Record
 from ..text import plural
-from .limits import check_length, distinct_names
+from .ishne_annotations import annotations_beside, read_ishne_annotations
+from .limits import check_length, distinct_names, length_doubt
 from .overrides import apply_overrides
 from .units import ASSUMED_PER_MV
 
 MAGIC = b"ISHNE1.0"
 HEADER_BYTES = 522  # magic, checksum, and the fixed block
+MAX_HEADER_BYTES = 1 << 20  # with the block of variable length, as far as it is checked
 MAX_LEADS = 12
+CHECKSUM_AT, CHECKED_FROM = 8, 10  # bytes
+CENTURY_YEAR = 70  # years of two digits from here on are of the 20th century
+FIRST_YEAR, LAST_YEAR = 1900, 2200  # of what is a date
 MISSING = -32_768
 NV_PER_MV = 1e6  # ISHNE states the resolution in nanovolts per count
 SEX: Final = {1: "male", 2: "female"}
@@ -58,12 +64,12 @@ def is_ishne(_path: Path, first: bytes) -> bool:
 
 
 def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
-    """Open an ISHNE file; the patient's name and number are not read.
+    """Open an ISHNE file, with the annotations beside it; the patient's name and number are not read.
 
     Raises
     ------
     RecordError
-        The header is damaged, the file is shorter than it promises, or the overrides contradict it.
+        The header is damaged, the file holds too little of an ECG, or the overrides contradict it.
 
     """
     with path.open("rb") as stream:
@@ -88,7 +94,10 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     check_length(path.name, float(rate), n_samples)
     names = [LEAD_NAMES.get(spec) for spec in specs[:n_leads]]
     stated = tuple(value > 0 for value in resolution[:n_leads])
-    start = _start(recorded, clock)
+    day, known, start_doubts = _start(recorded, clock)
+    annotations = annotations_beside(path)
+    found = read_ishne_annotations(annotations, float(rate), n_samples / rate) if annotations else (None, [])
+    reference, annotation_doubts = found
     mv_per_count = tuple(value / NV_PER_MV if value > 0 else 1 / ASSUMED_PER_MV for value in resolution[:n_leads])
     record = Record(
         record_id=path.stem,
@@ -97,26 +106,73 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         n_samples=int(n_samples),
         lead_names=distinct_names(names),
         calibrated=stated,
-        start=start,
-        age_years=_age(born, start),
-        files=(path,),
-    )
+        start=datetime.combine(day, known) if day and known is not None else None,
+        start_clock=None if day or known == time(0) else known,  # midnight stands for no time, too
+        doubts=(
+            *_length_doubts(header, n_samples, n_leads, rate), *_checksum_doubts(path, header, offset), *start_doubts,
+            *annotation_doubts,
+        ),
+        age_years=_age(_birth_date(born, day), day),
+        reference=reference,
+        files=(path, annotations) if annotations else (path,),
+    )  # fmt: skip
     return apply_overrides(record, overrides)
 
 
-def _start(day: tuple[int, ...], clock: tuple[int, ...]) -> datetime | None:
-    try:
-        return datetime(day[2], day[1], day[0], clock[0], clock[1], clock[2])
-    except ValueError:  # not stated
-        return None
+def _length_doubts(header: bytes, n_samples: int, n_leads: int, fs_hz: float) -> list[str]:
+    """A doubt where the header states another number of samples; programs write that of a lead, or of all leads."""
+    (stated,) = struct.unpack_from("<i", header, 14)
+    if stated <= 0 or n_samples in (stated, stated // n_leads):
+        return []
+    return [length_doubt(stated / fs_hz, n_samples / fs_hz)]
 
 
-def _age(born: tuple[int, ...], start: datetime | None) -> int | None:
+def _checksum_doubts(path: Path, header: bytes, offset: int) -> list[str]:
+    """A doubt where the header does not have the checksum it states, in whichever way programs compute it."""
+    (stated,) = struct.unpack_from("<H", header, CHECKSUM_AT)
+    if not stated:  # programs often leave it out
+        return []
+    with path.open("rb") as stream:
+        head = stream.read(min(offset, MAX_HEADER_BYTES))[CHECKED_FROM:]
+    sums = {crc_hqx(part, first) for part in (head, head[: HEADER_BYTES - CHECKED_FROM]) for first in (0, 0xFFFF)}
+    swapped = stated >> 8 | (stated & 0xFF) << 8
+    return [] if sums & {stated, swapped} else ["the header does not have the checksum that it states"]
+
+
+def _start(recorded: tuple[int, ...], clock: tuple[int, ...]) -> tuple[date | None, time | None, list[str]]:
+    """Date and time of day of the start, None where it is not stated or no such, and doubts."""
+    doubts = []
+    day = _date(recorded)
+    if day is None and min(recorded) > 0:
+        doubts.append(f"the start date {recorded[0]}.{recorded[1]}.{recorded[2]} is none")
     try:
-        birth = date(born[2], born[1], born[0])
+        known = time(clock[0], clock[1], clock[2])
+    except ValueError:
+        known = None
+        if min(clock) >= 0:
+            doubts.append(f"the start time {clock[0]}:{clock[1]}:{clock[2]} is none")
+    return day, known, doubts
+
+
+def _date(parts: tuple[int, ...], century_year: int = CENTURY_YEAR) -> date | None:
+    """A date from day, month and year, which may have two digits; None where it is none."""
+    day, month, year = parts
+    if 0 <= year < 100 and day > 0:
+        year += 1900 if year >= century_year else 2000
+    try:
+        return date(year, month, day) if FIRST_YEAR <= year <= LAST_YEAR else None
     except ValueError:
         return None
-    if start is None or birth > start.date():
+
+
+def _birth_date(born: tuple[int, ...], recorded: date | None) -> date | None:
+    """Date of birth; a year of two digits is the last one before the recording."""
+    last = recorded.year % 100 if recorded and recorded.year >= 2000 else CENTURY_YEAR - 1
+    return _date(born, last + 1)
+
+
+def _age(birth: date | None, start: date | None) -> int | None:
+    if birth is None or start is None or birth > start:
         return None
     return start.year - birth.year - ((start.month, start.day) < (birth.month, birth.day))
 
@@ -129,11 +185,12 @@ def patient_of(path: Path) -> Patient:
         header[place : place + width].partition(b"\0")[0].decode("utf-8", errors="replace").strip()
         for place, width in ((28, 40), (68, 40), (108, 20), (232, 40))
     )
-    sex, _, day, month, year = struct.unpack_from("<5h", header, 128)
+    sex, _, *dates = struct.unpack_from("<8h", header, 128)
+    birth = _birth_date(tuple(dates[:3]), _date(tuple(dates[3:])))
     return Patient(
         name=f"{first} {last}".strip(),
         patient_id=number,
-        birth_date=f"{year:04d}-{month:02d}-{day:02d}" if min(day, month, year) > 0 else "",
+        birth_date=birth.isoformat() if birth else "",
         sex=SEX.get(sex, ""),
         recorder=recorder,
     )

@@ -75,3 +75,17 @@ def distinct_names(names: Sequence[str | None]) -> tuple[str, ...]:
             distinct = f"{plain} ({copy})"
         result[distinct.casefold()] = distinct
     return tuple(result.values())
+
+
+def length_doubt(stated_s: float, held_s: float) -> str:
+    """The doubt about a file that is longer or shorter than its header states.
+
+    Examples
+    --------
+    >>> length_doubt(240, 143.99)
+    'the header states 240 s, the file holds 144 s'
+
+    """
+    digits = 0 if abs(stated_s - held_s) >= 1 else 3
+    stated, held = (f"{length_s:,.{digits}f} s" for length_s in (stated_s, held_s))
+    return f"the header states {stated}, the file holds {held}"

@@ -14,7 +14,7 @@ ASSUMED_PER_MV: Final = 200.0  # counts a millivolt where a file states no gain:
 
 MV_OF_UNIT: Final = {  # by lower-case spelling
     **dict.fromkeys(("mv", "millivolt", "millivolts", "-3"), 1.0),  # Lab Streaming Layer allows powers of ten of a volt
-    **dict.fromkeys(("uv", f"{MICRO_SIGN}v", f"{GREEK_MU}v", "microvolt", "microvolts", "-6"), 1e-3),
+    **dict.fromkeys(("uv", f"{MICRO_SIGN}v", f"{GREEK_MU}v", "microv", "microvolt", "microvolts", "-6"), 1e-3),
     **dict.fromkeys(("v", "volt", "volts"), 1e3),
     **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-6),
 }

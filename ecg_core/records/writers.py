@@ -27,7 +27,11 @@ GAIN_PER_MV = 1000.0  # counts of a microvolt ...
 LIMIT = 32_000  # ... or coarser, where 16 bits would not hold the signal
 MISSING = -32_768  # format 16's count of a sample that was not recorded
 MIN_PEAK_MV = 1e-3  # of a flat lead, whose gain would be infinite
-MAX_DATA_RECORD_S = 1000  # of EDF, for rates that are not whole numbers
+MAX_DATA_RECORD_S = 2  # of EDF, whose last data record is filled up with the last sample
+DURATION_DECIMALS = 6  # of the length of a data record, whose field has eight characters
+SAME_RATE = 1e-9  # rates that differ by a smaller fraction are equal
+MOST_MV = 32.0  # no ECG reaches this far from its baseline; 16 bits hold it in steps of a microvolt
+USUAL_PCT, USUAL_TIMES = 99.0, 4.0  # most samples of a lead, and how far beyond them its range may go
 MIN_RANGE_MV = 1.0  # of an EDF signal, on either side of zero
 MAX_NUM = 127  # that wfdb writes for the number of an annotation
 CSV_ROWS = 1 << 16  # written at a time
@@ -39,6 +43,21 @@ Rows = Callable[[int], Float32]  # gives each lead in mV, shape (n,)
 def plain_name(record: Record) -> str:
     """The record's name with the characters that WFDB allows."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", record.record_id)
+
+
+def limited(row: Float32) -> tuple[Float32, int, float]:
+    """A lead whose range 16 bits can hold without losing the ECG's resolution.
+
+    Returns
+    -------
+    The lead in mV, shape (n,), how many of its samples no ECG reaches, and the limit in mV that was put in their place.
+
+    """
+    size_mv = np.abs(row[np.isfinite(row)])
+    if not len(size_mv) or size_mv.max() <= MOST_MV:
+        return row, 0, MOST_MV
+    limit_mv = max(MOST_MV, USUAL_TIMES * float(np.percentile(size_mv, USUAL_PCT, method="lower")))
+    return np.clip(row, -limit_mv, limit_mv), int((size_mv > limit_mv).sum()), limit_mv
 
 
 def write_wfdb(record: Record, rows: Rows, fs_hz: float, folder: Path, *, comments: Sequence[str] = ()) -> None:
@@ -108,8 +127,8 @@ def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Pat
 def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
     """Write EDF+C without a patient's name.
 
-    EDF cannot represent missing samples, which are refused. Its data records last whole seconds and are full: the last
-    sample is repeated until the end of the last one.
+    EDF cannot represent missing samples, which are refused. Its data records are full: the last sample is repeated
+    until the end of the last one.
     """
     import edfio  # noqa: PLC0415
 
@@ -119,19 +138,19 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
         raise OutputError(
             f"{record.record_id}: EDF cannot represent missing samples; choose wfdb, csv or parquet.", settings=("to",)
         )
-    per_record = Fraction(fs_hz).limit_denominator(MAX_DATA_RECORD_S)  # samples per whole number of seconds
-    padding = -n_samples % per_record.numerator
+    n_per_record, record_s = data_record(fs_hz)
+    padding = -n_samples % n_per_record
     leads = zip(record.lead_names, signal, strict=True)
     start = record.start
     try:
         file = edfio.Edf(
             [
-                _edf_signal(name, np.pad(row.astype(np.float64), (0, padding), mode="edge"), per_record)
+                _edf_signal(name, np.pad(row.astype(np.float64), (0, padding), mode="edge"), n_per_record / record_s)
                 for name, row in leads
             ],
             starttime=start.time().replace(microsecond=0) if start else None,
             recording=edfio.Recording(startdate=start.date()) if start else None,
-            data_record_duration=per_record.denominator,
+            data_record_duration=record_s,
             annotations=_edf_annotations(record, n_samples, fs_hz) or None,
         )
     except ValueError as error:
@@ -141,13 +160,31 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
     file.write(folder / f"{record.record_id}.edf")
 
 
-def _edf_signal(name: str, row: Float64, per_record: Fraction) -> edfio.EdfSignal:
+def data_record(fs_hz: float) -> tuple[int, float]:
+    """Samples of a data record and its length in seconds, of at most two, whose ratio is the rate.
+
+    Examples
+    --------
+    >>> data_record(257), data_record(128.5), data_record(1000 / 11)
+    ((257, 1), (257, 2), (46, 0.506))
+
+    """
+    ratio = Fraction(fs_hz).limit_denominator(MAX_DATA_RECORD_S)
+    if abs(float(ratio) - fs_hz) <= SAME_RATE * fs_hz:
+        return ratio.numerator, ratio.denominator
+    counts = np.arange(np.ceil(fs_hz / 2), MAX_DATA_RECORD_S * fs_hz)
+    lengths_s = np.round(counts / fs_hz, DURATION_DECIMALS)
+    best = int(np.argmin(np.abs(counts / lengths_s / fs_hz - 1).round(12)))
+    return int(counts[best]), float(lengths_s[best])
+
+
+def _edf_signal(name: str, row: Float64, fs_hz: float) -> edfio.EdfSignal:
     """A lead with a range of whole millivolts, and with a label of 16 letters of ASCII."""
     label = unicodedata.normalize("NFKD", f"ECG {name}").encode("ascii", "ignore").decode()[:16]
     import edfio  # noqa: PLC0415
 
     reach = float(np.ceil(max(np.abs(row).max(), MIN_RANGE_MV)))
-    return edfio.EdfSignal(row, float(per_record), label=label, physical_dimension="mV", physical_range=(-reach, reach))
+    return edfio.EdfSignal(row, fs_hz, label=label, physical_dimension="mV", physical_range=(-reach, reach))
 
 
 def _edf_annotations(record: Record, n_samples: int, fs_hz: float) -> list[edfio.EdfAnnotation]:
