@@ -152,3 +152,64 @@ def test_numbers_of_another_length_than_stated_are_a_doubt(tmp_path):
 def test_a_start_is_the_clock_of_the_recording(tmp_path):
     series = carts.aecg_series(ROWS).replace("20010203040506.000", "20010203040506.250+0100")
     assert opened(tmp_path, carts.aecg(series)).start == datetime(2001, 2, 3, 4, 5, 6, 250_000)
+
+
+def twelve(eight):
+    """Twelve leads of eight stored ones, in counts."""
+    one, two = (eight[name].astype(float) for name in ("I", "II"))
+    sums = {"III": two - one, "aVR": -(one + two) / 2, "aVL": one - two / 2, "aVF": two - one / 2}
+    return np.stack([sums[name] if name in sums else eight[name] for name in carts.TWELVE])
+
+
+def test_muse_holds_each_sample_and_the_limb_leads_that_are_sums(tmp_path):
+    record = opened(tmp_path, carts.whole_muse())
+    assert record.lead_names == carts.TWELVE
+    assert (record.fs_hz, record.start, record.age_years, record.doubts) == (500, carts.START, 51, ())
+    assert [channel.name for channel in record.left_out] == ["Median"]
+    np.testing.assert_allclose(in_counts(record), twelve(carts.eight()), atol=1e-4)
+    piece = record.source.read(1000, 1200, (4, 0)) * 200
+    np.testing.assert_allclose(piece, twelve(carts.eight())[[4, 0], 1000:1200], atol=1e-4)
+
+
+def test_muse_rate_scale_and_unit_are_those_that_it_states(tmp_path):
+    rows = carts.eight()
+    record = opened(tmp_path, carts.muse(carts.muse_waveform(rows, base="25", exponent="1", scale="4.88")))
+    assert record.fs_hz == 250
+    np.testing.assert_allclose(whole(record)[1], rows["II"] * 4.88e-3, rtol=1e-5)
+    unknown = opened(tmp_path, carts.muse(carts.muse_waveform(rows, unit="")))
+    assert not any(unknown.calibrated)
+    with pytest.raises(RecordError, match="state no sampling rate"):
+        opened(tmp_path, carts.muse(carts.muse_waveform(rows, base="")))
+
+
+def test_muse_of_other_leads_than_the_usual_eight_has_those_alone(tmp_path):
+    rows = {name: row for name, row in carts.eight().items() if name in ("I", "II", "V5")}
+    assert opened(tmp_path, carts.muse(carts.muse_waveform(rows))).lead_names == ("I", "II", "V5")
+
+
+def test_muse_that_holds_fewer_samples_than_it_states_says_so(tmp_path):
+    rows = carts.eight()
+    data = carts.muse(carts.muse_waveform(rows, stated=6000))
+    record = opened(tmp_path, data)
+    assert record.doubts == ("lead I has 5,000 samples, the file states 6,000; the other leads likewise",)
+
+
+def test_muse_without_a_rhythm_or_with_damaged_base64_says_so(tmp_path):
+    rows = carts.eight()
+    with pytest.raises(RecordError, match=r"without a rhythm \(its waveforms: Median\)"):
+        opened(tmp_path, carts.muse(carts.muse_waveform(rows, kind="Median")))
+    whole_file = carts.whole_muse()
+    place = whole_file.rindex(b"<WaveFormData>") + 40
+    with pytest.raises(RecordError, match="the base64 of lead V6 is damaged"):
+        opened(tmp_path, whole_file[:place] + b"!" + whole_file[place + 1 :])
+    text = carts.base64_of(rows["V2"])
+    odd = text[:-4] + "AA=="  # three bytes fewer, or one
+    with pytest.raises(RecordError, match="expected two for each sample"):
+        opened(tmp_path, carts.muse(carts.muse_waveform(rows)).replace(text.encode(), odd.encode()))
+
+
+def test_muse_states_the_patient_and_a_clock_without_a_date(tmp_path):
+    record = opened(tmp_path, carts.muse(carts.muse_waveform(carts.eight()), day="31-31-2001"))
+    assert (record.start, record.start_clock) == (None, carts.START.time())
+    expected = Patient("Jörg Muster", "P7", "1950-01-02", "male", referring_physician="Ref", recorder="MAC")
+    assert read_patient(tmp_path / "x.xml") == expected

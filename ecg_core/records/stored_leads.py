@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..overrides import RecordOverrides
 from ..schema import Annotations, Float32, LeftOut, Record, SignalSource
-from ..text import plural
+from ..text import format_quoted, plural
 from .limits import check_leads, check_length, distinct_names
 from .mixed_rates import LeadsOfRate, MixedRateSource
 from .overrides import apply_overrides
@@ -151,7 +151,7 @@ def _with_sums(
 def _length_doubts(leads: Sequence[StoredLead]) -> list[str]:
     """Leads that are shorter or longer than the file states, and leads that are shorter than others."""
     found = [
-        f"lead {lead.name} has {plural(len(lead.counts), 'sample')}, the file states {lead.stated:,}"
+        f"lead {lead.name} has {plural(len(lead.counts), 'sample')}, the file states {format_quoted(f'{lead.stated:,}')}"
         for lead in leads if lead.stated is not None and lead.stated != len(lead.counts)
     ]  # fmt: skip
     if found:

@@ -77,7 +77,48 @@ def whole_aecg(n=N):
     return aecg(aecg_series(dict(zip(TWELVE, counts(12, n), strict=True)))).encode()
 
 
+# GE MUSE
+
+
+def muse_lead(name, row, *, scale="5", unit="MICROVOLTS", stated=None, more=""):
+    return f"""<LeadData><LeadByteCountTotal>{2 * len(row)}</LeadByteCountTotal><LeadTimeOffset>0</LeadTimeOffset>
+      <LeadSampleCountTotal>{stated or len(row)}</LeadSampleCountTotal>
+      <LeadAmplitudeUnitsPerBit>{scale}</LeadAmplitudeUnitsPerBit><LeadAmplitudeUnits>{unit}</LeadAmplitudeUnits>
+      <LeadID>{name}</LeadID><LeadSampleSize>2</LeadSampleSize>{more}
+      <WaveFormData> {base64_of(row)}
+      </WaveFormData></LeadData>"""
+
+
+def muse_waveform(rows, *, kind="Rhythm", base="500", exponent="0", **options):
+    leads = "".join(muse_lead(name, row, **options) for name, row in rows.items())
+    return f"""<Waveform><WaveformType>{kind}</WaveformType><NumberofLeads>{len(rows)}</NumberofLeads>
+      <SampleBase>{base}</SampleBase><SampleExponent>{exponent}</SampleExponent>{leads}</Waveform>"""
+
+
+def muse(*waveforms, day="02-03-2001", name="Jörg"):
+    return f"""<?xml version="1.0" encoding="ISO-8859-1"?>
+    <!DOCTYPE RestingECG SYSTEM "restecg.dtd">
+    <RestingECG><MuseInfo><MuseVersion>8</MuseVersion></MuseInfo>
+    <PatientDemographics><PatientID>P7</PatientID><PatientAge>51</PatientAge><AgeUnits>YEARS</AgeUnits>
+      <DateofBirth>01-02-1950</DateofBirth><Gender>MALE</Gender>
+      <PatientLastName>Muster</PatientLastName><PatientFirstName>{name}</PatientFirstName></PatientDemographics>
+    <TestDemographics><AcquisitionDevice>MAC</AcquisitionDevice><AcquisitionTime>04:05:06</AcquisitionTime>
+      <AcquisitionDate>{day}</AcquisitionDate><ReferringMDLastName>Ref</ReferringMDLastName></TestDemographics>
+    {"".join(waveforms)}</RestingECG>""".encode("latin-1")
+
+
+def eight(n=N, **options):
+    return dict(zip(EIGHT, counts(8, n, **options), strict=True))
+
+
+def whole_muse(n=N):
+    rows = eight(n)
+    beat = {name: row[:600] for name, row in rows.items()}
+    return muse(muse_waveform(beat, kind="Median"), muse_waveform(rows))
+
+
 SHORT = 2600  # samples, more than the five seconds that a record needs
 WHOLE = {  # how a file of each kind is made, and its name
     "aecg": (lambda: whole_aecg(SHORT), "x.xml"),
+    "muse": (lambda: whole_muse(SHORT), "x.xml"),
 }
