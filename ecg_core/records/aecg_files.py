@@ -14,9 +14,9 @@ from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Annotations, Float64, LeftOut, Record
 from ..text import format_quoted
-from .stored_leads import About, StoredLead, open_leads, standard_name
+from .stored_leads import About, StoredLead, age_of, open_leads, standard_name
 from .units import mv_of_unit
-from .xml_text import age_of, attribute_at, date_of, number_of, read_xml, root_name, text_at
+from .xml_text import attribute_at, date_of, number_of, read_xml, root_name, text_at
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

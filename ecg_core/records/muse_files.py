@@ -11,9 +11,9 @@ from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import LeftOut, Record
 from ..text import format_quoted
-from .stored_leads import About, StoredLead, open_leads
+from .stored_leads import About, StoredLead, age_of, open_leads
 from .units import mv_of_unit
-from .xml_text import age_of, counts_of, date_of, number_of, read_xml, root_name, text_at
+from .xml_text import counts_of, date_of, number_of, read_xml, root_name, text_at
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -85,7 +85,8 @@ def _leads(path: Path, waveform: Element) -> tuple[list[StoredLead], list[LeftOu
     base, exponent = number_of(text_at(waveform, "SampleBase")), number_of(text_at(waveform, "SampleExponent") or "0")
     if not base or base <= 0 or exponent is None or abs(exponent) > MAX_EXPONENT:
         raise RecordError(
-            f"{path.name}: its SampleBase and SampleExponent state no sampling rate, and none is guessed. Export it again."
+            f"{path.name}: its SampleBase and SampleExponent state no sampling rate, and none is guessed. Export "
+            "it again."
         )
     leads, left_out, doubts = [], [], []
     for data in waveform.findall("LeadData"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +79,13 @@ def standard_name(name: str) -> str:
     return NAMES.get(name.strip().upper(), name.strip())
 
 
+def age_of(born: date | None, start: datetime | None) -> int | None:
+    """Age in whole years on the day of the recording."""
+    if born is None or start is None or born > start.date():
+        return None
+    return start.year - born.year - ((start.month, start.day) < (born.month, born.day))
+
+
 def open_leads(path: Path, leads: Sequence[StoredLead], about: About, overrides: RecordOverrides) -> Record:
     """The record of some leads, those of the highest rate first.
 
@@ -151,7 +158,7 @@ def _with_sums(
 def _length_doubts(leads: Sequence[StoredLead]) -> list[str]:
     """Leads that are shorter or longer than the file states, and leads that are shorter than others."""
     found = [
-        f"lead {lead.name} has {plural(len(lead.counts), 'sample')}, the file states {format_quoted(f'{lead.stated:,}')}"
+        f"lead {lead.name} has {plural(len(lead.counts), 'sample')}, the file states {_in_words(lead.stated)}"
         for lead in leads if lead.stated is not None and lead.stated != len(lead.counts)
     ]  # fmt: skip
     if found:
@@ -162,3 +169,7 @@ def _length_doubts(leads: Sequence[StoredLead]) -> list[str]:
         f"lead {lead.name} ends after {len(lead.counts) / lead.fs_hz:.1f} s, others after {longest_s:.1f} s"
         for lead in short
     ]
+
+
+def _in_words(n: int) -> str:
+    return format_quoted(f"{n:,}")  # of a damaged file, it may have hundreds of digits

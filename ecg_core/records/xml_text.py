@@ -188,13 +188,6 @@ def date_of(text: str, *forms: str) -> date | None:
     return None
 
 
-def age_of(born: date | None, start: datetime | None) -> int | None:
-    """Age in whole years on the day of the recording."""
-    if born is None or start is None or born > start.date():
-        return None
-    return start.year - born.year - ((start.month, start.day) < (born.month, born.day))
-
-
 def bytes_of(path: Path, text: str, *, what: str) -> bytes:
     """What base64 stands for.
 
