@@ -16,6 +16,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from ecg_core.schema import Float32, Float64, Record
 SUFFIXES: Final = (".hea", ".edf", ".bdf", ".dcm", ".txt")
 RATE: Final = re.compile(r"Sampling Rate \(Hz\):= *([\d.]+)")  # of BioSPPy's tables
 EQUAL, OPENED, REFUSED = "equal", "opened", "refused"
+MOST_STEPS: Final = 1000  # of a ratio of rates
 ROUNDING: Final = 1e-6  # of a lead's largest value: what single precision can hold
 
 
@@ -115,13 +117,11 @@ def _key(name: str) -> str:
 def _is_equal(record: Record, lead: int, channel: Channel | None) -> bool:
     if channel is None:
         return False
-    ours = record.source.read(0, record.n_samples, (lead,))[0]
-    every = record.fs_hz / channel.fs_hz
-    if every != round(every):
-        return False
-    ours = ours[:: round(every)]
-    n = min(len(ours), len(channel.values_mv))
-    return abs(len(ours) - len(channel.values_mv)) <= 1 and _agree(ours[:n], channel.values_mv[:n], channel.step_mv)
+    ratio = Fraction(record.fs_hz / channel.fs_hz).limit_denominator(MOST_STEPS)  # samples at the same moments
+    ours = record.source.read(0, record.n_samples, (lead,))[0][:: ratio.numerator]
+    theirs = channel.values_mv[:: ratio.denominator]
+    n = min(len(ours), len(theirs))
+    return abs(len(ours) - len(theirs)) <= 1 and _agree(ours[:n], theirs[:n], channel.step_mv)
 
 
 def _agree(ours: Float32, theirs: Float64, step_mv: float) -> bool:

@@ -286,3 +286,16 @@ def test_the_start_is_that_of_the_first_time_mark(tmp_path):
     assert record.start == datetime(2024, 3, 3, 0, 0, 10, 500_000)
     record = opened(tmp_path, edf(marks=late, date="", recording=""))
     assert (record.start, record.start_clock) == (None, time(0, 0, 10, 500_000))
+
+
+@pytest.mark.parametrize("label", ["EEG Fpz-Cz", "EOG horizontal", "EMG submental", "Resp oro-nasal", "SaO2"])
+def test_a_signal_whose_label_names_another_type_is_no_ecg(tmp_path, label):
+    (tmp_path / "x.edf").write_bytes(edf([ecg(label)]))
+    with pytest.raises(
+        RecordError, match=rf"none of its signals is an ECG by its label \({label}\); correct the label"
+    ):
+        read_record(tmp_path / "x.edf")
+    (tmp_path / "x.edf").write_bytes(edf([ecg(label), ecg("A1")]))
+    record = read_record(tmp_path / "x.edf")
+    assert record.lead_names == ("A1",)
+    assert [(channel.name, channel.reason) for channel in record.left_out] == [(label, "its label names no ECG lead")]

@@ -17,6 +17,9 @@ from .overrides import missing_metadata
 ECG_LABEL: Final = re.compile(
     r"(.*(?<![A-Z])(ECG|EKG).*|(lead[ _-]*)?(I{1,3}|AV[RLF]|V\d|MLII|MV\d|[XYZ])?[ _-]*\d*)", re.IGNORECASE
 )
+OTHER_LABEL: Final = re.compile(  # of EDF+'s other types of signal, and of what EEG recorders add
+    r"(EEG|EOG|EMG|ERG|MEG|MCG|RESP|SAO2|SPO2|TEMP|LIGHT|SOUND|EVENT|STATUS|TRIGGER|PLETH|ACC)(\b|_).*", re.IGNORECASE
+)
 OTHER_UNITS: Final = frozenset({  # of what is measured beside an ECG; a unit that is not known may be one of voltage
     "%", "degc", "°c", "c", "degf", "°f", "f", "k", "mmhg", "cmh2o", "kpa", "pa", "bpm", "1/min", "/min", "rpm", "lpm",
     "l/min", "l/s", "ml/s", "l", "ml", "g", "mg", "m/s2", "m/s^2", "ohm", "kohm", "hz", "db", "s", "sec", "ms", "min",
@@ -46,7 +49,11 @@ def choose_channels(name: str, header: Header, overrides: RecordOverrides) -> Ch
 
     """
     filled = [channel for channel in header.channels if channel.n_per_record and not channel.is_annotation]
-    possible = [channel for channel in filled if channel.is_voltage or channel.unit.lower() not in OTHER_UNITS]
+    possible = [
+        channel
+        for channel in filled
+        if (channel.is_voltage or channel.unit.lower() not in OTHER_UNITS) and not OTHER_LABEL.fullmatch(channel.label)
+    ]
     pool = [channel for channel in possible if ECG_LABEL.fullmatch(channel.label)]
     if not pool:
         pool = [channel for channel in possible if channel.is_voltage] or possible
@@ -82,10 +89,15 @@ def _no_lead(name: str, header: Header, pool: list[Channel]) -> RecordError:
             "it again."
         )
     signals = [channel for channel in header.channels if not channel.is_annotation]
+    if any(channel.is_voltage for channel in signals):
+        labels = format_quoted(", ".join(channel.label for channel in signals))
+        return RecordError(
+            f"{name}: none of its signals is an ECG by its label ({labels}); correct the label of one that is an ECG."
+        )
     found = ", ".join(dict.fromkeys(channel.unit or "none" for channel in signals))
     return RecordError(
         f"{name}: none of its {plural(len(signals), 'signal')} is in mV, uV or V (found {format_quoted(found)}); an "
-        "ECG lead is needed."
+        "ECG lead is needed. Export the ECG with its unit."
     )
 
 
