@@ -213,3 +213,79 @@ def test_muse_states_the_patient_and_a_clock_without_a_date(tmp_path):
     assert (record.start, record.start_clock) == (None, carts.START.time())
     expected = Patient("Jörg Muster", "P7", "1950-01-02", "male", referring_physician="Ref", recorder="MAC")
     assert read_patient(tmp_path / "x.xml") == expected
+
+
+@pytest.mark.parametrize("version", ["1.03", "1.04"])
+@pytest.mark.parametrize("compression", ["XLI", "Uncompressed"])
+def test_philips_holds_each_sample_that_was_written(tmp_path, version, compression):
+    record = opened(tmp_path, carts.sierra(carts.counts(), version=version, compression=compression))
+    assert record.lead_names == carts.TWELVE
+    assert (record.fs_hz, record.start, record.age_years, record.doubts) == (500, carts.START, 51, ())
+    np.testing.assert_allclose(in_counts(record), carts.counts(), atol=1e-4)
+
+
+def test_philips_holds_samples_of_all_sixteen_bits(tmp_path):
+    rows = np.where(np.arange(carts.N) // 50 % 2, 30_000, -30_000) * np.ones((12, 1), dtype=int)
+    rows[2:6] = np.array([[0], [-17], [5], [9]])
+    np.testing.assert_allclose(in_counts(opened(tmp_path, carts.sierra(rows))), rows, rtol=1e-6, atol=1e-3)
+
+
+def test_philips_names_the_averaged_beats_and_states_the_patient(tmp_path):
+    record = opened(
+        tmp_path, carts.sierra(carts.counts(), more='<repbeats><repbeat leadname="I">AAAA</repbeat></repbeats>')
+    )
+    assert [channel.name for channel in record.left_out] == ["representative beats"]
+    expected = Patient("Erika Müster", "P7", "1950-01-02", "female", recorder="Cart")
+    assert read_patient(tmp_path / "x.xml") == expected
+
+
+def test_philips_that_is_cut_or_compressed_otherwise_says_so(tmp_path):
+    with pytest.raises(RecordError, match="hold 6 of 12 leads"):
+        opened(tmp_path, carts.sierra(carts.counts()[:6], numberofleads="12"))
+    with pytest.raises(RecordError, match="its waveforms have 60,000 samples, expected 6,000 for each of 12 leads"):
+        opened(tmp_path, carts.sierra(carts.counts(), compression="Uncompressed", durationperchannel="12000"))
+    longer = opened(tmp_path, carts.sierra(carts.counts(), durationperchannel="12000"))
+    assert longer.doubts == ("lead I has 5,000 samples, the file states 6,000; the other leads likewise",)
+    with pytest.raises(RecordError, match="with compression ZIP, expected Base64 and XLI or none"):
+        opened(tmp_path, carts.sierra(carts.counts(), compression="ZIP"))
+    with pytest.raises(RecordError, match="states no sampling rate or no duration"):
+        opened(tmp_path, carts.sierra(carts.counts(), durationperchannel=""))
+
+
+def test_mortara_holds_each_sample_that_was_written(tmp_path):
+    record = opened(tmp_path, carts.whole_mortara())
+    assert record.lead_names == carts.TWELVE
+    assert (record.fs_hz, record.start, record.age_years, record.doubts) == (500, carts.START, 51, ())
+    assert [channel.name for channel in record.left_out] == ["typical cycle"]
+    np.testing.assert_allclose(in_counts(record), carts.counts(), atol=1e-4)
+    assert read_patient(tmp_path / "x.xml") == Patient(
+        "Erika Muster", "P7", "1950-01-02", "female", recorder="Mortara ELI"
+    )
+
+
+def test_mortara_channels_have_a_rate_and_a_length_of_their_own(tmp_path):
+    one, two = carts.counts(2)
+    slow = carts.mortara_channel("II", two[::2], rate="250", DURATION="10000")  # ms
+    record = opened(tmp_path, carts.mortara(slow, carts.mortara_channel("I", one)))
+    assert (record.fs_hz, record.n_samples, record.lead_names, record.doubts) == (500, carts.N, ("I", "II"), ())
+    signal = in_counts(record)
+    np.testing.assert_allclose(signal[0], one, atol=1e-4)
+    np.testing.assert_allclose(signal[1, 100:-100:2], two[100:-100:2], atol=1e-3)
+
+
+def test_mortara_says_what_it_does_not_read(tmp_path):
+    one, two = carts.counts(2)
+    odd = carts.mortara_channel("II", two, BITS="24")
+    record = opened(tmp_path, carts.mortara(carts.mortara_channel("I", one, OFFSET="3", DURATION="6000"), odd))
+    assert record.left_out[0].reason == "BITS 24; 16-bit signed base64 is read"
+    assert record.doubts[0].startswith("lead I states an offset")
+    assert record.doubts[1] == "lead I has 5,000 samples, the file states 6,000"
+    with pytest.raises(RecordError, match="without a channel that is read"):
+        opened(tmp_path, carts.mortara())
+    with pytest.raises(RecordError, match="lead I states no sampling rate"):
+        opened(tmp_path, carts.mortara(carts.mortara_channel("I", one, rate="")))
+
+
+def test_another_document_called_ecg_is_no_record(tmp_path):
+    (tmp_path / "x.xml").write_text("<ECG><Lead>1 2 3</Lead></ECG>")
+    assert records_in(tmp_path) == []

@@ -11,7 +11,17 @@ from ..errors import MissingMetadataError, RecordError
 from ..notes import Patient
 from ..overrides import RecordOverrides
 from ..schema import Record
-from . import aecg_files, dicom_files, edf_header, ishne_files, muse_files, scp_files, wfdb_notes
+from . import (
+    aecg_files,
+    dicom_files,
+    edf_header,
+    ishne_files,
+    mortara_files,
+    muse_files,
+    scp_files,
+    sierra_files,
+    wfdb_notes,
+)
 from .aecg_files import is_aecg, read_aecg
 from .archives import UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom
@@ -21,9 +31,11 @@ from .ishne_files import is_ishne, read_ishne
 from .joined import first_samples, is_join, join_records, read_join
 from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
+from .mortara_files import is_mortara, read_mortara
 from .muse_files import is_muse, read_muse
 from .parquet_files import is_parquet
 from .scp_files import is_scp, read_scp
+from .sierra_files import is_sierra, read_sierra
 from .table_files import is_table, read_parquet, read_table
 from .wfdb_files import has_header, is_wfdb, read_wfdb
 from .wfdb_header import segment_lines
@@ -123,6 +135,8 @@ FORMATS: Final = (  # tried in this order
     Format("HL7 annotated ECG", (".xml",), is_aecg, read_aecg, aecg_files.patient_of),
     Format("GE MUSE XML", (".xml",), is_muse, read_muse, muse_files.patient_of),
     Format("SCP-ECG", (".scp",), is_scp, read_scp, scp_files.patient_of),
+    Format("Philips XML", (".xml",), is_sierra, read_sierra, sierra_files.patient_of),
+    Format("Mortara XML", (".xml",), is_mortara, read_mortara, mortara_files.patient_of),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),
     Format(

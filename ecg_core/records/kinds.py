@@ -8,7 +8,7 @@ from typing import Final
 
 EXPORT = "export the recording itself, for example as EDF"
 UNPACK = "unpack it, or pack the record as zip"
-XML = f"XML is read as HL7 annotated ECG and GE MUSE alone; {EXPORT}"
+XML = f"XML is read as HL7 annotated ECG and as that of GE MUSE, Philips and Mortara alone; {EXPORT}"
 XML_MAGIC: Final = (b"<?xml", b"\xef\xbb\xbf<", b"\xff\xfe<\0", b"\xfe\xff\0<", b"<\0", b"\0<")
 SPOKEN_WITH_A_VOWEL = ("ISHNE", "HDF5", "XML", "old", "xz")  # first words of names that "an" precedes
 TEXT_SUFFIXES = ("", ".txt", ".dat", ".asc")  # of files whose text is worth a hint

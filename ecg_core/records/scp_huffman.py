@@ -1,4 +1,4 @@
-"""The entropy code of SCP-ECG (EN 1064, section 2 and annex C): Huffman tables, and differences of samples."""
+"""The entropy code of SCP-ECG (EN 1064, section 2 and annex C): Huffman tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = NDArray[np.int64]
+from ..schema import Index
 
 DEFAULT: Final = 19_999  # in place of the number of tables: the one of the standard
 CODE_BYTES = 9
@@ -94,7 +94,7 @@ def _table(codes: list[Code]) -> Table:
     return Table(tuple(codes), bits, first)
 
 
-def decode(content: bytes, n: int, tables: tuple[Table, ...]) -> Counts:
+def decode(content: bytes, n: int, tables: tuple[Table, ...]) -> Index:
     """At most ``n`` numbers of a stream of bits; fewer where it ends early.
 
     Raises
@@ -138,22 +138,3 @@ def _following(content: bytes) -> list[int]:
         forty = forty << np.uint64(8) | padded[number : number + len(content)]
     shifted = forty[:, None] >> np.arange(8, 0, -1, dtype=np.uint64)
     return [*map(int, (shifted & np.uint64(0xFFFFFFFF)).ravel().tolist())]
-
-
-def undo_differences(numbers: Counts, order: int) -> Counts:
-    """Samples of first or second differences, in the 16 bits that encoders calculate with.
-
-    Examples
-    --------
-    >>> undo_differences(np.array([5, 7, 1, -1]), 2).tolist()
-    [5, 7, 10, 12]
-
-    """
-    if order == 0 or len(numbers) == 0:
-        samples = numbers
-    elif order == 1:
-        samples = np.cumsum(numbers)
-    else:
-        slopes = np.cumsum([numbers[1] - numbers[0], *numbers[2:]]) if len(numbers) > 1 else numbers[:0]
-        samples = numbers[0] + np.concatenate([[0], np.cumsum(slopes)])
-    return samples.astype(np.int16).astype(np.int64)

@@ -15,7 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .scp_huffman import Counts, Table, decode, read_tables, undo_differences
+from ..schema import Index
+from .samples import undo_differences
+from .scp_huffman import Table, decode, read_tables
 
 MAX_SAMPLES: Final = 1 << 20  # of a lead, whose data have at most 65,535 bytes of at least a bit a sample
 MAX_DECIMATION: Final = 4
@@ -151,7 +153,7 @@ def _beats(body: bytes) -> tuple[tuple[Beat, ...], int, int]:
     return tuple(sorted(beats, key=lambda beat: beat.fiducial)), length_ms, fiducial
 
 
-def _samples(block: _Block, tables: tuple[Table, ...] | None, number: int, n: int) -> Counts:
+def _samples(block: _Block, tables: tuple[Table, ...] | None, number: int, n: int) -> Index:
     """At most ``n`` samples of a lead."""
     content = block.content[number]
     if tables is not None:
@@ -182,7 +184,7 @@ def _bimodal(
     return np.asarray(np.interp(np.arange(lead.n_samples), place, numbers[:n].astype(np.float64)))
 
 
-def _kept(lead: Lead, beats: tuple[Beat, ...], step: int) -> Counts:
+def _kept(lead: Lead, beats: tuple[Beat, ...], step: int) -> Index:
     """First sample, from 0, of those that each stored number stands for; then the number of samples."""
     zones = [(beat.kept_first - lead.first, beat.kept_last - lead.first + 1) for beat in beats]
     found: list[int] = []
@@ -194,9 +196,7 @@ def _kept(lead: Lead, beats: tuple[Beat, ...], step: int) -> Counts:
     return np.array([*found, *range(place, lead.n_samples, step), lead.n_samples], dtype=np.int64)
 
 
-def _with_beats(
-    signal: NDArray[Any], shape: Counts, lead: Lead, beats: tuple[Beat, ...], fiducial: int
-) -> NDArray[Any]:
+def _with_beats(signal: NDArray[Any], shape: Index, lead: Lead, beats: tuple[Beat, ...], fiducial: int) -> NDArray[Any]:
     """A lead with the reference beat added where it was subtracted."""
     whole = signal.copy()
     for beat in beats:

@@ -39,11 +39,15 @@ def root_name(path: Path, first: bytes) -> str:
     """
     if not _text(first).lstrip().startswith("<"):
         return ""
-    name = _root(_text(first))
-    if not name and path.is_file():
-        with path.open("rb") as stream:
-            name = _root(_text(stream.read(PROLOG_BYTES)))
-    return name
+    return _root(_text(first)) or _root(beginning(path, first))
+
+
+def beginning(path: Path, first: bytes) -> str:
+    """The first text of a document, longer than the bytes by which formats are recognised."""
+    if not path.is_file():
+        return _text(first)
+    with path.open("rb") as stream:
+        return _text(stream.read(PROLOG_BYTES))
 
 
 def _text(content: bytes) -> str:
