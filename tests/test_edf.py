@@ -291,7 +291,7 @@ def test_the_start_is_that_of_the_first_time_mark(tmp_path):
 @pytest.mark.parametrize("label", ["EEG Fpz-Cz", "EOG horizontal", "EMG submental", "Resp oro-nasal", "SaO2"])
 def test_a_signal_whose_label_names_another_type_is_no_ecg(tmp_path, label):
     (tmp_path / "x.edf").write_bytes(edf([ecg(label)]))
-    with pytest.raises(
+    with pytest.raises(RecordError, match=rf"is an ECG by its label \({label}\); correct the label"):
         RecordError, match=rf"none of its signals is an ECG by its label \({label}\); correct the label"
     ):
         read_record(tmp_path / "x.edf")
