@@ -292,8 +292,6 @@ def test_the_start_is_that_of_the_first_time_mark(tmp_path):
 def test_a_signal_whose_label_names_another_type_is_no_ecg(tmp_path, label):
     (tmp_path / "x.edf").write_bytes(edf([ecg(label)]))
     with pytest.raises(RecordError, match=rf"is an ECG by its label \({label}\); correct the label"):
-        RecordError, match=rf"none of its signals is an ECG by its label \({label}\); correct the label"
-    ):
         read_record(tmp_path / "x.edf")
     (tmp_path / "x.edf").write_bytes(edf([ecg(label), ecg("A1")]))
     record = read_record(tmp_path / "x.edf")
