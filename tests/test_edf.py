@@ -39,7 +39,7 @@ def edf(signals=None, *, n_records=60, marks=None, recording="Startdate 02-MAR-2
         head += b"".join(as_bytes(text).ljust(width) for text in column)
     for number in range(n_records):
         for label, *_, n, _ in signals:
-            part = COUNTS[number * int(n) : (number + 1) * int(n)].tobytes()
+            part = COUNTS[number * int(n or 0) : (number + 1) * int(n or 0)].tobytes()
             head += f"{marks[number]}\x14\x14\0".encode().ljust(60, b"\0") if label == "EDF Annotations" else part
     return head + bytes(extra) if extra >= 0 else head[:extra]
 
@@ -97,6 +97,7 @@ def test_only_the_channels_in_use_have_to_be_sound_and_the_others_are_named(tmp_
         ecg("Resp", "", n=25),
         ecg("SpO2", "%", n=1, physical=("", "")),
         ecg("EEG Fpz", "uV"),
+        ["unused", *[""] * 9],
     ]
     record = opened(tmp_path, edf([others[0], ecg(), *others[1:]]))
     assert record.lead_names == ("II",)
@@ -108,6 +109,7 @@ def test_only_the_channels_in_use_have_to_be_sound_and_the_others_are_named(tmp_
         "Resp": "states no unit",
         "SpO2": "in %, no unit of an ECG",
         "EEG Fpz": "its label names no ECG lead",
+        "unused": "holds no samples",
     }
 
 
@@ -180,8 +182,9 @@ def test_leads_of_several_rates_are_read_together_in_the_order_of_the_file(tmp_p
         (edf(extra=-20 * 500), 40, "the header states 60 s, the file holds 40 s"),
         (edf().replace(b"60      1   ", b"-1      1   "), 60, "the header does not state how long .* holds 60 s"),
         (edf().replace(b"60      1   ", b"0       1   "), 60, "the header does not state how long .* holds 60 s"),
+        (edf().replace(b"60      1   ", b"        1   "), 60, "the header does not state how long .* holds 60 s"),
     ],
-    ids=["bytes more", "bytes less", "records more", "records less", "-1", "0"],
+    ids=["bytes more", "bytes less", "records more", "records less", "-1", "0", "blank"],
 )
 def test_a_file_that_is_longer_or_shorter_than_stated_opens_with_a_doubt(tmp_path, content, length_s, doubt):
     record = opened(tmp_path, content)
@@ -207,6 +210,7 @@ def test_the_rest_of_a_file_that_is_too_short_is_refused_with_both_lengths(tmp_p
         ("Startdate 02-MRZ-2024 X X X", "02.03.24", "23.59.30"),
         ("Startdate 02-mar-2024 X X X", "xx.xx.xx", "23.59.30"),
         ("Startdate 2024-03-02", "02.03.24", "23.59.30"),
+        ("Startdate 02-MAR-0024", "02.03.24", "23.59.30"),
     ],
 )
 def test_dates_and_times_are_read_in_the_forms_that_recorders_write(tmp_path, recording, date, clock):
@@ -286,3 +290,9 @@ def test_the_start_is_that_of_the_first_time_mark(tmp_path):
     assert record.start == datetime(2024, 3, 3, 0, 0, 10, 500_000)
     record = opened(tmp_path, edf(marks=late, date="", recording=""))
     assert (record.start, record.start_clock) == (None, time(0, 0, 10, 500_000))
+
+
+def test_triggers_are_no_lead(tmp_path):
+    record = opened(tmp_path, edf([ecg("Chest"), ecg("Status", "uV")]))
+    assert record.lead_names == ("Chest",)
+    assert [(channel.name, channel.reason) for channel in record.left_out] == [("Status", "holds triggers")]

@@ -17,6 +17,7 @@ from .overrides import missing_metadata
 ECG_LABEL: Final = re.compile(
     r"(.*(?<![A-Z])(ECG|EKG).*|(lead[ _-]*)?(I{1,3}|AV[RLF]|V\d|MLII|MV\d|[XYZ])?[ _-]*\d*)", re.IGNORECASE
 )
+TRIGGERS: Final = "status"  # the label of BDF's channel of triggers, in whichever unit
 OTHER_UNITS: Final = frozenset({  # of what is measured beside an ECG; a unit that is not known may be one of voltage
     "%", "degc", "°c", "c", "degf", "°f", "f", "k", "mmhg", "cmh2o", "kpa", "pa", "bpm", "1/min", "/min", "rpm", "lpm",
     "l/min", "l/s", "ml/s", "l", "ml", "g", "mg", "m/s2", "m/s^2", "ohm", "kohm", "hz", "db", "s", "sec", "ms", "min",
@@ -45,7 +46,10 @@ def choose_channels(name: str, header: Header, overrides: RecordOverrides) -> Ch
         None of the ECG leads states a unit, and none is given.
 
     """
-    filled = [channel for channel in header.channels if channel.n_per_record and not channel.is_annotation]
+    filled = [
+        channel for channel in header.channels
+        if channel.n_per_record and not channel.is_annotation and channel.label.lower() != TRIGGERS
+    ]  # fmt: skip
     possible = [channel for channel in filled if channel.is_voltage or channel.unit.lower() not in OTHER_UNITS]
     pool = [channel for channel in possible if ECG_LABEL.fullmatch(channel.label)]
     if not pool:
@@ -101,7 +105,7 @@ def _reason(channel: Channel, header: Header, pool: list[Channel], *, is_given: 
             return f"{_unit_text(channel)}; it is read where one is given"
         return f"at {fs_hz:g} Hz, an ECG has {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz"
     if channel.is_voltage:
-        return "its label names no ECG lead"
+        return "holds triggers" if channel.label.lower() == TRIGGERS else "its label names no ECG lead"
     return f"in {format_quoted(channel.unit)}, no unit of an ECG" if channel.unit else "states no unit"
 
 
