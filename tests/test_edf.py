@@ -127,6 +127,13 @@ def test_a_file_without_a_sound_lead_is_refused_with_the_reason(tmp_path, signal
         opened(tmp_path, edf([signal]))
 
 
+def test_leads_are_known_by_their_usual_labels(tmp_path):
+    labels = ["EKG II", "Lead V1", "ECG Lead aVF", "aVR", "ECG", "CH1 ECG", "ecg_V5", "MLII"]
+    record = opened(tmp_path, edf([*map(ecg, labels), ecg("Pleth"), ecg("VECGX")]))
+    assert record.lead_names == ("II", "V1", "aVF", "aVR", "ECG", "CH1 ECG", "V5", "MLII")
+    assert [channel.name for channel in record.left_out] == ["Pleth", "VECGX"]
+
+
 def test_a_file_of_annotations_alone_is_named_as_that(tmp_path):
     for record_s in ("0", "1"):
         with pytest.raises(RecordError, match="holds annotations and no signal"):
@@ -290,6 +297,24 @@ def test_the_start_is_that_of_the_first_time_mark(tmp_path):
     assert record.start == datetime(2024, 3, 3, 0, 0, 10, 500_000)
     record = opened(tmp_path, edf(marks=late, date="", recording=""))
     assert (record.start, record.start_clock) == (None, time(0, 0, 10, 500_000))
+
+
+def test_a_gap_is_the_same_in_leads_of_several_rates(tmp_path):
+    record = opened(tmp_path, edf([ecg("ECG I", n=125), ecg()], marks=marks(10)))
+    missing = np.isnan(whole(record))
+    assert missing[:, 30 * FS_HZ + 2 : 40 * FS_HZ - 2].all()
+    assert not missing[:, : 30 * FS_HZ - 2].any()
+    assert not missing[:, 40 * FS_HZ + 2 :].any()
+
+
+def test_an_interrupted_recording_whose_clock_is_slow_has_no_overlaps(tmp_path):
+    slow = edf(marks=marks(10, drift_s=-0.001)).replace(b"EDF+C", b"EDF+D", 1)
+    record = opened(tmp_path, slow)
+    found = whole(record)[0]
+    first, last = np.flatnonzero(np.isnan(found))[[0, -1]]
+    assert first == 30 * FS_HZ
+    assert last + 1 == round((40 - 0.03) * FS_HZ)
+    np.testing.assert_allclose(found[last + 1 :], expected_mv(60 * FS_HZ)[30 * FS_HZ :], atol=1e-5)
 
 
 def test_triggers_are_no_lead(tmp_path):
