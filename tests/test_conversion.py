@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, time
 
 import edfio
 import numpy as np
@@ -272,6 +272,15 @@ def test_every_rate_has_a_data_record_of_at_most_two_seconds():
         assert n / record_s == pytest.approx(fs_hz, rel=3e-7)
         assert record_s <= 2
         assert len(str(record_s)) <= 8
+
+
+def test_a_time_of_day_without_a_date_is_kept_unless_the_copy_is_anonymous(tmp_path, record):
+    clocked = replace(record, start=None, start_clock=time(23, 59, 30))
+    assert " 23:59:30" in convert(clocked, "wfdb", tmp_path / "a").with_suffix(".hea").read_text().splitlines()[0]
+    assert read_record(convert(clocked, "edf", tmp_path / "a")).start_clock == time(23, 59, 30)
+    for kind in ("wfdb", "edf"):
+        back = read_record(convert(clocked, kind, tmp_path / "b", anonymise=True))
+        assert (back.start, back.start_clock) == (None, None)
 
 
 @pytest.mark.parametrize("at_125_hz", [False, True])

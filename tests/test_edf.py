@@ -39,7 +39,7 @@ def edf(signals=None, *, n_records=60, marks=None, recording="Startdate 02-MAR-2
         head += b"".join(as_bytes(text).ljust(width) for text in column)
     for number in range(n_records):
         for label, *_, n, _ in signals:
-            part = COUNTS[number * int(n) : (number + 1) * int(n)].tobytes()
+            part = COUNTS[number * int(n or 0) : (number + 1) * int(n or 0)].tobytes()
             head += f"{marks[number]}\x14\x14\0".encode().ljust(60, b"\0") if label == "EDF Annotations" else part
     return head + bytes(extra) if extra >= 0 else head[:extra]
 
@@ -97,6 +97,7 @@ def test_only_the_channels_in_use_have_to_be_sound_and_the_others_are_named(tmp_
         ecg("Resp", "", n=25),
         ecg("SpO2", "%", n=1, physical=("", "")),
         ecg("EEG Fpz", "uV"),
+        ["unused", *[""] * 9],
     ]
     record = opened(tmp_path, edf([others[0], ecg(), *others[1:]]))
     assert record.lead_names == ("II",)
@@ -108,6 +109,7 @@ def test_only_the_channels_in_use_have_to_be_sound_and_the_others_are_named(tmp_
         "Resp": "states no unit",
         "SpO2": "in %, no unit of an ECG",
         "EEG Fpz": "its label names no ECG lead",
+        "unused": "holds no samples",
     }
 
 
@@ -123,6 +125,13 @@ def test_only_the_channels_in_use_have_to_be_sound_and_the_others_are_named(tmp_
 def test_a_file_without_a_sound_lead_is_refused_with_the_reason(tmp_path, signal, message):
     with pytest.raises(RecordError, match=message):
         opened(tmp_path, edf([signal]))
+
+
+def test_leads_are_known_by_their_usual_labels(tmp_path):
+    labels = ["EKG II", "Lead V1", "ECG Lead aVF", "aVR", "ECG", "CH1 ECG", "ecg_V5", "MLII"]
+    record = opened(tmp_path, edf([*map(ecg, labels), ecg("Pleth"), ecg("VECGX")]))
+    assert record.lead_names == ("II", "V1", "aVF", "aVR", "ECG", "CH1 ECG", "V5", "MLII")
+    assert [channel.name for channel in record.left_out] == ["Pleth", "VECGX"]
 
 
 def test_a_file_of_annotations_alone_is_named_as_that(tmp_path):
@@ -180,8 +189,9 @@ def test_leads_of_several_rates_are_read_together_in_the_order_of_the_file(tmp_p
         (edf(extra=-20 * 500), 40, "the header states 60 s, the file holds 40 s"),
         (edf().replace(b"60      1   ", b"-1      1   "), 60, "the header does not state how long .* holds 60 s"),
         (edf().replace(b"60      1   ", b"0       1   "), 60, "the header does not state how long .* holds 60 s"),
+        (edf().replace(b"60      1   ", b"        1   "), 60, "the header does not state how long .* holds 60 s"),
     ],
-    ids=["bytes more", "bytes less", "records more", "records less", "-1", "0"],
+    ids=["bytes more", "bytes less", "records more", "records less", "-1", "0", "blank"],
 )
 def test_a_file_that_is_longer_or_shorter_than_stated_opens_with_a_doubt(tmp_path, content, length_s, doubt):
     record = opened(tmp_path, content)
@@ -207,6 +217,7 @@ def test_the_rest_of_a_file_that_is_too_short_is_refused_with_both_lengths(tmp_p
         ("Startdate 02-MRZ-2024 X X X", "02.03.24", "23.59.30"),
         ("Startdate 02-mar-2024 X X X", "xx.xx.xx", "23.59.30"),
         ("Startdate 2024-03-02", "02.03.24", "23.59.30"),
+        ("Startdate 02-MAR-0024", "02.03.24", "23.59.30"),
     ],
 )
 def test_dates_and_times_are_read_in_the_forms_that_recorders_write(tmp_path, recording, date, clock):
@@ -297,3 +308,27 @@ def test_a_signal_whose_label_names_another_type_is_no_ecg(tmp_path, label):
     record = read_record(tmp_path / "x.edf")
     assert record.lead_names == ("A1",)
     assert [(channel.name, channel.reason) for channel in record.left_out] == [(label, "its label names no ECG lead")]
+
+
+def test_a_gap_is_the_same_in_leads_of_several_rates(tmp_path):
+    record = opened(tmp_path, edf([ecg("ECG I", n=125), ecg()], marks=marks(10)))
+    missing = np.isnan(whole(record))
+    assert missing[:, 30 * FS_HZ + 2 : 40 * FS_HZ - 2].all()
+    assert not missing[:, : 30 * FS_HZ - 2].any()
+    assert not missing[:, 40 * FS_HZ + 2 :].any()
+
+
+def test_an_interrupted_recording_whose_clock_is_slow_has_no_overlaps(tmp_path):
+    slow = edf(marks=marks(10, drift_s=-0.001)).replace(b"EDF+C", b"EDF+D", 1)
+    record = opened(tmp_path, slow)
+    found = whole(record)[0]
+    first, last = np.flatnonzero(np.isnan(found))[[0, -1]]
+    assert first == 30 * FS_HZ
+    assert last + 1 == round((40 - 0.03) * FS_HZ)
+    np.testing.assert_allclose(found[last + 1 :], expected_mv(60 * FS_HZ)[30 * FS_HZ :], atol=1e-5)
+
+
+def test_triggers_are_no_lead(tmp_path):
+    record = opened(tmp_path, edf([ecg("Chest"), ecg("Status", "uV")]))
+    assert record.lead_names == ("Chest",)
+    assert [(channel.name, channel.reason) for channel in record.left_out] == [("Status", "holds triggers")]

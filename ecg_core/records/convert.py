@@ -122,8 +122,8 @@ def _anonymised(record: Record) -> Record:
         aux = np.array([note if RHYTHM.fullmatch(note) else "" for note in reference.aux.tolist()], dtype=np.str_)
         reference = Annotations(reference.time_s[kept], reference.symbol[kept], aux[kept])
     return replace(
-        record, record_id=f"anonymous-{record.sha256[:HASH_DIGITS]}", start=None, comments=(), age_years=None,
-        reference=reference, files=_without_annotation_file(record),
+        record, record_id=f"anonymous-{record.sha256[:HASH_DIGITS]}", start=None, start_clock=None, comments=(),
+        age_years=None, reference=reference, files=_without_annotation_file(record),
     )  # fmt: skip
 
 

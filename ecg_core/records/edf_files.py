@@ -205,4 +205,4 @@ def _three_bytes(found: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def _lead_name(label: str) -> str:
-    return re.sub(r"^(ECG|EKG)[ _-]+", "", label, flags=re.IGNORECASE) or label
+    return re.sub(r"^((ECG|EKG|lead)[ _-]+)+", "", label, flags=re.IGNORECASE) or label

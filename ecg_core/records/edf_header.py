@@ -15,7 +15,7 @@ from ..clock import ANY_DAY
 from ..errors import RecordError
 from ..notes import Patient
 from ..text import format_quoted, plural
-from .limits import MAX_DURATION_S
+from .limits import FIRST_YEAR, LAST_YEAR, MAX_DURATION_S
 from .units import ASSUMED_PER_MV, GREEK_MU, MICRO_SIGN, mv_of_unit
 
 EDF_MAGIC, BDF_MAGIC = b"0       ", b"\xffBIOSEMI"
@@ -132,7 +132,7 @@ def _fields(columns: bytes, n_signals: int) -> dict[str, list[str]]:
 
 def _decode_header(fixed: bytes, field: dict[str, list[str]]) -> Header:
     sample_bytes = 3 if fixed.startswith(BDF_MAGIC) else 2
-    sizes = [_whole(text) for text in field["n_per_record"]]
+    sizes = [_whole(text or "0") for text in field["n_per_record"]]  # channels that are not in use may state nothing
     if min(sizes) < 0 or sum(sizes) == 0:
         raise ValueError(f"{min(sizes)} samples in a data record")
     places = np.cumsum([0, *sizes]) * sample_bytes
@@ -143,7 +143,7 @@ def _decode_header(fixed: bytes, field: dict[str, list[str]]) -> Header:
     return Header(
         kind=text_of(fixed[KIND_AT:236])[:5],
         offset=FIXED_BYTES * (len(sizes) + 1),
-        n_records=_whole(text_of(fixed[236:244])),
+        n_records=_whole(text_of(fixed[236:244]) or "-1"),
         record_s=record_s,
         start=_start(fixed),
         channels=tuple(_channel(row, int(place), n) for row, place, n in zip(rows, places[:-1], sizes, strict=True)),
@@ -207,7 +207,9 @@ def _long_date(recording: str) -> date | None:
     """The date of EDF+, such as 02-MAR-2024; None where it is none, or its month is not an English one."""
     found = LONG_DATE.match(recording)
     try:
-        return date(int(found[3]), MONTHS.index(found[2].upper()) + 1, int(found[1])) if found else None
+        if found and FIRST_YEAR <= int(found[3]) <= LAST_YEAR:
+            return date(int(found[3]), MONTHS.index(found[2].upper()) + 1, int(found[1]))
+        return None
     except ValueError:
         return None
 

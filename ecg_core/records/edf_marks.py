@@ -140,12 +140,12 @@ def _spans_of_interrupted(
     for number, first in enumerate(place.tolist()):
         last = spans[-1]
         end = round(last.begin_s * fs_hz) + last.n_records * n_per_record
-        if first < end - 1:
+        if number and first - place[number - 1] < n_per_record / 2:
             raise RecordError(
                 f"{name}: its data record {number + 1} begins before the one before it ends; its times are "
                 "damaged. Export it again."
             )
-        if first <= end + 1:  # a sample more or less comes from rounded times
+        if first <= end + 1:  # a sample more or less comes from rounded times, an overlap from a clock that is slow
             spans[-1] = Span(last.begin_s, last.first_record, last.n_records + 1)
         else:
             spans.append(Span(first / fs_hz, number, 1))

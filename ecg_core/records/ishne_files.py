@@ -17,7 +17,7 @@ from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Float32, Record
 from ..text import plural
 from .ishne_annotations import annotations_beside, read_ishne_annotations
-from .limits import check_length, distinct_names, length_doubt
+from .limits import FIRST_YEAR, LAST_YEAR, check_length, distinct_names, length_doubt
 from .overrides import apply_overrides
 from .units import ASSUMED_PER_MV
 
@@ -27,7 +27,6 @@ MAX_HEADER_BYTES = 1 << 20  # with the block of variable length, as far as it is
 MAX_LEADS = 12
 CHECKSUM_AT, CHECKED_FROM = 8, 10  # bytes
 CENTURY_YEAR = 70  # years of two digits from here on are of the 20th century
-FIRST_YEAR, LAST_YEAR = 1900, 2200  # of what is a date
 MISSING = -32_768
 NV_PER_MV = 1e6  # ISHNE states the resolution in nanovolts per count
 SEX: Final = {1: "male", 2: "female"}

@@ -11,6 +11,7 @@ MIN_FS_HZ, MAX_FS_HZ = 50.0, 10_000.0  # below, the QRS cannot be recognised; ab
 MIN_DURATION_S = 5.0  # a few beats are needed to classify any of them
 MAX_DURATION_S = 60 * 86_400.0  # patches are worn for two weeks; a header that states years is damaged
 MAX_LEADS = 64  # a 12-lead recorder with everything it measures beside the ECG; a table of more columns is not an ECG
+FIRST_YEAR, LAST_YEAR = 1900, 2200  # a start outside of these is damage
 
 MAX_EXPANSION = 200  # bytes after decompression per byte before: no signal is more regular; more is a bomb, or damage
 

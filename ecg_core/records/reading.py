@@ -13,8 +13,7 @@ from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Lead, Record
 from ..text import one_line
 from .formats import SINGLE_FILES, open_record, records_in
-
-FIRST_YEAR, LAST_YEAR = 1900, 2200  # a start outside of these is damage
+from .limits import FIRST_YEAR, LAST_YEAR
 
 
 def read_record(path: str | Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:

@@ -84,7 +84,7 @@ def write_wfdb(record: Record, rows: Rows, fs_hz: float, folder: Path, *, commen
         adc_zero=[0] * n_leads, init_value=frames[0].tolist(), block_size=[0] * n_leads,
         checksum=frames.sum(axis=0, dtype=np.int16).tolist(), sig_name=list(record.lead_names),
         comments=[*record.comments, *comments], base_date=record.start.date() if record.start else None,
-        base_time=record.start.time() if record.start else None,
+        base_time=record.start.time() if record.start else record.start_clock,
     )  # fmt: skip
     header.wrheader(write_dir=str(folder))
     _mark_uncalibrated(folder / f"{name}.hea", record.calibrated)
@@ -141,15 +141,15 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
     n_per_record, record_s = data_record(fs_hz)
     padding = -n_samples % n_per_record
     leads = zip(record.lead_names, signal, strict=True)
-    start = record.start
+    clock = record.start.time() if record.start else record.start_clock
     try:
         file = edfio.Edf(
             [
                 _edf_signal(name, np.pad(row.astype(np.float64), (0, padding), mode="edge"), n_per_record / record_s)
                 for name, row in leads
             ],
-            starttime=start.time().replace(microsecond=0) if start else None,
-            recording=edfio.Recording(startdate=start.date()) if start else None,
+            starttime=clock.replace(microsecond=0) if clock else None,
+            recording=edfio.Recording(startdate=record.start.date()) if record.start else None,
             data_record_duration=record_s,
             annotations=_edf_annotations(record, n_samples, fs_hz) or None,
         )
