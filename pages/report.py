@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ecg_core.notes import Notes
-from ecg_core.report.export import WRITERS, file_name, without_patient
+from ecg_core.report.export import MORE_WRITERS, WRITERS, file_name, without_patient
 from ecg_core.report.measures import COLUMNS, GROUPS, format_edits
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis
@@ -25,7 +25,12 @@ from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
 
 PDF = "_report.pdf"
-CONTENT = {
+EVERY = WRITERS | MORE_WRITERS
+CONTENT = {  # of the other files, in the order in which they are offered
+    "_report.xlsx": (
+        "Spreadsheet",
+        "Summary, hours, findings and beats as the sheets of one workbook.",
+    ),
     "_burden.csv": ("Burden", "One row for each measure, with its unit and its denominator."),
     "_hourly.csv": ("Hours", "One row for each hour: analysable time, beats by class, heart rate, runs, pauses, AF."),
     "_events.csv": (
@@ -34,6 +39,8 @@ CONTENT = {
     ),
     "_beats.csv": ("Beats", "One row for each beat: sample, time, class, probabilities, RR, analysable or not."),
     "_report.json": ("Everything", "All results in one document for programs."),
+    "_fhir.json": ("FHIR R4", "Report with its PDF, and each measure with its unit, for a hospital's record system."),
+    "_report.dcm": ("DICOM", "The PDF as a DICOM object, for an archive of images."),
     ".ai": ("WFDB annotations", "Beats, rhythm changes and VF as an annotation file for WFDB tools."),
 }
 
@@ -78,7 +85,7 @@ def draw_files(analysis: Analysis, notes: Notes) -> None:
     workspace = current_workspace()
 
     def made(suffix: str) -> bytes:
-        content = WRITERS[suffix](analysis, given)
+        content = EVERY[suffix](analysis, given)
         name = file_name(analysis, suffix)
         workspace.note_export(analysis.record.sha256, name, with_patient=with_patient)
         return content
@@ -92,12 +99,10 @@ def draw_files(analysis: Analysis, notes: Notes) -> None:
 
     offer(report, PDF)
     with st.expander("Other files", icon=":material/folder_zip:"):
-        for suffix in WRITERS:
-            if suffix != PDF:
-                name, what = CONTENT.get(suffix, (suffix, ""))
-                text, button = st.columns([3, 2], vertical_alignment="center")
-                text.markdown(f"**{name}**  \n:small[{what}]")
-                offer(button, suffix)
+        for suffix, (name, what) in CONTENT.items():
+            text, button = st.columns([3, 2], vertical_alignment="center")
+            text.markdown(f"**{name}**  \n:small[{what}]")
+            offer(button, suffix)
         st.caption("Each file is created when you click it.")
 
 

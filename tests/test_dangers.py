@@ -28,10 +28,11 @@ from ecg_core.report.dangers import (
     not_analysable_text,
     remarks,
 )
-from ecg_core.report.export import WRITERS, events_table, report_json
+from ecg_core.report.export import WRITERS, report_json
 from ecg_core.report.measures import measures
 from ecg_core.report.pdf import report_pdf
 from ecg_core.report.strip_selection import choose_strips
+from ecg_core.report.tables import events_table
 from ecg_core.rhythm.events import DANGERS, KIND_NAMES
 from ecg_core.schema import Beats, Lead
 from pages._ui.tables import NO_FINDING

@@ -30,15 +30,12 @@ from ecg_core.report.export import (
     ANNOTATOR,
     WRITERS,
     annotation_bytes,
-    beats_table,
-    burden_table,
-    events_table,
     file_contents,
-    hourly_table,
     report_json,
     write_files,
 )
 from ecg_core.report.measures import measures
+from ecg_core.report.tables import beats_table, burden_table, events_table, hourly_table
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.signals.filters import to_sample
 

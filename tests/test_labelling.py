@@ -12,7 +12,7 @@ from support.pages import address_time_s, html_of, page, workspace_with
 from ecg_core.evaluation.comparison import disagreements
 from ecg_core.measuring import with_labels
 from ecg_core.report.columns import csv_bytes
-from ecg_core.report.export import labels_table
+from ecg_core.report.tables import labels_table
 from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Annotations
 from pages._ui import labelling

@@ -165,7 +165,7 @@ def test_beats_and_alarms_are_on_disk_as_soon_as_they_are_written(tmp_path):
 
 
 def test_beats_have_the_columns_of_an_analysis(tmp_path, demo_analysis):
-    from ecg_core.report.export import beats_table
+    from ecg_core.report.tables import beats_table
 
     with closing(Recording(tmp_path, STREAM)):
         header = (tmp_path / "belt_beats.csv").read_text().strip()

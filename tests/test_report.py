@@ -15,9 +15,10 @@ from ecg_core.notes import FROM_FILE, DiaryEntry, Notes, Patient, ReportStrip, S
 from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, draw_columns, draw_strip
 from ecg_core.report.dangers import findings
 from ecg_core.report.document import Drawing, Head, make_pdf
+from ecg_core.report.facts import UNSIGNED
 from ecg_core.report.measures import measures
 from ecg_core.report.narrative import draft_narrative
-from ecg_core.report.pdf import UNSIGNED, report_pdf
+from ecg_core.report.pdf import report_pdf
 from ecg_core.report.pdf_tables import MOST_OF_A_KIND
 from ecg_core.report.periods import NO_CLOCK, day_and_night, hour_lines
 from ecg_core.report.strip_selection import (

@@ -23,9 +23,10 @@ from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream
 from ecg_core.measuring import with_edits, with_rules
 from ecg_core.pipeline import analyse
-from ecg_core.report.export import burden_table, report_json
+from ecg_core.report.export import report_json
 from ecg_core.report.narrative import draft_narrative
 from ecg_core.report.operating import sensitivity_text
+from ecg_core.report.tables import burden_table
 from ecg_core.rhythm.labelling import at_operating_point
 from ecg_core.rhythm.uncertainty import calibrate_probabilities
 from ecg_core.rules import SENSITIVITIES, OperatingPoint, RhythmRules, rules_from

@@ -51,6 +51,7 @@ class Settings:
     overrides: RecordOverrides = NO_OVERRIDES  # for records whose files state no rate or no unit
     studies: Studies | None = None  # where each record also becomes a study
     engine: str | None = None  # see ``load_model``
+    also: tuple[str, ...] = ()  # further forms of each report; see ``write_files``
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from .. import __version__
 from ..errors import OutputError
 from ..files import atomic_file
 from ..report.columns import csv_bytes
-from ..report.export import plain_number
 from ..report.measures import measures
 from ..report.statements import verdict_cells
+from ..report.tables import plain_number
 from ..schema import Analysis
 from ..text import one_line
 from .plan import Outcome

@@ -58,7 +58,7 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
         lead=settings.lead,
         progress=progress,
     )
-    return Outcome(task, _write(task, analysis, made_from))
+    return Outcome(task, _write(task, analysis, made_from, settings.also))
 
 
 def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studies, progress: Progress) -> Outcome:
@@ -76,7 +76,7 @@ def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studi
         row = finished_row(task.folder, made_from)
         if row is not None:
             return Outcome(task, row, kept=True)
-        row = _write(task, analysis, made_from, notes)
+        row = _write(task, analysis, made_from, settings.also, notes)
         names = _mark(task.folder).get("files", {})
         note_export(store, record.sha256, editor, files=list(names), with_patient=False)
         return Outcome(task, row)
@@ -123,6 +123,7 @@ def _made_from(record: Record, settings: Settings) -> dict[str, Any]:
         "rules": asdict(settings.rules),
         "stated": asdict(settings.overrides),
         "software_version": __version__,
+        **({"also": sorted(settings.also)} if settings.also else {}),
     }
 
 
@@ -143,9 +144,11 @@ def _check_place(folder: Path) -> None:
         )
 
 
-def _write(task: Task, analysis: Analysis, made_from: dict[str, Any], notes: Notes = NO_NOTES) -> Row:
+def _write(
+    task: Task, analysis: Analysis, made_from: dict[str, Any], also: tuple[str, ...], notes: Notes = NO_NOTES
+) -> Row:
     """Write the results and the mark that says what they were made from; return the row of the study."""
-    row, contents = study_row(task.name, analysis), file_contents(analysis, notes)
+    row, contents = study_row(task.name, analysis), file_contents(analysis, notes, also=also)
     mark = {"made_from": made_from, "files": {name: len(content) for name, content in contents.items()}, "row": row}
 
     def is_finished(folder: Path) -> bool:

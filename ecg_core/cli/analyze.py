@@ -57,6 +57,10 @@ def add_parser(commands: Commands) -> None:
         "--learn-anyway", action="store_true",
         help="fine-tune to --own also where its check on held-out labels advises against it",
     )  # fmt: skip
+    parser.add_argument(
+        "--also", default="", metavar="xlsx,fhir,dicom",
+        help="further forms of the report: a spreadsheet, FHIR R4, the PDF in DICOM; one, or several with commas",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="of many records, this many at a time (1)")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
     parser.add_argument(
@@ -74,7 +78,9 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Analyse one record into the folder, or many records into a folder each."""
     from ..batch import is_many  # loads pandas and wfdb
+    from ..report.export import check_also
 
+    check_also(_also(options))
     if not options.study and (options.reader is not None or options.studies is not None):
         raise StoreError("--reader and --studies say how a study is kept; expected --study with them.")
     if options.study and options.engine is not None:
@@ -86,6 +92,11 @@ def run(options: argparse.Namespace) -> int:
     # One record for a Dask cluster is a study of one.
     many = not options.join and (options.dask or is_many(options.records))
     return _analyse_many(options) if many else _analyse_one(options)
+
+
+def _also(options: argparse.Namespace) -> tuple[str, ...]:
+    """Further forms of the report."""
+    return tuple(form.strip() for form in options.also.split(",") if form.strip())
 
 
 def _analyse_one(options: argparse.Namespace) -> int:
@@ -140,7 +151,7 @@ def _analyse(
     if patient_labels is not None and analysis.learning and analysis.learning.problem and not options.learn_anyway:
         held_back = replace(analysis.learning, held_back_to=0)
         analysis = replace(with_labels(analysed(None), patient_labels), learning=held_back)
-    return analysis, write_files(analysis, options.out)
+    return analysis, write_files(analysis, options.out, also=_also(options))
 
 
 def _analyse_study(
@@ -160,7 +171,7 @@ def _analyse_study(
                 store, record, study, wanted, editor, patient_labels=patient_labels, learn_anyway=options.learn_anyway,
                 progress=progress.record_progress(record.record_id),
             )  # fmt: skip
-        written = write_files(analysis, options.out, notes_of(store, record.sha256))
+        written = write_files(analysis, options.out, notes_of(store, record.sha256), also=_also(options))
         note_export(store, record.sha256, editor, files=[path.name for path in written], with_patient=False)
     return analysis, written
 
@@ -178,6 +189,7 @@ def _analyse_many(options: argparse.Namespace) -> int:
         overrides_of(options),
         _studies_of(options),
         options.engine,
+        _also(options),
     )
     operating_point(read_spec(settings.model), 1, settings.rules)  # a wrong model fails once, before the work
     study = analyse_many(

@@ -21,6 +21,8 @@ REMEDIES: Final = {
     "dask": "Choose another scheduler with --dask, or leave the option out.",
     "speed": "Choose the speed with --speed.",
     "horizon": "Choose another horizon with --horizon.",
+    "also": "Name the forms with --also.",
+    "overwrite": "Replace it with --overwrite.",
     "to": "Set it with --to.",
     "study": "Leave --study out to write the files alone.",
     "studies": "Choose another folder of studies with --studies.",

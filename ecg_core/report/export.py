@@ -2,156 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from errno import EISDIR
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import NOTICE, __version__
 from ..clock import iso_text
 from ..errors import OutputError
 from ..files import atomic_files
-from ..labels import CLASSES, NOT_A_BEAT, OUTPUT_NAMES
+from ..labels import CLASSES, OUTPUT_NAMES
 from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES
-from ..schema import Analysis, Float64, Record
-from ..signals.filters import to_sample
+from ..schema import Analysis, Record
+from ..text import format_quoted
 from .annotations import ANNOTATOR, annotation_bytes
 from .columns import Table, csv_bytes, json_columns, json_text, rows_of
 from .dangers import NOT_ANALYSED, Danger, dangers, unjudged_stretches
 from .diary import symptom_rows
-from .measures import GROUPS, measures
+from .encapsulated_pdf import encapsulated_pdf
+from .fhir import fhir_bundle
+from .measures import measures
 from .narrative import narrative_of
-from .operating import point_of, sensitivity_content, sensitivity_text
+from .operating import sensitivity_content
 from .pdf import report_pdf
 from .periods import PeriodLine, day_and_night
+from .spreadsheet import spreadsheet
 from .statements import verdict_content
+from .tables import beats_table, burden_table, events_table, hourly_table
 
 JSON_VERSION = 2  # raised when a name of the JSON document changes its meaning or goes away
-
-
-def beats_table(analysis: Analysis) -> Table:
-    """One row per beat, in the record's own time base."""
-    beats, record = analysis.beats, analysis.record
-    return {
-        "sample": to_sample(beats.time_s, record.fs_hz, record.n_samples),
-        "time_s": beats.time_s.round(4),
-        "label": beats.label,
-        **{f"probability_{name}": beats.probability[:, i].round(4) for i, name in enumerate(CLASSES)},
-        "rr_s": beats.rr_s.round(4),
-        "usable": beats.usable.astype(int),
-        "time_iso": _iso_column(record, beats.time_s),
-        "told": np.isin(np.arange(len(beats)), analysis.labelled).astype(np.int64),
-    }
-
-
-def labels_table(analysis: Analysis) -> Table:
-    """One row per beat that a reader labelled, inserted or deleted, with the record it belongs to.
-
-    A deleted one has the label NOT_A_BEAT.
-    """
-    record, beats, deleted_s = analysis.record, analysis.beats, np.array(analysis.changes.deleted_s, dtype=np.float64)
-    time_s = np.concatenate((beats.time_s[analysis.labelled], deleted_s))
-    label = [*beats.label[analysis.labelled].tolist(), *[NOT_A_BEAT] * len(deleted_s)]
-    shown_s, sample = time_s.round(4), to_sample(time_s, record.fs_hz, record.n_samples)
-    order = np.argsort(shown_s, kind="stable")
-    return {
-        "sample": sample[order],
-        "time_s": shown_s[order],
-        "label": [label[row] for row in order.tolist()],
-        "record": [record.record_id] * len(order),
-        "record_sha256": [record.sha256] * len(order),
-    }
-
-
-def events_table(analysis: Analysis) -> Table:
-    """One row per event."""
-    events, record = analysis.events, analysis.record
-    return {
-        "kind": [event.kind for event in events],
-        "name": [KIND_NAMES[event.kind] for event in events],
-        "start_s": np.round([event.start_s for event in events], 3),
-        "end_s": np.round([event.end_s for event in events], 3),
-        "n_beats": [event.n_beats for event in events],
-        "rate_bpm": np.round([event.rate_bpm for event in events], 1),
-        "duration_s": np.round([event.duration_s for event in events], 3),
-        "start_iso": [iso_text(record, event.start_s) for event in events],
-        "record": [record.record_id] * len(events),
-        "at_least": [int(event.at_least) for event in events],
-    }
-
-
-def burden_table(analysis: Analysis) -> Table:
-    """One row per measure, each with its unit and denominator; then one for each rule in force and the sensitivity."""
-    record, every, rules = analysis.record, measures(analysis), _rules_in_force(analysis)
-    measured = {
-        "measure": [measure.key for measure in every],
-        "value": [plain_number(measure.value) for measure in every],
-        "unit": [measure.unit for measure in every],
-        "denominator": [measure.of for measure in every],
-        "name": [f"{GROUPS[measure.group]}: {measure.name}" for measure in every],
-        "at_s": [plain_number(measure.at_s) for measure in every],
-        "at_iso": [iso_text(record, measure.at_s) for measure in every],
-        "reason_if_empty": [measure.why for measure in every],
-    }
-    n_rules = len(rules["measure"])
-    return {
-        **{name: [*cells, *rules.get(name, [""] * n_rules)] for name, cells in measured.items()},
-        "record": [record.record_id] * (len(every) + n_rules),
-        "at_least": [*(int(measure.at_least) for measure in every), *[0] * n_rules],
-    }
-
-
-def _rules_in_force(analysis: Analysis) -> dict[str, list[str]]:
-    """One row per rule, and one for each offset of the sensitivity, with its figures in place of a source."""
-    rules, point = analysis.rules.rows(), point_of(analysis)
-    offsets = {"v": point.v_offset if point else 0.0, "s": point.s_offset if point else 0.0}
-    says = f"Sensitivity ({analysis.rules.sensitivity}): added to the logarithm of the probability of"
-    return {
-        "measure": [f"rule_{rule.key}" for rule in rules] + [f"sensitivity_{label}_offset" for label in offsets],
-        "value": [plain_number(value) for value in (*(rule.value for rule in rules), *offsets.values())],
-        "unit": [rule.unit for rule in rules] + ["nats"] * len(offsets),
-        "denominator": [rule.source for rule in rules] + [sensitivity_text(analysis)] * len(offsets),
-        "name": [f"Rule: {rule.says}" for rule in rules] + [f"{says} {label.upper()}" for label in offsets],
-    }
-
-
-def plain_number(value: float | None) -> str:
-    """A number with four decimals at most and no thousands separator; empty where there is none."""
-    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
-
-
-def hourly_table(analysis: Analysis) -> Table:
-    """One row per hour."""
-    hourly, record = analysis.burden.hourly, analysis.record
-    return {
-        "hour": np.arange(1, len(hourly.start_s) + 1),
-        "start_s": hourly.start_s,
-        "analysable_s": hourly.analysable_s.round(3),
-        "beats": hourly.count.sum(axis=1),
-        **{f"beats_{label}": hourly.count[:, i] for i, label in enumerate(CLASSES)},
-        "rate_min_bpm": hourly.rate_min_bpm.round(1),
-        "rate_mean_bpm": hourly.rate_mean_bpm.round(1),
-        "rate_max_bpm": hourly.rate_max_bpm.round(1),
-        "v_runs": hourly.n_runs[:, 0],
-        "s_runs": hourly.n_runs[:, 1],
-        "pauses": hourly.n_pauses,
-        "af_s": hourly.af_s.round(3),
-        "start_iso": [iso_text(record, start_s) for start_s in hourly.start_s.tolist()],
-        "record": [record.record_id] * len(hourly.start_s),
-    }
-
-
-def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
-    """``iso_text`` of many moments."""
-    if record.start is None:
-        return np.full(len(time_s), "", dtype=np.str_)
-    start = np.datetime64(record.start, "ms")
-    return np.datetime_as_string(start + np.rint(1000 * time_s).astype("timedelta64[ms]"))
 
 
 def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
@@ -288,6 +171,31 @@ WRITERS: Final[dict[str, Writer]] = {
 }
 
 
+# What a hospital's systems take in, made where it is asked for: the suffix of each form, and its writer.
+ALSO: Final = {"xlsx": "_report.xlsx", "fhir": "_fhir.json", "dicom": "_report.dcm"}
+MORE_WRITERS: Final[dict[str, Writer]] = {
+    "_report.xlsx": spreadsheet,
+    "_fhir.json": fhir_bundle,
+    "_report.dcm": encapsulated_pdf,
+}
+
+
+def check_also(also: Sequence[str]) -> None:
+    """Raise an OutputError where a form is none of ALSO."""
+    for form in also:
+        if form not in ALSO:
+            raise OutputError(
+                f'"{format_quoted(form)}": a report cannot be written as this; choose among {", ".join(ALSO)}.',
+                settings=("also",),
+            )
+
+
+def _writers(also: Sequence[str]) -> dict[str, Writer]:
+    """The writers of the files that are always made, then those of further forms, by their suffixes."""
+    check_also(also)
+    return WRITERS | {suffix: MORE_WRITERS[suffix] for form, suffix in ALSO.items() if form in also}
+
+
 def file_name(analysis: Analysis, suffix: str) -> str:
     """Name of an exported file."""
     return f"{analysis.record.record_id}{suffix}"
@@ -298,16 +206,25 @@ def without_patient(notes: Notes) -> Notes:
     return replace(notes, patient=Patient())
 
 
-def file_contents(analysis: Analysis, notes: Notes = NO_NOTES, *, with_patient: bool = False) -> dict[str, bytes]:
-    """Every format, by the name of its file."""
+def file_contents(
+    analysis: Analysis, notes: Notes = NO_NOTES, *, with_patient: bool = False, also: Sequence[str] = ()
+) -> dict[str, bytes]:
+    """Every format, by the name of its file, with those of ALSO that are asked for."""
     notes = notes if with_patient else without_patient(notes)
-    return {file_name(analysis, suffix): writer(analysis, notes) for suffix, writer in WRITERS.items()}
+    return {file_name(analysis, suffix): writer(analysis, notes) for suffix, writer in _writers(also).items()}
 
 
-def write_files(analysis: Analysis, folder: Path, notes: Notes = NO_NOTES, *, with_patient: bool = False) -> list[Path]:
+def write_files(
+    analysis: Analysis, folder: Path, notes: Notes = NO_NOTES, *, with_patient: bool = False, also: Sequence[str] = ()
+) -> list[Path]:
     """Write every format into a folder, which is made where it is missing: all files, or none.
 
     Patient data are left out unless ``with_patient``.
+
+    Parameters
+    ----------
+    also
+        Forms of ALSO to write as well, such as ``["xlsx", "fhir"]``.
 
     Returns
     -------
@@ -316,7 +233,7 @@ def write_files(analysis: Analysis, folder: Path, notes: Notes = NO_NOTES, *, wi
     Raises
     ------
     OutputError
-        The folder cannot be made or written to, or holds a folder with the name of a file.
+        A form is unknown, or the folder cannot be made or written to, or holds a folder with the name of a file.
 
     Examples
     --------
@@ -329,14 +246,15 @@ def write_files(analysis: Analysis, folder: Path, notes: Notes = NO_NOTES, *, wi
 
     """
     notes = notes if with_patient else without_patient(notes)
-    paths = [folder / file_name(analysis, suffix) for suffix in WRITERS]
+    writers = _writers(also)
+    paths = [folder / file_name(analysis, suffix) for suffix in writers]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
             if path.is_dir():  # checked before any file is replaced
                 raise IsADirectoryError(EISDIR, f"{path.name} is a folder")
         with atomic_files(folder, analysis.record.record_id) as hidden:
-            for path, writer in zip(paths, WRITERS.values(), strict=True):
+            for path, writer in zip(paths, writers.values(), strict=True):
                 (hidden / path.name).write_bytes(writer(analysis, notes))
     except OSError as error:
         raise OutputError(

@@ -9,9 +9,8 @@ from reportlab.platypus import Flowable, KeepTogether
 
 from .. import NOTICE, __version__
 from ..clock import clock_of, clock_text, duration_text, start_text
-from ..notes import NO_NOTES, Notes, Patient, Signature
+from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.doubt import is_uncertain
-from ..rules import SENSITIVITIES
 from ..schema import Analysis
 from .canvas import BOTTOM_MM, FAINT, LEFT_MM, RIGHT_MM, WIDTH_MM, Sheet
 from .dangers import dangers, not_analysable_text, remarks
@@ -37,9 +36,10 @@ from .document import (
     paragraph,
     table,
 )
-from .measures import COLUMNS, GROUPS, Measure, format_edits, measures
+from .facts import PATIENT_FIELDS, provenance, recording_facts, signer_text, unsigned_text, utc_text
+from .measures import COLUMNS, GROUPS, Measure, measures
 from .narrative import narrative_of
-from .operating import chosen_sensitivity, point_of, sensitivity_text
+from .operating import chosen_sensitivity
 from .pdf_strips import strip_flowables
 from .pdf_tables import (
     diary_flowables,
@@ -54,12 +54,6 @@ from .statements import af_card, statements
 PATTERNS: Final = ("bigeminy", "trigeminy")
 ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
 NAME_MM, DEFINITION_MM = 38.0, 40.0  # width of the name of a measure beside its value, and beside its definition
-UNSIGNED: Final = "Not signed: preliminary"
-PATIENT_FIELDS: Final = {
-    "name": "Patient", "patient_id": "Identification", "birth_date": "Date of birth", "sex": "Sex",
-    "indication": "Indication", "medication": "Medication", "referring_physician": "Referring physician",
-    "reading_physician": "Reading physician", "recorder": "Recorder",
-}  # fmt: skip
 
 
 def report_pdf(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
@@ -127,7 +121,7 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
 def _whom_and_what(analysis: Analysis, patient: Patient) -> Flowable:
     """The patient, where there are such data, beside the recording."""
     known = [(name, getattr(patient, field)) for field, name in PATIENT_FIELDS.items() if getattr(patient, field)]
-    recording = list(_recording_facts(analysis))
+    recording = list(recording_facts(analysis))
     if not known:
         half = -(-len(recording) // 2)
         known, recording = recording[:half], recording[half:]
@@ -136,22 +130,6 @@ def _whom_and_what(analysis: Analysis, patient: Patient) -> Flowable:
         pairs = [some[number] if number < len(some) else ("", "") for some in (known, recording)]
         rows.append(tuple(cell for name, value in pairs for cell in (paragraph(name, FAINT_SMALL), value)))
     return table(rows, [30, 95, 25, 100], heading=False)
-
-
-def _recording_facts(analysis: Analysis) -> Iterator[tuple[str, str]]:
-    record = analysis.record
-    yield "Recording", record.record_id + (" (simulated record)" if record.is_simulated else "")
-    yield "Start", start_text(record)
-    yield "Length", duration_text(record.duration_s)
-    if record.age_years is not None:
-        yield "Age", f"{record.age_years} years"
-    rate = f"{record.fs_hz:g} Hz"
-    entered = f" ({record.overrides.text} entered by hand)" if record.overrides.text else ""
-    yield "Leads", f"{', '.join(record.lead_names)}; {rate}{entered}"
-    mode = SENSITIVITIES[analysis.rules.sensitivity].lower()
-    yield "Analysed", f"lead {', '.join(analysis.lead_names)}; {mode}"
-    if edited := format_edits(analysis):
-        yield "Edits", edited
 
 
 def _danger_box(analysis: Analysis) -> list[Flowable]:
@@ -197,33 +175,14 @@ def _with_fusion(found: dict[str, Measure]) -> str:
 def _signatures(notes: Notes) -> list[Flowable]:
     """Who signed what and when, each addendum after its version; or that nobody signed what is shown."""
     if not notes.is_signed:
-        words = [paragraph(_unsigned_text(notes), STRONG), gap(1), paragraph("Reader, date and signature:", SMALL)]
+        words = [paragraph(unsigned_text(notes), STRONG), gap(1), paragraph("Reader, date and signature:", SMALL)]
         return [gap(2), KeepTogether([boxes([[*words, gap(9)]])])]
     lines: list[Flowable] = []
     for one in notes.signatures:
         what = "Addendum" if one.addendum else f"Version {one.version}, signed"
-        lines.append(paragraph(f"{what} by {_signer_text(one)}, {_utc_text(one.signed_at)}", STRONG))
+        lines.append(paragraph(f"{what} by {signer_text(one)}, {utc_text(one.signed_at)}", STRONG))
         lines += [paragraph(text, NOTE) for text in (one.addendum, one.statement) if text]
     return [paragraph("Signatures", HEADING), boxes([lines])]
-
-
-def _unsigned_text(notes: Notes) -> str:
-    """That nobody signed what is shown, with the version that was signed last; its statement is not of this content."""
-    reports = [one for one in notes.signatures if not one.addendum]
-    if not reports:
-        return UNSIGNED
-    last = reports[-1]
-    by = f"signed by {_signer_text(last)} on {_utc_text(last.signed_at)}"
-    return f"Preliminary: changed since version {last.version}, {by}"
-
-
-def _signer_text(signature: Signature) -> str:
-    return f"{signature.reader}, {signature.role}" if signature.role else signature.reader
-
-
-def _utc_text(moment: str) -> str:
-    """An ISO 8601 time in UTC as date and minute."""
-    return f"{moment[:10]} {moment[11:16]} UTC"
 
 
 # Measures, definitions and rules
@@ -301,21 +260,13 @@ def _rules(analysis: Analysis) -> list[Flowable]:
     for rule in analysis.rules.rows():
         mark = " (changed by the reader)" if rule.key in changed else ""
         rows.append((rule.says + mark, f"{rule.value:g} {rule.unit}".strip(), rule.source))
-    record, model, point = analysis.record, analysis.model, point_of(analysis)
-    aim = f" {point.aim_text}." if point and point.aim_text else ""
     facts = (
         "Beats are classified by ANSI/AAMI EC57 as N, S, V, F or Q (N includes bundle branch block and escape beats). "
         "The PVC and SVE burdens are percentages of the analysable beats, the AF burden is a percentage of the "
         "analysable time. Beats in signal that is not analysable are not counted. The interval of a burden is "
         "as wide as the errors in other patients ask for. Probabilities are calibrated on these patients; network and "
         "rules favour ectopic labels, so that a label can have a probability below one half.",
-        f"{sensitivity_text(analysis)}.{aim}",
-        *([f"Edits: {edited}."] if (edited := format_edits(analysis)) else []),
-        f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}; the network ran in "
-        f"{model.engine}.",
-        f"Record {record.record_id}, SHA-256 {record.sha256}. The comments of its header, which may name a "
-        "patient, are left out.",
-        NOTICE,
+        *provenance(analysis),
     )
     return [
         *page_of(1),

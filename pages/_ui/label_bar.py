@@ -9,7 +9,8 @@ from ecg_core.clock import clock_text
 from ecg_core.edits import MARKED_NAMES, Edit, text_of, time_of
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.report.columns import csv_bytes
-from ecg_core.report.export import file_name, labels_table
+from ecg_core.report.export import file_name
+from ecg_core.report.tables import labels_table
 from ecg_core.schema import Analysis, Float64, Record
 from ecg_core.text import plain_markdown
 
