@@ -14,7 +14,7 @@ import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import broken_files as files
-from support import made_carts, made_scp
+from support import made_carts, made_mfer, made_scp
 from support.made_files import FS_HZ, csv_text, ishne, signal
 from support.records import write_record
 
@@ -62,6 +62,7 @@ WHOLE = {
     "tar.gz": (files.bytes_of(files.tarred(files.RECORD), ".bin"), "x.tar.gz"),
     **made_carts.WHOLE,
     **made_scp.WHOLE,
+    **made_mfer.WHOLE,
 }
 
 

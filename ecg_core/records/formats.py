@@ -16,6 +16,7 @@ from . import (
     dicom_files,
     edf_header,
     ishne_files,
+    mfer_files,
     mortara_files,
     muse_files,
     scp_files,
@@ -31,6 +32,7 @@ from .ishne_files import is_ishne, read_ishne
 from .joined import first_samples, is_join, join_records, read_join
 from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
+from .mfer_files import is_mfer, read_mfer
 from .mortara_files import is_mortara, read_mortara
 from .muse_files import is_muse, read_muse
 from .parquet_files import is_parquet
@@ -137,6 +139,7 @@ FORMATS: Final = (  # tried in this order
     Format("SCP-ECG", (".scp",), is_scp, read_scp, scp_files.patient_of),
     Format("Philips XML", (".xml",), is_sierra, read_sierra, sierra_files.patient_of),
     Format("Mortara XML", (".xml",), is_mortara, read_mortara, mortara_files.patient_of),
+    Format("MFER", (".mwf",), is_mfer, read_mfer, mfer_files.patient_of),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),
     Format(

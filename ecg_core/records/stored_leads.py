@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
@@ -101,25 +101,40 @@ def open_leads(path: Path, leads: Sequence[StoredLead], about: About, overrides:
     rates = sorted({lead.fs_hz for lead in leads}, reverse=True)
     leads = [lead for rate in rates for lead in leads if lead.fs_hz == rate]
     parts = [_of_rate([lead for lead in leads if lead.fs_hz == rate], rate) for rate in rates]
-    n_samples = max(round(part.n_samples / part.fs_hz * rates[0]) for part in parts)
-    for rate, part in zip(rates, parts, strict=True):
-        check_length(path.name, rate, part.n_samples)
-    source: SignalSource = parts[0].source if len(parts) == 1 else MixedRateSource(tuple(parts), rates[0])
-    names = distinct_names([standard_name(lead.name) for lead in leads])
-    calibrated = tuple(lead.mv_per_count is not None for lead in leads)
-    if set(names) & set(STANDARD) == set(STORED):
-        names, calibrated, source = _with_sums(names, calibrated, source)
+    about = replace(about, doubts=(*about.doubts, *_length_doubts(leads)))
+    calibrated = [lead.mv_per_count is not None for lead in leads]
+    return open_parts(path, parts, [lead.name for lead in leads], calibrated, about=about, overrides=overrides)
+
+
+def open_parts(
+    path: Path,
+    parts: Sequence[LeadsOfRate],
+    names: Sequence[str],
+    calibrated: Sequence[bool],
+    *,
+    about: About,
+    overrides: RecordOverrides,
+) -> Record:
+    """The record of leads of some sources, in the order of their parts; see ``open_leads``."""
+    check_leads(path.name, len(names))
+    fs_hz = max(part.fs_hz for part in parts)
+    for part in parts:
+        check_length(path.name, part.fs_hz, part.n_samples)
+    source: SignalSource = parts[0].source if len(parts) == 1 else MixedRateSource(tuple(parts), fs_hz)
+    lead_names, known = distinct_names([standard_name(name) for name in names]), tuple(calibrated)
+    if set(lead_names) & set(STANDARD) == set(STORED):
+        lead_names, known, source = _with_sums(lead_names, known, source)
     record = Record(
         record_id=path.stem,
         source=source,
-        fs_hz=rates[0],
-        n_samples=n_samples,
-        lead_names=names,
-        calibrated=calibrated,
+        fs_hz=fs_hz,
+        n_samples=max(round(part.n_samples / part.fs_hz * fs_hz) for part in parts),
+        lead_names=lead_names,
+        calibrated=known,
         start=about.start,
         start_clock=None if about.start else about.start_clock,
         left_out=about.left_out,
-        doubts=(*about.doubts, *_length_doubts(leads)),
+        doubts=about.doubts,
         age_years=about.age_years,
         reference=about.reference,
         files=(path,),
