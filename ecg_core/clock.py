@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from .errors import EcgError
@@ -15,12 +15,20 @@ _NUMBER = r"(\d+(?:\.\d+)?)"
 IN_UNITS: Final = re.compile(
     rf"(?:{_NUMBER}\s*h)?\s*(?:{_NUMBER}\s*m(?:in)?)?\s*(?:{_NUMBER}\s*(?:s|sec)?)?", re.IGNORECASE
 )  # fmt: skip
+ANY_DAY: Final = date(2000, 1, 1)  # of a time of day without a date
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3600, 60
+
+
+def clock_of(record: Record) -> datetime | None:
+    """Start by the clock, on ANY_DAY where its date is not known; None where its time of day is not."""
+    if record.start is not None or record.start_clock is None:
+        return record.start
+    return datetime.combine(ANY_DAY, record.start_clock)
 
 
 def clock_text(record: Record, time_s: float, *, decimals: int = 0) -> str:
     """Clock time where that of the record's start is known, else elapsed time; the day is named from the second on."""
-    clock = record.clock
+    clock = clock_of(record)
     if clock is None:
         return elapsed_text(time_s, decimals=decimals)
     whole_s, fraction = _split_seconds(time_s, decimals)
@@ -67,7 +75,7 @@ def time_of(record: Record, text: str) -> float:
     if found is None or int(found[4]) >= MINUTE_S or float(found[5] or 0) >= MINUTE_S:
         raise ValueError(text)
     typed_s = int(found[3]) * HOUR_S + int(found[4]) * MINUTE_S + float(found[5] or 0)
-    start = record.clock
+    start = clock_of(record)
     if start is None or found[1]:
         return typed_s
     if typed_s >= DAY_S:
@@ -116,7 +124,7 @@ def _place_s(record: Record, text: str, here_s: float) -> float:
     with_day = WITH_DAY.fullmatch(text)
     if with_day is not None:
         day, clock = int(with_day[1]), with_day[2]
-        return time_of(record, f"day {day} {clock}") + (0 if record.clock else (day - 1) * DAY_S)
+        return time_of(record, f"day {day} {clock}") + (0 if clock_of(record) else (day - 1) * DAY_S)
     if ":" in text:
         return time_of(record, text)
     sign = {"+": 1, "-": -1}.get(text[:1], 0)

@@ -55,3 +55,14 @@ def class_codes(symbol: NDArray[np.str_]) -> Codes:
     """Class of each WFDB symbol, shape (n,); UNLABELLED where the symbol is no beat."""
     code_of = {name: CLASSES.index(label) for name, label in AAMI_OF_SYMBOL.items()}
     return np.array([code_of.get(name, UNLABELLED) for name in symbol.tolist()], dtype=np.int64)
+
+
+def nearest(known_s: NDArray[np.float64], time_s: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Position of the known time nearest to each time, and its distance, both (n,); ``known_s`` ascends, one at least.
+
+    Of two that are equally near, the earlier one is taken.
+    """
+    after = np.searchsorted(known_s, time_s)
+    neighbours = np.clip([after - 1, after], 0, len(known_s) - 1)
+    distance_s = np.abs(known_s[neighbours] - time_s)
+    return neighbours[distance_s.argmin(axis=0), np.arange(len(time_s))], np.asarray(distance_s.min(axis=0))

@@ -1,9 +1,17 @@
-"""What a person states of a file that does not state it itself."""
+"""What lies between a file and its record: what a person states in its place, and which channels are not read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A channel of a file that is not read as a lead."""
+
+    name: str
+    reason: str  # such as "in mmHg, no unit of an ECG"
 
 
 @dataclass(frozen=True)

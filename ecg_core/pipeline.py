@@ -22,7 +22,7 @@ from .measuring import measure, operating_point
 from .parallel import release_memory
 from .rhythm.editing import inserted_times, learnable_codes
 from .rhythm.intervals import analysable_rr
-from .rhythm.labelling import label_codes
+from .rhythm.labelling import label_codes, refuse_foreign
 from .rhythm.p_waves import p_correlation, repeating_fraction
 from .rhythm.qrs_shape import beat_waveforms
 from .rules import RhythmRules
@@ -71,6 +71,7 @@ def analyse(
     rounds = NOISE_ROUNDS if beats_at_s is None else 0
     kept, rr_s, predictions = classify_candidates(model, features, rounds=rounds, inserted_s=inserted_s)
     usable, weight, learning = quality.usable_at(features.time_s[kept]), features.lead_weight[kept], None
+    refuse_foreign(patient_labels, features.time_s[kept])
     known = label_codes(patient_labels, features.time_s[kept])
     known = learnable_codes(features.time_s[kept], known, usable, quality, edits)
     if (known != UNLABELLED).any():

@@ -161,7 +161,8 @@ def rules_from(values: dict[str, str]) -> RhythmRules:
             known = ", ".join([*is_whole, "sensitivity"])
             raise RulesError(f'"{name}" is not a rule; the rules are {known}.', settings=("rule",))
         try:
-            taken[name] = int(text) if is_whole[name] else float(text)
+            value = float(text)  # infinite for a number of hundreds of digits, which is outside of all bounds
+            taken[name] = int(text) if is_whole[name] and abs(value) < float("inf") else value
         except ValueError as error:
             kind = "a whole number" if is_whole[name] else "a number"
             raise RulesError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime, time
+from datetime import datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from .certainty import AfVerdict, SDoubt
 from .certainty import Calibration as Calibration  # noqa: PLC0414 -- a noun of the spec, taken from here
 from .edits import NO_CHANGES, Changes
-from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes
+from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, nearest
 from .learning import LearningCheck
 from .overrides import NO_OVERRIDES, RecordOverrides
+from .overrides import LeftOut as LeftOut  # noqa: PLC0414 -- a noun of the record, taken from here
 from .rules import OperatingPoint, RhythmRules
 
 Float32 = NDArray[np.float32]
@@ -48,17 +49,6 @@ def take_rows(columns: T, rows: slice | Bool | Index) -> T:
     """Some rows of a dataclass all of whose fields are columns; a column that is None stays so."""
     values = [getattr(columns, item.name) for item in fields(columns)]  # type: ignore[arg-type]
     return type(columns)(*(None if column is None else column[rows] for column in values))
-
-
-def nearest(known_s: Float64, time_s: Float64) -> tuple[Index, Float64]:
-    """Position of the known time nearest to each time, and its distance, both (n,); ``known_s`` ascends, one at least.
-
-    Of two that are equally near, the earlier one is taken.
-    """
-    after = np.searchsorted(known_s, time_s)
-    neighbours = np.clip([after - 1, after], 0, len(known_s) - 1)
-    distance_s = np.abs(known_s[neighbours] - time_s)
-    return neighbours[distance_s.argmin(axis=0), np.arange(len(time_s))], np.asarray(distance_s.min(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,17 +81,6 @@ class SignalSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """A channel of a file that is not read as a lead."""
-
-    name: str
-    reason: str  # that follows the name and a colon, such as "in mmHg, no unit of an ECG"
-
-
-ANY_DAY = date(2000, 1, 1)  # of a time of day without a date
-
-
 @dataclass(frozen=True, eq=False)
 class Record:
     """A recording on disk: its metadata, and where its samples can be read."""
@@ -131,13 +110,6 @@ class Record:
         return self.n_samples / self.fs_hz
 
     @property
-    def clock(self) -> datetime | None:
-        """Start by the clock, on ANY_DAY where the date is not known; None where the time of day is not."""
-        if self.start is not None or self.start_clock is None:
-            return self.start
-        return datetime.combine(ANY_DAY, self.start_clock)
-
-    @property
     def is_simulated(self) -> bool:
         """Whether the header states that the record was simulated, not recorded from a patient."""
         return any(comment.lower().startswith("simulated record") for comment in self.comments)
@@ -149,7 +121,7 @@ class Record:
             return hashlib.sha256(" ".join(piece.sha256 for piece in self.pieces).encode()).hexdigest()
         digest = hashlib.sha256(self.overrides.key.encode())
         for path in sorted(self.files):
-            digest.update(path.name.encode())
+            digest.update(path.name.encode(errors="surrogatepass"))  # a name of undecodable bytes
             with path.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.weights import save_model, torch_model
+from ecg_core.errors import ModelError
 from ecg_core.records import find_records, read_record
 from ecg_core.schema import ModelSpec, Record
 from ecg_core.training.adaptation import PLAN, adapt
@@ -22,8 +23,10 @@ from ecg_core.training.calibration import calibrate
 from ecg_core.training.plan import FitPlan
 from models.command import RUNS, parse, parser_of, print_line, print_progress
 from models.databases import FOLDER, INCARTDB, MITDB, NSTDB, SVDB, load_noise, load_records, read_split
+from models.tables import MODELS
 
 TARGETS = {"svdb": SVDB, "incartdb": INCARTDB}  # targets that have splits
+ADAPTED, ADAPTED_TO = "adapted", "svdb"  # the shipped model that this recipe makes, and its target
 VALIDATION_STEP = 5  # of another folder every fifth record is for validation
 
 
@@ -95,6 +98,26 @@ def fine_tune_to(
     return torch_model(spec, fit_stage("all", fitted).network)
 
 
+def name_of(target: str, chosen: str) -> str:
+    """Name of the model: as chosen, or by the target.
+
+    Raises
+    ------
+    ModelError
+        It is that of a shipped model, which only its own recipe replaces.
+
+    """
+    if target == ADAPTED_TO:
+        return chosen or ADAPTED
+    name = chosen or f"{ADAPTED}-{Path(target).resolve().name}"
+    if name in MODELS:
+        raise ModelError(
+            f'"{name}" is a model that is shipped with the program, expected another name for one that is adapted to '
+            f"{target}. Choose one with --name."
+        )
+    return name
+
+
 def validation_records(folder: Path, names: list[str]) -> list[Record]:
     """Those of the records that have reference annotations."""
     return [record for record in (read_record(folder / name) for name in names) if record.reference]
@@ -105,13 +128,17 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("target", nargs="?", default="svdb", help="svdb, incartdb, or a folder of WFDB records")
     parser.add_argument("--source", default="source", help="the model to start from")
-    parser.add_argument("--name", default="adapted")
+    parser.add_argument("--name", default="", help="of the new model (adapted; for another target adapted-TARGET)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=PLAN.steps)
     parser.add_argument("--unlabelled", action="store_true", help="do not use the labels of the adaptation records")
     parser.add_argument("--own", action="store_true", help="adapt to the signals of the test records, without labels")
     parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
     options = parse(parser)
+    try:
+        name = name_of(options.target, options.name)
+    except ModelError as error:
+        parser.error(str(error))
     options.runs.mkdir(exist_ok=True)
     supervision = Supervision.SIGNALS if options.unlabelled else Supervision.LABELS
     model = fine_tune_to(
@@ -119,10 +146,10 @@ def main() -> None:
         load_model(FOLDER / f"{options.source}.pt"),
         databases=options.databases,
         plan=replace(PLAN, steps=options.steps, seed=options.seed),
-        checkpoint=options.runs / f"{options.name}.ckpt",
+        checkpoint=options.runs / f"{name}.ckpt",
         supervision=Supervision.TEST_SIGNALS if options.own else supervision,
     )
-    save_model(FOLDER / f"{options.name}.pt", replace(model, spec=replace(model.spec, name=options.name)))
+    save_model(FOLDER / f"{name}.pt", replace(model, spec=replace(model.spec, name=name)))
 
 
 if __name__ == "__main__":

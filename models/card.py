@@ -17,6 +17,7 @@ from models.databases import FOLDER
 from models.doubt import doubt_table
 from models.engines import engines_table
 from models.patient_tables import general_tables, patients_table, worst_table
+from models.sample_table import sample_table
 from models.tables import (
     FIRST_SCREEN,
     MODELS,
@@ -89,6 +90,8 @@ def rendered() -> dict[Path, str]:
     live = fill(live, "horizon", horizon_table(read_json(FOLDER / "horizon.metrics.json")))
     live = fill(live, "alarms", alarms_table(read_json(FOLDER / "alarms.metrics.json")))
     live = fill(live, "speed", live_lines(read_json(ROOT / "benchmarks" / "live.json")))
+    samples = (ROOT / "docs" / "sample-files.md").read_text(encoding="utf-8")
+    samples = fill(samples, "sample-files", sample_table(read_json(ROOT / "benchmarks" / "sample_files.json")))
     for key in ("mitdb_ds2", "svdb_test"):
         card = fill(card, key, records_table(metrics, key))
     return {
@@ -96,6 +99,7 @@ def rendered() -> dict[Path, str]:
         FOLDER / "README.md": card,
         ROOT / "docs" / "commands.md": commands,
         ROOT / "docs" / "live.md": live,
+        ROOT / "docs" / "sample-files.md": samples,
     }
 
 

@@ -100,6 +100,9 @@ def test_tables_that_were_written_before_are_no_records(database):
         (["/s/100.edf", "/s/100.csv"], ["100.edf", "100.csv"]),
         (["/s/A", "/s/a"], ["s_A", "s_a (2)"]),
         (["/s/r.2", "/s/r.3"], ["r.2", "r.3"]),
+        (["/s/..edf"], ["record"]),
+        (["/s/..edf", "/s/...edf"], ["s_..edf", "s_...edf"]),
+        (["/s/a:b.edf", "/s/ c .edf"], ["a_b", "c"]),
         (["/s/a_b/c", "/s/a/b_c", "/t/a/b/c", "/c"], ["s_a_b_c", "b_c", "t_a_b_c", "c"]),
     ],
 )

@@ -513,3 +513,42 @@ def test_a_remedy_begins_a_sentence_of_its_own():
 
 def test_every_remedy_names_its_option():
     assert all(f"--{name}" in sentence for name, sentence in REMEDIES.items())
+
+
+def test_a_fault_of_the_program_ends_in_a_sentence_and_its_traceback_in_a_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_log_path", lambda *_, **__: tmp_path / "log")
+    monkeypatch.setattr("ecg_core.records.inspect.inspect_text", lambda *_: 1 / 0)
+    assert main(["inspect", "x"]) == 2
+    printed = capsys.readouterr().err
+    assert "failed by a fault of its own (ZeroDivisionError: division by zero)" in printed
+    assert str(tmp_path / "log" / "errors.log") in printed
+    assert "Traceback (most recent call last)" in (tmp_path / "log" / "errors.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_names_of_any_script_and_of_undecodable_bytes_are_printed_on_any_terminal(tmp_path, encoding):
+    names = ["心電図.hea", os.fsdecode(b"bad\xff.hea")]
+    for name in names:
+        (tmp_path / name).write_text("no header", encoding="ascii")
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "ecg_core", "inspect", *(str(tmp_path / name) for name in names)],
+        cwd=ROOT, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout.count(b"Cannot be analysed") == 2
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_reader_of_the_output_that_has_read_enough_is_no_error(tmp_path):
+    command = f"{sys.executable} -m ecg_core inspect {' '.join([str(DEMO)] * 200)} | head -1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False)  # noqa: S602  # a pipe
+    assert (done.stdout, done.stderr) == (b"demo (WFDB)\n", b"")
+
+
+def test_a_number_of_hundreds_of_digits_and_an_empty_name_are_sentences(tmp_path, capsys):
+    for option, wanted in (
+        (["--rule", f"run_min_beats={'9' * 400}"], "got inf"),
+        (["--model", ""], "No model was named"),
+    ):
+        assert main(["analyze", str(DEMO), *option, "--out", str(tmp_path)]) == 2
+        assert wanted in capsys.readouterr().err

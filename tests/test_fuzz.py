@@ -14,6 +14,7 @@ import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import broken_files as files
+from support import made_carts, made_scp
 from support.made_files import FS_HZ, csv_text, ishne, signal
 from support.records import write_record
 
@@ -59,6 +60,8 @@ WHOLE = {
     "a joined piece": (lambda: files.later(ishne(signal(2, 2000)), 27), "b.ecg"),
     "zip": (files.bytes_of(files.zipped(files.RECORD), ".bin"), "x.zip"),
     "tar.gz": (files.bytes_of(files.tarred(files.RECORD), ".bin"), "x.tar.gz"),
+    **made_carts.WHOLE,
+    **made_scp.WHOLE,
 }
 
 

@@ -11,7 +11,7 @@ from support.made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, 
 
 from ecg_core.cli.main import main
 from ecg_core.errors import EcgError, OutputError, RecordError
-from ecg_core.overrides import RecordOverrides
+from ecg_core.overrides import LeftOut, RecordOverrides
 from ecg_core.records import find_records, join_records, kind_of, read_diary, read_patient, read_record, write_join
 from ecg_core.records.convert import convert
 from ecg_core.records.inspect import inspect_text
@@ -252,7 +252,7 @@ def test_a_list_is_no_piece_of_another(tmp_path):
 
 def test_what_was_not_opened_from_a_file_cannot_be_listed(tmp_path):
     one, two = pieces(tmp_path, 0, 27)
-    with pytest.raises(RecordError, match="rec02: was not opened from a file"):
+    with pytest.raises(RecordError, match="rec02: no list can name what was opened from no file"):
         write_join([one, replace(two, path=None)], tmp_path)
 
 
@@ -331,3 +331,24 @@ def test_the_command_joins_files_of_a_recorder(tmp_path, capsys):
     assert main(["join", paths[0], paths[0], "--to", str(tmp_path / "twice.join")]) == 2
     assert "e1 ends at 2001-02-03 04:05:26, e1 begins at 2001-02-03 04:05:06" in capsys.readouterr().err
     assert not (tmp_path / "twice.join").exists()
+
+
+def test_analyze_joins_what_follows_each_other_and_analyses_it_as_one(tmp_path, capsys):
+    paths = [str(piece(tmp_path, f"rec{number}.ecg", start_s)) for number, start_s in ((1, 0), (2, 50))]
+    out = tmp_path / "out"
+    assert main(["analyze", *paths, "--join", "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "2 pieces joined, 1 min 10 s, of which 30 s are missing between them" in printed.err
+    assert {path.name for path in out.iterdir()} >= {"rec1-2.join", "rec1-2_burden.csv", "rec1-2_report.pdf"}
+    assert read_record(out / "rec1-2.join").duration_s == 70
+    early = str(piece(tmp_path, "rec3.ecg", 15))
+    assert main(["analyze", paths[0], early, "--join", "--out", str(tmp_path / "twice")]) == 2
+    assert "overlap by 5 s" in capsys.readouterr().err
+    assert not (tmp_path / "twice").exists()
+
+
+def test_doubts_of_a_piece_are_those_of_the_record_under_its_name(tmp_path):
+    one, two = pieces(tmp_path, 0, 20)
+    joined = join_records([replace(one, doubts=("short",)), replace(two, left_out=(LeftOut("ABP", "in mmHg"),))])
+    assert joined.doubts == ("rec01: short",)
+    assert joined.left_out == (LeftOut("ABP", "in mmHg"),)

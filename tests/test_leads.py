@@ -35,6 +35,12 @@ def test_auto_reads_up_to_three_leads_together_but_no_dead_one(excerpt, model):
     assert choose_leads(record, model, "auto") == (1, 2, 4)
 
 
+def test_a_signal_between_the_samples_is_found(excerpt, model):
+    hours = np.zeros((2, 4 * 3600 * FS_HZ))
+    hours[0, 3000 * FS_HZ :][: len(excerpt)] = excerpt
+    assert choose_leads(in_memory(hours, FS_HZ, lead_names=("V1", "V5")), model) == (0,)
+
+
 def test_up_to_three_leads_are_chosen_without_the_network(excerpt, model, monkeypatch):
     monkeypatch.setattr(leads, "encode", None)
     short = excerpt[: 120 * FS_HZ]

@@ -131,6 +131,32 @@ def test_samples_belong_where_their_numbers_put_them():
     assert read(HEADER + text)[1] == [0, 1, 5, 4, 1, 6]
 
 
+@pytest.mark.parametrize("wrong", [b"40005", b"4", b"999999999999"])
+def test_a_damaged_number_makes_no_gap_and_moves_no_time(wrong):
+    lines = [b"%d,1,1" % n for n in range(4000, 4100)]
+    lines[50] = wrong + b",1,1"
+    _, index, _, notices = read(HEADER + b"\n".join(lines) + b"\n")
+    assert index == [n for n in range(100) if n != 50]
+    assert f"{wrong.decode()}, a number out of its turn" in notices[0]
+
+
+def test_a_jump_that_the_next_line_confirms_is_a_gap():
+    text = b"".join(b"%d,1,1\n" % n for n in (0, 1, 40_000, 40_001, 40_002))
+    assert read(HEADER + text)[1] == [0, 1, 40_000, 40_001, 40_002]
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=20, deadline=None)
+def test_damaged_bytes_move_no_sample_for_good(random):
+    lines = [bytearray(b"%d,0.5,0.5\n" % n) for n in range(7000, 7500)]
+    for line in random.sample(lines[10:480], 60):
+        for _ in range(random.randint(1, 3)):
+            line[random.randrange(len(line))] = random.randrange(256)
+    _, index, _, _ = read(HEADER + b"".join(map(bytes, lines)))
+    assert index[-15:] == list(range(485, 500))
+    assert max(index) == 499
+
+
 def test_a_second_header_maps_leads_by_name():
     again = b'{"name": "box", "fs_hz": 100, "leads": ["V1", "ii"], "unit": "uV"}\n'
     _, index, signal, notices = read(HEADER + b"0,1,2\n" + again + b"1,3000,4000\n")
@@ -308,6 +334,29 @@ def test_a_sender_without_a_header_is_refused_and_the_next_one_is_accepted(feed)
     assert LineSource(feed).stream.name == "box"
     sender.join()
     assert b"expected a line such as" in answer[0]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + HEADER + b"0,1,1\n", b"no web server"), (b"", b"No header came within")],
+    ids=["a web page", "nothing"],
+)
+def test_a_web_page_and_a_silent_connection_hold_no_place(feed, monkeypatch, sent, reason):
+    monkeypatch.setattr(lines, "GREETING_S", 0.2)
+    answer = []
+
+    def send():
+        with connect(feed) as wrong:
+            wrong.sendall(sent)
+            answer.append(wrong.recv(500))
+        with connect(feed) as right:
+            right.sendall(HEADER.replace(b"box", b"belt"))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert LineSource(feed).stream.name == "belt"
+    sender.join()
+    assert reason in answer[0]
 
 
 def test_another_rate_ends_the_stream_and_the_sender_gets_the_reason(feed):

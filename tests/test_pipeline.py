@@ -7,19 +7,20 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 from support.af_model import without_af
-from support.records import in_memory
+from support.records import in_memory, write_record
 
 from ecg_core import pipeline
 from ecg_core.classifier import chunks, classification
 from ecg_core.classifier.classification import Predictions, classify, drop_noise
 from ecg_core.classifier.encoder import BeatFeatures, Encoded
 from ecg_core.classifier.features import CONTEXT_BEATS, frame_offsets
-from ecg_core.errors import Cancelled, LeadError
+from ecg_core.errors import Cancelled, LeadError, RecordError
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import CLASSES
 from ecg_core.measuring import measure, with_labels, with_rules
 from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse
+from ecg_core.records import read_record
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations, Record
 from ecg_core.signals.filters import MARGIN_S
@@ -233,6 +234,17 @@ def test_the_record_is_not_changed(excerpt, model):
     np.testing.assert_array_equal(signal, excerpt[: 60 * FS_HZ])
 
 
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(excerpt, model, tmp_path):
+    record = read_record(write_record(tmp_path, "x", excerpt[: 60 * FS_HZ], FS_HZ))
+
+    def replaced(done_s, total_s):
+        with (tmp_path / "x.dat").open("ab") as stream:
+            stream.write(b"more")
+
+    with pytest.raises(RecordError, match=r"x\.dat: was changed while it was read"):
+        analyse(record, model, progress=replaced)
+
+
 # What cannot be analysed
 
 
@@ -296,6 +308,12 @@ def test_a_record_of_a_few_seconds_is_analysed(excerpt, model, length_s):
     assert analysis.burden.duration_s == length_s
 
 
+@pytest.mark.parametrize("n_samples", [1251, 1252, 2501, 3751, 3752])
+def test_a_last_block_that_is_shorter_than_a_frame_is_scored_as_well(excerpt, model, n_samples):
+    analysis = analyse(in_memory(excerpt[:n_samples], 125.0), model)
+    assert len(analysis.quality.usable) == -(-n_samples // 1250)
+
+
 # Known beats
 
 
@@ -352,6 +370,15 @@ def test_a_label_at_no_beat_changes_nothing(demo_analysis):
     after = with_labels(demo_analysis, labels([float(beats.time_s[:2].mean())], "V"))
     assert after.labelled.tolist() == []
     np.testing.assert_array_equal(after.beats.label, beats.label)
+
+
+def test_labels_of_another_record_are_refused_with_the_share_that_matched(excerpt, model, plain):
+    foreign = labels(plain.beats.time_s[:20] + 0.4, "N" * 20)
+    with pytest.raises(RecordError, match=r"1 of 20 labels .* \(5 %\), expected at least 80 %"):
+        analyse(in_memory(excerpt, FS_HZ), model, patient_labels=foreign)
+    behind = labels(plain.beats.time_s[:20] + 1e5, "N" * 20)
+    with pytest.raises(RecordError, match="they belong to another record"):
+        analyse(in_memory(excerpt, FS_HZ), model, patient_labels=behind)
 
 
 def test_beats_with_a_patient_label_keep_their_class_and_are_not_queried_again(excerpt, model, plain, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..rules import RhythmRules
 from ..text import one_line
 from .tables import RESULT_TABLES
 
+UNSAFE = re.compile(r'[<>:"/\\|?*]')  # in the name of a folder
 PARTS_OF_A_RECORD = (".hea", ".dat", ".atr")
 
 
@@ -135,7 +137,12 @@ def _candidates(path: Path) -> list[str]:
     short = path.name[: -len(ending)] if ending else path.name
     above = [part for part in (part.strip("/\\:") for part in path.parts[:-1]) if part]
     longer = ["_".join([*above[-depth:], path.name]) for depth in range(1, len(above) + 1)]
-    return [one_line(name) for name in (short or path.name, path.name, *longer)]
+    return [_folder_name(name) for name in (short or path.name, path.name, *longer)]
+
+
+def _folder_name(name: str) -> str:
+    """A name that is that of a folder inside the results on any system: never the results' own, nor one above."""
+    return UNSAFE.sub("_", one_line(name)).strip(" .") or "record"
 
 
 def _numbered(names: Sequence[str]) -> list[str]:

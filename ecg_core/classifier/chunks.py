@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..parallel import parallel_map, release_memory, returning_memory
+from ..records.unchanged import check_unchanged, state_of
 from ..schema import Bool, Float32, Float64, FrozenArrays, Record, Waveform
 from ..signals.filters import FLAT_S, FS_HZ, MARGIN_S, CleanLeads, reached_hz
 from ..signals.quality import BLOCK_S, block_scores, lead_weights, lost_times, scores_at_frames
@@ -241,13 +242,19 @@ def read_chunks(
     searched
         Whether beats were searched for, so that two chunks may have found the same beat at their edge.
 
+    Raises
+    ------
+    RecordError
+        A file of the record was changed meanwhile.
+
     """
     progress(0.0, record.duration_s)
-    chunks = chunks_of(record, n_leads)
+    chunks, files = chunks_of(record, n_leads), state_of(record)
     parts: list[ChunkFeatures] = []
     for chunk, part in zip(chunks, returning_memory(parallel_map(features_of, chunks)), strict=True):
         parts.append(_without_repeated(part, _last_beat_s(parts)) if searched else part)
         progress(chunk.core_s[1], record.duration_s)
+    check_unchanged(record, files)
     whole = _concatenate(parts)
     parts.clear()
     release_memory()

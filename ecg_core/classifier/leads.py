@@ -23,6 +23,7 @@ LIKE_QUALITY = 0.05
 # Limb leads by I and II (Goldberger 1942, doi:10.1016/S0002-8703(42)90129-X): they show nothing of their own.
 SUMS: Final = {"III": (-1.0, 1.0), "AVR": (-0.5, -0.5), "AVL": (1.0, -0.5), "AVF": (-0.5, 1.0)}
 MOST_LEFT = 0.05  # of such a lead's amplitude: more differs from the sum than rounding and the recorder explain
+SEARCHED_S = 600.0  # read at a time where a lead is looked for in the whole record
 SAMPLES, SAMPLE_S = 8, 60.0  # quality of a lead is measured on so many stretches across the record
 
 
@@ -52,7 +53,7 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
     sums = _sums_of_others(names, stretches)
     if lead == ALL:
         return tuple(np.flatnonzero(~sums).tolist())
-    alive = np.flatnonzero(np.any([clean.valid.any(axis=1) for clean in stretches], axis=0) & ~sums)
+    alive = np.flatnonzero(_holding_a_signal(record, stretches) & ~sums)
     if not len(alive):
         raise LeadError(
             f"{record.record_id}: no lead holds a signal (all are flat or missing); check the recording.",
@@ -94,6 +95,19 @@ def _sampled(record: Record) -> list[CleanLeads]:
 
     starts = np.unique(np.linspace(0, record.n_samples - n, SAMPLES).astype(int)).tolist()
     return list(parallel_map(clean, starts))
+
+
+def _holding_a_signal(record: Record, stretches: list[CleanLeads]) -> Bool:
+    """Which leads hold a signal; those of which the stretches show none are looked for in the whole record."""
+    alive = np.any([clean.valid.any(axis=1) for clean in stretches], axis=0)
+    n = round(SEARCHED_S * record.fs_hz)
+    for first in range(0, record.n_samples, n):
+        dead = tuple(np.flatnonzero(~alive).tolist())
+        if not dead:
+            break
+        signal = record.source.read(first, min(first + n, record.n_samples), dead)
+        alive[list(dead)] = clean_leads(signal, record.fs_hz).valid.any(axis=1)
+    return np.asarray(alive, dtype=bool)
 
 
 def _quality(model: Model, clean: CleanLeads) -> Float32:

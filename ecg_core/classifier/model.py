@@ -47,7 +47,7 @@ def uncalibrated(model: Model) -> Model:
     return Model(replace(model.spec, calibration=(), operating_points=()), model.engine)
 
 
-def load_model(path: Path = DEFAULT_MODEL, *, engine: str | None = None) -> Model:
+def load_model(path: str | Path = DEFAULT_MODEL, *, engine: str | None = None) -> Model:
     """Read weights and spec; no code in the files is executed.
 
     Parameters
@@ -69,6 +69,7 @@ def load_model(path: Path = DEFAULT_MODEL, *, engine: str | None = None) -> Mode
     ('N', 'S', 'V', 'F', 'Q')
 
     """
+    path = Path(path)
     spec = read_spec(path)
     _check(path, spec.sha256, f"{path.stem}.json")
     chosen = engine or (INT8 if spec.int8_sha256 else TORCH)

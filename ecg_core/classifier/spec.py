@@ -37,6 +37,8 @@ def read_spec(path: Path) -> ModelSpec:
         Weights or spec are missing, or the spec is not one of this program.
 
     """
+    if not path.name:
+        raise ModelError("No model was named; a model is a .pt file and a .json file beside it.", settings=("model",))
     spec_path = path.with_suffix(".json")
     for needed in (path, spec_path):
         if not needed.is_file():

@@ -59,6 +59,10 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="of many records, this many at a time (1)")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="send many records to this Dask scheduler")
+    parser.add_argument(
+        "--join", action="store_true",
+        help="the records follow each other: analyse them as one recording, with the gaps between them",
+    )  # fmt: skip
     parser.add_argument("--study", action="store_true", help="also add each record to the store of studies")
     add_store_options(parser)
     add_rule_option(parser, help_="another rule, for example pause_s=2.5; may be repeated; --rule help lists them")
@@ -77,7 +81,10 @@ def run(options: argparse.Namespace) -> int:
         raise StoreError(
             f"--engine {options.engine}: a study keeps what the usual engine finds; leave out one of both."
         )
-    many = options.dask or is_many(options.records)  # one record for a Dask cluster is a study of one
+    if options.join and options.dask:
+        raise RecordError("--join makes one record of all; expected no --dask with it.")
+    # One record for a Dask cluster is a study of one.
+    many = not options.join and (options.dask or is_many(options.records))
     return _analyse_many(options) if many else _analyse_one(options)
 
 
@@ -85,16 +92,33 @@ def _analyse_one(options: argparse.Namespace) -> int:
     from ..records import read_labels_of, read_record  # loads every format
 
     rules = rules_of(options)
-    record = read_record(options.records[0], overrides_of(options))
+    path = _write_join(options) if options.join else options.records[0]
+    record = read_record(path, overrides_of(options))
     patient_labels = None if options.own is None else read_labels_of(options.own, record)[0]
     began_s = time.monotonic()
     work = _analyse_study if options.study else _analyse
     analysis, written = work(record, options, rules, patient_labels)
     progress.clear_line()
     print(summary(analysis, red=red_of(sys.stdout)))
-    print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(path.name for path in written)}")
+    names = [file.name for file in ([path] if options.join else []) + written]
+    print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(names)}")
     print(f"to {options.out.resolve()}\n{NOTICE}")
     return 0
+
+
+def _write_join(options: argparse.Namespace) -> Path:
+    """Write the list of the pieces of a recording beside its results, and print how they follow each other."""
+    from ..batch import plan
+    from ..clock import duration_text
+    from ..records import join_records, read_record, write_join
+
+    overrides = overrides_of(options)
+    pieces = [read_record(task.path, overrides) for task in plan(options.records, options.out)]
+    path, joined = write_join(pieces, options.out), join_records(pieces)
+    missing_s = joined.duration_s - sum(piece.duration_s for piece in pieces)
+    missing = f", of which {duration_text(missing_s)} are missing between them" if round(missing_s) else ""
+    print(f"{plural(len(pieces), 'piece')} joined, {duration_text(joined.duration_s)}{missing}", file=sys.stderr)
+    return path
 
 
 def _analyse(

@@ -13,6 +13,7 @@ REMEDIES: Final = {
     "model": "Choose other weights with --model.",
     "sensitivity": "Choose high, balanced or precise with --sensitivity.",
     "rule": "List the rules with --rule help.",
+    "own": "Choose the labels of this record with --own, or leave it out.",
     "out": "Choose another folder with --out.",
     "json": "Choose another file with --json.",
     "records": "Choose records with --records.",

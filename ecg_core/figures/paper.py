@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import plotly.graph_objects as go
 
-from ..clock import clock_text
+from ..clock import clock_of, clock_text
 from ..schema import Lead, Record
 from ..text import plain_html
 from .decimation import decimate
@@ -105,7 +105,7 @@ def draw_paper(figure: go.Figure, record: Record, span_s: tuple[float, float], *
 
 def _clock_at(record: Record, time_s: float, span_s: tuple[float, float], scale: Scale) -> str:
     """The clock time below a large box, where one is due and has room before the statement of speed and gain."""
-    has_days = record.clock is not None and record.duration_s >= DAY_S
+    has_days = clock_of(record) is not None and record.duration_s >= DAY_S
     every_s = (2 if has_days else 1) * max(1, round(25 / scale.mm_per_s))
     if abs(time_s - round(time_s)) > 1e-6 or round(time_s) % every_s:
         return ""

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..clock import clock_text
+from ..clock import clock_of, clock_text
 from ..labels import COLOUR_ON_DARK, COLOUR_ON_LIGHT
 from ..schema import Beats, Float32, Record
 
@@ -92,7 +92,7 @@ def clock_ticks(record: Record, span_s: tuple[float, float], n_most: int) -> dic
     """Ticks of an axis at round clock times, at most ``n_most``."""
     step = next((step for step in TICK_STEPS_S if (span_s[1] - span_s[0]) / step <= n_most), TICK_STEPS_S[-1])
     shift = 0.0
-    if (clock := record.clock) is not None:
+    if (clock := clock_of(record)) is not None:
         since_midnight = clock.hour * 3600 + clock.minute * 60 + clock.second
         shift = float(since_midnight % step)
     ticks = np.arange(np.ceil((span_s[0] + shift) / step) * step, span_s[1] + shift + 1e-6, step) - shift

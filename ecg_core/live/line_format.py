@@ -21,6 +21,7 @@ MAX_LINES_BEFORE_HEADER = 200  # a board may print messages while it starts
 CHUNK_S = 0.1  # of samples that make a chunk; a chunk of each line would be too small to process
 REPORT_S = 1.0  # at least, between two reports of malformed lines
 SHOWN = 40  # characters of a malformed line that are shown
+OUT_OF_TURN: Final = b", a number out of its turn"  # how a sample is named that no other one confirmed
 EXAMPLE: Final = '{"name": "chest belt", "fs_hz": 250, "leads": ["II"], "unit": "mV"}'
 
 
@@ -70,6 +71,7 @@ class LineReader:
         self._splitter, self._malformed = _LineSplitter(), _MalformedLines()
         self._index: list[int] = []  # of consecutive samples that wait to become a chunk
         self._values: list[list[float]] = []
+        self._doubted: tuple[int, list[float]] | None = None  # a sample whose number jumped, until the next one
 
     @property
     def time_s(self) -> float:
@@ -110,6 +112,9 @@ class LineReader:
             self._malformed.add(line)
         if self.stream is None:
             return
+        if self._doubted is not None:
+            self._malformed.add(b"%d%s" % (self._doubted[0], OUT_OF_TURN))
+            self._doubted = None
         yield from self._release()
         if self._malformed.n:
             yield Notice(self.time_s, self._malformed.report(now_s))
@@ -133,7 +138,10 @@ class LineReader:
             yield Notice(self.time_s, changes)
 
     def _sample(self, line: bytes, now_s: float, stream: Stream) -> Iterator[StreamChunk]:
-        """Collect a sample; release a chunk when there are enough, or where the numbers jump."""
+        """Collect a sample; release a chunk when there are enough, or where the numbers jump.
+
+        A number that jumps is believed when the next one agrees: one damaged digit makes no gap and moves no time.
+        """
         number_text, *texts = line.split(b",")
         try:
             values = [float(text) if text.strip() else np.nan for text in texts]
@@ -144,6 +152,17 @@ class LineReader:
         if len(values) != len(self._mapping.scale_mv) or number < 0:
             self._malformed.add(line)
             return
+        doubted, self._doubted = self._doubted, None
+        if doubted is not None and self._clock.confirms(number, doubted[0]):
+            yield from self._place(*doubted, now_s=now_s, stream=stream)
+        elif doubted is not None:
+            self._malformed.add(b"%d%s" % (doubted[0], OUT_OF_TURN))
+        if self._clock.is_jump(number):
+            self._doubted = number, values
+        else:
+            yield from self._place(number, values, now_s=now_s, stream=stream)
+
+    def _place(self, number: int, values: list[float], *, now_s: float, stream: Stream) -> Iterator[StreamChunk]:
         index = self._clock.align(number, now_s)
         if self._index and (index != self._index[-1] + 1 or len(self._index) >= CHUNK_S * stream.fs_hz):
             yield from self._release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import select
 import socket
 import sys
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Protocol
+from typing import IO, Final, Protocol
 
 from ..errors import LiveError
 from .line_format import EXAMPLE, LineReader, header_line, sample_lines
@@ -24,6 +25,8 @@ BLOCK = 1 << 16  # bytes that are read at a time
 QUEUED_BLOCKS = 64  # read ahead from standard input
 SILENT_S = 3.0  # without a byte, before the sender is reported as silent
 CONNECT_S = 5.0
+GREETING_S = 2.0  # a connection that sends nothing for so long has no header, and does not hold the only place
+HTTP: Final = re.compile(rb"[A-Z]{3,8} \S+ HTTP/")  # a web page can make a browser connect to this machine
 
 
 class Feed(Protocol):
@@ -183,6 +186,7 @@ class TcpFeed:
         self.port = int(self._listener.getsockname()[1])
         self.name = f"tcp:{self.port}"
         self._sender: socket.socket | None = None
+        self._greeted, self._accepted_s = False, 0.0  # whether the sender has sent anything, and since when it is one
 
     def read(self) -> bytes | None:
         """See ``Feed``."""
@@ -190,6 +194,8 @@ class TcpFeed:
         ready = select.select(watched, [], [], POLL_S)[0]
         if self._sender is not None and self._sender in ready:  # to its end, before the next sender is accepted
             return self._receive(self._sender)
+        if self._sender is not None and not self._greeted and time.monotonic() - self._accepted_s > GREETING_S:
+            self.reject(f"No header came within {GREETING_S:g} s; expected first a line such as {EXAMPLE}.")
         if self._listener in ready:
             self._accept()
         return b""
@@ -197,6 +203,10 @@ class TcpFeed:
     def _receive(self, sender: socket.socket) -> bytes | None:
         with suppress(OSError):  # an aborted connection has ended too
             if data := sender.recv(BLOCK):
+                if not self._greeted and HTTP.match(data):
+                    self.reject(f"This is no web server; expected first a line such as {EXAMPLE}.")
+                    return b""
+                self._greeted = True
                 return data
         self._disconnect()
         return None
@@ -204,7 +214,7 @@ class TcpFeed:
     def _accept(self) -> None:
         sender, _ = self._listener.accept()
         if self._sender is None:
-            self._sender = sender
+            self._sender, self._greeted, self._accepted_s = sender, False, time.monotonic()
             return
         with sender, suppress(OSError):
             sender.sendall(f"{self.name} has a sender already; try again when it has disconnected.\n".encode())

@@ -81,10 +81,11 @@ def _write(path: Path, member: Member, folder: Path, left: int) -> int:
     bare = parts[-1] if parts else ""
     if member.name.startswith("/") or ".." in parts or ":" in bare or not bare:
         raise RecordError(
-            f"{path.name}: a file in it names a place outside ({member.name[:60]!r}); the archive is not unpacked."
+            f"{path.name}: a file in it names a place outside ({member.name[:60]!r}); nothing was unpacked. Pack the "
+            "record again, by itself."
         )
     if bare.lower().endswith(INNER):
-        raise RecordError(f"{path.name}: holds another archive ({bare}); unpack that one first.")
+        raise RecordError(f"{path.name}: holds another archive ({bare}); unpack it, and open what is in it.")
     target = folder / bare
     if target.exists():
         raise RecordError(f"{path.name}: two files in it are called {bare}; pack one record by itself.")
@@ -92,7 +93,7 @@ def _write(path: Path, member: Member, folder: Path, left: int) -> int:
         while chunk := member.stream.read(CHUNK_BYTES):
             left -= len(chunk)
             if left < 0:
-                raise RecordError(f"{path.name}: unpacks to far more than a record needs; the archive is not unpacked.")
+                raise RecordError(f"{path.name}: unpacks to far more than a record needs; pack one record by itself.")
             stream.write(chunk)
     return left
 

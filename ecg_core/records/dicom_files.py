@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..clock import ANY_DAY
 from ..errors import RecordError
 from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import ANY_DAY, LeftOut, Record, SignalSource
+from ..schema import LeftOut, Record, SignalSource
 from ..text import format_quoted, plural
 from .limits import MAX_FS_HZ, MIN_FS_HZ, check_leads, check_length, distinct_names
 from .mixed_rates import LeadsOfRate, MixedRateSource

@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
+from ..clock import ANY_DAY
 from ..errors import RecordError
 from ..notes import Patient
-from ..schema import ANY_DAY
 from ..text import format_quoted, plural
 from .limits import FIRST_YEAR, LAST_YEAR, MAX_DURATION_S
 from .units import ASSUMED_PER_MV, GREEK_MU, MICRO_SIGN, mv_of_unit

@@ -11,7 +11,18 @@ from ..errors import MissingMetadataError, RecordError
 from ..notes import Patient
 from ..overrides import RecordOverrides
 from ..schema import Record
-from . import dicom_files, edf_header, ishne_files, wfdb_notes
+from . import (
+    aecg_files,
+    dicom_files,
+    edf_header,
+    ishne_files,
+    mortara_files,
+    muse_files,
+    scp_files,
+    sierra_files,
+    wfdb_notes,
+)
+from .aecg_files import is_aecg, read_aecg
 from .archives import UnpackedSource, is_archive, unpack
 from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, marks_of, read_edf
@@ -20,7 +31,11 @@ from .ishne_files import is_ishne, read_ishne
 from .joined import first_samples, is_join, join_records, read_join
 from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
+from .mortara_files import is_mortara, read_mortara
+from .muse_files import is_muse, read_muse
 from .parquet_files import is_parquet
+from .scp_files import is_scp, read_scp
+from .sierra_files import is_sierra, read_sierra
 from .table_files import is_table, read_parquet, read_table
 from .wfdb_files import has_header, is_wfdb, read_wfdb
 from .wfdb_header import segment_lines
@@ -117,6 +132,11 @@ FORMATS: Final = (  # tried in this order
         "joined recording", (), is_join, _open_joined, _patient_of_joined, _marks_of_joined
     ),
     Format("DICOM", (".dcm",), is_dicom, read_dicom, dicom_files.patient_of),
+    Format("HL7 annotated ECG", (".xml",), is_aecg, read_aecg, aecg_files.patient_of),
+    Format("GE MUSE XML", (".xml",), is_muse, read_muse, muse_files.patient_of),
+    Format("SCP-ECG", (".scp",), is_scp, read_scp, scp_files.patient_of),
+    Format("Philips XML", (".xml",), is_sierra, read_sierra, sierra_files.patient_of),
+    Format("Mortara XML", (".xml",), is_mortara, read_mortara, mortara_files.patient_of),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),
     Format(
@@ -126,7 +146,8 @@ FORMATS: Final = (  # tried in this order
     Format("table of text", (".csv", ".tsv"), is_table, read_table),
     WFDB,
 )  # fmt: skip
-SINGLE_FILES: Final = tuple(suffix for form in FORMATS for suffix in form.suffixes)
+SINGLE_FILES: Final = tuple(dict.fromkeys(suffix for form in FORMATS for suffix in form.suffixes))
+SHARED_SUFFIXES: Final = (".xml",)  # of files that are seldom recordings: those of a folder are sniffed
 
 
 def open_record(path: Path, overrides: RecordOverrides) -> Record:
@@ -177,6 +198,7 @@ def records_in(folder: Path) -> list[Path]:
     files = [
         path for path in files
         if not path.name.lower().endswith(RESULTS) and not (path.suffix.lower() == ".mat" and path.stem in stems)
+        and (path.suffix.lower() not in SHARED_SUFFIXES or format_of(path) is not None)
     ]  # fmt: skip
     return [*(header.with_suffix("") for header in headers if header.stem not in segments), *files]
 

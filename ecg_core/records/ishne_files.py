@@ -82,7 +82,8 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     (rate,) = struct.unpack_from("<h", header, 272)
     if not 1 <= n_leads <= MAX_LEADS:
         raise RecordError(
-            f"{path.name}: its header states {plural(n_leads, 'lead')}, expected 1 to {MAX_LEADS}; it is damaged."
+            f"{path.name}: its header states {plural(n_leads, 'lead')}, expected 1 to {MAX_LEADS}; it is damaged. Copy "
+            "it again."
         )
     n_samples = (path.stat().st_size - offset) // (2 * n_leads)
     if offset < HEADER_BYTES or n_samples <= 0:

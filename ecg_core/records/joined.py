@@ -70,7 +70,9 @@ def join_records(records: Sequence[Record]) -> Record:
 
     """
     if not 2 <= len(records) <= MAX_PIECES:
-        raise RecordError(f"Expected 2 to {MAX_PIECES:,} recordings to be joined, got {len(records):,}.")
+        raise RecordError(
+            f"Expected 2 to {MAX_PIECES:,} recordings to be joined, got {len(records):,}; choose all the pieces of one."
+        )
     starts = [_start_of(record) for record in records]
     order = sorted(range(len(records)), key=lambda number: starts[number])
     pieces, starts = tuple(records[number] for number in order), [starts[number] for number in order]
@@ -90,6 +92,8 @@ def join_records(records: Sequence[Record]) -> Record:
         lead_names=pieces[0].lead_names,
         calibrated=tuple(calibrated),
         start=starts[0],
+        left_out=tuple(dict.fromkeys(channel for piece in pieces for channel in piece.left_out)),
+        doubts=tuple(f"{piece.record_id}: {doubt}" for piece in pieces for doubt in piece.doubts),
         comments=tuple(dict.fromkeys(comment for piece in pieces for comment in piece.comments)),
         age_years=next((piece.age_years for piece in pieces if piece.age_years is not None), None),
         reference=_reference(pieces, first),
@@ -180,7 +184,7 @@ def read_join(path: Path) -> list[Path]:
     if lines[0] != FIRST_LINE:
         raise RecordError(
             f'its first line is "{format_quoted(lines[0])}", expected "{FIRST_LINE}"; it is damaged, or was written by '
-            "a newer version of this program."
+            "a newer version of this program. Join the pieces again."
         )
     if len(content) > MAX_LIST_BYTES or len(lines) - 1 > MAX_PIECES:
         raise RecordError(f"lists more than {MAX_PIECES:,} pieces; expected at most so many. {AGAIN}")
@@ -210,7 +214,7 @@ def _piece(folder: Path, line: str) -> Path:
 
 def _line_of(piece: Record, folder: Path) -> str:
     if piece.path is None:
-        raise RecordError(f"{piece.record_id}: was not opened from a file, so no list can name it.")
+        raise RecordError(f"{piece.record_id}: no list can name what was opened from no file; open it from one.")
     if piece.pieces:
         raise RecordError(f"{piece.record_id}: is itself joined; join the recordings in it.")
     place, base = Path(os.path.abspath(piece.path)), Path(os.path.abspath(folder))  # noqa: PTH100  # links stay

@@ -8,6 +8,8 @@ from typing import Final
 
 EXPORT = "export the recording itself, for example as EDF"
 UNPACK = "unpack it, or pack the record as zip"
+XML = f"XML is read as HL7 annotated ECG and as that of GE MUSE, Philips and Mortara alone; {EXPORT}"
+XML_MAGIC: Final = (b"<?xml", b"\xef\xbb\xbf<", b"\xff\xfe<\0", b"\xfe\xff\0<", b"<\0", b"\0<")
 SPOKEN_WITH_A_VOWEL = ("ISHNE", "HDF5", "XML", "old", "xz")  # first words of names that "an" precedes
 TEXT_SUFFIXES = ("", ".txt", ".dat", ".asc")  # of files whose text is worth a hint
 
@@ -29,8 +31,8 @@ FOREIGN: Final = (
     Foreign(b"\xff\xd8\xff", "JPEG picture", f"a picture holds no samples; {EXPORT}"),
     Foreign(b"\x89HDF", "HDF5 file", f"it is not read here; {EXPORT}"),
     Foreign(b"\xd0\xcf\x11\xe0", "old Office document", "save the table as CSV"),
-    Foreign(b"<?xml", "XML document", f"XML is not read here; {EXPORT}"),
-    Foreign(b"\xef\xbb\xbf<?xml", "XML document", f"XML is not read here; {EXPORT}"),
+    *(Foreign(magic, "XML document of another kind", XML) for magic in XML_MAGIC),
+    Foreign(b"<", "XML or HTML document of another kind", XML),
     Foreign(b"{", "JSON document", f"it is not read here; {EXPORT}"),
     Foreign(b"ECG-JOIN", "list of the pieces of a recording", "give it the suffix .join"),
     Foreign(b"7z\xbc\xaf", "7-Zip archive", UNPACK),

@@ -54,7 +54,7 @@ def check_leads(name: str, n_leads: int) -> None:
     if not 1 <= n_leads <= MAX_LEADS:
         raise RecordError(
             f"{name}: has {plural(n_leads, 'lead')}, expected 1 to {MAX_LEADS}; it is not an ECG, or its header "
-            "is damaged."
+            "is damaged. Export the ECG alone."
         )
 
 

@@ -58,7 +58,9 @@ def open_parquet(path: Path) -> tuple[list[str], int]:
     if len(set(names)) < len(names):
         raise RecordError(f"{path.name}: two of its columns have the same name; give each a different one.")
     if n_rows * NUMBER_BYTES > MAX_EXPANSION * path.stat().st_size:
-        raise RecordError(f"{path.name}: states {plural(n_rows, 'row')}, more than its bytes can hold; it is damaged.")
+        raise RecordError(
+            f"{path.name}: states {plural(n_rows, 'row')}, more than its bytes can hold; it is damaged. Copy it again."
+        )
     return names, n_rows
 
 

@@ -1,4 +1,4 @@
-"""Samples in memory."""
+"""Samples in memory, and samples that a file stores as their differences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..schema import Float32
+from ..schema import Float32, Index
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,3 +30,22 @@ class ArraySource:
         if self.missing is not None:
             mv[chosen == self.missing] = np.nan
         return np.asarray(mv)
+
+
+def undo_differences(numbers: Index, order: int) -> Index:
+    """Samples of first or second differences, in the 16 bits that encoders calculate with.
+
+    Examples
+    --------
+    >>> undo_differences(np.array([5, 7, 1, -1]), 2).tolist()
+    [5, 7, 10, 12]
+
+    """
+    if order == 0 or len(numbers) == 0:
+        samples = numbers
+    elif order == 1:
+        samples = np.cumsum(numbers)
+    else:
+        slopes = np.cumsum([numbers[1] - numbers[0], *numbers[2:]]) if len(numbers) > 1 else numbers[:0]
+        samples = numbers[0] + np.concatenate([[0], np.cumsum(slopes)])
+    return samples.astype(np.int16).astype(np.int64)

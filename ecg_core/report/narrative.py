@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ..clock import clock_text, duration_text
+from ..clock import clock_of, clock_text, duration_text
 from ..labels import CLASSES
 from ..notes import Notes
 from ..rules import BALANCED
@@ -71,7 +71,7 @@ def _recording(analysis: Analysis) -> str:
         f"{simulated} of {duration_text(record.duration_s)}, {_share(burden.analysable_pct)} of it analysable{danger}"
     )
     counted = f"{text}; {plural(burden.n_beats, 'beat')}." if burden.n_beats else f"{text}; no beat was counted."
-    clock = "" if record.clock else " Times are counted from the start of the recording."
+    clock = "" if clock_of(record) else " Times are counted from the start of the recording."
     return counted + clock
 
 

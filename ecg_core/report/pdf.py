@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from reportlab.platypus import Flowable, KeepTogether
 
 from .. import NOTICE, __version__
-from ..clock import clock_text, duration_text, start_text
+from ..clock import clock_of, clock_text, duration_text, start_text
 from ..notes import NO_NOTES, Notes, Patient, Signature
 from ..rhythm.doubt import is_uncertain
 from ..rules import SENSITIVITIES
@@ -89,7 +89,7 @@ def _head(analysis: Analysis) -> Head:
     """What names the recording on each page."""
     record = analysis.record
     simulated = ", simulated record" if record.is_simulated else ""
-    start = start_text(record) if record.clock else f"start {start_text(record)}"
+    start = start_text(record) if clock_of(record) else f"start {start_text(record)}"
     return Head(f"{record.record_id}{simulated}", f"{start}, {duration_text(record.duration_s)}")
 
 

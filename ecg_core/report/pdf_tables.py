@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from reportlab.platypus import Flowable, KeepTogether
 
-from ..clock import clock_text
+from ..clock import clock_of, clock_text
 from ..morphology.templates import morphologies
 from ..morphology.waveforms import STEP_S
 from ..notes import FROM_FILE, Notes
@@ -58,7 +58,7 @@ def trend_flowables(analysis: Analysis) -> list[Flowable]:
 
 def hour_flowables(analysis: Analysis) -> list[Flowable]:
     """A row for each hour, and the total."""
-    by_clock = "by the clock" if analysis.record.clock else "from the start of the recording"
+    by_clock = "by the clock" if clock_of(analysis.record) else "from the start of the recording"
     return [paragraph(f"Hours {by_clock}", HEADING), _period_table(hour_lines(analysis))]
 
 

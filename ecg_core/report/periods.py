@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..clock import clock_text
+from ..clock import clock_of, clock_text
 from ..labels import CLASSES
 from ..rhythm.burden import HOUR_S
 from ..rhythm.events import RUNS
@@ -58,7 +58,7 @@ def hour_lines(analysis: Analysis) -> list[PeriodLine]:
 
 def day_and_night(analysis: Analysis) -> list[PeriodLine]:
     """What was found by day, by night (NIGHT) and in total; empty where the start of the recording is not known."""
-    if analysis.record.clock is None:
+    if clock_of(analysis.record) is None:
         return []
     day: list[Span] = []
     night: list[Span] = []
@@ -76,7 +76,7 @@ def clock_hours(analysis: Analysis) -> list[Span]:
     """The hours of a recording: from one full hour of the clock to the next, or counted from an unknown start."""
     record = analysis.record
     before_s = 0.0  # the full hour of the clock at or before the start
-    if (clock := record.clock) is not None:
+    if (clock := clock_of(record)) is not None:
         before_s = (clock.replace(minute=0, second=0, microsecond=0) - clock).total_seconds()
     n_hours = max(1, int(np.ceil((record.duration_s - before_s) / HOUR_S)))
     edges_s = before_s + HOUR_S * np.arange(n_hours + 1)
@@ -85,7 +85,7 @@ def clock_hours(analysis: Analysis) -> list[Span]:
 
 
 def _is_night(analysis: Analysis, time_s: float) -> bool:
-    start = analysis.record.clock
+    start = clock_of(analysis.record)
     hour = (start + timedelta(seconds=round(time_s))).hour if start else 0
     first, last = NIGHT
     return hour >= first or hour < last

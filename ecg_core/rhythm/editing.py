@@ -26,8 +26,8 @@ from ..edits import (
     StretchEdit,
     counting,
 )
-from ..labels import CLASSES, MATCH_WINDOW_S, NO_BEAT, SAME_BEAT_S, UNLABELLED, Codes, most_probable
-from ..schema import Analysis, Attention, Beats, Bool, Float32, Float64, Index, Quality, Waveform, nearest
+from ..labels import CLASSES, MATCH_WINDOW_S, NO_BEAT, SAME_BEAT_S, UNLABELLED, Codes, most_probable, nearest
+from ..schema import Analysis, Attention, Beats, Bool, Float32, Float64, Index, Quality, Waveform
 from .danger import without
 from .intervals import MASKED_S
 

@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..labels import CLASSES, UNLABELLED, Codes, most_probable
+from ..errors import RecordError
+from ..labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, most_probable, nearest
 from ..rules import OperatingPoint
 from ..schema import Annotations, Beats, Bool, Float64
+from ..text import plural
 from .uncertainty import SMALLEST_PROBABILITY
+
+LEAST_MATCHED = 0.8  # labels of another patient meet a beat by chance, at usual rates a third of them
 
 
 def at_operating_point(beats: Beats, point: OperatingPoint | None) -> Beats:
@@ -29,6 +33,28 @@ def at_operating_point(beats: Beats, point: OperatingPoint | None) -> Beats:
 def label_codes(labels: Annotations | None, time_s: Float64) -> Codes:
     """Class of each beat that has a label, UNLABELLED for the others, shape (n_beats,)."""
     return np.full(len(time_s), UNLABELLED) if labels is None else labels.codes_at(time_s)
+
+
+def refuse_foreign(labels: Annotations | None, time_s: Float64) -> None:
+    """Refuse labels that do not belong to the beats of a record.
+
+    Raises
+    ------
+    RecordError
+        Fewer than LEAST_MATCHED of them are at a beat.
+
+    """
+    label_s = np.zeros(0) if labels is None else labels.time_s[class_codes(labels.symbol) != UNLABELLED]
+    if not len(label_s):
+        return
+    matched = nearest(time_s, label_s)[1] <= MATCH_WINDOW_S if len(time_s) else np.zeros(len(label_s), dtype=bool)
+    if matched.mean() < LEAST_MATCHED:
+        raise RecordError(
+            f"{matched.sum():,} of {plural(len(label_s), 'label')} are at a beat of this record "
+            f"({100 * matched.mean():.0f} %), expected at least {100 * LEAST_MATCHED:.0f} %: they belong to another "
+            "record, or their times are wrong. Nothing was labelled.",
+            settings=("own",),
+        )
 
 
 def set_labels(beats: Beats, labels: Codes) -> Beats:

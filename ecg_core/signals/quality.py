@@ -24,7 +24,7 @@ def valid_share(valid: Bool) -> Float32:
     return (np.add.reduceat(valid.astype(np.float32), starts) / length).astype(np.float32)
 
 
-def certainty(beat_heatmap: Float32, block: Index) -> Float32:
+def certainty(beat_heatmap: Float32, block: Index, *, n_blocks: int | None = None) -> Float32:
     """How clearly beats stand out in each block of one lead: 1 clear, towards 0 doubtful, shape (n_blocks,).
 
     The mean beat probability of the candidates in a block, each weighted by its own; in a clear lead every peak is
@@ -36,11 +36,13 @@ def certainty(beat_heatmap: Float32, block: Index) -> Float32:
         Beat probability of each frame, shape (n_frames,).
     block
         Block of each frame, shape (n_frames,), ascending from 0.
+    n_blocks
+        By default those in which there is a frame: a last block can be shorter than one.
 
     """
     peak = find_peaks(beat_heatmap, height=FAINT)
     height, of_peak = beat_heatmap[peak], block[peak]
-    n_blocks = int(block[-1]) + 1
+    n_blocks = int(block[-1]) + 1 if n_blocks is None else n_blocks
     total = np.bincount(of_peak, height, n_blocks)
     squared = np.bincount(of_peak, height**2, n_blocks)
     return np.where(total > 0, squared / np.maximum(total, FAINT), 1.0).astype(np.float32)
@@ -67,7 +69,9 @@ def block_scores(valid: Bool, beat_heatmap: Float32, core: slice, stride: int) -
     block = np.arange(0, core.stop - core.start, stride) // int(BLOCK_S * FS_HZ)
     scores = []
     for known, probability in zip(valid[:, core], beat_heatmap[:, core.start // stride :], strict=True):
-        scores.append(lead_quality(valid_share(known), certainty(probability[: len(block)], block[: len(probability)])))
+        share, n_frames = valid_share(known), min(len(block), len(probability))
+        certain = certainty(probability[:n_frames], block[:n_frames], n_blocks=len(share))
+        scores.append(lead_quality(share, certain))
     return np.stack(scores)
 
 

@@ -1,0 +1,227 @@
+"""XML that carts write: read whole into a tree, within limits, and without what a hostile document can make of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RecordError
+from ..text import format_quoted, plural
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+MAX_BYTES: Final = 100 << 20  # an hour of twelve leads in digits; the tree of more would fill the memory
+MAX_PARTS: Final = 1_000_000  # elements and attributes: a cart writes thousands, a table of measurements tens of them
+MAX_DEPTH: Final = 200  # aECG nests some twenty elements
+PROLOG_BYTES: Final = 1 << 16  # before the root element: declarations and comments
+SKIPPED = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
+ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
+UTF16_LETTERS: Final = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}  # a document without a byte order mark
+DATES: Final = ("%Y-%m-%d", "%Y%m%d")
+
+
+def root_name(path: Path, first: bytes) -> str:
+    """Name of the root element of a document, without its prefix; empty where a file is no XML.
+
+    Examples
+    --------
+    >>> root_name(Path("x.xml"), b"<!-- of a cart --><RestingECG>")
+    'RestingECG'
+
+    """
+    if not _text(first).lstrip().startswith("<"):
+        return ""
+    return _root(_text(first)) or _root(beginning(path, first))
+
+
+def beginning(path: Path, first: bytes) -> str:
+    """The first text of a document, longer than the bytes by which formats are recognised."""
+    if not path.is_file():
+        return _text(first)
+    with path.open("rb") as stream:
+        return _text(stream.read(PROLOG_BYTES))
+
+
+def _text(content: bytes) -> str:
+    """The beginning of a document; what its encoding makes of letters beyond ASCII does not matter."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace")
+    return content.removeprefix(b"\xef\xbb\xbf").decode(UTF16_LETTERS.get(content[:2], "latin-1"), errors="replace")
+
+
+def _root(text: str) -> str:
+    place = 0
+    while found := SKIPPED.match(text, place):
+        place = found.end()
+    name = ROOT.match(text, place)
+    return name[1] if name and name.end() < len(text) else ""  # at the end of the text, the name may go on
+
+
+def read_xml(path: Path) -> Element:
+    """Root of a document; names of elements and attributes are without their prefixes.
+
+    Raises
+    ------
+    RecordError
+        It is too large, not well-formed, or declares entities.
+
+    """
+    from xml.parsers.expat import ErrorString, ExpatError  # noqa: PLC0415  # only these formats need it
+
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise RecordError(
+            f"{path.name}: is an XML document of {size / (1 << 20):,.0f} MB, at most {MAX_BYTES >> 20} are read. "
+            "Export the recording as EDF, or in parts."
+        )
+    content = path.read_bytes()
+    try:
+        try:
+            return _tree(path.name, content, _encoding(content))
+        except ExpatError:
+            if _is_utf8(content):
+                raise
+            return _tree(path.name, content, "iso-8859-1")  # letters of names that the declaration does not tell of
+    except ExpatError as error:
+        raise RecordError(
+            f"{path.name}: is not well-formed XML, from line {error.lineno} on ({ErrorString(error.code)}); it is "
+            "truncated or damaged. Copy or export it again."
+        ) from error
+    except (ValueError, LookupError) as error:  # of an encoding that does not exist
+        raise RecordError(f"{path.name}: cannot be read as XML ({format_quoted(error)}). Export it again.") from error
+
+
+def _encoding(content: bytes) -> str | None:
+    """UTF-8 for a document of single bytes that states UTF-16, as an editor leaves it; else None: as it states."""
+    single = content[:1] == b"<" and content[1:2] not in (b"\0", b"")
+    return "utf-8" if single and b"utf-16" in content[:200].lower() else None
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return content[:2] in (b"\xff\xfe", b"\xfe\xff", *UTF16_LETTERS)
+    return True
+
+
+def _tree(name: str, content: bytes, encoding: str | None) -> Element:
+    """Build the tree, and refuse entities before any of them can be used."""
+    from xml.etree.ElementTree import TreeBuilder  # noqa: PLC0415  # see above
+    from xml.parsers.expat import ParserCreate  # noqa: PLC0415
+
+    builder, depth, parts = TreeBuilder(), 0, 0
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, parts
+        depth, parts = depth + 1, parts + 1 + len(attributes)
+        if depth > MAX_DEPTH or parts > MAX_PARTS:
+            raise RecordError(
+                f"{name}: its XML has more than {plural(MAX_PARTS, 'element')}, or nests more than {MAX_DEPTH} of "
+                "them, which no ECG does. Export the recording again."
+            )
+        builder.start(_bare(tag), {_bare(key): value for key, value in attributes.items()})
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(_bare(tag))
+
+    def entity(entity_name: str, *_definition: object) -> None:
+        raise RecordError(
+            f"{name}: declares the entity {format_quoted(entity_name)}. Entities are not read: they can stand for "
+            "other files, or grow without end. Export the recording again."
+        )
+
+    parser = ParserCreate(encoding)
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.CharacterDataHandler = builder.data
+    parser.EntityDeclHandler = entity
+    parser.Parse(content, True)  # whether it is all of the document
+    return builder.close()
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def text_at(element: Element | None, place: str = "") -> str:
+    """Text of an element below another one, on one line; empty where there is none."""
+    found = element.find(place) if element is not None and place else element
+    return "" if found is None else " ".join((found.text or "").split())
+
+
+def attribute_at(element: Element | None, place: str, name: str) -> str:
+    """Attribute of an element below another one; empty where there is none."""
+    found = None if element is None else element.find(place)
+    return "" if found is None else found.get(name, "").strip()
+
+
+def number_of(text: str) -> float | None:
+    """A finite number, or None.
+
+    Examples
+    --------
+    >>> number_of("4.88"), number_of("nan"), number_of("")
+    (4.88, None, None)
+
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def date_of(text: str, *forms: str) -> date | None:
+    """A date in one of some forms, or as ISO 8601 writes it."""
+    for form in forms or DATES:
+        try:
+            return datetime.strptime(text.strip(), form).date()
+        except ValueError:
+            continue
+    return None
+
+
+def bytes_of(path: Path, text: str, *, what: str) -> bytes:
+    """What base64 stands for.
+
+    Raises
+    ------
+    RecordError
+        It is none.
+
+    """
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RecordError(
+            f"{path.name}: the base64 of {what} is damaged ({format_quoted(error)}). Copy or export it again."
+        ) from error
+
+
+def counts_of(path: Path, text: str, *, what: str) -> NDArray[np.int16]:
+    """The 16-bit numbers, little-endian, that base64 stands for.
+
+    Raises
+    ------
+    RecordError
+        It is damaged, or half a number is left over.
+
+    """
+    content = bytes_of(path, text, what=what)
+    if len(content) % 2:
+        raise RecordError(
+            f"{path.name}: {what} has {plural(len(content), 'byte')}, expected two for each sample; it is damaged. "
+            "Copy or export it again."
+        )
+    return np.frombuffer(content, dtype="<i2").astype(np.int16)

@@ -1,0 +1,88 @@
+"""What an error of reading advises is followed: the file opens, or another reason is given; never the same again."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.broken_files import BROKEN
+from support.made_files import FS_HZ, csv_text, signal
+
+from ecg_core.errors import EcgError
+from ecg_core.overrides import NO_OVERRIDES, RecordOverrides
+from ecg_core.records import read_record
+
+MOST_STEPS = 4
+# What a person does who has no other file: nothing more can be tried here.
+ENDS = re.compile(
+    r"\b(copy|export|download) (it|them|the \w+|\w+\.\w+)?\s?(or export it )?again|again from its source"
+    r"|\bcopy or export it again|\bexport (it|the recording)|\bchoose (another|a|one)|\bopen (the|a|one|it|its)\b"
+    r"|\badd (it|this file|them)|\bcorrect\b|\bcheck\b|\bremove it\b|\bunpack it|\bpack (the|one)|\bmake (it|them)"
+    r"|\bsort\b|\bfill\b|\bleave\b|\bjoin\b|\bsave\b|\bwrite headings|\bconvert\b|\bgive it the suffix|\bput\b"
+    r"|\banalyse them\b|\bnothing can be\b|\brename\b",
+    re.IGNORECASE,
+)
+GIVEN = (NO_OVERRIDES, RecordOverrides(fs_hz=999.0), RecordOverrides(per_mv=7.0))
+GIVE_NONE = re.compile(r"\bgive no (rate|unit)", re.IGNORECASE)
+
+
+def followed(error, overrides):
+    """The overrides that an error asks for; None where it asks for none."""
+    wanted = overrides
+    if "fs" in error.settings:
+        wanted = replace(wanted, fs_hz=250.0)
+    if "unit" in error.settings:
+        wanted = replace(wanted, per_mv=1.0)
+    for name in GIVE_NONE.findall(str(error)):
+        wanted = replace(wanted, **{"rate": {"fs_hz": None}, "unit": {"per_mv": None}}[name.lower()])
+    return None if wanted == overrides else wanted
+
+
+def reasons(path, overrides=NO_OVERRIDES):
+    """The sentences that are met while each one's advice is followed; empty where the file opens."""
+    met = []
+    for _ in range(MOST_STEPS):
+        try:
+            record = read_record(path, overrides)
+            record.source.read(0, min(record.n_samples, 1000), tuple(range(len(record.lead_names))))
+        except EcgError as error:
+            met.append(str(error))
+            wanted = followed(error, overrides)
+            if wanted is None:
+                return met
+            overrides = wanted
+        else:
+            return met
+    return met
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize(
+    "overrides", [NO_OVERRIDES, RecordOverrides(fs_hz=999.0), RecordOverrides(per_mv=7.0)], ids=str
+)
+def test_the_advice_about_a_broken_file_leads_to_its_end_and_never_in_a_circle(tmp_path, name, overrides):
+    try:
+        path = BROKEN[name](tmp_path)
+    except (OSError, AttributeError, NotImplementedError):
+        pytest.skip("this system cannot make such a file")
+    met = reasons(path, overrides)
+    assert len(met) < MOST_STEPS, met
+    assert len(set(met)) == len(met), met
+    assert not met or ENDS.search(met[-1]), met[-1]
+
+
+def example_headings(sentence):
+    """The headings that a sentence gives as an example."""
+    return re.search(r'write headings such as "([^"]+)"', sentence)[1]
+
+
+@pytest.mark.parametrize("headings", ["a,b,c", "1,2,3", "II,V1,V5", "sample,II_mv,V1_mv", "time,II,V1"])
+def test_a_table_opens_once_its_headings_are_those_that_the_error_shows(tmp_path, headings):
+    path = tmp_path / "x.csv"
+    path.write_text(csv_text(signal(), headings=headings))
+    with pytest.raises(EcgError) as error:
+        read_record(path)
+    path.write_text(csv_text(signal(), headings=example_headings(str(error.value))))
+    record = read_record(path)
+    assert (record.fs_hz, record.lead_names) == (FS_HZ, ("II", "V1"))
+    np.testing.assert_allclose(record.source.read(0, 100, (0,))[0], signal()[0, :100], atol=1e-5)
