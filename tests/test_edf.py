@@ -299,17 +299,6 @@ def test_the_start_is_that_of_the_first_time_mark(tmp_path):
     assert (record.start, record.start_clock) == (None, time(0, 0, 10, 500_000))
 
 
-@pytest.mark.parametrize("label", ["EEG Fpz-Cz", "EOG horizontal", "EMG submental", "Resp oro-nasal", "SaO2"])
-def test_a_signal_whose_label_names_another_type_is_no_ecg(tmp_path, label):
-    (tmp_path / "x.edf").write_bytes(edf([ecg(label)]))
-    with pytest.raises(RecordError, match=rf"is an ECG by its label \({label}\); correct the label"):
-        read_record(tmp_path / "x.edf")
-    (tmp_path / "x.edf").write_bytes(edf([ecg(label), ecg("A1")]))
-    record = read_record(tmp_path / "x.edf")
-    assert record.lead_names == ("A1",)
-    assert [(channel.name, channel.reason) for channel in record.left_out] == [(label, "its label names no ECG lead")]
-
-
 def test_a_gap_is_the_same_in_leads_of_several_rates(tmp_path):
     record = opened(tmp_path, edf([ecg("ECG I", n=125), ecg()], marks=marks(10)))
     missing = np.isnan(whole(record))
@@ -328,7 +317,12 @@ def test_an_interrupted_recording_whose_clock_is_slow_has_no_overlaps(tmp_path):
     np.testing.assert_allclose(found[last + 1 :], expected_mv(60 * FS_HZ)[30 * FS_HZ :], atol=1e-5)
 
 
-def test_triggers_are_no_lead(tmp_path):
-    record = opened(tmp_path, edf([ecg("Chest"), ecg("Status", "uV")]))
-    assert record.lead_names == ("Chest",)
-    assert [(channel.name, channel.reason) for channel in record.left_out] == [("Status", "holds triggers")]
+@pytest.mark.parametrize("label", ["EEG Fpz-Cz", "EOG horizontal", "EMG submental", "Resp oro-nasal", "SaO2", "Status"])
+def test_a_signal_whose_label_names_another_type_is_no_ecg(tmp_path, label):
+    (tmp_path / "x.edf").write_bytes(edf([ecg(label)]))
+    with pytest.raises(RecordError, match=rf"is an ECG by its label \({label}\); correct the label"):
+        read_record(tmp_path / "x.edf")
+    (tmp_path / "x.edf").write_bytes(edf([ecg(label), ecg("A1")]))
+    record = read_record(tmp_path / "x.edf")
+    assert record.lead_names == ("A1",)
+    assert [(channel.name, channel.reason) for channel in record.left_out] == [(label, "its label names no ECG lead")]

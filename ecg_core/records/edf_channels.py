@@ -18,9 +18,8 @@ ECG_LABEL: Final = re.compile(
     r"(.*(?<![A-Z])(ECG|EKG).*|(lead[ _-]*)?(I{1,3}|AV[RLF]|V\d|MLII|MV\d|[XYZ])?[ _-]*\d*)", re.IGNORECASE
 )
 OTHER_LABEL: Final = re.compile(  # of EDF+'s other types of signal, and of what EEG recorders add
-    r"(EEG|EOG|EMG|ERG|MEG|MCG|RESP|SAO2|SPO2|TEMP|LIGHT|SOUND|EVENT|TRIGGER|PLETH|ACC)(\b|_).*", re.IGNORECASE
+    r"(EEG|EOG|EMG|ERG|MEG|MCG|RESP|SAO2|SPO2|TEMP|LIGHT|SOUND|EVENT|STATUS|TRIGGER|PLETH|ACC)(\b|_).*", re.IGNORECASE
 )
-TRIGGERS: Final = "status"  # the label of BDF's channel of triggers, in whichever unit
 OTHER_UNITS: Final = frozenset({  # of what is measured beside an ECG; a unit that is not known may be one of voltage
     "%", "degc", "°c", "c", "degf", "°f", "f", "k", "mmhg", "cmh2o", "kpa", "pa", "bpm", "1/min", "/min", "rpm", "lpm",
     "l/min", "l/s", "ml/s", "l", "ml", "g", "mg", "m/s2", "m/s^2", "ohm", "kohm", "hz", "db", "s", "sec", "ms", "min",
@@ -49,12 +48,12 @@ def choose_channels(name: str, header: Header, overrides: RecordOverrides) -> Ch
         None of the ECG leads states a unit, and none is given.
 
     """
-    filled = [
-        channel for channel in header.channels
-        if channel.n_per_record and not channel.is_annotation and channel.label.lower() != TRIGGERS
-        and not OTHER_LABEL.fullmatch(channel.label)
-    ]  # fmt: skip
-    possible = [channel for channel in filled if channel.is_voltage or channel.unit.lower() not in OTHER_UNITS]
+    filled = [channel for channel in header.channels if channel.n_per_record and not channel.is_annotation]
+    possible = [
+        channel
+        for channel in filled
+        if (channel.is_voltage or channel.unit.lower() not in OTHER_UNITS) and not OTHER_LABEL.fullmatch(channel.label)
+    ]
     pool = [channel for channel in possible if ECG_LABEL.fullmatch(channel.label)]
     if not pool:
         pool = [channel for channel in possible if channel.is_voltage] or possible
@@ -114,7 +113,7 @@ def _reason(channel: Channel, header: Header, pool: list[Channel], *, is_given: 
             return f"{_unit_text(channel)}; it is read where one is given"
         return f"at {fs_hz:g} Hz, an ECG has {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz"
     if channel.is_voltage:
-        return "holds triggers" if channel.label.lower() == TRIGGERS else "its label names no ECG lead"
+        return "its label names no ECG lead"
     return f"in {format_quoted(channel.unit)}, no unit of an ECG" if channel.unit else "states no unit"
 
 
