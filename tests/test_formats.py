@@ -10,14 +10,14 @@ from support.made_files import FS_HZ, START, N, csv_text, ishne, signal, whole, 
 from ecg_core.errors import EcgError, RecordError
 from ecg_core.pipeline import analyse
 from ecg_core.records import find_records, kind_of, read_record
-from ecg_core.records.formats import FORMATS
+from ecg_core.records.formats import FORMATS, SHARED_SUFFIXES
 from ecg_core.records.units import MV_OF_UNIT, mv_of_unit
 
 # The tables of formats and units
 
 
-def test_every_suffix_but_that_of_xml_belongs_to_one_format():
-    suffixes = [suffix for form in FORMATS for suffix in form.suffixes if suffix != ".xml"]
+def test_every_suffix_belongs_to_one_format_unless_its_files_are_sniffed_in_a_folder():
+    suffixes = [suffix for form in FORMATS for suffix in form.suffixes if suffix not in SHARED_SUFFIXES]
     assert len(suffixes) == len(set(suffixes))
     assert len({form.name for form in FORMATS}) == len(FORMATS)
 

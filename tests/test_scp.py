@@ -118,3 +118,11 @@ def test_no_amplitude_stated_is_not_calibrated(tmp_path):
     rows = counts(2, N)
     bodies = {2: made.DEFAULT, 3: made.leads(["I", "II"], N), 6: made.block(rows, nv=0)}
     assert opened(tmp_path, made.scp(bodies)).calibrated == (False, False)
+
+
+def test_bimodal_compression_whose_zones_do_not_fit_the_numbers_is_refused(tmp_path):
+    content, _, _ = made.subtracted(bimodal=True)
+    moved = content.replace((361).to_bytes(4, "little") + (440).to_bytes(4, "little"), bytes(8))
+    assert moved != content
+    with pytest.raises(RecordError, match="its zones need"):
+        opened(tmp_path, moved)

@@ -5,6 +5,7 @@ import gc
 import numpy as np
 import pytest
 from scipy.io import savemat
+from support import made_carts, made_scp
 from support.pages import button, page, text_of
 from support.records import DEMO
 
@@ -36,6 +37,25 @@ def test_upload_opens_the_record(demo):
     assert not at.error
     assert list(workspace.records) == [demo.sha256]
     assert len(workspace.records[demo.sha256].reference.time_s) == len(demo.reference.time_s)
+
+
+def test_the_xml_and_the_scp_file_of_a_cart_are_opened():
+    workspace = Workspace()
+    at = page("studies", workspace)
+    files = [("cart.xml", made_carts.whole_muse(), "text/xml"), ("CART.SCP", made_scp.whole_scp(), "")]
+    at.file_uploader[0].set_value(files).run()
+    assert not at.exception
+    assert not at.error
+    assert {record.record_id for record in workspace.records.values()} == {"cart", "CART"}
+
+
+def test_xml_that_is_no_ecg_is_refused_with_its_reason():
+    workspace = Workspace()
+    at = page("studies", workspace)
+    at.file_uploader[0].set_value([("x.xml", b"<?xml version='1.0'?><settings/>", "text/xml")]).run()
+    assert "is not a recording but an XML document of another kind" in at.error[0].value
+    assert not workspace.records
+    assert not list(workspace.uploads.path.rglob("x.xml"))
 
 
 def test_an_upload_that_states_neither_rate_nor_unit_asks_for_both(tmp_path):

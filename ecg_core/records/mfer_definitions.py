@@ -134,7 +134,7 @@ def _length(stream: BinaryIO) -> int | None:
         return first
     n = first & 0x7F
     if n > 4:
-        raise ValueError(f"a length of {n} bytes")
+        raise ValueError(f"a length in {plural(n, 'byte')}")
     content = stream.read(n)
     if len(content) < n:
         raise ValueError("a length that is cut")
@@ -172,7 +172,7 @@ def _take(path: Path, state: State, tag: int, value: bytes) -> None:
     elif tag == CHANNELS:
         state.n_channels, state.own = state.number(value) if value else 1, {}
         if not 1 <= state.n_channels <= MAX_LEADS:
-            raise ValueError(f"{state.n_channels} channels")
+            raise ValueError(plural(state.n_channels, "channel"))
     elif tag == POINTER:
         state.pointer = state.number(value, signed=True) if value else None
     elif tag == COMPRESSION and any(value[:2]):

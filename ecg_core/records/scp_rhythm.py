@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..schema import Index
+from ..text import plural
 from .samples import undo_differences
 from .scp_huffman import Table, decode, read_tables
 
 MAX_SAMPLES: Final = 1 << 20  # of a lead, whose data have at most 65,535 bytes of at least a bit a sample
 MAX_DECIMATION: Final = 4
+FILLING_BITS = 15  # after the last number, up to a whole byte or two: each may look like one more
 MAX_ORDER = 2  # second differences
 ORDINARY = 0  # the type of the beats that the reference beat was subtracted from
 
@@ -177,9 +179,10 @@ def _bimodal(
     """Samples of a lead, of which only those near QRS complexes are all kept."""
     first = _kept(lead, beats, step)  # of the samples that each stored number stands for, then the end
     n = len(first) - 1
-    numbers = _samples(block, tables, number, n + 1)
-    if not n <= len(numbers) <= n + 1:  # the bits that fill the last byte may be a code
-        raise ValueError(f"{len(numbers):,} numbers for lead {number + 1}, its zones need {n:,}")
+    numbers = _samples(block, tables, number, n + FILLING_BITS + 1)
+    if not n <= len(numbers) <= n + FILLING_BITS:
+        more = " or more" * (len(numbers) > n)
+        raise ValueError(f"{plural(len(numbers), 'number')}{more} for lead {number + 1}, its zones need {n:,}")
     place = (first[:-1] + first[1:] - 1) / 2  # the middle of the samples that a number stands for
     return np.asarray(np.interp(np.arange(lead.n_samples), place, numbers[:n].astype(np.float64)))
 

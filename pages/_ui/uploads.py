@@ -116,7 +116,8 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
     try:
         for name, file in zip(names, files, strict=True):
             (subfolder / name).write_bytes(file.getbuffer())
-        return records_in(subfolder)
+        alone = [subfolder / name for name in names if name.lower().endswith(SINGLE_FILES)]
+        return records_in(subfolder) or alone  # opening a file that is no record states why
     except OSError as error:
         shutil.rmtree(subfolder, ignore_errors=True)
         raise RecordError(f"The upload cannot be kept ({error.strerror}); make room on the disk.") from error
