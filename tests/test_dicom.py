@@ -42,7 +42,7 @@ def test_channels_without_a_sensitivity_are_uncalibrated(tmp_path):
     ("groups", "message"),
     [
         ([], "is a DICOM file without waveforms"),
-        ([dicom_group(COUNTS, unit="mm[Hg]")], r"its channels are in mm\[Hg\], expected mV, uV or V"),
+        ([dicom_group(COUNTS, unit="mm[Hg]")], r"none of its channels is in mV, uV or V \(found mm\[Hg\]\)"),
         ([dicom_group(COUNTS[:, :500])], "the record is 2.0 s long"),
         ([dicom_group(COUNTS, fs_hz=10)], "its sampling rate is 10 Hz"),
     ],

@@ -33,6 +33,7 @@ PATIENT_TAGS: Final = (
     "ManufacturerModelName",
 )  # fmt: skip
 SEX: Final = {"M": "male", "F": "female", "O": "other"}
+LONGEST_UNIT = 16  # letters of a unit in a sentence
 UNITS: Final = ("mV", "uV", f"{MICRO_SIGN}V", f"{GREEK_MU}V", "V")  # UCUM codes, which know upper and lower case
 STARTS: Final = (  # in this order, where the time of acquisition is not stated as a whole
     ("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "ContentTime"), ("SeriesDate", "SeriesTime"),
@@ -113,11 +114,15 @@ def read_dicom(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
             "recording again."
         ) from error
     if not groups:
-        raise RecordError(f"{path.name}: is a DICOM file without waveforms ({format_quoted(what)}); an ECG is needed.")
-    if not read:
-        units = ", ".join(dict.fromkeys(unit for group in groups for unit in group.units)) or "no channel"
         raise RecordError(
-            f"{path.name}: its channels are in {format_quoted(units)}, expected mV, uV or V; an ECG is needed."
+            f"{path.name}: is a DICOM file without waveforms ({format_quoted(what)}); an ECG is needed. Export the "
+            "recording itself."
+        )
+    if not read:
+        units = ", ".join(dict.fromkeys(unit[:LONGEST_UNIT] for group in groups for unit in group.units))
+        raise RecordError(
+            f"{path.name}: none of its channels is in mV, uV or V (found {format_quoted(units) or 'none'}); an ECG "
+            "is needed. Export it with its unit."
         )
     source, fs_hz, n_samples = _source_of(parts)
     leads = [(group, i) for group in read for i in group.leads(with_blank=with_blank)]
@@ -245,8 +250,10 @@ def _padding(group: Any) -> int | None:
 
 
 def _what(dataset: Any) -> str:
-    name = getattr(dataset.get("SOPClassUID", None), "name", "")
-    return str(name) or "of no stated kind"
+    """The kind of a file by its registered name alone: what is damaged may hold a patient's."""
+    stated = dataset.get("SOPClassUID", "")
+    name = str(getattr(stated, "name", ""))
+    return name if name and name != str(stated) else "of no known kind"
 
 
 def _unit(channel: Any) -> str:
