@@ -115,14 +115,15 @@ def _anonymised(record: Record) -> Record:
         aux = np.array([note if RHYTHM.fullmatch(note) else "" for note in reference.aux.tolist()], dtype=np.str_)
         reference = Annotations(reference.time_s[kept], reference.symbol[kept], aux[kept])
     return replace(
-        record, record_id=f"anonymous-{record.sha256[:HASH_DIGITS]}", start=None, comments=(), age_years=None,
+        record, record_id=f"anonymous-{record.sha256[:HASH_DIGITS]}", start=None, start_clock=None, comments=(),
+        age_years=None,
         reference=reference, files=_without_annotation_file(record),
     )  # fmt: skip
 
 
 def _without_annotation_file(record: Record) -> tuple[Path, ...]:
     """Files of the record, so that a writer takes the annotations from ``reference``."""
-    return tuple(file for file in record.files if file.suffix != ".atr")
+    return tuple(file for file in record.files if file.suffix.lower() != ".atr")
 
 
 def _row(record: Record, lead: int, *, at_125_hz: bool) -> Float32:
