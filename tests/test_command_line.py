@@ -238,9 +238,9 @@ def renamed_signal_file(folder, ecg):
     (folder / "x.dat").rename(folder / "y.dat")
 
 
-def half_a_signal_file(folder, ecg):
+def four_seconds_of_a_signal_file(folder, ecg):
     write_record(folder, "x", ecg, 257)
-    (folder / "x.dat").write_bytes((folder / "x.dat").read_bytes()[:-1])
+    (folder / "x.dat").write_bytes((folder / "x.dat").read_bytes()[: 4 * 257 * 2 * len(ecg)])
 
 
 def empty_signal_file(folder, ecg):
@@ -303,7 +303,7 @@ BAD_RECORDS = {
     three_seconds: "3.0 s long",
     no_signal_file: "x.dat, which is not beside it",
     renamed_signal_file: "x.dat, which is not beside it",
-    half_a_signal_file: "truncated",
+    four_seconds_of_a_signal_file: "truncated",
     empty_signal_file: "holds 0 bytes",
     no_samples: "0 samples",
     huge: f"states {HUGE:,} samples",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.records import DEMO, GAIN, write_record
 
 from ecg_core.errors import LeadError, RecordError
-from ecg_core.records import find_records, lead_index, read_annotations, read_record, read_strip
+from ecg_core.records import find_records, lead_index, read_annotations, read_record, read_strip, wfdb_samples
 
 FS_HZ = 360
 N = 4000  # samples of a test record: 11 s
@@ -90,15 +90,21 @@ def test_pieces_equal_the_whole(tmp_path, form):
     np.testing.assert_array_equal(record.source.read(1233, 2345, (1, 0)), whole(record)[::-1, 1233:2345])
 
 
-def test_differences_of_format_8_give_pieces_of_unknown_level(tmp_path):
+@pytest.mark.parametrize("length", [f" {N}", ""], ids=["stated", "not stated"])
+def test_differences_of_format_8_are_summed_from_the_beginning_of_the_file(tmp_path, length):
     steps = counts(2, size=40)
-    record = read_record(
-        header(tmp_path, "x", f"x 2 360 {N}\n{lines('x', form='8')}", dat=steps.T.astype(np.int8).tobytes())
-    )
-    np.testing.assert_allclose(whole(record), steps.cumsum(axis=1) / GAIN, atol=1e-5)
-    np.testing.assert_allclose(
-        np.diff(record.source.read(1000, 2000, (0, 1))), np.diff(whole(record)[:, 1000:2000]), atol=1e-5
-    )
+    text = f"x 2 360{length}\n{lines('x', form='8').replace('12 0 0', '12 0 7')}"
+    record = read_record(header(tmp_path, "x", text, dat=steps.T.astype(np.int8).tobytes()))
+    np.testing.assert_allclose(whole(record), (7 + steps.cumsum(axis=1)) / GAIN, atol=1e-5)
+    np.testing.assert_array_equal(record.source.read(1001, 2000, (1, 0)), whole(record)[::-1, 1001:2000])
+
+
+def test_long_sums_of_differences_take_little_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(wfdb_samples, "AT_ONCE", 64)
+    steps = counts(2, size=40)
+    path = header(tmp_path, "x", f"x 2 360 {N}\n{lines('x', form='8')}", dat=steps.T.astype(np.int8).tobytes())
+    part = read_record(path).source.read(N - 77, N, (0, 1))
+    np.testing.assert_allclose(part, steps.cumsum(axis=1)[:, N - 77 :] / GAIN, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["508", "516", "524"])
@@ -393,11 +399,10 @@ BAD_HEADERS = {
     "a rate of 1e9": ("x 2 1000000000 4000\n" + lines("x"), r"1e\+09 Hz"),
     "a rate in words": ("x 2 fast 4000\n" + lines("x"), '"fast"'),
     "a rate with an exponent": ("x 2 3.6e2 4000\n" + lines("x"), '"3.6e2"'),
-    "no samples": ("x 2 360 0\n" + lines("x"), "0 samples"),
     "a negative length": ("x 2 360 -4000\n" + lines("x"), "no length"),
     "3 s": ("x 2 360 1080\n" + lines("x"), "3.0 s"),
     "more samples than there are": (f"x 2 360 {HUGE}\n" + lines("x"), f"{HUGE:,} samples, 3,215 days"),
-    "one sample more than there is": ("x 2 360 4001\n" + lines("x"), "4,001 samples"),
+    "a signal of another record": ("x 2 360 4001\n" + lines("x", form="16x900"), "4,001 samples"),
     "no leads": ("x 0 360 4000\n", "no signals"),
     "more leads than lines": ("x 3 360 4000\n" + lines("x"), "3 leads and describes 2"),
     "fewer leads than lines": ("x 1 360 4000\n" + lines("x"), "1 lead and describes 2"),
@@ -452,10 +457,9 @@ def test_a_missing_signal_file_is_refused(tmp_path):
         read_record(header(tmp_path, "x", f"x 2 360 {N}\n{lines('x')}", dat=False))
 
 
-def test_a_compressed_file_that_is_none_is_refused_when_it_is_read(tmp_path):
-    record = read_record(header(tmp_path, "x", f"x 2 360 4000\n{lines('x', form='516')}"))
-    with pytest.raises(RecordError, match="cannot be read from its signal files"):
-        record.source.read(0, 1000, (0,))
+def test_a_compressed_file_that_is_none_is_refused(tmp_path):
+    with pytest.raises(RecordError, match=r"x\.dat: expected a signal compressed as FLAC \(format 516\)"):
+        read_record(header(tmp_path, "x", f"x 2 360 4000\n{lines('x', form='516')}"))
 
 
 def test_a_file_that_shrinks_after_it_was_opened_is_refused_when_it_is_read(tmp_path):

@@ -13,7 +13,8 @@ from ..errors import RecordError
 from ..labels import AAMI_OF_SYMBOL, NOT_A_BEAT, SYMBOL_OF_CLASS
 from ..schema import Annotations, Index, Record
 from ..text import format_quoted, one_line
-from .wfdb_plain import plain_annotations
+from .wfdb_annotations import RATE, plain_annotations
+from .wfdb_header import header_of, read_header
 
 # Texts of EDF+ that mean a beat, beside the WFDB symbols themselves
 SYMBOL_OF_WORD: Final = {
@@ -38,7 +39,7 @@ def read_annotations(path: Path, fs_hz: float) -> Annotations:
     Parameters
     ----------
     fs_hz
-        Rate by which the samples of a WFDB file count, unless the file or the header beside it states one.
+        Rate by which the samples of a WFDB file count where neither the file nor the header beside it states one.
 
     Raises
     ------
@@ -54,11 +55,7 @@ def read_annotations(path: Path, fs_hz: float) -> Annotations:
     """
     if not path.is_file():
         raise RecordError(f"{path}: this annotation file does not exist; check its path.")
-    return (
-        _read_table(path)
-        if path.suffix.lower() == ".csv"
-        else read_wfdb_annotations(path, fs_hz, prefer_stated_rate=True)
-    )
+    return _read_table(path) if path.suffix.lower() == ".csv" else read_wfdb_annotations(path, fs_hz)
 
 
 def read_labels_of(path: Path, record: Record) -> tuple[Annotations, bool]:
@@ -95,15 +92,11 @@ def _records_of_table(path: Path) -> list[tuple[str, str]]:
     return [(one_line(name)[:LONGEST_NAME], one_line(sha256)) for name, sha256 in pairs]
 
 
-def read_wfdb_annotations(path: Path, fs_hz: float, *, prefer_stated_rate: bool = False) -> Annotations:
-    """Annotations of a WFDB annotation file, in seconds from the start of the record.
-
-    With ``prefer_stated_rate``, the rate that the file or the header beside it states goes before ``fs_hz``.
-    """
+def read_wfdb_annotations(path: Path, fs_hz: float) -> Annotations:
+    """Annotations of a WFDB annotation file, in seconds from the start of the record; ``fs_hz`` as above."""
     try:
-        sample, symbols, notes, stated_hz = _decoded(path, needs_rate=prefer_stated_rate)
+        sample, symbols, notes, stated_hz = _decoded(path)
         symbol = np.array(symbols, dtype=np.str_)
-        fs_hz = stated_hz if prefer_stated_rate and stated_hz else fs_hz
         aux = np.array([note.rstrip("\x00") for note in notes], dtype=np.str_)
     except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise RecordError(
@@ -117,18 +110,41 @@ def read_wfdb_annotations(path: Path, fs_hz: float, *, prefer_stated_rate: bool 
             "Copy it again, or remove it to analyse the record without a reference."
         )
     order = np.argsort(sample, kind="stable")
-    return Annotations(sample[order] / fs_hz, symbol[order], aux[order])
+    return Annotations(sample[order] / (stated_hz or _header_hz(path) or fs_hz), symbol[order], aux[order])
 
 
-def _decoded(path: Path, *, needs_rate: bool) -> tuple[Index, list[str], list[str], float | None]:
-    """Samples, symbols, notes and rate of a WFDB annotation file; where needed, the rate of the header beside it."""
+def annotation_rate_hz(path: Path, fs_hz: float) -> float:
+    """Rate by which the samples of a WFDB annotation file count: its own, that of the header beside it, or ``fs_hz``.
+
+    Without a rate of its own, a file counts the frames of its record, which may hold several samples of a lead.
+    """
+    return _stated_hz(path) or _header_hz(path) or fs_hz
+
+
+def _decoded(path: Path) -> tuple[Index, list[str], list[str], float | None]:
+    """Samples, symbols and notes of a WFDB annotation file, and the rate that it states."""
     plain = plain_annotations(path)
-    if plain is not None and (plain[3] or not needs_rate):
+    if plain is not None:
         return plain
     import wfdb  # noqa: PLC0415  # a third of a second, for files that are not plain
 
     found = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
-    return np.asarray(found.sample, dtype=np.int64), found.symbol, found.aux_note, float(found.fs or 0)
+    return np.asarray(found.sample, dtype=np.int64), found.symbol, found.aux_note, _stated_hz(path)
+
+
+def _stated_hz(path: Path) -> float | None:
+    """The rate that an annotation file states in a note."""
+    found = RATE.search(path.read_bytes().decode("latin-1"))
+    return float(found[1]) or None if found else None
+
+
+def _header_hz(path: Path) -> float | None:
+    """The rate of the frames by the header beside an annotation file."""
+    stem = path.with_suffix("")
+    try:
+        return read_header(stem).fs_hz or None if header_of(stem).is_file() else None
+    except (RecordError, OSError):
+        return None
 
 
 def _read_table(path: Path) -> Annotations:

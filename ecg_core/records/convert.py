@@ -129,7 +129,7 @@ def _anonymised(record: Record) -> Record:
 
 def _without_annotation_file(record: Record) -> tuple[Path, ...]:
     """Files of the record, so that a writer takes the annotations from ``reference``."""
-    return tuple(file for file in record.files if file.suffix != ".atr")
+    return tuple(file for file in record.files if file.suffix.lower() != ".atr")
 
 
 def _limited_row(record: Record, lead: int, *, at_125_hz: bool, report: Callable[[str], None] | None) -> Float32:

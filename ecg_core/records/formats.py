@@ -40,7 +40,7 @@ from .scp_files import is_scp, read_scp
 from .sierra_files import is_sierra, read_sierra
 from .table_files import is_table, read_parquet, read_table
 from .wfdb_files import has_header, is_wfdb, read_wfdb
-from .wfdb_header import segment_lines
+from .wfdb_header import headers_in, segment_names
 
 FIRST_BYTES = 512  # that identify a format
 RESULTS = ("_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv")  # tables that this program writes
@@ -180,7 +180,17 @@ def format_of(path: Path) -> Format | None:
 def _belongs_to_header(path: Path, first: bytes) -> bool:
     """Whether a file holds samples or annotations of a WFDB record; PhysioNet keeps some samples as MATLAB files."""
     suffix = path.suffix.lower()
-    return has_header(path) and (suffix in (".dat", ".atr") or (suffix == ".mat" and is_mat(path, first)))
+    if not has_header(path):
+        return False
+    if suffix == ".mat":
+        return is_mat(path, first)
+    return suffix in (".dat", ".atr") or _is_annotator(path, first)
+
+
+def _is_annotator(path: Path, first: bytes) -> bool:
+    """Whether a file beside a header is an annotation file whose annotator has any name, such as "ecg"."""
+    others = (form for form in FORMATS if form.sniff not in (is_wfdb, is_table))  # no text ends in two zeros
+    return wfdb_notes.may_hold_annotations(path) and not any(form.sniff(path, first) for form in others)
 
 
 def kind_of(path: Path) -> str:
@@ -194,13 +204,14 @@ def kind_of(path: Path) -> str:
 
 def records_in(folder: Path) -> list[Path]:
     """Records of a folder: those of WFDB without suffix and without their segments, then files of other formats."""
-    headers = sorted(folder.glob("*.hea"))
-    segments = {line.split()[0] for header in headers for line in segment_lines(header)}
+    headers = headers_in(folder)
+    segments = {name for header in headers for name in segment_names(header)}
     stems = {header.stem for header in headers}
     files = [path for path in sorted(folder.glob("*.*")) if path.name.lower().endswith(SINGLE_FILES)]
     files = [
         path for path in files
-        if not path.name.lower().endswith(RESULTS) and not (path.suffix.lower() == ".mat" and path.stem in stems)
+        if not path.name.lower().endswith(RESULTS)
+        and not (path.stem in stems and _belongs_to_header(path, first_bytes(path)))
         and (path.suffix.lower() not in SHARED_SUFFIXES or format_of(path) is not None)
     ]  # fmt: skip
     return [*(header.with_suffix("") for header in headers if header.stem not in segments), *files]

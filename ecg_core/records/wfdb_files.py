@@ -2,85 +2,103 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import RecordError
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Float32, Record
-from ..text import format_quoted, plural
+from ..schema import Float32, LeftOut, Record, SignalSource
+from ..text import format_quoted, one_line, plural
 from .annotation_files import read_wfdb_annotations
-from .folder import Folder
-from .limits import MAX_EXPANSION, check_leads, distinct_names
+from .limits import MAX_DURATION_S, MIN_DURATION_S, MIN_FS_HZ, check_leads, check_length, distinct_names
+from .mixed_rates import LeadsOfRate, MixedRateSource
 from .overrides import apply_overrides
-from .unfinished import length_by_size, unfinished_source
 from .wfdb_header import (
     HEADER_SUFFIX,
-    N_FIELDS,
     REFERENCE_SUFFIX,
+    Header,
+    SignalLine,
     age_of,
-    check_header,
-    header_lines,
+    file_named,
     header_of,
     is_bare,
-    lead_names_of,
     read_header,
-    signal_lines,
-    start_of,
-    states_gain,
-    states_length,
     stem_of,
-    unit_mv_of,
     with_ending,
 )
-from .wfdb_plain import PlainSignal, plain_signal
+from .wfdb_leads import scale_of, why_no_lead
+from .wfdb_samples import GROUPS, Channel, SignalFile, frames_of_file
 
-PLAIN_NAME = "record"  # of a segment whose own name the decoder does not understand
 PART_SUFFIXES = (HEADER_SUFFIX, ".dat", REFERENCE_SUFFIX)
+GAP = "~"  # in place of a segment's name: nothing was recorded
 
-# Bits per sample on disk; the last three formats are compressed (FLAC) and have no fixed size.
-BITS_OF_FORMAT = {
-    "8": 8, "16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 32 / 3, "311": 32 / 3,
-    "508": 0, "516": 0, "524": 0,
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class Lead:
+    """A lead in a signal file."""
+
+    name: str
+    file: SignalFile
+    channel: int  # in the file
+    calibrated: bool  # whether the header states a gain
+
+    @property
+    def per_frame(self) -> int:
+        """Samples in a frame."""
+        return self.file.channels[self.channel].per_frame
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was recorded in one stretch, with signal files of its own: a whole record, or one of its segments."""
+
+    header: Header
+    leads: tuple[Lead, ...]
+    left_out: tuple[LeftOut, ...]
+    n_frames: int
+    doubts: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Leads with equal rates, from their files."""
+
+    leads: tuple[Lead, ...]
+
+    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
+        """See ``SignalSource``."""
+        signal = np.empty((len(leads), stop - start), dtype=np.float32)
+        chosen = [self.leads[lead] for lead in leads]
+        for file in dict.fromkeys(lead.file for lead in chosen):
+            rows = [row for row, lead in enumerate(chosen) if lead.file == file]
+            signal[rows] = file.read(start, stop, [chosen[row].channel for row in rows])
+        return signal
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a record with signal files of its own; a plain record is one segment."""
+    """A part of a record at its place, at the rate of the record."""
 
-    path: Path  # without suffix
+    name: str
     first: int  # its first sample, counted in the record
     n_samples: int
     leads: tuple[str, ...]
-    calibrated: tuple[bool, ...]  # per lead: whether the header states a gain
-    unit_mv: tuple[float, ...]  # per lead
-    files: tuple[Path, ...]
-    plain: PlainSignal | None = field(default=None, repr=False)  # its signal file, where that is plain
-    folder: Folder | None = field(default=None, repr=False)  # the temporary folder of ``path``, where it needs one
+    source: SignalSource = field(repr=False)
 
-    def read(self, start: int, stop: int, channels: list[int]) -> Float32:
+    def read(self, start: int, stop: int, channels: tuple[int, ...]) -> Float32:
         """Samples [start, stop) of the segment in mV, shape (n_channels, stop - start)."""
         try:
-            part = self.plain.read(start, stop, channels) if self.plain else self._decoded(start, stop, channels)
-        except Exception as error:  # the decoders raise all kinds of errors on damaged bytes
+            return self.source.read(start, stop, channels)
+        except Exception as error:  # damaged bytes raise all kinds of errors
             raise RecordError(
-                f"{self.path.name}: samples {start} to {stop} cannot be read from its signal files "
+                f"{self.name}: samples {start} to {stop} cannot be read from its signal files "
                 f"({format_quoted(error)}). Check that they are complete and belong to this header."
             ) from error
-        unit_mv = np.array([self.unit_mv[i] for i in channels], dtype=np.float32)
-        return np.asarray(part.T * unit_mv[:, None], dtype=np.float32)
-
-    def _decoded(self, start: int, stop: int, channels: list[int]) -> Float32:
-        import wfdb  # noqa: PLC0415  # a third of a second, for signal files that are not plain
-
-        part = wfdb.rdrecord(str(self.path), sampfrom=start, sampto=stop, channels=channels, return_res=32)
-        return np.asarray(part.p_signal)
 
 
 @dataclass(frozen=True)
@@ -97,7 +115,7 @@ class WfdbSource:
             first, last = max(start, segment.first), min(stop, segment.first + segment.n_samples)
             rows = [row for row, lead in enumerate(leads) if self.lead_names[lead] in segment.leads]
             if first < last and rows:
-                channels = [segment.leads.index(self.lead_names[leads[row]]) for row in rows]
+                channels = tuple(segment.leads.index(self.lead_names[leads[row]]) for row in rows)
                 part = segment.read(first - segment.first, last - segment.first, channels)
                 signal[rows, first - start : last - start] = part
         return signal
@@ -105,12 +123,12 @@ class WfdbSource:
 
 def is_wfdb(path: Path, _first: bytes) -> bool:
     """Whether a file has a suffix of WFDB, or a header beside it."""
-    return path.suffix.lower() in PART_SUFFIXES or with_ending(path, HEADER_SUFFIX).is_file()
+    return path.suffix.lower() in PART_SUFFIXES or header_of(path).is_file()
 
 
 def has_header(path: Path) -> bool:
     """Whether a header lies beside a file; a signal file may begin with any bytes, so they identify nothing."""
-    return path.with_suffix(HEADER_SUFFIX).is_file()
+    return header_of(path.with_suffix("")).is_file()
 
 
 def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
@@ -119,142 +137,211 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     Raises
     ------
     RecordError
-        The header is missing or damaged, its signal files are missing or shorter than it promises, or the overrides
-        contradict it.
+        The header is missing or damaged, its signal files are missing or belong to another record, no signal is an
+        ECG, or the overrides contradict it.
 
     """
     stem = stem_of(path)
     header = read_header(stem)
-    stated = states_length(stem)
-    if not stated:
-        header.sig_len = length_by_size(stem, header)
-    check_header(stem, header)
-    layout, segments = _segments(stem, header)
-    lead_names = tuple(dict.fromkeys([*layout, *(name for segment in segments for name in segment.leads)]))
-    check_leads(header_of(stem).name, len(lead_names))
-    gains = [pair for segment in segments for pair in zip(segment.leads, segment.calibrated, strict=True)]
+    if not header.fs_hz:
+        check_length(header.path.name, 0.0, header.n_frames)
+    layout, parts = _parts(header)
+    held = [part for _, part in parts]
+    names, left_out = _leads(layout, held)
+    _check_leads(header, names, left_out)
+    per_frame = max(lead.per_frame for part in held for lead in part.leads)
+    n_frames = header.n_frames if header.is_of_segments else held[0].n_frames
+    fs_hz = header.fs_hz * per_frame
+    if not n_frames:
+        raise RecordError(f"{header.path.name}: the record is empty (0 samples); choose another one.")
+    check_length(header.path.name, fs_hz, n_frames * per_frame)
+    segments = tuple(_segment(part, first * per_frame, header.fs_hz, per_frame) for first, part in parts)
+    known = [(lead.name, lead.calibrated) for part in held for lead in part.leads]
     reference = with_ending(stem, REFERENCE_SUFFIX)
-    files = {header_of(stem), *(file for segment in segments for file in segment.files)}
-    files |= {header_of(stem.with_name(header.seg_name[0]))} if layout else set()
+    files = {header.path, *(file for part in held for file in part.files)}
+    files |= {layout.path} if layout else set()
     record = Record(
         record_id=stem.name,
-        source=WfdbSource(segments, lead_names) if stated else unfinished_source(stem, header, segments[0].unit_mv),
-        fs_hz=float(header.fs),
-        n_samples=int(header.sig_len),
-        lead_names=lead_names,
-        calibrated=tuple((name, True) in gains and (name, False) not in gains for name in lead_names),
-        start=start_of(header),
-        comments=tuple(header.comments or ()),
-        age_years=age_of(tuple(header.comments or ())),
-        reference=read_wfdb_annotations(reference, float(header.fs)) if reference.is_file() else None,
+        source=WfdbSource(segments, names),
+        fs_hz=fs_hz,
+        n_samples=n_frames * per_frame,
+        lead_names=names,
+        calibrated=tuple((name, False) not in known for name in names),
+        start=header.start.start,
+        start_clock=header.start.clock,
+        left_out=left_out,
+        doubts=(*header.doubts, *(doubt for part in held for doubt in part.doubts)),
+        comments=header.comments,
+        age_years=age_of(header.comments),
+        reference=read_wfdb_annotations(reference, header.fs_hz) if reference.is_file() else None,
         files=tuple(sorted(files | ({reference} if reference.is_file() else set()))),
     )
     return apply_overrides(record, overrides)
 
 
-def _segments(stem: Path, header: Any) -> tuple[list[str], tuple[Segment, ...]]:
-    """Names of the leads where a layout segment lists them, and the segments that hold samples."""
-    if not _has_segments(header):
-        return [], (_segment(stem, header, first=0),)
-    layout: list[str] = []
-    segments, first = [], 0
-    for name, length in zip(header.seg_name, header.seg_len, strict=True):
-        if name != "~":  # else a gap
-            part = _read_segment_header(stem, header, name, length)
-            if length:
-                segments.append(_segment(stem.with_name(name), part, first=first))
-            else:
-                layout = list(distinct_names(lead_names_of(stem.with_name(name), part)))
-        first += length
-    if first != header.sig_len or not segments:
+def _leads(layout: Header | None, parts: list[Part]) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
+    """Names of the leads, in the order of the layout where there is one, and what is left out."""
+    held = dict.fromkeys(lead.name for part in parts for lead in part.leads)
+    left_out = dict.fromkeys(channel for part in parts for channel in part.left_out)
+    listed = list(zip(_names(layout), layout.signals, strict=True)) if layout else []
+    known = {*held, *(channel.name for channel in left_out)}
+    missing = [
+        LeftOut(name, why_no_lead(signal) or "no segment holds it") for name, signal in listed if name not in known
+    ]
+    names = dict.fromkeys([*(name for name, _ in listed if name in held), *held])
+    return tuple(names), (*left_out, *missing)
+
+
+def _check_leads(header: Header, lead_names: tuple[str, ...], left_out: tuple[LeftOut, ...]) -> None:
+    if not lead_names:
+        found = "; ".join(f"{channel.name}: {channel.reason}" for channel in left_out)
         raise RecordError(
-            f"{stem.name}.hea promises {plural(header.sig_len, 'sample')}, its segments hold {first:,}; "
+            f"{header.path.name}: none of its signals is a lead of an ECG ({found}). Choose another record; or where "
+            "one of them is an ECG after all, correct its unit and its name in the header."
+        )
+    check_leads(header.path.name, len(lead_names))
+
+
+def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
+    """The layout segment where there is one, and the parts that hold samples with their first frame."""
+    if not header.is_of_segments:
+        return None, [(0, _part(header, least_s=MIN_DURATION_S))]
+    layout, parts, first = None, [], 0
+    for name, length in header.segments:
+        if name != GAP:
+            own = _segment_header(header, name, length)
+            if length:
+                parts.append((first, _part(own)))
+            else:
+                layout = own
+        first += length
+    if first != header.n_frames or not parts:
+        raise RecordError(
+            f"{header.path.name} promises {plural(header.n_frames, 'sample')}, its segments hold {first:,}; "
             "some are missing from the header, or it is damaged. Copy it again."
         )
-    return layout, tuple(segments)
+    return layout, parts
 
 
-def _has_segments(header: Any) -> bool:
-    return hasattr(header, "seg_name")
-
-
-def _read_segment_header(stem: Path, header: Any, name: str, length: int) -> Any:
+def _segment_header(header: Header, name: str, length: int) -> Header:
     if not is_bare(name):
-        raise RecordError(f"{stem.name}.hea names {name}: a segment must lie beside its header.")
-    if not header_of(stem.with_name(name)).is_file():
-        raise RecordError(f"{stem.name}.hea names the segment {name}.hea, which is not beside it; add it.")
-    part = read_header(stem.with_name(name))
-    if _has_segments(part):
-        raise RecordError(f"{stem.name}.hea: its segment {name} has segments of its own, which WFDB does not allow.")
-    if length and (part.fs, part.sig_len) != (header.fs, length):
+        raise RecordError(f"{header.path.name} names {name}: a segment must lie beside its header.")
+    if not header_of(header.path.with_name(name)).is_file():
+        raise RecordError(f"{header.path.name} names the segment {name}.hea, which is not beside it; add it.")
+    own = read_header(header.path.with_name(name))
+    if own.is_of_segments:
+        raise RecordError(f"{header.path.name}: its segment {name} has segments of its own, which WFDB does not allow.")
+    if length and (own.fs_hz, own.n_frames) != (header.fs_hz, length):
         raise RecordError(
-            f"{stem.name}.hea expects {length:,} samples at {header.fs:g} Hz in the segment {name}, {name}.hea states "
-            f"{part.sig_len or 0:,} at {part.fs:g} Hz; they do not belong together. Copy both again."
+            f"{header.path.name} expects {length:,} samples at {header.fs_hz:g} Hz in the segment {name}, {name}.hea "
+            f"states {own.n_frames:,} at {own.fs_hz:g} Hz; they do not belong together. Copy both again."
         )
-    return part
+    return own
 
 
-def _segment(stem: Path, header: Any, *, first: int) -> Segment:
-    lines = signal_lines(stem)
-    if len(lines) != header.n_sig:
-        raise RecordError(
-            f"{stem.name}.hea promises {plural(header.n_sig, 'lead')} and describes {len(lines)}; it is damaged. "
-            "Copy it again."
-        )
-    header.file_name = [line[0] for line in lines]  # the parser drops letters that are not ASCII
-    _check_signal_files(stem, header)
-    gains = [line[2] if len(line) > 2 else "" for line in lines]
-    folder = None if "".join(header.file_name).isascii() else _under_plain_names(stem, lines)
-    return Segment(
-        path=folder.path / PLAIN_NAME if folder else stem,
-        first=first,
-        n_samples=int(header.sig_len),
-        leads=tuple(distinct_names(lead_names_of(stem, header))),
-        calibrated=tuple(states_gain(gain) for gain in gains),
-        unit_mv=tuple(unit_mv_of(gain) for gain in gains),
-        plain=None if folder else plain_signal(stem, header),
-        files=(header_of(stem), *(stem.parent / name for name in header.file_name)),
-        folder=folder,
-    )
+def _names(header: Header) -> tuple[str, ...]:
+    return distinct_names([signal.name for signal in header.signals])
 
 
-def _under_plain_names(stem: Path, lines: list[list[str]]) -> Folder:
-    """The segment under names that the decoder understands: linked, or copied where no link is possible."""
-    folder = Folder()
-    plain = {name: f"signal{number}.dat" for number, name in enumerate(dict.fromkeys(line[0] for line in lines))}
-    first = header_lines(header_of(stem))[0].split()[1:]
-    text = [" ".join([PLAIN_NAME, *first]), *(" ".join([plain[line[0]], *line[1:N_FIELDS]]) for line in lines)]
-    header = folder.path / f"{PLAIN_NAME}{HEADER_SUFFIX}"
-    header.write_text("\n".join(text) + "\n", encoding="ascii", errors="replace")
-    for name, other in plain.items():
-        try:
-            os.link((stem.parent / name).resolve(), folder.path / other)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(stem.parent / name, folder.path / other)
-    return folder
+def _part(header: Header, *, least_s: float = 0.0) -> Part:
+    """The signals of a header that are leads, and why the others are not."""
+    _check_signals(header)
+    groups: dict[str, list[SignalLine]] = {}
+    for signal in header.signals:
+        groups.setdefault(signal.file_name, []).append(signal)
+    files = {name: _signal_file(header, name, signals) for name, signals in groups.items()}
+    n_frames, doubts = _length(header, [*files.values()], least_s)
+    fastest_hz = header.fs_hz * max(signal.per_frame for signal in header.signals)
+    leads, left_out = [], []
+    for name, signal in zip(_names(header), header.signals, strict=True):
+        fs_hz, why = header.fs_hz * signal.per_frame, why_no_lead(signal)
+        if not why and fs_hz < MIN_FS_HZ <= fastest_hz:
+            why = f"at {fs_hz:g} Hz, too slow for an ECG"
+        if why:
+            left_out.append(LeftOut(name, one_line(why)))
+        else:
+            channel = next(at for at, own in enumerate(groups[signal.file_name]) if own is signal)
+            leads.append(Lead(name, files[signal.file_name], channel, scale_of(signal)[2]))
+    paths = (header.path, *(file.path for file in files.values()))
+    return Part(header, tuple(leads), tuple(left_out), n_frames, doubts, paths)
 
 
-def _check_signal_files(stem: Path, header: Any) -> None:
-    """Refuse signal files that are missing or too short; wfdb itself would allocate the memory first."""
-    bits: dict[str, float] = {}
-    for file_name, form, per_frame in zip(header.file_name, header.fmt, header.samps_per_frame, strict=True):
-        if not is_bare(file_name):
-            raise RecordError(f"{stem.name}.hea names {file_name}: a signal file must lie beside its header.")
-        if not (stem.parent / file_name).is_file():
-            raise RecordError(f"{stem.name}.hea names {file_name}, which is not beside it; add this file.")
-        if form not in BITS_OF_FORMAT:
+def _check_signals(header: Header) -> None:
+    """Refuse signal files that are elsewhere, missing, or of a format that does not exist."""
+    name = header.path.name
+    for signal in header.signals:
+        if not is_bare(signal.file_name):
+            raise RecordError(f"{name} names {signal.file_name}: a signal file must lie beside its header.")
+        if not file_named(header.path.parent, signal.file_name).is_file():
+            raise RecordError(f"{name} names {signal.file_name}, which is not beside it; add this file.")
+        if signal.form not in GROUPS:
             raise RecordError(
-                f"{stem.name}.hea: {file_name} has the format {form}, expected one of {', '.join(BITS_OF_FORMAT)}. "
+                f"{name}: {signal.file_name} has the format {signal.form}, expected one of {', '.join(GROUPS)}. "
                 "Convert the record, for example with xform."
             )
-        bits[file_name] = bits.get(file_name, 0) + BITS_OF_FORMAT[form] * (per_frame or 1)
-    offset = {name: int(start or 0) for name, start in zip(header.file_name, header.byte_offset, strict=True)}
-    for file_name, frame_bits in bits.items():
-        size = (stem.parent / file_name).stat().st_size - offset[file_name]
-        promised = int(header.sig_len) * (frame_bits / 8 or 1 / MAX_EXPANSION)
-        if size < int(promised):
+    check_leads(name, len(header.signals))
+
+
+def _signal_file(header: Header, name: str, signals: list[SignalLine]) -> SignalFile:
+    forms = sorted({signal.form for signal in signals})
+    if len(forms) > 1:
+        raise RecordError(
+            f"{header.path.name}: {name} has signals of the formats {', '.join(forms)}, expected one format in a file; "
+            "the header is damaged. Copy it again."
+        )
+    per_frame = [signal.per_frame for signal in signals]
+    channels = []
+    for place, signal in zip(accumulate(per_frame, initial=0), signals, strict=False):
+        gain, unit_mv, _ = scale_of(signal)
+        channels.append(Channel(place, signal.per_frame, signal.skew, gain, signal.baseline, unit_mv, signal.first))
+    path, offset = file_named(header.path.parent, name), signals[0].offset
+    return SignalFile(path, forms[0], offset, tuple(channels), frames_of_file(path, forms[0], offset, per_frame))
+
+
+def _length(header: Header, files: list[SignalFile], least_s: float) -> tuple[int, tuple[str, ...]]:
+    """Frames of a part, and a doubt for each file that holds fewer or more than the header states.
+
+    Raises
+    ------
+    RecordError
+        A file holds less than ``least_s``, or nothing: it is not the one that the header describes.
+
+    """
+    held, stated = max(file.n_frames for file in files), header.n_frames
+    if stated / header.fs_hz > MAX_DURATION_S:  # refused, whatever the files hold
+        per_frame = max(signal.per_frame for signal in header.signals)
+        check_length(header.path.name, header.fs_hz * per_frame, stated * per_frame)
+    for file in files:
+        if file.n_frames < stated and (file.n_frames == 0 or file.n_frames / header.fs_hz < least_s):
             raise RecordError(
-                f"{file_name}: {stem.name}.hea promises {plural(header.sig_len, 'sample')} "
-                f"({plural(promised, 'byte')}), the file holds {plural(size, 'byte')}; it is truncated or belongs to "
-                "another record. Copy it again."
+                f"{file.path.name}: {header.path.name} promises {plural(stated, 'sample')}, the file holds "
+                f"{plural(file.path.stat().st_size, 'byte')}, {plural(file.n_frames, 'sample')}; it is truncated or "
+                "belongs to another record. Copy it again."
             )
+    return min(stated or held, held), tuple(_doubts(header, files))
+
+
+def _doubts(header: Header, files: list[SignalFile]) -> Iterator[str]:
+    expected, fs_hz = header.n_frames or max(file.n_frames for file in files), header.fs_hz
+    whose = f"{header.path.name} states" if header.n_frames else "another signal file holds"
+    for file in files:
+        lengths = f"{whose} {expected / fs_hz:,.1f} s, {file.path.name} holds {file.n_frames / fs_hz:,.1f} s"
+        if file.n_frames < expected:
+            yield f"{lengths}; what is lacking is missing"
+        elif file.n_frames - expected >= fs_hz:
+            yield f"{lengths}; what is beyond the stated length is not read"
+
+
+def _segment(part: Part, first: int, frame_hz: float, per_frame: int) -> Segment:
+    """A part at the highest rate of the record's leads."""
+    groups = [tuple(group) for _, group in groupby(part.leads, lambda lead: lead.per_frame)]
+    source: SignalSource = FileSource(part.leads)
+    if any(group[0].per_frame != per_frame for group in groups):
+        rates = tuple(
+            LeadsOfRate(FileSource(group), frame_hz * n, part.n_frames * n, len(group))
+            for group in groups
+            for n in (group[0].per_frame,)
+        )
+        source = MixedRateSource(rates, frame_hz * per_frame)
+    name = part.header.path.name.removesuffix(HEADER_SUFFIX)
+    return Segment(name, first, part.n_frames * per_frame, tuple(lead.name for lead in part.leads), source)

@@ -1,26 +1,78 @@
-"""Headers of WFDB records (https://wfdb.io/spec/header-files.html): decoded by the wfdb library, and checked here.
+"""Headers of WFDB records (https://wfdb.io/spec/header-files.html).
 
-The library silently replaces what it does not understand by defaults. What must not be lost, such as a missing gain or
-letters beyond ASCII, is therefore decoded from the header's lines.
+They are parsed here and not by the wfdb library, which replaces what it does not understand by defaults in silence,
+drops letters that are not ASCII, and takes longer to load than a short record to read. It is the oracle of the tests.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..errors import RecordError
-from .limits import MAX_FS_HZ, MIN_DURATION_S, MIN_FS_HZ, check_length
-from .units import mv_of_unit
-from .wfdb_plain import plain_header
+from ..text import format_quoted
+from .limits import MAX_FS_HZ, MIN_FS_HZ
+from .units import ASSUMED_PER_MV
+from .wfdb_start import NO_START, Start, parse_start
 
 HEADER_SUFFIX, REFERENCE_SUFFIX = ".hea", ".atr"
 SAMPLE_SUFFIXES = (".dat", ".mat")
-UNITS: Final = ("mv", "uv", "v", "nv")
-N_FIELDS = 8  # of a signal's line, before the name of its lead
+DEFAULT_FS_HZ = 250.0  # of a header without a rate, by the specification
+UNTIL_NAME = 8  # fields of a signal's line before the name of its lead
 AGE_PATTERNS = (r"\bage\b>?\s*[:=]?\s*(\d{1,3})\b", r"^\s*(\d{1,3})\s+[MF]\b")
+
+COUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
+INTEGER: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+RATE: Final = re.compile(r"(\d{1,9}\.?\d{0,12})(?:/[^\s(]*)?(?:\([^)]*\))?", re.ASCII)  # Hz, counter, first count
+FORM: Final = re.compile(r"(\d{1,9})(?:x(\d{1,5}))?(?::(\d{1,9}))?(?:\+(\d{1,15}))?", re.ASCII)
+GAIN: Final = re.compile(
+    r"([-+]?(?:\d{1,18}\.?\d{0,18}|\.\d{1,18})(?:[eE][-+]?\d{1,2})?)?(?:\(([-+]?\d{0,18})\))?(?:/(\S*))?", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class SignalLine:
+    """What a header states of one signal."""
+
+    file_name: str
+    form: str  # number of the format
+    per_frame: int  # samples in a frame
+    skew: int  # frames by which it lies behind the others in its file
+    offset: int  # bytes before the first frame; of a compressed file, samples
+    gain: float  # counts per unit
+    states_gain: bool
+    baseline: int  # the count of 0
+    unit: str  # "" where it is not stated
+    first: int  # value of its first sample, from which format 8 counts
+    name: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header states; ``signals`` or ``segments`` is empty."""
+
+    path: Path
+    fs_hz: float  # of the frames
+    n_signals: int
+    n_frames: int  # 0 where the length is not stated
+    start: Start
+    comments: tuple[str, ...]
+    doubts: tuple[str, ...]
+    signals: tuple[SignalLine, ...]
+    segments: tuple[tuple[str, int], ...]  # name and frames of each segment; empty for a record of one
+
+    @property
+    def stem(self) -> Path:
+        """The path of the record without suffix."""
+        return self.path.with_name(self.path.name[: -len(HEADER_SUFFIX)])
+
+    @property
+    def is_of_segments(self) -> bool:
+        """Whether it lists segments instead of signals."""
+        return bool(self.segments)
 
 
 def stem_of(path: Path) -> Path:
@@ -34,14 +86,18 @@ def stem_of(path: Path) -> Path:
     """
     known = {HEADER_SUFFIX, REFERENCE_SUFFIX, *SAMPLE_SUFFIXES}
     stem = path.with_suffix("") if path.suffix.lower() in known else path
-    header = header_of(stem)
-    if header.is_file():
+    if header_of(stem).is_file():
         return stem
     if path.is_dir():
         raise RecordError(f"{path}: is a folder, expected a record; choose one of the records inside it.")
-    found = sorted(p.stem for p in stem.parent.glob(f"*{HEADER_SUFFIX}"))[:5] if stem.parent.is_dir() else []
+    if path.is_file() and header_of(path.with_suffix("")).is_file():
+        raise RecordError(
+            f"{path.name}: is an annotation file of the WFDB record {path.stem}, not a recording; open {path.stem}, or "
+            "choose this file where annotations are expected."
+        )
+    found = sorted(p.stem for p in headers_in(stem.parent))[:5] if stem.parent.is_dir() else []
     hint = f"records there: {', '.join(found)}" if found else "there are no records in that folder"
-    raise RecordError(f"{header}: this header file does not exist ({hint}). Check the path of the record.")
+    raise RecordError(f"{header_of(stem)}: this header file does not exist ({hint}). Check the path of the record.")
 
 
 def header_of(stem: Path) -> Path:
@@ -49,123 +105,169 @@ def header_of(stem: Path) -> Path:
     return with_ending(stem, HEADER_SUFFIX)
 
 
+def headers_in(folder: Path) -> list[Path]:
+    """Headers of a folder, their suffix in any case."""
+    return sorted(path for path in folder.glob("*.[hH][eE][aA]") if path.is_file())
+
+
 def with_ending(stem: Path, suffix: str) -> Path:
-    """A file of a record; unlike ``with_suffix``, keeps what follows a dot in the record's name."""
-    return stem.parent / f"{stem.name}{suffix}"
+    """A file of a record, its suffix in either case; unlike ``with_suffix``, keeps what follows a dot in the name."""
+    lower, upper = (stem.parent / f"{stem.name}{ending}" for ending in (suffix, suffix.upper()))
+    return upper if not lower.exists() and upper.exists() else lower
 
 
-def read_header(stem: Path) -> Any:
-    """The header as ``wfdb.rdheader`` decodes it, or a plain one with the same fields, with its rate checked.
-
-    Raises
-    ------
-    RecordError
-        The text is not a header, or its rate is not a number.
-
-    """
-    name = header_of(stem).name
-    try:
-        header = plain_header(header_of(stem)) or _decoded(stem)
-    except Exception as error:  # the parser raises all kinds of errors on damaged text
-        raise RecordError(
-            f"{name}: expected a WFDB header, but its text is not one ({type(error).__name__}). "
-            "Check that the file was not renamed from something else."
-        ) from error
-    stated = [*header_lines(header_of(stem))[0].split(), "", ""][2]
-    if stated and number_of(re.split(r"[/(]", stated)[0]) != header.fs:  # the parser decodes "-360" as 250 Hz
-        raise RecordError(f'{name}: expected a sampling rate in Hz, found "{stated}"; correct the first line.')
-    return header
-
-
-def _decoded(stem: Path) -> Any:
-    import wfdb  # noqa: PLC0415  # a third of a second, for headers that are not plain
-
-    return wfdb.rdheader(str(stem))
-
-
-def states_length(stem: Path) -> bool:
-    """Whether the first line of the header states a length, after name, number of leads and rate."""
-    return len(header_lines(header_of(stem))[0].split()) > 3
-
-
-def check_header(stem: Path, header: Any) -> None:
-    """Refuse a header without signals, or with an impossible rate or length.
-
-    Raises
-    ------
-    RecordError
-        With what was found and what was expected.
-
-    """
-    name = header_of(stem).name
-    if not header.n_sig:
-        raise RecordError(f"{name}: the record has no signals; a record with at least one ECG lead is needed.")
-    if not header.sig_len and MIN_FS_HZ <= header.fs <= MAX_FS_HZ:
-        raise RecordError(
-            f"{name}: the record is empty or states no length (0 samples); at least {MIN_DURATION_S:g} s are needed. "
-            "Check the number after the sampling rate."
-        )
-    check_length(name, float(header.fs), int(header.sig_len or 0))
+def file_named(folder: Path, name: str) -> Path:
+    """The file that a header names; its case may differ, as on disks that do not distinguish it."""
+    path = folder / name
+    if path.exists() or path.is_symlink():
+        return path
+    alike = [other for other in folder.iterdir() if other.name.casefold() == name.casefold()] if folder.is_dir() else []
+    return alike[0] if len(alike) == 1 else path
 
 
 def is_bare(name: str) -> bool:
     """Whether a name leads to no other folder or drive, on any operating system."""
-    return not re.search(r"[\\/:]", name) and name not in ("", ".", "..")
+    return not re.search(r"[\\/:\0]", name) and name not in ("", ".", "..")
 
 
-def signal_lines(stem: Path) -> list[list[str]]:
-    """The fields of each line that describes a signal."""
-    return [line.split() for line in header_lines(header_of(stem))[1:]]
+def read_header(stem: Path) -> Header:
+    """Parse a header.
+
+    Raises
+    ------
+    RecordError
+        The text is not a header, its rate is not a number, or a line contradicts the specification.
+
+    """
+    path = header_of(stem)
+    lines, comments = _lines(path)
+    fields = lines[0].split() if lines else []
+    name, _, n_segments = fields[0].partition("/") if fields else ("", "", "")
+    counts = [n_segments or "1", *fields[1:2]]
+    if not name or len(counts) < 2 or not all(COUNT.fullmatch(count) for count in counts):
+        raise RecordError(
+            f"{path.name}: expected a WFDB header, but its text is not one (its first line is "
+            f'"{format_quoted(lines[0]) if lines else ""}"). Check that the file was not renamed from something else.'
+        )
+    doubts = [] if len(fields) > 2 else [f"the header states no rate; {DEFAULT_FS_HZ:g} Hz is WFDB's own default"]
+    fs_hz = _rate(path.name, fields[2]) if len(fields) > 2 else DEFAULT_FS_HZ
+    if fields[3:4] == ["0"] and "/" not in fields[0]:
+        doubts.append("the header states a length of 0 samples; that of the signal file is taken")
+    start = parse_start(" ".join(fields[4:])) if len(fields) > 4 else NO_START
+    of_segments = "/" in fields[0]
+    _check_number(path.name, int(fields[1]), int(counts[0]), lines[1:], of_segments=of_segments)
+    return Header(
+        path=path, fs_hz=fs_hz, n_signals=int(fields[1]), n_frames=_length(path.name, fields[3:4], fs_hz), start=start,
+        comments=comments, doubts=(*doubts, *start.doubts),
+        signals=() if of_segments else tuple(_signal(path.name, line) for line in lines[1:]),
+        segments=tuple(_segment(path.name, line) for line in lines[1:]) if of_segments else (),
+    )  # fmt: skip
 
 
-def lead_names_of(stem: Path, header: Any) -> list[str]:
-    """The name of each signal; the parser drops letters that are not ASCII, the header's lines have them."""
-    lines = header_lines(header_of(stem))[1:]
-    written = [[*line.split(maxsplit=N_FIELDS), *[""] * (N_FIELDS + 1)][N_FIELDS] for line in lines]
-    return [parsed if name.isascii() else name for name, parsed in zip(written, header.sig_name or [], strict=False)]
+def segment_names(path: Path) -> list[str]:
+    """Names of the segments of a multi-segment record; none for a record of one, or for what is no header."""
+    lines, _ = _lines(path)
+    return [line.split()[0] for line in lines[1:]] if lines and "/" in lines[0].split()[0] else []
 
 
-def header_lines(path: Path) -> list[str]:
-    """Lines of a header without comments and empty lines."""
+def _lines(path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Lines of a header that are not empty, and its comments."""
     content = path.read_bytes()
     try:
-        lines = content.decode("utf-8").splitlines()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        lines = content.decode("latin-1").splitlines()
-    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        text = content.decode("latin-1")
+    lines = [line.strip(" \t\0\x1a") for line in re.split(r"\r\n|\n|\r", text)]
+    comments = tuple(line.strip(" \t#") for line in lines if line.startswith("#"))
+    return [line for line in lines if line.split() and not line.startswith("#")], comments
 
 
-def segment_lines(path: Path) -> list[str]:
-    """Lines that name the segments of a multi-segment record; none for a record of one segment."""
-    lines = header_lines(path)
-    return lines[1:] if lines and "/" in lines[0].split()[0] else []
+def _rate(name: str, text: str) -> float:
+    found = RATE.fullmatch(text)
+    if found is None:
+        raise RecordError(
+            f'{name}: expected a sampling rate in Hz, found "{format_quoted(text)}"; correct the first line.'
+        )
+    return float(found[1])
 
 
-def unit_mv_of(gain: str) -> float:
-    """Millivolts of the unit in a gain field, such as "200(0)/mV"; a missing or unknown unit is taken as mV."""
-    unit = gain.partition("/")[2] or "mv"
-    mv = mv_of_unit(unit if unit.isascii() else "uv", UNITS)  # the micro sign has many encodings
-    return 1.0 if mv is None else mv
+def _length(name: str, stated: list[str], fs_hz: float) -> int:
+    """Frames that the first line states; 0, as the specification says, is a length that is not stated."""
+    if not stated:
+        return 0
+    if not COUNT.fullmatch(stated[0]):
+        if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
+            return 0
+        raise RecordError(
+            f"{name}: states no length: expected a number of samples after the sampling rate, found "
+            f'"{format_quoted(stated[0])}"; correct the first line.'
+        )
+    return int(stated[0])
 
 
-def states_gain(gain: str) -> bool:
-    """Whether a gain field states a gain; WFDB writes 0, or nothing, where none is known."""
-    return number_of(re.split(r"[/(]", gain)[0]) != 0
+def _check_number(name: str, n_signals: int, n_segments: int, lines: list[str], *, of_segments: bool) -> None:
+    """Refuse a header that describes more or fewer signals or segments than it states."""
+    stated, noun = (n_segments, "segment") if of_segments else (n_signals, "lead")
+    if not n_signals:
+        raise RecordError(
+            f"{name}: the record has no signals; a record with at least one ECG lead is needed. If it accompanies "
+            "annotations of another recording, open that one and choose its annotations there."
+        )
+    if len(lines) != stated:
+        raise RecordError(
+            f"{name} promises {stated:,} {noun}{'' if stated == 1 else 's'} and describes {len(lines)}; it is damaged. "
+            "Copy it again."
+        )
 
 
-def number_of(text: str) -> float:
-    """A number, or 0 where the text is not one."""
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+def _segment(name: str, line: str) -> tuple[str, int]:
+    fields = line.split()
+    if len(fields) < 2 or not COUNT.fullmatch(fields[1]):
+        raise RecordError(
+            f'{name}: expected the name of a segment and its number of samples, found "{format_quoted(line)}"; '
+            "correct this line."
+        )
+    return fields[0], int(fields[1])
 
 
-def start_of(header: Any) -> datetime | None:
-    """Date and time of the first sample; None unless the header states both."""
-    if header.base_date is None or header.base_time is None:
-        return None
-    return datetime.combine(header.base_date, header.base_time)
+def _signal(name: str, line: str) -> SignalLine:
+    """Parse the line of a signal; a field that is missing has the specification's default."""
+    file_name, *rest = line.split(maxsplit=1)
+    form = FORM.fullmatch(rest[0].split()[0]) if rest else None
+    if form is None:
+        raise RecordError(
+            f'{name}: expected a signal file, its format and more, found "{format_quoted(line)}"; correct this line.'
+        )
+    after = [*rest[0].split(maxsplit=1), ""][1]
+    stated = after.split(maxsplit=1)[0] if after else ""
+    gain = GAIN.fullmatch(stated)
+    if gain is None and stated[0] in "+-.0123456789":
+        raise RecordError(
+            f'{name}: expected a gain such as 200/mV or 200(0)/mV, found "{format_quoted(stated)}"; correct this line.'
+        )
+    after = [*after.split(maxsplit=1), ""][1] if gain and stated else after
+    numbers, lead = _numbers(after)
+    per_unit = float(gain[1] or 0) if gain else 0.0
+    zero = numbers[1] if len(numbers) > 1 else 0
+    known = math.isfinite(per_unit) and per_unit != 0
+    return SignalLine(
+        file_name=file_name, form=form[1], per_frame=int(form[2] or 1) or 1, skew=int(form[3] or 0),
+        offset=int(form[4] or 0), gain=per_unit if known else ASSUMED_PER_MV, states_gain=known,
+        baseline=int(gain[2]) if gain and gain[2] and INTEGER.fullmatch(gain[2]) else zero,
+        unit=(gain[3] or "") if gain else "", first=numbers[2] if len(numbers) > 2 else zero, name=lead,
+    )  # fmt: skip
+
+
+def _numbers(text: str) -> tuple[list[int], str]:
+    """The whole numbers that follow a gain, and the name after them; a name may follow sooner than it should."""
+    numbers: list[int] = []
+    while text and len(numbers) < UNTIL_NAME - 3:
+        word = text.split(maxsplit=1)[0]
+        if not INTEGER.fullmatch(word):
+            break
+        numbers.append(int(word))
+        text = [*text.split(maxsplit=1), ""][1]
+    return numbers, text
 
 
 def age_of(comments: tuple[str, ...]) -> int | None:

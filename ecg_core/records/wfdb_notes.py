@@ -29,7 +29,7 @@ SEX: Final = {"m": "male", "f": "female", "male": "male", "female": "female"}
 MITDB_FIRST: Final = re.compile(r"^\W*\d{1,3}\s+[MF]\s+\d+\s+\d+\s+x\d")  # "69 M 1085 1629 x1": medication follows
 NOTHING: Final = ("none", "unknown", "n/a", "-")
 ANNOTATOR: Final = re.compile(r"\.[A-Za-z]{2,4}")
-NO_ANNOTATIONS: Final = (HEADER_SUFFIX, *SAMPLE_SUFFIXES, ".csv", ".edf", ".pdf", ".txt", ".json", ".xws")
+NO_ANNOTATIONS: Final = (HEADER_SUFFIX, *SAMPLE_SUFFIXES, ".pdf", ".txt", ".json", ".xws")
 LAST_BYTES: Final = b"\0\0"  # of each WFDB annotation file
 MAX_BYTES: Final = 1 << 24  # of an annotation file: ten beats a second for a week
 COMMENTARY: Final = ("MISSB", "PSE", "TS")  # PhysioNet's marks of a missed beat, a pause, slipping tape
@@ -49,10 +49,10 @@ def patient_of(path: Path) -> Patient:
 
 def marks_of(record: Record) -> list[tuple[float, str]]:
     """Time in seconds and text of each note in the annotation files beside a header, commentary left out."""
-    header = next(path for path in record.files if path.suffix == HEADER_SUFFIX)
+    header = next(path for path in record.files if path.suffix.lower() == HEADER_SUFFIX)
     marks = []
     for path in sorted(header.parent.glob(f"{escape(header.stem)}.*")):
-        if not _may_hold_annotations(path):
+        if not may_hold_annotations(path):
             continue
         try:
             found = read_wfdb_annotations(path, record.fs_hz)
@@ -72,7 +72,8 @@ def _first(patterns: tuple[str, ...], comments: list[str]) -> str:
     return ""
 
 
-def _may_hold_annotations(path: Path) -> bool:
+def may_hold_annotations(path: Path) -> bool:
+    """Whether a file has a suffix of an annotator, and ends as each WFDB annotation file does."""
     suffix = path.suffix.lower()
     if not ANNOTATOR.fullmatch(suffix) or suffix in NO_ANNOTATIONS or not path.is_file():
         return False

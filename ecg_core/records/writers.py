@@ -16,7 +16,7 @@ from ..labels import AAMI_OF_SYMBOL
 from ..schema import Float32, Float64, Record
 from ..signals.filters import to_sample
 from ..text import no_formula
-from .annotation_files import RHYTHM_SYMBOL
+from .annotation_files import RHYTHM_SYMBOL, annotation_rate_hz
 from .units import ASSUMED_PER_MV
 
 if TYPE_CHECKING:  # each loads where its form is written: together they take half a second
@@ -104,13 +104,14 @@ def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Pat
     """Write the record's annotation file with all its fields, or else the reference annotations."""
     import wfdb  # noqa: PLC0415
 
-    path = None if record.pieces else next((path for path in record.files if path.suffix == ".atr"), None)
+    path = None if record.pieces else next((path for path in record.files if path.suffix.lower() == ".atr"), None)
     reference = record.reference
     more: dict[str, Any] = {}
     try:
         if path is not None:
             found = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
-            time_s, symbol, note = found.sample / record.fs_hz, found.symbol, found.aux_note
+            time_s = found.sample / annotation_rate_hz(path, record.fs_hz)
+            symbol, note = found.symbol, found.aux_note
             num = np.clip(found.num, 0, MAX_NUM)  # wfdb reads larger numbers, but does not write them
             more = {"subtype": found.subtype, "chan": found.chan, "num": num}
         elif reference is not None and len(reference.time_s):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..labels import SYMBOL_OF_CLASS
-from ..records.wfdb_plain import COMMENT, NOTE, SKIP, SYMBOLS
+from ..records.wfdb_annotations import COMMENT, NOTE, SKIP, SYMBOLS
 from ..schema import Analysis, Beats, Bool, Index, Record, RhythmEvent
 from ..signals.filters import to_sample
 

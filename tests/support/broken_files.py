@@ -132,8 +132,16 @@ WFDB = {
     "wfdb: a header of another file": wfdb_case(b"\x89PNG\r\n\x1a\n" + bytes(99)),
     "wfdb: no signal file": lambda folder: put(folder, "x.hea", f"x 1 250 5000\n{LINE}\n"),
     "wfdb: an empty signal file": wfdb_case(f"x 1 250 5000\n{LINE}\n", dat=b""),
-    "wfdb: a signal file that is a byte short": wfdb_case(f"x 1 250 5000\n{LINE}\n", dat=bytes(9999)),
-    "wfdb: half a signal file": wfdb_case(f"x 1 250 5000\n{LINE}\n", dat=bytes(5000)),
+    "wfdb: a signal file of half a sample": wfdb_case(f"x 1 250 5000\n{LINE}\n", dat=bytes(1)),
+    "wfdb: a signal file of four seconds": wfdb_case(f"x 1 250 5000\n{LINE}\n", dat=bytes(2000)),
+    "wfdb: a signal file of four seconds and no length": wfdb_case(f"x 1 250\n{LINE}\n", dat=bytes(2000)),
+    "wfdb: a compressed signal file that is empty": wfdb_case(
+        "x 1 250 5000\nx.dat 516 200/mV 16 0 0 0 0 II\n", dat=b""
+    ),
+    "wfdb: a gain with a comma": wfdb_case("x 1 250 5000\nx.dat 16 200,5/mV 16 0 0 0 0 II\n"),
+    "wfdb: a signal file in two formats": wfdb_case(f"x 2 250 5000\n{LINE}\n{LINE.replace(' 16 200', ' 212 200')}\n"),
+    "wfdb: frames of 99999 samples": wfdb_case("x 1 250 5000\nx.dat 16x99999 200/mV 16 0 0 0 0 II\n"),
+    "wfdb: no ECG": wfdb_case("x 1 250 5000\nx.dat 16 10/mmHg 16 0 0 0 0 ABP\n"),
     "wfdb: a folder in place of the signal file": in_place_of_the_signal(lambda path: path.mkdir()),
     "wfdb: a link to nothing": in_place_of_the_signal(lambda path: path.symlink_to("nowhere.dat")),
     "wfdb: a link to itself": in_place_of_the_signal(lambda path: path.symlink_to("x.dat")),
