@@ -21,7 +21,7 @@ from .joined import first_samples, is_join, join_records, read_join
 from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
 from .parquet_files import is_parquet
-from .table_files import is_table, read_parquet, read_table
+from .table_files import is_table, is_table_among_texts, read_parquet, read_table
 from .wfdb_files import has_header, is_wfdb, read_wfdb
 from .wfdb_header import segment_lines
 
@@ -173,7 +173,10 @@ def records_in(folder: Path) -> list[Path]:
     headers = sorted(folder.glob("*.hea"))
     segments = {line.split()[0] for header in headers for line in segment_lines(header)}
     stems = {header.stem for header in headers}
-    files = [path for path in sorted(folder.glob("*.*")) if path.name.lower().endswith(SINGLE_FILES)]
+    files = [
+        path for path in sorted(folder.glob("*.*"))
+        if path.name.lower().endswith(SINGLE_FILES) or is_table_among_texts(path)
+    ]  # fmt: skip
     files = [
         path for path in files
         if not path.name.lower().endswith(RESULTS) and not (path.suffix.lower() == ".mat" and path.stem in stems)
