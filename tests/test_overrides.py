@@ -11,6 +11,7 @@ from ecg_core.cli.main import main
 from ecg_core.errors import MissingMetadataError, RecordError
 from ecg_core.overrides import RecordOverrides
 from ecg_core.records import find_records, per_mv_of, read_record
+from ecg_core.schema import LeftOut
 
 IN_MV = RecordOverrides(FS_HZ, 1.0)
 
@@ -112,6 +113,10 @@ def test_a_column_that_counts_is_no_lead(tmp_path):
     path = written(tmp_path, "csv", ["'sample #'", "'MLII'", "'V5'"], [np.arange(N), *signal()])
     assert read_record(path, IN_MV).lead_names == ("MLII", "V5")
     path = written(tmp_path, "csv", ["tick", "II"], [np.arange(N), signal()[0]])
+    record = read_record(path, IN_MV)
+    assert record.lead_names == ("II",)
+    assert record.left_out == (LeftOut("tick", "only rises, as a time or a counter does"),)
+    path = written(tmp_path, "csv", ["tick"], [np.arange(N)])
     with pytest.raises(RecordError, match="the column tick only rises, as a time or a counter does"):
         read_record(path, IN_MV)
 

@@ -38,7 +38,7 @@ from .muse_files import is_muse, read_muse
 from .parquet_files import is_parquet
 from .scp_files import is_scp, read_scp
 from .sierra_files import is_sierra, read_sierra
-from .table_files import is_table, read_parquet, read_table
+from .table_files import is_table, is_table_among_texts, read_parquet, read_table
 from .wfdb_files import has_header, is_wfdb, read_wfdb
 from .wfdb_header import headers_in, segment_names
 
@@ -207,7 +207,10 @@ def records_in(folder: Path) -> list[Path]:
     headers = headers_in(folder)
     segments = {name for header in headers for name in segment_names(header)}
     stems = {header.stem for header in headers}
-    files = [path for path in sorted(folder.glob("*.*")) if path.name.lower().endswith(SINGLE_FILES)]
+    files = [
+        path for path in sorted(folder.glob("*.*"))
+        if path.name.lower().endswith(SINGLE_FILES) or is_table_among_texts(path)
+    ]  # fmt: skip
     files = [
         path for path in files
         if not path.name.lower().endswith(RESULTS)

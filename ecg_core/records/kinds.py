@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,8 +10,7 @@ from typing import Final
 EXPORT = "export the recording itself, for example as EDF"
 UNPACK = "unpack it, or pack the record as zip"
 XML = f"XML is read as HL7 annotated ECG and as that of GE MUSE, Philips and Mortara alone; {EXPORT}"
-XML_MAGIC: Final = (b"<?xml", b"\xef\xbb\xbf<", b"\xff\xfe<\0", b"\xfe\xff\0<", b"<\0", b"\0<")
-SPOKEN_WITH_A_VOWEL = ("ISHNE", "HDF5", "XML", "old", "xz")  # first words of names that "an" precedes
+SPOKEN_WITH_A_VOWEL = ("ISHNE", "HDF5", "XML", "HTML", "ATC", "old", "xz")  # first words of names that "an" precedes
 TEXT_SUFFIXES = ("", ".txt", ".dat", ".asc")  # of files whose text is worth a hint
 
 
@@ -31,10 +31,8 @@ FOREIGN: Final = (
     Foreign(b"\xff\xd8\xff", "JPEG picture", f"a picture holds no samples; {EXPORT}"),
     Foreign(b"\x89HDF", "HDF5 file", f"it is not read here; {EXPORT}"),
     Foreign(b"\xd0\xcf\x11\xe0", "old Office document", "save the table as CSV"),
-    *(Foreign(magic, "XML document of another kind", XML) for magic in XML_MAGIC),
-    Foreign(b"<", "XML or HTML document of another kind", XML),
-    Foreign(b"{", "JSON document", f"it is not read here; {EXPORT}"),
     Foreign(b"ECG-JOIN", "list of the pieces of a recording", "give it the suffix .join"),
+    Foreign(b"ALIVE", "ATC file of AliveCor", f"it is not read here; {EXPORT}"),
     Foreign(b"7z\xbc\xaf", "7-Zip archive", UNPACK),
     Foreign(b"Rar!", "RAR archive", UNPACK),
     Foreign(b"BZh", "bzip2 archive", UNPACK),
@@ -42,11 +40,23 @@ FOREIGN: Final = (
     Foreign(b"MZ", "Windows program", "open a recording"),
     Foreign(b"\x7fELF", "Linux program", "open a recording"),
 )
+MARKUP: Final = (  # by the pattern of the text, for none of these needs a declaration
+    (r"(?i:<(!doctype )?html\b)", Foreign(b"<html", "HTML document", f"a page holds no samples; {EXPORT}")),
+    (r"<[?!A-Za-z_]", Foreign(b"<", "XML document of another kind", XML)),
+    (r'\{\s*("|\}|$)|\[\s*[\[{]', Foreign(b"{", "JSON document", f"it is not read here; {EXPORT}")),
+)
+
+
+def markup_kind(first: bytes) -> Foreign | None:
+    """The kind of a text in XML, HTML or JSON; None for any other file."""
+    encoding = "utf-16" if first.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    text = first.decode(encoding, errors="replace").lstrip()
+    return next((kind for pattern, kind in MARKUP if re.match(pattern, text)), None)
 
 
 def foreign_kind(first: bytes) -> Foreign | None:
     """The kind of a file that is not a recording; None where its first bytes are of no known kind."""
-    return next((kind for kind in FOREIGN if first.startswith(kind.magic)), None)
+    return next((kind for kind in FOREIGN if first.startswith(kind.magic)), None) or markup_kind(first)
 
 
 def what_instead(path: Path, first: bytes, *, formats: str) -> str:

@@ -78,6 +78,31 @@ def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
     return column
 
 
+def parquet_times_s(path: Path, name: str, n_rows: int) -> Float64:
+    """Seconds of each row of a column of dates and times, from midnight of the first day, shape (n_rows,)."""
+    import pandas as pd  # noqa: PLC0415  # a quarter of a second, which only these need
+
+    try:
+        stamps = pd.to_datetime(_opened(path).read(columns=[name])[name].to_pandas())
+        since_s = (stamps - stamps.iloc[0].normalize()).dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
+        if len(since_s) != n_rows:
+            raise ValueError(f"it holds {plural(len(since_s), 'row')}")
+    except Exception as error:  # see ``_fill``
+        raise _damaged(path, error) from error
+    return np.asarray(since_s)
+
+
+def parquet_cells(path: Path, names: list[str], n_rows: int) -> list[tuple[str, ...]]:
+    """The first cells of each column, as text."""
+    try:
+        batch = next(_opened(path).iter_batches(batch_size=n_rows, columns=names), None)
+        if batch is None:
+            return [()] * len(names)
+        return [tuple("" if cell is None else str(cell) for cell in batch.column(name).to_pylist()) for name in names]
+    except Exception as error:  # see ``_fill``
+        raise _damaged(path, error) from error
+
+
 def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
     """Write columns, from a row on, into the rows of an array, one row group after the other."""
     try:

@@ -1,63 +1,69 @@
 """Recordings as tables of text or Parquet: a column of time, or a given rate, and a column per lead.
 
-The headings define the columns: ``time_s`` or ``time_ms``, and leads with their units, such as ``II_mv``,
-``V1 (uV)`` or ``ecg [mV]``. What they leave open is not guessed: a person has to give it. Electrocardiograms of Apple
-Watch, which state rate and unit in separate lines, are read too.
+The headings define the columns: ``time_s`` or ``Time [ms]``, and leads with their units, such as ``II_mv``,
+``V1 (uV)`` or ``ecg [mV]``. What they leave open is not guessed: a person has to give it. ``table_text`` finds the
+table in the file, ``table_headings`` what its columns mean, ``table_times`` its rate and its gaps.
 """
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import RecordError
+from ..errors import EcgError, MissingMetadataError, RecordError
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Float64, Record
+from ..schema import Float64, LeftOut, Record, SignalSource
 from ..text import format_quoted
+from .kinds import markup_kind
 from .limits import check_leads, check_length, distinct_names
-from .overrides import apply_overrides, check_rate, missing_metadata
-from .parquet_files import ParquetSource, open_parquet, parquet_column
+from .overrides import SAME_RATE, check_rate, missing_metadata
+from .parquet_files import ParquetSource, open_parquet, parquet_cells, parquet_column, parquet_times_s
 from .samples import ArraySource
-from .units import MV_OF_UNIT, S_OF_UNIT, WRITTEN_BY_HAND, mv_of_unit
+from .table_cells import unquoted
+from .table_clocks import clocks_s, moment_of, start_of
+from .table_headings import Layout, Notes, layout_of, notes_of
+from .table_text import EXAMPLE, N_SAMPLE, TableText, ends_in_a_cut_line, line_of, read_columns, table_text
+from .table_times import GappedSource, Timing, Where, even_timing, timing_of
+from .units import S_OF_UNIT
+from .watch_files import is_watch, read_watch
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAD = re.compile(rf"^(?P<name>.+?)[ _]*[\[(_ ](?P<unit>{'|'.join(WRITTEN_BY_HAND)})[\])]?$", re.IGNORECASE)
-TIME = re.compile(rf"^(time|t|seconds|elapsed)[ _]*[\[(_ ]?(?P<unit>{'|'.join(S_OF_UNIT)})?[\])]?$", re.IGNORECASE)
-COUNTERS = ("", "#", "n", "nr", "no", "row", "index", "sample", "samples", "sample #", "sample number", "timestamp")
-UNNAMED = "unnamed:"  # pandas' name of a column without a heading
-MAX_JITTER = 0.02  # of a time step, from rounding
-MAX_JITTER_S = 0.0011  # times are often rounded to milliseconds
-APPLE_RATE, APPLE_UNIT = "Sample Rate", "Unit"
-SUFFIXES = (".csv", ".tsv", ".txt")
-HEAD_BYTES = 1 << 16  # which include the headings
+SUFFIXES = (".csv", ".tsv", ".txt", ".asc")
+MAX_NUMBER = float(np.finfo(np.float32).max)
+FIRST_UNIX_S, LAST_UNIX_S = 1e9, 4e9  # times from 2001 to 2096, in seconds since 1970
+SUFFIXES_OF_ANY_TEXT = (".txt", ".asc")  # in a folder, tables among other texts
 HEAD_ROWS = 1 << 16  # of Parquet, in which the leads are checked
-EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which columns of a table are time and leads, and their units."""
-
-    time: int | None  # position of the column
-    time_unit_s: float
-    leads: tuple[int, ...]  # positions of the columns
-    names: tuple[str | None, ...]
-    mv: tuple[float, ...]  # of the unit, per lead
-    fs_hz: float | None  # as given by a person
-    overrides: RecordOverrides  # those that the headings left open
+NEAR_RATE = 0.02  # of a given rate, within which the times of a column without a unit have to lie
+RISES = "only rises, as a time or a counter does"
 
 
 def is_table(path: Path, first: bytes) -> bool:
     """Whether a file is text with a suffix of tables."""
-    return path.suffix.lower() in SUFFIXES and b"\0" not in first
+    is_text = b"\0" not in first or first.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return path.suffix.lower() in SUFFIXES and is_text and markup_kind(first) is None
+
+
+def is_table_among_texts(path: Path) -> bool:
+    """Whether a file with a suffix of any text is a table, or a watch's export, that states a rate or a unit."""
+    if path.suffix.lower() not in SUFFIXES_OF_ANY_TEXT or not path.is_file():
+        return False
+    try:
+        if is_watch(path):
+            return True
+        text = table_text(path)
+        _layout(text, NO_OVERRIDES)
+    except MissingMetadataError as error:
+        return not error.unit or (not error.rate and notes_of(text.notes).fs_hz is not None)
+    except (EcgError, OSError):
+        return False
+    return True
 
 
 def read_table(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
@@ -66,44 +72,206 @@ def read_table(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     Raises
     ------
     RecordError
-        Steps of time are uneven, a value is not a number, or the overrides contradict the headings.
+        Its times are of no one rate, a value is not a number, or the overrides contradict the headings.
     MissingMetadataError
-        Neither the headings nor the overrides give the rate, or the unit.
+        Neither the file nor the overrides give the rate, or the unit.
 
     """
-    with path.open("rb") as stream:
-        first = stream.read(HEAD_BYTES)
-    lines = first.decode("utf-8-sig", errors="replace").splitlines()
-    if any(line.startswith(APPLE_RATE) for line in lines[:20]):
-        return apply_overrides(_read_apple(path), overrides)
-    return _read_text(path, lines[0] if lines else "", overrides)
+    if is_watch(path):
+        return read_watch(path, overrides)
+    text = table_text(path)
+    layout = _layout(text, overrides)
+    is_cut = ends_in_a_cut_line(text)
+    table = read_columns(text)
+    table = table.iloc[:-1] if is_cut else table
+    columns = {i: _numbers(text, table[i], i) for i in layout.leads}
+    layout = _without_counters(path, layout, columns)
+    signal = np.stack([columns.pop(i).astype(np.float32) for i in layout.leads])
+    table = table[[i for i in range(text.n_columns) if i in layout.of_time]]  # the rest takes memory
+    times = TimeColumns(
+        numbers=lambda number: _numbers(text, table[number], number),
+        clocks=lambda number: _clocks(text, table[number], number),
+        first_cell=lambda number: unquoted(str(table[number].iloc[0])),
+        where=lambda row: f"line {line_of(text, row)}",
+        n_rows=signal.shape[1],
+    )
+    record = _record(path, ArraySource(signal, layout.mv, (0.0,) * len(signal)), layout, times)
+    return replace(record, doubts=(*record.doubts, "its last line is cut and left out")) if is_cut else record
 
 
-def _read_text(path: Path, heading: str, overrides: RecordOverrides) -> Record:
-    """Read a table whose separator is the most frequent one of its first line."""
-    separator = max(",;\t", key=heading.count)
-    is_headless = _all_numbers(heading.split(separator))
-    import pandas as pd  # noqa: PLC0415  # a quarter of a second, which only tables need
+def _layout(text: TableText, overrides: RecordOverrides) -> Layout:
+    """What the columns of a table mean."""
+    notes = notes_of(text.notes)
+    headings, samples = text.headings, [text.column(number) for number in range(text.n_columns)]
+    if headings is None and notes.columns and len(notes.columns) <= text.n_columns:
+        headings = (*notes.columns, *[""] * (text.n_columns - len(notes.columns)))
+    return layout_of(text.path.name, headings, samples, notes, overrides)
 
-    try:
-        table = pd.read_csv(
-            path, sep=separator, decimal="," if separator == ";" else ".", header=None if is_headless else "infer",
-            encoding="utf-8-sig", low_memory=False,
-        )  # fmt: skip
-    except UnicodeDecodeError as error:
+
+def _without_counters(path: Path, layout: Layout, columns: dict[int, Float64]) -> Layout:
+    """The layout without the columns that cannot be leads.
+
+    Raises
+    ------
+    RecordError
+        None remains, or a lead has values that no recorder writes.
+
+    """
+    kept = []
+    for position, i in enumerate(layout.leads):
+        if (np.abs(columns[i]) > MAX_NUMBER).any():
+            raise RecordError(f"{path.name}: has infinite values; leave cells empty where nothing was recorded.")
+        if len(columns[i]) < 2 or not (np.diff(columns[i]) > 0).all():
+            kept.append(position)
+    if not kept:
         raise RecordError(
-            f"{path.name}: expected text in UTF-8, but byte {error.start} is not UTF-8; save it again in UTF-8."
-        ) from error
-    except (ValueError, OverflowError, pd.errors.ParserError) as error:
-        raise RecordError(f"{path.name}: is not a table with a heading ({format_quoted(error)}); {EXAMPLE}.") from error
-    shown = heading.split(separator) if is_headless else list(table)
-    layout = _layout(path, shown, overrides, is_headless=is_headless)
-    columns = [_numbers(path, table.iloc[:, i]) for i in layout.leads]
-    for name, column in zip(layout.names, columns, strict=True):
-        _check_lead(path, name, column)
-    time_s = None if layout.time is None else _numbers(path, table.iloc[:, layout.time]) * layout.time_unit_s
-    signal = np.stack([column.astype(np.float32) for column in columns])
-    return _record(path, ArraySource(signal, layout.mv, (0.0,) * len(signal)), layout, time_s, len(table))
+            f"{path.name}: the column {format_quoted(layout.names[0] or 'without a heading')} {RISES}; it is not a "
+            f"lead. To define the columns, {EXAMPLE}."
+        )
+    rising = [position for position in range(len(layout.leads)) if position not in kept]
+    return replace(
+        layout,
+        leads=tuple(layout.leads[k] for k in kept),
+        names=tuple(layout.names[k] for k in kept),
+        mv=tuple(layout.mv[k] for k in kept),
+        left_out=(
+            *layout.left_out,
+            *(LeftOut(layout.names[k] or f"column {layout.leads[k] + 1}", RISES) for k in rising),
+        ),
+    )
+
+
+def _numbers(text: TableText, column: pd.Series, number: int) -> Float64:
+    """A column as numbers, NaN where a cell is empty."""
+    import pandas as pd  # noqa: PLC0415  # see ``read_columns``
+
+    if column.dtype.kind in "fiu":
+        return column.to_numpy(dtype=np.float64)
+    plain = column.astype("str").str.strip("'\" ") if column.dtype.kind == "O" or str(column.dtype) == "str" else column
+    if text.decimal == ",":
+        plain = plain.str.replace(",", ".")
+    numbers = pd.to_numeric(plain, errors="coerce")
+    wrong = np.flatnonzero(numbers.isna() & column.notna())
+    if len(wrong):
+        got, row = format_quoted(column.iloc[wrong[0]]), int(wrong[0])
+        name = format_quoted(text.headings[number]) if text.headings and text.headings[number] else str(number + 1)
+        raise RecordError(
+            f'{text.path.name}: line {line_of(text, row)}, column {name}: expected a number, got "{got}"; correct the '
+            "cell, or leave it empty."
+        )
+    return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _clocks(text: TableText, column: pd.Series, number: int) -> Float64:
+    """Seconds since midnight of the first day, or elapsed, of each cell of a column."""
+    seconds = clocks_s(column)
+    wrong = np.flatnonzero(np.isnan(seconds))
+    if len(wrong):
+        row, name = int(wrong[0]), text.headings[number] if text.headings else str(number + 1)
+        raise RecordError(
+            f"{text.path.name}: line {line_of(text, row)}, column {format_quoted(name)}: expected a time such as "
+            f'{format_quoted(column.iloc[0])}, got "{format_quoted(column.iloc[row])}".'
+        )
+    return seconds
+
+
+@dataclass(frozen=True)
+class TimeColumns:
+    """How the columns of times of a table are read."""
+
+    numbers: Callable[[int], Float64]
+    clocks: Callable[[int], Float64]  # seconds since midnight of the first day, or elapsed
+    first_cell: Callable[[int], str]
+    where: Where  # name of a row
+    n_rows: int
+
+
+def _timing(name: str, layout: Layout, columns: TimeColumns) -> tuple[Layout, Timing]:
+    """Rate and gaps by the times of a table, or by its given rate; the layout names columns that are of no use."""
+    refused: RecordError | None = None
+    for read, numbers in (
+        (columns.numbers, dict(layout.times)),
+        (columns.clocks, dict.fromkeys(dict(layout.clocks), 1.0)),
+    ):
+        for number, unit_s in numbers.items():
+            try:
+                return layout, _timing_by(name, layout, unit_s, read(number), columns.where)
+            except RecordError as error:
+                refused = refused or error
+    if refused is not None:
+        raise refused
+    if layout.fs_hz is None:  # the layout has ensured one
+        raise missing_metadata(name, "has no column of time", rate=True, unit=False)
+    unused: list[LeftOut] = []
+    for number in layout.no_unit:
+        time = columns.numbers(number)
+        found_s = _unit_by_rate(time, layout.fs_hz)
+        if found_s is not None:
+            return layout, _timing_by(name, replace(layout, fs_hz=None), found_s, time, columns.where)
+        unused.append(LeftOut(layout.heading(number), f"has no unit of time, and no steps of {layout.fs_hz:g} Hz"))
+    return replace(layout, left_out=(*layout.left_out, *unused)), even_timing(layout.fs_hz, columns.n_rows)
+
+
+def _timing_by(name: str, layout: Layout, unit_s: float, time: Float64, where: Where) -> Timing:
+    """The timing by a column, which a given rate must not contradict."""
+    timing = timing_of(name, (time - time[:1]) * unit_s, where)
+    if layout.notes.fs_hz is None:
+        check_rate(name, timing.fs_hz, RecordOverrides(layout.fs_hz))
+    return timing
+
+
+def _unit_by_rate(time: Float64, fs_hz: float) -> float | None:
+    """Unit, in seconds, in which the steps of a column are those of a rate; None where there is none."""
+    step = np.diff(time)
+    if len(step) < 1 or not np.isfinite(step).all():
+        return None
+    for usual in (float(np.median(step)), float(step.mean())):
+        for unit_s in sorted(set(S_OF_UNIT.values())):
+            if abs(usual * unit_s * fs_hz - 1) < NEAR_RATE:
+                return unit_s
+    return None
+
+
+def _start(layout: Layout, timing: Timing, columns: TimeColumns) -> tuple[datetime | None, time | None, bool]:
+    """Date and time of the start, or the time of day alone, and whether it is in UTC, by the first times of a table."""
+    for number, is_elapsed in layout.clocks:
+        moment = moment_of(columns.first_cell(number))
+        if moment is not None and (moment.day is not None or (moment.clock_s > 0 and not is_elapsed)):
+            return *start_of(moment, timing.before_s), False
+    for number, unit_s in layout.times:
+        first_s = float(columns.numbers(number)[0]) * unit_s
+        if FIRST_UNIX_S < first_s < LAST_UNIX_S:
+            return datetime(1970, 1, 1) + timedelta(seconds=first_s + timing.before_s), None, True
+    return layout.notes.start, None, False
+
+
+def _record(path: Path, source: SignalSource, layout: Layout, columns: TimeColumns) -> Record:
+    """A record of the leads of a table, at the rate of its times, or at the given rate."""
+    layout, timing = _timing(path.name, layout, columns)
+    start, clock, is_utc = _start(layout, timing, columns)
+    check_rate(path.name, timing.fs_hz, NO_OVERRIDES)
+    check_leads(path.name, len(layout.names))
+    check_length(path.name, timing.fs_hz, timing.n_samples)
+    stated = layout.fs_hz or timing.fs_hz
+    doubts = [*timing.doubts]
+    if abs(stated - timing.fs_hz) > SAME_RATE * timing.fs_hz:
+        doubts.append(f"{stated:g} Hz is stated or given, its times are of {timing.fs_hz:g} Hz, at which it is read")
+    if is_utc:
+        doubts.append("its times count from 1970, so its start is in UTC and not in local time")
+    return Record(
+        record_id=path.stem,
+        source=source if len(timing.first) == 1 else GappedSource(source, timing),
+        fs_hz=timing.fs_hz,
+        n_samples=timing.n_samples,
+        lead_names=distinct_names(layout.names),
+        calibrated=(True,) * len(layout.names),
+        start=start,
+        start_clock=clock,
+        left_out=layout.left_out,
+        doubts=tuple(doubts),
+        overrides=layout.overrides,
+        files=(path,),
+    )
 
 
 def read_parquet(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
@@ -116,154 +284,15 @@ def read_parquet(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Recor
 
     """
     names, n_rows = open_parquet(path)
-    layout = _layout(path, names, overrides, is_headless=False)
-    source = ParquetSource(path, tuple(names[i] for i in layout.leads), layout.mv)
+    layout = layout_of(path.name, names, parquet_cells(path, names, N_SAMPLE), Notes(), overrides)
     n_checked = min(n_rows, HEAD_ROWS)
-    for number, name in enumerate(layout.names):
-        _check_lead(path, name, source.read(0, n_checked, (number,))[0].astype(np.float64))
-    time_s = None if layout.time is None else parquet_column(path, names[layout.time], n_rows) * layout.time_unit_s
-    return _record(path, source, layout, time_s, n_rows)
-
-
-def _layout(path: Path, headings: Sequence[object], overrides: RecordOverrides, *, is_headless: bool) -> Layout:
-    """Which columns are time and leads, and their units: by their headings, or as given."""
-    plain = [str(name).strip().strip("'\"").strip() for name in headings]
-    time_unit = {i: match["unit"] for i, name in enumerate(plain) if (match := TIME.match(name))}
-    timed = [i for i, unit in time_unit.items() if unit]
-    named = {i: match for i, name in enumerate(plain) if (match := LEAD.match(name)) and i not in time_unit}
-    others = [i for i, name in enumerate(plain) if i not in time_unit and (is_headless or not _is_counter(name))]
-    found = format_quoted(", ".join(plain[:6])) or "nothing"
-    _check_given(path, overrides, found, has_time=bool(timed), lead_mv=[MV_OF_UNIT[_unit(m)] for m in named.values()])
-    if not (named or others):
-        raise RecordError(f"{path.name}: has no column of a lead, found {found}; {EXAMPLE}.")
-    leads = tuple(named or others)
-    return Layout(
-        time=timed[0] if timed else None,
-        time_unit_s=S_OF_UNIT[time_unit[timed[0]].lower()] if timed else 1.0,
-        leads=leads,
-        names=tuple(None if is_headless else named[i]["name"] if named else plain[i] for i in leads),
-        mv=tuple(MV_OF_UNIT[_unit(named[i])] if named else 1 / (overrides.per_mv or 1) for i in leads),
-        fs_hz=overrides.fs_hz,
-        overrides=RecordOverrides(None if timed else overrides.fs_hz, None if named else overrides.per_mv),
+    layout = _without_counters(path, layout, {i: parquet_column(path, names[i], n_checked) for i in layout.leads})
+    source = ParquetSource(path, tuple(names[i] for i in layout.leads), layout.mv)
+    columns = TimeColumns(
+        numbers=lambda number: parquet_column(path, names[number], n_rows),
+        clocks=lambda number: parquet_times_s(path, names[number], n_rows),
+        first_cell=lambda number: parquet_cells(path, [names[number]], 1)[0][0],
+        where=lambda row: f"row {row + 1}",
+        n_rows=n_rows,
     )
-
-
-def _unit(heading: re.Match[str]) -> str:
-    return heading["unit"].lower()
-
-
-def _check_given(
-    path: Path, overrides: RecordOverrides, found: str, *, has_time: bool, lead_mv: Sequence[float]
-) -> None:
-    """Refuse overrides that leave rate or unit open, or that contradict the units of the headings."""
-    no_rate, no_unit = not has_time and overrides.fs_hz is None, not lead_mv and overrides.per_mv is None
-    if no_rate or no_unit:
-        raise missing_metadata(
-            path.name, f"expected a column of time and columns of leads, each with its unit; found {found}",
-            rate=no_rate, unit=no_unit, hint=f"To give them in the table, {EXAMPLE}.",
-        )  # fmt: skip
-    if overrides.per_mv is not None and {1 / mv for mv in lead_mv} - {overrides.per_mv}:
-        raise RecordError(
-            f"{path.name}: a unit of {overrides.per_mv:g} per mV was given, but its headings state another ({found}). "
-            "Give no unit, or correct the headings."
-        )
-
-
-def _is_counter(name: str) -> bool:
-    return name.casefold() in COUNTERS or name.casefold().startswith(UNNAMED)
-
-
-def _all_numbers(words: Sequence[str]) -> bool:
-    try:
-        return bool(words) and all(float(word.strip().replace(",", ".")) is not None for word in words)
-    except ValueError:
-        return False
-
-
-def _read_apple(path: Path) -> Record:
-    """Read lines of names and values, followed by a number per line."""
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    fields: dict[str, str] = {}
-    values: list[str] = []
-    for row in csv.reader(lines):
-        if len(row) == 2 and not re.fullmatch(r"\s*-?\d+", row[0]):
-            fields[row[0].strip()] = row[1].strip()
-        elif row and re.match(r"\s*-?\d", row[0]):
-            values.append(".".join(part.strip() for part in row if part.strip()))
-    rate = re.match(r"(\d+(?:[.,]\d+)?)", fields.get(APPLE_RATE, ""))
-    mv = mv_of_unit(fields.get(APPLE_UNIT, ""), WRITTEN_BY_HAND)
-    if rate is None or mv is None:
-        raise RecordError(
-            f"{path.name}: expected lines that state {APPLE_RATE} and {APPLE_UNIT}, found {', '.join(fields)[:80]}."
-        )
-    try:
-        signal = np.array(values, dtype=np.float32)[None]
-    except ValueError as error:
-        raise RecordError(
-            f"{path.name}: expected one number per line after the heading ({format_quoted(error)})."
-        ) from error
-    fs_hz, name = float(rate[1].replace(",", ".")), fields.get("Lead", "I").removeprefix("Lead ")
-    layout = Layout(None, 1.0, (0,), (name,), (mv,), fs_hz, NO_OVERRIDES)
-    return _record(path, ArraySource(signal, layout.mv, (0.0,)), layout, None, signal.shape[1])
-
-
-def _numbers(path: Path, column: pd.Series) -> Float64:
-    """A column as numbers, NaN where a cell is empty."""
-    import pandas as pd  # noqa: PLC0415  # see above
-
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = np.flatnonzero(numbers.isna() & column.notna())
-    if len(wrong):
-        got, name = format_quoted(column.iloc[wrong[0]]), format_quoted(column.name)
-        raise RecordError(f'{path.name}: line {wrong[0] + 2}, column {name}: expected a number, got "{got}".')
-    return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
-
-
-def _check_lead(path: Path, name: str | None, column: Float64) -> None:
-    """Refuse a column that cannot be a lead."""
-    if np.isinf(column).any():
-        raise RecordError(f"{path.name}: has infinite values; leave cells empty where nothing was recorded.")
-    if len(column) > 1 and (np.diff(column) > 0).all():
-        raise RecordError(
-            f"{path.name}: the column {format_quoted(name or 'without a heading')} only rises, as a time or a counter "
-            f"does; it is not a lead. To define the columns, {EXAMPLE}."
-        )
-
-
-def _rate(path: Path, time_s: Float64) -> float:
-    """Sampling rate of evenly spaced times, in Hz."""
-    step = np.diff(time_s)
-    if len(step) < 2 or not np.isfinite(step).all() or step.min() <= 0:
-        raise RecordError(
-            f"{path.name}: its times do not rise from line to line; sort the lines, and leave no time out."
-        )
-    usual = (time_s[-1] - time_s[0]) / len(step)
-    if max(step.max() - usual, usual - step.min()) > max(MAX_JITTER * usual, MAX_JITTER_S):
-        line = int(np.abs(step - usual).argmax()) + 3
-        raise RecordError(
-            f"{path.name}: times are not evenly spaced: {usual:.6g} s from line to line, but {step[line - 3]:.6g} s "
-            f"before line {line}. Fill gaps with empty cells."
-        )
-    return float(round(1 / usual, 3))
-
-
-def _record(
-    path: Path, source: ArraySource | ParquetSource, layout: Layout, time_s: Float64 | None, n_samples: int
-) -> Record:
-    """A record of the leads of a table, at the rate of its times, or at the given rate."""
-    fs_hz = layout.fs_hz if time_s is None else _rate(path, time_s)
-    if fs_hz is None:  # the layout has ensured one
-        raise missing_metadata(path.name, "has no column of time", rate=True, unit=False)
-    check_rate(path.name, fs_hz, RecordOverrides(layout.fs_hz))
-    check_leads(path.name, len(layout.names))
-    check_length(path.name, fs_hz, n_samples)
-    return Record(
-        record_id=path.stem,
-        source=source,
-        fs_hz=fs_hz,
-        n_samples=n_samples,
-        lead_names=distinct_names(layout.names),
-        calibrated=(True,) * len(layout.names),
-        overrides=layout.overrides,
-        files=(path,),
-    )
+    return _record(path, source, layout, columns)

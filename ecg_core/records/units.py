@@ -19,7 +19,13 @@ MV_OF_UNIT: Final = {  # by lower-case spelling
     **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-6),
 }
 WRITTEN_BY_HAND: Final = ("mv", "uv", f"{MICRO_SIGN}v", f"{GREEK_MU}v", "v")  # in headings of tables, and by a reader
-S_OF_UNIT: Final = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3}
+S_OF_UNIT: Final = {  # in headings of tables, by lower-case spelling
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", f"{MICRO_SIGN}s", f"{GREEK_MU}s", "usec", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 1e-9),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+}
 
 
 def mv_of_unit(unit: str, spellings: Collection[str] = MV_OF_UNIT) -> float | None:

@@ -1,0 +1,79 @@
+"""What a cell of a table can be: a number, a time by the clock, a unit, or nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ..text import one_line
+from .units import MV_OF_UNIT, S_OF_UNIT
+
+NUMBER: Final = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?", re.IGNORECASE)
+MISSING_WORDS: Final = (
+    "-", "--", "---", ".", "*", "?", "nan", "NaN", "NAN", "na", "NA", "null", "NULL", "none", "None", "N/A", "n/a"
+)  # fmt: skip
+INFINITE: Final = ("inf", "-inf", "+inf", "infinity", "-infinity")
+DATE: Final = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+TIME_OF_DAY: Final = r"(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,:]\d{1,9})?"
+CLOCK: Final = re.compile(
+    rf"\[?\s*(?:(?P<date>{DATE})[T ]+)?(?P<time>{TIME_OF_DAY})\s*(?P<half>[ap]\.?m\.?)?"
+    rf"(?P<zone>Z|[ ]?[-+]\d{{2}}:?\d{{2}}|[ ]UTC)?(?:\s+(?P<date_after>{DATE}))?\s*\]?",
+    re.IGNORECASE,
+)
+CLOCK_PATTERN: Final = re.compile(r"[hmsfdy:./, -]*mm:ss[hmsfdy:./, -]*", re.IGNORECASE)  # of a row of units
+VOLTAGE: Final = tuple(unit for unit in MV_OF_UNIT if not unit.startswith("-"))  # in headings
+OTHER_UNITS: Final = (
+    "bpm", "1/min", "/min", "mmhg", "kpa", "hpa", "pa", "%", "°c", "degc", "c", "°f", "g", "mg", "m/s2", "m/s^2",
+    "m/s²", "hz", "dps", "deg/s", "°/s", "rad/s", "ohm", "kohm", "us/cm", "l/min", "l/s", "ml", "ut", "gauss", "dbm",
+    "db", "na", "ua", "deg",
+)  # fmt: skip
+COUNTS: Final = ("adu", "adc", "counts", "count", "raw", "lsb", "nu", "a.u.", "au", "sample #", "sample number")
+IN_BRACKETS: Final = re.compile(r"^(?P<name>.*?)[ _]*[\[(](?P<unit>[^\[\]()]*)[\])]?$")
+SUFFIXED: Final = re.compile(
+    rf"^(?P<name>.+?)[ _/]+(?P<unit>{'|'.join(map(re.escape, (*VOLTAGE, *S_OF_UNIT, 'bpm', 'mmhg')))})$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading, with its unit as it is written; empty where it states none."""
+
+    name: str
+    unit: str = ""
+    text: str = ""
+
+
+def unquoted(cell: str) -> str:
+    """A cell without the quotes and the space around it."""
+    return cell.strip().strip("'\"").strip()
+
+
+def is_value(cell: str) -> bool:
+    """Whether a cell is a number, a time by the clock, or a word for a missing number."""
+    is_time = CLOCK.fullmatch(cell) or re.fullmatch(DATE, cell)
+    return bool(NUMBER.fullmatch(cell) or is_time) or cell in MISSING_WORDS or cell.casefold() in INFINITE
+
+
+def is_unit(cell: str) -> bool:
+    """Whether a cell below a heading is a unit, or the pattern of a time."""
+    bare = cell.strip("()[] ").casefold()
+    return bare in (*VOLTAGE, *S_OF_UNIT, *OTHER_UNITS, *COUNTS) or bool(CLOCK_PATTERN.fullmatch(bare))
+
+
+def heading_of(text: str) -> Heading:
+    """Name and unit of a heading.
+
+    Examples
+    --------
+    >>> heading_of("V1 (uV)").name, heading_of("II_mv").unit
+    ('V1', 'mv')
+
+    """
+    plain = one_line(text).strip().strip("'\"").strip()
+    if plain.casefold() in (*VOLTAGE, *S_OF_UNIT) and plain.casefold() not in ("v", "s"):
+        return Heading("", plain, plain)
+    match = IN_BRACKETS.match(plain)
+    if match is None or not is_unit(match["unit"]):
+        match = SUFFIXED.match(plain)
+    return Heading(match["name"], match["unit"].strip(), plain) if match else Heading(plain, "", plain)

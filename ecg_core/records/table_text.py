@@ -1,0 +1,325 @@
+"""The text of a table: its encoding, what stands before it, its separators, and its columns as they are.
+
+Nothing is known here of what a column means. The table begins where rows of values follow each other; a line before it
+is a note, the headings, or their units.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..errors import RecordError
+from ..text import format_quoted
+from .table_cells import MISSING_WORDS, NUMBER, heading_of, is_unit, is_value, unquoted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAD_BYTES = 1 << 16  # in which the table begins
+N_SAMPLE = 64  # rows by which separator and number of columns are found
+N_ROWS, MOST_ROWS = 20, 0.8  # rows after which the table begins, and how many of them hold values
+WHITE_SPACE = r"\s+"
+SEPARATORS: Final = (",", ";", "\t", "|", WHITE_SPACE)
+COMMENT_MARKS: Final = ("#", "%", ";")
+EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
+Cells = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TableText:
+    """How a table is written, with its first rows."""
+
+    path: Path
+    encoding: str
+    separator: str
+    decimal: str
+    quote: str
+    n_before: int  # lines before the first row
+    n_columns: int
+    headings: Cells | None  # per column, with the unit of a row of units in brackets; None where there are none
+    notes: tuple[str, ...]  # lines before the headings, without the marks of comments
+    rows: tuple[Cells, ...]  # the first ones
+
+    def column(self, number: int) -> Cells:
+        """The first cells of a column."""
+        return tuple(row[number] if number < len(row) else "" for row in self.rows)
+
+
+def encoding_of(first: bytes) -> str:
+    """Encoding of a text by its first bytes: Unicode, or else Latin-1, in which older programs write the micro sign."""
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(first)
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8-sig"
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines as an editor counts them."""
+    return re.split(r"\r\n|\r|\n", text)
+
+
+def head_of(path: Path) -> tuple[str, list[str]]:
+    """Encoding and first lines of a file, each of them whole."""
+    with path.open("rb") as stream:
+        first = stream.read(HEAD_BYTES)
+        is_whole = not stream.read(1)
+    encoding = encoding_of(first)
+    lines = lines_of(first.decode(encoding, errors="replace"))
+    return encoding, lines if is_whole or len(lines) == 1 else lines[:-1]
+
+
+def table_text(path: Path) -> TableText:
+    """How the table in a file is written.
+
+    Raises
+    ------
+    RecordError
+        It has no rows of values, their number of cells differs from that of the headings, or its numbers are grouped
+        by thousands.
+
+    """
+    encoding, lines = head_of(path)
+    stated = re.fullmatch(r"\s*\"?sep=(.)\"?\s*", lines[0]) if lines else None
+    quote = "'" if sum(line.count("'") for line in lines) > sum(line.count('"') for line in lines) else '"'
+    separator = stated[1] if stated else _separator(lines, quote)
+    rows = [() if not line.strip() else split(line, separator, quote) for line in lines]
+    if stated:
+        rows[0] = ()
+    comment = [line.lstrip().startswith(_marks(separator)) for line in lines]
+    n_columns, begin = _begin(path, rows, comment, lines)
+    table = [row for row, is_comment in zip(rows[begin:], comment[begin:], strict=True) if row and not is_comment]
+    before = [number for number in range(1 if stated else 0, begin) if lines[number].strip()]
+    headings, used = _headings(rows, comment, before, n_columns)
+    if headings is not None and any(any(row[len(headings) :]) for row in table[:N_SAMPLE]):
+        if separator != "," or (len(headings), n_columns) != (1, 2):
+            raise _uneven(path, used[0], len(headings), begin, n_columns)
+        separator, n_columns, table = ";", 1, [(",".join(row),) for row in table]  # one column with decimal commas
+    notes = [number for number in before if number not in used]
+    return TableText(
+        path, encoding, separator, _decimal(path, table, separator), quote, begin, n_columns,
+        None if headings is None else (*headings, *[""] * (n_columns - len(headings)))[:n_columns],
+        tuple(lines[number].strip().lstrip("".join(COMMENT_MARKS)).strip() for number in notes),
+        tuple(table[:N_SAMPLE]),
+    )  # fmt: skip
+
+
+def split(line: str, separator: str, quote: str = '"') -> Cells:
+    """Cells of a line."""
+    if separator == WHITE_SPACE:
+        return tuple(line.split())
+    try:
+        cells = next(csv.reader([line], delimiter=separator, quotechar=quote, skipinitialspace=True), [])
+    except csv.Error:
+        return ()
+    return tuple(unquoted(cell) for cell in cells)
+
+
+def _marks(separator: str) -> tuple[str, ...]:
+    return tuple(mark for mark in COMMENT_MARKS if mark != separator)
+
+
+def _separator(lines: Sequence[str], quote: str) -> str:
+    """The separator by which most cells of the last lines are values; of several, the one that makes most cells."""
+    last = [line for line in lines if line.strip() and not line.lstrip().startswith(COMMENT_MARKS[:2])][-N_SAMPLE:]
+
+    def score(separator: str) -> tuple[float, bool, int]:
+        rows = [split(line, separator, quote) for line in last]
+        n_columns = _usual([len(row) for row in rows])
+        cells = [cell for row in rows if len(row) == n_columns for cell in row if cell]
+        share = sum(map(is_value, cells)) / max(len(cells), 1) * sum(len(row) == n_columns for row in rows)
+        return share, separator != WHITE_SPACE and n_columns > 1, n_columns
+
+    return max(SEPARATORS, key=score)
+
+
+def _usual(counts: Sequence[int]) -> int:
+    return Counter(counts).most_common(1)[0][0] if counts else 0
+
+
+def _begin(path: Path, rows: list[Cells], comment: list[bool], lines: list[str]) -> tuple[int, int]:
+    """Number of columns, and the line with which the rows of values begin."""
+    places = [number for number, row in enumerate(rows) if row and not comment[number]]
+    sample = [rows[number] for number in places[-N_SAMPLE:]]
+    n_columns = _usual([len(row) for row in sample])
+    sample = [row for row in sample if len(row) == n_columns]
+    valued = []
+    for number in range(n_columns):
+        cells = [row[number] for row in sample if row[number]]
+        if cells and sum(map(is_value, cells)) >= len(cells) / 2:
+            valued.append(number)
+
+    def is_row(row: Cells) -> bool:
+        cells = [row[number] for number in valued if number < len(row)]
+        return (
+            n_columns - 1 <= len(row) <= n_columns
+            and all(not cell or is_value(cell) for cell in cells)
+            and any(NUMBER.fullmatch(cell) for cell in cells)
+        )
+
+    fits = cache(lambda index: is_row(rows[places[index]]))
+    for index in range(len(places) if valued else 0):
+        following = range(index, min(index + N_ROWS, len(places)))
+        if fits(index) and sum(map(fits, following)) >= MOST_ROWS * len(following):
+            return n_columns, places[index]
+    found = format_quoted(next((line for line in lines if line.strip()), "")) or "nothing"
+    raise RecordError(
+        f"{path.name}: is not a table with a heading and rows of numbers, found {found}; {EXAMPLE}, and below a row of "
+        "numbers for each sample."
+    )
+
+
+def _headings(
+    rows: list[Cells], comment: list[bool], before: list[int], n_columns: int
+) -> tuple[Cells | None, tuple[int, ...]]:
+    """Headings, if any, and the lines that they take."""
+    plain = [number for number in before if not comment[number]]
+    last = plain[-1] if plain else None
+    if last is not None and len(plain) > 1 and rows[last] and all(not cell or is_unit(cell) for cell in rows[last]):
+        names, units = _without_empty(rows[plain[-2]]), rows[last]
+        if len(names) <= len(units) <= n_columns and any(units):
+            units = (*units, *[""] * (n_columns - len(units)))
+            named = zip((*names, *[""] * (n_columns - len(names))), units, strict=True)
+            return tuple(f"{name} [{_bare(unit)}]" if unit else name for name, unit in named), (plain[-2], last)
+    if last is not None:
+        cells = _without_empty(rows[last])
+        if n_columns - 1 <= len(cells) <= n_columns or len(rows[last]) == n_columns or is_heading(cells):
+            return cells, (last,)
+    for number in reversed(before):
+        cells = _uncommented(rows[number])
+        if comment[number] and len(cells) == n_columns > 1:
+            return cells, (number,)
+    return None, ()
+
+
+def is_heading(cells: Cells) -> bool:
+    """Whether a line states units, as headings do, whatever its number of cells."""
+    return any(heading_of(cell).unit for cell in cells)
+
+
+def _uncommented(cells: Cells) -> Cells:
+    first = cells[0].lstrip("".join(COMMENT_MARKS)).strip() if cells else ""
+    return (first, *cells[1:]) if first else cells[1:]
+
+
+def _without_empty(cells: Cells) -> Cells:
+    """The cells up to the last one that is not empty."""
+    n = len(cells)
+    while n and not cells[n - 1]:
+        n -= 1
+    return cells[:n]
+
+
+def _bare(unit: str) -> str:
+    return unit.strip("()[]")
+
+
+def _uneven(path: Path, heading: int, n_headings: int, row: int, n_cells: int) -> RecordError:
+    return RecordError(
+        f"{path.name}: line {heading + 1} has {n_headings} headings, but line {row + 1} has {n_cells} cells; write a "
+        "heading for each column, and where decimals follow a comma, separate the cells by semicolons."
+    )
+
+
+def _decimal(path: Path, rows: Sequence[Cells], separator: str) -> str:
+    """What stands before decimals; refuses numbers that are grouped by thousands."""
+    for mark in ",.":
+        grouped = re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+")
+        for column in zip(*(row for row in rows if len(row) == len(rows[0])), strict=True):
+            marked = [cell for cell in column if (mark in cell and NUMBER.fullmatch(cell)) or grouped.fullmatch(cell)]
+            if marked and all(map(grouped.fullmatch, marked)) and any(map(str.isdigit, column)):
+                raise RecordError(
+                    f'{path.name}: its numbers are grouped by thousands, such as "{format_quoted(marked[0])}"; write '
+                    "them without a mark between thousands."
+                )
+    cells = [cell for row in rows for cell in row if NUMBER.fullmatch(cell)]
+    if any("," in cell for cell in cells):
+        return ","
+    return "," if separator == ";" and not any("." in cell for cell in cells) else "."
+
+
+def read_columns(text: TableText) -> pd.DataFrame:
+    """All rows of a table, a column of numbers or of text for each of its columns.
+
+    Raises
+    ------
+    RecordError
+        It cannot be separated into cells.
+
+    """
+    import pandas as pd  # noqa: PLC0415  # a quarter of a second, which only tables need
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # it would leave cells out
+            table = _parsed(text, [])
+            is_text = table[0].dtype.kind not in "fiu"
+            comments = _comment_lines(text) if is_text else []  # each of which makes the first column one of text
+            return _parsed(text, comments) if comments else table
+    except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error).strip())
+        raise RecordError(
+            f"{text.path.name}: is not a table with a heading ({format_quoted(reason)}); {EXAMPLE}."
+        ) from error
+
+
+def _parsed(text: TableText, comments: list[int]) -> pd.DataFrame:
+    """The table without some lines below its first row."""
+    import pandas as pd  # noqa: PLC0415  # see above
+
+    def parsed(encoding: str) -> pd.DataFrame:
+        return pd.read_csv(
+            text.path, encoding=encoding, sep=text.separator, decimal=text.decimal, quotechar=text.quote, header=None,
+            index_col=False, names=list(range(text.n_columns)), na_values=list(MISSING_WORDS), low_memory=False,
+            skipinitialspace=text.separator != WHITE_SPACE,
+            skiprows=[*range(text.n_before), *comments] if comments else text.n_before,
+        )  # fmt: skip
+
+    try:
+        return parsed(text.encoding)
+    except UnicodeDecodeError:
+        return parsed("latin-1")
+
+
+def _comment_lines(text: TableText) -> list[int]:
+    """Lines of comments below the first row."""
+    return [number for number, line in _lines_below(text) if line.lstrip().startswith(_marks(text.separator))]
+
+
+def _lines_below(text: TableText) -> list[tuple[int, str]]:
+    with text.path.open(encoding=text.encoding, errors="replace", newline=None) as stream:
+        return [(number, line) for number, line in enumerate(stream) if number >= text.n_before]
+
+
+def line_of(text: TableText, row: int) -> int:
+    """Number of the line, from 1, in which a row stands."""
+    seen = -1
+    with text.path.open(encoding=text.encoding, errors="replace", newline=None) as stream:
+        for number, line in enumerate(stream):
+            is_blank = not line.strip(" \r\n") or line.lstrip().startswith(_marks(text.separator))
+            seen += number >= text.n_before and not is_blank
+            if seen == row:
+                return number + 1
+    return text.n_before + row + 1
+
+
+def ends_in_a_cut_line(text: TableText) -> bool:
+    """Whether the last line lacks cells and its end."""
+    if text.encoding == "utf-16":
+        return False
+    with text.path.open("rb") as stream:
+        stream.seek(max(0, text.path.stat().st_size - HEAD_BYTES))
+        last = lines_of(stream.read().decode(text.encoding, errors="replace"))[-1]
+    n_cells = text.n_columns - (not any(text.column(text.n_columns - 1)))
+    return bool(last.strip()) and len(split(last, text.separator, text.quote)) < n_cells
