@@ -153,7 +153,9 @@ def test_no_reader_of_carts_loads_for_another_format():
         "print([name for name in sys.modules if name.startswith('ecg_core.records.') and name.endswith("
         "('aecg_files', 'muse_files', 'scp_files', 'sierra_files', 'mortara_files', 'mfer_files', 'xml_text'))])"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
