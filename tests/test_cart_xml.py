@@ -1,6 +1,9 @@
 """XML of ECG carts: every sample as it was written, and no document that names other files or grows without end."""
 
+import subprocess
+import sys
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from ecg_core.records import read_record, records_in, xml_text
 from ecg_core.records.inspect import inspect_text
 from ecg_core.records.patients import read_patient
 
+ROOT = Path(__file__).parents[1]
 ROWS = dict(zip(carts.TWELVE, carts.counts(), strict=True))
 
 
@@ -57,6 +61,17 @@ def test_aecg_reads_the_rhythm_and_names_what_it_leaves_out(tmp_path):
     assert {channel.name for channel in record.left_out} == {"REPRESENTATIVE_BEAT", "VENDOR_PULSE", "X"}
 
 
+def test_aecg_reads_the_longest_rhythm_whatever_another_series_lacks(tmp_path):
+    short = carts.aecg_series({"II": ROWS["II"][:3000]}, step='value="" unit="s"')
+    other = carts.aecg_series({"II": ROWS["II"][:2600]})
+    empty = carts.aecg_sequence("MDC_ECG_LEAD_V7", [])
+    record = opened(tmp_path, carts.aecg(short, carts.aecg_series(ROWS, more=empty), other))
+    assert record.n_samples == carts.N
+    assert [(channel.name, channel.reason.partition(";")[0]) for channel in record.left_out] == [
+        ("V7", "no samples"), ("RHYTHM", "states no rate"), ("RHYTHM", "5.2 s from 2001-02-03 04:05:06"),
+    ]  # fmt: skip
+
+
 def test_aecg_beats_are_the_reference(tmp_path):
     beats = (
         carts.aecg_beat("MDC_ECG_BEAT_NORMAL", 0.3)
@@ -85,6 +100,8 @@ def test_aecg_without_waveform_or_without_rate_says_so(tmp_path):
         opened(tmp_path, carts.aecg(carts.aecg_series(ROWS, step='value="" unit="s"')))
     with pytest.raises(RecordError, match="no time between two samples"):
         opened(tmp_path, carts.aecg(carts.aecg_series(ROWS, step='value="2" unit="furlong"')))
+    with pytest.raises(RecordError, match="no time between two samples"):
+        opened(tmp_path, carts.aecg(carts.aecg_series(ROWS, step='value="0.002"')))
 
 
 PROLOGS = {
@@ -130,15 +147,27 @@ def test_truncated_xml_names_the_line(tmp_path):
         opened(tmp_path, carts.whole_aecg()[:-300])
 
 
+def test_no_reader_of_carts_loads_for_another_format():
+    program = (
+        "import sys; from ecg_core.records import read_record; read_record('demo_data/demo'); "
+        "print([name for name in sys.modules if name.startswith('ecg_core.records.') and name.endswith("
+        "('aecg_files', 'muse_files', 'scp_files', 'sierra_files', 'mortara_files', 'mfer_files', 'xml_text'))])"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_xml_that_is_no_ecg_is_named_and_is_no_record_of_a_folder(tmp_path):
     opened(tmp_path, carts.whole_aecg(), "a.xml")
     (tmp_path / "b.xml").write_text('<?xml version="1.0"?><settings/>')
     (tmp_path / "c.xml").write_text("<html><body/></html>")
     assert [path.name for path in records_in(tmp_path)] == ["a.xml"]
-    for name, kind in (("b.xml", "XML document"), ("c.xml", "XML or HTML document")):
+    for name, kind in (("b.xml", "XML document of another kind"), ("c.xml", "HTML document")):
         text, fine = inspect_text(tmp_path / name)
         assert not fine
-        assert f"is not a recording but an {kind} of another kind" in text
+        assert f"is not a recording but an {kind}" in text
 
 
 def test_numbers_of_another_length_than_stated_are_a_doubt(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,12 +17,11 @@ from ..schema import Annotations, Float64, LeftOut, Record
 from ..text import format_quoted
 from .stored_leads import About, StoredLead, age_of, open_leads, standard_name
 from .units import mv_of_unit
-from .xml_text import attribute_at, date_of, number_of, read_xml, root_name, text_at
+from .xml_text import attribute_at, date_of, number_of, read_xml, text_at
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-ROOT = "AnnotatedECG"
 LEAD, BEAT, TIME = "MDC_ECG_LEAD_", "MDC_ECG_BEAT", "TIME_"
 STEP_S: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6}  # UCUM, of the time between two samples
 SUBJECT = "componentOf/timepointEvent/componentOf/subjectAssignment/subject/trialSubject"
@@ -34,12 +34,29 @@ SYMBOL_OF_BEAT: Final = {
     "PACED_FUS": "f",
 }  # fmt: skip
 NOT_CLASSIFIABLE = "Q"
+AVERAGED = "REPRESENTATIVE_BEAT"
 LONGEST_QRS_S = 0.25  # the middle of a longer stretch is not where a detector finds the beat
 
 
-def is_aecg(path: Path, first: bytes) -> bool:
-    """Whether a file is an XML document of this kind."""
-    return root_name(path, first) == ROOT
+@dataclass(frozen=True, eq=False)
+class Waveform:
+    """The leads of one set of sequences, which share their times."""
+
+    code: str  # of the series
+    start: datetime | None
+    fs_hz: float  # 0 where it is not stated
+    leads: tuple[StoredLead, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def is_rhythm(self) -> bool:
+        """Whether it is no averaged beat."""
+        return self.code.upper() != AVERAGED
+
+    @property
+    def duration_s(self) -> float:
+        """Of the longest lead; 0 where the rate is not stated."""
+        return max(len(lead.counts) for lead in self.leads) / self.fs_hz if self.fs_hz else 0.0
 
 
 def read_aecg(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
@@ -53,95 +70,92 @@ def read_aecg(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     """
     root = read_xml(path)
     series = root.findall("component/series")
-    found = [_Waveform(path, one, sequences) for one in series for sequences in one.findall("component/sequenceSet")]
+    found = [_waveform(path, one, sequences) for one in series for sequences in one.findall("component/sequenceSet")]
     found = [waveform for waveform in found if waveform.leads]
     if not found:
         raise RecordError(
-            f"{path.name}: is an HL7 annotated ECG without a waveform (no sequence of digits in it); "
-            "an ECG is needed. Export it with its waveforms."
+            f"{path.name}: is an HL7 annotated ECG without a waveform (no sequence of digits in it); an ECG is needed. "
+            "Export it with its waveforms."
         )
-    rhythms = [waveform for waveform in found if waveform.is_rhythm] or found
-    chosen = max(rhythms, key=lambda waveform: waveform.duration_s)
+    chosen = max(found, key=lambda waveform: (waveform.is_rhythm, waveform.duration_s))
+    if chosen.fs_hz <= 0:
+        raise RecordError(
+            f"{path.name}: states no time between two samples (the increment of TIME_ABSOLUTE or TIME_RELATIVE, in s, "
+            "ms or us), and no rate is guessed. Export it again."
+        )
     start = chosen.start or _time(_low(root))
     born = date_of(attribute_at(root, f"{SUBJECT}/subjectDemographicPerson/birthTime", "value")[:8], "%Y%m%d")
     beats = [beat for rhythm in series for beat in _beats(rhythm, start, chosen.duration_s)]
-    others = [waveform.left_out for waveform in found if waveform is not chosen]
-    derived = [_derived_name(one) for one in root.iter("derivedSeries")]
+    others = [_why_not(waveform) for waveform in found if waveform is not chosen]
+    derived = [attribute_at(one, "code", "code") or "a derived series" for one in root.iter("derivedSeries")]
     about = About(
         start=start,
         age_years=age_of(born, start),
         reference=_reference(beats),
-        left_out=(*chosen.others, *others, *(LeftOut(name, "derived from the rhythm") for name in derived)),
-    )
+        left_out=(
+            *chosen.left_out, *others, *(LeftOut(format_quoted(name), "derived from the rhythm") for name in derived)
+        ),
+    )  # fmt: skip
     return open_leads(path, chosen.leads, about, overrides)
 
 
-class _Waveform:
-    """The leads of one set of sequences, which share their times."""
+def _waveform(path: Path, series: Element, sequences: Element) -> Waveform:
+    """The leads of a set of sequences, and what of it is no lead."""
+    fs_hz, start = 0.0, _time(_low(series))
+    leads: list[StoredLead] = []
+    left_out: list[LeftOut] = []
+    stored = [(attribute_at(one, "code", "code"), one.find("value")) for one in sequences.iter("sequence")]
+    for code, value in stored:
+        if code.upper().startswith(TIME):
+            fs_hz = _rate(value) or fs_hz
+            absolute = code.upper() == "TIME_ABSOLUTE"
+            start = (_time(attribute_at(value, "head", "value")) if absolute else None) or start
+    for code, value in stored:
+        if code.upper().startswith(TIME):
+            continue
+        found = _lead(path, code, value, fs_hz)
+        if isinstance(found, LeftOut):
+            left_out.append(found)
+        else:
+            leads.append(found)
+    return Waveform(attribute_at(series, "code", "code"), start, fs_hz, tuple(leads), tuple(left_out))
 
-    def __init__(self, path: Path, series: Element, sequences: Element) -> None:
-        self.path, self.code = path, attribute_at(series, "code", "code")
-        self.is_rhythm = self.code.upper() != "REPRESENTATIVE_BEAT"
-        self.start, self.fs_hz = _time(_low(series)), 0.0
-        self.leads: list[StoredLead] = []
-        self.others: list[LeftOut] = []
-        stored = [(attribute_at(one, "code", "code"), one.find("value")) for one in sequences.iter("sequence")]
-        stored = [(code, value) for code, value in stored if not self._is_time(code, value)]
-        for code, value in stored:
-            self._add(code, value)
-        if self.leads and self.fs_hz <= 0:
-            raise RecordError(
-                f"{path.name}: states no time between two samples (the increment of TIME_ABSOLUTE or TIME_RELATIVE, in "
-                "s, ms or us), and no rate is guessed. Export it again."
-            )
 
-    @property
-    def duration_s(self) -> float:
-        return max(len(lead.counts) for lead in self.leads) / self.fs_hz
+def _rate(value: Element | None) -> float | None:
+    step = number_of(attribute_at(value, "increment", "value"))
+    unit = STEP_S.get(attribute_at(value, "increment", "unit"))
+    return round(1 / (step * unit), 6) if step and step > 0 and unit else None
 
-    @property
-    def left_out(self) -> LeftOut:
-        name = self.code or "a series without a code"
-        return LeftOut(format_quoted(name), f"{self.duration_s:.1f} s of another waveform; the longest rhythm is read")
 
-    def _is_time(self, code: str, value: Element | None) -> bool:
-        """Take the rate and the start from the sequence of times."""
-        if not code.upper().startswith(TIME):
-            return False
-        step = number_of(attribute_at(value, "increment", "value"))
-        unit = STEP_S.get(attribute_at(value, "increment", "unit") or "s")
-        if step and step > 0 and unit:
-            self.fs_hz = round(1 / (step * unit), 6)
-        if code.upper() == "TIME_ABSOLUTE":
-            self.start = _time(attribute_at(value, "head", "value")) or self.start
-        return True
+def _why_not(waveform: Waveform) -> LeftOut:
+    """Why a waveform is not the one that is read."""
+    name = format_quoted(waveform.code or "a series without a code")
+    if not waveform.is_rhythm:
+        return LeftOut(name, "an averaged beat, no rhythm")
+    if waveform.fs_hz <= 0:
+        return LeftOut(name, "states no rate")
+    when = f" from {waveform.start:%Y-%m-%d %H:%M:%S}" if waveform.start else ""
+    return LeftOut(name, f"{waveform.duration_s:.1f} s{when}; the longest rhythm is read")
 
-    def _add(self, code: str, value: Element | None) -> None:
-        """Add a lead, or the reason why a sequence is none."""
-        stored = value.find("digits") if value is not None else None
-        words = (stored.text or "").split() if stored is not None else []
-        if not words:
-            return
-        if LEAD not in code.upper():
-            self.others.append(LeftOut(format_quoted(code or "a sequence without a code"), "no code of an ECG lead"))
-            return
-        name = standard_name(code[code.upper().index(LEAD) + len(LEAD) :])
-        scale, unit = number_of(attribute_at(value, "scale", "value")), attribute_at(value, "scale", "unit")
-        origin, origin_unit = number_of(attribute_at(value, "origin", "value")), attribute_at(value, "origin", "unit")
-        mv, origin_mv = mv_of_unit(unit), mv_of_unit(origin_unit or unit)
-        if unit and mv is None:
-            self.others.append(LeftOut(name, f"in {format_quoted(unit)}, no unit of an ECG"))
-            return
-        stated = scale is not None and mv is not None
-        self.leads.append(
-            StoredLead(
-                name,
-                _numbers(self.path, words, name),
-                self.fs_hz,
-                scale * mv if scale is not None and mv is not None else None,
-                (origin or 0.0) * (origin_mv or 0.0) if stated else 0.0,
-            )
-        )
+
+def _lead(path: Path, code: str, value: Element | None, fs_hz: float) -> StoredLead | LeftOut:
+    """A lead, or why a sequence is none."""
+    digits = value.find("digits") if value is not None else None
+    words = (digits.text or "").split() if digits is not None else []
+    if LEAD not in code.upper():
+        return LeftOut(format_quoted(code or "a sequence without a code"), "no code of an ECG lead")
+    name = format_quoted(standard_name(code[code.upper().index(LEAD) + len(LEAD) :]))
+    if not words:
+        return LeftOut(name, "no samples")
+    scale, unit = number_of(attribute_at(value, "scale", "value")), attribute_at(value, "scale", "unit")
+    origin = number_of(attribute_at(value, "origin", "value")) or 0.0
+    mv, origin_mv = mv_of_unit(unit), mv_of_unit(attribute_at(value, "origin", "unit") or unit)
+    if unit and (mv is None or (origin and origin_mv is None)):
+        return LeftOut(name, f"in {format_quoted(unit)}, no unit of an ECG")
+    counts = _numbers(path, words, name)
+    if scale is None or mv is None:
+        return StoredLead(name, counts, fs_hz, None)
+    return StoredLead(name, counts, fs_hz, scale * mv, origin * (origin_mv or 0.0))
 
 
 def _numbers(path: Path, words: list[str], name: str) -> Float64:
@@ -169,10 +183,6 @@ def _time(stated: str) -> datetime | None:
         )
     except ValueError:
         return None
-
-
-def _derived_name(series: Element) -> str:
-    return format_quoted(attribute_at(series, "code", "code") or "a derived series")
 
 
 def _beats(series: Element, start: datetime | None, duration_s: float) -> list[tuple[float, str]]:

@@ -11,20 +11,9 @@ from ..errors import MissingMetadataError, RecordError
 from ..notes import Patient
 from ..overrides import RecordOverrides
 from ..schema import Record
-from . import (
-    aecg_files,
-    dicom_files,
-    edf_header,
-    ishne_files,
-    mfer_files,
-    mortara_files,
-    muse_files,
-    scp_files,
-    sierra_files,
-    wfdb_notes,
-)
-from .aecg_files import is_aecg, read_aecg
+from . import dicom_files, edf_header, ishne_files, wfdb_notes
 from .archives import UnpackedSource, is_archive, unpack
+from .cart_kinds import is_aecg, is_mfer, is_mortara, is_muse, is_scp, is_sierra, reader_of
 from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, marks_of, read_edf
 from .folder import Folder
@@ -32,12 +21,7 @@ from .ishne_files import is_ishne, read_ishne
 from .joined import first_samples, is_join, join_records, read_join
 from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
-from .mfer_files import is_mfer, read_mfer
-from .mortara_files import is_mortara, read_mortara
-from .muse_files import is_muse, read_muse
 from .parquet_files import is_parquet
-from .scp_files import is_scp, read_scp
-from .sierra_files import is_sierra, read_sierra
 from .table_files import is_table, is_table_among_texts, read_parquet, read_table
 from .wfdb_files import has_header, is_wfdb, read_wfdb
 from .wfdb_header import headers_in, segment_names
@@ -134,12 +118,12 @@ FORMATS: Final = (  # tried in this order
         "joined recording", (), is_join, _open_joined, _patient_of_joined, _marks_of_joined
     ),
     Format("DICOM", (".dcm",), is_dicom, read_dicom, dicom_files.patient_of),
-    Format("HL7 annotated ECG", (".xml",), is_aecg, read_aecg, aecg_files.patient_of),
-    Format("GE MUSE XML", (".xml",), is_muse, read_muse, muse_files.patient_of),
-    Format("SCP-ECG", (".scp",), is_scp, read_scp, scp_files.patient_of),
-    Format("Philips XML", (".xml",), is_sierra, read_sierra, sierra_files.patient_of),
-    Format("Mortara XML", (".xml",), is_mortara, read_mortara, mortara_files.patient_of),
-    Format("MFER", (".mwf",), is_mfer, read_mfer, mfer_files.patient_of),
+    Format("HL7 annotated ECG", (".xml",), is_aecg, *reader_of("aecg_files", "read_aecg")),
+    Format("GE MUSE XML", (".xml",), is_muse, *reader_of("muse_files", "read_muse")),
+    Format("SCP-ECG", (".scp",), is_scp, *reader_of("scp_files", "read_scp")),
+    Format("Philips XML", (".xml",), is_sierra, *reader_of("sierra_files", "read_sierra")),
+    Format("Mortara XML", (".xml",), is_mortara, *reader_of("mortara_files", "read_mortara")),
+    Format("MFER", (".mwf",), is_mfer, *reader_of("mfer_files", "read_mfer")),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),
     Format(

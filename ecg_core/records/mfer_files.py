@@ -16,11 +16,9 @@ from ..schema import Float32, LeftOut, Record
 from ..text import format_quoted, plural
 from .mfer_definitions import (
     AGE,
-    FIRST_TAGS,
     MAKER,
     NAME,
     NUMBER,
-    PREAMBLE,
     SEX,
     TIME,
     Channel,
@@ -34,8 +32,6 @@ from .overrides import missing_metadata
 from .stored_leads import About, age_of, open_parts
 from .units import ASSUMED_PER_MV
 
-MAGIC, MAGIC_AT = b"MFR ", 2  # the first words of the preamble
-SUFFIXES = (".mwf", ".mfer", ".mfr")
 SEXES: Final = {1: "male", 2: "female"}
 
 
@@ -83,12 +79,6 @@ class MferSource:
             mv[(counts == channel.null) | ~np.isfinite(mv)] = np.nan
             rows.append(mv)
         return np.stack(rows)
-
-
-def is_mfer(path: Path, first: bytes) -> bool:
-    """Whether a file begins with the preamble of MFER, or by its suffix and its first tag may."""
-    named = first[:1] == bytes((PREAMBLE,)) and first[MAGIC_AT : MAGIC_AT + len(MAGIC)] == MAGIC
-    return named or (path.suffix.lower() in SUFFIXES and first[:1] != b"" and first[0] in FIRST_TAGS)
 
 
 def read_mfer(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:

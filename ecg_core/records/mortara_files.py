@@ -12,24 +12,14 @@ from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import LeftOut, Record
 from ..text import format_quoted
 from .stored_leads import About, StoredLead, age_of, open_leads
-from .xml_text import attribute_at, beginning, counts_of, date_of, number_of, read_xml, root_name
+from .xml_text import attribute_at, counts_of, date_of, number_of, read_xml
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-ROOT = "ECG"
-MARKS: Final = ("<CHANNEL", "UNITS_PER_MV", "ACQUISITION_TIME", "<TYPICAL_CYCLE")  # the root's name alone is common
 FORMAT: Final = {"BITS": "16", "FORMAT": "SIGNED", "ENCODING": "BASE64"}  # what is read; taken where it is not stated
 SEX: Final = {"M": "male", "F": "female"}
 YEARS: Final = ("", "Y", "YEARS", "YEAR")
-
-
-def is_mortara(path: Path, first: bytes) -> bool:
-    """Whether a file is an XML document of this kind."""
-    if root_name(path, first) != ROOT:
-        return False
-    text = beginning(path, first)
-    return any(mark in text for mark in MARKS)
 
 
 def read_mortara(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:

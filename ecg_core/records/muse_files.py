@@ -13,21 +13,15 @@ from ..schema import LeftOut, Record
 from ..text import format_quoted
 from .stored_leads import About, StoredLead, age_of, open_leads
 from .units import mv_of_unit
-from .xml_text import counts_of, date_of, number_of, read_xml, root_name, text_at
+from .xml_text import counts_of, date_of, number_of, read_xml, text_at
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-ROOT = "RestingECG"
 RHYTHM, SAMPLE_BYTES = "rhythm", 2
 MAX_EXPONENT: Final = 9  # a larger power of ten is damage
 DATES: Final = ("%m-%d-%Y", "%m/%d/%Y", "%Y-%m-%d")  # MUSE writes American dates
 SEX: Final = {"MALE": "male", "M": "male", "FEMALE": "female", "F": "female"}
-
-
-def is_muse(path: Path, first: bytes) -> bool:
-    """Whether a file is an XML document of this kind."""
-    return root_name(path, first) == ROOT
 
 
 def read_muse(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
@@ -113,7 +107,7 @@ def _leads(path: Path, waveform: Element) -> tuple[list[StoredLead], list[LeftOu
             )
             late = number_of(text_at(data, "LeadTimeOffset")) or number_of(text_at(data, "LeadOffsetFirstSample"))
             if late:
-                doubts.append(f"lead {name} is stated to begin {late:g} later than others; it is shown from the start")
+                doubts.append(f"lead {name} states a time offset of {late:g}, which is not applied: it has no unit")
     return leads, left_out, doubts
 
 

@@ -17,14 +17,12 @@ from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import LeftOut, Record
 from ..text import format_quoted, plural
+from .cart_kinds import FIRST_POINTER_AT, HEADER_BYTES, POINTER_BYTES, PREAMBLE_BYTES
 from .limits import check_leads
 from .scp_rhythm import MAX_SAMPLES, Lead, Rhythm, Stored, read_rhythm
 from .stored_leads import About, StoredLead, age_of, open_leads
 
 MAX_BYTES: Final = 64 << 20  # ten seconds of twelve leads have 40 kB; a lead has at most 65,535 bytes
-PREAMBLE_BYTES, HEADER_BYTES, POINTER_BYTES = 6, 16, 10
-MAGIC, MAGIC_AT = b"SCPECG", 16  # in the header of section 0, from version 1.3 on
-FIRST_POINTER_AT = PREAMBLE_BYTES + HEADER_BYTES
 NV_PER_MV = 1e6
 US_PER_S = 1e6
 PATIENT, TABLES, LEADS, BEATS, REFERENCE, RHYTHM = range(1, 7)  # numbers of sections
@@ -49,18 +47,6 @@ class Sections:
 
     body: dict[int, bytes]
     doubts: list[str] = field(default_factory=list)
-
-
-def is_scp(_path: Path, first: bytes) -> bool:
-    """Whether a file begins with the pointers of SCP-ECG."""
-    if len(first) < FIRST_POINTER_AT + POINTER_BYTES:
-        return False
-    number, length = struct.unpack_from("<HI", first, PREAMBLE_BYTES + 2)
-    pointed, _, index = struct.unpack_from("<HII", first, FIRST_POINTER_AT)
-    if number != 0 or length < HEADER_BYTES + POINTER_BYTES:
-        return False
-    named = first[MAGIC_AT : MAGIC_AT + len(MAGIC)] == MAGIC
-    return named or ((length - HEADER_BYTES) % POINTER_BYTES == 0 and (pointed, index) == (0, PREAMBLE_BYTES + 1))
 
 
 def read_scp(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:

@@ -20,12 +20,11 @@ from ..text import format_quoted, plural
 from .limits import check_leads
 from .samples import undo_differences
 from .stored_leads import STANDARD, About, StoredLead, age_of, open_leads
-from .xml_text import attribute_at, bytes_of, counts_of, date_of, number_of, read_xml, root_name, text_at
+from .xml_text import attribute_at, bytes_of, counts_of, date_of, number_of, read_xml, text_at
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-ROOT = "restingecgdata"
 UV_PER_MV, MS_PER_S = 1e3, 1e3
 CODE_BITS = 10
 FIRST_CODE, LAST_CODE = 256, (1 << CODE_BITS) - 2  # the table grows no further; the code after them is the end
@@ -34,11 +33,6 @@ DELTA_ZERO = 64  # stands for a difference of 0
 MAX_SAMPLES: Final = 1 << 22  # of a lead, an hour at 1,000 Hz: more is damage
 SEX: Final = {"MALE": "male", "FEMALE": "female"}
 TWELVE_LEAD_TYPES: Final = ("STD-12", "10-WIRE")
-
-
-def is_sierra(path: Path, first: bytes) -> bool:
-    """Whether a file is an XML document of this kind."""
-    return root_name(path, first) == ROOT
 
 
 def read_sierra(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..text import format_quoted, plural
+from .cart_kinds import UTF16_LETTERS
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -21,48 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 100 << 20  # an hour of twelve leads in digits; the tree of more would fill the memory
 MAX_PARTS: Final = 1_000_000  # elements and attributes: a cart writes thousands, a table of measurements tens of them
 MAX_DEPTH: Final = 200  # aECG nests some twenty elements
-PROLOG_BYTES: Final = 1 << 16  # before the root element: declarations and comments
-SKIPPED = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
-ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
-UTF16_LETTERS: Final = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}  # a document without a byte order mark
 DATES: Final = ("%Y-%m-%d", "%Y%m%d")
-
-
-def root_name(path: Path, first: bytes) -> str:
-    """Name of the root element of a document, without its prefix; empty where a file is no XML.
-
-    Examples
-    --------
-    >>> root_name(Path("x.xml"), b"<!-- of a cart --><RestingECG>")
-    'RestingECG'
-
-    """
-    if not _text(first).lstrip().startswith("<"):
-        return ""
-    return _root(_text(first)) or _root(beginning(path, first))
-
-
-def beginning(path: Path, first: bytes) -> str:
-    """The first text of a document, longer than the bytes by which formats are recognised."""
-    if not path.is_file():
-        return _text(first)
-    with path.open("rb") as stream:
-        return _text(stream.read(PROLOG_BYTES))
-
-
-def _text(content: bytes) -> str:
-    """The beginning of a document; what its encoding makes of letters beyond ASCII does not matter."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    return content.removeprefix(b"\xef\xbb\xbf").decode(UTF16_LETTERS.get(content[:2], "latin-1"), errors="replace")
-
-
-def _root(text: str) -> str:
-    place = 0
-    while found := SKIPPED.match(text, place):
-        place = found.end()
-    name = ROOT.match(text, place)
-    return name[1] if name and name.end() < len(text) else ""  # at the end of the text, the name may go on
 
 
 def read_xml(path: Path) -> Element:
