@@ -467,9 +467,9 @@ def test_a_folder_offers_texts_only_if_they_are_tables_of_a_recording(tmp_path):
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b'<?xml version="1.0"?>\n<a/>', "XML document"),
-        (b"\xef\xbb\xbf  <a/>", "XML document"),
-        ("<a/>".encode("utf-16"), "XML document"),
+        (b'<?xml version="1.0"?>\n<a/>', "XML document of another kind"),
+        (b"\xef\xbb\xbf  <a/>", "XML document of another kind"),
+        ("<a/>".encode("utf-16"), "XML document of another kind"),
         (b"<!DOCTYPE html><p>", "HTML document"),
         (b'{"Samples": [1, 2]}', "JSON document"),
         (b'[{"Samples": [1, 2]}]', "JSON document"),

@@ -225,12 +225,16 @@ def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
 
 def _segment_header(header: Header, name: str, length: int) -> Header:
     if not is_bare(name):
-        raise RecordError(f"{header.path.name} names {name}: a segment must lie beside its header.")
+        raise RecordError(
+            f"{header.path.name} names {name}: a segment must lie beside its header; put it there, and correct the name."
+        )
     if not header_of(header.path.with_name(name)).is_file():
         raise RecordError(f"{header.path.name} names the segment {name}.hea, which is not beside it; add it.")
     own = read_header(header.path.with_name(name))
     if own.is_of_segments:
-        raise RecordError(f"{header.path.name}: its segment {name} has segments of its own, which WFDB does not allow.")
+        raise RecordError(
+            f"{header.path.name}: its segment {name} has segments of its own, which WFDB does not allow; open those instead."
+        )
     if length and (own.fs_hz, own.n_frames) != (header.fs_hz, length):
         raise RecordError(
             f"{header.path.name} expects {length:,} samples at {header.fs_hz:g} Hz in the segment {name}, {name}.hea "
@@ -271,7 +275,9 @@ def _check_signals(header: Header) -> None:
     name = header.path.name
     for signal in header.signals:
         if not is_bare(signal.file_name):
-            raise RecordError(f"{name} names {signal.file_name}: a signal file must lie beside its header.")
+            raise RecordError(
+                f"{name} names {signal.file_name}: a signal file must lie beside its header; put it there, and correct the name."
+            )
         if not file_named(header.path.parent, signal.file_name).is_file():
             raise RecordError(f"{name} names {signal.file_name}, which is not beside it; add this file.")
         if signal.form not in GROUPS:
