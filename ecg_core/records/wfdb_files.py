@@ -331,9 +331,12 @@ def _doubts(header: Header, files: list[SignalFile]) -> Iterator[str]:
     expected, fs_hz = header.n_frames or max(file.n_frames for file in files), header.fs_hz
     whose = f"{header.path.name} states" if header.n_frames else "another signal file holds"
     for file in files:
-        lengths = f"{whose} {expected / fs_hz:,.1f} s, {file.path.name} holds {file.n_frames / fs_hz:,.1f} s"
+        lengths = (
+            f"{whose} {plural(expected, 'sample')} ({expected / fs_hz:,.1f} s), {file.path.name} holds "
+            f"{file.n_frames:,} ({file.n_frames / fs_hz:,.1f} s)"
+        )
         if file.n_frames < expected:
-            yield f"{lengths}; what is lacking is missing"
+            yield f"{lengths}; the rest is missing"
         elif file.n_frames - expected >= fs_hz:
             yield f"{lengths}; what is beyond the stated length is not read"
 

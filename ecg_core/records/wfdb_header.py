@@ -65,11 +65,6 @@ class Header:
     segments: tuple[tuple[str, int], ...]  # name and frames of each segment; empty for a record of one
 
     @property
-    def stem(self) -> Path:
-        """The path of the record without suffix."""
-        return self.path.with_name(self.path.name[: -len(HEADER_SUFFIX)])
-
-    @property
     def is_of_segments(self) -> bool:
         """Whether it lists segments instead of signals."""
         return bool(self.segments)
@@ -106,8 +101,8 @@ def header_of(stem: Path) -> Path:
 
 
 def headers_in(folder: Path) -> list[Path]:
-    """Headers of a folder, their suffix in any case."""
-    return sorted(path for path in folder.glob("*.[hH][eE][aA]") if path.is_file())
+    """Headers of a folder, their suffix in either case."""
+    return sorted({*folder.glob(f"*{HEADER_SUFFIX}"), *folder.glob(f"*{HEADER_SUFFIX.upper()}")})
 
 
 def with_ending(stem: Path, suffix: str) -> Path:

@@ -21,8 +21,8 @@ WHAT_ELSE: Final = {  # words in the names of what recorders store beside an ECG
     **dict.fromkeys(("abp", "art", "cvp", "pap", "pcwp", "icp", "lap", "rap", "bp", "nibp", "pressure", "uap", "fap"),
                     "a pressure"),
     **dict.fromkeys(("pleth", "plethysmogram", "ppg", "pulse"), "a pulse wave"),
-    **dict.fromkeys(("spo", "so", "sao", "oxygen", "saturation"), "oxygen saturation"),
-    **dict.fromkeys(("co", "etco"), "carbon dioxide"),
+    **dict.fromkeys(("spo2", "so2", "sao2", "oxygen", "saturation"), "oxygen saturation"),
+    **dict.fromkeys(("co2", "etco2"), "carbon dioxide"),
     **dict.fromkeys(("eeg",), "an EEG"),
     **dict.fromkeys(("eog",), "an EOG"),
     **dict.fromkeys(("emg",), "an EMG"),
@@ -44,7 +44,8 @@ def why_no_lead(signal: SignalLine) -> str | None:
     is_named = is_ecg_name(signal.name)
     if _mv_of(signal.unit) is None and not (signal.unit.casefold() in COUNTS and (is_named or not signal.name)):
         return f"in {signal.unit}, which is no unit of an ECG"
-    words = re.findall(r"[a-z]+", signal.name.casefold())
+    words = re.findall(r"[a-z]+\d*", signal.name.casefold())
+    words += [word.rstrip("0123456789") for word in words]
     what = None if is_named else next((WHAT_ELSE[word] for word in words if word in WHAT_ELSE), None)
     return f"its name is that of {what}" if what else None
 
