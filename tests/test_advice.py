@@ -16,7 +16,8 @@ MOST_STEPS = 4
 # What a person does who has no other file: nothing more can be tried here.
 ENDS = re.compile(
     r"\b(copy|export|download) (it|them|both|the \w+|\w+\.\w+)?\s?(or export it )?again"
-    r"|\bcopy or export it again|\bexport (it|the (recording|ECG))|\bchoose (another|a|one)|\bopen (the|a|one|it|its|that|those)\b"
+    r"|\bcopy or export it again|\bexport (it|the (recording|ECG))|\bchoose (another|a|one)"
+    r"|\bopen (the|a|one|it|its|that|those)\b"
     r"|\badd (it|this file|them)|\bcorrect\b|\bcheck\b|\bremove it\b|\bunpack it|\bpack (the|one)|\bmake (it|them)"
     r"|\bsort\b|\bfill\b|\bleave\b|\bjoin\b|\bsave\b|\bwrite headings|\bconvert\b|\bgive it the suffix|\bput\b"
     r"|\banalyse them\b|\bnothing can be\b|\brename\b",

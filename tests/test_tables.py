@@ -442,6 +442,32 @@ def test_a_wrong_cell_is_named_by_its_line_in_an_editor_and_its_heading(tmp_path
         opened(tmp_path, "\n".join(lines))
 
 
+def test_a_wrong_cell_in_the_first_row_makes_it_no_heading(tmp_path):
+    with pytest.raises(RecordError, match='line 2, column II_mv: expected a number, got "high"'):
+        opened(tmp_path, columns(times(), ["high", *numbers()[1:]], before="time_s,II_mv\n"))
+
+
+def test_a_line_with_more_cells_than_the_others_is_named(tmp_path):
+    text = columns(times(), numbers(), before="time_s,II_mv\n").replace("\n4.000,", "\n4.000,0,")
+    with pytest.raises(RecordError, match="line 1002 has 3 cells, expected 2"):
+        opened(tmp_path, text)
+
+
+def test_headings_may_be_numbers_of_channels(tmp_path):
+    record = opened(
+        tmp_path, columns(times(), numbers(), numbers(), before="time_s,1,2\n"), RecordOverrides(per_mv=1.0)
+    )
+    assert record.lead_names == ("1", "2")
+    assert_is(record)
+
+
+def test_a_table_without_headings_whose_first_column_is_time_keeps_its_gaps(tmp_path):
+    kept = (TIME_S < 5) | (TIME_S > 8)
+    record = opened(tmp_path, columns(times("{:.3f}", TIME_S[kept]), numbers(ECG[kept])), RecordOverrides(FS_HZ, 1.0))
+    assert record.lead_names == ("lead 1",)
+    assert_is(record, np.where(kept, ECG, np.nan))
+
+
 @pytest.mark.parametrize("text", ["time_s,II_mv\n", "", "\n\n", "# note\n", "time_s\n1\n2\n3\n"])
 def test_headings_alone_are_no_recording(tmp_path, text):
     with pytest.raises(RecordError, match=r"is not a table with a heading|has no column of a lead"):

@@ -33,6 +33,12 @@ IN_BRACKETS: Final = re.compile(r"^(?P<name>.*?)[ _]*[\[(](?P<unit>[^\[\]()]*)[\
 SUFFIXED: Final = re.compile(
     rf"^(?P<name>.+?)[ _/]+(?P<unit>{'|'.join(map(re.escape, (*VOLTAGE, *S_OF_UNIT, 'bpm', 'mmhg')))})$", re.IGNORECASE
 )
+RATE_NOTE: Final = re.compile(  # a line before a table that states the rate
+    r"((sampl\w*|acquisition|adc|scan)[ _-]*(rate|freq\w*)|messrate|abtast(rate|frequenz)|échantillonnage|muestreo"
+    r"|campionamento|amostragem|\bfs\b|\bsfreq\b|^rate\b)"
+    r"(?P<words>[^\d:=,;\t]*)[:=,;\t ]+(?P<rate>\d+([.,]\d+)?)\s*(?P<unit>[a-z]*)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _numbers(text: TableText, column: pd.Series, number: int) -> Float64:
 
     if column.dtype.kind in "fiu":
         return column.to_numpy(dtype=np.float64)
-    plain = column.astype("str").str.strip("'\" ") if column.dtype.kind == "O" or str(column.dtype) == "str" else column
+    plain = column.astype("str").str.strip("'\" ")
     if text.decimal == ",":
         plain = plain.str.replace(",", ".")
     numbers = pd.to_numeric(plain, errors="coerce")

@@ -15,7 +15,7 @@ from ..overrides import RecordOverrides
 from ..schema import LeftOut
 from ..text import format_quoted
 from .overrides import check_rate, missing_metadata
-from .table_cells import CLOCK, CLOCK_PATTERN, COUNTS, NUMBER, VOLTAGE, Heading, heading_of, is_value
+from .table_cells import CLOCK, CLOCK_PATTERN, COUNTS, NUMBER, RATE_NOTE, VOLTAGE, Heading, heading_of, is_value
 from .table_text import EXAMPLE, Cells
 from .units import MV_OF_UNIT, S_OF_UNIT
 
@@ -45,12 +45,6 @@ NOT_LEADS: Final = (  # words of headings, and what such a column is
 OTHER_VOLTAGES: Final = ("another signal than ECG", "respiration", "an optical signal")  # that are given in volts
 TIME, CLOCK_TIME, TIME_WITHOUT_UNIT = "time", "clock", "time without unit"  # roles of columns
 LEAD, MAYBE, EMPTY, TEXT = "lead", "no unit; open it with its unit to read it too", "empty", "holds text"
-RATE_NOTE: Final = re.compile(
-    r"((sampl\w*|acquisition|adc|scan)[ _-]*(rate|freq\w*)|messrate|abtast(rate|frequenz)|échantillonnage|muestreo"
-    r"|campionamento|amostragem|\bfs\b|\bsfreq\b|^rate\b)"
-    r"(?P<words>[^\d:=,;\t]*)[:=,;\t ]+(?P<rate>\d+([.,]\d+)?)\s*(?P<unit>[a-z]*)",
-    re.IGNORECASE,
-)
 UNIT_NOTE: Final = re.compile(r"^(units?|einheit|unité|unidad|unità)\W*[:=,;\t]\W*(?P<unit>\S+?)\W*$", re.IGNORECASE)
 HZ_OF_UNIT: Final = {"": 1.0, "hz": 1.0, "hertz": 1.0, "sps": 1.0, "samples": 1.0, "per": 1.0, "khz": 1e3}
 OPEN_SIGNALS: Final = ("sampling rate", "column")  # keys of a device in the notes of OpenSignals

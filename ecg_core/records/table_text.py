@@ -14,18 +14,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RecordError
 from ..text import format_quoted
-from .table_cells import MISSING_WORDS, NUMBER, heading_of, is_unit, is_value, unquoted
+from .table_cells import MISSING_WORDS, NUMBER, RATE_NOTE, heading_of, is_unit, is_value, unquoted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HEAD_BYTES = 1 << 16  # in which the table begins
 N_SAMPLE = 64  # rows by which separator and number of columns are found
+N_HEAD = 512  # rows in which decimal marks are looked for
 N_ROWS, MOST_ROWS = 20, 0.8  # rows after which the table begins, and how many of them hold values
 WHITE_SPACE = r"\s+"
 SEPARATORS: Final = (",", ";", "\t", "|", WHITE_SPACE)
@@ -94,25 +96,42 @@ def table_text(path: Path) -> TableText:
     stated = re.fullmatch(r"\s*\"?sep=(.)\"?\s*", lines[0]) if lines else None
     quote = "'" if sum(line.count("'") for line in lines) > sum(line.count('"') for line in lines) else '"'
     separator = stated[1] if stated else _separator(lines, quote)
-    rows = [() if not line.strip() else split(line, separator, quote) for line in lines]
-    if stated:
-        rows[0] = ()
-    comment = [line.lstrip().startswith(_marks(separator)) for line in lines]
-    n_columns, begin = _begin(path, rows, comment, lines)
-    table = [row for row, is_comment in zip(rows[begin:], comment[begin:], strict=True) if row and not is_comment]
-    before = [number for number in range(1 if stated else 0, begin) if lines[number].strip()]
-    headings, used = _headings(rows, comment, before, n_columns)
-    if headings is not None and any(any(row[len(headings) :]) for row in table[:N_SAMPLE]):
-        if separator != "," or (len(headings), n_columns) != (1, 2):
+    head = Lines(tuple(["", *lines[1:]] if stated else lines), separator, quote)
+    n_columns, begin = _begin(path, head)
+    places = [number for number in range(begin, len(lines)) if head.is_row(number)][:N_HEAD]
+    table = [head.cells(number) for number in places]
+    headings, used = _headings(head, begin, n_columns)
+    if headings is not None and any(any(row[len(headings) :]) for row in table):
+        if separator != "," or (len(headings), n_columns) != (1, 2) or not is_heading(headings):
             raise _uneven(path, used[0], len(headings), begin, n_columns)
         separator, n_columns, table = ";", 1, [(",".join(row),) for row in table]  # one column with decimal commas
-    notes = [number for number in before if number not in used]
+    notes = [line for number, line in enumerate(head.lines[:begin]) if line.strip() and number not in used]
     return TableText(
         path, encoding, separator, _decimal(path, table, separator), quote, begin, n_columns,
         None if headings is None else (*headings, *[""] * (n_columns - len(headings)))[:n_columns],
-        tuple(lines[number].strip().lstrip("".join(COMMENT_MARKS)).strip() for number in notes),
-        tuple(table[:N_SAMPLE]),
+        tuple(line.strip().lstrip("".join(COMMENT_MARKS)).strip() for line in notes), tuple(table[:N_SAMPLE]),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The first lines of a file, separated into cells when they are needed."""
+
+    lines: tuple[str, ...]
+    separator: str
+    quote: str
+
+    def is_comment(self, number: int) -> bool:
+        """Whether a line begins with the mark of a comment."""
+        return self.lines[number].lstrip().startswith(marks_of(self.separator))
+
+    def is_row(self, number: int) -> bool:
+        """Whether a line is neither blank nor a comment."""
+        return bool(self.lines[number].strip()) and not self.is_comment(number)
+
+    def cells(self, number: int) -> Cells:
+        """Cells of a line."""
+        return split(self.lines[number], self.separator, self.quote)
 
 
 def split(line: str, separator: str, quote: str = '"') -> Cells:
@@ -126,7 +145,8 @@ def split(line: str, separator: str, quote: str = '"') -> Cells:
     return tuple(unquoted(cell) for cell in cells)
 
 
-def _marks(separator: str) -> tuple[str, ...]:
+def marks_of(separator: str) -> tuple[str, ...]:
+    """Marks with which a line of comment begins."""
     return tuple(mark for mark in COMMENT_MARKS if mark != separator)
 
 
@@ -148,57 +168,63 @@ def _usual(counts: Sequence[int]) -> int:
     return Counter(counts).most_common(1)[0][0] if counts else 0
 
 
-def _begin(path: Path, rows: list[Cells], comment: list[bool], lines: list[str]) -> tuple[int, int]:
+def _begin(path: Path, head: Lines) -> tuple[int, int]:
     """Number of columns, and the line with which the rows of values begin."""
-    places = [number for number, row in enumerate(rows) if row and not comment[number]]
-    sample = [rows[number] for number in places[-N_SAMPLE:]]
+    places = [number for number in range(len(head.lines)) if head.is_row(number)]
+    sample = [head.cells(number) for number in places[-N_SAMPLE:]]
     n_columns = _usual([len(row) for row in sample])
-    sample = [row for row in sample if len(row) == n_columns]
     valued = []
-    for number in range(n_columns):
-        cells = [row[number] for row in sample if row[number]]
-        if cells and sum(map(is_value, cells)) >= len(cells) / 2:
-            valued.append(number)
+    for column in zip(*(row for row in sample if len(row) == n_columns), strict=True):
+        cells = [cell for cell in column if cell]
+        valued.append(bool(cells) and sum(map(is_value, cells)) >= len(cells) / 2)
 
     def is_row(row: Cells) -> bool:
-        cells = [row[number] for number in valued if number < len(row)]
+        cells = [cell for cell, is_valued in zip(row, valued, strict=False) if is_valued]
         return (
             n_columns - 1 <= len(row) <= n_columns
             and all(not cell or is_value(cell) for cell in cells)
             and any(NUMBER.fullmatch(cell) for cell in cells)
         )
 
-    fits = cache(lambda index: is_row(rows[places[index]]))
-    for index in range(len(places) if valued else 0):
+    fits = cache(lambda index: is_row(head.cells(places[index])))
+    for index in range(len(places) if any(valued) else 0):
         following = range(index, min(index + N_ROWS, len(places)))
         if fits(index) and sum(map(fits, following)) >= MOST_ROWS * len(following):
-            return n_columns, places[index]
-    found = format_quoted(next((line for line in lines if line.strip()), "")) or "nothing"
+            return n_columns, _with_wrong_rows(head, places[: index + 1], n_columns)
+    found = format_quoted(next((line for line in head.lines if line.strip()), "")) or "nothing"
     raise RecordError(
         f"{path.name}: is not a table with a heading and rows of numbers, found {found}; {EXAMPLE}, and below a row of "
         "numbers for each sample."
     )
 
 
-def _headings(
-    rows: list[Cells], comment: list[bool], before: list[int], n_columns: int
-) -> tuple[Cells | None, tuple[int, ...]]:
+def _with_wrong_rows(head: Lines, places: list[int], n_columns: int) -> int:
+    """The first row, counting those with a wrong cell between the headings and it."""
+    while len(places) > 2:
+        above, row = (head.cells(number) for number in places[-3:-1])
+        is_wrong = len(row) == n_columns and sum(map(is_value, row)) >= len(row) / 2
+        if not is_wrong or len(above) != n_columns:
+            break
+        places = places[:-1]
+    return places[-1]
+
+
+def _headings(head: Lines, begin: int, n_columns: int) -> tuple[Cells | None, tuple[int, ...]]:
     """Headings, if any, and the lines that they take."""
-    plain = [number for number in before if not comment[number]]
-    last = plain[-1] if plain else None
-    if last is not None and len(plain) > 1 and rows[last] and all(not cell or is_unit(cell) for cell in rows[last]):
-        names, units = _without_empty(rows[plain[-2]]), rows[last]
-        if len(names) <= len(units) <= n_columns and any(units):
-            units = (*units, *[""] * (n_columns - len(units)))
-            named = zip((*names, *[""] * (n_columns - len(names))), units, strict=True)
-            return tuple(f"{name} [{_bare(unit)}]" if unit else name for name, unit in named), (plain[-2], last)
-    if last is not None:
-        cells = _without_empty(rows[last])
-        if n_columns - 1 <= len(cells) <= n_columns or len(rows[last]) == n_columns or is_heading(cells):
-            return cells, (last,)
+    before = [number for number in range(begin) if head.lines[number].strip()]
+    plain = [number for number in before if head.is_row(number) and not RATE_NOTE.search(head.lines[number])]
+    if len(plain) > 1:
+        names, units = (head.cells(number) for number in plain[-2:])
+        if any(units) and all(not cell or is_unit(cell) for cell in units) and len(units) <= n_columns:
+            named = zip_longest(_without_empty(names), units, fillvalue="")
+            return tuple(f"{name} [{unit.strip('()[]')}]" if unit else name for name, unit in named), tuple(plain[-2:])
+    if plain:
+        cells = _without_empty(head.cells(plain[-1]))
+        if n_columns - 1 <= len(cells) <= n_columns or is_heading(cells):
+            return cells, (plain[-1],)
     for number in reversed(before):
-        cells = _uncommented(rows[number])
-        if comment[number] and len(cells) == n_columns > 1:
+        cells = _uncommented(head.cells(number))
+        if head.is_comment(number) and len(cells) == n_columns > 1:
             return cells, (number,)
     return None, ()
 
@@ -219,10 +245,6 @@ def _without_empty(cells: Cells) -> Cells:
     while n and not cells[n - 1]:
         n -= 1
     return cells[:n]
-
-
-def _bare(unit: str) -> str:
-    return unit.strip("()[]")
 
 
 def _uneven(path: Path, heading: int, n_headings: int, row: int, n_cells: int) -> RecordError:
@@ -264,14 +286,30 @@ def read_columns(text: TableText) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # it would leave cells out
             table = _parsed(text, [])
-            is_text = table[0].dtype.kind not in "fiu"
-            comments = _comment_lines(text) if is_text else []  # each of which makes the first column one of text
-            return _parsed(text, comments) if comments else table
+            if is_text(table[0]) and table[0].str.startswith(marks_of(text.separator)).any():
+                table = _parsed(text, _comment_lines(text))
     except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error).strip())
+        cells = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if cells:
+            raise RecordError(
+                f"{text.path.name}: line {cells[2]} has {cells[3]} cells, expected {cells[1]}; correct it, or export "
+                "the table again."
+            ) from error
         raise RecordError(
-            f"{text.path.name}: is not a table with a heading ({format_quoted(reason)}); {EXAMPLE}."
+            f"{text.path.name}: is not a table with a heading ({format_quoted(error)}); {EXAMPLE}."
         ) from error
+    for number in range(text.n_columns):
+        if is_text(table[number]) and (is_long := table[number].str.contains("[\r\n]").eq(True)).any():
+            raise RecordError(
+                f"{text.path.name}: line {line_of(text, int(is_long.argmax()))}, column {number + 1}: a quotation mark "
+                "begins a text that ends lines below; remove it."
+            )
+    return table
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether a column holds more than numbers."""
+    return column.dtype.kind not in "fiub"
 
 
 def _parsed(text: TableText, comments: list[int]) -> pd.DataFrame:
@@ -294,12 +332,11 @@ def _parsed(text: TableText, comments: list[int]) -> pd.DataFrame:
 
 def _comment_lines(text: TableText) -> list[int]:
     """Lines of comments below the first row."""
-    return [number for number, line in _lines_below(text) if line.lstrip().startswith(_marks(text.separator))]
-
-
-def _lines_below(text: TableText) -> list[tuple[int, str]]:
     with text.path.open(encoding=text.encoding, errors="replace", newline=None) as stream:
-        return [(number, line) for number, line in enumerate(stream) if number >= text.n_before]
+        marks = marks_of(text.separator)
+        return [
+            number for number, line in enumerate(stream) if number >= text.n_before and line.lstrip().startswith(marks)
+        ]
 
 
 def line_of(text: TableText, row: int) -> int:
@@ -307,7 +344,7 @@ def line_of(text: TableText, row: int) -> int:
     seen = -1
     with text.path.open(encoding=text.encoding, errors="replace", newline=None) as stream:
         for number, line in enumerate(stream):
-            is_blank = not line.strip(" \r\n") or line.lstrip().startswith(_marks(text.separator))
+            is_blank = not line.strip(" \r\n") or line.lstrip().startswith(marks_of(text.separator))
             seen += number >= text.n_before and not is_blank
             if seen == row:
                 return number + 1
@@ -322,4 +359,5 @@ def ends_in_a_cut_line(text: TableText) -> bool:
         stream.seek(max(0, text.path.stat().st_size - HEAD_BYTES))
         last = lines_of(stream.read().decode(text.encoding, errors="replace"))[-1]
     n_cells = text.n_columns - (not any(text.column(text.n_columns - 1)))
-    return bool(last.strip()) and len(split(last, text.separator, text.quote)) < n_cells
+    is_row = bool(last.strip()) and not last.lstrip().startswith(marks_of(text.separator))
+    return is_row and len(split(last, text.separator, text.quote)) < n_cells

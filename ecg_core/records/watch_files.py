@@ -27,6 +27,7 @@ from .table_text import head_of
 from .units import MV_OF_UNIT
 
 MAX_FIELDS = 60  # lines before the numbers
+MAX_NUMBER = float(np.finfo(np.float32).max)
 N_NUMBERS = 3  # lines of numbers that follow each other
 RATE: Final = re.compile(
     r"(?P<hz>\d+([.,]\d+)?)\s*(hz|hertz|herz|hercios|hertzios|герц|гц|ヘルツ|赫兹|赫茲|헤르츠|हर्ट्ज़|هرتز|הרץ|χερτζ)\.?",
@@ -101,10 +102,11 @@ def _numbers(path: Path, begin: int, encoding: str) -> Float32:
             text = unquoted(line.strip().rstrip(",;")) if number >= begin else ""
             if not text:
                 continue
-            if not NUMBER.fullmatch(text) and text not in MISSING_WORDS:
+            value = float(text.replace(",", ".")) if NUMBER.fullmatch(text) else float("nan")
+            if abs(value) > MAX_NUMBER or (np.isnan(value) and text not in MISSING_WORDS):
                 raise RecordError(
                     f'{path.name}: line {number + 1}: expected one number, got "{format_quoted(text)}"; export '
                     "it again."
                 )
-            found.append(float("nan") if text in MISSING_WORDS else float(text.replace(",", ".")))
+            found.append(value)
     return np.array(found, dtype=np.float32)

@@ -35,6 +35,7 @@ from .wfdb_samples import GROUPS, Channel, SignalFile, frames_of_file
 
 PART_SUFFIXES = (HEADER_SUFFIX, ".dat", REFERENCE_SUFFIX)
 GAP = "~"  # in place of a segment's name: nothing was recorded
+PUT_BESIDE = "Put it there, and correct its name in the header."
 
 
 @dataclass(frozen=True)
@@ -225,15 +226,14 @@ def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
 
 def _segment_header(header: Header, name: str, length: int) -> Header:
     if not is_bare(name):
-        raise RecordError(
-            f"{header.path.name} names {name}: a segment must lie beside its header; put it there, and correct the name."
-        )
+        raise RecordError(f"{header.path.name} names {name}: a segment must lie beside its header. {PUT_BESIDE}")
     if not header_of(header.path.with_name(name)).is_file():
         raise RecordError(f"{header.path.name} names the segment {name}.hea, which is not beside it; add it.")
     own = read_header(header.path.with_name(name))
     if own.is_of_segments:
         raise RecordError(
-            f"{header.path.name}: its segment {name} has segments of its own, which WFDB does not allow; open those instead."
+            f"{header.path.name}: its segment {name} has segments of its own, which WFDB does not allow; open "
+            "those instead."
         )
     if length and (own.fs_hz, own.n_frames) != (header.fs_hz, length):
         raise RecordError(
@@ -276,7 +276,7 @@ def _check_signals(header: Header) -> None:
     for signal in header.signals:
         if not is_bare(signal.file_name):
             raise RecordError(
-                f"{name} names {signal.file_name}: a signal file must lie beside its header; put it there, and correct the name."
+                f"{name} names {signal.file_name}: a signal file must lie beside its header. {PUT_BESIDE}"
             )
         if not file_named(header.path.parent, signal.file_name).is_file():
             raise RecordError(f"{name} names {signal.file_name}, which is not beside it; add this file.")

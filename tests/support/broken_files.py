@@ -303,6 +303,26 @@ def parquet(**columns):
 
 
 times = np.arange(N) / FS_HZ
+
+
+def strap():
+    """A chest strap's table: dates and times, nanoseconds, a gap, decimal commas."""
+    rows_of = [f"2024-03-02T23:59:{50 + i / 250:06.3f};{4_000_000 * i};{i % 90},5" for i in range(2000) if i // 9 != 99]
+    return "\n".join(["Phone timestamp;timestamp [ns];ecg [uV]", *rows_of]).encode("utf-16")
+
+
+def noted():
+    """A table with comments, a rate in them, units below the headings, times of day, and missing values."""
+    head = "# a note\n# Sampling rate: 250 Hz\n'Elapsed time','MLII','note'\n'mm:ss.mmm','mV',''\n"
+    return (head + "".join(f"'0:{i / 250:06.3f}',{i % 90},-\n" for i in range(2000))).encode("latin-1")
+
+
+def watch():
+    """The electrocardiogram of a watch."""
+    head = "Name\nAufgezeichnet,2024-03-02 23:59:50 +0100\nMessrate,511,562 Hertz\nAbleitung,I\nEinheit,µV\n\n"
+    return (head + "".join(f"{i % 90},5\n" for i in range(5000))).encode()
+
+
 columns = parquet(time_s=times, II_mv=rows[0])
 CONSTANT = parquet(time_s=np.zeros(5_000_000), II_mv=np.zeros(5_000_000))
 
@@ -332,6 +352,19 @@ TABLES = {
     "csv: zeros": as_it_is("x.csv", bytes(5000)),
     "apple: no number after the heading": as_it_is("x.csv", "Sample Rate,512 hertz\nUnit,µV\n\n1.2.3\n"),
     "apple: no unit": as_it_is("x.csv", "Sample Rate,512 hertz\n\n" + "1.5\n" * 9000),
+    "apple: another rate": as_it_is("x.csv", "Rate,512 beats\nUnit,mV\n\n" + "1.5\n" * 9000),
+    "csv: a time of a year later": as_it_is("x.csv", table.replace("\n19.9", "\n31536019.9")),
+    "csv: a time that is half a million years": as_it_is("x.csv", table.replace("\n19.996", "\n1e13")),
+    "csv: all at one time": as_it_is("x.csv", "time_s,II_mv\n" + "1,0\n" * N),
+    "csv: a quote that ends in another line": as_it_is(
+        "x.csv", "time_s,II_mv,note\n" + "".join(f"{t:.3f},{t},{chr(34) if t in (8, 9) else ''}x\n" for t in times)
+    ),
+    "csv: another separator half-way": as_it_is(
+        "x.csv", table[: len(table) // 2] + table[len(table) // 2 :].replace(",", ";")
+    ),
+    "csv: more cells half-way": as_it_is("x.csv", table.replace("\n10.", "\n10.0,10.")),
+    "csv: headings again half-way": as_it_is("x.csv", table.replace("\n10.000000", "\ntime_s,II_mv,V1_mv\n10.000000")),
+    "csv: numbers grouped by thousands": as_it_is("x.csv", table.replace(",0.0", ',"1,0')),
     "apple: rate 1e9": as_it_is("x.csv", "Sample Rate,1000000000 hertz\nUnit,mV\n\n" + "1.5\n" * 9000),
     **{f"parquet: cut after {n} bytes": cut(columns, "x.parquet", n) for n in (4, 100, 5000, -4, -8)},
     "parquet: no time": as_it_is("x.parquet", parquet(II_mv=rows[0])),
