@@ -95,7 +95,7 @@ def test_analyze_of_many_stops_with_one_sentence_and_keeps_what_is_finished(tmp_
 
 
 @posix
-@pytest.mark.parametrize("kind", ["wfdb", "edf", "csv", "parquet"])
+@pytest.mark.parametrize("kind", ["wfdb", "edf", "csv", "parquet", "dicom", "ishne", "aecg"])
 def test_convert_leaves_nothing_where_a_file_cannot_be_written(tmp_path, record, kind):
     out = tmp_path / "out"
     arguments = ["convert", str(record), "--to", kind, "--out", str(out)]

@@ -113,7 +113,7 @@ def test_the_analysis_of_many_records_repeats_none_that_is_finished(tmp_path, da
     assert_killed_and_gone_on(tmp_path, work, finished=lambda name: "/" in name)
 
 
-@pytest.mark.parametrize("kind", ["wfdb", "edf", "csv", "parquet"])
+@pytest.mark.parametrize("kind", ["wfdb", "edf", "csv", "parquet", "dicom", "ishne", "aecg"])
 def test_a_copy_in_another_form(tmp_path, excerpt, kind):
     path = write_record(tmp_path, "x", np.stack([excerpt, 0.5 * excerpt]), RECORD_HZ)
 

@@ -13,11 +13,15 @@ def add_parser(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add_parser("convert", help="write a record in another format")
     add_record_argument(parser)
-    parser.add_argument("--to", default="wfdb", metavar="wfdb|edf|csv|parquet", help="the format (wfdb)")
+    parser.add_argument("--to", default="wfdb", metavar="wfdb|edf|csv|...", help="the format (wfdb)")
     parser.add_argument("--rate", type=int, choices=[125], help="resample to this rate in Hz")
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="beats to write as well: rec.atr, x_beats.csv")
+    parser.add_argument("--events", type=Path, metavar="FILE", help="events to write as well, into edf: x_events.csv")
     parser.add_argument(
         "--anonymise", action="store_true", help="write no name, no start, no comments; see docs/files.md"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files that are there, never those of the record"
     )
     parser.add_argument("--out", type=Path, default=Path("converted"), metavar="DIR", help="folder (converted)")
     add_override_options(parser)
@@ -32,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
     record = read_record(options.record, overrides_of(options))
     written = convert(
         record, options.to, options.out, at_125_hz=options.rate == 125, annotations=options.annotations,
-        anonymise=options.anonymise, report=lambda sentence: print(one_line(sentence)),
+        events=options.events, anonymise=options.anonymise, overwrite=options.overwrite,
+        report=lambda sentence: print(one_line(sentence)),
     )  # fmt: skip
     print(f"Written: {one_line(str(written))}")
     return 0

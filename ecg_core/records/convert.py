@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import filecmp
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,11 @@ from ..schema import Annotations, Float32, Record
 from ..signals.filters import FS_HZ, fill_gaps, resample
 from ..text import plural
 from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
-from .writers import WRITERS, Rows, limited, plain_name, write_wfdb
+from .event_files import EventfulAnnotations, read_events
+from .writers import SUFFIXES, WRITERS, Rows, limited, plain_name, write_wfdb
 
-OF_16_BITS = ("wfdb", "edf")  # forms whose steps grow with the range of a lead
+EDF = "edf"
+OF_16_BITS = ("wfdb", EDF, "dicom", "ishne")  # forms whose steps grow with the range of a lead
 HASH_DIGITS = 8  # of the hash of the files, in the name of an anonymous copy
 
 
@@ -29,8 +32,10 @@ def convert(
     *,
     at_125_hz: bool = False,
     annotations: Path | None = None,
+    events: Path | None = None,
     anonymise: bool = False,
     report: Callable[[str], None] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write a record and annotations of its beats into a folder in another form, all of it or nothing.
 
@@ -40,10 +45,14 @@ def convert(
         One of ``WRITERS``.
     annotations
         An annotation file to write as well; by default the record's reference annotations.
+    events
+        A table of events to write as well, which EDF alone can hold.
     anonymise
         Write no name, no start, and no text that a person wrote.
     report
         Takes a sentence for each lead with samples that no ECG reaches, which a form of 16 bits limits.
+    overwrite
+        Replace files that are there; never those of the record itself, nor the annotations.
 
     Returns
     -------
@@ -52,7 +61,8 @@ def convert(
     Raises
     ------
     OutputError
-        The kind is unknown, the form cannot hold the record, or the folder cannot be written to.
+        The kind is unknown, the form cannot hold the record, a file of that name exists, or the folder cannot be
+        written to.
     RecordError
         The annotations cannot be decoded, or lie beyond the record's end.
 
@@ -64,14 +74,24 @@ def convert(
     rows = partial(_row, record, at_125_hz=at_125_hz)
     if kind in OF_16_BITS:
         rows = partial(_limited_row, record, at_125_hz=at_125_hz, report=report)
+    used = _files_of(record, annotations, events)
     if annotations is not None:
         record = _with_annotations(record, annotations)
+    if events is not None:
+        record = _with_events(record, events, kind)
     if anonymise:
         record = _anonymised(record)
     elif not record.is_simulated:
         record = replace(record, comments=())  # they may name a patient
-    _write(record, rows, FS_HZ if at_125_hz else record.fs_hz, folder, WRITERS[kind])
-    return folder / (plain_name(record) if kind == "wfdb" else f"{record.record_id}.{kind}")
+    copy = plain_name(record) if kind == "wfdb" else f"{record.record_id}.{SUFFIXES.get(kind, kind)}"
+
+    def check(path: Path, made: Path | None = None) -> None:
+        """Refuse to replace what must stay."""
+        _check_place(path, made, used, overwrite=overwrite)
+
+    check(folder / (f"{copy}.hea" if kind == "wfdb" else copy))  # one of the record's own is known before the work
+    _write(record, rows, FS_HZ if at_125_hz else record.fs_hz, folder, WRITERS[kind], check)
+    return folder / copy
 
 
 def write_at_125_hz(record: Record, folder: Path, *, origin: str) -> Path:
@@ -83,14 +103,51 @@ def write_at_125_hz(record: Record, folder: Path, *, origin: str) -> Path:
     return folder / plain_name(record)
 
 
+def _files_of(record: Record, *others: Path | None) -> tuple[Path, ...]:
+    """All files that a copy is made from."""
+    pieces = [path for piece in record.pieces for path in _files_of(piece)]
+    places = (record.path, record.archive, *others)
+    return (*record.files, *pieces, *(path for path in places if path is not None))
+
+
+def _check_place(path: Path, made: Path | None, used: Iterable[Path], *, overwrite: bool) -> None:
+    """Refuse to write where a file of the record is, or, unless it may be replaced, another one than what was made.
+
+    A run that was killed among its files is so continued by the next one.
+
+    Raises
+    ------
+    OutputError
+        Naming the file.
+
+    """
+    if not path.exists():
+        return
+    if any(one.exists() and path.samefile(one) for one in used):
+        raise OutputError(
+            f"{path}: is a file of what is converted, which is never replaced; nothing was written.", settings=("out",)
+        )
+    if made is not None and not overwrite and not filecmp.cmp(path, made, shallow=False):
+        raise OutputError(
+            f"{path}: exists and is another file than the copy; nothing was written.", settings=("overwrite", "out")
+        )
+
+
 def _write(
-    record: Record, rows: Rows, fs_hz: float, folder: Path, write: Callable[[Record, Rows, float, Path], None]
+    record: Record,
+    rows: Rows,
+    fs_hz: float,
+    folder: Path,
+    write: Callable[[Record, Rows, float, Path], None],
+    check: Callable[[Path, Path], None],
 ) -> None:
-    """Write all files of a copy, or none."""
+    """Write all files of a copy, or none; each place is checked before any of them gets there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_files(folder, record.record_id, last=_header_last) as hidden:
             write(record, rows, fs_hz, hidden)
+            for made in hidden.iterdir():
+                check(folder / made.name, made)
     except OSError as error:
         raise OutputError(
             f"{folder}: the copy cannot be written there ({error.strerror or error}); nothing was left behind.",
@@ -114,13 +171,29 @@ def _with_annotations(record: Record, path: Path) -> Record:
     return replace(record, reference=annotations, files=_without_annotation_file(record))
 
 
+def _with_events(record: Record, path: Path, kind: str) -> Record:
+    """The record with the events of a table beside its annotations."""
+    if kind != EDF:
+        raise OutputError(f"{path.name}: events are written into {EDF} alone, not into {kind}.", settings=("to",))
+    events, known = read_events(path), record.reference
+    if events and max(event.start_s for event in events) > record.duration_s:
+        raise RecordError(
+            f"{path.name}: its last event is at {events[-1].start_s:,.1f} s, the record {record.record_id} is "
+            f"{record.duration_s:,.1f} s long; they do not belong together."
+        )
+    known = known or Annotations(np.zeros(0), np.zeros(0, dtype=np.str_), np.zeros(0, dtype=np.str_))
+    return replace(record, reference=EventfulAnnotations(known.time_s, known.symbol, known.aux, events))
+
+
 def _anonymised(record: Record) -> Record:
     """The record under a neutral name, without start, comments and age; its annotations without free text."""
     reference = record.reference
     if reference is not None:
         kept = np.isin(reference.symbol, [*AAMI_OF_SYMBOL, RHYTHM_SYMBOL])
         aux = np.array([note if RHYTHM.fullmatch(note) else "" for note in reference.aux.tolist()], dtype=np.str_)
-        reference = Annotations(reference.time_s[kept], reference.symbol[kept], aux[kept])
+        columns = reference.time_s[kept], reference.symbol[kept], aux[kept]
+        events = reference.events if isinstance(reference, EventfulAnnotations) else ()  # codes alone, no text
+        reference = EventfulAnnotations(*columns, events) if events else Annotations(*columns)
     return replace(
         record, record_id=f"anonymous-{record.sha256[:HASH_DIGITS]}", start=None, start_clock=None, comments=(),
         age_years=None, reference=reference, files=_without_annotation_file(record),

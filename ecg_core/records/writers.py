@@ -1,4 +1,4 @@
-"""The forms in which a copy of a record is written: WFDB, EDF, CSV and Parquet, with annotations of its beats."""
+"""The forms in which a copy of a record is written, with annotations of its beats; WFDB, EDF, CSV and Parquet here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from ..labels import AAMI_OF_SYMBOL
 from ..schema import Float32, Float64, Record
 from ..signals.filters import to_sample
 from ..text import no_formula
+from .aecg_writer import write_aecg
 from .annotation_files import RHYTHM_SYMBOL, annotation_rate_hz
+from .dicom_writer import write_dicom
+from .event_files import EventfulAnnotations
+from .ishne_writer import write_ishne
 from .units import ASSUMED_PER_MV
 
 if TYPE_CHECKING:  # each loads where its form is written: together they take half a second
@@ -189,7 +193,7 @@ def _edf_signal(name: str, row: Float64, fs_hz: float) -> edfio.EdfSignal:
 
 
 def _edf_annotations(record: Record, n_samples: int, fs_hz: float) -> list[edfio.EdfAnnotation]:
-    """Beats and changes of rhythm as texts of EDF+, at the nearest sample."""
+    """Beats and changes of rhythm as texts of EDF+, at the nearest sample; events with their duration."""
     import edfio  # noqa: PLC0415
 
     if record.reference is None:
@@ -198,7 +202,9 @@ def _edf_annotations(record: Record, n_samples: int, fs_hz: float) -> list[edfio
     time_s = (to_sample(reference.time_s, fs_hz, n_samples) / fs_hz).round(9)
     texts = np.where(reference.symbol == RHYTHM_SYMBOL, reference.aux, reference.symbol)
     kept = np.isin(reference.symbol, [*AAMI_OF_SYMBOL, RHYTHM_SYMBOL])
-    return [edfio.EdfAnnotation(float(t), None, str(text)) for t, text in zip(time_s[kept], texts[kept], strict=True)]
+    found = [edfio.EdfAnnotation(float(t), None, str(text)) for t, text in zip(time_s[kept], texts[kept], strict=True)]
+    events = reference.events if isinstance(reference, EventfulAnnotations) else ()
+    return [*found, *(edfio.EdfAnnotation(event.start_s, event.duration_s, event.code) for event in events)]
 
 
 def _write_csv(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
@@ -247,4 +253,9 @@ WRITERS: Final[dict[str, Callable[[Record, Rows, float, Path], None]]] = {
     "edf": _write_edf,
     "csv": _write_csv,
     "parquet": _write_parquet,
+    "dicom": write_dicom,
+    "ishne": write_ishne,
+    "aecg": write_aecg,
 }
+# Of forms whose files are not called by the name of the form.
+SUFFIXES: Final = {"dicom": "dcm", "ishne": "ecg", "aecg": "xml"}

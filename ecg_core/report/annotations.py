@@ -9,17 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..labels import SYMBOL_OF_CLASS
+from ..records.event_files import RHYTHM_CODES
 from ..records.wfdb_annotations import COMMENT, NOTE, SKIP, SYMBOLS
 from ..schema import Analysis, Beats, Bool, Index, Record, RhythmEvent
 from ..signals.filters import to_sample
 
 ANNOTATOR = "ai"  # suffix of the WFDB annotation file
-# WFDB's code of each kind of event; of several at one beat, the last one here is written.
-RHYTHM_CODES: Final = {
-    "paced": "(P", "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
-    "svt_sustained": "(SVTA", "v_run": "(IVR", "idioventricular": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
-    "asystole": "(ASYS", "vf": "(VFL",
-}  # fmt: skip
 WITHOUT_BEATS: Final = ("asystole", "vf")  # rhythms that begin and end where the waveform changes, not at beats
 VF_MARKS: Final = "[", "]"  # WFDB's marks of the start and the end of flutter or fibrillation
 RHYTHM_MARK, NO_RHYTHM = "+", "(NOISE"  # NO_RHYTHM: no beat follows

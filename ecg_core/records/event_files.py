@@ -1,0 +1,64 @@
+"""Events of an analysis (``NAME_events.csv``), to be written with a copy of the record they were found in."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ..errors import RecordError
+from ..schema import Annotations
+from ..text import format_quoted
+
+# WFDB's code of each kind of event; of several at one beat, the last one here is written.
+RHYTHM_CODES: Final = {
+    "paced": "(P", "s_bigeminy": "(AB", "v_trigeminy": "(T", "v_bigeminy": "(B", "af": "(AFIB", "svt": "(SVTA",
+    "svt_sustained": "(SVTA", "v_run": "(IVR", "idioventricular": "(IVR", "vt": "(VT", "vt_sustained": "(VT",
+    "asystole": "(ASYS", "vf": "(VFL",
+}  # fmt: skip
+# Those and codes of our own in their form, for what WFDB has none; couplets and rates follow from the beats.
+EVENT_CODES: Final = RHYTHM_CODES | {
+    "vf_suspected": "(VFSUS", "pause": "(PAUSE", "af_pause": "(PAUSE", "not_analysable": "(NOISE",
+    "no_signal": "(NOSIG",
+}  # fmt: skip
+
+
+class Event(NamedTuple):
+    """Something that takes time, under a code such as (AFIB."""
+
+    start_s: float
+    duration_s: float
+    code: str
+
+
+@dataclass(frozen=True, eq=False)
+class EventfulAnnotations(Annotations):
+    """Annotations with the events of the analysis that they come from."""
+
+    events: tuple[Event, ...] = ()
+
+
+def read_events(path: Path) -> tuple[Event, ...]:
+    """The events of a table ``NAME_events.csv`` that have a code, in the order of their starts.
+
+    Raises
+    ------
+    RecordError
+        The file is missing, or no such table.
+
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = [(row["kind"], float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(stream)]
+    except OSError as error:
+        raise RecordError(f"{path}: this table of events cannot be read ({error.strerror or error}).") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise RecordError(
+            f"{path.name}: expected a table of events with the columns kind, start_s and end_s "
+            f"({format_quoted(error)}); take the NAME_events.csv of an analysis."
+        ) from error
+    if not all(math.isfinite(end_s) and 0 <= start_s <= end_s for _, start_s, end_s in rows):
+        raise RecordError(f"{path.name}: expected events that begin at 0 s or later and end after they begin.")
+    return tuple(sorted(Event(a, round(b - a, 6), EVENT_CODES[kind]) for kind, a, b in rows if kind in EVENT_CODES))
