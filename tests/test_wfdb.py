@@ -7,7 +7,7 @@ import pytest
 import wfdb
 from support.records import GAIN, write_record
 
-from ecg_core.errors import RecordError
+from ecg_core.errors import MissingMetadataError, RecordError
 from ecg_core.overrides import RecordOverrides
 from ecg_core.records import find_records, read_annotations, read_record
 from ecg_core.records.convert import convert
@@ -452,10 +452,19 @@ def test_a_name_may_follow_sooner_than_it_should(tmp_path):
     assert record.calibrated == (True, False)
 
 
-def test_a_rate_that_is_missing_is_that_of_the_specification_with_a_doubt(tmp_path):
-    record = read_record(write(tmp_path, "x", f"x 1\n{line('x')}", counts_of(beats()).astype("<i2").tobytes()))
-    assert record.fs_hz == 250
-    assert record.doubts == ("the header states no rate; 250 Hz is WFDB's own default",)
+def test_a_rate_that_is_missing_is_requested_and_never_guessed(tmp_path):
+    path = write(tmp_path, "x", f"x 1\n{line('x')}", counts_of(beats()).astype("<i2").tobytes())
+    with pytest.raises(MissingMetadataError, match=r"x\.hea: .* the sampling rate in Hz is not stated") as error:
+        read_record(path)
+    assert (error.value.rate, error.value.unit) == (True, False)
+    record = read_record(path, RecordOverrides(fs_hz=250.0))
+    assert (record.fs_hz, record.duration_s, record.overrides) == (250, SECONDS, RecordOverrides(fs_hz=250.0))
+
+
+def test_a_signal_file_that_was_renamed_without_its_header_is_named(tmp_path):
+    path = write(tmp_path, "x", f"x 1 250 {N}\n{line('y')}", bytes(2 * N))
+    with pytest.raises(RecordError, match=r"names y\.dat, which is not beside it; .* renamed to x\.dat\? Then correct"):
+        read_record(path)
 
 
 def test_a_header_of_annotations_alone_is_refused_with_what_to_do(tmp_path):
