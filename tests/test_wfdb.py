@@ -198,6 +198,15 @@ def test_skew_moves_a_signal_by_frames(tmp_path, per_frame):
     np.testing.assert_array_equal(record.source.read(100, record.n_samples - 1, (1,))[0], signal[1, 100:-1])
 
 
+def test_a_layout_and_a_record_of_gaps_are_refused_as_what_they_are(tmp_path):
+    (tmp_path / "lay.hea").write_text(f"lay 1 {FS_HZ} 0\n~ 0 200/mV 16 0 0 0 0 II\n")
+    (tmp_path / "x.hea").write_text(f"x/2 1 {FS_HZ} {N}\nlay 0\n~ {N}\n")
+    with pytest.raises(RecordError, match=r"lay\.hea: is the layout of a record in segments"):
+        read_record(tmp_path / "lay")
+    with pytest.raises(RecordError, match=r"x\.hea: none of its segments holds a sample"):
+        read_record(tmp_path / "x")
+
+
 # What is no ECG
 
 
@@ -262,6 +271,7 @@ def test_a_record_without_any_ecg_is_refused_with_all_its_signals(tmp_path):
         ("12:00:00 AM 1/2/1999", datetime(1999, 2, 1)),
         ("0:00 1/2/70", datetime(1970, 2, 1)),
         ("0:00:00.5 1/2/69", datetime(2069, 2, 1, 0, 0, 0, 500_000)),
+        ("31:51.982", time(0, 31, 51, 982_000)),
         ("8:04:00", time(8, 4)),
         ("[8:04:00]", time(8, 4)),
         ("0:00", time(0)),

@@ -220,7 +220,9 @@ def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
             else:
                 layout = own
         first += length
-    if first != header.n_frames or not parts:
+    if not parts:
+        raise RecordError(f"{header.path.name}: none of its segments holds a sample; choose another record.")
+    if first != header.n_frames:
         raise RecordError(
             f"{header.path.name} promises {plural(header.n_frames, 'sample')}, its segments hold {first:,}; "
             "some are missing from the header, or it is damaged. Copy it again."
@@ -275,6 +277,11 @@ def _check_signals(header: Header) -> None:
     """Refuse signal files that are elsewhere, missing, or of a format that does not exist."""
     name = header.path.name
     for signal in header.signals:
+        if signal.file_name == GAP:
+            raise RecordError(
+                f"{name}: is the layout of a record in segments, which holds no samples itself; open the record whose "
+                "header lists this segment."
+            )
         if not is_bare(signal.file_name):
             raise RecordError(f"{name} names {signal.file_name}: a signal file must lie beside its header.")
         if not file_named(header.path.parent, signal.file_name).is_file():

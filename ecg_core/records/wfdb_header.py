@@ -26,7 +26,7 @@ AGE_PATTERNS = (r"\bage\b>?\s*[:=]?\s*(\d{1,3})\b", r"^\s*(\d{1,3})\s+[MF]\b")
 
 COUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
 INTEGER: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
-RATE: Final = re.compile(r"(\d{1,9}\.?\d{0,12})(?:/[^\s(]*)?(?:\([^)]*\))?", re.ASCII)  # Hz, counter, first count
+RATE: Final = re.compile(r"(\d{1,9}\.?\d{0,18})(?:/[^\s(]*)?(?:\([^)]*\))?", re.ASCII)  # Hz, counter, first count
 FORM: Final = re.compile(r"(\d{1,9})(?:x(\d{1,5}))?(?::(\d{1,9}))?(?:\+(\d{1,15}))?", re.ASCII)
 GAIN: Final = re.compile(
     r"([-+]?(?:\d{1,18}\.?\d{0,18}|\.\d{1,18})(?:[eE][-+]?\d{1,2})?)?(?:\(([-+]?\d{0,18})\))?(?:/(\S*))?", re.ASCII
