@@ -41,8 +41,21 @@ def wfdb_part(suffix):
 
 
 PARTS = {suffix: wfdb_part(suffix) for suffix in (".hea", ".dat", ".atr")}
+FRAMES = f"x 3 {FS_HZ // 2} 900 8:04:00\nx.dat 16x2 200/mV 16 0 0 0 0 II\nx.dat 16:2+4 9/NU\nx.dat 16x1 200\n"
+SEGMENTS = f"y/3 2 {FS_HZ} 4100\nx 2000\n~ 100\nx 2000\n"
+
+
+def compressed(path):
+    wfdb.wrsamp("x", FS_HZ, ["mV"], ["II"], d_signal=(200 * signal(1, 2000)).T.astype(int), fmt=["516"],
+                adc_gain=[200], baseline=[0], write_dir=str(path.parent))  # fmt: skip
+    path.write_bytes((path.parent / "x.dat").read_bytes())
+
+
 WHOLE = {
     "wfdb header": (PARTS[".hea"], "x.hea"),
+    "wfdb header of frames": (FRAMES.encode, "x.hea"),
+    "wfdb header of segments": (SEGMENTS.encode, "y.hea"),
+    "wfdb signal, compressed": (files.made_by(compressed, ".dat"), "x.dat"),
     "wfdb signal": (PARTS[".dat"], "x.dat"),
     "wfdb annotations": (PARTS[".atr"], "x.atr"),
     "edf": (files.edf, "x.edf"),
@@ -108,6 +121,8 @@ def test_damage_ends_in_a_record_or_in_an_error_of_our_own(tmp_path, name, data)
     if name.startswith("wfdb"):
         for suffix, part in PARTS.items():
             (tmp_path / f"x{suffix}").write_bytes(part())
+    if "compressed" in name and "wfdb" in name:
+        (tmp_path / "x.hea").write_text(f"x 1 {FS_HZ}\nx.dat 516 200/mV\n")
     path = tmp_path / file_name
     path.write_bytes(data.draw(damage(make())))
     if "join" in name:

@@ -7,7 +7,7 @@ import pytest
 import wfdb
 from support.records import GAIN, write_record
 
-from ecg_core.errors import RecordError
+from ecg_core.errors import MissingMetadataError, RecordError
 from ecg_core.overrides import RecordOverrides
 from ecg_core.records import find_records, read_annotations, read_record
 from ecg_core.records.convert import convert
@@ -198,6 +198,15 @@ def test_skew_moves_a_signal_by_frames(tmp_path, per_frame):
     np.testing.assert_array_equal(record.source.read(100, record.n_samples - 1, (1,))[0], signal[1, 100:-1])
 
 
+def test_a_layout_and_a_record_of_gaps_are_refused_as_what_they_are(tmp_path):
+    (tmp_path / "lay.hea").write_text(f"lay 1 {FS_HZ} 0\n~ 0 200/mV 16 0 0 0 0 II\n")
+    (tmp_path / "x.hea").write_text(f"x/2 1 {FS_HZ} {N}\nlay 0\n~ {N}\n")
+    with pytest.raises(RecordError, match=r"lay\.hea: is the layout of a record in segments"):
+        read_record(tmp_path / "lay")
+    with pytest.raises(RecordError, match=r"x\.hea: none of its segments holds a sample"):
+        read_record(tmp_path / "x")
+
+
 # What is no ECG
 
 
@@ -262,6 +271,7 @@ def test_a_record_without_any_ecg_is_refused_with_all_its_signals(tmp_path):
         ("12:00:00 AM 1/2/1999", datetime(1999, 2, 1)),
         ("0:00 1/2/70", datetime(1970, 2, 1)),
         ("0:00:00.5 1/2/69", datetime(2069, 2, 1, 0, 0, 0, 500_000)),
+        ("31:51.982", time(0, 31, 51, 982_000)),
         ("8:04:00", time(8, 4)),
         ("[8:04:00]", time(8, 4)),
         ("0:00", time(0)),
@@ -452,10 +462,19 @@ def test_a_name_may_follow_sooner_than_it_should(tmp_path):
     assert record.calibrated == (True, False)
 
 
-def test_a_rate_that_is_missing_is_that_of_the_specification_with_a_doubt(tmp_path):
-    record = read_record(write(tmp_path, "x", f"x 1\n{line('x')}", counts_of(beats()).astype("<i2").tobytes()))
-    assert record.fs_hz == 250
-    assert record.doubts == ("the header states no rate; 250 Hz is WFDB's own default",)
+def test_a_rate_that_is_missing_is_requested_and_never_guessed(tmp_path):
+    path = write(tmp_path, "x", f"x 1\n{line('x')}", counts_of(beats()).astype("<i2").tobytes())
+    with pytest.raises(MissingMetadataError, match=r"x\.hea: .* the sampling rate in Hz is not stated") as error:
+        read_record(path)
+    assert (error.value.rate, error.value.unit) == (True, False)
+    record = read_record(path, RecordOverrides(fs_hz=250.0))
+    assert (record.fs_hz, record.duration_s, record.overrides) == (250, SECONDS, RecordOverrides(fs_hz=250.0))
+
+
+def test_a_signal_file_that_was_renamed_without_its_header_is_named(tmp_path):
+    path = write(tmp_path, "x", f"x 1 250 {N}\n{line('y')}", bytes(2 * N))
+    with pytest.raises(RecordError, match=r"names y\.dat, which is not beside it; .* renamed to x\.dat\? Then correct"):
+        read_record(path)
 
 
 def test_a_header_of_annotations_alone_is_refused_with_what_to_do(tmp_path):

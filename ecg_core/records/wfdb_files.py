@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 from pathlib import Path
 
@@ -140,10 +140,12 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     RecordError
         The header is missing or damaged, its signal files are missing or belong to another record, no signal is an
         ECG, or the overrides contradict it.
+    MissingMetadataError
+        Neither the header nor the overrides state the rate.
 
     """
     stem = stem_of(path)
-    header = read_header(stem)
+    header = read_header(stem, overrides.fs_hz)
     if not header.fs_hz:
         check_length(header.path.name, 0.0, header.n_frames)
     layout, parts = _parts(header)
@@ -177,7 +179,10 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         reference=read_wfdb_annotations(reference, header.fs_hz) if reference.is_file() else None,
         files=tuple(sorted(files | ({reference} if reference.is_file() else set()))),
     )
-    return apply_overrides(record, overrides)
+    if header.states_rate:
+        return apply_overrides(record, overrides)
+    record = apply_overrides(record, RecordOverrides(per_mv=overrides.per_mv))
+    return replace(record, overrides=RecordOverrides(overrides.fs_hz, record.overrides.per_mv))
 
 
 def _leads(layout: Header | None, parts: list[Part]) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
@@ -216,7 +221,9 @@ def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
             else:
                 layout = own
         first += length
-    if first != header.n_frames or not parts:
+    if not parts:
+        raise RecordError(f"{header.path.name}: none of its segments holds a sample; choose another record.")
+    if first != header.n_frames:
         raise RecordError(
             f"{header.path.name} promises {plural(header.n_frames, 'sample')}, its segments hold {first:,}; "
             "some are missing from the header, or it is damaged. Copy it again."
@@ -229,7 +236,7 @@ def _segment_header(header: Header, name: str, length: int) -> Header:
         raise RecordError(f"{header.path.name} names {name}: a segment must lie beside its header. {PUT_BESIDE}")
     if not header_of(header.path.with_name(name)).is_file():
         raise RecordError(f"{header.path.name} names the segment {name}.hea, which is not beside it; add it.")
-    own = read_header(header.path.with_name(name))
+    own = read_header(header.path.with_name(name), header.fs_hz)
     if own.is_of_segments:
         raise RecordError(
             f"{header.path.name}: its segment {name} has segments of its own, which WFDB does not allow; open "
@@ -274,12 +281,19 @@ def _check_signals(header: Header) -> None:
     """Refuse signal files that are elsewhere, missing, or of a format that does not exist."""
     name = header.path.name
     for signal in header.signals:
+        if signal.file_name == GAP:
+            raise RecordError(
+                f"{name}: is the layout of a record in segments, which holds no samples itself; open the record whose "
+                "header lists this segment."
+            )
         if not is_bare(signal.file_name):
             raise RecordError(
                 f"{name} names {signal.file_name}: a signal file must lie beside its header. {PUT_BESIDE}"
             )
         if not file_named(header.path.parent, signal.file_name).is_file():
-            raise RecordError(f"{name} names {signal.file_name}, which is not beside it; add this file.")
+            own = with_ending(header.path.with_suffix(""), Path(signal.file_name).suffix)
+            renamed = f" Or was it renamed to {own.name}? Then correct the name in {name}." if own.is_file() else ""
+            raise RecordError(f"{name} names {signal.file_name}, which is not beside it; add this file.{renamed}")
         if signal.form not in GROUPS:
             raise RecordError(
                 f"{name}: {signal.file_name} has the format {signal.form}, expected one of {', '.join(GROUPS)}. "

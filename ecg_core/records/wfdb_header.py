@@ -15,18 +15,18 @@ from typing import Final
 from ..errors import RecordError
 from ..text import format_quoted
 from .limits import MAX_FS_HZ, MIN_FS_HZ
+from .overrides import missing_metadata
 from .units import ASSUMED_PER_MV
 from .wfdb_start import NO_START, Start, parse_start
 
 HEADER_SUFFIX, REFERENCE_SUFFIX = ".hea", ".atr"
 SAMPLE_SUFFIXES = (".dat", ".mat")
-DEFAULT_FS_HZ = 250.0  # of a header without a rate, by the specification
 UNTIL_NAME = 8  # fields of a signal's line before the name of its lead
 AGE_PATTERNS = (r"\bage\b>?\s*[:=]?\s*(\d{1,3})\b", r"^\s*(\d{1,3})\s+[MF]\b")
 
 COUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
 INTEGER: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
-RATE: Final = re.compile(r"(\d{1,9}\.?\d{0,12})(?:/[^\s(]*)?(?:\([^)]*\))?", re.ASCII)  # Hz, counter, first count
+RATE: Final = re.compile(r"(\d{1,9}\.?\d{0,18})(?:/[^\s(]*)?(?:\([^)]*\))?", re.ASCII)  # Hz, counter, first count
 FORM: Final = re.compile(r"(\d{1,9})(?:x(\d{1,5}))?(?::(\d{1,9}))?(?:\+(\d{1,15}))?", re.ASCII)
 GAIN: Final = re.compile(
     r"([-+]?(?:\d{1,18}\.?\d{0,18}|\.\d{1,18})(?:[eE][-+]?\d{1,2})?)?(?:\(([-+]?\d{0,18})\))?(?:/(\S*))?", re.ASCII
@@ -56,6 +56,7 @@ class Header:
 
     path: Path
     fs_hz: float  # of the frames
+    states_rate: bool
     n_signals: int
     n_frames: int  # 0 where the length is not stated
     start: Start
@@ -125,13 +126,15 @@ def is_bare(name: str) -> bool:
     return not re.search(r"[\\/:\0]", name) and name not in ("", ".", "..")
 
 
-def read_header(stem: Path) -> Header:
-    """Parse a header.
+def read_header(stem: Path, fs_hz: float | None = None) -> Header:
+    """Parse a header; ``fs_hz`` is the rate of its frames where it states none.
 
     Raises
     ------
     RecordError
         The text is not a header, its rate is not a number, or a line contradicts the specification.
+    MissingMetadataError
+        There is no rate: the 250 Hz that the specification assumes would be a guess.
 
     """
     path = header_of(stem)
@@ -144,16 +147,21 @@ def read_header(stem: Path) -> Header:
             f"{path.name}: expected a WFDB header, but its text is not one (its first line is "
             f'"{format_quoted(lines[0]) if lines else ""}"). Check that the file was not renamed from something else.'
         )
-    doubts = [] if len(fields) > 2 else [f"the header states no rate; {DEFAULT_FS_HZ:g} Hz is WFDB's own default"]
-    fs_hz = _rate(path.name, fields[2]) if len(fields) > 2 else DEFAULT_FS_HZ
-    if fields[3:4] == ["0"] and "/" not in fields[0]:
+    states_rate, of_segments = len(fields) > 2, "/" in fields[0]
+    _check_number(path.name, int(fields[1]), int(counts[0]), lines[1:], of_segments=of_segments)
+    fs_hz = _rate(path.name, fields[2]) if states_rate else fs_hz
+    if fs_hz is None:
+        raise missing_metadata(
+            path.name, "its first line has no number after that of the signals", rate=True, unit=False
+        )
+    doubts = []
+    if fields[3:4] == ["0"] and not of_segments:
         doubts.append("the header states a length of 0 samples; that of the signal file is taken")
     start = parse_start(" ".join(fields[4:])) if len(fields) > 4 else NO_START
-    of_segments = "/" in fields[0]
-    _check_number(path.name, int(fields[1]), int(counts[0]), lines[1:], of_segments=of_segments)
     return Header(
-        path=path, fs_hz=fs_hz, n_signals=int(fields[1]), n_frames=_length(path.name, fields[3:4], fs_hz), start=start,
-        comments=comments, doubts=(*doubts, *start.doubts),
+        path=path, fs_hz=fs_hz, states_rate=states_rate, n_signals=int(fields[1]),
+        n_frames=_length(path.name, fields[3:4], fs_hz), start=start, comments=comments,
+        doubts=(*doubts, *start.doubts),
         signals=() if of_segments else tuple(_signal(path.name, line) for line in lines[1:]),
         segments=tuple(_segment(path.name, line) for line in lines[1:]) if of_segments else (),
     )  # fmt: skip

@@ -31,7 +31,7 @@ WHAT_ELSE: Final = {  # words in the names of what recorders store beside an ECG
     **dict.fromkeys(("gsr", "eda"), "skin conductance"),
     **dict.fromkeys(("temp", "temperature", "therm"), "a temperature"),
     **dict.fromkeys(("hr", "pr", "rr"), "a rate"),
-    **dict.fromkeys(("marker", "event", "trigger", "light", "battery"), "a marker"),
+    **dict.fromkeys(("marker", "event", "trigger", "annotations", "light", "battery"), "a marker"),
 }  # fmt: skip
 
 

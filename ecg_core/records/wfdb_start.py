@@ -10,6 +10,7 @@ from typing import Final
 from ..text import format_quoted
 
 CLOCK: Final = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?", re.ASCII)
+FIRST_HOUR: Final = re.compile(r"(\d{1,2}):(\d{1,2})\.(\d{1,9})", re.ASCII)  # as WFDB's programs leave out the hour 0
 SHORT_CLOCK: Final = re.compile(r"0{1,2}:0{1,2}", re.ASCII)  # midnight, whether minutes or seconds come last
 DAY_FIRST: Final = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})", re.ASCII)  # the specification has "/"
 YEAR_FIRST: Final = re.compile(r"(\d{4})([/.-])(\d{1,2})\2(\d{1,2})", re.ASCII)
@@ -69,6 +70,8 @@ def _half_of_day(words: list[str]) -> str:
 def _clock(word: str, half: str) -> time | None:
     if SHORT_CLOCK.fullmatch(word):
         return time(0)
+    if FIRST_HOUR.fullmatch(word) and not half:
+        word = f"0:{word}"
     found = CLOCK.fullmatch(word)
     if found is None:
         return None
