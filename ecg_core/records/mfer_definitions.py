@@ -72,6 +72,8 @@ class State:
     about: dict[int, bytes] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    layout: tuple[Channel, ...] = ()  # of a frame by the definitions; empty where one of them is new
+    n_samples: int = 0  # of the first channel in the frames so far
     pointer: int | None = None  # sample at which the next frame is stated to begin
 
     def number(self, value: bytes, *, signed: bool = False) -> int:
@@ -159,6 +161,8 @@ def _walk(path: Path, stream: BinaryIO, state: State, *, end: int, channel: int 
             raise ValueError(f"tag {tag:#04x} at byte {place:,} is cut")
         if tag in OF_CHANNEL:
             target = state.common if channel is None else state.own.setdefault(channel, {})
+            if target.get(tag) != value and tag != SEQUENCES:
+                state.layout = ()
             target[tag] = value
         else:
             _take(path, state, tag, value)
@@ -167,8 +171,9 @@ def _walk(path: Path, stream: BinaryIO, state: State, *, end: int, channel: int 
 def _take(path: Path, state: State, tag: int, value: bytes) -> None:
     """A definition that is of the whole file."""
     if tag == BYTE_ORDER:
-        state.big_endian = value[:1] != b"\1"
+        state.big_endian, state.layout = value[:1] != b"\1", ()
     elif tag == CHANNELS:
+        state.layout = ()
         state.n_channels, state.own = state.number(value) if value else 1, {}
         if not 1 <= state.n_channels <= MAX_LEADS:
             raise ValueError(plural(state.n_channels, "channel"))
@@ -184,8 +189,8 @@ def _take(path: Path, state: State, tag: int, value: bytes) -> None:
 
 def _frame(state: State, place: int, length: int, stated: int) -> Frame:
     """A frame of the definitions in force."""
-    channels = tuple(_of_channel(state, number) for number in range(state.n_channels))
-    before = sum(frame.n_sequences * frame.channels[0].block for frame in state.frames)
+    state.layout = state.layout or tuple(_of_channel(state, number) for number in range(state.n_channels))
+    channels, before = state.layout, state.n_samples
     if state.pointer is not None and state.frames and state.pointer != before:
         state.doubts.append(
             f"frame {len(state.frames) + 1} is stated to begin at sample {state.pointer:,}, it is read as "
@@ -203,7 +208,9 @@ def _frame(state: State, place: int, length: int, stated: int) -> Frame:
         state.doubts.append(f"{plural(counted, 'sequence')} stated, {n_sequences:,} in the file")
     elif length % size:
         state.doubts.append(f"the last {plural(length % size, 'byte')} of a frame are no whole sequence")
-    return Frame(channels, place, min(n_sequences, counted or n_sequences))
+    n_sequences = min(n_sequences, counted or n_sequences)
+    state.n_samples += n_sequences * channels[0].block
+    return Frame(channels, place, n_sequences)
 
 
 def _of_channel(state: State, number: int) -> Channel:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -46,15 +49,21 @@ class MferSource:
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
         signal = np.full((len(leads), stop - start), np.nan, dtype=np.float32)
-        before = 0
-        for frame in self.frames:
-            n = frame.n_sequences * frame.channels[self.chosen[0]].block
-            first, last = max(start, before), min(stop, before + n)
+        for number in range(bisect_right(self.begins, start) - 1, len(self.frames)):
+            before, after = self.begins[number], self.begins[number + 1]
+            if before >= stop:
+                break
+            first, last = max(start, before), min(stop, after)
             if first < last:
-                piece = self._piece(frame, first - before, last - before, leads)
+                piece = self._piece(self.frames[number], first - before, last - before, leads)
                 signal[:, first - start : last - start] = piece
-            before += n
         return signal
+
+    @cached_property
+    def begins(self) -> list[int]:
+        """First sample of each frame, and the number of samples."""
+        blocks = (frame.n_sequences * frame.channels[self.chosen[0]].block for frame in self.frames)
+        return [*accumulate(blocks, initial=0)]
 
     def _piece(self, frame: Frame, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """Samples of a frame, from the sequences that hold them."""
