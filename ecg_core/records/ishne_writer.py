@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from ..clock import clock_of
 from ..errors import OutputError
 from ..labels import AAMI_OF_SYMBOL
 from ..schema import Annotations, Float32, Record
@@ -105,7 +106,7 @@ def _day(moment: date | None) -> tuple[int, int, int]:
 
 
 def _clock(record: Record) -> tuple[int, int, int]:
-    clock: datetime | None = record.clock
+    clock: datetime | None = clock_of(record)
     return (clock.hour, clock.minute, clock.second) if clock else (UNKNOWN,) * 3
 
 
