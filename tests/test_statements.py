@@ -13,6 +13,7 @@ from support.pdf import words
 from ecg_core.batch.study import TEXTS, study_row, study_table
 from ecg_core.certainty import AF, NO_AF, NOT_KNOWN, AfVerdict, SDoubt
 from ecg_core.cli.analyze import summary
+from ecg_core.overrides import LeftOut
 from ecg_core.report.export import report_json
 from ecg_core.report.measures import measures
 from ecg_core.report.narrative import draft_narrative
@@ -170,3 +171,22 @@ def test_the_statements_follow_what_is_measured_again():
     analysis = made_analysis(30.0)
     assert with_events(analysis).burden.af_verdict is not None
     assert with_events(made_analysis(120.0)).burden.af_verdict is None
+
+
+def test_what_the_file_leaves_in_doubt_stands_before_the_verdict_everywhere():
+    analysis = with_certainty(verdict=NOISY)
+    channels = (*(LeftOut(f"A{n}", "its label names no ECG lead") for n in range(1, 9)), LeftOut("ABP", "in mmHg"))
+    record = replace(analysis.record, doubts=("the header states 60 s, the file holds 59 s",), left_out=channels)
+    analysis = replace(analysis, record=record)
+    doubt, left_out, _ = texts_of(analysis)
+    assert doubt == "Doubt about the file: the header states 60 s, the file holds 59 s"
+    assert left_out == (
+        "Channels that were not read: A1, A2, A3, A4, A5, A6 and 2 more (its label names no ECG lead); ABP (in mmHg)"
+    )
+    at = page("overview", workspace_with(analysis))
+    assert f"{plain_markdown(doubt)}." in [warning.value for warning in at.warning]
+    assert any(plain_markdown(left_out) in line.value for line in at.markdown)
+    content = json.loads(report_json(analysis))["record"]
+    assert content["doubts"] == list(record.doubts)
+    assert content["left_out"][-1] == {"name": "ABP", "reason": "in mmHg"}
+    assert doubt in summary(analysis)

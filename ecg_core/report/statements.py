@@ -18,6 +18,7 @@ from ..schema import Analysis, Index, Record
 
 VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
 FILE_DOUBT, LEFT_OUT = "file_doubt", "left_out"
+MOST_NAMES = 6  # of channels that are left out for one reason
 IN_TABLE: Final = dict(
     zip(AF_ANSWERS, (1.0, 0.0, None), strict=True)
 )  # an answer as a number; None where there is none
@@ -47,8 +48,17 @@ def statements(analysis: Analysis) -> tuple[Statement, ...]:
 
 
 def left_out_text(record: Record) -> str:
-    """The channels of the file that were not read, each with the reason; empty where there are none."""
-    return "; ".join(f"{channel.name} ({channel.reason})" for channel in record.left_out)
+    """The channels of the file that were not read, by the reason; empty where there are none."""
+    names: dict[str, list[str]] = {}
+    for channel in record.left_out:
+        names.setdefault(channel.reason, []).append(channel.name)
+    return "; ".join(f"{_few(several)} ({reason})" for reason, several in names.items())
+
+
+def _few(names: list[str]) -> str:
+    """Names one after the other; of many, the first ones and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def verdict_text(analysis: Analysis) -> str:

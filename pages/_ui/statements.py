@@ -6,13 +6,22 @@ from typing import Final
 
 import streamlit as st
 
-from ecg_core.report.statements import SVE_UNCERTAIN, VERDICT, Statement, doubtful_beats, statements
+from ecg_core.report.statements import (
+    FILE_DOUBT,
+    LEFT_OUT,
+    SVE_UNCERTAIN,
+    VERDICT,
+    Statement,
+    doubtful_beats,
+    statements,
+)
 from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
 
 from .gallery_verdicts import open_gallery
 from .view import address
 
+ABOUT_THE_FILE: Final = (FILE_DOUBT, LEFT_OUT)
 WARNING: Final = ":material/help:"
 CALM: Final = ":material/monitor_heart:"
 GALLERY_TITLE: Final = "S beats, the least certain first"
@@ -23,14 +32,22 @@ def draw_statements(analysis: Analysis) -> None:
     """Draw a line for each statement, in the style of a warning where the program is not sure."""
     with st.container(key="statements"):
         for statement in statements(analysis):
-            line, way = st.columns([10, 1], vertical_alignment="center", gap="small")
             text = f"{plain_markdown(statement.text)}."
-            if statement.is_warning:
-                line.warning(text, icon=WARNING)
-            else:
-                line.markdown(f"{CALM} {text}")
+            if statement.kind in ABOUT_THE_FILE:  # the file is not on any page
+                _draw_text(text, is_warning=statement.is_warning)
+                continue
+            line, way = st.columns([10, 1], vertical_alignment="center", gap="small")
+            with line:
+                _draw_text(text, is_warning=statement.is_warning)
             with way:
                 _draw_way(analysis, statement)
+
+
+def _draw_text(text: str, *, is_warning: bool) -> None:
+    if is_warning:
+        st.warning(text, icon=WARNING)
+    else:
+        st.markdown(f"{CALM} {text}")
 
 
 def _draw_way(analysis: Analysis, statement: Statement) -> None:
