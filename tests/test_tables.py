@@ -121,6 +121,61 @@ def test_opensignals_states_rate_start_and_sensors_and_its_counts_need_a_unit(tm
     assert_is(record, 5.12 + ECG, atol=0.006)
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Interval=\t0.004 s\nChannelTitle=\tECG\n", "4 msec/sample\n", "# Sampling interval: 4 ms\n",
+        "'sample interval','MLII'\n'0.004 sec','mV'\n", "Sample rate,250.000000\nUnit,mV\n\n", "# fs = 0.25 kHz\n",
+    ],
+)  # fmt: skip
+def test_the_rate_is_also_stated_as_an_interval(tmp_path, before):
+    cells = [numbers()] if "sample interval" not in before else [[str(i) for i in range(N)], numbers()]
+    has_unit = "mV" in before
+    text = columns(*cells, before=before)
+    assert_is(opened(tmp_path, text, NO_OVERRIDES if has_unit else RecordOverrides(per_mv=1.0)))
+
+
+def test_openbci_states_its_rate_and_its_times_waver(tmp_path):
+    """Packets arrive late; the board's own rate counts, and every channel that is no lead is named."""
+    before = "%OpenBCI Raw EXG Data\n%Number of channels = 1\n%Sample Rate = 250 Hz\n%Board = OpenBCI_GUI$BoardCyton\n"
+    heading = "Sample Index, EXG Channel 0, Accel Channel 0, Timestamp, Timestamp (Formatted)\n"
+    ends = np.cumsum(np.random.default_rng(1).integers(2, 20, N))  # of packets of any size
+    late_s = (ends[np.searchsorted(ends, np.arange(N), side="right")] - ends[0]) / FS_HZ
+    cells = (
+        [f"{i % 256}.0" for i in range(N)],
+        numbers(1000 * ECG),
+        ["0.02"] * N,
+        times("{:.4f}", late_s + 1_709_423_990),
+    )
+    formatted = [stamp[:-3] for stamp in clock_times("%Y-%m-%d %H:%M:%S.%f", time_s=late_s)]
+    record = opened(
+        tmp_path, columns(*cells, formatted, separator=", ", before=before + heading), RecordOverrides(per_mv=1000.0),
+        name="x.txt",
+    )  # fmt: skip
+    assert record.lead_names == ("EXG Channel 0",)
+    assert record.left_out == (LeftOut("Sample Index", "counts the rows"), LeftOut("Accel Channel 0", "movement"))
+    assert record.doubts == ("its times are not evenly spaced; it is read at the 250 Hz that the file states",)
+    assert str(record.start) == "2024-03-02 23:59:50"
+    assert_is(record)
+
+
+def test_headings_between_spaces_may_hold_spaces(tmp_path):
+    before = "   Elapsed time      MLII\n   hh:mm:ss.mmm      (mV)\n"
+    record = opened(tmp_path, columns([f"     0:{t:06.3f}" for t in TIME_S], numbers(), separator="   ", before=before))
+    assert record.lead_names == ("MLII",)
+    assert_is(record)
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_end_as_on_any_computer(tmp_path, end):
+    assert_is(opened(tmp_path, columns(times(), numbers(), before=f"time_s,II_mv{end}", end=end)))
+
+
+def test_a_list_of_samples_in_a_cell_is_named(tmp_path):
+    with pytest.raises(RecordError, match="holds a list of samples in one cell; write each of them into a row"):
+        opened(tmp_path, 'start,duration,signal\n2024-03-02T10:00:00,30,"[' + ",".join(["12"] * 9000) + ']"\n')
+
+
 def test_a_comment_between_the_rows_is_no_row(tmp_path):
     lines = columns(times(), numbers(), before="time_s,II_mv\n").splitlines()
     lines[100:100] = ["# the patient stood up, and sat down", ""]
@@ -162,6 +217,13 @@ def test_separators_and_decimal_marks_are_seen_in_the_rows(tmp_path, separator, 
 
 def test_one_column_with_decimal_commas_is_one_column(tmp_path):
     assert_is(opened(tmp_path, columns(numbers(decimal=","), before="II_mv\n"), RecordOverrides(fs_hz=FS_HZ)))
+
+
+def test_decimals_with_leading_zeros_make_one_column_without_headings(tmp_path):
+    cells = [f"{x:.4f}".replace(".", ",") for x in ECG]
+    assert_is(opened(tmp_path, columns(cells), RecordOverrides(FS_HZ, 1.0)))
+    record = opened(tmp_path, columns(["3", "-4"] * 2500, ["12", "7"] * 2500), RecordOverrides(FS_HZ, 1.0))
+    assert record.lead_names == ("lead 1", "lead 2")
 
 
 def test_decimal_commas_between_commas_are_refused_with_the_line(tmp_path):
@@ -510,6 +572,18 @@ def test_texts_of_other_kinds_are_named_without_a_declaration(tmp_path, content,
 
 
 # Parquet
+
+
+@pytest.mark.parametrize("kind", ["duration", "text", "zone"])
+def test_times_of_each_kind_are_read_from_parquet(tmp_path, kind):
+    stamps = pd.to_datetime(np.round(TIME_S * 1e6).astype(np.int64), unit="us", origin="2024-03-02 23:59:50")
+    column = {
+        "duration": pd.to_timedelta(TIME_S, unit="s"),
+        "text": stamps.strftime("%H:%M:%S.%f"),
+        "zone": stamps.tz_localize("UTC"),
+    }[kind]  # fmt: skip
+    pd.DataFrame({"time": column, "II_mv": ECG}).to_parquet(tmp_path / "x.parquet", index=False)
+    assert_is(read_record(tmp_path / "x.parquet"))
 
 
 def test_times_by_the_clock_and_gaps_are_read_from_parquet(tmp_path):

@@ -13,6 +13,7 @@ from ..errors import RecordError
 from ..schema import Float32, Float64
 from ..text import format_quoted, plural
 from .limits import MAX_EXPANSION
+from .table_clocks import clocks_s
 
 MAGIC = b"PAR1"
 NUMBER_BYTES = 8
@@ -80,11 +81,15 @@ def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
 
 def parquet_times_s(path: Path, name: str, n_rows: int) -> Float64:
     """Seconds of each row of a column of dates and times, from midnight of the first day, shape (n_rows,)."""
-    import pandas as pd  # noqa: PLC0415  # a quarter of a second, which only these need
-
     try:
-        stamps = pd.to_datetime(_opened(path).read(columns=[name])[name].to_pandas())
-        since_s = (stamps - stamps.iloc[0].normalize()).dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
+        column = _opened(path).read(columns=[name])[name].to_pandas()
+        if column.dtype.kind == "M":
+            column = column - column.iloc[0].normalize() if column.dt.tz is None else column - column.iloc[0]
+        since_s = (
+            column.dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
+            if column.dtype.kind == "m"
+            else clocks_s(column)
+        )
         if len(since_s) != n_rows:
             raise ValueError(f"it holds {plural(len(since_s), 'row')}")
     except Exception as error:  # see ``_fill``
@@ -98,7 +103,8 @@ def parquet_cells(path: Path, names: list[str], n_rows: int) -> list[tuple[str, 
         batch = next(_opened(path).iter_batches(batch_size=n_rows, columns=names), None)
         if batch is None:
             return [()] * len(names)
-        return [tuple("" if cell is None else str(cell) for cell in batch.column(name).to_pylist()) for name in names]
+        rows = (["" if cell is None else str(cell) for cell in batch.column(name).to_pylist()] for name in names)
+        return [tuple(cell.removeprefix("0 days ") for cell in cells) for cells in rows]  # of a duration
     except Exception as error:  # see ``_fill``
         raise _damaged(path, error) from error
 

@@ -39,6 +39,12 @@ RATE_NOTE: Final = re.compile(  # a line before a table that states the rate
     r"(?P<words>[^\d:=,;\t]*)[:=,;\t ]+(?P<rate>\d+([.,]\d+)?)\s*(?P<unit>[a-z]*)",
     re.IGNORECASE,
 )
+INTERVAL_NOTE: Final = re.compile(  # a line, or a cell below a heading, that states the time between two samples
+    rf"^(((sampl\w*[ _-]*)?(interval|period)\b|messintervall|abtastintervall)[^\d:=,;\t]*[:=,;\t ]+)?"
+    rf"(?P<step>\d*[.,]?\d+)\s*(?P<unit>{'|'.join(sorted(S_OF_UNIT, key=len, reverse=True))})(\s*/\s*sample)?$",
+    re.IGNORECASE,
+)
+UNIT_NOTE: Final = re.compile(r"^\W*(units?|einheit|unité|unidad|unità)\W*[:=,;\t]\W*(?P<unit>\S+?)\W*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,8 @@ def is_value(cell: str) -> bool:
 def is_unit(cell: str) -> bool:
     """Whether a cell below a heading is a unit, or the pattern of a time."""
     bare = cell.strip("()[] ").casefold()
-    return bare in (*VOLTAGE, *S_OF_UNIT, *OTHER_UNITS, *COUNTS) or bool(CLOCK_PATTERN.fullmatch(bare))
+    is_pattern = bool(CLOCK_PATTERN.fullmatch(bare) or INTERVAL_NOTE.match(bare))
+    return is_pattern or bare in (*VOLTAGE, *S_OF_UNIT, *OTHER_UNITS, *COUNTS)
 
 
 def heading_of(text: str) -> Heading:
@@ -83,3 +90,23 @@ def heading_of(text: str) -> Heading:
     if match is None or not is_unit(match["unit"]):
         match = SUFFIXED.match(plain)
     return Heading(match["name"], match["unit"].strip(), plain) if match else Heading(plain, "", plain)
+
+
+def rate_of_interval(text: str) -> float | None:
+    r"""Rate by a time between two samples, as exact as its last digit allows; None where the text states none.
+
+    Examples
+    --------
+    >>> rate_of_interval("0.00277778 sec"), rate_of_interval("Interval=\t0.004 s"), rate_of_interval("4")
+    (360.0, 250.0, None)
+
+    """
+    found = INTERVAL_NOTE.match(text.strip())
+    step = found["step"].replace(",", ".") if found else "0"
+    if found is None or not float(step):
+        return None
+    unit_s = S_OF_UNIT[found["unit"].casefold()]
+    fs_hz = 1 / (float(step) * unit_s)
+    last_digit = 10.0 ** -len(step.partition(".")[2])
+    is_whole = round(fs_hz) and abs(1 / (round(fs_hz) * unit_s) - float(step)) <= last_digit / 2
+    return float(round(fs_hz)) if is_whole else fs_hz

@@ -40,6 +40,7 @@ MAX_NUMBER = float(np.finfo(np.float32).max)
 FIRST_UNIX_S, LAST_UNIX_S = 1e9, 4e9  # times from 2001 to 2096, in seconds since 1970
 SUFFIXES_OF_ANY_TEXT = (".txt", ".asc")  # in a folder, tables among other texts
 HEAD_ROWS = 1 << 16  # of Parquet, in which the leads are checked
+MAX_DELAY_S = 1.0  # with which a computer may have noted the time of a sample
 NEAR_RATE = 0.02  # of a given rate, within which the times of a column without a unit have to lie
 RISES = "only rises, as a time or a counter does"
 
@@ -189,17 +190,19 @@ class TimeColumns:
 def _timing(name: str, layout: Layout, columns: TimeColumns) -> tuple[Layout, Timing]:
     """Rate and gaps by the times of a table, or by its given rate; the layout names columns that are of no use."""
     refused: RecordError | None = None
-    for read, numbers in (
-        (columns.numbers, dict(layout.times)),
-        (columns.clocks, dict.fromkeys(dict(layout.clocks), 1.0)),
-    ):
+    by_clock = dict.fromkeys(dict(layout.clocks), 1.0)
+    for read, numbers in ((columns.numbers, dict(layout.times)), (columns.clocks, by_clock)):
         for number, unit_s in numbers.items():
             try:
                 return layout, _timing_by(name, layout, unit_s, read(number), columns.where)
             except RecordError as error:
                 refused = refused or error
     if refused is not None:
-        raise refused
+        stated_hz = layout.notes.fs_hz
+        if stated_hz is None or not _agrees(layout, columns):
+            raise refused
+        doubt = f"its times are not evenly spaced; it is read at the {stated_hz:g} Hz that the file states"
+        return replace(layout, doubts=(doubt,)), even_timing(stated_hz, columns.n_rows)
     if layout.fs_hz is None:  # the layout has ensured one
         raise missing_metadata(name, "has no column of time", rate=True, unit=False)
     unused: list[LeftOut] = []
@@ -218,6 +221,15 @@ def _timing_by(name: str, layout: Layout, unit_s: float, time: Float64, where: W
     if layout.notes.fs_hz is None:
         check_rate(name, timing.fs_hz, RecordOverrides(layout.fs_hz))
     return timing
+
+
+def _agrees(layout: Layout, columns: TimeColumns) -> bool:
+    """Whether the times of a table stay near those of the rate that the file states, from the first to the last."""
+    seconds = [(columns.numbers(number), unit_s) for number, unit_s in layout.times]
+    seconds += [(columns.clocks(number), 1.0) for number, _ in layout.clocks]
+    expected_s = np.arange(columns.n_rows) / (layout.notes.fs_hz or 1)
+    away_s = [np.abs((time - time[:1]) * unit_s - expected_s).max() for time, unit_s in seconds]
+    return bool(max(away_s) < MAX_DELAY_S)
 
 
 def _unit_by_rate(time: Float64, fs_hz: float) -> float | None:
@@ -253,7 +265,7 @@ def _record(path: Path, source: SignalSource, layout: Layout, columns: TimeColum
     check_leads(path.name, len(layout.names))
     check_length(path.name, timing.fs_hz, timing.n_samples)
     stated = layout.fs_hz or timing.fs_hz
-    doubts = [*timing.doubts]
+    doubts = [*layout.doubts, *timing.doubts]
     if abs(stated - timing.fs_hz) > SAME_RATE * timing.fs_hz:
         doubts.append(f"{stated:g} Hz is stated or given, its times are of {timing.fs_hz:g} Hz, at which it is read")
     if is_utc:

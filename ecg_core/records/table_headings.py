@@ -15,7 +15,18 @@ from ..overrides import RecordOverrides
 from ..schema import LeftOut
 from ..text import format_quoted
 from .overrides import check_rate, missing_metadata
-from .table_cells import CLOCK, CLOCK_PATTERN, COUNTS, NUMBER, RATE_NOTE, VOLTAGE, Heading, heading_of, is_value
+from .table_cells import (
+    CLOCK,
+    COUNTS,
+    NUMBER,
+    RATE_NOTE,
+    UNIT_NOTE,
+    VOLTAGE,
+    Heading,
+    heading_of,
+    is_value,
+    rate_of_interval,
+)
 from .table_text import EXAMPLE, Cells
 from .units import MV_OF_UNIT, S_OF_UNIT
 
@@ -40,12 +51,12 @@ NOT_LEADS: Final = (  # words of headings, and what such a column is
     (r"quality|sqi|snr", "a quality"),
     (r"events?|marks?|markers?|trigger|labels?|annot\w*|notes?|comments?|class|beats?|r ?peaks?|peaks?|rhythm|symbol",
      "marks of events"),
+    (r"intervals?|counter", "counts the rows"),
     (r"contact|leads? ?off|lod|battery|status|flags?|error|rssi|digital|io", "a state of the recorder"),
 )  # fmt: skip
 OTHER_VOLTAGES: Final = ("another signal than ECG", "respiration", "an optical signal")  # that are given in volts
 TIME, CLOCK_TIME, TIME_WITHOUT_UNIT = "time", "clock", "time without unit"  # roles of columns
 LEAD, MAYBE, EMPTY, TEXT = "lead", "no unit; open it with its unit to read it too", "empty", "holds text"
-UNIT_NOTE: Final = re.compile(r"^(units?|einheit|unité|unidad|unità)\W*[:=,;\t]\W*(?P<unit>\S+?)\W*$", re.IGNORECASE)
 HZ_OF_UNIT: Final = {"": 1.0, "hz": 1.0, "hertz": 1.0, "sps": 1.0, "samples": 1.0, "per": 1.0, "khz": 1e3}
 OPEN_SIGNALS: Final = ("sampling rate", "column")  # keys of a device in the notes of OpenSignals
 ECG_SENSOR: Final = re.compile("ecg|ekg", re.IGNORECASE)
@@ -79,6 +90,7 @@ class Layout:
     notes: Notes
     overrides: RecordOverrides  # those that the table left open
     headings: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     @property
     def of_time(self) -> set[int]:
@@ -109,6 +121,9 @@ def layout_of(
 
     """
     heads = [heading_of(text) for text in headings] if headings else [Heading("")] * len(samples)
+    intervals = [fs_hz for head in heads if (fs_hz := rate_of_interval(head.unit)) is not None]
+    if notes.fs_hz is None and intervals:  # "sample interval" with "0.004 sec" below
+        notes = replace(notes, fs_hz=intervals[0])
     roles = _roles(heads, samples, notes, is_headless=headings is None)
     given, maybe = ([i for i, role in enumerate(roles) if role == kind] for kind in (LEAD, MAYBE))
     times = tuple((i, S_OF_UNIT[heads[i].unit.casefold()]) for i, role in enumerate(roles) if role == TIME)
@@ -214,7 +229,7 @@ def _counts(cells: Sequence[str]) -> bool:
 
 
 def _is_elapsed(head: Heading) -> bool:
-    return "elapsed" in head.name.casefold() or (bool(CLOCK_PATTERN.fullmatch(head.unit)) and "d" not in head.unit)
+    return "elapsed" in head.name.casefold()
 
 
 def _shown(heads: Sequence[Heading], samples: Sequence[Cells]) -> str:
@@ -233,8 +248,9 @@ def notes_of(lines: Sequence[str]) -> Notes:
         rate, unit = RATE_NOTE.search(text), UNIT_NOTE.match(text)
         in_khz = "khz" if rate and "khz" in rate["words"].casefold() else ""
         hz = HZ_OF_UNIT.get((rate["unit"] or in_khz).casefold()) if rate else None
-        if rate and hz and found.fs_hz is None:
-            found = replace(found, fs_hz=float(rate["rate"].replace(",", ".")) * hz)
+        fs_hz = float(rate["rate"].replace(",", ".")) * hz if rate and hz else rate_of_interval(text)
+        if fs_hz is not None and found.fs_hz is None:
+            found = replace(found, fs_hz=fs_hz)
         if unit and unit["unit"].casefold() in VOLTAGE:
             found = replace(found, mv=MV_OF_UNIT[unit["unit"].casefold()])
     return found

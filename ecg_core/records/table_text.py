@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import RecordError
 from ..text import format_quoted
-from .table_cells import MISSING_WORDS, NUMBER, RATE_NOTE, heading_of, is_unit, is_value, unquoted
+from .table_cells import (
+    MISSING_WORDS,
+    NUMBER,
+    RATE_NOTE,
+    UNIT_NOTE,
+    heading_of,
+    is_unit,
+    is_value,
+    rate_of_interval,
+    unquoted,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +43,7 @@ WHITE_SPACE = r"\s+"
 SEPARATORS: Final = (",", ";", "\t", "|", WHITE_SPACE)
 COMMENT_MARKS: Final = ("#", "%", ";")
 EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
+LIST: Final = re.compile(r"\[\s*-?\d+(\.\d+)?(\s*[,;]\s*-?\d+(\.\d+)?){9}")  # ten samples or more in a cell
 Cells = tuple[str, ...]
 
 
@@ -93,6 +104,11 @@ def table_text(path: Path) -> TableText:
 
     """
     encoding, lines = head_of(path)
+    if any("[" in line and LIST.search(line) for line in lines):
+        raise RecordError(
+            f"{path.name}: is not a table with a heading and rows of numbers but holds a list of samples in one cell; "
+            "write each of them into a row of its own, below a heading with its unit, such as II_mv."
+        )
     stated = re.fullmatch(r"\s*\"?sep=(.)\"?\s*", lines[0]) if lines else None
     quote = "'" if sum(line.count("'") for line in lines) > sum(line.count('"') for line in lines) else '"'
     separator = stated[1] if stated else _separator(lines, quote)
@@ -101,10 +117,11 @@ def table_text(path: Path) -> TableText:
     places = [number for number in range(begin, len(lines)) if head.is_row(number)][:N_HEAD]
     table = [head.cells(number) for number in places]
     headings, used = _headings(head, begin, n_columns)
-    if headings is not None and any(any(row[len(headings) :]) for row in table):
-        if separator != "," or (len(headings), n_columns) != (1, 2) or not is_heading(headings):
-            raise _uneven(path, used[0], len(headings), begin, n_columns)
-        separator, n_columns, table = ";", 1, [(",".join(row),) for row in table]  # one column with decimal commas
+    is_short = headings is not None and any(any(row[len(headings) :]) for row in table)
+    if separator == "," and n_columns == 2 and (headings is None or is_short) and _follow_a_comma(table, headings):
+        separator, n_columns, table, is_short = ";", 1, [(",".join(row),) for row in table], False
+    if headings is not None and (is_short or len(headings) > n_columns):
+        raise _uneven(path, used[0], len(headings), begin, n_columns)
     notes = [line for number, line in enumerate(head.lines[:begin]) if line.strip() and number not in used]
     return TableText(
         path, encoding, separator, _decimal(path, table, separator), quote, begin, n_columns,
@@ -132,6 +149,11 @@ class Lines:
     def cells(self, number: int) -> Cells:
         """Cells of a line."""
         return split(self.lines[number], self.separator, self.quote)
+
+    def heading_cells(self, number: int, n_columns: int) -> Cells:
+        """Cells of a line of headings, whose names may hold single spaces."""
+        wide = tuple(re.split(r"\s{2,}|\t", self.lines[number].strip()))
+        return wide if self.separator == WHITE_SPACE and len(wide) == n_columns else self.cells(number)
 
 
 def split(line: str, separator: str, quote: str = '"') -> Cells:
@@ -212,14 +234,14 @@ def _with_wrong_rows(head: Lines, places: list[int], n_columns: int) -> int:
 def _headings(head: Lines, begin: int, n_columns: int) -> tuple[Cells | None, tuple[int, ...]]:
     """Headings, if any, and the lines that they take."""
     before = [number for number in range(begin) if head.lines[number].strip()]
-    plain = [number for number in before if head.is_row(number) and not RATE_NOTE.search(head.lines[number])]
+    plain = [number for number in before if head.is_row(number) and not is_note(head.lines[number])]
     if len(plain) > 1:
-        names, units = (head.cells(number) for number in plain[-2:])
+        names, units = (head.heading_cells(number, n_columns) for number in plain[-2:])
         if any(units) and all(not cell or is_unit(cell) for cell in units) and len(units) <= n_columns:
             named = zip_longest(_without_empty(names), units, fillvalue="")
             return tuple(f"{name} [{unit.strip('()[]')}]" if unit else name for name, unit in named), tuple(plain[-2:])
     if plain:
-        cells = _without_empty(head.cells(plain[-1]))
+        cells = _without_empty(head.heading_cells(plain[-1], n_columns))
         if n_columns - 1 <= len(cells) <= n_columns or is_heading(cells):
             return cells, (plain[-1],)
     for number in reversed(before):
@@ -227,6 +249,11 @@ def _headings(head: Lines, begin: int, n_columns: int) -> tuple[Cells | None, tu
         if head.is_comment(number) and len(cells) == n_columns > 1:
             return cells, (number,)
     return None, ()
+
+
+def is_note(line: str) -> bool:
+    """Whether a line states a rate or a unit by a name of it."""
+    return bool(RATE_NOTE.search(line) or UNIT_NOTE.match(line) or rate_of_interval(line))
 
 
 def is_heading(cells: Cells) -> bool:
@@ -252,6 +279,14 @@ def _uneven(path: Path, heading: int, n_headings: int, row: int, n_cells: int) -
         f"{path.name}: line {heading + 1} has {n_headings} headings, but line {row + 1} has {n_cells} cells; write a "
         "heading for each column, and where decimals follow a comma, separate the cells by semicolons."
     )
+
+
+def _follow_a_comma(rows: Sequence[Cells], headings: Cells | None) -> bool:
+    """Whether two cells in a row are a number and its decimals: by the heading of one lead, or by zeros that lead."""
+    decimals = [row[1] for row in rows if len(row) > 1 and row[1]]
+    if not all(map(str.isdigit, decimals)):
+        return False
+    return is_heading(headings) if headings else any(len(cell) > 1 and cell[0] == "0" for cell in decimals)
 
 
 def _decimal(path: Path, rows: Sequence[Cells], separator: str) -> str:

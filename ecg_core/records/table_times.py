@@ -23,7 +23,7 @@ SIMPLE_DIGITS = (0, 1, 3, 6)  # to which a rate is rounded, if its times allow i
 NO_MORE = 1.25  # times the spread of the times about an exact rate, by which a simpler one may differ
 ROUNDING_S = 2e-6  # of times in the tables that this program writes
 RARE = 0.1  # of the rows, that have the time of the row before by mistake
-BATCH_SLACK, MIN_BATCH_SLACK = 0.1, 2.0  # of its size, or rows, by which a batch may differ from the others
+BATCH_SLACK, MIN_BATCH_SLACK = 0.1, 2.0  # of its size, or rows up to half of it, by which a batch may differ
 
 Where = Callable[[int], str]  # name of a row, such as "line 7"
 
@@ -208,7 +208,7 @@ def _timing_of_batches(name: str, time_s: Float64, step: Float64, where: Where) 
     if len(inner) < 2:
         raise _uneven(name, step, float(_typical(step)), where)
     usual, usual_s = float(np.median(inner)), float(np.median(inner_s))
-    slack = max(MIN_BATCH_SLACK, BATCH_SLACK * usual)
+    slack = max(min(MIN_BATCH_SLACK, usual / 2), BATCH_SLACK * usual)
     whole = (inner_s <= GAP_STEPS * usual_s) & (np.abs(inner - usual) <= slack)
     step_s = inner_s[whole].sum() / max(inner[whole].sum(), 1)
     if not step_s > 0 or whole.mean() < 1 / 2 or size[0] > usual + slack or len(time_s) - group[-1] > usual + slack:
