@@ -18,7 +18,8 @@ from ecg_core.cli.main import main
 from ecg_core.errors import OutputError, RecordError
 from ecg_core.records import read_record
 from ecg_core.records.convert import convert
-from ecg_core.records.mdc import TWELVE
+from ecg_core.records.mdc import BEATS as BEAT_CODES
+from ecg_core.records.mdc import LEADS, TWELVE
 from ecg_core.report.export import write_files
 from ecg_core.schema import Annotations
 
@@ -81,6 +82,16 @@ def test_leads_have_the_codes_of_the_standard(tmp_path):
     assert (codes[5].CodeValue, codes[5].CodeMeaning) == (known.AvfAugmentedVoltageFoot.value, "Lead aVF")
     assert (codes[-1].CodeValue, codes[-1].CodingSchemeDesignator) == ("MLII", "99ECGLEAD")
     assert set(STANDARD) == TWELVE
+
+
+def test_codes_of_leads_and_beats_are_those_of_pydicoms_dictionary():
+    for known, ours in ((codes_of_dicom.cid3001, LEADS), (codes_of_dicom.cid3335, BEAT_CODES)):
+        meaning_of = {getattr(known, name).value: getattr(known, name).meaning for name in known.dir()}
+        for name, code in ours.items():
+            if name in ("B", "/"):  # the standard gives these numbers to spikes of a defibrillator as well
+                continue
+            shown = meaning_of[code.value]
+            assert code.meaning == shown or shown.endswith(code.meaning) or shown.startswith(f"{name}, "), name
 
 
 def test_beats_and_rhythms_are_annotations_of_the_dicom_copy(tmp_path):

@@ -14,6 +14,7 @@ import pydicom
 import pypdfium2
 import pytest
 from fhir.resources.R4B.bundle import Bundle
+from support.records import write_record
 from support.strategies import make_beats
 
 from ecg_core.cli.main import main
@@ -295,3 +296,14 @@ def test_an_unknown_form_is_refused_before_anything_is_read(tmp_path, capsys):
 
 def test_probabilities_of_every_class_are_columns_of_the_spreadsheet(started):
     assert {f"probability_{name}" for name in CLASSES} <= set(rows_of(book_of(spreadsheet(started))["Beats"])[0])
+
+
+def test_forms_that_are_asked_for_later_are_made_for_records_that_are_finished(tmp_path, excerpt, capsys):
+    paths = [str(write_record(tmp_path, name, excerpt[:30_000], 257)) for name in ("a", "b")]
+    assert main(["analyze", *paths, "--out", str(tmp_path / "out")]) == 0
+    assert main(["analyze", *paths, "--out", str(tmp_path / "out"), "--also", "xlsx,fhir"]) == 0
+    for name in ("a", "b"):
+        assert {f"{name}_report.xlsx", f"{name}_fhir.json"} <= {p.name for p in (tmp_path / "out" / name).iterdir()}
+    capsys.readouterr()
+    assert main(["analyze", *paths, "--out", str(tmp_path / "out"), "--also", "fhir,xlsx"]) == 0
+    assert "2 already done" in capsys.readouterr().out
