@@ -99,12 +99,14 @@ def test_differences_of_format_8_are_summed_from_the_beginning_of_the_file(tmp_p
     np.testing.assert_array_equal(record.source.read(1001, 2000, (1, 0)), whole(record)[::-1, 1001:2000])
 
 
-def test_long_sums_of_differences_take_little_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(wfdb_samples, "AT_ONCE", 64)
-    steps = counts(2, size=40)
-    path = header(tmp_path, "x", f"x 2 360 {N}\n{lines('x', form='8')}", dat=steps.T.astype(np.int8).tobytes())
-    part = read_record(path).source.read(N - 77, N, (0, 1))
-    np.testing.assert_allclose(part, steps.cumsum(axis=1)[:, N - 77 :] / GAIN, atol=1e-5)
+@pytest.mark.parametrize("n", [N, N - N % 32, N - N % 32 + 1])
+def test_a_stretch_of_differences_begins_at_a_level_that_was_found_once(tmp_path, monkeypatch, n):
+    monkeypatch.setattr(wfdb_samples, "BLOCK", 64)
+    steps = counts(2, n=n, size=40)
+    path = header(tmp_path, "x", f"x 2 360 {n}\n{lines('x', form='8')}", dat=steps.T.astype(np.int8).tobytes())
+    record, expected = read_record(path), steps.cumsum(axis=1) / GAIN
+    for start, stop in ((n - 77, n), (0, 5), (31, 33), (64, 128), (n - 1, n)):
+        np.testing.assert_allclose(record.source.read(start, stop, (0, 1)), expected[:, start:stop], atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["508", "516", "524"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,9 @@ WIDE: Final = ("24", "32", "524")  # counts that single precision may not hold
 LAST_OF: Final = {"212": (0, 0, 1), "310": (0, 0, 1, 1), "311": (0, 0, 1, 2)}  # samples in 0, 1, 2 and 3 bytes
 FLAC_BITS: Final = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}
 FLAC_MAX_BLOCK, FLAC_MIN_BYTES = 65_535, 10  # samples of the longest compressed block, bytes of the smallest
-AT_ONCE: Final = 1 << 22  # differences that are summed at a time
+AT_ONCE: Final = 1 << 22  # compressed samples that are read at a time
+BLOCK: Final = 1 << 17  # differences between two levels that are remembered ...
+MAX_FILES = 8  # ... of the files that were read last
 
 
 @dataclass(frozen=True)
@@ -95,18 +98,16 @@ class SignalFile:
 
     def _summed(self, first: int, last: int) -> Counts:
         """Differences of each signal, summed from the beginning of the file on."""
-        size = self.frame_size
-        level = np.concatenate([[channel.first] for channel in self.channels]).astype(np.int64)
-        step = max(AT_ONCE // size, 1)
-        for at in range(0, first, step):
-            until = min(at + step, first)
-            steps = _unpacked(self, at * size, until * size).reshape(until - at, size)
-            level = level + _per_channel(steps, self.channels)
-        steps = _unpacked(self, first * size, last * size).reshape(last - first, size).astype(np.int64)
-        for own, before in zip(self.channels, level, strict=True):
+        levels, step = _levels(self, self.path.stat().st_mtime_ns)
+        block = first // step
+        steps = self._differences(block * step, last).astype(np.int64)
+        for own, before in zip(self.channels, levels[block], strict=True):
             columns = steps[:, own.place : own.place + own.per_frame]
             columns[:] = before + np.cumsum(columns).reshape(columns.shape)
-        return steps
+        return steps[first - block * step :]
+
+    def _differences(self, first: int, last: int) -> Counts:
+        return _unpacked(self, first * self.frame_size, last * self.frame_size).reshape(last - first, -1)
 
     def _decompressed(self, first: int, last: int) -> Counts:
         import soundfile  # noqa: PLC0415  # for compressed files alone
@@ -127,9 +128,19 @@ class SignalFile:
         return counts.reshape(last - first, per_frame, -1).transpose(0, 2, 1).reshape(last - first, -1)
 
 
-def _per_channel(steps: Counts, channels: tuple[Channel, ...]) -> NDArray[np.int64]:
-    """Sum of the differences of each signal."""
-    return np.array([steps[:, c.place : c.place + c.per_frame].sum(dtype=np.int64) for c in channels])
+@lru_cache(maxsize=MAX_FILES)
+def _levels(file: SignalFile, _mtime_ns: int) -> tuple[NDArray[np.int64], int]:
+    """Level of each signal of a file of differences before each block of frames, (n_blocks, n), and the block's size.
+
+    Found once, in one pass: else each stretch would be summed from the beginning of the file on again.
+    """
+    step = max(BLOCK // file.frame_size, 1)
+    levels = [np.array([channel.first for channel in file.channels], dtype=np.int64)]
+    for at in range(0, file.n_frames - step, step):
+        steps = file._differences(at, at + step)
+        sums = [steps[:, c.place : c.place + c.per_frame].sum(dtype=np.int64) for c in file.channels]
+        levels.append(levels[-1] + np.array(sums))
+    return np.stack(levels), step
 
 
 def frames_of_file(path: Path, form: str, offset: int, per_frame: list[int]) -> int:
