@@ -15,6 +15,7 @@ from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Annotations, Float64, LeftOut, Record
 from ..text import format_quoted
+from .mdc import OURS
 from .stored_leads import About, StoredLead, age_of, open_leads, standard_name
 from .units import mv_of_unit
 from .xml_text import attribute_at, date_of, number_of, read_xml, text_at
@@ -104,7 +105,7 @@ def _waveform(path: Path, series: Element, sequences: Element) -> Waveform:
     fs_hz, start = 0.0, _time(_low(series))
     leads: list[StoredLead] = []
     left_out: list[LeftOut] = []
-    stored = [(attribute_at(one, "code", "code"), one.find("value")) for one in sequences.iter("sequence")]
+    stored = [(_code(one), one.find("value")) for one in sequences.iter("sequence")]
     for code, value in stored:
         if code.upper().startswith(TIME):
             fs_hz = _rate(value) or fs_hz
@@ -119,6 +120,12 @@ def _waveform(path: Path, series: Element, sequences: Element) -> Waveform:
         else:
             leads.append(found)
     return Waveform(attribute_at(series, "code", "code"), start, fs_hz, tuple(leads), tuple(left_out))
+
+
+def _code(sequence: Element) -> str:
+    """What a sequence holds; a lead without a code of its own has its name as one of this program's."""
+    code = attribute_at(sequence, "code", "code")
+    return f"{LEAD}{code}" if attribute_at(sequence, "code", "codeSystem") == OURS else code
 
 
 def _rate(value: Element | None) -> float | None:

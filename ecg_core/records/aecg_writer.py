@@ -19,12 +19,11 @@ from ..text import one_line
 from .annotation_files import RHYTHM_SYMBOL
 from .counts import MISSING, Counts, counts_of
 from .dicom_objects import MAKER, OUR_UUID
-from .mdc import BEATS, OID, lead_code
+from .mdc import BEATS, OID, OURS, lead_code
 
 DIGITS = 1 << 16  # samples that are made text at a time
 ACT_CODES: Final = "2.16.840.1.113883.5.4"  # HL7's kinds of acts
 CPT: Final = '<code code="93000" codeSystem="2.16.840.1.113883.6.12" codeSystemName="CPT-4"/>'
-OURS: Final = f"2.25.{uuid.uuid5(OUR_UUID, 'aecg').int}"  # of names of leads without a code, and of changes of rhythm
 ROI: Final = f'<supportingROI><code code="ROIPS" codeSystem="{ACT_CODES}"/>'  # part of the series
 NOBODY: Final = (
     '<componentOf><timepointEvent><componentOf><subjectAssignment><subject><trialSubject><id nullFlavor="MSK"/>'

@@ -6,6 +6,9 @@ import re
 from typing import Final, NamedTuple
 
 SCHEME, OID = "MDC", "2.16.840.1.113883.6.24"  # its names in DICOM and in HL7
+OURS: Final = (
+    "2.25.248172960910996128024958311667867350505"  # in aECG, of names of leads without a code and of changes of rhythm
+)
 
 
 class Code(NamedTuple):
