@@ -34,6 +34,7 @@ from ecg_core.schema import Float32, Float64, Record
 
 SUFFIXES: Final = (".hea", ".edf", ".bdf", ".dcm", ".txt")
 RATE: Final = re.compile(r"Sampling Rate \(Hz\):= *([\d.]+)")  # of BioSPPy's tables
+LABELS: Final = re.compile(r"Labels:= *(.+)")
 EQUAL, OPENED, REFUSED = "equal", "opened", "refused"
 MOST_STEPS: Final = 1000  # of a ratio of rates
 ROUNDING: Final = 1e-6  # of a lead's largest value: what single precision can hold
@@ -179,9 +180,14 @@ def _of_dicom(path: Path) -> list[Channel]:
 
 def _of_text(path: Path) -> list[Channel]:
     values = np.loadtxt(path, ndmin=2).T
-    rate = RATE.search(path.read_text(encoding="utf-8")[:2000])
-    names = [f"lead {number}" for number in range(1, len(values) + 1)]
-    return [Channel(name, float(rate[1]) if rate else 0.0, row, 1.0) for name, row in zip(names, values, strict=True)]
+    head = path.read_text(encoding="utf-8")[:2000]
+    rate, labels = RATE.search(head), LABELS.search(head)
+    stated = labels[1].split("\t") if labels else []
+    return [
+        Channel(name, float(rate[1]) if rate else 0.0, row, 1.0)
+        for number, row in enumerate(values)
+        for name in (f"lead {number + 1}", *stated[number : number + 1])  # a table of one column needs no names
+    ]
 
 
 if __name__ == "__main__":
