@@ -198,6 +198,16 @@ def test_skew_moves_a_signal_by_frames(tmp_path, per_frame):
     np.testing.assert_array_equal(record.source.read(100, record.n_samples - 1, (1,))[0], signal[1, 100:-1])
 
 
+def test_a_lead_that_is_none_in_one_segment_is_missing_there_and_named(tmp_path):
+    for name in ("a", "b"):
+        write_record(tmp_path, name, beats(), FS_HZ, lead_names=("II",))
+    (tmp_path / "b.hea").write_text((tmp_path / "b.hea").read_text().replace("/mV", "/mmHg"))
+    (tmp_path / "x.hea").write_text(f"x/2 1 {FS_HZ} {2 * N}\na {N}\nb {N}\n")
+    record = read_record(tmp_path / "x")
+    assert record.left_out == (LeftOut("II", "in mmHg, which is no unit of an ECG, in b.hea"),)
+    assert np.isnan(whole(record)[0, N:]).all()
+
+
 def test_a_layout_and_a_record_of_gaps_are_refused_as_what_they_are(tmp_path):
     (tmp_path / "lay.hea").write_text(f"lay 1 {FS_HZ} 0\n~ 0 200/mV 16 0 0 0 0 II\n")
     (tmp_path / "x.hea").write_text(f"x/2 1 {FS_HZ} {N}\nlay 0\n~ {N}\n")

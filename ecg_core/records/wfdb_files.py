@@ -187,7 +187,11 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
 def _leads(layout: Header | None, parts: list[Part]) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
     """Names of the leads, in the order of the layout where there is one, and what is left out."""
     held = dict.fromkeys(lead.name for part in parts for lead in part.leads)
-    left_out = dict.fromkeys(channel for part in parts for channel in part.left_out)
+    left_out = dict.fromkeys(
+        replace(channel, reason=f"{channel.reason}, in {part.header.path.name}") if channel.name in held else channel
+        for part in parts
+        for channel in part.left_out
+    )
     listed = list(zip(_names(layout), layout.signals, strict=True)) if layout else []
     known = {*held, *(channel.name for channel in left_out)}
     missing = [
