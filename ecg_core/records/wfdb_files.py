@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Float32, LeftOut, Record, SignalSource
+from ..schema import Annotations, Float32, LeftOut, Record, SignalSource
 from ..text import format_quoted, one_line, plural
 from .annotation_files import read_wfdb_annotations
 from .limits import MAX_DURATION_S, MIN_DURATION_S, MIN_FS_HZ, check_leads, check_length, distinct_names
@@ -34,6 +34,7 @@ from .wfdb_leads import scale_of, why_no_lead
 from .wfdb_samples import GROUPS, Channel, SignalFile, frames_of_file
 
 PART_SUFFIXES = (HEADER_SUFFIX, ".dat", REFERENCE_SUFFIX)
+BEYOND_S = 1.0  # an annotation so long after the record's end does not belong to it
 GAP = "~"  # in place of a segment's name: nothing was recorded
 
 
@@ -159,7 +160,8 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     check_length(header.path.name, fs_hz, n_frames * per_frame)
     segments = tuple(_segment(part, first * per_frame, header.fs_hz, per_frame) for first, part in parts)
     known = [(lead.name, lead.calibrated) for part in held for lead in part.leads]
-    reference = with_ending(stem, REFERENCE_SUFFIX)
+    path = with_ending(stem, REFERENCE_SUFFIX)
+    reference = read_wfdb_annotations(path, header.fs_hz) if path.is_file() else None
     files = {header.path, *(file for part in held for file in part.files)}
     files |= {layout.path} if layout else set()
     record = Record(
@@ -172,11 +174,15 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         start=header.start.start,
         start_clock=header.start.clock,
         left_out=left_out,
-        doubts=(*header.doubts, *(doubt for part in held for doubt in part.doubts)),
+        doubts=(
+            *header.doubts,
+            *(doubt for part in held for doubt in part.doubts),
+            *_doubts_of_annotations(path, reference, n_frames / header.fs_hz),
+        ),
         comments=header.comments,
         age_years=age_of(header.comments),
-        reference=read_wfdb_annotations(reference, header.fs_hz) if reference.is_file() else None,
-        files=tuple(sorted(files | ({reference} if reference.is_file() else set()))),
+        reference=reference,
+        files=tuple(sorted(files | ({path} if reference else set()))),
     )
     if header.states_rate:
         return apply_overrides(record, overrides)
@@ -351,6 +357,12 @@ def _doubts(header: Header, files: list[SignalFile]) -> Iterator[str]:
             yield f"{lengths}; the rest is missing"
         elif file.n_frames - expected >= fs_hz:
             yield f"{lengths}; what is beyond the stated length is not read"
+
+
+def _doubts_of_annotations(path: Path, reference: Annotations | None, duration_s: float) -> Iterator[str]:
+    last_s = float(reference.time_s[-1]) if reference and len(reference.time_s) else 0.0
+    if last_s > duration_s + BEYOND_S:
+        yield f"the annotations in {path.name} reach to {last_s:,.1f} s, the record lasts {duration_s:,.1f} s"
 
 
 def _segment(part: Part, first: int, frame_hz: float, per_frame: int) -> Segment:
