@@ -206,6 +206,14 @@ def test_skew_moves_a_signal_by_frames(tmp_path, per_frame):
     np.testing.assert_array_equal(record.source.read(100, record.n_samples - 1, (1,))[0], signal[1, 100:-1])
 
 
+def test_segments_give_the_length_that_their_record_does_not_state(tmp_path):
+    write_record(tmp_path, "a", beats(), FS_HZ, lead_names=("II",))
+    (tmp_path / "x.hea").write_text(f"x/3 1 {FS_HZ}\na {N}\n~ 100\na {N}\n")
+    record = read_record(tmp_path / "x")
+    assert record.n_samples == 2 * N + 100
+    np.testing.assert_array_equal(whole(record)[0, N + 100 :], whole(record)[0, :N])
+
+
 def test_a_lead_that_is_none_in_one_segment_is_missing_there_and_named(tmp_path):
     for name in ("a", "b"):
         write_record(tmp_path, name, beats(), FS_HZ, lead_names=("II",))

@@ -153,15 +153,15 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     names, left_out = _leads(layout, held)
     _check_leads(header, names, left_out)
     per_frame = max(lead.per_frame for part in held for lead in part.leads)
-    n_frames = header.n_frames if header.is_of_segments else held[0].n_frames
+    n_frames = sum(n for _, n in header.segments) if header.is_of_segments else held[0].n_frames
     fs_hz = header.fs_hz * per_frame
     if not n_frames:
         raise RecordError(f"{header.path.name}: the record is empty (0 samples); choose another one.")
     check_length(header.path.name, fs_hz, n_frames * per_frame)
     segments = tuple(_segment(part, first * per_frame, header.fs_hz, per_frame) for first, part in parts)
-    known = [(lead.name, lead.calibrated) for part in held for lead in part.leads]
-    path = with_ending(stem, REFERENCE_SUFFIX)
-    reference = read_wfdb_annotations(path, header.fs_hz) if path.is_file() else None
+    uncalibrated = {lead.name for part in held for lead in part.leads if not lead.calibrated}
+    annotations = with_ending(stem, REFERENCE_SUFFIX)
+    reference = read_wfdb_annotations(annotations, header.fs_hz) if annotations.is_file() else None
     files = {header.path, *(file for part in held for file in part.files)}
     files |= {layout.path} if layout else set()
     record = Record(
@@ -170,19 +170,19 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         fs_hz=fs_hz,
         n_samples=n_frames * per_frame,
         lead_names=names,
-        calibrated=tuple((name, False) not in known for name in names),
+        calibrated=tuple(name not in uncalibrated for name in names),
         start=header.start.start,
         start_clock=header.start.clock,
         left_out=left_out,
         doubts=(
             *header.doubts,
             *(doubt for part in held for doubt in part.doubts),
-            *_doubts_of_annotations(path, reference, n_frames / header.fs_hz),
+            *_doubts_of_annotations(annotations, reference, n_frames / header.fs_hz),
         ),
         comments=header.comments,
         age_years=age_of(header.comments),
         reference=reference,
-        files=tuple(sorted(files | ({path} if reference else set()))),
+        files=tuple(sorted(files | ({annotations} if reference else set()))),
     )
     if header.states_rate:
         return apply_overrides(record, overrides)
@@ -232,7 +232,7 @@ def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
         first += length
     if not parts:
         raise RecordError(f"{header.path.name}: none of its segments holds a sample; choose another record.")
-    if first != header.n_frames:
+    if first != (header.n_frames or first):
         raise RecordError(
             f"{header.path.name} promises {plural(header.n_frames, 'sample')}, its segments hold {first:,}; "
             "some are missing from the header, or it is damaged. Copy it again."
