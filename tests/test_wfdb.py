@@ -91,6 +91,14 @@ def test_a_rate_is_also_read_from_a_file_with_symbols_of_its_own(tmp_path):
     assert read_record(tmp_path / "x").reference.time_s.tolist() == [0.5, 1.335]
 
 
+def test_annotations_far_beyond_the_end_are_a_doubt(tmp_path):
+    path = write_record(tmp_path, "x", beats(), FS_HZ, lead_names=("II",))
+    wfdb.wrann("x", "atr", np.array([125, N]), symbol=["N", "N"], write_dir=str(tmp_path))
+    assert read_record(path).doubts == ()
+    wfdb.wrann("x", "atr", np.array([125, 4 * N]), symbol=["N", "N"], write_dir=str(tmp_path))
+    assert read_record(path).doubts == ("the annotations in x.atr reach to 240.0 s, the record lasts 60.0 s",)
+
+
 # Frames
 
 SATURATION = np.full(SECONDS, 97)
@@ -198,6 +206,24 @@ def test_skew_moves_a_signal_by_frames(tmp_path, per_frame):
     np.testing.assert_array_equal(record.source.read(100, record.n_samples - 1, (1,))[0], signal[1, 100:-1])
 
 
+def test_segments_give_the_length_that_their_record_does_not_state(tmp_path):
+    write_record(tmp_path, "a", beats(), FS_HZ, lead_names=("II",))
+    (tmp_path / "x.hea").write_text(f"x/3 1 {FS_HZ}\na {N}\n~ 100\na {N}\n")
+    record = read_record(tmp_path / "x")
+    assert record.n_samples == 2 * N + 100
+    np.testing.assert_array_equal(whole(record)[0, N + 100 :], whole(record)[0, :N])
+
+
+def test_a_lead_that_is_none_in_one_segment_is_missing_there_and_named(tmp_path):
+    for name in ("a", "b"):
+        write_record(tmp_path, name, beats(), FS_HZ, lead_names=("II",))
+    (tmp_path / "b.hea").write_text((tmp_path / "b.hea").read_text().replace("/mV", "/mmHg"))
+    (tmp_path / "x.hea").write_text(f"x/2 1 {FS_HZ} {2 * N}\na {N}\nb {N}\n")
+    record = read_record(tmp_path / "x")
+    assert record.left_out == (LeftOut("II", "in mmHg, which is no unit of an ECG, in b.hea"),)
+    assert np.isnan(whole(record)[0, N:]).all()
+
+
 def test_a_layout_and_a_record_of_gaps_are_refused_as_what_they_are(tmp_path):
     (tmp_path / "lay.hea").write_text(f"lay 1 {FS_HZ} 0\n~ 0 200/mV 16 0 0 0 0 II\n")
     (tmp_path / "x.hea").write_text(f"x/2 1 {FS_HZ} {N}\nlay 0\n~ {N}\n")
@@ -289,13 +315,14 @@ def test_a_start_is_understood_in_the_ways_people_write_it(text, start):
         ("12:30", None, "the start is stated as '12:30', which is no time"),
         ("25:00:00", None, "the start is stated as '25:00:00', which is no time"),
         ("13:00:00 PM", None, "the start is stated as '13:00:00 PM', which is no time"),
-        ("01/02/2006", None, "the start is stated as '01/02/2006', without a time of day"),
+        ("01/02/2006", None, "the start is stated as '01/02/2006', of which only the date can be understood"),
+        ("8:04 01/02/2006", None, "the start is stated as '8:04 01/02/2006', of which only the date can be understood"),
         ("8:04:00 31/02/2006", time(8, 4),
          "the start is stated as '8:04:00 31/02/2006', of which only the time of day can be understood"),
         ("8:04:00 12/31/2006", time(8, 4),
          "the start is stated as '8:04:00 12/31/2006', of which only the time of day can be understood"),
         ("8:04:00 1/2/2006 CET", datetime(2006, 2, 1, 8, 4),
-         "the start is stated as '8:04:00 1/2/2006 CET', of which only date and time of day can be understood"),
+         "the start is stated as '8:04:00 1/2/2006 CET', of which only the date and time of day can be understood"),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_of_a_start_is_a_doubt(tmp_path, text, start, doubt):

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Float32, LeftOut, Record, SignalSource
+from ..schema import Annotations, Float32, LeftOut, Record, SignalSource
 from ..text import format_quoted, one_line, plural
 from .annotation_files import read_wfdb_annotations
 from .limits import MAX_DURATION_S, MIN_DURATION_S, MIN_FS_HZ, check_leads, check_length, distinct_names
@@ -34,6 +34,7 @@ from .wfdb_leads import scale_of, why_no_lead
 from .wfdb_samples import GROUPS, Channel, SignalFile, frames_of_file
 
 PART_SUFFIXES = (HEADER_SUFFIX, ".dat", REFERENCE_SUFFIX)
+BEYOND_S = 1.0  # an annotation so long after the record's end does not belong to it
 GAP = "~"  # in place of a segment's name: nothing was recorded
 PUT_BESIDE = "Put it there, and correct its name in the header."
 
@@ -153,14 +154,15 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     names, left_out = _leads(layout, held)
     _check_leads(header, names, left_out)
     per_frame = max(lead.per_frame for part in held for lead in part.leads)
-    n_frames = header.n_frames if header.is_of_segments else held[0].n_frames
+    n_frames = sum(n for _, n in header.segments) if header.is_of_segments else held[0].n_frames
     fs_hz = header.fs_hz * per_frame
     if not n_frames:
         raise RecordError(f"{header.path.name}: the record is empty (0 samples); choose another one.")
     check_length(header.path.name, fs_hz, n_frames * per_frame)
     segments = tuple(_segment(part, first * per_frame, header.fs_hz, per_frame) for first, part in parts)
-    known = [(lead.name, lead.calibrated) for part in held for lead in part.leads]
-    reference = with_ending(stem, REFERENCE_SUFFIX)
+    uncalibrated = {lead.name for part in held for lead in part.leads if not lead.calibrated}
+    annotations = with_ending(stem, REFERENCE_SUFFIX)
+    reference = read_wfdb_annotations(annotations, header.fs_hz) if annotations.is_file() else None
     files = {header.path, *(file for part in held for file in part.files)}
     files |= {layout.path} if layout else set()
     record = Record(
@@ -169,15 +171,19 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         fs_hz=fs_hz,
         n_samples=n_frames * per_frame,
         lead_names=names,
-        calibrated=tuple((name, False) not in known for name in names),
+        calibrated=tuple(name not in uncalibrated for name in names),
         start=header.start.start,
         start_clock=header.start.clock,
         left_out=left_out,
-        doubts=(*header.doubts, *(doubt for part in held for doubt in part.doubts)),
+        doubts=(
+            *header.doubts,
+            *(doubt for part in held for doubt in part.doubts),
+            *_doubts_of_annotations(annotations, reference, n_frames / header.fs_hz),
+        ),
         comments=header.comments,
         age_years=age_of(header.comments),
-        reference=read_wfdb_annotations(reference, header.fs_hz) if reference.is_file() else None,
-        files=tuple(sorted(files | ({reference} if reference.is_file() else set()))),
+        reference=reference,
+        files=tuple(sorted(files | ({annotations} if reference else set()))),
     )
     if header.states_rate:
         return apply_overrides(record, overrides)
@@ -188,7 +194,11 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
 def _leads(layout: Header | None, parts: list[Part]) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
     """Names of the leads, in the order of the layout where there is one, and what is left out."""
     held = dict.fromkeys(lead.name for part in parts for lead in part.leads)
-    left_out = dict.fromkeys(channel for part in parts for channel in part.left_out)
+    left_out = dict.fromkeys(
+        replace(channel, reason=f"{channel.reason}, in {part.header.path.name}") if channel.name in held else channel
+        for part in parts
+        for channel in part.left_out
+    )
     listed = list(zip(_names(layout), layout.signals, strict=True)) if layout else []
     known = {*held, *(channel.name for channel in left_out)}
     missing = [
@@ -223,7 +233,7 @@ def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
         first += length
     if not parts:
         raise RecordError(f"{header.path.name}: none of its segments holds a sample; choose another record.")
-    if first != header.n_frames:
+    if first != (header.n_frames or first):
         raise RecordError(
             f"{header.path.name} promises {plural(header.n_frames, 'sample')}, its segments hold {first:,}; "
             "some are missing from the header, or it is damaged. Copy it again."
@@ -353,6 +363,12 @@ def _doubts(header: Header, files: list[SignalFile]) -> Iterator[str]:
             yield f"{lengths}; the rest is missing"
         elif file.n_frames - expected >= fs_hz:
             yield f"{lengths}; what is beyond the stated length is not read"
+
+
+def _doubts_of_annotations(path: Path, reference: Annotations | None, duration_s: float) -> Iterator[str]:
+    last_s = float(reference.time_s[-1]) if reference and len(reference.time_s) else 0.0
+    if last_s > duration_s + BEYOND_S:
+        yield f"the annotations in {path.name} reach to {last_s:,.1f} s, the record lasts {duration_s:,.1f} s"
 
 
 def _segment(part: Part, first: int, frame_hz: float, per_frame: int) -> Segment:

@@ -103,7 +103,8 @@ def header_of(stem: Path) -> Path:
 
 def headers_in(folder: Path) -> list[Path]:
     """Headers of a folder, their suffix in either case."""
-    return sorted({*folder.glob(f"*{HEADER_SUFFIX}"), *folder.glob(f"*{HEADER_SUFFIX.upper()}")})
+    found = {*folder.glob(f"*{HEADER_SUFFIX}"), *folder.glob(f"*{HEADER_SUFFIX.upper()}")}
+    return sorted(path for path in found if path.is_file())
 
 
 def with_ending(stem: Path, suffix: str) -> Path:

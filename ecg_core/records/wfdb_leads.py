@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ..text import format_quoted
 from .units import ASSUMED_PER_MV, mv_of_unit
 from .wfdb_header import SignalLine
 
@@ -43,7 +44,7 @@ def why_no_lead(signal: SignalLine) -> str | None:
     """
     is_named = is_ecg_name(signal.name)
     if _mv_of(signal.unit) is None and not (signal.unit.casefold() in COUNTS and (is_named or not signal.name)):
-        return f"in {signal.unit}, which is no unit of an ECG"
+        return f"in {format_quoted(signal.unit)}, which is no unit of an ECG"
     words = re.findall(r"[a-z]+\d*", signal.name.casefold())
     words += [word.rstrip("0123456789") for word in words]
     what = None if is_named else next((WHAT_ELSE[word] for word in words if word in WHAT_ELSE), None)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..schema import Float32
+from ..text import plural
 
 Counts = NDArray[np.signedinteger[Any]]
 
@@ -180,8 +181,8 @@ def _compressed_frames(path: Path, form: str, offset: int, per_frame: list[int])
         )
     if n_channels != len(per_frame):
         raise RecordError(
-            f"{path.name}: its header describes {len(per_frame)} signals in it, found {n_channels}; they do not belong "
-            "together. Copy both again."
+            f"{path.name}: its header describes {plural(len(per_frame), 'signal')} in it, found {n_channels}; they do "
+            "not belong together. Copy both again."
         )
     possible = path.stat().st_size // FLAC_MIN_BYTES * FLAC_MAX_BLOCK  # more is damage, or an attempt on the memory
     return max(min(n_samples, possible) - offset, 0) // per_frame[0]

@@ -50,13 +50,11 @@ def parse_start(text: str) -> Start:
     clock = next((found for found in clocks if found is not None), None)
     day = next((found for found in dates if found is not None), None)
     n_known = (clock is not None) + (day is not None) + bool(half)
-    stated = f"the start is stated as '{format_quoted(' '.join(words))}'"
+    known = " and ".join(["date"] * (day is not None) + ["time of day"] * (clock is not None))
     doubts: tuple[str, ...] = ()
-    if clock is None:
-        doubts = (f"{stated}, which is no time",) if day is None else (f"{stated}, without a time of day",)
-    elif n_known < len(words):
-        known = "date and time of day" if day else "the time of day"
-        doubts = (f"{stated}, of which only {known} can be understood",)
+    if n_known < len(words) or clock is None:
+        what = f"of which only the {known} can be understood" if known else "which is no time"
+        doubts = (f"the start is stated as '{format_quoted(' '.join(words))}', {what}",)
     if clock is None or not words:
         return Start(doubts=doubts if words else ())
     return Start(datetime.combine(day, clock), doubts=doubts) if day else Start(clock=clock, doubts=doubts)
