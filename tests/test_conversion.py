@@ -350,3 +350,10 @@ def test_inspect_shows_what_is_known_of_the_patient_and_no_copy_has_it(tmp_path,
             convert(read_record(path), kind, tmp_path / "out")
     for path in (tmp_path / "out").iterdir():
         assert not re.search(b"Somebody|Firstname|MRN-47", path.read_bytes())
+
+
+def test_a_copy_that_would_be_too_large_to_be_read_is_refused(tmp_path, record, monkeypatch):
+    monkeypatch.setattr("ecg_core.records.aecg_writer.MAX_BYTES", 10_000)
+    with pytest.raises(OutputError, match="more than the 0 MB that are read; choose dicom, ishne or edf"):
+        convert(record, "aecg", tmp_path)
+    assert list(tmp_path.glob("*.xml")) == []

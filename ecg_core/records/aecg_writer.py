@@ -20,6 +20,7 @@ from .annotation_files import RHYTHM_SYMBOL
 from .counts import MISSING, Counts, counts_of
 from .dicom_objects import MAKER, OUR_UUID
 from .mdc import BEATS, OID, OURS, lead_code
+from .xml_text import MAX_BYTES
 
 DIGITS = 1 << 16  # samples that are made text at a time
 ACT_CODES: Final = "2.16.840.1.113883.5.4"  # HL7's kinds of acts
@@ -38,7 +39,7 @@ def write_aecg(record: Record, rows: Callable[[int], Float32], fs_hz: float, fol
     Raises
     ------
     OutputError
-        A sample is missing, or a lead has no gain: the form can say neither.
+        A sample is missing, or a lead has no gain: the form can say neither; or the file would be too large to read.
 
     """
     if unknown := [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]:
@@ -53,8 +54,15 @@ def write_aecg(record: Record, rows: Callable[[int], Float32], fs_hz: float, fol
             f"{record.record_id}: aECG cannot represent missing samples; choose wfdb, dicom, ishne, csv or parquet.",
             settings=("to",),
         )
-    with (folder / f"{record.record_id}.xml").open("w", encoding="utf-8", newline="\n") as stream:
+    path = folder / f"{record.record_id}.xml"
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(_document(record, counts, fs_hz))
+    if path.stat().st_size > MAX_BYTES:
+        raise OutputError(
+            f"{record.record_id}: as aECG it would have {path.stat().st_size >> 20:,} MB, more than the "
+            f"{MAX_BYTES >> 20} MB that are read; choose dicom, ishne or edf.",
+            settings=("to",),
+        )
 
 
 def _document(record: Record, counts: Counts, fs_hz: float) -> Iterator[str]:
