@@ -104,12 +104,15 @@ def timing_of(name: str, time_s: Float64, where: Where) -> Timing:
         raise RecordError(
             f"{name}: its times do not rise from line to line{at}; sort the lines, and leave no time out."
         )
-    if np.mean(step == 0) > RARE:
-        return _timing_of_batches(name, time_s, step, where)
-    if step.min() == 0:
-        row = int(step.argmin()) + 1
-        raise RecordError(f"{name}: {where(row)} has the same time as the one before; write the time of each row.")
     usual = _typical(step)
+    if step.min() == 0:
+        usual = _typical(step[step > 0])
+        is_rounded = np.mean(step == 0) > RARE  # or several rows have the time of their packet
+        if is_rounded and usual > MAX_JITTER_S:
+            return _timing_of_batches(name, time_s, step, where)
+        if not is_rounded:
+            row = where(int(step.argmin()) + 1)
+            raise RecordError(f"{name}: {row} has the same time as the one before; write the time of each row.")
     begins = np.flatnonzero(step > GAP_STEPS * usual) + 1
     if len(begins) > max(1, len(step)) / 2:
         raise _uneven(name, step, usual, where)
