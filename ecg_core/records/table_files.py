@@ -119,15 +119,22 @@ def _without_counters(path: Path, layout: Layout, columns: dict[int, Float64]) -
         None remains, or a lead has values that no recorder writes.
 
     """
-    if any((np.abs(columns[i]) > MAX_NUMBER).any() for i in layout.leads):
+    if any(
+        max(np.fmax.reduce(columns[i], initial=0), -np.fmin.reduce(columns[i], initial=0)) > MAX_NUMBER
+        for i in layout.leads
+    ):
         raise RecordError(f"{path.name}: has infinite values; leave cells empty where nothing was recorded.")
-    rising = [i for i in layout.leads if len(columns[i]) > 1 and (np.diff(columns[i]) > 0).all()]
+    rising = [i for i in layout.leads if _only_rises(columns[i][:HEAD_ROWS]) and _only_rises(columns[i])]
     if len(rising) == len(layout.leads):
         raise RecordError(
             f"{path.name}: the column {format_quoted(layout.names[0] or 'without a heading')} {RISES}; it is not a "
             f"lead. To define the columns, {EXAMPLE}."
         )
     return _without(layout, rising, RISES)
+
+
+def _only_rises(column: Float64) -> bool:
+    return len(column) > 1 and bool((np.diff(column) > 0).all())
 
 
 def _without(layout: Layout, numbers: Sequence[int], reason: str) -> Layout:

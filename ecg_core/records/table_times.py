@@ -174,7 +174,9 @@ def _spread(time_s: Float64, first: Index, place: Index, fs_hz: float) -> float:
         low, high = np.inf, -np.inf
         for chunk in range(begin, end, CHUNK):
             stop = min(chunk + CHUNK, end)
-            away = time_s[chunk:stop] - np.arange(sample + chunk - begin, sample + stop - begin) / fs_hz
+            away = np.arange(sample + chunk - begin, sample + stop - begin, dtype=np.float64)
+            away /= -fs_hz
+            away += time_s[chunk:stop]
             low, high = min(low, float(away.min())), max(high, float(away.max()))
         spread = max(spread, high - low)
     return spread
@@ -182,6 +184,9 @@ def _spread(time_s: Float64, first: Index, place: Index, fs_hz: float) -> float:
 
 def _simplest_rate(time_s: Float64, first: Index, place: Index, exact_hz: float) -> tuple[float, float]:
     """The rate with the fewest decimals by which the times deviate no more than by the exact one, and their spread."""
+    whole_hz = float(round(exact_hz))
+    if whole_hz and (spread := _spread(time_s, first, place, whole_hz)) <= ROUNDING_S:
+        return whole_hz, spread
     exact_s = _spread(time_s, first, place, exact_hz)
     most_s = NO_MORE * exact_s + ROUNDING_S
     for digits in SIMPLE_DIGITS:
