@@ -307,10 +307,23 @@ def test_every_column_that_is_no_lead_is_named_with_its_reason(tmp_path):
     assert record.left_out == tuple(LeftOut(name or "column 3", reason) for name, reason in names.items())
 
 
+def test_a_lead_that_begins_late_is_a_lead_and_a_late_note_is_none(tmp_path):
+    late = [*[""] * 2000, *numbers()[2000:]]
+    notes = [*[""] * 3000, "the patient stood up", *[""] * (N - 3001)]
+    text = columns(times(), late, late, notes, before="time_s,II_mv,V1,remark\n")
+    record = opened(tmp_path, text, RecordOverrides(per_mv=1.0))
+    assert record.lead_names == ("II", "V1")
+    assert record.left_out == (LeftOut("remark", "holds text"),)
+    assert np.isnan(whole(record)[:, :2000]).all()
+    np.testing.assert_allclose(whole(record)[1, 2000:], ECG[2000:], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("heading", "name", "mv"),
     [("ECG/mV", "ECG", 1), ("ecg [uV]", "ecg", 1e-3), ("Lead I (µV)", "Lead I", 1e-3), ("mV", "lead 1", 1),
-     ("aVR (millivolts)", "aVR", 1), ("V", None, None), ("V1", None, None), ("ECG (raw)", None, None)],
+     ("aVR (millivolts)", "aVR", 1),
+     ("ECG_bp_mv", "ECG_bp", 1), ("ECG_min", None, None), ("V", None, None), ("V1", None, None),
+     ("ECG (raw)", None, None)],
 )  # fmt: skip
 def test_a_unit_is_read_from_a_heading_or_asked_for(tmp_path, heading, name, mv):
     text = columns(times(), numbers(), before=f"time_s,{heading}\n")
@@ -393,6 +406,14 @@ def test_rounded_times_and_lost_samples_keep_rate_and_place(tmp_path, form, fs_h
     kept[6000:6500] = False
     record = opened(tmp_path, columns(times(form, t[kept]), numbers(rows[kept]), before="time_s,II_mv\n"))
     assert_is(record, np.where(kept, rows, np.nan), fs_hz=fs_hz)
+
+
+def test_times_rounded_to_more_than_a_step_keep_the_rate(tmp_path):
+    t = np.arange(20_000) / 2000
+    rows = np.sin(np.arange(20_000) / 20)
+    assert_is(
+        opened(tmp_path, columns(times("{:.0f}", 1000 * t), numbers(rows), before="t_ms,II_mv\n")), rows, fs_hz=2000
+    )
 
 
 def test_a_clock_that_drifts_is_followed_to_the_end(tmp_path):
@@ -513,6 +534,15 @@ def test_a_line_with_more_cells_than_the_others_is_named(tmp_path):
     text = columns(times(), numbers(), before="time_s,II_mv\n").replace("\n4.000,", "\n4.000,0,")
     with pytest.raises(RecordError, match="line 1002 has 3 cells, expected 2"):
         opened(tmp_path, text)
+
+
+def test_a_quotation_mark_that_stays_open_swallows_no_rows(tmp_path):
+    cells = numbers()
+    cells[1000] += '"'
+    assert_is(opened(tmp_path, columns(times(), cells, before='time_s,"II_mv\n')))
+    notes = ['"x' if i in (500, 900) else "x" for i in range(N)]
+    with pytest.raises(RecordError, match="line 502, column 3: a quotation mark begins a text that ends lines below"):
+        opened(tmp_path, columns(times(), numbers(), notes, before="time_s,II_mv,note\n"))
 
 
 def test_headings_may_be_numbers_of_channels(tmp_path):

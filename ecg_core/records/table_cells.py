@@ -33,6 +33,12 @@ IN_BRACKETS: Final = re.compile(r"^(?P<name>.*?)[ _]*[\[(](?P<unit>[^\[\]()]*)[\
 SUFFIXED: Final = re.compile(
     rf"^(?P<name>.+?)[ _/]+(?P<unit>{'|'.join(map(re.escape, (*VOLTAGE, *S_OF_UNIT, 'bpm', 'mmhg')))})$", re.IGNORECASE
 )
+TIME_NAME: Final = re.compile(
+    r"(t|(\w+[ _.-])?(time|date|datetime|timestamp|time[ _-]?stamp|zeit|zeitstempel|temps|tiempo|tempo)s?([ _.-]\w+)?"
+    r"|seconds|sec|elapsed|clock|uhrzeit|datum|heure|horodatage|hora|fecha|ora|data e ora|時間|時刻|时间)",
+    re.IGNORECASE,
+)
+LONG_UNITS: Final = ("s", "second", "seconds", "min", "mins", "minute", "minutes")  # that also end other names
 RATE_NOTE: Final = re.compile(  # a line before a table that states the rate
     r"((sampl\w*|acquisition|adc|scan)[ _-]*(rate|freq\w*)|messrate|abtast(rate|frequenz)|échantillonnage|muestreo"
     r"|campionamento|amostragem|\bfs\b|\bsfreq\b|^rate\b)"
@@ -89,6 +95,8 @@ def heading_of(text: str) -> Heading:
     match = IN_BRACKETS.match(plain)
     if match is None or not is_unit(match["unit"]):
         match = SUFFIXED.match(plain)
+        if match and match["unit"].casefold() in LONG_UNITS and not TIME_NAME.fullmatch(match["name"]):
+            match = None
     return Heading(match["name"], match["unit"].strip(), plain) if match else Heading(plain, "", plain)
 
 

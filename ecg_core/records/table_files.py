@@ -7,7 +7,7 @@ table in the file, ``table_headings`` what its columns mean, ``table_times`` its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -26,8 +26,8 @@ from .parquet_files import ParquetSource, open_parquet, parquet_cells, parquet_c
 from .samples import ArraySource
 from .table_cells import unquoted
 from .table_clocks import clocks_s, moment_of, start_of
-from .table_headings import Layout, Notes, layout_of, notes_of
-from .table_text import EXAMPLE, N_SAMPLE, TableText, ends_in_a_cut_line, line_of, read_columns, table_text
+from .table_headings import TEXT, Layout, Notes, layout_of, notes_of
+from .table_text import EXAMPLE, N_SAMPLE, TableText, ends_in_a_cut_line, is_text, line_of, read_columns, table_text
 from .table_times import GappedSource, Timing, Where, even_timing, timing_of
 from .units import S_OF_UNIT
 from .watch_files import is_watch, read_watch
@@ -85,6 +85,7 @@ def read_table(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     is_cut = ends_in_a_cut_line(text)
     table = read_columns(text)
     table = table.iloc[:-1] if is_cut else table
+    layout = _without(layout, [i for i in layout.leads if _is_late_text(text, table[i], i)], TEXT)
     columns = {i: _numbers(text, table[i], i) for i in layout.leads}
     layout = _without_counters(path, layout, columns)
     signal = np.stack([columns.pop(i).astype(np.float32) for i in layout.leads])
@@ -118,28 +119,44 @@ def _without_counters(path: Path, layout: Layout, columns: dict[int, Float64]) -
         None remains, or a lead has values that no recorder writes.
 
     """
-    kept = []
-    for position, i in enumerate(layout.leads):
-        if (np.abs(columns[i]) > MAX_NUMBER).any():
-            raise RecordError(f"{path.name}: has infinite values; leave cells empty where nothing was recorded.")
-        if len(columns[i]) < 2 or not (np.diff(columns[i]) > 0).all():
-            kept.append(position)
-    if not kept:
+    if any(
+        max(np.fmax.reduce(columns[i], initial=0), -np.fmin.reduce(columns[i], initial=0)) > MAX_NUMBER
+        for i in layout.leads
+    ):
+        raise RecordError(f"{path.name}: has infinite values; leave cells empty where nothing was recorded.")
+    rising = [i for i in layout.leads if _only_rises(columns[i][:HEAD_ROWS]) and _only_rises(columns[i])]
+    if len(rising) == len(layout.leads):
         raise RecordError(
             f"{path.name}: the column {format_quoted(layout.names[0] or 'without a heading')} {RISES}; it is not a "
             f"lead. To define the columns, {EXAMPLE}."
         )
-    rising = [position for position in range(len(layout.leads)) if position not in kept]
+    return _without(layout, rising, RISES)
+
+
+def _only_rises(column: Float64) -> bool:
+    return len(column) > 1 and bool((np.diff(column) > 0).all())
+
+
+def _without(layout: Layout, numbers: Sequence[int], reason: str) -> Layout:
+    """The layout with some columns left out for a reason."""
+    kept = [position for position, i in enumerate(layout.leads) if i not in numbers]
     return replace(
         layout,
         leads=tuple(layout.leads[k] for k in kept),
         names=tuple(layout.names[k] for k in kept),
         mv=tuple(layout.mv[k] for k in kept),
-        left_out=(
-            *layout.left_out,
-            *(LeftOut(layout.names[k] or f"column {layout.leads[k] + 1}", RISES) for k in rising),
-        ),
+        left_out=(*layout.left_out, *(LeftOut(layout.heading(i), reason) for i in numbers)),
     )
+
+
+def _is_late_text(text: TableText, column: pd.Series, number: int) -> bool:
+    """Whether a column of which the first cells are empty holds text below."""
+    import pandas as pd  # noqa: PLC0415  # see ``read_columns``
+
+    if any(text.column(number)) or not is_text(column):
+        return False
+    is_number = pd.to_numeric(column.astype("str").str.replace(",", "."), errors="coerce").notna()
+    return bool(is_number.sum() < column.notna().sum() / 2)
 
 
 def _numbers(text: TableText, column: pd.Series, number: int) -> Float64:

@@ -20,6 +20,7 @@ from .table_cells import (
     COUNTS,
     NUMBER,
     RATE_NOTE,
+    TIME_NAME,
     UNIT_NOTE,
     VOLTAGE,
     Heading,
@@ -30,11 +31,6 @@ from .table_cells import (
 from .table_text import EXAMPLE, Cells
 from .units import MV_OF_UNIT, S_OF_UNIT
 
-TIME_NAME: Final = re.compile(
-    r"(t|(\w+[ _.-])?(time|date|datetime|timestamp|time[ _-]?stamp|zeit|zeitstempel|temps|tiempo|tempo)s?([ _.-]\w+)?"
-    r"|seconds|sec|elapsed|clock|uhrzeit|datum|heure|horodatage|hora|fecha|ora|data e ora|時間|時刻|时间)",
-    re.IGNORECASE,
-)
 COUNTERS: Final = (
     "", "#", "n", "nr", "no", "row", "index", "idx", "sample #", "sample number", "sample no", "sample index", "nseq",
     "seq", "sequence", "sequence number", "counter", "packet", "packet number", "frame", "record", "line",
@@ -54,7 +50,8 @@ NOT_LEADS: Final = (  # words of headings, and what such a column is
     (r"intervals?|counter", "counts the rows"),
     (r"contact|leads? ?off|lod|battery|status|flags?|error|rssi|digital|io", "a state of the recorder"),
 )  # fmt: skip
-OTHER_VOLTAGES: Final = ("another signal than ECG", "respiration", "an optical signal")  # that are given in volts
+OTHER_SIGNALS: Final = ("another signal than ECG", "respiration", "an optical signal", "movement")  # also in volts
+ECG_NAME: Final = re.compile(r"\b(ecg|ekg|lead|ableitung|derivaci\w+|dérivation)\b")
 TIME, CLOCK_TIME, TIME_WITHOUT_UNIT = "time", "clock", "time without unit"  # roles of columns
 LEAD, MAYBE, EMPTY, TEXT = "lead", "no unit; open it with its unit to read it too", "empty", "holds text"
 HZ_OF_UNIT: Final = {"": 1.0, "hz": 1.0, "hertz": 1.0, "sps": 1.0, "samples": 1.0, "per": 1.0, "khz": 1e3}
@@ -171,12 +168,12 @@ def _roles(heads: Sequence[Heading], samples: Sequence[Cells], notes: Notes, *, 
     roles = []
     for i, (head, cells) in enumerate(zip(heads, samples, strict=True)):
         filled = [cell for cell in cells if cell]
-        if not filled:
+        if not filled and not head.text:
             roles.append(EMPTY)
         elif is_headless:
             roles.append(_role_by_cells(filled, is_first=i == 0))
         else:
-            roles.append(_role(head, filled, notes))
+            roles.append(_role(head, filled or ["0"], notes))  # a lead may begin later
     return roles
 
 
@@ -192,6 +189,8 @@ def _role(head: Heading, cells: Sequence[str], notes: Notes) -> str:
     unit, plain = head.unit.casefold(), re.sub(r"[\s_.-]+", " ", head.name).strip().casefold()
     is_time = bool(TIME_NAME.fullmatch(head.name.strip())) or (not head.name and unit in S_OF_UNIT)
     other = next((what for words, what in NOT_LEADS if re.search(rf"\b({words})\b", plain)), "")
+    is_ecg = bool(ECG_NAME.search(plain))
+    other = "" if is_ecg and other in OTHER_SIGNALS else other
     is_counter = plain in COUNTERS or plain.startswith("unnamed:") or (plain in MAYBE_COUNTERS and _counts(cells))
     sensors = dict(notes.sensors)
     sensor = sensors.get(head.name, "")
@@ -199,7 +198,7 @@ def _role(head: Heading, cells: Sequence[str], notes: Notes) -> str:
     rules = (
         (_mostly(_is_clock, cells) and (is_time or not unit), CLOCK_TIME),
         (is_time and unit in S_OF_UNIT, TIME),
-        (unit in VOLTAGE and other not in OTHER_VOLTAGES, LEAD),
+        (unit in VOLTAGE and other not in OTHER_SIGNALS, LEAD),
         (unit in VOLTAGE, other),
         (bool(unit) and unit not in COUNTS, f"in {head.unit}, no unit of an ECG"),
         (not _mostly(is_value, cells), TEXT),

@@ -327,8 +327,8 @@ def read_columns(text: TableText) -> pd.DataFrame:
         cells = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if cells:
             raise RecordError(
-                f"{text.path.name}: line {cells[2]} has {cells[3]} cells, expected {cells[1]}; correct it, or export "
-                "the table again."
+                f"{text.path.name}: line {int(cells[2]) + text.n_before} has {cells[3]} cells, expected {cells[1]}; "
+                "correct it, or export the table again."
             ) from error
         raise RecordError(
             f"{text.path.name}: is not a table with a heading ({format_quoted(error)}); {EXAMPLE}."
@@ -352,12 +352,15 @@ def _parsed(text: TableText, comments: list[int]) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415  # see above
 
     def parsed(encoding: str) -> pd.DataFrame:
-        return pd.read_csv(
-            text.path, encoding=encoding, sep=text.separator, decimal=text.decimal, quotechar=text.quote, header=None,
-            index_col=False, names=list(range(text.n_columns)), na_values=list(MISSING_WORDS), low_memory=False,
-            skipinitialspace=text.separator != WHITE_SPACE,
-            skiprows=[*range(text.n_before), *comments] if comments else text.n_before,
-        )  # fmt: skip
+        with text.path.open(encoding=encoding, newline="") as stream:
+            for _ in range(text.n_before):  # where a quotation mark that stays open would swallow rows
+                stream.readline()
+            return pd.read_csv(
+                stream, sep=text.separator, decimal=text.decimal, quotechar=text.quote, header=None, index_col=False,
+                names=list(range(text.n_columns)), na_values=list(MISSING_WORDS), low_memory=False,
+                skipinitialspace=text.separator != WHITE_SPACE,
+                skiprows=[number - text.n_before for number in comments] or None,
+            )  # fmt: skip
 
     try:
         return parsed(text.encoding)

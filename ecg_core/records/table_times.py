@@ -104,12 +104,15 @@ def timing_of(name: str, time_s: Float64, where: Where) -> Timing:
         raise RecordError(
             f"{name}: its times do not rise from line to line{at}; sort the lines, and leave no time out."
         )
-    if np.mean(step == 0) > RARE:
-        return _timing_of_batches(name, time_s, step, where)
-    if step.min() == 0:
-        row = int(step.argmin()) + 1
-        raise RecordError(f"{name}: {where(row)} has the same time as the one before; write the time of each row.")
     usual = _typical(step)
+    if step.min() == 0:
+        usual = _typical(step[step > 0])
+        is_rounded = np.mean(step == 0) > RARE  # or several rows have the time of their packet
+        if is_rounded and usual > MAX_JITTER_S:
+            return _timing_of_batches(name, time_s, step, where)
+        if not is_rounded:
+            row = where(int(step.argmin()) + 1)
+            raise RecordError(f"{name}: {row} has the same time as the one before; write the time of each row.")
     begins = np.flatnonzero(step > GAP_STEPS * usual) + 1
     if len(begins) > max(1, len(step)) / 2:
         raise _uneven(name, step, usual, where)
@@ -171,7 +174,9 @@ def _spread(time_s: Float64, first: Index, place: Index, fs_hz: float) -> float:
         low, high = np.inf, -np.inf
         for chunk in range(begin, end, CHUNK):
             stop = min(chunk + CHUNK, end)
-            away = time_s[chunk:stop] - np.arange(sample + chunk - begin, sample + stop - begin) / fs_hz
+            away = np.arange(sample + chunk - begin, sample + stop - begin, dtype=np.float64)
+            away /= -fs_hz
+            away += time_s[chunk:stop]
             low, high = min(low, float(away.min())), max(high, float(away.max()))
         spread = max(spread, high - low)
     return spread
@@ -179,6 +184,9 @@ def _spread(time_s: Float64, first: Index, place: Index, fs_hz: float) -> float:
 
 def _simplest_rate(time_s: Float64, first: Index, place: Index, exact_hz: float) -> tuple[float, float]:
     """The rate with the fewest decimals by which the times deviate no more than by the exact one, and their spread."""
+    whole_hz = float(round(exact_hz))
+    if whole_hz and (spread := _spread(time_s, first, place, whole_hz)) <= ROUNDING_S:
+        return whole_hz, spread
     exact_s = _spread(time_s, first, place, exact_hz)
     most_s = NO_MORE * exact_s + ROUNDING_S
     for digits in SIMPLE_DIGITS:
