@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 from support import made_carts, made_scp
+from support.made_files import csv_text, signal
 from support.pages import button, page, text_of
 from support.records import DEMO
 
@@ -190,3 +191,13 @@ def test_a_file_of_another_format_is_uploaded_by_itself():
     at = page("studies")
     at.file_uploader[0].set_value([("mine.csv", text.encode(), "text/csv")]).run()
     assert at.expander[0].label == "Analysis of mine"
+
+
+@pytest.mark.parametrize("name", ["belt.txt", "belt.asc"])
+def test_a_table_with_the_suffix_of_any_text_is_uploaded(name):
+    workspace = Workspace()
+    at = page("studies", workspace)
+    at.file_uploader[0].set_value([(name, csv_text(signal()).encode(), "text/plain")]).run()
+    assert not at.error
+    (record,) = workspace.records.values()
+    assert record.lead_names == ("II", "V1")

@@ -103,20 +103,22 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
         A name is not acceptable, or no file is a WFDB header or a recording by itself.
 
     """
-    from ecg_core.records import SINGLE_FILES, records_in  # noqa: PLC0415, as wfdb takes half a second
+    from ecg_core.records import SINGLE_FILES, records_in  # noqa: PLC0415, as all formats load
+    from ecg_core.records.table_files import SUFFIXES_OF_ANY_TEXT  # noqa: PLC0415
 
+    by_itself = (*SINGLE_FILES, *SUFFIXES_OF_ANY_TEXT)
     names = [safe_name(file.name) for file in files]
-    if not any(name.lower().endswith((".hea", *SINGLE_FILES)) for name in names):
+    if not any(name.lower().endswith((".hea", *by_itself)) for name in names):
         raise RecordError(
             f"No header (.hea) is among the files ({', '.join(sorted(names))}): choose the .hea and the .dat of a "
             f"WFDB record together, and its .atr if there is one; or a file of another format "
-            f"({', '.join(SINGLE_FILES)})."
+            f"({', '.join(by_itself)})."
         )
     subfolder = Path(tempfile.mkdtemp(dir=folder))
     try:
         for name, file in zip(names, files, strict=True):
             (subfolder / name).write_bytes(file.getbuffer())
-        alone = [subfolder / name for name in names if name.lower().endswith(SINGLE_FILES)]
+        alone = [subfolder / name for name in names if name.lower().endswith(by_itself)]
         return records_in(subfolder) or alone  # opening a file that is no record states why
     except OSError as error:
         shutil.rmtree(subfolder, ignore_errors=True)
