@@ -34,6 +34,7 @@ from ecg_core.schema import Float32, Float64, Record
 
 SUFFIXES: Final = (".hea", ".edf", ".bdf", ".dcm", ".txt")
 RATE: Final = re.compile(r"Sampling Rate \(Hz\):= *([\d.]+)")  # of BioSPPy's tables
+UNIT: Final = re.compile(r"Units:= *(\w+)")
 LABELS: Final = re.compile(r"Labels:= *(.+)")
 EQUAL, OPENED, REFUSED = "equal", "opened", "refused"
 MOST_STEPS: Final = 1000  # of a ratio of rates
@@ -181,10 +182,11 @@ def _of_dicom(path: Path) -> list[Channel]:
 def _of_text(path: Path) -> list[Channel]:
     values = np.loadtxt(path, ndmin=2).T
     head = path.read_text(encoding="utf-8")[:2000]
-    rate, labels = RATE.search(head), LABELS.search(head)
+    rate, labels, unit = RATE.search(head), LABELS.search(head), UNIT.search(head)
+    mv = mv_of_unit(unit[1]) if unit else None
     stated = labels[1].split("\t") if labels else []
     return [
-        Channel(name, float(rate[1]) if rate else 0.0, row, 1.0)
+        Channel(name, float(rate[1]) if rate else 0.0, row * (mv or 1.0), mv or 1.0)
         for number, row in enumerate(values)
         for name in (f"lead {number + 1}", *stated[number : number + 1])  # a table of one column needs no names
     ]

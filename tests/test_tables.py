@@ -625,3 +625,12 @@ def test_times_by_the_clock_and_gaps_are_read_from_parquet(tmp_path):
     assert (record.lead_names, str(record.start)) == (("II",), "2024-03-02 23:59:50")
     assert [channel.name for channel in record.left_out] == ["V1", "note"]
     assert_is(record, np.where(kept, ECG, np.nan))
+
+
+def test_headings_among_the_comments_are_named_without_the_word_before_them(tmp_path):
+    notes = "# Sampling Rate (Hz):= 250.0\n# Units:= Volts\n# Labels:= PCG\tECG\n"
+    (tmp_path / "x.txt").write_text(notes + "".join(f"{x:.6f}\t{x / 1000:.6f}\n" for x in ECG))
+    record = read_record(tmp_path / "x.txt")
+    assert record.lead_names == ("ECG",)
+    assert [channel.name for channel in record.left_out] == ["PCG"]
+    np.testing.assert_allclose(record.source.read(0, 100, (0,))[0], ECG[:100], atol=1e-3)

@@ -43,7 +43,7 @@ NOT_LEADS: Final = (  # words of headings, and what such a column is
     (r"temp|temperatur\w*", "a temperature"),
     (r"resp|respiration|respiratory|breath\w*|impedance", "respiration"),
     (r"spo2|ppg|pleth\w*|ir|red", "an optical signal"),
-    (r"eda|gsr|emg|eeg|eog|abp|bp|art|cvp|pap", "another signal than ECG"),
+    (r"eda|gsr|emg|eeg|eog|pcg|phono\w*|abp|bp|art|cvp|pap", "another signal than ECG"),
     (r"quality|sqi|snr", "a quality"),
     (r"events?|marks?|markers?|trigger|labels?|annot\w*|notes?|comments?|class|beats?|r ?peaks?|peaks?|rhythm|symbol",
      "marks of events"),

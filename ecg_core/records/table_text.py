@@ -42,6 +42,7 @@ N_ROWS, MOST_ROWS = 20, 0.8  # rows after which the table begins, and how many o
 WHITE_SPACE = r"\s+"
 SEPARATORS: Final = (",", ";", "\t", "|", WHITE_SPACE)
 COMMENT_MARKS: Final = ("#", "%", ";")
+LABELS: Final = re.compile(r"^(labels|columns|channels|headings)\s*:=?\s*", re.IGNORECASE)
 EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
 LIST: Final = re.compile(r"\[\s*-?\d+(\.\d+)?(\s*[,;]\s*-?\d+(\.\d+)?){9}")  # ten samples or more in a cell
 Cells = tuple[str, ...]
@@ -262,7 +263,9 @@ def is_heading(cells: Cells) -> bool:
 
 
 def _uncommented(cells: Cells) -> Cells:
+    """The cells of a comment without its mark, and without the word that says what they are ("Labels:= PCG")."""
     first = cells[0].lstrip("".join(COMMENT_MARKS)).strip() if cells else ""
+    first = LABELS.sub("", first)
     return (first, *cells[1:]) if first else cells[1:]
 
 
