@@ -16,6 +16,7 @@ from support.records import in_memory, write_record
 
 from ecg_core.cli.main import main
 from ecg_core.errors import OutputError, RecordError
+from ecg_core.overrides import RecordOverrides
 from ecg_core.records import read_record
 from ecg_core.records.convert import convert
 from ecg_core.records.mdc import BEATS as BEAT_CODES
@@ -123,10 +124,14 @@ def test_a_day_of_beats_fits_into_the_values_of_dicom(tmp_path):
 
 def test_a_lead_without_gain_stays_so_in_dicom_and_ishne(tmp_path):
     record = record_of(("II", "V1"), calibrated=(True, False))
-    for kind in ("dicom", "ishne"):
-        back = read_record(convert(record, kind, tmp_path))
-        assert back.calibrated == (True, False)
-        np.testing.assert_allclose(whole(back)[1], signal_of(2)[1], atol=0.5 / 200 + 1e-6)
+    back = read_record(convert(record, "ishne", tmp_path))
+    assert back.calibrated == (True, False)
+    np.testing.assert_allclose(whole(back)[1], signal_of(2)[1], atol=0.5 / 200 + 1e-6)
+    path = convert(record, "dicom", tmp_path)
+    assert [channel.name for channel in read_record(path).left_out] == ["V1"]
+    back = read_record(path, RecordOverrides(per_mv=200))
+    assert back.lead_names == ("II", "V1")
+    np.testing.assert_allclose(whole(back)[1], signal_of(2)[1], atol=0.5 / 200 + 1e-6)
 
 
 def test_what_dicom_has_no_ecg_for_is_refused(tmp_path):

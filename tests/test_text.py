@@ -126,7 +126,7 @@ def test_a_column_with_a_name_of_two_lines_is_a_lead_of_one(tmp_path, capsys):
     (tmp_path / "x.csv").write_text(f'time_s,"I\x1b[2JI\x07_mv"\n{rows}\n')
     assert main(["inspect", str(tmp_path / "x.csv")]) == 0
     captured = capsys.readouterr().out
-    assert "leads: I_[2JI_" in captured
+    assert "leads: I_[2JI\n" in captured
     assert "\x1b" not in captured
 
 

@@ -24,6 +24,7 @@ REMEDIES: Final = {
     "also": "Name the forms with --also.",
     "overwrite": "Replace it with --overwrite.",
     "to": "Set it with --to.",
+    "rate": "Resample it with --rate.",
     "study": "Leave --study out to write the files alone.",
     "studies": "Choose another folder of studies with --studies.",
     "reader": "Give it with --reader NAME.",

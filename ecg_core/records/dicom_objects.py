@@ -12,7 +12,7 @@ from .. import __version__
 from ..errors import OutputError
 from ..notes import Patient
 from ..schema import Record
-from ..text import one_line
+from ..text import one_line, plural
 
 if TYPE_CHECKING:  # loads where DICOM is written
     from pydicom.dataset import Dataset, FileDataset
@@ -71,8 +71,8 @@ def new_dataset(
 def _set_patient(made: FileDataset, patient: Patient) -> None:
     if len(patient.patient_id) > MOST_LETTERS:
         raise OutputError(
-            f"The identification of the patient has {len(patient.patient_id)} letters, DICOM allows {MOST_LETTERS}: "
-            "shorten it, or write the file without patient data."
+            f"The identification of the patient has {plural(len(patient.patient_id), 'letter')}, DICOM allows "
+            f"{MOST_LETTERS}: shorten it, or write the file without patient data."
         )
     made.PatientName, made.PatientID = long_string(patient.name), long_string(patient.patient_id)
     is_date = re.fullmatch(r"\d{4}-\d\d-\d\d", patient.birth_date)

@@ -67,8 +67,8 @@ def sop_class_of(record: Record, n_samples: int, fs_hz: float) -> str:
         raise OutputError(
             f"{record.record_id}: DICOM has no ECG of {plural(n_leads, 'lead')}, {plural(n_samples, 'sample')} each, "
             f"at {fs_hz:g} Hz: up to {MOST_SAMPLES:,} samples at 200 to 1000 Hz in 24 leads, or 4 GB at 50 to 1000 Hz "
-            "in 12 leads; choose another form, or another rate with --rate.",
-            settings=("to",),
+            "in 12 leads; choose another form or rate.",
+            settings=("to", "rate"),
         )
     return AMBULATORY
 

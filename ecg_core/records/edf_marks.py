@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..schema import Float64, Index
+from ..text import plural
 from .edf_header import Header, text_of
 from .limits import MAX_DURATION_S
 
@@ -115,7 +116,11 @@ def _leaps(onset_s: Float64, record_s: float) -> tuple[Index, Float64, str]:
     if not sustained:
         return *none, _doubt_of_end(step_s[-1], record_s)
     longest = f"{leap_s.max():,.6g} s"
-    by = longest if len(sustained) == 1 else f"{leap_s.sum():,.6g} s in {len(sustained):,} places, {longest} at most"
+    by = (
+        longest
+        if len(sustained) == 1
+        else f"{leap_s.sum():,.6g} s in {plural(len(sustained), 'place')}, {longest} at most"
+    )
     return known[sustained], leap_s, f"marked as continuous, its time marks leap by {by}; the gaps are missing samples"
 
 

@@ -48,8 +48,8 @@ def write_ishne(record: Record, rows: Callable[[int], Float32], fs_hz: float, fo
     if n_leads > MAX_LEADS or fs_hz != int(fs_hz) or fs_hz > MOST_HZ:
         raise OutputError(
             f"{record.record_id}: ISHNE holds up to {MAX_LEADS} leads at a whole number of Hz, the record has "
-            f"{plural(n_leads, 'lead')} at {fs_hz:g} Hz; choose another form, or another rate with --rate.",
-            settings=("to",),
+            f"{plural(n_leads, 'lead')} at {fs_hz:g} Hz; choose another form or rate.",
+            settings=("to", "rate"),
         )
     counts = counts_of(record, rows, whole_nv=True)
     steps_nv = [0 if step_uv is None else round(1000 * step_uv) for step_uv in counts.step_uv]

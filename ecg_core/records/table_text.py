@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RecordError
-from ..text import format_quoted
+from ..text import format_quoted, plural
 from .table_cells import (
     MISSING_WORDS,
     NUMBER,
@@ -279,8 +279,9 @@ def _without_empty(cells: Cells) -> Cells:
 
 def _uneven(path: Path, heading: int, n_headings: int, row: int, n_cells: int) -> RecordError:
     return RecordError(
-        f"{path.name}: line {heading + 1} has {n_headings} headings, but line {row + 1} has {n_cells} cells; write a "
-        "heading for each column, and where decimals follow a comma, separate the cells by semicolons."
+        f"{path.name}: line {heading + 1} has {plural(n_headings, 'heading')}, but line {row + 1} has "
+        f"{plural(n_cells, 'cell')}; write a heading for each column, and where decimals follow a comma, separate the "
+        "cells by semicolons."
     )
 
 
