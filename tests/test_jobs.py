@@ -61,7 +61,7 @@ def test_a_process_that_is_killed_costs_its_own_record_alone(tmp_path, database)
 @pytest.mark.skipif(os.name != "posix", reason="signals of a terminal")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_several_processes_stopped_from_outside_continue_where_they_were(tmp_path, excerpt, how):
-    for number in range(10):  # so many that some are left when the first one is seen to be done
+    for number in range(20):  # so many that some are left when the first one is seen to be done
         write_half_minute(tmp_path / "db", f"r{number}", excerpt, number)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "ecg_core", "analyze", str(tmp_path / "db"), "--jobs", "2", "--out", str(out)]
