@@ -1,9 +1,10 @@
-"""Time to open a day of three leads at 250 Hz, and to copy it at 125 Hz, from each binary format.
+"""Time to open a day of three leads at 250 Hz, and to copy it at 125 Hz, from each binary format; and to write each.
 
     python -m benchmarks.formats_24h [--runs 3] [--json FILE]
 
 The signal is simulated. Opening is ``read_record`` and ten seconds from the middle, without the imports; copying is the
-whole command ``convert --rate 125``, each in a new process. Medians are printed and kept.
+whole command ``convert --rate 125``, writing that of ``convert --to`` from WFDB at its own rate, each in a new
+process. Medians are printed and kept.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tests.support.made_files import dicom_group, ishne, write_dicom, write_edf
 FS_HZ, HOURS, N_LEADS = 250, 24, 3
 N = HOURS * 3600 * FS_HZ
 OVERRIDES = ("--fs", str(FS_HZ), "--unit", "400")  # a matrix states neither
+WRITTEN = ("wfdb", "edf", "dicom", "ishne", "parquet")
 OPEN = (
     "import sys, time\n"
     "from pathlib import Path\n"
@@ -109,7 +111,7 @@ def opening(path: Path, options: tuple[str, ...]) -> tuple[float, float]:
 
 def copying(path: Path, options: tuple[str, ...], folder: Path) -> tuple[float, float, float]:
     """Seconds by the clock and of the processor, and peak memory in MB, of the command ``convert``."""
-    command = [sys.executable, "-m", "ecg_core", "convert", str(path), "--rate", "125", "--out", str(folder), *options]
+    command = [sys.executable, "-m", "ecg_core", "convert", str(path), "--overwrite", "--out", str(folder), *options]
     began = time.perf_counter()
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
@@ -138,7 +140,9 @@ def main() -> None:
         folder = Path(name)
         for kind, (path, overrides) in paths(folder).items():
             open_s, open_cpu_s = medians(partial(opening, path, overrides), options.runs)
-            copy_s, copy_cpu_s, peak_mb = medians(partial(copying, path, overrides, folder / "out"), options.runs)
+            copy_s, copy_cpu_s, peak_mb = medians(
+                partial(copying, path, ("--rate", "125", *overrides), folder / "out"), options.runs
+            )
             rows[kind] = {
                 "open_s": open_s, "open_cpu_s": open_cpu_s,
                 "copy_s": copy_s, "copy_cpu_s": copy_cpu_s, "copy_peak_mb": round(peak_mb),
@@ -148,6 +152,16 @@ def main() -> None:
                 f"(processor {copy_cpu_s:.1f}), {peak_mb:,.0f} MB",
                 flush=True,
             )
+        written = {
+            kind: dict(
+                zip(
+                    ("write_s", "write_cpu_s", "write_peak_mb"),
+                    medians(partial(copying, folder / "day.hea", ("--to", kind), folder / kind), options.runs),
+                    strict=True,
+                )
+            )
+            for kind in WRITTEN
+        }
     result = {
         "what": f"{HOURS} h, {N_LEADS} leads, {FS_HZ} Hz, simulated",
         "runs": options.runs,
@@ -155,6 +169,7 @@ def main() -> None:
         "load": round(os.getloadavg()[0], 1),  # above the number of cores, the clock counts others' work
         "python": platform.python_version(),
         "formats": rows,
+        "written": written,
     }
     publish(result, options.json)
 

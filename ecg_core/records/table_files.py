@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -318,8 +319,8 @@ def read_parquet(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Recor
     layout = _without_counters(path, layout, {i: parquet_column(path, names[i], n_checked) for i in layout.leads})
     source = ParquetSource(path, tuple(names[i] for i in layout.leads), layout.mv)
     columns = TimeColumns(
-        numbers=lambda number: parquet_column(path, names[number], n_rows),
-        clocks=lambda number: parquet_times_s(path, names[number], n_rows),
+        numbers=cache(lambda number: parquet_column(path, names[number], n_rows)),
+        clocks=cache(lambda number: parquet_times_s(path, names[number], n_rows)),
         first_cell=lambda number: parquet_cells(path, [names[number]], 1)[0][0],
         where=lambda row: f"row {row + 1}",
         n_rows=n_rows,
