@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import LeadError
 from ..parallel import parallel_map
 from ..records import lead_index
+from ..records.stored_leads import SUMS as LIMB_SUMS
 from ..schema import Bool, Float32, Record
 from ..signals.filters import CleanLeads, clean_leads, normalised
 from ..signals.quality import block_scores
@@ -21,7 +22,7 @@ FUSED_LEADS = 3  # so many are read together where nothing else is asked for: a 
 RHYTHM_LEADS = ("II", "MLII")  # where P waves are upright and tall: chosen among leads of like quality
 LIKE_QUALITY = 0.05
 # Limb leads by I and II (Goldberger 1942, doi:10.1016/S0002-8703(42)90129-X): they show nothing of their own.
-SUMS: Final = {"III": (-1.0, 1.0), "AVR": (-0.5, -0.5), "AVL": (1.0, -0.5), "AVF": (-0.5, 1.0)}
+SUMS: Final = {name.upper(): factors for name, factors in LIMB_SUMS.items()}
 MOST_LEFT = 0.05  # of such a lead's amplitude: more differs from the sum than rounding and the recorder explain
 SEARCHED_S = 600.0  # read at a time where a lead is looked for in the whole record
 SAMPLES, SAMPLE_S = 8, 60.0  # quality of a lead is measured on so many stretches across the record

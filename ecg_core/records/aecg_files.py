@@ -15,7 +15,7 @@ from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Annotations, Float64, LeftOut, Record
 from ..text import format_quoted
-from .mdc import OURS
+from .mdc import BEATS, OURS
 from .stored_leads import About, StoredLead, age_of, open_leads, standard_name
 from .units import mv_of_unit
 from .xml_text import attribute_at, date_of, number_of, read_xml, text_at
@@ -27,12 +27,10 @@ LEAD, BEAT, TIME = "MDC_ECG_LEAD_", "MDC_ECG_BEAT", "TIME_"
 STEP_S: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6}  # UCUM, of the time between two samples
 SUBJECT = "componentOf/timepointEvent/componentOf/subjectAssignment/subject/trialSubject"
 SEX: Final = {"M": "male", "F": "female", "UN": "other"}
-# Beats of IEEE 11073-10102 as WFDB writes them; one of another code is not classifiable (Q)
+# Beats by their codes as WFDB writes them, the first symbol of a code; one of another code is not classifiable (Q)
 SYMBOL_OF_BEAT: Final = {
-    "NORMAL": "N", "DOMINANT": "N", "SV_P_C": "S", "ATR_P_C": "A", "JUNC_P_C": "J", "ATR_P_C_ABERR": "a", "V_P_C": "V",
-    "V_P_C_FUSION": "F", "V_P_C_RONT": "r", "SV_ESC": "n", "ATR_ESC": "e", "JUNC_ESC": "j", "V_ESC": "E",
-    "BB_BLK": "B", "LBB_BLK": "L", "LBB_BLK_COMP": "L", "RBB_BLK": "R", "RBB_BLK_COMP": "R", "PACED": "/",
-    "PACED_FUS": "f",
+    **{code.name.upper().removeprefix(f"{BEAT}_"): symbol for symbol, code in reversed(BEATS.items())},
+    "DOMINANT": "N", "LBB_BLK": "L", "RBB_BLK": "R",
 }  # fmt: skip
 NOT_CLASSIFIABLE = "Q"
 AVERAGED = "REPRESENTATIVE_BEAT"

@@ -21,6 +21,7 @@ from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import LeftOut, Record, SignalSource
 from ..text import format_quoted, plural
 from .limits import MAX_FS_HZ, MIN_FS_HZ, check_leads, check_length, distinct_names
+from .mdc import LEAD_OF_NUMBER
 from .mixed_rates import LeadsOfRate, MixedRateSource
 from .overrides import apply_overrides
 from .samples import ArraySource
@@ -49,10 +50,7 @@ LEADS: Final = (
 LEAD_OF_NAME: Final = {name.casefold(): name for name in LEADS}
 SCHEMES: Final = ("SCPECG", "MDC")  # whose codes of leads end in the same numbers
 CODES_OF_LEADS: Final = 256  # numbers of leads; a code of MDC adds a multiple of it
-LEAD_OF_CODE: Final = {
-    1: "I", 2: "II", **{n: f"V{n - 2}" for n in range(3, 10)}, **{n: f"V{n - 8}R" for n in range(10, 16)},
-    16: "X", 17: "Y", 18: "Z", 19: "CC5", 20: "CM5", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF", 66: "V8", 67: "V9",
-}  # fmt: skip
+LEAD_OF_CODE: Final = {number: name for number, name in LEAD_OF_NUMBER.items() if name in LEADS}
 
 
 @dataclass(frozen=True)

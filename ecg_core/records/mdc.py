@@ -27,13 +27,15 @@ def _beat(number: int, name: str, meaning: str) -> Code:
     return Code(f"10:{number}", f"MDC_ECG_BEAT_{name}", meaning)
 
 
+LEAD_OF_NUMBER: Final = {  # of SCP-ECG, whose numbers MDC and MFER use as well
+    1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6", 9: "V7", 10: "V2R", 11: "V3R", 12: "V4R",
+    13: "V5R", 14: "V6R", 15: "V7R", 16: "X", 17: "Y", 18: "Z", 19: "CC5", 20: "CM5", 61: "III", 62: "aVR",
+    63: "aVL", 64: "aVF", 65: "-aVR", 66: "V8", 67: "V9", 68: "V8R", 69: "V9R", 70: "D", 71: "A", 72: "J",
+}  # fmt: skip
+NOT_OF_MDC: Final = (19, 20, 65, 70, 71, 72)  # numbers whose terms it calls otherwise
 LEADS: Final = {
-    name: _lead(number, name)
-    for number, name in {
-        1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5",
-        8: "V6", 9: "V7", 66: "V8", 67: "V9", 10: "V2R", 11: "V3R", 12: "V4R", 13: "V5R", 14: "V6R", 15: "V7R",
-        68: "V8R", 69: "V9R", 16: "X", 17: "Y", 18: "Z", 131: "ES", 132: "AS", 133: "AI",
-    }.items()
+    **{name: _lead(number, name) for number, name in LEAD_OF_NUMBER.items() if number not in NOT_OF_MDC},
+    "ES": _lead(131, "ES"), "AS": _lead(132, "AS"), "AI": _lead(133, "AI"),
 }  # fmt: skip
 TWELVE: Final = frozenset({"I", "II", "III", "aVR", "aVL", "aVF", *(f"V{number}" for number in range(1, 7))})
 BEATS: Final = {  # of each symbol of WFDB

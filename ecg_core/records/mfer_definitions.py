@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import RecordError
 from ..text import format_quoted, plural
 from .limits import MAX_LEADS
+from .mdc import LEAD_OF_NUMBER
 
 (ZERO, BYTE_ORDER, TEXT_CODE, BLOCK, CHANNELS, SEQUENCES, POINTER, WAVEFORM, LEAD, TYPE, INTERVAL, SENSITIVITY, OFFSET,
  COMPRESSION) = (0x00, 0x01, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E)  # fmt: skip
@@ -25,11 +26,10 @@ HERTZ, SECONDS, VOLT = 0, 1, 0  # codes of units
 MAX_VALUE_BYTES = 1 << 16  # of a definition that is no waveform
 MAX_DEFINITIONS = 200_000  # a file of a day in frames of a second has half of them
 MV_PER_V = 1e3
+V2R = 10  # a number that MFER does not use
 LEAD_NAMES: Final = {
-    1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6", 9: "V7", 11: "V3R", 12: "V4R", 13: "V5R",
-    14: "V6R", 15: "V7R", 16: "X", 17: "Y", 18: "Z", 19: "CC5", 20: "CM5", 31: "NASA", 32: "CB4", 33: "CB5", 34: "CB6",
-    61: "III", 62: "aVR", 63: "aVL", 64: "aVF", 65: "-aVR", 66: "V8", 67: "V9", 68: "V8R", 69: "V9R", 70: "D", 71: "A",
-    72: "J", 4166: "ECG1", 4167: "ECG2", 4168: "ECG3", 4169: "ECG4",
+    **{number: name for number, name in LEAD_OF_NUMBER.items() if number != V2R},
+    31: "NASA", 32: "CB4", 33: "CB5", 34: "CB6", 4166: "ECG1", 4167: "ECG2", 4168: "ECG3", 4169: "ECG4",
 }  # fmt: skip
 
 

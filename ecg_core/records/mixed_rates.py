@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..schema import Bool, Float32, Float64, Index, SignalSource
+from ..schema import Float32, Float64, Index, SignalSource
+from ..signals.filters import fill_gaps
 
 MARGIN = 32  # samples at the lower rate on either side of a sample that its value depends on
 MAX_UP = 1 << 12  # of a ratio of rates; real ones are 2, 4, 5 or 250 / 257
@@ -74,7 +75,7 @@ def _interpolated(row: Float32, place: Float64, nearest: Index) -> Float32:
     missing = ~np.isfinite(row)
     if missing.all():
         return np.full(len(place), np.nan, dtype=np.float32)
-    filled = _filled(row, missing).astype(np.float64)
+    filled = fill_gaps(row, missing).astype(np.float64)
     whole = np.floor(place).astype(np.int64)
     part = place - whole
     out = np.zeros(len(place))
@@ -87,11 +88,3 @@ def _interpolated(row: Float32, place: Float64, nearest: Index) -> Float32:
     out /= weights  # a constant stays what it is
     out[missing[nearest]] = np.nan
     return out.astype(np.float32)
-
-
-def _filled(row: Float32, missing: Bool) -> Float32:
-    """A lead whose missing samples are those of a straight line between their neighbours."""
-    if not missing.any():
-        return row
-    index = np.arange(len(row))
-    return np.interp(index, index[~missing], row[~missing]).astype(np.float32)

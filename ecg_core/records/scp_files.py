@@ -19,6 +19,7 @@ from ..schema import LeftOut, Record
 from ..text import format_quoted, plural
 from .cart_kinds import FIRST_POINTER_AT, HEADER_BYTES, POINTER_BYTES, PREAMBLE_BYTES
 from .limits import check_leads
+from .mdc import LEAD_OF_NUMBER
 from .scp_rhythm import MAX_SAMPLES, Lead, Rhythm, Stored, read_rhythm
 from .stored_leads import About, StoredLead, age_of, open_leads
 
@@ -31,11 +32,6 @@ LAST_TAG = 255
 TWO_BYTES, UTF8 = 0x07, 0x37  # encodings of texts
 SEX: Final = {1: "male", 2: "female"}
 YEARS = 1  # the unit of a stated age
-LEAD_NAMES: Final = {
-    1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6", 9: "V7", 10: "V2R", 11: "V3R", 12: "V4R",
-    13: "V5R", 14: "V6R", 15: "V7R", 16: "X", 17: "Y", 18: "Z", 19: "CC5", 20: "CM5", 61: "III", 62: "aVR",
-    63: "aVL", 64: "aVF", 65: "-aVR", 66: "V8", 67: "V9", 68: "V8R", 69: "V9R", 70: "D", 71: "A", 72: "J",
-}  # fmt: skip
 LAST_NAME, FIRST_NAME, NUMBER, AGE, BORN, SEX_TAG, DEVICE = 0, 1, 2, 4, 5, 8, 14  # tags of section 1
 REFERRING, CONFIRMING, DAY, CLOCK = 20, 21, 25, 26
 NAMES: Final = (LAST_NAME, FIRST_NAME, NUMBER, REFERRING, CONFIRMING)
@@ -76,7 +72,7 @@ def read_scp(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     earliest = min(lead.first for lead in stored.leads)
     leads = [
         StoredLead(
-            LEAD_NAMES.get(lead.code, f"lead of code {lead.code}"),
+            LEAD_OF_NUMBER.get(lead.code, f"lead of code {lead.code}"),
             _later(signal, lead.first - earliest),
             US_PER_S / rhythm.interval_us,
             rhythm.nv_per_count / NV_PER_MV if rhythm.nv_per_count else None,

@@ -18,6 +18,7 @@ from ..signals.filters import to_sample
 from ..text import no_formula
 from .aecg_writer import write_aecg
 from .annotation_files import RHYTHM_SYMBOL, annotation_rate_hz
+from .counts import LIMIT, MISSING
 from .dicom_writer import write_dicom
 from .event_files import EventfulAnnotations
 from .ishne_writer import write_ishne
@@ -27,9 +28,7 @@ if TYPE_CHECKING:  # each loads where its form is written: together they take ha
     import edfio
     import pandas as pd
 
-GAIN_PER_MV = 1000.0  # counts of a microvolt ...
-LIMIT = 32_000  # ... or coarser, where 16 bits would not hold the signal
-MISSING = -32_768  # format 16's count of a sample that was not recorded
+GAIN_PER_MV = 1000.0  # counts of a microvolt, or coarser where 16 bits would not hold the signal
 MIN_PEAK_MV = 1e-3  # of a flat lead, whose gain would be infinite
 MAX_DATA_RECORD_S = 2  # of EDF, whose last data record is filled up with the last sample
 DURATION_DECIMALS = 6  # of the length of a data record, whose field has eight characters
