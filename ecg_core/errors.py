@@ -49,6 +49,10 @@ class ModelError(EcgError):
     """Weights or their spec are missing, foreign or altered."""
 
 
+class AdaptationError(EcgError):
+    """A model cannot be adapted to these recordings, or the adapted one cannot be kept."""
+
+
 class RulesError(EcgError):
     """A rule is unknown, or its value is outside its bounds."""
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
+from ecg_core.adaptation.source import read_noise
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.errors import ModelError
@@ -22,7 +23,7 @@ from ecg_core.training.adaptation import PLAN, adapt
 from ecg_core.training.calibration import calibrate
 from ecg_core.training.plan import FitPlan
 from models.command import RUNS, parse, parser_of, print_line, print_progress
-from models.databases import FOLDER, INCARTDB, MITDB, NSTDB, SVDB, load_noise, load_records, read_split
+from models.databases import FOLDER, INCARTDB, MITDB, NSTDB, SVDB, load_records, read_split
 from models.tables import MODELS
 
 TARGETS = {"svdb": SVDB, "incartdb": INCARTDB}  # targets that have splits
@@ -65,7 +66,7 @@ def fine_tune_to(
     saved with one that was; unless they were ``chosen`` before.
     """
     folder, names, held_out = target_names(target, databases)
-    noise, rehearsed = load_noise(databases / NSTDB), load_records(databases / MITDB, read_split("mitdb_ds1"))
+    noise, rehearsed = read_noise(databases / NSTDB), load_records(databases / MITDB, read_split("mitdb_ds1"))
 
     def fit_stage(stage: str, names: list[str]) -> Model:
         records = [read_record(folder / name) for name in names]

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ecg_core.adaptation.source import read_noise
 from ecg_core.classifier.leads import ALL
 from ecg_core.classifier.model import Model, load_model, uncalibrated
 from ecg_core.classifier.network import BeatNetwork
@@ -51,7 +52,6 @@ from models.databases import (
     QTDB,
     SVDB,
     listed_names,
-    load_noise,
     load_records,
     read_split,
 )
@@ -192,7 +192,7 @@ def adapted_without(fold: int | None, databases: Path, runs: Path) -> Model:
     adapted = adapt(
         load_model(FOLDER / "source.pt"),
         [read_record(databases / SVDB / name) for name in kept],
-        noise=load_noise(databases / NSTDB),
+        noise=read_noise(databases / NSTDB),
         rehearsed=load_records(databases / MITDB, read_split("mitdb_ds1")),
         plan=ADAPTATION_PLAN,
         checkpoint=path.with_suffix(".ckpt"),
@@ -234,7 +234,7 @@ def train(fold: int | None, *, databases: Path, plan: FitPlan, runs: Path) -> Mo
     network = fit(
         with_rhythm_head(adapted.network, spec),
         list(prepared(fitted, databases)),
-        noise=load_noise(databases / NSTDB),
+        noise=read_noise(databases / NSTDB),
         spec=spec,
         plan=plan,
         checkpoint=runs / f"{name}.ckpt",

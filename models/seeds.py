@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ecg_core.adaptation.source import read_noise
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import read_spec
 from ecg_core.classifier.weights import save_model, torch_model
@@ -19,7 +20,7 @@ from ecg_core.evaluation.summary import summarise
 from ecg_core.training.adaptation import PLAN as ADAPTATION_PLAN
 from models.adapt import fine_tune_to
 from models.command import RUNS, parse, parser_of, print_line, read_json, write_json
-from models.databases import FOLDER, MITDB, NSTDB, load_noise, load_records, read_split
+from models.databases import FOLDER, MITDB, NSTDB, load_records, read_split
 from models.evaluate import SETS, evaluate_in_set, record_names
 from models.train import PLAN as SOURCE_PLAN
 from models.train import fit_stage
@@ -38,7 +39,7 @@ def fit_source(seed: int, *, databases: Path, runs: Path) -> Model:
     if path.is_file():
         return load_model(path)
     spec = replace(read_spec(FOLDER / "source.pt"), name=path.stem, seed=seed, calibration=())
-    records, noise = load_records(databases / MITDB, read_split("mitdb_ds1")), load_noise(databases / NSTDB)
+    records, noise = load_records(databases / MITDB, read_split("mitdb_ds1")), read_noise(databases / NSTDB)
     plan = replace(SOURCE_PLAN, seed=seed)
     return save_model(path, torch_model(spec, fit_stage("all", records, noise=noise, spec=spec, plan=plan, runs=runs)))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from ecg_core.adaptation.source import read_noise
 from ecg_core.classifier.model import Model
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.weights import save_model, torch_model
@@ -25,7 +26,7 @@ from ecg_core.training.fit import fit
 from ecg_core.training.plan import FitPlan
 from ecg_core.training.preparation import TrainingRecord
 from models.command import RUNS, parse, parser_of, print_line, print_progress
-from models.databases import FOLDER, MITDB, NSTDB, SVDB, load_noise, load_records, read_split
+from models.databases import FOLDER, MITDB, NSTDB, SVDB, load_records, read_split
 
 SPEC = ModelSpec(
     name="source",
@@ -61,7 +62,7 @@ def fit_stage(
 def train(databases: Path, spec: ModelSpec, *, plan: FitPlan, runs: Path) -> Model:
     """Fit, choose threshold and bias, fit again."""
     names, held_out, others = (read_split(name) for name in ("mitdb_ds1", "mitdb_ds1_validation", "svdb_validation"))
-    mitdb, svdb, noise = databases / MITDB, databases / SVDB, load_noise(databases / NSTDB)
+    mitdb, svdb, noise = databases / MITDB, databases / SVDB, read_noise(databases / NSTDB)
 
     fitted = load_records(mitdb, [name for name in names if name not in held_out])
     network = fit_stage("held-out", fitted, noise=noise, spec=spec, plan=plan, runs=runs)

@@ -56,6 +56,8 @@ class RecordEvaluation:
     unusable_s: float
     af: AfDuration | None  # None where the reference names no rhythms
     trust: Trust
+    found_s: Float64  # times of the beats that were found, and their classes
+    found_label: Text
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +169,8 @@ def evaluate_record(
         unusable_s=burden.duration_s - burden.analysable_s,
         af=_af_duration(found, marks),
         trust=measure_trust(found, marks),
+        found_s=found.beats.time_s,
+        found_label=found.beats.label,
     )
 
 

@@ -55,6 +55,7 @@ DATABASES: Final = {
         Database("svdb", "1.0.0", "MIT-BIH Supraventricular Arrhythmia, 30 min, 128 Hz", ("801", "802", "841")),
         Database("incartdb", "1.0.0", "St Petersburg INCART, 12 leads, 30 min, 257 Hz", ("I01", "I02", "I20")),
         Database("mitdb", "1.0.0", "MIT-BIH Arrhythmia, 30 min, 360 Hz", ("100", "119", "208")),
+        Database("nstdb", "1.0.0", "MIT-BIH Noise Stress Test, 30 min, 360 Hz", ("bw", "em", "ma")),
     )
 }
 USUAL: Final = ("nsrdb", "svdb", "incartdb")

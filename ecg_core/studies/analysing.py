@@ -20,7 +20,16 @@ from ..pipeline import analyse
 from ..rhythm.editing import changes_beats
 from ..rules import RhythmRules
 from ..schema import Analysis, Annotations, Record
-from .analyses import AnalysisKey, load_analysis, rules_as_stored, save_analysis, set_shown, stored_analyses
+from .analyses import (
+    AnalysisKey,
+    load_analysis,
+    load_shown,
+    rules_as_stored,
+    save_analysis,
+    set_shown,
+    stored_analyses,
+    stored_rules,
+)
 from .edits import add_edit, edits_of
 from .holding import hold, keep_holding, release
 from .store import Store
@@ -134,6 +143,26 @@ def analyse_held(
         analysis = with_edits(analysis, edits)
     set_shown(store, key, analysis, editor)
     return analysis
+
+
+def shown_analysis(store: Store, study: Study, record: Record) -> Analysis:
+    """What a study shows: its stored analysis with all edits of its reader.
+
+    Raises
+    ------
+    StoreError
+        The analysis is not there, or was made by another version of the program.
+
+    """
+    edits = edits_of(store, study.record_sha256)
+    rules, fitted = stored_rules(study.rules), edits[: study.n_fitted_edits]
+    key = AnalysisKey(study.record_sha256, study.lead, study.model_sha256, rules, fitted)
+    analysis = load_analysis(store, key, record)
+    if analysis is None:
+        raise StoreError(f"{study.record_id}: its analysis is not in the store; open the study and analyse it again.")
+    if edits == fitted and not changes_beats(edits):
+        return analysis
+    return load_shown(store, key, edits, analysis) or with_edits(analysis, edits)
 
 
 def shows(study: Study, key: AnalysisKey) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -14,19 +15,19 @@ from ..classifier.model import Model, uncalibrated
 from ..classifier.weights import torch_model
 from ..labels import UNLABELLED, class_codes
 from ..pipeline import analyse
-from ..schema import Float32, Record
+from ..schema import Annotations, Float32, Record
 from ..signals.filters import FS_HZ
 from .fit import Report, fit, no_report
 from .plan import FitPlan
 from .preparation import TrainingRecord, prepare_record
 
-CONFIDENT = 0.9  # a beat gets the model's own class as its label from this probability on
-PLAN = FitPlan(steps=1500, learning_rate=1e-3)
+CONFIDENT: Final = 0.9  # a beat gets the model's own class as its label from this probability on
+PLAN: Final = FitPlan(steps=1500, learning_rate=1e-3)
 
 
 def adapt(
     model: Model,
-    records: Sequence[Record],
+    records: Sequence[Record | TrainingRecord],
     *,
     noise: Float32,
     rehearsed: Sequence[TrainingRecord] = (),
@@ -42,6 +43,8 @@ def adapt(
 
     Parameters
     ----------
+    records
+        Records of the recorder, or such that were made ready before.
     noise
         Recorded noise at 125 Hz, shape (n_channels, n).
     rehearsed
@@ -51,13 +54,9 @@ def adapt(
 
     """
     model = uncalibrated(model)
-    target = [
-        prepare_record(record, record.record_id) if record.reference else pseudo_label(record, model)
-        for record in records
-    ]
     network = fit(
         deepcopy(model.network),
-        [*target, *rehearsed],
+        [*(_prepared(record, model) for record in records), *rehearsed],
         noise=noise,
         spec=model.spec,
         plan=plan,
@@ -67,9 +66,24 @@ def adapt(
     return torch_model(replace(model.spec, sha256=""), network)
 
 
-def pseudo_label(record: Record, model: Model) -> TrainingRecord:
-    """A record with the beats that the model finds in it; UNLABELLED where the model is not confident of the class."""
-    beats = analyse(record, model, lead=ALL).beats
-    confident = beats.usable & (beats.confidence >= CONFIDENT)
-    code = np.where(confident, class_codes(beats.label), UNLABELLED)
+def _prepared(record: Record | TrainingRecord, model: Model) -> TrainingRecord:
+    if isinstance(record, TrainingRecord):
+        return record
+    return prepare_record(record, record.record_id) if record.reference else pseudo_label(record, model)
+
+
+def pseudo_label(record: Record, model: Model, *, known: Annotations | None = None) -> TrainingRecord:
+    """A record with the beats that the model finds in it; UNLABELLED where the model is not confident of the class.
+
+    Parameters
+    ----------
+    known
+        Beats of the record whose class is known: they keep it, and the model is fine-tuned to them before.
+
+    """
+    beats = analyse(record, model, lead=ALL, patient_labels=known).beats
+    code = np.where(beats.usable & (beats.confidence >= CONFIDENT), class_codes(beats.label), UNLABELLED)
+    if known is not None:
+        labelled = known.codes_at(beats.time_s)
+        code = np.where(labelled != UNLABELLED, labelled, code)
     return prepare_record(record, record.record_id, beats=(beats.time_s * FS_HZ, code))

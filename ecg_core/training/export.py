@@ -12,9 +12,9 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,12 +25,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from ..classifier.engine import lower_median
-from ..classifier.features import N_RR_FEATURES, frame_offsets
-from ..classifier.int8_engine import TREES, runtime
+from ..classifier.engine import TORCH, lower_median
+from ..classifier.features import N_RR_FEATURES, evenly, frame_offsets
+from ..classifier.int8_engine import TREES, WEIGHTS, runtime
+from ..classifier.model import int8_path, load_model, save_spec, sha256_of
 from ..classifier.network import BeatNetwork, for_serving, pointwise
 from ..classifier.trees import BoostedTrees
-from ..schema import Float32, ModelSpec
+from ..files import atomic_file
+from ..schema import Float32, ModelSpec, Record
+from ..signals.filters import FS_HZ, SCALE_RANGE, clean_leads, normalised
 
 OPSET: Final = 17
 STRIPS_AT_ONCE: Final = 2
@@ -38,6 +41,9 @@ QUANTISED: Final = ("Conv", "Add", "Relu")  # the kinds of nodes that the trunk 
 STEM: Final = "/stem/"  # stays single: 8 bits of a signal that may be five times the usual amplitude would lose P waves
 RANGE_PCT: Final = 99.99  # of the values of an activation lie in its range; tried: 99.8 to 100, and symmetric ranges
 TRUNK_OUTPUT: Final = "trunk_frames"
+N_RECORDS: Final = 32  # evenly over those at hand, less those that are shorter than a strip
+STRIP_S: Final = 60.0
+STRIPS_EACH: Final = 4  # evenly over a record, from its leads in turn
 Axes = Mapping[str, Mapping[int, str]]  # names of the axes that vary in length
 
 
@@ -80,6 +86,53 @@ class _Step(nn.Module):
 
 def _reference(network: BeatNetwork, tokens: Tensor, median: Tensor, rr: Tensor) -> Tensor:
     return network.reference_by(tokens, median, rr)[0]
+
+
+def export_model(path: Path, strips: Float32) -> Path:
+    """Write the file of a model in 8-bit integers beside its weights and name it in the spec; returns its path."""
+    model = load_model(path, engine=TORCH)
+    arrays = export_int8(model.network, model.spec, strips)
+    graphs = int8_path(path)
+    with atomic_file(graphs) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{WEIGHTS: np.array(model.spec.sha256)}, **arrays)
+    save_spec(path, replace(model.spec, int8_sha256=sha256_of(graphs)))
+    return graphs
+
+
+def calibration_strips(records: Sequence[Record], spec: ModelSpec, noise: Float32) -> Float32:
+    """Normalised strips of records that a model was trained on, as they are and with noise, shape (n_strips, n).
+
+    Parameters
+    ----------
+    noise
+        Recorded noise at 125 Hz, shape (n_channels, n).
+
+    """
+    length = round(STRIP_S * spec.fs_hz / spec.stride) * spec.stride
+    long_enough = [record for record in records if record.duration_s * FS_HZ >= length]
+    some = [long_enough[number] for number in evenly(np.arange(len(long_enough)), N_RECORDS).tolist()]
+    clean = np.concatenate([_strips_of(record, length, lead=number) for number, record in enumerate(some)])
+    return np.concatenate([clean, _with_noise(clean, noise)])
+
+
+def _with_noise(strips: Float32, noise: Float32) -> Float32:
+    """Strips with noise of their power; in noise, activations are larger than beats alone make them."""
+    rng = np.random.default_rng(0)
+    made = []
+    for number, strip in enumerate(strips):
+        channel = noise[number % len(noise)]
+        first = int(rng.integers(len(channel) - len(strip)))
+        added = channel[first : first + len(strip)]
+        made.append(np.clip(strip + added * strip.std() / added.std(), -SCALE_RANGE, SCALE_RANGE))
+    return np.stack(made).astype(np.float32)
+
+
+def _strips_of(record: Record, length: int, *, lead: int) -> Float32:
+    """Strips of a lead of a record, counted round, shape (STRIPS_EACH, length)."""
+    leads = (lead % len(record.lead_names),)
+    signal = normalised(clean_leads(record.source.read(0, record.n_samples, leads), record.fs_hz))[0]
+    starts = np.linspace(0, len(signal) - length, STRIPS_EACH).astype(int)
+    return np.stack([signal[start : start + length] for start in starts])
 
 
 def export_int8(network: BeatNetwork, spec: ModelSpec, strips: Float32) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,1 @@
+"""Adaptation of a model to a recorder: the recordings at hand, the split by patient, the fit, and the proof."""

@@ -1,0 +1,91 @@
+"""From what a user names, a folder, a database or studies, to recordings with a side for each patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import AdaptationError
+from ..records.physionet import DATABASES
+from ..studies.store import open_store
+from ..studies.study import find_one
+from .material import Progress, Survey, survey_folder, survey_studies
+from .source import database_folder, database_folders, split_names
+from .split import Side, propose_sides
+
+PUBLISHED = ("svdb", "incartdb")  # databases with a test set that is held out
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Recordings with a side for each patient, and a name for the model."""
+
+    name: str
+    survey: Survey
+    sides: dict[str, Side]
+
+
+def choose(
+    named: Sequence[str],
+    *,
+    hold_out: Sequence[str] = (),
+    leave_out: Sequence[str] = (),
+    seed: int = 0,
+    studies: Path | None = None,
+    progress: Progress = lambda name, done, total: None,
+) -> Chosen:
+    """Recordings of a folder, of a database of PhysioNet by its name, or of studies.
+
+    Parameters
+    ----------
+    hold_out, leave_out
+        Patients on these sides; without any that are held out, a side is proposed for each.
+    studies
+        Folder of the store of studies.
+
+    Raises
+    ------
+    AdaptationError
+        A patient is not among them, or several folders were named.
+    EcgError
+        A folder or study does not exist.
+
+    """
+    if len(named) == 1 and named[0] in PUBLISHED and not Path(named[0]).exists():
+        survey = survey_folder(_database(named[0]), progress=progress)
+        held = split_names(f"{named[0]}_test")
+        proposed = {one.patient: Side.HOLD_OUT if one.name in held else Side.LEARN for one in survey.recordings}
+        return Chosen(named[0], survey, _moved(proposed, hold_out, leave_out))
+    if len(named) == 1 and Path(named[0]).is_dir():
+        survey, name = survey_folder(Path(named[0]), progress=progress), Path(named[0]).resolve().name
+    elif any(Path(one).is_dir() for one in named):
+        raise AdaptationError(f"{', '.join(named)}: expected one folder, or studies, of one recorder.")
+    else:
+        with closing(open_store(studies)) as store:
+            survey = survey_studies(store, [find_one(store, one) for one in named], progress=progress)
+        name = "studies"
+    proposed = propose_sides(survey.recordings, seed=seed)
+    if hold_out:
+        proposed = dict.fromkeys(proposed, Side.LEARN)
+    return Chosen(f"adapted-{name}", survey, _moved(proposed, hold_out, leave_out))
+
+
+def _database(name: str) -> Path:
+    places = [database_folder(folder, name) for folder in database_folders()]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        looked = ", ".join(str(place.resolve()) for place in places)
+        raise AdaptationError(
+            f"{name}, {DATABASES[name].title}: its recordings are not on this computer (looked in {looked}). "
+            "Fetch them, or name the folder of the databases in ECG_DATABASES."
+        )
+    return found
+
+
+def _moved(sides: dict[str, Side], hold_out: Sequence[str], leave_out: Sequence[str]) -> dict[str, Side]:
+    unknown = [patient for patient in (*hold_out, *leave_out) if patient not in sides]
+    if unknown:
+        raise AdaptationError(f"{', '.join(unknown)}: no such patient, expected some of {', '.join(sorted(sides))}.")
+    return sides | dict.fromkeys(hold_out, Side.HOLD_OUT) | dict.fromkeys(leave_out, Side.LEAVE_OUT)

@@ -1,0 +1,238 @@
+"""The recordings of a recorder: whose they are, and which of their beats are labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ..edits import labels_of
+from ..errors import EcgError, RecordError
+from ..evaluation.patients import KNOWN, patient_of
+from ..labels import CLASSES, UNLABELLED, class_codes
+from ..overrides import NO_OVERRIDES, RecordOverrides
+from ..records import find_records, main_file, read_patient, read_record
+from ..schema import Annotations, Record
+from ..signals.filters import clean_leads
+from ..studies.analysing import shown_analysis
+from ..studies.edits import edits_of
+from ..studies.store import Store
+from ..studies.study import SIGNED, Study, get_study
+
+SAMPLED_MINUTES: Final = 8  # of a recording, evenly over it, in which the share without a signal is looked for
+MINUTE_S: Final = 60.0
+
+
+class Labels(StrEnum):
+    """Which labels of the patients on the learning side are used."""
+
+    NONE = "none"  # the signals alone
+    SOME = "some"  # a few beats of each recording, those that the program queries or that a reader labelled
+    ALL = "all"
+
+
+class Origin(StrEnum):
+    """Where the labels of a recording come from."""
+
+    NONE = ""
+    REFERENCE = "reference annotations"
+    SIGNED = "signed report"
+    READER = "reader labels"  # of some beats
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording that can be learned from, or held out for the proof."""
+
+    path: str
+    name: str
+    patient: str
+    duration_s: float
+    fs_hz: float
+    lead_names: tuple[str, ...]
+    recorder: str = ""  # as its file states it
+    origin: Origin = Origin.NONE
+    n_labels: tuple[int, ...] = (0,) * len(CLASSES)  # labelled beats, by class
+    no_signal_pct: float = 0.0  # of the sampled minutes, in which no lead holds an ECG
+    study: str = ""  # SHA-256 of the recording, where it is a study of the store
+    overrides: RecordOverrides = NO_OVERRIDES
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every beat is labelled, so that a model can be measured on it."""
+        return self.origin in (Origin.REFERENCE, Origin.SIGNED)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is at hand of a recorder."""
+
+    recordings: tuple[Recording, ...]
+    left_out: tuple[tuple[str, str], ...] = ()  # name of a recording that cannot be used, and why
+
+    @property
+    def doubts(self) -> list[str]:
+        """What differs among the recordings that should be of one recorder, as sentences."""
+        rates = sorted({recording.fs_hz for recording in self.recordings})
+        leads = sorted({recording.lead_names for recording in self.recordings}, key=len)
+        found = []
+        if len(rates) > 1:
+            listed = ", ".join(f"{rate:g}" for rate in rates)
+            found.append(f"The recordings have several sampling rates ({listed} Hz): are they of one recorder?")
+        if len(leads) > 1:
+            listed = "; ".join(", ".join(names) for names in leads[:MOST_LISTED])
+            found.append(f"The recordings have different leads ({listed}): are they of one recorder?")
+        return found
+
+
+MOST_LISTED: Final = 4
+
+Progress = Callable[[str, int, int], None]  # name of the recording, how many are done, of how many
+
+
+def survey_folder(folder: Path, *, progress: Progress = lambda name, done, total: None) -> Survey:
+    """Look at the recordings of a folder, their signals at some minutes and their reference annotations.
+
+    Raises
+    ------
+    RecordError
+        The folder does not exist or holds no recording.
+
+    """
+    paths = find_records(folder)
+    database = "/".join(folder.resolve().parts[-2:])
+    found, left_out = [], []
+    for number, path in enumerate(paths):
+        progress(path.name, number, len(paths))
+        try:
+            found.append(recording_of(read_record(path), database=database))
+        except EcgError as error:
+            left_out.append((path.name, str(error)))
+    return Survey(tuple(found), tuple(left_out))
+
+
+def survey_studies(
+    store: Store, studies: Sequence[Study], *, progress: Progress = lambda name, done, total: None
+) -> Survey:
+    """Look at studies: in a signed one every beat counts as labelled, in another one those that a reader labelled."""
+    found, left_out = [], []
+    for number, study in enumerate(studies):
+        progress(study.record_id, number, len(studies))
+        try:
+            record, origin = labelled_record(store, study)
+            recording = recording_of(record, database="")
+        except EcgError as error:
+            left_out.append((study.record_id, str(error)))
+            continue
+        patient = study.patient_name.strip() or recording.patient
+        found.append(replace(recording, patient=patient, origin=origin, study=study.record_sha256))
+    return Survey(tuple(found), tuple(left_out))
+
+
+def recording_of(record: Record, *, database: str) -> Recording:
+    """What is at hand of one record.
+
+    Parameters
+    ----------
+    database
+        Folders of its database, such as "svdb/1.0.0", by which the patients of known databases are known.
+
+    """
+    if record.path is None:
+        raise RecordError(f"{record.record_id}: this record is not a file, expected one that can be opened again.")
+    code = np.zeros(0, dtype=np.int64) if record.reference is None else class_codes(record.reference.symbol)
+    counts = np.bincount(code[code != UNLABELLED], minlength=len(CLASSES))
+    return Recording(
+        path=str(record.path.resolve()),
+        name=record.record_id,
+        patient=_patient(record, database),
+        duration_s=record.duration_s,
+        fs_hz=record.fs_hz,
+        lead_names=record.lead_names,
+        origin=Origin.REFERENCE if counts.any() else Origin.NONE,
+        n_labels=tuple(counts.tolist()),
+        no_signal_pct=_no_signal_pct(record),
+        overrides=record.overrides,
+    )
+
+
+def _patient(record: Record, database: str) -> str:
+    """As the database is known to name its patients, else as the file does, else by the record."""
+    if any(part in KNOWN for part in database.split("/")):
+        return patient_of(database, record).rpartition("/")[2]
+    stated = read_patient(main_file(record)) if record.files else None
+    return (stated.patient_id or stated.name if stated else "") or record.record_id
+
+
+def _no_signal_pct(record: Record) -> float:
+    """Share of the sampled minutes in which no lead holds an ECG."""
+    n = round(MINUTE_S * record.fs_hz)
+    starts = np.unique(np.linspace(0, max(0, record.n_samples - n), SAMPLED_MINUTES).astype(int))
+    leads = tuple(range(len(record.lead_names)))
+    valid = [
+        clean_leads(record.source.read(int(start), min(record.n_samples, int(start) + n), leads), record.fs_hz).valid
+        for start in starts
+    ]
+    return float(100 * np.mean([1 - np.mean(part.any(axis=0)) for part in valid]))
+
+
+def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:
+    """The record of a study with the labels of its reader as its reference annotations, and what these are.
+
+    Reference annotations of the file itself count only where no reader labelled a beat.
+
+    Raises
+    ------
+    EcgError
+        The recording cannot be read, or its signed analysis is not there.
+
+    """
+    record = read_record(study.path, overrides=study.overrides)
+    if study.state == SIGNED:
+        beats = shown_analysis(store, study, record).beats
+        time_s, label = beats.time_s[beats.usable], beats.label[beats.usable]
+        return replace(record, reference=_annotations(time_s, label)), Origin.SIGNED
+    labels = sorted({label.time_s: label for label in labels_of(edits_of(store, study.record_sha256))}.items())
+    known = [(time_s, label.label) for time_s, label in labels if label.label in CLASSES]
+    if known:
+        time_s, label = (np.array(column) for column in zip(*known, strict=True))
+        return replace(record, reference=_annotations(time_s, label)), Origin.READER
+    return record, Origin.REFERENCE if record.reference is not None else Origin.NONE
+
+
+def _annotations(time_s: np.ndarray, label: np.ndarray) -> Annotations:
+    return Annotations(np.asarray(time_s, dtype=np.float64), label, np.full(len(label), ""))
+
+
+def open_recording(recording: Recording, store: Store | None = None) -> Record:
+    """The record, with its labels as reference annotations.
+
+    Raises
+    ------
+    EcgError
+        It cannot be read, or was changed since the survey: its length, leads or rate differ, or its study was deleted.
+
+    """
+    if recording.study:
+        study = None if store is None else get_study(store, recording.study)
+        if store is None or study is None:
+            raise RecordError(f"{recording.name}: its study is no longer in the store; choose the studies again.")
+        record = labelled_record(store, study)[0]
+    else:
+        record = read_record(Path(recording.path), overrides=recording.overrides)
+    found = (round(record.duration_s, 3), record.fs_hz, record.lead_names)
+    expected = (round(recording.duration_s, 3), recording.fs_hz, recording.lead_names)
+    if found != expected:
+        raise RecordError(
+            f"{recording.name}: the file was changed since the recordings were chosen: expected "
+            f"{_described(*expected)}, got {_described(*found)}. Choose the recordings again."
+        )
+    return record
+
+
+def _described(duration_s: float, fs_hz: float, lead_names: tuple[str, ...]) -> str:
+    return f"{duration_s:g} s of {', '.join(lead_names)} at {fs_hz:g} Hz"

@@ -1,0 +1,250 @@
+"""An adaptation from its task to its proof: fits, evaluation before and after, the model ready to be kept."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ..classifier.leads import ALL
+from ..classifier.model import Model, load_model
+from ..classifier.spec import read_spec
+from ..classifier.weights import save_model
+from ..errors import AdaptationError, Cancelled, EcgError
+from ..evaluation.evaluate import Evaluation, RecordEvaluation, evaluate_record
+from ..records import read_record
+from ..schema import Record
+from ..studies.store import Store, open_store
+from ..training.export import calibration_strips, export_model
+from ..training.preparation import prepare_record
+from .changes import changed_beats
+from .fitting import PLAN, STEPS_OF_SEVERAL, SourceMaterial, adapted_spec, fit_to
+from .material import Recording, open_recording
+from .proof import Comparison, Proof, describe_proof
+from .source import MEASURED, NOISE, REHEARSED, SOURCE, database_folder, read_noise, require_source, source_paths
+from .split import Fold, folds_of
+from .task import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    PROOF,
+    RUNNING,
+    Adaptation,
+    ProgressClock,
+    State,
+    write_json,
+)
+
+FITTING: Final = (0.04, 0.84)  # part of all work before the fits, and until they are done
+MEASURING: Final = 0.98  # until everything is measured
+UNFORESEEN: Final = "An error of this program ended the adaptation"
+
+Keep = Callable[[State], None]
+
+
+def run(adaptation: Adaptation, *, show: Keep = lambda state: None) -> State:
+    """Do what is asked for, or go on where it was stopped; the state is kept in its folder, and shown.
+
+    An error ends in a state with a sentence, and raises nothing.
+    """
+
+    def keep(state: State) -> None:
+        adaptation.note(state)
+        show(state)
+
+    adaptation.begin()
+    try:
+        keep(State(RUNNING, "Opening the recordings", process=os.getpid()))
+        proof = _Run(adaptation, ProgressClock(adaptation, keep)).prove()
+        state = State(DONE, "Done", 1.0, 0.0, verdict=proof.verdict)
+    except Cancelled as error:
+        state = replace(adaptation.state, state=CANCELLED, left_s=None, problem=str(error))
+    except EcgError as error:
+        state = replace(adaptation.state, state=FAILED, left_s=None, problem=str(error))
+    except OSError as error:
+        problem = f"{adaptation.folder}: cannot be written ({error.strerror or error}). Make room, then resume."
+        state = replace(adaptation.state, state=FAILED, left_s=None, problem=problem)
+    except Exception as error:  # whoever waits for it reads the state and nothing else
+        logging.getLogger(__name__).exception("adaptation %s", adaptation.task.name)
+        problem = f"{UNFORESEEN} ({type(error).__name__}: {error})."
+        state = replace(adaptation.state, state=FAILED, left_s=None, problem=problem)
+    keep(state)
+    return state
+
+
+def start_process(adaptation: Adaptation) -> None:
+    """Run it in a process of its own, which goes on when this one ends."""
+    adaptation.begin()
+    log = (adaptation.folder / "log.txt").open("ab")
+    with log:
+        process = subprocess.Popen(  # noqa: S603  # this program itself
+            [sys.executable, "-m", "ecg_core", "adapt", "--resume", str(adaptation.folder)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.cwd(),
+        )  # fmt: skip
+    adaptation.note(State(RUNNING, "Starting", process=process.pid))
+
+
+@dataclass(eq=False)
+class _Run:
+    adaptation: Adaptation
+    clock: ProgressClock
+
+    def __post_init__(self) -> None:
+        task = self.adaptation.task
+        self.databases = require_source()
+        if read_spec(Path(task.model)).sha256 != task.model_sha256:
+            raise AdaptationError(
+                f"{task.model}: the model was changed since the adaptation was asked for; begin a new one."
+            )
+        self.folds = folds_of(task.recordings, task.sides, task.labels)
+        self.store: Store | None = None
+        if any(recording.study for recording in task.recordings):
+            self.store = open_store(Path(task.studies) if task.studies else None)
+        steps = task.steps or (PLAN.steps if len(self.folds) == 1 else STEPS_OF_SEVERAL)
+        self.plan = replace(PLAN, steps=steps, seed=task.seed)
+
+    @property
+    def fits(self) -> list[Fold]:
+        """All fits that are made: where patients are left out in turn, last the one to all of them."""
+        if len(self.folds) == 1:
+            return self.folds
+        everyone = {recording.path: recording for fold in self.folds for recording in fold.learned}
+        return [*self.folds, Fold(tuple(everyone.values()), ())]
+
+    def prove(self) -> Proof:
+        """Fit, measure, and keep both in the folder."""
+        task = self.adaptation.task
+        before = load_model(Path(task.model), engine="torch")
+        models = [self._fit(before, number) for number in range(len(self.fits))]
+        final = self._save(models[-1])
+        held_out = [
+            (model, recording)
+            for model, fold in zip([final] if len(models) == 1 else models, self.folds, strict=False)
+            for recording in fold.held_out
+        ]
+        proof = self._measure(load_model(Path(task.model)), final, held_out)
+        self.clock.at("Writing the proof", MEASURING)
+        write_json(self.adaptation.folder / PROOF, describe_proof(proof) | self._about(proof))
+        return proof
+
+    def _fit(self, model: Model, number: int) -> Model:
+        fits, plan = self.fits, self.plan
+        first, last = FITTING
+        each = (last - first) / len(fits)
+        which = f" {number + 1} of {len(fits)}" if len(fits) > 1 else ""
+        from_, name = first + number * each, f"fit-{number}"
+
+        def report(step: int, loss: float, left_s: float) -> None:
+            self.clock.at(f"Fit{which}: step {step} of {plan.steps}, loss {loss:.3f}", from_ + each * step / plan.steps)
+
+        opened = self._opened(fits[number].learned, until=from_)
+        return fit_to(
+            model, opened, labels=self.adaptation.task.labels, source=self._source(), plan=plan,
+            checkpoint=self.adaptation.folder / f"{name}.ckpt", report=report,
+            preparing=lambda done, total: self.clock.at(f"Preparing recording {done + 1} of {total}", from_),
+        )  # fmt: skip
+
+    def _opened(self, recordings: Sequence[Recording], *, until: float) -> list[tuple[Recording, Record]]:
+        opened = []
+        for number, recording in enumerate(recordings):
+            self.clock.at(f"Opening {recording.name}", until * number / len(recordings))
+            opened.append((recording, open_recording(recording, self.store)))
+        return opened
+
+    def _source(self) -> SourceMaterial:
+        """The source's records, made ready once."""
+        if not hasattr(self, "_source_material"):
+            records = [
+                prepare_record(read_record(path), f"{SOURCE}/{path.name}")
+                for path in source_paths(self.databases, REHEARSED)
+            ]
+            noise = read_noise(database_folder(self.databases, NOISE))
+            self._source_material = SourceMaterial(records, noise)
+        return self._source_material
+
+    def _save(self, model: Model) -> Model:
+        """Write the model with its graphs in 8-bit integers, and load it as it will be used."""
+        task, path = self.adaptation.task, self.adaptation.model_path
+        learned = self.fits[-1].learned
+        self.clock.at("Exporting the model in 8-bit integers", FITTING[1])
+        spec = adapted_spec(model.spec, task.name, learned, labels=task.labels, plan=self.plan)
+        save_model(path, replace(model, spec=spec))
+        records = [open_recording(recording, self.store) for recording in learned]
+        records += [read_record(source) for source in source_paths(self.databases, REHEARSED)]
+        export_model(path, calibration_strips(records, spec, self._source().noise))
+        return load_model(path)
+
+    def _measure(self, before: Model, final: Model, held_out: Sequence[tuple[Model, Recording]]) -> Proof:
+        """Evaluate both models on the held-out patients and on the source."""
+        lead = self.adaptation.task.lead
+        paths = source_paths(self.databases, MEASURED)
+        total, done = len(held_out) + len(paths), 0
+        old: list[RecordEvaluation] = []
+        new: list[RecordEvaluation] = []
+        self._changes: list[dict[str, object]] = []
+        for after, recording in held_out:
+            self._at(f"Measuring {recording.name}", done / total)
+            record = open_recording(recording, self.store)
+            pair = [
+                replace(evaluate_record(record, model, lead=lead), patient=recording.patient)
+                for model in (before, after)
+            ]
+            self._changes += changed_beats(recording, record, *pair)
+            old.append(pair[0])
+            new.append(pair[1])
+            done += 1
+        source_old, source_new = [], []
+        database = f"{SOURCE}/1.0.0"
+        for path in paths:
+            self._at(f"Measuring the source, {path.name}", done / total)
+            record = read_record(path)
+            source_old.append(evaluate_record(record, before, database=database, lead=ALL))
+            source_new.append(evaluate_record(record, final, database=database, lead=ALL))
+            done += 1
+        return Proof(
+            Comparison(_evaluation("held out", lead, before, old), _evaluation("held out", lead, final, new)),
+            Comparison(_evaluation(database, ALL, before, source_old), _evaluation(database, ALL, final, source_new)),
+            n_fits=len(self.folds),
+        )
+
+    def _at(self, stage: str, part: float) -> None:
+        self.clock.at(stage, FITTING[1] + (MEASURING - FITTING[1]) * part)
+
+    def _about(self, proof: Proof) -> dict[str, object]:
+        """What the figures are of."""
+        task = self.adaptation.task
+        return {
+            "from_model": Path(task.model).stem,
+            "from_sha256": task.model_sha256,
+            "recorder": next((one.recorder for one in task.recordings if one.recorder), task.name),
+            "patients": len({one.patient for one in self.fits[-1].learned}),
+            "hours": round(sum(one.duration_s for one in self.fits[-1].learned) / 3600, 2),
+            "labels": task.labels,
+            "lead": task.lead,
+            "seed": task.seed,
+            "steps": self.plan.steps,
+            "learned_from": [_described(recording) for recording in self.fits[-1].learned],
+            "held_out_recordings": [_described(recording) for fold in self.folds for recording in fold.held_out],
+            "changed_beats": self._changes,
+        }
+
+
+def _evaluation(database: str, lead: str, model: Model, records: Iterable[RecordEvaluation]) -> Evaluation:
+    return Evaluation(database, lead, model.spec, tuple(records))
+
+
+def _described(recording: Recording) -> dict[str, object]:
+    return {
+        "recording": recording.name,
+        "patient": recording.patient,
+        "hours": round(recording.duration_s / 3600, 3),
+        "leads": list(recording.lead_names),
+        "rate_hz": recording.fs_hz,
+        "labels": recording.origin,
+        "n_labels": list(recording.n_labels),
+    }

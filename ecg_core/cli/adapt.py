@@ -1,0 +1,197 @@
+"""``ecg adapt FOLDER|STUDY ...``: adapt a model to a recorder, with a proof on patients that were not learned from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AdaptationError
+from ..text import one_line, plural
+from . import progress
+from .options import FAILED, Commands, add_store_options, names
+
+if TYPE_CHECKING:
+    from ..adaptation.material import Survey
+    from ..adaptation.split import Side
+    from ..adaptation.task import Adaptation, State
+
+LABELS = ("none", "some", "all")  # as ``adaptation.material``, which takes time to load
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser("adapt", help="adapt a model to a recorder, with a proof on held-out patients")
+    parser.add_argument(
+        "sources", nargs="*", metavar="FOLDER|STUDY",
+        help="a folder of recordings, a database such as svdb, or studies by name, path or id",
+    )  # fmt: skip
+    parser.add_argument("--name", default="", help="of the new model (that of the folder)")
+    parser.add_argument(
+        "--labels", choices=LABELS, default="all", help="which labels of the patients are learned (all)"
+    )
+    parser.add_argument("--model", type=Path, help="weights to go on from (general)")
+    parser.add_argument("--hold-out", type=names, default=[], metavar="A,B", help="patients for the proof (a third)")
+    parser.add_argument("--leave-out", type=names, default=[], metavar="A,B", help="patients that are not used")
+    parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help="leads that are measured (auto)")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and the fit (0)")
+    parser.add_argument("--steps", type=int, default=0, metavar="N", help="of each fit (600; 240 of several)")
+    parser.add_argument("--dry-run", action="store_true", help="show recordings and split, and do nothing")
+    parser.add_argument("--list", action="store_true", help="the adaptations that are there, and how far they are")
+    parser.add_argument("--resume", default="", metavar="NAME", help="go on with one that was stopped")
+    parser.add_argument("--keep", default="", metavar="NAME", help="install the model of one that is done")
+    parser.add_argument("--discard", default="", metavar="NAME", help="remove one with all that it made")
+    parser.add_argument("--json", action="store_true", help="print the proof as JSON")
+    add_store_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """List, resume, keep or discard an adaptation, or begin one."""
+    if options.list:
+        return _list()
+    if options.discard:
+        _named(options.discard).discard()
+        print(f"Discarded: {one_line(options.discard)}")
+        return 0
+    if options.keep:
+        return _keep(_named(options.keep))
+    if options.resume:
+        return _run(_named(options.resume), as_json=options.json)
+    if not options.sources:
+        raise AdaptationError("No recordings were named: give a folder of the recorder, a database, or studies.")
+    return _begin(options)
+
+
+def _begin(options: argparse.Namespace) -> int:
+    from ..adaptation.choosing import choose
+    from ..adaptation.material import Labels
+    from ..adaptation.split import folds_of
+    from ..adaptation.task import Task, create
+    from ..classifier.spec import DEFAULT_MODEL, read_spec
+
+    model = options.model or DEFAULT_MODEL
+    chosen = choose(
+        options.sources, hold_out=options.hold_out, leave_out=options.leave_out, seed=options.seed,
+        studies=options.studies, progress=progress.show_evaluation,
+    )  # fmt: skip
+    progress.clear_line()
+    print(survey_text(chosen.survey, chosen.sides))
+    labels = Labels(options.labels)
+    folds = folds_of(chosen.survey.recordings, chosen.sides, labels)
+    if len(folds) > 1:
+        print(
+            f"Nobody is held out: patients are left out in turn, in {plural(len(folds), 'fit')}, then all are fitted."
+        )
+    if options.dry_run:
+        return 0
+    task = Task(
+        name=options.name or chosen.name, model=str(model.resolve()), model_sha256=read_spec(model).sha256,
+        recordings=chosen.survey.recordings, sides=chosen.sides, labels=labels, lead=options.lead, seed=options.seed,
+        steps=options.steps, studies=str(options.studies or ""),
+    )  # fmt: skip
+    return _run(create(task), as_json=options.json)
+
+
+def _run(adaptation: Adaptation, *, as_json: bool) -> int:
+    from ..adaptation.running import run as run_adaptation
+    from ..adaptation.task import CANCELLED, DONE
+
+    state = run_adaptation(adaptation, show=_show)
+    progress.clear_line()
+    if state.state == CANCELLED:
+        print(f"{state.problem} ecg adapt --resume {adaptation.task.name}")
+        return FAILED
+    if state.state != DONE:
+        raise AdaptationError(state.problem)
+    proof = adaptation.proof
+    print(json.dumps(proof, ensure_ascii=False, indent=1) if as_json else proof_text(proof))
+    if proof["outcome"] == "better":
+        return _keep(adaptation)
+    if proof["may_keep"]:
+        print(f"It is not installed. To install it all the same: ecg adapt --keep {adaptation.task.name}")
+        return 0
+    return FAILED
+
+
+def _show(state: State) -> None:
+    left = "" if state.left_s is None else f", {max(1, round(state.left_s / 60))} min left"
+    progress.show_line(f"{100 * state.fraction:3.0f} %{left}; {state.stage}")
+
+
+def _keep(adaptation: Adaptation) -> int:
+    from ..adaptation.keeping import keep_adapted
+
+    model = keep_adapted(adaptation)
+    print(f"Installed: {model.name}; use it with --model {model.name}, or choose it in the dashboard.")
+    return 0
+
+
+def _list() -> int:
+    from ..adaptation.task import find_all
+
+    for adaptation in find_all():
+        state = adaptation.state
+        print(f"{adaptation.task.name}: {state.state}, {100 * state.fraction:.0f} %; {state.verdict or state.problem}")
+    return 0
+
+
+def _named(name: str) -> Adaptation:
+    """An adaptation by its name or its folder."""
+    from ..adaptation.task import find
+
+    path = Path(name)
+    return find(path.name, folder=path.parent if path.is_absolute() else None)
+
+
+def survey_text(survey: Survey, sides: dict[str, Side]) -> str:
+    """What is at hand, by patient, and what each patient is for."""
+    from ..clock import duration_text
+    from .studies import table_text
+
+    rows = [("patient", "side", "recording", "length", "leads", "Hz", "labels", "N", "S", "V", "F", "Q")]
+    for one in sorted(survey.recordings, key=lambda one: (str(sides[one.patient]), one.patient)):
+        rows.append(
+            (
+                one.patient, str(sides[one.patient]), one.name, duration_text(one.duration_s), ",".join(one.lead_names),
+                f"{one.fs_hz:g}", str(one.origin or "none"), *(f"{n:,}" for n in one.n_labels),
+            )
+        )  # fmt: skip
+    lines = [table_text(rows), *survey.doubts]
+    lines += [f"Left out: {one_line(name)}: {one_line(reason)}" for name, reason in survey.left_out]
+    return "\n".join(lines)
+
+
+def proof_text(proof: dict[str, Any]) -> str:
+    """The proof as a person reads it in a terminal."""
+    from .studies import table_text
+
+    rows = [("", "before", "after", "change", "95 % interval")]
+    for before, after in zip(proof["before"], proof["after"], strict=True):
+        rows.append((f"{before['measured on']}, {plural(before['patients'], 'patient')}", "", "", "", ""))
+        changes = {row["figure"]: row for row in proof["change"] if row["measured on"] == before["measured on"]}
+        for name, change in changes.items():
+            interval = f"{_pct(change['low'])} to {_pct(change['high'])}" if change["low"] is not None else "too few"
+            rows.append((f"  {name}, %", _pct(before[name]), _pct(after[name]), _pct(change["change"]), interval))
+        for name in ("false_v_per_hour", "false_s_per_hour"):
+            rows.append((f"  {name.replace('_', ' ')}", _plain(before[name]), _plain(after[name]), "", ""))
+    patients = [("patient", "PVC burden: reference, before, after", "SVE burden: reference, before, after")]
+    for row in proof["held_out_patients"]:
+        burdens = (
+            ", ".join(_plain(row[f"{kind}{when}"]) for kind, when in ends)
+            for ends in (
+                (("reference_pvc_burden_pct", ""), ("pvc_burden_pct", "_before"), ("pvc_burden_pct", "_after")),
+                (("reference_sve_burden_pct", ""), ("sve_burden_pct", "_before"), ("sve_burden_pct", "_after")),
+            )
+        )
+        patients.append((row["patient"], *burdens))
+    return "\n".join([table_text(rows), "", table_text(patients), "", proof["verdict"]])
+
+
+def _pct(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
