@@ -16,6 +16,7 @@ from typing import Final
 
 from .. import NOTICE, __version__
 from ..errors import EcgError
+from ..files import APP_NAME
 from ..text import format_quoted, one_line
 from . import analyze, audit, convert, evaluate, fetch, inspect, join, monitor, replay, studies
 from .options import BAD_INPUT, STOPPED
@@ -56,8 +57,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _log_traceback() -> str:
     """Append the traceback of the error that is handled to a file, and say where it is."""
     import platformdirs
-
-    from ..studies.store import APP_NAME  # loads the database
 
     folder = platformdirs.user_log_path(APP_NAME, appauthor=False)
     path = folder / LOG_NAME
