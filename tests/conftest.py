@@ -53,6 +53,13 @@ def model():
     return load_model()
 
 
+@pytest.fixture
+def own_models(tmp_path, monkeypatch):
+    """A folder for the user's own models, not made yet."""
+    monkeypatch.setenv("ECG_MODELS", str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
 @pytest.fixture(scope="session")
 def demo():
     return read_record(DEMO)

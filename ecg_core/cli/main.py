@@ -18,7 +18,7 @@ from .. import NOTICE, __version__
 from ..errors import EcgError
 from ..files import APP_NAME
 from ..text import format_quoted, one_line
-from . import analyze, audit, convert, evaluate, fetch, inspect, join, monitor, replay, studies
+from . import analyze, audit, convert, evaluate, fetch, inspect, join, models, monitor, replay, studies
 from .options import BAD_INPUT, STOPPED
 from .progress import clear_line
 from .remedies import with_remedies
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=_program(), description=NOTICE)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (analyze, convert, join, inspect, evaluate, monitor, replay, fetch, studies, audit):
+    for command in (analyze, convert, join, inspect, evaluate, monitor, replay, fetch, studies, audit, models):
         command.add_parser(commands)
     return parser
 

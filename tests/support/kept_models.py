@@ -1,14 +1,13 @@
-"""A user's own model, small and made in a moment, and a folder to keep it in."""
+"""Files of a user's own model, made in a moment."""
 
 import io
 import json
 from dataclasses import replace
 from functools import cache
 
-import pytest
 import torch
 
-from ecg_core.classifier.model_files import INT8, PROOF, SPEC, WEIGHTS, digest_of
+from ecg_core.classifier.model_files import PROOF, SPEC, WEIGHTS, digest_of
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec, spec_bytes
 
@@ -19,13 +18,6 @@ MEASURED = {
     "verdict": "Better in 4 of 5 patients.", "from_model": "general", "recorder": RECORDER, "patients": 5,
     "before": [{"Patients": "held out", "V F1": 0.91}], "after": [{"Patients": "held out", "V F1": 0.95}],
 }  # fmt: skip
-
-
-@pytest.fixture
-def own_models(tmp_path, monkeypatch):
-    """An empty folder of the user's own models."""
-    monkeypatch.setenv("ECG_MODELS", str(tmp_path / "own"))
-    return tmp_path / "own"
 
 
 @cache
@@ -47,6 +39,3 @@ def whole_files():
     torch.save(dict(state), stream)  # the same numbers in another file
     spec = replace(read_spec(DEFAULT_MODEL), sha256=digest_of(stream.getvalue()), int8_sha256="")
     return {WEIGHTS: stream.getvalue(), SPEC: spec_bytes(spec), PROOF: json.dumps(MEASURED).encode()}
-
-
-__all__ = ["INT8", "MEASURED", "RECORDER", "adapted_files", "own_models", "whole_files"]
