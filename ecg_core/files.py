@@ -19,6 +19,8 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+APP_NAME = "ecg-workstation"  # of the folders of the user's data
+PRIVATE = 0o700  # patient data lie in there: a folder for its owner alone, where the system knows owners
 LONGEST_NAME = 50  # characters of a name inside a hidden name: at 4 bytes each, far below the 255 bytes of file systems
 QUERY_LIMITED_INFORMATION, ACCESS_DENIED = 0x1000, 5  # of the Windows API
 FOLDER_EXISTS = {errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}  # answers to a rename; the last one is that of Windows

@@ -189,6 +189,7 @@ class ModelSpec:
     int8_sha256: str = ""  # of the same network in 8-bit integers; empty where there is none, or torch runs it
     calibration: tuple[Calibration, ...] = ()  # for one lead, and for several together; empty if not calibrated
     operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()  # likewise; the points of all modes, or none
+    origin: str = ""  # of a user's own model, what it was adapted from and to, in words; empty for a shipped one
 
     @property
     def engine(self) -> str:

@@ -6,6 +6,7 @@ from ecg_core import NOTICE
 from ecg_core.report.dangers import NOT_ANALYSED
 from pages._ui.frame import draw_frame, facts
 from pages._ui.model_facts import RIGHT_MEANS, headlines, performance, spec_facts, specs
+from pages._ui.own_models import draw_own_models
 from pages._ui.tables import versions
 
 NOT_MEASURED = "The performance of this model has not been measured yet."
@@ -39,7 +40,11 @@ for spec in models[:1]:
     else:
         st.dataframe(best, hide_index=True, height="content")
         st.caption(f"Patients that the model was not trained on, beats as it detects them. {READ} {RIGHT_MEANS}")
+st.header("Your models", anchor=False)
+draw_own_models()
 for spec in models:
+    if spec.origin:  # one of the reader's own, whose card is above
+        continue
     with st.expander(f"Model {spec.name}: origin and every test set", icon=":material/neurology:"):
         facts(spec_facts(spec))
         measured = performance(spec)

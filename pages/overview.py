@@ -4,6 +4,8 @@ import streamlit as st
 
 from ecg_core.figures import trend_figure
 from ecg_core.report.dangers import findings as found_in
+from ecg_core.report.facts import model_text
+from ecg_core.text import plain_markdown
 from pages._ui.dangers import draw_dangers, draw_worst_place
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, heading
@@ -24,6 +26,8 @@ from pages._ui.wording import NONE
 analysis = current_analysis()
 record = analysis.record
 heading(f"Overview of {record.record_id}", record)
+if analysis.model.origin:
+    st.caption(f"Model {plain_markdown(model_text(analysis.model))}")
 draw_dangers(analysis)
 draw_summary(analysis)
 draw_worst_place(analysis)

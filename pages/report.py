@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ecg_core.notes import Notes
 from ecg_core.report.export import MORE_WRITERS, WRITERS, file_name, without_patient
+from ecg_core.report.facts import model_text
 from ecg_core.report.measures import COLUMNS, GROUPS, format_edits
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis
@@ -121,8 +122,9 @@ def draw_measures(analysis: Analysis) -> None:
 
 def draw_settings(analysis: Analysis) -> None:
     """Draw what the report was made from, and the rules as a table that can be edited."""
+    model = plain_markdown(model_text(analysis.model))
     st.markdown(
-        f"Lead **{plain_markdown(', '.join(analysis.lead_names))}**, model **{analysis.model.name}** "
+        f"Lead **{plain_markdown(', '.join(analysis.lead_names))}**, model **{model}** "
         f"(`{analysis.model.sha256[:12]}`, in {analysis.model.engine}), record `{analysis.record.sha256[:12]}`"
     )
     if edited := format_edits(analysis):

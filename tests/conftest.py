@@ -26,6 +26,7 @@ settings.register_profile("patient", deadline=None)  # a busy machine is no fail
 settings.load_profile("patient")
 os.environ["ECG_EPHEMERAL"] = "1"  # no test may touch the studies of whoever runs it
 os.environ.pop("ECG_STUDIES_URL", None)
+os.environ["ECG_MODELS"] = os.devnull  # nor their models: a test that keeps some names a folder
 
 STARTED_BY = sys.modules["__main__"]
 
@@ -50,6 +51,13 @@ def databases():
 def model():
     use_threads(1)
     return load_model()
+
+
+@pytest.fixture
+def own_models(tmp_path, monkeypatch):
+    """A folder for the user's own models, not made yet."""
+    monkeypatch.setenv("ECG_MODELS", str(tmp_path / "own"))
+    return tmp_path / "own"
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,8 @@ MODULES = {
 SCRIPTS = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
 PAGES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]
 PLAIN_NAMES = {("ecg_core", "NOTICE"), ("ecg_core", "__version__")}  # of the package itself, that any room may import
-MOST_LINES, MOST_FUNCTION_LINES, MOST_ROOMS, MOST_IMPORTS = 450, 70, 30, 162
+MOST_LINES, MOST_FUNCTION_LINES, MOST_ROOMS = 450, 70, 30
+MOST_IMPORTS = 163  # one more since the card of a model that came from elsewhere is escaped as any text from outside
 
 
 @cache

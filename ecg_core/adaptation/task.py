@@ -19,9 +19,8 @@ import platformdirs
 
 from ..classifier.leads import AUTO
 from ..errors import AdaptationError, Cancelled
-from ..files import atomic_file, is_running
+from ..files import APP_NAME, atomic_file, is_running
 from ..overrides import RecordOverrides
-from ..studies.store import APP_NAME
 from .material import Labels, Origin, Recording
 from .split import Side
 

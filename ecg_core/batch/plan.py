@@ -52,6 +52,7 @@ class Settings:
     studies: Studies | None = None  # where each record also becomes a study
     engine: str | None = None  # see ``load_model``
     also: tuple[str, ...] = ()  # further forms of each report; see ``write_files``
+    by_recorder: bool = False  # whether a record whose recorder has a default model is analysed by that one
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ IDENTITY: Final = (
 )  # fmt: skip
 # Since 0.2.0: at the right, so that earlier columns keep their place; after them columns of text.
 ADDED: Final = ("pvc_burden_with_fusion", "sve_doubt", "sve_uncertain", "af_verdict", "af_verdict_probability")
-TEXTS: Final = ("af_verdict_text", "sve_uncertain_text", "engine")
+TEXTS: Final = ("af_verdict_text", "sve_uncertain_text", "engine", "model_origin")
 
 
 def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
@@ -43,6 +43,7 @@ def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
         **{measure.key: measure.value for measure in every},
         **verdict_cells(analysis),
         "engine": model.engine,
+        "model_origin": model.origin,
     }
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..classifier.chunks import Progress
 from ..classifier.engine import TORCH
+from ..classifier.installed import default_weights
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
 from ..errors import OutputError
 from ..files import atomic_folder
 from ..notes import NO_NOTES, Notes
 from ..pipeline import analyse
-from ..records import read_record
+from ..records import read_record, recorder_of
 from ..report.export import file_contents, without_patient
 from ..schema import Analysis, Record
 from ..studies.analyses import AnalysisKey
@@ -44,6 +45,8 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
 
     """
     record = read_record(task.path, settings.overrides)
+    if settings.by_recorder:
+        settings = replace(settings, model=default_weights(recorder_of(record)))
     if settings.studies is not None:
         return _analyse_into(task, record, settings, settings.studies, progress)
     made_from = _made_from(record, settings)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from ..files import atomic_file
 from ..schema import ModelSpec
 from .engine import INT8, TORCH, Engine
 from .int8_engine import SUFFIX, WEIGHTS, Int8Engine
-from .spec import DEFAULT_MODEL, read_spec
+from .spec import DEFAULT_MODEL, read_spec, spec_bytes
 
 if TYPE_CHECKING:  # torch takes a second to load
     from .network import BeatNetwork
@@ -39,7 +38,7 @@ class Model:
 def save_spec(path: Path, spec: ModelSpec) -> None:
     """Write the spec beside weights that stay as they are."""
     with atomic_file(path.with_suffix(".json")) as part:
-        part.write_text(json.dumps(asdict(spec), indent=1) + "\n", encoding="utf-8")
+        part.write_bytes(spec_bytes(spec))
 
 
 def uncalibrated(model: Model) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,13 @@ def read_spec(path: Path) -> ModelSpec:
                 f"{needed}: this file does not exist; a model is a .pt file and a .json file beside it.",
                 settings=("model",),
             )
+    return spec_of(spec_path.read_bytes(), where=spec_path.name)
+
+
+def spec_of(content: bytes, *, where: str) -> ModelSpec:
+    """The spec that the bytes of its file hold; see ``read_spec``."""
     try:
-        stored: dict[str, Any] = json.loads(spec_path.read_text(encoding="utf-8"))
+        stored: dict[str, Any] = json.loads(content)
         calibration = tuple(Calibration(**_fields(numbers)) for numbers in stored.pop("calibration", ()))
         points = tuple(
             tuple(OperatingPoint(**_fields(point)) for point in of_leads)
@@ -56,8 +62,13 @@ def read_spec(path: Path) -> ModelSpec:
         return ModelSpec(**_fields(stored), calibration=calibration, operating_points=points)
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"{spec_path.name}: expected the spec of a model of this program ({error}).", settings=("model",)
+            f"{where}: expected the spec of a model of this program ({error}).", settings=("model",)
         ) from error
+
+
+def spec_bytes(spec: ModelSpec) -> bytes:
+    """The content of a spec's file."""
+    return (json.dumps(asdict(spec), indent=1) + "\n").encode()
 
 
 def _fields(stored: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,9 @@ def survey_text(survey: Survey, sides: dict[str, Side]) -> str:
     from ..clock import duration_text
     from .studies import table_text
 
-    rows = [("patient", "side", "recording", "length", "leads", "Hz", "labels", "N", "S", "V", "F", "Q")]
+    rows: list[Sequence[str]] = [
+        ("patient", "side", "recording", "length", "leads", "Hz", "labels", "N", "S", "V", "F", "Q")
+    ]
     for one in sorted(survey.recordings, key=lambda one: (str(sides[one.patient]), one.patient)):
         rows.append(
             (

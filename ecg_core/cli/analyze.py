@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .. import NOTICE
-from ..classifier.spec import read_spec
+from ..classifier.spec import DEFAULT_MODEL, read_spec
 from ..errors import RecordError, StoreError
 from ..rules import BALANCED, RhythmRules
 from ..text import plural
@@ -27,6 +28,7 @@ from .options import (
     add_rule_option,
     add_store_options,
     count,
+    model_of,
     overrides_of,
     reader_of,
     rules_of,
@@ -71,7 +73,8 @@ def add_parser(commands: Commands) -> None:
     add_store_options(parser)
     add_rule_option(parser, help_="another rule, for example pause_s=2.5; may be repeated; --rule help lists them")
     add_override_options(parser)
-    add_model_options(parser, auto=FEW_LEADS)
+    model = "the default for the record's recorder, where it has one, else general"
+    add_model_options(parser, auto=FEW_LEADS, model=model)
     parser.set_defaults(run=run)
 
 
@@ -111,10 +114,32 @@ def _analyse_one(options: argparse.Namespace) -> int:
     analysis, written = work(record, options, rules, patient_labels)
     progress.clear_line()
     print(summary(analysis, red=red_of(sys.stdout)))
+    if options.model is None and (sentence := _default_sentence(record)):
+        print(f"  {sentence}")
     names = [file.name for file in ([path] if options.join else []) + written]
     print(f"\nWritten in {time.monotonic() - began_s:.1f} s: {', '.join(names)}")
     print(f"to {options.out.resolve()}\n{NOTICE}")
     return 0
+
+
+def _weights_for(record: Record, options: argparse.Namespace) -> Path:
+    """The weights that ``--model`` names, else those that are the default for the recorder of a record."""
+    from ..classifier.installed import default_weights  # loads platformdirs
+    from ..records import recorder_of
+
+    return (default_weights(recorder_of(record)) if options.model is None else model_of(options)).absolute()
+
+
+def _default_sentence(record: Record) -> str:
+    """That a record was analysed by the model that is the default for its recorder; empty where none is."""
+    from ..classifier.installed import default_model_for
+    from ..records import recorder_of
+
+    recorder = recorder_of(record)
+    model = default_model_for(recorder)
+    if model is None:
+        return ""
+    return f"Model         {model.name} is the default for the recorder {recorder}; --model chooses another"
 
 
 def _write_join(options: argparse.Namespace) -> Path:
@@ -141,9 +166,11 @@ def _analyse(
     from ..pipeline import analyse
     from ..report.export import write_files
 
+    model = load_model(_weights_for(record, options), engine=options.engine)
+
     def analysed(labels: Annotations | None) -> Analysis:
         return analyse(
-            record, load_model(options.model, engine=options.engine), rules, lead=options.lead, patient_labels=labels,
+            record, model, rules, lead=options.lead, patient_labels=labels,
             progress=progress.record_progress(record.record_id),
         )  # fmt: skip
 
@@ -164,7 +191,7 @@ def _analyse_study(
     from ..studies.study import command_editor, note_export
     from ..studies.study_notes import notes_of
 
-    wanted, editor = Wanted(options.model.absolute(), options.lead, rules), command_editor(reader_of(options))
+    wanted, editor = Wanted(_weights_for(record, options), options.lead, rules), command_editor(reader_of(options))
     with closing(open_store(options.studies)) as store:
         with held_study(store, record, editor) as study:
             analysis = analyse_held(
@@ -183,13 +210,14 @@ def _analyse_many(options: argparse.Namespace) -> int:
     if options.own is not None:
         raise RecordError(f"{options.own}: --own takes the beats of one patient; expected one record, got several.")
     settings = Settings(
-        options.model.absolute(),
+        model_of(options).absolute(),
         options.lead,
         rules_of(options),
         overrides_of(options),
         _studies_of(options),
         options.engine,
         _also(options),
+        by_recorder=options.model is None,
     )
     operating_point(read_spec(settings.model), 1, settings.rules)  # a wrong model fails once, before the work
     study = analyse_many(
@@ -217,6 +245,8 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
     n, n_failed = len(study.outcomes), len(study.failed)
     n_done = n - n_failed - study.n_kept
     print(f"{plural(n, 'record')}: {n_done} analysed, {study.n_kept} already done, {n_failed} failed")
+    for line in [] if options.model else _defaults_of_study(study):
+        print(line)
     for line in _dangers_of_study(study):
         print(red_of(sys.stdout)(line))
     print(f"Written: one folder per record, {', '.join(path.name for path in study.written)}")
@@ -227,6 +257,16 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
     sentence = f"Error: {n_failed} of {plural(n, 'record')} failed; {FAILURES} says why."
     print(with_remedies(sentence, settings, options), file=sys.stderr)
     return FAILED
+
+
+def _defaults_of_study(study: Study) -> list[str]:
+    """A line for each model that records were analysed by as the default for their recorder."""
+    used = Counter(str(outcome.row.get("model")) for outcome in study.outcomes if not outcome.problem)
+    of_recorders = {name: n for name, n in used.items() if name != DEFAULT_MODEL.stem}
+    return [
+        f"Model {name} is the default for the recorder of {plural(n, 'record')}; --model chooses another"
+        for name, n in of_recorders.items()
+    ]
 
 
 def _dangers_of_study(study: Study) -> list[str]:
@@ -262,6 +302,7 @@ def red_of(stream: TextIO) -> Callable[[str], str]:
 def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text) -> str:
     """What a person wants to know first, in a few lines; dangers come before all else, in red where asked."""
     from ..report.dangers import dangers, remarks
+    from ..report.facts import model_text
     from ..report.measures import measures
     from ..report.operating import chosen_sensitivity
     from ..report.statements import statements
@@ -272,7 +313,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
     with_fusion = f" (V + F {measured['pvc_burden_with_fusion'].text})" if counts["F"] else ""
     lines = [
         f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
-        f"model {analysis.model.name} in {analysis.model.engine}",
+        f"model {model_text(analysis.model)} in {analysis.model.engine}",
         *(red(f"  {danger.text}") for danger in dangers(analysis)),
         *(f"  {text}" for text in (*chosen_sensitivity(analysis), *remarks(analysis))),
         *(f"  {statement.text}" for statement in statements(analysis)),

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import OutputError, RecordError
 from ..files import atomic_file
 from . import progress
-from .options import FEW_LEADS, Commands, add_model_options, names
+from .options import FEW_LEADS, Commands, add_model_options, model_of, names
 
 
 def add_parser(commands: Commands) -> None:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         _check_writable(options.json)
     paths = _annotated_records(options.database, options.records)
-    model = load_model(options.model, engine=options.engine)
+    model = load_model(model_of(options), engine=options.engine)
     name = "/".join(options.database.resolve().parts[-2:])
     result = evaluate(paths, model, database=name, lead=options.lead, rules=rules, progress=progress.show_evaluation)
     progress.clear_line()

@@ -16,8 +16,9 @@ from typing import Final
 
 from .. import NOTICE, __version__
 from ..errors import EcgError
+from ..files import APP_NAME
 from ..text import format_quoted, one_line
-from . import adapt, analyze, audit, convert, evaluate, fetch, inspect, join, monitor, replay, studies
+from . import adapt, analyze, audit, convert, evaluate, fetch, inspect, join, models, monitor, replay, studies
 from .options import BAD_INPUT, STOPPED
 from .progress import clear_line
 from .remedies import with_remedies
@@ -57,8 +58,6 @@ def _log_traceback() -> str:
     """Append the traceback of the error that is handled to a file, and say where it is."""
     import platformdirs
 
-    from ..studies.store import APP_NAME  # loads the database
-
     folder = platformdirs.user_log_path(APP_NAME, appauthor=False)
     path = folder / LOG_NAME
     try:
@@ -75,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=_program(), description=NOTICE)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (adapt, analyze, convert, join, inspect, evaluate, monitor, replay, fetch, studies, audit):
+    for command in (adapt, analyze, convert, join, inspect, evaluate, monitor, replay, fetch, studies, audit, models):
         command.add_parser(commands)
     return parser
 

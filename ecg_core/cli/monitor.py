@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import Commands, add_model_options, add_rule_option, add_speed_option, rules_of
+from .options import Commands, add_model_options, add_rule_option, add_speed_option, model_of, rules_of
 
 
 def add_parser(commands: Commands) -> None:
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from ..live.console import monitor  # loads wfdb
 
     monitor(
-        options.source, rules_of(options), options.model, engine=options.engine, out=options.out, record=options.record,
-        horizon_s=options.horizon, lead=options.lead, speed=options.speed, quiet=options.quiet,
+        options.source, rules_of(options), model_of(options), engine=options.engine, out=options.out,
+        record=options.record, horizon_s=options.horizon, lead=options.lead, speed=options.speed, quiet=options.quiet,
     )  # fmt: skip
     return 0

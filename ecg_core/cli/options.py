@@ -48,11 +48,12 @@ def add_override_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model_options(parser: argparse.ArgumentParser, *, auto: str) -> None:
-    """``--lead``, ``--model``, ``--engine``, ``--sensitivity``; ``auto`` explains what the leads are unless chosen."""
+def add_model_options(parser: argparse.ArgumentParser, *, auto: str, model: str = DEFAULT_MODEL.stem) -> None:
+    """``--lead``, ``--model``, ``--engine``, ``--sensitivity``; ``auto`` and ``model`` explain what is not chosen."""
     help_ = f"leads to analyse (auto: {auto})"
     parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help=help_)
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="PATH", help="weights (general)")
+    help_ = f"an installed model by its name, or weights ({model})"
+    parser.add_argument("--model", metavar="NAME|PATH", help=help_)
     help_ = "what runs the network: 8-bit integers, or PyTorch, the reference (int8 where the model has it)"
     parser.add_argument("--engine", choices=ENGINES, help=help_)
     help_ = "how readily beats are called V or S, by the operating points of the model (balanced)"
@@ -136,6 +137,20 @@ def rules_of(options: argparse.Namespace) -> RhythmRules:
     if "sensitivity" in values:
         raise RulesError("--rule sensitivity: this is no number.", settings=("sensitivity",))
     return replace(rules_from(values), sensitivity=options.sensitivity)
+
+
+def model_of(options: argparse.Namespace) -> Path:
+    """The weights that ``--model`` names, or the default model.
+
+    Raises
+    ------
+    ModelError
+        It names no installed model and no file.
+
+    """
+    from ..classifier.installed import find_model  # loads platformdirs
+
+    return DEFAULT_MODEL if options.model is None else find_model(options.model)
 
 
 def overrides_of(options: argparse.Namespace) -> RecordOverrides:

@@ -7,7 +7,7 @@ from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations, read_labe
 from .formats import RESULTS, SINGLE_FILES, kind_of, records_in
 from .joined import join_records, write_join
 from .overrides import per_mv_of
-from .patients import main_file, read_diary, read_patient
+from .patients import main_file, read_diary, read_patient, recorder_of
 from .reading import find_records, lead_index, position_of, read_record, read_strip
 from .units import ASSUMED_PER_MV
 
@@ -30,6 +30,7 @@ __all__ = [
     "read_patient",
     "read_record",
     "read_strip",
+    "recorder_of",
     "records_in",
     "write_join",
 ]

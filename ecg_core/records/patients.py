@@ -39,6 +39,15 @@ def read_patient(path: Path) -> Patient:
     return Patient(**fields)
 
 
+def recorder_of(record: Record) -> str:
+    """The recorder that a record's header states, on one line; empty where it states none.
+
+    EDF states it in the identification of the recording, ISHNE as its type, DICOM as manufacturer and model, WFDB in a
+    comment, and the forms of electrocardiographs each in a field of their own.
+    """
+    return read_patient(main_file(record)).recorder if record.files else ""
+
+
 def read_diary(record: Record) -> tuple[DiaryEntry, ...]:
     """Event marks of the files of a record, by time: texts of EDF+, notes of WFDB; empty where none can be read."""
     try:

@@ -50,6 +50,7 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
             "name": model.name,
             "sha256": model.sha256,
             "int8_sha256": model.int8_sha256 or None,
+            "origin": model.origin,
             "fitted_to_own_beats": analysis.n_fitted,
         },
         "learning": _learning(analysis),

@@ -9,7 +9,7 @@ from .. import NOTICE, __version__
 from ..clock import duration_text, start_text
 from ..notes import Notes, Signature
 from ..rules import SENSITIVITIES
-from ..schema import Analysis
+from ..schema import Analysis, ModelSpec
 from .measures import format_edits
 from .operating import point_of, sensitivity_text
 
@@ -38,6 +38,19 @@ def recording_facts(analysis: Analysis) -> Iterator[tuple[str, str]]:
         yield "Edits", edited
 
 
+def model_text(model: ModelSpec) -> str:
+    """Name of a model; of a user's own, with what it was adapted from and to.
+
+    Examples
+    --------
+    >>> from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
+    >>> model_text(read_spec(DEFAULT_MODEL))
+    'general'
+
+    """
+    return f"{model.name} ({model.origin})" if model.origin else model.name
+
+
 def provenance(analysis: Analysis) -> tuple[str, ...]:
     """What a report was made from, in sentences."""
     record, model, point = analysis.record, analysis.model, point_of(analysis)
@@ -45,7 +58,7 @@ def provenance(analysis: Analysis) -> tuple[str, ...]:
     return (
         f"{sensitivity_text(analysis)}.{aim}",
         *([f"Edits: {edited}."] if (edited := format_edits(analysis)) else []),
-        f"Program version {__version__}. Model {model.name}, SHA-256 {model.sha256}; the network ran in "
+        f"Program version {__version__}. Model {model_text(model)}, SHA-256 {model.sha256}; the network ran in "
         f"{model.engine}.",
         f"Record {record.record_id}, SHA-256 {record.sha256}. The comments of its header, which may name a "
         "patient, are left out.",

@@ -24,17 +24,15 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..errors import StoreError
-from ..files import atomic_file
+from ..files import APP_NAME, PRIVATE, atomic_file
 from .migrations import HEAD, REVISIONS, upgrade
 from .problems import DAMAGED, PROTECTED, store_problem
 from .tables import Base
 
-APP_NAME: Final = "ecg-workstation"
 DATABASE: Final = "studies.sqlite"
 BUSY_WAIT_MS: Final = 10_000  # for another program that writes at the same moment
 CONNECT_WAIT_S: Final = 10  # for a database server that does not answer
 VERSION_TABLE: Final = "alembic_version"
-PRIVATE: Final = 0o700  # patient data lie in there: the folder is for its owner alone, where the system knows owners
 SQLITE, POSTGRESQL, DRIVER = "sqlite", "postgresql", "postgresql+psycopg"
 SET_UP_LOCK: Final = 0x656367  # any number: of two programs that make the tables on a server, one waits
 INSERT: Final[dict[str, Any]] = {SQLITE: sqlite.insert, POSTGRESQL: postgresql.insert}

@@ -14,7 +14,8 @@ from pathlib import Path
 import streamlit as st
 
 import ecg_core as ecg
-from ecg_core.classifier.spec import MODELS, read_spec
+from ecg_core.classifier.kept import tidy
+from ecg_core.classifier.spec import read_spec
 from ecg_core.errors import (
     ChangeRefusedError,
     EcgError,
@@ -31,7 +32,7 @@ from ecg_core.studies.queue import Queued
 from ecg_core.studies.study import SIGNED_AND_LOCKED, find_one, find_studies
 
 from . import engine
-from .installed_models import choose_model, installed_models
+from .installed_models import choose_model, installed_models, recorder_with_default, weights_of
 from .jobs import AnalysisKey, Job
 from .session_cleanup import session_cleanup
 from .stores import ephemeral_desk
@@ -66,6 +67,8 @@ def warm_up() -> None:
         try:
             engine.load()
             gc.freeze()  # Streamlit collects garbage after every run; what was imported need not be searched each time
+            if os.environ.get("ECG_EPHEMERAL") != "1":
+                tidy()
         except Exception:  # the analysis itself will say what is missing
             logging.getLogger(__name__).exception("loading the libraries of the analysis")
 
@@ -179,14 +182,14 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
     """Show the analysis of a record; where there is none yet, start it."""
     workspace = current_workspace()
     models = installed_models()
-    name = choose_model(models, model)
+    name = choose_model(models, model, recorder=recorder_with_default(record))
     key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
     _refuse_where_signed(workspace, key)
     found = workspace.stored(key)
     if found is not None:
         workspace.show(key, found)
     else:
-        workspace.start(Job(key, record, MODELS / f"{name}.pt"))
+        workspace.start(Job(key, record, weights_of(name)))
 
 
 def _refuse_where_signed(workspace: Workspace, key: AnalysisKey) -> None:
@@ -204,7 +207,7 @@ def resume(stopped: Queued) -> None:
     rules, fitted = stored_rules(stopped.rules), edits[: stopped.n_fitted_edits]
     key = AnalysisKey(record.sha256, stopped.lead, models[name], rules, fitted)
     is_proposal = stopped.n_fitted_edits > study.n_fitted_edits
-    workspace.start(Job(key, record, MODELS / f"{name}.pt", beside=is_proposal))
+    workspace.start(Job(key, record, weights_of(name), beside=is_proposal))
 
 
 def work_without_store() -> None:
@@ -222,7 +225,7 @@ def analyse_as_before(record: Record) -> None:
     if shown is None or not name:
         start_analysis(record)
     else:
-        workspace.start(Job(shown, record, MODELS / f"{name}.pt"))
+        workspace.start(Job(shown, record, weights_of(name)))
 
 
 def change_rules(record: Record, rules: RhythmRules) -> None:
@@ -239,7 +242,7 @@ def change_rules(record: Record, rules: RhythmRules) -> None:
 def analyse_beside(analysis: Analysis, model: str) -> None:
     """Start to analyse the same leads of the same record with another model; the analysis that is shown stays."""
     key = _key_beside(analysis, model)
-    current_workspace().start(Job(key, analysis.record, MODELS / f"{model}.pt", beside=True))
+    current_workspace().start(Job(key, analysis.record, weights_of(model), beside=True))
 
 
 def analysis_beside(analysis: Analysis, model: str) -> Analysis | None:
@@ -275,5 +278,5 @@ def _rules_beside(analysis: Analysis, model: str) -> RhythmRules:
     rules = analysis.rules
     if rules.sensitivity == BALANCED:
         return rules
-    points = read_spec(MODELS / f"{model}.pt").operating_points_of(len(analysis.lead_names))
+    points = read_spec(weights_of(model)).operating_points_of(len(analysis.lead_names))
     return rules if rules.sensitivity in points else replace(rules, sensitivity=BALANCED)

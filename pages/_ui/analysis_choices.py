@@ -14,7 +14,7 @@ from ecg_core.text import plain_markdown
 from .actions import start_analysis
 from .figures import show, theme
 from .frame import SIMULATED, guarded
-from .installed_models import NO_MODEL, installed_models
+from .installed_models import NO_MODEL, choose_model, installed_models, recorder_with_default
 from .view import study_key
 from .wording import plural
 from .workspace import Workspace
@@ -44,7 +44,10 @@ def _draw_choices(workspace: Workspace, record: Record) -> None:
         help="Automatic: up to three leads together; with more than three, the single lead of best quality.",
     )  # fmt: skip
     models = installed_models()
-    model = models_at.selectbox("Model", list(models), key=study_key("model", record.sha256)) if models else ""
+    recorder = recorder_with_default(record)
+    usual = choose_model(models, recorder=recorder) if models else ""
+    at = list(models).index(usual) if models else 0
+    model = models_at.selectbox("Model", list(models), at, key=study_key("model", record.sha256)) if models else ""
     fixed = workspace.job_of(record.sha256) is not None or not workspace.may_edit(record.sha256)
     button.button(
         "Analyse", type="primary", disabled=fixed or not models, on_click=guarded(start_analysis), args=(record,),
@@ -52,6 +55,8 @@ def _draw_choices(workspace: Workspace, record: Record) -> None:
     )  # fmt: skip
     if not models:
         st.warning(plain_markdown(NO_MODEL))
+    elif recorder:
+        st.caption(plain_markdown(f"The model {usual} is the default for the recorder {recorder}."))
 
 
 def _draw_found(workspace: Workspace, record: Record) -> None:

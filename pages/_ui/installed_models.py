@@ -1,15 +1,15 @@
-"""The models that are installed, and their files."""
+"""The models that can be chosen, the shipped ones and the user's own, and their files."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS, find_models, read_spec
+from ecg_core.classifier import installed
+from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS
 from ecg_core.errors import ModelError
-from ecg_core.schema import ModelSpec
+from ecg_core.schema import ModelSpec, Record
 
 NO_MODEL: Final = (
     f"No model is installed: models/ should hold {DEFAULT_MODEL.name} and {DEFAULT_MODEL.stem}.json. "
@@ -19,17 +19,11 @@ NO_MODEL: Final = (
 
 def installed_models() -> dict[str, str]:
     """SHA-256 of each model by its name, the default model first."""
-    found: dict[str, str] = {}
-    for weights in find_models():
-        try:
-            found[weights.stem] = read_spec(weights).sha256
-        except ModelError as error:
-            logging.getLogger(__name__).warning("%s", error)
-    return found
+    return {model.name: model.spec.sha256 for model in installed.installed_models()}
 
 
-def choose_model(installed: Mapping[str, str], name: str = "") -> str:
-    """The model of this name where it is installed, else the default model.
+def choose_model(models: Mapping[str, str], name: str = "", *, sha256: str = "", recorder: str = "") -> str:
+    """The model of this hash or name where it is installed, else the default for the recorder, else that of all.
 
     Raises
     ------
@@ -37,13 +31,32 @@ def choose_model(installed: Mapping[str, str], name: str = "") -> str:
         No model is installed.
 
     """
-    if not installed:
+    if not models:
         raise ModelError(NO_MODEL)
-    return name if name in installed else next(iter(installed))
+    renamed = next((other for other, known in models.items() if known == sha256), "")
+    default = installed.default_model_for(recorder)
+    wanted = (renamed, name, default.name if default else "")
+    return next((one for one in wanted if one in models), next(iter(models)))
+
+
+def recorder_with_default(record: Record) -> str:
+    """The recorder of a record, where a model is the default for it; empty otherwise."""
+    if not installed.stored_defaults():  # a header is not read for nothing
+        return ""
+    from ecg_core.records import recorder_of  # noqa: PLC0415, as wfdb takes half a second
+
+    recorder = recorder_of(record)
+    return recorder if installed.default_model_for(recorder) else ""
+
+
+def weights_of(name: str) -> Path:
+    """The weights of a model; of one that is no longer installed a place without a file, as loading it says."""
+    found = (model.weights for model in installed.installed_models() if model.name == name)
+    return next(found, MODELS / f"{name}.pt")
 
 
 def model_path(spec: ModelSpec) -> Path:
-    """The weights that a spec belongs to.
+    """The weights that a spec belongs to, under whatever name they are installed.
 
     Raises
     ------
@@ -51,7 +64,7 @@ def model_path(spec: ModelSpec) -> Path:
         They are no longer installed.
 
     """
-    for name, sha256 in installed_models().items():
-        if sha256 == spec.sha256:
-            return MODELS / f"{name}.pt"
-    raise ModelError(f"{spec.name}: the weights that made this analysis are no longer in models/; analyse it again.")
+    for model in installed.installed_models():
+        if model.spec.sha256 == spec.sha256:
+            return model.weights
+    raise ModelError(f"{spec.name}: the weights that made this analysis are no longer installed; analyse it again.")

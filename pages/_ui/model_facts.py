@@ -13,7 +13,7 @@ from ecg_core.evaluation.patients import CRITERIA
 from ecg_core.evaluation.test_sets import TEST_SETS
 from ecg_core.schema import ModelSpec, Record
 
-from .installed_models import installed_models
+from .installed_models import installed_models, weights_of
 from .wording import plural
 
 COLUMNS = {
@@ -35,7 +35,7 @@ HEADLINES = ("mitdb_ds2", "mitdb_ds2_without_232", "mitdb_ds2_all_leads", "svdb_
 
 def specs() -> list[ModelSpec]:
     """Specs of the installed models, the default model first."""
-    return [read_spec(MODELS / f"{name}.pt") for name in installed_models()]
+    return [read_spec(weights_of(name)) for name in installed_models()]
 
 
 def spec_facts(spec: ModelSpec) -> list[tuple[str, str]]:

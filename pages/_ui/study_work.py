@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ecg_core.classifier.spec import MODELS
 from ecg_core.errors import ChangeRefusedError, EcgError, StudyHeldError
 from ecg_core.schema import Record
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, set_shown, stored_rules
@@ -18,7 +17,7 @@ from ecg_core.studies.study import NEW, SIGNED, SIGNED_AND_LOCKED, Study, set_ar
 
 from . import engine
 from .actions import open_record, resume
-from .installed_models import choose_model, installed_models
+from .installed_models import choose_model, installed_models, recorder_with_default, weights_of
 from .jobs import Job
 from .messages import error_message
 from .stores import is_gone
@@ -92,13 +91,14 @@ def analyse_study(study: Study) -> None:
 def analyse_unopened(workspace: Workspace, study: Study, record: Record) -> None:
     """See ``analyse_study``; with the recording at hand."""
     models = installed_models()
-    name = choose_model(models, study.model_name)
+    recorder = recorder_with_default(record)
+    name = choose_model(models, study.model_name, sha256=study.model_sha256, recorder=recorder)
     store, edits = workspace.store, edits_of(workspace.store, study.record_sha256)
     fitted = edits[: study.n_fitted_edits]
     key = AnalysisKey(study.record_sha256, study.lead, models[name], stored_rules(study.rules), fitted)
     found = load_analysis(store, key, record)
     if found is None:
-        workspace.start(Job(key, record, MODELS / f"{name}.pt"))
+        workspace.start(Job(key, record, weights_of(name)))
     elif study.state == NEW:
         shown = engine.edited(found, edits) if edits else found
         set_shown(store, key, shown, workspace.editor)

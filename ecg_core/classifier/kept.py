@@ -1,0 +1,210 @@
+"""Keeping the user's own models: each is there whole or not at all, and one that was removed can be brought back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ..errors import ModelError
+from ..files import PRIVATE, atomic_file, atomic_folder, sweep
+from .installed import (
+    RECORDERS,
+    InstalledModel,
+    installed_model,
+    installed_models,
+    kept_folder,
+    recorder_key,
+    stored_defaults,
+)
+from .model_files import NAME, WEIGHTS, ModelFiles, check_name, checked_spec, files_of, named
+from .spec import DEFAULT_MODEL, find_models, read_spec
+
+TRASH: Final = ".trash"  # subfolder of models that were removed
+
+
+def keep(files: ModelFiles, name: str) -> InstalledModel:
+    """Install a user's own model under a name; its spec states the name, and its card is written.
+
+    Parameters
+    ----------
+    files
+        Content by suffix: ``.pt`` and ``.json``, where there are such ``.int8.npz`` and ``.proof.json``. Those beside
+        weights that ``save_model`` wrote are ``files_of(path)``.
+
+    Raises
+    ------
+    ModelError
+        The name is none or taken, these weights are installed already, the files do not fit each other, or there is no
+        room; nothing was installed.
+
+    """
+    check_name(name)
+    spec = checked_spec(files, where=name)
+    _refuse_taken(name)
+    _refuse_known(spec.sha256)
+    _place(named(files, spec, name), name)
+    return installed_model(name)
+
+
+def rename(name: str, new_name: str) -> InstalledModel:
+    """Give a user's own model another name, in its files and in its spec; weights, hashes and defaults stay.
+
+    Raises
+    ------
+    ModelError
+        It is shipped or not there, the new name is none or taken, or there is no room; it is there as it was.
+
+    """
+    model = _own(name)
+    check_name(new_name)
+    _refuse_taken(new_name)
+    files = files_of(model.weights)
+    _place(named(files, checked_spec(files, where=name), new_name), new_name)
+    with _not_written():
+        shutil.rmtree(_to_trash(model))
+    return installed_model(new_name)
+
+
+def remove(name: str) -> None:
+    """Move a user's own model to the trash, from where ``restore`` brings it back until ``tidy``.
+
+    Raises
+    ------
+    ModelError
+        It is shipped or not there, or cannot be moved.
+
+    """
+    model = _own(name)
+    with _not_written():
+        _to_trash(model)
+
+
+def removed_models() -> tuple[str, ...]:
+    """Names of the models in the trash."""
+    trash = kept_folder() / TRASH
+    return tuple(sorted(path.name for path in trash.iterdir() if NAME.fullmatch(path.name))) if trash.is_dir() else ()
+
+
+def restore(name: str) -> InstalledModel:
+    """Bring a model back from the trash; it is again the default for the recorders that it was the default for.
+
+    Raises
+    ------
+    ModelError
+        It is not there, its name is taken, or its weights are installed under another one.
+
+    """
+    if name not in removed_models():
+        raise ModelError(f"{name}: no model of this name was removed since the program started; nothing was changed.")
+    _refuse_taken(name)
+    folder = kept_folder() / TRASH / name
+    _refuse_known(read_spec(folder / f"{name}{WEIGHTS}").sha256)
+    with _not_written():
+        folder.rename(kept_folder() / name)
+    return installed_model(name)
+
+
+def tidy() -> None:
+    """Empty the trash, and remove what killed programs left; for the start of a program that shows the models.
+
+    Weights are installed under one name alone: of two models that share them a kill in the middle of ``rename`` left
+    the older one, which goes to the trash.
+    """
+    folder = kept_folder()
+    if not folder.is_dir():
+        return
+    shutil.rmtree(folder / TRASH, ignore_errors=True)
+    sweep(folder)
+    newest: dict[str, InstalledModel] = {}
+    own = [model for model in installed_models() if model.is_kept]
+    for model in sorted(own, key=lambda model: model.weights.stat().st_mtime_ns, reverse=True):
+        if newest.setdefault(model.spec.sha256, model) is not model:
+            _to_trash(model)
+
+
+def set_default(name: str, recorder: str) -> None:
+    """Make a model the default for recordings of a recorder, in place of another one.
+
+    Raises
+    ------
+    ModelError
+        The recorder has no name, the model is not installed, or the table cannot be written.
+
+    """
+    model, key = installed_model(name), recorder_key(recorder)
+    if not key or not recorder.isprintable():
+        raise ModelError("No recorder was named; expected its name as its recordings state it.", settings=("recorder",))
+    table = {other: sha256 for other, sha256 in stored_defaults().items() if recorder_key(other) != key}
+    if model.name != DEFAULT_MODEL.stem:  # which is the default of all
+        table[" ".join(recorder.split())] = model.spec.sha256
+    with _not_written():
+        _make_folder()
+        with atomic_file(kept_folder() / RECORDERS) as part:
+            part.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _own(name: str) -> InstalledModel:
+    model = installed_model(name)
+    if not model.is_kept:
+        raise ModelError(f"{name}: this model is shipped with the program; it stays, and keeps its name.")
+    return model
+
+
+def _refuse_taken(name: str) -> None:
+    """Refuse a name that another model has; in any case, as some file systems tell none apart."""
+    shipped = {path.stem.casefold() for path in find_models()}
+    folder = kept_folder()
+    kept = {path.name.casefold() for path in folder.iterdir()} if folder.is_dir() else set()
+    if name.casefold() in shipped | kept:
+        whose = "a model that is shipped" if name.casefold() in shipped else "another of your models"
+        raise ModelError(f"{name}: {whose} has this name; nothing was changed. Choose another name.")
+
+
+def _refuse_known(sha256: str) -> None:
+    """Refuse weights that are installed: an analysis names its model by the hash of its weights."""
+    known = next((model.name for model in installed_models() if model.spec.sha256 == sha256), None)
+    if known is not None:
+        raise ModelError(f"These weights are installed already, as the model {known}; nothing was changed.")
+
+
+def _place(files: ModelFiles, name: str) -> None:
+    """Write the files of a model into its folder: all of them, or none."""
+
+    def refuse(_folder: Path) -> bool:
+        raise ModelError(f"{name}: another model took this name a moment ago; nothing was changed.")
+
+    with _not_written():
+        _make_folder()
+        with atomic_folder(kept_folder() / name, name, keep=refuse) as hidden:
+            for suffix, content in files.items():
+                (hidden / f"{name}{suffix}").write_bytes(content)
+
+
+def _make_folder() -> None:
+    folder = kept_folder()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=PRIVATE, exist_ok=True)
+
+
+def _to_trash(model: InstalledModel) -> Path:
+    """Move a model's folder to the trash, in place of an earlier one of its name."""
+    folder = kept_folder() / TRASH / model.name
+    folder.parent.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return model.weights.parent.rename(folder)
+
+
+@contextmanager
+def _not_written() -> Iterator[None]:
+    """Turn what the disk refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"{kept_folder()}: your models cannot be changed there ({error.strerror or error}); they are as they were. "
+            "Make room or give write access there; ECG_MODELS names another folder."
+        ) from error
