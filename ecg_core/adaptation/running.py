@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,18 +73,6 @@ def run(adaptation: Adaptation, *, show: Keep = lambda state: None) -> State:
         state = replace(adaptation.state, state=FAILED, left_s=None, problem=problem)
     keep(state)
     return state
-
-
-def start_process(adaptation: Adaptation) -> None:
-    """Run it in a process of its own, which goes on when this one ends."""
-    adaptation.begin()
-    log = (adaptation.folder / "log.txt").open("ab")
-    with log:
-        process = subprocess.Popen(  # noqa: S603  # this program itself
-            [sys.executable, "-m", "ecg_core", "adapt", "--resume", str(adaptation.folder)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.cwd(),
-        )  # fmt: skip
-    adaptation.note(State(RUNNING, "Starting", process=process.pid))
 
 
 @dataclass(eq=False)

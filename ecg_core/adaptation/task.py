@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -27,7 +29,7 @@ from .split import Side
 WAITING, RUNNING, DONE, FAILED, CANCELLED, INTERRUPTED = (
     "waiting", "running", "done", "failed", "cancelled", "interrupted",
 )  # fmt: skip
-TASK, STATE, STOP = "task.json", "state.json", "stop"
+TASK, STATE, STOP, LOG = "task.json", "state.json", "stop", "log.txt"
 MODEL: Final = "adapted.pt"
 PROOF: Final = "adapted.proof.json"  # beside the model, as models are kept
 MAX_NAME: Final = 40  # letters
@@ -203,6 +205,17 @@ def _recording_of(stored: dict[str, Any]) -> Recording:
     overrides = RecordOverrides(**stored.pop("overrides"))
     tuples = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
     return Recording(**{**stored, **tuples, "origin": Origin(stored["origin"]), "overrides": overrides})
+
+
+def start_process(adaptation: Adaptation) -> None:
+    """Run it in a process of its own, which goes on when this one ends."""
+    adaptation.begin()
+    with (adaptation.folder / LOG).open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603  # this program itself
+            [sys.executable, "-m", "ecg_core", "adapt", "--resume", str(adaptation.folder)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.cwd(),
+        )  # fmt: skip
+    adaptation.note(State(RUNNING, "Starting", process=process.pid))
 
 
 class ProgressClock:

@@ -152,6 +152,8 @@ def survey_text(survey: Survey, sides: dict[str, Side]) -> str:
     from .studies import table_text
 
     rows: list[Sequence[str]] = [
+        ("patient", "side", "recording", "length", "leads", "Hz", "labels", "N", "S", "V", "F", "Q"),
+    ]
         ("patient", "side", "recording", "length", "leads", "Hz", "labels", "N", "S", "V", "F", "Q")
     ]
     for one in sorted(survey.recordings, key=lambda one: (str(sides[one.patient]), one.patient)):
