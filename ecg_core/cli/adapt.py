@@ -154,8 +154,6 @@ def survey_text(survey: Survey, sides: dict[str, Side]) -> str:
     rows: list[Sequence[str]] = [
         ("patient", "side", "recording", "length", "leads", "Hz", "labels", "N", "S", "V", "F", "Q"),
     ]
-        ("patient", "side", "recording", "length", "leads", "Hz", "labels", "N", "S", "V", "F", "Q")
-    ]
     for one in sorted(survey.recordings, key=lambda one: (str(sides[one.patient]), one.patient)):
         rows.append(
             (
