@@ -80,9 +80,7 @@ def folds_of(recordings: Sequence[Recording], sides: Mapping[str, Side], labels:
     usable = [recording for recording in learned if labels != Labels.ALL or any(recording.n_labels)]
     if not usable:
         wanted = "labelled patients" if labels == Labels.ALL else "patients"
-        raise AdaptationError(
-            f"There are no {wanted} to learn from, expected one or more: label beats, or change sides."
-        )
+        raise AdaptationError(f"There are no {wanted} to learn from: label beats, or change the sides of patients.")
     if held_out:
         return [Fold(tuple(usable), tuple(held_out))]
     patients = [patient for patient in labelled_patients(recordings) if sides[patient] == Side.LEARN]

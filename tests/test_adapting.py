@@ -1,0 +1,385 @@
+"""Adaptation to a recorder: who is learned from, what the proof says, and what is kept where something goes wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from support.adapting import evaluation, recording, write_labelled
+from support.training import QUICK_PLAN, SMALL_SPEC
+
+from ecg_core.adaptation import running, source, task
+from ecg_core.adaptation.choosing import choose
+from ecg_core.adaptation.keeping import keep_adapted
+from ecg_core.adaptation.material import Labels, Origin, open_recording, survey_folder
+from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
+from ecg_core.adaptation.split import MOST_FOLDS, Side, folds_of, propose_sides
+from ecg_core.adaptation.task import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    MODEL,
+    RUNNING,
+    State,
+    Task,
+    create,
+    find,
+    find_all,
+)
+from ecg_core.classifier.installed import installed_model
+from ecg_core.classifier.model import load_model
+from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.weights import save_model, torch_model
+from ecg_core.cli.main import main
+from ecg_core.errors import AdaptationError, RecordError
+from ecg_core.parallel import use_threads
+
+SAME = {"V": 0.8, "S": 0.7}
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECG_ADAPTATIONS", str(tmp_path / "adaptations"))
+    monkeypatch.setenv("ECG_MODELS", str(tmp_path / "models"))
+    use_threads(1)
+
+
+def patients(n, **values):
+    return [recording(str(number), n_v=number, **values) for number in range(n)]
+
+
+def proof(held_out, of_source=SAME, **values):
+    return Proof(
+        Comparison(evaluation(SAME, **values), evaluation(held_out, **values)),
+        Comparison(evaluation(SAME), evaluation(of_source)),
+    )
+
+
+# Who is learned from, and who is held out
+
+
+@pytest.mark.parametrize("n", [5, 9, 10, 38])
+def test_a_third_of_the_labelled_patients_is_held_out_and_both_sides_have_ectopic_beats(n):
+    recordings = patients(n)
+    sides = propose_sides(recordings)
+    (fold,) = folds_of(recordings, sides, Labels.ALL)
+    assert len(fold.held_out) == max(2, round(n / 3))
+    assert {one.patient for one in fold.held_out}.isdisjoint(one.patient for one in fold.learned)
+    assert all(sum(one.n_labels[2] for one in side) for side in (fold.held_out, fold.learned))
+
+
+def test_all_recordings_of_a_patient_are_on_one_side():
+    recordings = [replace(one, name=f"{one.name}-{part}") for one in patients(8) for part in "ab"]
+    (fold,) = folds_of(recordings, propose_sides(recordings), Labels.ALL)
+    assert {one.patient for one in fold.held_out}.isdisjoint(one.patient for one in fold.learned)
+    assert len(fold.held_out) % 2 == 0
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_of_few_patients_each_is_left_out_in_turn(n):
+    recordings = patients(n)
+    folds = folds_of(recordings, propose_sides(recordings), Labels.ALL)
+    assert [one.patient for fold in folds for one in fold.held_out] == [str(number) for number in range(n)]
+    assert all(len(fold.learned) == n - 1 for fold in folds)
+
+
+def test_of_many_patients_without_anybody_held_out_no_more_fits_are_made_than_can_be_waited_for():
+    recordings = patients(11)
+    folds = folds_of(recordings, dict.fromkeys(map(str, range(11)), Side.LEARN), Labels.ALL)
+    assert len(folds) == MOST_FOLDS
+    assert sorted(one.patient for fold in folds for one in fold.held_out) == sorted(map(str, range(11)))
+
+
+def test_one_patient_is_refused_as_nothing_could_be_proven():
+    with pytest.raises(AdaptationError, match="1 patient with a label for every beat: expected two or more"):
+        folds_of(patients(1), {"0": Side.LEARN}, Labels.ALL)
+
+
+def test_recordings_without_labels_are_refused_and_the_way_out_is_named():
+    recordings = patients(6, origin=Origin.NONE)
+    sides = propose_sides(recordings)
+    with pytest.raises(AdaptationError, match="no labelled patients to learn from: label beats"):
+        folds_of(recordings, sides, Labels.ALL)
+    with pytest.raises(AdaptationError, match=r"0 patients with a label for every beat.*Sign the reports"):
+        folds_of(recordings, sides, Labels.NONE)
+
+
+def test_the_signals_of_patients_without_labels_can_be_learned_where_others_prove_it():
+    recordings = [*patients(3, origin=Origin.NONE), *(replace(one, patient=f"l{one.patient}") for one in patients(2))]
+    sides = dict.fromkeys("012", Side.LEARN) | dict.fromkeys(("l0", "l1"), Side.HOLD_OUT)
+    (fold,) = folds_of(recordings, sides, Labels.NONE)
+    assert len(fold.learned) == 3
+    assert len(fold.held_out) == 2
+
+
+# What the proof says
+
+
+def test_a_gain_on_patients_that_were_not_used_is_better_and_may_be_kept():
+    found = proof({"V": 0.95, "S": 0.8})
+    assert found.outcome == "better"
+    assert found.may_keep
+    assert found.verdict.startswith("Better: V F1 0.889 -> 0.974, S F1 0.824 -> 0.889 on 6 patients not used; source")
+
+
+def test_no_gain_is_said_as_plainly():
+    found = proof(SAME)
+    assert found.outcome == "no better"
+    assert found.verdict.startswith("No better: ")
+
+
+@pytest.mark.parametrize(
+    ("after", "of_source", "why"),
+    [
+        ({"V": 0.6, "S": 0.7}, SAME, "V F1 on held-out patients falls from 0.889 to 0.750"),
+        ({"V": 0.95, "S": 0.5}, SAME, "S F1 on held-out patients falls"),
+        ({"V": 0.95, "S": 0.9}, {"V": 0.75, "S": 0.7}, "V F1 on the source falls from 0.889 to 0.857: it would forget"),
+    ],
+)
+def test_harm_to_patients_or_to_the_source_cannot_be_kept(after, of_source, why):
+    found = proof(after, of_source)
+    assert found.outcome == "worse"
+    assert not found.may_keep
+    assert why in found.verdict
+
+
+def test_with_too_few_ectopic_beats_nothing_is_claimed_and_nothing_is_kept():
+    found = proof({"V": 1.0, "S": 1.0}, n=4)
+    assert found.outcome == "not shown"
+    assert not found.may_keep
+    assert "V not judged (24 beats)" in found.verdict
+
+
+def test_an_interval_over_too_few_patients_is_not_given():
+    def interval(n_patients):
+        after = evaluation({"V": 0.9, "S": 0.8}, n_patients=n_patients)
+        held_out = Comparison(evaluation(SAME, n_patients=n_patients), after)
+        described = describe_proof(Proof(held_out, Comparison(evaluation(SAME), evaluation(SAME))))
+        return next(row for row in described["change"] if row["figure"] == "v_f1")
+
+    assert interval(3)["low"] is None
+    assert interval(4)["low"] is not None
+    assert interval(4)["low"] <= interval(4)["change"] <= interval(4)["high"]
+
+
+def test_the_proof_is_plain_json():
+    described = describe_proof(proof({"V": 0.95, "S": 0.8}))
+    assert json.loads(json.dumps(described)) == described
+    assert described["held_out_patients"][0]["v_f1_before"] == pytest.approx(0.889, abs=1e-3)
+
+
+# What is asked for, and where it is kept
+
+
+def made(name="mine", **values):
+    recordings = tuple(patients(6))
+    asked = Task(
+        name=name, model="general.pt", model_sha256="0" * 64, recordings=recordings,
+        sides=propose_sides(recordings), **values,
+    )  # fmt: skip
+    return create(asked)
+
+
+def test_a_task_is_read_back_as_it_was_asked_for():
+    adaptation = made(labels=Labels.SOME, lead="II", seed=3)
+    assert find("mine").task == adaptation.task
+    assert [one.task.name for one in find_all()] == ["mine"]
+
+
+def test_a_name_is_taken_once():
+    made()
+    with pytest.raises(AdaptationError, match='"mine" is there already: resume or discard it'):
+        made()
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "-a", "ä", "x" * 41])
+def test_a_name_that_is_no_plain_word_is_refused(name):
+    with pytest.raises(AdaptationError, match="expected a name of 1 to 40"):
+        made(name)
+
+
+def test_one_whose_process_was_killed_is_interrupted():
+    adaptation = made()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    adaptation.note(State(RUNNING, "Fit", 0.5, 60.0, ended.pid))
+    assert adaptation.state.state == INTERRUPTED
+    adaptation.note(State(RUNNING, "Fit", 0.5, 60.0, os.getpid()))
+    assert adaptation.state.state == RUNNING
+
+
+def test_a_damaged_task_hides_no_other_and_is_named():
+    made("good")
+    made("bad")
+    (task.adaptations_folder() / "bad" / task.TASK).write_text("{")
+    assert [one.task.name for one in find_all()] == ["good"]
+    with pytest.raises(AdaptationError, match="expected the task of an adaptation"):
+        find("bad")
+
+
+def test_nothing_is_kept_without_a_proof():
+    adaptation = made()
+    with pytest.raises(AdaptationError, match="this adaptation is waiting, expected one that is done"):
+        keep_adapted(adaptation)
+    adaptation.note(State(DONE, verdict="Worse: V F1 .8 -> .7"))
+    (adaptation.folder / task.PROOF).write_text(json.dumps({"may_keep": False, "verdict": "Worse: V F1 .8 -> .7"}))
+    with pytest.raises(AdaptationError, match="Worse: V F1"):
+        keep_adapted(adaptation)
+
+
+# The recordings at hand
+
+
+def test_what_cannot_be_read_is_named_and_mixed_rates_are_doubted(tmp_path):
+    folder = tmp_path / "recorder"
+    write_labelled(folder, "one", 120, 180)
+    write_labelled(folder, "two", 180, 240)
+    header = folder / "two.hea"
+    header.write_text(header.read_text().replace(" 257 ", " 250 ").replace("two.dat 16", "two.dat 16"))
+    (folder / "three.hea").write_text("three 1 250 1000\nmissing.dat 16 200/mV 16 0 0 0 0 II\n")
+    survey = survey_folder(folder)
+    assert [one.name for one in survey.recordings] == ["one", "two"]
+    assert survey.left_out[0][0] == "three"
+    assert "missing.dat" in survey.left_out[0][1]
+    assert "several sampling rates (250, 257 Hz)" in survey.doubts[0]
+
+
+def test_a_file_that_changed_since_it_was_chosen_is_refused(tmp_path):
+    write_labelled(tmp_path, "one", 120, 180)
+    (chosen,) = survey_folder(tmp_path).recordings
+    write_labelled(tmp_path, "one", 120, 170)
+    with pytest.raises(RecordError, match="changed since the recordings were chosen: expected 60 s"):
+        open_recording(chosen)
+
+
+def test_without_the_source_it_says_what_is_needed_and_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECG_DATABASES", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AdaptationError, match=r"mitdb and nstdb of PhysioNet .* looked in .*does not forget"):
+        source.require_source()
+
+
+def test_a_patient_that_is_not_there_is_named(tmp_path):
+    write_labelled(tmp_path, "one", 120, 180)
+    with pytest.raises(AdaptationError, match="x: no such patient, expected some of one"):
+        choose([str(tmp_path)], hold_out=["x"])
+
+
+# From the task to the kept model
+
+
+@pytest.fixture
+def small_world(tmp_path, monkeypatch):
+    """Four short recordings of a recorder, a source of two records, a small model, and fits of a few steps."""
+    databases = tmp_path / "databases"
+    mitdb, nstdb = (databases / name / "1.0.0" for name in ("mitdb", "nstdb"))
+    write_labelled(mitdb, "100", 120, 480)
+    write_labelled(mitdb, "200", 540, 900)
+    for name in ("em", "ma", "bw"):
+        write_labelled(nstdb, name, 120, 480)
+    monkeypatch.setenv("ECG_DATABASES", str(databases))
+    names = {source.REHEARSED: ("100",), source.MEASURED: ("200",)}
+    monkeypatch.setattr(source, "split_names", lambda split: names[split])
+    folder = tmp_path / "recorder"
+    for number, start_s in enumerate((300, 500, 560, 620)):
+        write_labelled(folder, f"r{number}", start_s, start_s + 320)
+    torch.manual_seed(0)
+    model = tmp_path / "small.pt"
+    save_model(model, torch_model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval()))
+    monkeypatch.setattr(running, "PLAN", replace(QUICK_PLAN, checkpoint_steps=1))
+    return folder, model
+
+
+def begun(folder, model, **values):
+    chosen = choose([str(folder)], hold_out=["r2", "r3"])
+    spec = load_model(model).spec
+    return create(
+        Task(
+            name="mine", model=str(model), model_sha256=spec.sha256, recordings=chosen.survey.recordings,
+            sides=chosen.sides, steps=2, **values,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", list(Labels))
+def test_an_adaptation_ends_with_a_proof_and_a_model_that_runs_in_8_bit_integers(small_world, labels):
+    adaptation = begun(*small_world, labels=labels)
+    seen = []
+    state = running.run(adaptation, show=seen.append)
+    assert state.state == DONE, state.problem
+    assert [one.fraction for one in seen] == sorted(one.fraction for one in seen)
+    proof = adaptation.proof
+    assert proof["verdict"] == state.verdict
+    assert {row["patient"] for row in proof["held_out_patients"]} <= {"r2", "r3"}
+    assert {one["recording"] for one in proof["learned_from"]} == {"r0", "r1"}
+    made = load_model(adaptation.folder / MODEL)
+    assert made.spec.int8_sha256
+    assert made.spec.calibration == ()
+
+
+def test_a_cancelled_adaptation_is_resumed_where_it_was(small_world, monkeypatch):
+    adaptation = begun(*small_world)
+
+    def stop_at_the_fit(state):
+        if state.stage.startswith("Fit"):
+            adaptation.ask_to_stop()
+
+    assert running.run(adaptation, show=stop_at_the_fit).state == CANCELLED
+    assert list(adaptation.folder.glob("*.ckpt"))
+    assert running.run(find("mine")).state == DONE
+
+
+def test_a_full_disk_ends_in_a_sentence_and_loses_nothing(small_world, monkeypatch):
+    adaptation = begun(*small_world)
+
+    def no_room(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(running, "save_model", no_room)
+    state = running.run(adaptation)
+    assert state.state == FAILED
+    assert "No space left on device" in state.problem
+    assert find("mine").state.state == FAILED
+
+
+def test_a_killed_process_leaves_what_can_be_resumed(small_world):
+    folder, model = small_world
+    adaptation = begun(folder, model)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.DEVNULL)
+    adaptation.note(State(RUNNING, "Fit", 0.3, 100.0, process.pid))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert find("mine").state.state == INTERRUPTED
+    assert running.run(find("mine")).state == DONE
+
+
+def test_a_model_that_changed_since_is_refused(small_world):
+    folder, model = small_world
+    adaptation = begun(folder, model)
+    save_model(model, torch_model(replace(SMALL_SPEC, seed=1), BeatNetwork(SMALL_SPEC).eval()))
+    assert "the model was changed since" in running.run(adaptation).problem
+
+
+def test_a_kept_model_is_installed_with_its_proof(small_world):
+    adaptation = begun(*small_world)
+    running.run(adaptation)
+    proof = adaptation.proof | {"may_keep": True, "verdict": "Better: made for this test"}
+    task.write_json(adaptation.folder / task.PROOF, proof)
+    keep_adapted(adaptation)
+    kept = installed_model("mine")
+    assert kept.verdict == "Better: made for this test"
+    assert "What was measured" in kept.card
+
+
+def test_the_command_shows_the_split_and_begins_nothing_in_a_dry_run(small_world, capsys):
+    folder, model = small_world
+    assert main(["adapt", str(folder), "--model", str(model), "--hold-out", "r3", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "hold out" in shown
+    assert "learn from" in shown
+    assert not find_all()
