@@ -1,0 +1,106 @@
+"""What adaptation brings by how much is labelled: ``ECG_DATABASES=... python -m models.budgets [--on test]``.
+
+svdb is the recorder, ``source`` the model that does not know it. So many of svdb's 38 patients outside its test set are
+drawn, and an adaptation to them is run as a user runs it (``ecg_core.adaptation``), with its proof on the others of the
+38, or with ``--on test`` on the test set. Writes ``adaptation.metrics.json``: a row for each draw, with the figures
+before and after on held-out patients and on the source, what its own proof decided, and how long it took.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecg_core.adaptation.choosing import choose
+from ecg_core.adaptation.material import Labels
+from ecg_core.adaptation.running import run
+from ecg_core.adaptation.source import split_names
+from ecg_core.adaptation.split import Side
+from ecg_core.adaptation.task import DONE, Task, create
+from ecg_core.classifier.leads import ALL
+from ecg_core.classifier.spec import read_spec
+from models.command import parse, parser_of, print_line, read_json, write_json
+from models.databases import FOLDER
+
+PATH = FOLDER / "adaptation.metrics.json"
+MODEL = FOLDER / "source.pt"
+DATABASE = "svdb"
+OTHERS, TEST = "others", "test"  # whom the proof is on
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Patients that are drawn, and which of their labels are used."""
+
+    n_patients: int
+    labels: Labels
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """As it is kept."""
+        return f"{self.n_patients} patients, labels {self.labels}, draw {self.seed}"
+
+
+DRAWS = (Draw(10, Labels.ALL), Draw(5, Labels.ALL), Draw(10, Labels.SOME), Draw(10, Labels.NONE))
+
+
+def measure(draw: Draw, *, on: str, folder: Path) -> dict[str, Any]:
+    """Run an adaptation and return the row of its proof."""
+    chosen = choose([DATABASE])
+    material = sorted({one.patient for one in chosen.survey.recordings if one.name not in split_names("svdb_test")})
+    drawn = set(np.random.default_rng(draw.seed).permutation(material)[: draw.n_patients].tolist())
+
+    def side_of(patient: str) -> Side:
+        if patient in drawn:
+            return Side.LEARN
+        return Side.HOLD_OUT if (patient in material) == (on == OTHERS) else Side.LEAVE_OUT
+
+    task = Task(
+        name=f"budget-{on}-{draw.n_patients}-{draw.labels}-{draw.seed}", model=str(MODEL),
+        model_sha256=read_spec(MODEL).sha256, recordings=chosen.survey.recordings,
+        sides={one.patient: side_of(one.patient) for one in chosen.survey.recordings}, labels=draw.labels, lead=ALL,
+        seed=draw.seed,
+    )  # fmt: skip
+    began = time.monotonic()
+    adaptation = create(task, folder=folder)
+    state = run(adaptation, show=lambda state: print_line(f"{draw.key}: {100 * state.fraction:.0f} %, {state.stage}"))
+    if state.state != DONE:
+        raise SystemExit(state.problem)
+    proof = adaptation.proof
+    return {
+        "on": on,
+        "patients": sorted(drawn),
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        **{name: proof[name] for name in ("verdict", "outcome", "may_keep", "before", "after", "change")},
+    }
+
+
+def main() -> None:
+    """Measure each draw, print and save; a row that is there is not measured again."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--on", choices=(OTHERS, TEST), default=OTHERS, help="whom the proof is on")
+    parser.add_argument(
+        "--draws", type=int, default=0, metavar="N", help="instead: N draws of 10 patients' signals alone"
+    )
+    options = parse(parser)
+    draws = tuple(Draw(10, Labels.NONE, seed) for seed in range(options.draws)) or DRAWS
+    model = read_spec(MODEL).sha256
+    kept = read_json(PATH)
+    rows = kept.get("rows", {}) if kept.get("model_sha256") == model else {}
+    with tempfile.TemporaryDirectory() as folder:
+        for draw in draws:
+            key = f"{draw.key}, on {options.on}"
+            if key not in rows:
+                rows[key] = measure(draw, on=options.on, folder=Path(folder))
+                write_json(PATH, {"model": "source", "model_sha256": model, "database": DATABASE, "rows": rows})
+            print_line(f"{key}: {rows[key]['verdict']}")
+
+
+if __name__ == "__main__":
+    main()
