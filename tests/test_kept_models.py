@@ -524,10 +524,10 @@ def test_a_card_states_limits_origin_measurements_and_licence():
     ]  # fmt: skip
     for line in (
         "**Better in 4 of 5 patients.**",
-        "| Recorder | Made Recorder |",
+        "- Recorder: Made Recorder",
         "| held out | 0.95 |",
         "| b | 2 |",
-        "| Seed | 3 |",
+        "- Seed: 3",
     ):
         assert line in card.splitlines()
     assert "derived from mitdb, svdb" in card

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ..schema import ModelSpec
@@ -47,7 +47,7 @@ def card_of(spec: ModelSpec, proof: Mapping[str, Any]) -> str:
     if verdict := verdict_of(proof):
         blocks.append(f"**{plain_markdown(verdict)}**")
     blocks += ["## Limits", "\n".join(f"- {sentence}" for sentence in LIMITS)]
-    blocks += ["## Origin", _table([{"": name, " ": value} for name, value in _origin(spec, proof)])]
+    blocks += ["## Origin", _facts(_origin(spec, proof))]
     blocks += ["## What was measured", *_measured(proof)]
     blocks += ["## Licence", _licence(spec)]
     return "\n\n".join(blocks) + "\n"
@@ -104,7 +104,11 @@ def _measured(proof: Mapping[str, Any]) -> Iterator[str]:
         yield f"### {plain_markdown(_words(key))}"
         yield _table(_rows(proof[key]))
     if facts:
-        yield _table([{"": _words(key), " ": _text(proof[key])} for key in facts])
+        yield _facts((_words(key), _text(proof[key])) for key in facts)
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- {_cell(name)}: {_cell(value)}" for name, value in facts)
 
 
 def _rows(content: Any) -> list[dict[str, str]]:
