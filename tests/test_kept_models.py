@@ -24,7 +24,7 @@ from ecg_core.classifier.installed import (
 from ecg_core.classifier.kept import keep, remove, removed_models, rename, restore, set_default, tidy
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.model_card import card_of
-from ecg_core.classifier.model_files import INT8, PROOF, SPEC, WEIGHTS, checked_spec, digest_of, files_of
+from ecg_core.classifier.model_files import INT8, NOT_STATED, PROOF, SPEC, WEIGHTS, checked_spec, digest_of, files_of
 from ecg_core.classifier.model_zip import MANIFEST, export, import_
 from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, read_spec, spec_bytes
 from ecg_core.errors import ModelError
@@ -103,6 +103,22 @@ def test_a_path_is_taken_as_it_is_and_an_unknown_name_lists_the_known_ones(tmp_p
         find_model("nothing")
 
 
+def test_no_file_says_where_recordings_lie_on_this_computer():
+    rows = [{"recording": "a", "path": "/patients/Beeblebrox.edf", "study": "1a2b"}]
+    keep({**adapted_files(), PROOF: json.dumps({**MEASURED, "changed": rows}).encode()}, "mine")
+    files = files_of(find_model("mine"))
+    assert not [suffix for suffix, content in files.items() if b"Beeblebrox" in content or b"1a2b" in content]
+    assert json.loads(files[PROOF])["changed"] == [{"recording": "a"}]
+
+
+def test_the_origin_is_that_of_the_proof_where_a_model_was_adapted_again():
+    first = keep(adapted_files(), "mine").spec
+    proof = json.dumps({"from_model": "mine", "recorder": "Another"}).encode()
+    again = {**adapted_files(1), SPEC: spec_bytes(replace(first, sha256=digest_of(adapted_files(1)[WEIGHTS])))}
+    assert keep({**again, PROOF: proof}, "again").spec.origin == "adapted from mine to the recorder Another"
+    assert keep({SPEC: adapted_files(2)[SPEC], WEIGHTS: adapted_files(2)[WEIGHTS]}, "bare").spec.origin == NOT_STATED
+
+
 # What may be kept
 
 PACKED = io.BytesIO()
@@ -122,8 +138,11 @@ with zipfile.ZipFile(PACKED, "w", zipfile.ZIP_DEFLATED) as packed:
         ({**adapted_files(), ".exe": b"x"}, "files that no model has"),
         ({**adapted_files(), PROOF: b"[1]"}, "no JSON object"),
         ({**adapted_files(), PROOF: b"{"}, "is no JSON"),
+        ({**adapted_files(), PROOF: b'{"a":' * 900 + b"1" + b"}" * 900}, "is no JSON"),
+        ({**adapted_files(), PROOF: b'{"a":' * 99_000 + b"1" + b"}" * 99_000}, "is no JSON"),
         ({**adapted_files(), SPEC: b"{}"}, "expected the spec of a model"),
         ({**adapted_files(), SPEC: b"\xff"}, "expected the spec of a model"),
+        ({**adapted_files(), SPEC: b"[" * 99_000}, "expected the spec of a model"),
         ({**with_spec(sha256=digest_of(b"no weights")), WEIGHTS: b"no weights"}, "is damaged"),
         ({**with_spec(sha256=digest_of(PACKED.getvalue())), WEIGHTS: PACKED.getvalue()}, "is packed"),
     ],
@@ -524,13 +543,13 @@ def test_a_card_states_limits_origin_measurements_and_licence():
     ]  # fmt: skip
     for line in (
         "**Better in 4 of 5 patients.**",
-        "| Recorder | Made Recorder |",
+        "- Recorder: Made Recorder",
         "| held out | 0.95 |",
         "| b | 2 |",
-        "| Seed | 3 |",
+        "- Seed: 3",
     ):
         assert line in card.splitlines()
-    assert "derived from mitdb, svdb" in card
+    assert "It learned from mitdb, svdb" in card
     assert "not cleared for use" in card
 
 
@@ -539,6 +558,13 @@ def test_a_card_states_limits_origin_measurements_and_licence():
 )
 def test_a_card_is_made_of_any_json_object(proof):
     assert card_of(read_spec(DEFAULT_MODEL), proof).endswith("to decide.\n")
+
+
+def test_a_card_says_how_many_rows_of_a_long_table_it_leaves_to_the_proof():
+    card = card_of(read_spec(DEFAULT_MODEL), {"changed_beats": [{"time_s": time_s} for time_s in range(1000)]})
+    assert "The first 40 of 1,000 rows" in card
+    assert "| 39 |" in card
+    assert "| 40 |" not in card
 
 
 def test_nothing_in_a_card_from_elsewhere_becomes_a_link_a_picture_or_a_heading():

@@ -47,7 +47,7 @@ def test_a_model_is_shown_with_origin_verdict_and_card(workspace):
     shown = text_of(page("about", workspace))
     assert f"**mine**, {ORIGIN}" in shown
     assert MEASURED["verdict"] in shown
-    assert "##### Limits" in shown
+    assert "**Limits**" in shown
     assert "| held out | 0.95 |" in shown
 
 

@@ -99,9 +99,10 @@ def find_model(name_or_path: str | Path) -> Path:
     installed = installed_models()
     found = next((model.weights for model in installed if model.name == str(name_or_path)), None)
     path = Path(name_or_path)
-    if found is None and path.suffix != WEIGHTS and not path.exists():
+    if found is None and path.suffix != WEIGHTS and not path.is_file():
+        what = f"{name_or_path}: no model of this name is installed, and there is no such file"
         raise ModelError(
-            f"{name_or_path}: no model of this name is installed, and there is no such file; expected one of "
+            f"{what if path.name else 'No model was named'}; expected one of "
             f"{', '.join(model.name for model in installed)}, or the path of weights (.pt).",
             settings=("model",),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ..schema import ModelSpec
@@ -15,7 +15,7 @@ FACTS: Final = {  # of a proof, and how the card names them
     FROM_MODEL: "Adapted from", RECORDER: "Recorder", "patients": "Patients that it learned from",
     "hours": "Hours that it learned from", "labels": "Labels that it learned from",
 }  # fmt: skip
-MAX_CELL, MAX_ROWS = 300, 200  # characters of a cell, rows of a table: more is no summary of a measurement
+MAX_CELL, MAX_ROWS = 300, 40  # characters of a cell, rows of a table: a card is a summary, the proof has all
 LIMITS: Final = (
     "It was adapted by a user of this program. What was measured before and after stands below; nothing else is known "
     "of it, and the figures of the shipped models do not hold for it.",
@@ -47,7 +47,7 @@ def card_of(spec: ModelSpec, proof: Mapping[str, Any]) -> str:
     if verdict := verdict_of(proof):
         blocks.append(f"**{plain_markdown(verdict)}**")
     blocks += ["## Limits", "\n".join(f"- {sentence}" for sentence in LIMITS)]
-    blocks += ["## Origin", _table([{"": name, " ": value} for name, value in _origin(spec, proof)])]
+    blocks += ["## Origin", _facts(_origin(spec, proof))]
     blocks += ["## What was measured", *_measured(proof)]
     blocks += ["## Licence", _licence(spec)]
     return "\n\n".join(blocks) + "\n"
@@ -64,10 +64,10 @@ def recorder_of_proof(proof: Mapping[str, Any]) -> str:
 
 
 def origin_of(proof: Mapping[str, Any]) -> str:
-    """What a model was adapted from and to, in words, as its spec keeps it."""
+    """What a model was adapted from and to, in words, as its spec keeps it; empty where the proof does not state it."""
     source, recorder = (format_quoted(proof.get(name) or "") for name in (FROM_MODEL, RECORDER))
     if not source and not recorder:
-        return "its user's own, of an origin that is not stated"
+        return ""
     return f"adapted from {source or 'another model'} to {f'the recorder {recorder}' if recorder else 'own recordings'}"
 
 
@@ -102,9 +102,16 @@ def _measured(proof: Mapping[str, Any]) -> Iterator[str]:
         yield "Nothing was measured."
     for key in tables:
         yield f"### {plain_markdown(_words(key))}"
-        yield _table(_rows(proof[key]))
+        rows = _rows(proof[key])
+        yield _table(rows[:MAX_ROWS])
+        if len(rows) > MAX_ROWS:
+            yield f"The first {MAX_ROWS} of {plural(len(rows), 'row')}; the proof beside this card has all of them."
     if facts:
-        yield _table([{"": _words(key), " ": _text(proof[key])} for key in facts])
+        yield _facts((_words(key), _text(proof[key])) for key in facts)
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- {_cell(name)}: {_cell(value)}" for name, value in facts)
 
 
 def _rows(content: Any) -> list[dict[str, str]]:
@@ -115,7 +122,7 @@ def _rows(content: Any) -> list[dict[str, str]]:
     rows = content if isinstance(content, list) else [content]
     return [
         {str(name): _text(value) for name, value in row.items()} if isinstance(row, Mapping) else {"": _text(row)}
-        for row in rows[:MAX_ROWS]
+        for row in rows
     ]
 
 
@@ -124,7 +131,7 @@ def _table(rows: list[dict[str, str]]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not names:
         return "None."
-    lines = [names, ["---"] * len(names), *([row.get(name, "") for name in names] for row in rows)]
+    lines = [list(map(_words, names)), ["---"] * len(names), *([row.get(name, "") for name in names] for row in rows)]
     return "\n".join(
         f"| {' | '.join(cells if number == 1 else map(_cell, cells))} |" for number, cells in enumerate(lines)
     )
@@ -142,9 +149,9 @@ def _words(key: str) -> str:
 
 def _licence(spec: ModelSpec) -> str:
     names = list(dict.fromkeys(name.partition("/")[0] for name in spec.trained_on))
-    databases = f", which were derived from {', '.join(map(plain_markdown, names))}" if names else ""
+    learned = f" It learned from {', '.join(map(plain_markdown, names))}." if names else ""
     return (
-        f"MIT, as the shipped weights that it was made from{databases}. The recordings that it was adapted to are in "
-        "none of its files, and stay their owner's: whether weights that learned from them may be given away is for "
-        "their owner to decide."
+        f"MIT, as the shipped weights that it was made from.{learned} The recordings that it was adapted to are in "
+        "none of its files and stay their owner's, but spec and proof may name them: whether weights that learned from "
+        "them may be given away is for their owner to decide."
     )

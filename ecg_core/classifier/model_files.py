@@ -30,6 +30,9 @@ SIZES: Final = ("stride", "stem_channels", "token_size", "heads", "hidden_size")
 MAX_SIZE, MAX_STAGES = 1_024, 8  # of a layer, and layers: the shipped network has at most 128, and 4
 MAX_TREES: Final = 10_000
 FS_RANGE_HZ, MAX_ATTENTION_S = (50.0, 1_000.0), 60.0
+MAX_DEPTH: Final = 20  # of a proof: a table is three deep
+PLACES: Final = {"path", "study"}  # names in a proof of where a recording lies on this computer
+NOT_STATED: Final = "its user's own, of an origin that is not stated"
 OUTSIDE: Final = b"location"  # in a graph: its numbers lie in another file, which no graph of this program does
 
 ModelFiles = Mapping[str, bytes]  # content by suffix, of SUFFIXES
@@ -95,7 +98,7 @@ def checked_spec(files: ModelFiles, *, where: str) -> ModelSpec:
 
 
 def proof_of(files: ModelFiles, *, where: str) -> dict[str, Any]:
-    """What was measured before and after the adaptation of a model; empty where nothing was.
+    """What was measured before and after the adaptation of a model, without PLACES; empty where nothing was.
 
     Raises
     ------
@@ -104,9 +107,9 @@ def proof_of(files: ModelFiles, *, where: str) -> dict[str, Any]:
 
     """
     try:
-        found = json.loads(files.get(PROOF, b"{}"))
+        found = _without_places(json.loads(files.get(PROOF, b"{}")))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{where}: its {PROOF} file is no JSON.") from error
+        raise ModelError(f"{where}: its {PROOF} file is no JSON that can be read.") from error
     _require(isinstance(found, dict), f"its {PROOF} file is no JSON object", where)
     return dict(found)
 
@@ -124,8 +127,19 @@ def read_proof(weights: Path) -> dict[str, Any]:
 def named(files: ModelFiles, spec: ModelSpec, name: str) -> dict[str, bytes]:
     """The same files as those of a model of this name: spec and card state it, weights and hashes stay."""
     proof = proof_of(files, where=name)
-    spec = replace(spec, name=name, origin=spec.origin or origin_of(proof))
-    return {**files, SPEC: spec_bytes(spec), CARD: card_of(spec, proof).encode()}
+    spec = replace(spec, name=name, origin=origin_of(proof) or spec.origin or NOT_STATED)
+    made = {SPEC: spec_bytes(spec), CARD: card_of(spec, proof).encode()}
+    return {**files, **made} | ({PROOF: json.dumps(proof, indent=1).encode()} if PROOF in files else {})
+
+
+def _without_places(content: Any, depth: int = 0) -> Any:
+    """What was measured, without where its recordings lie on this computer: a path can name a patient."""
+    if depth > MAX_DEPTH:
+        raise ValueError("it is nested too deep")
+    if isinstance(content, dict):
+        kept = {name: value for name, value in content.items() if name not in PLACES}
+        return {name: _without_places(value, depth + 1) for name, value in kept.items()}
+    return [_without_places(part, depth + 1) for part in content] if isinstance(content, list) else content
 
 
 def digest_of(content: bytes) -> str:

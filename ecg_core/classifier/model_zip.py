@@ -20,6 +20,7 @@ from .model_files import CARD, MAX_BYTES, SUFFIXES, check_name, digest_of, files
 FORMAT, VERSION = "ecg-workstation-model", 1  # raised when a name in the manifest changes its meaning
 MANIFEST: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 1 << 16
+MAX_ZIP_BYTES: Final = len(SUFFIXES) * MAX_BYTES
 FIRST_DATE: Final = (1980, 1, 1, 0, 0, 0)  # of members: the same model gives the same bytes
 
 
@@ -55,6 +56,8 @@ def import_(path: Path, name: str = "") -> InstalledModel:
 
     """
     try:
+        if path.stat().st_size > MAX_ZIP_BYTES:
+            raise ModelError(f"{path.name}: is larger than any model; choose the zip that the export of a model wrote.")
         with _damage(path), zipfile.ZipFile(path) as archive:
             manifest = _read_manifest(path, archive)
             stated, files = str(manifest["name"]), _read_files(archive, manifest)

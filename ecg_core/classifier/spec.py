@@ -60,7 +60,7 @@ def spec_of(content: bytes, *, where: str) -> ModelSpec:
             for of_leads in stored.pop("operating_points", ())
         )
         return ModelSpec(**_fields(stored), calibration=calibration, operating_points=points)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"{where}: expected the spec of a model of this program ({error}).", settings=("model",)
         ) from error

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ecg_core.classifier import kept
 from ecg_core.classifier.installed import InstalledModel, default_models, installed_models
-from ecg_core.classifier.model_zip import export, import_
+from ecg_core.classifier.model_zip import MAX_ZIP_BYTES, export, import_
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.text import plain_markdown
 
@@ -49,7 +49,7 @@ def draw_own_models() -> None:
     key = f"model_upload {st.session_state.get('models_imported', 0)}"  # a new uploader once one was taken
     st.file_uploader(
         "Import a model, from the zip that an export wrote", type="zip", key=key, on_change=guarded(_import_upload),
-        args=(key,),
+        args=(key,), max_upload_size=MAX_ZIP_BYTES >> 20,
     )  # fmt: skip
 
 
@@ -62,12 +62,12 @@ def _draw_model(workspace: Workspace, model: InstalledModel, *, fixed: bool) -> 
             st.download_button(
                 "Export", partial(_exported, model.name), f"{model.name}.zip", mime="application/zip",
                 on_click="ignore", icon=":material/download:", key=f"export {model.name}",
-                help="Weights, spec, card and what was measured, as one zip for another computer",
+                help="One zip for another computer, without recordings; what was measured may name them",
             )  # fmt: skip
             if not fixed:
                 _draw_changes(workspace, model)
         with st.expander("Card", icon=":material/description:"):
-            st.markdown(_without_title(model.card))
+            st.markdown(_below_name(model.card))
 
 
 def _draw_changes(workspace: Workspace, model: InstalledModel) -> None:
@@ -139,7 +139,7 @@ def _default(name: str) -> None:
     kept.set_default(name, st.session_state[f"recorder {name}"] or "")
 
 
-def _without_title(card: str) -> str:
-    """A card below its model's name, with smaller headings than those of the page."""
-    _title, _, rest = card.partition("\n")
-    return rest.replace("\n### ", "\n###### ").replace("\n## ", "\n##### ")
+def _below_name(card: str) -> str:
+    """A card below the name and the verdict of its model, its headings no larger than those of the page."""
+    lines = card[card.index("## ") :].splitlines()
+    return "\n".join(f"**{line.lstrip('# ')}**" if line.startswith("##") else line for line in lines)
