@@ -18,7 +18,7 @@ from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.evaluation.evaluate import Evaluation
 from ecg_core.evaluation.summary import summarise
 from ecg_core.training.adaptation import PLAN as ADAPTATION_PLAN
-from models.adapt import fine_tune_to
+from models.adapt import fine_tune
 from models.command import RUNS, parse, parser_of, print_line, read_json, write_json
 from models.databases import FOLDER, MITDB, NSTDB, load_records, read_split
 from models.evaluate import SETS, evaluate_in_set, record_names
@@ -51,7 +51,7 @@ def fit_adapted(seed: int, source: Model, *, databases: Path, runs: Path) -> Mod
         return load_model(path)
     plan, checkpoint = replace(ADAPTATION_PLAN, seed=seed), path.with_suffix(".ckpt")
     chosen = read_spec(FOLDER / "adapted.pt")
-    model = fine_tune_to("svdb", source, databases=databases, plan=plan, checkpoint=checkpoint, chosen=chosen)
+    model = fine_tune(source, databases=databases, plan=plan, checkpoint=checkpoint, chosen=chosen)
     return save_model(path, replace(model, spec=replace(model.spec, name=path.stem)))
 
 

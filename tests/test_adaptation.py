@@ -11,7 +11,6 @@ from support.training import QUICK_PLAN, SMALL_SPEC
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.weights import save_model, torch_model
-from ecg_core.errors import ModelError
 from ecg_core.labels import CLASSES, UNLABELLED
 from ecg_core.parallel import use_threads
 from ecg_core.schema import Annotations
@@ -19,7 +18,6 @@ from ecg_core.signals.filters import FS_HZ
 from ecg_core.training import adaptation
 from ecg_core.training.adaptation import adapt, pseudo_label
 from ecg_core.training.preparation import TrainingRecord
-from models.adapt import name_of
 
 PLAN = replace(QUICK_PLAN, steps=3)
 EXCERPT_FS_HZ = 257
@@ -96,12 +94,3 @@ def test_an_adapted_model_is_saved_and_served_like_any_other(small, labelled, no
     again = load_model(tmp_path / "adapted.pt")
     assert again.spec == saved.spec
     assert all(value.equal(weights(saved)[name]) for name, value in again.network.state_dict().items())
-
-
-def test_a_model_for_another_recorder_never_takes_the_place_of_a_shipped_one(tmp_path):
-    assert name_of("svdb", "") == "adapted"
-    assert name_of(str(tmp_path / "our recorder"), "") == "adapted-our recorder"
-    assert name_of("incartdb", "") == "adapted-incartdb"
-    for shipped in ("source", "adapted", "general"):
-        with pytest.raises(ModelError, match=f'"{shipped}" is a model that is shipped with the program'):
-            name_of(str(tmp_path), shipped)

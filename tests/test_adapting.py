@@ -14,7 +14,7 @@ from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import running, source, task
 from ecg_core.adaptation.choosing import choose
-from ecg_core.adaptation.keeping import keep_adapted
+from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.material import Labels, Origin, open_recording, survey_folder
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
 from ecg_core.adaptation.split import MOST_FOLDS, Side, folds_of, propose_sides
@@ -201,6 +201,12 @@ def test_a_name_is_taken_once():
 def test_a_name_that_is_no_plain_word_is_refused(name):
     with pytest.raises(AdaptationError, match="expected a name of 1 to 40"):
         made(name)
+
+
+@pytest.mark.parametrize("name", ["source", "adapted", "general"])
+def test_an_adaptation_never_takes_the_name_of_a_shipped_model(name):
+    with pytest.raises(AdaptationError, match=f'"{name}" is the name of an installed model'):
+        require_free(name)
 
 
 def test_one_whose_process_was_killed_is_interrupted():

@@ -57,7 +57,7 @@ def choose(
         survey = survey_folder(_database(named[0]), progress=progress)
         held = split_names(f"{named[0]}_test")
         proposed = {one.patient: Side.HOLD_OUT if one.name in held else Side.LEARN for one in survey.recordings}
-        return Chosen(named[0], survey, _moved(proposed, hold_out, leave_out))
+        return Chosen(f"adapted-{named[0]}", survey, _moved(proposed, hold_out, leave_out))
     if len(named) == 1 and Path(named[0]).is_dir():
         survey, name = survey_folder(Path(named[0]), progress=progress), Path(named[0]).resolve().name
     elif any(Path(one).is_dir() for one in named):

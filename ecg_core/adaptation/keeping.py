@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from ..classifier.installed import InstalledModel
+from ..classifier.installed import InstalledModel, installed_models
 from ..classifier.kept import keep
 from ..classifier.model_files import files_of
 from ..errors import AdaptationError
 from .task import DONE, Adaptation
+
+
+def require_free(name: str) -> None:
+    """Refuse a name that an installed model has, before the work and not after it.
+
+    Raises
+    ------
+    AdaptationError
+        There is a model of this name.
+
+    """
+    if any(model.name == name for model in installed_models()):
+        raise AdaptationError(
+            f'"{name}" is the name of an installed model, expected another one: no model is ever replaced.',
+            settings=("name",),
+        )
 
 
 def keep_adapted(adaptation: Adaptation, name: str = "") -> InstalledModel:

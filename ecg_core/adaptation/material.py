@@ -15,7 +15,7 @@ from ..errors import EcgError, RecordError
 from ..evaluation.patients import KNOWN, patient_of
 from ..labels import CLASSES, UNLABELLED, class_codes
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..records import find_records, main_file, read_patient, read_record
+from ..records import find_records, main_file, read_patient, read_record, recorder_of
 from ..schema import Annotations, Record
 from ..signals.filters import clean_leads
 from ..studies.analysing import shown_analysis
@@ -153,6 +153,7 @@ def recording_of(record: Record, *, database: str) -> Recording:
         duration_s=record.duration_s,
         fs_hz=record.fs_hz,
         lead_names=record.lead_names,
+        recorder=recorder_of(record),
         origin=Origin.REFERENCE if counts.any() else Origin.NONE,
         n_labels=tuple(counts.tolist()),
         no_signal_pct=_no_signal_pct(record),

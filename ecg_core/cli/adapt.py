@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _begin(options: argparse.Namespace) -> int:
     from ..adaptation.choosing import choose
+    from ..adaptation.keeping import require_free
     from ..adaptation.material import Labels
     from ..adaptation.split import folds_of
     from ..adaptation.task import Task, create
@@ -78,6 +79,8 @@ def _begin(options: argparse.Namespace) -> int:
         studies=options.studies, progress=progress.show_evaluation,
     )  # fmt: skip
     progress.clear_line()
+    name = options.name or chosen.name
+    require_free(name)
     print(survey_text(chosen.survey, chosen.sides))
     labels = Labels(options.labels)
     folds = folds_of(chosen.survey.recordings, chosen.sides, labels)
@@ -88,7 +91,7 @@ def _begin(options: argparse.Namespace) -> int:
     if options.dry_run:
         return 0
     task = Task(
-        name=options.name or chosen.name, model=str(model.resolve()), model_sha256=read_spec(model).sha256,
+        name=name, model=str(model.resolve()), model_sha256=read_spec(model).sha256,
         recordings=chosen.survey.recordings, sides=chosen.sides, labels=labels, lead=options.lead, seed=options.seed,
         steps=options.steps, studies=str(options.studies or ""),
     )  # fmt: skip

@@ -13,7 +13,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add_parser("fetch", help="fetch databases of PhysioNet, checked, with copies at 125 Hz")
     parser.add_argument(
-        "databases", nargs="*", metavar="DATABASE", help="of nsrdb, svdb, incartdb, mitdb (the first three)"
+        "databases", nargs="*", metavar="DATABASE", help="of nsrdb, svdb, incartdb, mitdb, nstdb (the first three)"
     )
     parser.add_argument("--records", default="", metavar="N|all|A,B", help="of each database (a few)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="folder of the databases (data)")
