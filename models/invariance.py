@@ -35,9 +35,9 @@ def main() -> None:
         record = read_record(options.databases / name)
         whole = analyse(record, model)
         for change in CHANGES:
-            measured = compare(whole, analyse(change.of(record), model), begins_s=change.begins(record))
-            found[change.name][name] = asdict(measured)
-            print_line(f"{name}, {change.name}: {measured.changed_pct:.2f} % of {measured.n_beats} beats")
+            differ = compare(whole, analyse(change.of(record), model), begins_s=change.begins(record))
+            found[change.name][name] = asdict(differ)
+            print_line(f"{name}, {change.name}: {differ.changed_pct:.2f} % of {differ.n_beats} beats")
     measured = {"model_sha256": model.spec.sha256, "margin_s": MARGIN_S, "changes": found}
     print_line(invariance_table(measured))
     write_json(FOLDER / f"{options.name}.invariance.json", measured)
