@@ -21,8 +21,8 @@ from .features import evenly
 from .leads import LIKE_QUALITY, RHYTHM_LEADS
 from .model import Model
 
-LEAST_LOST_S = 30.0  # in a chunk: for less, which every recording loses to movement, no other lead is read
-JUDGED_BLOCKS = 6  # the other leads are judged by so many of the lost blocks ...
+LEAST_LOST_S = 60.0  # in a chunk: for less, which every recording loses to movement, no other lead is read
+JUDGED_BLOCKS = 4  # the other leads are judged by so many of the lost blocks ...
 BESIDE_S = 10.0  # ... and so much on either side: the filters have settled
 MOSTLY = 0.5  # of the blocks of a stretch: the usual leads held no signal
 MOST_REPLACEMENTS = 2  # leads for one in a chunk, so that as many are read as together otherwise
