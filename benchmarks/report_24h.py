@@ -50,7 +50,7 @@ def main() -> None:
                 analysis.waveform,
                 analysis.rules,
                 labels=analysis.label_codes,
-                calibration=analysis.model.calibration_of(len(analysis.lead_names)),
+                calibration=analysis.model.calibration_of(len(analysis.usual_leads)),
             )
         }
         steps |= {suffix: lambda writer=writer: writer(analysis) for suffix, writer in WRITERS.items()}  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What a result says of its own certainty, as frozen dataclasses; ``rhythm`` decides it, ``report`` words it."""
+"""What a result says of its own certainty and of what it rests on, as frozen dataclasses; ``report`` words it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ class AfVerdict:
     answer: str  # one of AF_ANSWERS
     reason: str  # what the answer rests on, or why there is none
     probability: float | None  # of AF over the whole recording, by the network; None where it gave none
+
+
+@dataclass(frozen=True)
+class ReplacedLead:
+    """A stretch in which another lead was analysed, as the usual ones could not be; see ``classifier.replacement``."""
+
+    lead: str  # the other one
+    start_s: float
+    end_s: float
+    no_signal: bool  # of the usual leads: all were flat or missing, and not only too noisy
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def with_edits(analysis: Analysis, edits: Sequence[Edit]) -> Analysis:
 
 
 def _measured(analysis: Analysis, labels: Codes) -> Analysis:
-    spec, n_leads = analysis.model, len(analysis.lead_names)
+    spec, n_leads = analysis.model, len(analysis.usual_leads)
     beats, events, burden = measure(
         analysis.record, analysis.predicted, analysis.quality, analysis.waveform, analysis.rules, labels=labels,
         calibration=spec.calibration_of(n_leads), point=operating_point(spec, n_leads, analysis.rules),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from .classifier.chunks import Chunk, ChunkFeatures, Progress, chunk_rhythm, des
 from .classifier.classification import NOISE_ROUNDS, Predictions, classify, drop_noise
 from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
-from .classifier.leads import AUTO, choose_leads
+from .classifier.leads import AUTO, choose_leads, other_leads
 from .classifier.model import Model
+from .classifier.replacement import of_speaking_leads, replaced_leads, with_replacements
 from .classifier.second_stage import reclassified
 from .classifier.standstill import still_frames, without_still
 from .edits import Edit, digest_of
@@ -66,7 +68,10 @@ def analyse(
     """
     rules, leads = rules or RhythmRules(), choose_leads(record, model, lead)
     point, inserted_s = operating_point(model.spec, len(leads), rules), inserted_times(edits)
-    features = read_features(record, model, leads, beats_at_s=beats_at_s, inserted_s=inserted_s, progress=progress)
+    features = read_features(
+        record, model, leads, others=other_leads(record, leads, lead), beats_at_s=beats_at_s, inserted_s=inserted_s,
+        progress=progress,
+    )  # fmt: skip
     quality = Quality(BLOCK_S, features.score, analysable(features.score))
     rounds = NOISE_ROUNDS if beats_at_s is None else 0
     kept, rr_s, predictions = classify_candidates(model, features, rounds=rounds, inserted_s=inserted_s)
@@ -88,11 +93,12 @@ def analyse(
     )
     unlabelled, labelled = beats.usable & (labels == UNLABELLED), np.flatnonzero(labels != UNLABELLED)
     return Analysis(
-        record=record, lead_names=tuple(record.lead_names[i] for i in leads), model=model.spec, rules=rules,
+        record=record, lead_names=tuple(record.lead_names[i] for i in features.leads), model=model.spec, rules=rules,
         quality=quality, predicted=predicted, beats=beats, waveform=waveform, events=events, burden=burden,
         attention=Attention(features.attention[kept], attention_offsets_s(model.spec)),
         queried=select_queries(features.token, features.lead_weight, kept, predicted.probability, unlabelled),
         labelled=labelled, learning=learning, fitted_sha256=digest_of(edits), edits_sha256=digest_of(edits),
+        replaced=replaced_leads(record, features, len(leads)),
     )  # fmt: skip
 
 
@@ -101,23 +107,32 @@ def read_features(
     model: Model,
     leads: tuple[int, ...],
     *,
+    others: tuple[int, ...] = (),
     beats_at_s: Float64 | None = None,
     inserted_s: Float64 | None = None,
     progress: Progress = lambda done_s, total_s: None,
 ) -> ChunkFeatures:
-    """Read the signal of a whole record: candidates for beats, what describes them, and how well it can be analysed."""
+    """Read the signal of a whole record: candidates for beats, what describes them, and how well it can be analysed.
 
-    def features_of(chunk: Chunk) -> ChunkFeatures:
-        clean = clean_leads(record.source.read(chunk.first, chunk.last, leads), record.fs_hz)
+    Where none of the ``leads`` can be analysed, one of the ``others`` is read as well; see ``with_replacements``.
+    """
+
+    def features_of(chunk: Chunk, read: tuple[int, ...]) -> ChunkFeatures:
+        clean = clean_leads(record.source.read(chunk.first, chunk.last, read), record.fs_hz)
         signal = normalised(clean)
         encoded = encode(model, signal)
         still = still_frames(model, encoded, clean)
         rhythm = chunk_rhythm(model, encoded, clean, still, chunk)
         moving = without_still(encoded, still)
-        detections = detect(model, moving, clean.valid, chunk, known_s=beats_at_s, inserted_s=inserted_s)
-        return describe(model, encoded, detections, *beat_waveforms(signal, detections.position), rhythm)
+        detections = detect(
+            model, moving, clean.valid, chunk, n_usual=len(leads), known_s=beats_at_s, inserted_s=inserted_s
+        )
+        speaking, lead = of_speaking_leads(signal, detections, chunk, len(leads))
+        waveforms = beat_waveforms(speaking, detections.position, lead)
+        return describe(model, encoded, detections, *waveforms, rhythm, leads=read)
 
-    return read_chunks(record, len(leads), features_of, progress, searched=beats_at_s is None)
+    chosen = partial(with_replacements, record, model, leads=leads, others=others, features_of=features_of)
+    return read_chunks(record, len(leads), chosen, progress, searched=beats_at_s is None)
 
 
 def classify_candidates(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .certainty import AfVerdict, SDoubt
 from .certainty import Calibration as Calibration  # noqa: PLC0414 -- a noun of the spec, taken from here
+from .certainty import ReplacedLead as ReplacedLead  # noqa: PLC0414 -- a noun of the analysis, taken from here
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, nearest
 from .learning import LearningCheck
@@ -430,6 +431,12 @@ class Analysis:
     fitted_sha256: str = ""  # of the edits that it was fine-tuned to; see ``edits.digest_of``
     edits_sha256: str = ""  # of all edits that it shows
     changes: Changes = NO_CHANGES  # of a reader, beside the labels
+    replaced: tuple[ReplacedLead, ...] = ()  # stretches that rest on a lead beyond the usual ones
+
+    @property
+    def usual_leads(self) -> tuple[str, ...]:
+        """The leads that are read together; the further ones of ``lead_names`` replace them in some stretches."""
+        return self.lead_names[: len(self.lead_names) - len({one.lead for one in self.replaced})]
 
     @property
     def n_fitted(self) -> int:

@@ -16,6 +16,7 @@ from models.command import ROOT, read_json
 from models.databases import FOLDER
 from models.doubt import doubt_table
 from models.engines import engines_table
+from models.invariance import invariance_table
 from models.patient_tables import general_tables, patients_table, worst_table
 from models.sample_table import sample_table
 from models.tables import (
@@ -77,6 +78,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "reliability", reliability_table(metrics))
     card = fill(card, "doubt", doubt_table(read_json(DEFAULT_MODEL.with_suffix(".doubt.json"))))
     card = fill(card, "engines", engines_table(read_json(DEFAULT_MODEL.with_suffix(".engines.json"))))
+    card = fill(card, "invariance", invariance_table(read_json(DEFAULT_MODEL.with_suffix(".invariance.json"))))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))

@@ -219,7 +219,7 @@ def test_the_segments_lie_around_the_qrs_and_within_the_signal():
     found = around_qrs(signal, np.array([250.0, 0.0, 499.0]))
     assert found.shape == (3, 2, 34 + 2 * MARGIN)
     assert found[0, 1].argmax() == 13 + MARGIN
-    before, correlation = beat_waveforms(signal, np.array([250.0, 0.0, 499.0]))
+    before, correlation = beat_waveforms(signal, np.array([250.0, 0.0, 499.0]), np.zeros(3, dtype=np.int64))
     assert (before.shape, correlation.shape) == ((3, 2, 22), (3,))
 
 

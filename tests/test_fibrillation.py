@@ -80,6 +80,18 @@ def test_fibrillation_is_found_by_the_network_among_ectopic_beats_too():
     assert len(episodes(beats)) == 1
 
 
+@pytest.mark.parametrize("left_out", [1, 3, 7])
+def test_irregular_beats_are_found_whichever_beat_of_them_a_record_begins_with(left_out):
+    rng = np.random.default_rng(3)
+    rr = np.rint(80 + np.repeat([1.0, 6.0, 14.0, 4.0, 9.0, 2.0], 60) * rng.normal(size=360))
+    whole, part = (
+        fibrillation.in_fibrillation(make_beats(some, "N" * len(some)), RULES) for some in (rr, rr[left_out:])
+    )
+    assert 0 < whole[0].sum() < len(rr) - 60
+    for of_whole, of_part in zip(whole, part, strict=True):
+        np.testing.assert_array_equal(of_part[RULES.af_intervals :], of_whole[left_out + RULES.af_intervals :])
+
+
 def test_the_rule_says_from_which_probability_on():
     beats = regular(between(200, 400, inside=0.6))
     assert len(episodes(beats)) == 1

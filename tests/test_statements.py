@@ -11,14 +11,15 @@ from support.pages import app_test, button, html_of, page, text_of, workspace_wi
 from support.pdf import words
 
 from ecg_core.batch.study import TEXTS, study_row, study_table
-from ecg_core.certainty import AF, NO_AF, NOT_KNOWN, AfVerdict, SDoubt
+from ecg_core.certainty import AF, NO_AF, NOT_KNOWN, AfVerdict, ReplacedLead, SDoubt
 from ecg_core.cli.analyze import summary
 from ecg_core.overrides import LeftOut
 from ecg_core.report.export import report_json
 from ecg_core.report.measures import measures
 from ecg_core.report.narrative import draft_narrative
 from ecg_core.report.pdf import report_pdf
-from ecg_core.report.statements import doubtful_beats, statements
+from ecg_core.report.statements import doubtful_beats, leads_text, statements
+from ecg_core.schema import Quality
 from ecg_core.text import plain_markdown
 from pages._ui.gallery_verdicts import OPENED_KIND, kind_key
 from pages._ui.statements import GALLERY_TITLE
@@ -43,6 +44,14 @@ def with_certainty(*, verdict, doubt=SURE, duration_s=30.0):
 
 def texts_of(analysis):
     return [statement.text for statement in statements(analysis)]
+
+
+def with_quality(score, *, leads, replaced=()):
+    """An analysis of these leads with this quality, shape (n_leads, n_blocks)."""
+    score = np.asarray(score, dtype=np.float32)
+    analysis = made_analysis(10.0 * score.shape[1])
+    quality = Quality(10.0, score, score.max(axis=0) > 0)
+    return replace(analysis, lead_names=leads, quality=quality, replaced=tuple(replaced))
 
 
 def first_page(analysis):
@@ -190,3 +199,40 @@ def test_what_the_file_leaves_in_doubt_stands_before_the_verdict_everywhere():
     assert content["doubts"] == list(record.doubts)
     assert content["left_out"][-1] == {"name": "ABP", "reason": "in mmHg"}
     assert doubt in summary(analysis)
+
+
+# --------------------------------------------------------------------------------------------------------- failed leads
+
+
+def test_which_lead_was_analysed_where_another_one_failed_stands_everywhere():
+    replaced = [ReplacedLead("V5", 100.0, 3000.0, no_signal=True), ReplacedLead("V1", 3200.0, 3260.0, no_signal=False)]
+    analysis = with_quality(np.ones((3, 360)), leads=("II", "V1", "V5"), replaced=replaced)
+    expected = (
+        "Lead II; from 08:01:40 to 08:50:00 lead V5, as II held no signal; from 08:53:20 to 08:54:20 lead V1, "
+        "as II could not be analysed"
+    )
+    assert analysis.usual_leads == ("II",)
+    assert texts_of(analysis)[0] == expected
+    assert expected in json.loads(report_json(analysis))["statements"]
+    assert json.loads(report_json(analysis))["replaced_leads"][0] == {
+        "lead": "V5", "start_s": 100.0, "end_s": 3000.0, "no_signal": True,
+    }  # fmt: skip
+    assert expected in summary(analysis)
+    assert "lead V5, as II held no signal" in first_page(analysis)
+
+
+def test_of_many_stretches_the_longest_are_named_and_the_others_are_counted():
+    replaced = [ReplacedLead("V5", 1000.0 * i, 1000.0 * i + 60 * (i + 1), no_signal=True) for i in range(5)]
+    text = leads_text(with_quality(np.ones((2, 600)), leads=("II", "V5"), replaced=replaced))
+    assert text.count("lead V5") == 3
+    assert "from 08:33:20 to 08:36:20" in text
+    assert text.endswith("; likewise in 2 other stretches, 3 min")
+
+
+def test_one_of_several_leads_that_came_off_is_named_and_a_short_loss_is_not():
+    score = np.ones((2, 60))
+    score[0, 10:20] = score[1, 40:44] = 0
+    assert leads_text(with_quality(score, leads=("II", "V1"))) == (
+        "Leads II, V1; from 08:01:40 to 08:03:20 without lead II, which held no signal"
+    )
+    assert leads_text(with_quality(np.ones((2, 60)), leads=("II", "V1"))) == ""

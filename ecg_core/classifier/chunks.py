@@ -12,7 +12,7 @@ from ..parallel import parallel_map, release_memory, returning_memory
 from ..records.unchanged import check_unchanged, state_of
 from ..schema import Bool, Float32, Float64, FrozenArrays, Record, Waveform
 from ..signals.filters import FLAT_S, FS_HZ, MARGIN_S, CleanLeads, reached_hz
-from ..signals.quality import BLOCK_S, block_scores, lead_weights, lost_times, scores_at_frames
+from ..signals.quality import BLOCK_S, block_scores, lead_weights, lost_times, only_where_needed, scores_at_frames
 from .detection import fuse_heatmaps, pick_beats, with_inserted
 from .encoder import Encoded, describe_beats
 from .model import Model
@@ -38,6 +38,11 @@ class Chunk:
     rate_hz: float  # of the signal that the network sees
     is_last: bool  # of the record
 
+    @property
+    def core(self) -> slice:
+        """What belongs to this chunk, in samples at 125 Hz from its first."""
+        return slice(*(round((edge - self.start_s) * FS_HZ) for edge in self.core_s))
+
 
 @dataclass(frozen=True, eq=False)
 class Detections(FrozenArrays):
@@ -61,10 +66,11 @@ class ChunkFeatures(FrozenArrays):
     qrs_correlation: Float32  # (n_beats,), with the beat before; NaN at the first of a chunk
     quality: Float32  # (n_beats, n_leads): quality of each lead at each beat
     lost_s: Float64  # times of the frames at which no lead could be analysed
-    score: Float32  # (n_leads, n_blocks)
+    score: Float32  # (n_leads, n_blocks); 0 where a lead beyond the usual ones was not needed
     rhythm: Float32  # (n_seconds, n_rhythms): probability of each of RHYTHMS by the waveform
     off_s: Float64  # (n, 2), start and end of stretches in which no lead holds a signal
     still_s: Float64  # (n, 2), and of stretches in which the leads hold one, but nothing as steep as a QRS
+    leads: tuple[int, ...] = (0,)  # their positions in the record: the usual ones, then those that replace them
 
     @property
     def lead_weight(self) -> Float32:
@@ -89,7 +95,7 @@ def chunks_of(record: Record, n_leads: int) -> list[Chunk]:
 
 def detect(
     model: Model, encoded: Encoded, valid: Bool, chunk: Chunk,
-    *, known_s: Float64 | None = None, inserted_s: Float64 | None = None,
+    *, n_usual: int, known_s: Float64 | None = None, inserted_s: Float64 | None = None,
 ) -> Detections:  # fmt: skip
     """Find the beats in the core of a chunk, or take those that are known, and measure how well it can be analysed.
 
@@ -97,6 +103,8 @@ def detect(
     ----------
     valid
         Where the signal holds an ECG, shape (n_leads, n).
+    n_usual
+        Leads from this one on count only in blocks in which none before them can be analysed.
     known_s
         Known beats of the record, ascending; None searches for them.
     inserted_s
@@ -105,8 +113,8 @@ def detect(
     """
     stride = model.spec.stride
     frame_s = chunk.start_s + np.arange(encoded.beat_heatmap.shape[1]) * stride / chunk.rate_hz
-    core = slice(*(round((edge - chunk.start_s) * FS_HZ) for edge in chunk.core_s))
-    score = block_scores(valid, encoded.beat_heatmap, core, stride)
+    core = chunk.core
+    score = only_where_needed(block_scores(valid, encoded.beat_heatmap, core, stride), n_usual)
     weight = valid[:, ::stride] * scores_at_frames(score, core, len(frame_s), stride)
     until_s = np.inf if chunk.is_last else chunk.core_s[1]  # a mark may lie past the last sample
     if known_s is None:
@@ -142,7 +150,7 @@ def chunk_rhythm(model: Model, encoded: Encoded, clean: CleanLeads, still: Bool,
 
     """
     stride = model.spec.stride
-    first, last = (round((edge - chunk.start_s) * FS_HZ) for edge in chunk.core_s)
+    first, last = chunk.core.start, chunk.core.stop
     n_steps = max(1, -(-(last - first) // STEP))
     measures = measure_waveform(
         clean, encoded.beat_heatmap, stride=stride, first=first - CONTEXT_STEPS * STEP,
@@ -193,6 +201,8 @@ def describe(
     before_qrs: Float32,
     qrs_correlation: Float32,
     rhythm: ChunkRhythm,
+    *,
+    leads: tuple[int, ...],
 ) -> ChunkFeatures:
     """Describe the detected beats by the network's tokens and attention.
 
@@ -204,6 +214,8 @@ def describe(
         Of each QRS with that of the beat before, shape (n_beats,); see ``rhythm.qrs_shape``.
     rhythm
         What the waveform shows in the same chunk.
+    leads
+        Positions of the leads in the record.
 
     """
     described = describe_beats(model, encoded, detections.position)
@@ -220,6 +232,7 @@ def describe(
         rhythm=rhythm.probability,
         off_s=rhythm.off_s,
         still_s=rhythm.still_s,
+        leads=leads,
     )
 
 
@@ -255,17 +268,45 @@ def read_chunks(
         parts.append(_without_repeated(part, _last_beat_s(parts)) if searched else part)
         progress(chunk.core_s[1], record.duration_s)
     check_unchanged(record, files)
-    whole = _concatenate(parts)
+    whole = _concatenate(parts, n_leads)
     parts.clear()
     release_memory()
     return whole
 
 
-def _concatenate(parts: list[ChunkFeatures]) -> ChunkFeatures:
-    columns = {item.name: [getattr(part, item.name) for part in parts] for item in fields(ChunkFeatures)}
-    return ChunkFeatures(
-        **{name: np.concatenate(arrays, axis=-1 if name == "score" else 0) for name, arrays in columns.items()}
-    )
+def _concatenate(parts: list[ChunkFeatures], n_usual: int) -> ChunkFeatures:
+    """All chunks as one; each has all leads that one of them has."""
+    leads = _all_leads(parts, n_usual)
+    whole = [_with_leads(part, leads, n_usual) for part in parts]
+    columns = {item.name: [getattr(part, item.name) for part in whole] for item in fields(ChunkFeatures)}
+    del columns["leads"]
+    joined = {name: np.concatenate(arrays, axis=-1 if name == "score" else 0) for name, arrays in columns.items()}
+    for column in range(n_usual, len(leads)):
+        _fill_unread(joined["token"][:, column])
+    return ChunkFeatures(**joined, leads=leads)
+
+
+def _all_leads(parts: list[ChunkFeatures], n_usual: int) -> tuple[int, ...]:
+    """The usual leads, and those that replace them in one chunk or another, in the order of the record."""
+    return (*parts[0].leads[:n_usual], *sorted({lead for part in parts for lead in part.leads[n_usual:]}))
+
+
+def _with_leads(part: ChunkFeatures, leads: tuple[int, ...], n_usual: int) -> ChunkFeatures:
+    """A chunk with columns for all of some leads, with nothing in those that were not read."""
+    if part.leads == leads:
+        return part
+    column = [leads.index(lead) for lead in part.leads]
+    token = np.full((len(part.time_s), len(leads), part.token.shape[2]), np.nan, dtype=np.float16)
+    quality = np.zeros((len(part.time_s), len(leads)), dtype=np.float32)
+    score = np.zeros((len(leads), part.score.shape[1]), dtype=np.float32)
+    token[:, column], quality[:, column], score[column] = part.token, part.quality, part.score
+    return replace(part, token=token, quality=quality, score=score, leads=leads)
+
+
+def _fill_unread(token: NDArray[np.float16]) -> None:
+    """Give the beats that were not read in a lead its usual token, so that it says nothing of them and they of it."""
+    unread = np.isnan(token[:, 0])
+    token[unread] = np.median(token[~unread].astype(np.float32), axis=0) if not unread.all() else 0
 
 
 def _without_repeated(part: ChunkFeatures, last_beat_s: float) -> ChunkFeatures:

@@ -35,7 +35,8 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
     ----------
     lead
         A lead's name, ``all``, ``first``, or ``auto``: all of up to three leads that hold a signal, of more leads the
-        single one of best quality. ``all`` and ``auto`` leave out limb leads that are sums of I and II.
+        single one of best quality in a few minutes; see ``other_leads`` for where it fails. ``all`` and ``auto`` leave
+        out limb leads that are sums of I and II.
 
     Raises
     ------
@@ -66,6 +67,18 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
     like = np.flatnonzero(score >= score.max() - LIKE_QUALITY)
     preferred = [i for i in like if names[i] in RHYTHM_LEADS]
     return (int(preferred[0] if preferred else score.argmax()),)
+
+
+def other_leads(record: Record, leads: tuple[int, ...], lead: str) -> tuple[int, ...]:
+    """The leads that may replace those that ``choose_leads`` chose, where these cannot be analysed.
+
+    Sums of I and II are among them: noise of one electrode may leave one of these clean. There are none where all
+    leads are read together that hold a signal, or where a reader chose the lead.
+    """
+    n_leads = len(record.lead_names)
+    if lead != AUTO or n_leads <= FUSED_LEADS or len(leads) > 1:
+        return ()
+    return tuple(at for at in range(n_leads) if at not in leads)
 
 
 def _may_be_sums(names: list[str]) -> list[int]:

@@ -224,6 +224,9 @@ def quality_figure(analysis: Analysis, *, theme: Theme = LIGHT) -> go.Figure:
     step = -(-n_blocks // TREND_BINS)  # blocks per column: the worst of them is shown
     starts = np.arange(0, n_blocks, step)
     worst = np.minimum.reduceat(quality.score, starts, axis=1)
+    further = slice(len(analysis.usual_leads), None)  # read where the usual ones failed: elsewhere nothing is known
+    most = np.maximum.reduceat(quality.score[further], starts, axis=1)
+    worst[further] = np.where(most > 0, most, np.nan)
     figure = blank_figure(theme, 16 * n_leads + 64, (44, 12, 4, 24))
     text = [clock_text(analysis.record, start) for start in (starts * quality.block_s).tolist()]
     figure.add_heatmap(

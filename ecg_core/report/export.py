@@ -69,6 +69,7 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
             "simulated": record.is_simulated,
         },
         "analysed_leads": list(analysis.lead_names),
+        "replaced_leads": [asdict(one) for one in analysis.replaced],
         "rules": [rule._asdict() for rule in analysis.rules.rows()],
         "sensitivity": sensitivity_content(analysis),
         "dangers": [_danger(danger, record) for danger in dangers(analysis)],

@@ -11,7 +11,7 @@ from ..schema import Analysis
 
 def point_of(analysis: Analysis) -> OperatingPoint | None:
     """Its operating point; None where the model states none, which can only be balanced."""
-    return analysis.model.operating_points_of(len(analysis.lead_names)).get(analysis.rules.sensitivity)
+    return analysis.model.operating_points_of(len(analysis.usual_leads)).get(analysis.rules.sensitivity)
 
 
 def sensitivity_text(analysis: Analysis) -> str:

@@ -1,4 +1,4 @@
-"""What stands where a reader looks first besides dangers: doubts about the file, a verdict, an uncertain count of S.
+"""What stands where a reader looks first besides dangers: doubts about the file, leads that failed, what is uncertain.
 
 Pages, PDF, narrative, tables and terminal take their words from here.
 """
@@ -11,14 +11,17 @@ from typing import Any, Final
 import numpy as np
 
 from ..certainty import AF, AF_ANSWERS, NOT_KNOWN
-from ..clock import duration_text
+from ..clock import clock_text, duration_text
 from ..labels import CLASSES
 from ..rhythm.doubt import MAY_BE_S, is_uncertain
 from ..schema import Analysis, Index, Record
+from ..text import plural
 
 VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
-FILE_DOUBT, LEFT_OUT = "file_doubt", "left_out"
+FILE_DOUBT, LEFT_OUT, LEADS = "file_doubt", "left_out", "leads"
 MOST_NAMES = 6  # of channels that are left out for one reason
+MOST_STRETCHES = 3  # in which a lead failed are named one by one, the longest
+LEAST_OFF_S = 60.0  # in which one of several leads held no signal; a shorter stretch changes hardly anything
 IN_TABLE: Final = dict(
     zip(AF_ANSWERS, (1.0, 0.0, None), strict=True)
 )  # an answer as a number; None where there is none
@@ -28,7 +31,7 @@ IN_TABLE: Final = dict(
 class Statement:
     """A sentence for readers, without its full stop."""
 
-    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT or LEFT_OUT
+    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT, LEFT_OUT or LEADS
     text: str
     is_warning: bool  # the program is not sure
 
@@ -40,6 +43,8 @@ def statements(analysis: Analysis) -> tuple[Statement, ...]:
     found = [Statement(FILE_DOUBT, f"Doubt about the file: {doubt}", is_warning=True) for doubt in record.doubts]
     if record.left_out:
         found.append(Statement(LEFT_OUT, f"Channels that were not read: {left_out_text(record)}", is_warning=False))
+    if leads := leads_text(analysis):
+        found.append(Statement(LEADS, leads, is_warning=False))
     if verdict and analysis.burden.af_verdict is not None:
         found.append(Statement(VERDICT, verdict, analysis.burden.af_verdict.answer == NOT_KNOWN))
     if doubt:
@@ -59,6 +64,40 @@ def _few(names: list[str]) -> str:
     """Names one after the other; of many, the first ones and how many more there are."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more
+
+
+def leads_text(analysis: Analysis) -> str:
+    """Which leads were analysed where, if it is not the same ones all along; empty where it is."""
+    changes, usual = lead_changes(analysis), analysis.usual_leads
+    if not changes:
+        return ""
+    longest = sorted(changes, key=lambda one: one[0] - one[1])[:MOST_STRETCHES]
+    texts = [
+        f"from {clock_text(analysis.record, start_s)} to {clock_text(analysis.record, end_s)} {text}"
+        for start_s, end_s, text in sorted(longest)
+    ]
+    if others := len(changes) - len(longest):
+        lasting = sum(one[1] - one[0] for one in changes) - sum(one[1] - one[0] for one in longest)
+        texts.append(f"likewise in {plural(others, 'other stretch')}, {duration_text(lasting)}")
+    return f"Lead{'s' if len(usual) > 1 else ''} {', '.join(usual)}; {'; '.join(texts)}"
+
+
+def lead_changes(analysis: Analysis) -> list[tuple[float, float, str]]:
+    """Start and end of each stretch that does not rest on the usual leads, and what it rests on, in words."""
+    usual, quality = analysis.usual_leads, analysis.quality
+    why = {True: "held no signal", False: "could not be analysed"}
+    found = [
+        (one.start_s, one.end_s, f"lead {one.lead}, as {' and '.join(usual)} {why[one.no_signal]}")
+        for one in analysis.replaced
+    ]
+    if len(usual) == 1:
+        return found
+    for lead, score in zip(usual, quality.score, strict=False):
+        edges = np.flatnonzero(np.diff((score == 0) & quality.usable, prepend=False, append=False))
+        for start_s, end_s in np.minimum(edges.reshape(-1, 2) * quality.block_s, analysis.record.duration_s).tolist():
+            if end_s - start_s >= LEAST_OFF_S:
+                found.append((start_s, end_s, f"without lead {lead}, which held no signal"))
+    return sorted(found)
 
 
 def verdict_text(analysis: Analysis) -> str:

@@ -38,7 +38,6 @@ TOLERANCE_S = 0.03  # two RR match if they differ by no more; the paper's value 
 TOLERANCE_STEP_S = 0.005  # ... widened in these steps ...
 MIN_MATCHES = 5  # ... until so many pairs of RR match along with the RR that follow them
 ROUNDING_S = 1e-9  # RR that differ by exactly the tolerance match, whatever the rounding
-STEP_INTERVALS = 10  # NN from window to window
 WINDOWS_AT_ONCE = 8192  # so that two weeks fit into memory
 CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of what P waves add to the threshold
 
@@ -150,16 +149,14 @@ def _has_enough_nn(nn: Index, n_beats: int, rules: RhythmRules) -> Bool:
 
 
 def _mean_entropy(nn_s: Float64, width: int) -> Float64:
-    """Mean CoSEn of the windows of ``width`` NN that each NN lies in, shape of ``nn_s``."""
-    start = np.unique(np.append(np.arange(0, len(nn_s) - width, STEP_INTERVALS), len(nn_s) - width))
+    """Mean CoSEn of the windows of ``width`` NN that each NN lies in, shape of ``nn_s``.
+
+    A window begins at each NN, so that what is found does not depend on which NN of a record is the first.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(nn_s, width)
-    batches = range(0, len(start), WINDOWS_AT_ONCE)
-    entropy = np.concatenate([cosen(windows[start[first : first + WINDOWS_AT_ONCE]]) for first in batches])
-    change = np.zeros((2, len(nn_s) + 1))  # of the sum of entropies, and of the number of windows, from NN to NN
-    for row, value in enumerate((entropy, np.ones(len(entropy)))):
-        np.add.at(change[row], start, value)
-        np.subtract.at(change[row], start + width, value)
-    total, n_windows = np.cumsum(change, axis=1)[:, :-1]
+    batches = range(0, len(windows), WINDOWS_AT_ONCE)
+    entropy = np.concatenate([cosen(windows[first : first + WINDOWS_AT_ONCE]) for first in batches])
+    total, n_windows = (window_sums(np.pad(value, width - 1), width) for value in (entropy, np.ones(len(entropy))))
     return np.asarray(total / n_windows)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..schema import Float32, Float64
+from ..schema import Float32, Float64, Index
 from ..signals.filters import FS_HZ
 from .p_waves import before_qrs, segments_at
 
@@ -17,20 +17,24 @@ MARGIN = max(SHIFTS)
 MIN_POWER = 1e-12  # keeps a flat signal from dividing by zero
 
 
-def beat_waveforms(signal: Float32, position: Float64) -> tuple[Float32, Float32]:
+def beat_waveforms(signal: Float32, position: Float64, lead: Index) -> tuple[Float32, Float32]:
     """What lies before each QRS, and the correlation of each QRS with the one before.
 
     Parameters
     ----------
     signal, position
         See ``segments_at``.
+    lead
+        Number of the lead, or leads, that each QRS is seen in, shape (n_beats,): of two leads none are compared.
 
     Returns
     -------
     Shapes (n_beats, n_leads, n_steps) and (n_beats,).
 
     """
-    return before_qrs(signal, position), qrs_correlation(around_qrs(signal, position))
+    correlation = qrs_correlation(around_qrs(signal, position))
+    correlation[1:][np.diff(lead) != 0] = np.nan
+    return before_qrs(signal, position), correlation
 
 
 def around_qrs(signal: Float32, position: Float64) -> Float32:

@@ -7,6 +7,7 @@ import numpy as np
 from ..schema import Bool, Float32, Float64, Index
 from .filters import FS_HZ
 from .peaks import find_peaks
+from .windows import sliding_maximum
 
 BLOCK_S = 10.0  # signal quality is measured per block
 FAINT = 0.1  # lower peaks of the beat probability map are no candidates for beats
@@ -79,6 +80,18 @@ def scores_at_frames(score: Float32, core: slice, n_frames: int, stride: int) ->
     """The quality of each lead's block at each frame, (n_leads, n_frames); outside of the core the nearest block's."""
     block = (np.arange(n_frames) * stride - core.start) // int(BLOCK_S * FS_HZ)
     return np.asarray(score[:, np.clip(block, 0, score.shape[1] - 1)])
+
+
+def only_where_needed(score: Float32, n_usual: int) -> Float32:
+    """The scores; of the leads beyond the usual ones only in blocks in which no lead before them is analysable.
+
+    And in the block on either side, within which the lead before them came off, or back.
+    """
+    kept = score.copy()
+    for lead in range(n_usual, len(score)):
+        lost = sliding_maximum(np.pad(~analysable(kept[:lead]), 1), 3)
+        kept[lead, ~lost] = 0
+    return kept
 
 
 def lead_weights(quality: Float32) -> Float32:

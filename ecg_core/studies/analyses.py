@@ -30,7 +30,7 @@ from .tables import AnalysisRow, StudyRow
 
 NOT_MEASURED: Final = (  # fields of an analysis that are not measured: they stand in the stored one, or come from edits
     "lead_names", "model", "quality", "predicted", "attention", "waveform", "queried", "learning", "fitted_sha256",
-    "changes", "edits_sha256",
+    "changes", "edits_sha256", "replaced",
 )  # fmt: skip
 NAME_DIGITS: Final = 16  # of the hash in a file's name: enough for the edits of one study
 CODE: Final = Path(__file__).resolve().parents[1]

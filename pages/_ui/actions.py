@@ -259,7 +259,7 @@ def analysis_beside(analysis: Analysis, model: str) -> Analysis | None:
     ]
     for key in (*own, _key_beside(analysis, model)):
         found = workspace.stored(key)
-        if found is not None and found.lead_names == analysis.lead_names:
+        if found is not None and found.usual_leads == analysis.usual_leads:
             return found
     return None
 
@@ -278,5 +278,5 @@ def _rules_beside(analysis: Analysis, model: str) -> RhythmRules:
     rules = analysis.rules
     if rules.sensitivity == BALANCED:
         return rules
-    points = read_spec(weights_of(model)).operating_points_of(len(analysis.lead_names))
+    points = read_spec(weights_of(model)).operating_points_of(len(analysis.usual_leads))
     return rules if rules.sensitivity in points else replace(rules, sensitivity=BALANCED)

@@ -21,7 +21,7 @@ HELP = "No signal is read again: the beats that were found are classified by ano
 def draw_sensitivity(analysis: Analysis) -> None:
     """Draw the choice of the mode, and what each one does; without operating points, why there is no choice."""
     record, chosen = analysis.record, analysis.rules.sensitivity
-    points = analysis.model.operating_points_of(len(analysis.lead_names))
+    points = analysis.model.operating_points_of(len(analysis.usual_leads))
     key = study_key(f"sensitivity {chosen}", record.sha256)  # another one with each choice: it shows what counts
     st.segmented_control(
         "Sensitivity", list(SENSITIVITIES), default=chosen, key=key, required=True, help=HELP,

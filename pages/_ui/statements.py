@@ -1,4 +1,4 @@
-"""What pages say beside dangers: doubts about the file, a verdict, an uncertain S count; and how to check them."""
+"""What pages say beside dangers: doubts about the file, failed leads, a verdict, an uncertain S count; how to check."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import streamlit as st
 
 from ecg_core.report.statements import (
     FILE_DOUBT,
+    LEADS,
     LEFT_OUT,
     SVE_UNCERTAIN,
     VERDICT,
     Statement,
     doubtful_beats,
+    lead_changes,
     statements,
 )
 from ecg_core.schema import Analysis
@@ -26,6 +28,7 @@ WARNING: Final = ":material/help:"
 CALM: Final = ":material/monitor_heart:"
 GALLERY_TITLE: Final = "S beats, the least certain first"
 REVIEW_HELP: Final = "Shows the recording from its start"
+LEADS_HELP: Final = "Shows the first of these stretches"
 
 
 def draw_statements(analysis: Analysis) -> None:
@@ -58,3 +61,6 @@ def _draw_way(analysis: Analysis, statement: Statement) -> None:
             open_gallery(analysis, beats, GALLERY_TITLE)
     elif statement.kind == VERDICT and st.button("Review", key="to verdict", help=REVIEW_HELP, width="stretch"):
         st.switch_page("pages/review.py", query_params=address(analysis.record, 0.0))
+    elif statement.kind == LEADS and st.button("Review", key="to other leads", help=LEADS_HELP, width="stretch"):
+        first_s = lead_changes(analysis)[0][0]
+        st.switch_page("pages/review.py", query_params=address(analysis.record, first_s))
