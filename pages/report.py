@@ -122,7 +122,7 @@ def draw_measures(analysis: Analysis) -> None:
 def draw_settings(analysis: Analysis) -> None:
     """Draw what the report was made from, and the rules as a table that can be edited."""
     st.markdown(
-        f"Lead **{plain_markdown(', '.join(analysis.lead_names))}**, model **{analysis.model.name}** "
+        f"Lead **{plain_markdown(', '.join(analysis.lead_names))}**, model **{plain_markdown(analysis.model.name)}** "
         f"(`{analysis.model.sha256[:12]}`, in {analysis.model.engine}), record `{analysis.record.sha256[:12]}`"
     )
     if edited := format_edits(analysis):
