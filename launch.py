@@ -56,6 +56,7 @@ ASKED, ANSWERED = re.compile(r"Getting page (\S+)"), re.compile(r"Fetched page (
 UNREACHED = re.compile(r"Could not fetch URL (\S+?)(?: \(.*?\))?: (.*) - skipping")
 REFUSED = re.compile(r"(4\d\d) Client Error")  # an answer: the index is there, and this is not in it ...
 NO_ANSWER = ("401", "407", "408", "429")  # ... except these: a password is asked for, or the request is to come again
+MOST_PROCESSES = 4  # for the tests: each needs more than a gigabyte of memory
 PATIENCE_S = 30  # a run that waits this long for the lock's port says who holds it
 
 
@@ -94,8 +95,13 @@ def dispatch(argv: "Sequence[str]") -> int:
         return run("ecg_core", ["fetch", *rest])
     if command == "test":
         prepare(TEST)
-        return run("pytest", rest)
+        return run("pytest", [f"--numprocesses={n_processes(os.cpu_count())}", *rest])
     raise LaunchError(f'"{command}" is not a command.\n\n{USAGE}' if command else USAGE)
+
+
+def n_processes(n_cores: "int | None") -> int:
+    """Return how many processes share the tests: one a core, and two at least, as tests in a browser mostly wait."""
+    return min(max(n_cores or 1, 2), MOST_PROCESSES)
 
 
 def say(line: str) -> None:

@@ -132,6 +132,19 @@ def test_an_environment_is_made_or_installed_only_where_its_stamp_says_so(stamp,
     assert launch.missing_step(stamp, "3.11", ["abc", "d"]) == step
 
 
+@pytest.mark.parametrize(("n_cores", "n_processes"), [(None, 2), (1, 2), (2, 2), (3, 3), (64, 4)])
+def test_the_tests_run_in_a_process_for_each_core(n_cores, n_processes):
+    assert launch.n_processes(n_cores) == n_processes
+
+
+def test_the_number_of_processes_comes_before_what_a_person_asks_for(monkeypatch):
+    calls = []
+    monkeypatch.setattr(launch, "prepare", lambda _: None)
+    monkeypatch.setattr(launch, "run", lambda module, arguments: calls.append((module, arguments)) or 0)
+    assert launch.dispatch(["test", "-n", "0", "-x"]) == 0
+    assert calls == [("pytest", [f"--numprocesses={launch.n_processes(os.cpu_count())}", "-n", "0", "-x"])]
+
+
 def test_the_digest_changes_with_each_file_and_with_where_one_ends():
     digests = {launch.digest(texts) for texts in (["ab", "c"], ["a", "bc"], ["abc"], ["ab", "d"])}
     assert len(digests) == 4
