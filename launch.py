@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import webbrowser
 from pathlib import Path
@@ -49,6 +50,14 @@ FIRST_PORT, N_PORTS = 8501, 100  # Streamlit's own first port
 # PyPI's torch for Linux carries several gigabytes of CUDA libraries; this index has the build without them.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NOT_FOUND = "No matching distribution"  # pip's words for a file that no index has for this system and Python
+# pip ends with the same words where an index gave no answer; only its log tells the two apart.
+OUTAGE = "No answer from"
+ASKED, ANSWERED = re.compile(r"Getting page (\S+)"), re.compile(r"Fetched page (\S+) as ")
+UNREACHED = re.compile(r"Could not fetch URL (\S+?)(?: \(.*?\))?: (.*) - skipping")
+REFUSED = re.compile(r"(4\d\d) Client Error")  # an answer: the index is there, and this is not in it ...
+NO_ANSWER = ("401", "407", "408", "429")  # ... except these: a password is asked for, or the request is to come again
+MOST_PROCESSES = 4  # for the tests: each needs more than a gigabyte of memory
+PATIENCE_S = 30  # a run that waits this long for the lock's port says who holds it
 
 
 class LaunchError(Exception):
@@ -86,8 +95,13 @@ def dispatch(argv: "Sequence[str]") -> int:
         return run("ecg_core", ["fetch", *rest])
     if command == "test":
         prepare(TEST)
-        return run("pytest", rest)
+        return run("pytest", [f"--numprocesses={n_processes(os.cpu_count())}", *rest])
     raise LaunchError(f'"{command}" is not a command.\n\n{USAGE}' if command else USAGE)
+
+
+def n_processes(n_cores: "int | None") -> int:
+    """Return how many processes share the tests: one a core, and two at least, as tests in a browser mostly wait."""
+    return min(max(n_cores or 1, 2), MOST_PROCESSES)
 
 
 def say(line: str) -> None:
@@ -173,9 +187,45 @@ def one_at_a_time() -> "Iterator[None]":
     with socket.socket() as lock:
         if not bound(lock, port):
             say(f"Waiting for another launch.py, which is making the environment (it holds port {port}) ...")
-            while not bound(lock, port):
-                time.sleep(0.5)
+            await_port(lock, port)
+        lock.listen(1)  # nobody is answered; but only a port that listens is in the system's tables, with its owner
         yield
+
+
+def await_port(lock: socket.socket, port: int) -> None:
+    """Bind the lock to its port once that is free; after a while, say who holds it."""
+    asked_s = time.monotonic()
+    named = False
+    while not bound(lock, port):
+        if not named and time.monotonic() - asked_s >= PATIENCE_S:
+            named = True
+            say(
+                f"Port {port} is still held, by {holder_of(port)}. Where that is a launch.py of this folder, it is at "
+                "work, and this run goes on after it. Another program has to be closed: this run goes on at once then."
+            )
+        time.sleep(0.5)
+
+
+def holder_of(port: int) -> str:
+    """Return which program listens on a port of this computer; where that cannot be seen, the command that shows it."""
+    if os.name == "nt":
+        return f"a program that this command names by its number (PID): netstat -ano | findstr :{port}"
+    if not sys.platform.startswith("linux"):
+        return f"a program that this command names: lsof -nP -iTCP:{port}"
+    tables = [Path("/proc/net", name) for name in ("tcp", "tcp6")]
+    inodes = socket_inodes("".join(table.read_text() for table in tables if table.is_file()), port)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or belongs to somebody else
+            if any(os.readlink(str(file)) in inodes for file in (process / "fd").iterdir()):  # noqa: PTH115  # no method before 3.9
+                command = (process / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ").strip()
+                return f"process {process.name} ({command})"
+    return f"a program of another user (this command, as root, names it: ss -ltnp sport = :{port})"
+
+
+def socket_inodes(table: str, port: int) -> "set[str]":
+    """Return the names, such as socket:[4711], of the sockets with this local port in Linux's table of connections."""
+    rows = [line.split() for line in table.splitlines()]
+    return {f"socket:[{row[9]}]" for row in rows if len(row) > 9 and row[1].endswith(f":{port:04X}")}
 
 
 def read_stamp() -> str:
@@ -200,8 +250,8 @@ def make_environment() -> None:
 def install(ranges: str, lock: str, torch: "list[list[str]]") -> str:
     """Install the packages of ``lock``, checked by hash, then torch, which no lock holds; return pip's error, if any.
 
-    Only where a locked file is not available, as on a Python newer than the tested ones, anything that ``ranges``
-    allows is installed.
+    Only where an index answers that it does not have a locked file, as for a Python newer than the tested ones,
+    anything that ``ranges`` allows is installed. An index that does not answer ends the installation.
     """
     say(f"Fetching what {lock} names ...")
     problem = pip(["--require-hashes", "-r", lock])
@@ -218,22 +268,50 @@ def install(ranges: str, lock: str, torch: "list[list[str]]") -> str:
 
 
 def install_torch(requests: "list[list[str]]") -> str:
-    """Install the first build of torch that is found; return pip's error, empty on success or without requests."""
+    """Install the first build of torch that is found; return pip's error, empty on success or without requests.
+
+    An index of PyTorch's that does not answer, as behind a mirror of PyPI alone, counts as one without the build.
+    """
     problem = ""
     for request in requests:
         say(f"Fetching {' '.join(request)} ...")
         problem = pip([*request, "--retries=2"])  # an index that does not answer is given up after seconds
-        if NOT_FOUND not in problem:
+        if problem.startswith(f"{OUTAGE} {CPU_INDEX}"):
+            say(f"{problem}: PyTorch's build without CUDA is not to be had now.")
+        elif NOT_FOUND not in problem:
             break
     return problem
 
 
 def pip(arguments: "Sequence[str]") -> str:
     """Run pip install quietly; return its error, empty on success."""
-    code, output = captured(
-        str(ENV_PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", *arguments
-    )
-    return last_error(output) if code else ""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "pip.log")
+        code, output = captured(
+            str(ENV_PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check",
+            f"--log={log}", *arguments,
+        )  # fmt: skip
+        if not code:
+            return ""
+        error = last_error(output)
+        return (NOT_FOUND in error and log.is_file() and outage(log.read_text(errors="replace"))) or error
+
+
+def outage(log: str) -> str:
+    """Return which index gave no answer, and why, by pip's log; empty where all did."""
+    reasons = dict(UNREACHED.findall(log))
+    answered = set(ANSWERED.findall(log))
+    for address in ASKED.findall(log):
+        reason = reasons.get(address, "no reason stated")
+        refused = REFUSED.search(reason)
+        if address not in answered and (not refused or refused[1] in NO_ANSWER):
+            return f"{OUTAGE} {address} ({reason if refused else innermost(reason)})"
+    return ""
+
+
+def innermost(reason: str) -> str:
+    """Return the last part of a chain of causes, such as "[Errno 111] Connection refused"."""
+    return reason.rpartition(": ")[2].split("')")[0]
 
 
 def captured(*command: str) -> "tuple[int, str]":

@@ -14,6 +14,12 @@ MAX_QUOTED_CHARACTERS = 120  # of a message of another library: enough to recogn
 CONTROL_CATEGORIES: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 # Characters with a meaning in Markdown; an underscore inside a word has none.
 MARKDOWN: Final = re.compile(r"([\\`*\[\]<>~$:&!|#]|(?<![^\W_])_|_(?![^\W_]))")
+# At its beginning: a list, or a line that makes a heading of what stands before it.
+BLOCK: Final = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=[-+=]))(.)")
+# Pages look for addresses (www.x.org, http:, a@b.org), emoji and icons (:smile:) in the finished text, when escapes are
+# gone: only a character between keeps them from it. Not in a time of day, which is no emoji.
+FOUND_LATER: Final = re.compile(r"(?<=\bwww)(?=\.)|(?<=:)(?!\s|$|\d\d(?!\w))|(?<=@)(?=\S)", re.IGNORECASE)
+WORD_JOINER: Final = "\u2060"  # has no width, and allows no end of a line
 
 
 def plural(n: float, noun: str) -> str:
@@ -48,8 +54,9 @@ def no_formula(cell: str) -> str:
 
 
 def plain_markdown(text: str) -> str:
-    """Text escaped for Markdown, so that it makes no link, no remote picture and no emphasis."""
-    return MARKDOWN.sub(r"\\\1", one_line(text))
+    """Text escaped for Markdown, so that it makes no link, picture, emphasis, formula, emoji or icon."""
+    line = FOUND_LATER.sub(WORD_JOINER, one_line(text).strip())
+    return BLOCK.sub(r"\1\\\2", MARKDOWN.sub(r"\\\1", line))
 
 
 def plain_html(text: str) -> str:

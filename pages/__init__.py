@@ -1,1 +1,1 @@
-"""The pages of the dashboard, a script each; ``app.py`` puts them in order."""
+"""The pages of the dashboard, a script each; ``dashboard.py`` puts them in order."""

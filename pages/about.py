@@ -4,6 +4,7 @@ import streamlit as st
 
 from ecg_core import NOTICE
 from ecg_core.report.dangers import NOT_ANALYSED
+from ecg_core.text import plain_markdown
 from pages._ui.frame import draw_frame, facts
 from pages._ui.model_facts import RIGHT_MEANS, headlines, performance, spec_facts, specs
 from pages._ui.own_models import draw_own_models
@@ -33,7 +34,7 @@ st.markdown(
     "- Nothing here is advice on treatment."
 )
 for spec in models[:1]:
-    st.header(f"Performance of the model {spec.name}", anchor=False)
+    st.header(f"Performance of the model {plain_markdown(spec.name)}", anchor=False)
     best = headlines(spec)
     if best.empty:
         st.info(NOT_MEASURED, icon=":material/info:")
@@ -45,7 +46,7 @@ draw_own_models()
 for spec in models:
     if spec.origin:  # one of the reader's own, whose card is above
         continue
-    with st.expander(f"Model {spec.name}: origin and every test set", icon=":material/neurology:"):
+    with st.expander(f"Model {plain_markdown(spec.name)}: origin and every test set", icon=":material/neurology:"):
         facts(spec_facts(spec))
         measured = performance(spec)
         if measured.empty:

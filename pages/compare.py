@@ -54,7 +54,7 @@ def list_differences(pair: Pair) -> Differences:
     """List the differences of the chosen kind; a row leads to Review."""
     known = kinds(pair.differences)
     kind = st.selectbox(
-        f"{pair.one.model.name} / {pair.other_name}",
+        plain_markdown(f"{pair.one.model.name} / {pair.other_name}"),
         [ALL_KINDS, *known],
         key=f"kind {pair.name}",
         on_change=step_to_first,
@@ -89,7 +89,8 @@ def draw_difference(pair: Pair, differences: Differences) -> None:
             st.switch_page("pages/review.py", query_params=address(pair.one.record, time_s))
         st.markdown(f"**{index + 1:,} of {n:,}**")
     one, other = format_label(str(differences.one[index])), format_label(str(differences.other[index]))
-    st.markdown(f"{pair.one.model.name}: **{one}**, {pair.other_name}: **{other}**.")
+    names = plain_markdown(pair.one.model.name), plain_markdown(pair.other_name)
+    st.markdown(f"{names[0]}: **{one}**, {names[1]}: **{other}**.")
     figure, alt = difference_strip(pair, time_s, pair.one.lead_names[0], theme=theme())
     show(figure, "difference_strip", alt=alt, width="content")
     st.caption("Attention shows which parts of the signal the network weighted. It is not an explanation of the class.")
@@ -116,8 +117,8 @@ job = workspace.job_of(record.sha256, beside=True) or workspace.job_of(record.sh
 offer, progress = st.container(), st.container()  # always drawn, so that what follows keeps its place on the page
 if not name:
     offer.info(
-        f"Only one model is installed, {analysis.model.name}. Put the weights and the spec of a second one into "
-        "`models/` to compare the two.",
+        f"Only one model is installed, {plain_markdown(analysis.model.name)}. Put the weights and the spec of a second "
+        "one into `models/` to compare the two.",
         icon=":material/info:",
     )
 elif second is None:
@@ -133,7 +134,9 @@ with scores:
         st.dataframe(scores_table(comparison), hide_index=True, height="content")
         n_scored = int(comparison.scores[0].matrix[:5].sum())
         learning = "; EC57 excludes the first 5 minutes" if record.duration_s > LEARNING_S else ""
-        labels = f" Edits of {analysis.model.name}: {edited}." if (edited := format_edits(analysis)) else ""
+        labels = (
+            f" Edits of {plain_markdown(analysis.model.name)}: {edited}." if (edited := format_edits(analysis)) else ""
+        )
         st.caption(f"Scored on {n_scored:,} reference beats of this record{learning}.{labels}")
     else:
         st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")
@@ -158,13 +161,13 @@ if comparison.pairs:
     names = [pair.name for pair in comparison.pairs]
     chosen = st.segmented_control(
         "Compared", names, default=names[0], key=f"pair {names}", required=True, label_visibility="collapsed",
-        on_change=step_to_first,
+        on_change=step_to_first, format_func=plain_markdown,
     )  # fmt: skip
     pair = comparison.pairs[names.index(chosen)]
     if len(pair.differences.time_s):
         draw_differences(pair)
     else:
-        st.success(f"{pair.one.model.name} and {pair.other_name} agree on every analysable beat.")
+        st.success(plain_markdown(f"{pair.one.model.name} and {pair.other_name} agree on every analysable beat."))
 
 if job:
     with progress:

@@ -4,10 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes, and what it starts, works in one thread
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from hypothesis import settings
-from support import postgresql
+from support import postgresql, sharing
 from support.analyses import rhythms_of
 from support.records import DEMO
 from support.stores import POSTGRESQL, SQLITE
@@ -29,6 +32,15 @@ os.environ.pop("ECG_STUDIES_URL", None)
 os.environ["ECG_MODELS"] = os.devnull  # nor their models: a test that keeps some names a folder
 
 STARTED_BY = sys.modules["__main__"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return sharing.scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: sharing.rank(item.path.stem))  # stable: within a file, the order stays
 
 
 @pytest.fixture(autouse=True)

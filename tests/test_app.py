@@ -69,7 +69,7 @@ def test_the_frame_of_the_pages_loads_neither_torch_nor_wfdb():
 
 
 def test_app_runs_with_its_navigation(analysis):
-    at = app_test("app.py")
+    at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace_with(analysis)
     at.run()
     assert not at.exception

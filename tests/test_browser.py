@@ -1,8 +1,10 @@
 """The dashboard in a real browser, as a reader walks through it with the demo record."""
 
 import io
+import urllib.error
+import urllib.request
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pandas as pd
 import pypdfium2
@@ -148,7 +150,7 @@ def test_the_strip_is_moved_measured_and_edited_by_mouse_and_by_keys(page):
     page.keyboard.press("g")
     page.keyboard.type("08:20:30")
     page.keyboard.press("Enter")
-    page.wait_for_function("location.href.includes('t=1230')", timeout=10_000)
+    page.wait_for_function("() => location.href.includes('t=1230')", timeout=10_000)
     page.wait_for_timeout(1500)
     before, labelled = strip_span_s(page), page.get_by_text("labelled by you").count()
     page.keyboard.press("?")
@@ -317,3 +319,41 @@ def test_two_readers_do_not_see_each_others_records(page, browser, address):  # 
     other.get_by_text("Add recordings").first.wait_for(timeout=1000 * READY_S)
     assert other.get_by_text("208").count() == 0
     other.context.close()
+
+
+def test_a_link_with_a_hostile_name_shows_it_letter_by_letter(browser, address):  # noqa: F811
+    parts = (
+        "www.evil.com",
+        "http://evil.com/x",
+        "a@evil.com",
+        ":smile:",
+        ":material/home:",
+        ":red[x]",
+        "$x$",
+        "<b>x</b>",
+    )
+    tab = browser.new_context().new_page()
+    tab.goto(f"{address}/overview?{urlencode({'record': ' '.join(parts)})}")
+    sentence = tab.get_by_text("This link leads to the record")
+    sentence.wait_for(timeout=1000 * READY_S)
+    assert " ".join(parts) in sentence.inner_text().replace("\u2060", "")
+    assert sentence.locator("a, b, img, .katex, [role=img]").count() == 0
+    tab.context.close()
+
+
+def test_every_answer_forbids_frames_and_content_from_elsewhere_and_no_other_name_is_answered(address):  # noqa: F811
+    with urllib.request.urlopen(f"{address}/review") as answer:  # noqa: S310
+        headers = answer.headers
+    policy = headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src 'self' blob: 'sha256-" in policy
+    assert "unsafe-eval" not in policy
+    assert (headers["X-Frame-Options"], headers["X-Content-Type-Options"]) == ("DENY", "nosniff")
+    assert headers["Referrer-Policy"] == "no-referrer"
+    elsewhere = urllib.request.Request(address, headers={"Host": "evil.example"})  # noqa: S310
+    programs = urllib.request.Request(f"{address}/_stcore/agent/interact", data=b"{}")  # noqa: S310
+    for request, status in ((elsewhere, 400), (programs, 403)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request)  # noqa: S310
+        refused.value.close()
+        assert refused.value.code == status

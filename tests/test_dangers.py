@@ -194,7 +194,7 @@ def test_pages_of_a_calm_record_show_no_red_line(calm):
 
 
 def test_a_danger_leads_to_its_longest_episode_in_review(grave):
-    at = app_test("app.py")
+    at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace_with(grave)
     at.run()
     at.switch_page("pages/overview.py").run()

@@ -5,12 +5,14 @@ Wine is installed: elsewhere that test is not defined, and only their text is ch
 """
 
 import ast
+import http.server
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -68,9 +70,10 @@ def start(tmp_path_factory, closed_port):
         "ECG_READER": "set outside",
     }
 
-    def start(*arguments, wait=True):
+    def start(*arguments, wait=True, **variables):
         command = [sys.executable, home / "launch.py", *map(str, arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment, "cwd": "/"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": "/"}
+        pipes["env"] = environment | variables
         if not wait:
             return subprocess.Popen(command, **pipes)  # noqa: S603
         done = subprocess.run(command, check=False, timeout=60, **pipes)  # noqa: S603
@@ -127,6 +130,19 @@ def test_a_python_is_remarked_on_only_when_newer_than_the_tested_ones(version, r
 )
 def test_an_environment_is_made_or_installed_only_where_its_stamp_says_so(stamp, step):
     assert launch.missing_step(stamp, "3.11", ["abc", "d"]) == step
+
+
+@pytest.mark.parametrize(("n_cores", "n_processes"), [(None, 2), (1, 2), (2, 2), (3, 3), (64, 4)])
+def test_the_tests_run_in_a_process_for_each_core(n_cores, n_processes):
+    assert launch.n_processes(n_cores) == n_processes
+
+
+def test_the_number_of_processes_comes_before_what_a_person_asks_for(monkeypatch):
+    calls = []
+    monkeypatch.setattr(launch, "prepare", lambda _: None)
+    monkeypatch.setattr(launch, "run", lambda module, arguments: calls.append((module, arguments)) or 0)
+    assert launch.dispatch(["test", "-n", "0", "-x"]) == 0
+    assert calls == [("pytest", [f"--numprocesses={launch.n_processes(os.cpu_count())}", "-n", "0", "-x"])]
 
 
 def test_the_digest_changes_with_each_file_and_with_where_one_ends():
@@ -217,23 +233,92 @@ def test_what_is_installed_is_not_installed_again(start):
     assert start("data").stdout == "ecg_core ['fetch']\n"
 
 
-def test_packages_that_cannot_be_fetched_are_named_and_the_next_run_continues(start):
+@pytest.fixture
+def wanting(start):
+    """The copy, while it requires a package that nobody has."""
     requirements, lock = start.home / "requirements.txt", start.home / "requirements.lock"
     requirements.write_text("a-package-of-nobody\n")
     lock.write_text(f"a-package-of-nobody==1 --hash=sha256:{'0' * 64}\n")
-    failed = start("data")
+    yield start
+    requirements.write_text("")
+    lock.write_text("")
+
+
+@pytest.fixture
+def index(request, monkeypatch):
+    """The address of an index that answers every question with one status."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(request.param)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+
+
+def test_an_index_out_of_reach_is_said_as_such_and_no_hash_is_dropped(wanting, closed_port):
+    failed = wanting("data")
+    assert failed.returncode == 2
+    assert f"No answer from http://127.0.0.1:{closed_port}/simple/a-package-of-nobody/" in failed.stdout
+    assert "Connection refused" in failed.stdout
+    assert "No matching distribution" not in failed.stdout
+    assert "not checked by hash" not in failed.stdout
+    assert "running the same command again continues" in failed.stdout
+    assert wanting("data").stdout == failed.stdout
+
+
+@pytest.mark.parametrize("index", [404], indirect=True)
+def test_packages_that_an_index_does_not_have_are_named_and_the_next_run_continues(start, wanting, index):
+    failed = wanting("data", PIP_INDEX_URL=index)
     assert failed.returncode == 2
     assert (
         "No matching distribution found for a-package-of-nobody==1): installing what requirements.txt" in failed.stdout
     )
     assert "No matching distribution found for a-package-of-nobody)" in failed.stdout.splitlines()[-1]
-    assert "running the same command again continues" in failed.stdout
-    assert start("data").stdout == failed.stdout
-    requirements.write_text("")
-    lock.write_text("")
+    for name in ("requirements.txt", "requirements.lock"):
+        (start.home / name).write_text("")
     again = start("data")
     assert "Creating the environment" not in again.stdout
     assert "The environment is ready." in again.stdout
+
+
+@pytest.mark.parametrize("index", [401, 503], indirect=True)
+def test_an_index_that_asks_for_a_password_or_is_down_drops_no_hash(wanting, index, request):
+    failed = wanting("data", PIP_INDEX_URL=index)
+    assert f"No answer from {index}/a-package-of-nobody/" in failed.stdout
+    assert str(request.node.callspec.params["index"]) in failed.stdout
+    assert "not checked by hash" not in failed.stdout
+
+
+@pytest.mark.parametrize(
+    ("log", "problem"),
+    [
+        ("Getting page http://x/a\nFetched page http://x/a as text/html", ""),
+        ("Getting page http://x/a\nCould not fetch URL http://x/a: 404 Client Error: Not Found - skipping", ""),
+        (
+            "Getting page http://x/a\nCould not fetch URL http://x/a (from -r b): connection error: E('<v>: timed out')"
+            " - skipping",
+            "No answer from http://x/a (timed out)",
+        ),
+        ("Getting page http://x/a\nother words", "No answer from http://x/a (no reason stated)"),
+    ],
+)
+def test_only_an_index_that_answered_can_be_without_a_package(log, problem):
+    assert launch.outage(log) == problem
+
+
+def test_where_pytorchs_own_index_is_out_of_reach_the_other_build_is_taken_with_a_notice(monkeypatch, capsys):
+    pending = [f"No answer from {launch.CPU_INDEX}/torch/ (timed out)", ""]
+    monkeypatch.setattr(launch, "pip", lambda _: pending.pop(0))
+    assert launch.install_torch([["a"], ["b"]]) == ""
+    assert "(timed out): PyTorch's build without CUDA is not to be had now." in capsys.readouterr().out
 
 
 def test_an_incomplete_environment_is_made_again(start):
@@ -317,6 +402,23 @@ def test_a_second_run_waits_while_a_first_one_makes_the_environment(start, monke
         assert "Waiting for another launch.py" in second.stdout.readline()
     with second:
         assert second.stdout.readline() == "ecg_core ['fetch']\n"
+
+
+def test_another_program_on_the_port_of_the_lock_is_named_after_a_while(monkeypatch, capsys):
+    holds = (
+        "import socket, time; taken = socket.create_server(('127.0.0.1', 0));"
+        "print(taken.getsockname()[1], flush=True); time.sleep(1)"
+    )
+    monkeypatch.setattr(launch, "PATIENCE_S", 0)
+    with subprocess.Popen([sys.executable, "-c", holds], stdout=subprocess.PIPE, text=True) as other:  # noqa: S603
+        port = int(other.stdout.readline())
+        with socket.socket() as lock:
+            launch.await_port(lock, port)
+            assert lock.getsockname()[1] == port
+    said = capsys.readouterr().out
+    assert said.count(f"Port {port} is still held, by process {other.pid} (") == 1
+    assert "import socket" in said
+    assert "Another program has to be closed" in said
 
 
 @pytest.mark.parametrize(("name", "command"), BAT_FILES.items())

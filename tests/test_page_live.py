@@ -84,7 +84,7 @@ def test_a_click_starts_the_demo(monkeypatch):
 def test_what_review_shows_of_a_record_is_not_asked_of_a_stream(record, monkeypatch):
     begun = {}
     monkeypatch.setattr(live, "begin", lambda source, **how: begun.update(source=source, **how))
-    at = app_test("app.py")
+    at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace_with(make_analysis(record.duration_s))
     at.run().switch_page("pages/review.py").run()
     at.selectbox(key="lead").set_value("V5").run()

@@ -136,7 +136,7 @@ def test_patient_data_are_offered_only_where_there_are_any(workspace, sha256):
 
 @pytest.mark.parametrize("name", ["overview", "report"])
 def test_the_longest_run_is_a_link_to_its_strip(demo_analysis, name):
-    at = app_test("app.py")
+    at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace_with(demo_analysis)
     at.run()
     at.switch_page(f"pages/{name}.py").run()

@@ -290,5 +290,5 @@ def test_choice_of_what_to_compare_says_how_often_they_differ(first, second, ins
     at = page("compare", workspace_of_both(first, second))
     n = len(compare_beats(first.beats, second.beats).time_s)
     assert any(
-        f"first vs second: {n} difference" in option for item in at.get("button_group") for option in item.options
+        f"first vs second\\: {n} difference" in option for item in at.get("button_group") for option in item.options
     )

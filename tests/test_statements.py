@@ -155,7 +155,7 @@ def test_pages_warn_only_where_the_program_is_not_sure(name):
 
 def test_the_doubtful_s_beats_are_a_click_away():
     analysis = with_certainty(verdict=None, doubt=DOUBT, duration_s=1800.0)
-    at = app_test("app.py")
+    at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace_with(analysis)
     at.run().switch_page("pages/overview.py").run()
     button(at, "Gallery").click().run()

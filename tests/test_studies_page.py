@@ -184,7 +184,7 @@ def test_archived_studies_leave_the_list_and_come_back(workspace, folder):
 
 def test_a_study_is_opened_as_it_was_left(workspace, folder):
     studies = added(workspace, folder, "one", "two")
-    at = app_test("app.py")
+    at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace
     at.switch_page("pages/studies.py").run()
     at = select(at, workspace, "two")
@@ -195,7 +195,7 @@ def test_a_study_is_opened_as_it_was_left(workspace, folder):
 
 
 def test_the_old_address_of_the_page_leads_to_it(workspace):
-    at = app_test("app.py")
+    at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace
     at.switch_page("pages/record.py").run()
     assert not at.exception

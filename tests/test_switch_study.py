@@ -197,7 +197,7 @@ def test_a_link_decides_how_its_own_study_is_drawn_and_no_other(workspace, two):
 
 def test_a_study_picked_on_another_page_is_drawn_as_it_was_left(workspace, two):
     workspace.remember(two, **VIEWS[1])
-    at = app_test("app.py")
+    at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace
     at.run().switch_page("pages/review.py").run()
     at.button_group(key="gain").set_value(5).run()

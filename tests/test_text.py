@@ -134,8 +134,10 @@ def test_a_column_with_a_name_of_two_lines_is_a_lead_of_one(tmp_path, capsys):
 
 
 def test_markdown_and_html_show_text_as_it_is():
-    assert plain_markdown(PICTURE) == r"\!\[x\](http\://example.org/x.png)"
-    assert plain_markdown("a:red[b] $x$ **c**") == r"a\:red\[b\] \$x\$ \*\*c\*\*"
+    assert plain_markdown(PICTURE) == "\\!\\[x\\](http\\:\u2060//example.org/x.png)"
+    assert plain_markdown("a:red[b] $x$ **c**") == "a\\:\u2060red\\[b\\] \\$x\\$ \\*\\*c\\*\\*"
+    assert [plain_markdown(text) for text in ("- a", "1. a", "4.2 s")] == [r"\- a", r"1\. a", "4.2 s"]
+    assert plain_markdown("at 08:20:30: AF") == r"at 08\:20\:30\: AF"
     assert plain_markdown("_a_ __b__ demo_report.pdf") == r"\_a\_ \_\_b\_\_ demo_report.pdf"
     assert plain_markdown("record 100, lead II (2)") == "record 100, lead II (2)"
     assert "<" not in plain_html(TAG)

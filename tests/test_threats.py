@@ -1,10 +1,13 @@
 """The threat model agrees with the code: its tests exist, and the settings are those that it describes."""
 
+import base64
+import hashlib
 import tomllib
 
 from support.documents import ROOT, document, existing_tests, named_tests
 
 from ecg_core.records import archives
+from pages._ui.protection import content_policy
 
 TEXT = document("docs/threat-model.md")
 
@@ -24,6 +27,20 @@ def test_the_server_is_for_this_computer_alone():
     assert server["enableXsrfProtection"] is True
     assert settings["browser"]["gatherUsageStats"] is False
     assert settings["client"]["showErrorDetails"] == "none"
+
+
+def test_the_ways_around_the_dashboard_are_closed():
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    for name in ("enableAgentApi", "enableStaticServing", "scriptHealthCheckEnabled"):
+        assert settings["server"][name] is False
+    assert settings["client"]["allowedOrigins"] == []
+
+
+def test_scripts_of_the_page_that_loads_the_dashboard_are_known_by_their_hash():
+    script = base64.b64encode(hashlib.sha256(b"a = 1").digest()).decode()
+    policy = content_policy("<head><script>a = 1</script><script src='x.js'></script></head>")
+    assert policy.startswith(f"script-src 'self' blob: 'sha256-{script}'; default-src 'self'; ")
+    assert "'unsafe-inline'" not in policy.split(";")[0]
 
 
 def test_the_limits_of_archives_are_the_documented_ones():

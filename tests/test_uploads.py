@@ -113,7 +113,7 @@ def test_rate_and_unit_entered_for_one_file_are_not_those_of_the_next(tmp_path):
     assert at.error  # the file is not there
     assert {label: fields(at)[label].value for label in entered} == entered
     button(at, "Leave it closed").click().run()
-    assert "`second.csv` does not state" in text_of(at)
+    assert "**second.csv** does not state" in text_of(at)
     assert {label: fields(at)[label].value for label in entered} == dict.fromkeys(entered)
 
 

@@ -110,8 +110,8 @@ def _ask_metadata(workspace: Workspace, path: Path, error: MissingMetadataError)
     missing = " and ".join(["its sampling rate"] * error.rate + ["the unit of its values"] * error.unit)
     with st.form("metadata"):
         st.markdown(
-            f"`{path.name}` does not state {missing}. Enter the missing values to open the file; they "
-            "are never guessed."
+            f"**{plain_markdown(path.name)}** does not state {missing}. Enter the missing values to open the file; "
+            "they are never guessed."
         )
         left, right, more = st.columns(3)
         left.number_input(

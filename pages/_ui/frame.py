@@ -188,7 +188,7 @@ def draw_frame(*, with_stopped: bool = True) -> Workspace:
         with st.container():
             _pick_record(workspace)
         _reader(workspace)
-    st.bottom.caption(f"{NOTICE} Version {__version__}, model {_model_name(workspace)}.")
+    st.bottom.caption(f"{NOTICE} Version {__version__}, model {plain_markdown(_model_name(workspace))}.")
     with st.container():
         _draw_notices(workspace, with_stopped=with_stopped)
     return workspace

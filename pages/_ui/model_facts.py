@@ -12,6 +12,7 @@ from ecg_core.classifier.spec import MODELS, read_spec
 from ecg_core.evaluation.patients import CRITERIA
 from ecg_core.evaluation.test_sets import TEST_SETS
 from ecg_core.schema import ModelSpec, Record
+from ecg_core.text import plain_markdown
 
 from .installed_models import installed_models, weights_of
 from .wording import plural
@@ -55,8 +56,9 @@ def spec_facts(spec: ModelSpec) -> list[tuple[str, str]]:
 def training_sentence(spec: ModelSpec) -> str:
     """What a model was trained on, in one sentence."""
     databases = pd.Series([name.split("/")[0] for name in spec.trained_on], dtype=str).value_counts()
-    parts = [f"{plural(count, 'record')} of {database}" for database, count in databases.items()]
-    return f"**{spec.name}** was trained on {' and '.join(parts) or 'records that its spec does not state'}."
+    parts = [f"{plural(count, 'record')} of {plain_markdown(str(database))}" for database, count in databases.items()]
+    origin = " and ".join(parts) or "records that its spec does not state"
+    return f"**{plain_markdown(spec.name)}** was trained on {origin}."
 
 
 def overlap_sentence(spec: ModelSpec, record: Record) -> str:

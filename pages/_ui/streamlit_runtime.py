@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from streamlit import runtime
+from streamlit import config, file_util, runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -17,10 +18,10 @@ def current_session_id() -> str:
 
 
 def leave_pages_directory() -> bool:
-    """Let app.py run from now on; returns whether it did not.
+    """Let dashboard.py run from now on; returns whether it did not.
 
-    Streamlit takes a folder ``pages`` for its old kind of app until app.py has run once: the first page of a new
-    server, opened by a link, would run without app.py, beside a menu of file names.
+    Streamlit takes a folder ``pages`` for its old kind of app until dashboard.py has run once: the first page of a new
+    server, opened by a link, would run without dashboard.py, beside a menu of file names.
     """
     was_in_use = bool(PagesManager.uses_pages_directory)
     PagesManager.uses_pages_directory = False
@@ -43,3 +44,13 @@ def release_uploads(file_ids: Sequence[str]) -> None:
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         for file_id in file_ids:
             context.uploaded_file_mgr.remove_file(context.session_id, file_id)
+
+
+def allowed_hosts() -> list[str]:
+    """The names of this computer by which a browser may ask for the dashboard; empty for any."""
+    return [str(host) for host in config.get_option("server.allowedHosts")]
+
+
+def shell_page() -> str:
+    """The page that loads the dashboard, as Streamlit serves it at every address."""
+    return Path(file_util.get_static_dir(), "index.html").read_text(encoding="utf-8")

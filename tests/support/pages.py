@@ -56,6 +56,37 @@ def html_of(at):
     return [element.proto.body for element in at.get("html")]
 
 
+def drawn(block):
+    """What a page draws, from top to bottom, blocks such as popovers and tabs before what they hold."""
+    for child in block.children.values():
+        yield child
+        if hasattr(child, "children"):
+            yield from drawn(child)
+
+
+# What Streamlit draws as Markdown: by the names of the fields, except of elements that draw text or HTML as it is.
+MARKDOWN_FIELDS = {"body", "label", "help", "text", "caption", "captions", "title", "tooltip", "content", "message"}
+NO_MARKDOWN = {"html", "text", "arrow_data_frame", "plotly_chart", "component", "bidi_component", "code"}
+
+
+def markdown_of(at):
+    """All that a page hands to Streamlit as Markdown, wherever it is drawn, and as (kind, text)."""
+    for node in drawn(at._tree):
+        proto = getattr(node, "proto", None)
+        if proto is not None and node.type not in NO_MARKDOWN:
+            yield from ((node.type, text) for text in _markdown_in(proto))
+
+
+def _markdown_in(proto):
+    for field, value in proto.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            inner = value if field.is_repeated else [value]
+            for message in inner:
+                yield from _markdown_in(message) if hasattr(message, "ListFields") else ()
+        elif field.type == field.TYPE_STRING and field.name in MARKDOWN_FIELDS:
+            yield from value if field.is_repeated else [value]
+
+
 def button(at, label):
     """The button of this label."""
     return next(item for item in at.button if item.label == label)
