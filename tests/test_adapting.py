@@ -14,6 +14,7 @@ from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import running, source, task
 from ecg_core.adaptation.choosing import choose
+from ecg_core.adaptation.fitting import between
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.material import Labels, Origin, open_recording, survey_folder
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
@@ -369,6 +370,14 @@ def test_a_model_that_changed_since_is_refused(small_world):
     adaptation = begun(folder, model)
     save_model(model, torch_model(replace(SMALL_SPEC, seed=1), BeatNetwork(SMALL_SPEC).eval()))
     assert "the model was changed since" in running.run(adaptation).problem
+
+
+def test_the_weights_that_are_kept_lie_between_those_before_and_the_fitted_ones():
+    torch.manual_seed(0)
+    one, other = (BeatNetwork(SMALL_SPEC).eval() for _ in range(2))
+    made = between(one, other, 0.75)
+    expected = 0.25 * one.judge[0].weight + 0.75 * other.judge[0].weight
+    assert torch.allclose(made.judge[0].weight, expected)
 
 
 def test_a_kept_model_is_installed_with_its_proof(small_world):
