@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .certainty import AfVerdict, SDoubt
 from .certainty import Calibration as Calibration  # noqa: PLC0414 -- a noun of the spec, taken from here
+from .certainty import TrainingDomain as TrainingDomain  # noqa: PLC0414 -- likewise
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, nearest
 from .learning import LearningCheck
@@ -189,6 +190,7 @@ class ModelSpec:
     int8_sha256: str = ""  # of the same network in 8-bit integers; empty where there is none, or torch runs it
     calibration: tuple[Calibration, ...] = ()  # for one lead, and for several together; empty if not calibrated
     operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()  # likewise; the points of all modes, or none
+    domain: TrainingDomain | None = None  # None where its training recordings were not measured
 
     @property
     def engine(self) -> str:

@@ -1,4 +1,4 @@
-"""What stands where a reader looks first besides dangers: doubts about the file, a verdict, an uncertain count of S.
+"""What stands where a reader looks first besides dangers: doubts about file and model, a verdict, an uncertain S count.
 
 Pages, PDF, narrative, tables and terminal take their words from here.
 """
@@ -13,11 +13,12 @@ import numpy as np
 from ..certainty import AF, AF_ANSWERS, NOT_KNOWN
 from ..clock import duration_text
 from ..labels import CLASSES
+from ..rhythm.domain_shift import domain_shift
 from ..rhythm.doubt import MAY_BE_S, is_uncertain
 from ..schema import Analysis, Index, Record
 
 VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
-FILE_DOUBT, LEFT_OUT = "file_doubt", "left_out"
+FILE_DOUBT, LEFT_OUT, UNLIKE_TRAINING = "file_doubt", "left_out", "unlike_training"
 MOST_NAMES = 6  # of channels that are left out for one reason
 IN_TABLE: Final = dict(
     zip(AF_ANSWERS, (1.0, 0.0, None), strict=True)
@@ -28,7 +29,7 @@ IN_TABLE: Final = dict(
 class Statement:
     """A sentence for readers, without its full stop."""
 
-    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT or LEFT_OUT
+    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT, LEFT_OUT or UNLIKE_TRAINING
     text: str
     is_warning: bool  # the program is not sure
 
@@ -40,6 +41,8 @@ def statements(analysis: Analysis) -> tuple[Statement, ...]:
     found = [Statement(FILE_DOUBT, f"Doubt about the file: {doubt}", is_warning=True) for doubt in record.doubts]
     if record.left_out:
         found.append(Statement(LEFT_OUT, f"Channels that were not read: {left_out_text(record)}", is_warning=False))
+    if unlike := unlike_text(analysis):
+        found.append(Statement(UNLIKE_TRAINING, unlike, is_warning=True))
     if verdict and analysis.burden.af_verdict is not None:
         found.append(Statement(VERDICT, verdict, analysis.burden.af_verdict.answer == NOT_KNOWN))
     if doubt:
@@ -59,6 +62,18 @@ def _few(names: list[str]) -> str:
     """Names one after the other; of many, the first ones and how many more there are."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more
+
+
+def unlike_text(analysis: Analysis) -> str:
+    """That a recording is unlike those that the model learned from, and what to do; empty where it is not."""
+    shift = domain_shift(analysis)
+    if shift is None or shift.limit is None or not shift.is_unlike:
+        return ""
+    return (
+        f"Unlike the training recordings: the class of {100 * shift.doubtful_share:.1f} % of the beats is in doubt, "
+        f"where hardly any recording that the model learned from exceeds {100 * shift.limit:.1f} %; review a sample of "
+        "beats, label the queried beats, or adapt the model to this recorder"
+    )
 
 
 def verdict_text(analysis: Analysis) -> str:
@@ -125,9 +140,15 @@ def verdict_cells(analysis: Analysis) -> dict[str, str]:
 
 
 def verdict_content(analysis: Analysis) -> dict[str, Any]:
-    """Both as they were measured, for programs; None where there is none."""
-    verdict, doubt = analysis.burden.af_verdict, analysis.burden.s_doubt
+    """What is not certain as it was measured, for programs; None where there is nothing of it."""
+    verdict, doubt, shift = analysis.burden.af_verdict, analysis.burden.s_doubt, domain_shift(analysis)
     return {
+        "domain_shift": shift
+        and {
+            "doubtful_share": round(shift.doubtful_share, 4),
+            "limit": shift.limit,
+            "unlike_training": None if shift.limit is None else shift.is_unlike,
+        },
         "af_verdict": verdict
         and {"answer": verdict.answer, "reason": verdict.reason, "probability": verdict.probability},
         "sve_doubt": doubt

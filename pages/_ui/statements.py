@@ -1,4 +1,4 @@
-"""What pages say beside dangers: doubts about the file, a verdict, an uncertain S count; and how to check them."""
+"""What pages say beside dangers: doubts about the file and the model, a verdict, an uncertain S count; and how."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ecg_core.report.statements import (
     FILE_DOUBT,
     LEFT_OUT,
     SVE_UNCERTAIN,
+    UNLIKE_TRAINING,
     VERDICT,
     Statement,
     doubtful_beats,
@@ -25,6 +26,7 @@ ABOUT_THE_FILE: Final = (FILE_DOUBT, LEFT_OUT)
 WARNING: Final = ":material/help:"
 CALM: Final = ":material/monitor_heart:"
 GALLERY_TITLE: Final = "S beats, the least certain first"
+QUERIED_TITLE: Final = "Queried beats, the most informative first"
 REVIEW_HELP: Final = "Shows the recording from its start"
 
 
@@ -56,5 +58,9 @@ def _draw_way(analysis: Analysis, statement: Statement) -> None:
         beats = doubtful_beats(analysis)
         if len(beats) and st.button("Gallery", key="to doubtful beats", help=GALLERY_TITLE, width="stretch"):
             open_gallery(analysis, beats, GALLERY_TITLE)
+    elif statement.kind == UNLIKE_TRAINING:
+        queried = analysis.queried
+        if len(queried) and st.button("Gallery", key="to queried beats", help=QUERIED_TITLE, width="stretch"):
+            open_gallery(analysis, queried, QUERIED_TITLE)
     elif statement.kind == VERDICT and st.button("Review", key="to verdict", help=REVIEW_HELP, width="stretch"):
         st.switch_page("pages/review.py", query_params=address(analysis.record, 0.0))
