@@ -195,7 +195,7 @@ def _domain_shift(analysis: Analysis) -> Iterator[Measure]:
     few = f"fewer than {LEAST_BEATS} analysable beats"
     yield Measure(group, "doubtful_beats", "Beats of doubtful class", share, "%", how, why=few, decimals=2)
     unlike = float(shift.is_unlike) if shift and limit is not None else None
-    how = "" if limit is None else f"more doubtful beats than {100 * limit:.2f} %"
+    how = "more doubtful beats than in 99 of 100 training recordings"
     why = "the training recordings of the model were not measured" if shift else few
     yield Measure(group, "unlike_training", "Unlike the training recordings", unlike, YES_NO, how, why=why)
 
