@@ -204,7 +204,8 @@ def ranking_table(measured: Mapping[str, Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, figures in measured.items():
-        rows = [(SETS[key].title, row) for key, row in figures["sets"].items()] + [("all of these", figures["all"])]
+        rows = [(SETS[key].title, row) for key, row in figures["sets"].items()]
+        rows += [("all of these", figures["all"]), ("those read once", read_once(figures))]
         lines += [
             f"| {name} | {title} | {row['recordings']} | {_number(row['spearman_wrong'])} | "
             f"{_number(row['spearman_macro_f1'])} | {100 * row['median_doubtful']:.1f} % | "
@@ -212,6 +213,12 @@ def ranking_table(measured: Mapping[str, Mapping[str, Any]]) -> str:
             for title, row in rows
         ]
     return "\n".join(lines)
+
+
+def read_once(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of the recordings that no choice was made on."""
+    rows = [row for row in figures["records"] if not SETS[row["set"]].chosen_on]
+    return summary_of([Ranked(**row) for row in rows], TrainingDomain(**figures["domain"]))
 
 
 def domain_table(measured: Mapping[str, Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from ..classifier.model import Model
 from ..pipeline import analyse
 from ..rhythm.domain_shift import doubtful_share
+from ..rhythm.short_recordings import SHORT_S
 from ..schema import Record, TrainingDomain
 
 TYPICAL: Final = 0.99  # share of the training recordings that are not unlike themselves
@@ -26,8 +27,8 @@ def fit_domain(
 ) -> TrainingDomain | None:
     """Measure the recordings that a model learned from, for ``ModelSpec.domain``; None where too few can be measured.
 
-    They are analysed as they will be later: the model is best the one that serves, in 8-bit integers if it has them.
-    ``report`` gets a line about each recording.
+    They are analysed as others will be later, by their default leads: the model is best the one that serves, in 8-bit
+    integers if it has them. Recordings of up to a minute are left out. ``report`` gets a line about each other one.
 
     Examples
     --------
@@ -38,6 +39,8 @@ def fit_domain(
     """
     shares = []
     for record in records:
+        if record.duration_s <= SHORT_S:  # it cannot hold beats enough
+            continue
         share = doubtful_share(analyse(record, model).predicted)
         report(f"{record.record_id}: " + ("too few beats" if share is None else f"doubtful {share:.4f}"))
         shares += [] if share is None else [share]
