@@ -23,7 +23,7 @@ LEAST_BEATS: Final = 200  # analysable ones, three minutes: of fewer, a share sa
 def domain_shift(analysis: Analysis) -> DomainShift | None:
     """How far a recording lies from what its model knows; None where it has too few analysable beats.
 
-    Measured from the beats as the model classifies them, before rules and reader labels: fine-tuning lowers it.
+    Measured from the beats as the model classifies them, fine-tuned or not, before rules and reader labels.
     """
     share = doubtful_share(analysis.predicted)
     if share is None:
