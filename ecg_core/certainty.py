@@ -39,6 +39,29 @@ class SDoubt:
 
 
 @dataclass(frozen=True)
+class TrainingDomain:
+    """How often a model doubts the class of a beat in the recordings that it learned from; kept in its spec."""
+
+    limit: float  # share of doubtful beats; one of these recordings in a hundred has more
+    median: float
+    n_recordings: int  # long enough to be measured
+    recipe: str  # the command that fitted it
+
+
+@dataclass(frozen=True)
+class DomainShift:
+    """How far a recording lies from what a model knows; see ``rhythm.domain_shift``."""
+
+    doubtful_share: float  # of the analysable beats, 0 .. 1
+    limit: float | None  # see ``TrainingDomain``; None for a model whose training recordings were not measured
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the recording is stated as unlike the training recordings."""
+        return self.limit is not None and self.doubtful_share > self.limit
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What a model's probabilities mean in patients that it was not trained on; see ``rhythm.uncertainty``."""
 

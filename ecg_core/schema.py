@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .certainty import AfVerdict, SDoubt
 from .certainty import Calibration as Calibration  # noqa: PLC0414 -- a noun of the spec, taken from here
 from .certainty import ReplacedLead as ReplacedLead  # noqa: PLC0414 -- a noun of the analysis, taken from here
+from .certainty import TrainingDomain as TrainingDomain  # noqa: PLC0414 -- likewise
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, nearest
 from .learning import LearningCheck
@@ -191,6 +192,7 @@ class ModelSpec:
     calibration: tuple[Calibration, ...] = ()  # for one lead, and for several together; empty if not calibrated
     operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()  # likewise; the points of all modes, or none
     origin: str = ""  # of a user's own model, what it was adapted from and to, in words; empty for a shipped one
+    domain: TrainingDomain | None = None  # None where its training recordings were not measured
 
     @property
     def engine(self) -> str:

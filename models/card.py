@@ -14,6 +14,7 @@ from models.challenge import METRICS as CHALLENGE
 from models.challenge import challenge_table
 from models.command import ROOT, read_json
 from models.databases import FOLDER
+from models.domain_shift import CHOSEN_WITH, candidates_table, domain_table, ranking_table
 from models.doubt import doubt_table
 from models.engines import engines_table
 from models.invariance import invariance_table
@@ -77,6 +78,10 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "coverage", coverage_table(metrics))
     card = fill(card, "reliability", reliability_table(metrics))
     card = fill(card, "doubt", doubt_table(read_json(DEFAULT_MODEL.with_suffix(".doubt.json"))))
+    shifts = {name: read_json(FOLDER / f"{name}.domain_shift.json") for name in MODELS}
+    card = fill(card, "domain", domain_table(shifts))
+    card = fill(card, "domain-shift", ranking_table(shifts))
+    card = fill(card, "domain-candidates", candidates_table(shifts[CHOSEN_WITH]))
     card = fill(card, "engines", engines_table(read_json(DEFAULT_MODEL.with_suffix(".engines.json"))))
     card = fill(card, "invariance", invariance_table(read_json(DEFAULT_MODEL.with_suffix(".invariance.json"))))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))

@@ -31,11 +31,11 @@ from ecg_core.studies.tables import Base
 
 posix = pytest.mark.skipif(os.name != "posix", reason="users and limits of POSIX")
 NOBODY = 65534
-SECOND = """
+NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "9998", "{head}"
 
 
 def upgrade():
@@ -361,6 +361,19 @@ def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path, store_addr
     open_store(tmp_path, url=store_address).close()
 
 
+def test_a_store_of_the_first_version_opens_and_its_studies_say_nothing_of_the_training(tmp_path, store_address):
+    opened = open_store(tmp_path, url=store_address)
+    sha256 = add_small(opened, tmp_path).record_sha256
+    with opened.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(text("ALTER TABLE study DROP COLUMN unlike_pct"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{REVISIONS[0]}'"))  # noqa: S608
+    opened.close()
+    again = open_store(tmp_path, url=store_address)
+    assert get_study(again, sha256).unlike_pct is None
+    assert (tmp_path / "studies.0001.sqlite").exists() == (store_address == "")
+    again.close()
+
+
 @pytest.fixture
 def next_version(tmp_path, monkeypatch):
     """Have the program know one migration more; call it with what else that does."""
@@ -368,10 +381,10 @@ def next_version(tmp_path, monkeypatch):
     def install(more=""):
         scripts = tmp_path / "migrations 100%"
         shutil.copytree(migrations.SCRIPTS, scripts, dirs_exist_ok=True)
-        (scripts / "versions" / "0002_next.py").write_text(SECOND.format(more=more))
+        (scripts / "versions" / "9998_next.py").write_text(NEXT.format(head=HEAD, more=more))
         monkeypatch.setattr(migrations, "SCRIPTS", scripts)
-        monkeypatch.setattr(store, "REVISIONS", (*REVISIONS, "0002"))
-        monkeypatch.setattr(store, "HEAD", "0002")
+        monkeypatch.setattr(store, "REVISIONS", (*REVISIONS, "9998"))
+        monkeypatch.setattr(store, "HEAD", "9998")
 
     return install
 
@@ -389,11 +402,11 @@ def test_a_store_of_this_version_opens_in_the_next_and_a_copy_is_kept(tmp_path, 
     assert audit.verify(again, sha256) == ()
     again.close()
     open_store(tmp_path / "store", url=store_address).close()
-    copy = tmp_path / "store" / "studies.0001.sqlite"
+    copy = tmp_path / "store" / f"studies.{HEAD}.sqlite"
     assert copy.exists() == (store_address == "")
     if copy.exists():
         with closing(sqlite3.connect(copy)) as kept:
-            assert kept.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone() == ("0001",)  # noqa: S608
+            assert kept.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone() == (HEAD,)  # noqa: S608
             assert kept.execute("SELECT count(*) FROM edit").fetchone() == (1,)
 
 
@@ -413,10 +426,10 @@ def test_a_migration_that_fails_changes_nothing(tmp_path, store_address, next_ve
 
 def test_no_migration_begins_where_no_copy_can_be_kept(filled, next_version):
     folder, _ = filled
-    (folder / "studies.0001.sqlite").mkdir()
+    (folder / f"studies.{HEAD}.sqlite").mkdir()
     next_version()
     with pytest.raises(StoreError, match="copy") as refused:
         open_store(folder, url="")
     assert is_one_sentence(refused.value)
     with closing(sqlite3.connect(folder / DATABASE)) as kept:
-        assert kept.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone() == ("0001",)  # noqa: S608
+        assert kept.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone() == (HEAD,)  # noqa: S608

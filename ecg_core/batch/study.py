@@ -27,7 +27,10 @@ IDENTITY: Final = (
     "folder", "record", "leads", "record_sha256", "model", "model_sha256", "software_version",
 )  # fmt: skip
 # Since 0.2.0: at the right, so that earlier columns keep their place; after them columns of text.
-ADDED: Final = ("pvc_burden_with_fusion", "sve_doubt", "sve_uncertain", "af_verdict", "af_verdict_probability")
+ADDED: Final = (
+    "pvc_burden_with_fusion", "sve_doubt", "sve_uncertain", "af_verdict", "af_verdict_probability", "doubtful_beats",
+    "unlike_training",
+)  # fmt: skip
 TEXTS: Final = ("af_verdict_text", "sve_uncertain_text", "engine", "model_origin")
 
 
@@ -37,7 +40,8 @@ def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
     identity = (
         name, record.record_id, ", ".join(analysis.lead_names), record.sha256, model.name, model.sha256, __version__,
     )  # fmt: skip
-    every = sorted(measures(analysis), key=lambda measure: measure.key in ADDED)
+    place = {key: number for number, key in enumerate(ADDED, 1)}
+    every = sorted(measures(analysis), key=lambda measure: place.get(measure.key, 0))
     return {
         **dict(zip(IDENTITY, identity, strict=True)),
         **{measure.key: measure.value for measure in every},

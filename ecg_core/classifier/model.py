@@ -42,8 +42,8 @@ def save_spec(path: Path, spec: ModelSpec) -> None:
 
 
 def uncalibrated(model: Model) -> Model:
-    """The model with the probabilities that its network gives: what is learned or chosen by them needs these."""
-    return Model(replace(model.spec, calibration=(), operating_points=()), model.engine)
+    """The model without what was measured with its weights: what is learned or chosen needs its own probabilities."""
+    return Model(replace(model.spec, calibration=(), operating_points=(), domain=None), model.engine)
 
 
 def load_model(path: str | Path = DEFAULT_MODEL, *, engine: str | None = None) -> Model:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ModelError
 from ..rules import OperatingPoint
-from ..schema import Calibration, ModelSpec
+from ..schema import Calibration, ModelSpec, TrainingDomain
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -59,7 +59,8 @@ def spec_of(content: bytes, *, where: str) -> ModelSpec:
             tuple(OperatingPoint(**_fields(point)) for point in of_leads)
             for of_leads in stored.pop("operating_points", ())
         )
-        return ModelSpec(**_fields(stored), calibration=calibration, operating_points=points)
+        domain = TrainingDomain(**found) if (found := stored.pop("domain", None)) else None
+        return ModelSpec(**_fields(stored), calibration=calibration, operating_points=points, domain=domain)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"{where}: expected the spec of a model of this program ({error}).", settings=("model",)

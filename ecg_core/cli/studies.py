@@ -156,6 +156,6 @@ def _as_json(study: Study) -> dict[str, Any]:
         "duration_s": study.duration_s, "leads": list(study.lead_names), "simulated": study.simulated,
         "state": study.state, "archived": study.archived, "model": study.model_name, "lead": study.lead,
         "rules": study.rules, "beats": study.n_beats, "pvc_burden_pct": study.pvc_pct, "sve_burden_pct": study.sve_pct,
-        "af_burden_pct": study.af_pct, "danger": study.danger, "edited_at": study.edited_at,
-        "edited_by": study.edited_by, "version": study.version,
+        "af_burden_pct": study.af_pct, "danger": study.danger, "unlike_training_pct": study.unlike_pct,
+        "edited_at": study.edited_at, "edited_by": study.edited_by, "version": study.version,
     }  # fmt: skip

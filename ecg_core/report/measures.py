@@ -12,6 +12,7 @@ from ..clock import duration_text
 from ..edits import MARKED_NAMES, Stretch
 from ..labels import CLASSES, NAME
 from ..rhythm.burden import summarise_episodes
+from ..rhythm.domain_shift import DOUBTFUL, LEAST_BEATS, domain_shift
 from ..rhythm.doubt import UNCERTAIN_FROM, is_uncertain
 from ..rhythm.intervals import CLEAR_SCORE, follows_previous
 from ..rhythm.uncertainty import COVERED
@@ -184,6 +185,19 @@ def _recording(analysis: Analysis) -> Iterator[Measure]:
     for label, n in zip(CLASSES, burden.count.tolist(), strict=True):
         yield Measure(group, f"beats_{label}", NAME[label], n, "beats", _beats(analysis))
     yield Measure(group, "beats_told", "Labelled by a reader", len(analysis.labelled), "beats", _beats(analysis))
+    yield from _domain_shift(analysis)
+
+
+def _domain_shift(analysis: Analysis) -> Iterator[Measure]:
+    """How far the recording lies from what the model knows."""
+    shift, group, how = domain_shift(analysis), "recording", f"beats with no class of probability {DOUBTFUL:g} or more"
+    share, limit = (100 * shift.doubtful_share, shift.limit) if shift else (None, None)
+    few = f"fewer than {LEAST_BEATS} analysable beats"
+    yield Measure(group, "doubtful_beats", "Beats of doubtful class", share, "%", how, why=few, decimals=2)
+    unlike = float(shift.is_unlike) if shift and limit is not None else None
+    how = "more doubtful beats than in 99 of 100 training recordings"
+    why = "the training recordings of the model were not measured" if shift else few
+    yield Measure(group, "unlike_training", "Unlike the training recordings", unlike, YES_NO, how, why=why)
 
 
 def _rate(analysis: Analysis) -> Iterator[Measure]:

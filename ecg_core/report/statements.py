@@ -1,4 +1,4 @@
-"""What stands where a reader looks first besides dangers: doubts about the file, leads that failed, what is uncertain.
+"""What stands where a reader looks first besides dangers: doubts, leads that failed, a verdict, what is uncertain.
 
 Pages, PDF, narrative, tables and terminal take their words from here.
 """
@@ -13,12 +13,13 @@ import numpy as np
 from ..certainty import AF, AF_ANSWERS, NOT_KNOWN
 from ..clock import clock_text, duration_text
 from ..labels import CLASSES
+from ..rhythm.domain_shift import domain_shift
 from ..rhythm.doubt import MAY_BE_S, is_uncertain
 from ..schema import Analysis, Index, Record
 from ..text import plural
 
 VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
-FILE_DOUBT, LEFT_OUT, LEADS = "file_doubt", "left_out", "leads"
+FILE_DOUBT, LEFT_OUT, LEADS, UNLIKE_TRAINING = "file_doubt", "left_out", "leads", "unlike_training"
 MOST_NAMES = 6  # of channels that are left out for one reason
 MOST_STRETCHES = 3  # in which a lead failed are named one by one, the longest
 LEAST_OFF_S = 60.0  # in which one of several leads held no signal; a shorter stretch changes hardly anything
@@ -31,7 +32,7 @@ IN_TABLE: Final = dict(
 class Statement:
     """A sentence for readers, without its full stop."""
 
-    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT, LEFT_OUT or LEADS
+    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT, LEFT_OUT, LEADS or UNLIKE_TRAINING
     text: str
     is_warning: bool  # the program is not sure
 
@@ -45,6 +46,8 @@ def statements(analysis: Analysis) -> tuple[Statement, ...]:
         found.append(Statement(LEFT_OUT, f"Channels that were not read: {left_out_text(record)}", is_warning=False))
     if leads := leads_text(analysis):
         found.append(Statement(LEADS, leads, is_warning=False))
+    if unlike := unlike_text(analysis):
+        found.append(Statement(UNLIKE_TRAINING, unlike, is_warning=True))
     if verdict and analysis.burden.af_verdict is not None:
         found.append(Statement(VERDICT, verdict, analysis.burden.af_verdict.answer == NOT_KNOWN))
     if doubt:
@@ -98,6 +101,18 @@ def lead_changes(analysis: Analysis) -> list[tuple[float, float, str]]:
             if end_s - start_s >= LEAST_OFF_S:
                 found.append((start_s, end_s, f"without lead {lead}, which held no signal"))
     return sorted(found)
+
+
+def unlike_text(analysis: Analysis) -> str:
+    """That a recording is unlike those that the model learned from, and what to do; empty where it is not."""
+    shift = domain_shift(analysis)
+    if shift is None or shift.limit is None or not shift.is_unlike:
+        return ""
+    return (
+        f"Unlike the training recordings: the class of {100 * shift.doubtful_share:.1f} % of the beats is in doubt, "
+        f"where hardly any recording that the model learned from exceeds {100 * shift.limit:.1f} %; review a sample of "
+        "beats, label the queried beats, or adapt the model to this recorder"
+    )
 
 
 def verdict_text(analysis: Analysis) -> str:
@@ -164,9 +179,15 @@ def verdict_cells(analysis: Analysis) -> dict[str, str]:
 
 
 def verdict_content(analysis: Analysis) -> dict[str, Any]:
-    """Both as they were measured, for programs; None where there is none."""
-    verdict, doubt = analysis.burden.af_verdict, analysis.burden.s_doubt
+    """What is not certain as it was measured, for programs; None where there is nothing of it."""
+    verdict, doubt, shift = analysis.burden.af_verdict, analysis.burden.s_doubt, domain_shift(analysis)
     return {
+        "domain_shift": shift
+        and {
+            "doubtful_share": round(shift.doubtful_share, 4),
+            "limit": shift.limit,
+            "unlike_training": None if shift.limit is None else shift.is_unlike,
+        },
         "af_verdict": verdict
         and {"answer": verdict.answer, "reason": verdict.reason, "probability": verdict.probability},
         "sve_doubt": doubt

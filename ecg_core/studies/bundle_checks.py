@@ -32,7 +32,8 @@ LISTS: Final[dict[str, type[Base]]] = {
     "audit": AuditRow,
 }  # fmt: skip
 LIST_COLUMNS: Final = {"study": ("files", "lead_names"), "edit": ("content",)}  # in other JSON columns stand dicts
-NOT_EXPORTED: Final = ("id", "record_sha256")  # numbers of this database, and what the manifest states once
+# Numbers of this database, what the manifest states once, and what a study has again once it is opened
+NOT_EXPORTED: Final = ("id", "record_sha256", "unlike_pct")
 EMPTIED: Final = {"path": "", "files": [], "view": {}}  # of this computer
 HASHES_OF_REPORT: Final = {"labels", "model"}  # by which a locked study is verified
 HASH_DIGITS: Final = 64

@@ -87,6 +87,7 @@ class Study:
     sve_pct: float | None
     af_pct: float | None
     danger: str
+    unlike_pct: float | None
     patient_name: str
     view: dict[str, Any]
     edited_at: str
@@ -345,8 +346,8 @@ def _new_values(
     return of_record | {
         "state": NEW, "archived": False, "lead": "auto", "model_name": "", "model_sha256": "", "rules": {},
         "n_fitted_edits": 0, "n_beats": None, "pvc_pct": None, "sve_pct": None, "af_pct": None, "danger": "",
-        "patient": {}, "patient_key": "", "narrative": "", "view": {}, "created_at": moment, "edited_at": moment,
-        "edited_by": editor.reader, "version": 1,
+        "unlike_pct": None, "patient": {}, "patient_key": "", "narrative": "", "view": {}, "created_at": moment,
+        "edited_at": moment, "edited_by": editor.reader, "version": 1,
     }  # fmt: skip
 
 
@@ -372,6 +373,6 @@ def study_of(store: Store, row: Any, patient_name: str) -> Study:
         lead_names=tuple(_decoded(row.lead_names)), simulated=row.simulated, state=row.state, archived=row.archived,
         lead=row.lead, model_name=row.model_name, model_sha256=row.model_sha256, rules=dict(_decoded(row.rules)),
         n_fitted_edits=row.n_fitted_edits, n_beats=row.n_beats, pvc_pct=row.pvc_pct, sve_pct=row.sve_pct,
-        af_pct=row.af_pct, danger=row.danger, patient_name=patient_name, view=dict(_decoded(row.view)),
-        edited_at=row.edited_at, edited_by=row.edited_by, version=row.version,
+        af_pct=row.af_pct, danger=row.danger, unlike_pct=row.unlike_pct, patient_name=patient_name,
+        view=dict(_decoded(row.view)), edited_at=row.edited_at, edited_by=row.edited_by, version=row.version,
     )  # fmt: skip

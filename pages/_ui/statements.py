@@ -1,4 +1,4 @@
-"""What pages say beside dangers: doubts about the file, failed leads, a verdict, an uncertain S count; how to check."""
+"""What pages say beside dangers: doubts, leads that failed, a verdict, an uncertain S count; and how to check them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ecg_core.report.statements import (
     LEADS,
     LEFT_OUT,
     SVE_UNCERTAIN,
+    UNLIKE_TRAINING,
     VERDICT,
     Statement,
     doubtful_beats,
@@ -27,6 +28,7 @@ ABOUT_THE_FILE: Final = (FILE_DOUBT, LEFT_OUT)
 WARNING: Final = ":material/help:"
 CALM: Final = ":material/monitor_heart:"
 GALLERY_TITLE: Final = "S beats, the least certain first"
+QUERIED_TITLE: Final = "Queried beats, the most informative first"
 REVIEW_HELP: Final = "Shows the recording from its start"
 LEADS_HELP: Final = "Shows the first of these stretches"
 
@@ -59,6 +61,10 @@ def _draw_way(analysis: Analysis, statement: Statement) -> None:
         beats = doubtful_beats(analysis)
         if len(beats) and st.button("Gallery", key="to doubtful beats", help=GALLERY_TITLE, width="stretch"):
             open_gallery(analysis, beats, GALLERY_TITLE)
+    elif statement.kind == UNLIKE_TRAINING:
+        queried = analysis.queried
+        if len(queried) and st.button("Gallery", key="to queried beats", help=QUERIED_TITLE, width="stretch"):
+            open_gallery(analysis, queried, QUERIED_TITLE)
     elif statement.kind == VERDICT and st.button("Review", key="to verdict", help=REVIEW_HELP, width="stretch"):
         st.switch_page("pages/review.py", query_params=address(analysis.record, 0.0))
     elif statement.kind == LEADS and st.button("Review", key="to other leads", help=LEADS_HELP, width="stretch"):

@@ -100,12 +100,13 @@ def worklist_table(worklist: Worklist) -> pd.DataFrame:
             "SVE %": _numbers([study.sve_pct for study in studies]),
             "AF %": _numbers([study.af_pct for study in studies]),
             "Danger": [short_danger(study.danger) for study in studies],
+            "Unlike": [unlike_text(study.unlike_pct) for study in studies],
             "Last edit": [datetime.fromisoformat(study.edited_at) for study in studies],
             "By": [study.edited_by for study in studies],
             "Open": [_open_text(worklist.open_by.get(study.record_sha256)) for study in studies],
         }
     )
-    return table.drop(columns=[name for name in ("Patient", "Open") if not table[name].any()])
+    return table.drop(columns=[name for name in ("Patient", "Unlike", "Open") if not table[name].any()])
 
 
 def _numbers(values: Sequence[float | None]) -> Float64:
@@ -114,6 +115,11 @@ def _numbers(values: Sequence[float | None]) -> Float64:
 
 def _open_text(reader: str | None) -> str:
     return "" if reader is None else f"open: by {reader}"
+
+
+def unlike_text(unlike_pct: float | None) -> str:
+    """The share of doubtful beats of a recording that is unlike the training recordings."""
+    return "" if unlike_pct is None else f"≠ {unlike_pct:.0f} %"
 
 
 def short_danger(text: str) -> str:
@@ -183,6 +189,10 @@ def _columns() -> dict[str, Any]:
         "SVE %": config.NumberColumn(format="%.1f", help=f"SVE burden, {of_beats}", width=58),
         "AF %": config.NumberColumn(format="%.1f", help="AF burden, of the analysable time", width=52),
         "Danger": config.TextColumn(help="The most serious kind that was found", width=118),
+        "Unlike": config.TextColumn(
+            help="Unlike the training recordings: so many beats are of doubtful class. Review a sample of them",
+            width=62,
+        ),
         "Last edit": config.DatetimeColumn(format="distance", width=110),
         "Open": config.TextColumn(help="Another window may change it; here you read along, or take over"),
     }
