@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .certainty import Calibration
 from .edits import NO_CHANGES, Changes, Edit, counting, digest_of
 from .errors import ModelError
 from .labels import UNLABELLED, Codes
@@ -24,7 +25,6 @@ from .schema import (
     Annotations,
     Beats,
     Burden,
-    Calibration,
     ModelSpec,
     Quality,
     Record,

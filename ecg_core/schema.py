@@ -16,10 +16,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .certainty import AfVerdict, SDoubt
-from .certainty import Calibration as Calibration  # noqa: PLC0414 -- a noun of the spec, taken from here
-from .certainty import ReplacedLead as ReplacedLead  # noqa: PLC0414 -- a noun of the analysis, taken from here
-from .certainty import TrainingDomain as TrainingDomain  # noqa: PLC0414 -- likewise
+from .certainty import AfVerdict, Calibration, ReplacedLead, SDoubt, TrainingDomain
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, nearest
 from .learning import LearningCheck

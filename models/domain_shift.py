@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.stats import spearmanr
 
+from ecg_core.certainty import TrainingDomain
 from ecg_core.classifier.model import Model, load_model, save_spec
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
 from ecg_core.evaluation.ec57 import Score
@@ -27,7 +28,7 @@ from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.domain_shift import DOUBTFUL, doubtful_share
-from ecg_core.schema import ModelSpec, Record, TrainingDomain
+from ecg_core.schema import ModelSpec, Record
 from ecg_core.training.domain import fit_domain
 from models import databases as at
 from models.command import ROOT, parse, parser_of, print_line, write_json

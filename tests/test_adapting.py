@@ -14,7 +14,6 @@ from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import running, source, task
 from ecg_core.adaptation.choosing import choose
-from ecg_core.adaptation.fitting import between
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.material import Labels, Origin, open_recording, survey_folder
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
@@ -39,6 +38,7 @@ from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
 from ecg_core.parallel import use_threads
+from ecg_core.training.adaptation import between
 
 SAME = {"V": 0.8, "S": 0.7}
 

@@ -24,7 +24,7 @@ FLOORS = (
     {"pipeline"},
     {"report", "evaluation"},
     {"figures", "training", "studies"},
-    {"live", "batch"},
+    {"live", "batch", "adaptation"},
     {"cli"},
     {"__main__"},
 )
@@ -36,8 +36,8 @@ MODULES = {
 SCRIPTS = [ROOT / "app.py", ROOT / "dashboard.py", *(ROOT / "pages").rglob("*.py")]
 PAGES = [ROOT / "dashboard.py", *(ROOT / "pages").glob("*.py")]
 PLAIN_NAMES = {("ecg_core", "NOTICE"), ("ecg_core", "__version__")}  # of the package itself, that any room may import
-MOST_LINES, MOST_FUNCTION_LINES, MOST_ROOMS = 450, 70, 30
-MOST_IMPORTS = 163  # one more since the card of a model that came from elsewhere is escaped as any text from outside
+MOST_LINES, MOST_FUNCTION_LINES, MOST_ROOMS = 450, 70, 31
+MOST_IMPORTS = 182  # of these 18 of adaptation, which leads from recordings over fits and evaluations to a kept model
 
 
 @cache

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 
 from ..classifier.leads import ALL
 from ..classifier.model import Model
-from ..classifier.network import BeatNetwork
-from ..classifier.weights import torch_model
 from ..labels import UNLABELLED
 from ..pipeline import analyse
 from ..schema import Annotations, Float32, ModelSpec, Record
@@ -32,8 +28,8 @@ from .material import Labels, Origin, Recording
 PARTS: Final = ("score", "token", "first_look", "beat", "shape", "sequence", "judge")
 PLAN: Final = FitPlan(steps=600, parts=PARTS, learning_rate=1e-3, checkpoint_steps=60)
 STEPS_OF_SEVERAL: Final = 240  # of each fit, where each patient is left out in turn
-# Of the way from the weights before to the fitted ones (Wortsman 2022, doi:10.1109/CVPR52688.2022.00780): of .4 to 1,
-# tried with two draws of ten patients, .8 kept V F1 of ltdb and three quarters of the gain in S.
+# See ``adapt``. Of .4 to 1, tried with two draws of ten patients, .8 kept V F1 of ltdb and three quarters of the gain
+# in S of svdb's other patients.
 FRACTION: Final = 0.8
 TARGET_WEIGHT: Final = 0.5  # of the crops of a step, on average; the others are of the source
 LEARNED_S: Final = 2 * 3600.0  # of a longer recording, the stretch with the most ectopic beats
@@ -69,20 +65,10 @@ def fit_to(
         replace(one, weight=whole / len(set(of_patient)) / of_patient.count(patient))
         for one, patient in zip(prepared, of_patient, strict=True)
     ]
-    fitted = adapt(
-        model, weighted, noise=source.noise, rehearsed=source.records, plan=plan, checkpoint=checkpoint, report=report
-    )
-    return torch_model(fitted.spec, between(model.network, fitted.network, FRACTION))
-
-
-def between(one: BeatNetwork, other: BeatNetwork, fraction: float) -> BeatNetwork:
-    """A network whose weights lie so far on the way from those of one to those of another one, 0..1."""
-    result = deepcopy(other)
-    weights = dict(one.named_parameters())
-    with torch.no_grad():
-        for name, weight in result.named_parameters():
-            weight.copy_(torch.lerp(weights[name], weight, fraction))
-    return result
+    return adapt(
+        model, weighted, noise=source.noise, rehearsed=source.records, plan=plan, checkpoint=checkpoint, report=report,
+        fraction=FRACTION,
+    )  # fmt: skip
 
 
 def learned_record(recording: Recording, record: Record, model: Model, labels: Labels) -> TrainingRecord:
@@ -144,4 +130,5 @@ def adapted_spec(
         int8_sha256="",
         calibration=(),
         operating_points=(),
+        domain=None,
     )

@@ -23,7 +23,9 @@ LEAST_BEATS: Final = 30  # of a class in the reference of the held-out patients:
 LEAST_GAIN: Final = 0.005  # mean F1 of V and S, from which the adapted model is better
 MOST_LOST: Final = 0.02  # F1 of one class, that the other's gain may cost
 MOST_QRS_LOST: Final = 0.002  # of sensitivity or positive predictivity of the QRS
-MOST_FORGOTTEN: Final = {"V": 0.005, "S": 0.03}  # F1 on the source; S of mitdb hangs on one or two patients
+# F1 on the source. Two fits of the source model that differ in their seed alone differ by as much (see the model card);
+# a smaller loss is stated in the verdict and does not forbid a model that is better on its own recorder.
+MOST_FORGOTTEN: Final = {"V": 0.02, "S": 0.05}
 MOST_AF_FORGOTTEN: Final = 0.05  # of sensitivity or positive predictivity by duration, on the source
 N_DRAWS: Final = 1000  # times the patients are drawn with replacement
 LEAST_PATIENTS: Final = 4  # that an interval over patients is drawn from

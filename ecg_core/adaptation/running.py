@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..classifier.leads import ALL
-from ..classifier.model import Model, load_model
+from ..classifier.model import Model, load_model, save_spec
 from ..classifier.spec import read_spec
 from ..classifier.weights import save_model
 from ..errors import AdaptationError, Cancelled, EcgError
@@ -18,6 +18,7 @@ from ..evaluation.evaluate import Evaluation, RecordEvaluation, evaluate_record
 from ..records import read_record
 from ..schema import Record
 from ..studies.store import Store, open_store
+from ..training.domain import fit_domain
 from ..training.export import calibration_strips, export_model
 from ..training.preparation import prepare_record
 from .changes import changed_beats
@@ -163,6 +164,9 @@ class _Run:
         records = [open_recording(recording, self.store) for recording in learned]
         records += [read_record(source) for source in source_paths(self.databases, REHEARSED)]
         export_model(path, calibration_strips(records, spec, self._source().noise))
+        made = load_model(path)
+        self.clock.at("Measuring the training recordings", FITTING[1])
+        save_spec(path, replace(made.spec, domain=fit_domain(made, records, recipe=spec.recipe)))
         return load_model(path)
 
     def _measure(self, before: Model, final: Model, held_out: Sequence[tuple[Model, Recording]]) -> Proof:

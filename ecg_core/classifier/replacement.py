@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..certainty import ReplacedLead
 from ..parallel import parallel_map
-from ..schema import Float32, Index, Record, ReplacedLead
+from ..schema import Float32, Index, Record
 from ..signals.filters import FS_HZ, clean_leads, normalised
 from ..signals.quality import BLOCK_S, UNUSABLE_SCORE, analysable, block_scores, scores_at_frames
 from .chunks import Chunk, ChunkFeatures, Detections

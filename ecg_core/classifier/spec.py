@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..certainty import Calibration, TrainingDomain
 from ..errors import ModelError
 from ..rules import OperatingPoint
-from ..schema import Calibration, ModelSpec, TrainingDomain
+from ..schema import ModelSpec
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..certainty import Calibration
 from ..edits import Mark
 from ..labels import CLASSES
 from ..rules import RhythmRules
-from ..schema import Beats, Burden, Calibration, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
+from ..schema import Beats, Burden, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
 from .doubt import s_doubt
 from .events import RUNS, TACHYCARDIAS, ectopic_series
 from .hrv import measure_variability

@@ -16,8 +16,9 @@ from typing import Final
 
 import numpy as np
 
+from ..certainty import Calibration
 from ..labels import CLASSES
-from ..schema import Beats, Calibration, Float32, Float64
+from ..schema import Beats, Float32, Float64
 
 THRESHOLDS: Final = (0.3, 0.5, 0.7, 0.9, 0.97)
 COVERED: Final = 0.95  # share of new patients whose true burden the interval holds

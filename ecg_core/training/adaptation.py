@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 
 from ..classifier.leads import ALL
 from ..classifier.model import Model, uncalibrated
+from ..classifier.network import BeatNetwork
 from ..classifier.weights import torch_model
 from ..labels import UNLABELLED, class_codes
 from ..pipeline import analyse
@@ -34,6 +36,7 @@ def adapt(
     plan: FitPlan = PLAN,
     checkpoint: Path | None = None,
     report: Report = no_report,
+    fraction: float = 1.0,
 ) -> Model:
     """Fine-tune a copy of a model to the recorder of these records.
 
@@ -51,6 +54,9 @@ def adapt(
         Records of the source, learned again in between so that they are not forgotten.
     checkpoint, report
         See ``training.fit``.
+    fraction
+        Of the way from the weights before to the fitted ones: less forgets less of the source, and still gains most on
+        the target (Wortsman 2022, doi:10.1109/CVPR52688.2022.00780).
 
     """
     model = uncalibrated(model)
@@ -63,7 +69,19 @@ def adapt(
         checkpoint=checkpoint,
         report=report,
     )
-    return torch_model(replace(model.spec, sha256=""), network)
+    return torch_model(replace(model.spec, sha256=""), between(model.network, network, fraction))
+
+
+def between(one: BeatNetwork, other: BeatNetwork, fraction: float) -> BeatNetwork:
+    """A network whose weights lie so far on the way from those of one to those of another one, 0..1."""
+    if fraction == 1:
+        return other
+    result = deepcopy(other)
+    weights = dict(one.named_parameters())
+    with torch.no_grad():
+        for name, weight in result.named_parameters():
+            weight.copy_(torch.lerp(weights[name], weight, fraction))
+    return result
 
 
 def _prepared(record: Record | TrainingRecord, model: Model) -> TrainingRecord:

@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
+from ..certainty import TrainingDomain
 from ..classifier.model import Model
 from ..pipeline import analyse
 from ..rhythm.domain_shift import doubtful_share
 from ..rhythm.short_recordings import SHORT_S
-from ..schema import Record, TrainingDomain
+from ..schema import Record
 
 TYPICAL: Final = 0.99  # share of the training recordings that are not unlike themselves
 LEAST_RECORDINGS: Final = 20  # of fewer, their extreme is a matter of chance
