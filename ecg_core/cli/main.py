@@ -16,6 +16,7 @@ from typing import Final
 
 from .. import NOTICE, __version__
 from ..errors import EcgError
+from ..files import sweep_temporary
 from ..text import format_quoted, one_line
 from . import analyze, audit, convert, evaluate, fetch, inspect, join, monitor, replay, studies
 from .options import BAD_INPUT, STOPPED
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
+    sweep_temporary()  # what an earlier run unpacked, and was killed before it could remove it
     try:
         code = int(options.run(options))
         sys.stdout.flush()
