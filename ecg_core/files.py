@@ -204,6 +204,26 @@ def sweep_temporary(
             _remove_unlocked(leftover, spare)
 
 
+def reason_of(error: OSError) -> str:
+    """Why a file cannot be read or written; of a name that is too long, in words that say what to do."""
+    if error.errno == errno.ENAMETOOLONG:
+        return "a name there is longer than the disk takes: give the recording a shorter one"
+    return error.strerror or str(error)
+
+
+def place_mends(error: OSError) -> bool:
+    """Whether the same files could be written into another folder."""
+    return error.errno != errno.ENAMETOOLONG
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path is that of a file; also of a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def hidden_name(name: str) -> str:
     """Beginning of the name of unfinished work."""
     return f".part-{name[:LONGEST_NAME]}"

@@ -10,6 +10,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from ..errors import RecordError
+from ..files import is_there
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..records import SINGLE_FILES, find_records
 from ..rules import RhythmRules
@@ -104,7 +105,7 @@ def folder_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.with_name(f"{path.name}.hea").is_file()
+    return path.is_dir() and not is_there(path.with_name(f"{path.name}.hea"))
 
 
 def _is_pattern(path: Path) -> bool:
@@ -129,7 +130,7 @@ def _records_of(argument: Path) -> list[Path]:
 def _without_extension(path: Path) -> Path:
     """The stem of a WFDB record, whichever of its files was named; any other path as it is."""
     stem = path.with_suffix("") if path.suffix.lower() in PARTS_OF_A_RECORD else path
-    return stem if stem.with_name(f"{stem.name}.hea").is_file() else path
+    return stem if is_there(stem.with_name(f"{stem.name}.hea")) else path
 
 
 def _candidates(path: Path) -> list[str]:

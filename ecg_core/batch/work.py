@@ -13,8 +13,8 @@ from ..classifier.chunks import Progress
 from ..classifier.engine import TORCH
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
-from ..errors import OutputError
-from ..files import atomic_folder
+from ..errors import OutputError, RecordError
+from ..files import atomic_folder, place_mends, reason_of
 from ..notes import NO_NOTES, Notes
 from ..pipeline import analyse
 from ..records import read_record
@@ -161,8 +161,10 @@ def _write(
                 (hidden / name).write_bytes(content)
             (hidden / MARK).write_text(json.dumps(mark, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
+        if not place_mends(error):  # of this record alone
+            raise RecordError(f"{task.path}: its results cannot be written ({reason_of(error)}).") from error
         raise OutputError(
-            f"{task.folder.parent}: the results of {task.name} cannot be written there ({error.strerror or error}); "
+            f"{task.folder.parent}: the results of {task.name} cannot be written there ({reason_of(error)}); "
             "finished records are kept. Make room, and run the same command again.",
             settings=("out",),
         ) from error

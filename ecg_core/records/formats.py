@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import MissingMetadataError, RecordError
+from ..files import is_there
 from ..notes import Patient
 from ..overrides import RecordOverrides
 from ..schema import Record
@@ -156,7 +157,7 @@ def open_record(path: Path, overrides: RecordOverrides) -> Record:
 def format_of(path: Path) -> Format | None:
     """Format of a file; WFDB where no file has this path, as a WFDB record is given without suffix."""
     first = first_bytes(path)
-    if not path.is_file() or _belongs_to_header(path, first):
+    if not is_there(path) or _belongs_to_header(path, first):
         return WFDB
     return next((form for form in FORMATS if form.sniff(path, first)), None)
 
@@ -206,7 +207,7 @@ def records_in(folder: Path) -> list[Path]:
 
 def first_bytes(path: Path) -> bytes:
     """The bytes by which formats are recognised; none where there is no file."""
-    if not path.is_file():
+    if not is_there(path):
         return b""
     with path.open("rb") as stream:
         return stream.read(FIRST_BYTES)
