@@ -27,7 +27,7 @@ from ..studies.edits import edits_of, edits_sha256
 from ..studies.store import Store, open_store
 from ..studies.study import command_editor, get_study, note_export
 from ..studies.study_notes import notes_of
-from .plan import Outcome, Settings, Studies, Task
+from .plan import Outcome, Settings, Studies, Task, check_place, mark_of
 from .study import study_row
 from .tables import MARK
 
@@ -50,7 +50,7 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
     row = finished_row(task.folder, made_from)
     if row is not None:
         return Outcome(task, row, kept=True)
-    _check_place(task.folder)
+    check_place(task)
     analysis = analyse(
         record,
         load_model(settings.model, engine=settings.engine),
@@ -67,7 +67,7 @@ def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studi
         row = finished_row(task.folder, _made_from(record, settings) | _edited(store, record))
         if row is not None and _is_shown(store, record, settings):
             return Outcome(task, row, kept=True)
-        _check_place(task.folder)
+        check_place(task)
         wanted, editor = Wanted(settings.model, settings.lead, settings.rules), command_editor(studies.reader)
         with held_study(store, record, editor) as study:
             analysis = analyse_held(store, record, study, wanted, editor, progress=progress)
@@ -77,7 +77,7 @@ def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studi
         if row is not None:
             return Outcome(task, row, kept=True)
         row = _write(task, analysis, made_from, settings.also, notes)
-        names = _mark(task.folder).get("files", {})
+        names = mark_of(task.folder).get("files", {})
         note_export(store, record.sha256, editor, files=list(names), with_patient=False)
         return Outcome(task, row)
 
@@ -105,7 +105,7 @@ def _is_shown(store: Store, record: Record, settings: Settings) -> bool:
 
 def finished_row(folder: Path, made_from: dict[str, Any]) -> Row | None:
     """Row of a record whose results are complete; None where they are not, or were made from something else."""
-    mark = _mark(folder)
+    mark = mark_of(folder)
     sizes: dict[str, int] = mark.get("files", {})
     if mark.get("made_from") != made_from:
         return None
@@ -125,23 +125,6 @@ def _made_from(record: Record, settings: Settings) -> dict[str, Any]:
         "software_version": __version__,
         **({"also": sorted(settings.also)} if settings.also else {}),
     }
-
-
-def _mark(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _check_place(folder: Path) -> None:
-    """Refuse a folder that holds anything but results of an earlier run: these are replaced, nothing else is."""
-    known = {*_mark(folder).get("files", {}), MARK}
-    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= known):
-        raise OutputError(
-            f"{folder}: exists and holds files that this program did not write; move it away.", settings=("out",)
-        )
 
 
 def _write(
