@@ -84,7 +84,7 @@ def atomic_files(
         gone = [path.name.removeprefix(GONE) for path in hidden.glob(f"{GONE}*")]
         order = {"note": unfinished_name(name), "files": [path.name for path in paths], "gone": gone}
         if noted and len(paths) + len(gone) > 1:
-            (hidden / unfinished_name(name)).write_text(UNFINISHED.format(name=name), encoding="utf-8")
+            _write_note(hidden, name)
             for earlier in _leftovers(folder, name):  # that could not be finished: all of it is replaced now
                 _remove_unlocked(earlier)
             (hidden / f"{ORDER}-").write_text(json.dumps(order), encoding="utf-8")
@@ -100,6 +100,18 @@ def atomic_files(
 def remove_with(hidden: Path, name: str) -> None:
     """Have a file go when the files of a hidden folder of ``atomic_files`` take their places."""
     (hidden / f"{GONE}{name}").touch()
+
+
+def note_unfinished(folder: Path, name: str) -> Path:
+    """Say in a folder that its files are being replaced, before work that may be stopped; ``atomic_files`` ends it."""
+    with _hidden_folder(folder, name) as hidden:
+        return _write_note(hidden, name).replace(folder / unfinished_name(name))
+
+
+def _write_note(folder: Path, name: str) -> Path:
+    path = folder / unfinished_name(name)
+    path.write_text(UNFINISHED.format(name=name), encoding="utf-8")
+    return path
 
 
 def unfinished_name(name: str) -> str:

@@ -11,8 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import OutputError
-from ..files import sweep
+from ..errors import ClusterError, OutputError
+from ..files import note_unfinished, sweep
 from .plan import Outcome, Settings, Studies, Task, check_place, is_many, plan
 from .study import write_study
 from .tables import FAILURES, STUDY
@@ -80,10 +80,16 @@ def analyse_many(
     for task in tasks:  # before the first of them takes hours
         check_place(task)
     sweep(out)
-    outcomes = {}
-    with closing(_run(tasks, settings, jobs, dask, show)) as run:
-        for outcome in run:
-            outcomes[outcome.task] = outcome
+    note = note_unfinished(out, STUDY) if (out / STUDY).exists() else None  # it is not that of the folders meanwhile
+    outcomes: dict[Task, Outcome] = {}
+    try:
+        with closing(_run(tasks, settings, jobs, dask, show)) as run:
+            for outcome in run:
+                outcomes[outcome.task] = outcome
+    except ClusterError:
+        if note and not outcomes:  # nothing was begun
+            note.unlink(missing_ok=True)
+        raise
     ordered = tuple(outcomes[task] for task in tasks)
     return Study(ordered, write_study(ordered, out))
 

@@ -29,7 +29,7 @@ def steps_of_an_analysis():
 def existing_tests():
     """Names of the test files, and of each test as ``file::test``."""
     names = set()
-    for path in (ROOT / "tests").glob("test_*.py"):
+    for path in (ROOT / "tests").rglob("test_*.py"):
         names.add(path.name)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
