@@ -3,6 +3,10 @@
 Where it is neither old nor new, the same command mends it. The work runs in a forked child, which has all imports: half
 of the children are killed after a random part of the time that an undisturbed one takes, the others a random moment
 after they first changed something.
+
+    ECG_KILLS=1000 python -m pytest tests/stress/test_kills.py
+
+kills each of them so often.
 """
 
 import os
@@ -27,7 +31,7 @@ from ecg_core.studies.study import command_editor, find_studies
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
 
-KILLS = 50
+KILLS = int(os.environ.get("ECG_KILLS", "50"))
 SECONDS = 12  # of ECG: enough for beats, and soon analysed
 SOON_S = 0.004  # in which most of the files take their places
 
