@@ -225,6 +225,6 @@ def test_an_analysis_into_the_store(tmp_path, records):
             (study,) = find_studies(store)
             assert not verify(store, study.record_sha256)
     assert n_killed >= KILLS // 2
-    assert finished(work) == 0
+    assert finished(work) == 0, "the killed command holds the study"
     assert not list((tmp_path / "out").glob(".*"))
     assert not list((tmp_path / "out").glob("*_unfinished.txt"))
