@@ -1,4 +1,4 @@
-"""Killed fifty times at random moments, each command that writes leaves the old whole, the new whole, or a note.
+"""Killed at random moments, again and again, each command that writes leaves the old whole, the new whole, or a note.
 
 Where it is neither old nor new, the same command mends it. The work runs in a forked child, which has all imports: half
 of the children are killed after a random part of the time that an undisturbed one takes, the others a random moment
@@ -31,7 +31,7 @@ from ecg_core.studies.study import command_editor, find_studies
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
 
-KILLS = int(os.environ.get("ECG_KILLS", "50"))
+KILLS = int(os.environ.get("ECG_KILLS", "25"))
 SECONDS = 12  # of ECG: enough for beats, and soon analysed
 SOON_S = 0.004  # in which most of the files take their places
 
