@@ -13,7 +13,7 @@ from typing import IO
 
 from ..errors import RecordError
 from ..schema import Float32, SignalSource
-from ..text import format_quoted
+from ..text import format_quoted, plural
 from .folder import Folder, no_room
 from .limits import MAX_EXPANSION
 
@@ -90,7 +90,7 @@ def _write(path: Path, member: Member, folder: Path, left: int) -> int:
         raise RecordError(f"{path.name}: holds another archive ({bare}); unpack it, and open what is in it.")
     if len(bare.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
         raise RecordError(
-            f"{path.name}: a file in it has a name of {len(bare)} letters ({bare[:40]} ...), and no disk takes more "
+            f"{path.name}: a file in it has a name of {plural(len(bare), 'letter')} ({bare[:40]} ...), and no disk takes more "
             f"than {MAX_NAME_BYTES} bytes; rename it, and pack the record again."
         )
     target = folder / bare
