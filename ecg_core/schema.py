@@ -29,6 +29,7 @@ Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 Text = NDArray[np.str_]
 Index = NDArray[np.int64]  # positions of beats, samples or frames
+FileState = tuple[int, int, int]  # of a file: its size, the time of its last change in ns, and its number on the disk
 T = TypeVar("T")
 
 
@@ -102,6 +103,7 @@ class Record:
     path: Path | None = field(default=None, repr=False)  # by which it was opened
     pieces: tuple[Record, ...] = field(default=(), repr=False)  # that it was joined from, in the order of their starts
     archive: Path | None = field(default=None, repr=False)  # whose unpacked ``files`` lie in a temporary folder
+    opened: tuple[FileState, ...] = field(default=(), repr=False)  # of ``files``, when it was opened
 
     @property
     def duration_s(self) -> float:

@@ -1,5 +1,6 @@
 """Archives: one record is read from them, and they write to no other folder."""
 
+import errno
 import gc
 import io
 import tarfile
@@ -123,3 +124,27 @@ def test_links_and_what_a_mac_adds_are_left_out(tmp_path, files):
         archive.addfile(info, io.BytesIO(files["x.hea"]))
     with pytest.raises(RecordError, match=r"x\.dat"):
         read_record(tmp_path / "link.tar.gz")
+
+
+@pytest.mark.parametrize("step", ["mkdtemp", "write"])
+def test_a_full_temporary_folder_is_named_and_not_the_archive(tmp_path, files, monkeypatch, step):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = zipped(tmp_path / "a.zip", files)
+    monkeypatch.setattr(folder.tempfile, "tempdir", str(tmp_path))
+    if step == "mkdtemp":
+        monkeypatch.setattr(folder.tempfile, "mkdtemp", full)
+    else:
+        monkeypatch.setattr(archives, "_write", full)
+    with pytest.raises(RecordError) as refused:
+        read_record(path)
+    assert "cannot be written there (No space left on device). Make room" in str(refused.value)
+    assert str(refused.value).startswith(f"{tmp_path}: ")
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_name_that_no_disk_takes_is_said(tmp_path, files, pack):
+    path = pack(tmp_path / "a.zip", {**files, f"{'n' * 300}.csv": b"x"})
+    with pytest.raises(RecordError, match=r"a file in it has a name of 304 letters \(nnn"):
+        read_record(path)

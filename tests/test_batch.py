@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,20 +10,24 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from support.documents import ROOT
+from support.made_files import csv_text
+from support.made_files import signal as simulated
 from support.studies import SETTINGS, STUDY, contents, files, rows, write_half_minute, write_half_minutes
 
 from ecg_core import __main__ as started
 from ecg_core.batch import analyse_many, plan, work
 from ecg_core.batch.plan import folder_names, is_many
 from ecg_core.batch.study import IDENTITY, TEXTS, study_table
-from ecg_core.batch.tables import MARK
+from ecg_core.batch.tables import FAILURES, MARK, PARQUET
+from ecg_core.batch.tables import STUDY as STUDY_TABLE
 from ecg_core.cli import progress
 from ecg_core.cli.main import main
 from ecg_core.errors import LeadError
 from ecg_core.files import hidden_name
 from ecg_core.pipeline import analyse
-from ecg_core.records import RESULTS, read_record
-from ecg_core.report.export import WRITERS, write_files
+from ecg_core.records import SINGLE_FILES, is_result, read_record
+from ecg_core.report.export import MORE_WRITERS, WRITERS, write_files
 
 
 @pytest.fixture(autouse=True)
@@ -80,14 +85,56 @@ def test_every_way_to_name_records_finds_them_once(database):
         assert [task.name for task in plan(arguments, database / "out")] == expected, arguments
 
 
-def test_every_table_that_is_written_of_a_record_is_known_as_no_record():
-    assert set(RESULTS) == {suffix for suffix in WRITERS if suffix.endswith(".csv")}
+def written_names():
+    """Endings and names of all files that this program writes, read from its source."""
+    pattern = re.compile(r'"(?:\{[\w.]+\})?(_\w+\.[a-z]+)"')
+    sources = [path for folder in ("ecg_core", "pages") for path in (ROOT / folder).rglob("*.py")]
+    return {name for path in sources for name in pattern.findall(path.read_text(encoding="utf-8"))} | {
+        *WRITERS, *MORE_WRITERS, STUDY_TABLE, PARQUET, FAILURES,
+    }  # fmt: skip
 
 
-def test_tables_that_were_written_before_are_no_records(database):
-    assert main(["analyze", str(database), "--out", str(database)]) == 0
-    assert main(["analyze", str(database / "a"), "--out", str(database)]) == 0
+def test_every_file_that_is_written_of_a_record_is_known_as_no_record():
+    written = {name for name in written_names() if name.endswith(SINGLE_FILES)}
+    assert written >= {"_alarms.csv", "_labels.csv", "_events.csv", "_report.dcm", "_study.zip", "_audit.csv"}
+    assert {name for name in written if not is_result(Path(f"x{name}" if name[0] == "_" else name))} == set()
+    assert is_result(Path("x_beats (1).csv"))
+    assert is_result(Path("study(2).csv"))
+    assert not is_result(Path("holter of a study.csv"))
+
+
+def test_files_that_were_written_before_are_no_records(database):
+    assert main(["analyze", str(database), "--out", str(database), "--also", "xlsx,fhir,dicom"]) == 0
+    assert main(["analyze", str(database / "a"), "--out", str(database), "--also", "xlsx,fhir,dicom"]) == 0
+    for name in ("a_labels.csv", "a_alarms.csv", "a_audit.csv", "a_study.zip", "a_beats (1).csv"):
+        (database / name).write_bytes((database / "a_beats.csv").read_bytes())
     assert [task.name for task in plan([database], database)] == ["a", "b", "c"]
+    assert [task.name for task in plan([database / "*"], database)] == ["a", "b", "c"]
+    assert main(["analyze", str(database), "--out", str(database), "--also", "xlsx,fhir,dicom"]) == 0
+
+
+@pytest.mark.parametrize("as_pattern", [False, True])
+def test_results_beside_the_records_work_or_are_refused_before_the_first_one(database, capsys, calls, as_pattern):
+    wanted = str(database / "*") if as_pattern else str(database)
+    assert main(["analyze", wanted, "--out", str(database)]) == 0
+    assert calls == ["a", "b", "c"]
+    (database / "c").rename(database / "old")
+    for name in ("x.csv", "x.tsv"):  # whose results need folders of the names of the files themselves
+        (database / name).write_text(csv_text(simulated()))
+    before = contents(database)
+    assert main(["analyze", wanted, "--out", str(database)]) == 2
+    assert (
+        "x.csv: is a file, and the results of x.csv need a folder of this name; nothing was" in capsys.readouterr().err
+    )
+    assert calls == ["a", "b", "c"]
+    assert contents(database) == before
+
+
+def test_a_record_in_a_folder_of_its_own_name_does_not_get_its_results_in_there(tmp_path, excerpt, calls, capsys):
+    write_half_minute(tmp_path / "db" / "x", "x", excerpt)
+    assert main(["analyze", str(tmp_path / "db" / "x"), "--out", str(tmp_path / "db")]) == 2
+    assert "holds files that this program did not write" in capsys.readouterr().err
+    assert calls == []
 
 
 @pytest.mark.parametrize(
@@ -298,7 +345,7 @@ def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path, capsys, 
         in capsys.readouterr().err
     )
     assert (out / "b" / "mine.txt").read_text() == "mine"
-    assert {"b"} <= set(contents(out)) <= {"a", "b", "c"}
+    assert contents(out) == ["b"]
     assert len(contents(out / "b")) == len({"mine.txt", name})
 
 

@@ -91,7 +91,7 @@ def test_a_copy_is_there_as_a_whole_or_not_at_all(tmp_path, record, monkeypatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", fill)
-    with pytest.raises(OutputError, match=r"No space left on device\); nothing was left behind"):
+    with pytest.raises(OutputError, match=r"No space left on device\); no file was left half written"):
         convert(record, "csv", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

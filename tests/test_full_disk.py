@@ -126,6 +126,19 @@ def test_a_copy_at_125_hz_that_cannot_be_written_is_not_there(tmp_path, server):
     assert everything(tmp_path / "data") == before
 
 
+@pytest.mark.parametrize("command", ["analyze {record}", "analyze {record} {record}", "convert {record} --to parquet"])
+def test_a_name_that_is_too_long_for_its_results_is_the_reason_that_is_given(tmp_path, capsys, excerpt, command):
+    record = write_record(tmp_path, 250 * "n", excerpt[None, : 30 * RECORD_HZ], RECORD_HZ)
+    code = main([*command.format(record=record).split(), "--out", str(tmp_path / "out")])
+    error = capsys.readouterr().err
+    if "analyze" in command and command.count("record") == 2:
+        error = (tmp_path / "out" / "failures.csv").read_text(encoding="utf-8-sig")
+    assert code
+    assert "longer than the disk takes: give the recording a shorter one" in error
+    assert "another folder" not in error
+    assert "Make room" not in error
+
+
 @pytest.mark.parametrize("below", ["file", "file/inside"])
 @pytest.mark.parametrize("command", ["analyze {record}", "analyze {record} {record}.hea", "convert {record}", "fetch"])
 def test_a_folder_that_cannot_be_made_ends_in_one_sentence(tmp_path, capsys, record, command, below):

@@ -72,7 +72,9 @@ def visible(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith((".", "tmp")) for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and not path.name.endswith("_unfinished.txt")
+        and not any(part.startswith((".", "tmp")) for part in path.relative_to(folder).parts)
     }
 
 

@@ -241,7 +241,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_refused(excerpt, model, t
         with (tmp_path / "x.dat").open("ab") as stream:
             stream.write(b"more")
 
-    with pytest.raises(RecordError, match=r"x\.dat: was changed while it was read"):
+    with pytest.raises(RecordError, match=r"x\.dat: was changed since it was opened"):
         analyse(record, model, progress=replaced)
 
 

@@ -1,6 +1,15 @@
 """Files that a reader uploads: opened, stored in a folder of the session alone, and named in no message."""
 
+import errno
 import gc
+import io
+import os
+import signal as signal_numbers
+import subprocess
+import sys
+import time
+import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +19,15 @@ from support.made_files import csv_text, signal
 from support.pages import button, page, text_of
 from support.records import DEMO
 
+from ecg_core import files
 from ecg_core.errors import MissingMetadataError, RecordError
 from ecg_core.records import read_record
+from ecg_core.studies.recordings import sweep_uploads
+from ecg_core.studies.store import open_store
 from pages._ui import uploads
+from pages._ui.jobs import AnalysisQueue
+from pages._ui.stores import Desk
 from pages._ui.workspace import Workspace
-
-NO_PROCESS = 2**22 + 1  # above the highest number of a process
 
 
 def uploaded(*suffixes, rename=None):
@@ -158,11 +170,9 @@ def test_strange_names_are_refused_in_a_sentence(name):
 
 
 def test_messages_do_not_name_the_servers_folders(monkeypatch, tmp_path):
-    monkeypatch.setattr(uploads.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
     workspace = Workspace()
-    inner = uploads.store(
-        [type("F", (), {"name": "x.hea", "getbuffer": lambda self: memoryview(b"")})()], workspace.uploads.path
-    )
+    inner = workspace.uploads.store([SimpleNamespace(name="x.hea", getbuffer=lambda: memoryview(b""))])
     sentence = workspace.uploads.hide(f"{inner[0]}.hea: this header file does not exist.")
     assert sentence == "x.hea: this header file does not exist."
 
@@ -176,13 +186,103 @@ def test_uploads_are_gone_with_the_session():
     assert not folder.exists()
 
 
-def test_what_a_killed_program_left_is_removed(monkeypatch, tmp_path):
-    monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
-    old, other = tmp_path / f"{uploads.PREFIX}{NO_PROCESS}-old", tmp_path / "other"
-    for folder in (old, other):
-        folder.mkdir()
-    made = uploads.make_folder()
-    assert sorted(tmp_path.iterdir()) == sorted([made, other])
+def csv_upload(name="mine.csv"):
+    return SimpleNamespace(name=name, file_id="1", getbuffer=lambda: memoryview(csv_text(signal()).encode()))
+
+
+def in_another_process(code, *arguments):
+    """Start a program that prints a line when it is ready, and waits."""
+    command = [sys.executable, "-c", f"import sys, time\n{code}\nprint('ready', flush=True)\ntime.sleep(600)"]
+    child = subprocess.Popen([*command, *map(str, arguments)], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    assert child.stdout.readline() == "ready\n"
+    return child
+
+
+KEEP_UPLOAD = """
+from pathlib import Path
+from pages._ui.uploads import UploadFolder
+uploads = UploadFolder(Path(sys.argv[1]) / "recordings")
+uploads.path.mkdir(parents=True, exist_ok=True)
+(uploads.make() / "patient.csv").touch()
+"""
+
+
+def age(folder):
+    """Let a folder and what is in it look a year old."""
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (time.time() - 365 * 86_400,) * 2)
+
+
+@pytest.mark.parametrize("end", ["SIGKILL", "SIGHUP", "SIGQUIT"])
+def test_an_upload_in_use_stays_however_old_and_goes_at_the_next_start_whatever_ended_its_server(tmp_path, end):
+    store = open_store(tmp_path, url="")
+    with in_another_process(KEEP_UPLOAD, tmp_path) as server:
+        age(tmp_path / "recordings")
+        sweep_uploads(store)
+        assert len(list(tmp_path.rglob("patient.csv"))) == 1
+        server.send_signal(getattr(signal_numbers, end))
+        server.wait()
+    sweep_uploads(store)
+    store.close()
+    assert list((tmp_path / "recordings").iterdir()) == []
+
+
+def test_an_upload_that_has_a_study_stays_at_every_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECG_STUDIES", str(tmp_path))
+    workspace = Workspace(Desk(AnalysisQueue(open_store(tmp_path, url=""))))
+    (path,) = workspace.uploads.store([csv_upload()])
+    workspace.add(read_record(path))
+    del workspace
+    gc.collect()
+    sweep_uploads(store := open_store(tmp_path, url=""))
+    store.close()
+    assert path.is_file()
+
+
+def test_an_upload_without_a_study_goes_with_its_window(tmp_path):
+    uploads_of_window = uploads.UploadFolder(tmp_path)
+    (path,) = uploads_of_window.store([csv_upload()])
+    assert path.is_file()
+    del uploads_of_window
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_uploaded_archive_goes_with_its_study():
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("mine.csv", csv_text(signal()))
+    workspace = Workspace()
+    at = page("studies", workspace)
+    at.file_uploader[0].set_value([("mine.zip", content.getvalue(), "application/zip")]).run()
+    assert not at.error
+    assert len(list(workspace.uploads.path.rglob("mine.zip"))) == 1
+    workspace.delete(workspace.current)
+    assert list(workspace.uploads.path.rglob("*.zip")) == []
+
+
+def test_a_recording_that_is_refused_takes_no_other_of_the_same_upload_away(tmp_path):
+    workspace = Workspace()
+    at = page("studies", workspace)
+    files = [("good.csv", csv_text(signal()).encode(), "text/csv"), ("worse.csv", b"time_s,II_mv\n1,2\n", "text/csv")]
+    at.file_uploader[0].set_value(files).run()
+    assert at.error
+    (record,) = workspace.records.values()
+    assert record.path.is_file()
+    assert list(workspace.uploads.path.rglob("worse.csv")) == []
+
+
+def test_a_full_disk_for_temporary_files_is_said_on_the_page(monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    workspace = Workspace()
+    at = page("studies", workspace)
+    monkeypatch.setattr(files.tempfile, "mkdtemp", full)
+    at.file_uploader[0].set_value([("mine.csv", csv_text(signal()).encode(), "text/csv")]).run()
+    assert [error.value for error in at.error] == [
+        "The upload cannot be kept (No space left on device); make room on the disk."
+    ]
 
 
 def test_a_file_of_another_format_is_uploaded_by_itself():

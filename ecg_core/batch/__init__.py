@@ -11,9 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import OutputError
-from ..files import sweep
-from .plan import Outcome, Settings, Studies, Task, is_many, plan
+from ..errors import ClusterError, OutputError
+from ..files import note_unfinished, sweep
+from .plan import Outcome, Settings, Studies, Task, check_place, is_many, plan
 from .study import write_study
 from .tables import FAILURES, STUDY
 from .workers import Outcomes, Show, run_local, run_on_dask
@@ -68,7 +68,8 @@ def analyse_many(
     RecordError
         A folder or pattern holds no record.
     OutputError
-        The results cannot be written; finished records stay.
+        The results cannot be written, which is found before the first record is analysed where the folder holds
+        anything else; finished records stay.
     ClusterError
         Dask is not installed, or its scheduler cannot be reached.
 
@@ -76,11 +77,19 @@ def analyse_many(
     tasks = plan(arguments, out)
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file, expected a folder.", settings=("out",))
+    for task in tasks:  # before the first of them takes hours
+        check_place(task)
     sweep(out)
-    outcomes = {}
-    with closing(_run(tasks, settings, jobs, dask, show)) as run:
-        for outcome in run:
-            outcomes[outcome.task] = outcome
+    note = note_unfinished(out, STUDY) if (out / STUDY).exists() else None  # it is not that of the folders meanwhile
+    outcomes: dict[Task, Outcome] = {}
+    try:
+        with closing(_run(tasks, settings, jobs, dask, show)) as run:
+            for outcome in run:
+                outcomes[outcome.task] = outcome
+    except ClusterError:
+        if note and not outcomes:  # nothing was begun
+            note.unlink(missing_ok=True)
+        raise
     ordered = tuple(outcomes[task] for task in tasks)
     return Study(ordered, write_study(ordered, out))
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
+from typing import Any
 
-from ..errors import RecordError
+from ..errors import OutputError, RecordError
+from ..files import is_there
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..records import SINGLE_FILES, find_records
+from ..records import SINGLE_FILES, find_records, is_result
 from ..rules import RhythmRules
 from ..text import one_line
-from .tables import RESULT_TABLES
+from .tables import MARK
 
 UNSAFE = re.compile(r'[<>:"/\\|?*]')  # in the name of a folder
 PARTS_OF_A_RECORD = (".hea", ".dat", ".atr")
@@ -85,6 +89,40 @@ def plan(arguments: Sequence[Path], out: Path) -> list[Task]:
     return [Task(path, out.absolute() / name) for path, name in zip(paths, folder_names(paths), strict=True)]
 
 
+def mark_of(folder: Path) -> dict[str, Any]:
+    """What the results in a folder were made from; empty where there is no such mark."""
+    try:
+        found = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def check_place(task: Task) -> None:
+    """Refuse a folder that holds anything but results of an earlier run: these are replaced, nothing else is.
+
+    Raises
+    ------
+    OutputError
+        Naming the folder.
+
+    """
+    folder = task.folder
+    with suppress(OSError):  # a name that is too long, which is said where the folder is made
+        found = {path.name for path in folder.iterdir()}
+        known = {*mark_of(folder).get("files", {}), MARK}
+        if not found <= known:
+            raise OutputError(
+                f"{folder}: exists and holds files that this program did not write; move it away.", settings=("out",)
+            )
+    if is_there(folder):
+        raise OutputError(
+            f"{folder}: is a file, and the results of {task.path.name} need a folder of this name; nothing was "
+            "analysed.",
+            settings=("out",),
+        )
+
+
 def folder_names(paths: Sequence[Path]) -> list[str]:
     """Names for paths, as short as possible, all different on any file system.
 
@@ -105,7 +143,7 @@ def folder_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.with_name(f"{path.name}.hea").is_file()
+    return path.is_dir() and not is_there(path.with_name(f"{path.name}.hea"))
 
 
 def _is_pattern(path: Path) -> bool:
@@ -114,14 +152,14 @@ def _is_pattern(path: Path) -> bool:
 
 def _records_of(argument: Path) -> list[Path]:
     if _is_folder(argument):
-        return [path for path in find_records(argument) if not path.name.endswith(RESULT_TABLES)]
+        return find_records(argument)
     if not _is_pattern(argument):
         return [_without_extension(argument)]
     found = [Path(name) for name in sorted(glob(str(argument), recursive=True))]  # noqa: PTH207  # it may be absolute
     files = [_without_extension(path) for path in found if path.name.lower().endswith((".hea", *SINGLE_FILES))]
     folders = [path for path in found if path.is_dir() and any(path.glob("*.hea"))]
     inside = [record for folder in folders for record in find_records(folder)]
-    records = [path for path in (*files, *inside) if not path.name.endswith(RESULT_TABLES)]
+    records = [path for path in (*files, *inside) if not is_result(path)]
     if not records:
         raise RecordError(f"{argument}: no recording matches this pattern; check it, or choose a folder of records.")
     return records
@@ -130,7 +168,7 @@ def _records_of(argument: Path) -> list[Path]:
 def _without_extension(path: Path) -> Path:
     """The stem of a WFDB record, whichever of its files was named; any other path as it is."""
     stem = path.with_suffix("") if path.suffix.lower() in PARTS_OF_A_RECORD else path
-    return stem if stem.with_name(f"{stem.name}.hea").is_file() else path
+    return stem if is_there(stem.with_name(f"{stem.name}.hea")) else path
 
 
 def _candidates(path: Path) -> list[str]:

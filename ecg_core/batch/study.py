@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import __version__
 from ..errors import OutputError
-from ..files import atomic_file
+from ..files import atomic_files, remove_with
 from ..report.columns import csv_bytes
 from ..report.measures import measures
 from ..report.statements import verdict_cells
@@ -64,7 +64,7 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
 
     Returns
     -------
-    Paths of what was written; each file is complete.
+    Paths of what was written; all of it is there, or what was there before, or a note that says it is not complete.
 
     Raises
     ------
@@ -79,11 +79,11 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
         contents[FAILURES] = csv_bytes(dict(zip(FAILURE_COLUMNS, zip(*failed, strict=True), strict=True)))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            with atomic_file(out / name) as part:
-                part.write_bytes(content)
-        if not failed:
-            (out / FAILURES).unlink(missing_ok=True)  # of an earlier run
+        with atomic_files(out, STUDY) as hidden:
+            for name, content in contents.items():
+                (hidden / name).write_bytes(content)
+            if not failed:
+                remove_with(hidden, FAILURES)  # of an earlier run
     except OSError as error:
         raise OutputError(
             f"{out}: the table of the study cannot be written there ({error.strerror or error}); the results of every "

@@ -14,8 +14,8 @@ from ..classifier.engine import TORCH
 from ..classifier.installed import default_weights
 from ..classifier.model import load_model
 from ..classifier.spec import read_spec
-from ..errors import OutputError
-from ..files import atomic_folder
+from ..errors import OutputError, RecordError
+from ..files import atomic_folder, place_mends, reason_of
 from ..notes import NO_NOTES, Notes
 from ..pipeline import analyse
 from ..records import read_record, recorder_of
@@ -28,7 +28,7 @@ from ..studies.edits import edits_of, edits_sha256
 from ..studies.store import Store, open_store
 from ..studies.study import command_editor, get_study, note_export
 from ..studies.study_notes import notes_of
-from .plan import Outcome, Settings, Studies, Task
+from .plan import Outcome, Settings, Studies, Task, check_place, mark_of
 from .study import study_row
 from .tables import MARK
 
@@ -53,7 +53,7 @@ def analyse_one(task: Task, settings: Settings, progress: Progress) -> Outcome:
     row = finished_row(task.folder, made_from)
     if row is not None:
         return Outcome(task, row, kept=True)
-    _check_place(task.folder)
+    check_place(task)
     analysis = analyse(
         record,
         load_model(settings.model, engine=settings.engine),
@@ -70,7 +70,7 @@ def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studi
         row = finished_row(task.folder, _made_from(record, settings) | _edited(store, record))
         if row is not None and _is_shown(store, record, settings):
             return Outcome(task, row, kept=True)
-        _check_place(task.folder)
+        check_place(task)
         wanted, editor = Wanted(settings.model, settings.lead, settings.rules), command_editor(studies.reader)
         with held_study(store, record, editor) as study:
             analysis = analyse_held(store, record, study, wanted, editor, progress=progress)
@@ -80,7 +80,7 @@ def _analyse_into(task: Task, record: Record, settings: Settings, studies: Studi
         if row is not None:
             return Outcome(task, row, kept=True)
         row = _write(task, analysis, made_from, settings.also, notes)
-        names = _mark(task.folder).get("files", {})
+        names = mark_of(task.folder).get("files", {})
         note_export(store, record.sha256, editor, files=list(names), with_patient=False)
         return Outcome(task, row)
 
@@ -108,7 +108,7 @@ def _is_shown(store: Store, record: Record, settings: Settings) -> bool:
 
 def finished_row(folder: Path, made_from: dict[str, Any]) -> Row | None:
     """Row of a record whose results are complete; None where they are not, or were made from something else."""
-    mark = _mark(folder)
+    mark = mark_of(folder)
     sizes: dict[str, int] = mark.get("files", {})
     if mark.get("made_from") != made_from:
         return None
@@ -130,23 +130,6 @@ def _made_from(record: Record, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _mark(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _check_place(folder: Path) -> None:
-    """Refuse a folder that holds anything but results of an earlier run: these are replaced, nothing else is."""
-    known = {*_mark(folder).get("files", {}), MARK}
-    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= known):
-        raise OutputError(
-            f"{folder}: exists and holds files that this program did not write; move it away.", settings=("out",)
-        )
-
-
 def _write(
     task: Task, analysis: Analysis, made_from: dict[str, Any], also: tuple[str, ...], notes: Notes = NO_NOTES
 ) -> Row:
@@ -164,8 +147,10 @@ def _write(
                 (hidden / name).write_bytes(content)
             (hidden / MARK).write_text(json.dumps(mark, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
+        if not place_mends(error):  # of this record alone
+            raise RecordError(f"{task.path}: its results cannot be written ({reason_of(error)}).") from error
         raise OutputError(
-            f"{task.folder.parent}: the results of {task.name} cannot be written there ({error.strerror or error}); "
+            f"{task.folder.parent}: the results of {task.name} cannot be written there ({reason_of(error)}); "
             "finished records are kept. Make room, and run the same command again.",
             settings=("out",),
         ) from error

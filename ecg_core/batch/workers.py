@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
+from typing import Any
 
+from .. import __version__
 from ..errors import Cancelled, ClusterError, EcgError, OutputError
-from ..text import one_line
+from ..text import format_quoted, one_line
 from .plan import Outcome, Settings, Task
 
 Show = Callable[[int, int, Sequence[str]], None]  # records done, of how many, and the names of those being analysed
@@ -21,6 +24,7 @@ Outcomes = Generator[Outcome, None, None]
 
 REFRESH_S = 1.0  # the progress is shown again at least this often
 DASK_TIMEOUT_S = 10.0
+CLUSTER_ENDED = "The scheduler of the cluster ended before it was done. Start it again, and run the same command again."
 ENDED = "The process that analysed it ended: killed, or out of memory. Run the same command again."
 
 _stop: Event | None = None  # of this process, where it is one of several
@@ -55,7 +59,8 @@ def run_on_dask(tasks: Sequence[Task], settings: Settings, *, address: str, show
     Raises
     ------
     ClusterError
-        The package is not installed, or no scheduler answers at the address.
+        The package is not installed, no scheduler answers at the address, it has no worker, or one that lacks this
+        program or has another version of it.
 
     """
     try:
@@ -66,24 +71,76 @@ def run_on_dask(tasks: Sequence[Task], settings: Settings, *, address: str, show
             "pip install '.[dask]'",
             settings=("dask",),
         ) from error
+    with _silenced("distributed", "tornado", "asyncio"):
+        try:
+            client = Client(address, timeout=DASK_TIMEOUT_S)
+        # which of them depends on how the address is wrong; the last one, where this computer is too busy to begin
+        except (OSError, ValueError, TypeError, AssertionError) as error:
+            raise ClusterError(
+                f"{address}: no Dask scheduler answers there within {DASK_TIMEOUT_S:g} s; start one, or check the "
+                "address (for example tcp://127.0.0.1:8786).",
+                settings=("dask",),
+            ) from error
+        with client:
+            _check_workers(client, address)
+            executor = client.get_executor(pure=False)
+            free = [executor] * len(tasks)  # all tasks at once: the scheduler knows best which worker is free
+            try:
+                yield from _distribute(
+                    tasks, settings, free, lambda: executor, lambda done, total, _: show(done, total, ())
+                )
+            finally:
+                executor.shutdown(wait=False)
+
+
+@contextmanager
+def _silenced(*packages: str) -> Iterator[None]:
+    """Keep the logs of packages, with their tracebacks, out of the terminal: what matters becomes a sentence."""
+    names = [*packages, *(name for name in logging.root.manager.loggerDict if name.startswith(packages))]
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
-        client = Client(address, timeout=DASK_TIMEOUT_S)
-    # which of them depends on how the address is wrong; the last one, where this computer is too busy to begin
-    except (OSError, ValueError, TypeError, AssertionError) as error:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Refuse a cluster without a worker, or with one that cannot do the work or would do it differently."""
+    try:
+        client.wait_for_workers(1, timeout=DASK_TIMEOUT_S)
+        found = client.run(_version, on_error="return")
+    except TimeoutError as error:
         raise ClusterError(
-            f"{address}: no Dask scheduler answers there within {DASK_TIMEOUT_S:g} s; start one, or check the address "
-            "(for example tcp://127.0.0.1:8786).",
+            f"{address}: this Dask scheduler has no worker, and none came within {DASK_TIMEOUT_S:g} s; start one: "
+            f"dask worker {address}",
             settings=("dask",),
         ) from error
-    with client:
-        executor = client.get_executor(pure=False)
-        free = [executor] * len(tasks)  # all tasks at once: the scheduler knows best which worker is free
-        try:
-            yield from _distribute(
-                tasks, settings, free, lambda: executor, lambda done, total, _: show(done, total, ())
-            )
-        finally:
-            executor.shutdown(wait=False)
+    except Exception as error:  # of many kinds, as the scheduler or the last worker may end at this moment
+        raise ClusterError(
+            f"{address}: the workers of this Dask scheduler cannot be asked for their version "
+            f"({format_quoted(error)}); start both again.",
+            settings=("dask",),
+        ) from error
+    for worker, answer in found.items():
+        if not isinstance(answer, str):
+            raise _unfit(address, f"the worker {worker} does not have this program, or cannot run it")
+        if answer != __version__:
+            raise _unfit(address, f"the worker {worker} has version {answer} of this program, expected {__version__}")
+
+
+def _unfit(address: str, reason: str) -> ClusterError:
+    return ClusterError(
+        f"{address}: {reason}. Install this program in the same version wherever a worker runs, and start them again.",
+        settings=("dask",),
+    )
+
+
+def _version() -> str:
+    """Version of this program, where it is called."""
+    return __version__
 
 
 def _one_by_one(tasks: Sequence[Task], settings: Settings, show: Show) -> Outcomes:
@@ -124,6 +181,8 @@ def _lost(task: Task, error: Exception) -> Outcome:
     """Outcome of a record whose worker is gone."""
     if isinstance(error, BrokenProcessPool):
         return Outcome(task, {}, ENDED, settings=("jobs",))
+    if isinstance(error, CancelledError):
+        return Outcome(task, {}, CLUSTER_ENDED)
     sentence = f"The cluster gave no answer for it ({type(error).__name__}: {error}); run the same command again."
     return Outcome(task, {}, one_line(sentence))
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from .. import NOTICE, __version__
 from ..errors import EcgError
-from ..files import APP_NAME
+from ..files import APP_NAME, reason_of, sweep_temporary
 from ..text import format_quoted, one_line
 from . import adapt, analyze, audit, convert, evaluate, fetch, inspect, join, models, monitor, replay, studies
 from .options import BAD_INPUT, STOPPED
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
+    sweep_temporary()  # what an earlier run unpacked, and was killed before it could remove it
     try:
         code = int(options.run(options))
         sys.stdout.flush()
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a file that may not be read, a disk that is full
-        return _print_error(f"{error.filename or 'a file'}: {error.strerror}; check the file and its folder.")
+        return _print_error(f"{error.filename or 'a file'}: {reason_of(error)}; check the file and its folder.")
     except KeyboardInterrupt:
         clear_line()
         print("Stopped: no unfinished file is left, and finished ones are kept.", file=sys.stderr)

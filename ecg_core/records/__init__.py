@@ -4,7 +4,7 @@ Each format has a module; ``formats`` lists them all.
 """
 
 from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations, read_labels_of
-from .formats import RESULTS, SINGLE_FILES, kind_of, records_in
+from .formats import SINGLE_FILES, is_result, kind_of, records_in
 from .joined import join_records, write_join
 from .overrides import per_mv_of
 from .patients import main_file, read_diary, read_patient, recorder_of
@@ -13,11 +13,11 @@ from .units import ASSUMED_PER_MV
 
 __all__ = [
     "ASSUMED_PER_MV",
-    "RESULTS",
     "RHYTHM",
     "RHYTHM_SYMBOL",
     "SINGLE_FILES",
     "find_records",
+    "is_result",
     "join_records",
     "kind_of",
     "lead_index",

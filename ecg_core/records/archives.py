@@ -7,20 +7,21 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import EILSEQ, EINVAL, ENAMETOOLONG
+from errno import EILSEQ, EINVAL
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ..errors import RecordError
 from ..schema import Float32, SignalSource
-from ..text import format_quoted
-from .folder import Folder
+from ..text import format_quoted, plural
+from .folder import Folder, no_room
 from .limits import MAX_EXPANSION
 
 ZIP_MAGIC, GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 MAX_FILES = 1_000
 MAX_BYTES = 4 << 30  # after decompression: two weeks of twelve leads
-DAMAGE = (None, EINVAL, ENAMETOOLONG, EILSEQ)  # numbers of an OSError that a name or an offset in the archive causes
+MAX_NAME_BYTES = 255  # of a file, on all usual file systems
+DAMAGE = (None, EINVAL, EILSEQ)  # numbers of an OSError that a name or an offset in the archive causes
 CHUNK_BYTES = 1 << 20
 INNER = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
 
@@ -56,7 +57,8 @@ def unpack(path: Path, folder: Path) -> None:
     Raises
     ------
     RecordError
-        It is damaged or encrypted, too large, holds another archive, or a name in it points outside.
+        It is damaged or encrypted, too large, holds another archive, or a name in it points outside or is too long;
+        or there is no room for its files.
 
     """
     left = min(MAX_BYTES, max(path.stat().st_size, 1) * MAX_EXPANSION)
@@ -69,7 +71,7 @@ def unpack(path: Path, folder: Path) -> None:
         raise
     except Exception as error:  # the decoders raise all kinds of errors on damaged bytes
         if isinstance(error, OSError) and error.errno not in DAMAGE:
-            raise  # the disk failed, not the archive
+            raise no_room(error) from error  # the disk failed, not the archive
         raise RecordError(
             f"{path.name}: the archive is damaged or encrypted ({format_quoted(error)}); pack the record again."
         ) from error
@@ -86,6 +88,11 @@ def _write(path: Path, member: Member, folder: Path, left: int) -> int:
         )
     if bare.lower().endswith(INNER):
         raise RecordError(f"{path.name}: holds another archive ({bare}); unpack it, and open what is in it.")
+    if len(bare.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
+        raise RecordError(
+            f"{path.name}: a file in it has a name of {plural(len(bare), 'letter')} ({bare[:40]} ...), and no disk takes more "
+            f"than {MAX_NAME_BYTES} bytes; rename it, and pack the record again."
+        )
     target = folder / bare
     if target.exists():
         raise RecordError(f"{path.name}: two files in it are called {bare}; pack one record by itself.")

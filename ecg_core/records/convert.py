@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import OutputError, RecordError
-from ..files import atomic_files
+from ..files import atomic_files, place_mends, reason_of
 from ..labels import AAMI_OF_SYMBOL
 from ..schema import Annotations, Float32, Record
 from ..signals.filters import FS_HZ, fill_gaps, resample
@@ -150,8 +150,8 @@ def _write(
                 check(folder / made.name, made)
     except OSError as error:
         raise OutputError(
-            f"{folder}: the copy cannot be written there ({error.strerror or error}); nothing was left behind.",
-            settings=("out",),
+            f"{folder}: the copy cannot be written there ({reason_of(error)}); no file was left half written.",
+            settings=("out",) * place_mends(error),
         ) from error
 
 

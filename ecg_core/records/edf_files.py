@@ -26,6 +26,7 @@ from .edf_marks import Span, begin_of, read_texts, spans_of
 from .limits import MAX_DURATION_S, MIN_DURATION_S, check_length, distinct_names, length_doubt
 from .mixed_rates import LeadsOfRate, MixedRateSource
 from .overrides import apply_overrides
+from .samples import stored_numbers
 
 CHUNK_BYTES = 1 << 24  # read at a time
 SLEEP_STAGE = "Sleep stage"  # how EDF+ begins the text of each epoch of sleep
@@ -78,10 +79,7 @@ class EdfSource:
     def _blocks(self, begin: int, count: int) -> NDArray[np.uint8]:
         """Bytes of ``count`` data records, shape (count, record_bytes)."""
         size, offset = count * self.record_bytes, self.offset + begin * self.record_bytes
-        found = np.fromfile(self.path, np.uint8, size, offset=offset)
-        if len(found) < size:
-            raise RecordError(f"{self.path.name}: has become shorter since it was opened; copy it again.")
-        return found.reshape(-1, self.record_bytes)
+        return stored_numbers(self.path, "u1", size, offset=offset).reshape(-1, self.record_bytes)
 
     def _decode(self, blocks: NDArray[np.uint8], channel: Channel) -> Float32:
         """Samples of a channel in mV, shape (n,)."""

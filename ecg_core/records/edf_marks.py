@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..schema import Float64, Index
 from ..text import plural
-from .edf_header import Header, text_of
+from .edf_header import Channel, Header, text_of
 from .limits import MAX_DURATION_S
+from .samples import stored_numbers
 
 GAPPED: Final = ("EDF+D", "BDF+D")
 # A time-stamped annotation list of EDF+: onset, duration, and texts that end in \x14
@@ -21,6 +23,7 @@ TAL: Final = re.compile(rb"([+-]\d{1,12}(?:\.\d{0,30})?)(?:\x15(\d{1,12}(?:\.\d{
 ROUNDED_S: Final = 1.0  # to which recorders round the marks of data records that are shorter
 NEAR_S: Final = 10.0  # on either side of a leap, in which all marks have to agree with it
 MIN_NEAR: Final = 2  # marks, after a leap
+AT_ONCE: Final = 1 << 20  # bytes that are read at a time: they stay in the processor's cache
 
 Texts = list[tuple[float, float, str]]  # onset and duration in seconds, and the text
 
@@ -39,12 +42,10 @@ def read_texts(path: Path, header: Header, n_records: int) -> tuple[Float64, Tex
     channels = [channel for channel in header.channels if channel.is_annotation and channel.n_per_record]
     if not channels or not n_records:
         return np.zeros(0), []
-    blocks = np.memmap(path, np.uint8, "r", header.offset, (n_records, header.record_bytes))
     found: Texts = []
     onset_s = np.full(n_records, np.nan)
     for number, channel in enumerate(channels):
-        end = channel.place + channel.n_per_record * header.sample_bytes
-        rows = np.ascontiguousarray(blocks[:, channel.place : end])
+        rows = _channel_bytes(path, header, channel, n_records)
         filled = np.flatnonzero(rows.any(axis=0))
         rows = rows[:, : int(filled.max(initial=0)) + 2]  # without the zeros behind all of them
         size = rows.shape[1]
@@ -59,6 +60,18 @@ def read_texts(path: Path, header: Header, n_records: int) -> tuple[Float64, Tex
                 decoded = (text_of(text) for text in texts.split(b"\x14"))
                 found += [(float(onset), float(duration or 0), text) for text in decoded if text]
     return onset_s, found
+
+
+def _channel_bytes(path: Path, header: Header, channel: Channel, n_records: int) -> NDArray[np.uint8]:
+    """Bytes of a channel in each data record, shape (n_records, bytes)."""
+    width, step = channel.n_per_record * header.sample_bytes, max(1, AT_ONCE // header.record_bytes)
+    rows = np.empty((n_records, width), np.uint8)
+    for first in range(0, n_records, step):
+        count = min(step, n_records - first)
+        size, offset = count * header.record_bytes, header.offset + first * header.record_bytes
+        blocks = stored_numbers(path, "u1", size, offset=offset).reshape(count, -1)
+        rows[first : first + count] = blocks[:, channel.place : channel.place + width]
+    return rows
 
 
 def begin_of(onset_s: Float64) -> float:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-import weakref
-from pathlib import Path
+
+from ..errors import RecordError
+from ..files import TemporaryFolder
 
 
-class Folder:
-    """A temporary folder for unpacked or renamed files; removed with the last reference to it, or at exit."""
+class Folder(TemporaryFolder):
+    """A temporary folder for unpacked or renamed files; removed with the last reference to it, or at exit.
+
+    Raises
+    ------
+    RecordError
+        It cannot be made: there is no room for temporary files, or nobody may write there.
+
+    """
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="ecg-record-"))
-        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        try:
+            super().__init__()
+        except OSError as error:
+            raise no_room(error) from error
+
+
+def no_room(error: OSError) -> RecordError:
+    """That files cannot be unpacked, and where."""
+    return RecordError(
+        f"{tempfile.tempdir or 'temporary files'}: what is unpacked for a moment cannot be written there "
+        f"({error.strerror or error}). Make room, or name another folder for temporary files (TMPDIR)."
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from ..errors import MissingMetadataError, RecordError
+from ..files import is_there
 from ..notes import Patient
 from ..overrides import RecordOverrides
 from ..schema import Record
@@ -23,11 +25,18 @@ from .kinds import foreign_kind, what_instead
 from .mat_files import is_mat, read_mat
 from .parquet_files import is_parquet
 from .table_files import is_table, is_table_among_texts, read_parquet, read_table
+from .unchanged import guarded
 from .wfdb_files import has_header, is_wfdb, read_wfdb
 from .wfdb_header import headers_in, segment_names
 
 FIRST_BYTES = 512  # that identify a format
-RESULTS = ("_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv")  # tables that this program writes
+# Ends of the names, and whole names, of files that this program writes and that have the suffix of a recording.
+RESULTS: Final = (
+    "_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv", "_labels.csv", "_alarms.csv", "_audit.csv",
+    "_report.dcm", "_study.zip",
+)  # fmt: skip
+OF_MANY: Final = ("study.csv", "study.parquet", "failures.csv")
+COPY_NUMBER: Final = re.compile(r" ?\(\d+\)(?=\.\w+$)")  # that a browser adds to the name of a second download
 
 
 Marks = list[tuple[float, str]]  # time in seconds and text of each mark
@@ -150,13 +159,13 @@ def open_record(path: Path, overrides: RecordOverrides) -> Record:
     if form is None:
         names = ", ".join(form.name for form in FORMATS)
         raise RecordError(f"{path.name}: {what_instead(path, first_bytes(path), formats=names)}")
-    return form.open(path, overrides)
+    return guarded(form.open(path, overrides))
 
 
 def format_of(path: Path) -> Format | None:
     """Format of a file; WFDB where no file has this path, as a WFDB record is given without suffix."""
     first = first_bytes(path)
-    if not path.is_file() or _belongs_to_header(path, first):
+    if not is_there(path) or _belongs_to_header(path, first):
         return WFDB
     return next((form for form in FORMATS if form.sniff(path, first)), None)
 
@@ -197,16 +206,22 @@ def records_in(folder: Path) -> list[Path]:
     ]  # fmt: skip
     files = [
         path for path in files
-        if not path.name.lower().endswith(RESULTS)
+        if not is_result(path)
         and not (path.stem in stems and _belongs_to_header(path, first_bytes(path)))
         and (path.suffix.lower() not in SHARED_SUFFIXES or format_of(path) is not None)
     ]  # fmt: skip
     return [*(header.with_suffix("") for header in headers if header.stem not in segments), *files]
 
 
+def is_result(path: Path) -> bool:
+    """Whether a file is called as one that this program writes about a recording, and so is none."""
+    name = COPY_NUMBER.sub("", path.name.lower())
+    return name.endswith(RESULTS) or name in OF_MANY
+
+
 def first_bytes(path: Path) -> bytes:
     """The bytes by which formats are recognised; none where there is no file."""
-    if not path.is_file():
+    if not is_there(path):
         return b""
     with path.open("rb") as stream:
         return stream.read(FIRST_BYTES)

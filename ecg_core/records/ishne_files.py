@@ -19,6 +19,7 @@ from ..text import plural
 from .ishne_annotations import annotations_beside, read_ishne_annotations
 from .limits import FIRST_YEAR, LAST_YEAR, check_length, distinct_names, length_doubt
 from .overrides import apply_overrides
+from .samples import stored_numbers
 from .units import ASSUMED_PER_MV
 
 MAGIC = b"ISHNE1.0"
@@ -48,10 +49,7 @@ class IshneSource:
         """See ``SignalSource``."""
         n_leads = len(self.mv_per_count)
         count = (stop - start) * n_leads
-        counts = np.fromfile(self.path, "<i2", count, offset=self.offset + 2 * start * n_leads)
-        if len(counts) < count:
-            raise RecordError(f"{self.path.name}: has become shorter since it was opened; copy it again.")
-        counts = counts.reshape(-1, n_leads)
+        counts = stored_numbers(self.path, "<i2", count, offset=self.offset + 2 * start * n_leads).reshape(-1, n_leads)
         chosen = counts[:, list(leads)].T
         scale = np.array([self.mv_per_count[lead] for lead in leads], dtype=np.float32)[:, None]
         return np.where(chosen == MISSING, np.float32(np.nan), chosen * scale).astype(np.float32)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..clock import duration_text
 from ..errors import OutputError, RecordError
-from ..files import atomic_file
+from ..files import atomic_file, place_mends, reason_of
 from ..schema import Annotations, Float32, Record, SignalSource
 from ..text import format_quoted, one_line
 from .limits import check_length
@@ -153,7 +153,8 @@ def write_join(records: Sequence[Record], folder: Path, *, name: str = "") -> Pa
             part.write_text("\n".join([FIRST_LINE, *lines]) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(
-            f"{path}: the list of the pieces cannot be written there ({error.strerror or error}).", settings=("to",)
+            f"{path}: the list of the pieces cannot be written there ({reason_of(error)}).",
+            settings=("to",) * place_mends(error),
         ) from error
     return path
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..overrides import RecordOverrides
-from ..schema import Record
+from ..schema import Float32, Record, SignalSource
 from ..text import format_quoted, plural
 from .limits import MAX_EXPANSION, check_leads, check_length, distinct_names
 from .overrides import missing_metadata
-from .samples import ArraySource
+from .samples import ArraySource, scaled, stored_numbers
 
 MAGIC, HDF_MAGIC = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
 HEADER_BYTES, TAG_BYTES = 128, 8
@@ -33,23 +33,63 @@ TYPES: Final = {  # of numbers
 NUMERIC = range(6, 16)  # classes of an array: from double to uint64
 COMPLEX = 0x0800  # flag of an array
 HEAD_BYTES = 512  # of a matrix, which include its class, shape and name
+PACKED_HEAD_BYTES = 1 << 16  # of a compressed one, which hold more than that
 MAX_BYTES = 4 << 30  # of a compressed matrix
 PREFERRED = "val"  # PhysioNet's name for the matrix
 OLD = struct.Struct("<5i")  # version 4: type, rows, columns, imaginary, length of the name
 OLD_TYPES: Final = {0: "f8", 10: "f4", 20: "i4", 30: "i2", 40: "u2", 50: "u1"}
 MAX_NAME = 64
 
-Bytes = NDArray[np.uint8]
+
+@dataclass(frozen=True)
+class Stretch:
+    """Bytes of a file, from a place on, which are read when they are needed."""
+
+    path: Path
+    begin: int
+    size: int
+
+    def read(self, most: int) -> bytes:
+        """At most so many bytes, from its beginning on."""
+        count = min(self.size, most)
+        return stored_numbers(self.path, "u1", count, offset=self.begin).tobytes()
+
+    def part(self, begin: int, size: int) -> Stretch:
+        """A part of it; shorter where it ends before."""
+        return Stretch(self.path, self.begin + begin, max(min(size, self.size - begin), 0))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Matrix:
     """A matrix of numbers in a file, before it is decoded."""
 
     shape: tuple[int, int]
-    content: Bytes
+    content: Stretch
     kind: int  # type of the element; in version 4, of the numbers
     order: str  # of bytes, "<" or ">"
+
+
+@dataclass(frozen=True)
+class MatrixSource:
+    """A matrix as it lies in a file, column by column; its shorter side are the leads."""
+
+    place: Stretch
+    dtype: str
+    shape: tuple[int, int]
+    per_mv: float
+
+    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
+        """See ``SignalSource``."""
+        n_rows, n_columns = self.shape
+        if n_rows <= n_columns:
+            chosen = self._numbers(start * n_rows, (stop - start) * n_rows).reshape(-1, n_rows).T[list(leads)]
+        else:
+            chosen = np.stack([self._numbers(lead * n_rows + start, stop - start) for lead in leads])
+        return scaled(chosen, np.float64(1 / self.per_mv))
+
+    def _numbers(self, first: int, count: int) -> NDArray[Any]:
+        offset = self.place.begin + first * np.dtype(self.dtype).itemsize
+        return stored_numbers(self.place.path, self.dtype, count, offset=offset)
 
 
 def is_mat(_path: Path, first: bytes) -> bool:
@@ -79,9 +119,8 @@ def read_mat(path: Path, overrides: RecordOverrides) -> Record:
         No rate or no unit was given: no such file states them.
 
     """
-    matrix = _matrix(path)
-    numbers = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    n_leads, n_samples = numbers.shape
+    shape, source_of = _matrix(path)
+    n_leads, n_samples = min(shape), max(shape)
     if overrides.fs_hz is None or overrides.per_mv is None:
         raise missing_metadata(
             path.name, f"holds a matrix of {n_leads} by {n_samples:,}",
@@ -91,7 +130,7 @@ def read_mat(path: Path, overrides: RecordOverrides) -> Record:
     check_length(path.name, overrides.fs_hz, n_samples)
     return Record(
         record_id=path.stem,
-        source=ArraySource(numbers, (1 / overrides.per_mv,) * n_leads, (0.0,) * n_leads),
+        source=source_of(overrides.per_mv),
         fs_hz=overrides.fs_hz,
         n_samples=n_samples,
         lead_names=distinct_names([None] * n_leads),
@@ -101,10 +140,10 @@ def read_mat(path: Path, overrides: RecordOverrides) -> Record:
     )
 
 
-def _matrix(path: Path) -> NDArray[Any]:
-    """The matrix of samples as it was saved; without compression it stays on disk."""
-    content = np.memmap(path, np.uint8, "r")
-    first = content[:HEADER_BYTES].tobytes()
+def _matrix(path: Path) -> tuple[tuple[int, int], Callable[[float], SignalSource]]:
+    """Shape of the matrix of samples, and what makes its source, given counts a millivolt."""
+    content = Stretch(path, 0, path.stat().st_size)
+    first = content.read(HEADER_BYTES)
     if first.startswith(HDF_MAGIC):
         raise RecordError(
             f'{path.name}: is a MATLAB file of version 7.3, which is not read here; save it with save(..., "-v7").'
@@ -114,7 +153,7 @@ def _matrix(path: Path) -> NDArray[Any]:
         chosen = [PREFERRED] if PREFERRED in found else list(found)
         if len(chosen) == 1:
             matrix = found[chosen[0]]
-            return _decode(matrix) if first.startswith(MAGIC) else _decode_old(matrix)
+            return matrix.shape, _decode(matrix) if first.startswith(MAGIC) else _decode_old(matrix)
     except (ValueError, IndexError, struct.error, zlib.error, ArithmeticError) as error:
         raise RecordError(
             f"{path.name}: begins as a MATLAB file but cannot be decoded ({format_quoted(error)}). Save or copy it "
@@ -127,14 +166,14 @@ def _matrix(path: Path) -> NDArray[Any]:
     )
 
 
-def _matrices(content: Bytes) -> Iterator[tuple[str, Matrix]]:
+def _matrices(content: Stretch) -> Iterator[tuple[str, Matrix]]:
     """Names and matrices of numbers of versions 5 to 7; anything else is skipped."""
-    order = ">" if content[126:128].tobytes() == b"MI" else "<"
+    order = ">" if content.read(HEADER_BYTES)[126:128] == b"MI" else "<"
     place = HEADER_BYTES
-    while place + TAG_BYTES <= len(content):
-        kind, size = struct.unpack_from(f"{order}2I", content.data, place)
-        element = content[place + TAG_BYTES : place + TAG_BYTES + size]
-        if len(element) < size:
+    while place + TAG_BYTES <= content.size:
+        kind, size = struct.unpack(f"{order}2I", content.part(place, TAG_BYTES).read(TAG_BYTES))
+        element = content.part(place + TAG_BYTES, size)
+        if element.size < size:
             raise ValueError(f"it ends within an element of {plural(size, 'byte')}")
         if kind in (MATRIX, COMPRESSED):
             name, shape, is_plain, _ = _head(_body(element, kind, order, HEAD_BYTES), order)
@@ -143,72 +182,86 @@ def _matrices(content: Bytes) -> Iterator[tuple[str, Matrix]]:
         place += TAG_BYTES + size
 
 
-def _body(element: Bytes, kind: int, order: str, most: int) -> Bytes:
+def _body(element: Stretch, kind: int, order: str, most: int) -> bytes:
     """At most ``most`` bytes of a matrix, decompressed."""
     if kind == MATRIX:
-        return element[:most]
+        return element.read(most)
     inflater = zlib.decompressobj()
-    inner, size = struct.unpack(f"{order}2I", inflater.decompress(element.data, TAG_BYTES))
-    if inner != MATRIX or size > min(MAX_BYTES, MAX_EXPANSION * max(len(element), 1 << 10)):
+    packed = element.read(element.size if most >= MAX_BYTES else PACKED_HEAD_BYTES)
+    inner, size = struct.unpack(f"{order}2I", inflater.decompress(packed, TAG_BYTES))
+    if inner != MATRIX or size > min(MAX_BYTES, MAX_EXPANSION * max(element.size, 1 << 10)):
         raise ValueError("a compressed element is damaged, or expands to far more than a record needs")
     body = inflater.decompress(inflater.unconsumed_tail, min(size, most) + 1)
-    if most >= size and (len(body) != size or not inflater.eof):
+    if most >= size and len(packed) == element.size and (len(body) != size or not inflater.eof):
         raise ValueError(f"a compressed element of {plural(size, 'byte')} is cut off")
-    return np.frombuffer(body, np.uint8)
+    return body
 
 
-def _head(body: Bytes, order: str) -> tuple[str, list[int], bool, int]:
+def _head(body: bytes, order: str) -> tuple[str, list[int], bool, int]:
     """Name and shape of an array, whether it is of plain numbers, and where these begin."""
     _, place, _, dimensions = _item(body, 0, order)
-    (flags,) = struct.unpack_from(f"{order}I", body.data, place)
+    (flags,) = struct.unpack_from(f"{order}I", body, place)
     _, place, size, name = _item(body, dimensions, order)
-    shape = list(struct.unpack_from(f"{order}{min(size, 32) // 4}i", body.data, place))
+    shape = list(struct.unpack_from(f"{order}{min(size, 32) // 4}i", body, place))
     _, place, size, numbers = _item(body, name, order)
-    text = body[place : place + min(size, MAX_NAME)].tobytes().decode("latin-1")
+    text = body[place : place + min(size, MAX_NAME)].decode("latin-1")
     return text, shape, flags & 0xFF in NUMERIC and not flags & COMPLEX, numbers
 
 
-def _item(body: Bytes, place: int, order: str) -> tuple[int, int, int, int]:
+def _item(body: bytes, place: int, order: str) -> tuple[int, int, int, int]:
     """Type of a part of an array, where its content begins, its size, and where the next part begins."""
-    (kind,) = struct.unpack_from(f"{order}I", body.data, place)
+    (kind,) = struct.unpack_from(f"{order}I", body, place)
     if kind >> 16:  # four bytes and less stand in the tag itself
         return kind & 0xFFFF, place + 4, kind >> 16, place + TAG_BYTES
-    (size,) = struct.unpack_from(f"{order}I", body.data, place + 4)
+    (size,) = struct.unpack_from(f"{order}I", body, place + 4)
     begin = place + TAG_BYTES
     return kind, begin, size, begin + -(-size // 8) * 8
 
 
-def _decode(matrix: Matrix) -> NDArray[Any]:
-    body = _body(matrix.content, matrix.kind, matrix.order, MAX_BYTES)
+def _decode(matrix: Matrix) -> Callable[[float], SignalSource]:
+    """What makes the source of a matrix of version 5 to 7: it stays where it is, or is held where it is compressed."""
+    body = _body(matrix.content, matrix.kind, matrix.order, HEAD_BYTES if matrix.kind == MATRIX else MAX_BYTES)
     *_, place = _head(body, matrix.order)
     kind, begin, size, _ = _item(body, place, matrix.order)
     if kind not in TYPES:
         raise ValueError(f"numbers of the unknown type {kind}")
-    return _numbers(body[begin : begin + size], np.dtype(matrix.order + TYPES[kind]), matrix.shape)
+    dtype = matrix.order + TYPES[kind]
+    if matrix.kind == MATRIX:
+        return _stored(matrix.content.part(begin, size), dtype, matrix.shape)
+    content = memoryview(body)[begin : begin + size]
+    _check_size(len(content), dtype, matrix.shape)
+    numbers = np.frombuffer(content, dtype).reshape(matrix.shape, order="F")
+    leads = numbers if matrix.shape[0] <= matrix.shape[1] else numbers.T
+    return lambda per_mv: ArraySource(leads, (1 / per_mv,) * len(leads), (0.0,) * len(leads))
 
 
-def _old_matrices(content: Bytes) -> Iterator[tuple[str, Matrix]]:
+def _old_matrices(content: Stretch) -> Iterator[tuple[str, Matrix]]:
     """Names and matrices of numbers of version 4."""
     place = 0
-    while place + OLD.size <= len(content):
-        kind, rows, columns, imaginary, length = OLD.unpack_from(content.data, place)
+    while place + OLD.size <= content.size:
+        kind, rows, columns, imaginary, length = OLD.unpack(content.part(place, OLD.size).read(OLD.size))
         if min(rows, columns) < 0 or not 0 < length <= MAX_NAME or kind not in range(0, 60):
             raise ValueError(f"no matrix begins at byte {place:,}")
-        name = content[place + OLD.size : place + OLD.size + length].tobytes().rstrip(b"\0").decode("latin-1")
+        name = content.part(place + OLD.size, length).read(length).rstrip(b"\0").decode("latin-1")
         place += OLD.size + length
         size = rows * columns * np.dtype(OLD_TYPES.get(kind // 10 * 10, "f8")).itemsize
         if kind in OLD_TYPES and not imaginary and min(rows, columns) > 0 and max(rows, columns) > 1:
-            yield name, Matrix((rows, columns), content[place : place + size], kind, "<")
+            yield name, Matrix((rows, columns), content.part(place, size), kind, "<")
         place += size * (2 if imaginary else 1)
 
 
-def _decode_old(matrix: Matrix) -> NDArray[Any]:
-    return _numbers(matrix.content, np.dtype("<" + OLD_TYPES[matrix.kind]), matrix.shape)
+def _decode_old(matrix: Matrix) -> Callable[[float], SignalSource]:
+    return _stored(matrix.content, "<" + OLD_TYPES[matrix.kind], matrix.shape)
 
 
-def _numbers(content: Bytes, dtype: np.dtype[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """A matrix from its numbers, which are stored column by column."""
-    if len(content) != shape[0] * shape[1] * dtype.itemsize:
-        numbers = f"{shape[0]:,} x {shape[1]:,} numbers of {plural(dtype.itemsize, 'byte')}"
-        raise ValueError(f"{numbers} in {plural(len(content), 'byte')}")
-    return np.frombuffer(content.data, dtype).reshape(shape, order="F")
+def _stored(place: Stretch, dtype: str, shape: tuple[int, int]) -> Callable[[float], SignalSource]:
+    """What makes the source of a matrix in a file."""
+    _check_size(place.size, dtype, shape)
+    return lambda per_mv: MatrixSource(place, dtype, shape, per_mv)
+
+
+def _check_size(n_bytes: int, dtype: str, shape: tuple[int, int]) -> None:
+    itemsize = np.dtype(dtype).itemsize
+    if n_bytes != shape[0] * shape[1] * itemsize:
+        numbers = f"{shape[0]:,} x {shape[1]:,} numbers of {plural(itemsize, 'byte')}"
+        raise ValueError(f"{numbers} in {plural(n_bytes, 'byte')}")

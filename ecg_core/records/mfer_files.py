@@ -32,6 +32,7 @@ from .mfer_definitions import (
 )
 from .mixed_rates import LeadsOfRate
 from .overrides import missing_metadata
+from .samples import stored_numbers
 from .stored_leads import About, age_of, open_parts
 from .units import ASSUMED_PER_MV
 
@@ -71,9 +72,7 @@ class MferSource:
         block = frame.channels[self.chosen[0]].block
         first, last = start // block, -(-stop // block)
         count = (last - first) * sum(sizes)
-        content = np.fromfile(self.path, np.uint8, count, offset=frame.place + first * sum(sizes))
-        if len(content) < count:
-            raise RecordError(f"{self.path.name}: has become shorter since it was opened; copy it again.")
+        content = stored_numbers(self.path, "u1", count, offset=frame.place + first * sum(sizes))
         rows = []
         for lead in leads:
             number = self.chosen[lead]

@@ -1,14 +1,19 @@
-"""Samples in memory, and samples that a file stores as their differences."""
+"""Samples in memory, samples that a file stores as their differences, and numbers as they lie in a file.
+
+Nothing is mapped into memory: a mapped file that becomes shorter ends the whole program at the next look at it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..schema import Float32, Index
+from ..errors import RecordError
+from ..schema import Float32, Float64, Index
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +29,33 @@ class ArraySource:
         """See ``SignalSource``."""
         chosen = self.numbers[list(leads), start:stop]
         scale, zero = (np.array(column)[list(leads), None] for column in (self.mv_per_count, self.mv_at_zero))
-        with np.errstate(over="ignore", invalid="ignore"):  # a number beyond float32 becomes infinite: no sample
-            mv = (chosen * scale + zero).astype(np.float32)
-        mv[~np.isfinite(mv)] = np.nan
+        mv = scaled(chosen, scale, zero)
         if self.missing is not None:
             mv[chosen == self.missing] = np.nan
         return np.asarray(mv)
+
+
+def scaled(numbers: NDArray[Any], scale: Float64 | float, zero: Float64 | float = 0.0) -> Float32:
+    """Numbers in mV; NaN where one is none, or is beyond what float32 holds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mv = (numbers * scale + zero).astype(np.float32)
+    mv[~np.isfinite(mv)] = np.nan
+    return np.asarray(mv)
+
+
+def stored_numbers(path: Path, kind: str, count: int, *, offset: int) -> NDArray[Any]:
+    """Numbers of a numpy type from a place in a file on, shape (count,).
+
+    Raises
+    ------
+    RecordError
+        The file ends before the last of them.
+
+    """
+    numbers = np.fromfile(path, kind, count, offset=offset)
+    if len(numbers) < count:
+        raise RecordError(f"{path.name}: has become shorter since it was opened; copy it again.")
+    return numbers
 
 
 def undo_differences(numbers: Index, order: int) -> Index:

@@ -1,20 +1,73 @@
-"""Whether the files of a record stay as they are while it is read: its identity is that of what was read."""
+"""Whether the files of a record stay as they were when it was opened: its identity is that of what is read."""
 
 from __future__ import annotations
 
-from ..errors import RecordError
-from ..schema import Record
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-State = tuple[tuple[int, int, int], ...]  # of each file: size, time of the last change, and number on its disk
+from ..errors import RecordError
+from ..schema import FileState, Float32, Record, SignalSource
+
+State = tuple[FileState, ...]
+GONE: FileState = (0, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class GuardedSource:
+    """Samples of files that must be the ones that were opened; they may grow, as a recording that goes on does."""
+
+    inner: SignalSource
+    files: tuple[Path, ...]
+    opened: State
+
+    def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
+        """See ``SignalSource``; RecordError where a file was shortened, replaced or written over."""
+        self._check()
+        try:
+            signal = self.inner.read(start, stop, leads)
+        except Exception:
+            self._check()
+            raise
+        self._check()
+        return signal
+
+    def _check(self) -> None:
+        for path, old in zip(self.files, self.opened, strict=True):
+            now = _state(path)
+            if now != old and (now[2] != old[2] or now[0] <= old[0]):
+                raise _changed(path, old, now)
+
+
+def guarded(record: Record) -> Record:
+    """A record that was just opened, with the state of its files; what is read from them later is checked against it.
+
+    The parts of what was unpacked or joined are checked one by one already.
+    """
+    if record.opened:
+        return record
+    opened = tuple(map(_state, record.files))
+    if record.pieces:
+        return replace(record, opened=opened)
+    return replace(record, opened=opened, source=GuardedSource(record.source, record.files, opened))
 
 
 def state_of(record: Record) -> State:
-    """What would differ if a file were written to, or replaced; its hash is taken as well, before anything is read."""
+    """State of the files of a record as it was opened; its hash is taken as well, before anything is read.
+
+    Raises
+    ------
+    RecordError
+        A file is no longer what was opened.
+
+    """
+    opened = record.opened or tuple(map(_state, record.files))
+    check_unchanged(record, opened)
     _ = record.sha256
-    return tuple((stat.st_size, stat.st_mtime_ns, stat.st_ino) for stat in (path.stat() for path in record.files))
+    return opened
 
 
-def check_unchanged(record: Record, before: State) -> None:
+def check_unchanged(record: Record, before: Sequence[FileState]) -> None:
     """Refuse a record whose files are no longer what they were.
 
     Raises
@@ -24,13 +77,22 @@ def check_unchanged(record: Record, before: State) -> None:
 
     """
     for path, old in zip(record.files, before, strict=True):
-        try:
-            stat = path.stat()
-            now = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        except OSError:
-            now = (0, 0, 0)
+        now = _state(path)
         if now != old:
-            raise RecordError(
-                f"{path.name}: was changed while it was read ({old[0]:,} bytes before, {now[0]:,} after); nothing was "
-                "kept. Wait until it is complete, and open it again."
-            )
+            raise _changed(path, old, now)
+
+
+def _state(path: Path) -> FileState:
+    """What would differ if a file were written to, or replaced."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return GONE
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _changed(path: Path, old: FileState, now: FileState) -> RecordError:
+    return RecordError(
+        f"{path.name}: was changed since it was opened ({old[0]:,} bytes then, {now[0]:,} now); nothing was kept. "
+        "Wait until it is complete, and open it again."
+    )

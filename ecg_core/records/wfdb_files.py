@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import RecordError
+from ..files import is_there
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Annotations, Float32, LeftOut, Record, SignalSource
 from ..text import format_quoted, one_line, plural
@@ -125,12 +126,12 @@ class WfdbSource:
 
 def is_wfdb(path: Path, _first: bytes) -> bool:
     """Whether a file has a suffix of WFDB, or a header beside it."""
-    return path.suffix.lower() in PART_SUFFIXES or header_of(path).is_file()
+    return path.suffix.lower() in PART_SUFFIXES or is_there(header_of(path))
 
 
 def has_header(path: Path) -> bool:
     """Whether a header lies beside a file; a signal file may begin with any bytes, so they identify nothing."""
-    return header_of(path.with_suffix("")).is_file()
+    return is_there(header_of(path.with_suffix("")))
 
 
 def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import RecordError
 from ..schema import Float32
 from ..text import plural
+from .samples import stored_numbers
 
 Counts = NDArray[np.signedinteger[Any]]
 
@@ -192,17 +193,25 @@ def _unpacked(file: SignalFile, first: int, last: int) -> Counts:
     """Samples [first, last) in the order of the file."""
     if file.form in TYPES:
         kind = np.dtype(TYPES[file.form])
-        counts = np.fromfile(file.path, kind, last - first, offset=file.offset + first * kind.itemsize)
+        counts = stored_numbers(file.path, kind.str, last - first, offset=file.offset + first * kind.itemsize)
         if file.form == "80":
             return counts.astype(np.int16) - 128
         return counts.astype(np.int32) - (1 << 15) if file.form == "160" else counts
     samples, n_bytes = GROUPS[file.form] or (1, 1)
     begin = first // samples
     n_groups = -(-last // samples) - begin
-    raw = np.fromfile(file.path, np.uint8, n_groups * n_bytes, offset=file.offset + begin * n_bytes)
-    raw = np.pad(raw, (0, n_groups * n_bytes - len(raw))).reshape(-1, n_bytes)
+    n_needed = _bytes_before(file.form, last) - begin * n_bytes  # the last group of a file may be incomplete
+    raw = stored_numbers(file.path, "u1", n_needed, offset=file.offset + begin * n_bytes)
+    raw = np.pad(raw, (0, n_groups * n_bytes - n_needed)).reshape(-1, n_bytes)
     counts = UNPACK[file.form](raw)
     return counts[first - begin * samples : last - begin * samples]
+
+
+def _bytes_before(form: str, last: int) -> int:
+    """Bytes of a packed format that hold its first samples."""
+    samples, n_bytes = GROUPS[form] or (1, 1)
+    whole, rest = divmod(last, samples)
+    return whole * n_bytes + (next((size for size, n in enumerate(LAST_OF[form]) if n >= rest), n_bytes) if rest else 0)
 
 
 def _unpacked_24(raw: NDArray[np.uint8]) -> Counts:

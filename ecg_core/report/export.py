@@ -13,7 +13,7 @@ import numpy as np
 from .. import NOTICE, __version__
 from ..clock import iso_text
 from ..errors import OutputError
-from ..files import atomic_files
+from ..files import atomic_files, place_mends, reason_of
 from ..labels import CLASSES, OUTPUT_NAMES
 from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES
@@ -260,7 +260,7 @@ def write_files(
                 (hidden / path.name).write_bytes(writer(analysis, notes))
     except OSError as error:
         raise OutputError(
-            f"{folder}: the results cannot be written there ({error.strerror or error}); nothing was left behind.",
-            settings=("out",),
+            f"{folder}: the results cannot be written there ({reason_of(error)}); no file was left half written.",
+            settings=("out",) * place_mends(error),
         ) from error
     return paths

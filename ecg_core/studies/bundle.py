@@ -211,8 +211,8 @@ def _unpack(store: Store, path: Path, archive: zipfile.ZipFile, manifest: Values
         stack.callback(_remove_empty, store.folder / SIGNED_FILES / sha256)
         hidden = {
             RECORDINGS: stack.enter_context(atomic_folder(folder, sha256)),
-            ANALYSES: stack.enter_context(atomic_files(store.subfolder(ANALYSES), sha256)),
-            SIGNED_FILES: stack.enter_context(atomic_files(store.subfolder(SIGNED_FILES, sha256), sha256)),
+            ANALYSES: stack.enter_context(atomic_files(store.subfolder(ANALYSES), sha256, noted=False)),
+            SIGNED_FILES: stack.enter_context(atomic_files(store.subfolder(SIGNED_FILES, sha256), sha256, noted=False)),
         }
         _write_files(path, archive, manifest, hidden)
         record = _recording(path, hidden[RECORDINGS] / opens, study, sha256)

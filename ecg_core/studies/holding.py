@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,9 +11,11 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from ..errors import StudyHeldError
+from ..files import is_running
 from .store import Store, as_text, database_time, insert_missing
 from .tables import HoldRow, StudyRow
 
+COMMAND: Final = "command "  # beginning of the session of a command; then its computer, its process, and a number
 LOST_AFTER: Final = timedelta(seconds=30)  # a holder that was not seen for so long has left; windows report every 5 s
 
 
@@ -86,4 +89,10 @@ def require_hold(database: Session, record_sha256: str, session: str) -> None:
 
 
 def _is_lost(row: HoldRow, moment: datetime) -> bool:
-    return not row.seen_at or moment - datetime.fromisoformat(row.seen_at) > LOST_AFTER
+    """Whether a holder was not seen for long, or is a command of this computer whose process has ended."""
+    if not row.seen_at or moment - datetime.fromisoformat(row.seen_at) > LOST_AFTER:
+        return True
+    host, _, rest = row.session.removeprefix(COMMAND).partition(":")
+    process = rest.partition(":")[0]
+    is_here = row.session.startswith(COMMAND) and host == socket.gethostname() and process.isdigit()
+    return is_here and not is_running(int(process))

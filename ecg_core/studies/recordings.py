@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
 
 from ..errors import RecordError, RecordMovedError, StoreError
+from ..files import sweep_temporary
 from ..overrides import RecordOverrides
 from ..schema import Record
 from . import audit
 from .store import Store
 from .study import DELETED, SHOWN_DIGITS, Editor, Study, changing, files_of, get_study, path_of
-from .study_files import files_of_study, is_as_stored, stored_path
+from .study_files import RECORDINGS, files_of_study, is_as_stored, stored_path
 from .tables import StudyRow
 
-__all__ = ["files_of_study", "open_recording", "relocate"]
+__all__ = ["RECORDINGS", "UPLOAD", "files_of_study", "open_recording", "relocate", "sweep_uploads"]
+
+UPLOAD: Final = "upload-"  # beginning of the name of a folder of the store that holds an upload
+
+
+def sweep_uploads(store: Store) -> None:
+    """Remove uploads that have no study, as their window was killed before it made one; to be called at a start."""
+    with store.reading() as session:
+        held = {Path(file[0]).parent for files in session.scalars(select(StudyRow.files)) for file in files}
+    sweep_temporary(store.folder / RECORDINGS, UPLOAD, spare=lambda folder: folder.relative_to(store.folder) in held)
 
 
 def open_recording(store: Store, study: Study) -> Record:

@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..errors import StoreError
-from ..files import APP_NAME, PRIVATE, atomic_file
+from ..files import APP_NAME, PRIVATE, atomic_file, sweep
 from .migrations import HEAD, REVISIONS, upgrade
 from .problems import DAMAGED, PROTECTED, store_problem
 from .tables import Base
@@ -140,6 +140,9 @@ def open_store(folder: Path | None = None, *, url: str | None = None, checked: b
     except BaseException:
         store.close()
         raise
+    if not checked:
+        for subfolder in (place, *place.glob("*/"), *place.glob("*/*/")):  # what a killed process left
+            sweep(subfolder)
     return store
 
 

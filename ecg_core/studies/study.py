@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from ..overrides import RecordOverrides
 from ..schema import Record
 from ..text import one_line, plural
 from . import audit
-from .holding import require_hold
+from .holding import COMMAND, require_hold
 from .store import Store, insert_missing, now
 from .study_files import delete_files, is_as_stored, paths_of_study, stored_path
 from .tables import StudyRow
@@ -59,7 +60,7 @@ class Editor(NamedTuple):
 
 def command_editor(reader: str) -> Editor:
     """A command as an editor of studies; each call is another one, also in one process."""
-    return Editor(reader, f"command {os.getpid()}-{uuid.uuid4().hex[:8]}")
+    return Editor(reader, f"{COMMAND}{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
 
 
 @dataclass(frozen=True, slots=True)  # of which a worklist holds thousands

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,7 +36,7 @@ from .jobs import AnalysisKey, Job
 from .session_cleanup import session_cleanup
 from .stores import ephemeral_desk
 from .streamlit_runtime import current_session_id
-from .uploads import Upload, safe_name
+from .uploads import Upload, safe_name, temporary_folder
 from .workspace import Workspace, current_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,8 +111,8 @@ def _import_upload(workspace: Workspace, file: Upload) -> bool:
         return False
     from ecg_core.studies.bundle import import_study, is_study_zip  # noqa: PLC0415, as wfdb takes half a second
 
-    with tempfile.TemporaryDirectory(dir=workspace.uploads.path) as folder:
-        path = Path(folder) / safe_name(file.name)
+    with temporary_folder() as folder:
+        path = folder / safe_name(file.name)
         path.write_bytes(file.getbuffer())
         if not is_study_zip(path):
             return False

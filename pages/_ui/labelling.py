@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -18,6 +16,7 @@ from ecg_core.schema import Analysis, Float64
 
 from .jobs import AnalysisKey
 from .messages import error_message
+from .uploads import temporary_folder
 from .view import QUERIED, go_to, neighbour
 from .wording import plural
 from .workspace import current_workspace
@@ -104,8 +103,8 @@ def load_labels(key: str) -> None:
 
 def _set_labels_from(analysis: Analysis, content: bytes) -> tuple[int, bool]:
     """Label beats by a file; return how many of its labels belong to no beat, and whether it states this record."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / STORED_AS
+    with temporary_folder() as folder:
+        path = folder / STORED_AS
         path.write_bytes(content)
         annotations, is_stated = read_labels_of(path, analysis.record)
     time_s, symbol = annotations.time_s, annotations.symbol

@@ -36,10 +36,13 @@ class OpenStudy:
 
 def become_study(store: Store, uploads: UploadFolder, record: Record, editor: Editor) -> tuple[Record, Study]:
     """Make a record a study where it is none yet; returns it as it lies in the store, where it is kept once."""
-    kept = any(uploads.holds(path) for path in record.files)
+    files = (record.archive,) if record.archive else record.files
+    kept = any(uploads.holds(path) for path in files)
     study = add_recording(store, record, editor, kept=kept)
-    if kept and study.path.parent not in [path.parent for path in record.files]:
-        uploads.discard(record.files[0])  # its study has the same files already
+    if kept and study.path.parent in [path.parent for path in files]:
+        uploads.keep(study.path)
+    elif kept:
+        uploads.discard(files[0])  # its study has the same files already
         record = open_recording(store, study)
     return record, study
 

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import socket
 import uuid
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import streamlit as st
 
-from ecg_core.files import is_running
+from ecg_core.errors import StoreError
+from ecg_core.files import TemporaryFolder, is_running, sweep_temporary
 from ecg_core.studies.queue import note_interrupted
+from ecg_core.studies.recordings import sweep_uploads
 from ecg_core.studies.store import Store, open_store
 
 from . import streamlit_runtime
 from .jobs import AnalysisQueue
-from .uploads import make_folder
 
 
 @dataclass(eq=False)
@@ -49,23 +48,30 @@ def session_desk() -> Desk:
 @st.cache_resource(show_spinner=False)
 def shared_desk() -> Desk:
     """The store of this server; see ``open_store``."""
+    sweep_temporary()
     store = open_store()
+    sweep_uploads(store)
     note_interrupted(store)
     return Desk(AnalysisQueue(store))
 
 
 def ephemeral_desk() -> Desk:
     """A store in a temporary folder, removed with the desk at the latest."""
-    folder = make_folder()
-    queue = AnalysisQueue(open_store(folder / "studies", url=""))
+    try:
+        folder = TemporaryFolder()
+    except OSError as error:
+        raise StoreError(
+            f"There is no room for temporary files, in which this window keeps its studies ({error.strerror or error})."
+        ) from error
+    queue = AnalysisQueue(open_store(folder.path / "studies", url=""))
     desk = Desk(queue, is_ephemeral=True)
     desk.clear = weakref.finalize(desk, _remove, queue.store, folder)
     return desk
 
 
-def _remove(store: Store, folder: Path) -> None:
+def _remove(store: Store, folder: TemporaryFolder) -> None:
     store.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.remove()
 
 
 def window_name() -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from ecg_core.errors import ChangeRefusedError, EcgError, StudyHeldError
 from ecg_core.schema import Record
@@ -21,6 +18,7 @@ from .installed_models import choose_model, installed_models, recorder_with_defa
 from .jobs import Job
 from .messages import error_message
 from .stores import is_gone
+from .uploads import temporary_folder
 from .workspace import Workspace, current_workspace
 
 
@@ -117,11 +115,11 @@ def join_studies(studies: Sequence[Study]) -> None:
 
     workspace = current_workspace()
     records = [workspace.recording_of(study.record_sha256)[1] for study in studies]
-    folder = Path(tempfile.mkdtemp(dir=workspace.uploads.path))
+    folder = workspace.uploads.make()
     try:
         open_record(write_join(records, folder))
     except EcgError:
-        shutil.rmtree(folder, ignore_errors=True)
+        workspace.uploads.discard(folder)
         raise
 
 
@@ -149,8 +147,8 @@ def exported(workspace: Workspace, study: Study, *, with_patient: bool) -> bytes
     """
     from ecg_core.studies.bundle import export_study  # noqa: PLC0415, as wfdb takes half a second
 
-    with tempfile.TemporaryDirectory(prefix="ecg-export-") as folder:
-        path = Path(folder) / "study.zip"
+    with temporary_folder() as folder:
+        path = folder / "study.zip"
         try:
             export_study(workspace.store, study.record_sha256, path, workspace.editor, with_patient=with_patient)
         except EcgError as error:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Protocol
 
 from ecg_core.errors import RecordError
-from ecg_core.files import is_running
+from ecg_core.files import TemporaryFolder
+from ecg_core.studies.recordings import UPLOAD
 
 from . import streamlit_runtime
 
-PREFIX = "ecg-workstation-"
 SAFE_NAME = re.compile(r"\w[\w .,()+-]{0,99}")  # letters of any script
 
 
@@ -38,15 +37,36 @@ class Upload(Protocol):
 
 
 class UploadFolder:
-    """The folder of a store that holds uploads, each in a subfolder of its own until its study is deleted."""
+    """The folder of a store that holds uploads, each in a subfolder of its own until its study is deleted.
+
+    What has no study yet is this window's alone: it goes with the window, whatever ends it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.n_stored = 0  # how many times this window stored files
+        self._waiting: dict[Path, TemporaryFolder] = {}  # subfolders without a study
 
     def store(self, files: Sequence[Upload]) -> list[Path]:
         """Store files; return the paths of the records that they make. See ``store``."""
-        return store(files, self.path)
+        folder = self.make()
+        try:
+            return store(files, folder)
+        except RecordError:
+            self.discard(folder)
+            raise
+
+    def make(self) -> Path:
+        """Make an empty subfolder."""
+        with _no_room():
+            folder = TemporaryFolder(self.path, UPLOAD)
+        self._waiting[folder.path] = folder
+        return folder.path
+
+    def keep(self, path: Path) -> None:
+        """Have the upload that a file belongs to stay: it has a study now."""
+        if folder := self._waiting.pop(self._subfolder(path), None):
+            folder.keep()
 
     def release(self, files: Sequence[Upload]) -> None:
         """Free the memory of files that were stored."""
@@ -58,9 +78,17 @@ class UploadFolder:
         return self.path in path.parents
 
     def discard(self, path: Path) -> None:
-        """Remove the upload that a file belongs to; a file elsewhere stays."""
-        if self.holds(path):
-            shutil.rmtree(self.path / path.relative_to(self.path).parts[0], ignore_errors=True)
+        """Remove the upload that a file belongs to; of one with another record that has a study, this record alone."""
+        if not self.holds(path):
+            return
+        if folder := self._waiting.pop(self._subfolder(path), None):
+            folder.remove()
+        else:
+            for file in (path, *path.parent.glob(f"{escape(path.name)}.*")):
+                file.unlink(missing_ok=True)
+
+    def _subfolder(self, path: Path) -> Path:
+        return self.path / path.relative_to(self.path).parts[0] if self.holds(path) else path
 
     def hide(self, message: str) -> str:
         """A message without the place where uploads are stored: readers of the page need not know it."""
@@ -85,22 +113,36 @@ def safe_name(name: str) -> str:
     return bare
 
 
-def make_folder() -> Path:
-    """Create an empty folder for one session, and remove the folders that killed programs left behind."""
-    for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        process = old.name.removeprefix(PREFIX).partition("-")[0]
-        if process.isdigit() and not is_running(int(process)):
-            shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+@contextmanager
+def _no_room(what: str = "The upload") -> Iterator[None]:
+    """Say that the disk does not take something, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(f"{what} cannot be kept ({error.strerror or error}); make room on the disk.") from error
 
 
-def store(files: Sequence[Upload], folder: Path) -> list[Path]:
-    """Write uploads into a new folder inside ``folder``; return the paths of the records that they make.
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder for files that are needed for a moment.
 
     Raises
     ------
     RecordError
-        A name is not acceptable, or no file is a WFDB header or a recording by itself.
+        There is no room for it.
+
+    """
+    with _no_room("A temporary file"), TemporaryFolder() as folder:
+        yield folder.path
+
+
+def store(files: Sequence[Upload], folder: Path) -> list[Path]:
+    """Write uploads into an empty folder; return the paths of the records that they make.
+
+    Raises
+    ------
+    RecordError
+        A name is not acceptable, no file is a WFDB header or a recording by itself, or there is no room.
 
     """
     from ecg_core.records import SINGLE_FILES, records_in  # noqa: PLC0415, as all formats load
@@ -114,12 +156,8 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
             f"WFDB record together, and its .atr if there is one; or a file of another format "
             f"({', '.join(by_itself)})."
         )
-    subfolder = Path(tempfile.mkdtemp(dir=folder))
-    try:
+    with _no_room():
         for name, file in zip(names, files, strict=True):
-            (subfolder / name).write_bytes(file.getbuffer())
-        alone = [subfolder / name for name in names if name.lower().endswith(by_itself)]
-        return records_in(subfolder) or alone  # opening a file that is no record states why
-    except OSError as error:
-        shutil.rmtree(subfolder, ignore_errors=True)
-        raise RecordError(f"The upload cannot be kept ({error.strerror}); make room on the disk.") from error
+            (folder / name).write_bytes(file.getbuffer())
+        alone = [folder / name for name in names if name.lower().endswith(by_itself)]
+        return records_in(folder) or alone  # opening a file that is no record states why
