@@ -76,6 +76,7 @@ def test_single_lines_become_few_chunks_and_none_is_held_back_for_long():
     [
         (b"1,2", (1, 2)), (b" 1 , -2.5e-1 ", (1, -0.25)), (b",2", (np.nan, 2)), (b" , ", (np.nan, np.nan)),
         (b"nan,2", (np.nan, 2)), (b"inf,-inf", (np.nan, np.nan)), (b"1e300,2", (np.nan, 2)),
+        (b"9e23,2", (np.nan, 2)),
     ],
 )  # fmt: skip
 def test_a_value_that_is_missing_or_infinite_is_missing(values, wanted):
@@ -87,7 +88,8 @@ def test_a_value_that_is_missing_or_infinite_is_missing(values, wanted):
 @pytest.mark.parametrize(
     "bad",
     [
-        b"hello", b"1,2", b"1,2,3,4", b"1,2,x", b"1.5,2,3", b"-1,2,3", b",2,3", b"\x00\xff\xfe,1,2", b"{1,2,3}",
+        b"hello", b"1,2", b"1,2,3,4", b"1,2,x", b"1_2,2,3", b"1,2_0,3", b"1.5,2,3", b"-1,2,3", b",2,3",
+        b"\x00\xff\xfe,1,2", b"{1,2,3}",
         b'{"fs_hz": 100}', b"9" * 5000, b"1,2," + b"3" * MAX_LINE,
     ],
 )  # fmt: skip
@@ -145,6 +147,33 @@ def test_a_jump_that_the_next_line_confirms_is_a_gap():
     assert read(HEADER + text)[1] == [0, 1, 40_000, 40_001, 40_002]
 
 
+@pytest.mark.parametrize("at", [0, 50, 96], ids=["first", "amid", "late"])
+@pytest.mark.parametrize("wrong", [b"9%03d", b"4%03d0", b"%03d"])
+def test_three_lines_with_the_same_damaged_digit_move_no_time(at, wrong):
+    """Three damaged bytes; where they are the first of a stream, its beginning is lost, and no time after it."""
+    lines = [b"%d,%d,1" % (n, n) for n in range(4000, 4200)]
+    for n in range(at, at + 3):
+        lines[n] = wrong % n + b",1,1"
+    _, index, signal, _ = read(HEADER + b"\n".join(lines) + b"\n", every_s=0.01)
+    steps = np.diff(index[-100:])
+    assert (steps == 1).all()
+    assert signal[0, -1] == 4199
+    assert index[-1] == 199 or at == 0
+
+
+def test_a_damaged_line_within_a_jump_does_not_hide_it():
+    numbers = [*range(20), *range(7000, 7003), 91, *range(7004, 7030)]
+    _, index, _, notices = read(HEADER + b"".join(b"%d,1,1\n" % n for n in numbers))
+    assert index[20] >= 7000
+    assert index[-1] == 7029
+    assert "out of its turn" in notices[0]
+
+
+def test_after_a_jump_back_and_forth_the_time_is_that_of_the_numbers():
+    numbers = [*range(100), *range(6000, 6004), *range(104, 200)]
+    assert read(HEADER + b"".join(b"%d,1,1\n" % n for n in numbers))[1] == [*range(100), *range(104, 200)]
+
+
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_damaged_bytes_move_no_sample_for_good(random):
@@ -178,7 +207,8 @@ def test_a_header_of_another_rate_ends_the_stream():
     [
         b"{", b"{}", b"{]", b'{"fs_hz": 100}', b'{"fs_hz": "fast", "leads": ["I"]}', b'{"fs_hz": 100, "leads": "I"}',
         b'{"fs_hz": 100, "leads": []}', b'{"fs_hz": 5, "leads": ["I"]}', b'{"fs_hz": NaN, "leads": ["I"]}',
-        b'{"fs_hz": null, "leads": ["I"]}', b'{"name": 5, "fs_hz": 100, "leads": ["I"]}', b'{"a":' * 3000,
+        b'{"fs_hz": null, "leads": ["I"]}', b'{"name": 5, "fs_hz": 100, "leads": ["I"]}',
+        b'{"fs_hz": 100, "leads": [' + b'"I",' * 64 + b'"I"]}', b'{"a":' * 3000,
     ],
 )  # fmt: skip
 def test_a_wrong_header_is_refused_with_a_sentence(header):

@@ -8,7 +8,8 @@ from ..schema import Float32, Float64
 from .stream import StreamChunk
 
 MAX_GAP_S = 3600.0  # a longer jump means that a clock or counter was reset: then the wall clock gives the gap
-JUMP_S = 1.0  # numbers that jump by more are believed when the next one agrees: a digit may be damaged
+JUMP_S = 0.1  # numbers that jump by more are believed when those after them agree: a digit may be damaged
+AGREE_S = 1.0  # numbers that follow each other after a jump are no further apart
 MIN_WAIT_S = 1.0  # a shorter wait before a reset is not a gap
 MAX_DELAY_S = 10.0  # a number that falls back by less is a repeat or late; by more, the counter was reset ...
 RESTART_S = 1.0  # ... and so it was if the number is below this and falls back by more than this
@@ -26,14 +27,21 @@ class NumberClock:
         self._offset: int | None = None  # from the number of the sender to the index in the stream
         self._last_s = 0.0  # wall clock at the last sample
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a sample was aligned."""
+        return self._offset is not None
+
     def is_jump(self, number: int) -> bool:
-        """Whether a number is so far from the expected one that it may be a damaged digit."""
-        ahead = 0 if self._offset is None else number + self._offset - self.next
+        """Whether a number is so far from the expected one that a digit may be damaged; of the first, none knows."""
+        if self._offset is None:
+            return True
+        ahead = number + self._offset - self.next
         return ahead > JUMP_S * self._fs_hz or self._was_reset(number, ahead)
 
-    def confirms(self, number: int, jump: int) -> bool:
+    def agrees(self, number: int, jump: int) -> bool:
         """Whether a number that follows a jump is near it, as after a gap or a restart of the sender."""
-        return 0 < number - jump <= JUMP_S * self._fs_hz
+        return abs(number - jump) <= AGREE_S * self._fs_hz
 
     def align(self, number: int, now_s: float) -> int:
         """Index in the stream of the sample with this number; below ``next`` if it is late or a repeat."""

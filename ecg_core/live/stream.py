@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import LiveError
-from ..records.limits import MAX_FS_HZ, MIN_FS_HZ
+from ..records.limits import MAX_FS_HZ, MAX_LEADS, MIN_FS_HZ
 from ..schema import Attention, Beats, Float32, FrozenArrays
 
 
@@ -20,7 +20,7 @@ class Stream:
     Raises
     ------
     LiveError
-        The sampling rate is not that of an ECG, or there is no lead.
+        The sampling rate is not that of an ECG, or the number of leads is not.
 
     """
 
@@ -38,6 +38,11 @@ class Stream:
             )
         if not self.lead_names:
             raise LiveError(f"{self.name}: the stream has no lead; at least one ECG lead is needed.")
+        if len(self.lead_names) > MAX_LEADS:
+            raise LiveError(
+                f"{self.name}: it has {len(self.lead_names)} leads, expected 1 to {MAX_LEADS}; send those of the ECG "
+                "alone."
+            )
 
 
 @dataclass(frozen=True, eq=False)
