@@ -130,7 +130,7 @@ class Monitor:
         Raises
         ------
         LiveError
-            The chunk has other leads than the stream, or begins a day or more ahead of it.
+            The chunk has other leads than the stream, or begins months ahead of it.
 
         """
         missed, repeated = self._window.n_missed, self._window.n_repeated
