@@ -65,7 +65,7 @@ def test_what_it_keeps_is_bounded(part):
     view = ended(live)
     assert view.first > signal.shape[1]
     assert view.beats.time_s[0] > 37  # what came with the chunk before is gone
-    assert any("did not arrive" in entry.text for entry in view.log)
+    assert any("are missing" in entry.text for entry in view.log)
 
 
 def test_it_can_be_stopped_while_it_runs(part):

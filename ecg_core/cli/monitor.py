@@ -12,7 +12,11 @@ def add_parser(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add_parser("monitor", help="classify the beats of a live stream as they arrive")
     parser.add_argument("source", metavar="SOURCE", help="lsl:NAME, tcp:PORT, - (standard input), or a record")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="record into this folder; without it nothing is kept")
+    help_ = (
+        "record into this folder, at most 14 days (gaps included) or 32 GB, then only monitor; without it nothing is "
+        "kept"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help=help_)
     parser.add_argument("--record", action=argparse.BooleanOptionalAction, default=True, help="also record the samples")
     parser.add_argument(
         "--horizon", type=float, default=2.0, metavar="S",

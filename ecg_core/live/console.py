@@ -27,7 +27,7 @@ from ..text import plural
 from .drive import Sink, drive
 from .lines import line_writer, parse_port, tcp_sender
 from .lsl import lsl_outlet
-from .recording import Recording
+from .recording import BOUND, Recording
 from .replay import Replay
 from .sources import LSL, STDIN, TCP, open_source
 from .stream import Alarm, Notice, Source, Stream, StreamChunk, Update
@@ -81,6 +81,9 @@ def monitor(
         monitored = Monitor(source.stream, loaded, rules, horizon_s=horizon_s, lead=lead)
         recording = Recording(out, source.stream, signal=record) if out else None
         print(f"{_describe(source.stream)}; press Ctrl-C to stop. {NOTICE}", file=sys.stderr)
+        if recording:
+            then = "then the recording ends, and the monitoring goes on"
+            print(f"Recording as {recording.path}, at most {BOUND}; {then}.", file=sys.stderr)
         reporter = ConsoleReporter(KINDS, quiet=quiet)
         drive(source, monitored, [recording, reporter] if recording else [reporter])
         reporter.print_summary(source.stream, recording)

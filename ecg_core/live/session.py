@@ -34,6 +34,10 @@ class TimedEngine:
         self.lag_s += LAG_WEIGHT * (time.perf_counter() - began_s - self.lag_s)
         return update
 
+    def lose_signal(self) -> Update:
+        """See ``Engine``."""
+        return self._engine.lose_signal()
+
     def close(self) -> Update:
         """See ``Engine``."""
         return self._engine.close()

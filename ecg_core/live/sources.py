@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from ..records import read_record
+from .arrivals import Arrivals
 from .lines import InputFeed, LineSource, TcpFeed, parse_port
 from .lsl import LslSource
 from .replay import Replay
@@ -33,9 +34,9 @@ def open_source(text: str, *, speed: float = 1.0, closed: threading.Event | None
 
     """
     if text.startswith(LSL):
-        return LslSource(text.removeprefix(LSL))
+        return Arrivals(LslSource(text.removeprefix(LSL)))
     if text.startswith(TCP):
-        return LineSource(TcpFeed(parse_port(text)), closed)
+        return Arrivals(LineSource(TcpFeed(parse_port(text)), closed))
     if text == STDIN:
-        return LineSource(InputFeed())
+        return Arrivals(LineSource(InputFeed()))
     return Replay(read_record(Path(text)), speed=speed)

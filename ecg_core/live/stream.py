@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -62,8 +62,8 @@ class Source(Protocol):
 
     stream: Stream
 
-    def chunks(self) -> Iterator[StreamChunk | Notice]:
-        """Chunks in the order of their arrival, and between them notices of what happened to the stream."""
+    def chunks(self) -> Iterator[Item]:
+        """Chunks in the order of their arrival, and between them what happened to the stream."""
         ...
 
     def close(self) -> None:
@@ -77,6 +77,16 @@ class Notice:
 
     time_s: float  # from the start of the stream
     text: str
+
+
+@dataclass(frozen=True)
+class Silence:
+    """No new sample has arrived for so long, by the clock of this machine, though the stream has not ended."""
+
+    silent_s: float
+
+
+Item: TypeAlias = StreamChunk | Notice | Silence  # what a source yields
 
 
 @dataclass(frozen=True)
