@@ -43,6 +43,7 @@ class AlarmLine:
     name: str
     active: Alarm | None = None
     over_s: float = float("-inf")
+    seen_s: float = float("-inf")  # the last beat that was known when it was over
 
     def begin(self, kind: str, start_s: float, end_s: float) -> list[Alarm]:
         """Announce an alarm at ``end_s``; nothing, if the active one is this or, in a line that grows, a worse one.

@@ -124,14 +124,17 @@ class AlarmTracker:
 
     def _step_rhythms(self, tail: Beats, episodes: Sequence[slice], end_s: float) -> list[Alarm]:
         """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
-        alarms: list[Alarm] = []
         events = find_rhythms(tail, self.rules, episodes=episodes)
+        self._describe_rhythm(tail, events)
+        return self._step_events(events, float(tail.time_s[-1]), end_s)
+
+    def _step_events(self, events: Sequence[RhythmEvent], last_s: float, end_s: float) -> list[Alarm]:
+        alarms: list[Alarm] = []
         for event in events:
             line = LINE_OF.get(event.kind, "")
             if line in HOLD_S and event.end_s > self._reached_s[line]:  # earlier ones were announced when they were new
-                alarms += self._step_event(event, self._lines[line], float(tail.time_s[-1]), end_s)
+                alarms += self._step_event(event, self._lines[line], last_s, end_s)
                 self._reached_s[line] = event.end_s
-        self._describe_rhythm(tail, events)
         return alarms
 
     def _step_event(self, event: RhythmEvent, line: AlarmLine, last_s: float, end_s: float) -> list[Alarm]:
@@ -139,7 +142,7 @@ class AlarmTracker:
         reached_s, hold_s = self._reached_s[line.name], HOLD_S[line.name]
         if line.active is not None and event.start_s <= reached_s + hold_s:
             return line.begin(event.kind, event.start_s, end_s)
-        if event.start_s < line.over_s and last_s - event.end_s > hold_s:
+        if event.start_s < line.over_s and (event.end_s <= line.seen_s or last_s - event.end_s > hold_s):
             return []  # part of what is over, as it is seen with later beats
         return [*line.end(reached_s, end_s), *line.begin(event.kind, event.start_s, end_s)]
 
@@ -159,8 +162,15 @@ class AlarmTracker:
         for name, hold_s in HOLD_S.items():
             reached_s = self._reached_s[name]
             if last_s - reached_s > hold_s or until_s - reached_s > max(hold_s, STALE_S):
-                alarms += self._lines[name].end(reached_s, end_s)
+                alarms += self._end_rhythm(name, last_s, end_s)
         return alarms
+
+    def _end_rhythm(self, name: str, last_s: float, end_s: float) -> list[Alarm]:
+        """Announce the end of the active rhythm of a line, and keep which beats it was judged by."""
+        line = self._lines[name]
+        if line.active is not None:
+            line.seen_s = last_s
+        return line.end(self._reached_s[name], end_s)
 
     def _step_fibrillation(self, probability: float, end_s: float) -> list[Alarm]:
         """Announce ventricular fibrillation, or that it is suspected; or the end of it."""

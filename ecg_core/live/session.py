@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from ..classifier.model import load_model
@@ -89,8 +90,11 @@ class LiveSession:
         return not self._thread.is_alive()
 
     def mark(self, time_s: float, text: str) -> None:
-        """Set a mark with a text."""
+        """Set a mark with a text, and write it beside what is recorded, with the time of day at which it was set."""
         self._recent.mark(time_s, text)
+        if self._recording is not None:
+            for notice in self._recording.write_mark(time_s, f"Mark {text}, set at {datetime.now():%H:%M:%S}"):
+                self._recent.write_notice(notice)
 
     def view(self, last_s: float = KEPT_S) -> LiveView:
         """The last seconds of the stream, as they are now."""
