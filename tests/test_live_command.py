@@ -267,6 +267,7 @@ def test_monitor_records_nothing_without_a_folder(tmp_path, monkeypatch, record,
         (["nobody"], "does not exist"),
         (["tcp:"], "expected tcp:PORT with a number"),
         ([str(DEMO), "--speed", "-1"], "expected a number above 0"),
+        (["lsl:belt", "--token", "abc"], "a token is expected of a sender to tcp:PORT alone"),
         ([str(DEMO), "--rule", "pauze_s=2"], '"pauze_s" is not a rule'),
         ([str(DEMO), "--out", str(DEMO) + ".hea"], "the recording cannot be written there"),
     ],
@@ -295,6 +296,7 @@ def test_a_record_is_printed_as_lines_that_can_be_read_back(tmp_path, record, ca
         (["replay", str(DEMO), "--to", "tcp:x"], "expected tcp:PORT with a number"),
         (["replay", str(DEMO), "--to", "-", "--speed", "0"], "expected a number above 0"),
         (["replay", "nobody", "--to", "-"], "does not exist"),
+        (["replay", str(DEMO), "--to", "-", "--token", "abc"], "takes no token, tcp:PORT alone does"),
     ],
 )
 def test_a_wrong_replay_is_one_sentence(capsys, arguments, reason):

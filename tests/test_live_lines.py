@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from support.stand_ins import Clock
 
 from ecg_core.errors import LiveError
-from ecg_core.live import lines
+from ecg_core.live import line_format, lines
 from ecg_core.live.line_format import (
     MAX_LINE,
     MAX_LINES_BEFORE_HEADER,
     LineReader,
+    has_token,
     header_line,
     read_header,
     sample_lines,
@@ -279,7 +280,8 @@ def test_a_silent_input_is_reported_once(monkeypatch):
     index, _, notices = split(LineSource(Feed()).chunks())
     assert index == [0, 1]
     assert notices == [
-        "standard input: the sender is silent; waiting for it", "standard input: the sender is back",
+        "standard input: the sender is silent; waiting for it",
+        "standard input: the sender is back after 15 s",
     ]  # fmt: skip
 
 
@@ -316,7 +318,7 @@ def test_a_sender_that_reconnects_goes_on_by_its_numbers(feed):
     assert index == [0, 1, 9]
     assert [notice.split(": ")[1] for notice in notices] == [
         "the sender has disconnected; waiting for it",
-        "the sender is back",
+        "the sender is back after 0 s",
         "the sender has disconnected; waiting for it",
     ]
 
@@ -368,8 +370,12 @@ def test_a_sender_without_a_header_is_refused_and_the_next_one_is_accepted(feed)
 
 @pytest.mark.parametrize(
     ("sent", "reason"),
-    [(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + HEADER + b"0,1,1\n", b"no web server"), (b"", b"No header came within")],
-    ids=["a web page", "nothing"],
+    [
+        (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + HEADER + b"0,1,1\n", b"no web server"),
+        (b"", b"No header came within"),
+        (HEADER[:-1], b"No header came within"),
+    ],
+    ids=["a web page", "nothing", "no whole line"],
 )
 def test_a_web_page_and_a_silent_connection_hold_no_place(feed, monkeypatch, sent, reason):
     monkeypatch.setattr(lines, "GREETING_S", 0.2)
@@ -387,6 +393,47 @@ def test_a_web_page_and_a_silent_connection_hold_no_place(feed, monkeypatch, sen
     assert LineSource(feed).stream.name == "belt"
     sender.join()
     assert reason in answer[0]
+
+
+PHRASE = 'p\u00e4ss"word'
+WRONG = Stream("box", 100.0, ("I", "II"))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        HEADER, b"0,1,1\n" + header_line(WRONG, token=PHRASE), b"# boot\n", b"x" * 5000 + b"\n",
+        header_line(WRONG, token=PHRASE[:-1]), HEADER.replace(b'"unit"', b'"token": 5, "unit"'),
+        PHRASE.encode() + b"\n", b"[]\n", b'"token"\n',
+    ],
+)  # fmt: skip
+def test_a_sender_without_the_token_in_its_first_line_is_refused_and_holds_no_place(first):
+    answer = []
+    with closing(TcpFeed(0, token=PHRASE)) as feed:
+
+        def send():
+            with connect(feed) as wrong:
+                wrong.sendall(first)
+                answer.append(wrong.recv(500))
+            with tcp_sender(Stream("belt", 100.0, ("I",)), feed.port, token=PHRASE) as push:
+                push(StreamChunk(0, np.ones((1, 1), dtype=np.float32)))
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        source = LineSource(feed)
+        assert source.stream.name == "belt"
+        assert split([next(source.chunks())])[0] == [0]
+        sender.join()
+    assert b'The first line must be the header, with the "token"' in answer[0]
+    assert PHRASE.encode() not in answer[0]
+
+
+def test_the_token_is_compared_in_constant_time(monkeypatch):
+    compared = []
+    monkeypatch.setattr(line_format.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+    assert has_token(b'{"token": "abc"}', "abc")
+    assert not has_token(b'{"token": "abd"}', "abc")
+    assert compared == [(b"abc", b"abc"), (b"abd", b"abc")]
 
 
 def test_another_rate_ends_the_stream_and_the_sender_gets_the_reason(feed):

@@ -25,6 +25,9 @@ def add_parser(commands: Commands) -> None:
     add_rule_option(parser, help_="as for analyze")
     parser.add_argument("--quiet", action="store_true", help="print alarms only")
     add_speed_option(parser)
+    parser.add_argument(
+        "--token", default="", help='for tcp:PORT: what the header of a sender must carry as its "token"'
+    )
     add_model_options(parser, auto="all")
     parser.set_defaults(run=run)
 
@@ -35,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     monitor(
         options.source, rules_of(options), options.model, engine=options.engine, out=options.out, record=options.record,
-        horizon_s=options.horizon, lead=options.lead, speed=options.speed, quiet=options.quiet,
+        horizon_s=options.horizon, lead=options.lead, speed=options.speed, token=options.token,
+        quiet=options.quiet,
     )  # fmt: skip
     return 0

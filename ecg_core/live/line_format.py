@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterator
 from math import isnan
@@ -29,10 +30,21 @@ MAX_VALUE = 2.0**32  # no converter counts further, and no voltage has so many m
 EXAMPLE: Final = '{"name": "chest belt", "fs_hz": 250, "leads": ["II"], "unit": "mV"}'
 
 
-def header_line(stream: Stream) -> bytes:
-    """The header of a stream."""
+def header_line(stream: Stream, *, token: str = "") -> bytes:
+    """The header of a stream, with the token that a monitor may expect."""
     header = {"name": stream.name, "fs_hz": stream.fs_hz, "leads": stream.lead_names}
-    return json.dumps(header | ({"unit": "mV"} if stream.calibrated else {})).encode() + b"\n"
+    unit, secret = {"unit": "mV"} if stream.calibrated else {}, {"token": token} if token else {}
+    return json.dumps(header | unit | secret).encode() + b"\n"
+
+
+def has_token(line: bytes, token: str) -> bool:
+    """Whether a line is a header with this token; takes equally long wherever a wrong one differs from it."""
+    try:
+        header: Any = json.loads(line)
+        offered = header["token"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return isinstance(offered, str) and hmac.compare_digest(offered.encode(errors="replace"), token.encode())
 
 
 def sample_lines(chunk: StreamChunk, stream: Stream) -> bytes:
