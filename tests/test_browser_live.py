@@ -11,6 +11,13 @@ CANVAS_STATE = """() => { const find = (root) => { for (const element of root.qu
     const canvas = find(document); return canvas && {...canvas.dataset, at: performance.now()}; }"""
 
 
+SCRIPT = b"A moving ECG strip at 25 mm/s"
+
+
+def bytes_of(frame):
+    return frame if isinstance(frame, bytes) else frame.encode()
+
+
 @pytest.fixture
 def tab(browser, address):  # noqa: F811
     with clean_tab(browser, address) as tab:
@@ -18,15 +25,23 @@ def tab(browser, address):  # noqa: F811
 
 
 def test_the_demo_is_watched_paused_marked_and_stopped(tab):
+    came = []
+    tab.on("websocket", lambda socket: socket.on("framereceived", lambda frame: came.extend([frame])))
+    tab.reload()
+    tab.get_by_text("Analysable time").wait_for(timeout=1000 * READY_S)
     go(tab, "Live", "Horizon")
     tab.get_by_text("20 x").click()
     tab.get_by_role("button", name="Start").click()
     tab.locator("canvas").wait_for(timeout=1000 * READY_S)
     tab.wait_for_function(f"() => (({CANVAS_STATE})()?.beats ?? 0) > 20", timeout=1000 * READY_S)
-    before = tab.evaluate(CANVAS_STATE)
+    before, n_before = tab.evaluate(CANVAS_STATE), len(came)
     tab.wait_for_timeout(2000)
     after = tab.evaluate(CANVAS_STATE)
     seconds = (after["at"] - before["at"]) / 1000
+    updates = came[n_before:]
+    assert len(updates) > 5
+    assert not any(SCRIPT in bytes_of(frame) for frame in updates)  # it came once, with the page
+    assert any(SCRIPT in bytes_of(frame) for frame in came[:n_before])
     assert (int(after["frames"]) - int(before["frames"])) / seconds >= 10
     tab.locator("canvas").click()
     tab.keyboard.press("Space")
@@ -34,6 +49,7 @@ def test_the_demo_is_watched_paused_marked_and_stopped(tab):
     tab.keyboard.press("ArrowLeft")
     tab.get_by_text("s behind live").wait_for()
     tab.keyboard.press("m")
+    tab.wait_for_function(f"() => ({CANVAS_STATE})()?.marks === '1'", timeout=1000 * READY_S)
     tab.get_by_role("button", name="Stop").click()
     tab.get_by_text("The stream has ended").wait_for(timeout=1000 * READY_S)
     assert int(tab.evaluate(CANVAS_STATE)["beats"]) > 20

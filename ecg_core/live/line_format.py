@@ -87,7 +87,8 @@ class LineReader:
         self._splitter, self._malformed = _LineSplitter(), _MalformedLines()
         self._index: list[int] = []  # of consecutive samples that wait to become a chunk
         self._values: list[list[float]] = []
-        self._doubted: list[tuple[int, list[float]]] = []  # samples whose numbers jumped, until enough of them agree
+        # Samples whose numbers jumped, and when they arrived, until enough of them agree.
+        self._doubted: list[tuple[int, list[float], float]] = []
 
     @property
     def time_s(self) -> float:
@@ -105,7 +106,7 @@ class LineReader:
         """
         for line in self._splitter.split(data):
             if line.startswith(b"{"):
-                yield from self._begin(line, now_s)
+                yield from self._begin(line)
             elif self.stream is None:
                 self._malformed.add(line)
             else:
@@ -119,7 +120,7 @@ class LineReader:
             return
         if not data:
             if not self._clock.has_begun:
-                yield from self._settle(now_s, self.stream)
+                yield from self._settle(self.stream)
             yield from self._release()
         if self._malformed.n and now_s - self._malformed.reported_s >= REPORT_S:
             yield Notice(self.time_s, self._malformed.report(now_s))
@@ -130,12 +131,12 @@ class LineReader:
             self._malformed.add(line)
         if self.stream is None:
             return
-        yield from self._settle(now_s, self.stream)
+        yield from self._settle(self.stream)
         yield from self._release()
         if self._malformed.n:
             yield Notice(self.time_s, self._malformed.report(now_s))
 
-    def _begin(self, line: bytes, now_s: float) -> Iterator[StreamChunk | Notice]:
+    def _begin(self, line: bytes) -> Iterator[StreamChunk | Notice]:
         """Take the first header, or that of a sender that restarted."""
         try:
             offered, mapping = read_header(line)
@@ -148,7 +149,7 @@ class LineReader:
             self.stream, self._mapping = offered, mapping
             self._clock = NumberClock(offered.fs_hz)
             return
-        yield from self._settle(now_s, self.stream)
+        yield from self._settle(self.stream)
         yield from self._release()
         self._mapping, changes = map_reconnected(self.stream, offered, mapping)
         if changes:
@@ -166,12 +167,12 @@ class LineReader:
             self._distrust(len(self._doubted))
             yield from self._place(*sample, now_s=now_s, stream=stream)
         elif not self._doubted or self._clock.agrees(sample[0], self._doubted[-1][0]):
-            self._doubted.append(sample)
+            self._doubted.append((*sample, now_s))
             if len(self._doubted) >= (AGREEING_LINES if self._clock.has_begun else FIRST_LINES):
-                yield from self._believe(now_s, stream)
+                yield from self._believe(stream)
         elif len(self._doubted) == 1:
             self._distrust(1)
-            self._doubted = [sample]
+            self._doubted = [(*sample, now_s)]
         else:  # each line that contradicts takes one away, so that the majority prevails
             self._distrust(1)
             self._malformed.add(b"%d%s" % (sample[0], OUT_OF_TURN))
@@ -187,25 +188,27 @@ class LineReader:
             return None
         return None if number < 0 else (number, [value if abs(value) < MAX_VALUE else np.nan for value in values])
 
-    def _believe(self, now_s: float, stream: Stream) -> Iterator[StreamChunk]:
+    def _believe(self, stream: Stream) -> Iterator[StreamChunk]:
         """Place the samples that were in doubt."""
         believed, self._doubted = self._doubted, []
-        for number, values in believed:
-            yield from self._place(number, values, now_s=now_s, stream=stream)
+        for number, values, came_s in believed:
+            yield from self._place(number, values, now_s=came_s, stream=stream, confirmed=True)
 
     def _distrust(self, n: int) -> None:
         """Give up the last ``n`` samples that are in doubt."""
         for _ in range(n):
             self._malformed.add(b"%d%s" % (self._doubted.pop()[0], OUT_OF_TURN))
 
-    def _settle(self, now_s: float, stream: Stream) -> Iterator[StreamChunk]:
+    def _settle(self, stream: Stream) -> Iterator[StreamChunk]:
         """Decide on the samples in doubt that no later line can confirm; the first ones of a stream begin it."""
         if len(self._doubted) >= LAST_LINES or not self._clock.has_begun:
-            yield from self._believe(now_s, stream)
+            yield from self._believe(stream)
         self._distrust(len(self._doubted))
 
-    def _place(self, number: int, values: list[float], *, now_s: float, stream: Stream) -> Iterator[StreamChunk]:
-        index = self._clock.align(number, now_s)
+    def _place(
+        self, number: int, values: list[float], *, now_s: float, stream: Stream, confirmed: bool = False
+    ) -> Iterator[StreamChunk]:
+        index = self._clock.align(number, now_s, confirmed=confirmed)
         if self._index and (index != self._index[-1] + 1 or len(self._index) >= CHUNK_S * stream.fs_hz):
             yield from self._release()
         if index >= 0:  # a late sample may belong before the first one

@@ -58,11 +58,22 @@ button:hover { border-color: var(--st-primary-color); } button:disabled { opacit
 .keys { margin-left: auto; font-size: 0.8rem; opacity: 0.7; color: var(--st-text-color); }"""
 
 
+NO_SPACE: Final = "<style>.st-key-live_strip { display: none }</style>"  # the feed would leave a gap on the page
+
+
 @functools.cache
 def trace_component() -> Callable[..., Any]:
-    """The moving strip, which the browser draws frame by frame."""
+    """The moving strip, which the browser draws frame by frame; sent once, its data come by ``feed_component``."""
     js = (HERE / "live_trace.js").read_text(encoding="utf-8")
     component: Callable[..., Any] = st.components.v2.component("live_trace", html=HTML, css=CSS, js=js)
+    return component
+
+
+@functools.cache
+def feed_component() -> Callable[..., Any]:
+    """What brings new data to the moving strip and marks from it; nothing is seen of it."""
+    js = (HERE / "live_feed.js").read_text(encoding="utf-8")
+    component: Callable[..., Any] = st.components.v2.component("live_feed", js=js)
     return component
 
 
@@ -198,6 +209,13 @@ def counts_text(view: LiveView) -> str:
     """Duration of the session, and the number of beats of each class."""
     found = [f"{view.count[label]:,} {name.lower()}" for label, name in NAME.items() if view.count.get(label)]
     return f"{elapsed_text(view.end_s)} monitored; " + (", ".join(found) if found else "no beats")
+
+
+def recording_text() -> str:
+    """How long a recording can become, and what happens then."""
+    from ecg_core.live.recording import BOUND  # noqa: PLC0415  # loads wfdb
+
+    return f"A recording holds at most {BOUND}; then it ends, and the monitoring goes on."
 
 
 def lsl_streams() -> list[str]:
