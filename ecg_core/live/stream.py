@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import LiveError
 from ..records.limits import MAX_FS_HZ, MAX_LEADS, MIN_FS_HZ
 from ..schema import Attention, Beats, Float32, FrozenArrays
+from ..text import plural
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Stream:
             raise LiveError(f"{self.name}: the stream has no lead; at least one ECG lead is needed.")
         if len(self.lead_names) > MAX_LEADS:
             raise LiveError(
-                f"{self.name}: it has {len(self.lead_names)} leads, expected 1 to {MAX_LEADS}; send those of the ECG "
+                f"{self.name}: it has {plural(len(self.lead_names), 'lead')}, expected 1 to {MAX_LEADS}; send those of the ECG "
                 "alone."
             )
 
