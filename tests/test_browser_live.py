@@ -24,12 +24,11 @@ def tab(browser, address):  # noqa: F811
         yield tab
 
 
-def test_the_demo_is_watched_paused_marked_and_stopped(tab):
+def test_the_demo_is_watched_paused_marked_and_stopped(tab, address):  # noqa: F811
     came = []
     tab.on("websocket", lambda socket: socket.on("framereceived", lambda frame: came.extend([frame])))
-    tab.reload()
-    tab.get_by_text("Analysable time").wait_for(timeout=1000 * READY_S)
-    go(tab, "Live", "Horizon")
+    tab.goto(f"{address}/live")
+    tab.get_by_text("Horizon").wait_for(timeout=1000 * READY_S)
     tab.get_by_text("20 x").click()
     tab.get_by_role("button", name="Start").click()
     tab.locator("canvas").wait_for(timeout=1000 * READY_S)

@@ -41,8 +41,8 @@ class Stream:
             raise LiveError(f"{self.name}: the stream has no lead; at least one ECG lead is needed.")
         if len(self.lead_names) > MAX_LEADS:
             raise LiveError(
-                f"{self.name}: it has {plural(len(self.lead_names), 'lead')}, expected 1 to {MAX_LEADS}; send those of the ECG "
-                "alone."
+                f"{self.name}: it has {plural(len(self.lead_names), 'lead')}, expected 1 to {MAX_LEADS}; send "
+                "those of the ECG alone."
             )
 
 
