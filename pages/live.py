@@ -25,6 +25,7 @@ from pages._ui.live import (
     lsl_streams,
     open_recording,
     recording_text,
+    set_mark,
     source_text,
     status_html,
     stop,
@@ -121,10 +122,10 @@ def choose_lsl_stream() -> None:
 
 
 def mark() -> None:
-    """Set a mark at the time that the strip shows; for a callback."""
-    time_s = st.session_state["live_strip"].get("mark")
-    if time_s is not None and workspace.live is not None:
-        workspace.live.mark(float(time_s), f"{len(workspace.live.view(0).marks) + 1}")
+    """Set a mark at the time that the strip showed when it was pressed; for a callback, which may come twice."""
+    press = st.session_state["live_strip"].get("mark")
+    if press and workspace.live is not None:
+        st.session_state["pressed_ms"] = set_mark(workspace.live, press, st.session_state.get("pressed_ms"))
 
 
 @st.fragment(run_every=POLL_S)

@@ -89,11 +89,12 @@ class LiveSession:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def mark(self, time_s: float, text: str) -> None:
+    def mark(self, time_s: float, text: str, *, pressed: datetime | None = None) -> None:
         """Set a mark with a text, and write it beside what is recorded, with the time of day at which it was set."""
+        pressed = pressed or datetime.now()
         self._recent.mark(time_s, text)
         if self._recording is not None:
-            for notice in self._recording.write_mark(time_s, f"Mark {text}, set at {datetime.now():%H:%M:%S}"):
+            for notice in self._recording.write_mark(time_s, f"Mark {text}, set at {pressed:%H:%M:%S}"):
                 self._recent.write_notice(notice)
 
     def view(self, last_s: float = KEPT_S) -> LiveView:

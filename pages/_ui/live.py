@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from html import escape
@@ -30,6 +30,7 @@ from .workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:  # what monitors a stream loads when one begins
     from ecg_core.live.recent import LiveView, LogEntry
+    from ecg_core.live.session import LiveSession
     from ecg_core.live.stream import Alarm, Source, Stream
 
 HERE = Path(__file__).resolve().parent
@@ -163,7 +164,9 @@ def _alarm_text(alarm: Alarm, end_s: float) -> str:
 
 
 def _since_text(alarm: Alarm, end_s: float) -> str:
-    return f"since {elapsed_text(alarm.start_s)}, {end_s - alarm.start_s:.0f} s"
+    """When an alarm began and for how long it has gone on, which the time of a silent stream does not show."""
+    duration = f", {end_s - alarm.start_s:.0f} s" if end_s > alarm.start_s else ""
+    return f"since {elapsed_text(alarm.start_s)}{duration}"
 
 
 def vital_cards(view: LiveView) -> list[tuple[str, str, str]]:
@@ -209,6 +212,15 @@ def counts_text(view: LiveView) -> str:
     """Duration of the session, and the number of beats of each class."""
     found = [f"{view.count[label]:,} {name.lower()}" for label, name in NAME.items() if view.count.get(label)]
     return f"{elapsed_text(view.end_s)} monitored; " + (", ".join(found) if found else "no beats")
+
+
+def set_mark(live: LiveSession, press: Sequence[float], last_ms: float | None) -> float:
+    """Set the next mark; not for the same press again. A press is a time of the stream, and that of the clock in ms."""
+    time_s, pressed_ms = press
+    if pressed_ms != last_ms:
+        number = len(live.view(0).marks) + 1
+        live.mark(float(time_s), f"{number}", pressed=datetime.fromtimestamp(pressed_ms / 1000))
+    return pressed_ms
 
 
 def recording_text() -> str:

@@ -105,7 +105,7 @@ class Strip {
   }
 
   mark() {
-    this.send?.("mark", Math.round(100 * this.shown) / 100);
+    this.send?.("mark", [Math.round(100 * this.shown) / 100, Date.now()]); // the latter tells one press from the next
   }
 
   key(event) {
