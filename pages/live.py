@@ -12,16 +12,20 @@ from ecg_core.text import plain_markdown
 from pages._ui.figures import legend, theme
 from pages._ui.frame import SIMULATED, cards, draw_frame, guarded
 from pages._ui.live import (
+    NO_SPACE,
     OVERLAP_S,
     POLL_S,
     begin,
     counts_text,
     demo_record,
+    feed_component,
     leave,
     log_rows,
     log_styles,
     lsl_streams,
     open_recording,
+    recording_text,
+    set_mark,
     source_text,
     status_html,
     stop,
@@ -93,7 +97,8 @@ def choose_source() -> None:
         )  # fmt: skip
         if source == OPEN:
             choose_lead()
-        st.toggle("Save the recording", value=not replayed, key=f"keep {replayed}")
+        if st.toggle("Save the recording", value=not replayed, key=f"keep {replayed}"):
+            st.caption(recording_text())
         st.button("Start", type="primary", width="stretch", on_click=start, args=(source,))
     st.caption(NO_MONITOR)
 
@@ -117,14 +122,14 @@ def choose_lsl_stream() -> None:
 
 
 def mark() -> None:
-    """Set a mark at the time that the strip shows; for a callback."""
-    time_s = st.session_state["live_strip"].get("mark")
-    if time_s is not None and workspace.live is not None:
-        workspace.live.mark(float(time_s), f"{len(workspace.live.view(0).marks) + 1}")
+    """Set a mark at the time that the strip showed when it was pressed; for a callback, which may come twice."""
+    press = st.session_state["live_strip"].get("mark")
+    if press and workspace.live is not None:
+        st.session_state["pressed_ms"] = set_mark(workspace.live, press, st.session_state.get("pressed_ms"))
 
 
 @st.fragment(run_every=POLL_S)
-def draw_strip() -> None:
+def feed_strip() -> None:
     """Send new data to the moving strip."""
     live = workspace.live
     if live is None:
@@ -137,7 +142,7 @@ def draw_strip() -> None:
         names = view.stream.lead_names
         lead = names.index(st.session_state["drawn"]) if st.session_state.get("drawn") in names else 0
         data = strip_data(workspace, view, view.stream, lead, theme())
-        trace_component()(key="live_strip", data=data, on_mark_change=mark)
+        feed_component()(key="live_strip", data=data, on_mark_change=mark)
     elif not view.has_ended:
         awaited = "the first samples" if view.stream else "a sender"
         st.info(f"Waiting for {awaited} ...", icon=":material/hourglass:")
@@ -195,10 +200,14 @@ def draw_session(live: LiveSession) -> None:
         draw_status()
     if view.has_ended:
         draw_end(view)
-    draw_strip()
+    if view.stream is not None:
+        st.html(NO_SPACE)
+        trace_component()(key="live_picture")
+    feed_strip()
     legend()
     draw_vitals()
-    st.caption(f"{FIRST_STAGE} {NO_MONITOR}")
+    recorded = f"{recording_text()} " if view.recording is not None and not view.has_ended else ""
+    st.caption(f"{recorded}{FIRST_STAGE} {NO_MONITOR}")
 
 
 def draw_end(view: LiveView) -> None:

@@ -1,5 +1,7 @@
 """Alarms of a live stream: in time, over once, never reopened, and the most dangerous one first."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.rhythm.events import DANGERS
 from ecg_core.rhythm.fibrillation import af_episodes
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Beats
+from ecg_core.schema import Beats, RhythmEvent
 
 HOP_S, HORIZON_S = 0.2, 2.0
 TAIL = 40  # beats that the tracker sees
@@ -146,6 +148,26 @@ def test_a_tachycardia_that_becomes_sustained_keeps_its_start_and_is_over_once()
         ("vt", "", True), ("vt_sustained", "vt", True), ("vt_sustained", "", False),
     ]  # fmt: skip
     assert len({alarm.start_s for alarm in of_line}) == 1
+
+
+def test_an_alarm_that_is_over_is_not_raised_again_by_another_look_at_the_same_beats():
+    """A slow rhythm was over for half a minute when later beats show that it had lasted a little longer."""
+    beats = make_beats([80] * 100, "N" * 100)
+    tracker = AlarmTracker(Stream("x", 250, ("I",)), EASY, (0,))
+    event = RhythmEvent("bradycardia", 8.0, 24.0, 12, 43.0)
+    longer, another = replace(event, end_s=31.0), replace(event, start_s=57.0, end_s=66.0)
+    raised = []
+    for at_s, found in (
+        (25.0, [event]),
+        (56.0, [event]),
+        (58.0, [longer]),
+        (60.0, [longer]),
+        (67.0, [longer, another]),
+    ):
+        tail = part(beats, 0, int(np.searchsorted(beats.time_s, at_s)))
+        raised += tracker._step_events(found, float(tail.time_s[-1]), at_s + 2)
+        raised += tracker._end_rhythms(tail, at_s, at_s + 2)
+    assert [(alarm.start_s, alarm.end_s) for alarm in raised] == [(8.0, None), (8.0, 24.0), (57.0, None)]
 
 
 # Asystole

@@ -24,7 +24,7 @@ from ecg_core.live.console import ConsoleReporter, alarm_line, beat_lines
 from ecg_core.live.drive import drive
 from ecg_core.live.line_format import LineReader
 from ecg_core.live.recent import NO_UPDATE
-from ecg_core.live.recording import Recording
+from ecg_core.live.recording import BOUND, Recording
 from ecg_core.live.replay import Replay
 from ecg_core.live.stream import Alarm, Notice, Stream, StreamChunk
 from ecg_core.records import read_record
@@ -241,8 +241,15 @@ def test_monitor_hands_its_options_on_and_records(tmp_path, capsys, record, opti
     assert (options["horizon_s"], options["lead"], options["rules"].pause_s) == (4.0, "II", 2.0)
     assert options["stream"] == Stream("r", FS_HZ, ("I", "II"))
     assert NOTICE in printed.err
+    assert f"at most {BOUND}; then the recording ends, and the monitoring goes on" in printed.err
     assert "r: 00:04:00 monitored, 241 beats" in printed.out
     assert read_record(tmp_path / "out" / "r").n_samples == 60_000
+
+
+def test_the_bound_of_a_recording_is_said_beforehand(capsys):
+    with pytest.raises(SystemExit):
+        main(["monitor", "--help"])
+    assert f"at most {BOUND}, then only monitor" in " ".join(capsys.readouterr().out.split())
 
 
 def test_monitor_records_nothing_without_a_folder(tmp_path, monkeypatch, record, options):
@@ -260,6 +267,7 @@ def test_monitor_records_nothing_without_a_folder(tmp_path, monkeypatch, record,
         (["nobody"], "does not exist"),
         (["tcp:"], "expected tcp:PORT with a number"),
         ([str(DEMO), "--speed", "-1"], "expected a number above 0"),
+        (["lsl:belt", "--token", "abc"], "a token is expected of a sender to tcp:PORT alone"),
         ([str(DEMO), "--rule", "pauze_s=2"], '"pauze_s" is not a rule'),
         ([str(DEMO), "--out", str(DEMO) + ".hea"], "the recording cannot be written there"),
     ],
@@ -288,6 +296,7 @@ def test_a_record_is_printed_as_lines_that_can_be_read_back(tmp_path, record, ca
         (["replay", str(DEMO), "--to", "tcp:x"], "expected tcp:PORT with a number"),
         (["replay", str(DEMO), "--to", "-", "--speed", "0"], "expected a number above 0"),
         (["replay", "nobody", "--to", "-"], "does not exist"),
+        (["replay", str(DEMO), "--to", "-", "--token", "abc"], "takes no token, tcp:PORT alone does"),
     ],
 )
 def test_a_wrong_replay_is_one_sentence(capsys, arguments, reason):

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from support.stand_ins import Clock
 
 from ecg_core.errors import LiveError
-from ecg_core.live import lines
+from ecg_core.live import line_format, lines
 from ecg_core.live.line_format import (
     MAX_LINE,
     MAX_LINES_BEFORE_HEADER,
     LineReader,
+    has_token,
     header_line,
     read_header,
     sample_lines,
@@ -76,6 +77,7 @@ def test_single_lines_become_few_chunks_and_none_is_held_back_for_long():
     [
         (b"1,2", (1, 2)), (b" 1 , -2.5e-1 ", (1, -0.25)), (b",2", (np.nan, 2)), (b" , ", (np.nan, np.nan)),
         (b"nan,2", (np.nan, 2)), (b"inf,-inf", (np.nan, np.nan)), (b"1e300,2", (np.nan, 2)),
+        (b"9e23,2", (np.nan, 2)),
     ],
 )  # fmt: skip
 def test_a_value_that_is_missing_or_infinite_is_missing(values, wanted):
@@ -87,7 +89,8 @@ def test_a_value_that_is_missing_or_infinite_is_missing(values, wanted):
 @pytest.mark.parametrize(
     "bad",
     [
-        b"hello", b"1,2", b"1,2,3,4", b"1,2,x", b"1.5,2,3", b"-1,2,3", b",2,3", b"\x00\xff\xfe,1,2", b"{1,2,3}",
+        b"hello", b"1,2", b"1,2,3,4", b"1,2,x", b"1_2,2,3", b"1,2_0,3", b"1.5,2,3", b"-1,2,3", b",2,3",
+        b"\x00\xff\xfe,1,2", b"{1,2,3}",
         b'{"fs_hz": 100}', b"9" * 5000, b"1,2," + b"3" * MAX_LINE,
     ],
 )  # fmt: skip
@@ -145,6 +148,33 @@ def test_a_jump_that_the_next_line_confirms_is_a_gap():
     assert read(HEADER + text)[1] == [0, 1, 40_000, 40_001, 40_002]
 
 
+@pytest.mark.parametrize("at", [0, 50, 96], ids=["first", "amid", "late"])
+@pytest.mark.parametrize("wrong", [b"9%03d", b"4%03d0", b"%03d"])
+def test_three_lines_with_the_same_damaged_digit_move_no_time(at, wrong):
+    """Three damaged bytes; where they are the first of a stream, its beginning is lost, and no time after it."""
+    lines = [b"%d,%d,1" % (n, n) for n in range(4000, 4200)]
+    for n in range(at, at + 3):
+        lines[n] = wrong % n + b",1,1"
+    _, index, signal, _ = read(HEADER + b"\n".join(lines) + b"\n", every_s=0.01)
+    steps = np.diff(index[-100:])
+    assert (steps == 1).all()
+    assert signal[0, -1] == 4199
+    assert index[-1] == 199 or at == 0
+
+
+def test_a_damaged_line_within_a_jump_does_not_hide_it():
+    numbers = [*range(20), *range(7000, 7003), 91, *range(7004, 7030)]
+    _, index, _, notices = read(HEADER + b"".join(b"%d,1,1\n" % n for n in numbers))
+    assert index[20] >= 7000
+    assert index[-1] == 7029
+    assert "out of its turn" in notices[0]
+
+
+def test_after_a_jump_back_and_forth_the_time_is_that_of_the_numbers():
+    numbers = [*range(100), *range(6000, 6004), *range(104, 200)]
+    assert read(HEADER + b"".join(b"%d,1,1\n" % n for n in numbers))[1] == [*range(100), *range(104, 200)]
+
+
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_damaged_bytes_move_no_sample_for_good(random):
@@ -178,7 +208,8 @@ def test_a_header_of_another_rate_ends_the_stream():
     [
         b"{", b"{}", b"{]", b'{"fs_hz": 100}', b'{"fs_hz": "fast", "leads": ["I"]}', b'{"fs_hz": 100, "leads": "I"}',
         b'{"fs_hz": 100, "leads": []}', b'{"fs_hz": 5, "leads": ["I"]}', b'{"fs_hz": NaN, "leads": ["I"]}',
-        b'{"fs_hz": null, "leads": ["I"]}', b'{"name": 5, "fs_hz": 100, "leads": ["I"]}', b'{"a":' * 3000,
+        b'{"fs_hz": null, "leads": ["I"]}', b'{"name": 5, "fs_hz": 100, "leads": ["I"]}',
+        b'{"fs_hz": 100, "leads": [' + b'"I",' * 64 + b'"I"]}', b'{"a":' * 3000,
     ],
 )  # fmt: skip
 def test_a_wrong_header_is_refused_with_a_sentence(header):
@@ -249,7 +280,8 @@ def test_a_silent_input_is_reported_once(monkeypatch):
     index, _, notices = split(LineSource(Feed()).chunks())
     assert index == [0, 1]
     assert notices == [
-        "standard input: the sender is silent; waiting for it", "standard input: the sender is back",
+        "standard input: the sender is silent; waiting for it",
+        "standard input: the sender is back after 15 s",
     ]  # fmt: skip
 
 
@@ -286,7 +318,7 @@ def test_a_sender_that_reconnects_goes_on_by_its_numbers(feed):
     assert index == [0, 1, 9]
     assert [notice.split(": ")[1] for notice in notices] == [
         "the sender has disconnected; waiting for it",
-        "the sender is back",
+        "the sender is back after 0 s",
         "the sender has disconnected; waiting for it",
     ]
 
@@ -338,8 +370,12 @@ def test_a_sender_without_a_header_is_refused_and_the_next_one_is_accepted(feed)
 
 @pytest.mark.parametrize(
     ("sent", "reason"),
-    [(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + HEADER + b"0,1,1\n", b"no web server"), (b"", b"No header came within")],
-    ids=["a web page", "nothing"],
+    [
+        (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + HEADER + b"0,1,1\n", b"no web server"),
+        (b"", b"No header came within"),
+        (HEADER[:-1], b"No header came within"),
+    ],
+    ids=["a web page", "nothing", "no whole line"],
 )
 def test_a_web_page_and_a_silent_connection_hold_no_place(feed, monkeypatch, sent, reason):
     monkeypatch.setattr(lines, "GREETING_S", 0.2)
@@ -357,6 +393,47 @@ def test_a_web_page_and_a_silent_connection_hold_no_place(feed, monkeypatch, sen
     assert LineSource(feed).stream.name == "belt"
     sender.join()
     assert reason in answer[0]
+
+
+PHRASE = 'p\u00e4ss"word'
+WRONG = Stream("box", 100.0, ("I", "II"))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        HEADER, b"0,1,1\n" + header_line(WRONG, token=PHRASE), b"# boot\n", b"x" * 5000 + b"\n",
+        header_line(WRONG, token=PHRASE[:-1]), HEADER.replace(b'"unit"', b'"token": 5, "unit"'),
+        PHRASE.encode() + b"\n", b"[]\n", b'"token"\n',
+    ],
+)  # fmt: skip
+def test_a_sender_without_the_token_in_its_first_line_is_refused_and_holds_no_place(first):
+    answer = []
+    with closing(TcpFeed(0, token=PHRASE)) as feed:
+
+        def send():
+            with connect(feed) as wrong:
+                wrong.sendall(first)
+                answer.append(wrong.recv(500))
+            with tcp_sender(Stream("belt", 100.0, ("I",)), feed.port, token=PHRASE) as push:
+                push(StreamChunk(0, np.ones((1, 1), dtype=np.float32)))
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        source = LineSource(feed)
+        assert source.stream.name == "belt"
+        assert split([next(source.chunks())])[0] == [0]
+        sender.join()
+    assert b'The first line must be the header, with the "token"' in answer[0]
+    assert PHRASE.encode() not in answer[0]
+
+
+def test_the_token_is_compared_in_constant_time(monkeypatch):
+    compared = []
+    monkeypatch.setattr(line_format.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+    assert has_token(b'{"token": "abc"}', "abc")
+    assert not has_token(b'{"token": "abd"}', "abc")
+    assert compared == [(b"abc", b"abc"), (b"abd", b"abc")]
 
 
 def test_another_rate_ends_the_stream_and_the_sender_gets_the_reason(feed):

@@ -12,9 +12,15 @@ import wfdb
 from support.stand_ins import Engine
 
 from ecg_core.errors import OutputError
-from ecg_core.live.recording import GAP_SAMPLES, Recording
+from ecg_core.live import recording as recordings
+from ecg_core.live import signal_files
+from ecg_core.live.line_format import LineReader
+from ecg_core.live.recording import Recording
+from ecg_core.live.signal_files import FREE_GAP_BYTES, GAP_SAMPLES
 from ecg_core.live.stream import Alarm, Stream, StreamChunk, Update
 from ecg_core.records import read_record
+from ecg_core.records.formats import records_in
+from ecg_core.records.wfdb_notes import marks_of
 from ecg_core.schema import Attention, Beats
 
 FS_HZ = 250.0
@@ -95,6 +101,83 @@ def test_a_gap_of_an_hour_keeps_sample_numbers_true(tmp_path, signal):
     assert np.allclose(got[100:], signal[0, 1000:1500], atol=0.00051)
 
 
+def test_a_few_bytes_of_a_stream_are_no_more_than_a_few_on_disk(tmp_path):
+    """Eight leads at 10 kHz whose numbers jump by most of an hour, and by a second: 862 MB if gaps were samples."""
+    names = ", ".join(f'"V{n}"' for n in range(8))
+    header = b'{"name": "x", "fs_hz": 10000, "leads": [%s], "unit": "mV"}\n' % names.encode()
+    hour, second, every = 35_000_000, 9_000, range(6)
+    starts = [0, *(hour * k for k in range(1, 4)), *(3 * hour + 100 + second * k for k in range(1, 50))]
+    text = b"".join(b"%d%s\n" % (start + n, b",1" * 8) for start in starts for n in every)
+    reader = LineReader()
+    items = [item for item in [*reader.feed(header + text, 0.0), *reader.end(0.0)] if isinstance(item, StreamChunk)]
+    with closing(Recording(tmp_path, reader.stream)) as recording:
+        for item in items:
+            assert recording.write_chunk(item) == ()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2 * len(text) + FREE_GAP_BYTES + 100_000
+    record = read_record(tmp_path / "x")
+    assert record.n_samples == starts[-1] + len(every)
+    for start in starts:
+        n = min(len(every) + 2, record.n_samples - start)
+        got = record.source.read(start, start + n, (0, 7))
+        assert np.isfinite(got).all(axis=0).tolist() == [True] * 6 + [False] * (n - 6)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("first", [0, 3_000_000], ids=["at once", "after a gap"])
+def test_samples_after_long_gaps_keep_their_times_finished_or_not(tmp_path, signal, first, closed):
+    recording = Recording(tmp_path, STREAM, start=START)
+    places = (first, first + 1_000_000, first + 9_000_000)
+    for place in places:
+        for at in range(0, 1000, 50):
+            assert recording.write_chunk(StreamChunk(place + at, signal[:, at : at + 50])) == ()
+    if closed:
+        recording.close()
+        assert wfdb.rdheader(str(tmp_path / "belt")).sig_len == places[-1] + 1000
+    record = read_record(tmp_path / "belt")
+    assert (record.n_samples, record.lead_names) == (places[-1] + 1000, STREAM.lead_names)
+    assert record.start == (START if closed else None)
+    assert record.doubts == ()
+    for place in places:
+        got = record.source.read(max(0, place - 5), place + 1000, (0, 1))
+        assert np.isnan(got[:, :-1000]).all()
+        assert np.allclose(got[:, -1000:], signal[:, :1000], atol=0.00051, equal_nan=True)
+    recording.close()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 100_000
+    assert records_in(tmp_path)[0] == tmp_path / "belt"
+    assert not [found for found in records_in(tmp_path) if "-" in found.name]
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MAX_BYTES", 12_000), ("MAX_S", 8.0), ("MAX_SEGMENTS", 0)])
+def test_at_its_bound_a_recording_is_complete_and_says_that_monitoring_goes_on(
+    tmp_path, signal, monkeypatch, bound, most
+):
+    monkeypatch.setattr(recordings if bound == "MAX_S" else signal_files, bound, most or 1)
+    monkeypatch.setattr(signal_files, "FREE_GAP_BYTES", 0)
+    recording, notices = Recording(tmp_path, STREAM, start=START), []
+    for at in range(0, 3000, 100):
+        place = at + 5_000 * (at > 1900) * (bound == "MAX_SEGMENTS")
+        notices += recording.write_chunk(StreamChunk(place, signal[:, at : at + 100]))
+    (notice,) = notices
+    assert "has reached its bound, 14 days (gaps included) or 32 GB, and ends here" in notice.text
+    assert "monitoring goes on" in notice.text
+    record = read_record(tmp_path / "belt")
+    assert notice.time_s == record.n_samples / FS_HZ
+    assert record.start == START
+    assert recording.close() == ()
+
+
+def test_marks_are_annotations_that_are_read_back_at_their_times(tmp_path, signal):
+    with closing(written(tmp_path, signal)) as recording:
+        for time_s, text in ((12.5, "Mark 2"), (3.0, "Mark 1"), (99.0, "after the end"), (0.0, "at the start")):
+            assert recording.write_mark(time_s, text) == ()
+    marks = marks_of(read_record(tmp_path / "belt"))
+    assert [text for _, text in marks] == ["at the start", "Mark 1", "Mark 2", "after the end"]
+    assert [time_s for time_s, _ in marks] == pytest.approx([0.004, 3.0, 12.5, 4999 / FS_HZ])
+    read = wfdb.rdann(str(tmp_path / "belt"), "mrk")
+    assert read.sample.tolist() == [1, 750, 3125, 4999]
+    assert (read.fs, read.aux_note[1]) == (FS_HZ, "Mark 1")
+
+
 @pytest.mark.parametrize("value", [np.nan, 0.0, 3.5, 1e30, -np.inf])
 def test_missing_constant_and_saturated_chunks_are_written(tmp_path, value):
     with closing(written(tmp_path, np.full((2, 2000), value, dtype=np.float32))):
@@ -114,6 +197,7 @@ def test_a_stream_of_unknown_unit_keeps_its_waveform_whatever_the_unit(tmp_path,
     assert read_record(tmp_path / "adc").calibrated == (False,)
     got, known = samples(tmp_path / "adc")[0], np.isfinite(sent[0])
     assert np.array_equal(np.isfinite(got), known)
+    assert np.ptp(got[known]) > 0
     factor = got[known] @ sent[0, known] / (sent[0, known] @ sent[0, known])
     assert np.abs(got / factor - sent[0])[known].max() < 1e-4 * np.abs(sent[0, known]).max()
 

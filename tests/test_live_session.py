@@ -11,11 +11,22 @@ from support.stand_ins import ListSource
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.errors import LiveError
 from ecg_core.live.lines import LineSource, TcpFeed
-from ecg_core.live.recent import ENDED, KEPT_S, MARK, NO_UPDATE, RUNNING, WAITING, RecentStream
+from ecg_core.live.recent import (
+    ENDED,
+    KEPT_BYTES,
+    KEPT_LOG_ENTRIES,
+    KEPT_S,
+    MARK,
+    NO_UPDATE,
+    RUNNING,
+    WAITING,
+    RecentStream,
+)
 from ecg_core.live.replay import Replay
 from ecg_core.live.session import LiveSession
-from ecg_core.live.stream import Alarm, Stream, StreamChunk
+from ecg_core.live.stream import Alarm, Notice, Stream, StreamChunk
 from ecg_core.records import read_record
+from ecg_core.records.wfdb_notes import marks_of
 from ecg_core.rules import RhythmRules
 
 FS_HZ = 257
@@ -65,7 +76,7 @@ def test_what_it_keeps_is_bounded(part):
     view = ended(live)
     assert view.first > signal.shape[1]
     assert view.beats.time_s[0] > 37  # what came with the chunk before is gone
-    assert any("did not arrive" in entry.text for entry in view.log)
+    assert any("are missing" in entry.text for entry in view.log)
 
 
 def test_it_can_be_stopped_while_it_runs(part):
@@ -115,6 +126,38 @@ def test_marks_stand_in_the_list_and_alarms_get_their_end(part):
     (off,) = [entry for entry in log if entry.kind == "leads_off"]
     assert (off.is_alarm, off.text) == (True, "Leads off")
     assert off.end_s is not None
+
+
+def test_marks_are_read_back_from_the_recording_at_the_time_of_pressing(part, tmp_path):
+    live = started(Replay(part, speed=np.inf), folder=tmp_path)
+    view = ended(live)
+    live.mark(12.5, "1")
+    live.mark(31.25, "2")
+    marks = marks_of(read_record(view.recording))
+    assert [time_s for time_s, _ in marks] == pytest.approx([12.5, 31.25], abs=1 / FS_HZ)
+    assert [text[: len("Mark 1, set at ")] for _, text in marks] == ["Mark 1, set at ", "Mark 2, set at "]
+
+
+def test_no_number_of_notices_pushes_an_alarm_out_of_the_list():
+    recent = RecentStream()
+    recent.write_update(replace(NO_UPDATE, alarms=(Alarm("asystole", 5.0, 9.8),)))
+    recent.mark(6.0, "1")
+    for number in range(3 * KEPT_LOG_ENTRIES):
+        recent.write_notice(Notice(float(number), "1 malformed line was ignored"))
+    log = recent.view(0, state=RUNNING, problem="", lag_s=0.0, recording=None).log
+    assert [entry.kind for entry in log[:2]] == ["asystole", MARK]
+    assert len(log) == KEPT_LOG_ENTRIES
+
+
+def test_the_widest_stream_keeps_no_more_than_others():
+    wide = Stream("x", 10_000.0, tuple(map(str, range(64))))
+    recent = RecentStream()
+    recent.begin(wide)
+    for first in (0, 5_000_000):
+        recent.write_chunk(StreamChunk(first, np.zeros((64, 10), dtype=np.float32)))
+    view = recent.view(KEPT_S, state=RUNNING, problem="", lag_s=0.0, recording=None)
+    assert view.signal_mv.nbytes <= KEPT_BYTES + 64 * 10 * 4
+    assert view.kept_s < 30
 
 
 def test_an_alarm_that_becomes_more_serious_stays_one_entry():

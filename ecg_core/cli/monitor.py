@@ -12,7 +12,11 @@ def add_parser(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add_parser("monitor", help="classify the beats of a live stream as they arrive")
     parser.add_argument("source", metavar="SOURCE", help="lsl:NAME, tcp:PORT, - (standard input), or a record")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="record into this folder; without it nothing is kept")
+    help_ = (
+        "record into this folder, at most 14 days (gaps included) or 32 GB, then only monitor; without it nothing is "
+        "kept"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help=help_)
     parser.add_argument("--record", action=argparse.BooleanOptionalAction, default=True, help="also record the samples")
     parser.add_argument(
         "--horizon", type=float, default=2.0, metavar="S",
@@ -21,6 +25,9 @@ def add_parser(commands: Commands) -> None:
     add_rule_option(parser, help_="as for analyze")
     parser.add_argument("--quiet", action="store_true", help="print alarms only")
     add_speed_option(parser)
+    parser.add_argument(
+        "--token", default="", help='for tcp:PORT: what the header of a sender must carry as its "token"'
+    )
     add_model_options(parser, auto="all")
     parser.set_defaults(run=run)
 
@@ -31,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     monitor(
         options.source, rules_of(options), model_of(options), engine=options.engine, out=options.out,
-        record=options.record, horizon_s=options.horizon, lead=options.lead, speed=options.speed, quiet=options.quiet,
+        record=options.record, horizon_s=options.horizon, lead=options.lead, speed=options.speed, token=options.token,
+        quiet=options.quiet,
     )  # fmt: skip
     return 0

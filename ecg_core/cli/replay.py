@@ -13,6 +13,7 @@ def add_parser(commands: Commands) -> None:
     add_record_argument(parser)
     parser.add_argument("--to", required=True, metavar="lsl:NAME|tcp:PORT|-", help="the target; - is standard output")
     add_speed_option(parser)
+    parser.add_argument("--token", default="", help="for tcp:PORT: that of the monitor, if it was started with one")
     parser.set_defaults(run=run)
 
 
@@ -20,5 +21,5 @@ def run(options: argparse.Namespace) -> int:
     """Send the record until its end or Ctrl-C."""
     from ..live.console import replay  # loads wfdb
 
-    replay(options.record, options.to, speed=options.speed)
+    replay(options.record, options.to, speed=options.speed, token=options.token)
     return 0

@@ -9,13 +9,13 @@ from ..rhythm.events import KIND_NAMES
 from .stream import Alarm
 
 VF, VF_SUSPECTED, ASYSTOLE, PAUSE = "vf", "vf_suspected", "asystole", "pause"
-LEADS_OFF, NOT_ANALYSABLE = "leads_off", "unreadable"
+NO_SIGNAL, LEADS_OFF, NOT_ANALYSABLE = "no_signal", "leads_off", "unreadable"  # the first: the sender is silent
 # The kinds of each line, which become more serious from left to right.
 LINES: Final = {
     "vf": (VF_SUSPECTED, VF),
     "pause": (PAUSE, ASYSTOLE),
     "V": ("idioventricular", "v_run", "vt", "vt_sustained"),
-    "leads": (NOT_ANALYSABLE, LEADS_OFF),
+    "leads": (NOT_ANALYSABLE, LEADS_OFF, NO_SIGNAL),
     "af": ("af",),
     "S": ("svt", "svt_sustained"),
     "rate": ("bradycardia", "tachycardia"),
@@ -25,10 +25,11 @@ LINE_OF: Final = {kind: line for line, kinds in LINES.items() for kind in kinds}
 GROWING_LINES: Final = ("vf", "pause", "V", "S")
 # Of several active alarms the first of these is shown as the current rhythm.
 MOST_SERIOUS_FIRST: Final = (
-    VF, ASYSTOLE, "vt_sustained", VF_SUSPECTED, LEADS_OFF, "vt", PAUSE, "v_run", "idioventricular", NOT_ANALYSABLE,
-    "svt_sustained", "svt", "af", "bradycardia", "tachycardia",
+    VF, ASYSTOLE, "vt_sustained", VF_SUSPECTED, NO_SIGNAL, LEADS_OFF, "vt", PAUSE, "v_run", "idioventricular",
+    NOT_ANALYSABLE, "svt_sustained", "svt", "af", "bradycardia", "tachycardia",
 )  # fmt: skip
 KINDS: Final = {
+    NO_SIGNAL: "No signal",
     LEADS_OFF: "Leads off",
     NOT_ANALYSABLE: "Signal not analysable",
     **{kind: KIND_NAMES[kind] for kind in MOST_SERIOUS_FIRST if kind in KIND_NAMES},
@@ -42,6 +43,7 @@ class AlarmLine:
     name: str
     active: Alarm | None = None
     over_s: float = float("-inf")
+    seen_s: float = float("-inf")  # the last beat that was known when it was over
 
     def begin(self, kind: str, start_s: float, end_s: float) -> list[Alarm]:
         """Announce an alarm at ``end_s``; nothing, if the active one is this or, in a line that grows, a worse one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from .alarm_lines import (
     LINE_OF,
     LINES,
     MOST_SERIOUS_FIRST,
+    NO_SIGNAL,
     NOT_ANALYSABLE,
     PAUSE,
     AlarmLine,
@@ -56,6 +58,7 @@ class AlarmTracker:
         self._noise_s: float | None = None  # since then the signal is not analysable ...
         self._clear_s: float | None = None  # ... or it is again
         self._pattern, self._regular = "", True
+        self._last = Vitals(0.0, None, 0, 0, 0, 0, "", usable=False, lead_off=(False,) * self._n_leads, learning=True)
         self._rate_bpm: float | None = None
 
     def step(
@@ -97,7 +100,21 @@ class AlarmTracker:
             alarms += self._begin_pause(tail, until_s, end_s, hidden_s)
             alarms += self._step_asystole(tail, max(until_s, end_s - SETTLED_S), end_s, hidden_s, detections)
         alarms += self._step_leads(detections, until_s, end_s)
-        return tuple(alarms), self._vitals(tail, until_s, detections)
+        self._last = self._vitals(tail, until_s, detections)
+        return tuple(alarms), self._last
+
+    def lose_signal(self, end_s: float) -> tuple[tuple[Alarm, ...], Vitals]:
+        """Take that nothing arrives any more: until it does, no lead can be off, and the rate is not known."""
+        self._noise_s = self._clear_s = None
+        alarms = self._lines["leads"].begin(NO_SIGNAL, end_s, end_s)
+        rhythm = self._rhythm(recent=False)
+        return tuple(alarms), replace(self._last, rate_bpm=None, rhythm=rhythm, usable=False, active=self.active)
+
+    def regain_signal(self, again_s: float, end_s: float) -> tuple[Alarm, ...]:
+        """Announce, if the signal was lost, that it is there again since ``again_s``."""
+        line = self._lines["leads"]
+        is_lost = line.active is not None and line.active.kind == NO_SIGNAL
+        return tuple(line.end(again_s, end_s)) if is_lost else ()
 
     @property
     def active(self) -> tuple[Alarm, ...]:
@@ -107,14 +124,17 @@ class AlarmTracker:
 
     def _step_rhythms(self, tail: Beats, episodes: Sequence[slice], end_s: float) -> list[Alarm]:
         """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
-        alarms: list[Alarm] = []
         events = find_rhythms(tail, self.rules, episodes=episodes)
+        self._describe_rhythm(tail, events)
+        return self._step_events(events, float(tail.time_s[-1]), end_s)
+
+    def _step_events(self, events: Sequence[RhythmEvent], last_s: float, end_s: float) -> list[Alarm]:
+        alarms: list[Alarm] = []
         for event in events:
             line = LINE_OF.get(event.kind, "")
             if line in HOLD_S and event.end_s > self._reached_s[line]:  # earlier ones were announced when they were new
-                alarms += self._step_event(event, self._lines[line], float(tail.time_s[-1]), end_s)
+                alarms += self._step_event(event, self._lines[line], last_s, end_s)
                 self._reached_s[line] = event.end_s
-        self._describe_rhythm(tail, events)
         return alarms
 
     def _step_event(self, event: RhythmEvent, line: AlarmLine, last_s: float, end_s: float) -> list[Alarm]:
@@ -122,7 +142,7 @@ class AlarmTracker:
         reached_s, hold_s = self._reached_s[line.name], HOLD_S[line.name]
         if line.active is not None and event.start_s <= reached_s + hold_s:
             return line.begin(event.kind, event.start_s, end_s)
-        if event.start_s < line.over_s and last_s - event.end_s > hold_s:
+        if event.start_s < line.over_s and (event.end_s <= line.seen_s or last_s - event.end_s > hold_s):
             return []  # part of what is over, as it is seen with later beats
         return [*line.end(reached_s, end_s), *line.begin(event.kind, event.start_s, end_s)]
 
@@ -142,8 +162,15 @@ class AlarmTracker:
         for name, hold_s in HOLD_S.items():
             reached_s = self._reached_s[name]
             if last_s - reached_s > hold_s or until_s - reached_s > max(hold_s, STALE_S):
-                alarms += self._lines[name].end(reached_s, end_s)
+                alarms += self._end_rhythm(name, last_s, end_s)
         return alarms
+
+    def _end_rhythm(self, name: str, last_s: float, end_s: float) -> list[Alarm]:
+        """Announce the end of the active rhythm of a line, and keep which beats it was judged by."""
+        line = self._lines[name]
+        if line.active is not None:
+            line.seen_s = last_s
+        return line.end(self._reached_s[name], end_s)
 
     def _step_fibrillation(self, probability: float, end_s: float) -> list[Alarm]:
         """Announce ventricular fibrillation, or that it is suspected; or the end of it."""
@@ -196,6 +223,8 @@ class AlarmTracker:
     def _step_leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
         """Announce that no lead gives a signal, or that noise has lasted too long; or the end of it."""
         line = self._lines["leads"]
+        if line.active is not None and line.active.kind == NO_SIGNAL:
+            return []
         if detections.off.all():
             self._noise_s = None
             return line.begin(LEADS_OFF, end_s - FLAT_S, end_s)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from ..schema import Float32, Float64
 from .stream import StreamChunk
 
 MAX_GAP_S = 3600.0  # a longer jump means that a clock or counter was reset: then the wall clock gives the gap
-JUMP_S = 1.0  # numbers that jump by more are believed when the next one agrees: a digit may be damaged
+JUMP_S = 0.1  # numbers that jump by more are believed when those after them agree: a digit may be damaged
+SURE_RUN = 5  # a number from which so many in a row go on shows where the stream is: jumps are measured from there
 MIN_WAIT_S = 1.0  # a shorter wait before a reset is not a gap
 MAX_DELAY_S = 10.0  # a number that falls back by less is a repeat or late; by more, the counter was reset ...
 RESTART_S = 1.0  # ... and so it was if the number is below this and falls back by more than this
@@ -25,24 +28,43 @@ class NumberClock:
         self._fs_hz = fs_hz
         self._offset: int | None = None  # from the number of the sender to the index in the stream
         self._last_s = 0.0  # wall clock at the last sample
+        self._run: deque[int] = deque(
+            maxlen=SURE_RUN
+        )  # indices of the last samples, each of which goes on from another
+        self._sure = 0  # index after the last sample whose number is beyond doubt
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a sample was aligned."""
+        return self._offset is not None
 
     def is_jump(self, number: int) -> bool:
-        """Whether a number is so far from the expected one that it may be a damaged digit."""
-        ahead = 0 if self._offset is None else number + self._offset - self.next
-        return ahead > JUMP_S * self._fs_hz or self._was_reset(number, ahead)
+        """Whether a number is so far from the expected one that a digit may be damaged; of the first, none knows."""
+        if self._offset is None:
+            return True
+        index = number + self._offset
+        return index - self._sure > JUMP_S * self._fs_hz or self._was_reset(number, index - self.next)
 
-    def confirms(self, number: int, jump: int) -> bool:
+    def agrees(self, number: int, jump: int) -> bool:
         """Whether a number that follows a jump is near it, as after a gap or a restart of the sender."""
         return 0 < number - jump <= JUMP_S * self._fs_hz
 
-    def align(self, number: int, now_s: float) -> int:
-        """Index in the stream of the sample with this number; below ``next`` if it is late or a repeat."""
+    def align(self, number: int, now_s: float, *, confirmed: bool = False) -> int:
+        """Index in the stream of the sample with this number; below ``next`` if it is late or a repeat.
+
+        ``confirmed`` states that other numbers agree with it.
+        """
         if self._offset is None:
             self._offset = -number
         elif self._was_reset(number, number + self._offset - self.next):
             self._offset = self.next + _samples_lost(now_s - self._last_s, self._fs_hz) - number
         index = number + self._offset
         self.next = max(self.next, index + 1)
+        if self._run and not self.agrees(index, self._run[-1]):
+            self._run.clear()
+        self._run.append(index)
+        if confirmed or len(self._run) == SURE_RUN:
+            self._sure = self._run[0] + 1
         self._last_s = now_s
         return index
 

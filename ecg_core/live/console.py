@@ -27,7 +27,7 @@ from ..text import plural
 from .drive import Sink, drive
 from .lines import line_writer, parse_port, tcp_sender
 from .lsl import lsl_outlet
-from .recording import Recording
+from .recording import BOUND, Recording
 from .replay import Replay
 from .sources import LSL, STDIN, TCP, open_source
 from .stream import Alarm, Notice, Source, Stream, StreamChunk, Update
@@ -48,6 +48,7 @@ def monitor(
     horizon_s: float = 2.0,
     lead: str = "auto",
     speed: float = 1.0,
+    token: str = "",
     quiet: bool = False,
 ) -> None:
     """Monitor a source until it ends or the program is stopped; see docs/live.md.
@@ -62,6 +63,8 @@ def monitor(
         Folder of the recording; None records nothing.
     record
         Whether samples are recorded there, or beats and alarms alone.
+    token
+        What a sender to a port must carry; see ``open_source``.
     quiet
         Whether alarms alone are printed.
 
@@ -77,10 +80,13 @@ def monitor(
     loaded = load_model(model, engine=engine)
     if text == STDIN or text.startswith((LSL, TCP)):
         print(f"{text}: waiting for a sender", file=sys.stderr, flush=True)
-    with closing(open_source(text, speed=speed)) as source, _ended_by_signals(source), _reader_may_leave():
+    with closing(open_source(text, speed=speed, token=token)) as source, _ended_by_signals(source), _reader_may_leave():
         monitored = Monitor(source.stream, loaded, rules, horizon_s=horizon_s, lead=lead)
         recording = Recording(out, source.stream, signal=record) if out else None
         print(f"{_describe(source.stream)}; press Ctrl-C to stop. {NOTICE}", file=sys.stderr)
+        if recording:
+            then = "then the recording ends, and the monitoring goes on"
+            print(f"Recording as {recording.path}, at most {BOUND}; {then}.", file=sys.stderr)
         reporter = ConsoleReporter(KINDS, quiet=quiet)
         drive(source, monitored, [recording, reporter] if recording else [reporter])
         reporter.print_summary(source.stream, recording)
@@ -158,7 +164,7 @@ def alarm_line(alarm: Alarm, kinds: Mapping[str, str]) -> str:
     return f"{announced}  *** over  *** {name}, {alarm.end_s - alarm.start_s:.1f} s"
 
 
-def replay(path: Path, to: str, *, speed: float = 1.0) -> None:
+def replay(path: Path, to: str, *, speed: float = 1.0, token: str = "") -> None:
     """Send a record like a device would: to ``lsl:NAME``, to ``tcp:PORT`` of this machine, or to standard output.
 
     Raises
@@ -169,16 +175,18 @@ def replay(path: Path, to: str, *, speed: float = 1.0) -> None:
     """
     source = Replay(read_record(path), speed=speed)
     print(f"{_describe(source.stream)}, to {to}", file=sys.stderr, flush=True)
-    with _reader_may_leave(), _sender(to, source.stream) as send, _ended_by_signals(source):
+    with _reader_may_leave(), _sender(to, source.stream, token) as send, _ended_by_signals(source):
         for chunk in source.chunks():
             send(chunk)
 
 
-def _sender(to: str, stream: Stream) -> Sender:
+def _sender(to: str, stream: Stream, token: str) -> Sender:
+    if token and not to.startswith(TCP):
+        raise LiveError(f"The target {to} takes no token, tcp:PORT alone does.", settings=("token",))
     if to.startswith(LSL):
         return lsl_outlet(stream, to.removeprefix(LSL) or stream.name)
     if to.startswith(TCP):
-        return tcp_sender(stream, parse_port(to))
+        return tcp_sender(stream, parse_port(to), token=token)
     if to == STDIN:
         return line_writer(stream, sys.stdout.buffer)
     raise LiveError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from .stream import Notice, Source, StreamChunk, Update
+from .stream import Notice, Silence, Source, StreamChunk, Update
 
 
 class Engine(Protocol):
@@ -14,6 +14,10 @@ class Engine(Protocol):
 
     def push(self, chunk: StreamChunk) -> Update:
         """Take a chunk; return what is decided now."""
+        ...
+
+    def lose_signal(self) -> Update:
+        """Take that the sender is silent; the next chunk with new samples ends that."""
         ...
 
     def close(self) -> Update:
@@ -62,9 +66,11 @@ def drive(source: Source, engine: Engine, sinks: Sequence[Sink]) -> None:
             if isinstance(item, Notice):
                 _notify(sinks, [item])
                 continue
-            update = engine.push(item)  # first: it refuses chunks that fit no recording either
+            # The engine comes first: it refuses chunks that fit no recording either.
+            update = engine.lose_signal() if isinstance(item, Silence) else engine.push(item)
             for sink in sinks:
-                _notify(sinks, [*sink.write_chunk(item), *sink.write_update(update)])
+                written = () if isinstance(item, Silence) else sink.write_chunk(item)
+                _notify(sinks, [*written, *sink.write_update(update)])
             _notify(sinks, update.notices)
     with errors:
         source.close()

@@ -130,13 +130,26 @@ class Monitor:
         Raises
         ------
         LiveError
-            The chunk has other leads than the stream, or begins a day or more ahead of it.
+            The chunk has other leads than the stream, or begins months ahead of it.
 
         """
-        missed, repeated = self._window.n_missed, self._window.n_repeated
+        missed, repeated, received = self._window.n_missed, self._window.n_repeated, self._window.received
         updates = [self._hop(at_end=False) for _ in self._window.hops(chunk)]
         notices = self._notices(self._window.n_missed - missed, self._window.n_repeated - repeated)
-        return replace(merge_updates([self._no_update, *updates]), notices=notices)
+        update = replace(merge_updates([self._no_update, *updates]), notices=notices)
+        return self._with_signal(update, chunk.first) if self._window.received > received else update
+
+    def _with_signal(self, update: Update, first: int) -> Update:
+        """An update by new samples, with the end of a silence before them."""
+        fs_hz = self.stream.fs_hz
+        over = self._alarm_tracker.regain_signal(first / fs_hz, self._window.received / fs_hz)
+        vitals = update.vitals and replace(update.vitals, active=self._alarm_tracker.active)
+        return replace(update, alarms=(*update.alarms, *over), vitals=vitals) if over else update
+
+    def lose_signal(self) -> Update:
+        """Raise that there is no signal; the next chunk with new samples ends that."""
+        alarms, vitals = self._alarm_tracker.lose_signal(self._window.received / self.stream.fs_hz)
+        return replace(self._no_update, alarms=alarms, vitals=vitals)
 
     def close(self) -> Update:
         """Decide the rest when the stream has ended."""
@@ -232,7 +245,7 @@ class Monitor:
         notices = []
         if n_missed:
             missed = f"{plural(n_missed, 'sample')} ({n_missed / fs_hz:.2f} s)"
-            notices.append(Notice(end_s, f"Gap: {missed} did not arrive."))
+            notices.append(Notice(end_s, f"Gap: {missed} are missing."))
         if n_repeated:
             notices.append(Notice(end_s, f"Ignored: {plural(n_repeated, 'sample')}, twice or out of order."))
         return tuple(notices)

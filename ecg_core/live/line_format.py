@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterator
 from math import isnan
@@ -22,13 +23,28 @@ CHUNK_S = 0.1  # of samples that make a chunk; a chunk of each line would be too
 REPORT_S = 1.0  # at least, between two reports of malformed lines
 SHOWN = 40  # characters of a malformed line that are shown
 OUT_OF_TURN: Final = b", a number out of its turn"  # how a sample is named that no other one confirmed
+# A jump of the numbers is believed when so many lines in a row agree on it: three damaged bytes reach three of them.
+AGREEING_LINES = 5
+FIRST_LINES, LAST_LINES = 2, 3  # that have to agree where a stream begins, and where a connection ends after them
+MAX_VALUE = 2.0**32  # no converter counts further, and no voltage has so many microvolts
 EXAMPLE: Final = '{"name": "chest belt", "fs_hz": 250, "leads": ["II"], "unit": "mV"}'
 
 
-def header_line(stream: Stream) -> bytes:
-    """The header of a stream."""
+def header_line(stream: Stream, *, token: str = "") -> bytes:
+    """The header of a stream, with the token that a monitor may expect."""
     header = {"name": stream.name, "fs_hz": stream.fs_hz, "leads": stream.lead_names}
-    return json.dumps(header | ({"unit": "mV"} if stream.calibrated else {})).encode() + b"\n"
+    unit, secret = {"unit": "mV"} if stream.calibrated else {}, {"token": token} if token else {}
+    return json.dumps(header | unit | secret).encode() + b"\n"
+
+
+def has_token(line: bytes, token: str) -> bool:
+    """Whether a line is a header with this token; takes equally long wherever a wrong one differs from it."""
+    try:
+        header: Any = json.loads(line)
+        offered = header["token"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return isinstance(offered, str) and hmac.compare_digest(offered.encode(errors="replace"), token.encode())
 
 
 def sample_lines(chunk: StreamChunk, stream: Stream) -> bytes:
@@ -71,7 +87,8 @@ class LineReader:
         self._splitter, self._malformed = _LineSplitter(), _MalformedLines()
         self._index: list[int] = []  # of consecutive samples that wait to become a chunk
         self._values: list[list[float]] = []
-        self._doubted: tuple[int, list[float]] | None = None  # a sample whose number jumped, until the next one
+        # Samples whose numbers jumped, and when they arrived, until enough of them agree.
+        self._doubted: list[tuple[int, list[float], float]] = []
 
     @property
     def time_s(self) -> float:
@@ -102,6 +119,8 @@ class LineReader:
                 )
             return
         if not data:
+            if not self._clock.has_begun:
+                yield from self._settle(self.stream)
             yield from self._release()
         if self._malformed.n and now_s - self._malformed.reported_s >= REPORT_S:
             yield Notice(self.time_s, self._malformed.report(now_s))
@@ -112,9 +131,7 @@ class LineReader:
             self._malformed.add(line)
         if self.stream is None:
             return
-        if self._doubted is not None:
-            self._malformed.add(b"%d%s" % (self._doubted[0], OUT_OF_TURN))
-            self._doubted = None
+        yield from self._settle(self.stream)
         yield from self._release()
         if self._malformed.n:
             yield Notice(self.time_s, self._malformed.report(now_s))
@@ -132,6 +149,7 @@ class LineReader:
             self.stream, self._mapping = offered, mapping
             self._clock = NumberClock(offered.fs_hz)
             return
+        yield from self._settle(self.stream)
         yield from self._release()
         self._mapping, changes = map_reconnected(self.stream, offered, mapping)
         if changes:
@@ -140,30 +158,57 @@ class LineReader:
     def _sample(self, line: bytes, now_s: float, stream: Stream) -> Iterator[StreamChunk]:
         """Collect a sample; release a chunk when there are enough, or where the numbers jump.
 
-        A number that jumps is believed when the next one agrees: one damaged digit makes no gap and moves no time.
+        A number that jumps is believed when those after it agree: damaged digits make no gap and move no time.
         """
-        number_text, *texts = line.split(b",")
-        try:
-            values = [float(text) if text.strip() else np.nan for text in texts]
-            number = int(number_text)
-        except ValueError:
+        sample = self._parsed(line)
+        if sample is None:
             self._malformed.add(line)
-            return
-        if len(values) != len(self._mapping.scale_mv) or number < 0:
-            self._malformed.add(line)
-            return
-        doubted, self._doubted = self._doubted, None
-        if doubted is not None and self._clock.confirms(number, doubted[0]):
-            yield from self._place(*doubted, now_s=now_s, stream=stream)
-        elif doubted is not None:
-            self._malformed.add(b"%d%s" % (doubted[0], OUT_OF_TURN))
-        if self._clock.is_jump(number):
-            self._doubted = number, values
-        else:
-            yield from self._place(number, values, now_s=now_s, stream=stream)
+        elif not self._clock.is_jump(sample[0]):
+            self._distrust(len(self._doubted))
+            yield from self._place(*sample, now_s=now_s, stream=stream)
+        elif not self._doubted or self._clock.agrees(sample[0], self._doubted[-1][0]):
+            self._doubted.append((*sample, now_s))
+            if len(self._doubted) >= (AGREEING_LINES if self._clock.has_begun else FIRST_LINES):
+                yield from self._believe(stream)
+        elif len(self._doubted) == 1:
+            self._distrust(1)
+            self._doubted = [(*sample, now_s)]
+        else:  # each line that contradicts takes one away, so that the majority prevails
+            self._distrust(1)
+            self._malformed.add(b"%d%s" % (sample[0], OUT_OF_TURN))
 
-    def _place(self, number: int, values: list[float], *, now_s: float, stream: Stream) -> Iterator[StreamChunk]:
-        index = self._clock.align(number, now_s)
+    def _parsed(self, line: bytes) -> tuple[int, list[float]] | None:
+        """Number and values of a line; None where it is not a sample."""
+        number_text, *texts = line.split(b",")
+        if len(texts) != len(self._mapping.scale_mv) or b"_" in line:  # which Python allows in a number
+            return None
+        try:
+            number, values = int(number_text), [float(text) if text.strip() else np.nan for text in texts]
+        except ValueError:
+            return None
+        return None if number < 0 else (number, [value if abs(value) < MAX_VALUE else np.nan for value in values])
+
+    def _believe(self, stream: Stream) -> Iterator[StreamChunk]:
+        """Place the samples that were in doubt."""
+        believed, self._doubted = self._doubted, []
+        for number, values, came_s in believed:
+            yield from self._place(number, values, now_s=came_s, stream=stream, confirmed=True)
+
+    def _distrust(self, n: int) -> None:
+        """Give up the last ``n`` samples that are in doubt."""
+        for _ in range(n):
+            self._malformed.add(b"%d%s" % (self._doubted.pop()[0], OUT_OF_TURN))
+
+    def _settle(self, stream: Stream) -> Iterator[StreamChunk]:
+        """Decide on the samples in doubt that no later line can confirm; the first ones of a stream begin it."""
+        if len(self._doubted) >= LAST_LINES or not self._clock.has_begun:
+            yield from self._believe(stream)
+        self._distrust(len(self._doubted))
+
+    def _place(
+        self, number: int, values: list[float], *, now_s: float, stream: Stream, confirmed: bool = False
+    ) -> Iterator[StreamChunk]:
+        index = self._clock.align(number, now_s, confirmed=confirmed)
         if self._index and (index != self._index[-1] + 1 or len(self._index) >= CHUNK_S * stream.fs_hz):
             yield from self._release()
         if index >= 0:  # a late sample may belong before the first one
@@ -172,9 +217,8 @@ class LineReader:
 
     def _release(self) -> Iterator[StreamChunk]:
         if self._index:
-            with np.errstate(over="ignore"):  # what is too large for 32 bits is not a voltage and becomes infinite
-                values = np.array(self._values, dtype=np.float64).T.astype(np.float32)
-                yield StreamChunk(self._index[0], self._mapping.arrange(values))
+            values = np.array(self._values, dtype=np.float64).T.astype(np.float32)
+            yield StreamChunk(self._index[0], self._mapping.arrange(values))
             self._index, self._values = [], []
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Final, Protocol
 
 from ..errors import LiveError
-from .line_format import EXAMPLE, LineReader, header_line, sample_lines
+from .line_format import EXAMPLE, MAX_LINE, LineReader, has_token, header_line, sample_lines
 from .stream import Notice, Stream, StreamChunk
 
 HOST = "127.0.0.1"  # a sender is not authenticated, so the port is not opened to the network
@@ -25,7 +25,7 @@ BLOCK = 1 << 16  # bytes that are read at a time
 QUEUED_BLOCKS = 64  # read ahead from standard input
 SILENT_S = 3.0  # without a byte, before the sender is reported as silent
 CONNECT_S = 5.0
-GREETING_S = 2.0  # a connection that sends nothing for so long has no header, and does not hold the only place
+GREETING_S = 2.0  # a connection that has sent no whole line by then does not hold the only place
 HTTP: Final = re.compile(rb"[A-Z]{3,8} \S+ HTTP/")  # a web page can make a browser connect to this machine
 
 
@@ -117,7 +117,7 @@ class LineSource:
                 waiting = True
             elif data:
                 if waiting:
-                    yield self._notice("the sender is back")
+                    yield self._notice(f"the sender is back after {now_s - last_s:.0f} s")
                 last_s, waiting = now_s, False
             elif not waiting and now_s - last_s > SILENT_S:
                 yield self._notice("the sender is silent; waiting for it")
@@ -165,7 +165,14 @@ class InputFeed:
 
 
 class TcpFeed:
-    """One sender at a time on a port of this machine; ``port`` 0 takes a free one.
+    """One sender at a time on a port of this machine.
+
+    Parameters
+    ----------
+    port
+        0 takes a free one.
+    token
+        What the header of each connection must carry as its first line; empty if none is needed.
 
     Raises
     ------
@@ -176,7 +183,8 @@ class TcpFeed:
 
     reconnects = True
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, token: str = "") -> None:
+        self._token = token
         try:
             self._listener = socket.create_server((HOST, port))
         except OSError as error:
@@ -186,16 +194,17 @@ class TcpFeed:
         self.port = int(self._listener.getsockname()[1])
         self.name = f"tcp:{self.port}"
         self._sender: socket.socket | None = None
-        self._greeted, self._accepted_s = False, 0.0  # whether the sender has sent anything, and since when it is one
+        self._accepted_s = 0.0  # since when it is the sender
+        self._greeting: bytes | None = b""  # its first line so far; None when it was complete and good
 
     def read(self) -> bytes | None:
         """See ``Feed``."""
         watched = [self._listener, *([self._sender] if self._sender else [])]
         ready = select.select(watched, [], [], POLL_S)[0]
+        if self._sender is not None and self._greeting is not None and time.monotonic() - self._accepted_s > GREETING_S:
+            self.reject(f"No header came within {GREETING_S:g} s; expected first a line such as {EXAMPLE}.")
         if self._sender is not None and self._sender in ready:  # to its end, before the next sender is accepted
             return self._receive(self._sender)
-        if self._sender is not None and not self._greeted and time.monotonic() - self._accepted_s > GREETING_S:
-            self.reject(f"No header came within {GREETING_S:g} s; expected first a line such as {EXAMPLE}.")
         if self._listener in ready:
             self._accept()
         return b""
@@ -203,18 +212,29 @@ class TcpFeed:
     def _receive(self, sender: socket.socket) -> bytes | None:
         with suppress(OSError):  # an aborted connection has ended too
             if data := sender.recv(BLOCK):
-                if not self._greeted and HTTP.match(data):
-                    self.reject(f"This is no web server; expected first a line such as {EXAMPLE}.")
-                    return b""
-                self._greeted = True
-                return data
+                return data if self._greeting is None else self._greet(self._greeting + data)
+        was_greeted = self._greeting is None
         self._disconnect()
-        return None
+        return None if was_greeted else b""  # one that sent no whole line was no sender
+
+    def _greet(self, data: bytes) -> bytes:
+        """Bytes of a new sender from its first line on, which must be no request of a browser and carry the token."""
+        line, ended, _ = data.partition(b"\n")
+        if HTTP.match(line):
+            self.reject(f"This is no web server; expected first a line such as {EXAMPLE}.")
+        elif not ended and len(line) <= MAX_LINE:
+            self._greeting = data
+        elif self._token and not has_token(line, self._token):
+            self.reject('The first line must be the header, with the "token" that the monitor was started with.')
+        else:
+            self._greeting = None
+            return data
+        return b""
 
     def _accept(self) -> None:
         sender, _ = self._listener.accept()
         if self._sender is None:
-            self._sender, self._greeted, self._accepted_s = sender, False, time.monotonic()
+            self._sender, self._greeting, self._accepted_s = sender, b"", time.monotonic()
             return
         with sender, suppress(OSError):
             sender.sendall(f"{self.name} has a sender already; try again when it has disconnected.\n".encode())
@@ -253,7 +273,7 @@ def parse_port(text: str) -> int:
 
 
 @contextmanager
-def tcp_sender(stream: Stream, port: int) -> Iterator[Callable[[StreamChunk], None]]:
+def tcp_sender(stream: Stream, port: int, *, token: str = "") -> Iterator[Callable[[StreamChunk], None]]:
     """Send a stream as lines to a port of this machine."""
     try:
         connection = socket.create_connection((HOST, port), CONNECT_S)
@@ -264,7 +284,7 @@ def tcp_sender(stream: Stream, port: int) -> Iterator[Callable[[StreamChunk], No
     with connection:
         connection.settimeout(None)
         try:
-            connection.sendall(header_line(stream))
+            connection.sendall(header_line(stream, token=token))
             yield lambda chunk: connection.sendall(sample_lines(chunk, stream))
         except OSError as error:
             raise LiveError(f"tcp:{port} closed the connection{_last_answer(connection)}.") from error

@@ -17,7 +17,8 @@ from .alarm_lines import KINDS
 from .drive import Sink
 from .stream import Alarm, Notice, Stream, StreamChunk, Update, Vitals, merge_updates
 
-KEPT_S = 600.0  # of signal and beats
+KEPT_S = 600.0  # of signal and beats ...
+KEPT_BYTES = 1 << 26  # ... or fewer where they take more than this, as twelve leads do at 2300 Hz
 KEPT_LOG_ENTRIES = 200  # alarms, notices and marks
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 MARK: Final = "mark"
@@ -84,14 +85,15 @@ NO_UPDATE: Final = Update(
 
 
 class RecentStream(Sink):
-    """Keeps the last KEPT_S of signal and beats, and the latest events; may be read from any thread."""
+    """Keeps the last minutes of signal and beats, and the latest events; may be read from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stream: Stream | None = None
+        self._kept_s = KEPT_S
         self._chunks: deque[StreamChunk] = deque()
         self._updates: deque[Update] = deque()
-        self._log: deque[LogEntry] = deque(maxlen=KEPT_LOG_ENTRIES)
+        self._log: deque[LogEntry] = deque()
         self._vitals: Vitals | None = None
         self._count: dict[str, int] = {}
 
@@ -99,13 +101,15 @@ class RecentStream(Sink):
         """Set the stream that the chunks belong to."""
         with self._lock:
             self._stream = stream
+            second = np.dtype(np.float32).itemsize * len(stream.lead_names) * stream.fs_hz
+            self._kept_s = min(KEPT_S, KEPT_BYTES / second)
 
     def write_chunk(self, chunk: StreamChunk) -> Sequence[Notice]:
         """Keep samples that are new, and drop what is too old."""
         with self._lock:
             if not self._chunks or chunk.first >= self._chunks[-1].first + self._chunks[-1].signal_mv.shape[1]:
                 self._chunks.append(chunk)
-            old_s = self._end_s - KEPT_S
+            old_s = self._end_s - self._kept_s
             while self._chunks and self._end_of(self._chunks[0]) < old_s:
                 self._chunks.popleft()
         return ()
@@ -120,24 +124,24 @@ class RecentStream(Sink):
             for alarm in update.alarms:
                 self._log_alarm(alarm)
             self._vitals = update.vitals or self._vitals
-            while self._updates and self._updates[0].beats.time_s[-1] < self._end_s - KEPT_S:
+            while self._updates and self._updates[0].beats.time_s[-1] < self._end_s - self._kept_s:
                 self._updates.popleft()
         return ()
 
     def write_notice(self, notice: Notice) -> None:
         """Log a notice."""
         with self._lock:
-            self._log.append(LogEntry("", notice.time_s, text=notice.text))
+            self._add(LogEntry("", notice.time_s, text=notice.text))
 
     def mark(self, time_s: float, text: str) -> None:
         """Log a mark with a text."""
         with self._lock:
-            self._log.append(LogEntry(MARK, time_s, text=text))
+            self._add(LogEntry(MARK, time_s, text=text))
 
     def view(self, last_s: float, *, state: str, problem: str, lag_s: float, recording: Path | None) -> LiveView:
         """The last seconds of the stream as they are now, with the state of its session."""
         with self._lock:
-            since_s = self._end_s - last_s
+            since_s = self._end_s - min(last_s, self._kept_s)
             chunks = [chunk for chunk in self._chunks if self._end_of(chunk) > since_s]
             updates = [update for update in self._updates if update.beats.time_s[-1] >= since_s]
             merged = merge_updates(updates) if updates else NO_UPDATE
@@ -156,6 +160,7 @@ class RecentStream(Sink):
                 count=dict(self._count),
                 lag_s=lag_s,
                 recording=recording,
+                kept_s=self._kept_s,
             )
 
     def _log_alarm(self, alarm: Alarm) -> None:
@@ -165,7 +170,13 @@ class RecentStream(Sink):
             if (logged.kind, logged.start_s, logged.end_s) == (alarm.before or alarm.kind, alarm.start_s, None):
                 self._log[row] = entry
                 return
+        self._add(entry)
+
+    def _add(self, entry: LogEntry) -> None:
+        """Log an entry; of too many the oldest goes, a notice before any alarm, so that no sender pushes these out."""
         self._log.append(entry)
+        if len(self._log) > KEPT_LOG_ENTRIES:
+            self._log.remove(next((old for old in self._log if not old.kind), self._log[0]))
 
     @property
     def _end_s(self) -> float:

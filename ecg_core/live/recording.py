@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import OutputError
 from ..files import atomic_file
 from ..labels import CLASSES
-from ..schema import Beats, Float32
+from ..records.wfdb_annotations import note_annotations
+from ..schema import Beats
 from .drive import Sink
+from .signal_files import MAX_BYTES, SignalFiles
 from .stream import Alarm, Notice, Stream, StreamChunk, Update
 
-STEPS_PER_MV = 1000.0  # steps of a microvolt
-# Format 24, three bytes a sample: it reaches 8.3 V, where 16 bits would end at 33 mV, and the offset of an electrode,
-# which many recorders pass on, is up to 300 mV.
-N_BYTES = 3
-# Numbers of unknown unit may be volts or counts of 24 bits: four bytes, and the first peak gets about 100,000 steps.
-N_BYTES_UNKNOWN, STEPS_LOG10 = 4, 5
-GAP_SAMPLES = 1 << 16  # of a gap, written at a time
+MAX_S = 14 * 86_400.0  # of a recording, gaps included: as long as a patch is worn
+BOUND: Final = f"{MAX_S / 86_400:.0f} days (gaps included) or {MAX_BYTES / 1e9:.0f} GB"
 MAX_NAME = 60
+MARKS_SUFFIX: Final = ".mrk"  # of WFDB annotations
+ENDINGS: Final = (".hea", ".dat", MARKS_SUFFIX, "_beats.csv", "_alarms.csv")
 BEAT_COLUMNS: Final = (
     "sample", "time_s", "label", *(f"probability_{name}" for name in CLASSES), "rr_s", "usable", "time_iso",
     "told",
@@ -35,8 +33,15 @@ BEAT_COLUMNS: Final = (
 ALARM_COLUMNS: Final = ("kind", "start_s", "said_s", "end_s", "start_iso")
 
 
+class _BoundReached(Exception):
+    """The next samples would exceed the bound of the recording."""
+
+
 class Recording(Sink):
     """Files that grow with a stream; if the program is killed, what was written stays.
+
+    At its bound, ``BOUND``, the recording ends with a notice, complete and closed, and what else takes the stream goes
+    on.
 
     Parameters
     ----------
@@ -52,21 +57,16 @@ class Recording(Sink):
 
     def __init__(self, folder: Path, stream: Stream, *, signal: bool = True, start: datetime | None = None) -> None:
         self.stream, self._start = stream, start or datetime.now()
-        self._next = 0  # index of the sample that is written next
-        self._sum: NDArray[np.int64] = np.zeros(len(stream.lead_names), dtype=np.int64)  # for the checksum of WFDB
-        self._initial: list[int] = []  # the initial values of WFDB
-        self._steps = STEPS_PER_MV if stream.calibrated else None  # without a unit, chosen by the first peak
-        self._n_bytes = N_BYTES if stream.calibrated else N_BYTES_UNKNOWN
-        self._limit = (1 << 8 * self._n_bytes - 1) - 1
-        self._signal: IO[bytes] | None = None
+        self._received = 0  # index of the sample after the last one
+        self._marks: list[tuple[int, str]] = []
+        self._signal: SignalFiles | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.path = _unused_path(folder, re.sub(r"\W+", "_", stream.name, flags=re.ASCII).strip("_")[:MAX_NAME])
             self._beats = _new_table(self.path, "_beats.csv", BEAT_COLUMNS)
             self._alarms = _new_table(self.path, "_alarms.csv", ALARM_COLUMNS)
             if signal:
-                self._signal = self.path.with_suffix(".dat").open("xb")
-                self._write_header(finished=False)
+                self._signal = SignalFiles(self.path, stream, self._start)
         except OSError as error:
             raise OutputError(
                 f"{folder}: the recording cannot be written there ({error.strerror}).", settings=("out",)
@@ -74,16 +74,40 @@ class Recording(Sink):
         self._open = True
 
     def write_chunk(self, chunk: StreamChunk) -> tuple[Notice, ...]:
-        """Write samples where they belong; the notice that this failed ends the recording."""
-        return self._attempt(lambda: self._write_samples(chunk))
+        """Write samples where they belong; the notice that this failed, or reached the bound, ends the recording."""
+        end = chunk.first + chunk.signal_mv.shape[1]
+        notices = self._attempt(lambda: self._write_samples(chunk, end))
+        if self._open:
+            self._received = max(self._received, end)
+        return notices
+
+    def _write_samples(self, chunk: StreamChunk, end: int) -> None:
+        is_short = end <= MAX_S * self.stream.fs_hz
+        if not is_short or (self._signal is not None and not self._signal.write(chunk)):
+            raise _BoundReached
 
     def write_update(self, update: Update) -> tuple[Notice, ...]:
         """Write beats and alarms; the notice that this failed ends the recording."""
         return self._attempt(lambda: self._write_rows(update))
 
+    def write_mark(self, time_s: float, text: str) -> tuple[Notice, ...]:
+        """Write a mark of the user among the annotations beside the samples; the notice that this failed.
+
+        May be called from another thread, and after the end of the stream.
+        """
+        # An annotation belongs to a sample that is there; one at the first sample would be a definition.
+        sample = max(1, min(round(time_s * self.stream.fs_hz), self._received - 1))
+        self._marks.append((sample, text))
+        try:
+            with atomic_file(self.path.with_suffix(MARKS_SUFFIX)) as part:
+                part.write_bytes(note_annotations(sorted(self._marks), self.stream.fs_hz))
+        except OSError as error:
+            return (Notice(time_s, f"{self.path.name}: the mark cannot be written ({error.strerror or error})"),)
+        return ()
+
     def close(self) -> tuple[Notice, ...]:
         """Finish the files."""
-        notices = self._attempt(lambda: self._write_header(finished=True))
+        notices = self._attempt(lambda: self._signal.finish() if self._signal else None)
         self._close_files()
         return notices
 
@@ -92,41 +116,20 @@ class Recording(Sink):
             return ()
         try:
             write()
+        except _BoundReached:
+            text = (
+                f"{self.path.name}: the recording has reached its bound, {BOUND}, and ends here; it is complete, and "
+                "monitoring goes on without recording"
+            )
+            return (*self.close(), Notice(self._received / self.stream.fs_hz, text))
         except OSError as error:  # the disk is full, or was removed
             self._close_files()
             text = (
                 f"{self.path.name}: the recording stops here, as it cannot be written any more "
                 f"({error.strerror or error}); what was written is kept, and monitoring goes on"
             )
-            return (Notice(self._next / self.stream.fs_hz, text),)
+            return (Notice(self._received / self.stream.fs_hz, text),)
         return ()
-
-    def _write_samples(self, chunk: StreamChunk) -> None:
-        if self._signal is None:
-            return
-        gap, n_samples = chunk.first - self._next, chunk.signal_mv.shape[1]
-        for done in range(0, gap, GAP_SAMPLES):
-            n_missing = min(GAP_SAMPLES, gap - done)
-            self._append(self._signal, np.full((len(self.stream.lead_names), n_missing), np.nan, "f4"))
-        if n_samples + min(gap, 0) > 0:
-            self._append(self._signal, chunk.signal_mv[:, max(0, -gap) :])
-
-    def _append(self, file: IO[bytes], signal_mv: Float32) -> None:
-        count = np.nan_to_num(signal_mv).astype(np.float64) * self._steps_per_mv(signal_mv)
-        count = np.clip(np.rint(count), -self._limit, self._limit)
-        # The value below the limit is WFDB's mark of a missing sample.
-        frames = np.where(np.isnan(signal_mv), -self._limit - 1, count).T.astype("<i4", order="C")
-        file.write(frames.view(np.uint8).reshape(*frames.shape, 4)[:, :, : self._n_bytes].tobytes())
-        file.flush()
-        self._initial = self._initial or frames[0].tolist()
-        self._sum += frames.sum(axis=0)
-        self._next += len(frames)
-
-    def _steps_per_mv(self, signal_mv: Float32) -> float:
-        if self._steps is None:
-            peak_mv = float(np.abs(signal_mv[np.isfinite(signal_mv)]).max(initial=0.0))
-            self._steps = 10.0 ** (STEPS_LOG10 - round(np.log10(peak_mv))) if peak_mv else None
-        return self._steps or 0.0
 
     def _write_rows(self, update: Update) -> None:
         if len(update.beats):
@@ -155,27 +158,6 @@ class Recording(Sink):
     def _iso(self, time_s: float) -> str:
         return (self._start + timedelta(seconds=time_s)).isoformat(timespec="milliseconds")
 
-    def _write_header(self, *, finished: bool) -> None:
-        """Write the header of WFDB; until it states a number of samples, the size of the signal file gives it."""
-        if self._signal is None:
-            return
-        name, leads = self.path.name, self.stream.lead_names
-        gain = f"{self._steps:g}/mV" if self.stream.calibrated else "0"
-        bits = 8 * self._n_bytes
-        initial = self._initial or [0] * len(leads)
-        checksum = self._sum.astype(np.int16).tolist()
-        # WFDB allows the start time only after the number of samples.
-        length = f" {self._next} {self._start:%H:%M:%S.%f} {self._start:%d/%m/%Y}" if finished else ""
-        lines = [f"{name} {len(leads)} {self.stream.fs_hz:.10g}{length}"]
-        lines += [
-            f"{name}.dat {bits} {gain} {bits} 0 {initial[i]} {checksum[i]} 0 {' '.join(lead.split())}"
-            for i, lead in enumerate(leads)
-        ]
-        lines += ["# Simulated record, replayed"] if self.stream.is_simulated else []
-        lines += [] if finished else [f"# Recording began {self._iso(0.0)} and was not finished"]
-        with atomic_file(self.path.with_suffix(".hea")) as part:
-            part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
     def _close_files(self) -> None:
         self._open = False
         for file in (self._beats, self._alarms, self._signal):
@@ -187,7 +169,7 @@ class Recording(Sink):
 def _unused_path(folder: Path, name: str) -> Path:
     """The path of a new recording, without extension; a number is added to a name that is in use."""
     number, path = 1, folder / (name or "stream")
-    while any(path.with_name(path.name + ending).exists() for ending in (".hea", ".dat", "_beats.csv", "_alarms.csv")):
+    while any(path.with_name(path.name + ending).exists() for ending in ENDINGS):
         number += 1
         path = folder / f"{name or 'stream'}_{number}"
     return path

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from ..classifier.model import load_model
@@ -33,6 +34,10 @@ class TimedEngine:
         update = self._engine.push(chunk)
         self.lag_s += LAG_WEIGHT * (time.perf_counter() - began_s - self.lag_s)
         return update
+
+    def lose_signal(self) -> Update:
+        """See ``Engine``."""
+        return self._engine.lose_signal()
 
     def close(self) -> Update:
         """See ``Engine``."""
@@ -84,9 +89,13 @@ class LiveSession:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def mark(self, time_s: float, text: str) -> None:
-        """Set a mark with a text."""
+    def mark(self, time_s: float, text: str, *, pressed: datetime | None = None) -> None:
+        """Set a mark with a text, and write it beside what is recorded, with the time of day at which it was set."""
+        pressed = pressed or datetime.now()
         self._recent.mark(time_s, text)
+        if self._recording is not None:
+            for notice in self._recording.write_mark(time_s, f"Mark {text}, set at {pressed:%H:%M:%S}"):
+                self._recent.write_notice(notice)
 
     def view(self, last_s: float = KEPT_S) -> LiveView:
         """The last seconds of the stream, as they are now."""

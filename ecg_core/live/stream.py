@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from ..errors import LiveError
-from ..records.limits import MAX_FS_HZ, MIN_FS_HZ
+from ..records.limits import MAX_FS_HZ, MAX_LEADS, MIN_FS_HZ
 from ..schema import Attention, Beats, Float32, FrozenArrays
+from ..text import plural
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Stream:
     Raises
     ------
     LiveError
-        The sampling rate is not that of an ECG, or there is no lead.
+        The sampling rate is not that of an ECG, or the number of leads is not.
 
     """
 
@@ -38,6 +39,11 @@ class Stream:
             )
         if not self.lead_names:
             raise LiveError(f"{self.name}: the stream has no lead; at least one ECG lead is needed.")
+        if len(self.lead_names) > MAX_LEADS:
+            raise LiveError(
+                f"{self.name}: it has {plural(len(self.lead_names), 'lead')}, expected 1 to {MAX_LEADS}; send "
+                "those of the ECG alone."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +63,8 @@ class Source(Protocol):
 
     stream: Stream
 
-    def chunks(self) -> Iterator[StreamChunk | Notice]:
-        """Chunks in the order of their arrival, and between them notices of what happened to the stream."""
+    def chunks(self) -> Iterator[Item]:
+        """Chunks in the order of their arrival, and between them what happened to the stream."""
         ...
 
     def close(self) -> None:
@@ -72,6 +78,16 @@ class Notice:
 
     time_s: float  # from the start of the stream
     text: str
+
+
+@dataclass(frozen=True)
+class Silence:
+    """No new sample has arrived for so long, by the clock of this machine, though the stream has not ended."""
+
+    silent_s: float
+
+
+Item: TypeAlias = StreamChunk | Notice | Silence  # what a source yields
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
 from ..errors import LiveError
+from ..records.limits import MAX_DURATION_S
 from ..schema import Float32
 from ..signals.filters import FS_HZ, rate_ratio
 from ..text import plural
@@ -15,7 +17,9 @@ from .stream import Stream, StreamChunk
 
 HOP_S = 0.2  # the window is analysed at this interval
 MAX_DOWN = 4000  # the window begins on a sample of the 125-Hz grid: one occurs at least once in so many samples
-MAX_GAP_S = 86_400.0  # sample numbers that jump further do not count samples
+MAX_GAP_S = MAX_DURATION_S  # sample numbers that jump further do not count samples
+# Of a gap, so much is analysed: by then all that a beat or an alarm left behind is over, even the usual amplitude.
+EMPTY_S = 300.0
 
 
 class Window:
@@ -71,7 +75,7 @@ class Window:
         Raises
         ------
         LiveError
-            The chunk has other leads than the stream, or begins a day or more ahead of it.
+            The chunk has other leads than the stream, or begins months ahead of it.
 
         """
         n_leads = len(self.stream.lead_names)
@@ -83,18 +87,32 @@ class Window:
         missed = chunk.first - self.received
         if missed > MAX_GAP_S * self.stream.fs_hz:
             raise LiveError(
-                f"{self.stream.name}: sample {chunk.first} came after sample {self.received}, a day or more ahead, so "
-                "these numbers do not count samples. Begin a new recording."
+                f"{self.stream.name}: sample {chunk.first} came after sample {self.received}, more than "
+                f"{MAX_GAP_S / 86_400:.0f} days ahead, so these numbers do not count samples. Begin a new recording."
             )
-        self.n_missed += max(0, missed)
-        while missed > 0:  # hop by hop, so that a long gap needs no memory
-            part = min(missed, self.hop)
-            yield from self._take(np.full((n_leads, part), np.nan, dtype=np.float32))
-            missed -= part
+        yield from self._take_gap(max(0, missed))
         repeated = min(max(0, -missed), chunk.signal_mv.shape[1])
         self.n_repeated += repeated
         signal = np.asarray(chunk.signal_mv[:, repeated:], dtype=np.float32)
         yield from self._take(np.where(np.isfinite(signal), signal, np.float32(np.nan)))
+
+    def _take_gap(self, missed: int) -> Iterator[None]:
+        """Move on over lost samples, hop by hop while that can change anything, so that no gap takes long."""
+        self.n_missed += missed
+        begun = self.received
+        while missed > 0:
+            if self.received - begun >= EMPTY_S * self.stream.fs_hz:
+                missed -= self._skip(missed - self.hop)
+            part = min(missed, self.hop)
+            yield from self._take(np.full((len(self.stream.lead_names), part), np.nan, dtype=np.float32))
+            missed -= part
+
+    def _skip(self, n: int) -> int:
+        """Skip up to ``n`` samples where the window holds none, and stay on the grids of hops and of 125 Hz."""
+        step = lcm(self.hop, self.down)
+        skipped = max(0, n) // step * step
+        self.start, self.end = self.start + skipped, self.end + skipped
+        return skipped
 
     def finish(self) -> None:
         """Move on by the rest of a hop at the end of the stream."""

@@ -1,4 +1,4 @@
-"""WFDB annotation files of the form that nearly all have, read without the wfdb library.
+"""WFDB annotation files of the form that nearly all have, read without the wfdb library, and notes written.
 
 That library loads pandas, which takes longer than to read a short record. What is not plain, or is damaged, is left to
 the library and its errors.
@@ -7,6 +7,7 @@ the library and its errors.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ SYMBOLS: Final = dict(enumerate(" NLRaVFJASEj/Q~", 0)) | dict(enumerate('|', 16)
     enumerate('sT*D"=pB^t+u?![]en@xf()r', 18)
 )  # fmt: skip
 NO_ANNOTATION, COMMENT, SKIP, NOTE = 0, 22, 59, 63  # SKIP: a long step in the next two words
+MAX_STEP, MAX_SKIP, MAX_NOTE = 0x3FF, 0x7FFFFFFF, 0xFF  # samples in a word and in a SKIP, bytes of a note
 RATE: Final = re.compile(r"## time resolution: (\d+\.?\d*)")
 
 
@@ -63,3 +65,18 @@ def _annotations(words: list[int], content: bytes) -> list[tuple[int, int, str]]
             at += 1
         found.append((sample, code, note or ""))
     return found
+
+
+def note_annotations(notes: Sequence[tuple[int, str]], fs_hz: float) -> bytes:
+    """An annotation file with a note at each sample; samples ascend from 1 on, and count at ``fs_hz``."""
+    words, before = bytearray(), 0
+    for sample, text in [(0, f"## time resolution: {fs_hz:.10g}"), *notes]:
+        step, note = sample - before, text.encode("latin-1", "replace")[:MAX_NOTE]
+        before = sample
+        while step > MAX_STEP:
+            skipped = min(step, MAX_SKIP)
+            words += np.array([SKIP << 10, skipped >> 16, skipped & 0xFFFF], dtype="<u2").tobytes()
+            step -= skipped
+        words += np.array([COMMENT << 10 | step, NOTE << 10 | len(note)], dtype="<u2").tobytes()
+        words += note + b"\0" * (len(note) % 2)
+    return bytes(words) + b"\0\0"

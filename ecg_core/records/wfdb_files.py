@@ -150,12 +150,11 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     header = read_header(stem, overrides.fs_hz)
     if not header.fs_hz:
         check_length(header.path.name, 0.0, header.n_frames)
-    layout, parts = _parts(header)
+    layout, parts, n_frames = _parts(header)
     held = [part for _, part in parts]
     names, left_out = _leads(layout, held)
     _check_leads(header, names, left_out)
     per_frame = max(lead.per_frame for part in held for lead in part.leads)
-    n_frames = sum(n for _, n in header.segments) if header.is_of_segments else held[0].n_frames
     fs_hz = header.fs_hz * per_frame
     if not n_frames:
         raise RecordError(f"{header.path.name}: the record is empty (0 samples); choose another one.")
@@ -219,19 +218,22 @@ def _check_leads(header: Header, lead_names: tuple[str, ...], left_out: tuple[Le
     check_leads(header.path.name, len(lead_names))
 
 
-def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
-    """The layout segment where there is one, and the parts that hold samples with their first frame."""
+def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]], int]:
+    """The layout segment where there is one, the parts that hold samples with their first frame, and all frames."""
     if not header.is_of_segments:
-        return None, [(0, _part(header, least_s=MIN_DURATION_S))]
+        whole = _part(header, least_s=MIN_DURATION_S)
+        return None, [(0, whole)], whole.n_frames
     layout, parts, first = None, [], 0
-    for name, length in header.segments:
+    for number, (name, length) in enumerate(header.segments, 1):
+        held = length
         if name != GAP:
-            own = _segment_header(header, name, length)
+            own = _segment_header(header, name, length, is_last=number == len(header.segments))
             if length:
                 parts.append((first, _part(own)))
+                held = length if own.n_frames else parts[-1][1].n_frames  # of a recording that was not finished
             else:
                 layout = own
-        first += length
+        first += held
     if not parts:
         raise RecordError(f"{header.path.name}: none of its segments holds a sample; choose another record.")
     if first != (header.n_frames or first):
@@ -239,10 +241,10 @@ def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]]]:
             f"{header.path.name} promises {plural(header.n_frames, 'sample')}, its segments hold {first:,}; "
             "some are missing from the header, or it is damaged. Copy it again."
         )
-    return layout, parts
+    return layout, parts, first
 
 
-def _segment_header(header: Header, name: str, length: int) -> Header:
+def _segment_header(header: Header, name: str, length: int, *, is_last: bool) -> Header:
     if not is_bare(name):
         raise RecordError(f"{header.path.name} names {name}: a segment must lie beside its header. {PUT_BESIDE}")
     if not header_of(header.path.with_name(name)).is_file():
@@ -253,7 +255,8 @@ def _segment_header(header: Header, name: str, length: int) -> Header:
             f"{header.path.name}: its segment {name} has segments of its own, which WFDB does not allow; open "
             "those instead."
         )
-    if length and (own.fs_hz, own.n_frames) != (header.fs_hz, length):
+    stated = own.n_frames or (length if is_last else 0)
+    if length and (own.fs_hz, stated) != (header.fs_hz, length):
         raise RecordError(
             f"{header.path.name} expects {length:,} samples at {header.fs_hz:g} Hz in the segment {name}, {name}.hea "
             f"states {own.n_frames:,} at {own.fs_hz:g} Hz; they do not belong together. Copy both again."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from html import escape
@@ -30,6 +30,7 @@ from .workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:  # what monitors a stream loads when one begins
     from ecg_core.live.recent import LiveView, LogEntry
+    from ecg_core.live.session import LiveSession
     from ecg_core.live.stream import Alarm, Source, Stream
 
 HERE = Path(__file__).resolve().parent
@@ -58,11 +59,22 @@ button:hover { border-color: var(--st-primary-color); } button:disabled { opacit
 .keys { margin-left: auto; font-size: 0.8rem; opacity: 0.7; color: var(--st-text-color); }"""
 
 
+NO_SPACE: Final = "<style>.st-key-live_strip { display: none }</style>"  # the feed would leave a gap on the page
+
+
 @functools.cache
 def trace_component() -> Callable[..., Any]:
-    """The moving strip, which the browser draws frame by frame."""
+    """The moving strip, which the browser draws frame by frame; sent once, its data come by ``feed_component``."""
     js = (HERE / "live_trace.js").read_text(encoding="utf-8")
     component: Callable[..., Any] = st.components.v2.component("live_trace", html=HTML, css=CSS, js=js)
+    return component
+
+
+@functools.cache
+def feed_component() -> Callable[..., Any]:
+    """What brings new data to the moving strip and marks from it; nothing is seen of it."""
+    js = (HERE / "live_feed.js").read_text(encoding="utf-8")
+    component: Callable[..., Any] = st.components.v2.component("live_feed", js=js)
     return component
 
 
@@ -152,7 +164,9 @@ def _alarm_text(alarm: Alarm, end_s: float) -> str:
 
 
 def _since_text(alarm: Alarm, end_s: float) -> str:
-    return f"since {elapsed_text(alarm.start_s)}, {end_s - alarm.start_s:.0f} s"
+    """When an alarm began and for how long it has gone on, which the time of a silent stream does not show."""
+    duration = f", {end_s - alarm.start_s:.0f} s" if end_s > alarm.start_s else ""
+    return f"since {elapsed_text(alarm.start_s)}{duration}"
 
 
 def vital_cards(view: LiveView) -> list[tuple[str, str, str]]:
@@ -198,6 +212,22 @@ def counts_text(view: LiveView) -> str:
     """Duration of the session, and the number of beats of each class."""
     found = [f"{view.count[label]:,} {name.lower()}" for label, name in NAME.items() if view.count.get(label)]
     return f"{elapsed_text(view.end_s)} monitored; " + (", ".join(found) if found else "no beats")
+
+
+def set_mark(live: LiveSession, press: Sequence[float], last_ms: float | None) -> float:
+    """Set the next mark; not for the same press again. A press is a time of the stream, and that of the clock in ms."""
+    time_s, pressed_ms = press
+    if pressed_ms != last_ms:
+        number = len(live.view(0).marks) + 1
+        live.mark(float(time_s), f"{number}", pressed=datetime.fromtimestamp(pressed_ms / 1000))
+    return pressed_ms
+
+
+def recording_text() -> str:
+    """How long a recording can become, and what happens then."""
+    from ecg_core.live.recording import BOUND  # noqa: PLC0415  # loads wfdb
+
+    return f"A recording holds at most {BOUND}; then it ends, and the monitoring goes on."
 
 
 def lsl_streams() -> list[str]:

@@ -12,12 +12,16 @@ const STEP_S = 2; // for each press of an arrow key
 const RATE_WEIGHT = 0.1; // of the latest update in the running mean of the pace of the stream
 const FONT = "12px system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
-export default function ({ data, parentElement, setTriggerValue }) {
+// Drawn once. The data come from live_feed.js, which is all that is sent with each update.
+export default function ({ parentElement }) {
   const live = (parentElement.live ??= new Strip(parentElement));
-  live.send = setTriggerValue;
-  live.receive(data);
+  window.ecgStrip = live;
+  if (window.ecgFeed) live.take(window.ecgFeed);
   live.start();
-  return () => live.stop();
+  return () => {
+    live.stop();
+    if (window.ecgStrip === live) window.ecgStrip = null;
+  };
 }
 
 class Strip {
@@ -41,6 +45,11 @@ class Strip {
   stop() {
     cancelAnimationFrame(this.request);
     this.request = null;
+  }
+
+  take({ data, send }) {
+    this.send = send;
+    this.receive(data);
   }
 
   receive(data) {
@@ -71,7 +80,7 @@ class Strip {
   }
 
   store(first, counts, stepMv) {
-    for (let i = this.newest; i < first; i++) this.ring[i % this.size] = NaN;
+    for (let i = Math.max(this.newest, first - this.size); i < first; i++) this.ring[i % this.size] = NaN;
     for (let i = 0; i < counts.length; i++) {
       this.ring[(first + i) % this.size] = counts[i] === MISSING ? NaN : counts[i] * stepMv;
     }
@@ -88,6 +97,7 @@ class Strip {
   }
 
   step(seconds) {
+    if (!this.data) return;
     const oldest = Math.max(0, this.end - this.data.kept) + this.width / PX_PER_S;
     const at = Math.max(Math.min(oldest, this.end), this.shown + seconds);
     this.paused = at >= this.head ? null : at;
@@ -95,7 +105,7 @@ class Strip {
   }
 
   mark() {
-    this.send("mark", Math.round(100 * this.shown) / 100);
+    this.send?.("mark", [Math.round(100 * this.shown) / 100, Date.now()]); // the latter tells one press from the next
   }
 
   key(event) {
@@ -128,11 +138,13 @@ class Strip {
 
   draw(now) {
     this.request = requestAnimationFrame(this.draw);
+    if (!this.data) return; // nothing has come yet
     this.move(now);
     this.frames += 1;
     this.canvas.dataset.frames = this.frames;
     this.canvas.dataset.updates = this.updates;
     this.canvas.dataset.beats = this.beats.size;
+    this.canvas.dataset.marks = this.data.marks.length;
     const context = this.fitCanvas();
     context.clearRect(0, 0, this.width, HEIGHT);
     context.font = FONT;

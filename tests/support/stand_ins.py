@@ -22,6 +22,9 @@ class Engine:
         self.end = max(self.end, chunk.first + chunk.signal_mv.shape[1])
         return self._update(int(self.end / self.fs_hz))
 
+    def lose_signal(self):
+        return self._update(self.decided)
+
     def close(self):
         self.closed = True
         return self._update(int(self.end / self.fs_hz) + 1)
