@@ -96,7 +96,7 @@ def at_hand(draft: Draft) -> dict[Labels, str]:
     learned = draft.on(Side.LEARN)
     labelled = [recording for recording in learned if any(recording.n_labels)]
     n_beats = sum(sum(recording.n_labels) for recording in labelled)
-    n_patients, n_all = (len({one.patient for one in found}) for found in (labelled, learned))
+    n_patients, n_all = (len({one.patient for one in some}) for some in (labelled, learned))
     there = f"{plural(n_beats, 'labelled beat')} of {plural(n_patients, 'patient')}" if labelled else "none at hand"
     return {
         Labels.ALL: f"Every labelled beat is learned: {there}.",
@@ -135,7 +135,7 @@ def split_text(draft: Draft, plan: Plan) -> str:
             "that it did not learn from. The model itself then learns from all."
         )
     learned, held_out = plan.folds[0].learned, plan.folds[0].held_out
-    of, measured = (plural(len({one.patient for one in found}), "patient") for found in (learned, held_out))
+    of, measured = (plural(len({one.patient for one in side}), "patient") for side in (learned, held_out))
     hours_s = sum(one.duration_s for one in learned)
     return f"One fit to {of} ({duration_text(hours_s)}), measured on {measured} that it does not learn from."
 

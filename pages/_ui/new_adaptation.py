@@ -200,7 +200,7 @@ def _draw_table(draft: Draft) -> None:
     table, key = table_of(draft), f"adaptation_table {st.session_state[TABLE_NUMBER]}"
     st.data_editor(
         table, hide_index=True, key=key, num_rows="fixed", on_change=guarded(_edit), args=(key,),
-        disabled=[name for name in table if name not in (PATIENT, SIDE)],
+        disabled=[str(name) for name in table if name not in (PATIENT, SIDE)],
         height=HEADER_PX + ROW_PX * min(len(table), ROWS_SHOWN),
         column_config={
             PATIENT: st.column_config.TextColumn(required=True, help="Recordings of one patient need one name"),
