@@ -129,9 +129,9 @@ def plan_of(draft: Draft, labels: Labels) -> Plan:
 def split_text(draft: Draft, plan: Plan) -> str:
     """Who is held out for the proof, in words."""
     if len(plan.folds) > 1:
-        held_out = "No patient with a label for every beat" if draft.on(Side.HOLD_OUT) else "Nobody"
+        who = "No patient with a label for every beat" if draft.on(Side.HOLD_OUT) else "Nobody"
         return (
-            f"{held_out} is held out: patients are left out in turn, in {len(plan.folds)} fits, each measured on those "
+            f"{who} is held out: patients are left out in turn, in {len(plan.folds)} fits, each measured on those "
             "that it did not learn from. The model itself then learns from all."
         )
     learned, held_out = plan.folds[0].learned, plan.folds[0].held_out

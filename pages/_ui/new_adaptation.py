@@ -159,7 +159,7 @@ def _look_in_folder(typed: str, place: DeltaGenerator) -> None:
 
 def _look_at_studies(store: Store, studies: Sequence[Study], place: DeltaGenerator) -> None:
     survey = survey_studies(store, studies, progress=_progress(place))
-    _take(survey, propose_sides(survey.recordings), "adapted", studies=str(store.folder))
+    _take(survey, propose_sides(survey.recordings), "adapted-studies", studies=str(store.folder))
 
 
 def _progress(place: DeltaGenerator) -> Callable[[str, int, int], None]:
