@@ -3,9 +3,10 @@
 import streamlit as st
 
 from ecg_core.adaptation.task import find_all
-from pages._ui.adaptations import await_changes, draw_adaptations
+from pages._ui.adaptations import draw_adaptations
 from pages._ui.frame import draw_frame
 from pages._ui.new_adaptation import draw_new, draw_source
+from pages._ui.waiting import await_changes
 
 NOT_KEPT = "This dashboard keeps nothing, so no model can be adapted here: an adaptation outlives the program."
 
@@ -20,10 +21,10 @@ if workspace.desk.is_ephemeral:
     st.stop()
 
 # Each part keeps its place: while the page waits, what was drawn before at another place would stay.
-there, source, new = st.container(), st.container(), st.container()
+there, source, new = st.container(), st.empty(), st.container()
 with there:
     waits = draw_adaptations(find_all())
-with source:
+with source.container():
     waits += draw_source()
 with new:
     st.header("New adaptation", anchor=False)

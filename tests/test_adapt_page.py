@@ -23,7 +23,7 @@ from ecg_core.classifier.kept import keep
 from ecg_core.errors import AdaptationError, DownloadError
 from ecg_core.figures import marked_strip_figure
 from ecg_core.records import physionet, read_record, read_strip
-from pages._ui import adaptation_proof, adaptations, adapting, fetching, new_adaptation
+from pages._ui import adaptation_proof, adaptations, adapting, fetching, new_adaptation, waiting
 from pages._ui.adapting import PATIENT, SIDE, Draft
 
 pytestmark = pytest.mark.usefixtures("own_models", "folder")
@@ -56,7 +56,7 @@ def started(monkeypatch):
 
 @pytest.fixture
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr(adaptations, "await_changes", lambda waits: None)
+    monkeypatch.setattr(waiting, "await_changes", lambda waits: None)
 
 
 def shown(workspace):
@@ -190,7 +190,7 @@ def test_a_name_that_was_taken_in_the_meantime_is_said_when_the_model_is_kept(wo
     keep(adapted_files(seed=1), "mine")
     at = shown(workspace)
     button(at, "Keep").click().run()
-    assert any("mine" in element.value for element in at.error)
+    assert any("mine" in element.value for element in at.warning)
     assert len([model for model in installed_models() if model.is_kept]) == 1
 
 
@@ -225,7 +225,7 @@ def test_too_few_patients_have_no_interval():
 
 def test_the_burdens_of_each_patient_stand_beside_the_reference_with_their_errors():
     row = adaptation_proof.patients_table(made.made_proof(), "sve").iloc[0]
-    assert row.tolist() == ["p0", 0.5, 2.0, 9.0, 2.5, 7.0, 0.5]
+    assert row.tolist() == ["p0", 2.0, 9.0, 2.5, 7.0, 0.5]
 
 
 def test_the_proof_says_how_it_was_made():

@@ -42,7 +42,6 @@ MOST_PATIENTS: Final = 10  # more of them scroll
 ROWS_PX: Final = 390
 PER_CENT: Final = st.column_config.NumberColumn(format="%.2f")
 PATIENT_COLUMNS: Final = {
-    "Hours": st.column_config.NumberColumn(format="%.1f"),
     **dict.fromkeys(("Reference", "Before", "After"), PER_CENT),
     "Error before": st.column_config.NumberColumn(format="%+.2f", help="Before less reference, points"),
     "Error after": st.column_config.NumberColumn(format="%+.2f", help="After less reference, points"),
@@ -135,8 +134,8 @@ def patients_table(proof: Mapping[str, Any], kind: str) -> pd.DataFrame:
         reference = row[f"reference_{kind}_burden_pct"]
         before, after = (row[f"{kind}_burden_pct_{when}"] for when in ("before", "after"))
         errors = (_difference(reference, before), _difference(reference, after))
-        rows.append((row["patient"], row["hours"], reference, before, after, *errors))
-    names = ["Patient", "Hours", "Reference", "Before", "After", "Error before", "Error after"]
+        rows.append((row["patient"], reference, before, after, *errors))
+    names = ["Patient", "Reference", "Before", "After", "Error before", "Error after"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -172,12 +171,10 @@ def _draw_changed(adaptation: Adaptation, changed: Sequence[Mapping[str, Any]]) 
                 label, key=f"{label} {name}", icon=icon, disabled=not 0 <= step < len(beats), on_click=_step_to,
                 args=(name, step),
             )  # fmt: skip
+        st.markdown(f"**{at + 1:,} of {len(beats):,}**" if beats else "None.")
+    with st.empty().container():
         if beats:
-            st.markdown(f"**{at + 1:,} of {len(beats):,}**")
-    if not beats:
-        st.caption("None.")
-        return
-    _draw_strip(adaptation, beats[at])
+            guarded(_draw_strip)(adaptation, beats[at])
 
 
 def _step_key(name: str) -> str:

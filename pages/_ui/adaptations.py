@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,11 +31,11 @@ from ecg_core.errors import AdaptationError, ModelError
 from ecg_core.text import plain_markdown
 
 from .adaptation_proof import draw_proof
-from .frame import POLL_S, guarded
+from .frame import guarded
+from .waiting import Wait, noted, part
 from .wording import plural
 from .workspace import current_workspace
 
-Wait = Callable[[], bool]  # draws how far something is; whether it still goes on as it was drawn
 BETTER, NO_BETTER, WORSE = "better", "no better", "worse"  # outcomes of a proof
 LEARNED: Final = {
     Labels.ALL: "all labels",
@@ -47,6 +46,7 @@ STOPPED: Final = {
     WAITING: "It has not begun.",
     INTERRUPTED: "It was interrupted: its process ended before it was done. It can be resumed where it was.",
 }
+N_DRAWN: Final = "adaptations_drawn"  # in the session's state
 NO_PROOF: Final = "It is done, and what it measured cannot be read. Discard it and begin again."
 
 
@@ -58,31 +58,26 @@ def draw_adaptations(adaptations: Sequence[Adaptation]) -> list[Wait]:
             wait = guarded(_draw_adaptation)(adaptation, is_newest=number == 0)
         if wait is not None:
             waits.append(wait)
+    for _ in range(len(adaptations), st.session_state.get(N_DRAWN, 0)):
+        st.empty()  # in the place of one that was discarded
+    st.session_state[N_DRAWN] = len(adaptations)
     return waits
-
-
-def await_changes(waits: Sequence[Wait]) -> None:
-    """Show the progress until something ends, when the page is drawn again; any click ends the waiting.
-
-    This run waits, instead of a fragment that runs repeatedly; see ``frame.show_progress``.
-    """
-    if not waits:
-        return
-    while all(wait() for wait in waits):
-        time.sleep(POLL_S)
-    st.rerun()
 
 
 def _draw_adaptation(adaptation: Adaptation, *, is_newest: bool) -> Wait | None:
     """Draw one; returns how to wait for it, where it runs."""
     state, name = adaptation.state, plain_markdown(adaptation.task.name)
     st.markdown(f"**{name}**, {plain_markdown(summary(adaptation.task))}")
-    if state.state == RUNNING:
-        return _draw_running(adaptation)
-    if state.state == DONE:
-        _draw_done(adaptation, is_newest=is_newest)
-    else:
-        _draw_stopped(adaptation, state)
+    runs, done = state.state == RUNNING, state.state == DONE
+    running, stopped, ended = part(shown=runs), part(shown=not runs and not done), part(shown=done)
+    if runs:
+        with running:
+            return _draw_running(adaptation)
+    with ended if done else stopped:
+        if done:
+            _draw_done(adaptation, is_newest=is_newest)
+        else:
+            _draw_stopped(adaptation, state)
     return None
 
 
@@ -103,7 +98,7 @@ def _draw_running(adaptation: Adaptation) -> Wait:
     bar = progress.empty()
     button.button(
         "Cancel", key=f"cancel {adaptation.task.name}", width="stretch", disabled=stopping,
-        on_click=guarded(adaptation.ask_to_stop), help="It can be resumed where it was",
+        on_click=noted(adaptation.ask_to_stop), help="It can be resumed where it was",
     )  # fmt: skip
 
     def wait() -> bool:
@@ -132,16 +127,19 @@ def _draw_stopped(adaptation: Adaptation, state: State) -> None:
         text = f"{text} {100 * state.fraction:.0f} % are done."
     if state.state == FAILED:
         st.error(_plain(text), icon=":material/error:")
-        st.caption(f"What its process wrote is in `{adaptation.folder / LOG}`.")
     else:
         icon = ":material/pause_circle:" if state.state == CANCELLED else ":material/warning:"
         st.warning(_plain(text), icon=icon)
     with st.container(horizontal=True):
         st.button(
             "Begin" if state.state == WAITING else "Resume", key=f"resume {adaptation.task.name}", type="primary",
-            icon=":material/play_arrow:", on_click=guarded(_resume), args=(adaptation,),
+            icon=":material/play_arrow:", on_click=noted(_resume), args=(adaptation,),
         )  # fmt: skip
         _draw_discard(adaptation)
+    if state.state == FAILED:
+        st.caption(f"What its process wrote is in `{adaptation.folder / LOG}`.")
+    else:
+        st.empty()
 
 
 def _draw_done(adaptation: Adaptation, *, is_newest: bool) -> None:
@@ -153,8 +151,9 @@ def _draw_done(adaptation: Adaptation, *, is_newest: bool) -> None:
         return
     _draw_verdict(proof)
     installed = installed_name(adaptation)
+    kept = part(shown=bool(installed))
     if installed:
-        st.markdown(
+        kept.markdown(
             f":material/check: Kept as **{installed}**: choose it on the page **Studies** before you analyse, or "
             "make it the default for its recorder on the page **About**."
         )
@@ -165,12 +164,14 @@ def _draw_done(adaptation: Adaptation, *, is_newest: bool) -> None:
             st.button(
                 "Keep" if proof["outcome"] == BETTER else "Keep all the same", key=f"keep {adaptation.task.name}",
                 type="primary" if proof["outcome"] == BETTER else "secondary", icon=":material/download_done:",
-                on_click=guarded(_keep), args=(adaptation,), help="Installs it among your models, with its proof",
+                on_click=noted(_keep), args=(adaptation,), help="Installs it among your models, with its proof",
             )  # fmt: skip
         _draw_discard(adaptation, is_kept=bool(installed))
         shown = st.toggle("Show what was measured", is_newest, key=f"proof {adaptation.task.name}")
+    measured = part(shown=shown)
     if shown:
-        guarded(draw_proof)(adaptation)
+        with measured:
+            guarded(draw_proof)(adaptation)
 
 
 def _draw_verdict(proof: dict[str, Any]) -> None:
@@ -192,7 +193,7 @@ def _draw_discard(adaptation: Adaptation, *, is_kept: bool = False) -> None:
         st.markdown(
             f"This removes the adaptation and what it measured. {stays} Recordings and studies stay as they are."
         )
-        st.button("Discard it", key=f"discard {name}", type="primary", on_click=guarded(_discard), args=(adaptation,))
+        st.button("Discard it", key=f"discard {name}", type="primary", on_click=noted(_discard), args=(adaptation,))
 
 
 def installed_name(adaptation: Adaptation) -> str:

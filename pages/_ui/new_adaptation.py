@@ -20,7 +20,6 @@ from ecg_core.studies.store import Store
 from ecg_core.studies.study import ANALYSED, IN_REVIEW, NEW, SIGNED, Study, find_studies
 from ecg_core.text import plain_markdown
 
-from .adaptations import Wait
 from .adapting import (
     PATIENT,
     SIDE,
@@ -41,6 +40,7 @@ from .frame import guarded
 from .installed_models import installed_models
 from .messages import error_message
 from .view import cached
+from .waiting import Wait, noted, part
 from .wording import plural
 from .workspace import Workspace, current_workspace
 
@@ -49,7 +49,7 @@ NAME_KEY, MODEL_KEY, LABELS_KEY = "adaptation_name", "adaptation_model", "adapta
 STEPS_KEY, SEED_KEY = "adaptation_steps", "adaptation_seed"
 PUBLISHED: Final = ("svdb", "incartdb")  # databases that are found by name
 MOST_STUDIES: Final = 200  # of each kind, the last edited first
-ROW_PX, HEADER_PX, ROWS_SHOWN = 35, 38, 10  # of the table; more rows scroll
+ROWS_SHOWN, ROWS_PX = 10, 352  # of the table; more rows scroll
 TITLES: Final = {Labels.ALL: "All labels", Labels.SOME: "A few labels", Labels.NONE: "The signals alone"}
 LOOK: Final = "Look at the recordings"
 WELCOME: Final = (
@@ -77,12 +77,12 @@ def draw_source() -> list[Wait]:
         st.warning(SOURCE_MISSING, icon=":material/cloud_download:")
         if download.problem:
             st.error(plain_markdown(download.problem), icon=":material/error:")
-        st.button("Fetch them from PhysioNet", icon=":material/download:", on_click=guarded(download.start))
+        st.button("Fetch them from PhysioNet", icon=":material/download:", on_click=noted(download.start))
         return []
     stopping = download.is_stopping
     text, button = st.columns([6, 1], vertical_alignment="center")
     line = text.empty()
-    button.button("Stop", on_click=guarded(download.stop), disabled=stopping, width="stretch", key="stop_fetching")
+    button.button("Stop", on_click=noted(download.stop), disabled=stopping, width="stretch", key="stop_fetching")
 
     def wait() -> bool:
         line.info(f"Fetching mitdb and nstdb: {plain_markdown(download.line)}", icon=":material/cloud_download:")
@@ -101,18 +101,24 @@ def draw_new(workspace: Workspace) -> None:
             key="adaptation_folder",
         )  # fmt: skip
         looks = st.button(LOOK, key="look_folder", icon=":material/search:", disabled=not typed.strip())
-        if looks:
-            guarded(_look_in_folder)(typed.strip().strip('"'), st.empty())
+        with st.empty().container():
+            if looks:
+                guarded(_look_in_folder)(typed.strip().strip('"'), st.empty())
     with studies:
         _draw_studies(workspace)
     draft: Draft | None = st.session_state.get(DRAFT)
-    if draft is None:
-        st.info(WELCOME)
-        return
-    _draw_survey(draft)
-    if draft.recordings:
-        _draw_table(draft)
-        _draw_beginning(draft)
+    usable = draft is not None and bool(draft.recordings)
+    notes, table, beginning = st.empty().container(), part(shown=usable), part(shown=usable)
+    with notes:
+        if draft is None:
+            st.info(WELCOME)
+        else:
+            _draw_survey(draft)
+    if draft is not None and usable:
+        with table:
+            _draw_table(draft)
+        with beginning:
+            _draw_beginning(draft)
 
 
 def _draw_studies(workspace: Workspace) -> None:
@@ -126,8 +132,10 @@ def _draw_studies(workspace: Workspace) -> None:
         "Studies", list(found), format_func=names.__getitem__, label_visibility="collapsed", key="adaptation_studies",
         placeholder="Choose studies" if found else "There is no study yet", disabled=not found,
     )  # fmt: skip
-    if st.button(LOOK, key="look_studies", icon=":material/search:", disabled=not chosen):
-        guarded(_look_at_studies)(workspace.store, [found[sha256] for sha256 in chosen], st.empty())
+    looks = st.button(LOOK, key="look_studies", icon=":material/search:", disabled=not chosen)
+    with st.empty().container():
+        if looks:
+            guarded(_look_at_studies)(workspace.store, [found[sha256] for sha256 in chosen], st.empty())
 
 
 def _studies(store: Store) -> dict[str, Study]:
@@ -189,19 +197,25 @@ def _draw_survey(draft: Draft) -> None:
     for doubt in draft.survey.doubts:
         st.warning(plain_markdown(doubt), icon=":material/warning:")
     if left_out := draft.survey.left_out:
-        lines = "\n".join(f"- {plain_markdown(name)}: {plain_markdown(hide(why))}" for name, why in left_out)
+        lines = "\n".join(f"- {plain_markdown(hide(_named(name, why)))}" for name, why in left_out)
         st.warning(f"{plural(len(left_out), 'recording')} cannot be used:\n{lines}", icon=":material/warning:")
     if not draft.recordings:
         st.caption("None of the recordings can be used. Choose others.")
 
 
+def _named(name: str, why: str) -> str:
+    """The reason with the name of the recording before it, where it does not begin with it."""
+    return why if why.startswith(name) else f"{name}: {why}"
+
+
 def _draw_table(draft: Draft) -> None:
     """Draw the recordings; patients and sides can be edited."""
     table, key = table_of(draft), f"adaptation_table {st.session_state[TABLE_NUMBER]}"
+    st.caption("Names of patients and sides can be edited. A patient is always on one side, with all recordings.")
     st.data_editor(
-        table, hide_index=True, key=key, num_rows="fixed", on_change=guarded(_edit), args=(key,),
+        table, hide_index=True, key=key, num_rows="fixed", on_change=noted(_edit), args=(key,),
         disabled=[str(name) for name in table if name not in (PATIENT, SIDE)],
-        height=HEADER_PX + ROW_PX * min(len(table), ROWS_SHOWN),
+        height="content" if len(table) <= ROWS_SHOWN else ROWS_PX,
         column_config={
             PATIENT: st.column_config.TextColumn(required=True, help="Recordings of one patient need one name"),
             SIDE: st.column_config.SelectboxColumn(
@@ -221,10 +235,10 @@ def _draw_table(draft: Draft) -> None:
         counts = {side: len({one.patient for one in draft.on(side)}) for side in Side}
         st.caption(
             f"{plural(counts[Side.LEARN], 'patient')} to learn from, {counts[Side.HOLD_OUT]} held out, "
-            f"{counts[Side.LEAVE_OUT]} left out. Patient and side can be edited; a patient is always on one side."
+            f"{counts[Side.LEAVE_OUT]} left out"
         )
         st.button(
-            "Propose the sides again", type="tertiary", icon=":material/shuffle:", on_click=guarded(_propose),
+            "Propose the sides again", type="tertiary", icon=":material/shuffle:", on_click=noted(_propose),
             help="A third of the labelled patients is held out, from many and from few ectopic beats",
         )  # fmt: skip
         st.button("Choose other recordings", type="tertiary", icon=":material/close:", on_click=_forget)
@@ -263,12 +277,13 @@ def _draw_beginning(draft: Draft) -> None:
             seed.number_input("Seed", 0, 1_000_000, 0, key=SEED_KEY, help="Of the proposed sides and of the fit")
         plan = plan_of(draft, labels)
         problem = plan.problem or _problem(st.session_state[NAME_KEY].strip())
+        says, hinders = part(shown=bool(plan.folds)), part(shown=bool(problem))
         if plan.folds:
-            st.caption(split_text(draft, plan))
+            says.caption(split_text(draft, plan))
         if problem:
-            st.warning(plain_markdown(problem), icon=":material/block:")
+            hinders.warning(plain_markdown(problem), icon=":material/block:")
         st.button(
-            "Begin", type="primary", icon=":material/play_arrow:", disabled=bool(problem), on_click=guarded(_begin),
+            "Begin", type="primary", icon=":material/play_arrow:", disabled=bool(problem), on_click=noted(_begin),
             args=(draft,), key="begin_adaptation",
             help="It runs in a process of its own, also while this page or the program is closed",
         )  # fmt: skip
