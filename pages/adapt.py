@@ -21,10 +21,10 @@ if workspace.desk.is_ephemeral:
     st.stop()
 
 # Each part keeps its place: while the page waits, what was drawn before at another place would stay.
-there, source, new = st.container(), st.empty(), st.container()
+there, source, new = st.container(), st.container(), st.container()
 with there:
     waits = draw_adaptations(find_all())
-with source.container():
+with source:
     waits += draw_source()
 with new:
     st.header("New adaptation", anchor=False)

@@ -13,7 +13,7 @@ import streamlit as st
 from ecg_core.adaptation.material import open_recording
 from ecg_core.adaptation.task import Adaptation
 from ecg_core.clock import clock_text
-from ecg_core.errors import AdaptationError, RecordError
+from ecg_core.errors import AdaptationError, EcgError, RecordError
 from ecg_core.figures import MARGIN_PX, STANDARD, marked_strip_figure
 from ecg_core.labels import NAME
 from ecg_core.records import read_strip
@@ -24,6 +24,7 @@ from .figures import show, theme
 from .frame import guarded
 from .page_width import paper_seconds
 from .view import cached
+from .waiting import part
 from .wording import NONE, number, plural
 from .workspace import current_workspace
 
@@ -172,9 +173,17 @@ def _draw_changed(adaptation: Adaptation, changed: Sequence[Mapping[str, Any]]) 
                 args=(name, step),
             )  # fmt: skip
         st.markdown(f"**{at + 1:,} of {len(beats):,}**" if beats else "None.")
-    with st.empty().container():
-        if beats:
-            guarded(_draw_strip)(adaptation, beats[at])
+    record, problem = None, ""
+    try:
+        record = _record_of(adaptation, beats[at]) if beats else None
+    except EcgError as error:
+        problem = current_workspace().uploads.hide(str(error))
+    said, drawn = part(shown=bool(problem)), part(shown=record is not None)
+    if problem:
+        said.error(plain_markdown(problem), icon=":material/error:")
+    if record is not None:
+        with drawn:
+            guarded(_draw_strip)(adaptation, record, beats[at])
 
 
 def _step_key(name: str) -> str:
@@ -185,16 +194,9 @@ def _step_to(name: str, step: int) -> None:
     st.session_state[_step_key(name)] = step
 
 
-def _draw_strip(adaptation: Adaptation, beat: Mapping[str, Any]) -> None:
-    """Draw the signal around a beat that changed.
-
-    Raises
-    ------
-    RecordError
-        Its recording is gone, or was changed since.
-
-    """
-    record, time_s = _record_of(adaptation, beat), float(beat["time_s"])
+def _draw_strip(adaptation: Adaptation, record: Record, beat: Mapping[str, Any]) -> None:
+    """Draw the signal around a beat that changed."""
+    time_s = float(beat["time_s"])
     st.markdown(
         f"{plain_markdown(record.record_id)}, {clock_text(record, time_s, decimals=1)}: reference "
         f"**{_class_text(beat['reference'])}**, before **{_class_text(beat['before'])}**, after "
@@ -212,7 +214,14 @@ def _draw_strip(adaptation: Adaptation, beat: Mapping[str, Any]) -> None:
 
 
 def _record_of(adaptation: Adaptation, beat: Mapping[str, Any]) -> Record:
-    """The recording of a beat, with its labels; each is opened once."""
+    """The recording of a beat, with its labels; each is opened once.
+
+    Raises
+    ------
+    EcgError
+        It is gone, or was changed since.
+
+    """
     found = (one for one in adaptation.task.recordings if (one.path, one.study) == (beat["path"], beat["study"]))
     recording = next(found, None)
     if recording is None:

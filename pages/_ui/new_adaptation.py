@@ -35,7 +35,7 @@ from .adapting import (
     table_of,
     task_of,
 )
-from .fetching import source_download
+from .fetching import SourceDownload, source_download
 from .frame import guarded
 from .installed_models import installed_models
 from .messages import error_message
@@ -71,16 +71,16 @@ def draw_source() -> list[Wait]:
     from ecg_core.adaptation.source import find_source  # noqa: PLC0415  # loads what asks a server
 
     download = source_download()
-    if not download.is_running and find_source() is not None:
-        return []
-    if not download.is_running:
-        st.warning(SOURCE_MISSING, icon=":material/cloud_download:")
-        if download.problem:
-            st.error(plain_markdown(download.problem), icon=":material/error:")
-        st.button("Fetch them from PhysioNet", icon=":material/download:", on_click=noted(download.start))
+    runs = download.is_running
+    missing = not runs and find_source() is None
+    offer, progress = part(shown=missing), part(shown=runs)
+    if missing:
+        with offer:
+            _offer_download(download)
+    if not runs:
         return []
     stopping = download.is_stopping
-    text, button = st.columns([6, 1], vertical_alignment="center")
+    text, button = progress.columns([6, 1], vertical_alignment="center")
     line = text.empty()
     button.button("Stop", on_click=noted(download.stop), disabled=stopping, width="stretch", key="stop_fetching")
 
@@ -88,7 +88,15 @@ def draw_source() -> list[Wait]:
         line.info(f"Fetching mitdb and nstdb: {plain_markdown(download.line)}", icon=":material/cloud_download:")
         return download.is_running and download.is_stopping == stopping
 
-    return [wait] if wait() else []
+    wait()
+    return [wait]
+
+
+def _offer_download(download: SourceDownload) -> None:
+    st.warning(SOURCE_MISSING, icon=":material/cloud_download:")
+    if download.problem:
+        st.error(plain_markdown(download.problem), icon=":material/error:")
+    st.button("Fetch them from PhysioNet", icon=":material/download:", on_click=noted(download.start))
 
 
 def draw_new(workspace: Workspace) -> None:
@@ -101,18 +109,20 @@ def draw_new(workspace: Workspace) -> None:
             key="adaptation_folder",
         )  # fmt: skip
         looks = st.button(LOOK, key="look_folder", icon=":material/search:", disabled=not typed.strip())
-        with st.empty().container():
-            if looks:
+        place = part(shown=looks)
+        if looks:
+            with place:
                 guarded(_look_in_folder)(typed.strip().strip('"'), st.empty())
     with studies:
         _draw_studies(workspace)
     draft: Draft | None = st.session_state.get(DRAFT)
     usable = draft is not None and bool(draft.recordings)
-    notes, table, beginning = st.empty().container(), part(shown=usable), part(shown=usable)
-    with notes:
-        if draft is None:
-            st.info(WELCOME)
-        else:
+    welcome, notes = part(shown=draft is None), part(shown=draft is not None)
+    table, beginning = part(shown=usable), part(shown=usable)
+    if draft is None:
+        welcome.info(WELCOME)
+    else:
+        with notes:
             _draw_survey(draft)
     if draft is not None and usable:
         with table:
@@ -133,8 +143,9 @@ def _draw_studies(workspace: Workspace) -> None:
         placeholder="Choose studies" if found else "There is no study yet", disabled=not found,
     )  # fmt: skip
     looks = st.button(LOOK, key="look_studies", icon=":material/search:", disabled=not chosen)
-    with st.empty().container():
-        if looks:
+    place = part(shown=looks)
+    if looks:
+        with place:
             guarded(_look_at_studies)(workspace.store, [found[sha256] for sha256 in chosen], st.empty())
 
 
@@ -194,13 +205,15 @@ def _show(draft: Draft) -> None:
 def _draw_survey(draft: Draft) -> None:
     """Draw what is doubtful, and what cannot be used."""
     hide = current_workspace().uploads.hide
-    for doubt in draft.survey.doubts:
-        st.warning(plain_markdown(doubt), icon=":material/warning:")
-    if left_out := draft.survey.left_out:
+    doubts, left_out = draft.survey.doubts, draft.survey.left_out
+    doubtful, unusable, none = part(shown=bool(doubts)), part(shown=bool(left_out)), part(shown=not draft.recordings)
+    if doubts:
+        doubtful.warning(plain_markdown(" ".join(doubts)), icon=":material/warning:")
+    if left_out:
         lines = "\n".join(f"- {plain_markdown(hide(_named(name, why)))}" for name, why in left_out)
-        st.warning(f"{plural(len(left_out), 'recording')} cannot be used:\n{lines}", icon=":material/warning:")
+        unusable.warning(f"{plural(len(left_out), 'recording')} cannot be used:\n{lines}", icon=":material/warning:")
     if not draft.recordings:
-        st.caption("None of the recordings can be used. Choose others.")
+        none.caption("None of the recordings can be used. Choose others.")
 
 
 def _named(name: str, why: str) -> str:
