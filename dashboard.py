@@ -28,6 +28,7 @@ page = st.navigation(
         st.Page("pages/beats.py", title="Beats", icon=":material/stacked_line_chart:", url_path="beats"),
         st.Page("pages/report.py", title="Report", icon=":material/description:", url_path="report"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", url_path="compare"),
+        st.Page("pages/adapt.py", title="Adapt", icon=":material/tune:", url_path="adapt"),
         st.Page("pages/live.py", title="Live", icon=":material/sensors:", url_path="live"),
         st.Page("pages/audit.py", title="Audit trail", icon=":material/history:", url_path="audit"),
         st.Page("pages/about.py", title="About", icon=":material/info:", url_path="about"),

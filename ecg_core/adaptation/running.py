@@ -56,7 +56,8 @@ def run(adaptation: Adaptation, *, show: Keep = lambda state: None) -> State:
         adaptation.note(state)
         show(state)
 
-    adaptation.begin()
+    if adaptation.state.state != RUNNING:  # else it was asked to stop since this process was started
+        adaptation.begin()
     try:
         keep(State(RUNNING, "Opening the recordings", process=os.getpid()))
         proof = _Run(adaptation, ProgressClock(adaptation, keep)).prove()

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -99,9 +100,14 @@ class Adaptation:
         """Let the process that works on it stop at its next step."""
         (self.folder / STOP).touch()
 
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether somebody asked for it, and it has not begun again since."""
+        return (self.folder / STOP).exists()
+
     def raise_if_stopped(self) -> None:
         """Raise ``Cancelled`` where somebody asked for it."""
-        if (self.folder / STOP).exists():
+        if self.is_asked_to_stop:
             raise Cancelled("The adaptation was cancelled. It can be resumed where it was.")
 
     def begin(self) -> None:
@@ -216,6 +222,8 @@ def start_process(adaptation: Adaptation) -> None:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.cwd(),
         )  # fmt: skip
     adaptation.note(State(RUNNING, "Starting", process=process.pid))
+    # A process that ended and that nobody waited for would still count as running.
+    threading.Thread(target=process.wait, daemon=True).start()
 
 
 class ProgressClock:

@@ -119,6 +119,14 @@ def add_labels(
     )  # fmt: skip
 
 
+def add_mark(figure: go.Figure, at_s: float, text: str, *, theme: Theme) -> None:
+    """Write a text above a beat."""
+    figure.add_scatter(
+        x=[at_s], y=[LABEL_AT], xaxis="x2", yaxis="y2", mode="text", text=[f"<b>{plain_html(text)}</b>"],
+        textfont={"size": LABEL_SIZE, "color": theme.text}, hoverinfo="skip", name="mark",
+    )  # fmt: skip
+
+
 def _meaning(label: str, probability: float) -> str:
     if label == UNCOUNTED:
         return "not analysable; counts once you label it"

@@ -8,13 +8,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ..evaluation.comparison import Disagreements
-from ..schema import Analysis, Lead
+from ..schema import Analysis, Lead, Record
 from .lanes import (
     CLOCK_PX,
     Span,
     add_attention,
     add_disagreements,
     add_labels,
+    add_mark,
     add_reference,
     add_rr,
     lane_heights_px,
@@ -102,6 +103,51 @@ def strip_figure(
     add_danger_names(figure, dangers_within(analysis, span_s), span_s, px_per_s=scale.px_per_s, theme=theme)
     shapes = [*_finding(shaded, span_s, theme), *_bands(analysis, span_s, shown, theme)]
     figure.update_layout(shapes=[*shapes, *calibration_pulses(offsets_mv, theme=theme)])
+    return figure
+
+
+def marked_strip_figure(
+    record: Record,
+    leads: tuple[Lead, ...],
+    *,
+    length_s: float,
+    at_s: float,
+    text: str,
+    scale: Scale = STANDARD,
+    theme: Theme = LIGHT,
+) -> go.Figure:
+    """Leads of a record that need not be analysed, on paper in true millimetres: one beat is marked.
+
+    Parameters
+    ----------
+    leads, length_s
+        As for ``strip_figure``.
+    at_s
+        Time of the beat.
+    text
+        That stands above it; the annotations of the record stand below the paper.
+
+    """
+    span_s = (leads[0].start_s, leads[0].start_s + length_s)
+    offsets_mv, paper_mv = place_leads(leads, scale)
+    reference = record.reference
+    lanes = lane_heights_px(
+        (paper_mv[1] - paper_mv[0]) * scale.px_per_mv, has_reference=reference is not None,
+        has_notes=bool(notes_within(reference, span_s)), has_attention=False,
+    )  # fmt: skip
+    paper_px = length_s * scale.px_per_s
+    plot_px = (ceil(paper_px - WHOLE_PX), ceil(sum(lanes.values()) - WHOLE_PX))
+    figure = _empty_strip(plot_px, theme)
+    draw_paper(figure, record, span_s, scale=scale, theme=theme)
+    draw_leads(figure, leads, offsets_mv, scale=scale, theme=theme)
+    add_mark(figure, at_s, text, theme=theme)
+    if reference is not None:
+        add_reference(figure, reference, span_s, scale=scale, theme=theme)
+    place_lanes(figure, lanes, paper_mv, paper_px, plot_px)
+    name_leads(figure, leads, offsets_mv, record=record, theme=theme)
+    marked = (max(at_s - QRS_HALF_S, span_s[0]), min(at_s + QRS_HALF_S, span_s[1]))
+    shapes = [band(marked, theme.marked, yref="y domain"), *calibration_pulses(offsets_mv, theme=theme)]
+    figure.update_layout(shapes=shapes, clickmode="none")
     return figure
 
 

@@ -24,7 +24,7 @@ FLAGS = [
 NOTE_MENU = """window.menu = new Set(); new MutationObserver(() => {
   for (const link of document.querySelectorAll("[data-testid=stSidebarNavLink]")) window.menu.add(link.pathname);
 }).observe(document, { subtree: true, childList: true });"""
-N_PAGES = 11  # in the menu
+N_PAGES = 12  # in the menu
 READY_S = 60  # generous: the machine may be busy
 
 NEEDS_BROWSER = [
