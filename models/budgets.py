@@ -3,13 +3,14 @@
 svdb is the recorder, ``source`` the model that does not know it. So many of svdb's 38 patients outside its test set are
 drawn, and an adaptation to them is run as a user runs it (``ecg_core.adaptation``), with its proof on the others of the
 38, or with ``--on test`` on the test set. Writes ``adaptation.metrics.json``: a row for each draw, with the figures
-before and after on held-out patients and on the source, what its own proof decided, and how long it took.
+before and after on held-out patients and on the source, and how long it took.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,32 @@ def measure(draw: Draw, *, on: str, folder: Path) -> dict[str, Any]:
         "on": on,
         "patients": sorted(drawn),
         "minutes": round((time.monotonic() - began) / 60, 1),
-        **{name: proof[name] for name in ("verdict", "outcome", "may_keep", "before", "after", "change")},
+        **{name: proof[name] for name in ("before", "after", "change")},
     }
+
+
+def adaptation_table(kept: dict[str, Any]) -> str:
+    """Figures before and after of each draw, on held-out patients and on the source, as a table of Markdown."""
+    lines = [
+        "| learned from | held out | V F1 | S F1 | false V an hour | source: V F1 | source: S F1 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for key, row in kept.get("rows", {}).items():
+        held_out, source = zip(row["before"], row["after"], strict=True)
+        cells = [
+            key.rpartition(", on ")[0],
+            f"{held_out[0]['patients']} of the {'test set' if row['on'] == TEST else 'others'}",
+            *(_before_after(held_out, name) for name in ("v_f1", "s_f1")),
+            " to ".join(f"{part['false_v_per_hour']:.1f}" for part in held_out),
+            *(_before_after(source, name) for name in ("v_f1", "s_f1")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _before_after(parts: Sequence[dict[str, Any]], name: str) -> str:
+    before, after = (part[name] for part in parts)
+    return f"{before:.3f} to {after:.3f} ({after - before:+.3f})"
 
 
 def main() -> None:
@@ -99,7 +124,7 @@ def main() -> None:
             if key not in rows:
                 rows[key] = measure(draw, on=options.on, folder=Path(folder))
                 write_json(PATH, {"model": "source", "model_sha256": model, "database": DATABASE, "rows": rows})
-            print_line(f"{key}: {rows[key]['verdict']}")
+    print_line(adaptation_table(read_json(PATH)))
 
 
 if __name__ == "__main__":

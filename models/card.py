@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
+from models.budgets import PATH as ADAPTATION
+from models.budgets import adaptation_table
 from models.challenge import METRICS as CHALLENGE
 from models.challenge import challenge_table
 from models.command import ROOT, read_json
@@ -84,6 +86,7 @@ def rendered() -> dict[Path, str]:
     card = fill(card, "domain-candidates", candidates_table(shifts[CHOSEN_WITH]))
     card = fill(card, "engines", engines_table(read_json(DEFAULT_MODEL.with_suffix(".engines.json"))))
     card = fill(card, "invariance", invariance_table(read_json(DEFAULT_MODEL.with_suffix(".invariance.json"))))
+    card = fill(card, "adaptation", adaptation_table(read_json(ADAPTATION)))
     card = fill(card, "quality", quality_table(read_json(DEFAULT_MODEL.with_suffix(".quality.json"))))
     card = fill(card, "budgets", budgets_table())
     card = fill(card, "fibrillation", fibrillation_table(metrics, "mitdb_ds2"))
