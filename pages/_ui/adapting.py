@@ -130,9 +130,10 @@ def split_text(draft: Draft, plan: Plan) -> str:
     """Who is held out for the proof, in words."""
     if len(plan.folds) > 1:
         who = "No patient with a label for every beat" if draft.on(Side.HOLD_OUT) else "Nobody"
+        fits = plural(len(plan.folds), "fit")
         return (
-            f"{who} is held out: patients are left out in turn, in {len(plan.folds)} fits, each measured on those "
-            "that it did not learn from. The model itself then learns from all."
+            f"{who} is held out: patients are left out in turn, in {fits}, each measured on those that it did not "
+            "learn from. The model itself then learns from all."
         )
     learned, held_out = plan.folds[0].learned, plan.folds[0].held_out
     of, measured = (plural(len({one.patient for one in side}), "patient") for side in (learned, held_out))
