@@ -31,7 +31,7 @@ from ecg_core.studies.study import command_editor, find_studies
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
 
-KILLS = int(os.environ.get("ECG_KILLS", "25"))
+KILLS = int(os.environ.get("ECG_KILLS", "50"))
 SECONDS = 12  # of ECG: enough for beats, and soon analysed
 SOON_S = 0.004  # in which most of the files take their places
 
