@@ -90,8 +90,8 @@ def _write(path: Path, member: Member, folder: Path, left: int) -> int:
         raise RecordError(f"{path.name}: holds another archive ({bare}); unpack it, and open what is in it.")
     if len(bare.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
         raise RecordError(
-            f"{path.name}: a file in it has a name of {plural(len(bare), 'letter')} ({bare[:40]} ...), and no disk takes "
-            f"more than {MAX_NAME_BYTES} bytes; rename it, and pack the record again."
+            f"{path.name}: a file in it has a name of {plural(len(bare), 'letter')} ({bare[:40]} ...), and no disk "
+            f"takes more than {MAX_NAME_BYTES} bytes; rename it, and pack the record again."
         )
     target = folder / bare
     if target.exists():
