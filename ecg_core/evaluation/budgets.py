@@ -15,6 +15,7 @@ from ..classifier.model import Model
 from ..records import read_record
 from ..rules import RhythmRules
 from ..schema import Record
+from ..text import plural
 from .ec57 import Score, gross
 from .evaluate import Evaluation, LabelBudget, RecordEvaluation, evaluate_record
 from .patients import patient_of
@@ -39,7 +40,7 @@ class Condition:
         if not self.n_queried:
             return "no labels"
         if self.fine_tuned:
-            return f"{self.n_queried} queried beats labelled"
+            return f"{plural(self.n_queried, 'queried beat')} labelled"
         return f"the same {self.n_queried} excluded, not labelled"
 
 
