@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AdaptationError
-from ..records.physionet import DATABASES
 from ..studies.store import open_store
 from ..studies.study import find_one
 from .material import Progress, Survey, survey_folder, survey_studies
-from .source import database_folder, database_folders, split_names
+from .published import SPLITS, is_published, names_of, published_folder
 from .split import Side, propose_sides
-
-PUBLISHED = ("svdb", "incartdb")  # databases with a test set that is held out
 
 
 @dataclass(frozen=True)
@@ -48,14 +45,14 @@ def choose(
     Raises
     ------
     AdaptationError
-        A patient is not among them, or several folders were named.
+        A patient is not among them, several folders were named, or signals of a database are missing.
     EcgError
         A folder or study does not exist.
 
     """
-    if len(named) == 1 and named[0] in PUBLISHED and not Path(named[0]).exists():
-        survey = survey_folder(_database(named[0]), progress=progress)
-        held = split_names(f"{named[0]}_test")
+    if len(named) == 1 and is_published(named[0]):
+        folder = published_folder(named[0], names_of(named[0], *SPLITS))
+        survey, held = survey_folder(folder, progress=progress), names_of(named[0], SPLITS[-1])
         proposed = {one.patient: Side.HOLD_OUT if one.name in held else Side.LEARN for one in survey.recordings}
         return Chosen(f"adapted-{named[0]}", survey, _moved(proposed, hold_out, leave_out))
     if len(named) == 1 and Path(named[0]).is_dir():
@@ -70,18 +67,6 @@ def choose(
     if hold_out:
         proposed = dict.fromkeys(proposed, Side.LEARN)
     return Chosen(f"adapted-{name}", survey, _moved(proposed, hold_out, leave_out))
-
-
-def _database(name: str) -> Path:
-    places = [database_folder(folder, name) for folder in database_folders()]
-    found = next((place for place in places if place.is_dir()), None)
-    if found is None:
-        looked = ", ".join(str(place.resolve()) for place in places)
-        raise AdaptationError(
-            f"{name}, {DATABASES[name].title}: its recordings are not on this computer (looked in {looked}). "
-            "Fetch them, or name the folder of the databases in ECG_DATABASES."
-        )
-    return found
 
 
 def _moved(sides: dict[str, Side], hold_out: Sequence[str], leave_out: Sequence[str]) -> dict[str, Side]:

@@ -32,6 +32,9 @@ STEPS_OF_SEVERAL: Final = 240  # of each fit, where each patient is left out in 
 # in S of svdb's other patients.
 FRACTION: Final = 0.8
 TARGET_WEIGHT: Final = 0.5  # of the crops of a step, on average; the others are of the source
+# The marks of these databases lie in the middle of the QRS, at the R peak or not, as their algorithm placed them. Where
+# a model is used it reads beats at the peaks that it found itself: such marks are moved to the R peaks before learning.
+MARKED_OFF_PEAK: Final = ("incartdb",)
 LEARNED_S: Final = 2 * 3600.0  # of a longer recording, the stretch with the most ectopic beats
 
 
@@ -75,11 +78,18 @@ def learned_record(recording: Recording, record: Record, model: Model, labels: L
     """A recording ready for training, with the labels that are to be used."""
     name = f"{recording.patient}/{recording.name}"
     if labels == Labels.ALL and recording.is_complete:
-        return most_ectopic(prepare_record(record, name))
+        return most_ectopic(prepare_record(record, name, snapped=is_marked_off_peak(recording)))
     known = None
     if labels != Labels.NONE and record.reference is not None:
         known = record.reference if recording.origin == Origin.READER else queried_labels(record, model)
     return most_ectopic(replace(pseudo_label(replace(record, reference=None), model, known=known), name=name))
+
+
+def is_marked_off_peak(recording: Recording) -> bool:
+    """Whether the labels of a recording are the marks of a database in MARKED_OFF_PEAK."""
+    return recording.origin == Origin.REFERENCE and any(
+        part in MARKED_OFF_PEAK for part in Path(recording.path).parent.parts
+    )
 
 
 def queried_labels(record: Record, model: Model) -> Annotations:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..evaluation.budgets import LEAST_PATIENTS
 from ..evaluation.ec57 import gross, statistics
 from ..evaluation.evaluate import AfDuration, Evaluation
 from ..evaluation.patients import PatientScore
@@ -28,7 +29,6 @@ MOST_QRS_LOST: Final = 0.002  # of sensitivity or positive predictivity of the Q
 MOST_FORGOTTEN: Final = {"V": 0.02, "S": 0.05}
 MOST_AF_FORGOTTEN: Final = 0.05  # of sensitivity or positive predictivity by duration, on the source
 N_DRAWS: Final = 1000  # times the patients are drawn with replacement
-LEAST_PATIENTS: Final = 4  # that an interval over patients is drawn from
 PERCENTILES: Final = (2.5, 97.5)
 DECIMALS: Final = 5
 

@@ -18,6 +18,8 @@ REMEDIES: Final = {
     "own": "Choose the labels of this record with --own, or leave it out.",
     "out": "Choose another folder with --out.",
     "json": "Choose another file with --json.",
+    "database": "Fetch it: ecg fetch {database} --records all, or with the same words after Setup_Test_Data.bat.",
+    "sources": "Fetch it: ecg fetch {sources[0]} --records all, or with the same words after Setup_Test_Data.bat.",
     "records": "Choose records with --records.",
     "jobs": "Analyse fewer records at a time with --jobs.",
     "dask": "Choose another scheduler with --dask, or leave the option out.",
@@ -34,8 +36,9 @@ REMEDIES: Final = {
 
 
 def with_remedies(sentence: str, settings: Iterable[str], options: argparse.Namespace) -> str:
-    """Append a remedy for each setting that the running command has as an option."""
-    remedies = [REMEDIES[setting] for setting in settings if setting in REMEDIES and hasattr(options, setting)]
+    """Append a remedy for each setting that the running command has as an option, with what was given for it."""
+    given = vars(options)
+    remedies = [REMEDIES[setting].format(**given) for setting in settings if setting in REMEDIES and setting in given]
     if not remedies:
         return sentence
     return " ".join([sentence if sentence.endswith((".", "?", "!")) else f"{sentence}.", *remedies])
