@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+FileState = tuple[int, int, int]  # of a file: its size, the time of its last change in ns, and its number on the disk
+
 
 @dataclass(frozen=True)
 class LeftOut:

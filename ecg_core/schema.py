@@ -20,8 +20,7 @@ from .certainty import AfVerdict, Calibration, ReplacedLead, SDoubt, TrainingDom
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, nearest
 from .learning import LearningCheck
-from .overrides import NO_OVERRIDES, RecordOverrides
-from .overrides import LeftOut as LeftOut  # noqa: PLC0414 -- a noun of the record, taken from here
+from .overrides import NO_OVERRIDES, FileState, LeftOut, RecordOverrides
 from .rules import OperatingPoint, RhythmRules
 
 Float32 = NDArray[np.float32]
@@ -29,7 +28,6 @@ Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 Text = NDArray[np.str_]
 Index = NDArray[np.int64]  # positions of beats, samples or frames
-FileState = tuple[int, int, int]  # of a file: its size, the time of its last change in ns, and its number on the disk
 T = TypeVar("T")
 
 

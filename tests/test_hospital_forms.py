@@ -21,6 +21,7 @@ from ecg_core.cli.main import main
 from ecg_core.errors import OutputError
 from ecg_core.labels import CLASSES
 from ecg_core.notes import Notes, Patient, Signature
+from ecg_core.overrides import LeftOut
 from ecg_core.report import spreadsheet as spreadsheet_module
 from ecg_core.report.encapsulated_pdf import encapsulated_pdf
 from ecg_core.report.export import ALSO, MORE_WRITERS, file_contents, write_files
@@ -29,7 +30,6 @@ from ecg_core.report.measures import measures
 from ecg_core.report.pdf import report_pdf
 from ecg_core.report.spreadsheet import spreadsheet
 from ecg_core.report.tables import beats_table, events_table, hourly_table
-from ecg_core.schema import LeftOut
 
 PATIENT = Patient("Somebody Known", "ID4711", "1950-03-01", "female")
 SIGNED = Signature(1, "Dr. B", "cardiologist", "I read it.", "2026-01-05T10:11:12.000000+00:00")

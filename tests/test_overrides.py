@@ -9,9 +9,8 @@ from support.records import write_record
 
 from ecg_core.cli.main import main
 from ecg_core.errors import MissingMetadataError, RecordError
-from ecg_core.overrides import RecordOverrides
+from ecg_core.overrides import LeftOut, RecordOverrides
 from ecg_core.records import find_records, per_mv_of, read_record
-from ecg_core.schema import LeftOut
 
 IN_MV = RecordOverrides(FS_HZ, 1.0)
 

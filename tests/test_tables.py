@@ -8,9 +8,8 @@ import pytest
 from support.made_files import FS_HZ, N, csv_text, signal, whole
 
 from ecg_core.errors import MissingMetadataError, RecordError
-from ecg_core.overrides import NO_OVERRIDES, RecordOverrides
+from ecg_core.overrides import NO_OVERRIDES, LeftOut, RecordOverrides
 from ecg_core.records import find_records, kind_of, read_record
-from ecg_core.schema import LeftOut
 
 TIME_S = np.arange(N) / FS_HZ
 ECG = signal(1)[0]

@@ -8,14 +8,13 @@ import wfdb
 from support.records import GAIN, write_record
 
 from ecg_core.errors import MissingMetadataError, RecordError
-from ecg_core.overrides import RecordOverrides
+from ecg_core.overrides import LeftOut, RecordOverrides
 from ecg_core.records import find_records, read_annotations, read_record
 from ecg_core.records.convert import convert
 from ecg_core.records.patients import read_diary
 from ecg_core.records.wfdb_header import SignalLine
 from ecg_core.records.wfdb_leads import why_no_lead
 from ecg_core.records.wfdb_start import parse_start
-from ecg_core.schema import LeftOut
 
 FS_HZ = 250
 SECONDS = 60

@@ -15,6 +15,7 @@ from ..labels import UNLABELLED
 from ..pipeline import analyse
 from ..schema import Annotations, Float32, ModelSpec, Record
 from ..signals.filters import FS_HZ
+from ..text import plural
 from ..training.adaptation import adapt, pseudo_label
 from ..training.fit import Report, no_report
 from ..training.plan import FitPlan
@@ -135,7 +136,7 @@ def adapted_spec(
         seed=plan.seed,
         trained_on=(*spec.trained_on, *(f"{name}/{recording.name}" for recording in recordings)),
         validated_on=(),
-        recipe=f"{spec.recipe}; adapted to {len(recordings)} recordings, labels {labels}",
+        recipe=f"{spec.recipe}; adapted to {plural(len(recordings), 'recording')}, labels {labels}",
         sha256="",
         int8_sha256="",
         calibration=(),

@@ -64,7 +64,6 @@ def require_source() -> Path:
             f"The databases {SOURCE} and {NOISE} of PhysioNet (about 130 MB) are not on this computer: looked in "
             f"{looked}. They are needed so that the model does not forget what it knows, and to measure whether it "
             "did. Fetch them, or name the folder that holds them in ECG_DATABASES.",
-            settings=("sources",),
         )
     return folder
 

@@ -218,7 +218,7 @@ def start_process(adaptation: Adaptation) -> None:
     adaptation.begin()
     with (adaptation.folder / LOG).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # this program itself
-            [sys.executable, "-m", "ecg_core", "adapt", "--resume", str(adaptation.folder)],
+            [sys.executable, "-m", "ecg_core.adaptation", str(adaptation.folder)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.cwd(),
         )  # fmt: skip
     adaptation.note(State(RUNNING, "Starting", process=process.pid))

@@ -73,6 +73,8 @@ def _begin(options: argparse.Namespace) -> int:
     from ..adaptation.task import Task, create
     from ..classifier.spec import DEFAULT_MODEL, read_spec
 
+    if not options.dry_run:
+        _require_source()
     model = options.model or DEFAULT_MODEL
     chosen = choose(
         options.sources, hold_out=options.hold_out, leave_out=options.leave_out, seed=options.seed,
@@ -96,6 +98,16 @@ def _begin(options: argparse.Namespace) -> int:
         steps=options.steps, studies=str(options.studies or ""),
     )  # fmt: skip
     return _run(create(task), as_json=options.json)
+
+
+def _require_source() -> None:
+    """Fail before the work where the source's recordings are missing, with the command that fetches them."""
+    from ..adaptation.source import require_source
+
+    try:
+        require_source()
+    except AdaptationError as error:
+        raise AdaptationError(f"{error} The command: ecg fetch mitdb nstdb --records all.") from error
 
 
 def _run(adaptation: Adaptation, *, as_json: bool) -> int:

@@ -11,7 +11,6 @@ REMEDIES: Final = {
     "fs": "Give the sampling rate in Hz with --fs.",
     "unit": "Give the unit with --unit: mV, uV, V, or the counts per mV.",
     "name": "Choose another name with --name.",
-    "sources": "Fetch them: ecg fetch mitdb nstdb --records all.",
     "model": "Choose other weights with --model.",
     "sensitivity": "Choose high, balanced or precise with --sensitivity.",
     "rule": "List the rules with --rule help.",

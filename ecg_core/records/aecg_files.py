@@ -12,8 +12,8 @@ import numpy as np
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Annotations, Float64, LeftOut, Record
+from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
+from ..schema import Annotations, Float64, Record
 from ..text import format_quoted
 from .mdc import BEATS, OURS
 from .stored_leads import About, StoredLead, age_of, open_leads, standard_name

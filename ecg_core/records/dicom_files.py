@@ -17,8 +17,8 @@ import numpy as np
 from ..clock import ANY_DAY
 from ..errors import RecordError
 from ..notes import Patient
-from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import LeftOut, Record, SignalSource
+from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
+from ..schema import Record, SignalSource
 from ..text import format_quoted, plural
 from .limits import MAX_FS_HZ, MIN_FS_HZ, check_leads, check_length, distinct_names
 from .mdc import LEAD_OF_NUMBER

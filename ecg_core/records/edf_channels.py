@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import RecordError
-from ..overrides import RecordOverrides
-from ..schema import LeftOut
+from ..overrides import LeftOut, RecordOverrides
 from ..text import format_quoted, plural
 from .edf_header import Channel, Header
 from .limits import MAX_FS_HZ, MIN_FS_HZ, check_leads, check_length

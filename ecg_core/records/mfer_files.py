@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Float32, LeftOut, Record
+from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
+from ..schema import Float32, Record
 from ..text import format_quoted, plural
 from .mfer_definitions import (
     AGE,

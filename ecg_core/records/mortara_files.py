@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import LeftOut, Record
+from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
+from ..schema import Record
 from ..text import format_quoted
 from .stored_leads import About, StoredLead, age_of, open_leads
 from .xml_text import attribute_at, counts_of, date_of, number_of, read_xml

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import LeftOut, Record
+from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
+from ..schema import Record
 from ..text import format_quoted, plural
 from .cart_kinds import FIRST_POINTER_AT, HEADER_BYTES, POINTER_BYTES, PREAMBLE_BYTES
 from .limits import check_leads

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import RecordError
 from ..notes import Patient
-from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Index, LeftOut, Record
+from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
+from ..schema import Index, Record
 from ..text import format_quoted, plural
 from .limits import check_leads
 from .samples import undo_differences

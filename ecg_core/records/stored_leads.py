@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..overrides import RecordOverrides
-from ..schema import Annotations, Float32, LeftOut, Record, SignalSource
+from ..overrides import LeftOut, RecordOverrides
+from ..schema import Annotations, Float32, Record, SignalSource
 from ..text import format_quoted, plural
 from .limits import check_leads, check_length, distinct_names
 from .mixed_rates import LeadsOfRate, MixedRateSource

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import EcgError, MissingMetadataError, RecordError
-from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Float64, LeftOut, Record, SignalSource
+from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
+from ..schema import Float64, Record, SignalSource
 from ..text import format_quoted
 from .kinds import markup_kind
 from .limits import check_leads, check_length, distinct_names

@@ -11,8 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from ..errors import RecordError
-from ..overrides import RecordOverrides
-from ..schema import LeftOut
+from ..overrides import LeftOut, RecordOverrides
 from ..text import format_quoted
 from .overrides import check_rate, missing_metadata
 from .table_cells import (

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import RecordError
-from ..schema import FileState, Float32, Record, SignalSource
+from ..overrides import FileState
+from ..schema import Float32, Record, SignalSource
 
 State = tuple[FileState, ...]
 GONE: FileState = (0, 0, 0)

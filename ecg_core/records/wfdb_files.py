@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import RecordError
 from ..files import is_there
-from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..schema import Annotations, Float32, LeftOut, Record, SignalSource
+from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
+from ..schema import Annotations, Float32, Record, SignalSource
 from ..text import format_quoted, one_line, plural
 from .annotation_files import read_wfdb_annotations
 from .limits import MAX_DURATION_S, MIN_DURATION_S, MIN_FS_HZ, check_leads, check_length, distinct_names
