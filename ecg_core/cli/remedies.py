@@ -17,8 +17,6 @@ REMEDIES: Final = {
     "own": "Choose the labels of this record with --own, or leave it out.",
     "out": "Choose another folder with --out.",
     "json": "Choose another file with --json.",
-    "database": "Fetch it: ecg fetch {database} --records all, or with the same words after Setup_Test_Data.bat.",
-    "sources": "Fetch it: ecg fetch {sources[0]} --records all, or with the same words after Setup_Test_Data.bat.",
     "records": "Choose records with --records.",
     "jobs": "Analyse fewer records at a time with --jobs.",
     "dask": "Choose another scheduler with --dask, or leave the option out.",
@@ -32,12 +30,17 @@ REMEDIES: Final = {
     "studies": "Choose another folder of studies with --studies.",
     "reader": "Give it with --reader NAME.",
 }
+FETCH: Final = "Fetch it: ecg fetch {0} --records all, or on Windows: Setup_Test_Data.bat {0} --records all."
+OF_ARGUMENTS: Final = {  # what is given without an option: a database by its name
+    "database": FETCH.replace("{0}", "{database}"),
+    "sources": FETCH.replace("{0}", "{sources[0]}"),
+}
 
 
 def with_remedies(sentence: str, settings: Iterable[str], options: argparse.Namespace) -> str:
-    """Append a remedy for each setting that the running command has as an option, with what was given for it."""
-    given = vars(options)
-    remedies = [REMEDIES[setting].format(**given) for setting in settings if setting in REMEDIES and setting in given]
+    """Append a remedy for each setting that the running command has, with what was given for it."""
+    known, given = REMEDIES | OF_ARGUMENTS, vars(options)
+    remedies = [known[setting].format(**given) for setting in settings if setting in known and setting in given]
     if not remedies:
         return sentence
     return " ".join([sentence if sentence.endswith((".", "?", "!")) else f"{sentence}.", *remedies])
