@@ -7,12 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from support.adapting import evaluation, recording, write_labelled
 from support.training import QUICK_PLAN, SMALL_SPEC
 
-from ecg_core.adaptation import running, source, task
+from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.material import Labels, Origin, open_recording, survey_folder
@@ -38,6 +39,7 @@ from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
 from ecg_core.parallel import use_threads
+from ecg_core.records import read_record
 from ecg_core.training.adaptation import between
 
 SAME = {"V": 0.8, "S": 0.7}
@@ -277,6 +279,18 @@ def test_a_patient_that_is_not_there_is_named(tmp_path):
         choose([str(tmp_path)], hold_out=["x"])
 
 
+def test_shuffled_labels_are_refused_before_anything_is_learned(tmp_path, model):
+    records = [read_record(write_labelled(tmp_path, f"r{at}", at, at + 120)) for at in (540, 690)]
+    agreement.refuse_contradicting(records, model)
+    rng = np.random.default_rng(0)
+    shuffled = [
+        replace(record, reference=replace(record.reference, symbol=rng.permutation(record.reference.symbol)))
+        for record in records
+    ]
+    with pytest.raises(AdaptationError, match=r"no better than by chance in 2 of 2 recordings .* r540 "):
+        agreement.refuse_contradicting(shuffled, model)
+
+
 # From the task to the kept model
 
 
@@ -298,6 +312,7 @@ def small_world(tmp_path, monkeypatch):
     torch.manual_seed(0)
     model = tmp_path / "small.pt"
     save_model(model, torch_model(SMALL_SPEC, BeatNetwork(SMALL_SPEC).eval()))
+    monkeypatch.setattr(agreement, "LEAST_KAPPA", -1.0)  # a network that learned nothing agrees with nobody
     monkeypatch.setattr(running, "PLAN", replace(QUICK_PLAN, checkpoint_steps=1))
     return folder, model
 

@@ -408,7 +408,7 @@ def test_the_occlusion_check_shows_its_conclusion(demo, demo_analysis):
 def test_the_occlusion_check_without_its_model_says_so(analysis):
     at = page("review", workspace_with(analysis), t="100.0")
     button(at, "Check the attention by occlusion").click().run()
-    assert any("no longer in models/" in error.value for error in at.error)
+    assert any("no longer installed" in error.value for error in at.error)
 
 
 @pytest.mark.parametrize("speed", ["12.5", "25", "50"])

@@ -291,7 +291,7 @@ def test_a_study_names_the_records_with_dangers(grave, calm, tmp_path, capsys):
         Outcome(Task(tmp_path / name, tmp_path / name), study_row(name, analysis))
         for name, analysis in (("quiet", calm), ("bad", grave))
     ]
-    _print_study(Study(tuple(outcomes), ()), Namespace(out=tmp_path))
+    _print_study(Study(tuple(outcomes), ()), Namespace(out=tmp_path, model=None))
     printed = capsys.readouterr().out
     assert "VF, asystole or sustained VT, certain or suspected, in 1 of 2 records:" in printed
     assert "  bad: VF 5, 2 min 10 s; asystole 1, 8 s; sustained VT 1, 40 s; VF suspected 1, 6 s" in printed

@@ -384,14 +384,19 @@ def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_written(d
     assert contents(tmp_path) == ["demo.ai"]
 
 
-def test_interrupted_writing_leaves_no_partial_file(demo_analysis, tmp_path, monkeypatch):
+def test_interrupted_writing_leaves_no_partial_file_and_is_repeated_without_a_trace(
+    demo_analysis, tmp_path, monkeypatch
+):
     def stop(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         write_files(demo_analysis, tmp_path)
-    assert contents(tmp_path) == []
+    assert not set(contents(tmp_path)) & set(NAMES)
+    monkeypatch.undo()
+    write_files(demo_analysis, tmp_path)
+    assert contents(tmp_path) == NAMES
 
 
 def test_the_folder_of_an_empty_analysis_holds_every_file_too(empty, tmp_path):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.processes import started
+from support.processes import END_S, ENDED_BY_SIGNALS, started
 
 from ecg_core import files
 from ecg_core.files import (
@@ -331,8 +331,9 @@ def test_ctrl_c_between_two_files_of_a_set_comes_after_the_last(tmp_path, monkey
 
 # Temporary folders
 
-UNPACKED = """
+UNPACKED = f"""
 import sys, time
+{ENDED_BY_SIGNALS}
 from ecg_core.files import TemporaryFolder
 folder = TemporaryFolder()
 (folder.path / "patient.dat").touch()
@@ -351,7 +352,7 @@ def test_a_temporary_folder_is_left_alone_in_use_and_gone_after_any_end(tmp_path
         sweep_temporary()
         assert (path / "patient.dat").exists()
         other.send_signal(getattr(signal, end))
-        other.wait()
+        other.wait(END_S)
     with TemporaryFolder() as folder:
         assert list(tmp_path.iterdir()) == [folder.path]
     assert list(tmp_path.iterdir()) == []

@@ -94,7 +94,7 @@ def test_the_command_of_the_package_exists():
 def test_the_wheel_holds_the_package_and_every_shipped_model():
     wheel = tomllib.loads(document("pyproject.toml"))["tool"]["hatch"]["build"]["targets"]["wheel"]
     models = [f"models/{path.stem}.{ending}" for path in find_models() for ending in ("pt", "json", "int8.npz")]
-    models += ["models/waveform.npz", "models/waveform.json"]
+    models += ["models/waveform.npz", "models/waveform.json", "models/splits"]
     assert wheel["packages"] == ["ecg_core"]
     assert wheel["force-include"] == {name: f"ecg_core/{name}" for name in models}
 

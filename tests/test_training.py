@@ -390,6 +390,7 @@ def test_a_change_in_any_file_of_the_fit_restarts_it():
             "adaptation",
             "calibration",
             "checkpoints",
+            "domain",
             "export",
             "reliability",
             "second_stage",

@@ -17,6 +17,7 @@ from scipy.io import savemat
 from support import made_carts, made_scp
 from support.made_files import csv_text, signal
 from support.pages import button, page, text_of
+from support.processes import END_S, ENDED_BY_SIGNALS
 from support.records import DEMO
 
 from ecg_core import files
@@ -192,7 +193,8 @@ def csv_upload(name="mine.csv"):
 
 def in_another_process(code, *arguments):
     """Start a program that prints a line when it is ready, and waits."""
-    command = [sys.executable, "-c", f"import sys, time\n{code}\nprint('ready', flush=True)\ntime.sleep(600)"]
+    waits = "print('ready', flush=True)\ntime.sleep(600)"
+    command = [sys.executable, "-c", f"import sys, time\n{ENDED_BY_SIGNALS}\n{code}\n{waits}"]
     child = subprocess.Popen([*command, *map(str, arguments)], stdout=subprocess.PIPE, text=True)  # noqa: S603
     assert child.stdout.readline() == "ready\n"
     return child
@@ -221,7 +223,7 @@ def test_an_upload_in_use_stays_however_old_and_goes_at_the_next_start_whatever_
         sweep_uploads(store)
         assert len(list(tmp_path.rglob("patient.csv"))) == 1
         server.send_signal(getattr(signal_numbers, end))
-        server.wait()
+        server.wait(END_S)
     sweep_uploads(store)
     store.close()
     assert list((tmp_path / "recordings").iterdir()) == []

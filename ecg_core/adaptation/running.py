@@ -21,9 +21,10 @@ from ..studies.store import Store, open_store
 from ..training.domain import fit_domain
 from ..training.export import calibration_strips, export_model
 from ..training.preparation import prepare_record
+from .agreement import refuse_contradicting
 from .changes import changed_beats
 from .fitting import PLAN, STEPS_OF_SEVERAL, SourceMaterial, adapted_spec, fit_to
-from .material import Recording, open_recording
+from .material import Labels, Recording, open_recording
 from .proof import Comparison, Proof, describe_proof
 from .source import MEASURED, NOISE, REHEARSED, SOURCE, database_folder, read_noise, require_source, source_paths
 from .split import Fold, folds_of
@@ -108,6 +109,9 @@ class _Run:
         """Fit, measure, and keep both in the folder."""
         task = self.adaptation.task
         before = load_model(Path(task.model), engine="torch")
+        if task.labels != Labels.NONE:
+            opened = self._opened(self.fits[-1].learned, fraction=0.0)
+            refuse_contradicting([record for _, record in opened], load_model(Path(task.model)))
         models = [self._fit(before, number) for number in range(len(self.fits))]
         final = self._save(models[-1])
         held_out = [
@@ -130,17 +134,17 @@ class _Run:
         def report(step: int, loss: float, left_s: float) -> None:
             self.clock.at(f"Fit{which}: step {step} of {plan.steps}, loss {loss:.3f}", from_ + each * step / plan.steps)
 
-        opened = self._opened(fits[number].learned, until=from_)
+        opened = self._opened(fits[number].learned, fraction=from_)
         return fit_to(
             model, opened, labels=self.adaptation.task.labels, source=self._source(), plan=plan,
             checkpoint=self.adaptation.folder / f"{name}.ckpt", report=report,
             preparing=lambda done, total: self.clock.at(f"Preparing recording {done + 1} of {total}", from_),
         )  # fmt: skip
 
-    def _opened(self, recordings: Sequence[Recording], *, until: float) -> list[tuple[Recording, Record]]:
+    def _opened(self, recordings: Sequence[Recording], *, fraction: float) -> list[tuple[Recording, Record]]:
         opened = []
-        for number, recording in enumerate(recordings):
-            self.clock.at(f"Opening {recording.name}", until * number / len(recordings))
+        for recording in recordings:
+            self.clock.at(f"Opening {recording.name}", fraction)
             opened.append((recording, open_recording(recording, self.store)))
         return opened
 

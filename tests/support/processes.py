@@ -4,6 +4,14 @@ import os
 import warnings
 from pathlib import Path
 
+# Code that a child begins with: signals end it, though whoever started the tests may have them ignored, as nohup does.
+ENDED_BY_SIGNALS = """
+import signal
+for name in ("SIGHUP", "SIGQUIT", "SIGTERM"):
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
+"""
+END_S = 60.0  # in which a child ends that was told to
+
 
 def started(work):
     """Process number of a child that does the work."""
