@@ -35,8 +35,8 @@ def refuse_contradicting(records: Sequence[Record], model: Model) -> None:
     if len(chance) > len(kappas) / 2:
         raise AdaptationError(
             f"The labels agree with the model no better than by chance in {len(chance)} of "
-            f"{plural(len(kappas), 'recording')} with ectopic beats (Cohen's kappa, expected {LEAST_KAPPA:g} or more: {', '.join(chance)}), so nothing is "
-            "learned from them. Check that each annotation file belongs to its recording."
+            f"{plural(len(kappas), 'recording')} with ectopic beats (Cohen's kappa, "
+            f"expected {LEAST_KAPPA:g} or more: {', '.join(chance)}), so nothing is learned from them. Check that each annotation file belongs to its recording."
         )
 
 
