@@ -36,7 +36,8 @@ def refuse_contradicting(records: Sequence[Record], model: Model) -> None:
         raise AdaptationError(
             f"The labels agree with the model no better than by chance in {len(chance)} of "
             f"{plural(len(kappas), 'recording')} with ectopic beats (Cohen's kappa, "
-            f"expected {LEAST_KAPPA:g} or more: {', '.join(chance)}), so nothing is learned from them. Check that each annotation file belongs to its recording."
+            f"expected {LEAST_KAPPA:g} or more: {', '.join(chance)}), so nothing is learned from them. "
+            "Check that each annotation file belongs to its recording."
         )
 
 
