@@ -173,7 +173,10 @@ def test_a_fit_with_a_checkpoint_gives_the_same_weights(tmp_path, lesson):
         path = tmp_path / "killed" / "fit.pt"
         steps.append(torch.load(path, weights_only=True)["step"] if path.is_file() else 0)
 
-    assert killed_at_moments(lambda out: learn(out) and None, tmp_path / "killed", check, moments=5) >= 2
+    for _ in range(5):  # on a busy machine no step may be done before the first kills
+        assert killed_at_moments(lambda out: learn(out) and None, tmp_path / "killed", check, moments=5) >= 2
+        if steps[-1]:
+            break
     assert steps == sorted(steps), "a step is repeated"
     assert steps[-1] > 0
     undisturbed, continued = learn("undisturbed").state_dict(), learn("killed").state_dict()

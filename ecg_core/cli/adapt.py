@@ -73,8 +73,6 @@ def _begin(options: argparse.Namespace) -> int:
     from ..adaptation.task import Task, create
     from ..classifier.spec import DEFAULT_MODEL, read_spec
 
-    if not options.dry_run:
-        _require_source()
     model = options.model or DEFAULT_MODEL
     chosen = choose(
         options.sources, hold_out=options.hold_out, leave_out=options.leave_out, seed=options.seed,
@@ -92,6 +90,7 @@ def _begin(options: argparse.Namespace) -> int:
         )
     if options.dry_run:
         return 0
+    _require_source()
     task = Task(
         name=name, model=str(model.resolve()), model_sha256=read_spec(model).sha256,
         recordings=chosen.survey.recordings, sides=chosen.sides, labels=labels, lead=options.lead, seed=options.seed,
