@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -80,8 +81,11 @@ def run(adaptation: Adaptation, *, show: Keep = lambda state: None) -> State:
 
 @dataclass(eq=False)
 class _Run:
+    """The work on one adaptation."""
+
     adaptation: Adaptation
     clock: ProgressClock
+    changes: list[dict[str, object]] = field(default_factory=list, init=False)  # beats that are classified otherwise
 
     def __post_init__(self) -> None:
         task = self.adaptation.task
@@ -136,7 +140,7 @@ class _Run:
 
         opened = self._opened(fits[number].learned, fraction=from_)
         return fit_to(
-            model, opened, labels=self.adaptation.task.labels, source=self._source(), plan=plan,
+            model, opened, labels=self.adaptation.task.labels, source=self._source, plan=plan,
             checkpoint=self.adaptation.folder / f"{name}.ckpt", report=report,
             preparing=lambda done, total: self.clock.at(f"Preparing recording {done + 1} of {total}", from_),
         )  # fmt: skip
@@ -148,16 +152,12 @@ class _Run:
             opened.append((recording, open_recording(recording, self.store)))
         return opened
 
+    @cached_property
     def _source(self) -> SourceMaterial:
-        """The source's records, made ready once."""
-        if not hasattr(self, "_source_material"):
-            records = [
-                prepare_record(read_record(path), f"{SOURCE}/{path.name}")
-                for path in source_paths(self.databases, REHEARSED)
-            ]
-            noise = read_noise(database_folder(self.databases, NOISE))
-            self._source_material = SourceMaterial(records, noise)
-        return self._source_material
+        """The source's records and noise, made ready once."""
+        paths = source_paths(self.databases, REHEARSED)
+        records = [prepare_record(read_record(path), f"{SOURCE}/{path.name}") for path in paths]
+        return SourceMaterial(records, read_noise(database_folder(self.databases, NOISE)))
 
     def _save(self, model: Model) -> Model:
         """Write the model with its graphs in 8-bit integers, and load it as it will be used."""
@@ -168,7 +168,7 @@ class _Run:
         save_model(path, replace(model, spec=spec))
         records = [open_recording(recording, self.store) for recording in learned]
         records += [read_record(source) for source in source_paths(self.databases, REHEARSED)]
-        export_model(path, calibration_strips(records, spec, self._source().noise))
+        export_model(path, calibration_strips(records, spec, self._source.noise))
         made = load_model(path)
         self.clock.at("Measuring the training recordings", FITTING[1])
         save_spec(path, replace(made.spec, domain=fit_domain(made, records, recipe=spec.recipe)))
@@ -181,7 +181,6 @@ class _Run:
         total, done = len(held_out) + len(paths), 0
         old: list[RecordEvaluation] = []
         new: list[RecordEvaluation] = []
-        self._changes: list[dict[str, object]] = []
         for after, recording in held_out:
             self._at(f"Measuring {recording.name}", done / total)
             record = open_recording(recording, self.store)
@@ -189,7 +188,7 @@ class _Run:
                 replace(evaluate_record(record, model, lead=lead), patient=recording.patient)
                 for model in (before, after)
             ]
-            self._changes += changed_beats(recording, record, *pair)
+            self.changes += changed_beats(recording, record, *pair)
             old.append(pair[0])
             new.append(pair[1])
             done += 1
@@ -225,7 +224,7 @@ class _Run:
             "steps": self.plan.steps,
             "learned_from": [_described(recording) for recording in self.fits[-1].learned],
             "held_out_recordings": [_described(recording) for fold in self.folds for recording in fold.held_out],
-            "changed_beats": self._changes,
+            "changed_beats": self.changes,
         }
 
 
