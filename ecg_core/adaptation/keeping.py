@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..classifier.installed import InstalledModel, installed_models
-from ..classifier.kept import keep
+from ..classifier.installed import InstalledModel
+from ..classifier.kept import is_taken, keep
 from ..classifier.model_files import files_of
 from ..errors import AdaptationError
 from .task import DONE, Adaptation
@@ -18,7 +18,7 @@ def require_free(name: str) -> None:
         There is a model of this name.
 
     """
-    if any(model.name == name for model in installed_models()):
+    if is_taken(name):
         raise AdaptationError(
             f'"{name}" is the name of an installed model, expected another one: no model is ever replaced.',
             settings=("name",),

@@ -21,6 +21,7 @@ from typing import Any, Final
 import platformdirs
 
 from ..classifier.leads import AUTO
+from ..classifier.model_files import MAX_NAME, is_name
 from ..errors import AdaptationError, Cancelled
 from ..files import APP_NAME, atomic_file, is_running
 from ..overrides import RecordOverrides
@@ -33,8 +34,6 @@ WAITING, RUNNING, DONE, FAILED, CANCELLED, INTERRUPTED = (
 TASK, STATE, STOP, LOG = "task.json", "state.json", "stop", "log.txt"
 MODEL: Final = "adapted.pt"
 PROOF: Final = "adapted.proof.json"  # beside the model, as models are kept
-MAX_NAME: Final = 40  # letters
-NAME_LETTERS: Final = "letters, digits, - and _"
 
 
 @dataclass(frozen=True)
@@ -131,13 +130,13 @@ def check_name(name: str) -> str:
     Raises
     ------
     AdaptationError
-        It is empty, too long, or holds other letters.
+        It is empty, too long, holds other letters, or is that of a device, which ``kept.keep`` would refuse in the end.
 
     """
-    plain = name.replace("-", "").replace("_", "")
-    if not (plain.isascii() and plain.isalnum() and name[0].isalnum() and len(name) <= MAX_NAME):
+    if not is_name(name):
         raise AdaptationError(
-            f'"{name}": expected a name of 1 to {MAX_NAME} {NAME_LETTERS} that begins with a letter or digit.',
+            f'"{name}": expected a name of 1 to {MAX_NAME} letters, digits, - and _ that begins with a letter or '
+            "digit.",
             settings=("name",),
         )
     return name

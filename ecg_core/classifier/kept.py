@@ -154,13 +154,21 @@ def _own(name: str) -> InstalledModel:
     return model
 
 
-def _refuse_taken(name: str) -> None:
-    """Refuse a name that another model has; in any case, as some file systems tell none apart."""
-    shipped = {path.stem.casefold() for path in find_models()}
+def is_taken(name: str) -> bool:
+    """Whether another model has a name; in any case, as some file systems tell none apart."""
     folder = kept_folder()
     kept = {path.name.casefold() for path in folder.iterdir()} if folder.is_dir() else set()
-    if name.casefold() in shipped | kept:
-        whose = "a model that is shipped" if name.casefold() in shipped else "another of your models"
+    return name.casefold() in _shipped_names() | kept
+
+
+def _shipped_names() -> set[str]:
+    return {path.stem.casefold() for path in find_models()}
+
+
+def _refuse_taken(name: str) -> None:
+    """Refuse a name that another model has."""
+    if is_taken(name):
+        whose = "a model that is shipped" if name.casefold() in _shipped_names() else "another of your models"
         raise ModelError(f"{name}: {whose} has this name; nothing was changed. Choose another name.")
 
 

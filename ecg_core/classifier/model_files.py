@@ -24,7 +24,9 @@ WEIGHTS, SPEC, INT8, PROOF, CARD = ".pt", ".json", ".int8.npz", ".proof.json", "
 SUFFIXES: Final = (WEIGHTS, SPEC, INT8, PROOF, CARD)
 MAX_BYTES: Final = 64 << 20  # of a file: the shipped weights have 2.5 MB
 MAX_TEXT: Final = 2_000  # characters of a text in a spec: a command that trained a model has some hundred
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # a file's name on any system, and a word in a command
+MAX_NAME: Final = 40  # letters
+# A file's name on any system, and a word in a command
+NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}")
 DEVICES: Final = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 SIZES: Final = ("stride", "stem_channels", "token_size", "heads", "hidden_size")
 MAX_SIZE, MAX_STAGES = 1_024, 8  # of a layer, and layers: the shipped network has at most 128, and 4
@@ -54,8 +56,13 @@ def files_of(weights: Path) -> dict[str, bytes]:
     return {suffix: path.read_bytes() for suffix, path in found.items()}
 
 
+def is_name(name: str) -> bool:
+    """Whether a text is a plain word that can be the name of a model: it becomes that of a folder and of files."""
+    return NAME.fullmatch(name) is not None and name.casefold() not in DEVICES
+
+
 def check_name(name: str) -> None:
-    """Refuse a name that is no plain word: it becomes that of a folder and of files.
+    """Refuse what cannot be a name; see ``is_name``.
 
     Raises
     ------
@@ -63,10 +70,10 @@ def check_name(name: str) -> None:
         With what was expected.
 
     """
-    if not NAME.fullmatch(name) or name.casefold() in DEVICES:
+    if not is_name(name):
         raise ModelError(
-            f"{name[:60]!r} cannot be the name of a model; expected up to 40 letters (a to z), digits, hyphens and "
-            "underscores, with a letter or a digit first."
+            f"{name[:60]!r} cannot be the name of a model; expected up to {MAX_NAME} letters (a to z), digits, hyphens "
+            "and underscores, with a letter or a digit first."
         )
 
 

@@ -12,8 +12,10 @@ import pandas as pd
 
 from ecg_core.adaptation.material import Labels, Origin, Recording, Survey
 from ecg_core.adaptation.split import Fold, Side, folds_of, propose_sides
-from ecg_core.adaptation.task import MAX_NAME, Task, adaptations_folder, check_name
+from ecg_core.adaptation.task import Task, adaptations_folder, check_name
 from ecg_core.classifier.installed import installed_models
+from ecg_core.classifier.kept import is_taken
+from ecg_core.classifier.model_files import MAX_NAME
 from ecg_core.clock import duration_text
 from ecg_core.errors import AdaptationError
 from ecg_core.labels import CLASSES
@@ -164,7 +166,7 @@ def require_name(name: str) -> str:
 
 
 def _name_problem(name: str) -> str:
-    if name.casefold() in {model.name.casefold() for model in installed_models()}:
+    if is_taken(name):
         return NOT_FREE
     if name.casefold() in {folder.casefold() for folder in _folders(adaptations_folder())}:
         return "an adaptation of this name is there already"

@@ -11,7 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ecg_core.adaptation.material import Labels, Survey, survey_studies
 from ecg_core.adaptation.split import Side, propose_sides
-from ecg_core.adaptation.task import MAX_NAME, create, start_process
+from ecg_core.adaptation.task import create, start_process
+from ecg_core.classifier.model_files import MAX_NAME
 from ecg_core.edits import labels_of
 from ecg_core.errors import AdaptationError, RecordError
 from ecg_core.labels import CLASSES, NAME
