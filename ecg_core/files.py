@@ -189,7 +189,7 @@ class TemporaryFolder:
         self.remove = weakref.finalize(self, _remove_own, self.path, self._lock, os.getpid())
 
     def keep(self) -> None:
-        """Have it stay, as something refers to it now; ``sweep_temporary`` is to be told so."""
+        """Have it stay, as something refers to it now; the ``spare`` of ``sweep_temporary`` has to know it."""
         if self.remove.detach() is not None:
             os.close(self._lock)
 

@@ -243,7 +243,7 @@ class ProgressClock:
         self._keep(State(RUNNING, stage, fraction, left_s, os.getpid()))
 
 
-LEAST_FRACTION: Final = 0.02  # of the work, from which a time left can be told
+LEAST_FRACTION: Final = 0.02  # of the work, from which a time left can be estimated
 
 
 def _read(path: Path) -> dict[str, Any]:

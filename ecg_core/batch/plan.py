@@ -108,7 +108,7 @@ def check_place(task: Task) -> None:
 
     """
     folder = task.folder
-    with suppress(OSError):  # a name that is too long, which is said where the folder is made
+    with suppress(OSError):  # a name that is too long, which is reported where the folder is made
         found = {path.name for path in folder.iterdir()}
         known = {*mark_of(folder).get("files", {}), MARK}
         if not found <= known:

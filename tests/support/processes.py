@@ -10,7 +10,7 @@ import signal
 for name in ("SIGHUP", "SIGQUIT", "SIGTERM"):
     signal.signal(getattr(signal, name), signal.SIG_DFL)
 """
-END_S = 60.0  # in which a child ends that was told to
+END_S = 60.0  # in which a child ends that was asked to
 
 
 def started(work):
