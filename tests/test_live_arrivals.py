@@ -95,7 +95,7 @@ def test_what_waited_too_long_is_dropped_with_its_length_in_words(monkeypatch):
 
 
 def test_a_program_that_is_too_slow_is_never_silently_late(monkeypatch):
-    """Each chunk of a tenth of a second takes three: what is analysed is at most about LATE_S old, the rest is named."""
+    """Each chunk of a tenth of a second takes three: what is analysed is about LATE_S old at most, the rest named."""
     slowed(monkeypatch, late_s=1.0)
     source = Paced(STREAM, *(item for at in range(40) for item in (chunk(at / 10, 0.1), 0.1)))
     began_s, late_s, analysed, said = time.monotonic(), [], 0, 0
