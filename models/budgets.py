@@ -110,11 +110,10 @@ def main() -> None:
     """Measure each draw, print and save; a row that is there is not measured again."""
     parser = parser_of(__doc__)
     parser.add_argument("--on", choices=(OTHERS, TEST), default=OTHERS, help="whom the proof is on")
-    parser.add_argument(
-        "--draws", type=int, default=0, metavar="N", help="instead: N draws of 10 patients' signals alone"
-    )
+    parser.add_argument("--draws", type=int, default=0, metavar="N", help="instead: N draws of 10 patients")
+    parser.add_argument("--labels", type=Labels, choices=tuple(Labels), default=Labels.NONE, help="of these draws")
     options = parse(parser)
-    draws = tuple(Draw(10, Labels.NONE, seed) for seed in range(options.draws)) or DRAWS
+    draws = tuple(Draw(10, options.labels, seed) for seed in range(options.draws)) or DRAWS
     model = read_spec(MODEL).sha256
     kept = read_json(PATH)
     rows = kept.get("rows", {}) if kept.get("model_sha256") == model else {}

@@ -7,6 +7,7 @@ of the normal beats, how irregular their rhythm is, and how the run begins that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -66,17 +67,22 @@ def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float
         shapes = _shapes(probability, rhythm[part, 1], features.token[some], lead_weight[some])
         return np.concatenate([shapes, _before_qrs(probability, features.before_qrs[some])], axis=1)
 
-    columns: tuple[NDArray[np.floating[Any]], ...] = (
-        odds,
-        *(_shifted(odds[:, column], by)[:, None] for column in (0, 1) for by in NEIGHBOURS),
-        rr_features(beats.rr_s),
-        rhythm,
-        _changes(beats),
-        np.concatenate(list(parallel_map(of_part, reference_groups(len(beats))))),
-        _runs(beats.label == "S", rhythm[:, 1]),
-        _shares(beats),
+    groups: tuple[Callable[[], NDArray[np.floating[Any]]], ...] = (
+        lambda: odds,
+        lambda: np.stack([_shifted(odds[:, column], by) for column in (0, 1) for by in NEIGHBOURS], axis=1),
+        lambda: rr_features(beats.rr_s),
+        lambda: rhythm,
+        lambda: _changes(beats),
+        lambda: np.concatenate(list(parallel_map(of_part, reference_groups(len(beats))))),
+        lambda: _runs(beats.label == "S", rhythm[:, 1]),
+        lambda: _shares(beats),
     )
-    return np.concatenate(columns, axis=1, dtype=np.float32)
+    table, first = np.empty((len(beats), len(FEATURES)), dtype=np.float32), 0
+    for group in groups:  # one after the other: all of a week's in double precision would be some 300 MB
+        columns = group()
+        table[:, first : first + columns.shape[1]] = columns
+        first += columns.shape[1]
+    return table
 
 
 def _odds(probability: Float32) -> Float64:

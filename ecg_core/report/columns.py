@@ -1,4 +1,4 @@
-"""Tables as columns of arrays, and their text in CSV and in JSON: a week has a million beats."""
+"""Tables as columns of arrays, and their text in CSV and in JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..text import no_formula
 Table: TypeAlias = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 LINE_END: Final = "\r\n"
+ROWS_AT_ONCE: Final = 1 << 16  # of CSV, whose cells are in memory: a week has a million beats
 QUOTED: Final = re.compile(r'[,"\r\n]')  # a cell with one of these stands in quotation marks (RFC 4180)
 
 
@@ -28,9 +29,12 @@ def csv_bytes(table: Table) -> bytes:
     b'time_s,name\r\n0.5,\'=x\r\n,"a, b"\r\n'
 
     """
-    columns = [_cells(column) for _, column in table.items()]
-    heading = ",".join(_text_cell(str(name)) for name in table)
-    text = LINE_END.join([heading, *map(",".join, zip(*columns, strict=True)), ""])
+    columns = [np.asarray(column) for column in table.values()]
+    lines = [",".join(_text_cell(str(name)) for name in table)]
+    for first in range(0, max(map(len, columns), default=0), ROWS_AT_ONCE):
+        cells = [_cells(column[first : first + ROWS_AT_ONCE]) for column in columns]
+        lines.append(LINE_END.join(map(",".join, zip(*cells, strict=True))))
+    text = LINE_END.join([*lines, ""])
     return text.encode("ascii" if text.isascii() else "utf-8-sig")
 
 
@@ -59,9 +63,8 @@ def json_text(content: Any) -> str:
     return json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def _cells(column: Sequence[Any] | NDArray[Any]) -> list[str]:
+def _cells(values: NDArray[Any]) -> list[str]:
     """The cells of a column of CSV."""
-    values = np.asarray(column)
     if values.dtype.kind == "f":
         return _by_distinct(values, lambda texts: ["" if text == "nan" else text for text in texts])
     if values.dtype.kind in "biu":

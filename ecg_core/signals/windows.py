@@ -14,6 +14,7 @@ Value = TypeVar("Value", bound=np.generic)
 Ends: TypeAlias = Literal["edge", "symmetric", "reflect"]
 
 SORTED_WIDTH: Final = 31  # narrower windows are sorted sooner, each by itself
+SORTED_AT_ONCE: Final = 1 << 15  # so many of them: they are copied to be sorted, and a week has a million beats
 
 
 def maximum_within(values: NDArray[Value], first: Index, after: Index) -> NDArray[Value]:
@@ -46,7 +47,11 @@ def window_sums(values: NDArray[Any], width: int) -> NDArray[Any]:
 def sliding_rank(values: NDArray[Value], width: int, rank: int) -> NDArray[Value]:
     """Of ``width`` values from each one on, that of a rank from the least, 0, on, shape (n,) -> (n - width + 1,)."""
     windows = np.lib.stride_tricks.sliding_window_view(values, width)
-    return np.asarray(np.partition(windows, rank, axis=1)[:, rank])
+    found = np.empty(len(windows), dtype=values.dtype)
+    for first in range(0, len(windows), SORTED_AT_ONCE):
+        some = slice(first, first + SORTED_AT_ONCE)
+        found[some] = np.partition(windows[some], rank, axis=1)[:, rank]
+    return found
 
 
 def running_median(values: NDArray[np.float64], width: int, *, ends: Ends = "edge") -> NDArray[np.float64]:
