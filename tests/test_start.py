@@ -66,7 +66,7 @@ STORE = {"sqlalchemy", "alembic"}
         ("convert {first} --to edf --out {out}", {"pandas", "wfdb", "pydicom", "torch"} | REPORT | STORE),
         ("convert {first} --out {out}", {"pydicom", "edfio", "torch"} | REPORT | STORE),
         ("monitor {first} --speed inf --quiet", FORMATS | SIGNALS | REPORT | STORE),
-        ("analyze {first} --out {out}", FORMATS | SIGNALS | STORE | {"plotly"}),
+        ("analyze {first} --out {out}", FORMATS | STORE | {"torch", "onnx", "scipy", "plotly"}),
     ],
 )
 def test_a_command_loads_only_what_its_record_needs(tmp_path, command, absent):

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
 from support.records import in_memory
 
 from ecg_core.edits import TemplateEdit
 from ecg_core.labels import CLASSES, UNLABELLED
 from ecg_core.morphology.clustering import group_beats, split_beats
+from ecg_core.morphology.linkage import cut_at, cut_into
 from ecg_core.morphology.templates import (
     INSERTED,
     UNUSABLE,
@@ -226,6 +229,19 @@ def test_what_fits_no_group_at_first_is_grouped_in_a_further_round():
     shape = np.stack([np.interp(OFFSET_S, STEPS, one) for one in FOCI[:2]])
     waveform = (shape[focus] + rng.normal(0, 0.02, (6000, len(OFFSET_S)))).astype(np.float16)[:, None]
     assert np.array_equal(group_beats(waveform, max_groups=4), focus)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 60), n_clusters=st.integers(1, 5), most=st.floats(0.1, 2), seed=st.integers(0, 999))
+def test_clusters_are_those_of_scipy(n, n_clusters, most, seed):
+    points = np.random.default_rng(seed).normal(size=(n, 3))
+    distance = np.linalg.norm(points[:, None] - points, axis=2).astype(np.float32)
+    of_scipy = np.ones((2, n)) if n == 1 else [
+        fcluster(linkage(squareform(distance, checks=False), "average"), *cut)
+        for cut in ((most, "distance"), (n_clusters, "maxclust"))
+    ]  # fmt: skip
+    for ours, theirs in zip((cut_at(distance, most), cut_into(distance, n_clusters)), of_scipy, strict=True):
+        assert len({*zip(ours, theirs, strict=True)}) == len({*ours}) == len({*theirs})
 
 
 def test_parts_of_a_split_are_numbered_by_their_size_and_no_beat_is_lost():

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from ..schema import Float32, Index
+from .linkage import cut_at, cut_into
 from .waveforms import OFFSET_S, Waveforms, complete, sample_evenly
 
 NO_GROUP: Final = -1
@@ -65,7 +66,7 @@ def split_beats(waveform: Waveforms, n_parts: int) -> Index:
         return part
     wide = _wide(waveform[known])
     sample = wide[sample_evenly(np.arange(len(known)), SAMPLED_BEATS)]
-    cluster = _linked(sample, n_parts, "maxclust")
+    cluster = cut_into(_distances(sample), n_parts)
     part[known] = _best_group(_unit(wide), [_mean_of(sample[cluster == one]) for one in np.unique(cluster)])[0]
     return _by_size(part, n_parts)
 
@@ -82,14 +83,6 @@ def _unit(wide: Float32, shift: int = 0) -> Float32:
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), MIN_LENGTH_MV))
 
 
-def _linked(wide: Float32, limit: float, criterion: str) -> Index:
-    """The cluster of each beat by average linkage, until the limit of scipy's ``fcluster``."""
-    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415  # loads scipy.spatial, for groups alone
-    from scipy.spatial.distance import squareform  # noqa: PLC0415
-
-    return np.asarray(fcluster(linkage(squareform(_distances(wide), checks=False), "average"), limit, criterion))
-
-
 def _distances(wide: Float32) -> Float32:
     """One minus the correlation of each two beats at the best shift, shape (n, n)."""
     unshifted = _unit(wide)
@@ -103,7 +96,7 @@ def _groups_in(wide: Float32) -> list[Float32]:
     """Means of the groups of a sample, the largest first."""
     if len(wide) < MIN_BEATS:
         return []
-    cluster = _linked(wide, MAX_DISTANCE, "distance")
+    cluster = cut_at(_distances(wide), MAX_DISTANCE)
     clusters, count = np.unique(cluster, return_counts=True)
     order = np.argsort(-count, kind="stable")
     return [_mean_of(wide[cluster == clusters[at]]) for at in order if count[at] >= MIN_BEATS]
