@@ -16,7 +16,7 @@ from support.training import QUICK_PLAN, SMALL_SPEC
 from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
 from ecg_core.adaptation.keeping import keep_adapted, require_free
-from ecg_core.adaptation.material import Labels, Origin, open_recording, survey_folder
+from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
 from ecg_core.adaptation.split import MOST_FOLDS, Side, folds_of, propose_sides
 from ecg_core.adaptation.task import (
@@ -156,6 +156,14 @@ def test_with_too_few_ectopic_beats_nothing_is_claimed_and_nothing_is_kept():
     assert found.outcome == "not shown"
     assert not found.may_keep
     assert "V not judged (24 beats)" in found.verdict
+
+
+def test_simulated_recordings_are_called_so_before_and_after():
+    learned = [replace(one, is_simulated=one.patient == "1") for one in patients(3)]
+    assert Survey(tuple(learned)).doubts[0] == "Simulated, and no patients: 1 of 3 recordings."
+    found = proof({"V": 0.9, "S": 0.8})
+    assert "imulated" not in found.verdict
+    assert "Simulated recordings are among them" in replace(found, is_simulated=True).verdict
 
 
 def test_an_interval_over_too_few_patients_is_not_given():

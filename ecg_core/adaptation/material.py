@@ -22,6 +22,7 @@ from ..studies.analysing import shown_analysis
 from ..studies.edits import edits_of
 from ..studies.store import Store
 from ..studies.study import SIGNED, Study, get_study
+from ..text import plural
 
 SAMPLED_MINUTES: Final = 8  # of a recording, evenly over it, in which the share without a signal is looked for
 MINUTE_S: Final = 60.0
@@ -60,6 +61,7 @@ class Recording:
     no_signal_pct: float = 0.0  # of the sampled minutes, in which no lead holds an ECG
     study: str = ""  # SHA-256 of the recording, where it is a study of the store
     overrides: RecordOverrides = NO_OVERRIDES
+    is_simulated: bool = False  # as its file states
 
     @property
     def is_complete(self) -> bool:
@@ -76,10 +78,12 @@ class Survey:
 
     @property
     def doubts(self) -> list[str]:
-        """What differs among the recordings that should be of one recorder, as sentences."""
+        """What is simulated, and what differs among the recordings that should be of one recorder, as sentences."""
         rates = sorted({recording.fs_hz for recording in self.recordings})
         leads = sorted({recording.lead_names for recording in self.recordings}, key=len)
         found = []
+        if n_simulated := sum(recording.is_simulated for recording in self.recordings):
+            found.append(f"Simulated, and no patients: {n_simulated} of {plural(len(self.recordings), 'recording')}.")
         if len(rates) > 1:
             listed = ", ".join(f"{rate:g}" for rate in rates)
             found.append(f"The recordings have several sampling rates ({listed} Hz): are they of one recorder?")
@@ -158,6 +162,7 @@ def recording_of(record: Record, *, database: str) -> Recording:
         n_labels=tuple(counts.tolist()),
         no_signal_pct=_no_signal_pct(record),
         overrides=record.overrides,
+        is_simulated=record.is_simulated,
     )
 
 

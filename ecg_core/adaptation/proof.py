@@ -67,6 +67,7 @@ class Proof:
     held_out: Comparison
     source: Comparison
     n_fits: int = 1  # more than one where each patient was left out in turn
+    is_simulated: bool = False  # whether recordings that were learned from or held out are simulated
 
     @property
     def problems(self) -> list[str]:
@@ -126,6 +127,7 @@ class Proof:
         figures += [f"{label} not judged ({plural(self.held_out.n_beats(label), 'beat')})" for label in few]
         source = ", ".join(f"{label} {self.source.gain(label):+.3f}" for label in CLASSES_JUDGED)
         text = f"{', '.join(figures)} on {plural(len(patients), 'patient')} not used; source {source}."
+        text += SIMULATED * self.is_simulated
         match self.outcome:
             case "better":
                 return f"Better: {text}"
@@ -136,6 +138,7 @@ class Proof:
         return f"Not shown: {text} It cannot be kept: the held-out patients have too few ectopic beats to judge by."
 
 
+SIMULATED: Final = " Simulated recordings are among them: this says nothing of patients."
 BETTER, NO_BETTER, WORSE, NOT_SHOWN = "better", "no better", "worse", "not shown"
 
 

@@ -204,6 +204,7 @@ class _Run:
             Comparison(_evaluation("held out", lead, before, old), _evaluation("held out", lead, final, new)),
             Comparison(_evaluation(database, ALL, before, source_old), _evaluation(database, ALL, final, source_new)),
             n_fits=len(self.folds),
+            is_simulated=any(one.is_simulated for fold in self.folds for one in (*fold.learned, *fold.held_out)),
         )
 
     def _at(self, stage: str, part: float) -> None:
@@ -236,6 +237,7 @@ def _described(recording: Recording) -> dict[str, object]:
     return {
         "recording": recording.name,
         "patient": recording.patient,
+        "is_simulated": recording.is_simulated,
         "hours": round(recording.duration_s / 3600, 3),
         "leads": list(recording.lead_names),
         "rate_hz": recording.fs_hz,
