@@ -232,14 +232,14 @@ def test_an_apple_watch_electrocardiogram_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not a table with a heading"),
+        ("", "expected a heading and rows of numbers"),
         ("1,2,3\n4,5,6\n", "expected a column of time and columns of leads, each with its unit; found 1, 2, 3"),
         ("time_s,II\n0,1\n", "each with its unit"),
         ("time,II_mv\n0,1\n", "expected a column of time"),
         (csv_text(signal()).replace("0.004000,", "0.044000,", 1), "do not rise|not evenly spaced"),
         (csv_text(signal()).replace("0.008000,", "x,", 1), 'line 4, column time_s: expected a number, got "x"'),
-        (csv_text(signal(), fs_hz=10), "its sampling rate is 10 Hz, expected 50 to 10000 Hz"),
-        (csv_text(signal()[:, :500]), "the record is 2.0 s long"),
+        (csv_text(signal(), fs_hz=10), "expected 50 to 10000 Hz, got 10 Hz"),
+        (csv_text(signal()[:, :500]), r"expected at least 5 s, got 2\.0 s"),
         (csv_text(signal()).replace(",0.00000", ",inf", 1), "infinite|expected a number"),
     ],
 )

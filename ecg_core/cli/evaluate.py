@@ -103,7 +103,9 @@ def _chosen(chosen: list[str], test: list[str], database: str) -> list[str]:
     foreign = [name for name in chosen if name not in test]
     if foreign:
         raise RecordError(
-            f"{', '.join(foreign)}: not in the test split of {database}, expected some of {', '.join(test)}.",
+            f"not in the test split of {database}",
+            where=", ".join(foreign),
+            expected=f"some of {', '.join(test)}",
             settings=("records",),
         )
     return chosen or test
@@ -187,12 +189,14 @@ def _annotated_records(database: Path, chosen: list[str]) -> list[Path]:
     from ..records import find_records  # loads every format
 
     if not database.is_dir():
-        raise RecordError(f"{database}: this folder does not exist; choose one that holds annotated records.")
+        raise RecordError(
+            "this folder does not exist", where=database, advice="Choose one that holds annotated records."
+        )
     if chosen:
         return [database / name for name in chosen]
     paths = [path for path in find_records(database) if path.with_name(f"{path.name}.atr").is_file()]
     if not paths:
-        raise RecordError(f"{database}: none of its records has reference annotations (.atr).")
+        raise RecordError("none of its records has reference annotations (.atr)", where=database)
     return paths
 
 

@@ -73,14 +73,17 @@ def read_aecg(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     found = [waveform for waveform in found if waveform.leads]
     if not found:
         raise RecordError(
-            f"{path.name}: is an HL7 annotated ECG without a waveform (no sequence of digits in it); an ECG is needed. "
-            "Export it with its waveforms."
+            "is an HL7 annotated ECG without a waveform (no sequence of digits in it); an ECG is needed",
+            where=path.name,
+            advice="Export it with its waveforms.",
         )
     chosen = max(found, key=lambda waveform: (waveform.is_rhythm, waveform.duration_s))
     if chosen.fs_hz <= 0:
         raise RecordError(
-            f"{path.name}: states no time between two samples (the increment of TIME_ABSOLUTE or TIME_RELATIVE, in s, "
-            "ms or us), and no rate is guessed. Export it again."
+            "states no time between two samples (the increment of TIME_ABSOLUTE or TIME_RELATIVE, in s, ms or us), and "
+            "no rate is guessed",
+            where=path.name,
+            advice="Export it again.",
         )
     start = chosen.start or _time(_low(root))
     born = date_of(attribute_at(root, f"{SUBJECT}/subjectDemographicPerson/birthTime", "value")[:8], "%Y%m%d")
@@ -168,7 +171,9 @@ def _numbers(path: Path, words: list[str], name: str) -> Float64:
         return np.array(words, dtype=np.float64)
     except ValueError as error:
         raise RecordError(
-            f"{path.name}: the digits of lead {name} are damaged ({format_quoted(error)}). Copy or export it again."
+            f"the digits of lead {name} are damaged ({format_quoted(error)})",
+            where=path.name,
+            advice="Copy or export it again.",
         ) from error
 
 

@@ -84,19 +84,25 @@ def _no_lead(name: str, header: Header, pool: list[Channel]) -> RecordError:
     if pool:
         first = pool[0]
         return RecordError(
-            f"{name}: its signal {format_quoted(first.label)} cannot be scaled: {format_quoted(first.fault)}. Export "
-            "it again."
+            f"its signal {format_quoted(first.label)} cannot be scaled: {format_quoted(first.fault)}",
+            where=name,
+            advice="Export it again.",
         )
     signals = [channel for channel in header.channels if not channel.is_annotation]
     if any(channel.is_voltage for channel in signals):
         labels = format_quoted(", ".join(channel.label for channel in signals))
         return RecordError(
-            f"{name}: none of its signals is an ECG by its label ({labels}); correct the label of one that is an ECG."
+            f"none of its signals is an ECG by its label ({labels})",
+            where=name,
+            advice="Correct the label of one that is an ECG.",
         )
     found = ", ".join(dict.fromkeys(channel.unit or "none" for channel in signals))
     return RecordError(
-        f"{name}: none of its {plural(len(signals), 'signal')} is in mV, uV or V (found {format_quoted(found)}); an "
-        "ECG lead is needed. Export the ECG with its unit."
+        f"none of its {plural(len(signals), 'signal')} is an ECG by its unit",
+        where=name,
+        expected="mV, uV or V",
+        got=format_quoted(found),
+        advice="Export the ECG with its unit.",
     )
 
 

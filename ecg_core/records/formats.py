@@ -21,7 +21,7 @@ from .edf_files import is_edf, marks_of, read_edf
 from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
 from .joined import first_samples, is_join, join_records, read_join
-from .kinds import foreign_kind, what_instead
+from .kinds import foreign_kind, not_a_recording
 from .mat_files import is_mat, read_mat
 from .parquet_files import is_parquet
 from .table_files import is_table, is_table_among_texts, read_parquet, read_table
@@ -57,13 +57,15 @@ def _open_archive(path: Path, overrides: RecordOverrides) -> Record:
     found = records_in(folder.path)
     if len(found) != 1:
         names = ", ".join(record.name for record in found[:8]) or "none"
-        raise RecordError(f"{path.name}: expected one record in the archive, found {len(found)} ({names}); unpack it.")
+        raise RecordError(
+            where=path.name, expected="one record in the archive", got=f"{len(found)} ({names})", advice="Unpack it."
+        )
     try:
         record = open_record(found[0], overrides)
     except MissingMetadataError:
         raise
     except RecordError as error:
-        raise RecordError(f"{path.name}: {error}", settings=error.settings) from error
+        raise error.inside(path.name) from error
     return replace(record, source=UnpackedSource(record.source, folder), archive=path)
 
 
@@ -74,7 +76,7 @@ def _open_joined(path: Path, overrides: RecordOverrides) -> Record:
     except MissingMetadataError:
         raise
     except RecordError as error:
-        raise RecordError(f"{path.name}: {error}", settings=error.settings) from error
+        raise error.inside(path.name) from error
     return replace(record, record_id=path.stem, files=(path, *record.files))
 
 
@@ -158,7 +160,7 @@ def open_record(path: Path, overrides: RecordOverrides) -> Record:
     form = format_of(path)
     if form is None:
         names = ", ".join(form.name for form in FORMATS)
-        raise RecordError(f"{path.name}: {what_instead(path, first_bytes(path), formats=names)}")
+        raise not_a_recording(path, first_bytes(path), formats=names)
     return guarded(form.open(path, overrides))
 
 

@@ -72,7 +72,9 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     with path.open("rb") as stream:
         header = stream.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
-        raise RecordError(f"{path.name}: ends after {plural(len(header), 'byte')}, within its header; copy it again.")
+        raise RecordError(
+            "ends within its header", where=path.name, position=f"byte {len(header):,}", advice="Copy it again."
+        )
     (offset,) = struct.unpack_from("<i", header, 22)
     born, recorded, clock = (struct.unpack_from("<3h", header, place) for place in (132, 138, 150))
     n_leads, *specs = struct.unpack_from("<13h", header, 156)
@@ -80,14 +82,22 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     (rate,) = struct.unpack_from("<h", header, 272)
     if not 1 <= n_leads <= MAX_LEADS:
         raise RecordError(
-            f"{path.name}: its header states {plural(n_leads, 'lead')}, expected 1 to {MAX_LEADS}; it is damaged. Copy "
-            "it again."
+            "its header is damaged",
+            where=path.name,
+            position="byte 156",
+            expected=f"1 to {MAX_LEADS} leads",
+            got=f"{n_leads:,}",
+            advice="Copy it again.",
         )
     n_samples = (path.stat().st_size - offset) // (2 * n_leads)
     if offset < HEADER_BYTES or n_samples <= 0:
         raise RecordError(
-            f"{path.name}: its header states that the ECG begins at byte {offset}, the file has "
-            f"{path.stat().st_size:,}; it is truncated or damaged. Copy it again."
+            "is truncated or damaged",
+            where=path.name,
+            position="byte 22",
+            expected=f"where the ECG begins in {plural(path.stat().st_size, 'byte')}",
+            got=f"byte {offset:,}",
+            advice="Copy it again.",
         )
     check_length(path.name, float(rate), n_samples)
     names = [LEAD_NAMES.get(spec) for spec in specs[:n_leads]]

@@ -27,7 +27,7 @@ from .table_cells import (
     is_value,
     rate_of_interval,
 )
-from .table_text import EXAMPLE, Cells
+from .table_text import EXAMPLE, WRITE_HEADINGS, Cells
 from .units import MV_OF_UNIT, S_OF_UNIT
 
 COUNTERS: Final = (
@@ -131,8 +131,9 @@ def layout_of(
     stated_per_mv = {1 / scale for scale in mv.values()} if not maybe else {per_mv}
     if overrides.per_mv is not None and stated_per_mv - {overrides.per_mv}:
         raise RecordError(
-            f"{name}: a unit of {overrides.per_mv:g} per mV was given, but its headings state another ({found}). "
-            "Give no unit, or correct the headings."
+            f"a unit of {overrides.per_mv:g} per mV was given, but its headings state another ({found})",
+            where=name,
+            advice="Give no unit, or correct the headings.",
         )
     if notes.fs_hz is not None:
         check_rate(name, notes.fs_hz, RecordOverrides(overrides.fs_hz))
@@ -144,7 +145,7 @@ def layout_of(
         )  # fmt: skip
     leads = tuple(sorted([*given, *(maybe if per_mv is not None else [])]))
     if not leads:
-        raise RecordError(f"{name}: has no column of a lead, found {found}; {EXAMPLE}.")
+        raise RecordError(where=name, expected="a column of a lead", got=found, advice=f"{WRITE_HEADINGS}.")
     return Layout(
         times, clocks, tuple(i for i, role in enumerate(roles) if role == TIME_WITHOUT_UNIT), leads,
         tuple(heads[i].name or None for i in leads), tuple(mv.get(i, 1 / (per_mv or 1)) for i in leads),
