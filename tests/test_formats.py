@@ -355,3 +355,18 @@ def test_a_folder_offers_records_of_every_format(tmp_path):
     (tmp_path / "d.csv").write_text(csv_text(signal()))
     (tmp_path / "notes.txt").write_text("nothing")
     assert [path.name for path in find_records(tmp_path)] == ["b.edf", "c.ecg", "d.csv"]
+
+
+@pytest.mark.parametrize("name", ["RESP", "Pleth", "EMG chin", "Flow", "SaO2", "ACC X", "Temp", "Snore"])
+def test_a_signal_beside_an_ecg_is_left_out_of_every_format_by_the_same_names(tmp_path, name):
+    wave = signal()
+    write_edf(tmp_path / "x.edf", wave, names=("x1", name))
+    (tmp_path / "x.csv").write_text(csv_text(wave, headings=f"time_s,x1 [mV],{name} [mV]"))
+    counts = np.rint(wave.T * 200).astype("<i2")
+    (tmp_path / "y.dat").write_bytes(counts.tobytes())
+    lines = "".join(f"y.dat 16 200/mV 16 0 0 0 0 {label}\n" for label in ("x1", name))
+    (tmp_path / "y.hea").write_text(f"y 2 {FS_HZ} {len(counts)}\n{lines}")
+    for file in ("x.edf", "x.csv", "y"):
+        record = read_record(tmp_path / file)
+        assert len(record.lead_names) == 1, (file, record.lead_names)
+        assert [name.casefold() in left.name.casefold() for left in record.left_out] == [True], file

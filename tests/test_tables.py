@@ -296,7 +296,7 @@ def test_every_column_that_is_no_lead_is_named_with_its_reason(tmp_path):
         "": "counts the rows", "HR": "a heart rate", "RR_ms": "in ms, no unit of an ECG",
         "acc_x [mg]": "in mg, no unit of an ECG",
         "ACC_Y": "movement", "Temperature": "a temperature", "ABP (mmHg)": "in mmHg, no unit of an ECG",
-        "signal quality": "a quality", "event": "marks of events", "EMG [mV]": "another signal than ECG",
+        "signal quality": "a quality", "event": "marks of events", "EMG [mV]": "an EMG",
         "note": "holds text",
     }  # fmt: skip
     cells = [[str(i) for i in range(N)], *[["5"] * N] * 9, ["word"] * N]
