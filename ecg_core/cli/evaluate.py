@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ModelError, OutputError, RecordError
-from ..files import atomic_file
+from ..files import write_json
 from . import progress
 from .options import FEW_LEADS, Commands, add_model_options, model_of, names
 
@@ -45,8 +44,7 @@ def run(options: argparse.Namespace) -> int:
         _check_writable(options.json)
     figures = _published(options) if is_published(str(options.database)) else _folder(options)
     if options.json:
-        with atomic_file(options.json) as part:
-            part.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8", newline="\n")
+        write_json(options.json, figures)
     return 0
 
 

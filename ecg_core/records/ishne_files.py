@@ -20,6 +20,7 @@ from .ishne_annotations import annotations_beside, read_ishne_annotations
 from .limits import FIRST_YEAR, LAST_YEAR, check_length, distinct_names, length_doubt
 from .overrides import apply_overrides
 from .samples import stored_numbers
+from .stored_leads import age_of
 from .units import ASSUMED_PER_MV
 
 MAGIC = b"ISHNE1.0"
@@ -120,7 +121,7 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
             *_length_doubts(header, n_samples, n_leads, rate), *_checksum_doubts(path, header, offset), *start_doubts,
             *annotation_doubts,
         ),
-        age_years=_age(_birth_date(born, day), day),
+        age_years=age_of(_birth_date(born, day), day),
         reference=reference,
         files=(path, annotations) if annotations else (path,),
     )  # fmt: skip
@@ -177,12 +178,6 @@ def _birth_date(born: tuple[int, ...], recorded: date | None) -> date | None:
     """Date of birth; a year of two digits is the last one before the recording."""
     last = recorded.year % 100 if recorded and recorded.year >= 2000 else CENTURY_YEAR - 1
     return _date(born, last + 1)
-
-
-def _age(birth: date | None, start: date | None) -> int | None:
-    if birth is None or start is None or birth > start:
-        return None
-    return start.year - birth.year - ((start.month, start.day) < (birth.month, birth.day))
 
 
 def patient_of(path: Path) -> Patient:
