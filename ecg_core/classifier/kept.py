@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import ModelError
-from ..files import PRIVATE, atomic_folder, sweep
+from ..files import PRIVATE, atomic_folder, sweep, write_json
 from .installed import (
     RECORDERS,
     InstalledModel,
