@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ecg_core.notes import Patient
 from ecg_core.records import read_record, records_in, xml_text
 from ecg_core.records.inspect import inspect_text
 from ecg_core.records.patients import read_patient
+from ecg_core.records.xml_text import numbers_of
 
 ROOT = Path(__file__).parents[1]
 ROWS = dict(zip(carts.TWELVE, carts.counts(), strict=True))
@@ -318,3 +320,27 @@ def test_mortara_says_what_it_does_not_read(tmp_path):
 def test_another_document_called_ecg_is_no_record(tmp_path):
     (tmp_path / "x.xml").write_text("<ECG><Lead>1 2 3</Lead></ECG>")
     assert records_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["1 -2 3", " 7\n8\t9\r\n", "1.5 -2e3 4", "+5 6", "1 nan 2", "1_000 2", "99999999999 1", "12", "1\x0b2\x0c3"]
+)
+def test_digits_are_the_numbers_that_their_words_are(text):
+    found = numbers_of(Path("x.xml"), text, what="the digits")
+    np.testing.assert_array_equal(found, np.array(text.split(), dtype=float))
+
+
+@pytest.mark.parametrize("text", ["1 two 3", "1,5 2", '"1" 2', "1;2", "\u0661x", "0x10"])
+def test_digits_that_are_none_are_refused(text):
+    with pytest.raises(RecordError, match=r"x\.xml: the digits are damaged"):
+        numbers_of(Path("x.xml"), text, what="the digits")
+
+
+def test_a_day_of_digits_is_read_without_a_list_of_its_words():
+    text = "-123 " * 1_000_000
+    tracemalloc.start()
+    try:
+        numbers_of(Path("x.xml"), text, what="the digits")
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(text)  # a list of words takes eleven times the text
+    finally:
+        tracemalloc.stop()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 100 << 20  # an hour of twelve leads in digits; the tree of more would fill the memory
 MAX_PARTS: Final = 1_000_000  # elements and attributes: a cart writes thousands, a table of measurements tens of them
 MAX_DEPTH: Final = 200  # aECG nests some twenty elements
+ONE_A_LINE: Final = bytes.maketrans(b" \t\r\v\f", b"\n\n\n\n\n")  # which Arrow reads as a table of one column
+BLOCK_BYTES = 1 << 22  # of a text that are read at a time
 DATES: Final = ("%Y-%m-%d", "%Y%m%d")
 
 
@@ -160,6 +162,43 @@ def date_of(text: str, *forms: str) -> date | None:
         except ValueError:
             continue
     return None
+
+
+def numbers_of(path: Path, text: str, *, what: str) -> NDArray[np.int32] | NDArray[np.float64]:
+    """Numbers of a text, between spaces; whole where all of them are.
+
+    A day of two leads is 22 million numbers: Arrow reads them in a tenth of the time that a list of words takes. What
+    it does not know, such as a sign before a positive number, is read word by word.
+
+    Raises
+    ------
+    RecordError
+        A word is no number.
+
+    """
+    import pyarrow as pa  # noqa: PLC0415  # only such documents need it
+    from pyarrow import csv  # noqa: PLC0415
+
+    rows = pa.BufferReader(text.encode(errors="replace").translate(ONE_A_LINE))
+    for kind in (pa.int32(), pa.float64()):
+        rows.seek(0)
+        try:
+            table = csv.read_csv(
+                rows,
+                csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=["x"]),
+                csv.ParseOptions(quote_char=False),
+                csv.ConvertOptions(column_types={"x": kind}, null_values=[]),
+            )
+        except pa.ArrowInvalid:
+            continue
+        found: NDArray[np.int32] | NDArray[np.float64] = table["x"].to_numpy()
+        return found
+    try:
+        return np.array(text.split(), dtype=np.float64)
+    except ValueError as error:
+        raise RecordError(
+            f"{what} are damaged ({format_quoted(error)})", where=path.name, advice="Copy or export it again."
+        ) from error
 
 
 def bytes_of(path: Path, text: str, *, what: str) -> bytes:
