@@ -15,7 +15,7 @@ from ..overrides import RecordOverrides
 from ..schema import Record
 from . import dicom_files, edf_header, ishne_files, wfdb_notes
 from .archives import UnpackedSource, is_archive, unpack
-from .cart_kinds import is_aecg, is_mfer, is_mortara, is_muse, is_scp, is_sierra, reader_of
+from .cart_kinds import is_aecg, is_atc, is_mfer, is_mortara, is_muse, is_scp, is_sierra, is_watch_json, reader_of
 from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, marks_of, read_edf
 from .folder import Folder
@@ -33,9 +33,9 @@ FIRST_BYTES = 512  # that identify a format
 # Ends of the names, and whole names, of files that this program writes and that have the suffix of a recording.
 RESULTS: Final = (
     "_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv", "_labels.csv", "_alarms.csv", "_audit.csv",
-    "_report.dcm", "_study.zip",
+    "_report.dcm", "_report.json", "_fhir.json", "_study.zip",
 )  # fmt: skip
-OF_MANY: Final = ("study.csv", "study.parquet", "failures.csv")
+OF_MANY: Final = ("study.csv", "study.parquet", "failures.csv", "finished.json")
 COPY_NUMBER: Final = re.compile(r" ?\(\d+\)(?=\.\w+$)")  # that a browser adds to the name of a second download
 
 
@@ -135,6 +135,8 @@ FORMATS: Final = (  # tried in this order
     Format("Philips XML", (".xml",), is_sierra, *reader_of("sierra_files", "read_sierra")),
     Format("Mortara XML", (".xml",), is_mortara, *reader_of("mortara_files", "read_mortara")),
     Format("MFER", (".mwf",), is_mfer, *reader_of("mfer_files", "read_mfer")),
+    Format("AliveCor ATC", (".atc",), is_atc, *reader_of("atc_files", "read_atc")),
+    Format("JSON of a watch", (".json",), is_watch_json, *reader_of("json_files", "read_json")),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),
     Format(
@@ -145,7 +147,7 @@ FORMATS: Final = (  # tried in this order
     WFDB,
 )  # fmt: skip
 SINGLE_FILES: Final = tuple(dict.fromkeys(suffix for form in FORMATS for suffix in form.suffixes))
-SHARED_SUFFIXES: Final = (".xml",)  # of files that are seldom recordings: those of a folder are sniffed
+SHARED_SUFFIXES: Final = (".xml", ".json")  # of files that are seldom recordings: those of a folder are sniffed
 
 
 def open_record(path: Path, overrides: RecordOverrides) -> Record:

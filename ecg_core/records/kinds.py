@@ -12,8 +12,9 @@ from ..errors import RecordError
 EXPORT = "Export the recording itself, for example as EDF."
 UNPACK = "Unpack it, or pack the record as zip."
 NOT_READ = "; it is not read here"
+JSON = "; JSON is read as the ECG of Fitbit, Google Health and Withings alone"
 XML = "; XML is read as HL7 annotated ECG and as that of GE MUSE, Philips and Mortara alone"
-SPOKEN_WITH_A_VOWEL = ("ISHNE", "HDF5", "XML", "HTML", "ATC", "old", "xz")  # first words of names that "an" precedes
+SPOKEN_WITH_A_VOWEL = ("ISHNE", "HDF5", "XML", "HTML", "old", "xz")  # first words of names that "an" precedes
 TEXT_SUFFIXES = ("", ".txt", ".dat", ".asc")  # of files whose text is worth a hint
 
 
@@ -36,7 +37,6 @@ FOREIGN: Final = (
     Foreign(b"\x89HDF", "HDF5 file", EXPORT, NOT_READ),
     Foreign(b"\xd0\xcf\x11\xe0", "old Office document", "Save the table as CSV."),
     Foreign(b"ECG-JOIN", "list of the pieces of a recording", "Give it the suffix .join."),
-    Foreign(b"ALIVE", "ATC file of AliveCor", EXPORT, NOT_READ),
     Foreign(b"7z\xbc\xaf", "7-Zip archive", UNPACK),
     Foreign(b"Rar!", "RAR archive", UNPACK),
     Foreign(b"BZh", "bzip2 archive", UNPACK),
@@ -47,7 +47,7 @@ FOREIGN: Final = (
 MARKUP: Final = (  # by the pattern of the text, for none of these needs a declaration
     (r"(?i:<(!doctype )?html\b)", Foreign(b"<html", "HTML document", EXPORT, "; a page holds no samples")),
     (r"<[?!A-Za-z_]", Foreign(b"<", "XML document of another kind", EXPORT, XML)),
-    (r'\{\s*("|\}|$)|\[\s*[\[{]', Foreign(b"{", "JSON document", EXPORT, NOT_READ)),
+    (r'\{\s*("|\}|$)|\[\s*[\[{]', Foreign(b"{", "JSON document", EXPORT, JSON)),
 )
 
 

@@ -180,7 +180,8 @@ def numbers_of(path: Path, text: str, *, what: str) -> NDArray[np.int32] | NDArr
     from pyarrow import csv  # noqa: PLC0415
 
     rows = pa.BufferReader(text.encode(errors="replace").translate(ONE_A_LINE))
-    for kind in (pa.int32(), pa.float64()):
+    is_decimal = "x" not in text and "X" not in text  # Arrow would read 0x10
+    for kind in (pa.int32(), pa.float64()) if is_decimal else ():
         rows.seek(0)
         try:
             table = csv.read_csv(
