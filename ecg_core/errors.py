@@ -1,32 +1,86 @@
 """The exceptions that a user can meet.
 
-A message says what is wrong, where, what was expected and what was found. How to mend it depends on where it is shown:
-an error names the ``settings`` that would help, and the command line words them as its options, the browser as its
-controls.
+An error says what is wrong, where, what was expected, what was found, and what to do. How to mend it may depend on
+where it is shown: an error names the ``settings`` that would help, and the command line words them as its options, the
+browser as its controls.
 """
 
+from __future__ import annotations
+
+from copy import copy
+from typing import Final, Self
+
 from .text import one_line
+
+FIELDS: Final = ("where", "position", "what", "expected", "got", "advice")  # of an error, in the order of its sentences
 
 
 class EcgError(Exception):
     """Base of every error that the user's input can cause; the command line prints it and exits with 2.
 
+    Its text is made of its fields, of which each but one may be empty; each is on one line, whatever the names of files
+    in it hold.
+
     Parameters
     ----------
-    message
-        What is wrong, where, expected, got.
+    what
+        What is wrong.
+    where
+        The file, folder or record.
+    position
+        Line, column or byte in it.
+    expected, got
+        What should be there, and what is.
+    advice
+        What to do, in sentences.
     settings
         Names of the settings that would mend it, such as ``lead`` or ``out``: the command line knows each as an option.
 
+    Examples
+    --------
+    >>> print(EcgError("is damaged", where="a.csv", position="line 9", expected="2 cells", got="1", advice="Mend it."))
+    a.csv: line 9: is damaged: expected 2 cells, got 1. Mend it.
+
     """
 
-    def __init__(self, message: str = "", *, settings: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        where: object = "",
+        position: str = "",
+        expected: str = "",
+        got: str = "",
+        advice: str = "",
+        settings: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what)
+        self.what, self.where, self.position = one_line(what), one_line(str(where)), one_line(position)
+        self.expected, self.got, self.advice = one_line(expected), one_line(got), one_line(advice)
         self.settings = settings
 
+    @property
+    def problem(self) -> str:
+        """The text without the advice."""
+        compared = [f"{name} {text}" for name, text in (("expected", self.expected), ("got", self.got)) if text]
+        parts = [part for part in (self.where, self.position, self.what, ", ".join(compared)) if part]
+        text = ": ".join(parts)
+        return text if (text == self.what and not self.advice) or text.endswith(".") else f"{text}."
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Its fields by their names, for a file or another program."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+    def inside(self, where: object) -> Self:
+        """The same error of a file that lies inside another one, such as an archive."""
+        outer = copy(self)
+        outer.where = ": ".join(filter(None, (one_line(str(where)), self.where)))
+        return outer
+
     def __str__(self) -> str:
-        """One line, whatever the names of files in it hold."""
-        return one_line(super().__str__())
+        """What is wrong, and what to do."""
+        return f"{self.problem} {self.advice}".strip()
 
 
 class RecordError(EcgError):
@@ -36,8 +90,10 @@ class RecordError(EcgError):
 class MissingMetadataError(RecordError):
     """A file states no rate, or no unit of its numbers: neither is guessed; it must be given by hand."""
 
-    def __init__(self, message: str, *, rate: bool, unit: bool) -> None:
-        super().__init__(message, settings=("fs",) * rate + ("unit",) * unit)
+    def __init__(
+        self, what: str = "", *, rate: bool = False, unit: bool = False, where: object = "", advice: str = ""
+    ) -> None:
+        super().__init__(what, where=where, advice=advice, settings=("fs",) * rate + ("unit",) * unit)
         self.rate, self.unit = rate, unit  # whether each is missing
 
 

@@ -59,6 +59,20 @@ def atomic_file(path: Path) -> Iterator[Path]:
         (hidden / path.name).replace(path)
 
 
+def write_json(path: Path, content: object, *, default: Callable[[Any], object] | None = None) -> None:
+    """Write an object as JSON; the file is written whole or not at all.
+
+    Parameters
+    ----------
+    default
+        What to write for an object that JSON has no form for; without it, such an object is an error.
+
+    """
+    with atomic_file(path) as part:
+        text = json.dumps(content, ensure_ascii=False, indent=1, default=default)
+        part.write_text(f"{text}\n", encoding="utf-8", newline="\n")
+
+
 @contextmanager
 def atomic_files(
     folder: Path, name: str, *, last: Callable[[Path], Any] = lambda path: path.name, noted: bool = True

@@ -14,6 +14,7 @@ import numpy as np
 
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.files import write_json
 from ecg_core.labels import class_codes
 from ecg_core.live.engine import Monitor
 from ecg_core.live.replay import Replay
@@ -21,7 +22,7 @@ from ecg_core.live.stream import Alarm
 from ecg_core.parallel import use_threads
 from ecg_core.records import read_record
 from ecg_core.schema import Annotations, Record
-from models.command import parse, parser_of, print_line, read_json, write_json
+from models.command import parse, parser_of, print_line, read_json
 from models.databases import FOLDER, ICENTIA
 
 SETS: Final = {"danger": ("cudb/1.0.0", "vfdb/1.0.0"), "normal": ("qtdb/1.0.0", ICENTIA)}

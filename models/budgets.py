@@ -25,7 +25,8 @@ from ecg_core.adaptation.split import Side
 from ecg_core.adaptation.task import DONE, Task, create
 from ecg_core.classifier.leads import ALL
 from ecg_core.classifier.spec import read_spec
-from models.command import parse, parser_of, print_line, read_json, write_json
+from ecg_core.files import write_json
+from models.command import parse, parser_of, print_line, read_json
 from models.databases import FOLDER
 
 PATH = FOLDER / "adaptation.metrics.json"

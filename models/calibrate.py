@@ -25,13 +25,14 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.evaluate import reference_of
 from ecg_core.evaluation.patients import patient_of
 from ecg_core.evaluation.reliability import BurdenInterval, Trust, said_and_right, summarise_trust
+from ecg_core.files import write_json
 from ecg_core.labels import CLASSES
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.uncertainty import calibrate_probabilities, count_interval
 from ecg_core.schema import Analysis
 from ecg_core.training.reliability import CalibrationRecord, calibration_record, fit_scaling, fit_spread
-from models.command import add_fold_networks, parse, parser_of, print_line, write_json
+from models.command import add_fold_networks, parse, parser_of, print_line
 from models.cross_validate import fold_judges
 from models.databases import AFTDB, FOLDER, LTAFDB, LTDB, MITDB, QTDB, SVDB, listed_names
 

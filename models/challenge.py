@@ -19,10 +19,11 @@ from typing import Any, Final
 from ecg_core.certainty import AF, AF_ANSWERS, NOT_KNOWN
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
+from ecg_core.files import write_json
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Analysis, Record
-from models.command import add_fold_networks, parse, parser_of, print_line, read_json, write_json
+from models.command import add_fold_networks, parse, parser_of, print_line, read_json
 from models.cross_validate import fold_judges
 from models.databases import CHALLENGE, FOLDER
 

@@ -8,7 +8,6 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
-from ecg_core.files import atomic_file
 from ecg_core.training.fit import Report
 from models.databases import FOLDER
 
@@ -57,9 +56,3 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return result
-
-
-def write_json(path: Path, figures: dict[str, Any]) -> None:
-    """Keep what was measured; the file is written whole or not at all."""
-    with atomic_file(path) as part:
-        part.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

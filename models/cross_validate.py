@@ -25,10 +25,11 @@ from ecg_core.evaluation.evaluate import (
 )
 from ecg_core.evaluation.matching import AF_RHYTHMS, rhythm_spans
 from ecg_core.evaluation.summary import summarise
+from ecg_core.files import write_json
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import ModelSpec, Record
-from models.command import add_fold_networks, parse, parser_of, print_line, write_json
+from models.command import add_fold_networks, parse, parser_of, print_line
 from models.databases import AFDB, AFPDB, AFTDB, FOLDER, LTAFDB, MITDB, QTDB
 from models.general import FOLDS, NAME, TRAINING, Dealt, Source, fold_name, read_folds
 

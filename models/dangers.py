@@ -18,12 +18,13 @@ import numpy as np
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.cut_pauses import FILLINGS, with_pauses
+from ecg_core.files import write_json
 from ecg_core.labels import class_codes
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.danger import Span, without
 from ecg_core.schema import Analysis, Record
-from models.command import parse, parser_of, print_line, write_json
+from models.command import parse, parser_of, print_line
 from models.databases import FOLDER, ICENTIA, MITDB, SVDB
 from models.waveform import CUDB, IS_VF, QTDB, VFDB, VT_S, rhythm_marks
 

@@ -25,13 +25,14 @@ from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
 from ecg_core.evaluation.ec57 import Score
 from ecg_core.evaluation.evaluate import score_beats
 from ecg_core.evaluation.noise_stress import with_noise
+from ecg_core.files import write_json
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.rhythm.domain_shift import DOUBTFUL, doubtful_share
 from ecg_core.schema import ModelSpec, Record
 from ecg_core.training.domain import fit_domain
 from models import databases as at
-from models.command import ROOT, parse, parser_of, print_line, write_json
+from models.command import ROOT, parse, parser_of, print_line
 from models.domain_candidates import candidate_scores, fit_distance, tokens_of
 from models.simulated import simulated_record
 

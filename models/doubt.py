@@ -22,13 +22,14 @@ from scipy.stats import rankdata
 from ecg_core.classifier.leads import ALL
 from ecg_core.evaluation.evaluate import reference_of
 from ecg_core.evaluation.patients import BURDEN_POINTS, EctopyCount, count_reference
+from ecg_core.files import write_json
 from ecg_core.labels import UNLABELLED, class_codes
 from ecg_core.measuring import with_rules
 from ecg_core.rhythm.doubt import CONSTANT, TERMS, UNCERTAIN_FROM, doubt_features, open_share, s_doubt
 from ecg_core.rhythm.short_recordings import SHORT_S
 from ecg_core.schema import Analysis, Bool, Float64
 from models.calibrate import FOLDS, Judges, analysed_records, fold_of, parse_judges
-from models.command import print_line, write_json
+from models.command import print_line
 
 RIDGE = 0.01  # of the squared weights beside the mean loss: a few dozen wrong counts fit no large ones
 TRIED: Final = (0.2, 0.25, UNCERTAIN_FROM, 0.4, 0.5)  # scores from which on a count might be called uncertain

@@ -15,9 +15,10 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.evaluation.evaluate import Evaluation, evaluate_record
 from ecg_core.evaluation.summary import summarise
+from ecg_core.files import write_json
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
-from models.command import parse, parser_of, print_line, write_json
+from models.command import parse, parser_of, print_line
 from models.databases import FOLDER
 from models.evaluate import SETS, TestSet, record_names
 

@@ -18,8 +18,9 @@ from ecg_core.evaluation.ec57 import LEARNING_S
 from ecg_core.evaluation.evaluate import NO_LABELS, Evaluation, LabelBudget, RecordEvaluation, evaluate_record
 from ecg_core.evaluation.noise_stress import with_noise
 from ecg_core.evaluation.summary import report_text, summarise
+from ecg_core.files import write_json
 from ecg_core.records import read_record
-from models.command import parse, parser_of, print_line, read_json, write_json
+from models.command import parse, parser_of, print_line, read_json
 from models.databases import FOLDER, ICENTIA, MITDB, NSTDB, SVDB, listed_names
 
 FIRST_12, FIRST_50, FIRST_5_MIN = LabelBudget(n_first=12), LabelBudget(n_first=50), LabelBudget(first_s=LEARNING_S)

@@ -18,13 +18,14 @@ from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.ec57 import gross, statistics
 from ecg_core.evaluation.evaluate import score_beats
+from ecg_core.files import write_json
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Beats, Float64, Record, Text
-from models.command import parse, parser_of, print_line, read_json, write_json
+from models.command import parse, parser_of, print_line, read_json
 from models.databases import FOLDER
 from models.evaluate import SETS, TestSet, record_names
 

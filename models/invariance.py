@@ -12,9 +12,10 @@ from typing import Any, Final
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.invariance import CHANGES, MARGIN_S, Invariance, compare, together
+from ecg_core.files import write_json
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
-from models.command import parse, parser_of, print_line, write_json
+from models.command import parse, parser_of, print_line
 from models.databases import AFDB, FOLDER, LTAFDB, MITDB, SVDB
 
 # Sinus rhythm, V in abundance, both with noise, atrial tachycardia, fused V and paroxysms of fibrillation

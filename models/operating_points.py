@@ -26,11 +26,12 @@ from ecg_core.classifier.leads import ALL, FIRST
 from ecg_core.classifier.model import save_spec
 from ecg_core.evaluation.ec57 import Score, gross
 from ecg_core.evaluation.evaluate import score_beats
+from ecg_core.files import write_json
 from ecg_core.measuring import settle
 from ecg_core.rhythm.labelling import at_operating_point
 from ecg_core.rules import BALANCED, HIGH, PRECISE, SENSITIVITIES, OperatingPoint
 from models.calibrate import DECIMALS, FOLDS, AnalysedRecord, analysed_records, fold_of, parse_judges
-from models.command import print_line, write_json
+from models.command import print_line
 
 AIMS: Final = {HIGH: (0.99, 0.95), PRECISE: (0.97, 0.97)}  # Se of V and S; +P of V and S
 FARTHEST, COARSE, STEP = 8.0, 1.0, 0.25  # nats: bound of an offset, first steps, and those around the best of them

@@ -20,12 +20,13 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.evaluation.evaluate import reference_of
 from ecg_core.evaluation.matching import match_beats
 from ecg_core.evaluation.noise_stress import with_noise
+from ecg_core.files import write_json
 from ecg_core.labels import UNLABELLED, class_codes
 from ecg_core.records import read_record
 from ecg_core.schema import Float64, Record
 from ecg_core.signals.filters import FS_HZ, clean_leads, normalised
 from ecg_core.signals.quality import BLOCK_S, certainty
-from models.command import parse, parser_of, write_json
+from models.command import parse, parser_of
 from models.databases import FOLDER, MITDB, NSTDB, SVDB, read_split
 
 NOISES = (("em", 12.0), ("em", 6.0), ("em", 0.0), ("em", -6.0), ("ma", 0.0))  # of nstdb, with the ratio in dB

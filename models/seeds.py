@@ -17,9 +17,10 @@ from ecg_core.classifier.spec import read_spec
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.evaluation.evaluate import Evaluation
 from ecg_core.evaluation.summary import summarise
+from ecg_core.files import write_json
 from ecg_core.training.adaptation import PLAN as ADAPTATION_PLAN
 from models.adapt import fine_tune
-from models.command import RUNS, parse, parser_of, print_line, read_json, write_json
+from models.command import RUNS, parse, parser_of, print_line, read_json
 from models.databases import FOLDER, MITDB, NSTDB, load_records, read_split
 from models.evaluate import SETS, evaluate_in_set, record_names
 from models.train import PLAN as SOURCE_PLAN

@@ -29,7 +29,7 @@ from ecg_core.classifier.waveform_head import (
     usual_size,
 )
 from ecg_core.evaluation.noise_stress import with_noise
-from ecg_core.files import atomic_file
+from ecg_core.files import atomic_file, write_json
 from ecg_core.labels import CLASSES, class_codes
 from ecg_core.records import read_record
 from ecg_core.rhythm.danger import stretches, tachyarrhythmias
@@ -37,7 +37,7 @@ from ecg_core.rules import RhythmRules
 from ecg_core.schema import Bool, Float32, Record, Text, Waveform
 from ecg_core.signals.filters import clean_leads, normalised
 from ecg_core.training.waveform import HeadRecipe, Seconds, concatenate, fit_head
-from models.command import parse, parser_of, print_line, write_json
+from models.command import parse, parser_of, print_line
 from models.databases import FOLDER, ICENTIA, MITDB, NSTDB, SVDB, read_split
 
 CUDB, VFDB, QTDB, LTDB = "cudb/1.0.0", "vfdb/1.0.0", "qtdb/1.0.0", "ltdb/1.0.0"

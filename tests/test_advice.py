@@ -1,5 +1,6 @@
 """What an error of reading advises is followed: the file opens, or another reason is given; never the same again."""
 
+import pickle
 import re
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 from support.broken_files import BROKEN
 from support.made_files import FS_HZ, csv_text, signal
 
-from ecg_core.errors import EcgError
+from ecg_core.errors import EcgError, MissingMetadataError
 from ecg_core.overrides import NO_OVERRIDES, RecordOverrides
 from ecg_core.records import read_record
 
@@ -68,6 +69,29 @@ def test_the_advice_about_a_broken_file_leads_to_its_end_and_never_in_a_circle(t
         assert len(met) < MOST_STEPS, (overrides, met)
         assert len(set(met)) == len(met), (overrides, met)
         assert not met or ENDS.search(met[-1]), (overrides, met[-1])
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_error_of_reading_says_apart_where_it_is_what_is_wrong_and_what_to_do(tmp_path, name):
+    try:
+        path = BROKEN[name](tmp_path)
+    except (OSError, AttributeError, NotImplementedError):
+        pytest.skip("this system cannot make such a file")
+    try:
+        record = read_record(path)
+        record.source.read(0, min(record.n_samples, 1000), tuple(range(len(record.lead_names))))
+    except EcgError as error:
+        assert error.where
+        assert error.what or error.expected
+        assert error.advice.endswith(".") or error.settings
+        assert str(error) == f"{error.problem} {error.advice}".strip()
+        assert "; it is" not in error.advice
+
+
+def test_an_error_keeps_its_parts_between_processes():
+    error = MissingMetadataError("has no column of time", where="x.csv", rate=True, unit=False)
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301  # its own bytes
+    assert (copied.fields, copied.settings, copied.rate) == (error.fields, ("fs",), True)
 
 
 def example_headings(sentence):

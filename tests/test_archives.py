@@ -93,13 +93,13 @@ def test_too_many_files_are_refused(tmp_path, files, monkeypatch):
 
 def test_several_records_are_listed_by_name(tmp_path, files):
     both = {**files, **{name.replace("x", "y"): content.replace(b"x", b"y", 2) for name, content in files.items()}}
-    with pytest.raises(RecordError, match=r"expected one record in the archive, found 2 \(x, y\)"):
+    with pytest.raises(RecordError, match=r"expected one record in the archive, got 2 \(x, y\)"):
         read_record(zipped(tmp_path / "a.zip", both))
 
 
 @pytest.mark.parametrize("contents", [{}, {"notes.txt": b"nothing"}])
 def test_an_archive_without_a_record_says_so(tmp_path, contents):
-    with pytest.raises(RecordError, match="expected one record in the archive, found 0"):
+    with pytest.raises(RecordError, match="expected one record in the archive, got 0"):
         read_record(zipped(tmp_path / "a.zip", {**contents, "more.md": b"text"}))
 
 

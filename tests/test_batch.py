@@ -221,7 +221,8 @@ def test_a_record_that_fails_is_listed_and_stops_no_other(tmp_path, capsys, data
     assert contents(tmp_path / "out") == ["a", "c", "failures.csv", *STUDY]
     failed = rows(tmp_path / "out" / "failures.csv")
     assert [Path(row["record"]).name for row in failed] == ["b", "nobody"]
-    assert "holds 0 bytes" in failed[0]["sentence"]
+    assert "got 0 bytes" in failed[0]["sentence"]
+    assert (failed[0]["where"], failed[0]["advice"]) == ("b.dat", "Copy it again.")
     assert "does not exist" in failed[1]["sentence"]
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ecg_core.notes import Patient
 from ecg_core.records import read_record, records_in, xml_text
 from ecg_core.records.inspect import inspect_text
 from ecg_core.records.patients import read_patient
+from ecg_core.records.xml_text import numbers_of
 
 ROOT = Path(__file__).parents[1]
 ROWS = dict(zip(carts.TWELVE, carts.counts(), strict=True))
@@ -138,12 +140,12 @@ def test_a_document_is_read_within_limits(tmp_path, monkeypatch):
     with pytest.raises(RecordError, match="nests more than 200"):
         opened(tmp_path, deep)
     monkeypatch.setattr(xml_text, "MAX_BYTES", 1 << 20)
-    with pytest.raises(RecordError, match="an XML document of 2 MB, at most 1 are read"):
+    with pytest.raises(RecordError, match="too long an XML document: expected at most 1 MB, got 2 MB"):
         opened(tmp_path, carts.aecg(" " * (2 << 20)))
 
 
 def test_truncated_xml_names_the_line(tmp_path):
-    with pytest.raises(RecordError, match="not well-formed XML, from line "):
+    with pytest.raises(RecordError, match=r"line \d+: is not well-formed XML"):
         opened(tmp_path, carts.whole_aecg()[:-300])
 
 
@@ -233,7 +235,7 @@ def test_muse_without_a_rhythm_or_with_damaged_base64_says_so(tmp_path):
         opened(tmp_path, whole_file[:place] + b"!" + whole_file[place + 1 :])
     text = carts.base64_of(rows["V2"])
     odd = text[:-4]  # the last byte is lost
-    with pytest.raises(RecordError, match="expected two for each sample"):
+    with pytest.raises(RecordError, match="expected two bytes for each sample"):
         opened(tmp_path, carts.muse(carts.muse_waveform(rows)).replace(text.encode(), odd.encode()))
 
 
@@ -269,13 +271,13 @@ def test_philips_names_the_averaged_beats_and_states_the_patient(tmp_path):
 
 
 def test_philips_that_is_cut_or_compressed_otherwise_says_so(tmp_path):
-    with pytest.raises(RecordError, match="hold 6 of 12 leads"):
+    with pytest.raises(RecordError, match="expected the compressed waveforms of 12 leads, got 6"):
         opened(tmp_path, carts.sierra(carts.counts()[:6], numberofleads="12"))
-    with pytest.raises(RecordError, match="its waveforms have 60,000 samples, expected 6,000 for each of 12 leads"):
+    with pytest.raises(RecordError, match="expected 6,000 samples for each of 12 leads, got 60,000 together"):
         opened(tmp_path, carts.sierra(carts.counts(), compression="Uncompressed", durationperchannel="12000"))
     longer = opened(tmp_path, carts.sierra(carts.counts(), durationperchannel="12000"))
     assert longer.doubts == ("lead I has 5,000 samples, the file states 6,000; the other leads likewise",)
-    with pytest.raises(RecordError, match="with compression ZIP, expected Base64 and XLI or none"):
+    with pytest.raises(RecordError, match=r"expected Base64 with compression XLI or none, got .* compression ZIP"):
         opened(tmp_path, carts.sierra(carts.counts(), compression="ZIP"))
     with pytest.raises(RecordError, match="states no sampling rate or no duration"):
         opened(tmp_path, carts.sierra(carts.counts(), durationperchannel=""))
@@ -318,3 +320,27 @@ def test_mortara_says_what_it_does_not_read(tmp_path):
 def test_another_document_called_ecg_is_no_record(tmp_path):
     (tmp_path / "x.xml").write_text("<ECG><Lead>1 2 3</Lead></ECG>")
     assert records_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["1 -2 3", " 7\n8\t9\r\n", "1.5 -2e3 4", "+5 6", "1 nan 2", "1_000 2", "99999999999 1", "12", "1\x0b2\x0c3"]
+)
+def test_digits_are_the_numbers_that_their_words_are(text):
+    found = numbers_of(Path("x.xml"), text, what="the digits")
+    np.testing.assert_array_equal(found, np.array(text.split(), dtype=float))
+
+
+@pytest.mark.parametrize("text", ["1 two 3", "1,5 2", '"1" 2', "1;2", "\u0661x", "0x10"])
+def test_digits_that_are_none_are_refused(text):
+    with pytest.raises(RecordError, match=r"x\.xml: the digits are damaged"):
+        numbers_of(Path("x.xml"), text, what="the digits")
+
+
+def test_a_day_of_digits_is_read_without_a_list_of_its_words():
+    text = "-123 " * 1_000_000
+    tracemalloc.start()
+    try:
+        numbers_of(Path("x.xml"), text, what="the digits")
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(text)  # a list of words takes eleven times the text
+    finally:
+        tracemalloc.stop()

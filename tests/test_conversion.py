@@ -1,5 +1,6 @@
 """Records written in another form and read back."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import datetime, time
@@ -153,6 +154,23 @@ def test_inspect_of_a_broken_file_says_why_and_ends_with_2(tmp_path, capsys):
     assert shown.count("Cannot be analysed") == 2
 
 
+def test_inspect_as_json_has_the_parts_of_an_error_apart_and_nothing_about_the_patient(tmp_path, capsys):
+    (tmp_path / "x.csv").write_text(
+        "time_s,II_mv\n0,0.1\n0.004,oops\n" + "".join(f"{i / 250},0\n" for i in range(2, 3000))
+    )
+    (tmp_path / "y.ecg").write_bytes(ishne(SIGNAL))
+    assert main(["inspect", "--json", str(tmp_path / "x.csv"), str(tmp_path / "y.ecg")]) == 2
+    shown = capsys.readouterr().out
+    broken, fine = json.loads(shown)
+    assert broken["error"] == {
+        "where": "x.csv", "position": "line 3, column II_mv", "what": "", "expected": "a number", "got": '"oops"',
+        "advice": "Correct the cell, or leave it empty.", "settings": [],
+    }  # fmt: skip
+    assert fine["error"] is None
+    assert (fine["fs_hz"], fine["samples_per_lead"], len(fine["leads"])) == (250, SIGNAL.shape[1], 2)
+    assert "Firstname" not in shown
+
+
 # Annotations in copies
 
 BEATS = np.array([0.1, 1.0, 1.802, 2.7, 19.9])
@@ -205,7 +223,7 @@ def test_annotations_of_another_rate_keep_their_times(tmp_path, record):
         ("x.csv", "a,b\n1,2\n", "expected a table of beats with the columns time_s and label"),
         ("x.csv", "time_s,label\n1,X\n", "the labels N, S, V, F, Q"),
         ("x.csv", "time_s,label\nsoon,N\n", "expected a table of beats"),
-        ("x.csv", "time_s,label\n1,N\n999,N\n", "its last annotation is at 999.0 s, the record x is 20.0 s long"),
+        ("x.csv", "time_s,label\n1,N\n999,N\n", "expected annotations within 20.0 s, got the last one at 999.0 s"),
         ("x.atr", b"x", "expected WFDB annotations"),
     ],
 )
@@ -331,7 +349,7 @@ def test_inspect_names_the_format_by_the_first_bytes(tmp_path, record, capsys):
     shown = capsys.readouterr().out
     assert "x (EDF" in shown
     assert "report.edf (PDF document)" in shown
-    assert "a printed report holds no samples; export the recording itself" in shown
+    assert "a printed report holds no samples. Export the recording itself" in shown
 
 
 def test_inspect_shows_what_is_known_of_the_patient_and_no_copy_has_it(tmp_path, capsys):

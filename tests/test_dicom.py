@@ -42,9 +42,9 @@ def test_channels_without_a_sensitivity_are_uncalibrated(tmp_path):
     ("groups", "message"),
     [
         ([], "is a DICOM file without waveforms"),
-        ([dicom_group(COUNTS, unit="mm[Hg]")], r"none of its channels is in mV, uV or V \(found mm\[Hg\]\)"),
-        ([dicom_group(COUNTS[:, :500])], "the record is 2.0 s long"),
-        ([dicom_group(COUNTS, fs_hz=10)], "its sampling rate is 10 Hz"),
+        ([dicom_group(COUNTS, unit="mm[Hg]")], r"expected mV, uV or V, got mm\[Hg\]"),
+        ([dicom_group(COUNTS[:, :500])], r"expected at least 5 s, got 2\.0 s"),
+        ([dicom_group(COUNTS, fs_hz=10)], "got 10 Hz"),
     ],
 )
 def test_what_is_no_ecg_is_refused_in_a_sentence(tmp_path, groups, message):

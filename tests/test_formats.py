@@ -232,14 +232,14 @@ def test_an_apple_watch_electrocardiogram_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not a table with a heading"),
+        ("", "expected a heading and rows of numbers"),
         ("1,2,3\n4,5,6\n", "expected a column of time and columns of leads, each with its unit; found 1, 2, 3"),
         ("time_s,II\n0,1\n", "each with its unit"),
         ("time,II_mv\n0,1\n", "expected a column of time"),
         (csv_text(signal()).replace("0.004000,", "0.044000,", 1), "do not rise|not evenly spaced"),
         (csv_text(signal()).replace("0.008000,", "x,", 1), 'line 4, column time_s: expected a number, got "x"'),
-        (csv_text(signal(), fs_hz=10), "its sampling rate is 10 Hz, expected 50 to 10000 Hz"),
-        (csv_text(signal()[:, :500]), "the record is 2.0 s long"),
+        (csv_text(signal(), fs_hz=10), "expected 50 to 10000 Hz, got 10 Hz"),
+        (csv_text(signal()[:, :500]), r"expected at least 5 s, got 2\.0 s"),
         (csv_text(signal()).replace(",0.00000", ",inf", 1), "infinite|expected a number"),
     ],
 )
@@ -355,3 +355,18 @@ def test_a_folder_offers_records_of_every_format(tmp_path):
     (tmp_path / "d.csv").write_text(csv_text(signal()))
     (tmp_path / "notes.txt").write_text("nothing")
     assert [path.name for path in find_records(tmp_path)] == ["b.edf", "c.ecg", "d.csv"]
+
+
+@pytest.mark.parametrize("name", ["RESP", "Pleth", "EMG chin", "Flow", "SaO2", "ACC X", "Temp", "Snore"])
+def test_a_signal_beside_an_ecg_is_left_out_of_every_format_by_the_same_names(tmp_path, name):
+    wave = signal()
+    write_edf(tmp_path / "x.edf", wave, names=("x1", name))
+    (tmp_path / "x.csv").write_text(csv_text(wave, headings=f"time_s,x1 [mV],{name} [mV]"))
+    counts = np.rint(wave.T * 200).astype("<i2")
+    (tmp_path / "y.dat").write_bytes(counts.tobytes())
+    lines = "".join(f"y.dat 16 200/mV 16 0 0 0 0 {label}\n" for label in ("x1", name))
+    (tmp_path / "y.hea").write_text(f"y 2 {FS_HZ} {len(counts)}\n{lines}")
+    for file in ("x.edf", "x.csv", "y"):
+        record = read_record(tmp_path / file)
+        assert len(record.lead_names) == 1, (file, record.lead_names)
+        assert [name.casefold() in left.name.casefold() for left in record.left_out] == [True], file

@@ -14,7 +14,7 @@ import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import broken_files as files
-from support import made_carts, made_mfer, made_scp
+from support import made_carts, made_mfer, made_phones, made_scp
 from support.made_files import FS_HZ, csv_text, ishne, signal
 from support.records import write_record
 
@@ -79,6 +79,7 @@ WHOLE = {
     **made_carts.WHOLE,
     **made_scp.WHOLE,
     **made_mfer.WHOLE,
+    **made_phones.WHOLE,
 }
 
 

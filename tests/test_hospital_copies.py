@@ -333,7 +333,7 @@ def test_events_in_an_edf_copy_are_taken_neither_for_beats_nor_for_changes_of_rh
         ("a,b\n1,2\n", "expected a table of events with the columns kind, start_s and end_s"),
         ("kind,start_s,end_s\naf,5,soon\n", "expected a table of events"),
         ("kind,start_s,end_s\naf,5,1\n", "expected events that begin at 0 s or later"),
-        ("kind,start_s,end_s\naf,500,501\n", r"its last event is at 500.0 s, the record x is 10.0 s long"),
+        ("kind,start_s,end_s\naf,500,501\n", r"expected events within 10\.0 s, got the last one at 500\.0 s"),
     ],
 )
 def test_events_that_are_none_are_refused(tmp_path, content, message):

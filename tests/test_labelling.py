@@ -240,7 +240,7 @@ def test_labels_of_another_record_are_refused_with_both_names(session, workspace
     table = pd.DataFrame(labels_table(with_labels_at(analysis, beats)))
     session["labels_file"] = Uploaded(csv_bytes(table.assign(record="other", record_sha256="1" * 64)))
     load_labels("labels_file")
-    for part in ("rec_labels.csv: these labels are of the record other", "11111111", analysis.record.record_id):
+    for part in ("rec_labels.csv: these labels are of another record", "11111111", analysis.record.record_id):
         assert part in session["labels_message"]
     assert shown(workspace).labelled.tolist() == []
     mixed = pd.concat([table, table.assign(record_sha256="1" * 64)])
@@ -268,7 +268,7 @@ def with_labels_at(analysis, beats):
 def test_a_file_without_labels_shows_a_message_and_changes_nothing(session, workspace, content):
     session["labels_file"] = Uploaded(content)
     load_labels("labels_file")
-    assert "rec_labels.csv: expected" in session["labels_message"]
+    assert "a table of beats" in session["labels_message"]
     assert str(workspace.uploads.path) not in session["labels_message"]
     assert workspace.edits_of(workspace.current) == ()
 

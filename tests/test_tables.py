@@ -171,7 +171,7 @@ def test_lines_end_as_on_any_computer(tmp_path, end):
 
 
 def test_a_list_of_samples_in_a_cell_is_named(tmp_path):
-    with pytest.raises(RecordError, match="holds a list of samples in one cell; write each of them into a row"):
+    with pytest.raises(RecordError, match=r"holds a list of samples in one cell\. Write each of them into a row"):
         opened(tmp_path, 'start,duration,signal\n2024-03-02T10:00:00,30,"[' + ",".join(["12"] * 9000) + ']"\n')
 
 
@@ -228,7 +228,7 @@ def test_decimals_with_leading_zeros_make_one_column_without_headings(tmp_path):
 def test_decimal_commas_between_commas_are_refused_with_the_line(tmp_path):
     text = columns(times("{:.3f}"), numbers(), before="time_s,II_mv\n").replace(".", ",")
     with pytest.raises(
-        RecordError, match=r"line 1 has 2 headings, but line 2 has 4 cells; .* separate .* by semicolons"
+        RecordError, match=r"line 2: is not as wide as line 1: expected 2 cells, got 4\. .* separate .* by semicolons"
     ):
         opened(tmp_path, text)
 
@@ -273,7 +273,7 @@ def test_a_separator_at_the_end_of_each_line_shifts_no_column(tmp_path, has_time
 
 
 def test_a_column_without_a_heading_of_its_own_shifts_no_heading(tmp_path):
-    with pytest.raises(RecordError, match="line 1 has 2 headings, but line 2 has 3 cells"):
+    with pytest.raises(RecordError, match="line 2: is not as wide as line 1: expected 2 cells, got 3"):
         opened(tmp_path, columns([f'"{i + 1}"' for i in range(N)], times(), numbers(), before='"time_s","II_mv"\n'))
 
 
@@ -296,7 +296,7 @@ def test_every_column_that_is_no_lead_is_named_with_its_reason(tmp_path):
         "": "counts the rows", "HR": "a heart rate", "RR_ms": "in ms, no unit of an ECG",
         "acc_x [mg]": "in mg, no unit of an ECG",
         "ACC_Y": "movement", "Temperature": "a temperature", "ABP (mmHg)": "in mmHg, no unit of an ECG",
-        "signal quality": "a quality", "event": "marks of events", "EMG [mV]": "another signal than ECG",
+        "signal quality": "a quality", "event": "marks of events", "EMG [mV]": "an EMG",
         "note": "holds text",
     }  # fmt: skip
     cells = [[str(i) for i in range(N)], *[["5"] * N] * 9, ["word"] * N]
@@ -531,7 +531,7 @@ def test_a_wrong_cell_in_the_first_row_makes_it_no_heading(tmp_path):
 
 def test_a_line_with_more_cells_than_the_others_is_named(tmp_path):
     text = columns(times(), numbers(), before="time_s,II_mv\n").replace("\n4.000,", "\n4.000,0,")
-    with pytest.raises(RecordError, match="line 1002 has 3 cells, expected 2"):
+    with pytest.raises(RecordError, match="line 1002: expected 2 cells, got 3"):
         opened(tmp_path, text)
 
 
@@ -561,7 +561,7 @@ def test_a_table_without_headings_whose_first_column_is_time_keeps_its_gaps(tmp_
 
 @pytest.mark.parametrize("text", ["time_s,II_mv\n", "", "\n\n", "# note\n", "time_s\n1\n2\n3\n"])
 def test_headings_alone_are_no_recording(tmp_path, text):
-    with pytest.raises(RecordError, match=r"is not a table with a heading|has no column of a lead"):
+    with pytest.raises(RecordError, match=r"is not a table: expected a heading|expected a column of a lead"):
         opened(tmp_path, text)
 
 

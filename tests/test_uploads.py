@@ -41,7 +41,9 @@ def uploaded(*suffixes, rename=None):
 def test_upload_without_its_signal_names_the_missing_file():
     at = page("studies")
     at.file_uploader[0].set_value(uploaded(".hea")).run()
-    assert [error.value for error in at.error] == ["demo.hea names demo.dat, which is not beside it; add this file."]
+    assert [error.value for error in at.error] == [
+        "demo.hea\\: names demo.dat, which is not beside it.\n\nAdd this file."
+    ]
 
 
 def test_upload_opens_the_record(demo):
@@ -104,7 +106,7 @@ def test_what_a_file_states_itself_is_not_asked_for(tmp_path):
     assert fields["Unit"].disabled
     fields["Sampling rate in Hz"].set_value(5.0)
     button(at, "Open the file").click().run()
-    assert "its sampling rate is 5 Hz, expected 50 to 10000 Hz" in at.error[0].value
+    assert "expected 50 to 10000 Hz, got 5 Hz" in at.error[0].value
     fields = {item.label: item for item in [*at.number_input, *at.selectbox]}
     fields["Sampling rate in Hz"].set_value(250.0)
     button(at, "Open the file").click().run()
@@ -283,7 +285,7 @@ def test_a_full_disk_for_temporary_files_is_said_on_the_page(monkeypatch):
     monkeypatch.setattr(files.tempfile, "mkdtemp", full)
     at.file_uploader[0].set_value([("mine.csv", csv_text(signal()).encode(), "text/csv")]).run()
     assert [error.value for error in at.error] == [
-        "The upload cannot be kept (No space left on device); make room on the disk."
+        "The upload cannot be kept (No space left on device).\n\nMake room on the disk."
     ]
 
 

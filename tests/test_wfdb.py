@@ -183,7 +183,7 @@ def test_rate_limits_are_those_of_the_leads_and_not_of_the_frames(tmp_path):
     content = in_frames(counts_of(beats()))
     text = f"x 1 1 {SECONDS}\n{line('x', form='16x250')}"
     assert read_record(write(tmp_path, "x", text, content)).fs_hz == FS_HZ
-    with pytest.raises(RecordError, match="its sampling rate is 1 Hz, expected 50 to 10000 Hz"):
+    with pytest.raises(RecordError, match="expected 50 to 10000 Hz, got 1 Hz"):
         read_record(write(tmp_path, "x", f"x 1 1 {SECONDS}\n{line('x')}", content))
 
 
@@ -347,7 +347,7 @@ def test_annotations_are_no_record_whatever_their_suffix(tmp_path, annotator):
     wfdb.wrann("slp", "atr", np.arange(125, N, 250), symbol=["N"] * SECONDS, write_dir=str(tmp_path))
     path = (tmp_path / "slp.atr").rename(tmp_path / f"slp.{annotator}")
     assert find_records(tmp_path) == [tmp_path / "slp"]
-    with pytest.raises(RecordError, match=r"is an annotation file of the WFDB record slp, .*; open slp, or"):
+    with pytest.raises(RecordError, match=r"is an annotation file of the WFDB record slp, .*\. Open slp, or"):
         read_record(path)
 
 
@@ -499,7 +499,7 @@ def test_a_rate_that_is_missing_is_requested_and_never_guessed(tmp_path):
 
 def test_a_signal_file_that_was_renamed_without_its_header_is_named(tmp_path):
     path = write(tmp_path, "x", f"x 1 250 {N}\n{line('y')}", bytes(2 * N))
-    with pytest.raises(RecordError, match=r"names y\.dat, which is not beside it; .* renamed to x\.dat\? Then correct"):
+    with pytest.raises(RecordError, match=r"names y\.dat, .* not beside it\. .* renamed to x\.dat\? Then correct"):
         read_record(path)
 
 
@@ -511,5 +511,5 @@ def test_a_header_of_annotations_alone_is_refused_with_what_to_do(tmp_path):
 
 def test_a_gain_that_is_no_number_is_refused_with_the_field(tmp_path):
     text = f"x 1 250 {N}\n{line('x', gain='200,5/mV')}"
-    with pytest.raises(RecordError, match=r'x\.hea: expected a gain such as 200/mV .*, found "200,5/mV"'):
+    with pytest.raises(RecordError, match=r'x\.hea: expected a gain such as 200/mV .*, got "200,5/mV"'):
         read_record(write(tmp_path, "x", text, bytes(2 * N)))

@@ -147,7 +147,7 @@ def recording_of(record: Record, *, database: str) -> Recording:
 
     """
     if record.path is None:
-        raise RecordError(f"{record.record_id}: this record is not a file, expected one that can be opened again.")
+        raise RecordError("this record is not a file, expected one that can be opened again", where=record.record_id)
     code = np.zeros(0, dtype=np.int64) if record.reference is None else class_codes(record.reference.symbol)
     counts = np.bincount(code[code != UNLABELLED], minlength=len(CLASSES))
     return Recording(
@@ -226,7 +226,9 @@ def open_recording(recording: Recording, store: Store | None = None) -> Record:
     if recording.study:
         study = None if store is None else get_study(store, recording.study)
         if store is None or study is None:
-            raise RecordError(f"{recording.name}: its study is no longer in the store; choose the studies again.")
+            raise RecordError(
+                "its study is no longer in the store", where=recording.name, advice="Choose the studies again."
+            )
         record = labelled_record(store, study)[0]
     else:
         record = read_record(Path(recording.path), overrides=recording.overrides)
@@ -234,8 +236,11 @@ def open_recording(recording: Recording, store: Store | None = None) -> Record:
     expected = (round(recording.duration_s, 3), recording.fs_hz, recording.lead_names)
     if found != expected:
         raise RecordError(
-            f"{recording.name}: the file was changed since the recordings were chosen: expected "
-            f"{_described(*expected)}, got {_described(*found)}. Choose the recordings again."
+            "the file was changed since the recordings were chosen",
+            where=recording.name,
+            expected=_described(*expected),
+            got=_described(*found),
+            advice="Choose the recordings again.",
         )
     return record
 

@@ -16,6 +16,7 @@ from ..classifier.spec import read_spec
 from ..classifier.weights import save_model
 from ..errors import AdaptationError, Cancelled, EcgError
 from ..evaluation.evaluate import Evaluation, RecordEvaluation, evaluate_record
+from ..files import write_json
 from ..records import read_record
 from ..schema import Record
 from ..studies.store import Store, open_store
@@ -38,7 +39,6 @@ from .task import (
     Adaptation,
     ProgressClock,
     State,
-    write_json,
 )
 
 FITTING: Final = (0.04, 0.84)  # part of all work before the fits, and until they are done
@@ -125,7 +125,7 @@ class _Run:
         ]
         proof = self._measure(load_model(Path(task.model)), final, held_out)
         self.clock.at("Writing the proof", MEASURING)
-        write_json(self.adaptation.folder / PROOF, describe_proof(proof) | self._about(proof))
+        write_json(self.adaptation.folder / PROOF, describe_proof(proof) | self._about(proof), default=str)
         return proof
 
     def _fit(self, model: Model, number: int) -> Model:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ import platformdirs
 from ..classifier.leads import AUTO
 from ..classifier.model_files import MAX_NAME, is_name
 from ..errors import AdaptationError, Cancelled
-from ..files import APP_NAME, atomic_file, is_running
+from ..files import APP_NAME, is_running, write_json
 from ..overrides import RecordOverrides
 from .material import Labels, Origin, Recording
 from .split import Side
@@ -93,7 +93,7 @@ class Adaptation:
 
     def note(self, state: State) -> None:
         """Keep how far it is."""
-        write_json(self.folder / STATE, asdict(state))
+        write_json(self.folder / STATE, asdict(state), default=str)
 
     def ask_to_stop(self) -> None:
         """Let the process that works on it stop at its next step."""
@@ -155,7 +155,7 @@ def create(task: Task, *, folder: Path | None = None) -> Adaptation:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.mkdir()
-        write_json(place / TASK, asdict(task))
+        write_json(place / TASK, asdict(task), default=str)
     except FileExistsError as error:
         raise AdaptationError(
             f'An adaptation "{task.name}" is there already: resume or discard it, or choose another name.',
@@ -252,9 +252,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write an object as JSON; the file is written whole or not at all."""
-    with atomic_file(path) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,7 @@ class Outcome:
     row: dict[str, str | float | None]
     problem: str = ""
     settings: tuple[str, ...] = ()  # names of those that would mend the problem; see ``EcgError``
+    fields: Mapping[str, str] = field(default_factory=dict)  # of the error, apart; see ``EcgError``
     kept: bool = False  # finished by an earlier run
 
 
@@ -161,7 +162,9 @@ def _records_of(argument: Path) -> list[Path]:
     inside = [record for folder in folders for record in find_records(folder)]
     records = [path for path in (*files, *inside) if not is_result(path)]
     if not records:
-        raise RecordError(f"{argument}: no recording matches this pattern; check it, or choose a folder of records.")
+        raise RecordError(
+            "no recording matches this pattern", where=argument, advice="Check it, or choose a folder of records."
+        )
     return records
 
 

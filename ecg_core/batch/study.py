@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import __version__
-from ..errors import OutputError
+from ..errors import FIELDS, OutputError
 from ..files import atomic_files, remove_with
 from ..report.columns import csv_bytes
 from ..report.measures import measures
@@ -22,7 +22,7 @@ from .tables import FAILURES, PARQUET, STUDY
 if TYPE_CHECKING:
     import pandas as pd
 
-FAILURE_COLUMNS: Final = ("record", "sentence")
+FAILURE_COLUMNS: Final = ("record", "sentence", *FIELDS)
 IDENTITY: Final = (
     "folder", "record", "leads", "record_sha256", "model", "model_sha256", "software_version",
 )  # fmt: skip
@@ -73,7 +73,10 @@ def write_study(outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
 
     """
     table = study_table([outcome.row for outcome in outcomes if not outcome.problem])
-    failed = [(one_line(str(outcome.task.path)), outcome.problem) for outcome in outcomes if outcome.problem]
+    failed = [
+        (one_line(str(outcome.task.path)), outcome.problem, *(outcome.fields.get(name, "") for name in FIELDS))
+        for outcome in outcomes if outcome.problem
+    ]  # fmt: skip
     contents = {STUDY: csv_bytes(_as_text(table)), PARQUET: table.to_parquet(index=False)}
     if failed:
         contents[FAILURES] = csv_bytes(dict(zip(FAILURE_COLUMNS, zip(*failed, strict=True), strict=True)))

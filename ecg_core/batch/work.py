@@ -148,7 +148,7 @@ def _write(
             (hidden / MARK).write_text(json.dumps(mark, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         if not place_mends(error):  # of this record alone
-            raise RecordError(f"{task.path}: its results cannot be written ({reason_of(error)}).") from error
+            raise RecordError(f"its results cannot be written ({reason_of(error)})", where=task.path) from error
         raise OutputError(
             f"{task.folder.parent}: the results of {task.name} cannot be written there ({reason_of(error)}); "
             "finished records are kept. Make room, and run the same command again.",

@@ -199,7 +199,7 @@ def work_on(task: Task, settings: Settings, *, one_thread: bool) -> Outcome:
     except (OutputError, Cancelled):
         raise
     except EcgError as error:
-        return Outcome(task, {}, str(error), settings=error.settings)
+        return Outcome(task, {}, str(error), settings=error.settings, fields=error.fields)
     except OSError as error:
         return Outcome(task, {}, one_line(f"{error.filename or task.path}: {error.strerror or error}; check the file."))
     except Exception as error:  # one record must not stop a thousand others

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import ModelError
-from ..files import PRIVATE, atomic_file, atomic_folder, sweep
+from ..files import PRIVATE, atomic_folder, sweep, write_json
 from .installed import (
     RECORDERS,
     InstalledModel,
@@ -143,8 +142,7 @@ def set_default(name: str, recorder: str) -> None:
         table[" ".join(recorder.split())] = model.spec.sha256
     with _not_written():
         _make_folder()
-        with atomic_file(kept_folder() / RECORDERS) as part:
-            part.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        write_json(kept_folder() / RECORDERS, table)
 
 
 def _own(name: str) -> InstalledModel:

@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
             f"--engine {options.engine}: a study keeps what the usual engine finds; leave out one of both."
         )
     if options.join and options.dask:
-        raise RecordError("--join makes one record of all; expected no --dask with it.")
+        raise RecordError("--join makes one record of all", expected="no --dask with it")
     # One record for a Dask cluster is a study of one.
     many = not options.join and (options.dask or is_many(options.records))
     return _analyse_many(options) if many else _analyse_one(options)
@@ -208,7 +208,9 @@ def _analyse_many(options: argparse.Namespace) -> int:
     from ..measuring import operating_point
 
     if options.own is not None:
-        raise RecordError(f"{options.own}: --own takes the beats of one patient; expected one record, got several.")
+        raise RecordError(
+            "--own takes the beats of one patient", where=options.own, expected="one record", got="several"
+        )
     settings = Settings(
         model_of(options).absolute(),
         options.lead,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ModelError, OutputError, RecordError
-from ..files import atomic_file
+from ..files import write_json
 from . import progress
 from .options import FEW_LEADS, Commands, add_model_options, model_of, names
 
@@ -45,8 +44,7 @@ def run(options: argparse.Namespace) -> int:
         _check_writable(options.json)
     figures = _published(options) if is_published(str(options.database)) else _folder(options)
     if options.json:
-        with atomic_file(options.json) as part:
-            part.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8", newline="\n")
+        write_json(options.json, figures)
     return 0
 
 
@@ -103,7 +101,9 @@ def _chosen(chosen: list[str], test: list[str], database: str) -> list[str]:
     foreign = [name for name in chosen if name not in test]
     if foreign:
         raise RecordError(
-            f"{', '.join(foreign)}: not in the test split of {database}, expected some of {', '.join(test)}.",
+            f"not in the test split of {database}",
+            where=", ".join(foreign),
+            expected=f"some of {', '.join(test)}",
             settings=("records",),
         )
     return chosen or test
@@ -187,12 +187,14 @@ def _annotated_records(database: Path, chosen: list[str]) -> list[Path]:
     from ..records import find_records  # loads every format
 
     if not database.is_dir():
-        raise RecordError(f"{database}: this folder does not exist; choose one that holds annotated records.")
+        raise RecordError(
+            "this folder does not exist", where=database, advice="Choose one that holds annotated records."
+        )
     if chosen:
         return [database / name for name in chosen]
     paths = [path for path in find_records(database) if path.with_name(f"{path.name}.atr").is_file()]
     if not paths:
-        raise RecordError(f"{database}: none of its records has reference annotations (.atr).")
+        raise RecordError("none of its records has reference annotations (.atr)", where=database)
     return paths
 
 

@@ -67,7 +67,7 @@ def with_pauses(record: Record, lengths_s: tuple[float, ...], filling: str) -> t
 
     """
     if record.reference is None:
-        raise RecordError(f"{record.record_id}: pauses cannot be cut without reference annotations (.atr).")
+        raise RecordError("pauses cannot be cut without reference annotations (.atr)", where=record.record_id)
     beat_s = record.reference.time_s[class_codes(record.reference.symbol) >= 0]
     starts_s = np.linspace(0, record.duration_s, len(lengths_s) + 2)[1:-1]
     pauses = []

@@ -185,8 +185,9 @@ def reference_of(record: Record) -> Annotations:
     """
     if record.reference is None:
         raise RecordError(
-            f"{record.record_id}: there is no reference annotation file ({record.record_id}.atr) beside it, so nothing "
-            "can be scored; add it, or leave this record out.",
+            f"there is no reference annotation file ({record.record_id}.atr) beside it, so nothing can be scored",
+            where=record.record_id,
+            advice="Add it, or leave this record out.",
             settings=("records",),
         )
     return record.reference

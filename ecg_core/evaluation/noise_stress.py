@@ -50,11 +50,13 @@ def with_noise(record: Record, noise: Record, *, snr_db: float, training: bool =
 
     """
     if record.reference is None:
-        raise RecordError(f"{record.record_id}: its QRS cannot be measured without reference annotations (.atr).")
+        raise RecordError("its QRS cannot be measured without reference annotations (.atr)", where=record.record_id)
     if record.fs_hz != noise.fs_hz:
         raise RecordError(
-            f"{noise.record_id}: expected noise at the rate of {record.record_id} ({record.fs_hz:g} Hz), got "
-            f"{noise.fs_hz:g} Hz; resample it first."
+            where=noise.record_id,
+            expected=f"noise at the rate of {record.record_id} ({record.fs_hz:g} Hz)",
+            got=f"{noise.fs_hz:g} Hz",
+            advice="Resample it first.",
         )
     n_channels = len(noise.lead_names)
     edge = int(TEST_FRACTION * noise.n_samples)

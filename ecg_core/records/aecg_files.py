@@ -13,12 +13,12 @@ import numpy as np
 from ..errors import RecordError
 from ..notes import Patient
 from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
-from ..schema import Annotations, Float64, Record
+from ..schema import Annotations, Record
 from ..text import format_quoted
 from .mdc import BEATS, OURS
 from .stored_leads import About, StoredLead, age_of, open_leads, standard_name
 from .units import mv_of_unit
-from .xml_text import attribute_at, date_of, number_of, read_xml, text_at
+from .xml_text import attribute_at, date_of, number_of, numbers_of, read_xml, text_at
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -73,14 +73,17 @@ def read_aecg(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     found = [waveform for waveform in found if waveform.leads]
     if not found:
         raise RecordError(
-            f"{path.name}: is an HL7 annotated ECG without a waveform (no sequence of digits in it); an ECG is needed. "
-            "Export it with its waveforms."
+            "is an HL7 annotated ECG without a waveform (no sequence of digits in it); an ECG is needed",
+            where=path.name,
+            advice="Export it with its waveforms.",
         )
     chosen = max(found, key=lambda waveform: (waveform.is_rhythm, waveform.duration_s))
     if chosen.fs_hz <= 0:
         raise RecordError(
-            f"{path.name}: states no time between two samples (the increment of TIME_ABSOLUTE or TIME_RELATIVE, in s, "
-            "ms or us), and no rate is guessed. Export it again."
+            "states no time between two samples (the increment of TIME_ABSOLUTE or TIME_RELATIVE, in s, ms or us), and "
+            "no rate is guessed",
+            where=path.name,
+            advice="Export it again.",
         )
     start = chosen.start or _time(_low(root))
     born = date_of(attribute_at(root, f"{SUBJECT}/subjectDemographicPerson/birthTime", "value")[:8], "%Y%m%d")
@@ -146,30 +149,21 @@ def _why_not(waveform: Waveform) -> LeftOut:
 def _lead(path: Path, code: str, value: Element | None, fs_hz: float) -> StoredLead | LeftOut:
     """A lead, or why a sequence is none."""
     digits = value.find("digits") if value is not None else None
-    words = (digits.text or "").split() if digits is not None else []
+    text = (digits.text or "").strip() if digits is not None else ""
     if LEAD not in code.upper():
         return LeftOut(format_quoted(code or "a sequence without a code"), "no code of an ECG lead")
     name = format_quoted(standard_name(code[code.upper().index(LEAD) + len(LEAD) :]))
-    if not words:
+    if not text:
         return LeftOut(name, "no samples")
     scale, unit = number_of(attribute_at(value, "scale", "value")), attribute_at(value, "scale", "unit")
     origin = number_of(attribute_at(value, "origin", "value")) or 0.0
     mv, origin_mv = mv_of_unit(unit), mv_of_unit(attribute_at(value, "origin", "unit") or unit)
     if unit and (mv is None or (origin and origin_mv is None)):
         return LeftOut(name, f"in {format_quoted(unit)}, no unit of an ECG")
-    counts = _numbers(path, words, name)
+    counts = numbers_of(path, text, what=f"the digits of lead {name}")
     if scale is None or mv is None:
         return StoredLead(name, counts, fs_hz, None)
     return StoredLead(name, counts, fs_hz, scale * mv, origin * (origin_mv or 0.0))
-
-
-def _numbers(path: Path, words: list[str], name: str) -> Float64:
-    try:
-        return np.array(words, dtype=np.float64)
-    except ValueError as error:
-        raise RecordError(
-            f"{path.name}: the digits of lead {name} are damaged ({format_quoted(error)}). Copy or export it again."
-        ) from error
 
 
 def _low(element: Element) -> str:

@@ -54,7 +54,7 @@ def read_annotations(path: Path, fs_hz: float) -> Annotations:
 
     """
     if not path.is_file():
-        raise RecordError(f"{path}: this annotation file does not exist; check its path.")
+        raise RecordError("this annotation file does not exist", where=path, advice="Check its path.")
     return _read_table(path) if path.suffix.lower() == ".csv" else read_wfdb_annotations(path, fs_hz)
 
 
@@ -74,9 +74,11 @@ def read_labels_of(path: Path, record: Record) -> tuple[Annotations, bool]:
     for name, sha256 in stated:
         if sha256 != record.sha256:
             raise RecordError(
-                f"{path.name}: these labels are of the record {name} (SHA-256 {sha256[:SHOWN_DIGITS]}), not of "
-                f"{record.record_id} ({record.sha256[:SHOWN_DIGITS]}); nothing was labelled. Choose the labels of this "
-                "record, or open the other one."
+                "these labels are of another record; nothing was labelled",
+                where=path.name,
+                expected=f"{record.record_id} (SHA-256 {record.sha256[:SHOWN_DIGITS]})",
+                got=f"{name} ({sha256[:SHOWN_DIGITS]})",
+                advice="Choose the labels of this record, or open the other one.",
             )
     return annotations, bool(stated)
 
@@ -100,14 +102,19 @@ def read_wfdb_annotations(path: Path, fs_hz: float) -> Annotations:
         aux = np.array([note.rstrip("\x00") for note in notes], dtype=np.str_)
     except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise RecordError(
-            f"{path.name}: expected WFDB annotations, but the file cannot be decoded ({format_quoted(error)}). "
-            "Copy it again, or remove it to analyse the record without a reference."
+            f"cannot be decoded ({format_quoted(error)})",
+            where=path.name,
+            expected="WFDB annotations",
+            advice="Copy it again, or remove it to analyse the record without a reference.",
         ) from error
     outside = (sample < 0) | (sample > MAX_SAMPLE)
     if outside.any():
         raise RecordError(
-            f"{path.name}: expected WFDB annotations, but {outside.sum()} of them lie before the record's start. "
-            "Copy it again, or remove it to analyse the record without a reference."
+            "is damaged",
+            where=path.name,
+            expected="WFDB annotations",
+            got=f"{outside.sum()} before the record's start",
+            advice="Copy it again, or remove it to analyse the record without a reference.",
         )
     order = np.argsort(sample, kind="stable")
     return Annotations(sample[order] / (stated_hz or _header_hz(path) or fs_hz), symbol[order], aux[order])
@@ -159,13 +166,18 @@ def _read_table(path: Path) -> Annotations:
         known = known and bool(np.isfinite(time_s).all() and (time_s >= 0).all())
     except (KeyError, ValueError, TypeError, pd.errors.ParserError) as error:
         raise RecordError(
-            f"{path.name}: expected a table of beats with the columns time_s and label ({format_quoted(error)}); take "
-            "the NAME_beats.csv of an analysis."
+            f"cannot be read ({format_quoted(error)})",
+            where=path.name,
+            expected="a table of beats with the columns time_s and label",
+            advice="Take the NAME_beats.csv of an analysis.",
         ) from error
     if not known:
         raise RecordError(
-            f"{path.name}: expected times in seconds from 0 and the labels {', '.join(SYMBOL_OF_CLASS)} in the columns "
-            "time_s and label; take the NAME_beats.csv of an analysis."
+            "is not a table of beats",
+            where=path.name,
+            expected=f"times in seconds from 0 and the labels {', '.join(SYMBOL_OF_CLASS)} in the columns time_s and "
+            "label",
+            advice="Take the NAME_beats.csv of an analysis.",
         )
     order = np.argsort(time_s, kind="stable")
     return Annotations(time_s[order], symbol.to_numpy(dtype=np.str_)[order], np.full(len(order), "", dtype=np.str_))

@@ -65,7 +65,9 @@ def unpack(path: Path, folder: Path) -> None:
     try:
         for number, member in enumerate(_members(path), 1):
             if number > MAX_FILES:
-                raise RecordError(f"{path.name}: holds more than {MAX_FILES} files; pack one record by itself.")
+                raise RecordError(
+                    f"holds more than {MAX_FILES} files", where=path.name, advice="Pack one record by itself."
+                )
             left = _write(path, member, folder, left)
     except RecordError:
         raise
@@ -73,7 +75,9 @@ def unpack(path: Path, folder: Path) -> None:
         if isinstance(error, OSError) and error.errno not in DAMAGE:
             raise no_room(error) from error  # the disk failed, not the archive
         raise RecordError(
-            f"{path.name}: the archive is damaged or encrypted ({format_quoted(error)}); pack the record again."
+            f"the archive is damaged or encrypted ({format_quoted(error)})",
+            where=path.name,
+            advice="Pack the record again.",
         ) from error
 
 
@@ -83,24 +87,31 @@ def _write(path: Path, member: Member, folder: Path, left: int) -> int:
     bare = parts[-1] if parts else ""
     if member.name.startswith("/") or ".." in parts or ":" in bare or not bare:
         raise RecordError(
-            f"{path.name}: a file in it names a place outside ({member.name[:60]!r}); nothing was unpacked. Pack the "
-            "record again, by itself."
+            f"a file in it names a place outside ({member.name[:60]!r}); nothing was unpacked",
+            where=path.name,
+            advice="Pack the record again, by itself.",
         )
     if bare.lower().endswith(INNER):
-        raise RecordError(f"{path.name}: holds another archive ({bare}); unpack it, and open what is in it.")
+        raise RecordError(
+            f"holds another archive ({bare})", where=path.name, advice="Unpack it, and open what is in it."
+        )
     if len(bare.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
         raise RecordError(
-            f"{path.name}: a file in it has a name of {plural(len(bare), 'letter')} ({bare[:40]} ...), and no disk "
-            f"takes more than {MAX_NAME_BYTES} bytes; rename it, and pack the record again."
+            f"a file in it has a name of {plural(len(bare), 'letter')} ({bare[:40]} ...), and no disk takes more than "
+            f"{MAX_NAME_BYTES} bytes",
+            where=path.name,
+            advice="Rename it, and pack the record again.",
         )
     target = folder / bare
     if target.exists():
-        raise RecordError(f"{path.name}: two files in it are called {bare}; pack one record by itself.")
+        raise RecordError(f"two files in it are called {bare}", where=path.name, advice="Pack one record by itself.")
     with target.open("xb") as stream:
         while chunk := member.stream.read(CHUNK_BYTES):
             left -= len(chunk)
             if left < 0:
-                raise RecordError(f"{path.name}: unpacks to far more than a record needs; pack one record by itself.")
+                raise RecordError(
+                    "unpacks to far more than a record needs", where=path.name, advice="Pack one record by itself."
+                )
             stream.write(chunk)
     return left
 

@@ -26,6 +26,8 @@ MORTARA_MARKS: Final = (
 PREAMBLE_BYTES, HEADER_BYTES, POINTER_BYTES = 6, 16, 10  # of SCP-ECG
 FIRST_POINTER_AT = PREAMBLE_BYTES + HEADER_BYTES
 SCP_MAGIC, SCP_MAGIC_AT = b"SCPECG", 16  # in the header of section 0, from version 1.3 on
+ATC_MAGIC: Final = b"ALIVE\0\0\0"
+JSON_MARK: Final = re.compile(r'"(waveformSamples|signal)"\s*:\s*\[')
 MFER_MAGIC, MFER_MAGIC_AT = b"MFR ", 2  # the first words of the preamble
 MFER_SUFFIXES = (".mwf", ".mfer", ".mfr")
 MFER_PREAMBLE = 0x40
@@ -107,6 +109,18 @@ def is_mortara(path: Path, first: bytes) -> bool:
         return False
     text = beginning(path, first)
     return any(mark in text for mark in MORTARA_MARKS)
+
+
+def is_atc(_path: Path, first: bytes) -> bool:
+    """Whether a file begins with the signature of AliveCor."""
+    return first.startswith(ATC_MAGIC)
+
+
+def is_watch_json(path: Path, first: bytes) -> bool:
+    """Whether a file is JSON with the samples of an ECG soon after its beginning."""
+    if not _text(first).lstrip().startswith(("{", "[")):
+        return False
+    return bool(JSON_MARK.search(beginning(path, first)))
 
 
 def is_scp(_path: Path, first: bytes) -> bool:

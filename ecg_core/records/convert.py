@@ -165,8 +165,10 @@ def _with_annotations(record: Record, path: Path) -> Record:
     annotations = read_annotations(path, record.fs_hz)
     if len(annotations.time_s) and annotations.time_s[-1] > record.duration_s:
         raise RecordError(
-            f"{path.name}: its last annotation is at {annotations.time_s[-1]:,.1f} s, the record {record.record_id} is "
-            f"{record.duration_s:,.1f} s long; they do not belong together."
+            f"it and the record {record.record_id} do not belong together",
+            where=path.name,
+            expected=f"annotations within {record.duration_s:,.1f} s",
+            got=f"the last one at {annotations.time_s[-1]:,.1f} s",
         )
     return replace(record, reference=annotations, files=_without_annotation_file(record))
 
@@ -178,8 +180,10 @@ def _with_events(record: Record, path: Path, kind: str) -> Record:
     events, known = read_events(path), record.reference
     if events and max(event.start_s for event in events) > record.duration_s:
         raise RecordError(
-            f"{path.name}: its last event is at {events[-1].start_s:,.1f} s, the record {record.record_id} is "
-            f"{record.duration_s:,.1f} s long; they do not belong together."
+            f"it and the record {record.record_id} do not belong together",
+            where=path.name,
+            expected=f"events within {record.duration_s:,.1f} s",
+            got=f"the last one at {events[-1].start_s:,.1f} s",
         )
     known = known or Annotations(np.zeros(0), np.zeros(0, dtype=np.str_), np.zeros(0, dtype=np.str_))
     return replace(record, reference=EventfulAnnotations(known.time_s, known.symbol, known.aux, events))

@@ -108,19 +108,24 @@ def read_dicom(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
             start, age_years, what = _start(dataset), _age(dataset), _what(dataset)
     except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise RecordError(
-            f"{path.name}: begins as DICOM but its waveforms cannot be decoded ({format_quoted(error)}). Export the "
-            "recording again."
+            f"begins as DICOM but its waveforms cannot be decoded ({format_quoted(error)})",
+            where=path.name,
+            advice="Export the recording again.",
         ) from error
     if not groups:
         raise RecordError(
-            f"{path.name}: is a DICOM file without waveforms ({format_quoted(what)}); an ECG is needed. Export the "
-            "recording itself."
+            f"is a DICOM file without waveforms ({format_quoted(what)}); an ECG is needed",
+            where=path.name,
+            advice="Export the recording itself.",
         )
     if not read:
         units = ", ".join(dict.fromkeys(unit[:LONGEST_UNIT] for group in groups for unit in group.units))
         raise RecordError(
-            f"{path.name}: none of its channels is in mV, uV or V (found {format_quoted(units) or 'none'}); an ECG "
-            "is needed. Export it with its unit."
+            "none of its channels is an ECG by its unit",
+            where=path.name,
+            expected="mV, uV or V",
+            got=format_quoted(units) or "none",
+            advice="Export it with its unit.",
         )
     source, fs_hz, n_samples = _source_of(parts)
     leads = [(group, i) for group in read for i in group.leads(with_blank=with_blank)]

@@ -11,14 +11,13 @@ from ..overrides import LeftOut, RecordOverrides
 from ..text import format_quoted, plural
 from .edf_header import Channel, Header
 from .limits import MAX_FS_HZ, MIN_FS_HZ, check_leads, check_length
+from .other_signals import other_signal
 from .overrides import missing_metadata
 
 ECG_LABEL: Final = re.compile(
     r"(.*(?<![A-Z])(ECG|EKG).*|(lead[ _-]*)?(I{1,3}|AV[RLF]|V\d|MLII|MV\d|[XYZ])?[ _-]*\d*)", re.IGNORECASE
 )
-OTHER_LABEL: Final = re.compile(  # of EDF+'s other types of signal, and of what EEG recorders add
-    r"(EEG|EOG|EMG|ERG|MEG|MCG|RESP|SAO2|SPO2|TEMP|LIGHT|SOUND|EVENT|STATUS|TRIGGER|PLETH|ACC)(\b|_).*", re.IGNORECASE
-)
+FIRST_WORD: Final = re.compile(r"[^\W_]*")  # of a label, which is the type of signal in EDF+
 OTHER_UNITS: Final = frozenset({  # of what is measured beside an ECG; a unit that is not known may be one of voltage
     "%", "degc", "°c", "c", "degf", "°f", "f", "k", "mmhg", "cmh2o", "kpa", "pa", "bpm", "1/min", "/min", "rpm", "lpm",
     "l/min", "l/s", "ml/s", "l", "ml", "g", "mg", "m/s2", "m/s^2", "ohm", "kohm", "hz", "db", "s", "sec", "ms", "min",
@@ -32,6 +31,12 @@ class ChosenChannels:
 
     ecg: tuple[Channel, ...]
     left_out: tuple[LeftOut, ...]
+
+
+def _is_other(label: str) -> bool:
+    """Whether a label begins with the name of another signal than ECG."""
+    first = FIRST_WORD.match(label.strip())
+    return bool(first and other_signal(first[0]))
 
 
 def choose_channels(name: str, header: Header, overrides: RecordOverrides) -> ChosenChannels:
@@ -51,7 +56,7 @@ def choose_channels(name: str, header: Header, overrides: RecordOverrides) -> Ch
     possible = [
         channel
         for channel in filled
-        if (channel.is_voltage or channel.unit.lower() not in OTHER_UNITS) and not OTHER_LABEL.fullmatch(channel.label)
+        if (channel.is_voltage or channel.unit.lower() not in OTHER_UNITS) and not _is_other(channel.label)
     ]
     pool = [channel for channel in possible if ECG_LABEL.fullmatch(channel.label)]
     if not pool:
@@ -84,19 +89,25 @@ def _no_lead(name: str, header: Header, pool: list[Channel]) -> RecordError:
     if pool:
         first = pool[0]
         return RecordError(
-            f"{name}: its signal {format_quoted(first.label)} cannot be scaled: {format_quoted(first.fault)}. Export "
-            "it again."
+            f"its signal {format_quoted(first.label)} cannot be scaled: {format_quoted(first.fault)}",
+            where=name,
+            advice="Export it again.",
         )
     signals = [channel for channel in header.channels if not channel.is_annotation]
     if any(channel.is_voltage for channel in signals):
         labels = format_quoted(", ".join(channel.label for channel in signals))
         return RecordError(
-            f"{name}: none of its signals is an ECG by its label ({labels}); correct the label of one that is an ECG."
+            f"none of its signals is an ECG by its label ({labels})",
+            where=name,
+            advice="Correct the label of one that is an ECG.",
         )
     found = ", ".join(dict.fromkeys(channel.unit or "none" for channel in signals))
     return RecordError(
-        f"{name}: none of its {plural(len(signals), 'signal')} is in mV, uV or V (found {format_quoted(found)}); an "
-        "ECG lead is needed. Export the ECG with its unit."
+        f"none of its {plural(len(signals), 'signal')} is an ECG by its unit",
+        where=name,
+        expected="mV, uV or V",
+        got=format_quoted(found),
+        advice="Export the ECG with its unit.",
     )
 
 

@@ -161,9 +161,12 @@ def _count_records(path: Path, header: Header) -> tuple[int, list[str]]:
         return complete, [f"the header does not state how long the recording is, the file holds {held_s:,.6g} s"]
     if not 0 < stated_s <= MAX_DURATION_S or (complete < header.n_records and held_s < MIN_DURATION_S):
         raise RecordError(
-            f"{path.name}: its header promises {plural(header.n_records, 'data record')} of "
-            f"{plural(header.record_bytes, 'byte')}, the file holds {size / header.record_bytes:,.1f}; it is "
-            "truncated or damaged. Copy or export it again."
+            "is truncated or damaged",
+            where=path.name,
+            expected=f"{plural(header.n_records, 'data record')} of {plural(header.record_bytes, 'byte')}, as its "
+            "header states",
+            got=f"{size / header.record_bytes:,.1f}",
+            advice="Copy or export it again.",
         )
     if complete != header.n_records:
         return complete, [length_doubt(stated_s, held_s)]

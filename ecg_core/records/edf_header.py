@@ -112,11 +112,14 @@ def read_header(path: Path) -> Header:
                 return _decode_header(fixed, field)
         except (ValueError, ArithmeticError) as error:
             raise RecordError(
-                f"{path.name}: begins as EDF or BDF but its header cannot be decoded ({format_quoted(error)}). Copy or "
-                "export it again."
+                f"begins as EDF or BDF but its header cannot be decoded ({format_quoted(error)})",
+                where=path.name,
+                advice="Copy or export it again.",
             ) from error
     raise RecordError(
-        f"{path.name}: holds annotations and no signal; an ECG is needed. Open the recording that they belong to."
+        "holds annotations and no signal; an ECG is needed",
+        where=path.name,
+        advice="Open the recording that they belong to.",
     )
 
 

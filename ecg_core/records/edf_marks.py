@@ -149,8 +149,10 @@ def _spans_of_interrupted(
 ) -> tuple[Span, ...]:
     if len(onset_s) != n_records or not np.isfinite(onset_s).all():
         raise RecordError(
-            f"{name}: is an interrupted recording ({header.kind}) that does not state when each of its parts "
-            "began, so that its clock times would be wrong. Export it as continuous EDF+C, or a file for each part."
+            f"is an interrupted recording ({header.kind}) that does not state when each of its parts began, so that "
+            "its clock times would be wrong",
+            where=name,
+            advice="Export it as continuous EDF+C, or a file for each part.",
         )
     place = np.rint((onset_s - onset_s[0]) * fs_hz)
     n_per_record = round(header.record_s * fs_hz)
@@ -160,8 +162,9 @@ def _spans_of_interrupted(
         end = round(last.begin_s * fs_hz) + last.n_records * n_per_record
         if number and first - place[number - 1] < n_per_record / 2:
             raise RecordError(
-                f"{name}: its data record {number + 1} begins before the one before it ends; its times are "
-                "damaged. Export it again."
+                f"its data record {number + 1} begins before the one before it ends; its times are damaged",
+                where=name,
+                advice="Export it again.",
             )
         if first <= end + 1:  # a sample more or less comes from rounded times, an overlap from a clock that is slow
             spans[-1] = Span(last.begin_s, last.first_record, last.n_records + 1)

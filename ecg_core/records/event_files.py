@@ -53,12 +53,21 @@ def read_events(path: Path) -> tuple[Event, ...]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = [(row["kind"], float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(stream)]
     except OSError as error:
-        raise RecordError(f"{path}: this table of events cannot be read ({error.strerror or error}).") from error
+        raise RecordError(
+            f"this table of events cannot be read ({error.strerror or error})", where=path, advice="Check its path."
+        ) from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise RecordError(
-            f"{path.name}: expected a table of events with the columns kind, start_s and end_s "
-            f"({format_quoted(error)}); take the NAME_events.csv of an analysis."
+            f"cannot be read ({format_quoted(error)})",
+            where=path.name,
+            expected="a table of events with the columns kind, start_s and end_s",
+            advice="Take the NAME_events.csv of an analysis.",
         ) from error
     if not all(math.isfinite(end_s) and 0 <= start_s <= end_s for _, start_s, end_s in rows):
-        raise RecordError(f"{path.name}: expected events that begin at 0 s or later and end after they begin.")
+        raise RecordError(
+            "the times of its events are damaged",
+            where=path.name,
+            expected="events that begin at 0 s or later and end after they begin",
+            advice="Take the NAME_events.csv of an analysis.",
+        )
     return tuple(sorted(Event(a, round(b - a, 6), EVENT_CODES[kind]) for kind, a, b in rows if kind in EVENT_CODES))

@@ -28,6 +28,7 @@ class Folder(TemporaryFolder):
 def no_room(error: OSError) -> RecordError:
     """That files cannot be unpacked, and where."""
     return RecordError(
-        f"{tempfile.tempdir or 'temporary files'}: what is unpacked for a moment cannot be written there "
-        f"({error.strerror or error}). Make room, or name another folder for temporary files (TMPDIR)."
+        f"what is unpacked for a moment cannot be written there ({error.strerror or error})",
+        where=tempfile.tempdir or "temporary files",
+        advice="Make room, or name another folder for temporary files (TMPDIR).",
     )

@@ -15,13 +15,13 @@ from ..overrides import RecordOverrides
 from ..schema import Record
 from . import dicom_files, edf_header, ishne_files, wfdb_notes
 from .archives import UnpackedSource, is_archive, unpack
-from .cart_kinds import is_aecg, is_mfer, is_mortara, is_muse, is_scp, is_sierra, reader_of
+from .cart_kinds import is_aecg, is_atc, is_mfer, is_mortara, is_muse, is_scp, is_sierra, is_watch_json, reader_of
 from .dicom_files import is_dicom, read_dicom
 from .edf_files import is_edf, marks_of, read_edf
 from .folder import Folder
 from .ishne_files import is_ishne, read_ishne
 from .joined import first_samples, is_join, join_records, read_join
-from .kinds import foreign_kind, what_instead
+from .kinds import foreign_kind, not_a_recording
 from .mat_files import is_mat, read_mat
 from .parquet_files import is_parquet
 from .table_files import is_table, is_table_among_texts, read_parquet, read_table
@@ -33,9 +33,9 @@ FIRST_BYTES = 512  # that identify a format
 # Ends of the names, and whole names, of files that this program writes and that have the suffix of a recording.
 RESULTS: Final = (
     "_beats.csv", "_events.csv", "_hourly.csv", "_burden.csv", "_labels.csv", "_alarms.csv", "_audit.csv",
-    "_report.dcm", "_study.zip",
+    "_report.dcm", "_report.json", "_fhir.json", "_study.zip",
 )  # fmt: skip
-OF_MANY: Final = ("study.csv", "study.parquet", "failures.csv")
+OF_MANY: Final = ("study.csv", "study.parquet", "failures.csv", "finished.json")
 COPY_NUMBER: Final = re.compile(r" ?\(\d+\)(?=\.\w+$)")  # that a browser adds to the name of a second download
 
 
@@ -57,13 +57,15 @@ def _open_archive(path: Path, overrides: RecordOverrides) -> Record:
     found = records_in(folder.path)
     if len(found) != 1:
         names = ", ".join(record.name for record in found[:8]) or "none"
-        raise RecordError(f"{path.name}: expected one record in the archive, found {len(found)} ({names}); unpack it.")
+        raise RecordError(
+            where=path.name, expected="one record in the archive", got=f"{len(found)} ({names})", advice="Unpack it."
+        )
     try:
         record = open_record(found[0], overrides)
     except MissingMetadataError:
         raise
     except RecordError as error:
-        raise RecordError(f"{path.name}: {error}", settings=error.settings) from error
+        raise error.inside(path.name) from error
     return replace(record, source=UnpackedSource(record.source, folder), archive=path)
 
 
@@ -74,7 +76,7 @@ def _open_joined(path: Path, overrides: RecordOverrides) -> Record:
     except MissingMetadataError:
         raise
     except RecordError as error:
-        raise RecordError(f"{path.name}: {error}", settings=error.settings) from error
+        raise error.inside(path.name) from error
     return replace(record, record_id=path.stem, files=(path, *record.files))
 
 
@@ -133,6 +135,8 @@ FORMATS: Final = (  # tried in this order
     Format("Philips XML", (".xml",), is_sierra, *reader_of("sierra_files", "read_sierra")),
     Format("Mortara XML", (".xml",), is_mortara, *reader_of("mortara_files", "read_mortara")),
     Format("MFER", (".mwf",), is_mfer, *reader_of("mfer_files", "read_mfer")),
+    Format("AliveCor ATC", (".atc",), is_atc, *reader_of("atc_files", "read_atc")),
+    Format("JSON of a watch", (".json",), is_watch_json, *reader_of("json_files", "read_json")),
     Format("MATLAB", (".mat",), is_mat, read_mat),
     Format("Parquet", (".parquet",), is_parquet, read_parquet),
     Format(
@@ -143,7 +147,7 @@ FORMATS: Final = (  # tried in this order
     WFDB,
 )  # fmt: skip
 SINGLE_FILES: Final = tuple(dict.fromkeys(suffix for form in FORMATS for suffix in form.suffixes))
-SHARED_SUFFIXES: Final = (".xml",)  # of files that are seldom recordings: those of a folder are sniffed
+SHARED_SUFFIXES: Final = (".xml", ".json")  # of files that are seldom recordings: those of a folder are sniffed
 
 
 def open_record(path: Path, overrides: RecordOverrides) -> Record:
@@ -158,7 +162,7 @@ def open_record(path: Path, overrides: RecordOverrides) -> Record:
     form = format_of(path)
     if form is None:
         names = ", ".join(form.name for form in FORMATS)
-        raise RecordError(f"{path.name}: {what_instead(path, first_bytes(path), formats=names)}")
+        raise not_a_recording(path, first_bytes(path), formats=names)
     return guarded(form.open(path, overrides))
 
 

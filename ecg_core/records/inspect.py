@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -44,6 +44,31 @@ def inspect_text(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> tuple
     return "\n".join([f"{record.record_id} ({kind})", *(f"  {line}" for line in found)]), True
 
 
+def inspect_json(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> dict[str, Any]:
+    """What is known of a file, for another program, without its fields about the patient.
+
+    ``error`` has the fields of the error where the file cannot be analysed, else None.
+    """
+    found: dict[str, Any] = {"file": one_line(str(path)), "kind": kind_of(path), "error": None}
+    try:
+        record = read_record(path, overrides)
+        found["doubts"] = _all_doubts(record)
+    except EcgError as error:
+        return {**found, "error": {**error.fields, "settings": list(error.settings)}}
+    return {
+        **found,
+        "record": record.record_id,
+        "duration_s": record.duration_s,
+        "fs_hz": record.fs_hz,
+        "samples_per_lead": record.n_samples,
+        "leads": list(record.lead_names),
+        "calibrated": list(record.calibrated),
+        "left_out": [asdict(channel) for channel in record.left_out],
+        "start": record.start.isoformat() if record.start else None,
+        "reference_annotations": 0 if record.reference is None else len(record.reference.time_s),
+    }
+
+
 def _facts(record: Record) -> list[str]:
     n = 0 if record.reference is None else len(record.reference.time_s)
     return [
@@ -67,6 +92,10 @@ def _patient(path: Path, record: Record) -> list[str]:
 
 def doubts(record: Record) -> list[str]:
     """What may be wrong with a record, each with what to do; one line that says so where nothing is."""
+    return _all_doubts(record) or ["nothing wrong was found"]
+
+
+def _all_doubts(record: Record) -> list[str]:
     found = list(record.doubts)
     uncalibrated = [name for name, stated in zip(record.lead_names, record.calibrated, strict=True) if not stated]
     if uncalibrated:
@@ -76,7 +105,7 @@ def doubts(record: Record) -> list[str]:
         )
     for name, signal in zip(record.lead_names, _excerpts(record), strict=True):
         found += [f"lead {name}: {doubt}" for doubt in _lead_doubts(signal)]
-    return found or ["nothing wrong was found"]
+    return found
 
 
 def _excerpts(record: Record) -> Float32:

@@ -20,6 +20,7 @@ from .ishne_annotations import annotations_beside, read_ishne_annotations
 from .limits import FIRST_YEAR, LAST_YEAR, check_length, distinct_names, length_doubt
 from .overrides import apply_overrides
 from .samples import stored_numbers
+from .stored_leads import age_of
 from .units import ASSUMED_PER_MV
 
 MAGIC = b"ISHNE1.0"
@@ -72,7 +73,9 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     with path.open("rb") as stream:
         header = stream.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
-        raise RecordError(f"{path.name}: ends after {plural(len(header), 'byte')}, within its header; copy it again.")
+        raise RecordError(
+            "ends within its header", where=path.name, position=f"byte {len(header):,}", advice="Copy it again."
+        )
     (offset,) = struct.unpack_from("<i", header, 22)
     born, recorded, clock = (struct.unpack_from("<3h", header, place) for place in (132, 138, 150))
     n_leads, *specs = struct.unpack_from("<13h", header, 156)
@@ -80,14 +83,22 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     (rate,) = struct.unpack_from("<h", header, 272)
     if not 1 <= n_leads <= MAX_LEADS:
         raise RecordError(
-            f"{path.name}: its header states {plural(n_leads, 'lead')}, expected 1 to {MAX_LEADS}; it is damaged. Copy "
-            "it again."
+            "its header is damaged",
+            where=path.name,
+            position="byte 156",
+            expected=f"1 to {MAX_LEADS} leads",
+            got=f"{n_leads:,}",
+            advice="Copy it again.",
         )
     n_samples = (path.stat().st_size - offset) // (2 * n_leads)
     if offset < HEADER_BYTES or n_samples <= 0:
         raise RecordError(
-            f"{path.name}: its header states that the ECG begins at byte {offset}, the file has "
-            f"{path.stat().st_size:,}; it is truncated or damaged. Copy it again."
+            "is truncated or damaged",
+            where=path.name,
+            position="byte 22",
+            expected=f"where the ECG begins in {plural(path.stat().st_size, 'byte')}",
+            got=f"byte {offset:,}",
+            advice="Copy it again.",
         )
     check_length(path.name, float(rate), n_samples)
     names = [LEAD_NAMES.get(spec) for spec in specs[:n_leads]]
@@ -110,7 +121,7 @@ def read_ishne(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
             *_length_doubts(header, n_samples, n_leads, rate), *_checksum_doubts(path, header, offset), *start_doubts,
             *annotation_doubts,
         ),
-        age_years=_age(_birth_date(born, day), day),
+        age_years=age_of(_birth_date(born, day), day),
         reference=reference,
         files=(path, annotations) if annotations else (path,),
     )  # fmt: skip
@@ -167,12 +178,6 @@ def _birth_date(born: tuple[int, ...], recorded: date | None) -> date | None:
     """Date of birth; a year of two digits is the last one before the recording."""
     last = recorded.year % 100 if recorded and recorded.year >= 2000 else CENTURY_YEAR - 1
     return _date(born, last + 1)
-
-
-def _age(birth: date | None, start: date | None) -> int | None:
-    if birth is None or start is None or birth > start:
-        return None
-    return start.year - birth.year - ((start.month, start.day) < (birth.month, birth.day))
 
 
 def patient_of(path: Path) -> Patient:

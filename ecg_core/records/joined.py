@@ -71,7 +71,10 @@ def join_records(records: Sequence[Record]) -> Record:
     """
     if not 2 <= len(records) <= MAX_PIECES:
         raise RecordError(
-            f"Expected 2 to {MAX_PIECES:,} recordings to be joined, got {len(records):,}; choose all the pieces of one."
+            "these cannot be joined",
+            expected=f"2 to {MAX_PIECES:,} recordings",
+            got=f"{len(records):,}",
+            advice="Choose all the pieces of one.",
         )
     starts = [_start_of(record) for record in records]
     order = sorted(range(len(records)), key=lambda number: starts[number])
@@ -181,14 +184,19 @@ def read_join(path: Path) -> list[Path]:
     try:
         lines = [line for line in content.decode("utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise RecordError(f"expected a list of pieces as text in UTF-8 ({error.reason}). {AGAIN}") from error
+        raise RecordError(
+            f"is damaged ({error.reason})", expected="a list of pieces as text in UTF-8", advice=AGAIN
+        ) from error
     if lines[0] != FIRST_LINE:
         raise RecordError(
-            f'its first line is "{format_quoted(lines[0])}", expected "{FIRST_LINE}"; it is damaged, or was written by '
-            "a newer version of this program. Join the pieces again."
+            "is damaged, or was written by a newer version of this program",
+            position="line 1",
+            expected=f'"{FIRST_LINE}"',
+            got=f'"{format_quoted(lines[0])}"',
+            advice=AGAIN,
         )
     if len(content) > MAX_LIST_BYTES or len(lines) - 1 > MAX_PIECES:
-        raise RecordError(f"lists more than {MAX_PIECES:,} pieces; expected at most so many. {AGAIN}")
+        raise RecordError("is too long a list", expected=f"at most {MAX_PIECES:,} pieces", advice=AGAIN)
     return [_piece(path.parent, line) for line in lines[1:]]
 
 
@@ -205,19 +213,21 @@ AGAIN: Final = "Join the pieces again."
 def _piece(folder: Path, line: str) -> Path:
     """Where a piece is: as listed, or, where the list came from elsewhere with its pieces, beside it."""
     if line.lower().endswith(SUFFIX):
-        raise RecordError(f"its piece {format_quoted(line)} is itself joined; join the recordings in it.")
+        raise RecordError(f"its piece {format_quoted(line)} is itself joined", advice="Join the recordings in it.")
     for piece in (folder / line, folder / PureWindowsPath(line).name):  # which parts at either slash
         with suppress(OSError, ValueError):  # a name that no file can have
             if piece.is_file() or piece.with_name(f"{piece.name}.hea").is_file():
                 return piece
-    raise RecordError(f"its piece {format_quoted(line)} is missing. Put it back, or join the pieces again.")
+    raise RecordError(f"its piece {format_quoted(line)} is missing", advice="Put it back, or join the pieces again.")
 
 
 def _line_of(piece: Record, folder: Path) -> str:
     if piece.path is None:
-        raise RecordError(f"{piece.record_id}: no list can name what was opened from no file; open it from one.")
+        raise RecordError(
+            "no list can name what was opened from no file", where=piece.record_id, advice="Open it from one."
+        )
     if piece.pieces:
-        raise RecordError(f"{piece.record_id}: is itself joined; join the recordings in it.")
+        raise RecordError("is itself joined", where=piece.record_id, advice="Join the recordings in it.")
     place, base = Path(os.path.abspath(piece.path)), Path(os.path.abspath(folder))  # noqa: PTH100  # links stay
     line = place.relative_to(base).as_posix() if place.is_relative_to(base) else str(place)
     if len(line.splitlines()) != 1 or line != line.strip():
@@ -232,8 +242,9 @@ def _files_of(piece: Record) -> tuple[Path, ...]:
 def _start_of(record: Record) -> datetime:
     if record.start is None:
         raise RecordError(
-            f"{record.record_id}: states no start, which would place it among the other pieces; join recordings that "
-            "state theirs, such as EDF, ISHNE, DICOM or WFDB."
+            "states no start, which would place it among the other pieces",
+            where=record.record_id,
+            advice="Join recordings that state theirs, such as EDF, ISHNE, DICOM or WFDB.",
         )
     return record.start
 
@@ -249,8 +260,9 @@ def _check_alike(one: Record, other: Record) -> None:
     for what, (first, second) in differences.items():
         if first != second:
             raise RecordError(
-                f"{one.record_id} and {other.record_id} differ in {what} ({first}; {second}), expected pieces of one "
-                "recording. Leave one of them out."
+                f"{one.record_id} and {other.record_id} differ in {what} ({first}; {second})",
+                expected="pieces of one recording",
+                advice="Leave one of them out.",
             )
 
 
@@ -261,13 +273,18 @@ def _check_place(before: Record, start: datetime, after: Record, next_start: dat
     times = f"{before.record_id} ends at {end:{CLOCK}}, {after.record_id} begins at {next_start:{CLOCK}}"
     if -gap_s > max(MAX_OVERLAP_S, 1 / before.fs_hz):
         raise RecordError(
-            f"{times}: they overlap by {duration_text(-gap_s)}, expected pieces that follow each other. Leave one of "
-            "them out, or correct its start."
+            f"they overlap by {duration_text(-gap_s)}",
+            where=times,
+            expected="pieces that follow each other",
+            advice="Leave one of them out, or correct its start.",
         )
     if gap_s > MAX_GAP_S:
         raise RecordError(
-            f"{times}: the gap is {duration_text(gap_s)}, expected at most {duration_text(MAX_GAP_S)} within one "
-            "recording. Analyse them one by one."
+            "the gap is too long within one recording",
+            where=times,
+            expected=f"at most {duration_text(MAX_GAP_S)}",
+            got=duration_text(gap_s),
+            advice="Analyse them one by one.",
         )
 
 

@@ -27,18 +27,27 @@ def check_length(name: str, fs_hz: float, n_samples: int) -> None:
     """
     if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
         raise RecordError(
-            f"{name}: its sampling rate is {fs_hz:g} Hz, expected {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz. Check the "
-            "rate that the file states."
+            "its sampling rate is none of an ECG",
+            where=name,
+            expected=f"{MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz",
+            got=f"{fs_hz:g} Hz",
+            advice="Check the rate that the file states.",
         )
     if n_samples / fs_hz < MIN_DURATION_S:
         raise RecordError(
-            f"{name}: the record is {n_samples / fs_hz:.1f} s long, at least {MIN_DURATION_S:g} s are needed to "
-            "classify beats; choose a longer record."
+            "the record is too short to classify beats",
+            where=name,
+            expected=f"at least {MIN_DURATION_S:g} s",
+            got=f"{n_samples / fs_hz:.1f} s",
+            advice="Choose a longer record.",
         )
     if n_samples / fs_hz > MAX_DURATION_S:
         raise RecordError(
-            f"{name}: states {plural(n_samples, 'sample')}, {n_samples / fs_hz / 86_400:,.0f} days, at most "
-            f"{MAX_DURATION_S / 86_400:.0f} are expected; its header is damaged. Copy or export it again."
+            "its header is damaged",
+            where=name,
+            expected=f"at most {MAX_DURATION_S / 86_400:.0f} days",
+            got=f"{plural(n_samples, 'sample')}, {n_samples / fs_hz / 86_400:,.0f} days",
+            advice="Copy or export it again.",
         )
 
 
@@ -53,8 +62,11 @@ def check_leads(name: str, n_leads: int) -> None:
     """
     if not 1 <= n_leads <= MAX_LEADS:
         raise RecordError(
-            f"{name}: has {plural(n_leads, 'lead')}, expected 1 to {MAX_LEADS}; it is not an ECG, or its header "
-            "is damaged. Export the ECG alone."
+            "it is not an ECG, or its header is damaged",
+            where=name,
+            expected=f"1 to {MAX_LEADS} leads",
+            got=f"{n_leads:,}",
+            advice="Export the ECG alone.",
         )
 
 

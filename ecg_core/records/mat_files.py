@@ -146,7 +146,9 @@ def _matrix(path: Path) -> tuple[tuple[int, int], Callable[[float], SignalSource
     first = content.read(HEADER_BYTES)
     if first.startswith(HDF_MAGIC):
         raise RecordError(
-            f'{path.name}: is a MATLAB file of version 7.3, which is not read here; save it with save(..., "-v7").'
+            "is a MATLAB file of version 7.3, which is not read here",
+            where=path.name,
+            advice='Save it with save(..., "-v7").',
         )
     try:
         found = dict(_matrices(content) if first.startswith(MAGIC) else _old_matrices(content))
@@ -156,13 +158,16 @@ def _matrix(path: Path) -> tuple[tuple[int, int], Callable[[float], SignalSource
             return matrix.shape, _decode(matrix) if first.startswith(MAGIC) else _decode_old(matrix)
     except (ValueError, IndexError, struct.error, zlib.error, ArithmeticError) as error:
         raise RecordError(
-            f"{path.name}: begins as a MATLAB file but cannot be decoded ({format_quoted(error)}). Save or copy it "
-            "again."
+            f"begins as a MATLAB file but cannot be decoded ({format_quoted(error)})",
+            where=path.name,
+            advice="Save or copy it again.",
         ) from error
     names = ", ".join(f"{name} ({matrix.shape[0]} x {matrix.shape[1]})" for name, matrix in found.items()) or "none"
     raise RecordError(
-        f"{path.name}: expected one matrix of numbers, or one called {PREFERRED}, found {format_quoted(names)}; save "
-        "the matrix of samples alone."
+        where=path.name,
+        expected=f"one matrix of numbers, or one called {PREFERRED}",
+        got=format_quoted(names),
+        advice="Save the matrix of samples alone.",
     )
 
 

@@ -91,8 +91,9 @@ def read_definitions(path: Path) -> State:
     except (ValueError, IndexError, struct.error) as error:
         if not state.frames:
             raise RecordError(
-                f"{path.name}: begins as MFER but cannot be decoded ({format_quoted(error)}); it is truncated or "
-                "damaged. Copy or export it again."
+                f"begins as MFER but cannot be decoded ({format_quoted(error)}); it is truncated or damaged",
+                where=path.name,
+                advice="Copy or export it again.",
             ) from error
         state.doubts.append(f"the file cannot be decoded to its end ({format_quoted(error)})")
     return state
@@ -181,7 +182,7 @@ def _take(path: Path, state: State, tag: int, value: bytes) -> None:
         state.pointer = state.number(value, signed=True) if value else None
     elif tag == COMPRESSION and any(value[:2]):
         raise RecordError(
-            f"{path.name}: its samples are compressed (MWF_CMP), which is not read. Export it uncompressed."
+            "its samples are compressed (MWF_CMP), which is not read", where=path.name, advice="Export it uncompressed."
         )
     else:
         state.about.setdefault(tag, value)

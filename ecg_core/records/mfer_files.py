@@ -105,7 +105,9 @@ def read_mfer(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     if not frames:
         reasons = "; ".join({f"{c.name}: {c.reason}" for frame in state.frames for c in frame.channels}) or "no frame"
         raise RecordError(
-            f"{path.name}: is an MFER file without a waveform of an ECG ({format_quoted(reasons)}); an ECG is needed."
+            f"is an MFER file without a waveform of an ECG ({format_quoted(reasons)}); an ECG is needed",
+            where=path.name,
+            advice="Export the ECG.",
         )
     seconds: dict[tuple[Channel, ...], float] = {}
     for frame in frames:

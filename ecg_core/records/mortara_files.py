@@ -46,8 +46,9 @@ def read_mortara(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Recor
             doubts.append(f"lead {name} states an offset, which is not applied: what it means is not documented")
     if not leads:
         raise RecordError(
-            f"{path.name}: is Mortara XML without a channel that is read; an ECG is needed. Export it with "
-            "its waveforms."
+            "is Mortara XML without a channel that is read; an ECG is needed",
+            where=path.name,
+            advice="Export it with its waveforms.",
         )
     if root.find("TYPICAL_CYCLE") is not None:
         left_out.append(LeftOut("typical cycle", "an averaged beat, no rhythm"))
@@ -70,7 +71,9 @@ def _lead(path: Path, channel: Element, name: str) -> StoredLead:
     fs_hz, per_mv = number_of(channel.get("SAMPLE_FREQ", "")), number_of(channel.get("UNITS_PER_MV", ""))
     if fs_hz is None or fs_hz <= 0:
         raise RecordError(
-            f"{path.name}: lead {name} states no sampling rate (SAMPLE_FREQ), and none is guessed. Export it again."
+            f"lead {name} states no sampling rate (SAMPLE_FREQ), and none is guessed",
+            where=path.name,
+            advice="Export it again.",
         )
     counts = counts_of(path, channel.get("DATA") or channel.text or "", what=f"lead {name}")
     duration = number_of(channel.get("DURATION", ""))

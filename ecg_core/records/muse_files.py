@@ -41,8 +41,9 @@ def read_muse(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     if not rhythms:
         kinds = ", ".join(text_at(one, "WaveformType") or "of no stated type" for one in waveforms) or "none"
         raise RecordError(
-            f"{path.name}: is GE MUSE XML without a rhythm (its waveforms: {format_quoted(kinds)}); a rhythm is "
-            "needed. Export the ECG with its waveforms."
+            f"is GE MUSE XML without a rhythm (its waveforms: {format_quoted(kinds)}); a rhythm is needed",
+            where=path.name,
+            advice="Export the ECG with its waveforms.",
         )
     found = [_leads(path, one) for one in rhythms]
     number = max(range(len(found)), key=lambda place: _duration_s(found[place][0]))
@@ -79,8 +80,9 @@ def _leads(path: Path, waveform: Element) -> tuple[list[StoredLead], list[LeftOu
     base, exponent = number_of(text_at(waveform, "SampleBase")), number_of(text_at(waveform, "SampleExponent") or "0")
     if not base or base <= 0 or exponent is None or abs(exponent) > MAX_EXPONENT:
         raise RecordError(
-            f"{path.name}: its SampleBase and SampleExponent state no sampling rate, and none is guessed. Export "
-            "it again."
+            "its SampleBase and SampleExponent state no sampling rate, and none is guessed",
+            where=path.name,
+            advice="Export it again.",
         )
     leads, left_out, doubts = [], [], []
     for data in waveform.findall("LeadData"):

@@ -52,7 +52,7 @@ def per_mv_of(unit: str) -> float:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
         raise RecordError(
-            f'"{unit}" is not a unit: expected mV, uV, V, or a number, the counts per millivolt.', settings=("unit",)
+            f'"{unit}" is not a unit', expected="mV, uV, V, or a number, the counts per millivolt", settings=("unit",)
         )
     return value
 
@@ -72,8 +72,8 @@ def missing_metadata(name: str, why: str, *, rate: bool, unit: bool, hint: str =
     """
     missing = ["the sampling rate in Hz"] * rate + ["the unit (mV, uV, V, or the counts per millivolt)"] * unit
     verb = "is" if len(missing) == 1 else "are"
-    sentence = f"{name}: {why}; {' and '.join(missing)} {verb} not stated and never guessed."
-    return MissingMetadataError(f"{sentence} {hint}".strip(), rate=rate, unit=unit)
+    what = f"{why}; {' and '.join(missing)} {verb} not stated and never guessed"
+    return MissingMetadataError(what, where=name, advice=hint, rate=rate, unit=unit)
 
 
 def check_rate(name: str, fs_hz: float, overrides: RecordOverrides) -> None:
@@ -87,8 +87,9 @@ def check_rate(name: str, fs_hz: float, overrides: RecordOverrides) -> None:
     """
     if overrides.fs_hz is not None and not abs(overrides.fs_hz - fs_hz) <= SAME_RATE * fs_hz:
         raise RecordError(
-            f"{name}: a rate of {overrides.fs_hz:g} Hz was given, but the file states {fs_hz:g} Hz. Give no rate, or "
-            "correct the file."
+            f"a rate of {overrides.fs_hz:g} Hz was given, but the file states {fs_hz:g} Hz",
+            where=name,
+            advice="Give no rate, or correct the file.",
         )
 
 
@@ -106,8 +107,9 @@ def apply_overrides(record: Record, overrides: RecordOverrides) -> Record:
         return record
     if all(record.calibrated):
         raise RecordError(
-            f"{record.record_id}: a unit was given, but the file states the unit of every lead. Give no unit, or "
-            "correct the file."
+            "a unit was given, but the file states the unit of every lead",
+            where=record.record_id,
+            advice="Give no unit, or correct the file.",
         )
     factor = tuple(1.0 if stated else ASSUMED_PER_MV / overrides.per_mv for stated in record.calibrated)
     return replace(

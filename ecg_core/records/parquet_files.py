@@ -57,10 +57,12 @@ def open_parquet(path: Path) -> tuple[list[str], int]:
     except Exception as error:  # the decoder raises all kinds of errors on damaged bytes
         raise _damaged(path, error) from error
     if len(set(names)) < len(names):
-        raise RecordError(f"{path.name}: two of its columns have the same name; give each a different one.")
+        raise RecordError("two of its columns have the same name", where=path.name, advice="Give each a different one.")
     if n_rows * NUMBER_BYTES > MAX_EXPANSION * path.stat().st_size:
         raise RecordError(
-            f"{path.name}: states {plural(n_rows, 'row')}, more than its bytes can hold; it is damaged. Copy it again."
+            f"states {plural(n_rows, 'row')}, more than its bytes can hold; it is damaged",
+            where=path.name,
+            advice="Copy it again.",
         )
     return names, n_rows
 
@@ -131,5 +133,5 @@ def _fill(path: Path, names: list[str], start: int, rows: NDArray[Any]) -> None:
 
 def _damaged(path: Path, error: Exception) -> RecordError:
     return RecordError(
-        f"{path.name}: begins as Parquet but cannot be decoded ({format_quoted(error)}). Export it again."
+        f"begins as Parquet but cannot be decoded ({format_quoted(error)})", where=path.name, advice="Export it again."
     )

@@ -104,9 +104,11 @@ def find_records(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         what = "is a file, expected a folder" if folder.exists() else "this folder does not exist"
-        raise RecordError(f"{folder}: {what}; choose another folder.")
+        raise RecordError(what, where=folder, advice="Choose another folder.")
     found = records_in(folder)
     if not found:
         suffixes = ", ".join(SINGLE_FILES)
-        raise RecordError(f"{folder}: no recording was found in this folder (.hea, {suffixes}); choose another folder.")
+        raise RecordError(
+            f"no recording was found in this folder (.hea, {suffixes})", where=folder, advice="Choose another folder."
+        )
     return found

@@ -54,7 +54,7 @@ def stored_numbers(path: Path, kind: str, count: int, *, offset: int) -> NDArray
     """
     numbers = np.fromfile(path, kind, count, offset=offset)
     if len(numbers) < count:
-        raise RecordError(f"{path.name}: has become shorter since it was opened; copy it again.")
+        raise RecordError("has become shorter since it was opened", where=path.name, advice="Copy it again.")
     return numbers
 
 

@@ -58,16 +58,20 @@ def read_scp(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     if not {LEADS, RHYTHM} <= {*sections.body}:
         what = "a long-term rhythm (section 12)" if LONG_TERM in sections.body else f"sections {sorted(sections.body)}"
         raise RecordError(
-            f"{path.name}: is SCP-ECG without a rhythm that is read (it has {what}; expected leads in section 3 and a "
-            "rhythm in section 6). Export the recording, for example as EDF."
+            "is SCP-ECG without a rhythm that is read",
+            where=path.name,
+            expected="leads in section 3 and a rhythm in section 6",
+            got=what,
+            advice="Export the recording, for example as EDF.",
         )
     try:
         stored = _stored(path, sections)
         rhythm = read_rhythm(stored)
     except (ValueError, IndexError, struct.error) as error:
         raise RecordError(
-            f"{path.name}: its rhythm cannot be decoded ({format_quoted(error)}); it is damaged. Copy or export it "
-            "again."
+            f"its rhythm cannot be decoded ({format_quoted(error)}); it is damaged",
+            where=path.name,
+            advice="Copy or export it again.",
         ) from error
     earliest = min(lead.first for lead in stored.leads)
     leads = [
@@ -94,8 +98,11 @@ def _sections(path: Path) -> Sections:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise RecordError(
-            f"{path.name}: is an SCP-ECG file of {size >> 20:,} MB, at most {MAX_BYTES >> 20} are expected; it is "
-            "damaged."
+            "is a damaged SCP-ECG file",
+            where=path.name,
+            expected=f"at most {MAX_BYTES >> 20} MB",
+            got=f"{size >> 20:,} MB",
+            advice="Copy or export it again.",
         )
     content = path.read_bytes()
     crc, stated = struct.unpack_from("<HI", content)

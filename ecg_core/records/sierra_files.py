@@ -48,15 +48,17 @@ def read_sierra(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record
     waveforms, signal = root.find(".//parsedwaveforms"), root.find(".//signalcharacteristics")
     if waveforms is None or not text_at(waveforms):
         raise RecordError(
-            f"{path.name}: is Philips XML without waveforms (no data in parsedwaveforms); an ECG is needed. Export it "
-            "with its waveforms."
+            "is Philips XML without waveforms (no data in parsedwaveforms); an ECG is needed",
+            where=path.name,
+            advice="Export it with its waveforms.",
         )
     fs_hz = number_of(waveforms.get("samplespersecond", "") or text_at(signal, "samplingrate"))
     duration_ms = number_of(waveforms.get("durationperchannel", ""))
     if fs_hz is None or fs_hz <= 0 or duration_ms is None or duration_ms <= 0:
         raise RecordError(
-            f"{path.name}: states no sampling rate or no duration (samplingrate, durationperchannel), and none is "
-            "guessed. Export it again."
+            "states no sampling rate or no duration (samplingrate, durationperchannel), and none is guessed",
+            where=path.name,
+            advice="Export it again.",
         )
     resolution = number_of(
         waveforms.get("resolution", "") or text_at(signal, "resolution") or text_at(signal, "signalresolution")
@@ -100,16 +102,22 @@ def _rows(path: Path, waveforms: Element, names: list[str], n: int) -> list[Inde
         method = ""
     if encoding != "Base64" or method not in ("", "XLI"):
         raise RecordError(
-            f"{path.name}: its waveforms are stored as {format_quoted(encoding or 'nothing stated')} with compression "
-            f"{format_quoted(method or 'none')}, expected Base64 and XLI or none. Export it in version 1.03 or 1.04."
+            "its waveforms are stored in a form that is not read",
+            where=path.name,
+            expected="Base64 with compression XLI or none",
+            got=f"{format_quoted(encoding or 'nothing stated')} with compression {format_quoted(method or 'none')}",
+            advice="Export it in version 1.03 or 1.04.",
         )
     if method:
         return _xli(path, bytes_of(path, text_at(waveforms), what="its waveforms"), names, n)
     counts = counts_of(path, text_at(waveforms), what="its waveforms").astype(np.int64)
     if len(counts) < n * len(names):
         raise RecordError(
-            f"{path.name}: its waveforms have {plural(len(counts), 'sample')}, expected {n:,} for each of "
-            f"{plural(len(names), 'lead')}; it is truncated or damaged. Copy or export it again."
+            "is truncated or damaged",
+            where=path.name,
+            expected=f"{plural(n, 'sample')} for each of {plural(len(names), 'lead')}",
+            got=f"{len(counts):,} together",
+            advice="Copy or export it again.",
         )
     return [counts[k * n : k * n + n] for k in range(len(names))]
 
@@ -126,8 +134,11 @@ def _xli(path: Path, content: bytes, names: list[str], n: int) -> list[Index]:
         place += size
     if len(rows) < len(names) or place > len(content) or min(map(len, rows)) == 0:
         raise RecordError(
-            f"{path.name}: its compressed waveforms hold {len(rows)} of {plural(len(names), 'lead')}, or the last one "
-            "in part; it is truncated or damaged. Copy or export it again."
+            "is truncated or damaged",
+            where=path.name,
+            expected=f"the compressed waveforms of {plural(len(names), 'lead')}",
+            got=f"{len(rows)}, or the last one in part",
+            advice="Copy or export it again.",
         )
     if names[:6] == list(STANDARD[:6]):
         shared = min(map(len, rows[:6]))

@@ -79,11 +79,12 @@ def standard_name(name: str) -> str:
     return NAMES.get(name.strip().upper(), name.strip())
 
 
-def age_of(born: date | None, start: datetime | None) -> int | None:
+def age_of(born: date | None, start: date | None) -> int | None:
     """Age in whole years on the day of the recording."""
-    if born is None or start is None or born > start.date():
+    day = start.date() if isinstance(start, datetime) else start
+    if born is None or day is None or born > day:
         return None
-    return start.year - born.year - ((start.month, start.day) < (born.month, born.day))
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 def open_leads(path: Path, leads: Sequence[StoredLead], about: About, overrides: RecordOverrides) -> Record:

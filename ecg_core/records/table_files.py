@@ -124,12 +124,15 @@ def _without_counters(path: Path, layout: Layout, columns: dict[int, Float64]) -
         max(np.fmax.reduce(columns[i], initial=0), -np.fmin.reduce(columns[i], initial=0)) > MAX_NUMBER
         for i in layout.leads
     ):
-        raise RecordError(f"{path.name}: has infinite values; leave cells empty where nothing was recorded.")
+        raise RecordError(
+            "has infinite values", where=path.name, advice="Leave cells empty where nothing was recorded."
+        )
     rising = [i for i in layout.leads if _only_rises(columns[i][:HEAD_ROWS]) and _only_rises(columns[i])]
     if len(rising) == len(layout.leads):
         raise RecordError(
-            f"{path.name}: the column {format_quoted(layout.names[0] or 'without a heading')} {RISES}; it is not a "
-            f"lead. To define the columns, {EXAMPLE}."
+            f"the column {format_quoted(layout.names[0] or 'without a heading')} {RISES}; it is not a lead",
+            where=path.name,
+            advice=f"To define the columns, {EXAMPLE}.",
         )
     return _without(layout, rising, RISES)
 
@@ -175,8 +178,11 @@ def _numbers(text: TableText, column: pd.Series, number: int) -> Float64:
         got, row = format_quoted(column.iloc[wrong[0]]), int(wrong[0])
         name = format_quoted(text.headings[number]) if text.headings and text.headings[number] else str(number + 1)
         raise RecordError(
-            f'{text.path.name}: line {line_of(text, row)}, column {name}: expected a number, got "{got}"; correct the '
-            "cell, or leave it empty."
+            where=text.path.name,
+            position=f"line {line_of(text, row)}, column {name}",
+            expected="a number",
+            got=f'"{got}"',
+            advice="Correct the cell, or leave it empty.",
         )
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
 
@@ -188,8 +194,11 @@ def _clocks(text: TableText, column: pd.Series, number: int) -> Float64:
     if len(wrong):
         row, name = int(wrong[0]), text.headings[number] if text.headings else str(number + 1)
         raise RecordError(
-            f"{text.path.name}: line {line_of(text, row)}, column {format_quoted(name)}: expected a time such as "
-            f'{format_quoted(column.iloc[0])}, got "{format_quoted(column.iloc[row])}".'
+            where=text.path.name,
+            position=f"line {line_of(text, row)}, column {format_quoted(name)}",
+            expected=f"a time such as {format_quoted(column.iloc[0])}",
+            got=f'"{format_quoted(column.iloc[row])}"',
+            advice="Correct the cell.",
         )
     return seconds
 

@@ -13,6 +13,7 @@ from typing import Final
 from ..errors import RecordError
 from ..overrides import LeftOut, RecordOverrides
 from ..text import format_quoted
+from .other_signals import other_signal
 from .overrides import check_rate, missing_metadata
 from .table_cells import (
     CLOCK,
@@ -27,7 +28,7 @@ from .table_cells import (
     is_value,
     rate_of_interval,
 )
-from .table_text import EXAMPLE, Cells
+from .table_text import EXAMPLE, WRITE_HEADINGS, Cells
 from .units import MV_OF_UNIT, S_OF_UNIT
 
 COUNTERS: Final = (
@@ -35,21 +36,15 @@ COUNTERS: Final = (
     "seq", "sequence", "sequence number", "counter", "packet", "packet number", "frame", "record", "line",
 )  # fmt: skip
 MAYBE_COUNTERS: Final = ("sample", "samples", "count", "number")  # a lead where they do not count
-NOT_LEADS: Final = (  # words of headings, and what such a column is
+NOT_LEADS: Final = (  # words of headings of columns that are no signals, and what such a column is
     (r"hr|heart ?rate|pulse ?rate|puls|bpm|herzfrequenz", "a heart rate"),
     (r"rr|rri|rr ?int\w*|rr ?ms|ibi|nn", "intervals between beats"),
-    (r"acc|acc[xyz]|accel\w*|gyro?\w*|mag|magn\w*|motion|steps|activity", "movement"),
-    (r"temp|temperatur\w*", "a temperature"),
-    (r"resp|respiration|respiratory|breath\w*|impedance", "respiration"),
-    (r"spo2|ppg|pleth\w*|ir|red", "an optical signal"),
-    (r"eda|gsr|emg|eeg|eog|pcg|phono\w*|abp|bp|art|cvp|pap", "another signal than ECG"),
     (r"quality|sqi|snr", "a quality"),
     (r"events?|marks?|markers?|trigger|labels?|annot\w*|notes?|comments?|class|beats?|r ?peaks?|peaks?|rhythm|symbol",
      "marks of events"),
     (r"intervals?|counter", "counts the rows"),
     (r"contact|leads? ?off|lod|battery|status|flags?|error|rssi|digital|io", "a state of the recorder"),
 )  # fmt: skip
-OTHER_SIGNALS: Final = ("another signal than ECG", "respiration", "an optical signal", "movement")  # also in volts
 ECG_NAME: Final = re.compile(r"\b(ecg|ekg|lead|ableitung|derivaci\w+|dérivation)\b")
 TIME, CLOCK_TIME, TIME_WITHOUT_UNIT = "time", "clock", "time without unit"  # roles of columns
 LEAD, MAYBE, EMPTY, TEXT = "lead", "no unit; open it with its unit to read it too", "empty", "holds text"
@@ -131,8 +126,9 @@ def layout_of(
     stated_per_mv = {1 / scale for scale in mv.values()} if not maybe else {per_mv}
     if overrides.per_mv is not None and stated_per_mv - {overrides.per_mv}:
         raise RecordError(
-            f"{name}: a unit of {overrides.per_mv:g} per mV was given, but its headings state another ({found}). "
-            "Give no unit, or correct the headings."
+            f"a unit of {overrides.per_mv:g} per mV was given, but its headings state another ({found})",
+            where=name,
+            advice="Give no unit, or correct the headings.",
         )
     if notes.fs_hz is not None:
         check_rate(name, notes.fs_hz, RecordOverrides(overrides.fs_hz))
@@ -144,7 +140,7 @@ def layout_of(
         )  # fmt: skip
     leads = tuple(sorted([*given, *(maybe if per_mv is not None else [])]))
     if not leads:
-        raise RecordError(f"{name}: has no column of a lead, found {found}; {EXAMPLE}.")
+        raise RecordError(where=name, expected="a column of a lead", got=found, advice=f"{WRITE_HEADINGS}.")
     return Layout(
         times, clocks, tuple(i for i, role in enumerate(roles) if role == TIME_WITHOUT_UNIT), leads,
         tuple(heads[i].name or None for i in leads), tuple(mv.get(i, 1 / (per_mv or 1)) for i in leads),
@@ -187,9 +183,8 @@ def _role_by_cells(cells: Sequence[str], *, is_first: bool) -> str:
 def _role(head: Heading, cells: Sequence[str], notes: Notes) -> str:
     unit, plain = head.unit.casefold(), re.sub(r"[\s_.-]+", " ", head.name).strip().casefold()
     is_time = bool(TIME_NAME.fullmatch(head.name.strip())) or (not head.name and unit in S_OF_UNIT)
-    other = next((what for words, what in NOT_LEADS if re.search(rf"\b({words})\b", plain)), "")
-    is_ecg = bool(ECG_NAME.search(plain))
-    other = "" if is_ecg and other in OTHER_SIGNALS else other
+    signal = "" if ECG_NAME.search(plain) else other_signal(plain)
+    other = next((what for words, what in NOT_LEADS if re.search(rf"\b({words})\b", plain)), signal)
     is_counter = plain in COUNTERS or plain.startswith("unnamed:") or (plain in MAYBE_COUNTERS and _counts(cells))
     sensors = dict(notes.sensors)
     sensor = sensors.get(head.name, "")
@@ -197,7 +192,7 @@ def _role(head: Heading, cells: Sequence[str], notes: Notes) -> str:
     rules = (
         (_mostly(_is_clock, cells) and (is_time or not unit), CLOCK_TIME),
         (is_time and unit in S_OF_UNIT, TIME),
-        (unit in VOLTAGE and other not in OTHER_SIGNALS, LEAD),
+        (unit in VOLTAGE and not signal, LEAD),
         (unit in VOLTAGE, other),
         (bool(unit) and unit not in COUNTS, f"in {head.unit}, no unit of an ECG"),
         (not _mostly(is_value, cells), TEXT),

@@ -44,6 +44,7 @@ SEPARATORS: Final = (",", ";", "\t", "|", WHITE_SPACE)
 COMMENT_MARKS: Final = ("#", "%", ";")
 LABELS: Final = re.compile(r"^(labels|columns|channels|headings)\s*:=?\s*", re.IGNORECASE)
 EXAMPLE = 'write headings such as "time_s,II_mv,V1_mv"'
+WRITE_HEADINGS = f"W{EXAMPLE[1:]}"
 LIST: Final = re.compile(r"\[\s*-?\d+(\.\d+)?(\s*[,;]\s*-?\d+(\.\d+)?){9}")  # ten samples or more in a cell
 Cells = tuple[str, ...]
 
@@ -107,8 +108,9 @@ def table_text(path: Path) -> TableText:
     encoding, lines = head_of(path)
     if any("[" in line and LIST.search(line) for line in lines):
         raise RecordError(
-            f"{path.name}: is not a table with a heading and rows of numbers but holds a list of samples in one cell; "
-            "write each of them into a row of its own, below a heading with its unit, such as II_mv."
+            "is not a table with a heading and rows of numbers but holds a list of samples in one cell",
+            where=path.name,
+            advice="Write each of them into a row of its own, below a heading with its unit, such as II_mv.",
         )
     stated = re.fullmatch(r"\s*\"?sep=(.)\"?\s*", lines[0]) if lines else None
     quote = "'" if sum(line.count("'") for line in lines) > sum(line.count('"') for line in lines) else '"'
@@ -216,8 +218,11 @@ def _begin(path: Path, head: Lines) -> tuple[int, int]:
             return n_columns, _with_wrong_rows(head, places[: index + 1], n_columns)
     found = format_quoted(next((line for line in head.lines if line.strip()), "")) or "nothing"
     raise RecordError(
-        f"{path.name}: is not a table with a heading and rows of numbers, found {found}; {EXAMPLE}, and below a row of "
-        "numbers for each sample."
+        "is not a table",
+        where=path.name,
+        expected="a heading and rows of numbers",
+        got=found,
+        advice=f"{WRITE_HEADINGS}, and below a row of numbers for each sample.",
     )
 
 
@@ -279,9 +284,12 @@ def _without_empty(cells: Cells) -> Cells:
 
 def _uneven(path: Path, heading: int, n_headings: int, row: int, n_cells: int) -> RecordError:
     return RecordError(
-        f"{path.name}: line {heading + 1} has {plural(n_headings, 'heading')}, but line {row + 1} has "
-        f"{plural(n_cells, 'cell')}; write a heading for each column, and where decimals follow a comma, separate the "
-        "cells by semicolons."
+        f"is not as wide as line {heading + 1}",
+        where=path.name,
+        position=f"line {row + 1}",
+        expected=plural(n_headings, "cell"),
+        got=f"{n_cells:,}",
+        advice="Write a heading for each column, and where decimals follow a comma, separate the cells by semicolons.",
     )
 
 
@@ -301,8 +309,9 @@ def _decimal(path: Path, rows: Sequence[Cells], separator: str) -> str:
             marked = [cell for cell in column if (mark in cell and NUMBER.fullmatch(cell)) or grouped.fullmatch(cell)]
             if marked and all(map(grouped.fullmatch, marked)) and any(map(str.isdigit, column)):
                 raise RecordError(
-                    f'{path.name}: its numbers are grouped by thousands, such as "{format_quoted(marked[0])}"; write '
-                    "them without a mark between thousands."
+                    f'its numbers are grouped by thousands, such as "{format_quoted(marked[0])}"',
+                    where=path.name,
+                    advice="Write them without a mark between thousands.",
                 )
     cells = [cell for row in rows for cell in row if NUMBER.fullmatch(cell)]
     if any("," in cell for cell in cells):
@@ -331,17 +340,22 @@ def read_columns(text: TableText) -> pd.DataFrame:
         cells = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if cells:
             raise RecordError(
-                f"{text.path.name}: line {int(cells[2]) + text.n_before} has {cells[3]} cells, expected {cells[1]}; "
-                "correct it, or export the table again."
+                where=text.path.name,
+                position=f"line {int(cells[2]) + text.n_before}",
+                expected=f"{cells[1]} cells",
+                got=cells[3],
+                advice="Correct it, or export the table again.",
             ) from error
         raise RecordError(
-            f"{text.path.name}: is not a table with a heading ({format_quoted(error)}); {EXAMPLE}."
+            f"is not a table with a heading ({format_quoted(error)})", where=text.path.name, advice=f"{WRITE_HEADINGS}."
         ) from error
     for number in range(text.n_columns):
         if is_text(table[number]) and (is_long := table[number].str.contains("[\r\n]").eq(True)).any():
             raise RecordError(
-                f"{text.path.name}: line {line_of(text, int(is_long.argmax()))}, column {number + 1}: a quotation mark "
-                "begins a text that ends lines below; remove it."
+                "a quotation mark begins a text that ends lines below",
+                where=text.path.name,
+                position=f"line {line_of(text, int(is_long.argmax()))}, column {number + 1}",
+                advice="Remove it.",
             )
     return table
 

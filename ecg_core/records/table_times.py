@@ -102,7 +102,7 @@ def timing_of(name: str, time_s: Float64, where: Where) -> Timing:
         wrong = np.flatnonzero(~(step >= 0))
         at = f" (before {where(int(wrong[0]) + 1)})" if len(wrong) else ""
         raise RecordError(
-            f"{name}: its times do not rise from line to line{at}; sort the lines, and leave no time out."
+            f"its times do not rise from line to line{at}", where=name, advice="Sort the lines, and leave no time out."
         )
     usual = _typical(step)
     if step.min() == 0:
@@ -112,7 +112,9 @@ def timing_of(name: str, time_s: Float64, where: Where) -> Timing:
             return _timing_of_batches(name, time_s, step, where)
         if not is_rounded:
             row = where(int(step.argmin()) + 1)
-            raise RecordError(f"{name}: {row} has the same time as the one before; write the time of each row.")
+            raise RecordError(
+                f"{row} has the same time as the one before", where=name, advice="Write the time of each row."
+            )
     begins = np.flatnonzero(step > GAP_STEPS * usual) + 1
     if len(begins) > max(1, len(step)) / 2:
         raise _uneven(name, step, usual, where)
@@ -162,8 +164,9 @@ def _check_gaps(name: str, time_s: Float64, first: Index, where: Where) -> None:
         gap_s = time_s[row] - time_s[row - 1]
         if gap_s > MAX_GAP_S:
             raise RecordError(
-                f"{name}: its times leap by {gap_s:,.0f} s before {where(row)}, more than a day; cut it there into two "
-                "recordings, or correct the time."
+                f"its times leap by {gap_s:,.0f} s before {where(row)}, more than a day",
+                where=name,
+                advice="Cut it there into two recordings, or correct the time.",
             )
 
 
@@ -203,8 +206,10 @@ def _uneven(name: str, step: Float64, usual_s: float, where: Where) -> RecordErr
     row = int(odd[0]) + 1 if len(odd) else int(np.abs(step - usual_s).argmax()) + 1
     others = f" and in {plural(len(odd) - 1, 'other place')}" if len(odd) > 1 else ""
     return RecordError(
-        f"{name}: times are not evenly spaced: {usual_s:.6g} s from line to line, but {step[row - 1]:.6g} s before "
-        f"{where(row)}{others}. If its rate changes there, cut it into two recordings, or resample it to one rate."
+        f"times are not evenly spaced: {usual_s:.6g} s from line to line, but {step[row - 1]:.6g} s before "
+        f"{where(row)}{others}",
+        where=name,
+        advice="If its rate changes there, cut it into two recordings, or resample it to one rate.",
     )
 
 
@@ -239,6 +244,8 @@ def _timing_of_batches(name: str, time_s: Float64, step: Float64, where: Where) 
 
 def _uneven_batches(name: str, number: int, group: Index, size: Index, usual: float, where: Where) -> RecordError:
     return RecordError(
-        f"{name}: {plural(int(size[number]), 'row')} from {where(int(group[number]))} on have the same time, elsewhere "
-        f"{usual:.0f}; their number per second is not even. Write the time of each row."
+        f"{plural(int(size[number]), 'row')} from {where(int(group[number]))} on have the same time, elsewhere "
+        f"{usual:.0f}; their number per second is not even",
+        where=name,
+        advice="Write the time of each row.",
     )

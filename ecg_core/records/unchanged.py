@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import RecordError
 from ..overrides import FileState
 from ..schema import Float32, Record, SignalSource
+from ..text import plural
 
 State = tuple[FileState, ...]
 GONE: FileState = (0, 0, 0)
@@ -94,6 +95,9 @@ def _state(path: Path) -> FileState:
 
 def _changed(path: Path, old: FileState, now: FileState) -> RecordError:
     return RecordError(
-        f"{path.name}: was changed since it was opened ({old[0]:,} bytes then, {now[0]:,} now); nothing was kept. "
-        "Wait until it is complete, and open it again."
+        "was changed since it was opened; nothing was kept",
+        where=path.name,
+        expected=plural(old[0], "byte"),
+        got=f"{now[0]:,}",
+        advice="Wait until it is complete, and open it again.",
     )

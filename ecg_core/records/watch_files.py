@@ -105,8 +105,11 @@ def _numbers(path: Path, begin: int, encoding: str) -> Float32:
             value = float(text.replace(",", ".")) if NUMBER.fullmatch(text) else float("nan")
             if abs(value) > MAX_NUMBER or (np.isnan(value) and text not in MISSING_WORDS):
                 raise RecordError(
-                    f'{path.name}: line {number + 1}: expected one number, got "{format_quoted(text)}"; export '
-                    "it again."
+                    where=path.name,
+                    position=f"line {number + 1}",
+                    expected="one number",
+                    got=f'"{format_quoted(text)}"',
+                    advice="Export it again.",
                 )
             found.append(value)
     return np.array(found, dtype=np.float32)

@@ -99,8 +99,9 @@ class Segment:
             return self.source.read(start, stop, channels)
         except Exception as error:  # damaged bytes raise all kinds of errors
             raise RecordError(
-                f"{self.name}: samples {start} to {stop} cannot be read from its signal files "
-                f"({format_quoted(error)}). Check that they are complete and belong to this header."
+                f"samples {start} to {stop} cannot be read from its signal files ({format_quoted(error)})",
+                where=self.name,
+                advice="Check that they are complete and belong to this header.",
             ) from error
 
 
@@ -157,7 +158,7 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     per_frame = max(lead.per_frame for part in held for lead in part.leads)
     fs_hz = header.fs_hz * per_frame
     if not n_frames:
-        raise RecordError(f"{header.path.name}: the record is empty (0 samples); choose another one.")
+        raise RecordError("the record is empty (0 samples)", where=header.path.name, advice="Choose another one.")
     check_length(header.path.name, fs_hz, n_frames * per_frame)
     segments = tuple(_segment(part, first * per_frame, header.fs_hz, per_frame) for first, part in parts)
     uncalibrated = {lead.name for part in held for lead in part.leads if not lead.calibrated}
@@ -212,8 +213,10 @@ def _check_leads(header: Header, lead_names: tuple[str, ...], left_out: tuple[Le
     if not lead_names:
         found = "; ".join(f"{channel.name}: {channel.reason}" for channel in left_out)
         raise RecordError(
-            f"{header.path.name}: none of its signals is a lead of an ECG ({found}). Choose another record; or where "
-            "one of them is an ECG after all, correct its unit and its name in the header."
+            f"none of its signals is a lead of an ECG ({found})",
+            where=header.path.name,
+            advice="Choose another record; or where one of them is an ECG after all, correct its unit and its name in "
+            "the header.",
         )
     check_leads(header.path.name, len(lead_names))
 
@@ -235,31 +238,44 @@ def _parts(header: Header) -> tuple[Header | None, list[tuple[int, Part]], int]:
                 layout = own
         first += held
     if not parts:
-        raise RecordError(f"{header.path.name}: none of its segments holds a sample; choose another record.")
+        raise RecordError(
+            "none of its segments holds a sample", where=header.path.name, advice="Choose another record."
+        )
     if first != (header.n_frames or first):
         raise RecordError(
-            f"{header.path.name} promises {plural(header.n_frames, 'sample')}, its segments hold {first:,}; "
-            "some are missing from the header, or it is damaged. Copy it again."
+            "segments are missing from it, or it is damaged",
+            where=header.path.name,
+            expected=plural(header.n_frames, "sample"),
+            got=f"{first:,} in its segments",
+            advice="Copy it again.",
         )
     return layout, parts, first
 
 
 def _segment_header(header: Header, name: str, length: int, *, is_last: bool) -> Header:
     if not is_bare(name):
-        raise RecordError(f"{header.path.name} names {name}: a segment must lie beside its header. {PUT_BESIDE}")
+        raise RecordError(
+            f"names {name}: a segment must lie beside its header", where=header.path.name, advice=PUT_BESIDE
+        )
     if not header_of(header.path.with_name(name)).is_file():
-        raise RecordError(f"{header.path.name} names the segment {name}.hea, which is not beside it; add it.")
+        raise RecordError(
+            f"names the segment {name}.hea, which is not beside it", where=header.path.name, advice="Add it."
+        )
     own = read_header(header.path.with_name(name), header.fs_hz)
     if own.is_of_segments:
         raise RecordError(
-            f"{header.path.name}: its segment {name} has segments of its own, which WFDB does not allow; open "
-            "those instead."
+            f"its segment {name} has segments of its own, which WFDB does not allow",
+            where=header.path.name,
+            advice="Open those instead.",
         )
     stated = own.n_frames or (length if is_last else 0)
     if length and (own.fs_hz, stated) != (header.fs_hz, length):
         raise RecordError(
-            f"{header.path.name} expects {length:,} samples at {header.fs_hz:g} Hz in the segment {name}, {name}.hea "
-            f"states {own.n_frames:,} at {own.fs_hz:g} Hz; they do not belong together. Copy both again."
+            f"it and {name}.hea do not belong together",
+            where=header.path.name,
+            expected=f"{length:,} samples at {header.fs_hz:g} Hz in the segment {name}",
+            got=f"{own.n_frames:,} at {own.fs_hz:g} Hz",
+            advice="Copy both again.",
         )
     return own
 
@@ -297,21 +313,27 @@ def _check_signals(header: Header) -> None:
     for signal in header.signals:
         if signal.file_name == GAP:
             raise RecordError(
-                f"{name}: is the layout of a record in segments, which holds no samples itself; open the record whose "
-                "header lists this segment."
+                "is the layout of a record in segments, which holds no samples itself",
+                where=name,
+                advice="Open the record whose header lists this segment.",
             )
         if not is_bare(signal.file_name):
             raise RecordError(
-                f"{name} names {signal.file_name}: a signal file must lie beside its header. {PUT_BESIDE}"
+                f"names {signal.file_name}: a signal file must lie beside its header", where=name, advice=PUT_BESIDE
             )
         if not file_named(header.path.parent, signal.file_name).is_file():
             own = with_ending(header.path.with_suffix(""), Path(signal.file_name).suffix)
             renamed = f" Or was it renamed to {own.name}? Then correct the name in {name}." if own.is_file() else ""
-            raise RecordError(f"{name} names {signal.file_name}, which is not beside it; add this file.{renamed}")
+            raise RecordError(
+                f"names {signal.file_name}, which is not beside it", where=name, advice=f"Add this file.{renamed}"
+            )
         if signal.form not in GROUPS:
             raise RecordError(
-                f"{name}: {signal.file_name} has the format {signal.form}, expected one of {', '.join(GROUPS)}. "
-                "Convert the record, for example with xform."
+                f"the format of {signal.file_name} is not read",
+                where=name,
+                expected=f"one of {', '.join(GROUPS)}",
+                got=signal.form,
+                advice="Convert the record, for example with xform.",
             )
     check_leads(name, len(header.signals))
 
@@ -320,8 +342,11 @@ def _signal_file(header: Header, name: str, signals: list[SignalLine]) -> Signal
     forms = sorted({signal.form for signal in signals})
     if len(forms) > 1:
         raise RecordError(
-            f"{header.path.name}: {name} has signals of the formats {', '.join(forms)}, expected one format in a file; "
-            "the header is damaged. Copy it again."
+            "the header is damaged",
+            where=header.path.name,
+            expected=f"one format of all signals in {name}",
+            got=", ".join(forms),
+            advice="Copy it again.",
         )
     per_frame = [signal.per_frame for signal in signals]
     channels = []
@@ -348,9 +373,11 @@ def _length(header: Header, files: list[SignalFile], least_s: float) -> tuple[in
     for file in files:
         if file.n_frames < stated and (file.n_frames == 0 or file.n_frames / header.fs_hz < least_s):
             raise RecordError(
-                f"{file.path.name}: {header.path.name} promises {plural(stated, 'sample')}, the file holds "
-                f"{plural(file.path.stat().st_size, 'byte')}, {plural(file.n_frames, 'sample')}; it is truncated or "
-                "belongs to another record. Copy it again."
+                "is truncated, or belongs to another record",
+                where=file.path.name,
+                expected=f"{plural(stated, 'sample')}, as {header.path.name} states",
+                got=f"{plural(file.path.stat().st_size, 'byte')}, {plural(file.n_frames, 'sample')}",
+                advice="Copy it again.",
             )
     return min(stated or held, held), tuple(_doubts(header, files))
 

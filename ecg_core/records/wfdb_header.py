@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import RecordError
-from ..text import format_quoted
+from ..text import format_quoted, plural
 from .limits import MAX_FS_HZ, MIN_FS_HZ
 from .overrides import missing_metadata
 from .units import ASSUMED_PER_MV
@@ -85,15 +85,20 @@ def stem_of(path: Path) -> Path:
     if header_of(stem).is_file():
         return stem
     if path.is_dir():
-        raise RecordError(f"{path}: is a folder, expected a record; choose one of the records inside it.")
+        raise RecordError(
+            where=path, expected="a record", got="a folder", advice="Choose one of the records inside it."
+        )
     if path.is_file() and header_of(path.with_suffix("")).is_file():
         raise RecordError(
-            f"{path.name}: is an annotation file of the WFDB record {path.stem}, not a recording; open {path.stem}, or "
-            "choose this file where annotations are expected."
+            f"is an annotation file of the WFDB record {path.stem}, not a recording",
+            where=path.name,
+            advice=f"Open {path.stem}, or choose this file where annotations are expected.",
         )
     found = sorted(p.stem for p in headers_in(stem.parent))[:5] if stem.parent.is_dir() else []
     hint = f"records there: {', '.join(found)}" if found else "there are no records in that folder"
-    raise RecordError(f"{header_of(stem)}: this header file does not exist ({hint}). Check the path of the record.")
+    raise RecordError(
+        f"this header file does not exist ({hint})", where=header_of(stem), advice="Check the path of the record."
+    )
 
 
 def header_of(stem: Path) -> Path:
@@ -145,8 +150,11 @@ def read_header(stem: Path, fs_hz: float | None = None) -> Header:
     counts = [n_segments or "1", *fields[1:2]]
     if not name or len(counts) < 2 or not all(COUNT.fullmatch(count) for count in counts):
         raise RecordError(
-            f"{path.name}: expected a WFDB header, but its text is not one (its first line is "
-            f'"{format_quoted(lines[0]) if lines else ""}"). Check that the file was not renamed from something else.'
+            where=path.name,
+            position="line 1",
+            expected="that of a WFDB header",
+            got=f'"{format_quoted(lines[0]) if lines else ""}"',
+            advice="Check that the file was not renamed from something else.",
         )
     states_rate, of_segments = len(fields) > 2, "/" in fields[0]
     _check_number(path.name, int(fields[1]), int(counts[0]), lines[1:], of_segments=of_segments)
@@ -190,7 +198,10 @@ def _rate(name: str, text: str) -> float:
     found = RATE.fullmatch(text)
     if found is None:
         raise RecordError(
-            f'{name}: expected a sampling rate in Hz, found "{format_quoted(text)}"; correct the first line.'
+            where=name,
+            expected="a sampling rate in Hz",
+            got=f'"{format_quoted(text)}"',
+            advice="Correct the first line.",
         )
     return float(found[1])
 
@@ -203,8 +214,11 @@ def _length(name: str, stated: list[str], fs_hz: float) -> int:
         if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
             return 0
         raise RecordError(
-            f"{name}: states no length: expected a number of samples after the sampling rate, found "
-            f'"{format_quoted(stated[0])}"; correct the first line.'
+            "states no length",
+            where=name,
+            expected="a number of samples after the sampling rate",
+            got=f'"{format_quoted(stated[0])}"',
+            advice="Correct the first line.",
         )
     return int(stated[0])
 
@@ -214,13 +228,18 @@ def _check_number(name: str, n_signals: int, n_segments: int, lines: list[str], 
     stated, noun = (n_segments, "segment") if of_segments else (n_signals, "lead")
     if not n_signals:
         raise RecordError(
-            f"{name}: the record has no signals; a record with at least one ECG lead is needed. If it accompanies "
-            "annotations of another recording, open that one and choose its annotations there."
+            "the record has no signals; a record with at least one ECG lead is needed",
+            where=name,
+            advice="If it accompanies annotations of another recording, open that one and choose its annotations "
+            "there.",
         )
     if len(lines) != stated:
         raise RecordError(
-            f"{name} promises {stated:,} {noun}{'' if stated == 1 else 's'} and describes {len(lines)}; it is damaged. "
-            "Copy it again."
+            "is damaged",
+            where=name,
+            expected=f"{plural(stated, noun)}, as its first line states",
+            got=f"{len(lines)}",
+            advice="Copy it again.",
         )
 
 
@@ -228,8 +247,10 @@ def _segment(name: str, line: str) -> tuple[str, int]:
     fields = line.split()
     if len(fields) < 2 or not COUNT.fullmatch(fields[1]):
         raise RecordError(
-            f'{name}: expected the name of a segment and its number of samples, found "{format_quoted(line)}"; '
-            "correct this line."
+            where=name,
+            expected="the name of a segment and its number of samples",
+            got=f'"{format_quoted(line)}"',
+            advice="Correct this line.",
         )
     return fields[0], int(fields[1])
 
@@ -240,14 +261,20 @@ def _signal(name: str, line: str) -> SignalLine:
     form = FORM.fullmatch(rest[0].split()[0]) if rest else None
     if form is None:
         raise RecordError(
-            f'{name}: expected a signal file, its format and more, found "{format_quoted(line)}"; correct this line.'
+            where=name,
+            expected="a signal file, its format and more",
+            got=f'"{format_quoted(line)}"',
+            advice="Correct this line.",
         )
     after = [*rest[0].split(maxsplit=1), ""][1]
     stated = after.split(maxsplit=1)[0] if after else ""
     gain = GAIN.fullmatch(stated)
     if gain is None and stated[0] in "+-.0123456789":
         raise RecordError(
-            f'{name}: expected a gain such as 200/mV or 200(0)/mV, found "{format_quoted(stated)}"; correct this line.'
+            where=name,
+            expected="a gain such as 200/mV or 200(0)/mV",
+            got=f'"{format_quoted(stated)}"',
+            advice="Correct this line.",
         )
     after = [*after.split(maxsplit=1), ""][1] if gain and stated else after
     numbers, lead = _numbers(after)

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from ..text import format_quoted
+from .other_signals import other_signal
 from .units import ASSUMED_PER_MV, mv_of_unit
 from .wfdb_header import SignalLine
 
@@ -16,24 +17,6 @@ ECG_NAME: Final = re.compile(  # I, aVR, V1, MLII, ML2, CM5, MCL1, D3, "mod.V1",
     r"|m?cl[1-6]|c[mcsrb]\d|d[1-3]|[nedais])",
     re.IGNORECASE | re.ASCII,
 )
-WHAT_ELSE: Final = {  # words in the names of what recorders store beside an ECG
-    **dict.fromkeys(("resp", "respiration", "respiratory", "rsp", "breath", "breathing", "airflow", "flow", "nasal",
-                     "thor", "abdo", "imp", "impedance"), "respiration"),
-    **dict.fromkeys(("abp", "art", "cvp", "pap", "pcwp", "icp", "lap", "rap", "bp", "nibp", "pressure", "uap", "fap"),
-                    "a pressure"),
-    **dict.fromkeys(("pleth", "plethysmogram", "ppg", "pulse"), "a pulse wave"),
-    **dict.fromkeys(("spo2", "so2", "sao2", "oxygen", "saturation"), "oxygen saturation"),
-    **dict.fromkeys(("co2", "etco2"), "carbon dioxide"),
-    **dict.fromkeys(("eeg",), "an EEG"),
-    **dict.fromkeys(("eog",), "an EOG"),
-    **dict.fromkeys(("emg",), "an EMG"),
-    **dict.fromkeys(("pcg", "phono", "snore", "sound", "mic"), "a sound"),
-    **dict.fromkeys(("acc", "accel", "accelerometer", "gyro", "scg", "position", "motion", "activity"), "movement"),
-    **dict.fromkeys(("gsr", "eda"), "skin conductance"),
-    **dict.fromkeys(("temp", "temperature", "therm"), "a temperature"),
-    **dict.fromkeys(("hr", "pr", "rr"), "a rate"),
-    **dict.fromkeys(("marker", "event", "trigger", "annotations", "light", "battery"), "a marker"),
-}  # fmt: skip
 
 
 def why_no_lead(signal: SignalLine) -> str | None:
@@ -45,9 +28,7 @@ def why_no_lead(signal: SignalLine) -> str | None:
     is_named = is_ecg_name(signal.name)
     if _mv_of(signal.unit) is None and not (signal.unit.casefold() in COUNTS and (is_named or not signal.name)):
         return f"in {format_quoted(signal.unit)}, which is no unit of an ECG"
-    words = re.findall(r"[a-z]+\d*", signal.name.casefold())
-    words += [word.rstrip("0123456789") for word in words]
-    what = None if is_named else next((WHAT_ELSE[word] for word in words if word in WHAT_ELSE), None)
+    what = "" if is_named else other_signal(signal.name)
     return f"its name is that of {what}" if what else None
 
 

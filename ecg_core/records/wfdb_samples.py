@@ -172,18 +172,27 @@ def _compressed_frames(path: Path, form: str, offset: int, per_frame: list[int])
             kind, subtype, n_channels, n_samples = stream.format, stream.subtype, stream.channels, int(stream.frames)
     except (OSError, RuntimeError, ValueError) as error:  # soundfile's own is a RuntimeError
         raise RecordError(
-            f"{path.name}: expected a signal compressed as FLAC (format {form}), but its bytes are not; it is damaged, "
-            "or its header states another format. Copy both again."
+            "is damaged, or its header states another format",
+            where=path.name,
+            expected=f"a signal compressed as FLAC (format {form})",
+            got="other bytes",
+            advice="Copy both again.",
         ) from error
     if kind != "FLAC" or FLAC_BITS.get(subtype, 99) > int(form) - 500 or {*per_frame} != {per_frame[0]}:
         raise RecordError(
-            f"{path.name}: expected FLAC of at most {int(form) - 500} bits with equal rates, found {kind}, {subtype}; "
-            "its header belongs to another file. Copy both again."
+            "its header belongs to another file",
+            where=path.name,
+            expected=f"FLAC of at most {int(form) - 500} bits with equal rates",
+            got=f"{kind}, {subtype}",
+            advice="Copy both again.",
         )
     if n_channels != len(per_frame):
         raise RecordError(
-            f"{path.name}: its header describes {plural(len(per_frame), 'signal')} in it, found {n_channels}; they do "
-            "not belong together. Copy both again."
+            "it and its header do not belong together",
+            where=path.name,
+            expected=plural(len(per_frame), "signal"),
+            got=f"{n_channels}",
+            advice="Copy both again.",
         )
     possible = path.stat().st_size // FLAC_MIN_BYTES * FLAC_MAX_BLOCK  # more is damage, or an attempt on the memory
     return max(min(n_samples, possible) - offset, 0) // per_frame[0]

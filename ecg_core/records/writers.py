@@ -18,7 +18,7 @@ from ..signals.filters import to_sample
 from ..text import no_formula
 from .aecg_writer import write_aecg
 from .annotation_files import RHYTHM_SYMBOL, annotation_rate_hz
-from .counts import LIMIT, MISSING
+from .counts import UV_PER_MV, counts_of
 from .dicom_writer import write_dicom
 from .event_files import EventfulAnnotations
 from .ishne_writer import write_ishne
@@ -28,8 +28,6 @@ if TYPE_CHECKING:  # each loads where its form is written: together they take ha
     import edfio
     import pandas as pd
 
-GAIN_PER_MV = 1000.0  # counts of a microvolt, or coarser where 16 bits would not hold the signal
-MIN_PEAK_MV = 1e-3  # of a flat lead, whose gain would be infinite
 MAX_DATA_RECORD_S = 2  # of EDF, whose last data record is filled up with the last sample
 DURATION_DECIMALS = 6  # of the length of a data record, whose field has eight characters
 SAME_RATE = 1e-9  # rates that differ by a smaller fraction are equal
@@ -71,15 +69,9 @@ def write_wfdb(record: Record, rows: Rows, fs_hz: float, folder: Path, *, commen
     """
     import wfdb  # noqa: PLC0415
 
-    columns, gain = [], []
-    for lead, stated in enumerate(record.calibrated):
-        row = rows(lead)
-        peak_mv = float(np.nanmax(np.abs(row), initial=MIN_PEAK_MV))
-        gain.append(float(min(GAIN_PER_MV, LIMIT / peak_mv)) if stated else ASSUMED_PER_MV)
-        counts = np.clip(np.rint(np.nan_to_num(row) * np.float32(gain[-1])), -LIMIT, LIMIT)
-        columns.append(np.where(np.isnan(row), MISSING, counts).astype("<i2"))
-    frames = np.stack(columns, axis=1)
-    name, n_leads = plain_name(record), len(columns)
+    frames, step_uv = counts_of(record, rows)
+    gain = [ASSUMED_PER_MV if step is None else UV_PER_MV / step for step in step_uv]
+    name, n_leads = plain_name(record), len(gain)
     (folder / f"{name}.dat").write_bytes(frames.data)
     header = wfdb.Record(
         record_name=name, n_sig=n_leads, fs=fs_hz, sig_len=len(frames), file_name=[f"{name}.dat"] * n_leads,

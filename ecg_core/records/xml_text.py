@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 100 << 20  # an hour of twelve leads in digits; the tree of more would fill the memory
 MAX_PARTS: Final = 1_000_000  # elements and attributes: a cart writes thousands, a table of measurements tens of them
 MAX_DEPTH: Final = 200  # aECG nests some twenty elements
+ONE_A_LINE: Final = bytes.maketrans(b" \t\r\v\f", b"\n\n\n\n\n")  # which Arrow reads as a table of one column
+BLOCK_BYTES = 1 << 22  # of a text that are read at a time
 DATES: Final = ("%Y-%m-%d", "%Y%m%d")
 
 
@@ -38,8 +40,11 @@ def read_xml(path: Path) -> Element:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise RecordError(
-            f"{path.name}: is an XML document of {size / (1 << 20):,.0f} MB, at most {MAX_BYTES >> 20} are read. "
-            "Export the recording as EDF, or in parts."
+            "is too long an XML document",
+            where=path.name,
+            expected=f"at most {MAX_BYTES >> 20} MB",
+            got=f"{size / (1 << 20):,.0f} MB",
+            advice="Export the recording as EDF, or in parts.",
         )
     content = path.read_bytes()
     try:
@@ -51,11 +56,15 @@ def read_xml(path: Path) -> Element:
             return _tree(path.name, content, "iso-8859-1")  # letters of names that the declaration does not tell of
     except ExpatError as error:
         raise RecordError(
-            f"{path.name}: is not well-formed XML, from line {error.lineno} on ({ErrorString(error.code)}); it is "
-            "truncated or damaged. Copy or export it again."
+            f"is not well-formed XML from there on ({ErrorString(error.code)}); it is truncated or damaged",
+            where=path.name,
+            position=f"line {error.lineno}",
+            advice="Copy or export it again.",
         ) from error
     except (ValueError, LookupError) as error:  # of an encoding that does not exist
-        raise RecordError(f"{path.name}: cannot be read as XML ({format_quoted(error)}). Export it again.") from error
+        raise RecordError(
+            f"cannot be read as XML ({format_quoted(error)})", where=path.name, advice="Export it again."
+        ) from error
 
 
 def _encoding(content: bytes) -> str | None:
@@ -84,8 +93,10 @@ def _tree(name: str, content: bytes, encoding: str | None) -> Element:
         depth, parts = depth + 1, parts + 1 + len(attributes)
         if depth > MAX_DEPTH or parts > MAX_PARTS:
             raise RecordError(
-                f"{name}: its XML has more than {plural(MAX_PARTS, 'element')}, or nests more than {MAX_DEPTH} of "
-                "them, which no ECG does. Export the recording again."
+                f"its XML has more than {plural(MAX_PARTS, 'element')}, or nests more than {MAX_DEPTH} of them, which "
+                "no ECG does",
+                where=name,
+                advice="Export the recording again.",
             )
         builder.start(_bare(tag), {_bare(key): value for key, value in attributes.items()})
 
@@ -96,8 +107,10 @@ def _tree(name: str, content: bytes, encoding: str | None) -> Element:
 
     def entity(entity_name: str, *_definition: object) -> None:
         raise RecordError(
-            f"{name}: declares the entity {format_quoted(entity_name)}. Entities are not read: they can stand for "
-            "other files, or grow without end. Export the recording again."
+            f"declares the entity {format_quoted(entity_name)}. Entities are not read: they can stand for other files, "
+            "or grow without end",
+            where=name,
+            advice="Export the recording again.",
         )
 
     parser = ParserCreate(encoding)
@@ -151,6 +164,44 @@ def date_of(text: str, *forms: str) -> date | None:
     return None
 
 
+def numbers_of(path: Path, text: str, *, what: str) -> NDArray[np.int32] | NDArray[np.float64]:
+    """Numbers of a text, between spaces; whole where all of them are.
+
+    A day of two leads is 22 million numbers: Arrow reads them in a tenth of the time that a list of words takes. What
+    it does not know, such as a sign before a positive number, is read word by word.
+
+    Raises
+    ------
+    RecordError
+        A word is no number.
+
+    """
+    import pyarrow as pa  # noqa: PLC0415  # only such documents need it
+    from pyarrow import csv  # noqa: PLC0415
+
+    rows = pa.BufferReader(text.encode(errors="replace").translate(ONE_A_LINE))
+    is_decimal = "x" not in text and "X" not in text  # Arrow would read 0x10
+    for kind in (pa.int32(), pa.float64()) if is_decimal else ():
+        rows.seek(0)
+        try:
+            table = csv.read_csv(
+                rows,
+                csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=["x"]),
+                csv.ParseOptions(quote_char=False),
+                csv.ConvertOptions(column_types={"x": kind}, null_values=[]),
+            )
+        except pa.ArrowInvalid:
+            continue
+        found: NDArray[np.int32] | NDArray[np.float64] = table["x"].to_numpy()
+        return found
+    try:
+        return np.array(text.split(), dtype=np.float64)
+    except ValueError as error:
+        raise RecordError(
+            f"{what} are damaged ({format_quoted(error)})", where=path.name, advice="Copy or export it again."
+        ) from error
+
+
 def bytes_of(path: Path, text: str, *, what: str) -> bytes:
     """What base64 stands for.
 
@@ -164,7 +215,9 @@ def bytes_of(path: Path, text: str, *, what: str) -> bytes:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise RecordError(
-            f"{path.name}: the base64 of {what} is damaged ({format_quoted(error)}). Copy or export it again."
+            f"the base64 of {what} is damaged ({format_quoted(error)})",
+            where=path.name,
+            advice="Copy or export it again.",
         ) from error
 
 
@@ -180,7 +233,10 @@ def counts_of(path: Path, text: str, *, what: str) -> NDArray[np.int16]:
     content = bytes_of(path, text, what=what)
     if len(content) % 2:
         raise RecordError(
-            f"{path.name}: {what} has {plural(len(content), 'byte')}, expected two for each sample; it is damaged. "
-            "Copy or export it again."
+            f"{what} is damaged",
+            where=path.name,
+            expected="two bytes for each sample",
+            got=plural(len(content), "byte"),
+            advice="Copy or export it again.",
         )
     return np.frombuffer(content, dtype="<i2").astype(np.int16)

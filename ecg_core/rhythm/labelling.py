@@ -50,9 +50,9 @@ def refuse_foreign(labels: Annotations | None, time_s: Float64) -> None:
     matched = nearest(time_s, label_s)[1] <= MATCH_WINDOW_S if len(time_s) else np.zeros(len(label_s), dtype=bool)
     if matched.mean() < LEAST_MATCHED:
         raise RecordError(
-            f"{matched.sum():,} of {plural(len(label_s), 'label')} are at a beat of this record "
-            f"({100 * matched.mean():.0f} %), expected at least {100 * LEAST_MATCHED:.0f} %: they belong to another "
-            "record, or their times are wrong. Nothing was labelled.",
+            "the labels belong to another record, or their times are wrong; nothing was labelled",
+            expected=f"at least {100 * LEAST_MATCHED:.0f} % of {plural(len(label_s), 'label')} at a beat",
+            got=f"{matched.sum():,} ({100 * matched.mean():.0f} %)",
             settings=("own",),
         )
 

@@ -100,8 +100,10 @@ def reference_beats(record: Record) -> tuple[Float64, Codes]:
     """Positions in samples at 125 Hz, and classes, of the beats of the reference annotations."""
     if record.reference is None:
         raise RecordError(
-            f"{record.record_id}: there is no reference annotation file ({record.record_id}.atr) beside it, so nothing "
-            "can be learned from its beats; add it, or leave this record out."
+            f"there is no reference annotation file ({record.record_id}.atr) beside it, so nothing can be learned from "
+            "its beats",
+            where=record.record_id,
+            advice="Add it, or leave this record out.",
         )
     code = class_codes(record.reference.symbol)
     is_beat = code != UNLABELLED

@@ -227,7 +227,7 @@ def _record_of(adaptation: Adaptation, beat: Mapping[str, Any]) -> Record:
     if recording is None:
         raise AdaptationError(f"{beat['recording']}: this recording is not one of the adaptation.")
     if not recording.study and not _is_there(Path(recording.path)):
-        raise RecordError(f"{recording.name}: its file is no longer at {recording.path}, so no strip can be drawn.")
+        raise RecordError(f"its file is no longer at {recording.path}, so no strip can be drawn", where=recording.name)
     store = current_workspace().store
     return cached(f"recording of {adaptation.task.name}", recording, lambda: open_recording(recording, store))
 

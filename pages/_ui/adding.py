@@ -40,8 +40,8 @@ def draw_adding(workspace: Workspace) -> None:
 def _draw_upload(workspace: Workspace) -> None:
     st.markdown(
         "**Upload** the files of a WFDB record together, or a file in EDF, EDF+, BDF, ISHNE, DICOM, SCP-ECG, MFER, "
-        "CSV, TSV, Parquet or MATLAB format, the XML of an electrocardiograph, a .zip or .tar.gz of one record, or the "
-        "exported zip of a **study**"
+        "ATC, CSV, TSV, Parquet or MATLAB format, the XML of an electrocardiograph, the JSON of a watch, a .zip or "
+        ".tar.gz of one record, or the exported zip of a **study**"
     )
     key = f"upload{workspace.uploads.n_stored}"  # a new uploader each time: one holds its files, and opens them again
     st.file_uploader(

@@ -32,7 +32,7 @@ from .actions import (
 )
 from .installed_models import installed_models
 from .jobs import Job
-from .messages import UNFORESEEN, error_message
+from .messages import UNFORESEEN, error_parts
 from .page_width import observe_width
 from .stores import account_name
 from .wording import plural
@@ -322,9 +322,9 @@ def facts(rows: Sequence[tuple[str, str]], *, style: str = "") -> None:
 
 
 def show_error(error: EcgError) -> None:
-    """Show what is wrong, and how to mend it."""
-    message = current_workspace().uploads.hide(error_message(error))
-    st.error(plain_markdown(message), icon=":material/error:")
+    """Show what is wrong, and how to mend it, each in a paragraph of its own."""
+    hide = current_workspace().uploads.hide
+    st.error("\n\n".join(plain_markdown(hide(part)) for part in error_parts(error)), icon=":material/error:")
 
 
 def guarded(work: Callable[P, R]) -> Callable[P, R | None]:

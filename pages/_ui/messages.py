@@ -17,5 +17,10 @@ HINTS: Final = {  # by the name of a setting; the other settings cannot be wrong
 
 def error_message(error: EcgError) -> str:
     """What is wrong, and how the reader mends it in the browser."""
-    hints = [HINTS[setting] for setting in error.settings if setting in HINTS]
-    return " ".join([str(error), *hints])
+    return " ".join(error_parts(error))
+
+
+def error_parts(error: EcgError) -> list[str]:
+    """What is wrong, then how the reader mends it in the browser, where that is known."""
+    remedies = [error.advice, *(HINTS[setting] for setting in error.settings if setting in HINTS)]
+    return [text for text in (error.problem, " ".join(filter(None, remedies))) if text]

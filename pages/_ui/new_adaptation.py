@@ -172,7 +172,7 @@ def _look_in_folder(typed: str, place: DeltaGenerator) -> None:
 
     folder = Path(typed).expanduser()
     if not folder.is_dir() and typed not in PUBLISHED:
-        raise RecordError(f"{typed}: expected a folder with recordings; there is none of this name.")
+        raise RecordError("there is no folder of this name", where=typed, expected="a folder with recordings")
     chosen = choose([typed if typed in PUBLISHED else str(folder)], progress=_progress(place))
     _take(chosen.survey, chosen.sides, chosen.name)
 

@@ -107,8 +107,9 @@ def safe_name(name: str) -> str:
     bare = Path(name.replace("\\", "/")).name
     if not SAFE_NAME.fullmatch(bare):
         raise RecordError(
-            f'"{bare}" cannot be used as a file name: only letters, digits, spaces and "_.,()+-" are expected. '
-            "Rename the file; for WFDB, rename the .hea and .dat together and correct the names in the header."
+            f'"{bare}" cannot be used as a file name',
+            expected='letters, digits, spaces and "_.,()+-" alone',
+            advice="Rename the file; for WFDB, rename the .hea and .dat together and correct the names in the header.",
         )
     return bare
 
@@ -119,7 +120,9 @@ def _no_room(what: str = "The upload") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RecordError(f"{what} cannot be kept ({error.strerror or error}); make room on the disk.") from error
+        raise RecordError(
+            f"{what} cannot be kept ({error.strerror or error})", advice="Make room on the disk."
+        ) from error
 
 
 @contextmanager
@@ -152,9 +155,9 @@ def store(files: Sequence[Upload], folder: Path) -> list[Path]:
     names = [safe_name(file.name) for file in files]
     if not any(name.lower().endswith((".hea", *by_itself)) for name in names):
         raise RecordError(
-            f"No header (.hea) is among the files ({', '.join(sorted(names))}): choose the .hea and the .dat of a "
-            f"WFDB record together, and its .atr if there is one; or a file of another format "
-            f"({', '.join(by_itself)})."
+            f"No header (.hea) is among the files ({', '.join(sorted(names))})",
+            advice="Choose the .hea and the .dat of a WFDB record together, and its .atr if there is one; or a file "
+            f"of another format ({', '.join(by_itself)}).",
         )
     with _no_room():
         for name, file in zip(names, files, strict=True):
