@@ -307,3 +307,23 @@ def test_forms_that_are_asked_for_later_are_made_for_records_that_are_finished(t
     capsys.readouterr()
     assert main(["analyze", *paths, "--out", str(tmp_path / "out"), "--also", "fhir,xlsx"]) == 0
     assert "2 already done" in capsys.readouterr().out
+
+
+def test_the_pdf_is_made_once_whatever_forms_hold_it(started, tmp_path, monkeypatch):
+    made = []
+
+    def counted(*arguments):
+        made.append(report_pdf(*arguments))
+        return made[-1]
+
+    for module in ("export", "fhir", "encapsulated_pdf"):
+        monkeypatch.setattr(f"ecg_core.report.{module}.report_pdf", counted)
+    for make in (
+        lambda: write_files(started, tmp_path / "out", also=["xlsx", "fhir", "dicom"]),
+        lambda: file_contents(started, also=["fhir", "dicom"]),
+    ):
+        made.clear()
+        make()
+        assert len(made) == 1
+    (report,) = bundle_of((tmp_path / "out" / f"{started.record.record_id}_fhir.json").read_bytes())["DiagnosticReport"]
+    assert base64.b64decode(report["presentedForm"][0]["data"]) == made[0]

@@ -106,9 +106,12 @@ def test_a_file_that_is_cut_opens_with_a_doubt(tmp_path):
     np.testing.assert_allclose(whole(record)[PLACE] * 200, counts(8)[:, : N - 500], atol=1e-4)
 
 
-def test_compressed_samples_are_refused(tmp_path):
-    with pytest.raises(RecordError, match="its samples are compressed"):
-        opened(tmp_path, made.mfer(counts(2), more=made.define(0x0E, b"\1\0\0\0\0\0")))
+@pytest.mark.parametrize(
+    "content", [made.mfer(counts(2), more=made.define(0x0E, b"\1\0\0\0\0\0")), made.mfer(counts(2), types=9)]
+)
+def test_compressed_samples_are_refused_as_such(tmp_path, content):
+    with pytest.raises(RecordError, match=r"x\.mwf: its samples are compressed .*Export it uncompressed"):
+        opened(tmp_path, content)
 
 
 def test_the_patient_is_the_one_of_the_file(tmp_path):

@@ -55,7 +55,7 @@ def test_averaged_beats_and_the_beats_of_the_app_are_named_and_are_no_reference(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (made.atc(made.counts(), checksum=lambda _: 7), r'byte 308: is damaged: the checksum of its block "ecg"'),
+        (made.atc(made.counts(), checksum=lambda _: 7), r'byte 308: the checksum of its block "ecg" does not fit'),
         (made.atc(made.counts())[:-9], r"byte 308: is truncated.*expected a block of 6,012 bytes, got 6,003"),
         (made.atc(made.counts()) + b"ecg", r"is truncated, or damaged there"),
         (made.atc([]), "without a lead"),

@@ -119,7 +119,7 @@ def _check(path: Path, blocks: list[Block]) -> None:
     for block in blocks:
         if not block.is_sound:
             raise RecordError(
-                f'is damaged: the checksum of its block "{block.name.strip()}" does not fit',
+                f'the checksum of its block "{block.name.strip()}" does not fit; it is damaged',
                 where=path.name,
                 position=f"byte {block.place:,}",
                 advice="Copy or export it again.",

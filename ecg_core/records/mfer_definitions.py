@@ -20,6 +20,7 @@ from .mdc import LEAD_OF_NUMBER
 NULL, MAKER, WAVE, ATTRIBUTE, PREAMBLE, SET, END = 0x12, 0x17, 0x1E, 0x3F, 0x40, 0x67, 0x80
 NAME, NUMBER, AGE, SEX, TIME = 0x81, 0x82, 0x83, 0x84, 0x85
 OF_CHANNEL: Final = (BLOCK, SEQUENCES, WAVEFORM, LEAD, TYPE, INTERVAL, SENSITIVITY, OFFSET, NULL)
+COMPRESSED_TYPE = 9  # of the American Heart Association
 TYPES: Final = {0: "i2", 1: "u2", 2: "i4", 3: "u1", 4: "u2", 5: "i1", 6: "u4", 7: "f4", 8: "f8"}
 STATUS_TYPE, STATUS_LEAD, AVERAGED = 4, 4160, 9
 HERTZ, SECONDS, VOLT = 0, 1, 0  # codes of units
@@ -87,7 +88,9 @@ def read_definitions(path: Path) -> State:
     size = path.stat().st_size
     try:
         with path.open("rb") as stream:
-            _walk(path, stream, state, end=size, channel=None)
+            _walk(stream, state, end=size, channel=None)
+    except RecordError as error:
+        raise error.inside(path.name) from error
     except (ValueError, IndexError, struct.error) as error:
         if not state.frames:
             raise RecordError(
@@ -143,7 +146,7 @@ def _length(stream: BinaryIO) -> int | None:
     return int.from_bytes(content, "big") if n else None
 
 
-def _walk(path: Path, stream: BinaryIO, state: State, *, end: int, channel: int | None) -> None:
+def _walk(stream: BinaryIO, state: State, *, end: int, channel: int | None) -> None:
     """Take definitions up to ``end``, of one channel or of all."""
     for tag, number, length in _definitions(stream, end):
         place = stream.tell()
@@ -153,7 +156,7 @@ def _walk(path: Path, stream: BinaryIO, state: State, *, end: int, channel: int 
         if tag in (ATTRIBUTE, SET):
             if channel is None or tag == SET:
                 inner = number if tag == ATTRIBUTE else channel
-                _walk(path, stream, state, end=min(place + length, end), channel=inner)
+                _walk(stream, state, end=min(place + length, end), channel=inner)
             continue
         if length > MAX_VALUE_BYTES:
             continue
@@ -166,10 +169,10 @@ def _walk(path: Path, stream: BinaryIO, state: State, *, end: int, channel: int 
                 state.layout = ()
             target[tag] = value
         else:
-            _take(path, state, tag, value)
+            _take(state, tag, value)
 
 
-def _take(path: Path, state: State, tag: int, value: bytes) -> None:
+def _take(state: State, tag: int, value: bytes) -> None:
     """A definition that is of the whole file."""
     if tag == BYTE_ORDER:
         state.big_endian, state.layout = value[:1] != b"\1", ()
@@ -181,11 +184,15 @@ def _take(path: Path, state: State, tag: int, value: bytes) -> None:
     elif tag == POINTER:
         state.pointer = state.number(value, signed=True) if value else None
     elif tag == COMPRESSION and any(value[:2]):
-        raise RecordError(
-            "its samples are compressed (MWF_CMP), which is not read", where=path.name, advice="Export it uncompressed."
-        )
+        raise _compressed("MWF_CMP")
     else:
         state.about.setdefault(tag, value)
+
+
+def _compressed(definition: str) -> RecordError:
+    """The error for samples that are compressed in a way of which no description is public."""
+    what = f"its samples are compressed ({definition}), which is not read"
+    return RecordError(what, advice="Export it uncompressed.")
 
 
 def _frame(state: State, place: int, length: int, stated: int) -> Frame:
@@ -219,6 +226,8 @@ def _of_channel(state: State, number: int) -> Channel:
     common = {tag: value for tag, value in state.common.items() if tag != LEAD or number == 0}
     stated = {tag: value for tag, value in {**common, **state.own.get(number, {})}.items() if value}
     kind = stated.get(TYPE, b"\0")[0]
+    if kind == COMPRESSED_TYPE:
+        raise _compressed(f"MWF_DTP {kind}")
     if kind not in TYPES:
         raise ValueError(f"samples of type {kind} (MWF_DTP)")
     dtype = (">" if state.big_endian else "<") + TYPES[kind]

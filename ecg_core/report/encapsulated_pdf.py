@@ -14,8 +14,13 @@ ENCAPSULATED_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 EKG_STUDY: Final = ("11524-6", "LN", "EKG study")
 
 
-def encapsulated_pdf(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
+def encapsulated_pdf(analysis: Analysis, notes: Notes = NO_NOTES, *, pdf: bytes | None = None) -> bytes:
     """The PDF of the report in DICOM; patient data are those of the notes, in the PDF and beside it.
+
+    Parameters
+    ----------
+    pdf
+        The report with these notes, where it is made already.
 
     Raises
     ------
@@ -23,7 +28,7 @@ def encapsulated_pdf(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         A value of the patient does not fit in DICOM.
 
     """
-    pdf = report_pdf(analysis, notes)
+    pdf = report_pdf(analysis, notes) if pdf is None else pdf
     made = new_dataset(
         analysis.record, ENCAPSULATED_PDF, instance=hashlib.sha256(pdf).hexdigest(), modality="DOC",
         patient=notes.patient,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from errno import EISDIR
 from pathlib import Path
@@ -162,8 +162,9 @@ def _csv(table: Callable[[Analysis], Table]) -> Writer:
     return lambda analysis, notes=NO_NOTES: csv_bytes(table(analysis))
 
 
+PDF: Final = "_report.pdf"
 WRITERS: Final[dict[str, Writer]] = {
-    "_report.pdf": report_pdf,
+    PDF: report_pdf,
     "_burden.csv": _csv(burden_table),
     "_hourly.csv": _csv(hourly_table),
     "_events.csv": _csv(events_table),
@@ -175,11 +176,8 @@ WRITERS: Final[dict[str, Writer]] = {
 
 # What a hospital's systems take in, made where it is asked for: the suffix of each form, and its writer.
 ALSO: Final = {"xlsx": "_report.xlsx", "fhir": "_fhir.json", "dicom": "_report.dcm"}
-MORE_WRITERS: Final[dict[str, Writer]] = {
-    "_report.xlsx": spreadsheet,
-    "_fhir.json": fhir_bundle,
-    "_report.dcm": encapsulated_pdf,
-}
+WITH_PDF: Final = {"_fhir.json": fhir_bundle, "_report.dcm": encapsulated_pdf}  # that hold the PDF as well
+MORE_WRITERS: Final[dict[str, Writer]] = {"_report.xlsx": spreadsheet, **WITH_PDF}
 
 
 def check_also(also: Sequence[str]) -> None:
@@ -198,6 +196,17 @@ def _writers(also: Sequence[str]) -> dict[str, Writer]:
     return WRITERS | {suffix: MORE_WRITERS[suffix] for form, suffix in ALSO.items() if form in also}
 
 
+def _contents(analysis: Analysis, notes: Notes, writers: dict[str, Writer]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file, the PDF first; it is made once, whatever else holds it."""
+    pdf = report_pdf(analysis, notes)
+    for suffix, writer in writers.items():
+        if suffix in WITH_PDF:
+            content = WITH_PDF[suffix](analysis, notes, pdf=pdf)
+        else:
+            content = pdf if suffix == PDF else writer(analysis, notes)
+        yield file_name(analysis, suffix), content
+
+
 def file_name(analysis: Analysis, suffix: str) -> str:
     """Name of an exported file."""
     return f"{analysis.record.record_id}{suffix}"
@@ -213,7 +222,7 @@ def file_contents(
 ) -> dict[str, bytes]:
     """Every format, by the name of its file, with those of ALSO that are asked for."""
     notes = notes if with_patient else without_patient(notes)
-    return {file_name(analysis, suffix): writer(analysis, notes) for suffix, writer in _writers(also).items()}
+    return dict(_contents(analysis, notes, _writers(also)))
 
 
 def write_files(
@@ -256,8 +265,8 @@ def write_files(
             if path.is_dir():  # checked before any file is replaced
                 raise IsADirectoryError(EISDIR, f"{path.name} is a folder")
         with atomic_files(folder, analysis.record.record_id) as hidden:
-            for path, writer in zip(paths, writers.values(), strict=True):
-                (hidden / path.name).write_bytes(writer(analysis, notes))
+            for name, content in _contents(analysis, notes, writers):
+                (hidden / name).write_bytes(content)
     except OSError as error:
         raise OutputError(
             f"{folder}: the results cannot be written there ({reason_of(error)}); no file was left half written.",

@@ -45,15 +45,21 @@ TEST_DATA: Final = {"system": f"{TERMINOLOGY}/v3-ActReason", "code": "HTEST", "d
 START_CLOCK, AT = "start_clock", "at_s"  # codes of ours that are no measure: when it began, and when a value occurred
 
 
-def fhir_bundle(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
+def fhir_bundle(analysis: Analysis, notes: Notes = NO_NOTES, *, pdf: bytes | None = None) -> bytes:
     """A Bundle of the type collection as JSON; patient data are those of the notes.
 
     The report is final where it is signed as it is, and preliminary otherwise.
+
+    Parameters
+    ----------
+    pdf
+        The report with these notes, where it is made already.
+
     """
     record = analysis.record
     observed = [*_clock(analysis, notes), *(_observation(one, analysis, notes) for one in measures(analysis))]
     patient = [] if notes.patient.is_empty else [_patient(record, notes.patient)]
-    report = _report(analysis, notes, observed)
+    report = _report(analysis, notes, observed, report_pdf(analysis, notes) if pdf is None else pdf)
     bundle: Resource = {
         "resourceType": "Bundle",
         "id": _id(record, "Bundle"),
@@ -110,8 +116,8 @@ def _period(record: Record) -> Resource:
     return {"start": record.start.date().isoformat(), "end": end.date().isoformat()}
 
 
-def _report(analysis: Analysis, notes: Notes, observed: list[Resource]) -> Resource:
-    record, pdf = analysis.record, report_pdf(analysis, notes)
+def _report(analysis: Analysis, notes: Notes, observed: list[Resource], pdf: bytes) -> Resource:
+    record = analysis.record
     found = {event.kind for event in analysis.events}
     report: Resource = {
         "resourceType": "DiagnosticReport",
