@@ -364,6 +364,21 @@ def test_what_cannot_begin_says_why_beside_the_button(workspace, draft, chosen, 
     assert begin_button(at).disabled
 
 
+def test_a_patient_that_the_chosen_model_knows_cannot_be_held_out_and_another_one_is_proposed(workspace, monkeypatch):
+    spec = installed_models()[0].spec
+    draft = draft_of()
+    survey = replace(draft.survey, recordings=tuple(replace(one, content_sha256=one.name) for one in draft.recordings))
+    knows = replace(installed_models()[0], spec=replace(spec, learned_sha256=("r2",)))
+    monkeypatch.setattr(new_adaptation.installed, "installed_models", lambda: [knows])
+    at = with_draft(workspace, replace(draft, survey=survey))
+    assert "1 of 6 patients was used before (p2, learned by general)" in read(at)
+    assert "1 patient cannot be held out" in read(at)
+    assert begin_button(at).disabled
+    button(at, "Propose the sides again").click().run()
+    assert at.session_state[new_adaptation.DRAFT].sides["p2"] == Side.LEARN
+    assert not begin_button(at).disabled
+
+
 def test_a_few_labels_need_a_labelled_beat_on_the_learning_side():
     draft = draft_of()
     recordings = [

@@ -15,7 +15,9 @@ from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
+from ecg_core.adaptation.fitting import adapted_spec
 from ecg_core.adaptation.keeping import keep_adapted, require_free
+from ecg_core.adaptation.known import mark_known
 from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
 from ecg_core.adaptation.split import MOST_FOLDS, Side, folds_of, propose_sides
@@ -35,6 +37,7 @@ from ecg_core.adaptation.task import (
 from ecg_core.classifier.installed import installed_model
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
@@ -96,6 +99,55 @@ def test_of_many_patients_without_anybody_held_out_no_more_fits_are_made_than_ca
     folds = folds_of(recordings, dict.fromkeys(map(str, range(11)), Side.LEARN), Labels.ALL)
     assert len(folds) == MOST_FOLDS
     assert sorted(one.patient for fold in folds for one in fold.held_out) == sorted(map(str, range(11)))
+
+
+def test_a_patient_that_the_model_knows_is_never_held_out():
+    recordings = [replace(one, known_as="learned by v1" * (one.patient in "012")) for one in patients(8)]
+    sides = propose_sides(recordings)
+    assert len([side for side in sides.values() if side == Side.HOLD_OUT]) == 2
+    assert {sides[patient] for patient in "012"} == {Side.LEARN}
+    with pytest.raises(AdaptationError, match=r"1 patient cannot be held out: .* got 1, learned by v1\. Learn from"):
+        folds_of(recordings, sides | {"1": Side.HOLD_OUT}, Labels.ALL)
+    in_turn = folds_of(recordings, dict.fromkeys(sides, Side.LEARN), Labels.ALL)
+    assert {one.patient for fold in in_turn for one in fold.held_out} == set("34567")
+    assert "3 of 8 patients were used before (0, learned by v1" in Survey(tuple(recordings)).doubts[0]
+    one_left = [replace(one, known_as="learned by v1" * (one.patient != "4")) for one in recordings]
+    with pytest.raises(AdaptationError, match="1 patient with a label for every beat, besides those that were used"):
+        folds_of(one_left, propose_sides(one_left), Labels.ALL)
+
+
+@pytest.mark.parametrize(
+    ("database", "names", "known"),
+    [
+        ("ltdb/1.0.0", ["14046_3225600", "14046_1", "14149_1"], [True, True, False]),
+        ("mitdb/1.0.0", ["100", "101", "201", "202"], [False, True, True, True]),  # 201 and 202 are one patient
+        ("qtdb/1.0.0", ["sel100", "sel14046"], [False, True]),
+        ("our recorder", ["101", "100"], [False, False]),
+    ],
+)
+def test_what_a_published_model_learned_is_known_by_database_record_and_patient(database, names, known):
+    recordings = [replace(recording("x"), path=f"/data/{database}/{name}", name=name) for name in names]
+    found = mark_known(recordings, read_spec(DEFAULT_MODEL))
+    assert [bool(one.known_as) for one in found] == known
+
+
+def test_a_copy_of_a_published_record_is_known_by_its_name_and_rate_and_the_source_is_known_to_every_model():
+    copy = replace(recording("x"), path="/data/ours/101", name="101", fs_hz=360.0)
+    assert "as mitdb/101" in mark_known([copy], read_spec(DEFAULT_MODEL))[0].known_as
+    assert mark_known([copy], SMALL_SPEC)[0].known_as == "rehearsed as mitdb/101"
+
+
+def test_what_a_model_learned_is_known_by_its_content_wherever_it_lies(tmp_path):
+    write_labelled(tmp_path / "here", "one", 120, 180)
+    write_labelled(tmp_path / "there", "two", 120, 180)
+    write_labelled(tmp_path / "there", "one", 180, 240)
+    learned = survey_folder(tmp_path / "here").recordings
+    spec = adapted_spec(SMALL_SPEC, "v1", learned, labels=Labels.ALL, plan=QUICK_PLAN)
+    later = {one.name: one.known_as for one in mark_known(survey_folder(tmp_path / "there").recordings, spec)}
+    assert later == {"two": "learned by v1", "one": ""}
+    earlier = replace(spec, learned_sha256=())  # of a model of an earlier version: the name has to do
+    later = {one.name: one.known_as for one in mark_known(survey_folder(tmp_path / "there").recordings, earlier)}
+    assert later == {"two": "", "one": "learned by v1 as v1/one"}
 
 
 def test_one_patient_is_refused_as_nothing_could_be_proven():
@@ -386,6 +438,30 @@ def test_a_killed_process_leaves_what_can_be_resumed(small_world):
     process.wait()
     assert find("mine").state.state == INTERRUPTED
     assert running.run(find("mine")).state == DONE
+
+
+def test_patients_that_an_adapted_model_learned_from_are_not_held_out_when_it_is_adapted_again(small_world, capsys):
+    folder, model = small_world
+    adaptation = begun(folder, model)
+    assert running.run(adaptation).state == DONE
+    moved = folder.rename(folder.with_name("elsewhere"))
+    made = str(adaptation.model_path)
+    assert main(["adapt", str(moved), "--model", made, "--name", "v2", "--hold-out", "r0", "--dry-run"]) == 2
+    assert "1 patient cannot be held out: expected patients that neither" in capsys.readouterr().err
+    chosen = choose([str(moved)], model=adaptation.model_path)
+    assert [one.patient for one in chosen.survey.recordings if one.known_as] == ["r0", "r1"]
+    assert main(["adapt", str(moved), "--model", made, "--name", "v2", "--dry-run"]) == 0
+    again = create(
+        replace(
+            adaptation.task,
+            name="v2",
+            model=made,
+            model_sha256=load_model(made).spec.sha256,
+            recordings=chosen.survey.recordings,
+            sides=adaptation.task.sides | {"r0": Side.HOLD_OUT},
+        )
+    )
+    assert "r0, learned by mine" in running.run(again).problem
 
 
 def test_a_model_that_changed_since_is_refused(small_world):

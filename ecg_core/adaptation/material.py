@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -62,6 +63,8 @@ class Recording:
     study: str = ""  # SHA-256 of the recording, where it is a study of the store
     overrides: RecordOverrides = NO_OVERRIDES
     is_simulated: bool = False  # as its file states
+    content_sha256: str = ""  # of its signal in the sampled minutes: the same wherever it lies, whatever it is called
+    known_as: str = ""  # what a model learned of its patient before, in words; see ``known.mark_known``
 
     @property
     def is_complete(self) -> bool:
@@ -90,10 +93,33 @@ class Survey:
         if len(leads) > 1:
             listed = "; ".join(", ".join(names) for names in leads[:MOST_LISTED])
             found.append(f"The recordings have different leads ({listed}): are they of one recorder?")
+        if known := known_patients(self.recordings):
+            n_patients = len({recording.patient for recording in self.recordings})
+            found.append(
+                f"{len(known)} of {plural(n_patients, 'patient')} {'was' if len(known) == 1 else 'were'} used before "
+                f"({list_known(known)}): they can be learned from or left out, and not held out."
+            )
         return found
 
 
 MOST_LISTED: Final = 4
+
+
+def known_patients(recordings: Iterable[Recording]) -> dict[str, str]:
+    """Patients of whom the model or its source learned before, and what: on them nothing can be proven."""
+    found: dict[str, str] = {}
+    for recording in recordings:
+        if recording.known_as:
+            found.setdefault(recording.patient, recording.known_as)
+    return found
+
+
+def list_known(known: Mapping[str, str]) -> str:
+    """Some of these patients in words."""
+    listed = [f"{patient}, {known_as}" for patient, known_as in known.items()][:MOST_LISTED]
+    more = len(known) - len(listed)
+    return "; ".join(listed) + (f"; and {more} more" if more else "")
+
 
 Progress = Callable[[str, int, int], None]  # name of the recording, how many are done, of how many
 
@@ -150,6 +176,7 @@ def recording_of(record: Record, *, database: str) -> Recording:
         raise RecordError("this record is not a file, expected one that can be opened again", where=record.record_id)
     code = np.zeros(0, dtype=np.int64) if record.reference is None else class_codes(record.reference.symbol)
     counts = np.bincount(code[code != UNLABELLED], minlength=len(CLASSES))
+    no_signal_pct, content_sha256 = _sampled(record)
     return Recording(
         path=str(record.path.resolve()),
         name=record.record_id,
@@ -160,9 +187,10 @@ def recording_of(record: Record, *, database: str) -> Recording:
         recorder=recorder_of(record),
         origin=Origin.REFERENCE if counts.any() else Origin.NONE,
         n_labels=tuple(counts.tolist()),
-        no_signal_pct=_no_signal_pct(record),
+        no_signal_pct=no_signal_pct,
         overrides=record.overrides,
         is_simulated=record.is_simulated,
+        content_sha256=content_sha256,
     )
 
 
@@ -174,16 +202,18 @@ def _patient(record: Record, database: str) -> str:
     return (stated.patient_id or stated.name if stated else "") or record.record_id
 
 
-def _no_signal_pct(record: Record) -> float:
-    """Share of the sampled minutes in which no lead holds an ECG."""
+def _sampled(record: Record) -> tuple[float, str]:
+    """Share of the sampled minutes in which no lead holds an ECG, in per cent, and the SHA-256 of their signal."""
     n = round(MINUTE_S * record.fs_hz)
     starts = np.unique(np.linspace(0, max(0, record.n_samples - n), SAMPLED_MINUTES).astype(int))
     leads = tuple(range(len(record.lead_names)))
-    valid = [
-        clean_leads(record.source.read(int(start), min(record.n_samples, int(start) + n), leads), record.fs_hz).valid
-        for start in starts
-    ]
-    return float(100 * np.mean([1 - np.mean(part.any(axis=0)) for part in valid]))
+    digest = hashlib.sha256(f"{record.n_samples} {record.fs_hz:g}".encode())
+    missing = []
+    for start in starts:
+        signal_mv = record.source.read(int(start), min(record.n_samples, int(start) + n), leads)
+        digest.update(np.ascontiguousarray(signal_mv, dtype="<f4").tobytes())
+        missing.append(1 - np.mean(clean_leads(signal_mv, record.fs_hz).valid.any(axis=0)))
+    return float(100 * np.mean(missing)), digest.hexdigest()
 
 
 def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:

@@ -26,6 +26,7 @@ from ..training.preparation import prepare_record
 from .agreement import refuse_contradicting
 from .changes import changed_beats
 from .fitting import PLAN, STEPS_OF_SEVERAL, SourceMaterial, adapted_spec, fit_to
+from .known import mark_known
 from .material import Labels, Recording, open_recording
 from .proof import Comparison, Proof, describe_proof
 from .source import MEASURED, NOISE, REHEARSED, SOURCE, database_folder, read_noise, require_source, source_paths
@@ -90,11 +91,12 @@ class _Run:
     def __post_init__(self) -> None:
         task = self.adaptation.task
         self.databases = require_source()
-        if read_spec(Path(task.model)).sha256 != task.model_sha256:
+        spec = read_spec(Path(task.model))
+        if spec.sha256 != task.model_sha256:
             raise AdaptationError(
                 f"{task.model}: the model was changed since the adaptation was asked for; begin a new one."
             )
-        self.folds = folds_of(task.recordings, task.sides, task.labels)
+        self.folds = folds_of(mark_known(task.recordings, spec), task.sides, task.labels)
         self.store: Store | None = None
         if any(recording.study for recording in task.recordings):
             self.store = open_store(Path(task.studies) if task.studies else None)

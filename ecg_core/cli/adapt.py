@@ -76,7 +76,7 @@ def _begin(options: argparse.Namespace) -> int:
     model = options.model or DEFAULT_MODEL
     chosen = choose(
         options.sources, hold_out=options.hold_out, leave_out=options.leave_out, seed=options.seed,
-        studies=options.studies, progress=progress.show_evaluation,
+        studies=options.studies, model=model, progress=progress.show_evaluation,
     )  # fmt: skip
     progress.clear_line()
     name = options.name or chosen.name

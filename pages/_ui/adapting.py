@@ -19,6 +19,7 @@ from ecg_core.classifier.model_files import MAX_NAME
 from ecg_core.clock import duration_text
 from ecg_core.errors import AdaptationError
 from ecg_core.labels import CLASSES
+from ecg_core.schema import ModelSpec
 
 from .wording import plural
 
@@ -72,6 +73,13 @@ def edited(draft: Draft, rows: Mapping[int, Mapping[str, Any]]) -> Draft:
     there = {recording.patient for recording in recordings}
     survey = replace(draft.survey, recordings=tuple(recordings))
     return replace(draft, survey=survey, sides={patient: side for patient, side in sides.items() if patient in there})
+
+
+def known_to(draft: Draft, spec: ModelSpec) -> Draft:
+    """The draft with what the model of a spec knows of its patients: these cannot be held out."""
+    from ecg_core.adaptation.known import mark_known  # noqa: PLC0415  # loads what asks a server
+
+    return replace(draft, survey=replace(draft.survey, recordings=mark_known(draft.recordings, spec)))
 
 
 def proposed_again(draft: Draft, *, seed: int = 0) -> Draft:
