@@ -207,7 +207,21 @@ def test_with_too_few_ectopic_beats_nothing_is_claimed_and_nothing_is_kept():
     found = proof({"V": 1.0, "S": 1.0}, n=4)
     assert found.outcome == "not shown"
     assert not found.may_keep
-    assert "V not judged (24 beats)" in found.verdict
+    assert "V not judged (24 beats; false 0.0 -> 0.0 an hour)" in found.verdict
+
+
+@pytest.mark.parametrize(("false_s", "outcome"), [(0, "better"), (6, "better"), (7, "worse"), (500, "worse")])
+def test_false_beats_of_a_class_that_is_too_rare_to_be_judged_still_forbid_a_model(false_s, outcome):
+    """In 25 minutes of a patient that are scored, 2 + 10 an hour may be added."""
+    after = evaluation({"V": 0.95, "S": 0.8}, n_s=4, false_s=false_s)
+    found = Proof(
+        Comparison(evaluation(SAME, n_s=4), after), Comparison(evaluation(SAME), evaluation(SAME))
+    )  # fmt: skip
+    assert (found.outcome, found.may_keep) == (outcome, outcome == "better")
+    assert f"S not judged (24 beats; false 0.0 -> {false_s * 2.4:.1f} an hour)" in found.verdict
+    assert (f"false S on held-out patients rise from 0.0 to {false_s * 2.4:.1f} an hour" in found.verdict) == (
+        outcome == "worse"
+    )
 
 
 def test_simulated_recordings_are_called_so_before_and_after():
