@@ -284,6 +284,12 @@ def test_a_new_patient_keeps_the_side_of_the_row_and_one_without_recordings_is_f
     assert "p2" not in draft.sides
 
 
+def test_names_that_differ_in_case_and_spaces_are_one_patient_with_one_side_spelt_as_typed_last():
+    draft = adapting.edited(draft_of(), {0: {PATIENT: "P2 "}})
+    assert adapting.table_of(draft)[PATIENT].tolist()[:3] == ["P2", "p1", "P2"]
+    assert draft.sides == dict.fromkeys(["p1", "p3", "p4", "p5", "p6"], Side.LEARN) | {"P2": Side.HOLD_OUT}
+
+
 def test_an_empty_name_of_a_patient_changes_nothing():
     draft = draft_of()
     assert adapting.edited(draft, {0: {PATIENT: "  "}}) == draft

@@ -5,20 +5,23 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from support.adapting import evaluation, recording, write_labelled
+from support.stores import READER
 from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
 from ecg_core.adaptation.fitting import adapted_spec
+from ecg_core.adaptation.identity import identified
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.known import mark_known
-from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder
+from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder, survey_studies
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
 from ecg_core.adaptation.split import MOST_FOLDS, Side, folds_of, propose_sides
 from ecg_core.adaptation.task import (
@@ -41,8 +44,12 @@ from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
+from ecg_core.notes import Patient
 from ecg_core.parallel import use_threads
 from ecg_core.records import read_record
+from ecg_core.studies.store import open_store
+from ecg_core.studies.study import add_study, get_study
+from ecg_core.studies.study_notes import set_patient
 from ecg_core.training.adaptation import between
 
 SAME = {"V": 0.8, "S": 0.7}
@@ -99,6 +106,56 @@ def test_of_many_patients_without_anybody_held_out_no_more_fits_are_made_than_ca
     folds = folds_of(recordings, dict.fromkeys(map(str, range(11)), Side.LEARN), Labels.ALL)
     assert len(folds) == MOST_FOLDS
     assert sorted(one.patient for fold in folds for one in fold.held_out) == sorted(map(str, range(11)))
+
+
+ANN = ("Smith Ann", "SMITH ANN", "smith  ann", "Smith Ann")
+
+
+@pytest.mark.parametrize("fields", [("patient",), ("patient", "patient_name")])
+def test_one_patient_under_several_spellings_is_on_one_side(fields):
+    spelt = [replace(recording("x"), **dict.fromkeys(fields, name)) for name in ANN]
+    assert {one.patient for one in identified(spelt)} == {"Smith Ann"}
+    accents = [replace(recording("x"), patient=name) for name in ("M\u00fcller", "Mu\u0308ller", "M\u00dcLLER")]
+    assert len({one.patient for one in identified(accents)}) == 1
+    sides = {"Smith Ann": Side.LEARN, "smith  ann": Side.HOLD_OUT}
+    with pytest.raises(AdaptationError, match="Smith Ann and smith  ann are one patient on two sides"):
+        folds_of([replace(recording("x"), patient=name) for name in sides], sides, Labels.ALL)
+
+
+def stated(number, name):
+    return replace(recording("x"), patient=number or name, patient_id=number, patient_name=name)
+
+
+def test_the_number_of_a_patient_comes_before_the_name():
+    assert [one.patient for one in identified([stated("7", "Ann"), stated("", "ANN"), stated("", "Eva")])] == [
+        "7", "7", "Eva",
+    ]  # fmt: skip
+
+
+def test_numbers_and_names_that_contradict_each_other_are_doubted_until_the_sides_mend_it():
+    several_names = Survey(identified([stated("7", "Ann"), stated("7", "Anna"), stated("7", "ANN")]))
+    assert several_names.doubts == ["Recordings of the patient 7 have several names (Ann; Anna): is it one patient?"]
+    several_numbers = Survey(identified([stated("7", "Ann"), stated("8", "ann"), stated("", "Ann")]))
+    assert several_numbers.doubts[0].startswith("Recordings of Ann have several numbers (7; 8): they")
+    mended = tuple(replace(one, patient="7") for one in several_numbers.recordings)
+    assert replace(several_numbers, recordings=mended).doubts == []
+
+
+def test_a_study_is_of_the_patient_whose_number_it_states(tmp_path):
+    with closing(open_store(tmp_path / "studies")) as store:
+        studies = []
+        for at, patient in enumerate([Patient("Ann", "7"), Patient("ANN", "7"), Patient("Eva", "8"), Patient("eva")]):
+            path = write_labelled(tmp_path / "recorder", f"r{at}", 120 + 60 * at, 180 + 60 * at)
+            studies.append(add_study(store, read_record(path), READER))
+            set_patient(store, studies[-1].record_sha256, patient, READER)
+        studies = [get_study(store, study.record_sha256) for study in studies]
+        assert [one.patient for one in survey_studies(store, studies).recordings] == ["7", "7", "8", "8"]
+
+
+def test_labels_that_began_from_another_model_are_doubted():
+    signed = replace(recording("x"), origin=Origin.SIGNED, report_model="general", report_model_sha256="a")
+    assert "began from the beats of another model (general)" in Survey((signed,), model_sha256="b").doubts[0]
+    assert Survey((signed,), model_sha256="a").doubts == Survey((signed,)).doubts == []
 
 
 def test_a_patient_that_the_model_knows_is_never_held_out():

@@ -8,8 +8,13 @@ from pathlib import Path
 
 from ..evaluation.patients import PUBLISHED_HZ, learned_as
 from ..schema import ModelSpec
-from .material import Recording
+from .material import Recording, Survey
 from .source import REHEARSED, SOURCE, split_names
+
+
+def for_model(survey: Survey, spec: ModelSpec) -> Survey:
+    """A survey of recordings with what the model of a spec, which is gone on from, knows of them."""
+    return replace(survey, recordings=mark_known(survey.recordings, spec), model_sha256=spec.sha256)
 
 
 def mark_known(recordings: Sequence[Recording], spec: ModelSpec) -> tuple[Recording, ...]:

@@ -15,6 +15,7 @@ from ..edits import labels_of
 from ..errors import EcgError, RecordError
 from ..evaluation.patients import KNOWN, patient_of
 from ..labels import CLASSES, UNLABELLED, class_codes
+from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..records import find_records, main_file, read_patient, read_record, recorder_of
 from ..schema import Annotations, Record
@@ -23,7 +24,9 @@ from ..studies.analysing import shown_analysis
 from ..studies.edits import edits_of
 from ..studies.store import Store
 from ..studies.study import SIGNED, Study, get_study
+from ..studies.study_notes import notes_of
 from ..text import plural
+from .identity import identified, identity_doubts
 
 SAMPLED_MINUTES: Final = 8  # of a recording, evenly over it, in which the share without a signal is looked for
 MINUTE_S: Final = 60.0
@@ -64,6 +67,10 @@ class Recording:
     overrides: RecordOverrides = NO_OVERRIDES
     is_simulated: bool = False  # as its file states
     content_sha256: str = ""  # of its signal in the sampled minutes: the same wherever it lies, whatever it is called
+    patient_id: str = ""  # the patient's number and name, as file or study state them
+    patient_name: str = ""
+    report_model: str = ""  # name of the model whose beats the reader of a signed report began from
+    report_model_sha256: str = ""
     known_as: str = ""  # what a model learned of its patient before, in words; see ``known.mark_known``
 
     @property
@@ -78,6 +85,7 @@ class Survey:
 
     recordings: tuple[Recording, ...]
     left_out: tuple[tuple[str, str], ...] = ()  # name of a recording that cannot be used, and why
+    model_sha256: str = ""  # of the model that is gone on from; empty where none is chosen yet
 
     @property
     def doubts(self) -> list[str]:
@@ -93,6 +101,12 @@ class Survey:
         if len(leads) > 1:
             listed = "; ".join(", ".join(names) for names in leads[:MOST_LISTED])
             found.append(f"The recordings have different leads ({listed}): are they of one recorder?")
+        found += identity_doubts(self.recordings)
+        if others := sorted({one.report_model for one in self.recordings if self._began_elsewhere(one)}):
+            found.append(
+                f"Signed reports began from the beats of another model ({', '.join(others)}), which their labels "
+                "favour: a gain on them may be only that."
+            )
         if known := known_patients(self.recordings):
             n_patients = len({recording.patient for recording in self.recordings})
             found.append(
@@ -100,6 +114,9 @@ class Survey:
                 f"({list_known(known)}): they can be learned from or left out, and not held out."
             )
         return found
+
+    def _began_elsewhere(self, one: Recording) -> bool:
+        return bool(one.report_model and self.model_sha256) and one.report_model_sha256 != self.model_sha256
 
 
 MOST_LISTED: Final = 4
@@ -142,7 +159,7 @@ def survey_folder(folder: Path, *, progress: Progress = lambda name, done, total
             found.append(recording_of(read_record(path), database=database))
         except EcgError as error:
             left_out.append((path.name, str(error)))
-    return Survey(tuple(found), tuple(left_out))
+    return Survey(identified(found), tuple(left_out))
 
 
 def survey_studies(
@@ -158,9 +175,25 @@ def survey_studies(
         except EcgError as error:
             left_out.append((study.record_id, str(error)))
             continue
-        patient = study.patient_name.strip() or recording.patient
-        found.append(replace(recording, patient=patient, origin=origin, study=study.record_sha256))
-    return Survey(tuple(found), tuple(left_out))
+        found.append(_of_study(store, study, replace(recording, origin=origin)))
+    return Survey(identified(found), tuple(left_out))
+
+
+def _of_study(store: Store, study: Study, recording: Recording) -> Recording:
+    """A recording with what its study states: the patient, before what the file says, and the model of its report."""
+    noted = notes_of(store, study.record_sha256).patient
+    number = noted.patient_id.strip() or recording.patient_id
+    name = noted.name.strip() or recording.patient_name
+    is_signed = recording.origin == Origin.SIGNED
+    return replace(
+        recording,
+        patient=number or name or recording.patient,
+        patient_id=number,
+        patient_name=name,
+        study=study.record_sha256,
+        report_model=study.model_name if is_signed else "",
+        report_model_sha256=study.model_sha256 if is_signed else "",
+    )
 
 
 def recording_of(record: Record, *, database: str) -> Recording:
@@ -177,10 +210,11 @@ def recording_of(record: Record, *, database: str) -> Recording:
     code = np.zeros(0, dtype=np.int64) if record.reference is None else class_codes(record.reference.symbol)
     counts = np.bincount(code[code != UNLABELLED], minlength=len(CLASSES))
     no_signal_pct, content_sha256 = _sampled(record)
+    stated = _stated(record, database)
     return Recording(
         path=str(record.path.resolve()),
         name=record.record_id,
-        patient=_patient(record, database),
+        patient=stated.patient_id or stated.name or _patient(record, database),
         duration_s=record.duration_s,
         fs_hz=record.fs_hz,
         lead_names=record.lead_names,
@@ -191,15 +225,23 @@ def recording_of(record: Record, *, database: str) -> Recording:
         overrides=record.overrides,
         is_simulated=record.is_simulated,
         content_sha256=content_sha256,
+        patient_id=stated.patient_id,
+        patient_name=stated.name,
     )
 
 
 def _patient(record: Record, database: str) -> str:
-    """As the database is known to name its patients, else as the file does, else by the record."""
-    if any(part in KNOWN for part in database.split("/")):
-        return patient_of(database, record).rpartition("/")[2]
-    stated = read_patient(main_file(record)) if record.files else None
-    return (stated.patient_id or stated.name if stated else "") or record.record_id
+    """As the database is known to name its patients, else by the record."""
+    return patient_of(database, record).rpartition("/")[2] if _is_known(database) else record.record_id
+
+
+def _stated(record: Record, database: str) -> Patient:
+    """The patient that the file states; nothing of a database that is known to name its patients otherwise."""
+    return Patient() if _is_known(database) or not record.files else read_patient(main_file(record))
+
+
+def _is_known(database: str) -> bool:
+    return any(part in KNOWN for part in database.split("/"))
 
 
 def _sampled(record: Record) -> tuple[float, str]:

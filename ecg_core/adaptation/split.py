@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import AdaptationError
 from ..text import plural
+from .identity import patient_key
 from .material import Labels, Recording, known_patients, list_known
 
 FEW_PATIENTS: Final = 5  # with fewer labelled ones each is left out in turn
@@ -67,15 +68,28 @@ def _n_ectopic(recordings: Sequence[Recording], patient: str) -> int:
     return sum(recording.n_labels[code] for recording in recordings if recording.patient == patient for code in ECTOPIC)
 
 
+def _refuse_two_sides(sides: Mapping[str, Side]) -> None:
+    first: dict[str, str] = {}
+    for patient, side in sides.items():
+        other = first.setdefault(patient_key(patient), patient)
+        if sides[other] != side:
+            raise AdaptationError(
+                f"{other} and {patient} are one patient on two sides ({sides[other]}, {side})",
+                advice="Give the patient one name, or two that differ by more than case and spaces.",
+            )
+
+
 def folds_of(recordings: Sequence[Recording], sides: Mapping[str, Side], labels: Labels) -> list[Fold]:
     """The fits that the proof needs: one, or as many as labelled patients where nobody is held out.
 
     Raises
     ------
     AdaptationError
-        There is nobody to learn from or to be measured on, or one who is held out is known to the model.
+        There is nobody to learn from or to be measured on, one who is held out is known to the model, or one patient
+        is on two sides under two spellings.
 
     """
+    _refuse_two_sides(sides)
     known = known_patients(recordings)
     used = {patient: known_as for patient, known_as in known.items() if sides[patient] == Side.HOLD_OUT}
     if used:
