@@ -397,6 +397,39 @@ def test_a_file_that_changed_since_it_was_chosen_is_refused(tmp_path):
         open_recording(chosen)
 
 
+def test_labels_that_changed_since_they_were_chosen_are_refused(tmp_path):
+    path = write_labelled(tmp_path, "one", 120, 180)
+    (chosen,) = survey_folder(tmp_path).recordings
+    open_recording(chosen)
+    write_labelled(tmp_path, "one", 120, 180, symbol="V")
+    with pytest.raises(RecordError, match=r"one: the labels were changed since .*: expected .* N.*, got .* V\)"):
+        open_recording(chosen)
+    path.with_suffix(".atr").unlink()
+    with pytest.raises(RecordError, match="got no labels"):
+        open_recording(chosen)
+
+
+def test_another_signal_of_the_same_length_is_refused(tmp_path):
+    write_labelled(tmp_path, "one", 120, 180)
+    (chosen,) = survey_folder(tmp_path).recordings
+    write_labelled(tmp_path, "one", 180, 240)
+    with pytest.raises(RecordError, match="one: the signal was changed since the recordings were chosen"):
+        open_recording(chosen)
+
+
+def test_a_signed_study_that_was_unlocked_meanwhile_is_not_learned_as_if_all_were_labelled(tmp_path):
+    """Its few reader labels would count as the labels of all beats."""
+    with closing(open_store(tmp_path / "studies")) as store:
+        path = write_labelled(tmp_path / "recorder", "one", 120, 180)
+        study = add_study(store, read_record(path), READER)
+        (found,) = survey_studies(store, [study]).recordings
+        signed = replace(found, origin=Origin.SIGNED)
+        with pytest.raises(
+            RecordError, match=r"expected signed report .*, got reference annotations .* Sign the report"
+        ):
+            open_recording(signed, store)
+
+
 def test_without_the_source_it_says_what_is_needed_and_where_it_was_looked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("ECG_DATABASES", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..labels import CLASSES, UNLABELLED, class_codes
 from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..records import find_records, main_file, read_patient, read_record, recorder_of
-from ..schema import Annotations, Record
+from ..schema import Annotations, Float32, Record
 from ..signals.filters import clean_leads
 from ..studies.analysing import shown_analysis
 from ..studies.edits import edits_of
@@ -207,8 +207,7 @@ def recording_of(record: Record, *, database: str) -> Recording:
     """
     if record.path is None:
         raise RecordError("this record is not a file, expected one that can be opened again", where=record.record_id)
-    code = np.zeros(0, dtype=np.int64) if record.reference is None else class_codes(record.reference.symbol)
-    counts = np.bincount(code[code != UNLABELLED], minlength=len(CLASSES))
+    n_labels = _count_labels(record)
     no_signal_pct, content_sha256 = _sampled(record)
     stated = _stated(record, database)
     return Recording(
@@ -219,8 +218,8 @@ def recording_of(record: Record, *, database: str) -> Recording:
         fs_hz=record.fs_hz,
         lead_names=record.lead_names,
         recorder=recorder_of(record),
-        origin=Origin.REFERENCE if counts.any() else Origin.NONE,
-        n_labels=tuple(counts.tolist()),
+        origin=Origin.REFERENCE if any(n_labels) else Origin.NONE,
+        n_labels=n_labels,
         no_signal_pct=no_signal_pct,
         overrides=record.overrides,
         is_simulated=record.is_simulated,
@@ -228,6 +227,14 @@ def recording_of(record: Record, *, database: str) -> Recording:
         patient_id=stated.patient_id,
         patient_name=stated.name,
     )
+
+
+def _count_labels(record: Record) -> tuple[int, ...]:
+    """Labelled beats, by class."""
+    if record.reference is None:
+        return (0,) * len(CLASSES)
+    code = class_codes(record.reference.symbol)
+    return tuple(np.bincount(code[code != UNLABELLED], minlength=len(CLASSES)).tolist())
 
 
 def _patient(record: Record, database: str) -> str:
@@ -246,16 +253,25 @@ def _is_known(database: str) -> bool:
 
 def _sampled(record: Record) -> tuple[float, str]:
     """Share of the sampled minutes in which no lead holds an ECG, in per cent, and the SHA-256 of their signal."""
+    minutes = list(_minutes(record))
+    missing = [1 - np.mean(clean_leads(signal_mv, record.fs_hz).valid.any(axis=0)) for signal_mv in minutes]
+    return float(100 * np.mean(missing)), _content_sha256(record, minutes)
+
+
+def _content_sha256(record: Record, minutes: Iterable[Float32]) -> str:
+    digest = hashlib.sha256(f"{record.n_samples} {record.fs_hz:g}".encode())
+    for signal_mv in minutes:
+        digest.update(np.ascontiguousarray(signal_mv, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _minutes(record: Record) -> Iterator[Float32]:
+    """The signal of all leads in the sampled minutes."""
     n = round(MINUTE_S * record.fs_hz)
     starts = np.unique(np.linspace(0, max(0, record.n_samples - n), SAMPLED_MINUTES).astype(int))
     leads = tuple(range(len(record.lead_names)))
-    digest = hashlib.sha256(f"{record.n_samples} {record.fs_hz:g}".encode())
-    missing = []
     for start in starts:
-        signal_mv = record.source.read(int(start), min(record.n_samples, int(start) + n), leads)
-        digest.update(np.ascontiguousarray(signal_mv, dtype="<f4").tobytes())
-        missing.append(1 - np.mean(clean_leads(signal_mv, record.fs_hz).valid.any(axis=0)))
-    return float(100 * np.mean(missing)), digest.hexdigest()
+        yield record.source.read(int(start), min(record.n_samples, int(start) + n), leads)
 
 
 def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:
@@ -292,7 +308,7 @@ def open_recording(recording: Recording, store: Store | None = None) -> Record:
     Raises
     ------
     EcgError
-        It cannot be read, or was changed since the survey: its length, leads or rate differ, or its study was deleted.
+        It cannot be read, or was changed since the survey: its signal or its labels differ, or its study was deleted.
 
     """
     if recording.study:
@@ -301,9 +317,15 @@ def open_recording(recording: Recording, store: Store | None = None) -> Record:
             raise RecordError(
                 "its study is no longer in the store", where=recording.name, advice="Choose the studies again."
             )
-        record = labelled_record(store, study)[0]
+        record, origin = labelled_record(store, study)
     else:
-        record = read_record(Path(recording.path), overrides=recording.overrides)
+        record, origin = read_record(Path(recording.path), overrides=recording.overrides), recording.origin
+    _refuse_changed(recording, record, origin)
+    return record
+
+
+def _refuse_changed(recording: Recording, record: Record, origin: Origin) -> None:
+    """Refuse a record whose signal or labels are not those of the survey."""
     found = (round(record.duration_s, 3), record.fs_hz, record.lead_names)
     expected = (round(recording.duration_s, 3), recording.fs_hz, recording.lead_names)
     if found != expected:
@@ -314,7 +336,29 @@ def open_recording(recording: Recording, store: Store | None = None) -> Record:
             got=_described(*found),
             advice="Choose the recordings again.",
         )
-    return record
+    # Of tasks of an earlier version the content is not known.
+    if recording.content_sha256 and _content_sha256(record, _minutes(record)) != recording.content_sha256:
+        raise RecordError(
+            "the signal was changed since the recordings were chosen",
+            where=recording.name,
+            advice="Choose the recordings again.",
+        )
+    labels, chosen = (origin, _count_labels(record)), (recording.origin, recording.n_labels)
+    if labels != chosen:
+        raise RecordError(
+            "the labels were changed since the recordings were chosen",
+            where=recording.name,
+            expected=_labels_text(*chosen),
+            got=_labels_text(*labels),
+            advice="Sign the report again, or choose the recordings again."
+            if recording.origin == Origin.SIGNED
+            else "Choose the recordings again.",
+        )
+
+
+def _labels_text(origin: Origin, n_labels: tuple[int, ...]) -> str:
+    counts = ", ".join(f"{n:,} {label}" for label, n in zip(CLASSES, n_labels, strict=True) if n)
+    return f"{origin} ({counts})" if counts else "no labels"
 
 
 def _described(duration_s: float, fs_hz: float, lead_names: tuple[str, ...]) -> str:
