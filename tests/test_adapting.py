@@ -343,14 +343,46 @@ def test_an_adaptation_never_takes_the_name_of_a_shipped_model(name):
         require_free(name)
 
 
-def test_one_whose_process_was_killed_is_interrupted():
+HOLDS = """
+import time
+from ecg_core.adaptation.task import find
+with find("mine").held():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_that_a_process_works_on_is_neither_resumed_nor_discarded_until_that_process_ends(capsys):
     adaptation = made()
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    adaptation.note(State(RUNNING, "Fit", 0.5, 60.0, ended.pid))
+    adaptation.note(State(RUNNING, "Fit", 0.5, 60.0, 1))
+    with subprocess.Popen([sys.executable, "-c", HOLDS], stdout=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout.readline() == b"held\n"
+        assert find("mine").state.state == RUNNING
+        for refused in (adaptation.discard, lambda: running.run(adaptation), lambda: task.start_process(adaptation)):
+            with pytest.raises(AdaptationError, match=r"mine: a process works on this adaptation\. Wait until"):
+                refused()
+        for option in ("--resume", "--discard"):
+            assert main(["adapt", option, "mine"]) == 2
+            assert "a process works on this adaptation" in capsys.readouterr().err
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert adaptation.state.state == INTERRUPTED
+    assert main(["adapt", "--discard", "mine"]) == 0
+    assert not adaptation.folder.exists()
+
+
+def test_one_whose_process_number_another_program_has_now_is_interrupted():
+    adaptation = made()
     adaptation.note(State(RUNNING, "Fit", 0.5, 60.0, os.getpid()))
+    assert adaptation.state.state == INTERRUPTED
+
+
+def test_a_process_that_was_started_has_a_moment_to_begin():
+    adaptation = made()
+    adaptation.note(State(RUNNING, task.STARTING, process=os.getpid()))
     assert adaptation.state.state == RUNNING
+    os.utime(adaptation.folder / task.STATE, (0, 0))
+    assert adaptation.state.state == INTERRUPTED
 
 
 def test_a_damaged_task_hides_no_other_and_is_named():

@@ -52,15 +52,26 @@ Keep = Callable[[State], None]
 def run(adaptation: Adaptation, *, show: Keep = lambda state: None) -> State:
     """Do what is asked for, or go on where it was stopped; the state is kept in its folder, and shown.
 
-    An error ends in a state with a sentence, and raises nothing.
-    """
+    An error of the work ends in a state with a sentence, and raises nothing.
 
+    Raises
+    ------
+    AdaptationError
+        Another process works on it.
+
+    """
+    is_started = adaptation.state.state == RUNNING  # then it may have been asked to stop since this process was started
+    with adaptation.held():
+        if not is_started:
+            adaptation.begin()
+        return _work(adaptation, show)
+
+
+def _work(adaptation: Adaptation, show: Keep) -> State:
     def keep(state: State) -> None:
         adaptation.note(state)
         show(state)
 
-    if adaptation.state.state != RUNNING:  # else it was asked to stop since this process was started
-        adaptation.begin()
     try:
         keep(State(RUNNING, "Opening the recordings", process=os.getpid()))
         proof = _Run(adaptation, ProgressClock(adaptation, keep)).prove()

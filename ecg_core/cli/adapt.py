@@ -59,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     if options.keep:
         return _keep(_named(options.keep))
     if options.resume:
-        return _run(_named(options.resume), as_json=options.json)
+        adaptation = _named(options.resume)
+        adaptation.require_idle()
+        return _run(adaptation, as_json=options.json)
     if not options.sources:
         raise AdaptationError("No recordings were named: give a folder of the recorder, a database, or studies.")
     return _begin(options)

@@ -14,12 +14,14 @@ from ecg_core.adaptation.task import (
     MODEL,
     PROOF,
     RUNNING,
+    TASK,
     State,
     Task,
     create,
     write_json,
 )
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
+from ecg_core.files import lock_folder
 from ecg_core.records import read_record
 
 from .kept_models import adapted_files
@@ -90,6 +92,8 @@ def put_adaptation(state, name="mine", recordings=None, **values):
     adaptation = create(make_task(name, recordings, **values))
     if state is not None:
         adaptation.note(STATES.get(state, state))
+    if state == RUNNING:
+        lock_folder(adaptation.folder, by=TASK)  # until this process ends
     return adaptation
 
 
