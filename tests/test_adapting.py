@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -552,17 +553,30 @@ def test_a_cancelled_adaptation_is_resumed_where_it_was(small_world, monkeypatch
     assert running.run(find("mine")).state == DONE
 
 
-def test_a_full_disk_ends_in_a_sentence_and_loses_nothing(small_world, monkeypatch):
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of this kind")
+@pytest.mark.parametrize(
+    ("stage", "room", "found"),
+    [("Fit", 10_000, FAILED), ("Exporting", 10_000, FAILED), ("Fit", 0, INTERRUPTED)],  # 0: not even for a sentence
+)
+def test_a_full_disk_ends_in_a_sentence_and_loses_nothing(small_world, stage, room, found):
+    """The writing of a file itself fails from a stage on, wherever it is written from."""
+    import resource
+
     adaptation = begun(*small_world)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def no_room(*args, **kwargs):
-        raise OSError(28, "No space left on device")
+    def fill_the_disk(state):
+        if state.stage.startswith(stage):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
 
-    monkeypatch.setattr(running, "save_model", no_room)
-    state = running.run(adaptation)
+    try:
+        state = running.run(adaptation, show=fill_the_disk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert state.state == FAILED
-    assert "No space left on device" in state.problem
-    assert find("mine").state.state == FAILED
+    assert re.search(r"mine: cannot be written \(File too large\)\. Make room, then resume", state.problem)
+    assert find("mine").state.state == found
+    assert running.run(find("mine")).state == DONE
 
 
 def test_a_killed_process_leaves_what_can_be_resumed(small_world):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -87,7 +88,9 @@ def _work(adaptation: Adaptation, show: Keep) -> State:
         logging.getLogger(__name__).exception("adaptation %s", adaptation.task.name)
         problem = f"{UNFORESEEN} ({type(error).__name__}: {error})."
         state = replace(adaptation.state, state=FAILED, left_s=None, problem=problem)
-    keep(state)
+    with suppress(OSError):  # a full disk: it reads as interrupted then, and can be resumed as well
+        adaptation.note(state)
+    show(state)
     return state
 
 
