@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -324,6 +325,42 @@ def test_a_task_is_read_back_as_it_was_asked_for():
     adaptation = made(labels=Labels.SOME, lead="II", seed=3)
     assert find("mine").task == adaptation.task
     assert [one.task.name for one in find_all()] == ["mine"]
+
+
+def test_a_task_that_cannot_be_written_leaves_no_folder_that_blocks_its_name(monkeypatch):
+    def no_room(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(task, "write_json", no_room)
+        with pytest.raises(AdaptationError, match="cannot be kept there .No space left on device"):
+            made()
+    assert made().folder.is_dir()
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_one_whose_task_is_missing_or_damaged_can_be_discarded(content, capsys):
+    place = task.adaptations_folder() / "broken"
+    place.mkdir(parents=True)
+    if content is not None:
+        (place / task.TASK).write_text(content)
+    assert main(["adapt", "--discard", "broken"]) == 0
+    assert not place.exists()
+
+
+def test_a_folder_that_is_no_adaptation_is_not_discarded(tmp_path, capsys):
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings" / "100.dat").write_bytes(b"0")
+    assert main(["adapt", "--discard", str(tmp_path / "recordings")]) == 2
+    assert (tmp_path / "recordings" / "100.dat").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system knows no such modes")
+def test_names_of_patients_in_a_task_are_for_their_owner_alone():
+    adaptation = made()
+    assert [stat.S_IMODE(place.stat().st_mode) for place in (adaptation.folder, adaptation.folder.parent)] == [
+        0o700
+    ] * 2
 
 
 def test_a_name_is_taken_once():

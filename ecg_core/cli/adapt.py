@@ -50,10 +50,13 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List, resume, keep or discard an adaptation, or begin one."""
+    from ..adaptation.task import discard
+
     if options.list:
         return _list()
     if options.discard:
-        _named(options.discard).discard()
+        name, folder = _place(options.discard)
+        discard(name, folder=folder)
         print(f"Discarded: {one_line(options.discard)}")
         return 0
     if options.keep:
@@ -158,8 +161,14 @@ def _named(name: str) -> Adaptation:
     """An adaptation by its name or its folder."""
     from ..adaptation.task import find
 
+    plain, folder = _place(name)
+    return find(plain, folder=folder)
+
+
+def _place(name: str) -> tuple[str, Path | None]:
+    """The name of an adaptation, and its folder where that is named."""
     path = Path(name)
-    return find(path.name, folder=path.parent if path.is_absolute() else None)
+    return path.name, path.parent if path.is_absolute() else None
 
 
 def survey_text(survey: Survey, sides: dict[str, Side]) -> str:
