@@ -50,11 +50,11 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List, resume, keep or discard an adaptation, or begin one."""
-    from ..adaptation.task import discard
-
     if options.list:
         return _list()
     if options.discard:
+        from ..adaptation.task import discard
+
         name, folder = _place(options.discard)
         discard(name, folder=folder)
         print(f"Discarded: {one_line(options.discard)}")
@@ -74,7 +74,7 @@ def _begin(options: argparse.Namespace) -> int:
     from ..adaptation.choosing import choose
     from ..adaptation.keeping import require_free
     from ..adaptation.material import Labels
-    from ..adaptation.split import folds_of
+    from ..adaptation.split import folds_of, require_lead
     from ..adaptation.task import Task, create
     from ..classifier.spec import DEFAULT_MODEL, read_spec
 
@@ -89,6 +89,7 @@ def _begin(options: argparse.Namespace) -> int:
     print(survey_text(chosen.survey, chosen.sides))
     labels = Labels(options.labels)
     folds = folds_of(chosen.survey.recordings, chosen.sides, labels)
+    require_lead(folds, options.lead)
     if len(folds) > 1:
         print(
             f"Nobody is held out: patients are left out in turn, in {plural(len(folds), 'fit')}, then all are fitted."
