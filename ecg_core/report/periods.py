@@ -157,12 +157,17 @@ class _Counted:
     def _open_end(self, end_s: float) -> float:
         return np.inf if end_s >= self.analysis.record.duration_s else end_s
 
+    @cached_property
+    def _analysable_s(self) -> tuple[Float64, Float64]:
+        """Edges of the blocks, and the analysable seconds from the start to each of them."""
+        quality = self.analysis.quality
+        edges_s = np.minimum(np.arange(len(quality.usable) + 1) * quality.block_s, self.analysis.record.duration_s)
+        lengths_s = np.where(quality.usable, np.diff(edges_s), 0.0)
+        return edges_s, np.concatenate(([0.0], np.cumsum(lengths_s)))
+
     def _analysable_until(self, time_s: float) -> float:
         """Analysable seconds from the start to a time."""
-        quality, duration_s = self.analysis.quality, self.analysis.record.duration_s
-        edges_s = np.minimum(np.arange(len(quality.usable) + 1) * quality.block_s, duration_s)
-        lengths_s = np.where(quality.usable, np.diff(edges_s), 0.0)
-        return float(np.interp(min(time_s, duration_s), edges_s, np.concatenate(([0.0], np.cumsum(lengths_s)))))
+        return float(np.interp(min(time_s, self.analysis.record.duration_s), *self._analysable_s))
 
 
 def _positions(time_s: Float64, spans: Sequence[Span]) -> Index:
