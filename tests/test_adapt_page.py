@@ -418,7 +418,7 @@ def test_a_folder_is_looked_at_and_what_differs_or_fails_is_named(workspace, tmp
 
 def test_a_folder_that_does_not_exist_is_said(workspace, tmp_path):
     text = read(look(page("adapt", workspace), tmp_path / "nowhere"))
-    assert "nowhere: expected a folder with recordings; there is none of this name." in text
+    assert "nowhere: there is no folder of this name: expected a folder with recordings." in text
 
 
 def test_a_folder_without_recordings_is_said(workspace, tmp_path):
