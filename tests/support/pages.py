@@ -1,7 +1,9 @@
 """Pages run without a browser: a workspace as it is set up, and what a reader sees and clicks."""
 
+from functools import cache
 from pathlib import Path
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from ecg_core.studies.store import open_store
@@ -13,6 +15,9 @@ from pages._ui.workspace import Workspace
 ROOT = Path(__file__).parents[2]
 PURPOSE = "not cleared for use as a primary diagnostic tool"
 TIMEOUT_S = 30
+# A server looks for components in all installed packages when it starts; every AppTest would do so, which takes longer
+# than a page.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def workspace_with(analysis, workspace=None):
