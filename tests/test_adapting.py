@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from support.adapting import evaluation, recording, write_labelled
+from support.kept_models import adapted_files
 from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
+from ecg_core.adaptation.fitting import adapted_spec
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
@@ -34,7 +36,9 @@ from ecg_core.adaptation.task import (
 )
 from ecg_core.classifier.installed import installed_model
 from ecg_core.classifier.model import load_model
+from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.spec import spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
@@ -393,6 +397,15 @@ def test_a_model_that_changed_since_is_refused(small_world):
     adaptation = begun(folder, model)
     save_model(model, torch_model(replace(SMALL_SPEC, seed=1), BeatNetwork(SMALL_SPEC).eval()))
     assert "the model was changed since" in running.run(adaptation).problem
+
+
+@pytest.mark.parametrize("name", ["a\xa0b", "a\u200bb", "a\x1b[2J", "a\nb", "x" * 3000, "\ue000"])
+def test_no_name_of_a_recording_keeps_an_adapted_model_from_being_kept(name):
+    recordings = [replace(one, name=name) for one in patients(2)]
+    spec = adapted_spec(SMALL_SPEC, "mine", recordings, labels=Labels.ALL, plan=QUICK_PLAN)
+    weights = adapted_files()[WEIGHTS]
+    files = {WEIGHTS: weights, SPEC: spec_bytes(replace(spec, sha256=digest_of(weights)))}
+    assert checked_spec(files, where="mine").trained_on == ("mine/recording 1",) * 2
 
 
 def test_the_weights_that_are_kept_lie_between_those_before_and_the_fitted_ones():
