@@ -427,6 +427,24 @@ def test_a_kept_model_is_installed_with_its_proof(small_world):
     assert "What was measured" in kept.card
 
 
+def test_a_kept_model_names_no_patient_and_its_adaptation_does(small_world):
+    adaptation = begun(*small_world)
+    sides = {f"Name {patient}": side for patient, side in adaptation.task.sides.items()}
+    recordings = tuple(
+        replace(one, name=f"Name\xa0of\u200b{one.name}", patient=f"Name {one.patient}")
+        for one in adaptation.task.recordings
+    )
+    adaptation.discard()
+    adaptation = create(replace(adaptation.task, recordings=recordings, sides=sides))
+    assert running.run(adaptation).state == DONE
+    assert {one["patient"] for one in adaptation.proof["learned_from"]} == {"Name r0", "Name r1"}
+    task.write_json(adaptation.folder / task.PROOF, adaptation.proof | {"may_keep": True})
+    kept = keep_adapted(adaptation)
+    assert kept.spec.trained_on == ("mine/recording 1", "mine/recording 2")
+    assert [one["patient"] for one in kept.proof["learned_from"]] == ["patient 1", "patient 2"]
+    assert not [path for path in kept.weights.parent.iterdir() if b"Name" in path.read_bytes()]
+
+
 def test_the_command_shows_the_split_and_begins_nothing_in_a_dry_run(small_world, capsys):
     folder, model = small_world
     assert main(["adapt", str(folder), "--model", str(model), "--hold-out", "r3", "--dry-run"]) == 0

@@ -27,6 +27,7 @@ from ecg_core.classifier.model_card import card_of
 from ecg_core.classifier.model_files import INT8, NOT_STATED, PROOF, SPEC, WEIGHTS, checked_spec, digest_of, files_of
 from ecg_core.classifier.model_zip import MANIFEST, export, import_
 from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, read_spec, spec_bytes
+from ecg_core.classifier.unnamed import without_names
 from ecg_core.errors import ModelError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks")
@@ -108,7 +109,89 @@ def test_no_file_says_where_recordings_lie_on_this_computer():
     keep({**adapted_files(), PROOF: json.dumps({**MEASURED, "changed": rows}).encode()}, "mine")
     files = files_of(find_model("mine"))
     assert not [suffix for suffix, content in files.items() if b"Beeblebrox" in content or b"1a2b" in content]
-    assert json.loads(files[PROOF])["changed"] == [{"recording": "a"}]
+    assert json.loads(files[PROOF])["changed"] == [{"recording": "recording 1"}]
+
+
+def listed(recording, patient, database=""):
+    """A recording in the tables of a proof."""
+    return {"recording": recording, "database": database, "patient": patient}
+
+
+NAMED = {  # tables in the order of a proof; of a patient with one recording, what was found stands by its name
+    **MEASURED,
+    "held_out_patients": [{"patient": "dent-ecg", "hours": 1}, {"patient": "Ford Prefect (2 records)", "hours": 2}],
+    "learned_from": [listed("trillian", "McMillan, T."), listed("801", "801", "svdb"), listed("zaphod", "Beeblebrox")],
+    "held_out_recordings": [
+        listed("dent-ecg", "Arthur Dent"), listed("prefect-1", "Ford Prefect"), listed("prefect-2", "Ford Prefect"),
+    ],
+    "changed_beats": [{"recording": "prefect-2", "path": "/ward/prefect.edf", "study": "1a2b", "time_s": 3.0}],
+}  # fmt: skip
+NAMES = (
+    b"dent", b"Dent", b"refect", b"rillian", b"Beeblebrox", b"aphod", b"McMillan", b"ward", b"1a2b",
+)  # fmt: skip
+LEARNED = ("mitdb/101", "mine/trillian", "svdb/801", "mine/zaphod")
+
+
+def test_no_file_of_a_model_that_is_kept_or_exported_names_a_patient(own_models, tmp_path):
+    keep({**adapted_files(trained_on=LEARNED), PROOF: json.dumps(NAMED).encode()}, "mine")
+    export("mine", tmp_path / "mine.zip")
+    named = [*own_models.glob("mine/*.*"), tmp_path / "mine.zip"]
+    contents = [*(path.read_bytes() for path in named), *members_of(tmp_path / "mine.zip").values()]
+    assert len(contents) == 4 + 1 + 5
+    assert not [name for content in contents for name in NAMES if name in content]
+    spec = installed_model("mine").spec
+    assert spec.trained_on == ("mitdb/101", "mine/recording 1", "svdb/801", "mine/recording 2")
+
+
+def test_a_patient_has_the_same_number_in_all_tables_and_recordings_of_public_databases_keep_their_names():
+    proof = keep({**adapted_files(), PROOF: json.dumps(NAMED).encode()}, "mine").proof
+    assert [row["patient"] for row in proof["held_out_patients"]] == ["patient 4", "patient 5"]
+    assert proof["learned_from"] == [
+        listed("recording 1", "patient 1"), listed("801", "patient 2", "svdb"), listed("recording 2", "patient 3"),
+    ]  # fmt: skip
+    assert proof["held_out_recordings"] == [
+        listed("recording 3", "patient 4"), listed("recording 4", "patient 5"), listed("recording 5", "patient 5"),
+    ]  # fmt: skip
+    assert proof["changed_beats"] == [{"recording": "recording 5", "time_s": 3.0}]
+    assert without_names(proof) == proof
+
+
+def test_a_model_that_was_kept_or_exported_with_names_is_taken_on_without_them(own_models, tmp_path):
+    keep({**adapted_files(), PROOF: json.dumps(NAMED).encode()}, "mine")
+    (own_models / "mine" / f"mine{PROOF}").write_text(json.dumps(NAMED))  # as an earlier version kept it
+    export("mine", tmp_path / "mine.zip")
+    members = members_of(tmp_path / "mine.zip")
+    assert not [name for content in members.values() for name in NAMES if name in content]
+    spec = json.dumps({**json.loads(members["mine.json"]), "trained_on": LEARNED}).encode()
+    named = resealed(members, **{"mine.json": spec, f"mine{PROOF}": json.dumps(NAMED).encode()})
+    remove("mine")
+    import_(zipped(tmp_path / "named.zip", named.items()))
+    contents = [path.read_bytes() for path in own_models.glob("mine/*.*")]
+    assert len(contents) == 4
+    assert not [name for content in contents for name in NAMES if name in content]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        listed("Beeblebrox", "x", "svdb"),  # no record of it
+        listed("801", "x", "our ward"),
+        listed("801", "x"),
+        {"recording": 42, "patient": 4711},
+    ],
+)
+def test_what_calls_itself_public_and_is_not_is_numbered(row):
+    assert without_names({"learned_from": [row]})["learned_from"][0] == {
+        **row, "recording": "recording 1", "patient": "patient 1",
+    }  # fmt: skip
+
+
+def test_recordings_of_one_name_give_no_patient_the_number_of_another():
+    rows = [listed("ecg", "Arthur Dent"), listed("ecg", "Ford Prefect")]
+    made = without_names({"held_out_recordings": rows, "held_out_patients": [{"patient": "ecg"}, {"patient": "ecg"}]})
+    assert [row["patient"] for row in made["held_out_recordings"]] == ["patient 1", "patient 2"]
+    assert {row["patient"] for row in made["held_out_patients"]} == {"patient 3"}
+    assert without_names(made) == made
 
 
 def test_the_origin_is_that_of_the_proof_where_a_model_was_adapted_again():

@@ -62,7 +62,7 @@ def _draw_model(workspace: Workspace, model: InstalledModel, *, fixed: bool) -> 
             st.download_button(
                 "Export", partial(_exported, model.name), f"{model.name}.zip", mime="application/zip",
                 on_click="ignore", icon=":material/download:", key=f"export {model.name}",
-                help="One zip for another computer, without recordings; what was measured may name them",
+                help="One zip for another computer, without recordings and without names of patients",
             )  # fmt: skip
             if not fixed:
                 _draw_changes(workspace, model)
