@@ -89,11 +89,21 @@ def test_a_name_that_is_no_plain_word_is_refused(own_models, name):
     assert not own_models.exists()
 
 
-def test_weights_are_installed_under_one_name_alone():
+def test_weights_with_another_spec_are_another_model_and_its_default_is_its_own():
     keep(adapted_files(), "one")
-    with pytest.raises(ModelError, match="installed already, as the model one"):
+    other = keep(adapted_files(class_bias=(0.0, 0.0, 1.0, 0.0, 0.0)), "two")
+    set_default("two", RECORDER)
+    assert other.spec.sha256 == installed_model("one").spec.sha256
+    assert default_model_for(RECORDER).name == "two"
+    tidy()
+    assert own_names() == ["one", "two"]
+
+
+def test_a_model_is_installed_under_one_name_alone():
+    keep(adapted_files(), "one")
+    with pytest.raises(ModelError, match="installed already, as one"):
         keep(adapted_files(), "two")
-    with pytest.raises(ModelError, match="installed already, as the model general"):
+    with pytest.raises(ModelError, match="installed already, as general"):
         keep(files_of(DEFAULT_MODEL), "two")
 
 
@@ -331,7 +341,7 @@ def test_a_model_does_not_come_back_where_its_name_or_its_weights_are_taken():
         restore("mine")
     remove("mine")  # the trash holds the last one of a name
     keep(adapted_files(1), "other")
-    with pytest.raises(ModelError, match="installed already, as the model other"):
+    with pytest.raises(ModelError, match="installed already, as other"):
         restore("mine")
 
 

@@ -136,7 +136,8 @@ def test_an_analysis_finds_the_model_that_made_it_under_its_new_name():
     spec = keep(adapted_files(), "mine").spec
     rename("mine", "yours")
     assert model_path(spec) == find_model("yours")
-    assert choose_model(names_and_hashes(), "mine", sha256=spec.sha256) == "yours"
+    assert choose_model(names_and_hashes(), "mine", digest=spec.digest) == "yours"
     assert choose_model(names_and_hashes(), "mine") == "general"
-    with pytest.raises(ModelError, match="no longer installed"):
-        model_path(replace(spec, sha256="0" * 64))
+    for changed in ({"sha256": "0" * 64}, {"class_bias": (0.0, 0.0, 1.0, 0.0, 0.0)}):
+        with pytest.raises(ModelError, match="no longer installed"):
+            model_path(replace(spec, **changed))

@@ -10,6 +10,7 @@ from typing import Final
 
 from ..errors import ModelError
 from ..files import PRIVATE, atomic_folder, sweep, write_json
+from ..schema import ModelSpec
 from .installed import (
     RECORDERS,
     InstalledModel,
@@ -37,14 +38,14 @@ def keep(files: ModelFiles, name: str) -> InstalledModel:
     Raises
     ------
     ModelError
-        The name is none or taken, these weights are installed already, the files do not fit each other, or there is no
+        The name is none or taken, this model is installed already, the files do not fit each other, or there is no
         room; nothing was installed.
 
     """
     check_name(name)
     spec = checked_spec(files, where=name)
     _refuse_taken(name)
-    _refuse_known(spec.sha256)
+    _refuse_known(spec)
     _place(named(files, spec, name), name)
     return installed_model(name)
 
@@ -94,14 +95,14 @@ def restore(name: str) -> InstalledModel:
     Raises
     ------
     ModelError
-        It is not there, its name is taken, or its weights are installed under another one.
+        It is not there, its name is taken, or it is installed under another one.
 
     """
     if name not in removed_models():
         raise ModelError(f"{name}: no model of this name was removed since the program started; nothing was changed.")
     _refuse_taken(name)
     folder = kept_folder() / TRASH / name
-    _refuse_known(read_spec(folder / f"{name}{WEIGHTS}").sha256)
+    _refuse_known(read_spec(folder / f"{name}{WEIGHTS}"))
     with _not_written():
         folder.rename(kept_folder() / name)
     return installed_model(name)
@@ -110,8 +111,8 @@ def restore(name: str) -> InstalledModel:
 def tidy() -> None:
     """Empty the trash, and remove what killed programs left; for the start of a program that shows the models.
 
-    Weights are installed under one name alone: of two models that share them a kill in the middle of ``rename`` left
-    the older one, which goes to the trash.
+    A model is installed under one name alone: of two of one digest a kill in the middle of ``rename`` left the older
+    one, which goes to the trash.
     """
     folder = kept_folder()
     if not folder.is_dir():
@@ -121,7 +122,7 @@ def tidy() -> None:
     newest: dict[str, InstalledModel] = {}
     own = [model for model in installed_models() if model.is_kept]
     for model in sorted(own, key=lambda model: model.weights.stat().st_mtime_ns, reverse=True):
-        if newest.setdefault(model.spec.sha256, model) is not model:
+        if newest.setdefault(model.spec.digest, model) is not model:
             _to_trash(model)
 
 
@@ -137,9 +138,9 @@ def set_default(name: str, recorder: str) -> None:
     model, key = installed_model(name), recorder_key(recorder)
     if not key or not recorder.isprintable():
         raise ModelError("No recorder was named; expected its name as its recordings state it.", settings=("recorder",))
-    table = {other: sha256 for other, sha256 in stored_defaults().items() if recorder_key(other) != key}
+    table = {other: digest for other, digest in stored_defaults().items() if recorder_key(other) != key}
     if model.name != DEFAULT_MODEL.stem:  # which is the default of all
-        table[" ".join(recorder.split())] = model.spec.sha256
+        table[" ".join(recorder.split())] = model.spec.digest
     with _not_written():
         _make_folder()
         write_json(kept_folder() / RECORDERS, table)
@@ -170,11 +171,11 @@ def _refuse_taken(name: str) -> None:
         raise ModelError(f"{name}: {whose} has this name; nothing was changed. Choose another name.")
 
 
-def _refuse_known(sha256: str) -> None:
-    """Refuse weights that are installed: an analysis names its model by the hash of its weights."""
-    known = next((model.name for model in installed_models() if model.spec.sha256 == sha256), None)
+def _refuse_known(spec: ModelSpec) -> None:
+    """Refuse a model that is installed: an analysis names its model by its digest."""
+    known = next((model.name for model in installed_models() if model.spec.digest == spec.digest), None)
     if known is not None:
-        raise ModelError(f"These weights are installed already, as the model {known}; nothing was changed.")
+        raise ModelError(f"This model is installed already, as {known}; nothing was changed.")
 
 
 def _place(files: ModelFiles, name: str) -> None:
