@@ -339,10 +339,50 @@ def test_a_model_does_not_come_back_where_its_name_or_its_weights_are_taken():
     keep(adapted_files(1), "mine")
     with pytest.raises(ModelError, match="has this name"):
         restore("mine")
-    remove("mine")  # the trash holds the last one of a name
+    assert remove("mine") == "mine.2"
     keep(adapted_files(1), "other")
     with pytest.raises(ModelError, match="installed already, as other"):
-        restore("mine")
+        restore("mine.2")
+    with pytest.raises(ModelError, match=r"mine\.3: no model of this name was removed.* expected mine, mine\.2"):
+        restore("mine.3")
+
+
+def weights_of(*files):
+    return [one[WEIGHTS] for one in files]
+
+
+def all_brought_back():
+    """The weights of all models of one's own, once all that were removed are brought back, each under a free name."""
+    for place in removed_models():
+        restored = restore(place)
+        rename(restored.name, f"back-{place.replace('.', '-')}")
+    return sorted(files_of(find_model(name))[WEIGHTS] for name in own_names())
+
+
+def test_no_removed_model_is_lost_before_the_next_start():
+    first, second, third = (adapted_files(seed) for seed in range(3))
+    keep(first, "ours")
+    assert remove("ours") == "ours"
+    keep(second, "ours")
+    rename("ours", "other")  # its old folder goes, and none of that name that was removed
+    keep(third, "ours")
+    assert remove("ours") == "ours.2"
+    assert removed_models() == ("ours", "ours.2")
+    assert all_brought_back() == sorted(weights_of(first, second, third))
+    assert removed_models() == ()
+    remove("other")
+    tidy()
+    assert removed_models() == ()
+
+
+def test_what_a_killed_rename_left_is_no_removed_model(monkeypatch):
+    keep(adapted_files(), "ours")
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", lambda *_arguments, **_more: None)
+        rename("ours", "other")
+        rename("other", "ours")
+        rename("ours", "other")
+    assert (own_names(), removed_models()) == (["other"], ())
 
 
 # A kill, and a full disk

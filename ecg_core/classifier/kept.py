@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from .model_files import NAME, WEIGHTS, ModelFiles, check_name, checked_spec, fi
 from .spec import DEFAULT_MODEL, find_models, read_spec
 
 TRASH: Final = ".trash"  # subfolder of models that were removed
+RENAMED: Final = "."  # before a name there: what a rename left, which is not brought back
 
 
 def keep(files: ModelFiles, name: str) -> InstalledModel:
@@ -65,12 +67,16 @@ def rename(name: str, new_name: str) -> InstalledModel:
     files = files_of(model.weights)
     _place(named(files, checked_spec(files, where=name), new_name), new_name)
     with _not_written():
-        shutil.rmtree(_to_trash(model))
+        shutil.rmtree(_to_trash(model, f"{RENAMED}{name}"))
     return installed_model(new_name)
 
 
-def remove(name: str) -> None:
+def remove(name: str) -> str:
     """Move a user's own model to the trash, from where ``restore`` brings it back until ``tidy``.
+
+    Returns
+    -------
+    By what it is brought back: its name, with a number where others of this name were removed before.
 
     Raises
     ------
@@ -80,16 +86,29 @@ def remove(name: str) -> None:
     """
     model = _own(name)
     with _not_written():
-        _to_trash(model)
+        return _to_trash(model, name).name
 
 
 def removed_models() -> tuple[str, ...]:
-    """Names of the models in the trash."""
+    """By what each model in the trash is brought back; ``name_of_removed`` is its name."""
     trash = kept_folder() / TRASH
-    return tuple(sorted(path.name for path in trash.iterdir() if NAME.fullmatch(path.name))) if trash.is_dir() else ()
+    places = [path.name for path in trash.iterdir()] if trash.is_dir() else []
+    return tuple(sorted(place for place in places if NAME.fullmatch(name_of_removed(place))))
 
 
-def restore(name: str) -> InstalledModel:
+def name_of_removed(place: str) -> str:
+    """The name of a removed model, from what it is brought back by.
+
+    Examples
+    --------
+    >>> name_of_removed("ours"), name_of_removed("ours.2")
+    ('ours', 'ours')
+
+    """
+    return place.partition(".")[0]
+
+
+def restore(place: str) -> InstalledModel:
     """Bring a model back from the trash; it is again the default for the recorders that it was the default for.
 
     Raises
@@ -98,10 +117,15 @@ def restore(name: str) -> InstalledModel:
         It is not there, its name is taken, or it is installed under another one.
 
     """
-    if name not in removed_models():
-        raise ModelError(f"{name}: no model of this name was removed since the program started; nothing was changed.")
+    if place not in removed_models():
+        removed = ", ".join(removed_models()) or "none, as nothing was removed"
+        raise ModelError(
+            "no model of this name was removed since the program started",
+            where=place, expected=removed, advice="Nothing was changed.",
+        )  # fmt: skip
+    name = name_of_removed(place)
     _refuse_taken(name)
-    folder = kept_folder() / TRASH / name
+    folder = kept_folder() / TRASH / place
     _refuse_known(read_spec(folder / f"{name}{WEIGHTS}"))
     with _not_written():
         folder.rename(kept_folder() / name)
@@ -123,7 +147,7 @@ def tidy() -> None:
     own = [model for model in installed_models() if model.is_kept]
     for model in sorted(own, key=lambda model: model.weights.stat().st_mtime_ns, reverse=True):
         if newest.setdefault(model.spec.digest, model) is not model:
-            _to_trash(model)
+            _to_trash(model, f"{RENAMED}{model.name}")
 
 
 def set_default(name: str, recorder: str) -> None:
@@ -197,12 +221,12 @@ def _make_folder() -> None:
     folder.mkdir(mode=PRIVATE, exist_ok=True)
 
 
-def _to_trash(model: InstalledModel) -> Path:
-    """Move a model's folder to the trash, in place of an earlier one of its name."""
-    folder = kept_folder() / TRASH / model.name
-    folder.parent.mkdir(exist_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    return model.weights.parent.rename(folder)
+def _to_trash(model: InstalledModel, place: str) -> Path:
+    """Move a model's folder to a place in the trash, with a number where that is taken: nothing in there is lost."""
+    folder = kept_folder() / TRASH
+    folder.mkdir(exist_ok=True)
+    numbered = (place if number == 1 else f"{place}.{number}" for number in count(1))
+    return model.weights.parent.rename(folder / next(name for name in numbered if not (folder / name).exists()))
 
 
 @contextmanager
