@@ -104,7 +104,7 @@ def day(store: Store, record: Record, folder: Path) -> dict[str, Any]:
     began = time.perf_counter()
     analysis = analyse(record, load_model())
     results: dict[str, Any] = {"beats": len(analysis.beats), "analysis_s": round(time.perf_counter() - began, 2)}
-    key = AnalysisKey(record.sha256, "auto", analysis.model.sha256, analysis.rules)
+    key = AnalysisKey(record.sha256, "auto", analysis.model.digest, analysis.rules)
     results["save_analysis"] = seconds(lambda: save_analysis(store, key, analysis), N_OPENED)
     set_shown(store, key, analysis, READER)
     results |= saving(store, analysis)

@@ -101,12 +101,12 @@ record, workspace = analysis.record, current_workspace()
 heading(f"Compare models on {record.record_id}", record)
 
 models = installed_models()
-others = [name for name, sha256 in models.items() if sha256 != analysis.model.sha256]
+others = [name for name, digest in models.items() if digest != analysis.model.digest]
 name = st.selectbox("Compare with", others) if len(others) > 1 else next(iter(others), "")
 second = analysis_beside(analysis, name) if name else None
 order = list(models.values())
 analyses = [one for one in (analysis, second) if one]
-analyses.sort(key=lambda one: order.index(one.model.sha256) if one.model.sha256 in order else -1)
+analyses.sort(key=lambda one: order.index(one.model.digest) if one.model.digest in order else -1)
 
 not_run = [spec for spec in specs() if spec.name == name and not second]
 st.markdown(" ".join(training_sentence(spec) for spec in (*(one.model for one in analyses), *not_run)))

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from support.adapting import evaluation, recording, write_labelled
+from support.kept_models import adapted_files
 from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
+from ecg_core.adaptation.fitting import adapted_spec
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
@@ -34,7 +36,9 @@ from ecg_core.adaptation.task import (
 )
 from ecg_core.classifier.installed import installed_model
 from ecg_core.classifier.model import load_model
+from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.spec import spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
@@ -395,6 +399,15 @@ def test_a_model_that_changed_since_is_refused(small_world):
     assert "the model was changed since" in running.run(adaptation).problem
 
 
+@pytest.mark.parametrize("name", ["a\xa0b", "a\u200bb", "a\x1b[2J", "a\nb", "x" * 3000, "\ue000"])
+def test_no_name_of_a_recording_keeps_an_adapted_model_from_being_kept(name):
+    recordings = [replace(one, name=name) for one in patients(2)]
+    spec = adapted_spec(SMALL_SPEC, "mine", recordings, labels=Labels.ALL, plan=QUICK_PLAN)
+    weights = adapted_files()[WEIGHTS]
+    files = {WEIGHTS: weights, SPEC: spec_bytes(replace(spec, sha256=digest_of(weights)))}
+    assert checked_spec(files, where="mine").trained_on == ("mine/recording 1",) * 2
+
+
 def test_the_weights_that_are_kept_lie_between_those_before_and_the_fitted_ones():
     torch.manual_seed(0)
     one, other = (BeatNetwork(SMALL_SPEC).eval() for _ in range(2))
@@ -412,6 +425,24 @@ def test_a_kept_model_is_installed_with_its_proof(small_world):
     kept = installed_model("mine")
     assert kept.verdict == "Better: made for this test"
     assert "What was measured" in kept.card
+
+
+def test_a_kept_model_names_no_patient_and_its_adaptation_does(small_world):
+    adaptation = begun(*small_world)
+    sides = {f"Name {patient}": side for patient, side in adaptation.task.sides.items()}
+    recordings = tuple(
+        replace(one, name=f"Name\xa0of\u200b{one.name}", patient=f"Name {one.patient}")
+        for one in adaptation.task.recordings
+    )
+    adaptation.discard()
+    adaptation = create(replace(adaptation.task, recordings=recordings, sides=sides))
+    assert running.run(adaptation).state == DONE
+    assert {one["patient"] for one in adaptation.proof["learned_from"]} == {"Name r0", "Name r1"}
+    task.write_json(adaptation.folder / task.PROOF, adaptation.proof | {"may_keep": True})
+    kept = keep_adapted(adaptation)
+    assert kept.spec.trained_on == ("mine/recording 1", "mine/recording 2")
+    assert [one["patient"] for one in kept.proof["learned_from"]] == ["patient 1", "patient 2"]
+    assert not [path for path in kept.weights.parent.iterdir() if b"Name" in path.read_bytes()]
 
 
 def test_the_command_shows_the_split_and_begins_nothing_in_a_dry_run(small_world, capsys):

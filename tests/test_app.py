@@ -301,7 +301,7 @@ def test_demo_asked_for_by_the_launcher_opens_and_is_analysed(monkeypatch, pause
 
 
 def test_same_analysis_is_not_made_twice(analysis, paused_engine, monkeypatch):
-    monkeypatch.setattr(actions, "installed_models", lambda: {"made": analysis.model.sha256})
+    monkeypatch.setattr(actions, "installed_models", lambda: {"made": analysis.model.digest})
     workspace = workspace_with(analysis)
     at = page("studies", workspace)
     button(at, "Analyse").click().run()

@@ -129,7 +129,7 @@ def test_the_worklist_marks_what_is_unlike_and_has_no_column_where_nothing_is(tm
         record = read_record(DEMO)
         window.add(record)
         window.show(
-            AnalysisKey(record.sha256, "auto", SPEC.sha256, analysis.rules), replace(analysis, record=record)
+            AnalysisKey(record.sha256, "auto", SPEC.digest, analysis.rules), replace(analysis, record=record)
         )  # fmt: skip
         assert (get_study(window.store, record.sha256).unlike_pct is None) == (mark is None)
         table = page("studies", window).dataframe[0].value

@@ -46,7 +46,7 @@ def beside(workspace, demo, monkeypatch):
     event = threading.Event()
     monkeypatch.setattr(engine, "run", lambda *_, **__: event.wait(TIMEOUT_S) and make_analysis(demo.duration_s))
     shown = workspace.shown[demo.sha256]
-    job = Job(shown._replace(model_sha256="1" * 64), demo, DEMO, beside=True)
+    job = Job(shown._replace(model_digest="1" * 64), demo, DEMO, beside=True)
     workspace.start(job)
     yield job
     event.set()

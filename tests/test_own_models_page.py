@@ -9,9 +9,11 @@ from support.kept_models import MEASURED, RECORDER, adapted_files, whole_files
 from support.pages import button, page, text_of, workspace_on, workspace_with
 from support.studies import write_half_minute
 
-from ecg_core.classifier.installed import default_model_for, find_model, installed_models
-from ecg_core.classifier.kept import keep, removed_models, rename, set_default
+from ecg_core.classifier.installed import default_model_for, find_model, installed_model, installed_models
+from ecg_core.classifier.kept import keep, remove, removed_models, rename, set_default
+from ecg_core.classifier.model_files import SPEC
 from ecg_core.classifier.model_zip import export
+from ecg_core.classifier.spec import spec_of
 from ecg_core.errors import ModelError
 from ecg_core.records import read_record
 from pages._ui import own_models
@@ -63,6 +65,25 @@ def test_a_model_is_renamed_removed_and_brought_back_on_the_page(workspace):
     button(at, "Undo").click().run()
     assert own_names() == ["yours"]
     assert not at.exception
+
+
+def test_two_models_that_were_removed_under_one_name_are_both_brought_back(workspace):
+    for seed in range(2):
+        keep(adapted_files(seed), "ours")
+        remove("ours")
+    at = page("about", workspace)
+    assert "**ours** was removed" in text_of(at)
+    assert "**ours** (2) was removed" in text_of(at)
+    keyed(at.button, "restore ours.2").click().run()
+    assert installed_model("ours").spec == read_spec_of(adapted_files(1), "ours")
+    rename("ours", "second")
+    keyed(page("about", workspace).button, "restore ours").click().run()
+    assert (own_names(), removed_models()) == (["ours", "second"], ())
+
+
+def read_spec_of(files, name):
+    """The spec of files as it is kept under a name."""
+    return replace(spec_of(files[SPEC], where=name), name=name, origin=ORIGIN)
 
 
 def test_a_name_that_cannot_be_had_is_refused_in_a_sentence(workspace):
@@ -136,7 +157,8 @@ def test_an_analysis_finds_the_model_that_made_it_under_its_new_name():
     spec = keep(adapted_files(), "mine").spec
     rename("mine", "yours")
     assert model_path(spec) == find_model("yours")
-    assert choose_model(names_and_hashes(), "mine", sha256=spec.sha256) == "yours"
+    assert choose_model(names_and_hashes(), "mine", digest=spec.digest) == "yours"
     assert choose_model(names_and_hashes(), "mine") == "general"
-    with pytest.raises(ModelError, match="no longer installed"):
-        model_path(replace(spec, sha256="0" * 64))
+    for changed in ({"sha256": "0" * 64}, {"class_bias": (0.0, 0.0, 1.0, 0.0, 0.0)}):
+        with pytest.raises(ModelError, match="no longer installed"):
+            model_path(replace(spec, **changed))

@@ -66,7 +66,7 @@ def analysis(tmp_path, store, monkeypatch):
 
 
 def key_of(analysis):
-    return AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules)
+    return AnalysisKey(analysis.record.sha256, "auto", analysis.model.digest, analysis.rules)
 
 
 def signed(store, analysis, *, editor=EDITOR):

@@ -13,6 +13,7 @@ from typing import Final
 from ..classifier.leads import ALL
 from ..classifier.model import Model, load_model, save_spec
 from ..classifier.spec import read_spec
+from ..classifier.unnamed import database_of
 from ..classifier.weights import save_model
 from ..errors import AdaptationError, Cancelled, EcgError
 from ..evaluation.evaluate import Evaluation, RecordEvaluation, evaluate_record
@@ -236,6 +237,7 @@ def _evaluation(database: str, lead: str, model: Model, records: Iterable[Record
 def _described(recording: Recording) -> dict[str, object]:
     return {
         "recording": recording.name,
+        "database": database_of(recording.path),
         "patient": recording.patient,
         "is_simulated": recording.is_simulated,
         "hours": round(recording.duration_s / 3600, 3),

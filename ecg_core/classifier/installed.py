@@ -128,8 +128,8 @@ def installed_model(name: str) -> InstalledModel:
 
 def default_models() -> dict[str, InstalledModel]:
     """The model that is the default for a recorder, by the recorder as its user wrote it."""
-    installed = {model.spec.sha256: model for model in installed_models()}
-    return {name: installed[sha256] for name, sha256 in stored_defaults().items() if sha256 in installed}
+    installed = {model.spec.digest: model for model in installed_models()}
+    return {name: installed[digest] for name, digest in stored_defaults().items() if digest in installed}
 
 
 def default_model_for(recorder: str) -> InstalledModel | None:
@@ -149,7 +149,7 @@ def default_weights(recorder: str) -> Path:
 
 
 def stored_defaults() -> dict[str, str]:
-    """The table of defaults: SHA-256 of the weights by recorder, so that a model that is renamed keeps its place.
+    """The table of defaults: digest of the model by recorder, so that a model that is renamed keeps its place.
 
     A table that is damaged is none.
     """
@@ -157,7 +157,7 @@ def stored_defaults() -> dict[str, str]:
         found = json.loads((kept_folder() / RECORDERS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(name): str(sha256) for name, sha256 in found.items()} if isinstance(found, dict) else {}
+    return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}
 
 
 def recorder_key(recorder: str) -> str:

@@ -235,7 +235,7 @@ def _require_same(session: Session, row: StudyRow, analysis: Analysis) -> None:
     edits = edits_in(session, row.record_sha256)
     leads = {"first": analysis.record.lead_names[:1], **{name: (name,) for name in analysis.record.lead_names}}
     others = {
-        "another model": analysis.model.sha256 != row.model_sha256,
+        "another model": analysis.model.digest != row.model_sha256,
         "other rules": rules_as_stored(analysis.rules) != row.rules,
         "another lead": analysis.lead_names != leads.get(row.lead, analysis.lead_names),
         "fine-tuned to other labels": analysis.fitted_sha256 != digest_of(edits[: row.n_fitted_edits]),
@@ -257,7 +257,7 @@ def _hashes(store: Store, analysis: Analysis) -> dict[str, str]:
         rules.append(["sensitivity", analysis.rules.sensitivity])
     return {
         "signal": analysis.record.sha256,
-        "model": analysis.model.sha256,
+        "model": analysis.model.digest,
         "labels": edits_sha256(store, analysis.record.sha256),
         "rules": content_sha256(rules),
         "program": code_version(),

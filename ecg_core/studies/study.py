@@ -80,7 +80,7 @@ class Study:
     archived: bool
     lead: str
     model_name: str
-    model_sha256: str  # empty until analysed
+    model_sha256: str  # as in ``StudyRow``; empty until analysed
     rules: dict[str, float | str]  # those that differ from the default ones
     n_fitted_edits: int
     n_beats: int | None

@@ -220,9 +220,9 @@ def analyse_as_before(record: Record) -> None:
     """Analyse a record that has no stored analysis: as it was shown before, or as any new one."""
     workspace, models = current_workspace(), installed_models()
     shown = workspace.shown.get(record.sha256)
-    name = next((name for name, sha256 in models.items() if shown and sha256 == shown.model_sha256), "")
+    name = next((name for name, digest in models.items() if shown and digest == shown.model_digest), "")
     if shown is None or not name:
-        start_analysis(record)
+        start_analysis(record, model=workspace.study(record.sha256).model_name)
     else:
         workspace.start(Job(shown, record, weights_of(name)))
 
@@ -250,11 +250,11 @@ def analysis_beside(analysis: Analysis, model: str) -> Analysis | None:
     A model that states no operating point for the sensitivity is balanced.
     """
     workspace = current_workspace()
-    sha256 = installed_models()[model]
+    digest = installed_models()[model]
     own = [
         key._replace(rules=_rules_beside(analysis, model))
         for key in workspace.analyses
-        if (key.record_sha256, key.model_sha256, key.fitted_labels) == (analysis.record.sha256, sha256, ())
+        if (key.record_sha256, key.model_digest, key.fitted_labels) == (analysis.record.sha256, digest, ())
     ]
     for key in (*own, _key_beside(analysis, model)):
         found = workspace.stored(key)

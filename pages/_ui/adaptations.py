@@ -199,10 +199,10 @@ def _draw_discard(adaptation: Adaptation, *, is_kept: bool = False) -> None:
 def installed_name(adaptation: Adaptation) -> str:
     """The name under which the model of an adaptation is installed; empty where it is not."""
     try:
-        sha256 = read_spec(adaptation.model_path).sha256
+        digest = read_spec(adaptation.model_path).digest
     except ModelError:
         return ""
-    return next((model.name for model in installed_models() if model.spec.sha256 == sha256), "")
+    return next((model.name for model in installed_models() if model.spec.digest == digest), "")
 
 
 def _resume(adaptation: Adaptation) -> None:

@@ -90,7 +90,7 @@ def analyse_unopened(workspace: Workspace, study: Study, record: Record) -> None
     """See ``analyse_study``; with the recording at hand."""
     models = installed_models()
     recorder = recorder_with_default(record)
-    name = choose_model(models, study.model_name, sha256=study.model_sha256, recorder=recorder)
+    name = choose_model(models, study.model_name, digest=study.model_sha256, recorder=recorder)
     store, edits = workspace.store, edits_of(workspace.store, study.record_sha256)
     fitted = edits[: study.n_fitted_edits]
     key = AnalysisKey(study.record_sha256, study.lead, models[name], stored_rules(study.rules), fitted)

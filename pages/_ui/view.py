@@ -233,7 +233,7 @@ def check_by_occlusion(analysis: Analysis, beat: int) -> None:
 
 
 def _occlusion_key(analysis: Analysis, beat: int) -> tuple[str, str, int]:
-    return analysis.record.sha256, analysis.model.sha256, beat
+    return analysis.record.sha256, analysis.model.digest, beat
 
 
 def cached(name: str, key: Hashable, make: Callable[[], T]) -> T:

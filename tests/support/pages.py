@@ -24,7 +24,7 @@ def workspace_with(analysis, workspace=None):
     """A workspace, or the one given, in which an analysis is shown."""
     workspace = workspace or Workspace()
     workspace.add(analysis.record)
-    key = AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules)
+    key = AnalysisKey(analysis.record.sha256, "auto", analysis.model.digest, analysis.rules)
     workspace.show(key, analysis)
     return workspace
 

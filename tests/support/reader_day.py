@@ -103,7 +103,7 @@ def store_day(store, folder, editor):
         burden=burden,
     )  # fmt: skip
     add_recording(store, record, editor)
-    key = AnalysisKey(record.sha256, "auto", spec.sha256, rules)
+    key = AnalysisKey(record.sha256, "auto", spec.digest, rules)
     save_analysis(store, key, analysis)
     set_shown(store, key, analysis, editor)
     return record, analysis
