@@ -374,6 +374,53 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
+def lock_folder(folder: Path, *, by: str) -> int | None:
+    """A descriptor whose lock on a folder ends when it is closed, or with this process, however it ends.
+
+    None where it is held already. Where the file system knows no locks, it goes without.
+
+    Parameters
+    ----------
+    by
+        Name of a file in the folder that is locked and stays as long as the folder: network file systems lock no
+        folders. On Windows, it is a file beside the folder.
+
+    """
+    if sys.platform == "win32":
+        try:
+            return _lock_file(folder)
+        except FileExistsError:
+            return None
+    descriptor = os.open(folder / by, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:  # no locks here
+        return descriptor
+    return descriptor
+
+
+def is_locked(folder: Path, *, by: str) -> bool:
+    """Whether a process holds the lock of ``lock_folder``."""
+    if sys.platform == "win32":
+        return Path(f"{folder}.lock").exists()
+    try:
+        descriptor = os.open(folder / by, os.O_RDONLY)
+    except OSError:  # it is gone
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # several may ask at once
+    except BlockingIOError:
+        return True
+    except OSError:  # no locks here
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def is_running(process: int) -> bool:
     """Whether a process of this number runs on this computer."""
     if sys.platform == "win32":

@@ -1,7 +1,6 @@
-"""Every noun of the project as a frozen dataclass.
+"""Every noun of the project as a frozen dataclass, its arrays read-only views.
 
-Times are seconds from the start of the record (suffix ``_s``). Positions in samples exist only in ``records``,
-``signals`` and the first steps of ``classifier``. Arrays are stored as read-only views.
+Times are seconds from the start of the record (``_s``); samples count only in ``records``, ``signals``, ``classifier``.
 """
 
 from __future__ import annotations
@@ -194,6 +193,7 @@ class ModelSpec:
     operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()  # likewise; the points of all modes, or none
     origin: str = ""  # of a user's own model, what it was adapted from and to, in words; empty for a shipped one
     domain: TrainingDomain | None = None  # None where its training recordings were not measured
+    learned_sha256: tuple[str, ...] = ()  # of an adapted model, of the content of the recordings that it learned from
 
     @property
     def digest(self) -> str:

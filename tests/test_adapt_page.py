@@ -284,6 +284,12 @@ def test_a_new_patient_keeps_the_side_of_the_row_and_one_without_recordings_is_f
     assert "p2" not in draft.sides
 
 
+def test_names_that_differ_in_case_and_spaces_are_one_patient_with_one_side_spelt_as_typed_last():
+    draft = adapting.edited(draft_of(), {0: {PATIENT: "P2 "}})
+    assert adapting.table_of(draft)[PATIENT].tolist()[:3] == ["P2", "p1", "P2"]
+    assert draft.sides == dict.fromkeys(["p1", "p3", "p4", "p5", "p6"], Side.LEARN) | {"P2": Side.HOLD_OUT}
+
+
 def test_an_empty_name_of_a_patient_changes_nothing():
     draft = draft_of()
     assert adapting.edited(draft, {0: {PATIENT: "  "}}) == draft
@@ -362,6 +368,21 @@ def test_what_cannot_begin_says_why_beside_the_button(workspace, draft, chosen, 
     at.radio[0].set_value(chosen).run()
     assert why in read(at)
     assert begin_button(at).disabled
+
+
+def test_a_patient_that_the_chosen_model_knows_cannot_be_held_out_and_another_one_is_proposed(workspace, monkeypatch):
+    spec = installed_models()[0].spec
+    draft = draft_of()
+    survey = replace(draft.survey, recordings=tuple(replace(one, content_sha256=one.name) for one in draft.recordings))
+    knows = replace(installed_models()[0], spec=replace(spec, learned_sha256=("r2",)))
+    monkeypatch.setattr(new_adaptation.installed, "installed_models", lambda: [knows])
+    at = with_draft(workspace, replace(draft, survey=survey))
+    assert "1 of 6 patients was used before (p2, learned by general)" in read(at)
+    assert "1 patient cannot be held out" in read(at)
+    assert begin_button(at).disabled
+    button(at, "Propose the sides again").click().run()
+    assert at.session_state[new_adaptation.DRAFT].sides["p2"] == Side.LEARN
+    assert not begin_button(at).disabled
 
 
 def test_a_few_labels_need_a_labelled_beat_on_the_learning_side():

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -12,13 +14,16 @@ import pytest
 import torch
 from support.adapting import evaluation, recording, write_labelled
 from support.kept_models import adapted_files
+from support.stores import READER
 from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
 from ecg_core.adaptation.fitting import adapted_spec
+from ecg_core.adaptation.identity import identified
 from ecg_core.adaptation.keeping import keep_adapted, require_free
-from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder
+from ecg_core.adaptation.known import mark_known
+from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder, survey_studies
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
 from ecg_core.adaptation.split import MOST_FOLDS, Side, folds_of, propose_sides
 from ecg_core.adaptation.task import (
@@ -38,12 +43,16 @@ from ecg_core.classifier.installed import installed_model
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of
 from ecg_core.classifier.network import BeatNetwork
-from ecg_core.classifier.spec import spec_bytes
+from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec, spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
+from ecg_core.notes import Patient
 from ecg_core.parallel import use_threads
 from ecg_core.records import read_record
+from ecg_core.studies.store import open_store
+from ecg_core.studies.study import add_study, get_study
+from ecg_core.studies.study_notes import set_patient
 from ecg_core.training.adaptation import between
 
 SAME = {"V": 0.8, "S": 0.7}
@@ -100,6 +109,105 @@ def test_of_many_patients_without_anybody_held_out_no_more_fits_are_made_than_ca
     folds = folds_of(recordings, dict.fromkeys(map(str, range(11)), Side.LEARN), Labels.ALL)
     assert len(folds) == MOST_FOLDS
     assert sorted(one.patient for fold in folds for one in fold.held_out) == sorted(map(str, range(11)))
+
+
+ANN = ("Smith Ann", "SMITH ANN", "smith  ann", "Smith Ann")
+
+
+@pytest.mark.parametrize("fields", [("patient",), ("patient", "patient_name")])
+def test_one_patient_under_several_spellings_is_on_one_side(fields):
+    spelt = [replace(recording("x"), **dict.fromkeys(fields, name)) for name in ANN]
+    assert {one.patient for one in identified(spelt)} == {"Smith Ann"}
+    accents = [replace(recording("x"), patient=name) for name in ("M\u00fcller", "Mu\u0308ller", "M\u00dcLLER")]
+    assert len({one.patient for one in identified(accents)}) == 1
+    sides = {"Smith Ann": Side.LEARN, "smith  ann": Side.HOLD_OUT}
+    with pytest.raises(AdaptationError, match="Smith Ann and smith  ann are one patient on two sides"):
+        folds_of([replace(recording("x"), patient=name) for name in sides], sides, Labels.ALL)
+
+
+def stated(number, name):
+    return replace(recording("x"), patient=number or name, patient_id=number, patient_name=name)
+
+
+def test_the_number_of_a_patient_comes_before_the_name():
+    assert [one.patient for one in identified([stated("7", "Ann"), stated("", "ANN"), stated("", "Eva")])] == [
+        "7", "7", "Eva",
+    ]  # fmt: skip
+
+
+def test_numbers_and_names_that_contradict_each_other_are_doubted_until_the_sides_mend_it():
+    several_names = Survey(identified([stated("7", "Ann"), stated("7", "Anna"), stated("7", "ANN")]))
+    assert several_names.doubts == ["Recordings of the patient 7 have several names (Ann; Anna): is it one patient?"]
+    several_numbers = Survey(identified([stated("7", "Ann"), stated("8", "ann"), stated("", "Ann")]))
+    assert several_numbers.doubts[0].startswith("Recordings of Ann have several numbers (7; 8): they")
+    mended = tuple(replace(one, patient="7") for one in several_numbers.recordings)
+    assert replace(several_numbers, recordings=mended).doubts == []
+
+
+def test_a_study_is_of_the_patient_whose_number_it_states(tmp_path):
+    with closing(open_store(tmp_path / "studies")) as store:
+        studies = []
+        for at, patient in enumerate([Patient("Ann", "7"), Patient("ANN", "7"), Patient("Eva", "8"), Patient("eva")]):
+            path = write_labelled(tmp_path / "recorder", f"r{at}", 120 + 60 * at, 180 + 60 * at)
+            studies.append(add_study(store, read_record(path), READER))
+            set_patient(store, studies[-1].record_sha256, patient, READER)
+        studies = [get_study(store, study.record_sha256) for study in studies]
+        assert [one.patient for one in survey_studies(store, studies).recordings] == ["7", "7", "8", "8"]
+
+
+def test_labels_that_began_from_another_model_are_doubted():
+    signed = replace(recording("x"), origin=Origin.SIGNED, report_model="general", report_model_sha256="a")
+    assert "began from the beats of another model (general)" in Survey((signed,), model_sha256="b").doubts[0]
+    assert Survey((signed,), model_sha256="a").doubts == Survey((signed,)).doubts == []
+
+
+def test_a_patient_that_the_model_knows_is_never_held_out():
+    recordings = [replace(one, known_as="learned by v1" * (one.patient in "012")) for one in patients(8)]
+    sides = propose_sides(recordings)
+    assert len([side for side in sides.values() if side == Side.HOLD_OUT]) == 2
+    assert {sides[patient] for patient in "012"} == {Side.LEARN}
+    with pytest.raises(AdaptationError, match=r"1 patient cannot be held out: .* got 1, learned by v1\. Learn from"):
+        folds_of(recordings, sides | {"1": Side.HOLD_OUT}, Labels.ALL)
+    in_turn = folds_of(recordings, dict.fromkeys(sides, Side.LEARN), Labels.ALL)
+    assert {one.patient for fold in in_turn for one in fold.held_out} == set("34567")
+    assert "3 of 8 patients were used before (0, learned by v1" in Survey(tuple(recordings)).doubts[0]
+    one_left = [replace(one, known_as="learned by v1" * (one.patient != "4")) for one in recordings]
+    with pytest.raises(AdaptationError, match="1 patient with a label for every beat, besides those that were used"):
+        folds_of(one_left, propose_sides(one_left), Labels.ALL)
+
+
+@pytest.mark.parametrize(
+    ("database", "names", "known"),
+    [
+        ("ltdb/1.0.0", ["14046_3225600", "14046_1", "14149_1"], [True, True, False]),
+        ("mitdb/1.0.0", ["100", "101", "201", "202"], [False, True, True, True]),  # 201 and 202 are one patient
+        ("qtdb/1.0.0", ["sel100", "sel14046"], [False, True]),
+        ("our recorder", ["101", "100"], [False, False]),
+    ],
+)
+def test_what_a_published_model_learned_is_known_by_database_record_and_patient(database, names, known):
+    recordings = [replace(recording("x"), path=f"/data/{database}/{name}", name=name) for name in names]
+    found = mark_known(recordings, read_spec(DEFAULT_MODEL))
+    assert [bool(one.known_as) for one in found] == known
+
+
+def test_a_copy_of_a_published_record_is_known_by_its_name_and_rate_and_the_source_is_known_to_every_model():
+    copy = replace(recording("x"), path="/data/ours/101", name="101", fs_hz=360.0)
+    assert "as mitdb/101" in mark_known([copy], read_spec(DEFAULT_MODEL))[0].known_as
+    assert mark_known([copy], SMALL_SPEC)[0].known_as == "rehearsed as mitdb/101"
+
+
+def test_what_a_model_learned_is_known_by_its_content_wherever_it_lies(tmp_path):
+    write_labelled(tmp_path / "here", "one", 120, 180)
+    write_labelled(tmp_path / "there", "two", 120, 180)
+    write_labelled(tmp_path / "there", "one", 180, 240)
+    learned = survey_folder(tmp_path / "here").recordings
+    spec = adapted_spec(SMALL_SPEC, "v1", learned, labels=Labels.ALL, plan=QUICK_PLAN)
+    later = {one.name: one.known_as for one in mark_known(survey_folder(tmp_path / "there").recordings, spec)}
+    assert later == {"two": "learned by v1", "one": ""}
+    earlier = replace(spec, learned_sha256=())  # of a model of an earlier version: the name has to do
+    later = {one.name: one.known_as for one in mark_known(survey_folder(tmp_path / "there").recordings, earlier)}
+    assert later == {"two": "", "one": "learned by v1 as v1/one"}
 
 
 def test_one_patient_is_refused_as_nothing_could_be_proven():
@@ -159,7 +267,21 @@ def test_with_too_few_ectopic_beats_nothing_is_claimed_and_nothing_is_kept():
     found = proof({"V": 1.0, "S": 1.0}, n=4)
     assert found.outcome == "not shown"
     assert not found.may_keep
-    assert "V not judged (24 beats)" in found.verdict
+    assert "V not judged (24 beats; false 0.0 -> 0.0 an hour)" in found.verdict
+
+
+@pytest.mark.parametrize(("false_s", "outcome"), [(0, "better"), (6, "better"), (7, "worse"), (500, "worse")])
+def test_false_beats_of_a_class_that_is_too_rare_to_be_judged_still_forbid_a_model(false_s, outcome):
+    """In 25 minutes of a patient that are scored, 2 + 10 an hour may be added."""
+    after = evaluation({"V": 0.95, "S": 0.8}, n_s=4, false_s=false_s)
+    found = Proof(
+        Comparison(evaluation(SAME, n_s=4), after), Comparison(evaluation(SAME), evaluation(SAME))
+    )  # fmt: skip
+    assert (found.outcome, found.may_keep) == (outcome, outcome == "better")
+    assert f"S not judged (24 beats; false 0.0 -> {false_s * 2.4:.1f} an hour)" in found.verdict
+    assert (f"false S on held-out patients rise from 0.0 to {false_s * 2.4:.1f} an hour" in found.verdict) == (
+        outcome == "worse"
+    )
 
 
 def test_simulated_recordings_are_called_so_before_and_after():
@@ -224,14 +346,46 @@ def test_an_adaptation_never_takes_the_name_of_a_shipped_model(name):
         require_free(name)
 
 
-def test_one_whose_process_was_killed_is_interrupted():
+HOLDS = """
+import time
+from ecg_core.adaptation.task import find
+with find("mine").held():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_that_a_process_works_on_is_neither_resumed_nor_discarded_until_that_process_ends(capsys):
     adaptation = made()
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    adaptation.note(State(RUNNING, "Fit", 0.5, 60.0, ended.pid))
+    adaptation.note(State(RUNNING, "Fit", 0.5, 60.0, 1))
+    with subprocess.Popen([sys.executable, "-c", HOLDS], stdout=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout.readline() == b"held\n"
+        assert find("mine").state.state == RUNNING
+        for refused in (adaptation.discard, lambda: running.run(adaptation), lambda: task.start_process(adaptation)):
+            with pytest.raises(AdaptationError, match=r"mine: a process works on this adaptation\. Wait until"):
+                refused()
+        for option in ("--resume", "--discard"):
+            assert main(["adapt", option, "mine"]) == 2
+            assert "a process works on this adaptation" in capsys.readouterr().err
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert adaptation.state.state == INTERRUPTED
+    assert main(["adapt", "--discard", "mine"]) == 0
+    assert not adaptation.folder.exists()
+
+
+def test_one_whose_process_number_another_program_has_now_is_interrupted():
+    adaptation = made()
     adaptation.note(State(RUNNING, "Fit", 0.5, 60.0, os.getpid()))
+    assert adaptation.state.state == INTERRUPTED
+
+
+def test_a_process_that_was_started_has_a_moment_to_begin():
+    adaptation = made()
+    adaptation.note(State(RUNNING, task.STARTING, process=os.getpid()))
     assert adaptation.state.state == RUNNING
+    os.utime(adaptation.folder / task.STATE, (0, 0))
+    assert adaptation.state.state == INTERRUPTED
 
 
 def test_a_damaged_task_hides_no_other_and_is_named():
@@ -276,6 +430,39 @@ def test_a_file_that_changed_since_it_was_chosen_is_refused(tmp_path):
     write_labelled(tmp_path, "one", 120, 170)
     with pytest.raises(RecordError, match="changed since the recordings were chosen: expected 60 s"):
         open_recording(chosen)
+
+
+def test_labels_that_changed_since_they_were_chosen_are_refused(tmp_path):
+    path = write_labelled(tmp_path, "one", 120, 180)
+    (chosen,) = survey_folder(tmp_path).recordings
+    open_recording(chosen)
+    write_labelled(tmp_path, "one", 120, 180, symbol="V")
+    with pytest.raises(RecordError, match=r"one: the labels were changed since .*: expected .* N.*, got .* V\)"):
+        open_recording(chosen)
+    path.with_suffix(".atr").unlink()
+    with pytest.raises(RecordError, match="got no labels"):
+        open_recording(chosen)
+
+
+def test_another_signal_of_the_same_length_is_refused(tmp_path):
+    write_labelled(tmp_path, "one", 120, 180)
+    (chosen,) = survey_folder(tmp_path).recordings
+    write_labelled(tmp_path, "one", 180, 240)
+    with pytest.raises(RecordError, match="one: the signal was changed since the recordings were chosen"):
+        open_recording(chosen)
+
+
+def test_a_signed_study_that_was_unlocked_meanwhile_is_not_learned_as_if_all_were_labelled(tmp_path):
+    """Its few reader labels would count as the labels of all beats."""
+    with closing(open_store(tmp_path / "studies")) as store:
+        path = write_labelled(tmp_path / "recorder", "one", 120, 180)
+        study = add_study(store, read_record(path), READER)
+        (found,) = survey_studies(store, [study]).recordings
+        signed = replace(found, origin=Origin.SIGNED)
+        with pytest.raises(
+            RecordError, match=r"expected signed report .*, got reference annotations .* Sign the report"
+        ):
+            open_recording(signed, store)
 
 
 def test_without_the_source_it_says_what_is_needed_and_where_it_was_looked_for(tmp_path, monkeypatch):
@@ -368,17 +555,30 @@ def test_a_cancelled_adaptation_is_resumed_where_it_was(small_world, monkeypatch
     assert running.run(find("mine")).state == DONE
 
 
-def test_a_full_disk_ends_in_a_sentence_and_loses_nothing(small_world, monkeypatch):
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of this kind")
+@pytest.mark.parametrize(
+    ("stage", "room", "found"),
+    [("Fit", 10_000, FAILED), ("Exporting", 10_000, FAILED), ("Fit", 0, INTERRUPTED)],  # 0: not even for a sentence
+)
+def test_a_full_disk_ends_in_a_sentence_and_loses_nothing(small_world, stage, room, found):
+    """The writing of a file itself fails from a stage on, wherever it is written from."""
+    import resource
+
     adaptation = begun(*small_world)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def no_room(*args, **kwargs):
-        raise OSError(28, "No space left on device")
+    def fill_the_disk(state):
+        if state.stage.startswith(stage):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
 
-    monkeypatch.setattr(running, "save_model", no_room)
-    state = running.run(adaptation)
+    try:
+        state = running.run(adaptation, show=fill_the_disk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert state.state == FAILED
-    assert "No space left on device" in state.problem
-    assert find("mine").state.state == FAILED
+    assert re.search(r"mine: cannot be written \(File too large\)\. Make room, then resume", state.problem)
+    assert find("mine").state.state == found
+    assert running.run(find("mine")).state == DONE
 
 
 def test_a_killed_process_leaves_what_can_be_resumed(small_world):
@@ -390,6 +590,30 @@ def test_a_killed_process_leaves_what_can_be_resumed(small_world):
     process.wait()
     assert find("mine").state.state == INTERRUPTED
     assert running.run(find("mine")).state == DONE
+
+
+def test_patients_that_an_adapted_model_learned_from_are_not_held_out_when_it_is_adapted_again(small_world, capsys):
+    folder, model = small_world
+    adaptation = begun(folder, model)
+    assert running.run(adaptation).state == DONE
+    moved = folder.rename(folder.with_name("elsewhere"))
+    made = str(adaptation.model_path)
+    assert main(["adapt", str(moved), "--model", made, "--name", "v2", "--hold-out", "r0", "--dry-run"]) == 2
+    assert "1 patient cannot be held out: expected patients that neither" in capsys.readouterr().err
+    chosen = choose([str(moved)], model=adaptation.model_path)
+    assert [one.patient for one in chosen.survey.recordings if one.known_as] == ["r0", "r1"]
+    assert main(["adapt", str(moved), "--model", made, "--name", "v2", "--dry-run"]) == 0
+    again = create(
+        replace(
+            adaptation.task,
+            name="v2",
+            model=made,
+            model_sha256=load_model(made).spec.sha256,
+            recordings=chosen.survey.recordings,
+            sides=adaptation.task.sides | {"r0": Side.HOLD_OUT},
+        )
+    )
+    assert "r0, learned by mine" in running.run(again).problem
 
 
 def test_a_model_that_changed_since_is_refused(small_world):

@@ -7,9 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..classifier.spec import DEFAULT_MODEL, read_spec
 from ..errors import AdaptationError
 from ..studies.store import open_store
 from ..studies.study import find_one
+from .identity import patient_key
+from .known import for_model
 from .material import Progress, Survey, survey_folder, survey_studies
 from .published import SPLITS, is_published, names_of, published_folder
 from .split import Side, propose_sides
@@ -31,6 +34,7 @@ def choose(
     leave_out: Sequence[str] = (),
     seed: int = 0,
     studies: Path | None = None,
+    model: Path = DEFAULT_MODEL,
     progress: Progress = lambda name, done, total: None,
 ) -> Chosen:
     """Recordings of a folder, of a database of PhysioNet by its name, or of studies.
@@ -41,6 +45,8 @@ def choose(
         Patients on these sides; without any that are held out, a side is proposed for each.
     studies
         Folder of the store of studies.
+    model
+        Weights that are gone on from: patients that they know are not proposed to be held out.
 
     Raises
     ------
@@ -52,7 +58,8 @@ def choose(
     """
     if len(named) == 1 and is_published(named[0]):
         folder = published_folder(named[0], names_of(named[0], *SPLITS))
-        survey, held = survey_folder(folder, progress=progress), names_of(named[0], SPLITS[-1])
+        survey = for_model(survey_folder(folder, progress=progress), read_spec(model))
+        held = names_of(named[0], SPLITS[-1])
         proposed = {one.patient: Side.HOLD_OUT if one.name in held else Side.LEARN for one in survey.recordings}
         return Chosen(f"adapted-{named[0]}", survey, _moved(proposed, hold_out, leave_out))
     if len(named) == 1 and Path(named[0]).is_dir():
@@ -63,6 +70,7 @@ def choose(
         with closing(open_store(studies)) as store:
             survey = survey_studies(store, [find_one(store, one) for one in named], progress=progress)
         name = "studies"
+    survey = for_model(survey, read_spec(model))
     proposed = propose_sides(survey.recordings, seed=seed)
     if hold_out:
         proposed = dict.fromkeys(proposed, Side.LEARN)
@@ -70,7 +78,11 @@ def choose(
 
 
 def _moved(sides: dict[str, Side], hold_out: Sequence[str], leave_out: Sequence[str]) -> dict[str, Side]:
-    unknown = [patient for patient in (*hold_out, *leave_out) if patient not in sides]
+    known = {patient_key(patient): patient for patient in sides}
+    unknown = [patient for patient in (*hold_out, *leave_out) if patient_key(patient) not in known]
     if unknown:
         raise AdaptationError(f"{', '.join(unknown)}: no such patient, expected some of {', '.join(sorted(sides))}.")
-    return sides | dict.fromkeys(hold_out, Side.HOLD_OUT) | dict.fromkeys(leave_out, Side.LEAVE_OUT)
+    moved = dict(sides)
+    for named, side in ((hold_out, Side.HOLD_OUT), (leave_out, Side.LEAVE_OUT)):
+        moved |= {known[patient_key(patient)]: side for patient in named}
+    return moved

@@ -146,4 +146,7 @@ def adapted_spec(
         calibration=(),
         operating_points=(),
         domain=None,
-    )
+        learned_sha256=(
+            *spec.learned_sha256, *(recording.content_sha256 for recording in recordings if recording.content_sha256)
+        ),
+    )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,15 +15,18 @@ from ..edits import labels_of
 from ..errors import EcgError, RecordError
 from ..evaluation.patients import KNOWN, patient_of
 from ..labels import CLASSES, UNLABELLED, class_codes
+from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..records import find_records, main_file, read_patient, read_record, recorder_of
-from ..schema import Annotations, Record
+from ..schema import Annotations, Float32, Record
 from ..signals.filters import clean_leads
 from ..studies.analysing import shown_analysis
 from ..studies.edits import edits_of
 from ..studies.store import Store
 from ..studies.study import SIGNED, Study, get_study
+from ..studies.study_notes import notes_of
 from ..text import plural
+from .identity import identified, identity_doubts
 
 SAMPLED_MINUTES: Final = 8  # of a recording, evenly over it, in which the share without a signal is looked for
 MINUTE_S: Final = 60.0
@@ -62,6 +66,12 @@ class Recording:
     study: str = ""  # SHA-256 of the recording, where it is a study of the store
     overrides: RecordOverrides = NO_OVERRIDES
     is_simulated: bool = False  # as its file states
+    content_sha256: str = ""  # of its signal in the sampled minutes: the same wherever it lies, whatever it is called
+    patient_id: str = ""  # the patient's number and name, as file or study state them
+    patient_name: str = ""
+    report_model: str = ""  # name of the model whose beats the reader of a signed report began from
+    report_model_sha256: str = ""
+    known_as: str = ""  # what a model learned of its patient before, in words; see ``known.mark_known``
 
     @property
     def is_complete(self) -> bool:
@@ -75,6 +85,7 @@ class Survey:
 
     recordings: tuple[Recording, ...]
     left_out: tuple[tuple[str, str], ...] = ()  # name of a recording that cannot be used, and why
+    model_sha256: str = ""  # of the model that is gone on from; empty where none is chosen yet
 
     @property
     def doubts(self) -> list[str]:
@@ -90,10 +101,42 @@ class Survey:
         if len(leads) > 1:
             listed = "; ".join(", ".join(names) for names in leads[:MOST_LISTED])
             found.append(f"The recordings have different leads ({listed}): are they of one recorder?")
+        found += identity_doubts(self.recordings)
+        if others := sorted({one.report_model for one in self.recordings if self._began_elsewhere(one)}):
+            found.append(
+                f"Signed reports began from the beats of another model ({', '.join(others)}), which their labels "
+                "favour: a gain on them may be only that."
+            )
+        if known := known_patients(self.recordings):
+            n_patients = len({recording.patient for recording in self.recordings})
+            found.append(
+                f"{len(known)} of {plural(n_patients, 'patient')} {'was' if len(known) == 1 else 'were'} used before "
+                f"({list_known(known)}): they can be learned from or left out, and not held out."
+            )
         return found
+
+    def _began_elsewhere(self, one: Recording) -> bool:
+        return bool(one.report_model and self.model_sha256) and one.report_model_sha256 != self.model_sha256
 
 
 MOST_LISTED: Final = 4
+
+
+def known_patients(recordings: Iterable[Recording]) -> dict[str, str]:
+    """Patients of whom the model or its source learned before, and what: on them nothing can be proven."""
+    found: dict[str, str] = {}
+    for recording in recordings:
+        if recording.known_as:
+            found.setdefault(recording.patient, recording.known_as)
+    return found
+
+
+def list_known(known: Mapping[str, str]) -> str:
+    """Some of these patients in words."""
+    listed = [f"{patient}, {known_as}" for patient, known_as in known.items()][:MOST_LISTED]
+    more = len(known) - len(listed)
+    return "; ".join(listed) + (f"; and {more} more" if more else "")
+
 
 Progress = Callable[[str, int, int], None]  # name of the recording, how many are done, of how many
 
@@ -116,7 +159,7 @@ def survey_folder(folder: Path, *, progress: Progress = lambda name, done, total
             found.append(recording_of(read_record(path), database=database))
         except EcgError as error:
             left_out.append((path.name, str(error)))
-    return Survey(tuple(found), tuple(left_out))
+    return Survey(identified(found), tuple(left_out))
 
 
 def survey_studies(
@@ -132,9 +175,25 @@ def survey_studies(
         except EcgError as error:
             left_out.append((study.record_id, str(error)))
             continue
-        patient = study.patient_name.strip() or recording.patient
-        found.append(replace(recording, patient=patient, origin=origin, study=study.record_sha256))
-    return Survey(tuple(found), tuple(left_out))
+        found.append(_of_study(store, study, replace(recording, origin=origin)))
+    return Survey(identified(found), tuple(left_out))
+
+
+def _of_study(store: Store, study: Study, recording: Recording) -> Recording:
+    """A recording with what its study states: the patient, before what the file says, and the model of its report."""
+    noted = notes_of(store, study.record_sha256).patient
+    number = noted.patient_id.strip() or recording.patient_id
+    name = noted.name.strip() or recording.patient_name
+    is_signed = recording.origin == Origin.SIGNED
+    return replace(
+        recording,
+        patient=number or name or recording.patient,
+        patient_id=number,
+        patient_name=name,
+        study=study.record_sha256,
+        report_model=study.model_name if is_signed else "",
+        report_model_sha256=study.model_sha256 if is_signed else "",
+    )
 
 
 def recording_of(record: Record, *, database: str) -> Recording:
@@ -148,42 +207,71 @@ def recording_of(record: Record, *, database: str) -> Recording:
     """
     if record.path is None:
         raise RecordError("this record is not a file, expected one that can be opened again", where=record.record_id)
-    code = np.zeros(0, dtype=np.int64) if record.reference is None else class_codes(record.reference.symbol)
-    counts = np.bincount(code[code != UNLABELLED], minlength=len(CLASSES))
+    n_labels = _count_labels(record)
+    no_signal_pct, content_sha256 = _sampled(record)
+    stated = _stated(record, database)
     return Recording(
         path=str(record.path.resolve()),
         name=record.record_id,
-        patient=_patient(record, database),
+        patient=stated.patient_id or stated.name or _patient(record, database),
         duration_s=record.duration_s,
         fs_hz=record.fs_hz,
         lead_names=record.lead_names,
         recorder=recorder_of(record),
-        origin=Origin.REFERENCE if counts.any() else Origin.NONE,
-        n_labels=tuple(counts.tolist()),
-        no_signal_pct=_no_signal_pct(record),
+        origin=Origin.REFERENCE if any(n_labels) else Origin.NONE,
+        n_labels=n_labels,
+        no_signal_pct=no_signal_pct,
         overrides=record.overrides,
         is_simulated=record.is_simulated,
+        content_sha256=content_sha256,
+        patient_id=stated.patient_id,
+        patient_name=stated.name,
     )
 
 
+def _count_labels(record: Record) -> tuple[int, ...]:
+    """Labelled beats, by class."""
+    if record.reference is None:
+        return (0,) * len(CLASSES)
+    code = class_codes(record.reference.symbol)
+    return tuple(np.bincount(code[code != UNLABELLED], minlength=len(CLASSES)).tolist())
+
+
 def _patient(record: Record, database: str) -> str:
-    """As the database is known to name its patients, else as the file does, else by the record."""
-    if any(part in KNOWN for part in database.split("/")):
-        return patient_of(database, record).rpartition("/")[2]
-    stated = read_patient(main_file(record)) if record.files else None
-    return (stated.patient_id or stated.name if stated else "") or record.record_id
+    """As the database is known to name its patients, else by the record."""
+    return patient_of(database, record).rpartition("/")[2] if _is_known(database) else record.record_id
 
 
-def _no_signal_pct(record: Record) -> float:
-    """Share of the sampled minutes in which no lead holds an ECG."""
+def _stated(record: Record, database: str) -> Patient:
+    """The patient that the file states; nothing of a database that is known to name its patients otherwise."""
+    return Patient() if _is_known(database) or not record.files else read_patient(main_file(record))
+
+
+def _is_known(database: str) -> bool:
+    return any(part in KNOWN for part in database.split("/"))
+
+
+def _sampled(record: Record) -> tuple[float, str]:
+    """Share of the sampled minutes in which no lead holds an ECG, in per cent, and the SHA-256 of their signal."""
+    minutes = list(_minutes(record))
+    missing = [1 - np.mean(clean_leads(signal_mv, record.fs_hz).valid.any(axis=0)) for signal_mv in minutes]
+    return float(100 * np.mean(missing)), _content_sha256(record, minutes)
+
+
+def _content_sha256(record: Record, minutes: Iterable[Float32]) -> str:
+    digest = hashlib.sha256(f"{record.n_samples} {record.fs_hz:g}".encode())
+    for signal_mv in minutes:
+        digest.update(np.ascontiguousarray(signal_mv, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _minutes(record: Record) -> Iterator[Float32]:
+    """The signal of all leads in the sampled minutes."""
     n = round(MINUTE_S * record.fs_hz)
     starts = np.unique(np.linspace(0, max(0, record.n_samples - n), SAMPLED_MINUTES).astype(int))
     leads = tuple(range(len(record.lead_names)))
-    valid = [
-        clean_leads(record.source.read(int(start), min(record.n_samples, int(start) + n), leads), record.fs_hz).valid
-        for start in starts
-    ]
-    return float(100 * np.mean([1 - np.mean(part.any(axis=0)) for part in valid]))
+    for start in starts:
+        yield record.source.read(int(start), min(record.n_samples, int(start) + n), leads)
 
 
 def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:
@@ -220,7 +308,7 @@ def open_recording(recording: Recording, store: Store | None = None) -> Record:
     Raises
     ------
     EcgError
-        It cannot be read, or was changed since the survey: its length, leads or rate differ, or its study was deleted.
+        It cannot be read, or was changed since the survey: its signal or its labels differ, or its study was deleted.
 
     """
     if recording.study:
@@ -229,9 +317,15 @@ def open_recording(recording: Recording, store: Store | None = None) -> Record:
             raise RecordError(
                 "its study is no longer in the store", where=recording.name, advice="Choose the studies again."
             )
-        record = labelled_record(store, study)[0]
+        record, origin = labelled_record(store, study)
     else:
-        record = read_record(Path(recording.path), overrides=recording.overrides)
+        record, origin = read_record(Path(recording.path), overrides=recording.overrides), recording.origin
+    _refuse_changed(recording, record, origin)
+    return record
+
+
+def _refuse_changed(recording: Recording, record: Record, origin: Origin) -> None:
+    """Refuse a record whose signal or labels are not those of the survey."""
     found = (round(record.duration_s, 3), record.fs_hz, record.lead_names)
     expected = (round(recording.duration_s, 3), recording.fs_hz, recording.lead_names)
     if found != expected:
@@ -242,7 +336,29 @@ def open_recording(recording: Recording, store: Store | None = None) -> Record:
             got=_described(*found),
             advice="Choose the recordings again.",
         )
-    return record
+    # Of tasks of an earlier version the content is not known.
+    if recording.content_sha256 and _content_sha256(record, _minutes(record)) != recording.content_sha256:
+        raise RecordError(
+            "the signal was changed since the recordings were chosen",
+            where=recording.name,
+            advice="Choose the recordings again.",
+        )
+    labels, chosen = (origin, _count_labels(record)), (recording.origin, recording.n_labels)
+    if labels != chosen:
+        raise RecordError(
+            "the labels were changed since the recordings were chosen",
+            where=recording.name,
+            expected=_labels_text(*chosen),
+            got=_labels_text(*labels),
+            advice="Sign the report again, or choose the recordings again."
+            if recording.origin == Origin.SIGNED
+            else "Choose the recordings again.",
+        )
+
+
+def _labels_text(origin: Origin, n_labels: tuple[int, ...]) -> str:
+    counts = ", ".join(f"{n:,} {label}" for label, n in zip(CLASSES, n_labels, strict=True) if n)
+    return f"{origin} ({counts})" if counts else "no labels"
 
 
 def _described(duration_s: float, fs_hz: float, lead_names: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from ..evaluation.budgets import LEAST_PATIENTS
 from ..evaluation.ec57 import gross, statistics
 from ..evaluation.evaluate import AfDuration, Evaluation
-from ..evaluation.patients import PatientScore
+from ..evaluation.patients import FALSE_S, FALSE_S_PER_HOUR, FALSE_V, FALSE_V_PER_HOUR, PatientScore
 from ..evaluation.reliability import summarise_trust
 from ..evaluation.summary import HEADLINE
 from ..schema import Float64
@@ -28,6 +28,9 @@ MOST_QRS_LOST: Final = 0.002  # of sensitivity or positive predictivity of the Q
 # a smaller loss is stated in the verdict and does not forbid a model that is better on its own recorder.
 MOST_FORGOTTEN: Final = {"V": 0.02, "S": 0.05}
 MOST_AF_FORGOTTEN: Final = 0.05  # of sensitivity or positive predictivity by duration, on the source
+# False beats of a class that is not judged may rise by so many a patient and an hour: those that a report that is right
+# for a patient may hold.
+MOST_FALSE: Final = {"V": (FALSE_V, FALSE_V_PER_HOUR), "S": (FALSE_S, FALSE_S_PER_HOUR)}
 N_DRAWS: Final = 1000  # times the patients are drawn with replacement
 PERCENTILES: Final = (2.5, 97.5)
 DECIMALS: Final = 5
@@ -54,6 +57,23 @@ class Comparison:
         """Classes with enough beats to be judged by."""
         return [label for label in CLASSES_JUDGED if self.n_beats(label) >= LEAST_BEATS]
 
+    def false_per_hour(self, label: str) -> tuple[float, float]:
+        """False beats of a class an hour before and after."""
+        before, after = gross(self.before.detected()), gross(self.after.detected())
+        return before.false_per_hour(label), after.false_per_hour(label)
+
+    def has_more_false(self, label: str) -> bool:
+        """Whether more false beats were added than a report that is right may hold: see ``evaluation.patients``."""
+        before, after = gross(self.before.detected()), gross(self.after.detected())
+        each, per_hour = MOST_FALSE[label]
+        most = each * len(self.before.patients()) + per_hour * after.scored_s / 3600
+        return after.false_positives(label) - before.false_positives(label) > most
+
+    @property
+    def not_judged(self) -> list[str]:
+        """Classes with too few beats to be judged by; false ones can be counted all the same."""
+        return [label for label in CLASSES_JUDGED if label not in self.judged]
+
     def gain(self, label: str) -> float:
         """F1 of a class after, less that before."""
         before, after = self.f1(label)
@@ -79,6 +99,11 @@ class Proof:
         ]
         if self.mean_gain < -LEAST_GAIN:
             found.append(f"the mean F1 of {' and '.join(self.held_out.judged)} falls by {-self.mean_gain:.3f}")
+        found += [
+            f"false {label} on held-out patients rise from {_rates(*self.held_out.false_per_hour(label))} an hour"
+            for label in self.held_out.not_judged
+            if self.held_out.has_more_false(label)
+        ]
         found += [
             f"{label} F1 on the source falls from {_f1(*self.source.f1(label))}: it would forget what it knows"
             for label, most in MOST_FORGOTTEN.items()
@@ -123,8 +148,11 @@ class Proof:
         """The outcome in one sentence with its figures."""
         patients = self.held_out.before.patients()
         figures = [f"{label} F1 {_f1(*self.held_out.f1(label), ' -> ')}" for label in self.held_out.judged]
-        few = [label for label in CLASSES_JUDGED if label not in self.held_out.judged]
-        figures += [f"{label} not judged ({plural(self.held_out.n_beats(label), 'beat')})" for label in few]
+        figures += [
+            f"{label} not judged ({plural(self.held_out.n_beats(label), 'beat')}; false "
+            f"{_rates(*self.held_out.false_per_hour(label), ' -> ')} an hour)"
+            for label in self.held_out.not_judged
+        ]
         source = ", ".join(f"{label} {self.source.gain(label):+.3f}" for label in CLASSES_JUDGED)
         text = f"{', '.join(figures)} on {plural(len(patients), 'patient')} not used; source {source}."
         text += SIMULATED * self.is_simulated
@@ -144,6 +172,10 @@ BETTER, NO_BETTER, WORSE, NOT_SHOWN = "better", "no better", "worse", "not shown
 
 def _f1(before: float, after: float, between: str = " to ") -> str:
     return f"{before:.3f}{between}{after:.3f}"
+
+
+def _rates(before: float, after: float, between: str = " to ") -> str:
+    return f"{before:.1f}{between}{after:.1f}"
 
 
 def _af_figures(evaluation: Evaluation) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from ..training.preparation import prepare_record
 from .agreement import refuse_contradicting
 from .changes import changed_beats
 from .fitting import PLAN, STEPS_OF_SEVERAL, SourceMaterial, adapted_spec, fit_to
+from .known import mark_known
 from .material import Labels, Recording, open_recording
 from .proof import Comparison, Proof, describe_proof
 from .source import MEASURED, NOISE, REHEARSED, SOURCE, database_folder, read_noise, require_source, source_paths
@@ -52,15 +54,26 @@ Keep = Callable[[State], None]
 def run(adaptation: Adaptation, *, show: Keep = lambda state: None) -> State:
     """Do what is asked for, or go on where it was stopped; the state is kept in its folder, and shown.
 
-    An error ends in a state with a sentence, and raises nothing.
-    """
+    An error of the work ends in a state with a sentence, and raises nothing.
 
+    Raises
+    ------
+    AdaptationError
+        Another process works on it.
+
+    """
+    is_started = adaptation.state.state == RUNNING  # then it may have been asked to stop since this process was started
+    with adaptation.held():
+        if not is_started:
+            adaptation.begin()
+        return _work(adaptation, show)
+
+
+def _work(adaptation: Adaptation, show: Keep) -> State:
     def keep(state: State) -> None:
         adaptation.note(state)
         show(state)
 
-    if adaptation.state.state != RUNNING:  # else it was asked to stop since this process was started
-        adaptation.begin()
     try:
         keep(State(RUNNING, "Opening the recordings", process=os.getpid()))
         proof = _Run(adaptation, ProgressClock(adaptation, keep)).prove()
@@ -76,7 +89,9 @@ def run(adaptation: Adaptation, *, show: Keep = lambda state: None) -> State:
         logging.getLogger(__name__).exception("adaptation %s", adaptation.task.name)
         problem = f"{UNFORESEEN} ({type(error).__name__}: {error})."
         state = replace(adaptation.state, state=FAILED, left_s=None, problem=problem)
-    keep(state)
+    with suppress(OSError):  # a full disk: it reads as interrupted then, and can be resumed as well
+        adaptation.note(state)
+    show(state)
     return state
 
 
@@ -91,11 +106,12 @@ class _Run:
     def __post_init__(self) -> None:
         task = self.adaptation.task
         self.databases = require_source()
-        if read_spec(Path(task.model)).sha256 != task.model_sha256:
+        spec = read_spec(Path(task.model))
+        if spec.sha256 != task.model_sha256:
             raise AdaptationError(
                 f"{task.model}: the model was changed since the adaptation was asked for; begin a new one."
             )
-        self.folds = folds_of(task.recordings, task.sides, task.labels)
+        self.folds = folds_of(mark_known(task.recordings, spec), task.sides, task.labels)
         self.store: Store | None = None
         if any(recording.study for recording in task.recordings):
             self.store = open_store(Path(task.studies) if task.studies else None)

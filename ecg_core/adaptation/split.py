@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import AdaptationError
 from ..text import plural
-from .material import Labels, Recording
+from .identity import patient_key
+from .material import Labels, Recording, known_patients, list_known
 
 FEW_PATIENTS: Final = 5  # with fewer labelled ones each is left out in turn
 HELD_OUT_FRACTION: Final = 1 / 3  # of the labelled patients
@@ -40,9 +41,10 @@ def propose_sides(recordings: Sequence[Recording], *, seed: int = 0) -> dict[str
     """A side for each patient: a third of the labelled patients are held out, the others are learned from.
 
     Patients are held out in turn from those with many and with few ectopic beats, so that both sides have both. With
-    fewer than FEW_PATIENTS labelled patients all are learned from, and each is left out of a fit of its own.
+    fewer than FEW_PATIENTS labelled patients all are learned from, and each is left out of a fit of its own. Patients
+    that the model knows already are learned from.
     """
-    labelled = labelled_patients(recordings)
+    labelled = provable_patients(recordings)
     sides = dict.fromkeys((recording.patient for recording in recordings), Side.LEARN)
     if len(labelled) < FEW_PATIENTS:
         return sides
@@ -55,13 +57,26 @@ def propose_sides(recordings: Sequence[Recording], *, seed: int = 0) -> dict[str
     return sides
 
 
-def labelled_patients(recordings: Sequence[Recording]) -> list[str]:
-    """Patients with a recording of which every beat is labelled, in their order."""
-    return list(dict.fromkeys(recording.patient for recording in recordings if recording.is_complete))
+def provable_patients(recordings: Sequence[Recording]) -> list[str]:
+    """Patients with a recording of which every beat is labelled and that the model does not know, in their order."""
+    labelled = dict.fromkeys(recording.patient for recording in recordings if recording.is_complete)
+    known = known_patients(recordings)
+    return [patient for patient in labelled if patient not in known]
 
 
 def _n_ectopic(recordings: Sequence[Recording], patient: str) -> int:
     return sum(recording.n_labels[code] for recording in recordings if recording.patient == patient for code in ECTOPIC)
+
+
+def _refuse_two_sides(sides: Mapping[str, Side]) -> None:
+    first: dict[str, str] = {}
+    for patient, side in sides.items():
+        other = first.setdefault(patient_key(patient), patient)
+        if sides[other] != side:
+            raise AdaptationError(
+                f"{other} and {patient} are one patient on two sides ({sides[other]}, {side})",
+                advice="Give the patient one name, or two that differ by more than case and spaces.",
+            )
 
 
 def folds_of(recordings: Sequence[Recording], sides: Mapping[str, Side], labels: Labels) -> list[Fold]:
@@ -70,9 +85,20 @@ def folds_of(recordings: Sequence[Recording], sides: Mapping[str, Side], labels:
     Raises
     ------
     AdaptationError
-        There is nobody to learn from or to be measured on.
+        There is nobody to learn from or to be measured on, one who is held out is known to the model, or one patient
+        is on two sides under two spellings.
 
     """
+    _refuse_two_sides(sides)
+    known = known_patients(recordings)
+    used = {patient: known_as for patient, known_as in known.items() if sides[patient] == Side.HOLD_OUT}
+    if used:
+        raise AdaptationError(
+            f"{plural(len(used), 'patient')} cannot be held out",
+            expected="patients that neither the model nor its source learned from",
+            got=list_known(used),
+            advice="Learn from them or leave them out, and hold out others.",
+        )
     learned = [recording for recording in recordings if sides[recording.patient] == Side.LEARN]
     held_out = [
         recording for recording in recordings if sides[recording.patient] == Side.HOLD_OUT and recording.is_complete
@@ -83,11 +109,12 @@ def folds_of(recordings: Sequence[Recording], sides: Mapping[str, Side], labels:
         raise AdaptationError(f"There are no {wanted} to learn from: label beats, or change the sides of patients.")
     if held_out:
         return [Fold(tuple(usable), tuple(held_out))]
-    patients = [patient for patient in labelled_patients(recordings) if sides[patient] == Side.LEARN]
+    patients = [patient for patient in provable_patients(recordings) if sides[patient] == Side.LEARN]
     if len(patients) < LEAST_PATIENTS or len({recording.patient for recording in usable}) < LEAST_PATIENTS:
+        others = f", besides those that were used before ({list_known(known)})" if known else ""
         raise AdaptationError(
-            f"{plural(len(patients), 'patient')} with a label for every beat: expected two or more, as nothing is kept "
-            "without a proof on a patient that was not learned from. Sign the reports of more patients, or add "
+            f"{plural(len(patients), 'patient')} with a label for every beat{others}: expected two or more, as nothing "
+            "is kept without a proof on a patient that was not learned from. Sign the reports of more patients, or add "
             "recordings with reference annotations."
         )
     groups = [set(patients[number::MOST_FOLDS]) for number in range(min(MOST_FOLDS, len(patients)))]

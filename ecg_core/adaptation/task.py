@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ import platformdirs
 from ..classifier.leads import AUTO
 from ..classifier.model_files import MAX_NAME, is_name
 from ..errors import AdaptationError, Cancelled
-from ..files import APP_NAME, is_running, write_json
+from ..files import APP_NAME, is_locked, is_running, lock_folder, write_json
 from ..overrides import RecordOverrides
 from .material import Labels, Origin, Recording
 from .split import Side
@@ -33,6 +34,9 @@ WAITING, RUNNING, DONE, FAILED, CANCELLED, INTERRUPTED = (
 )  # fmt: skip
 TASK, STATE, STOP, LOG = "task.json", "state.json", "stop", "log.txt"
 MODEL: Final = "adapted.pt"
+STARTING: Final = "Starting"  # the stage of a process that does not hold the adaptation yet
+LONGEST_START_S: Final = 60.0  # until a process that was started holds it: it loads in a few seconds
+AT_WORK: Final = "Wait until it is done, or cancel it on the page Adapt."
 PROOF: Final = "adapted.proof.json"  # beside the model, as models are kept
 
 
@@ -60,7 +64,7 @@ class State:
     stage: str = ""  # what is done now, as the beginning of a sentence
     fraction: float = 0.0  # of all work
     left_s: float | None = None
-    process: int = 0  # that works on it
+    process: int = 0  # that works on it, or was started to
     problem: str = ""  # a sentence for the reader
     verdict: str = ""
 
@@ -74,12 +78,51 @@ class Adaptation:
 
     @property
     def state(self) -> State:
-        """How far it is; one whose process has ended without a word is interrupted."""
+        """How far it is; one that no process holds any more, though none said why, is interrupted."""
         stored = _read(self.folder / STATE)
         state = State(**stored) if stored else State()
-        if state.state == RUNNING and not is_running(state.process):
+        if state.state == RUNNING and not (is_locked(self.folder, by=TASK) or self._is_starting(state)):
             return replace(state, state=INTERRUPTED, left_s=None)
         return state
+
+    def _is_starting(self, state: State) -> bool:
+        """Whether a process was started a moment ago that does not hold it yet."""
+        if state.stage != STARTING or not is_running(state.process):
+            return False
+        try:
+            return time.time() - (self.folder / STATE).stat().st_mtime < LONGEST_START_S
+        except OSError:
+            return False
+
+    def require_idle(self) -> None:
+        """Refuse one that a process works on.
+
+        Raises
+        ------
+        AdaptationError
+            One does.
+
+        """
+        if self.state.state == RUNNING:
+            raise AdaptationError("a process works on this adaptation", where=self.folder.name, advice=AT_WORK)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it for this process until the block ends, or until the process does.
+
+        Raises
+        ------
+        AdaptationError
+            Another process holds it.
+
+        """
+        lock = lock_folder(self.folder, by=TASK)
+        if lock is None:
+            raise AdaptationError("a process works on this adaptation", where=self.folder.name, advice=AT_WORK)
+        try:
+            yield
+        finally:
+            os.close(lock)
 
     @property
     def proof(self) -> dict[str, Any]:
@@ -114,8 +157,17 @@ class Adaptation:
         (self.folder / STOP).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove it with all that it made."""
-        shutil.rmtree(self.folder)
+        """Remove it with all that it made.
+
+        Raises
+        ------
+        AdaptationError
+            A process works on it.
+
+        """
+        self.require_idle()
+        with self.held():
+            shutil.rmtree(self.folder)
 
 
 def adaptations_folder() -> Path:
@@ -213,14 +265,22 @@ def _recording_of(stored: dict[str, Any]) -> Recording:
 
 
 def start_process(adaptation: Adaptation) -> None:
-    """Run it in a process of its own, which goes on when this one ends."""
+    """Run it in a process of its own, which goes on when this one ends.
+
+    Raises
+    ------
+    AdaptationError
+        A process works on it.
+
+    """
+    adaptation.require_idle()
     adaptation.begin()
     with (adaptation.folder / LOG).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # this program itself
             [sys.executable, "-m", "ecg_core.adaptation", str(adaptation.folder)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.cwd(),
         )  # fmt: skip
-    adaptation.note(State(RUNNING, "Starting", process=process.pid))
+    adaptation.note(State(RUNNING, STARTING, process=process.pid))
     # A process that ended and that nobody waited for would still count as running.
     threading.Thread(target=process.wait, daemon=True).start()
 

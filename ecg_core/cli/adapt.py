@@ -59,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     if options.keep:
         return _keep(_named(options.keep))
     if options.resume:
-        return _run(_named(options.resume), as_json=options.json)
+        adaptation = _named(options.resume)
+        adaptation.require_idle()
+        return _run(adaptation, as_json=options.json)
     if not options.sources:
         raise AdaptationError("No recordings were named: give a folder of the recorder, a database, or studies.")
     return _begin(options)
@@ -76,7 +78,7 @@ def _begin(options: argparse.Namespace) -> int:
     model = options.model or DEFAULT_MODEL
     chosen = choose(
         options.sources, hold_out=options.hold_out, leave_out=options.leave_out, seed=options.seed,
-        studies=options.studies, progress=progress.show_evaluation,
+        studies=options.studies, model=model, progress=progress.show_evaluation,
     )  # fmt: skip
     progress.clear_line()
     name = options.name or chosen.name

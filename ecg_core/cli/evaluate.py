@@ -77,7 +77,7 @@ def _published(options: argparse.Namespace) -> dict[str, Any]:
     records = _chosen(options.records, test, database)
     folder = published_folder(database, records)
     model = load_model(model_of(options), engine=options.engine)
-    _check_not_learned(model, test)
+    _check_not_learned(model, database, test)
     leads = PUBLISHED[database] if options.lead == AUTO else (options.lead,)
     measured = measure_conditions(
         [folder / name for name in records], model, conditions_of(leads), database=f"{database}/{folder.name}",
@@ -109,8 +109,8 @@ def _chosen(chosen: list[str], test: list[str], database: str) -> list[str]:
     return chosen or test
 
 
-def _check_not_learned(model: Model, test: list[str]) -> None:
-    """Refuse a model that learned from a record of the test split; a model names what it learned as "name/record".
+def _check_not_learned(model: Model, database: str, test: list[str]) -> None:
+    """Refuse a model that learned from a patient of the test split.
 
     Raises
     ------
@@ -118,7 +118,9 @@ def _check_not_learned(model: Model, test: list[str]) -> None:
         It did.
 
     """
-    learned = sorted({name.rpartition("/")[2] for name in model.spec.trained_on} & set(test))
+    from ..evaluation.patients import learned_as
+
+    learned = [name for name in test if learned_as(model.spec.trained_on, name, folders=[database])]
     if learned:
         raise ModelError(
             f"{model.spec.name}: this model learned from {', '.join(learned)} of the test split, expected one that "

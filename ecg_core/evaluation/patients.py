@@ -41,6 +41,12 @@ SAME_PATIENT: Final = {
     ("qtdb", "sel14172"): "ltdb/14172",
 }
 KNOWN: Final = (*PARTS_OF_PATIENTS, "mitdb", "qtdb", "aftdb", "ltafdb", "incartdb")
+# Published databases that models learn from, with their sampling rates: by its name and its rate a record is known
+# again in a folder of another name, where a recording of a user that is only named alike is not.
+PUBLISHED_HZ: Final = {
+    "mitdb": 360.0, "svdb": 128.0, "incartdb": 257.0, "ltdb": 128.0, "qtdb": 250.0, "afdb": 250.0, "ltafdb": 128.0,
+    "aftdb": 128.0, "afpdb": 128.0, "ludb": 500.0, "challenge-2017": 300.0, "icentia11k-continuous-ecg": 250.0,
+}  # fmt: skip
 
 
 def patient_of(database: str, record: Record) -> str:
@@ -60,15 +66,54 @@ def patient_of(database: str, record: Record) -> str:
     """
     folders = database.split("/")
     folder, name = next((part for part in folders if part in KNOWN), folders[0]), record.record_id
-    if (folder, name) in SAME_PATIENT:
-        return SAME_PATIENT[folder, name]
-    if folder in PARTS_OF_PATIENTS:
-        name = name.split("_")[0]
-    elif folder == "incartdb" and record.path is not None:
+    if folder == "incartdb" and record.path is not None:
         name = read_patient(record.path).patient_id or name
     elif folder == "aftdb" and (parent := re.search(r"LTAFDB record (\d+)", " ".join(record.comments))):
         folder, name = "ltafdb", parent[1]
-    return f"{folder}/{name.lstrip('0') or '0'}" if folder == "ltafdb" else f"{folder}/{name}"
+    return _patient_named(folder, name)
+
+
+def _patient_named(database: str, name: str) -> str:
+    """The patient of a record as far as its name alone tells."""
+    if (database, name) in SAME_PATIENT:
+        return SAME_PATIENT[database, name]
+    if database in PARTS_OF_PATIENTS:
+        name = name.split("_", maxsplit=1)[0]
+    return f"{database}/{name.lstrip('0') or '0'}" if database == "ltafdb" else f"{database}/{name}"
+
+
+def learned_as(trained_on: Iterable[str], name: str, *, folders: Iterable[str] = (), fs_hz: float = math.nan) -> str:
+    """The record that a model learned from and that is of the patient of this one, by their names; empty if none is.
+
+    Parameters
+    ----------
+    trained_on
+        As a spec lists it: "database/record", and of a model that was adapted "model/recording", where the recorder is
+        not known and the recording's name has to do.
+    folders
+        That the record lies in; where none is a published database, ``fs_hz`` tells whether it is a record of one.
+
+    Examples
+    --------
+    >>> learned_as(["mitdb/201", "ltdb/14046_1"], "202", folders=["mitdb", "1.0.0"])
+    'mitdb/201'
+    >>> learned_as(["mitdb/100"], "100", folders=["our recorder"], fs_hz=250)
+    ''
+    >>> learned_as(["mitdb/100"], "100", folders=["a copy"], fs_hz=360)
+    'mitdb/100'
+
+    """
+    around = next((folder for folder in folders if folder in PUBLISHED_HZ), "")
+    patient = _patient_named(around, name)
+    for learned in trained_on:
+        database, _, record = learned.partition("/")
+        if around and database in PUBLISHED_HZ:
+            is_same = _patient_named(database, record) == patient
+        else:
+            is_same = record == name and (database not in PUBLISHED_HZ or PUBLISHED_HZ[database] == fs_hz)
+        if is_same:
+            return learned
+    return ""
 
 
 @dataclass(frozen=True)

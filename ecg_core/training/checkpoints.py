@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..classifier.weights import save_tensors
 from ..files import atomic_file
 from .plan import FitPlan
 from .preparation import TrainingRecord
@@ -46,7 +47,7 @@ class FitState:
         """Write the state after ``step`` steps of a task; the file is written whole or not at all."""
         state = {name: part.state_dict() for name, part in vars(self).items()}
         with atomic_file(path) as part:
-            torch.save({"task": task, "step": step, **state}, part)
+            save_tensors(part, {"task": task, "step": step, **state})
 
     def resume(self, path: Path | None, task: dict[str, Any]) -> int:
         """Take over the state of a checkpoint of the same task; return the steps that it has done, else 0."""

@@ -27,7 +27,7 @@ from ecg_core.adaptation.task import (
 from ecg_core.classifier.installed import installed_models
 from ecg_core.classifier.spec import read_spec
 from ecg_core.clock import duration_text
-from ecg_core.errors import AdaptationError, ModelError
+from ecg_core.errors import ModelError
 from ecg_core.text import plain_markdown
 
 from .adaptation_proof import draw_proof
@@ -215,8 +215,6 @@ def _keep(adaptation: Adaptation) -> None:
 
 
 def _discard(adaptation: Adaptation) -> None:
-    if adaptation.state.state == RUNNING:
-        raise AdaptationError(f"{adaptation.task.name} runs again, since another window resumed it: cancel it first.")
     adaptation.discard()
 
 

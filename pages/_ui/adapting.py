@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from ecg_core.adaptation.identity import patient_key
 from ecg_core.adaptation.material import Labels, Origin, Recording, Survey
 from ecg_core.adaptation.split import Fold, Side, folds_of, propose_sides
 from ecg_core.adaptation.task import Task, adaptations_folder, check_name
@@ -19,6 +20,7 @@ from ecg_core.classifier.model_files import MAX_NAME
 from ecg_core.clock import duration_text
 from ecg_core.errors import AdaptationError
 from ecg_core.labels import CLASSES
+from ecg_core.schema import ModelSpec
 
 from .wording import plural
 
@@ -58,20 +60,30 @@ def edited(draft: Draft, rows: Mapping[int, Mapping[str, Any]]) -> Draft:
     """The draft after some cells of its table were edited: a side holds for all recordings of a patient.
 
     A recording that is given to another patient takes the side of this one; a patient that is new keeps the side of
-    the row. An empty name changes nothing.
+    the row. Names that differ in case and spaces alone are one patient, spelt as it was typed last. An empty name
+    changes nothing.
     """
     recordings, sides = list(draft.recordings), dict(draft.sides)
     for row, cells in rows.items():
-        name = str(cells.get(PATIENT) or "").strip()
+        name = " ".join(str(cells.get(PATIENT) or "").split())
         if name:
-            sides.setdefault(name, sides[recordings[row].patient])
+            there = {one.patient for one in recordings if patient_key(one.patient) == patient_key(name)}
+            sides[name] = sides[next(iter(there), recordings[row].patient)]
             recordings[row] = replace(recordings[row], patient=name)
+            recordings = [replace(one, patient=name) if one.patient in there else one for one in recordings]
     for row, cells in rows.items():
         if cells.get(SIDE):
             sides[recordings[row].patient] = Side(cells[SIDE])
-    there = {recording.patient for recording in recordings}
+    left = {recording.patient for recording in recordings}
     survey = replace(draft.survey, recordings=tuple(recordings))
-    return replace(draft, survey=survey, sides={patient: side for patient, side in sides.items() if patient in there})
+    return replace(draft, survey=survey, sides={patient: side for patient, side in sides.items() if patient in left})
+
+
+def known_to(draft: Draft, spec: ModelSpec) -> Draft:
+    """The draft with what the model of a spec knows of its patients: these cannot be held out."""
+    from ecg_core.adaptation.known import for_model  # noqa: PLC0415  # loads what asks a server
+
+    return replace(draft, survey=for_model(draft.survey, spec))
 
 
 def proposed_again(draft: Draft, *, seed: int = 0) -> Draft:

@@ -10,8 +10,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ecg_core.adaptation.material import Labels, Survey, survey_studies
-from ecg_core.adaptation.split import Side, propose_sides
+from ecg_core.adaptation.split import Side
 from ecg_core.adaptation.task import create, start_process
+from ecg_core.classifier import installed
+from ecg_core.classifier.installed import InstalledModel
 from ecg_core.classifier.model_files import MAX_NAME
 from ecg_core.edits import labels_of
 from ecg_core.errors import AdaptationError, RecordError
@@ -28,6 +30,7 @@ from .adapting import (
     at_hand,
     edited,
     free_name,
+    known_to,
     likeliest_labels,
     plan_of,
     proposed_again,
@@ -117,6 +120,8 @@ def draw_new(workspace: Workspace) -> None:
     with studies:
         _draw_studies(workspace)
     draft: Draft | None = st.session_state.get(DRAFT)
+    if draft is not None:
+        draft = known_to(draft, _chosen_model().spec)
     usable = draft is not None and bool(draft.recordings)
     welcome, notes = part(shown=draft is None), part(shown=draft is not None)
     table, beginning = part(shown=usable), part(shown=usable)
@@ -130,6 +135,12 @@ def draw_new(workspace: Workspace) -> None:
             _draw_table(draft)
         with beginning:
             _draw_beginning(draft)
+
+
+def _chosen_model() -> InstalledModel:
+    """The model to go on from: the chosen one, else the default."""
+    there = installed.installed_models()
+    return next((model for model in there if model.name == st.session_state.get(MODEL_KEY)), there[0])
 
 
 def _draw_studies(workspace: Workspace) -> None:
@@ -173,13 +184,16 @@ def _look_in_folder(typed: str, place: DeltaGenerator) -> None:
     folder = Path(typed).expanduser()
     if not folder.is_dir() and typed not in PUBLISHED:
         raise RecordError("there is no folder of this name", where=typed, expected="a folder with recordings")
-    chosen = choose([typed if typed in PUBLISHED else str(folder)], progress=_progress(place))
+    named = typed if typed in PUBLISHED else str(folder)
+    chosen = choose([named], model=_chosen_model().weights, progress=_progress(place))
     _take(chosen.survey, chosen.sides, chosen.name)
 
 
 def _look_at_studies(store: Store, studies: Sequence[Study], place: DeltaGenerator) -> None:
     survey = survey_studies(store, studies, progress=_progress(place))
-    _take(survey, propose_sides(survey.recordings), "adapted-studies", studies=str(store.folder))
+    sides = dict.fromkeys((one.patient for one in survey.recordings), Side.LEARN)
+    draft = known_to(Draft(survey, sides, "adapted-studies"), _chosen_model().spec)
+    _take(draft.survey, proposed_again(draft).sides, draft.name, studies=str(store.folder))
 
 
 def _progress(place: DeltaGenerator) -> Callable[[str, int, int], None]:
@@ -253,7 +267,8 @@ def _draw_table(draft: Draft) -> None:
         )
         st.button(
             "Propose the sides again", type="tertiary", icon=":material/shuffle:", on_click=noted(_propose),
-            help="A third of the labelled patients is held out, from many and from few ectopic beats",
+            help="A third of the labelled patients that the model does not know is held out, from many and from few "
+            "ectopic beats",
         )  # fmt: skip
         st.button("Choose other recordings", type="tertiary", icon=":material/close:", on_click=_forget)
 
@@ -263,7 +278,8 @@ def _edit(key: str) -> None:
 
 
 def _propose() -> None:
-    _show(proposed_again(st.session_state[DRAFT], seed=st.session_state.get(SEED_KEY, 0)))
+    draft = known_to(st.session_state[DRAFT], _chosen_model().spec)
+    _show(proposed_again(draft, seed=st.session_state.get(SEED_KEY, 0)))
 
 
 def _forget() -> None:

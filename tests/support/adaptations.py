@@ -14,12 +14,14 @@ from ecg_core.adaptation.task import (
     MODEL,
     PROOF,
     RUNNING,
+    TASK,
     State,
     Task,
     create,
     write_json,
 )
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
+from ecg_core.files import lock_folder
 from ecg_core.records import read_record
 
 from .kept_models import adapted_files
@@ -37,8 +39,9 @@ VERDICTS = {
     "no better": "No better: V F1 0.802 -> 0.803, S F1 0.402 -> 0.401 on 2 patients not used; source V -0.001.",
     "worse": "Worse: V F1 0.802 -> 0.702, S F1 0.402 -> 0.301 on 2 patients not used; source V -0.001, S +0.002. It "
     "cannot be kept: V F1 on held-out patients falls from 0.802 to 0.702.",
-    "not shown": "Not shown: V not judged (3 beats), S not judged (1 beat) on 2 patients not used; source V -0.001, "
-    "S +0.002. It cannot be kept: the held-out patients have too few ectopic beats to judge by.",
+    "not shown": "Not shown: V not judged (3 beats; false 0.5 -> 0.4 an hour), S not judged (1 beat; false 1.0 -> 1.1 "
+    "an hour) on 2 patients not used; source V -0.001, S +0.002. It cannot be kept: the held-out patients have too few "
+    "ectopic beats to judge by.",
 }
 RATIOS = ("qrs_se", "qrs_ppv", "v_se", "v_ppv", "v_f1", "s_se", "s_ppv", "s_f1", "accuracy", "macro_f1")
 
@@ -89,6 +92,8 @@ def put_adaptation(state, name="mine", recordings=None, **values):
     adaptation = create(make_task(name, recordings, **values))
     if state is not None:
         adaptation.note(STATES.get(state, state))
+    if state == RUNNING:
+        lock_folder(adaptation.folder, by=TASK)  # until this process ends
     return adaptation
 
 

@@ -26,27 +26,30 @@ def recording(patient, n_s=20, n_v=20, *, origin=Origin.REFERENCE, **values):
     )  # fmt: skip
 
 
-def evaluation(right, *, n=100, n_patients=6):
+def evaluation(right, *, n=100, n_s=None, n_patients=6, false_s=0):
     """An evaluation of patients with n V and n S each, of which this share of each is found and the rest is N.
 
     Parameters
     ----------
     right
         By class, 0..1.
+    n_s, false_s
+        S of each patient, where these are not n, and N that are called S.
 
     """
     matrix = np.zeros((6, 6), dtype=np.int64)
-    matrix[N, N] = 2000
-    for label, code in (("S", S), ("V", V)):
-        matrix[code, code] = round(right[label] * n)
-        matrix[code, N] = n - matrix[code, code]
+    matrix[N, N], matrix[N, S] = 2000 - false_s, false_s
+    n_s = n if n_s is None else n_s
+    for label, code, n_beats in (("S", S, n_s), ("V", V, n)):
+        matrix[code, code] = round(right[label] * n_beats)
+        matrix[code, N] = n_beats - matrix[code, code]
     found = EctopyCount(int(matrix[:, V].sum()), int(matrix[:, S].sum()), int(matrix.sum()))
     trust = Trust(np.zeros((len(JUDGED), N_BINS, 3)), ())
     records = [
         RecordEvaluation(
             patient=f"p{number}", lead_names=("ECG1",), detected=Score(f"r{number}", matrix, 1500.0),
             reference=Score(f"r{number}", matrix, 1500.0), ectopy=found,
-            reference_ectopy=EctopyCount(n, n, 2000 + 2 * n), unusable_s=0.0, af=None, trust=trust,
+            reference_ectopy=EctopyCount(n, n_s, 2000 + n + n_s), unusable_s=0.0, af=None, trust=trust,
             found_s=np.zeros(0), found_label=np.zeros(0, dtype="U1"),
         )
         for number in range(n_patients)
