@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..clock import clock_of, clock_text
+from ..clock import clock_of, clock_text, moment_of
 from ..labels import CLASSES
 from ..rhythm.burden import HOUR_S
 from ..rhythm.events import RUNS
@@ -85,10 +84,9 @@ def clock_hours(analysis: Analysis) -> list[Span]:
 
 
 def _is_night(analysis: Analysis, time_s: float) -> bool:
-    start = clock_of(analysis.record)
-    hour = (start + timedelta(seconds=round(time_s))).hour if start else 0
+    moment = moment_of(analysis.record, time_s)
     first, last = NIGHT
-    return hour >= first or hour < last
+    return moment is not None and (moment.hour >= first or moment.hour < last)
 
 
 def _span_name(analysis: Analysis, span: Span) -> str:
