@@ -4,9 +4,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from support.analyses import make_analysis
+from support.analyses import make_analysis, make_event, with_events
 
 from ecg_core.clock import iso_text
+from ecg_core.edits import RhythmEdit, Stretch
+from ecg_core.measuring import with_edits
+from ecg_core.report.measures import measures
 from ecg_core.report.periods import clock_hours, day_and_night, hour_lines
 from ecg_core.report.tables import beats_table
 
@@ -32,3 +35,41 @@ def test_the_column_of_moments_holds_the_moment_of_each_beat(year):
     analysis = make_analysis(60.0, start=datetime(year, 12, 31, 23, 59, 30, 700_700), rr_s=0.8017)
     expected = [iso_text(analysis.record, time_s) for time_s in analysis.beats.time_s.tolist()]
     assert beats_table(analysis)["time_iso"].tolist() == expected
+
+
+def analysable_each_second(analysis):
+    """Whether each second of a recording is analysable and not in ventricular fibrillation."""
+    analysable = np.repeat(analysis.quality.usable, round(analysis.quality.block_s))
+    analysable = analysable[: round(analysis.record.duration_s)].copy()
+    for event in analysis.events:
+        if event.kind == "vf":
+            analysable[round(event.start_s) : round(event.end_s)] = False
+    return analysable
+
+
+def found_and_marked():
+    """Ten hours with noise and ventricular fibrillation across a full hour, found and marked by a reader."""
+    base = make_analysis(10 * HOUR_S, start=datetime(2001, 1, 1, 20, 15, 30), unusable=[*range(100, 110), 355, 1000])
+    spans = [(3500.0, 3700.0), (9860.0, 9880.0), (20_000.0, 20_300.0)]
+    found = with_events(base, *(make_event("vf", *span) for span in spans))
+    return found, with_edits(base, [RhythmEdit(tuple(Stretch(*span) for span in spans), "vf")])
+
+
+@pytest.mark.parametrize("analysis", found_and_marked(), ids=["found", "marked"])
+def test_fibrillation_of_the_ventricles_is_in_no_denominator_of_any_table(analysis):
+    analysable, burden = analysable_each_second(analysis), analysis.burden
+    n_s = int(analysable.sum())
+    assert burden.analysable_s == pytest.approx(n_s)
+    by_hour = [part.sum() for part in np.split(analysable, range(3600, 36_000, 3600))]
+    assert burden.hourly.analysable_s == pytest.approx(by_hour)
+    lines = hour_lines(analysis)
+    spans = [*clock_hours(analysis), (0.0, 36_000.0)]
+    expected = [analysable[round(first_s) : round(last_s)].sum() for first_s, last_s in spans]
+    assert [line.analysable_s for line in lines] == pytest.approx(expected)
+    day, night, total = day_and_night(analysis)
+    assert day.analysable_s + night.analysable_s == pytest.approx(total.analysable_s) == pytest.approx(n_s)
+    found = {measure.key: measure.value for measure in measures(analysis)}
+    assert found["analysable_time"] == pytest.approx(n_s)
+    assert found["artefact_share"] == pytest.approx(100 - n_s / 360)
+    for letter in "vs":
+        assert found[f"{letter}_per_hour"] == pytest.approx(3600 * found[f"{letter}_total"] / n_s)

@@ -174,7 +174,7 @@ def _dangers(analysis: Analysis) -> Iterator[Measure]:
 def _recording(analysis: Analysis) -> Iterator[Measure]:
     burden = analysis.burden
     group = "recording"
-    yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", decimals=1)
+    yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", "without VF", decimals=1)
     yield Measure(
         group, "artefact_share", "Without analysable beats", 100 - burden.analysable_pct, "%", "duration", decimals=2
     )

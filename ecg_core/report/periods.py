@@ -11,7 +11,7 @@ import numpy as np
 
 from ..clock import clock_of, clock_text, moment_of
 from ..labels import CLASSES
-from ..rhythm.burden import HOUR_S
+from ..rhythm.burden import HOUR_S, analysable_spans, seconds_until
 from ..rhythm.events import RUNS
 from ..rhythm.intervals import counts_for_rate, heart_rate
 from ..schema import Analysis, Bool, Float64, Index
@@ -136,7 +136,7 @@ class _Counted:
         n_begin = {of: len(_positions(begin_s, spans)) for of, begin_s in self._begins_s.items()}
         return PeriodLine(
             name=name,
-            analysable_s=sum(self._analysable_until(b) - self._analysable_until(a) for a, b in spans),
+            analysable_s=self._analysable_s(spans),
             by_class=tuple(int(np.count_nonzero(label == of_class)) for of_class in CLASSES),
             rates_bpm=(
                 float(bpm.min()) if len(bpm) else np.nan,
@@ -156,16 +156,14 @@ class _Counted:
         return np.inf if end_s >= self.analysis.record.duration_s else end_s
 
     @cached_property
-    def _analysable_s(self) -> tuple[Float64, Float64]:
-        """Edges of the blocks, and the analysable seconds from the start to each of them."""
-        quality = self.analysis.quality
-        edges_s = np.minimum(np.arange(len(quality.usable) + 1) * quality.block_s, self.analysis.record.duration_s)
-        lengths_s = np.where(quality.usable, np.diff(edges_s), 0.0)
-        return edges_s, np.concatenate(([0.0], np.cumsum(lengths_s)))
+    def _analysable(self) -> list[Span]:
+        analysis = self.analysis
+        return analysable_spans(analysis.events, analysis.quality, duration_s=analysis.record.duration_s)
 
-    def _analysable_until(self, time_s: float) -> float:
-        """Analysable seconds from the start to a time."""
-        return float(np.interp(min(time_s, self.analysis.record.duration_s), *self._analysable_s))
+    def _analysable_s(self, spans: Sequence[Span]) -> float:
+        """Analysable seconds of some spans."""
+        edges_s = np.array(spans, dtype=np.float64).reshape(-1, 2)
+        return float(np.diff(seconds_until(self._analysable, edges_s), axis=1).sum())
 
 
 def _positions(time_s: Float64, spans: Sequence[Span]) -> Index:
