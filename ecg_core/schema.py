@@ -354,7 +354,7 @@ class Burden(FrozenArrays):
     analysable_s: float  # without ventricular fibrillation, which has no beats to be counted
     count: NDArray[np.int64]  # (5,), analysable beats in the order of CLASSES
     n_unusable_beats: int
-    rate_mean_bpm: float  # NaN without a rate
+    rate_mean_bpm: float  # of clear signal as the two below or, where there are none, of all counted RR; NaN without
     rate_min: HeartRate | None
     rate_max: HeartRate | None
     v: Ectopy

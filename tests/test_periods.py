@@ -1,5 +1,6 @@
 """Hours, day and night against the clock of each beat."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -8,10 +9,11 @@ from support.analyses import make_analysis, make_event, with_events
 
 from ecg_core.clock import iso_text
 from ecg_core.edits import RhythmEdit, Stretch
-from ecg_core.measuring import with_edits
+from ecg_core.measuring import with_edits, with_rules
 from ecg_core.report.measures import measures
 from ecg_core.report.periods import clock_hours, day_and_night, hour_lines
 from ecg_core.report.tables import beats_table
+from pages._ui.tables import rate_card
 
 HOUR_S = 3600.0
 
@@ -35,6 +37,34 @@ def test_the_column_of_moments_holds_the_moment_of_each_beat(year):
     analysis = make_analysis(60.0, start=datetime(year, 12, 31, 23, 59, 30, 700_700), rr_s=0.8017)
     expected = [iso_text(analysis.record, time_s) for time_s in analysis.beats.time_s.tolist()]
     assert beats_table(analysis)["time_iso"].tolist() == expected
+
+
+def test_in_each_period_the_mean_rate_lies_between_the_lowest_and_the_highest():
+    made = make_analysis(3 * HOUR_S, start=datetime(2001, 1, 1, 21, 30))
+    score = made.quality.score.copy()
+    score[0, 300:] = 0.3
+    score[0, 700:710] = 1.0
+    time_s = made.beats.time_s.copy()
+    time_s[4000:6000] = np.linspace(time_s[4000], time_s[4000] + 2000 * 0.35, 2000)
+    moved = replace(made.predicted, time_s=time_s, rr_s=np.diff(time_s, prepend=np.nan))
+    analysis = with_rules(replace(made, predicted=moved, quality=replace(made.quality, score=score)), made.rules)
+    assert analysis.burden.rate_min is not None
+    for line in [*hour_lines(analysis), *day_and_night(analysis)]:
+        low, mean, high = line.rates_bpm
+        assert np.isfinite(mean)
+        assert np.isnan(low) or low <= mean <= high
+    assert hour_lines(analysis)[-1].rates_bpm[1] == analysis.burden.rate_mean_bpm
+
+
+def test_a_mean_rate_without_clear_signal_is_of_all_rr_and_says_so():
+    made = make_analysis(600.0)
+    noisy = replace(made, quality=replace(made.quality, score=np.full_like(made.quality.score, 0.3)))
+    for analysis, value, words in ((made, 75.0, "signal of quality 0.6"), (noisy, 75.0, "all counted RR, as too few")):
+        mean = {one.key: one for one in measures(with_rules(analysis, made.rules))}["heart_rate_mean"]
+        assert mean.value == pytest.approx(value)
+        assert words in mean.of
+    record, burden = noisy.record, with_rules(noisy, made.rules).burden
+    assert rate_card(record, burden) == ("Mean heart rate", "75 bpm", "of all RR: too few lie in clear signal")
 
 
 def analysable_each_second(analysis):

@@ -209,7 +209,8 @@ def _rate(analysis: Analysis) -> Iterator[Measure]:
             rate.time_s if rate else None, "too few consecutive RR in clear signal", 1,
         )  # fmt: skip
     mean, no_rr = burden.rate_mean_bpm, "no RR in analysable signal"
-    yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
+    how = how if burden.rate_min else "all counted RR, as too few consecutive ones lie in clear signal"
+    yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", how, why=no_rr, decimals=1)
 
 
 def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:

@@ -13,7 +13,7 @@ from ..clock import clock_of, clock_text, moment_of
 from ..labels import CLASSES
 from ..rhythm.burden import HOUR_S, analysable_spans, seconds_until
 from ..rhythm.events import RUNS
-from ..rhythm.intervals import counts_for_rate, heart_rate
+from ..rhythm.intervals import counts_for_rate, heart_rate, mean_rate
 from ..schema import Analysis, Bool, Float64, Index
 
 Span = tuple[float, float]  # start and end, seconds
@@ -140,7 +140,7 @@ class _Counted:
             by_class=tuple(int(np.count_nonzero(label == of_class)) for of_class in CLASSES),
             rates_bpm=(
                 float(bpm.min()) if len(bpm) else np.nan,
-                float(60.0 / rr_s.mean()) if len(rr_s) else np.nan,
+                mean_rate(bpm, rr_s),
                 float(bpm.max()) if len(bpm) else np.nan,
             ),
             runs=(n_begin["V"], n_begin["S"]),

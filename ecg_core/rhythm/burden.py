@@ -17,7 +17,7 @@ from .danger import Span, without
 from .doubt import s_doubt
 from .events import RUNS, TACHYCARDIAS, ectopic_series
 from .hrv import measure_variability
-from .intervals import CLEAR_SCORE, counts_for_rate, heart_rate
+from .intervals import CLEAR_SCORE, counts_for_rate, heart_rate, mean_rate
 from .labelling import moved
 from .short_recordings import af_verdict
 from .uncertainty import count_interval, counts_at_thresholds, expected_error_points, usual_per_day
@@ -58,7 +58,7 @@ def measure_burden(
         analysable_s=analysable_s,
         count=count_classes(beats),
         n_unusable_beats=int((~beats.usable).sum()),
-        rate_mean_bpm=_mean_rate(beats.rr_s[counts_for_rate(beats, rules)]),
+        rate_mean_bpm=mean_rate(bpm, beats.rr_s[counts_for_rate(beats, rules)]),
         rate_min=_extreme(time_s, bpm, np.argmin),
         rate_max=_extreme(time_s, bpm, np.argmax),
         v=_ectopy(premature, "V", events, hourly, analysable_s, age_years, calibration),
@@ -156,11 +156,6 @@ def _ectopy(
     )
 
 
-def _mean_rate(rr_s: Float64) -> float:
-    """Rate of the mean RR in bpm; NaN without RR."""
-    return float(60.0 / rr_s.mean()) if len(rr_s) else UNKNOWN
-
-
 def _extreme(time_s: Float64, bpm: Float64, pick: Callable[[Float64], np.intp]) -> HeartRate | None:
     """The lowest or the highest rate with its time, by ``np.argmin`` or ``np.argmax``; None without a rate."""
     if not len(bpm):
@@ -243,7 +238,7 @@ def _hourly_rates(
     counts = counts_for_rate(beats, rules)
     return (
         np.array([rate.min() if len(rate) else UNKNOWN for rate in of_hour]),
-        np.array([_mean_rate(beats.rr_s[counts & (hour == i)]) for i in range(n_hours)]),
+        np.array([mean_rate(rate, beats.rr_s[counts & (hour == i)]) for i, rate in enumerate(of_hour)]),
         np.array([rate.max() if len(rate) else UNKNOWN for rate in of_hour]),
     )
 
