@@ -13,7 +13,7 @@ from ecg_core.measuring import with_edits, with_rules
 from ecg_core.report.measures import measures
 from ecg_core.report.periods import clock_hours, day_and_night, hour_lines
 from ecg_core.report.tables import beats_table
-from pages._ui.tables import rate_card
+from pages._ui.tables import hours_table, rate_card
 
 HOUR_S = 3600.0
 
@@ -65,6 +65,17 @@ def test_a_mean_rate_without_clear_signal_is_of_all_rr_and_says_so():
         assert words in mean.of
     record, burden = noisy.record, with_rules(noisy, made.rules).burden
     assert rate_card(record, burden) == ("Mean heart rate", "75 bpm", "of all RR: too few lie in clear signal")
+
+
+def test_the_percentage_of_v_is_the_pvc_burden_without_idioventricular_rhythm():
+    made = make_analysis(2 * HOUR_S)
+    slow = with_events(replace(made, events=()), make_event("idioventricular", 3000.0, 4000.0, n_beats=1250))
+    *hours, total = hour_lines(slow)
+    assert total.v_pct == pytest.approx(slow.burden.pvc_burden_pct)
+    assert sum(line.n_premature_v for line in hours) == slow.burden.v.n_beats < total.n_of("V")
+    assert sum(line.v_pct * line.n_beats for line in hours) == pytest.approx(total.v_pct * total.n_beats)
+    assert [line.v_pct for line in day_and_night(slow)][2] == pytest.approx(slow.burden.pvc_burden_pct)
+    assert hours_table(slow)["V %"].tolist()[-1] == round(slow.burden.pvc_burden_pct, 1)
 
 
 def analysable_each_second(analysis):

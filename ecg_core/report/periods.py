@@ -11,10 +11,10 @@ import numpy as np
 
 from ..clock import clock_of, clock_text, moment_of
 from ..labels import CLASSES
-from ..rhythm.burden import HOUR_S, analysable_spans, seconds_until
+from ..rhythm.burden import HOUR_S, analysable_spans, seconds_until, without_idioventricular
 from ..rhythm.events import RUNS
 from ..rhythm.intervals import counts_for_rate, heart_rate, mean_rate
-from ..schema import Analysis, Bool, Float64, Index
+from ..schema import Analysis, Beats, Bool, Float64, Index
 
 Span = tuple[float, float]  # start and end, seconds
 NIGHT: Final = (23, 6)  # from 23:00 to 06:00: hours in which most adults sleep; a diary may say otherwise
@@ -28,6 +28,7 @@ class PeriodLine(NamedTuple):
     name: str
     analysable_s: float
     by_class: tuple[int, ...]  # beats in the order of CLASSES
+    n_premature_v: int  # V outside idioventricular rhythms, of which the PVC burden is made
     rates_bpm: tuple[float, float, float]  # lowest, mean, highest; NaN where there is none
     runs: tuple[int, int]  # of V and of S
     n_pauses: int
@@ -44,8 +45,8 @@ class PeriodLine(NamedTuple):
 
     @property
     def v_pct(self) -> float:
-        """V as a percentage of all beats; NaN without beats."""
-        return 100 * self.n_of("V") / self.n_beats if self.n_beats else float("nan")
+        """V outside idioventricular rhythms as a percentage of all beats, as the PVC burden; NaN without beats."""
+        return 100 * self.n_premature_v / self.n_beats if self.n_beats else float("nan")
 
 
 def hour_lines(analysis: Analysis) -> list[PeriodLine]:
@@ -118,6 +119,10 @@ class _Counted:
         return counts_for_rate(self.analysis.beats, self.analysis.rules)
 
     @cached_property
+    def _premature(self) -> Beats:
+        return without_idioventricular(self.analysis.beats, self.analysis.events)
+
+    @cached_property
     def _begins_s(self) -> dict[str, Float64]:
         """Starts of the runs of V, of those of S, and of the pauses."""
         kinds = {"V": RUNS["V"], "S": RUNS["S"], "pauses": PAUSES}
@@ -131,13 +136,15 @@ class _Counted:
         spans = [(start_s, self._open_end(end_s)) for start_s, end_s in spans]
         beats, (rate_s, bpm) = self.analysis.beats, self._rates
         inside = _positions(beats.time_s, spans)
-        label, rr_s = beats.label[inside[beats.usable[inside]]], beats.rr_s[inside[self._counts_for_rate[inside]]]
+        counted, rr_s = inside[beats.usable[inside]], beats.rr_s[inside[self._counts_for_rate[inside]]]
+        label, premature = beats.label[counted], self._premature.label[counted]
         bpm = bpm[_positions(rate_s, spans)]
         n_begin = {of: len(_positions(begin_s, spans)) for of, begin_s in self._begins_s.items()}
         return PeriodLine(
             name=name,
             analysable_s=self._analysable_s(spans),
             by_class=tuple(int(np.count_nonzero(label == of_class)) for of_class in CLASSES),
+            n_premature_v=int(np.count_nonzero(premature == "V")),
             rates_bpm=(
                 float(bpm.min()) if len(bpm) else np.nan,
                 mean_rate(bpm, rr_s),

@@ -40,7 +40,7 @@ HOUR_COLUMNS: Final = {
     "Min": st.column_config.NumberColumn(width=44, format="%.1f", help="Analysable minutes"),
     "Beats": st.column_config.NumberColumn(width=56, format="localized"),
     "V": st.column_config.NumberColumn(width=48, format="localized", help="Ventricular ectopic beats"),
-    "V %": st.column_config.NumberColumn(width=44, format="%.1f", help="Of the beats of the hour"),
+    "V %": st.column_config.NumberColumn(width=44, format="%.1f", help="Of its beats, as the PVC burden: without IVR"),
     "S": st.column_config.NumberColumn(width=48, format="localized", help="Supraventricular ectopic beats"),
     "Runs V/S": st.column_config.TextColumn(width=64, help="Ventricular and supraventricular runs"),
     "Pauses": st.column_config.NumberColumn(width=54),
