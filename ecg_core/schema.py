@@ -361,17 +361,17 @@ class Burden(FrozenArrays):
     """Counts, and their percentage of the analysable beats and of the analysable time."""
 
     duration_s: float
-    analysable_s: float
+    analysable_s: float  # without ventricular fibrillation, which has no beats to be counted
     count: NDArray[np.int64]  # (5,), analysable beats in the order of CLASSES
     n_unusable_beats: int
-    rate_mean_bpm: float  # NaN without a rate
+    rate_mean_bpm: float  # of clear signal as the two below or, where there are none, of all counted RR; NaN without
     rate_min: HeartRate | None
     rate_max: HeartRate | None
     v: Ectopy
     s: Ectopy
     pvc_error_points: float  # expected error of a PVC burden over this length; NaN below 24 h
     af: Episodes
-    vf: Episodes  # ventricular fibrillation or flutter
+    vf: Episodes  # ventricular fibrillation or flutter; not in the analysable time
     vf_suspected: Episodes  # where it is not certain
     asystoles: Episodes
     not_analysable: Episodes  # stretches without an analysable lead, looked at for VF, VT and asystole without a sign

@@ -6,11 +6,14 @@ Pages, PDF, tables, JSON and terminal take their words from here.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from ..clock import clock_text, duration_text
-from ..rhythm.events import DANGERS, KIND_NAMES
+from ..rhythm.burden import analysable_spans
+from ..rhythm.danger import Span, without
+from ..rhythm.events import DANGERS, KIND_NAMES, TACHYCARDIAS
 from ..schema import Analysis, RhythmEvent
 from ..text import plural
 
@@ -104,22 +107,42 @@ def at_least_text(at_least: bool) -> str:
 
 
 def not_analysable_text(analysis: Analysis) -> str:
-    """Percentage of the recording that is not analysable, and apart from it what holds a danger instead of beats."""
-    burden = analysis.burden
-    lost_pct, in_danger_pct = 100 - burden.analysable_pct, danger_pct(analysis)
-    if not in_danger_pct:
-        return f"{_lost_text(lost_pct)} not analysable"
-    return f"{_lost_text(lost_pct - in_danger_pct)} not analysable, {in_danger_pct:.1f} % in VF, VT or asystole"
+    """Percentage of the recording that is not analysable, and apart from it the percentage in danger."""
+    in_danger_pct = danger_pct(analysis)
+    danger = f", {in_danger_pct:.1f} % in VF, VT or asystole" if in_danger_pct else ""
+    return f"{_lost_text(lost_pct(analysis))} not analysable{danger}"
 
 
 def danger_pct(analysis: Analysis) -> float:
-    """Percentage of the recording that holds a danger instead of beats; 0 where it would be printed as 0.0 %."""
+    """Percentage of the recording in VF, VT or asystole, certain or suspected; 0 where it would be printed as 0.0 %.
+
+    It is that of the events, whether or not there are beats to be counted in them: with a tachycardia of separable
+    beats, it and the analysable percentage together are more than what is not lost.
+    """
+    duration_s = analysis.burden.duration_s
+    if not dangers(analysis) or not duration_s:
+        return 0.0
+    percent = 100 * (1 - _length_s(without((0.0, duration_s), _in_danger(analysis))) / duration_s)
+    return percent if percent >= SHOWN_PCT else 0.0
+
+
+def lost_pct(analysis: Analysis) -> float:
+    """Percentage of the recording that is neither analysable nor, where there is a danger, in one."""
     burden = analysis.burden
-    lost_pct = 100 - burden.analysable_pct
-    unjudged_s = burden.not_analysable.total_s + burden.no_signal.total_s
-    unjudged_pct = min(100 * unjudged_s / burden.duration_s, lost_pct) if burden.duration_s else lost_pct
-    in_danger_pct = lost_pct - unjudged_pct
-    return in_danger_pct if dangers(analysis) and in_danger_pct >= SHOWN_PCT else 0.0
+    if not danger_pct(analysis):
+        return 100 - burden.analysable_pct
+    analysable = analysable_spans(analysis.events, analysis.quality, duration_s=burden.duration_s)
+    rest_s = _length_s(without((0.0, burden.duration_s), [*analysable, *_in_danger(analysis)]))
+    return 100 * rest_s / burden.duration_s
+
+
+def _in_danger(analysis: Analysis) -> list[Span]:
+    kinds = {*DANGERS, *TACHYCARDIAS["V"]}
+    return [(event.start_s, event.end_s) for event in analysis.events if event.kind in kinds]
+
+
+def _length_s(spans: Iterable[Span]) -> float:
+    return sum(end_s - start_s for start_s, end_s in spans)
 
 
 def _lost_text(lost_pct: float) -> str:

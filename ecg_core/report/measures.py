@@ -174,7 +174,7 @@ def _dangers(analysis: Analysis) -> Iterator[Measure]:
 def _recording(analysis: Analysis) -> Iterator[Measure]:
     burden = analysis.burden
     group = "recording"
-    yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", decimals=1)
+    yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", "without VF", decimals=1)
     yield Measure(
         group, "artefact_share", "Without analysable beats", 100 - burden.analysable_pct, "%", "duration", decimals=2
     )
@@ -209,7 +209,8 @@ def _rate(analysis: Analysis) -> Iterator[Measure]:
             rate.time_s if rate else None, "too few consecutive RR in clear signal", 1,
         )  # fmt: skip
     mean, no_rr = burden.rate_mean_bpm, "no RR in analysable signal"
-    yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
+    how = how if burden.rate_min else "all counted RR, as too few consecutive ones lie in clear signal"
+    yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", how, why=no_rr, decimals=1)
 
 
 def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
