@@ -1,6 +1,7 @@
 """A signed report: what it keeps, what it locks, and what is noticed when something is changed behind it."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -258,6 +259,21 @@ def test_what_was_changed_since_it_was_shown_is_not_signed(store, analysis, name
         sign(store, sha256, analysis, version=shown, role="", statement="Seen.", editor=EDITOR)
     assert (signatures_of(store, sha256), trail(store, sha256)) == ((), before)
     assert not [path for path in store.folder.rglob("*report*") if path.is_file()]
+
+
+def test_another_recording_at_the_same_place_is_not_signed(store, analysis):
+    path = next(path for path in analysis.record.files if path.suffix == ".dat")
+    content, stat = path.read_bytes(), path.stat()
+    path.write_bytes(content[::-1])
+    os.utime(path, ns=(stat.st_mtime_ns,) * 2)
+    with pytest.raises(StoreError, match="is not the recording of the study"):
+        signed(store, analysis)
+    path.unlink()
+    with pytest.raises(StoreError, match="cannot be read as a whole"):
+        signed(store, analysis)
+    assert signatures_of(store, analysis.record.sha256) == ()
+    path.write_bytes(content)
+    assert signed(store, analysis).version == 1
 
 
 def test_a_signature_that_fails_at_the_database_leaves_no_file(store, analysis, monkeypatch):

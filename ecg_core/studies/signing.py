@@ -24,13 +24,24 @@ from ..records import read_record
 from ..report.export import report_json
 from ..report.pdf import report_pdf
 from ..rules import BALANCED
-from ..schema import Analysis
+from ..schema import Analysis, Record
 from . import audit
 from .analyses import code_version, rules_as_stored
 from .audit import AuditEntry, content_sha256
 from .edits import edits_in, edits_sha256
+from .recordings import sha256_in_full
 from .store import FREE_THE_PLACE, Store, now
-from .study import IN_REVIEW, SIGNED, Editor, Study, changing, get_study, leave_as_it_is
+from .study import (
+    IN_REVIEW,
+    SHOWN_DIGITS,
+    SIGNED,
+    Editor,
+    Study,
+    changing,
+    get_study,
+    leave_as_it_is,
+    path_of,
+)
 from .study_files import SIGNED_FILES, is_bare, signed_path
 from .study_notes import notes_of
 from .tables import ChainRow, SignatureRow, StudyRow
@@ -93,7 +104,8 @@ def sign(
     ChangeRefusedError
         It is signed already, was changed since it was shown, or another window holds it.
     StoreError
-        What is shown is not what is stored, no name was given, or the files cannot be written.
+        What is shown is not what is stored, the recording is another one or cannot be read, no name was given, or the
+        files cannot be written.
 
     """
     _require_signable(store, record_sha256, analysis, editor)
@@ -234,6 +246,24 @@ def _require_signable(store: Store, record_sha256: str, analysis: Analysis, edit
         raise ChangeRefusedError("The report is signed already: write an addendum, or begin a new version.")
     if analysis.record.sha256 != record_sha256:
         raise StoreError(f"{ANOTHER} (another recording).")
+    _require_recording(analysis.record)
+
+
+def _require_recording(record: Record) -> None:
+    """Refuse to sign where the files of the recording are others: until now it may be known by parts of them alone."""
+    try:
+        found = sha256_in_full(record)
+    except OSError as error:
+        raise StoreError(
+            f"{record.record_id}: its recording cannot be read as a whole ({error.strerror or error}), and nothing was "
+            "signed. Connect the disk it is on, then sign."
+        ) from error
+    if found != record.sha256:
+        raise StoreError(
+            f"{path_of(record)}: this is not the recording of the study (expected SHA-256 "
+            f"{record.sha256[:SHOWN_DIGITS]}, got {found[:SHOWN_DIGITS]}), and nothing was signed. Put the unchanged "
+            "file back, or open this one as a study of its own."
+        )
 
 
 def _require_same(session: Session, row: StudyRow, analysis: Analysis) -> None:

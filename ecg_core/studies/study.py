@@ -24,7 +24,7 @@ from ..text import one_line, plural
 from . import audit
 from .holding import COMMAND, require_hold
 from .store import Store, insert_missing, now
-from .study_files import delete_files, is_as_stored, paths_of_study, stored_path
+from .study_files import delete_files, is_as_stored, paths_of_study, state_of_file, stored_path
 from .tables import StudyRow
 
 NEW, ANALYSED, IN_REVIEW, SIGNED = "new", "analysed", "in review", audit.SIGNED
@@ -326,7 +326,7 @@ def files_of(store: Store, record: Record) -> list[list[Any]]:
     """
     paths = sorted(_plain_path(path) for path in ([record.archive] if record.archive else record.files))
     try:
-        return [[stored_path(store, path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in paths]
+        return [[stored_path(store, path), *state_of_file(path)] for path in paths]
     except OSError as error:
         raise StoreError(
             f"{record.record_id}: its file {error.filename} cannot be found any more ({error.strerror}). Open the "
