@@ -25,9 +25,16 @@ UPLOAD: Final = "upload-"  # beginning of the name of a folder of the store that
 
 def sweep_uploads(store: Store) -> None:
     """Remove uploads that have no study, as their window was killed before it made one; to be called at a start."""
+    sweep_temporary(store.folder / RECORDINGS, UPLOAD, spare=lambda folder: _has_study(store, folder))
+
+
+def _has_study(store: Store, folder: Path) -> bool:
+    """Whether a study has files in a folder of the store; asked while the folder is locked, as one may be made now."""
+    place = folder.relative_to(store.folder)
     with store.reading() as session:
-        held = {Path(file[0]).parent for files in session.scalars(select(StudyRow.files)) for file in files}
-    sweep_temporary(store.folder / RECORDINGS, UPLOAD, spare=lambda folder: folder.relative_to(store.folder) in held)
+        return any(
+            place in Path(file[0]).parents for files in session.scalars(select(StudyRow.files)) for file in files
+        )
 
 
 def open_recording(store: Store, study: Study, *, in_full: bool = False) -> Record:
