@@ -88,7 +88,7 @@ class EditRow(Base):
     content: Mapped[list[Any]]
     made_at: Mapped[str]
     made_by: Mapped[str]
-    undone_at: Mapped[str]  # empty where it counts
+    undone_at: Mapped[str]  # empty where it counts; the last undone has the latest, whatever the clock did
 
 
 class DiaryRow(Base):
