@@ -41,7 +41,15 @@ from ecg_core.studies.study import (
     set_archived,
     set_view,
 )
-from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
+from ecg_core.studies.study_notes import (
+    drop_measurement,
+    keep_measurement,
+    notes_of,
+    set_diary,
+    set_narrative,
+    set_patient,
+    set_report_strips,
+)
 from ecg_core.studies.tables import EditRow, QueueRow
 
 N_READERS, N_EDITS = 10, 6
@@ -70,6 +78,18 @@ def test_what_is_saved_is_there_when_the_store_is_opened_again(tmp_path, store, 
     assert get_study(again, sha256).view == {"t": 3.5}
     assert audit.verify(again, sha256) == ()
     again.close()
+
+
+def test_views_and_measurements_of_several_windows_are_all_kept(tmp_path, store):
+    sha256 = add_small(store, tmp_path).record_sha256
+    set_view(store, sha256, {"t": 3.5})
+    keep_measurement(store, sha256, ("QT", 1.0, 1.4), READER)
+    keep_measurement(store, sha256, ("PR", 1.0, 1.2), OTHER)
+    set_view(store, sha256, {"t": 4.5, "sec": 10, "measurements": []})  # as a window has it that read nothing of them
+    assert get_study(store, sha256).view == {"t": 4.5, "sec": 10, "measurements": [["QT", 1.0, 1.4], ["PR", 1.0, 1.2]]}
+    drop_measurement(store, sha256, ("QRS", 1.0, 1.2), READER)
+    drop_measurement(store, sha256, ("QT", 1.0, 1.4), READER)
+    assert get_study(store, sha256).view["measurements"] == [["PR", 1.0, 1.2]]
 
 
 def test_what_was_undone_is_redone_until_another_edit_is_made(tmp_path, store):
