@@ -18,8 +18,9 @@ from ecg_core.records import read_record
 from ecg_core.studies import signing
 from ecg_core.studies.audit import trail
 from ecg_core.studies.signing import sign, signatures_of
-from ecg_core.studies.study import SIGNED
-from ecg_core.studies.study_notes import notes_of, set_diary, set_patient
+from ecg_core.studies.study import SIGNED, get_study
+from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient
+from pages._ui.sign_off import VERSION
 from pages._ui.view import study_key
 
 
@@ -52,6 +53,7 @@ def signed(workspace):
         workspace.store,
         sha256,
         workspace.analysis(sha256),
+        version=get_study(workspace.store, sha256).version,
         role="Physician",
         statement="Seen.",
         editor=workspace.editor,
@@ -168,13 +170,14 @@ def test_a_changed_entry_is_red(workspace):
     assert "Verified" not in text_of(at)
 
 
-def confirmation():
+def confirmation(version=None):
     """The content of the dialog, as a script."""
     from pages._ui.sign_off import draw_confirmation
     from pages._ui.workspace import current_workspace
 
     workspace = current_workspace()
-    draw_confirmation(workspace.analysis(workspace.current))
+    study = workspace.study(workspace.current)
+    draw_confirmation(workspace.analysis(workspace.current), version or study.version)
 
 
 def test_a_report_is_signed_after_a_confirmation_of_what_is_signed_and_what_is_open(workspace):
@@ -194,6 +197,19 @@ def test_a_report_is_signed_after_a_confirmation_of_what_is_signed_and_what_is_o
     assert (stored.signature.role, stored.signature.reader) == ("Cardiologist", workspace.editor.reader)
     assert workspace.is_signed(shown(workspace))
     assert "**Version 1** signed by" in text_of(page("report", workspace))
+
+
+def test_what_another_window_wrote_after_the_page_was_drawn_is_not_signed(workspace):
+    sha256 = shown(workspace)
+    at = page("report", workspace)
+    set_narrative(workspace.store, sha256, "Not what was read.", workspace.editor)
+    at.button(key="sign_open").click().run()  # which draws the page again, and the dialog above it
+    assert not at.exception
+    dialog = AppTest.from_function(confirmation, kwargs={"version": at.session_state[VERSION]})
+    dialog.session_state["workspace"] = workspace
+    dialog.run().button(key="sign_now").click().run()
+    assert "since it was shown here" in dialog.error[0].value
+    assert signatures_of(workspace.store, sha256) == ()
 
 
 def test_a_danger_and_queried_beats_that_are_open_are_said_before_signing(workspace):

@@ -23,6 +23,7 @@ from support.records import DEMO
 from ecg_core import files
 from ecg_core.errors import MissingMetadataError, RecordError
 from ecg_core.records import read_record
+from ecg_core.studies import recordings
 from ecg_core.studies.recordings import sweep_uploads
 from ecg_core.studies.store import open_store
 from pages._ui import uploads
@@ -238,6 +239,21 @@ def test_an_upload_that_has_a_study_stays_at_every_start(tmp_path, monkeypatch):
     workspace.add(read_record(path))
     del workspace
     gc.collect()
+    sweep_uploads(store := open_store(tmp_path, url=""))
+    store.close()
+    assert path.is_file()
+
+
+def test_an_upload_that_becomes_a_study_while_another_server_starts_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECG_STUDIES", str(tmp_path))
+    workspace = Workspace(Desk(AnalysisQueue(open_store(tmp_path, url=""))))
+    (path,) = workspace.uploads.store([csv_upload()])
+
+    def sweep_after_it_became_one(*args, **more):
+        workspace.add(read_record(path))
+        files.sweep_temporary(*args, **more)
+
+    monkeypatch.setattr(recordings, "sweep_temporary", sweep_after_it_became_one)
     sweep_uploads(store := open_store(tmp_path, url=""))
     store.close()
     assert path.is_file()

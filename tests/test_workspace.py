@@ -18,7 +18,7 @@ from ecg_core.studies.edits import edits_of
 from ecg_core.studies.queue import CANCELLED, INTERRUPTED, RUNNING, note_interrupted, queue
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, find_studies, get_study
-from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative
+from ecg_core.studies.study_notes import keep_measurement, notes_of, set_diary, set_narrative
 from pages._ui import actions, engine, jobs
 from pages._ui.jobs import AnalysisKey, AnalysisQueue, Job
 from pages._ui.stores import Desk, is_gone, window_name
@@ -111,6 +111,20 @@ def test_what_is_shown_is_kept_so_that_opening_measures_nothing(desk, demo, run,
     again = window(desk)
     again.open_study(demo.sha256)
     assert again.analysis(demo.sha256).burden.count.tolist() == shown.burden.count.tolist()
+
+
+def test_a_window_that_reads_along_takes_no_measurement_away_and_keeps_none(desk, demo):
+    first, second = window(desk), window(desk, "Dr Two")
+    for opened in (first, second):
+        opened.add(demo)
+    first.save(keep_measurement, demo.sha256, ("QT", 1.0, 1.4))
+    second.remember(demo.sha256, t=3.0)
+    first.remember(demo.sha256, sec=10)
+    assert get_study(desk.store, demo.sha256).view == {"measurements": [["QT", 1.0, 1.4]], "t": 3.0, "sec": 10}
+    with pytest.raises(StudyHeldError, match="by Dr One"):
+        second.save(keep_measurement, demo.sha256, ("PR", 1.0, 1.2))
+    second.refresh()
+    assert second.study(demo.sha256).view["measurements"] == [["QT", 1.0, 1.4]]
 
 
 def test_another_window_reads_along_and_takes_over(desk, demo, run):

@@ -28,7 +28,7 @@ class StudyRow(Base):
     record_sha256: Mapped[str] = mapped_column(primary_key=True)
     record_id: Mapped[str]
     path: Mapped[str]  # where the record is opened; below the store's folder where ``kept``
-    files: Mapped[list[Any]]  # [path, size in bytes, time of the last change in ns] of each file
+    files: Mapped[list[Any]]  # [path, *``study_files.state_of_file``] of each file
     kept: Mapped[bool]  # whether the files were uploaded into the store's folder and go with the study
     fs_hz: Mapped[float | None]  # entered by hand; see ``RecordOverrides``
     per_mv: Mapped[float | None]
@@ -88,7 +88,7 @@ class EditRow(Base):
     content: Mapped[list[Any]]
     made_at: Mapped[str]
     made_by: Mapped[str]
-    undone_at: Mapped[str]  # empty where it counts
+    undone_at: Mapped[str]  # empty where it counts; the last undone has the latest, whatever the clock did
 
 
 class DiaryRow(Base):

@@ -375,9 +375,9 @@ class Workspace:
         """Keep where and how a study was left."""
         opened = self.studies[sha256]
         opened.time_s = float(view.get("t", opened.time_s))
-        changed = {**opened.study.view, **view}
-        if changed != opened.study.view and not self.unsaved:
-            opened.study = replace(opened.study, view=changed)
+        changed = {name: value for name, value in view.items() if opened.study.view.get(name) != value}
+        if changed and not self.unsaved:
+            opened.study = replace(opened.study, view={**opened.study.view, **changed})
             try:
                 set_view(self.store, sha256, changed)
             except StoreError as error:
