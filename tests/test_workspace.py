@@ -9,7 +9,7 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import button, page, text_of
 
-from ecg_core.edits import Label, LabelEdit
+from ecg_core.edits import Label, LabelEdit, RhythmEdit, Stretch
 from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
 from ecg_core.notes import DiaryEntry
 from ecg_core.rules import RhythmRules
@@ -303,6 +303,20 @@ def test_the_worklist_follows_the_labels(desk, demo, run):
     after = find_studies(desk.store)[0]
     assert after.pvc_pct > before + 1
     assert after.state == "in review"
+
+
+def test_an_analysis_that_the_queue_made_leaves_the_readers_edits_in_the_worklist(desk, demo, run):
+    workspace = analysed(desk, demo, run)
+    workspace.add_edit(demo.sha256, RhythmEdit((Stretch(600.0, 640.0),), "vf"))
+    workspace.analysis(demo.sha256)
+    marked = get_study(desk.store, demo.sha256)
+    assert "fibrillation" in marked.danger.lower()
+    job = Job(key_of(demo), demo, demo.files[0])
+    workspace.start(job)
+    job.wait(20)
+    again = get_study(desk.store, demo.sha256)
+    assert job.result is not None
+    assert (again.danger, again.n_beats, again.pvc_pct) == (marked.danger, marked.n_beats, marked.pvc_pct)
 
 
 def test_every_file_that_is_handed_out_is_in_the_audit_trail(desk, demo, run):
