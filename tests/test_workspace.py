@@ -456,6 +456,37 @@ def test_nothing_is_overwritten_by_a_window_that_had_lost_the_study(desk, demo, 
     assert notes_of(desk.store, demo.sha256).diary == (entry(30.0), entry(40.0))
 
 
+def show_other_rules(workspace, sha256):
+    key = workspace.shown[sha256]._replace(rules=RhythmRules(pause_s=2.5))
+    workspace.show(key, workspace.stored(key))
+
+
+CHANGES = {
+    "a note": lambda workspace, sha256: workspace.save(set_narrative, sha256, "Quiet."),
+    "an edit": lambda workspace, sha256: workspace.add_edit(sha256, LabelEdit((Label(14.5, "V"),))),
+    "undo": Workspace.undo_edit,
+    "redo": Workspace.redo_edit,
+    "other rules": show_other_rules,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_no_change_of_a_window_that_had_lost_the_study_touches_the_edits_of_another(desk, demo, run, change):
+    first = analysed(desk, demo, run)
+    for label in ("V", "S"):
+        first.add_edit(demo.sha256, LabelEdit((Label(12.5, label),)))
+    first.undo_edit(demo.sha256)
+    second = window_on(desk, demo)
+    second.take_over(demo.sha256)
+    second.add_edit(demo.sha256, LabelEdit((Label(13.5, "S"),)))
+    second.close(demo.sha256)
+    before = (edits_of(desk.store, demo.sha256), get_study(desk.store, demo.sha256))
+    with pytest.raises(ChangeRefusedError, match="read again"):
+        change(first, demo.sha256)
+    assert (edits_of(desk.store, demo.sha256), get_study(desk.store, demo.sha256)) == before
+    assert first.edits_of(demo.sha256) == before[0]
+
+
 def test_the_same_analysis_asked_for_twice_runs_once(desk, demo, run):
     workspace = window(desk)
     workspace.add(demo)

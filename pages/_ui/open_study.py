@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ecg_core.edits import Edit
 from ecg_core.errors import StoreError
@@ -17,6 +18,11 @@ from ecg_core.studies.study_notes import add_recording
 from .jobs import AnalysisKey
 from .stores import is_gone
 from .uploads import UploadFolder
+
+READ_AGAIN: Final = (
+    "Another window may have changed this study in the meantime, so it was read again and nothing was changed. Look at "
+    "it, and make the change again."
+)
 
 
 @dataclass(eq=False)
