@@ -12,7 +12,7 @@ from ecg_core.schema import Record
 from ecg_core.studies.holding import Hold, hold
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
-from ecg_core.studies.study import DELETED, Editor, Study, get_study
+from ecg_core.studies.study import DELETED, Editor, Study, get_study, path_of
 from ecg_core.studies.study_notes import add_recording
 
 from .jobs import AnalysisKey
@@ -45,10 +45,10 @@ def become_study(store: Store, uploads: UploadFolder, record: Record, editor: Ed
     files = (record.archive,) if record.archive else record.files
     kept = any(uploads.holds(path) for path in files)
     study = add_recording(store, record, editor, kept=kept)
-    if kept and study.path.parent in [path.parent for path in files]:
-        uploads.keep(study.path)
+    if kept and study.path == path_of(record):
+        uploads.keep(files)
     elif kept:
-        uploads.discard(files[0])  # its study has the same files already
+        uploads.discard(path_of(record), files)  # its study has the same files already
         record = open_recording(store, study)
     return record, study
 

@@ -118,7 +118,7 @@ def join_studies(studies: Sequence[Study]) -> None:
     try:
         open_record(write_join(records, folder))
     except EcgError:
-        workspace.uploads.discard(folder)
+        workspace.uploads.tidy(folder)
         raise
 
 

@@ -158,7 +158,7 @@ class Workspace:
     def decline(self, path: Path) -> None:
         """Leave a file closed that waits for its rate or unit."""
         self.awaiting_metadata.pop(path, None)
-        self.uploads.discard(path)
+        self.uploads.tidy(path, self.awaiting_metadata)
 
     def empty(self) -> None:
         """Forget everything: the reader has left."""
