@@ -71,6 +71,30 @@ def test_a_field_is_saved_when_it_is_left(workspace):
     assert "left out of every export" in text_of(at)
 
 
+@pytest.mark.parametrize("born", ["1880-01-01", "2999-12-31", "1950", "unknown", "1950-00-00"])
+def test_a_field_that_is_left_changes_no_other_whatever_a_file_stored_there(workspace, born):
+    stored = Patient(name="A" * 200, birth_date=born, sex="neutered", medication="b" * 3000)
+    workspace.save(set_patient, shown(workspace), stored)
+    at = page("patient", workspace)
+    assert not at.exception
+    held = [str(field.value) for field in (*at.date_input, *at.text_input) if field.label == "Date of birth"]
+    assert held == [born]
+    next(field for field in at.text_input if field.label == "Recorder").input("belt").run()
+    assert notes(workspace).patient == replace(stored, recorder="belt")
+
+
+def test_a_birth_date_that_is_no_date_is_replaced_by_one_alone(workspace):
+    def typed(at, text):
+        return next(field for field in at.text_input if field.label == "Date of birth").input(text).run()
+
+    workspace.save(set_patient, shown(workspace), Patient(birth_date="unknown"))
+    at = typed(page("patient", workspace), "soon")
+    assert "expected YYYY-MM-DD" in at.error[0].value
+    assert notes(workspace).patient == Patient(birth_date="unknown")
+    typed(at, "1950-03-02")
+    assert notes(workspace).patient == Patient(birth_date="1950-03-02")
+
+
 def test_a_diary_entry_is_added_with_the_rhythm_that_was_there(workspace):
     at = page("patient", workspace)
     diary_field(at, "time").input("08:02:30")
