@@ -8,7 +8,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from ..clock import clock_text
-from ..report.dangers import UNJUDGED, length_text
+from ..report.dangers import NO_SIGN, UNJUDGED, length_text, nothing_judged
 from ..rhythm.events import DANGERS, KIND_NAMES, SHORT_NAMES
 from ..schema import Analysis, RhythmEvent
 from .theme import Theme, band, spaced
@@ -21,7 +21,7 @@ PATTERNS: Final = {  # that differ without colour
     "no_signal": {"shape": "x", "size": 7, "solidity": 0.5},
 }
 OTHERWISE: Final = {
-    "not_analysable": "no sign of VF, VT or asystole; beats here count once you label them",
+    "not_analysable": "beats here count once you label them",
     "no_signal": "all analysed leads are flat or missing",
 }
 
@@ -43,9 +43,15 @@ def clipped(event: RhythmEvent, span_s: Span) -> Span:
 
 def hover_text(analysis: Analysis, event: RhythmEvent) -> str:
     """What an event is, when it begins and how long it lasts."""
-    more = f"<br>{OTHERWISE[event.kind]}" if event.kind in OTHERWISE else ""
+    more = f"<br>{unjudged_text(analysis, event.kind)}" if event.kind in OTHERWISE else ""
     begin = clock_text(analysis.record, event.start_s)
     return f"{KIND_NAMES[event.kind]}<br>from {begin}, {length_text(event)}{more}"
+
+
+def unjudged_text(analysis: Analysis, kind: str) -> str:
+    """What is known of the stretches of a kind that could not be judged."""
+    sign = f"{NO_SIGN}; " if kind == "not_analysable" and not nothing_judged(analysis) else ""
+    return sign + OTHERWISE[kind]
 
 
 def danger_bands(spans: Iterable[Span], theme: Theme, *, y0: float = 0, y1: float = 1, yref: str = "y domain") -> Any:

@@ -16,8 +16,10 @@ from ..text import plural
 
 NOT_ANALYSED: Final = ("AV block", "QT", "ST", "pacing")  # what the program does not look at
 NOT_ANALYSED_TEXT: Final = f"Not analysed: {', '.join(NOT_ANALYSED)} (pacing was not looked for)"
+NO_SIGN: Final = "no sign of VF, VT or asystole"
+NOTHING: Final = "no signal is analysable"
 UNJUDGED: Final = {
-    "not_analysable": "could not be analysed; no sign of VF, VT or asystole there",
+    "not_analysable": "could not be analysed",
     "no_signal": "without any signal",
 }
 MINUTE_S = 60.0
@@ -74,8 +76,15 @@ def unjudged_texts(analysis: Analysis) -> tuple[str, ...]:
             longest = max(events, key=lambda event: event.duration_s)
             at = clock_text(analysis.record, longest.start_s)
             several = f"{plural(len(events), 'stretch')}, longest {length_text(longest)} " if events[1:] else ""
-            texts.append(f"{duration_text(sum(event.duration_s for event in events))} {says} ({several}at {at})")
+            sign = f"; {NO_SIGN} there" if kind == "not_analysable" and not nothing_judged(analysis) else ""
+            length = duration_text(sum(event.duration_s for event in events))
+            texts.append(f"{length} {says}{sign} ({several}at {at})")
     return tuple(texts)
+
+
+def nothing_judged(analysis: Analysis) -> bool:
+    """Whether no signal is analysable and no danger was found all the same: that nothing was found says nothing."""
+    return not analysis.burden.analysable_s and not dangers(analysis)
 
 
 def unjudged_stretches(analysis: Analysis) -> dict[str, list[tuple[float, float]]]:
@@ -144,7 +153,7 @@ def _danger_text(analysis: Analysis, kind: str, events: tuple[RhythmEvent, ...])
 def _calm_text(analysis: Analysis) -> str:
     analysable_s = analysis.burden.analysable_s
     if not analysable_s:
-        return "No signal is analysable: ventricular fibrillation, asystole and sustained VT cannot be excluded"
+        return f"{NOTHING.capitalize()}: ventricular fibrillation, asystole and sustained VT cannot be excluded"
     return (
         "No ventricular fibrillation, asystole or sustained VT found in the analysable signal "
         f"({duration_text(analysable_s)})"

@@ -19,7 +19,7 @@ from ..rhythm.uncertainty import COVERED
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, RhythmEvent
 from ..text import plural
-from .dangers import at_least_text, dangers
+from .dangers import NO_SIGN, NOTHING, UNJUDGED, at_least_text, dangers, nothing_judged
 from .statements import IN_TABLE
 
 GROUPS: Final = {
@@ -36,6 +36,7 @@ GROUPS: Final = {
 COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))
 YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
+UNJUDGED_TIMES: Final = tuple(f"{kind}_time" for kind in UNJUDGED)
 SHORT_S = 10.0  # a shorter length has a decimal
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
 BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
@@ -134,7 +135,13 @@ def measures(analysis: Analysis) -> tuple[Measure, ...]:
 
 
 def _checked(measure: Measure, analysis: Analysis) -> Measure:
-    """The measure with a finite value and no reason, or with no value and a reason."""
+    """The measure with a finite value and no reason, or with no value and a reason.
+
+    That nothing was found where no signal is analysable is no finding: such a zero is no value.
+    """
+    is_finding = measure.group != "recording" and measure.key not in UNJUDGED_TIMES
+    if not analysis.burden.analysable_s and not measure.value and is_finding:
+        return replace(measure, value=None, why=NOTHING)
     if measure.value is not None and np.isfinite(measure.value):
         return replace(measure, why="")
     if measure.group == "danger":
@@ -163,7 +170,7 @@ def _dangers(analysis: Analysis) -> Iterator[Measure]:
         yield Measure(group, f"{key}_episodes", f"Episodes of {name}", episodes.n, "episodes", how)
         yield Measure(group, f"{key}_time", f"Time in {name}", episodes.total_s, "s", decimals=1, at_least=at_least)
         yield from _peak(group, f"{key}_longest", f"Longest {name}", episodes.longest, "duration_s", "s", "no episode")
-    how = "no sign of VF, VT or asystole"
+    how = "" if nothing_judged(analysis) else NO_SIGN
     yield Measure(
         group, "not_analysable_time", "Time not analysable", burden.not_analysable.total_s, "s", how, decimals=1
     )
