@@ -1,7 +1,7 @@
 """Every noun of the project as a frozen dataclass.
 
-Times are seconds from the start of the record (suffix ``_s``). Positions in samples exist only in ``records``,
-``signals`` and the first steps of ``classifier``. Arrays are stored as read-only views.
+Times are seconds from the start of the record (suffix ``_s``), arrays are read-only views. Positions in samples exist
+only in ``records``, ``signals`` and the first steps of ``classifier``.
 """
 
 from __future__ import annotations
@@ -158,8 +158,7 @@ class Quality(FrozenArrays):
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
         """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
-        spans_s = np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s)
-        return [(start_s, end_s) for start_s, end_s in spans_s.tolist()]
+        return [(a, b) for a, b in np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s).tolist()]
 
 
 @dataclass(frozen=True)
@@ -430,6 +429,7 @@ class Analysis:
     fitted_sha256: str = ""  # of the edits that it was fine-tuned to; see ``edits.digest_of``
     edits_sha256: str = ""  # of all edits that it shows
     changes: Changes = NO_CHANGES  # of a reader, beside the labels
+    rejected: tuple[RhythmEvent, ...] = ()  # VF, VT and asystole that the program found in what a reader calls artefact
     replaced: tuple[ReplacedLead, ...] = ()  # stretches that rest on a lead beyond the usual ones
 
     @property

@@ -20,8 +20,13 @@ NO_SIGN: Final = "no sign of VF, VT or asystole"
 NOTHING: Final = "no signal is analysable"
 UNJUDGED: Final = {
     "not_analysable": "could not be analysed",
+    "artefact": "marked as artefact by a reader",
     "no_signal": "without any signal",
 }
+DANGER_NAMES: Final = {
+    "vf": "VF", "vf_suspected": "suspected VF", "asystole": "asystole", "vt_sustained": "sustained VT",
+}  # fmt: skip
+REJECTED_NAMES: Final = DANGER_NAMES | {"vt": "non-sustained VT"}
 MINUTE_S = 60.0
 SHOWN_PCT = 0.05  # less would be printed as 0.0 %
 NOTHING_PCT = 1e-6  # what remains of a difference that is zero
@@ -76,10 +81,21 @@ def unjudged_texts(analysis: Analysis) -> tuple[str, ...]:
             longest = max(events, key=lambda event: event.duration_s)
             at = clock_text(analysis.record, longest.start_s)
             several = f"{plural(len(events), 'stretch')}, longest {length_text(longest)} " if events[1:] else ""
-            sign = f"; {NO_SIGN} there" if kind == "not_analysable" and not nothing_judged(analysis) else ""
             length = duration_text(sum(event.duration_s for event in events))
-            texts.append(f"{length} {says}{sign} ({several}at {at})")
+            known = f"; {text}" if (text := known_text(analysis, kind)) else ""
+            texts.append(f"{length} {says}{known} ({several}at {at})")
     return tuple(texts)
+
+
+def known_text(analysis: Analysis, kind: str) -> str:
+    """What is known of the stretches of a kind that could not be judged; empty for nothing."""
+    if kind == "not_analysable" and not nothing_judged(analysis):
+        return f"{NO_SIGN} there"
+    if kind == "artefact":
+        kinds = {event.kind for event in analysis.rejected}
+        names = " and ".join(name for kind, name in REJECTED_NAMES.items() if kind in kinds)
+        return f"the program had found {names} there" if names else "not judged"
+    return ""
 
 
 def nothing_judged(analysis: Analysis) -> bool:
@@ -125,7 +141,7 @@ def danger_pct(analysis: Analysis) -> float:
     """Percentage of the recording that holds a danger instead of beats; 0 where it would be printed as 0.0 %."""
     burden = analysis.burden
     lost_pct = 100 - burden.analysable_pct
-    unjudged_s = burden.not_analysable.total_s + burden.no_signal.total_s
+    unjudged_s = sum(event.duration_s for event in analysis.events if event.kind in UNJUDGED)
     unjudged_pct = min(100 * unjudged_s / burden.duration_s, lost_pct) if burden.duration_s else lost_pct
     in_danger_pct = lost_pct - unjudged_pct
     return in_danger_pct if dangers(analysis) and in_danger_pct >= SHOWN_PCT else 0.0
