@@ -102,6 +102,7 @@ def test_what_could_not_be_judged_is_said_with_its_length(grave):
     )
     assert json.loads(report_json(grave))["unjudged_s"] == {
         "not_analysable": [[1500.0, 1700.0]],
+        "artefact": [],
         "no_signal": [[1710.0, 1722.0]],
     }
 

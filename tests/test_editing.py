@@ -139,7 +139,7 @@ def test_artefact_takes_its_beats_and_its_time_out_of_all_counts(base):
     np.testing.assert_array_equal(edited.beats.usable, base.beats.usable & ~inside)
     assert edited.burden.analysable_s == pytest.approx(base.burden.analysable_s - 12.4)
     assert edited.burden.n_beats == base.burden.n_beats - inside.sum()
-    assert [event for event in edited.events if event.kind == "not_analysable"][1].start_s == 200.0
+    assert next(event for event in edited.events if event.kind == "artefact").start_s == 200.0
     first_after = int(np.flatnonzero(inside)[-1]) + 1
     assert np.isnan(edited.beats.rr_s[first_after])  # a beat may be hidden in the artefact
     assert_same(edited.predicted, base.predicted, slice(first_after + 1, None), slice(first_after + 1, None))

@@ -19,10 +19,17 @@ from ..text import plural
 
 NOT_ANALYSED: Final = ("AV block", "QT", "ST", "pacing")  # what the program does not look at
 NOT_ANALYSED_TEXT: Final = f"Not analysed: {', '.join(NOT_ANALYSED)} (pacing was not looked for)"
+NO_SIGN: Final = "no sign of VF, VT or asystole"
+NOTHING: Final = "no signal is analysable"
 UNJUDGED: Final = {
-    "not_analysable": "could not be analysed; no sign of VF, VT or asystole there",
+    "not_analysable": "could not be analysed",
+    "artefact": "marked as artefact by a reader",
     "no_signal": "without any signal",
 }
+DANGER_NAMES: Final = {
+    "vf": "VF", "vf_suspected": "suspected VF", "asystole": "asystole", "vt_sustained": "sustained VT",
+}  # fmt: skip
+REJECTED_NAMES: Final = DANGER_NAMES | {"vt": "non-sustained VT"}
 MINUTE_S = 60.0
 SHOWN_PCT = 0.05  # less would be printed as 0.0 %
 NOTHING_PCT = 1e-6  # what remains of a difference that is zero
@@ -77,8 +84,26 @@ def unjudged_texts(analysis: Analysis) -> tuple[str, ...]:
             longest = max(events, key=lambda event: event.duration_s)
             at = clock_text(analysis.record, longest.start_s)
             several = f"{plural(len(events), 'stretch')}, longest {length_text(longest)} " if events[1:] else ""
-            texts.append(f"{duration_text(sum(event.duration_s for event in events))} {says} ({several}at {at})")
+            length = duration_text(sum(event.duration_s for event in events))
+            known = f"; {text}" if (text := known_text(analysis, kind)) else ""
+            texts.append(f"{length} {says}{known} ({several}at {at})")
     return tuple(texts)
+
+
+def known_text(analysis: Analysis, kind: str) -> str:
+    """What is known of the stretches of a kind that could not be judged; empty for nothing."""
+    if kind == "not_analysable" and not nothing_judged(analysis):
+        return f"{NO_SIGN} there"
+    if kind == "artefact":
+        kinds = {event.kind for event in analysis.rejected}
+        names = " and ".join(name for kind, name in REJECTED_NAMES.items() if kind in kinds)
+        return f"the program had found {names} there" if names else "not judged"
+    return ""
+
+
+def nothing_judged(analysis: Analysis) -> bool:
+    """Whether no signal is analysable and no danger was found all the same: that nothing was found says nothing."""
+    return not analysis.burden.analysable_s and not dangers(analysis)
 
 
 def unjudged_stretches(analysis: Analysis) -> dict[str, list[tuple[float, float]]]:
@@ -167,7 +192,7 @@ def _danger_text(analysis: Analysis, kind: str, events: tuple[RhythmEvent, ...])
 def _calm_text(analysis: Analysis) -> str:
     analysable_s = analysis.burden.analysable_s
     if not analysable_s:
-        return "No signal is analysable: ventricular fibrillation, asystole and sustained VT cannot be excluded"
+        return f"{NOTHING.capitalize()}: ventricular fibrillation, asystole and sustained VT cannot be excluded"
     return (
         "No ventricular fibrillation, asystole or sustained VT found in the analysable signal "
         f"({duration_text(analysable_s)})"
