@@ -153,9 +153,9 @@ def _draw_done(adaptation: Adaptation, *, is_newest: bool) -> None:
     installed = installed_name(adaptation)
     kept = part(shown=bool(installed))
     if installed:
+        default = ", or make it the default for its recorder on the page **About**" if proof.get("recorder") else ""
         kept.markdown(
-            f":material/check: Kept as **{installed}**: choose it on the page **Studies** before you analyse, or "
-            "make it the default for its recorder on the page **About**."
+            f":material/check: Kept as **{installed}**: choose it on the page **Studies** before you analyse{default}."
         )
     with st.container(horizontal=True, vertical_alignment="center"):
         if installed and st.button("Your models", icon=":material/info:", key=f"about {adaptation.task.name}"):
