@@ -7,12 +7,11 @@ Times are seconds from the start of the record (suffix ``_s``). Positions in sam
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, time
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,9 +162,6 @@ class Quality(FrozenArrays):
         return [(start_s, end_s) for start_s, end_s in spans_s.tolist()]
 
 
-NOT_DECIDING: Final = ("name", "trained_on", "validated_on", "seed", "recipe", "origin")  # fields that change no result
-
-
 @dataclass(frozen=True)
 class ModelSpec:
     """What the weights need to be used as they were trained; stored as JSON beside them."""
@@ -194,12 +190,6 @@ class ModelSpec:
     operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()  # likewise; the points of all modes, or none
     origin: str = ""  # of a user's own model, what it was adapted from and to, in words; empty for a shipped one
     domain: TrainingDomain | None = None  # None where its training recordings were not measured
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that decides results: weights, network in 8-bit integers, all fields but NOT_DECIDING."""
-        deciding = {name: value for name, value in asdict(self).items() if name not in NOT_DECIDING}
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     @property
     def engine(self) -> str:
