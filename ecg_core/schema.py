@@ -7,12 +7,11 @@ only in ``records``, ``signals`` and the first steps of ``classifier``.
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, time
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,11 +145,8 @@ class Quality(FrozenArrays):
     def unusable_stretches(self, duration_s: float) -> list[tuple[float, float]]:
         """Start and end of each stretch that is not analysable, seconds."""
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
-        return [(a, b) for a, b in np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s).tolist()]
-
-
-# Fields of a ModelSpec that change no result
-NOT_DECIDING: Final = ("name", "trained_on", "validated_on", "seed", "recipe", "origin", "learned_sha256")
+        spans_s = np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s)
+        return [(start_s, end_s) for start_s, end_s in spans_s.tolist()]
 
 
 @dataclass(frozen=True)
@@ -182,12 +178,6 @@ class ModelSpec:
     origin: str = ""  # of a user's own model, what it was adapted from and to, in words; empty for a shipped one
     domain: TrainingDomain | None = None  # None where its training recordings were not measured
     learned_sha256: tuple[str, ...] = ()  # of an adapted model, of the content of the recordings that it learned from
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that decides results: weights, network in 8-bit integers, all fields but NOT_DECIDING."""
-        deciding = {name: value for name, value in asdict(self).items() if name not in NOT_DECIDING}
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     @property
     def engine(self) -> str:

@@ -41,6 +41,7 @@ from ecg_core.adaptation.task import (
 )
 from ecg_core.classifier.installed import installed_model
 from ecg_core.classifier.model import load_model
+from ecg_core.classifier.model_card import origin_of
 from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec, spec_bytes
@@ -667,6 +668,27 @@ def test_a_kept_model_names_no_patient_and_its_adaptation_does(small_world):
     assert kept.spec.trained_on == ("mine/recording 1", "mine/recording 2")
     assert [one["patient"] for one in kept.proof["learned_from"]] == ["patient 1", "patient 2"]
     assert not [path for path in kept.weights.parent.iterdir() if b"Name" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("learned", "held_out", "stated"),
+    [
+        (("", ""), "", ""),
+        (("Seer Light", "seer  light"), "", "seer  light"),
+        (("Seer Light", ""), "Another", "Seer Light"),
+        (("Seer Light", "Another"), "", ""),
+        (("", ""), "Another", ""),
+    ],
+)
+def test_the_recorder_of_a_model_is_the_one_that_its_recordings_state(small_world, learned, held_out, stated):
+    asked = begun(*small_world).task
+    of_patient = {"r0": learned[0], "r1": learned[1], "r2": held_out, "r3": held_out}
+    recordings = tuple(replace(one, recorder=of_patient[one.patient]) for one in asked.recordings)
+    adaptation = create(replace(asked, name="stated", recordings=recordings))
+    about = running._Run(adaptation, None)._about(None)
+    assert about["recorder"] == stated
+    recorder = f"the recorder {stated}" if stated else "own recordings"
+    assert origin_of(about).split() == f"adapted from small to {recorder}".split()
 
 
 def test_the_command_shows_the_split_and_begins_nothing_in_a_dry_run(small_world, capsys):

@@ -1,5 +1,6 @@
 """The reader's own models on the page About, and the model that a new analysis begins with."""
 
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,9 @@ from support.studies import write_half_minute
 
 from ecg_core.classifier.installed import default_model_for, find_model, installed_model, installed_models
 from ecg_core.classifier.kept import keep, remove, removed_models, rename, set_default
-from ecg_core.classifier.model_files import SPEC
+from ecg_core.classifier.model_files import PROOF, SPEC
 from ecg_core.classifier.model_zip import export
-from ecg_core.classifier.spec import spec_of
+from ecg_core.classifier.spec import model_digest, spec_of
 from ecg_core.errors import ModelError
 from ecg_core.records import read_record
 from pages._ui import own_models
@@ -106,6 +107,20 @@ def test_a_model_becomes_the_default_for_a_recorder_and_gives_way_again(workspac
     assert default_model_for(RECORDER) is None
 
 
+def test_no_recorder_of_another_recording_is_proposed_for_a_model_that_states_none(workspace, tmp_path, excerpt):
+    path = write_half_minute(tmp_path, "stated", excerpt)
+    with Path(f"{path}.hea").open("a") as header:
+        header.write("# Recorder: Another\n")
+    workspace.add(read_record(path))
+    keep({**adapted_files(), PROOF: json.dumps({**MEASURED, "recorder": ""}).encode()}, "mine")
+    at = page("about", workspace)
+    assert (keyed(at.selectbox, "recorder mine").options, keyed(at.selectbox, "recorder mine").value) == (
+        ["Another"], None,
+    )  # fmt: skip
+    button(at, "Make it the default").click().run()
+    assert "No recorder was named" in text_of(at)
+
+
 def test_a_zip_is_imported_and_an_export_holds_the_model(workspace, tmp_path):
     keep(adapted_files(), "mine")
     export("mine", tmp_path / "mine.zip")
@@ -157,7 +172,7 @@ def test_an_analysis_finds_the_model_that_made_it_under_its_new_name():
     spec = keep(adapted_files(), "mine").spec
     rename("mine", "yours")
     assert model_path(spec) == find_model("yours")
-    assert choose_model(names_and_hashes(), "mine", digest=spec.digest) == "yours"
+    assert choose_model(names_and_hashes(), "mine", digest=model_digest(spec)) == "yours"
     assert choose_model(names_and_hashes(), "mine") == "general"
     for changed in ({"sha256": "0" * 64}, {"class_bias": (0.0, 0.0, 1.0, 0.0, 0.0)}):
         with pytest.raises(ModelError, match="no longer installed"):

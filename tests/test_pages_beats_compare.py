@@ -10,6 +10,7 @@ from support.analyses import make_analysis
 from support.pages import button, page, text_of, workspace_with
 from support.records import DEMO
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.figures import rr_bars
 from ecg_core.measuring import with_rules
@@ -52,14 +53,18 @@ def installed(monkeypatch, first, second):
     """Two models, without their weights."""
     made = {"first": first.model, "second": second.model}
     for module in (actions, model_facts, installed_models):
-        monkeypatch.setattr(module, "installed_models", lambda: {name: spec.digest for name, spec in made.items()})
-    monkeypatch.setattr("pages._ui.frame.installed_models", lambda: {name: spec.digest for name, spec in made.items()})
+        monkeypatch.setattr(
+            module, "installed_models", lambda: {name: model_digest(spec) for name, spec in made.items()}
+        )
+    monkeypatch.setattr(
+        "pages._ui.frame.installed_models", lambda: {name: model_digest(spec) for name, spec in made.items()}
+    )
     monkeypatch.setattr(model_facts, "read_spec", lambda path: made[path.stem])
 
 
 def workspace_of_both(first, second):
     workspace = workspace_with(first)
-    key = AnalysisKey(first.record.sha256, "II", second.model.digest, second.rules)
+    key = AnalysisKey(first.record.sha256, "II", model_digest(second.model), second.rules)
     workspace.analyses[key] = second
     return workspace
 
@@ -183,7 +188,7 @@ def test_compare_says_which_model_knows_the_patient(first, installed, monkeypatc
 
 
 def test_compare_with_one_model_says_how_to_get_a_second(first, monkeypatch):
-    monkeypatch.setattr(installed_models, "installed_models", lambda: {"first": first.model.digest})
+    monkeypatch.setattr(installed_models, "installed_models", lambda: {"first": model_digest(first.model)})
     monkeypatch.setattr(model_facts, "installed_models", dict)
     at = page("compare", workspace_with(first))
     assert not at.exception
@@ -213,7 +218,7 @@ def test_two_models_stand_beside_each_other_and_their_differences_can_be_stepped
 def test_order_of_the_models_does_not_depend_on_which_is_shown(first, second, installed):
     workspace = workspace_of_both(first, second)
     workspace.studies[first.record.sha256].shown = next(
-        key for key in workspace.analyses if key.model_digest == second.model.digest
+        key for key in workspace.analyses if key.model_digest == model_digest(second.model)
     )
     assert table(page("compare", workspace), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
 
@@ -276,7 +281,7 @@ def test_other_pages_stay_while_a_second_model_analyses(first, second, installed
     release = threading.Event()
     monkeypatch.setattr(engine, "run", lambda *args, **kwargs: release.wait(10) and first)
     workspace = workspace_with(first)
-    key = AnalysisKey(first.record.sha256, "II", second.model.digest, first.rules)
+    key = AnalysisKey(first.record.sha256, "II", model_digest(second.model), first.rules)
     workspace.start(jobs.Job(key, first.record, DEMO, beside=True))
     try:
         at = page("report", workspace)

@@ -11,6 +11,7 @@ from support.analyses import make_analysis
 from support.made_files import FS_HZ, signal
 from support.records import write_record
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
 from ecg_core.measuring import with_edits
@@ -67,7 +68,7 @@ def analysis(tmp_path, store, monkeypatch):
 
 
 def key_of(analysis):
-    return AnalysisKey(analysis.record.sha256, "auto", analysis.model.digest, analysis.rules)
+    return AnalysisKey(analysis.record.sha256, "auto", model_digest(analysis.model), analysis.rules)
 
 
 def signed(store, analysis, *, editor=EDITOR, with_patient=False):

@@ -13,7 +13,7 @@ from ..classifier.chunks import Progress
 from ..classifier.engine import TORCH
 from ..classifier.installed import default_weights
 from ..classifier.model import load_model
-from ..classifier.spec import read_spec
+from ..classifier.spec import model_digest, read_spec
 from ..errors import OutputError, RecordError
 from ..files import atomic_folder, place_mends, reason_of
 from ..notes import NO_NOTES, Notes
@@ -101,7 +101,7 @@ def _is_shown(store: Store, record: Record, settings: Settings) -> bool:
     if study is None:
         return False
     fitted = edits_of(store, record.sha256)[: study.n_fitted_edits]
-    key = AnalysisKey(record.sha256, settings.lead, read_spec(settings.model).digest, settings.rules, fitted)
+    key = AnalysisKey(record.sha256, settings.lead, model_digest(read_spec(settings.model)), settings.rules, fitted)
     return shows(study, key) and is_stored(store, key)
 
 
@@ -122,7 +122,7 @@ def _made_from(record: Record, settings: Settings) -> dict[str, Any]:
         "record_sha256": record.sha256,
         "model_sha256": spec.sha256,
         "int8_sha256": spec.int8_sha256,
-        "model_digest": spec.digest,
+        "model_digest": model_digest(spec),
         "lead": settings.lead,
         "rules": asdict(settings.rules),
         "stated": asdict(settings.overrides),

@@ -21,7 +21,7 @@ from ..files import APP_NAME
 from ..schema import ModelSpec
 from .model_card import card_of, recorder_of_proof, verdict_of
 from .model_files import NAME, WEIGHTS, read_proof
-from .spec import DEFAULT_MODEL, find_models, read_spec
+from .spec import DEFAULT_MODEL, find_models, model_digest, read_spec
 
 RECORDERS: Final = "recorders.json"  # which model is the default for which recorder
 
@@ -34,6 +34,11 @@ class InstalledModel:
     weights: Path
     spec: ModelSpec
     is_kept: bool  # whether it is the user's own
+
+    @property
+    def digest(self) -> str:
+        """What a study knows it by, under any name: see ``model_digest``."""
+        return model_digest(self.spec)
 
     @property
     def proof(self) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def installed_model(name: str) -> InstalledModel:
 
 def default_models() -> dict[str, InstalledModel]:
     """The model that is the default for a recorder, by the recorder as its user wrote it."""
-    installed = {model.spec.digest: model for model in installed_models()}
+    installed = {model.digest: model for model in installed_models()}
     return {name: installed[digest] for name, digest in stored_defaults().items() if digest in installed}
 
 

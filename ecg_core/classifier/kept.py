@@ -22,7 +22,7 @@ from .installed import (
     stored_defaults,
 )
 from .model_files import NAME, WEIGHTS, ModelFiles, check_name, checked_spec, files_of, named
-from .spec import DEFAULT_MODEL, find_models, read_spec
+from .spec import DEFAULT_MODEL, find_models, model_digest, read_spec
 
 TRASH: Final = ".trash"  # subfolder of models that were removed
 RENAMED: Final = "."  # before a name there: what a rename left, which is not brought back
@@ -146,7 +146,7 @@ def tidy() -> None:
     newest: dict[str, InstalledModel] = {}
     own = [model for model in installed_models() if model.is_kept]
     for model in sorted(own, key=lambda model: model.weights.stat().st_mtime_ns, reverse=True):
-        if newest.setdefault(model.spec.digest, model) is not model:
+        if newest.setdefault(model.digest, model) is not model:
             _to_trash(model, f"{RENAMED}{model.name}")
 
 
@@ -164,7 +164,7 @@ def set_default(name: str, recorder: str) -> None:
         raise ModelError("No recorder was named; expected its name as its recordings state it.", settings=("recorder",))
     table = {other: digest for other, digest in stored_defaults().items() if recorder_key(other) != key}
     if model.name != DEFAULT_MODEL.stem:  # which is the default of all
-        table[" ".join(recorder.split())] = model.spec.digest
+        table[" ".join(recorder.split())] = model.digest
     with _not_written():
         _make_folder()
         write_json(kept_folder() / RECORDERS, table)
@@ -197,7 +197,7 @@ def _refuse_taken(name: str) -> None:
 
 def _refuse_known(spec: ModelSpec) -> None:
     """Refuse a model that is installed: an analysis names its model by its digest."""
-    known = next((model.name for model in installed_models() if model.spec.digest == spec.digest), None)
+    known = next((model.name for model in installed_models() if model.digest == model_digest(spec)), None)
     if known is not None:
         raise ModelError(f"This model is installed already, as {known}; nothing was changed.")
 

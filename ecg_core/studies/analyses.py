@@ -44,7 +44,7 @@ class AnalysisKey(NamedTuple):
 
     record_sha256: str
     lead: str
-    model_digest: str  # see ``ModelSpec.digest``
+    model_digest: str  # see ``classifier.spec.model_digest``
     rules: RhythmRules
     fitted_labels: tuple[Edit, ...] = ()  # by which the model was fine-tuned to the patient
 

@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..classifier.spec import model_digest
 from ..edits import digest_of
 from ..errors import ChangeRefusedError, EcgError, StoreError
 from ..files import atomic_file
@@ -271,7 +272,7 @@ def _require_same(session: Session, row: StudyRow, analysis: Analysis) -> None:
     edits = edits_in(session, row.record_sha256)
     leads = {"first": analysis.record.lead_names[:1], **{name: (name,) for name in analysis.record.lead_names}}
     others = {
-        "another model": analysis.model.digest != row.model_sha256,
+        "another model": model_digest(analysis.model) != row.model_sha256,
         "other rules": rules_as_stored(analysis.rules) != row.rules,
         "another lead": analysis.lead_names != leads.get(row.lead, analysis.lead_names),
         "fine-tuned to other labels": analysis.fitted_sha256 != digest_of(edits[: row.n_fitted_edits]),
@@ -293,7 +294,7 @@ def _hashes(store: Store, analysis: Analysis) -> dict[str, str]:
         rules.append(["sensitivity", analysis.rules.sensitivity])
     return {
         "signal": analysis.record.sha256,
-        "model": analysis.model.digest,
+        "model": model_digest(analysis.model),
         "labels": edits_sha256(store, analysis.record.sha256),
         "rules": content_sha256(rules),
         "program": code_version(),

@@ -40,7 +40,7 @@ class StudyRow(Base):
     archived: Mapped[bool]
     lead: Mapped[str]  # how the analysis that is shown was asked for
     model_name: Mapped[str]
-    model_sha256: Mapped[str]  # its digest, see ``ModelSpec``; versions before: of the weights; empty until analysed
+    model_sha256: Mapped[str]  # see ``model_digest``; up to 0.2 that of the weights; empty until analysed
     rules: Mapped[dict[str, Any]]  # those that differ from the default ones
     n_fitted_edits: Mapped[int]  # so many of the first edits, undone ones left out, were used for fine-tuning
     n_beats: Mapped[int | None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ecg_core.classifier import installed
-from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS
+from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS, model_digest
 from ecg_core.errors import ModelError
 from ecg_core.schema import ModelSpec, Record
 
@@ -19,7 +19,7 @@ NO_MODEL: Final = (
 
 def installed_models() -> dict[str, str]:
     """The digest of each model by its name, the default model first."""
-    return {model.name: model.spec.digest for model in installed.installed_models()}
+    return {model.name: model.digest for model in installed.installed_models()}
 
 
 def choose_model(models: Mapping[str, str], name: str = "", *, digest: str = "", recorder: str = "") -> str:
@@ -65,6 +65,6 @@ def model_path(spec: ModelSpec) -> Path:
 
     """
     for model in installed.installed_models():
-        if model.spec.digest == spec.digest:
+        if model.digest == model_digest(spec):
             return model.weights
     raise ModelError(f"{spec.name}: the model that made this analysis is no longer installed; analyse it again.")

@@ -80,7 +80,7 @@ def _draw_changes(workspace: Workspace, model: InstalledModel) -> None:
     with st.popover("Default for a recorder", icon=":material/star:"):
         recorders = _recorders(workspace, model)
         st.selectbox(
-            "Recorder", recorders, index=0 if recorders else None, key=f"recorder {name}", accept_new_options=True,
+            "Recorder", recorders, index=0 if model.recorder else None, key=f"recorder {name}", accept_new_options=True,
             placeholder="as its recordings state it", help="Its new recordings are analysed by this model",
         )  # fmt: skip
         st.button(

@@ -6,6 +6,7 @@ from pathlib import Path
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor
 from pages._ui.jobs import AnalysisKey, AnalysisQueue
@@ -24,7 +25,7 @@ def workspace_with(analysis, workspace=None):
     """A workspace, or the one given, in which an analysis is shown."""
     workspace = workspace or Workspace()
     workspace.add(analysis.record)
-    key = AnalysisKey(analysis.record.sha256, "auto", analysis.model.digest, analysis.rules)
+    key = AnalysisKey(analysis.record.sha256, "auto", model_digest(analysis.model), analysis.rules)
     workspace.show(key, analysis)
     return workspace
 
