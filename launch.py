@@ -100,8 +100,8 @@ def dispatch(argv: "Sequence[str]") -> int:
 
 
 def n_processes(n_cores: "int | None") -> int:
-    """Return how many processes share the tests: one a core, and two at least, as tests in a browser mostly wait."""
-    return min(max(n_cores or 1, 2), MOST_PROCESSES)
+    """Return how many processes share the tests: one a core and one more, as some of the tests mostly wait."""
+    return min((n_cores or 1) + 1, MOST_PROCESSES)
 
 
 def say(line: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import insert
 from benchmarks.command import options_of, publish
 from benchmarks.tiling import tile
 from ecg_core.classifier.model import load_model
+from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.measuring import with_edits
 from ecg_core.notes import Patient
@@ -104,7 +105,7 @@ def day(store: Store, record: Record, folder: Path) -> dict[str, Any]:
     began = time.perf_counter()
     analysis = analyse(record, load_model())
     results: dict[str, Any] = {"beats": len(analysis.beats), "analysis_s": round(time.perf_counter() - began, 2)}
-    key = AnalysisKey(record.sha256, "auto", analysis.model.sha256, analysis.rules)
+    key = AnalysisKey(record.sha256, "auto", model_digest(analysis.model), analysis.rules)
     results["save_analysis"] = seconds(lambda: save_analysis(store, key, analysis), N_OPENED)
     set_shown(store, key, analysis, READER)
     results |= saving(store, analysis)

@@ -17,6 +17,7 @@ IN_UNITS: Final = re.compile(
 )  # fmt: skip
 ANY_DAY: Final = date(2000, 1, 1)  # of a time of day without a date
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3600, 60
+US_PER_S: Final = 1_000_000
 
 
 def clock_of(record: Record) -> datetime | None:
@@ -26,37 +27,47 @@ def clock_of(record: Record) -> datetime | None:
     return datetime.combine(ANY_DAY, record.start_clock)
 
 
+def moment_after(start: datetime, time_s: float, *, decimals: int) -> datetime:
+    """Moment so many seconds after a start: not the seconds but the moment is rounded, half a step upwards.
+
+    The start may have a fraction of a second itself: an hour after 20:15:30.7 it is 21:15:31, and the full hour before
+    is 21:00:00 however it is reckoned.
+    """
+    step_us = US_PER_S // 10**decimals
+    moment = start + timedelta(microseconds=round(US_PER_S * time_s) + step_us // 2)
+    return moment.replace(microsecond=moment.microsecond // step_us * step_us)
+
+
+def moment_of(record: Record, time_s: float, *, decimals: int = 3) -> datetime | None:
+    """Moment of a record by the clock, rounded; on ANY_DAY where the date is not known, None where the start is not."""
+    clock = clock_of(record)
+    return None if clock is None else moment_after(clock, time_s, decimals=decimals)
+
+
 def clock_text(record: Record, time_s: float, *, decimals: int = 0) -> str:
     """Clock time where that of the record's start is known, else elapsed time; the day is named from the second on."""
-    clock = clock_of(record)
-    if clock is None:
+    clock, moment = clock_of(record), moment_of(record, time_s, decimals=decimals)
+    if clock is None or moment is None:
         return elapsed_text(time_s, decimals=decimals)
-    whole_s, fraction = _split_seconds(time_s, decimals)
-    moment = clock + timedelta(seconds=whole_s)
     day = (moment.date() - clock.date()).days
+    fraction = f".{moment.microsecond:06d}"[: decimals + 1] if decimals else ""
     return f"{f'day {day + 1} ' if day else ''}{moment:%H:%M:%S}{fraction}"
 
 
 def start_text(record: Record) -> str:
     """Date and time of the start of a record; in words where the file does not state them."""
-    if record.start is not None:
-        return f"{record.start:%Y-%m-%d %H:%M:%S}"
-    if record.start_clock is not None:
-        return f"{record.start_clock:%H:%M:%S}, date unknown"
-    return "unknown; times are elapsed times"
+    moment = moment_of(record, 0.0, decimals=0)
+    if moment is None:
+        return "unknown; times are elapsed times"
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if record.start else f"{moment:%H:%M:%S}, date unknown"
 
 
 def elapsed_text(time_s: float, *, decimals: int = 0) -> str:
     """Time from the start as hours, minutes and seconds."""
-    whole_s, fraction = _split_seconds(time_s, decimals)
-    return f"{whole_s // 3600:02d}:{whole_s // 60 % 60:02d}:{whole_s % 60:02d}{fraction}"
-
-
-def _split_seconds(time_s: float, decimals: int) -> tuple[int, str]:
-    """Whole seconds, and the fraction of a second as text."""
     scale = 10**decimals
     whole_s, fraction = divmod(round(time_s * scale), scale)
-    return whole_s, f".{fraction:0{decimals}d}" if decimals else ""
+    text = f"{whole_s // 3600:02d}:{whole_s // 60 % 60:02d}:{whole_s % 60:02d}"
+    return f"{text}.{fraction:0{decimals}d}" if decimals else text
 
 
 def time_of(record: Record, text: str) -> float:
@@ -83,8 +94,8 @@ def time_of(record: Record, text: str) -> float:
     start_s = start.hour * HOUR_S + start.minute * MINUTE_S + start.second + start.microsecond / 1e6
     if found[2]:
         return (int(found[2]) - 1) * DAY_S + typed_s - start_s
-    if not found[5] and 0 < start_s - typed_s < MINUTE_S:
-        return 0.0  # the minute in which the recording began
+    if 0 < start_s - typed_s < (1 if found[5] else MINUTE_S):
+        return 0.0  # the minute or second in which the recording began
     return typed_s - start_s + (DAY_S if typed_s < start_s else 0)
 
 
@@ -140,7 +151,7 @@ def iso_text(record: Record, time_s: float | None) -> str:
     """Date and time by ISO 8601 to the millisecond; empty where the start of the record or the time is unknown."""
     if record.start is None or time_s is None:
         return ""
-    return (record.start + timedelta(milliseconds=round(1000 * time_s))).isoformat(timespec="milliseconds")
+    return moment_after(record.start, time_s, decimals=3).isoformat(timespec="milliseconds")
 
 
 def duration_text(seconds: float) -> str:

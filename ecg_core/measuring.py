@@ -14,7 +14,7 @@ from .labels import UNLABELLED, Codes
 from .rhythm.burden import measure_burden
 from .rhythm.danger import Tachyarrhythmia, find_dangers, mask_fibrillation, tachyarrhythmias, with_separable_beats
 from .rhythm.decisions import settle_labels
-from .rhythm.editing import apply_edits
+from .rhythm.editing import apply_edits, rejected_dangers
 from .rhythm.events import find_rhythms
 from .rhythm.labelling import label_codes, set_labels
 from .rhythm.marks import mark_tachyarrhythmias, marked_events
@@ -64,7 +64,9 @@ def measure(
     """
     settled, episodes, found = settle(record, predicted, waveform, rules, labels=labels, point=point, changes=changes)
     beats = set_labels(calibrate_probabilities(settled, calibration), labels)
-    dangers = find_dangers(beats, found, waveform, quality, duration_s=record.duration_s, rules=rules)
+    dangers = find_dangers(
+        beats, found, waveform, quality, duration_s=record.duration_s, rules=rules, artefact=changes.artefact
+    )
     events = find_rhythms(beats, rules, episodes=episodes, others=[*dangers, *marked_events(beats, changes.marks)])
     burden = measure_burden(
         beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years,
@@ -127,7 +129,8 @@ def with_edits(analysis: Analysis, edits: Sequence[Edit]) -> Analysis:
     if not counting(edits):
         return replace(analysis, edits_sha256=digest_of(edits))
     edited, labels = apply_edits(analysis, edits)
-    return replace(_measured(edited, labels), edits_sha256=digest_of(edits))
+    rejected = rejected_dangers(analysis, edited.changes)
+    return replace(_measured(edited, labels), edits_sha256=digest_of(edits), rejected=rejected)
 
 
 def _measured(analysis: Analysis, labels: Codes) -> Analysis:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 FileState = tuple[int, int, int]  # of a file: its size, the time of its last change in ns, and its number on the disk
@@ -40,3 +43,14 @@ class RecordOverrides:
 
 
 NO_OVERRIDES: Final = RecordOverrides()
+
+
+def hash_of(files: Iterable[Path], overrides: RecordOverrides) -> str:
+    """SHA-256 of the overrides and of all files by name: the identity of a recording."""
+    digest = hashlib.sha256(overrides.key.encode())
+    for path in sorted(files):
+        digest.update(path.name.encode(errors="surrogatepass"))  # a name of undecodable bytes
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

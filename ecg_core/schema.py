@@ -1,6 +1,7 @@
-"""Every noun of the project as a frozen dataclass, its arrays read-only views.
+"""Every noun of the project as a frozen dataclass.
 
-Times are seconds from the start of the record (``_s``); samples count only in ``records``, ``signals``, ``classifier``.
+Times are seconds from the start of the record (suffix ``_s``), arrays are read-only views. Positions in samples exist
+only in ``records``, ``signals`` and the first steps of ``classifier``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, time
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from .certainty import AfVerdict, Calibration, ReplacedLead, SDoubt, TrainingDom
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, nearest
 from .learning import LearningCheck
-from .overrides import NO_OVERRIDES, FileState, LeftOut, RecordOverrides
+from .overrides import NO_OVERRIDES, FileState, LeftOut, RecordOverrides, hash_of
 from .rules import OperatingPoint, RhythmRules
 
 Float32 = NDArray[np.float32]
@@ -27,7 +28,6 @@ Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 Text = NDArray[np.str_]
 Index = NDArray[np.int64]  # positions of beats, samples or frames
-T = TypeVar("T")
 
 
 class FrozenArrays:
@@ -40,12 +40,6 @@ class FrozenArrays:
                 view = value.view()
                 view.flags.writeable = False
                 object.__setattr__(self, item.name, view)
-
-
-def take_rows(columns: T, rows: slice | Bool | Index) -> T:
-    """Some rows of a dataclass all of whose fields are columns; a column that is None stays so."""
-    values = [getattr(columns, item.name) for item in fields(columns)]  # type: ignore[arg-type]
-    return type(columns)(*(None if column is None else column[rows] for column in values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +111,7 @@ class Record:
         """Hash of the overrides and of all files by name, or of the pieces wherever they are; the key of caches."""
         if self.pieces:
             return hashlib.sha256(" ".join(piece.sha256 for piece in self.pieces).encode()).hexdigest()
-        digest = hashlib.sha256(self.overrides.key.encode())
-        for path in sorted(self.files):
-            digest.update(path.name.encode(errors="surrogatepass"))  # a name of undecodable bytes
-            with path.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        return digest.hexdigest()
+        return hash_of(self.files, self.overrides)
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,17 +339,17 @@ class Burden(FrozenArrays):
     """Counts, and their percentage of the analysable beats and of the analysable time."""
 
     duration_s: float
-    analysable_s: float
+    analysable_s: float  # without ventricular fibrillation, which has no beats to be counted
     count: NDArray[np.int64]  # (5,), analysable beats in the order of CLASSES
     n_unusable_beats: int
-    rate_mean_bpm: float  # NaN without a rate
+    rate_mean_bpm: float  # of clear signal as the two below or, where there are none, of all counted RR; NaN without
     rate_min: HeartRate | None
     rate_max: HeartRate | None
     v: Ectopy
     s: Ectopy
     pvc_error_points: float  # expected error of a PVC burden over this length; NaN below 24 h
     af: Episodes
-    vf: Episodes  # ventricular fibrillation or flutter
+    vf: Episodes  # ventricular fibrillation or flutter; not in the analysable time
     vf_suspected: Episodes  # where it is not certain
     asystoles: Episodes
     not_analysable: Episodes  # stretches without an analysable lead, looked at for VF, VT and asystole without a sign
@@ -430,6 +418,7 @@ class Analysis:
     fitted_sha256: str = ""  # of the edits that it was fine-tuned to; see ``edits.digest_of``
     edits_sha256: str = ""  # of all edits that it shows
     changes: Changes = NO_CHANGES  # of a reader, beside the labels
+    rejected: tuple[RhythmEvent, ...] = ()  # VF, VT and asystole that the program found in what a reader calls artefact
     replaced: tuple[ReplacedLead, ...] = ()  # stretches that rest on a lead beyond the usual ones
 
     @property

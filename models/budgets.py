@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
 
 from ecg_core.adaptation.choosing import choose
 from ecg_core.adaptation.material import Labels
+from ecg_core.adaptation.proof import LEAST_GAIN
 from ecg_core.adaptation.running import run
 from ecg_core.adaptation.source import split_names
 from ecg_core.adaptation.split import Side
@@ -84,7 +86,7 @@ def measure(draw: Draw, *, on: str, folder: Path) -> dict[str, Any]:
 
 
 def adaptation_table(kept: dict[str, Any]) -> str:
-    """Figures before and after of each draw, on held-out patients and on the source, as a table of Markdown."""
+    """Figures before and after of each draw, and what the draws of a kind have in common, as tables of Markdown."""
     lines = [
         "| learned from | held out | V F1 | S F1 | false V an hour | source: V F1 | source: S F1 |",
         "|---|---|---|---|---|---|---|",
@@ -99,12 +101,32 @@ def adaptation_table(kept: dict[str, Any]) -> str:
             *(_before_after(source, name) for name in ("v_f1", "s_f1")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_kinds(kept.get("rows", {}))])
+
+
+def _kinds(rows: dict[str, Any]) -> Iterator[str]:
+    """Mean and range of the gains of each kind of draw on held-out patients, as a table of Markdown."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for key, row in rows.items():
+        kinds.setdefault(f"{key.partition(', draw ')[0]}, on {key.rpartition(', on ')[2]}", []).append(row)
+    fall = f"V and S fall, by more than {LEAST_GAIN} on average"
+    yield f"| learned from | draws | V F1, mean (range) | S F1, mean (range) | {fall} |"
+    yield "|---|---|---|---|---|"
+    for kind, some in kinds.items():
+        gains = {name: [_gain(row["before"][0], row["after"][0], name) for row in some] for name in ("v_f1", "s_f1")}
+        means = [mean(pair) for pair in zip(*gains.values(), strict=True)]
+        cells = [f"{mean(of):+.3f} ({min(of):+.3f} to {max(of):+.3f})" for of in gains.values()]
+        n_worse = sum(value < -LEAST_GAIN for value in means)
+        yield f"| {' | '.join([kind, str(len(some)), *cells, f'{n_worse} of {len(some)}'])} |"
+
+
+def _gain(before: dict[str, Any], after: dict[str, Any], name: str) -> float:
+    return float(after[name] - before[name])
 
 
 def _before_after(parts: Sequence[dict[str, Any]], name: str) -> str:
-    before, after = (part[name] for part in parts)
-    return f"{before:.3f} to {after:.3f} ({after - before:+.3f})"
+    before, after = parts
+    return f"{before[name]:.3f} to {after[name]:.3f} ({_gain(before, after, name):+.3f})"
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.evaluation.comparison import Differences
 from ecg_core.evaluation.ec57 import LEARNING_S
 from ecg_core.report.measures import format_edits
@@ -101,12 +102,12 @@ record, workspace = analysis.record, current_workspace()
 heading(f"Compare models on {record.record_id}", record)
 
 models = installed_models()
-others = [name for name, sha256 in models.items() if sha256 != analysis.model.sha256]
+others = [name for name, digest in models.items() if digest != model_digest(analysis.model)]
 name = st.selectbox("Compare with", others) if len(others) > 1 else next(iter(others), "")
 second = analysis_beside(analysis, name) if name else None
-order = list(models.values())
+order = {digest: place for place, digest in enumerate(models.values())}
 analyses = [one for one in (analysis, second) if one]
-analyses.sort(key=lambda one: order.index(one.model.sha256) if one.model.sha256 in order else -1)
+analyses.sort(key=lambda one: order.get(model_digest(one.model), -1))
 
 not_run = [spec for spec in specs() if spec.name == name and not second]
 st.markdown(" ".join(training_sentence(spec) for spec in (*(one.model for one in analyses), *not_run)))

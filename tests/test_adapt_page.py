@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import streamlit as st
 from support import adaptations as made
-from support.kept_models import adapted_files
+from support.kept_models import RECORDER, adapted_files
 from support.pages import button, page, text_of, workspace_on
 
 from ecg_core.adaptation import source, task
@@ -183,6 +183,15 @@ def test_a_kept_model_is_installed_and_the_page_says_where_it_is(workspace, outc
     assert "Your models" in labels(at)
     button(at, "Discard it").click().run()
     assert [model.name for model in installed_models() if model.is_kept] == ["mine"]
+
+
+@pytest.mark.parametrize("recorder", [RECORDER, ""])
+def test_a_default_for_a_recorder_is_offered_only_where_one_is_stated(workspace, recorder):
+    made.put_done(recorder=recorder)
+    at = shown(workspace)
+    button(at, "Keep").click().run()
+    assert "Kept as **mine**" in read(at)
+    assert ("make it the default for its recorder" in read(at)) == bool(recorder)
 
 
 def test_a_name_that_was_taken_in_the_meantime_is_said_when_the_model_is_kept(workspace):

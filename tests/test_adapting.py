@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from support.adapting import evaluation, recording, write_labelled
+from support.kept_models import adapted_files
 from support.stores import READER
 from support.training import QUICK_PLAN, SMALL_SPEC
 
@@ -49,8 +50,10 @@ from ecg_core.adaptation.task import (
 from ecg_core.classifier import leads
 from ecg_core.classifier.installed import installed_model
 from ecg_core.classifier.model import load_model
+from ecg_core.classifier.model_card import origin_of
+from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of
 from ecg_core.classifier.network import BeatNetwork
-from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
+from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec, spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
@@ -699,6 +702,15 @@ def test_a_model_that_changed_since_is_refused(small_world):
     assert "the model was changed since" in running.run(adaptation).problem
 
 
+@pytest.mark.parametrize("name", ["a\xa0b", "a\u200bb", "a\x1b[2J", "a\nb", "x" * 3000, "\ue000"])
+def test_no_name_of_a_recording_keeps_an_adapted_model_from_being_kept(name):
+    recordings = [replace(one, name=name) for one in patients(2)]
+    spec = adapted_spec(SMALL_SPEC, "mine", recordings, labels=Labels.ALL, plan=QUICK_PLAN)
+    weights = adapted_files()[WEIGHTS]
+    files = {WEIGHTS: weights, SPEC: spec_bytes(replace(spec, sha256=digest_of(weights)))}
+    assert checked_spec(files, where="mine").trained_on == ("mine/recording 1",) * 2
+
+
 def test_the_weights_that_are_kept_lie_between_those_before_and_the_fitted_ones():
     torch.manual_seed(0)
     one, other = (BeatNetwork(SMALL_SPEC).eval() for _ in range(2))
@@ -725,6 +737,45 @@ def test_the_proof_as_json_is_all_that_stands_on_the_output(small_world, capsys)
     written = capsys.readouterr()
     assert json.loads(written.out) == find("mine").proof
     assert "hold out" in written.err
+
+
+def test_a_kept_model_names_no_patient_and_its_adaptation_does(small_world):
+    adaptation = begun(*small_world)
+    sides = {f"Name {patient}": side for patient, side in adaptation.task.sides.items()}
+    recordings = tuple(
+        replace(one, name=f"Name\xa0of\u200b{one.name}", patient=f"Name {one.patient}")
+        for one in adaptation.task.recordings
+    )
+    adaptation.discard()
+    adaptation = create(replace(adaptation.task, recordings=recordings, sides=sides))
+    assert running.run(adaptation).state == DONE
+    assert {one["patient"] for one in adaptation.proof["learned_from"]} == {"Name r0", "Name r1"}
+    task.write_json(adaptation.folder / task.PROOF, adaptation.proof | {"may_keep": True})
+    kept = keep_adapted(adaptation)
+    assert kept.spec.trained_on == ("mine/recording 1", "mine/recording 2")
+    assert [one["patient"] for one in kept.proof["learned_from"]] == ["patient 1", "patient 2"]
+    assert not [path for path in kept.weights.parent.iterdir() if b"Name" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("learned", "held_out", "stated"),
+    [
+        (("", ""), "", ""),
+        (("Seer Light", "seer  light"), "", "seer  light"),
+        (("Seer Light", ""), "Another", "Seer Light"),
+        (("Seer Light", "Another"), "", ""),
+        (("", ""), "Another", ""),
+    ],
+)
+def test_the_recorder_of_a_model_is_the_one_that_its_recordings_state(small_world, learned, held_out, stated):
+    asked = begun(*small_world).task
+    of_patient = {"r0": learned[0], "r1": learned[1], "r2": held_out, "r3": held_out}
+    recordings = tuple(replace(one, recorder=of_patient[one.patient]) for one in asked.recordings)
+    adaptation = create(replace(asked, name="stated", recordings=recordings))
+    about = running._Run(adaptation, None)._about(None)
+    assert about["recorder"] == stated
+    recorder = f"the recorder {stated}" if stated else "own recordings"
+    assert origin_of(about).split() == f"adapted from small to {recorder}".split()
 
 
 def test_the_command_shows_the_split_and_begins_nothing_in_a_dry_run(small_world, capsys):

@@ -11,6 +11,7 @@ from support.analyses import make_analysis
 from support.pages import PURPOSE, ROOT, address_time_s, app_test, button, html_of, page, text_of, workspace_with
 from support.records import DEMO
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.measuring import with_rules
 from ecg_core.report.export import MORE_WRITERS, WRITERS
@@ -301,7 +302,7 @@ def test_demo_asked_for_by_the_launcher_opens_and_is_analysed(monkeypatch, pause
 
 
 def test_same_analysis_is_not_made_twice(analysis, paused_engine, monkeypatch):
-    monkeypatch.setattr(actions, "installed_models", lambda: {"made": analysis.model.sha256})
+    monkeypatch.setattr(actions, "installed_models", lambda: {"made": model_digest(analysis.model)})
     workspace = workspace_with(analysis)
     at = page("studies", workspace)
     button(at, "Analyse").click().run()

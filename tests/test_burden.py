@@ -132,6 +132,42 @@ def test_mean_minimum_and_maximum_of_a_steady_rate_are_equal():
     assert (burden.rate_min.bpm, burden.rate_mean_bpm, burden.rate_max.bpm) == pytest.approx((80.0, 80.0, 80.0))
 
 
+@given(beat_columns(), st.lists(st.sampled_from([0.3, 0.59, 0.6, 1.0]), min_size=40, max_size=40), st.integers(0, 100))
+@settings(max_examples=200)
+def test_the_mean_rate_lies_between_the_lowest_and_the_highest(columns, scores, later):
+    rr_ticks, labels, usable, broken = columns
+    beats = make_beats([rr + 2 * later for rr in rr_ticks], labels, usable=usable, broken=broken)
+    duration_s = 1.0 + (float(beats.time_s[-1]) if len(beats) else 0.0)
+    score = np.array([scores[: int(np.ceil(duration_s / 10))]], dtype=np.float32)
+    quality = Quality(10.0, score, np.ones(score.shape[1], dtype=bool))
+    burden = measure_burden(beats, (), quality=quality, duration_s=duration_s, rules=RULES)
+    if burden.rate_min and burden.rate_max:
+        assert burden.rate_min.bpm <= burden.rate_mean_bpm <= burden.rate_max.bpm
+    low, mean, high = (getattr(burden.hourly, f"rate_{name}_bpm") for name in ("min", "mean", "max"))
+    there = np.isfinite(low)
+    assert (low[there] <= mean[there]).all()
+    assert (mean[there] <= high[there]).all()
+
+
+def test_noise_that_is_taken_for_beats_does_not_raise_the_mean_rate():
+    rr = [80] * 150 + [35] * 300
+    beats = make_beats(rr, "N" * len(rr))
+    scores = np.ones((1, 23), dtype=np.float32)
+    scores[0, 12:] = 0.3
+    burden = measure_burden(
+        beats, (), quality=Quality(10.0, scores, np.ones(23, dtype=bool)), duration_s=226.0, rules=RULES
+    )
+    assert (burden.rate_min.bpm, burden.rate_mean_bpm, burden.rate_max.bpm) == pytest.approx((75.0, 75.0, 75.0))
+    assert burden.hourly.rate_mean_bpm == pytest.approx([75.0])
+
+
+def test_the_mean_rate_of_clear_signal_is_its_beats_over_its_time():
+    rng = np.random.default_rng(0)
+    rr = rng.integers(60, 110, 4000)
+    burden = burden_of(make_beats(rr, "N" * len(rr)))
+    assert burden.rate_mean_bpm == pytest.approx(6000 / rr[1:].mean(), abs=0.1)
+
+
 def test_pauses_and_false_intervals_are_left_out_of_the_rate():
     rr = [80] * 30
     rr[10], rr[20] = 400, 10

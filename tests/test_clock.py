@@ -1,13 +1,15 @@
 """Clock times and durations as text."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.records import in_memory
 
-from ecg_core.clock import clock_text, duration_text, iso_text, place_of
+from ecg_core.clock import clock_text, duration_text, iso_text, place_of, start_text, time_of
 from ecg_core.errors import EcgError
 
 
@@ -20,6 +22,35 @@ def test_clock_starts_where_the_record_does(record):
     assert clock_text(record, 90.0) == "08:01:30"
     assert clock_text(record, 17 * 3600) == "day 2 01:00:00"
     assert clock_text(replace(record, start=None), 3661.26, decimals=1) == "01:01:01.3"
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 300_000, 499_999, 500_000, 700_000, 999_999])
+def test_a_full_hour_is_one_whatever_the_fraction_of_a_second_of_the_start(record, microsecond):
+    late = replace(record, start=datetime(2001, 1, 1, 20, 15, 30, microsecond))
+    full_s = 44 * 60 + 30 - microsecond / 1e6
+    assert clock_text(late, full_s) == "21:00:00"
+    assert clock_text(late, full_s, decimals=2) == "21:00:00.00"
+    assert iso_text(late, full_s) == "2001-01-01T21:00:00.000"
+    by_clock = replace(late, start=None, start_clock=late.start.time())
+    assert clock_text(by_clock, full_s) == "21:00:00"
+
+
+@given(st.datetimes(datetime(1950, 1, 1), datetime(2050, 1, 1)), st.floats(0, 14 * 86_400))
+def test_clock_time_and_iso_8601_are_the_same_moment(start, time_s):
+    record = replace(in_memory(np.zeros(1000), 250.0), start=start)
+    assert clock_text(record, time_s, decimals=3).split()[-1] == iso_text(record, time_s)[11:]
+
+
+@given(st.times(), st.integers(0, 2))
+def test_the_clock_time_of_the_start_is_read_as_the_start(clock, decimals):
+    record = replace(in_memory(np.zeros(1000), 250.0), start_clock=clock)
+    assert time_of(record, clock_text(record, 0.0, decimals=decimals)) == pytest.approx(0.0, abs=0.51)
+
+
+def test_the_start_is_rounded_as_its_clock_time_is(record):
+    late = replace(record, start=datetime(2001, 1, 1, 20, 15, 30, 700_000))
+    assert start_text(late) == f"2001-01-01 {clock_text(late, 0.0)}" == "2001-01-01 20:15:31"
+    assert start_text(replace(late, start=None, start_clock=time(20, 15, 30, 700_000))) == "20:15:31, date unknown"
 
 
 @pytest.mark.parametrize(

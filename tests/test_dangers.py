@@ -23,8 +23,10 @@ from ecg_core.report.annotations import ANNOTATOR, annotation_bytes
 from ecg_core.report.dangers import (
     NOT_ANALYSED,
     NOT_ANALYSED_TEXT,
+    danger_pct,
     dangers,
     findings,
+    lost_pct,
     not_analysable_text,
     remarks,
 )
@@ -100,6 +102,7 @@ def test_what_could_not_be_judged_is_said_with_its_length(grave):
     )
     assert json.loads(report_json(grave))["unjudged_s"] == {
         "not_analysable": [[1500.0, 1700.0]],
+        "artefact": [],
         "no_signal": [[1710.0, 1722.0]],
     }
 
@@ -126,10 +129,28 @@ def test_what_the_program_does_not_look_at_is_said(calm, topic):
 
 def test_fibrillation_is_not_called_not_analysable(demo):
     noisy = replace(make_analysis(demo.duration_s, unusable=range(60, 78)), record=demo)
-    burden = replace(noisy.burden, not_analysable=replace(noisy.burden.not_analysable, total_s=18.0))
-    assert not_analysable_text(replace(noisy, burden=burden)) == "10.0 % not analysable"
-    dangerous = with_events(replace(noisy, events=(make_event("not_analysable", 700.0, 718.0),)), VF)
+    assert not_analysable_text(noisy) == "10.0 % not analysable"
+    dangerous = with_events(replace(noisy, events=()), make_event("vf", 600.0, 762.0))
     assert not_analysable_text(dangerous) == "1.0 % not analysable, 9.0 % in VF, VT or asystole"
+    assert lost_pct(dangerous) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("unusable", [(), range(61, 66), range(50, 80)])
+def test_the_percentage_in_danger_is_that_of_the_episodes_wherever_the_signal_is_called_analysable(demo, unusable):
+    noisy = replace(make_analysis(demo.duration_s, unusable=unusable), record=demo)
+    grave = with_events(replace(noisy, events=()), VF, make_event("vf", 900.0, 982.0))
+    (danger,) = dangers(grave)
+    assert (danger.total_s, danger_pct(grave)) == (180.0, pytest.approx(10.0))
+    assert "10.0 % in VF, VT or asystole" in not_analysable_text(grave)
+    burden = grave.burden
+    lost_s = 10 * sum(block < 60 or block >= 70 for block in unusable) + (2 if 69 in unusable else 0)
+    assert burden.analysable_s == pytest.approx(demo.duration_s - 180 - lost_s)
+    assert burden.analysable_pct + danger_pct(grave) + lost_pct(grave) == pytest.approx(100)
+
+
+def test_beats_of_a_tachycardia_are_counted_and_its_time_is_analysable(calm):
+    grave = with_events(calm, make_event("vt_sustained", 1200.0, 1290.0, n_beats=250, rate_bpm=165.0))
+    assert (grave.burden.analysable_pct, danger_pct(grave), lost_pct(grave)) == (100.0, pytest.approx(5.0), 0.0)
 
 
 # Every result

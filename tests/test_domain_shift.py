@@ -12,7 +12,7 @@ from support.records import DEMO
 
 from ecg_core.certainty import TrainingDomain
 from ecg_core.classifier.model import Model, save_spec, uncalibrated
-from ecg_core.classifier.spec import find_models, read_spec
+from ecg_core.classifier.spec import find_models, model_digest, read_spec
 from ecg_core.cli.analyze import summary
 from ecg_core.evaluation.ec57 import Score
 from ecg_core.records import read_record
@@ -129,7 +129,7 @@ def test_the_worklist_marks_what_is_unlike_and_has_no_column_where_nothing_is(tm
         record = read_record(DEMO)
         window.add(record)
         window.show(
-            AnalysisKey(record.sha256, "auto", SPEC.sha256, analysis.rules), replace(analysis, record=record)
+            AnalysisKey(record.sha256, "auto", model_digest(SPEC), analysis.rules), replace(analysis, record=record)
         )  # fmt: skip
         assert (get_study(window.store, record.sha256).unlike_pct is None) == (mark is None)
         table = page("studies", window).dataframe[0].value

@@ -30,7 +30,7 @@ from ecg_core.measuring import with_edits, with_labels, with_rules
 from ecg_core.pipeline import analyse
 from ecg_core.rhythm.danger import no_waveform
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Annotations, Beats, Waveform
+from ecg_core.schema import Annotations, Beats, Waveform, take_rows
 
 DURATION_S = 600.0
 
@@ -47,6 +47,20 @@ def with_premature_beats():
     time_s[7::10] -= 0.3
     rr_s = np.where(np.isfinite(made.predicted.rr_s), np.diff(time_s, prepend=np.nan), np.nan)
     return with_rules(replace(made, predicted=replace(made.predicted, time_s=time_s, rr_s=rr_s)), RhythmRules())
+
+
+def with_gaps():
+    """The same without beats or signal from 200 to 320 s, and with ventricular fibrillation from 450 to 470 s."""
+    vf, lost = np.zeros(600, dtype=np.float32), (200.0, 320.0)
+    vf[450:470] = 0.95
+    waveform = Waveform(1.0, vf, np.zeros(600, np.float32), np.array([lost]), np.zeros((0, 2)))
+    made = make_analysis(DURATION_S, unusable=range(20, 32), waveform=waveform)
+    kept = (made.predicted.time_s < lost[0]) | (made.predicted.time_s >= lost[1])
+    predicted = take_rows(made.predicted, kept)
+    rr_s = np.where(np.diff(predicted.time_s, prepend=np.nan) < 1, predicted.rr_s, np.nan)
+    attention = replace(made.attention, weight=made.attention.weight[kept])
+    made = replace(made, predicted=replace(predicted, rr_s=rr_s), attention=attention)
+    return with_rules(made, RhythmRules())
 
 
 def stretch(start_s, end_s, *, analysable=False):
@@ -125,7 +139,7 @@ def test_artefact_takes_its_beats_and_its_time_out_of_all_counts(base):
     np.testing.assert_array_equal(edited.beats.usable, base.beats.usable & ~inside)
     assert edited.burden.analysable_s == pytest.approx(base.burden.analysable_s - 12.4)
     assert edited.burden.n_beats == base.burden.n_beats - inside.sum()
-    assert [event for event in edited.events if event.kind == "not_analysable"][1].start_s == 200.0
+    assert next(event for event in edited.events if event.kind == "artefact").start_s == 200.0
     first_after = int(np.flatnonzero(inside)[-1]) + 1
     assert np.isnan(edited.beats.rr_s[first_after])  # a beat may be hidden in the artefact
     assert_same(edited.predicted, base.predicted, slice(first_after + 1, None), slice(first_after + 1, None))
@@ -269,6 +283,18 @@ def test_the_burden_of_marked_fibrillation_is_at_most_all_of_the_analysable_time
         assert edited.burden.af_burden_pct <= 100
 
 
+def test_marked_fibrillation_of_the_atria_ends_where_the_signal_does():
+    edited = with_edits(with_gaps(), [mark(0, 600, "af")])
+    episodes = [event for event in edited.events if event.kind == "af"]
+    assert not any(event.start_s < 320 and event.end_s > 200 for event in episodes)
+    beats_s = edited.beats.time_s
+    for event in episodes:
+        n_inside = int(((beats_s >= event.start_s) & (beats_s <= event.end_s)).sum())
+        assert event.n_beats == n_inside
+        assert event.rate_bpm == pytest.approx(75.0)
+    assert edited.burden.af_burden_pct <= 100
+
+
 def test_edited_analyses_are_measured_again_by_other_rules_with_all_edits(base):
     edits = [mark(300.0, 360.0, "af"), DeleteEdit((float(base.beats.time_s[50]),)), stretch(200, 210)]
     rules = RhythmRules(pause_s=1.5)
@@ -328,6 +354,31 @@ def test_whatever_the_edits_beats_ascend_and_an_rr_is_the_time_between_two_beats
     assert not (beats.usable & artefact).any() or late
     assert edited.burden.n_beats == beats.usable.sum()
     assert 0 <= edited.burden.analysable_s <= DURATION_S + 1e-6
+
+
+LONG = st.tuples(TIMES, st.floats(10, DURATION_S)).map(lambda one: Stretch(one[0], min(one[0] + one[1], DURATION_S)))
+LONG_MARKS = st.lists(
+    st.one_of(
+        st.builds(lambda one, rhythm: RhythmEdit((one,), rhythm), LONG, st.sampled_from(sorted(MARKED_NAMES))),
+        st.builds(lambda one, value: StretchEdit((one,), analysable=value), LONG, st.booleans()),
+        st.lists(LABELS, min_size=1, max_size=5).map(lambda labels: LabelEdit(tuple(labels))),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(LONG_MARKS)
+def test_whatever_is_marked_over_gaps_artefact_and_other_marks_no_burden_is_more_than_all(edits):
+    burden = with_edits(with_gaps(), [mark(0, DURATION_S, "af"), *edits]).burden
+    assert burden.af.total_s <= burden.analysable_s + 1e-6
+    assert (burden.hourly.af_s <= burden.hourly.analysable_s + 1e-6).all()
+    assert 0 <= burden.analysable_s <= DURATION_S
+    percentages = [
+        burden.af_burden_pct, burden.pvc_burden_pct, burden.sve_burden_pct, burden.v_and_f_pct, burden.analysable_pct,
+        burden.variability.coverage_pct,
+    ]  # fmt: skip
+    assert all(0 <= percent <= 100 + 1e-6 for percent in percentages if np.isfinite(percent))
 
 
 @given(EDITS)

@@ -7,6 +7,7 @@ tries so many damaged files per reader, different ones each time; without it a f
 
 import os
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -83,6 +84,18 @@ WHOLE = {
 }
 
 
+@cache
+def whole(name):
+    """The bytes of an undamaged file."""
+    return WHOLE[name][0]()
+
+
+@cache
+def part(suffix):
+    """The bytes of a file of the undamaged WFDB record."""
+    return PARTS[suffix]()
+
+
 @st.composite
 def damage(draw, content):
     """The bytes of a file after a few accidents, most of them near its beginning or its end."""
@@ -118,14 +131,14 @@ def damage(draw, content):
 )
 @given(data=st.data())
 def test_damage_ends_in_a_record_or_in_an_error_of_our_own(tmp_path, name, data):
-    make, file_name = WHOLE[name]
+    file_name = WHOLE[name][1]
     if name.startswith("wfdb"):
-        for suffix, part in PARTS.items():
-            (tmp_path / f"x{suffix}").write_bytes(part())
+        for suffix in PARTS:
+            (tmp_path / f"x{suffix}").write_bytes(part(suffix))
     if "compressed" in name and "wfdb" in name:
         (tmp_path / "x.hea").write_text(f"x 1 {FS_HZ}\nx.dat 516 200/mV\n")
     path = tmp_path / file_name
-    path.write_bytes(data.draw(damage(make())))
+    path.write_bytes(data.draw(damage(whole(name))))
     if "join" in name:
         path = files.beside_pieces(path)
     began = time.perf_counter()

@@ -22,6 +22,7 @@ from ecg_core.adaptation.material import Labels, recording_of
 from ecg_core.adaptation.published import SPLITS, names_of
 from ecg_core.adaptation.task import DONE, find
 from ecg_core.classifier.network import BeatNetwork
+from ecg_core.classifier.spec import read_spec
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.evaluation.budgets import Condition, Measured, conditions_of, divided
@@ -217,9 +218,12 @@ def test_adaptation_learns_outside_the_test_split_and_the_new_model_is_measured_
     assert adaptation.state.state == DONE, capsys.readouterr()
     assert {one["recording"] for one in adaptation.proof["learned_from"]} == set(LEARNED)
     assert {one["recording"] for one in adaptation.proof["held_out_recordings"]} == set(HELD_OUT)
+    assert {one["database"] for one in adaptation.proof["learned_from"]} == {"incartdb"}
+    assert read_spec(adaptation.model_path).trained_on == tuple(f"incartdb/{name}" for name in LEARNED)
     assert adaptation.proof["lead"] == "auto"
     capsys.readouterr()
-    assert main(["evaluate", "incartdb", "--model", str(adaptation.model_path), "--lead", "II"]) == 0
+    asked = ["evaluate", "incartdb", "--records", HELD_OUT[-1], "--lead", "II"]  # all of them: the test above
+    assert main([*asked, "--model", str(adaptation.model_path)]) == 0
     assert "model simulated" in capsys.readouterr().out
 
 

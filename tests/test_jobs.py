@@ -58,13 +58,22 @@ def test_a_process_that_is_killed_costs_its_own_record_alone(tmp_path, database)
     assert (study.n_kept, study.failed) == (2, ())
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory, excerpt, model):
+    """So many records that some are left when the first one is seen to be done, and their undisturbed results."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(12):
+        write_half_minute(folder / "db", f"r{number}", excerpt, number)
+    analyse_many([folder / "db"], SETTINGS, folder / "undisturbed")
+    return folder / "db", files(folder / "undisturbed")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of a terminal")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_several_processes_stopped_from_outside_continue_where_they_were(tmp_path, excerpt, how):
-    for number in range(20):  # so many that some are left when the first one is seen to be done
-        write_half_minute(tmp_path / "db", f"r{number}", excerpt, number)
+def test_several_processes_stopped_from_outside_continue_where_they_were(tmp_path, many, how):
+    database, undisturbed = many
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "ecg_core", "analyze", str(tmp_path / "db"), "--jobs", "2", "--out", str(out)]
+    command = [sys.executable, "-m", "ecg_core", "analyze", str(database), "--jobs", "2", "--out", str(out)]
     with subprocess.Popen(  # noqa: S603
         command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     ) as run:
@@ -76,10 +85,9 @@ def test_several_processes_stopped_from_outside_continue_where_they_were(tmp_pat
     finished = {name for name in contents(out) if not name.startswith(".")}
     assert finished
     assert not finished & set(STUDY)
-    study = analyse_many([tmp_path / "db"], SETTINGS, out)
+    study = analyse_many([database], SETTINGS, out)
     assert {outcome.task.name for outcome in study.outcomes if outcome.kept} == finished
-    analyse_many([tmp_path / "db"], SETTINGS, tmp_path / "undisturbed")
-    assert files(out) == files(tmp_path / "undisturbed")
+    assert files(out) == undisturbed
 
 
 def wait_for(condition, most_s=60.0):

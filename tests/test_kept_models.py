@@ -27,6 +27,7 @@ from ecg_core.classifier.model_card import card_of
 from ecg_core.classifier.model_files import INT8, NOT_STATED, PROOF, SPEC, WEIGHTS, checked_spec, digest_of, files_of
 from ecg_core.classifier.model_zip import MANIFEST, export, import_
 from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, read_spec, spec_bytes
+from ecg_core.classifier.unnamed import without_names
 from ecg_core.errors import ModelError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks")
@@ -88,11 +89,21 @@ def test_a_name_that_is_no_plain_word_is_refused(own_models, name):
     assert not own_models.exists()
 
 
-def test_weights_are_installed_under_one_name_alone():
+def test_weights_with_another_spec_are_another_model_and_its_default_is_its_own():
     keep(adapted_files(), "one")
-    with pytest.raises(ModelError, match="installed already, as the model one"):
+    other = keep(adapted_files(class_bias=(0.0, 0.0, 1.0, 0.0, 0.0)), "two")
+    set_default("two", RECORDER)
+    assert other.spec.sha256 == installed_model("one").spec.sha256
+    assert default_model_for(RECORDER).name == "two"
+    tidy()
+    assert own_names() == ["one", "two"]
+
+
+def test_a_model_is_installed_under_one_name_alone():
+    keep(adapted_files(), "one")
+    with pytest.raises(ModelError, match="installed already, as one"):
         keep(adapted_files(), "two")
-    with pytest.raises(ModelError, match="installed already, as the model general"):
+    with pytest.raises(ModelError, match="installed already, as general"):
         keep(files_of(DEFAULT_MODEL), "two")
 
 
@@ -108,7 +119,89 @@ def test_no_file_says_where_recordings_lie_on_this_computer():
     keep({**adapted_files(), PROOF: json.dumps({**MEASURED, "changed": rows}).encode()}, "mine")
     files = files_of(find_model("mine"))
     assert not [suffix for suffix, content in files.items() if b"Beeblebrox" in content or b"1a2b" in content]
-    assert json.loads(files[PROOF])["changed"] == [{"recording": "a"}]
+    assert json.loads(files[PROOF])["changed"] == [{"recording": "recording 1"}]
+
+
+def listed(recording, patient, database=""):
+    """A recording in the tables of a proof."""
+    return {"recording": recording, "database": database, "patient": patient}
+
+
+NAMED = {  # tables in the order of a proof; of a patient with one recording, what was found stands by its name
+    **MEASURED,
+    "held_out_patients": [{"patient": "dent-ecg", "hours": 1}, {"patient": "Ford Prefect (2 records)", "hours": 2}],
+    "learned_from": [listed("trillian", "McMillan, T."), listed("801", "801", "svdb"), listed("zaphod", "Beeblebrox")],
+    "held_out_recordings": [
+        listed("dent-ecg", "Arthur Dent"), listed("prefect-1", "Ford Prefect"), listed("prefect-2", "Ford Prefect"),
+    ],
+    "changed_beats": [{"recording": "prefect-2", "path": "/ward/prefect.edf", "study": "1a2b", "time_s": 3.0}],
+}  # fmt: skip
+NAMES = (
+    b"dent", b"Dent", b"refect", b"rillian", b"Beeblebrox", b"aphod", b"McMillan", b"ward", b"1a2b",
+)  # fmt: skip
+LEARNED = ("mitdb/101", "mine/trillian", "svdb/801", "mine/zaphod")
+
+
+def test_no_file_of_a_model_that_is_kept_or_exported_names_a_patient(own_models, tmp_path):
+    keep({**adapted_files(trained_on=LEARNED), PROOF: json.dumps(NAMED).encode()}, "mine")
+    export("mine", tmp_path / "mine.zip")
+    named = [*own_models.glob("mine/*.*"), tmp_path / "mine.zip"]
+    contents = [*(path.read_bytes() for path in named), *members_of(tmp_path / "mine.zip").values()]
+    assert len(contents) == 4 + 1 + 5
+    assert not [name for content in contents for name in NAMES if name in content]
+    spec = installed_model("mine").spec
+    assert spec.trained_on == ("mitdb/101", "mine/recording 1", "svdb/801", "mine/recording 2")
+
+
+def test_a_patient_has_the_same_number_in_all_tables_and_recordings_of_public_databases_keep_their_names():
+    proof = keep({**adapted_files(), PROOF: json.dumps(NAMED).encode()}, "mine").proof
+    assert [row["patient"] for row in proof["held_out_patients"]] == ["patient 4", "patient 5"]
+    assert proof["learned_from"] == [
+        listed("recording 1", "patient 1"), listed("801", "patient 2", "svdb"), listed("recording 2", "patient 3"),
+    ]  # fmt: skip
+    assert proof["held_out_recordings"] == [
+        listed("recording 3", "patient 4"), listed("recording 4", "patient 5"), listed("recording 5", "patient 5"),
+    ]  # fmt: skip
+    assert proof["changed_beats"] == [{"recording": "recording 5", "time_s": 3.0}]
+    assert without_names(proof) == proof
+
+
+def test_a_model_that_was_kept_or_exported_with_names_is_taken_on_without_them(own_models, tmp_path):
+    keep({**adapted_files(), PROOF: json.dumps(NAMED).encode()}, "mine")
+    (own_models / "mine" / f"mine{PROOF}").write_text(json.dumps(NAMED))  # as an earlier version kept it
+    export("mine", tmp_path / "mine.zip")
+    members = members_of(tmp_path / "mine.zip")
+    assert not [name for content in members.values() for name in NAMES if name in content]
+    spec = json.dumps({**json.loads(members["mine.json"]), "trained_on": LEARNED}).encode()
+    named = resealed(members, **{"mine.json": spec, f"mine{PROOF}": json.dumps(NAMED).encode()})
+    remove("mine")
+    import_(zipped(tmp_path / "named.zip", named.items()))
+    contents = [path.read_bytes() for path in own_models.glob("mine/*.*")]
+    assert len(contents) == 4
+    assert not [name for content in contents for name in NAMES if name in content]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        listed("Beeblebrox", "x", "svdb"),  # no record of it
+        listed("801", "x", "our ward"),
+        listed("801", "x"),
+        {"recording": 42, "patient": 4711},
+    ],
+)
+def test_what_calls_itself_public_and_is_not_is_numbered(row):
+    assert without_names({"learned_from": [row]})["learned_from"][0] == {
+        **row, "recording": "recording 1", "patient": "patient 1",
+    }  # fmt: skip
+
+
+def test_recordings_of_one_name_give_no_patient_the_number_of_another():
+    rows = [listed("ecg", "Arthur Dent"), listed("ecg", "Ford Prefect")]
+    made = without_names({"held_out_recordings": rows, "held_out_patients": [{"patient": "ecg"}, {"patient": "ecg"}]})
+    assert [row["patient"] for row in made["held_out_recordings"]] == ["patient 1", "patient 2"]
+    assert {row["patient"] for row in made["held_out_patients"]} == {"patient 3"}
+    assert without_names(made) == made
 
 
 def test_the_origin_is_that_of_the_proof_where_a_model_was_adapted_again():
@@ -246,10 +339,50 @@ def test_a_model_does_not_come_back_where_its_name_or_its_weights_are_taken():
     keep(adapted_files(1), "mine")
     with pytest.raises(ModelError, match="has this name"):
         restore("mine")
-    remove("mine")  # the trash holds the last one of a name
+    assert remove("mine") == "mine.2"
     keep(adapted_files(1), "other")
-    with pytest.raises(ModelError, match="installed already, as the model other"):
-        restore("mine")
+    with pytest.raises(ModelError, match="installed already, as other"):
+        restore("mine.2")
+    with pytest.raises(ModelError, match=r"mine\.3: no model of this name was removed.* expected mine, mine\.2"):
+        restore("mine.3")
+
+
+def weights_of(*files):
+    return [one[WEIGHTS] for one in files]
+
+
+def all_brought_back():
+    """The weights of all models of one's own, once all that were removed are brought back, each under a free name."""
+    for place in removed_models():
+        restored = restore(place)
+        rename(restored.name, f"back-{place.replace('.', '-')}")
+    return sorted(files_of(find_model(name))[WEIGHTS] for name in own_names())
+
+
+def test_no_removed_model_is_lost_before_the_next_start():
+    first, second, third = (adapted_files(seed) for seed in range(3))
+    keep(first, "ours")
+    assert remove("ours") == "ours"
+    keep(second, "ours")
+    rename("ours", "other")  # its old folder goes, and none of that name that was removed
+    keep(third, "ours")
+    assert remove("ours") == "ours.2"
+    assert removed_models() == ("ours", "ours.2")
+    assert all_brought_back() == sorted(weights_of(first, second, third))
+    assert removed_models() == ()
+    remove("other")
+    tidy()
+    assert removed_models() == ()
+
+
+def test_what_a_killed_rename_left_is_no_removed_model(monkeypatch):
+    keep(adapted_files(), "ours")
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", lambda *_arguments, **_more: None)
+        rename("ours", "other")
+        rename("other", "ours")
+        rename("ours", "other")
+    assert (own_names(), removed_models()) == (["other"], ())
 
 
 # A kill, and a full disk

@@ -1,8 +1,9 @@
 """Killed at any moment, without warning: no partial file under its final name, nothing finished lost, and the next run
 ends as one that was never disturbed.
 
-The work runs in a forked child. It is killed after fractions of the time that an undisturbed one takes, and every other
-time as soon as it has changed something in its folder.
+The work runs in a forked child, after it has run here once, so that a child has all imports. It is killed after
+fractions of the time that an undisturbed one takes, and every other time as soon as it has changed something in its
+folder.
 """
 
 import os
@@ -45,6 +46,7 @@ def database(tmp_path, excerpt):
 
 def killed_at_moments(work, folder, check, moments=MOMENTS):
     """Kill the work again and again, and ``check`` after each time; return how often it was killed in the middle."""
+    assert not work("ready")
     began = time.monotonic()
     _, status = os.waitpid(started(lambda: work("undisturbed")), 0)
     assert status == 0

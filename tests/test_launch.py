@@ -132,8 +132,8 @@ def test_an_environment_is_made_or_installed_only_where_its_stamp_says_so(stamp,
     assert launch.missing_step(stamp, "3.11", ["abc", "d"]) == step
 
 
-@pytest.mark.parametrize(("n_cores", "n_processes"), [(None, 2), (1, 2), (2, 2), (3, 3), (64, 4)])
-def test_the_tests_run_in_a_process_for_each_core(n_cores, n_processes):
+@pytest.mark.parametrize(("n_cores", "n_processes"), [(None, 2), (1, 2), (2, 3), (3, 4), (64, 4)])
+def test_the_tests_run_in_a_process_for_each_core_and_one_more(n_cores, n_processes):
     assert launch.n_processes(n_cores) == n_processes
 
 

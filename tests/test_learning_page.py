@@ -14,7 +14,7 @@ from ecg_core.measuring import with_labels
 from ecg_core.schema import Annotations
 from ecg_core.studies.analyses import save_analysis
 from ecg_core.studies.audit import trail
-from pages._ui import engine, learning
+from pages._ui import engine, labelling, learning
 from pages._ui.workspace import Workspace
 
 HARMS = replace(HELPS, right_after=(6, 2, 1, 0, 0, 0))
@@ -44,6 +44,8 @@ def fitted_labels(monkeypatch, analysis, check):
 
     def run(record, model_path, rules, *, lead, edits, progress, fitting):
         own = labels_of(edits)
+        if not own:
+            return analysis
         given.append(own)
         progress(record.duration_s, record.duration_s)
         fitting(1.0)
@@ -56,7 +58,8 @@ def fitted_labels(monkeypatch, analysis, check):
         return replace(changed, beats=beats, learning=learned, queried=analysis.queried[:2])
 
     monkeypatch.setattr(engine, "run", run)
-    monkeypatch.setattr(learning, "model_path", lambda spec: Path("made.pt"))
+    for module in (learning, labelling):
+        monkeypatch.setattr(module, "model_path", lambda spec: Path("made.pt"))
     return given
 
 
@@ -139,3 +142,18 @@ def test_fine_tuning_is_undone_before_the_labels_that_it_used(at, workspace, ana
     press(at, "Undo")
     press(at, "Undo")
     assert shown(workspace) is analysis
+
+
+def test_a_fine_tuned_study_can_be_read_and_undone_where_no_earlier_analysis_is_stored(at, workspace):
+    press(at, "Accept")
+    key = workspace.shown[workspace.current]
+    workspace.window_analyses.by_key = {key: workspace.stored(key)}
+    for path in (workspace.store.folder / "analyses").iterdir():  # as an update of the program leaves a study
+        path.unlink()
+    at.run()
+    assert not at.exception
+    assert "**2 beats labelled by you**, 2 of them used for fine-tuning;" in text_of(at)
+    press(at, "Undo")
+    at.run()
+    assert shown(workspace).n_fitted == 0
+    assert shown(workspace).beats.label[shown(workspace).labelled].tolist() == ["S", "S"]

@@ -180,9 +180,9 @@ def test_a_long_gap_is_analysed_in_a_moment_and_nothing_after_it_is_otherwise(ex
         whole = watch(excerpt[RUN], model, **gaps)
     assert_same(short, whole)
     assert joined(short).time_s[-1] > 720
-    began_s = time.perf_counter()
+    began_s = time.process_time()  # on a busy machine, a moment by the clock may be long
     days = watch(excerpt[RUN], model, cuts=[cut], firsts=[0, cut + 30 * 86_400 * FS_HZ])
-    assert time.perf_counter() - began_s < 10
+    assert time.process_time() - began_s < 10
     assert joined(days).time_s[-1] > 30 * 86_400
 
 

@@ -31,8 +31,9 @@ def workspace(demo, monkeypatch):
 
 
 def sign_it(workspace, sha256):
+    analysis, version = workspace.analysis(sha256), workspace.study(sha256).version
     sign(
-        workspace.store, sha256, workspace.analysis(sha256), role="", statement="Seen.", editor=workspace.editor
+        workspace.store, sha256, analysis, version=version, role="", statement="Seen.", editor=workspace.editor
     )  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def beside(workspace, demo, monkeypatch):
     event = threading.Event()
     monkeypatch.setattr(engine, "run", lambda *_, **__: event.wait(TIMEOUT_S) and make_analysis(demo.duration_s))
     shown = workspace.shown[demo.sha256]
-    job = Job(shown._replace(model_sha256="1" * 64), demo, DEMO, beside=True)
+    job = Job(shown._replace(model_digest="1" * 64), demo, DEMO, beside=True)
     workspace.start(job)
     yield job
     event.set()
@@ -76,7 +77,8 @@ def confirmation():
     from pages._ui.workspace import current_workspace
 
     workspace = current_workspace()
-    draw_confirmation(workspace.analysis(workspace.current))
+    sha256 = workspace.current
+    draw_confirmation(workspace.analysis(sha256), workspace.study(sha256).version)
 
 
 def test_a_report_is_not_signed_while_its_study_is_analysed(workspace, demo, beside):

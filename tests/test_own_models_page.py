@@ -1,5 +1,6 @@
 """The reader's own models on the page About, and the model that a new analysis begins with."""
 
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,11 @@ from support.kept_models import MEASURED, RECORDER, adapted_files, whole_files
 from support.pages import button, page, text_of, workspace_on, workspace_with
 from support.studies import write_half_minute
 
-from ecg_core.classifier.installed import default_model_for, find_model, installed_models
-from ecg_core.classifier.kept import keep, removed_models, rename, set_default
+from ecg_core.classifier.installed import default_model_for, find_model, installed_model, installed_models
+from ecg_core.classifier.kept import keep, remove, removed_models, rename, set_default
+from ecg_core.classifier.model_files import PROOF, SPEC
 from ecg_core.classifier.model_zip import export
+from ecg_core.classifier.spec import model_digest, spec_of
 from ecg_core.errors import ModelError
 from ecg_core.records import read_record
 from pages._ui import own_models
@@ -65,6 +68,25 @@ def test_a_model_is_renamed_removed_and_brought_back_on_the_page(workspace):
     assert not at.exception
 
 
+def test_two_models_that_were_removed_under_one_name_are_both_brought_back(workspace):
+    for seed in range(2):
+        keep(adapted_files(seed), "ours")
+        remove("ours")
+    at = page("about", workspace)
+    assert "**ours** was removed" in text_of(at)
+    assert "**ours** (2) was removed" in text_of(at)
+    keyed(at.button, "restore ours.2").click().run()
+    assert installed_model("ours").spec == read_spec_of(adapted_files(1), "ours")
+    rename("ours", "second")
+    keyed(page("about", workspace).button, "restore ours").click().run()
+    assert (own_names(), removed_models()) == (["ours", "second"], ())
+
+
+def read_spec_of(files, name):
+    """The spec of files as it is kept under a name."""
+    return replace(spec_of(files[SPEC], where=name), name=name, origin=ORIGIN)
+
+
 def test_a_name_that_cannot_be_had_is_refused_in_a_sentence(workspace):
     keep(adapted_files(), "mine")
     at = page("about", workspace)
@@ -83,6 +105,20 @@ def test_a_model_becomes_the_default_for_a_recorder_and_gives_way_again(workspac
     assert f"Recordings of **{RECORDER}** are analysed by **mine**" in text_of(at)
     button(at, "Use general").click().run()
     assert default_model_for(RECORDER) is None
+
+
+def test_no_recorder_of_another_recording_is_proposed_for_a_model_that_states_none(workspace, tmp_path, excerpt):
+    path = write_half_minute(tmp_path, "stated", excerpt)
+    with Path(f"{path}.hea").open("a") as header:
+        header.write("# Recorder: Another\n")
+    workspace.add(read_record(path))
+    keep({**adapted_files(), PROOF: json.dumps({**MEASURED, "recorder": ""}).encode()}, "mine")
+    at = page("about", workspace)
+    assert (keyed(at.selectbox, "recorder mine").options, keyed(at.selectbox, "recorder mine").value) == (
+        ["Another"], None,
+    )  # fmt: skip
+    button(at, "Make it the default").click().run()
+    assert "No recorder was named" in text_of(at)
 
 
 def test_a_zip_is_imported_and_an_export_holds_the_model(workspace, tmp_path):
@@ -136,7 +172,8 @@ def test_an_analysis_finds_the_model_that_made_it_under_its_new_name():
     spec = keep(adapted_files(), "mine").spec
     rename("mine", "yours")
     assert model_path(spec) == find_model("yours")
-    assert choose_model(names_and_hashes(), "mine", sha256=spec.sha256) == "yours"
+    assert choose_model(names_and_hashes(), "mine", digest=model_digest(spec)) == "yours"
     assert choose_model(names_and_hashes(), "mine") == "general"
-    with pytest.raises(ModelError, match="no longer installed"):
-        model_path(replace(spec, sha256="0" * 64))
+    for changed in ({"sha256": "0" * 64}, {"class_bias": (0.0, 0.0, 1.0, 0.0, 0.0)}):
+        with pytest.raises(ModelError, match="no longer installed"):
+            model_path(replace(spec, **changed))

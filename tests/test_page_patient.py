@@ -18,8 +18,9 @@ from ecg_core.records import read_record
 from ecg_core.studies import signing
 from ecg_core.studies.audit import trail
 from ecg_core.studies.signing import sign, signatures_of
-from ecg_core.studies.study import SIGNED
-from ecg_core.studies.study_notes import notes_of, set_diary, set_patient
+from ecg_core.studies.study import SIGNED, get_study
+from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient
+from pages._ui.sign_off import VERSION
 from pages._ui.view import study_key
 
 
@@ -52,6 +53,7 @@ def signed(workspace):
         workspace.store,
         sha256,
         workspace.analysis(sha256),
+        version=get_study(workspace.store, sha256).version,
         role="Physician",
         statement="Seen.",
         editor=workspace.editor,
@@ -67,6 +69,30 @@ def test_a_field_is_saved_when_it_is_left(workspace):
     assert notes(workspace).patient == Patient(name="Known Somebody", sex="female")
     assert trail(workspace.store, shown(workspace))[-1].detail["fields"] == ["sex"]
     assert "left out of every export" in text_of(at)
+
+
+@pytest.mark.parametrize("born", ["1880-01-01", "2999-12-31", "1950", "unknown", "1950-00-00"])
+def test_a_field_that_is_left_changes_no_other_whatever_a_file_stored_there(workspace, born):
+    stored = Patient(name="A" * 200, birth_date=born, sex="neutered", medication="b" * 3000)
+    workspace.save(set_patient, shown(workspace), stored)
+    at = page("patient", workspace)
+    assert not at.exception
+    held = [str(field.value) for field in (*at.date_input, *at.text_input) if field.label == "Date of birth"]
+    assert held == [born]
+    next(field for field in at.text_input if field.label == "Recorder").input("belt").run()
+    assert notes(workspace).patient == replace(stored, recorder="belt")
+
+
+def test_a_birth_date_that_is_no_date_is_replaced_by_one_alone(workspace):
+    def typed(at, text):
+        return next(field for field in at.text_input if field.label == "Date of birth").input(text).run()
+
+    workspace.save(set_patient, shown(workspace), Patient(birth_date="unknown"))
+    at = typed(page("patient", workspace), "soon")
+    assert "expected YYYY-MM-DD" in at.error[0].value
+    assert notes(workspace).patient == Patient(birth_date="unknown")
+    typed(at, "1950-03-02")
+    assert notes(workspace).patient == Patient(birth_date="1950-03-02")
 
 
 def test_a_diary_entry_is_added_with_the_rhythm_that_was_there(workspace):
@@ -168,13 +194,14 @@ def test_a_changed_entry_is_red(workspace):
     assert "Verified" not in text_of(at)
 
 
-def confirmation():
+def confirmation(version=None):
     """The content of the dialog, as a script."""
     from pages._ui.sign_off import draw_confirmation
     from pages._ui.workspace import current_workspace
 
     workspace = current_workspace()
-    draw_confirmation(workspace.analysis(workspace.current))
+    study = workspace.study(workspace.current)
+    draw_confirmation(workspace.analysis(workspace.current), version or study.version)
 
 
 def test_a_report_is_signed_after_a_confirmation_of_what_is_signed_and_what_is_open(workspace):
@@ -194,6 +221,19 @@ def test_a_report_is_signed_after_a_confirmation_of_what_is_signed_and_what_is_o
     assert (stored.signature.role, stored.signature.reader) == ("Cardiologist", workspace.editor.reader)
     assert workspace.is_signed(shown(workspace))
     assert "**Version 1** signed by" in text_of(page("report", workspace))
+
+
+def test_what_another_window_wrote_after_the_page_was_drawn_is_not_signed(workspace):
+    sha256 = shown(workspace)
+    at = page("report", workspace)
+    set_narrative(workspace.store, sha256, "Not what was read.", workspace.editor)
+    at.button(key="sign_open").click().run()  # which draws the page again, and the dialog above it
+    assert not at.exception
+    dialog = AppTest.from_function(confirmation, kwargs={"version": at.session_state[VERSION]})
+    dialog.session_state["workspace"] = workspace
+    dialog.run().button(key="sign_now").click().run()
+    assert "since it was shown here" in dialog.error[0].value
+    assert signatures_of(workspace.store, sha256) == ()
 
 
 def test_a_danger_and_queried_beats_that_are_open_are_said_before_signing(workspace):

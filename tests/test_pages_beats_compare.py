@@ -10,6 +10,7 @@ from support.analyses import make_analysis
 from support.pages import button, page, text_of, workspace_with
 from support.records import DEMO
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.figures import rr_bars
 from ecg_core.measuring import with_rules
@@ -23,14 +24,14 @@ from pages._ui.jobs import AnalysisKey
 from pages._ui.workspace import Workspace
 
 PAGES = ("beats", "compare")
-INSTALLED = {"first": "sha256 of first", "second": "sha256 of second"}
+SHA256 = {"first": "sha256 of first", "second": "sha256 of second"}
 
 
 @pytest.fixture(scope="module")
 def first(demo):
     """Made-up beats on the real demo record, analysed by a model that is installed."""
     made = replace(make_analysis(demo.duration_s), record=demo)
-    spec = replace(made.model, name="first", sha256=INSTALLED["first"], trained_on=("mitdb/1", "mitdb/2"))
+    spec = replace(made.model, name="first", sha256=SHA256["first"], trained_on=("mitdb/1", "mitdb/2"))
     return replace(made, model=spec)
 
 
@@ -43,23 +44,27 @@ def second(first):
     burden = measure_burden(
         beats, first.events, quality=first.quality, duration_s=first.record.duration_s, rules=first.rules
     )
-    spec = replace(first.model, name="second", sha256=INSTALLED["second"], trained_on=("svdb/1", "mitdb/2"))
+    spec = replace(first.model, name="second", sha256=SHA256["second"], trained_on=("svdb/1", "mitdb/2"))
     return replace(first, beats=beats, burden=burden, model=spec)
 
 
 @pytest.fixture
 def installed(monkeypatch, first, second):
     """Two models, without their weights."""
-    for module in (actions, model_facts, installed_models):
-        monkeypatch.setattr(module, "installed_models", lambda: dict(INSTALLED))
-    monkeypatch.setattr("pages._ui.frame.installed_models", lambda: dict(INSTALLED))
     made = {"first": first.model, "second": second.model}
+    for module in (actions, model_facts, installed_models):
+        monkeypatch.setattr(
+            module, "installed_models", lambda: {name: model_digest(spec) for name, spec in made.items()}
+        )
+    monkeypatch.setattr(
+        "pages._ui.frame.installed_models", lambda: {name: model_digest(spec) for name, spec in made.items()}
+    )
     monkeypatch.setattr(model_facts, "read_spec", lambda path: made[path.stem])
 
 
 def workspace_of_both(first, second):
     workspace = workspace_with(first)
-    key = AnalysisKey(first.record.sha256, "II", second.model.sha256, second.rules)
+    key = AnalysisKey(first.record.sha256, "II", model_digest(second.model), second.rules)
     workspace.analyses[key] = second
     return workspace
 
@@ -183,7 +188,7 @@ def test_compare_says_which_model_knows_the_patient(first, installed, monkeypatc
 
 
 def test_compare_with_one_model_says_how_to_get_a_second(first, monkeypatch):
-    monkeypatch.setattr(installed_models, "installed_models", lambda: {"first": INSTALLED["first"]})
+    monkeypatch.setattr(installed_models, "installed_models", lambda: {"first": model_digest(first.model)})
     monkeypatch.setattr(model_facts, "installed_models", dict)
     at = page("compare", workspace_with(first))
     assert not at.exception
@@ -213,7 +218,7 @@ def test_two_models_stand_beside_each_other_and_their_differences_can_be_stepped
 def test_order_of_the_models_does_not_depend_on_which_is_shown(first, second, installed):
     workspace = workspace_of_both(first, second)
     workspace.studies[first.record.sha256].shown = next(
-        key for key in workspace.analyses if key.model_sha256 == second.model.sha256
+        key for key in workspace.analyses if key.model_digest == model_digest(second.model)
     )
     assert table(page("compare", workspace), "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
 
@@ -272,11 +277,11 @@ def test_second_analysis_runs_beside_the_shown_one_and_does_not_replace_it(first
     assert table(at, "EC57, %").columns.tolist() == ["EC57, %", "first", "second"]
 
 
-def test_other_pages_stay_while_a_second_model_analyses(first, installed, monkeypatch):
+def test_other_pages_stay_while_a_second_model_analyses(first, second, installed, monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(engine, "run", lambda *args, **kwargs: release.wait(10) and first)
     workspace = workspace_with(first)
-    key = AnalysisKey(first.record.sha256, "II", INSTALLED["second"], first.rules)
+    key = AnalysisKey(first.record.sha256, "II", model_digest(second.model), first.rules)
     workspace.start(jobs.Job(key, first.record, DEMO, beside=True))
     try:
         at = page("report", workspace)

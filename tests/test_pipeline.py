@@ -374,10 +374,10 @@ def test_a_label_at_no_beat_changes_nothing(demo_analysis):
 
 def test_labels_of_another_record_are_refused_with_the_share_that_matched(excerpt, model, plain):
     foreign = labels(plain.beats.time_s[:20] + 0.4, "N" * 20)
-    with pytest.raises(RecordError, match=r"1 of 20 labels .* \(5 %\), expected at least 80 %"):
+    with pytest.raises(RecordError, match=r"expected at least 80 % of 20 labels at a beat, got 1 \(5 %\)"):
         analyse(in_memory(excerpt, FS_HZ), model, patient_labels=foreign)
     behind = labels(plain.beats.time_s[:20] + 1e5, "N" * 20)
-    with pytest.raises(RecordError, match="they belong to another record"):
+    with pytest.raises(RecordError, match="the labels belong to another record"):
         analyse(in_memory(excerpt, FS_HZ), model, patient_labels=behind)
 
 

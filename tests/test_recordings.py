@@ -31,7 +31,8 @@ from ecg_core.studies.holding import hold
 from ecg_core.studies.recordings import files_of_study, open_recording, relocate
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import add_study, delete_study, get_study
-from ecg_core.studies.tables import SignatureRow
+from ecg_core.studies.study_files import N_SAMPLED, SAMPLED_BYTES
+from ecg_core.studies.tables import SignatureRow, StudyRow
 
 COUNTS_PER_MV = 200
 
@@ -183,15 +184,61 @@ def test_a_copy_with_other_times_is_hashed_once_and_accepted(study_and_record, f
     assert open_recording(file_store, study).sha256 == study.record_sha256
 
 
-def test_a_changed_file_of_every_format_is_refused(study_and_record, file_store, tmp_path):
+@pytest.mark.parametrize("is_same_time", [True, False])
+def test_a_changed_file_of_every_format_is_refused(study_and_record, file_store, tmp_path, is_same_time):
     study, _ = study_and_record
     path = max((tmp_path / "data").iterdir(), key=lambda path: path.stat().st_size)
+    changed_ns = path.stat().st_mtime_ns if is_same_time else 1
     content = bytearray(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
-    content[len(content) // 2] ^= 1
+    block = (len(content) - SAMPLED_BYTES) * 8 // (N_SAMPLED - 1)  # where the ninth of those begins that are compared
+    content[block if is_same_time else len(content) // 2] ^= 1
     path.write_bytes(gzip.compress(bytes(content), mtime=0) if path.suffix == ".gz" else content)
-    os.utime(path, (1, 1))
+    os.utime(path, ns=(changed_ns, changed_ns))
     with pytest.raises(StoreError, match="was changed since the study was made"):
         open_recording(file_store, study)
+
+
+def same_times(folder):
+    """Let all files be of the first day that a card knows, as those of a recorder without a clock."""
+    for path in folder.iterdir():
+        os.utime(path, (315_532_800,) * 2)
+
+
+def test_the_next_patients_card_at_the_same_place_is_refused(file_store, tmp_path):
+    card, day = tmp_path / "card", signal(1, 3600 * FS_HZ)
+    card.mkdir()
+    path = write_record(card, "ECG", day, FS_HZ)
+    same_times(card)
+    study = add_study(file_store, read_record(path), READER)
+    write_record(card, "ECG", np.roll(day, FS_HZ), FS_HZ)
+    same_times(card)
+    with pytest.raises(StoreError, match="was changed since the study was made"):
+        open_recording(file_store, study)
+
+
+def test_what_lies_between_the_blocks_that_are_compared_is_read_before_a_study_is_handed_out(file_store, tmp_path):
+    path = write_record(tmp_path, "day", signal(1, 3600 * FS_HZ), FS_HZ)
+    same_times(tmp_path)
+    study = add_study(file_store, read_record(path), READER)
+    with path.with_suffix(".dat").open("r+b") as stream:
+        stream.seek(SAMPLED_BYTES)
+        stream.write(b"other")
+    same_times(tmp_path)
+    assert open_recording(file_store, study).sha256 == study.record_sha256  # as the threat model states
+    with pytest.raises(StoreError, match="was changed since the study was made"):
+        export_study(file_store, study.record_sha256, tmp_path / "study.zip", READER, with_patient=False)
+    assert not (tmp_path / "study.zip").exists()
+
+
+def test_a_study_of_an_earlier_version_which_kept_no_digest_is_hashed_once(file_store, tmp_path, monkeypatch):
+    study = add_small(file_store, tmp_path)
+    with file_store.writing() as session:
+        row = session.get_one(StudyRow, study.record_sha256)
+        row.files = [entry[:3] for entry in row.files]
+    assert add_study(file_store, read_record(study.path), READER) == study
+    assert open_recording(file_store, study).sha256 == study.record_sha256
+    monkeypatch.setattr(ecg_core.schema.hashlib, "sha256", None)
+    assert open_recording(file_store, study).sha256 == study.record_sha256
 
 
 def test_an_annotation_file_that_came_later_makes_it_another_recording(file_store, tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from support.sharing import BROWSER, LONG, rank, scope_of
 
-FILES = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
+FILES = sorted(path.stem for path in Path(__file__).parent.rglob("test_*.py"))
 
 
 def test_the_tests_of_a_file_stay_together_and_all_those_in_a_browser():

@@ -1,6 +1,7 @@
 """A signed report: what it keeps, what it locks, and what is noticed when something is changed behind it."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from support.analyses import make_analysis
 from support.made_files import FS_HZ, signal
 from support.records import write_record
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
 from ecg_core.measuring import with_edits
@@ -66,11 +68,16 @@ def analysis(tmp_path, store, monkeypatch):
 
 
 def key_of(analysis):
-    return AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules)
+    return AnalysisKey(analysis.record.sha256, "auto", model_digest(analysis.model), analysis.rules)
 
 
-def signed(store, analysis, *, editor=EDITOR):
-    return sign(store, analysis.record.sha256, analysis, role="Cardiologist", statement="I agree.", editor=editor)
+def signed(store, analysis, *, editor=EDITOR, with_patient=False):
+    """The signature under a study as it is now."""
+    sha256 = analysis.record.sha256
+    return sign(
+        store, sha256, analysis, version=get_study(store, sha256).version, role="Cardiologist", statement="I agree.",
+        editor=editor, with_patient=with_patient,
+    )  # fmt: skip
 
 
 def changes(store, analysis):
@@ -129,11 +136,11 @@ def test_patient_data_are_in_the_signed_files_only_where_they_are_asked_for(stor
     sha256 = analysis.record.sha256
     set_patient(store, sha256, Patient(name="Known Somebody"), EDITOR)
     monkeypatch.setattr(signing, "WRITERS", {"json": lambda _analysis, notes: repr(notes).encode()})
-    sign(store, sha256, analysis, role="", statement="Seen.", editor=EDITOR, with_patient=with_patient)
+    signed(store, analysis, with_patient=with_patient)
     (stored,) = signatures_of(store, sha256)
     content = signed_file(store, sha256, stored, "json")
     assert (b"Known Somebody" in content) == with_patient
-    assert b"Seen." in content
+    assert b"I agree." in content
 
 
 @pytest.mark.parametrize("name", ["label", "undo", "rules", "narrative", "patient", "diary", "strips"])
@@ -236,10 +243,38 @@ def test_what_changed_while_the_report_was_made_is_not_signed_and_leaves_no_file
         return b"%PDF"
 
     monkeypatch.setattr(signing, "WRITERS", {"pdf": write})
-    with pytest.raises(ChangeRefusedError, match="changed while"):
+    with pytest.raises(ChangeRefusedError, match="changed since it was shown"):
         signed(store, analysis)
     assert signatures_of(store, analysis.record.sha256) == ()
     assert not [path for path in store.folder.rglob("*report*") if path.is_file()]
+
+
+@pytest.mark.parametrize("name", ["label", "rules", "narrative", "patient", "diary", "strips"])
+def test_what_was_changed_since_it_was_shown_is_not_signed(store, analysis, name):
+    """Each way to change a study, by another window that the one who signs has not read again."""
+    sha256 = analysis.record.sha256
+    shown = get_study(store, sha256).version
+    changes(store, analysis)[name]()
+    before = trail(store, sha256)
+    with pytest.raises(ChangeRefusedError, match="since it was shown"):
+        sign(store, sha256, analysis, version=shown, role="", statement="Seen.", editor=EDITOR)
+    assert (signatures_of(store, sha256), trail(store, sha256)) == ((), before)
+    assert not [path for path in store.folder.rglob("*report*") if path.is_file()]
+
+
+def test_another_recording_at_the_same_place_is_not_signed(store, analysis):
+    path = next(path for path in analysis.record.files if path.suffix == ".dat")
+    content, stat = path.read_bytes(), path.stat()
+    path.write_bytes(content[::-1])
+    os.utime(path, ns=(stat.st_mtime_ns,) * 2)
+    with pytest.raises(StoreError, match="is not the recording of the study"):
+        signed(store, analysis)
+    path.unlink()
+    with pytest.raises(StoreError, match="cannot be read as a whole"):
+        signed(store, analysis)
+    assert signatures_of(store, analysis.record.sha256) == ()
+    path.write_bytes(content)
+    assert signed(store, analysis).version == 1
 
 
 def test_a_signature_that_fails_at_the_database_leaves_no_file(store, analysis, monkeypatch):

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
-from ecg_core.classifier.model import save_spec
-from ecg_core.classifier.spec import DEFAULT_MODEL, find_models, models_folder, read_spec
+from ecg_core.classifier.model import load_model, save_spec
+from ecg_core.classifier.spec import DEFAULT_MODEL, NOT_DECIDING, find_models, model_digest, models_folder, read_spec
 from ecg_core.errors import ModelError
+from ecg_core.schema import ModelSpec
 
 
 def test_the_default_model_comes_first(tmp_path):
@@ -53,3 +54,35 @@ def test_a_spec_without_calibration_loads_and_one_with_it_comes_back_as_it_was_s
     assert read_spec(path).calibration_of(1) is None
     save_spec(path, read_spec(DEFAULT_MODEL))
     assert read_spec(path) == read_spec(DEFAULT_MODEL)
+
+
+def another(value):
+    """Another value of the same kind."""
+    match value:
+        case bool():
+            return not value
+        case str():
+            return f"{value}x"
+        case tuple():
+            return (*value, *value[-1:]) if value else ("x",)
+        case None:
+            return ()
+        case int() | float():
+            return value + 1
+    return None
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(ModelSpec)])
+def test_the_digest_of_a_model_is_another_where_anything_that_decides_its_results_is(name):
+    spec = read_spec(DEFAULT_MODEL)
+    other = replace(spec, **{name: another(getattr(spec, name))})
+    assert other != spec
+    assert (model_digest(other) == model_digest(spec)) == (name in NOT_DECIDING)
+
+
+def test_the_digest_tells_one_number_within_a_field_and_the_engine(model):
+    spec = read_spec(DEFAULT_MODEL)
+    moved = replace(spec.calibration[0], **{fields(spec.calibration[0])[0].name: 0.123})
+    assert model_digest(replace(spec, calibration=(moved, *spec.calibration[1:]))) != model_digest(spec)
+    assert model_digest(load_model(DEFAULT_MODEL).spec) == model_digest(spec)
+    assert model_digest(load_model(DEFAULT_MODEL, engine="torch").spec) != model_digest(spec)

@@ -17,7 +17,7 @@ from support.stores import OTHER, READER, add_small, edit, write_small
 from ecg_core.errors import StoreError, StudyHeldError
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
-from ecg_core.studies import audit
+from ecg_core.studies import audit, edits, study
 from ecg_core.studies.edits import add_edit, edits_of, redo_edit, redoable_of, undo_edit
 from ecg_core.studies.holding import hold, holds, keep_holding, release
 from ecg_core.studies.queue import (
@@ -31,7 +31,7 @@ from ecg_core.studies.queue import (
     set_queue_state,
 )
 from ecg_core.studies.signing import begin_new_version
-from ecg_core.studies.store import database_time, open_store
+from ecg_core.studies.store import as_text, database_time, open_store
 from ecg_core.studies.study import (
     Editor,
     add_study,
@@ -41,7 +41,15 @@ from ecg_core.studies.study import (
     set_archived,
     set_view,
 )
-from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
+from ecg_core.studies.study_notes import (
+    drop_measurement,
+    keep_measurement,
+    notes_of,
+    set_diary,
+    set_narrative,
+    set_patient,
+    set_report_strips,
+)
 from ecg_core.studies.tables import EditRow, QueueRow
 
 N_READERS, N_EDITS = 10, 6
@@ -72,6 +80,18 @@ def test_what_is_saved_is_there_when_the_store_is_opened_again(tmp_path, store, 
     again.close()
 
 
+def test_views_and_measurements_of_several_windows_are_all_kept(tmp_path, store):
+    sha256 = add_small(store, tmp_path).record_sha256
+    set_view(store, sha256, {"t": 3.5})
+    keep_measurement(store, sha256, ("QT", 1.0, 1.4), READER)
+    keep_measurement(store, sha256, ("PR", 1.0, 1.2), OTHER)
+    set_view(store, sha256, {"t": 4.5, "sec": 10, "measurements": []})  # as a window has it that read nothing of them
+    assert get_study(store, sha256).view == {"t": 4.5, "sec": 10, "measurements": [["QT", 1.0, 1.4], ["PR", 1.0, 1.2]]}
+    drop_measurement(store, sha256, ("QRS", 1.0, 1.2), READER)
+    drop_measurement(store, sha256, ("QT", 1.0, 1.4), READER)
+    assert get_study(store, sha256).view["measurements"] == [["PR", 1.0, 1.2]]
+
+
 def test_what_was_undone_is_redone_until_another_edit_is_made(tmp_path, store):
     sha256 = add_small(store, tmp_path).record_sha256
     for number in (1, 2, 3):
@@ -91,6 +111,34 @@ def test_what_was_undone_is_redone_until_another_edit_is_made(tmp_path, store):
         redo_edit(store, sha256, READER)
     assert edits_of(store, sha256) == (edit(1), edit(2), edit(4))
     assert audit.verify(store, sha256) == ()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_undo_and_redo_are_those_of_a_list_whatever_the_clock_does(tmp_path, file_store, monkeypatch, seed):
+    """Beside two lists; the clock goes on, stands still, and is set back by an hour, at random."""
+    choice, moments = random.Random(seed).choice, [datetime(2001, 1, 1, 12, tzinfo=UTC)]  # noqa: S311  # no secret
+
+    def now():
+        moments[0] += timedelta(seconds=choice([1, 0, -3600]))
+        return as_text(moments[0])
+
+    for module in (edits, audit, study):
+        monkeypatch.setattr(module, "now", now)
+    sha256 = add_small(file_store, tmp_path).record_sha256
+    made, undone = [], []
+    for number in range(40):
+        match choice(["add", "undo", "undo", "redo"]):
+            case "add":
+                add_edit(file_store, sha256, edit(number), READER)
+                made, undone = [*made, edit(number)], []
+            case "undo":
+                undo_edit(file_store, sha256, READER)
+                made, undone = made[:-1], [*made[-1:], *undone]
+            case "redo":
+                redo_edit(file_store, sha256, READER)
+                made, undone = [*made, *undone[:1]], undone[1:]
+        assert (edits_of(file_store, sha256), redoable_of(file_store, sha256)) == (tuple(made), tuple(undone))
+    assert audit.verify(file_store, sha256) == ()
 
 
 def test_studies_are_found_by_record_patient_and_editor_in_any_case_the_last_edited_first(tmp_path, store):

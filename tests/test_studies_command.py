@@ -3,13 +3,18 @@
 import getpass
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from support.kept_models import whole_files
 from support.studies import contents, files, write_half_minute, write_half_minutes
 
 from ecg_core.batch import work
+from ecg_core.classifier.kept import keep
+from ecg_core.classifier.model import save_spec
+from ecg_core.classifier.spec import model_digest, read_spec
 from ecg_core.cli import options
 from ecg_core.cli.main import main
 from ecg_core.cli.studies import STATES, table_text
@@ -229,6 +234,25 @@ def test_a_newer_program_does_not_analyse_a_signed_study_again(record, run, stor
     monkeypatch.setattr(analyses, "code_version", lambda: "newest")
     assert run(record, out="newest") == 2
     assert "signed, with the analysis of another version of this program" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("own_models")
+@pytest.mark.parametrize("study", [True, False])
+def test_nothing_is_taken_for_that_of_a_model_whose_spec_was_changed(record, run, store, calls, tmp_path, study):
+    mine = keep(whole_files(), "mine")
+    folder = record.parent
+    beats = tmp_path / "out" / "x" / "x_beats.csv"
+    for _ in range(2):
+        assert run(folder, "--model", "mine", study=study) == 0
+    assert len(calls) == study
+    first = beats.read_bytes()
+    save_spec(mine.weights, replace(mine.spec, class_bias=(0.0, 0.0, 9.0, 0.0, 0.0)))
+    assert run(folder, "--model", "mine", study=study) == 0
+    assert beats.read_bytes() != first
+    assert len(calls) == 2 * study
+    if study:
+        assert find_one(store, "x").model_sha256 == model_digest(read_spec(mine.weights))
+        assert len(stored_analyses(store, find_one(store, "x").record_sha256)) == 2
 
 
 def test_what_a_newer_program_finds_is_what_the_worklist_says(record, run, store, monkeypatch):

@@ -13,6 +13,7 @@ from support.pages import app_test, button, page, text_of, workspace_on
 from support.records import DEMO, write_record
 from support.studies import FS_HZ, write_half_minutes
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.notes import Patient
 from ecg_core.records import read_record
@@ -124,7 +125,7 @@ def test_a_column_for_patients_is_there_only_where_one_is_known(workspace, folde
 def test_burdens_and_danger_of_an_analysed_study_stand_in_its_row(workspace, demo):
     analysis = replace(make_analysis(demo.duration_s), record=demo)
     workspace.add(demo)
-    workspace.show(AnalysisKey(demo.sha256, "auto", analysis.model.sha256, analysis.rules), analysis)
+    workspace.show(AnalysisKey(demo.sha256, "auto", model_digest(analysis.model), analysis.rules), analysis)
     table = worklist(page("studies", workspace))
     assert table["State"].tolist() == ["analysed"]
     assert table["PVC %"][0] == pytest.approx(analysis.burden.pvc_burden_pct)
@@ -162,7 +163,7 @@ def test_states_are_filtered(workspace, folder, demo):
     added(workspace, folder, "one")
     analysis = replace(make_analysis(demo.duration_s), record=demo)
     workspace.add(demo)
-    workspace.show(AnalysisKey(demo.sha256, "auto", analysis.model.sha256, analysis.rules), analysis)
+    workspace.show(AnalysisKey(demo.sha256, "auto", model_digest(analysis.model), analysis.rules), analysis)
     at = page("studies", workspace)
     for state, names in (("analysed", ["demo"]), ("new", ["one"])):
         at.button_group(key="states").set_value([state]).run()

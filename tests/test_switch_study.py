@@ -66,7 +66,10 @@ def labelled(items, label):
 
 def signed(workspace, sha256):
     analysis = workspace.analysis(sha256)
-    sign(workspace.store, sha256, analysis, role="Physician", statement="Seen.", editor=workspace.editor)
+    sign(
+        workspace.store, sha256, analysis, version=workspace.study(sha256).version, role="Physician",
+        statement="Seen.", editor=workspace.editor,
+    )  # fmt: skip
     workspace.open_study(sha256)
     workspace.refresh()
 

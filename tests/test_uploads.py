@@ -16,16 +16,18 @@ import pytest
 from scipy.io import savemat
 from support import made_carts, made_scp
 from support.made_files import csv_text, signal
-from support.pages import button, page, text_of
+from support.pages import button, page, text_of, workspace_on
 from support.processes import END_S, ENDED_BY_SIGNALS
 from support.records import DEMO
+from support.stores import write_small
 
 from ecg_core import files
-from ecg_core.errors import MissingMetadataError, RecordError
-from ecg_core.records import read_record
+from ecg_core.errors import EcgError, MissingMetadataError, RecordError
+from ecg_core.records import read_record, write_join
+from ecg_core.studies import recordings
 from ecg_core.studies.recordings import sweep_uploads
 from ecg_core.studies.store import open_store
-from pages._ui import uploads
+from pages._ui import actions, uploads
 from pages._ui.jobs import AnalysisQueue
 from pages._ui.stores import Desk
 from pages._ui.workspace import Workspace
@@ -243,6 +245,21 @@ def test_an_upload_that_has_a_study_stays_at_every_start(tmp_path, monkeypatch):
     assert path.is_file()
 
 
+def test_an_upload_that_becomes_a_study_while_another_server_starts_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECG_STUDIES", str(tmp_path))
+    workspace = Workspace(Desk(AnalysisQueue(open_store(tmp_path, url=""))))
+    (path,) = workspace.uploads.store([csv_upload()])
+
+    def sweep_after_it_became_one(*args, **more):
+        workspace.add(read_record(path))
+        files.sweep_temporary(*args, **more)
+
+    monkeypatch.setattr(recordings, "sweep_temporary", sweep_after_it_became_one)
+    sweep_uploads(store := open_store(tmp_path, url=""))
+    store.close()
+    assert path.is_file()
+
+
 def test_an_upload_without_a_study_goes_with_its_window(tmp_path):
     uploads_of_window = uploads.UploadFolder(tmp_path)
     (path,) = uploads_of_window.store([csv_upload()])
@@ -274,6 +291,93 @@ def test_a_recording_that_is_refused_takes_no_other_of_the_same_upload_away(tmp_
     (record,) = workspace.records.values()
     assert record.path.is_file()
     assert list(workspace.uploads.path.rglob("worse.csv")) == []
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A window on a store, and an upload of the WFDB records a, b and c together: their paths, as they are stored."""
+    workspace = workspace_on(tmp_path / "store")
+    names = [write_small(tmp_path / "card", name) for name in "abc"]
+    files = [name.with_suffix(suffix) for name in names for suffix in (".hea", ".dat")]
+    yield workspace, files
+    workspace.store.close()
+
+
+@pytest.fixture
+def session(shared, monkeypatch):
+    """The actions of a page work on that window."""
+    monkeypatch.setattr(actions, "current_workspace", lambda: shared[0])
+
+
+def as_uploads(files):
+    return [
+        SimpleNamespace(name=file.name, file_id="1", getbuffer=lambda file=file: memoryview(file.read_bytes()))
+        for file in files
+    ]
+
+
+def stored_names(workspace):
+    return sorted(path.name for path in workspace.uploads.path.rglob("*") if path.is_file())
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("known", ["a", "b", "c"])
+def test_a_recording_that_is_known_takes_no_other_of_the_same_upload_away(shared, known):
+    workspace, files = shared
+    original = next(file for file in files if file.stem == known)
+    workspace.add(read_record(original.with_suffix("")))
+    actions.open_uploads(as_uploads(files))
+    assert {record.record_id for record in workspace.records.values()} == {"a", "b", "c"}
+    assert stored_names(workspace) == sorted(file.name for file in files if file.stem != known)
+    for sha256 in list(workspace.studies):
+        workspace.close(sha256)
+        workspace.open_study(sha256)
+
+
+@pytest.mark.usefixtures("session")
+def test_every_file_of_an_upload_that_can_be_opened_is_and_all_others_are_named(shared, tmp_path):
+    workspace, files = shared
+    files[0].write_text("no header\n")
+    for name in ("-x.csv", "worse.csv"):
+        (tmp_path / "card" / name).write_text("time_s,II_mv\n1,2\n")
+    strange = [tmp_path / "card" / name for name in ("-x.csv", "worse.csv")]
+    with pytest.raises(EcgError) as error:
+        actions.open_uploads(as_uploads([strange[0], *files, strange[1], files[-1]]))
+    assert {record.record_id for record in workspace.records.values()} == {"b", "c"}
+    assert all(
+        name in str(error.value) for name in ("-x.csv", "a.hea", "worse.csv", '"c.dat" is among the files twice')
+    )
+    assert stored_names(workspace) == ["b.dat", "b.hea", "c.dat", "c.hea"]
+
+
+@pytest.mark.usefixtures("session")
+def test_an_upload_waits_whole_for_the_rate_of_one_of_its_files(shared, tmp_path):
+    workspace, files = shared
+    table = tmp_path / "card" / "table.csv"
+    table.write_text("II_mv\n" + "0.1\n" * 5000)
+    actions.open_uploads(as_uploads([*files[:2], table]))
+    (waiting,) = workspace.awaiting_metadata
+    assert stored_names(workspace) == ["a.dat", "a.hea", "table.csv"]
+    workspace.decline(waiting)
+    assert stored_names(workspace) == ["a.dat", "a.hea"]
+
+
+def test_a_recording_that_is_joined_again_leaves_its_pieces(tmp_path):
+    workspace = workspace_on(tmp_path / "store")
+    for hour in (8, 9):
+        path = write_small(tmp_path / "card", f"p{hour}")
+        header = path.with_suffix(".hea")
+        first, *others = header.read_text().splitlines()
+        header.write_text("\n".join([f"{first} {hour:02}:00:00 01/01/2024", *others]) + "\n")
+        (path,) = workspace.uploads.store(as_uploads([header, path.with_suffix(".dat")]))
+        workspace.add(read_record(path))
+    pieces = list(workspace.records.values())
+    for _ in range(2):
+        workspace.add(read_record(write_join(pieces, workspace.uploads.make())))
+    assert len(workspace.records) == 3
+    assert len(stored_names(workspace)) == 5  # the pieces, and one list of them
+    assert all(file.is_file() for piece in pieces for file in piece.files)
+    workspace.store.close()
 
 
 def test_a_full_disk_for_temporary_files_is_said_on_the_page(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import button, page, text_of
 
-from ecg_core.edits import Label, LabelEdit
+from ecg_core.edits import Label, LabelEdit, RhythmEdit, Stretch
 from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
 from ecg_core.notes import DiaryEntry
 from ecg_core.rules import RhythmRules
@@ -18,7 +18,7 @@ from ecg_core.studies.edits import edits_of
 from ecg_core.studies.queue import CANCELLED, INTERRUPTED, RUNNING, note_interrupted, queue
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor, find_studies, get_study
-from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative
+from ecg_core.studies.study_notes import keep_measurement, notes_of, set_diary, set_narrative
 from pages._ui import actions, engine, jobs
 from pages._ui.jobs import AnalysisKey, AnalysisQueue, Job
 from pages._ui.stores import Desk, is_gone, window_name
@@ -111,6 +111,20 @@ def test_what_is_shown_is_kept_so_that_opening_measures_nothing(desk, demo, run,
     again = window(desk)
     again.open_study(demo.sha256)
     assert again.analysis(demo.sha256).burden.count.tolist() == shown.burden.count.tolist()
+
+
+def test_a_window_that_reads_along_takes_no_measurement_away_and_keeps_none(desk, demo):
+    first, second = window(desk), window(desk, "Dr Two")
+    for opened in (first, second):
+        opened.add(demo)
+    first.save(keep_measurement, demo.sha256, ("QT", 1.0, 1.4))
+    second.remember(demo.sha256, t=3.0)
+    first.remember(demo.sha256, sec=10)
+    assert get_study(desk.store, demo.sha256).view == {"measurements": [["QT", 1.0, 1.4]], "t": 3.0, "sec": 10}
+    with pytest.raises(StudyHeldError, match="by Dr One"):
+        second.save(keep_measurement, demo.sha256, ("PR", 1.0, 1.2))
+    second.refresh()
+    assert second.study(demo.sha256).view["measurements"] == [["QT", 1.0, 1.4]]
 
 
 def test_another_window_reads_along_and_takes_over(desk, demo, run):
@@ -305,6 +319,20 @@ def test_the_worklist_follows_the_labels(desk, demo, run):
     assert after.state == "in review"
 
 
+def test_an_analysis_that_the_queue_made_leaves_the_readers_edits_in_the_worklist(desk, demo, run):
+    workspace = analysed(desk, demo, run)
+    workspace.add_edit(demo.sha256, RhythmEdit((Stretch(600.0, 640.0),), "vf"))
+    workspace.analysis(demo.sha256)
+    marked = get_study(desk.store, demo.sha256)
+    assert "fibrillation" in marked.danger.lower()
+    job = Job(key_of(demo), demo, demo.files[0])
+    workspace.start(job)
+    job.wait(20)
+    again = get_study(desk.store, demo.sha256)
+    assert job.result is not None
+    assert (again.danger, again.n_beats, again.pvc_pct) == (marked.danger, marked.n_beats, marked.pvc_pct)
+
+
 def test_every_file_that_is_handed_out_is_in_the_audit_trail(desk, demo, run):
     workspace = analysed(desk, demo, run)
     workspace.note_export(demo.sha256, "demo_report.pdf", with_patient=False)
@@ -440,6 +468,37 @@ def test_nothing_is_overwritten_by_a_window_that_had_lost_the_study(desk, demo, 
         first.save(set_diary, demo.sha256, (entry(40.0),))
     first.save(set_diary, demo.sha256, (*first.notes(demo.sha256).diary, entry(40.0)))
     assert notes_of(desk.store, demo.sha256).diary == (entry(30.0), entry(40.0))
+
+
+def show_other_rules(workspace, sha256):
+    key = workspace.shown[sha256]._replace(rules=RhythmRules(pause_s=2.5))
+    workspace.show(key, workspace.stored(key))
+
+
+CHANGES = {
+    "a note": lambda workspace, sha256: workspace.save(set_narrative, sha256, "Quiet."),
+    "an edit": lambda workspace, sha256: workspace.add_edit(sha256, LabelEdit((Label(14.5, "V"),))),
+    "undo": Workspace.undo_edit,
+    "redo": Workspace.redo_edit,
+    "other rules": show_other_rules,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_no_change_of_a_window_that_had_lost_the_study_touches_the_edits_of_another(desk, demo, run, change):
+    first = analysed(desk, demo, run)
+    for label in ("V", "S"):
+        first.add_edit(demo.sha256, LabelEdit((Label(12.5, label),)))
+    first.undo_edit(demo.sha256)
+    second = window_on(desk, demo)
+    second.take_over(demo.sha256)
+    second.add_edit(demo.sha256, LabelEdit((Label(13.5, "S"),)))
+    second.close(demo.sha256)
+    before = (edits_of(desk.store, demo.sha256), get_study(desk.store, demo.sha256))
+    with pytest.raises(ChangeRefusedError, match="read again"):
+        change(first, demo.sha256)
+    assert (edits_of(desk.store, demo.sha256), get_study(desk.store, demo.sha256)) == before
+    assert first.edits_of(demo.sha256) == before[0]
 
 
 def test_the_same_analysis_asked_for_twice_runs_once(desk, demo, run):

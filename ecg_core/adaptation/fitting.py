@@ -11,6 +11,7 @@ import numpy as np
 
 from ..classifier.leads import ALL
 from ..classifier.model import Model
+from ..classifier.unnamed import database_of, without_record_names
 from ..labels import UNLABELLED
 from ..pipeline import analyse
 from ..schema import Annotations, Float32, ModelSpec, Record
@@ -140,7 +141,10 @@ def adapted_spec(
         spec,
         name=name,
         seed=plan.seed,
-        trained_on=(*spec.trained_on, *(f"{name}/{recording.name}" for recording in recordings)),
+        trained_on=(
+            *spec.trained_on,
+            *without_record_names(f"{database_of(one.path) or name}/{one.name}" for one in recordings),
+        ),
         validated_on=(),
         recipe=f"{spec.recipe}; adapted to {plural(len(recordings), 'recording')}, labels {labels}",
         sha256="",

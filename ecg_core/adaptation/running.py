@@ -11,9 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from ..classifier.installed import recorder_key
 from ..classifier.leads import ALL, AUTO, FUSED_LEADS, choose_leads
 from ..classifier.model import Model, load_model, save_spec
 from ..classifier.spec import read_spec
+from ..classifier.unnamed import database_of
 from ..classifier.weights import save_model
 from ..errors import AdaptationError, Cancelled, EcgError
 from ..evaluation.evaluate import Evaluation, RecordEvaluation, evaluate_record
@@ -229,19 +231,20 @@ class _Run:
         self.clock.at(stage, FITTING[1] + (MEASURING - FITTING[1]) * part)
 
     def _about(self, proof: Proof) -> dict[str, object]:
-        """What the figures are of."""
-        task = self.adaptation.task
+        """What the figures are of; no recorder where the recordings that were learned from state none, or several."""
+        task, learned = self.adaptation.task, self.fits[-1].learned
+        recorders = {recorder_key(one.recorder): one.recorder for one in learned if one.recorder}
         return {
             "from_model": Path(task.model).stem,
             "from_sha256": task.model_sha256,
-            "recorder": next((one.recorder for one in task.recordings if one.recorder), task.name),
-            "patients": len({one.patient for one in self.fits[-1].learned}),
-            "hours": round(sum(one.duration_s for one in self.fits[-1].learned) / 3600, 2),
+            "recorder": next(iter(recorders.values())) if len(recorders) == 1 else "",
+            "patients": len({one.patient for one in learned}),
+            "hours": round(sum(one.duration_s for one in learned) / 3600, 2),
             "labels": task.labels,
             "lead": task.lead,
             "seed": task.seed,
             "steps": self.plan.steps,
-            "learned_from": [_described(recording) for recording in self.fits[-1].learned],
+            "learned_from": [_described(recording) for recording in learned],
             "held_out_recordings": [_described(recording) for fold in self.folds for recording in fold.held_out],
             "changed_beats": self.changes,
         }
@@ -262,6 +265,7 @@ def _evaluation(database: str, lead: str, model: Model, records: Iterable[Record
 def _described(recording: Recording) -> dict[str, object]:
     return {
         "recording": recording.name,
+        "database": database_of(recording.path),
         "patient": recording.patient,
         "is_simulated": recording.is_simulated,
         "hours": round(recording.duration_s / 3600, 3),

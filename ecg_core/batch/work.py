@@ -13,7 +13,7 @@ from ..classifier.chunks import Progress
 from ..classifier.engine import TORCH
 from ..classifier.installed import default_weights
 from ..classifier.model import load_model
-from ..classifier.spec import read_spec
+from ..classifier.spec import model_digest, read_spec
 from ..errors import OutputError, RecordError
 from ..files import atomic_folder, place_mends, reason_of
 from ..notes import NO_NOTES, Notes
@@ -101,8 +101,7 @@ def _is_shown(store: Store, record: Record, settings: Settings) -> bool:
     if study is None:
         return False
     fitted = edits_of(store, record.sha256)[: study.n_fitted_edits]
-    model_sha256 = read_spec(settings.model).sha256
-    key = AnalysisKey(record.sha256, settings.lead, model_sha256, settings.rules, fitted)
+    key = AnalysisKey(record.sha256, settings.lead, model_digest(read_spec(settings.model)), settings.rules, fitted)
     return shows(study, key) and is_stored(store, key)
 
 
@@ -118,10 +117,12 @@ def finished_row(folder: Path, made_from: dict[str, Any]) -> Row | None:
 
 def _made_from(record: Record, settings: Settings) -> dict[str, Any]:
     spec = read_spec(settings.model)
+    spec = replace(spec, int8_sha256="") if settings.engine == TORCH else spec
     return {
         "record_sha256": record.sha256,
         "model_sha256": spec.sha256,
-        "int8_sha256": "" if settings.engine == TORCH else spec.int8_sha256,
+        "int8_sha256": spec.int8_sha256,
+        "model_digest": model_digest(spec),
         "lead": settings.lead,
         "rules": asdict(settings.rules),
         "stated": asdict(settings.overrides),

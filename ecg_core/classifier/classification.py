@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from ..labels import CLASSES, NO_BEAT
 from ..parallel import parallel_map, returning_memory
 from ..probabilities import expit, softmax
-from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec, take_rows
+from ..schema import Bool, Float32, Float64, FrozenArrays, Index, ModelSpec
 from ..signals.windows import sliding_maximum
 from .features import CONTEXT_BEATS, N_OUTPUTS, Sequence, reference_groups, rr_features, sequences
 from .model import Model
+
+T = TypeVar("T")
 
 SEQUENCES_AT_ONCE = 4  # more would be no faster, and take more memory
 NOISE = 0.5  # a candidate that is noise with this probability is dropped ...
@@ -64,6 +66,12 @@ def classify(
     if n_beats == 0:
         return no_predictions(model.spec)
     return predictions_of(_logits(model, tokens, rr_features(rr_s), lead_weight, rows, needed), model.spec)
+
+
+def take_rows(columns: T, rows: slice | Bool | Index) -> T:
+    """Some rows of a dataclass all of whose fields are columns; a column that is None stays so."""
+    values = [getattr(columns, item.name) for item in fields(columns)]  # type: ignore[arg-type]
+    return type(columns)(*(None if column is None else column[rows] for column in values))
 
 
 def drop_noise(

@@ -21,7 +21,7 @@ from ..files import APP_NAME
 from ..schema import ModelSpec
 from .model_card import card_of, recorder_of_proof, verdict_of
 from .model_files import NAME, WEIGHTS, read_proof
-from .spec import DEFAULT_MODEL, find_models, read_spec
+from .spec import DEFAULT_MODEL, find_models, model_digest, read_spec
 
 RECORDERS: Final = "recorders.json"  # which model is the default for which recorder
 
@@ -34,6 +34,11 @@ class InstalledModel:
     weights: Path
     spec: ModelSpec
     is_kept: bool  # whether it is the user's own
+
+    @property
+    def digest(self) -> str:
+        """What a study knows it by, under any name: see ``model_digest``."""
+        return model_digest(self.spec)
 
     @property
     def proof(self) -> dict[str, Any]:
@@ -128,8 +133,8 @@ def installed_model(name: str) -> InstalledModel:
 
 def default_models() -> dict[str, InstalledModel]:
     """The model that is the default for a recorder, by the recorder as its user wrote it."""
-    installed = {model.spec.sha256: model for model in installed_models()}
-    return {name: installed[sha256] for name, sha256 in stored_defaults().items() if sha256 in installed}
+    installed = {model.digest: model for model in installed_models()}
+    return {name: installed[digest] for name, digest in stored_defaults().items() if digest in installed}
 
 
 def default_model_for(recorder: str) -> InstalledModel | None:
@@ -149,7 +154,7 @@ def default_weights(recorder: str) -> Path:
 
 
 def stored_defaults() -> dict[str, str]:
-    """The table of defaults: SHA-256 of the weights by recorder, so that a model that is renamed keeps its place.
+    """The table of defaults: digest of the model by recorder, so that a model that is renamed keeps its place.
 
     A table that is damaged is none.
     """
@@ -157,7 +162,7 @@ def stored_defaults() -> dict[str, str]:
         found = json.loads((kept_folder() / RECORDERS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(name): str(sha256) for name, sha256 in found.items()} if isinstance(found, dict) else {}
+    return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}
 
 
 def recorder_key(recorder: str) -> str:

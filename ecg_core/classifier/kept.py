@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 from ..errors import ModelError
 from ..files import PRIVATE, atomic_folder, sweep, write_json
+from ..schema import ModelSpec
 from .installed import (
     RECORDERS,
     InstalledModel,
@@ -20,9 +22,10 @@ from .installed import (
     stored_defaults,
 )
 from .model_files import NAME, WEIGHTS, ModelFiles, check_name, checked_spec, files_of, named
-from .spec import DEFAULT_MODEL, find_models, read_spec
+from .spec import DEFAULT_MODEL, find_models, model_digest, read_spec
 
 TRASH: Final = ".trash"  # subfolder of models that were removed
+RENAMED: Final = "."  # before a name there: what a rename left, which is not brought back
 
 
 def keep(files: ModelFiles, name: str) -> InstalledModel:
@@ -37,14 +40,14 @@ def keep(files: ModelFiles, name: str) -> InstalledModel:
     Raises
     ------
     ModelError
-        The name is none or taken, these weights are installed already, the files do not fit each other, or there is no
+        The name is none or taken, this model is installed already, the files do not fit each other, or there is no
         room; nothing was installed.
 
     """
     check_name(name)
     spec = checked_spec(files, where=name)
     _refuse_taken(name)
-    _refuse_known(spec.sha256)
+    _refuse_known(spec)
     _place(named(files, spec, name), name)
     return installed_model(name)
 
@@ -64,12 +67,16 @@ def rename(name: str, new_name: str) -> InstalledModel:
     files = files_of(model.weights)
     _place(named(files, checked_spec(files, where=name), new_name), new_name)
     with _not_written():
-        shutil.rmtree(_to_trash(model))
+        shutil.rmtree(_to_trash(model, f"{RENAMED}{name}"))
     return installed_model(new_name)
 
 
-def remove(name: str) -> None:
+def remove(name: str) -> str:
     """Move a user's own model to the trash, from where ``restore`` brings it back until ``tidy``.
+
+    Returns
+    -------
+    By what it is brought back: its name, with a number where others of this name were removed before.
 
     Raises
     ------
@@ -79,29 +86,47 @@ def remove(name: str) -> None:
     """
     model = _own(name)
     with _not_written():
-        _to_trash(model)
+        return _to_trash(model, name).name
 
 
 def removed_models() -> tuple[str, ...]:
-    """Names of the models in the trash."""
+    """By what each model in the trash is brought back; ``name_of_removed`` is its name."""
     trash = kept_folder() / TRASH
-    return tuple(sorted(path.name for path in trash.iterdir() if NAME.fullmatch(path.name))) if trash.is_dir() else ()
+    places = [path.name for path in trash.iterdir()] if trash.is_dir() else []
+    return tuple(sorted(place for place in places if NAME.fullmatch(name_of_removed(place))))
 
 
-def restore(name: str) -> InstalledModel:
+def name_of_removed(place: str) -> str:
+    """The name of a removed model, from what it is brought back by.
+
+    Examples
+    --------
+    >>> name_of_removed("ours"), name_of_removed("ours.2")
+    ('ours', 'ours')
+
+    """
+    return place.partition(".")[0]
+
+
+def restore(place: str) -> InstalledModel:
     """Bring a model back from the trash; it is again the default for the recorders that it was the default for.
 
     Raises
     ------
     ModelError
-        It is not there, its name is taken, or its weights are installed under another one.
+        It is not there, its name is taken, or it is installed under another one.
 
     """
-    if name not in removed_models():
-        raise ModelError(f"{name}: no model of this name was removed since the program started; nothing was changed.")
+    if place not in removed_models():
+        removed = ", ".join(removed_models()) or "none, as nothing was removed"
+        raise ModelError(
+            "no model of this name was removed since the program started",
+            where=place, expected=removed, advice="Nothing was changed.",
+        )  # fmt: skip
+    name = name_of_removed(place)
     _refuse_taken(name)
-    folder = kept_folder() / TRASH / name
-    _refuse_known(read_spec(folder / f"{name}{WEIGHTS}").sha256)
+    folder = kept_folder() / TRASH / place
+    _refuse_known(read_spec(folder / f"{name}{WEIGHTS}"))
     with _not_written():
         folder.rename(kept_folder() / name)
     return installed_model(name)
@@ -110,8 +135,8 @@ def restore(name: str) -> InstalledModel:
 def tidy() -> None:
     """Empty the trash, and remove what killed programs left; for the start of a program that shows the models.
 
-    Weights are installed under one name alone: of two models that share them a kill in the middle of ``rename`` left
-    the older one, which goes to the trash.
+    A model is installed under one name alone: of two of one digest a kill in the middle of ``rename`` left the older
+    one, which goes to the trash.
     """
     folder = kept_folder()
     if not folder.is_dir():
@@ -121,8 +146,8 @@ def tidy() -> None:
     newest: dict[str, InstalledModel] = {}
     own = [model for model in installed_models() if model.is_kept]
     for model in sorted(own, key=lambda model: model.weights.stat().st_mtime_ns, reverse=True):
-        if newest.setdefault(model.spec.sha256, model) is not model:
-            _to_trash(model)
+        if newest.setdefault(model.digest, model) is not model:
+            _to_trash(model, f"{RENAMED}{model.name}")
 
 
 def set_default(name: str, recorder: str) -> None:
@@ -137,9 +162,9 @@ def set_default(name: str, recorder: str) -> None:
     model, key = installed_model(name), recorder_key(recorder)
     if not key or not recorder.isprintable():
         raise ModelError("No recorder was named; expected its name as its recordings state it.", settings=("recorder",))
-    table = {other: sha256 for other, sha256 in stored_defaults().items() if recorder_key(other) != key}
+    table = {other: digest for other, digest in stored_defaults().items() if recorder_key(other) != key}
     if model.name != DEFAULT_MODEL.stem:  # which is the default of all
-        table[" ".join(recorder.split())] = model.spec.sha256
+        table[" ".join(recorder.split())] = model.digest
     with _not_written():
         _make_folder()
         write_json(kept_folder() / RECORDERS, table)
@@ -170,11 +195,11 @@ def _refuse_taken(name: str) -> None:
         raise ModelError(f"{name}: {whose} has this name; nothing was changed. Choose another name.")
 
 
-def _refuse_known(sha256: str) -> None:
-    """Refuse weights that are installed: an analysis names its model by the hash of its weights."""
-    known = next((model.name for model in installed_models() if model.spec.sha256 == sha256), None)
+def _refuse_known(spec: ModelSpec) -> None:
+    """Refuse a model that is installed: an analysis names its model by its digest."""
+    known = next((model.name for model in installed_models() if model.digest == model_digest(spec)), None)
     if known is not None:
-        raise ModelError(f"These weights are installed already, as the model {known}; nothing was changed.")
+        raise ModelError(f"This model is installed already, as {known}; nothing was changed.")
 
 
 def _place(files: ModelFiles, name: str) -> None:
@@ -196,12 +221,12 @@ def _make_folder() -> None:
     folder.mkdir(mode=PRIVATE, exist_ok=True)
 
 
-def _to_trash(model: InstalledModel) -> Path:
-    """Move a model's folder to the trash, in place of an earlier one of its name."""
-    folder = kept_folder() / TRASH / model.name
-    folder.parent.mkdir(exist_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    return model.weights.parent.rename(folder)
+def _to_trash(model: InstalledModel, place: str) -> Path:
+    """Move a model's folder to a place in the trash, with a number where that is taken: nothing in there is lost."""
+    folder = kept_folder() / TRASH
+    folder.mkdir(exist_ok=True)
+    numbered = (place if number == 1 else f"{place}.{number}" for number in count(1))
+    return model.weights.parent.rename(folder / next(name for name in numbered if not (folder / name).exists()))
 
 
 @contextmanager

@@ -152,6 +152,6 @@ def _licence(spec: ModelSpec) -> str:
     learned = f" It learned from {', '.join(map(plain_markdown, names))}." if names else ""
     return (
         f"MIT, as the shipped weights that it was made from.{learned} The recordings that it was adapted to are in "
-        "none of its files and stay their owner's, but spec and proof may name them: whether weights that learned from "
-        "them may be given away is for their owner to decide."
+        "none of its files, which number them and their patients, and stay their owner's: whether weights that learned "
+        "from them may be given away is for their owner to decide."
     )

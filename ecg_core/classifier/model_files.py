@@ -19,6 +19,7 @@ from ..rules import SENSITIVITIES
 from ..schema import ModelSpec
 from .model_card import card_of, origin_of
 from .spec import spec_bytes, spec_of
+from .unnamed import without_names, without_record_names
 
 WEIGHTS, SPEC, INT8, PROOF, CARD = ".pt", ".json", ".int8.npz", ".proof.json", ".card.md"
 SUFFIXES: Final = (WEIGHTS, SPEC, INT8, PROOF, CARD)
@@ -105,7 +106,7 @@ def checked_spec(files: ModelFiles, *, where: str) -> ModelSpec:
 
 
 def proof_of(files: ModelFiles, *, where: str) -> dict[str, Any]:
-    """What was measured before and after the adaptation of a model, without PLACES; empty where nothing was.
+    """What was measured before and after the adaptation of a model, without PLACES and names; empty where nothing was.
 
     Raises
     ------
@@ -118,7 +119,7 @@ def proof_of(files: ModelFiles, *, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{where}: its {PROOF} file is no JSON that can be read.") from error
     _require(isinstance(found, dict), f"its {PROOF} file is no JSON object", where)
-    return dict(found)
+    return without_names(found)
 
 
 def read_proof(weights: Path) -> dict[str, Any]:
@@ -132,9 +133,14 @@ def read_proof(weights: Path) -> dict[str, Any]:
 
 
 def named(files: ModelFiles, spec: ModelSpec, name: str) -> dict[str, bytes]:
-    """The same files as those of a model of this name: spec and card state it, weights and hashes stay."""
+    """The same files as those of a model of this name: spec and card state it, weights and hashes stay.
+
+    Patients, and recordings of no public database, are numbered in them.
+    """
     proof = proof_of(files, where=name)
-    spec = replace(spec, name=name, origin=origin_of(proof) or spec.origin or NOT_STATED)
+    trained_on, validated_on = map(without_record_names, (spec.trained_on, spec.validated_on))
+    origin = origin_of(proof) or spec.origin or NOT_STATED
+    spec = replace(spec, name=name, origin=origin, trained_on=trained_on, validated_on=validated_on)
     made = {SPEC: spec_bytes(spec), CARD: card_of(spec, proof).encode()}
     return {**files, **made} | ({PROOF: json.dumps(proof, indent=1).encode()} if PROOF in files else {})
 

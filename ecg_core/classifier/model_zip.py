@@ -15,7 +15,7 @@ from ..files import atomic_file
 from ..text import format_quoted
 from .installed import InstalledModel, installed_model
 from .kept import keep
-from .model_files import CARD, MAX_BYTES, SUFFIXES, check_name, digest_of, files_of
+from .model_files import CARD, MAX_BYTES, SUFFIXES, check_name, digest_of, files_of, named
 
 FORMAT, VERSION = "ecg-workstation-model", 1  # raised when a name in the manifest changes its meaning
 MANIFEST: Final = "manifest.json"
@@ -26,6 +26,8 @@ FIRST_DATE: Final = (1980, 1, 1, 0, 0, 0)  # of members: the same model gives th
 
 def export(name: str, path: Path) -> None:
     """Write an installed model into a zip: weights, spec, network in 8-bit integers, proof, card, and a manifest.
+
+    No patient is named in it, nor a recording but those of public databases.
 
     Raises
     ------
@@ -67,7 +69,8 @@ def import_(path: Path, name: str = "") -> InstalledModel:
 
 
 def _write(part: Path, model: InstalledModel) -> None:
-    files = {**files_of(model.weights), CARD: model.card.encode()}
+    files = files_of(model.weights)
+    files = named(files, model.spec, model.name) if model.is_kept else {**files, CARD: model.card.encode()}
     listed = [{"name": f"{model.name}{suffix}", "sha256": digest_of(content)} for suffix, content in files.items()]
     manifest = {
         "format": FORMAT, "version": VERSION, "software_version": __version__, "name": model.name, "files": listed,

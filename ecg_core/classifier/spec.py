@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..certainty import Calibration, TrainingDomain
 from ..errors import ModelError
@@ -23,6 +24,8 @@ def models_folder(package: Path = PACKAGE) -> Path:
 
 MODELS = models_folder()
 DEFAULT_MODEL = MODELS / "general.pt"
+# Fields that change no result
+NOT_DECIDING: Final = ("name", "trained_on", "validated_on", "seed", "recipe", "origin", "learned_sha256")
 
 
 def find_models(folder: Path = MODELS) -> list[Path]:
@@ -71,6 +74,15 @@ def spec_of(content: bytes, *, where: str) -> ModelSpec:
 def spec_bytes(spec: ModelSpec) -> bytes:
     """The content of a spec's file."""
     return (json.dumps(asdict(spec), indent=1) + "\n").encode()
+
+
+def model_digest(spec: ModelSpec) -> str:
+    """SHA-256 of all that decides what a model finds: weights, network in 8-bit integers, all fields but NOT_DECIDING.
+
+    Where PyTorch runs the network, a spec names none in 8-bit integers: each engine has a digest of its own.
+    """
+    deciding = {name: value for name, value in asdict(spec).items() if name not in NOT_DECIDING}
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
 def _fields(stored: dict[str, Any]) -> dict[str, Any]:

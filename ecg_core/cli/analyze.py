@@ -321,16 +321,23 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
         *(f"  {statement.text}" for statement in statements(analysis)),
         f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
-        f"  PVC burden    {_value(measured['pvc_burden'])} of analysable beats{with_fusion}; {_complexity(burden.v)}",
-        f"  SVE burden    {_value(measured['sve_burden'])} of analysable beats; {_complexity(burden.s)}",
-        f"  AF burden     {_value(measured['af_burden'])} of analysable time, in this recording; "
-        f"episodes {burden.af.n}",
-        f"  Pauses        {burden.pauses.n} of {analysis.rules.pause_s:g} s and more; longest RR "
-        f"{_value(measured['longest_rr'])}",
+        "  PVC burden    "
+        + _value(measured["pvc_burden"], f" of analysable beats{with_fusion}; {_complexity(burden.v)}"),
+        "  SVE burden    " + _value(measured["sve_burden"], f" of analysable beats; {_complexity(burden.s)}"),
+        "  AF burden     "
+        + _value(measured["af_burden"], f" of analysable time, in this recording; episodes {burden.af.n}"),
+        _pauses(analysis, measured),
         _heart_rate(analysis),
         *_remarks(analysis),
     ]
     return "\n".join(lines)
+
+
+def _pauses(analysis: Analysis, measured: Mapping[str, Measure]) -> str:
+    if measured["pauses"].value is None:
+        return f"  Pauses        {_value(measured['pauses'])}"
+    counted = f"{measured['pauses'].value:.0f} of {analysis.rules.pause_s:g} s and more"
+    return f"  Pauses        {counted}; longest RR {_value(measured['longest_rr'])}"
 
 
 def _heart_rate(analysis: Analysis) -> str:
@@ -364,8 +371,9 @@ def _remarks(analysis: Analysis) -> list[str]:
     return lines
 
 
-def _value(measure: Measure) -> str:
-    return f"not measurable: {measure.why}" if measure.value is None else measure.text
+def _value(measure: Measure, of: str = "") -> str:
+    """A measure with what follows it where it has a value."""
+    return f"not measurable: {measure.why}" if measure.value is None else measure.text + of
 
 
 def _complexity(ectopy: Ectopy) -> str:

@@ -98,8 +98,8 @@ def _rename(options: argparse.Namespace) -> int:
 def _remove(options: argparse.Namespace) -> int:
     from ..classifier.kept import remove
 
-    remove(options.name)
-    print(f"Removed: {options.name}; until the dashboard starts next, restore brings it back")
+    place = remove(options.name)
+    print(f"Removed: {options.name}; until the dashboard starts next, `ecg models restore {place}` brings it back")
     return 0
 
 

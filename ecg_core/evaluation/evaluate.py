@@ -166,7 +166,7 @@ def evaluate_record(
         reference=score_beats(record, at_marks.time_s, at_marks.label, excluded_s=patient.time_s),
         ectopy=EctopyCount(burden.v.n_beats, burden.s.n_beats, int(burden.count.sum())),
         reference_ectopy=count_reference(code[code != UNLABELLED]),
-        unusable_s=burden.duration_s - burden.analysable_s,
+        unusable_s=sum(end_s - start_s for start_s, end_s in found.quality.unusable_stretches(record.duration_s)),
         af=_af_duration(found, marks),
         trust=measure_trust(found, marks),
         found_s=found.beats.time_s,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from ..clock import clock_text
-from ..report.dangers import UNJUDGED, length_text
+from ..report.dangers import UNJUDGED, known_text, length_text
 from ..rhythm.events import DANGERS, KIND_NAMES, SHORT_NAMES
 from ..schema import Analysis, RhythmEvent
 from .theme import Theme, band, spaced
@@ -18,10 +18,12 @@ RAIL = 0.03  # of the height of the paper: a solid rail at the upper edge of a d
 NAME_LETTER_PX = 8.0  # width of a letter of a danger's name, at most
 PATTERNS: Final = {  # that differ without colour
     "not_analysable": {"shape": "/", "size": 5, "solidity": 0.35},
+    "artefact": {"shape": "\\", "size": 5, "solidity": 0.35},
     "no_signal": {"shape": "x", "size": 7, "solidity": 0.5},
 }
 OTHERWISE: Final = {
-    "not_analysable": "no sign of VF, VT or asystole; beats here count once you label them",
+    "not_analysable": "beats here count once you label them",
+    "artefact": "beats here count once you label them",
     "no_signal": "all analysed leads are flat or missing",
 }
 
@@ -43,9 +45,14 @@ def clipped(event: RhythmEvent, span_s: Span) -> Span:
 
 def hover_text(analysis: Analysis, event: RhythmEvent) -> str:
     """What an event is, when it begins and how long it lasts."""
-    more = f"<br>{OTHERWISE[event.kind]}" if event.kind in OTHERWISE else ""
+    more = f"<br>{unjudged_text(analysis, event.kind)}" if event.kind in OTHERWISE else ""
     begin = clock_text(analysis.record, event.start_s)
     return f"{KIND_NAMES[event.kind]}<br>from {begin}, {length_text(event)}{more}"
+
+
+def unjudged_text(analysis: Analysis, kind: str) -> str:
+    """What is known of the stretches of a kind that could not be judged."""
+    return "; ".join(text for text in (known_text(analysis, kind), OTHERWISE[kind]) if text)
 
 
 def danger_bands(spans: Iterable[Span], theme: Theme, *, y0: float = 0, y1: float = 1, yref: str = "y domain") -> Any:

@@ -93,8 +93,8 @@ def clock_ticks(record: Record, span_s: tuple[float, float], n_most: int) -> dic
     step = next((step for step in TICK_STEPS_S if (span_s[1] - span_s[0]) / step <= n_most), TICK_STEPS_S[-1])
     shift = 0.0
     if (clock := clock_of(record)) is not None:
-        since_midnight = clock.hour * 3600 + clock.minute * 60 + clock.second
-        shift = float(since_midnight % step)
+        since_midnight = clock.hour * 3600 + clock.minute * 60 + clock.second + clock.microsecond / 1e6
+        shift = since_midnight % step
     ticks = np.arange(np.ceil((span_s[0] + shift) / step) * step, span_s[1] + shift + 1e-6, step) - shift
     return {
         "tickmode": "array",

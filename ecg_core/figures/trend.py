@@ -15,7 +15,7 @@ from ..rhythm.events import KIND_NAMES, SHORT_NAMES
 from ..rhythm.intervals import rate_trend
 from ..schema import Analysis, Bool, RhythmEvent
 from ..text import plain_html
-from .stretches import OTHERWISE, add_unjudged, dangers_within, hover_text
+from .stretches import add_unjudged, dangers_within, hover_text, unjudged_text
 from .theme import HIDDEN, LIGHT, MINUTE_S, Column, Theme, band, blank_figure, clock_ticks
 
 TREND_BINS = 1500  # at most, one value each: a screen has no more columns
@@ -211,7 +211,7 @@ def _mark_unjudged(figure: go.Figure, analysis: Analysis, lanes: list[str], them
     for kind, stretches in unjudged_stretches(analysis).items():
         if not stretches:
             continue
-        text = f"{KIND_NAMES[kind]}: {OTHERWISE[kind]}"
+        text = f"{KIND_NAMES[kind]}: {unjudged_text(analysis, kind)}"
         for axis, lane in zip(("y4", "y5", "y6"), lanes, strict=False):
             add_unjudged(figure, kind, [(stretch, (0.0, 1.0)) for stretch in stretches], theme, text=text, yaxis=axis)
             figure.update_layout({f"yaxis{axis[1:]}": {"overlaying": lane, "range": (0, 1), "visible": False}})

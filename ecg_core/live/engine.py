@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..classifier.classification import Predictions, classify_latest, drop_noise, no_predictions, references
+from ..classifier.classification import Predictions, classify_latest, drop_noise, no_predictions, references, take_rows
 from ..classifier.encoder import Encoded, describe_beats
 from ..classifier.features import CONTEXT_BEATS, HABIT_BEATS, REFERENCE_BEATS, frame_offsets
 from ..classifier.leads import ALL, AUTO, FIRST
@@ -28,7 +28,7 @@ from ..rhythm.p_waves import AVERAGED_BEATS, before_qrs, p_correlation, repeatin
 from ..rhythm.qrs_shape import around_qrs, qrs_correlation
 from ..rhythm.uncertainty import calibrate_probabilities
 from ..rules import OperatingPoint, RhythmRules
-from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index, take_rows
+from ..schema import Attention, Beats, Float32, Float64, FrozenArrays, Index
 from ..signals.filters import FS_HZ
 from ..text import plural
 from .alarms import AlarmTracker

@@ -6,12 +6,13 @@ import csv
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 
+from ..clock import moment_after
 from ..errors import OutputError
 from ..files import atomic_file
 from ..labels import CLASSES
@@ -156,7 +157,7 @@ class Recording(Sink):
         file.flush()
 
     def _iso(self, time_s: float) -> str:
-        return (self._start + timedelta(seconds=time_s)).isoformat(timespec="milliseconds")
+        return moment_after(self._start, time_s, decimals=3).isoformat(timespec="milliseconds")
 
     def _close_files(self) -> None:
         self._open = False

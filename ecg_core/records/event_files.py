@@ -21,7 +21,7 @@ RHYTHM_CODES: Final = {
 # Those and codes of our own in their form, for what WFDB has none; couplets and rates follow from the beats.
 EVENT_CODES: Final = RHYTHM_CODES | {
     "vf_suspected": "(VFSUS", "pause": "(PAUSE", "af_pause": "(PAUSE", "not_analysable": "(NOISE",
-    "no_signal": "(NOSIG",
+    "artefact": "(NOISE", "no_signal": "(NOSIG",
 }  # fmt: skip
 
 

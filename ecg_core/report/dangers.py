@@ -6,20 +6,30 @@ Pages, PDF, tables, JSON and terminal take their words from here.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from ..clock import clock_text, duration_text
-from ..rhythm.events import DANGERS, KIND_NAMES
+from ..rhythm.burden import analysable_spans
+from ..rhythm.danger import Span, without
+from ..rhythm.events import DANGERS, KIND_NAMES, TACHYCARDIAS
 from ..schema import Analysis, RhythmEvent
 from ..text import plural
 
 NOT_ANALYSED: Final = ("AV block", "QT", "ST", "pacing")  # what the program does not look at
 NOT_ANALYSED_TEXT: Final = f"Not analysed: {', '.join(NOT_ANALYSED)} (pacing was not looked for)"
+NO_SIGN: Final = "no sign of VF, VT or asystole"
+NOTHING: Final = "no signal is analysable"
 UNJUDGED: Final = {
-    "not_analysable": "could not be analysed; no sign of VF, VT or asystole there",
+    "not_analysable": "could not be analysed",
+    "artefact": "marked as artefact by a reader",
     "no_signal": "without any signal",
 }
+DANGER_NAMES: Final = {
+    "vf": "VF", "vf_suspected": "suspected VF", "asystole": "asystole", "vt_sustained": "sustained VT",
+}  # fmt: skip
+REJECTED_NAMES: Final = DANGER_NAMES | {"vt": "non-sustained VT"}
 MINUTE_S = 60.0
 SHOWN_PCT = 0.05  # less would be printed as 0.0 %
 NOTHING_PCT = 1e-6  # what remains of a difference that is zero
@@ -74,8 +84,26 @@ def unjudged_texts(analysis: Analysis) -> tuple[str, ...]:
             longest = max(events, key=lambda event: event.duration_s)
             at = clock_text(analysis.record, longest.start_s)
             several = f"{plural(len(events), 'stretch')}, longest {length_text(longest)} " if events[1:] else ""
-            texts.append(f"{duration_text(sum(event.duration_s for event in events))} {says} ({several}at {at})")
+            length = duration_text(sum(event.duration_s for event in events))
+            known = f"; {text}" if (text := known_text(analysis, kind)) else ""
+            texts.append(f"{length} {says}{known} ({several}at {at})")
     return tuple(texts)
+
+
+def known_text(analysis: Analysis, kind: str) -> str:
+    """What is known of the stretches of a kind that could not be judged; empty for nothing."""
+    if kind == "not_analysable" and not nothing_judged(analysis):
+        return f"{NO_SIGN} there"
+    if kind == "artefact":
+        kinds = {event.kind for event in analysis.rejected}
+        names = " and ".join(name for kind, name in REJECTED_NAMES.items() if kind in kinds)
+        return f"the program had found {names} there" if names else "not judged"
+    return ""
+
+
+def nothing_judged(analysis: Analysis) -> bool:
+    """Whether no signal is analysable and no danger was found all the same: that nothing was found says nothing."""
+    return not analysis.burden.analysable_s and not dangers(analysis)
 
 
 def unjudged_stretches(analysis: Analysis) -> dict[str, list[tuple[float, float]]]:
@@ -104,22 +132,42 @@ def at_least_text(at_least: bool) -> str:
 
 
 def not_analysable_text(analysis: Analysis) -> str:
-    """Percentage of the recording that is not analysable, and apart from it what holds a danger instead of beats."""
-    burden = analysis.burden
-    lost_pct, in_danger_pct = 100 - burden.analysable_pct, danger_pct(analysis)
-    if not in_danger_pct:
-        return f"{_lost_text(lost_pct)} not analysable"
-    return f"{_lost_text(lost_pct - in_danger_pct)} not analysable, {in_danger_pct:.1f} % in VF, VT or asystole"
+    """Percentage of the recording that is not analysable, and apart from it the percentage in danger."""
+    in_danger_pct = danger_pct(analysis)
+    danger = f", {in_danger_pct:.1f} % in VF, VT or asystole" if in_danger_pct else ""
+    return f"{_lost_text(lost_pct(analysis))} not analysable{danger}"
 
 
 def danger_pct(analysis: Analysis) -> float:
-    """Percentage of the recording that holds a danger instead of beats; 0 where it would be printed as 0.0 %."""
+    """Percentage of the recording in VF, VT or asystole, certain or suspected; 0 where it would be printed as 0.0 %.
+
+    It is that of the events, whether or not there are beats to be counted in them: with a tachycardia of separable
+    beats, it and the analysable percentage together are more than what is not lost.
+    """
+    duration_s = analysis.burden.duration_s
+    if not dangers(analysis) or not duration_s:
+        return 0.0
+    percent = 100 * (1 - _length_s(without((0.0, duration_s), _in_danger(analysis))) / duration_s)
+    return percent if percent >= SHOWN_PCT else 0.0
+
+
+def lost_pct(analysis: Analysis) -> float:
+    """Percentage of the recording that is neither analysable nor, where there is a danger, in one."""
     burden = analysis.burden
-    lost_pct = 100 - burden.analysable_pct
-    unjudged_s = burden.not_analysable.total_s + burden.no_signal.total_s
-    unjudged_pct = min(100 * unjudged_s / burden.duration_s, lost_pct) if burden.duration_s else lost_pct
-    in_danger_pct = lost_pct - unjudged_pct
-    return in_danger_pct if dangers(analysis) and in_danger_pct >= SHOWN_PCT else 0.0
+    if not danger_pct(analysis):
+        return 100 - burden.analysable_pct
+    analysable = analysable_spans(analysis.events, analysis.quality, duration_s=burden.duration_s)
+    rest_s = _length_s(without((0.0, burden.duration_s), [*analysable, *_in_danger(analysis)]))
+    return 100 * rest_s / burden.duration_s
+
+
+def _in_danger(analysis: Analysis) -> list[Span]:
+    kinds = {*DANGERS, *TACHYCARDIAS["V"]}
+    return [(event.start_s, event.end_s) for event in analysis.events if event.kind in kinds]
+
+
+def _length_s(spans: Iterable[Span]) -> float:
+    return sum(end_s - start_s for start_s, end_s in spans)
 
 
 def _lost_text(lost_pct: float) -> str:
@@ -144,7 +192,7 @@ def _danger_text(analysis: Analysis, kind: str, events: tuple[RhythmEvent, ...])
 def _calm_text(analysis: Analysis) -> str:
     analysable_s = analysis.burden.analysable_s
     if not analysable_s:
-        return "No signal is analysable: ventricular fibrillation, asystole and sustained VT cannot be excluded"
+        return f"{NOTHING.capitalize()}: ventricular fibrillation, asystole and sustained VT cannot be excluded"
     return (
         "No ventricular fibrillation, asystole or sustained VT found in the analysable signal "
         f"({duration_text(analysable_s)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
@@ -118,8 +119,22 @@ def paragraph(text: str, style: ParagraphStyle = BODY) -> Paragraph:
     """A paragraph of plain text."""
     shown = printable(text)
     font = font_for(shown, style.fontName)
-    fitting = style if font == style.fontName else style.clone(f"{style.name}, {font}", fontName=font)
-    return _Paragraph(escape(shown), fitting)
+    fitting = style if font == style.fontName else _in_font(style, font)
+    marked = escape(shown)
+    if shown and marked == shown == " ".join(shown.split()):
+        return _Paragraph(shown, fitting, frags=[_fragment(fitting).clone(text=shown)])
+    return _Paragraph(marked, fitting)
+
+
+@cache
+def _in_font(style: ParagraphStyle, font: str) -> ParagraphStyle:
+    return style.clone(f"{style.name}, {font}", fontName=font)
+
+
+@cache
+def _fragment(style: ParagraphStyle) -> Any:
+    """What reportlab's parser makes of a text without marks; for each cell of a table again, it takes long."""
+    return Paragraph("x", style).frags[0]
 
 
 def gap(height_mm: float) -> Spacer:

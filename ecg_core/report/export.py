@@ -76,6 +76,7 @@ def report_json(analysis: Analysis, notes: Notes = NO_NOTES) -> bytes:
         "not_analysed": list(NOT_ANALYSED),
         **verdict_content(analysis),
         "unjudged_s": unjudged_stretches(analysis),
+        "rejected": [asdict(event) | {"rate_bpm": plain_float(event.rate_bpm)} for event in analysis.rejected],
         "measures": [asdict(measure) for measure in measures(analysis)],
         **{name: rows_of(table(analysis)) for name, table in tables.items()},
         "edits": asdict(analysis.changes),

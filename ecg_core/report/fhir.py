@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from .. import NOTICE, __version__
+from ..clock import moment_of
 from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST
 from ..schema import Analysis, Record
@@ -201,14 +202,14 @@ def _quantity(value: float, unit: str) -> Resource:
 def _clock(analysis: Analysis, notes: Notes) -> Iterator[Resource]:
     """The time of day of the start by the recorder's clock, as a time without a zone."""
     record = analysis.record
-    clock = record.start.time() if record.start else record.start_clock
-    if clock is not None:
+    moment = moment_of(record, 0.0, decimals=0)
+    if moment is not None:
         yield {
             "resourceType": "Observation",
             "id": _id(record, f"Observation/{START_CLOCK}"),
             **_common(analysis, notes),
             "code": _own(START_CLOCK, "Start of the recording by the clock of the recorder"),
-            "valueTime": clock.replace(microsecond=0).isoformat(),
+            "valueTime": moment.time().isoformat(),
         }
 
 

@@ -19,7 +19,7 @@ from ..rhythm.uncertainty import COVERED
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, RhythmEvent
 from ..text import plural
-from .dangers import at_least_text, dangers
+from .dangers import DANGER_NAMES, NOTHING, UNJUDGED, at_least_text, dangers, known_text
 from .statements import IN_TABLE
 
 GROUPS: Final = {
@@ -36,6 +36,7 @@ GROUPS: Final = {
 COLUMNS: Final = (("recording", "rate", "af", "pauses"), ("v",), ("s", "hrv"))
 YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
+UNJUDGED_TIMES: Final = tuple(f"{kind}_time" for kind in UNJUDGED)
 SHORT_S = 10.0  # a shorter length has a decimal
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
 BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
@@ -134,7 +135,13 @@ def measures(analysis: Analysis) -> tuple[Measure, ...]:
 
 
 def _checked(measure: Measure, analysis: Analysis) -> Measure:
-    """The measure with a finite value and no reason, or with no value and a reason."""
+    """The measure with a finite value and no reason, or with no value and a reason.
+
+    That nothing was found where no signal is analysable is no finding: such a zero is no value.
+    """
+    is_finding = measure.group != "recording" and measure.key not in UNJUDGED_TIMES
+    if not analysis.burden.analysable_s and not measure.value and is_finding:
+        return replace(measure, value=None, why=NOTHING)
     if measure.value is not None and np.isfinite(measure.value):
         return replace(measure, why="")
     if measure.group == "danger":
@@ -153,28 +160,30 @@ def _dangers(analysis: Analysis) -> Iterator[Measure]:
     yield Measure(group, "danger_found", "VF, asystole or sustained VT", found, YES_NO, "certain or suspected")
     vf_how = f"fibrillation or flutter of at least {rules.vf_min_s:g} s"
     sustained = summarise_episodes(analysis.events, "vt_sustained")
-    for key, name, episodes, how in (
-        ("vf", "VF", burden.vf, vf_how),
-        ("vf_suspected", "suspected VF", burden.vf_suspected, vf_how),
-        ("asystole", "asystole", burden.asystoles, f"no beat for at least {rules.asystole_s:g} s"),
-        ("vt_sustained", "sustained VT", sustained, f"longer than {rules.sustained_s:g} s"),
+    for key, episodes, how in (
+        ("vf", burden.vf, vf_how),
+        ("vf_suspected", burden.vf_suspected, vf_how),
+        ("asystole", burden.asystoles, f"no beat for at least {rules.asystole_s:g} s"),
+        ("vt_sustained", sustained, f"longer than {rules.sustained_s:g} s"),
     ):
+        name = DANGER_NAMES[key]
         at_least = any(event.at_least for event in analysis.events if event.kind == key)
         yield Measure(group, f"{key}_episodes", f"Episodes of {name}", episodes.n, "episodes", how)
         yield Measure(group, f"{key}_time", f"Time in {name}", episodes.total_s, "s", decimals=1, at_least=at_least)
         yield from _peak(group, f"{key}_longest", f"Longest {name}", episodes.longest, "duration_s", "s", "no episode")
-    how = "no sign of VF, VT or asystole"
-    yield Measure(
-        group, "not_analysable_time", "Time not analysable", burden.not_analysable.total_s, "s", how, decimals=1
-    )
-    how = "all analysed leads flat or missing"
-    yield Measure(group, "no_signal_time", "Time without signal", burden.no_signal.total_s, "s", how, decimals=1)
+    for kind, name, how in (
+        ("not_analysable", "Time not analysable", known_text(analysis, "not_analysable")),
+        ("no_signal", "Time without signal", "all analysed leads flat or missing"),
+        ("artefact", "Time marked as artefact", f"by a reader; {known_text(analysis, 'artefact')}"),
+    ):
+        total_s = summarise_episodes(analysis.events, kind).total_s
+        yield Measure(group, f"{kind}_time", name, total_s, "s", how, decimals=1)
 
 
 def _recording(analysis: Analysis) -> Iterator[Measure]:
     burden = analysis.burden
     group = "recording"
-    yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", decimals=1)
+    yield Measure(group, "analysable_time", "Analysable time", burden.analysable_s, "s", "without VF", decimals=1)
     yield Measure(
         group, "artefact_share", "Without analysable beats", 100 - burden.analysable_pct, "%", "duration", decimals=2
     )
@@ -209,7 +218,8 @@ def _rate(analysis: Analysis) -> Iterator[Measure]:
             rate.time_s if rate else None, "too few consecutive RR in clear signal", 1,
         )  # fmt: skip
     mean, no_rr = burden.rate_mean_bpm, "no RR in analysable signal"
-    yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", "all counted RR", why=no_rr, decimals=1)
+    how = how if burden.rate_min else "all counted RR, as too few consecutive ones lie in clear signal"
+    yield Measure(group, "heart_rate_mean", "Mean heart rate", mean, "bpm", how, why=no_rr, decimals=1)
 
 
 def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:

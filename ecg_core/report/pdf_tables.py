@@ -37,7 +37,7 @@ from .trends import TRENDS_MM, draw_trends
 
 MOST_OF_A_KIND = 12  # findings in the table: the others are in the file of events
 PERIOD_HEAD: Final = (
-    "", "Analysable, min", "Beats", "N", "S", "V", "F", "Q", "V, %", "HR min", "mean", "max, bpm", "V runs", "S runs",
+    "", "Analysable, min", "Beats", "N", "S", "V", "F", "Q", "PVC, %", "HR min", "mean", "max, bpm", "V runs", "S runs",
     "Pauses", "AF, min",
 )  # fmt: skip
 PERIOD_MM: Final = (32.0, 22.0, *[14.0] * (len(PERIOD_HEAD) - 2))

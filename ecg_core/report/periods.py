@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..clock import clock_of, clock_text
+from ..clock import clock_of, clock_text, moment_of
 from ..labels import CLASSES
-from ..rhythm.burden import HOUR_S
+from ..rhythm.burden import HOUR_S, analysable_spans, seconds_until, without_idioventricular
 from ..rhythm.events import RUNS
-from ..rhythm.intervals import counts_for_rate, heart_rate
-from ..schema import Analysis, Bool, Float64, Index
+from ..rhythm.intervals import counts_for_rate, heart_rate, mean_rate
+from ..schema import Analysis, Beats, Bool, Float64, Index
 
 Span = tuple[float, float]  # start and end, seconds
 NIGHT: Final = (23, 6)  # from 23:00 to 06:00: hours in which most adults sleep; a diary may say otherwise
@@ -29,6 +28,7 @@ class PeriodLine(NamedTuple):
     name: str
     analysable_s: float
     by_class: tuple[int, ...]  # beats in the order of CLASSES
+    n_premature_v: int  # V outside idioventricular rhythms, of which the PVC burden is made
     rates_bpm: tuple[float, float, float]  # lowest, mean, highest; NaN where there is none
     runs: tuple[int, int]  # of V and of S
     n_pauses: int
@@ -45,8 +45,8 @@ class PeriodLine(NamedTuple):
 
     @property
     def v_pct(self) -> float:
-        """V as a percentage of all beats; NaN without beats."""
-        return 100 * self.n_of("V") / self.n_beats if self.n_beats else float("nan")
+        """V outside idioventricular rhythms as a percentage of all beats, as the PVC burden; NaN without beats."""
+        return 100 * self.n_premature_v / self.n_beats if self.n_beats else float("nan")
 
 
 def hour_lines(analysis: Analysis) -> list[PeriodLine]:
@@ -85,10 +85,9 @@ def clock_hours(analysis: Analysis) -> list[Span]:
 
 
 def _is_night(analysis: Analysis, time_s: float) -> bool:
-    start = clock_of(analysis.record)
-    hour = (start + timedelta(seconds=round(time_s))).hour if start else 0
+    moment = moment_of(analysis.record, time_s)
     first, last = NIGHT
-    return hour >= first or hour < last
+    return moment is not None and (moment.hour >= first or moment.hour < last)
 
 
 def _span_name(analysis: Analysis, span: Span) -> str:
@@ -120,6 +119,10 @@ class _Counted:
         return counts_for_rate(self.analysis.beats, self.analysis.rules)
 
     @cached_property
+    def _premature(self) -> Beats:
+        return without_idioventricular(self.analysis.beats, self.analysis.events)
+
+    @cached_property
     def _begins_s(self) -> dict[str, Float64]:
         """Starts of the runs of V, of those of S, and of the pauses."""
         kinds = {"V": RUNS["V"], "S": RUNS["S"], "pauses": PAUSES}
@@ -133,16 +136,18 @@ class _Counted:
         spans = [(start_s, self._open_end(end_s)) for start_s, end_s in spans]
         beats, (rate_s, bpm) = self.analysis.beats, self._rates
         inside = _positions(beats.time_s, spans)
-        label, rr_s = beats.label[inside[beats.usable[inside]]], beats.rr_s[inside[self._counts_for_rate[inside]]]
+        counted, rr_s = inside[beats.usable[inside]], beats.rr_s[inside[self._counts_for_rate[inside]]]
+        label, premature = beats.label[counted], self._premature.label[counted]
         bpm = bpm[_positions(rate_s, spans)]
         n_begin = {of: len(_positions(begin_s, spans)) for of, begin_s in self._begins_s.items()}
         return PeriodLine(
             name=name,
-            analysable_s=sum(self._analysable_until(b) - self._analysable_until(a) for a, b in spans),
+            analysable_s=self._analysable_s(spans),
             by_class=tuple(int(np.count_nonzero(label == of_class)) for of_class in CLASSES),
+            n_premature_v=int(np.count_nonzero(premature == "V")),
             rates_bpm=(
                 float(bpm.min()) if len(bpm) else np.nan,
-                float(60.0 / rr_s.mean()) if len(rr_s) else np.nan,
+                mean_rate(bpm, rr_s),
                 float(bpm.max()) if len(bpm) else np.nan,
             ),
             runs=(n_begin["V"], n_begin["S"]),
@@ -157,12 +162,15 @@ class _Counted:
     def _open_end(self, end_s: float) -> float:
         return np.inf if end_s >= self.analysis.record.duration_s else end_s
 
-    def _analysable_until(self, time_s: float) -> float:
-        """Analysable seconds from the start to a time."""
-        quality, duration_s = self.analysis.quality, self.analysis.record.duration_s
-        edges_s = np.minimum(np.arange(len(quality.usable) + 1) * quality.block_s, duration_s)
-        lengths_s = np.where(quality.usable, np.diff(edges_s), 0.0)
-        return float(np.interp(min(time_s, duration_s), edges_s, np.concatenate(([0.0], np.cumsum(lengths_s)))))
+    @cached_property
+    def _analysable(self) -> list[Span]:
+        analysis = self.analysis
+        return analysable_spans(analysis.events, analysis.quality, duration_s=analysis.record.duration_s)
+
+    def _analysable_s(self, spans: Sequence[Span]) -> float:
+        """Analysable seconds of some spans."""
+        edges_s = np.array(spans, dtype=np.float64).reshape(-1, 2)
+        return float(np.diff(seconds_until(self._analysable, edges_s), axis=1).sum())
 
 
 def _positions(time_s: Float64, spans: Sequence[Span]) -> Index:

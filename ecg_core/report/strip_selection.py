@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from ..notes import NO_NOTES, Notes
+from ..rhythm.burden import summarise_episodes
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..schema import Analysis, Ectopy, RhythmEvent
 from ..text import plural
@@ -212,8 +213,7 @@ def _lowest_probability(analysis: Analysis) -> Iterator[Finding]:
 
 def _unjudged(analysis: Analysis) -> Iterator[Finding]:
     """The longest stretch of each kind that could not be judged."""
-    burden = analysis.burden
-    for kind, episodes in zip(UNJUDGED, (burden.not_analysable, burden.no_signal), strict=True):
-        if longest := episodes.longest:
-            what = "that is not analysable" if kind == "not_analysable" else "without signal"
+    for kind, says in UNJUDGED.items():
+        if longest := summarise_episodes(analysis.events, kind).longest:
+            what = "that is not analysable" if kind == "not_analysable" else says
             yield f"Longest stretch {what}, {length_text(longest)}", longest.start_s, longest.end_s

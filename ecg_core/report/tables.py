@@ -131,5 +131,5 @@ def _iso_column(record: Record, time_s: Float64) -> NDArray[np.str_]:
     """``iso_text`` of many moments."""
     if record.start is None:
         return np.full(len(time_s), "", dtype=np.str_)
-    start = np.datetime64(record.start, "ms")
-    return np.datetime_as_string(start + np.rint(1000 * time_s).astype("timedelta64[ms]"))
+    moment = np.datetime64(record.start, "us") + np.rint(1e6 * time_s).astype("timedelta64[us]")
+    return np.datetime_as_string((moment + np.timedelta64(500, "us")).astype("datetime64[ms]"))

@@ -21,7 +21,7 @@ RATE_MM, COUNT_MM, BAR_MM = 28.0, 12.0, 9.5  # heights of the heart rate, of eac
 TICK_STEPS_S: Final = (60.0, 300.0, 600.0, 1800.0, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 168 * HOUR_S)
 MOST_TICKS = 14  # on the time axis; the shortest step that gives no more is taken
 AF_FILL, EXTREME = "#CCECE3", "#9DB0BF"  # episodes of atrial fibrillation; lowest and highest heart rate
-UNJUDGED_FILL: Final = {"not_analysable": LINE, "no_signal": "#8A97A3"}
+UNJUDGED_FILL: Final = {"not_analysable": LINE, "artefact": LINE, "no_signal": "#8A97A3"}
 DANGER_BAND, DANGER_BAR_MM = "#F5BDB8", 1.2  # behind the trends, and a bar at their upper edge
 DANGER_MIN_MM = 0.5  # a shorter danger is drawn as wide as this
 NAME_MM = 2.6  # height of the line with the names of dangers
@@ -70,7 +70,7 @@ def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> 
         sheet.curve(x, y + RATE_MM * (1 - values / top_bpm), colour=colour, width_mm=0.2)
     key = (
         "heart rate: lowest, mean, highest; green: atrial fibrillation; red: VF, asystole, sustained VT; "
-        "light grey: not analysable; dark grey: no signal"
+        "light grey: not analysable, or artefact; dark grey: no signal"
     )
     sheet.text(RIGHT_MM, y - 1.5 - NAME_MM, key, size=6, colour=FAINT, align="right")
 

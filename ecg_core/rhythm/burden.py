@@ -13,10 +13,11 @@ from ..edits import Mark
 from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Burden, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
+from .danger import Span, without
 from .doubt import s_doubt
 from .events import RUNS, TACHYCARDIAS, ectopic_series
 from .hrv import measure_variability
-from .intervals import CLEAR_SCORE, counts_for_rate, heart_rate
+from .intervals import CLEAR_SCORE, counts_for_rate, heart_rate, mean_rate
 from .labelling import moved
 from .short_recordings import af_verdict
 from .uncertainty import count_interval, counts_at_thresholds, expected_error_points, usual_per_day
@@ -40,11 +41,13 @@ def measure_burden(
 ) -> Burden:
     """Everything that a report counts, with the hourly table; only what could not be measured is NaN.
 
-    A stretch that a reader marked as one rhythm is among the events, and decides the verdict on a short recording.
+    Ventricular fibrillation, of which no beat can be counted, is no analysable time. A stretch that a reader marked as
+    one rhythm is among the events, and decides the verdict on a short recording.
     """
     time_s, bpm = heart_rate(beats, rules, quality=quality)
-    analysable_s = float(_analysable_s(quality, duration_s).sum())
-    hourly = _hourly(beats, events, quality, duration_s, rules, rates=(time_s, bpm))
+    analysable = analysable_spans(events, quality, duration_s=duration_s)
+    analysable_s = float(sum(end_s - start_s for start_s, end_s in analysable))
+    hourly = _hourly(beats, events, analysable, duration_s, rules, rates=(time_s, bpm))
     premature, af = without_idioventricular(beats, events), summarise_episodes(events, "af")
     verdict = af_verdict(
         beats, duration_s=duration_s, analysable_s=analysable_s, clear_s=_clear_s(quality, duration_s), rules=rules,
@@ -55,7 +58,7 @@ def measure_burden(
         analysable_s=analysable_s,
         count=count_classes(beats),
         n_unusable_beats=int((~beats.usable).sum()),
-        rate_mean_bpm=_mean_rate(beats.rr_s[counts_for_rate(beats, rules)]),
+        rate_mean_bpm=mean_rate(bpm, beats.rr_s[counts_for_rate(beats, rules)]),
         rate_min=_extreme(time_s, bpm, np.argmin),
         rate_max=_extreme(time_s, bpm, np.argmax),
         v=_ectopy(premature, "V", events, hourly, analysable_s, age_years, calibration),
@@ -153,11 +156,6 @@ def _ectopy(
     )
 
 
-def _mean_rate(rr_s: Float64) -> float:
-    """Rate of the mean RR in bpm; NaN without RR."""
-    return float(60.0 / rr_s.mean()) if len(rr_s) else UNKNOWN
-
-
 def _extreme(time_s: Float64, bpm: Float64, pick: Callable[[Float64], np.intp]) -> HeartRate | None:
     """The lowest or the highest rate with its time, by ``np.argmin`` or ``np.argmax``; None without a rate."""
     if not len(bpm):
@@ -170,23 +168,34 @@ def _percent(part: float, whole: int) -> float:
     return 100.0 * part / whole if whole else UNKNOWN
 
 
-def _analysable_s(quality: Quality, duration_s: float) -> Float64:
-    """Analysable seconds of each quality block, shape (n_blocks,); the last block ends with the recording."""
-    start = np.arange(len(quality.usable)) * quality.block_s
-    length = np.clip(duration_s - start, 0, quality.block_s)
-    return np.asarray(np.where(quality.usable, length, 0.0))
+def analysable_spans(events: Events, quality: Quality, *, duration_s: float) -> list[Span]:
+    """Start and end of each stretch whose beats are counted, ascending: analysable signal without fibrillation in it.
+
+    Nothing in ventricular fibrillation is a beat, so its time is in the denominator of no burden and no count an hour;
+    a tachycardia of the ventricles and a fibrillation that is only suspected have beats.
+    """
+    fibrillation = [(event.start_s, event.end_s) for event in _of_kinds(events, "vf")]
+    return without((0.0, duration_s), [*quality.unusable_stretches(duration_s), *fibrillation])
+
+
+def seconds_until(spans: Sequence[Span], time_s: Float64) -> Float64:
+    """Seconds of some stretches, ascending ones, that lie before each time, shape of ``time_s``."""
+    edges_s = np.array([0.0, *(edge for span in spans for edge in span)])
+    total_s = np.cumsum(np.diff(edges_s, prepend=0.0) * (np.arange(len(edges_s)) % 2 == 0))
+    return np.asarray(np.interp(time_s, edges_s, total_s))
 
 
 def _clear_s(quality: Quality, duration_s: float) -> float:
-    """Analysable seconds of the quality in which few beats are false or missed."""
-    is_clear = quality.score.max(axis=0) >= CLEAR_SCORE
-    return float(_analysable_s(quality, duration_s)[is_clear].sum())
+    """Seconds of signal of the quality in which few beats are false or missed."""
+    is_clear = (quality.score.max(axis=0) >= CLEAR_SCORE) & quality.usable
+    start_s = np.arange(len(is_clear)) * quality.block_s
+    return float(np.clip(duration_s - start_s[is_clear], 0, quality.block_s).sum())
 
 
 def _hourly(
     beats: Beats,
     events: Events,
-    quality: Quality,
+    analysable: Sequence[Span],
     duration_s: float,
     rules: RhythmRules,
     *,
@@ -205,12 +214,10 @@ def _hourly(
 
     hour = hour_of(beats.time_s)
     of_class = [(beats.label == label) & beats.usable for label in CLASSES]
-    block_hour = hour_of(np.asarray(np.arange(len(quality.usable)) * quality.block_s))
-    analysable_s = np.bincount(block_hour, weights=_analysable_s(quality, duration_s), minlength=n_hours)
     low, mean, high = _hourly_rates(beats, hour, n_hours, rules, rates=rates)
     return Hourly(
         start_s=start_s,
-        analysable_s=analysable_s.astype(np.float64),
+        analysable_s=np.diff(seconds_until(analysable, np.append(start_s, n_hours * HOUR_S))),
         count=np.stack([np.bincount(hour[chosen], minlength=n_hours) for chosen in of_class], axis=1).astype(np.int64),
         rate_min_bpm=low,
         rate_mean_bpm=mean,
@@ -231,7 +238,7 @@ def _hourly_rates(
     counts = counts_for_rate(beats, rules)
     return (
         np.array([rate.min() if len(rate) else UNKNOWN for rate in of_hour]),
-        np.array([_mean_rate(beats.rr_s[counts & (hour == i)]) for i in range(n_hours)]),
+        np.array([mean_rate(rate, beats.rr_s[counts & (hour == i)]) for i, rate in enumerate(of_hour)]),
         np.array([rate.max() if len(rate) else UNKNOWN for rate in of_hour]),
     )
 

@@ -132,6 +132,7 @@ def find_dangers(
     *,
     duration_s: float,
     rules: RhythmRules,
+    artefact: Sequence[Span] = (),
 ) -> Iterator[RhythmEvent]:
     """Fibrillation, tachycardia without separable beats, stretches without beats, and what is not analysable.
 
@@ -139,20 +140,24 @@ def find_dangers(
     ----------
     found
         See ``tachyarrhythmias``.
+    artefact
+        As a reader marked it: part of the signal that ``quality`` calls unusable.
 
     """
     for kind, start_s, end_s in found:
         yield RhythmEvent(kind, start_s, min(end_s, duration_s), 0, UNKNOWN)
     no_signal = [(float(a), float(b)) for a, b in waveform.no_signal_s.tolist()]
     still = [(float(a), float(b)) for a, b in waveform.still_s.tolist()]
-    for start_s, end_s in no_signal:
-        yield RhythmEvent("no_signal", start_s, end_s, 0, UNKNOWN)
     tachycardic = [(start_s, end_s) for _, start_s, end_s in found]
+    marked = [piece for span in artefact for piece in without(span, [*no_signal, *tachycardic])]
+    for kind, spans in (("no_signal", no_signal), ("artefact", marked)):
+        for start_s, end_s in spans:
+            yield RhythmEvent(kind, start_s, end_s, 0, UNKNOWN)
     unusable = quality.unusable_stretches(duration_s)
     doubtful = [piece for span in unusable for piece in without(span, still)]
     standing = list(_standstills(beats, [*doubtful, *no_signal, *tachycardic], still, duration_s, rules))
     yield from standing
-    explained = [*no_signal, *tachycardic, *((event.start_s, event.end_s) for event in standing)]
+    explained = [*no_signal, *marked, *tachycardic, *((event.start_s, event.end_s) for event in standing)]
     for span in unusable:
         for start_s, end_s in without(span, explained):
             if end_s - start_s >= MIN_REST_S:
@@ -207,7 +212,7 @@ def join_tachycardias(events: Sequence[RhythmEvent], beats: Beats, rules: Rhythm
     beat_s = beats.time_s[beats.usable]
     tachycardias = [event for event in events if event.kind in ("vt", "vt_sustained")]
     others = [event for event in events if event.kind not in ("vt", "vt_sustained")]
-    unusable = [(event.start_s, event.end_s) for event in others if event.kind == "not_analysable"]
+    unusable = [(event.start_s, event.end_s) for event in others if event.kind in ("not_analysable", "artefact")]
     groups: list[list[RhythmEvent]] = []
     for event in sorted(tachycardias, key=lambda event: event.start_s):
         if groups and _is_joined(groups[-1], event, unusable, beat_s):

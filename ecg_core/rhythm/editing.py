@@ -27,8 +27,9 @@ from ..edits import (
     counting,
 )
 from ..labels import CLASSES, MATCH_WINDOW_S, NO_BEAT, SAME_BEAT_S, UNLABELLED, Codes, most_probable, nearest
-from ..schema import Analysis, Attention, Beats, Bool, Float32, Float64, Index, Quality, Waveform
+from ..schema import Analysis, Attention, Beats, Bool, Float32, Float64, Index, Quality, RhythmEvent, Waveform
 from .danger import without
+from .events import DANGERS
 from .intervals import MASKED_S
 
 EDITED_BLOCK_S = 0.2  # of the signal quality where a reader marked stretches: their edges lie on large boxes
@@ -199,6 +200,13 @@ def apply_edits(base: Analysis, edits: Iterable[Edit]) -> tuple[Analysis, Codes]
         changes=changes,
     )
     return analysis, edited.code[kept]
+
+
+def rejected_dangers(base: Analysis, changes: Changes) -> tuple[RhythmEvent, ...]:
+    """Dangers, and ventricular tachycardia of any length, that the program found in what a reader calls artefact."""
+    serious = [event for event in base.events if event.kind in (*DANGERS, "vt")]
+    spans = [(event.start_s, event.end_s) for event in serious]
+    return tuple(event for event, span in zip(serious, spans, strict=True) if without(span, changes.artefact) != [span])
 
 
 def learnable_codes(time_s: Float64, codes: Codes, usable: Bool, quality: Quality, edits: Iterable[Edit]) -> Codes:

@@ -39,6 +39,7 @@ KIND_NAMES: Final = {
     "bradycardia": "Bradycardia",
     "tachycardia": "Tachycardia",
     "not_analysable": "Not analysable",
+    "artefact": "Artefact, marked by a reader",
     "no_signal": "No signal",
 }
 SHORT_NAMES: Final = {  # for strips and columns of tables, inside a sentence as they are; a legend gives the full name
@@ -66,13 +67,15 @@ SHORT_NAMES: Final = {  # for strips and columns of tables, inside a sentence as
     "bradycardia": "bradycardia",
     "tachycardia": "tachycardia",
     "not_analysable": "not analysable",
+    "artefact": "artefact",
     "no_signal": "no signal",
 }
 DANGERS: Final = ("vf", "asystole", "vt_sustained", "vf_suspected")  # what a report begins with
 MOST_SERIOUS_FIRST: Final = (
     "vf", "asystole", "vt_sustained", "vf_suspected", "vt", "af_pause", "pause", "af", "svt_sustained", "svt", "v_run",
     "idioventricular", "v_bigeminy", "v_trigeminy", "v_couplet", "s_run", "bradycardia", "tachycardia", "s_bigeminy",
-    "s_trigeminy", "s_couplet", "paced", "long_rr", "not_analysable", "no_signal",
+    "s_trigeminy", "s_couplet", "paced", "long_rr", "not_analysable", "artefact",
+    "no_signal",
 )  # fmt: skip
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
 JOINS: Final = {"V": ("V", "F"), "S": ("S",)}  # EC57 counts a fusion beat in the run of V that it lies in

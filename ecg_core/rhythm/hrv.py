@@ -32,14 +32,14 @@ def measure_variability(
     for episode in fibrillation:
         nn = nn[(beats.time_s[nn] <= episode.start_s) | (beats.time_s[nn] > episode.end_s)]
     rr_ms = 1000.0 * beats.rr_s[nn]
-    coverage_pct = float(100.0 * rr_ms.sum() / 1000.0 / analysable_s) if analysable_s else UNKNOWN
+    coverage_pct = min(100.0, float(100.0 * rr_ms.sum() / 1000.0 / analysable_s)) if analysable_s else UNKNOWN
     if len(nn) < MIN_INTERVALS:
         return Variability(len(nn), coverage_pct, *[UNKNOWN] * 6)
     step_ms = np.diff(rr_ms)[np.diff(nn) == 1]
     means_ms, lf_ms2, hf_ms2 = _by_segment(beats.time_s[nn], rr_ms, rules.segment_s)
     return Variability(
         n_intervals=len(nn),
-        coverage_pct=min(100.0, coverage_pct),
+        coverage_pct=coverage_pct,
         sdnn_ms=float(rr_ms.std(ddof=1)),
         sdann_ms=float(means_ms.std(ddof=1)) if len(means_ms) > 1 else UNKNOWN,
         rmssd_ms=float(np.sqrt(np.mean(step_ms**2))) if len(step_ms) else UNKNOWN,

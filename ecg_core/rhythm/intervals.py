@@ -157,6 +157,17 @@ def heart_rate(beats: Beats, rules: RhythmRules, *, quality: Quality) -> tuple[F
     return np.asarray(beats.time_s[last[clear]]), bpm[clear]
 
 
+def mean_rate(bpm: Float64, rr_s: Float64) -> float:
+    """Mean of the rates of ``heart_rate``, weighted by time: neither below the lowest nor above the highest of them.
+
+    Where there are none, as too few RR that follow each other lie in clear signal, it is the rate of the mean of the
+    RR ``rr_s`` that count; NaN without these either.
+    """
+    if len(bpm):
+        return float(np.clip(len(bpm) / (1 / bpm).sum(), bpm.min(), bpm.max()))
+    return float(60.0 / rr_s.mean()) if len(rr_s) else float("nan")
+
+
 def _sum_over(values: Bool | Float64, first: Index, last: Index) -> Float64:
     """Sum of the values of the beats from each ``first`` to each ``last``."""
     total = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))

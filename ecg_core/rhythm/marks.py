@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from ..edits import Changes, Mark
 from ..schema import Beats, RhythmEvent
 from .danger import MIN_REST_S, Tachyarrhythmia, without
-from .intervals import DECIMALS
+from .intervals import DECIMALS, follows_previous, unbroken_slices
 
 
 def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], changes: Changes) -> list[Tachyarrhythmia]:
@@ -30,7 +29,10 @@ def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], changes: Changes) ->
 
 
 def mark_episodes(episodes: Iterable[slice], beats: Beats, marks: Sequence[Mark]) -> list[slice]:
-    """Atrial fibrillation as slices of the beats: what was found outside all marks, and what is marked."""
+    """Atrial fibrillation as slices of the beats: what was found outside all marks, and what is marked.
+
+    Marked or found, an episode ends where a beat does not follow the previous one in analysable signal.
+    """
     if not marks:
         return list(episodes)
     found = np.zeros(len(beats), dtype=np.int64)  # number of the episode that each beat lies in
@@ -39,9 +41,8 @@ def mark_episodes(episodes: Iterable[slice], beats: Beats, marks: Sequence[Mark]
     for number, mark in enumerate(marks, 1):
         first, last = np.searchsorted(beats.time_s, mark[:2])
         found[first:last] = -number if mark.rhythm == "af" else 0
-    found[~beats.usable & (found < 0)] = 0  # the AF burden is a part of the analysable time
-    edges = np.flatnonzero(np.diff(found, prepend=0, append=0))
-    slices = [slice(a, b) for a, b in pairwise(edges.tolist()) if found[a]]
+    is_same = np.diff(found, prepend=0) == 0
+    slices = unbroken_slices(found != 0, is_same & follows_previous(beats))
     return [episode for episode in slices if episode.stop - episode.start > 1]
 
 

@@ -40,14 +40,14 @@ LAST_BEAT_S = 0.01  # a marked stretch ends so long after the last beat of an ev
 MADE_OF: Final = {
     **dict.fromkeys(("v_couplet", "v_run", "idioventricular", "vt", "vt_sustained", "v_bigeminy", "v_trigeminy"), "VF"),
     **dict.fromkeys(("s_couplet", "s_run", "svt", "svt_sustained", "s_bigeminy", "s_trigeminy"), "S"),
-    **dict.fromkeys(("vf", "vf_suspected", "not_analysable", "paced"), "SVFQ"),
+    **dict.fromkeys(("vf", "vf_suspected", "not_analysable", "artefact", "paced"), "SVFQ"),
 }
 # The kinds that are a rhythm, each with the one that it is already; another one can be marked over its stretch.
 RHYTHM_OF: Final = {
     "vf": "vf", "vf_suspected": "", "asystole": "", "v_run": "", "idioventricular": "", "vt": "vt",
     "vt_sustained": "vt", "v_bigeminy": "", "v_trigeminy": "", "s_run": "", "svt": "svt", "svt_sustained": "svt",
     "s_bigeminy": "", "s_trigeminy": "", "af": "af", "paced": "paced", "bradycardia": "", "tachycardia": "",
-    "not_analysable": "",
+    "not_analysable": "", "artefact": "",
 }  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def verdicts(kind: str) -> tuple[str, ...]:
     return (
         ACCEPT,
         *(CLASSES if is_beat or kind in MADE_OF else ()),
-        *({"not_analysable": (ANALYSABLE,), "no_signal": ()}.get(kind, (ARTEFACT,))),
+        *({"not_analysable": (ANALYSABLE,), "artefact": (ANALYSABLE,), "no_signal": ()}.get(kind, (ARTEFACT,))),
         *((DELETE,) if is_beat or kind in MADE_OF else ()),
         *(rhythm for rhythm in MARKED_NAMES if own is not None and rhythm != own),
     )

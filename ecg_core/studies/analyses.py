@@ -44,14 +44,14 @@ class AnalysisKey(NamedTuple):
 
     record_sha256: str
     lead: str
-    model_sha256: str
+    model_digest: str  # see ``classifier.spec.model_digest``
     rules: RhythmRules
     fitted_labels: tuple[Edit, ...] = ()  # by which the model was fine-tuned to the patient
 
     @property
     def digest(self) -> str:
         """Name of the stored analysis: the key but for its rules, which are applied again, and the program's code."""
-        parts = [self.record_sha256, self.lead, self.model_sha256, digest_of(self.fitted_labels), code_version()]
+        parts = [self.record_sha256, self.lead, self.model_digest, digest_of(self.fitted_labels), code_version()]
         return hashlib.sha256(audit.canonical(parts).encode()).hexdigest()
 
 
@@ -93,7 +93,7 @@ def save_analysis(store: Store, key: AnalysisKey, analysis: Analysis) -> None:
             if session.get(StudyRow, key.record_sha256) is None:
                 raise StoreError(DELETED)
             made = {"code_version": code_version(), "made_at": now(), "n_fitted_edits": len(key.fitted_labels)}
-            model = {"model_name": analysis.model.name, "model_sha256": key.model_sha256}
+            model = {"model_name": analysis.model.name, "model_sha256": key.model_digest}
             of_record = {"digest": key.digest, "record_sha256": key.record_sha256, "lead": key.lead}
             insert_missing(session, AnalysisRow, of_record | model | made)
             file.close()  # it is in its place before the row says so
@@ -207,7 +207,7 @@ def _shown(key: AnalysisKey, analysis: Analysis) -> dict[str, Any]:
     return {
         "lead": key.lead,
         "model_name": analysis.model.name,
-        "model_sha256": key.model_sha256,
+        "model_sha256": key.model_digest,
         "rules": rules_as_stored(key.rules),
         "n_fitted_edits": len(key.fitted_labels),
     }

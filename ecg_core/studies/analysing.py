@@ -11,7 +11,7 @@ from typing import Final
 
 from ..classifier.chunks import Progress
 from ..classifier.model import load_model
-from ..classifier.spec import read_spec
+from ..classifier.spec import model_digest, read_spec
 from ..edits import Label, LabelEdit
 from ..errors import ChangeRefusedError, StoreError, StudyHeldError
 from ..labels import CLASSES, UNLABELLED, class_codes
@@ -118,7 +118,7 @@ def analyse_held(
     is_new = own is not None and own not in edits
     n_fitted = study.n_fitted_edits if own is None else len(edits) + is_new
     edits = (*edits, own) if own is not None and is_new else edits
-    key = AnalysisKey(record.sha256, wanted.lead, read_spec(wanted.model).sha256, wanted.rules, edits[:n_fitted])
+    key = AnalysisKey(record.sha256, wanted.lead, model_digest(read_spec(wanted.model)), wanted.rules, edits[:n_fitted])
     _refuse_signed(store, study, key, is_new=is_new)
 
     def analysed(key: AnalysisKey) -> Analysis:
@@ -169,7 +169,7 @@ def shows(study: Study, key: AnalysisKey) -> bool:
     """Whether a study shows the analysis of this key."""
     rules = rules_as_stored(key.rules)
     shown = (study.lead, study.model_sha256, study.rules, study.n_fitted_edits)
-    return shown == (key.lead, key.model_sha256, rules, len(key.fitted_labels))
+    return shown == (key.lead, key.model_digest, rules, len(key.fitted_labels))
 
 
 def is_stored(store: Store, key: AnalysisKey) -> bool:

@@ -43,7 +43,7 @@ from .frozen import read_frozen
 from .recordings import open_recording
 from .store import FREE_THE_PLACE, Store, insert_missing
 from .study import DELETED, SHOWN_DIGITS, Editor, Study, get_study
-from .study_files import ANALYSES, RECORDINGS, SIGNED_FILES, is_bare, signed_path
+from .study_files import ANALYSES, RECORDINGS, SIGNED_FILES, is_bare, signed_path, state_of_file
 from .tables import AuditRow, Base, ChainRow, StudyRow
 
 CHUNK_BYTES: Final = 1 << 20
@@ -83,7 +83,7 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
     study = get_study(store, record_sha256)
     if study is None:
         raise StoreError(DELETED)
-    open_recording(store, study)
+    open_recording(store, study, in_full=True)
     with _not_written(path), store.writing() as session:
         audit.append(session, record_sha256, editor.reader, "exported", with_patient=with_patient)
         session.flush()
@@ -218,9 +218,8 @@ def _unpack(store: Store, path: Path, archive: zipfile.ZipFile, manifest: Values
         record = _recording(path, hidden[RECORDINGS] / opens, study, sha256)
         rows["analyses"] = _sound_analyses(hidden[ANALYSES], rows["analyses"], record)
         files = [
-            [f"{RECORDINGS}/{folder.name}/{file.name}", stat.st_size, stat.st_mtime_ns]
+            [f"{RECORDINGS}/{folder.name}/{file.name}", *state_of_file(file)]
             for file in sorted(hidden[RECORDINGS].iterdir())
-            if (stat := file.stat())
         ]
         study |= {"path": f"{RECORDINGS}/{folder.name}/{opens}", "kept": True, "files": files}
         moving = [

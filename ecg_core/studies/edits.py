@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -20,7 +21,7 @@ from ..edits import (
 )
 from . import audit
 from .audit import content_sha256
-from .store import Store, now
+from .store import Store, as_text, now
 from .study import IN_REVIEW, Editor, changing, leave_as_it_is
 from .tables import EditRow
 
@@ -77,7 +78,7 @@ def undo_edit(store: Store, record_sha256: str, editor: Editor) -> None:
     with changing(store, record_sha256, editor) as (session, _row):
         last = session.scalars(query.order_by(EditRow.number.desc()).limit(1)).first()
         if last is not None:
-            last.undone_at = now()
+            last.undone_at = _undone_at(session, record_sha256)
             audit.append(session, record_sha256, editor.reader, audit.UNDONE, edit=last.number)
         else:
             leave_as_it_is(session)
@@ -92,6 +93,15 @@ def redo_edit(store: Store, record_sha256: str, editor: Editor) -> None:
             audit.append(session, record_sha256, editor.reader, audit.REDONE, edit=undone[0].number)
         else:
             leave_as_it_is(session)
+
+
+def _undone_at(session: Session, record_sha256: str) -> str:
+    """The present moment, or one after all at which edits of the study were undone: clocks stand, and are set back."""
+    query = select(func.max(EditRow.undone_at)).where(EditRow.record_sha256 == record_sha256)
+    moment, latest = now(), session.scalar(query) or ""
+    if moment > latest:
+        return moment
+    return as_text(datetime.fromisoformat(latest) + timedelta(microseconds=1))
 
 
 def _redoable(session: Session, record_sha256: str) -> list[EditRow]:

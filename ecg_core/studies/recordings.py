@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,20 +18,27 @@ from .study import DELETED, SHOWN_DIGITS, Editor, Study, changing, files_of, get
 from .study_files import RECORDINGS, files_of_study, is_as_stored, stored_path
 from .tables import StudyRow
 
-__all__ = ["RECORDINGS", "UPLOAD", "files_of_study", "open_recording", "relocate", "sweep_uploads"]
+__all__ = ["RECORDINGS", "UPLOAD", "files_of_study", "open_recording", "relocate", "sha256_in_full", "sweep_uploads"]
 
 UPLOAD: Final = "upload-"  # beginning of the name of a folder of the store that holds an upload
 
 
 def sweep_uploads(store: Store) -> None:
     """Remove uploads that have no study, as their window was killed before it made one; to be called at a start."""
+    sweep_temporary(store.folder / RECORDINGS, UPLOAD, spare=lambda folder: _has_study(store, folder))
+
+
+def _has_study(store: Store, folder: Path) -> bool:
+    """Whether a study has files in a folder of the store; asked while the folder is locked, as one may be made now."""
+    place = folder.relative_to(store.folder)
     with store.reading() as session:
-        held = {Path(file[0]).parent for files in session.scalars(select(StudyRow.files)) for file in files}
-    sweep_temporary(store.folder / RECORDINGS, UPLOAD, spare=lambda folder: folder.relative_to(store.folder) in held)
+        return any(
+            place in Path(file[0]).parents for files in session.scalars(select(StudyRow.files)) for file in files
+        )
 
 
-def open_recording(store: Store, study: Study) -> Record:
-    """Open the recording of a study; it is hashed only where its files do not look as they did.
+def open_recording(store: Store, study: Study, *, in_full: bool = False) -> Record:
+    """Open the recording of a study; it is hashed only where its files do not look as they did, or ``in_full``.
 
     Raises
     ------
@@ -56,9 +64,9 @@ def open_recording(store: Store, study: Study) -> Record:
 
     try:
         record = read_record(path, study.overrides)
-        if intact and files_of(store, record) == files:
+        if intact and not in_full and files_of(store, record) == files:
             vars(record)["sha256"] = study.record_sha256  # of a cached property: a day is not hashed again
-        elif record.sha256 == study.record_sha256:
+        elif record.sha256 == study.record_sha256 and files_of(store, record) != files:
             _note_files(store, record)
     except OSError as error:  # it went away between two steps
         raise _moved(study, path) from error
@@ -69,6 +77,15 @@ def open_recording(store: Store, study: Study) -> Record:
     if record.sha256 != study.record_sha256:
         raise _changed(study, path)
     return record
+
+
+def sha256_in_full(record: Record) -> str:
+    """SHA-256 of a recording by all bytes of its files as they are now, whatever was known of it before."""
+    return _not_hashed(record).sha256
+
+
+def _not_hashed(record: Record) -> Record:
+    return replace(record, pieces=tuple(map(_not_hashed, record.pieces)))
 
 
 def relocate(store: Store, record_sha256: str, path: Path, editor: Editor) -> Study:
@@ -110,7 +127,7 @@ def relocate(store: Store, record_sha256: str, path: Path, editor: Editor) -> St
 
 
 def _note_files(store: Store, record: Record) -> None:
-    """Keep size and time of unchanged files that were copied or touched, so that they need not be hashed again."""
+    """Keep the state of unchanged files that were copied or touched, so that they need not be hashed again."""
     with store.writing() as session:
         row = session.get(StudyRow, record.sha256)
         if row is not None:

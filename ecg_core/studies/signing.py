@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..classifier.spec import model_digest
 from ..edits import digest_of
 from ..errors import ChangeRefusedError, EcgError, StoreError
 from ..files import atomic_file
@@ -24,19 +25,31 @@ from ..records import read_record
 from ..report.export import report_json
 from ..report.pdf import report_pdf
 from ..rules import BALANCED
-from ..schema import Analysis
+from ..schema import Analysis, Record
 from . import audit
 from .analyses import code_version, rules_as_stored
 from .audit import AuditEntry, content_sha256
 from .edits import edits_in, edits_sha256
+from .recordings import sha256_in_full
 from .store import FREE_THE_PLACE, Store, now
-from .study import IN_REVIEW, SIGNED, Editor, Study, changing, get_study, leave_as_it_is
+from .study import (
+    IN_REVIEW,
+    SHOWN_DIGITS,
+    SIGNED,
+    Editor,
+    Study,
+    changing,
+    get_study,
+    leave_as_it_is,
+    path_of,
+)
 from .study_files import SIGNED_FILES, is_bare, signed_path
 from .study_notes import notes_of
 from .tables import ChainRow, SignatureRow, StudyRow
 
 SIGNED_ACTION, ADDENDUM_ACTION, NEW_VERSION_ACTION = audit.SIGNED, "addendum written", audit.NEW_VERSION
 ANOTHER: Final = "What is shown is not what is stored of this study: open it again, then sign"
+CHANGED: Final = "The study was changed since it was shown here: nothing was signed. Look at it again, then sign."
 WRITERS: Final[Mapping[str, Callable[[Analysis, Notes], bytes]]] = {
     "pdf": report_pdf,
     "json": report_json,
@@ -72,37 +85,44 @@ def sign(
     record_sha256: str,
     analysis: Analysis,
     *,
+    version: int,
     role: str,
     statement: str,
     editor: Editor,
     with_patient: bool = False,
 ) -> Signature:
-    """Sign the report as it is now: store it as PDF and JSON, and lock the study.
+    """Sign the report as its reader saw it: store it as PDF and JSON, and lock the study.
 
-    Patient data are in the signed files only ``with_patient``.
+    Parameters
+    ----------
+    version
+        Of the study, as it was when it was shown to who signs: what was changed since, nobody has signed.
+    with_patient
+        Whether patient data are in the signed files.
 
     Raises
     ------
     ChangeRefusedError
-        It is signed already, was changed in the meantime, or another window holds it.
+        It is signed already, was changed since it was shown, or another window holds it.
     StoreError
-        What is shown is not what is stored, no name was given, or the files cannot be written.
+        What is shown is not what is stored, the recording is another one or cannot be read, no name was given, or the
+        files cannot be written.
 
     """
-    study = _signable(store, record_sha256, analysis, editor)
+    _require_signable(store, record_sha256, analysis, editor)
     notes = notes_of(store, record_sha256)
-    version = 1 + max((one.version for one in notes.signatures), default=0)
-    signature = Signature(version, editor.reader, role, statement, now())
+    number = 1 + max((one.version for one in notes.signatures), default=0)
+    signature = Signature(number, editor.reader, role, statement, now())
     patient = notes.patient if with_patient else Patient()
     signed = replace(notes, patient=patient, signatures=(*notes.signatures, signature), is_signed=True)
     contents = {kind: write(analysis, signed) for kind, write in WRITERS.items()}
-    files = {kind: f"v{version}_report.{kind}" for kind in contents}
+    files = {kind: f"v{number}_report.{kind}" for kind in contents}
     hashes = _hashes(store, analysis) | {kind: _sha256(content) for kind, content in contents.items()}
     paths: list[Path] = []
     try:
         with changing(store, record_sha256, editor) as (session, row):
-            if row.version != study.version:
-                raise ChangeRefusedError("The study was changed while its report was made: look at it again.")
+            if row.version != version:
+                raise ChangeRefusedError(CHANGED)
             _require_same(session, row, analysis)
             for kind, content in contents.items():
                 paths.append(_write(store, record_sha256, files[kind], content))
@@ -218,7 +238,7 @@ def verify_signature(store: Store, record_sha256: str) -> tuple[str, ...]:
     return (*problems, *_state_problems(store, study, reports[-1:]), *_recording_problems(study))
 
 
-def _signable(store: Store, record_sha256: str, analysis: Analysis, editor: Editor) -> Study:
+def _require_signable(store: Store, record_sha256: str, analysis: Analysis, editor: Editor) -> None:
     _require_name(editor)
     study = get_study(store, record_sha256)
     if study is None:
@@ -227,7 +247,24 @@ def _signable(store: Store, record_sha256: str, analysis: Analysis, editor: Edit
         raise ChangeRefusedError("The report is signed already: write an addendum, or begin a new version.")
     if analysis.record.sha256 != record_sha256:
         raise StoreError(f"{ANOTHER} (another recording).")
-    return study
+    _require_recording(analysis.record)
+
+
+def _require_recording(record: Record) -> None:
+    """Refuse to sign where the files of the recording are others: until now it may be known by parts of them alone."""
+    try:
+        found = sha256_in_full(record)
+    except OSError as error:
+        raise StoreError(
+            f"{record.record_id}: its recording cannot be read as a whole ({error.strerror or error}), and nothing was "
+            "signed. Connect the disk it is on, then sign."
+        ) from error
+    if found != record.sha256:
+        raise StoreError(
+            f"{path_of(record)}: this is not the recording of the study (expected SHA-256 "
+            f"{record.sha256[:SHOWN_DIGITS]}, got {found[:SHOWN_DIGITS]}), and nothing was signed. Put the unchanged "
+            "file back, or open this one as a study of its own."
+        )
 
 
 def _require_same(session: Session, row: StudyRow, analysis: Analysis) -> None:
@@ -235,7 +272,7 @@ def _require_same(session: Session, row: StudyRow, analysis: Analysis) -> None:
     edits = edits_in(session, row.record_sha256)
     leads = {"first": analysis.record.lead_names[:1], **{name: (name,) for name in analysis.record.lead_names}}
     others = {
-        "another model": analysis.model.sha256 != row.model_sha256,
+        "another model": model_digest(analysis.model) != row.model_sha256,
         "other rules": rules_as_stored(analysis.rules) != row.rules,
         "another lead": analysis.lead_names != leads.get(row.lead, analysis.lead_names),
         "fine-tuned to other labels": analysis.fitted_sha256 != digest_of(edits[: row.n_fitted_edits]),
@@ -257,7 +294,7 @@ def _hashes(store: Store, analysis: Analysis) -> dict[str, str]:
         rules.append(["sensitivity", analysis.rules.sensitivity])
     return {
         "signal": analysis.record.sha256,
-        "model": analysis.model.sha256,
+        "model": model_digest(analysis.model),
         "labels": edits_sha256(store, analysis.record.sha256),
         "rules": content_sha256(rules),
         "program": code_version(),

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,11 +24,12 @@ from ..text import one_line, plural
 from . import audit
 from .holding import COMMAND, require_hold
 from .store import Store, insert_missing, now
-from .study_files import delete_files, is_as_stored, paths_of_study, stored_path
+from .study_files import delete_files, is_as_stored, paths_of_study, state_of_file, stored_path
 from .tables import StudyRow
 
 NEW, ANALYSED, IN_REVIEW, SIGNED = "new", "analysed", "in review", audit.SIGNED
 STATES: Final = (NEW, ANALYSED, IN_REVIEW, SIGNED)  # a running analysis is known by the queue
+MEASUREMENTS: Final = "measurements"  # in the view of a study: what was measured with the calipers and kept
 UNCHANGED: Final = "unchanged"  # what a transaction notes that changes nothing; see ``leave_as_it_is``
 DELETED: Final = "This study was deleted in the meantime; open its recording again."
 # What the worklist reads: not the columns that can be long, and JSON as text, as most studies hold the same.
@@ -80,7 +81,7 @@ class Study:
     archived: bool
     lead: str
     model_name: str
-    model_sha256: str  # empty until analysed
+    model_sha256: str  # as in ``StudyRow``; empty until analysed
     rules: dict[str, float | str]  # those that differ from the default ones
     n_fitted_edits: int
     n_beats: int | None
@@ -248,11 +249,17 @@ def set_archived(store: Store, record_sha256: str, editor: Editor, *, archived: 
         audit.append(session, record_sha256, editor.reader, "archived" if archived else "taken from the archive")
 
 
-def set_view(store: Store, record_sha256: str, view: dict[str, Any]) -> None:
-    """Remember where and how a study was left: time, lead, scale. It is no edit, and needs no hold."""
+def set_view(store: Store, record_sha256: str, changed: Mapping[str, Any]) -> None:
+    """Remember of where and how a study was left (time, lead, scale) what changed. It is no edit, and needs no hold.
+
+    All else stays as any other window left it; measurements are changed by ``study_notes`` alone.
+    """
     with store.writing() as session:
-        row = session.get(StudyRow, record_sha256)
-        if row is not None and row.view != view:
+        row = session.get(StudyRow, record_sha256, with_for_update=True)
+        if row is None:
+            return
+        view = row.view | {name: value for name, value in changed.items() if name != MEASUREMENTS}
+        if view != row.view:
             row.view = view
 
 
@@ -326,7 +333,7 @@ def files_of(store: Store, record: Record) -> list[list[Any]]:
     """
     paths = sorted(_plain_path(path) for path in ([record.archive] if record.archive else record.files))
     try:
-        return [[stored_path(store, path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in paths]
+        return [[stored_path(store, path), *state_of_file(path)] for path in paths]
     except OSError as error:
         raise StoreError(
             f"{record.record_id}: its file {error.filename} cannot be found any more ({error.strerror}). Open the "

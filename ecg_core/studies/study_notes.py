@@ -14,7 +14,7 @@ from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ..schema import Record
 from . import audit
 from .store import Store
-from .study import SIGNED, Editor, Study, add_study, changing, get_study, leave_as_it_is
+from .study import MEASUREMENTS, SIGNED, Editor, Study, add_study, changing, get_study, leave_as_it_is
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
 
 KEY_BYTES: Final = 16  # of a random key that nobody can guess
@@ -113,6 +113,23 @@ def set_report_strips(store: Store, record_sha256: str, strips: Sequence[ReportS
     rows = [StripRow(record_sha256=record_sha256, **asdict(strip)) for strip in strips]
     with changing(store, record_sha256, editor) as (session, _row):
         _replace(session, record_sha256, StripRow, rows, editor, (audit.STRIPS, "strips_sha256", audit.strips_sha256))
+
+
+def keep_measurement(store: Store, record_sha256: str, measurement: Sequence[Any], editor: Editor) -> None:
+    """Keep an interval that was measured, as its kind and its start and end in seconds, beside those that are kept."""
+    with changing(store, record_sha256, editor) as (_session, row):
+        row.view = row.view | {MEASUREMENTS: [*row.view.get(MEASUREMENTS, ()), list(measurement)]}
+
+
+def drop_measurement(store: Store, record_sha256: str, measurement: Sequence[Any], editor: Editor) -> None:
+    """Keep a measurement no longer; the others stay."""
+    with changing(store, record_sha256, editor) as (session, row):
+        kept = row.view.get(MEASUREMENTS, [])
+        left = [one for one in kept if one != list(measurement)]
+        if left != kept:
+            row.view = row.view | {MEASUREMENTS: left}
+        else:
+            leave_as_it_is(session)
 
 
 def _replace(

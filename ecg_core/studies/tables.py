@@ -28,7 +28,7 @@ class StudyRow(Base):
     record_sha256: Mapped[str] = mapped_column(primary_key=True)
     record_id: Mapped[str]
     path: Mapped[str]  # where the record is opened; below the store's folder where ``kept``
-    files: Mapped[list[Any]]  # [path, size in bytes, time of the last change in ns] of each file
+    files: Mapped[list[Any]]  # [path, *``study_files.state_of_file``] of each file
     kept: Mapped[bool]  # whether the files were uploaded into the store's folder and go with the study
     fs_hz: Mapped[float | None]  # entered by hand; see ``RecordOverrides``
     per_mv: Mapped[float | None]
@@ -40,7 +40,7 @@ class StudyRow(Base):
     archived: Mapped[bool]
     lead: Mapped[str]  # how the analysis that is shown was asked for
     model_name: Mapped[str]
-    model_sha256: Mapped[str]  # empty until analysed
+    model_sha256: Mapped[str]  # see ``model_digest``; up to 0.2 that of the weights; empty until analysed
     rules: Mapped[dict[str, Any]]  # those that differ from the default ones
     n_fitted_edits: Mapped[int]  # so many of the first edits, undone ones left out, were used for fine-tuning
     n_beats: Mapped[int | None]
@@ -69,7 +69,7 @@ class AnalysisRow(Base):
     record_sha256: Mapped[str] = _of_study()
     lead: Mapped[str]
     model_name: Mapped[str]
-    model_sha256: Mapped[str]
+    model_sha256: Mapped[str]  # as in ``StudyRow``
     n_fitted_edits: Mapped[int]
     code_version: Mapped[str]
     made_at: Mapped[str]
@@ -88,7 +88,7 @@ class EditRow(Base):
     content: Mapped[list[Any]]
     made_at: Mapped[str]
     made_by: Mapped[str]
-    undone_at: Mapped[str]  # empty where it counts
+    undone_at: Mapped[str]  # empty where it counts; the last undone has the latest, whatever the clock did
 
 
 class DiaryRow(Base):

@@ -19,6 +19,7 @@ from ecg_core.errors import (
     ChangeRefusedError,
     EcgError,
     MissingMetadataError,
+    RecordError,
     RecordMovedError,
     StoreError,
 )  # fmt: skip
@@ -33,10 +34,11 @@ from ecg_core.studies.study import SIGNED_AND_LOCKED, find_one, find_studies
 from . import engine
 from .installed_models import choose_model, installed_models, recorder_with_default, weights_of
 from .jobs import AnalysisKey, Job
+from .messages import error_message
 from .session_cleanup import session_cleanup
 from .stores import ephemeral_desk
 from .streamlit_runtime import current_session_id
-from .uploads import Upload, safe_name, temporary_folder
+from .uploads import Upload, refuse_name, safe_name, temporary_folder
 from .workspace import Workspace, current_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,18 +93,62 @@ def open_with_overrides(path: Path, *, fs_hz: float | None, unit: str | None) ->
     """Open a record with the rate and the unit that the reader entered."""
     from ecg_core.records import per_mv_of  # noqa: PLC0415, as wfdb takes half a second
 
-    return open_record(path, RecordOverrides(fs_hz, per_mv_of(unit) if unit else None))
+    record = open_record(path, RecordOverrides(fs_hz, per_mv_of(unit) if unit else None))
+    workspace = current_workspace()
+    workspace.uploads.tidy(path, workspace.awaiting_metadata)
+    return record
 
 
 def open_uploads(files: Sequence[Upload]) -> None:
-    """Store uploaded files and open their records, and studies that were exported as a zip."""
+    """Store uploaded files and open their records, and studies that were exported as a zip.
+
+    Raises
+    ------
+    EcgError
+        After the last one, with a sentence for each that cannot be opened; the others are open.
+
+    """
     workspace = current_workspace()
     try:
-        records = [file for file in files if not _import_upload(workspace, file)]
-        for path in workspace.uploads.store(records) if records else ():
-            _open_upload(path)
+        records, errors = _import_studies(workspace, files)
+        errors += _open_stored(workspace, records) if records else []
     finally:
         workspace.uploads.release(files)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise EcgError(" ".join(map(error_message, errors)))
+
+
+def _import_studies(workspace: Workspace, files: Sequence[Upload]) -> tuple[list[Upload], list[EcgError]]:
+    """Import the studies among uploads; returns the other files, and why some cannot be used."""
+    records: list[Upload] = []
+    errors: list[EcgError] = []
+    for file in files:
+        try:
+            refuse_name(file.name, [other.name for other in records])
+            if not _import_upload(workspace, file):
+                records.append(file)
+        except EcgError as error:
+            errors.append(error)
+    return records, errors
+
+
+def _open_stored(workspace: Workspace, files: Sequence[Upload]) -> list[EcgError]:
+    """Store uploaded files and open their records; returns why some cannot be opened, whose files are removed."""
+    try:
+        paths = workspace.uploads.store(files)
+    except RecordError as error:
+        return [error]
+    errors: list[EcgError] = []
+    for path in paths:
+        try:
+            open_record(path)
+        except EcgError as error:
+            errors.append(error)
+    for folder in {path.parent for path in paths}:
+        workspace.uploads.tidy(folder, workspace.awaiting_metadata)
+    return errors
 
 
 def _import_upload(workspace: Workspace, file: Upload) -> bool:
@@ -119,14 +165,6 @@ def _import_upload(workspace: Workspace, file: Upload) -> bool:
         study = import_study(workspace.store, path, workspace.editor)
     workspace.open_study(study.record_sha256)
     return True
-
-
-def _open_upload(path: Path) -> Record | None:
-    try:
-        return open_record(path)
-    except EcgError:
-        current_workspace().uploads.discard(path)
-        raise
 
 
 def open_demo() -> None:
@@ -220,9 +258,9 @@ def analyse_as_before(record: Record) -> None:
     """Analyse a record that has no stored analysis: as it was shown before, or as any new one."""
     workspace, models = current_workspace(), installed_models()
     shown = workspace.shown.get(record.sha256)
-    name = next((name for name, sha256 in models.items() if shown and sha256 == shown.model_sha256), "")
+    name = next((name for name, digest in models.items() if shown and digest == shown.model_digest), "")
     if shown is None or not name:
-        start_analysis(record)
+        start_analysis(record, model=workspace.study(record.sha256).model_name)
     else:
         workspace.start(Job(shown, record, weights_of(name)))
 
@@ -250,11 +288,11 @@ def analysis_beside(analysis: Analysis, model: str) -> Analysis | None:
     A model that states no operating point for the sensitivity is balanced.
     """
     workspace = current_workspace()
-    sha256 = installed_models()[model]
+    digest = installed_models()[model]
     own = [
         key._replace(rules=_rules_beside(analysis, model))
         for key in workspace.analyses
-        if (key.record_sha256, key.model_sha256, key.fitted_labels) == (analysis.record.sha256, sha256, ())
+        if (key.record_sha256, key.model_digest, key.fitted_labels) == (analysis.record.sha256, digest, ())
     ]
     for key in (*own, _key_beside(analysis, model)):
         found = workspace.stored(key)

@@ -25,7 +25,7 @@ from ecg_core.adaptation.task import (
     start_process,
 )
 from ecg_core.classifier.installed import installed_models
-from ecg_core.classifier.spec import read_spec
+from ecg_core.classifier.spec import model_digest, read_spec
 from ecg_core.clock import duration_text
 from ecg_core.errors import ModelError
 from ecg_core.text import plain_markdown
@@ -153,9 +153,9 @@ def _draw_done(adaptation: Adaptation, *, is_newest: bool) -> None:
     installed = installed_name(adaptation)
     kept = part(shown=bool(installed))
     if installed:
+        default = ", or make it the default for its recorder on the page **About**" if proof.get("recorder") else ""
         kept.markdown(
-            f":material/check: Kept as **{installed}**: choose it on the page **Studies** before you analyse, or "
-            "make it the default for its recorder on the page **About**."
+            f":material/check: Kept as **{installed}**: choose it on the page **Studies** before you analyse{default}."
         )
     with st.container(horizontal=True, vertical_alignment="center"):
         if installed and st.button("Your models", icon=":material/info:", key=f"about {adaptation.task.name}"):
@@ -199,10 +199,10 @@ def _draw_discard(adaptation: Adaptation, *, is_kept: bool = False) -> None:
 def installed_name(adaptation: Adaptation) -> str:
     """The name under which the model of an adaptation is installed; empty where it is not."""
     try:
-        sha256 = read_spec(adaptation.model_path).sha256
+        digest = model_digest(read_spec(adaptation.model_path))
     except ModelError:
         return ""
-    return next((model.name for model in installed_models() if model.spec.sha256 == sha256), "")
+    return next((model.name for model in installed_models() if model.digest == digest), "")
 
 
 def _resume(adaptation: Adaptation) -> None:

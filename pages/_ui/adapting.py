@@ -117,7 +117,7 @@ def at_hand(draft: Draft) -> dict[Labels, str]:
         Labels.SOME: f"Only beats that the program queries or that a reader labelled, out of {there}; the others count "
         "as the model classifies them, where it is confident.",
         Labels.NONE: f"Of {plural(n_all, 'patient')}, every beat as the model classifies it, where it is confident. "
-        "This can do harm; the proof shows whether it did.",
+        "This can do harm, and did so in nine of ten trials (see the model card); the proof shows whether it did.",
     }
 
 

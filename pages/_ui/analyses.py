@@ -7,11 +7,12 @@ from dataclasses import replace
 from ecg_core.edits import Edit, counting, digest_of
 from ecg_core.rhythm.editing import changes_beats
 from ecg_core.schema import Analysis, Record
-from ecg_core.studies.analyses import load_shown, load_stored, save_shown
+from ecg_core.studies.analyses import AnalysisKey, load_shown, load_stored, save_shown, set_shown
+from ecg_core.studies.edits import edits_of
 from ecg_core.studies.store import Store
+from ecg_core.studies.study import Editor
 
 from . import engine
-from .jobs import AnalysisKey
 
 Edits = tuple[Edit, ...]
 
@@ -88,3 +89,16 @@ class WindowAnalyses:
 def shows(key: AnalysisKey, edits: Edits) -> bool:
     """Whether an analysis shows edits as it was made: there are none, or it was fine-tuned to these labels."""
     return not edits or (edits == key.fitted_labels and not changes_beats(edits))
+
+
+def set_shown_with_edits(store: Store, key: AnalysisKey, base: Analysis, editor: Editor) -> None:
+    """Note that a study shows an analysis, and what it found with all edits of the study, for the worklist.
+
+    Raises
+    ------
+    ChangeRefusedError
+        See ``set_shown``.
+
+    """
+    edits = edits_of(store, key.record_sha256)
+    set_shown(store, key, base if shows(key, edits) else engine.edited(base, edits), editor)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ecg_core.classifier import installed
-from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS
+from ecg_core.classifier.spec import DEFAULT_MODEL, MODELS, model_digest
 from ecg_core.errors import ModelError
 from ecg_core.schema import ModelSpec, Record
 
@@ -18,12 +18,12 @@ NO_MODEL: Final = (
 
 
 def installed_models() -> dict[str, str]:
-    """SHA-256 of each model by its name, the default model first."""
-    return {model.name: model.spec.sha256 for model in installed.installed_models()}
+    """The digest of each model by its name, the default model first."""
+    return {model.name: model.digest for model in installed.installed_models()}
 
 
-def choose_model(models: Mapping[str, str], name: str = "", *, sha256: str = "", recorder: str = "") -> str:
-    """The model of this hash or name where it is installed, else the default for the recorder, else that of all.
+def choose_model(models: Mapping[str, str], name: str = "", *, digest: str = "", recorder: str = "") -> str:
+    """The model of this digest or name where it is installed, else the default for the recorder, else that of all.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def choose_model(models: Mapping[str, str], name: str = "", *, sha256: str = "",
     """
     if not models:
         raise ModelError(NO_MODEL)
-    renamed = next((other for other, known in models.items() if known == sha256), "")
+    renamed = next((other for other, known in models.items() if known == digest), "")
     default = installed.default_model_for(recorder)
     wanted = (renamed, name, default.name if default else "")
     return next((one for one in wanted if one in models), next(iter(models)))
@@ -56,15 +56,15 @@ def weights_of(name: str) -> Path:
 
 
 def model_path(spec: ModelSpec) -> Path:
-    """The weights that a spec belongs to, under whatever name they are installed.
+    """The weights of the model that a spec is of, under whatever name it is installed.
 
     Raises
     ------
     ModelError
-        They are no longer installed.
+        It is no longer installed, or was changed.
 
     """
     for model in installed.installed_models():
-        if model.spec.sha256 == spec.sha256:
+        if model.digest == model_digest(spec):
             return model.weights
-    raise ModelError(f"{spec.name}: the weights that made this analysis are no longer installed; analyse it again.")
+    raise ModelError(f"{spec.name}: the model that made this analysis is no longer installed; analyse it again.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ecg_core.errors import Cancelled, ChangeRefusedError, EcgError, StoreError
 from ecg_core.schema import Analysis, Record
-from ecg_core.studies.analyses import AnalysisKey, rules_as_stored, save_analysis, set_shown
+from ecg_core.studies.analyses import AnalysisKey, rules_as_stored, save_analysis
 from ecg_core.studies.queue import (
     CANCELLED,
     FAILED,
@@ -26,6 +26,7 @@ from ecg_core.studies.store import Store
 from ecg_core.studies.study import Editor
 
 from . import engine
+from .analyses import set_shown_with_edits
 from .messages import UNFORESEEN, error_message
 
 __all__ = ["AnalysisKey", "AnalysisQueue", "Job"]
@@ -241,4 +242,4 @@ class AnalysisQueue:
         save_analysis(self.store, job.key, job.result)
         leave_queue(self.store, job.queued_id)
         if not job.beside:
-            set_shown(self.store, job.key, job.result, editor)
+            set_shown_with_edits(self.store, job.key, job.result, editor)

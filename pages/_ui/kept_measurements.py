@@ -9,10 +9,11 @@ import numpy as np
 
 from ecg_core.morphology.qtc import qtc_bazett, qtc_fridericia
 from ecg_core.schema import Analysis
+from ecg_core.studies import study_notes
+from ecg_core.studies.study import MEASUREMENTS
 
 from .workspace import current_workspace
 
-IN_VIEW: Final = "measurements"  # where they are kept among what is known of how a study was left
 SAME_S: Final = 0.005
 
 
@@ -31,22 +32,18 @@ class Measurement(NamedTuple):
 
 def measurements_of(sha256: str) -> list[Measurement]:
     """The measurements that are kept of a study, the earliest first."""
-    kept = current_workspace().study(sha256).view.get(IN_VIEW, [])
+    kept = current_workspace().study(sha256).view.get(MEASUREMENTS, [])
     return sorted((Measurement(*one) for one in kept), key=lambda one: one.start_s)
 
 
 def keep_measurement(sha256: str, measurement: Measurement) -> None:
     """Keep a measurement in the study."""
-    _save(sha256, [*measurements_of(sha256), measurement])
+    current_workspace().save(study_notes.keep_measurement, sha256, measurement)
 
 
 def remove_measurement(sha256: str, measurement: Measurement) -> None:
     """Keep a measurement no longer."""
-    _save(sha256, [one for one in measurements_of(sha256) if one != measurement])
-
-
-def _save(sha256: str, measurements: Sequence[Measurement]) -> None:
-    current_workspace().remember(sha256, **{IN_VIEW: [list(one) for one in measurements]})
+    current_workspace().save(study_notes.drop_measurement, sha256, measurement)
 
 
 def within_strip(measurements: Sequence[Measurement], span_s: tuple[float, float]) -> list[Measurement]:

@@ -128,8 +128,10 @@ def _next_undo(analysis: Analysis) -> str:
     """What the next undo takes back."""
     workspace, record = current_workspace(), analysis.record
     edits = workspace.edits_of(record.sha256)
-    if edits == workspace.shown[record.sha256].fitted_labels:
-        return "Undoes the fine-tuning; the labels stay"
+    shown = workspace.shown[record.sha256]
+    if edits == shown.fitted_labels:
+        again = "" if earlier_analyses(shown) else "; the record is analysed again"
+        return f"Undoes the fine-tuning; the labels stay{again}"
     return plain_markdown(f"Undoes: {edit_text(record, edits[-1])}")
 
 
@@ -168,12 +170,12 @@ def _fine_tuning(analysis: Analysis) -> str:
     """How many labels the model was fine-tuned to, and what that changed."""
     if not analysis.n_fitted:
         return "none of them used for fine-tuning yet"
+    used = f"{analysis.n_fitted} of them used for fine-tuning"
     workspace = current_workspace()
     shown = workspace.shown[analysis.record.sha256]
-    first = min(earlier_analyses(shown), key=lambda key: len(key.fitted_labels))
-    before, after = (found.beats for key in (first, shown) if (found := workspace.stored(key)))
-    if not np.array_equal(before.time_s, after.time_s):
-        return f"{analysis.n_fitted} of them used for fine-tuning"
-    n_changed = int(np.delete(before.label != after.label, analysis.labelled).sum())
-    beats = plural(n_changed, "other beat")
-    return f"{analysis.n_fitted} of them used for fine-tuning, which changed the class of {beats}"
+    earlier, fitted = list(earlier_analyses(shown).values()), workspace.stored(shown)
+    if not earlier or fitted is None or not np.array_equal(earlier[0].beats.time_s, fitted.beats.time_s):
+        return used
+    is_changed = earlier[0].beats.label != fitted.beats.label
+    beats = plural(int(np.delete(is_changed, analysis.labelled).sum()), "other beat")
+    return f"{used}, which changed the class of {beats}"

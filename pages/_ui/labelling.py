@@ -14,7 +14,8 @@ from ecg_core.labels import CLASSES, NOT_A_BEAT, class_codes
 from ecg_core.records import read_labels_of
 from ecg_core.schema import Analysis, Float64
 
-from .jobs import AnalysisKey
+from .installed_models import model_path
+from .jobs import AnalysisKey, Job
 from .messages import error_message
 from .uploads import temporary_folder
 from .view import QUERIED, go_to, neighbour
@@ -57,10 +58,16 @@ def undo(analysis: Analysis) -> None:
         if where_s is not None:
             go_to(where_s)
         return
-    previous = earlier_analyses(shown)[-1]
-    found = workspace.stored(previous)
-    if found is not None:
-        workspace.show(previous, found)
+    _undo_fine_tuning(analysis, shown)
+
+
+def _undo_fine_tuning(analysis: Analysis, shown: AnalysisKey) -> None:
+    """Show the analysis before the fine-tuning; where none is stored, make the one before all fine-tuning."""
+    workspace, earlier = current_workspace(), earlier_analyses(shown)
+    if earlier:
+        workspace.show(*list(earlier.items())[-1])
+    else:
+        workspace.start(Job(shown._replace(fitted_labels=()), analysis.record, model_path(analysis.model)))
 
 
 def redo(analysis: Analysis) -> None:
@@ -74,11 +81,15 @@ def redo(analysis: Analysis) -> None:
             go_to(where_s)
 
 
-def earlier_analyses(shown: AnalysisKey) -> list[AnalysisKey]:
-    """The analyses of the same record, leads and model before fine-tuning, and fine-tuned to fewer of the labels."""
+def earlier_analyses(shown: AnalysisKey) -> dict[AnalysisKey, Analysis]:
+    """The analyses of the same record, leads and model before fine-tuning, and fine-tuned to fewer of the labels.
+
+    Those alone that are stored, the one of the fewest labels first: none, where an update of the program made them
+    outdated and only the one that is shown was made again.
+    """
     workspace = current_workspace()
     shorter = (shown._replace(fitted_labels=shown.fitted_labels[:n]) for n in range(len(shown.fitted_labels)))
-    return [key for key in shorter if workspace.stored(key) is not None]
+    return {key: found for key in shorter if (found := workspace.stored(key)) is not None}
 
 
 def load_labels(key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ecg_core.edits import Edit
 from ecg_core.errors import StoreError
@@ -11,12 +12,17 @@ from ecg_core.schema import Record
 from ecg_core.studies.holding import Hold, hold
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
-from ecg_core.studies.study import DELETED, Editor, Study, get_study
+from ecg_core.studies.study import DELETED, Editor, Study, get_study, path_of
 from ecg_core.studies.study_notes import add_recording
 
 from .jobs import AnalysisKey
 from .stores import is_gone
 from .uploads import UploadFolder
+
+READ_AGAIN: Final = (
+    "Another window may have changed this study in the meantime, so it was read again and nothing was changed. Look at "
+    "it, and make the change again."
+)
 
 
 @dataclass(eq=False)
@@ -39,10 +45,10 @@ def become_study(store: Store, uploads: UploadFolder, record: Record, editor: Ed
     files = (record.archive,) if record.archive else record.files
     kept = any(uploads.holds(path) for path in files)
     study = add_recording(store, record, editor, kept=kept)
-    if kept and study.path.parent in [path.parent for path in files]:
-        uploads.keep(study.path)
+    if kept and study.path == path_of(record):
+        uploads.keep(files)
     elif kept:
-        uploads.discard(files[0])  # its study has the same files already
+        uploads.discard(path_of(record), files)  # its study has the same files already
         record = open_recording(store, study)
     return record, study
 

@@ -38,12 +38,14 @@ def draw_own_models() -> None:
     if fixed:
         st.caption(NOTHING_IS_KEPT)
         return
-    for name in kept.removed_models():
+    for place in kept.removed_models():
         text, button = st.columns([6, 1], vertical_alignment="center")
-        text.markdown(f"**{name}** was removed. It can be brought back until the program starts again.")
+        name, _, number = place.partition(".")
+        which = f" ({number})" if number else ""
+        text.markdown(f"**{name}**{which} was removed. It can be brought back until the program starts again.")
         button.button(
-            "Undo", key=f"restore {name}", icon=":material/undo:", width="stretch", on_click=guarded(_restore),
-            args=(name,),
+            "Undo", key=f"restore {place}", icon=":material/undo:", width="stretch", on_click=guarded(_restore),
+            args=(place,),
         )  # fmt: skip
     _draw_defaults()
     key = f"model_upload {st.session_state.get('models_imported', 0)}"  # a new uploader once one was taken
@@ -62,7 +64,7 @@ def _draw_model(workspace: Workspace, model: InstalledModel, *, fixed: bool) -> 
             st.download_button(
                 "Export", partial(_exported, model.name), f"{model.name}.zip", mime="application/zip",
                 on_click="ignore", icon=":material/download:", key=f"export {model.name}",
-                help="One zip for another computer, without recordings; what was measured may name them",
+                help="One zip for another computer, without recordings and without names of patients",
             )  # fmt: skip
             if not fixed:
                 _draw_changes(workspace, model)
@@ -78,14 +80,14 @@ def _draw_changes(workspace: Workspace, model: InstalledModel) -> None:
     with st.popover("Default for a recorder", icon=":material/star:"):
         recorders = _recorders(workspace, model)
         st.selectbox(
-            "Recorder", recorders, index=0 if recorders else None, key=f"recorder {name}", accept_new_options=True,
+            "Recorder", recorders, index=0 if model.recorder else None, key=f"recorder {name}", accept_new_options=True,
             placeholder="as its recordings state it", help="Its new recordings are analysed by this model",
         )  # fmt: skip
         st.button(
             "Make it the default", key=f"default {name}", type="primary", on_click=guarded(_default), args=(name,)
         )
     st.button(
-        "Remove", key=f"remove {name}", icon=":material/delete:", on_click=guarded(kept.remove), args=(name,),
+        "Remove", key=f"remove {name}", icon=":material/delete:", on_click=guarded(_remove), args=(name,),
         help="Studies that it analysed stay as they are",
     )  # fmt: skip
 
@@ -127,8 +129,12 @@ def _import_upload(key: str) -> None:
     st.session_state["models_imported"] = st.session_state.get("models_imported", 0) + 1
 
 
-def _restore(name: str) -> None:
-    kept.restore(name)
+def _remove(name: str) -> None:
+    kept.remove(name)
+
+
+def _restore(place: str) -> None:
+    kept.restore(place)
 
 
 def _rename(name: str) -> None:

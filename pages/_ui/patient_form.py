@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import streamlit as st
 
-from ecg_core.notes import SEXES, Patient
+from ecg_core.errors import EcgError
+from ecg_core.notes import SEXES
 from ecg_core.schema import Record
 from ecg_core.studies.study_notes import set_patient
 
@@ -42,44 +43,55 @@ def patient_form(record: Record) -> None:
 
 
 def _draw_field(field: str, value: str, record: Record, *, disabled: bool) -> None:
-    """Draw one field; its key holds the stored value, so that a change from elsewhere is seen."""
-    key = _key(field, value, record)
+    """Draw one field; its key holds the stored value, so that a change from elsewhere is seen.
+
+    What is stored is shown though it could not be entered here: a file, or a study from elsewhere, may hold anything.
+    """
+    key = f"patient {record.sha256[:12]} {field} {value}"
     shared: dict[str, Any] = {
-        "key": key, "disabled": disabled, "on_change": guarded(_save), "args": (record,),
+        "key": key, "disabled": disabled, "on_change": guarded(_save), "args": (record, field, key),
     }  # fmt: skip
+    born = _date(value)
     if field == "sex":
-        st.selectbox(LABELS[field], SEXES, SEXES.index(value), format_func=lambda sex: sex or NONE, **shared)
-    elif field == "birth_date":
-        today = datetime.now(tz=UTC).date()
-        st.date_input(
-            LABELS[field], _date(value), min_value=FIRST_BIRTH, max_value=today, format="YYYY-MM-DD", **shared
-        )
+        choices = SEXES if value in SEXES else (*SEXES, value)
+        st.selectbox(LABELS[field], choices, choices.index(value), format_func=lambda sex: sex or NONE, **shared)
+    elif field == "birth_date" and (born or not value):
+        first, last = FIRST_BIRTH, datetime.now(tz=UTC).date()
+        if born:
+            first, last = min(first, born), max(last, born)
+        st.date_input(LABELS[field], born, min_value=first, max_value=last, format="YYYY-MM-DD", **shared)
     elif field in ("indication", "medication"):
-        st.text_area(LABELS[field], value, max_chars=MAX_TEXT_LETTERS, height=TEXT_HEIGHT_PX, **shared)
+        st.text_area(LABELS[field], value, max_chars=_limit(value, MAX_TEXT_LETTERS), height=TEXT_HEIGHT_PX, **shared)
     else:
-        st.text_input(LABELS[field], value, max_chars=MAX_LETTERS, **shared)
+        st.text_input(LABELS[field], value, max_chars=_limit(value, MAX_LETTERS), **shared)
 
 
-def _save(record: Record) -> None:
-    """Save what the form holds; for callbacks."""
-    workspace = current_workspace()
-    before = asdict(workspace.notes(record.sha256).patient)
-    typed = {name: _text(st.session_state.get(_key(name, value, record), value)) for name, value in before.items()}
-    workspace.save(set_patient, record.sha256, Patient(**typed))
+def _save(record: Record, field: str, key: str) -> None:
+    """Save what one field holds, and leave the others as they are; for callbacks.
 
+    Raises
+    ------
+    EcgError
+        A date was typed, where the field holds no date, and is none.
 
-def _text(value: str | date | None) -> str:
-    return value.isoformat() if isinstance(value, date) else (value or "").strip()
+    """
+    workspace, typed = current_workspace(), st.session_state[key]
+    text = typed.isoformat() if isinstance(typed, date) else (typed or "").strip()
+    if field == "birth_date" and text:
+        born = _date(text)
+        if born is None:
+            raise EcgError(f'Date of birth: expected YYYY-MM-DD, got "{text}". Nothing was saved.')
+        text = born.isoformat()
+    workspace.save(set_patient, record.sha256, replace(workspace.notes(record.sha256).patient, **{field: text}))
 
 
 def _date(text: str) -> date | None:
-    """A stored date where it is one that the form can show."""
     try:
-        found = date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
         return None
-    return found if FIRST_BIRTH <= found <= datetime.now(tz=UTC).date() else None
 
 
-def _key(field: str, value: str, record: Record) -> str:
-    return f"patient {record.sha256[:12]} {field} {value}"
+def _limit(value: str, letters: int) -> int:
+    """How many letters a field takes: what is stored, in any case."""
+    return max(letters, len(value))

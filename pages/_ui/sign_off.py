@@ -34,6 +34,7 @@ from .workspace import current_workspace
 STATEMENT: Final = "I have reviewed this recording and agree with the report."
 UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
 ROLES: Final = ("Cardiologist", "Physician", "ECG technician", "Nurse")
+VERSION: Final = "sign_version"  # key in the session's state of the version that is about to be signed
 MAX_LETTERS: Final = 2000
 FIELD_PX = 52  # height of the statement at first
 MOST_CHANGES: Final = 12  # are listed here; the page Audit trail has all
@@ -84,10 +85,15 @@ def _draw_form(analysis: Analysis) -> None:
         st.caption(UNDER_ANALYSIS)
     wanted = button.button(
         "Sign and lock", type="primary", icon=":material/draw:", disabled=disabled or busy, key="sign_open",
-        width="stretch",
+        width="stretch", on_click=_note_version, args=(sha256,),
     )  # fmt: skip
     if wanted:
-        _confirm(analysis)
+        _confirm(analysis, st.session_state[VERSION])
+
+
+def _note_version(sha256: str) -> None:
+    """Keep the version of a study that this window showed until now; the page reads what came since only after this."""
+    st.session_state[VERSION] = current_workspace().study(sha256).version
 
 
 def _is_analysed_now(sha256: str) -> bool:
@@ -96,13 +102,13 @@ def _is_analysed_now(sha256: str) -> bool:
 
 
 @st.dialog("Sign and lock the report")
-def _confirm(analysis: Analysis) -> None:
+def _confirm(analysis: Analysis, version: int) -> None:
     """Ask once more in a dialog."""
-    draw_confirmation(analysis)
+    draw_confirmation(analysis, version)
 
 
-def draw_confirmation(analysis: Analysis) -> None:
-    """Draw what is signed and what is open, and the button that signs."""
+def draw_confirmation(analysis: Analysis, version: int) -> None:
+    """Draw what is signed and what is open, and the button that signs the version of the study that was shown."""
     reader, role, statement = _typed()
     for sentence in _what_is_signed(analysis):
         st.markdown(f"- {plain_markdown(sentence)}")
@@ -114,7 +120,7 @@ def draw_confirmation(analysis: Analysis) -> None:
     st.markdown(f"**{plain_markdown(reader)}**, {plain_markdown(role) or 'no role'}")
     st.caption("The PDF and the JSON are kept with their hashes. From then on the study is locked.")
     agreed = st.button("Sign and lock", type="primary", icon=":material/draw:", width="stretch", key="sign_now")
-    if agreed and guarded(_sign)(analysis, reader, role, statement):
+    if agreed and guarded(_sign)(analysis, version, reader, role, statement):
         st.rerun()
 
 
@@ -126,7 +132,7 @@ def _typed() -> tuple[str, str, str]:
     return reader, role, str(st.session_state.get(form_key("sign_statement"), STATEMENT)).strip()
 
 
-def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
+def _sign(analysis: Analysis, version: int, reader: str, role: str, statement: str) -> bool:
     workspace = current_workspace()
     if workspace.unsaved:
         raise StoreError("Some changes are not saved yet: nothing was signed.")
@@ -134,8 +140,8 @@ def _sign(analysis: Analysis, reader: str, role: str, statement: str) -> bool:
         raise ChangeRefusedError(f"Nothing was signed. {UNDER_ANALYSIS}")
     editor = workspace.editor._replace(reader=reader)
     sign(
-        workspace.store, analysis.record.sha256, analysis, role=role, statement=statement, editor=editor,
-        with_patient=bool(st.session_state.get(form_key("sign_patient"))),
+        workspace.store, analysis.record.sha256, analysis, version=version, role=role, statement=statement,
+        editor=editor, with_patient=bool(st.session_state.get(form_key("sign_patient"))),
     )  # fmt: skip
     workspace.refresh()
     return True

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 from ecg_core.errors import ChangeRefusedError, EcgError, StudyHeldError
 from ecg_core.schema import Record
-from ecg_core.studies.analyses import AnalysisKey, load_analysis, set_shown, stored_rules
+from ecg_core.studies.analyses import AnalysisKey, load_analysis, stored_rules
 from ecg_core.studies.edits import edits_of
 from ecg_core.studies.holding import holds
 from ecg_core.studies.queue import Queued
 from ecg_core.studies.study import NEW, SIGNED, SIGNED_AND_LOCKED, Study, set_archived
 
-from . import engine
 from .actions import open_record, resume
+from .analyses import set_shown_with_edits
 from .installed_models import choose_model, installed_models, recorder_with_default, weights_of
 from .jobs import Job
 from .messages import error_message
@@ -90,16 +90,15 @@ def analyse_unopened(workspace: Workspace, study: Study, record: Record) -> None
     """See ``analyse_study``; with the recording at hand."""
     models = installed_models()
     recorder = recorder_with_default(record)
-    name = choose_model(models, study.model_name, sha256=study.model_sha256, recorder=recorder)
-    store, edits = workspace.store, edits_of(workspace.store, study.record_sha256)
-    fitted = edits[: study.n_fitted_edits]
+    name = choose_model(models, study.model_name, digest=study.model_sha256, recorder=recorder)
+    store = workspace.store
+    fitted = edits_of(store, study.record_sha256)[: study.n_fitted_edits]
     key = AnalysisKey(study.record_sha256, study.lead, models[name], stored_rules(study.rules), fitted)
     found = load_analysis(store, key, record)
     if found is None:
         workspace.start(Job(key, record, weights_of(name)))
     elif study.state == NEW:
-        shown = engine.edited(found, edits) if edits else found
-        set_shown(store, key, shown, workspace.editor)
+        set_shown_with_edits(store, key, found, workspace.editor)
 
 
 def join_studies(studies: Sequence[Study]) -> None:
@@ -119,7 +118,7 @@ def join_studies(studies: Sequence[Study]) -> None:
     try:
         open_record(write_join(records, folder))
     except EcgError:
-        workspace.uploads.discard(folder)
+        workspace.uploads.tidy(folder)
         raise
 
 

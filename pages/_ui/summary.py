@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from ecg_core.clock import clock_text, duration_text
-from ecg_core.report.dangers import not_analysable_text
+from ecg_core.report.dangers import lost_pct, not_analysable_text
 from ecg_core.report.measures import Measure, format_edits, measures
 from ecg_core.report.statements import af_card
 from ecg_core.rhythm.doubt import is_uncertain
@@ -20,7 +20,7 @@ from .tables import rate_card
 from .view import address
 from .wording import percent, plural
 
-LOW_ANALYSABLE_PCT = 50.0  # below this, counts do not represent the recording
+MOST_LOST_PCT = 50.0  # above this, counts do not represent the recording; what is in VF is not lost
 LINKED: Final = {
     "v_longest_run": "Longest V run", "v_fastest_run": "Fastest V run", "s_longest_run": "Longest S run",
     "s_fastest_run": "Fastest S run", "longest_rr": "Longest RR", "af_longest": "Longest AF",
@@ -31,7 +31,7 @@ LINKED: Final = {
 def draw_summary(analysis: Analysis) -> None:
     """Draw what is not certain, burdens and rates with their denominators, and the extremes as ways to their strips."""
     burden = analysis.burden
-    if burden.analysable_pct < LOW_ANALYSABLE_PCT:
+    if lost_pct(analysis) > MOST_LOST_PCT:
         leads = plain_markdown(", ".join(analysis.lead_names))
         st.warning(
             f"Only {burden.analysable_pct:.0f} % of this recording is analysable in lead {leads}: "

@@ -40,7 +40,7 @@ HOUR_COLUMNS: Final = {
     "Min": st.column_config.NumberColumn(width=44, format="%.1f", help="Analysable minutes"),
     "Beats": st.column_config.NumberColumn(width=56, format="localized"),
     "V": st.column_config.NumberColumn(width=48, format="localized", help="Ventricular ectopic beats"),
-    "V %": st.column_config.NumberColumn(width=44, format="%.1f", help="Of the beats of the hour"),
+    "V %": st.column_config.NumberColumn(width=44, format="%.1f", help="Of its beats, as the PVC burden: without IVR"),
     "S": st.column_config.NumberColumn(width=48, format="localized", help="Supraventricular ectopic beats"),
     "Runs V/S": st.column_config.TextColumn(width=64, help="Ventricular and supraventricular runs"),
     "Pauses": st.column_config.NumberColumn(width=54),
@@ -54,7 +54,9 @@ def rate_card(record: Record, burden: Burden) -> tuple[str, str, str]:
     """Lowest, mean and highest heart rate, and the clock time of the extremes."""
     low, high = burden.rate_min, burden.rate_max
     if low is None or high is None:
-        return "Heart rate", NONE, "too few beats in clear signal"
+        if math.isnan(burden.rate_mean_bpm):
+            return "Heart rate", NONE, "too few beats in clear signal"
+        return "Mean heart rate", f"{burden.rate_mean_bpm:.0f} bpm", "of all RR: too few lie in clear signal"
     times = f"min at {clock_text(record, low.time_s)}, max at {clock_text(record, high.time_s)}"
     return "Heart rate, min / mean / max", f"{low.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {high.bpm:.0f} bpm", times
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from glob import escape
 from pathlib import Path
 from typing import Protocol
 
@@ -37,7 +36,7 @@ class Upload(Protocol):
 
 
 class UploadFolder:
-    """The folder of a store that holds uploads, each in a subfolder of its own until its study is deleted.
+    """The folder of a store that holds uploads, each in a subfolder of its own until its studies are deleted.
 
     What has no study yet is this window's alone: it goes with the window, whatever ends it.
     """
@@ -46,6 +45,7 @@ class UploadFolder:
         self.path = path
         self.n_stored = 0  # how many times this window stored files
         self._waiting: dict[Path, TemporaryFolder] = {}  # subfolders without a study
+        self._of_studies: dict[Path, set[Path]] = {}  # files that have one, by the subfolders that this window made
 
     def store(self, files: Sequence[Upload]) -> list[Path]:
         """Store files; return the paths of the records that they make. See ``store``."""
@@ -53,20 +53,24 @@ class UploadFolder:
         try:
             return store(files, folder)
         except RecordError:
-            self.discard(folder)
+            self.tidy(folder)
             raise
 
     def make(self) -> Path:
         """Make an empty subfolder."""
         with _no_room():
             folder = TemporaryFolder(self.path, UPLOAD)
-        self._waiting[folder.path] = folder
+        self._waiting[folder.path], self._of_studies[folder.path] = folder, set()
         return folder.path
 
-    def keep(self, path: Path) -> None:
-        """Have the upload that a file belongs to stay: it has a study now."""
-        if folder := self._waiting.pop(self._subfolder(path), None):
-            folder.keep()
+    def keep(self, files: Iterable[Path]) -> None:
+        """Have the files of a record stay: it has a study now."""
+        for file in files:
+            folder = self._subfolder(file)
+            if folder in self._of_studies:
+                self._of_studies[folder].add(file)
+            if waiting := self._waiting.pop(folder, None):
+                waiting.keep()
 
     def release(self, files: Sequence[Upload]) -> None:
         """Free the memory of files that were stored."""
@@ -77,18 +81,44 @@ class UploadFolder:
         """Whether a file was uploaded."""
         return self.path in path.parents
 
-    def discard(self, path: Path) -> None:
-        """Remove the upload that a file belongs to; of one with another record that has a study, this record alone."""
-        if not self.holds(path):
+    def discard(self, path: Path, files: Iterable[Path]) -> None:
+        """Remove those files of a record that lie in its own upload, and the folder where it is empty then.
+
+        A file that belongs to a study stays, and so does what this window did not store.
+        """
+        folder = self._subfolder(path)
+        if folder not in self._of_studies:
             return
-        if folder := self._waiting.pop(self._subfolder(path), None):
-            folder.remove()
-        else:
-            for file in (path, *path.parent.glob(f"{escape(path.name)}.*")):
+        for file in files:
+            if file.parent == folder and file not in self._of_studies[folder]:
                 file.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            self._remove(folder)
+
+    def tidy(self, path: Path, awaiting: Collection[Path] = ()) -> None:
+        """Remove what has no study of an upload, once all of its records were opened or refused.
+
+        Parameters
+        ----------
+        path
+            Of a record of the upload, or its folder.
+        awaiting
+            Records that the reader is still asked about: an upload that holds one of them stays as it is.
+
+        """
+        folder = self._subfolder(path)
+        if folder in self._of_studies and not any(self._subfolder(other) == folder for other in awaiting):
+            self.discard(path, list(folder.iterdir()))
 
     def _subfolder(self, path: Path) -> Path:
         return self.path / path.relative_to(self.path).parts[0] if self.holds(path) else path
+
+    def _remove(self, folder: Path) -> None:
+        del self._of_studies[folder]
+        if waiting := self._waiting.pop(folder, None):
+            waiting.remove()
+        else:
+            folder.rmdir()
 
     def hide(self, message: str) -> str:
         """A message without the place where uploads are stored: readers of the page need not know it."""
@@ -112,6 +142,21 @@ def safe_name(name: str) -> str:
             advice="Rename the file; for WFDB, rename the .hea and .dat together and correct the names in the header.",
         )
     return bare
+
+
+def refuse_name(name: str, others: Iterable[str]) -> None:
+    """Refuse a name that cannot be used, or that another file of the same upload has.
+
+    Raises
+    ------
+    RecordError
+        In either case; a file of the same name would take the other's place.
+
+    """
+    if safe_name(name) in map(safe_name, others):
+        raise RecordError(
+            f'"{safe_name(name)}" is among the files twice', advice="Upload one of them, then the other one."
+        )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.evaluation.comparison import Disagreements, disagreements
 from ecg_core.labels import CLASSES
 from ecg_core.morphology.filtered import read_filtered_strip
@@ -233,7 +234,7 @@ def check_by_occlusion(analysis: Analysis, beat: int) -> None:
 
 
 def _occlusion_key(analysis: Analysis, beat: int) -> tuple[str, str, int]:
-    return analysis.record.sha256, analysis.model.sha256, beat
+    return analysis.record.sha256, model_digest(analysis.model), beat
 
 
 def cached(name: str, key: Hashable, make: Callable[[], T]) -> T:

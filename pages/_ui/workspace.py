@@ -26,7 +26,7 @@ from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set
 
 from .analyses import WindowAnalyses
 from .jobs import AnalysisKey, AnalysisQueue, Job
-from .open_study import OpenStudy, become_study, hold_where_free, stored_study
+from .open_study import READ_AGAIN, OpenStudy, become_study, hold_where_free, stored_study
 from .session_cleanup import session_cleanup
 from .stores import Desk, account_name, ephemeral_desk, session_desk, window_name
 from .streamlit_runtime import current_session_id
@@ -158,7 +158,7 @@ class Workspace:
     def decline(self, path: Path) -> None:
         """Leave a file closed that waits for its rate or unit."""
         self.awaiting_metadata.pop(path, None)
-        self.uploads.discard(path)
+        self.uploads.tidy(path, self.awaiting_metadata)
 
     def empty(self) -> None:
         """Forget everything: the reader has left."""
@@ -274,22 +274,20 @@ class Workspace:
             Another window holds the study, or it is signed; nothing was changed.
 
         """
-        opened = self.studies[sha256]
-        self._refuse_overwriting(opened)
+        opened = self.to_be_changed(sha256)
         if change in NOTE_OF:  # it counts here from now on, saved or not
             opened.notes = replace(opened.notes, **{NOTE_OF[change]: args[0]})
         self._save(partial(change, self.store, sha256, *args, self.editor), sha256)
 
-    def _refuse_overwriting(self, opened: OpenStudy) -> None:
-        """Refuse a change where this window had lost the study meanwhile: what it shows may be an earlier state."""
+    def to_be_changed(self, sha256: str) -> OpenStudy:
+        """An open study, for a change; refused where this window had lost it meanwhile and shows an earlier state."""
+        opened = self.studies[sha256]
         before = opened.hold
         self._hold(opened)
-        if before is not None and opened.hold is not None and before.since != opened.hold.since:
+        if before and opened.hold and before.since != opened.hold.since and self.holds(sha256):
             self._read_again(opened)
-            raise ChangeRefusedError(
-                "Another window may have changed this study in the meantime, so it was read again and nothing was "
-                "changed. Look at it, and make the change again."
-            )
+            raise ChangeRefusedError(READ_AGAIN)
+        return opened
 
     def note_export(self, sha256: str, name: str, *, with_patient: bool) -> None:
         """Note in the audit trail that a file was handed out."""
@@ -355,19 +353,19 @@ class Workspace:
 
     def add_edit(self, sha256: str, edit: Edit) -> None:
         """Make an edit, which counts from then on."""
-        opened = self.studies[sha256]
+        opened = self.to_be_changed(sha256)
         if not self._save(partial(add_edit, self.store, sha256, edit, self.editor), sha256):
             opened.edits, opened.redoable = (*opened.edits, edit), ()
 
     def undo_edit(self, sha256: str) -> None:
         """Undo the last edit."""
-        opened = self.studies[sha256]
+        opened = self.to_be_changed(sha256)
         if not self._save(partial(undo_edit, self.store, sha256, self.editor), sha256):
             opened.edits, opened.redoable = opened.edits[:-1], (*opened.edits[-1:], *opened.redoable)
 
     def redo_edit(self, sha256: str) -> None:
         """Redo the edit that was undone last."""
-        opened = self.studies[sha256]
+        opened = self.to_be_changed(sha256)
         if not self._save(partial(redo_edit, self.store, sha256, self.editor), sha256):
             opened.edits, opened.redoable = (*opened.edits, *opened.redoable[:1]), opened.redoable[1:]
 
@@ -375,9 +373,9 @@ class Workspace:
         """Keep where and how a study was left."""
         opened = self.studies[sha256]
         opened.time_s = float(view.get("t", opened.time_s))
-        changed = {**opened.study.view, **view}
-        if changed != opened.study.view and not self.unsaved:
-            opened.study = replace(opened.study, view=changed)
+        changed = {name: value for name, value in view.items() if opened.study.view.get(name) != value}
+        if changed and not self.unsaved:
+            opened.study = replace(opened.study, view={**opened.study.view, **changed})
             try:
                 set_view(self.store, sha256, changed)
             except StoreError as error:
@@ -399,8 +397,8 @@ class Workspace:
 
     def show(self, key: AnalysisKey, analysis: Analysis) -> None:
         """Show an analysis of its record."""
+        opened = self.to_be_changed(key.record_sha256)
         self.analyses[key] = analysis
-        opened = self.studies[key.record_sha256]
         edited = self.window_analyses.edited(key, opened.edits, analysis)
         self._save(partial(set_shown, self.store, key, edited, self.editor), key.record_sha256)
         opened.shown = key

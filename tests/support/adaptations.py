@@ -24,7 +24,7 @@ from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
 from ecg_core.files import lock_folder
 from ecg_core.records import read_record
 
-from .kept_models import adapted_files
+from .kept_models import RECORDER, adapted_files
 from .records import write_record
 
 FS_HZ = 257
@@ -121,7 +121,7 @@ def made_proof(outcome="better", recordings=None, *, fits=1, n_patients=5, **val
     return {
         "verdict": VERDICTS[outcome], "outcome": outcome, "may_keep": outcome in ("better", "no better"),
         "problems": [], "fits": fits, "from_model": "general", "patients": 10, "hours": 5.0, "labels": "all",
-        "lead": "auto", "seed": 0, "steps": 600, "recorder": "mine",
+        "lead": "auto", "seed": 0, "steps": 600, "recorder": RECORDER,
         "before": [{"measured on": part, **figures} for part in parts],
         "after": [
             {"measured on": part, **figures, **dict.fromkeys(RATIOS, 0.8 + gain), "false_v_per_hour": 1.25}

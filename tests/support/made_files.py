@@ -53,10 +53,10 @@ def ishne(rows, *, n_leads=None, rate=FS_HZ, resolution=2500, specs=(6, 11), bor
 
 def csv_text(rows, headings="time_s,II_mv,V1_mv", *, separator=",", fs_hz=FS_HZ):
     lines = [headings]
-    lines += [
-        separator.join([f"{i / fs_hz:.6f}", *("" if np.isnan(x) else f"{x:.5f}" for x in column)])
-        for i, column in enumerate(rows.T)
-    ]
+    line = separator.join(["%.6f", *["%.5f"] * len(rows)])
+    lines += [line % (i / fs_hz, *column) for i, column in enumerate(rows.T.tolist())]
+    if np.isnan(rows).any():
+        lines = [text.replace("nan", "") for text in lines]
     return "\n".join(lines) + "\n"
 
 

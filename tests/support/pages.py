@@ -1,9 +1,12 @@
 """Pages run without a browser: a workspace as it is set up, and what a reader sees and clicks."""
 
+from functools import cache
 from pathlib import Path
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from ecg_core.classifier.spec import model_digest
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import Editor
 from pages._ui.jobs import AnalysisKey, AnalysisQueue
@@ -13,13 +16,16 @@ from pages._ui.workspace import Workspace
 ROOT = Path(__file__).parents[2]
 PURPOSE = "not cleared for use as a primary diagnostic tool"
 TIMEOUT_S = 30
+# A server looks for components in all installed packages when it starts; every AppTest would do so, which takes longer
+# than a page.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def workspace_with(analysis, workspace=None):
     """A workspace, or the one given, in which an analysis is shown."""
     workspace = workspace or Workspace()
     workspace.add(analysis.record)
-    key = AnalysisKey(analysis.record.sha256, "auto", analysis.model.sha256, analysis.rules)
+    key = AnalysisKey(analysis.record.sha256, "auto", model_digest(analysis.model), analysis.rules)
     workspace.show(key, analysis)
     return workspace
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
+from ecg_core.classifier.spec import DEFAULT_MODEL, model_digest, read_spec
 from ecg_core.labels import CLASSES
 from ecg_core.measuring import measure
 from ecg_core.records import read_record
@@ -103,7 +103,7 @@ def store_day(store, folder, editor):
         burden=burden,
     )  # fmt: skip
     add_recording(store, record, editor)
-    key = AnalysisKey(record.sha256, "auto", spec.sha256, rules)
+    key = AnalysisKey(record.sha256, "auto", model_digest(spec), rules)
     save_analysis(store, key, analysis)
     set_shown(store, key, analysis, editor)
     return record, analysis

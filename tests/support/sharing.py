@@ -3,9 +3,10 @@
 BROWSER = "test_browser"  # begins the name of every file of tests in a browser
 # What takes long begins, so that no process works alone at the end: servers and browsers, fits, whole commands.
 LONG = (
-    BROWSER, "test_app", "test_launch", "test_studies_page", "test_store", "test_kill", "test_training",
-    "test_second_stage", "test_general", "test_models", "test_batch", "test_command_line", "test_live_command",
-    "test_locks", "test_dask",
+    BROWSER, "test_kill", "test_live_engine", "test_incart", "test_jobs", "test_app", "test_export", "test_adapting",
+    "test_hospital_forms", "test_studies", "test_report", "test_batch", "test_supraventricular", "test_pipeline",
+    "test_fuzz", "test_command_line", "test_invariance", "test_dask", "test_store", "test_bundle", "test_reader_task",
+    "test_labelling", "test_physionet", "test_launch", "test_learning_page", "test_locks",
 )  # fmt: skip
 
 
