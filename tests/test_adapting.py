@@ -216,7 +216,7 @@ def test_what_a_model_learned_is_known_by_its_content_wherever_it_lies(tmp_path)
     spec = adapted_spec(SMALL_SPEC, "v1", learned, labels=Labels.ALL, plan=QUICK_PLAN)
     later = {one.name: one.known_as for one in mark_known(survey_folder(tmp_path / "there").recordings, spec)}
     assert later == {"two": "learned by v1", "one": ""}
-    earlier = replace(spec, learned_sha256=())  # of a model of an earlier version: the name has to do
+    earlier = replace(spec, learned_sha256=(), trained_on=("v1/one",))  # of an earlier version: the name has to do
     later = {one.name: one.known_as for one in mark_known(survey_folder(tmp_path / "there").recordings, earlier)}
     assert later == {"two": "", "one": "learned by v1 as v1/one"}
 
