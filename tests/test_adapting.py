@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -20,10 +21,17 @@ from support.training import QUICK_PLAN, SMALL_SPEC
 from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
 from ecg_core.adaptation.fitting import adapted_spec
-from ecg_core.adaptation.identity import identified
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.known import mark_known
-from ecg_core.adaptation.material import Labels, Origin, Survey, open_recording, survey_folder, survey_studies
+from ecg_core.adaptation.material import (
+    Labels,
+    Origin,
+    Survey,
+    identified,
+    open_recording,
+    survey_folder,
+    survey_studies,
+)
 from ecg_core.adaptation.proof import Comparison, Proof, describe_proof
 from ecg_core.adaptation.split import MOST_FOLDS, Side, folds_of, propose_sides
 from ecg_core.adaptation.task import (
@@ -39,6 +47,7 @@ from ecg_core.adaptation.task import (
     find,
     find_all,
 )
+from ecg_core.classifier import leads
 from ecg_core.classifier.installed import installed_model
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.model_card import origin_of
@@ -48,6 +57,7 @@ from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec, spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
+from ecg_core.evaluation.evaluate import evaluate_record
 from ecg_core.notes import Patient
 from ecg_core.parallel import use_threads
 from ecg_core.records import read_record
@@ -329,6 +339,40 @@ def test_a_task_is_read_back_as_it_was_asked_for():
     assert [one.task.name for one in find_all()] == ["mine"]
 
 
+def test_a_task_that_cannot_be_written_leaves_no_folder_that_blocks_its_name(monkeypatch):
+    def no_room(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(task, "write_json", no_room)
+        with pytest.raises(AdaptationError, match=r"cannot be kept there \(No space left on device\)"):
+            made()
+    assert made().folder.is_dir()
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_one_whose_task_is_missing_or_damaged_can_be_discarded(content, capsys):
+    place = task.adaptations_folder() / "broken"
+    place.mkdir(parents=True)
+    if content is not None:
+        (place / task.TASK).write_text(content)
+    assert main(["adapt", "--discard", "broken"]) == 0
+    assert not place.exists()
+
+
+def test_a_folder_that_is_no_adaptation_is_not_discarded(tmp_path, capsys):
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings" / "100.dat").write_bytes(b"0")
+    assert main(["adapt", "--discard", str(tmp_path / "recordings")]) == 2
+    assert (tmp_path / "recordings" / "100.dat").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system knows no such modes")
+def test_names_of_patients_in_a_task_are_for_their_owner_alone():
+    folder = made().folder
+    assert [stat.S_IMODE(place.stat().st_mode) for place in (folder, folder.parent)] == [0o700] * 2
+
+
 def test_a_name_is_taken_once():
     made()
     with pytest.raises(AdaptationError, match='"mine" is there already: resume or discard it'):
@@ -544,6 +588,40 @@ def test_an_adaptation_ends_with_a_proof_and_a_model_that_runs_in_8_bit_integers
     assert made.spec.calibration == ()
 
 
+def test_a_lead_that_a_held_out_recording_lacks_is_refused_before_anything_is_fitted(small_world, capsys):
+    folder, model = small_world
+    asked = ["adapt", str(folder), "--model", str(model), "--hold-out", "r3", "--name", "mine", "--lead", "V9"]
+    assert main(asked) == 2
+    assert "r3, which is held out" in capsys.readouterr().err
+    assert not find_all()
+    state = running.run(begun(folder, model, lead="V9"))
+    assert "V9" in state.problem
+    assert state.fraction == 0
+
+
+def test_before_and_after_are_measured_on_the_same_one_of_many_leads(small_world, monkeypatch):
+    """The adapted model would choose the last lead, and the one before it the first."""
+    folder, model = small_world
+    for name in ("r2", "r3"):
+        write_labelled(folder, name, 560, 880, leads=(0, 1, 6, 7))
+    monkeypatch.setattr(leads, "LIKE_QUALITY", 0.0)
+    monkeypatch.setattr(
+        leads, "_quality", lambda model, clean: np.arange(4.0) * (1 if model.spec.name == "mine" else -1)
+    )
+    measured = []
+
+    def measure(record, model, **values):
+        found = evaluate_record(record, model, **values)
+        measured.append((record.record_id, found.lead_names))
+        return found
+
+    monkeypatch.setattr(running, "evaluate_record", measure)
+    assert running.run(begun(folder, model)).state == DONE
+    of = {name: {lead_names for one, lead_names in measured if one == name} for name in ("r2", "r3")}
+    first = read_record(folder / "r2").lead_names[:1]
+    assert of == {"r2": {first}, "r3": {first}}
+
+
 def test_a_cancelled_adaptation_is_resumed_where_it_was(small_world, monkeypatch):
     adaptation = begun(*small_world)
 
@@ -689,6 +767,15 @@ def test_the_recorder_of_a_model_is_the_one_that_its_recordings_state(small_worl
     assert about["recorder"] == stated
     recorder = f"the recorder {stated}" if stated else "own recordings"
     assert origin_of(about).split() == f"adapted from small to {recorder}".split()
+
+
+def test_the_proof_as_json_is_all_that_stands_on_the_output(small_world, capsys):
+    folder, model = small_world
+    asked = ["adapt", str(folder), "--model", str(model), "--hold-out", "r2,r3", "--name", "mine", "--steps", "2"]
+    assert main([*asked, "--json"]) in (0, 1)  # 1: not better, as nothing was learned in two steps
+    written = capsys.readouterr()
+    assert json.loads(written.out) == find("mine").proof
+    assert "hold out" in written.err
 
 
 def test_the_command_shows_the_split_and_begins_nothing_in_a_dry_run(small_world, capsys):

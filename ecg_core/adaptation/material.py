@@ -26,7 +26,7 @@ from ..studies.store import Store
 from ..studies.study import SIGNED, Study, get_study
 from ..studies.study_notes import notes_of
 from ..text import plural
-from .identity import identified, identity_doubts
+from .identity import Stated, identity_doubts, name_patients
 
 SAMPLED_MINUTES: Final = 8  # of a recording, evenly over it, in which the share without a signal is looked for
 MINUTE_S: Final = 60.0
@@ -74,6 +74,11 @@ class Recording:
     known_as: str = ""  # what a model learned of its patient before, in words; see ``known.mark_known``
 
     @property
+    def stated(self) -> Stated:
+        """Whom it is of."""
+        return Stated(self.patient, self.patient_id, self.patient_name)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every beat is labelled, so that a model can be measured on it."""
         return self.origin in (Origin.REFERENCE, Origin.SIGNED)
@@ -101,7 +106,7 @@ class Survey:
         if len(leads) > 1:
             listed = "; ".join(", ".join(names) for names in leads[:MOST_LISTED])
             found.append(f"The recordings have different leads ({listed}): are they of one recorder?")
-        found += identity_doubts(self.recordings)
+        found += identity_doubts([one.stated for one in self.recordings])
         if others := sorted({one.report_model for one in self.recordings if self._began_elsewhere(one)}):
             found.append(
                 f"Signed reports began from the beats of another model ({', '.join(others)}), which their labels "
@@ -177,6 +182,12 @@ def survey_studies(
             continue
         found.append(_of_study(store, study, replace(recording, origin=origin)))
     return Survey(identified(found), tuple(left_out))
+
+
+def identified(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
+    """The recordings with one name for each patient; see ``identity``."""
+    names = name_patients([recording.stated for recording in recordings])
+    return tuple(replace(recording, patient=name) for recording, name in zip(recordings, names, strict=True))
 
 
 def _of_study(store: Store, study: Study, recording: Recording) -> Recording:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..classifier.installed import recorder_key
-from ..classifier.leads import ALL
+from ..classifier.leads import ALL, AUTO, FUSED_LEADS, choose_leads
 from ..classifier.model import Model, load_model, save_spec
 from ..classifier.spec import read_spec
 from ..classifier.unnamed import database_of
@@ -33,7 +33,7 @@ from .known import mark_known
 from .material import Labels, Recording, open_recording
 from .proof import Comparison, Proof, describe_proof
 from .source import MEASURED, NOISE, REHEARSED, SOURCE, database_folder, read_noise, require_source, source_paths
-from .split import Fold, folds_of
+from .split import Fold, folds_of, require_lead
 from .task import (
     CANCELLED,
     DONE,
@@ -113,6 +113,7 @@ class _Run:
                 f"{task.model}: the model was changed since the adaptation was asked for; begin a new one."
             )
         self.folds = folds_of(mark_known(task.recordings, spec), task.sides, task.labels)
+        require_lead(self.folds, task.lead)
         self.store: Store | None = None
         if any(recording.study for recording in task.recordings):
             self.store = open_store(Path(task.studies) if task.studies else None)
@@ -202,8 +203,9 @@ class _Run:
         for after, recording in held_out:
             self._at(f"Measuring {recording.name}", done / total)
             record = open_recording(recording, self.store)
+            alike = _lead_of_both(record, before, lead)
             pair = [
-                replace(evaluate_record(record, model, lead=lead), patient=recording.patient)
+                replace(evaluate_record(record, model, lead=alike), patient=recording.patient)
                 for model in (before, after)
             ]
             self.changes += changed_beats(recording, record, *pair)
@@ -246,6 +248,14 @@ class _Run:
             "held_out_recordings": [_described(recording) for fold in self.folds for recording in fold.held_out],
             "changed_beats": self.changes,
         }
+
+
+def _lead_of_both(record: Record, before: Model, lead: str) -> str:
+    """What both models are measured on: where one of many leads is chosen by its quality, the choice of the first."""
+    if lead != AUTO or len(record.lead_names) <= FUSED_LEADS:
+        return lead
+    chosen = choose_leads(record, before, lead)
+    return record.lead_names[chosen[0]] if len(chosen) == 1 else lead
 
 
 def _evaluation(database: str, lead: str, model: Model, records: Iterable[RecordEvaluation]) -> Evaluation:

@@ -9,7 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from ..classifier.leads import ALL, AUTO, FIRST
 from ..errors import AdaptationError
+from ..records.reading import position_of
 from ..text import plural
 from .identity import patient_key
 from .material import Labels, Recording, known_patients, list_known
@@ -55,6 +57,20 @@ def propose_sides(recordings: Sequence[Recording], *, seed: int = 0) -> dict[str
     for group in np.array_split(np.arange(len(ranked)), n_held_out):
         sides[ranked[int(rng.choice(group))]] = Side.HOLD_OUT
     return sides
+
+
+def require_lead(folds: Sequence[Fold], lead: str) -> None:
+    """Refuse a lead that a recording to be measured lacks, before the fits and not after them.
+
+    Raises
+    ------
+    LeadError
+        One has no lead of this name.
+
+    """
+    held_out = [recording for fold in folds for recording in fold.held_out]
+    for recording in held_out if lead not in (AUTO, ALL, FIRST) else ():
+        position_of(lead, recording.lead_names, where=f"{recording.name}, which is held out")
 
 
 def provable_patients(recordings: Sequence[Recording]) -> list[str]:

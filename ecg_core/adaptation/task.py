@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ import platformdirs
 from ..classifier.leads import AUTO
 from ..classifier.model_files import MAX_NAME, is_name
 from ..errors import AdaptationError, Cancelled
-from ..files import APP_NAME, is_locked, is_running, lock_folder, write_json
+from ..files import APP_NAME, PRIVATE, is_locked, is_running, lock_folder, write_json
 from ..overrides import RecordOverrides
 from .material import Labels, Origin, Recording
 from .split import Side
@@ -170,6 +170,26 @@ class Adaptation:
             shutil.rmtree(self.folder)
 
 
+def discard(name: str, *, folder: Path | None = None) -> None:
+    """Remove the adaptation of this name, also one whose task is damaged or was never written.
+
+    Raises
+    ------
+    AdaptationError
+        There is none, or a process works on it.
+
+    """
+    place = _place_of(name, folder)
+    try:
+        adaptation = Adaptation(place, _task_of(place))
+    except AdaptationError:
+        if not (place / TASK).exists() and any(place.iterdir()):  # something else than an adaptation
+            raise
+        shutil.rmtree(place)
+        return
+    adaptation.discard()
+
+
 def adaptations_folder() -> Path:
     """``ECG_ADAPTATIONS``, or a folder in the user's data folder."""
     named = os.environ.get("ECG_ADAPTATIONS")
@@ -205,9 +225,15 @@ def create(task: Task, *, folder: Path | None = None) -> Adaptation:
     """
     place = (folder or adaptations_folder()) / check_name(task.name)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.mkdir()
-        write_json(place / TASK, asdict(task), default=str)
+        place.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        with suppress(OSError):  # there is none, or something is in it
+            place.rmdir()
+        place.mkdir(mode=PRIVATE)
+        try:
+            write_json(place / TASK, asdict(task), default=str)
+        except OSError:
+            shutil.rmtree(place, ignore_errors=True)  # else it would keep the name from the next one
+            raise
     except FileExistsError as error:
         raise AdaptationError(
             f'An adaptation "{task.name}" is there already: resume or discard it, or choose another name.',
@@ -230,10 +256,15 @@ def find(name: str, *, folder: Path | None = None) -> Adaptation:
         There is none, or its task is damaged.
 
     """
+    place = _place_of(name, folder)
+    return Adaptation(place, _task_of(place))
+
+
+def _place_of(name: str, folder: Path | None) -> Path:
     place = (folder or adaptations_folder()) / check_name(name)
     if not place.is_dir():
         raise AdaptationError(f'There is no adaptation "{name}" in {place.parent}.', settings=("name",))
-    return Adaptation(place, _task_of(place))
+    return place
 
 
 def find_all(*, folder: Path | None = None) -> list[Adaptation]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import AdaptationError
 from ..text import one_line, plural
@@ -43,7 +45,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--resume", default="", metavar="NAME", help="go on with one that was stopped")
     parser.add_argument("--keep", default="", metavar="NAME", help="install the model of one that is done")
     parser.add_argument("--discard", default="", metavar="NAME", help="remove one with all that it made")
-    parser.add_argument("--json", action="store_true", help="print the proof as JSON")
+    parser.add_argument("--json", action="store_true", help="print the proof as JSON, and all else to the error stream")
     add_store_options(parser)
     parser.set_defaults(run=run)
 
@@ -53,7 +55,10 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         return _list()
     if options.discard:
-        _named(options.discard).discard()
+        from ..adaptation.task import discard
+
+        name, folder = _place(options.discard)
+        discard(name, folder=folder)
         print(f"Discarded: {one_line(options.discard)}")
         return 0
     if options.keep:
@@ -61,17 +66,26 @@ def run(options: argparse.Namespace) -> int:
     if options.resume:
         adaptation = _named(options.resume)
         adaptation.require_idle()
-        return _run(adaptation, as_json=options.json)
+        return _with_json(options, lambda out: _run(adaptation, out))
     if not options.sources:
         raise AdaptationError("No recordings were named: give a folder of the recorder, a database, or studies.")
-    return _begin(options)
+    return _with_json(options, lambda out: _begin(options, out))
 
 
-def _begin(options: argparse.Namespace) -> int:
+def _with_json(options: argparse.Namespace, work: Callable[[TextIO | None], int]) -> int:
+    """Do what ends in a proof: where it is printed as JSON it goes to ``out``, and all else to the error stream."""
+    if not options.json:
+        return work(None)
+    out = sys.stdout
+    with redirect_stdout(sys.stderr):
+        return work(out)
+
+
+def _begin(options: argparse.Namespace, out: TextIO | None) -> int:
     from ..adaptation.choosing import choose
     from ..adaptation.keeping import require_free
     from ..adaptation.material import Labels
-    from ..adaptation.split import folds_of
+    from ..adaptation.split import folds_of, require_lead
     from ..adaptation.task import Task, create
     from ..classifier.spec import DEFAULT_MODEL, read_spec
 
@@ -86,6 +100,7 @@ def _begin(options: argparse.Namespace) -> int:
     print(survey_text(chosen.survey, chosen.sides))
     labels = Labels(options.labels)
     folds = folds_of(chosen.survey.recordings, chosen.sides, labels)
+    require_lead(folds, options.lead)
     if len(folds) > 1:
         print(
             f"Nobody is held out: patients are left out in turn, in {plural(len(folds), 'fit')}, then all are fitted."
@@ -98,7 +113,7 @@ def _begin(options: argparse.Namespace) -> int:
         recordings=chosen.survey.recordings, sides=chosen.sides, labels=labels, lead=options.lead, seed=options.seed,
         steps=options.steps, studies=str(options.studies or ""),
     )  # fmt: skip
-    return _run(create(task), as_json=options.json)
+    return _run(create(task), out)
 
 
 def _require_source() -> None:
@@ -111,7 +126,8 @@ def _require_source() -> None:
         raise AdaptationError(f"{error} The command: ecg fetch mitdb nstdb --records all.") from error
 
 
-def _run(adaptation: Adaptation, *, as_json: bool) -> int:
+def _run(adaptation: Adaptation, out: TextIO | None) -> int:
+    """Run it, and install its model where it is better; the proof is printed as JSON to ``out``, else as tables."""
     from ..adaptation.running import run as run_adaptation
     from ..adaptation.task import CANCELLED, DONE
 
@@ -123,7 +139,7 @@ def _run(adaptation: Adaptation, *, as_json: bool) -> int:
     if state.state != DONE:
         raise AdaptationError(state.problem)
     proof = adaptation.proof
-    print(json.dumps(proof, ensure_ascii=False, indent=1) if as_json else proof_text(proof))
+    print(json.dumps(proof, ensure_ascii=False, indent=1) if out else proof_text(proof), file=out)
     if proof["outcome"] == "better":
         return _keep(adaptation)
     if proof["may_keep"]:
@@ -158,8 +174,14 @@ def _named(name: str) -> Adaptation:
     """An adaptation by its name or its folder."""
     from ..adaptation.task import find
 
+    plain, folder = _place(name)
+    return find(plain, folder=folder)
+
+
+def _place(name: str) -> tuple[str, Path | None]:
+    """The name of an adaptation, and its folder where that is named."""
     path = Path(name)
-    return find(path.name, folder=path.parent if path.is_absolute() else None)
+    return path.name, path.parent if path.is_absolute() else None
 
 
 def survey_text(survey: Survey, sides: dict[str, Side]) -> str:

@@ -186,7 +186,8 @@ def _name_problem(name: str) -> str:
 
 
 def _folders(place: Path) -> Iterable[str]:
-    return (path.name for path in place.iterdir()) if place.is_dir() else ()
+    """Names of folders in which something is: an empty one keeps no name from another adaptation."""
+    return (path.name for path in place.iterdir() if path.is_dir() and any(path.iterdir())) if place.is_dir() else ()
 
 
 def task_of(draft: Draft, *, name: str, model: str, labels: Labels, steps: int = 0, seed: int = 0) -> Task:

@@ -57,15 +57,16 @@ def evaluation(right, *, n=100, n_s=None, n_patients=6, false_s=0):
     return Evaluation("made", "auto", SMALL_SPEC, tuple(records))
 
 
-def write_labelled(folder, name, start_s, stop_s, *, symbol=None):
-    """A stretch of two leads of the demo record as a record of its own, with its marks, or all of one symbol."""
+def write_labelled(folder, name, start_s, stop_s, *, symbol=None, leads=(1, 7)):
+    """A stretch of some leads of the demo record as a record of its own, with its marks, or all of one symbol."""
     demo = read_record(DEMO)
     first, last = (round(time_s * demo.fs_hz) for time_s in (start_s, stop_s))
     marks = demo.reference
     inside = (marks.time_s >= start_s) & (marks.time_s < stop_s) & np.isin(marks.symbol, [*CLASSES, "A"])
     symbols = [str(one) if symbol is None else symbol for one in marks.symbol[inside]]
     folder.mkdir(parents=True, exist_ok=True)
-    path = write_record(folder, name, demo.source.read(first, last, (1, 7)), round(demo.fs_hz))
+    signal_mv, names = demo.source.read(first, last, leads), ("I", "II", "III", "V1")
+    path = write_record(folder, name, signal_mv, round(demo.fs_hz), lead_names=names)
     samples = np.rint((marks.time_s[inside] - start_s) * demo.fs_hz).astype(int)
     wfdb.wrann(name, "atr", samples, symbols, fs=round(demo.fs_hz), write_dir=str(folder))
     return path
