@@ -11,11 +11,11 @@ import numpy as np
 from ..clock import duration_text
 from ..edits import MARKED_NAMES, Stretch
 from ..labels import CLASSES, NAME
-from ..rhythm.burden import summarise_episodes
+from ..rhythm.burden import HOUR_S, summarise_episodes
 from ..rhythm.domain_shift import DOUBTFUL, LEAST_BEATS, domain_shift
 from ..rhythm.doubt import UNCERTAIN_FROM, is_uncertain
 from ..rhythm.intervals import CLEAR_SCORE, follows_previous
-from ..rhythm.uncertainty import COVERED
+from ..rhythm.uncertainty import COVERED, DAY_S, LEAST_OF_DAY
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, RhythmEvent
 from ..text import plural
@@ -38,6 +38,10 @@ YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
 UNJUDGED_TIMES: Final = tuple(f"{kind}_time" for kind in UNJUDGED)
 SHORT_S = 10.0  # a shorter length has a decimal
+# Analysable time from which on ectopy is called high or excessive: these are limits of recordings of a day or two, and
+# in a few minutes they are passed by one or two beats.
+VERDICT_MIN_S: Final = HOUR_S
+TOO_LITTLE: Final = f"less than {VERDICT_MIN_S / HOUR_S:g} h of analysable signal"
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
 BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
 
@@ -237,11 +241,14 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     for edge, limit, value in zip(("low", "high"), ("lower", "upper"), ectopy.interval_pct, strict=True):
         yield Measure(group, f"{key}_{edge}", f"{name}, {limit} 95 % limit", value, "%", how, why=none, decimals=2)
     if label == "V":
-        points = analysis.burden.pvc_error_points
-        how, short = "compared with two weeks of recording (Krumerman 2024)", "measured for recordings from 24 h on"
-        high_pct = analysis.rules.pvc_burden_high_pct
-        is_high = None if np.isnan(ectopy.burden_pct) else float(ectopy.burden_pct > high_pct)
-        yield Measure(group, "pvc_burden_is_high", "High PVC burden", is_high, YES_NO, f"above {high_pct:g} %")
+        points, least_h = analysis.burden.pvc_error_points, LEAST_OF_DAY * DAY_S / HOUR_S
+        how = "compared with two weeks of recording (Krumerman 2024)"
+        short = f"measured for recordings from 24 h on, at least {least_h:g} h of them analysable"
+        high_pct, is_long = analysis.rules.pvc_burden_high_pct, analysis.burden.analysable_s >= VERDICT_MIN_S
+        is_high = float(ectopy.burden_pct > high_pct) if is_long and ectopy.burden_pct >= 0 else None
+        yield Measure(
+            group, "pvc_burden_is_high", "High PVC burden", is_high, YES_NO, f"above {high_pct:g} %", why=TOO_LITTLE
+        )
         yield Measure(
             group, "pvc_burden_error", "PVC burden, expected error", points, "points", how, why=short, decimals=1
         )
@@ -291,11 +298,13 @@ def _peak(
 
 
 def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
-    rules = analysis.rules
-    longest = ectopy.runs.most_beats
-    much = ectopy.per_hour >= rules.excess_s_per_hour or bool(longest and longest.n_beats >= rules.excess_s_run)
+    """Whether S is excessive: proven by a run in any recording, by the number an hour in one of VERDICT_MIN_S only."""
+    rules, burden, longest = analysis.rules, analysis.burden, ectopy.runs.most_beats
+    by_run = longest is not None and longest.n_beats >= rules.excess_s_run
+    is_known = by_run or (burden.n_beats > 0 and burden.analysable_s >= VERDICT_MIN_S)
+    much = float(by_run or ectopy.per_hour >= rules.excess_s_per_hour) if is_known else None
     how = f"at least {rules.excess_s_per_hour:g} S/h, or a run of at least {rules.excess_s_run} beats (Binici 2010)"
-    return Measure("s", "s_excessive", "Excessive supraventricular ectopy", float(much), YES_NO, how)
+    return Measure("s", "s_excessive", "Excessive supraventricular ectopy", much, YES_NO, how, why=TOO_LITTLE)
 
 
 def _doubt(analysis: Analysis) -> Iterator[Measure]:
