@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+import streamlit as st
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
@@ -46,7 +47,7 @@ def diary_field(at, name):
     return next(field for field in fields if str(field.key).startswith(f"diary {name} "))
 
 
-def signed(workspace):
+def signed(workspace, *, with_patient=False):
     sha256 = shown(workspace)
     sign(
         workspace.store,
@@ -55,6 +56,7 @@ def signed(workspace):
         role="Physician",
         statement="Seen.",
         editor=workspace.editor,
+        with_patient=with_patient,
     )
     workspace.refresh()
 
@@ -264,3 +266,29 @@ def test_a_signed_file_that_was_changed_is_not_offered(workspace):
     at = page("report", workspace)
     assert not at.exception
     assert "changed after it was signed" in at.error[0].value
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """What the pages offer as files: what makes each, by its name."""
+    files = {}
+    monkeypatch.setattr(st, "download_button", lambda _label, data, name, **_: files.update({name: data}))
+    return files
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("report", "x_v1_report.pdf"), ("report", "x_v1_report.json"), ("report", "x_burden.csv"),
+     ("review", "x_labels.csv"), ("audit", "x_audit.csv")],
+)  # fmt: skip
+@pytest.mark.parametrize("with_patient", [True, False])
+def test_a_file_of_a_study_that_is_handed_out_is_noted(workspace, offered, name, file, with_patient):
+    workspace.save(set_patient, shown(workspace), Patient(name="Known Somebody"))
+    signed(workspace, with_patient=with_patient)
+    assert not page(name, workspace).exception
+    n_before = len(trail(workspace.store, shown(workspace)))
+    content = offered[file]()
+    (entry,) = trail(workspace.store, shown(workspace))[n_before:]
+    assert content
+    assert (entry.action, entry.reader, entry.detail["files"]) == ("files exported", workspace.editor.reader, [file])
+    assert entry.detail["with_patient"] == (with_patient and "v1" in file)
