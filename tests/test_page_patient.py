@@ -14,7 +14,7 @@ from support.pages import button, page, text_of, workspace_with
 from support.records import write_record
 
 from ecg_core.clock import clock_text, time_of
-from ecg_core.notes import DiaryEntry, Patient
+from ecg_core.notes import FROM_FILE, DiaryEntry, Patient
 from ecg_core.records import read_record
 from ecg_core.studies import signing
 from ecg_core.studies.audit import trail
@@ -108,6 +108,27 @@ def test_a_diary_entry_is_added_with_the_rhythm_that_was_there(workspace):
     assert "heart rate 75 bpm" in " ".join(map(str, table.iloc[0]))
     assert at.dataframe[1].value["Symptom"].tolist() == ["Dizziness"]
     assert at.dataframe[1].value["Total"].tolist() == [1]
+
+
+def first_entry():
+    """The form of the first entry of the diary, as a script."""
+    from pages._ui.diary import _draw_form
+    from pages._ui.workspace import current_workspace
+
+    workspace = current_workspace()
+    record = workspace.records[workspace.current]
+    _draw_form(record, workspace.notes(record.sha256).diary, 0, key="first")
+
+
+def test_an_entry_whose_time_is_changed_keeps_what_a_file_stored_however_long(workspace):
+    stored = DiaryEntry(60.0, "s" * 200, "n" * 900, FROM_FILE)
+    workspace.save(set_diary, shown(workspace), (stored,))
+    at = AppTest.from_function(first_entry)
+    at.session_state["workspace"] = workspace
+    diary_field(at.run(), "time").input("08:02:00")
+    button(at, "Save").click().run()
+    assert not at.exception
+    assert notes(workspace).diary == (replace(stored, time_s=120.0),)
 
 
 @pytest.mark.parametrize(

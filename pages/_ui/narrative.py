@@ -13,7 +13,7 @@ from ecg_core.studies.study_notes import set_narrative
 from .frame import guarded
 from .workspace import current_workspace
 
-MAX_LETTERS: Final = 20_000  # some five pages of the PDF: more was pasted by mistake
+MAX_LETTERS: Final = 20_000  # some four pages of the PDF: more was pasted by mistake
 AT_MOST = f"At most {MAX_LETTERS:,} letters."
 DRAFTED = "Drafted from the measures; it follows labels and rules until you edit it."
 EDITED = "Kept as you edited it; it no longer follows changes of labels and rules."
