@@ -365,7 +365,8 @@ def test_a_store_of_the_first_version_opens_and_its_studies_say_nothing_of_the_t
     opened = open_store(tmp_path, url=store_address)
     sha256 = add_small(opened, tmp_path).record_sha256
     with opened.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(text("ALTER TABLE study DROP COLUMN unlike_pct"))
+        for column in ("unlike_pct", "narratives", "notes_key"):
+            connection.execute(text(f"ALTER TABLE study DROP COLUMN {column}"))
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{REVISIONS[0]}'"))  # noqa: S608
     opened.close()
     again = open_store(tmp_path, url=store_address)

@@ -51,6 +51,13 @@ class Store:
         url = self.engine.url
         return str(url.database) if url.get_backend_name() == SQLITE else url.render_as_string()
 
+    @property
+    def copies(self) -> list[Path]:
+        """Copies of an SQLite database that were kept before its tables changed; what was deleted since is in them."""
+        database = Path(self.place)
+        is_sqlite = self.engine.url.get_backend_name() == SQLITE
+        return sorted(database.parent.glob(f"{database.stem}.*{database.suffix}")) if is_sqlite else []
+
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that reads; it sees the database as of one moment.
