@@ -263,6 +263,27 @@ def test_what_was_changed_since_it_was_shown_is_not_signed(store, analysis, name
     assert not [path for path in store.folder.rglob("*report*") if path.is_file()]
 
 
+@pytest.mark.parametrize("name", ["reader", "role", "statement", "addendum"])
+def test_a_text_that_cannot_be_stored_signs_nothing(store, analysis, monkeypatch, name):
+    monkeypatch.undo()  # the real reports
+    sha256, broken = analysis.record.sha256, "half a letter \ud83d"
+    texts = {"reader": "A. Reader", "role": "", "statement": "Seen."} | {name: broken}
+    editor = EDITOR._replace(reader=texts["reader"])
+    if name == "addendum":
+        signed(store, analysis)
+    before = signatures_of(store, sha256)
+    with pytest.raises(ChangeRefusedError, match=r"character \\ud83d, which cannot be stored"):
+        if name == "addendum":
+            add_addendum(store, sha256, broken, role="", editor=editor)
+        else:
+            version = get_study(store, sha256).version
+            sign(
+                store, sha256, analysis, version=version, role=texts["role"], statement=texts["statement"],
+                editor=editor,
+            )  # fmt: skip
+    assert signatures_of(store, sha256) == before
+
+
 def test_another_recording_at_the_same_place_is_not_signed(store, analysis):
     path = next(path for path in analysis.record.files if path.suffix == ".dat")
     content, stat = path.read_bytes(), path.stat()
@@ -354,7 +375,7 @@ def test_words_about_the_patient_are_in_the_trail_while_there_is_the_study_and_n
     store, analysis
 ):
     sha256 = analysis.record.sha256
-    for narrative in ("Mrs Known fainted.", "Mrs Known fainted twice.", ""):
+    for narrative in ("Mrs Known fainted.", "Mrs Known\nfainted twice.", ""):
         set_narrative(store, sha256, narrative, EDITOR)
     set_patient(store, sha256, Patient(name="Known Somebody"), EDITOR)
     set_diary(store, sha256, [DiaryEntry(2.0, "Known to faint")], EDITOR)

@@ -30,6 +30,7 @@ from . import audit
 from .analyses import code_version, rules_as_stored
 from .audit import AuditEntry, content_sha256
 from .edits import edits_in, edits_sha256
+from .problems import require_text
 from .recordings import sha256_in_full
 from .store import FREE_THE_PLACE, Store, now
 from .study import (
@@ -109,6 +110,7 @@ def sign(
         files cannot be written.
 
     """
+    require_text(editor.reader, role, statement)
     _require_signable(store, record_sha256, analysis, editor)
     notes = notes_of(store, record_sha256)
     number = 1 + max((one.version for one in notes.signatures), default=0)

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from ..errors import StoreError
 from ..files import APP_NAME, PRIVATE, atomic_file, sweep
 from .migrations import HEAD, REVISIONS, upgrade
-from .problems import DAMAGED, PROTECTED, store_problem
+from .problems import DAMAGED, PROTECTED, store_problem, text_problem
 from .tables import Base
 
 DATABASE: Final = "studies.sqlite"
@@ -267,9 +267,11 @@ def insert_missing(session: Session, table: type[Base], values: dict[str, Any]) 
 
 @contextmanager
 def database_problems(place: str) -> Iterator[None]:
-    """Turn the errors of a database, and of damaged content in it, into sentences."""
+    """Turn the errors of a database, of damaged content in it, and of text that it cannot hold, into sentences."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise text_problem(error) from error
     except (SQLAlchemyError, JSONDecodeError, UnicodeDecodeError) as error:
         raise store_problem(place, error) from error
 

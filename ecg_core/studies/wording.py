@@ -27,7 +27,8 @@ def sentence_of(entry: AuditEntry) -> str:
     words = SENTENCES.get(entry.action)
     try:
         if words is not None:
-            return f"{words(entry.detail)}{f' It reads: {one_line(entry.text)}' if entry.text else ''}"
+            reads = f" It reads: {one_line(' '.join(entry.text.split()))}" if entry.text else ""
+            return f"{words(entry.detail)}{reads}"
     except (KeyError, TypeError, ValueError, AttributeError):  # an entry of another version, or a damaged one
         pass
     stated = "; ".join(f"{name.replace('_', ' ')}: {_shortened(value)}" for name, value in entry.detail.items())
