@@ -15,6 +15,7 @@ from ecg_core.report.export import MORE_WRITERS, WRITERS
 from ecg_core.report.measures import YES_NO, measures
 from ecg_core.report.strip_selection import choose_strips, strip_sections
 from ecg_core.rhythm.burden import fastest_run, longest_run
+from ecg_core.rules import RhythmRules
 from ecg_core.schema import Lead
 
 READERS = ("terminal", "narrative", "pdf", "xlsx", "fhir")  # what people read
@@ -182,3 +183,29 @@ def test_runs_whose_beats_are_all_known_are_compared_by_beats():
     shown = make_event("vt", 20, 25.5)
     assert (longest_run([slow, quick]), longest_run([slow, quick, shown])) == (quick, slow)
     assert (fastest_run([shown, slow, quick]), fastest_run([shown])) == (quick, None)
+
+
+# Asystole and pauses, each by its own rule
+
+
+@pytest.mark.parametrize("pause_s", [3.0, 5.0, 9.0])
+@pytest.mark.parametrize("place", ["at the end", "at the start", "beside lost signal", "between beats"])
+def test_asystole_does_not_wait_for_a_pause(pause_s, place):
+    rules, silent_s = RhythmRules(pause_s=pause_s), 7.0
+    if place == "at the end":
+        made = measured(sinus(0, 60), of_n(sinus(0, 60)), 67.0, rules=rules)
+    elif place == "at the start":
+        made = measured(sinus(silent_s, 67), of_n(sinus(silent_s, 67)), 67.0, rules=rules)
+    else:
+        time_s = np.concatenate((sinus(0, 53), sinus(60, 120)))
+        unusable = [6] if place == "beside lost signal" else []
+        made = measured(time_s, of_n(time_s), 120.0, rules=rules, unusable=unusable)
+    (asystole,) = [event for event in made.events if event.kind == "asystole"]
+    assert asystole.duration_s == pytest.approx(silent_s + BEAT_S, abs=BEAT_S)
+    assert asystole.at_least == (place != "between beats")
+    outputs = Outputs(made)
+    assert outputs.measure("asystole_episodes") == 1
+    assert outputs.measure("pauses") == int(asystole.duration_s >= pause_s)
+    assert outputs.measure("longest_rr") == pytest.approx(asystole.duration_s, abs=1e-3)
+    for form in READERS:
+        assert "Asystole: " in outputs.text[form], form

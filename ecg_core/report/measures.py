@@ -368,7 +368,8 @@ def _pauses(analysis: Analysis) -> Iterator[Measure]:
 def longest_rr(analysis: Analysis) -> RhythmEvent | None:
     """The longest RR, be it a pause or not; None where no beat follows another in analysable signal."""
     burden, beats = analysis.burden, analysis.beats
-    every = [episodes.longest for episodes in (burden.pauses, burden.af_pauses, burden.long_rr) if episodes.longest]
+    of_kinds = (burden.pauses, burden.af_pauses, burden.asystoles, burden.long_rr)
+    every = [episodes.longest for episodes in of_kinds if episodes.longest]
     if every:
         return max(every, key=lambda event: event.duration_s)
     ends = np.flatnonzero(follows_previous(beats))

@@ -177,7 +177,8 @@ def _standstills(
     time_s = np.concatenate(([0.0], beats.time_s[shown], [duration_s]))
     known = np.concatenate(([False], follows_previous(beats)[shown], [False]))
     n_beats = int(shown.sum())
-    for i in np.flatnonzero((np.diff(time_s) >= rules.pause_s) & ~known[1:]).tolist():
+    shortest_s = min(rules.pause_s, rules.asystole_s)
+    for i in np.flatnonzero((np.round(np.diff(time_s), DECIMALS) >= shortest_s) & ~known[1:]).tolist():
         gap = (float(time_s[i]), float(time_s[i + 1]))
         for start_s, end_s in without(gap, lost):
             piece = (start_s, end_s)
