@@ -290,8 +290,8 @@ class Episodes:
     n_beats: int = 0
     total_s: float = 0.0
     longest: RhythmEvent | None = None  # in seconds
-    most_beats: RhythmEvent | None = None
-    fastest: RhythmEvent | None = None
+    most_beats: RhythmEvent | None = None  # in seconds where the beats of one cannot all be separated
+    fastest: RhythmEvent | None = None  # None where no rate is known
 
 
 @dataclass(frozen=True)

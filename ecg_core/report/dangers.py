@@ -12,7 +12,7 @@ from typing import Final
 
 from ..clock import clock_text, duration_text
 from ..rhythm.burden import analysable_spans
-from ..rhythm.danger import Span, without
+from ..rhythm.danger import Span, has_all_beats, without
 from ..rhythm.events import DANGERS, KIND_NAMES, TACHYCARDIAS
 from ..schema import Analysis, RhythmEvent
 from ..text import plural
@@ -119,6 +119,15 @@ def findings(analysis: Analysis) -> list[RhythmEvent]:
 def length_text(event: RhythmEvent, *, decimals: int = 1) -> str:
     """Length of an event; with >= before it where it may have lasted longer than could be seen."""
     return at_least_text(event.at_least) + seconds_text(event.duration_s, decimals=decimals)
+
+
+def run_text(run: RhythmEvent, *, rate: str = ", {:.0f} bpm") -> str:
+    """Beats and rate of a run; its length where they cannot all be separated."""
+    at_rate = rate.format(run.rate_bpm) if math.isfinite(run.rate_bpm) else ""
+    if has_all_beats(run):
+        return f"{plural(run.n_beats, 'beat')}{at_rate}"
+    known = f"{plural(run.n_beats, 'beat')} separable" if run.n_beats else "beats not separable"
+    return f"{length_text(run)} ({known}){at_rate}"
 
 
 def seconds_text(seconds: float, *, decimals: int = 1) -> str:

@@ -12,14 +12,15 @@ from ..clock import duration_text
 from ..edits import MARKED_NAMES, Stretch
 from ..labels import CLASSES, NAME
 from ..rhythm.burden import HOUR_S, summarise_episodes
+from ..rhythm.danger import has_all_beats
 from ..rhythm.domain_shift import DOUBTFUL, LEAST_BEATS, domain_shift
 from ..rhythm.doubt import UNCERTAIN_FROM, is_uncertain
 from ..rhythm.intervals import CLEAR_SCORE, follows_previous
 from ..rhythm.uncertainty import COVERED, DAY_S, LEAST_OF_DAY
 from ..rules import RhythmRules
-from ..schema import Analysis, Ectopy, RhythmEvent
+from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
 from ..text import plural
-from .dangers import DANGER_NAMES, NOTHING, UNJUDGED, at_least_text, dangers, known_text
+from .dangers import DANGER_NAMES, NOTHING, UNJUDGED, at_least_text, dangers, known_text, run_text
 from .statements import IN_TABLE
 
 GROUPS: Final = {
@@ -280,12 +281,25 @@ def _complexity(rules: RhythmRules, ectopy: Ectopy) -> Iterator[Measure]:
     yield Measure(group, f"{letter}_triplets", "Triplets", ectopy.triplets, "runs", "runs of three beats")
     how = f"runs faster than {rules.vt_bpm:g} bpm"
     yield Measure(group, f"{letter}_tachycardias", "Tachycardias", ectopy.tachycardias.n, "runs", how)
-    yield from _peak(group, f"{letter}_longest_run", "Longest run", runs.most_beats, "n_beats", "beats", "no run")
-    yield from _peak(group, f"{letter}_fastest_run", "Fastest run", runs.fastest, "rate_bpm", "bpm", "no run")
+    yield from _longest_run(letter, runs)
+    why = "rate not measurable" if runs.n else "no run"
+    yield from _peak(group, f"{letter}_fastest_run", "Fastest run", runs.fastest, "rate_bpm", "bpm", why)
     for name, episodes in (("bigeminy", ectopy.bigeminy), ("trigeminy", ectopy.trigeminy)):
         yield Measure(group, f"{letter}_{name}", name.capitalize(), episodes.n, "episodes")
         yield Measure(group, f"{letter}_{name}_beats", f"Beats in {name}", episodes.n_beats, "beats")
         yield Measure(group, f"{letter}_{name}_time", f"Time in {name}", episodes.total_s, "s", decimals=1)
+
+
+def _longest_run(letter: str, runs: Episodes) -> Iterator[Measure]:
+    """The longest run by beats; where they cannot all be separated, by its length, which is V's own measure."""
+    longest = runs.most_beats
+    name, key = "Longest run", f"{letter}_longest_run"
+    if longest and not has_all_beats(longest):
+        yield Measure(letter, key, name, None, "beats", at_s=longest.start_s, why=run_text(longest, rate=""))
+    else:
+        yield from _peak(letter, key, name, longest, "n_beats", "beats", "no run")
+    if letter == "v":
+        yield from _peak(letter, f"{key}_time", "Longest run, time", runs.longest, "duration_s", "s", "no run")
 
 
 def _peak(
@@ -364,7 +378,8 @@ def _pauses(analysis: Analysis) -> Iterator[Measure]:
 def longest_rr(analysis: Analysis) -> RhythmEvent | None:
     """The longest RR, be it a pause or not; None where no beat follows another in analysable signal."""
     burden, beats = analysis.burden, analysis.beats
-    every = [episodes.longest for episodes in (burden.pauses, burden.af_pauses, burden.long_rr) if episodes.longest]
+    of_kinds = (burden.pauses, burden.af_pauses, burden.asystoles, burden.long_rr)
+    every = [episodes.longest for episodes in of_kinds if episodes.longest]
     if every:
         return max(every, key=lambda event: event.duration_s)
     ends = np.flatnonzero(follows_previous(beats))
