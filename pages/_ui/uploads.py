@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from ecg_core.errors import RecordError
 from ecg_core.files import TemporaryFolder
 from ecg_core.studies.recordings import UPLOAD
+from ecg_core.text import plural
 
 from . import streamlit_runtime
 
@@ -151,7 +152,7 @@ def safe_name(name: str) -> str:
         raise RecordError(
             f'"{bare}" cannot be used as a file name',
             expected=f"at most {MAX_NAME_LETTERS} letters and {MAX_NAME_BYTES} bytes",
-            got=f"{len(bare)} letters and {n_bytes} bytes",
+            got=f"{plural(len(bare), 'letter')} and {plural(n_bytes, 'byte')}",
             advice="Give the file a shorter name.",
         )
     return bare
