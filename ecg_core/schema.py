@@ -290,8 +290,8 @@ class Episodes:
     n_beats: int = 0
     total_s: float = 0.0
     longest: RhythmEvent | None = None  # in seconds
-    most_beats: RhythmEvent | None = None
-    fastest: RhythmEvent | None = None
+    most_beats: RhythmEvent | None = None  # in seconds where the beats of one cannot all be separated
+    fastest: RhythmEvent | None = None  # None where no rate is known
 
 
 @dataclass(frozen=True)
@@ -347,7 +347,7 @@ class Burden(FrozenArrays):
     rate_max: HeartRate | None
     v: Ectopy
     s: Ectopy
-    pvc_error_points: float  # expected error of a PVC burden over this length; NaN below 24 h
+    pvc_error_points: float  # expected error of a PVC burden over this length; NaN where it was not measured
     af: Episodes
     vf: Episodes  # ventricular fibrillation or flutter; not in the analysable time
     vf_suspected: Episodes  # where it is not certain
@@ -363,7 +363,7 @@ class Burden(FrozenArrays):
     variability: Variability
     hourly: Hourly
     af_verdict: AfVerdict | None = None  # of a short recording as a whole; None for a longer one
-    s_doubt: SDoubt | None = None  # None where an earlier version measured
+    s_doubt: SDoubt | None = None  # None without analysable beats, or where an earlier version measured
 
     @property
     def pvc_burden_pct(self) -> float:

@@ -69,13 +69,14 @@ class Logistic:
 def judged_records(judges: Judges, databases: Path) -> Iterator[JudgedRecord]:
     """The recordings, with the probabilities as the calibration of the model makes them."""
     for one in analysed_records(judges, ALL, databases, only_new=True):
-        if one.analysis.record.duration_s <= SHORT_S or not one.analysis.beats.usable.any():
+        if one.analysis.record.duration_s <= SHORT_S:
             continue
         spec = replace(one.analysis.model, calibration=judges.model.spec.calibration)
         analysis = with_rules(replace(one.analysis, model=spec), one.analysis.rules)
+        if (in_force := s_doubt(analysis.beats, analysis.rules)) is None:
+            continue
         features = doubt_features(analysis.beats, analysis.rules)
-        in_force = s_doubt(analysis.beats, analysis.rules).score
-        yield JudgedRecord(one.patient, in_force, features, open_share(analysis.beats), is_wrong(analysis))
+        yield JudgedRecord(one.patient, in_force.score, features, open_share(analysis.beats), is_wrong(analysis))
 
 
 def is_wrong(analysis: Analysis) -> bool:

@@ -8,6 +8,7 @@ from ecg_core.studies.audit import trail, verify
 from ecg_core.studies.signing import verify_signature
 from ecg_core.studies.wording import trail_table
 from ecg_core.text import plain_markdown
+from pages._ui.downloads import draw_download
 from pages._ui.frame import current_record, heading
 from pages._ui.printed import SCREEN_ONLY, printed
 from pages._ui.view import cached
@@ -60,13 +61,13 @@ button.button("Verify again", on_click=verify_again, width="stretch")
 search, who, download = st.columns([4, 2, 2], vertical_alignment="bottom")
 wanted = search.text_input("Filter", placeholder="a word of what was done", key="audit_filter").casefold()
 reader = who.selectbox("Reader", [ALL, *sorted({entry.reader for entry in entries})], key="audit_reader")
-columns = trail_table(entries)
-download.download_button(
-    "Whole trail as CSV", csv_bytes(columns), f"{record.record_id}_audit.csv", icon=":material/download:",
-    on_click="ignore", width="stretch",
-)  # fmt: skip
+with download:
+    draw_download(
+        f"{record.record_id}_audit.csv", lambda: csv_bytes(trail_table(trail(store, record.sha256))), record.sha256,
+        label="Whole trail as CSV", width="stretch",
+    )  # fmt: skip
 
-table = pd.DataFrame(columns)
+table = pd.DataFrame(trail_table(entries))
 matches = table["what"].str.casefold().str.contains(wanted, regex=False)
 if reader != ALL:
     matches &= table["reader"] == reader

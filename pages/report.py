@@ -14,6 +14,7 @@ from ecg_core.schema import Analysis
 from ecg_core.text import plain_markdown
 from pages._ui.actions import change_rules
 from pages._ui.dangers import draw_dangers
+from pages._ui.downloads import draw_download
 from pages._ui.frame import current_analysis, facts, guarded, heading
 from pages._ui.narrative import draw_narrative
 from pages._ui.report_strips import draw_report_strips
@@ -83,20 +84,13 @@ def draw_files(analysis: Analysis, notes: Notes) -> None:
         help="Name, birth date and what else the page Patient holds; without it, the files hold none of it",
     )  # fmt: skip
     given = notes if with_patient else without_patient(notes)
-    workspace = current_workspace()
-
-    def made(suffix: str) -> bytes:
-        content = EVERY[suffix](analysis, given)
-        name = file_name(analysis, suffix)
-        workspace.note_export(analysis.record.sha256, name, with_patient=with_patient)
-        return content
 
     def offer(place: DeltaGenerator, suffix: str) -> None:
-        place.download_button(
-            plain_markdown(file_name(analysis, suffix)), partial(made, suffix), file_name(analysis, suffix),
-            on_click="ignore", icon=":material/download:", width="stretch",
-            type="primary" if suffix == PDF else "secondary",
-        )  # fmt: skip
+        with place:
+            draw_download(
+                file_name(analysis, suffix), partial(EVERY[suffix], analysis, given), analysis.record.sha256,
+                with_patient=with_patient, type="primary" if suffix == PDF else "secondary", width="stretch",
+            )  # fmt: skip
 
     offer(report, PDF)
     with st.expander("Other files", icon=":material/folder_zip:"):

@@ -730,15 +730,6 @@ def test_a_kept_model_is_installed_with_its_proof(small_world):
     assert "What was measured" in kept.card
 
 
-def test_the_proof_as_json_is_all_that_stands_on_the_output(small_world, capsys):
-    folder, model = small_world
-    asked = ["adapt", str(folder), "--model", str(model), "--hold-out", "r2,r3", "--name", "mine", "--steps", "2"]
-    assert main([*asked, "--json"]) in (0, 1)  # 1: not better, as nothing was learned in two steps
-    written = capsys.readouterr()
-    assert json.loads(written.out) == find("mine").proof
-    assert "hold out" in written.err
-
-
 def test_a_kept_model_names_no_patient_and_its_adaptation_does(small_world):
     adaptation = begun(*small_world)
     sides = {f"Name {patient}": side for patient, side in adaptation.task.sides.items()}
@@ -776,6 +767,15 @@ def test_the_recorder_of_a_model_is_the_one_that_its_recordings_state(small_worl
     assert about["recorder"] == stated
     recorder = f"the recorder {stated}" if stated else "own recordings"
     assert origin_of(about).split() == f"adapted from small to {recorder}".split()
+
+
+def test_the_proof_as_json_is_all_that_stands_on_the_output(small_world, capsys):
+    folder, model = small_world
+    asked = ["adapt", str(folder), "--model", str(model), "--hold-out", "r2,r3", "--name", "mine", "--steps", "2"]
+    assert main([*asked, "--json"]) in (0, 1)  # 1: not better, as nothing was learned in two steps
+    written = capsys.readouterr()
+    assert json.loads(written.out) == find("mine").proof
+    assert "hold out" in written.err
 
 
 def test_the_command_shows_the_split_and_begins_nothing_in_a_dry_run(small_world, capsys):

@@ -145,6 +145,12 @@ def test_the_dashboard_knows_no_torch_no_file_format_and_no_plotting(path):
     assert not outside(path) & {"torch", "wfdb", "plotly"}
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_file_of_a_study_is_handed_out_by_the_button_that_the_audit_trail_follows(path):
+    uses = "download_button" in path.read_text(encoding="utf-8")
+    assert not uses or path.stem in ("downloads", "own_models", "study_actions")  # a model; a study, which is noted
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_imports_no_other_page(path):
     assert not any(module.startswith("pages.") and not module.startswith("pages._ui") for module in imports("x", path))

@@ -31,7 +31,7 @@ from ecg_core.studies.signing import begin_new_version, left_out_files, verify_s
 from ecg_core.studies.store import now, open_store
 from ecg_core.studies.study import Editor, add_study, delete_study, find_studies, get_study
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
-from ecg_core.studies.tables import EditRow, SignatureRow, StudyRow
+from ecg_core.studies.tables import AuditRow, EditRow, SignatureRow, StudyRow
 from ecg_core.studies.wording import sentence_of
 
 HASHES = {
@@ -345,7 +345,7 @@ def repacked(path, target, *, change=lambda manifest: None, files=lambda name, c
 
 
 ALTERATIONS = {
-    "a newer version": lambda m: m.update(version=2),
+    "a newer version": lambda m: m.update(version=bundle_checks.VERSION + 1),
     "another format": lambda m: m.update(format="recipes"),
     "no format": lambda m: m.pop("format"),
     "no study": lambda m: m.pop("study"),
@@ -386,6 +386,9 @@ ALTERATIONS = {
     "an unknown rule": lambda m: m["study"].update(rules={"magic": 1.0}),
     "other rules": lambda m: m["study"].update(rules={"pause_s": 9.0}),
     "another narrative": lambda m: m["study"].update(narrative="All normal."),
+    "another earlier narrative": lambda m: m["study"].update(narratives=dict.fromkeys(m["study"]["narratives"], "x")),
+    "no earlier narratives": lambda m: m["study"].update(narratives={}),
+    "an earlier narrative that is no text": lambda m: m["study"].update(narratives={"x": 5}),
     "another diary": lambda m: m["diary"][0].update(symptom="fine"),
     "other strips": lambda m: m.update(strips=[]),
     "a signature without its files": lambda m: m["signatures"][0].update(files={}),
@@ -415,6 +418,37 @@ def is_refused(store, path):
     assert find_studies(store) == []
     assert audit.trail(store, audit.STORE) == ()
     return sentence
+
+
+def test_a_zip_of_the_version_before_is_imported(store, other, packed, tmp_path, key):
+    """As it was written before hashes of notes had a key: no earlier narratives, and the words in the trail."""
+    sha256 = key.record_sha256
+    notes = notes_of(store, sha256)
+
+    def before(manifest):
+        manifest["version"] = 1
+        del manifest["study"]["narratives"], manifest["study"]["notes_key"]
+        previous = audit.FIRST_PREVIOUS
+        for values in manifest["audit"]:
+            detail = json.loads(values["detail"])
+            if detail.pop("narrative_keyed_sha256", ""):
+                detail["narrative"] = notes.narrative
+            if detail.pop("diary_keyed_sha256", ""):
+                detail["diary_sha256"] = audit.content_sha256(audit.diary_of(notes.diary))
+            if detail.pop("strips_keyed_sha256", ""):
+                detail["strips_sha256"] = audit.content_sha256(audit.strips_of(notes.strips))
+            row = AuditRow(record_sha256=sha256, **values | {"detail": audit.canonical(detail), "previous": previous})
+            values |= {"detail": row.detail, "previous": previous, "hash": audit.hash_of(row)}
+            previous = values["hash"]
+
+    import_study(other, repacked(packed, tmp_path / "earlier.zip", change=before), OTHER)
+    assert notes_of(other, sha256) == notes_of(store, sha256)
+    assert audit.verify(other, sha256) == ()
+    assert audit.has_words(audit.trail(other, sha256))
+    assert not audit.has_words(audit.trail(store, sha256))
+    set_diary(other, sha256, [], OTHER)
+    set_narrative(other, sha256, "", OTHER)
+    assert audit.verify(other, sha256) == ()
 
 
 @pytest.mark.parametrize("name", ["recordings/small.dat", "recordings/small.hea"])

@@ -148,6 +148,18 @@ def test_the_percentage_in_danger_is_that_of_the_episodes_wherever_the_signal_is
     assert burden.analysable_pct + danger_pct(grave) + lost_pct(grave) == pytest.approx(100)
 
 
+def test_a_few_seconds_of_fibrillation_are_not_called_not_analysable(calm):
+    brief = with_events(calm, make_event("vf", 600.0, 600.5))
+    assert (danger_pct(brief), not_analysable_text(brief)) == (0.0, "0.0 % not analysable")
+
+
+def test_a_tachycardia_in_signal_without_beats_is_not_called_not_analysable(demo):
+    noisy = replace(make_analysis(demo.duration_s, unusable=range(60, 78)), record=demo)
+    brief = with_events(replace(noisy, events=()), make_event("vt", 591.0, 618.0), make_event("vt", 900.0, 909.0))
+    assert not dangers(brief)
+    assert not_analysable_text(brief) == "9.0 % not analysable, 1.0 % in VF, VT or asystole"
+
+
 def test_beats_of_a_tachycardia_are_counted_and_its_time_is_analysable(calm):
     grave = with_events(calm, make_event("vt_sustained", 1200.0, 1290.0, n_beats=250, rate_bpm=165.0))
     assert (grave.burden.analysable_pct, danger_pct(grave), lost_pct(grave)) == (100.0, pytest.approx(5.0), 0.0)

@@ -1,13 +1,22 @@
 """Terminal, narrative, PDF, JSON, CSV, spreadsheet and FHIR say the same, and the truth, where little is known."""
 
+import re
+
 import numpy as np
 import pytest
+from support.analyses import make_event
 from support.outputs import Outputs, measured, waveform_of
 
 from ecg_core.edits import RhythmEdit, Stretch, StretchEdit
+from ecg_core.figures import disclosure_figure, trend_figure
 from ecg_core.measuring import with_edits
-from ecg_core.report.dangers import REJECTED_NAMES
+from ecg_core.report.dangers import REJECTED_NAMES, run_text
+from ecg_core.report.export import MORE_WRITERS, WRITERS
 from ecg_core.report.measures import YES_NO, measures
+from ecg_core.report.strip_selection import choose_strips, strip_sections
+from ecg_core.rhythm.burden import fastest_run, longest_run
+from ecg_core.rules import RhythmRules
+from ecg_core.schema import Lead
 
 READERS = ("terminal", "narrative", "pdf", "xlsx", "fhir")  # what people read
 BEAT_S = 0.8
@@ -103,3 +112,100 @@ def test_fibrillation_that_a_reader_marks_in_artefact_is_judged():
     )  # fmt: skip
     assert [(e.start_s, e.end_s) for e in marked.events if e.kind == "artefact"] == [(40.0, 50.0)]
     assert [(e.start_s, e.end_s) for e in marked.events if e.kind == "vf"] == [(50.0, 100.0)]
+
+
+# Ventricular tachycardia that the waveform alone shows
+
+
+NUMBERLESS = re.compile(r"\bnan\b|\bNone\b|(?<![\d.,])0 beats at\b", re.IGNORECASE)
+
+
+def tachycardic(*, beats_of_run=0):
+    """Twenty-two seconds of tachycardia without beats, and perhaps a short run of V at 150/min before it."""
+    run = np.arange(beats_of_run) * 0.4 + 30.4
+    before = sinus(0, 30)
+    after = sinus(30.8 + 0.4 * beats_of_run, 60), sinus(82, 120)
+    time_s = np.concatenate((before, run, *after))
+    label = of_n(before) + "V" * beats_of_run + of_n(np.concatenate(after))
+    return measured(time_s, label, 120.0, waveform=waveform_of(120, vt_s=[(60, 82)]))
+
+
+@pytest.mark.parametrize("beats_of_run", [0, 4])
+def test_no_form_prints_a_rate_or_beats_that_are_not_there(beats_of_run):
+    analysis = tachycardic(beats_of_run=beats_of_run)
+    assert 0 in {event.n_beats for event in analysis.events if event.kind == "vt"}
+    assert not {"pause", "asystole"} & {event.kind for event in analysis.events}  # no RR leads across it
+    outputs = Outputs(analysis)
+    titles = [title for strip in choose_strips(analysis) for title in strip.titles]
+    for form, text in {**outputs.text, "strips": "\n".join(titles)}.items():
+        if form not in ("json", "fhir"):  # where null and None are values, which are read below
+            assert not NUMBERLESS.search(text), (form, NUMBERLESS.search(text))
+        assert not re.search(r"\bnan\b", text, re.IGNORECASE), form
+    writers = {**WRITERS, **MORE_WRITERS}
+    for suffix, writer in writers.items():
+        assert writer(analysis), suffix
+    for figure in (trend_figure(analysis), minutes_of(analysis)):
+        assert not re.search(r"\bnan (bpm|/min)|\b0 beats\b", figure.to_json()), figure
+
+
+def minutes_of(analysis):
+    lead = Lead("I", np.zeros(round(120 * analysis.record.fs_hz), dtype=np.float32), analysis.record.fs_hz, 0.0)
+    return disclosure_figure(analysis, lead)
+
+
+@pytest.mark.parametrize("beats_of_run", [0, 4])
+def test_the_longest_run_without_beats_is_named_by_its_length(beats_of_run):
+    outputs = Outputs(tachycardic(beats_of_run=beats_of_run))
+    for form in ("narrative", "pdf", "xlsx", "fhir"):
+        assert "22.0 s (beats not separable)" in outputs.text[form], form
+    assert outputs.measure("v_longest_run") == "22.0 s (beats not separable)"
+    assert outputs.measure("v_longest_run_time") == 22
+    assert outputs.measure("v_fastest_run") == (150 if beats_of_run else "rate not measurable")
+    if beats_of_run:
+        assert "the fastest 4 beats at 150/min" in outputs.text["narrative"]
+    sections = {section.name: section for section in strip_sections(tachycardic(beats_of_run=beats_of_run))}
+    titles = [title for strip in sections["Ventricular tachycardia and runs"].strips for title in strip.titles]
+    assert "Longest ventricular run, 22.0 s (beats not separable)" in titles
+    if beats_of_run:
+        assert "Ventricular tachycardia, non-sustained 2 of 2, 22.0 s (beats not separable), the longest" in titles
+
+
+def test_a_run_of_which_a_part_has_beats_is_named_by_its_length_and_these():
+    time_s = np.concatenate((sinus(0, 60), np.arange(60.2, 70, 0.4), sinus(82, 120)))
+    part = measured(time_s, "N" * 75 + "V" * 25 + "N" * 47, 120.0, waveform=waveform_of(120, vt_s=[(70, 82)]))
+    (run,) = [event for event in part.events if event.kind == "vt"]
+    assert run.n_beats == 25
+    assert run_text(run) == f"{run.duration_s:.1f} s (25 beats separable), 150 bpm"
+
+
+def test_runs_whose_beats_are_all_known_are_compared_by_beats():
+    slow, quick = make_event("vt", 0, 6, n_beats=12, rate_bpm=110), make_event("vt", 10, 15, n_beats=16, rate_bpm=180)
+    shown = make_event("vt", 20, 25.5)
+    assert (longest_run([slow, quick]), longest_run([slow, quick, shown])) == (quick, slow)
+    assert (fastest_run([shown, slow, quick]), fastest_run([shown])) == (quick, None)
+
+
+# Asystole and pauses, each by its own rule
+
+
+@pytest.mark.parametrize("pause_s", [3.0, 5.0, 9.0])
+@pytest.mark.parametrize("place", ["at the end", "at the start", "beside lost signal", "between beats"])
+def test_asystole_does_not_wait_for_a_pause(pause_s, place):
+    rules, silent_s = RhythmRules(pause_s=pause_s), 7.0
+    if place == "at the end":
+        made = measured(sinus(0, 60), of_n(sinus(0, 60)), 67.0, rules=rules)
+    elif place == "at the start":
+        made = measured(sinus(silent_s, 67), of_n(sinus(silent_s, 67)), 67.0, rules=rules)
+    else:
+        time_s = np.concatenate((sinus(0, 53), sinus(60, 120)))
+        unusable = [6] if place == "beside lost signal" else []
+        made = measured(time_s, of_n(time_s), 120.0, rules=rules, unusable=unusable)
+    (asystole,) = [event for event in made.events if event.kind == "asystole"]
+    assert asystole.duration_s == pytest.approx(silent_s + BEAT_S, abs=BEAT_S)
+    assert asystole.at_least == (place != "between beats")
+    outputs = Outputs(made)
+    assert outputs.measure("asystole_episodes") == 1
+    assert outputs.measure("pauses") == int(asystole.duration_s >= pause_s)
+    assert outputs.measure("longest_rr") == pytest.approx(asystole.duration_s, abs=1e-3)
+    for form in READERS:
+        assert "Asystole: " in outputs.text[form], form

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+import streamlit as st
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
@@ -13,7 +14,7 @@ from support.pages import button, page, text_of, workspace_with
 from support.records import write_record
 
 from ecg_core.clock import clock_text, time_of
-from ecg_core.notes import DiaryEntry, Patient
+from ecg_core.notes import FROM_FILE, DiaryEntry, Patient
 from ecg_core.records import read_record
 from ecg_core.studies import signing
 from ecg_core.studies.audit import trail
@@ -47,7 +48,7 @@ def diary_field(at, name):
     return next(field for field in fields if str(field.key).startswith(f"diary {name} "))
 
 
-def signed(workspace):
+def signed(workspace, *, with_patient=False):
     sha256 = shown(workspace)
     sign(
         workspace.store,
@@ -57,6 +58,7 @@ def signed(workspace):
         role="Physician",
         statement="Seen.",
         editor=workspace.editor,
+        with_patient=with_patient,
     )
     workspace.refresh()
 
@@ -108,6 +110,27 @@ def test_a_diary_entry_is_added_with_the_rhythm_that_was_there(workspace):
     assert "heart rate 75 bpm" in " ".join(map(str, table.iloc[0]))
     assert at.dataframe[1].value["Symptom"].tolist() == ["Dizziness"]
     assert at.dataframe[1].value["Total"].tolist() == [1]
+
+
+def first_entry():
+    """The form of the first entry of the diary, as a script."""
+    from pages._ui.diary import _draw_form
+    from pages._ui.workspace import current_workspace
+
+    workspace = current_workspace()
+    record = workspace.records[workspace.current]
+    _draw_form(record, workspace.notes(record.sha256).diary, 0, key="first")
+
+
+def test_an_entry_whose_time_is_changed_keeps_what_a_file_stored_however_long(workspace):
+    stored = DiaryEntry(60.0, "s" * 200, "n" * 900, FROM_FILE)
+    workspace.save(set_diary, shown(workspace), (stored,))
+    at = AppTest.from_function(first_entry)
+    at.session_state["workspace"] = workspace
+    diary_field(at.run(), "time").input("08:02:00")
+    button(at, "Save").click().run()
+    assert not at.exception
+    assert notes(workspace).diary == (replace(stored, time_s=120.0),)
 
 
 @pytest.mark.parametrize(
@@ -280,3 +303,29 @@ def test_a_signed_file_that_was_changed_is_not_offered(workspace):
     at = page("report", workspace)
     assert not at.exception
     assert "changed after it was signed" in at.error[0].value
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """What the pages offer as files: what makes each, by its name."""
+    files = {}
+    monkeypatch.setattr(st, "download_button", lambda _label, data, name, **_: files.update({name: data}))
+    return files
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("report", "x_v1_report.pdf"), ("report", "x_v1_report.json"), ("report", "x_burden.csv"),
+     ("review", "x_labels.csv"), ("audit", "x_audit.csv")],
+)  # fmt: skip
+@pytest.mark.parametrize("with_patient", [True, False])
+def test_a_file_of_a_study_that_is_handed_out_is_noted(workspace, offered, name, file, with_patient):
+    workspace.save(set_patient, shown(workspace), Patient(name="Known Somebody"))
+    signed(workspace, with_patient=with_patient)
+    assert not page(name, workspace).exception
+    n_before = len(trail(workspace.store, shown(workspace)))
+    content = offered[file]()
+    (entry,) = trail(workspace.store, shown(workspace))[n_before:]
+    assert content
+    assert (entry.action, entry.reader, entry.detail["files"]) == ("files exported", workspace.editor.reader, [file])
+    assert entry.detail["with_patient"] == (with_patient and "v1" in file)

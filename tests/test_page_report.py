@@ -11,6 +11,7 @@ from ecg_core.report.narrative import draft_narrative
 from ecg_core.report.strip_selection import STRIP_S, choose_strips
 from ecg_core.studies.holding import hold
 from ecg_core.studies.study_notes import notes_of, set_narrative, set_patient, set_report_strips
+from pages._ui.narrative import AT_MOST, DRAFTED, MAX_LETTERS
 from pages._ui.view import study_key
 
 
@@ -99,6 +100,18 @@ def test_a_narrative_that_is_emptied_or_as_drafted_is_the_drafted_one(workspace,
     at.text_area[0].set_value(draft_narrative(demo_analysis) if typed else "").run()
     assert kept(workspace, sha256).narrative == ""
     assert at.text_area[0].value == draft_narrative(demo_analysis)
+
+
+def test_the_length_of_a_narrative_is_limited_and_what_is_stored_is_never_cut(workspace, sha256):
+    at = page("report", workspace)
+    assert f"{DRAFTED} {AT_MOST}" in [caption.value for caption in at.caption]
+    assert at.text_area[0].max_chars == MAX_LETTERS
+    long = "b" * 2 * MAX_LETTERS  # of an earlier version, or from elsewhere
+    workspace.save(set_narrative, sha256, long)
+    at = page("report", workspace)
+    assert at.text_area[0].value == long
+    at.text_area[0].set_value(long[1:]).run()
+    assert kept(workspace, sha256).narrative == long[1:]
 
 
 def test_chosen_strips_are_captioned_ordered_and_removed(workspace, sha256):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reportlab.platypus import paragraph
 from support.analyses import make_event, with_events
 from support.pdf import opened, words
 from support.records import in_memory
@@ -357,6 +358,23 @@ def test_text_of_any_length_is_printed_to_its_last_word(demo_analysis):
     text = " ".join(words(report_pdf(demo_analysis, notes)))
     for number in (0, 1500, 2999):
         assert text.count(f"word{number} ") >= 4
+
+
+def test_the_time_that_a_narrative_takes_grows_with_its_length_and_not_its_square(demo_analysis, monkeypatch):
+    measured = []
+
+    def counted(text, *args):
+        measured.append(text)
+        return string_width(text, *args)
+
+    def n_measured(n_words):
+        measured.clear()
+        report_pdf(demo_analysis, Notes(narrative="word " * n_words))
+        return len(measured)
+
+    string_width = paragraph.stringWidth
+    monkeypatch.setattr(paragraph, "stringWidth", counted)
+    assert n_measured(16_000) < 2.5 * n_measured(8_000)
 
 
 def test_no_text_is_cut_with_dots(demo_analysis):

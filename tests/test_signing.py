@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from support.analyses import make_analysis
 from support.made_files import FS_HZ, signal
 from support.records import write_record
@@ -33,7 +33,7 @@ from ecg_core.studies.signing import (
     verify_signature,
 )
 from ecg_core.studies.store import open_store
-from ecg_core.studies.study import IN_REVIEW, SIGNED, Editor, add_study, get_study, set_archived, set_view
+from ecg_core.studies.study import IN_REVIEW, SIGNED, Editor, add_study, delete_study, get_study, set_archived, set_view
 from ecg_core.studies.study_notes import (
     fill_from_file,
     notes_of,
@@ -42,6 +42,8 @@ from ecg_core.studies.study_notes import (
     set_patient,
     set_report_strips,
 )
+from ecg_core.studies.tables import Base
+from ecg_core.studies.wording import sentence_of
 
 EDITOR = Editor("A. Reader", "test")
 CONTENT = {"pdf": b"%PDF made", "json": b"{}"}
@@ -262,6 +264,27 @@ def test_what_was_changed_since_it_was_shown_is_not_signed(store, analysis, name
     assert not [path for path in store.folder.rglob("*report*") if path.is_file()]
 
 
+@pytest.mark.parametrize("name", ["reader", "role", "statement", "addendum"])
+def test_a_text_that_cannot_be_stored_signs_nothing(store, analysis, monkeypatch, name):
+    monkeypatch.undo()  # the real reports
+    sha256, broken = analysis.record.sha256, "half a letter \ud83d"
+    texts = {"reader": "A. Reader", "role": "", "statement": "Seen."} | {name: broken}
+    editor = EDITOR._replace(reader=texts["reader"])
+    if name == "addendum":
+        signed(store, analysis)
+    before = signatures_of(store, sha256)
+    with pytest.raises(ChangeRefusedError, match=r"character \\ud83d, which cannot be stored"):
+        if name == "addendum":
+            add_addendum(store, sha256, broken, role="", editor=editor)
+        else:
+            version = get_study(store, sha256).version
+            sign(
+                store, sha256, analysis, version=version, role=texts["role"], statement=texts["statement"],
+                editor=editor,
+            )  # fmt: skip
+    assert signatures_of(store, sha256) == before
+
+
 def test_another_recording_at_the_same_place_is_not_signed(store, analysis):
     path = next(path for path in analysis.record.files if path.suffix == ".dat")
     content, stat = path.read_bytes(), path.stat()
@@ -307,6 +330,7 @@ def test_another_window_cannot_sign(store, analysis):
         ("UPDATE study SET rules = '{\"pause_s\": 9.0}'", "(rules) is not what the trail states"),
         ("UPDATE study SET lead = 'V5'", "(lead) is not what the trail states"),
         ("UPDATE study SET narrative = 'All normal.'", "The narrative was changed, and no entry states it."),
+        ("UPDATE study SET narratives = '{}'", "An earlier narrative is missing or was changed."),
         ('UPDATE study SET patient = \'{"name": "Mallory"}\'', "The patient data were changed"),
         ("UPDATE diary SET symptom = 'none'", "The diary was changed"),
         ("UPDATE report_strip SET caption = 'artefact'", "The strips for the report were changed"),
@@ -346,6 +370,53 @@ def test_a_changed_recording_is_noticed(store, analysis):
     path = next(path for path in analysis.record.files if path.suffix == ".dat")
     path.write_bytes(bytes(len(path.read_bytes())))
     assert "recording was changed" in " ".join(verify_signature(store, analysis.record.sha256))
+
+
+def test_words_about_the_patient_are_in_the_trail_while_there_is_the_study_and_nowhere_when_it_is_deleted(
+    store, analysis
+):
+    sha256 = analysis.record.sha256
+    for narrative in ("Mrs Known fainted.", "Mrs Known\nfainted twice.", ""):
+        set_narrative(store, sha256, narrative, EDITOR)
+    set_patient(store, sha256, Patient(name="Known Somebody"), EDITOR)
+    set_diary(store, sha256, [DiaryEntry(2.0, "Known to faint")], EDITOR)
+    set_report_strips(store, sha256, [ReportStrip(2.0, "Known to pause")], EDITOR)
+    signed(store, analysis)
+    add_addendum(store, sha256, "Mrs Known has a pacemaker.", role="", editor=EDITOR)
+    said = [sentence_of(entry) for entry in trail(store, sha256) if entry.action == "narrative changed"]
+    assert said == [
+        "Changed the narrative. It reads: Mrs Known fainted.",
+        "Changed the narrative. It reads: Mrs Known fainted twice.",
+        "Went back to the drafted narrative.",
+    ]
+    assert verify(store, sha256) == ()
+    before = trail(store, sha256)
+    delete_study(store, sha256, EDITOR)
+    after = trail(store, sha256)
+    assert [(one.made_at, one.reader, one.action) for one in after[:-1]] == [
+        (one.made_at, one.reader, one.action) for one in before
+    ]
+    assert verify(store, sha256) == ()
+    with store.reading() as session:
+        tables = [session.execute(select(table)).all() for table in Base.metadata.sorted_tables]
+    assert "Known" not in repr(tables)
+    assert "Known" not in repr(after)
+
+
+def test_what_notes_said_cannot_be_tried_by_the_hashes_that_outlast_them(store, analysis):
+    """The same notes in two studies leave other hashes, and so do the same addenda."""
+    sha256, hashes = analysis.record.sha256, []
+    for _ in range(2):
+        add_study(store, analysis.record, EDITOR)
+        set_shown(store, key_of(analysis), analysis, EDITOR)
+        for name in ("narrative", "patient", "diary", "strips"):
+            changes(store, analysis)[name]()
+        delete_study(store, sha256, EDITOR)
+        stated = [entry.detail for entry in trail(store, sha256)]
+        hashes += [value for detail in stated for name, value in detail.items() if name.endswith("sha256")]
+    notes = [value for value in hashes if value and value != analysis.model.sha256]
+    assert len(set(notes)) == 8
+    assert len(stated) == 14
 
 
 def test_what_a_file_states_fills_empty_fields_alone_and_the_trail_has_no_values(tmp_path, store):

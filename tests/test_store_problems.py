@@ -17,16 +17,17 @@ from support.processes import started
 from support.stores import READER, add_small, edit, with_record
 
 from ecg_core.edits import Label, LabelEdit
-from ecg_core.errors import StoreError
-from ecg_core.notes import DiaryEntry
+from ecg_core.errors import ChangeRefusedError, StoreError
+from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
 from ecg_core.studies import audit, migrations, store
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis, save_shown
 from ecg_core.studies.edits import add_edit, edits_of
+from ecg_core.studies.holding import hold
 from ecg_core.studies.migrations import HEAD, REVISIONS, upgrade
 from ecg_core.studies.store import DATABASE, VERSION_TABLE, open_store
-from ecg_core.studies.study import find_studies, get_study
-from ecg_core.studies.study_notes import notes_of, set_diary
+from ecg_core.studies.study import Editor, find_one, find_studies, get_study, set_archived
+from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
 from ecg_core.studies.tables import Base
 
 posix = pytest.mark.skipif(os.name != "posix", reason="users and limits of POSIX")
@@ -348,6 +349,47 @@ def test_a_server_that_goes_away_in_between_ends_in_a_sentence(tmp_path, server_
     opened.close()
 
 
+BROKEN = "half a letter \ud83d"
+WITH_A_TEXT = {
+    "label": lambda store, sha256, text: add_edit(store, sha256, edit(1), Editor(text, "test")),
+    "patient": lambda store, sha256, text: set_patient(store, sha256, Patient(name=text), READER),
+    "narrative": lambda store, sha256, text: set_narrative(store, sha256, text, READER),
+    "diary": lambda store, sha256, text: set_diary(store, sha256, [DiaryEntry(1.0, text)], READER),
+    "note": lambda store, sha256, text: set_diary(store, sha256, [DiaryEntry(1.0, "other", text)], READER),
+    "strip": lambda store, sha256, text: set_report_strips(store, sha256, [ReportStrip(1.0, text)], READER),
+    "archive": lambda store, sha256, text: set_archived(store, sha256, Editor(text, "test"), archived=True),
+    "hold": lambda store, sha256, text: hold(store, sha256, session="test", reader=text),
+    "search": lambda store, _sha256, text: find_one(store, text),
+}
+
+
+@pytest.mark.parametrize("name", WITH_A_TEXT)
+def test_a_text_that_cannot_be_stored_is_refused_wherever_it_enters(tmp_path, store_address, name):
+    opened = open_store(tmp_path / "store", url=store_address)
+    sha256 = add_small(opened, tmp_path).record_sha256
+    before = get_study(opened, sha256), audit.trail(opened, sha256), notes_of(opened, sha256)
+    with pytest.raises(ChangeRefusedError, match="cannot be stored: nothing was changed") as refused:
+        WITH_A_TEXT[name](opened, sha256, BROKEN)
+    assert is_one_sentence(refused.value)
+    assert (get_study(opened, sha256), audit.trail(opened, sha256), notes_of(opened, sha256)) == before
+    opened.close()
+
+
+def test_a_nul_is_kept_or_refused_for_good(tmp_path, store_address):
+    """A window tries again what was not saved, but not what was refused."""
+    opened = open_store(tmp_path / "store", url=store_address)
+    sha256 = add_small(opened, tmp_path).record_sha256
+    try:
+        set_narrative(opened, sha256, "a\0b", READER)
+    except ChangeRefusedError as error:
+        assert is_one_sentence(error)
+        assert notes_of(opened, sha256).narrative == ""
+    else:
+        assert notes_of(opened, sha256).narrative == "a\0b"
+    assert audit.verify(opened, sha256) == ()
+    opened.close()
+
+
 def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path, store_address):
     opened = open_store(tmp_path, url=store_address)
     with opened.engine.execution_options(writes=True).begin() as connection:
@@ -365,7 +407,8 @@ def test_a_store_of_the_first_version_opens_and_its_studies_say_nothing_of_the_t
     opened = open_store(tmp_path, url=store_address)
     sha256 = add_small(opened, tmp_path).record_sha256
     with opened.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(text("ALTER TABLE study DROP COLUMN unlike_pct"))
+        for column in ("unlike_pct", "narratives", "notes_key"):
+            connection.execute(text(f"ALTER TABLE study DROP COLUMN {column}"))
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{REVISIONS[0]}'"))  # noqa: S608
     opened.close()
     again = open_store(tmp_path, url=store_address)

@@ -17,6 +17,7 @@ from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.notes import Patient
 from ecg_core.records import read_record
+from ecg_core.studies import audit
 from ecg_core.studies.audit import trail
 from ecg_core.studies.edits import edits_of
 from ecg_core.studies.holding import hold
@@ -221,6 +222,24 @@ def test_the_confirmation_says_what_goes_and_what_stays_before_anything_is_delet
     assert list(workspace.store.folder.glob("analyses/*")) == []
     assert (folder / "one.dat").is_file()
     assert worklist(at.run())["Name"].tolist() == ["two"]
+
+
+def test_the_confirmation_names_what_earlier_versions_left(workspace, folder):
+    sha256 = added(workspace, folder, "one")["one"].record_sha256
+
+    def shown():
+        at = select(page("studies", workspace), workspace, "one")
+        return text_of(button(at, "Delete").click().run())
+
+    said = shown()
+    assert "without the words of notes" in said
+    assert "a copy of the database" not in said
+    (workspace.store.folder / "studies.0001.sqlite").touch()
+    with workspace.store.writing() as session:
+        audit.append(session, sha256, "Anna", audit.NARRATIVE, narrative="Mrs Known fainted.")
+    said = shown()
+    assert "`studies.0001.sqlite`, a copy of the database from before an update" in said
+    assert "with the words of narratives and addenda that an earlier version wrote into it" in said
 
 
 def test_an_open_study_that_is_deleted_leaves_the_window_and_the_others_stay(workspace, folder):

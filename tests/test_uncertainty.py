@@ -109,6 +109,9 @@ def test_the_error_of_a_length_is_the_published_one_or_interpolated(days, points
 def test_the_error_of_a_length_is_not_given_below_the_lengths_it_was_measured_for():
     assert np.isnan(expected_error_points(86_399, analysable_s=86_399))
     assert expected_error_points(86_400, analysable_s=40_000) == 2.9
+    assert expected_error_points(86_400, analysable_s=28_800) == 2.9
+    assert np.isnan(expected_error_points(86_400, analysable_s=28_799))
+    assert np.isnan(expected_error_points(14 * 86_400, analysable_s=600))
 
 
 @pytest.mark.parametrize(

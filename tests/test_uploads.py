@@ -8,6 +8,7 @@ import signal as signal_numbers
 import subprocess
 import sys
 import time
+import unicodedata
 import zipfile
 from types import SimpleNamespace
 
@@ -168,7 +169,25 @@ def test_upload_writes_nowhere_but_its_own_folder(tmp_path):
     assert list(tmp_path.iterdir()) == [folder]
 
 
-@pytest.mark.parametrize("name", ["..", ".hea", "x\x00.hea", "a;rm.hea", "a\nb.hea", "", "-x.hea", " x.hea", "a" * 200])
+SCRIPTS = ("Müller.edf", "हिन्दी.edf", "บันทึก.edf", "நோயாளி.edf", "שָׁלוֹם.edf", "مُحَمَّد.edf", "Nguyễn.edf", "患者.edf")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_name_of_any_script_is_stored_in_its_composed_form(name, form):
+    assert uploads.safe_name(unicodedata.normalize(form, name)) == unicodedata.normalize("NFC", name)
+
+
+def test_two_forms_of_one_name_are_not_taken_for_two_files():
+    with pytest.raises(RecordError, match="twice"):
+        uploads.refuse_name("Mu\u0308ller.edf", ["M\xfcller.edf"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".hea", "x\x00.hea", "a;rm.hea", "a\nb.hea", "", "-x.hea", " x.hea", "a" * 200, "\u0301x.hea", "\u0301",
+     "x\u202egpj.hea", "患" * 90, "\ud800.hea"],
+)  # fmt: skip
 def test_strange_names_are_refused_in_a_sentence(name):
     with pytest.raises(RecordError, match="cannot be used as a file name"):
         uploads.safe_name(name)

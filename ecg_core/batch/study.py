@@ -29,7 +29,7 @@ IDENTITY: Final = (
 # Since 0.2.0: at the right, so that earlier columns keep their place; after them columns of text.
 ADDED: Final = (
     "pvc_burden_with_fusion", "sve_doubt", "sve_uncertain", "af_verdict", "af_verdict_probability", "doubtful_beats",
-    "unlike_training", "artefact_time",
+    "unlike_training", "artefact_time", "v_longest_run_time",
 )  # fmt: skip
 TEXTS: Final = ("af_verdict_text", "sve_uncertain_text", "engine", "model_origin")
 

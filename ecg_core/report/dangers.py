@@ -12,7 +12,7 @@ from typing import Final
 
 from ..clock import clock_text, duration_text
 from ..rhythm.burden import analysable_spans
-from ..rhythm.danger import Span, without
+from ..rhythm.danger import Span, has_all_beats, without
 from ..rhythm.events import DANGERS, KIND_NAMES, TACHYCARDIAS
 from ..schema import Analysis, RhythmEvent
 from ..text import plural
@@ -121,6 +121,15 @@ def length_text(event: RhythmEvent, *, decimals: int = 1) -> str:
     return at_least_text(event.at_least) + seconds_text(event.duration_s, decimals=decimals)
 
 
+def run_text(run: RhythmEvent, *, rate: str = ", {:.0f} bpm") -> str:
+    """Beats and rate of a run; its length where they cannot all be separated."""
+    at_rate = rate.format(run.rate_bpm) if math.isfinite(run.rate_bpm) else ""
+    if has_all_beats(run):
+        return f"{plural(run.n_beats, 'beat')}{at_rate}"
+    known = f"{plural(run.n_beats, 'beat')} separable" if run.n_beats else "beats not separable"
+    return f"{length_text(run)} ({known}){at_rate}"
+
+
 def seconds_text(seconds: float, *, decimals: int = 1) -> str:
     """A length in seconds, or in minutes and hours from one minute on."""
     return f"{seconds:.{decimals}f} s" if seconds < MINUTE_S else duration_text(seconds)
@@ -141,33 +150,41 @@ def not_analysable_text(analysis: Analysis) -> str:
 def danger_pct(analysis: Analysis) -> float:
     """Percentage of the recording in VF, VT or asystole, certain or suspected; 0 where it would be printed as 0.0 %.
 
-    It is that of the events, whether or not there are beats to be counted in them: with a tachycardia of separable
-    beats, it and the analysable percentage together are more than what is not lost.
+    It is that of the episodes, whether or not there are beats to be counted in them: with a sustained tachycardia of
+    separable beats, it and the analysable percentage overlap. A tachycardia that is not sustained counts where the
+    waveform alone shows it.
     """
-    duration_s = analysis.burden.duration_s
-    if not dangers(analysis) or not duration_s:
-        return 0.0
-    percent = 100 * (1 - _length_s(without((0.0, duration_s), _in_danger(analysis))) / duration_s)
+    percent = _percent_of(analysis, _in_danger(analysis))
     return percent if percent >= SHOWN_PCT else 0.0
 
 
 def lost_pct(analysis: Analysis) -> float:
-    """Percentage of the recording that is neither analysable nor, where there is a danger, in one."""
-    burden = analysis.burden
-    if not danger_pct(analysis):
-        return 100 - burden.analysable_pct
-    analysable = analysable_spans(analysis.events, analysis.quality, duration_s=burden.duration_s)
-    rest_s = _length_s(without((0.0, burden.duration_s), [*analysable, *_in_danger(analysis)]))
-    return 100 * rest_s / burden.duration_s
+    """Percentage of the recording that is neither analysable nor in VF, VT or asystole."""
+    return 100 - _percent_of(analysis, [*_analysable(analysis), *_in_danger(analysis)])
+
+
+def _analysable(analysis: Analysis) -> list[Span]:
+    return analysable_spans(analysis.events, analysis.quality, duration_s=analysis.record.duration_s)
 
 
 def _in_danger(analysis: Analysis) -> list[Span]:
-    kinds = {*DANGERS, *TACHYCARDIAS["V"]}
-    return [(event.start_s, event.end_s) for event in analysis.events if event.kind in kinds]
+    """Stretches in danger, in any order, which may overlap."""
+    analysable, spans = _analysable(analysis), []
+    for event in analysis.events:
+        if event.kind in DANGERS:
+            spans.append((event.start_s, event.end_s))
+        elif event.kind in TACHYCARDIAS["V"]:
+            spans += without((event.start_s, event.end_s), analysable)
+    return spans
 
 
-def _length_s(spans: Iterable[Span]) -> float:
-    return sum(end_s - start_s for start_s, end_s in spans)
+def _percent_of(analysis: Analysis, spans: Iterable[Span]) -> float:
+    """Percentage of the recording that lies in one of the stretches."""
+    duration_s = analysis.record.duration_s
+    if not duration_s:
+        return 0.0
+    outside_s = sum(end_s - start_s for start_s, end_s in without((0.0, duration_s), spans))
+    return 100 * (1 - outside_s / duration_s)
 
 
 def _lost_text(lost_pct: float) -> str:

@@ -11,15 +11,16 @@ import numpy as np
 from ..clock import duration_text
 from ..edits import MARKED_NAMES, Stretch
 from ..labels import CLASSES, NAME
-from ..rhythm.burden import summarise_episodes
+from ..rhythm.burden import HOUR_S, summarise_episodes
+from ..rhythm.danger import has_all_beats
 from ..rhythm.domain_shift import DOUBTFUL, LEAST_BEATS, domain_shift
 from ..rhythm.doubt import UNCERTAIN_FROM, is_uncertain
 from ..rhythm.intervals import CLEAR_SCORE, follows_previous
-from ..rhythm.uncertainty import COVERED
+from ..rhythm.uncertainty import COVERED, DAY_S, LEAST_OF_DAY
 from ..rules import RhythmRules
-from ..schema import Analysis, Ectopy, RhythmEvent
+from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
 from ..text import plural
-from .dangers import DANGER_NAMES, NOTHING, UNJUDGED, at_least_text, dangers, known_text
+from .dangers import DANGER_NAMES, NOTHING, UNJUDGED, at_least_text, dangers, known_text, run_text
 from .statements import IN_TABLE
 
 GROUPS: Final = {
@@ -38,6 +39,10 @@ YES_NO: Final = "1 = yes"
 MINUTE_S = 60.0
 UNJUDGED_TIMES: Final = tuple(f"{kind}_time" for kind in UNJUDGED)
 SHORT_S = 10.0  # a shorter length has a decimal
+# Analysable time from which on ectopy is called high or excessive: these are limits of recordings of a day or two, and
+# in a few minutes they are passed by one or two beats.
+VERDICT_MIN_S: Final = HOUR_S
+TOO_LITTLE: Final = f"less than {VERDICT_MIN_S / HOUR_S:g} h of analysable signal"
 PLURALS: Final = ("beats", "couplets", "runs", "episodes", "pauses")
 BURDEN: Final = {"v": ("pvc_burden", "PVC burden"), "s": ("sve_burden", "SVE burden")}
 
@@ -237,11 +242,14 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     for edge, limit, value in zip(("low", "high"), ("lower", "upper"), ectopy.interval_pct, strict=True):
         yield Measure(group, f"{key}_{edge}", f"{name}, {limit} 95 % limit", value, "%", how, why=none, decimals=2)
     if label == "V":
-        points = analysis.burden.pvc_error_points
-        how, short = "compared with two weeks of recording (Krumerman 2024)", "measured for recordings from 24 h on"
-        high_pct = analysis.rules.pvc_burden_high_pct
-        is_high = None if np.isnan(ectopy.burden_pct) else float(ectopy.burden_pct > high_pct)
-        yield Measure(group, "pvc_burden_is_high", "High PVC burden", is_high, YES_NO, f"above {high_pct:g} %")
+        points, least_h = analysis.burden.pvc_error_points, LEAST_OF_DAY * DAY_S / HOUR_S
+        how = "compared with two weeks of recording (Krumerman 2024)"
+        short = f"measured for recordings from 24 h on, at least {least_h:g} h of them analysable"
+        high_pct, is_long = analysis.rules.pvc_burden_high_pct, analysis.burden.analysable_s >= VERDICT_MIN_S
+        is_high = float(ectopy.burden_pct > high_pct) if is_long and ectopy.burden_pct >= 0 else None
+        yield Measure(
+            group, "pvc_burden_is_high", "High PVC burden", is_high, YES_NO, f"above {high_pct:g} %", why=TOO_LITTLE
+        )
         yield Measure(
             group, "pvc_burden_error", "PVC burden, expected error", points, "points", how, why=short, decimals=1
         )
@@ -273,12 +281,25 @@ def _complexity(rules: RhythmRules, ectopy: Ectopy) -> Iterator[Measure]:
     yield Measure(group, f"{letter}_triplets", "Triplets", ectopy.triplets, "runs", "runs of three beats")
     how = f"runs faster than {rules.vt_bpm:g} bpm"
     yield Measure(group, f"{letter}_tachycardias", "Tachycardias", ectopy.tachycardias.n, "runs", how)
-    yield from _peak(group, f"{letter}_longest_run", "Longest run", runs.most_beats, "n_beats", "beats", "no run")
-    yield from _peak(group, f"{letter}_fastest_run", "Fastest run", runs.fastest, "rate_bpm", "bpm", "no run")
+    yield from _longest_run(letter, runs)
+    why = "rate not measurable" if runs.n else "no run"
+    yield from _peak(group, f"{letter}_fastest_run", "Fastest run", runs.fastest, "rate_bpm", "bpm", why)
     for name, episodes in (("bigeminy", ectopy.bigeminy), ("trigeminy", ectopy.trigeminy)):
         yield Measure(group, f"{letter}_{name}", name.capitalize(), episodes.n, "episodes")
         yield Measure(group, f"{letter}_{name}_beats", f"Beats in {name}", episodes.n_beats, "beats")
         yield Measure(group, f"{letter}_{name}_time", f"Time in {name}", episodes.total_s, "s", decimals=1)
+
+
+def _longest_run(letter: str, runs: Episodes) -> Iterator[Measure]:
+    """The longest run by beats; where they cannot all be separated, by its length, which is V's own measure."""
+    longest = runs.most_beats
+    name, key = "Longest run", f"{letter}_longest_run"
+    if longest and not has_all_beats(longest):
+        yield Measure(letter, key, name, None, "beats", at_s=longest.start_s, why=run_text(longest, rate=""))
+    else:
+        yield from _peak(letter, key, name, longest, "n_beats", "beats", "no run")
+    if letter == "v":
+        yield from _peak(letter, f"{key}_time", "Longest run, time", runs.longest, "duration_s", "s", "no run")
 
 
 def _peak(
@@ -291,11 +312,13 @@ def _peak(
 
 
 def _excess(analysis: Analysis, ectopy: Ectopy) -> Measure:
-    rules = analysis.rules
-    longest = ectopy.runs.most_beats
-    much = ectopy.per_hour >= rules.excess_s_per_hour or bool(longest and longest.n_beats >= rules.excess_s_run)
+    """Whether S is excessive: proven by a run in any recording, by the number an hour in one of VERDICT_MIN_S only."""
+    rules, burden, longest = analysis.rules, analysis.burden, ectopy.runs.most_beats
+    by_run = longest is not None and longest.n_beats >= rules.excess_s_run
+    is_known = by_run or (burden.n_beats > 0 and burden.analysable_s >= VERDICT_MIN_S)
+    much = float(by_run or ectopy.per_hour >= rules.excess_s_per_hour) if is_known else None
     how = f"at least {rules.excess_s_per_hour:g} S/h, or a run of at least {rules.excess_s_run} beats (Binici 2010)"
-    return Measure("s", "s_excessive", "Excessive supraventricular ectopy", float(much), YES_NO, how)
+    return Measure("s", "s_excessive", "Excessive supraventricular ectopy", much, YES_NO, how, why=TOO_LITTLE)
 
 
 def _doubt(analysis: Analysis) -> Iterator[Measure]:
@@ -355,7 +378,8 @@ def _pauses(analysis: Analysis) -> Iterator[Measure]:
 def longest_rr(analysis: Analysis) -> RhythmEvent | None:
     """The longest RR, be it a pause or not; None where no beat follows another in analysable signal."""
     burden, beats = analysis.burden, analysis.beats
-    every = [episodes.longest for episodes in (burden.pauses, burden.af_pauses, burden.long_rr) if episodes.longest]
+    of_kinds = (burden.pauses, burden.af_pauses, burden.asystoles, burden.long_rr)
+    every = [episodes.longest for episodes in of_kinds if episodes.longest]
     if every:
         return max(every, key=lambda event: event.duration_s)
     ends = np.flatnonzero(follows_previous(beats))

@@ -14,10 +14,11 @@ import numpy as np
 from ..clock import clock_of, clock_text, duration_text
 from ..labels import CLASSES
 from ..notes import Notes
+from ..rhythm.burden import fastest_run, longest_run
 from ..rules import BALANCED
 from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
 from ..text import plural
-from .dangers import NOT_ANALYSED, NOTHING_PCT, SHOWN_PCT, danger_pct, dangers, seconds_text, unjudged_texts
+from .dangers import NOT_ANALYSED, NOTHING_PCT, SHOWN_PCT, danger_pct, dangers, run_text, seconds_text, unjudged_texts
 from .measures import format_edits, longest_rr, percent_text
 from .operating import chosen_sensitivity, sensitivity_text
 from .statements import doubt_text, verdict_text
@@ -119,18 +120,19 @@ def _idioventricular(analysis: Analysis, episodes: Episodes) -> Iterator[str]:
 
 
 def _extremes(analysis: Analysis, runs: list[RhythmEvent]) -> str:
-    """The run of the most beats, and the fastest one where it is another."""
-    longest = max(runs, key=lambda event: (event.n_beats, event.duration_s, -event.start_s))
-    fastest = max(runs, key=lambda event: (event.rate_bpm, event.n_beats, -event.start_s))
+    """The longest run, and the fastest one where it is another."""
+    longest, fastest = longest_run(runs), fastest_run(runs)
     if len(runs) == 1:
         return _run(analysis, longest)
     if longest is fastest:
         return f"the longest and fastest {_run(analysis, longest)}"
+    if fastest is None:
+        return f"the longest {_run(analysis, longest)}, their rates not measurable"
     return f"the longest {_run(analysis, longest)}, the fastest {_run(analysis, fastest)}"
 
 
 def _run(analysis: Analysis, run: RhythmEvent) -> str:
-    return f"{plural(run.n_beats, 'beat')} at {run.rate_bpm:.0f}/min {_at(analysis, run.start_s)}"
+    return f"{run_text(run, rate=' at {:.0f}/min')} {_at(analysis, run.start_s)}"
 
 
 def _pauses(analysis: Analysis) -> str:

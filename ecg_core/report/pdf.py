@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Final, NamedTuple
 
 from reportlab.platypus import Flowable, KeepTogether
@@ -53,6 +54,7 @@ from .statements import af_card, statements
 
 PATTERNS: Final = ("bigeminy", "trigeminy")
 ON_CARDS: Final = frozenset({"analysable_time", "pvc_burden", "sve_burden", "af_burden"})
+LONGEST_PARAGRAPH: Final = 5000  # letters, a page; what is left of a paragraph is broken into lines again on each page
 NAME_MM, DEFINITION_MM = 38.0, 40.0  # width of the name of a measure beside its value, and beside its definition
 
 
@@ -113,9 +115,14 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
         gap(1),
         _cards(found, analysis),
         paragraph("Narrative" if notes.narrative else "Narrative, drafted from the measures", HEADING),
-        *[paragraph(line, BODY) for line in narrative_of(analysis, notes).splitlines() if line.strip()],
+        *_paragraphs(narrative_of(analysis, notes)),
         *_signatures(notes),
     ]
+
+
+def _paragraphs(text: str) -> list[Flowable]:
+    """A paragraph for each line; one that fills pages comes in parts."""
+    return [paragraph(part, BODY) for line in text.splitlines() for part in wrap(line, LONGEST_PARAGRAPH)]
 
 
 def _whom_and_what(analysis: Analysis, patient: Patient) -> Flowable:

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from ..notes import NO_NOTES, Notes
-from ..rhythm.burden import summarise_episodes
+from ..rhythm.burden import longest_run, summarise_episodes
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..schema import Analysis, Ectopy, RhythmEvent
 from ..text import plural
-from .dangers import UNJUDGED, at_least_text, length_text
+from .dangers import UNJUDGED, at_least_text, length_text, run_text
 from .measures import longest_rr
 
 STRIP_S = 10.0
@@ -117,12 +117,17 @@ def twelve_leads(analysis: Analysis) -> tuple[str, ...]:
 
 
 def first_and_longest(events: Sequence[RhythmEvent], most: int) -> list[RhythmEvent]:
-    """The first events up to a number of them, the longest among them, in the order of time."""
+    """The first events of a kind up to a number of them, the longest among them, in the order of time."""
     if len(events) <= most:
         return list(events)
-    longest = max(events, key=lambda event: event.duration_s)
+    longest = longest_of(events)
     first = list(events[:most])
     return first if longest in first else [*first[:-1], longest]
+
+
+def longest_of(events: Sequence[RhythmEvent]) -> RhythmEvent:
+    """The longest event of a kind: of tachycardias that are not sustained by beats, as these are what is printed."""
+    return longest_run(events) if events[0].kind == "vt" else max(events, key=lambda event: event.duration_s)
 
 
 def _joined(every: Iterable[list[Strip]], start_s: float, title: str) -> bool:
@@ -162,7 +167,7 @@ def _findings(analysis: Analysis, section: str) -> Iterator[Finding]:
 def _episodes(analysis: Analysis, kind: str) -> Iterator[Finding]:
     """The episodes of a kind, up to MOST_EPISODES of them."""
     events = [event for event in analysis.events if event.kind == kind]
-    longest = max(events, key=lambda event: event.duration_s, default=None)
+    longest = longest_of(events) if events else None
     for event in first_and_longest(events, MOST_EPISODES):
         several = f" {events.index(event) + 1:,} of {len(events):,}" if len(events) > 1 else ""
         is_longest = ", the longest" if several and event is longest else ""
@@ -172,7 +177,7 @@ def _episodes(analysis: Analysis, kind: str) -> Iterator[Finding]:
 def _size_text(event: RhythmEvent) -> str:
     """Length of an episode, or number and rate of the beats of a short run."""
     if event.kind == "vt":
-        return f"{plural(event.n_beats, 'beat')}, {event.rate_bpm:.0f} bpm"
+        return run_text(event)
     return length_text(event, decimals=2 if event.kind in ("pause", "af_pause") else 1)
 
 
@@ -188,7 +193,7 @@ def _remarks(analysis: Analysis, section: str) -> tuple[str, ...]:
 
 def _runs(ectopy: Ectopy, name: str) -> Iterator[Finding]:
     if long := ectopy.runs.most_beats:
-        yield f"Longest {name} run, {plural(long.n_beats, 'beat')}", long.start_s, long.end_s
+        yield f"Longest {name} run, {run_text(long, rate='')}", long.start_s, long.end_s
     if fast := ectopy.runs.fastest:
         yield f"Fastest {name} run, {fast.rate_bpm:.0f} bpm", fast.start_s, fast.end_s
 

@@ -13,7 +13,7 @@ from ..edits import Mark
 from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Burden, Ectopy, Episodes, Float64, HeartRate, Hourly, Quality, RhythmEvent
-from .danger import Span, without
+from .danger import Span, has_all_beats, without
 from .doubt import s_doubt
 from .events import RUNS, TACHYCARDIAS, ectopic_series
 from .hrv import measure_variability
@@ -106,14 +106,21 @@ def summarise_episodes(events: Events, *kinds: str) -> Episodes:
         n_beats=sum(event.n_beats for event in chosen),
         total_s=float(sum(event.duration_s for event in chosen)),
         longest=max(chosen, key=lambda event: (event.duration_s, event.n_beats, -event.start_s)),
-        most_beats=max(chosen, key=lambda event: (event.n_beats, event.duration_s, -event.start_s)),
-        fastest=max(chosen, key=lambda event: (_known(event.rate_bpm), event.n_beats, -event.start_s)),
+        most_beats=longest_run(chosen),
+        fastest=fastest_run(chosen),
     )
 
 
-def _known(rate_bpm: float) -> float:
-    """The rate, and 0 for one that is not known."""
-    return 0.0 if math.isnan(rate_bpm) else rate_bpm
+def longest_run(runs: Events) -> RhythmEvent:
+    """The run of the most beats; of runs whose beats cannot all be separated, the one that takes longest."""
+    by_beats = all(map(has_all_beats, runs))
+    return max(runs, key=lambda run: (run.n_beats if by_beats else run.duration_s, run.duration_s, -run.start_s))
+
+
+def fastest_run(runs: Events) -> RhythmEvent | None:
+    """The fastest of the runs whose rate can be measured; None where there is none."""
+    timed = [run for run in runs if math.isfinite(run.rate_bpm)]
+    return max(timed, key=lambda run: (run.rate_bpm, run.n_beats, -run.start_s), default=None)
 
 
 def _of_kinds(events: Events, *kinds: str) -> list[RhythmEvent]:

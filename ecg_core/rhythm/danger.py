@@ -13,7 +13,7 @@ from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Float64, Quality, RhythmEvent, Waveform
 from ..signals.windows import with_held_ends
-from .intervals import DECIMALS, follows_previous
+from .intervals import DECIMALS, MASKED_S, follows_previous
 
 # Probability of fibrillation or tachycardia over three seconds: an episode reaches CERTAIN, and lasts while it is at
 # least POSSIBLE; one that stays below CERTAIN is suspected. Chosen by cross-validation over patients.
@@ -112,15 +112,17 @@ def with_separable_beats(found: Sequence[Tachyarrhythmia], beats: Beats) -> list
 
 
 def mask_fibrillation(beats: Beats, found: Iterable[Tachyarrhythmia]) -> Beats:
-    """The beats without those inside fibrillation, which are none, and without RR across it, which are no pauses."""
+    """The beats without those inside fibrillation, which are none, and without RR across it, which are no pauses.
+
+    Nor is a long RR across a tachycardia whose beats cannot be separated.
+    """
     usable, rr_s = beats.usable.copy(), beats.rr_s.copy()
     for kind, start_s, end_s in found:
-        if kind == "vt":
-            continue
         first, last = np.searchsorted(beats.time_s, (start_s, end_s))
+        across = slice(first, last + 1)  # also of the first beat after it
         if kind == "vf":
             usable[first:last] = False
-        rr_s[first : last + 1] = np.nan  # also of the first beat after it
+        rr_s[across] = np.where(rr_s[across] <= MASKED_S, rr_s[across], np.nan) if kind == "vt" else np.nan
     return replace(beats, usable=usable, rr_s=rr_s, label=np.where(usable, beats.label, "Q"))
 
 
@@ -175,7 +177,8 @@ def _standstills(
     time_s = np.concatenate(([0.0], beats.time_s[shown], [duration_s]))
     known = np.concatenate(([False], follows_previous(beats)[shown], [False]))
     n_beats = int(shown.sum())
-    for i in np.flatnonzero((np.diff(time_s) >= rules.pause_s) & ~known[1:]).tolist():
+    shortest_s = min(rules.pause_s, rules.asystole_s)
+    for i in np.flatnonzero((np.round(np.diff(time_s), DECIMALS) >= shortest_s) & ~known[1:]).tolist():
         gap = (float(time_s[i]), float(time_s[i + 1]))
         for start_s, end_s in without(gap, lost):
             piece = (start_s, end_s)
@@ -220,6 +223,11 @@ def join_tachycardias(events: Sequence[RhythmEvent], beats: Beats, rules: Rhythm
         else:
             groups.append([event])
     return [*others, *(_joined(group, rules) for group in groups)]
+
+
+def has_all_beats(event: RhythmEvent) -> bool:
+    """Whether the beats of a run are known through nearly all of it; not where the waveform alone shows a part."""
+    return event.n_beats * 60.0 >= SEPARABLE_SHARE * event.duration_s * event.rate_bpm
 
 
 def _is_joined(group: Sequence[RhythmEvent], event: RhythmEvent, unusable: list[Span], beat_s: Float64) -> bool:

@@ -58,10 +58,13 @@ TERMS: Final[Mapping[str, Term]] = {
 }
 
 
-def s_doubt(beats: Beats, rules: RhythmRules) -> SDoubt:
-    """How probable it is that the SVE burden, by the beats as they are counted, is off by more than a point."""
+def s_doubt(beats: Beats, rules: RhythmRules) -> SDoubt | None:
+    """How probable it is that the SVE burden, by the beats as they are counted, is off by more than a point.
+
+    None without usable beats, of which there is no burden.
+    """
     if not beats.usable.any():
-        return SDoubt(0.0, ())
+        return None
     features = doubt_features(beats, rules)
     added = {name: term.added(features[name]) for name, term in TERMS.items()}
     odds = CONSTANT + sum(added.values())

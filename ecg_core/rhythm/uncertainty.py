@@ -28,6 +28,7 @@ DAY_S: Final = 86_400.0
 # Expected error of a PVC burden against that of two weeks, in percentage points, by the length of the recording:
 # Krumerman 2024. Of shorter recordings it is not known; longer ones are better than the last.
 ERROR_POINTS: Final = ((1 * DAY_S, 2.9), (7 * DAY_S, 1.3), (10 * DAY_S, 0.7))
+LEAST_OF_DAY: Final = 1 / 3  # of a day analysable, for the error of a day: less can be all night, or all of it work
 # 97.5th percentile of ectopic beats a day in healthy people, by age: Hashimoto 2023.
 USUAL_PER_DAY: Final = {
     "V": ((20, 39, 149.0), (40, 59, 254.0), (60, 89, 1682.0)),
@@ -93,10 +94,10 @@ def expected_share(beats: Beats, label: str) -> tuple[float, float]:
 def expected_error_points(duration_s: float, *, analysable_s: float) -> float:
     """Expected error of a PVC burden over this analysable time, in percentage points; see ERROR_POINTS.
 
-    NaN for recordings shorter than a day, for which it was not measured.
+    NaN for recordings shorter than a day, for which it was not measured, and with less than LEAST_OF_DAY analysable.
     """
     length_s, points = zip(*ERROR_POINTS, strict=True)
-    if duration_s < length_s[0]:
+    if duration_s < length_s[0] or analysable_s < LEAST_OF_DAY * length_s[0]:
         return float("nan")
     return float(np.interp(np.log(max(analysable_s, 1.0)), np.log(length_s), points))
 

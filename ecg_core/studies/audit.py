@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -47,6 +47,7 @@ class AuditEntry:
     action: str
     detail: dict[str, Any]
     hash: str
+    text: str = ""  # the narrative that was kept, where its study still has it
 
 
 def append(session: Session, record_sha256: str, reader: str, action: str, **detail: Any) -> str:
@@ -68,7 +69,17 @@ def append(session: Session, record_sha256: str, reader: str, action: str, **det
 def trail(store: Store, record_sha256: str) -> tuple[AuditEntry, ...]:
     """The entries of a study, the oldest first."""
     with store.reading() as session:
-        return tuple(_entry(row) for row in rows_of(session, record_sha256))
+        study = session.get(StudyRow, record_sha256)
+        texts = study.narratives if study else {}
+        entries = [_entry(row) for row in rows_of(session, record_sha256)]
+    return tuple(replace(one, text=texts.get(one.detail.get("narrative_keyed_sha256", ""), "")) for one in entries)
+
+
+def has_words(entries: Iterable[AuditEntry]) -> bool:
+    """Whether a trail itself holds narratives or addenda, as earlier versions wrote them: they outlast the study."""
+    return any(
+        one.detail.get("narrative") or one.detail.get("addendum") or has_words(others_of(one)) for one in entries
+    )
 
 
 def verify(store: Store, record_sha256: str) -> tuple[str, ...]:
@@ -163,14 +174,19 @@ def signature_sha256(row: SignatureRow) -> str:
     return content_sha256([*by_whom, dict(row.hashes), dict(row.files), row.with_patient])
 
 
-def diary_sha256(rows: Iterable[DiaryRow]) -> str:
-    """Hash of a diary, in any order of its entries."""
-    return content_sha256(sorted([float(row.time_s), row.symptom, row.note, row.source] for row in rows))
+def diary_of(rows: Iterable[DiaryRow]) -> list[list[Any]]:
+    """What is hashed of a diary, in any order of its entries."""
+    return sorted([float(row.time_s), row.symptom, row.note, row.source] for row in rows)
 
 
-def strips_sha256(rows: Iterable[StripRow]) -> str:
-    """Hash of the strips for the report, in their order."""
-    return content_sha256([[float(row.start_s), row.caption] for row in rows])
+def strips_of(rows: Iterable[StripRow]) -> list[list[Any]]:
+    """What is hashed of the strips for the report, in their order."""
+    return [[float(row.start_s), row.caption] for row in rows]
+
+
+def keyed_sha256(key: str, content: Any) -> str:
+    """Hash of notes with the random key of their study: without it, nobody can try what they said."""
+    return content_sha256([key, content])
 
 
 def patient_sha256(key: str, patient: Mapping[str, str]) -> str:
@@ -230,9 +246,20 @@ def _study_problems(study: StudyRow, entries: Sequence[AuditEntry]) -> Iterator[
     for name in SHOWN_AT_FIRST:
         if shown.get(name) != getattr(study, name):
             yield f"What the study states of its analysis ({name.replace('_', ' ')}) is not what the trail states."
-    narrative = _last(entries, lambda entry: entry.action == NARRATIVE, "narrative") or ""
-    if narrative != study.narrative:
+    stated = _last(entries, lambda entry: entry.action == NARRATIVE) or {}
+    if not _is_narrative(study, stated):
         yield "The narrative was changed, and no entry states it."
+    kept = {sha256 for sha256, text in study.narratives.items() if sha256 == keyed_sha256(study.notes_key, text)}
+    if kept != {sha256 for entry in entries if (sha256 := entry.detail.get("narrative_keyed_sha256"))}:
+        yield "An earlier narrative is missing or was changed."
+
+
+def _is_narrative(study: StudyRow, stated: Mapping[str, Any]) -> bool:
+    """Whether the narrative is that of an entry, which has its hash, or the words where an earlier version wrote it."""
+    if "narrative_keyed_sha256" not in stated:
+        return bool(study.narrative == stated.get("narrative", ""))
+    expected = keyed_sha256(study.notes_key, study.narrative) if study.narrative else ""
+    return bool(stated["narrative_keyed_sha256"] == expected)
 
 
 def _notes_problems(session: Session, study: StudyRow, entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -240,16 +267,24 @@ def _notes_problems(session: Session, study: StudyRow, entries: Sequence[AuditEn
     diary = session.scalars(select(DiaryRow).where(DiaryRow.record_sha256 == study.record_sha256)).all()
     by_id = select(StripRow).where(StripRow.record_sha256 == study.record_sha256).order_by(StripRow.id)
     strips = session.scalars(by_id).all()
-    stated = _last(entries, lambda entry: "diary_sha256" in entry.detail, "diary_sha256")
-    if (stated or diary_sha256([])) != diary_sha256(diary):
+    if not _are_as_stated(study, "diary", diary_of(diary), entries):
         yield "The diary was changed, and no entry states it."
-    stated = _last(entries, lambda entry: "strips_sha256" in entry.detail, "strips_sha256")
-    if (stated or strips_sha256([])) != strips_sha256(strips):
+    if not _are_as_stated(study, "strips", strips_of(strips), entries):
         yield "The strips for the report were changed, and no entry states it."
     stated = _last(entries, lambda entry: "patient_sha256" in entry.detail or left_out_patient(entry), "patient_sha256")
     is_as_stated = patient_sha256(study.patient_key, study.patient) == stated
     if not (is_as_stated if stated else not any(study.patient.values())):
         yield "The patient data were changed, and no entry states it."
+
+
+def _are_as_stated(study: StudyRow, name: str, content: Sequence[Any], entries: Sequence[AuditEntry]) -> bool:
+    """Whether diary or strips have the last hash that is stated of them; those of an earlier version have no key."""
+    keyed, plain = f"{name}_keyed_sha256", f"{name}_sha256"
+    stated = _last(entries, lambda entry: not entry.detail.keys().isdisjoint((keyed, plain)))
+    if stated is None:
+        return not content
+    found = keyed_sha256(study.notes_key, content) if keyed in stated else content_sha256(content)
+    return bool(stated.get(keyed, stated.get(plain)) == found)
 
 
 def left_out_patient(entry: AuditEntry) -> bool:

@@ -23,7 +23,8 @@ from .study import PARTS_OF_A_RECORD, STATES
 from .study_files import SIGNED_FILES, is_bare
 from .tables import AnalysisRow, AuditRow, Base, DiaryRow, EditRow, SignatureRow, StripRow, StudyRow
 
-FORMAT, VERSION = "ecg-workstation-study", 1  # raised when a column is added or changes its meaning
+FORMAT, VERSION = "ecg-workstation-study", 2  # raised when a column is added or changes its meaning
+ADDED: Final[dict[int, dict[str, Any]]] = {1: {"narratives": {}, "notes_key": ""}}  # what earlier versions lack
 MANIFEST: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 256 << 20  # a hundred edits of all beats of two weeks
 MAX_MEMBERS: Final = MAX_FILES + MAX_PIECES * len(PARTS_OF_A_RECORD)  # a joined recording, and files of its study
@@ -58,7 +59,7 @@ def read_manifest(path: Path, archive: zipfile.ZipFile) -> Values:
     manifest = json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise StoreError(f"{path.name}: this zip holds no study; choose the zip that the export of a study wrote.")
-    if manifest["version"] != VERSION:
+    if manifest["version"] not in (VERSION, *ADDED):
         raise StoreError(
             f"{path.name}: this study is of format version {manifest['version']!r}, expected {VERSION}; export or "
             "import it by the same version of this program."
@@ -77,7 +78,7 @@ def checked_rows(manifest: Values) -> tuple[Values, dict[str, list[Values]]]:
         Of any kind, where something is not so.
 
     """
-    study = _checked(StudyRow, manifest["study"]) | EMPTIED
+    study = _checked(StudyRow, ADDED.get(manifest["version"], {}) | manifest["study"]) | EMPTIED
     rows = {name: [_checked(table, one) for one in manifest[name]] for name, table in LISTS.items()}
     _require(
         is_hash(manifest["record_sha256"])
@@ -130,6 +131,7 @@ def _check_study(study: Values, *, n_edits: int) -> None:
     _require(
         _is_text(study["patient"]) and study["patient"].get("sex", "") in SEXES, "the patient data hold what is no text"
     )
+    _require(_is_text(study["narratives"]), "a narrative is no text")
     _require(study["state"] in STATES, "the study is of an unknown state")
     _require(all(isinstance(name, str) for name in study["lead_names"]), "the study names no leads")
     _require(study["duration_s"] > 0 and 0 <= study["n_fitted_edits"] <= n_edits, "a number of the study is no such")

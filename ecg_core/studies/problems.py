@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError, TimeoutError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, TimeoutError
 
-from ..errors import StoreError
+from ..errors import ChangeRefusedError, StoreError
 from ..text import format_quoted
 
 DAMAGED: Final = "the database is damaged: nothing was written into it. Put a copy of it back, or move it away."
@@ -38,10 +38,32 @@ SENTENCES: Final = (  # part of the database's message, and what it means for th
 )
 
 
+def text_problem(error: UnicodeEncodeError) -> ChangeRefusedError:
+    """A text that no database and no file can hold: with half of a pair of surrogates, or a byte that is no letter."""
+    letter = ascii(error.object[error.start])[1:-1]
+    return ChangeRefusedError(
+        f"A text holds the character {letter}, which cannot be stored: nothing was "
+        "changed. Enter the text, or name the file, without it."
+    )
+
+
+def require_text(*texts: str) -> None:
+    """Refuse texts that cannot be stored, before anything is made of them; see ``text_problem``."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise text_problem(error) from error
+
+
 def store_problem(place: str, error: SQLAlchemyError | ValueError) -> StoreError:
     """The error of a database, or of content in it that cannot be decoded, worded for the reader."""
     if isinstance(error, ValueError):
         return StoreError(f"{place}: {DAMAGED}")
+    if isinstance(error, DataError):  # it would be refused again: PostgreSQL takes no NUL
+        return ChangeRefusedError(
+            f"{place}: a value cannot be stored ({format_quoted(error.orig)}): nothing was changed."
+        )
     if isinstance(error, TimeoutError):  # of the pool of connections
         return StoreError(f"{place}: {BUSY}")
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error

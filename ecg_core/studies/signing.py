@@ -7,6 +7,7 @@ since, and not who typed the name.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from . import audit
 from .analyses import code_version, rules_as_stored
 from .audit import AuditEntry, content_sha256
 from .edits import edits_in, edits_sha256
+from .problems import require_text
 from .recordings import sha256_in_full
 from .store import FREE_THE_PLACE, Store, now
 from .study import (
@@ -44,7 +46,7 @@ from .study import (
     path_of,
 )
 from .study_files import SIGNED_FILES, is_bare, signed_path
-from .study_notes import notes_of
+from .study_notes import KEY_BYTES, notes_of
 from .tables import ChainRow, SignatureRow, StudyRow
 
 SIGNED_ACTION, ADDENDUM_ACTION, NEW_VERSION_ACTION = audit.SIGNED, "addendum written", audit.NEW_VERSION
@@ -61,7 +63,7 @@ class StoredSignature:
     """A signature, with the hashes of what it stands under and its files."""
 
     signature: Signature
-    hashes: dict[str, str]  # SHA-256 of what was signed by its name, and the program's version
+    hashes: dict[str, str]  # SHA-256 of what was signed by its name, the program's version, and an addendum's key
     files: dict[str, str]  # names of the signed files by their kind; none of an addendum
     with_patient: bool = True  # whether patient data are in these files; unless it is known, they may be
 
@@ -109,6 +111,7 @@ def sign(
         files cannot be written.
 
     """
+    require_text(editor.reader, role, statement)
     _require_signable(store, record_sha256, analysis, editor)
     notes = notes_of(store, record_sha256)
     number = 1 + max((one.version for one in notes.signatures), default=0)
@@ -156,7 +159,8 @@ def add_addendum(store: Store, record_sha256: str, text: str, *, role: str, edit
         if row.state != SIGNED or not last:
             raise ChangeRefusedError("The report is not signed: change it, instead of an addendum.")
         signature = Signature(last[0].signature.version, editor.reader, role, "", now(), text.strip())
-        _add(session, record_sha256, StoredSignature(signature, {"report": last[0].sha256}, {}, False), ADDENDUM_ACTION)
+        hashes = {"report": last[0].sha256, "key": secrets.token_hex(KEY_BYTES)}  # the words cannot be tried without it
+        _add(session, record_sha256, StoredSignature(signature, hashes, {}, False), ADDENDUM_ACTION)
     return signature
 
 
@@ -309,7 +313,7 @@ def _add(session: Session, record_sha256: str, stored: StoredSignature, action: 
     session.add(stored.row(record_sha256))
     audit.append(
         session, record_sha256, one.reader, action, version=one.version, role=one.role,
-        signature_sha256=stored.sha256, **({"addendum": one.addendum} if one.addendum else {}),
+        signature_sha256=stored.sha256,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from ..errors import StoreError
 from ..files import APP_NAME, PRIVATE, atomic_file, sweep
 from .migrations import HEAD, REVISIONS, upgrade
-from .problems import DAMAGED, PROTECTED, store_problem
+from .problems import DAMAGED, PROTECTED, store_problem, text_problem
 from .tables import Base
 
 DATABASE: Final = "studies.sqlite"
@@ -50,6 +50,13 @@ class Store:
         """Where the database is, without a password."""
         url = self.engine.url
         return str(url.database) if url.get_backend_name() == SQLITE else url.render_as_string()
+
+    @property
+    def copies(self) -> list[Path]:
+        """Copies of an SQLite database that were kept before its tables changed; what was deleted since is in them."""
+        database = Path(self.place)
+        is_sqlite = self.engine.url.get_backend_name() == SQLITE
+        return sorted(database.parent.glob(f"{database.stem}.*{database.suffix}")) if is_sqlite else []
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -260,9 +267,11 @@ def insert_missing(session: Session, table: type[Base], values: dict[str, Any]) 
 
 @contextmanager
 def database_problems(place: str) -> Iterator[None]:
-    """Turn the errors of a database, and of damaged content in it, into sentences."""
+    """Turn the errors of a database, of damaged content in it, and of text that it cannot hold, into sentences."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise text_problem(error) from error
     except (SQLAlchemyError, JSONDecodeError, UnicodeDecodeError) as error:
         raise store_problem(place, error) from error
 

@@ -36,7 +36,7 @@ DELETED: Final = "This study was deleted in the meantime; open its recording aga
 LISTED: Final = tuple(
     cast(column, String).label(column.name) if isinstance(column.type, JSON) else column
     for column in StudyRow.__table__.columns
-    if column.name not in ("files", "patient", "patient_key", "narrative", "created_at")
+    if column.name not in ("files", "patient", "patient_key", "narrative", "narratives", "notes_key", "created_at")
 )
 PATIENT_NAME: Final = StudyRow.patient["name"].as_string().label("patient_name")
 
@@ -354,8 +354,8 @@ def _new_values(
     return of_record | {
         "state": NEW, "archived": False, "lead": "auto", "model_name": "", "model_sha256": "", "rules": {},
         "n_fitted_edits": 0, "n_beats": None, "pvc_pct": None, "sve_pct": None, "af_pct": None, "danger": "",
-        "unlike_pct": None, "patient": {}, "patient_key": "", "narrative": "", "view": {}, "created_at": moment,
-        "edited_at": moment, "edited_by": editor.reader, "version": 1,
+        "unlike_pct": None, "patient": {}, "patient_key": "", "narrative": "", "narratives": {}, "notes_key": "",
+        "view": {}, "created_at": moment, "edited_at": moment, "edited_by": editor.reader, "version": 1,
     }  # fmt: skip
 
 

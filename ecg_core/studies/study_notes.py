@@ -17,6 +17,7 @@ from .store import Store
 from .study import MEASUREMENTS, SIGNED, Editor, Study, add_study, changing, get_study, leave_as_it_is
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
 
+DIARY, STRIPS = "diary_keyed_sha256", "strips_keyed_sha256"  # names of hashes in entries of the trail
 KEY_BYTES: Final = 16  # of a random key that nobody can guess
 
 
@@ -69,7 +70,7 @@ def fill_from_file(store: Store, record: Record, editor: Editor) -> None:
         entries = marks if empty else ()
         rows = [DiaryRow(record_sha256=record.sha256, **asdict(entry)) for entry in entries]
         session.add_all(rows)
-        hashes = (_keyed(row) if taken else {}) | ({"diary_sha256": audit.diary_sha256(rows)} if rows else {})
+        hashes = (_keyed(row) if taken else {}) | ({DIARY: _hash(row, audit.diary_of(rows))} if rows else {})
         if taken or rows:
             audit.append(
                 session, record.sha256, editor.reader, audit.FROM_FILE, fields=taken, diary_entries=len(rows), **hashes
@@ -92,11 +93,16 @@ def set_patient(store: Store, record_sha256: str, patient: Patient, editor: Edit
 
 
 def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Editor) -> None:
-    """Keep the narrative of the report; an empty one is drafted again from the measures."""
+    """Keep the narrative of the report; an empty one is drafted again from the measures.
+
+    The audit trail states a hash of it, with a key. The words of this one and of all before stay with the study: they
+    can be read in its trail, and go when it is deleted.
+    """
     with changing(store, record_sha256, editor) as (session, row):
         if row.narrative != narrative:
-            row.narrative = narrative
-            audit.append(session, record_sha256, editor.reader, audit.NARRATIVE, narrative=narrative)
+            row.narrative, stated = narrative, _hash(row, narrative) if narrative else ""
+            row.narratives = row.narratives | ({stated: narrative} if narrative else {})
+            audit.append(session, record_sha256, editor.reader, audit.NARRATIVE, narrative_keyed_sha256=stated)
         else:
             leave_as_it_is(session)
 
@@ -104,15 +110,15 @@ def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Edit
 def set_diary(store: Store, record_sha256: str, diary: Sequence[DiaryEntry], editor: Editor) -> None:
     """Keep a diary instead of the one before."""
     rows = [DiaryRow(record_sha256=record_sha256, **asdict(entry)) for entry in diary]
-    with changing(store, record_sha256, editor) as (session, _row):
-        _replace(session, record_sha256, DiaryRow, rows, editor, (audit.DIARY, "diary_sha256", audit.diary_sha256))
+    with changing(store, record_sha256, editor) as (session, row):
+        _replace(session, row, DiaryRow, rows, editor, (audit.DIARY, DIARY, audit.diary_of))
 
 
 def set_report_strips(store: Store, record_sha256: str, strips: Sequence[ReportStrip], editor: Editor) -> None:
     """Keep the strips that a reader chose, instead of those before."""
     rows = [StripRow(record_sha256=record_sha256, **asdict(strip)) for strip in strips]
-    with changing(store, record_sha256, editor) as (session, _row):
-        _replace(session, record_sha256, StripRow, rows, editor, (audit.STRIPS, "strips_sha256", audit.strips_sha256))
+    with changing(store, record_sha256, editor) as (session, row):
+        _replace(session, row, StripRow, rows, editor, (audit.STRIPS, STRIPS, audit.strips_of))
 
 
 def keep_measurement(store: Store, record_sha256: str, measurement: Sequence[Any], editor: Editor) -> None:
@@ -133,18 +139,24 @@ def drop_measurement(store: Store, record_sha256: str, measurement: Sequence[Any
 
 
 def _replace(
-    session: Session, record_sha256: str, table: Any, rows: Sequence[Any], editor: Editor,
-    entry: tuple[str, str, Callable[[Any], str]],
+    session: Session, study: StudyRow, table: Any, rows: Sequence[Any], editor: Editor,
+    entry: tuple[str, str, Callable[[Any], Any]],
 ) -> None:  # fmt: skip
-    """Put rows in the place of those that are stored; ``entry`` is the action, the name of the hash, and the hash."""
-    action, name, hash_of = entry
-    if hash_of(rows) == hash_of(_rows(session, table, record_sha256)):
+    """Put rows in the place of those that are stored; ``entry``: action, name of the hash, and what is hashed."""
+    action, name, content_of = entry
+    if content_of(rows) == content_of(_rows(session, table, study.record_sha256)):
         leave_as_it_is(session)
         return
-    session.execute(delete(table).where(table.record_sha256 == record_sha256))
+    session.execute(delete(table).where(table.record_sha256 == study.record_sha256))
     session.add_all(rows)
-    stated: dict[str, Any] = {"entries": len(rows), name: hash_of(rows)}
-    audit.append(session, record_sha256, editor.reader, action, **stated)
+    stated: dict[str, Any] = {"entries": len(rows), name: _hash(study, content_of(rows))}
+    audit.append(session, study.record_sha256, editor.reader, action, **stated)
+
+
+def _hash(row: StudyRow, content: Any) -> str:
+    """The hash of notes for the trail, with the key of the study, which goes with it: nothing can be tried then."""
+    row.notes_key = row.notes_key or secrets.token_hex(KEY_BYTES)
+    return audit.keyed_sha256(row.notes_key, content)
 
 
 def _keyed(row: StudyRow) -> dict[str, str]:

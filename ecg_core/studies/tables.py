@@ -53,6 +53,8 @@ class StudyRow(Base):
     # random: without it, the hash of the patient data in the trail gives nothing away
     patient_key: Mapped[str] = mapped_column(default="")
     narrative: Mapped[str]
+    narratives: Mapped[dict[str, Any]] = mapped_column(default=dict)  # all that were kept, by their hash in the trail
+    notes_key: Mapped[str] = mapped_column(default="")  # random, as ``patient_key``; of narrative, diary and strips
     view: Mapped[dict[str, Any]]  # where and how it was left: time, lead, scale
     created_at: Mapped[str]  # all times: UTC, ISO 8601, of equal length
     edited_at: Mapped[str]

@@ -9,6 +9,7 @@ from typing import Any, Final
 from ..clock import elapsed_text
 from ..edits import MARKED_NAMES
 from ..rhythm.events import KIND_NAMES
+from ..text import one_line
 from .audit import AuditEntry, canonical, others_of
 
 Detail = Mapping[str, Any]
@@ -26,7 +27,8 @@ def sentence_of(entry: AuditEntry) -> str:
     words = SENTENCES.get(entry.action)
     try:
         if words is not None:
-            return words(entry.detail)
+            reads = f" It reads: {one_line(' '.join(entry.text.split()))}" if entry.text else ""
+            return f"{words(entry.detail)}{reads}"
     except (KeyError, TypeError, ValueError, AttributeError):  # an entry of another version, or a damaged one
         pass
     stated = "; ".join(f"{name.replace('_', ' ')}: {_shortened(value)}" for name, value in entry.detail.items())
@@ -109,7 +111,8 @@ def _fields(detail: Detail) -> str:
 
 
 def _narrative(detail: Detail) -> str:
-    return "Changed the narrative." if detail["narrative"] else "Went back to the drafted narrative."
+    stated = detail["narrative_keyed_sha256"] if "narrative_keyed_sha256" in detail else detail["narrative"]
+    return "Changed the narrative." if stated else "Went back to the drafted narrative."
 
 
 def _entries(detail: Detail) -> str:

@@ -79,8 +79,9 @@ def _draw_form(record: Record, diary: Sequence[DiaryEntry], chosen: int | None, 
             "Symptom", known, None if entry is None else known.index(entry.symptom), key=f"diary symptom {key}",
             accept_new_options=True, placeholder="choose or type", disabled=disabled,
         )  # fmt: skip
+        known_note = "" if entry is None else entry.note
         note.text_input(
-            "Note", "" if entry is None else entry.note, key=f"diary note {key}", max_chars=MAX_NOTE_LETTERS,
+            "Note", known_note, key=f"diary note {key}", max_chars=max(MAX_NOTE_LETTERS, len(known_note)),
             disabled=disabled,
         )  # fmt: skip
         save.form_submit_button(
@@ -117,12 +118,13 @@ def _save_entry(record: Record, chosen: int | None, key: str) -> None:
         st.session_state["diary_message"] = "Choose or type a symptom first."
         return
     diary = list(current_workspace().notes(record.sha256).diary)
-    source = TYPED if chosen is None else diary[chosen].source
+    source, most_letters = TYPED, MAX_LETTERS
     if chosen is not None:
+        source, most_letters = diary[chosen].source, max(MAX_LETTERS, len(diary[chosen].symptom))
         unchanged = clock_text(record, diary[chosen].time_s) == typed.strip()  # which shows whole seconds only
         time_s = diary[chosen].time_s if unchanged else time_s
         del diary[chosen]
-    diary.append(DiaryEntry(time_s, symptom.strip()[:MAX_LETTERS], note.strip(), source))
+    diary.append(DiaryEntry(time_s, symptom.strip()[:most_letters], note.strip(), source))
     _save_diary(record, sorted(diary, key=lambda entry: entry.time_s))
 
 

@@ -15,6 +15,7 @@ from ecg_core.schema import Analysis, Float64, Record
 from ecg_core.text import plain_markdown
 
 from .commands import MESSAGE, chosen_range, delete_chosen, label_chosen, mark_chosen, mark_rhythm
+from .downloads import draw_download
 from .frame import guarded
 from .labelling import earlier_analyses, load_labels, redo, step_through_queries, undo
 from .learning import start_learning
@@ -150,9 +151,9 @@ def _is_fixed(analysis: Analysis) -> bool:
 def _label_files(analysis: Analysis) -> None:
     """Draw the ways to save the labels and to load saved ones."""
     name = file_name(analysis, "_labels.csv")
-    st.download_button(
-        plain_markdown(name), lambda: csv_bytes(labels_table(analysis)), name, icon=":material/download:",
-        on_click="ignore", disabled=not len(analysis.labelled), help="Your labels, to continue with them another day",
+    draw_download(
+        name, lambda: csv_bytes(labels_table(analysis)), analysis.record.sha256, disabled=not len(analysis.labelled),
+        help="Your labels, to continue with them another day",
     )  # fmt: skip
     key = study_key("labels_file", analysis.record.sha256)
     st.file_uploader("Load labels from a file", ["csv"], key=key, on_change=guarded(load_labels), args=(key,))

@@ -26,6 +26,7 @@ from ecg_core.studies.signing import (
 from ecg_core.studies.wording import local_time, sentence_of
 from ecg_core.text import plain_markdown
 
+from .downloads import draw_download
 from .frame import guarded
 from .view import QUERIED, cached_disagreements, stations, study_key
 from .wording import plural
@@ -189,11 +190,11 @@ def _draw_signature(analysis: Analysis, stored: StoredSignature) -> None:
 
 
 def _draw_download(analysis: Analysis, stored: StoredSignature, kind: str) -> None:
-    store, sha256 = current_workspace().store, analysis.record.sha256
-    st.download_button(
-        NAMES[kind], signed_file(store, sha256, stored, kind), file_name(analysis, f"_{stored.files[kind]}"),
-        icon=":material/download:", on_click="ignore", width="stretch",
-        key=f"signed {stored.signature.version} {kind}",
+    sha256 = analysis.record.sha256
+    content = signed_file(current_workspace().store, sha256, stored, kind)
+    draw_download(
+        file_name(analysis, f"_{stored.files[kind]}"), lambda: content, sha256, with_patient=stored.with_patient,
+        label=NAMES[kind], width="stretch", key=f"signed {stored.signature.version} {kind}",
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import streamlit as st
 
 from ecg_core.errors import EcgError
+from ecg_core.studies.audit import has_words, trail
 from ecg_core.studies.recordings import files_of_study
 from ecg_core.studies.study import Study
 from ecg_core.text import plain_markdown
@@ -29,6 +30,8 @@ from .view import study_key
 from .wording import bytes_text, plural
 from .workspace import Workspace, current_workspace
 
+COPY: Final = "what `{name}`, a copy of the database from before an update, held of it"
+NO_WORDS: Final = "without patient data and without the words of notes"
 LIST_PX: Final = 420  # of the confirmation of several studies, which scrolls
 
 
@@ -118,4 +121,7 @@ def _say_what_goes(workspace: Workspace, study: Study) -> None:
         lines.append(f"- {what}: {plural(len(sizes), 'file')}, {bytes_text(sum(sizes))}")
     st.markdown("**Goes**\n" + "\n".join(lines))
     recording = "" if study.kept else f"- the recording itself: `{study.path}`\n"
-    st.markdown(f"**Stays**\n{recording}- the entry in the store's own audit trail that the study was deleted")
+    copies = "".join(f"- {COPY.format(name=path.name)}\n" for path in workspace.store.copies)
+    words = has_words(trail(workspace.store, study.record_sha256))
+    what = "with the words of narratives and addenda that an earlier version wrote into it" if words else NO_WORDS
+    st.markdown(f"**Stays**\n{recording}{copies}- the audit trail: who changed what and when, {what}")

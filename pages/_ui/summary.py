@@ -73,6 +73,8 @@ def _draw_extremes(analysis: Analysis) -> None:
     with st.container(key="extremes", horizontal=True, vertical_alignment="center"):
         for key, name in LINKED.items():
             measure = found[key]
+            if key == "v_longest_run" and measure.value is None:
+                measure = found["v_longest_run_time"]  # its beats cannot all be separated
             if measure.value is None or measure.at_s is None:
                 continue
             where = f"{clock_text(analysis.record, measure.at_s)}: shows its strip in Review"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from ecg_core.errors import RecordError
 from ecg_core.files import TemporaryFolder
 from ecg_core.studies.recordings import UPLOAD
+from ecg_core.text import plural
 
 from . import streamlit_runtime
 
-SAFE_NAME = re.compile(r"\w[\w .,()+-]{0,99}")  # letters of any script
+SAFE_NAME: Final = re.compile(r"\w[\w .,()+-]*")  # letters of any script, without their combining marks
+MAX_NAME_LETTERS, MAX_NAME_BYTES = 100, 255  # as file systems count: three a letter of India or China
 
 
 class Upload(Protocol):
@@ -128,18 +131,29 @@ class UploadFolder:
 def safe_name(name: str) -> str:
     """Bare file name of an upload; it cannot name a place outside the folder of the uploads.
 
+    Letters with marks are composed (NFC), as other computers write them than those that send them apart.
+
     Raises
     ------
     RecordError
-        The name holds other signs than expected.
+        The name holds other signs than expected, or is too long.
 
     """
-    bare = Path(name.replace("\\", "/")).name
-    if not SAFE_NAME.fullmatch(bare):
+    bare = unicodedata.normalize("NFC", Path(name.replace("\\", "/")).name)
+    unmarked = "".join(sign for sign in bare if not unicodedata.category(sign).startswith("M"))
+    if not SAFE_NAME.fullmatch(unmarked) or unmarked[0] != bare[0]:
         raise RecordError(
             f'"{bare}" cannot be used as a file name',
             expected='letters, digits, spaces and "_.,()+-" alone',
             advice="Rename the file; for WFDB, rename the .hea and .dat together and correct the names in the header.",
+        )
+    n_bytes = len(bare.encode())
+    if len(bare) > MAX_NAME_LETTERS or n_bytes > MAX_NAME_BYTES:
+        raise RecordError(
+            f'"{bare}" cannot be used as a file name',
+            expected=f"at most {MAX_NAME_LETTERS} letters and {MAX_NAME_BYTES} bytes",
+            got=f"{plural(len(bare), 'letter')} and {plural(n_bytes, 'byte')}",
+            advice="Give the file a shorter name.",
         )
     return bare
 

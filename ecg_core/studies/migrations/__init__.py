@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-REVISIONS: Final = ("0001", "0002")  # in their order; one file each in ``versions``
+REVISIONS: Final = ("0001", "0002", "0003")  # in their order; one file each in ``versions``
 HEAD: Final = REVISIONS[-1]
 SCRIPTS: Final = Path(__file__).parent
 
