@@ -336,7 +336,9 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
 def _pauses(analysis: Analysis, measured: Mapping[str, Measure]) -> str:
     if measured["pauses"].value is None:
         return f"  Pauses        {_value(measured['pauses'])}"
-    counted = f"{measured['pauses'].value:.0f} of {analysis.rules.pause_s:g} s and more"
+    burden, rules = analysis.burden, analysis.rules
+    in_af = f"; in AF {burden.af_pauses.n} of {rules.af_pause_s:g} s and more" if burden.af.n else ""
+    counted = f"{burden.pauses.n} of {rules.pause_s:g} s and more{in_af}"
     return f"  Pauses        {counted}; longest RR {_value(measured['longest_rr'])}"
 
 
