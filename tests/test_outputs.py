@@ -232,3 +232,17 @@ def test_pauses_in_fibrillation_are_counted_apart_and_printed_beside_the_others(
     says = "1 pause of 5 s or longer in atrial fibrillation" if in_af else "1 pause of 3 s or longer"
     for form in ("narrative", "pdf", "xlsx", "fhir"):
         assert says in outputs.text[form], form
+
+
+def test_beats_of_an_idioventricular_rhythm_are_said_not_to_be_in_the_burden():
+    rr_s = np.concatenate((np.full(300, 0.8), [1.0], np.full(30, 0.9), [1.1], np.full(300, 0.8)))
+    time_s = np.cumsum(rr_s)
+    slow = measured(time_s, "N" * 300 + "V" * 31 + "N" * 301, float(time_s[-1]) + 0.4)
+    outputs = Outputs(slow)
+    lines = [line for line in outputs.text["terminal"].splitlines() if "diovent" in line]
+    assert lines == ["  Idioventricular 1 episode, 31 beats, not in the PVC burden"]
+    assert [outputs.measure(key) for key in ("beats_V", "v_total", "pvc_burden")] == [31, 0, 0]
+    assert [outputs.measure(f"idioventricular_{key}") for key in ("episodes", "beats")] == [1, 31]
+    for form in ("narrative", "pdf", "xlsx", "fhir"):
+        assert "Idioventricular rhythm: 1 episode of 31 beats" in outputs.text[form], form
+    assert "diovent" not in Outputs(tachycardic()).text["terminal"]
