@@ -14,7 +14,7 @@ from ecg_core.live.alarms import AlarmTracker
 from ecg_core.live.detector import WindowDetections
 from ecg_core.live.engine import Monitor
 from ecg_core.live.stream import Stream, StreamChunk
-from ecg_core.rhythm.events import DANGERS
+from ecg_core.rhythm.events import DANGERS, find_rhythms
 from ecg_core.rhythm.fibrillation import af_episodes
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Beats, RhythmEvent
@@ -148,6 +148,33 @@ def test_a_tachycardia_that_becomes_sustained_keeps_its_start_and_is_over_once()
         ("vt", "", True), ("vt_sustained", "vt", True), ("vt_sustained", "", False),
     ]  # fmt: skip
     assert len({alarm.start_s for alarm in of_line}) == 1
+
+
+def broken_tachycardia(noise_s):
+    """Two tachycardias of 3.6 s with noise between them, from when to when, and where it is not analysable live."""
+    n_noisy = round(noise_s / 0.4)
+    rr, labels = [80] * 10 + [40] * (20 + n_noisy) + [80] * 10, "N" * 10 + "V" * (20 + n_noisy) + "N" * 10
+    lost = range(20, 20 + n_noisy)
+    beats = make_beats(rr, labels, usable=[i not in lost for i in range(len(rr))])
+    noise = float(beats.time_s[19]) + 0.1, float(beats.time_s[19 + n_noisy]) + 0.1
+
+    def at(end_s):
+        decided_s = end_s - HORIZON_S + HOP_S
+        return {"usable": not noise[0] <= decided_s <= noise[1] + HOP_S}
+
+    return beats, noise, at
+
+
+@pytest.mark.parametrize(("noise_s", "kind"), [(3.2, "vt_sustained"), (6.0, "vt_sustained"), (14.0, "vt")])
+def test_a_tachycardia_across_noise_is_sustained_live_where_it_is_in_the_recording(noise_s, kind):
+    beats, noise, at = broken_tachycardia(noise_s)
+    lost = RhythmEvent("not_analysable", *noise, 0, float("nan"))
+    of_recording = {event.kind for event in find_rhythms(beats, EASY, episodes=[], others=[lost])}
+    assert of_recording & {"vt", "vt_sustained"} == {kind}
+    alarms, _ = followed(beats, until_s=float(beats.time_s[-1]), rules=EASY, at=at)
+    last = [alarm for alarm in alarms if LINE_OF[alarm.kind] == "V"][-1]
+    assert (last.kind, last.end_s is None) == (kind, False)
+    assert last.end_s == pytest.approx(float(beats.time_s[-11]))
 
 
 def test_an_alarm_that_is_over_is_not_raised_again_by_another_look_at_the_same_beats():

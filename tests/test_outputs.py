@@ -209,3 +209,40 @@ def test_asystole_does_not_wait_for_a_pause(pause_s, place):
     assert outputs.measure("longest_rr") == pytest.approx(asystole.duration_s, abs=1e-3)
     for form in READERS:
         assert "Asystole: " in outputs.text[form], form
+
+
+def in_fibrillation(*, pause_s):
+    """Minutes of irregular RR, one of which is a pause; the RR of fibrillation are drawn by a fixed seed."""
+    rr_s = np.exp(np.random.default_rng(0).normal(np.log(0.8), 0.25, 500))
+    rr_s[250] = pause_s
+    time_s = np.cumsum(rr_s)
+    return measured(time_s, of_n(time_s), float(time_s[-1]) + 0.5)
+
+
+@pytest.mark.parametrize(("pause_s", "pauses", "in_af"), [(6.0, 0, 1), (4.0, 1, 0)])
+def test_pauses_in_fibrillation_are_counted_apart_and_printed_beside_the_others(pause_s, pauses, in_af):
+    outputs = Outputs(in_fibrillation(pause_s=pause_s))
+    assert (outputs.measure("pauses"), outputs.measure("af_pauses")) == (pauses, in_af)
+    line = next(line for line in outputs.text["terminal"].splitlines() if line.startswith("  Pauses"))
+    assert line == (
+        f"  Pauses        {pauses} of 3 s and more; in AF {in_af} of 5 s and more; longest RR {pause_s:.2f} s"
+    )
+    for form in ("burden.csv", "json", "xlsx", "fhir"):
+        assert "RR of at least 3 s; those of 5 s or more in AF are counted apart" in outputs.text[form], form
+    says = "1 pause of 5 s or longer in atrial fibrillation" if in_af else "1 pause of 3 s or longer"
+    for form in ("narrative", "pdf", "xlsx", "fhir"):
+        assert says in outputs.text[form], form
+
+
+def test_beats_of_an_idioventricular_rhythm_are_said_not_to_be_in_the_burden():
+    rr_s = np.concatenate((np.full(300, 0.8), [1.0], np.full(30, 0.9), [1.1], np.full(300, 0.8)))
+    time_s = np.cumsum(rr_s)
+    slow = measured(time_s, "N" * 300 + "V" * 31 + "N" * 301, float(time_s[-1]) + 0.4)
+    outputs = Outputs(slow)
+    lines = [line for line in outputs.text["terminal"].splitlines() if "diovent" in line]
+    assert lines == ["  Idioventricular 1 episode, 31 beats, not in the PVC burden"]
+    assert [outputs.measure(key) for key in ("beats_V", "v_total", "pvc_burden")] == [31, 0, 0]
+    assert [outputs.measure(f"idioventricular_{key}") for key in ("episodes", "beats")] == [1, 31]
+    for form in ("narrative", "pdf", "xlsx", "fhir"):
+        assert "Idioventricular rhythm: 1 episode of 31 beats" in outputs.text[form], form
+    assert "diovent" not in Outputs(tachycardic()).text["terminal"]

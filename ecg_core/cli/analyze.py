@@ -323,6 +323,7 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
         "  PVC burden    "
         + _value(measured["pvc_burden"], f" of analysable beats{with_fusion}; {_complexity(burden.v)}"),
+        *_idioventricular(analysis),
         "  SVE burden    " + _value(measured["sve_burden"], f" of analysable beats; {_complexity(burden.s)}"),
         "  AF burden     "
         + _value(measured["af_burden"], f" of analysable time, in this recording; episodes {burden.af.n}"),
@@ -333,10 +334,19 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
     return "\n".join(lines)
 
 
+def _idioventricular(analysis: Analysis) -> list[str]:
+    """That V beats in an idioventricular rhythm are not in the burden, where there are such."""
+    found = analysis.burden.idioventricular
+    counted = f"{plural(found.n, 'episode')}, {plural(found.n_beats, 'beat')}"
+    return [f"  Idioventricular {counted}, not in the PVC burden"] if found.n else []
+
+
 def _pauses(analysis: Analysis, measured: Mapping[str, Measure]) -> str:
     if measured["pauses"].value is None:
         return f"  Pauses        {_value(measured['pauses'])}"
-    counted = f"{measured['pauses'].value:.0f} of {analysis.rules.pause_s:g} s and more"
+    burden, rules = analysis.burden, analysis.rules
+    in_af = f"; in AF {burden.af_pauses.n} of {rules.af_pause_s:g} s and more" if burden.af.n else ""
+    counted = f"{burden.pauses.n} of {rules.pause_s:g} s and more{in_af}"
     return f"  Pauses        {counted}; longest RR {_value(measured['longest_rr'])}"
 
 

@@ -40,6 +40,7 @@ MIN_CLEAR_S = 5.0  # ... and a shorter clear stretch ends none
 RHYTHM_BEATS = 30  # the rhythm is regular or irregular over so many beats
 PATTERN_BEATS = 3  # a pattern is current if it reaches one of so many latest beats
 LEARNED_BEATS = 30  # fewer do not show what is normal for a patient
+UNUSABLE_STRETCHES = 30  # that are kept: a tachycardia that more of them break is none
 MINUTE_S, HOUR_S = 60.0, 3600.0
 STALE_S = 10.0  # an older rate or rhythm is not shown
 
@@ -52,9 +53,10 @@ class AlarmTracker:
         self._lines = {name: AlarmLine(name) for name in LINES}
         self._reached_s = dict.fromkeys(HOLD_S, -np.inf)  # by line: the end of the last event so far
         self._fibrillation = FibrillationWatch()
+        self._unusable = deque[RhythmEvent](maxlen=UNUSABLE_STRETCHES)  # the latest that are not analysable
         self._standstill = False  # whether nothing like a beat was found for as long as an asystole
         self._ectopic_s: dict[str, deque[float]] = {"V": deque(), "S": deque()}
-        self._n_beats = 0
+        self._n_beats, self._decided_s = 0, 0.0
         self._noise_s: float | None = None  # since then the signal is not analysable ...
         self._clear_s: float | None = None  # ... or it is again
         self._pattern, self._regular = "", True
@@ -87,6 +89,7 @@ class AlarmTracker:
 
         """
         alarms: list[Alarm] = []
+        self._keep_unusable(until_s, detections)
         if n_new:
             self._n_beats += n_new
             for label, times in self._ectopic_s.items():
@@ -124,9 +127,18 @@ class AlarmTracker:
 
     def _step_rhythms(self, tail: Beats, episodes: Sequence[slice], end_s: float) -> list[Alarm]:
         """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
-        events = find_rhythms(tail, self.rules, episodes=episodes)
+        events = find_rhythms(tail, self.rules, episodes=episodes, others=self._unusable)
         self._describe_rhythm(tail, events)
         return self._step_events(events, float(tail.time_s[-1]), end_s)
+
+    def _keep_unusable(self, until_s: float, detections: WindowDetections) -> None:
+        """Keep from when to when the decided signal was not analysable, across which a tachycardia goes on."""
+        from_s, self._decided_s = self._decided_s, until_s
+        if detections.usable or until_s <= from_s:
+            return
+        if self._unusable and self._unusable[-1].end_s == from_s:
+            from_s = self._unusable.pop().start_s
+        self._unusable.append(RhythmEvent("not_analysable", from_s, until_s, 0, float("nan")))
 
     def _step_events(self, events: Sequence[RhythmEvent], last_s: float, end_s: float) -> list[Alarm]:
         alarms: list[Alarm] = []

@@ -355,14 +355,15 @@ def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
 
 def _pauses(analysis: Analysis) -> Iterator[Measure]:
     burden, rules, group = analysis.burden, analysis.rules, "pauses"
-    yield Measure(group, "pauses", "Pauses", burden.pauses.n, "pauses", f"RR of at least {rules.pause_s:g} s")
+    how = f"RR of at least {rules.pause_s:g} s; those of {rules.af_pause_s:g} s or more in AF are counted apart"
+    yield Measure(group, "pauses", "Pauses", burden.pauses.n, "pauses", how)
     longest = longest_rr(analysis)
     yield Measure(
         group, "longest_rr", "Longest RR", longest.duration_s if longest else None, "s", "",
         longest.start_s if longest else None, "no RR in analysable signal", 2,
         bool(longest and longest.at_least),
     )  # fmt: skip
-    how = f"RR of at least {rules.af_pause_s:g} s"
+    how = f"RR of at least {rules.af_pause_s:g} s in AF"
     yield Measure(group, "af_pauses", "Pauses in AF", burden.af_pauses.n, "pauses", how)
     how = f"RR of at least {rules.long_rr_s:g} s, shorter than a pause"
     yield Measure(group, "long_rr", "Long RR", burden.long_rr.n, "RR", how)
