@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -353,7 +354,8 @@ def _pauses(analysis: Analysis, measured: Mapping[str, Measure]) -> str:
 def _heart_rate(analysis: Analysis) -> str:
     burden = analysis.burden
     if not (burden.rate_min and burden.rate_max):
-        return "  Heart rate    not enough consecutive beats in clear signal"
+        mean = "" if math.isnan(burden.rate_mean_bpm) else f"; mean {burden.rate_mean_bpm:.0f} bpm over all RR"
+        return f"  Heart rate    not enough consecutive beats in clear signal{mean}"
     return (
         f"  Heart rate    {burden.rate_min.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {burden.rate_max.bpm:.0f} bpm "
         f"(min / mean / max; moving average of {analysis.rules.rate_average_beats} RR)"

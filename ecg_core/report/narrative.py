@@ -243,6 +243,8 @@ def _rates(analysis: Analysis) -> str:
         text += (
             f" (lowest {low.bpm:.0f} {_at(analysis, low.time_s)}, highest {high.bpm:.0f} {_at(analysis, high.time_s)})"
         )
+    else:
+        text += ", over all RR, as no signal is clear"
     return f"{text}."
 
 
