@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.analyses import make_analysis
 from support.records import in_memory
 
+from ecg_core.classifier.classification import take_rows
 from ecg_core.edits import (
     MARKED_NAMES,
     AcceptEdit,
@@ -30,7 +31,7 @@ from ecg_core.measuring import with_edits, with_labels, with_rules
 from ecg_core.pipeline import analyse
 from ecg_core.rhythm.danger import no_waveform
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Annotations, Beats, Waveform, take_rows
+from ecg_core.schema import Annotations, Beats, Waveform
 
 DURATION_S = 600.0
 

@@ -10,13 +10,14 @@ import pytest
 from support.analyses import make_analysis
 from support.pdf import words
 
+from ecg_core.classifier.classification import take_rows
 from ecg_core.labels import CLASSES
 from ecg_core.measuring import with_rules
 from ecg_core.report.export import WRITERS, report_json
 from ecg_core.report.fhir import fhir_bundle
 from ecg_core.report.measures import VERDICT_MIN_S, YES_NO, measures
 from ecg_core.report.pdf import report_pdf
-from ecg_core.schema import Beats, take_rows
+from ecg_core.schema import Beats
 
 
 class Silent:
