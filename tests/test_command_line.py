@@ -107,7 +107,7 @@ def test_labels_of_another_record_fine_tune_nothing(tmp_path, capsys):
 def test_rules_can_be_changed_and_are_printed(tmp_path, capsys):
     assert main(["analyze", str(DEMO), "--out", str(tmp_path), "--rule", "pause_s=5", "--rule", "vt_bpm=160"]) == 0
     printed = capsys.readouterr().out
-    assert "Pauses        0 of 5 s and more; longest RR 3.40 s" in printed
+    assert "Pauses        0 of 5 s and more; in AF 0 of 5 s and more; longest RR 3.40 s" in printed
     assert "vt_bpm=160, pause_s=5" in printed
     with (tmp_path / "demo_burden.csv").open(newline="") as stream:
         measured = {row["measure"]: row["value"] for row in csv.DictReader(stream)}

@@ -246,3 +246,11 @@ def test_beats_of_an_idioventricular_rhythm_are_said_not_to_be_in_the_burden():
     for form in ("narrative", "pdf", "xlsx", "fhir"):
         assert "Idioventricular rhythm: 1 episode of 31 beats" in outputs.text[form], form
     assert "diovent" not in Outputs(tachycardic()).text["terminal"]
+
+
+def test_artefact_is_marked_in_the_figures_with_what_was_found_there():
+    edited = with_artefact(FOUND["sustained VT"](), 59.0, 101.0)
+    for figure in (trend_figure(edited), minutes_of(edited)):
+        (marked,) = [trace for trace in figure.data if trace.name == "artefact"]
+        assert "the program had found sustained VT there" in marked.text
+        assert marked.fillpattern.shape == "\\"
