@@ -276,7 +276,8 @@ def test_strips_of_dangers_come_first_each_episode_and_the_longest_named(grave):
     assert [title.split(",")[0].split(" ")[0] for title in first_titles[len(numbers) : n_dangers]] == [
         "Asystole", "Ventricular", "Ventricular",
     ]  # fmt: skip
-    assert first_titles[n_dangers].startswith("Longest RR")
+    assert "Longest RR, >= 8.20 s" in next(strip.titles for strip in choose_strips(grave) if "Asystole" in strip.titles[0])
+    assert first_titles[n_dangers] == "Pause, >= 4.20 s"
 
 
 # A lower limit
@@ -289,15 +290,15 @@ def test_a_length_that_is_a_lower_limit_says_so_everywhere(grave):
     content = json.loads(report_json(grave))
     assert [event["kind"] for event in content["events"] if event["at_least"]] == ["asystole", "pause"]
     longest = next(measure for measure in measures(grave) if measure.key == "longest_rr")
-    assert (longest.text, longest.at_least) == (">= 4.20 s", True)
+    assert (longest.text, longest.at_least) == (">= 8.20 s", True)  # the asystole
     rows = list(csv.DictReader(io.StringIO(WRITERS["_burden.csv"](grave).decode(), newline="")))
     assert [row["measure"] for row in rows if row["at_least"] == "1"] == [
         "asystole_time", "asystole_longest", "longest_rr",
     ]  # fmt: skip
-    assert "longest RR at least 4.20 s" in first_page(grave)
-    assert ">= 4.20 s" in page_texts(grave)[1]
-    assert any("Longest RR, >= 4.20 s" in text for text in page_texts(grave))
-    assert "longest RR >= 4.20 s" in summary(grave)
+    assert "longest RR at least 8.20 s" in first_page(grave)
+    assert ">= 8.20 s" in page_texts(grave)[1]
+    assert any("Longest RR, >= 8.20 s" in text for text in page_texts(grave))
+    assert "longest RR >= 8.20 s" in summary(grave)
     assert "Pause, >= 4.2 s" in shown_events(grave, grave.events)["Finding"].tolist()
 
 

@@ -17,7 +17,7 @@ from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import Label, LabelEdit
 from ecg_core.notes import Patient
 from ecg_core.records import read_record
-from ecg_core.studies import audit
+from ecg_core.studies import analyses, audit
 from ecg_core.studies.audit import trail
 from ecg_core.studies.edits import edits_of
 from ecg_core.studies.holding import hold
@@ -145,6 +145,12 @@ def test_burdens_and_danger_of_an_analysed_study_stand_in_its_row(workspace, dem
 )
 def test_the_danger_of_a_row_is_its_kind_in_a_word(line, short):
     assert short_danger(line) == short
+
+
+def test_the_row_of_a_recording_without_analysable_signal_does_not_look_calm():
+    calm, blind = make_analysis(60.0), make_analysis(60.0, unusable=range(6))
+    assert analyses._found(calm)["danger"] == ""
+    assert short_danger(analyses._found(blind)["danger"]) == "No signal is analysable"
 
 
 def test_a_search_looks_at_records_patients_and_readers(workspace, folder):
