@@ -276,7 +276,8 @@ def test_strips_of_dangers_come_first_each_episode_and_the_longest_named(grave):
     assert [title.split(",")[0].split(" ")[0] for title in first_titles[len(numbers) : n_dangers]] == [
         "Asystole", "Ventricular", "Ventricular",
     ]  # fmt: skip
-    assert "Longest RR, >= 8.20 s" in next(strip.titles for strip in choose_strips(grave) if "Asystole" in strip.titles[0])
+    of_asystole = next(strip.titles for strip in choose_strips(grave) if "Asystole" in strip.titles[0])
+    assert "Longest RR, >= 8.20 s" in of_asystole
     assert first_titles[n_dangers] == "Pause, >= 4.20 s"
 
 
