@@ -414,7 +414,7 @@ def test_what_notes_said_cannot_be_tried_by_the_hashes_that_outlast_them(store, 
         delete_study(store, sha256, EDITOR)
         stated = [entry.detail for entry in trail(store, sha256)]
         hashes += [value for detail in stated for name, value in detail.items() if name.endswith("sha256")]
-    notes = [value for value in hashes if value and value != analysis.model.sha256]
+    notes = [value for value in hashes if value and value != model_digest(analysis.model)]
     assert len(set(notes)) == 8
     assert len(stated) == 14
 

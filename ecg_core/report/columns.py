@@ -29,7 +29,7 @@ def csv_bytes(table: Table) -> bytes:
     b'time_s,name\r\n0.5,\'=x\r\n,"a, b"\r\n'
 
     """
-    columns = [np.asarray(column) for column in table.values()]
+    columns = [np.asarray(column) for _, column in table.items()]  # of a data frame too
     lines = [",".join(_text_cell(str(name)) for name in table)]
     for first in range(0, max(map(len, columns), default=0), ROWS_AT_ONCE):
         cells = [_cells(column[first : first + ROWS_AT_ONCE]) for column in columns]
