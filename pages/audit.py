@@ -23,9 +23,13 @@ SHOWN = {
 }  # fmt: skip
 
 
-COLUMNS = {
+COLUMNS = {  # all columns fit at 1280 pixels; a click on a cell shows the whole of it
     "No.": st.column_config.NumberColumn(width=44),
-    "Detail": st.column_config.TextColumn(width=150),
+    "Time here": st.column_config.TextColumn(width=136),
+    "Time, UTC": st.column_config.TextColumn(width=136),
+    "Reader": st.column_config.TextColumn(width=80),
+    "What was done": st.column_config.TextColumn(width=370),
+    "Detail": st.column_config.TextColumn(width=120),
     "Hash": st.column_config.TextColumn(width=110),
 }
 
