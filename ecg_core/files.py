@@ -269,9 +269,12 @@ def sweep(folder: Path, name: str = "") -> None:
 
 
 def _leftovers(folder: Path, name: str) -> list[Path]:
-    """Hidden folders, in use or not; of one name, or of all."""
+    """Hidden folders, in use or not; of one name, or of all. None where the folder is gone, as another one's work."""
     pattern = f"{escape(hidden_name(name))}.*" if name else f"{hidden_name('')}*"
-    return [path for path in folder.glob(pattern) if path.is_dir()]
+    try:
+        return [path for path in folder.glob(pattern) if path.is_dir()]
+    except FileNotFoundError:
+        return []
 
 
 @contextmanager

@@ -196,6 +196,14 @@ def test_a_sweep_spares_what_is_in_progress_here_and_elsewhere(tmp_path):
     assert names(tmp_path) == ["visible", "x.csv"]
 
 
+def test_a_sweep_of_a_folder_that_goes_meanwhile_finds_nothing(tmp_path, monkeypatch):
+    def read_too_late(folder, pattern):
+        raise FileNotFoundError(folder)
+
+    monkeypatch.setattr(files.Path, "glob", read_too_late)
+    sweep(tmp_path)
+
+
 def test_a_sweep_of_one_name_leaves_the_others(tmp_path):
     for name in ("x", "xy", "[x]"):
         (tmp_path / f"{hidden_name(name)}.0").mkdir()
