@@ -22,7 +22,7 @@ from ecg_core.adaptation import agreement, running, source, task
 from ecg_core.adaptation.choosing import choose
 from ecg_core.adaptation.fitting import adapted_spec
 from ecg_core.adaptation.keeping import keep_adapted, require_free
-from ecg_core.adaptation.known import mark_known
+from ecg_core.adaptation.known import for_model, mark_known
 from ecg_core.adaptation.material import (
     Labels,
     Origin,
@@ -53,7 +53,7 @@ from ecg_core.classifier.model import load_model
 from ecg_core.classifier.model_card import origin_of
 from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of
 from ecg_core.classifier.network import BeatNetwork
-from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec, spec_bytes
+from ecg_core.classifier.spec import DEFAULT_MODEL, model_digest, read_spec, spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
 from ecg_core.errors import AdaptationError, RecordError
@@ -170,6 +170,10 @@ def test_labels_that_began_from_another_model_are_doubted():
     signed = replace(recording("x"), origin=Origin.SIGNED, report_model="general", report_model_sha256="a")
     assert "began from the beats of another model (general)" in Survey((signed,), model_sha256="b").doubts[0]
     assert Survey((signed,), model_sha256="a").doubts == Survey((signed,)).doubts == []
+    spec = read_spec(DEFAULT_MODEL)
+    for own in (model_digest(spec), spec.sha256):  # as studies state it, and as those of version 0.2 do
+        assert for_model(Survey((replace(signed, report_model_sha256=own),)), spec).doubts == []
+    assert "another model" in for_model(Survey((signed,)), spec).doubts[0]
 
 
 def test_a_patient_that_the_model_knows_is_never_held_out():

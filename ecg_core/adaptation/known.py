@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..classifier.spec import model_digest
 from ..evaluation.patients import PUBLISHED_HZ, learned_as
 from ..schema import ModelSpec
 from .material import Recording, Survey
@@ -14,7 +15,8 @@ from .source import REHEARSED, SOURCE, split_names
 
 def for_model(survey: Survey, spec: ModelSpec) -> Survey:
     """A survey of recordings with what the model of a spec, which is gone on from, knows of them."""
-    return replace(survey, recordings=mark_known(survey.recordings, spec), model_sha256=spec.sha256)
+    known = mark_known(survey.recordings, spec)
+    return replace(survey, recordings=known, model_sha256=spec.sha256, model_digest=model_digest(spec))
 
 
 def mark_known(recordings: Sequence[Recording], spec: ModelSpec) -> tuple[Recording, ...]:

@@ -70,7 +70,7 @@ class Recording:
     patient_id: str = ""  # the patient's number and name, as file or study state them
     patient_name: str = ""
     report_model: str = ""  # name of the model whose beats the reader of a signed report began from
-    report_model_sha256: str = ""
+    report_model_sha256: str = ""  # as studies state it: ``model_digest``, up to version 0.2 the hash of the weights
     known_as: str = ""  # what a model learned of its patient before, in words; see ``known.mark_known``
 
     @property
@@ -90,7 +90,8 @@ class Survey:
 
     recordings: tuple[Recording, ...]
     left_out: tuple[tuple[str, str], ...] = ()  # name of a recording that cannot be used, and why
-    model_sha256: str = ""  # of the model that is gone on from; empty where none is chosen yet
+    model_sha256: str = ""  # of the weights that are gone on from; empty where none are chosen yet
+    model_digest: str = ""  # of their model, see ``classifier.spec``
 
     @property
     def doubts(self) -> list[str]:
@@ -121,7 +122,8 @@ class Survey:
         return found
 
     def _began_elsewhere(self, one: Recording) -> bool:
-        return bool(one.report_model and self.model_sha256) and one.report_model_sha256 != self.model_sha256
+        own = (self.model_sha256, self.model_digest)
+        return bool(one.report_model and self.model_sha256) and one.report_model_sha256 not in own
 
 
 MOST_LISTED: Final = 4
