@@ -20,6 +20,7 @@ from ..notes import Patient
 from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
 from ..schema import Record
 from ..text import format_quoted
+from .limits import read_whole
 from .stored_leads import About, StoredLead, open_leads
 
 SIGNATURE_BYTES, BLOCK_BYTES, CHECKSUM_BYTES = 12, 8, 4  # signature with version; identifier with length
@@ -82,16 +83,7 @@ def read_atc(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
 
 
 def _blocks(path: Path) -> list[Block]:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise RecordError(
-            "is too long an ATC file",
-            where=path.name,
-            expected=f"at most {MAX_BYTES >> 20} MB",
-            got=f"{size >> 20:,} MB",
-            advice="Copy or export it again.",
-        )
-    content = path.read_bytes()
+    content = read_whole(path, MAX_BYTES, what="is too long an ATC file")
     found, place = [], SIGNATURE_BYTES
     while place < len(content):
         begin = place + BLOCK_BYTES

@@ -21,6 +21,7 @@ from ..notes import Patient
 from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Float64, Record
 from ..text import format_quoted, plural
+from .limits import read_whole
 from .overrides import missing_metadata
 from .stored_leads import About, StoredLead, open_leads
 from .xml_text import number_of
@@ -101,17 +102,11 @@ def read_json(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
 
 
 def _reading(path: Path) -> Reading:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise RecordError(
-            "is too long a JSON document",
-            where=path.name,
-            expected=f"at most {MAX_BYTES >> 20} MB",
-            got=f"{size >> 20:,} MB",
-            advice="Save one reading in a file of its own.",
-        )
+    content = read_whole(
+        path, MAX_BYTES, what="is too long a JSON document", advice="Save one reading in a file of its own."
+    )
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(content)
         readings = list(_readings(document))
     except (ValueError, RecursionError) as error:
         raise RecordError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..errors import RecordError
 from ..text import one_line, plural
@@ -49,6 +50,28 @@ def check_length(name: str, fs_hz: float, n_samples: int) -> None:
             got=f"{plural(n_samples, 'sample')}, {n_samples / fs_hz / 86_400:,.0f} days",
             advice="Copy or export it again.",
         )
+
+
+def read_whole(path: Path, most_bytes: int, *, what: str, advice: str = "Copy or export it again.") -> bytes:
+    """The bytes of a small file.
+
+    Parameters
+    ----------
+    what
+        What a file of more than ``most_bytes`` is, or is not.
+
+    Raises
+    ------
+    RecordError
+        It is larger.
+
+    """
+    size = path.stat().st_size
+    if size > most_bytes:
+        raise RecordError(
+            what, where=path.name, expected=f"at most {most_bytes >> 20} MB", got=f"{size >> 20:,} MB", advice=advice
+        )
+    return path.read_bytes()
 
 
 def check_leads(name: str, n_leads: int) -> None:

@@ -18,7 +18,7 @@ from ..overrides import NO_OVERRIDES, LeftOut, RecordOverrides
 from ..schema import Record
 from ..text import format_quoted, plural
 from .cart_kinds import FIRST_POINTER_AT, HEADER_BYTES, POINTER_BYTES, PREAMBLE_BYTES
-from .limits import check_leads
+from .limits import check_leads, read_whole
 from .mdc import LEAD_OF_NUMBER
 from .scp_rhythm import MAX_SAMPLES, Lead, Rhythm, Stored, read_rhythm
 from .stored_leads import About, StoredLead, age_of, open_leads
@@ -95,16 +95,8 @@ def _later(signal: NDArray[Any], n: int) -> NDArray[Any]:
 
 def _sections(path: Path) -> Sections:
     """Sections that the pointers name, as far as they lie within the file."""
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise RecordError(
-            "is a damaged SCP-ECG file",
-            where=path.name,
-            expected=f"at most {MAX_BYTES >> 20} MB",
-            got=f"{size >> 20:,} MB",
-            advice="Copy or export it again.",
-        )
-    content = path.read_bytes()
+    content = read_whole(path, MAX_BYTES, what="is a damaged SCP-ECG file")
+    size = len(content)
     crc, stated = struct.unpack_from("<HI", content)
     found = Sections({})
     if stated > size:

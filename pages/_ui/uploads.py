@@ -106,7 +106,7 @@ class UploadFolder:
         path
             Of a record of the upload, or its folder.
         awaiting
-            Records that the reader is still asked about: an upload that holds one of them stays as it is.
+            Recordings that the reader is still asked about: an upload that holds one of them stays as it is.
 
         """
         folder = self._subfolder(path)
