@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -540,7 +541,7 @@ def test_names_of_any_script_and_of_undecodable_bytes_are_printed_on_any_termina
 
 
 def test_a_reader_of_the_output_that_has_read_enough_is_no_error(tmp_path):
-    command = f"{sys.executable} -m ecg_core inspect {' '.join([str(DEMO)] * 200)} | head -1"
+    command = f"{shlex.join([sys.executable, '-m', 'ecg_core', 'inspect', *[str(DEMO)] * 200])} | head -1"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False)  # noqa: S602  # a pipe
     assert (done.stdout, done.stderr) == (b"demo (WFDB)\n", b"")
 
