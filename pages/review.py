@@ -42,6 +42,8 @@ from pages._ui.view import (
     occlusion_text,
     probability_note,
     remember,
+    stepped_through,
+    stepping_key,
     strip,
     strip_start_s,
     study_key,
@@ -62,10 +64,11 @@ BESIDE = f"""<style>.st-key-review {{ display: grid !important; align-items: sta
 
 def choose_steps(record: Record, places: dict[str, Float64], time_s: float, length_s: float) -> None:
     """Draw what is stepped through, and the buttons that move through the record, each with its key."""
-    if st.session_state.get("what") in places:
-        st.session_state["what"] = st.session_state["what"]  # stays, though its count may have changed
+    key = stepping_key()
+    if stepped_through() in places:
+        st.session_state[key] = stepped_through()  # stays, though its count may have changed
     stepped = st.selectbox(
-        "Step through", list(places), key="what", persist_state="session", width=190, label_visibility="collapsed",
+        "Step through", list(places), key=key, persist_state="session", width=190, label_visibility="collapsed",
         format_func=lambda name: f"{name} ({len(places[name]):,})", help="What N and P step through",
     )  # fmt: skip
     times_s = places.get(stepped)

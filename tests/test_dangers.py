@@ -239,7 +239,7 @@ def test_a_danger_leads_to_its_longest_episode_in_review(grave):
 
 def test_review_steps_through_dangers_first(grave):
     at = page("review", workspace_with(grave))
-    options = [option.rpartition(" (")[0] for option in at.selectbox(key="what").options]
+    options = [option.rpartition(" (")[0] for option in at.selectbox(key="what 0").options]
     assert options[: len(DANGERS)] == [KIND_NAMES[kind] for kind in DANGERS]
     assert {"Not analysable", "No signal"} <= set(options)
 

@@ -30,7 +30,16 @@ from .review_edits import (
 )
 from .strip_gestures import sent_commands
 from .strip_layout import zoom
-from .view import cached_stations, current_time_s, go_to, move_strip, nearest_beat, neighbour, shown_strip
+from .view import (
+    cached_stations,
+    current_time_s,
+    go_to,
+    move_strip,
+    nearest_beat,
+    neighbour,
+    shown_strip,
+    stepped_through,
+)
 from .workspace import current_workspace
 
 HANDLED: Final = "handled_command"  # number of the last command that was carried out
@@ -112,7 +121,7 @@ def step(record: Record, by: float) -> None:
     """Go to the next or the previous of what is stepped through; for callbacks."""
     analysis = _analysis(record)
     places = cached_stations(analysis)
-    times_s = places.get(st.session_state.get("what", ""), analysis.beats.time_s)
+    times_s = places.get(stepped_through(), analysis.beats.time_s)
     to_s = neighbour(times_s, current_time_s(record), int(by))
     event = next((one for one in analysis.events if to_s is not None and one.start_s == to_s), None)
     st.session_state[FINDING] = (record.sha256, (event.start_s, event.end_s) if event else None)

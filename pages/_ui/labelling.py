@@ -18,7 +18,7 @@ from .installed_models import model_path
 from .jobs import AnalysisKey, Job
 from .messages import error_message
 from .uploads import temporary_folder
-from .view import QUERIED, go_to, neighbour
+from .view import QUERIED, go_to, neighbour, step_through, stepped_through
 from .wording import plural
 from .workspace import current_workspace
 
@@ -37,14 +37,14 @@ def set_labels_and_advance(analysis: Analysis, beat: int, label: str, places: di
     """Label a beat; where it is one of the queried beats and these are stepped through, go on. For callbacks."""
     set_labels(analysis, {beat: label})
     time_s = float(analysis.beats.time_s[beat])
-    if st.session_state.get("what") == QUERIED and time_s in places.get(QUERIED, ()):
+    if stepped_through() == QUERIED and time_s in places.get(QUERIED, ()):
         next_s = neighbour(places[QUERIED], time_s, 1)
         go_to(float(places[QUERIED][0]) if next_s is None else next_s)  # back to those that were skipped
 
 
 def step_through_queries(places: dict[str, Float64]) -> None:
     """Step through the queried beats, from the first one on; for callbacks."""
-    st.session_state["what"] = QUERIED
+    step_through(QUERIED)
     go_to(float(places[QUERIED][0]))
 
 

@@ -32,6 +32,7 @@ UNCERTAIN = 0.6  # a beat whose class is less probable than this is worth review
 KEY_DIGITS = 12  # of a study's hash in the key of a widget
 ECTOPIC_FIRST = "VSFQ"
 QUERIED = "Queried beats"
+N_CHOSEN = "n_chosen"  # how often the program itself has chosen what is stepped through
 SHOWN_TIME = "shown_time"  # where the session keeps a study and the time of it to which the reader went
 STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
 
@@ -75,6 +76,25 @@ def go_to(time_s: float) -> None:
     """Show another time; for callbacks."""
     st.session_state[SHOWN_TIME] = (current_workspace().current, time_s)
     st.query_params["t"] = f"{time_s:.2f}"
+
+
+def stepping_key() -> str:
+    """Key of the control that says what is stepped through, a new one whenever the program chooses that.
+
+    A browser that is still busy sends the old choice with the next key; so it is the choice of no control any more.
+    """
+    return f"what {st.session_state.get(N_CHOSEN, 0)}"
+
+
+def stepped_through() -> str:
+    """Name of what is stepped through; empty before the first choice."""
+    return str(st.session_state.get(stepping_key(), ""))
+
+
+def step_through(name: str) -> None:
+    """Choose what is stepped through; for callbacks."""
+    st.session_state[N_CHOSEN] = st.session_state.get(N_CHOSEN, 0) + 1
+    st.session_state[stepping_key()] = name
 
 
 def selected_time_s(key: str) -> float | None:
