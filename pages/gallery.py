@@ -75,9 +75,10 @@ def choose_items(analysis: Analysis, kind: str, order: str) -> tuple[ReviewItems
     """What is gone through in which order, and the classes of all beats before a change."""
     if kind == OPENED_KIND and (opened := opened_beats(analysis)) is not None:
         _title, beats, before = opened
-        items = beat_items(analysis, beats)
+        items = beat_items(analysis, beats)  # made anew: other beats may have been opened since
         return (items if order == BY_TIME else ordered(analysis, items, order)), before
-    return ordered(analysis, review_items(analysis, kind), order), None
+    key = (analysis, kind, order)
+    return cached("gallery_items", key, lambda: ordered(analysis, review_items(analysis, kind), order)), None
 
 
 @st.fragment
@@ -99,7 +100,7 @@ def viewer(record: Record) -> None:
         only_new = st.toggle(
             "Not reviewed yet", key="gallery_new", persist_state="session", on_change=choose_first, args=(KEY, record)
         )
-    items, before = cached("gallery_items", (analysis, kind, order), lambda: choose_items(analysis, kind, order))
+    items, before = choose_items(analysis, kind, order)
     edits = workspace.edits_of(sha256)
     done = reviewed(analysis, items, edits)
     n_in_report = len(workspace.notes(sha256).strips)

@@ -267,10 +267,8 @@ def open_some_beats():
     choose_for_gallery(analysis, beats, "Template V1", before=before)
 
 
-def test_beats_that_another_page_opened_are_gone_through_in_its_order(analysis, browser):
-    beats, workspace = np.array([100, 30, 64]), workspace_with(analysis)
-    before = analysis.beats.label.copy()
-    before[64] = "N"
+def gallery_opened_with(workspace, analysis, beats, before=None):
+    """The page Gallery, to which another page led."""
     opening = AppTest.from_function(open_some_beats, default_timeout=TIMEOUT_S)
     opening.session_state["workspace"], opening.session_state["some"] = workspace, (analysis, beats, before)
     opening.run()
@@ -278,10 +276,29 @@ def test_beats_that_another_page_opened_are_gone_through_in_its_order(analysis, 
     at.session_state["workspace"] = workspace
     for key in (OPENED, kind_key(analysis.record)):
         at.session_state[key] = opening.session_state[key]
-    at.run()
+    return at.run()
+
+
+def test_beats_that_another_page_opened_are_gone_through_in_its_order(analysis, browser):
+    beats, before = np.array([100, 30, 64]), analysis.beats.label.copy()
+    before[64] = "N"
+    at = gallery_opened_with(workspace_with(analysis), analysis, beats, before)
     assert kinds(at).options[0] == "Template V1 (3)"
     assert [strip["extent"][0] for strip in browser.data["strips"]] == analysis.beats.time_s[beats].tolist()
     assert browser.data["strips"][2]["title"].startswith("N → V")
+
+
+def test_beats_that_are_opened_later_take_the_place_of_those_before(analysis, browser):
+    workspace = workspace_with(analysis)
+    gallery_opened_with(workspace, analysis, np.array([30, 64]))
+    beats = np.array([100, 101, 102])
+    at = gallery_opened_with(workspace, analysis, beats)
+    assert kinds(at).options[0] == "Template V1 (3)"
+    assert [strip["extent"][0] for strip in browser.data["strips"]] == analysis.beats.time_s[beats].tolist()
+    browser.act(at, "S", 0, 1, 2)
+    assert [label.time_s for label in workspace.edits_of(workspace.current)[0].labels] == analysis.beats.time_s[
+        beats
+    ].tolist()
 
 
 def draw_two_analyses():
