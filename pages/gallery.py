@@ -37,7 +37,7 @@ from pages._ui.gallery_verdicts import (
     verdict_groups,
 )
 from pages._ui.tables import NO_FINDING
-from pages._ui.view import cached
+from pages._ui.view import cached, counted, uncounted
 from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
 
@@ -53,13 +53,13 @@ KEYS = (
 def choose_kind(analysis: Analysis) -> str:
     """Draw the choice among the kinds that were found."""
     found = cached("gallery_kinds", analysis, lambda: kinds_found(analysis))
-    key = kind_key(analysis.record)
-    chosen = st.session_state.get(key)
+    key, opened = kind_key(analysis.record), opened_beats(analysis)
+    chosen = chosen_kind(key, opened[0] if opened else "")
     if chosen in MOST_SERIOUS_FIRST or chosen in CLASSES:
         found = {**found, chosen: found.get(chosen, 0)}  # stays when its last one is gone: no key hits another kind
-    names = {kind: f"{kind_name(kind)} ({n:,})" for kind, n in found.items()}
-    if (opened := opened_beats(analysis)) is not None:
-        names = {OPENED_KIND: f"{opened[0]} ({len(opened[1]):,})", **names}
+    names = {kind: counted(kind_name(kind), n) for kind, n in found.items()}
+    if opened is not None:
+        names = {OPENED_KIND: counted(opened[0], len(opened[1])), **names}
     if not names:
         st.caption(NO_FINDING)
         st.stop()
@@ -69,6 +69,15 @@ def choose_kind(analysis: Analysis) -> str:
         "Findings", list(names), key=key, format_func=names.__getitem__, persist_state="session", width=330,
         label_visibility="collapsed", on_change=choose_first, args=(KEY, analysis.record),
     )  # fmt: skip
+
+
+def chosen_kind(key: str, opened_title: str) -> str:
+    """The kind that was chosen last, also where a busy browser sends its option with an earlier count."""
+    chosen = str(st.session_state.get(key, ""))
+    name = uncounted(chosen)
+    if name and name == opened_title:
+        return OPENED_KIND
+    return next((kind for kind in (*MOST_SERIOUS_FIRST, *CLASSES) if kind_name(kind) == name), chosen)
 
 
 def choose_items(analysis: Analysis, kind: str, order: str) -> tuple[ReviewItems, Text | None]:

@@ -33,6 +33,7 @@ from pages._ui.view import (
     cached_disagreements,
     cached_stations,
     check_by_occlusion,
+    counted,
     current_time_s,
     follow_address,
     go_to_selected,
@@ -69,7 +70,7 @@ def choose_steps(record: Record, places: dict[str, Float64], time_s: float, leng
         st.session_state[key] = stepped_through()  # stays, though its count may have changed
     stepped = st.selectbox(
         "Step through", list(places), key=key, persist_state="session", width=190, label_visibility="collapsed",
-        format_func=lambda name: f"{name} ({len(places[name]):,})", help="What N and P step through",
+        format_func=lambda name: counted(name, len(places[name])), help="What N and P step through",
     )  # fmt: skip
     times_s = places.get(stepped)
     for name, key, by in (("Previous", "P", -1), ("Next", "N", 1)):

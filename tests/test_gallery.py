@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
-from support.pages import TIMEOUT_S, app_test, page, text_of, workspace_on, workspace_with
+from support.pages import TIMEOUT_S, app_test, controls, page, text_of, workspace_on, workspace_with
 
 from ecg_core.figures import Scale
 from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
@@ -235,6 +235,16 @@ def test_accepted_beats_are_ticked_and_left_out_by_the_filter(opened, browser):
     assert browser.data["chosen"] == 2
     at.toggle(key="gallery_new").set_value(True).run()
     assert browser.data["n"] == n - 2
+
+
+def test_the_kind_stays_where_a_busy_browser_sends_its_earlier_count(opened, browser):
+    at, _workspace = opened
+    kinds(at).set_value("V").run()
+    sent, n = controls(at), browser.data["n"]  # with "Ventricular ectopic beats (30)"
+    browser.act(at, "N", 0)
+    at._run(sent)
+    assert kinds(at).value == "V"
+    assert browser.data["n"] == n - 1
 
 
 def test_several_strips_go_to_the_report_with_what_they_show(opened, browser):
