@@ -270,6 +270,33 @@ def test_the_gallery_is_gone_through_by_key_and_its_strips_have_the_papers_scale
         page.get_by_text(f"{n_reviewed} of {n} reviewed").wait_for()
 
 
+def hold(page, key):
+    """Hold a key for two seconds, in which the keyboard repeats it."""
+    for _ in range(8):
+        page.keyboard.down(key)
+        page.wait_for_timeout(250)
+    page.keyboard.up(key)
+
+
+def test_a_key_that_is_held_edits_once(page):
+    go(page, "Review", "Full disclosure")
+    page.keyboard.press("a")
+    page.wait_for_timeout(1000)
+    hold(page, "3")
+    page.wait_for_timeout(1000)
+    assert page.get_by_text("1 beat labelled by you").is_visible()  # not also the queried beats after it
+    go(page, "Beats", "those with the most doubt first")
+    page.locator(".card").first.wait_for(timeout=60_000)
+    n_cards = page.locator(".card").count()
+    page.keyboard.press("ArrowRight")
+    hold(page, "s")
+    page.wait_for_timeout(1000)
+    assert page.locator(".card").count() == n_cards + 1
+    go(page, "Gallery", "reviewed")
+    hold(page, "a")
+    page.get_by_text("; 1 of ").wait_for()
+
+
 def box_all(page, box):
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.1 * box["height"])
     page.mouse.down()
