@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
 from support.pages import TIMEOUT_S, app_test, controls, page, text_of, workspace_on, workspace_with
+from support.records import in_memory
 
 from ecg_core.figures import Scale
 from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
@@ -52,6 +53,21 @@ def test_a_strip_holds_the_samples_of_the_record_around_its_event(analysis, demo
     assert strip.fs_hz == demo.fs_hz
     assert values == pytest.approx(read - np.median(read), abs=STEP_MV)
     assert strip.start_s < strip.extent[0] < strip.extent[1] < strip.start_s + strip.length_s
+
+
+def test_a_spike_of_one_sample_is_on_its_strip_at_any_rate(analysis):
+    """A pacemaker's spike lasts half a millisecond to two."""
+    for fs_hz in (250.0, 500.0, 1000.0, 2000.0):
+        signal_mv = np.zeros(round(60 * fs_hz))
+        spike = round(30 * fs_hz) + 1
+        signal_mv[spike] = 3.0
+        record = in_memory(signal_mv, fs_hz)
+        made = replace(analysis, record=record)
+        strip = source_of(made, beat_items(made, np.array([37]))).strips(0, 1)[0]
+        values = np.frombuffer(base64.b64decode(strip.samples), "<i2") * STEP_MV
+        assert values.max() == pytest.approx(3.0), fs_hz
+        assert strip.start_s + values.argmax() / strip.fs_hz == pytest.approx(spike / fs_hz, abs=0.004)
+        assert len(values) / strip.fs_hz == pytest.approx(strip.length_s, abs=0.01)
 
 
 def test_a_strip_names_its_event_its_beats_its_time_and_its_length(analysis):

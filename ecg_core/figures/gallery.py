@@ -13,9 +13,10 @@ from ..report.dangers import length_text
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..rhythm.reviewing import BEATS, ReviewItems
 from ..schema import Analysis, Bool, Lead, Text
+from .decimation import decimate
 from .lanes import UNCOUNTED
 from .paper import STANDARD, Scale
-from .samples import encoded, every_nth
+from .samples import DRAWN_HZ, encoded
 from .theme import beats_within, centre
 
 WIDEST_MM: Final = 165.0  # of a strip: two columns need more than this beside each other, else there is a third
@@ -69,12 +70,12 @@ class GallerySource:
         start_s, end_s = _span(event.start_s, event.end_s, self.scale)
         lead = read_strip(analysis.record, self.lead, start_s=start_s, length_s=end_s - start_s)
         signal_mv = lead.signal_mv - centre(lead.signal_mv)
-        every = every_nth(lead.fs_hz)
+        points, step = decimate(signal_mv, max(1, math.ceil(DRAWN_HZ * len(signal_mv) / lead.fs_hz)))
         clock = clock_text(analysis.record, event.start_s, decimals=1)
         length = "" if self.items.kind == BEATS else length_text(event)
         title, beats = self._title(item), self._beats(lead)
         return GalleryStrip(
-            item, lead.start_s, len(signal_mv) / lead.fs_hz, lead.fs_hz / every, encoded(signal_mv[::every]),
+            item, lead.start_s, len(signal_mv) / lead.fs_hz, lead.fs_hz / step, encoded(points),
             beats, (event.start_s, event.end_s), event.kind in DANGERS, title, clock, length,
             bool(self.reviewed[item]), self._label(item, title, clock, length),
         )  # fmt: skip
