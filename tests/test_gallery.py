@@ -70,6 +70,24 @@ def test_a_spike_of_one_sample_is_on_its_strip_at_any_rate(analysis):
         assert len(values) / strip.fs_hz == pytest.approx(strip.length_s, abs=0.01)
 
 
+def test_a_strip_is_drawn_in_the_lead_that_the_finding_rests_on(analysis):
+    """Where the chosen lead could not be analysed, another one was: its strip says so."""
+    score = np.stack([analysis.quality.score[0], 0.8 * analysis.quality.score[0]])
+    score[0, 5:] = 0
+    made = replace(analysis, lead_names=("II", "V1"), quality=replace(analysis.quality, score=score))
+    source = source_of(made, review_items(made, "v_couplet"))
+    early, late = source.strips(0, 3)[0::2]
+    for strip, lead in ((early, "II"), (late, "V1")):
+        values = np.frombuffer(base64.b64decode(strip.samples), "<i2") * STEP_MV
+        read = read_strip(made.record, lead, start_s=strip.start_s, length_s=strip.length_s).signal_mv
+        assert values == pytest.approx(read - np.median(read), abs=STEP_MV)
+    assert "lead" not in early.title
+    assert late.title.endswith("in lead V1")
+    assert "lead" not in source.caption(2)  # the report chooses its leads itself
+    chosen = replace(source, lead=made.record.lead_names[3])  # which was not analysed: the reader wants to see it
+    assert "lead" not in chosen.strips(2, 3)[0].title
+
+
 def test_a_strip_names_its_event_its_beats_its_time_and_its_length(analysis):
     strip = source_of(analysis, review_items(analysis, "v_couplet")).strips(0, 1)[0]
     assert strip.title.startswith("V couplet, 2 beats")

@@ -23,10 +23,11 @@ from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
 from ecg_core.report.statements import left_out_text
+from ecg_core.report.strip_selection import readable_lead
 from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST, SHORT_NAMES
 from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Analysis, Burden, Float32, Index, Quality, Record, RhythmEvent
+from ecg_core.schema import Analysis, Burden, Index, Quality, Record, RhythmEvent
 
 from .wording import NONE, number, plural
 
@@ -162,7 +163,8 @@ def _class(analysis: Analysis, beat: int) -> str:
 
 
 def _waveform_facts(analysis: Analysis, beat: int) -> list[tuple[str, str]]:
-    lead = _lead_at(analysis, float(analysis.beats.time_s[beat]))
+    time_s = float(analysis.beats.time_s[beat])
+    lead = readable_lead(analysis, analysis.lead_names[0], time_s, time_s)
     width_s, correlation = qrs_width_s(analysis, beat, lead), template_correlation(analysis, beat, lead)
     return [
         ("QRS width", f"about {1000 * width_s:.0f} ms in lead {lead}" if math.isfinite(width_s) else "not measurable"),
@@ -175,21 +177,10 @@ def _waveform_facts(analysis: Analysis, beat: int) -> list[tuple[str, str]]:
     ]
 
 
-def _lead_at(analysis: Analysis, time_s: float) -> str:
-    """The first analysed lead or, where that one is not analysable, the clearest one."""
-    score = _scores_at(analysis.quality, time_s)
-    return analysis.lead_names[0 if score[0] > 0 else int(score.argmax())]
-
-
 def _best_quality(quality: Quality, time_s: float) -> float:
     """Quality score of the best lead at a time, 0..1."""
-    return float(_scores_at(quality, time_s).max())
-
-
-def _scores_at(quality: Quality, time_s: float) -> Float32:
-    """Quality score of each analysed lead at a time, shape (n_leads,)."""
     block = min(int(time_s / quality.block_s), quality.score.shape[1] - 1)
-    return quality.score[:, block]
+    return float(quality.score[:, block].max())
 
 
 def _prematurity(rr_s: float, normal_s: float) -> str:
