@@ -131,11 +131,11 @@ def draw_tools(record: Record, layout: Layout, start_s: float, measured: list[Me
 
 def list_measurements(record: Record, measured: list[Measurement], texts: list[str]) -> None:
     """List what is measured in the strip, each with a button that removes it."""
-    for number, (one, text) in enumerate(zip(measured, texts, strict=True)):
+    for one, text in zip(measured, texts, strict=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"**{text}**", width="content")
             st.button(
-                "Remove", key=f"measurement {number}", type="tertiary", on_click=guarded(remove_measurement),
+                "Remove", key=f"remove {one}", type="tertiary", on_click=guarded(remove_measurement),
                 args=(record.sha256, one), disabled=not current_workspace().may_edit(record.sha256),
             )  # fmt: skip
 
