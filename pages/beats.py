@@ -61,7 +61,8 @@ def distributions(analysis: Analysis) -> None:
             on_select=partial(guarded(choose_points), "lorenz", beats),
         )  # fmt: skip
         st.caption(
-            f"Colour: class of the middle beat. An evenly spread sample, of each class at most {LORENZ_BEATS:,}."
+            "Colour: class of the middle beat. An evenly spread sample is drawn, of each class at most "
+            f"{LORENZ_BEATS:,}; a box lists all beats in it."
         )
 
 
