@@ -11,6 +11,7 @@ from support.pages import button, page, text_of, workspace_with
 from support.records import DEMO
 
 from ecg_core.classifier.spec import model_digest
+from ecg_core.edits import DeleteEdit
 from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.figures import lorenz_figure, rr_bars
 from ecg_core.measuring import with_rules
@@ -169,6 +170,17 @@ def test_a_box_chooses_all_beats_in_it_not_the_sample_that_is_drawn(first, monke
     assert chosen_by(monkeypatch, drawn.tolist(), choose_points, beats, box=box).index.tolist() == inside.tolist()
     beyond = [{"x": [790.0, 810.0], "y": [810.0, 900.0]}]
     assert chosen_by(monkeypatch, [], choose_points, beats, box=beyond) is None
+
+
+def test_beats_that_were_all_deleted_were_found_and_come_back(first):
+    workspace = workspace_with(first)
+    workspace.add_edit(workspace.current, DeleteEdit(tuple(first.beats.time_s.tolist())))
+    at = page("beats", workspace)
+    assert "were deleted" in text_of(at)
+    assert "No beat was found" not in text_of(at)
+    button(at, "Undo").click().run()
+    assert not at.exception
+    assert len(workspace.analysis(workspace.current).beats) == len(first.beats)
 
 
 def test_compare_offers_the_second_model_and_says_what_each_was_trained_on(first, installed):
