@@ -19,6 +19,7 @@ from ecg_core.labels import CLASSES
 from ecg_core.measuring import with_rules
 from ecg_core.records import read_strip
 from ecg_core.rhythm.reviewing import beat_items, review_items
+from ecg_core.studies.study_notes import set_report_strips
 from pages._ui import gallery
 from pages._ui.gallery import Place
 from pages._ui.gallery_verdicts import OPENED, kind_key, verdict_groups
@@ -288,6 +289,17 @@ def test_several_strips_go_to_the_report_with_what_they_show(opened, browser):
     assert len(strips) == 2
     assert strips[0].caption.startswith("V couplet, 2 beats")
     assert "2 strips in the report" in browser.data["note"]
+
+
+def test_a_strip_that_is_in_the_report_keeps_the_caption_of_its_reader(opened, browser):
+    at, workspace = opened
+    browser.act(at, "report", 0)
+    (strip,) = workspace.notes(workspace.current).strips
+    workspace.save(set_report_strips, workspace.current, (replace(strip, caption="dizzy here"),))
+    at.run()
+    browser.act(at, "report", 0, 1)
+    captions = [strip.caption for strip in workspace.notes(workspace.current).strips]
+    assert (len(captions), captions[0]) == (2, "dizzy here")
 
 
 def test_a_study_that_another_window_holds_takes_no_verdict(analysis, browser, tmp_path):

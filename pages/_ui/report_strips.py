@@ -109,18 +109,18 @@ def _add(record: Record, strip: ReportStrip, measured: str) -> None:
     """Add a strip with the caption that was typed, or give that caption to the strip where it is there already."""
     typed = st.session_state.get(caption_key(record), "").strip()
     caption = ". ".join(part.rstrip(".") if measured else part for part in (typed, measured) if part)
-    add_strips(record, [replace(strip, caption=caption)])
+    add_strips(record, [replace(strip, caption=caption)], with_captions=True)
     st.session_state[caption_key(record)] = ""
 
 
-def add_strips(record: Record, added: Sequence[ReportStrip]) -> None:
-    """Add strips to the report, in one change; one that is there already gets the new caption."""
+def add_strips(record: Record, added: Sequence[ReportStrip], *, with_captions: bool = False) -> None:
+    """Add strips to the report, in one change; one that is there already keeps its caption or gets the new one."""
     strips = list(current_workspace().notes(record.sha256).strips)
     for strip in added:
         place = _place(strips, strip)
         if place is None:
             strips.append(strip)
-        else:
+        elif with_captions or not strips[place].caption:
             strips[place] = strip
     _save(record, strips)
 
