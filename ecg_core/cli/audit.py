@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OutputError, StoreError
 from ..text import one_line, plural
-from .options import FAILED, Commands
+from .options import FAILED, Commands, add_studies_option
 
 if TYPE_CHECKING:
     from ..studies.audit import AuditEntry
@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--store", action="store_true", help="the store's own trail: studies deleted and imported")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the trail there as a table")
-    parser.add_argument("--studies", type=Path, metavar="FOLDER", help="folder of the studies (the user's own)")
+    add_studies_option(parser)
     parser.set_defaults(run=run)
 
 
