@@ -218,7 +218,9 @@ def test_evaluate_writes_its_figures_as_json(database, tmp_path, capsys):
     assert figures["database"] == "db/1.0.0"
     assert {record["record"] for record in figures["records"]} == {"r1", "r.2"}
     assert {"detected_beats", "reference_beats", "model_sha256"} <= set(figures)
-    assert "DETECTED BEATS" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "DETECTED BEATS" in out
+    assert "reliability of V, mean probability > share that are V: " in out
     assert contents(tmp_path) == ["db", "figures.json"]
 
 
