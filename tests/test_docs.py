@@ -7,6 +7,7 @@ import re
 import pytest
 from support.documents import LINK, ROOT, code_blocks, document, quoted, steps_of_an_analysis
 
+from ecg_core.classifier.spec import find_models, read_spec
 from ecg_core.cli import main as command_line
 
 DOCUMENTS = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "models/README.md", "demo_data/README.md"]
@@ -108,3 +109,12 @@ def test_modules_that_the_guide_runs_exist():
     modules = {name for name in re.findall(r"-m ([\w.]+)", shell) if name.split(".")[0] in {"models", "benchmarks"}}
     assert modules
     assert all((ROOT / name.replace(".", "/")).with_suffix(".py").is_file() for name in modules)
+
+
+@pytest.mark.parametrize("weights", find_models(), ids=lambda path: path.stem)
+def test_the_guide_runs_every_command_of_the_recipe_of_a_shipped_model(weights):
+    shell = "\n".join(code_blocks(document("CONTRIBUTING.md"), ""))
+    commands = read_spec(weights).recipe.split("; ")
+    places = [shell.find(f".venv/bin/{command} ") for command in commands]
+    assert -1 not in places
+    assert places == sorted(places)
