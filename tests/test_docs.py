@@ -9,6 +9,7 @@ from support.documents import LINK, ROOT, code_blocks, document, quoted, steps_o
 
 from ecg_core.classifier.spec import find_models, read_spec
 from ecg_core.cli import main as command_line
+from ecg_core.live.alarm_lines import KINDS
 
 DOCUMENTS = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "models/README.md", "demo_data/README.md"]
 DOCUMENTS += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
@@ -94,6 +95,11 @@ def test_the_drawing_of_the_packages_has_the_layers_that_are_checked():
     assigned = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
     layers = [layer for layer in ast.literal_eval(assigned["FLOORS"]) if layer != {"__main__"}]
     assert [set(line[:DRAWN_WIDTH].split()) for line in drawn] == layers[::-1]
+
+
+def test_the_page_on_live_streams_names_every_kind_of_alarm():
+    table = document("docs/live.md").partition("## Alarms")[2].partition("\n## ")[0]
+    assert set(KINDS) - set(quoted(" ".join(re.findall(r"\(`[^)]+`\)", table)))) == set()
 
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
