@@ -98,7 +98,7 @@ def read_json(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         1 / per_mv if per_mv and per_mv > 0 else None,
         stated=None if length is None else round(length),
     )
-    return open_leads(path, [lead], About(start=_start(reading)), overrides)
+    return open_leads(path, [lead], About(start=_start(reading), states_rate=stated is not None), overrides)
 
 
 def _reading(path: Path) -> Reading:
