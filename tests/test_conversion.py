@@ -8,6 +8,7 @@ from datetime import datetime, time
 import edfio
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 import wfdb
 from support.made_files import dicom_group, ishne, whole, write_dicom
@@ -17,7 +18,7 @@ from ecg_core.cli.main import main
 from ecg_core.errors import OutputError, RecordError
 from ecg_core.labels import AAMI_OF_SYMBOL
 from ecg_core.records import read_annotations, read_record
-from ecg_core.records.convert import convert
+from ecg_core.records.convert import convert, write_at_125_hz
 from ecg_core.records.writers import WRITERS, data_record
 from ecg_core.schema import Annotations
 
@@ -233,6 +234,35 @@ def test_annotations_that_are_none_are_refused(tmp_path, record, name, content, 
     with pytest.raises(RecordError, match=message):
         convert(record, "wfdb", tmp_path / "out", annotations=tmp_path / name)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", [*WRITERS, "125 Hz"])
+def test_no_copy_has_annotations_at_the_end_of_its_record_or_beyond(tmp_path, kind):
+    path = write_record(tmp_path, "x", SIGNAL, 250, lead_names=("II", "V1"))
+    places = [5, 400, 777, N - 1, N, N + 1, N + 5000, N + 9000]
+    wfdb.wrann("x", "atr", np.array(places), symbol=[*"NVNNVVNN"], fs=250, write_dir=str(tmp_path))
+    (tmp_path / "out").mkdir()
+    sentences = []
+    if kind == "125 Hz":
+        copy = write_at_125_hz(read_record(path), tmp_path / "out", origin="x")
+    else:
+        copy = convert(read_record(path), kind, tmp_path / "out", report=sentences.append)
+        assert "4 annotations at or beyond the end of the record (20.0 s) were left out." in sentences
+    table, beats = tmp_path / "out" / "x_beats.csv", tmp_path / "out" / "x.ann"
+    if kind == "dicom":
+        items = pydicom.dcmread(copy).WaveformAnnotationSequence
+        time_s = sorted((place - 1) / 250 for item in items for place in np.atleast_1d(item.ReferencedSamplePositions))
+    else:
+        time_s = (read_annotations(table, 250) if table.is_file() else read_record(copy).reference).time_s
+    assert beats.is_file() == (kind == "ishne")
+    np.testing.assert_allclose(time_s, np.array(places[:4]) / 250, atol=0.005)
+
+
+def test_converting_prints_what_is_in_doubt_about_the_file(tmp_path, capsys):
+    path = write_record(tmp_path, "x", SIGNAL, 250, lead_names=("II", "V1"))
+    (tmp_path / "x.dat").write_bytes((tmp_path / "x.dat").read_bytes()[:10_000])
+    assert main(["convert", str(path), "--to", "csv", "--out", str(tmp_path / "out")]) == 0
+    assert "Doubt about the file: " in capsys.readouterr().out
 
 
 # Anonymous copies

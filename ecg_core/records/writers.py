@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,7 +97,7 @@ def _mark_uncalibrated(header: Path, calibrated: Sequence[bool]) -> None:
 
 
 def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Path) -> None:
-    """Write the record's annotation file with all its fields, or else the reference annotations."""
+    """Write what lies within the record of its annotation file, with all its fields, or else of the reference."""
     import wfdb  # noqa: PLC0415
 
     path = None if record.pieces else next((path for path in record.files if path.suffix.lower() == ".atr"), None)
@@ -113,9 +114,13 @@ def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Pat
             time_s, symbol, note = reference.time_s, reference.symbol.tolist(), reference.aux.tolist()
         else:
             return
-        sample = to_sample(time_s, fs_hz, n_samples)
-        name = plain_name(record)
-        wfdb.wrann(name, "atr", sample, symbol=symbol, aux_note=note, fs=fs_hz, write_dir=str(folder), **more)
+        inside = time_s < record.duration_s
+        if inside.any():
+            wfdb.wrann(
+                plain_name(record), "atr", to_sample(time_s[inside], fs_hz, n_samples),
+                symbol=[*compress(symbol, inside)], aux_note=[*compress(note, inside)], fs=fs_hz,
+                write_dir=str(folder), **{field: values[inside] for field, values in more.items()},
+            )  # fmt: skip
     except (ValueError, TypeError, IndexError) as error:
         raise OutputError(f"{record.record_id}: its annotations cannot be written ({error}).") from error
 
