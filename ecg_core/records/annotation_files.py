@@ -183,20 +183,18 @@ def _read_table(path: Path) -> Annotations:
     return Annotations(time_s[order], symbol.to_numpy(dtype=np.str_)[order], np.full(len(order), "", dtype=np.str_))
 
 
-def beats_of_texts(texts: Sequence[tuple[float, float, str]], begin_s: float) -> Annotations | None:
+def beats_of_texts(texts: Sequence[tuple[float, float, str]]) -> Annotations | None:
     """Annotations of beats and rhythms among the texts of an EDF+ file; None where the texts are not beats.
 
     Parameters
     ----------
     texts
-        Onset and duration in seconds, and the text.
-    begin_s
-        Onset of the first sample.
+        Time from the first sample and duration in seconds, and the text.
 
     """
     found = sorted(
-        (onset - begin_s, *known)
-        for onset, duration, text in texts
+        (time_s, *known)
+        for time_s, duration, text in texts
         if duration <= MAX_BEAT_S and (known := _annotation_of(text))
     )
     beat_s = [time_s for time_s, symbol, _ in found if symbol in AAMI_OF_SYMBOL]
