@@ -15,7 +15,7 @@ from support.made_files import whole
 from support.records import in_memory, write_record
 
 from ecg_core.cli.main import main
-from ecg_core.errors import OutputError, RecordError
+from ecg_core.errors import MissingMetadataError, OutputError, RecordError
 from ecg_core.overrides import RecordOverrides
 from ecg_core.records import read_record
 from ecg_core.records.convert import convert
@@ -132,6 +132,19 @@ def test_a_lead_without_gain_stays_so_in_dicom_and_ishne(tmp_path):
     back = read_record(path, RecordOverrides(per_mv=200))
     assert back.lead_names == ("II", "V1")
     np.testing.assert_allclose(whole(back)[1], signal_of(2)[1], atol=0.5 / 200 + 1e-6)
+
+
+@pytest.mark.parametrize("kind", ["edf", "csv", "parquet"])
+def test_a_lead_without_gain_has_no_unit_in_edf_and_tables(tmp_path, kind):
+    path = convert(record_of(("II", "V1"), calibrated=(True, False)), kind, tmp_path)
+    assert read_record(path).lead_names == ("II",)
+    back = read_record(path, RecordOverrides(per_mv=400))  # twice the counts that were assumed
+    assert back.lead_names == ("II", "V1")
+    np.testing.assert_allclose(whole(back)[0], signal_of(2)[0], atol=0.001)
+    np.testing.assert_allclose(whole(back)[1], signal_of(2)[1] / 2, atol=0.001)
+    path = convert(record_of(("II",), calibrated=(False,)), kind, tmp_path / "alone")
+    with pytest.raises(MissingMetadataError, match="the unit"):
+        read_record(path)
 
 
 def test_what_dicom_has_no_ecg_for_is_refused(tmp_path):
