@@ -16,6 +16,7 @@ from support.records import in_memory, write_record
 
 from ecg_core.cli.main import main
 from ecg_core.errors import OutputError, RecordError
+from ecg_core.evaluation.matching import vf_episodes
 from ecg_core.labels import AAMI_OF_SYMBOL
 from ecg_core.records import read_annotations, read_record
 from ecg_core.records.convert import convert, write_at_125_hz
@@ -289,6 +290,37 @@ def test_an_anonymous_copy_names_neither_patient_nor_day(tmp_path, record, kind)
     back = read_record(path)
     assert (back.start, back.comments, back.age_years) == (None, (), None)
     np.testing.assert_allclose(whole(back), SIGNAL, atol=0.001)
+
+
+FIBRILLATION = [
+    (0.5, "N", ""), (1.0, "N", ""), (1.5, "N", "Somebody"), (2.0, "[", ""), (2.1, "+", "(VFL"), (2.4, "!", ""),
+    (6.0, "]", ""),
+    (6.2, "+", "(N"), (7.0, "x", ""), (7.5, "N", ""), (8.0, "|", ""), (8.5, "~", ""), (9.0, '"', "Somebody fell"),
+    (9.5, "@", "Somebody.txt"), (10.0, "s", "Somebody"), (11.0, "N", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("anonymise", [False, True])
+@pytest.mark.parametrize("kind", WRITERS)
+def test_the_ends_of_fibrillation_are_in_every_copy_or_said_to_be_missing(tmp_path, record, kind, anonymise):
+    time_s, symbol, aux = (np.array(column) for column in zip(*FIBRILLATION, strict=True))
+    marked, sentences = replace(record, reference=Annotations(time_s, symbol, aux)), []
+    path = convert(marked, kind, tmp_path / "out", anonymise=anonymise, report=sentences.append)
+    if kind == "wfdb":
+        back = read_record(path).reference
+        assert back.symbol.tolist() == [one for one in symbol.tolist() if not (anonymise and one in '"@')]
+        assert not anonymise or set(back.aux.tolist()) == {"", "(VFL", "(N"}
+    elif kind == "edf":
+        np.testing.assert_array_equal(vf_episodes(read_record(path).reference), [[2, 6]])
+    elif kind in ("dicom", "aecg"):
+        content = path.read_bytes()
+        assert content.count(b"start of ventricular flutter or fibrillation") == 1
+        assert content.count(b"end of ventricular flutter or fibrillation") == 1
+    else:
+        assert "in WFDB's symbols: [ + ! ] x | ~" in sentences[-1]
+    texts = kind in ("edf", "dicom", "aecg")
+    n = 0 if kind == "wfdb" else len(FIBRILLATION) - (9 if texts else 5) - 2 * anonymise
+    assert [int(sentence.split()[0]) for sentence in sentences if "does not hold" in sentence] == [n] * (n > 0)
 
 
 def test_the_command_line_writes_annotations_and_leaves_out_names(tmp_path, marks, capsys):

@@ -15,7 +15,15 @@ from ..files import atomic_files, place_mends, reason_of
 from ..schema import Float32, Record
 from ..signals.filters import FS_HZ, fill_gaps, resample
 from ..text import plural
-from .copied_annotations import EDF, anonymous, with_annotations, with_events, within_end, without_annotation_file
+from .copied_annotations import (
+    EDF,
+    anonymous,
+    held_by,
+    with_annotations,
+    with_events,
+    within_end,
+    without_annotation_file,
+)
 from .writers import SUFFIXES, WRITERS, Rows, limited, plain_name, write_wfdb
 
 OF_16_BITS = ("wfdb", EDF, "dicom", "ishne")  # forms whose steps grow with the range of a lead
@@ -47,8 +55,8 @@ def convert(
     anonymise
         Write no name, no start, and no text that a person wrote.
     report
-        Takes a sentence for what the copy lacks: annotations at or beyond the end of the record, and samples that no
-        ECG reaches, which a form of 16 bits limits.
+        Takes a sentence for what the copy lacks: annotations at or beyond the end of the record, those of a kind that
+        the form does not hold, and samples that no ECG reaches, which a form of 16 bits limits.
     overwrite
         Replace files that are there; never those of the record itself, nor the annotations.
 
@@ -82,6 +90,7 @@ def convert(
         record = _anonymised(record)
     elif not record.is_simulated:
         record = replace(record, comments=())  # they may name a patient
+    record = held_by(record, kind, report)
     copy = plain_name(record) if kind == "wfdb" else f"{record.record_id}.{SUFFIXES.get(kind, kind)}"
 
     def check(path: Path, made: Path | None = None) -> None:

@@ -13,10 +13,12 @@ from ..errors import OutputError, RecordError
 from ..labels import AAMI_OF_SYMBOL
 from ..schema import Annotations, Bool, Record
 from ..text import plural
-from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
+from .annotation_files import LINK_SYMBOL, NOTE_SYMBOL, RHYTHM, RHYTHM_SYMBOL, VF_MARKS, read_annotations
 from .event_files import EventfulAnnotations, read_events
 
 EDF: Final = "edf"
+TEXTS: Final = (RHYTHM_SYMBOL, *VF_MARKS)  # that forms with texts hold beside beats
+HELD: Final = {EDF: TEXTS, "dicom": TEXTS, "aecg": TEXTS, "ishne": (), "csv": (), "parquet": ()}
 
 
 def with_annotations(record: Record, path: Path) -> Record:
@@ -78,11 +80,25 @@ def within_end(record: Record, report: Callable[[str], None] | None) -> Record:
     return replace(record, reference=_chosen(known, inside))
 
 
+def held_by(record: Record, kind: str, report: Callable[[str], None] | None) -> Record:
+    """The record with the annotations that a form of copy holds; the others are named."""
+    held, known = HELD.get(kind), record.reference
+    if held is None or known is None or (kept := np.isin(known.symbol, [*AAMI_OF_SYMBOL, *held])).all():
+        return record
+    if report:
+        others = known.symbol[~kept].tolist()
+        report(
+            f"{plural(len(others), 'annotation')} of a kind that {kind} does not hold "
+            f"{'was' if len(others) == 1 else 'were'} left out, in WFDB's symbols: {' '.join(dict.fromkeys(others))}"
+        )
+    return replace(record, reference=_chosen(known, kept))
+
+
 def anonymous(reference: Annotations | None) -> Annotations | None:
-    """Beats and changes of rhythm, without free text."""
+    """Annotations without free text: notes and links are left out, of the others what is no change of rhythm."""
     if reference is None:
         return None
-    kept = _chosen(reference, np.isin(reference.symbol, [*AAMI_OF_SYMBOL, RHYTHM_SYMBOL]))
+    kept = _chosen(reference, ~np.isin(reference.symbol, [NOTE_SYMBOL, LINK_SYMBOL]))
     aux = np.array([note if RHYTHM.fullmatch(note) else "" for note in kept.aux.tolist()], dtype=np.str_)
     return replace(kept, aux=aux)  # the events of an analysis are codes alone
 

@@ -200,8 +200,7 @@ def _edf_annotations(record: Record, n_samples: int, fs_hz: float) -> list[edfio
     reference = record.reference
     time_s = (to_sample(reference.time_s, fs_hz, n_samples) / fs_hz).round(9)
     texts = np.where(reference.symbol == RHYTHM_SYMBOL, reference.aux, reference.symbol)
-    kept = np.isin(reference.symbol, [*AAMI_OF_SYMBOL, RHYTHM_SYMBOL])
-    found = [edfio.EdfAnnotation(float(t), None, str(text)) for t, text in zip(time_s[kept], texts[kept], strict=True)]
+    found = [edfio.EdfAnnotation(float(t), None, str(text)) for t, text in zip(time_s, texts, strict=True)]
     events = reference.events if isinstance(reference, EventfulAnnotations) else ()
     return [*found, *(edfio.EdfAnnotation(event.start_s, event.duration_s, event.code) for event in events)]
 
