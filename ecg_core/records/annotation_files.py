@@ -77,7 +77,7 @@ def read_labels_of(path: Path, record: Record) -> tuple[Annotations, bool]:
     for name, sha256 in stated:
         if sha256 != record.sha256:
             raise RecordError(
-                "these labels are of another record; nothing was labelled",
+                "these labels are of another record; none of them is used",
                 where=path.name,
                 expected=f"{record.record_id} (SHA-256 {record.sha256[:SHOWN_DIGITS]})",
                 got=f"{name} ({sha256[:SHOWN_DIGITS]})",

@@ -13,10 +13,11 @@ from ..errors import OutputError, RecordError
 from ..labels import AAMI_OF_SYMBOL
 from ..schema import Annotations, Bool, Record
 from ..text import plural
-from .annotation_files import LINK_SYMBOL, NOTE_SYMBOL, RHYTHM, RHYTHM_SYMBOL, VF_MARKS, read_annotations
+from .annotation_files import LINK_SYMBOL, NOTE_SYMBOL, RHYTHM, RHYTHM_SYMBOL, VF_MARKS, read_labels_of
 from .event_files import EventfulAnnotations, read_events
 
 EDF: Final = "edf"
+ROUNDED_S: Final = 0.001  # of the times in a table of events
 TEXTS: Final = (RHYTHM_SYMBOL, *VF_MARKS)  # that forms with texts hold beside beats
 HELD: Final = {EDF: TEXTS, "dicom": TEXTS, "aecg": TEXTS, "ishne": (), "csv": (), "parquet": ()}
 
@@ -27,10 +28,10 @@ def with_annotations(record: Record, path: Path) -> Record:
     Raises
     ------
     RecordError
-        They cannot be decoded, or lie beyond the record's end.
+        They cannot be decoded, lie beyond the record's end, or are stated to be of another record.
 
     """
-    annotations = read_annotations(path, record.fs_hz)
+    annotations, _ = read_labels_of(path, record)
     if len(annotations.time_s) and annotations.time_s[-1] > record.duration_s:
         raise RecordError(
             f"it and the record {record.record_id} do not belong together",
@@ -49,18 +50,19 @@ def with_events(record: Record, path: Path, kind: str) -> Record:
     OutputError
         The kind of copy holds no events.
     RecordError
-        They cannot be read, or lie beyond the record's end.
+        They cannot be read, end more than ``ROUNDED_S`` beyond the record's end, or are stated to be of another record.
 
     """
     if kind != EDF:
         raise OutputError(f"{path.name}: events are written into {EDF} alone, not into {kind}.", settings=("to",))
-    events, known = read_events(path), record.reference
-    if events and max(event.start_s for event in events) > record.duration_s:
+    events, known = read_events(path, record.record_id), record.reference
+    last_s = max((event.start_s + event.duration_s for event in events), default=0.0)
+    if last_s > record.duration_s + ROUNDED_S:
         raise RecordError(
             f"it and the record {record.record_id} do not belong together",
             where=path.name,
             expected=f"events within {record.duration_s:,.1f} s",
-            got=f"the last one at {events[-1].start_s:,.1f} s",
+            got=f"the last one until {last_s:,.1f} s",
         )
     known = known or Annotations(np.zeros(0), np.zeros(0, dtype=np.str_), np.zeros(0, dtype=np.str_))
     return replace(record, reference=EventfulAnnotations(known.time_s, known.symbol, known.aux, events))
