@@ -69,8 +69,13 @@ def unquoted(cell: str) -> str:
 
 def is_value(cell: str) -> bool:
     """Whether a cell is a number, a time by the clock, or a word for a missing number."""
-    is_time = CLOCK.fullmatch(cell) or re.fullmatch(DATE, cell)
+    is_time = CLOCK.fullmatch(cell) or is_date(cell)
     return bool(NUMBER.fullmatch(cell) or is_time) or cell in MISSING_WORDS or cell.casefold() in INFINITE
+
+
+def is_date(cell: str) -> bool:
+    """Whether a cell is a date without a time."""
+    return bool(re.fullmatch(DATE, cell))
 
 
 def is_unit(cell: str) -> bool:
