@@ -404,6 +404,24 @@ def test_a_column_of_dates_without_times_of_day_is_named_as_left_out(tmp_path, h
     assert [channel.name for channel in record.left_out] == ["Date"]
 
 
+@pytest.mark.parametrize("heading", ["ECG V", "Lead V", "lead_V", "CH1 V", "V"])
+def test_the_lead_v_is_not_read_in_volts(tmp_path, heading):
+    text = columns(times(), numbers(), before=f"time_s,{heading}\n")
+    with pytest.raises(MissingMetadataError, match="the unit"):
+        opened(tmp_path, text)
+    record = read_record(tmp_path / "x.csv", RecordOverrides(per_mv=1.0))
+    assert_is(record)
+    assert record.lead_names == (heading,)
+    record = opened(tmp_path, columns(times(), numbers(), numbers(), before=f"time_s,II_mv,{heading}\n"))
+    assert (record.lead_names, [channel.name for channel in record.left_out]) == (("II",), [heading])
+
+
+@pytest.mark.parametrize("heading", ["ECG (V)", "V [V]", "II/V", "II / V", "II_volts"])
+def test_volts_are_in_brackets_behind_a_stroke_or_written_out(tmp_path, heading):
+    volts = [f"{x / 1000:.7f}" for x in ECG]
+    assert_is(opened(tmp_path, columns(times(), volts, before=f"time_s,{heading}\n")))
+
+
 def polar(fs_hz=130, *, lost=(20, 35), seconds=60):
     """A chest strap's table, some seconds lost."""
     t = np.arange(fs_hz * seconds) / fs_hz
