@@ -365,7 +365,7 @@ def test_a_time_of_day_without_a_date_is_kept_unless_the_copy_is_anonymous(tmp_p
 
 
 @pytest.mark.parametrize("at_125_hz", [False, True])
-@pytest.mark.parametrize("kind", ["wfdb", "edf"])
+@pytest.mark.parametrize("kind", ["wfdb", "edf", "dicom", "ishne", "aecg"])
 def test_a_sample_that_no_ecg_reaches_is_limited_and_named(tmp_path, kind, at_125_hz):
     signal = SIGNAL.copy()
     signal[1, 1000] = -1e6

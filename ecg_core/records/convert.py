@@ -26,7 +26,7 @@ from .copied_annotations import (
 )
 from .writers import SUFFIXES, WRITERS, Rows, limited, plain_name, write_wfdb
 
-OF_16_BITS = ("wfdb", EDF, "dicom", "ishne")  # forms whose steps grow with the range of a lead
+OF_16_BITS = ("wfdb", EDF, "dicom", "ishne", "aecg")  # forms whose steps grow with the range of a lead
 HASH_DIGITS = 8  # of the hash of the files, in the name of an anonymous copy
 
 

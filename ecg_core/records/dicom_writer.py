@@ -39,9 +39,9 @@ def write_dicom(record: Record, rows: Callable[[int], Float32], fs_hz: float, fo
         DICOM has no ECG of so many leads, of this length, or of this rate.
 
     """
-    n_samples = len(rows(0))
-    sop_class = sop_class_of(record, n_samples, fs_hz)
     counts = counts_of(record, rows)
+    n_samples = len(counts.samples)
+    sop_class = sop_class_of(record, n_samples, fs_hz)
     made = new_dataset(record, sop_class, instance=f"{record.record_id} at {fs_hz!r} Hz", modality="ECG")
     made.AcquisitionContextSequence = []
     made.WaveformSequence = [_group(record, counts, fs_hz)]
