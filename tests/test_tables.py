@@ -526,6 +526,15 @@ def test_times_without_a_unit_get_it_from_the_rate(tmp_path):
     assert_is(record, np.where(kept, ECG, np.nan))
 
 
+@pytest.mark.parametrize("zone", ["Z", " UTC", "+00:00", "+01:00", ""])
+def test_times_that_are_stated_in_utc_are_a_doubt_about_the_start(tmp_path, zone):
+    stamps = [f"{stamp}{zone}" for stamp in clock_times("%Y-%m-%dT%H:%M:%S.%f")]
+    record = opened(tmp_path, columns(stamps, numbers(), before="time,II_mv\n"))
+    assert str(record.start) == "2024-03-02 23:59:50"
+    doubt = ("its times are stated in UTC, so its start is in UTC and not in local time",)
+    assert record.doubts == (() if zone in ("+01:00", "") else doubt)
+
+
 def test_times_since_1970_state_the_start_in_utc(tmp_path):
     cells = [f"{1709423990000 + round(1000 * t)}" for t in TIME_S]
     record = opened(tmp_path, columns(cells, numbers(), before="timestamp [ms],II_mv\n"))

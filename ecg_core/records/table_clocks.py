@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY_S, HALF_DAY_S = 86_400.0, 43_200.0
+UTC: Final = re.compile(r"Z| ?[-+]00:?00| UTC", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Moment:
     clock_s: float  # since midnight, or elapsed
     day: date | None  # None where it states none, or one that can be read in two ways
     has_hours: bool
+    is_utc: bool = False  # stated, by Z, UTC or +00:00
 
 
 def moment_of(cell: str) -> Moment | None:
@@ -43,7 +45,8 @@ def moment_of(cell: str) -> Moment | None:
         seconds = seconds * 60 + float(part)
     if found["half"]:
         seconds = seconds % HALF_DAY_S + (HALF_DAY_S if found["half"][0].casefold() == "p" else 0)
-    return Moment(seconds, _day_of(found["date"] or found["date_after"], is_wfdb=cell.startswith("[")), has_hours)
+    day = _day_of(found["date"] or found["date_after"], is_wfdb=cell.startswith("["))
+    return Moment(seconds, day, has_hours, is_utc=bool(UTC.fullmatch(found["zone"] or "")))
 
 
 def _day_of(text: str | None, *, is_wfdb: bool) -> date | None:

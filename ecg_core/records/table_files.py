@@ -284,23 +284,23 @@ def _unit_by_rate(time: Float64, fs_hz: float) -> float | None:
     return None
 
 
-def _start(layout: Layout, timing: Timing, columns: TimeColumns) -> tuple[datetime | None, time | None, bool]:
-    """Date and time of the start, or the time of day alone, and whether it is in UTC, by the first times of a table."""
+def _start(layout: Layout, timing: Timing, columns: TimeColumns) -> tuple[datetime | None, time | None, str]:
+    """Date and time of the start, or the time of day alone, and why it is in UTC, by the first times of a table."""
     for number, is_elapsed in layout.clocks:
         moment = moment_of(columns.first_cell(number))
         if moment is not None and (moment.day is not None or (moment.clock_s > 0 and not is_elapsed)):
-            return *start_of(moment, timing.before_s), False
+            return *start_of(moment, timing.before_s), "are stated in UTC" if moment.is_utc else ""
     for number, unit_s in layout.times:
         first_s = float(columns.numbers(number)[0]) * unit_s
         if FIRST_UNIX_S < first_s < LAST_UNIX_S:
-            return datetime(1970, 1, 1) + timedelta(seconds=first_s + timing.before_s), None, True
-    return layout.notes.start, None, False
+            return datetime(1970, 1, 1) + timedelta(seconds=first_s + timing.before_s), None, "count from 1970"
+    return layout.notes.start, None, ""
 
 
 def _record(path: Path, source: SignalSource, layout: Layout, columns: TimeColumns) -> Record:
     """A record of the leads of a table, at the rate of its times, or at the given rate."""
     layout, timing = _timing(path.name, layout, columns)
-    start, clock, is_utc = _start(layout, timing, columns)
+    start, clock, why_utc = _start(layout, timing, columns)
     check_rate(path.name, timing.fs_hz, NO_OVERRIDES)
     check_leads(path.name, len(layout.names))
     check_length(path.name, timing.fs_hz, timing.n_samples)
@@ -308,8 +308,8 @@ def _record(path: Path, source: SignalSource, layout: Layout, columns: TimeColum
     doubts = [*layout.doubts, *timing.doubts]
     if abs(stated - timing.fs_hz) > SAME_RATE * timing.fs_hz:
         doubts.append(f"{stated:g} Hz is stated or given, its times are of {timing.fs_hz:g} Hz, at which it is read")
-    if is_utc:
-        doubts.append("its times count from 1970, so its start is in UTC and not in local time")
+    if why_utc:
+        doubts.append(f"its times {why_utc}, so its start is in UTC and not in local time")
     return Record(
         record_id=path.stem,
         source=source if len(timing.first) == 1 else GappedSource(source, timing),
