@@ -364,6 +364,20 @@ def test_a_time_of_day_without_a_date_is_kept_unless_the_copy_is_anonymous(tmp_p
         assert (back.start, back.start_clock) == (None, None)
 
 
+@pytest.mark.parametrize("marked", [False, True])
+def test_an_edf_copy_begins_at_the_very_moment(tmp_path, record, marked):
+    start = datetime(2001, 5, 4, 3, 2, 1, 123_457)
+    marks = Annotations(BEATS[:4], np.array(SYMBOLS[:4]), np.full(4, ""))
+    made = replace(record, start=start, reference=marks if marked else None)
+    back = read_record(convert(made, "edf", tmp_path / "a"))
+    assert (back.start, back.doubts) == (start, ())
+    np.testing.assert_allclose(whole(back), SIGNAL, atol=0.001)
+    if marked:
+        np.testing.assert_allclose(back.reference.time_s, BEATS[:4], atol=0.002)
+    clocked = replace(made, start=None, start_clock=start.time())
+    assert read_record(convert(clocked, "edf", tmp_path / "b")).start_clock == start.time()
+
+
 @pytest.mark.parametrize("at_125_hz", [False, True])
 @pytest.mark.parametrize("kind", ["wfdb", "edf", "dicom", "ishne", "aecg"])
 def test_a_sample_that_no_ecg_reaches_is_limited_and_named(tmp_path, kind, at_125_hz):

@@ -144,6 +144,7 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
     units = ["mV" if stated else "" for stated in record.calibrated]
     leads = zip(record.lead_names, signal, units, strict=True)
     clock = record.start.time() if record.start else record.start_clock
+    annotations = _edf_annotations(record, n_samples, fs_hz)
     try:
         file = edfio.Edf(
             [
@@ -152,10 +153,10 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
                 )
                 for name, row, unit in leads
             ],
-            starttime=clock.replace(microsecond=0) if clock else None,
+            starttime=clock,
             recording=edfio.Recording(startdate=record.start.date()) if record.start else None,
             data_record_duration=record_s,
-            annotations=_edf_annotations(record, n_samples, fs_hz) or None,
+            annotations=annotations if annotations or (clock and clock.microsecond) else None,  # which hold fractions
         )
     except ValueError as error:
         raise OutputError(
