@@ -378,21 +378,22 @@ def test_an_edf_copy_begins_at_the_very_moment(tmp_path, record, marked):
     assert read_record(convert(clocked, "edf", tmp_path / "b")).start_clock == start.time()
 
 
+@pytest.mark.parametrize("lead", [0, 1])
 @pytest.mark.parametrize("at_125_hz", [False, True])
 @pytest.mark.parametrize("kind", ["wfdb", "edf", "dicom", "ishne", "aecg"])
-def test_a_sample_that_no_ecg_reaches_is_limited_and_named(tmp_path, kind, at_125_hz):
+def test_a_sample_that_no_ecg_reaches_is_limited_and_named(tmp_path, kind, at_125_hz, lead):
     signal = SIGNAL.copy()
-    signal[1, 1000] = -1e6
+    signal[lead, 1000] = -1e6
     spiked = replace(in_memory(signal, 250.0, lead_names=("II", "V1")), record_id="x")
     sentences = []
     back = read_record(convert(spiked, kind, tmp_path, at_125_hz=at_125_hz, report=sentences.append))
     assert sentences == [
-        "Lead V1: 1 sample beyond 32 mV, which no ECG reaches, was limited to it so that the others keep their "
-        "resolution."
+        f"Lead {('II', 'V1')[lead]}: 1 sample beyond 32 mV, which no ECG reaches, was limited to it so that the others "
+        "keep their resolution."
     ]
     found = whole(back)
     if not at_125_hz:
-        assert found[1, 1000] == pytest.approx(-32, abs=0.001)
+        assert found[lead, 1000] == pytest.approx(-32, abs=0.001)
         np.testing.assert_allclose(np.delete(found, 1000, axis=1), np.delete(SIGNAL, 1000, axis=1), atol=0.001)
     np.testing.assert_allclose(found[:, 1000:], SIGNAL[:, 2000::2] if at_125_hz else found[:, 1000:], atol=0.005)
 
