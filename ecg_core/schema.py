@@ -288,7 +288,8 @@ class Episodes:
 
     n: int = 0
     n_beats: int = 0
-    total_s: float = 0.0
+    rate_bpm: float = float("nan")  # mean over all their RR; NaN where none is known
+    total_s: float = 0.0  # of atrial fibrillation, the analysable time
     longest: RhythmEvent | None = None  # in seconds
     most_beats: RhythmEvent | None = None  # in seconds where the beats of one cannot all be separated
     fastest: RhythmEvent | None = None  # None where no rate is known

@@ -129,11 +129,17 @@ def ectopic_series(beats: Beats, label: str) -> tuple[Index, Index]:
 
 
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
-    """The event from one beat to another, with the rate of its mean RR."""
+    """The event from one beat to another, with its analysable beats and the rate of the mean of the RR that are known.
+
+    Lost signal inside, which does not end every rhythm, makes it no slower.
+    """
     start_s, end_s = float(beats.time_s[first]), float(beats.time_s[last])
-    duration_s = round(end_s - start_s, DECIMALS)
-    bpm = round(float(60.0 * (last - first) / duration_s), DECIMALS) if duration_s else float("nan")
-    return RhythmEvent(kind, start_s, end_s, int(last - first + 1), bpm)
+    usable, rr_s = beats.usable[first : last + 1], beats.rr_s[first + 1 : last + 1]
+    known = np.isfinite(rr_s) & usable[1:] & usable[:-1]
+    n_rr = int(np.count_nonzero(known))
+    length_s = round(end_s - start_s if n_rr == last - first else float(rr_s[known].sum()), DECIMALS)
+    bpm = round(float(60.0 * n_rr / length_s), DECIMALS) if length_s else float("nan")
+    return RhythmEvent(kind, start_s, end_s, int(np.count_nonzero(usable)), bpm)
 
 
 def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:

@@ -47,6 +47,17 @@ def follows_previous(beats: Beats) -> Bool:
     return np.asarray(beats.usable & _of_previous(beats.usable) & np.isfinite(beats.rr_s))
 
 
+def goes_on(beats: Beats, lost_s: float) -> Bool:
+    """Whether a rhythm can go on from the previous beat to each beat, shape (n,).
+
+    It can where one follows the other, and through lost signal, in which beats are not counted, where the analysable
+    beats around it are no more than ``lost_s`` apart.
+    """
+    known_s = np.concatenate(([-np.inf], beats.time_s[beats.usable], [np.inf]))
+    n_before = np.cumsum(beats.usable) - beats.usable
+    return follows_previous(beats) | (known_s[n_before + 1] - known_s[n_before] <= lost_s)
+
+
 def _of_previous(flags: Bool) -> Bool:
     """The flag of the previous beat, shape (n,); False for the first."""
     return np.concatenate(([False], flags[:-1]))[: len(flags)]
