@@ -232,6 +232,12 @@ def test_analysable_time_is_that_of_the_usable_blocks_and_ends_with_the_recordin
     assert burden.analysable_pct == pytest.approx(60.0)
 
 
+def test_lost_signal_of_any_length_is_not_analysable_and_counts_once():
+    beats, lost_s = make_beats([80] * 10, "N" * 10), np.array([[2.0, 2.3], [9.0, 12.0]])
+    quality = replace(quality_of([True, False, True]), lost_s=lost_s)
+    assert measure_burden(beats, (), quality=quality, duration_s=25.0, rules=RULES).analysable_s == pytest.approx(13.7)
+
+
 def test_a_beat_on_the_hour_belongs_to_the_hour_that_begins():
     burden = burden_of(make_beats([360_000, 80], "NV"), duration_s=7200.0)
     assert burden.hourly.count.tolist() == [[0] * 5, [1, 0, 1, 0, 0]]

@@ -190,11 +190,12 @@ def _percent(part: float, whole: int) -> float:
 def analysable_spans(events: Events, quality: Quality, *, duration_s: float) -> list[Span]:
     """Start and end of each stretch whose beats are counted, ascending: analysable signal without fibrillation in it.
 
-    Nothing in ventricular fibrillation is a beat, so its time is in the denominator of no burden and no count an hour;
+    Where no lead holds a signal, for however short, there is no beat. Nothing in ventricular fibrillation is one
+    either, so its time is in the denominator of no burden and no count an hour;
     a tachycardia of the ventricles and a fibrillation that is only suspected have beats.
     """
-    fibrillation = [(event.start_s, event.end_s) for event in _of_kinds(events, "vf")]
-    return without((0.0, duration_s), [*quality.unusable_stretches(duration_s), *fibrillation])
+    empty = [(event.start_s, event.end_s) for event in _of_kinds(events, "vf", "no_signal")]
+    return without((0.0, duration_s), [*quality.unusable_stretches(duration_s), *quality.lost_stretches(), *empty])
 
 
 def seconds_until(spans: Sequence[Span], time_s: Float64) -> Float64:
@@ -206,9 +207,9 @@ def seconds_until(spans: Sequence[Span], time_s: Float64) -> Float64:
 
 def _clear_s(quality: Quality, duration_s: float) -> float:
     """Seconds of signal of the quality in which few beats are false or missed."""
-    is_clear = (quality.score.max(axis=0) >= CLEAR_SCORE) & quality.usable
-    start_s = np.arange(len(is_clear)) * quality.block_s
-    return float(np.clip(duration_s - start_s[is_clear], 0, quality.block_s).sum())
+    clear = replace(quality, usable=(quality.score.max(axis=0) >= CLEAR_SCORE) & quality.usable)
+    spans = without((0.0, duration_s), [*clear.unusable_stretches(duration_s), *quality.lost_stretches()])
+    return float(sum(end_s - start_s for start_s, end_s in spans))
 
 
 def _hourly(
