@@ -135,6 +135,29 @@ def test_a_gap_in_analysable_signal_without_an_rr_is_no_pause():
     assert dangers_of(replace(beats, rr_s=rr_s), no_waveform(DURATION_S)) == []
 
 
+@pytest.mark.parametrize(
+    ("dropout_s", "found"),
+    [
+        ((36.0, 36.5), [(False, 13.6)]),  # too short for a beat between the T wave and the P wave beside it
+        ((36.0, 37.7), [(True, 6.7), (True, 5.2)]),
+        ((41.0, 42.7), [(True, 11.7)]),
+    ],
+)
+def test_no_length_of_a_dropout_hides_a_standstill(dropout_s, found):
+    start_s, end_s = dropout_s
+    beats = beats_at(STEADY[(STEADY < 30) | (STEADY >= 42.5)])
+    rr_s = np.where(beats.rr_s > 5, np.nan, beats.rr_s)
+    still = replace(no_waveform(DURATION_S), still_s=np.array([[29.7, start_s], [end_s, 42.5]]))
+    events = list(
+        find_dangers(
+            replace(beats, rr_s=rr_s), [], still, replace(quality(), lost_s=np.array([dropout_s])),
+            duration_s=DURATION_S, rules=RULES,
+        )
+    )  # fmt: skip
+    asystoles = [(event.at_least, round(event.duration_s, 1)) for event in events if event.kind == "asystole"]
+    assert asystoles == found
+
+
 def test_a_recording_that_ends_without_beats_ends_in_asystole():
     events = dangers_of(beats_at(STEADY[STEADY < 60]), no_waveform(DURATION_S))
     (asystole,) = of_kind(events, "asystole")

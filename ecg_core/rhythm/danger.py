@@ -157,7 +157,8 @@ def find_dangers(
             yield RhythmEvent(kind, start_s, end_s, 0, UNKNOWN)
     unusable = quality.unusable_stretches(duration_s)
     doubtful = [piece for span in unusable for piece in without(span, still)]
-    standing = list(_standstills(beats, [*doubtful, *no_signal, *tachycardic], still, duration_s, rules))
+    lost = [*doubtful, *no_signal, *tachycardic]
+    standing = list(_standstills(beats, lost, quality.lost_stretches(), still, duration_s=duration_s, rules=rules))
     yield from standing
     explained = [*no_signal, *marked, *tachycardic, *((event.start_s, event.end_s) for event in standing)]
     for span in unusable:
@@ -167,11 +168,18 @@ def find_dangers(
 
 
 def _standstills(
-    beats: Beats, lost: Sequence[Span], still: Sequence[Span], duration_s: float, rules: RhythmRules
+    beats: Beats,
+    lost: Sequence[Span],
+    dropouts: Sequence[Span],
+    still: Sequence[Span],
+    *,
+    duration_s: float,
+    rules: RhythmRules,
 ) -> Iterator[RhythmEvent]:
     """Pauses and asystoles that have no RR: with an edge in lost signal, at an edge of the recording, or in noise.
 
-    Those between two beats in analysable signal are found by their RR.
+    Those between two beats in analysable signal are found by their RR. Of the ``dropouts``, stretches of any length
+    without a signal, a short one does not end a standstill; in a longer one there may have been a beat.
     """
     shown = beats.usable
     time_s = np.concatenate(([0.0], beats.time_s[shown], [duration_s]))
@@ -180,18 +188,20 @@ def _standstills(
     shortest_s = min(rules.pause_s, rules.asystole_s)
     for i in np.flatnonzero((np.round(np.diff(time_s), DECIMALS) >= shortest_s) & ~known[1:]).tolist():
         gap = (float(time_s[i]), float(time_s[i + 1]))
-        for start_s, end_s in without(gap, lost):
-            piece = (start_s, end_s)
-            if piece == gap and 0 < i < n_beats and _longest_s(without(gap, still)) > MAX_STEEP_S:
-                continue  # nothing of it is lost, but something steep in it may have been a beat
+        pieces = without(gap, lost)
+        if pieces == [gap] and 0 < i < n_beats and not _is_still(gap, still):
+            # something steep may have been a beat, but none lies in what is still beside a dropout
+            pieces = [piece for piece in without(gap, dropouts) if piece != gap and _is_still(piece, still)]
+        for start_s, end_s in pieces:
             edges = int(start_s == gap[0] and i > 0), int(end_s == gap[1] and i < n_beats)
             for kind, least_s in (("pause", rules.pause_s), ("asystole", rules.asystole_s)):
                 if round(end_s - start_s, DECIMALS) >= least_s:
                     yield RhythmEvent(kind, start_s, end_s, sum(edges), UNKNOWN, at_least=sum(edges) < len(edges))
 
 
-def _longest_s(spans: Iterable[Span]) -> float:
-    return max((end_s - start_s for start_s, end_s in spans), default=0.0)
+def _is_still(span: Span, still: Iterable[Span]) -> bool:
+    """Whether nothing in a span is steep for so long that it may be a beat."""
+    return all(end_s - start_s <= MAX_STEEP_S for start_s, end_s in without(span, still))
 
 
 def without(span: Span, holes: Iterable[Span]) -> list[Span]:
