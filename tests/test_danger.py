@@ -191,8 +191,9 @@ def tachycardia(start_s, end_s, n_beats=20):
     return RhythmEvent("vt", start_s, end_s, n_beats, 60.0 * (n_beats - 1) / (end_s - start_s))
 
 
-def test_tachycardia_stays_one_across_signal_that_is_not_analysable():
-    lost = RhythmEvent("not_analysable", 30.0, 39.0, 0, float("nan"))
+@pytest.mark.parametrize("kind", ["not_analysable", "artefact", "no_signal"])
+def test_tachycardia_stays_one_across_signal_that_is_not_analysable(kind):
+    lost = RhythmEvent(kind, 30.0, 39.0, 0, float("nan"))
     events = join_tachycardias([tachycardia(20, 30), lost, tachycardia(39, 55)], NO_BEATS, RULES)
     (joined,) = [event for event in events if event.kind.startswith("vt")]
     assert (joined.kind, joined.start_s, joined.end_s, joined.n_beats) == ("vt_sustained", 20, 55, 40)

@@ -29,6 +29,7 @@ MIN_REST_S = 1.0  # what is left of a stretch that is not analysable beside othe
 JOINED_S = 3.0  # between tachycardias that are one lies no more analysable signal ...
 JOINED_UNUSABLE_S = 10.0  # ... and no more of any
 MAX_STEEP_S = 1.5  # T wave and P wave beside a pause are steeper than nothing for so long; a beat in between is longer
+LOST = ("not_analysable", "artefact", "no_signal")  # events of signal in which no beat is counted
 UNKNOWN = float("nan")
 
 Span = tuple[float, float]  # start and end in seconds
@@ -216,23 +217,31 @@ def without(span: Span, holes: Iterable[Span]) -> list[Span]:
     return [*left, (at_s, span[1])] if at_s < span[1] else left
 
 
-def join_tachycardias(events: Sequence[RhythmEvent], beats: Beats, rules: RhythmRules) -> list[RhythmEvent]:
-    """The events with ventricular tachycardias that follow each other closely, without a beat between, as one each.
+def join_tachycardias(
+    events: Sequence[RhythmEvent], beats: Beats, rules: RhythmRules, *, kinds: tuple[str, str] = ("vt", "vt_sustained")
+) -> list[RhythmEvent]:
+    """The events with tachycardias that follow each other closely, without a beat between, as one each.
 
-    A tachycardia of beats goes on through a stretch in which the waveform alone shows it, and through one that is not
-    analysable.
+    A tachycardia of beats goes on through a stretch in which the waveform alone shows it, and through lost signal:
+    between two of them without a beat between, an RR is not known.
+
+    Parameters
+    ----------
+    kinds
+        Those of tachycardias that are not sustained, and of those that are.
+
     """
     beat_s = beats.time_s[beats.usable]
-    tachycardias = [event for event in events if event.kind in ("vt", "vt_sustained")]
-    others = [event for event in events if event.kind not in ("vt", "vt_sustained")]
-    unusable = [(event.start_s, event.end_s) for event in others if event.kind in ("not_analysable", "artefact")]
+    tachycardias = [event for event in events if event.kind in kinds]
+    others = [event for event in events if event.kind not in kinds]
+    lost = [(event.start_s, event.end_s) for event in others if event.kind in LOST]
     groups: list[list[RhythmEvent]] = []
     for event in sorted(tachycardias, key=lambda event: event.start_s):
-        if groups and _is_joined(groups[-1], event, unusable, beat_s):
+        if groups and _is_joined(groups[-1], event, lost, beat_s):
             groups[-1].append(event)
         else:
             groups.append([event])
-    return [*others, *(_joined(group, rules) for group in groups)]
+    return [*others, *(_joined(group, rules, kinds) for group in groups)]
 
 
 def has_all_beats(event: RhythmEvent) -> bool:
@@ -240,22 +249,20 @@ def has_all_beats(event: RhythmEvent) -> bool:
     return event.n_beats * 60.0 >= SEPARABLE_SHARE * event.duration_s * event.rate_bpm
 
 
-def _is_joined(group: Sequence[RhythmEvent], event: RhythmEvent, unusable: list[Span], beat_s: Float64) -> bool:
+def _is_joined(group: Sequence[RhythmEvent], event: RhythmEvent, lost: list[Span], beat_s: Float64) -> bool:
     """Whether a tachycardia goes on from a group: no beat, and hardly any analysable signal, lies between them."""
     gap = (max(part.end_s for part in group), event.start_s)
-    gap_s, analysable_s = gap[1] - gap[0], sum(b - a for a, b in without(gap, unusable))
-    by_waveform = event.n_beats == 0 or any(part.n_beats == 0 for part in group)
-    goes_on = by_waveform or analysable_s < gap_s
+    analysable_s = sum(b - a for a, b in without(gap, lost))
     no_beat = bool(np.searchsorted(beat_s, gap[1], "left") <= np.searchsorted(beat_s, gap[0], "right"))
-    return goes_on and no_beat and analysable_s <= JOINED_S and gap_s <= JOINED_UNUSABLE_S
+    return no_beat and analysable_s <= JOINED_S and gap[1] - gap[0] <= JOINED_UNUSABLE_S
 
 
-def _joined(group: Sequence[RhythmEvent], rules: RhythmRules) -> RhythmEvent:
+def _joined(group: Sequence[RhythmEvent], rules: RhythmRules, kinds: tuple[str, str]) -> RhythmEvent:
     """One tachycardia of several, at the mean rate of their beats."""
     start_s, end_s = min(event.start_s for event in group), max(event.end_s for event in group)
     timed = [event for event in group if event.n_beats > 1]
     intervals = sum(event.n_beats - 1 for event in timed)
     length_s = sum(event.duration_s for event in timed)
     bpm = round(60.0 * intervals / length_s, DECIMALS) if length_s else UNKNOWN
-    kind = "vt_sustained" if round(end_s - start_s, DECIMALS) > rules.sustained_s else "vt"
+    kind = kinds[round(end_s - start_s, DECIMALS) > rules.sustained_s]
     return RhythmEvent(kind, start_s, end_s, sum(event.n_beats for event in timed), bpm)

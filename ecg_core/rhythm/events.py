@@ -11,7 +11,7 @@ import numpy as np
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
 from .basic_rhythm import is_idioventricular
-from .danger import join_tachycardias
+from .danger import MAX_TACHYCARDIC_RR_S, join_tachycardias
 from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_runs
 
 KIND_NAMES: Final = {
@@ -97,7 +97,7 @@ def find_rhythms(
 
     """
     follows = follows_previous(beats)
-    fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in episodes]
+    fibrillation = [_fibrillation(beats, episode) for episode in episodes]
     events = [
         *others,
         *fibrillation,
@@ -106,7 +106,8 @@ def find_rhythms(
     ]
     for label in "VS":
         events += [*_ectopic_series(beats, label, rules), *_patterns(beats, label, follows, rules)]
-    events = join_tachycardias(events, beats, rules)
+    for kinds in TACHYCARDIAS.values():
+        events = join_tachycardias(events, beats, rules, kinds=kinds)
     return tuple(sorted(events, key=lambda event: (event.start_s, event.kind)))
 
 
@@ -120,26 +121,38 @@ def series_of(beats: Beats, label: str) -> list[slice]:
 
 
 def ectopic_series(beats: Beats, label: str) -> tuple[Index, Index]:
-    """The first beat of each of the series of ``series_of``, and the beat after its last, each of shape (n_series,)."""
+    """The first beat of each of the series of ``series_of``, and the beat after its last, each of shape (n_series,).
+
+    Two beats at the RR of a tachycardia follow each other though some signal between them is lost: no beat of another
+    class lies in between.
+    """
     joined = np.isin(beats.label, JOINS[label]) & beats.usable
+    near = np.round(np.diff(beats.time_s, prepend=-np.inf), DECIMALS) <= MAX_TACHYCARDIC_RR_S
     n_before = np.concatenate(([0], np.cumsum(beats.label == label)))  # beats of the class before each beat
-    first, stop = unbroken_runs(joined, follows_previous(beats))
+    first, stop = unbroken_runs(joined, follows_previous(beats) | near)
     holds_class = n_before[stop] > n_before[first]
     return first[holds_class], stop[holds_class]
 
 
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
-    """The event from one beat to another, with its analysable beats and the rate of the mean of the RR that are known.
-
-    Lost signal inside, which does not end every rhythm, makes it no slower.
-    """
+    """The event from one beat to another, with the rate of its mean RR."""
     start_s, end_s = float(beats.time_s[first]), float(beats.time_s[last])
-    usable, rr_s = beats.usable[first : last + 1], beats.rr_s[first + 1 : last + 1]
-    known = np.isfinite(rr_s) & usable[1:] & usable[:-1]
-    n_rr = int(np.count_nonzero(known))
-    length_s = round(end_s - start_s if n_rr == last - first else float(rr_s[known].sum()), DECIMALS)
-    bpm = round(float(60.0 * n_rr / length_s), DECIMALS) if length_s else float("nan")
-    return RhythmEvent(kind, start_s, end_s, int(np.count_nonzero(usable)), bpm)
+    return RhythmEvent(kind, start_s, end_s, int(last - first + 1), _rate_bpm(last - first, end_s - start_s))
+
+
+def _fibrillation(beats: Beats, episode: slice) -> RhythmEvent:
+    """An episode of atrial fibrillation, with its analysable beats; what is lost in it makes its rate no lower."""
+    usable, rr_s = beats.usable[episode], beats.rr_s[episode]
+    known_s = rr_s[1:][np.isfinite(rr_s[1:]) & usable[1:] & usable[:-1]]
+    start_s, end_s = float(beats.time_s[episode.start]), float(beats.time_s[episode.stop - 1])
+    length_s = end_s - start_s if len(known_s) == len(usable) - 1 else float(known_s.sum())
+    return RhythmEvent("af", start_s, end_s, int(usable.sum()), _rate_bpm(len(known_s), length_s))
+
+
+def _rate_bpm(n_rr: int, length_s: float) -> float:
+    """Mean rate of so many RR that take so long; NaN where that is no time."""
+    duration_s = round(length_s, DECIMALS)
+    return round(float(60.0 * n_rr / duration_s), DECIMALS) if duration_s else float("nan")
 
 
 def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
