@@ -107,7 +107,10 @@ def long_by_hand(rr_ticks, follows):
 def rates_by_hand(rr_ticks, usable, broken):
     """Rate windows of 8 RR that all count, in unbroken rows of too slow or too fast ones that take 30 s."""
     n = len(rr_ticks)
-    counts = [i > 0 and usable[i] and not broken[i] and 20 <= rr_ticks[i] <= 300 for i in range(n)]
+    known = [i > 0 and usable[i] and not broken[i] for i in range(n)]
+    around = [[rr_ticks[k] for k in range(max(0, i - 4), min(n, i + 4)) if known[k]] for i in range(n)]
+    slow = [len(around[i]) >= 4 and np.median(around[i]) > 200 for i in range(n)]
+    counts = [known[i] and rr_ticks[i] >= 20 and (rr_ticks[i] <= 300 or slow[i]) for i in range(n)]
     ticks = {i: sum(rr_ticks[i - 7 : i + 1]) for i in range(8, n) if all(counts[i - 7 : i + 1])}
     for kind, unusual in (
         ("bradycardia", {i for i, total in ticks.items() if 50 * total > 6000 * 8}),
