@@ -15,6 +15,7 @@ from ecg_core.rhythm.danger import (
     with_separable_beats,
     without,
 )
+from ecg_core.rhythm.events import series_of
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Beats, Quality, RhythmEvent, Waveform
 
@@ -95,6 +96,18 @@ def test_beats_inside_fibrillation_are_not_counted_and_the_gap_is_no_pause():
 def test_beats_inside_suspected_fibrillation_stay():
     found = tachyarrhythmias(waveform(vf=[(30, 50)], level=0.6), RULES)
     assert mask_fibrillation(beats_at(STEADY), found).usable.all()
+
+
+@pytest.mark.parametrize("rr_s", [0.45, 0.9])
+def test_beats_inside_suspected_fibrillation_are_counted_as_they_follow_each_other(rr_s):
+    found = tachyarrhythmias(waveform(vf=[(30, 50)], level=0.6), RULES)
+    shown_s = [*np.arange(0.5, 30, 0.8), *np.arange(30.2, 48, rr_s), *np.arange(52, DURATION_S, 0.8)]
+    beats = beats_at(shown_s)
+    inside = (beats.time_s > 30) & (beats.time_s < 50)
+    ventricular = mask_fibrillation(replace(beats, label=np.where(inside, "V", "N")), found)
+    (series,) = series_of(ventricular, "V")
+    assert series.stop - series.start == inside.sum() > 15
+    assert not of_kind(rhythms_of(ventricular, RULES), "pause")  # across its end
 
 
 def test_where_ventricular_beats_are_separable_it_is_tachycardia():

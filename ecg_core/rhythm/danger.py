@@ -115,7 +115,8 @@ def with_separable_beats(found: Sequence[Tachyarrhythmia], beats: Beats) -> list
 def mask_fibrillation(beats: Beats, found: Iterable[Tachyarrhythmia]) -> Beats:
     """The beats without those inside fibrillation, which are none, and without RR across it, which are no pauses.
 
-    Nor is a long RR across a tachycardia whose beats cannot be separated.
+    Nor is a long RR across a tachycardia whose beats cannot be separated, or a fibrillation that is only suspected; the
+    beats in these are counted, and a short RR between them has its length.
     """
     usable, rr_s = beats.usable.copy(), beats.rr_s.copy()
     for kind, start_s, end_s in found:
@@ -123,7 +124,7 @@ def mask_fibrillation(beats: Beats, found: Iterable[Tachyarrhythmia]) -> Beats:
         across = slice(first, last + 1)  # also of the first beat after it
         if kind == "vf":
             usable[first:last] = False
-        rr_s[across] = np.where(rr_s[across] <= MASKED_S, rr_s[across], np.nan) if kind == "vt" else np.nan
+        rr_s[across] = np.nan if kind == "vf" else np.where(rr_s[across] <= MASKED_S, rr_s[across], np.nan)
     return replace(beats, usable=usable, rr_s=rr_s, label=np.where(usable, beats.label, "Q"))
 
 
