@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from ..edits import Mark
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
 from .basic_rhythm import is_idioventricular
-from .danger import MAX_TACHYCARDIC_RR_S, join_tachycardias
+from .danger import MAX_TACHYCARDIC_RR_S, Span, join_tachycardias, stretches
 from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_runs
 
 KIND_NAMES: Final = {
@@ -84,7 +86,12 @@ CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the l
 
 
 def find_rhythms(
-    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice], others: Iterable[RhythmEvent] = ()
+    beats: Beats,
+    rules: RhythmRules,
+    *,
+    episodes: Sequence[slice],
+    others: Iterable[RhythmEvent] = (),
+    marks: Iterable[Mark] = (),
 ) -> tuple[RhythmEvent, ...]:
     """All events in the order of their start.
 
@@ -94,9 +101,12 @@ def find_rhythms(
         Atrial fibrillation as slices of the beats, as found before S inside was suppressed; see ``af_episodes``.
     others
         What was found in the waveform and not in the beats, see ``find_dangers``, or is marked by a reader.
+    marks
+        By a reader; V in a marked ventricular tachycardia belong to it, however slow they are.
 
     """
     follows = follows_previous(beats)
+    marked = [mark[:2] for mark in marks if mark.rhythm == "vt"]
     fibrillation = [_fibrillation(beats, episode) for episode in episodes]
     events = [
         *others,
@@ -105,7 +115,7 @@ def find_rhythms(
         *_unusual_rates(beats, rules),
     ]
     for label in "VS":
-        events += [*_ectopic_series(beats, label, rules), *_patterns(beats, label, follows, rules)]
+        events += [*_ectopic_series(beats, label, rules, marked), *_patterns(beats, label, follows, rules)]
     for kinds in TACHYCARDIAS.values():
         events = join_tachycardias(events, beats, rules, kinds=kinds)
     return tuple(sorted(events, key=lambda event: (event.start_s, event.kind)))
@@ -155,20 +165,44 @@ def _rate_bpm(n_rr: int, length_s: float) -> float:
     return round(float(60.0 * n_rr / duration_s), DECIMALS) if duration_s else float("nan")
 
 
-def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
+def _ectopic_series(beats: Beats, label: str, rules: RhythmRules, marked: Sequence[Span]) -> Iterator[RhythmEvent]:
     """Couplets, runs and tachycardias of V (with F) or S; a single ectopic beat is no event."""
     first, stop = ectopic_series(beats, label)
     is_event = (stop - first == 2) | (stop - first >= rules.run_min_beats)
     for start, end in zip(first[is_event].tolist(), stop[is_event].tolist(), strict=True):
-        n_beats = end - start
-        kind = f"{label.lower()}_couplet" if n_beats == 2 else f"{label.lower()}_run"
-        event = _event(kind, beats, start, end - 1)
-        if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
-            sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
-            event = replace(event, kind=TACHYCARDIAS[label][sustained])
-        elif n_beats > 2 and label == "V" and is_idioventricular(beats, slice(start, end), rules):
-            event = replace(event, kind="idioventricular")
-        yield event
+        event = _series_event(beats, label, slice(start, end), rules)
+        if event.kind in TACHYCARDIAS[label] or label == "S":
+            yield event
+            continue
+        for part, is_tachycardia in _parts(beats, slice(start, end), marked, rules):
+            if is_tachycardia:
+                yield _event("vt", beats, part.start, part.stop - 1)
+            else:
+                yield _series_event(beats, label, part, rules)
+
+
+def _series_event(beats: Beats, label: str, series: slice, rules: RhythmRules) -> RhythmEvent:
+    """The couplet, run or tachycardia that a series of V or S is."""
+    n_beats = series.stop - series.start
+    event = _event(f"{label.lower()}_{'couplet' if n_beats == 2 else 'run'}", beats, series.start, series.stop - 1)
+    if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
+        sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
+        return replace(event, kind=TACHYCARDIAS[label][sustained])
+    if n_beats > 2 and label == "V" and is_idioventricular(beats, series, rules):
+        return replace(event, kind="idioventricular")
+    return event
+
+
+def _parts(beats: Beats, series: slice, marked: Sequence[Span], rules: RhythmRules) -> list[tuple[slice, bool]]:
+    """A slow series of V, cut into what a reader marked as tachycardia and what not, which is a run of its own."""
+    time_s = beats.time_s[series]
+    inside = np.any([(time_s >= start_s) & (time_s < end_s) for start_s, end_s in marked], axis=0)
+    if not np.any(inside):
+        return [(series, False)]
+    for start, stop in stretches(~inside):
+        inside[start:stop] = stop - start < rules.run_min_beats
+    edges = [0, *(np.flatnonzero(np.diff(inside)) + 1).tolist(), len(inside)]
+    return [(slice(series.start + a, series.start + b), bool(inside[a])) for a, b in pairwise(edges)]
 
 
 def _patterns(beats: Beats, label: str, follows: Bool, rules: RhythmRules) -> Iterator[RhythmEvent]:
