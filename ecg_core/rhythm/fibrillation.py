@@ -24,7 +24,7 @@ from ..schema import Beats, Bool, Float32, Float64, Index
 from ..signals.windows import window_sums
 from .intervals import DECIMALS, goes_on, nn_intervals, unbroken_slices
 
-AF_LOST_S = 10.0  # lost signal between two beats in fibrillation that does not end it: a block of the quality
+AF_LOST_S = 10.0  # between two beats in fibrillation, so much lost signal does not end it, as it ends no tachycardia
 # By the network:
 # Around each beat, an odd number: the mean of their logits counts. Chosen by cross-validation over the patients of
 # afdb, aftdb and ltafdb, as were the numbers below and the probability of the rule.

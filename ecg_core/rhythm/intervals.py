@@ -55,8 +55,8 @@ def goes_on(beats: Beats, lost_s: float) -> Bool:
     beats around it are no more than ``lost_s`` apart.
     """
     known_s = np.concatenate(([-np.inf], beats.time_s[beats.usable], [np.inf]))
-    n_before = np.cumsum(beats.usable) - beats.usable
-    return follows_previous(beats) | (known_s[n_before + 1] - known_s[n_before] <= lost_s)
+    n_before: Index = np.cumsum(beats.usable) - beats.usable
+    return np.asarray(follows_previous(beats) | (known_s[n_before + 1] - known_s[n_before] <= lost_s))
 
 
 def _of_previous(flags: Bool) -> Bool:
