@@ -45,8 +45,7 @@ def followed(beats, *, until_s, rules=EASY, at=lambda end_s: {}):
         extra = {"lost_s": (), **at(end_s)}
         ahead = beats.time_s[(beats.time_s >= decided_s) & (beats.time_s < end_s - 0.1)]
         new, vitals = tracker.step(
-            tail, n - done, episodes=af_episodes(tail, rules), until_s=decided_s, end_s=end_s,
-            hidden_s=max([at_s for at_s in extra["lost_s"] if at_s < decided_s], default=-np.inf),
+            tail, n - done, episodes=af_episodes(tail, rules), until_s=decided_s, end_s=end_s, dropped_s=-np.inf,
             detections=detections(found_s=ahead, **extra),
         )  # fmt: skip
         alarms, done = [*alarms, *new], n
@@ -245,6 +244,37 @@ def test_noise_that_may_hide_beats_is_no_asystole_and_ends_one_that_goes_on():
         at=lambda end_s: {**lost, "lost_s": np.arange(24.0, end_s, 0.1)} if end_s > 24.2 else {},
     )  # fmt: skip
     assert [(alarm.kind, alarm.end_s is None) for alarm in alarms][-2:] == [(ASYSTOLE, False), ("unreadable", True)]
+
+
+@pytest.mark.parametrize("every_s", [1.0, 1.9, 3.0])
+def test_short_losses_of_signal_do_not_put_an_asystole_off(every_s):
+    lost_s = np.concatenate([[at, at + 0.05, at + 0.1] for at in np.arange(1.03, 40, every_s)])
+    beats = make_beats([80] * 20 + [1200], "N" * 21)
+    alarms, _ = followed(beats, until_s=24, at=lambda end_s: {"lost_s": lost_s[lost_s < end_s]})
+    (raised,) = begun(alarms, ASYSTOLE)
+    assert raised.start_s == pytest.approx(16.0)
+    assert raised.announced_s - raised.start_s <= 6
+    alarms, _ = followed(steady(40), until_s=30, at=lambda end_s: {"lost_s": lost_s[lost_s < end_s]})
+    assert alarms == []
+
+
+def test_where_losses_may_hide_beats_it_is_said_that_nothing_can_be_judged():
+    """Of every two seconds one is lost: neither a pause nor an asystole can be judged, but no beat is found either."""
+
+    def at(end_s):
+        lost_s = np.arange(0.0, end_s, 0.05)
+        return {"lost_s": lost_s[(lost_s > 17) & (lost_s % 2 < 1)]}
+
+    alarms, vitals = followed(make_beats([80] * 20 + [2000], "N" * 21), until_s=34, at=at)
+    assert [alarm.kind for alarm in alarms] == ["unreadable"]
+    assert alarms[0].start_s == pytest.approx(16.0, abs=0.3)
+    assert alarms[0].announced_s - alarms[0].start_s < 12.5
+    assert vitals.active == (alarms[0],)
+
+
+def test_a_stream_that_begins_without_any_beat_is_not_analysable():
+    alarms, _ = followed(make_beats([2000] + [80] * 20, "N" * 21), until_s=32)
+    assert [(alarm.kind, alarm.end_s is None) for alarm in alarms] == [("unreadable", True), ("unreadable", False)]
 
 
 # Fibrillation

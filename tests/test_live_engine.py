@@ -329,6 +329,15 @@ def test_asystole_is_raised_within_six_seconds_and_nothing_in_it_is_a_beat(excer
     assert not {"unreadable", "leads_off"} & {alarm.kind for alarm in alarms(updates)}
 
 
+def test_asystole_is_raised_within_six_seconds_although_packets_are_lost(excerpt, model):
+    part = without_beats(excerpt[: 36 * FS_HZ], 25.2, 36)
+    for at_s in np.arange(2.0, 36.0, 3.0):
+        part[int(at_s * FS_HZ) : int((at_s + 0.1) * FS_HZ)] = np.nan
+    updates = watch(part, model, cuts=range(0, len(part), FS_HZ // 5))
+    (raised,) = [alarm for alarm in alarms(updates) if alarm.kind == "asystole" and alarm.end_s is None]
+    assert raised.announced_s - joined(updates).time_s[-1] <= 6
+
+
 @pytest.mark.parametrize("gain", [0.1, 0.4])
 def test_beats_of_another_amplitude_are_found_again(excerpt, model, monkeypatch, gain):
     monkeypatch.setattr(amplitude, "RELEARN_S", 10.0)  # two minutes, to be quick

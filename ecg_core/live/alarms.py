@@ -29,6 +29,7 @@ from .alarm_lines import (
 )
 from .detector import JITTER_S, SETTLED_S, WindowDetections
 from .fibrillation import FibrillationWatch
+from .standstill import StandstillWatch
 from .stream import Alarm, Stream, Vitals
 
 PATTERNS: Final = ("v_bigeminy", "v_trigeminy", "s_bigeminy", "s_trigeminy")
@@ -54,7 +55,9 @@ class AlarmTracker:
         self._reached_s = dict.fromkeys(HOLD_S, -np.inf)  # by line: the end of the last event so far
         self._fibrillation = FibrillationWatch()
         self._unusable = deque[RhythmEvent](maxlen=UNUSABLE_STRETCHES)  # the latest that are not analysable
+        self._watch = StandstillWatch()
         self._standstill = False  # whether nothing like a beat was found for as long as an asystole
+        self._known_s = 0.0  # the last moment at which it was known whether the heart beats
         self._ectopic_s: dict[str, deque[float]] = {"V": deque(), "S": deque()}
         self._n_beats, self._decided_s = 0, 0.0
         self._noise_s: float | None = None  # since then the signal is not analysable ...
@@ -71,7 +74,7 @@ class AlarmTracker:
         episodes: Sequence[slice],
         until_s: float,
         end_s: float,
-        hidden_s: float,
+        dropped_s: float,
         detections: WindowDetections,
     ) -> tuple[tuple[Alarm, ...], Vitals]:
         """Take what was decided at a hop.
@@ -84,8 +87,8 @@ class AlarmTracker:
             Atrial fibrillation as slices of these beats.
         until_s, end_s
             The end of the decided signal, and of the received signal.
-        hidden_s
-            The last decided moment at which a beat may have been missed.
+        dropped_s
+            The last candidate that was dropped as noise.
 
         """
         alarms: list[Alarm] = []
@@ -97,11 +100,17 @@ class AlarmTracker:
             alarms += self._step_rhythms(tail, episodes, end_s)
         alarms += self._end_rhythms(tail, until_s, end_s)
         alarms += self._step_fibrillation(detections.vf, end_s)
-        alarms += self._end_pause(tail, n_new, end_s, hidden_s, detections)
+        watched_s = max(until_s, end_s - SETTLED_S)
+        found_s = max(dropped_s, float(tail.time_s[-1]) if len(tail) else -np.inf)
+        candidate_s = float(detections.time_s.max(initial=found_s))
+        self._watch.step(found_s=candidate_s, lost_s=detections.lost_s, until_s=until_s, watched_s=watched_s)
+        alarms += self._end_pause(tail, n_new, end_s, dropped_s, detections)
         self._standstill = False
         if len(tail) and not detections.off.all() and not self._fibrillation.is_suspected:
-            alarms += self._begin_pause(tail, until_s, end_s, hidden_s)
-            alarms += self._step_asystole(tail, max(until_s, end_s - SETTLED_S), end_s, hidden_s, detections)
+            lost_s = float(detections.lost_s[detections.lost_s < until_s].max(initial=-np.inf))
+            alarms += self._begin_pause(tail, until_s, end_s, max(dropped_s, lost_s, self._watch.hidden_s))
+            alarms += self._step_asystole(end_s)
+        self._keep_known(candidate_s, watched_s, detections)
         alarms += self._step_leads(detections, until_s, end_s)
         self._last = self._vitals(tail, until_s, detections)
         return tuple(alarms), self._last
@@ -193,7 +202,7 @@ class AlarmTracker:
         return [] if watch.over_s is None else line.end(watch.over_s, end_s)
 
     def _end_pause(
-        self, tail: Beats, n_new: int, end_s: float, hidden_s: float, detections: WindowDetections
+        self, tail: Beats, n_new: int, end_s: float, dropped_s: float, detections: WindowDetections
     ) -> list[Alarm]:
         """Announce that a beat ended a pause or asystole, or that nothing is known of it any more."""
         line = self._lines["pause"]
@@ -209,6 +218,7 @@ class AlarmTracker:
             return line.end(end_s - FLAT_S, end_s)
         if self._fibrillation.is_suspected:
             return line.end(self._fibrillation.start_s, end_s)
+        hidden_s = max(dropped_s, self._watch.hidden_s)
         if line.active.kind == PAUSE and hidden_s > line.active.start_s + JITTER_S:
             return line.end(hidden_s, end_s)
         return []
@@ -220,20 +230,20 @@ class AlarmTracker:
         last_s = float(tail.time_s[-1])
         return self._lines["pause"].begin(PAUSE, last_s, end_s) if until_s - last_s >= self.rules.pause_s else []
 
-    def _step_asystole(
-        self, tail: Beats, watched_s: float, end_s: float, hidden_s: float, detections: WindowDetections
-    ) -> list[Alarm]:
-        """Announce that nothing like a beat was found for so long in a signal that is there.
+    def _step_asystole(self, end_s: float) -> list[Alarm]:
+        """Announce that nothing like a beat was found for so long in a signal that is there; waits for no label."""
+        self._standstill = self._watch.clear_s >= self.rules.asystole_s
+        return self._lines["pause"].begin(ASYSTOLE, self._watch.since_s, end_s) if self._standstill else []
 
-        This waits for no label: ``watched_s`` is the end of the signal that has settled.
-        """
-        lost_s = detections.lost_s[detections.lost_s < watched_s].max(initial=-np.inf)
-        found_s = max(float(tail.time_s[-1]), hidden_s, detections.time_s.max(initial=-np.inf), lost_s)
-        self._standstill = bool(watched_s - found_s >= self.rules.asystole_s)
-        return self._lines["pause"].begin(ASYSTOLE, float(found_s), end_s) if self._standstill else []
+    def _keep_known(self, candidate_s: float, watched_s: float, detections: WindowDetections) -> None:
+        """Keep until when it was known whether the heart beats: where another alarm says that it is not, until now."""
+        is_said = (
+            self._standstill or detections.off.all() or self._fibrillation.is_suspected or self._lines["vf"].active
+        )
+        self._known_s = max(self._known_s, watched_s if is_said else candidate_s)
 
     def _step_leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
-        """Announce that no lead gives a signal, or that noise has lasted too long; or the end of it."""
+        """Announce that no lead gives a signal, or none that shows for too long what the heart does; or the end."""
         line = self._lines["leads"]
         if line.active is not None and line.active.kind == NO_SIGNAL:
             return []
@@ -244,10 +254,12 @@ class AlarmTracker:
         if self._fibrillation.is_suspected or self._lines["vf"].active is not None or self._standstill:
             self._noise_s = None
             return alarms + line.end(until_s, end_s)
-        if detections.usable:
+        is_judged = until_s - self._known_s < MIN_NOISE_S
+        if detections.usable and is_judged:
             self._noise_s, self._clear_s = None, until_s if self._clear_s is None else self._clear_s
             return alarms + (line.end(self._clear_s, end_s) if until_s - self._clear_s >= MIN_CLEAR_S else [])
-        self._noise_s, self._clear_s = until_s if self._noise_s is None else self._noise_s, None
+        since_s = until_s if is_judged else self._known_s
+        self._noise_s, self._clear_s = min(since_s, since_s if self._noise_s is None else self._noise_s), None
         if until_s - self._noise_s < MIN_NOISE_S:
             return alarms
         asystole = self._lines["pause"].end(self._noise_s, end_s)  # what goes on is not known

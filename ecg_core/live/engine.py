@@ -174,7 +174,7 @@ class Monitor:
         n_new = len(attention.weight)
         alarms, vitals = self._alarm_tracker.step(
             self._tail, n_new, episodes=self._episodes, until_s=until_s, end_s=end_s, detections=detections,
-            hidden_s=max(float(detections.lost_s[detections.lost_s < until_s].max(initial=-np.inf)), self._dropped_s),
+            dropped_s=self._dropped_s,
         )  # fmt: skip
         latest = take_rows(self._tail, slice(len(self._tail) - n_new, None))
         new = calibrate_probabilities(latest, self._calibration)
