@@ -21,7 +21,7 @@ from ecg_core.live.line_format import header_line
 from ecg_core.live.lines import HOST, TcpFeed
 from ecg_core.live.replay import Replay
 from ecg_core.live.sources import open_source
-from ecg_core.live.stream import Notice, Stream, StreamChunk
+from ecg_core.live.stream import Notice, Silence, Stream, StreamChunk
 
 FS_HZ = 257
 STREAM = Stream("belt", FS_HZ, ("II",))
@@ -144,6 +144,21 @@ def test_silence_is_said_once_and_within_five_seconds(monkeypatch):
     assert got == ["StreamChunk", "Silence", "Notice", "StreamChunk", "StreamChunk", "Silence"]
     assert at_s[1] - at_s[0] == pytest.approx(4.0, abs=0.3)
     assert at_s[5] - at_s[4] == pytest.approx(4.0, abs=0.3)
+
+
+def test_samples_that_repeat_for_ever_are_no_signal(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(arrivals, "time", clock)
+    source = Arrivals(ListSource(STREAM))
+    came = [[chunk(0)], *[[chunk(0)]] * 40, None]
+
+    def take():
+        clock.wait(arrivals.POLL_S)
+        return came.pop(0)
+
+    monkeypatch.setattr(source, "_take", take)
+    items = list(source.chunks())
+    assert [item for item in items if isinstance(item, Silence)] == [Silence(4.0)]
 
 
 @pytest.mark.parametrize("gap_s", [0.0, 30.0])

@@ -134,6 +134,12 @@ def test_samples_belong_where_their_numbers_put_them():
     assert read(HEADER + text)[1] == [0, 1, 5, 4, 1, 6]
 
 
+def test_a_counter_of_one_second_wraps_without_a_loss():
+    _, index, _, notices = read(HEADER, *[b"".join(b"%d,1,1\n" % n for n in range(100))] * 5, every_s=1.0)
+    assert index == list(range(500))
+    assert notices == []
+
+
 @pytest.mark.parametrize("wrong", [b"40005", b"4", b"999999999999"])
 def test_a_damaged_number_makes_no_gap_and_moves_no_time(wrong):
     lines = [b"%d,1,1" % n for n in range(4000, 4100)]

@@ -40,12 +40,15 @@ class Arrivals:
         heard_s, end, is_silent = time.monotonic(), 0, False
         try:
             while (items := self._take()) is not None:
+                is_new = False
                 for item in items:
-                    if isinstance(item, StreamChunk) and (reached := item.first + item.signal_mv.shape[1]) > end:
-                        heard_s, end, is_silent = time.monotonic(), reached, False
                     yield item
+                    if isinstance(item, StreamChunk) and (reached := item.first + item.signal_mv.shape[1]) > end:
+                        end, is_new = reached, True
+                if is_new:  # after it was processed, as the sender is not silent meanwhile
+                    heard_s, is_silent = time.monotonic(), False
                 silent_s = time.monotonic() - heard_s
-                if silent_s >= NO_SIGNAL_S and not items and not is_silent:
+                if silent_s >= NO_SIGNAL_S and not is_silent:
                     is_silent = True
                     yield Silence(silent_s)
             if self._error is not None:

@@ -163,7 +163,7 @@ class LineReader:
         sample = self._parsed(line)
         if sample is None:
             self._malformed.add(line)
-        elif not self._clock.is_jump(sample[0]):
+        elif not self._clock.is_jump(sample[0], now_s):
             self._distrust(len(self._doubted))
             yield from self._place(*sample, now_s=now_s, stream=stream)
         elif not self._doubted or self._clock.agrees(sample[0], self._doubted[-1][0]):
