@@ -210,6 +210,35 @@ def test_a_header_of_another_rate_ends_the_stream():
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [(b'"box"', b'"belt B"', "A sender named belt B is not box"), (b'"mV"', b'"furlong"', "without a known unit")],
+)
+def test_another_sender_or_unit_does_not_go_on_as_the_same_stream(feed, old, new, sentence):
+    """Over a port it is refused, and the stream waits for its own sender; from a file it ends with an error."""
+    other = HEADER.replace(old, new)
+    with piped(HEADER + b"0,1,2\n" + other + b"1,1,2\n") as file, pytest.raises(LiveError, match=sentence):
+        list(LineSource(InputFeed(file)).chunks())
+    with connect(feed) as sender:
+        sender.sendall(HEADER + b"0,1,1\n1,1,1\n")
+        source = LineSource(feed)
+    items, sent = [], False
+    for item in source.chunks():
+        items.append(item)
+        if isinstance(item, Notice) and "has disconnected" in item.text and not sent:
+            sent = True
+            with connect(feed) as second:
+                second.sendall(other + b"2,1,1\n3,1,1\n")
+        elif isinstance(item, Notice) and "refused" in item.text:
+            with connect(feed) as own:
+                own.sendall(HEADER + b"9,1,1\n10,1,1\n11,1,1\n")
+        elif isinstance(item, StreamChunk) and item.first >= 9:
+            source.close()
+    index, _, notices = split(items)
+    assert index[:2] == [0, 1] and index[2:] == [9, 10, 11]
+    assert any(sentence in notice for notice in notices)
+
+
+@pytest.mark.parametrize(
     "header",
     [
         b"{", b"{}", b"{]", b'{"fs_hz": 100}', b'{"fs_hz": "fast", "leads": ["I"]}', b'{"fs_hz": 100, "leads": "I"}',
@@ -447,9 +476,8 @@ def test_another_rate_ends_the_stream_and_the_sender_gets_the_reason(feed):
         sender.sendall(HEADER)
         source = LineSource(feed)
         sender.sendall(HEADER.replace(b"100", b"500"))
-        index, _, notices = split(source.chunks())
-        assert index == []
-        assert "came back with 500 Hz" in notices[0]
+        with pytest.raises(LiveError, match="came back with 500 Hz"):
+            list(source.chunks())
         assert b"came back with 500 Hz" in sender.recv(500)
 
 

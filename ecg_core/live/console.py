@@ -88,8 +88,10 @@ def monitor(
             then = "then the recording ends, and the monitoring goes on"
             print(f"Recording as {recording.path}, at most {BOUND}; {then}.", file=sys.stderr)
         reporter = ConsoleReporter(KINDS, quiet=quiet)
-        drive(source, monitored, [recording, reporter] if recording else [reporter])
-        reporter.print_summary(source.stream, recording)
+        try:
+            drive(source, monitored, [recording, reporter] if recording else [reporter])
+        finally:
+            reporter.print_summary(source.stream, recording)
 
 
 class ConsoleReporter(Sink):

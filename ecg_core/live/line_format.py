@@ -102,6 +102,8 @@ class LineReader:
         ------
         LiveError
             A header is missing, or a later one has another sampling rate.
+        OtherSenderError
+            A later header is that of another stream; ``forget`` what else its sender has sent.
 
         """
         for line in self._splitter.split(data):
@@ -124,6 +126,10 @@ class LineReader:
             yield from self._release()
         if self._malformed.n and now_s - self._malformed.reported_s >= REPORT_S:
             yield Notice(self.time_s, self._malformed.report(now_s))
+
+    def forget(self) -> None:
+        """Forget the bytes of a sender that was refused."""
+        self._splitter = _LineSplitter()
 
     def end(self, now_s: float) -> Iterator[StreamChunk | Notice]:
         """End a connection: an unfinished line is discarded, as its last number may be cut."""
