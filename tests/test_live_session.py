@@ -1,6 +1,8 @@
 """A live session in its thread: it ends, reports its errors, keeps a bounded part, and shares nothing with others."""
 
+import socket
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,8 @@ from support.stand_ins import ListSource
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.errors import LiveError
-from ecg_core.live.lines import LineSource, TcpFeed
+from ecg_core.live.arrivals import Arrivals
+from ecg_core.live.lines import HOST, LineSource, TcpFeed
 from ecg_core.live.recent import (
     ENDED,
     KEPT_BYTES,
@@ -104,6 +107,19 @@ def test_an_error_of_the_source_is_shown_with_its_sentence(part):
     broken = ListSource(STREAM, LiveError("x: another rate."))
     assert ended(started(broken)).problem == "x: another rate."
     assert broken.closed
+
+
+def test_a_sender_that_ends_the_session_by_another_rate_is_a_problem():
+    header = b'{"name": "x", "fs_hz": %d, "leads": ["II"], "unit": "mV"}\n'
+    with closing(TcpFeed(0)) as feed, socket.create_connection((HOST, feed.port)) as sender:
+        live = started(lambda closed: Arrivals(LineSource(feed, closed)))
+        sender.sendall(header % 100 + b"".join(b"%d,0.1\n" % n for n in range(300)))
+        while live.view().state == WAITING:
+            time.sleep(0.01)
+        sender.sendall(header % 250)
+        view = ended(live)
+    assert "came back with 250 Hz instead of 100 Hz" in view.problem
+    assert view.end_s == pytest.approx(3.0, abs=0.01)
 
 
 def test_a_recording_holds_what_was_monitored_and_states_that_it_is_simulated(demo, tmp_path):

@@ -67,7 +67,8 @@ class LiveSession:
         folder: Path | None = None,
     ) -> None:
         self.horizon_s, self.lead = horizon_s, lead
-        self._closed = threading.Event()
+        self._closed = threading.Event()  # also set where the source closes itself
+        self._is_stopped = False
         self._recent = RecentStream()
         self._state, self._problem = WAITING, ""
         self._source: Source | None = None
@@ -80,6 +81,7 @@ class LiveSession:
 
     def stop(self) -> None:
         """End the session; what was received until now is still decided."""
+        self._is_stopped = True
         self._closed.set()
         if self._source is not None:
             self._source.close()
@@ -118,7 +120,7 @@ class LiveSession:
                 monitor = Monitor(source.stream, loaded, rules, horizon_s=self.horizon_s, lead=self.lead)
                 self._monitor(source, TimedEngine(monitor), Recording(folder, source.stream) if folder else None)
         except EcgError as error:
-            self._problem = "" if self._closed.is_set() and isinstance(error, LiveError) else str(error)
+            self._problem = "" if self._is_stopped and isinstance(error, LiveError) else str(error)
         except Exception as error:  # nothing above a thread reports it
             self._problem = f"The session ended with an unexpected error ({type(error).__name__})."
             raise
