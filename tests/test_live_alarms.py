@@ -196,6 +196,24 @@ def test_an_alarm_that_is_over_is_not_raised_again_by_another_look_at_the_same_b
     assert [(alarm.start_s, alarm.end_s) for alarm in raised] == [(8.0, None), (8.0, 24.0), (57.0, None)]
 
 
+@pytest.mark.parametrize(("rr", "kind"), [(46, "tachycardia"), (200, "bradycardia")])
+def test_a_rate_is_known_and_raised_although_every_fifth_rr_is_lost(rr, kind):
+    n = round(70 / rr * 100)
+    beats = make_beats([rr] * n, "N" * n, broken=[i % 5 == 0 for i in range(n)])
+    alarms, vitals = followed(beats, until_s=60)
+    (raised,) = begun(alarms, kind)
+    assert raised.announced_s < 30
+    assert vitals.rate_bpm == pytest.approx(6000 / rr)
+    assert [alarm.kind for alarm in vitals.active] == [kind]
+
+
+def test_a_rate_is_not_made_of_rr_that_lie_far_apart():
+    """Twice nine fast beats, each for less than the rule asks, with twenty seconds between them."""
+    rr, broken = [46] * 9 + [80] * 25 + [46] * 9, [False] * 9 + [True] * 25 + [False] * 9
+    alarms, _ = followed(make_beats(rr, "N" * 43, broken=broken), until_s=30)
+    assert begun(alarms, "tachycardia") == []
+
+
 # Asystole
 
 

@@ -9,9 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from ..classifier.classification import take_rows
 from ..classifier.features import DISORDER, rr_features
 from ..rhythm.events import KIND_NAMES, find_rhythms
-from ..rhythm.intervals import rate_windows
+from ..rhythm.intervals import counts_for_rate, rate_windows
 from ..rules import RhythmRules
 from ..schema import Beats, RhythmEvent
 from ..signals.filters import FLAT_S
@@ -136,8 +137,14 @@ class AlarmTracker:
 
     def _step_rhythms(self, tail: Beats, episodes: Sequence[slice], end_s: float) -> list[Alarm]:
         """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
-        events = find_rhythms(tail, self.rules, episodes=episodes, others=self._unusable)
-        self._describe_rhythm(tail, events)
+        known = _known_rr(tail, self.rules)
+        rates = find_rhythms(known, self.rules, episodes=[])
+        events = [
+            event for event in find_rhythms(tail, self.rules, episodes=episodes, others=self._unusable)
+            if event.kind not in LINES["rate"]
+        ]  # fmt: skip
+        events += [event for event in rates if event.kind in LINES["rate"]]
+        self._describe_rhythm(tail, known, events)
         return self._step_events(events, float(tail.time_s[-1]), end_s)
 
     def _keep_unusable(self, until_s: float, detections: WindowDetections) -> None:
@@ -167,13 +174,13 @@ class AlarmTracker:
             return []  # part of what is over, as it is seen with later beats
         return [*line.end(reached_s, end_s), *line.begin(event.kind, event.start_s, end_s)]
 
-    def _describe_rhythm(self, tail: Beats, events: tuple[RhythmEvent, ...]) -> None:
+    def _describe_rhythm(self, tail: Beats, known: Beats, events: Sequence[RhythmEvent]) -> None:
         """Keep the rate and the rhythm at the last beat."""
         last_s, recent_s = tail.time_s[-1], tail.time_s[-min(PATTERN_BEATS, len(tail))]
         patterns = [event.kind for event in events if event.kind in PATTERNS and event.end_s >= recent_s]
         self._pattern = KIND_NAMES[patterns[-1]] if patterns else ""
-        last, bpm = rate_windows(tail, self.rules)
-        self._rate_bpm = float(bpm[-1]) if len(last) and tail.time_s[last[-1]] == last_s else None
+        _, bpm = rate_windows(known, self.rules)
+        self._rate_bpm = float(bpm[-1]) if len(bpm) and last_s - known.time_s[-1] < STALE_S else None
         self._regular = bool(rr_features(tail.rr_s[-RHYTHM_BEATS:], ends="symmetric")[-1, DISORDER] < 0)
 
     def _end_rhythms(self, tail: Beats, until_s: float, end_s: float) -> list[Alarm]:
@@ -294,3 +301,14 @@ class AlarmTracker:
         if not recent:
             return "Not known"
         return self._pattern or ("Regular rhythm" if self._regular else "Irregular rhythm")
+
+
+def _known_rr(tail: Beats, rules: RhythmRules) -> Beats:
+    """The beats whose RR counts for the heart rate, since the last time that there was none for STALE_S.
+
+    Unlike in a recording, they need not follow each other: a stream that loses a packet every few seconds has no eight
+    RR in a row, and a rate that is given late is worth more than none.
+    """
+    known = np.flatnonzero(counts_for_rate(tail, rules))
+    breaks = np.flatnonzero(np.diff(tail.time_s[known]) >= STALE_S)
+    return take_rows(tail, known[breaks[-1] + 1 :] if len(breaks) else known)

@@ -176,6 +176,7 @@ def vital_cards(view: LiveView) -> list[tuple[str, str, str]]:
         return []
     off = [name for name, is_off in zip(view.stream.lead_names, vitals.lead_off, strict=False) if is_off]
     note = "learning the normal beat" if vitals.learning else f"{sum(view.count.values()):,} beats"
+    note = note if vitals.learning or vitals.rate_bpm is not None else "not measurable"
     return [
         ("Heart rate", "–" if vitals.rate_bpm is None else f"{vitals.rate_bpm:.0f} bpm", note),
         ("V, last minute", f"{vitals.v_minute}", f"last hour {vitals.v_hour:,}"),
