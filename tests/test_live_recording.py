@@ -63,7 +63,9 @@ def test_what_was_written_is_read_back_to_half_a_microvolt_finished_or_not(tmp_p
         assert recording.close() == ()
     record = read_record(tmp_path / "belt")
     assert (record.fs_hz, record.lead_names, record.calibrated) == (FS_HZ, STREAM.lead_names, (True, True))
-    assert record.start == (START if closed else None)
+    assert record.start == START
+    assert record.comments == ()
+    assert [doubt.split(":")[0] for doubt in record.doubts] == ([] if closed else ["the recording was not finished"])
     got = samples(tmp_path / "belt")
     assert np.array_equal(np.isnan(got), np.isnan(signal))
     assert np.nanmax(np.abs(got - signal)) <= 0.00051
@@ -135,7 +137,8 @@ def test_samples_after_long_gaps_keep_their_times_finished_or_not(tmp_path, sign
         assert wfdb.rdheader(str(tmp_path / "belt")).sig_len == places[-1] + 1000
     record = read_record(tmp_path / "belt")
     assert (record.n_samples, record.lead_names) == (places[-1] + 1000, STREAM.lead_names)
-    assert record.start == (START if closed else None)
+    assert record.start == START
+    assert len(record.doubts) == (not closed)
     assert record.doubts == ()
     for place in places:
         got = record.source.read(max(0, place - 5), place + 1000, (0, 1))
