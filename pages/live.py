@@ -217,7 +217,7 @@ def draw_end(view: LiveView) -> None:
     else:
         st.success(f"The stream has ended. {counts_text(view)}.", icon=":material/check:")
     if view.recording is not None:
-        label = f"Open the recording of {elapsed_text(view.end_s)} for review"
+        label = f"Open the recording of {elapsed_text(view.recorded_s)} for review"
         if st.button(label, type="primary"):
             guarded(open_recording)(view.recording)
             st.switch_page("pages/studies.py")

@@ -191,7 +191,7 @@ def test_ctrl_c_finishes_the_files_and_sums_up(tmp_path, record, how):
     assert rest.splitlines()[-1].startswith("r: 00:00:")
     assert f"recorded as {tmp_path / 'out' / 'r'}" in rest
     check_recording(tmp_path / "out", record, sum("***" not in line for line in lines))
-    assert read_record(tmp_path / "out" / "r").start is not None
+    assert read_record(tmp_path / "out" / "r").doubts == ()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes end otherwise there")
@@ -239,7 +239,7 @@ def test_monitor_hands_its_options_on_and_records(tmp_path, capsys, record, opti
     assert main(["monitor", str(record), *arguments]) == 0
     printed = capsys.readouterr()
     assert (options["horizon_s"], options["lead"], options["rules"].pause_s) == (4.0, "II", 2.0)
-    assert options["stream"] == Stream("r", FS_HZ, ("I", "II"))
+    assert options["stream"] == Stream("r", FS_HZ, ("I", "II"), is_replayed=True)
     assert NOTICE in printed.err
     assert f"at most {BOUND}; then the recording ends, and the monitoring goes on" in printed.err
     assert "r: 00:04:00 monitored, 241 beats" in printed.out

@@ -123,11 +123,11 @@ class AlarmTracker:
         rhythm = self._rhythm(recent=False)
         return tuple(alarms), replace(self._last, rate_bpm=None, rhythm=rhythm, usable=False, active=self.active)
 
-    def regain_signal(self, again_s: float, end_s: float) -> tuple[Alarm, ...]:
-        """Announce, if the signal was lost, that it is there again since ``again_s``."""
+    def regain_signal(self, again_s: float, end_s: float, lasted_s: float) -> tuple[Alarm, ...]:
+        """Announce, if the signal was lost for ``lasted_s`` by the clock, that it is there again since ``again_s``."""
         line = self._lines["leads"]
         is_lost = line.active is not None and line.active.kind == NO_SIGNAL
-        return tuple(line.end(again_s, end_s)) if is_lost else ()
+        return tuple(replace(over, lasted_s=lasted_s) for over in line.end(again_s, end_s)) if is_lost else ()
 
     @property
     def active(self) -> tuple[Alarm, ...]:

@@ -163,7 +163,7 @@ def alarm_line(alarm: Alarm, kinds: Mapping[str, str]) -> str:
     if alarm.end_s is None:
         before = f", before: {kinds.get(alarm.before, alarm.before)}" if alarm.before else ""
         return f"{announced}  *** ALARM *** {name}, since {elapsed_text(alarm.start_s, decimals=1)}{before}"
-    return f"{announced}  *** over  *** {name}, {alarm.end_s - alarm.start_s:.1f} s"
+    return f"{announced}  *** over  *** {name}, {alarm.duration_s:.1f} s"
 
 
 def replay(path: Path, to: str, *, speed: float = 1.0, token: str = "") -> None:

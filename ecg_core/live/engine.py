@@ -7,6 +7,7 @@ from the analysis of a recording in that amplitude, quality and the normal beat 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -112,6 +113,7 @@ class Monitor:
         self._window = Window(stream, length_s=self._detector.analysed_s + FILTER_S)
         self._alarm_tracker = AlarmTracker(stream, self.rules, leads)
         self._beats: deque[DecidedBeat] = deque(maxlen=MAX_BEATS)
+        self._silent_since_s = 0.0  # by the clock of this machine
         self._until_s = 0.0  # the end of the decided signal
         self._decided_s = -np.inf  # the last candidate that was decided ...
         self._dropped_s = -np.inf  # ... and the last one that was dropped as noise
@@ -142,12 +144,14 @@ class Monitor:
     def _with_signal(self, update: Update, first: int) -> Update:
         """An update by new samples, with the end of a silence before them."""
         fs_hz = self.stream.fs_hz
-        over = self._alarm_tracker.regain_signal(first / fs_hz, self._window.received / fs_hz)
+        lasted_s = time.monotonic() - self._silent_since_s
+        over = self._alarm_tracker.regain_signal(first / fs_hz, self._window.received / fs_hz, lasted_s)
         vitals = update.vitals and replace(update.vitals, active=self._alarm_tracker.active)
         return replace(update, alarms=(*update.alarms, *over), vitals=vitals) if over else update
 
-    def lose_signal(self) -> Update:
-        """Raise that there is no signal; the next chunk with new samples ends that."""
+    def lose_signal(self, silent_s: float = 0.0) -> Update:
+        """Raise that there has been no signal for so long; the next chunk with new samples ends that."""
+        self._silent_since_s = time.monotonic() - silent_s
         alarms, vitals = self._alarm_tracker.lose_signal(self._window.received / self.stream.fs_hz)
         return replace(self._no_update, alarms=alarms, vitals=vitals)
 

@@ -32,6 +32,7 @@ class LogEntry:
     start_s: float
     end_s: float | None = None  # of an alarm that is over
     text: str = ""  # name of the alarm, or what the notice or mark says
+    duration_s: float | None = None  # of an alarm that is over
 
     @property
     def is_mark(self) -> bool:
@@ -63,6 +64,7 @@ class LiveView(FrozenArrays):
     lag_s: float  # mean time from a chunk to what is decided on it
     recording: Path | None
     kept_s: float = KEPT_S  # of signal and beats; older ones are dropped
+    recorded_s: float = 0.0  # length of the recording
 
     @property
     def has_ended(self) -> bool:
@@ -138,7 +140,9 @@ class RecentStream(Sink):
         with self._lock:
             self._add(LogEntry(MARK, time_s, text=text))
 
-    def view(self, last_s: float, *, state: str, problem: str, lag_s: float, recording: Path | None) -> LiveView:
+    def view(
+        self, last_s: float, *, state: str, problem: str, lag_s: float, recording: Path | None, recorded_s: float = 0.0
+    ) -> LiveView:
         """The last seconds of the stream as they are now, with the state of its session."""
         with self._lock:
             since_s = self._end_s - min(last_s, self._kept_s)
@@ -161,11 +165,12 @@ class RecentStream(Sink):
                 lag_s=lag_s,
                 recording=recording,
                 kept_s=self._kept_s,
+                recorded_s=recorded_s,
             )
 
     def _log_alarm(self, alarm: Alarm) -> None:
         """Log an alarm that begins; that it is over, or became more serious, is noted in its entry."""
-        entry = LogEntry(alarm.kind, alarm.start_s, alarm.end_s, KINDS[alarm.kind])
+        entry = LogEntry(alarm.kind, alarm.start_s, alarm.end_s, KINDS[alarm.kind], alarm.duration_s)
         for row, logged in enumerate(self._log):
             if (logged.kind, logged.start_s, logged.end_s) == (alarm.before or alarm.kind, alarm.start_s, None):
                 self._log[row] = entry

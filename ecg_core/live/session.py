@@ -35,9 +35,9 @@ class TimedEngine:
         self.lag_s += LAG_WEIGHT * (time.perf_counter() - began_s - self.lag_s)
         return update
 
-    def lose_signal(self) -> Update:
+    def lose_signal(self, silent_s: float) -> Update:
         """See ``Engine``."""
-        return self._engine.lose_signal()
+        return self._engine.lose_signal(silent_s)
 
     def close(self) -> Update:
         """See ``Engine``."""
@@ -104,6 +104,7 @@ class LiveSession:
         return self._recent.view(
             last_s, state=self._state, problem=self._problem, lag_s=self._engine.lag_s if self._engine else 0.0,
             recording=self._recording.path if self._recording else None,
+            recorded_s=self._recording.recorded_s if self._recording else 0.0,
         )  # fmt: skip
 
     def _run(

@@ -15,7 +15,7 @@ SHORT_CLOCK: Final = re.compile(r"0{1,2}:0{1,2}", re.ASCII)  # midnight, whether
 DAY_FIRST: Final = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})", re.ASCII)  # the specification has "/"
 YEAR_FIRST: Final = re.compile(r"(\d{4})([/.-])(\d{1,2})\2(\d{1,2})", re.ASCII)
 # The comment of this program in the header of a recording that grows; it goes when the recording is finished.
-UNFINISHED: Final = re.compile(r"Recording began (\S+) and was not finished")
+UNFINISHED: Final = re.compile(r"Recording began (.+) and was not finished")
 HALVES_OF_DAY: Final = ("am", "pm")
 FIRST_SHORT_YEAR = 70  # 70 to 99 are of the last century, 0 to 69 of this one
 

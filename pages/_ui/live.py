@@ -204,9 +204,9 @@ def _log_cells(entry: LogEntry, view: LiveView) -> tuple[str, str]:
         return f"Mark {entry.text}".strip(), ""
     if not entry.is_alarm:
         return entry.text, ""
-    if entry.end_s is None:
+    if entry.duration_s is None:
         return entry.text, "until the end" if view.has_ended else "ongoing"
-    return entry.text, f"{entry.end_s - entry.start_s:.1f} s"
+    return entry.text, f"{entry.duration_s:.1f} s"
 
 
 def counts_text(view: LiveView) -> str:
