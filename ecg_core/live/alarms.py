@@ -311,4 +311,6 @@ def _known_rr(tail: Beats, rules: RhythmRules) -> Beats:
     """
     known = np.flatnonzero(counts_for_rate(tail, rules))
     breaks = np.flatnonzero(np.diff(tail.time_s[known]) >= STALE_S)
-    return take_rows(tail, known[breaks[-1] + 1 :] if len(breaks) else known)
+    known = known[breaks[-1] + 1 :] if len(breaks) else known
+    before = known[:1] - 1  # the beat at which the first of these RR begins
+    return take_rows(tail, np.concatenate((before[before >= 0], known)))
