@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from ecg_core.clock import elapsed_text
-from ecg_core.text import plain_markdown
+from ecg_core.text import plain_markdown, plural
 from pages._ui.figures import legend, theme
 from pages._ui.frame import SIMULATED, cards, draw_frame, guarded
 from pages._ui.live import (
@@ -171,6 +171,8 @@ def draw_vitals() -> None:
         styles = log_styles(view)
         styled = pd.DataFrame(rows).style.apply(lambda row: [styles[row.name]] * len(row), axis=1)
         st.dataframe(styled, hide_index=True, height=height, width="stretch", column_config=widths)
+        if view.n_dropped:
+            st.caption(f"{plural(view.n_dropped, 'earlier event')} of lesser weight not shown.")
     else:
         st.caption("Nothing yet.")
 

@@ -224,6 +224,7 @@ def test_a_lead_that_falls_off_leaves_the_other_to_go_on(demo, model):
     part[0, 20 * fs_hz :] = np.nan
     updates = watch(part, model, fs_hz=fs_hz, lead_names=("A", "B"))
     assert updates[-1].vitals.lead_off == (True, False)
+    assert [text for text in notices(updates) if "Lead" in text] == ["Lead A is off: it is flat or missing."]
     assert not alarms(updates) or "leads_off" not in {alarm.kind for alarm in alarms(updates)}
     assert len(joined(updates)) == pytest.approx(len(whole), abs=1)
 

@@ -165,6 +165,20 @@ def test_no_number_of_notices_pushes_an_alarm_out_of_the_list():
     assert len(log) == KEPT_LOG_ENTRIES
 
 
+def test_an_early_danger_and_the_marks_stay_in_the_list_however_many_lesser_alarms_follow():
+    recent = RecentStream()
+    recent.write_update(replace(NO_UPDATE, alarms=(Alarm("vf", 5.0, 9.8),)))
+    recent.write_update(replace(NO_UPDATE, alarms=(Alarm("vf", 5.0, 40.0, end_s=30.0),)))
+    recent.mark(6.0, "1")
+    for number in range(KEPT_LOG_ENTRIES + 5):
+        start_s = 100.0 + 10 * number
+        begins, ends = Alarm("v_run", start_s, start_s + 3), Alarm("v_run", start_s, start_s + 4, end_s=start_s + 2)
+        recent.write_update(replace(NO_UPDATE, alarms=(begins, ends)))
+    view = recent.view(0, state=RUNNING, problem="", lag_s=0.0, recording=None)
+    assert [entry.kind for entry in view.log[:2]] == ["vf", MARK]
+    assert (len(view.log), view.n_dropped, view.n_marks) == (KEPT_LOG_ENTRIES, 7, 1)
+
+
 def test_the_widest_stream_keeps_no_more_than_others():
     wide = Stream("x", 10_000.0, tuple(map(str, range(64))))
     recent = RecentStream()

@@ -160,7 +160,7 @@ def test_a_press_that_is_reported_twice_is_one_mark():
     """As on a busy computer, where the browser's report of it is handled again."""
     marks, last_ms = [], None
     session = SimpleNamespace(
-        view=lambda _: SimpleNamespace(marks=marks), mark=lambda *what, **when: marks.append((*what, when))
+        view=lambda _: SimpleNamespace(n_marks=len(marks)), mark=lambda *what, **when: marks.append((*what, when))
     )
     for press in ([17.0, 1_000], [17.0, 1_000], [17.0, 2_000]):
         last_ms = live.set_mark(session, press, last_ms)
@@ -184,7 +184,13 @@ def test_other_alarms_are_not_red_and_without_one_the_line_says_so():
     silent = live.status_html(alarming(Alarm("no_signal", 32.0, 32.0)))
     assert "ALARM: No signal" in silent
     assert "since 00:00:32<" in silent.replace("</div>", "<")
-    assert "No alarm" in live.status_html(alarming())
+    calm = alarming()
+    assert "No alarm" in live.status_html(calm)
+    noisy = replace(calm, vitals=replace(calm.vitals, usable=False))
+    assert "Signal not analysable" in live.status_html(noisy)
+    assert live.ALARM_STYLE in live.status_html(noisy)
+    without_rate = replace(calm, vitals=replace(calm.vitals, rate_bpm=None))
+    assert "heart rate not measurable" in live.status_html(without_rate)
     assert live.status_html(replace(alarming(), state=ENDED)) == ""
 
 

@@ -34,7 +34,7 @@ from ..signals.filters import FS_HZ
 from ..text import plural
 from .alarms import AlarmTracker
 from .detector import FILTER_S, StreamDetector, WindowDetections
-from .stream import Notice, Stream, StreamChunk, Update, merge_updates
+from .stream import Notice, Stream, StreamChunk, Update, Vitals, merge_updates
 from .window import HOP_S, Window
 
 MIN_HORIZON_S, MAX_HORIZON_S = 0.25, 60.0  # a QRS and its filter need the former; longer is not live
@@ -113,6 +113,7 @@ class Monitor:
         self._window = Window(stream, length_s=self._detector.analysed_s + FILTER_S)
         self._alarm_tracker = AlarmTracker(stream, self.rules, leads)
         self._beats: deque[DecidedBeat] = deque(maxlen=MAX_BEATS)
+        self._n_leads, self._lead_off = len(leads), (False,) * len(stream.lead_names)
         self._silent_since_s = 0.0  # by the clock of this machine
         self._until_s = 0.0  # the end of the decided signal
         self._decided_s = -np.inf  # the last candidate that was decided ...
@@ -138,7 +139,8 @@ class Monitor:
         missed, repeated, received = self._window.n_missed, self._window.n_repeated, self._window.received
         updates = [self._hop(at_end=False) for _ in self._window.hops(chunk)]
         notices = self._notices(self._window.n_missed - missed, self._window.n_repeated - repeated)
-        update = replace(merge_updates([self._no_update, *updates]), notices=notices)
+        update = merge_updates([self._no_update, *updates])
+        update = replace(update, notices=(*notices, *self._lead_notices(update.vitals)))
         return self._with_signal(update, chunk.first) if self._window.received > received else update
 
     def _with_signal(self, update: Update, first: int) -> Update:
@@ -242,6 +244,15 @@ class Monitor:
         time_s = np.concatenate(([self._beats[-1].time_s if self._beats else np.nan], detections.time_s[kept]))
         dropped_s = np.concatenate(([self._dropped_s], np.delete(detections.time_s, kept)))
         return analysable_rr(time_s, detections.lost_s, dropped_s)[1:]
+
+    def _lead_notices(self, vitals: Vitals | None) -> list[Notice]:
+        """Notices of leads that go off or come back while another one goes on; of all of them, there is an alarm."""
+        if vitals is None or sum(vitals.lead_off) == self._n_leads:
+            return []
+        before, self._lead_off = self._lead_off, vitals.lead_off
+        changed = zip(self.stream.lead_names, before, vitals.lead_off, strict=True)
+        text = {True: "is off: it is flat or missing", False: "is back"}
+        return [Notice(vitals.time_s, f"Lead {name} {text[now]}.") for name, was, now in changed if was != now]
 
     def _notices(self, n_missed: int, n_repeated: int) -> tuple[Notice, ...]:
         """Notices of the gaps and repeats of a chunk."""

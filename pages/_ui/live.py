@@ -146,7 +146,11 @@ def status_html(view: LiveView) -> str:
         return ""
     active = view.vitals.active
     if not active:
-        return STATUS_HTML.format(style=CALM_STYLE, head="No alarm", rest="")
+        if not view.vitals.usable:  # said before it has lasted long enough for an alarm
+            return STATUS_HTML.format(style=ALARM_STYLE, head="Signal not analysable", rest="")
+        is_unknown = view.vitals.rate_bpm is None and not view.vitals.learning
+        rest = "heart rate not measurable" if is_unknown else ""
+        return STATUS_HTML.format(style=CALM_STYLE, head="No alarm", rest=rest)
     style = DANGER_STYLE if active[0].kind in DANGERS else ALARM_STYLE
     others = "".join(f" &ensp;|&ensp; {_alarm_text(alarm, view.end_s)}" for alarm in active[1:])
     since = _since_text(active[0], view.end_s)
@@ -219,7 +223,7 @@ def set_mark(live: LiveSession, press: Sequence[float], last_ms: float | None) -
     """Set the next mark; not for the same press again. A press is a time of the stream, and that of the clock in ms."""
     time_s, pressed_ms = press
     if pressed_ms != last_ms:
-        number = len(live.view(0).marks) + 1
+        number = live.view(0).n_marks + 1
         live.mark(float(time_s), f"{number}", pressed=datetime.fromtimestamp(pressed_ms / 1000))
     return pressed_ms
 
