@@ -61,7 +61,7 @@ def start(source: str) -> None:
     lead = chosen.get(study_key("live_lead", record.sha256), "auto") if record else "auto"
     begin(
         text, record=record, speed=chosen.get("live_speed", 1.0) if record else 1.0, horizon_s=chosen["horizon"],
-        lead=lead, keep=chosen[f"keep {record is not None}"],
+        lead=lead, keep=chosen.get(f"keep {record is not None}", False),
     )  # fmt: skip
 
 
@@ -97,7 +97,9 @@ def choose_source() -> None:
         )  # fmt: skip
         if source == OPEN:
             choose_lead()
-        if st.toggle("Save the recording", value=not replayed, key=f"keep {replayed}"):
+        if workspace.desk.is_ephemeral:
+            st.caption("Nothing is kept here after you leave, so a stream is monitored without a recording.")
+        elif st.toggle("Save the recording", value=not replayed, key=f"keep {replayed}"):
             st.caption(recording_text())
         st.button("Start", type="primary", width="stretch", on_click=start, args=(source,))
     st.caption(NO_MONITOR)

@@ -25,7 +25,7 @@ from ecg_core.rhythm.events import DANGERS
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Record
 
-from .actions import DEMO, ROOT, open_record
+from .actions import DEMO, LIVE, ROOT, open_record
 from .workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:  # what monitors a stream loads when one begins
@@ -88,9 +88,10 @@ def begin(source: str, *, record: Record | None, speed: float, horizon_s: float,
 
         return Replay(record, speed=speed) if record else open_source(source, closed=closed)
 
-    folder = ROOT / "data" / "live" / f"{datetime.now():%Y-%m-%d}" if keep else None
-    live = LiveSession(opened, DEFAULT_MODEL, RhythmRules(), horizon_s=horizon_s, lead=lead, folder=folder)
     workspace = current_workspace()
+    is_kept = keep and not workspace.desk.is_ephemeral
+    folder = ROOT / "data" / LIVE / f"{datetime.now():%Y-%m-%d}" if is_kept else None
+    live = LiveSession(opened, DEFAULT_MODEL, RhythmRules(), horizon_s=horizon_s, lead=lead, folder=folder)
     workspace.watch(live)
     workspace.live_speed = speed
 
