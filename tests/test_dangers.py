@@ -343,10 +343,8 @@ def test_a_study_names_the_records_that_could_not_be_analysed(calm, tmp_path, ca
         (tmp_path / "more" / f"demo{ending}").write_bytes(DEMO.with_suffix(ending).read_bytes())
     _print_study(Study(tuple(outcomes), ()), Namespace(out=tmp_path, model=None, records=[tmp_path]))
     printed = capsys.readouterr().out
-    assert (
-        "Not analysable for 20 % of the time or more, where nothing can be found, in 2 of 3 records:\n  noise: 100 %\n  half: 50 %\n"
-        in printed
-    )
+    head = "Not analysable for 20 % of the time or more, where nothing can be found, in 2 of 3 records:"
+    assert f"{head}\n  noise: 100 %\n  half: 50 %\n" in printed
     assert f"Not looked at: the records of 1 folder inside, {tmp_path / 'more'}; name them as well" in printed
 
 
