@@ -258,6 +258,15 @@ def test_names_contain_nothing_that_a_terminal_would_obey():
     assert (stream.name, stream.lead_names) == ("a[2Jb", ("II",))
 
 
+def test_a_connection_without_a_header_does_not_go_on_with_the_stream_of_another():
+    reader = LineReader()
+    items = [*reader.feed(HEADER + b"0,1,1\n1,1,1\n", 0.0), *reader.end(1.0)]
+    items += [*reader.feed(b"2,9,9\n3,9,9\n", 2.0), *reader.feed(HEADER + b"4,1,1\n", 3.0), *reader.end(4.0)]
+    index, signal, _ = split(items)
+    assert index == [0, 1, 4]
+    assert (signal == 1).all()
+
+
 def test_lines_without_a_header_are_refused_before_long():
     with pytest.raises(LiveError, match="without a header; expected first a line such as"):
         read(b"0,1,1\n" * (MAX_LINES_BEFORE_HEADER + 1))
