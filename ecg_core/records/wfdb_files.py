@@ -185,10 +185,7 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         reference=reference,
         files=tuple(sorted(files | ({annotations} if reference else set()))),
     )
-    if header.states_rate:
-        return apply_overrides(record, overrides)
-    record = apply_overrides(record, RecordOverrides(per_mv=overrides.per_mv))
-    return replace(record, overrides=RecordOverrides(overrides.fs_hz, record.overrides.per_mv))
+    return apply_overrides(record, overrides, states_rate=header.states_rate)
 
 
 def _leads(layout: Header | None, parts: list[Part]) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
