@@ -177,8 +177,7 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         start_clock=header.start.clock,
         left_out=left_out,
         doubts=(
-            *header.doubts,
-            *(doubt for part in held for doubt in part.doubts),
+            *dict.fromkeys((*header.doubts, *(doubt for part in held for doubt in part.doubts))),
             *_doubts_of_annotations(annotations, reference, n_frames / header.fs_hz),
         ),
         comments=header.comments,
