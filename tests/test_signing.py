@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import wfdb
 from sqlalchemy import select, text
 from support.analyses import make_analysis
 from support.made_files import FS_HZ, signal
@@ -36,6 +37,7 @@ from ecg_core.studies.signing import (
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import IN_REVIEW, SIGNED, Editor, add_study, delete_study, get_study, set_archived, set_view
 from ecg_core.studies.study_notes import (
+    add_recording,
     fill_from_file,
     notes_of,
     set_diary,
@@ -441,6 +443,18 @@ def test_what_a_file_states_fills_empty_fields_alone_and_the_trail_has_no_values
     assert last.action == "taken from the file"
     assert last.detail.keys() == {"fields", "diary_entries", "patient_sha256"}
     assert (last.detail["fields"], last.detail["diary_entries"]) == (["name", "sex"], 0)
+
+
+def test_event_marks_outside_the_recording_are_counted_in_the_trail(tmp_path, store):
+    path = write_record(tmp_path, "y", signal(1), FS_HZ, lead_names=("II",))
+    marks = {"symbol": ['"'] * 2, "aux_note": ["dizzy", "late"], "fs": FS_HZ}
+    wfdb.wrann("y", "mrk", np.array([500, 10**6]), write_dir=str(tmp_path), **marks)
+    record = read_record(path)
+    add_recording(store, record, EDITOR)
+    assert [entry.symptom for entry in notes_of(store, record.sha256).diary] == ["dizzy"]
+    assert sentence_of(trail(store, record.sha256)[-1]).endswith(
+        "Taken from the file: 1 diary entry. Left out, as outside the recording: 1 event mark."
+    )
 
 
 def test_a_file_that_states_nothing_leaves_no_entry(tmp_path, store):
