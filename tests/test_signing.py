@@ -31,6 +31,7 @@ from ecg_core.studies.signing import (
     sign,
     signatures_of,
     signed_file,
+    verify_recording,
     verify_signature,
 )
 from ecg_core.studies.store import open_store
@@ -367,11 +368,19 @@ def test_a_changed_or_missing_file_is_noticed(store, analysis):
     assert "cannot be read" in missing
 
 
-def test_a_changed_recording_is_noticed(store, analysis):
-    signed(store, analysis)
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_changed_recording_is_noticed(store, analysis, is_signed):
+    sha256 = analysis.record.sha256
+    if is_signed:
+        signed(store, analysis)
+    assert verify_recording(store, sha256) == ()
     path = next(path for path in analysis.record.files if path.suffix == ".dat")
     path.write_bytes(bytes(len(path.read_bytes())))
-    assert "recording was changed" in " ".join(verify_signature(store, analysis.record.sha256))
+    assert "recording was changed" in " ".join(verify_recording(store, sha256))
+    path.unlink()
+    assert "recording cannot be checked" in " ".join(verify_recording(store, sha256))
+    delete_study(store, sha256, EDITOR)
+    assert verify_recording(store, sha256) == ()
 
 
 def test_words_about_the_patient_are_in_the_trail_while_there_is_the_study_and_nowhere_when_it_is_deleted(

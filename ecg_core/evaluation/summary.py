@@ -189,7 +189,8 @@ def report_text(evaluation: Evaluation) -> str:
     for label, row in trust["coverage"].items():
         lines.append(f"{label} burden inside its interval: {row['covered']} of {row['records']} records")
     for label, bins in trust["reliability"].items():
-        lines.append(f"{label} said > right: " + ", ".join(f"{row['said']:.2f} > {row['right']:.2f}" for row in bins))
+        pairs = ", ".join(f"{row['said']:.2f} > {row['right']:.2f}" for row in bins)
+        lines.append(f"reliability of {label}, mean probability > share that are {label}: {pairs or '-'}")
     return "\n".join(lines)
 
 
