@@ -125,6 +125,10 @@ class LiveError(EcgError):
     """A live stream cannot be found, identified or parsed, or cannot continue."""
 
 
+class OtherSenderError(LiveError):
+    """What a sender describes is not the stream that is monitored: another name, or no known unit any more."""
+
+
 class ClusterError(EcgError):
     """The scheduler of a cluster cannot be reached."""
 

@@ -67,7 +67,8 @@ def measure(
     dangers = find_dangers(
         beats, found, waveform, quality, duration_s=record.duration_s, rules=rules, artefact=changes.artefact
     )
-    events = find_rhythms(beats, rules, episodes=episodes, others=[*dangers, *marked_events(beats, changes.marks)])
+    others = [*dangers, *marked_events(beats, changes.marks)]
+    events = find_rhythms(beats, rules, episodes=episodes, others=others, marks=changes.marks)
     burden = measure_burden(
         beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years,
         calibration=calibration, marks=changes.marks,

@@ -9,7 +9,17 @@ from functools import partial
 import numpy as np
 
 from .classifier.active_learning import select_queries
-from .classifier.chunks import Chunk, ChunkFeatures, Progress, chunk_rhythm, describe, detect, read_chunks, waveform_of
+from .classifier.chunks import (
+    Chunk,
+    ChunkFeatures,
+    Progress,
+    chunk_rhythm,
+    describe,
+    detect,
+    quality_of,
+    read_chunks,
+    waveform_of,
+)
 from .classifier.classification import NOISE_ROUNDS, Predictions, classify, drop_noise
 from .classifier.encoder import encode
 from .classifier.features import attention_offsets_s
@@ -28,9 +38,8 @@ from .rhythm.labelling import label_codes, refuse_foreign
 from .rhythm.p_waves import p_correlation, repeating_fraction
 from .rhythm.qrs_shape import beat_waveforms
 from .rules import RhythmRules
-from .schema import Analysis, Annotations, Attention, Beats, Bool, Float64, Index, Quality, Record
+from .schema import Analysis, Annotations, Attention, Beats, Bool, Float64, Index, Record
 from .signals.filters import clean_leads, normalised
-from .signals.quality import BLOCK_S, analysable
 
 
 def analyse(
@@ -72,7 +81,7 @@ def analyse(
         record, model, leads, others=other_leads(record, leads, lead), beats_at_s=beats_at_s, inserted_s=inserted_s,
         progress=progress,
     )  # fmt: skip
-    quality = Quality(BLOCK_S, features.score, analysable(features.score))
+    quality = quality_of(features, record.duration_s)
     rounds = NOISE_ROUNDS if beats_at_s is None else 0
     kept, rr_s, predictions = classify_candidates(model, features, rounds=rounds, inserted_s=inserted_s)
     usable, weight, learning = quality.usable_at(features.time_s[kept]), features.lead_weight[kept], None

@@ -109,7 +109,9 @@ class RhythmRules:
     )
     rate_average_beats: int = _rule(8, "The heart rate is a moving average of", "RR", "HScribe", 2, 30)
     rate_min_rr_s: float = _rule(0.2, "The shortest RR counted for the rate is", "s", "hrstats", 0.1, 0.5)
-    rate_max_rr_s: float = _rule(3.0, "The longest RR counted for the rate is", "s", "hrstats", 1.5, 5)
+    rate_max_rr_s: float = _rule(
+        3.0, "The longest RR counted for the rate, among shorter ones, is", "s", "hrstats", 1.5, 5
+    )
     segment_s: float = _rule(300.0, "SDANN, LF and HF are measured in stretches of", "s", TASK_FORCE, 120, 600)
     excess_s_per_hour: float = _rule(30.0, "Supraventricular ectopy is excessive from", "S/h", COPENHAGEN, 1, 1000)
     excess_s_run: int = _rule(20, "... or with a supraventricular run of at least", "beats", COPENHAGEN, 3, 100)

@@ -131,6 +131,7 @@ class Quality(FrozenArrays):
     block_s: float
     score: Float32  # (n_leads, n_blocks), 0 (not analysable) .. 1 (clean)
     usable: Bool  # (n_blocks,): whether at least one analysed lead is analysable
+    lost_s: Float64 = field(default_factory=lambda: np.zeros((0, 2)))  # of any length, in which no lead has a signal
 
     def usable_at(self, time_s: Float64) -> Bool:
         """Whether the block that holds each time is usable, shape of ``time_s``."""
@@ -147,6 +148,10 @@ class Quality(FrozenArrays):
         edges = np.flatnonzero(np.diff(~self.usable, prepend=False, append=False))
         spans_s = np.minimum(edges.reshape(-1, 2) * self.block_s, duration_s)
         return [(start_s, end_s) for start_s, end_s in spans_s.tolist()]
+
+    def lost_stretches(self) -> list[tuple[float, float]]:
+        """Start and end of each stretch without a signal, seconds."""
+        return [(start_s, end_s) for start_s, end_s in self.lost_s.tolist()]
 
 
 @dataclass(frozen=True)
@@ -288,7 +293,8 @@ class Episodes:
 
     n: int = 0
     n_beats: int = 0
-    total_s: float = 0.0
+    rate_bpm: float = float("nan")  # mean over all their RR; NaN where none is known
+    total_s: float = 0.0  # of atrial fibrillation, the analysable time
     longest: RhythmEvent | None = None  # in seconds
     most_beats: RhythmEvent | None = None  # in seconds where the beats of one cannot all be separated
     fastest: RhythmEvent | None = None  # None where no rate is known
@@ -339,7 +345,7 @@ class Burden(FrozenArrays):
     """Counts, and their percentage of the analysable beats and of the analysable time."""
 
     duration_s: float
-    analysable_s: float  # without ventricular fibrillation, which has no beats to be counted
+    analysable_s: float  # without lost signal, and ventricular fibrillation, which has no beats to be counted
     count: NDArray[np.int64]  # (5,), analysable beats in the order of CLASSES
     n_unusable_beats: int
     rate_mean_bpm: float  # of clear signal as the two below or, where there are none, of all counted RR; NaN without

@@ -5,7 +5,7 @@ import streamlit as st
 
 from ecg_core.report.columns import csv_bytes
 from ecg_core.studies.audit import trail, verify
-from ecg_core.studies.signing import verify_signature
+from ecg_core.studies.signing import verify_recording, verify_signature
 from ecg_core.studies.wording import trail_table
 from ecg_core.text import plain_markdown
 from pages._ui.downloads import draw_download
@@ -46,18 +46,19 @@ heading(f"Audit trail of {record.record_id}", record)
 
 entries = trail(store, record.sha256)
 again = st.session_state.setdefault("verified_again", 0)
-signed_problems = cached(  # the whole recording is read
+other_problems = cached(  # the whole recording is read
     "verified", (record.sha256, workspace.study(record.sha256).version, again),
-    lambda: verify_signature(store, record.sha256),
+    lambda: (*verify_signature(store, record.sha256), *verify_recording(store, record.sha256)),
 )  # fmt: skip
-problems = (*verify(store, record.sha256), *signed_problems)
+problems = (*verify(store, record.sha256), *other_problems)
 verdict, button = st.columns([6, 1], vertical_alignment="center")
 with verdict:
     for problem in problems:
         st.error(plain_markdown(problem), icon=":material/gpp_bad:")
     if not problems:
         st.success(
-            f"Verified: {plural(len(entries), 'entry')}, each as it was written; what was signed is as it was signed.",
+            f"Verified: {plural(len(entries), 'entry')}, each as it was written, and so are the recording and what was "
+            "signed.",
             icon=":material/verified_user:",
         )
 button.button("Verify again", on_click=verify_again, width="stretch")

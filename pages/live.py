@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from ecg_core.clock import elapsed_text
-from ecg_core.text import plain_markdown
+from ecg_core.text import plain_markdown, plural
 from pages._ui.figures import legend, theme
 from pages._ui.frame import SIMULATED, cards, draw_frame, guarded
 from pages._ui.live import (
@@ -61,7 +61,7 @@ def start(source: str) -> None:
     lead = chosen.get(study_key("live_lead", record.sha256), "auto") if record else "auto"
     begin(
         text, record=record, speed=chosen.get("live_speed", 1.0) if record else 1.0, horizon_s=chosen["horizon"],
-        lead=lead, keep=chosen[f"keep {record is not None}"],
+        lead=lead, keep=chosen.get(f"keep {record is not None}", False),
     )  # fmt: skip
 
 
@@ -97,7 +97,9 @@ def choose_source() -> None:
         )  # fmt: skip
         if source == OPEN:
             choose_lead()
-        if st.toggle("Save the recording", value=not replayed, key=f"keep {replayed}"):
+        if workspace.desk.is_ephemeral:
+            st.caption("Nothing is kept here after you leave, so a stream is monitored without a recording.")
+        elif st.toggle("Save the recording", value=not replayed, key=f"keep {replayed}"):
             st.caption(recording_text())
         st.button("Start", type="primary", width="stretch", on_click=start, args=(source,))
     st.caption(NO_MONITOR)
@@ -171,6 +173,8 @@ def draw_vitals() -> None:
         styles = log_styles(view)
         styled = pd.DataFrame(rows).style.apply(lambda row: [styles[row.name]] * len(row), axis=1)
         st.dataframe(styled, hide_index=True, height=height, width="stretch", column_config=widths)
+        if view.n_dropped:
+            st.caption(f"{plural(view.n_dropped, 'earlier event')} of lesser weight not shown.")
     else:
         st.caption("Nothing yet.")
 
@@ -217,7 +221,7 @@ def draw_end(view: LiveView) -> None:
     else:
         st.success(f"The stream has ended. {counts_text(view)}.", icon=":material/check:")
     if view.recording is not None:
-        label = f"Open the recording of {elapsed_text(view.end_s)} for review"
+        label = f"Open the recording of {elapsed_text(view.recorded_s)} for review"
         if st.button(label, type="primary"):
             guarded(open_recording)(view.recording)
             st.switch_page("pages/studies.py")

@@ -51,7 +51,7 @@ from ecg_core.classifier import leads
 from ecg_core.classifier.installed import installed_model
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.model_card import origin_of
-from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of
+from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of, is_name
 from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.spec import DEFAULT_MODEL, model_digest, read_spec, spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
@@ -780,6 +780,25 @@ def test_the_proof_as_json_is_all_that_stands_on_the_output(small_world, capsys)
     written = capsys.readouterr()
     assert json.loads(written.out) == find("mine").proof
     assert "hold out" in written.err
+
+
+def test_an_installed_model_is_gone_on_from_by_its_name(small_world, capsys):
+    folder, _ = small_world
+    assert main(["adapt", str(folder), "--model", "adapted", "--hold-out", "r3", "--dry-run"]) == 0
+    assert main(["adapt", str(folder), "--model", "nothing", "--hold-out", "r3", "--dry-run"]) == 2
+    assert "expected one of general, adapted, source" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["1.0.0", "our recorder", "Ä"])
+def test_a_folder_of_any_name_gives_a_name_that_a_model_can_have(small_world, name):
+    folder = small_world[0].rename(small_world[0].with_name(name))
+    assert is_name(choose([str(folder)]).name)
+
+
+def test_a_name_that_no_model_can_have_is_refused_before_the_work(small_world, capsys):
+    folder, _ = small_world
+    assert main(["adapt", str(folder), "--name", "a b", "--hold-out", "r3", "--dry-run"]) == 2
+    assert 'Error: "a b": expected a name of 1 to 40' in capsys.readouterr().err
 
 
 def test_the_command_shows_the_split_and_begins_nothing_in_a_dry_run(small_world, capsys):

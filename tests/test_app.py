@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from support.records import DEMO
 
 from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import Label, LabelEdit
+from ecg_core.live.recording import Recording
+from ecg_core.live.stream import Stream, StreamChunk
 from ecg_core.measuring import with_rules
 from ecg_core.report.export import MORE_WRITERS, WRITERS
 from ecg_core.report.measures import measures
@@ -433,6 +436,16 @@ def test_fetched_records_are_offered_by_themselves(tmp_path, monkeypatch):
     choice.select("svdb-125hz demo").run()
     button(at, "Open it").click().run()
     assert at.expander[0].label.startswith("Analysis of demo")
+
+
+def test_recordings_of_the_same_belt_are_offered_by_their_day_without_their_segments(tmp_path, monkeypatch):
+    monkeypatch.setattr(actions, "ROOT", tmp_path)
+    stream, signal = Stream("belt", 250.0, ("II",)), np.zeros((1, 2500), dtype=np.float32)
+    for day in ("2026-11-28", "2026-11-29"):
+        with closing(Recording(tmp_path / "data" / "live" / day, stream)) as recording:
+            recording.write_chunk(StreamChunk(0, signal))
+            recording.write_chunk(StreamChunk(2_000_000, signal))  # after a gap that begins another segment
+    assert list(actions.fetched_records()) == ["live 2026-11-29 belt", "live 2026-11-28 belt"]
 
 
 def test_the_hours_add_up_to_their_total(demo_analysis):

@@ -91,7 +91,7 @@ def test_the_trail_is_printed_in_words_and_verified(study, capsys, named):
         "A. Reader: Changed patient data: name, sex.",
         "A. Reader: Changed the diary, which has 1 entry.",
         "A. Reader: Moved the study into the archive.",
-        "Verified: 9 entries",
+        "Verified: 9 entries, each as it was written, and so are the recording and what was signed.",
     ):
         assert sentence in shown
     assert "Secret" not in shown
@@ -130,6 +130,15 @@ def test_a_changed_entry_is_not_verified(study, capsys, statement):
     assert "Verified:" not in shown
 
 
+def test_a_recording_that_was_changed_is_not_verified_though_nothing_is_signed(study, capsys):
+    folder, _, sha256 = study
+    path = folder / "x.dat"
+    path.write_bytes(bytes(len(path.read_bytes())))
+    assert audit(folder, sha256) == 1
+    assert "NOT VERIFIED: " in (shown := capsys.readouterr().out)
+    assert "the recording was changed after it was opened" in shown
+
+
 def test_the_trail_of_a_deleted_study_and_that_of_the_store_are_shown_and_verified(study, capsys):
     folder, store, sha256 = study
     delete_study(store, sha256, EDITOR)
@@ -137,6 +146,7 @@ def test_the_trail_of_a_deleted_study_and_that_of_the_store_are_shown_and_verifi
     shown = capsys.readouterr().out
     assert f"A study that was deleted ({sha256})" in shown
     assert "Deleted the study." in shown
+    assert "and so are the recording" not in shown
     assert main(["audit", "--store", "--studies", str(folder / "studies")]) == 0
     assert "Deleted the study of x." in capsys.readouterr().out
     with store.writing() as session:

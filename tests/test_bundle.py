@@ -124,6 +124,16 @@ def test_a_study_arrives_whole_in_another_store(store, other, either, key, packe
     assert [path for path in either.folder.rglob("*") if path.is_file() and "sqlite" not in path.name] == []
 
 
+def test_an_export_never_replaces_a_file_of_its_own_study(store, key):
+    study, before = get_study(store, key.record_sha256), audit.trail(store, key.record_sha256)
+    for path in open_recording(store, study).files:
+        content = path.read_bytes()
+        with pytest.raises(StoreError, match="is a file of this study, which is never replaced"):
+            export_study(store, key.record_sha256, path, READER, with_patient=True)
+        assert path.read_bytes() == content
+    assert audit.trail(store, key.record_sha256) == before
+
+
 def test_patient_data_are_in_the_zip_only_if_they_are_asked_for(store, other, key, packed, tmp_path):
     def holds_a_name(path):
         with zipfile.ZipFile(path) as archive:

@@ -26,8 +26,10 @@ def burden_of(beats, duration_s=None):
 
 def rate_oracle(beats):
     """Every window of 8 RR that all count, as (time of its last beat, bpm)."""
-    inside = [not np.isnan(rr) and 0.2 <= round(rr, 9) <= 3.0 for rr in beats.rr_s]
-    counts = [usable and good for usable, good in zip(beats.usable, inside, strict=True)]
+    rr_s = np.where(beats.usable, np.round(beats.rr_s, 6), np.nan)
+    around = [rr_s[max(0, i - 4) : i + 4] for i in range(len(beats))]
+    slow = [np.isfinite(some).sum() >= 4 and np.nanmedian(some) > 2.0 for some in around]
+    counts = [rr >= 0.2 and (rr <= 3.0 or is_slow) for rr, is_slow in zip(rr_s, slow, strict=True)]
     windows = [range(i - 7, i + 1) for i in range(7, len(beats))]
     return [(beats.time_s[w[-1]], 60 / np.mean(beats.rr_s[w])) for w in map(list, windows) if all(counts[i] for i in w)]
 
@@ -175,6 +177,21 @@ def test_pauses_and_false_intervals_are_left_out_of_the_rate():
     assert (burden.rate_min.bpm, burden.rate_max.bpm) == pytest.approx((75.0, 75.0))
 
 
+@pytest.mark.parametrize("slow_rr", [[320] * 190, [280, 330] * 95, [100, 400] * 95, [250, 460, 350] * 63])
+def test_the_slowest_rhythm_has_a_rate_however_slow_it_is(slow_rr):
+    beats = make_beats([80] * 200 + slow_rr + [80] * 200, "N" * (400 + len(slow_rr)))
+    burden, slowest = burden_of(beats), 6000 / np.mean(slow_rr)
+    assert burden.rate_min.bpm == pytest.approx(slowest, rel=0.1)
+    assert burden.hourly.rate_min_bpm[0] == burden.rate_min.bpm
+    assert burden.rate_mean_bpm == pytest.approx(60 * len(beats) / beats.time_s[-1], rel=0.15)
+    assert burden.slow.total_s == pytest.approx(sum(slow_rr) / 100, rel=0.05)
+
+
+def test_pauses_among_faster_beats_are_no_rate():
+    beats = make_beats([80] * 50 + [350] + [80] * 3 + [320, 400] + [80] * 50, "N" * 106)
+    assert burden_of(beats).rate_min.bpm == pytest.approx(75.0)
+
+
 def noisy_minute(score):
     """Two minutes at 75 bpm, in whose middle a block of noise gives beats at 150 bpm and misses others."""
     rr = [80] * 75 + [40] * 25 + [80] * 75
@@ -230,6 +247,12 @@ def test_analysable_time_is_that_of_the_usable_blocks_and_ends_with_the_recordin
     burden = measure_burden(beats, (), quality=quality_of([True, False, True]), duration_s=25.0, rules=RULES)
     assert burden.analysable_s == pytest.approx(15.0)
     assert burden.analysable_pct == pytest.approx(60.0)
+
+
+def test_lost_signal_of_any_length_is_not_analysable_and_counts_once():
+    beats, lost_s = make_beats([80] * 10, "N" * 10), np.array([[2.0, 2.3], [9.0, 12.0]])
+    quality = replace(quality_of([True, False, True]), lost_s=lost_s)
+    assert measure_burden(beats, (), quality=quality, duration_s=25.0, rules=RULES).analysable_s == pytest.approx(13.7)
 
 
 def test_a_beat_on_the_hour_belongs_to_the_hour_that_begins():

@@ -87,6 +87,28 @@ def test_aecg_beats_are_the_reference(tmp_path):
     np.testing.assert_allclose(reference.time_s, [0.3, 1.1, 1.9])
 
 
+def test_aecg_beats_of_other_series_and_of_averaged_beats_are_not_of_the_rhythm(tmp_path):
+    def with_beat(series, time_s):
+        return series.replace(
+            "</series>", f"<annotationSet>{carts.aecg_beat('NORMAL', time_s)}</annotationSet></series>"
+        )
+
+    averaged = with_beat(carts.aecg_series({"II": ROWS["II"][:600]}, code="REPRESENTATIVE_BEAT"), 0.2)
+    derived = averaged.removeprefix("<component>").removesuffix("</component>").replace("series>", "derivedSeries>")
+    rhythm = with_beat(carts.aecg_series(ROWS), 0.3)
+    rhythm = rhythm.replace("</series>", f"<derivation>{derived}</derivation></series>")
+    short = with_beat(carts.aecg_series({"II": ROWS["II"][:3000]}), 0.4)
+    reference = opened(tmp_path, carts.aecg(short, rhythm, averaged)).reference
+    np.testing.assert_allclose(reference.time_s, [0.3])
+
+
+def test_aecg_relative_times_count_from_that_of_the_first_sample(tmp_path):
+    series = carts.aecg_series(ROWS, kind="TIME_RELATIVE").replace('<head value="0"/>', '<head value="10" unit="s"/>')
+    beats = carts.aecg_beat("NORMAL", 10.3) + carts.aecg_beat("NORMAL", 11.05, end_s=11.15)
+    series = series.replace("</series>", f"<annotationSet>{beats}</annotationSet></series>")
+    np.testing.assert_allclose(opened(tmp_path, carts.aecg(series)).reference.time_s, [0.3, 1.1])
+
+
 def test_aecg_states_the_patient(tmp_path):
     (tmp_path / "x.xml").write_bytes(carts.whole_aecg())
     expected = Patient("Erika Muster", "P7", "1950-01-02", "female", recorder="Maker Cart 1")

@@ -142,6 +142,20 @@ def test_the_rules_are_listed_with_unit_bounds_and_source(capsys, arguments):
         assert f"{rule.lowest:g} to {rule.highest:g}\n    {rule.says}; source: {rule.source}\n" in out
 
 
+@pytest.mark.parametrize("arguments", ["analyze --rule help", "analyze --help", "inspect --json {demo}"])
+def test_what_reads_the_output_may_stop_reading(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "ecg_core", *arguments.format(demo=DEMO).split()], cwd=ROOT, stdout=writer,
+            stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("lead", ["auto", "all", "first", "III", "iii"])
 def test_every_way_to_choose_a_lead_works(tmp_path, capsys, ecg, lead):
     write_record(tmp_path, "x", ecg, 257)
@@ -204,7 +218,9 @@ def test_evaluate_writes_its_figures_as_json(database, tmp_path, capsys):
     assert figures["database"] == "db/1.0.0"
     assert {record["record"] for record in figures["records"]} == {"r1", "r.2"}
     assert {"detected_beats", "reference_beats", "model_sha256"} <= set(figures)
-    assert "DETECTED BEATS" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "DETECTED BEATS" in out
+    assert "reliability of V, mean probability > share that are V: " in out
     assert contents(tmp_path) == ["db", "figures.json"]
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, time
 import edfio
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 import wfdb
 from support.made_files import dicom_group, ishne, whole, write_dicom
@@ -15,9 +16,10 @@ from support.records import in_memory, write_record
 
 from ecg_core.cli.main import main
 from ecg_core.errors import OutputError, RecordError
+from ecg_core.evaluation.matching import vf_episodes
 from ecg_core.labels import AAMI_OF_SYMBOL
 from ecg_core.records import read_annotations, read_record
-from ecg_core.records.convert import convert
+from ecg_core.records.convert import convert, write_at_125_hz
 from ecg_core.records.writers import WRITERS, data_record
 from ecg_core.schema import Annotations
 
@@ -235,6 +237,35 @@ def test_annotations_that_are_none_are_refused(tmp_path, record, name, content, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("kind", [*WRITERS, "125 Hz"])
+def test_no_copy_has_annotations_at_the_end_of_its_record_or_beyond(tmp_path, kind):
+    path = write_record(tmp_path, "x", SIGNAL, 250, lead_names=("II", "V1"))
+    places = [5, 400, 777, N - 1, N, N + 1, N + 5000, N + 9000]
+    wfdb.wrann("x", "atr", np.array(places), symbol=[*"NVNNVVNN"], fs=250, write_dir=str(tmp_path))
+    (tmp_path / "out").mkdir()
+    sentences = []
+    if kind == "125 Hz":
+        copy = write_at_125_hz(read_record(path), tmp_path / "out", origin="x")
+    else:
+        copy = convert(read_record(path), kind, tmp_path / "out", report=sentences.append)
+        assert "4 annotations at or beyond the end of the record (20.0 s) were left out." in sentences
+    table, beats = tmp_path / "out" / "x_beats.csv", tmp_path / "out" / "x.ann"
+    if kind == "dicom":
+        items = pydicom.dcmread(copy).WaveformAnnotationSequence
+        time_s = sorted((place - 1) / 250 for item in items for place in np.atleast_1d(item.ReferencedSamplePositions))
+    else:
+        time_s = (read_annotations(table, 250) if table.is_file() else read_record(copy).reference).time_s
+    assert beats.is_file() == (kind == "ishne")
+    np.testing.assert_allclose(time_s, np.array(places[:4]) / 250, atol=0.005)
+
+
+def test_converting_prints_what_is_in_doubt_about_the_file(tmp_path, capsys):
+    path = write_record(tmp_path, "x", SIGNAL, 250, lead_names=("II", "V1"))
+    (tmp_path / "x.dat").write_bytes((tmp_path / "x.dat").read_bytes()[:10_000])
+    assert main(["convert", str(path), "--to", "csv", "--out", str(tmp_path / "out")]) == 0
+    assert "Doubt about the file: " in capsys.readouterr().out
+
+
 # Anonymous copies
 
 
@@ -259,6 +290,37 @@ def test_an_anonymous_copy_names_neither_patient_nor_day(tmp_path, record, kind)
     back = read_record(path)
     assert (back.start, back.comments, back.age_years) == (None, (), None)
     np.testing.assert_allclose(whole(back), SIGNAL, atol=0.001)
+
+
+FIBRILLATION = [
+    (0.5, "N", ""), (1.0, "N", ""), (1.5, "N", "Somebody"), (2.0, "[", ""), (2.1, "+", "(VFL"), (2.4, "!", ""),
+    (6.0, "]", ""),
+    (6.2, "+", "(N"), (7.0, "x", ""), (7.5, "N", ""), (8.0, "|", ""), (8.5, "~", ""), (9.0, '"', "Somebody fell"),
+    (9.5, "@", "Somebody.txt"), (10.0, "s", "Somebody"), (11.0, "N", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("anonymise", [False, True])
+@pytest.mark.parametrize("kind", WRITERS)
+def test_the_ends_of_fibrillation_are_in_every_copy_or_said_to_be_missing(tmp_path, record, kind, anonymise):
+    time_s, symbol, aux = (np.array(column) for column in zip(*FIBRILLATION, strict=True))
+    marked, sentences = replace(record, reference=Annotations(time_s, symbol, aux)), []
+    path = convert(marked, kind, tmp_path / "out", anonymise=anonymise, report=sentences.append)
+    if kind == "wfdb":
+        back = read_record(path).reference
+        assert back.symbol.tolist() == [one for one in symbol.tolist() if not (anonymise and one in '"@')]
+        assert not anonymise or set(back.aux.tolist()) == {"", "(VFL", "(N"}
+    elif kind == "edf":
+        np.testing.assert_array_equal(vf_episodes(read_record(path).reference), [[2, 6]])
+    elif kind in ("dicom", "aecg"):
+        content = path.read_bytes()
+        assert content.count(b"start of ventricular flutter or fibrillation") == 1
+        assert content.count(b"end of ventricular flutter or fibrillation") == 1
+    else:
+        assert "in WFDB's symbols: [ + ! ] x | ~" in sentences[-1]
+    texts = kind in ("edf", "dicom", "aecg")
+    n = 0 if kind == "wfdb" else len(FIBRILLATION) - (9 if texts else 5) - 2 * anonymise
+    assert [int(sentence.split()[0]) for sentence in sentences if "does not hold" in sentence] == [n] * (n > 0)
 
 
 def test_the_command_line_writes_annotations_and_leaves_out_names(tmp_path, marks, capsys):
@@ -302,21 +364,36 @@ def test_a_time_of_day_without_a_date_is_kept_unless_the_copy_is_anonymous(tmp_p
         assert (back.start, back.start_clock) == (None, None)
 
 
+@pytest.mark.parametrize("marked", [False, True])
+def test_an_edf_copy_begins_at_the_very_moment(tmp_path, record, marked):
+    start = datetime(2001, 5, 4, 3, 2, 1, 123_457)
+    marks = Annotations(BEATS[:4], np.array(SYMBOLS[:4]), np.full(4, ""))
+    made = replace(record, start=start, reference=marks if marked else None)
+    back = read_record(convert(made, "edf", tmp_path / "a"))
+    assert (back.start, back.doubts) == (start, ())
+    np.testing.assert_allclose(whole(back), SIGNAL, atol=0.001)
+    if marked:
+        np.testing.assert_allclose(back.reference.time_s, BEATS[:4], atol=0.002)
+    clocked = replace(made, start=None, start_clock=start.time())
+    assert read_record(convert(clocked, "edf", tmp_path / "b")).start_clock == start.time()
+
+
+@pytest.mark.parametrize("lead", [0, 1])
 @pytest.mark.parametrize("at_125_hz", [False, True])
-@pytest.mark.parametrize("kind", ["wfdb", "edf"])
-def test_a_sample_that_no_ecg_reaches_is_limited_and_named(tmp_path, kind, at_125_hz):
+@pytest.mark.parametrize("kind", ["wfdb", "edf", "dicom", "ishne", "aecg"])
+def test_a_sample_that_no_ecg_reaches_is_limited_and_named(tmp_path, kind, at_125_hz, lead):
     signal = SIGNAL.copy()
-    signal[1, 1000] = -1e6
+    signal[lead, 1000] = -1e6
     spiked = replace(in_memory(signal, 250.0, lead_names=("II", "V1")), record_id="x")
     sentences = []
     back = read_record(convert(spiked, kind, tmp_path, at_125_hz=at_125_hz, report=sentences.append))
     assert sentences == [
-        "Lead V1: 1 sample beyond 32 mV, which no ECG reaches, was limited to it so that the others keep their "
-        "resolution."
+        f"Lead {('II', 'V1')[lead]}: 1 sample beyond 32 mV, which no ECG reaches, was limited to it so that the others "
+        "keep their resolution."
     ]
     found = whole(back)
     if not at_125_hz:
-        assert found[1, 1000] == pytest.approx(-32, abs=0.001)
+        assert found[lead, 1000] == pytest.approx(-32, abs=0.001)
         np.testing.assert_allclose(np.delete(found, 1000, axis=1), np.delete(SIGNAL, 1000, axis=1), atol=0.001)
     np.testing.assert_allclose(found[:, 1000:], SIGNAL[:, 2000::2] if at_125_hz else found[:, 1000:], atol=0.005)
 

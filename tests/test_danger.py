@@ -15,6 +15,7 @@ from ecg_core.rhythm.danger import (
     with_separable_beats,
     without,
 )
+from ecg_core.rhythm.events import series_of
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Beats, Quality, RhythmEvent, Waveform
 
@@ -97,6 +98,18 @@ def test_beats_inside_suspected_fibrillation_stay():
     assert mask_fibrillation(beats_at(STEADY), found).usable.all()
 
 
+@pytest.mark.parametrize("rr_s", [0.45, 0.9])
+def test_beats_inside_suspected_fibrillation_are_counted_as_they_follow_each_other(rr_s):
+    found = tachyarrhythmias(waveform(vf=[(30, 50)], level=0.6), RULES)
+    shown_s = [*np.arange(0.5, 30, 0.8), *np.arange(30.2, 48, rr_s), *np.arange(52, DURATION_S, 0.8)]
+    beats = beats_at(shown_s)
+    inside = (beats.time_s > 30) & (beats.time_s < 50)
+    ventricular = mask_fibrillation(replace(beats, label=np.where(inside, "V", "N")), found)
+    (series,) = series_of(ventricular, "V")
+    assert series.stop - series.start == inside.sum() > 15
+    assert not of_kind(rhythms_of(ventricular, RULES), "pause")  # across its end
+
+
 def test_where_ventricular_beats_are_separable_it_is_tachycardia():
     found = tachyarrhythmias(waveform(vf=[(30, 50)]), RULES)
     fast = beats_at([*np.arange(0.5, 30, 0.8), *np.arange(30.1, 50, 0.31), *np.arange(50.5, DURATION_S, 0.8)], "V")
@@ -135,6 +148,29 @@ def test_a_gap_in_analysable_signal_without_an_rr_is_no_pause():
     assert dangers_of(replace(beats, rr_s=rr_s), no_waveform(DURATION_S)) == []
 
 
+@pytest.mark.parametrize(
+    ("dropout_s", "found"),
+    [
+        ((36.0, 36.5), [(False, 13.6)]),  # too short for a beat between the T wave and the P wave beside it
+        ((36.0, 37.7), [(True, 6.7), (True, 5.2)]),
+        ((41.0, 42.7), [(True, 11.7)]),
+    ],
+)
+def test_no_length_of_a_dropout_hides_a_standstill(dropout_s, found):
+    start_s, end_s = dropout_s
+    beats = beats_at(STEADY[(STEADY < 30) | (STEADY >= 42.5)])
+    rr_s = np.where(beats.rr_s > 5, np.nan, beats.rr_s)
+    still = replace(no_waveform(DURATION_S), still_s=np.array([[29.7, start_s], [end_s, 42.5]]))
+    events = list(
+        find_dangers(
+            replace(beats, rr_s=rr_s), [], still, replace(quality(), lost_s=np.array([dropout_s])),
+            duration_s=DURATION_S, rules=RULES,
+        )
+    )  # fmt: skip
+    asystoles = [(event.at_least, round(event.duration_s, 1)) for event in events if event.kind == "asystole"]
+    assert asystoles == found
+
+
 def test_a_recording_that_ends_without_beats_ends_in_asystole():
     events = dangers_of(beats_at(STEADY[STEADY < 60]), no_waveform(DURATION_S))
     (asystole,) = of_kind(events, "asystole")
@@ -168,8 +204,9 @@ def tachycardia(start_s, end_s, n_beats=20):
     return RhythmEvent("vt", start_s, end_s, n_beats, 60.0 * (n_beats - 1) / (end_s - start_s))
 
 
-def test_tachycardia_stays_one_across_signal_that_is_not_analysable():
-    lost = RhythmEvent("not_analysable", 30.0, 39.0, 0, float("nan"))
+@pytest.mark.parametrize("kind", ["not_analysable", "artefact", "no_signal"])
+def test_tachycardia_stays_one_across_signal_that_is_not_analysable(kind):
+    lost = RhythmEvent(kind, 30.0, 39.0, 0, float("nan"))
     events = join_tachycardias([tachycardia(20, 30), lost, tachycardia(39, 55)], NO_BEATS, RULES)
     (joined,) = [event for event in events if event.kind.startswith("vt")]
     assert (joined.kind, joined.start_s, joined.end_s, joined.n_beats) == ("vt_sustained", 20, 55, 40)

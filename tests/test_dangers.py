@@ -13,6 +13,7 @@ import pytest
 import wfdb
 from support.analyses import FS_HZ, make_analysis, make_event, with_events
 from support.pages import address_time_s, app_test, page, text_of, workspace_with
+from support.records import DEMO
 
 from ecg_core.batch import Outcome, Study
 from ecg_core.batch.plan import Task
@@ -326,11 +327,25 @@ def test_a_study_names_the_records_with_dangers(grave, calm, tmp_path, capsys):
         Outcome(Task(tmp_path / name, tmp_path / name), study_row(name, analysis))
         for name, analysis in (("quiet", calm), ("bad", grave))
     ]
-    _print_study(Study(tuple(outcomes), ()), Namespace(out=tmp_path, model=None))
+    _print_study(Study(tuple(outcomes), ()), Namespace(out=tmp_path, model=None, records=[]))
     printed = capsys.readouterr().out
     assert "VF, asystole or sustained VT, certain or suspected, in 1 of 2 records:" in printed
     assert "  bad: VF 5, 2 min 10 s; asystole 1, 8 s; sustained VT 1, 40 s; VF suspected 1, 6 s" in printed
     assert "quiet" not in printed
+
+
+def test_a_study_names_the_records_that_could_not_be_analysed(calm, tmp_path, capsys):
+    lost_s = {"good": 3.0, "noise": 120.0, "half": 60.0}
+    rows = {name: study_row(name, calm) | {"not_analysable_time": s, "duration": 120.0} for name, s in lost_s.items()}
+    outcomes = [Outcome(Task(tmp_path / name, tmp_path / name), row) for name, row in rows.items()]
+    (tmp_path / "more").mkdir()
+    for ending in (".hea", ".dat"):
+        (tmp_path / "more" / f"demo{ending}").write_bytes(DEMO.with_suffix(ending).read_bytes())
+    _print_study(Study(tuple(outcomes), ()), Namespace(out=tmp_path, model=None, records=[tmp_path]))
+    printed = capsys.readouterr().out
+    head = "Not analysable for 20 % of the time or more, where nothing can be found, in 2 of 3 records:"
+    assert f"{head}\n  noise: 100 %\n  half: 50 %\n" in printed
+    assert f"Not looked at: the records of 1 folder inside, {tmp_path / 'more'}; name them as well" in printed
 
 
 # Annotations for WFDB tools

@@ -7,7 +7,9 @@ import re
 import pytest
 from support.documents import LINK, ROOT, code_blocks, document, quoted, steps_of_an_analysis
 
+from ecg_core.classifier.spec import find_models, read_spec
 from ecg_core.cli import main as command_line
+from ecg_core.live.alarm_lines import KINDS
 
 DOCUMENTS = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "models/README.md", "demo_data/README.md"]
 DOCUMENTS += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
@@ -34,11 +36,30 @@ def slug(heading):
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+def rows_about(name):
+    """What the commands page says of a command: its row and its section, and the rows that name it among commands."""
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", COMMANDS_PAGE, re.MULTILINE | re.DOTALL))
+    own = "".join(text for heading, text in sections.items() if name in heading.split())
+    lines = [line for line in COMMANDS_PAGE.splitlines() if line.startswith("|")]
+    shared = [line for line in own.splitlines() if line.count(" | ") < 2]
+    for line in lines:
+        cells = line.strip("| ").split(" | ")
+        if cells[0].startswith(f"`ecg {name}") or (len(cells) > 2 and name in cells[1].split(", ")):
+            shared.append(line)
+    return "\n".join(shared)
+
+
 @pytest.mark.parametrize("name", subcommands())
 def test_the_commands_page_names_every_option(name):
-    missing = {option for option in options_of(subcommands()[name]) if f"`{option}" not in COMMANDS_PAGE}
+    said = rows_about(name)
     assert f"`ecg {name}" in COMMANDS_PAGE
-    assert not missing
+    assert not {option for option in options_of(subcommands()[name]) if not re.search(rf"[` ]{option}\b", said)}
+
+
+def test_no_table_of_the_commands_page_is_cut_by_an_empty_line():
+    blocks = COMMANDS_PAGE.split("\n\n")
+    tables = [block for block in blocks if block.startswith("|")]
+    assert [block for block in tables if not re.match(r"\|[^\n]*\n\|[-|]+\|\n", block)] == []
 
 
 def test_the_commands_page_names_no_option_that_does_not_exist():
@@ -76,6 +97,11 @@ def test_the_drawing_of_the_packages_has_the_layers_that_are_checked():
     assert [set(line[:DRAWN_WIDTH].split()) for line in drawn] == layers[::-1]
 
 
+def test_the_page_on_live_streams_names_every_kind_of_alarm():
+    table = document("docs/live.md").partition("## Alarms")[2].partition("\n## ")[0]
+    assert set(KINDS) - set(quoted(" ".join(re.findall(r"\(`[^)]+`\)", table)))) == set()
+
+
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_files_that_a_guide_names_exist(name):
     paths = [text for text in quoted(document(name)) if re.fullmatch(r"[\w.]+(/[\w.]+)+", text)]
@@ -89,3 +115,12 @@ def test_modules_that_the_guide_runs_exist():
     modules = {name for name in re.findall(r"-m ([\w.]+)", shell) if name.split(".")[0] in {"models", "benchmarks"}}
     assert modules
     assert all((ROOT / name.replace(".", "/")).with_suffix(".py").is_file() for name in modules)
+
+
+@pytest.mark.parametrize("weights", find_models(), ids=lambda path: path.stem)
+def test_the_guide_runs_every_command_of_the_recipe_of_a_shipped_model(weights):
+    shell = "\n".join(code_blocks(document("CONTRIBUTING.md"), ""))
+    commands = read_spec(weights).recipe.split("; ")
+    places = [shell.find(f".venv/bin/{command} ") for command in commands]
+    assert -1 not in places
+    assert places == sorted(places)

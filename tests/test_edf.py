@@ -10,6 +10,7 @@ from support.made_files import whole
 from ecg_core.errors import MissingMetadataError, RecordError
 from ecg_core.overrides import RecordOverrides
 from ecg_core.records import read_record
+from ecg_core.records.patients import read_diary
 
 FS_HZ = 250
 START = datetime(2024, 3, 2, 23, 59, 30)
@@ -23,11 +24,17 @@ def ecg(label="ECG II", unit="mV", n=FS_HZ, physical=("-5", "5"), digital=("-327
     return [label, "", unit, *physical, *digital, "", str(n), ""]
 
 
-def edf(signals=None, *, n_records=60, marks=None, recording="Startdate 02-MAR-2024 X X X", extra=0, **fields):
-    """The bytes of a file whose data records last a second; with time marks as EDF+ where they are given."""
+def edf(
+    signals=None, *, n_records=60, marks=None, texts=(), recording="Startdate 02-MAR-2024 X X X", extra=0, **fields
+):
+    """The bytes of a file whose data records last a second; with time marks as EDF+ where they are given.
+
+    ``texts`` has what is annotated at an onset in seconds, in the first data record.
+    """
     signals = [ecg()] if signals is None else list(signals)
     if marks is not None:
-        signals.append(ecg("EDF Annotations", "", 30, ("-1", "1")))
+        signals.append(ecg("EDF Annotations", "", 30 + 10 * len(texts), ("-1", "1")))
+    noted = "".join(f"+{onset_s:g}\x14{text}\x14\0" for onset_s, text in texts)
     stated = {
         "date": "02.03.24", "clock": "23.59.30", "bytes": str(256 * (len(signals) + 1)),
         "kind": "" if marks is None else "EDF+C", "n_records": str(n_records), "record_s": "1",
@@ -40,7 +47,8 @@ def edf(signals=None, *, n_records=60, marks=None, recording="Startdate 02-MAR-2
     for number in range(n_records):
         for label, *_, n, _ in signals:
             part = COUNTS[number * int(n or 0) : (number + 1) * int(n or 0)].tobytes()
-            head += f"{marks[number]}\x14\x14\0".encode().ljust(60, b"\0") if label == "EDF Annotations" else part
+            mark = f"{marks[number]}\x14\x14\0{'' if number else noted}".encode() if marks else b""
+            head += mark.ljust(2 * int(n or 0), b"\0") if label == "EDF Annotations" else part
     return head + bytes(extra) if extra >= 0 else head[:extra]
 
 
@@ -283,6 +291,40 @@ def test_time_marks_that_do_not_agree_on_a_gap_move_nothing(tmp_path, stated, do
     assert record.duration_s == 60
     assert len(record.doubts) == (doubt is not None)
     assert doubt is None or doubt in record.doubts[0]
+
+
+def test_a_leap_of_more_than_a_second_is_a_gap_between_data_records_of_a_minute(tmp_path):
+    stated = [f"+{second}" for second in (0, 60, 120, 180, 295, 410, 525, 585, 645)]  # 55 s are missing in three places
+    content = edf([ecg(n=60 * 100)], n_records=9, marks=stated, record_s="60", texts=[(300, "dizzy")])
+    record = opened(tmp_path, content)
+    assert record.duration_s == 705
+    assert record.doubts == (
+        "marked as continuous, its time marks leap by 165 s in 3 places, 55 s at most; the gaps are missing samples",
+    )
+    missing = np.isnan(whole(record)[0]).reshape(-1, 100).all(axis=1)
+    assert np.flatnonzero(missing).tolist() == [*range(240, 295), *range(355, 410), *range(470, 525)]
+    assert [(event.time_s, event.symptom) for event in read_diary(record)] == [(300, "dizzy")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "step_s", "doubt"),
+    [
+        ("EDF+C", 1.5, "move away from the length of its data records, by up to 29.5 s later, and are not followed"),
+        ("EDF+C", 0.9, "move away from the length of its data records, by up to 5.9 s earlier, and are not followed"),
+        ("EDF+D", 0.9, "its data records overlap by 5.9 s in all by their time marks; each is read whole"),
+    ],
+)
+def test_marks_that_move_away_from_the_samples_are_a_doubt_and_texts_stay_at_their_samples(
+    tmp_path, kind, step_s, doubt
+):
+    stated = [f"+{step_s * number:g}" for number in range(60)]
+    texts = [*[(step_s * number + 0.25, "N") for number in range(50)], (step_s * 40 + 0.5, "dizzy")]
+    record = opened(tmp_path, edf(marks=stated, texts=texts, kind=kind))
+    assert record.duration_s == 60
+    assert len(record.doubts) == 1
+    assert doubt in record.doubts[0]
+    np.testing.assert_allclose(record.reference.time_s, np.arange(50) + 0.25, atol=1e-6)
+    assert [event.time_s for event in read_diary(record)] == [pytest.approx(40.5)]
 
 
 def test_time_marks_in_whole_seconds_are_no_gaps_between_shorter_data_records(tmp_path):

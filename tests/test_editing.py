@@ -208,6 +208,19 @@ def test_a_marked_ventricular_fibrillation_heads_the_events_and_has_no_beats(bas
     assert edited.burden.vf.total_s == 12.0
 
 
+@pytest.mark.parametrize("before_s", [0.0, 60.0])
+def test_a_marked_slow_tachycardia_is_one_event_whose_beats_are_in_the_burden(base, before_s):
+    labels = [Label(float(at), "V") for at in base.beats.time_s if 300 - before_s <= at < 300]
+    edited = with_edits(base, [*([LabelEdit(tuple(labels))] if labels else []), mark(300.0, 360.0, "vt")])
+    (event,) = [event for event in edited.events if event.kind.startswith("vt")]
+    assert (event.kind, event.rate_bpm) == ("vt_sustained", pytest.approx(75))
+    assert event.n_beats == pytest.approx(75, abs=1)  # with a single V beside it
+    beside = [one for one in edited.events if one.kind in ("idioventricular", "v_run") and one.end_s > 240]
+    assert [one.end_s < 300 for one in beside] == [True] * bool(labels)
+    inside = (edited.beats.time_s >= 300) & (edited.beats.time_s < 360)
+    assert edited.burden.v.n_beats >= np.sum(edited.beats.label[inside] == "V") == 75
+
+
 def test_a_marked_tachycardia_has_ventricular_beats_and_is_one_event(base):
     edited = with_edits(base, [mark(300.0, 340.0, "vt")])
     (event,) = [event for event in edited.events if event.kind.startswith("vt")]

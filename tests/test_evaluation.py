@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.adapting import evaluation as made_evaluation
 from support.records import in_memory
 
 from ecg_core.errors import RecordError
 from ecg_core.evaluation import evaluate as evaluation
 from ecg_core.evaluation.ec57 import Score, gross, statistics
 from ecg_core.evaluation.evaluate import LabelBudget, evaluate_record, score_beats
-from ecg_core.evaluation.summary import intervals
+from ecg_core.evaluation.summary import intervals, report_text, summarise
 from ecg_core.schema import Annotations, Beats
 
 
@@ -101,3 +102,20 @@ def test_an_interval_holds_the_pooled_figure_and_grows_with_the_differences_betw
 
 def test_a_figure_that_is_never_defined_has_no_interval():
     assert intervals([score_of(0, 0)])["s_se"] == [None, None]
+
+
+def test_hours_and_beats_that_are_scored_stand_beside_each_record_and_few_are_warned_of():
+    whole = made_evaluation({"V": 0.9, "S": 0.9}, n_patients=2)
+    text = report_text(whole)
+    assert "WARNING" not in text
+    (heading, first, *_) = text[text.index("DETECTED BEATS") :].splitlines()[1:]
+    assert heading.split()[-2:] == ["hours", "beats"]
+    assert first.split()[-2:] == ["0.42", "2200"]
+    short = replace(whole.records[0], duration_s=301.0, detected=replace(whole.records[0].detected, scored_s=1.0))
+    hardly = replace(whole, records=(short, whole.records[1]))
+    warning = next(line for line in report_text(hardly).splitlines() if line.startswith("WARNING"))
+    assert "less than half of 1 record is scored" in warning and "r0 0.0 of 5.0 min" in warning
+    assert [(row["scored_s"], row["duration_s"], row["scored_beats"]) for row in summarise(hardly)["records"]] == [
+        (1.0, 301.0, 2200),
+        (1500.0, 1800.0, 2200),
+    ]

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.af_model import finding_af, without_af
-from support.analyses import rhythms_of
+from support.analyses import make_event, rhythms_of
+from support.outputs import measured
 from support.records import in_memory
 from support.strategies import make_beats
 
@@ -14,6 +15,7 @@ from ecg_core.labels import CLASSES
 from ecg_core.measuring import with_edits, with_rules
 from ecg_core.pipeline import analyse
 from ecg_core.rhythm import fibrillation
+from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rhythm.fibrillation import (
     AF_BEATS,
     AF_CONTINUES,
@@ -126,12 +128,32 @@ def test_a_single_beat_that_is_sure_changes_nothing():
     assert episodes(regular(probability)) == episodes(regular(between(100, 500)))
 
 
-def test_beats_that_are_not_analysable_are_never_in_fibrillation_and_end_an_episode():
-    usable = [not 300 <= i < 310 for i in range(N)]
+def test_fibrillation_goes_on_through_short_lost_signal_and_only_what_was_lost_is_left_out():
+    every = between(0, N)
+    usable = np.ones(N, dtype=bool)
+    usable[300:306] = False
+    lost_rr = regular(every, usable=usable)
+    rr_s = np.where(np.arange(N) % 30 == 0, np.nan, lost_rr.rr_s)  # a piece lost every 24 s
+    (af,) = [event for event in rhythms_of(replace(lost_rr, rr_s=rr_s), RULES) if event.kind == "af"]
+    assert (af.start_s, af.end_s, af.n_beats) == (pytest.approx(0.8), pytest.approx(480.0), N - 6)
+    assert af.rate_bpm == pytest.approx(75.0)
+
+
+def test_fibrillation_is_never_longer_than_the_analysable_signal():
+    lost = measured(np.arange(0.4, 600, 0.8), "N" * 750, 600.0, unusable=[20, 40])
+    events = [make_event("af", 0.4, 599.6, n_beats=720, rate_bpm=75.0)]
+    burden = measure_burden(lost.beats, events, quality=lost.quality, duration_s=600.0, rules=RULES)
+    assert (burden.analysable_s, burden.af.total_s) == (580.0, pytest.approx(579.2))
+    assert burden.hourly.af_s.sum() == pytest.approx(burden.af.total_s)
+    assert burden.af_burden_pct < 100
+
+
+def test_beats_that_are_not_analysable_are_never_in_fibrillation_and_long_lost_signal_ends_an_episode():
+    usable = [not 300 <= i < 315 for i in range(N)]
     beats = regular(between(100, 500), usable=usable)
     first, second = episodes(beats)
     assert first[1] <= 300
-    assert second[0] >= 310
+    assert second[0] >= 315
     for inside in fibrillation.in_fibrillation(beats, RULES):
         assert not inside[~beats.usable].any()
 

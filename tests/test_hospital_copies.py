@@ -11,11 +11,11 @@ import pydicom
 import pytest
 import wfdb
 from pydicom.sr.codedict import codes as codes_of_dicom
-from support.made_files import whole
+from support.made_files import ishne, whole
 from support.records import in_memory, write_record
 
 from ecg_core.cli.main import main
-from ecg_core.errors import OutputError, RecordError
+from ecg_core.errors import MissingMetadataError, OutputError, RecordError
 from ecg_core.overrides import RecordOverrides
 from ecg_core.records import read_record
 from ecg_core.records.convert import convert
@@ -132,6 +132,19 @@ def test_a_lead_without_gain_stays_so_in_dicom_and_ishne(tmp_path):
     back = read_record(path, RecordOverrides(per_mv=200))
     assert back.lead_names == ("II", "V1")
     np.testing.assert_allclose(whole(back)[1], signal_of(2)[1], atol=0.5 / 200 + 1e-6)
+
+
+@pytest.mark.parametrize("kind", ["edf", "csv", "parquet"])
+def test_a_lead_without_gain_has_no_unit_in_edf_and_tables(tmp_path, kind):
+    path = convert(record_of(("II", "V1"), calibrated=(True, False)), kind, tmp_path)
+    assert read_record(path).lead_names == ("II",)
+    back = read_record(path, RecordOverrides(per_mv=400))  # twice the counts that were assumed
+    assert back.lead_names == ("II", "V1")
+    np.testing.assert_allclose(whole(back)[0], signal_of(2)[0], atol=0.001)
+    np.testing.assert_allclose(whole(back)[1], signal_of(2)[1] / 2, atol=0.001)
+    path = convert(record_of(("II",), calibrated=(False,)), kind, tmp_path / "alone")
+    with pytest.raises(MissingMetadataError, match="the unit"):
+        read_record(path)
 
 
 def test_what_dicom_has_no_ecg_for_is_refused(tmp_path):
@@ -333,7 +346,9 @@ def test_events_in_an_edf_copy_are_taken_neither_for_beats_nor_for_changes_of_rh
         ("a,b\n1,2\n", "expected a table of events with the columns kind, start_s and end_s"),
         ("kind,start_s,end_s\naf,5,soon\n", "expected a table of events"),
         ("kind,start_s,end_s\naf,5,1\n", "expected events that begin at 0 s or later"),
-        ("kind,start_s,end_s\naf,500,501\n", r"expected events within 10\.0 s, got the last one at 500\.0 s"),
+        ("kind,start_s,end_s\naf,500,501\n", r"expected events within 10\.0 s, got the last one until 501\.0 s"),
+        ("kind,start_s,end_s\naf,5,10.5\n", r"expected events within 10\.0 s, got the last one until 10\.5 s"),
+        ("kind,start_s,end_s,record\naf,5,6,other\n", r"these events are of another record.*expected x, got other"),
     ],
 )
 def test_events_that_are_none_are_refused(tmp_path, content, message):
@@ -342,6 +357,16 @@ def test_events_that_are_none_are_refused(tmp_path, content, message):
         path.write_text(content)
     with pytest.raises(RecordError, match=message):
         convert(record_of(("II",)), "edf", tmp_path / "out", events=path)
+
+
+def test_labels_of_another_record_are_in_no_copy(tmp_path):
+    (tmp_path / "x.ecg").write_bytes(ishne(signal_of(2)))
+    record, table = read_record(tmp_path / "x.ecg"), tmp_path / "x_labels.csv"
+    table.write_text(f"sample,time_s,label,record,record_sha256\n100,0.4,V,x,{record.sha256}\n")
+    convert(record, "csv", tmp_path / "out", annotations=table)
+    table.write_text("sample,time_s,label,record,record_sha256\n100,0.4,V,other," + "ab" * 32 + "\n")
+    with pytest.raises(RecordError, match="these labels are of another record; none of them is used"):
+        convert(record, "wfdb", tmp_path / "out", annotations=table)
 
 
 def test_events_go_into_edf_alone(tmp_path):

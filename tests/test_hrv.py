@@ -1,5 +1,7 @@
 """Heart rate variability of rhythms whose variability is known by construction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
@@ -75,6 +77,17 @@ def test_fibrillation_is_left_out():
     episode = RhythmEvent("af", float(beats.time_s[299]), float(beats.time_s[500]), 200, 75.0)
     assert measured(beats, 640).sdnn_ms > 50
     assert measured(beats, 640, [episode]).sdnn_ms == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("gaps_s", [[(50 * i, 50 * i + 9) for i in range(1, 6)], [(100, 109), (200, 230)]])
+def test_gaps_between_nn_add_no_slow_oscillation(gaps_s):
+    rng = np.random.default_rng(1)
+    beats = swinging(300.0, amplitude_s=0.04, hz=0.25)
+    beats = replace(beats, rr_s=beats.rr_s + 0.01 * rng.normal(size=len(beats)))
+    lost = np.any([(beats.time_s > a) & (beats.time_s - beats.rr_s < b) for a, b in gaps_s], axis=0)
+    whole, gapped = (measured(replace(beats, rr_s=np.where(gone, np.nan, beats.rr_s)), 300.0) for gone in (False, lost))
+    assert gapped.lf_hf == pytest.approx(whole.lf_hf, abs=0.1)
+    assert gapped.hf_ms2 == pytest.approx(whole.hf_ms2, rel=0.35)
 
 
 def test_sdann_is_the_spread_of_means_of_five_minutes():

@@ -81,6 +81,16 @@ def test_starts_in_whole_seconds_make_no_overlap(tmp_path):
     np.testing.assert_array_equal(samples, np.concatenate([whole(record) for record in found], axis=1))
 
 
+def test_overlaps_that_add_up_to_more_than_a_second_are_a_doubt(tmp_path):
+    joined = join_records(pieces(tmp_path, *range(0, 190, 19)))
+    assert joined.n_samples == 10 * N
+    begin = START + timedelta(seconds=9 * 19)
+    assert joined.doubts == (
+        f"its pieces overlap by their starts: rec10 is placed 9 s later than the {begin} that it states",
+    )
+    assert join_records(pieces(tmp_path, 0, 19)).doubts == ()
+
+
 @pytest.mark.parametrize("starts_s", [(0, 18), (0, 0)])
 def test_an_overlap_is_refused_with_both_names_and_times(tmp_path, starts_s):
     with pytest.raises(RecordError) as error:

@@ -270,7 +270,7 @@ def test_labels_of_another_record_are_refused_with_both_names(session, workspace
     mixed = pd.concat([table, table.assign(record_sha256="1" * 64)])
     session["labels_file"] = Uploaded(csv_bytes(mixed))
     load_labels("labels_file")
-    assert "nothing was labelled" in session["labels_message"]
+    assert "none of them is used" in session["labels_message"]
     assert shown(workspace).labelled.tolist() == []
 
 

@@ -45,8 +45,7 @@ def followed(beats, *, until_s, rules=EASY, at=lambda end_s: {}):
         extra = {"lost_s": (), **at(end_s)}
         ahead = beats.time_s[(beats.time_s >= decided_s) & (beats.time_s < end_s - 0.1)]
         new, vitals = tracker.step(
-            tail, n - done, episodes=af_episodes(tail, rules), until_s=decided_s, end_s=end_s,
-            hidden_s=max([at_s for at_s in extra["lost_s"] if at_s < decided_s], default=-np.inf),
+            tail, n - done, episodes=af_episodes(tail, rules), until_s=decided_s, end_s=end_s, dropped_s=-np.inf,
             detections=detections(found_s=ahead, **extra),
         )  # fmt: skip
         alarms, done = [*alarms, *new], n
@@ -197,6 +196,24 @@ def test_an_alarm_that_is_over_is_not_raised_again_by_another_look_at_the_same_b
     assert [(alarm.start_s, alarm.end_s) for alarm in raised] == [(8.0, None), (8.0, 24.0), (57.0, None)]
 
 
+@pytest.mark.parametrize(("rr", "kind"), [(46, "tachycardia"), (200, "bradycardia")])
+def test_a_rate_is_known_and_raised_although_every_fifth_rr_is_lost(rr, kind):
+    n = round(70 / rr * 100)
+    beats = make_beats([rr] * n, "N" * n, broken=[i % 5 == 0 for i in range(n)])
+    alarms, vitals = followed(beats, until_s=60)
+    (raised,) = begun(alarms, kind)
+    assert raised.announced_s < 30
+    assert vitals.rate_bpm == pytest.approx(6000 / rr)
+    assert [alarm.kind for alarm in vitals.active] == [kind]
+
+
+def test_a_rate_is_not_made_of_rr_that_lie_far_apart():
+    """Twice nine fast beats, each for less than the rule asks, with twenty seconds between them."""
+    rr, broken = [46] * 9 + [80] * 25 + [46] * 9, [False] * 9 + [True] * 25 + [False] * 9
+    alarms, _ = followed(make_beats(rr, "N" * 43, broken=broken), until_s=30)
+    assert begun(alarms, "tachycardia") == []
+
+
 # Asystole
 
 
@@ -245,6 +262,37 @@ def test_noise_that_may_hide_beats_is_no_asystole_and_ends_one_that_goes_on():
         at=lambda end_s: {**lost, "lost_s": np.arange(24.0, end_s, 0.1)} if end_s > 24.2 else {},
     )  # fmt: skip
     assert [(alarm.kind, alarm.end_s is None) for alarm in alarms][-2:] == [(ASYSTOLE, False), ("unreadable", True)]
+
+
+@pytest.mark.parametrize("every_s", [1.0, 1.9, 3.0])
+def test_short_losses_of_signal_do_not_put_an_asystole_off(every_s):
+    lost_s = np.concatenate([[at, at + 0.05, at + 0.1] for at in np.arange(1.03, 40, every_s)])
+    beats = make_beats([80] * 20 + [1200], "N" * 21)
+    alarms, _ = followed(beats, until_s=24, at=lambda end_s: {"lost_s": lost_s[lost_s < end_s]})
+    (raised,) = begun(alarms, ASYSTOLE)
+    assert raised.start_s == pytest.approx(16.0)
+    assert raised.announced_s - raised.start_s <= 6
+    alarms, _ = followed(steady(40), until_s=30, at=lambda end_s: {"lost_s": lost_s[lost_s < end_s]})
+    assert alarms == []
+
+
+def test_where_losses_may_hide_beats_it_is_said_that_nothing_can_be_judged():
+    """Of every two seconds one is lost: neither a pause nor an asystole can be judged, but no beat is found either."""
+
+    def at(end_s):
+        lost_s = np.arange(0.0, end_s, 0.05)
+        return {"lost_s": lost_s[(lost_s > 17) & (lost_s % 2 < 1)]}
+
+    alarms, vitals = followed(make_beats([80] * 20 + [2000], "N" * 21), until_s=34, at=at)
+    assert [alarm.kind for alarm in alarms] == ["unreadable"]
+    assert alarms[0].start_s == pytest.approx(16.0, abs=0.3)
+    assert alarms[0].announced_s - alarms[0].start_s < 12.5
+    assert vitals.active == (alarms[0],)
+
+
+def test_a_stream_that_begins_without_any_beat_is_not_analysable():
+    alarms, _ = followed(make_beats([2000] + [80] * 20, "N" * 21), until_s=32)
+    assert [(alarm.kind, alarm.end_s is None) for alarm in alarms] == [("unreadable", True), ("unreadable", False)]
 
 
 # Fibrillation

@@ -118,3 +118,27 @@ def test_a_counter_that_restarts_without_a_wait_makes_no_gap():
 def test_a_single_absurd_number_makes_no_gap():
     far = round(MAX_GAP_S * 100) + 10
     assert numbered((0, 0.0), (1, 0.0), (far, 0.0), (2, 0.0), (3, 0.0)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("period", [30, 64, 100, 128])
+def test_a_counter_that_wraps_early_goes_on_after_two_seconds_at_most(period):
+    index = numbered(*((n % period, n / 100.0) for n in range(1200)))
+    lost = max(0, 2 * period + 100) if period < 100 else 0
+    new = np.diff(np.maximum.accumulate(index)) > 0
+    assert new[lost:].all()
+    assert index[-1] >= 1199 - lost
+
+
+def test_a_counter_that_hangs_in_a_loop_goes_on_by_the_clock():
+    hanging = [n if n < 1000 else 800 + n % 200 for n in range(2000)]
+    index = numbered(*((number, n / 100.0) for n, number in enumerate(hanging)))
+    assert index[-1] > 1400
+    assert (np.diff(index[1600:]) == 1).all()
+
+
+def test_packets_that_are_sent_several_times_are_no_counter_that_wraps():
+    """Each tenth of a second four times, and half a minute later the last five seconds again, in one go."""
+    packets = [range(10 * k, 10 * k + 10) for k in range(300) for _ in range(4)]
+    sent = [(n, packet[0] / 100.0) for packet in packets for n in packet]
+    again = [(n, 30.0) for _ in range(4) for n in range(2500, 3000)]
+    assert numbered(*sent, *again, (3000, 30.0)) == [n for n, _ in (*sent, *again)] + [3000]

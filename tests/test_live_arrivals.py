@@ -21,7 +21,7 @@ from ecg_core.live.line_format import header_line
 from ecg_core.live.lines import HOST, TcpFeed
 from ecg_core.live.replay import Replay
 from ecg_core.live.sources import open_source
-from ecg_core.live.stream import Notice, Stream, StreamChunk
+from ecg_core.live.stream import Notice, Silence, Stream, StreamChunk
 
 FS_HZ = 257
 STREAM = Stream("belt", FS_HZ, ("II",))
@@ -146,6 +146,40 @@ def test_silence_is_said_once_and_within_five_seconds(monkeypatch):
     assert at_s[5] - at_s[4] == pytest.approx(4.0, abs=0.3)
 
 
+def test_samples_that_repeat_for_ever_are_no_signal(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(arrivals, "time", clock)
+    source = Arrivals(ListSource(STREAM))
+    came = [[chunk(0)], *[[chunk(0)]] * 40, None]
+
+    def take():
+        clock.wait(arrivals.POLL_S)
+        return came.pop(0)
+
+    monkeypatch.setattr(source, "_take", take)
+    items = list(source.chunks())
+    assert [item for item in items if isinstance(item, Silence)] == [Silence(4.0)]
+
+
+@pytest.mark.parametrize(("goes_on_at_s", "ahead_s"), [(1, 7.75), (9, None)])
+def test_a_silence_that_the_numbers_leave_out_is_said_with_its_length(monkeypatch, goes_on_at_s, ahead_s):
+    """The sender pauses for eight seconds, but for a chunk; its counter stands still meanwhile, or it goes on."""
+    clock = Clock()
+    monkeypatch.setattr(arrivals, "time", clock)
+    source = Arrivals(ListSource(STREAM))
+    after = [[chunk(goes_on_at_s + 0.25 * n, 0.25)] for n in range(30)]
+    came = [[chunk(0)], *[[]] * 31, *after, None]
+
+    def take():
+        clock.wait(arrivals.POLL_S)
+        return came.pop(0)
+
+    monkeypatch.setattr(source, "_take", take)
+    notices = [item for item in source.chunks() if isinstance(item, Notice)]
+    assert [notice.ahead_s for notice in notices] == pytest.approx([] if ahead_s is None else [ahead_s], abs=0.3)
+    assert [notice.time_s for notice in notices] == ([] if ahead_s is None else [1.0])
+
+
 @pytest.mark.parametrize("gap_s", [0.0, 30.0])
 def test_no_signal_is_an_alarm_that_is_over_when_samples_come_again(excerpt, model, gap_s):
     cut, monitor = 20 * FS_HZ, Monitor(STREAM, model)
@@ -180,7 +214,8 @@ def test_a_silent_sender_is_printed_and_so_is_its_end(monkeypatch, model):
     source = Arrivals(Paced(STREAM, chunk(0), 0.6, chunk(1)))
     drive(source, Monitor(STREAM, model), [ConsoleReporter(KINDS, out=out)])
     assert "*** ALARM *** No signal, since 00:00:01.0" in out.getvalue()
-    assert "*** over  *** No signal" in out.getvalue()
+    lasted = out.getvalue().split("*** over  *** No signal, ")[1].split(" s")[0]
+    assert 0.4 < float(lasted) < 3
 
 
 def test_what_is_sent_live_is_taken_as_it_arrives_and_a_record_waits():

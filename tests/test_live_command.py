@@ -105,7 +105,9 @@ def test_an_alarm_that_becomes_more_serious_says_what_it_was_and_counts_once():
 def test_beats_alarms_and_notices_are_printed_and_summed_up(capsys):
     lines, engine = monitored(chunk(0, 500), Notice(2.0, "belt is silent"), chunk(500, 125))
     assert [line.split()[0] for line in lines[:-1]] == ["00:00:00.00", "00:00:01.00", "00:00:01.00", "00:00:02.00"]
-    assert lines[-1] == "belt: 00:00:02 monitored, 3 beats: N 0, S 0, V 3, F 0, Q 0; alarms 1"
+    assert (
+        lines[-1] == "belt: 00:00:02 monitored, 00:00:02 of it analysable, 3 beats: N 0, S 0, V 3, F 0, Q 0; alarms 1"
+    )
     assert capsys.readouterr().err == "00:00:02.0  ! belt is silent\n"
     assert len(engine.chunks) == 2
 
@@ -191,7 +193,7 @@ def test_ctrl_c_finishes_the_files_and_sums_up(tmp_path, record, how):
     assert rest.splitlines()[-1].startswith("r: 00:00:")
     assert f"recorded as {tmp_path / 'out' / 'r'}" in rest
     check_recording(tmp_path / "out", record, sum("***" not in line for line in lines))
-    assert read_record(tmp_path / "out" / "r").start is not None
+    assert read_record(tmp_path / "out" / "r").doubts == ()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes end otherwise there")
@@ -202,6 +204,31 @@ def test_a_reader_that_closes_the_pipe_is_no_error(tmp_path, record):
     process.stderr.close()
     assert process.wait(timeout=30) == 0
     assert read_record(tmp_path / "out" / "r").n_samples
+
+
+class Cut(io.StringIO):
+    """An output whose reader leaves, or whose disk is full, after some lines."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.n = error, 0
+
+    def flush(self):
+        self.n += 1
+        if self.n > 2:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device")])
+def test_a_recording_goes_on_where_its_output_cannot_be_written(tmp_path, capsys, error):
+    recording = Recording(tmp_path, STREAM)
+    source = ListSource(STREAM, *(chunk(250 * n) for n in range(20)))
+    reporter = ConsoleReporter(KINDS, out=Cut(error), goes_on=True)
+    drive(source, Engine(FS_HZ), [recording, reporter])
+    reporter.print_summary(STREAM, recording)
+    assert read_record(tmp_path / "belt").n_samples == 5000
+    said = f"Beats and alarms cannot be printed any more ({error.strerror}); the recording goes on.\n"
+    assert capsys.readouterr().err == said
 
 
 # The command line
@@ -239,10 +266,10 @@ def test_monitor_hands_its_options_on_and_records(tmp_path, capsys, record, opti
     assert main(["monitor", str(record), *arguments]) == 0
     printed = capsys.readouterr()
     assert (options["horizon_s"], options["lead"], options["rules"].pause_s) == (4.0, "II", 2.0)
-    assert options["stream"] == Stream("r", FS_HZ, ("I", "II"))
+    assert options["stream"] == Stream("r", FS_HZ, ("I", "II"), is_replayed=True)
     assert NOTICE in printed.err
     assert f"at most {BOUND}; then the recording ends, and the monitoring goes on" in printed.err
-    assert "r: 00:04:00 monitored, 241 beats" in printed.out
+    assert "r: 00:04:00 monitored, 00:04:00 of it analysable, 241 beats" in printed.out
     assert read_record(tmp_path / "out" / "r").n_samples == 60_000
 
 

@@ -224,6 +224,7 @@ def test_a_lead_that_falls_off_leaves_the_other_to_go_on(demo, model):
     part[0, 20 * fs_hz :] = np.nan
     updates = watch(part, model, fs_hz=fs_hz, lead_names=("A", "B"))
     assert updates[-1].vitals.lead_off == (True, False)
+    assert [text for text in notices(updates) if "Lead" in text] == ["Lead A is off: it is flat or missing."]
     assert not alarms(updates) or "leads_off" not in {alarm.kind for alarm in alarms(updates)}
     assert len(joined(updates)) == pytest.approx(len(whole), abs=1)
 
@@ -327,6 +328,15 @@ def test_asystole_is_raised_within_six_seconds_and_nothing_in_it_is_a_beat(excer
     time_s = joined(updates).time_s
     assert not ((time_s > 25.3) & (time_s < 100.1)).any()
     assert not {"unreadable", "leads_off"} & {alarm.kind for alarm in alarms(updates)}
+
+
+def test_asystole_is_raised_within_six_seconds_although_packets_are_lost(excerpt, model):
+    part = without_beats(excerpt[: 36 * FS_HZ], 25.2, 36)
+    for at_s in np.arange(2.0, 36.0, 3.0):
+        part[int(at_s * FS_HZ) : int((at_s + 0.1) * FS_HZ)] = np.nan
+    updates = watch(part, model, cuts=range(0, len(part), FS_HZ // 5))
+    (raised,) = [alarm for alarm in alarms(updates) if alarm.kind == "asystole" and alarm.end_s is None]
+    assert raised.announced_s - joined(updates).time_s[-1] <= 6
 
 
 @pytest.mark.parametrize("gain", [0.1, 0.4])

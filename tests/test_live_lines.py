@@ -134,6 +134,12 @@ def test_samples_belong_where_their_numbers_put_them():
     assert read(HEADER + text)[1] == [0, 1, 5, 4, 1, 6]
 
 
+def test_a_counter_of_one_second_wraps_without_a_loss():
+    _, index, _, notices = read(HEADER, *[b"".join(b"%d,1,1\n" % n for n in range(100))] * 5, every_s=1.0)
+    assert index == list(range(500))
+    assert notices == []
+
+
 @pytest.mark.parametrize("wrong", [b"40005", b"4", b"999999999999"])
 def test_a_damaged_number_makes_no_gap_and_moves_no_time(wrong):
     lines = [b"%d,1,1" % n for n in range(4000, 4100)]
@@ -204,6 +210,35 @@ def test_a_header_of_another_rate_ends_the_stream():
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [(b'"box"', b'"belt B"', "A sender named belt B is not box"), (b'"mV"', b'"furlong"', "without a known unit")],
+)
+def test_another_sender_or_unit_does_not_go_on_as_the_same_stream(feed, old, new, sentence):
+    """Over a port it is refused, and the stream waits for its own sender; from a file it ends with an error."""
+    other = HEADER.replace(old, new)
+    with piped(HEADER + b"0,1,2\n" + other + b"1,1,2\n") as file, pytest.raises(LiveError, match=sentence):
+        list(LineSource(InputFeed(file)).chunks())
+    with connect(feed) as sender:
+        sender.sendall(HEADER + b"0,1,1\n1,1,1\n")
+        source = LineSource(feed)
+    items, sent = [], False
+    for item in source.chunks():
+        items.append(item)
+        if isinstance(item, Notice) and "has disconnected" in item.text and not sent:
+            sent = True
+            with connect(feed) as second:
+                second.sendall(other + b"2,1,1\n3,1,1\n")
+        elif isinstance(item, Notice) and "refused" in item.text:
+            with connect(feed) as own:
+                own.sendall(HEADER + b"9,1,1\n10,1,1\n11,1,1\n")
+        elif isinstance(item, StreamChunk) and item.first >= 9:
+            source.close()
+    index, _, notices = split(items)
+    assert index[:2] == [0, 1] and index[2:] == [9, 10, 11]
+    assert any(sentence in notice for notice in notices)
+
+
+@pytest.mark.parametrize(
     "header",
     [
         b"{", b"{}", b"{]", b'{"fs_hz": 100}', b'{"fs_hz": "fast", "leads": ["I"]}', b'{"fs_hz": 100, "leads": "I"}',
@@ -221,6 +256,15 @@ def test_a_wrong_header_is_refused_with_a_sentence(header):
 def test_names_contain_nothing_that_a_terminal_would_obey():
     stream, _ = read_header(b'{"name": "a\\u001b[2Jb", "fs_hz": 100, "leads": ["I\\nI"]}')
     assert (stream.name, stream.lead_names) == ("a[2Jb", ("II",))
+
+
+def test_a_connection_without_a_header_does_not_go_on_with_the_stream_of_another():
+    reader = LineReader()
+    items = [*reader.feed(HEADER + b"0,1,1\n1,1,1\n", 0.0), *reader.end(1.0)]
+    items += [*reader.feed(b"2,9,9\n3,9,9\n", 2.0), *reader.feed(HEADER + b"4,1,1\n", 3.0), *reader.end(4.0)]
+    index, signal, _ = split(items)
+    assert index == [0, 1, 4]
+    assert (signal == 1).all()
 
 
 def test_lines_without_a_header_are_refused_before_long():
@@ -441,9 +485,8 @@ def test_another_rate_ends_the_stream_and_the_sender_gets_the_reason(feed):
         sender.sendall(HEADER)
         source = LineSource(feed)
         sender.sendall(HEADER.replace(b"100", b"500"))
-        index, _, notices = split(source.chunks())
-        assert index == []
-        assert "came back with 500 Hz" in notices[0]
+        with pytest.raises(LiveError, match="came back with 500 Hz"):
+            list(source.chunks())
         assert b"came back with 500 Hz" in sender.recv(500)
 
 

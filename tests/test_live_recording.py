@@ -4,7 +4,7 @@ import csv
 import errno
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from ecg_core.live import signal_files
 from ecg_core.live.line_format import LineReader
 from ecg_core.live.recording import Recording
 from ecg_core.live.signal_files import FREE_GAP_BYTES, GAP_SAMPLES
-from ecg_core.live.stream import Alarm, Stream, StreamChunk, Update
+from ecg_core.live.stream import Alarm, Notice, Stream, StreamChunk, Update
 from ecg_core.records import read_record
 from ecg_core.records.formats import records_in
 from ecg_core.records.wfdb_notes import marks_of
@@ -63,7 +63,9 @@ def test_what_was_written_is_read_back_to_half_a_microvolt_finished_or_not(tmp_p
         assert recording.close() == ()
     record = read_record(tmp_path / "belt")
     assert (record.fs_hz, record.lead_names, record.calibrated) == (FS_HZ, STREAM.lead_names, (True, True))
-    assert record.start == (START if closed else None)
+    assert record.start == START
+    assert record.comments == ()
+    assert [doubt.split(":")[0] for doubt in record.doubts] == ([] if closed else ["the recording was not finished"])
     got = samples(tmp_path / "belt")
     assert np.array_equal(np.isnan(got), np.isnan(signal))
     assert np.nanmax(np.abs(got - signal)) <= 0.00051
@@ -135,8 +137,8 @@ def test_samples_after_long_gaps_keep_their_times_finished_or_not(tmp_path, sign
         assert wfdb.rdheader(str(tmp_path / "belt")).sig_len == places[-1] + 1000
     record = read_record(tmp_path / "belt")
     assert (record.n_samples, record.lead_names) == (places[-1] + 1000, STREAM.lead_names)
-    assert record.start == (START if closed else None)
-    assert record.doubts == ()
+    assert record.start == START
+    assert len(record.doubts) == (not closed)
     for place in places:
         got = record.source.read(max(0, place - 5), place + 1000, (0, 1))
         assert np.isnan(got[:, :-1000]).all()
@@ -281,6 +283,68 @@ def test_a_full_disk_ends_the_recording_with_a_notice_and_keeps_what_is_there(tm
     assert recording.write_update(Engine(FS_HZ).close()) == ()
     assert recording.close() == ()
     assert np.allclose(samples(tmp_path / "belt"), signal[:, :2000], atol=0.00051, equal_nan=True)
+
+
+def test_a_mark_after_the_recording_stopped_is_not_moved_into_it(tmp_path, signal, monkeypatch):
+    recording = written(tmp_path, signal[:, :2000])
+
+    def full(chunk):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(recording._signal, "write", full)
+    recording.write_chunk(StreamChunk(2000, signal[:, 2000:2100]))
+    assert recording.recorded_s == 8.0
+    assert recording.write_mark(3.0, "Mark 1") == ()
+    (notice,) = recording.write_mark(3000.0, "Mark 2")
+    assert "the recording ended at 00:00:08, so this mark is not in it" in notice.text
+    assert [text for _, text in marks_of(read_record(tmp_path / "belt"))] == ["Mark 1"]
+
+
+# The time of day
+
+
+class Now(datetime):
+    """A clock that stands where it is set."""
+
+    moment = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls.moment
+
+
+def test_a_recording_starts_with_its_first_sample_and_keeps_its_offset_from_utc(tmp_path, signal, monkeypatch):
+    monkeypatch.setattr(recordings, "datetime", Now)
+    with closing(Recording(tmp_path, STREAM)) as recording:
+        monkeypatch.setattr(Now, "moment", Now.moment + timedelta(minutes=10))  # that the sender lets the program wait
+        recording.write_chunk(StreamChunk(0, signal[:, :2000]))
+        began = Now.moment - timedelta(seconds=8)
+        recording.write_update(replace(Engine(FS_HZ).close(), alarms=(Alarm("af", 1.0, 1.5),)))
+        assert read_record(tmp_path / "belt").start.time() == began.astimezone().time()
+    assert read_record(tmp_path / "belt").start.time() == began.astimezone().time()
+    (alarm,) = rows(tmp_path / "belt_alarms.csv")
+    assert datetime.fromisoformat(alarm["start_iso"]) == began + timedelta(seconds=1)
+
+
+def test_times_of_day_count_a_silence_that_the_numbers_leave_out(tmp_path, signal):
+    with closing(written(tmp_path, signal)) as recording:
+        recording.write_notice(Notice(10.0, "the clock went on", ahead_s=8.0))
+        alarms = Alarm("af", 9.0, 9.5), Alarm("af", 11.0, 11.5)
+        recording.write_update(replace(Engine(FS_HZ).close(), alarms=alarms))
+    got = [datetime.fromisoformat(row["start_iso"]) - START for row in rows(tmp_path / "belt_alarms.csv")]
+    assert [moment.total_seconds() for moment in got] == [9.0, 19.0]
+
+
+@pytest.mark.parametrize("start", [START, None])
+def test_a_replayed_record_keeps_its_own_start_and_says_that_it_was_replayed(tmp_path, signal, start):
+    stream = replace(STREAM, is_replayed=True, start=start)
+    with closing(Recording(tmp_path, stream)) as recording:
+        recording.write_chunk(StreamChunk(0, signal))
+        recording.write_update(replace(Engine(FS_HZ).close(), alarms=(Alarm("af", 1.0, 1.5),)))
+    record = read_record(tmp_path / "belt")
+    assert (record.start, record.comments) == (start, ("Replayed record",))
+    (alarm,) = rows(tmp_path / "belt_alarms.csv")
+    assert alarm["start_iso"] == ("" if start is None else "2026-03-01T23:59:59.250")
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 """A live session in its thread: it ends, reports its errors, keeps a bounded part, and shares nothing with others."""
 
+import socket
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,8 @@ from support.stand_ins import ListSource
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.errors import LiveError
-from ecg_core.live.lines import LineSource, TcpFeed
+from ecg_core.live.arrivals import Arrivals
+from ecg_core.live.lines import HOST, LineSource, TcpFeed
 from ecg_core.live.recent import (
     ENDED,
     KEPT_BYTES,
@@ -106,6 +109,19 @@ def test_an_error_of_the_source_is_shown_with_its_sentence(part):
     assert broken.closed
 
 
+def test_a_sender_that_ends_the_session_by_another_rate_is_a_problem():
+    header = b'{"name": "x", "fs_hz": %d, "leads": ["II"], "unit": "mV"}\n'
+    with closing(TcpFeed(0)) as feed, socket.create_connection((HOST, feed.port)) as sender:
+        live = started(lambda closed: Arrivals(LineSource(feed, closed)))
+        sender.sendall(header % 100 + b"".join(b"%d,0.1\n" % n for n in range(300)))
+        while live.view().state == WAITING:
+            time.sleep(0.01)
+        sender.sendall(header % 250)
+        view = ended(live)
+    assert "came back with 250 Hz instead of 100 Hz" in view.problem
+    assert view.end_s == pytest.approx(3.0, abs=0.01)
+
+
 def test_a_recording_holds_what_was_monitored_and_states_that_it_is_simulated(demo, tmp_path):
     source = Replay(demo, speed=np.inf, start_s=demo.duration_s - 20)
     view = ended(started(source, folder=tmp_path, lead="II"))
@@ -147,6 +163,20 @@ def test_no_number_of_notices_pushes_an_alarm_out_of_the_list():
     log = recent.view(0, state=RUNNING, problem="", lag_s=0.0, recording=None).log
     assert [entry.kind for entry in log[:2]] == ["asystole", MARK]
     assert len(log) == KEPT_LOG_ENTRIES
+
+
+def test_an_early_danger_and_the_marks_stay_in_the_list_however_many_lesser_alarms_follow():
+    recent = RecentStream()
+    recent.write_update(replace(NO_UPDATE, alarms=(Alarm("vf", 5.0, 9.8),)))
+    recent.write_update(replace(NO_UPDATE, alarms=(Alarm("vf", 5.0, 40.0, end_s=30.0),)))
+    recent.mark(6.0, "1")
+    for number in range(KEPT_LOG_ENTRIES + 5):
+        start_s = 100.0 + 10 * number
+        begins, ends = Alarm("v_run", start_s, start_s + 3), Alarm("v_run", start_s, start_s + 4, end_s=start_s + 2)
+        recent.write_update(replace(NO_UPDATE, alarms=(begins, ends)))
+    view = recent.view(0, state=RUNNING, problem="", lag_s=0.0, recording=None)
+    assert [entry.kind for entry in view.log[:2]] == ["vf", MARK]
+    assert (len(view.log), view.n_dropped, view.n_marks) == (KEPT_LOG_ENTRIES, 7, 1)
 
 
 def test_the_widest_stream_keeps_no_more_than_others():

@@ -10,6 +10,7 @@ from support.studies import rows, write_half_minute
 
 from ecg_core.classifier.installed import find_model
 from ecg_core.classifier.kept import keep, set_default
+from ecg_core.classifier.spec import read_spec
 from ecg_core.cli.main import main
 from ecg_core.records import read_record, recorder_of
 
@@ -54,6 +55,16 @@ def test_a_model_is_exported_renamed_removed_restored_and_imported(capsys, tmp_p
         code, printed = run(capsys, "models", *arguments)
         assert (code, printed.err) == (0, ""), arguments
     assert find_model("again").is_file()
+
+
+def test_the_card_of_a_shipped_model_says_so_and_has_its_figures(capsys):
+    code, printed = run(capsys, "models", "show", "general")
+    assert code == 0
+    assert "Origin: shipped with the program" in printed.out
+    assert "adapted by a user" not in printed.out
+    assert "Nothing was measured" not in printed.out
+    for point in read_spec(find_model("general")).operating_points_of(1).values():
+        assert point.text in printed.out
 
 
 @pytest.mark.parametrize(

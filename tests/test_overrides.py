@@ -1,9 +1,13 @@
 """Files that do not state their rate or unit: these are requested, never guessed, and never override the file."""
 
+import json
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.io import savemat
+from support import made_carts, made_mfer, made_phones
 from support.made_files import FS_HZ, N, csv_text, ishne, signal, whole, write_edf
 from support.records import write_record
 
@@ -166,10 +170,35 @@ def test_counts_whose_gain_no_header_states_get_the_given_one(tmp_path):
     np.testing.assert_allclose(whole(record) * 1e6, whole(guess) * 200, rtol=1e-5)
 
 
-def test_another_override_makes_another_record(tmp_path):
-    savemat(tmp_path / "x.mat", {"val": signal()})
-    made = {read_record(tmp_path / "x.mat", RecordOverrides(fs_hz, 1.0)).sha256 for fs_hz in (250.0, 500.0)}
-    assert len(made) == 2
+def without_rate(folder, kind):
+    """A file that states no rate."""
+    if kind == "wfdb":
+        path = write_record(folder, "x", signal(), FS_HZ)
+        header = path.with_suffix(".hea")
+        header.write_text(re.sub(r"^(\S+ \S+).*", r"\1", header.read_text(), count=1))
+        return path
+    path = folder / {"matlab": "x.mat", "table": "x.csv", "mfer": "x.mwf", "json": "x.json"}[kind]
+    if kind == "matlab":
+        savemat(path, {"val": signal()})
+    elif kind == "table":
+        path.write_text("II\n" + "\n".join(f"{value:.5f}" for value in signal()[0]))
+    elif kind == "mfer":
+        path.write_bytes(made_mfer.mfer(made_carts.counts(2), interval=b""))
+    else:
+        document = made_phones.fitbit(made_phones.counts()[0])
+        del document["ecgReadings"][0]["samplingFrequencyHz"]
+        path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["matlab", "table", "mfer", "json", "wfdb"])
+def test_a_given_rate_is_kept_and_makes_another_record(tmp_path, kind):
+    path, per_mv = without_rate(tmp_path, kind), 1.0 if kind in ("matlab", "table") else None
+    records = [read_record(path, RecordOverrides(fs_hz, per_mv)) for fs_hz in (250.0, 500.0)]
+    assert [record.fs_hz for record in records] == [250.0, 500.0]
+    assert [record.overrides.fs_hz for record in records] == [250.0, 500.0]
+    assert records[0].sha256 != records[1].sha256
+    assert [read_record(path, record.overrides).sha256 for record in records] == [record.sha256 for record in records]
 
 
 @pytest.mark.parametrize(("text", "value"), [("mV", 1), ("UV", 1000), ("µV", 1000), ("V", 0.001), ("200", 200)])

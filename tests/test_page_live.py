@@ -15,6 +15,7 @@ from support.records import DEMO
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.figures import LIGHT
+from ecg_core.live import session
 from ecg_core.live.alarm_lines import KINDS
 from ecg_core.live.recent import ENDED, NO_UPDATE, RUNNING, RecentStream
 from ecg_core.live.replay import Replay
@@ -24,6 +25,7 @@ from ecg_core.records import read_record
 from ecg_core.rhythm.events import DANGERS
 from ecg_core.rules import RhythmRules
 from pages._ui import live
+from pages._ui.stores import ephemeral_desk
 from pages._ui.workspace import Workspace
 
 WAIT_S = 60
@@ -63,6 +65,18 @@ def test_an_open_record_can_be_monitored_lead_by_lead(record):
     assert not at.exception
     (leads,) = [box for box in at.selectbox if box.label == "Leads to analyse"]
     assert leads.options[0] == "All leads, weighted by their quality"
+
+
+def test_a_program_that_keeps_nothing_offers_and_makes_no_recording(record, monkeypatch, tmp_path):
+    workspace, folders = Workspace(ephemeral_desk()), []
+    at = page("live", workspace)
+    assert not [toggle for toggle in at.toggle if toggle.label == "Save the recording"]
+    assert "monitored without a recording" in text_of(at)
+    monkeypatch.setattr(live, "current_workspace", lambda: workspace)
+    monkeypatch.setattr(session, "LiveSession", lambda *_, folder, **__: folders.append(folder))
+    monkeypatch.setattr(workspace, "watch", lambda _: None)
+    live.begin("", record=record, speed=1.0, horizon_s=2.0, lead="auto", keep=True)
+    assert folders == [None]
 
 
 def test_a_stream_without_a_name_is_refused():
@@ -160,7 +174,7 @@ def test_a_press_that_is_reported_twice_is_one_mark():
     """As on a busy computer, where the browser's report of it is handled again."""
     marks, last_ms = [], None
     session = SimpleNamespace(
-        view=lambda _: SimpleNamespace(marks=marks), mark=lambda *what, **when: marks.append((*what, when))
+        view=lambda _: SimpleNamespace(n_marks=len(marks)), mark=lambda *what, **when: marks.append((*what, when))
     )
     for press in ([17.0, 1_000], [17.0, 1_000], [17.0, 2_000]):
         last_ms = live.set_mark(session, press, last_ms)
@@ -184,7 +198,13 @@ def test_other_alarms_are_not_red_and_without_one_the_line_says_so():
     silent = live.status_html(alarming(Alarm("no_signal", 32.0, 32.0)))
     assert "ALARM: No signal" in silent
     assert "since 00:00:32<" in silent.replace("</div>", "<")
-    assert "No alarm" in live.status_html(alarming())
+    calm = alarming()
+    assert "No alarm" in live.status_html(calm)
+    noisy = replace(calm, vitals=replace(calm.vitals, usable=False))
+    assert "Signal not analysable" in live.status_html(noisy)
+    assert live.ALARM_STYLE in live.status_html(noisy)
+    without_rate = replace(calm, vitals=replace(calm.vitals, rate_bpm=None))
+    assert "heart rate not measurable" in live.status_html(without_rate)
     assert live.status_html(replace(alarming(), state=ENDED)) == ""
 
 

@@ -9,6 +9,7 @@ from support.records import DEMO, in_memory, write_record
 
 from ecg_core.notes import FROM_FILE, Patient
 from ecg_core.records import read_diary, read_patient, read_record
+from ecg_core.records.inspect import inspect_text
 
 
 def edf_with(path, *, patient=None, recording=None, annotations=()):
@@ -152,6 +153,17 @@ def test_notes_beside_a_wfdb_record_become_diary_entries_and_commentary_does_not
     (tmp_path / "x.log").write_text("no annotations")
     (entry,) = read_diary(read_record(path))
     assert (entry.time_s, entry.symptom, entry.source) == (2.0, "Palpitations", FROM_FILE)
+
+
+def test_marks_outside_the_recording_are_counted_and_the_others_are_in_the_diary(tmp_path):
+    path = write_record(tmp_path, "x", signal(1, 20 * 360))
+    wfdb.wrann(
+        "x", "mrk", np.array([360, 720, 7205, 9000]), ['"'] * 4, write_dir=str(tmp_path),
+        aux_note=["Palpitations", "Dizzy", "end", "TS"],
+    )  # fmt: skip
+    assert [entry.symptom for entry in read_diary(read_record(path))] == ["Palpitations", "Dizzy"]
+    text, _ = inspect_text(path)
+    assert "1 event mark of the file lies outside the recording" in text
 
 
 def test_a_damaged_annotation_file_gives_no_entry_and_no_error(tmp_path):

@@ -1,5 +1,6 @@
 """ECGs of phones and watches: every sample as it was written, and what is damaged or left open is refused."""
 
+import json
 import zlib
 from datetime import datetime
 
@@ -92,6 +93,16 @@ def test_json_of_a_watch_is_read_in_the_unit_that_its_service_states(
     assert (record.lead_names, record.fs_hz, record.start, record.calibrated) == ((lead,), fs_hz, start, (True,))
     np.testing.assert_allclose(whole(record)[0], row / per_mv, atol=1e-6)
     assert read_patient(tmp_path / "x.json").recorder == recorder
+
+
+def test_a_start_in_universal_time_is_a_doubt(tmp_path):
+    document = made.google(made.counts()[0])
+    assert opened(tmp_path, document, "x.json").doubts == ()
+    text = json.dumps(document).replace(', "startUtcOffset": "7200s"', "")
+    (tmp_path / "x.json").write_text(text)
+    record = read_record(tmp_path / "x.json")
+    assert record.start == datetime(2025, 5, 31, 10)
+    assert record.doubts == ("its start is stated in UTC, and not in local time",)
 
 
 def test_json_of_a_watch_without_a_rate_or_a_factor_guesses_neither(tmp_path):

@@ -149,6 +149,16 @@ def test_only_beats_with_noise_in_their_context_are_classified_again():
     np.testing.assert_array_equal(predictions.af, predictions.noise)
 
 
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_time_without_a_signal_is_not_analysable(excerpt, model, value):
+    dropped = excerpt.copy().reshape(-1, 10 * FS_HZ)
+    dropped[:, 3 * FS_HZ : int(9.5 * FS_HZ)] = value  # 6.5 of each 10 s, which leaves each block its beats
+    burden = analyse(in_memory(dropped.reshape(-1), FS_HZ), model).burden
+    assert burden.n_unusable_beats == 0
+    assert burden.analysable_s == pytest.approx(600 - burden.no_signal.total_s) == pytest.approx(210, abs=1)
+    assert burden.v.per_hour == pytest.approx(3600 * burden.v.n_beats / 210, rel=0.01)
+
+
 def test_a_long_interval_with_noise_in_it_is_no_pause(excerpt, model, plain, monkeypatch):
     def four_are_noise(*args, **how):
         predictions = classify(*args, **how)

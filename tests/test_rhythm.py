@@ -25,7 +25,7 @@ def oracle(rr_ticks, labels, usable, broken):
     follows = [i > 0 and usable[i] and usable[i - 1] and not broken[i] for i in range(len(labels))]
     return sorted(
         [
-            *series_by_hand(rr_ticks, labels, usable, follows, broken),
+            *joined_by_hand(rr_ticks, usable, series_by_hand(rr_ticks, labels, usable, follows, broken)),
             *patterns_by_hand(labels, usable, follows),
             *long_by_hand(rr_ticks, follows),
             *rates_by_hand(rr_ticks, usable, broken),
@@ -42,7 +42,8 @@ def series_by_hand(rr_ticks, labels, usable, follows, broken):
                 i += 1
                 continue
             last = i
-            while last + 1 < n and labels[last + 1] in members and follows[last + 1]:
+            near = [follows[k] or (usable[k] and usable[k - 1] and rr_ticks[k] <= 60) for k in range(n)]
+            while last + 1 < n and labels[last + 1] in members and near[last + 1]:
                 last += 1
             n_beats, ticks = last - i + 1, sum(rr_ticks[i + 1 : last + 1])
             if name not in labels[i : last + 1]:
@@ -58,6 +59,21 @@ def series_by_hand(rr_ticks, labels, usable, follows, broken):
                     kind = "idioventricular"
                 yield kind, i, last, n_beats
             i = last + 1
+
+
+def joined_by_hand(rr_ticks, usable, series):
+    """Tachycardias of one class without a beat between and no more than 3 s apart, which are one."""
+    joined = []
+    for kind, first, last, n_beats in series:
+        name = kind.removesuffix("_sustained")
+        before = joined[-1] if joined else ("", 0, 0, 0)
+        is_near = sum(rr_ticks[before[2] + 1 : first + 1]) <= 300 and not any(usable[before[2] + 1 : first])
+        if name in ("vt", "svt") and before[0].removesuffix("_sustained") == name and is_near:
+            long = sum(rr_ticks[before[1] + 1 : last + 1]) > 3000
+            joined[-1] = (name + "_sustained" * long, before[1], last, before[3] + n_beats)
+        else:
+            joined.append((kind, first, last, n_beats))
+    return joined
 
 
 def is_early(rr_ticks, broken, beat):
@@ -91,7 +107,10 @@ def long_by_hand(rr_ticks, follows):
 def rates_by_hand(rr_ticks, usable, broken):
     """Rate windows of 8 RR that all count, in unbroken rows of too slow or too fast ones that take 30 s."""
     n = len(rr_ticks)
-    counts = [i > 0 and usable[i] and not broken[i] and 20 <= rr_ticks[i] <= 300 for i in range(n)]
+    known = [i > 0 and usable[i] and not broken[i] for i in range(n)]
+    around = [[rr_ticks[k] for k in range(max(0, i - 4), min(n, i + 4)) if known[k]] for i in range(n)]
+    slow = [len(around[i]) >= 4 and np.median(around[i]) > 200 for i in range(n)]
+    counts = [known[i] and rr_ticks[i] >= 20 and (rr_ticks[i] <= 300 or slow[i]) for i in range(n)]
     ticks = {i: sum(rr_ticks[i - 7 : i + 1]) for i in range(8, n) if all(counts[i - 7 : i + 1])}
     for kind, unusual in (
         ("bradycardia", {i for i, total in ticks.items() if 50 * total > 6000 * 8}),
@@ -212,6 +231,21 @@ def test_no_event_spans_an_unusable_stretch():
     assert kinds([80] * 4, "VVVV", broken=[False, False, True, False]) == ["v_couplet", "v_couplet"]
     assert kinds([80] * 3, "VVV", usable=[True, False, True]) == []
     assert kinds([80, 300, 80], "NNN", usable=[True, False, True]) == []
+
+
+@pytest.mark.parametrize(("label", "kind"), [("V", "vt_sustained"), ("S", "svt_sustained")])
+@pytest.mark.parametrize("lost_ticks", [40, 60, 240])
+def test_a_sustained_tachycardia_stays_one_through_short_lost_signal(label, kind, lost_ticks):
+    rr = [80] * 20 + [40] * 60 + [lost_ticks] + [40] * 59 + [80] * 20
+    labels = "N" * 20 + label * 120 + "N" * 20
+    broken = [i == 80 for i in range(160)]
+    (event,) = [one for one in rhythms_of(make_beats(rr, labels, broken=broken), RULES) if one.kind in RUNS[label]]
+    assert (event.kind, event.n_beats) == (kind, 120)
+    assert event.rate_bpm == pytest.approx(150, abs=1)
+
+
+def test_single_ectopic_beats_are_joined_by_no_lost_signal():
+    assert kinds([80, 80, 100, 80], "NVVN", broken=[False, False, True, False]) == []
 
 
 def test_rate_of_a_run_is_that_of_its_mean_cycle():
@@ -340,13 +374,13 @@ def test_irregular_beats_that_all_have_their_p_wave_are_no_fibrillation():
     assert "af" not in [event.kind for event in rhythms_of(with_p(beats, 0.8), RULES)]
 
 
-def test_an_episode_ends_where_the_signal_is_not_analysable():
+def test_an_episode_ends_where_the_signal_is_not_analysable_for_long():
     rng = np.random.default_rng(4)
-    usable = [not 150 <= i < 160 for i in range(400)]
+    usable = [not 150 <= i < 170 for i in range(400)]
     beats = with_p(make_beats(fibrillating(400, rng), "N" * 400, usable=usable), 0.0)
     episodes = [event for event in rhythms_of(beats, RULES) if event.kind == "af"]
     assert len(episodes) == 2
-    assert episodes[0].end_s <= beats.time_s[149] < beats.time_s[160] <= episodes[1].start_s
+    assert episodes[0].end_s <= beats.time_s[149] < beats.time_s[170] <= episodes[1].start_s
 
 
 def test_a_pause_in_fibrillation_is_counted_apart_from_5_s():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import wfdb
 from sqlalchemy import select, text
 from support.analyses import make_analysis
 from support.made_files import FS_HZ, signal
@@ -30,11 +31,13 @@ from ecg_core.studies.signing import (
     sign,
     signatures_of,
     signed_file,
+    verify_recording,
     verify_signature,
 )
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import IN_REVIEW, SIGNED, Editor, add_study, delete_study, get_study, set_archived, set_view
 from ecg_core.studies.study_notes import (
+    add_recording,
     fill_from_file,
     notes_of,
     set_diary,
@@ -365,11 +368,19 @@ def test_a_changed_or_missing_file_is_noticed(store, analysis):
     assert "cannot be read" in missing
 
 
-def test_a_changed_recording_is_noticed(store, analysis):
-    signed(store, analysis)
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_changed_recording_is_noticed(store, analysis, is_signed):
+    sha256 = analysis.record.sha256
+    if is_signed:
+        signed(store, analysis)
+    assert verify_recording(store, sha256) == ()
     path = next(path for path in analysis.record.files if path.suffix == ".dat")
     path.write_bytes(bytes(len(path.read_bytes())))
-    assert "recording was changed" in " ".join(verify_signature(store, analysis.record.sha256))
+    assert "recording was changed" in " ".join(verify_recording(store, sha256))
+    path.unlink()
+    assert "recording cannot be checked" in " ".join(verify_recording(store, sha256))
+    delete_study(store, sha256, EDITOR)
+    assert verify_recording(store, sha256) == ()
 
 
 def test_words_about_the_patient_are_in_the_trail_while_there_is_the_study_and_nowhere_when_it_is_deleted(
@@ -432,6 +443,18 @@ def test_what_a_file_states_fills_empty_fields_alone_and_the_trail_has_no_values
     assert last.action == "taken from the file"
     assert last.detail.keys() == {"fields", "diary_entries", "patient_sha256"}
     assert (last.detail["fields"], last.detail["diary_entries"]) == (["name", "sex"], 0)
+
+
+def test_event_marks_outside_the_recording_are_counted_in_the_trail(tmp_path, store):
+    path = write_record(tmp_path, "y", signal(1), FS_HZ, lead_names=("II",))
+    marks = {"symbol": ['"'] * 2, "aux_note": ["dizzy", "late"], "fs": FS_HZ}
+    wfdb.wrann("y", "mrk", np.array([500, 10**6]), write_dir=str(tmp_path), **marks)
+    record = read_record(path)
+    add_recording(store, record, EDITOR)
+    assert [entry.symptom for entry in notes_of(store, record.sha256).diary] == ["dizzy"]
+    assert sentence_of(trail(store, record.sha256)[-1]).endswith(
+        "Taken from the file: 1 diary entry. Left out, as outside the recording: 1 event mark."
+    )
 
 
 def test_a_file_that_states_nothing_leaves_no_entry(tmp_path, store):

@@ -369,6 +369,59 @@ def test_the_start_is_the_first_time_by_the_clock_also_across_midnight(tmp_path,
     assert str(record.start_clock) == str(clock)
 
 
+def test_hours_of_half_a_day_are_read_behind_a_date_of_iso(tmp_path):
+    record = opened(tmp_path, columns(clock_times("%Y-%m-%d %I:%M:%S.%f %p"), numbers(), before="time,II_mv\n"))
+    assert_is(record)
+    assert str(record.start) == "2024-03-02 23:59:50"
+
+
+FORMS = ["%d.%m.%Y %H:%M:%S.%f", "%d/%m/%Y %H:%M:%S.%f", "%m/%d/%Y %I:%M:%S.%f %p", "%Y-%m-%d %H:%M:%S.%f"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_gap_of_more_than_a_day_loses_no_day(tmp_path, form):
+    late_s = np.where(TIME_S < 5, TIME_S, TIME_S + 49 * 3600)
+    with pytest.raises(RecordError, match=r"its times leap by 176,400 s before line .*, more than a day"):
+        opened(tmp_path, columns(clock_times(form, time_s=late_s), numbers(), before="time,II_mv\n"))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("day", ["%Y-%m-%d", "%d.%m.%Y", "2024-03-02"], ids=["iso", "point", "of the start alone"])
+def test_a_column_of_dates_belongs_to_the_times_beside_it(tmp_path, day, suffix):
+    table = pd.DataFrame({"Date": clock_times(day), "Time": clock_times("%H:%M:%S.%f"), "II_mv": ECG})
+    path = tmp_path / f"x.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path, index=False)
+    record = read_record(path)
+    assert_is(record)
+    assert (str(record.start), record.left_out) == ("2024-03-02 23:59:50", ())
+
+
+@pytest.mark.parametrize("heading", ["Date,time_s,II_mv", "Date,elapsed time,II_mv"])
+def test_a_column_of_dates_without_times_of_day_is_named_as_left_out(tmp_path, heading):
+    elapsed = times() if "time_s" in heading else clock_times(start="2024-01-01")
+    record = opened(tmp_path, columns(clock_times("%Y-%m-%d"), elapsed, numbers(), before=f"{heading}\n"))
+    assert_is(record)
+    assert [channel.name for channel in record.left_out] == ["Date"]
+
+
+@pytest.mark.parametrize("heading", ["ECG V", "Lead V", "lead_V", "CH1 V", "V"])
+def test_the_lead_v_is_not_read_in_volts(tmp_path, heading):
+    text = columns(times(), numbers(), before=f"time_s,{heading}\n")
+    with pytest.raises(MissingMetadataError, match="the unit"):
+        opened(tmp_path, text)
+    record = read_record(tmp_path / "x.csv", RecordOverrides(per_mv=1.0))
+    assert_is(record)
+    assert record.lead_names == (heading,)
+    record = opened(tmp_path, columns(times(), numbers(), numbers(), before=f"time_s,II_mv,{heading}\n"))
+    assert (record.lead_names, [channel.name for channel in record.left_out]) == (("II",), [heading])
+
+
+@pytest.mark.parametrize("heading", ["ECG (V)", "V [V]", "II/V", "II / V", "II_volts"])
+def test_volts_are_in_brackets_behind_a_stroke_or_written_out(tmp_path, heading):
+    volts = [f"{x / 1000:.7f}" for x in ECG]
+    assert_is(opened(tmp_path, columns(times(), volts, before=f"time_s,{heading}\n")))
+
+
 def polar(fs_hz=130, *, lost=(20, 35), seconds=60):
     """A chest strap's table, some seconds lost."""
     t = np.arange(fs_hz * seconds) / fs_hz
@@ -471,6 +524,15 @@ def test_times_without_a_unit_get_it_from_the_rate(tmp_path):
     record = opened(tmp_path, text, RecordOverrides(FS_HZ, 1000.0))
     assert record.lead_names == ("sample",)
     assert_is(record, np.where(kept, ECG, np.nan))
+
+
+@pytest.mark.parametrize("zone", ["Z", " UTC", "+00:00", "+01:00", ""])
+def test_times_that_are_stated_in_utc_are_a_doubt_about_the_start(tmp_path, zone):
+    stamps = [f"{stamp}{zone}" for stamp in clock_times("%Y-%m-%dT%H:%M:%S.%f")]
+    record = opened(tmp_path, columns(stamps, numbers(), before="time,II_mv\n"))
+    assert str(record.start) == "2024-03-02 23:59:50"
+    doubt = ("its times are stated in UTC, so its start is in UTC and not in local time",)
+    assert record.doubts == (() if zone in ("+01:00", "") else doubt)
 
 
 def test_times_since_1970_state_the_start_in_utc(tmp_path):

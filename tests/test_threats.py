@@ -2,9 +2,10 @@
 
 import base64
 import hashlib
+import re
 import tomllib
 
-from support.documents import ROOT, document, existing_tests, named_tests
+from support.documents import ROOT, document, existing_tests, named_tests, quoted
 
 from ecg_core.records import archives
 from pages._ui.protection import content_policy
@@ -16,6 +17,11 @@ def test_every_test_that_the_threat_model_names_exists():
     named = named_tests(TEXT)
     assert len(named) > 20
     assert named <= existing_tests(), named - existing_tests()
+
+
+def test_every_test_lies_where_the_threat_model_says():
+    files = {text.partition("::")[0] for text in quoted(TEXT) if re.match(r"[\w/]*test_\w+\.py", text)}
+    assert {name for name in files if not (ROOT / "tests" / name).is_file()} == set()
 
 
 def test_the_server_is_for_this_computer_alone():

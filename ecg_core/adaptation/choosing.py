@@ -16,6 +16,7 @@ from .known import for_model
 from .material import Progress, Survey, survey_folder, survey_studies
 from .published import SPLITS, is_published, names_of, published_folder
 from .split import Side, propose_sides
+from .task import plain_name
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def choose(
     proposed = propose_sides(survey.recordings, seed=seed)
     if hold_out:
         proposed = dict.fromkeys(proposed, Side.LEARN)
-    return Chosen(f"adapted-{name}", survey, _moved(proposed, hold_out, leave_out))
+    return Chosen(plain_name(f"adapted-{name}"), survey, _moved(proposed, hold_out, leave_out))
 
 
 def _moved(sides: dict[str, Side], hold_out: Sequence[str], leave_out: Sequence[str]) -> dict[str, Side]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,7 @@ MODEL: Final = "adapted.pt"
 STARTING: Final = "Starting"  # the stage of a process that does not hold the adaptation yet
 LONGEST_START_S: Final = 60.0  # until a process that was started holds it: it loads in a few seconds
 AT_WORK: Final = "Wait until it is done, or cancel it on the page Adapt."
+NOT_OF_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")  # what ``is_name`` refuses
 PROOF: Final = "adapted.proof.json"  # beside the model, as models are kept
 
 
@@ -194,6 +196,18 @@ def adaptations_folder() -> Path:
     """``ECG_ADAPTATIONS``, or a folder in the user's data folder."""
     named = os.environ.get("ECG_ADAPTATIONS")
     return Path(named) if named else platformdirs.user_data_path(APP_NAME, appauthor=False) / "adaptations"
+
+
+def plain_name(wanted: str) -> str:
+    """A name that a new model can have, from what a folder is called.
+
+    Examples
+    --------
+    >>> plain_name("adapted-svdb 1.0.0")
+    'adapted-svdb-1-0-0'
+
+    """
+    return NOT_OF_A_NAME.sub("-", wanted).strip("-_")[:MAX_NAME] or "adapted"
 
 
 def check_name(name: str) -> str:

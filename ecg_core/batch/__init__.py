@@ -13,12 +13,23 @@ from pathlib import Path
 
 from ..errors import ClusterError, OutputError
 from ..files import note_unfinished, sweep
-from .plan import Outcome, Settings, Studies, Task, check_place, is_many, plan
+from .plan import Outcome, Settings, Studies, Task, check_place, is_many, plan, skipped_folders
 from .study import write_study
 from .tables import FAILURES, STUDY
 from .workers import Outcomes, Show, run_local, run_on_dask
 
-__all__ = ["FAILURES", "STUDY", "Outcome", "Settings", "Studies", "Study", "analyse_many", "is_many", "plan"]
+__all__ = [
+    "FAILURES",
+    "STUDY",
+    "Outcome",
+    "Settings",
+    "Studies",
+    "Study",
+    "analyse_many",
+    "is_many",
+    "plan",
+    "skipped_folders",
+]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import OutputError, RecordError
 from ..files import is_there
 from ..overrides import NO_OVERRIDES, RecordOverrides
-from ..records import SINGLE_FILES, find_records, is_result
+from ..records import SINGLE_FILES, find_records, is_result, records_in
 from ..rules import RhythmRules
 from ..text import one_line
 from .tables import MARK
@@ -88,6 +88,12 @@ def plan(arguments: Sequence[Path], out: Path) -> list[Task]:
     found = dict.fromkeys(path.absolute() for argument in arguments for path in _records_of(argument))
     paths = list(found)
     return [Task(path, out.absolute() / name) for path, name in zip(paths, folder_names(paths), strict=True)]
+
+
+def skipped_folders(arguments: Sequence[Path]) -> list[Path]:
+    """Folders that hold records and lie in a folder that was given: their records are not looked at."""
+    folders = (folder for argument in arguments if _is_folder(argument) for folder in sorted(argument.iterdir()))
+    return [folder for folder in folders if folder.is_dir() and not mark_of(folder) and records_in(folder)]
 
 
 def mark_of(folder: Path) -> dict[str, Any]:

@@ -162,7 +162,8 @@ def _distribute(
     while waiting or running:
         while waiting and free:
             task, executor = waiting.pop(), free.pop()
-            running[executor.submit(work_on, task, settings, one_thread=True)] = (task, executor)
+            with _interrupts_later():
+                running[executor.submit(work_on, task, settings, one_thread=True)] = (task, executor)
         show(len(tasks) - len(waiting) - len(running), len(tasks), [task.name for task, _ in running.values()])
         ready, _ = wait(running, timeout=REFRESH_S, return_when=FIRST_COMPLETED)
         for future in ready:
@@ -175,6 +176,19 @@ def _distribute(
             except Exception as error:  # the worker is gone
                 yield _lost(task, error)
                 free.append(replacement())
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Let Ctrl-C wait while a process is started: it inherits that, and cannot be interrupted before it is ready."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _lost(task: Task, error: Exception) -> Outcome:

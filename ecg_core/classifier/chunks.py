@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 
 from ..parallel import parallel_map, release_memory, returning_memory
 from ..records.unchanged import check_unchanged, state_of
-from ..schema import Bool, Float32, Float64, FrozenArrays, Record, Waveform
+from ..schema import Bool, Float32, Float64, FrozenArrays, Quality, Record, Waveform
 from ..signals.filters import FLAT_S, FS_HZ, MARGIN_S, CleanLeads, reached_hz
-from ..signals.quality import BLOCK_S, block_scores, lead_weights, lost_times, only_where_needed, scores_at_frames
+from ..signals.quality import (
+    BLOCK_S,
+    analysable,
+    block_scores,
+    lead_weights,
+    lost_times,
+    only_where_needed,
+    scores_at_frames,
+)
 from .detection import fuse_heatmaps, pick_beats, with_inserted
 from .encoder import Encoded, describe_beats
 from .model import Model
@@ -23,7 +31,7 @@ Progress = Callable[[float, float], None]  # seconds of the record that are done
 
 CHUNK_S = 1800.0  # a record goes through memory in chunks of half an hour ...
 CHUNK_LEADS = 6  # ... or less where there are more leads than these
-MIN_SPAN_S = 1.5  # shorter stretches without a signal, or without a steep wave, are of no interest
+MIN_STILL_S = 1.5  # shorter stretches without a steep wave lie between any two beats
 EDGE_S = 0.1  # two chunks may place one and the same beat on either side of their edge, but not this far apart
 
 
@@ -68,7 +76,7 @@ class ChunkFeatures(FrozenArrays):
     lost_s: Float64  # times of the frames at which no lead could be analysed
     score: Float32  # (n_leads, n_blocks); 0 where a lead beyond the usual ones was not needed
     rhythm: Float32  # (n_seconds, n_rhythms): probability of each of RHYTHMS by the waveform
-    off_s: Float64  # (n, 2), start and end of stretches in which no lead holds a signal
+    off_s: Float64  # (n, 2), start and end of stretches of any length in which no lead holds a signal
     still_s: Float64  # (n, 2), and of stretches in which the leads hold one, but nothing as steep as a QRS
     leads: tuple[int, ...] = (0,)  # their positions in the record: the usual ones, then those that replace them
 
@@ -136,7 +144,7 @@ class ChunkRhythm(FrozenArrays):
     """What the waveform shows in the core of a chunk."""
 
     probability: Float32  # (n_seconds, n_rhythms), of each of RHYTHMS
-    off_s: Float64  # (n, 2), start and end of stretches in which no lead holds a signal
+    off_s: Float64  # (n, 2), start and end of stretches of any length in which no lead holds a signal
     still_s: Float64  # (n, 2), and of stretches in which the leads hold one, but nothing as steep as a QRS
 
 
@@ -161,8 +169,8 @@ def chunk_rhythm(model: Model, encoded: Encoded, clean: CleanLeads, still: Bool,
     signal = np.asarray(clean.valid[:, ::stride].any(axis=0))
     step_s = stride / chunk.rate_hz
     spans = [
-        chunk.start_s + (core.start + long_stretches(inside[core], MIN_SPAN_S / step_s)) * step_s
-        for inside in (np.asarray(~signal), np.asarray(still & signal))
+        chunk.start_s + (core.start + long_stretches(inside[core], least_s / step_s)) * step_s
+        for inside, least_s in ((np.asarray(~signal), 0.0), (np.asarray(still & signal), MIN_STILL_S))
     ]
     return ChunkRhythm(probability[CONTEXT_STEPS:-CONTEXT_STEPS], *spans)
 
@@ -190,8 +198,14 @@ def waveform_of(features: ChunkFeatures, duration_s: float) -> Waveform:
         vf=features.rhythm[:, RHYTHMS.index("vf")],
         vt=features.rhythm[:, RHYTHMS.index("vt")],
         no_signal_s=np.minimum(joined_spans(features.off_s, least_s=FLAT_S - EDGE_S), duration_s),
-        still_s=np.minimum(joined_spans(features.still_s, least_s=MIN_SPAN_S), duration_s),
+        still_s=np.minimum(joined_spans(features.still_s, least_s=MIN_STILL_S), duration_s),
     )
+
+
+def quality_of(features: ChunkFeatures, duration_s: float) -> Quality:
+    """The signal quality of a whole record."""
+    lost_s = np.minimum(joined_spans(features.off_s, least_s=0.0), duration_s)
+    return Quality(BLOCK_S, features.score, analysable(features.score), lost_s)
 
 
 def describe(

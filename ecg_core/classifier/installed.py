@@ -19,7 +19,7 @@ import platformdirs
 from ..errors import ModelError
 from ..files import APP_NAME
 from ..schema import ModelSpec
-from .model_card import card_of, recorder_of_proof, verdict_of
+from .model_card import card_of, recorder_of_proof, shipped_card_of, verdict_of
 from .model_files import NAME, WEIGHTS, read_proof
 from .spec import DEFAULT_MODEL, find_models, model_digest, read_spec
 
@@ -58,7 +58,7 @@ class InstalledModel:
     @property
     def card(self) -> str:
         """Its card, in Markdown."""
-        return card_of(self.spec, self.proof)
+        return card_of(self.spec, self.proof) if self.is_kept else shipped_card_of(self.spec)
 
 
 def kept_folder() -> Path:

@@ -1,4 +1,4 @@
-"""The card of a user's own model, in Markdown: its limits first, then where it comes from and what was measured."""
+"""The card of a model, in Markdown: its limits first, then where it comes from and what was measured."""
 
 from __future__ import annotations
 
@@ -16,18 +16,32 @@ FACTS: Final = {  # of a proof, and how the card names them
     "hours": "Hours that it learned from", "labels": "Labels that it learned from",
 }  # fmt: skip
 MAX_CELL, MAX_ROWS = 300, 40  # characters of a cell, rows of a table: a card is a summary, the proof has all
-LIMITS: Final = (
+NOTICE_LIMIT: Final = (
+    "Research and retrospective analysis only; not cleared for use as a primary diagnostic tool in a clinical setting."
+)
+LIMITS: Final = (  # of a user's own model
     "It was adapted by a user of this program. What was measured before and after stands below; nothing else is known "
     "of it, and the figures of the shipped models do not hold for it.",
     "It may do worse on recordings of another recorder, of other patients or of other leads than those that it was "
     "adapted to.",
     "What the shipped models cannot do, it cannot do either: the page About lists it.",
-    "Research and retrospective analysis only; not cleared for use as a primary diagnostic tool in a clinical setting.",
+    NOTICE_LIMIT,
+)
+SHIPPED_LIMITS: Final = (
+    "Fusion and unclassifiable beats are too rare in the training data to be relied on; children and beats marked as "
+    "paced are not in it.",
+    "Supraventricular beats vary most from patient to patient, and none is classified inside atrial fibrillation.",
+    "The page About lists what is not analysed.",
+    NOTICE_LIMIT,
+)
+SHIPPED_MEASURED: Final = (
+    "The page About and models/README.md of the project have the figures on every test set. These are of the "
+    "sensitivities that can be chosen, at the beats of patients that it had not seen:"
 )
 
 
 def card_of(spec: ModelSpec, proof: Mapping[str, Any]) -> str:
-    """The card of a model.
+    """The card of a user's own model.
 
     Parameters
     ----------
@@ -46,10 +60,31 @@ def card_of(spec: ModelSpec, proof: Mapping[str, Any]) -> str:
     blocks = [f"# Model {plain_markdown(spec.name)}"]
     if verdict := verdict_of(proof):
         blocks.append(f"**{plain_markdown(verdict)}**")
-    blocks += ["## Limits", "\n".join(f"- {sentence}" for sentence in LIMITS)]
+    blocks += ["## Limits", _list(LIMITS)]
     blocks += ["## Origin", _facts(_origin(spec, proof))]
     blocks += ["## What was measured", *_measured(proof)]
     blocks += ["## Licence", _licence(spec)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def shipped_card_of(spec: ModelSpec) -> str:
+    """The card of a shipped model, of which there is no proof: its spec states what it learned and how it does.
+
+    Examples
+    --------
+    >>> from ecg_core.classifier.spec import DEFAULT_MODEL, read_spec
+    >>> "adapted by a user" in shipped_card_of(read_spec(DEFAULT_MODEL))
+    False
+
+    """
+    learned = ", ".join(map(plain_markdown, _databases(spec)))
+    of_leads = zip(("one lead", "several leads together"), spec.operating_points, strict=False)
+    points = [f"{point.text}; {leads}" for leads, points in of_leads for point in points]
+    blocks = [f"# Model {plain_markdown(spec.name)}"]
+    blocks += ["## Limits", _list(SHIPPED_LIMITS)]
+    blocks += ["## Origin", _facts([("Origin", "shipped with the program"), *_facts_of_spec(spec)])]
+    blocks += ["## What was measured", SHIPPED_MEASURED, _list(points)]
+    blocks += ["## Licence", f"MIT. It learned from records of PhysioNet's {learned}, which are not included."]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -81,6 +116,10 @@ def _origin(spec: ModelSpec, proof: Mapping[str, Any]) -> Iterator[tuple[str, st
     yield from known.items()
     if not known:
         yield "Origin", spec.origin or "not stated"
+    yield from _facts_of_spec(spec)
+
+
+def _facts_of_spec(spec: ModelSpec) -> Iterator[tuple[str, str]]:
     yield "Trained on", _records(spec.trained_on)
     yield "Validated on", _records(spec.validated_on)
     yield "Recipe", spec.recipe
@@ -108,6 +147,15 @@ def _measured(proof: Mapping[str, Any]) -> Iterator[str]:
             yield f"The first {MAX_ROWS} of {plural(len(rows), 'row')}; the proof beside this card has all of them."
     if facts:
         yield _facts((_words(key), _text(proof[key])) for key in facts)
+
+
+def _databases(spec: ModelSpec) -> list[str]:
+    """The databases whose records it learned from, each once."""
+    return list(dict.fromkeys(name.partition("/")[0] for name in spec.trained_on))
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
@@ -148,7 +196,7 @@ def _words(key: str) -> str:
 
 
 def _licence(spec: ModelSpec) -> str:
-    names = list(dict.fromkeys(name.partition("/")[0] for name in spec.trained_on))
+    names = _databases(spec)
     learned = f" It learned from {', '.join(map(plain_markdown, names))}." if names else ""
     return (
         f"MIT, as the shipped weights that it was made from.{learned} The recordings that it was adapted to are in "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ..errors import AdaptationError
 from ..text import one_line, plural
 from . import progress
-from .options import FAILED, Commands, add_store_options, names
+from .options import FAILED, Commands, add_model_option, add_studies_option, model_of, names
 
 if TYPE_CHECKING:
     from ..adaptation.material import Survey
@@ -30,23 +30,23 @@ def add_parser(commands: Commands) -> None:
         "sources", nargs="*", metavar="FOLDER|STUDY",
         help="a folder of recordings, a database such as svdb, or studies by name, path or id",
     )  # fmt: skip
-    parser.add_argument("--name", default="", help="of the new model (that of the folder)")
+    parser.add_argument("--name", default="", metavar="NAME", help="of the new model (adapted- and that of the folder)")
     parser.add_argument(
         "--labels", choices=LABELS, default="all", help="which labels of the patients are learned (all)"
     )
-    parser.add_argument("--model", type=Path, help="weights to go on from (general)")
+    add_model_option(parser, help_="an installed model to go on from, by its name, or weights (general)")
     parser.add_argument("--hold-out", type=names, default=[], metavar="A,B", help="patients for the proof (a third)")
     parser.add_argument("--leave-out", type=names, default=[], metavar="A,B", help="patients that are not used")
     parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help="leads that are measured (auto)")
-    parser.add_argument("--seed", type=int, default=0, help="of the split and the fit (0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sides and the fit (0)")
     parser.add_argument("--steps", type=int, default=0, metavar="N", help="of each fit (600; 240 of several)")
-    parser.add_argument("--dry-run", action="store_true", help="show recordings and split, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show recordings and sides, and do nothing")
     parser.add_argument("--list", action="store_true", help="the adaptations that are there, and how far they are")
     parser.add_argument("--resume", default="", metavar="NAME", help="go on with one that was stopped")
     parser.add_argument("--keep", default="", metavar="NAME", help="install the model of one that is done")
     parser.add_argument("--discard", default="", metavar="NAME", help="remove one with all that it made")
     parser.add_argument("--json", action="store_true", help="print the proof as JSON, and all else to the error stream")
-    add_store_options(parser)
+    add_studies_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -86,17 +86,17 @@ def _begin(options: argparse.Namespace, out: TextIO | None) -> int:
     from ..adaptation.keeping import require_free
     from ..adaptation.material import Labels
     from ..adaptation.split import folds_of, require_lead
-    from ..adaptation.task import Task, create
-    from ..classifier.spec import DEFAULT_MODEL, read_spec
+    from ..adaptation.task import Task, check_name, create
+    from ..classifier.spec import read_spec
 
-    model = options.model or DEFAULT_MODEL
+    model = model_of(options)
     chosen = choose(
         options.sources, hold_out=options.hold_out, leave_out=options.leave_out, seed=options.seed,
         studies=options.studies, model=model, progress=progress.show_evaluation,
     )  # fmt: skip
     progress.clear_line()
     name = options.name or chosen.name
-    require_free(name)
+    require_free(check_name(name))
     print(survey_text(chosen.survey, chosen.sides))
     labels = Labels(options.labels)
     folds = folds_of(chosen.survey.recordings, chosen.sides, labels)

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from ..schema import Analysis, Annotations, Ectopy, Record
 
 
+NOT_ANALYSABLE_PCT = 20.0  # of a record, from which on a study says so beside its dangers
+SKIPPED_SHOWN = 5  # folders
+
+
 def add_parser(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add_parser("analyze", help="label the beats of a record, or of many, and measure its burden")
@@ -252,6 +256,8 @@ def _print_study(study: Study, options: argparse.Namespace) -> int:
         print(line)
     for line in _dangers_of_study(study):
         print(red_of(sys.stdout)(line))
+    for line in (*_not_analysable_of_study(study), *_skipped(options.records)):
+        print(line)
     print(f"Written: one folder per record, {', '.join(path.name for path in study.written)}")
     print(f"to {options.out.resolve()}\n{NOTICE}")
     if not study.failed:
@@ -280,6 +286,37 @@ def _dangers_of_study(study: Study) -> list[str]:
     of_records = f"{len(found)} of {plural(len(study.outcomes), 'record')}"
     head = f"VF, asystole or sustained VT, certain or suspected, in {of_records}:"
     return [head, *(f"  {outcome.task.name}: {_episodes(outcome.row)}" for outcome in found)]
+
+
+def _not_analysable_of_study(study: Study) -> list[str]:
+    """A line for each record in which much could not be looked at: that nothing was found there is no finding."""
+    done = [outcome for outcome in study.outcomes if not outcome.problem]
+    shares = [(_not_analysable_pct(outcome.row), outcome.task.name) for outcome in done]
+    found = sorted((each for each in shares if each[0] >= NOT_ANALYSABLE_PCT), key=lambda each: -each[0])
+    if not found:
+        return []
+    of_records = f"{len(found)} of {plural(len(study.outcomes), 'record')}"
+    head = (
+        f"Not analysable for {NOT_ANALYSABLE_PCT:g} % of the time or more, where nothing can be found, in {of_records}:"
+    )
+    return [head, *(f"  {name}: {share:.0f} %" for share, name in found)]
+
+
+def _not_analysable_pct(row: Mapping[str, str | float | None]) -> float:
+    """Share of a record in which nothing was looked for, by a row of a study."""
+    lost_s = sum(float(row.get(f"{kind}_time") or 0) for kind in ("not_analysable", "no_signal", "artefact"))
+    return 100 * lost_s / (float(row.get("duration") or 0) or 1.0)
+
+
+def _skipped(records: list[Path]) -> list[str]:
+    """A line that names the folders inside those that were given whose records were not looked at."""
+    from ..batch import skipped_folders
+
+    skipped = skipped_folders(records)
+    if not skipped:
+        return []
+    names = ", ".join(map(str, skipped[:SKIPPED_SHOWN])) + (", ..." if len(skipped) > SKIPPED_SHOWN else "")
+    return [f"Not looked at: the records of {plural(len(skipped), 'folder')} inside, {names}; name them as well"]
 
 
 def _episodes(row: Mapping[str, str | float | None]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OutputError, StoreError
 from ..text import one_line, plural
-from .options import FAILED, Commands
+from .options import FAILED, Commands, add_studies_option
 
 if TYPE_CHECKING:
     from ..studies.audit import AuditEntry
@@ -28,15 +28,16 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--store", action="store_true", help="the store's own trail: studies deleted and imported")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the trail there as a table")
-    parser.add_argument("--studies", type=Path, metavar="FOLDER", help="folder of the studies (the user's own)")
+    add_studies_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the trail and what is wrong with it; the exit code is 1 where something is."""
     from ..studies.audit import trail, verify  # loads the database
-    from ..studies.signing import left_out_files, verify_signature
+    from ..studies.signing import left_out_files, verify_recording, verify_signature
     from ..studies.store import open_store
+    from ..studies.study import get_study
 
     if options.store == (options.study is not None):
         raise StoreError("Expected a study, or --store for the store's own trail; got both, or neither.")
@@ -45,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     with closing(open_store(options.studies)) as store:
         sha256, heading = _trail_of(store, options.study)
         entries, left_out = trail(store, sha256), left_out_files(store, sha256)
-        problems = (*verify(store, sha256), *verify_signature(store, sha256))
+        problems = (*verify(store, sha256), *verify_signature(store, sha256), *verify_recording(store, sha256))
+        is_study = get_study(store, sha256) is not None
     print(f"{one_line(heading)}\n")
     for entry in entries:
         print(one_line(_line(entry)))
@@ -57,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
     for problem in problems:
         print(one_line(f"NOT VERIFIED: {problem}"))
     if not problems:
-        print(f"Verified: {plural(len(entries), 'entry')}, each as it was written, and so is what was signed.")
+        others = ", and so are the recording and what was signed" if is_study else ""
+        print(f"Verified: {plural(len(entries), 'entry')}, each as it was written{others}.")
     return FAILED if problems else 0
 
 

@@ -29,11 +29,13 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the record and print where it is."""
+    """Write the record, and print what is in doubt about it and where the copy is."""
     from ..records import read_record  # loads every format
     from ..records.convert import convert
 
     record = read_record(options.record, overrides_of(options))
+    for doubt in record.doubts:
+        print(f"Doubt about the file: {one_line(doubt)}")
     written = convert(
         record, options.to, options.out, at_125_hz=options.rate == 125, annotations=options.annotations,
         events=options.events, anonymise=options.anonymise, overwrite=options.overwrite,

@@ -31,9 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # names in any script, on a terminal that knows few letters
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    options = _parser().parse_args(arguments)
-    sweep_temporary()  # what an earlier run unpacked, and was killed before it could remove it
     try:
+        options = _parse(arguments)
+        sweep_temporary()  # what an earlier run unpacked, and was killed before it could remove it
         code = int(options.run(options))
         sys.stdout.flush()
         return code
@@ -53,6 +53,21 @@ def main(arguments: list[str] | None = None) -> int:
             f"the program failed by a fault of its own ({type(error).__name__}: {format_quoted(error)}); no unfinished "
             f"file is left. {_log_traceback()}"
         )
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The options; what ``--help`` and the like print before they end the program is flushed here, not at its end.
+
+    Raises
+    ------
+    BrokenPipeError
+        What reads the output has read enough.
+
+    """
+    try:
+        return _parser().parse_args(arguments)
+    finally:
+        sys.stdout.flush()
 
 
 def _log_traceback() -> str:

@@ -52,12 +52,16 @@ def add_model_options(parser: argparse.ArgumentParser, *, auto: str, model: str 
     """``--lead``, ``--model``, ``--engine``, ``--sensitivity``; ``auto`` and ``model`` explain what is not chosen."""
     help_ = f"leads to analyse (auto: {auto})"
     parser.add_argument("--lead", default="auto", metavar="auto|all|first|NAME", help=help_)
-    help_ = f"an installed model by its name, or weights ({model})"
-    parser.add_argument("--model", metavar="NAME|PATH", help=help_)
+    add_model_option(parser, help_=f"an installed model by its name, or weights ({model})")
     help_ = "what runs the network: 8-bit integers, or PyTorch, the reference (int8 where the model has it)"
     parser.add_argument("--engine", choices=ENGINES, help=help_)
     help_ = "how readily beats are called V or S, by the operating points of the model (balanced)"
     parser.add_argument("--sensitivity", choices=list(SENSITIVITIES), default=BALANCED, help=help_)
+
+
+def add_model_option(parser: argparse.ArgumentParser, *, help_: str) -> None:
+    """``--model``, which ``model_of`` reads."""
+    parser.add_argument("--model", metavar="NAME|PATH", help=help_)
 
 
 def add_rule_option(parser: argparse.ArgumentParser, *, help_: str) -> None:
@@ -91,8 +95,13 @@ def rules_text() -> str:
 
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
-    """``--reader`` and ``--studies``, of the commands that know the store."""
+    """``--reader`` and ``--studies``, of the commands that write into the store."""
     parser.add_argument("--reader", metavar="NAME", help="who does this (ECG_READER, or the account's name)")
+    add_studies_option(parser)
+
+
+def add_studies_option(parser: argparse.ArgumentParser) -> None:
+    """``--studies``, of the commands that know the store."""
     help_ = "folder of the studies (ECG_STUDIES, or the user's data folder)"
     parser.add_argument("--studies", type=Path, metavar="FOLDER", help=help_)
 

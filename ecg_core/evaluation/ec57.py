@@ -88,9 +88,14 @@ class Score:
         return self.matrix[:NO_BEAT, :NO_BEAT]
 
     @property
+    def n_reference(self) -> int:
+        """Reference beats that are scored."""
+        return int(self.matrix[:NO_BEAT].sum())
+
+    @property
     def qrs_se(self) -> float:
         """Fraction of the reference beats that were found, whatever their class."""
-        return _ratio(int(self.matched.sum()), int(self.matrix[:NO_BEAT].sum()))
+        return _ratio(int(self.matched.sum()), self.n_reference)
 
     @property
     def qrs_ppv(self) -> float:

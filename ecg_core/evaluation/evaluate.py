@@ -53,6 +53,7 @@ class RecordEvaluation:
     reference: Score
     ectopy: EctopyCount  # among the analysable beats
     reference_ectopy: EctopyCount  # among the beats of the reference
+    duration_s: float  # of the recording; ``detected.scored_s`` of it is scored
     unusable_s: float
     af: AfDuration | None  # None where the reference names no rhythms
     trust: Trust
@@ -166,6 +167,7 @@ def evaluate_record(
         reference=score_beats(record, at_marks.time_s, at_marks.label, excluded_s=patient.time_s),
         ectopy=EctopyCount(burden.v.n_beats, burden.s.n_beats, int(burden.count.sum())),
         reference_ectopy=count_reference(code[code != UNLABELLED]),
+        duration_s=record.duration_s,
         unusable_s=sum(end_s - start_s for start_s, end_s in found.quality.unusable_stretches(record.duration_s)),
         af=_af_duration(found, marks),
         trust=measure_trust(found, marks),

@@ -17,6 +17,7 @@ from .reliability import BurdenInterval, summarise_trust
 
 HEADLINE: Final = ("qrs_se", "qrs_ppv", "v_se", "v_ppv", "v_f1", "s_se", "s_ppv", "s_f1", "accuracy", "macro_f1")
 DECIMALS = 5
+LEAST_SCORED = 0.5  # of a recording; figures of less say little of it
 N_RESAMPLED = 1000  # times the records are drawn with replacement for an interval of a gross figure
 INTERVAL_PERCENTILES = (2.5, 97.5)
 FIGURE_TITLES: Final = {
@@ -48,6 +49,9 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
                 "reference_beats": _rounded(statistics(record.reference)),
                 "confusion": record.detected.matrix.tolist(),
                 **_burdens(record.ectopy, record.reference_ectopy),
+                "duration_s": _number(record.duration_s),
+                "scored_s": _number(record.detected.scored_s),
+                "scored_beats": record.detected.n_reference,
                 "unusable_s": _number(record.unusable_s),
                 "burdens": [_burden(burden) for burden in record.trust.burdens],
                 "fibrillation": None if record.af is None else _rounded(asdict(record.af)),
@@ -163,13 +167,18 @@ def report_text(evaluation: Evaluation) -> str:
     mode = SENSITIVITIES[evaluation.sensitivity].lower()
     model = f"model {evaluation.model.name} in {evaluation.model.engine}, {mode}"
     lines = [f"{evaluation.database}, lead {evaluation.lead}, {model}; EC57, % unless noted"]
+    lines += _hardly_scored(evaluation)
     for title, scores in (("DETECTED BEATS", evaluation.detected()), ("REFERENCE BEATS", evaluation.reference())):
-        rows = [(score.record_id, statistics(score)) for score in scores]
-        rows += [("gross", statistics(gross(scores)))]
-        rows += [("average", {name: mean.value for name, mean in average(scores).items()})]
-        lines += ["", title, f"{'record':>10} " + " ".join(f"{name:>8}" for name in HEADLINE)]
-        lines += [f"{name:>10} " + " ".join(_percent(row[key]) for key in HEADLINE) for name, row in rows]
         total = gross(scores)
+        rows = [(score.record_id, statistics(score), _scored_text(score)) for score in scores]
+        rows += [("gross", statistics(total), _scored_text(total))]
+        rows += [("average", {name: mean.value for name, mean in average(scores).items()}, "")]
+        columns = " ".join(f"{name:>8}" for name in (*HEADLINE, "hours", "beats"))
+        lines += ["", title, f"{'record':>10} {columns}"]
+        lines += [
+            f"{name:>10} {' '.join(_percent(row[key]) for key in HEADLINE)} {scored}".rstrip()
+            for name, row, scored in rows
+        ]
         lines += [
             "",
             f"accuracy of labelling every beat N: {100 * total.always_n_accuracy:.2f}",
@@ -180,8 +189,27 @@ def report_text(evaluation: Evaluation) -> str:
     for label, row in trust["coverage"].items():
         lines.append(f"{label} burden inside its interval: {row['covered']} of {row['records']} records")
     for label, bins in trust["reliability"].items():
-        lines.append(f"{label} said > right: " + ", ".join(f"{row['said']:.2f} > {row['right']:.2f}" for row in bins))
+        pairs = ", ".join(f"{row['said']:.2f} > {row['right']:.2f}" for row in bins)
+        lines.append(f"reliability of {label}, mean probability > share that are {label}: {pairs or '-'}")
     return "\n".join(lines)
+
+
+def _hardly_scored(evaluation: Evaluation) -> list[str]:
+    """A warning of the records of which less than half is scored, by their scored minutes."""
+    few = [one for one in evaluation.records if one.detected.scored_s < LEAST_SCORED * one.duration_s]
+    if not few:
+        return []
+    minutes = ", ".join(
+        f"{one_line(one.detected.record_id)} {one.detected.scored_s / 60:.1f} of {one.duration_s / 60:.1f} min"
+        for one in few
+    )
+    why = f"not the first {LEARNING_S / 60:.0f} minutes, nor fibrillation of the ventricles"
+    return ["", f"WARNING: less than half of {plural(len(few), 'record')} is scored ({why}): {minutes}"]
+
+
+def _scored_text(score: Score) -> str:
+    """Hours and reference beats that are scored."""
+    return f"{_fixed(score.scored_s / 3600)} {score.n_reference:>8}"
 
 
 def _patients_text(summary: PatientSummary) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from ..classifier.classification import take_rows
 from ..classifier.features import DISORDER, rr_features
 from ..rhythm.events import KIND_NAMES, find_rhythms
-from ..rhythm.intervals import rate_windows
+from ..rhythm.intervals import counts_for_rate, rate_windows
 from ..rules import RhythmRules
 from ..schema import Beats, RhythmEvent
 from ..signals.filters import FLAT_S
@@ -29,6 +30,7 @@ from .alarm_lines import (
 )
 from .detector import JITTER_S, SETTLED_S, WindowDetections
 from .fibrillation import FibrillationWatch
+from .standstill import StandstillWatch
 from .stream import Alarm, Stream, Vitals
 
 PATTERNS: Final = ("v_bigeminy", "v_trigeminy", "s_bigeminy", "s_trigeminy")
@@ -54,7 +56,9 @@ class AlarmTracker:
         self._reached_s = dict.fromkeys(HOLD_S, -np.inf)  # by line: the end of the last event so far
         self._fibrillation = FibrillationWatch()
         self._unusable = deque[RhythmEvent](maxlen=UNUSABLE_STRETCHES)  # the latest that are not analysable
+        self._watch = StandstillWatch()
         self._standstill = False  # whether nothing like a beat was found for as long as an asystole
+        self._known_s = 0.0  # the last moment at which it was known whether the heart beats
         self._ectopic_s: dict[str, deque[float]] = {"V": deque(), "S": deque()}
         self._n_beats, self._decided_s = 0, 0.0
         self._noise_s: float | None = None  # since then the signal is not analysable ...
@@ -71,7 +75,7 @@ class AlarmTracker:
         episodes: Sequence[slice],
         until_s: float,
         end_s: float,
-        hidden_s: float,
+        dropped_s: float,
         detections: WindowDetections,
     ) -> tuple[tuple[Alarm, ...], Vitals]:
         """Take what was decided at a hop.
@@ -84,8 +88,8 @@ class AlarmTracker:
             Atrial fibrillation as slices of these beats.
         until_s, end_s
             The end of the decided signal, and of the received signal.
-        hidden_s
-            The last decided moment at which a beat may have been missed.
+        dropped_s
+            The last candidate that was dropped as noise.
 
         """
         alarms: list[Alarm] = []
@@ -97,11 +101,17 @@ class AlarmTracker:
             alarms += self._step_rhythms(tail, episodes, end_s)
         alarms += self._end_rhythms(tail, until_s, end_s)
         alarms += self._step_fibrillation(detections.vf, end_s)
-        alarms += self._end_pause(tail, n_new, end_s, hidden_s, detections)
+        watched_s = max(until_s, end_s - SETTLED_S)
+        found_s = max(dropped_s, float(tail.time_s[-1]) if len(tail) else -np.inf)
+        candidate_s = float(detections.time_s.max(initial=found_s))
+        self._watch.step(found_s=candidate_s, lost_s=detections.lost_s, until_s=until_s, watched_s=watched_s)
+        alarms += self._end_pause(tail, n_new, end_s, dropped_s, detections)
         self._standstill = False
         if len(tail) and not detections.off.all() and not self._fibrillation.is_suspected:
-            alarms += self._begin_pause(tail, until_s, end_s, hidden_s)
-            alarms += self._step_asystole(tail, max(until_s, end_s - SETTLED_S), end_s, hidden_s, detections)
+            lost_s = float(detections.lost_s[detections.lost_s < until_s].max(initial=-np.inf))
+            alarms += self._begin_pause(tail, until_s, end_s, max(dropped_s, lost_s, self._watch.hidden_s))
+            alarms += self._step_asystole(end_s)
+        self._keep_known(candidate_s, watched_s, detections)
         alarms += self._step_leads(detections, until_s, end_s)
         self._last = self._vitals(tail, until_s, detections)
         return tuple(alarms), self._last
@@ -113,11 +123,11 @@ class AlarmTracker:
         rhythm = self._rhythm(recent=False)
         return tuple(alarms), replace(self._last, rate_bpm=None, rhythm=rhythm, usable=False, active=self.active)
 
-    def regain_signal(self, again_s: float, end_s: float) -> tuple[Alarm, ...]:
-        """Announce, if the signal was lost, that it is there again since ``again_s``."""
+    def regain_signal(self, again_s: float, end_s: float, lasted_s: float) -> tuple[Alarm, ...]:
+        """Announce, if the signal was lost for ``lasted_s`` by the clock, that it is there again since ``again_s``."""
         line = self._lines["leads"]
         is_lost = line.active is not None and line.active.kind == NO_SIGNAL
-        return tuple(line.end(again_s, end_s)) if is_lost else ()
+        return tuple(replace(over, lasted_s=lasted_s) for over in line.end(again_s, end_s)) if is_lost else ()
 
     @property
     def active(self) -> tuple[Alarm, ...]:
@@ -127,8 +137,14 @@ class AlarmTracker:
 
     def _step_rhythms(self, tail: Beats, episodes: Sequence[slice], end_s: float) -> list[Alarm]:
         """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
-        events = find_rhythms(tail, self.rules, episodes=episodes, others=self._unusable)
-        self._describe_rhythm(tail, events)
+        known = _known_rr(tail, self.rules)
+        rates = find_rhythms(known, self.rules, episodes=[])
+        events = [
+            event for event in find_rhythms(tail, self.rules, episodes=episodes, others=self._unusable)
+            if event.kind not in LINES["rate"]
+        ]  # fmt: skip
+        events += [event for event in rates if event.kind in LINES["rate"]]
+        self._describe_rhythm(tail, known, events)
         return self._step_events(events, float(tail.time_s[-1]), end_s)
 
     def _keep_unusable(self, until_s: float, detections: WindowDetections) -> None:
@@ -158,13 +174,13 @@ class AlarmTracker:
             return []  # part of what is over, as it is seen with later beats
         return [*line.end(reached_s, end_s), *line.begin(event.kind, event.start_s, end_s)]
 
-    def _describe_rhythm(self, tail: Beats, events: tuple[RhythmEvent, ...]) -> None:
+    def _describe_rhythm(self, tail: Beats, known: Beats, events: Sequence[RhythmEvent]) -> None:
         """Keep the rate and the rhythm at the last beat."""
         last_s, recent_s = tail.time_s[-1], tail.time_s[-min(PATTERN_BEATS, len(tail))]
         patterns = [event.kind for event in events if event.kind in PATTERNS and event.end_s >= recent_s]
         self._pattern = KIND_NAMES[patterns[-1]] if patterns else ""
-        last, bpm = rate_windows(tail, self.rules)
-        self._rate_bpm = float(bpm[-1]) if len(last) and tail.time_s[last[-1]] == last_s else None
+        _, bpm = rate_windows(known, self.rules)
+        self._rate_bpm = float(bpm[-1]) if len(bpm) and last_s - known.time_s[-1] < STALE_S else None
         self._regular = bool(rr_features(tail.rr_s[-RHYTHM_BEATS:], ends="symmetric")[-1, DISORDER] < 0)
 
     def _end_rhythms(self, tail: Beats, until_s: float, end_s: float) -> list[Alarm]:
@@ -193,7 +209,7 @@ class AlarmTracker:
         return [] if watch.over_s is None else line.end(watch.over_s, end_s)
 
     def _end_pause(
-        self, tail: Beats, n_new: int, end_s: float, hidden_s: float, detections: WindowDetections
+        self, tail: Beats, n_new: int, end_s: float, dropped_s: float, detections: WindowDetections
     ) -> list[Alarm]:
         """Announce that a beat ended a pause or asystole, or that nothing is known of it any more."""
         line = self._lines["pause"]
@@ -209,6 +225,7 @@ class AlarmTracker:
             return line.end(end_s - FLAT_S, end_s)
         if self._fibrillation.is_suspected:
             return line.end(self._fibrillation.start_s, end_s)
+        hidden_s = max(dropped_s, self._watch.hidden_s)
         if line.active.kind == PAUSE and hidden_s > line.active.start_s + JITTER_S:
             return line.end(hidden_s, end_s)
         return []
@@ -220,20 +237,20 @@ class AlarmTracker:
         last_s = float(tail.time_s[-1])
         return self._lines["pause"].begin(PAUSE, last_s, end_s) if until_s - last_s >= self.rules.pause_s else []
 
-    def _step_asystole(
-        self, tail: Beats, watched_s: float, end_s: float, hidden_s: float, detections: WindowDetections
-    ) -> list[Alarm]:
-        """Announce that nothing like a beat was found for so long in a signal that is there.
+    def _step_asystole(self, end_s: float) -> list[Alarm]:
+        """Announce that nothing like a beat was found for so long in a signal that is there; waits for no label."""
+        self._standstill = self._watch.clear_s >= self.rules.asystole_s
+        return self._lines["pause"].begin(ASYSTOLE, self._watch.since_s, end_s) if self._standstill else []
 
-        This waits for no label: ``watched_s`` is the end of the signal that has settled.
-        """
-        lost_s = detections.lost_s[detections.lost_s < watched_s].max(initial=-np.inf)
-        found_s = max(float(tail.time_s[-1]), hidden_s, detections.time_s.max(initial=-np.inf), lost_s)
-        self._standstill = bool(watched_s - found_s >= self.rules.asystole_s)
-        return self._lines["pause"].begin(ASYSTOLE, float(found_s), end_s) if self._standstill else []
+    def _keep_known(self, candidate_s: float, watched_s: float, detections: WindowDetections) -> None:
+        """Keep until when it was known whether the heart beats: where another alarm says that it is not, until now."""
+        is_said = (
+            self._standstill or detections.off.all() or self._fibrillation.is_suspected or self._lines["vf"].active
+        )
+        self._known_s = max(self._known_s, watched_s if is_said else candidate_s)
 
     def _step_leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
-        """Announce that no lead gives a signal, or that noise has lasted too long; or the end of it."""
+        """Announce that no lead gives a signal, or none that shows for too long what the heart does; or the end."""
         line = self._lines["leads"]
         if line.active is not None and line.active.kind == NO_SIGNAL:
             return []
@@ -244,10 +261,12 @@ class AlarmTracker:
         if self._fibrillation.is_suspected or self._lines["vf"].active is not None or self._standstill:
             self._noise_s = None
             return alarms + line.end(until_s, end_s)
-        if detections.usable:
+        is_judged = until_s - self._known_s < MIN_NOISE_S
+        if detections.usable and is_judged:
             self._noise_s, self._clear_s = None, until_s if self._clear_s is None else self._clear_s
             return alarms + (line.end(self._clear_s, end_s) if until_s - self._clear_s >= MIN_CLEAR_S else [])
-        self._noise_s, self._clear_s = until_s if self._noise_s is None else self._noise_s, None
+        since_s = until_s if is_judged else self._known_s
+        self._noise_s, self._clear_s = min(since_s, since_s if self._noise_s is None else self._noise_s), None
         if until_s - self._noise_s < MIN_NOISE_S:
             return alarms
         asystole = self._lines["pause"].end(self._noise_s, end_s)  # what goes on is not known
@@ -282,3 +301,16 @@ class AlarmTracker:
         if not recent:
             return "Not known"
         return self._pattern or ("Regular rhythm" if self._regular else "Irregular rhythm")
+
+
+def _known_rr(tail: Beats, rules: RhythmRules) -> Beats:
+    """The beats whose RR counts for the heart rate, since the last time that there was none for STALE_S.
+
+    Unlike in a recording, they need not follow each other: a stream that loses a packet every few seconds has no eight
+    RR in a row, and a rate that is given late is worth more than none.
+    """
+    known = np.flatnonzero(counts_for_rate(tail, rules))
+    breaks = np.flatnonzero(np.diff(tail.time_s[known]) >= STALE_S)
+    known = known[breaks[-1] + 1 :] if len(breaks) else known
+    before = known[:1] - 1  # the beat at which the first of these RR begins
+    return take_rows(tail, np.concatenate((before[before >= 0], known)))

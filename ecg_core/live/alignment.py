@@ -14,9 +14,10 @@ JUMP_S = 0.1  # numbers that jump by more are believed when those after them agr
 SURE_RUN = 5  # a number from which so many in a row go on shows where the stream is: jumps are measured from there
 MIN_WAIT_S = 1.0  # a shorter wait before a reset is not a gap
 MAX_DELAY_S = 10.0  # a number that falls back by less is a repeat or late; by more, the counter was reset ...
-RESTART_S = 1.0  # ... and so it was if the number is below this and falls back by more than this
+RESTART_S = 1.0  # ... and so it was if the number is below this and falls back by as much
 JITTER_S = 0.1  # stamps that are late by less are jitter
 CONFIRM_S = 0.3  # stamps that are late for longer are a gap; those that are on time again within this are jitter
+EQUAL_FALLS = 2  # so many by the same size, and nothing new for MIN_WAIT_S, mean that the counter wraps or hangs there
 DRIFT_S = 10.0  # time constant of the estimate of the sender's clock: a drift of 1 % then makes an error of 0.1 s
 
 
@@ -32,17 +33,19 @@ class NumberClock:
             maxlen=SURE_RUN
         )  # indices of the last samples, each of which goes on from another
         self._sure = 0  # index after the last sample whose number is beyond doubt
+        self._repeats = _Repeats()
+        self._period = 0  # after so many samples the counter begins again; 0 where it goes on
 
     @property
     def has_begun(self) -> bool:
         """Whether a sample was aligned."""
         return self._offset is not None
 
-    def is_jump(self, number: int) -> bool:
+    def is_jump(self, number: int, now_s: float) -> bool:
         """Whether a number is so far from the expected one that a digit may be damaged; of the first, none knows."""
         if self._offset is None:
             return True
-        index = number + self._offset
+        index = self._index_of(number, now_s)
         return index - self._sure > JUMP_S * self._fs_hz or self._was_reset(number, index - self.next)
 
     def agrees(self, number: int, jump: int) -> bool:
@@ -56,9 +59,13 @@ class NumberClock:
         """
         if self._offset is None:
             self._offset = -number
-        elif self._was_reset(number, number + self._offset - self.next):
+        elif self._has_wrapped(number, now_s):
+            self._offset = self.next + _samples_lost(now_s - self._repeats.new_s, self._fs_hz) - number
+        elif self._was_reset(number, self._index_of(number, now_s) - self.next):
             self._offset = self.next + _samples_lost(now_s - self._last_s, self._fs_hz) - number
-        index = number + self._offset
+        index = self._index_of(number, now_s)
+        self._offset = index - number
+        self._repeats.take(number, now_s, is_new=index >= self.next)
         self.next = max(self.next, index + 1)
         if self._run and not self.agrees(index, self._run[-1]):
             self._run.clear()
@@ -69,8 +76,47 @@ class NumberClock:
         return index
 
     def _was_reset(self, number: int, ahead: int) -> bool:
-        restarted = number < RESTART_S * self._fs_hz and -ahead > RESTART_S * self._fs_hz
+        # All of the numbers that have to agree on it are counted as of the same restart.
+        restarted = number < RESTART_S * self._fs_hz and -ahead > (RESTART_S - JUMP_S) * self._fs_hz
         return restarted or ahead > MAX_GAP_S * self._fs_hz or -ahead > MAX_DELAY_S * self._fs_hz
+
+    def _has_wrapped(self, number: int, now_s: float) -> bool:
+        """Whether numbers that bring nothing new are those of a counter that wraps or hangs; keeps its period."""
+        period = self._repeats.period(number, now_s)
+        self._period = period or self._period
+        return period > 0
+
+    def _index_of(self, number: int, now_s: float) -> int:
+        """Index in the stream by the number; of a counter that wraps, the one nearest to the expected sample."""
+        index = number + (self._offset or 0)
+        if not self._period:
+            return index
+        expected = self.next + _samples_lost(now_s - self._last_s, self._fs_hz)
+        return index + self._period * round((expected - index) / self._period)
+
+
+class _Repeats:
+    """Numbers since the last one that brought a new sample."""
+
+    def __init__(self) -> None:
+        self.new_s = 0.0  # wall clock at the last new one
+        self._last, self._fall, self._n_falls = 0, 0, 0  # the last number, and falls by the same size
+
+    def take(self, number: int, now_s: float, *, is_new: bool) -> None:
+        """Take a number that was aligned."""
+        fall = self._last - number
+        self._last = number
+        if is_new:
+            self.new_s, self._fall, self._n_falls = now_s, 0, 0
+        elif fall > 0:
+            self._n_falls = self._n_falls + 1 if fall == self._fall else 1
+            self._fall = fall
+
+    def period(self, number: int, now_s: float) -> int:
+        """Samples after which a counter begins again, where these numbers show that; else 0."""
+        goes_on = number == self._last + 1 or self._last - number == self._fall
+        certain = goes_on and self._n_falls >= EQUAL_FALLS and now_s - self.new_s >= MIN_WAIT_S
+        return self._fall + 1 if certain else 0
 
 
 class StampClock:

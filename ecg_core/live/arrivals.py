@@ -12,6 +12,8 @@ from .stream import Item, Notice, Silence, Source, StreamChunk
 
 POLL_S = 0.25  # a wait for the next item
 NO_SIGNAL_S = 4.0  # without a new sample, by the clock of this machine
+SETTLED_S = 5.0  # after a silence, what was only delayed has come
+AHEAD_S = 1.0  # the clock is ahead of the numbers of the samples by more than any delay
 LATE_S = 10.0  # samples that have waited for so long are dropped ...
 KEPT_S = 1.0  # ... but for the latest ones
 # Samples that may wait. A sender in real time fills no more than LATE_S of it; one that is faster, as a file that is
@@ -37,16 +39,27 @@ class Arrivals:
     def chunks(self) -> Iterator[Item]:
         """See ``Source``; where no new sample arrives for a while, one ``Silence`` until the next."""
         threading.Thread(target=self._read, daemon=True, name="live source").start()
+        again_s = 0.0
         heard_s, end, is_silent = time.monotonic(), 0, False
+        before: tuple[float, int] | None = None  # the clock and the end of the samples at the last silence
         try:
             while (items := self._take()) is not None:
+                is_new = False
                 for item in items:
-                    if isinstance(item, StreamChunk) and (reached := item.first + item.signal_mv.shape[1]) > end:
-                        heard_s, end, is_silent = time.monotonic(), reached, False
                     yield item
+                    if isinstance(item, StreamChunk) and (reached := item.first + item.signal_mv.shape[1]) > end:
+                        end, is_new = reached, True
+                if before and not is_silent and time.monotonic() - again_s >= SETTLED_S:
+                    yield from self._step_of_clock(heard_s - before[0], before[1], end)
+                    before = None
+                if is_new and is_silent:
+                    again_s = time.monotonic()
+                if is_new:  # after it was processed, as the sender is not silent meanwhile
+                    heard_s, is_silent = time.monotonic(), False
                 silent_s = time.monotonic() - heard_s
-                if silent_s >= NO_SIGNAL_S and not items and not is_silent:
+                if silent_s >= NO_SIGNAL_S and not is_silent:
                     is_silent = True
+                    before = before or ((heard_s, end) if end else None)
                     yield Silence(silent_s)
             if self._error is not None:
                 raise self._error
@@ -54,6 +67,17 @@ class Arrivals:
             with self._changed:
                 self._is_left = True
                 self._changed.notify_all()
+
+    def _step_of_clock(self, went_on_s: float, end: int, end_now: int) -> Iterator[Notice]:
+        """A notice where the clock went on across a silence, and the numbers of the samples did not."""
+        fs_hz = self.stream.fs_hz
+        ahead_s = went_on_s - (end_now - end) / fs_hz
+        if ahead_s > AHEAD_S:
+            text = (
+                f"The sender was silent for {ahead_s:.1f} s by the clock of this machine that the numbers of its "
+                "samples do not count; times from the start of the stream leave them out."
+            )
+            yield Notice(end / fs_hz, text, ahead_s)
 
     def close(self) -> None:
         """See ``Source``."""

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -87,9 +87,11 @@ def monitor(
         if recording:
             then = "then the recording ends, and the monitoring goes on"
             print(f"Recording as {recording.path}, at most {BOUND}; {then}.", file=sys.stderr)
-        reporter = ConsoleReporter(KINDS, quiet=quiet)
-        drive(source, monitored, [recording, reporter] if recording else [reporter])
-        reporter.print_summary(source.stream, recording)
+        reporter = ConsoleReporter(KINDS, quiet=quiet, goes_on=recording is not None)
+        try:
+            drive(source, monitored, [recording, reporter] if recording else [reporter])
+        finally:
+            reporter.print_summary(source.stream, recording)
 
 
 class ConsoleReporter(Sink):
@@ -101,45 +103,64 @@ class ConsoleReporter(Sink):
         Name of each kind of alarm.
     quiet
         Whether alarms alone are printed.
+    goes_on
+        Whether the stream goes on, as it is recorded, where nobody reads the output any more.
 
     """
 
-    def __init__(self, kinds: Mapping[str, str], *, quiet: bool = False, out: IO[str] | None = None) -> None:
-        self._kinds, self._quiet, self._out = kinds, quiet, out or sys.stdout
+    def __init__(
+        self, kinds: Mapping[str, str], *, quiet: bool = False, out: IO[str] | None = None, goes_on: bool = False
+    ) -> None:
+        self._kinds, self._quiet, self._out, self._goes_on = kinds, quiet, out or sys.stdout, goes_on
+        self._is_cut = False  # whether the output cannot be written any more
         self._beats: Counter[str] = Counter()
         self._alarms = 0
-        self._time_s = 0.0
+        self._time_s = self._usable_s = 0.0  # decided so far, and with an analysable lead
         self._rate_bpm: float | None = None
 
     def write_update(self, update: Update) -> Sequence[Notice]:
         """Print a line for each beat, then one for each alarm, as alarms rest on beats."""
         if update.vitals:
+            self._usable_s += update.vitals.usable * max(0.0, update.vitals.time_s - self._time_s)
             self._time_s, self._rate_bpm = update.vitals.time_s, update.vitals.rate_bpm
         self._beats.update(update.beats.label.tolist())
         self._alarms += sum(alarm.end_s is None and not alarm.before for alarm in update.alarms)
-        if not self._quiet:
-            for line in beat_lines(update.beats, self._rate_bpm):
-                print(line, file=self._out)
-        for alarm in update.alarms:
-            line = alarm_line(alarm, self._kinds)
-            print(f"{LOUD}{line}{PLAIN}" if self._out.isatty() else line, file=self._out)
-        self._out.flush()
+        lines = [] if self._quiet else list(beat_lines(update.beats, self._rate_bpm))
+        alarms = [alarm_line(alarm, self._kinds) for alarm in update.alarms]
+        self._print(*lines, *(f"{LOUD}{line}{PLAIN}" if self._out.isatty() else line for line in alarms))
         return ()
+
+    def _print(self, *lines: str) -> None:
+        """Print lines at once; where that fails, say so once, and go on without them."""
+        if self._is_cut:
+            return
+        try:
+            for line in lines:
+                print(line, file=self._out)
+            self._out.flush()
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) and not self._goes_on:
+                raise
+            self._is_cut = True
+            _drop_output()
+            then = "the recording goes on" if self._goes_on else "the monitoring goes on"
+            text = f"Beats and alarms cannot be printed any more ({error.strerror or error}); {then}."
+            with suppress(OSError):
+                print(text, file=sys.stderr, flush=True)
 
     def write_notice(self, notice: Notice) -> None:
         """Print a notice on the error stream, which keeps it apart from beats and alarms."""
-        self._out.flush()
-        print(f"{elapsed_text(notice.time_s, decimals=1)}  ! {notice.text}", file=sys.stderr, flush=True)
+        self._print()
+        with suppress(OSError):
+            print(f"{elapsed_text(notice.time_s, decimals=1)}  ! {notice.text}", file=sys.stderr, flush=True)
 
     def print_summary(self, stream: Stream, recording: Recording | None) -> None:
-        """Print duration and counts in one line."""
+        """Print duration, how much of it was analysable, and counts in one line."""
         counts = ", ".join(f"{label} {self._beats[label]:,}" for label in CLASSES)
         recorded = f"; recorded as {recording.path}" if recording else ""
-        print(
-            f"{stream.name}: {elapsed_text(self._time_s)} monitored, {plural(self._beats.total(), 'beat')}: {counts}; "
-            f"alarms {self._alarms}{recorded}",
-            file=self._out,
-            flush=True,
+        self._print(
+            f"{stream.name}: {elapsed_text(self._time_s)} monitored, {elapsed_text(self._usable_s)} of it analysable, "
+            f"{plural(self._beats.total(), 'beat')}: {counts}; alarms {self._alarms}{recorded}"
         )
 
 
@@ -161,7 +182,7 @@ def alarm_line(alarm: Alarm, kinds: Mapping[str, str]) -> str:
     if alarm.end_s is None:
         before = f", before: {kinds.get(alarm.before, alarm.before)}" if alarm.before else ""
         return f"{announced}  *** ALARM *** {name}, since {elapsed_text(alarm.start_s, decimals=1)}{before}"
-    return f"{announced}  *** over  *** {name}, {alarm.end_s - alarm.start_s:.1f} s"
+    return f"{announced}  *** over  *** {name}, {alarm.duration_s:.1f} s"
 
 
 def replay(path: Path, to: str, *, speed: float = 1.0, token: str = "") -> None:
@@ -226,5 +247,11 @@ def _reader_may_leave() -> Iterator[None]:
     """A reader of standard output that needs no more of it, such as ``head``, is not an error."""
     try:
         yield
-    except BrokenPipeError:  # Python would meet it once more when it ends
+    except BrokenPipeError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere: Python would meet the same error once more when it ends."""
+    with suppress(OSError, ValueError):  # no real file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

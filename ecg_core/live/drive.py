@@ -16,8 +16,8 @@ class Engine(Protocol):
         """Take a chunk; return what is decided now."""
         ...
 
-    def lose_signal(self) -> Update:
-        """Take that the sender is silent; the next chunk with new samples ends that."""
+    def lose_signal(self, silent_s: float) -> Update:
+        """Take that the sender has been silent for so long; the next chunk with new samples ends that."""
         ...
 
     def close(self) -> Update:
@@ -67,7 +67,7 @@ def drive(source: Source, engine: Engine, sinks: Sequence[Sink]) -> None:
                 _notify(sinks, [item])
                 continue
             # The engine comes first: it refuses chunks that fit no recording either.
-            update = engine.lose_signal() if isinstance(item, Silence) else engine.push(item)
+            update = engine.lose_signal(item.silent_s) if isinstance(item, Silence) else engine.push(item)
             for sink in sinks:
                 written = () if isinstance(item, Silence) else sink.write_chunk(item)
                 _notify(sinks, [*written, *sink.write_update(update)])

@@ -7,6 +7,7 @@ from the analysis of a recording in that amplitude, quality and the normal beat 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from ..signals.filters import FS_HZ
 from ..text import plural
 from .alarms import AlarmTracker
 from .detector import FILTER_S, StreamDetector, WindowDetections
-from .stream import Notice, Stream, StreamChunk, Update, merge_updates
+from .stream import Notice, Stream, StreamChunk, Update, Vitals, merge_updates
 from .window import HOP_S, Window
 
 MIN_HORIZON_S, MAX_HORIZON_S = 0.25, 60.0  # a QRS and its filter need the former; longer is not live
@@ -112,6 +113,8 @@ class Monitor:
         self._window = Window(stream, length_s=self._detector.analysed_s + FILTER_S)
         self._alarm_tracker = AlarmTracker(stream, self.rules, leads)
         self._beats: deque[DecidedBeat] = deque(maxlen=MAX_BEATS)
+        self._n_leads, self._lead_off = len(leads), (False,) * len(stream.lead_names)
+        self._silent_since_s = 0.0  # by the clock of this machine
         self._until_s = 0.0  # the end of the decided signal
         self._decided_s = -np.inf  # the last candidate that was decided ...
         self._dropped_s = -np.inf  # ... and the last one that was dropped as noise
@@ -136,18 +139,21 @@ class Monitor:
         missed, repeated, received = self._window.n_missed, self._window.n_repeated, self._window.received
         updates = [self._hop(at_end=False) for _ in self._window.hops(chunk)]
         notices = self._notices(self._window.n_missed - missed, self._window.n_repeated - repeated)
-        update = replace(merge_updates([self._no_update, *updates]), notices=notices)
+        update = merge_updates([self._no_update, *updates])
+        update = replace(update, notices=(*notices, *self._lead_notices(update.vitals)))
         return self._with_signal(update, chunk.first) if self._window.received > received else update
 
     def _with_signal(self, update: Update, first: int) -> Update:
         """An update by new samples, with the end of a silence before them."""
         fs_hz = self.stream.fs_hz
-        over = self._alarm_tracker.regain_signal(first / fs_hz, self._window.received / fs_hz)
+        lasted_s = time.monotonic() - self._silent_since_s
+        over = self._alarm_tracker.regain_signal(first / fs_hz, self._window.received / fs_hz, lasted_s)
         vitals = update.vitals and replace(update.vitals, active=self._alarm_tracker.active)
         return replace(update, alarms=(*update.alarms, *over), vitals=vitals) if over else update
 
-    def lose_signal(self) -> Update:
-        """Raise that there is no signal; the next chunk with new samples ends that."""
+    def lose_signal(self, silent_s: float = 0.0) -> Update:
+        """Raise that there has been no signal for so long; the next chunk with new samples ends that."""
+        self._silent_since_s = time.monotonic() - silent_s
         alarms, vitals = self._alarm_tracker.lose_signal(self._window.received / self.stream.fs_hz)
         return replace(self._no_update, alarms=alarms, vitals=vitals)
 
@@ -174,7 +180,7 @@ class Monitor:
         n_new = len(attention.weight)
         alarms, vitals = self._alarm_tracker.step(
             self._tail, n_new, episodes=self._episodes, until_s=until_s, end_s=end_s, detections=detections,
-            hidden_s=max(float(detections.lost_s[detections.lost_s < until_s].max(initial=-np.inf)), self._dropped_s),
+            dropped_s=self._dropped_s,
         )  # fmt: skip
         latest = take_rows(self._tail, slice(len(self._tail) - n_new, None))
         new = calibrate_probabilities(latest, self._calibration)
@@ -238,6 +244,15 @@ class Monitor:
         time_s = np.concatenate(([self._beats[-1].time_s if self._beats else np.nan], detections.time_s[kept]))
         dropped_s = np.concatenate(([self._dropped_s], np.delete(detections.time_s, kept)))
         return analysable_rr(time_s, detections.lost_s, dropped_s)[1:]
+
+    def _lead_notices(self, vitals: Vitals | None) -> list[Notice]:
+        """Notices of leads that go off or come back while another one goes on; of all of them, there is an alarm."""
+        if vitals is None or sum(vitals.lead_off) == self._n_leads:
+            return []
+        before, self._lead_off = self._lead_off, vitals.lead_off
+        changed = zip(self.stream.lead_names, before, vitals.lead_off, strict=True)
+        text = {True: "is off: it is flat or missing", False: "is back"}
+        return [Notice(vitals.time_s, f"Lead {name} {text[now]}.") for name, was, now in changed if was != now]
 
     def _notices(self, n_missed: int, n_repeated: int) -> tuple[Notice, ...]:
         """Notices of the gaps and repeats of a chunk."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import LiveError
+from ..errors import LiveError, OtherSenderError
 from ..records.units import ASSUMED_PER_MV, mv_of_unit
 from ..schema import Float32
 from .stream import Stream, StreamChunk
@@ -62,15 +62,25 @@ def map_reconnected(stream: Stream, offered: Stream, mapping: LeadMapping) -> tu
 
     Raises
     ------
+    OtherSenderError
+        The name is another one, or whether the unit is known: the samples may be those of another patient, and values
+        of one recording have one unit.
     LiveError
         The sampling rate has changed.
 
     """
+    if offered.name != stream.name:
+        raise OtherSenderError(
+            f"A sender named {offered.name} is not {stream.name}, which is monitored here; start a new session for it."
+        )
     if offered.fs_hz != stream.fs_hz:
         raise LiveError(
             f"{stream.name} came back with {offered.fs_hz:g} Hz instead of {stream.fs_hz:g} Hz: the stream ends here; "
             "start a new session."
         )
+    if offered.calibrated != stream.calibrated:
+        how = "without a known unit" if stream.calibrated else "with a unit, which was not known before"
+        raise OtherSenderError(f"{stream.name} came back {how}: its values fit no more; start a new session for it.")
     channel_of = {name.casefold(): channel for channel, name in enumerate(offered.lead_names)}
     channels = tuple(channel_of.get(name.casefold()) for name in stream.lead_names)
     missing = [name for name, channel in zip(stream.lead_names, channels, strict=True) if channel is None]

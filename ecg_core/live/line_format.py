@@ -85,6 +85,7 @@ class LineReader:
     def __init__(self) -> None:
         self.stream: Stream | None = None  # known from the first header on
         self._splitter, self._malformed = _LineSplitter(), _MalformedLines()
+        self._awaits_header = False  # after a connection whose sender is known
         self._index: list[int] = []  # of consecutive samples that wait to become a chunk
         self._values: list[list[float]] = []
         # Samples whose numbers jumped, and when they arrived, until enough of them agree.
@@ -102,12 +103,14 @@ class LineReader:
         ------
         LiveError
             A header is missing, or a later one has another sampling rate.
+        OtherSenderError
+            A later header is that of another stream; ``forget`` what else its sender has sent.
 
         """
         for line in self._splitter.split(data):
             if line.startswith(b"{"):
                 yield from self._begin(line)
-            elif self.stream is None:
+            elif self.stream is None or self._awaits_header:
                 self._malformed.add(line)
             else:
                 yield from self._sample(line, now_s, self.stream)
@@ -125,8 +128,13 @@ class LineReader:
         if self._malformed.n and now_s - self._malformed.reported_s >= REPORT_S:
             yield Notice(self.time_s, self._malformed.report(now_s))
 
+    def forget(self) -> None:
+        """Forget the bytes of a sender that was refused; only another header goes on with the stream."""
+        self._splitter, self._awaits_header = _LineSplitter(), True
+
     def end(self, now_s: float) -> Iterator[StreamChunk | Notice]:
-        """End a connection: an unfinished line is discarded, as its last number may be cut."""
+        """End a connection: an unfinished line is discarded, as its last number may be cut; another has a header."""
+        self._awaits_header = True
         for line in self._splitter.flush():
             self._malformed.add(line)
         if self.stream is None:
@@ -152,6 +160,7 @@ class LineReader:
         yield from self._settle(self.stream)
         yield from self._release()
         self._mapping, changes = map_reconnected(self.stream, offered, mapping)
+        self._awaits_header = False
         if changes:
             yield Notice(self.time_s, changes)
 
@@ -163,7 +172,7 @@ class LineReader:
         sample = self._parsed(line)
         if sample is None:
             self._malformed.add(line)
-        elif not self._clock.is_jump(sample[0]):
+        elif not self._clock.is_jump(sample[0], now_s):
             self._distrust(len(self._doubted))
             yield from self._place(*sample, now_s=now_s, stream=stream)
         elif not self._doubted or self._clock.agrees(sample[0], self._doubted[-1][0]):

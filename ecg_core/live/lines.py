@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Final, Protocol
 
-from ..errors import LiveError
+from ..errors import LiveError, OtherSenderError
 from .line_format import EXAMPLE, MAX_LINE, LineReader, has_token, header_line, sample_lines
 from .stream import Notice, Stream, StreamChunk
 
@@ -95,13 +95,20 @@ class LineSource:
             self._reader = LineReader()
 
     def chunks(self) -> Iterator[StreamChunk | Notice]:
-        """Samples as they arrive; after a lost connection, waits for the next one until ``close``."""
+        """Samples as they arrive; after a lost connection, waits for the next one until ``close``.
+
+        Raises
+        ------
+        LiveError
+            The sender came back with another sampling rate; or with another name where no other one can follow.
+
+        """
         try:
             yield from self._first
             yield from self._read_connections()
-        except LiveError as error:  # a sender with another sampling rate
+        except LiveError as error:
             self._feed.reject(str(error))
-            yield Notice(self._reader.time_s, str(error))
+            raise
         finally:
             self._feed.close()
 
@@ -122,8 +129,19 @@ class LineSource:
             elif not waiting and now_s - last_s > SILENT_S:
                 yield self._notice("the sender is silent; waiting for it")
                 waiting = True
-            yield from self._reader.feed(data or b"", now_s)
+            yield from self._taken(data or b"", now_s)
         yield from self._reader.end(time.monotonic())
+
+    def _taken(self, data: bytes, now_s: float) -> Iterator[StreamChunk | Notice]:
+        """What some bytes bring; another sender is refused, and the stream waits for its own."""
+        try:
+            yield from self._reader.feed(data, now_s)
+        except OtherSenderError as error:
+            if not self._feed.reconnects:
+                raise
+            self._feed.reject(str(error))
+            self._reader.forget()
+            yield self._notice(f"refused: {error}")
 
     def _notice(self, text: str) -> Notice:
         return Notice(self._reader.time_s, f"{self._feed.name}: {text}")

@@ -55,7 +55,14 @@ class LslSource:
         self._clock = StampClock(self.stream.fs_hz, len(self.stream.lead_names))
 
     def chunks(self) -> Iterator[StreamChunk | Notice]:
-        """Samples as they arrive; after a lost connection, waits for the stream until ``close``."""
+        """Samples as they arrive; after a lost connection, waits for the stream until ``close``.
+
+        Raises
+        ------
+        LiveError
+            The stream came back with another sampling rate or unit; what came before was yielded.
+
+        """
         last_s, lost = time.monotonic(), False
         while not self._closed.is_set():
             values, stamp_s = self._pull()
@@ -70,11 +77,7 @@ class LslSource:
                 yield from self._clock.flush()
                 yield self._notice(f"is silent; waiting for {_address(self._info)} to come back")
             if lost:
-                try:
-                    yield from self._reconnect()
-                except LiveError as error:
-                    yield self._notice(str(error), named=True)
-                    break
+                yield from self._reconnect()
         yield from self._clock.flush()
         self._inlet = None
 

@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 
 from ..labels import CLASSES
+from ..rhythm.events import DANGERS
 from ..schema import Attention, Beats, Float32, FrozenArrays
-from .alarm_lines import KINDS
+from .alarm_lines import KINDS, MOST_SERIOUS_FIRST
 from .drive import Sink
 from .stream import Alarm, Notice, Stream, StreamChunk, Update, Vitals, merge_updates
 
@@ -32,6 +33,7 @@ class LogEntry:
     start_s: float
     end_s: float | None = None  # of an alarm that is over
     text: str = ""  # name of the alarm, or what the notice or mark says
+    duration_s: float | None = None  # of an alarm that is over
 
     @property
     def is_mark(self) -> bool:
@@ -63,6 +65,9 @@ class LiveView(FrozenArrays):
     lag_s: float  # mean time from a chunk to what is decided on it
     recording: Path | None
     kept_s: float = KEPT_S  # of signal and beats; older ones are dropped
+    recorded_s: float = 0.0  # length of the recording
+    n_marks: int = 0  # set so far
+    n_dropped: int = 0  # entries that the log holds no more
 
     @property
     def has_ended(self) -> bool:
@@ -94,6 +99,7 @@ class RecentStream(Sink):
         self._chunks: deque[StreamChunk] = deque()
         self._updates: deque[Update] = deque()
         self._log: deque[LogEntry] = deque()
+        self._n_marks = self._n_dropped = 0
         self._vitals: Vitals | None = None
         self._count: dict[str, int] = {}
 
@@ -138,7 +144,9 @@ class RecentStream(Sink):
         with self._lock:
             self._add(LogEntry(MARK, time_s, text=text))
 
-    def view(self, last_s: float, *, state: str, problem: str, lag_s: float, recording: Path | None) -> LiveView:
+    def view(
+        self, last_s: float, *, state: str, problem: str, lag_s: float, recording: Path | None, recorded_s: float = 0.0
+    ) -> LiveView:
         """The last seconds of the stream as they are now, with the state of its session."""
         with self._lock:
             since_s = self._end_s - min(last_s, self._kept_s)
@@ -161,11 +169,14 @@ class RecentStream(Sink):
                 lag_s=lag_s,
                 recording=recording,
                 kept_s=self._kept_s,
+                recorded_s=recorded_s,
+                n_marks=self._n_marks,
+                n_dropped=self._n_dropped,
             )
 
     def _log_alarm(self, alarm: Alarm) -> None:
         """Log an alarm that begins; that it is over, or became more serious, is noted in its entry."""
-        entry = LogEntry(alarm.kind, alarm.start_s, alarm.end_s, KINDS[alarm.kind])
+        entry = LogEntry(alarm.kind, alarm.start_s, alarm.end_s, KINDS[alarm.kind], alarm.duration_s)
         for row, logged in enumerate(self._log):
             if (logged.kind, logged.start_s, logged.end_s) == (alarm.before or alarm.kind, alarm.start_s, None):
                 self._log[row] = entry
@@ -173,10 +184,12 @@ class RecentStream(Sink):
         self._add(entry)
 
     def _add(self, entry: LogEntry) -> None:
-        """Log an entry; of too many the oldest goes, a notice before any alarm, so that no sender pushes these out."""
+        """Log an entry; of too many the least serious one goes, and the oldest of these."""
+        self._n_marks += entry.is_mark
         self._log.append(entry)
         if len(self._log) > KEPT_LOG_ENTRIES:
-            self._log.remove(next((old for old in self._log if not old.kind), self._log[0]))
+            self._log.remove(min(self._log, key=_seriousness))
+            self._n_dropped += 1
 
     @property
     def _end_s(self) -> float:
@@ -184,6 +197,15 @@ class RecentStream(Sink):
 
     def _end_of(self, chunk: StreamChunk) -> float:
         return (chunk.first + chunk.signal_mv.shape[1]) / self._stream.fs_hz if self._stream else 0.0
+
+
+def _seriousness(entry: LogEntry) -> tuple[int, int]:
+    """Which entry stays before others: dangers and marks, then what goes on, then alarms; notices, the last, rank 0."""
+    if entry.is_mark or entry.kind in DANGERS:
+        return 3, 0
+    if not entry.is_alarm:
+        return 0, 0
+    return 1 + (entry.end_s is None), -MOST_SERIOUS_FIRST.index(entry.kind)
 
 
 def _gap_filled(chunks: list[StreamChunk]) -> Float32:

@@ -6,13 +6,13 @@ import csv
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 
-from ..clock import moment_after
+from ..clock import elapsed_text, moment_after
 from ..errors import OutputError
 from ..files import atomic_file
 from ..labels import CLASSES
@@ -48,6 +48,9 @@ class Recording(Sink):
     ----------
     signal
         Whether the samples are recorded, or beats and alarms alone.
+    start
+        Date and time of the first sample, with their offset from UTC; where it is not given, that of a replayed
+        record, or else the time by the clock at which the first sample comes.
 
     Raises
     ------
@@ -57,7 +60,11 @@ class Recording(Sink):
     """
 
     def __init__(self, folder: Path, stream: Stream, *, signal: bool = True, start: datetime | None = None) -> None:
-        self.stream, self._start = stream, start or datetime.now()
+        self.stream, self._start = stream, start or stream.start
+        self._made = (
+            datetime.now().astimezone()
+        )  # the zone of the moment stays: summer time does not shift what follows
+        self._ahead: list[tuple[float, float]] = []  # from when on the clock is ahead of the numbers, and by how much
         self._received = 0  # index of the sample after the last one
         self._marks: list[tuple[int, str]] = []
         self._signal: SignalFiles | None = None
@@ -77,6 +84,10 @@ class Recording(Sink):
     def write_chunk(self, chunk: StreamChunk) -> tuple[Notice, ...]:
         """Write samples where they belong; the notice that this failed, or reached the bound, ends the recording."""
         end = chunk.first + chunk.signal_mv.shape[1]
+        if self._start is None and not self.stream.is_replayed:
+            self._start = datetime.now().astimezone() - timedelta(seconds=end / self.stream.fs_hz)
+            if self._signal is not None:
+                self._signal.start = self._start
         notices = self._attempt(lambda: self._write_samples(chunk, end))
         if self._open:
             self._received = max(self._received, end)
@@ -91,11 +102,26 @@ class Recording(Sink):
         """Write beats and alarms; the notice that this failed ends the recording."""
         return self._attempt(lambda: self._write_rows(update))
 
+    def write_notice(self, notice: Notice) -> None:
+        """Keep how far the clock ran ahead of the numbers of the samples, for the times of day that follow."""
+        if notice.ahead_s:
+            self._ahead.append((notice.time_s, notice.ahead_s))
+
+    @property
+    def recorded_s(self) -> float:
+        """Length of what was recorded, seconds."""
+        return self._received / self.stream.fs_hz
+
     def write_mark(self, time_s: float, text: str) -> tuple[Notice, ...]:
         """Write a mark of the user among the annotations beside the samples; the notice that this failed.
 
         May be called from another thread, and after the end of the stream.
         """
+        if not self._open and time_s > self.recorded_s:
+            text = (
+                f"{self.path.name}: the recording ended at {elapsed_text(self.recorded_s)}, so this mark is not in it"
+            )
+            return (Notice(time_s, text),)
         # An annotation belongs to a sample that is there; one at the first sample would be a definition.
         sample = max(1, min(round(time_s * self.stream.fs_hz), self._received - 1))
         self._marks.append((sample, text))
@@ -157,7 +183,12 @@ class Recording(Sink):
         file.flush()
 
     def _iso(self, time_s: float) -> str:
-        return moment_after(self._start, time_s, decimals=3).isoformat(timespec="milliseconds")
+        """Time of day by the clock; empty for a replayed record that states none."""
+        start = self._start or (None if self.stream.is_replayed else self._made)
+        if start is None:
+            return ""
+        ahead_s = sum(ahead_s for from_s, ahead_s in self._ahead if time_s >= from_s)
+        return moment_after(start, time_s + ahead_s, decimals=3).isoformat(timespec="milliseconds")
 
     def _close_files(self) -> None:
         self._open = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 from ..errors import LiveError
 from ..schema import Float32, Record
@@ -34,9 +35,11 @@ class Replay:
                 f"{record.record_id}: the start is {start_s:g} s, but the record is {record.duration_s:.0f} s long; "
                 "choose a start within it."
             )
+        start = None if record.start is None else record.start + timedelta(seconds=start_s)
         self.stream = Stream(
-            record.record_id, record.fs_hz, record.lead_names, all(record.calibrated), record.is_simulated
-        )
+            record.record_id, record.fs_hz, record.lead_names, all(record.calibrated), record.is_simulated,
+            is_replayed=True, start=start,
+        )  # fmt: skip
         self._record, self._speed = record, speed
         self._start = round(start_s * record.fs_hz)
         self._step = max(1, round(chunk_s * record.fs_hz))

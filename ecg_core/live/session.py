@@ -35,9 +35,9 @@ class TimedEngine:
         self.lag_s += LAG_WEIGHT * (time.perf_counter() - began_s - self.lag_s)
         return update
 
-    def lose_signal(self) -> Update:
+    def lose_signal(self, silent_s: float) -> Update:
         """See ``Engine``."""
-        return self._engine.lose_signal()
+        return self._engine.lose_signal(silent_s)
 
     def close(self) -> Update:
         """See ``Engine``."""
@@ -67,7 +67,8 @@ class LiveSession:
         folder: Path | None = None,
     ) -> None:
         self.horizon_s, self.lead = horizon_s, lead
-        self._closed = threading.Event()
+        self._closed = threading.Event()  # also set where the source closes itself
+        self._is_stopped = False
         self._recent = RecentStream()
         self._state, self._problem = WAITING, ""
         self._source: Source | None = None
@@ -80,6 +81,7 @@ class LiveSession:
 
     def stop(self) -> None:
         """End the session; what was received until now is still decided."""
+        self._is_stopped = True
         self._closed.set()
         if self._source is not None:
             self._source.close()
@@ -102,6 +104,7 @@ class LiveSession:
         return self._recent.view(
             last_s, state=self._state, problem=self._problem, lag_s=self._engine.lag_s if self._engine else 0.0,
             recording=self._recording.path if self._recording else None,
+            recorded_s=self._recording.recorded_s if self._recording else 0.0,
         )  # fmt: skip
 
     def _run(
@@ -118,7 +121,7 @@ class LiveSession:
                 monitor = Monitor(source.stream, loaded, rules, horizon_s=self.horizon_s, lead=self.lead)
                 self._monitor(source, TimedEngine(monitor), Recording(folder, source.stream) if folder else None)
         except EcgError as error:
-            self._problem = "" if self._closed.is_set() and isinstance(error, LiveError) else str(error)
+            self._problem = "" if self._is_stopped and isinstance(error, LiveError) else str(error)
         except Exception as error:  # nothing above a thread reports it
             self._problem = f"The session ended with an unexpected error ({type(error).__name__})."
             raise

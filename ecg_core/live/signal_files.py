@@ -34,6 +34,8 @@ class SignalFiles:
 
     Attributes
     ----------
+    start
+        Date and time of the first sample; None where it is not known, or not yet.
     next
         Index in the stream of the sample that is written next.
     n_bytes
@@ -48,11 +50,11 @@ class SignalFiles:
 
     """
 
-    def __init__(self, path: Path, stream: Stream, start: datetime) -> None:
-        self.path, self.stream, self._start = path, stream, start
+    def __init__(self, path: Path, stream: Stream, start: datetime | None) -> None:
+        self.path, self.stream, self.start = path, stream, start
         self.next = self.n_bytes = 0
         self.segments: list[tuple[str, int]] = []
-        self._n_parts, self._gap_bytes, self._has_new_segment = 1, 0, False
+        self._n_parts, self._gap_bytes, self._has_new_segment = 1, 0, True
         self._steps = STEPS_PER_MV if stream.calibrated else None  # without a unit, chosen by the first samples
         self._sample_bytes = N_BYTES if stream.calibrated else N_BYTES_UNKNOWN
         self._limit = (1 << 8 * self._sample_bytes - 1) - 1
@@ -71,7 +73,7 @@ class SignalFiles:
                 return False
             self._skip(max(0, chunk.first - self.next))
             self._append(chunk.signal_mv[:, max(0, chunk.signal_mv.shape[1] - n_new) :])
-            if self._has_new_segment:  # only now, as a segment has samples
+            if self._has_new_segment:  # only now, as a segment has samples, and the first sample gives the start
                 self._write_headers(finished=False)
                 self._has_new_segment = False
         return True
@@ -139,7 +141,8 @@ class SignalFiles:
 
         Until the header of a signal file states a number of samples, the size of the file gives it.
         """
-        start = f" {self._start:%H:%M:%S.%f} {self._start:%d/%m/%Y}"  # allowed only after the number of samples
+        # Allowed only after the number of samples.
+        start = f" {self.start:%H:%M:%S.%f} {self.start:%d/%m/%Y}" if self.start else ""
         if not self.segments:
             self._write_part_header(self.path.name, f" {self._n_samples}{start}" if finished else "")
             return
@@ -161,8 +164,12 @@ class SignalFiles:
         self._write(name, lines, finished=bool(length))
 
     def _write(self, name: str, lines: Sequence[str], *, finished: bool) -> None:
-        began = self._start.isoformat(timespec="milliseconds")
-        comments = ["# Simulated record, replayed"] if self.stream.is_simulated else []
-        comments += [] if finished else [f"# Recording began {began} and was not finished"]
+        replayed = ", replayed" if self.stream.is_replayed else ""
+        comments = (
+            [f"# Simulated record{replayed}"] if self.stream.is_simulated else ["# Replayed record"] * bool(replayed)
+        )
+        if not finished:
+            began = self.start.isoformat(timespec="milliseconds") if self.start else "at an unknown time"
+            comments.append(f"# Recording began {began} and was not finished")
         with atomic_file(self.path.with_name(f"{name}.hea")) as part:
             part.write_text("\n".join([*lines, *comments]) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -30,6 +31,8 @@ class Stream:
     lead_names: tuple[str, ...]
     calibrated: bool = True  # whether the sender gives a known unit; otherwise 200 counts are assumed to be 1 mV
     is_simulated: bool = False  # whether the signal comes from no patient
+    is_replayed: bool = False  # whether it is a record that is replayed, ...
+    start: datetime | None = None  # ... and when this was recorded, where its file states that
 
     def __post_init__(self) -> None:
         if not MIN_FS_HZ <= self.fs_hz <= MAX_FS_HZ:
@@ -78,6 +81,7 @@ class Notice:
 
     time_s: float  # from the start of the stream
     text: str
+    ahead_s: float = 0.0  # the clock went on by so much from here, and the numbers of the samples did not
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,12 @@ class Alarm:
     announced_s: float  # end of the received signal when it was announced
     end_s: float | None = None  # None while it goes on
     before: str = ""  # the kind that it had until it became more serious now; its start stays
+    lasted_s: float | None = None  # of a silence that is over, by the clock of this machine
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long it lasted; None while it goes on."""
+        return None if self.end_s is None else max(self.end_s - self.start_s, self.lasted_s or 0.0)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations, read_labe
 from .formats import SINGLE_FILES, is_result, kind_of, records_in
 from .joined import join_records, write_join
 from .overrides import per_mv_of
-from .patients import main_file, read_diary, read_patient, recorder_of
+from .patients import main_file, read_diary, read_marks, read_patient, recorder_of
 from .reading import find_records, lead_index, position_of, read_record, read_strip
 from .units import ASSUMED_PER_MV
 
@@ -27,6 +27,7 @@ __all__ = [
     "read_annotations",
     "read_diary",
     "read_labels_of",
+    "read_marks",
     "read_patient",
     "read_record",
     "read_strip",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,11 +41,17 @@ LONGEST_QRS_S = 0.25  # the middle of a longer stretch is not where a detector f
 class Waveform:
     """The leads of one set of sequences, which share their times."""
 
-    code: str  # of the series
+    series: Element  # that it is of
     start: datetime | None
+    from_s: float  # relative time of the first sample
     fs_hz: float  # 0 where it is not stated
     leads: tuple[StoredLead, ...]
     left_out: tuple[LeftOut, ...]
+
+    @property
+    def code(self) -> str:
+        """Of the series."""
+        return attribute_at(self.series, "code", "code")
 
     @property
     def is_rhythm(self) -> bool:
@@ -87,7 +93,7 @@ def read_aecg(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         )
     start = chosen.start or _time(_low(root))
     born = date_of(attribute_at(root, f"{SUBJECT}/subjectDemographicPerson/birthTime", "value")[:8], "%Y%m%d")
-    beats = [beat for rhythm in series for beat in _beats(rhythm, start, chosen.duration_s)]
+    beats = _beats(replace(chosen, start=start))
     others = [_why_not(waveform) for waveform in found if waveform is not chosen]
     derived = [attribute_at(one, "code", "code") or "a derived series" for one in root.iter("derivedSeries")]
     about = About(
@@ -103,7 +109,7 @@ def read_aecg(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
 
 def _waveform(path: Path, series: Element, sequences: Element) -> Waveform:
     """The leads of a set of sequences, and what of it is no lead."""
-    fs_hz, start = 0.0, _time(_low(series))
+    fs_hz, start, from_s = 0.0, _time(_low(series)), 0.0
     leads: list[StoredLead] = []
     left_out: list[LeftOut] = []
     stored = [(_code(one), one.find("value")) for one in sequences.iter("sequence")]
@@ -111,7 +117,11 @@ def _waveform(path: Path, series: Element, sequences: Element) -> Waveform:
         if code.upper().startswith(TIME):
             fs_hz = _rate(value) or fs_hz
             absolute = code.upper() == "TIME_ABSOLUTE"
-            start = (_time(attribute_at(value, "head", "value")) if absolute else None) or start
+            head = None if value is None else value.find("head")
+            if absolute:
+                start = _time(attribute_at(value, "head", "value")) or start
+            else:
+                from_s = _seconds(head, None, absolute=False) or 0.0
     for code, value in stored:
         if code.upper().startswith(TIME):
             continue
@@ -120,7 +130,7 @@ def _waveform(path: Path, series: Element, sequences: Element) -> Waveform:
             left_out.append(found)
         else:
             leads.append(found)
-    return Waveform(attribute_at(series, "code", "code"), start, fs_hz, tuple(leads), tuple(left_out))
+    return Waveform(series, start, from_s, fs_hz, tuple(leads), tuple(left_out))
 
 
 def _code(sequence: Element) -> str:
@@ -184,32 +194,35 @@ def _time(stated: str) -> datetime | None:
         return None
 
 
-def _beats(series: Element, start: datetime | None, duration_s: float) -> list[tuple[float, str]]:
-    """Time and symbol of each annotated beat of a series."""
-    found = []
+def _beats(waveform: Waveform) -> list[tuple[float, str]]:
+    """Time and symbol of each beat that is annotated in the series of a waveform, and in none derived from it."""
+    found, series = [], waveform.series
+    derived = {annotation for other in series.iter("derivedSeries") for annotation in other.iter("annotation")}
     for annotation in series.iter("annotation"):
-        if not attribute_at(annotation, "code", "code").upper().startswith(BEAT):
+        if annotation in derived or not attribute_at(annotation, "code", "code").upper().startswith(BEAT):
             continue
         code = attribute_at(annotation, "value", "code") or attribute_at(annotation, "code", "code")
         kind = code.upper().removeprefix(BEAT).strip("_")
-        time_s = _time_of(annotation, start)
-        if kind and time_s is not None and 0 <= time_s <= duration_s:
+        time_s = _time_of(annotation, waveform)
+        if kind and time_s is not None and 0 <= time_s <= waveform.duration_s:
             found.append((time_s, SYMBOL_OF_BEAT.get(kind, NOT_CLASSIFIABLE)))
     return found
 
 
-def _time_of(annotation: Element, start: datetime | None) -> float | None:
-    """Where a beat is, in seconds from the start: a point, or the middle of a QRS."""
+def _time_of(annotation: Element, waveform: Waveform) -> float | None:
+    """Where a beat is, in seconds from the first sample: a point, or the middle of a QRS."""
     for boundary in annotation.findall("support/supportingROI/component/boundary"):
         absolute = attribute_at(boundary, "code", "code").upper() == "TIME_ABSOLUTE"
         value = boundary.find("value")
         if value is None or not attribute_at(boundary, "code", "code").upper().startswith(TIME):
             continue
-        point = _seconds(value, start, absolute=absolute)
-        low, high = (_seconds(value.find(end), start, absolute=absolute) for end in ("low", "high"))
+        begin_s = 0.0 if absolute else waveform.from_s
+        point = _seconds(value, waveform.start, absolute=absolute)
+        low, high = (_seconds(value.find(end), waveform.start, absolute=absolute) for end in ("low", "high"))
         if low is not None and high is not None:
-            return (low + high) / 2 if 0 <= high - low <= LONGEST_QRS_S else None
-        return point if point is not None else low
+            return (low + high) / 2 - begin_s if 0 <= high - low <= LONGEST_QRS_S else None
+        stated = point if point is not None else low
+        return None if stated is None else stated - begin_s
     return None
 
 

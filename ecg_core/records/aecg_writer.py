@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-import numpy as np
-
 from .. import __version__
 from ..errors import OutputError
 from ..schema import Annotations, Float32, Record
 from ..signals.filters import to_sample
 from ..text import one_line
-from .annotation_files import RHYTHM_SYMBOL
+from .annotation_files import texts_of
 from .counts import MISSING, Counts, counts_of
 from .dicom_objects import MAKER, OUR_UUID
 from .mdc import BEATS, OID, OURS, lead_code
@@ -124,15 +122,14 @@ def _lead_code(name: str) -> str:
 
 
 def _annotations(record: Record, reference: Annotations, n_samples: int, fs_hz: float) -> Iterator[str]:
-    """Beats and changes of rhythm, each at a sample."""
-    kept = np.isin(reference.symbol, [*BEATS, RHYTHM_SYMBOL])
-    time_s = (to_sample(reference.time_s[kept], fs_hz, n_samples) / fs_hz).tolist()
+    """Beats, changes of rhythm and ends of ventricular fibrillation, each at a sample."""
+    time_s = (to_sample(reference.time_s, fs_hz, n_samples) / fs_hz).tolist()
     beats = {
         symbol: f'<code code="MDC_ECG_BEAT" codeSystem="{OID}"/><value xsi:type="CE" code="{code.name}" '
         f'codeSystem="{OID}" codeSystemName="MDC"/>'
         for symbol, code in BEATS.items()
     }
-    for at_s, symbol, text in zip(time_s, reference.symbol[kept].tolist(), reference.aux[kept].tolist(), strict=True):
+    for at_s, symbol, text in zip(time_s, reference.symbol.tolist(), texts_of(reference).tolist(), strict=True):
         rhythm = f'<code code="RHYTHM" codeSystem="{OURS}"/><value xsi:type="ST">{escape(one_line(text))}</value>'
         what = beats.get(symbol, rhythm)
         yield f"<component><annotation>{what}<support>{ROI}{_boundary(record, at_s)}</supportingROI></support>"

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..labels import AAMI_OF_SYMBOL, NOT_A_BEAT, SYMBOL_OF_CLASS
-from ..schema import Annotations, Index, Record
+from ..schema import Annotations, Index, Record, Text
 from ..text import format_quoted, one_line
 from .wfdb_annotations import RATE, plain_annotations
 from .wfdb_header import header_of, read_header
@@ -24,7 +24,10 @@ SYMBOL_OF_WORD: Final = {
     "unclassifiable": "Q",
 }  # fmt: skip
 RHYTHM = re.compile(r"\([A-Z][A-Z0-9]{0,5}")  # a change of rhythm as WFDB writes it, such as "(AFIB"
-RHYTHM_SYMBOL, NOTE_SYMBOL = "+", '"'
+RHYTHM_SYMBOL, NOTE_SYMBOL, LINK_SYMBOL = "+", '"', "@"
+VF_MARKS: Final = {  # that stand around an episode
+    "[": "start of ventricular flutter or fibrillation", "]": "end of ventricular flutter or fibrillation",
+}  # fmt: skip
 MAX_BEAT_S = 1.0  # a longer annotation is a stretch, such as an epoch of sleep called N or R
 MAX_INTERVAL_S = 3.0  # median between beats; letters that come more rarely mean something else
 KNOWN_LABELS: Final = {**SYMBOL_OF_CLASS, NOT_A_BEAT: NOT_A_BEAT}
@@ -74,7 +77,7 @@ def read_labels_of(path: Path, record: Record) -> tuple[Annotations, bool]:
     for name, sha256 in stated:
         if sha256 != record.sha256:
             raise RecordError(
-                "these labels are of another record; nothing was labelled",
+                "these labels are of another record; none of them is used",
                 where=path.name,
                 expected=f"{record.record_id} (SHA-256 {record.sha256[:SHOWN_DIGITS]})",
                 got=f"{name} ({sha256[:SHOWN_DIGITS]})",
@@ -183,20 +186,26 @@ def _read_table(path: Path) -> Annotations:
     return Annotations(time_s[order], symbol.to_numpy(dtype=np.str_)[order], np.full(len(order), "", dtype=np.str_))
 
 
-def beats_of_texts(texts: Sequence[tuple[float, float, str]], begin_s: float) -> Annotations | None:
+def texts_of(annotations: Annotations) -> Text:
+    """Changes of rhythm and ends of ventricular fibrillation in words, shape (n,); empty for other annotations."""
+    texts = np.where(annotations.symbol == RHYTHM_SYMBOL, annotations.aux, "").astype(object)
+    for symbol, words in VF_MARKS.items():
+        texts[annotations.symbol == symbol] = words
+    return texts.astype(np.str_)
+
+
+def beats_of_texts(texts: Sequence[tuple[float, float, str]]) -> Annotations | None:
     """Annotations of beats and rhythms among the texts of an EDF+ file; None where the texts are not beats.
 
     Parameters
     ----------
     texts
-        Onset and duration in seconds, and the text.
-    begin_s
-        Onset of the first sample.
+        Time from the first sample and duration in seconds, and the text.
 
     """
     found = sorted(
-        (onset - begin_s, *known)
-        for onset, duration, text in texts
+        (time_s, *known)
+        for time_s, duration, text in texts
         if duration <= MAX_BEAT_S and (known := _annotation_of(text))
     )
     beat_s = [time_s for time_s, symbol, _ in found if symbol in AAMI_OF_SYMBOL]
@@ -207,13 +216,13 @@ def beats_of_texts(texts: Sequence[tuple[float, float, str]], begin_s: float) ->
 
 
 def is_beat_or_rhythm(text: str) -> bool:
-    """Whether a text of an EDF+ file stands for a beat or a change of rhythm."""
+    """Whether a text of an EDF+ file stands for a beat, a change of rhythm, or an end of ventricular fibrillation."""
     return _annotation_of(text) is not None
 
 
 def _annotation_of(text: str) -> tuple[str, str] | None:
-    """Symbol and note of a text that stands for a beat or a change of rhythm."""
+    """Symbol and note of a text that stands for a beat, a change of rhythm, or an end of ventricular fibrillation."""
     if RHYTHM.fullmatch(text):
         return RHYTHM_SYMBOL, text
-    symbol = text if text in AAMI_OF_SYMBOL else SYMBOL_OF_WORD.get(text.casefold())
+    symbol = text if text in AAMI_OF_SYMBOL or text in VF_MARKS else SYMBOL_OF_WORD.get(text.casefold())
     return (symbol, "") if symbol else None

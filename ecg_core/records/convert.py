@@ -10,18 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError, RecordError
+from ..errors import OutputError
 from ..files import atomic_files, place_mends, reason_of
-from ..labels import AAMI_OF_SYMBOL
-from ..schema import Annotations, Float32, Record
+from ..schema import Float32, Record
 from ..signals.filters import FS_HZ, fill_gaps, resample
 from ..text import plural
-from .annotation_files import RHYTHM, RHYTHM_SYMBOL, read_annotations
-from .event_files import EventfulAnnotations, read_events
+from .copied_annotations import (
+    EDF,
+    anonymous,
+    held_by,
+    with_annotations,
+    with_events,
+    within_end,
+    without_annotation_file,
+)
 from .writers import SUFFIXES, WRITERS, Rows, limited, plain_name, write_wfdb
 
-EDF = "edf"
-OF_16_BITS = ("wfdb", EDF, "dicom", "ishne")  # forms whose steps grow with the range of a lead
+OF_16_BITS = ("wfdb", EDF, "dicom", "ishne", "aecg")  # forms whose steps grow with the range of a lead
 HASH_DIGITS = 8  # of the hash of the files, in the name of an anonymous copy
 
 
@@ -50,7 +55,8 @@ def convert(
     anonymise
         Write no name, no start, and no text that a person wrote.
     report
-        Takes a sentence for each lead with samples that no ECG reaches, which a form of 16 bits limits.
+        Takes a sentence for what the copy lacks: annotations at or beyond the end of the record, those of a kind that
+        the form does not hold, and samples that no ECG reaches, which a form of 16 bits limits.
     overwrite
         Replace files that are there; never those of the record itself, nor the annotations.
 
@@ -76,13 +82,15 @@ def convert(
         rows = partial(_limited_row, record, at_125_hz=at_125_hz, report=report)
     used = _files_of(record, annotations, events)
     if annotations is not None:
-        record = _with_annotations(record, annotations)
+        record = with_annotations(record, annotations)
+    record = within_end(record, report)
     if events is not None:
-        record = _with_events(record, events, kind)
+        record = with_events(record, events, kind)
     if anonymise:
         record = _anonymised(record)
     elif not record.is_simulated:
         record = replace(record, comments=())  # they may name a patient
+    record = held_by(record, kind, report)
     copy = plain_name(record) if kind == "wfdb" else f"{record.record_id}.{SUFFIXES.get(kind, kind)}"
 
     def check(path: Path, made: Path | None = None) -> None:
@@ -160,53 +168,12 @@ def _header_last(path: Path) -> tuple[bool, str]:
     return path.suffix == ".hea", path.name
 
 
-def _with_annotations(record: Record, path: Path) -> Record:
-    """The record with the annotations of a file in place of its reference."""
-    annotations = read_annotations(path, record.fs_hz)
-    if len(annotations.time_s) and annotations.time_s[-1] > record.duration_s:
-        raise RecordError(
-            f"it and the record {record.record_id} do not belong together",
-            where=path.name,
-            expected=f"annotations within {record.duration_s:,.1f} s",
-            got=f"the last one at {annotations.time_s[-1]:,.1f} s",
-        )
-    return replace(record, reference=annotations, files=_without_annotation_file(record))
-
-
-def _with_events(record: Record, path: Path, kind: str) -> Record:
-    """The record with the events of a table beside its annotations."""
-    if kind != EDF:
-        raise OutputError(f"{path.name}: events are written into {EDF} alone, not into {kind}.", settings=("to",))
-    events, known = read_events(path), record.reference
-    if events and max(event.start_s for event in events) > record.duration_s:
-        raise RecordError(
-            f"it and the record {record.record_id} do not belong together",
-            where=path.name,
-            expected=f"events within {record.duration_s:,.1f} s",
-            got=f"the last one at {events[-1].start_s:,.1f} s",
-        )
-    known = known or Annotations(np.zeros(0), np.zeros(0, dtype=np.str_), np.zeros(0, dtype=np.str_))
-    return replace(record, reference=EventfulAnnotations(known.time_s, known.symbol, known.aux, events))
-
-
 def _anonymised(record: Record) -> Record:
     """The record under a neutral name, without start, comments and age; its annotations without free text."""
-    reference = record.reference
-    if reference is not None:
-        kept = np.isin(reference.symbol, [*AAMI_OF_SYMBOL, RHYTHM_SYMBOL])
-        aux = np.array([note if RHYTHM.fullmatch(note) else "" for note in reference.aux.tolist()], dtype=np.str_)
-        columns = reference.time_s[kept], reference.symbol[kept], aux[kept]
-        events = reference.events if isinstance(reference, EventfulAnnotations) else ()  # codes alone, no text
-        reference = EventfulAnnotations(*columns, events) if events else Annotations(*columns)
     return replace(
         record, record_id=f"anonymous-{record.sha256[:HASH_DIGITS]}", start=None, start_clock=None, comments=(),
-        age_years=None, reference=reference, files=_without_annotation_file(record),
+        age_years=None, reference=anonymous(record.reference), files=without_annotation_file(record),
     )  # fmt: skip
-
-
-def _without_annotation_file(record: Record) -> tuple[Path, ...]:
-    """Files of the record, so that a writer takes the annotations from ``reference``."""
-    return tuple(file for file in record.files if file.suffix.lower() != ".atr")
 
 
 def _limited_row(record: Record, lead: int, *, at_125_hz: bool, report: Callable[[str], None] | None) -> Float32:

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from ..errors import OutputError
 from ..schema import Float32, Record
 from ..signals.filters import to_sample
 from ..text import plural
-from .annotation_files import RHYTHM_SYMBOL
+from .annotation_files import texts_of
 from .counts import MISSING, Counts, counts_of
 from .dicom_objects import code_item, long_string, new_dataset, to_bytes
 from .mdc import BEATS, SCHEME, TWELVE, lead_code
@@ -41,9 +39,9 @@ def write_dicom(record: Record, rows: Callable[[int], Float32], fs_hz: float, fo
         DICOM has no ECG of so many leads, of this length, or of this rate.
 
     """
-    n_samples = len(rows(0))
-    sop_class = sop_class_of(record, n_samples, fs_hz)
     counts = counts_of(record, rows)
+    n_samples = len(counts.samples)
+    sop_class = sop_class_of(record, n_samples, fs_hz)
     made = new_dataset(record, sop_class, instance=f"{record.record_id} at {fs_hz!r} Hz", modality="ECG")
     made.AcquisitionContextSequence = []
     made.WaveformSequence = [_group(record, counts, fs_hz)]
@@ -122,7 +120,7 @@ def _annotations(record: Record, n_samples: int, fs_hz: float) -> list[Dataset]:
         return []
     items, reference = [], record.reference
     place = to_sample(reference.time_s, fs_hz, n_samples) + 1  # the first sample has the number 1
-    texts = np.where(reference.symbol == RHYTHM_SYMBOL, reference.aux, "")
+    texts = texts_of(reference)
     kinds = [("", symbol, reference.symbol == symbol) for symbol in BEATS]
     kinds += [(text, "", texts == text) for text in dict.fromkeys(texts.tolist()) if text]
     for text, symbol, chosen in kinds:

@@ -22,7 +22,7 @@ from ..text import plural
 from .annotation_files import beats_of_texts, is_beat_or_rhythm
 from .edf_channels import choose_channels
 from .edf_header import BDF_MAGIC, EDF_MAGIC, Channel, Header, read_header
-from .edf_marks import Span, begin_of, read_texts, spans_of
+from .edf_marks import Span, place_records, read_texts
 from .limits import MAX_DURATION_S, MIN_DURATION_S, check_length, distinct_names, length_doubt
 from .mixed_rates import LeadsOfRate, MixedRateSource
 from .overrides import apply_overrides
@@ -115,11 +115,10 @@ def read_edf(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     fs_hz = most / header.record_s
     check_length(path.name, fs_hz, n_records * most)
     onset_s, texts = read_texts(path, header, n_records)
-    spans, mark_doubts = spans_of(path.name, header, onset_s, n_records, fs_hz)
-    source, n_samples = _source_of(path, header, chosen.ecg, spans)
+    placement = place_records(path.name, header, onset_s, n_records, fs_hz)
+    source, n_samples = _source_of(path, header, chosen.ecg, placement.spans)
     check_length(path.name, fs_hz, n_samples)
-    begin_s = begin_of(onset_s)
-    start = header.start.later(begin_s)
+    start = header.start.later(placement.begin_s)
     record = Record(
         record_id=path.stem,
         source=source,
@@ -130,8 +129,8 @@ def read_edf(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         start=start.moment,
         start_clock=start.clock,
         left_out=chosen.left_out,
-        doubts=(*length_doubts, *mark_doubts, *start.doubts),
-        reference=_within(beats_of_texts(texts, begin_s), n_samples / fs_hz),
+        doubts=(*length_doubts, *placement.doubts, *start.doubts),
+        reference=_within(beats_of_texts(placement.placed(texts)), n_samples / fs_hz),
         files=(path,),
     )
     return apply_overrides(record, overrides)
@@ -143,11 +142,11 @@ def marks_of(record: Record) -> list[tuple[float, str]]:
     header = read_header(path)
     n_records, _ = _count_records(path, header)
     onset_s, texts = read_texts(path, header, n_records)
-    begin_s = begin_of(onset_s)
-    has_beats = beats_of_texts(texts, begin_s) is not None
+    placed = place_records(path.name, header, onset_s, n_records, record.fs_hz).placed(texts)
+    has_beats = beats_of_texts(placed) is not None
     return [
-        (onset - begin_s, text)
-        for onset, _, text in texts
+        (time_s, text)
+        for time_s, _, text in placed
         if not text.startswith(SLEEP_STAGE) and not (has_beats and is_beat_or_rhythm(text))
     ]
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ..errors import RecordError
 from ..schema import Annotations
-from ..text import format_quoted
+from ..text import format_quoted, no_formula
 
 # WFDB's code of each kind of event; of several at one beat, the last one here is written.
 RHYTHM_CODES: Final = {
@@ -40,18 +40,19 @@ class EventfulAnnotations(Annotations):
     events: tuple[Event, ...] = ()
 
 
-def read_events(path: Path) -> tuple[Event, ...]:
-    """The events of a table ``NAME_events.csv`` that have a code, in the order of their starts.
+def read_events(path: Path, record_id: str) -> tuple[Event, ...]:
+    """The events of a record that have a code, by a table ``NAME_events.csv``, in the order of their starts.
 
     Raises
     ------
     RecordError
-        The file is missing, or no such table.
+        The file is missing, no such table, or states that it is of another record.
 
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [(row["kind"], float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(stream)]
+            table = [*csv.DictReader(stream)]
+        rows = [(row["kind"], float(row["start_s"]), float(row["end_s"])) for row in table]
     except OSError as error:
         raise RecordError(
             f"this table of events cannot be read ({error.strerror or error})", where=path, advice="Check its path."
@@ -63,6 +64,15 @@ def read_events(path: Path) -> tuple[Event, ...]:
             expected="a table of events with the columns kind, start_s and end_s",
             advice="Take the NAME_events.csv of an analysis.",
         ) from error
+    others = {row["record"] for row in table if row.get("record")} - {record_id, no_formula(record_id)}
+    if others:
+        raise RecordError(
+            "these events are of another record; none of them is used",
+            where=path.name,
+            expected=record_id,
+            got=format_quoted(min(others)),
+            advice="Choose the events of this record, or analyse it again if it was renamed.",
+        )
     if not all(math.isfinite(end_s) and 0 <= start_s <= end_s for _, start_s, end_s in rows):
         raise RecordError(
             "the times of its events are damaged",

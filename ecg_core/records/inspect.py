@@ -14,7 +14,7 @@ from ..overrides import NO_OVERRIDES, RecordOverrides
 from ..schema import Float32, Record
 from ..text import one_line, plural
 from .formats import kind_of
-from .patients import read_patient
+from .patients import read_marks, read_patient
 from .reading import read_record
 from .units import ASSUMED_PER_MV
 
@@ -103,6 +103,9 @@ def _all_doubts(record: Record) -> list[str]:
             f"no gain for {', '.join(uncalibrated)}: {ASSUMED_PER_MV:g} counts per mV assumed; amplitudes in mV are "
             "uncertain; if the counts per mV are known, open the file again with them"
         )
+    _, n = read_marks(record)
+    if n:
+        found.append(f"{plural(n, 'event mark')} of the file {'lies' if n == 1 else 'lie'} outside the recording")
     for name, signal in zip(record.lead_names, _excerpts(record), strict=True):
         found += [f"lead {name}: {doubt}" for doubt in _lead_doubts(signal)]
     return found

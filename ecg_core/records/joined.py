@@ -96,7 +96,10 @@ def join_records(records: Sequence[Record]) -> Record:
         calibrated=tuple(calibrated),
         start=starts[0],
         left_out=tuple(dict.fromkeys(channel for piece in pieces for channel in piece.left_out)),
-        doubts=tuple(f"{piece.record_id}: {doubt}" for piece in pieces for doubt in piece.doubts),
+        doubts=(
+            *_doubts_of_places(pieces, starts, first),
+            *(f"{piece.record_id}: {doubt}" for piece in pieces for doubt in piece.doubts),
+        ),
         comments=tuple(dict.fromkeys(comment for piece in pieces for comment in piece.comments)),
         age_years=next((piece.age_years for piece in pieces if piece.age_years is not None), None),
         reference=_reference(pieces, first),
@@ -296,6 +299,19 @@ def _places(pieces: Sequence[Record], starts: Sequence[datetime]) -> tuple[int, 
         first.append(max(place, end))
         end = first[-1] + piece.n_samples
     return tuple(first)
+
+
+def _doubts_of_places(pieces: Sequence[Record], starts: Sequence[datetime], first: Sequence[int]) -> list[str]:
+    """Pieces that begin long after their start, as all the overlaps before them add up."""
+    stated_s = [(start - starts[0]).total_seconds() for start in starts]
+    late_s = [place / pieces[0].fs_hz - at_s for place, at_s in zip(first, stated_s, strict=True)]
+    worst = max(range(len(pieces)), key=lambda number: late_s[number])
+    if late_s[worst] <= MAX_OVERLAP_S:
+        return []
+    return [
+        f"its pieces overlap by their starts: {pieces[worst].record_id} is placed {duration_text(late_s[worst])} later "
+        f"than the {starts[worst]:{CLOCK}} that it states"
+    ]
 
 
 def _reference(pieces: Sequence[Record], first: Sequence[int]) -> Annotations | None:

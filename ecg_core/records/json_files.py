@@ -98,7 +98,8 @@ def read_json(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         1 / per_mv if per_mv and per_mv > 0 else None,
         stated=None if length is None else round(length),
     )
-    return open_leads(path, [lead], About(start=_start(reading)), overrides)
+    start, doubts = _start(reading)
+    return open_leads(path, [lead], About(start=start, doubts=doubts, states_rate=stated is not None), overrides)
 
 
 def _reading(path: Path) -> Reading:
@@ -153,14 +154,18 @@ def _samples(path: Path, reading: Reading) -> Float64:
     )
 
 
-def _start(reading: Reading) -> datetime | None:
-    """The start by the clock of the watch, where its distance to universal time is stated."""
+def _start(reading: Reading) -> tuple[datetime | None, tuple[str, ...]]:
+    """The start by the clock of the watch, and a doubt where it is in UTC and the distance to it is not stated."""
     try:
-        start = datetime.fromisoformat(reading.text(reading.service.start)).replace(tzinfo=None)
+        stated = datetime.fromisoformat(reading.text(reading.service.start))
     except ValueError:
-        return None
+        return None, ()
+    start = stated.replace(tzinfo=None)
     offset = re.fullmatch(r"(-?\d{1,5})s", reading.text(reading.service.offset))
-    return start + timedelta(seconds=int(offset[1])) if offset else start
+    if offset:
+        return start + timedelta(seconds=int(offset[1])), ()
+    is_utc = stated.tzinfo is not None and not stated.utcoffset()
+    return start, ("its start is stated in UTC, and not in local time",) * is_utc
 
 
 def patient_of(path: Path) -> Patient:

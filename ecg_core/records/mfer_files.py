@@ -115,7 +115,8 @@ def read_mfer(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     layout = max(seconds, key=lambda channels: seconds[channels])
     used = tuple(frame for frame in frames if frame.channels == layout)
     channels = used[0].channels
-    if any(channel.fs_hz is None for channel in channels if not channel.reason):
+    states_rate = all(channel.fs_hz is not None for channel in channels if not channel.reason)
+    if not states_rate:
         channels = _with_rate(path, channels, overrides)
         used = tuple(replace(frame, channels=channels) for frame in used)
     left_out = [LeftOut(channel.name, channel.reason) for channel in channels if channel.reason]
@@ -123,7 +124,10 @@ def read_mfer(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     if others:
         left_out.append(LeftOut(plural(others, "frame"), "of other channels or rates than the longest rhythm"))
     start, born = _start(state), _born(state)
-    about = About(start=start, age_years=_age(state, born, start), left_out=tuple(left_out), doubts=tuple(state.doubts))
+    about = About(
+        start=start, age_years=_age(state, born, start), left_out=tuple(left_out), doubts=tuple(state.doubts),
+        states_rate=states_rate,
+    )  # fmt: skip
     parts, names, calibrated = [], [], []
     groups = dict.fromkeys((c.fs_hz or 0.0, c.block) for c in channels if not c.reason)
     for fs_hz, block in groups:

@@ -93,8 +93,13 @@ def check_rate(name: str, fs_hz: float, overrides: RecordOverrides) -> None:
         )
 
 
-def apply_overrides(record: Record, overrides: RecordOverrides) -> Record:
-    """Apply a given unit to the leads whose gain the file does not state; a given rate is only compared.
+def apply_overrides(record: Record, overrides: RecordOverrides, *, states_rate: bool = True) -> Record:
+    """Apply a given unit to the leads whose gain the file does not state, and compare a given rate with the file's.
+
+    Parameters
+    ----------
+    states_rate
+        Whether the file does; else the record was opened at the given one, which is kept as given.
 
     Raises
     ------
@@ -102,7 +107,10 @@ def apply_overrides(record: Record, overrides: RecordOverrides) -> Record:
         The file states another rate, or the gain of every lead.
 
     """
-    check_rate(record.record_id, record.fs_hz, overrides)
+    if states_rate:
+        check_rate(record.record_id, record.fs_hz, overrides)
+    else:
+        record = replace(record, overrides=RecordOverrides(fs_hz=overrides.fs_hz))
     if overrides.per_mv is None:
         return record
     if all(record.calibrated):
@@ -116,5 +124,5 @@ def apply_overrides(record: Record, overrides: RecordOverrides) -> Record:
         record,
         source=ScaledSource(record.source, factor),
         calibrated=(True,) * len(factor),
-        overrides=RecordOverrides(per_mv=overrides.per_mv),
+        overrides=replace(record.overrides, per_mv=overrides.per_mv),
     )

@@ -13,10 +13,11 @@ from ..errors import RecordError
 from ..schema import Float32, Float64
 from ..text import format_quoted, plural
 from .limits import MAX_EXPANSION
-from .table_clocks import clocks_s
+from .table_clocks import clocks_s, dated
 
 MAGIC = b"PAR1"
 NUMBER_BYTES = 8
+OF_DURATION = "0 days "  # how pandas begins one of less than a day
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,16 @@ def parquet_column(path: Path, name: str, n_rows: int) -> Float64:
     return column
 
 
-def parquet_times_s(path: Path, name: str, n_rows: int) -> Float64:
-    """Seconds of each row of a column of dates and times, from midnight of the first day, shape (n_rows,)."""
+def parquet_times_s(path: Path, name: str, n_rows: int, *, day: str | None = None) -> Float64:
+    """Seconds of each row of a column of dates and times, from midnight of the first day, shape (n_rows,).
+
+    ``day`` is the column of its dates, where it has none itself.
+    """
     try:
         column = _opened(path).read(columns=[name])[name].to_pandas()
+        if day is not None:
+            dates = _opened(path).read(columns=[day])[day].to_pandas()
+            column = dated(column.astype("str").str.removeprefix(OF_DURATION), dates)
         if column.dtype.kind == "M":
             column = column - column.iloc[0].normalize() if column.dt.tz is None else column - column.iloc[0]
         since_s = (
@@ -99,6 +106,12 @@ def parquet_times_s(path: Path, name: str, n_rows: int) -> Float64:
     return np.asarray(since_s)
 
 
+def parquet_first_time(path: Path, name: str, *, day: str | None = None) -> str:
+    """The first cell of a column of dates and times as text; ``day`` as above."""
+    columns = [name] if day is None else [day, name]
+    return " ".join(cells[0] for cells in parquet_cells(path, columns, 1))
+
+
 def parquet_cells(path: Path, names: list[str], n_rows: int) -> list[tuple[str, ...]]:
     """The first cells of each column, as text."""
     try:
@@ -106,7 +119,7 @@ def parquet_cells(path: Path, names: list[str], n_rows: int) -> list[tuple[str, 
         if batch is None:
             return [()] * len(names)
         rows = (["" if cell is None else str(cell) for cell in batch.column(name).to_pylist()] for name in names)
-        return [tuple(cell.removeprefix("0 days ") for cell in cells) for cells in rows]  # of a duration
+        return [tuple(cell.removeprefix(OF_DURATION) for cell in cells) for cells in rows]
     except Exception as error:  # see ``_fill``
         raise _damaged(path, error) from error
 

@@ -49,16 +49,30 @@ def recorder_of(record: Record) -> str:
 
 
 def read_diary(record: Record) -> tuple[DiaryEntry, ...]:
-    """Event marks of the files of a record, by time: texts of EDF+, notes of WFDB; empty where none can be read."""
+    """Event marks of the files of a record, by time: texts of EDF+, notes of WFDB; empty where none can be read.
+
+    Those outside the recording are left out; ``read_marks`` counts them.
+    """
+    return read_marks(record)[0]
+
+
+def read_marks(record: Record) -> tuple[tuple[DiaryEntry, ...], int]:
+    """The diary as above, and how many event marks lie before the start of the record or beyond its end."""
+    marks = _marks(record)
+    inside = [(time_s, text) for time_s, text in marks if 0 <= time_s <= record.duration_s]
+    return tuple(DiaryEntry(time_s, text, source=FROM_FILE) for time_s, text in inside), len(marks) - len(inside)
+
+
+def _marks(record: Record) -> list[tuple[float, str]]:
+    """Time in seconds and text of each event mark, by time."""
     try:
         form = format_of(main_file(record)) if record.files else None
         marks = form.marks(record) if form else []
     except Exception:  # see above
-        return ()
-    plain = [(time_s, _plain(text)) for time_s, text in marks if 0 <= time_s <= record.duration_s]
+        return []
+    plain = [(time_s, _plain(text)) for time_s, text in marks]
     often = {text for text, n in Counter(text for _, text in plain).items() if n > MOST_OF_A_KIND}
-    kept = sorted({(time_s, text) for time_s, text in plain if text and text not in often})
-    return tuple(DiaryEntry(time_s, text, source=FROM_FILE) for time_s, text in kept)
+    return sorted({(time_s, text) for time_s, text in plain if text and text not in often})
 
 
 def main_file(record: Record) -> Path:

@@ -50,6 +50,7 @@ class About:
     reference: Annotations | None = None
     left_out: tuple[LeftOut, ...] = ()
     doubts: tuple[str, ...] = ()
+    states_rate: bool = True  # else the leads have the rate that was given by hand
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,7 @@ def open_parts(
         reference=about.reference,
         files=(path,),
     )
-    return apply_overrides(record, overrides)
+    return apply_overrides(record, overrides, states_rate=about.states_rate)
 
 
 def _of_rate(leads: list[StoredLead], fs_hz: float) -> LeadsOfRate:

@@ -39,6 +39,7 @@ TIME_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 LONG_UNITS: Final = ("s", "second", "seconds", "min", "mins", "minute", "minutes")  # that also end other names
+LEAD_V: Final = "v"  # a lead as well as a unit
 RATE_NOTE: Final = re.compile(  # a line before a table that states the rate
     r"((sampl\w*|acquisition|adc|scan)[ _-]*(rate|freq\w*)|messrate|abtast(rate|frequenz)|échantillonnage|muestreo"
     r"|campionamento|amostragem|\bfs\b|\bsfreq\b|^rate\b)"
@@ -69,8 +70,13 @@ def unquoted(cell: str) -> str:
 
 def is_value(cell: str) -> bool:
     """Whether a cell is a number, a time by the clock, or a word for a missing number."""
-    is_time = CLOCK.fullmatch(cell) or re.fullmatch(DATE, cell)
+    is_time = CLOCK.fullmatch(cell) or is_date(cell)
     return bool(NUMBER.fullmatch(cell) or is_time) or cell in MISSING_WORDS or cell.casefold() in INFINITE
+
+
+def is_date(cell: str) -> bool:
+    """Whether a cell is a date without a time."""
+    return bool(re.fullmatch(DATE, cell))
 
 
 def is_unit(cell: str) -> bool:
@@ -85,8 +91,8 @@ def heading_of(text: str) -> Heading:
 
     Examples
     --------
-    >>> heading_of("V1 (uV)").name, heading_of("II_mv").unit
-    ('V1', 'mv')
+    >>> heading_of("V1 (uV)").name, heading_of("II_mv").unit, heading_of("Lead V").unit
+    ('V1', 'mv', '')
 
     """
     plain = one_line(text).strip().strip("'\"").strip()
@@ -95,9 +101,17 @@ def heading_of(text: str) -> Heading:
     match = IN_BRACKETS.match(plain)
     if match is None or not is_unit(match["unit"]):
         match = SUFFIXED.match(plain)
-        if match and match["unit"].casefold() in LONG_UNITS and not TIME_NAME.fullmatch(match["name"]):
+        if match and _ends_a_name(match):
             match = None
     return Heading(match["name"], match["unit"].strip(), plain) if match else Heading(plain, "", plain)
+
+
+def _ends_a_name(match: re.Match[str]) -> bool:
+    """Whether what ends a heading, without brackets, is rather of its name than a unit, such as the V of "Lead V"."""
+    unit = match["unit"].casefold()
+    if unit in LONG_UNITS:
+        return not TIME_NAME.fullmatch(match["name"])
+    return unit == LEAD_V and "/" not in match[0][match.end("name") : match.start("unit")]
 
 
 def rate_of_interval(text: str) -> float | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ..schema import Float64
-from .table_cells import CLOCK
+from ..schema import Float64, Index
+from .table_cells import CLOCK, DATE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DAY_S, HALF_DAY_S = 86_400.0, 43_200.0
+UTC: Final = re.compile(r"Z| ?[-+]00:?00| UTC", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Moment:
     clock_s: float  # since midnight, or elapsed
     day: date | None  # None where it states none, or one that can be read in two ways
     has_hours: bool
+    is_utc: bool = False  # stated, by Z, UTC or +00:00
 
 
 def moment_of(cell: str) -> Moment | None:
@@ -42,47 +45,89 @@ def moment_of(cell: str) -> Moment | None:
         seconds = seconds * 60 + float(part)
     if found["half"]:
         seconds = seconds % HALF_DAY_S + (HALF_DAY_S if found["half"][0].casefold() == "p" else 0)
-    return Moment(seconds, _day_of(found["date"] or found["date_after"], is_wfdb=cell.startswith("[")), has_hours)
+    day = _day_of(found["date"] or found["date_after"], is_wfdb=cell.startswith("["))
+    return Moment(seconds, day, has_hours, is_utc=bool(UTC.fullmatch(found["zone"] or "")))
 
 
 def _day_of(text: str | None, *, is_wfdb: bool) -> date | None:
     """The day of a date; None where day and month could be either."""
     if text is None:
         return None
-    mark = next(letter for letter in text if not letter.isdigit())
-    a, b, c = map(int, text.split(mark))
-    if a > 31:
-        year, month, day = a, b, c
-    elif mark == "." or is_wfdb or a > 12:  # WFDB writes [hh:mm:ss.mmm dd/mm/yyyy]
-        year, month, day = c, b, a
-    elif b > 12:
-        year, month, day = c, a, b
-    else:
-        return None
+    days = [_day_in(text, order) for order in _orders(text, is_wfdb=is_wfdb)]
+    known = {day for day in days if day}
+    return known.pop() if len(known) == 1 else None
+
+
+def _orders(text: str, *, is_wfdb: bool) -> tuple[str, ...]:
+    """The orders in which a date may be written: y, m and d."""
+    if text[:4].isdigit():
+        return ("ymd",)
+    return ("dmy",) if "." in text or is_wfdb else ("dmy", "mdy")  # WFDB writes [hh:mm:ss.mmm dd/mm/yyyy]
+
+
+def _day_in(text: str, order: str) -> date | None:
+    parts = dict(zip(order, map(int, re.split(r"\D", text)), strict=True))
     try:
-        return date(year, month, day)
+        return date(parts["y"], parts["m"], parts["d"])
     except ValueError:
         return None
 
 
 def clocks_s(cells: pd.Series) -> Float64:
     """Seconds of each cell since midnight of the first day, or elapsed; NaN where it is no time."""
-    import pandas as pd  # noqa: PLC0415  # see ``read_columns``
-
     plain = cells.astype("str").str.strip("'\" ")
     first = moment_of(plain.iloc[0]) if len(plain) else None
     if first is None:
         return np.full(len(plain), np.nan)
-    if first.day is not None and plain.iloc[0][:4].isdigit():  # ISO 8601, which pandas reads at once
-        stamps = pd.to_datetime(plain.str.replace(",", "."), format="ISO8601", errors="coerce", utc=True)
-        seconds = (stamps - stamps.iloc[0]).dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
-        return np.asarray(seconds + first.clock_s)
-    seconds = _clock_parts_s(plain)
-    if not first.has_hours:
-        return seconds
+    days: Index | None = np.zeros(len(plain), dtype=np.int64)
+    seconds = _iso_s(plain, first)
+    if seconds is None:
+        seconds = _clock_parts_s(plain)
+        days = _days(plain) if first.has_hours else days
     with np.errstate(invalid="ignore"):
-        midnight = np.diff(seconds, prepend=seconds[:1]) < -HALF_DAY_S
-    return np.asarray(seconds + DAY_S * np.cumsum(midnight))
+        is_back = np.diff(seconds, prepend=seconds[:1]) < -HALF_DAY_S
+    if days is None or (first.has_hours and is_back.any() and _is_of_one_day(plain)):
+        days = np.cumsum(is_back)  # of a clock without a date, or with that of the start
+    return np.asarray(seconds + DAY_S * days)
+
+
+def _iso_s(plain: pd.Series, first: Moment) -> Float64 | None:
+    """Times of ISO 8601, which pandas reads at once; None where the first one is none, as with hours of half a day."""
+    import pandas as pd  # noqa: PLC0415  # see ``read_columns``
+
+    if first.day is None or not plain.iloc[0][:4].isdigit():
+        return None
+    stamps = pd.to_datetime(plain.str.replace(",", "."), format="ISO8601", errors="coerce", utc=True)
+    seconds = (stamps - stamps.iloc[0]).dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
+    return None if stamps.isna().iloc[0] else np.asarray(seconds + first.clock_s)
+
+
+def _is_of_one_day(plain: pd.Series) -> bool:
+    dates = _dates_in(plain)
+    return bool((dates == dates.iloc[0]).all())
+
+
+def _dates_in(plain: pd.Series) -> pd.Series:
+    return plain.str.extract(rf"(?:^|[\s\[])({DATE})(?=[T\s\]]|$)")[0]
+
+
+def _days(plain: pd.Series) -> Index | None:
+    """Days of each cell since the first, by its date; None where a cell has none that can be read.
+
+    Where day and month could be either, they are what makes the recording shortest.
+    """
+    import pandas as pd  # noqa: PLC0415  # see ``read_columns``
+
+    place, texts = pd.factorize(_dates_in(plain))
+    if not len(texts) or place.min() < 0:
+        return None
+    readings = [
+        [_day_in(text, order) for text in texts] for order in _orders(texts[0], is_wfdb=plain.iloc[0].startswith("["))
+    ]
+    ordinals = [[day.toordinal() for day in days if day] for days in readings]
+    whole = [np.array(found, dtype=np.int64) for found in ordinals if len(found) == len(texts)]
+    days = min(whole, key=np.ptp, default=None)
+    return None if days is None else (days - days[0])[place]
 
 
 def _clock_parts_s(plain: pd.Series) -> Float64:
@@ -99,6 +144,11 @@ def _clock_parts_s(plain: pd.Series) -> Float64:
     if half.notna().any():
         total = total % HALF_DAY_S + np.where(half.str.casefold() == "p", HALF_DAY_S, 0)
     return np.asarray(total)
+
+
+def dated(clocks: pd.Series, dates: pd.Series) -> pd.Series:
+    """Times of day with the dates of another column before them."""
+    return dates.astype("str").str.strip("'\" ") + " " + clocks.astype("str").str.strip("'\" ")
 
 
 def start_of(first: Moment | None, later_s: float = 0.0) -> tuple[datetime | None, time | None]:

@@ -23,10 +23,17 @@ from ..text import format_quoted
 from .kinds import markup_kind
 from .limits import check_leads, check_length, distinct_names
 from .overrides import SAME_RATE, check_rate, missing_metadata
-from .parquet_files import ParquetSource, open_parquet, parquet_cells, parquet_column, parquet_times_s
+from .parquet_files import (
+    ParquetSource,
+    open_parquet,
+    parquet_cells,
+    parquet_column,
+    parquet_first_time,
+    parquet_times_s,
+)
 from .samples import ArraySource
 from .table_cells import unquoted
-from .table_clocks import clocks_s, moment_of, start_of
+from .table_clocks import clocks_s, dated, moment_of, start_of
 from .table_headings import TEXT, Layout, Notes, layout_of, notes_of
 from .table_text import EXAMPLE, N_SAMPLE, TableText, ends_in_a_cut_line, is_text, line_of, read_columns, table_text
 from .table_times import GappedSource, Timing, Where, even_timing, timing_of
@@ -93,8 +100,8 @@ def read_table(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
     table = table[[i for i in range(text.n_columns) if i in layout.of_time]]  # the rest takes memory
     times = TimeColumns(
         numbers=lambda number: _numbers(text, table[number], number),
-        clocks=lambda number: _clocks(text, table[number], number),
-        first_cell=lambda number: unquoted(str(table[number].iloc[0])),
+        clocks=lambda number: _clocks(text, _cells_of_clock(table, layout, number), number),
+        first_cell=lambda number: unquoted(str(_cells_of_clock(table, layout, number).iloc[0])),
         where=lambda row: f"line {line_of(text, row)}",
         n_rows=signal.shape[1],
     )
@@ -187,6 +194,12 @@ def _numbers(text: TableText, column: pd.Series, number: int) -> Float64:
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
+def _cells_of_clock(table: pd.DataFrame, layout: Layout, number: int) -> pd.Series:
+    """The cells of a column of times, with the dates of another one where they have none."""
+    day = layout.day_of(number)
+    return table[number] if day is None else dated(table[number], table[day])
+
+
 def _clocks(text: TableText, column: pd.Series, number: int) -> Float64:
     """Seconds since midnight of the first day, or elapsed, of each cell of a column."""
     seconds = clocks_s(column)
@@ -271,23 +284,23 @@ def _unit_by_rate(time: Float64, fs_hz: float) -> float | None:
     return None
 
 
-def _start(layout: Layout, timing: Timing, columns: TimeColumns) -> tuple[datetime | None, time | None, bool]:
-    """Date and time of the start, or the time of day alone, and whether it is in UTC, by the first times of a table."""
+def _start(layout: Layout, timing: Timing, columns: TimeColumns) -> tuple[datetime | None, time | None, str]:
+    """Date and time of the start, or the time of day alone, and why it is in UTC, by the first times of a table."""
     for number, is_elapsed in layout.clocks:
         moment = moment_of(columns.first_cell(number))
         if moment is not None and (moment.day is not None or (moment.clock_s > 0 and not is_elapsed)):
-            return *start_of(moment, timing.before_s), False
+            return *start_of(moment, timing.before_s), "are stated in UTC" if moment.is_utc else ""
     for number, unit_s in layout.times:
         first_s = float(columns.numbers(number)[0]) * unit_s
         if FIRST_UNIX_S < first_s < LAST_UNIX_S:
-            return datetime(1970, 1, 1) + timedelta(seconds=first_s + timing.before_s), None, True
-    return layout.notes.start, None, False
+            return datetime(1970, 1, 1) + timedelta(seconds=first_s + timing.before_s), None, "count from 1970"
+    return layout.notes.start, None, ""
 
 
 def _record(path: Path, source: SignalSource, layout: Layout, columns: TimeColumns) -> Record:
     """A record of the leads of a table, at the rate of its times, or at the given rate."""
     layout, timing = _timing(path.name, layout, columns)
-    start, clock, is_utc = _start(layout, timing, columns)
+    start, clock, why_utc = _start(layout, timing, columns)
     check_rate(path.name, timing.fs_hz, NO_OVERRIDES)
     check_leads(path.name, len(layout.names))
     check_length(path.name, timing.fs_hz, timing.n_samples)
@@ -295,8 +308,8 @@ def _record(path: Path, source: SignalSource, layout: Layout, columns: TimeColum
     doubts = [*layout.doubts, *timing.doubts]
     if abs(stated - timing.fs_hz) > SAME_RATE * timing.fs_hz:
         doubts.append(f"{stated:g} Hz is stated or given, its times are of {timing.fs_hz:g} Hz, at which it is read")
-    if is_utc:
-        doubts.append("its times count from 1970, so its start is in UTC and not in local time")
+    if why_utc:
+        doubts.append(f"its times {why_utc}, so its start is in UTC and not in local time")
     return Record(
         record_id=path.stem,
         source=source if len(timing.first) == 1 else GappedSource(source, timing),
@@ -326,11 +339,16 @@ def read_parquet(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Recor
     layout = layout_of(path.name, names, parquet_cells(path, names, N_SAMPLE), Notes(), overrides)
     n_checked = min(n_rows, HEAD_ROWS)
     layout = _without_counters(path, layout, {i: parquet_column(path, names[i], n_checked) for i in layout.leads})
+
+    def name_of_day(number: int) -> str | None:
+        day = layout.day_of(number)
+        return None if day is None else names[day]
+
     source = ParquetSource(path, tuple(names[i] for i in layout.leads), layout.mv)
     columns = TimeColumns(
         numbers=cache(lambda number: parquet_column(path, names[number], n_rows)),
-        clocks=cache(lambda number: parquet_times_s(path, names[number], n_rows)),
-        first_cell=lambda number: parquet_cells(path, [names[number]], 1)[0][0],
+        clocks=cache(lambda number: parquet_times_s(path, names[number], n_rows, day=name_of_day(number))),
+        first_cell=lambda number: parquet_first_time(path, names[number], day=name_of_day(number)),
         where=lambda row: f"row {row + 1}",
         n_rows=n_rows,
     )

@@ -25,6 +25,7 @@ from .table_cells import (
     VOLTAGE,
     Heading,
     heading_of,
+    is_date,
     is_value,
     rate_of_interval,
 )
@@ -47,6 +48,7 @@ NOT_LEADS: Final = (  # words of headings of columns that are no signals, and wh
 )  # fmt: skip
 ECG_NAME: Final = re.compile(r"\b(ecg|ekg|lead|ableitung|derivaci\w+|dérivation)\b")
 TIME, CLOCK_TIME, TIME_WITHOUT_UNIT = "time", "clock", "time without unit"  # roles of columns
+DAY = "holds dates, and no column beside it times of day without one"  # where it is not that of a clock
 LEAD, MAYBE, EMPTY, TEXT = "lead", "no unit; open it with its unit to read it too", "empty", "holds text"
 HZ_OF_UNIT: Final = {"": 1.0, "hz": 1.0, "hertz": 1.0, "sps": 1.0, "samples": 1.0, "per": 1.0, "khz": 1e3}
 OPEN_SIGNALS: Final = ("sampling rate", "column")  # keys of a device in the notes of OpenSignals
@@ -81,12 +83,18 @@ class Layout:
     notes: Notes
     overrides: RecordOverrides  # those that the table left open
     headings: tuple[str, ...]
+    day: int | None = None  # column of the dates of ``clocks``
     doubts: tuple[str, ...] = ()
 
     @property
     def of_time(self) -> set[int]:
         """Columns that may be times."""
-        return {number for number, _ in (*self.times, *self.clocks)} | set(self.no_unit)
+        days = () if self.day is None else (self.day,)
+        return {number for number, _ in (*self.times, *self.clocks)} | {*self.no_unit, *days}
+
+    def day_of(self, number: int) -> int | None:
+        """Column of the dates of a column of times; None where it has none, or counts from the start."""
+        return None if dict(self.clocks).get(number, True) else self.day
 
     def heading(self, number: int) -> str:
         """Heading of a column, or its number."""
@@ -119,6 +127,7 @@ def layout_of(
     given, maybe = ([i for i, role in enumerate(roles) if role == kind] for kind in (LEAD, MAYBE))
     times = tuple((i, S_OF_UNIT[heads[i].unit.casefold()]) for i, role in enumerate(roles) if role == TIME)
     clocks = tuple((i, _is_elapsed(heads[i])) for i, role in enumerate(roles) if role == CLOCK_TIME)
+    day = _day_of_clocks(clocks, roles, samples)
     mv = {i: MV_OF_UNIT[heads[i].unit.casefold()] for i in given}
     found = _shown(heads, samples)
     fs_hz = overrides.fs_hz if notes.fs_hz is None else notes.fs_hz
@@ -147,15 +156,24 @@ def layout_of(
         tuple(
             LeftOut(heads[i].text or f"column {i + 1}", role)
             for i, role in enumerate(roles)
-            if i not in leads and role not in (TIME, CLOCK_TIME, TIME_WITHOUT_UNIT, EMPTY)
+            if i not in (*leads, day) and role not in (TIME, CLOCK_TIME, TIME_WITHOUT_UNIT, EMPTY)
         ),
         fs_hz, notes,
         RecordOverrides(
             overrides.fs_hz if notes.fs_hz is None and not (times or clocks) else None,
             overrides.per_mv if notes.mv is None and maybe else None,
         ),
-        tuple(head.text for head in heads),
+        tuple(head.text for head in heads), day,
     )  # fmt: skip
+
+
+def _day_of_clocks(clocks: Sequence[tuple[int, bool]], roles: Sequence[str], samples: Sequence[Cells]) -> int | None:
+    """The column of dates that belong to times of day; None where there is none, or the times have dates themselves."""
+    days = [i for i, role in enumerate(roles) if role == DAY]
+    cells = [cell for i, is_elapsed in clocks if not is_elapsed for cell in samples[i] if cell]
+    found = [match for cell in cells if (match := CLOCK.fullmatch(cell))]
+    is_bare = bool(found) and not any(match["date"] or match["date_after"] for match in found)
+    return days[0] if days and is_bare else None
 
 
 def _roles(heads: Sequence[Heading], samples: Sequence[Cells], notes: Notes, *, is_headless: bool) -> list[str]:
@@ -175,6 +193,8 @@ def _roles(heads: Sequence[Heading], samples: Sequence[Cells], notes: Notes, *, 
 def _role_by_cells(cells: Sequence[str], *, is_first: bool) -> str:
     if _mostly(_is_clock, cells):
         return CLOCK_TIME
+    if _mostly(is_date, cells):
+        return DAY
     if not _mostly(is_value, cells):
         return TEXT
     return TIME_WITHOUT_UNIT if is_first and _counts(cells) else MAYBE
@@ -190,6 +210,7 @@ def _role(head: Heading, cells: Sequence[str], notes: Notes) -> str:
     sensor = sensors.get(head.name, "")
     is_other_sensor = not ECG_SENSOR.search(sensor) and any(map(ECG_SENSOR.search, sensors.values()))
     rules = (
+        (_mostly(is_date, cells), DAY),
         (_mostly(_is_clock, cells) and (is_time or not unit), CLOCK_TIME),
         (is_time and unit in S_OF_UNIT, TIME),
         (unit in VOLTAGE and not signal, LEAD),

@@ -177,8 +177,7 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         start_clock=header.start.clock,
         left_out=left_out,
         doubts=(
-            *header.doubts,
-            *(doubt for part in held for doubt in part.doubts),
+            *dict.fromkeys((*header.doubts, *(doubt for part in held for doubt in part.doubts))),
             *_doubts_of_annotations(annotations, reference, n_frames / header.fs_hz),
         ),
         comments=header.comments,
@@ -186,10 +185,7 @@ def read_wfdb(path: Path, overrides: RecordOverrides = NO_OVERRIDES) -> Record:
         reference=reference,
         files=tuple(sorted(files | ({annotations} if reference else set()))),
     )
-    if header.states_rate:
-        return apply_overrides(record, overrides)
-    record = apply_overrides(record, RecordOverrides(per_mv=overrides.per_mv))
-    return replace(record, overrides=RecordOverrides(overrides.fs_hz, record.overrides.per_mv))
+    return apply_overrides(record, overrides, states_rate=header.states_rate)
 
 
 def _leads(layout: Header | None, parts: list[Part]) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:

@@ -17,7 +17,7 @@ from ..text import format_quoted, plural
 from .limits import MAX_FS_HZ, MIN_FS_HZ
 from .overrides import missing_metadata
 from .units import ASSUMED_PER_MV
-from .wfdb_start import NO_START, Start, parse_start
+from .wfdb_start import UNFINISHED, Start, parse_start, unfinished_start
 
 HEADER_SUFFIX, REFERENCE_SUFFIX = ".hea", ".atr"
 SAMPLE_SUFFIXES = (".dat", ".mat")
@@ -166,7 +166,8 @@ def read_header(stem: Path, fs_hz: float | None = None) -> Header:
     doubts = []
     if fields[3:4] == ["0"] and not of_segments:
         doubts.append("the header states a length of 0 samples; that of the signal file is taken")
-    start = parse_start(" ".join(fields[4:])) if len(fields) > 4 else NO_START
+    start = parse_start(" ".join(fields[4:])) if len(fields) > 4 else unfinished_start(comments)
+    comments = tuple(comment for comment in comments if not UNFINISHED.fullmatch(comment))
     return Header(
         path=path, fs_hz=fs_hz, states_rate=states_rate, n_signals=int(fields[1]),
         n_frames=_length(path.name, fields[3:4], fs_hz), start=start, comments=comments,

@@ -58,9 +58,8 @@ def marks_of(record: Record) -> list[tuple[float, str]]:
             found = read_wfdb_annotations(path, record.fs_hz)
         except RecordError:
             continue
-        if len(found.time_s) and found.time_s[-1] <= record.duration_s:
-            notes = zip(found.time_s.tolist(), found.symbol.tolist(), found.aux.tolist(), strict=True)
-            marks += [(time_s, text) for time_s, symbol, text in notes if symbol == NOTE_SYMBOL and _is_mark(text)]
+        notes = zip(found.time_s.tolist(), found.symbol.tolist(), found.aux.tolist(), strict=True)
+        marks += [(time_s, text) for time_s, symbol, text in notes if symbol == NOTE_SYMBOL and _is_mark(text)]
     return marks
 
 

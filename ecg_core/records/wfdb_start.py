@@ -14,6 +14,8 @@ FIRST_HOUR: Final = re.compile(r"(\d{1,2}):(\d{1,2})\.(\d{1,9})", re.ASCII)  # a
 SHORT_CLOCK: Final = re.compile(r"0{1,2}:0{1,2}", re.ASCII)  # midnight, whether minutes or seconds come last
 DAY_FIRST: Final = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})", re.ASCII)  # the specification has "/"
 YEAR_FIRST: Final = re.compile(r"(\d{4})([/.-])(\d{1,2})\2(\d{1,2})", re.ASCII)
+# The comment of this program in the header of a recording that grows; it goes when the recording is finished.
+UNFINISHED: Final = re.compile(r"Recording began (.+) and was not finished")
 HALVES_OF_DAY: Final = ("am", "pm")
 FIRST_SHORT_YEAR = 70  # 70 to 99 are of the last century, 0 to 69 of this one
 
@@ -28,6 +30,20 @@ class Start:
 
 
 NO_START: Final = Start()
+
+
+def unfinished_start(comments: tuple[str, ...]) -> Start:
+    """The start that a recording states whose program ended before it was finished, with this as a doubt."""
+    found = next(filter(None, map(UNFINISHED.fullmatch, comments)), None)
+    if found is None:
+        return NO_START
+    doubts = (
+        "the recording was not finished: the program that wrote it was ended, and what it had not written is lost",
+    )
+    try:
+        return Start(datetime.fromisoformat(found[1]).replace(tzinfo=None), doubts=doubts)
+    except ValueError:
+        return Start(doubts=doubts)
 
 
 def parse_start(text: str) -> Start:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,7 +97,7 @@ def _mark_uncalibrated(header: Path, calibrated: Sequence[bool]) -> None:
 
 
 def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Path) -> None:
-    """Write the record's annotation file with all its fields, or else the reference annotations."""
+    """Write what lies within the record of its annotation file, with all its fields, or else of the reference."""
     import wfdb  # noqa: PLC0415
 
     path = None if record.pieces else next((path for path in record.files if path.suffix.lower() == ".atr"), None)
@@ -113,9 +114,13 @@ def _write_annotations(record: Record, n_samples: int, fs_hz: float, folder: Pat
             time_s, symbol, note = reference.time_s, reference.symbol.tolist(), reference.aux.tolist()
         else:
             return
-        sample = to_sample(time_s, fs_hz, n_samples)
-        name = plain_name(record)
-        wfdb.wrann(name, "atr", sample, symbol=symbol, aux_note=note, fs=fs_hz, write_dir=str(folder), **more)
+        inside = time_s < record.duration_s
+        if inside.any():
+            wfdb.wrann(
+                plain_name(record), "atr", to_sample(time_s[inside], fs_hz, n_samples),
+                symbol=[*compress(symbol, inside)], aux_note=[*compress(note, inside)], fs=fs_hz,
+                write_dir=str(folder), **{field: values[inside] for field, values in more.items()},
+            )  # fmt: skip
     except (ValueError, TypeError, IndexError) as error:
         raise OutputError(f"{record.record_id}: its annotations cannot be written ({error}).") from error
 
@@ -136,18 +141,22 @@ def _write_edf(record: Record, rows: Rows, fs_hz: float, folder: Path) -> None:
         )
     n_per_record, record_s = data_record(fs_hz)
     padding = -n_samples % n_per_record
-    leads = zip(record.lead_names, signal, strict=True)
+    units = ["mV" if stated else "" for stated in record.calibrated]
+    leads = zip(record.lead_names, signal, units, strict=True)
     clock = record.start.time() if record.start else record.start_clock
+    annotations = _edf_annotations(record, n_samples, fs_hz)
     try:
         file = edfio.Edf(
             [
-                _edf_signal(name, np.pad(row.astype(np.float64), (0, padding), mode="edge"), n_per_record / record_s)
-                for name, row in leads
+                _edf_signal(
+                    name, np.pad(row.astype(np.float64), (0, padding), mode="edge"), n_per_record / record_s, unit
+                )
+                for name, row, unit in leads
             ],
-            starttime=clock.replace(microsecond=0) if clock else None,
+            starttime=clock,
             recording=edfio.Recording(startdate=record.start.date()) if record.start else None,
             data_record_duration=record_s,
-            annotations=_edf_annotations(record, n_samples, fs_hz) or None,
+            annotations=annotations if annotations or (clock and clock.microsecond) else None,  # which hold fractions
         )
     except ValueError as error:
         raise OutputError(
@@ -174,13 +183,13 @@ def data_record(fs_hz: float) -> tuple[int, float]:
     return int(counts[best]), float(lengths_s[best])
 
 
-def _edf_signal(name: str, row: Float64, fs_hz: float) -> edfio.EdfSignal:
-    """A lead with a range of whole millivolts, and with a label of 16 letters of ASCII."""
+def _edf_signal(name: str, row: Float64, fs_hz: float, unit: str) -> edfio.EdfSignal:
+    """A lead with a range of whole millivolts, or of counts, and with a label of 16 letters of ASCII."""
     label = unicodedata.normalize("NFKD", f"ECG {name}").encode("ascii", "ignore").decode()[:16]
     import edfio  # noqa: PLC0415
 
     reach = float(np.ceil(max(np.abs(row).max(), MIN_RANGE_MV)))
-    return edfio.EdfSignal(row, fs_hz, label=label, physical_dimension="mV", physical_range=(-reach, reach))
+    return edfio.EdfSignal(row, fs_hz, label=label, physical_dimension=unit, physical_range=(-reach, reach))
 
 
 def _edf_annotations(record: Record, n_samples: int, fs_hz: float) -> list[edfio.EdfAnnotation]:
@@ -192,8 +201,7 @@ def _edf_annotations(record: Record, n_samples: int, fs_hz: float) -> list[edfio
     reference = record.reference
     time_s = (to_sample(reference.time_s, fs_hz, n_samples) / fs_hz).round(9)
     texts = np.where(reference.symbol == RHYTHM_SYMBOL, reference.aux, reference.symbol)
-    kept = np.isin(reference.symbol, [*AAMI_OF_SYMBOL, RHYTHM_SYMBOL])
-    found = [edfio.EdfAnnotation(float(t), None, str(text)) for t, text in zip(time_s[kept], texts[kept], strict=True)]
+    found = [edfio.EdfAnnotation(float(t), None, str(text)) for t, text in zip(time_s, texts, strict=True)]
     events = reference.events if isinstance(reference, EventfulAnnotations) else ()
     return [*found, *(edfio.EdfAnnotation(event.start_s, event.duration_s, event.code) for event in events)]
 
@@ -211,13 +219,12 @@ def _write_parquet(record: Record, rows: Rows, fs_hz: float, folder: Path) -> No
 
 
 def _columns(record: Record, signal: Float32, fs_hz: float) -> pd.DataFrame:
-    """Time and leads, with headings as ``read_record`` expects them."""
+    """Time and leads, with headings as ``read_record`` expects them; no unit where the gain is not known."""
     import pandas as pd  # noqa: PLC0415
 
     time_s = np.arange(signal.shape[1]) / fs_hz
-    return pd.DataFrame(
-        {"time_s": time_s.round(6), **{f"{n}_mv": row for n, row in zip(record.lead_names, signal, strict=True)}}
-    )
+    headings = [f"{n}_mv" if stated else n for n, stated in zip(record.lead_names, record.calibrated, strict=True)]
+    return pd.DataFrame({"time_s": time_s.round(6), **dict(zip(headings, signal, strict=True))})
 
 
 def _write_beats(record: Record, n_samples: int, fs_hz: float, folder: Path) -> None:
@@ -235,8 +242,10 @@ def _write_beats(record: Record, n_samples: int, fs_hz: float, folder: Path) -> 
 
 
 def _signal(record: Record, rows: Rows) -> Float32:
-    """All leads in mV, shape (n_leads, n)."""
-    return np.stack([rows(lead) for lead in range(len(record.lead_names))])
+    """All leads, shape (n_leads, n): in mV, or as the counts that they were read from where no gain is stated."""
+    return np.stack(
+        [rows(lead) * np.float32(1 if stated else ASSUMED_PER_MV) for lead, stated in enumerate(record.calibrated)]
+    )
 
 
 WRITERS: Final[dict[str, Callable[[Record, Rows, float, Path], None]]] = {

@@ -336,7 +336,7 @@ def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
     yield Measure(group, "af_episodes", "Episodes", af.n, "episodes")
     yield Measure(group, "af_time", "Time in AF", af.total_s, "s", decimals=1)
     yield from _peak(group, "af_longest", "Longest episode", af.longest, "duration_s", "s", "no episode")
-    bpm = 60.0 * (af.n_beats - af.n) / af.total_s if af.n else None
+    bpm = af.rate_bpm if af.n else None
     yield Measure(group, "af_rate", "Mean heart rate in AF", bpm, "bpm", why="no episode", decimals=1)
     verdict, how, longer = (
         burden.af_verdict,

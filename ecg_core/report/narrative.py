@@ -170,7 +170,7 @@ def _episodes(analysis: Analysis) -> str:
             return f"Atrial fibrillation of {least} cannot be found in so little analysable signal."
         return f"No atrial fibrillation of {least} found."
     burden_text = f"AF burden {_percent(burden.af_burden_pct)} of the analysable time"
-    rate = f"mean heart rate in AF {60.0 * (af.n_beats - af.n) / af.total_s:.0f}/min"
+    rate = f"mean heart rate in AF {af.rate_bpm:.0f}/min"
     at = _at(analysis, af.longest.start_s)
     longest = seconds_text(af.longest.duration_s)
     if af.n == 1:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..clock import clock_of, clock_text, moment_of
 from ..labels import CLASSES
-from ..rhythm.burden import HOUR_S, analysable_spans, seconds_until, without_idioventricular
+from ..rhythm.burden import HOUR_S, analysable_spans, seconds_until, time_in, without_idioventricular
 from ..rhythm.events import RUNS
 from ..rhythm.intervals import counts_for_rate, heart_rate, mean_rate
 from ..schema import Analysis, Beats, Bool, Float64, Index
@@ -156,8 +156,9 @@ class _Counted:
         )
 
     def _af_s(self, spans: Sequence[Span]) -> float:
+        """Analysable seconds of some spans in atrial fibrillation."""
         episodes = [event for event in self.analysis.events if event.kind == "af"]
-        return sum(max(0.0, min(event.end_s, b) - max(event.start_s, a)) for event in episodes for a, b in spans)
+        return float(sum(time_in(episodes, self._analysable, np.array(span)).sum() for span in spans))
 
     def _open_end(self, end_s: float) -> float:
         return np.inf if end_s >= self.analysis.record.duration_s else end_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,8 @@ def measure_burden(
 ) -> Burden:
     """Everything that a report counts, with the hourly table; only what could not be measured is NaN.
 
-    Ventricular fibrillation, of which no beat can be counted, is no analysable time. A stretch that a reader marked as
+    Ventricular fibrillation, of which no beat can be counted, is no analysable time. An episode of atrial fibrillation
+    may go on through lost signal, of which nothing is in its total. A stretch that a reader marked as
     one rhythm is among the events, and decides the verdict on a short recording.
     """
     time_s, bpm = heart_rate(beats, rules, quality=quality)
@@ -49,9 +51,10 @@ def measure_burden(
     analysable_s = float(sum(end_s - start_s for start_s, end_s in analysable))
     hourly = _hourly(beats, events, analysable, duration_s, rules, rates=(time_s, bpm))
     premature, af = without_idioventricular(beats, events), summarise_episodes(events, "af")
+    af = replace(af, total_s=float(hourly.af_s.sum()))
     verdict = af_verdict(
         beats, duration_s=duration_s, analysable_s=analysable_s, clear_s=_clear_s(quality, duration_s), rules=rules,
-        episodes_s=af.total_s, marks=marks,
+        episodes_s=sum(event.duration_s for event in _of_kinds(events, "af")), marks=marks,
     )  # fmt: skip
     return Burden(
         duration_s=duration_s,
@@ -104,11 +107,20 @@ def summarise_episodes(events: Events, *kinds: str) -> Episodes:
     return Episodes(
         n=len(chosen),
         n_beats=sum(event.n_beats for event in chosen),
+        rate_bpm=_mean_bpm(chosen),
         total_s=float(sum(event.duration_s for event in chosen)),
         longest=max(chosen, key=lambda event: (event.duration_s, event.n_beats, -event.start_s)),
         most_beats=longest_run(chosen),
         fastest=fastest_run(chosen),
     )
+
+
+def _mean_bpm(events: Events) -> float:
+    """Mean rate of events over all their RR; NaN where none is known."""
+    timed = [event for event in events if math.isfinite(event.rate_bpm)]
+    n_rr = [event.n_beats - 1 for event in timed]
+    minutes = sum(n / event.rate_bpm for n, event in zip(n_rr, timed, strict=True))
+    return sum(n_rr) / minutes if minutes else UNKNOWN
 
 
 def longest_run(runs: Events) -> RhythmEvent:
@@ -178,11 +190,12 @@ def _percent(part: float, whole: int) -> float:
 def analysable_spans(events: Events, quality: Quality, *, duration_s: float) -> list[Span]:
     """Start and end of each stretch whose beats are counted, ascending: analysable signal without fibrillation in it.
 
-    Nothing in ventricular fibrillation is a beat, so its time is in the denominator of no burden and no count an hour;
+    Where no lead holds a signal, for however short, there is no beat. Nothing in ventricular fibrillation is one
+    either, so its time is in the denominator of no burden and no count an hour;
     a tachycardia of the ventricles and a fibrillation that is only suspected have beats.
     """
-    fibrillation = [(event.start_s, event.end_s) for event in _of_kinds(events, "vf")]
-    return without((0.0, duration_s), [*quality.unusable_stretches(duration_s), *fibrillation])
+    empty = [(event.start_s, event.end_s) for event in _of_kinds(events, "vf", "no_signal")]
+    return without((0.0, duration_s), [*quality.unusable_stretches(duration_s), *quality.lost_stretches(), *empty])
 
 
 def seconds_until(spans: Sequence[Span], time_s: Float64) -> Float64:
@@ -194,9 +207,9 @@ def seconds_until(spans: Sequence[Span], time_s: Float64) -> Float64:
 
 def _clear_s(quality: Quality, duration_s: float) -> float:
     """Seconds of signal of the quality in which few beats are false or missed."""
-    is_clear = (quality.score.max(axis=0) >= CLEAR_SCORE) & quality.usable
-    start_s = np.arange(len(is_clear)) * quality.block_s
-    return float(np.clip(duration_s - start_s[is_clear], 0, quality.block_s).sum())
+    clear = replace(quality, usable=(quality.score.max(axis=0) >= CLEAR_SCORE) & quality.usable)
+    spans = without((0.0, duration_s), [*clear.unusable_stretches(duration_s), *quality.lost_stretches()])
+    return float(sum(end_s - start_s for start_s, end_s in spans))
 
 
 def _hourly(
@@ -229,7 +242,7 @@ def _hourly(
         rate_min_bpm=low,
         rate_mean_bpm=mean,
         rate_max_bpm=high,
-        af_s=_time_in(_of_kinds(events, "af"), start_s),
+        af_s=time_in(_of_kinds(events, "af"), analysable, np.append(start_s, np.inf)),
         n_runs=np.stack([n_beginning(*RUNS[label]) for label in "VS"], axis=1),
         n_pauses=n_beginning("pause", "af_pause"),
     )
@@ -250,9 +263,11 @@ def _hourly_rates(
     )
 
 
-def _time_in(events: Events, start_s: Float64) -> Float64:
-    """Seconds of each hour that lie inside the events, shape of ``start_s``."""
-    inside = np.zeros(len(start_s))
-    for event in events:
-        inside += np.clip(np.minimum(event.end_s, start_s + HOUR_S) - np.maximum(event.start_s, start_s), 0, None)
-    return inside
+def time_in(events: Events, analysable: Sequence[Span], edges_s: Float64) -> Float64:
+    """Analysable seconds inside the events, which do not overlap, between each of some times and the next one."""
+    inside_s = (
+        np.zeros((1, len(edges_s)))
+        if not events
+        else np.stack([np.clip(edges_s, event.start_s, event.end_s) for event in events])
+    )
+    return np.asarray(np.diff(seconds_until(analysable, inside_s), axis=1).sum(axis=0))

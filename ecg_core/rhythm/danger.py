@@ -29,6 +29,7 @@ MIN_REST_S = 1.0  # what is left of a stretch that is not analysable beside othe
 JOINED_S = 3.0  # between tachycardias that are one lies no more analysable signal ...
 JOINED_UNUSABLE_S = 10.0  # ... and no more of any
 MAX_STEEP_S = 1.5  # T wave and P wave beside a pause are steeper than nothing for so long; a beat in between is longer
+LOST = ("not_analysable", "artefact", "no_signal")  # events of signal in which no beat is counted
 UNKNOWN = float("nan")
 
 Span = tuple[float, float]  # start and end in seconds
@@ -114,7 +115,8 @@ def with_separable_beats(found: Sequence[Tachyarrhythmia], beats: Beats) -> list
 def mask_fibrillation(beats: Beats, found: Iterable[Tachyarrhythmia]) -> Beats:
     """The beats without those inside fibrillation, which are none, and without RR across it, which are no pauses.
 
-    Nor is a long RR across a tachycardia whose beats cannot be separated.
+    Nor is a long RR across a tachycardia whose beats cannot be separated, or a fibrillation that is only suspected; the
+    beats in these are counted, and a short RR between them has its length.
     """
     usable, rr_s = beats.usable.copy(), beats.rr_s.copy()
     for kind, start_s, end_s in found:
@@ -122,7 +124,7 @@ def mask_fibrillation(beats: Beats, found: Iterable[Tachyarrhythmia]) -> Beats:
         across = slice(first, last + 1)  # also of the first beat after it
         if kind == "vf":
             usable[first:last] = False
-        rr_s[across] = np.where(rr_s[across] <= MASKED_S, rr_s[across], np.nan) if kind == "vt" else np.nan
+        rr_s[across] = np.nan if kind == "vf" else np.where(rr_s[across] <= MASKED_S, rr_s[across], np.nan)
     return replace(beats, usable=usable, rr_s=rr_s, label=np.where(usable, beats.label, "Q"))
 
 
@@ -157,7 +159,8 @@ def find_dangers(
             yield RhythmEvent(kind, start_s, end_s, 0, UNKNOWN)
     unusable = quality.unusable_stretches(duration_s)
     doubtful = [piece for span in unusable for piece in without(span, still)]
-    standing = list(_standstills(beats, [*doubtful, *no_signal, *tachycardic], still, duration_s, rules))
+    lost = [*doubtful, *no_signal, *tachycardic]
+    standing = list(_standstills(beats, lost, quality.lost_stretches(), still, duration_s=duration_s, rules=rules))
     yield from standing
     explained = [*no_signal, *marked, *tachycardic, *((event.start_s, event.end_s) for event in standing)]
     for span in unusable:
@@ -167,11 +170,18 @@ def find_dangers(
 
 
 def _standstills(
-    beats: Beats, lost: Sequence[Span], still: Sequence[Span], duration_s: float, rules: RhythmRules
+    beats: Beats,
+    lost: Sequence[Span],
+    dropouts: Sequence[Span],
+    still: Sequence[Span],
+    *,
+    duration_s: float,
+    rules: RhythmRules,
 ) -> Iterator[RhythmEvent]:
     """Pauses and asystoles that have no RR: with an edge in lost signal, at an edge of the recording, or in noise.
 
-    Those between two beats in analysable signal are found by their RR.
+    Those between two beats in analysable signal are found by their RR. Of the ``dropouts``, stretches of any length
+    without a signal, a short one does not end a standstill; in a longer one there may have been a beat.
     """
     shown = beats.usable
     time_s = np.concatenate(([0.0], beats.time_s[shown], [duration_s]))
@@ -180,18 +190,20 @@ def _standstills(
     shortest_s = min(rules.pause_s, rules.asystole_s)
     for i in np.flatnonzero((np.round(np.diff(time_s), DECIMALS) >= shortest_s) & ~known[1:]).tolist():
         gap = (float(time_s[i]), float(time_s[i + 1]))
-        for start_s, end_s in without(gap, lost):
-            piece = (start_s, end_s)
-            if piece == gap and 0 < i < n_beats and _longest_s(without(gap, still)) > MAX_STEEP_S:
-                continue  # nothing of it is lost, but something steep in it may have been a beat
+        pieces = without(gap, lost)
+        if pieces == [gap] and 0 < i < n_beats and not _is_still(gap, still):
+            # something steep may have been a beat, but none lies in what is still beside a dropout
+            pieces = [piece for piece in without(gap, dropouts) if piece != gap and _is_still(piece, still)]
+        for start_s, end_s in pieces:
             edges = int(start_s == gap[0] and i > 0), int(end_s == gap[1] and i < n_beats)
             for kind, least_s in (("pause", rules.pause_s), ("asystole", rules.asystole_s)):
                 if round(end_s - start_s, DECIMALS) >= least_s:
                     yield RhythmEvent(kind, start_s, end_s, sum(edges), UNKNOWN, at_least=sum(edges) < len(edges))
 
 
-def _longest_s(spans: Iterable[Span]) -> float:
-    return max((end_s - start_s for start_s, end_s in spans), default=0.0)
+def _is_still(span: Span, still: Iterable[Span]) -> bool:
+    """Whether nothing in a span is steep for so long that it may be a beat."""
+    return all(end_s - start_s <= MAX_STEEP_S for start_s, end_s in without(span, still))
 
 
 def without(span: Span, holes: Iterable[Span]) -> list[Span]:
@@ -206,23 +218,31 @@ def without(span: Span, holes: Iterable[Span]) -> list[Span]:
     return [*left, (at_s, span[1])] if at_s < span[1] else left
 
 
-def join_tachycardias(events: Sequence[RhythmEvent], beats: Beats, rules: RhythmRules) -> list[RhythmEvent]:
-    """The events with ventricular tachycardias that follow each other closely, without a beat between, as one each.
+def join_tachycardias(
+    events: Sequence[RhythmEvent], beats: Beats, rules: RhythmRules, *, kinds: tuple[str, str] = ("vt", "vt_sustained")
+) -> list[RhythmEvent]:
+    """The events with tachycardias that follow each other closely, without a beat between, as one each.
 
-    A tachycardia of beats goes on through a stretch in which the waveform alone shows it, and through one that is not
-    analysable.
+    A tachycardia of beats goes on through a stretch in which the waveform alone shows it, and through lost signal:
+    between two of them without a beat between, an RR is not known.
+
+    Parameters
+    ----------
+    kinds
+        Those of tachycardias that are not sustained, and of those that are.
+
     """
     beat_s = beats.time_s[beats.usable]
-    tachycardias = [event for event in events if event.kind in ("vt", "vt_sustained")]
-    others = [event for event in events if event.kind not in ("vt", "vt_sustained")]
-    unusable = [(event.start_s, event.end_s) for event in others if event.kind in ("not_analysable", "artefact")]
+    tachycardias = [event for event in events if event.kind in kinds]
+    others = [event for event in events if event.kind not in kinds]
+    lost = [(event.start_s, event.end_s) for event in others if event.kind in LOST]
     groups: list[list[RhythmEvent]] = []
     for event in sorted(tachycardias, key=lambda event: event.start_s):
-        if groups and _is_joined(groups[-1], event, unusable, beat_s):
+        if groups and _is_joined(groups[-1], event, lost, beat_s):
             groups[-1].append(event)
         else:
             groups.append([event])
-    return [*others, *(_joined(group, rules) for group in groups)]
+    return [*others, *(_joined(group, rules, kinds) for group in groups)]
 
 
 def has_all_beats(event: RhythmEvent) -> bool:
@@ -230,22 +250,20 @@ def has_all_beats(event: RhythmEvent) -> bool:
     return event.n_beats * 60.0 >= SEPARABLE_SHARE * event.duration_s * event.rate_bpm
 
 
-def _is_joined(group: Sequence[RhythmEvent], event: RhythmEvent, unusable: list[Span], beat_s: Float64) -> bool:
+def _is_joined(group: Sequence[RhythmEvent], event: RhythmEvent, lost: list[Span], beat_s: Float64) -> bool:
     """Whether a tachycardia goes on from a group: no beat, and hardly any analysable signal, lies between them."""
     gap = (max(part.end_s for part in group), event.start_s)
-    gap_s, analysable_s = gap[1] - gap[0], sum(b - a for a, b in without(gap, unusable))
-    by_waveform = event.n_beats == 0 or any(part.n_beats == 0 for part in group)
-    goes_on = by_waveform or analysable_s < gap_s
+    analysable_s = sum(b - a for a, b in without(gap, lost))
     no_beat = bool(np.searchsorted(beat_s, gap[1], "left") <= np.searchsorted(beat_s, gap[0], "right"))
-    return goes_on and no_beat and analysable_s <= JOINED_S and gap_s <= JOINED_UNUSABLE_S
+    return no_beat and analysable_s <= JOINED_S and gap[1] - gap[0] <= JOINED_UNUSABLE_S
 
 
-def _joined(group: Sequence[RhythmEvent], rules: RhythmRules) -> RhythmEvent:
+def _joined(group: Sequence[RhythmEvent], rules: RhythmRules, kinds: tuple[str, str]) -> RhythmEvent:
     """One tachycardia of several, at the mean rate of their beats."""
     start_s, end_s = min(event.start_s for event in group), max(event.end_s for event in group)
     timed = [event for event in group if event.n_beats > 1]
     intervals = sum(event.n_beats - 1 for event in timed)
     length_s = sum(event.duration_s for event in timed)
     bpm = round(60.0 * intervals / length_s, DECIMALS) if length_s else UNKNOWN
-    kind = "vt_sustained" if round(end_s - start_s, DECIMALS) > rules.sustained_s else "vt"
+    kind = kinds[round(end_s - start_s, DECIMALS) > rules.sustained_s]
     return RhythmEvent(kind, start_s, end_s, sum(event.n_beats for event in timed), bpm)

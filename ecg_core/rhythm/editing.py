@@ -237,7 +237,8 @@ def _columns(labels: Sequence[Label]) -> tuple[Float64, Codes]:
 def _refined(quality: Quality) -> Quality:
     """The same quality in blocks of EDITED_BLOCK_S."""
     times = round(quality.block_s / EDITED_BLOCK_S)
-    return Quality(quality.block_s / times, np.repeat(quality.score, times, axis=1), np.repeat(quality.usable, times))
+    score, usable = np.repeat(quality.score, times, axis=1), np.repeat(quality.usable, times)
+    return replace(quality, block_s=quality.block_s / times, score=score, usable=usable)
 
 
 def _rounded(stretch: Stretch) -> Stretch:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from ..edits import Mark
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
 from .basic_rhythm import is_idioventricular
-from .danger import join_tachycardias
+from .danger import MAX_TACHYCARDIC_RR_S, Span, join_tachycardias, stretches
 from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_runs
 
 KIND_NAMES: Final = {
@@ -84,7 +86,12 @@ CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the l
 
 
 def find_rhythms(
-    beats: Beats, rules: RhythmRules, *, episodes: Sequence[slice], others: Iterable[RhythmEvent] = ()
+    beats: Beats,
+    rules: RhythmRules,
+    *,
+    episodes: Sequence[slice],
+    others: Iterable[RhythmEvent] = (),
+    marks: Iterable[Mark] = (),
 ) -> tuple[RhythmEvent, ...]:
     """All events in the order of their start.
 
@@ -94,10 +101,13 @@ def find_rhythms(
         Atrial fibrillation as slices of the beats, as found before S inside was suppressed; see ``af_episodes``.
     others
         What was found in the waveform and not in the beats, see ``find_dangers``, or is marked by a reader.
+    marks
+        By a reader; V in a marked ventricular tachycardia belong to it, however slow they are.
 
     """
     follows = follows_previous(beats)
-    fibrillation = [_event("af", beats, episode.start, episode.stop - 1) for episode in episodes]
+    marked = [mark[:2] for mark in marks if mark.rhythm == "vt"]
+    fibrillation = [_fibrillation(beats, episode) for episode in episodes]
     events = [
         *others,
         *fibrillation,
@@ -105,8 +115,9 @@ def find_rhythms(
         *_unusual_rates(beats, rules),
     ]
     for label in "VS":
-        events += [*_ectopic_series(beats, label, rules), *_patterns(beats, label, follows, rules)]
-    events = join_tachycardias(events, beats, rules)
+        events += [*_ectopic_series(beats, label, rules, marked), *_patterns(beats, label, follows, rules)]
+    for kinds in TACHYCARDIAS.values():
+        events = join_tachycardias(events, beats, rules, kinds=kinds)
     return tuple(sorted(events, key=lambda event: (event.start_s, event.kind)))
 
 
@@ -120,10 +131,15 @@ def series_of(beats: Beats, label: str) -> list[slice]:
 
 
 def ectopic_series(beats: Beats, label: str) -> tuple[Index, Index]:
-    """The first beat of each of the series of ``series_of``, and the beat after its last, each of shape (n_series,)."""
+    """The first beat of each of the series of ``series_of``, and the beat after its last, each of shape (n_series,).
+
+    Two beats at the RR of a tachycardia follow each other though some signal between them is lost: no beat of another
+    class lies in between.
+    """
     joined = np.isin(beats.label, JOINS[label]) & beats.usable
+    near = np.round(np.diff(beats.time_s, prepend=-np.inf), DECIMALS) <= MAX_TACHYCARDIC_RR_S
     n_before = np.concatenate(([0], np.cumsum(beats.label == label)))  # beats of the class before each beat
-    first, stop = unbroken_runs(joined, follows_previous(beats))
+    first, stop = unbroken_runs(joined, follows_previous(beats) | near)
     holds_class = n_before[stop] > n_before[first]
     return first[holds_class], stop[holds_class]
 
@@ -131,25 +147,62 @@ def ectopic_series(beats: Beats, label: str) -> tuple[Index, Index]:
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
     """The event from one beat to another, with the rate of its mean RR."""
     start_s, end_s = float(beats.time_s[first]), float(beats.time_s[last])
-    duration_s = round(end_s - start_s, DECIMALS)
-    bpm = round(float(60.0 * (last - first) / duration_s), DECIMALS) if duration_s else float("nan")
-    return RhythmEvent(kind, start_s, end_s, int(last - first + 1), bpm)
+    return RhythmEvent(kind, start_s, end_s, int(last - first + 1), _rate_bpm(last - first, end_s - start_s))
 
 
-def _ectopic_series(beats: Beats, label: str, rules: RhythmRules) -> Iterator[RhythmEvent]:
+def _fibrillation(beats: Beats, episode: slice) -> RhythmEvent:
+    """An episode of atrial fibrillation, with its analysable beats; what is lost in it makes its rate no lower."""
+    usable, rr_s = beats.usable[episode], beats.rr_s[episode]
+    known_s = rr_s[1:][np.isfinite(rr_s[1:]) & usable[1:] & usable[:-1]]
+    start_s, end_s = float(beats.time_s[episode.start]), float(beats.time_s[episode.stop - 1])
+    length_s = end_s - start_s if len(known_s) == len(usable) - 1 else float(known_s.sum())
+    return RhythmEvent("af", start_s, end_s, int(usable.sum()), _rate_bpm(len(known_s), length_s))
+
+
+def _rate_bpm(n_rr: int, length_s: float) -> float:
+    """Mean rate of so many RR that take so long; NaN where that is no time."""
+    duration_s = round(length_s, DECIMALS)
+    return round(float(60.0 * n_rr / duration_s), DECIMALS) if duration_s else float("nan")
+
+
+def _ectopic_series(beats: Beats, label: str, rules: RhythmRules, marked: Sequence[Span]) -> Iterator[RhythmEvent]:
     """Couplets, runs and tachycardias of V (with F) or S; a single ectopic beat is no event."""
     first, stop = ectopic_series(beats, label)
     is_event = (stop - first == 2) | (stop - first >= rules.run_min_beats)
     for start, end in zip(first[is_event].tolist(), stop[is_event].tolist(), strict=True):
-        n_beats = end - start
-        kind = f"{label.lower()}_couplet" if n_beats == 2 else f"{label.lower()}_run"
-        event = _event(kind, beats, start, end - 1)
-        if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
-            sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
-            event = replace(event, kind=TACHYCARDIAS[label][sustained])
-        elif n_beats > 2 and label == "V" and is_idioventricular(beats, slice(start, end), rules):
-            event = replace(event, kind="idioventricular")
-        yield event
+        event = _series_event(beats, label, slice(start, end), rules)
+        if event.kind in TACHYCARDIAS[label] or label == "S":
+            yield event
+            continue
+        for part, is_tachycardia in _parts(beats, slice(start, end), marked, rules):
+            if is_tachycardia:
+                yield _event("vt", beats, part.start, part.stop - 1)
+            else:
+                yield _series_event(beats, label, part, rules)
+
+
+def _series_event(beats: Beats, label: str, series: slice, rules: RhythmRules) -> RhythmEvent:
+    """The couplet, run or tachycardia that a series of V or S is."""
+    n_beats = series.stop - series.start
+    event = _event(f"{label.lower()}_{'couplet' if n_beats == 2 else 'run'}", beats, series.start, series.stop - 1)
+    if n_beats > 2 and event.rate_bpm > rules.vt_bpm:
+        sustained = round(event.duration_s, DECIMALS) > rules.sustained_s
+        return replace(event, kind=TACHYCARDIAS[label][sustained])
+    if n_beats > 2 and label == "V" and is_idioventricular(beats, series, rules):
+        return replace(event, kind="idioventricular")
+    return event
+
+
+def _parts(beats: Beats, series: slice, marked: Sequence[Span], rules: RhythmRules) -> list[tuple[slice, bool]]:
+    """A slow series of V, cut into what a reader marked as tachycardia and what not, which is a run of its own."""
+    time_s = beats.time_s[series]
+    inside = np.any([(time_s >= start_s) & (time_s < end_s) for start_s, end_s in marked], axis=0)
+    if not np.any(inside):
+        return [(series, False)]
+    for start, stop in stretches(~inside):
+        inside[start:stop] = stop - start < rules.run_min_beats
+    edges = [0, *(np.flatnonzero(np.diff(inside)) + 1).tolist(), len(inside)]
+    return [(slice(series.start + a, series.start + b), bool(inside[a])) for a, b in pairwise(edges)]
 
 
 def _patterns(beats: Beats, label: str, follows: Bool, rules: RhythmRules) -> Iterator[RhythmEvent]:

@@ -22,8 +22,9 @@ from ..probabilities import expit, logit
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Float64, Index
 from ..signals.windows import window_sums
-from .intervals import DECIMALS, follows_previous, nn_intervals, unbroken_slices
+from .intervals import DECIMALS, goes_on, nn_intervals, unbroken_slices
 
+AF_LOST_S = 10.0  # between two beats in fibrillation, so much lost signal does not end it, as it ends no tachycardia
 # By the network:
 # Around each beat, an odd number: the mean of their logits counts. Chosen by cross-validation over the patients of
 # afdb, aftdb and ltafdb, as were the numbers below and the probability of the rule.
@@ -45,23 +46,25 @@ CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of
 def af_episodes(beats: Beats, rules: RhythmRules) -> list[slice]:
     """Episodes as slices of the beats: stretches of possible fibrillation that contain certain fibrillation.
 
-    A regular stretch shorter than an episode does not end one; a stretch that is not analysable does.
+    Neither a regular stretch shorter than an episode ends one, nor lost signal of up to AF_LOST_S, whose beats may lie
+    in the slice.
     """
-    certain, possible = in_fibrillation(beats, rules)
-    follows = follows_previous(beats)
-    starts = [stretch.start for stretch in _lasting(beats, certain, follows, rules.af_min_s)]
+    usable = np.flatnonzero(beats.usable)
+    time_s, continues = beats.time_s[usable], goes_on(beats, AF_LOST_S)[usable]
+    certain, possible = (inside[usable] for inside in in_fibrillation(beats, rules))
+    starts = [stretch.start for stretch in _lasting(time_s, certain, continues, rules.af_min_s)]
     found = [
         stretch
-        for stretch in _lasting(beats, possible, follows, rules.af_min_s)
+        for stretch in _lasting(time_s, possible, continues, rules.af_min_s)
         if any(stretch.start <= start < stretch.stop for start in starts)
     ]
     merged: list[slice] = []
     for stretch in found:
-        if merged and _is_short_break(beats, follows, merged[-1], stretch, rules):
+        if merged and _is_short_break(time_s, continues, merged[-1], stretch, rules):
             merged[-1] = slice(merged[-1].start, stretch.stop)
         else:
             merged.append(stretch)
-    return merged
+    return [slice(int(usable[one.start]), int(usable[one.stop - 1]) + 1) for one in merged]
 
 
 def suppress_s_in_af(beats: Beats, episodes: Sequence[slice]) -> Beats:
@@ -80,19 +83,19 @@ def suppress_s_in_af(beats: Beats, episodes: Sequence[slice]) -> Beats:
     return replace(beats, label=label, probability=probability)
 
 
-def _lasting(beats: Beats, inside: Bool, follows: Bool, min_s: float) -> list[slice]:
-    """Unbroken stretches of the beats ``inside`` that last at least ``min_s``."""
+def _lasting(time_s: Float64, inside: Bool, continues: Bool, min_s: float) -> list[slice]:
+    """Stretches of the beats ``inside`` that last at least ``min_s``, each of beats from which the rhythm goes on."""
     return [
         stretch
-        for stretch in unbroken_slices(inside, follows)
-        if round(float(beats.time_s[stretch.stop - 1] - beats.time_s[stretch.start]), DECIMALS) >= min_s
+        for stretch in unbroken_slices(inside, continues)
+        if round(float(time_s[stretch.stop - 1] - time_s[stretch.start]), DECIMALS) >= min_s
     ]
 
 
-def _is_short_break(beats: Beats, follows: Bool, before: slice, after: slice, rules: RhythmRules) -> bool:
-    """Whether the break between two stretches is shorter than an episode and all of it is analysable."""
-    break_s = beats.time_s[after.start] - beats.time_s[before.stop - 1]
-    return bool(break_s < rules.af_min_s and follows[before.stop : after.start + 1].all())
+def _is_short_break(time_s: Float64, continues: Bool, before: slice, after: slice, rules: RhythmRules) -> bool:
+    """Whether the break between two stretches is shorter than an episode and nothing longer in it is lost."""
+    break_s = time_s[after.start] - time_s[before.stop - 1]
+    return bool(break_s < rules.af_min_s and continues[before.stop : after.start + 1].all())
 
 
 def in_fibrillation(beats: Beats, rules: RhythmRules) -> tuple[Bool, Bool]:

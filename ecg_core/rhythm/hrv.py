@@ -20,6 +20,7 @@ PNN_S = 0.05  # pNN50: successive NN that differ by more than 50 ms
 LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.40)
 RESAMPLED_HZ = 4.0  # of the even grid for the spectrum: far above the highest band
 MIN_COVERAGE = 0.8  # fraction of a segment that NN must cover for its spectrum and its mean to count
+GAP_RR = 3.0  # median RR without an NN, as beside two ectopic beats: across a longer gap a spline swings
 SEGMENTS_KEPT = 2048  # a week of them, 16 kB each, whose tachogram is not computed again
 UNKNOWN = float("nan")
 
@@ -77,9 +78,16 @@ def _tachogram(time_s: bytes, rr_ms: bytes, segment_s: float) -> Float64:
 
 
 def _resampled(grid_s: Float64, time_s: Float64, rr_ms: Float64) -> Float64:
-    """NN on an even grid by a cubic spline, which keeps fast oscillations that linear interpolation would flatten."""
+    """NN on an even grid by a cubic spline, which keeps fast oscillations that linear interpolation would flatten.
+
+    Across a gap between NN of more than GAP_RR it would swing far beyond them; there the grid lies on a line.
+    """
     distinct = np.concatenate(([True], np.diff(time_s) > 0))
-    return cubic_spline(np.clip(grid_s, time_s[0], time_s[-1]), time_s[distinct], rr_ms[distinct])
+    at_s, time_s, rr_ms = np.clip(grid_s, time_s[0], time_s[-1]), time_s[distinct], rr_ms[distinct]
+    gap_ms = 1000.0 * np.diff(time_s) - rr_ms[1:]
+    piece = np.clip(np.searchsorted(time_s, at_s, "right") - 1, 0, len(gap_ms) - 1)
+    in_gap = (gap_ms > GAP_RR * np.median(rr_ms))[piece]
+    return np.where(in_gap, np.interp(at_s, time_s, rr_ms), cubic_spline(at_s, time_s, rr_ms))
 
 
 def cubic_spline(at: Float64, x: Float64, y: Float64) -> Float64:

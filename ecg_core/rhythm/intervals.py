@@ -12,6 +12,7 @@ from ..schema import Beats, Bool, Float64, Index, Quality
 from ..signals.windows import window_sums
 
 MASKED_S = 2.0  # a longer RR with noise in it has no length: the noise may mask a beat
+SLOW_RR_S = 2.0  # of a rhythm below 30 bpm, in which an RR beyond the longest of the rules is no pause among others
 WINDOWS_AT_ONCE = 8192  # so that those being sorted fit into the processor's cache
 MEDIANS_KEPT = 10  # of all RR of a record: those of two records, 2 MB a day each
 # Of the signal in which a lowest or highest rate is measured. Set on mitdb DS1 and qtdb with nstdb's noise, where it
@@ -45,6 +46,17 @@ def analysable_rr(time_s: Float64, lost_s: Float64, dropped_s: Float64) -> Float
 def follows_previous(beats: Beats) -> Bool:
     """Whether each beat follows the previous one in analysable signal, shape (n,)."""
     return np.asarray(beats.usable & _of_previous(beats.usable) & np.isfinite(beats.rr_s))
+
+
+def goes_on(beats: Beats, lost_s: float) -> Bool:
+    """Whether a rhythm can go on from the previous beat to each beat, shape (n,).
+
+    It can where one follows the other, and through lost signal, in which beats are not counted, where the analysable
+    beats around it are no more than ``lost_s`` apart.
+    """
+    known_s = np.concatenate(([-np.inf], beats.time_s[beats.usable], [np.inf]))
+    n_before: Index = np.cumsum(beats.usable) - beats.usable
+    return np.asarray(follows_previous(beats) | (known_s[n_before + 1] - known_s[n_before] <= lost_s))
 
 
 def _of_previous(flags: Bool) -> Bool:
@@ -111,7 +123,21 @@ def window_median(values: Float64, first: Index, width: int, *, at_least: int) -
 
 
 def counts_for_rate(beats: Beats, rules: RhythmRules) -> Bool:
-    """Whether the RR that ends at each beat counts for the heart rate, shape (n,)."""
+    """Whether the RR that ends at each beat counts for the heart rate, shape (n,).
+
+    A pause among faster beats does not, but where RR are long for most of a window, they are the rhythm: no rate would
+    hide the slowest one.
+    """
+    counts = _within_limits(beats, rules)
+    width, rr_s = rules.rate_average_beats, np.where(beats.usable, beats.rr_s, np.nan)
+    long = np.flatnonzero(np.round(rr_s, DECIMALS) > rules.rate_max_rr_s)
+    around_s = window_median(rr_s, long - width // 2, width, at_least=width // 2)
+    counts[long] = np.round(around_s, DECIMALS) > SLOW_RR_S
+    return counts
+
+
+def _within_limits(beats: Beats, rules: RhythmRules) -> Bool:
+    """Whether the RR that ends at each beat lies between the limits of the rules, shape (n,)."""
     rr_s = np.round(beats.rr_s, DECIMALS)
     return np.asarray((rr_s >= rules.rate_min_rr_s) & (rr_s <= rules.rate_max_rr_s) & beats.usable)
 
@@ -120,13 +146,13 @@ def nn_intervals(beats: Beats, rules: RhythmRules) -> Index:
     """Positions of the beats that end an RR between two normal beats (NN), ascending."""
     is_normal = beats.label == "N"
     is_nn = is_normal & _of_previous(is_normal) & follows_previous(beats)
-    return np.flatnonzero(is_nn & counts_for_rate(beats, rules))
+    return np.flatnonzero(is_nn & _within_limits(beats, rules))
 
 
 def rate_windows(beats: Beats, rules: RhythmRules) -> tuple[Index, Float64]:
     """Heart rate as a moving average over ``rate_average_beats`` RR.
 
-    A window with an RR that does not count (across an unusable stretch, too short, too long) has no rate.
+    A window with an RR that does not count (across an unusable stretch, too short, a pause) has no rate.
 
     Returns
     -------

@@ -77,7 +77,8 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
     Raises
     ------
     StoreError
-        The recording is missing or was changed, the study is too large for a zip, or the zip cannot be written.
+        The recording is missing or was changed, the study is too large for a zip, or the zip cannot be written or
+        would replace a file of the study.
 
     """
     study = get_study(store, record_sha256)
@@ -88,6 +89,8 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
         audit.append(session, record_sha256, editor.reader, "exported", with_patient=with_patient)
         session.flush()
         manifest, files = _collected(store, session, record_sha256, with_patient=with_patient)
+        if path.resolve() in {source.resolve() for _, _, source in files}:
+            raise StoreError(f"{path}: is a file of this study, which is never replaced. Choose another place.")
         sizes = [source.stat().st_size for _, _, source in files]
         listed = manifest | {"files": [vars(Packed(subfolder, name, NO_HASH)) for subfolder, name, _ in files]}
         check_limits(study.record_id, sizes, len(_as_json(listed)), max_bytes=MAX_BYTES)

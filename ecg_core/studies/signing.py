@@ -220,10 +220,10 @@ def changes_since(store: Store, record_sha256: str, version: int) -> tuple[Audit
 
 
 def verify_signature(store: Store, record_sha256: str) -> tuple[str, ...]:
-    """What is no longer as it was signed, in sentences: signed files, labels, model and recording.
+    """What is no longer as it was signed, in sentences: signed files, labels and model.
 
     Empty where everything is as it was; a file that was left out of an export is no problem. The signatures themselves
-    are part of what ``audit.verify`` verifies.
+    are part of what ``audit.verify`` verifies, and the recording is what ``verify_recording`` does.
     """
     stored, left_out = signatures_of(store, record_sha256), left_out_files(store, record_sha256)
     problems = []
@@ -239,7 +239,22 @@ def verify_signature(store: Store, record_sha256: str) -> tuple[str, ...]:
     if study is None or not stored:
         return tuple(problems)
     reports = [one for one in stored if not one.signature.addendum]
-    return (*problems, *_state_problems(store, study, reports[-1:]), *_recording_problems(study))
+    return (*problems, *_state_problems(store, study, reports[-1:]))
+
+
+def verify_recording(store: Store, record_sha256: str) -> tuple[str, ...]:
+    """Whether the whole recording of a study, signed or not, is what was opened: in a sentence where it is not.
+
+    Empty where it is, and where the study was deleted, whose recording may be too.
+    """
+    study = get_study(store, record_sha256)
+    if study is None:
+        return ()
+    try:
+        sha256 = read_record(study.path, study.overrides).sha256
+    except (EcgError, OSError) as error:
+        return (f"The recording cannot be checked: {error}",)
+    return () if sha256 == study.record_sha256 else (f"{study.path}: the recording was changed after it was opened.",)
 
 
 def _require_signable(store: Store, record_sha256: str, analysis: Analysis, editor: Editor) -> None:
@@ -350,14 +365,6 @@ def _state_problems(store: Store, study: Study, last: Sequence[StoredSignature])
     present = {"labels": edits_sha256(store, study.record_sha256), "model": study.model_sha256}
     changed = [name for name in present if present[name] != last[0].hashes.get(name)]
     return [f"The {name} stored of this study: not what was signed." for name in changed]
-
-
-def _recording_problems(study: Study) -> list[str]:
-    try:
-        sha256 = read_record(study.path, study.overrides).sha256
-    except (EcgError, OSError) as error:
-        return [f"The recording cannot be checked: {error}"]
-    return [] if sha256 == study.record_sha256 else [f"{study.path}: the recording was changed after it was opened."]
 
 
 def _sha256(content: bytes) -> str:

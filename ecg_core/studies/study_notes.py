@@ -54,13 +54,13 @@ def fill_from_file(store: Store, record: Record, editor: Editor) -> None:
 
     The audit trail names the fields, and not what they hold.
     """
-    from ..records import main_file, read_diary, read_patient  # noqa: PLC0415, as wfdb takes half a second
+    from ..records import main_file, read_marks, read_patient  # noqa: PLC0415, as wfdb takes half a second
 
     if not record.files:  # made in memory
         return
     stated = asdict(read_patient(main_file(record)))
-    marks = read_diary(record)
-    if not any(stated.values()) and not marks:
+    marks, n_outside = read_marks(record)
+    if not any(stated.values()) and not marks and not n_outside:
         return
     with changing(store, record.sha256, editor) as (session, row):
         present = asdict(Patient(**row.patient))
@@ -71,10 +71,12 @@ def fill_from_file(store: Store, record: Record, editor: Editor) -> None:
         rows = [DiaryRow(record_sha256=record.sha256, **asdict(entry)) for entry in entries]
         session.add_all(rows)
         hashes = (_keyed(row) if taken else {}) | ({DIARY: _hash(row, audit.diary_of(rows))} if rows else {})
-        if taken or rows:
+        outside = {"marks_outside": n_outside} if n_outside else {}
+        if taken or rows or outside:
             audit.append(
-                session, record.sha256, editor.reader, audit.FROM_FILE, fields=taken, diary_entries=len(rows), **hashes
-            )
+                session, record.sha256, editor.reader, audit.FROM_FILE, fields=taken, diary_entries=len(rows),
+                **outside, **hashes,
+            )  # fmt: skip
         else:
             leave_as_it_is(session)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..clock import elapsed_text
 from ..edits import MARKED_NAMES
 from ..rhythm.events import KIND_NAMES
-from ..text import one_line
+from ..text import one_line, plural
 from .audit import AuditEntry, canonical, others_of
 
 Detail = Mapping[str, Any]
@@ -103,7 +103,10 @@ def _shown(detail: Detail) -> str:
 def _from_file(detail: Detail) -> str:
     fields, n = _fields(detail), detail["diary_entries"]
     diary = f"{n} diary {'entry' if n == 1 else 'entries'}" if n else ""
-    return f"Taken from the file: {'; '.join(part for part in (fields, diary) if part)}."
+    taken = "; ".join(part for part in (fields, diary) if part) or "nothing"
+    outside = detail.get("marks_outside", 0)
+    left_out = f" Left out, as outside the recording: {plural(outside, 'event mark')}." if outside else ""
+    return f"Taken from the file: {taken}.{left_out}"
 
 
 def _fields(detail: Detail) -> str:

@@ -24,6 +24,7 @@ from ecg_core.errors import (
     StoreError,
 )  # fmt: skip
 from ecg_core.overrides import NO_OVERRIDES, RecordOverrides
+from ecg_core.records import find_records
 from ecg_core.rules import BALANCED, RhythmRules
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.analyses import stored_rules
@@ -43,6 +44,7 @@ from .workspace import Workspace, current_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo_data" / "demo"
+LIVE = "live"  # the folder of recordings of streams, below ``data``
 
 
 def enter() -> Workspace:
@@ -210,9 +212,14 @@ def follow_study(digits: str, record_id: str, time_s: float) -> None:
 
 
 def fetched_records() -> dict[str, Path]:
-    """Records in the folder ``data``, by database and name: fetched from PhysioNet, or recorded live."""
-    headers = sorted((ROOT / "data").glob("*/*/*.hea"))
-    return {f"{path.parts[-3]} {path.stem}": path.with_suffix("") for path in headers}
+    """Records in the folder ``data``, by database and name; those recorded live by day and name.
+
+    A belt has the same name every day. A recording with long gaps has headers of its segments, which are no records.
+    """
+    fetched = [path for path in sorted((ROOT / "data").glob("*/*/*.hea")) if path.parts[-3] != LIVE]
+    names = {f"{path.parts[-3]} {path.stem}": path.with_suffix("") for path in fetched}
+    days = [day for day in sorted((ROOT / "data" / LIVE).glob("*"), reverse=True) if any(day.glob("*.hea"))]
+    return names | {f"{LIVE} {day.name} {path.name}": path for day in days for path in find_records(day)}
 
 
 def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules: RhythmRules | None = None) -> None:

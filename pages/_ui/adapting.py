@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import pandas as pd
 from ecg_core.adaptation.identity import patient_key
 from ecg_core.adaptation.material import Labels, Origin, Recording, Survey
 from ecg_core.adaptation.split import Fold, Side, folds_of, propose_sides
-from ecg_core.adaptation.task import Task, adaptations_folder, check_name
+from ecg_core.adaptation.task import Task, adaptations_folder, check_name, plain_name
 from ecg_core.classifier.installed import installed_models
 from ecg_core.classifier.kept import is_taken
 from ecg_core.classifier.model_files import MAX_NAME
@@ -26,7 +25,6 @@ from .wording import plural
 
 PATIENT, SIDE = "Patient", "Side"  # columns that can be edited
 NOT_FREE: Final = "a model of this name is installed already"
-NOT_OF_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ def split_text(draft: Draft, plan: Plan) -> str:
 
 def free_name(wanted: str) -> str:
     """A name that a new adaptation can have, from what a folder is called."""
-    plain = NOT_OF_A_NAME.sub("-", wanted).strip("-_")[:MAX_NAME] or "adapted"
+    plain = plain_name(wanted)
     numbered = (f"{plain[: MAX_NAME - 3]}-{number}" for number in range(2, 100))
     return next((name for name in (plain, *numbered) if not _name_problem(name)), plain)
 

@@ -25,7 +25,7 @@ from ecg_core.rhythm.events import DANGERS
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Record
 
-from .actions import DEMO, ROOT, open_record
+from .actions import DEMO, LIVE, ROOT, open_record
 from .workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:  # what monitors a stream loads when one begins
@@ -88,9 +88,10 @@ def begin(source: str, *, record: Record | None, speed: float, horizon_s: float,
 
         return Replay(record, speed=speed) if record else open_source(source, closed=closed)
 
-    folder = ROOT / "data" / "live" / f"{datetime.now():%Y-%m-%d}" if keep else None
-    live = LiveSession(opened, DEFAULT_MODEL, RhythmRules(), horizon_s=horizon_s, lead=lead, folder=folder)
     workspace = current_workspace()
+    is_kept = keep and not workspace.desk.is_ephemeral
+    folder = ROOT / "data" / LIVE / f"{datetime.now():%Y-%m-%d}" if is_kept else None
+    live = LiveSession(opened, DEFAULT_MODEL, RhythmRules(), horizon_s=horizon_s, lead=lead, folder=folder)
     workspace.watch(live)
     workspace.live_speed = speed
 
@@ -146,7 +147,11 @@ def status_html(view: LiveView) -> str:
         return ""
     active = view.vitals.active
     if not active:
-        return STATUS_HTML.format(style=CALM_STYLE, head="No alarm", rest="")
+        if not view.vitals.usable:  # said before it has lasted long enough for an alarm
+            return STATUS_HTML.format(style=ALARM_STYLE, head="Signal not analysable", rest="")
+        is_unknown = view.vitals.rate_bpm is None and not view.vitals.learning
+        rest = "heart rate not measurable" if is_unknown else ""
+        return STATUS_HTML.format(style=CALM_STYLE, head="No alarm", rest=rest)
     style = DANGER_STYLE if active[0].kind in DANGERS else ALARM_STYLE
     others = "".join(f" &ensp;|&ensp; {_alarm_text(alarm, view.end_s)}" for alarm in active[1:])
     since = _since_text(active[0], view.end_s)
@@ -176,6 +181,7 @@ def vital_cards(view: LiveView) -> list[tuple[str, str, str]]:
         return []
     off = [name for name, is_off in zip(view.stream.lead_names, vitals.lead_off, strict=False) if is_off]
     note = "learning the normal beat" if vitals.learning else f"{sum(view.count.values()):,} beats"
+    note = note if vitals.learning or vitals.rate_bpm is not None else "not measurable"
     return [
         ("Heart rate", "–" if vitals.rate_bpm is None else f"{vitals.rate_bpm:.0f} bpm", note),
         ("V, last minute", f"{vitals.v_minute}", f"last hour {vitals.v_hour:,}"),
@@ -203,9 +209,9 @@ def _log_cells(entry: LogEntry, view: LiveView) -> tuple[str, str]:
         return f"Mark {entry.text}".strip(), ""
     if not entry.is_alarm:
         return entry.text, ""
-    if entry.end_s is None:
+    if entry.duration_s is None:
         return entry.text, "until the end" if view.has_ended else "ongoing"
-    return entry.text, f"{entry.end_s - entry.start_s:.1f} s"
+    return entry.text, f"{entry.duration_s:.1f} s"
 
 
 def counts_text(view: LiveView) -> str:
@@ -218,7 +224,7 @@ def set_mark(live: LiveSession, press: Sequence[float], last_ms: float | None) -
     """Set the next mark; not for the same press again. A press is a time of the stream, and that of the clock in ms."""
     time_s, pressed_ms = press
     if pressed_ms != last_ms:
-        number = len(live.view(0).marks) + 1
+        number = live.view(0).n_marks + 1
         live.mark(float(time_s), f"{number}", pressed=datetime.fromtimestamp(pressed_ms / 1000))
     return pressed_ms
 

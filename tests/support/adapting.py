@@ -49,8 +49,8 @@ def evaluation(right, *, n=100, n_s=None, n_patients=6, false_s=0):
         RecordEvaluation(
             patient=f"p{number}", lead_names=("ECG1",), detected=Score(f"r{number}", matrix, 1500.0),
             reference=Score(f"r{number}", matrix, 1500.0), ectopy=found,
-            reference_ectopy=EctopyCount(n, n_s, 2000 + n + n_s), unusable_s=0.0, af=None, trust=trust,
-            found_s=np.zeros(0), found_label=np.zeros(0, dtype="U1"),
+            reference_ectopy=EctopyCount(n, n_s, 2000 + n + n_s), duration_s=1800.0, unusable_s=0.0,
+            af=None, trust=trust, found_s=np.zeros(0), found_label=np.zeros(0, dtype="U1"),
         )
         for number in range(n_patients)
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TEST = re.compile(r"`(?:tests/)?(test_\w+\.py(?:::test_\w+)?)`")
+TEST = re.compile(r"`(?:tests/)?(?:stress/)?(test_\w+\.py(?:::test_\w+)?)`")
 QUOTED = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -22,7 +22,7 @@ class Engine:
         self.end = max(self.end, chunk.first + chunk.signal_mv.shape[1])
         return self._update(int(self.end / self.fs_hz))
 
-    def lose_signal(self):
+    def lose_signal(self, silent_s):
         return self._update(self.decided)
 
     def close(self):
