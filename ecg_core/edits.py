@@ -98,13 +98,17 @@ class AcceptEdit:
 
 @dataclass(frozen=True)
 class TemplateEdit:
-    """Templates are merged into the first one, split into so many parts or by these beats, hidden, or shown again."""
+    """Templates are merged into the first one, split into so many parts or by these beats, hidden, or shown again.
+
+    Templates of another lead or model have the same names. Where they are merged, hidden or shown, beats of each one
+    say which is meant: as many of each, one template after the other; none in edits of earlier versions.
+    """
 
     kind: ClassVar[str] = "templates"
     action: str  # one of TEMPLATE_ACTIONS
     names: tuple[str, ...]  # such as "V1"
     n_parts: int = 0  # of a split; 0 where the beats are given
-    times_s: tuple[float, ...] = ()  # of the beats that a split takes out, ascending
+    times_s: tuple[float, ...] = ()  # of the beats that a split takes out, ascending; else of beats of each template
 
 
 class Mark(NamedTuple):
@@ -216,6 +220,8 @@ def _template_edit(content: list[Any]) -> TemplateEdit:
     are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
     _require(action in TEMPLATE_ACTIONS and are_names, "a template edit is unknown")
     _require(type(n_parts) is int and n_parts >= 0, "a template is split into no number of parts")
+    are_shared = action == "split" or len(times_s) % max(1, len(names)) == 0
+    _require(are_shared, "beats belong to none of the templates")
     return TemplateEdit(action, tuple(names), n_parts, tuple(map(_time_s, times_s)))
 
 

@@ -10,6 +10,7 @@ from ecg_core.schema import Analysis, Record
 from pages._ui.chosen_beats import choose_bars, choose_points, chosen_beats, list_beats
 from pages._ui.figures import show, theme
 from pages._ui.frame import current_analysis, draw_again_if_noticed, guarded, heading
+from pages._ui.label_bar import undo_button
 from pages._ui.template_cards import draw_templates, made_templates, wait_for_templates
 from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
@@ -61,13 +62,18 @@ def distributions(analysis: Analysis) -> None:
             on_select=partial(guarded(choose_points), "lorenz", beats),
         )  # fmt: skip
         st.caption(
-            f"Colour: class of the middle beat. An evenly spread sample, of each class at most {LORENZ_BEATS:,}."
+            "Colour: class of the middle beat. An evenly spread sample is drawn, of each class at most "
+            f"{LORENZ_BEATS:,}; a box lists all beats in it."
         )
 
 
 analysis = current_analysis()
 record = analysis.record
 heading(f"Beats of {record.record_id}", record)
+if not len(analysis.beats) and analysis.changes.deleted_s:
+    st.info("All beats that were found in this recording were deleted.")
+    undo_button(analysis)
+    st.stop()
 if not len(analysis.beats):
     st.info("No beat was found in this recording. Try another lead on the page Studies.")
     st.stop()

@@ -92,7 +92,7 @@ def draw_difference(pair: Pair, differences: Differences) -> None:
     one, other = format_label(str(differences.one[index])), format_label(str(differences.other[index]))
     names = plain_markdown(pair.one.model.name), plain_markdown(pair.other_name)
     st.markdown(f"{names[0]}: **{one}**, {names[1]}: **{other}**.")
-    figure, alt = difference_strip(pair, time_s, pair.one.lead_names[0], theme=theme())
+    figure, alt = difference_strip(pair, time_s, theme=theme())
     show(figure, "difference_strip", alt=alt, width="content")
     st.caption("Attention shows which parts of the signal the network weighted. It is not an explanation of the class.")
 

@@ -37,7 +37,7 @@ from pages._ui.gallery_verdicts import (
     verdict_groups,
 )
 from pages._ui.tables import NO_FINDING
-from pages._ui.view import cached
+from pages._ui.view import cached, counted, uncounted
 from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
 
@@ -53,13 +53,13 @@ KEYS = (
 def choose_kind(analysis: Analysis) -> str:
     """Draw the choice among the kinds that were found."""
     found = cached("gallery_kinds", analysis, lambda: kinds_found(analysis))
-    key = kind_key(analysis.record)
-    chosen = st.session_state.get(key)
+    key, opened = kind_key(analysis.record), opened_beats(analysis)
+    chosen = chosen_kind(key, opened[0] if opened else "")
     if chosen in MOST_SERIOUS_FIRST or chosen in CLASSES:
         found = {**found, chosen: found.get(chosen, 0)}  # stays when its last one is gone: no key hits another kind
-    names = {kind: f"{kind_name(kind)} ({n:,})" for kind, n in found.items()}
-    if (opened := opened_beats(analysis)) is not None:
-        names = {OPENED_KIND: f"{opened[0]} ({len(opened[1]):,})", **names}
+    names = {kind: counted(kind_name(kind), n) for kind, n in found.items()}
+    if opened is not None:
+        names = {OPENED_KIND: counted(opened[0], len(opened[1])), **names}
     if not names:
         st.caption(NO_FINDING)
         st.stop()
@@ -71,13 +71,23 @@ def choose_kind(analysis: Analysis) -> str:
     )  # fmt: skip
 
 
+def chosen_kind(key: str, opened_title: str) -> str:
+    """The kind that was chosen last, also where a busy browser sends its option with an earlier count."""
+    chosen = str(st.session_state.get(key, ""))
+    name = uncounted(chosen)
+    if name and name == opened_title:
+        return OPENED_KIND
+    return next((kind for kind in (*MOST_SERIOUS_FIRST, *CLASSES) if kind_name(kind) == name), chosen)
+
+
 def choose_items(analysis: Analysis, kind: str, order: str) -> tuple[ReviewItems, Text | None]:
     """What is gone through in which order, and the classes of all beats before a change."""
     if kind == OPENED_KIND and (opened := opened_beats(analysis)) is not None:
         _title, beats, before = opened
-        items = beat_items(analysis, beats)
+        items = beat_items(analysis, beats)  # made anew: other beats may have been opened since
         return (items if order == BY_TIME else ordered(analysis, items, order)), before
-    return ordered(analysis, review_items(analysis, kind), order), None
+    key = (analysis, kind, order)
+    return cached("gallery_items", key, lambda: ordered(analysis, review_items(analysis, kind), order)), None
 
 
 @st.fragment
@@ -99,7 +109,7 @@ def viewer(record: Record) -> None:
         only_new = st.toggle(
             "Not reviewed yet", key="gallery_new", persist_state="session", on_change=choose_first, args=(KEY, record)
         )
-    items, before = cached("gallery_items", (analysis, kind, order), lambda: choose_items(analysis, kind, order))
+    items, before = choose_items(analysis, kind, order)
     edits = workspace.edits_of(sha256)
     done = reviewed(analysis, items, edits)
     n_in_report = len(workspace.notes(sha256).strips)

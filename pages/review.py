@@ -33,6 +33,7 @@ from pages._ui.view import (
     cached_disagreements,
     cached_stations,
     check_by_occlusion,
+    counted,
     current_time_s,
     follow_address,
     go_to_selected,
@@ -69,7 +70,7 @@ def choose_steps(record: Record, places: dict[str, Float64], time_s: float, leng
         st.session_state[key] = stepped_through()  # stays, though its count may have changed
     stepped = st.selectbox(
         "Step through", list(places), key=key, persist_state="session", width=190, label_visibility="collapsed",
-        format_func=lambda name: f"{name} ({len(places[name]):,})", help="What N and P step through",
+        format_func=lambda name: counted(name, len(places[name])), help="What N and P step through",
     )  # fmt: skip
     times_s = places.get(stepped)
     for name, key, by in (("Previous", "P", -1), ("Next", "N", 1)):
@@ -130,11 +131,11 @@ def draw_tools(record: Record, layout: Layout, start_s: float, measured: list[Me
 
 def list_measurements(record: Record, measured: list[Measurement], texts: list[str]) -> None:
     """List what is measured in the strip, each with a button that removes it."""
-    for number, (one, text) in enumerate(zip(measured, texts, strict=True)):
+    for one, text in zip(measured, texts, strict=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"**{text}**", width="content")
             st.button(
-                "Remove", key=f"measurement {number}", type="tertiary", on_click=guarded(remove_measurement),
+                "Remove", key=f"remove {one}", type="tertiary", on_click=guarded(remove_measurement),
                 args=(record.sha256, one), disabled=not current_workspace().may_edit(record.sha256),
             )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The dashboard in a real browser, as a reader walks through it with the demo record."""
 
 import io
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -268,6 +269,44 @@ def test_the_gallery_is_gone_through_by_key_and_its_strips_have_the_papers_scale
         page.wait_for_timeout(300)
         page.keyboard.press("u")
         page.get_by_text(f"{n_reviewed} of {n} reviewed").wait_for()
+
+
+def hold(page, key):
+    """Hold a key for two seconds, in which the keyboard repeats it."""
+    for _ in range(8):
+        page.keyboard.down(key)
+        page.wait_for_timeout(250)
+    page.keyboard.up(key)
+
+
+def test_a_key_that_is_held_edits_once(page):
+    go(page, "Review", "Full disclosure")
+    page.keyboard.press("a")
+    page.wait_for_timeout(1000)
+    hold(page, "3")
+    page.wait_for_timeout(1000)
+    assert page.get_by_text("1 beat labelled by you").is_visible()  # not also the queried beats after it
+    go(page, "Beats", "those with the most doubt first")
+    page.locator(".card").first.wait_for(timeout=60_000)
+    n_cards = page.locator(".card").count()
+    page.keyboard.press("ArrowRight")
+    hold(page, "s")
+    page.wait_for_timeout(1000)
+    assert page.locator(".card").count() == n_cards + 1
+    go(page, "Gallery", "reviewed")
+    n_reviewed = reviewed(page)
+    hold(page, "a")
+    page.wait_for_timeout(1000)
+    assert reviewed(page) == n_reviewed + 1
+    for _ in range(3):  # the label, the split and the verdict
+        page.wait_for_timeout(1000)
+        page.keyboard.press("u")
+    page.locator("button[name=undo]:disabled").wait_for()
+
+
+def reviewed(page):
+    """How many findings of the gallery are reviewed, as it says."""
+    return int(re.search(r"; ([\d,]+) of", page.locator(".place").inner_text())[1])
 
 
 def box_all(page, box):

@@ -296,6 +296,17 @@ def test_trend_counts_every_ectopic_beat_and_hatches_what_is_not_analysable():
     assert analysis.quality.unusable_stretches(1800.0) == [(300.0, 320.0)]
 
 
+def test_trend_shows_a_rate_that_is_known_alone():
+    """Every other minute of a day is not analysable: no line leads from one known rate to the next."""
+    minutes = [block for block in range(8640) if block // 6 % 2]
+    figure = trend_figure(make_analysis(86_400.0, unusable=minutes))
+    line, band = (named(figure, name) for name in ("heart rate", "rates"))
+    for trace in (line, band):
+        x, y = np.asarray(trace.x, dtype=float), np.asarray(trace.y, dtype=float)
+        drawn = np.isfinite(y[1:]) & np.isfinite(y[:-1]) & (np.diff(x) > 0)
+        assert np.diff(x)[drawn].sum() == pytest.approx(43_200, rel=0.01)
+
+
 def test_trend_of_a_day_is_counted_by_the_hour_and_stays_small():
     figure = trend_figure(make_analysis(86_400.0))
     bars = [trace for trace in figure.data if trace.type == "bar"]

@@ -9,7 +9,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
-from support.pages import TIMEOUT_S, app_test, page, text_of, workspace_on, workspace_with
+from support.pages import TIMEOUT_S, app_test, controls, page, text_of, workspace_on, workspace_with
+from support.records import in_memory
 
 from ecg_core.figures import Scale
 from ecg_core.figures.gallery import WIDEST_MM, GallerySource, gallery_data
@@ -18,6 +19,7 @@ from ecg_core.labels import CLASSES
 from ecg_core.measuring import with_rules
 from ecg_core.records import read_strip
 from ecg_core.rhythm.reviewing import beat_items, review_items
+from ecg_core.studies.study_notes import set_report_strips
 from pages._ui import gallery
 from pages._ui.gallery import Place
 from pages._ui.gallery_verdicts import OPENED, kind_key, verdict_groups
@@ -52,6 +54,39 @@ def test_a_strip_holds_the_samples_of_the_record_around_its_event(analysis, demo
     assert strip.fs_hz == demo.fs_hz
     assert values == pytest.approx(read - np.median(read), abs=STEP_MV)
     assert strip.start_s < strip.extent[0] < strip.extent[1] < strip.start_s + strip.length_s
+
+
+def test_a_spike_of_one_sample_is_on_its_strip_at_any_rate(analysis):
+    """A pacemaker's spike lasts half a millisecond to two."""
+    for fs_hz in (250.0, 500.0, 1000.0, 2000.0):
+        signal_mv = np.zeros(round(60 * fs_hz))
+        spike = round(30 * fs_hz) + 1
+        signal_mv[spike] = 3.0
+        record = in_memory(signal_mv, fs_hz)
+        made = replace(analysis, record=record)
+        strip = source_of(made, beat_items(made, np.array([37]))).strips(0, 1)[0]
+        values = np.frombuffer(base64.b64decode(strip.samples), "<i2") * STEP_MV
+        assert values.max() == pytest.approx(3.0), fs_hz
+        assert strip.start_s + values.argmax() / strip.fs_hz == pytest.approx(spike / fs_hz, abs=0.004)
+        assert len(values) / strip.fs_hz == pytest.approx(strip.length_s, abs=0.01)
+
+
+def test_a_strip_is_drawn_in_the_lead_that_the_finding_rests_on(analysis):
+    """Where the chosen lead could not be analysed, another one was: its strip says so."""
+    score = np.stack([analysis.quality.score[0], 0.8 * analysis.quality.score[0]])
+    score[0, 5:] = 0
+    made = replace(analysis, lead_names=("II", "V1"), quality=replace(analysis.quality, score=score))
+    source = source_of(made, review_items(made, "v_couplet"))
+    early, late = source.strips(0, 3)[0::2]
+    for strip, lead in ((early, "II"), (late, "V1")):
+        values = np.frombuffer(base64.b64decode(strip.samples), "<i2") * STEP_MV
+        read = read_strip(made.record, lead, start_s=strip.start_s, length_s=strip.length_s).signal_mv
+        assert values == pytest.approx(read - np.median(read), abs=STEP_MV)
+    assert "lead" not in early.title
+    assert late.title.endswith("in lead V1")
+    assert "lead" not in source.caption(2)  # the report chooses its leads itself
+    chosen = replace(source, lead=made.record.lead_names[3])  # which was not analysed: the reader wants to see it
+    assert "lead" not in chosen.strips(2, 3)[0].title
 
 
 def test_a_strip_names_its_event_its_beats_its_time_and_its_length(analysis):
@@ -237,6 +272,16 @@ def test_accepted_beats_are_ticked_and_left_out_by_the_filter(opened, browser):
     assert browser.data["n"] == n - 2
 
 
+def test_the_kind_stays_where_a_busy_browser_sends_its_earlier_count(opened, browser):
+    at, _workspace = opened
+    kinds(at).set_value("V").run()
+    sent, n = controls(at), browser.data["n"]  # with "Ventricular ectopic beats (30)"
+    browser.act(at, "N", 0)
+    at._run(sent)
+    assert kinds(at).value == "V"
+    assert browser.data["n"] == n - 1
+
+
 def test_several_strips_go_to_the_report_with_what_they_show(opened, browser):
     at, workspace = opened
     browser.act(at, "report", 0, 5)
@@ -244,6 +289,17 @@ def test_several_strips_go_to_the_report_with_what_they_show(opened, browser):
     assert len(strips) == 2
     assert strips[0].caption.startswith("V couplet, 2 beats")
     assert "2 strips in the report" in browser.data["note"]
+
+
+def test_a_strip_that_is_in_the_report_keeps_the_caption_of_its_reader(opened, browser):
+    at, workspace = opened
+    browser.act(at, "report", 0)
+    (strip,) = workspace.notes(workspace.current).strips
+    workspace.save(set_report_strips, workspace.current, (replace(strip, caption="dizzy here"),))
+    at.run()
+    browser.act(at, "report", 0, 1)
+    captions = [strip.caption for strip in workspace.notes(workspace.current).strips]
+    assert (len(captions), captions[0]) == (2, "dizzy here")
 
 
 def test_a_study_that_another_window_holds_takes_no_verdict(analysis, browser, tmp_path):
@@ -267,10 +323,8 @@ def open_some_beats():
     choose_for_gallery(analysis, beats, "Template V1", before=before)
 
 
-def test_beats_that_another_page_opened_are_gone_through_in_its_order(analysis, browser):
-    beats, workspace = np.array([100, 30, 64]), workspace_with(analysis)
-    before = analysis.beats.label.copy()
-    before[64] = "N"
+def gallery_opened_with(workspace, analysis, beats, before=None):
+    """The page Gallery, to which another page led."""
     opening = AppTest.from_function(open_some_beats, default_timeout=TIMEOUT_S)
     opening.session_state["workspace"], opening.session_state["some"] = workspace, (analysis, beats, before)
     opening.run()
@@ -278,10 +332,29 @@ def test_beats_that_another_page_opened_are_gone_through_in_its_order(analysis, 
     at.session_state["workspace"] = workspace
     for key in (OPENED, kind_key(analysis.record)):
         at.session_state[key] = opening.session_state[key]
-    at.run()
+    return at.run()
+
+
+def test_beats_that_another_page_opened_are_gone_through_in_its_order(analysis, browser):
+    beats, before = np.array([100, 30, 64]), analysis.beats.label.copy()
+    before[64] = "N"
+    at = gallery_opened_with(workspace_with(analysis), analysis, beats, before)
     assert kinds(at).options[0] == "Template V1 (3)"
     assert [strip["extent"][0] for strip in browser.data["strips"]] == analysis.beats.time_s[beats].tolist()
     assert browser.data["strips"][2]["title"].startswith("N → V")
+
+
+def test_beats_that_are_opened_later_take_the_place_of_those_before(analysis, browser):
+    workspace = workspace_with(analysis)
+    gallery_opened_with(workspace, analysis, np.array([30, 64]))
+    beats = np.array([100, 101, 102])
+    at = gallery_opened_with(workspace, analysis, beats)
+    assert kinds(at).options[0] == "Template V1 (3)"
+    assert [strip["extent"][0] for strip in browser.data["strips"]] == analysis.beats.time_s[beats].tolist()
+    browser.act(at, "S", 0, 1, 2)
+    assert [label.time_s for label in workspace.edits_of(workspace.current)[0].labels] == analysis.beats.time_s[
+        beats
+    ].tolist()
 
 
 def draw_two_analyses():

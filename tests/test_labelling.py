@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from support.analyses import make_analysis
 from support.learning import press, with_queries
-from support.pages import address_time_s, html_of, page, workspace_with
+from support.pages import address_time_s, controls, html_of, page, press_late, workspace_with
 
 from ecg_core.evaluation.comparison import disagreements
 from ecg_core.measuring import with_labels
@@ -78,6 +78,18 @@ def test_a_label_typed_before_the_browser_drew_the_queried_beats_goes_on_to_the_
     press(at, "class S")
     assert shown(workspace).beats.time_s[shown(workspace).labelled].tolist() == wanted[:1].tolist()
     assert address_time_s(at) == pytest.approx(wanted[1], abs=0.01)
+
+
+def test_a_label_typed_before_the_browser_drew_the_fewer_queried_beats_goes_on_to_the_next_one(at, workspace, analysis):
+    wanted, steps = queried_times_s(analysis), next(box for box in at.selectbox if box.label == "Step through")
+    steps.select(QUERIED).run()
+    press(at, "Next")
+    sent = controls(at)  # with "Queried beats (5)", of which there are then four
+    press(at, "class V")
+    press_late(at, sent, "class S")
+    assert shown(workspace).beats.time_s[shown(workspace).labelled].tolist() == sorted(wanted[:2].tolist())
+    assert next(box for box in at.selectbox if box.label == "Step through").value == QUERIED
+    assert address_time_s(at) == pytest.approx(wanted[2], abs=0.01)
 
 
 def test_queried_beats_are_stepped_through_in_their_order_to_the_last(at, workspace, analysis):

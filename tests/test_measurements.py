@@ -7,7 +7,10 @@ import pytest
 from support.records import in_memory
 from support.strategies import make_beats
 
+from ecg_core.evaluation.comparison import disagreements
 from ecg_core.morphology.measurements import qrs_width_s, template_correlation
+from ecg_core.schema import Annotations, Quality
+from pages._ui.tables import beat_facts
 
 FS_HZ = 250.0
 
@@ -67,3 +70,33 @@ def test_without_normal_beats_nearby_there_is_no_template(make_analysis):
     analysis = analysis_of(make_analysis, [bump(0.09)] * 8, labels="NVVVVVVN")
     assert np.isnan(template_correlation(analysis, 3, "II"))
     assert np.isnan(template_correlation(analysis_of(make_analysis, [bump(0.09)], labels="V"), 0, "II"))
+
+
+def test_a_beat_is_measured_in_a_lead_that_is_analysable_there(make_analysis):
+    """The first lead holds hum from 20 s on, where the analysis rests on the second one."""
+    made = analysis_of(make_analysis, [bump(0.09)] * 40)
+    clear = made.record.source.signal_mv[0]
+    failed, off_from = clear.copy(), round(20 * FS_HZ)
+    failed[off_from:] = np.sin(2 * np.pi * 50 * np.arange(len(clear) - off_from) / FS_HZ)
+    score = np.array([[1, 1, 0, 0], [0.8] * 4], dtype=np.float32)
+    record = in_memory([failed, clear], FS_HZ, lead_names=("II", "V1"))
+    made = replace(made, record=record, lead_names=("II", "V1"), quality=Quality(10.0, score, np.ones(4, dtype=bool)))
+    early, late = (dict(beat_facts(made, beat, disagreements(made))) for beat in (10, 30))
+    assert "in lead II" in early["QRS width"]
+    assert "in lead V1" in late["QRS width"]
+    assert late["Morphology"] == "correlation 1.00 with the normal beats around it in lead V1"
+
+
+def test_a_beat_that_is_not_compared_does_not_agree_with_the_reference(make_analysis):
+    """Beats that are not counted are in no comparison: what the reference says of them is said."""
+    made = analysis_of(make_analysis, [bump(0.09)] * 40)
+    time_s, symbol = made.beats.time_s, np.array(["N"] * 40)
+    symbol[30] = "V"
+    known = np.delete(np.arange(40), 31)  # here the reference has no beat
+    reference = Annotations(time_s[known], symbol[known], np.array([""] * 39))
+    usable = made.beats.usable & (time_s < 20)
+    made = replace(made, record=replace(made.record, reference=reference), beats=replace(made.beats, usable=usable))
+    quality = Quality(10.0, np.array([[1, 1, 0, 0]], np.float32), np.array([1, 1, 0, 0], dtype=bool))
+    made = replace(made, quality=quality)
+    said = [dict(beat_facts(made, beat, disagreements(made)))["Reference"] for beat in (10, 29, 30, 31)]
+    assert said == ["agrees", "N", "V", "has no beat here"]

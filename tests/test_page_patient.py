@@ -10,7 +10,7 @@ from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis, make_event, with_events
 from support.made_files import FS_HZ, signal
-from support.pages import button, page, text_of, workspace_with
+from support.pages import button, controls, page, text_of, workspace_with
 from support.records import write_record
 
 from ecg_core.clock import clock_text, time_of
@@ -131,6 +131,19 @@ def test_an_entry_whose_time_is_changed_keeps_what_a_file_stored_however_long(wo
     button(at, "Save").click().run()
     assert not at.exception
     assert notes(workspace).diary == (replace(stored, time_s=120.0),)
+
+
+def test_a_second_click_on_save_in_a_busy_browser_changes_no_other_entry(workspace):
+    first, second = DiaryEntry(60.0, "Syncope"), DiaryEntry(90.0, "Dizziness", "on the stairs")
+    workspace.save(set_diary, shown(workspace), (first, second))
+    at = AppTest.from_function(first_entry)
+    at.session_state["workspace"] = workspace
+    diary_field(at.run(), "time").input("08:02:00")
+    button(at, "Save").set_value(True)
+    sent = controls(at)
+    for _ in range(2):
+        at._run(sent)
+    assert notes(workspace).diary == (second, replace(first, time_s=120.0))
 
 
 @pytest.mark.parametrize(

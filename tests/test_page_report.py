@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.analyses import make_event, with_events
-from support.pages import address_time_s, app_test, button, html_of, page, workspace_with
+from support.pages import address_time_s, app_test, button, controls, html_of, page, workspace_with
 
 from ecg_core.notes import Patient, ReportStrip
 from ecg_core.report.narrative import draft_narrative
@@ -52,6 +52,21 @@ def test_the_report_has_the_ten_seconds_in_the_middle_of_the_strip(workspace, sh
     button(at, "To report").click().run()
     (strip,) = kept(workspace, sha256).strips
     assert strip.start_s == pytest.approx(595.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("label", "left"), [("Remove", ["second", "third"]), ("Down", ["second", "third", "first"])])
+def test_a_second_click_in_a_busy_browser_is_about_the_same_strip(workspace, sha256, label, left):
+    strips = tuple(
+        ReportStrip(start_s, name) for start_s, name in ((100.0, "first"), (200.0, "second"), (300.0, "third"))
+    )
+    workspace.save(set_report_strips, sha256, strips)
+    at = page("report", workspace)
+    first = moved_by(at, label)[0]
+    for _ in range(2):
+        sent = controls(at)
+        sent.widgets.add(id=first.id, trigger_value=True)
+        at._run(sent)
+    assert [strip.caption for strip in kept(workspace, sha256).strips] == left
 
 
 def test_a_strip_that_is_in_the_report_is_not_added_twice(workspace, sha256):

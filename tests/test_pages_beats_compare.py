@@ -11,11 +11,13 @@ from support.pages import button, page, text_of, workspace_with
 from support.records import DEMO
 
 from ecg_core.classifier.spec import model_digest
+from ecg_core.edits import DeleteEdit
 from ecg_core.evaluation.comparison import compare_beats
-from ecg_core.figures import rr_bars
+from ecg_core.figures import lorenz_figure, rr_bars
 from ecg_core.measuring import with_rules
 from ecg_core.report.export import MORE_WRITERS, WRITERS
 from ecg_core.rhythm.burden import measure_burden
+from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Annotations
 from pages._ui import actions, chosen_beats, engine, installed_models, jobs, model_facts
@@ -137,10 +139,10 @@ def test_beats_that_were_chosen_in_another_analysis_are_not_listed(first, second
     assert not at.run().dataframe
 
 
-def chosen_by(monkeypatch, custom_data, choose, *options):
+def chosen_by(monkeypatch, custom_data, choose, *options, box=()):
     """What a callback keeps when parts of a figure with this custom data are selected."""
     points = [{"customdata": data} for data in custom_data]
-    state = {"figure": SimpleNamespace(selection=SimpleNamespace(points=points))}
+    state = {"figure": SimpleNamespace(selection=SimpleNamespace(points=points, box=box))}
     monkeypatch.setattr(chosen_beats.st, "session_state", state)
     choose("figure", *options)
     return state.get("chosen")
@@ -157,6 +159,28 @@ def test_clicked_bars_choose_the_beats_they_count(first, monkeypatch):
 def test_boxed_points_choose_their_beats_and_an_empty_box_nothing(first, monkeypatch):
     assert chosen_by(monkeypatch, [[9], 4, 4], choose_points, first.beats).index.tolist() == [4, 9]
     assert chosen_by(monkeypatch, [], choose_points, first.beats) is None
+
+
+def test_a_box_chooses_all_beats_in_it_not_the_sample_that_is_drawn(first, monkeypatch):
+    beats = first.beats
+    drawn = np.concatenate([trace.customdata for trace in lorenz_figure(beats).data if trace.customdata is not None])
+    inside = np.flatnonzero(follows_previous(beats))[:-1]  # all of its RR are 800 ms
+    assert len(drawn) < len(inside)
+    box = [{"x": [790.0, 810.0], "y": [810.0, 790.0]}]
+    assert chosen_by(monkeypatch, drawn.tolist(), choose_points, beats, box=box).index.tolist() == inside.tolist()
+    beyond = [{"x": [790.0, 810.0], "y": [810.0, 900.0]}]
+    assert chosen_by(monkeypatch, [], choose_points, beats, box=beyond) is None
+
+
+def test_beats_that_were_all_deleted_were_found_and_come_back(first):
+    workspace = workspace_with(first)
+    workspace.add_edit(workspace.current, DeleteEdit(tuple(first.beats.time_s.tolist())))
+    at = page("beats", workspace)
+    assert "were deleted" in text_of(at)
+    assert "No beat was found" not in text_of(at)
+    button(at, "Undo").click().run()
+    assert not at.exception
+    assert len(workspace.analysis(workspace.current).beats) == len(first.beats)
 
 
 def test_compare_offers_the_second_model_and_says_what_each_was_trained_on(first, installed):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from support.analyses import make_analysis
-from support.pages import address_time_s, page, text_of, workspace_with
+from support.pages import address_time_s, controls, page, text_of, workspace_with
 
 from ecg_core.edits import DeleteEdit, InsertEdit, LabelEdit, RhythmEdit, StretchEdit
 from ecg_core.morphology.filtered import read_filtered_strip
@@ -261,6 +261,24 @@ def test_a_kept_measurement_stays_with_the_study_and_goes_to_the_report_with_the
     assert workspace.notes(sha256).strips[0].caption == "PR 160 ms"
     next(item for item in at.button if item.label == "Remove").click().run()
     assert "PR 160 ms" not in text_of(at)
+
+
+def test_a_qt_is_not_corrected_with_the_rr_of_beats_that_are_not_counted(analysis):
+    beats, inside = analysis.beats, (analysis.beats.time_s > 103) & (analysis.beats.time_s < 106)
+    noisy = replace(beats, usable=beats.usable & ~inside, rr_s=np.where(inside, 0.3, beats.rr_s))
+    said = measurement_texts(replace(analysis, beats=noisy), [Measurement("QT", 101.0, 101.36)], (100.0, 110.0))
+    assert said[0].endswith("with RR 800 ms, the mean of the strip")
+
+
+def test_a_second_click_on_remove_takes_no_other_measurement_away(workspace):
+    perform(workspace, ("keep", "PR", 103.0, 103.16), ("keep", "QT", 103.0, 103.4))
+    at = page("review", workspace, t="105")
+    first = next(item for item in at.button if item.label == "Remove")
+    for _ in range(2):
+        sent = controls(at)
+        sent.widgets.add(id=first.id, trigger_value=True)
+        at._run(sent)
+    assert find_one(workspace.store, workspace.current).view["measurements"] == [["QT", 103.0, 103.4]]
 
 
 def test_a_click_beside_a_beat_finds_its_r_peak(demo):

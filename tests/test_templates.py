@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from support.records import in_memory
 
-from ecg_core.edits import TemplateEdit
+from ecg_core.edits import TemplateEdit, content_of, edit_of
 from ecg_core.labels import CLASSES, UNLABELLED
 from ecg_core.morphology.clustering import group_beats, split_beats
 from ecg_core.morphology.linkage import cut_at, cut_into
@@ -23,6 +23,7 @@ from ecg_core.morphology.templates import (
     describe_templates,
     edited_templates,
     make_templates,
+    marks_of,
     morphologies,
 )
 from ecg_core.morphology.waveforms import OFFSET_S, cut_waveforms, sample_evenly
@@ -131,6 +132,34 @@ def test_a_template_is_merged_split_hidden_and_shown_and_undone_by_leaving_the_e
     assert apply_template_edits(made, [hide, show]).hidden == ()
     assert sizes(apply_template_edits(made, [])) == sizes(made)
     assert apply_template_edits(made, [TemplateEdit("merge", ("V7", "V8"))]).names == made.names
+
+
+def test_an_edit_is_about_the_templates_that_its_reader_saw_and_no_others_of_their_names(mixed):
+    """In another lead other beats may be V2: they are not hidden, and not merged into V1."""
+    _, _, _, made = mixed
+    hide = TemplateEdit("hide", ("V2",), times_s=marks_of(made, ["V2"]))
+    merge = TemplateEdit("merge", ("V1", "V2"), times_s=marks_of(made, ["V1", "V2"]))
+    assert apply_template_edits(made, [hide]).hidden == ("V2",)
+    assert sizes(apply_template_edits(made, [merge]))["V1"] == 60
+    swapped = replace(made, names=("N1", "V2", "V1"))
+    later = replace(made, time_s=made.time_s + 0.02)  # as another lead has the same beats
+    assert apply_template_edits(swapped, [hide]).hidden == ()
+    assert sizes(apply_template_edits(swapped, [merge])) == sizes(swapped)
+    assert apply_template_edits(later, [hide]).hidden == ("V2",)
+
+
+def test_an_edit_of_templates_stays_where_a_beat_that_marks_them_is_deleted(mixed):
+    _, record, _, made = mixed
+    marks = made.members["V1"][[0, -1]]
+    hide = TemplateEdit("hide", ("V1",), times_s=marks_of(made, ["V1"]))
+    assert edit_of(hide.kind, content_of(hide)) == hide
+    left_s = np.delete(made.time_s, marks)
+    assert edited_templates(made, record, left_s, [hide]).hidden == ("V1",)
+    inserted_s = np.sort(np.append(made.time_s, made.time_s[5] + 0.4))
+    whole = edited_templates(made, record, inserted_s, [])
+    merge = TemplateEdit("merge", ("V1", INSERTED), times_s=marks_of(whole, ["V1", INSERTED]))
+    assert sizes(edited_templates(made, record, inserted_s, [merge]))["V1"] == 41
+    assert sizes(edited_templates(made, record, made.time_s, [merge])) == sizes(made)
 
 
 def test_chosen_beats_are_split_off_under_the_next_number(mixed):

@@ -109,8 +109,7 @@ def _add_bars(figure: go.Figure, label: str, count: Index, edges: Float64, axis:
 def lorenz_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -> go.Figure:
     """RR before against RR after each beat, in ms, where both are known; an even sample of each class."""
     figure = blank_figure(theme, height_px, (50, 6, 4, 36))
-    follows = follows_previous(beats)
-    between = np.flatnonzero(follows[:-1] & follows[1:])
+    between = _with_both_rr(beats)
     low_s, high_s = _lorenz_span_s(beats, between)
     ends = [1000 * low_s, 1000 * high_s]
     figure.add_scatter(
@@ -128,6 +127,22 @@ def lorenz_figure(beats: Beats, *, theme: Theme = LIGHT, height_px: int = 330) -
     newselection = {"line": {"color": theme.text, "width": 1, "dash": "dot"}}
     figure.update_layout(dragmode="select", newselection=newselection)
     return figure
+
+
+def lorenz_beats(beats: Beats, *, before_ms: tuple[float, float], after_ms: tuple[float, float]) -> Index:
+    """All beats whose RR lie in a box of the Lorenz plot, also those that its sample leaves out, shape (n,)."""
+    between = _with_both_rr(beats)
+    inside = np.ones(len(between), dtype=bool)
+    for at, (one_ms, other_ms) in ((between, before_ms), (between + 1, after_ms)):
+        rr_ms = 1000 * beats.rr_s[at]
+        inside &= (rr_ms >= min(one_ms, other_ms)) & (rr_ms <= max(one_ms, other_ms))
+    return np.asarray(between[inside])
+
+
+def _with_both_rr(beats: Beats) -> Index:
+    """The beats whose RR before and after are known, shape (n,)."""
+    follows = follows_previous(beats)
+    return np.flatnonzero(follows[:-1] & follows[1:])
 
 
 def _lorenz_span_s(beats: Beats, between: Index) -> tuple[float, float]:

@@ -8,14 +8,16 @@ from typing import Any, Final
 
 from ..clock import clock_text
 from ..labels import CLASSES, NAME
-from ..records import read_strip
+from ..records import lead_index, read_strip
 from ..report.dangers import length_text
+from ..report.strip_selection import readable_lead
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..rhythm.reviewing import BEATS, ReviewItems
 from ..schema import Analysis, Bool, Lead, Text
+from .decimation import decimate
 from .lanes import UNCOUNTED
 from .paper import STANDARD, Scale
-from .samples import encoded, every_nth
+from .samples import DRAWN_HZ, encoded
 from .theme import beats_within, centre
 
 WIDEST_MM: Final = 165.0  # of a strip: two columns need more than this beside each other, else there is a third
@@ -56,7 +58,7 @@ class GallerySource:
     items: ReviewItems
     title: str
     reviewed: Bool  # (n_items,)
-    lead: str
+    lead: str  # where it is not analysable, a strip shows the clearest one of those that were analysed, and names it
     scale: Scale = STANDARD
     before: Text | None = None  # (n_beats,), classes before a change, which are shown where they differ
 
@@ -67,14 +69,15 @@ class GallerySource:
     def _strip(self, item: int) -> GalleryStrip:
         analysis, event = self.analysis, self.items.event(item)
         start_s, end_s = _span(event.start_s, event.end_s, self.scale)
-        lead = read_strip(analysis.record, self.lead, start_s=start_s, length_s=end_s - start_s)
+        name = readable_lead(analysis, self.lead, event.start_s, min(event.end_s, end_s))
+        lead = read_strip(analysis.record, name, start_s=start_s, length_s=end_s - start_s)
         signal_mv = lead.signal_mv - centre(lead.signal_mv)
-        every = every_nth(lead.fs_hz)
+        points, step = decimate(signal_mv, max(1, math.ceil(DRAWN_HZ * len(signal_mv) / lead.fs_hz)))
         clock = clock_text(analysis.record, event.start_s, decimals=1)
         length = "" if self.items.kind == BEATS else length_text(event)
-        title, beats = self._title(item), self._beats(lead)
+        title, beats = f"{self._title(item)}{self._other_lead_text(name)}", self._beats(lead)
         return GalleryStrip(
-            item, lead.start_s, len(signal_mv) / lead.fs_hz, lead.fs_hz / every, encoded(signal_mv[::every]),
+            item, lead.start_s, len(signal_mv) / lead.fs_hz, lead.fs_hz / step, encoded(points),
             beats, (event.start_s, event.end_s), event.kind in DANGERS, title, clock, length,
             bool(self.reviewed[item]), self._label(item, title, clock, length),
         )  # fmt: skip
@@ -83,6 +86,13 @@ class GallerySource:
         """What a strip shows, for a report."""
         event, title = self.items.event(item), self._title(item)
         return title if self.items.kind == BEATS else f"{title}, {length_text(event)}"
+
+    def _other_lead_text(self, name: str) -> str:
+        """Which lead a strip shows where it is not the chosen one; empty where it is."""
+        if name == self.lead:
+            return ""
+        record = self.analysis.record
+        return f", in lead {name}{'' if record.calibrated[lead_index(record, name)] else ', gain not known'}"
 
     def _title(self, item: int) -> str:
         """What a strip shows, in few words."""

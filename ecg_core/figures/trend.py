@@ -13,7 +13,7 @@ from ..report.dangers import unjudged_stretches
 from ..rhythm.burden import HOUR_S
 from ..rhythm.events import KIND_NAMES, SHORT_NAMES
 from ..rhythm.intervals import rate_trend
-from ..schema import Analysis, Bool, RhythmEvent
+from ..schema import Analysis, RhythmEvent
 from ..text import plain_html
 from .stretches import add_unjudged, dangers_within, hover_text, unjudged_text
 from .theme import HIDDEN, LIGHT, MINUTE_S, Column, Theme, band, blank_figure, clock_ticks
@@ -162,27 +162,44 @@ def _add_rate(figure: go.Figure, analysis: Analysis, theme: Theme) -> None:
     n_bins = int(span_s / bin_s) + 1
     beats, rules, quality = analysis.beats, analysis.rules, analysis.quality
     low, mean, high = rate_trend(beats, rules, quality=quality, bin_s=bin_s, n_bins=n_bins)
-    centre = (np.arange(n_bins) + 0.5) * bin_s
+    runs = [_run(low[part], mean[part], high[part], first * bin_s, bin_s) for first, part in _known_parts(mean)]
     figure.add_scatter(
-        **_outline(centre, low, high, np.isfinite(mean)), mode="lines", line={"width": 0}, fill="toself",
-        fillcolor=theme.band, hoverinfo="skip",
+        **_outline(runs), mode="lines", line={"width": 0}, fill="toself", fillcolor=theme.band, hoverinfo="skip",
+        name="rates",
     )  # fmt: skip
-    text = [clock_text(analysis.record, value) for value in centre.tolist()]
+    gap = np.full((1, 4), np.nan)
+    time_s, _, mean, _ = np.concatenate([part for run in runs for part in (run, gap)] or [gap]).T
+    time_s = np.minimum(time_s, span_s)
+    text = ["" if np.isnan(value) else clock_text(analysis.record, value) for value in time_s.tolist()]
     figure.add_scatter(
-        x=centre, y=mean.astype(np.float32), mode="lines+markers", name="heart rate", text=text,
+        x=time_s, y=mean.astype(np.float32), mode="lines+markers", name="heart rate", text=text,
         line={"color": theme.trace, "width": 1.2}, marker={"size": 5, "opacity": 0}, unselected=HIDDEN, selected=HIDDEN,
         hovertemplate="%{text}<br>%{y:.0f} bpm<extra></extra>",
     )  # fmt: skip
 
 
-def _outline(centre: Column, low: Column, high: Column, known: Bool) -> dict[str, Column]:
-    """Outline of a band, closed around each unbroken stretch of known bins."""
-    edges = np.flatnonzero(np.diff(known, prepend=False, append=False))
+def _known_parts(mean: Column) -> list[tuple[int, slice]]:
+    """First bin and slice of each unbroken stretch of bins with a rate."""
+    edges = np.flatnonzero(np.diff(np.isfinite(mean), prepend=False, append=False)).tolist()
+    return [(first, slice(first, stop)) for first, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _run(low: Column, mean: Column, high: Column, start_s: float, bin_s: float) -> Column:
+    """Time, lowest, mean and highest rate of a stretch of bins, each in the middle of its bin, shape (n + 2, 4).
+
+    The first and the last row are the ends of the stretch, so that a single bin can be seen too.
+    """
+    time_s = start_s + np.concatenate(([0.0], np.arange(len(mean)) + 0.5, [float(len(mean))])) * bin_s
+    return np.column_stack((time_s, *(np.concatenate((row[:1], row, row[-1:])) for row in (low, mean, high))))
+
+
+def _outline(runs: list[Column]) -> dict[str, Column]:
+    """Outline of the band between the lowest and the highest rates, closed around each stretch."""
     x: list[Column] = [np.zeros(0)]
     y: list[Column] = [np.zeros(0)]
-    for a, b in zip(edges[::2], edges[1::2], strict=True):
-        x += [centre[a:b], centre[a:b][::-1], np.array([np.nan])]
-        y += [high[a:b], low[a:b][::-1], np.array([np.nan])]
+    for time_s, low, _, high in (run.T for run in runs):
+        x += [time_s, time_s[::-1], np.array([np.nan])]
+        y += [high, low[::-1], np.array([np.nan])]
     return {"x": np.concatenate(x), "y": np.concatenate(y)}
 
 

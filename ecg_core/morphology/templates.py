@@ -6,7 +6,7 @@ the beats that the program found ventricular. Edits of templates then change whi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -30,7 +30,9 @@ MIN_PART_BEATS = 8  # fewer beats of another timing or certainty stay with those
 
 UNUSABLE, INSERTED = "Not analysable", "Inserted"  # templates of no class: see ``make_templates``, ``edited_templates``
 UNNAMED_CLASS = "Q"  # by which the parts of those are named
-SAME_S = 1e-3  # times of one beat in two analyses differ by less
+SAME_S = 1e-3  # times of one beat in two analyses of the same leads differ by less ...
+SAME_IN_OTHER_LEADS_S = 0.05  # ... and in those of other leads
+MARKS = 3  # beats by which an edit knows a template again
 
 MAX_OVERLAID = 60  # waveforms of a template that are drawn: more would hide each other
 RR_EDGES_S: Final = np.arange(0.2, 2.01, 0.05)  # the first and the last bar count shorter and longer RR too
@@ -176,9 +178,9 @@ def edited_templates(
 
 
 def apply_template_edits(made: BeatTemplates, edits: Iterable[TemplateEdit]) -> BeatTemplates:
-    """The templates after a reader's edits, in their order; names of templates that there are not are passed over."""
+    """The templates after a reader's edits, in their order; templates that there are not are passed over."""
     for edit in edits:
-        names = tuple(name for name in edit.names if name in made.members)
+        names = _meant(made, edit)
         if edit.action == "show":
             made = replace(made, hidden=tuple(name for name in made.hidden if name not in names))
         elif edit.action == "hide":
@@ -188,6 +190,23 @@ def apply_template_edits(made: BeatTemplates, edits: Iterable[TemplateEdit]) -> 
         elif edit.action == "split" and names:
             made = _split_off(made, names, edit.times_s) if edit.times_s else _split(made, names[0], edit.n_parts)
     return made
+
+
+def marks_of(made: BeatTemplates, names: Sequence[str]) -> tuple[float, ...]:
+    """Times of MARKS beats of each template, by which an edit knows it again, seconds."""
+    marks = [made.members[name][np.linspace(0, len(made.members[name]) - 1, MARKS).astype(int)] for name in names]
+    return tuple(made.time_s[np.concatenate(marks)].tolist()) if marks else ()
+
+
+def _meant(made: BeatTemplates, edit: TemplateEdit) -> tuple[str, ...]:
+    """The templates of an edit that there are: of those with marks, the ones that hold all of these that are beats."""
+    known = [name for name in edit.names if name in made.members]
+    if edit.action == "split" or not edit.times_s or not known:
+        return tuple(known)
+    marks_s = dict(zip(edit.names, np.reshape(edit.times_s, (len(edit.names), -1)), strict=True))
+    found = {name: _found(made.time_s, marks_s[name], within_s=SAME_IN_OTHER_LEADS_S) for name in known}
+    inside = {name: made.number[at[at >= 0]] == made.names.index(name) for name, at in found.items()}
+    return tuple(name for name in known if len(inside[name]) and inside[name].all())
 
 
 def _merged(made: BeatTemplates, names: tuple[str, ...]) -> BeatTemplates:
@@ -235,7 +254,7 @@ def _with_inserted(made: BeatTemplates, record: Record, time_s: Float64) -> Beat
     return BeatTemplates(made.lead_names, every_s[order], waveform[order], names, number[order], made.hidden)
 
 
-def _found(known_s: Float64, time_s: Float64) -> Index:
+def _found(known_s: Float64, time_s: Float64, *, within_s: float = SAME_S) -> Index:
     """Position among known times, ascending, of each time that is one of them, else -1, shape of ``time_s``."""
     if not len(known_s):
         return np.full(len(time_s), -1)
@@ -243,7 +262,7 @@ def _found(known_s: Float64, time_s: Float64) -> Index:
     near = np.clip([after - 1, after], 0, len(known_s) - 1)
     distance_s = np.abs(known_s[near] - time_s)
     nearest = near[distance_s.argmin(axis=0), np.arange(len(time_s))]
-    return np.where(distance_s.min(axis=0) <= SAME_S, nearest, -1)
+    return np.where(distance_s.min(axis=0) <= within_s, nearest, -1)
 
 
 def describe_templates(made: BeatTemplates, beats: Beats) -> tuple[Template, ...]:

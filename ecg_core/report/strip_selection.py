@@ -101,6 +101,16 @@ def clearest_lead(analysis: Analysis, start_s: float) -> str:
     return strip_leads(analysis, start_s, most=1)[0]
 
 
+def readable_lead(analysis: Analysis, lead_name: str, start_s: float, end_s: float) -> str:
+    """A lead; where it is an analysed one that nowhere between two times was analysable, the clearest one there."""
+    quality, names = analysis.quality, analysis.lead_names
+    first, last = (min(int(at_s / quality.block_s), quality.score.shape[1] - 1) for at_s in (start_s, end_s))
+    score = quality.score[:, first : last + 1].max(axis=1)
+    if lead_name not in names or score[names.index(lead_name)] > 0 or not score.any():
+        return lead_name
+    return names[int(score.argmax())]
+
+
 def strip_leads(analysis: Analysis, start_s: float, *, most: int = MOST_LEADS) -> tuple[str, ...]:
     """Names of the analysed leads on a strip: all of them, or those of the best quality in it, in their order."""
     quality = analysis.quality

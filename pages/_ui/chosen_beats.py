@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from ecg_core.figures.beats import lorenz_beats
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.schema import Analysis, Beats, Index
 
@@ -37,8 +38,11 @@ def choose_bars(key: str, beats: Beats, bar: Index, quantity: str) -> None:
 
 
 def choose_points(key: str, beats: Beats) -> None:
-    """Choose the beats whose points were boxed; for callbacks."""
-    _choose(beats, [np.array([int(np.ravel(data)[0])]) for data in _selected_data(key)], "by RR before and after")
+    """Choose all beats whose RR were boxed, more than the points that are drawn of them; for callbacks."""
+    boxes = [(tuple(box["x"]), tuple(box["y"])) for box in st.session_state[key].selection.box]
+    boxed = [lorenz_beats(beats, before_ms=before_ms, after_ms=after_ms) for before_ms, after_ms in boxes]
+    clicked = [np.array([int(np.ravel(data)[0])]) for data in _selected_data(key)]
+    _choose(beats, [*boxed, *clicked], "by RR before and after")
 
 
 def _selected_data(key: str) -> list[Any]:

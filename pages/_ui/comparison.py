@@ -24,6 +24,7 @@ from ecg_core.evaluation.ec57 import CONFUSION_COLUMNS, CONFUSION_ROWS, Score, s
 from ecg_core.evaluation.matching import AF_RHYTHMS, overlap_s, rhythm_spans
 from ecg_core.figures import MARGIN_PX, STANDARD, Theme, strip_figure, strip_text
 from ecg_core.labels import CLASSES
+from ecg_core.report.strip_selection import readable_lead
 from ecg_core.schema import Analysis, Annotations, Record
 
 from . import engine
@@ -174,7 +175,7 @@ def differences_table(pair: Pair, differences: Differences) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def difference_strip(pair: Pair, time_s: float, lead_name: str, *, theme: Theme) -> tuple[Any, str]:
+def difference_strip(pair: Pair, time_s: float, *, theme: Theme) -> tuple[Any, str]:
     """The signal around a difference, with the classes by the one above it and those by the other below it; in words.
 
     Returns
@@ -186,6 +187,7 @@ def difference_strip(pair: Pair, time_s: float, lead_name: str, *, theme: Theme)
     record = analysis.record
     length_s = min(STRIP_S, paper_seconds(STANDARD, MARGIN_PX + NAME_PX + GAP_PX, fraction=STRIP_FRACTION))
     start_s = strip_start_s(record, time_s, length_s)
+    lead_name = readable_lead(analysis, analysis.lead_names[0], time_s, time_s)
     piece = strip(record, lead_name, start_s=start_s, length_s=length_s)
     if other is not None:  # drawn where the reference usually is
         marks = Annotations(other.beats.time_s, other.beats.label, np.full(len(other.beats), ""))

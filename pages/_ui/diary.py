@@ -86,7 +86,7 @@ def _draw_form(record: Record, diary: Sequence[DiaryEntry], chosen: int | None, 
         )  # fmt: skip
         save.form_submit_button(
             "Add" if entry is None else "Save", type="primary", disabled=disabled, width="stretch",
-            on_click=guarded(_save_entry), args=(record, chosen, key),
+            on_click=guarded(_save_entry), args=(record, entry, key),
         )  # fmt: skip
 
 
@@ -97,13 +97,13 @@ def _draw_ways(record: Record, diary: Sequence[DiaryEntry], chosen: int) -> None
         if st.button("Show its strip in Review", icon=":material/ecg:"):
             st.switch_page("pages/review.py", query_params=address(record, diary[chosen].time_s))
         st.button(
-            "Delete this entry", icon=":material/delete:", disabled=disabled, on_click=guarded(_save_diary),
-            args=(record, [*diary[:chosen], *diary[chosen + 1 :]]),
+            "Delete this entry", icon=":material/delete:", disabled=disabled, on_click=guarded(_put),
+            args=(record, diary[chosen], None),
         )  # fmt: skip
 
 
-def _save_entry(record: Record, chosen: int | None, key: str) -> None:
-    """Add what the form holds, or put it in place of the chosen entry; for callbacks."""
+def _save_entry(record: Record, entry: DiaryEntry | None, key: str) -> None:
+    """Add what the form holds, or put it in place of an entry; for callbacks."""
     typed, symptom, note = (st.session_state.get(f"diary {name} {key}") or "" for name in ("time", "symptom", "note"))
     try:
         time_s = time_of(record, typed)
@@ -117,20 +117,26 @@ def _save_entry(record: Record, chosen: int | None, key: str) -> None:
     if not symptom.strip():
         st.session_state["diary_message"] = "Choose or type a symptom first."
         return
-    diary = list(current_workspace().notes(record.sha256).diary)
     source, most_letters = TYPED, MAX_LETTERS
-    if chosen is not None:
-        source, most_letters = diary[chosen].source, max(MAX_LETTERS, len(diary[chosen].symptom))
-        unchanged = clock_text(record, diary[chosen].time_s) == typed.strip()  # which shows whole seconds only
-        time_s = diary[chosen].time_s if unchanged else time_s
-        del diary[chosen]
-    diary.append(DiaryEntry(time_s, symptom.strip()[:most_letters], note.strip(), source))
-    _save_diary(record, sorted(diary, key=lambda entry: entry.time_s))
+    if entry is not None:
+        source, most_letters = entry.source, max(MAX_LETTERS, len(entry.symptom))
+        unchanged = clock_text(record, entry.time_s) == typed.strip()  # which shows whole seconds only
+        time_s = entry.time_s if unchanged else time_s
+    _put(record, entry, DiaryEntry(time_s, symptom.strip()[:most_letters], note.strip(), source))
 
 
-def _save_diary(record: Record, diary: Sequence[DiaryEntry]) -> None:
+def _put(record: Record, before: DiaryEntry | None, after: DiaryEntry | None) -> None:
+    """Put an entry in the place of another one; either may be None. A second click finds nothing left to do."""
     workspace = current_workspace()
-    workspace.save(set_diary, record.sha256, tuple(diary))
+    diary = workspace.notes(record.sha256).diary
+    if after in diary or (before is not None and before not in diary):
+        return
+    entries = list(diary)
+    if before is not None:
+        entries.remove(before)
+    if after is not None:
+        entries.append(after)
+    workspace.save(set_diary, record.sha256, tuple(sorted(entries, key=lambda entry: entry.time_s)))
 
 
 def draw_symptoms(table: SymptomTable) -> None:

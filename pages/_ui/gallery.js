@@ -248,11 +248,12 @@ class Gallery {
     const from = event.composedPath()[0];
     if (event.altKey || event.metaKey || from.closest?.(TYPED) || this.isBehind()) return;
     const inside = this.root.contains(from) || from === document.body;
-    const work = event.ctrlKey ? null : this.step(event, inside) ?? this.verdict(event);
+    const step = event.ctrlKey ? null : this.step(event, inside);
+    const work = event.ctrlKey ? null : step ?? this.verdict(event);
     if (!work) return this.keepFromPage(event);
     event.preventDefault();
     event.stopPropagation();
-    work();
+    if (step || !event.repeat) work(); // a key that is held gives one verdict: the next strip was not seen yet
   }
 
   // Keys that a gallery in a dialog does not use do nothing on the page behind it.

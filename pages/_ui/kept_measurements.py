@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ecg_core.morphology.qtc import qtc_bazett, qtc_fridericia
+from ecg_core.rhythm.intervals import follows_previous
 from ecg_core.schema import Analysis
 from ecg_core.studies import study_notes
 from ecg_core.studies.study import MEASUREMENTS
@@ -33,7 +34,7 @@ class Measurement(NamedTuple):
 def measurements_of(sha256: str) -> list[Measurement]:
     """The measurements that are kept of a study, the earliest first."""
     kept = current_workspace().study(sha256).view.get(MEASUREMENTS, [])
-    return sorted((Measurement(*one) for one in kept), key=lambda one: one.start_s)
+    return sorted({Measurement(*one) for one in kept}, key=lambda one: (one.start_s, one.end_s, one.interval))
 
 
 def keep_measurement(sha256: str, measurement: Measurement) -> None:
@@ -75,11 +76,11 @@ def _text(
 
 
 def _rr(analysis: Analysis, measurements: Sequence[Measurement], span_s: tuple[float, float]) -> tuple[float, str]:
-    """The RR that the correction uses: the mean of those measured in the strip, else of its beats; and which it is."""
+    """The RR that the correction uses: the mean of those measured in the strip, else of counted beats, and which."""
     measured_s = [one.length_s for one in measurements if one.interval == "RR"]
     if measured_s:
         return float(np.mean(measured_s)), "as measured"
     beats = analysis.beats
     before_s = beats.time_s - beats.rr_s
-    inside = np.isfinite(beats.rr_s) & (before_s >= span_s[0]) & (beats.time_s < span_s[1])
+    inside = follows_previous(beats) & (before_s >= span_s[0]) & (beats.time_s < span_s[1])
     return (float(beats.rr_s[inside].mean()), "the mean of the strip") if inside.any() else (float("nan"), "")

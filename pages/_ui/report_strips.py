@@ -72,25 +72,27 @@ def automatic_strips(analysis: Analysis) -> pd.DataFrame:
 
 
 def _draw_strip(record: Record, strips: Sequence[ReportStrip], number: int, strip: ReportStrip) -> None:
-    """Draw one strip's place, caption and order."""
+    """Draw one strip's place, caption and order; its controls are known by its time, wherever it stands by now."""
     fixed = not current_workspace().may_edit(record.sha256)
     place, caption, up, down, away = st.columns([3, 10, 1, 1, 1], vertical_alignment="center", gap="small")
-    if place.button(clock_text(record, strip.start_s, decimals=1), key=f"strip {number}", help="Shows it in Review"):
+    if place.button(
+        clock_text(record, strip.start_s, decimals=1), key=f"strip {strip.start_s}", help="Shows it in Review"
+    ):
         st.switch_page("pages/review.py", query_params=address(record, strip.start_s + STRIP_S / 2))
-    key = f"caption {number} {hash((record.sha256, strip))}"
+    key = f"caption {hash((record.sha256, strip))}"
     caption.text_input(
         "Caption", strip.caption, key=key, label_visibility="collapsed", placeholder="Caption", disabled=fixed,
-        on_change=guarded(_set_caption), args=(record, number, key),
+        on_change=guarded(_set_caption), args=(record, strip, key),
     )  # fmt: skip
     moves = ((up, "Up", -1, ":material/arrow_upward:"), (down, "Down", 1, ":material/arrow_downward:"))
     for column, name, step, icon in moves:
         column.button(
-            "", icon=icon, key=f"{name} {number}", help=name, on_click=guarded(_move), args=(record, number, step),
-            disabled=fixed or not 0 <= number + step < len(strips),
+            "", icon=icon, key=f"{name} {strip.start_s}", help=name, on_click=guarded(_move),
+            args=(record, strip, step), disabled=fixed or not 0 <= number + step < len(strips),
         )  # fmt: skip
     away.button(
-        "", icon=":material/delete:", key=f"Remove {number}", help="Remove from the report", disabled=fixed,
-        on_click=guarded(_remove), args=(record, number),
+        "", icon=":material/delete:", key=f"Remove {strip.start_s}", help="Remove from the report", disabled=fixed,
+        on_click=guarded(_remove), args=(record, strip),
     )  # fmt: skip
 
 
@@ -107,35 +109,39 @@ def _add(record: Record, strip: ReportStrip, measured: str) -> None:
     """Add a strip with the caption that was typed, or give that caption to the strip where it is there already."""
     typed = st.session_state.get(caption_key(record), "").strip()
     caption = ". ".join(part.rstrip(".") if measured else part for part in (typed, measured) if part)
-    add_strips(record, [replace(strip, caption=caption)])
+    add_strips(record, [replace(strip, caption=caption)], with_captions=True)
     st.session_state[caption_key(record)] = ""
 
 
-def add_strips(record: Record, added: Sequence[ReportStrip]) -> None:
-    """Add strips to the report, in one change; one that is there already gets the new caption."""
+def add_strips(record: Record, added: Sequence[ReportStrip], *, with_captions: bool = False) -> None:
+    """Add strips to the report, in one change; one that is there already keeps its caption or gets the new one."""
     strips = list(current_workspace().notes(record.sha256).strips)
     for strip in added:
         place = _place(strips, strip)
         if place is None:
             strips.append(strip)
-        else:
+        elif with_captions or not strips[place].caption:
             strips[place] = strip
     _save(record, strips)
 
 
-def _set_caption(record: Record, number: int, key: str) -> None:
+def _set_caption(record: Record, strip: ReportStrip, key: str) -> None:
     strips = list(current_workspace().notes(record.sha256).strips)
-    strips[number] = replace(strips[number], caption=st.session_state[key].strip())
-    _save(record, strips)
+    if (place := _place(strips, strip)) is not None:
+        strips[place] = replace(strips[place], caption=st.session_state[key].strip())
+        _save(record, strips)
 
 
-def _move(record: Record, number: int, step: int) -> None:
+def _move(record: Record, strip: ReportStrip, step: int) -> None:
     strips = list(current_workspace().notes(record.sha256).strips)
-    strips[number], strips[number + step] = strips[number + step], strips[number]
-    _save(record, strips)
+    place = _place(strips, strip)
+    if place is not None and 0 <= place + step < len(strips):
+        strips[place], strips[place + step] = strips[place + step], strips[place]
+        _save(record, strips)
 
 
-def _remove(record: Record, number: int) -> None:
+def _remove(record: Record, strip: ReportStrip) -> None:
     strips = list(current_workspace().notes(record.sha256).strips)
-    del strips[number]
-    _save(record, strips)
+    if (place := _place(strips, strip)) is not None:
+        del strips[place]
+        _save(record, strips)

@@ -10,6 +10,7 @@ const MAX_MARCHED = 200; // intervals of the march-out to either side
 const MEASURED_ROWS = 3, MEASURED_PX = 20; // kept measurements stand in rows, so that their texts do not overlap
 const SVG = "http://www.w3.org/2000/svg";
 const MOVE = "move", RANGE = "range", CALIPERS = "calipers", INSERT = "insert";
+const MOVES = ["page", "beat", "stop", "zoom"]; // commands that are repeated while their key is held
 const HINTS = {
   [RANGE]: "Drag over the strip, or press Enter at the start and at the end",
   [CALIPERS]: "Click the start and the end, or use the arrow keys and Enter",
@@ -84,10 +85,12 @@ class Strips {
     if (isTyped(event)) return leaveGoto(event);
     const name = keyName(event);
     if (!this.byMouse && belongsToFocus(event, name)) return;
-    if (this.mode !== MOVE && this.moveCursor(name)) return taken(event);
+    const isHeld = event.repeat; // a key that is held moves on, and edits once
+    if (this.mode !== MOVE && !(isHeld && name === "Enter") && this.moveCursor(name)) return taken(event);
     const command = this.data?.keys[name];
     if (!command) return;
     taken(event);
+    if (isHeld && !MOVES.includes(command[0])) return;
     if (command[0] === "browser") this.do(...command.slice(1));
     else this.send(...command);
   }

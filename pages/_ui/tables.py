@@ -15,14 +15,15 @@ import streamlit as st
 
 from ecg_core import __version__
 from ecg_core.clock import clock_text, duration_text, start_text
-from ecg_core.evaluation.comparison import ABSENT, Disagreements
-from ecg_core.labels import MATCH_WINDOW_S, NAME
+from ecg_core.evaluation.comparison import ABSENT, Disagreements, labels_at, reference_beats
+from ecg_core.labels import NAME
 from ecg_core.morphology.measurements import qrs_width_s, template_correlation
 from ecg_core.records import ASSUMED_PER_MV
 from ecg_core.report.dangers import length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
 from ecg_core.report.statements import left_out_text
+from ecg_core.report.strip_selection import readable_lead
 from ecg_core.rhythm.events import KIND_NAMES, MOST_SERIOUS_FIRST, SHORT_NAMES
 from ecg_core.rhythm.intervals import local_rr_s
 from ecg_core.rules import RhythmRules
@@ -150,7 +151,7 @@ def beat_facts(analysis: Analysis, beat: int, differ: Disagreements) -> list[tup
         ("Prematurity", _prematurity(rr_s, local_rr_s(beats, beat))),
         *_waveform_facts(analysis, beat),
         ("Signal quality", f"{_best_quality(analysis.quality, time_s):.2f} (0 to 1)"),
-        ("Reference", _reference(analysis, time_s, differ)),
+        ("Reference", _reference(analysis, beat, differ)),
     ]
 
 
@@ -162,13 +163,14 @@ def _class(analysis: Analysis, beat: int) -> str:
 
 
 def _waveform_facts(analysis: Analysis, beat: int) -> list[tuple[str, str]]:
-    lead = analysis.lead_names[0]
+    time_s = float(analysis.beats.time_s[beat])
+    lead = readable_lead(analysis, analysis.lead_names[0], time_s, time_s)
     width_s, correlation = qrs_width_s(analysis, beat, lead), template_correlation(analysis, beat, lead)
     return [
         ("QRS width", f"about {1000 * width_s:.0f} ms in lead {lead}" if math.isfinite(width_s) else "not measurable"),
         (
             "Morphology",
-            f"correlation {correlation:.2f} with the normal beats around it"
+            f"correlation {correlation:.2f} with the normal beats around it in lead {lead}"
             if math.isfinite(correlation)
             else "too few normal beats to compare with",
         ),
@@ -189,13 +191,18 @@ def _prematurity(rr_s: float, normal_s: float) -> str:
     return f"{abs(early_pct):.0f} % {direction} than the local normal RR ({1000 * normal_s:.0f} ms)"
 
 
-def _reference(analysis: Analysis, time_s: float, differ: Disagreements) -> str:
+def _reference(analysis: Analysis, beat: int, differ: Disagreements) -> str:
+    """What the reference says of a beat; one that is not counted is not compared, so that it agrees with nothing."""
     if analysis.record.reference is None:
         return "this record has none"
-    near = np.flatnonzero(np.abs(differ.time_s - time_s) <= MATCH_WINDOW_S)
-    if not len(near):
+    time_s = analysis.beats.time_s[[beat]]
+    here = np.flatnonzero((differ.time_s == time_s) & (differ.found != ABSENT))
+    if len(here):
+        label = str(differ.reference[here[0]])
+    elif analysis.beats.usable[beat]:
         return "agrees"
-    label = str(differ.reference[near[0]])
+    else:
+        label = str(labels_at(time_s, *reference_beats(analysis.record))[0])
     return "has no beat here" if label == ABSENT else label
 
 

@@ -166,9 +166,8 @@ class Cards {
     const acts = { 0: "none", m: "merge", s: "split", h: "hide", g: "step", Escape: "escape" };
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (name in moves) this.move(this.selected.size ? moves[name] : 0, event.shiftKey);
-    else if (name in KEYS) this.act(KEYS[name]);
-    else if (name in acts) this.act(acts[name]);
-    else return;
+    else if (!(name in KEYS) && !(name in acts)) return;
+    else if (!event.repeat) this.act(KEYS[name] ?? acts[name]); // a key that is held edits once
     event.preventDefault();
     event.stopPropagation();
   }

@@ -24,6 +24,7 @@ from ecg_core.morphology.templates import (
     describe_templates,
     edited_templates,
     make_templates,
+    marks_of,
 )
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Analysis
@@ -201,7 +202,7 @@ def edit_templates(analysis: Analysis, act: dict[str, Any]) -> None:
     elif action == "none":
         workspace.add_edit(sha256, DeleteEdit(tuple(analysis.beats.time_s[index].tolist())))
     elif action in ("merge", "hide", "show") and (action != "merge" or len(names) > 1):
-        workspace.add_edit(sha256, TemplateEdit(action, names))
+        workspace.add_edit(sha256, TemplateEdit(action, names, times_s=marks_of(made, names)))
     elif action == "split" and act.get("n_parts") in range(2, MOST_PARTS + 1):
         workspace.add_edit(sha256, TemplateEdit("split", names[:1], n_parts=act["n_parts"]))
     elif action == "box" and act.get("lead") in made.lead_names:

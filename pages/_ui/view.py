@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -34,6 +35,7 @@ ECTOPIC_FIRST = "VSFQ"
 QUERIED = "Queried beats"
 N_CHOSEN = "n_chosen"  # how often the program itself has chosen what is stepped through
 SHOWN_TIME = "shown_time"  # where the session keeps a study and the time of it to which the reader went
+COUNT: Final = re.compile(r" \([\d,]+\)$")  # at the end of an option, see ``counted``
 STANDARD_LEADS = ("II", "V1", "V5")  # a Holter's usual three
 
 
@@ -88,13 +90,26 @@ def stepping_key() -> str:
 
 def stepped_through() -> str:
     """Name of what is stepped through; empty before the first choice."""
-    return str(st.session_state.get(stepping_key(), ""))
+    return uncounted(str(st.session_state.get(stepping_key(), "")))
 
 
 def step_through(name: str) -> None:
     """Choose what is stepped through; for callbacks."""
     st.session_state[N_CHOSEN] = st.session_state.get(N_CHOSEN, 0) + 1
     st.session_state[stepping_key()] = name
+
+
+def counted(name: str, n: int) -> str:
+    """An option of a control: a name, and how many there are of it."""
+    return f"{name} ({n:,})"
+
+
+def uncounted(option: str) -> str:
+    """The name in an option of ``counted``.
+
+    A browser that is still busy sends with the next key the option as it was before its number changed.
+    """
+    return COUNT.sub("", option)
 
 
 def selected_time_s(key: str) -> float | None:

@@ -50,6 +50,19 @@ def page(name, workspace=None, **query):
     return at.run()
 
 
+def controls(at):
+    """What a browser that shows a page sends of its controls with the next click."""
+    return at._tree.get_widget_states()
+
+
+def press_late(at, sent, name):
+    """Press a button, by its label or key, in a browser that is still busy: it sends its controls as they were."""
+    button = next(button for button in at.button if name in (button.label, button.key))
+    sent.widgets.add(id=button.id, trigger_value=True)
+    at._run(sent)
+    assert not at.exception
+
+
 def text_of(at):
     """Everything that a reader sees, as one string."""
     kinds = ("title", "header", "markdown", "caption", "info", "warning", "error", "success")
