@@ -39,7 +39,8 @@ TIME_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 LONG_UNITS: Final = ("s", "second", "seconds", "min", "mins", "minute", "minutes")  # that also end other names
-LEAD_V: Final = "v"  # a lead as well as a unit
+LEAD_V: Final = "v"  # a lead as well as a unit, but a unit where it follows the name of a lead
+NAMED_LEAD: Final = re.compile(r"(M?L?I{1,3}|AV[RLF]|V[1-9]R?)", re.IGNORECASE)
 RATE_NOTE: Final = re.compile(  # a line before a table that states the rate
     r"((sampl\w*|acquisition|adc|scan)[ _-]*(rate|freq\w*)|messrate|abtast(rate|frequenz)|échantillonnage|muestreo"
     r"|campionamento|amostragem|\bfs\b|\bsfreq\b|^rate\b)"
@@ -91,8 +92,8 @@ def heading_of(text: str) -> Heading:
 
     Examples
     --------
-    >>> heading_of("V1 (uV)").name, heading_of("II_mv").unit, heading_of("Lead V").unit
-    ('V1', 'mv', '')
+    >>> [heading_of(text).unit for text in ("V1 (uV)", "II_mv", "Lead V", "II V")]
+    ['uV', 'mv', '', 'V']
 
     """
     plain = one_line(text).strip().strip("'\"").strip()
@@ -111,7 +112,9 @@ def _ends_a_name(match: re.Match[str]) -> bool:
     unit = match["unit"].casefold()
     if unit in LONG_UNITS:
         return not TIME_NAME.fullmatch(match["name"])
-    return unit == LEAD_V and "/" not in match[0][match.end("name") : match.start("unit")]
+    if unit != LEAD_V or NAMED_LEAD.fullmatch(match["name"]):
+        return False
+    return "/" not in match[0][match.end("name") : match.start("unit")]
 
 
 def rate_of_interval(text: str) -> float | None:
