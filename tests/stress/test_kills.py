@@ -35,6 +35,7 @@ from ecg_core.studies.study import command_editor, find_studies
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
 
 KILLS = int(os.environ.get("ECG_KILLS", "50"))
+MOST = 4  # times as many, until enough of them came in the middle
 SECONDS = 12  # of ECG: enough for beats, and soon analysed
 SOON_S = 0.004  # in which most of the files take their places
 
@@ -108,7 +109,9 @@ def assert_whole_after_every_kill(target, old, work, *, is_whole=lambda found, o
     whole_s, new = time.monotonic() - began, visible(target)
     assert new != first
     n_killed, n_mended, random = 0, 0, np.random.default_rng(0)
-    for _ in range(KILLS):
+    for number in range(MOST * KILLS):
+        if number >= KILLS and n_killed >= KILLS // 4:
+            break  # on a busy machine most of what is short may end before it is killed
         shutil.rmtree(target)
         shutil.copytree(kept, target)
         n_killed += kill_at_random(work, target, whole_s, random)
