@@ -102,6 +102,15 @@ def test_strips_measure_true_millimetres_in_every_window(browser, address, width
 SHOWN = "[...document.querySelectorAll('.st-key-strip0 .js-plotly-plot')].find(plot => plot.offsetWidth)"
 
 
+# How often the page changes in a second.
+CHANGES = """() => new Promise(done => {
+    let n = 0;
+    const observer = new MutationObserver(records => n += records.length);
+    observer.observe(document.body, { childList: true, subtree: true });
+    setTimeout(() => { observer.disconnect(); done(n); }, 1000);
+})"""
+
+
 def strip_span_s(page):
     return page.evaluate(f"{SHOWN}._fullLayout.xaxis.range")
 
@@ -143,6 +152,9 @@ def test_the_strip_is_moved_measured_and_edited_by_mouse_and_by_keys(page):
         page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Enter")
     page.get_by_text("in 1.0 s").wait_for(timeout=10_000)
+    page.wait_for_timeout(1500)
+    assert page.locator("svg.gestures > *").count() > 0
+    assert page.evaluate(CHANGES) == 0  # what is drawn over the strip is not drawn again and again
     page.keyboard.press("0")
     page.get_by_text("in 1.0 s").wait_for(state="hidden", timeout=10_000)
     page.wait_for_timeout(500)

@@ -266,6 +266,7 @@ class Strips {
       this.drawOver(plot, ink);
     }
     this.showModes();
+    this.observer.takeRecords(); // what was drawn here is no change of the page, to be drawn over anew
   }
 
   drawOver(plot, ink) {
