@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecg_core.classifier.chunks import ChunkFeatures
+from ecg_core.classifier.chunks import ChunkFeatures, quality_of
 from ecg_core.classifier.classification import NOISE_ROUNDS
 from ecg_core.classifier.leads import AUTO, choose_leads
 from ecg_core.classifier.model import Model
 from ecg_core.labels import CLASSES, UNLABELLED, Codes
 from ecg_core.pipeline import classify_candidates, predicted_beats, read_features
 from ecg_core.rhythm.domain_shift import DOUBTFUL
-from ecg_core.schema import Beats, Float32, Float64, Quality, Record
-from ecg_core.signals.quality import BLOCK_S, analysable
+from ecg_core.schema import Beats, Float32, Float64, Record
 
 JUDGED = "NSV"  # classes with tokens enough to have a centre
 SHRINKAGE = 1e-3  # of the covariance towards a multiple of the identity: keeps its inverse finite
@@ -55,7 +54,7 @@ def tokens_of(record: Record, model: Model) -> Tokens:
     """Read a recording as ``analyse`` does, up to the beats that the model predicts."""
     features: ChunkFeatures = read_features(record, model, choose_leads(record, model, AUTO))
     kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS)
-    usable = Quality(BLOCK_S, features.score, analysable(features.score)).usable_at(features.time_s[kept])
+    usable = quality_of(features, record.duration_s).usable_at(features.time_s[kept])
     beats = predicted_beats(features, kept, rr_s, predictions, usable)
     code = np.full(len(beats), UNLABELLED) if record.reference is None else record.reference.codes_at(beats.time_s)
     token, weight = features.token[kept][usable].astype(np.float32), features.lead_weight[kept][usable]

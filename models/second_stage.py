@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ecg_core.classifier.chunks import quality_of
 from ecg_core.classifier.classification import NOISE_ROUNDS
 from ecg_core.classifier.leads import AUTO, choose_leads
 from ecg_core.classifier.model import Model, load_model, uncalibrated
@@ -22,9 +23,8 @@ from ecg_core.evaluation.matching import match_beats
 from ecg_core.labels import UNLABELLED
 from ecg_core.parallel import parallel_map
 from ecg_core.pipeline import classify_candidates, predicted_beats, read_features
-from ecg_core.schema import Quality, Record
+from ecg_core.schema import Record
 from ecg_core.signals.filters import FS_HZ
-from ecg_core.signals.quality import BLOCK_S, analysable
 from ecg_core.training.preparation import reference_beats
 from ecg_core.training.second_stage import RecordFeatures, TreePlan, fit_trees
 from models.command import add_fold_networks, parse, parser_of, print_line
@@ -40,7 +40,7 @@ def record_to_learn(record: Record, model: Model) -> RecordFeatures:
     """The features of the beats that a network finds in a record, and what the reference says of them."""
     features = read_features(record, model, choose_leads(record, model, AUTO))
     kept, rr_s, predictions = classify_candidates(model, features, rounds=NOISE_ROUNDS)
-    usable = Quality(BLOCK_S, features.score, analysable(features.score)).usable_at(features.time_s[kept])
+    usable = quality_of(features, record.duration_s).usable_at(features.time_s[kept])
     beats = predicted_beats(features, kept, rr_s, predictions, usable)
     position, reference = reference_beats(record)
     marks, found = match_beats(position / FS_HZ, beats.time_s)
