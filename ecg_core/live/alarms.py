@@ -11,7 +11,7 @@ import numpy as np
 
 from ..classifier.classification import take_rows
 from ..classifier.features import DISORDER, rr_features
-from ..rhythm.events import KIND_NAMES, find_rhythms
+from ..rhythm.events import KIND_NAMES, find_rhythms, unusual_rates
 from ..rhythm.intervals import counts_for_rate, rate_windows
 from ..rules import RhythmRules
 from ..schema import Beats, RhythmEvent
@@ -138,12 +138,11 @@ class AlarmTracker:
     def _step_rhythms(self, tail: Beats, episodes: Sequence[slice], end_s: float) -> list[Alarm]:
         """Announce runs, tachycardias and episodes that begin, or become more serious, with the new beats."""
         known = _known_rr(tail, self.rules)
-        rates = find_rhythms(known, self.rules, episodes=[])
         events = [
             event for event in find_rhythms(tail, self.rules, episodes=episodes, others=self._unusable)
             if event.kind not in LINES["rate"]
         ]  # fmt: skip
-        events += [event for event in rates if event.kind in LINES["rate"]]
+        events += sorted(unusual_rates(known, self.rules), key=lambda event: (event.start_s, event.kind))
         self._describe_rhythm(tail, known, events)
         return self._step_events(events, float(tail.time_s[-1]), end_s)
 

@@ -112,7 +112,7 @@ def find_rhythms(
         *others,
         *fibrillation,
         *_long_intervals(beats, follows, fibrillation, rules),
-        *_unusual_rates(beats, rules),
+        *unusual_rates(beats, rules),
     ]
     for label in "VS":
         events += [*_ectopic_series(beats, label, rules, marked), *_patterns(beats, label, follows, rules)]
@@ -252,7 +252,7 @@ def _long_intervals(
             yield _event("long_rr", beats, i - 1, i)
 
 
-def _unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
+def unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
     """Bradycardia and tachycardia: consecutive rate windows that are all too slow, or all too fast."""
     last, bpm = rate_windows(beats, rules)
     follows = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
