@@ -2,8 +2,8 @@
 
     python -m benchmarks.scaling [--json FILE]
 
-Each cell is one command from a cold start, with all its files; the records repeat the simulated demo. What would take
-gigabytes of samples is left out.
+Each cell is one command from a cold start, with all its files; the records repeat the simulated demo. The longest one
+takes 7 GB on the disk, and its analysis 6 GB of memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from ecg_core.parallel import n_cores
 
 HOURS: Final = {"1 h": 1, "6 h": 6, "24 h": 24, "7 days": 168, "14 days": 336}
 LEADS: Final = {1: ("II",), 2: ("II", "V1"), 3: ("II", "V1", "V5"), 12: None}
-MOST_LEAD_HOURS: Final = 3 * 168
 
 
 def main() -> None:
@@ -29,8 +28,6 @@ def main() -> None:
     options = options_of(__doc__, real=False, json=Path)
     cells = []
     for (length, hours), (n_leads, leads) in product(HOURS.items(), LEADS.items()):
-        if n_leads * hours > MOST_LEAD_HOURS:
-            continue
         with tempfile.TemporaryDirectory() as at:
             out = Path(at) / "out"
             record = tile_demo(Path(at), hours=hours, leads=leads)
