@@ -15,6 +15,7 @@ from support.records import DEMO
 
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.figures import LIGHT
+from ecg_core.figures.samples import drawn_part
 from ecg_core.live import session
 from ecg_core.live.alarm_lines import KINDS
 from ecg_core.live.recent import ENDED, NO_UPDATE, RUNNING, RecentStream
@@ -159,6 +160,21 @@ def test_the_strip_gets_the_samples_unchanged(record):
     assert (round(float(view.beats.time_s[-1]), 3), view.beats.label[-1]) == (at_s, label)
     assert usable
     assert sum(weights) == pytest.approx(100, abs=len(weights))
+
+
+@pytest.mark.parametrize("fs_hz", [250.0, 360.0, 500.0, 1000.0])
+def test_the_moving_strip_loses_no_spike_and_its_parts_fit_together(fs_hz):
+    signal = np.zeros(4000, dtype=np.float32)
+    signal[[700, 1333, 2001, 2999]] = 3.0, -3.0, 3.0, 3.0  # pacemaker spikes, a sample wide
+    shown = {}
+    for first in range(0, 3000, 371):
+        samples, at, drawn_hz = drawn_part(signal[first : first + 900], first, fs_hz)
+        for position, value in enumerate(samples.tolist(), at):
+            assert shown.setdefault(position, value) == value
+    assert sorted(shown) == list(range(len(shown)))
+    assert drawn_hz <= 360
+    spikes = [position / drawn_hz for position, value in shown.items() if value]
+    np.testing.assert_allclose(spikes, np.array([700, 1333, 2001, 2999]) / fs_hz, atol=2 / drawn_hz)
 
 
 def alarming(*alarms):

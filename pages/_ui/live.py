@@ -19,7 +19,7 @@ from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.clock import elapsed_text
 from ecg_core.errors import LiveError
 from ecg_core.figures import Theme
-from ecg_core.figures.samples import STEP_MV, encoded, every_nth
+from ecg_core.figures.samples import STEP_MV, drawn_part, encoded
 from ecg_core.labels import COLOUR, NAME
 from ecg_core.rhythm.events import DANGERS
 from ecg_core.rules import RhythmRules
@@ -121,14 +121,13 @@ def demo_record() -> Record:
 
 def strip_data(workspace: Workspace, view: LiveView, stream: Stream, lead: int, theme: Theme) -> dict[str, Any]:
     """The latest part of one lead, as live_trace.js takes it."""
-    every = every_nth(stream.fs_hz)
-    skip = -view.first % every
+    samples_mv, first, drawn_hz = drawn_part(view.signal_mv[lead], view.first, stream.fs_hz)
     weights = np.rint(100 * view.attention.weight.astype(np.float32)).astype(int).tolist()
     scale = "25 mm/s, 10 mm/mV" if stream.calibrated else "25 mm/s, gain not known"
     return {
         "id": f"{id(workspace.live)} {lead}", "state": view.state, "speed": workspace.live_speed, "kept": view.kept_s,
-        "fs": stream.fs_hz / every, "first": (view.first + skip) // every, "step_mv": STEP_MV,
-        "samples": encoded(view.signal_mv[lead, skip::every]), "end": view.end_s, "until": view.until_s,
+        "fs": drawn_hz, "first": first, "step_mv": STEP_MV, "samples": encoded(samples_mv),
+        "end": view.end_s, "until": view.until_s,
         "beats": [
             [round(time_s, 3), label, usable, weight]
             for time_s, label, usable, weight in zip(
