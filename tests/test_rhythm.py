@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -105,25 +106,35 @@ def long_by_hand(rr_ticks, follows):
 
 
 def rates_by_hand(rr_ticks, usable, broken):
-    """Rate windows of 8 RR that all count, in unbroken rows of too slow or too fast ones that take 30 s."""
+    """Rate windows of 8 RR that all count, in rows of too slow or too fast ones that take 30 s.
+
+    A row goes on where nothing but lost signal lies between two windows, and no more than 10 s of it.
+    """
     n = len(rr_ticks)
     known = [i > 0 and usable[i] and not broken[i] for i in range(n)]
     around = [[rr_ticks[k] for k in range(max(0, i - 4), min(n, i + 4)) if known[k]] for i in range(n)]
     slow = [len(around[i]) >= 4 and np.median(around[i]) > 200 for i in range(n)]
     counts = [known[i] and rr_ticks[i] >= 20 and (rr_ticks[i] <= 300 or slow[i]) for i in range(n)]
+    is_lost = [not known[i] or not usable[i - 1] for i in range(n)]
     ticks = {i: sum(rr_ticks[i - 7 : i + 1]) for i in range(8, n) if all(counts[i - 7 : i + 1])}
+    joined = {
+        b
+        for a, b in pairwise(ticks)
+        if all(counts[k] or is_lost[k] for k in range(a + 1, b + 1)) and sum(rr_ticks[a + 1 : b - 7]) <= 1000
+    }
     for kind, unusual in (
         ("bradycardia", {i for i, total in ticks.items() if 50 * total > 6000 * 8}),
         ("tachycardia", {i for i, total in ticks.items() if 100 * total < 6000 * 8}),
     ):
-        for i in sorted(unusual):
-            if i - 1 in unusual:
-                continue
-            last = i
-            while last + 1 in unusual:
-                last += 1
-            if sum(rr_ticks[i - 7 : last + 1]) >= 3000:
-                yield kind, i - 8, last, last - i + 9
+        row = []
+        for i in [*ticks, None]:
+            if row and (i not in unusual or i not in joined):
+                first, last = row[0] - 8, row[-1]
+                if sum(rr_ticks[first + 1 : last + 1]) >= 3000:
+                    yield kind, first, last, sum(usable[first : last + 1])
+                row = []
+            if i in unusual:
+                row.append(i)
 
 
 def as_found(beats, events):
@@ -311,6 +322,22 @@ def test_a_rate_is_unusual_only_beyond_its_limit(rr, kind):
 def test_an_unusual_rate_has_to_last():
     assert kinds([80] * 20 + [40] * 60 + [80] * 20, "N" * 100) == []
     assert kinds([80] * 20 + [40] * 100 + [80] * 20, "N" * 140) == ["tachycardia"]
+
+
+@pytest.mark.parametrize(("rr", "kind"), [(130, "bradycardia"), (50, "tachycardia")])
+def test_an_unusual_rate_goes_on_through_short_lost_signal_at_the_rate_of_what_is_known(rr, kind):
+    lost = np.arange(199) % 20 == 19
+    beats = make_beats(np.where(lost, 3 * rr, rr), "N" * 199, broken=lost)
+    (event,) = rhythms_of(beats, RULES)
+    assert (event.kind, event.n_beats) == (kind, 199)
+    assert event.duration_s > 100
+    assert event.rate_bpm == pytest.approx(6000 / rr)
+
+
+@pytest.mark.parametrize(("between", "is_lost", "n_events"), [(1000, True, 1), (1001, True, 2), (301, False, 2)])
+def test_much_lost_signal_or_a_pause_ends_an_unusual_rate(between, is_lost, n_events):
+    beats = make_beats([50] * 80 + [between] + [50] * 80, "N" * 161, broken=[False] * 80 + [is_lost] + [False] * 80)
+    assert [event.kind for event in rhythms_of(beats, RULES)].count("tachycardia") == n_events
 
 
 # Atrial fibrillation

@@ -14,7 +14,7 @@ from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
 from .basic_rhythm import is_idioventricular
 from .danger import MAX_TACHYCARDIC_RR_S, Span, join_tachycardias, stretches
-from .intervals import DECIMALS, follows_previous, rate_windows, unbroken_runs
+from .intervals import DECIMALS, RHYTHM_LOST_S, counts_for_rate, follows_previous, rate_windows, unbroken_runs
 
 KIND_NAMES: Final = {
     "vf": "Ventricular fibrillation or flutter",
@@ -107,7 +107,7 @@ def find_rhythms(
     """
     follows = follows_previous(beats)
     marked = [mark[:2] for mark in marks if mark.rhythm == "vt"]
-    fibrillation = [_fibrillation(beats, episode) for episode in episodes]
+    fibrillation = [_episode("af", beats, episode) for episode in episodes]
     events = [
         *others,
         *fibrillation,
@@ -150,13 +150,13 @@ def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
     return RhythmEvent(kind, start_s, end_s, int(last - first + 1), _rate_bpm(last - first, end_s - start_s))
 
 
-def _fibrillation(beats: Beats, episode: slice) -> RhythmEvent:
-    """An episode of atrial fibrillation, with its analysable beats; what is lost in it makes its rate no lower."""
+def _episode(kind: str, beats: Beats, episode: slice) -> RhythmEvent:
+    """An episode that may hold lost signal, with its analysable beats; what is lost makes its rate no lower."""
     usable, rr_s = beats.usable[episode], beats.rr_s[episode]
     known_s = rr_s[1:][np.isfinite(rr_s[1:]) & usable[1:] & usable[:-1]]
     start_s, end_s = float(beats.time_s[episode.start]), float(beats.time_s[episode.stop - 1])
     length_s = end_s - start_s if len(known_s) == len(usable) - 1 else float(known_s.sum())
-    return RhythmEvent("af", start_s, end_s, int(usable.sum()), _rate_bpm(len(known_s), length_s))
+    return RhythmEvent(kind, start_s, end_s, int(usable.sum()), _rate_bpm(len(known_s), length_s))
 
 
 def _rate_bpm(n_rr: int, length_s: float) -> float:
@@ -253,12 +253,19 @@ def _long_intervals(
 
 
 def unusual_rates(beats: Beats, rules: RhythmRules) -> Iterator[RhythmEvent]:
-    """Bradycardia and tachycardia: consecutive rate windows that are all too slow, or all too fast."""
+    """Bradycardia and tachycardia: rate windows that are all too slow, or all too fast, also through short lost signal.
+
+    An RR that is known and does not count, such as a pause, ends an episode; so does more than RHYTHM_LOST_S from one
+    window to the next.
+    """
     last, bpm = rate_windows(beats, rules)
-    follows = np.concatenate(([False], np.diff(last) == 1))[: len(last)]
+    first = np.maximum(last - rules.rate_average_beats, 0)
+    n_uncounted = np.cumsum(follows_previous(beats) & ~counts_for_rate(beats, rules))[last]
+    apart_s = beats.time_s[first[1:]] - beats.time_s[last[:-1]]
+    follows = np.append(False, (np.diff(n_uncounted) == 0) & (apart_s <= RHYTHM_LOST_S))[: len(last)]
     for kind, unusual in (("bradycardia", bpm < rules.slow_bpm), ("tachycardia", bpm > rules.fast_bpm)):
         start, stop = unbroken_runs(unusual, follows)
-        begin, end = np.maximum(last[start] - rules.rate_average_beats, 0), last[stop - 1]
+        begin, end = first[start], last[stop - 1]
         is_long = beats.time_s[end] - beats.time_s[begin] >= rules.rate_min_s
         for first_beat, last_beat in zip(begin[is_long].tolist(), end[is_long].tolist(), strict=True):
-            yield _event(kind, beats, first_beat, last_beat)
+            yield _episode(kind, beats, slice(first_beat, last_beat + 1))

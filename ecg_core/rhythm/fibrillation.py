@@ -22,9 +22,8 @@ from ..probabilities import expit, logit
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Float64, Index
 from ..signals.windows import window_sums
-from .intervals import DECIMALS, goes_on, nn_intervals, unbroken_slices
+from .intervals import DECIMALS, RHYTHM_LOST_S, goes_on, nn_intervals, unbroken_slices
 
-AF_LOST_S = 10.0  # between two beats in fibrillation, so much lost signal does not end it, as it ends no tachycardia
 # By the network:
 # Around each beat, an odd number: the mean of their logits counts. Chosen by cross-validation over the patients of
 # afdb, aftdb and ltafdb, as were the numbers below and the probability of the rule.
@@ -46,11 +45,11 @@ CONTINUES = 0.5  # an episode, once begun, needs to exceed only this fraction of
 def af_episodes(beats: Beats, rules: RhythmRules) -> list[slice]:
     """Episodes as slices of the beats: stretches of possible fibrillation that contain certain fibrillation.
 
-    Neither a regular stretch shorter than an episode ends one, nor lost signal of up to AF_LOST_S, whose beats may lie
-    in the slice.
+    Neither a regular stretch shorter than an episode ends one, nor lost signal of up to RHYTHM_LOST_S, whose beats may
+    lie in the slice.
     """
     usable = np.flatnonzero(beats.usable)
-    time_s, continues = beats.time_s[usable], goes_on(beats, AF_LOST_S)[usable]
+    time_s, continues = beats.time_s[usable], goes_on(beats, RHYTHM_LOST_S)[usable]
     certain, possible = (inside[usable] for inside in in_fibrillation(beats, rules))
     starts = [stretch.start for stretch in _lasting(time_s, certain, continues, rules.af_min_s)]
     found = [

@@ -11,6 +11,7 @@ from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float64, Index, Quality
 from ..signals.windows import window_sums
 
+RHYTHM_LOST_S = 10.0  # between two beats, so much lost signal does not end a rhythm that goes on after it
 MASKED_S = 2.0  # a longer RR with noise in it has no length: the noise may mask a beat
 SLOW_RR_S = 2.0  # of a rhythm below 30 bpm, in which an RR beyond the longest of the rules is no pause among others
 WINDOWS_AT_ONCE = 8192  # so that those being sorted fit into the processor's cache

@@ -9,8 +9,7 @@ import numpy as np
 from ..edits import Changes, Mark
 from ..schema import Beats, RhythmEvent
 from .danger import MIN_REST_S, Tachyarrhythmia, without
-from .fibrillation import AF_LOST_S
-from .intervals import DECIMALS, goes_on, unbroken_slices
+from .intervals import DECIMALS, RHYTHM_LOST_S, goes_on, unbroken_slices
 
 
 def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], changes: Changes) -> list[Tachyarrhythmia]:
@@ -32,7 +31,7 @@ def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], changes: Changes) ->
 def mark_episodes(episodes: Iterable[slice], beats: Beats, marks: Sequence[Mark]) -> list[slice]:
     """Atrial fibrillation as slices of the beats: what was found outside all marks, and what is marked.
 
-    Marked or found, an episode ends where more than AF_LOST_S of the signal is lost.
+    Marked or found, an episode ends where more than RHYTHM_LOST_S of the signal is lost.
     """
     if not marks:
         return list(episodes)
@@ -43,7 +42,7 @@ def mark_episodes(episodes: Iterable[slice], beats: Beats, marks: Sequence[Mark]
         first, last = np.searchsorted(beats.time_s, mark[:2])
         found[first:last] = -number if mark.rhythm == "af" else 0
     is_same = np.diff(found, prepend=0) == 0
-    slices = unbroken_slices(found != 0, is_same & goes_on(beats, AF_LOST_S))
+    slices = unbroken_slices(found != 0, is_same & goes_on(beats, RHYTHM_LOST_S))
     return [episode for episode in slices if episode.stop - episode.start > 1]
 
 
