@@ -29,8 +29,15 @@ from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.recordings import files_of_study, open_recording
 from ecg_core.studies.signing import begin_new_version, left_out_files, verify_signature
 from ecg_core.studies.store import now, open_store
-from ecg_core.studies.study import Editor, add_study, delete_study, find_studies, get_study
-from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
+from ecg_core.studies.study import Editor, add_study, delete_study, find_studies, get_study, set_view
+from ecg_core.studies.study_notes import (
+    keep_measurement,
+    notes_of,
+    set_diary,
+    set_narrative,
+    set_patient,
+    set_report_strips,
+)
 from ecg_core.studies.tables import AuditRow, EditRow, SignatureRow, StudyRow
 from ecg_core.studies.wording import sentence_of
 
@@ -58,6 +65,8 @@ def key(store, tmp_path):
     set_diary(store, sha256, [DiaryEntry(1.0, "dizzy")], READER)
     set_report_strips(store, sha256, [ReportStrip(2.0, "a strip")], READER)
     set_narrative(store, sha256, "Sinus rhythm.", READER)
+    keep_measurement(store, sha256, ("QT", 1.0, 1.4), READER)
+    set_view(store, sha256, {"t": 4.5, "sec": 10})
     analysis = with_record(make_analysis(), open_recording(store, study))
     key = AnalysisKey(sha256, "II", "0" * 64, analysis.rules)
     save_analysis(store, key, analysis)
@@ -70,6 +79,7 @@ def key(store, tmp_path):
         audit.append(session, sha256, "Dr A", "signed", version=1, signature_sha256=audit.signature_sha256(row))
         session.add(row)
         session.get_one(StudyRow, sha256).state = "signed"
+        session.get_one(StudyRow, sha256).unlike_pct = 12.5
     begin_new_version(store, sha256, READER)
     return key
 
@@ -122,6 +132,11 @@ def test_a_study_arrives_whole_in_another_store(store, other, either, key, packe
     assert audit.verify(other, sha256) == ()
     delete_study(either, sha256, OTHER)
     assert [path for path in either.folder.rglob("*") if path.is_file() and "sqlite" not in path.name] == []
+
+
+def test_measurements_and_doubts_about_a_recording_go_with_its_study_and_how_a_window_was_left_does_not(other, packed):
+    study = import_study(other, packed, OTHER)
+    assert (study.view, study.unlike_pct) == ({"measurements": [["QT", 1.0, 1.4]]}, 12.5)
 
 
 def test_an_export_never_replaces_a_file_of_its_own_study(store, key):
@@ -407,6 +422,9 @@ ALTERATIONS = {
     "a signature of another study": lambda m: m["signatures"][0].update(with_patient=False),
     "a study that counts as signed": lambda m: m["study"].update(state="signed"),
     "more fitted edits than there are": lambda m: m["study"].update(n_fitted_edits=7),
+    "a measurement of an unknown interval": lambda m: m["study"]["view"]["measurements"][0].insert(0, "<b>"),
+    "a measurement with a name of its own": lambda m: m["study"].update(view={"measurements": [["**", 1, 2]]}),
+    "a measurement of no length": lambda m: m["study"].update(view={"measurements": [["QT", 2.0, 2.0]]}),
 }
 
 
@@ -437,7 +455,9 @@ def test_a_zip_of_the_version_before_is_imported(store, other, packed, tmp_path,
 
     def before(manifest):
         manifest["version"] = 1
-        del manifest["study"]["narratives"], manifest["study"]["notes_key"]
+        for name in ("narratives", "notes_key", "unlike_pct"):
+            del manifest["study"][name]
+        manifest["study"]["view"] = {}
         previous = audit.FIRST_PREVIOUS
         for values in manifest["audit"]:
             detail = json.loads(values["detail"])

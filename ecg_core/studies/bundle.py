@@ -38,6 +38,7 @@ from .bundle_checks import (
     check_limits,
     checked_rows,
     read_manifest,
+    shared_view,
 )
 from .frozen import read_frozen
 from .recordings import open_recording
@@ -186,7 +187,8 @@ def _collected(
     names = dict.fromkeys(str(name) for one in signed for name in one.files.values())
     places = [place for name in names if (place := signed_path(store, record_sha256, name)).is_file()]
     files += [(SIGNED_FILES, f"{record_sha256}/{place.name}", place) for place in places]
-    study = _values(row) | EMPTIED | ({} if with_patient else {"patient": {}, "patient_key": ""})
+    study = _values(row) | EMPTIED | {"view": shared_view(row.view)}
+    study |= {} if with_patient else {"patient": {}, "patient_key": ""}
     lists = {name: [_values(one) for one in found] for name, found in rows.items()}
     lists["analyses"] = [one for one in lists["analyses"] if one["digest"] in kept]
     manifest = {
