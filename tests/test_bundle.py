@@ -139,14 +139,22 @@ def test_measurements_and_doubts_about_a_recording_go_with_its_study_and_how_a_w
     assert (study.view, study.unlike_pct) == ({"measurements": [["QT", 1.0, 1.4]]}, 12.5)
 
 
-def test_an_export_never_replaces_a_file_of_its_own_study(store, key):
+def test_an_export_replaces_no_file_but_an_earlier_export_of_the_same_study(store, key, packed, tmp_path):
     study, before = get_study(store, key.record_sha256), audit.trail(store, key.record_sha256)
-    for path in open_recording(store, study).files:
+    another = add_small(store, tmp_path / "another")
+    export_study(store, another.record_sha256, tmp_path / "another.zip", READER, with_patient=False)
+    (tmp_path / "thesis.txt").write_text("a year of work")
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        archive.writestr(MANIFEST, "{}")
+    others = [tmp_path / name for name in ("another.zip", "thesis.txt", "model.zip")]
+    for path in (*others, *open_recording(store, study).files, *store.folder.glob("*.sqlite")):
         content = path.read_bytes()
-        with pytest.raises(StoreError, match="is a file of this study, which is never replaced"):
+        with pytest.raises(StoreError, match="no export of this study, and it was not replaced"):
             export_study(store, key.record_sha256, path, READER, with_patient=True)
         assert path.read_bytes() == content
     assert audit.trail(store, key.record_sha256) == before
+    export_study(store, key.record_sha256, packed, READER, with_patient=False)
+    assert audit.trail(store, key.record_sha256)[-1].action == "exported"
 
 
 def test_patient_data_are_in_the_zip_only_if_they_are_asked_for(store, other, key, packed, tmp_path):

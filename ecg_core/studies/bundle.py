@@ -79,19 +79,19 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
     ------
     StoreError
         The recording is missing or was changed, the study is too large for a zip, or the zip cannot be written or
-        would replace a file of the study.
+        would replace another file than an earlier export of the same study.
 
     """
     study = get_study(store, record_sha256)
     if study is None:
         raise StoreError(DELETED)
+    with _not_written(path):
+        _require_free(path, record_sha256)
     open_recording(store, study, in_full=True)
     with _not_written(path), store.writing() as session:
         audit.append(session, record_sha256, editor.reader, "exported", with_patient=with_patient)
         session.flush()
         manifest, files = _collected(store, session, record_sha256, with_patient=with_patient)
-        if path.resolve() in {source.resolve() for _, _, source in files}:
-            raise StoreError(f"{path}: is a file of this study, which is never replaced. Choose another place.")
         sizes = [source.stat().st_size for _, _, source in files]
         listed = manifest | {"files": [vars(Packed(subfolder, name, NO_HASH)) for subfolder, name, _ in files]}
         check_limits(study.record_id, sizes, len(_as_json(listed)), max_bytes=MAX_BYTES)
@@ -104,6 +104,23 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
         with store.writing() as session:
             audit.append(session, record_sha256, editor.reader, "export failed")
         raise
+
+
+def _require_free(path: Path, record_sha256: str) -> None:
+    """Refuse to replace what is no export of the same study."""
+    if path.exists() and not _is_export_of(path, record_sha256):
+        raise StoreError(
+            f"{path}: there is a file already, which is no export of this study, and it was not replaced. Choose "
+            "another place."
+        )
+
+
+def _is_export_of(path: Path, record_sha256: str) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return bool(read_manifest(path, archive)["record_sha256"] == record_sha256)
+    except Exception:  # the file may be anything
+        return False
 
 
 @contextmanager
