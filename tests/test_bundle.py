@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from sqlalchemy.orm import Session, SessionTransaction
 from support.analyses import make_analysis
+from support.made_files import csv_text
+from support.made_files import signal as made_signal
 from support.processes import everything
 from support.records import write_record
 from support.stores import OTHER, READER, add_small, edit, with_record, write_small
@@ -353,6 +355,15 @@ def test_a_flat_recording_that_packs_to_nothing_comes_in_again(file_store, other
     study = add_study(file_store, read_record(flat), READER)
     export_study(file_store, study.record_sha256, tmp_path / "flat.zip", READER, with_patient=False)
     assert import_study(other, tmp_path / "flat.zip", OTHER).record_id == "flat"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of Windows hold no colon")
+def test_a_recording_named_by_the_clock_comes_in_again(file_store, other, tmp_path):
+    path = tmp_path / "2024-01-01T12:30:00.csv"
+    path.write_text(csv_text(made_signal()))
+    study = add_study(file_store, read_record(path), READER)
+    export_study(file_store, study.record_sha256, tmp_path / "clock.zip", READER, with_patient=False)
+    assert import_study(other, tmp_path / "clock.zip", OTHER).record_id == "2024-01-01T12:30:00"
 
 
 def import_to(store, path):
