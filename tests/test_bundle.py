@@ -27,6 +27,7 @@ from ecg_core.records.joined import MAX_PIECES
 from ecg_core.studies import audit, bundle, bundle_checks
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis
 from ecg_core.studies.bundle import MANIFEST, export_study, import_study
+from ecg_core.studies.bundle_checks import MAX_LETTERS
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.recordings import files_of_study, open_recording
 from ecg_core.studies.signing import begin_new_version, left_out_files, verify_signature
@@ -364,6 +365,32 @@ def test_a_recording_named_by_the_clock_comes_in_again(file_store, other, tmp_pa
     study = add_study(file_store, read_record(path), READER)
     export_study(file_store, study.record_sha256, tmp_path / "clock.zip", READER, with_patient=False)
     assert import_study(other, tmp_path / "clock.zip", OTHER).record_id == "2024-01-01T12:30:00"
+
+
+TEXTS = {
+    "narrative": lambda m, words: m["study"].update(narrative=words),
+    "patient data": lambda m, words: m["study"]["patient"].update(indication=words),
+    "addendum": lambda m, words: m["signatures"][0].update(addendum=words),
+}
+
+
+@pytest.mark.parametrize("write", TEXTS.values(), ids=TEXTS)
+def test_a_text_without_end_is_refused(other, packed, tmp_path, write):
+    path = repacked(packed, tmp_path / "long.zip", change=lambda m: write(m, "x" * (MAX_LETTERS + 1)))
+    assert f"longer than {MAX_LETTERS:,} letters" in is_refused(other, path)
+
+
+def test_the_longest_text_comes_in_again_and_a_longer_one_is_not_exported(store, other, key, tmp_path):
+    sha256, path = key.record_sha256, tmp_path / "long.zip"
+    set_narrative(store, sha256, "x" * MAX_LETTERS, READER)
+    export_study(store, sha256, path, READER, with_patient=False)
+    assert len(notes_of(import_to(other, path), sha256).narrative) == MAX_LETTERS
+    set_narrative(store, sha256, "x" * (MAX_LETTERS + 1), READER)
+    n_entries = len(audit.trail(store, sha256))
+    with pytest.raises(StoreError, match=r"longer than .* nothing was written"):
+        export_study(store, sha256, tmp_path / "longer.zip", READER, with_patient=False)
+    assert not (tmp_path / "longer.zip").exists()
+    assert len(audit.trail(store, sha256)) == n_entries
 
 
 def import_to(store, path):

@@ -95,6 +95,7 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
         sizes = [source.stat().st_size for _, _, source in files]
         listed = manifest | {"files": [vars(Packed(subfolder, name, NO_HASH)) for subfolder, name, _ in files]}
         check_limits(study.record_id, sizes, len(_as_json(listed)), max_bytes=MAX_BYTES)
+        _check_as_imported(study.record_id, listed)
     try:
         with _not_written(path), atomic_file(path) as part:
             _write_zip(part, manifest, files, zipfile.ZIP_DEFLATED)
@@ -104,6 +105,17 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
         with store.writing() as session:
             audit.append(session, record_sha256, editor.reader, "export failed")
         raise
+
+
+def _check_as_imported(record_id: str, manifest: Values) -> None:
+    """Refuse to write a zip whose rows no import would accept."""
+    try:
+        checked_rows(manifest)
+    except Exception as error:  # of any kind
+        raise StoreError(
+            f"{record_id}: no import would accept this study ({format_quoted(error)}); nothing was written. Copy the "
+            "folder of the studies instead."
+        ) from error
 
 
 def _require_free(path: Path, record_sha256: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..edits import EDIT_KINDS, AcceptEdit, edit_of, last_time_of
 from ..errors import StoreError
-from ..notes import SEXES, Patient
+from ..notes import MAX_NARRATIVE_LETTERS, SEXES, Patient
 from ..records.archives import MAX_FILES
 from ..records.joined import MAX_PIECES
 from ..rhythm.events import KIND_NAMES
@@ -40,6 +40,8 @@ EMPTIED: Final[dict[str, Any]] = {"path": "", "files": []}  # of this computer
 N_OF_MEASUREMENT: Final = 3  # its interval, start and end
 HASHES_OF_REPORT: Final = {"labels", "model"}  # by which a locked study is verified
 HASH_DIGITS: Final = 64
+MAX_LETTERS: Final = 10 * MAX_NARRATIVE_LETTERS  # of a text: pages limit what is typed, earlier versions did not
+OF_ANY_LENGTH: Final = "detail"  # of an entry of the trail: it may hold the entries of another one
 MOST_BEYOND_S: Final = 1.0  # of an edit past the last sample
 
 Values = dict[str, Any]
@@ -126,6 +128,8 @@ def _checked(table: type[Base], values: Any) -> Values:
         fits &= kind is bool or not isinstance(values[name], bool)  # which is an int for Python
         if not fits and not (values[name] is None and column.nullable):
             raise ValueError(f"{table.__tablename__}.{name} is of another type")
+        if kind is str and name != OF_ANY_LENGTH:
+            _require_length(values[name])
         if name.endswith("_at") and not (name == "undone_at" and values[name] == ""):
             _require(_is_moment(values[name]), f"{table.__tablename__}.{name} is no time")
     return {name: float(value) if _is_float(columns[name], value) else value for name, value in values.items()}
@@ -184,7 +188,13 @@ def _is_moment(text: str) -> bool:
 
 
 def _is_text(content: Mapping[str, Any]) -> bool:
+    for value in content.values():
+        _require_length(value)
     return all(isinstance(value, str) for value in content.values())
+
+
+def _require_length(value: object) -> None:
+    _require(not isinstance(value, str) or len(value) <= MAX_LETTERS, f"a text is longer than {MAX_LETTERS:,} letters")
 
 
 def _is_number(value: object) -> bool:
