@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SEXES: Final = ("", "female", "male", "other")
+MAX_NARRATIVE_LETTERS: Final = 20_000  # some four pages of the PDF: more was pasted by mistake
 TYPED, FROM_FILE = "typed", "file"  # where a diary entry comes from
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from sqlalchemy.orm import Session, SessionTransaction
 from support.analyses import make_analysis
+from support.made_files import csv_text
+from support.made_files import signal as made_signal
 from support.processes import everything
 from support.records import write_record
 from support.stores import OTHER, READER, add_small, edit, with_record, write_small
@@ -25,12 +27,20 @@ from ecg_core.records.joined import MAX_PIECES
 from ecg_core.studies import audit, bundle, bundle_checks
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis
 from ecg_core.studies.bundle import MANIFEST, export_study, import_study
+from ecg_core.studies.bundle_checks import MAX_LETTERS
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.recordings import files_of_study, open_recording
 from ecg_core.studies.signing import begin_new_version, left_out_files, verify_signature
 from ecg_core.studies.store import now, open_store
-from ecg_core.studies.study import Editor, add_study, delete_study, find_studies, get_study
-from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
+from ecg_core.studies.study import Editor, add_study, delete_study, find_studies, get_study, set_view
+from ecg_core.studies.study_notes import (
+    keep_measurement,
+    notes_of,
+    set_diary,
+    set_narrative,
+    set_patient,
+    set_report_strips,
+)
 from ecg_core.studies.tables import AuditRow, EditRow, SignatureRow, StudyRow
 from ecg_core.studies.wording import sentence_of
 
@@ -58,6 +68,8 @@ def key(store, tmp_path):
     set_diary(store, sha256, [DiaryEntry(1.0, "dizzy")], READER)
     set_report_strips(store, sha256, [ReportStrip(2.0, "a strip")], READER)
     set_narrative(store, sha256, "Sinus rhythm.", READER)
+    keep_measurement(store, sha256, ("QT", 1.0, 1.4), READER)
+    set_view(store, sha256, {"t": 4.5, "sec": 10})
     analysis = with_record(make_analysis(), open_recording(store, study))
     key = AnalysisKey(sha256, "II", "0" * 64, analysis.rules)
     save_analysis(store, key, analysis)
@@ -70,6 +82,7 @@ def key(store, tmp_path):
         audit.append(session, sha256, "Dr A", "signed", version=1, signature_sha256=audit.signature_sha256(row))
         session.add(row)
         session.get_one(StudyRow, sha256).state = "signed"
+        session.get_one(StudyRow, sha256).unlike_pct = 12.5
     begin_new_version(store, sha256, READER)
     return key
 
@@ -124,14 +137,27 @@ def test_a_study_arrives_whole_in_another_store(store, other, either, key, packe
     assert [path for path in either.folder.rglob("*") if path.is_file() and "sqlite" not in path.name] == []
 
 
-def test_an_export_never_replaces_a_file_of_its_own_study(store, key):
+def test_measurements_and_doubts_about_a_recording_go_with_its_study_and_how_a_window_was_left_does_not(other, packed):
+    study = import_study(other, packed, OTHER)
+    assert (study.view, study.unlike_pct) == ({"measurements": [["QT", 1.0, 1.4]]}, 12.5)
+
+
+def test_an_export_replaces_no_file_but_an_earlier_export_of_the_same_study(store, key, packed, tmp_path):
     study, before = get_study(store, key.record_sha256), audit.trail(store, key.record_sha256)
-    for path in open_recording(store, study).files:
+    another = add_small(store, tmp_path / "another")
+    export_study(store, another.record_sha256, tmp_path / "another.zip", READER, with_patient=False)
+    (tmp_path / "thesis.txt").write_text("a year of work")
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        archive.writestr(MANIFEST, "{}")
+    others = [tmp_path / name for name in ("another.zip", "thesis.txt", "model.zip")]
+    for path in (*others, *open_recording(store, study).files, *store.folder.glob("*.sqlite")):
         content = path.read_bytes()
-        with pytest.raises(StoreError, match="is a file of this study, which is never replaced"):
+        with pytest.raises(StoreError, match="no export of this study, and it was not replaced"):
             export_study(store, key.record_sha256, path, READER, with_patient=True)
         assert path.read_bytes() == content
     assert audit.trail(store, key.record_sha256) == before
+    export_study(store, key.record_sha256, packed, READER, with_patient=False)
+    assert audit.trail(store, key.record_sha256)[-1].action == "exported"
 
 
 def test_patient_data_are_in_the_zip_only_if_they_are_asked_for(store, other, key, packed, tmp_path):
@@ -332,6 +358,41 @@ def test_a_flat_recording_that_packs_to_nothing_comes_in_again(file_store, other
     assert import_study(other, tmp_path / "flat.zip", OTHER).record_id == "flat"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names of Windows hold no colon")
+def test_a_recording_named_by_the_clock_comes_in_again(file_store, other, tmp_path):
+    path = tmp_path / "2024-01-01T12:30:00.csv"
+    path.write_text(csv_text(made_signal()))
+    study = add_study(file_store, read_record(path), READER)
+    export_study(file_store, study.record_sha256, tmp_path / "clock.zip", READER, with_patient=False)
+    assert import_study(other, tmp_path / "clock.zip", OTHER).record_id == "2024-01-01T12:30:00"
+
+
+TEXTS = {
+    "narrative": lambda m, words: m["study"].update(narrative=words),
+    "patient data": lambda m, words: m["study"]["patient"].update(indication=words),
+    "addendum": lambda m, words: m["signatures"][0].update(addendum=words),
+}
+
+
+@pytest.mark.parametrize("write", TEXTS.values(), ids=TEXTS)
+def test_a_text_without_end_is_refused(other, packed, tmp_path, write):
+    path = repacked(packed, tmp_path / "long.zip", change=lambda m: write(m, "x" * (MAX_LETTERS + 1)))
+    assert f"longer than {MAX_LETTERS:,} letters" in is_refused(other, path)
+
+
+def test_the_longest_text_comes_in_again_and_a_longer_one_is_not_exported(store, other, key, tmp_path):
+    sha256, path = key.record_sha256, tmp_path / "long.zip"
+    set_narrative(store, sha256, "x" * MAX_LETTERS, READER)
+    export_study(store, sha256, path, READER, with_patient=False)
+    assert len(notes_of(import_to(other, path), sha256).narrative) == MAX_LETTERS
+    set_narrative(store, sha256, "x" * (MAX_LETTERS + 1), READER)
+    n_entries = len(audit.trail(store, sha256))
+    with pytest.raises(StoreError, match=r"longer than .* nothing was written"):
+        export_study(store, sha256, tmp_path / "longer.zip", READER, with_patient=False)
+    assert not (tmp_path / "longer.zip").exists()
+    assert len(audit.trail(store, sha256)) == n_entries
+
+
 def import_to(store, path):
     import_study(store, path, OTHER)
     return store
@@ -407,6 +468,9 @@ ALTERATIONS = {
     "a signature of another study": lambda m: m["signatures"][0].update(with_patient=False),
     "a study that counts as signed": lambda m: m["study"].update(state="signed"),
     "more fitted edits than there are": lambda m: m["study"].update(n_fitted_edits=7),
+    "a measurement of an unknown interval": lambda m: m["study"]["view"]["measurements"][0].insert(0, "<b>"),
+    "a measurement with a name of its own": lambda m: m["study"].update(view={"measurements": [["**", 1, 2]]}),
+    "a measurement of no length": lambda m: m["study"].update(view={"measurements": [["QT", 2.0, 2.0]]}),
 }
 
 
@@ -437,7 +501,9 @@ def test_a_zip_of_the_version_before_is_imported(store, other, packed, tmp_path,
 
     def before(manifest):
         manifest["version"] = 1
-        del manifest["study"]["narratives"], manifest["study"]["notes_key"]
+        for name in ("narratives", "notes_key", "unlike_pct"):
+            del manifest["study"][name]
+        manifest["study"]["view"] = {}
         previous = audit.FIRST_PREVIOUS
         for values in manifest["audit"]:
             detail = json.loads(values["detail"])

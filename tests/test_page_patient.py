@@ -1,5 +1,6 @@
 """The pages Patient and Audit trail, and the sign-off on the page Report."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,7 +22,7 @@ from ecg_core.studies.audit import trail
 from ecg_core.studies.signing import sign, signatures_of
 from ecg_core.studies.study import SIGNED, get_study
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient
-from pages._ui.sign_off import VERSION
+from pages._ui.sign_off import SIGNING, VERSION
 from pages._ui.view import study_key
 
 
@@ -257,6 +258,31 @@ def test_a_report_is_signed_after_a_confirmation_of_what_is_signed_and_what_is_o
     assert (stored.signature.role, stored.signature.reader) == ("Cardiologist", workspace.editor.reader)
     assert workspace.is_signed(shown(workspace))
     assert "**Version 1** signed by" in text_of(page("report", workspace))
+
+
+def test_signing_says_what_it_does_while_it_lasts_and_a_second_click_is_no_error(workspace, monkeypatch):
+    shown_now, while_written = [], []
+
+    @contextmanager
+    def spinner(text):
+        shown_now.append(text)
+        yield
+        shown_now.remove(text)
+
+    def write(*_):
+        while_written.extend(shown_now)
+        return b"{}"
+
+    monkeypatch.setattr(st, "spinner", spinner)
+    monkeypatch.setattr(signing, "WRITERS", {"json": write})
+    at = AppTest.from_function(confirmation)
+    at.session_state["workspace"] = workspace
+    at.run().button(key="sign_now").click().run()
+    assert while_written == [SIGNING]
+    at.button(key="sign_now").click().run()
+    assert not at.exception
+    assert not at.error
+    assert len(signatures_of(workspace.store, shown(workspace))) == 1
 
 
 def test_what_another_window_wrote_after_the_page_was_drawn_is_not_signed(workspace):

@@ -6,12 +6,12 @@ import pytest
 from support.analyses import make_event, with_events
 from support.pages import address_time_s, app_test, button, controls, html_of, page, workspace_with
 
-from ecg_core.notes import Patient, ReportStrip
+from ecg_core.notes import MAX_NARRATIVE_LETTERS, Patient, ReportStrip
 from ecg_core.report.narrative import draft_narrative
 from ecg_core.report.strip_selection import STRIP_S, choose_strips
 from ecg_core.studies.holding import hold
 from ecg_core.studies.study_notes import notes_of, set_narrative, set_patient, set_report_strips
-from pages._ui.narrative import AT_MOST, DRAFTED, MAX_LETTERS
+from pages._ui.narrative import AT_MOST, DRAFTED
 from pages._ui.view import study_key
 
 
@@ -120,8 +120,8 @@ def test_a_narrative_that_is_emptied_or_as_drafted_is_the_drafted_one(workspace,
 def test_the_length_of_a_narrative_is_limited_and_what_is_stored_is_never_cut(workspace, sha256):
     at = page("report", workspace)
     assert f"{DRAFTED} {AT_MOST}" in [caption.value for caption in at.caption]
-    assert at.text_area[0].max_chars == MAX_LETTERS
-    long = "b" * 2 * MAX_LETTERS  # of an earlier version, or from elsewhere
+    assert at.text_area[0].max_chars == MAX_NARRATIVE_LETTERS
+    long = "b" * 2 * MAX_NARRATIVE_LETTERS  # of an earlier version, or from elsewhere
     workspace.save(set_narrative, sha256, long)
     at = page("report", workspace)
     assert at.text_area[0].value == long

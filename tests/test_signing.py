@@ -35,7 +35,17 @@ from ecg_core.studies.signing import (
     verify_signature,
 )
 from ecg_core.studies.store import open_store
-from ecg_core.studies.study import IN_REVIEW, SIGNED, Editor, add_study, delete_study, get_study, set_archived, set_view
+from ecg_core.studies.study import (
+    IN_REVIEW,
+    SIGNED,
+    Editor,
+    add_study,
+    delete_study,
+    get_study,
+    note_export,
+    set_archived,
+    set_view,
+)
 from ecg_core.studies.study_notes import (
     add_recording,
     fill_from_file,
@@ -187,6 +197,7 @@ def test_a_new_version_is_signed_beside_the_old_one(store, analysis):
 def test_what_changed_since_a_version_is_listed(store, analysis):
     sha256 = analysis.record.sha256
     signed(store, analysis)
+    note_export(store, sha256, EDITOR, files=["x_v1_report.pdf"], with_patient=False)
     assert changes_since(store, sha256, 1) == ()
     begin_new_version(store, sha256, EDITOR)
     add_edit(store, sha256, LabelEdit((Label(1.0, "V"),)), EDITOR)

@@ -153,6 +153,11 @@ def test_the_row_of_a_recording_without_analysable_signal_does_not_look_calm():
     assert short_danger(analyses._found(blind)["danger"]) == "No signal is analysable"
 
 
+@pytest.mark.parametrize(("n_lost", "said"), [(1, ""), (3, "50.0 % not analysable"), (5, "83.3 % not analysable")])
+def test_the_row_of_a_recording_of_which_much_is_not_analysable_does_not_look_calm(n_lost, said):
+    assert short_danger(analyses._found(make_analysis(60.0, unusable=range(n_lost)))["danger"]) == said
+
+
 def test_a_search_looks_at_records_patients_and_readers(workspace, folder):
     studies = added(workspace, folder, "one", "two", "three")
     set_patient(workspace.store, studies["two"].record_sha256, Patient(name="Żółć"), workspace.editor)

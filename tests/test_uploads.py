@@ -178,6 +178,14 @@ def test_a_name_of_any_script_is_stored_in_its_composed_form(name, form):
     assert uploads.safe_name(unicodedata.normalize(form, name)) == unicodedata.normalize("NFC", name)
 
 
+def test_a_recording_is_uploaded_under_the_name_that_people_gave_it():
+    workspace = Workspace()
+    at = page("studies", workspace)
+    at.file_uploader[0].set_value([("O'Neil & Sons #3.csv", csv_text(signal()).encode(), "text/csv")]).run()
+    assert not at.error
+    assert [record.record_id for record in workspace.records.values()] == ["O'Neil & Sons #3"]
+
+
 def test_two_forms_of_one_name_are_not_taken_for_two_files():
     with pytest.raises(RecordError, match="twice"):
         uploads.refuse_name("Mu\u0308ller.edf", ["M\xfcller.edf"])

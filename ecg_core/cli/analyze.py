@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from ..schema import Analysis, Annotations, Ectopy, Record
 
 
-NOT_ANALYSABLE_PCT = 20.0  # of a record, from which on a study says so beside its dangers
 SKIPPED_SHOWN = 5  # folders
 
 
@@ -290,15 +289,15 @@ def _dangers_of_study(study: Study) -> list[str]:
 
 def _not_analysable_of_study(study: Study) -> list[str]:
     """A line for each record in which much could not be looked at: that nothing was found there is no finding."""
+    from ..report.dangers import MUCH_PCT
+
     done = [outcome for outcome in study.outcomes if not outcome.problem]
     shares = [(_not_analysable_pct(outcome.row), outcome.task.name) for outcome in done]
-    found = sorted((each for each in shares if each[0] >= NOT_ANALYSABLE_PCT), key=lambda each: -each[0])
+    found = sorted((each for each in shares if each[0] >= MUCH_PCT), key=lambda each: -each[0])
     if not found:
         return []
     of_records = f"{len(found)} of {plural(len(study.outcomes), 'record')}"
-    head = (
-        f"Not analysable for {NOT_ANALYSABLE_PCT:g} % of the time or more, where nothing can be found, in {of_records}:"
-    )
+    head = f"Not analysable for {MUCH_PCT:g} % of the time or more, where nothing can be found, in {of_records}:"
     return [head, *(f"  {name}: {share:.0f} %" for share, name in found)]
 
 

@@ -30,6 +30,7 @@ DANGER_NAMES: Final = {
     "vf": "VF", "vf_suspected": "suspected VF", "asystole": "asystole", "vt_sustained": "sustained VT",
 }  # fmt: skip
 REJECTED_NAMES: Final = DANGER_NAMES | {"vt": "non-sustained VT"}
+MUCH_PCT: Final = 20.0  # of a recording; where so much is not analysable, that nothing was found is no finding
 MINUTE_S = 60.0
 SHOWN_PCT = 0.05  # less would be printed as 0.0 %
 NOTHING_PCT = 1e-6  # what remains of a difference that is zero
@@ -67,6 +68,16 @@ def dangers(analysis: Analysis) -> tuple[Danger, ...]:
         if events:
             found.append(Danger(kind, events, _danger_text(analysis, kind, events)))
     return tuple(found)
+
+
+def worklist_text(analysis: Analysis) -> str:
+    """What a line of a worklist says of a recording: its first danger, else that much of it, or all, is unjudged."""
+    if found := dangers(analysis):
+        return found[0].text
+    if nothing_judged(analysis):
+        return _calm_text(analysis)
+    lost = lost_pct(analysis)
+    return f"{_lost_text(lost)} not analysable: nothing can be found there" if lost >= MUCH_PCT else ""
 
 
 def remarks(analysis: Analysis) -> tuple[str, ...]:

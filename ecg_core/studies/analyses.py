@@ -17,7 +17,7 @@ from ..classifier.spec import MODELS
 from ..edits import Edit, digest_of
 from ..errors import ChangeRefusedError, StoreError
 from ..files import atomic_file
-from ..report.dangers import dangers, nothing_judged, remarks
+from ..report.dangers import worklist_text
 from ..rhythm.domain_shift import domain_shift
 from ..rhythm.editing import apply_edits
 from ..rules import BALANCED, RhythmRules, rules_from
@@ -215,13 +215,12 @@ def _shown(key: AnalysisKey, analysis: Analysis) -> dict[str, Any]:
 
 def _found(analysis: Analysis) -> dict[str, Any]:
     burden, shift = analysis.burden, domain_shift(analysis)
-    found = [danger.text for danger in dangers(analysis)] or remarks(analysis)[: nothing_judged(analysis)]
     return {
         "n_beats": burden.n_beats,
         "pvc_pct": _number(burden.pvc_burden_pct),
         "sve_pct": _number(burden.sve_burden_pct),
         "af_pct": _number(burden.af_burden_pct),
-        "danger": found[0] if found else "",
+        "danger": worklist_text(analysis),
         "unlike_pct": 100 * shift.doubtful_share if shift and shift.is_unlike else None,
     }
 

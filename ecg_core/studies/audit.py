@@ -33,6 +33,7 @@ EDIT_ACTIONS: Final = {  # by the kind of the edit
 }  # fmt: skip
 STUDY_DELETED: Final = "study deleted"  # in the store's own trail
 FROM_FILE: Final = "taken from the file"
+HANDED_OUT: Final = ("files exported", "exported", "export failed")  # actions that change nothing of a study
 ENTRY_COLUMNS: Final = ("number", "made_at", "reader", "action", "detail", "previous", "hash")
 SHOWN_AT_FIRST: Final = {"lead": "auto", "model_name": "", "model_sha256": "", "rules": {}, "n_fitted_edits": 0}
 

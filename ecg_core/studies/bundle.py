@@ -38,6 +38,7 @@ from .bundle_checks import (
     check_limits,
     checked_rows,
     read_manifest,
+    shared_view,
 )
 from .frozen import read_frozen
 from .recordings import open_recording
@@ -78,22 +79,23 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
     ------
     StoreError
         The recording is missing or was changed, the study is too large for a zip, or the zip cannot be written or
-        would replace a file of the study.
+        would replace another file than an earlier export of the same study.
 
     """
     study = get_study(store, record_sha256)
     if study is None:
         raise StoreError(DELETED)
+    with _not_written(path):
+        _require_free(path, record_sha256)
     open_recording(store, study, in_full=True)
     with _not_written(path), store.writing() as session:
         audit.append(session, record_sha256, editor.reader, "exported", with_patient=with_patient)
         session.flush()
         manifest, files = _collected(store, session, record_sha256, with_patient=with_patient)
-        if path.resolve() in {source.resolve() for _, _, source in files}:
-            raise StoreError(f"{path}: is a file of this study, which is never replaced. Choose another place.")
         sizes = [source.stat().st_size for _, _, source in files]
         listed = manifest | {"files": [vars(Packed(subfolder, name, NO_HASH)) for subfolder, name, _ in files]}
         check_limits(study.record_id, sizes, len(_as_json(listed)), max_bytes=MAX_BYTES)
+        _check_as_imported(study.record_id, listed)
     try:
         with _not_written(path), atomic_file(path) as part:
             _write_zip(part, manifest, files, zipfile.ZIP_DEFLATED)
@@ -103,6 +105,34 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
         with store.writing() as session:
             audit.append(session, record_sha256, editor.reader, "export failed")
         raise
+
+
+def _check_as_imported(record_id: str, manifest: Values) -> None:
+    """Refuse to write a zip whose rows no import would accept."""
+    try:
+        checked_rows(manifest)
+    except Exception as error:  # of any kind
+        raise StoreError(
+            f"{record_id}: no import would accept this study ({format_quoted(error)}); nothing was written. Copy the "
+            "folder of the studies instead."
+        ) from error
+
+
+def _require_free(path: Path, record_sha256: str) -> None:
+    """Refuse to replace what is no export of the same study."""
+    if path.exists() and not _is_export_of(path, record_sha256):
+        raise StoreError(
+            f"{path}: there is a file already, which is no export of this study, and it was not replaced. Choose "
+            "another place."
+        )
+
+
+def _is_export_of(path: Path, record_sha256: str) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return bool(read_manifest(path, archive)["record_sha256"] == record_sha256)
+    except Exception:  # the file may be anything
+        return False
 
 
 @contextmanager
@@ -186,7 +216,8 @@ def _collected(
     names = dict.fromkeys(str(name) for one in signed for name in one.files.values())
     places = [place for name in names if (place := signed_path(store, record_sha256, name)).is_file()]
     files += [(SIGNED_FILES, f"{record_sha256}/{place.name}", place) for place in places]
-    study = _values(row) | EMPTIED | ({} if with_patient else {"patient": {}, "patient_key": ""})
+    study = _values(row) | EMPTIED | {"view": shared_view(row.view)}
+    study |= {} if with_patient else {"patient": {}, "patient_key": ""}
     lists = {name: [_values(one) for one in found] for name, found in rows.items()}
     lists["analyses"] = [one for one in lists["analyses"] if one["digest"] in kept]
     manifest = {

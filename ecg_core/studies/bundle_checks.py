@@ -12,19 +12,21 @@ from typing import Any, Final
 
 from ..edits import EDIT_KINDS, AcceptEdit, edit_of, last_time_of
 from ..errors import StoreError
-from ..notes import SEXES, Patient
+from ..notes import MAX_NARRATIVE_LETTERS, SEXES, Patient
 from ..records.archives import MAX_FILES
 from ..records.joined import MAX_PIECES
 from ..rhythm.events import KIND_NAMES
 from ..rules import BALANCED, SENSITIVITIES
 from ..text import plural
 from .analyses import stored_rules
-from .study import PARTS_OF_A_RECORD, STATES
+from .study import MEASURED, MEASUREMENTS, PARTS_OF_A_RECORD, STATES
 from .study_files import SIGNED_FILES, is_bare
 from .tables import AnalysisRow, AuditRow, Base, DiaryRow, EditRow, SignatureRow, StripRow, StudyRow
 
-FORMAT, VERSION = "ecg-workstation-study", 2  # raised when a column is added or changes its meaning
-ADDED: Final[dict[int, dict[str, Any]]] = {1: {"narratives": {}, "notes_key": ""}}  # what earlier versions lack
+FORMAT, VERSION = "ecg-workstation-study", 3  # raised when a column is added or changes its meaning
+ADDED: Final[dict[int, dict[str, Any]]] = {  # what earlier versions lack
+    1: {"narratives": {}, "notes_key": "", "unlike_pct": None}, 2: {"unlike_pct": None},
+}  # fmt: skip
 MANIFEST: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 256 << 20  # a hundred edits of all beats of two weeks
 MAX_MEMBERS: Final = MAX_FILES + MAX_PIECES * len(PARTS_OF_A_RECORD)  # a joined recording, and files of its study
@@ -33,11 +35,13 @@ LISTS: Final[dict[str, type[Base]]] = {
     "audit": AuditRow,
 }  # fmt: skip
 LIST_COLUMNS: Final = {"study": ("files", "lead_names"), "edit": ("content",)}  # in other JSON columns stand dicts
-# Numbers of this database, what the manifest states once, and what a study has again once it is opened
-NOT_EXPORTED: Final = ("id", "record_sha256", "unlike_pct")
-EMPTIED: Final = {"path": "", "files": [], "view": {}}  # of this computer
+NOT_EXPORTED: Final = ("id", "record_sha256")  # numbers of this database, and what the manifest states once
+EMPTIED: Final[dict[str, Any]] = {"path": "", "files": []}  # of this computer
+N_OF_MEASUREMENT: Final = 3  # its interval, start and end
 HASHES_OF_REPORT: Final = {"labels", "model"}  # by which a locked study is verified
 HASH_DIGITS: Final = 64
+MAX_LETTERS: Final = 10 * MAX_NARRATIVE_LETTERS  # of a text: pages limit what is typed, earlier versions did not
+OF_ANY_LENGTH: Final = "detail"  # of an entry of the trail: it may hold the entries of another one
 MOST_BEYOND_S: Final = 1.0  # of an edit past the last sample
 
 Values = dict[str, Any]
@@ -94,10 +98,17 @@ def checked_rows(manifest: Values) -> tuple[Values, dict[str, list[Values]]]:
         _check_signature(signature)
     for one in (*rows["diary"], *rows["strips"]):
         _require(one["time_s" if "time_s" in one else "start_s"] >= 0, "a time lies before the recording")
+    study["view"] = shared_view(study["view"])
+    _require(all(map(_is_measurement, study["view"].get(MEASUREMENTS, ()))), "a measurement is none")
     named = [one["name"] for one in manifest["files"] if one["subfolder"] == SIGNED_FILES]
     stated = {f"{manifest['record_sha256']}/{name}" for one in rows["signatures"] for name in one["files"].values()}
     _require(set(named) <= stated and len(named) == len(set(named)), "it holds signed files that no signature names")
     return study, rows
+
+
+def shared_view(view: Mapping[str, Any]) -> Values:
+    """What of the view of a study goes with it: what was measured, and not how a window was left."""
+    return {name: value for name, value in view.items() if name == MEASUREMENTS}
 
 
 def is_hash(text: object) -> bool:
@@ -117,6 +128,8 @@ def _checked(table: type[Base], values: Any) -> Values:
         fits &= kind is bool or not isinstance(values[name], bool)  # which is an int for Python
         if not fits and not (values[name] is None and column.nullable):
             raise ValueError(f"{table.__tablename__}.{name} is of another type")
+        if kind is str and name != OF_ANY_LENGTH:
+            _require_length(values[name])
         if name.endswith("_at") and not (name == "undone_at" and values[name] == ""):
             _require(_is_moment(values[name]), f"{table.__tablename__}.{name} is no time")
     return {name: float(value) if _is_float(columns[name], value) else value for name, value in values.items()}
@@ -161,13 +174,27 @@ def _check_signature(signature: Values) -> None:
     _require(signature["version"] >= 1, "a signature is of no version")
 
 
+def _is_measurement(one: object) -> bool:
+    """Whether a value is an interval that can be measured, with its start and its end in seconds."""
+    if not isinstance(one, list) or len(one) != N_OF_MEASUREMENT or not all(map(_is_number, one[1:])):
+        return False
+    interval, start_s, end_s = one
+    return interval in MEASURED and start_s < end_s
+
+
 def _is_moment(text: str) -> bool:
     """Whether a text is a time as ``store.now`` writes it, so that it sorts among others."""
     return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="microseconds") == text
 
 
 def _is_text(content: Mapping[str, Any]) -> bool:
+    for value in content.values():
+        _require_length(value)
     return all(isinstance(value, str) for value in content.values())
+
+
+def _require_length(value: object) -> None:
+    _require(not isinstance(value, str) or len(value) <= MAX_LETTERS, f"a text is longer than {MAX_LETTERS:,} letters")
 
 
 def _is_number(value: object) -> bool:

@@ -213,10 +213,11 @@ def left_out_files(store: Store, record_sha256: str) -> frozenset[str]:
 
 
 def changes_since(store: Store, record_sha256: str, version: int) -> tuple[AuditEntry, ...]:
-    """The entries of the audit trail after a version was signed."""
+    """The entries of the audit trail after a version was signed, without those of files that were handed out."""
     entries = audit.counting(audit.trail(store, record_sha256))
     at = [i for i, one in enumerate(entries) if one.action == SIGNED_ACTION and one.detail.get("version") == version]
-    return tuple(entries[at[-1] + 1 :]) if at else ()
+    since = entries[at[-1] + 1 :] if at else ()
+    return tuple(one for one in since if one.action not in audit.HANDED_OUT)
 
 
 def verify_signature(store: Store, record_sha256: str) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from .tables import StudyRow
 NEW, ANALYSED, IN_REVIEW, SIGNED = "new", "analysed", "in review", audit.SIGNED
 STATES: Final = (NEW, ANALYSED, IN_REVIEW, SIGNED)  # a running analysis is known by the queue
 MEASUREMENTS: Final = "measurements"  # in the view of a study: what was measured with the calipers and kept
+MEASURED: Final = ("RR", "PR", "QRS", "QT")  # intervals that can be
 UNCHANGED: Final = "unchanged"  # what a transaction notes that changes nothing; see ``leave_as_it_is``
 DELETED: Final = "This study was deleted in the meantime; open its recording again."
 # What the worklist reads: not the columns that can be long, and JSON as text, as most studies hold the same.

@@ -25,6 +25,7 @@ WHAT: Final = {
     RECORDINGS: "uploaded recording",
     SIGNED_FILES: "signed file",
 }
+NO_NAME: Final = frozenset("/\\\0" + (":" if os.name == "nt" else ""))  # a colon names a drive on Windows alone
 N_SAMPLED, SAMPLED_BYTES = 16, 4096  # blocks that are read of a file to know it again: in milliseconds, also on a share
 
 
@@ -142,7 +143,7 @@ def is_bare(name: object) -> bool:
     return (
         isinstance(name, str)
         and name not in ("", ".", "..")
-        and not set(name) & set("/\\:\0")
+        and not set(name) & NO_NAME
         and PurePosixPath(name).name == name
     )
 

@@ -47,7 +47,7 @@ class StudyRow(Base):
     pvc_pct: Mapped[float | None]
     sve_pct: Mapped[float | None]
     af_pct: Mapped[float | None]
-    danger: Mapped[str]  # the first line of the report's dangers, or that nothing could be judged
+    danger: Mapped[str]  # see ``report.dangers.worklist_text``
     unlike_pct: Mapped[float | None]  # doubtful beats of a recording that is unlike the training recordings, else none
     patient: Mapped[dict[str, Any]]
     # random: without it, the hash of the patient data in the trail gives nothing away

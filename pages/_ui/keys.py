@@ -9,9 +9,10 @@ import pandas as pd
 
 from ecg_core.edits import MARKED_NAMES
 from ecg_core.labels import CLASSES, NAME
+from ecg_core.studies.study import MEASURED
 
 IN_BROWSER: Final = "browser"  # commands that strip_gestures.js carries out itself
-INTERVALS: Final = {"RR": "Shift+r", "PR": "Shift+p", "QRS": "Shift+q", "QT": "Shift+t"}
+INTERVALS: Final = dict(zip(MEASURED, ("Shift+r", "Shift+p", "Shift+q", "Shift+t"), strict=True))
 
 
 @dataclass(frozen=True)

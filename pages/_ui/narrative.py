@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import streamlit as st
 
+from ecg_core.notes import MAX_NARRATIVE_LETTERS
 from ecg_core.report.narrative import draft_narrative
 from ecg_core.schema import Analysis
 from ecg_core.studies.study_notes import set_narrative
@@ -13,8 +12,7 @@ from ecg_core.studies.study_notes import set_narrative
 from .frame import guarded
 from .workspace import current_workspace
 
-MAX_LETTERS: Final = 20_000  # some four pages of the PDF: more was pasted by mistake
-AT_MOST = f"At most {MAX_LETTERS:,} letters."
+AT_MOST = f"At most {MAX_NARRATIVE_LETTERS:,} letters."
 DRAFTED = "Drafted from the measures; it follows labels and rules until you edit it."
 EDITED = "Kept as you edited it; it no longer follows changes of labels and rules."
 LINE_PX, EDGE_PX, LINE_CHARACTERS = 17, 26, 155  # height of a line of the field and of its edge; letters on a line
@@ -35,7 +33,7 @@ def draw_narrative(analysis: Analysis) -> None:
     key = f"narrative {hash((sha256, text))}"
     st.text_area(
         "Narrative", text, key=key, label_visibility="collapsed", disabled=fixed, height=EDGE_PX + LINE_PX * n_lines,
-        max_chars=max(MAX_LETTERS, len(text)), on_change=guarded(_save_field), args=(analysis, key),
+        max_chars=max(MAX_NARRATIVE_LETTERS, len(text)), on_change=guarded(_save_field), args=(analysis, key),
     )  # fmt: skip
     st.caption(f"{EDITED if kept else DRAFTED} {AT_MOST}")
 

@@ -34,6 +34,7 @@ from .workspace import current_workspace
 
 STATEMENT: Final = "I have reviewed this recording and agree with the report."
 UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
+SIGNING: Final = "Signing: the whole recording is read, and the report is written. A long recording takes a while."
 ROLES: Final = ("Cardiologist", "Physician", "ECG technician", "Nurse")
 VERSION: Final = "sign_version"  # key in the session's state of the version that is about to be signed
 MAX_LETTERS: Final = 2000
@@ -121,8 +122,13 @@ def draw_confirmation(analysis: Analysis, version: int) -> None:
     st.markdown(f"**{plain_markdown(reader)}**, {plain_markdown(role) or 'no role'}")
     st.caption("The PDF and the JSON are kept with their hashes. From then on the study is locked.")
     agreed = st.button("Sign and lock", type="primary", icon=":material/draw:", width="stretch", key="sign_now")
-    if agreed and guarded(_sign)(analysis, version, reader, role, statement):
+    if agreed and current_workspace().is_signed(analysis.record.sha256):  # clicked again while it was being signed
         st.rerun()
+    if agreed:
+        with st.spinner(SIGNING):
+            is_signed = guarded(_sign)(analysis, version, reader, role, statement)
+        if is_signed:
+            st.rerun()
 
 
 def _typed() -> tuple[str, str, str]:

@@ -80,7 +80,7 @@ def _draw_export(workspace: Workspace, study: Study) -> None:
         "Make the zip", partial(exported, workspace, study, with_patient=with_patient), f"{study.record_id}_study.zip",
         mime="application/zip", on_click="ignore", icon=":material/download:", key="export_zip", width="stretch",
     )  # fmt: skip
-    st.caption("Recording, analyses, labels, notes and audit trail; import it with Add recordings.")
+    st.caption("Recording, analyses, labels, measurements, notes and audit trail; import it with Add recordings.")
 
 
 @st.dialog("Delete these studies?", width="medium", on_dismiss="rerun", icon=":material/delete:")

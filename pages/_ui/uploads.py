@@ -16,7 +16,7 @@ from ecg_core.text import plural
 
 from . import streamlit_runtime
 
-SAFE_NAME: Final = re.compile(r"\w[\w .,()+-]*")  # letters of any script, without their combining marks
+SAFE_NAME: Final = re.compile(r"\w[\w .,()+&'#-]*")  # letters of any script, without their combining marks
 MAX_NAME_LETTERS, MAX_NAME_BYTES = 100, 255  # as file systems count: three a letter of India or China
 
 
@@ -144,7 +144,7 @@ def safe_name(name: str) -> str:
     if not SAFE_NAME.fullmatch(unmarked) or unmarked[0] != bare[0]:
         raise RecordError(
             f'"{bare}" cannot be used as a file name',
-            expected='letters, digits, spaces and "_.,()+-" alone',
+            expected="letters, digits, spaces and _ . , ( ) + & ' # - alone",
             advice="Rename the file; for WFDB, rename the .hea and .dat together and correct the names in the header.",
         )
     n_bytes = len(bare.encode())

@@ -188,7 +188,10 @@ def _columns() -> dict[str, Any]:
         "PVC %": config.NumberColumn(format="%.1f", help=f"PVC burden, {of_beats}", width=58),
         "SVE %": config.NumberColumn(format="%.1f", help=f"SVE burden, {of_beats}", width=58),
         "AF %": config.NumberColumn(format="%.1f", help="AF burden, of the analysable time", width=52),
-        "Danger": config.TextColumn(help="The most serious kind that was found", width=118),
+        "Danger": config.TextColumn(
+            help="The most serious kind that was found; else how much is not analysable, where that is a fifth or more",
+            width=118,
+        ),
         "Unlike": config.TextColumn(
             help="Unlike the training recordings: so many beats are of doubtful class. Review a sample of them",
             width=62,
