@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session, SessionTransaction
 from support.analyses import make_analysis
 from support.made_files import csv_text
@@ -26,7 +27,7 @@ from ecg_core.records import read_record, write_join
 from ecg_core.records.joined import MAX_PIECES
 from ecg_core.studies import audit, bundle, bundle_checks
 from ecg_core.studies.analyses import AnalysisKey, load_analysis, save_analysis
-from ecg_core.studies.bundle import MANIFEST, export_study, import_study
+from ecg_core.studies.bundle import MANIFEST, export_study, import_study, is_study_zip
 from ecg_core.studies.bundle_checks import MAX_LETTERS
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
 from ecg_core.studies.recordings import files_of_study, open_recording
@@ -472,6 +473,30 @@ ALTERATIONS = {
     "a measurement with a name of its own": lambda m: m["study"].update(view={"measurements": [["**", 1, 2]]}),
     "a measurement of no length": lambda m: m["study"].update(view={"measurements": [["QT", 2.0, 2.0]]}),
 }
+
+
+def test_no_export_is_written_that_no_import_would_accept(store, key, tmp_path):
+    with store.writing() as session:
+        session.execute(text("update audit set detail = '{}' where number = 1"))
+    with pytest.raises(StoreError, match="its audit trail was altered"):
+        export_study(store, key.record_sha256, tmp_path / "study.zip", READER, with_patient=True)
+    assert not (tmp_path / "study.zip").exists()
+
+
+def test_a_stored_analysis_that_was_damaged_is_left_out_of_an_import(store, other, key, tmp_path):
+    (store.folder / "analyses" / f"{key.digest}.npz").write_bytes(b"no arrays")
+    export_study(store, key.record_sha256, tmp_path / "study.zip", READER, with_patient=True)
+    study = import_study(other, tmp_path / "study.zip", OTHER)
+    assert study.record_sha256 == key.record_sha256
+    assert list((other.folder / "analyses").iterdir()) == []
+
+
+def test_a_damaged_zip_is_no_exported_study(packed, tmp_path):
+    newer = bytearray(packed.read_bytes())
+    place = newer.rindex(b"PK\x01\x02")
+    newer[place + 6] = 99  # the version of zip that the entry asks for
+    (tmp_path / "newer.zip").write_bytes(newer)
+    assert not is_study_zip(tmp_path / "newer.zip")
 
 
 @pytest.mark.parametrize("change", ALTERATIONS.values(), ids=ALTERATIONS)

@@ -150,8 +150,8 @@ def _others(record_sha256: str, detail: Mapping[str, Any]) -> list[AuditRow]:
 
 
 def _n_kept(detail: Mapping[str, Any]) -> int:
-    """How many of the first entries of the trail belong to an imported study."""
-    return int(detail.get("kept", detail["entries"]))
+    """How many of the first entries of the trail belong to an imported study; none where its entry is damaged."""
+    return int(detail.get("kept", detail.get("entries", 0)))
 
 
 def _brought_problems(before: Sequence[AuditRow], row: AuditRow) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ from .tables import AuditRow, Base, ChainRow, StudyRow
 
 CHUNK_BYTES: Final = 1 << 20
 MAX_FOLDERS: Final = 1_000  # of one recording, left by kills in the middle of an import
+NO_ZIP: Final = (OSError, zipfile.BadZipFile, NotImplementedError)  # raised for a file that is none, or damaged
 NO_HASH: Final = "0" * 64  # in a manifest whose files were not read yet
 
 
@@ -78,8 +79,8 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
     Raises
     ------
     StoreError
-        The recording is missing or was changed, the study is too large for a zip, or the zip cannot be written or
-        would replace another file than an earlier export of the same study.
+        The recording is missing or was changed, the audit trail was altered, the study is too large for a zip, or the
+        zip cannot be written or would replace another file than an earlier export of the same study.
 
     """
     study = get_study(store, record_sha256)
@@ -92,6 +93,11 @@ def export_study(store: Store, record_sha256: str, path: Path, editor: Editor, *
         audit.append(session, record_sha256, editor.reader, "exported", with_patient=with_patient)
         session.flush()
         manifest, files = _collected(store, session, record_sha256, with_patient=with_patient)
+        if problems := audit.problems_of(session, record_sha256):
+            raise StoreError(
+                f"{study.record_id}: its audit trail was altered ({' '.join(problems)}), so that no import would "
+                "accept an export; write its report and labels instead."
+            )
         sizes = [source.stat().st_size for _, _, source in files]
         listed = manifest | {"files": [vars(Packed(subfolder, name, NO_HASH)) for subfolder, name, _ in files]}
         check_limits(study.record_id, sizes, len(_as_json(listed)), max_bytes=MAX_BYTES)
@@ -191,7 +197,7 @@ def is_study_zip(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return MANIFEST in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except NO_ZIP:
         return False
 
 
@@ -352,12 +358,12 @@ def _copy(source: IO[bytes], target: IO[bytes], digest: Any, left: int) -> int:
 
 def _is_sound(part: Path, record: Record) -> bool:
     """Whether this version reads a stored analysis; one that it does not read is made again."""
-    with zipfile.ZipFile(part) as arrays:
-        if any(info.compress_type != zipfile.ZIP_STORED for info in arrays.infolist()):
-            return False  # this program stores arrays as they are: packed ones could fill the memory
     try:
+        with zipfile.ZipFile(part) as arrays:
+            if any(info.compress_type != zipfile.ZIP_STORED for info in arrays.infolist()):
+                return False  # this program stores arrays as they are: packed ones could fill the memory
         read_frozen(part, Analysis, record=record)
-    except StoreError:
+    except (StoreError, *NO_ZIP):
         return False
     return True
 
