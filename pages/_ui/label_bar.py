@@ -17,7 +17,7 @@ from ecg_core.text import plain_markdown
 from .commands import MESSAGE, chosen_range, delete_chosen, label_chosen, mark_chosen, mark_rhythm
 from .downloads import draw_download
 from .frame import guarded
-from .labelling import earlier_analyses, load_labels, redo, step_through_queries, undo
+from .labelling import before_fine_tuning, load_labels, redo, step_through_queries, undo
 from .learning import start_learning
 from .review_edits import ANALYSABLE, ARTEFACT, Span, range_text
 from .view import QUERIED, study_key
@@ -131,7 +131,8 @@ def _next_undo(analysis: Analysis) -> str:
     edits = workspace.edits_of(record.sha256)
     shown = workspace.shown[record.sha256]
     if edits == shown.fitted_labels:
-        again = "" if earlier_analyses(shown) else "; the record is analysed again"
+        is_stored = workspace.stored(before_fine_tuning(shown)) is not None
+        again = "" if is_stored else "; the record is analysed again"
         return f"Undoes the fine-tuning; the labels stay{again}"
     return plain_markdown(f"Undoes: {edit_text(record, edits[-1])}")
 
@@ -174,9 +175,9 @@ def _fine_tuning(analysis: Analysis) -> str:
     used = f"{analysis.n_fitted} of them used for fine-tuning"
     workspace = current_workspace()
     shown = workspace.shown[analysis.record.sha256]
-    earlier, fitted = list(earlier_analyses(shown).values()), workspace.stored(shown)
-    if not earlier or fitted is None or not np.array_equal(earlier[0].beats.time_s, fitted.beats.time_s):
+    unfitted, fitted = workspace.stored(shown._replace(fitted_labels=())), workspace.stored(shown)
+    if unfitted is None or fitted is None or not np.array_equal(unfitted.beats.time_s, fitted.beats.time_s):
         return used
-    is_changed = earlier[0].beats.label != fitted.beats.label
-    beats = plural(int(np.delete(is_changed, analysis.labelled).sum()), "other beat")
+    is_other = ~np.isin(fitted.beats.time_s, analysis.beats.time_s[analysis.labelled])
+    beats = plural(int((is_other & (unfitted.beats.label != fitted.beats.label)).sum()), "other beat")
     return f"{used}, which changed the class of {beats}"

@@ -23,6 +23,7 @@ from .wording import plural
 from .workspace import current_workspace
 
 STORED_AS = "labels.csv"  # whatever the name of an uploaded file of labels
+LEARNED_BEFORE = "learned_before"  # in the view of a study: edits of each analysis that a fine-tuned one replaced
 
 
 def set_labels(analysis: Analysis, label_of: Mapping[int, str]) -> None:
@@ -62,12 +63,13 @@ def undo(analysis: Analysis) -> None:
 
 
 def _undo_fine_tuning(analysis: Analysis, shown: AnalysisKey) -> None:
-    """Show the analysis before the fine-tuning; where none is stored, make the one before all fine-tuning."""
-    workspace, earlier = current_workspace(), earlier_analyses(shown)
-    if earlier:
-        workspace.show(*list(earlier.items())[-1])
+    """Show the analysis before the fine-tuning; where it is not stored, make it again."""
+    workspace, key = current_workspace(), before_fine_tuning(shown)
+    before = workspace.stored(key)
+    if before is not None:
+        workspace.show(key, before)
     else:
-        workspace.start(Job(shown._replace(fitted_labels=()), analysis.record, model_path(analysis.model)))
+        workspace.start(Job(key, analysis.record, model_path(analysis.model)))
 
 
 def redo(analysis: Analysis) -> None:
@@ -81,15 +83,26 @@ def redo(analysis: Analysis) -> None:
             go_to(where_s)
 
 
-def earlier_analyses(shown: AnalysisKey) -> dict[AnalysisKey, Analysis]:
-    """The analyses of the same record, leads and model before fine-tuning, and fine-tuned to fewer of the labels.
+def show_fine_tuned(key: AnalysisKey, analysis: Analysis) -> None:
+    """Show an analysis that learned from labels, and keep which one it replaces, for ``undo``."""
+    workspace, sha256 = current_workspace(), key.record_sha256
+    n_before = len(workspace.shown[sha256].fitted_labels)
+    workspace.show(key, analysis)
+    workspace.remember(sha256, **{LEARNED_BEFORE: [*_learned_before(sha256, n_before), n_before]})
 
-    Those alone that are stored, the one of the fewest labels first: none, where an update of the program made them
-    outdated and only the one that is shown was made again.
+
+def before_fine_tuning(shown: AnalysisKey) -> AnalysisKey:
+    """What was shown before the last fine-tuning; the analysis without any, where the study does not say.
+
+    An analysis by fewer of the labels may be stored that was proposed and discarded: it was never shown.
     """
-    workspace = current_workspace()
-    shorter = (shown._replace(fitted_labels=shown.fitted_labels[:n]) for n in range(len(shown.fitted_labels)))
-    return {key: found for key in shorter if (found := workspace.stored(key)) is not None}
+    n_before = max(_learned_before(shown.record_sha256, len(shown.fitted_labels)), default=0)
+    return shown._replace(fitted_labels=shown.fitted_labels[:n_before])
+
+
+def _learned_before(sha256: str, n_edits: int) -> list[int]:
+    """How many edits each analysis had learned from that a fine-tuned one replaced, where fewer than ``n_edits``."""
+    return [n for n in current_workspace().study(sha256).view.get(LEARNED_BEFORE, []) if n < n_edits]
 
 
 def load_labels(key: str) -> None:
