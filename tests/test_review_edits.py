@@ -130,6 +130,13 @@ def test_no_second_beat_is_inserted_where_there_is_one(analysis):
     assert isinstance(near_s, float) or abs(near_s.beats[0].time_s - analysis.beats.time_s).min() > 0.15
 
 
+def test_no_beat_is_inserted_beyond_the_end_of_a_recording(workspace, analysis):
+    """The paper of a strip goes on where a short recording has ended."""
+    at = perform(workspace, ("insert", analysis.record.duration_s + 3.0))
+    assert not workspace.edits_of(workspace.current)
+    assert "ended" in at.session_state["labels_message"]
+
+
 def test_undo_and_redo_take_back_and_restore_the_last_edit(workspace):
     perform(workspace, ("range", 101.0, 107.0), ("delete",), ("undo",))
     assert not workspace.edits_of(workspace.current)
