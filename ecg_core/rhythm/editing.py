@@ -112,7 +112,7 @@ class _EditedBeats:
             self.marks = sorted([*self._marks_outside(stretch), Mark(*stretch, edit.rhythm)])
             if edit.rhythm != "vf":
                 self._show(stretch)
-            inside = self._inside(stretch) & self.usable
+            inside = self._inside(stretch) & (self.usable | (self.code != UNLABELLED))  # the beats that are counted
             if label is not None:
                 self._set(np.flatnonzero(inside), np.full(int(inside.sum()), CLASSES.index(label)))
                 self.by_mark |= inside
@@ -130,8 +130,10 @@ class _EditedBeats:
             self.gone[is_new] = self.hidden[is_new] = True
 
     def _show(self, stretch: Stretch) -> None:
-        """Show the inserted beats of a stretch again that an earlier mark hid."""
+        """Show the inserted beats of a stretch again that an earlier mark hid, and none hides any more."""
         again = self._inside(stretch, also_gone=True) & self.hidden
+        for start_s, end_s in (*self.artefact, *(mark[:2] for mark in self.marks if mark.rhythm == "vf")):
+            again &= ~self._inside(Stretch(start_s, end_s), also_gone=True)
         self.gone[again] = self.hidden[again] = False
         self.code[again] = self.own[again]
 
