@@ -15,6 +15,7 @@ from ecg_core.morphology.r_peak import snap_to_r_peak
 from ecg_core.records import read_strip
 from ecg_core.studies.study import find_one
 from pages._ui.commands import COMMANDS
+from pages._ui.jobs import AnalysisQueue
 from pages._ui.kept_measurements import Measurement, measurement_texts
 from pages._ui.keys import IN_BROWSER, KEYS, bound_keys
 from pages._ui.review_edits import insert_edit, range_text
@@ -142,6 +143,20 @@ def test_undo_and_redo_take_back_and_restore_the_last_edit(workspace):
     assert not workspace.edits_of(workspace.current)
     perform(workspace, ("redo",))
     assert isinstance(last_edit(workspace), DeleteEdit)
+
+
+def test_a_key_that_undoes_does_nothing_where_there_is_nothing_to_undo(workspace):
+    perform(workspace, ("label", "V"), ("undo",), ("undo",), ("undo",), ("redo",), ("redo",))
+    assert [edit.kind for edit in workspace.edits_of(workspace.current)] == ["labels"]
+    assert workspace.job_of(workspace.current) is None  # the record is not analysed again
+
+
+def test_no_key_undoes_what_a_running_analysis_began_with(workspace, monkeypatch):
+    perform(workspace, ("label", "V"), ("label", "S"), ("undo",))
+    monkeypatch.setattr(AnalysisQueue, "job_of", lambda *_, **__: "a job that runs")
+    for command in ("undo", "redo"):
+        perform(workspace, (command,))
+        assert len(workspace.edits_of(workspace.current)) == 1
 
 
 def test_a_command_that_is_sent_again_is_carried_out_once(workspace):

@@ -49,10 +49,18 @@ def step_through_queries(places: dict[str, Float64]) -> None:
     go_to(float(places[QUERIED][0]))
 
 
+def is_fixed(sha256: str) -> bool:
+    """Whether labels cannot be used or undone at present: the record is being analysed, or open elsewhere."""
+    workspace = current_workspace()
+    return workspace.job_of(sha256) is not None or not workspace.may_edit(sha256)
+
+
 def undo(analysis: Analysis) -> None:
     """Undo the last edit, or the fine-tuning that followed it; for callbacks."""
     workspace, record = current_workspace(), analysis.record
     shown, edits = workspace.shown[record.sha256], workspace.edits_of(record.sha256)
+    if not edits or is_fixed(record.sha256):  # a key reaches it also where the button is disabled
+        return
     if edits != shown.fitted_labels:
         workspace.undo_edit(record.sha256)
         where_s = time_of(edits[-1])
@@ -76,7 +84,7 @@ def redo(analysis: Analysis) -> None:
     """Redo the edit that was undone last; for callbacks."""
     workspace, sha256 = current_workspace(), analysis.record.sha256
     redoable = workspace.studies[sha256].redoable
-    if redoable:
+    if redoable and not is_fixed(sha256):
         workspace.redo_edit(sha256)
         where_s = time_of(redoable[0])
         if where_s is not None:
