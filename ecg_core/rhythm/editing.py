@@ -220,6 +220,15 @@ def learnable_codes(time_s: Float64, codes: Codes, usable: Bool, quality: Qualit
     return np.where(edited.gone[:n], NO_BEAT, edited.code[:n])
 
 
+def outside_artefact(analysis: Analysis, beats: Index) -> Index:
+    """Those of some beats of an edited analysis that lie in nothing that a reader marked as artefact."""
+    time_s = analysis.beats.time_s[beats]
+    outside = np.ones(len(beats), dtype=bool)
+    for start_s, end_s in analysis.changes.artefact:
+        outside &= (time_s < start_s) | (time_s >= end_s)
+    return beats[outside]
+
+
 def inserted_times(edits: Iterable[Edit]) -> Float64:
     """Times of all beats that edits insert, ascending."""
     return np.unique([beat.time_s for edit in edits if isinstance(edit, InsertEdit) for beat in edit.beats])
