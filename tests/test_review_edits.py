@@ -9,11 +9,14 @@ from support.analyses import make_analysis
 from support.pages import address_time_s, controls, page, text_of, workspace_with
 
 from ecg_core.edits import DeleteEdit, InsertEdit, LabelEdit, RhythmEdit, StretchEdit
+from ecg_core.evaluation.occlusion import Occlusion
+from ecg_core.measuring import with_edits
 from ecg_core.morphology.filtered import read_filtered_strip
 from ecg_core.morphology.qtc import qtc_bazett, qtc_fridericia
 from ecg_core.morphology.r_peak import snap_to_r_peak
 from ecg_core.records import read_strip
 from ecg_core.studies.study import find_one
+from pages._ui import view
 from pages._ui.commands import COMMANDS
 from pages._ui.jobs import AnalysisQueue
 from pages._ui.kept_measurements import Measurement, measurement_texts
@@ -184,6 +187,20 @@ def test_the_bar_says_what_a_range_holds(workspace, analysis):
     at.run()
     assert range_text(analysis, (101.0, 107.0)) in text_of(at)
     assert [item.label for item in at.button if item.key in ("artefact", "analysable")] == ["Artefact", "Analysable"]
+
+
+def test_an_occlusion_check_stays_with_its_beat_and_its_leads_whatever_is_edited(workspace, analysis, monkeypatch):
+    found = Occlusion("V", 5, 0.16, 0.91, 0.12, (0.9, 0.89))
+    monkeypatch.setattr(view.engine, "check_by_occlusion", lambda *_: found)
+    monkeypatch.setattr(view, "model_path", lambda spec: None)
+    beat = int(np.searchsorted(analysis.beats.time_s, 105.0))
+    monkeypatch.setattr(view.st, "session_state", {})
+    view.check_by_occlusion(analysis, beat)
+    edited = with_edits(analysis, [DeleteEdit((float(analysis.beats.time_s[3]),))])
+    assert "Probability of V" in view.occlusion_text(analysis, beat)
+    assert "Probability of V" in view.occlusion_text(edited, beat - 1)
+    assert not view.occlusion_text(edited, beat)
+    assert not view.occlusion_text(replace(analysis, lead_names=("V1",)), beat)
 
 
 # Moving
