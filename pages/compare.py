@@ -25,20 +25,16 @@ from pages._ui.frame import current_analysis, guarded, heading, show_progress
 from pages._ui.installed_models import installed_models
 from pages._ui.model_facts import overlap_sentence, specs, training_sentence
 from pages._ui.tables import MAX_ROWS
-from pages._ui.view import address
+from pages._ui.view import address, study_key
 from pages._ui.workspace import current_workspace
 
 ALL_KINDS = "All kinds"
+PLACE = "difference"  # in the session: a list of differences, and the number of the one that is shown of it
 
 
-def step_to(number: int) -> None:
-    """Show another difference; for callbacks."""
-    st.session_state["difference"] = number
-
-
-def step_to_first() -> None:
-    """Start with the first difference of another list; for callbacks."""
-    step_to(0)
+def step_to(listed: str, number: int) -> None:
+    """Show another difference of a list; for callbacks."""
+    st.session_state[PLACE] = (listed, number)
 
 
 @guarded
@@ -46,46 +42,48 @@ def draw_differences(pair: Pair) -> None:
     """List where the two analyses of a pair differ, and draw one of these places."""
     listed, drawn = st.columns([2, 3], gap="medium")
     with listed:
-        differences = list_differences(pair)
+        kind, differences = list_differences(pair)
     with drawn:
-        draw_difference(pair, differences)
+        names = f"{pair.one.model.name} {pair.other_name} {kind}"  # without counts, which change as beats are labelled
+        draw_difference(pair, differences, listed=study_key(names, pair.one.record.sha256))
 
 
-def list_differences(pair: Pair) -> Differences:
-    """List the differences of the chosen kind; a row leads to Review."""
-    known = kinds(pair.differences)
-    kind = st.selectbox(
+def list_differences(pair: Pair) -> tuple[tuple[str, str] | None, Differences]:
+    """List the differences of the chosen kind, which it returns with them; a row leads to Review."""
+    known, sha256 = kinds(pair.differences), pair.one.record.sha256
+    chosen = st.selectbox(
         plain_markdown(f"{pair.one.model.name} / {pair.other_name}"),
         [ALL_KINDS, *known],
-        key=f"kind {pair.name}",
-        on_change=step_to_first,
+        key=study_key(f"kind {pair.name}", sha256),
     )
-    differences = of_kind(pair.differences, known.get(kind))
+    kind = known.get(chosen)
+    differences = of_kind(pair.differences, kind)
     n = len(differences.time_s)
     picked = st.dataframe(
-        differences_table(pair, differences)[:MAX_ROWS], hide_index=True, key=f"rows {pair.name} {kind}", height=265,
-        on_select="rerun", selection_mode="single-row",
+        differences_table(pair, differences)[:MAX_ROWS], hide_index=True, height=265,
+        key=study_key(f"rows {pair.name} {kind}", sha256), on_select="rerun", selection_mode="single-row",
     )  # fmt: skip
     first = f"The first {MAX_ROWS:,} of {n:,}. " if n > MAX_ROWS else ""
     st.caption(f"{first}Choose a row to see it in Review.")
     if picked.selection.rows:
         time_s = float(differences.time_s[picked.selection.rows[0]])
         st.switch_page("pages/review.py", query_params=address(pair.one.record, time_s))
-    return differences
+    return kind, differences
 
 
-def draw_difference(pair: Pair, differences: Differences) -> None:
-    """Draw one difference, and the buttons to the next ones."""
+def draw_difference(pair: Pair, differences: Differences, *, listed: str) -> None:
+    """Draw one difference, the first of a list that was not shown before, and the buttons to the next ones."""
     n = len(differences.time_s)
-    index = min(st.session_state.get("difference", 0), n - 1)
+    before, number = st.session_state.get(PLACE, ("", 0))
+    index = min(number, n - 1) if before == listed else 0
     time_s = float(differences.time_s[index])
     with st.container(horizontal=True, vertical_alignment="center"):
         moves = [
             ("Previous", "P", index - 1, ":material/skip_previous:"),
             ("Next", "N", index + 1, ":material/skip_next:"),
         ]
-        for name, key, number, icon in moves:
-            st.button(name, shortcut=key, icon=icon, disabled=not 0 <= number < n, on_click=step_to, args=(number,))
+        for name, key, to, icon in moves:
+            st.button(name, shortcut=key, icon=icon, disabled=not 0 <= to < n, on_click=step_to, args=(listed, to))
         if st.button("Review", icon=":material/ecg:"):
             st.switch_page("pages/review.py", query_params=address(pair.one.record, time_s))
         st.markdown(f"**{index + 1:,} of {n:,}**")
@@ -161,8 +159,8 @@ if comparison.pairs:
     st.header("Where they differ", anchor=False)
     names = [pair.name for pair in comparison.pairs]
     chosen = st.segmented_control(
-        "Compared", names, default=names[0], key=f"pair {names}", required=True, label_visibility="collapsed",
-        on_change=step_to_first, format_func=plain_markdown,
+        "Compared", names, default=names[0], key=study_key(f"pair {names}", record.sha256), required=True,
+        label_visibility="collapsed", format_func=plain_markdown,
     )  # fmt: skip
     pair = comparison.pairs[names.index(chosen)]
     if len(pair.differences.time_s):

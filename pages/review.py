@@ -120,6 +120,7 @@ def draw_tools(record: Record, layout: Layout, start_s: float, measured: list[Me
     """Draw the modes of the mouse, with what handles keys and gestures, and the way to the report."""
     with st.container(horizontal=True, vertical_alignment="center", key="strip_row"):
         strip_gestures(
+            study=record.sha256,
             handled=commands.handled_command(),
             chosen_s=commands.chosen_range(record),
             measured=[(one.start_s, one.end_s, f"{one.interval} {1000 * one.length_s:.0f}") for one in measured],

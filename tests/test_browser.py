@@ -10,9 +10,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pandas as pd
 import pypdfium2
 import pytest
-from support.browser import NEEDS_BROWSER, READY_S, address, browser, clean_tab, go, open_files  # noqa: F401  # fixtures among them
+from support.browser import NEEDS_BROWSER, READY_S, ROOT, address, browser, clean_tab, go, open_files  # noqa: F401  # fixtures among them
 
 from ecg_core.figures import Scale
+from pages._ui.strip_gestures import HTML
 
 pytestmark = NEEDS_BROWSER
 PAPER_PX_PER_S = 25 * 96 / 25.4
@@ -416,3 +417,30 @@ def test_every_answer_forbids_frames_and_content_from_elsewhere_and_no_other_nam
             urllib.request.urlopen(request)  # noqa: S310
         refused.value.close()
         assert refused.value.code == status
+
+
+def test_calipers_and_commands_of_one_study_are_not_carried_into_the_next(browser):  # noqa: F811
+    tab = browser.new_page()
+    tab.set_content(f"<div id=root>{HTML}</div>")
+    code = (ROOT / "pages" / "_ui" / "strip_gestures.js").read_text(encoding="utf-8")
+    tab.add_script_tag(content=code.replace("export default function", "window.draw = function"))
+    left, sent = tab.evaluate("""() => {
+        let sent = [];
+        const parentElement = document.getElementById("root");
+        const show = (study) => window.draw({ parentElement, setTriggerValue: (name, value) => { sent = value; },
+            data: { study, keys: {}, handled: 0, chosen: null, measured: [], scroll: 0 } });
+        show("one");
+        const strips = parentElement.strips;
+        strips.send("label", "V"); // Python has not carried it out
+        strips.setMode("calipers");
+        strips.points = [{ time: 1, mv: 0 }, { time: 2, mv: 0 }];
+        show("one");
+        const left = [strips.points.length];
+        show("two");
+        left.push(strips.points.length);
+        strips.send("beat", 1);
+        return [left, sent.map((command) => command[1])];
+    }""")
+    assert left == [2, 0]
+    assert sent == ["beat"]
+    tab.close()

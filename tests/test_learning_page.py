@@ -8,7 +8,7 @@ import pytest
 from support.learning import HELPS, press, with_queries
 from support.pages import page, text_of, workspace_with
 
-from ecg_core.edits import labels_of
+from ecg_core.edits import InsertEdit, Label, labels_of
 from ecg_core.labels import CLASSES
 from ecg_core.measuring import with_labels
 from ecg_core.schema import Annotations
@@ -157,3 +157,38 @@ def test_a_fine_tuned_study_can_be_read_and_undone_where_no_earlier_analysis_is_
     at.run()
     assert shown(workspace).n_fitted == 0
     assert shown(workspace).beats.label[shown(workspace).labelled].tolist() == ["S", "S"]
+
+
+def learn_again(at):
+    """Label one more queried beat, and let the model learn from all labels."""
+    press(at, "class S")
+    press(at, "Learn from my labels")
+    return at.run()
+
+
+def test_undone_learning_shows_what_was_shown_before_and_no_proposal_that_was_discarded(at, workspace):
+    press(at, "Discard")  # what was learned from two labels
+    press(learn_again(at), "Accept")
+    assert shown(workspace).n_fitted == 3
+    press(at, "Undo")
+    assert shown(workspace).n_fitted == 0
+    assert len(shown(workspace).labelled) == 3
+
+
+def test_accepted_learning_is_undone_step_by_step(at, workspace):
+    press(at, "Accept")
+    press(learn_again(at), "Accept")
+    seen = []
+    for _ in range(4):
+        seen.append((shown(workspace).n_fitted, len(shown(workspace).labelled)))
+        press(at, "Undo")
+    assert seen == [(3, 3), (2, 3), (2, 2), (0, 2)]
+
+
+def test_what_learning_changed_is_counted_beside_beats_that_were_inserted_since(at, workspace, analysis):
+    press(at, "Accept")
+    after_last_s = float(analysis.beats.time_s[-1]) + 0.2
+    workspace.add_edit(workspace.current, InsertEdit((Label(0.05, "N"), Label(after_last_s, "V"))))
+    at.run()
+    assert not at.error
+    assert "2 of them used for fine-tuning, which changed the class of 2 other beats" in text_of(at)

@@ -9,7 +9,7 @@ import pytest
 from support.analyses import make_analysis
 from support.pages import button, page, text_of, workspace_with
 
-from ecg_core.edits import DeleteEdit, LabelEdit, TemplateEdit
+from ecg_core.edits import DeleteEdit, LabelEdit, Stretch, StretchEdit, TemplateEdit
 from ecg_core.figures.template_cards import N_LEVELS, template_cards
 from ecg_core.morphology.templates import UNUSABLE, Shape, describe_templates, make_templates
 from ecg_core.morphology.waveforms import OFFSET_S
@@ -101,6 +101,18 @@ def test_one_act_labels_all_beats_of_templates_in_one_edit_and_undo_takes_it_bac
     assert sizes(workspace) == before
     workspace.undo_edit(workspace.current)
     assert shown(workspace).beats.label[index].tolist() == ["V"] * before["V1"]
+
+
+def test_a_class_of_a_template_is_not_given_to_its_beats_in_marked_artefact(first, workspace):
+    index = made_templates(first).members["V1"]
+    time_s = float(first.beats.time_s[index[3]])
+    artefact = StretchEdit((Stretch(time_s - 0.3, time_s + 0.3),), analysable=False)
+    workspace.add_edit(workspace.current, artefact)
+    assert len(act(workspace, "label", "V1", label="N")[-1].labels) == len(index) - 1
+    assert not shown(workspace).beats.usable[index[3]]
+    workspace.add_edit(workspace.current, StretchEdit((Stretch(0.0, first.record.duration_s),), analysable=False))
+    assert act(workspace, "label", "V1", label="V")[-1].kind == "stretch"
+    assert "artefact" in cards_of_page.st.session_state[cards_of_page.MESSAGE]
 
 
 def test_templates_are_merged_split_and_hidden_as_edits_and_undone(workspace):

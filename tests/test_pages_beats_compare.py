@@ -7,14 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from support.analyses import make_analysis
+from support.made_files import FS_HZ, signal
 from support.pages import button, page, text_of, workspace_with
-from support.records import DEMO
+from support.records import DEMO, write_record
 
 from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import DeleteEdit
 from ecg_core.evaluation.comparison import compare_beats
 from ecg_core.figures import lorenz_figure, rr_bars
 from ecg_core.measuring import with_rules
+from ecg_core.records import read_record
 from ecg_core.report.export import MORE_WRITERS, WRITERS
 from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rhythm.intervals import follows_previous
@@ -64,8 +66,8 @@ def installed(monkeypatch, first, second):
     monkeypatch.setattr(model_facts, "read_spec", lambda path: made[path.stem])
 
 
-def workspace_of_both(first, second):
-    workspace = workspace_with(first)
+def workspace_of_both(first, second, workspace=None):
+    workspace = workspace_with(first, workspace)
     key = AnalysisKey(first.record.sha256, "II", model_digest(second.model), second.rules)
     workspace.analyses[key] = second
     return workspace
@@ -237,6 +239,20 @@ def test_two_models_stand_beside_each_other_and_their_differences_can_be_stepped
     assert "It is not an explanation" in text_of(at)
     button(at, "Previous").click().run()
     assert "**1 of 5**" in text_of(at)
+
+
+def test_each_study_is_compared_from_its_own_first_difference_on(first, second, installed, tmp_path):
+    workspace = workspace_of_both(first, second)
+    other = read_record(write_record(tmp_path, "other", signal(1, 60 * FS_HZ), FS_HZ, lead_names=("II",)))
+    workspace_of_both(replace(first, record=other), replace(second, record=other), workspace)
+    at = page("compare", workspace)
+    button(at, "Next").click().run()
+    button(at, "Next").click().run()
+    assert "**3 of 5**" in text_of(at)
+    at.selectbox(key="picked").set_value(first.record.sha256).run()
+    assert "Compare models on demo" in text_of(at)
+    assert "**1 of 5**" in text_of(at)
+    assert not at.exception
 
 
 def test_order_of_the_models_does_not_depend_on_which_is_shown(first, second, installed):

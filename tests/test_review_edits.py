@@ -9,12 +9,16 @@ from support.analyses import make_analysis
 from support.pages import address_time_s, controls, page, text_of, workspace_with
 
 from ecg_core.edits import DeleteEdit, InsertEdit, LabelEdit, RhythmEdit, StretchEdit
+from ecg_core.evaluation.occlusion import Occlusion
+from ecg_core.measuring import with_edits
 from ecg_core.morphology.filtered import read_filtered_strip
 from ecg_core.morphology.qtc import qtc_bazett, qtc_fridericia
 from ecg_core.morphology.r_peak import snap_to_r_peak
 from ecg_core.records import read_strip
 from ecg_core.studies.study import find_one
+from pages._ui import view
 from pages._ui.commands import COMMANDS
+from pages._ui.jobs import AnalysisQueue
 from pages._ui.kept_measurements import Measurement, measurement_texts
 from pages._ui.keys import IN_BROWSER, KEYS, bound_keys
 from pages._ui.review_edits import insert_edit, range_text
@@ -130,11 +134,32 @@ def test_no_second_beat_is_inserted_where_there_is_one(analysis):
     assert isinstance(near_s, float) or abs(near_s.beats[0].time_s - analysis.beats.time_s).min() > 0.15
 
 
+def test_no_beat_is_inserted_beyond_the_end_of_a_recording(workspace, analysis):
+    """The paper of a strip goes on where a short recording has ended."""
+    at = perform(workspace, ("insert", analysis.record.duration_s + 3.0))
+    assert not workspace.edits_of(workspace.current)
+    assert "ended" in at.session_state["labels_message"]
+
+
 def test_undo_and_redo_take_back_and_restore_the_last_edit(workspace):
     perform(workspace, ("range", 101.0, 107.0), ("delete",), ("undo",))
     assert not workspace.edits_of(workspace.current)
     perform(workspace, ("redo",))
     assert isinstance(last_edit(workspace), DeleteEdit)
+
+
+def test_a_key_that_undoes_does_nothing_where_there_is_nothing_to_undo(workspace):
+    perform(workspace, ("label", "V"), ("undo",), ("undo",), ("undo",), ("redo",), ("redo",))
+    assert [edit.kind for edit in workspace.edits_of(workspace.current)] == ["labels"]
+    assert workspace.job_of(workspace.current) is None  # the record is not analysed again
+
+
+def test_no_key_undoes_what_a_running_analysis_began_with(workspace, monkeypatch):
+    perform(workspace, ("label", "V"), ("label", "S"), ("undo",))
+    monkeypatch.setattr(AnalysisQueue, "job_of", lambda *_, **__: "a job that runs")
+    for command in ("undo", "redo"):
+        perform(workspace, (command,))
+        assert len(workspace.edits_of(workspace.current)) == 1
 
 
 def test_a_command_that_is_sent_again_is_carried_out_once(workspace):
@@ -162,6 +187,20 @@ def test_the_bar_says_what_a_range_holds(workspace, analysis):
     at.run()
     assert range_text(analysis, (101.0, 107.0)) in text_of(at)
     assert [item.label for item in at.button if item.key in ("artefact", "analysable")] == ["Artefact", "Analysable"]
+
+
+def test_an_occlusion_check_stays_with_its_beat_and_its_leads_whatever_is_edited(workspace, analysis, monkeypatch):
+    found = Occlusion("V", 5, 0.16, 0.91, 0.12, (0.9, 0.89))
+    monkeypatch.setattr(view.engine, "check_by_occlusion", lambda *_: found)
+    monkeypatch.setattr(view, "model_path", lambda spec: None)
+    beat = int(np.searchsorted(analysis.beats.time_s, 105.0))
+    monkeypatch.setattr(view.st, "session_state", {})
+    view.check_by_occlusion(analysis, beat)
+    edited = with_edits(analysis, [DeleteEdit((float(analysis.beats.time_s[3]),))])
+    assert "Probability of V" in view.occlusion_text(analysis, beat)
+    assert "Probability of V" in view.occlusion_text(edited, beat - 1)
+    assert not view.occlusion_text(edited, beat)
+    assert not view.occlusion_text(replace(analysis, lead_names=("V1",)), beat)
 
 
 # Moving

@@ -112,7 +112,7 @@ class _EditedBeats:
             self.marks = sorted([*self._marks_outside(stretch), Mark(*stretch, edit.rhythm)])
             if edit.rhythm != "vf":
                 self._show(stretch)
-            inside = self._inside(stretch) & self.usable
+            inside = self._inside(stretch) & (self.usable | (self.code != UNLABELLED))  # the beats that are counted
             if label is not None:
                 self._set(np.flatnonzero(inside), np.full(int(inside.sum()), CLASSES.index(label)))
                 self.by_mark |= inside
@@ -130,8 +130,10 @@ class _EditedBeats:
             self.gone[is_new] = self.hidden[is_new] = True
 
     def _show(self, stretch: Stretch) -> None:
-        """Show the inserted beats of a stretch again that an earlier mark hid."""
+        """Show the inserted beats of a stretch again that an earlier mark hid, and none hides any more."""
         again = self._inside(stretch, also_gone=True) & self.hidden
+        for start_s, end_s in (*self.artefact, *(mark[:2] for mark in self.marks if mark.rhythm == "vf")):
+            again &= ~self._inside(Stretch(start_s, end_s), also_gone=True)
         self.gone[again] = self.hidden[again] = False
         self.code[again] = self.own[again]
 
@@ -216,6 +218,15 @@ def learnable_codes(time_s: Float64, codes: Codes, usable: Bool, quality: Qualit
         edited.apply(edit)
     n = edited.n_found
     return np.where(edited.gone[:n], NO_BEAT, edited.code[:n])
+
+
+def outside_artefact(analysis: Analysis, beats: Index) -> Index:
+    """Those of some beats of an edited analysis that lie in nothing that a reader marked as artefact."""
+    time_s = analysis.beats.time_s[beats]
+    outside = np.ones(len(beats), dtype=bool)
+    for start_s, end_s in analysis.changes.artefact:
+        outside &= (time_s < start_s) | (time_s >= end_s)
+    return beats[outside]
 
 
 def inserted_times(edits: Iterable[Edit]) -> Float64:

@@ -47,6 +47,7 @@ CHOSEN, FINDING = "chosen_range", "shaded_finding"  # each a study and a span of
 MESSAGE: Final = "labels_message"  # a sentence for below the strip
 SHEET, SCROLL = "show_keys", "scroll_to_strip"
 NO_RANGE: Final = "Choose a range first: press E, or drag over the strip with Shift."
+BEYOND_END: Final = "The recording has ended before this place: no beat was inserted."
 
 
 def perform_sent(sha256: str) -> None:
@@ -203,6 +204,9 @@ def mark_rhythm(record: Record, rhythm: str) -> None:
 
 def insert_beat(record: Record, time_s: float) -> None:
     """Insert a beat at the R peak beside a time, and show it; for callbacks."""
+    if not 0 <= time_s < record.duration_s:  # the paper of a strip may go on
+        st.session_state[MESSAGE] = BEYOND_END
+        return
     lead = st.session_state.get("lead") or _analysis(record).lead_names[0]
     edit = insert_edit(_analysis(record), lead, time_s)
     if isinstance(edit, float):

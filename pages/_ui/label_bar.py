@@ -17,7 +17,7 @@ from ecg_core.text import plain_markdown
 from .commands import MESSAGE, chosen_range, delete_chosen, label_chosen, mark_chosen, mark_rhythm
 from .downloads import draw_download
 from .frame import guarded
-from .labelling import earlier_analyses, load_labels, redo, step_through_queries, undo
+from .labelling import before_fine_tuning, is_fixed, load_labels, redo, step_through_queries, undo
 from .learning import start_learning
 from .review_edits import ANALYSABLE, ARTEFACT, Span, range_text
 from .view import QUERIED, study_key
@@ -98,7 +98,7 @@ def _learning_buttons(analysis: Analysis, places: dict[str, Float64]) -> None:
     )  # fmt: skip
     st.button(
         "Learn from my labels", icon=":material/school:", shortcut="L", on_click=guarded(start_learning),
-        args=(analysis,), disabled=not unfitted or _is_fixed(analysis) or is_busy,
+        args=(analysis,), disabled=not unfitted or is_fixed(analysis.record.sha256) or is_busy,
         type="primary" if unfitted and QUERIED not in places else "secondary",
         help="Fine-tune the model to this patient, and see what would change before anything does",
     )  # fmt: skip
@@ -110,7 +110,7 @@ def undo_button(analysis: Analysis) -> None:
     edits = workspace.edits_of(analysis.record.sha256)
     st.button(
         "Undo", icon=":material/undo:", shortcut="U", on_click=guarded(undo), args=(analysis,),
-        disabled=not edits or _is_fixed(analysis), help=_next_undo(analysis) if edits else None,
+        disabled=not edits or is_fixed(analysis.record.sha256), help=_next_undo(analysis) if edits else None,
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def redo_button(analysis: Analysis) -> None:
     redoable = current_workspace().studies[record.sha256].redoable
     st.button(
         "Redo", icon=":material/redo:", shortcut="Y", on_click=guarded(redo), args=(analysis,),
-        disabled=not redoable or _is_fixed(analysis),
+        disabled=not redoable or is_fixed(analysis.record.sha256),
         help=plain_markdown(f"Redoes: {edit_text(record, redoable[0])}") if redoable else None,
     )  # fmt: skip
 
@@ -131,7 +131,8 @@ def _next_undo(analysis: Analysis) -> str:
     edits = workspace.edits_of(record.sha256)
     shown = workspace.shown[record.sha256]
     if edits == shown.fitted_labels:
-        again = "" if earlier_analyses(shown) else "; the record is analysed again"
+        is_stored = workspace.stored(before_fine_tuning(shown)) is not None
+        again = "" if is_stored else "; the record is analysed again"
         return f"Undoes the fine-tuning; the labels stay{again}"
     return plain_markdown(f"Undoes: {edit_text(record, edits[-1])}")
 
@@ -140,12 +141,6 @@ def edit_text(record: Record, edit: Edit) -> str:
     """What an edit does and where."""
     where_s = time_of(edit)
     return text_of(edit) if where_s is None else f"{text_of(edit)}, {clock_text(record, where_s)}"
-
-
-def _is_fixed(analysis: Analysis) -> bool:
-    """Whether labels cannot be used or undone at present: the record is being analysed, or open elsewhere."""
-    workspace, sha256 = current_workspace(), analysis.record.sha256
-    return workspace.job_of(sha256) is not None or not workspace.may_edit(sha256)
 
 
 def _label_files(analysis: Analysis) -> None:
@@ -174,9 +169,9 @@ def _fine_tuning(analysis: Analysis) -> str:
     used = f"{analysis.n_fitted} of them used for fine-tuning"
     workspace = current_workspace()
     shown = workspace.shown[analysis.record.sha256]
-    earlier, fitted = list(earlier_analyses(shown).values()), workspace.stored(shown)
-    if not earlier or fitted is None or not np.array_equal(earlier[0].beats.time_s, fitted.beats.time_s):
+    unfitted, fitted = workspace.stored(shown._replace(fitted_labels=())), workspace.stored(shown)
+    if unfitted is None or fitted is None or not np.array_equal(unfitted.beats.time_s, fitted.beats.time_s):
         return used
-    is_changed = earlier[0].beats.label != fitted.beats.label
-    beats = plural(int(np.delete(is_changed, analysis.labelled).sum()), "other beat")
+    is_other = ~np.isin(fitted.beats.time_s, analysis.beats.time_s[analysis.labelled])
+    beats = plural(int((is_other & (unfitted.beats.label != fitted.beats.label)).sum()), "other beat")
     return f"{used}, which changed the class of {beats}"

@@ -23,6 +23,7 @@ from .wording import plural
 from .workspace import current_workspace
 
 STORED_AS = "labels.csv"  # whatever the name of an uploaded file of labels
+LEARNED_BEFORE = "learned_before"  # in the view of a study: edits of each analysis that a fine-tuned one replaced
 
 
 def set_labels(analysis: Analysis, label_of: Mapping[int, str]) -> None:
@@ -48,10 +49,18 @@ def step_through_queries(places: dict[str, Float64]) -> None:
     go_to(float(places[QUERIED][0]))
 
 
+def is_fixed(sha256: str) -> bool:
+    """Whether labels cannot be used or undone at present: the record is being analysed, or open elsewhere."""
+    workspace = current_workspace()
+    return workspace.job_of(sha256) is not None or not workspace.may_edit(sha256)
+
+
 def undo(analysis: Analysis) -> None:
     """Undo the last edit, or the fine-tuning that followed it; for callbacks."""
     workspace, record = current_workspace(), analysis.record
     shown, edits = workspace.shown[record.sha256], workspace.edits_of(record.sha256)
+    if not edits or is_fixed(record.sha256):  # a key reaches it also where the button is disabled
+        return
     if edits != shown.fitted_labels:
         workspace.undo_edit(record.sha256)
         where_s = time_of(edits[-1])
@@ -62,34 +71,46 @@ def undo(analysis: Analysis) -> None:
 
 
 def _undo_fine_tuning(analysis: Analysis, shown: AnalysisKey) -> None:
-    """Show the analysis before the fine-tuning; where none is stored, make the one before all fine-tuning."""
-    workspace, earlier = current_workspace(), earlier_analyses(shown)
-    if earlier:
-        workspace.show(*list(earlier.items())[-1])
+    """Show the analysis before the fine-tuning; where it is not stored, make it again."""
+    workspace, key = current_workspace(), before_fine_tuning(shown)
+    before = workspace.stored(key)
+    if before is not None:
+        workspace.show(key, before)
     else:
-        workspace.start(Job(shown._replace(fitted_labels=()), analysis.record, model_path(analysis.model)))
+        workspace.start(Job(key, analysis.record, model_path(analysis.model)))
 
 
 def redo(analysis: Analysis) -> None:
     """Redo the edit that was undone last; for callbacks."""
     workspace, sha256 = current_workspace(), analysis.record.sha256
     redoable = workspace.studies[sha256].redoable
-    if redoable:
+    if redoable and not is_fixed(sha256):
         workspace.redo_edit(sha256)
         where_s = time_of(redoable[0])
         if where_s is not None:
             go_to(where_s)
 
 
-def earlier_analyses(shown: AnalysisKey) -> dict[AnalysisKey, Analysis]:
-    """The analyses of the same record, leads and model before fine-tuning, and fine-tuned to fewer of the labels.
+def show_fine_tuned(key: AnalysisKey, analysis: Analysis) -> None:
+    """Show an analysis that learned from labels, and keep which one it replaces, for ``undo``."""
+    workspace, sha256 = current_workspace(), key.record_sha256
+    n_before = len(workspace.shown[sha256].fitted_labels)
+    workspace.show(key, analysis)
+    workspace.remember(sha256, **{LEARNED_BEFORE: [*_learned_before(sha256, n_before), n_before]})
 
-    Those alone that are stored, the one of the fewest labels first: none, where an update of the program made them
-    outdated and only the one that is shown was made again.
+
+def before_fine_tuning(shown: AnalysisKey) -> AnalysisKey:
+    """What was shown before the last fine-tuning; the analysis without any, where the study does not say.
+
+    An analysis by fewer of the labels may be stored that was proposed and discarded: it was never shown.
     """
-    workspace = current_workspace()
-    shorter = (shown._replace(fitted_labels=shown.fitted_labels[:n]) for n in range(len(shown.fitted_labels)))
-    return {key: found for key in shorter if (found := workspace.stored(key)) is not None}
+    n_before = max(_learned_before(shown.record_sha256, len(shown.fitted_labels)), default=0)
+    return shown._replace(fitted_labels=shown.fitted_labels[:n_before])
+
+
+def _learned_before(sha256: str, n_edits: int) -> list[int]:
+    """How many edits each analysis had learned from that a fine-tuned one replaced, where fewer than ``n_edits``."""
+    return [n for n in current_workspace().study(sha256).view.get(LEARNED_BEFORE, []) if n < n_edits]
 
 
 def load_labels(key: str) -> None:

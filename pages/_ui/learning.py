@@ -22,6 +22,7 @@ from .frame import guarded
 from .gallery import draw_changes
 from .installed_models import model_path
 from .jobs import AnalysisKey, Job
+from .labelling import show_fine_tuned
 from .tables import MAX_ROWS
 from .view import cached, go_to, study_key
 from .wording import percent, plural
@@ -89,7 +90,7 @@ def accept(proposed: Proposal) -> None:
     workspace, sha256 = current_workspace(), proposed.key.record_sha256
     base = workspace.stored(proposed.key)
     if base is not None:
-        workspace.show(proposed.key, base)
+        show_fine_tuned(proposed.key, base)
     workspace.remember(sha256, **{PROPOSED: 0})
 
 

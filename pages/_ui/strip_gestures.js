@@ -62,12 +62,19 @@ class Strips {
   }
 
   receive(data, send) {
+    if (data.study !== this.data?.study) this.forget();
     this.data = data;
     this.setTrigger = send;
     this.pending = this.pending.filter(([number]) => number > data.handled);
     if (this.scroll !== undefined && data.scroll !== this.scroll) plots()[0]?.scrollIntoView({ block: "center" });
     this.scroll = data.scroll;
     this.redrawSoon();
+  }
+
+  // What was measured, begun and not carried out yet in one study is not for the next one.
+  forget() {
+    this.pending = [];
+    this.setMode(MOVE);
   }
 
   send(...command) {

@@ -53,6 +53,7 @@ def _component() -> Callable[..., Any]:
 
 def strip_gestures(
     *,
+    study: str,
     handled: int,
     chosen_s: tuple[float, float] | None,
     measured: list[tuple[float, float, str]],
@@ -63,6 +64,8 @@ def strip_gestures(
 
     Parameters
     ----------
+    study
+        Which study is shown: what was measured in another one is not for it.
     handled
         Number of the last command that was carried out; the browser sends the later ones until they are.
     chosen_s
@@ -76,7 +79,8 @@ def strip_gestures(
 
     """
     data = {
-        "keys": bound_keys(), "handled": handled, "chosen": chosen_s, "measured": measured, "scroll": scroll,
+        "study": study, "keys": bound_keys(), "handled": handled, "chosen": chosen_s, "measured": measured,
+        "scroll": scroll,
     }  # fmt: skip
     _component()(key=KEY, data=data, width="stretch", on_commands_change=on_commands)
 

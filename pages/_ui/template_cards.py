@@ -26,8 +26,9 @@ from ecg_core.morphology.templates import (
     make_templates,
     marks_of,
 )
+from ecg_core.rhythm.editing import outside_artefact
 from ecg_core.rules import RhythmRules
-from ecg_core.schema import Analysis
+from ecg_core.schema import Analysis, Index
 
 from .frame import guarded
 from .gallery_verdicts import open_gallery
@@ -198,7 +199,7 @@ def edit_templates(analysis: Analysis, act: dict[str, Any]) -> None:
     if action == "step":
         st.session_state[OPENED] = (index, f"Beats of {', '.join(names)}")
     elif action == "label" and act.get("label") in CLASSES:
-        set_labels(analysis, dict.fromkeys(index.tolist(), str(act["label"])))
+        _label(analysis, index, str(act["label"]))
     elif action == "none":
         workspace.add_edit(sha256, DeleteEdit(tuple(analysis.beats.time_s[index].tolist())))
     elif action in ("merge", "hide", "show") and (action != "merge" or len(names) > 1):
@@ -207,6 +208,14 @@ def edit_templates(analysis: Analysis, act: dict[str, Any]) -> None:
         workspace.add_edit(sha256, TemplateEdit("split", names[:1], n_parts=act["n_parts"]))
     elif action == "box" and act.get("lead") in made.lead_names:
         _split_by_box(analysis, made, names[0], act)
+
+
+def _label(analysis: Analysis, index: Index, label: str) -> None:
+    """Label beats of templates, but not those in artefact, which would count again."""
+    counted = outside_artefact(analysis, index)
+    set_labels(analysis, dict.fromkeys(counted.tolist(), label))
+    if not len(counted):
+        st.session_state[MESSAGE] = "All of these beats lie in what is marked as artefact: none was labelled."
 
 
 def _split_by_box(analysis: Analysis, made: BeatTemplates, name: str, act: dict[str, Any]) -> None:

@@ -268,8 +268,10 @@ def check_by_occlusion(analysis: Analysis, beat: int) -> None:
     results[_occlusion_key(analysis, beat)] = engine.check_by_occlusion(analysis, model_path(analysis.model), beat)
 
 
-def _occlusion_key(analysis: Analysis, beat: int) -> tuple[str, str, int]:
-    return analysis.record.sha256, model_digest(analysis.model), beat
+def _occlusion_key(analysis: Analysis, beat: int) -> tuple[str, str, tuple[str, ...], float]:
+    """What a check is of: the beat is known by its time, as edits change its position."""
+    time_s = float(analysis.beats.time_s[beat])
+    return analysis.record.sha256, model_digest(analysis.model), analysis.lead_names, time_s
 
 
 def cached(name: str, key: Hashable, make: Callable[[], T]) -> T:
