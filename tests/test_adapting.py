@@ -473,6 +473,18 @@ def test_what_cannot_be_read_is_named_and_mixed_rates_are_doubted(tmp_path):
     assert "several sampling rates (250, 257 Hz)" in survey.doubts[0]
 
 
+def test_a_copy_of_a_recording_is_left_out_as_it_could_be_held_out_while_the_other_is_learned(tmp_path):
+    for name, start_s in (("copy", 120), ("one", 120), ("two", 180)):
+        write_labelled(tmp_path, name, start_s, start_s + 60)
+    (tmp_path / "copy.atr").unlink()
+    survey = survey_folder(tmp_path)
+    assert [one.name for one in survey.recordings] == ["one", "two"]
+    assert survey.left_out == (("copy", "it is a copy of one, which is used"),)
+    with closing(open_store(tmp_path / "studies")) as store:
+        study = add_study(store, read_record(tmp_path / "one"), READER)
+        assert len(survey_studies(store, [study, study]).recordings) == 1
+
+
 def test_a_file_that_changed_since_it_was_chosen_is_refused(tmp_path):
     write_labelled(tmp_path, "one", 120, 180)
     (chosen,) = survey_folder(tmp_path).recordings
@@ -606,8 +618,8 @@ def test_a_lead_that_a_held_out_recording_lacks_is_refused_before_anything_is_fi
 def test_before_and_after_are_measured_on_the_same_one_of_many_leads(small_world, monkeypatch):
     """The adapted model would choose the last lead, and the one before it the first."""
     folder, model = small_world
-    for name in ("r2", "r3"):
-        write_labelled(folder, name, 560, 880, leads=(0, 1, 6, 7))
+    for name, start_s in (("r2", 560), ("r3", 620)):
+        write_labelled(folder, name, start_s, start_s + 320, leads=(0, 1, 6, 7))
     monkeypatch.setattr(leads, "LIKE_QUALITY", 0.0)
     monkeypatch.setattr(
         leads, "_quality", lambda model, clean: np.arange(4.0) * (1 if model.spec.name == "mine" else -1)

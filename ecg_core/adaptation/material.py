@@ -166,7 +166,7 @@ def survey_folder(folder: Path, *, progress: Progress = lambda name, done, total
             found.append(recording_of(read_record(path), database=database))
         except EcgError as error:
             left_out.append((path.name, str(error)))
-    return Survey(identified(found), tuple(left_out))
+    return _without_copies(found, left_out)
 
 
 def survey_studies(
@@ -183,7 +183,23 @@ def survey_studies(
             left_out.append((study.record_id, str(error)))
             continue
         found.append(_of_study(store, study, replace(recording, origin=origin)))
-    return Survey(identified(found), tuple(left_out))
+    return _without_copies(found, left_out)
+
+
+def _without_copies(found: Sequence[Recording], left_out: Sequence[tuple[str, str]]) -> Survey:
+    """What is at hand with each signal once: copies, as of two patients, could be learned from and held out at once.
+
+    Of copies the one with the most labels is used.
+    """
+    used: dict[str, Recording] = {}
+    for one in sorted(found, key=lambda one: (not one.is_complete, -sum(one.n_labels))):
+        used.setdefault(one.content_sha256, one)
+    copies = [
+        (one.name, f"it is a copy of {kept.name}, which is used")
+        for one in found
+        if (kept := used[one.content_sha256]) is not one
+    ]
+    return Survey(identified([one for one in found if used[one.content_sha256] is one]), (*left_out, *copies))
 
 
 def identified(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
