@@ -60,7 +60,9 @@ from ecg_core.errors import AdaptationError, RecordError
 from ecg_core.evaluation.evaluate import evaluate_record
 from ecg_core.notes import Patient
 from ecg_core.parallel import use_threads
+from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
+from ecg_core.schema import Annotations
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import add_study, get_study
 from ecg_core.studies.study_notes import set_patient
@@ -541,14 +543,26 @@ def test_a_patient_that_is_not_there_is_named(tmp_path):
 
 def test_shuffled_labels_are_refused_before_anything_is_learned(tmp_path, model):
     records = [read_record(write_labelled(tmp_path, f"r{at}", at, at + 120)) for at in (540, 690)]
-    agreement.refuse_contradicting(records, model)
+    opened = list(zip(survey_folder(tmp_path).recordings, records, strict=True))
+    agreement.refuse_contradicting(opened, model)
     rng = np.random.default_rng(0)
     shuffled = [
-        replace(record, reference=replace(record.reference, symbol=rng.permutation(record.reference.symbol)))
-        for record in records
+        (one, replace(record, reference=replace(record.reference, symbol=rng.permutation(record.reference.symbol))))
+        for one, record in opened
     ]
     with pytest.raises(AdaptationError, match=r"no better than by chance in 2 of 2 recordings .* r540 "):
         agreement.refuse_contradicting(shuffled, model)
+
+
+def test_a_reader_who_labelled_only_beats_that_the_model_has_wrong_is_not_refused(tmp_path, model):
+    record = read_record(write_labelled(tmp_path, "one", 540, 660))
+    (chosen,) = survey_folder(tmp_path).recordings
+    beats = analyse(record, model).beats
+    wrong_s = beats.time_s[beats.usable & (beats.label == "N")][:25]
+    corrected = replace(record, reference=Annotations(wrong_s, np.full(25, "V"), np.full(25, "")))
+    agreement.refuse_contradicting([(replace(chosen, origin=Origin.READER), corrected)], model)
+    with pytest.raises(AdaptationError, match="no better than by chance in 1 of 1 recording"):
+        agreement.refuse_contradicting([(chosen, corrected)], model)
 
 
 # From the task to the kept model

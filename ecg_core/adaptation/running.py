@@ -134,7 +134,7 @@ class _Run:
         before = load_model(Path(task.model), engine="torch")
         if task.labels != Labels.NONE:
             opened = self._opened(self.fits[-1].learned, fraction=0.0)
-            refuse_contradicting([record for _, record in opened], load_model(Path(task.model)))
+            refuse_contradicting(opened, load_model(Path(task.model)))
         models = [self._fit(before, number) for number in range(len(self.fits))]
         final = self._save(models[-1])
         held_out = [
