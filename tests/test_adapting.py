@@ -28,6 +28,7 @@ from ecg_core.adaptation.material import (
     Origin,
     Survey,
     identified,
+    labelled_record,
     open_recording,
     survey_folder,
     survey_studies,
@@ -56,6 +57,7 @@ from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.spec import DEFAULT_MODEL, model_digest, read_spec, spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
+from ecg_core.edits import DeleteEdit, Label, LabelEdit, RhythmEdit, Stretch, StretchEdit
 from ecg_core.errors import AdaptationError, RecordError
 from ecg_core.evaluation.evaluate import evaluate_record
 from ecg_core.notes import Patient
@@ -63,6 +65,7 @@ from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Annotations
+from ecg_core.studies.edits import add_edit
 from ecg_core.studies.store import open_store
 from ecg_core.studies.study import add_study, get_study
 from ecg_core.studies.study_notes import set_patient
@@ -526,6 +529,25 @@ def test_a_signed_study_that_was_unlocked_meanwhile_is_not_learned_as_if_all_wer
             RecordError, match=r"expected signed report .*, got reference annotations .* Sign the report"
         ):
             open_recording(signed, store)
+
+
+def test_a_label_that_its_reader_took_back_is_not_learned(tmp_path):
+    """A beat that was deleted, one in artefact, one in what is sinus rhythm, and one that was labelled again."""
+    given = (Label(10.0, "V"), Label(20.0, "V"), Label(30.0, "S"), Label(40.0, "V"), Label(50.0, "V"))
+    edits = (
+        LabelEdit(given), DeleteEdit((10.01,)), StretchEdit((Stretch(19.0, 21.0),), analysable=False),
+        RhythmEdit((Stretch(29.0, 31.0),), "sinus"), RhythmEdit((Stretch(39.0, 41.0),), "af"),
+        StretchEdit((Stretch(49.0, 51.0),), analysable=False), LabelEdit((Label(50.0, "S"),)),
+    )  # fmt: skip
+    with closing(open_store(tmp_path / "studies")) as store:
+        study = add_study(store, read_record(write_labelled(tmp_path / "recorder", "one", 120, 180)), READER)
+        for edit in edits:
+            add_edit(store, study.record_sha256, edit, READER)
+        record, origin = labelled_record(store, get_study(store, study.record_sha256))
+    assert origin == Origin.READER
+    assert list(zip(record.reference.time_s, record.reference.symbol, strict=True)) == [
+        (30.0, "N"), (40.0, "V"), (50.0, "S"),
+    ]  # fmt: skip
 
 
 def test_without_the_source_it_says_what_is_needed_and_where_it_was_looked_for(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ..edits import labels_of
+from ..edits import lasting_labels
 from ..errors import EcgError, RecordError
 from ..evaluation.patients import KNOWN, patient_of
 from ..labels import CLASSES, UNLABELLED, class_codes
@@ -319,10 +319,9 @@ def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:
         beats = shown_analysis(store, study, record).beats
         time_s, label = beats.time_s[beats.usable], beats.label[beats.usable]
         return replace(record, reference=_annotations(time_s, label)), Origin.SIGNED
-    labels = sorted({label.time_s: label for label in labels_of(edits_of(store, study.record_sha256))}.items())
-    known = [(time_s, label.label) for time_s, label in labels if label.label in CLASSES]
-    if known:
-        time_s, label = (np.array(column) for column in zip(*known, strict=True))
+    labels = lasting_labels(edits_of(store, study.record_sha256))
+    if labels:
+        time_s, label = (np.array(column) for column in zip(*labels, strict=True))
         return replace(record, reference=_annotations(time_s, label)), Origin.READER
     return record, Origin.REFERENCE if record.reference is not None else Origin.NONE
 
