@@ -18,9 +18,9 @@ from support.kept_models import adapted_files
 from support.stores import READER
 from support.training import QUICK_PLAN, SMALL_SPEC
 
-from ecg_core.adaptation import agreement, running, source, task
+from ecg_core.adaptation import agreement, material, running, source, task
 from ecg_core.adaptation.choosing import choose
-from ecg_core.adaptation.fitting import adapted_spec
+from ecg_core.adaptation.fitting import adapted_spec, learned_record
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.known import for_model, mark_known
 from ecg_core.adaptation.material import (
@@ -60,14 +60,16 @@ from ecg_core.cli.main import main
 from ecg_core.edits import DeleteEdit, Label, LabelEdit, RhythmEdit, Stretch, StretchEdit
 from ecg_core.errors import AdaptationError, RecordError
 from ecg_core.evaluation.evaluate import evaluate_record
+from ecg_core.labels import UNLABELLED
 from ecg_core.notes import Patient
 from ecg_core.parallel import use_threads
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.schema import Annotations
+from ecg_core.signals.filters import FS_HZ
 from ecg_core.studies.edits import add_edit
 from ecg_core.studies.store import open_store
-from ecg_core.studies.study import add_study, get_study
+from ecg_core.studies.study import SIGNED, add_study, get_study
 from ecg_core.studies.study_notes import set_patient
 from ecg_core.training.adaptation import between
 
@@ -548,6 +550,24 @@ def test_a_label_that_its_reader_took_back_is_not_learned(tmp_path):
     assert list(zip(record.reference.time_s, record.reference.symbol, strict=True)) == [
         (30.0, "N"), (40.0, "V"), (50.0, "S"),
     ]  # fmt: skip
+
+
+def test_what_a_signed_report_did_not_analyse_is_learned_neither_as_a_beat_nor_as_noise(tmp_path, model, monkeypatch):
+    with closing(open_store(tmp_path / "studies")) as store:
+        record = read_record(write_labelled(tmp_path / "recorder", "one", 120, 180))
+        study = replace(add_study(store, record, READER), state=SIGNED)
+        analysis = analyse(record, model)
+        usable = analysis.beats.usable.copy()
+        usable[10:20] = False
+        shown = replace(analysis, beats=replace(analysis.beats, usable=usable))
+        monkeypatch.setattr(material, "shown_analysis", lambda *asked: shown)
+        (chosen,) = survey_studies(store, [study]).recordings
+        signed, _ = labelled_record(store, study)
+    assert sum(chosen.n_labels) == usable.sum()
+    learned = learned_record(chosen, signed, model, Labels.ALL)
+    np.testing.assert_allclose(learned.position / FS_HZ, analysis.beats.time_s)
+    assert (learned.code[10:20] == UNLABELLED).all()
+    assert (np.delete(learned.code, slice(10, 20)) != UNLABELLED).any()
 
 
 def test_without_the_source_it_says_what_is_needed_and_where_it_was_looked_for(tmp_path, monkeypatch):

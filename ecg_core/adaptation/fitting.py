@@ -12,9 +12,9 @@ import numpy as np
 from ..classifier.leads import ALL
 from ..classifier.model import Model
 from ..classifier.unnamed import database_of, without_record_names
-from ..labels import UNLABELLED
+from ..labels import UNLABELLED, Codes, class_codes
 from ..pipeline import analyse
-from ..schema import Annotations, Float32, ModelSpec, Record
+from ..schema import Annotations, Float32, Float64, ModelSpec, Record
 from ..signals.filters import FS_HZ
 from ..text import plural
 from ..training.adaptation import adapt, pseudo_label
@@ -86,11 +86,19 @@ def learned_record(recording: Recording, record: Record, model: Model, labels: L
     """A recording ready for training, with the labels that are to be used."""
     name = f"{recording.patient}/{recording.name}"
     if labels == Labels.ALL and recording.is_complete:
-        return most_ectopic(prepare_record(record, name, snapped=is_marked_off_peak(recording)))
+        beats = _all_marks(record) if recording.origin == Origin.SIGNED else None
+        return most_ectopic(prepare_record(record, name, beats=beats, snapped=is_marked_off_peak(recording)))
     known = None
     if labels != Labels.NONE and record.reference is not None:
         known = record.reference if recording.origin == Origin.READER else queried_labels(record, model)
     return most_ectopic(replace(pseudo_label(replace(record, reference=None), model, known=known), name=name))
+
+
+def _all_marks(record: Record) -> tuple[Float64, Codes] | None:
+    """All marks of a signed report: a beat without a mark would be learned as noise, one that is UNLABELLED is not."""
+    if record.reference is None:
+        return None
+    return record.reference.time_s * FS_HZ, class_codes(record.reference.symbol)
 
 
 def is_marked_off_peak(recording: Recording) -> bool:

@@ -30,6 +30,7 @@ from .identity import Stated, identity_doubts, name_patients
 
 SAMPLED_MINUTES: Final = 8  # of a recording, evenly over it, in which the share without a signal is looked for
 MINUTE_S: Final = 60.0
+NOT_ANALYSABLE: Final = "|"  # the symbol of WFDB for what resembles a QRS and is not judged
 
 
 class Labels(StrEnum):
@@ -306,7 +307,8 @@ def _minutes(record: Record) -> Iterator[Float32]:
 def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:
     """The record of a study with the labels of its reader as its reference annotations, and what these are.
 
-    Reference annotations of the file itself count only where no reader labelled a beat.
+    What a signed report found in signal that is not analysable is marked as NOT_ANALYSABLE, which is no label: whether
+    it is a beat is not known. Reference annotations of the file itself count only where no reader labelled a beat.
 
     Raises
     ------
@@ -317,8 +319,8 @@ def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:
     record = read_record(study.path, overrides=study.overrides)
     if study.state == SIGNED:
         beats = shown_analysis(store, study, record).beats
-        time_s, label = beats.time_s[beats.usable], beats.label[beats.usable]
-        return replace(record, reference=_annotations(time_s, label)), Origin.SIGNED
+        symbol = np.where(beats.usable, beats.label, NOT_ANALYSABLE)
+        return replace(record, reference=_annotations(beats.time_s, symbol)), Origin.SIGNED
     labels = lasting_labels(edits_of(store, study.record_sha256))
     if labels:
         time_s, label = (np.array(column) for column in zip(*labels, strict=True))
