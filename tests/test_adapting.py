@@ -50,6 +50,7 @@ from ecg_core.adaptation.task import (
 )
 from ecg_core.classifier import leads
 from ecg_core.classifier.installed import installed_model
+from ecg_core.classifier.kept import is_taken, keep, rename
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.model_card import origin_of
 from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of, is_name
@@ -772,6 +773,20 @@ def test_a_model_that_changed_since_is_refused(small_world):
     adaptation = begun(folder, model)
     save_model(model, torch_model(replace(SMALL_SPEC, seed=1), BeatNetwork(SMALL_SPEC).eval()))
     assert "the model was changed since" in running.run(adaptation).problem
+
+
+def test_an_adaptation_goes_on_where_its_model_was_renamed_before_it_or_while_it_runs(small_world):
+    folder, _ = small_world
+    adaptation = begun(folder, keep(adapted_files(), "ours").weights)
+    rename("ours", "theirs")
+
+    def rename_at_the_fit(state):
+        if state.stage.startswith("Fit") and is_taken("theirs"):
+            rename("theirs", "another")
+
+    state = running.run(adaptation, show=rename_at_the_fit)
+    assert state.state == DONE, state.problem
+    assert adaptation.proof["from_model"] == "theirs"
 
 
 @pytest.mark.parametrize("name", ["a\xa0b", "a\u200bb", "a\x1b[2J", "a\nb", "x" * 3000, "\ue000"])

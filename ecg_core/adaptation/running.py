@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from ..classifier.installed import recorder_key
+from ..classifier.installed import installed_models, recorder_key
 from ..classifier.leads import ALL, AUTO, FUSED_LEADS, choose_leads
-from ..classifier.model import Model, load_model, save_spec
+from ..classifier.model import Model, load_model, save_spec, sha256_of
 from ..classifier.spec import read_spec
 from ..classifier.unnamed import database_of
 from ..classifier.weights import save_model
@@ -43,6 +43,7 @@ from .task import (
     Adaptation,
     ProgressClock,
     State,
+    Task,
 )
 
 FITTING: Final = (0.04, 0.84)  # part of all work before the fits, and until they are done
@@ -107,7 +108,8 @@ class _Run:
     def __post_init__(self) -> None:
         task = self.adaptation.task
         self.databases = require_source()
-        spec = read_spec(Path(task.model))
+        self.weights = _weights_of(task)
+        spec = read_spec(self.weights)
         if spec.sha256 != task.model_sha256:
             raise AdaptationError(
                 f"{task.model}: the model was changed since the adaptation was asked for; begin a new one."
@@ -131,10 +133,10 @@ class _Run:
     def prove(self) -> Proof:
         """Fit, measure, and keep both in the folder."""
         task = self.adaptation.task
-        before = load_model(Path(task.model), engine="torch")
+        before, as_used = load_model(self.weights, engine="torch"), load_model(self.weights)
         if task.labels != Labels.NONE:
             opened = self._opened(self.fits[-1].learned, fraction=0.0)
-            refuse_contradicting(opened, load_model(Path(task.model)))
+            refuse_contradicting(opened, as_used)
         models = [self._fit(before, number) for number in range(len(self.fits))]
         final = self._save(models[-1])
         held_out = [
@@ -142,7 +144,7 @@ class _Run:
             for model, fold in zip([final] if len(models) == 1 else models, self.folds, strict=False)
             for recording in fold.held_out
         ]
-        proof = self._measure(load_model(Path(task.model)), final, held_out)
+        proof = self._measure(as_used, final, held_out)
         self.clock.at("Writing the proof", MEASURING)
         write_json(self.adaptation.folder / PROOF, describe_proof(proof) | self._about(proof), default=str)
         return proof
@@ -235,7 +237,7 @@ class _Run:
         task, learned = self.adaptation.task, self.fits[-1].learned
         recorders = {recorder_key(one.recorder): one.recorder for one in learned if one.recorder}
         return {
-            "from_model": Path(task.model).stem,
+            "from_model": self.weights.stem,
             "from_sha256": task.model_sha256,
             "recorder": next(iter(recorders.values())) if len(recorders) == 1 else "",
             "patients": len({one.patient for one in learned}),
@@ -248,6 +250,14 @@ class _Run:
             "held_out_recordings": [_described(recording) for fold in self.folds for recording in fold.held_out],
             "changed_beats": self.changes,
         }
+
+
+def _weights_of(task: Task) -> Path:
+    """The weights that a task goes on from: where they were, else where their model is installed under another name."""
+    path = Path(task.model)
+    if path.is_file() and sha256_of(path) == task.model_sha256:
+        return path
+    return next((model.weights for model in installed_models() if model.spec.sha256 == task.model_sha256), path)
 
 
 def _lead_of_both(record: Record, before: Model, lead: str) -> str:
