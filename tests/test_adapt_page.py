@@ -347,6 +347,15 @@ def test_an_adaptation_begins_with_what_was_chosen(workspace, started):
     assert new_adaptation.DRAFT not in at.session_state
 
 
+def test_of_days_the_page_counts_and_states_the_hours_that_are_learned(workspace):
+    short = draft_of()
+    days = tuple(replace(one, duration_s=86400.0) for one in short.recordings)
+    draft = replace(short, survey=replace(short.survey, recordings=days))
+    assert "One fit to 5 patients (12 h 0 min), measured on 1 patient" in read(with_draft(workspace, draft))
+    assert all(adapting.OF_LONG_ONES in hint for hint in adapting.at_hand(draft).values())
+    assert not any(adapting.OF_LONG_ONES in hint for hint in adapting.at_hand(short).values())
+
+
 def test_few_patients_are_left_out_in_turn_and_the_page_says_so(workspace):
     draft = draft_of(n_patients=3, sides=dict.fromkeys(("p1", "p2", "p3"), Side.LEARN))
     at = with_draft(workspace, draft)

@@ -856,6 +856,13 @@ def test_the_recorder_of_a_model_is_the_one_that_its_recordings_state(small_worl
     assert origin_of(about).split() == f"adapted from small to {recorder}".split()
 
 
+def test_the_proof_states_the_hours_that_were_learned_and_not_those_that_were_recorded(small_world):
+    asked = begun(*small_world).task
+    days = tuple(replace(one, duration_s=86400.0) for one in asked.recordings)
+    about = running._Run(create(replace(asked, name="days", recordings=days)), None)._about(None)
+    assert (about["patients"], about["hours"]) == (2, 4.0)
+
+
 def test_the_proof_as_json_is_all_that_stands_on_the_output(small_world, capsys):
     folder, model = small_world
     asked = ["adapt", str(folder), "--model", str(model), "--hold-out", "r2,r3", "--name", "mine", "--steps", "2"]

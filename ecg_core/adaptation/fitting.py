@@ -22,7 +22,7 @@ from ..training.fit import Report, no_report
 from ..training.plan import FitPlan
 from ..training.preparation import TrainingRecord, prepare_record
 from ..training.waveforms import NORMAL
-from .material import Labels, Origin, Recording
+from .material import LEARNED_S, Labels, Origin, Recording
 
 # What describes and classifies the beats is fitted; what finds them, and with it the waveform's rhythms and what is
 # analysable, stays as it is, and so does the head for fibrillation. Chosen on svdb's 38 records outside its test set:
@@ -39,7 +39,6 @@ TARGET_WEIGHT: Final = 0.5
 # The marks of these databases lie in the middle of the QRS, at the R peak or not, as their algorithm placed them. Where
 # a model is used it reads beats at the peaks that it found itself: such marks are moved to the R peaks before learning.
 MARKED_OFF_PEAK: Final = ("incartdb",)
-LEARNED_S: Final = 2 * 3600.0  # of a longer recording, the stretch with the most ectopic beats
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,7 @@ from .identity import Stated, identity_doubts, name_patients
 
 SAMPLED_MINUTES: Final = 8  # of a recording, evenly over it, in which the share without a signal is looked for
 MINUTE_S: Final = 60.0
+LEARNED_S: Final = 2 * 3600.0  # of a longer recording, the stretch with the most ectopic beats
 NOT_ANALYSABLE: Final = "|"  # the symbol of WFDB for what resembles a QRS and is not judged
 
 
@@ -83,6 +84,11 @@ class Recording:
     def is_complete(self) -> bool:
         """Whether every beat is labelled, so that a model can be measured on it."""
         return self.origin in (Origin.REFERENCE, Origin.SIGNED)
+
+    @property
+    def learned_s(self) -> float:
+        """Seconds of it that are learned from, where it is learned from."""
+        return min(self.duration_s, LEARNED_S)
 
 
 @dataclass(frozen=True)

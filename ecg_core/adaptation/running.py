@@ -241,7 +241,7 @@ class _Run:
             "from_sha256": task.model_sha256,
             "recorder": next(iter(recorders.values())) if len(recorders) == 1 else "",
             "patients": len({one.patient for one in learned}),
-            "hours": round(sum(one.duration_s for one in learned) / 3600, 2),
+            "hours": round(sum(one.learned_s for one in learned) / 3600, 2),
             "labels": task.labels,
             "lead": task.lead,
             "seed": task.seed,
