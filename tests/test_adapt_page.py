@@ -256,6 +256,12 @@ def test_changed_beats_are_stepped_through_with_their_strips(workspace, tmp_path
     assert len(at.get("plotly_chart")) == 1
 
 
+def test_the_page_says_of_how_many_changed_beats_some_are_shown():
+    proof = made.made_proof(number_of_changed_beats={"for the better": 1034, "for the worse": 25})
+    assert list(adaptation_proof.changed_groups(proof)) == ["For the better (2 of 1,034)", "For the worse (1 of 25)"]
+    assert list(adaptation_proof.changed_groups(made.made_proof())) == ["For the better (2)", "For the worse (1)"]
+
+
 def test_a_strip_whose_file_is_gone_says_so(workspace):
     made.put_done()
     assert "r1: its file is no longer at /gone/r1, so no strip can be drawn." in read(shown(workspace))

@@ -15,10 +15,12 @@ import pytest
 import torch
 from support.adapting import evaluation, recording, write_labelled
 from support.kept_models import adapted_files
+from support.records import in_memory
 from support.stores import READER
 from support.training import QUICK_PLAN, SMALL_SPEC
 
 from ecg_core.adaptation import agreement, material, running, source, task
+from ecg_core.adaptation.changes import changed_beats
 from ecg_core.adaptation.choosing import choose
 from ecg_core.adaptation.fitting import adapted_spec, learned_record
 from ecg_core.adaptation.keeping import keep_adapted, require_free
@@ -331,6 +333,19 @@ def test_the_proof_is_plain_json():
     described = describe_proof(proof({"V": 0.95, "S": 0.8}))
     assert json.loads(json.dumps(described)) == described
     assert described["held_out_patients"][0]["v_f1_before"] == pytest.approx(0.889, abs=1e-3)
+
+
+def test_all_beats_that_changed_are_counted_though_some_are_shown():
+    time_s = np.arange(1.0, 41.0)
+    record = replace(
+        in_memory(np.zeros(50), 1.0), reference=Annotations(time_s, np.repeat(["V", "N"], 20), np.full(40, ""))
+    )
+    (made,) = evaluation(SAME, n_patients=1).records
+    before = replace(made, found_s=time_s, found_label=np.full(40, "N"))
+    after = replace(made, found_s=time_s, found_label=np.repeat(["V", "S"], [33, 7]))
+    changed = changed_beats(recording("x"), record, before, after)
+    assert (changed.n_better, changed.n_worse) == (20, 20)
+    assert [beat["better"] for beat in changed.shown] == [True] * 6 + [False] * 6
 
 
 # What is asked for, and where it is kept

@@ -27,7 +27,7 @@ from ..training.domain import fit_domain
 from ..training.export import calibration_strips, export_model
 from ..training.preparation import prepare_record
 from .agreement import refuse_contradicting
-from .changes import changed_beats
+from .changes import ChangedBeats, changed_beats
 from .fitting import PLAN, STEPS_OF_SEVERAL, SourceMaterial, adapted_spec, fit_to
 from .known import mark_known
 from .material import Labels, Recording, open_recording
@@ -103,7 +103,7 @@ class _Run:
 
     adaptation: Adaptation
     clock: ProgressClock
-    changes: list[dict[str, object]] = field(default_factory=list, init=False)  # beats that are classified otherwise
+    changes: list[ChangedBeats] = field(default_factory=list, init=False)  # of each held-out recording
 
     def __post_init__(self) -> None:
         task = self.adaptation.task
@@ -210,7 +210,7 @@ class _Run:
                 replace(evaluate_record(record, model, lead=alike), patient=recording.patient)
                 for model in (before, after)
             ]
-            self.changes += changed_beats(recording, record, *pair)
+            self.changes.append(changed_beats(recording, record, *pair))
             old.append(pair[0])
             new.append(pair[1])
             done += 1
@@ -248,7 +248,11 @@ class _Run:
             "steps": self.plan.steps,
             "learned_from": [_described(recording) for recording in learned],
             "held_out_recordings": [_described(recording) for fold in self.folds for recording in fold.held_out],
-            "changed_beats": self.changes,
+            "number_of_changed_beats": {
+                "for the better": sum(part.n_better for part in self.changes),
+                "for the worse": sum(part.n_worse for part in self.changes),
+            },
+            "changed_beats": [beat for part in self.changes for beat in part.shown],
         }
 
 
