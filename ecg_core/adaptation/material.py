@@ -294,6 +294,11 @@ def _sampled(record: Record) -> tuple[float, str]:
     return float(100 * np.mean(missing)), _content_sha256(record, minutes)
 
 
+def content_sha256(record: Record) -> str:
+    """SHA-256 of the signal in the sampled minutes, by which a recording is known wherever it lies."""
+    return _content_sha256(record, _minutes(record))
+
+
 def _content_sha256(record: Record, minutes: Iterable[Float32]) -> str:
     digest = hashlib.sha256(f"{record.n_samples} {record.fs_hz:g}".encode())
     for signal_mv in minutes:
@@ -373,7 +378,7 @@ def _refuse_changed(recording: Recording, record: Record, origin: Origin) -> Non
             advice="Choose the recordings again.",
         )
     # Of tasks of an earlier version the content is not known.
-    if recording.content_sha256 and _content_sha256(record, _minutes(record)) != recording.content_sha256:
+    if recording.content_sha256 and content_sha256(record) != recording.content_sha256:
         raise RecordError(
             "the signal was changed since the recordings were chosen",
             where=recording.name,
