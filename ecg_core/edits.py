@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
-from .labels import CLASSES
+from .labels import CLASSES, MATCH_WINDOW_S
 from .text import plural
 
 # What a stretch can be marked as, and the class that its beats get unless they are labelled later; None keeps them.
@@ -246,9 +247,35 @@ _READ: Final[dict[str, Callable[[list[Any]], Edit]]] = {
 }
 
 
-def labels_of(edits: Iterable[Edit]) -> list[Label]:
-    """The labels of all edits, in their order."""
-    return [label for edit in edits if isinstance(edit, LabelEdit) for label in edit.labels]
+def lasting_labels(edits: Iterable[Edit]) -> list[Label]:
+    """The labels that hold after all edits, one at each time, ascending.
+
+    A label is taken back where its beat is deleted later, or a stretch around it marked as artefact or as fibrillation
+    of the ventricles; a stretch that is marked as a rhythm with a class gives the labels in it this class.
+    """
+    found: dict[float, str] = {}
+    for edit in edits:
+        match edit:
+            case LabelEdit(labels=labels):
+                found |= dict(labels)
+            case DeleteEdit(times_s=times_s):
+                gone_s = sorted(times_s)
+                found = {at: one for at, one in found.items() if not _is_near(at, gone_s)}
+            case StretchEdit(stretches=stretches, analysable=False) | RhythmEdit(stretches=stretches, rhythm="vf"):
+                found = {at: one for at, one in found.items() if not _is_in(at, stretches)}
+            case RhythmEdit(stretches=stretches, rhythm=rhythm):
+                given = MARKED_CLASS[rhythm]
+                found = {at: given if given and _is_in(at, stretches) else one for at, one in found.items()}
+    return [Label(*pair) for pair in sorted(found.items())]
+
+
+def _is_near(time_s: float, ascending_s: Sequence[float]) -> bool:
+    first = bisect_left(ascending_s, time_s - MATCH_WINDOW_S)
+    return first < len(ascending_s) and ascending_s[first] <= time_s + MATCH_WINDOW_S
+
+
+def _is_in(time_s: float, stretches: Iterable[Stretch]) -> bool:
+    return any(stretch.start_s <= time_s < stretch.end_s for stretch in stretches)
 
 
 def last_time_of(edit: Edit) -> float:

@@ -256,6 +256,12 @@ def test_changed_beats_are_stepped_through_with_their_strips(workspace, tmp_path
     assert len(at.get("plotly_chart")) == 1
 
 
+def test_the_page_says_of_how_many_changed_beats_some_are_shown():
+    proof = made.made_proof(number_of_changed_beats={"for the better": 1034, "for the worse": 25})
+    assert list(adaptation_proof.changed_groups(proof)) == ["For the better (2 of 1,034)", "For the worse (1 of 25)"]
+    assert list(adaptation_proof.changed_groups(made.made_proof())) == ["For the better (2)", "For the worse (1)"]
+
+
 def test_a_strip_whose_file_is_gone_says_so(workspace):
     made.put_done()
     assert "r1: its file is no longer at /gone/r1, so no strip can be drawn." in read(shown(workspace))
@@ -345,6 +351,15 @@ def test_an_adaptation_begins_with_what_was_chosen(workspace, started):
     begun = find_all()[0].task
     assert (begun.labels, begun.steps, begun.sides["p2"]) == (Labels.NONE, 3, Side.HOLD_OUT)
     assert new_adaptation.DRAFT not in at.session_state
+
+
+def test_of_days_the_page_counts_and_states_the_hours_that_are_learned(workspace):
+    short = draft_of()
+    days = tuple(replace(one, duration_s=86400.0) for one in short.recordings)
+    draft = replace(short, survey=replace(short.survey, recordings=days))
+    assert "One fit to 5 patients (12 h 0 min), measured on 1 patient" in read(with_draft(workspace, draft))
+    assert all(adapting.OF_LONG_ONES in hint for hint in adapting.at_hand(draft).values())
+    assert not any(adapting.OF_LONG_ONES in hint for hint in adapting.at_hand(short).values())
 
 
 def test_few_patients_are_left_out_in_turn_and_the_page_says_so(workspace):

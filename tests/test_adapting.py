@@ -15,12 +15,14 @@ import pytest
 import torch
 from support.adapting import evaluation, recording, write_labelled
 from support.kept_models import adapted_files
+from support.records import in_memory
 from support.stores import READER
 from support.training import QUICK_PLAN, SMALL_SPEC
 
-from ecg_core.adaptation import agreement, running, source, task
+from ecg_core.adaptation import agreement, material, running, source, task
+from ecg_core.adaptation.changes import changed_beats
 from ecg_core.adaptation.choosing import choose
-from ecg_core.adaptation.fitting import adapted_spec
+from ecg_core.adaptation.fitting import adapted_spec, learned_record
 from ecg_core.adaptation.keeping import keep_adapted, require_free
 from ecg_core.adaptation.known import for_model, mark_known
 from ecg_core.adaptation.material import (
@@ -28,6 +30,7 @@ from ecg_core.adaptation.material import (
     Origin,
     Survey,
     identified,
+    labelled_record,
     open_recording,
     survey_folder,
     survey_studies,
@@ -49,6 +52,7 @@ from ecg_core.adaptation.task import (
 )
 from ecg_core.classifier import leads
 from ecg_core.classifier.installed import installed_model
+from ecg_core.classifier.kept import is_taken, keep, rename
 from ecg_core.classifier.model import load_model
 from ecg_core.classifier.model_card import origin_of
 from ecg_core.classifier.model_files import SPEC, WEIGHTS, checked_spec, digest_of, is_name
@@ -56,13 +60,19 @@ from ecg_core.classifier.network import BeatNetwork
 from ecg_core.classifier.spec import DEFAULT_MODEL, model_digest, read_spec, spec_bytes
 from ecg_core.classifier.weights import save_model, torch_model
 from ecg_core.cli.main import main
+from ecg_core.edits import DeleteEdit, Label, LabelEdit, RhythmEdit, Stretch, StretchEdit
 from ecg_core.errors import AdaptationError, RecordError
 from ecg_core.evaluation.evaluate import evaluate_record
+from ecg_core.labels import UNLABELLED
 from ecg_core.notes import Patient
 from ecg_core.parallel import use_threads
+from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
+from ecg_core.schema import Annotations
+from ecg_core.signals.filters import FS_HZ
+from ecg_core.studies.edits import add_edit
 from ecg_core.studies.store import open_store
-from ecg_core.studies.study import add_study, get_study
+from ecg_core.studies.study import SIGNED, add_study, get_study
 from ecg_core.studies.study_notes import set_patient
 from ecg_core.training.adaptation import between
 
@@ -325,6 +335,19 @@ def test_the_proof_is_plain_json():
     assert described["held_out_patients"][0]["v_f1_before"] == pytest.approx(0.889, abs=1e-3)
 
 
+def test_all_beats_that_changed_are_counted_though_some_are_shown():
+    time_s = np.arange(1.0, 41.0)
+    record = replace(
+        in_memory(np.zeros(50), 1.0), reference=Annotations(time_s, np.repeat(["V", "N"], 20), np.full(40, ""))
+    )
+    (made,) = evaluation(SAME, n_patients=1).records
+    before = replace(made, found_s=time_s, found_label=np.full(40, "N"))
+    after = replace(made, found_s=time_s, found_label=np.repeat(["V", "S"], [33, 7]))
+    changed = changed_beats(recording("x"), record, before, after)
+    assert (changed.n_better, changed.n_worse) == (20, 20)
+    assert [beat["better"] for beat in changed.shown] == [True] * 6 + [False] * 6
+
+
 # What is asked for, and where it is kept
 
 
@@ -473,6 +496,18 @@ def test_what_cannot_be_read_is_named_and_mixed_rates_are_doubted(tmp_path):
     assert "several sampling rates (250, 257 Hz)" in survey.doubts[0]
 
 
+def test_a_copy_of_a_recording_is_left_out_as_it_could_be_held_out_while_the_other_is_learned(tmp_path):
+    for name, start_s in (("copy", 120), ("one", 120), ("two", 180)):
+        write_labelled(tmp_path, name, start_s, start_s + 60)
+    (tmp_path / "copy.atr").unlink()
+    survey = survey_folder(tmp_path)
+    assert [one.name for one in survey.recordings] == ["one", "two"]
+    assert survey.left_out == (("copy", "it is a copy of one, which is used"),)
+    with closing(open_store(tmp_path / "studies")) as store:
+        study = add_study(store, read_record(tmp_path / "one"), READER)
+        assert len(survey_studies(store, [study, study]).recordings) == 1
+
+
 def test_a_file_that_changed_since_it_was_chosen_is_refused(tmp_path):
     write_labelled(tmp_path, "one", 120, 180)
     (chosen,) = survey_folder(tmp_path).recordings
@@ -514,6 +549,43 @@ def test_a_signed_study_that_was_unlocked_meanwhile_is_not_learned_as_if_all_wer
             open_recording(signed, store)
 
 
+def test_a_label_that_its_reader_took_back_is_not_learned(tmp_path):
+    """A beat that was deleted, one in artefact, one in what is sinus rhythm, and one that was labelled again."""
+    given = (Label(10.0, "V"), Label(20.0, "V"), Label(30.0, "S"), Label(40.0, "V"), Label(50.0, "V"))
+    edits = (
+        LabelEdit(given), DeleteEdit((10.01,)), StretchEdit((Stretch(19.0, 21.0),), analysable=False),
+        RhythmEdit((Stretch(29.0, 31.0),), "sinus"), RhythmEdit((Stretch(39.0, 41.0),), "af"),
+        StretchEdit((Stretch(49.0, 51.0),), analysable=False), LabelEdit((Label(50.0, "S"),)),
+    )  # fmt: skip
+    with closing(open_store(tmp_path / "studies")) as store:
+        study = add_study(store, read_record(write_labelled(tmp_path / "recorder", "one", 120, 180)), READER)
+        for edit in edits:
+            add_edit(store, study.record_sha256, edit, READER)
+        record, origin = labelled_record(store, get_study(store, study.record_sha256))
+    assert origin == Origin.READER
+    assert list(zip(record.reference.time_s, record.reference.symbol, strict=True)) == [
+        (30.0, "N"), (40.0, "V"), (50.0, "S"),
+    ]  # fmt: skip
+
+
+def test_what_a_signed_report_did_not_analyse_is_learned_neither_as_a_beat_nor_as_noise(tmp_path, model, monkeypatch):
+    with closing(open_store(tmp_path / "studies")) as store:
+        record = read_record(write_labelled(tmp_path / "recorder", "one", 120, 180))
+        study = replace(add_study(store, record, READER), state=SIGNED)
+        analysis = analyse(record, model)
+        usable = analysis.beats.usable.copy()
+        usable[10:20] = False
+        shown = replace(analysis, beats=replace(analysis.beats, usable=usable))
+        monkeypatch.setattr(material, "shown_analysis", lambda *asked: shown)
+        (chosen,) = survey_studies(store, [study]).recordings
+        signed, _ = labelled_record(store, study)
+    assert sum(chosen.n_labels) == usable.sum()
+    learned = learned_record(chosen, signed, model, Labels.ALL)
+    np.testing.assert_allclose(learned.position / FS_HZ, analysis.beats.time_s)
+    assert (learned.code[10:20] == UNLABELLED).all()
+    assert (np.delete(learned.code, slice(10, 20)) != UNLABELLED).any()
+
+
 def test_without_the_source_it_says_what_is_needed_and_where_it_was_looked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("ECG_DATABASES", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -529,14 +601,26 @@ def test_a_patient_that_is_not_there_is_named(tmp_path):
 
 def test_shuffled_labels_are_refused_before_anything_is_learned(tmp_path, model):
     records = [read_record(write_labelled(tmp_path, f"r{at}", at, at + 120)) for at in (540, 690)]
-    agreement.refuse_contradicting(records, model)
+    opened = list(zip(survey_folder(tmp_path).recordings, records, strict=True))
+    agreement.refuse_contradicting(opened, model)
     rng = np.random.default_rng(0)
     shuffled = [
-        replace(record, reference=replace(record.reference, symbol=rng.permutation(record.reference.symbol)))
-        for record in records
+        (one, replace(record, reference=replace(record.reference, symbol=rng.permutation(record.reference.symbol))))
+        for one, record in opened
     ]
     with pytest.raises(AdaptationError, match=r"no better than by chance in 2 of 2 recordings .* r540 "):
         agreement.refuse_contradicting(shuffled, model)
+
+
+def test_a_reader_who_labelled_only_beats_that_the_model_has_wrong_is_not_refused(tmp_path, model):
+    record = read_record(write_labelled(tmp_path, "one", 540, 660))
+    (chosen,) = survey_folder(tmp_path).recordings
+    beats = analyse(record, model).beats
+    wrong_s = beats.time_s[beats.usable & (beats.label == "N")][:25]
+    corrected = replace(record, reference=Annotations(wrong_s, np.full(25, "V"), np.full(25, "")))
+    agreement.refuse_contradicting([(replace(chosen, origin=Origin.READER), corrected)], model)
+    with pytest.raises(AdaptationError, match="no better than by chance in 1 of 1 recording"):
+        agreement.refuse_contradicting([(chosen, corrected)], model)
 
 
 # From the task to the kept model
@@ -606,8 +690,8 @@ def test_a_lead_that_a_held_out_recording_lacks_is_refused_before_anything_is_fi
 def test_before_and_after_are_measured_on_the_same_one_of_many_leads(small_world, monkeypatch):
     """The adapted model would choose the last lead, and the one before it the first."""
     folder, model = small_world
-    for name in ("r2", "r3"):
-        write_labelled(folder, name, 560, 880, leads=(0, 1, 6, 7))
+    for name, start_s in (("r2", 560), ("r3", 620)):
+        write_labelled(folder, name, start_s, start_s + 320, leads=(0, 1, 6, 7))
     monkeypatch.setattr(leads, "LIKE_QUALITY", 0.0)
     monkeypatch.setattr(
         leads, "_quality", lambda model, clean: np.arange(4.0) * (1 if model.spec.name == "mine" else -1)
@@ -706,6 +790,20 @@ def test_a_model_that_changed_since_is_refused(small_world):
     assert "the model was changed since" in running.run(adaptation).problem
 
 
+def test_an_adaptation_goes_on_where_its_model_was_renamed_before_it_or_while_it_runs(small_world):
+    folder, _ = small_world
+    adaptation = begun(folder, keep(adapted_files(), "ours").weights)
+    rename("ours", "theirs")
+
+    def rename_at_the_fit(state):
+        if state.stage.startswith("Fit") and is_taken("theirs"):
+            rename("theirs", "another")
+
+    state = running.run(adaptation, show=rename_at_the_fit)
+    assert state.state == DONE, state.problem
+    assert adaptation.proof["from_model"] == "theirs"
+
+
 @pytest.mark.parametrize("name", ["a\xa0b", "a\u200bb", "a\x1b[2J", "a\nb", "x" * 3000, "\ue000"])
 def test_no_name_of_a_recording_keeps_an_adapted_model_from_being_kept(name):
     recordings = [replace(one, name=name) for one in patients(2)]
@@ -771,6 +869,13 @@ def test_the_recorder_of_a_model_is_the_one_that_its_recordings_state(small_worl
     assert about["recorder"] == stated
     recorder = f"the recorder {stated}" if stated else "own recordings"
     assert origin_of(about).split() == f"adapted from small to {recorder}".split()
+
+
+def test_the_proof_states_the_hours_that_were_learned_and_not_those_that_were_recorded(small_world):
+    asked = begun(*small_world).task
+    days = tuple(replace(one, duration_s=86400.0) for one in asked.recordings)
+    about = running._Run(create(replace(asked, name="days", recordings=days)), None)._about(None)
+    assert (about["patients"], about["hours"]) == (2, 4.0)
 
 
 def test_the_proof_as_json_is_all_that_stands_on_the_output(small_world, capsys):

@@ -8,7 +8,7 @@ import pytest
 from support.learning import HELPS, press, with_queries
 from support.pages import page, text_of, workspace_with
 
-from ecg_core.edits import InsertEdit, Label, labels_of
+from ecg_core.edits import InsertEdit, Label, lasting_labels
 from ecg_core.labels import CLASSES
 from ecg_core.measuring import with_labels
 from ecg_core.schema import Annotations
@@ -43,7 +43,7 @@ def fitted_labels(monkeypatch, analysis, check):
     given = []
 
     def run(record, model_path, rules, *, lead, edits, progress, fitting):
-        own = labels_of(edits)
+        own = lasting_labels(edits)
         if not own:
             return analysis
         given.append(own)

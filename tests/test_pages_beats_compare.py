@@ -11,6 +11,7 @@ from support.made_files import FS_HZ, signal
 from support.pages import button, page, text_of, workspace_with
 from support.records import DEMO, write_record
 
+from ecg_core.adaptation.material import content_sha256
 from ecg_core.classifier.spec import model_digest
 from ecg_core.edits import DeleteEdit
 from ecg_core.evaluation.comparison import compare_beats
@@ -207,6 +208,10 @@ def test_compare_shows_each_confusion_matrix_and_the_row_of_fusion_beats(first, 
 def test_compare_says_which_model_knows_the_patient(first, installed, monkeypatch):
     seen = replace(first.model, trained_on=("demo_data/demo", "mitdb/100"), validated_on=())
     assert "first was trained on this patient" in text_of(page("compare", workspace_with(replace(first, model=seen))))
+    learned = replace(first.model, trained_on=("ours/recording 1",), learned_sha256=(content_sha256(first.record),))
+    assert "first was trained on this recording" in text_of(
+        page("compare", workspace_with(replace(first, model=learned)))
+    )
     named = replace(first.model, trained_on=(), validated_on=("svdb/demo",))
     shown = text_of(page("compare", workspace_with(replace(first, model=named))))
     assert "first was validated on a record of this name (svdb/demo)" in shown.replace("\\", "")

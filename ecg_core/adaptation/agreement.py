@@ -13,6 +13,7 @@ from ..labels import CLASSES, UNLABELLED, Codes, class_codes
 from ..pipeline import analyse
 from ..schema import Record
 from ..text import plural
+from .material import Recording
 
 ECTOPIC: Final = (CLASSES.index("S"), CLASSES.index("V"))
 LEAST_ECTOPIC: Final = 20  # labels of S and V of a recording that can be judged
@@ -21,8 +22,10 @@ LEAST_ECTOPIC: Final = 20  # labels of S and V of a recording that can be judged
 LEAST_KAPPA: Final = 0.1
 
 
-def refuse_contradicting(records: Sequence[Record], model: Model) -> None:
+def refuse_contradicting(opened: Sequence[tuple[Recording, Record]], model: Model) -> None:
     """Refuse labels that agree with a model no better than by chance in more than half of the recordings.
+
+    Recordings of which some beats alone are labelled tell nothing: readers label those that the model has wrong.
 
     Raises
     ------
@@ -30,7 +33,11 @@ def refuse_contradicting(records: Sequence[Record], model: Model) -> None:
         They do: they were shuffled, belong to other recordings, or are late by some beats.
 
     """
-    kappas = {record.record_id: kappa for record in records if (kappa := agreement(record, model)) is not None}
+    kappas = {
+        recording.name: kappa
+        for recording, record in opened
+        if recording.is_complete and (kappa := agreement(record, model)) is not None
+    }
     chance = [f"{name} {kappa:.2f}" for name, kappa in kappas.items() if kappa < LEAST_KAPPA]
     if len(chance) > len(kappas) / 2:
         raise AdaptationError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -15,29 +15,35 @@ from .material import Recording
 MOST_EACH: Final = 6  # of a recording, for better and for worse
 
 
+class ChangedBeats(NamedTuple):
+    """Reference beats of a recording whose class became right or wrong."""
+
+    n_better: int = 0
+    n_worse: int = 0
+    shown: tuple[dict[str, object], ...] = ()  # some of each, evenly over the recording, as plain JSON values
+
+
 def changed_beats(
     recording: Recording, record: Record, before: RecordEvaluation, after: RecordEvaluation
-) -> list[dict[str, object]]:
-    """Some reference beats, evenly over the recording, whose class became right or wrong, as plain JSON values."""
+) -> ChangedBeats:
+    """How many beats became right or wrong, and some of them."""
     if record.reference is None:
-        return []
+        return ChangedBeats()
     code = class_codes(record.reference.symbol)
     time_s = record.reference.time_s[code != UNLABELLED]
     true = np.array(CLASSES)[code[code != UNLABELLED]]
     old, new = (_labels_at(time_s, part.found_s, part.found_label) for part in (before, after))
-    chosen = [
-        (beat, is_better)
-        for is_better, changed in ((True, (old != true) & (new == true)), (False, (old == true) & (new != true)))
-        for beat in _evenly(np.flatnonzero(changed))
-    ]
-    return [
+    better, worse = (np.flatnonzero(found) for found in ((old != true) & (new == true), (old == true) & (new != true)))
+    chosen = [(beat, is_better) for is_better, beats in ((True, better), (False, worse)) for beat in _evenly(beats)]
+    shown = tuple(
         {
             "recording": recording.name, "path": recording.path, "study": recording.study,
             "time_s": round(float(time_s[beat]), 3), "reference": str(true[beat]), "before": str(old[beat]),
             "after": str(new[beat]), "better": is_better,
         }
         for beat, is_better in chosen
-    ]  # fmt: skip
+    )  # fmt: skip
+    return ChangedBeats(len(better), len(worse), shown)
 
 
 def _labels_at(marks_s: Float64, found_s: Float64, label: Text) -> Text:

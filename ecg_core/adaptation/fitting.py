@@ -12,9 +12,9 @@ import numpy as np
 from ..classifier.leads import ALL
 from ..classifier.model import Model
 from ..classifier.unnamed import database_of, without_record_names
-from ..labels import UNLABELLED
+from ..labels import UNLABELLED, Codes, class_codes
 from ..pipeline import analyse
-from ..schema import Annotations, Float32, ModelSpec, Record
+from ..schema import Annotations, Float32, Float64, ModelSpec, Record
 from ..signals.filters import FS_HZ
 from ..text import plural
 from ..training.adaptation import adapt, pseudo_label
@@ -22,7 +22,7 @@ from ..training.fit import Report, no_report
 from ..training.plan import FitPlan
 from ..training.preparation import TrainingRecord, prepare_record
 from ..training.waveforms import NORMAL
-from .material import Labels, Origin, Recording
+from .material import LEARNED_S, Labels, Origin, Recording
 
 # What describes and classifies the beats is fitted; what finds them, and with it the waveform's rhythms and what is
 # analysable, stays as it is, and so does the head for fibrillation. Chosen on svdb's 38 records outside its test set:
@@ -39,7 +39,6 @@ TARGET_WEIGHT: Final = 0.5
 # The marks of these databases lie in the middle of the QRS, at the R peak or not, as their algorithm placed them. Where
 # a model is used it reads beats at the peaks that it found itself: such marks are moved to the R peaks before learning.
 MARKED_OFF_PEAK: Final = ("incartdb",)
-LEARNED_S: Final = 2 * 3600.0  # of a longer recording, the stretch with the most ectopic beats
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +85,19 @@ def learned_record(recording: Recording, record: Record, model: Model, labels: L
     """A recording ready for training, with the labels that are to be used."""
     name = f"{recording.patient}/{recording.name}"
     if labels == Labels.ALL and recording.is_complete:
-        return most_ectopic(prepare_record(record, name, snapped=is_marked_off_peak(recording)))
+        beats = _all_marks(record) if recording.origin == Origin.SIGNED else None
+        return most_ectopic(prepare_record(record, name, beats=beats, snapped=is_marked_off_peak(recording)))
     known = None
     if labels != Labels.NONE and record.reference is not None:
         known = record.reference if recording.origin == Origin.READER else queried_labels(record, model)
     return most_ectopic(replace(pseudo_label(replace(record, reference=None), model, known=known), name=name))
+
+
+def _all_marks(record: Record) -> tuple[Float64, Codes] | None:
+    """All marks of a signed report: a beat without a mark would be learned as noise, one that is UNLABELLED is not."""
+    if record.reference is None:
+        return None
+    return record.reference.time_s * FS_HZ, class_codes(record.reference.symbol)
 
 
 def is_marked_off_peak(recording: Recording) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ..edits import labels_of
+from ..edits import lasting_labels
 from ..errors import EcgError, RecordError
 from ..evaluation.patients import KNOWN, patient_of
 from ..labels import CLASSES, UNLABELLED, class_codes
@@ -30,6 +30,8 @@ from .identity import Stated, identity_doubts, name_patients
 
 SAMPLED_MINUTES: Final = 8  # of a recording, evenly over it, in which the share without a signal is looked for
 MINUTE_S: Final = 60.0
+LEARNED_S: Final = 2 * 3600.0  # of a longer recording, the stretch with the most ectopic beats
+NOT_ANALYSABLE: Final = "|"  # the symbol of WFDB for what resembles a QRS and is not judged
 
 
 class Labels(StrEnum):
@@ -82,6 +84,11 @@ class Recording:
     def is_complete(self) -> bool:
         """Whether every beat is labelled, so that a model can be measured on it."""
         return self.origin in (Origin.REFERENCE, Origin.SIGNED)
+
+    @property
+    def learned_s(self) -> float:
+        """Seconds of it that are learned from, where it is learned from."""
+        return min(self.duration_s, LEARNED_S)
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,7 @@ def survey_folder(folder: Path, *, progress: Progress = lambda name, done, total
             found.append(recording_of(read_record(path), database=database))
         except EcgError as error:
             left_out.append((path.name, str(error)))
-    return Survey(identified(found), tuple(left_out))
+    return _without_copies(found, left_out)
 
 
 def survey_studies(
@@ -183,7 +190,23 @@ def survey_studies(
             left_out.append((study.record_id, str(error)))
             continue
         found.append(_of_study(store, study, replace(recording, origin=origin)))
-    return Survey(identified(found), tuple(left_out))
+    return _without_copies(found, left_out)
+
+
+def _without_copies(found: Sequence[Recording], left_out: Sequence[tuple[str, str]]) -> Survey:
+    """What is at hand with each signal once: copies, as of two patients, could be learned from and held out at once.
+
+    Of copies the one with the most labels is used.
+    """
+    used: dict[str, Recording] = {}
+    for one in sorted(found, key=lambda one: (not one.is_complete, -sum(one.n_labels))):
+        used.setdefault(one.content_sha256, one)
+    copies = [
+        (one.name, f"it is a copy of {kept.name}, which is used")
+        for one in found
+        if (kept := used[one.content_sha256]) is not one
+    ]
+    return Survey(identified([one for one in found if used[one.content_sha256] is one]), (*left_out, *copies))
 
 
 def identified(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
@@ -271,6 +294,11 @@ def _sampled(record: Record) -> tuple[float, str]:
     return float(100 * np.mean(missing)), _content_sha256(record, minutes)
 
 
+def content_sha256(record: Record) -> str:
+    """SHA-256 of the signal in the sampled minutes, by which a recording is known wherever it lies."""
+    return _content_sha256(record, _minutes(record))
+
+
 def _content_sha256(record: Record, minutes: Iterable[Float32]) -> str:
     digest = hashlib.sha256(f"{record.n_samples} {record.fs_hz:g}".encode())
     for signal_mv in minutes:
@@ -290,7 +318,8 @@ def _minutes(record: Record) -> Iterator[Float32]:
 def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:
     """The record of a study with the labels of its reader as its reference annotations, and what these are.
 
-    Reference annotations of the file itself count only where no reader labelled a beat.
+    What a signed report found in signal that is not analysable is marked as NOT_ANALYSABLE, which is no label: whether
+    it is a beat is not known. Reference annotations of the file itself count only where no reader labelled a beat.
 
     Raises
     ------
@@ -301,12 +330,11 @@ def labelled_record(store: Store, study: Study) -> tuple[Record, Origin]:
     record = read_record(study.path, overrides=study.overrides)
     if study.state == SIGNED:
         beats = shown_analysis(store, study, record).beats
-        time_s, label = beats.time_s[beats.usable], beats.label[beats.usable]
-        return replace(record, reference=_annotations(time_s, label)), Origin.SIGNED
-    labels = sorted({label.time_s: label for label in labels_of(edits_of(store, study.record_sha256))}.items())
-    known = [(time_s, label.label) for time_s, label in labels if label.label in CLASSES]
-    if known:
-        time_s, label = (np.array(column) for column in zip(*known, strict=True))
+        symbol = np.where(beats.usable, beats.label, NOT_ANALYSABLE)
+        return replace(record, reference=_annotations(beats.time_s, symbol)), Origin.SIGNED
+    labels = lasting_labels(edits_of(store, study.record_sha256))
+    if labels:
+        time_s, label = (np.array(column) for column in zip(*labels, strict=True))
         return replace(record, reference=_annotations(time_s, label)), Origin.READER
     return record, Origin.REFERENCE if record.reference is not None else Origin.NONE
 
@@ -350,7 +378,7 @@ def _refuse_changed(recording: Recording, record: Record, origin: Origin) -> Non
             advice="Choose the recordings again.",
         )
     # Of tasks of an earlier version the content is not known.
-    if recording.content_sha256 and _content_sha256(record, _minutes(record)) != recording.content_sha256:
+    if recording.content_sha256 and content_sha256(record) != recording.content_sha256:
         raise RecordError(
             "the signal was changed since the recordings were chosen",
             where=recording.name,

@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from ..classifier.installed import recorder_key
+from ..classifier.installed import installed_models, recorder_key
 from ..classifier.leads import ALL, AUTO, FUSED_LEADS, choose_leads
-from ..classifier.model import Model, load_model, save_spec
+from ..classifier.model import Model, load_model, save_spec, sha256_of
 from ..classifier.spec import read_spec
 from ..classifier.unnamed import database_of
 from ..classifier.weights import save_model
@@ -27,7 +27,7 @@ from ..training.domain import fit_domain
 from ..training.export import calibration_strips, export_model
 from ..training.preparation import prepare_record
 from .agreement import refuse_contradicting
-from .changes import changed_beats
+from .changes import ChangedBeats, changed_beats
 from .fitting import PLAN, STEPS_OF_SEVERAL, SourceMaterial, adapted_spec, fit_to
 from .known import mark_known
 from .material import Labels, Recording, open_recording
@@ -43,6 +43,7 @@ from .task import (
     Adaptation,
     ProgressClock,
     State,
+    Task,
 )
 
 FITTING: Final = (0.04, 0.84)  # part of all work before the fits, and until they are done
@@ -102,12 +103,13 @@ class _Run:
 
     adaptation: Adaptation
     clock: ProgressClock
-    changes: list[dict[str, object]] = field(default_factory=list, init=False)  # beats that are classified otherwise
+    changes: list[ChangedBeats] = field(default_factory=list, init=False)  # of each held-out recording
 
     def __post_init__(self) -> None:
         task = self.adaptation.task
         self.databases = require_source()
-        spec = read_spec(Path(task.model))
+        self.weights = _weights_of(task)
+        spec = read_spec(self.weights)
         if spec.sha256 != task.model_sha256:
             raise AdaptationError(
                 f"{task.model}: the model was changed since the adaptation was asked for; begin a new one."
@@ -131,10 +133,10 @@ class _Run:
     def prove(self) -> Proof:
         """Fit, measure, and keep both in the folder."""
         task = self.adaptation.task
-        before = load_model(Path(task.model), engine="torch")
+        before, as_used = load_model(self.weights, engine="torch"), load_model(self.weights)
         if task.labels != Labels.NONE:
             opened = self._opened(self.fits[-1].learned, fraction=0.0)
-            refuse_contradicting([record for _, record in opened], load_model(Path(task.model)))
+            refuse_contradicting(opened, as_used)
         models = [self._fit(before, number) for number in range(len(self.fits))]
         final = self._save(models[-1])
         held_out = [
@@ -142,7 +144,7 @@ class _Run:
             for model, fold in zip([final] if len(models) == 1 else models, self.folds, strict=False)
             for recording in fold.held_out
         ]
-        proof = self._measure(load_model(Path(task.model)), final, held_out)
+        proof = self._measure(as_used, final, held_out)
         self.clock.at("Writing the proof", MEASURING)
         write_json(self.adaptation.folder / PROOF, describe_proof(proof) | self._about(proof), default=str)
         return proof
@@ -208,7 +210,7 @@ class _Run:
                 replace(evaluate_record(record, model, lead=alike), patient=recording.patient)
                 for model in (before, after)
             ]
-            self.changes += changed_beats(recording, record, *pair)
+            self.changes.append(changed_beats(recording, record, *pair))
             old.append(pair[0])
             new.append(pair[1])
             done += 1
@@ -235,19 +237,31 @@ class _Run:
         task, learned = self.adaptation.task, self.fits[-1].learned
         recorders = {recorder_key(one.recorder): one.recorder for one in learned if one.recorder}
         return {
-            "from_model": Path(task.model).stem,
+            "from_model": self.weights.stem,
             "from_sha256": task.model_sha256,
             "recorder": next(iter(recorders.values())) if len(recorders) == 1 else "",
             "patients": len({one.patient for one in learned}),
-            "hours": round(sum(one.duration_s for one in learned) / 3600, 2),
+            "hours": round(sum(one.learned_s for one in learned) / 3600, 2),
             "labels": task.labels,
             "lead": task.lead,
             "seed": task.seed,
             "steps": self.plan.steps,
             "learned_from": [_described(recording) for recording in learned],
             "held_out_recordings": [_described(recording) for fold in self.folds for recording in fold.held_out],
-            "changed_beats": self.changes,
+            "number_of_changed_beats": {
+                "for the better": sum(part.n_better for part in self.changes),
+                "for the worse": sum(part.n_worse for part in self.changes),
+            },
+            "changed_beats": [beat for part in self.changes for beat in part.shown],
         }
+
+
+def _weights_of(task: Task) -> Path:
+    """The weights that a task goes on from: where they were, else where their model is installed under another name."""
+    path = Path(task.model)
+    if path.is_file() and sha256_of(path) == task.model_sha256:
+        return path
+    return next((model.weights for model in installed_models() if model.spec.sha256 == task.model_sha256), path)
 
 
 def _lead_of_both(record: Record, before: Model, lead: str) -> str:

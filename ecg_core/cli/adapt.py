@@ -227,7 +227,9 @@ def proof_text(proof: dict[str, Any]) -> str:
             )
         )
         patients.append((row["patient"], *burdens))
-    return "\n".join([table_text(rows), "", table_text(patients), "", proof["verdict"]])
+    changed = " and ".join(f"{plural(n, 'beat')} {how}" for how, n in proof.get("number_of_changed_beats", {}).items())
+    lines = [table_text(rows), "", table_text(patients), "", *([f"Changed: {changed}."] if changed else [])]
+    return "\n".join([*lines, proof["verdict"]])
 
 
 def _pct(value: float | None) -> str:

@@ -84,7 +84,7 @@ def draw_proof(adaptation: Adaptation) -> None:
         st.caption(
             "Beats of held-out patients in bins of probability; of a reliable model, stated and right are equal."
         )
-    guarded(_draw_changed)(adaptation, proof.get("changed_beats", []))
+    guarded(_draw_changed)(adaptation, changed_groups(proof))
 
 
 def _heading(where: str) -> str:
@@ -150,12 +150,19 @@ def reliability_table(proof: Mapping[str, Any], when: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Class", "Beats", "Stated, %", "Right, %"])
 
 
-def _draw_changed(adaptation: Adaptation, changed: Sequence[Mapping[str, Any]]) -> None:
+def changed_groups(proof: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The beats that can be seen, those that became right and those that became wrong, by how many there are of all."""
+    n_changed = proof.get("number_of_changed_beats", {})  # not in proofs of an earlier version
+    found = {}
+    for how, is_better in (("for the better", True), ("for the worse", False)):
+        beats = [beat for beat in proof.get("changed_beats", []) if beat["better"] == is_better]
+        of_all = f" of {n_changed[how]:,}" if how in n_changed else ""
+        found[f"{how.capitalize()} ({len(beats):,}{of_all})"] = beats
+    return found
+
+
+def _draw_changed(adaptation: Adaptation, groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Draw one of the beats whose class became right or wrong, and the way to the others."""
-    groups = {
-        f"For the better ({sum(beat['better'] for beat in changed)})": [beat for beat in changed if beat["better"]],
-        f"For the worse ({sum(not beat['better'] for beat in changed)})": [b for b in changed if not b["better"]],
-    }
     st.markdown("**Beats that changed** (some of each held-out recording, evenly over it)")
     name = adaptation.task.name
     with st.container(horizontal=True, vertical_alignment="center"):

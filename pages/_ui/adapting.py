@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from ecg_core.adaptation.identity import patient_key
-from ecg_core.adaptation.material import Labels, Origin, Recording, Survey
+from ecg_core.adaptation.material import LEARNED_S, Labels, Origin, Recording, Survey
 from ecg_core.adaptation.split import Fold, Side, folds_of, propose_sides
 from ecg_core.adaptation.task import Task, adaptations_folder, check_name, plain_name
 from ecg_core.classifier.installed import installed_models
@@ -25,6 +25,10 @@ from .wording import plural
 
 PATIENT, SIDE = "Patient", "Side"  # columns that can be edited
 NOT_FREE: Final = "a model of this name is installed already"
+OF_LONG_ONES: Final = (
+    f"Of a recording longer than {LEARNED_S / 3600:g} hours, the {LEARNED_S / 3600:g} hours with the most ectopic "
+    "beats are learned."
+)
 
 
 @dataclass(frozen=True)
@@ -110,13 +114,15 @@ def at_hand(draft: Draft) -> dict[Labels, str]:
     n_beats = sum(sum(recording.n_labels) for recording in labelled)
     n_patients, n_all = (len({one.patient for one in some}) for some in (labelled, learned))
     there = f"{plural(n_beats, 'labelled beat')} of {plural(n_patients, 'patient')}" if labelled else "none at hand"
-    return {
+    hints = {
         Labels.ALL: f"Every labelled beat is learned: {there}.",
         Labels.SOME: f"Only beats that the program queries or that a reader labelled, out of {there}; the others count "
         "as the model classifies them, where it is confident.",
         Labels.NONE: f"Of {plural(n_all, 'patient')}, every beat as the model classifies it, where it is confident. "
         "This can do harm, and did so in nine of ten trials (see the model card); the proof shows whether it did.",
     }
+    is_cut = any(one.learned_s < one.duration_s for one in learned)
+    return {labels: f"{hint} {OF_LONG_ONES}" if is_cut else hint for labels, hint in hints.items()}
 
 
 def likeliest_labels(draft: Draft) -> Labels:
@@ -149,7 +155,7 @@ def split_text(draft: Draft, plan: Plan) -> str:
         )
     learned, held_out = plan.folds[0].learned, plan.folds[0].held_out
     of, measured = (plural(len({one.patient for one in side}), "patient") for side in (learned, held_out))
-    hours_s = sum(one.duration_s for one in learned)
+    hours_s = sum(one.learned_s for one in learned)
     return f"One fit to {of} ({duration_text(hours_s)}), measured on {measured} that it does not learn from."
 
 

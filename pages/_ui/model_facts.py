@@ -15,6 +15,7 @@ from ecg_core.schema import ModelSpec, Record
 from ecg_core.text import plain_markdown
 
 from .installed_models import installed_models, weights_of
+from .view import cached
 from .wording import plural
 
 COLUMNS = {
@@ -63,6 +64,8 @@ def training_sentence(spec: ModelSpec) -> str:
 
 def overlap_sentence(spec: ModelSpec, record: Record) -> str:
     """Whether a model was trained or validated on this record, or on one of its name; empty where on neither."""
+    if spec.learned_sha256 and _content_sha256(record) in spec.learned_sha256:  # which are named by numbers alone
+        return f"{spec.name} was trained on this recording: its figures here do not hold for new patients."
     for how, names in (("trained", spec.trained_on), ("validated", spec.validated_on)):
         found = [name for name in names if name.rpartition("/")[2] == record.record_id]
         if not found:
@@ -72,6 +75,12 @@ def overlap_sentence(spec: ModelSpec, record: Record) -> str:
         what = f"this patient ({own[0]})" if own else f"a record of this name ({', '.join(found)})"
         return f"{spec.name} was {how} on {what}: its figures here do not hold for new patients."
     return ""
+
+
+def _content_sha256(record: Record) -> str:
+    from ecg_core.adaptation.material import content_sha256  # noqa: PLC0415  # loads what asks a server
+
+    return cached("content_sha256", record.sha256, lambda: content_sha256(record))
 
 
 def _records(names: tuple[str, ...]) -> str:

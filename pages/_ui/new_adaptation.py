@@ -15,7 +15,7 @@ from ecg_core.adaptation.task import create, start_process
 from ecg_core.classifier import installed
 from ecg_core.classifier.installed import InstalledModel
 from ecg_core.classifier.model_files import MAX_NAME
-from ecg_core.edits import labels_of
+from ecg_core.edits import lasting_labels
 from ecg_core.errors import AdaptationError, RecordError
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.studies.edits import edits_of
@@ -173,7 +173,7 @@ def _study_text(store: Store, study: Study) -> str:
     name = f"{study.record_id}, {study.patient_name}" if study.patient_name else study.record_id
     if study.state == SIGNED:
         return f"{name} (signed, {plural(study.n_beats or 0, 'beat')})"
-    n_labels = len(labels_of(edits_of(store, study.record_sha256))) if study.state == IN_REVIEW else 0
+    n_labels = len(lasting_labels(edits_of(store, study.record_sha256))) if study.state == IN_REVIEW else 0
     return f"{name} ({plural(n_labels, 'label')})" if n_labels else f"{name} (no labels)"
 
 
