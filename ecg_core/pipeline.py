@@ -87,7 +87,7 @@ def analyse(
     usable, weight, learning = quality.usable_at(features.time_s[kept]), features.lead_weight[kept], None
     refuse_foreign(patient_labels, features.time_s[kept])
     known = label_codes(patient_labels, features.time_s[kept])
-    known = learnable_codes(features.time_s[kept], known, usable, quality, edits)
+    known = learnable_codes(features.time_s[kept], known, usable, quality, edits, duration_s=record.duration_s)
     if (known != UNLABELLED).any():
         from .classifier.cross_validation import learn  # noqa: PLC0415, as torch takes a second
 

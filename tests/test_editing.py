@@ -146,6 +146,14 @@ def test_artefact_takes_its_beats_and_its_time_out_of_all_counts(base):
     assert_same(edited.predicted, base.predicted, slice(first_after + 1, None), slice(first_after + 1, None))
 
 
+@pytest.mark.parametrize("beyond_s", [0.0, 0.05, 0.15])
+def test_artefact_over_a_whole_recording_leaves_nothing_analysable_whatever_its_length(beyond_s):
+    made = make_analysis(300.0 + beyond_s)
+    edited = with_edits(made, [stretch(0.0, made.record.duration_s)])
+    assert edited.quality.unusable_stretches(made.record.duration_s) == [(0.0, made.record.duration_s)]
+    assert edited.burden.analysable_s == 0
+
+
 def test_artefact_that_is_marked_as_analysable_again_leaves_all_as_it_was(base):
     edited = with_edits(base, [stretch(200.0, 212.4), stretch(199.0, 213.0, analysable=True)])
     np.testing.assert_array_equal(edited.beats.label, base.beats.label)

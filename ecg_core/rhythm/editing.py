@@ -6,6 +6,7 @@ takes back the labels in it. What no edit touches keeps its values, bit by bit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -30,7 +31,7 @@ from ..labels import CLASSES, MATCH_WINDOW_S, NO_BEAT, SAME_BEAT_S, UNLABELLED, 
 from ..schema import Analysis, Attention, Beats, Bool, Float32, Float64, Index, Quality, RhythmEvent, Waveform
 from .danger import without
 from .events import DANGERS
-from .intervals import MASKED_S
+from .intervals import DECIMALS, MASKED_S
 
 EDITED_BLOCK_S = 0.2  # of the signal quality where a reader marked stretches: their edges lie on large boxes
 
@@ -38,10 +39,11 @@ EDITED_BLOCK_S = 0.2  # of the signal quality where a reader marked stretches: t
 class _EditedBeats:
     """The beats while edits are applied one after the other: those that were found, then those that were inserted."""
 
-    def __init__(self, time_s: Float64, code: Codes, usable: Bool, quality: Quality) -> None:
+    def __init__(self, time_s: Float64, code: Codes, usable: Bool, quality: Quality, *, duration_s: float) -> None:
         n = len(time_s)
         self.n_found = n
         self.time_s, self.code, self.usable, self.quality = time_s, code.copy(), usable.copy(), quality
+        self.duration_s = duration_s
         self.gone, self.hidden, self.inserted, self.by_mark = (np.zeros(n, dtype=bool) for _ in range(4))
         self.own: Codes = np.full(n, UNLABELLED)  # class of an inserted beat apart from any mark
         self.order: Index = np.arange(n)  # by time
@@ -92,7 +94,7 @@ class _EditedBeats:
         """Mark stretches as artefact, which takes back the labels in them, or as analysable."""
         self.quality = _refined(self.quality)
         usable = self.quality.usable.copy()
-        for stretch in map(_rounded, edit.stretches):
+        for stretch in (_rounded(one, self.duration_s) for one in edit.stretches):
             usable[_blocks(stretch)] = edit.analysable
             gained, other = (self.analysable, self.artefact) if edit.analysable else (self.artefact, self.analysable)
             other[:] = [Stretch(*rest) for one in other for rest in without(one, [stretch])]
@@ -185,7 +187,8 @@ def apply_edits(base: Analysis, edits: Iterable[Edit]) -> tuple[Analysis, Codes]
 
     """
     found = base.predicted
-    edited = _EditedBeats(found.time_s, base.label_codes, found.usable, base.quality)
+    duration_s = base.record.duration_s
+    edited = _EditedBeats(found.time_s, base.label_codes, found.usable, base.quality, duration_s=duration_s)
     for edit in edits:
         edited.apply(edit)
     changes, kept = edited.changes(), edited.kept
@@ -211,9 +214,11 @@ def rejected_dangers(base: Analysis, changes: Changes) -> tuple[RhythmEvent, ...
     return tuple(event for event, span in zip(serious, spans, strict=True) if without(span, changes.artefact) != [span])
 
 
-def learnable_codes(time_s: Float64, codes: Codes, usable: Bool, quality: Quality, edits: Iterable[Edit]) -> Codes:
+def learnable_codes(
+    time_s: Float64, codes: Codes, usable: Bool, quality: Quality, edits: Iterable[Edit], *, duration_s: float
+) -> Codes:
     """Class of each beat that edits give one, NO_BEAT where a reader deleted it, else ``codes``; shape (n_beats,)."""
-    edited = _EditedBeats(time_s, codes, usable, quality)
+    edited = _EditedBeats(time_s, codes, usable, quality, duration_s=duration_s)
     for edit in edits:
         edited.apply(edit)
     n = edited.n_found
@@ -252,10 +257,12 @@ def _refined(quality: Quality) -> Quality:
     return replace(quality, block_s=quality.block_s / times, score=score, usable=usable)
 
 
-def _rounded(stretch: Stretch) -> Stretch:
-    """A stretch whose edges lie on large boxes, of one at least."""
+def _rounded(stretch: Stretch, duration_s: float) -> Stretch:
+    """A stretch whose edges lie on large boxes, of one at least; the last box of a recording is filled."""
     first = round(stretch.start_s / EDITED_BLOCK_S)
-    last = max(first + 1, round(stretch.end_s / EDITED_BLOCK_S))
+    n_boxes = math.ceil(round(duration_s / EDITED_BLOCK_S, DECIMALS))
+    reaches_end = round(stretch.end_s / EDITED_BLOCK_S, DECIMALS) > n_boxes - 1
+    last = n_boxes if reaches_end else max(first + 1, round(stretch.end_s / EDITED_BLOCK_S))
     return Stretch(round(first * EDITED_BLOCK_S, 1), round(last * EDITED_BLOCK_S, 1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from ecg_core.studies import study_notes
 from ecg_core.studies.study import MEASUREMENTS
 
 from .workspace import current_workspace
-
-SAME_S: Final = 0.005
 
 
 class Measurement(NamedTuple):
