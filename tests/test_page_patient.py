@@ -16,12 +16,12 @@ from support.records import write_record
 from ecg_core.clock import clock_text, time_of
 from ecg_core.notes import FROM_FILE, DiaryEntry, Patient
 from ecg_core.records import read_record
-from ecg_core.studies import signing
+from ecg_core.studies import signing, study_notes
 from ecg_core.studies.audit import trail
 from ecg_core.studies.signing import sign, signatures_of
 from ecg_core.studies.study import SIGNED, get_study
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient
-from pages._ui.sign_off import VERSION
+from pages._ui.sign_off import OF_ANOTHER_PROGRAM, VERSION
 from pages._ui.view import study_key
 
 
@@ -295,6 +295,16 @@ def test_a_signed_study_is_locked_on_every_page_until_a_new_version_is_begun(wor
     assert not at.exception
     assert workspace.study(shown(workspace)).state != SIGNED
     assert not any(field.disabled for field in page("patient", workspace).text_input if field.label == "Name")
+
+
+def test_a_signed_study_that_another_version_analysed_again_says_so(workspace, monkeypatch):
+    signed(workspace)
+    assert OF_ANOTHER_PROGRAM not in text_of(page("report", workspace))
+    monkeypatch.setattr(study_notes, "code_version", lambda: "another")
+    workspace.studies[shown(workspace)].notes = notes(workspace)
+    at = page("report", workspace)
+    assert not at.exception
+    assert OF_ANOTHER_PROGRAM in text_of(at)
 
 
 def test_an_addendum_is_written_to_a_signed_report(workspace):

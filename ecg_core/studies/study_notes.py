@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ..schema import Record
 from . import audit
+from .analyses import code_version
 from .store import Store
 from .study import MEASUREMENTS, SIGNED, Editor, Study, add_study, changing, get_study, leave_as_it_is
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
@@ -37,7 +38,14 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
             for one in _rows(session, SignatureRow, record_sha256)
         )
         by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
-        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=row.state == SIGNED)
+        is_signed = row.state == SIGNED and _is_of_this_program(_rows(session, SignatureRow, record_sha256))
+        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=is_signed)
+
+
+def _is_of_this_program(signatures: Iterable[SignatureRow]) -> bool:
+    """Whether this version of the program made the report that was signed last: another one may find other beats."""
+    made_by = [row.hashes.get("program") for row in signatures if not row.addendum]
+    return made_by[-1:] == [code_version()]
 
 
 def add_recording(store: Store, record: Record, editor: Editor, *, kept: bool = False) -> Study:

@@ -34,6 +34,10 @@ from .workspace import current_workspace
 
 STATEMENT: Final = "I have reviewed this recording and agree with the report."
 UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
+OF_ANOTHER_PROGRAM: Final = (
+    "Another version of this program made the signed report. What is shown was analysed again and may differ from it: "
+    "files of it read as not signed. The signed files, above, are as they were."
+)
 ROLES: Final = ("Cardiologist", "Physician", "ECG technician", "Nurse")
 VERSION: Final = "sign_version"  # key in the session's state of the version that is about to be signed
 MAX_LETTERS: Final = 2000
@@ -202,6 +206,8 @@ def _draw_locked(analysis: Analysis, signatures: Sequence[StoredSignature]) -> N
     """Draw what can still be done with a signed study."""
     workspace, sha256 = current_workspace(), analysis.record.sha256
     disabled = not workspace.holds(sha256)
+    if not workspace.notes(sha256).is_signed:
+        st.warning(OF_ANOTHER_PROGRAM, icon=":material/difference:")
     _draw_changes(analysis, signatures)
     with st.container(horizontal=True):
         with st.popover("Write an addendum", icon=":material/note_add:", disabled=disabled, width="content"):
