@@ -147,7 +147,8 @@ def _danger_box(analysis: Analysis) -> list[Flowable]:
 
 def _cards(found: dict[str, Measure], analysis: Analysis) -> Flowable:
     """The figures that are read first: how much was analysable, and the three burdens."""
-    episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
+    is_known = found["af_episodes"].value is not None
+    episodes = f"{found['af_episodes'].text}, {found['af_time'].text}" if is_known else ""
     uncertain = ", uncertain" if is_uncertain(analysis.burden.s_doubt) else ""
     cards = [
         ("Analysable time", duration_text(analysis.burden.analysable_s), not_analysable_text(analysis)),
