@@ -336,8 +336,8 @@ def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
     yield Measure(group, "af_episodes", "Episodes", af.n, "episodes")
     yield Measure(group, "af_time", "Time in AF", af.total_s, "s", decimals=1)
     yield from _peak(group, "af_longest", "Longest episode", af.longest, "duration_s", "s", "no episode")
-    bpm = af.rate_bpm if af.n else None
-    yield Measure(group, "af_rate", "Mean heart rate in AF", bpm, "bpm", why="no episode", decimals=1)
+    why = "rate not measurable" if af.n else "no episode"
+    yield Measure(group, "af_rate", "Mean heart rate in AF", af.rate_bpm, "bpm", why=why, decimals=1)
     verdict, how, longer = (
         burden.af_verdict,
         "of a recording of up to a minute",
