@@ -242,7 +242,7 @@ def _rows(found: dict[str, Measure], group: str) -> Iterator[Row]:
         if at and key == at[0]:
             limits = " / ".join(name.removeprefix(f"{letter}_at_") for name in at)
             counts = " / ".join(f"{found[name].value or 0:,.0f}" for name in at)
-            yield Row(f"{letter.upper()}, probability {limits}", counts)
+            yield Row(f"{letter.upper()}, probability {limits}", counts, why=measure.why)
         elif key in patterns and measure.value:
             yield Row(measure.name, ", ".join(part.text for part in (measure, *(found[k] for k in patterns[key]))))
         else:
