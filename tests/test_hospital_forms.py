@@ -26,10 +26,12 @@ from ecg_core.report import spreadsheet as spreadsheet_module
 from ecg_core.report.encapsulated_pdf import encapsulated_pdf
 from ecg_core.report.export import ALSO, MORE_WRITERS, file_contents, write_files
 from ecg_core.report.fhir import LOINC, MEASURES, UCUM, fhir_bundle
-from ecg_core.report.measures import measures
+from ecg_core.report.measures import format_edits, measures
+from ecg_core.report.operating import sensitivity_text
 from ecg_core.report.pdf import report_pdf
 from ecg_core.report.spreadsheet import spreadsheet
 from ecg_core.report.tables import beats_table, events_table, hourly_table
+from ecg_core.rules import RhythmRules
 
 PATIENT = Patient("Somebody Known", "ID4711", "1950-03-01", "female")
 SIGNED = Signature(1, "Dr. B", "cardiologist", "I read it.", "2026-01-05T10:11:12.000000+00:00")
@@ -195,6 +197,16 @@ def test_the_fhir_report_presents_the_pdf_and_is_final_only_where_it_is_signed(s
     (signed,) = bundle_of(fhir_bundle(started, Notes(signatures=(SIGNED,), is_signed=True)))["DiagnosticReport"]
     assert (signed["status"], signed["issued"]) == ("final", SIGNED.signed_at)
     assert signed["resultsInterpreter"] == [{"display": "Dr. B, cardiologist"}]
+
+
+def test_the_fhir_conclusion_names_sensitivity_and_edits_whoever_wrote_the_narrative(started):
+    analysis = replace(started, rules=RhythmRules(sensitivity="high"), labelled=np.array([3]))
+    for notes in (Notes(), Notes(narrative="As I see it.")):
+        (report,) = bundle_of(fhir_bundle(analysis, notes, pdf=b""))["DiagnosticReport"]
+        assert sensitivity_text(analysis) in report["conclusion"]
+        assert format_edits(analysis)[1:] in report["conclusion"]
+    (report,) = bundle_of(fhir_bundle(started, Notes(narrative="As I see it."), pdf=b""))["DiagnosticReport"]
+    assert "Edits" not in report["conclusion"]
 
 
 def test_a_simulated_record_is_marked_as_a_test_in_fhir(started):
