@@ -14,6 +14,7 @@ import pydicom
 import pypdfium2
 import pytest
 from fhir.resources.R4B.bundle import Bundle
+from support.pdf import words
 from support.records import write_record
 from support.strategies import make_beats
 
@@ -92,6 +93,17 @@ def test_the_summary_has_every_measure_with_its_unit_and_the_rules(started):
     assert all(rule.says in texts for rule in started.rules.rows())
     assert started.model.sha256 in texts
     assert "Not signed: preliminary" in texts
+
+
+def test_text_of_several_lines_keeps_them_in_pdf_and_spreadsheet(started):
+    patient = Patient("Somebody Known", medication="Metoprolol 50 mg\nRamipril\n\nno aspirin")
+    addendum = replace(SIGNED, addendum="The pause\nwas artefact.", statement="")
+    notes = Notes(patient, signatures=(replace(SIGNED, statement="I agree.\r\nSeen."), addendum), is_signed=True)
+    texts = texts_of(book_of(spreadsheet(started, notes))["Summary"])
+    assert {"Metoprolol 50 mg", "Ramipril", "no aspirin", "I agree.", "Seen.", "The pause", "was artefact."} <= {*texts}
+    first = " ".join(words(report_pdf(started, notes))[:2])
+    for text in ("Metoprolol 50 mg Ramipril no aspirin", "I agree. Seen.", "The pause was artefact."):
+        assert text in first
 
 
 def test_dangers_and_statements_stand_before_anything_else(make_analysis):

@@ -310,12 +310,12 @@ def test_a_signed_study_that_another_version_analysed_again_says_so(workspace, m
 def test_an_addendum_is_written_to_a_signed_report(workspace):
     signed(workspace)
     at = page("report", workspace)
-    at.text_area(key=study_key("addendum 1", shown(workspace))).input("The pause was artefact.")
+    at.text_area(key=study_key("addendum 1", shown(workspace))).input("The pause was artefact.\nSo was *that*.")
     at.button(key="addendum_sign").click().run()
     assert not at.exception
-    assert "The pause was artefact" in text_of(at)
+    assert "The pause was artefact.  \nSo was \\*that\\*." in text_of(at)
     assert [one.signature.addendum for one in signatures_of(workspace.store, shown(workspace))][1:] == [
-        "The pause was artefact."
+        "The pause was artefact.\nSo was *that*."
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final, NamedTuple
 
+from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import Flowable, KeepTogether
 
 from .. import NOTICE, __version__
@@ -120,15 +121,16 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
     ]
 
 
-def _paragraphs(text: str) -> list[Flowable]:
+def _paragraphs(text: str, style: ParagraphStyle = BODY) -> list[Flowable]:
     """A paragraph for each line; one that fills pages comes in parts."""
-    return [paragraph(part, BODY) for line in text.splitlines() for part in wrap(line, LONGEST_PARAGRAPH)]
+    return [paragraph(part, style) for line in text.splitlines() for part in wrap(line, LONGEST_PARAGRAPH)]
 
 
 def _whom_and_what(analysis: Analysis, patient: Patient) -> Flowable:
     """The patient, where there are such data, beside the recording."""
-    known = [(name, getattr(patient, field)) for field, name in PATIENT_FIELDS.items() if getattr(patient, field)]
-    recording = list(recording_facts(analysis))
+    stated = [(name, getattr(patient, field)) for field, name in PATIENT_FIELDS.items()]
+    known: list[tuple[str, Cell]] = [(name, _paragraphs(value, SMALL)) for name, value in stated if value.strip()]
+    recording: list[tuple[str, Cell]] = list(recording_facts(analysis))
     if not known:
         half = -(-len(recording) // 2)
         known, recording = recording[:half], recording[half:]
@@ -189,7 +191,7 @@ def _signatures(notes: Notes) -> list[Flowable]:
     for one in notes.signatures:
         what = "Addendum" if one.addendum else f"Version {one.version}, signed"
         lines.append(paragraph(f"{what} by {signer_text(one)}, {utc_text(one.signed_at)}", STRONG))
-        lines += [paragraph(text, NOTE) for text in (one.addendum, one.statement) if text]
+        lines += [*_paragraphs(one.addendum, NOTE), *_paragraphs(one.statement, NOTE)]
     return [paragraph("Signatures", HEADING), boxes([lines])]
 
 

@@ -24,7 +24,7 @@ from ecg_core.studies.signing import (
     signed_file,
 )
 from ecg_core.studies.wording import local_time, sentence_of
-from ecg_core.text import plain_markdown
+from ecg_core.text import plain_lines, plain_markdown
 
 from .downloads import draw_download
 from .frame import guarded
@@ -121,7 +121,7 @@ def draw_confirmation(analysis: Analysis, version: int) -> None:
         st.warning(plain_markdown(sentence), icon=":material/warning:")
     named = "is named" if st.session_state.get(form_key("sign_patient")) else "is not named"
     st.markdown(f"- The patient {named} in the signed files")
-    st.markdown(f"> {plain_markdown(statement)}")
+    st.markdown(f"> {plain_lines(statement)}")
     st.markdown(f"**{plain_markdown(reader)}**, {plain_markdown(role) or 'no role'}")
     st.caption("The PDF and the JSON are kept with their hashes. From then on the study is locked.")
     agreed = st.button("Sign and lock", type="primary", icon=":material/draw:", width="stretch", key="sign_now")
@@ -181,12 +181,10 @@ def _draw_signature(analysis: Analysis, stored: StoredSignature) -> None:
     with st.container(border=True):
         if one.addendum:
             st.markdown(f":material/note_add: **Addendum to version {one.version}** by {who}")
-            st.markdown(plain_markdown(one.addendum))
+            st.markdown(plain_lines(one.addendum))
             return
         text, *buttons = st.columns([4, *[1] * len(stored.files)], vertical_alignment="center")
-        text.markdown(
-            f":material/verified: **Version {one.version}** signed by {who}  \n{plain_markdown(one.statement)}"
-        )
+        text.markdown(f":material/verified: **Version {one.version}** signed by {who}  \n{plain_lines(one.statement)}")
         for kind, column in zip(stored.files, buttons, strict=True):
             with column:
                 guarded(_draw_download)(analysis, stored, kind)
