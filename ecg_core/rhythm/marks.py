@@ -10,7 +10,7 @@ from ..edits import Changes, Mark
 from ..schema import Beats, RhythmEvent
 from .danger import MIN_REST_S, Tachyarrhythmia, without
 from .fibrillation import AF_LOST_S
-from .intervals import DECIMALS, goes_on, unbroken_slices
+from .intervals import goes_on, rate_over, unbroken_slices
 
 
 def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], changes: Changes) -> list[Tachyarrhythmia]:
@@ -54,5 +54,5 @@ def marked_events(beats: Beats, marks: Iterable[Mark]) -> Iterator[RhythmEvent]:
             first, last = np.searchsorted(beats.time_s, mark[:2])
             rr_s = beats.rr_s[first + 1 : last]
             known_s = rr_s[np.isfinite(rr_s)]
-            bpm = round(60.0 / float(known_s.mean()), DECIMALS) if len(known_s) else float("nan")
+            bpm = rate_over(len(known_s), float(known_s.sum()))
             yield RhythmEvent("paced", *mark[:2], int(last - first), bpm)
