@@ -14,14 +14,17 @@ from support.pages import button, controls, page, text_of, workspace_with
 from support.records import write_record
 
 from ecg_core.clock import clock_text, time_of
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.notes import FROM_FILE, DiaryEntry, Patient
 from ecg_core.records import read_record
 from ecg_core.studies import signing, study_notes
 from ecg_core.studies.audit import trail
+from ecg_core.studies.edits import add_edit, undo_edit
 from ecg_core.studies.signing import sign, signatures_of
 from ecg_core.studies.study import SIGNED, get_study
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient
-from pages._ui.sign_off import OF_ANOTHER_PROGRAM, VERSION
+from ecg_core.text import plain_markdown
+from pages._ui.sign_off import NARRATIVE_IS_OLDER, OF_ANOTHER_PROGRAM, VERSION
 from pages._ui.view import study_key
 
 
@@ -281,6 +284,28 @@ def test_a_danger_and_queried_beats_that_are_open_are_said_before_signing(worksp
     said = text_of(at.run())
     assert "3 queried beats not labelled" in said
     assert "have you seen each" in said
+
+
+def test_a_narrative_older_than_the_figures_is_said_before_signing(workspace):
+    def said():
+        at = AppTest.from_function(confirmation)
+        at.session_state["workspace"] = workspace
+        return plain_markdown(NARRATIVE_IS_OLDER) in text_of(at.run())
+
+    sha256 = shown(workspace)
+    assert not said()
+    workspace.save(set_narrative, sha256, "No VT.")
+    assert not said()
+    workspace.save(set_patient, sha256, Patient(name="Known Somebody"))
+    assert not said()
+    workspace.save(add_edit, sha256, LabelEdit((Label(1.0, "V"),)))
+    assert said()
+    workspace.save(set_narrative, sha256, "A run of V.")
+    assert not said()
+    workspace.save(undo_edit, sha256)
+    assert said()
+    workspace.save(set_narrative, sha256, "")
+    assert not said()
 
 
 def test_a_signed_study_is_locked_on_every_page_until_a_new_version_is_begun(workspace):

@@ -19,6 +19,11 @@ from .study import MEASUREMENTS, SIGNED, Editor, Study, add_study, changing, get
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
 
 DIARY, STRIPS = "diary_keyed_sha256", "strips_keyed_sha256"  # names of hashes in entries of the trail
+# Actions after which the figures of a report may be others.
+MEASURED_AGAIN: Final = frozenset(
+    {audit.SHOWN, audit.UNDONE, audit.REDONE}
+    | {action for kind, action in audit.EDIT_ACTIONS.items() if kind not in ("accept", "templates")}
+)
 KEY_BYTES: Final = 16  # of a random key that nobody can guess
 
 
@@ -115,6 +120,15 @@ def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Edit
             audit.append(session, record_sha256, editor.reader, audit.NARRATIVE, narrative_keyed_sha256=stated)
         else:
             leave_as_it_is(session)
+
+
+def is_narrative_older(store: Store, record_sha256: str) -> bool:
+    """Whether labels, rules, leads or model were changed after a reader kept the narrative that is there."""
+    if not notes_of(store, record_sha256).narrative:
+        return False
+    actions = [entry.action for entry in audit.counting(audit.trail(store, record_sha256))]
+    since = actions[len(actions) - actions[::-1].index(audit.NARRATIVE) :] if audit.NARRATIVE in actions else actions
+    return not MEASURED_AGAIN.isdisjoint(since)
 
 
 def set_diary(store: Store, record_sha256: str, diary: Sequence[DiaryEntry], editor: Editor) -> None:

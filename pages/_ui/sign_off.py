@@ -23,6 +23,7 @@ from ecg_core.studies.signing import (
     signatures_of,
     signed_file,
 )
+from ecg_core.studies.study_notes import is_narrative_older
 from ecg_core.studies.wording import local_time, sentence_of
 from ecg_core.text import plain_lines, plain_markdown
 
@@ -34,6 +35,10 @@ from .workspace import current_workspace
 
 STATEMENT: Final = "I have reviewed this recording and agree with the report."
 UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
+NARRATIVE_IS_OLDER: Final = (
+    "Labels, rules, leads or model were changed after the narrative was edited, and it does not follow: does it still "
+    "hold?"
+)
 OF_ANOTHER_PROGRAM: Final = (
     "Another version of this program made the signed report. What is shown was analysed again and may differ from it: "
     "files of it read as not signed. The signed files, above, are as they were."
@@ -170,6 +175,8 @@ def _what_is_open(analysis: Analysis) -> list[str]:
     found = [f"{plural(len(queried), 'queried beat')} not labelled."] if len(queried) else []
     if dangers(analysis):
         found.append("The recording holds dangers: have you seen each of them in Review?")
+    if is_narrative_older(current_workspace().store, analysis.record.sha256):
+        found.append(NARRATIVE_IS_OLDER)
     return found
 
 
