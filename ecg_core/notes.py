@@ -72,7 +72,7 @@ class Notes:
     narrative: str = ""  # empty until a reader keeps one: the report then has the drafted one
     strips: tuple[ReportStrip, ...] = ()  # in the order in which they were chosen
     signatures: tuple[Signature, ...] = ()  # the oldest first
-    is_signed: bool = False  # whether the report is locked as the last of them signed it
+    is_signed: bool = False  # whether the report is locked as the last of them signed it, and of this program's version
 
 
 NO_NOTES: Final = Notes()

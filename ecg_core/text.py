@@ -59,6 +59,18 @@ def plain_markdown(text: str) -> str:
     return BLOCK.sub(r"\1\\\2", MARKDOWN.sub(r"\\\1", line))
 
 
+def plain_lines(text: str) -> str:
+    r"""Text of several lines escaped for Markdown, each on a line of its own.
+
+    Examples
+    --------
+    >>> plain_lines("Seen.\n\n*Well*")
+    'Seen.  \n\\*Well\\*'
+
+    """
+    return "  \n".join(filter(None, map(plain_markdown, text.splitlines())))
+
+
 def plain_html(text: str) -> str:
     """Text escaped for HTML."""
     return escape(one_line(text))

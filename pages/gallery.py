@@ -36,7 +36,7 @@ from pages._ui.gallery_verdicts import (
     take_verdict,
     verdict_groups,
 )
-from pages._ui.tables import NO_FINDING
+from pages._ui.tables import no_finding_text
 from pages._ui.view import cached, counted, uncounted
 from pages._ui.wording import plural
 from pages._ui.workspace import current_workspace
@@ -61,7 +61,7 @@ def choose_kind(analysis: Analysis) -> str:
     if opened is not None:
         names = {OPENED_KIND: counted(opened[0], len(opened[1])), **names}
     if not names:
-        st.caption(NO_FINDING)
+        st.caption(no_finding_text(analysis))
         st.stop()
     if chosen in names:
         st.session_state[key] = chosen  # though its count may have changed

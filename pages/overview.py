@@ -14,10 +14,10 @@ from pages._ui.summary import draw_summary
 from pages._ui.tables import (
     EVENT_COLUMNS,
     HOUR_COLUMNS,
-    NO_FINDING,
     by_severity,
     events_table,
     hours_table,
+    no_finding_text,
     short_names_text,
 )
 from pages._ui.view import address, selected_time_s
@@ -46,7 +46,7 @@ with findings:
     n_found = len(found_in(analysis))
     st.header(f"Findings ({n_found:,})", anchor=False)
     if not n_found:
-        st.caption(NO_FINDING)
+        st.caption(no_finding_text(analysis))
     if analysis.events:
         events = by_severity(analysis.events)
         table = events_table(analysis, events)

@@ -26,7 +26,7 @@ from pages._ui.report_strips import to_report_button
 from pages._ui.sensitivity import sensitivity_menu
 from pages._ui.strip_gestures import strip_gestures
 from pages._ui.strip_layout import BESIDE_PX, GAP_PX, Layout, choose_layout, has_room_beside
-from pages._ui.tables import NO_FINDING, beat_facts, by_severity, events_table, short_name
+from pages._ui.tables import beat_facts, by_severity, events_table, no_finding_text, short_name
 from pages._ui.view import (
     PAGE_S,
     cached,
@@ -163,7 +163,7 @@ def draw_findings(analysis: Analysis) -> None:
     n_found = len(findings(analysis))
     st.header(f"Findings ({n_found:,})", anchor=False)
     if not n_found:
-        st.caption(NO_FINDING)
+        st.caption(no_finding_text(analysis))
     if not analysis.events:
         return
     events = cached("by_severity", analysis, lambda: by_severity(analysis.events))

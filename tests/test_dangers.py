@@ -227,6 +227,17 @@ def test_pages_of_a_calm_record_show_no_red_line(calm):
         assert remarks(calm)[0] in text_of(at).replace("\\", "")
 
 
+@pytest.mark.parametrize("name", ["overview", "report"])
+def test_pages_of_a_record_without_analysable_signal_show_no_sign_of_calm(demo, calm, name):
+    dark = replace(make_analysis(demo.duration_s, unusable=range(180)), record=demo)
+    shown = text_of(page(name, workspace_with(dark)))
+    assert "cannot be excluded" in shown
+    for sign in ("check_circle", "0 episodes", NO_FINDING):
+        assert sign not in shown
+    assert "check_circle" in text_of(page(name, workspace_with(calm)))
+    assert "–, –" not in first_page(dark)
+
+
 def test_a_danger_leads_to_its_longest_episode_in_review(grave):
     at = app_test("dashboard.py")
     at.session_state["workspace"] = workspace_with(grave)

@@ -14,6 +14,7 @@ import pydicom
 import pypdfium2
 import pytest
 from fhir.resources.R4B.bundle import Bundle
+from support.pdf import words
 from support.records import write_record
 from support.strategies import make_beats
 
@@ -26,10 +27,12 @@ from ecg_core.report import spreadsheet as spreadsheet_module
 from ecg_core.report.encapsulated_pdf import encapsulated_pdf
 from ecg_core.report.export import ALSO, MORE_WRITERS, file_contents, write_files
 from ecg_core.report.fhir import LOINC, MEASURES, UCUM, fhir_bundle
-from ecg_core.report.measures import measures
+from ecg_core.report.measures import format_edits, measures
+from ecg_core.report.operating import sensitivity_text
 from ecg_core.report.pdf import report_pdf
 from ecg_core.report.spreadsheet import spreadsheet
 from ecg_core.report.tables import beats_table, events_table, hourly_table
+from ecg_core.rules import RhythmRules
 
 PATIENT = Patient("Somebody Known", "ID4711", "1950-03-01", "female")
 SIGNED = Signature(1, "Dr. B", "cardiologist", "I read it.", "2026-01-05T10:11:12.000000+00:00")
@@ -90,6 +93,17 @@ def test_the_summary_has_every_measure_with_its_unit_and_the_rules(started):
     assert all(rule.says in texts for rule in started.rules.rows())
     assert started.model.sha256 in texts
     assert "Not signed: preliminary" in texts
+
+
+def test_text_of_several_lines_keeps_them_in_pdf_and_spreadsheet(started):
+    patient = Patient("Somebody Known", medication="Metoprolol 50 mg\nRamipril\n\nno aspirin")
+    addendum = replace(SIGNED, addendum="The pause\nwas artefact.", statement="")
+    notes = Notes(patient, signatures=(replace(SIGNED, statement="I agree.\r\nSeen."), addendum), is_signed=True)
+    texts = texts_of(book_of(spreadsheet(started, notes))["Summary"])
+    assert {"Metoprolol 50 mg", "Ramipril", "no aspirin", "I agree.", "Seen.", "The pause", "was artefact."} <= {*texts}
+    first = " ".join(words(report_pdf(started, notes))[:2])
+    for text in ("Metoprolol 50 mg Ramipril no aspirin", "I agree. Seen.", "The pause was artefact."):
+        assert text in first
 
 
 def test_dangers_and_statements_stand_before_anything_else(make_analysis):
@@ -195,6 +209,16 @@ def test_the_fhir_report_presents_the_pdf_and_is_final_only_where_it_is_signed(s
     (signed,) = bundle_of(fhir_bundle(started, Notes(signatures=(SIGNED,), is_signed=True)))["DiagnosticReport"]
     assert (signed["status"], signed["issued"]) == ("final", SIGNED.signed_at)
     assert signed["resultsInterpreter"] == [{"display": "Dr. B, cardiologist"}]
+
+
+def test_the_fhir_conclusion_names_sensitivity_and_edits_whoever_wrote_the_narrative(started):
+    analysis = replace(started, rules=RhythmRules(sensitivity="high"), labelled=np.array([3]))
+    for notes in (Notes(), Notes(narrative="As I see it.")):
+        (report,) = bundle_of(fhir_bundle(analysis, notes, pdf=b""))["DiagnosticReport"]
+        assert sensitivity_text(analysis) in report["conclusion"]
+        assert format_edits(analysis)[1:] in report["conclusion"]
+    (report,) = bundle_of(fhir_bundle(started, Notes(narrative="As I see it."), pdf=b""))["DiagnosticReport"]
+    assert "Edits" not in report["conclusion"]
 
 
 def test_a_simulated_record_is_marked_as_a_test_in_fhir(started):

@@ -14,6 +14,7 @@ from ecg_core.notes import NO_NOTES, Notes
 from ecg_core.pipeline import analyse
 from ecg_core.records import read_record
 from ecg_core.report.dangers import NOT_ANALYSED, dangers
+from ecg_core.report.measures import measures
 from ecg_core.report.narrative import CALM, NOTHING, draft_narrative, narrative_of
 from ecg_core.schema import Beats
 
@@ -175,6 +176,26 @@ def test_a_record_without_beats_has_its_fibrillation_and_no_rates(calm):
     assert "no beat was counted" in text
     assert "Ventricular fibrillation or flutter: 1 min 38 s" in text
     assert "heart rate" not in text
+
+
+def test_a_tachycardia_without_any_beat_that_counts_is_said(calm):
+    text = draft_narrative(with_events(no_beats(calm), make_event("vt", 600.0, 620.0)))
+    assert "no beat was counted" in text
+    assert "Non-sustained ventricular tachycardia: 1 run, 20.0 s (beats not separable) at 08:10:00." in text
+
+
+def test_a_mean_rate_of_few_beats_in_clear_signal_does_not_call_it_unclear():
+    line = line_with(made_analysis(8.0, rr_s=1.2), "Mean heart rate")
+    assert line == "Mean heart rate 50/min, over all RR, as too few consecutive ones lie in clear signal."
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_fibrillation_whose_rate_is_not_known_has_none(calm, n):
+    episodes = [make_event("af", 100.0 + 60 * i, 130.0 + 60 * i) for i in range(n)]
+    analysis = with_events(replace(calm, events=()), *episodes)
+    assert "nan" not in line_with(analysis, "AF burden")
+    (rate,) = [one for one in measures(analysis) if one.key == "af_rate"]
+    assert (rate.value, rate.why) == (None, "rate not measurable")
 
 
 def test_times_are_those_of_the_clock_and_else_are_said_to_be_elapsed(calm):

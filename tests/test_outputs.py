@@ -1,6 +1,7 @@
 """Terminal, narrative, PDF, JSON, CSV, spreadsheet and FHIR say the same, and the truth, where little is known."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,24 @@ def test_no_danger_in_no_signal_is_not_the_answer_no(dark):
 
 def test_where_nothing_is_analysable_no_question_is_answered_no(dark):
     assert [one.key for one in measures(dark) if one.unit == YES_NO and one.value is not None] == []
+
+
+def test_the_reason_for_no_value_is_the_one_that_holds():
+    time_s = sinus(0, 120)
+    trigeminy = measured(time_s, ("NNV" * len(time_s))[: len(time_s)], 120.0)
+    old = Outputs(replace(trigeminy, record=replace(trigeminy.record, age_years=95)))
+    assert old.measure("nn_intervals") == 50
+    assert old.measure("rmssd") == old.measure("pnn50") == "no NN interval follows another"
+    assert old.measure("v_usual_per_day") == "known for ages of 20 to 89 only"
+    young = Outputs(measured(time_s[:20], "N" * 20, 120.0))
+    assert young.measure("rmssd") == "fewer than 30 NN intervals"
+    assert young.measure("v_usual_per_day") == "age unknown"
+
+
+def test_counts_by_probability_are_not_printed_as_zero_where_nothing_is_analysable(dark):
+    outputs = Outputs(dark)
+    assert outputs.measure("v_at_0.5") != 0
+    assert "0 / 0 / 0" not in outputs.text["pdf"]
 
 
 # Artefact that a reader marked

@@ -15,14 +15,17 @@ from support.pages import button, controls, page, text_of, workspace_with
 from support.records import write_record
 
 from ecg_core.clock import clock_text, time_of
+from ecg_core.edits import Label, LabelEdit
 from ecg_core.notes import FROM_FILE, DiaryEntry, Patient
 from ecg_core.records import read_record
-from ecg_core.studies import signing
+from ecg_core.studies import signing, study_notes
 from ecg_core.studies.audit import trail
+from ecg_core.studies.edits import add_edit, undo_edit
 from ecg_core.studies.signing import sign, signatures_of
 from ecg_core.studies.study import SIGNED, get_study
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient
-from pages._ui.sign_off import SIGNING, VERSION
+from ecg_core.text import plain_markdown
+from pages._ui.sign_off import NARRATIVE_IS_OLDER, OF_ANOTHER_PROGRAM, SIGNING, VERSION
 from pages._ui.view import study_key
 
 
@@ -309,6 +312,28 @@ def test_a_danger_and_queried_beats_that_are_open_are_said_before_signing(worksp
     assert "have you seen each" in said
 
 
+def test_a_narrative_older_than_the_figures_is_said_before_signing(workspace):
+    def said():
+        at = AppTest.from_function(confirmation)
+        at.session_state["workspace"] = workspace
+        return plain_markdown(NARRATIVE_IS_OLDER) in text_of(at.run())
+
+    sha256 = shown(workspace)
+    assert not said()
+    workspace.save(set_narrative, sha256, "No VT.")
+    assert not said()
+    workspace.save(set_patient, sha256, Patient(name="Known Somebody"))
+    assert not said()
+    workspace.save(add_edit, sha256, LabelEdit((Label(1.0, "V"),)))
+    assert said()
+    workspace.save(set_narrative, sha256, "A run of V.")
+    assert not said()
+    workspace.save(undo_edit, sha256)
+    assert said()
+    workspace.save(set_narrative, sha256, "")
+    assert not said()
+
+
 def test_a_signed_study_is_locked_on_every_page_until_a_new_version_is_begun(workspace):
     signed(workspace)
     at = page("patient", workspace)
@@ -323,15 +348,25 @@ def test_a_signed_study_is_locked_on_every_page_until_a_new_version_is_begun(wor
     assert not any(field.disabled for field in page("patient", workspace).text_input if field.label == "Name")
 
 
+def test_a_signed_study_that_another_version_analysed_again_says_so(workspace, monkeypatch):
+    signed(workspace)
+    assert OF_ANOTHER_PROGRAM not in text_of(page("report", workspace))
+    monkeypatch.setattr(study_notes, "code_version", lambda: "another")
+    workspace.studies[shown(workspace)].notes = notes(workspace)
+    at = page("report", workspace)
+    assert not at.exception
+    assert OF_ANOTHER_PROGRAM in text_of(at)
+
+
 def test_an_addendum_is_written_to_a_signed_report(workspace):
     signed(workspace)
     at = page("report", workspace)
-    at.text_area(key=study_key("addendum 1", shown(workspace))).input("The pause was artefact.")
+    at.text_area(key=study_key("addendum 1", shown(workspace))).input("The pause was artefact.\nSo was *that*.")
     at.button(key="addendum_sign").click().run()
     assert not at.exception
-    assert "The pause was artefact" in text_of(at)
+    assert "The pause was artefact.  \nSo was \\*that\\*." in text_of(at)
     assert [one.signature.addendum for one in signatures_of(workspace.store, shown(workspace))][1:] == [
-        "The pause was artefact."
+        "The pause was artefact.\nSo was *that*."
     ]
 
 

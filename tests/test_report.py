@@ -1,11 +1,14 @@
 """The PDF report: its words, and its millimetres on the rendered page."""
 
+import io
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import paragraph
+from support.analyses import make_analysis as made_analysis
 from support.analyses import make_event, with_events
 from support.pdf import opened, words
 from support.records import in_memory
@@ -13,7 +16,7 @@ from support.strategies import make_beats
 
 from ecg_core import NOTICE
 from ecg_core.notes import FROM_FILE, DiaryEntry, Notes, Patient, ReportStrip, Signature
-from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, draw_columns, draw_strip
+from ecg_core.report.canvas import LEFT_MM, PAGE_HEIGHT_MM, PAGE_WIDTH_MM, WIDTH_MM, Sheet, draw_columns, draw_strip
 from ecg_core.report.dangers import findings
 from ecg_core.report.document import Drawing, Head, make_pdf
 from ecg_core.report.facts import UNSIGNED
@@ -33,6 +36,7 @@ from ecg_core.report.strip_selection import (
     strip_sections,
     twelve_leads,
 )
+from ecg_core.report.trends import draw_trends
 from ecg_core.rhythm.events import KIND_NAMES
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Lead, Quality
@@ -414,6 +418,34 @@ def test_hours_are_those_of_the_clock_and_their_sums_the_total(demo_analysis):
 
 def test_day_and_night_are_not_made_up_where_the_start_is_unknown(demo_analysis):
     assert day_and_night(replace(demo_analysis, record=replace(demo_analysis.record, start=None))) == []
+
+
+class Drawn(Sheet):
+    """A sheet that keeps the curves and the texts that are drawn on it."""
+
+    def __init__(self):
+        super().__init__(Canvas(io.BytesIO()))
+        self.curves, self.texts = [], []
+
+    def curve(self, x, y, **_look):
+        self.curves.append((x, y))
+
+    def text(self, x, y, text, **_look):
+        self.texts.append(text)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "part"), [(15.0, "2.1 s"), (30.0, "2.0 s"), (300.0, "2.0 s"), (86_400.0, "3 min")]
+)
+def test_the_trends_of_a_recording_of_any_length_show_its_heart_rate(duration_s, part):
+    drawn = Drawn()
+    draw_trends(drawn, 0.0, made_analysis(duration_s))
+    assert {f"V in {part}", f"S in {part}"} <= set(drawn.texts)
+    for x, y in drawn.curves:
+        known = np.isfinite(y)
+        joined = known[1:] & known[:-1]
+        assert np.diff(x)[joined].sum() > 0.4 * WIDTH_MM  # the first rate is known after eight RR, of fifteen seconds
+        assert np.diff(x).min() >= 0
 
 
 def test_morphologies_of_v_are_counted(demo_analysis):

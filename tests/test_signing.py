@@ -18,8 +18,9 @@ from ecg_core.errors import ChangeRefusedError, StoreError, StudyHeldError
 from ecg_core.measuring import with_edits
 from ecg_core.notes import DiaryEntry, Patient, ReportStrip
 from ecg_core.records import read_record
+from ecg_core.report.facts import unsigned_text
 from ecg_core.rules import RhythmRules
-from ecg_core.studies import signing
+from ecg_core.studies import signing, study_notes
 from ecg_core.studies.analyses import AnalysisKey, set_shown
 from ecg_core.studies.audit import trail, verify
 from ecg_core.studies.edits import add_edit, edits_of, undo_edit
@@ -192,6 +193,18 @@ def test_a_new_version_is_signed_beside_the_old_one(store, analysis):
     assert first.files != second.files
     assert signed_file(store, sha256, first, "pdf") == CONTENT["pdf"]
     assert verify_signature(store, sha256) == ()
+
+
+def test_an_analysis_of_another_version_of_the_program_does_not_read_signed(store, analysis, monkeypatch):
+    sha256 = analysis.record.sha256
+    signed(store, analysis)
+    add_addendum(store, sha256, "The pause was artefact.", role="", editor=EDITOR)
+    assert notes_of(store, sha256).is_signed
+    monkeypatch.setattr(study_notes, "code_version", lambda: "another")
+    notes = notes_of(store, sha256)
+    assert not notes.is_signed
+    assert unsigned_text(notes).startswith("Preliminary: changed since version 1, signed by A. Reader")
+    assert get_study(store, sha256).state == SIGNED
 
 
 def test_what_changed_since_a_version_is_listed(store, analysis):

@@ -21,8 +21,9 @@ from ..schema import Analysis, Record
 from .columns import json_text
 from .dangers import dangers, remarks
 from .facts import signer_text
-from .measures import GROUPS, YES_NO, Measure, measures
+from .measures import GROUPS, YES_NO, Measure, format_edits, measures
 from .narrative import narrative_of
+from .operating import chosen_sensitivity
 from .pdf import report_pdf
 from .statements import statements
 
@@ -152,9 +153,11 @@ def _report(analysis: Analysis, notes: Notes, observed: list[Resource], pdf: byt
 
 
 def _conclusion(analysis: Analysis, notes: Notes) -> str:
-    """Dangers first, then the other statements and the narrative."""
-    texts = [danger.text for danger in dangers(analysis)]
+    """Dangers first, then the other statements, and the narrative; a reader's own need not name the edits."""
+    texts = [*(danger.text for danger in dangers(analysis)), *chosen_sensitivity(analysis)]
     texts += [*(statement.text for statement in statements(analysis)), *remarks(analysis)]
+    if notes.narrative and (edited := format_edits(analysis)):
+        texts.append(f"Edits: {edited}")
     return "\n".join([*(f"{text}." for text in texts), narrative_of(analysis, notes), NOTICE])
 
 

@@ -15,8 +15,9 @@ from ..rhythm.burden import HOUR_S, summarise_episodes
 from ..rhythm.danger import has_all_beats
 from ..rhythm.domain_shift import DOUBTFUL, LEAST_BEATS, domain_shift
 from ..rhythm.doubt import UNCERTAIN_FROM, is_uncertain
+from ..rhythm.hrv import MIN_INTERVALS
 from ..rhythm.intervals import CLEAR_SCORE, follows_previous
-from ..rhythm.uncertainty import COVERED, DAY_S, LEAST_OF_DAY
+from ..rhythm.uncertainty import COVERED, DAY_S, LEAST_OF_DAY, USUAL_PER_DAY
 from ..rules import RhythmRules
 from ..schema import Analysis, Ectopy, Episodes, RhythmEvent
 from ..text import plural
@@ -257,10 +258,11 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
     yield Measure(
         group, f"{letter}_per_hour", f"{label} per hour", ectopy.per_hour, "/h", "analysable time", decimals=1
     )
-    yield Measure(group, f"{letter}_most_in_an_hour", f"Most {label} in an hour", ectopy.most_in_an_hour, "beats")
+    name, how = f"Most {label} in an hour from the start", "hours of the recording, which are not those of the clock"
+    yield Measure(group, f"{letter}_most_in_an_hour", name, ectopy.most_in_an_hour, "beats", how)
     yield Measure(
-        group, f"{letter}_usual_per_day", f"{label} per day, healthy 97.5th percentile",
-        ectopy.usual_per_day, "/day", "healthy people of this age (Hashimoto 2023)", why="age unknown",
+        group, f"{letter}_usual_per_day", f"{label} per day, healthy 97.5th percentile", ectopy.usual_per_day, "/day",
+        "healthy people of this age (Hashimoto 2023)", why=_no_usual(label, analysis.record.age_years),
     )  # fmt: skip
     yield from _complexity(analysis.rules, ectopy)
     for threshold, n in ectopy.at_thresholds:
@@ -269,6 +271,12 @@ def _ectopy(analysis: Analysis, ectopy: Ectopy) -> Iterator[Measure]:
         yield Measure(group, f"{letter}_at_{threshold:g}", title, n, "beats", how)
     if label == "S":
         yield _excess(analysis, ectopy)
+
+
+def _no_usual(label: str, age_years: int | None) -> str:
+    """Why it is not known how many ectopic beats a day are usual."""
+    first, *_, last = USUAL_PER_DAY[label]
+    return "age unknown" if age_years is None else f"known for ages of {first[0]} to {last[1]} only"
 
 
 def _complexity(rules: RhythmRules, ectopy: Ectopy) -> Iterator[Measure]:
@@ -334,10 +342,10 @@ def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
     how = "analysable time of this recording"
     yield Measure(group, "af_burden", "AF burden", burden.af_burden_pct, "%", how, decimals=2)
     yield Measure(group, "af_episodes", "Episodes", af.n, "episodes")
-    yield Measure(group, "af_time", "Time in AF", af.total_s, "s", decimals=1)
+    yield Measure(group, "af_time", "Time in AF", af.total_s, "s", "analysable time", decimals=1)
     yield from _peak(group, "af_longest", "Longest episode", af.longest, "duration_s", "s", "no episode")
-    bpm = af.rate_bpm if af.n else None
-    yield Measure(group, "af_rate", "Mean heart rate in AF", bpm, "bpm", why="no episode", decimals=1)
+    why = "rate not measurable" if af.n else "no episode"
+    yield Measure(group, "af_rate", "Mean heart rate in AF", af.rate_bpm, "bpm", why=why, decimals=1)
     verdict, how, longer = (
         burden.af_verdict,
         "of a recording of up to a minute",
@@ -395,13 +403,14 @@ def _variability(analysis: Analysis) -> Iterator[Measure]:
     hrv, group = analysis.burden.variability, "hrv"
     how, segment_s = "RR between normal beats, outside AF", analysis.rules.segment_s
     covered = f"{segment_s:g}-s segments with at least 80 % NN coverage"
-    few, none = "fewer than 30 NN intervals", f"too few {segment_s:g}-s segments covered"
+    few, none = f"fewer than {MIN_INTERVALS} NN intervals", f"too few {segment_s:g}-s segments covered"
+    apart = few if hrv.n_intervals < MIN_INTERVALS else "no NN interval follows another"
     yield Measure(group, "nn_intervals", "NN intervals", hrv.n_intervals, "RR", how)
     yield Measure(group, "nn_coverage", "NN coverage", hrv.coverage_pct, "%", "analysable time", decimals=1)
     yield Measure(group, "sdnn", "SDNN", hrv.sdnn_ms, "ms", how, why=few, decimals=1)
     yield Measure(group, "sdann", "SDANN", hrv.sdann_ms, "ms", covered, why=none, decimals=1)
-    yield Measure(group, "rmssd", "RMSSD", hrv.rmssd_ms, "ms", how, why=few, decimals=1)
-    yield Measure(group, "pnn50", "pNN50", hrv.pnn50_pct, "%", how, why=few, decimals=1)
+    yield Measure(group, "rmssd", "RMSSD", hrv.rmssd_ms, "ms", how, why=apart, decimals=1)
+    yield Measure(group, "pnn50", "pNN50", hrv.pnn50_pct, "%", how, why=apart, decimals=1)
     yield Measure(group, "lf", "LF power", hrv.lf_ms2, "ms2", covered, why=none)
     yield Measure(group, "hf", "HF power", hrv.hf_ms2, "ms2", covered, why=none)
     yield Measure(group, "lf_hf", "LF/HF", hrv.lf_hf, "", covered, why=none, decimals=2)

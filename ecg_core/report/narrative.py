@@ -60,6 +60,8 @@ def draft_narrative(analysis: Analysis) -> str:
         ]
         if analysis.rules.sensitivity == BALANCED:  # another one stands at the beginning
             paragraphs.append(f"{sensitivity_text(analysis)}.")
+    elif brief := _brief_tachycardia(analysis):
+        paragraphs.append(brief)
     return "\n".join([*paragraphs, *_missing(analysis)])
 
 
@@ -95,12 +97,10 @@ def _danger(analysis: Analysis) -> str:
 def _tachycardia(analysis: Analysis) -> str:
     """Ventricular tachycardia that is not sustained, and slower runs of V."""
     ectopy, rules = analysis.burden.v, analysis.rules
-    brief = [event for event in analysis.events if event.kind == "vt"]
     slow = [event for event in analysis.events if event.kind == "v_run"]
     sentences = []
-    if brief:
-        runs = plural(len(brief), "run")
-        sentences.append(f"Non-sustained ventricular tachycardia: {runs}, {_extremes(analysis, brief)}.")
+    if brief := _brief_tachycardia(analysis):
+        sentences.append(brief)
     elif not ectopy.tachycardias.n:
         sentences.append("No ventricular tachycardia found.")
     if slow:
@@ -108,6 +108,14 @@ def _tachycardia(analysis: Analysis) -> str:
         sentences.append(f"{runs} at {rules.vt_bpm:g}/min or slower, {_extremes(analysis, slow)}.")
     sentences += _idioventricular(analysis, analysis.burden.idioventricular)
     return " ".join(sentences)
+
+
+def _brief_tachycardia(analysis: Analysis) -> str:
+    """Ventricular tachycardia that is not sustained, of which the waveform may show all; empty for none."""
+    runs = [event for event in analysis.events if event.kind == "vt"]
+    if not runs:
+        return ""
+    return f"Non-sustained ventricular tachycardia: {plural(len(runs), 'run')}, {_extremes(analysis, runs)}."
 
 
 def _idioventricular(analysis: Analysis, episodes: Episodes) -> Iterator[str]:
@@ -169,17 +177,15 @@ def _episodes(analysis: Analysis) -> str:
         if burden.analysable_s < analysis.rules.af_min_s:
             return f"Atrial fibrillation of {least} cannot be found in so little analysable signal."
         return f"No atrial fibrillation of {least} found."
-    burden_text = f"AF burden {_percent(burden.af_burden_pct)} of the analysable time"
-    rate = f"mean heart rate in AF {af.rate_bpm:.0f}/min"
+    measured = f"AF burden {_percent(burden.af_burden_pct)} of the analysable time"
+    if np.isfinite(af.rate_bpm):
+        measured += f", mean heart rate in AF {af.rate_bpm:.0f}/min"
     at = _at(analysis, af.longest.start_s)
     longest = seconds_text(af.longest.duration_s)
     if af.n == 1:
-        return f"Atrial fibrillation: 1 episode of {longest} {at}; {burden_text}, {rate}."
-    total = seconds_text(af.total_s)
-    return (
-        f"Atrial fibrillation: {plural(af.n, 'episode')}, {total} in total, the longest {longest} {at}; "
-        f"{burden_text}, {rate}."
-    )
+        return f"Atrial fibrillation: 1 episode of {longest} {at}; {measured}."
+    counted = f"{plural(af.n, 'episode')}, {seconds_text(af.total_s)} of analysable time in total"
+    return f"Atrial fibrillation: {counted}, the longest {longest} {at}; {measured}."
 
 
 def _supraventricular(analysis: Analysis) -> str:
@@ -244,7 +250,7 @@ def _rates(analysis: Analysis) -> str:
             f" (lowest {low.bpm:.0f} {_at(analysis, low.time_s)}, highest {high.bpm:.0f} {_at(analysis, high.time_s)})"
         )
     else:
-        text += ", over all RR, as no signal is clear"
+        text += ", over all RR, as too few consecutive ones lie in clear signal"
     return f"{text}."
 
 

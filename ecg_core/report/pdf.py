@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final, NamedTuple
 
+from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import Flowable, KeepTogether
 
 from .. import NOTICE, __version__
@@ -120,15 +121,16 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
     ]
 
 
-def _paragraphs(text: str) -> list[Flowable]:
+def _paragraphs(text: str, style: ParagraphStyle = BODY) -> list[Flowable]:
     """A paragraph for each line; one that fills pages comes in parts."""
-    return [paragraph(part, BODY) for line in text.splitlines() for part in wrap(line, LONGEST_PARAGRAPH)]
+    return [paragraph(part, style) for line in text.splitlines() for part in wrap(line, LONGEST_PARAGRAPH)]
 
 
 def _whom_and_what(analysis: Analysis, patient: Patient) -> Flowable:
     """The patient, where there are such data, beside the recording."""
-    known = [(name, getattr(patient, field)) for field, name in PATIENT_FIELDS.items() if getattr(patient, field)]
-    recording = list(recording_facts(analysis))
+    stated = [(name, getattr(patient, field)) for field, name in PATIENT_FIELDS.items()]
+    known: list[tuple[str, Cell]] = [(name, _paragraphs(value, SMALL)) for name, value in stated if value.strip()]
+    recording: list[tuple[str, Cell]] = list(recording_facts(analysis))
     if not known:
         half = -(-len(recording) // 2)
         known, recording = recording[:half], recording[half:]
@@ -147,7 +149,8 @@ def _danger_box(analysis: Analysis) -> list[Flowable]:
 
 def _cards(found: dict[str, Measure], analysis: Analysis) -> Flowable:
     """The figures that are read first: how much was analysable, and the three burdens."""
-    episodes = f"{found['af_episodes'].text}, {found['af_time'].text}"
+    is_known = found["af_episodes"].value is not None
+    episodes = f"{found['af_episodes'].text}, {found['af_time'].text}" if is_known else ""
     uncertain = ", uncertain" if is_uncertain(analysis.burden.s_doubt) else ""
     cards = [
         ("Analysable time", duration_text(analysis.burden.analysable_s), not_analysable_text(analysis)),
@@ -188,7 +191,7 @@ def _signatures(notes: Notes) -> list[Flowable]:
     for one in notes.signatures:
         what = "Addendum" if one.addendum else f"Version {one.version}, signed"
         lines.append(paragraph(f"{what} by {signer_text(one)}, {utc_text(one.signed_at)}", STRONG))
-        lines += [paragraph(text, NOTE) for text in (one.addendum, one.statement) if text]
+        lines += [*_paragraphs(one.addendum, NOTE), *_paragraphs(one.statement, NOTE)]
     return [paragraph("Signatures", HEADING), boxes([lines])]
 
 
@@ -241,7 +244,7 @@ def _rows(found: dict[str, Measure], group: str) -> Iterator[Row]:
         if at and key == at[0]:
             limits = " / ".join(name.removeprefix(f"{letter}_at_") for name in at)
             counts = " / ".join(f"{found[name].value or 0:,.0f}" for name in at)
-            yield Row(f"{letter.upper()}, probability {limits}", counts)
+            yield Row(f"{letter.upper()}, probability {limits}", counts, why=measure.why)
         elif key in patterns and measure.value:
             yield Row(measure.name, ", ".join(part.text for part in (measure, *(found[k] for k in patterns[key]))))
         else:

@@ -92,11 +92,12 @@ def _summary(analysis: Analysis, notes: Notes) -> Iterator[Line]:
     yield from (Line((f"{statement.text}.",), "strong") for statement in statements(analysis))
     yield from (Line((f"{text}.",)) for text in remarks(analysis))
     yield from (Line((text,), look) for text, look in _signatures(notes))
-    patient = [(name, getattr(notes.patient, field)) for field, name in PATIENT_FIELDS.items()]
-    for heading, facts in (
-        ("Patient", [fact for fact in patient if fact[1]]),
-        ("Recording", recording_facts(analysis)),
-    ):
+    patient = [
+        ("" if number else name, line)
+        for field, name in PATIENT_FIELDS.items()
+        for number, line in enumerate(getattr(notes.patient, field).splitlines())
+    ]
+    for heading, facts in (("Patient", patient), ("Recording", recording_facts(analysis))):
         lines = [Line(fact) for fact in facts]
         yield from _under(heading, lines)
     drafted = "Narrative" if notes.narrative else "Narrative, drafted from the measures"
@@ -126,7 +127,7 @@ def _signatures(notes: Notes) -> Iterator[tuple[str, str]]:
     for one in notes.signatures:
         what = "Addendum" if one.addendum else f"Version {one.version}, signed"
         yield f"{what} by {signer_text(one)}, {utc_text(one.signed_at)}", "strong"
-        yield from ((text, "") for text in (one.addendum, one.statement) if text)
+        yield from ((line, "") for text in (one.addendum, one.statement) for line in text.splitlines())
 
 
 def _measure_lines(analysis: Analysis) -> Iterator[Line]:

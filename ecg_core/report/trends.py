@@ -6,17 +6,20 @@ from typing import Final
 
 import numpy as np
 
-from ..clock import clock_text, duration_text
+from ..clock import clock_text
 from ..labels import COLOUR
 from ..rhythm.burden import HOUR_S
 from ..rhythm.events import DANGERS, SHORT_NAMES
 from ..rhythm.intervals import rate_trend
 from ..schema import Analysis, Float64
 from .canvas import DANGER, FAINT, LEFT_MM, LINE, RIGHT_MM, TEXT, WIDTH_MM, Sheet, draw_bars
-from .dangers import unjudged_stretches
+from .dangers import seconds_text, unjudged_stretches
 from .fonts import BOLD
 
-TREND_BINS = 480  # about two per millimetre
+TREND_BINS = 480  # at most, about two per millimetre
+LEAST_BIN_S = (
+    2.0  # as of the trend on the pages: in a shorter one there may be no beat, and the curve would be in pieces
+)
 RATE_MM, COUNT_MM, BAR_MM = 28.0, 12.0, 9.5  # heights of the heart rate, of each count of beats, and of its bars
 TICK_STEPS_S: Final = (60.0, 300.0, 600.0, 1800.0, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 168 * HOUR_S)
 MOST_TICKS = 14  # on the time axis; the shortest step that gives no more is taken
@@ -50,9 +53,10 @@ def draw_trends(sheet: Sheet, y: float, analysis: Analysis) -> None:
 def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> None:
     """Curves of the heart rate over episodes of atrial fibrillation and stretches that are not analysable."""
     record = analysis.record
-    bin_s = max(record.duration_s, 1.0) / TREND_BINS
+    n_bins = _n_bins(record.duration_s)
+    bin_s = max(record.duration_s, 1.0) / n_bins
     beats, rules, quality = analysis.beats, analysis.rules, analysis.quality
-    low, mean, high = rate_trend(beats, rules, quality=quality, bin_s=bin_s, n_bins=TREND_BINS)
+    low, mean, high = rate_trend(beats, rules, quality=quality, bin_s=bin_s, n_bins=n_bins)
     top_bpm = max(120.0, 20 * np.ceil(np.nan_to_num(high).max() / 20))
     for episode in (event for event in analysis.events if event.kind == "af"):
         sheet.box(LEFT_MM + episode.start_s * mm_per_s, y, episode.duration_s * mm_per_s, RATE_MM, fill=AF_FILL)
@@ -65,14 +69,19 @@ def _rate_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> 
         sheet.line(LEFT_MM, at, RIGHT_MM, at, width_mm=0.08)
         sheet.text(LEFT_MM - 1, at + 1, f"{level:.0f}", size=6, colour=FAINT, align="right")
     sheet.text(LEFT_MM - 1, y - 1.5, "bpm", size=6, colour=FAINT, align="right")
-    x = LEFT_MM + (np.arange(TREND_BINS) + 0.5) / TREND_BINS * WIDTH_MM
+    x = LEFT_MM + np.repeat(np.arange(n_bins + 1), 2)[1:-1] / n_bins * WIDTH_MM  # both edges of each bin
     for values, colour in ((low, EXTREME), (high, EXTREME), (mean, TEXT)):
-        sheet.curve(x, y + RATE_MM * (1 - values / top_bpm), colour=colour, width_mm=0.2)
+        sheet.curve(x, y + RATE_MM * (1 - np.repeat(values, 2) / top_bpm), colour=colour, width_mm=0.2)
     key = (
         "heart rate: lowest, mean, highest; green: atrial fibrillation; red: VF, asystole, sustained VT; "
         "light grey: not analysable, or artefact; dark grey: no signal"
     )
     sheet.text(RIGHT_MM, y - 1.5 - NAME_MM, key, size=6, colour=FAINT, align="right")
+
+
+def _n_bins(duration_s: float) -> int:
+    """Parts of a recording whose rates are drawn and whose beats are counted."""
+    return max(1, min(TREND_BINS, int(duration_s / LEAST_BIN_S)))
 
 
 def _danger_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -> None:
@@ -96,12 +105,13 @@ def _danger_trend(sheet: Sheet, y: float, analysis: Analysis, mm_per_s: float) -
 def _count_trend(sheet: Sheet, base: float, analysis: Analysis, label: str) -> None:
     """Bars of the number of beats of a class in each part of the recording."""
     duration_s, beats = max(analysis.record.duration_s, 1.0), analysis.beats
-    edges_s = np.linspace(0, duration_s, TREND_BINS + 1)
+    n_bins = _n_bins(duration_s)
+    edges_s = np.linspace(0, duration_s, n_bins + 1)
     count, _ = np.histogram(beats.time_s[(beats.label == label) & beats.usable], edges_s)
     most = max(int(count.max()), 1)
     edges: Float64 = LEFT_MM + edges_s * (WIDTH_MM / duration_s)
     draw_bars(sheet, edges, count * (BAR_MM / most), base, COLOUR[label])
     sheet.line(LEFT_MM, base, RIGHT_MM, base)
-    name = f"{label} in {duration_text(duration_s / TREND_BINS)}"
+    name = f"{label} in {seconds_text(duration_s / n_bins)}"
     sheet.text(LEFT_MM - 1, base - 4, name, size=6, colour=FAINT, align="right")
     sheet.text(LEFT_MM - 1, base - 8, f"{most}", size=6, colour=FAINT, align="right")

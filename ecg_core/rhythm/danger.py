@@ -13,7 +13,7 @@ from ..labels import CLASSES
 from ..rules import RhythmRules
 from ..schema import Beats, Bool, Float32, Float64, Quality, RhythmEvent, Waveform
 from ..signals.windows import with_held_ends
-from .intervals import DECIMALS, MASKED_S, follows_previous
+from .intervals import DECIMALS, MASKED_S, follows_previous, rate_over
 
 # Probability of fibrillation or tachycardia over three seconds: an episode reaches CERTAIN, and lasts while it is at
 # least POSSIBLE; one that stays below CERTAIN is suspected. Chosen by cross-validation over patients.
@@ -264,6 +264,5 @@ def _joined(group: Sequence[RhythmEvent], rules: RhythmRules, kinds: tuple[str, 
     timed = [event for event in group if event.n_beats > 1]
     intervals = sum(event.n_beats - 1 for event in timed)
     length_s = sum(event.duration_s for event in timed)
-    bpm = round(60.0 * intervals / length_s, DECIMALS) if length_s else UNKNOWN
     kind = kinds[round(end_s - start_s, DECIMALS) > rules.sustained_s]
-    return RhythmEvent(kind, start_s, end_s, sum(event.n_beats for event in timed), bpm)
+    return RhythmEvent(kind, start_s, end_s, sum(event.n_beats for event in timed), rate_over(intervals, length_s))

@@ -14,7 +14,15 @@ from ..rules import RhythmRules
 from ..schema import Beats, Bool, Index, RhythmEvent
 from .basic_rhythm import is_idioventricular
 from .danger import MAX_TACHYCARDIC_RR_S, Span, join_tachycardias, stretches
-from .intervals import DECIMALS, RHYTHM_LOST_S, counts_for_rate, follows_previous, rate_windows, unbroken_runs
+from .intervals import (
+    DECIMALS,
+    RHYTHM_LOST_S,
+    counts_for_rate,
+    follows_previous,
+    rate_over,
+    rate_windows,
+    unbroken_runs,
+)
 
 KIND_NAMES: Final = {
     "vf": "Ventricular fibrillation or flutter",
@@ -147,7 +155,7 @@ def ectopic_series(beats: Beats, label: str) -> tuple[Index, Index]:
 def _event(kind: str, beats: Beats, first: int, last: int) -> RhythmEvent:
     """The event from one beat to another, with the rate of its mean RR."""
     start_s, end_s = float(beats.time_s[first]), float(beats.time_s[last])
-    return RhythmEvent(kind, start_s, end_s, int(last - first + 1), _rate_bpm(last - first, end_s - start_s))
+    return RhythmEvent(kind, start_s, end_s, int(last - first + 1), rate_over(last - first, end_s - start_s))
 
 
 def _episode(kind: str, beats: Beats, episode: slice) -> RhythmEvent:
@@ -156,13 +164,7 @@ def _episode(kind: str, beats: Beats, episode: slice) -> RhythmEvent:
     known_s = rr_s[1:][np.isfinite(rr_s[1:]) & usable[1:] & usable[:-1]]
     start_s, end_s = float(beats.time_s[episode.start]), float(beats.time_s[episode.stop - 1])
     length_s = end_s - start_s if len(known_s) == len(usable) - 1 else float(known_s.sum())
-    return RhythmEvent(kind, start_s, end_s, int(usable.sum()), _rate_bpm(len(known_s), length_s))
-
-
-def _rate_bpm(n_rr: int, length_s: float) -> float:
-    """Mean rate of so many RR that take so long; NaN where that is no time."""
-    duration_s = round(length_s, DECIMALS)
-    return round(float(60.0 * n_rr / duration_s), DECIMALS) if duration_s else float("nan")
+    return RhythmEvent(kind, start_s, end_s, int(usable.sum()), rate_over(len(known_s), length_s))
 
 
 def _ectopic_series(beats: Beats, label: str, rules: RhythmRules, marked: Sequence[Span]) -> Iterator[RhythmEvent]:

@@ -195,6 +195,12 @@ def mean_rate(bpm: Float64, rr_s: Float64) -> float:
     return float(60.0 / rr_s.mean()) if len(rr_s) else float("nan")
 
 
+def rate_over(n_rr: int, length_s: float) -> float:
+    """Mean rate of so many RR that take so long, bpm; NaN where that is no time."""
+    duration_s = round(length_s, DECIMALS)
+    return round(float(60.0 * n_rr / duration_s), DECIMALS) if duration_s else float("nan")
+
+
 def _sum_over(values: Bool | Float64, first: Index, last: Index) -> Float64:
     """Sum of the values of the beats from each ``first`` to each ``last``."""
     total = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))

@@ -9,7 +9,7 @@ import numpy as np
 from ..edits import Changes, Mark
 from ..schema import Beats, RhythmEvent
 from .danger import MIN_REST_S, Tachyarrhythmia, without
-from .intervals import DECIMALS, RHYTHM_LOST_S, goes_on, unbroken_slices
+from .intervals import RHYTHM_LOST_S, goes_on, rate_over, unbroken_slices
 
 
 def mark_tachyarrhythmias(found: Iterable[Tachyarrhythmia], changes: Changes) -> list[Tachyarrhythmia]:
@@ -53,5 +53,5 @@ def marked_events(beats: Beats, marks: Iterable[Mark]) -> Iterator[RhythmEvent]:
             first, last = np.searchsorted(beats.time_s, mark[:2])
             rr_s = beats.rr_s[first + 1 : last]
             known_s = rr_s[np.isfinite(rr_s)]
-            bpm = round(60.0 / float(known_s.mean()), DECIMALS) if len(known_s) else float("nan")
+            bpm = rate_over(len(known_s), float(known_s.sum()))
             yield RhythmEvent("paced", *mark[:2], int(last - first), bpm)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,11 +13,17 @@ from sqlalchemy.orm import Session
 from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ..schema import Record
 from . import audit
+from .analyses import code_version
 from .store import Store
 from .study import MEASUREMENTS, SIGNED, Editor, Study, add_study, changing, get_study, leave_as_it_is
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
 
 DIARY, STRIPS = "diary_keyed_sha256", "strips_keyed_sha256"  # names of hashes in entries of the trail
+# Actions after which the figures of a report may be others.
+MEASURED_AGAIN: Final = frozenset(
+    {audit.SHOWN, audit.UNDONE, audit.REDONE}
+    | {action for kind, action in audit.EDIT_ACTIONS.items() if kind not in ("accept", "templates")}
+)
 KEY_BYTES: Final = 16  # of a random key that nobody can guess
 
 
@@ -37,7 +43,14 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
             for one in _rows(session, SignatureRow, record_sha256)
         )
         by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
-        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=row.state == SIGNED)
+        is_signed = row.state == SIGNED and _is_of_this_program(_rows(session, SignatureRow, record_sha256))
+        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=is_signed)
+
+
+def _is_of_this_program(signatures: Iterable[SignatureRow]) -> bool:
+    """Whether this version of the program made the report that was signed last: another one may find other beats."""
+    made_by = [row.hashes.get("program") for row in signatures if not row.addendum]
+    return made_by[-1:] == [code_version()]
 
 
 def add_recording(store: Store, record: Record, editor: Editor, *, kept: bool = False) -> Study:
@@ -107,6 +120,15 @@ def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Edit
             audit.append(session, record_sha256, editor.reader, audit.NARRATIVE, narrative_keyed_sha256=stated)
         else:
             leave_as_it_is(session)
+
+
+def is_narrative_older(store: Store, record_sha256: str) -> bool:
+    """Whether labels, rules, leads or model were changed after a reader kept the narrative that is there."""
+    if not notes_of(store, record_sha256).narrative:
+        return False
+    actions = [entry.action for entry in audit.counting(audit.trail(store, record_sha256))]
+    since = actions[len(actions) - actions[::-1].index(audit.NARRATIVE) :] if audit.NARRATIVE in actions else actions
+    return not MEASURED_AGAIN.isdisjoint(since)
 
 
 def set_diary(store: Store, record_sha256: str, diary: Sequence[DiaryEntry], editor: Editor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ecg_core.figures import MARGIN_PX, STANDARD, strip_figure, strip_text
-from ecg_core.report.dangers import Danger, dangers, remarks
+from ecg_core.report.dangers import Danger, dangers, nothing_judged, remarks
 from ecg_core.report.operating import chosen_sensitivity
 from ecg_core.report.strip_selection import STRIP_S, clearest_lead, strip_start_s
 from ecg_core.schema import Analysis
@@ -27,7 +27,7 @@ def draw_dangers(analysis: Analysis) -> None:
                 st.switch_page("pages/review.py", query_params=address(analysis.record, danger.longest.start_s))
     for text in chosen_sensitivity(analysis):
         st.info(f"{plain_markdown(text)}.", icon=":material/tune:")
-    icon = "" if found else ":material/check_circle: "
+    icon = "" if found or nothing_judged(analysis) else ":material/check_circle: "
     st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remarks(analysis)))
 
 

@@ -23,8 +23,9 @@ from ecg_core.studies.signing import (
     signatures_of,
     signed_file,
 )
+from ecg_core.studies.study_notes import is_narrative_older
 from ecg_core.studies.wording import local_time, sentence_of
-from ecg_core.text import plain_markdown
+from ecg_core.text import plain_lines, plain_markdown
 
 from .downloads import draw_download
 from .frame import guarded
@@ -35,6 +36,14 @@ from .workspace import current_workspace
 STATEMENT: Final = "I have reviewed this recording and agree with the report."
 UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
 SIGNING: Final = "Signing: the whole recording is read, and the report is written. A long recording takes a while."
+NARRATIVE_IS_OLDER: Final = (
+    "Labels, rules, leads or model were changed after the narrative was edited, and it does not follow: does it still "
+    "hold?"
+)
+OF_ANOTHER_PROGRAM: Final = (
+    "Another version of this program made the signed report. What is shown was analysed again and may differ from it: "
+    "files of it read as not signed. The signed files, above, are as they were."
+)
 ROLES: Final = ("Cardiologist", "Physician", "ECG technician", "Nurse")
 VERSION: Final = "sign_version"  # key in the session's state of the version that is about to be signed
 MAX_LETTERS: Final = 2000
@@ -118,7 +127,7 @@ def draw_confirmation(analysis: Analysis, version: int) -> None:
         st.warning(plain_markdown(sentence), icon=":material/warning:")
     named = "is named" if st.session_state.get(form_key("sign_patient")) else "is not named"
     st.markdown(f"- The patient {named} in the signed files")
-    st.markdown(f"> {plain_markdown(statement)}")
+    st.markdown(f"> {plain_lines(statement)}")
     st.markdown(f"**{plain_markdown(reader)}**, {plain_markdown(role) or 'no role'}")
     st.caption("The PDF and the JSON are kept with their hashes. From then on the study is locked.")
     agreed = st.button("Sign and lock", type="primary", icon=":material/draw:", width="stretch", key="sign_now")
@@ -172,6 +181,8 @@ def _what_is_open(analysis: Analysis) -> list[str]:
     found = [f"{plural(len(queried), 'queried beat')} not labelled."] if len(queried) else []
     if dangers(analysis):
         found.append("The recording holds dangers: have you seen each of them in Review?")
+    if is_narrative_older(current_workspace().store, analysis.record.sha256):
+        found.append(NARRATIVE_IS_OLDER)
     return found
 
 
@@ -183,12 +194,10 @@ def _draw_signature(analysis: Analysis, stored: StoredSignature) -> None:
     with st.container(border=True):
         if one.addendum:
             st.markdown(f":material/note_add: **Addendum to version {one.version}** by {who}")
-            st.markdown(plain_markdown(one.addendum))
+            st.markdown(plain_lines(one.addendum))
             return
         text, *buttons = st.columns([4, *[1] * len(stored.files)], vertical_alignment="center")
-        text.markdown(
-            f":material/verified: **Version {one.version}** signed by {who}  \n{plain_markdown(one.statement)}"
-        )
+        text.markdown(f":material/verified: **Version {one.version}** signed by {who}  \n{plain_lines(one.statement)}")
         for kind, column in zip(stored.files, buttons, strict=True):
             with column:
                 guarded(_draw_download)(analysis, stored, kind)
@@ -208,6 +217,8 @@ def _draw_locked(analysis: Analysis, signatures: Sequence[StoredSignature]) -> N
     """Draw what can still be done with a signed study."""
     workspace, sha256 = current_workspace(), analysis.record.sha256
     disabled = not workspace.holds(sha256)
+    if not workspace.notes(sha256).is_signed:
+        st.warning(OF_ANOTHER_PROGRAM, icon=":material/difference:")
     _draw_changes(analysis, signatures)
     with st.container(horizontal=True):
         with st.popover("Write an addendum", icon=":material/note_add:", disabled=disabled, width="content"):

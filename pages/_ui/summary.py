@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from ecg_core.clock import clock_text, duration_text
-from ecg_core.report.dangers import lost_pct, not_analysable_text
+from ecg_core.report.dangers import NOTHING, lost_pct, not_analysable_text
 from ecg_core.report.measures import Measure, format_edits, measures
 from ecg_core.report.statements import af_card
 from ecg_core.rhythm.doubt import is_uncertain
@@ -52,7 +52,7 @@ def _burden_cards(analysis: Analysis) -> list[tuple[str, str, str]]:
     with_fusion = f"; V + F {percent(burden.v_and_f_pct)}" if count["F"] else ""
     slow = burden.idioventricular
     apart = f"; {slow.n_beats:,} V in idioventricular rhythm not counted" if slow.n else ""
-    af = f"{plural(burden.af.n, 'episode')}, {duration_text(burden.af.total_s)}"
+    af = f"{plural(burden.af.n, 'episode')}, {duration_text(burden.af.total_s)}" if burden.analysable_s else NOTHING
     uncertain = ", uncertain" if is_uncertain(burden.s_doubt) else ""
     return [
         ("Analysable time", duration_text(burden.analysable_s), not_analysable_text(analysis)),

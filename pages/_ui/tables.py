@@ -19,7 +19,7 @@ from ecg_core.evaluation.comparison import ABSENT, Disagreements, labels_at, ref
 from ecg_core.labels import NAME
 from ecg_core.morphology.measurements import qrs_width_s, template_correlation
 from ecg_core.records import ASSUMED_PER_MV
-from ecg_core.report.dangers import length_text
+from ecg_core.report.dangers import NOTHING, length_text
 from ecg_core.report.measures import GROUPS, measures
 from ecg_core.report.periods import PeriodLine, hour_lines
 from ecg_core.report.statements import left_out_text
@@ -60,6 +60,11 @@ def rate_card(record: Record, burden: Burden) -> tuple[str, str, str]:
         return "Mean heart rate", f"{burden.rate_mean_bpm:.0f} bpm", "of all RR: too few lie in clear signal"
     times = f"min at {clock_text(record, low.time_s)}, max at {clock_text(record, high.time_s)}"
     return "Heart rate, min / mean / max", f"{low.bpm:.0f} / {burden.rate_mean_bpm:.0f} / {high.bpm:.0f} bpm", times
+
+
+def no_finding_text(analysis: Analysis) -> str:
+    """That no finding was found; without analysable signal, that none could be."""
+    return NO_FINDING if analysis.burden.analysable_s else f"{NOTHING.capitalize()}: nothing can be found in it."
 
 
 def by_severity(events: Sequence[RhythmEvent]) -> list[RhythmEvent]:
