@@ -309,6 +309,16 @@ def test_false_beats_of_a_class_that_is_too_rare_to_be_judged_still_forbid_a_mod
     )
 
 
+def test_recordings_whose_files_state_several_recorders_are_doubted():
+    def doubts(*recorders):
+        return Survey(tuple(replace(recording(name), recorder=name) for name in recorders)).doubts
+
+    assert doubts("Seer Light", "H12+") == [
+        "The files state several recorders (H12+; Seer Light): a model is adapted to one."
+    ]
+    assert doubts("Seer Light", "seer  light", "") == []
+
+
 def test_simulated_recordings_are_called_so_before_and_after():
     learned = [replace(one, is_simulated=one.patient == "1") for one in patients(3)]
     assert Survey(tuple(learned)).doubts[0] == "Simulated, and no patients: 1 of 3 recordings."

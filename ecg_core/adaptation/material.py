@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from ..classifier.installed import recorder_key
 from ..edits import lasting_labels
 from ..errors import EcgError, RecordError
 from ..evaluation.patients import KNOWN, patient_of
@@ -108,6 +109,10 @@ class Survey:
         found = []
         if n_simulated := sum(recording.is_simulated for recording in self.recordings):
             found.append(f"Simulated, and no patients: {n_simulated} of {plural(len(self.recordings), 'recording')}.")
+        recorders = {recorder_key(one.recorder): one.recorder for one in self.recordings if one.recorder}
+        if len(recorders) > 1:
+            listed = "; ".join(sorted(recorders.values())[:MOST_LISTED])
+            found.append(f"The files state several recorders ({listed}): a model is adapted to one.")
         if len(rates) > 1:
             listed = ", ".join(f"{rate:g}" for rate in rates)
             found.append(f"The recordings have several sampling rates ({listed} Hz): are they of one recorder?")
