@@ -58,7 +58,7 @@ def test_analyze_writes_every_file_and_prints_what_was_found(tmp_path, capsys):
     assert main(["analyze", str(DEMO), "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr()
     assert contents(tmp_path / "out") == NAMES
-    assert "demo: 0.50 h, lead II" in printed.out
+    assert "demo: 30 min, lead II" in printed.out
     assert "PVC burden" in printed.out
     assert NOTICE in printed.out
     assert printed.err == ""

@@ -340,6 +340,7 @@ def red_of(stream: TextIO) -> Callable[[str], str]:
 
 def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text) -> str:
     """What a person wants to know first, in a few lines; dangers come before all else, in red where asked."""
+    from ..clock import duration_text
     from ..report.dangers import dangers, remarks
     from ..report.facts import model_text
     from ..report.measures import measures
@@ -351,12 +352,12 @@ def summary(analysis: Analysis, *, red: Callable[[str], str] = lambda text: text
     counts = dict(zip("NSVFQ", burden.count.tolist(), strict=True))
     with_fusion = f" (V + F {measured['pvc_burden_with_fusion'].text})" if counts["F"] else ""
     lines = [
-        f"{record.record_id}: {record.duration_s / 3600:.2f} h, lead {', '.join(analysis.lead_names)}, "
+        f"{record.record_id}: {duration_text(record.duration_s)}, lead {', '.join(analysis.lead_names)}, "
         f"model {model_text(analysis.model)} in {analysis.model.engine}",
         *(red(f"  {danger.text}") for danger in dangers(analysis)),
         *(f"  {text}" for text in (*chosen_sensitivity(analysis), *remarks(analysis))),
         *(f"  {statement.text}" for statement in statements(analysis)),
-        f"  Analysable    {burden.analysable_s / 3600:.2f} h ({burden.analysable_pct:.1f} % of the recording)",
+        f"  Analysable    {duration_text(burden.analysable_s)} ({burden.analysable_pct:.1f} % of the recording)",
         f"  Beats         {burden.n_beats:,} analysable: " + ", ".join(f"{k} {n:,}" for k, n in counts.items()),
         "  PVC burden    "
         + _value(measured["pvc_burden"], f" of analysable beats{with_fusion}; {_complexity(burden.v)}"),

@@ -14,6 +14,7 @@ from ..report.strip_selection import readable_lead
 from ..rhythm.events import DANGERS, KIND_NAMES
 from ..rhythm.reviewing import BEATS, ReviewItems
 from ..schema import Analysis, Bool, Lead, Text
+from ..text import plural
 from .decimation import decimate
 from .lanes import UNCOUNTED
 from .paper import STANDARD, Scale
@@ -99,7 +100,7 @@ class GallerySource:
         if self.items.kind == BEATS:
             return self._beat_title(int(self.items.beat[item]))
         event = self.items.event(item)
-        beats = f", {event.n_beats:,} beats" if event.n_beats else ""
+        beats = f", {plural(event.n_beats, 'beat')}" if event.n_beats else ""
         rate = f", {event.rate_bpm:.0f} bpm" if math.isfinite(event.rate_bpm) else ""
         return f"{SHORT.get(event.kind, KIND_NAMES[event.kind])}{beats}{rate}"
 
