@@ -104,6 +104,15 @@ def test_a_model_that_is_not_installed_gives_way_to_the_default_one():
     assert choose_model(installed, "gone") == choose_model(installed) == "adapted"
 
 
+def test_an_analysis_by_another_model_than_the_one_that_is_gone_is_announced(workspace, demo, monkeypatch):
+    monkeypatch.setattr(actions, "current_workspace", lambda: workspace)
+    monkeypatch.setattr(workspace, "start", lambda job: None)
+    actions.start_analysis(demo, model="general", lead="V1")
+    assert workspace.notice == ""
+    actions.start_analysis(demo, model="mine", lead="V1")
+    assert workspace.notice == "The model mine is no longer installed; general analyses the recording instead."
+
+
 def test_without_a_model_every_way_to_analyse_says_so(workspace, demo, beside, monkeypatch):
     workspace.queue.cancel(beside)
     set_queue_state(workspace.store, beside.queued_id, "cancelled")
