@@ -40,6 +40,11 @@ UNFINISHED: Final = (
 )
 
 
+def typed_path(text: str) -> Path:
+    """The path that a person typed: ``~`` is the home folder, and with a name that no user has it stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111, as that of Path raises an error for such a name
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a path in a hidden folder beside ``path``; the file written there replaces ``path`` at a good end.

@@ -382,3 +382,10 @@ def test_where_the_file_system_knows_no_locks_nothing_is_swept(tmp_path, monkeyp
         sweep_temporary(tmp_path)
         assert folder.path.is_dir()
     assert not folder.path.exists()
+
+
+def test_a_typed_path_of_an_unknown_user_stays_as_it_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert files.typed_path("~/holter") == tmp_path / "holter"
+    assert files.typed_path("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")

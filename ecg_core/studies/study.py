@@ -18,6 +18,7 @@ from sqlalchemy import JSON, String, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from ..errors import ChangeRefusedError, StoreError
+from ..files import typed_path
 from ..overrides import RecordOverrides
 from ..schema import Record
 from ..text import one_line, plural
@@ -130,7 +131,7 @@ def find_one(store: Store, text: str) -> Study:
         No study fits, or several do.
 
     """
-    place = _plain_path(Path(text).expanduser())
+    place = _plain_path(typed_path(text))
     whole = place.with_suffix("") if place.suffix.lower() in PARTS_OF_A_RECORD else place
     places = {stored_path(store, place), stored_path(store, whole)}
     ways = [StudyRow.path.in_(places), StudyRow.record_id == text]

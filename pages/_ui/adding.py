@@ -10,6 +10,7 @@ import streamlit as st
 
 import ecg_core as ecg
 from ecg_core.errors import EcgError, MissingMetadataError
+from ecg_core.files import typed_path
 from ecg_core.records import find_records
 from ecg_core.text import plain_markdown
 
@@ -59,7 +60,7 @@ def _draw_folder(workspace: Workspace) -> None:
     st.markdown("**Folder** on this computer, for long records and for many")
     typed = st.text_input("Folder", placeholder="for example /data/holter", label_visibility="collapsed", key="folder")
     if typed.strip():
-        guarded(_choose_from_folder)(workspace, Path(typed.strip()).expanduser())
+        guarded(_choose_from_folder)(workspace, typed_path(typed.strip()))
 
 
 def _choose_from_folder(workspace: Workspace, folder: Path) -> None:

@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from html import escape
-from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 import streamlit as st
@@ -15,6 +14,7 @@ import streamlit as st
 from ecg_core import NOTICE, __version__
 from ecg_core.clock import duration_text
 from ecg_core.errors import EcgError, RecordMovedError, StoreError
+from ecg_core.files import typed_path
 from ecg_core.schema import Analysis, Record
 from ecg_core.studies.queue import CANCELLED, FAILED, INTERRUPTED, WAITING, Queued, leave_queue, queue
 from ecg_core.studies.recordings import relocate
@@ -271,7 +271,7 @@ def _relocate(sha256: str) -> None:
     place = st.session_state[f"moved_to {sha256}"].strip().strip('"')
     if place:
         workspace = current_workspace()
-        relocate(workspace.store, sha256, Path(place).expanduser(), workspace.editor)
+        relocate(workspace.store, sha256, typed_path(place), workspace.editor)
         workspace.open_study(sha256)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 import streamlit as st
@@ -17,6 +16,7 @@ from ecg_core.classifier.installed import InstalledModel
 from ecg_core.classifier.model_files import MAX_NAME
 from ecg_core.edits import lasting_labels
 from ecg_core.errors import AdaptationError, RecordError
+from ecg_core.files import typed_path
 from ecg_core.labels import CLASSES, NAME
 from ecg_core.studies.edits import edits_of
 from ecg_core.studies.store import Store
@@ -181,7 +181,7 @@ def _look_in_folder(typed: str, place: DeltaGenerator) -> None:
     """Look at the recordings of a folder, or of a database by its name."""
     from ecg_core.adaptation.choosing import choose  # noqa: PLC0415  # loads what asks a server
 
-    folder = Path(typed).expanduser()
+    folder = typed_path(typed)
     if not folder.is_dir() and typed not in PUBLISHED:
         raise RecordError("there is no folder of this name", where=typed, expected="a folder with recordings")
     named = typed if typed in PUBLISHED else str(folder)
