@@ -110,6 +110,19 @@ def test_a_third_of_the_labelled_patients_is_held_out_and_both_sides_have_ectopi
     assert all(sum(one.n_labels[2] for one in side) for side in (fold.held_out, fold.learned))
 
 
+@pytest.mark.parametrize("labels", [Labels.SOME, Labels.ALL])
+def test_labels_are_not_learned_where_nobody_who_is_learned_from_has_any(labels):
+    recordings = patients(8)
+    sides = propose_sides(recordings)
+    without = [
+        replace(one, n_labels=tuple(0 for _ in one.n_labels)) if sides[one.patient] == Side.LEARN else one
+        for one in recordings
+    ]
+    with pytest.raises(AdaptationError, match="no labelled patients to learn from"):
+        folds_of(without, sides, labels)
+    assert folds_of(without, sides, Labels.NONE)
+
+
 def test_all_recordings_of_a_patient_are_on_one_side():
     recordings = [replace(one, name=f"{one.name}-{part}") for one in patients(8) for part in "ab"]
     (fold,) = folds_of(recordings, propose_sides(recordings), Labels.ALL)

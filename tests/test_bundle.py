@@ -491,6 +491,11 @@ def test_a_stored_analysis_that_was_damaged_is_left_out_of_an_import(store, othe
     assert list((other.folder / "analyses").iterdir()) == []
 
 
+def test_an_import_of_a_file_that_is_not_there_says_so(other, tmp_path):
+    with pytest.raises(StoreError, match=r"nothing\.zip: there is no such file"):
+        import_study(other, tmp_path / "nothing.zip", OTHER)
+
+
 def test_a_damaged_zip_is_no_exported_study(packed, tmp_path):
     newer = bytearray(packed.read_bytes())
     place = newer.rindex(b"PK\x01\x02")

@@ -326,6 +326,12 @@ def test_edited_analyses_are_measured_again_by_other_rules_with_all_edits(base):
     assert first.burden.pauses.n == base.burden.pauses.n + 1
 
 
+def test_no_beat_in_marked_artefact_is_queried(base):
+    asked = replace(base, queried=np.array([400, 20, 300]))
+    edited = with_edits(asked, [stretch(239.0, 242.0)])
+    assert edited.beats.time_s[edited.queried].tolist() == base.beats.time_s[[400, 20]].tolist()
+
+
 def test_queried_beats_stay_the_same_beats(base):
     asked = replace(base, queried=np.array([400, 20, 300]))
     edits = [DeleteEdit((float(base.beats.time_s[20]),)), InsertEdit((Label(100.2, "N"),))]

@@ -201,7 +201,7 @@ def apply_edits(base: Analysis, edits: Iterable[Edit]) -> tuple[Analysis, Codes]
         attention=_attention(base.attention, edited),
         quality=quality,
         waveform=_without_standstill(base.waveform, changes.artefact),
-        queried=_moved(base.queried, edited),
+        queried=_moved(base.queried[edited.usable[base.queried]], edited),
         changes=changes,
     )
     return analysis, edited.code[kept]

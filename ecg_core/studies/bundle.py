@@ -167,9 +167,12 @@ def import_study(store: Store, path: Path, editor: Editor) -> Study:
     Raises
     ------
     StoreError
-        The zip is damaged, altered or of another version, its recording does not fit, or the study is in the store.
+        There is no such file, the zip is damaged, altered or of another version, its recording does not fit, or the
+        study is in the store.
 
     """
+    if not path.is_file():
+        raise StoreError(f"{path}: there is no such file; expected the zip of an exported study.")
     try:
         with _damage(path), zipfile.ZipFile(path) as archive:
             manifest = read_manifest(path, archive)
