@@ -415,7 +415,7 @@ def test_a_few_labels_need_a_labelled_beat_on_the_learning_side():
         one if one.patient == "p2" else replace(one, n_labels=(0,) * 5, origin=Origin.NONE) for one in draft.recordings
     ]
     draft = replace(draft, survey=replace(draft.survey, recordings=tuple(recordings)))
-    assert "No beat of the patients to learn from is labelled" in adapting.plan_of(draft, Labels.SOME).problem
+    assert "There are no labelled patients to learn from" in adapting.plan_of(draft, Labels.SOME).problem
     assert adapting.plan_of(draft, Labels.NONE).folds
 
 

@@ -368,4 +368,4 @@ def test_a_length_of_its_own_in_every_record_does_not_fill_the_memory(engine):
     grown = subprocess.run(  # noqa: S603
         [sys.executable, "-c", GROWN, engine], check=True, cwd=ROOT, env=environment, capture_output=True, text=True
     )
-    assert float(grown.stdout) < 60
+    assert float(grown.stdout) < 90  # 144 where every length is kept

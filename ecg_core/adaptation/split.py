@@ -120,9 +120,13 @@ def folds_of(recordings: Sequence[Recording], sides: Mapping[str, Side], labels:
         recording for recording in recordings if sides[recording.patient] == Side.HOLD_OUT and recording.is_complete
     ]
     usable = [recording for recording in learned if labels != Labels.ALL or any(recording.n_labels)]
-    if not usable or (labels == Labels.SOME and not any(any(recording.n_labels) for recording in usable)):
-        wanted = "patients" if labels == Labels.NONE else "labelled patients"
-        raise AdaptationError(f"There are no {wanted} to learn from: label beats, or change the sides of patients.")
+    if labels != Labels.NONE and not any(any(recording.n_labels) for recording in usable):
+        raise AdaptationError(
+            "There are no labelled patients to learn from: label beats, change the sides of patients, or use the "
+            "signals alone."
+        )
+    if not usable:
+        raise AdaptationError("There are no patients to learn from: change the sides of patients.")
     if held_out:
         return [Fold(tuple(usable), tuple(held_out))]
     patients = [patient for patient in provable_patients(recordings) if sides[patient] == Side.LEARN]

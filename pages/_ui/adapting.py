@@ -136,12 +136,9 @@ def likeliest_labels(draft: Draft) -> Labels:
 def plan_of(draft: Draft, labels: Labels) -> Plan:
     """The fits that are made, or why none can be."""
     try:
-        folds = folds_of(draft.recordings, draft.sides, labels)
+        return Plan(tuple(folds_of(draft.recordings, draft.sides, labels)))
     except AdaptationError as error:
         return Plan(problem=str(error))
-    if labels == Labels.SOME and not any(any(one.n_labels) for one in draft.on(Side.LEARN)):
-        return Plan(problem="No beat of the patients to learn from is labelled: label some, or use the signals alone.")
-    return Plan(tuple(folds))
 
 
 def split_text(draft: Draft, plan: Plan) -> str:
