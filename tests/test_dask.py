@@ -11,12 +11,12 @@ import pytest
 from support.documents import ROOT
 from support.studies import SETTINGS, contents, files, rows, write_half_minutes
 
-from ecg_core.batch import analyse_many, workers
+from ecg_core.batch import analyse_many
 from ecg_core.cli import progress
 from ecg_core.cli.main import main
 
 NAMES = [f"r{number}" for number in range(5)]
-PATIENT_S = 60.0  # until a scheduler answers
+TRIES = 3  # to reach a scheduler that is there, where the computer is busy with other tests
 
 
 @pytest.fixture(autouse=True)
@@ -106,12 +106,6 @@ def started(code, *arguments):
             process.kill()
 
 
-@pytest.fixture
-def _patient(monkeypatch):
-    """A scheduler that is there may answer late, where the computer is busy with other tests."""
-    monkeypatch.setattr(workers, "DASK_TIMEOUT_S", PATIENT_S)
-
-
 @pytest.fixture(scope="module")
 def scheduler():
     with started(SCHEDULER) as (_, address):
@@ -120,9 +114,12 @@ def scheduler():
 
 def refused(database, address, out, capsys):
     """The sentence with which a cluster is refused, and after how many seconds."""
-    began = time.monotonic()
-    assert main(["analyze", str(database), "--dask", address, "--out", str(out)]) == 2
-    took_s, printed = time.monotonic() - began, capsys.readouterr().err
+    for _ in range(TRIES):
+        began = time.monotonic()
+        assert main(["analyze", str(database), "--dask", address, "--out", str(out)]) == 2
+        took_s, printed = time.monotonic() - began, capsys.readouterr().err
+        if "no Dask scheduler answers" not in printed:
+            break
     assert printed.startswith(f"Error: {address}: ")
     assert printed.count("\n") == 1
     assert not out.exists()
@@ -142,15 +139,13 @@ def test_a_scheduler_without_workers_ends_in_one_sentence(tmp_path, capsys, data
         (OF_ANOTHER_VERSION, "has version 0.0.1 of this program, expected"),
     ],
 )
-@pytest.mark.usefixtures("_patient")
 def test_a_worker_that_would_do_other_work_ends_in_one_sentence(tmp_path, capsys, database, scheduler, kind, expected):
     with started(kind + WORKER, scheduler) as (_, address):
         sentence, took_s = refused(database, scheduler, tmp_path / "out", capsys)
     assert f"the worker {address} {expected}" in sentence
-    assert took_s < PATIENT_S
+    assert took_s < 30
 
 
-@pytest.mark.usefixtures("_patient")
 def test_a_scheduler_that_is_killed_leaves_a_table_and_no_traceback(tmp_path, capfd, database, monkeypatch):
     def kill(*_):
         scheduler.kill()
