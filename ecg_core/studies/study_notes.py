@@ -38,12 +38,12 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
             for entry in _rows(session, DiaryRow, record_sha256)
         )
         strips = tuple(ReportStrip(strip.start_s, strip.caption) for strip in _rows(session, StripRow, record_sha256))
+        signed = _rows(session, SignatureRow, record_sha256).all()
         signatures = tuple(
-            Signature(one.version, one.reader, one.role, one.statement, one.signed_at, one.addendum)
-            for one in _rows(session, SignatureRow, record_sha256)
+            Signature(one.version, one.reader, one.role, one.statement, one.signed_at, one.addendum) for one in signed
         )
         by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
-        is_signed = row.state == SIGNED and _is_of_this_program(_rows(session, SignatureRow, record_sha256))
+        is_signed = row.state == SIGNED and _is_of_this_program(signed)
         return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=is_signed)
 
 
