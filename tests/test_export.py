@@ -128,6 +128,13 @@ def test_the_text_of_a_table_is_that_of_pandas(rows):
     assert csv_bytes(table).decode("ascii" if text.isascii() else "utf-8-sig") == text
 
 
+def test_times_are_written_as_any_other_numbers():
+    times = np.array([-0.0, 1e-5, 0.1, 2.0, 1234.5678, 1e15, 1e16, 1.2345678901234567e20])
+    ascending = csv_bytes({"time_s": times}).decode().split()
+    mixed = csv_bytes({"time_s": times[::-1]}).decode().split()
+    assert ascending[1:] == mixed[:0:-1] == [*map(repr, times.tolist())]
+
+
 def test_beats_of_the_table_are_the_beats(demo_analysis):
     beats, record = demo_analysis.beats, demo_analysis.record
     table = pd.DataFrame(beats_table(demo_analysis))

@@ -245,6 +245,19 @@ def test_a_second_without_a_change_is_not_yet_flat(excerpt):
     assert after.valid.all()
 
 
+@pytest.mark.parametrize("first", [*range(3000, 3200, 17), 0])
+@pytest.mark.parametrize("lacking", [0, 1])
+def test_two_seconds_of_one_value_are_flat_wherever_they_begin(excerpt, first, lacking):
+    length = int(2.0 * EXCERPT_FS_HZ) - lacking
+
+    def flat(raw):
+        raw[first : first + length] = 0.125
+        raw[first - 1 if first else -1], raw[first + length] = 0.25, 0.0
+
+    after, _ = marked(excerpt, flat)
+    assert after.valid.all() == bool(lacking)
+
+
 def test_an_offset_of_300_mv_changes_nothing(excerpt):
     def offset(raw):
         raw += 300

@@ -51,7 +51,7 @@ def choose_leads(record: Record, model: Model, lead: str = AUTO) -> tuple[int, .
         return (lead_index(record, lead),)
     if lead == ALL and not _may_be_sums(names):
         return tuple(range(len(names)))
-    stretches = _sampled(record)
+    stretches = _sampled(record) if len(names) > FUSED_LEADS or _may_be_sums(names) else []
     sums = _sums_of_others(names, stretches)
     if lead == ALL:
         return tuple(np.flatnonzero(~sums).tolist())
@@ -113,7 +113,9 @@ def _sampled(record: Record) -> list[CleanLeads]:
 
 def _holding_a_signal(record: Record, stretches: list[CleanLeads]) -> Bool:
     """Which leads hold a signal; those of which the stretches show none are looked for in the whole record."""
-    alive = np.any([clean.valid.any(axis=1) for clean in stretches], axis=0)
+    alive = np.zeros(len(record.lead_names), dtype=bool)
+    for clean in stretches:
+        alive |= clean.valid.any(axis=1)
     n = round(SEARCHED_S * record.fs_hz)
     for first in range(0, record.n_samples, n):
         dead = tuple(np.flatnonzero(~alive).tolist())
@@ -121,7 +123,7 @@ def _holding_a_signal(record: Record, stretches: list[CleanLeads]) -> Bool:
             break
         signal = record.source.read(first, min(first + n, record.n_samples), dead)
         alive[list(dead)] = clean_leads(signal, record.fs_hz).valid.any(axis=1)
-    return np.asarray(alive, dtype=bool)
+    return alive
 
 
 def _quality(model: Model, clean: CleanLeads) -> Float32:

@@ -7,6 +7,7 @@ of the normal beats, how irregular their rhythm is, and how the run begins that 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -57,9 +58,7 @@ def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float
     """
     if not len(beats):
         return np.zeros((0, len(FEATURES)), dtype=np.float32)
-    odds = _odds(beats.probability)
-    rhythm = _rhythm(beats)
-    lead_weight = features.lead_weight
+    odds, rhythm, lead_weight = _odds(beats.probability), _rhythm(beats), features.lead_weight
 
     def of_part(part: slice) -> Float64:
         """The columns that compare a beat with the others of its part of the record."""
@@ -67,21 +66,26 @@ def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float
         shapes = _shapes(probability, rhythm[part, 1], features.token[some], lead_weight[some])
         return np.concatenate([shapes, _before_qrs(probability, features.before_qrs[some])], axis=1)
 
-    groups: tuple[Callable[[], NDArray[np.floating[Any]]], ...] = (
-        lambda: odds,
-        lambda: np.stack([_shifted(odds[:, column], by) for column in (0, 1) for by in NEIGHBOURS], axis=1),
-        lambda: rr_features(beats.rr_s),
-        lambda: rhythm,
-        lambda: _changes(beats),
-        lambda: np.concatenate(list(parallel_map(of_part, reference_groups(len(beats))))),
-        lambda: _runs(beats.label == "S", rhythm[:, 1]),
-        lambda: _shares(beats),
-    )
-    table, first = np.empty((len(beats), len(FEATURES)), dtype=np.float32), 0
-    for group in groups:  # one after the other: all of a week's in double precision would be some 300 MB
-        columns = group()
-        table[:, first : first + columns.shape[1]] = columns
-        first += columns.shape[1]
+    # By the name of the first of their columns:
+    of_all: dict[str, Callable[[], NDArray[np.floating[Any]]]] = {
+        "odds_s": lambda: odds,
+        "odds_s-2": lambda: np.stack([_shifted(odds[:, column], by) for column in (0, 1) for by in NEIGHBOURS], axis=1),
+        "before_local": lambda: rr_features(beats.rr_s),
+        "rr": lambda: rhythm,
+        "p_changes": lambda: _changes(beats),
+        "run_length": lambda: _runs(beats.label == "S", rhythm[:, 1]),
+        "s_around": lambda: _shares(beats),
+    }
+    table = np.empty((len(beats), len(FEATURES)), dtype=np.float32)
+
+    def fill(job: tuple[str, slice]) -> None:
+        """Fill in some columns; those of all beats at once, in double precision, would be 300 MB in a week."""
+        name, part = job
+        columns, first = of_all[name]() if name in of_all else of_part(part), FEATURES.index(name)
+        table[part, first : first + columns.shape[1]] = columns
+
+    jobs = [(name, slice(None)) for name in of_all] + [("from_normal", part) for part in reference_groups(len(beats))]
+    deque(parallel_map(fill, jobs), maxlen=0)
     return table
 
 
@@ -141,10 +145,11 @@ def _nearest(shape: Float32, compared: Index) -> tuple[Index, Float32]:
     same, mean = np.empty((n, n_same), dtype=np.int64), np.empty(n, dtype=np.float32)
     power, others = (shape**2).sum(axis=1), shape[compared].T
     for first in range(0, n, AT_ONCE):
-        some = np.arange(first, min(first + AT_ONCE, n))
+        some = slice(first, first + AT_ONCE)
         # Half of what the square of a distance lacks to the power of the beat itself:
         likeness = shape[some] @ others - power[compared] / 2
-        likeness[some[:, None] == compared] = -np.inf  # a beat says nothing of itself
+        own = np.arange(*np.searchsorted(compared, (first, first + AT_ONCE)))
+        likeness[compared[own] - first, own] = -np.inf  # a beat says nothing of itself
         nearest = _largest(likeness, n_same)
         most = np.take_along_axis(likeness, nearest, axis=1)
         same[some] = compared[nearest]
@@ -156,10 +161,11 @@ def _largest(rows: Float32, n: int) -> Index:
     """Positions of the n largest values of each row, shape (n_rows, n); of equal ones the first."""
     least = np.sort(rows, axis=1)[:, -n]  # many times as fast as numpy's search for the positions
     chosen = rows >= least[:, None]
-    for row in np.flatnonzero(chosen.sum(axis=1) > n):
-        chosen[row] = False
-        chosen[row, np.argsort(-rows[row], kind="stable")[:n]] = True
-    return np.nonzero(chosen)[1].reshape(-1, n)
+    if np.count_nonzero(chosen) > n * len(rows):
+        for row in np.flatnonzero(chosen.sum(axis=1) > n):
+            chosen[row] = False
+            chosen[row, np.argsort(-rows[row], kind="stable")[:n]] = True
+    return np.asarray(np.flatnonzero(chosen).reshape(-1, n) % rows.shape[1])
 
 
 def _before_qrs(probability: Float32, before_qrs: NDArray[np.floating[Any]]) -> Float64:

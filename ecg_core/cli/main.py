@@ -6,13 +6,14 @@ Nothing heavy loads here: each command imports what it needs when it runs.
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import sys
 import traceback
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from .. import NOTICE, __version__
 from ..errors import EcgError
@@ -53,6 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
             f"the program failed by a fault of its own ({type(error).__name__}: {format_quoted(error)}); no unfinished "
             f"file is left. {_log_traceback()}"
         )
+
+
+def run() -> NoReturn:
+    """Run the command of this process and end it."""
+    code = main()
+    gc.freeze()  # the process ends: nobody looks through all that is left for what can be freed
+    sys.exit(code)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

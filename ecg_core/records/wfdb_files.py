@@ -75,9 +75,12 @@ class FileSource:
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
-        signal = np.empty((len(leads), stop - start), dtype=np.float32)
         chosen = [self.leads[lead] for lead in leads]
-        for file in dict.fromkeys(lead.file for lead in chosen):
+        files = dict.fromkeys(lead.file for lead in chosen)
+        if len(files) == 1:
+            return chosen[0].file.read(start, stop, [lead.channel for lead in chosen])
+        signal = np.empty((len(leads), stop - start), dtype=np.float32)
+        for file in files:
             rows = [row for row, lead in enumerate(chosen) if lead.file == file]
             signal[rows] = file.read(start, stop, [chosen[row].channel for row in rows])
         return signal
@@ -93,10 +96,11 @@ class Segment:
     leads: tuple[str, ...]
     source: SignalSource = field(repr=False)
 
-    def read(self, start: int, stop: int, channels: tuple[int, ...]) -> Float32:
-        """Samples [start, stop) of the segment in mV, shape (n_channels, stop - start)."""
+    def read_leads(self, start: int, stop: int, names: list[str]) -> Float32:
+        """Samples [start, stop) of the record, all of them in the segment, in mV, shape (n_leads, stop - start)."""
+        start, stop = start - self.first, stop - self.first
         try:
-            return self.source.read(start, stop, channels)
+            return self.source.read(start, stop, tuple(map(self.leads.index, names)))
         except Exception as error:  # damaged bytes raise all kinds of errors
             raise RecordError(
                 f"samples {start} to {stop} cannot be read from its signal files ({format_quoted(error)})",
@@ -114,13 +118,16 @@ class WfdbSource:
 
     def read(self, start: int, stop: int, leads: tuple[int, ...]) -> Float32:
         """See ``SignalSource``."""
+        wanted = [self.lead_names[lead] for lead in leads]
+        for segment in self.segments:
+            if segment.first <= start and stop <= segment.first + segment.n_samples and {*wanted} <= {*segment.leads}:
+                return segment.read_leads(start, stop, wanted)  # nothing has to be put together
         signal = np.full((len(leads), stop - start), np.nan, dtype=np.float32)
         for segment in self.segments:
             first, last = max(start, segment.first), min(stop, segment.first + segment.n_samples)
-            rows = [row for row, lead in enumerate(leads) if self.lead_names[lead] in segment.leads]
+            rows = [row for row, name in enumerate(wanted) if name in segment.leads]
             if first < last and rows:
-                channels = tuple(segment.leads.index(self.lead_names[leads[row]]) for row in rows)
-                part = segment.read(first - segment.first, last - segment.first, channels)
+                part = segment.read_leads(first, last, [wanted[row] for row in rows])
                 signal[rows, first - start : last - start] = part
         return signal
 

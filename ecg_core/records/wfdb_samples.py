@@ -79,16 +79,17 @@ class SignalFile:
             own = counts[:, channel.place : channel.place + per_frame].reshape(-1)
             begin = start + (channel.skew - first) * per_frame
             part = own[begin : begin + stop - start]
-            row[: len(part)] = self._voltage(part, channel)
+            self._voltage(part, channel, row[: len(part)])
         return signal
 
-    def _voltage(self, counts: Counts, channel: Channel) -> Float32:
-        signal = counts.astype(np.float64 if self.form in WIDE else np.float32)
-        np.subtract(signal, np.int64(channel.baseline), signal, casting="same_kind")
-        np.divide(signal, np.float64(channel.gain), signal, casting="same_kind")
+    def _voltage(self, counts: Counts, channel: Channel, mv: Float32) -> None:
+        """Write the counts of a signal in mV."""
+        difference = np.empty(len(counts)) if self.form in WIDE else mv
+        np.subtract(counts, np.int64(channel.baseline), difference, dtype=np.float64, casting="same_kind")
+        np.divide(difference, np.float64(channel.gain), mv, casting="same_kind")
+        mv *= np.float32(channel.unit_mv)
         if self.form in MISSING:
-            signal[counts == MISSING[self.form]] = np.nan
-        return np.asarray(signal, dtype=np.float32) * np.float32(channel.unit_mv)
+            mv[counts == MISSING[self.form]] = np.nan
 
     def _counts(self, first: int, last: int) -> Counts:
         """Frames [first, last), shape (last - first, samples in a frame)."""

@@ -194,17 +194,19 @@ def _broken(lead: Float32, fs_hz: float) -> Bool:
     if missing.all():
         return np.asarray(missing)
     known = np.where(missing, _centre(lead[~missing]), lead) if missing.any() else lead
-    amplitude = np.median(peak_to_peak(known, int(fs_hz)))
-    spike = np.abs(known - _centre(known)) > SPIKE_FACTOR * amplitude if amplitude > 0 else False
-    return np.asarray(missing | spike | _flat(known, int(FLAT_S * fs_hz)))
+    amplitude, centre = np.median(peak_to_peak(known, int(fs_hz))), _centre(known)
+    farthest = max(known.max() - centre, centre - known.min())
+    if 0 < SPIKE_FACTOR * amplitude < farthest:
+        missing |= np.abs(known - centre) > SPIKE_FACTOR * amplitude
+    return np.asarray(missing | _flat(known, int(FLAT_S * fs_hz)))
 
 
 def _flat(lead: Float32, min_length: int) -> Bool:
     """Runs of one and the same value, at least ``min_length`` samples long."""
-    edges = _run_edges(lead)
-    length = np.diff(edges)
-    if length.max() < min_length:
+    goes_on, block = lead[1:] == lead[:-1], max(1, (min_length - 1) // 2)  # such a run fills a whole block
+    if not goes_on[: len(goes_on) // block * block].reshape(-1, block).all(axis=1).any():
         return np.zeros(len(lead), dtype=bool)
+    length = np.diff(_run_edges(lead))
     return np.repeat(length >= min_length, length)
 
 
