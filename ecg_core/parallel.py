@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 MAX_THREADS = 8  # bounds the memory, as each thread holds a chunk of a record and its result
-RELEASE_EVERY = 8  # items; freed memory goes back to the system after each of these
+RELEASE_EVERY = 64  # items; freed memory goes back to the system after each of these: it takes time to come back
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 KEPT_BYTES, KEPT_BLOCK_BYTES = 16 << 20, 8 << 20  # so much freed memory waits for the next array, and such blocks
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pypdfium2
 import pytest
@@ -502,6 +503,18 @@ def texts_of(contents):
             document = pypdfium2.PdfDocument(content)
             yield " ".join(page.get_textpage().get_text_range() for page in document)
             document.close()
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_every_report_says_where_the_narrative_is_older_than_the_figures(demo_analysis, is_older):
+    files = file_contents(demo_analysis, replace(NOTES, is_narrative_older=is_older), also=("xlsx", "fhir"))
+    heading = "Narrative, written before the figures were changed last"
+    printed = list(texts_of({"demo_report.pdf": files["demo_report.pdf"]}))[-1]
+    assert (heading in " ".join(printed.split())) == is_older
+    sheet = openpyxl.load_workbook(io.BytesIO(files["demo_report.xlsx"])).worksheets[0]
+    assert any(cell == heading for row in sheet.iter_rows(values_only=True) for cell in row) == is_older
+    assert (heading in files["demo_fhir.json"].decode()) == is_older
+    assert json.loads(files["demo_report.json"])["narrative_older"] == is_older
 
 
 def test_patient_data_are_in_no_file_unless_they_are_asked_for(demo_analysis):

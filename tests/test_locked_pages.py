@@ -113,6 +113,16 @@ def test_an_analysis_by_another_model_than_the_one_that_is_gone_is_announced(wor
     assert workspace.notice == "The model mine is no longer installed; general analyses the recording instead."
 
 
+def test_a_study_that_is_put_into_the_queue_says_so_too_unless_its_model_was_only_renamed(workspace, demo, monkeypatch):
+    monkeypatch.setattr(actions, "current_workspace", lambda: workspace)
+    monkeypatch.setattr(workspace, "start", lambda job: None)
+    study, digest = workspace.study(demo.sha256), actions.installed_models()["general"]
+    study_work.analyse_unopened(workspace, replace(study, model_name="mine", model_sha256=digest), demo)
+    assert workspace.notice == ""
+    study_work.analyse_unopened(workspace, replace(study, model_name="mine", model_sha256="0" * 64), demo)
+    assert workspace.notice == "The model mine is no longer installed; general analyses the recording instead."
+
+
 def test_without_a_model_every_way_to_analyse_says_so(workspace, demo, beside, monkeypatch):
     workspace.queue.cancel(beside)
     set_queue_state(workspace.store, beside.queued_id, "cancelled")

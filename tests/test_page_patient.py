@@ -25,6 +25,7 @@ from ecg_core.studies.signing import sign, signatures_of
 from ecg_core.studies.study import SIGNED, get_study
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient
 from ecg_core.text import plain_markdown
+from pages._ui.narrative import OLDER
 from pages._ui.sign_off import NARRATIVE_IS_OLDER, OF_ANOTHER_PROGRAM, SIGNING, VERSION
 from pages._ui.view import study_key
 
@@ -330,8 +331,11 @@ def test_a_narrative_older_than_the_figures_is_said_before_signing(workspace):
     assert not said()
     workspace.save(undo_edit, sha256)
     assert said()
+    assert OLDER in text_of(page("report", workspace))
+    assert workspace.notes(sha256).is_narrative_older
     workspace.save(set_narrative, sha256, "")
     assert not said()
+    assert OLDER not in text_of(page("report", workspace))
 
 
 def test_a_signed_study_is_locked_on_every_page_until_a_new_version_is_begun(workspace):

@@ -32,6 +32,11 @@ def test_night_begins_at_23_whatever_the_fraction_of_a_second_of_the_start(micro
     assert {iso_text(analysis.record, edge_s)[14:] for edge_s in edges_s} == {"00:00.000"}
 
 
+def test_an_hour_of_less_than_a_minute_is_named_with_its_seconds():
+    analysis = make_analysis(60.0, start=datetime(2001, 1, 1, 8, 59, 40))
+    assert [line.name for line in hour_lines(analysis)] == ["08:59-09:00", "09:00:00-09:00:40", "Total"]
+
+
 @pytest.mark.parametrize("year", [1969, 2001])
 def test_the_column_of_moments_holds_the_moment_of_each_beat(year):
     analysis = make_analysis(60.0, start=datetime(year, 12, 31, 23, 59, 30, 700_700), rr_s=0.8017)

@@ -105,6 +105,7 @@ def _notes(analysis: Analysis, notes: Notes) -> dict[str, Any]:
     return {
         "narrative": narrative_of(analysis, notes),
         "narrative_drafted": not notes.narrative,
+        "narrative_older": notes.is_narrative_older,
         "diary": [{**asdict(row.entry), "rhythm": row.rhythm, "rate_bpm": plain_float(row.rate_bpm)} for row in rows],
         "strips": [asdict(strip) for strip in notes.strips],
         "signatures": [asdict(signature) for signature in notes.signatures],

@@ -22,7 +22,7 @@ from .columns import json_text
 from .dangers import dangers, remarks
 from .facts import signer_text
 from .measures import GROUPS, YES_NO, Measure, format_edits, measures
-from .narrative import narrative_of
+from .narrative import narrative_heading, narrative_of
 from .operating import chosen_sensitivity
 from .pdf import report_pdf
 from .statements import statements
@@ -158,7 +158,8 @@ def _conclusion(analysis: Analysis, notes: Notes) -> str:
     texts += [*(statement.text for statement in statements(analysis)), *remarks(analysis)]
     if notes.narrative and (edited := format_edits(analysis)):
         texts.append(f"Edits: {edited}")
-    return "\n".join([*(f"{text}." for text in texts), narrative_of(analysis, notes), NOTICE])
+    heading = [f"{narrative_heading(notes)}:"] if notes.is_narrative_older else []
+    return "\n".join([*(f"{text}." for text in texts), *heading, narrative_of(analysis, notes), NOTICE])
 
 
 def _observation(measure: Measure, analysis: Analysis, notes: Notes) -> Resource:

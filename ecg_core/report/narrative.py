@@ -32,6 +32,13 @@ NOTHING: Final = (
 )
 
 
+def narrative_heading(notes: Notes) -> str:
+    """What stands above the narrative: whose it is, and whether it may contradict the figures."""
+    if not notes.narrative:
+        return "Narrative, drafted from the measures"
+    return "Narrative, written before the figures were changed last" if notes.is_narrative_older else "Narrative"
+
+
 def narrative_of(analysis: Analysis, notes: Notes) -> str:
     """The narrative that a reader keeps, or else the drafted one."""
     return notes.narrative or draft_narrative(analysis)

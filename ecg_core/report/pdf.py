@@ -40,7 +40,7 @@ from .document import (
 )
 from .facts import PATIENT_FIELDS, provenance, recording_facts, signer_text, unsigned_text, utc_text
 from .measures import COLUMNS, GROUPS, Measure, measures
-from .narrative import narrative_of
+from .narrative import narrative_heading, narrative_of
 from .operating import chosen_sensitivity
 from .pdf_strips import strip_flowables
 from .pdf_tables import (
@@ -115,7 +115,7 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
         *[paragraph(f"{statement.text}.", STRONG) for statement in statements(analysis)],
         gap(1),
         _cards(found, analysis),
-        paragraph("Narrative" if notes.narrative else "Narrative, drafted from the measures", HEADING),
+        paragraph(narrative_heading(notes), HEADING),
         *_paragraphs(narrative_of(analysis, notes)),
         *_signatures(notes),
     ]

@@ -19,7 +19,7 @@ from .columns import Table
 from .dangers import dangers, remarks
 from .facts import PATIENT_FIELDS, provenance, recording_facts, signer_text, unsigned_text, utc_text
 from .measures import GROUPS, Measure, measures
-from .narrative import narrative_of
+from .narrative import narrative_heading, narrative_of
 from .operating import chosen_sensitivity
 from .statements import statements
 from .tables import beats_table, events_table, hourly_table
@@ -100,9 +100,8 @@ def _summary(analysis: Analysis, notes: Notes) -> Iterator[Line]:
     for heading, facts in (("Patient", patient), ("Recording", recording_facts(analysis))):
         lines = [Line(fact) for fact in facts]
         yield from _under(heading, lines)
-    drafted = "Narrative" if notes.narrative else "Narrative, drafted from the measures"
     text = narrative_of(analysis, notes)
-    yield from _under(drafted, [Line((line,)) for line in text.splitlines() if line.strip()])
+    yield from _under(narrative_heading(notes), [Line((line,)) for line in text.splitlines() if line.strip()])
     yield from _measure_lines(analysis)
     changed = {rule.key for rule in analysis.rules.changed()}
     rules = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from sqlalchemy import delete, select
@@ -44,7 +44,16 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
         )
         by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
         is_signed = row.state == SIGNED and _is_of_this_program(signed)
-        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=is_signed)
+        notes = Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=is_signed)
+    is_older = bool(notes.narrative) and _is_narrative_older(audit.trail(store, record_sha256))
+    return replace(notes, is_narrative_older=is_older)
+
+
+def _is_narrative_older(entries: Sequence[audit.AuditEntry]) -> bool:
+    """Whether labels, rules, leads or model were changed after a reader kept the narrative that is there."""
+    actions = [entry.action for entry in audit.counting(entries)]
+    since = actions[len(actions) - actions[::-1].index(audit.NARRATIVE) :] if audit.NARRATIVE in actions else actions
+    return not MEASURED_AGAIN.isdisjoint(since)
 
 
 def _is_of_this_program(signatures: Iterable[SignatureRow]) -> bool:
@@ -120,15 +129,6 @@ def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Edit
             audit.append(session, record_sha256, editor.reader, audit.NARRATIVE, narrative_keyed_sha256=stated)
         else:
             leave_as_it_is(session)
-
-
-def is_narrative_older(store: Store, record_sha256: str) -> bool:
-    """Whether labels, rules, leads or model were changed after a reader kept the narrative that is there."""
-    if not notes_of(store, record_sha256).narrative:
-        return False
-    actions = [entry.action for entry in audit.counting(audit.trail(store, record_sha256))]
-    since = actions[len(actions) - actions[::-1].index(audit.NARRATIVE) :] if audit.NARRATIVE in actions else actions
-    return not MEASURED_AGAIN.isdisjoint(since)
 
 
 def set_diary(store: Store, record_sha256: str, diary: Sequence[DiaryEntry], editor: Editor) -> None:

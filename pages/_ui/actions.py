@@ -226,7 +226,7 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
     """Show the analysis of a record; where there is none yet, start it."""
     workspace = current_workspace()
     models = installed_models()
-    name = _model_for(models, model, recorder=recorder_with_default(record))
+    name = model_for(models, model, recorder=recorder_with_default(record))
     key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
     _refuse_where_signed(workspace, key)
     found = workspace.stored(key)
@@ -236,10 +236,10 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
         workspace.start(Job(key, record, weights_of(name)))
 
 
-def _model_for(models: Mapping[str, str], wanted: str, *, recorder: str = "") -> str:
+def model_for(models: Mapping[str, str], wanted: str, *, digest: str = "", recorder: str = "") -> str:
     """``choose_model``; where it is another one than the ``wanted``, as that is gone, the next page says so."""
-    name = choose_model(models, wanted, recorder=recorder)
-    if wanted not in ("", name):
+    name = choose_model(models, wanted, digest=digest, recorder=recorder)
+    if wanted not in ("", name) and models[name] != digest:
         said = f"The model {wanted} is no longer installed; {name} analyses the recording instead."
         current_workspace().notice = said
     return name
@@ -256,7 +256,7 @@ def resume(stopped: Queued) -> None:
     workspace = current_workspace()
     study, record = workspace.recording_of(stopped.record_sha256)
     edits, models = edits_of(workspace.store, stopped.record_sha256), installed_models()
-    name = _model_for(models, stopped.model_name)
+    name = model_for(models, stopped.model_name)
     rules, fitted = stored_rules(stopped.rules), edits[: stopped.n_fitted_edits]
     key = AnalysisKey(record.sha256, stopped.lead, models[name], rules, fitted)
     is_proposal = stopped.n_fitted_edits > study.n_fitted_edits

@@ -15,13 +15,15 @@ from .workspace import current_workspace
 AT_MOST = f"At most {MAX_NARRATIVE_LETTERS:,} letters."
 DRAFTED = "Drafted from the measures; it follows labels and rules until you edit it."
 EDITED = "Kept as you edited it; it no longer follows changes of labels and rules."
+OLDER = "Labels, rules, leads or model were changed after it was edited: does it still hold? Reports say so above it."
 LINE_PX, EDGE_PX, LINE_CHARACTERS = 17, 26, 155  # height of a line of the field and of its edge; letters on a line
 
 
 def draw_narrative(analysis: Analysis) -> None:
     """Draw the narrative as a field that is saved when it loses the focus, and the way back to the drafted one."""
     workspace, sha256 = current_workspace(), analysis.record.sha256
-    kept, fixed = workspace.notes(sha256).narrative, not workspace.may_edit(sha256)
+    notes, fixed = workspace.notes(sha256), not workspace.may_edit(sha256)
+    kept = notes.narrative
     text = kept or draft_narrative(analysis)
     title, again = st.columns([8, 1], vertical_alignment="center")
     title.header("Narrative", anchor=False)
@@ -29,6 +31,8 @@ def draw_narrative(analysis: Analysis) -> None:
         "Draft again", on_click=guarded(_save), args=(analysis, ""), disabled=fixed or not kept, width="stretch",
         help="Replaces the narrative by the one drafted from the measures",
     )  # fmt: skip
+    if notes.is_narrative_older:
+        st.warning(OLDER, icon=":material/history:")
     n_lines = sum(1 + len(line) // LINE_CHARACTERS for line in text.splitlines())
     key = f"narrative {hash((sha256, text))}"
     st.text_area(

@@ -23,7 +23,6 @@ from ecg_core.studies.signing import (
     signatures_of,
     signed_file,
 )
-from ecg_core.studies.study_notes import is_narrative_older
 from ecg_core.studies.wording import local_time, sentence_of
 from ecg_core.text import plain_lines, plain_markdown
 
@@ -181,7 +180,7 @@ def _what_is_open(analysis: Analysis) -> list[str]:
     found = [f"{plural(len(queried), 'queried beat')} not labelled."] if len(queried) else []
     if dangers(analysis):
         found.append("The recording holds dangers: have you seen each of them in Review?")
-    if is_narrative_older(current_workspace().store, analysis.record.sha256):
+    if current_workspace().notes(analysis.record.sha256).is_narrative_older:
         found.append(NARRATIVE_IS_OLDER)
     return found
 
