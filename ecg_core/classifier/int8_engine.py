@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..parallel import parallel_map
 from ..schema import Float32, Index, ModelSpec
 from .engine import INT8, Frames, lower_median
 from .trees import BoostedTrees
@@ -36,7 +37,8 @@ class Int8Engine:
 
     def __init__(self, stored: dict[str, Any], path: Path, spec: ModelSpec) -> None:
         self._stored, self._path, self._spec = stored, path, spec
-        self._sessions = {name: _session(stored[name].tobytes()) for name in GRAPHS}
+        graphs = [stored[name].tobytes() for name in GRAPHS]
+        self._sessions = dict(zip(GRAPHS, parallel_map(_session, graphs), strict=True))
 
     @cached_property
     def network(self) -> BeatNetwork:

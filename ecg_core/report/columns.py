@@ -16,6 +16,7 @@ from ..text import no_formula
 Table: TypeAlias = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 LINE_END: Final = "\r\n"
+SMALL_NUMBERS: Final = np.array([*map(str, range(256))], dtype=object)  # texts of what a byte holds
 ROWS_AT_ONCE: Final = 1 << 16  # of CSV, whose cells are in memory: a week has a million beats
 QUOTED: Final = re.compile(r'[,"\r\n]')  # a cell with one of these stands in quotation marks (RFC 4180)
 
@@ -68,7 +69,7 @@ def _cells(values: NDArray[Any]) -> list[str]:
     if values.dtype.kind == "f":
         return _by_distinct(values, lambda texts: ["" if text == "nan" else text for text in texts])
     if values.dtype.kind in "biu":
-        return [*map(str, values.tolist())]
+        return _whole_numbers(values)
     cells = values.tolist()
     known = {cell: _text_cell(cell) for cell in {*cells} if isinstance(cell, str)}
     return [known[cell] if isinstance(cell, str) else _other_cell(cell) for cell in cells]
@@ -86,10 +87,18 @@ def _other_cell(cell: Any) -> str:
 
 def _json_list(column: Sequence[Any] | NDArray[Any]) -> str:
     values = np.asarray(column)
+    if values.dtype.kind in "iu":
+        return f"[{','.join(_whole_numbers(values))}]"
     if values.dtype.kind != "f":
         return json_text(values.tolist())
     texts = _by_distinct(values, lambda texts: ["null" if one == "nan" else one.removesuffix(".0") for one in texts])
     return f"[{','.join(texts)}]"
+
+
+def _whole_numbers(values: NDArray[Any]) -> list[str]:
+    if values.dtype == np.uint8:
+        return [*SMALL_NUMBERS[values].tolist()]
+    return [*map(str, values.tolist())]
 
 
 def _by_distinct(values: NDArray[np.floating[Any]], finish: Callable[[Iterable[str]], list[str]]) -> list[str]:

@@ -24,9 +24,9 @@ def beats_table(analysis: Analysis) -> Table:
         "label": beats.label,
         **{f"probability_{name}": beats.probability[:, i].round(4) for i, name in enumerate(CLASSES)},
         "rr_s": beats.rr_s.round(4),
-        "usable": beats.usable.astype(int),
+        "usable": beats.usable.astype(np.uint8),
         "time_iso": _iso_column(record, beats.time_s),
-        "told": np.isin(np.arange(len(beats)), analysis.labelled).astype(np.int64),
+        "told": np.isin(np.arange(len(beats)), analysis.labelled).astype(np.uint8),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -14,6 +13,8 @@ Value = TypeVar("Value", bound=np.generic)
 Ends: TypeAlias = Literal["edge", "symmetric", "reflect"]
 
 SORTED_WIDTH: Final = 31  # narrower windows are sorted sooner, each by itself
+SHARED: Final = 8  # wider ones that begin side by side are sorted together; see ``_median_of_wide``
+BLOCKS_AT_ONCE: Final = 512
 SORTED_AT_ONCE: Final = 1 << 15  # so many of them: they are copied to be sorted, and a week has a million beats
 
 
@@ -67,14 +68,28 @@ def running_median(values: NDArray[np.float64], width: int, *, ends: Ends = "edg
     around = np.pad(values, width // 2, mode=ends)
     if width <= SORTED_WIDTH:
         return sliding_rank(around, width, width // 2)
-    known = around.tolist()
-    window = sorted(known[:width])  # kept in order: one value comes, one goes
-    median = [window[width // 2]]
-    for added, dropped in zip(known[width:], known, strict=False):
-        del window[bisect_left(window, dropped)]
-        insort(window, added)
-        median.append(window[width // 2])
-    return np.array(median)
+    return _median_of_wide(around, width)
+
+
+def _median_of_wide(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Median of an odd ``width`` of values from each one on, shape (n,) -> (n - width + 1,).
+
+    SHARED windows in a row have all but SHARED - 1 of their values in common. Of these, sorted once, only the SHARED in
+    the middle can be a median: it is the median of them and of the window's SHARED - 1 others.
+    """
+    n, others = len(values) - width + 1, SHARED - 1
+    n_blocks = -(-n // SHARED)
+    padded = np.pad(values, (0, n_blocks * SHARED - n), mode="edge")
+    blocks = np.lib.stride_tricks.sliding_window_view(padded, width + others)[::SHARED]
+    median = np.empty((n_blocks, SHARED))
+    for first in range(0, n_blocks, BLOCKS_AT_ONCE):
+        block = blocks[first : first + BLOCKS_AT_ONCE]
+        common = np.sort(block[:, others:width], axis=1)[:, None, width // 2 - others : width // 2 + 1]
+        edges = np.concatenate((block[:, :others], block[:, width:]), axis=1)
+        own = np.lib.stride_tricks.sliding_window_view(edges, others, axis=1)  # (n_blocks, SHARED, SHARED - 1)
+        possible = np.concatenate((np.broadcast_to(common, (len(block), SHARED, SHARED)), own), axis=2)
+        median[first : first + BLOCKS_AT_ONCE] = np.partition(possible, others, axis=2)[:, :, others]
+    return median.reshape(-1)[:n]
 
 
 def with_held_ends(values: NDArray[Value], width: int) -> NDArray[Value]:
