@@ -73,7 +73,7 @@ class Notes:
     strips: tuple[ReportStrip, ...] = ()  # in the order in which they were chosen
     signatures: tuple[Signature, ...] = ()  # the oldest first
     is_signed: bool = False  # whether the report is locked as the last of them signed it, and of this program's version
-    is_narrative_older: bool = False  # whether labels, rules, leads or model were changed since a reader kept it
+    is_narrative_older: bool = False  # whether labels, rules, leads, model or program were others when it was kept
 
 
 NO_NOTES: Final = Notes()

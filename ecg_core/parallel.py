@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 MAX_THREADS = 8  # bounds the memory, as each thread holds a chunk of a record and its result
-RELEASE_EVERY = 64  # items; freed memory goes back to the system after each of these: it takes time to come back
+RELEASE_EVERY = 64  # items: after so many, freed memory goes back to the system; more often would cost time
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-KEPT_BYTES, KEPT_BLOCK_BYTES = 16 << 20, 8 << 20  # so much freed memory waits for the next array, and such blocks
+KEPT_BYTES = 16 << 20  # glibc keeps so much freed memory for the next array
+KEPT_BLOCK_BYTES = 8 << 20  # larger arrays get memory of their own, which goes back to the system with them
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,12 +64,12 @@ def one_thread() -> Iterator[None]:
 
 
 @cache
-def _set_up() -> None:
-    """Once in a process, before work is distributed.
+def _configure_libraries() -> None:
+    """Configure numpy's linear algebra and glibc for work in several threads; once in a process.
 
-    numpy's library of linear algebra works in the thread that calls it: its own would wait for one another. glibc makes
-    arrays of memory that was freed, as each chunk of a record needs as much as the one before: what comes from the
-    system is cleared page by page, which takes a tenth of the time of reading.
+    Linear algebra runs in the thread that calls it, as threads of its own would wait for one another. glibc reuses the
+    memory of freed arrays: each chunk of a record needs as much as the one before, and the system clears the pages of
+    new memory, which takes a tenth of the time of reading a record.
     """
     threadpool_limits(1, user_api="blas")
     if libc := _libc():
@@ -82,7 +83,7 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     Each thread works on an item alone. Threads that share one layer of a network wait for each other at its end: on an
     idle machine that is as fast, but where another program keeps one core busy it is a hundred times as slow.
     """
-    _set_up()
+    _configure_libraries()
     n = min(n_threads(), MAX_THREADS)
     if n == 1 or (isinstance(items, Sized) and len(items) == 1):  # what is within a single item may be shared instead
         yield from map(work, items)
@@ -119,8 +120,10 @@ def release_memory() -> None:
 
 @cache
 def _libc() -> Any:
-    """glibc; None on a system that has another C library."""
+    """glibc; None on a system that has another C library, one that only bears its name included."""
     if sys.platform == "linux":
-        with suppress(OSError):
-            return ctypes.CDLL("libc.so.6")
+        with suppress(OSError, AttributeError):
+            libc = ctypes.CDLL("libc.so.6")
+            if libc.mallopt and libc.malloc_trim:
+                return libc
     return None

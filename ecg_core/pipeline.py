@@ -129,7 +129,7 @@ def read_features(
     def features_of(chunk: Chunk, read: tuple[int, ...]) -> ChunkFeatures:
         clean = clean_leads(record.source.read(chunk.first, chunk.last, read), record.fs_hz)
         signal = normalised(clean)
-        encoded = encode(model, signal, chunk.core)
+        encoded = encode(model, signal)
         still = still_frames(model, encoded, clean)
         rhythm = chunk_rhythm(model, encoded, clean, still, chunk)
         moving = without_still(encoded, still)

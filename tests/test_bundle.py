@@ -211,6 +211,21 @@ def test_a_study_goes_to_a_colleague_and_comes_back(store, other, packed, key, t
     third.close()
 
 
+def test_a_narrative_that_comes_back_is_no_older_than_the_figures_over_which_it_was_written(
+    store, other, packed, key, tmp_path
+):
+    sha256, back = key.record_sha256, tmp_path / "back.zip"
+    add_edit(import_to(other, packed), sha256, edit(3), OTHER)
+    set_narrative(other, sha256, "Seen there.", OTHER)
+    export_study(other, sha256, back, OTHER, with_patient=True)
+    set_narrative(store, sha256, "Seen here.", READER)
+    delete_study(store, sha256, READER)
+    import_to(store, back)
+    assert not notes_of(store, sha256).is_narrative_older  # the last entry of the trail itself is of the other words
+    undo_edit(store, sha256, READER)
+    assert notes_of(store, sha256).is_narrative_older
+
+
 def test_what_was_deleted_here_after_its_export_comes_back_with_what_a_colleague_did(
     store, other, packed, key, tmp_path
 ):

@@ -508,7 +508,7 @@ def texts_of(contents):
 @pytest.mark.parametrize("is_older", [False, True])
 def test_every_report_says_where_the_narrative_is_older_than_the_figures(demo_analysis, is_older):
     files = file_contents(demo_analysis, replace(NOTES, is_narrative_older=is_older), also=("xlsx", "fhir"))
-    heading = "Narrative, written before the figures were changed last"
+    heading = "Narrative (written before the last change of labels, rules, leads, model or program)"
     printed = list(texts_of({"demo_report.pdf": files["demo_report.pdf"]}))[-1]
     assert (heading in " ".join(printed.split())) == is_older
     sheet = openpyxl.load_workbook(io.BytesIO(files["demo_report.xlsx"])).worksheets[0]

@@ -197,19 +197,6 @@ def test_beats_do_not_depend_on_how_strips_are_cut(model, signal, found, monkeyp
     np.testing.assert_allclose(again.attention, found.attention, atol=1e-4)
 
 
-def test_beside_a_stretch_that_is_looked_at_frames_are_as_in_the_whole_and_further_away_they_are_zero(model, signal):
-    stride, beside = model.spec.stride, encoder.BESIDE_FRAMES
-    core = slice(int(40 * FS_HZ) + 2, int(100 * FS_HZ) + 3)
-    whole, part = encode(model, signal), encode(model, signal, core)
-    first, last = core.start // stride - beside, core.stop // stride + beside
-    assert 0 < first < last < whole.beat_heatmap.shape[1]
-    np.testing.assert_array_equal(part.frames[:, first:last], whole.frames[:, first:last])
-    np.testing.assert_allclose(part.beat_heatmap[:, first:last], whole.beat_heatmap[:, first:last], atol=1e-6)
-    for outside in (slice(first), slice(last, None)):
-        assert not part.frames[:, outside].any()
-        assert not part.beat_heatmap[:, outside].any()
-
-
 def test_beats_anywhere_can_be_described_and_even_past_the_end(model, signal):
     position = np.array([0.0, 3.7, 1000.25, 20_000.0, signal.shape[1] - 1.0, signal.shape[1] + 5.0])
     known = find_beats(model, signal, weight_of(model, signal), position=position)

@@ -19,6 +19,8 @@ from pages._ui.installed_models import NO_MODEL, choose_model
 from pages._ui.jobs import Job
 from pages._ui.sign_off import UNDER_ANALYSIS
 
+IS_GONE = "The model {} is no longer installed; general analyses its recordings instead."
+
 
 @pytest.fixture
 def workspace(demo, monkeypatch):
@@ -110,17 +112,23 @@ def test_an_analysis_by_another_model_than_the_one_that_is_gone_is_announced(wor
     actions.start_analysis(demo, model="general", lead="V1")
     assert workspace.notice == ""
     actions.start_analysis(demo, model="mine", lead="V1")
-    assert workspace.notice == "The model mine is no longer installed; general analyses the recording instead."
+    assert workspace.notice == IS_GONE.format("mine")
 
 
 def test_a_study_that_is_put_into_the_queue_says_so_too_unless_its_model_was_only_renamed(workspace, demo, monkeypatch):
     monkeypatch.setattr(actions, "current_workspace", lambda: workspace)
     monkeypatch.setattr(workspace, "start", lambda job: None)
     study, digest = workspace.study(demo.sha256), actions.installed_models()["general"]
+    monkeypatch.setattr(study_work, "load_analysis", lambda *_arguments: None)
     study_work.analyse_unopened(workspace, replace(study, model_name="mine", model_sha256=digest), demo)
     assert workspace.notice == ""
+    monkeypatch.setattr(study_work, "load_analysis", lambda *_arguments: object())  # one is stored: none is made
     study_work.analyse_unopened(workspace, replace(study, model_name="mine", model_sha256="0" * 64), demo)
-    assert workspace.notice == "The model mine is no longer installed; general analyses the recording instead."
+    assert workspace.notice == ""
+    monkeypatch.setattr(study_work, "load_analysis", lambda *_arguments: None)
+    for name in ("mine", "yours", "mine"):
+        study_work.analyse_unopened(workspace, replace(study, model_name=name, model_sha256="0" * 64), demo)
+    assert workspace.notice == " ".join(IS_GONE.format(name) for name in ("mine", "yours"))
 
 
 def test_without_a_model_every_way_to_analyse_says_so(workspace, demo, beside, monkeypatch):

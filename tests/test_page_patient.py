@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,15 +16,17 @@ from support.pages import button, controls, page, text_of, workspace_with
 from support.records import write_record
 
 from ecg_core.clock import clock_text, time_of
-from ecg_core.edits import Label, LabelEdit
+from ecg_core.edits import AcceptEdit, Label, LabelEdit, Stretch
+from ecg_core.errors import StoreError
 from ecg_core.notes import FROM_FILE, DiaryEntry, Patient
 from ecg_core.records import read_record
 from ecg_core.studies import signing, study_notes
 from ecg_core.studies.audit import trail
-from ecg_core.studies.edits import add_edit, undo_edit
+from ecg_core.studies.edits import add_edit
 from ecg_core.studies.signing import sign, signatures_of
 from ecg_core.studies.study import SIGNED, get_study
 from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient
+from ecg_core.studies.wording import sentence_of
 from ecg_core.text import plain_markdown
 from pages._ui.narrative import OLDER
 from pages._ui.sign_off import NARRATIVE_IS_OLDER, OF_ANOTHER_PROGRAM, SIGNING, VERSION
@@ -329,13 +332,68 @@ def test_a_narrative_older_than_the_figures_is_said_before_signing(workspace):
     assert said()
     workspace.save(set_narrative, sha256, "A run of V.")
     assert not said()
-    workspace.save(undo_edit, sha256)
+    workspace.undo_edit(sha256)
     assert said()
-    assert OLDER in text_of(page("report", workspace))
-    assert workspace.notes(sha256).is_narrative_older
-    workspace.save(set_narrative, sha256, "")
+    at = page("report", workspace)
+    assert OLDER in text_of(at)
+    button(at, "It still holds").click().run()
     assert not said()
-    assert OLDER not in text_of(page("report", workspace))
+    assert OLDER not in text_of(at)
+    assert workspace.notes(sha256).narrative == "A run of V."
+    assert sentence_of(trail(workspace.store, sha256)[-1]).startswith("Confirmed the narrative")
+
+
+def test_what_leaves_the_figures_as_they_are_makes_no_narrative_older(workspace):
+    sha256, label, another = shown(workspace), LabelEdit((Label(1.0, "V"),)), LabelEdit((Label(2.0, "S"),))
+    workspace.add_edit(sha256, label)
+    workspace.save(set_narrative, sha256, "A run of V.")
+    accepted = AcceptEdit((Stretch(1.0, 2.0),), "vt_sustained")
+    steps = (
+        (partial(workspace.add_edit, edit=another), True),
+        (workspace.undo_edit, False),
+        (workspace.undo_edit, True),
+        (workspace.redo_edit, False),
+        (partial(workspace.add_edit, edit=accepted), False),
+        (workspace.undo_edit, False),
+        (workspace.redo_edit, False),
+    )
+    for change, is_older in steps:
+        change(sha256)
+        assert workspace.notes(sha256).is_narrative_older == is_older
+
+
+def test_another_version_of_the_program_makes_a_narrative_older(workspace, monkeypatch):
+    sha256 = shown(workspace)
+    workspace.save(set_narrative, sha256, "No VT.")
+    monkeypatch.setattr(study_notes, "code_version", lambda: "0.0+another")
+    assert notes_of(workspace.store, sha256).is_narrative_older
+    workspace.save(set_narrative, sha256, "")
+    assert not notes_of(workspace.store, sha256).is_narrative_older
+
+
+def test_a_narrative_of_an_earlier_version_may_be_older(workspace, monkeypatch):
+    """Its entry does not state over which figures it was written."""
+    sha256 = shown(workspace)
+    monkeypatch.setattr(study_notes, "FIGURES", "another_name")
+    workspace.save(set_narrative, sha256, "No VT.")
+    assert not workspace.notes(sha256).is_narrative_older
+    monkeypatch.undo()
+    assert notes_of(workspace.store, sha256).is_narrative_older
+
+
+def test_a_narrative_is_older_before_a_change_is_saved_that_the_store_cannot_take_now(workspace, monkeypatch):
+    def refuse(*_arguments):
+        raise StoreError("The store is busy.")
+
+    sha256 = shown(workspace)
+    workspace.save(set_narrative, sha256, "No VT.")
+    with monkeypatch.context() as locked:
+        locked.setattr("pages._ui.workspace.add_edit", refuse)
+        workspace.add_edit(sha256, LabelEdit((Label(1.0, "V"),)))
+        assert len(workspace.unsaved) == 1
+        assert workspace.notes(sha256).is_narrative_older
+        workspace.save(set_narrative, sha256, "A V.")
+        assert not workspace.notes(sha256).is_narrative_older
 
 
 def test_a_signed_study_is_locked_on_every_page_until_a_new_version_is_begun(workspace):

@@ -35,6 +35,8 @@ def test_night_begins_at_23_whatever_the_fraction_of_a_second_of_the_start(micro
 def test_an_hour_of_less_than_a_minute_is_named_with_its_seconds():
     analysis = make_analysis(60.0, start=datetime(2001, 1, 1, 8, 59, 40))
     assert [line.name for line in hour_lines(analysis)] == ["08:59-09:00", "09:00:00-09:00:40", "Total"]
+    analysis = make_analysis(60.0, start=datetime(2001, 1, 1, 8, 59, 0, 400_000))
+    assert [line.name for line in hour_lines(analysis)] == ["08:59-09:00", "09:00:00.00-09:00:00.40", "Total"]
 
 
 @pytest.mark.parametrize("year", [1969, 2001])

@@ -460,7 +460,7 @@ def test_a_record_of_hours_is_never_held_whole(excerpt, model, monkeypatch):
     record = Record("long", source, fs_hz, int(hours * 3600 * fs_hz), names, (True,) * 3)
     n_steps, size = len(frame_offsets(model.spec)), model.spec.token_size
 
-    def six_beats_a_minute(model, signal, core):
+    def six_beats_a_minute(model, signal):
         heatmap = np.zeros((len(signal), -(-signal.shape[1] // 4)), np.float32)
         heatmap[:, ::312] = 1  # at 31.25 frames a second
         return Encoded((), heatmap)

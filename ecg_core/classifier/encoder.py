@@ -16,7 +16,6 @@ from .model import Model
 
 STRIP_FRAMES = 3500  # a strip of two minutes goes through the trunk at a time: what it makes fits the processor's cache
 HALO_FRAMES = 64  # the trunk sees 1.6 s to either side; strips overlap by 2 s so that cutting leaves no trace
-BESIDE_FRAMES = 625  # 20 s: what is found in a stretch depends on the beats so far beyond it
 BEATS_AT_ONCE = 256  # whose surroundings fit the processor's cache
 
 
@@ -36,41 +35,29 @@ class BeatFeatures(FrozenArrays):
     attention: Float32  # (n_beats, n_leads, n_steps), the mean over the heads
 
 
-def encode(model: Model, signal: Float32, core: slice | None = None) -> Encoded:
-    """Run the trunk over normalised leads, shape (n_leads, n).
-
-    Parameters
-    ----------
-    core
-        What is looked at, in samples, by default all. Further than BESIDE_FRAMES from it, frames and beat probability
-        are left zero: the filters need a wider margin than the beats.
-
-    """
-    stride, (n_leads, n) = model.spec.stride, signal.shape
-    n_frames = -(-n // stride)
-    core = core or slice(0, n)
-    first, last = max(0, core.start // stride - BESIDE_FRAMES), min(n_frames, core.stop // stride + BESIDE_FRAMES)
-    n_strips = -(-(last - first) // STRIP_FRAMES)
-    strip_frames = -(-(last - first) // n_strips)  # all alike, and no longer than needed
-    halo, step = HALO_FRAMES * stride, strip_frames * stride
-    padded = np.zeros((n_leads, n_strips * step + 2 * halo), dtype=np.float32)
-    before = min(first * stride, halo)  # of the signal, as far as it reaches
-    known = signal[:, first * stride - before :][:, : before + n_strips * step + halo]
-    padded[:, halo - before :][:, : known.shape[1]] = known
-    windows = np.lib.stride_tricks.sliding_window_view(padded, step + 2 * halo, axis=1)[:, ::step]
+def encode(model: Model, signal: Float32) -> Encoded:
+    """Run the trunk over normalised leads, shape (n_leads, n)."""
+    n_leads, n = signal.shape
+    n_frames = -(-n // model.spec.stride)
+    n_strips = -(-n_frames // STRIP_FRAMES)
+    strip_frames = -(-n_frames // n_strips)  # all alike, and no longer than needed
+    halo, core = HALO_FRAMES * model.spec.stride, strip_frames * model.spec.stride
+    padded = np.zeros((n_leads, n_strips * core + 2 * halo), dtype=np.float32)
+    padded[:, halo : halo + n] = signal
+    windows = np.lib.stride_tricks.sliding_window_view(padded, core + 2 * halo, axis=1)[:, ::core]
     strips = windows.reshape(n_leads * n_strips, -1)
     at_once = STRIP_FRAMES // strip_frames
 
-    def run(number: int) -> tuple[Frames, Float32]:
-        frames, logit = model.engine.frames(strips[number : number + at_once])
+    def run(first: int) -> tuple[Frames, Float32]:
+        frames, logit = model.engine.frames(strips[first : first + at_once])
         return frames[:, HALO_FRAMES:-HALO_FRAMES], logit[:, HALO_FRAMES:-HALO_FRAMES]
 
-    frames, logit = map(np.concatenate, zip(*parallel_map(run, range(0, len(strips), at_once)), strict=True))
-    found = np.zeros((n_leads, n_frames, frames.shape[2]), dtype=frames.dtype)
-    heatmap = np.zeros((n_leads, n_frames), dtype=np.float32)
-    found[:, first:last] = frames.reshape(n_leads, n_strips * strip_frames, -1)[:, : last - first]
-    heatmap[:, first:last] = expit(logit.reshape(n_leads, -1)[:, : last - first])
-    return Encoded(found, heatmap)
+    frames, logit = zip(*parallel_map(run, range(0, len(strips), at_once)), strict=True)
+    whole = (n_leads, n_strips * strip_frames)
+    return Encoded(
+        np.concatenate(frames).reshape(*whole, -1)[:, :n_frames],
+        expit(np.concatenate(logit).reshape(whole)[:, :n_frames]),
+    )
 
 
 def encode_end(model: Model, signal: Float32) -> Encoded:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -66,8 +67,7 @@ def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float
         shapes = _shapes(probability, rhythm[part, 1], features.token[some], lead_weight[some])
         return np.concatenate([shapes, _before_qrs(probability, features.before_qrs[some])], axis=1)
 
-    # By the name of the first of their columns:
-    of_all: dict[str, Callable[[], NDArray[np.floating[Any]]]] = {
+    groups: dict[str, Callable[[], NDArray[np.floating[Any]]]] = {  # by the name of the first of their columns
         "odds_s": lambda: odds,
         "odds_s-2": lambda: np.stack([_shifted(odds[:, column], by) for column in (0, 1) for by in NEIGHBOURS], axis=1),
         "before_local": lambda: rr_features(beats.rr_s),
@@ -78,14 +78,16 @@ def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float
     }
     table = np.empty((len(beats), len(FEATURES)), dtype=np.float32)
 
-    def fill(job: tuple[str, slice]) -> None:
-        """Fill in some columns; those of all beats at once, in double precision, would be 300 MB in a week."""
-        name, part = job
-        columns, first = of_all[name]() if name in of_all else of_part(part), FEATURES.index(name)
-        table[part, first : first + columns.shape[1]] = columns
+    def fill(part: slice | None) -> None:
+        """Fill in what is compared within a part; without one the groups of all beats, one after the other.
 
-    jobs = [(name, slice(None)) for name in of_all] + [("from_normal", part) for part in reference_groups(len(beats))]
-    deque(parallel_map(fill, jobs), maxlen=0)
+        All groups at once, in double precision, would be 300 MB in a week.
+        """
+        for name, group in groups.items() if part is None else (("from_normal", partial(of_part, part)),):
+            columns, first = group(), FEATURES.index(name)
+            table[part or slice(None), first : first + columns.shape[1]] = columns
+
+    deque(parallel_map(fill, (None, *reference_groups(len(beats)))), maxlen=0)
     return table
 
 

@@ -30,13 +30,14 @@ CALM: Final = (
 NOTHING: Final = (
     "No signal is analysable: ventricular fibrillation, asystole and ventricular tachycardia cannot be excluded."
 )
+OLDER: Final = "written before the last change of labels, rules, leads, model or program"
 
 
 def narrative_heading(notes: Notes) -> str:
     """What stands above the narrative: whose it is, and whether it may contradict the figures."""
     if not notes.narrative:
         return "Narrative, drafted from the measures"
-    return "Narrative, written before the figures were changed last" if notes.is_narrative_older else "Narrative"
+    return f"Narrative ({OLDER})" if notes.is_narrative_older else "Narrative"
 
 
 def narrative_of(analysis: Analysis, notes: Notes) -> str:

@@ -91,8 +91,9 @@ def _is_night(analysis: Analysis, time_s: float) -> bool:
 
 
 def _span_name(analysis: Analysis, span: Span) -> str:
-    """A span as 08:00-09:00, with the day from the second one on; within a minute with its seconds."""
-    first, last = (clock_text(analysis.record, time_s) for time_s in span)
+    """A span as 08:00-09:00, with the day from the second one on; within a minute with seconds, and decimals in one."""
+    decimals = 0 if span[1] - span[0] >= 1 else 2
+    first, last = (clock_text(analysis.record, time_s, decimals=decimals) for time_s in span)
     if first[:-3] != last[:-3]:
         first, last = first[:-3], last[:-3]
     return f"{first}-{last.rpartition(' ')[2]}"

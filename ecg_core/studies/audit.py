@@ -134,6 +134,17 @@ def counting(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
     return count
 
 
+def last_entry(session: Session, record_sha256: str, action: str) -> AuditEntry | None:
+    """The last entry of an action among those that describe what is stored now; None where there is none."""
+    query = select(AuditRow).where(AuditRow.record_sha256 == record_sha256)
+    query = query.where(AuditRow.action.in_((action, DELETED, IMPORTED)))
+    last = session.scalars(query.order_by(AuditRow.number.desc()).limit(1)).first()
+    if last is None or last.action == action:
+        return _entry(last) if last else None
+    entries = counting([_entry(row) for row in rows_of(session, record_sha256)])
+    return next((entry for entry in reversed(entries) if entry.action == action), None)
+
+
 def others_of(entry: AuditEntry) -> list[AuditEntry]:
     """The entries that an import brought and that do not stand in the trail, which had gone on here."""
     return [_entry(row) for row in _others(STORE, entry.detail)]

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from ..edits import digest_of
 from ..notes import DiaryEntry, Notes, Patient, ReportStrip, Signature
 from ..schema import Record
 from . import audit
 from .analyses import code_version
+from .edits import edits_in
 from .store import Store
 from .study import MEASUREMENTS, SIGNED, Editor, Study, add_study, changing, get_study, leave_as_it_is
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
 
 DIARY, STRIPS = "diary_keyed_sha256", "strips_keyed_sha256"  # names of hashes in entries of the trail
-# Actions after which the figures of a report may be others.
-MEASURED_AGAIN: Final = frozenset(
-    {audit.SHOWN, audit.UNDONE, audit.REDONE}
-    | {action for kind, action in audit.EDIT_ACTIONS.items() if kind not in ("accept", "templates")}
-)
+FIGURES = "figures_sha256"  # in the entry of a narrative: over which figures it was written
+NOT_MEASURED: Final = ("accept", "templates")  # kinds of edits that leave the figures as they are
 KEY_BYTES: Final = 16  # of a random key that nobody can guess
 
 
@@ -44,16 +43,21 @@ def notes_of(store: Store, record_sha256: str) -> Notes:
         )
         by_time = tuple(sorted(diary, key=lambda entry: entry.time_s))
         is_signed = row.state == SIGNED and _is_of_this_program(signed)
-        notes = Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed=is_signed)
-    is_older = bool(notes.narrative) and _is_narrative_older(audit.trail(store, record_sha256))
-    return replace(notes, is_narrative_older=is_older)
+        is_older = bool(row.narrative) and _figures_of_narrative(session, record_sha256) != _figures(session, row)
+        return Notes(Patient(**row.patient), by_time, row.narrative, strips, signatures, is_signed, is_older)
 
 
-def _is_narrative_older(entries: Sequence[audit.AuditEntry]) -> bool:
-    """Whether labels, rules, leads or model were changed after a reader kept the narrative that is there."""
-    actions = [entry.action for entry in audit.counting(entries)]
-    since = actions[len(actions) - actions[::-1].index(audit.NARRATIVE) :] if audit.NARRATIVE in actions else actions
-    return not MEASURED_AGAIN.isdisjoint(since)
+def _figures(session: Session, row: StudyRow) -> str:
+    """Hash of what decides the figures of a report: the analysis that is shown, the edits that count, the program."""
+    shown = [row.lead, row.model_sha256, row.rules, row.n_fitted_edits]
+    edits = digest_of([edit for edit in edits_in(session, row.record_sha256) if edit.kind not in NOT_MEASURED])
+    return audit.content_sha256([*shown, edits, code_version()])
+
+
+def _figures_of_narrative(session: Session, record_sha256: str) -> str:
+    """Over which figures the narrative was kept that is there; empty where an earlier version kept it."""
+    entry = audit.last_entry(session, record_sha256, audit.NARRATIVE)
+    return str(entry.detail.get(FIGURES, "")) if entry else ""
 
 
 def _is_of_this_program(signatures: Iterable[SignatureRow]) -> bool:
@@ -120,15 +124,17 @@ def set_narrative(store: Store, record_sha256: str, narrative: str, editor: Edit
     """Keep the narrative of the report; an empty one is drafted again from the measures.
 
     The audit trail states a hash of it, with a key. The words of this one and of all before stay with the study: they
-    can be read in its trail, and go when it is deleted.
+    can be read in its trail, and go when it is deleted. The same words, kept again over other figures, hold of these.
     """
     with changing(store, record_sha256, editor) as (session, row):
-        if row.narrative != narrative:
-            row.narrative, stated = narrative, _hash(row, narrative) if narrative else ""
-            row.narratives = row.narratives | ({stated: narrative} if narrative else {})
-            audit.append(session, record_sha256, editor.reader, audit.NARRATIVE, narrative_keyed_sha256=stated)
-        else:
+        figures, is_same = _figures(session, row), row.narrative == narrative
+        if is_same and (not narrative or figures == _figures_of_narrative(session, record_sha256)):
             leave_as_it_is(session)
+            return
+        row.narrative, stated = narrative, _hash(row, narrative) if narrative else ""
+        row.narratives = row.narratives | ({stated: narrative} if narrative else {})
+        over = {FIGURES: figures, "confirmed": is_same} if narrative else {}
+        audit.append(session, record_sha256, editor.reader, audit.NARRATIVE, narrative_keyed_sha256=stated, **over)
 
 
 def set_diary(store: Store, record_sha256: str, diary: Sequence[DiaryEntry], editor: Editor) -> None:

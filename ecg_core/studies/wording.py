@@ -115,6 +115,8 @@ def _fields(detail: Detail) -> str:
 
 def _narrative(detail: Detail) -> str:
     stated = detail["narrative_keyed_sha256"] if "narrative_keyed_sha256" in detail else detail["narrative"]
+    if detail.get("confirmed"):
+        return "Confirmed the narrative for the figures as they were then."
     return "Changed the narrative." if stated else "Went back to the drafted narrative."
 
 

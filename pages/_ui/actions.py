@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,23 +226,23 @@ def start_analysis(record: Record, *, lead: str = "auto", model: str = "", rules
     """Show the analysis of a record; where there is none yet, start it."""
     workspace = current_workspace()
     models = installed_models()
-    name = model_for(models, model, recorder=recorder_with_default(record))
+    name = choose_model(models, model, recorder=recorder_with_default(record))
     key = AnalysisKey(record.sha256, lead, models[name], rules or RhythmRules())
     _refuse_where_signed(workspace, key)
     found = workspace.stored(key)
     if found is not None:
         workspace.show(key, found)
     else:
-        workspace.start(Job(key, record, weights_of(name)))
+        start_job(Job(key, record, weights_of(name)), name, wanted=model)
 
 
-def model_for(models: Mapping[str, str], wanted: str, *, digest: str = "", recorder: str = "") -> str:
-    """``choose_model``; where it is another one than the ``wanted``, as that is gone, the next page says so."""
-    name = choose_model(models, wanted, digest=digest, recorder=recorder)
-    if wanted not in ("", name) and models[name] != digest:
-        said = f"The model {wanted} is no longer installed; {name} analyses the recording instead."
-        current_workspace().notice = said
-    return name
+def start_job(job: Job, name: str, *, wanted: str) -> None:
+    """Start an analysis by the model ``name``; the next page says where it replaces a ``wanted`` one that is gone."""
+    workspace = current_workspace()
+    workspace.start(job)
+    said = f"The model {wanted} is no longer installed; {name} analyses its recordings instead."
+    if wanted not in ("", name) and said not in workspace.notice:
+        workspace.notice = f"{workspace.notice} {said}".strip()
 
 
 def _refuse_where_signed(workspace: Workspace, key: AnalysisKey) -> None:
@@ -256,11 +256,11 @@ def resume(stopped: Queued) -> None:
     workspace = current_workspace()
     study, record = workspace.recording_of(stopped.record_sha256)
     edits, models = edits_of(workspace.store, stopped.record_sha256), installed_models()
-    name = model_for(models, stopped.model_name)
+    name = choose_model(models, stopped.model_name)
     rules, fitted = stored_rules(stopped.rules), edits[: stopped.n_fitted_edits]
     key = AnalysisKey(record.sha256, stopped.lead, models[name], rules, fitted)
     is_proposal = stopped.n_fitted_edits > study.n_fitted_edits
-    workspace.start(Job(key, record, weights_of(name), beside=is_proposal))
+    start_job(Job(key, record, weights_of(name), beside=is_proposal), name, wanted=stopped.model_name)
 
 
 def work_without_store() -> None:

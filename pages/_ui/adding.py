@@ -89,7 +89,7 @@ def _add_all(workspace: Workspace, paths: Sequence[Path]) -> None:
             workspace.awaiting_metadata[path] = error
         except EcgError as error:
             problems.append(error_message(error))
-    workspace.notice = workspace.uploads.hide(" ".join(problems))
+    workspace.notice = workspace.uploads.hide(" ".join([workspace.notice, *problems]).strip())
     st.rerun()
 
 

@@ -15,7 +15,10 @@ from .workspace import current_workspace
 AT_MOST = f"At most {MAX_NARRATIVE_LETTERS:,} letters."
 DRAFTED = "Drafted from the measures; it follows labels and rules until you edit it."
 EDITED = "Kept as you edited it; it no longer follows changes of labels and rules."
-OLDER = "Labels, rules, leads or model were changed after it was edited: does it still hold? Reports say so above it."
+OLDER = (
+    "Labels, rules, leads, model or program were changed after it was edited: does it still hold? Until you edit or "
+    "confirm it, the heading above it says so in every report."
+)
 LINE_PX, EDGE_PX, LINE_CHARACTERS = 17, 26, 155  # height of a line of the field and of its edge; letters on a line
 
 
@@ -32,7 +35,12 @@ def draw_narrative(analysis: Analysis) -> None:
         help="Replaces the narrative by the one drafted from the measures",
     )  # fmt: skip
     if notes.is_narrative_older:
-        st.warning(OLDER, icon=":material/history:")
+        said, confirm = st.columns([6, 1], vertical_alignment="center")
+        said.warning(OLDER, icon=":material/history:")
+        confirm.button(
+            "It still holds", on_click=guarded(_save), args=(analysis, kept), disabled=fixed, width="stretch",
+            help="Keeps the narrative as it is, for the figures that are shown now",
+        )  # fmt: skip
     n_lines = sum(1 + len(line) // LINE_CHARACTERS for line in text.splitlines())
     key = f"narrative {hash((sha256, text))}"
     st.text_area(

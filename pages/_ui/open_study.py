@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from ecg_core.edits import Edit
 from ecg_core.errors import StoreError
@@ -13,12 +14,15 @@ from ecg_core.studies.holding import Hold, hold
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
 from ecg_core.studies.study import DELETED, Editor, Study, get_study, path_of
-from ecg_core.studies.study_notes import add_recording
+from ecg_core.studies.study_notes import add_recording, set_diary, set_narrative, set_patient, set_report_strips
 
 from .jobs import AnalysisKey
 from .stores import is_gone
 from .uploads import UploadFolder
 
+NOTE_OF: Final[dict[Callable[..., object], str]] = {  # which of the notes a change replaces
+    set_patient: "patient", set_narrative: "narrative", set_diary: "diary", set_report_strips: "strips",
+}  # fmt: skip
 READ_AGAIN: Final = (
     "Another window may have changed this study in the meantime, so it was read again and nothing was changed. Look at "
     "it, and make the change again."
@@ -38,6 +42,17 @@ class OpenStudy:
     hold: Hold | None = None
     noted: tuple[AnalysisKey, tuple[Edit, ...]] | None = None  # whose findings stand in the worklist
     time_s: float = 0.0
+
+    def note(self, change: Callable[..., object], *args: Any) -> None:
+        """Let what a change writes into the notes count from now on, saved or not."""
+        if change in NOTE_OF:
+            self.notes = replace(self.notes, **{NOTE_OF[change]: args[0]})
+        if change is set_narrative:
+            self.notes = replace(self.notes, is_narrative_older=False)
+
+    def note_new_figures(self) -> None:
+        """Let a narrative count as older than the figures from now on, saved or not."""
+        self.notes = replace(self.notes, is_narrative_older=bool(self.notes.narrative))
 
 
 def become_study(store: Store, uploads: UploadFolder, record: Record, editor: Editor) -> tuple[Record, Study]:

@@ -36,8 +36,8 @@ STATEMENT: Final = "I have reviewed this recording and agree with the report."
 UNDER_ANALYSIS: Final = "An analysis of this study runs or waits; it can be signed when that has ended."
 SIGNING: Final = "Signing: the whole recording is read, and the report is written. A long recording takes a while."
 NARRATIVE_IS_OLDER: Final = (
-    "Labels, rules, leads or model were changed after the narrative was edited, and it does not follow: does it still "
-    "hold?"
+    "Labels, rules, leads, model or program were changed after the narrative was edited, and it does not follow: does "
+    "it still hold?"
 )
 OF_ANOTHER_PROGRAM: Final = (
     "Another version of this program made the signed report. What is shown was analysed again and may differ from it: "

@@ -12,9 +12,9 @@ from ecg_core.studies.holding import holds
 from ecg_core.studies.queue import Queued
 from ecg_core.studies.study import NEW, SIGNED, SIGNED_AND_LOCKED, Study, set_archived
 
-from .actions import model_for, open_record, resume
+from .actions import open_record, resume, start_job
 from .analyses import set_shown_with_edits
-from .installed_models import installed_models, recorder_with_default, weights_of
+from .installed_models import choose_model, installed_models, recorder_with_default, weights_of
 from .jobs import Job
 from .messages import error_message
 from .stores import is_gone
@@ -90,13 +90,14 @@ def analyse_unopened(workspace: Workspace, study: Study, record: Record) -> None
     """See ``analyse_study``; with the recording at hand."""
     models = installed_models()
     recorder = recorder_with_default(record)
-    name = model_for(models, study.model_name, digest=study.model_sha256, recorder=recorder)
+    name = choose_model(models, study.model_name, digest=study.model_sha256, recorder=recorder)
     store = workspace.store
     fitted = edits_of(store, study.record_sha256)[: study.n_fitted_edits]
     key = AnalysisKey(study.record_sha256, study.lead, models[name], stored_rules(study.rules), fitted)
     found = load_analysis(store, key, record)
     if found is None:
-        workspace.start(Job(key, record, weights_of(name)))
+        is_renamed = models[name] == study.model_sha256
+        start_job(Job(key, record, weights_of(name)), name, wanted="" if is_renamed else study.model_name)
     elif study.state == NEW:
         set_shown_with_edits(store, key, found, workspace.editor)
 

@@ -22,7 +22,7 @@ from ecg_core.studies.holding import keep_holding, release
 from ecg_core.studies.recordings import open_recording
 from ecg_core.studies.store import Store
 from ecg_core.studies.study import SIGNED, Editor, Study, delete_study, get_study, note_export, set_view
-from ecg_core.studies.study_notes import notes_of, set_diary, set_narrative, set_patient, set_report_strips
+from ecg_core.studies.study_notes import notes_of
 
 from .analyses import WindowAnalyses
 from .jobs import AnalysisKey, AnalysisQueue, Job
@@ -38,9 +38,6 @@ if TYPE_CHECKING:  # what monitors a stream loads when one begins
 
 CANCEL_WAIT_S = 5.0  # an analysis stops at the end of the chunk at work
 RECORDINGS = "recordings"  # folder of the store for uploads
-NOTE_OF: dict[Callable[..., object], str] = {  # which of the notes a change replaces
-    set_patient: "patient", set_narrative: "narrative", set_diary: "diary", set_report_strips: "strips",
-}  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -275,8 +272,7 @@ class Workspace:
 
         """
         opened = self.to_be_changed(sha256)
-        if change in NOTE_OF:  # it counts here from now on, saved or not
-            opened.notes = replace(opened.notes, **{NOTE_OF[change]: args[0]})
+        opened.note(change, *args)
         self._save(partial(change, self.store, sha256, *args, self.editor), sha256)
 
     def to_be_changed(self, sha256: str) -> OpenStudy:
@@ -354,20 +350,25 @@ class Workspace:
     def add_edit(self, sha256: str, edit: Edit) -> None:
         """Make an edit, which counts from then on."""
         opened = self.to_be_changed(sha256)
-        if not self._save(partial(add_edit, self.store, sha256, edit, self.editor), sha256):
-            opened.edits, opened.redoable = (*opened.edits, edit), ()
+        self._change_edits(opened, partial(add_edit, self.store, sha256, edit), (*opened.edits, edit), ())
 
     def undo_edit(self, sha256: str) -> None:
         """Undo the last edit."""
         opened = self.to_be_changed(sha256)
-        if not self._save(partial(undo_edit, self.store, sha256, self.editor), sha256):
-            opened.edits, opened.redoable = opened.edits[:-1], (*opened.edits[-1:], *opened.redoable)
+        redoable = (*opened.edits[-1:], *opened.redoable)
+        self._change_edits(opened, partial(undo_edit, self.store, sha256), opened.edits[:-1], redoable)
 
     def redo_edit(self, sha256: str) -> None:
         """Redo the edit that was undone last."""
         opened = self.to_be_changed(sha256)
-        if not self._save(partial(redo_edit, self.store, sha256, self.editor), sha256):
-            opened.edits, opened.redoable = (*opened.edits, *opened.redoable[:1]), opened.redoable[1:]
+        edits = (*opened.edits, *opened.redoable[:1])
+        self._change_edits(opened, partial(redo_edit, self.store, sha256), edits, opened.redoable[1:])
+
+    def _change_edits(self, opened: OpenStudy, change: Callable[[Editor], object], *after: tuple[Edit, ...]) -> None:
+        """Make a change, after which these edits count, saved or not, and these can be redone."""
+        opened.note_new_figures()
+        if not self._save(partial(change, self.editor), opened.record.sha256):
+            opened.edits, opened.redoable = after
 
     def remember(self, sha256: str, **view: Any) -> None:
         """Keep where and how a study was left."""
@@ -400,6 +401,7 @@ class Workspace:
         opened = self.to_be_changed(key.record_sha256)
         self.analyses[key] = analysis
         edited = self.window_analyses.edited(key, opened.edits, analysis)
+        opened.note_new_figures()
         self._save(partial(set_shown, self.store, key, edited, self.editor), key.record_sha256)
         opened.shown = key
 
