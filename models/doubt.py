@@ -157,7 +157,7 @@ def worth(score: Float64, wrong: Bool) -> dict[str, float]:
 def doubt_table(figures: Mapping[str, Any]) -> str:
     """How well the score parts wrong counts from right ones, and how many of either are called uncertain."""
     rows = []
-    for title, of in (("in force, fitted to earlier counts of these", figures["in_force"]), ("fitted anew", figures)):
+    for title, of in (("in force, fitted to earlier counts of these", figures["in_force"]), ("fitted again", figures)):
         counts = " | ".join(f"{of[f'{which}_flagged']} of {figures[which]}" for which in ("wrong", "right"))
         rows.append(f"| {title} | {of['auc']:.2f} | {counts} |")
     return "\n".join(

@@ -121,7 +121,7 @@ def coverage_table(metrics: Metrics) -> str:
 def cross_validation_table(measured: Metrics) -> str:
     """Coverage and reliability in the patients of the calibration, cross-validated over them."""
     lines = [
-        "| lead | model | V inside | S inside | class | said > right (beats) | farthest apart |",
+        "| lead | model | V inside | S inside | class | mean probability → share of the class (beats) | farthest apart |",
         "|---|---|---|---|---|---|---|",
     ]
     for lead, title in (("first", "first lead"), ("all", "leads fused")):
@@ -164,7 +164,7 @@ def _reached(point: OperatingPoint) -> str:
 
 def _said_cells(bins: Sequence[dict[str, float]]) -> str:
     """What was said and what was right in each bin, and how far apart they are at most."""
-    cells = [f"{_share(row['said'])} > {_share(row['right'])} ({row['beats']})" for row in bins]
+    cells = [f"{_share(row['said'])} → {_share(row['right'])} ({row['beats']})" for row in bins]
     apart = max((abs(row["said"] - row["right"]) for row in bins), default=0.0)
     return f"{', '.join(cells)} | {_share(apart)}"
 
@@ -178,7 +178,7 @@ def _burdens(measured: dict[str, Any], label: str) -> list[dict[str, Any]]:
 def reliability_table(metrics: Metrics) -> str:
     """What probability was said and what share was right, in bins of .1 that hold enough beats."""
     lines = [
-        "| test set | model | class | said > right (beats), in bins of .1 | farthest apart |",
+        "| test set | model | class | mean probability → share of the class (beats), in bins of .1 | farthest apart |",
         "|---|---|---|---|---|",
     ]
     for key in dict.fromkeys(key for together in TRUST_SETS for key in together):
