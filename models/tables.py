@@ -121,7 +121,7 @@ def coverage_table(metrics: Metrics) -> str:
 def cross_validation_table(measured: Metrics) -> str:
     """Coverage and reliability in the patients of the calibration, cross-validated over them."""
     lines = [
-        "| lead | model | V inside | S inside | class | mean probability → share of the class (beats) | farthest apart |",
+        "| lead | model | V inside | S inside | class | probability → share of the class (beats) | farthest apart |",
         "|---|---|---|---|---|---|---|",
     ]
     for lead, title in (("first", "first lead"), ("all", "leads fused")):
@@ -178,7 +178,7 @@ def _burdens(measured: dict[str, Any], label: str) -> list[dict[str, Any]]:
 def reliability_table(metrics: Metrics) -> str:
     """What probability was said and what share was right, in bins of .1 that hold enough beats."""
     lines = [
-        "| test set | model | class | mean probability → share of the class (beats), in bins of .1 | farthest apart |",
+        "| test set | model | class | probability → share of the class (beats), in bins of .1 | farthest apart |",
         "|---|---|---|---|---|",
     ]
     for key in dict.fromkeys(key for together in TRUST_SETS for key in together):

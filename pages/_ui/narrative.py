@@ -16,8 +16,8 @@ AT_MOST = f"At most {MAX_NARRATIVE_LETTERS:,} letters."
 DRAFTED = "Drafted from the measures; it follows labels and rules until you edit it."
 EDITED = "Kept as you edited it; it no longer follows changes of labels and rules."
 OLDER = (
-    "Labels, rules, leads, model or program were changed after it was edited: does it still hold? Reports say so in its "
-    "heading until you edit or confirm it."
+    "Labels, rules, leads, model or program were changed after it was edited: does it still hold? Reports say so in "
+    "its heading until you edit or confirm it."
 )
 LINE_PX, EDGE_PX, LINE_CHARACTERS = 17, 26, 155  # height of a line of the field and of its edge; letters on a line
 
