@@ -12,7 +12,14 @@ from .edits import NO_CHANGES, Changes, Edit, counting, digest_of
 from .errors import ModelError
 from .labels import UNLABELLED, Codes
 from .rhythm.burden import measure_burden
-from .rhythm.danger import Tachyarrhythmia, find_dangers, mask_fibrillation, tachyarrhythmias, with_separable_beats
+from .rhythm.danger import (
+    Tachyarrhythmia,
+    find_dangers,
+    mask_fibrillation,
+    tachyarrhythmias,
+    with_open_edges,
+    with_separable_beats,
+)
 from .rhythm.decisions import settle_labels
 from .rhythm.editing import apply_edits, rejected_dangers
 from .rhythm.events import find_rhythms
@@ -68,7 +75,8 @@ def measure(
         beats, found, waveform, quality, duration_s=record.duration_s, rules=rules, artefact=changes.artefact
     )
     others = [*dangers, *marked_events(beats, changes.marks)]
-    events = find_rhythms(beats, rules, episodes=episodes, others=others, marks=changes.marks)
+    found_rhythms = find_rhythms(beats, rules, episodes=episodes, others=others, marks=changes.marks)
+    events = tuple(with_open_edges(found_rhythms, beats))
     burden = measure_burden(
         beats, events, quality=quality, duration_s=record.duration_s, rules=rules, age_years=record.age_years,
         calibration=calibration, marks=changes.marks,

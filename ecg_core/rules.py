@@ -39,8 +39,10 @@ class Rule(NamedTuple):
     highest: float
     is_whole: bool
 
-    def problem_of(self, value: float) -> str:
+    def problem_of(self, value: object) -> str:
         """What is wrong with a value for this rule; empty where it is right."""
+        if not isinstance(value, int | float):
+            return f"expected a number, got {value!r}"
         if not self.lowest <= value <= self.highest:
             return f"expected {self.lowest:g} to {self.highest:g} {self.unit}".rstrip() + f", got {value:g}"
         return f"expected a whole number, got {value:g}" if self.is_whole and value % 1 else ""
@@ -160,7 +162,7 @@ def rules_from(values: dict[str, str]) -> RhythmRules:
             taken[name] = text
             continue
         if name not in is_whole:
-            known = ", ".join([*is_whole, "sensitivity"])
+            known = ", ".join(is_whole)
             raise RulesError(f'"{name}" is not a rule; the rules are {known}.', settings=("rule",))
         try:
             value = float(text)  # infinite for a number of hundreds of digits, which is outside of all bounds

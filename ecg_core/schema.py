@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .certainty import AfVerdict, Calibration, ReplacedLead, SDoubt, TrainingDomain
+from .certainty import NO_AF, AfVerdict, Calibration, ReplacedLead, SDoubt, TrainingDomain
 from .edits import NO_CHANGES, Changes
 from .labels import CLASSES, MATCH_WINDOW_S, UNLABELLED, Codes, class_codes, nearest
 from .learning import LearningCheck
@@ -284,7 +284,7 @@ class Hourly(FrozenArrays):
     rate_max_bpm: Float64
     af_s: Float64  # in atrial fibrillation
     n_runs: NDArray[np.int64]  # (n_hours, 2), runs of V and of S that begin in the hour
-    n_pauses: NDArray[np.int64]
+    n_pauses: NDArray[np.int64]  # those in atrial fibrillation included
 
 
 @dataclass(frozen=True)
@@ -389,8 +389,12 @@ class Burden(FrozenArrays):
 
     @property
     def af_burden_pct(self) -> float:
-        """Percentage of the analysable time that is atrial fibrillation, in this recording."""
-        return 100.0 * self.af.total_s / self.analysable_s if self.analysable_s else float("nan")
+        """Percentage of the analysable time that is atrial fibrillation, in this recording.
+
+        NaN where no episode was found and the verdict on a short recording is not that there is no AF.
+        """
+        is_open = not self.af.n and self.af_verdict is not None and self.af_verdict.answer != NO_AF
+        return 100.0 * self.af.total_s / self.analysable_s if self.analysable_s and not is_open else float("nan")
 
     @property
     def n_beats(self) -> int:

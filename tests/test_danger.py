@@ -12,6 +12,7 @@ from ecg_core.rhythm.danger import (
     mask_fibrillation,
     no_waveform,
     tachyarrhythmias,
+    with_open_edges,
     with_separable_beats,
     without,
 )
@@ -242,3 +243,26 @@ def test_a_tachycardia_without_separable_beats_counts_to_that_of_its_neighbours(
 )
 def test_a_span_without_its_holes(holes, left):
     assert without((0, 10), holes) == left
+
+
+def test_an_event_beside_lost_signal_is_at_least_as_long_as_it_is():
+    """No beat lies between its edge and the lost signal, which may hide more of it."""
+    lost = RhythmEvent("no_signal", 50.0, 60.0, 0, np.nan)
+    beats = beats_at(np.concatenate((np.arange(10.0, 49.9, 0.8), np.arange(60.4, 100.0, 0.8))))
+    before, after = float(beats.time_s[49]), float(beats.time_s[50])
+    at_edges = [
+        RhythmEvent("vf", 30.0, 49.5, 0, np.nan),
+        RhythmEvent("af", 10.0, before, 50, 75.0),
+        RhythmEvent("vt_sustained", after, 95.0, 40, 110.0),
+        RhythmEvent("v_couplet", before - 0.8, before, 2, 75.0),
+    ]
+    elsewhere = [
+        RhythmEvent("vf", 30.0, 47.0, 0, np.nan),
+        RhythmEvent("af", 10.0, before - 0.8, 49, 75.0),
+        RhythmEvent("vt", after + 0.8, 95.0, 39, 110.0),
+        RhythmEvent("pause", before - 3.2, before, 2, 18.0),
+        RhythmEvent("not_analysable", 55.0, 60.0, 0, np.nan),
+    ]
+    found = with_open_edges([*at_edges, *elsewhere, lost], beats)
+    assert [event.at_least for event in found] == [True] * 4 + [False] * 6
+    assert not any(event.at_least for event in with_open_edges([*at_edges, *elsewhere[:-1]], beats))

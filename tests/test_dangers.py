@@ -357,6 +357,9 @@ def test_a_study_names_the_records_that_could_not_be_analysed(calm, tmp_path, ca
     head = "Not analysable for 20 % of the time or more, where nothing can be found, in 2 of 3 records:"
     assert f"{head}\n  noise: 100 %\n  half: 50 %\n" in printed
     assert f"Not looked at: the records of 1 folder inside, {tmp_path / 'more'}; name them as well" in printed
+    named = Namespace(out=tmp_path, model=None, records=[tmp_path, tmp_path / "more"])
+    _print_study(Study(tuple(outcomes), ()), named)
+    assert "Not looked at" not in capsys.readouterr().out
 
 
 # Annotations for WFDB tools

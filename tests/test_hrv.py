@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
-from support.strategies import make_beats
+from support.strategies import all_analysable, make_beats
 
+from ecg_core.rhythm.burden import measure_burden
 from ecg_core.rhythm.hrv import cubic_spline, measure_variability
 from ecg_core.rules import RhythmRules
 from ecg_core.schema import Beats, RhythmEvent
@@ -27,7 +28,7 @@ def swinging(duration_s, *, mean_s=0.8, amplitude_s=0.0, hz=0.1):
 
 
 def measured(beats, duration_s, fibrillation=()):
-    return measure_variability(beats, RULES, fibrillation=fibrillation, analysable_s=duration_s)
+    return measure_variability(beats, RULES, others=fibrillation, analysable_s=duration_s)
 
 
 def test_a_steady_rhythm_has_no_variability():
@@ -113,3 +114,11 @@ def test_the_spline_is_that_of_the_reference_library(n):
 
 def test_without_analysable_time_there_is_no_coverage():
     assert np.isnan(measured(make_beats([], ""), 0.0).coverage_pct)
+
+
+@pytest.mark.parametrize("kind", ["af", "vt", "vt_sustained", "vf_suspected"])
+def test_beats_that_the_sinus_node_does_not_pace_are_no_nn_whatever_their_label(kind):
+    beats = make_beats([80] * 101, "N" * 101)
+    event = RhythmEvent(kind, float(beats.time_s[20]), float(beats.time_s[60]), 0, float("nan"))
+    burden = measure_burden(beats, [event], quality=all_analysable(81.0), duration_s=81.0, rules=RULES)
+    assert burden.variability.n_intervals == 60

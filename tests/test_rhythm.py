@@ -43,7 +43,10 @@ def series_by_hand(rr_ticks, labels, usable, follows, broken):
                 i += 1
                 continue
             last = i
-            near = [follows[k] or (usable[k] and usable[k - 1] and rr_ticks[k] <= 60) for k in range(n)]
+            near = [
+                (follows[k] or (usable[k] and usable[k - 1] and rr_ticks[k] <= 60)) and rr_ticks[k] < 300
+                for k in range(n)
+            ]
             while last + 1 < n and labels[last + 1] in members and near[last + 1]:
                 last += 1
             n_beats, ticks = last - i + 1, sum(rr_ticks[i + 1 : last + 1])
@@ -482,3 +485,10 @@ def test_s_inside_fibrillation_follows_the_rules_in_force():
     assert "S" not in suppress_s_in_af(beats, af_episodes(beats, RULES)).label
     episodes = af_episodes(beats, replace(RULES, af_entropy=1.0))
     assert suppress_s_in_af(beats, episodes).label[100] == "S"
+
+
+@pytest.mark.parametrize(("ticks", "kinds"), [(299, ["long_rr", "v_run"]), (300, ["pause", "v_couplet", "v_couplet"])])
+def test_ectopic_beats_with_a_pause_between_them_are_no_series(ticks, kinds):
+    rr = [80, 80, 50, 80, ticks, 80, 80, 80]
+    found = rhythms_of(make_beats(rr, "NNVVVVNN"), RULES)
+    assert sorted(event.kind for event in found) == kinds

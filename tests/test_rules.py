@@ -24,6 +24,18 @@ def test_a_value_out_of_bounds_is_refused_with_its_bounds(key):
     assert getattr(RhythmRules(**{key: rule.lowest}), key) == rule.lowest
 
 
+def test_a_value_that_is_no_number_is_refused():
+    with pytest.raises(RulesError, match="pause_s: expected a number, got 'x'"):
+        RhythmRules(pause_s="x")
+
+
+def test_a_rule_that_is_unknown_names_those_that_are_there():
+    with pytest.raises(RulesError) as refused:
+        rules_from({"pauses": "3"})
+    known = str(refused.value).split("the rules are ")[1].rstrip(".").split(", ")
+    assert known == [rule.key for rule in RhythmRules().rows()]
+
+
 def test_rules_can_be_given_as_text():
     rules = rules_from({"pause_s": "2.5", "run_min_beats": "4"})
     assert (rules.pause_s, rules.run_min_beats) == (2.5, 4)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.analyses import make_analysis as made_analysis
-from support.analyses import with_events
+from support.analyses import make_event, with_events
 from support.pages import app_test, button, html_of, page, text_of, workspace_with
 from support.pdf import words
 
@@ -108,18 +108,25 @@ def test_the_statements_stand_first_in_every_result():
         assert f"{text}." in in_pdf
 
 
-def test_af_as_a_verdict_never_leaves_a_burden_of_zero_alone():
-    analysis = with_certainty(verdict=AfVerdict(AF, "P", 0.9))
-    assert analysis.burden.af_burden_pct == 0
-    assert "Verdict on AF AF AF burden 0.00 %" in first_page(analysis)
+@pytest.mark.parametrize(("answer", "value"), [(AF, None), (NOT_KNOWN, None), (NO_AF, 0.0)])
+def test_af_as_a_verdict_never_has_a_burden_of_zero(answer, value):
+    analysis = with_certainty(verdict=AfVerdict(answer, "P", 0.9))
+    measured = {measure.key: measure for measure in measures(analysis)}
+    assert (measured["af_burden"].value, measured["af_time"].value) == (value, value)
+    assert ("no episode of 30 s" in measured["af_burden"].why) == (value is None)
+    row = study_row("short", analysis)
+    assert row["af_burden"] == value
+    name = {AF: "AF", NO_AF: "no AF", NOT_KNOWN: "not known"}[answer]
+    assert f"Verdict on AF {name} no episode of 30 s or longer" in first_page(analysis)
     at = page("overview", workspace_with(analysis))
-    assert "<span>Verdict on AF</span><b>AF</b><span>AF burden 0.0 %</span>" in "".join(html_of(at))
+    assert f"<span>Verdict on AF</span><b>{name}</b><span>no episode of 30 s or longer</span>" in "".join(html_of(at))
 
 
 def test_the_table_of_a_study_has_both_in_numbers_and_in_words():
+    noisy, af = with_certainty(verdict=NOISY, doubt=DOUBT), with_certainty(verdict=AfVerdict(AF, "P", 0.9))
     rows = [
-        study_row("short", with_certainty(verdict=NOISY, doubt=DOUBT)),
-        study_row("af", with_certainty(verdict=AfVerdict(AF, "P", 0.9))),
+        study_row("short", noisy),
+        study_row("af", af),
         study_row("long", with_certainty(verdict=None, duration_s=1800.0)),
     ]
     table = study_table(rows).set_index("folder")
@@ -128,9 +135,27 @@ def test_the_table_of_a_study_has_both_in_numbers_and_in_words():
     assert table["sve_uncertain"].tolist() == [1, 0, 0]
     ran = "single precision by PyTorch"
     assert table[list(TEXTS)].to_numpy().tolist() == [
-        ["cannot be said: too noisy, 10 of 30 s clear enough", "; ".join(DOUBT.reasons), ran, ""],
-        ["AF: P", "", ran, ""], ["", "", ran, ""],
+        [f"cannot be said: {NOISY.reason}", "; ".join(DOUBT.reasons), ran, "", ". ".join(texts_of(noisy))],
+        ["AF: P", "", ran, "", texts_of(af)[0]], ["", "", ran, "", ""],
     ]  # fmt: skip
+
+
+def test_beats_in_tachycardia_that_are_no_v_are_said_beside_the_burden():
+    made = made_analysis(120.0)
+    tachycardia = make_event("vt_sustained", 40.0, 80.0)
+    n = int(((made.beats.time_s > 40.0) & (made.beats.time_s < 80.0)).sum())
+    of_class = {
+        label: replace(made, beats=replace(made.beats, label=np.full(len(made.beats), label))) for label in "NV"
+    }
+    said = f"{n} beats in ventricular tachycardia, which the waveform shows, could not be labelled V one by one"
+    for analysis, is_said in (
+        (of_class["N"], False),
+        (with_events(of_class["N"], tachycardia), True),
+        (with_events(of_class["N"], make_event("vf_suspected", 40.0, 80.0)), True),
+        (with_events(of_class["V"], tachycardia), False),
+        (with_events(of_class["N"], make_event("vt", 40.0, 41.0)), False),
+    ):
+        assert any(text.startswith(said) for text in texts_of(analysis)) == is_said
 
 
 def test_a_measure_without_an_answer_states_why():

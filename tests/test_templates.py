@@ -299,6 +299,14 @@ def test_a_beat_is_cut_at_its_time_whatever_the_rate(fs_hz):
     assert np.allclose(OFFSET_S[cut.argmax(axis=1)], 0, atol=0.009)
 
 
+def test_a_voltage_that_no_ecg_has_stays_a_number():
+    signal = np.zeros(round(10 * FS_HZ))
+    signal[round(5 * FS_HZ)] = 1e9  # mV
+    cut = cut_waveforms(in_memory(signal, FS_HZ), ("II",), np.array([5.0, 8.0]))
+    assert np.isfinite(cut).all()
+    assert cut[0].max() == np.finfo(np.float16).max
+
+
 def test_only_chunks_with_beats_are_read():
     class Counting:
         n = 0

@@ -91,9 +91,11 @@ def plan(arguments: Sequence[Path], out: Path) -> list[Task]:
 
 
 def skipped_folders(arguments: Sequence[Path]) -> list[Path]:
-    """Folders that hold records and lie in a folder that was given: their records are not looked at."""
+    """Folders that hold records and lie in a folder that was given, but were not: their records are not looked at."""
+    given = {argument.resolve() for argument in arguments}
     folders = (folder for argument in arguments if _is_folder(argument) for folder in sorted(argument.iterdir()))
-    return [folder for folder in folders if folder.is_dir() and not mark_of(folder) and records_in(folder)]
+    inside = (folder for folder in folders if folder.is_dir() and folder.resolve() not in given)
+    return [folder for folder in inside if not mark_of(folder) and records_in(folder)]
 
 
 def mark_of(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..errors import FIELDS, OutputError
 from ..files import atomic_files, remove_with
 from ..report.columns import csv_bytes
 from ..report.measures import measures
-from ..report.statements import verdict_cells
+from ..report.statements import statements, verdict_cells
 from ..report.tables import plain_number
 from ..schema import Analysis
 from ..text import one_line
@@ -31,7 +31,7 @@ ADDED: Final = (
     "pvc_burden_with_fusion", "sve_doubt", "sve_uncertain", "af_verdict", "af_verdict_probability", "doubtful_beats",
     "unlike_training", "artefact_time", "v_longest_run_time",
 )  # fmt: skip
-TEXTS: Final = ("af_verdict_text", "sve_uncertain_text", "engine", "model_origin")
+TEXTS: Final = ("af_verdict_text", "sve_uncertain_text", "engine", "model_origin", "statements")
 
 
 def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
@@ -48,6 +48,7 @@ def study_row(name: str, analysis: Analysis) -> dict[str, str | float | None]:
         **verdict_cells(analysis),
         "engine": model.engine,
         "model_origin": model.origin,
+        "statements": ". ".join(statement.text for statement in statements(analysis)),
     }
 
 

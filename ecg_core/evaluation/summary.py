@@ -181,7 +181,7 @@ def report_text(evaluation: Evaluation) -> str:
         ]
         lines += [
             "",
-            f"accuracy of labelling every beat N: {100 * total.always_n_accuracy:.2f}",
+            f"accuracy of labelling every beat N: {_percent(total.always_n_accuracy).strip()}",
             *_confusion_text(total),
         ]
     lines += ["", *_patients_text(summarise_patients(evaluation.patients())), ""]

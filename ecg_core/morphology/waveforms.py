@@ -32,9 +32,10 @@ def cut_waveforms(record: Record, lead_names: tuple[str, ...], time_s: Float64) 
     """
     leads = tuple(lead_index(record, name) for name in lead_names)
     waveform = np.full((len(time_s), len(leads), len(OFFSET_S)), np.nan, dtype=np.float16)
+    most_mv = np.finfo(waveform.dtype).max  # beyond it is no ECG
     for rows in np.split(np.arange(len(time_s)), np.flatnonzero(np.diff(time_s // CHUNK_S)) + 1):
         if len(rows):
-            waveform[rows] = _cut(record, leads, time_s[rows])
+            waveform[rows] = _cut(record, leads, time_s[rows]).clip(-most_mv, most_mv)
     return waveform
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -340,9 +341,12 @@ def _doubt(analysis: Analysis) -> Iterator[Measure]:
 def _atrial_fibrillation(analysis: Analysis) -> Iterator[Measure]:
     burden, group, af = analysis.burden, "af", analysis.burden.af
     how = "analysable time of this recording"
-    yield Measure(group, "af_burden", "AF burden", burden.af_burden_pct, "%", how, decimals=2)
+    is_open = bool(burden.analysable_s) and math.isnan(burden.af_burden_pct)
+    total_s = None if is_open else af.total_s
+    why = f"no episode of {analysis.rules.af_min_s:g} s or longer; see AF over the whole recording" if is_open else ""
+    yield Measure(group, "af_burden", "AF burden", burden.af_burden_pct, "%", how, why=why, decimals=2)
     yield Measure(group, "af_episodes", "Episodes", af.n, "episodes")
-    yield Measure(group, "af_time", "Time in AF", af.total_s, "s", "analysable time", decimals=1)
+    yield Measure(group, "af_time", "Time in AF", total_s, "s", "analysable time", why=why, decimals=1)
     yield from _peak(group, "af_longest", "Longest episode", af.longest, "duration_s", "s", "no episode")
     why = "rate not measurable" if af.n else "no episode"
     yield Measure(group, "af_rate", "Mean heart rate in AF", af.rate_bpm, "bpm", why=why, decimals=1)
@@ -401,7 +405,9 @@ def longest_rr(analysis: Analysis) -> RhythmEvent | None:
 
 def _variability(analysis: Analysis) -> Iterator[Measure]:
     hrv, group = analysis.burden.variability, "hrv"
-    how, segment_s = "RR between normal beats, outside AF", analysis.rules.segment_s
+    rules = analysis.rules
+    how = f"RR of {rules.rate_min_rr_s:g} to {rules.rate_max_rr_s:g} s between normal beats, outside AF, VT and VF"
+    segment_s = rules.segment_s
     covered = f"{segment_s:g}-s segments with at least 80 % NN coverage"
     few, none = f"fewer than {MIN_INTERVALS} NN intervals", f"too few {segment_s:g}-s segments covered"
     apart = few if hrv.n_intervals < MIN_INTERVALS else "no NN interval follows another"

@@ -70,7 +70,7 @@ def draft_narrative(analysis: Analysis) -> str:
             paragraphs.append(f"{sensitivity_text(analysis)}.")
     elif brief := _brief_tachycardia(analysis):
         paragraphs.append(brief)
-    return "\n".join([*paragraphs, *_missing(analysis)])
+    return "\n".join([*filter(None, paragraphs), *_missing(analysis)])
 
 
 def _recording(analysis: Analysis) -> str:

@@ -15,11 +15,13 @@ from ..clock import clock_text, duration_text
 from ..labels import CLASSES
 from ..rhythm.domain_shift import domain_shift
 from ..rhythm.doubt import MAY_BE_S, is_uncertain
-from ..schema import Analysis, Index, Record
+from ..rhythm.events import JOINS, TACHYCARDIAS
+from ..schema import Analysis, Bool, Index, Record
 from ..text import plural
 
 VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
 FILE_DOUBT, LEFT_OUT, LEADS, UNLIKE_TRAINING = "file_doubt", "left_out", "leads", "unlike_training"
+NOT_COUNTED = "not_counted"
 MOST_NAMES = 6  # of channels that are left out for one reason
 MOST_STRETCHES = 3  # in which a lead failed are named one by one, the longest
 LEAST_OFF_S = 60.0  # in which one of several leads held no signal; a shorter stretch changes hardly anything
@@ -32,7 +34,7 @@ IN_TABLE: Final = dict(
 class Statement:
     """A sentence for readers, without its full stop."""
 
-    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT, LEFT_OUT, LEADS or UNLIKE_TRAINING
+    kind: str  # VERDICT, SVE_UNCERTAIN, FILE_DOUBT, LEFT_OUT, LEADS, UNLIKE_TRAINING or NOT_COUNTED
     text: str
     is_warning: bool  # the program is not sure
 
@@ -46,6 +48,8 @@ def statements(analysis: Analysis) -> tuple[Statement, ...]:
         found.append(Statement(LEFT_OUT, f"Channels that were not read: {left_out_text(record)}", is_warning=False))
     if leads := leads_text(analysis):
         found.append(Statement(LEADS, leads, is_warning=False))
+    if not_counted := not_counted_text(analysis):
+        found.append(Statement(NOT_COUNTED, not_counted, is_warning=True))
     if unlike := unlike_text(analysis):
         found.append(Statement(UNLIKE_TRAINING, unlike, is_warning=True))
     if verdict and analysis.burden.af_verdict is not None:
@@ -101,6 +105,27 @@ def lead_changes(analysis: Analysis) -> list[tuple[float, float, str]]:
             if end_s - start_s >= LEAST_OFF_S:
                 found.append((start_s, end_s, f"without lead {lead}, which held no signal"))
     return sorted(found)
+
+
+def not_counted_text(analysis: Analysis) -> str:
+    """How many beats in ventricular tachycardia are no V and so in no burden; empty where hardly any are."""
+    beats, inside = analysis.beats, beats_in_tachycardia(analysis)
+    n = int(np.count_nonzero(inside & beats.usable & ~np.isin(beats.label, JOINS["V"])))
+    if n < analysis.rules.run_min_beats:
+        return ""
+    return (
+        f"{plural(n, 'beat')} in ventricular tachycardia, which the waveform shows, could not be labelled V one by "
+        "one: the PVC burden does not count them"
+    )
+
+
+def beats_in_tachycardia(analysis: Analysis) -> Bool:
+    """Which beats lie within ventricular tachycardia or suspected fibrillation, shape (n_beats,)."""
+    time_s, inside = analysis.beats.time_s, np.zeros(len(analysis.beats), dtype=bool)
+    for event in analysis.events:
+        if event.kind in (*TACHYCARDIAS["V"], "vf_suspected"):
+            inside |= (time_s > event.start_s) & (time_s < event.end_s)
+    return inside
 
 
 def unlike_text(analysis: Analysis) -> str:
@@ -164,8 +189,9 @@ def af_card(analysis: Analysis, name: str, *, burden: str, episodes: str) -> tup
     if verdict is None:
         return name, burden, episodes
     value = "not known" if verdict.answer == NOT_KNOWN else verdict.answer
-    counted = f", {episodes}" if analysis.burden.af.n else ""
-    return "Verdict on AF", value, f"AF burden {burden}{counted}"
+    if analysis.burden.af.n:
+        return "Verdict on AF", value, f"AF burden {burden}, {episodes}"
+    return "Verdict on AF", value, f"no episode of {analysis.rules.af_min_s:g} s or longer"
 
 
 def verdict_cells(analysis: Analysis) -> dict[str, str]:

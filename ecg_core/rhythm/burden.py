@@ -25,6 +25,7 @@ from .uncertainty import count_interval, counts_at_thresholds, expected_error_po
 
 HOUR_S = 3600.0
 UNKNOWN = float("nan")
+NOT_SINUS = ("af", "vt", "vt_sustained", "vf_suspected")  # events whose beats the sinus node does not pace
 
 Events = Sequence[RhythmEvent]
 
@@ -79,7 +80,7 @@ def measure_burden(
         idioventricular=summarise_episodes(events, "idioventricular"),
         slow=summarise_episodes(events, "bradycardia"),
         fast=summarise_episodes(events, "tachycardia"),
-        variability=measure_variability(beats, rules, fibrillation=_of_kinds(events, "af"), analysable_s=analysable_s),
+        variability=measure_variability(beats, rules, others=_of_kinds(events, *NOT_SINUS), analysable_s=analysable_s),
         hourly=hourly,
         af_verdict=verdict,
         s_doubt=s_doubt(beats, rules),

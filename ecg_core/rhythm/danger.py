@@ -30,6 +30,8 @@ JOINED_S = 3.0  # between tachycardias that are one lies no more analysable sign
 JOINED_UNUSABLE_S = 10.0  # ... and no more of any
 MAX_STEEP_S = 1.5  # T wave and P wave beside a pause are steeper than nothing for so long; a beat in between is longer
 LOST = ("not_analysable", "artefact", "no_signal")  # events of signal in which no beat is counted
+BETWEEN_BEATS = ("pause", "af_pause", "long_rr", "asystole", "paced")  # events whose edges lost signal does not move
+BESIDE_S = 2.0  # lost signal so near to an event may hide more of it
 UNKNOWN = float("nan")
 
 Span = tuple[float, float]  # start and end in seconds
@@ -243,6 +245,34 @@ def join_tachycardias(
         else:
             groups.append([event])
     return [*others, *(_joined(group, rules, kinds) for group in groups)]
+
+
+def with_open_edges(events: Iterable[RhythmEvent], beats: Beats) -> list[RhythmEvent]:
+    """The events, as at least as long as they are where lost signal lies between an edge of theirs and the next beat.
+
+    Pauses and standstills have their own edges: the length of an RR is known, whatever lies beside it.
+    """
+    every = list(events)
+    lost = sorted((event.start_s, event.end_s) for event in every if event.kind in LOST)
+    if not lost:
+        return every
+    lost_from_s, lost_to_s = np.array(lost).T
+    beat_s = beats.time_s[beats.usable]
+
+    def is_lost(start_s: float, end_s: float) -> bool:
+        return bool(np.any((lost_from_s < end_s) & (lost_to_s > start_s)))
+
+    def is_open(event: RhythmEvent) -> bool:
+        before = np.append(-np.inf, beat_s[: np.searchsorted(beat_s, event.start_s, "left")])[-1]
+        after = np.append(beat_s[np.searchsorted(beat_s, event.end_s, "right") :][:1], np.inf)[0]
+        return is_lost(max(before, event.start_s - BESIDE_S), event.start_s) or is_lost(
+            event.end_s, min(after, event.end_s + BESIDE_S)
+        )
+
+    return [
+        replace(event, at_least=True) if event.kind not in (*LOST, *BETWEEN_BEATS) and is_open(event) else event
+        for event in every
+    ]
 
 
 def has_all_beats(event: RhythmEvent) -> bool:

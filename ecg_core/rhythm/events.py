@@ -90,6 +90,7 @@ MOST_SERIOUS_FIRST: Final = (
 TACHYCARDIAS: Final = {"V": ("vt", "vt_sustained"), "S": ("svt", "svt_sustained")}
 JOINS: Final = {"V": ("V", "F"), "S": ("S",)}  # EC57 counts a fusion beat in the run of V that it lies in
 RUNS: Final = {label: (f"{label.lower()}_run", *TACHYCARDIAS[label]) for label in "VS"}
+LONGEST_OF_SERIES_S: Final = 3.0  # from beat to beat: an ectopic beat after a pause is none of the series before it
 CYCLES: Final = {"bigeminy": 2, "trigeminy": 3}  # beats a cycle, of which the last is ectopic
 
 
@@ -142,12 +143,13 @@ def ectopic_series(beats: Beats, label: str) -> tuple[Index, Index]:
     """The first beat of each of the series of ``series_of``, and the beat after its last, each of shape (n_series,).
 
     Two beats at the RR of a tachycardia follow each other though some signal between them is lost: no beat of another
-    class lies in between.
+    class lies in between. Beats with a pause between them are no series.
     """
     joined = np.isin(beats.label, JOINS[label]) & beats.usable
-    near = np.round(np.diff(beats.time_s, prepend=-np.inf), DECIMALS) <= MAX_TACHYCARDIC_RR_S
+    apart_s = np.round(np.diff(beats.time_s, prepend=-np.inf), DECIMALS)
+    near, no_pause = apart_s <= MAX_TACHYCARDIC_RR_S, apart_s < LONGEST_OF_SERIES_S
     n_before = np.concatenate(([0], np.cumsum(beats.label == label)))  # beats of the class before each beat
-    first, stop = unbroken_runs(joined, follows_previous(beats) | near)
+    first, stop = unbroken_runs(joined, (follows_previous(beats) | near) & no_pause)
     holds_class = n_before[stop] > n_before[first]
     return first[holds_class], stop[holds_class]
 

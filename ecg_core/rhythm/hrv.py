@@ -1,7 +1,8 @@
 """Heart rate variability (Task Force 1996, doi:10.1161/01.CIR.93.5.1043) of RR between normal beats (NN).
 
-RR in atrial fibrillation are excluded: the sinus node does not pace them. LF and HF power are defined as the Task
-Force does for short recordings, and averaged over the segments of the recording that NN cover.
+RR in atrial fibrillation are excluded, as the sinus node does not pace them, and in ventricular tachycardia or
+suspected fibrillation, whose beats may be labelled N where the waveform alone shows it. LF and HF power are defined as
+the Task Force does for short recordings, and averaged over the segments of the recording that NN cover.
 """
 
 from __future__ import annotations
@@ -26,12 +27,19 @@ UNKNOWN = float("nan")
 
 
 def measure_variability(
-    beats: Beats, rules: RhythmRules, *, fibrillation: Iterable[RhythmEvent], analysable_s: float
+    beats: Beats, rules: RhythmRules, *, others: Iterable[RhythmEvent], analysable_s: float
 ) -> Variability:
-    """SDNN, SDANN, RMSSD, pNN50, LF and HF of the NN, and their coverage; NaN where there are too few NN."""
+    """SDNN, SDANN, RMSSD, pNN50, LF and HF of the NN, and their coverage; NaN where there are too few NN.
+
+    Parameters
+    ----------
+    others
+        Rhythms whose RR are no NN, whatever the class of their beats.
+
+    """
     nn = nn_intervals(beats, rules)
-    for episode in fibrillation:
-        nn = nn[(beats.time_s[nn] <= episode.start_s) | (beats.time_s[nn] > episode.end_s)]
+    for event in others:
+        nn = nn[(beats.time_s[nn] <= event.start_s) | (beats.time_s[nn] > event.end_s)]
     rr_ms = 1000.0 * beats.rr_s[nn]
     coverage_pct = min(100.0, float(100.0 * rr_ms.sum() / 1000.0 / analysable_s)) if analysable_s else UNKNOWN
     if len(nn) < MIN_INTERVALS:
