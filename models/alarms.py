@@ -7,11 +7,16 @@ was stopped goes on where it was; ``--records cudb/1.0.0/cu01,...`` measures the
 
 from __future__ import annotations
 
+import hashlib
+from argparse import Namespace
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from ecg_core import live
 from ecg_core.classifier.model import Model, load_model
 from ecg_core.classifier.spec import DEFAULT_MODEL
 from ecg_core.files import write_json
@@ -19,7 +24,7 @@ from ecg_core.labels import class_codes
 from ecg_core.live.engine import Monitor
 from ecg_core.live.replay import Replay
 from ecg_core.live.stream import Alarm
-from ecg_core.parallel import use_threads
+from ecg_core.parallel import n_cores, use_threads
 from ecg_core.records import read_record
 from ecg_core.schema import Annotations, Record
 from models.command import parse, parser_of, print_line, read_json
@@ -121,7 +126,7 @@ def main() -> None:
     parser.add_argument("--records", type=lambda text: text.split(","), help="measure these alone, and write nothing")
     options = parse(parser)
     use_threads(1)  # a second of signal is too little work for two
-    model = load_model(DEFAULT_MODEL)
+    model = _model()
     for name in options.records or ():
         record = read_record(options.databases / name)
         alarms = raised_alarms(record, model)
@@ -131,21 +136,48 @@ def main() -> None:
     if options.records:
         return
     known = read_json(OUT)
-    if known.get("model_sha256") != model.spec.sha256:
-        known = {"model": model.spec.name, "model_sha256": model.spec.sha256, "sets": {}, "records": {}}
-    for key, databases in SETS.items():
-        records = known["records"].setdefault(key, {})
-        for path in (f"{database}/{name}" for database in databases for name in _names(options.databases / database)):
-            if path not in records:
-                record = read_record(options.databases / path)
-                records[path] = score_record(record, raised_alarms(record, model))
+    made_from = {"model": model.spec.name, "model_sha256": model.spec.sha256, "live_sha256": live_sha256()}
+    if any(known.get(name) != value for name, value in made_from.items()):
+        known = {**made_from, "sets": {}, "records": {}}
+    with ProcessPoolExecutor(n_cores(), initializer=use_threads, initargs=(1,)) as pool:
+        for key, databases in SETS.items():
+            records = known["records"].setdefault(key, {})
+            paths = [
+                options.databases / database / name for database in databases for name in _names(options, database)
+            ]
+            left = [path for path in paths if _name(options, path) not in records]
+            for path, score in zip(left, pool.map(_score, left), strict=True):
+                records[_name(options, path)] = score
                 known["sets"][key] = summarise(records)
                 write_json(OUT, known)
-                print_line(f"{path}: {records[path]}")
+                print_line(f"{_name(options, path)}: {score}")
 
 
-def _names(database: Path) -> list[str]:
-    return (database / "RECORDS").read_text(encoding="utf-8").split()
+def live_sha256() -> str:
+    """Hash of the code of the monitor, whose figures these are."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(live.__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _score(path: Path) -> dict[str, Any]:
+    """The scores of a record, in a process of its own."""
+    record = read_record(path)
+    return score_record(record, raised_alarms(record, _model()))
+
+
+@cache
+def _model() -> Model:
+    return load_model(DEFAULT_MODEL)
+
+
+def _names(options: Namespace, database: str) -> list[str]:
+    return (options.databases / database / "RECORDS").read_text(encoding="utf-8").split()
+
+
+def _name(options: Namespace, path: Path) -> str:
+    return path.relative_to(options.databases).as_posix()
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ class AlarmTracker:
             return line.end(float(tail.time_s[after][ends][0]), end_s)
         if detections.off.all():
             return line.end(end_s - FLAT_S, end_s)
-        if self._fibrillation.is_suspected:
+        if self._fibrillation.is_suspected and self._lines["vf"].active is not None:
             return line.end(self._fibrillation.start_s, end_s)
         hidden_s = max(dropped_s, self._watch.hidden_s)
         if line.active.kind == PAUSE and hidden_s > line.active.start_s + JITTER_S:
@@ -242,10 +242,11 @@ class AlarmTracker:
         return self._lines["pause"].begin(ASYSTOLE, self._watch.since_s, end_s) if self._standstill else []
 
     def _keep_known(self, candidate_s: float, watched_s: float, detections: WindowDetections) -> None:
-        """Keep until when it was known whether the heart beats: where another alarm says that it is not, until now."""
-        is_said = (
-            self._standstill or detections.off.all() or self._fibrillation.is_suspected or self._lines["vf"].active
-        )
+        """Keep until when it was known whether the heart beats: where another alarm says that it is not, until now.
+
+        A suspicion too short for an alarm says nothing, and would hide for ever that nothing is known.
+        """
+        is_said = self._standstill or detections.off.all() or self._lines["vf"].active
         self._known_s = max(self._known_s, watched_s if is_said else candidate_s)
 
     def _step_leads(self, detections: WindowDetections, until_s: float, end_s: float) -> list[Alarm]:
@@ -257,7 +258,7 @@ class AlarmTracker:
             self._noise_s = None
             return line.begin(LEADS_OFF, end_s - FLAT_S, end_s)
         alarms = line.end(end_s, end_s) if line.active is not None and line.active.kind == LEADS_OFF else []
-        if self._fibrillation.is_suspected or self._lines["vf"].active is not None or self._standstill:
+        if self._lines["vf"].active is not None or self._standstill:
             self._noise_s = None
             return alarms + line.end(until_s, end_s)
         is_judged = until_s - self._known_s < MIN_NOISE_S

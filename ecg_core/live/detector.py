@@ -62,7 +62,8 @@ class StreamDetector:
 
     def __init__(self, model: Model, leads: tuple[int, ...], *, horizon_s: float) -> None:
         self.model, self.leads = model, leads
-        self.analysed_s = horizon_s + JITTER_S + model.spec.attention_half_s + RECEPTIVE_S
+        # What is settled now was analysed before, with the frames since then: no second is left out of the waveform.
+        self.analysed_s = max(horizon_s, SETTLED_S) + JITTER_S + model.spec.attention_half_s + RECEPTIVE_S
         frame_s = model.spec.stride / FS_HZ
         self._block_frames = round(BLOCK_S / frame_s)
         self._amplitude = UsualAmplitude(len(leads))
