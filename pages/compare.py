@@ -133,10 +133,7 @@ with scores:
         st.dataframe(scores_table(comparison), hide_index=True, height="content")
         n_scored = int(comparison.scores[0].matrix[:5].sum())
         learning = "; EC57 excludes the first 5 minutes" if record.duration_s > LEARNING_S else ""
-        labels = (
-            f" Edits of {plain_markdown(analysis.model.name)}: {edited}." if (edited := format_edits(analysis)) else ""
-        )
-        st.caption(f"Scored on {n_scored:,} reference beats of this record{learning}.{labels}")
+        st.caption(f"Scored on {n_scored:,} reference beats of this record{learning}.")
     else:
         st.info("This record has no reference annotations, so nothing can be scored.", icon=":material/info:")
 with burdens:
@@ -144,6 +141,7 @@ with burdens:
     st.caption(
         f"Lead {plain_markdown(', '.join(analysis.lead_names))}. Models count the beats of analysable stretches"
         + (", the reference all annotated beats." if record.reference else ".")
+        + (f" Edits of {plain_markdown(analysis.model.name)}: {edited}." if (edited := format_edits(analysis)) else "")
     )
 
 if comparison.scores:

@@ -49,7 +49,10 @@ FIRST_STAGE = (
     "Beats are classified as they arrive. The analysis of the whole recording afterwards also compares each with all "
     "others, and calls fewer of them S."
 )
-NO_MONITOR = "For research only: this is **not a patient monitor**. Do not rely on it for anyone's safety."
+NO_MONITOR = (
+    "For research only: this is **not a patient monitor**. Do not rely on it for anyone's safety. Pacing is not looked "
+    "for: spikes to which the heart does not answer may look like beats."
+)
 
 
 @guarded
@@ -174,7 +177,7 @@ def draw_vitals() -> None:
         styled = pd.DataFrame(rows).style.apply(lambda row: [styles[row.name]] * len(row), axis=1)
         st.dataframe(styled, hide_index=True, height=height, width="stretch", column_config=widths)
         if view.n_dropped:
-            st.caption(f"{plural(view.n_dropped, 'earlier event')} of lesser weight not shown.")
+            st.caption(f"{plural(view.n_dropped, 'earlier event')} not shown: those of least weight, then the oldest.")
     else:
         st.caption("Nothing yet.")
 

@@ -362,6 +362,21 @@ def test_a_study_names_the_records_that_could_not_be_analysed(calm, tmp_path, ca
     assert "Not looked at" not in capsys.readouterr().out
 
 
+def test_that_no_signal_is_analysable_stands_in_red_and_no_box_offers_a_lead_that_is_not_there():
+    blind = make_analysis(60.0, unusable=range(6))
+    for name in ("overview", "report"):
+        at = page(name, workspace_with(blind))
+        (error,) = (one.value for one in at.error)
+        assert error.startswith("No signal is analysable")
+        assert "Try another lead" not in text_of(at)
+    half = make_analysis(60.0, unusable=range(4))
+    for names, is_offered in (("II",), False), (("II", "V1"), True):
+        part = replace(half, lead_names=("II",), record=replace(half.record, lead_names=names))
+        said = text_of(page("overview", workspace_with(part)))
+        assert "counts below cover only that part" in said
+        assert ("Try another lead" in said) == is_offered
+
+
 # Annotations for WFDB tools
 
 

@@ -316,6 +316,18 @@ def test_a_danger_and_queried_beats_that_are_open_are_said_before_signing(worksp
     assert "have you seen each" in said
 
 
+@pytest.mark.parametrize(
+    ("unusable", "said"), [(range(6), "No signal is analysable"), (range(3), "50.0 % not analysable"), ((), "")]
+)
+def test_that_much_or_all_of_a_recording_is_not_analysable_is_said_before_signing(unusable, said):
+    workspace = workspace_with(make_analysis(60.0, unusable=unusable))
+    at = AppTest.from_function(confirmation)
+    at.session_state["workspace"] = workspace
+    warnings = " ".join(one.value for one in at.run().warning)
+    assert ("not analysable" in warnings or "is analysable" in warnings) == bool(said)
+    assert said in warnings
+
+
 def test_a_narrative_older_than_the_figures_is_said_before_signing(workspace):
     def said():
         at = AppTest.from_function(confirmation)

@@ -163,17 +163,16 @@ def test_af_is_not_made_of_ectopic_beats_so_none_of_them_is_relabelled(analysis)
 
 
 def test_a_verdict_on_beats_that_are_not_there_says_so(analysis):
-    empty = with_events(analysis, make_event("vf_suspected", 1.0, 1.1))
-    with pytest.raises(NothingToChangeError, match="Ventricular fibrillation suspected: there is no beat"):
-        edit_of_action(empty, review_items(empty, "vf_suspected"), "N")
+    empty = with_events(analysis, make_event("not_analysable", 1.0, 1.1))
+    with pytest.raises(NothingToChangeError, match="there is no beat"):
+        edit_of_action(empty, review_items(empty, "not_analysable"), "N")
 
 
-def test_what_was_taken_for_beats_in_fibrillation_can_be_labelled(analysis):
-    masked = analysis.beats.label.copy()
-    inside = (analysis.beats.time_s >= 55) & (analysis.beats.time_s <= 58)
-    masked[inside] = "Q"
-    with_q = replace(analysis, beats=replace(analysis.beats, label=masked))
-    assert len(edit_of_action(with_q, review_items(with_q, "vf"), "N").labels) == int(inside.sum())
+@pytest.mark.parametrize("kind", ["vf", "vf_suspected"])
+def test_no_label_and_no_deletion_of_beats_looks_like_a_verdict_on_fibrillation(kind):
+    """It would stay what it is: another rhythm or artefact is marked over it instead."""
+    assert not {DELETE, *CLASSES} & set(verdicts(kind))
+    assert {ARTEFACT, "sinus"} <= set(verdicts(kind))
 
 
 @pytest.mark.parametrize("kind", [*KIND_NAMES, BEATS])

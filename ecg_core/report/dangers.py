@@ -72,8 +72,11 @@ def dangers(analysis: Analysis) -> tuple[Danger, ...]:
 
 def worklist_text(analysis: Analysis) -> str:
     """What a line of a worklist says of a recording: its first danger, else that much of it, or all, is unjudged."""
-    if found := dangers(analysis):
-        return found[0].text
+    return found[0].text if (found := dangers(analysis)) else unread_text(analysis)
+
+
+def unread_text(analysis: Analysis) -> str:
+    """That all of a recording is not analysable, or much; empty where less is."""
     if nothing_judged(analysis):
         return _calm_text(analysis)
     lost = lost_pct(analysis)

@@ -15,7 +15,7 @@ from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.doubt import is_uncertain
 from ..schema import Analysis
 from .canvas import BOTTOM_MM, FAINT, LEFT_MM, RIGHT_MM, WIDTH_MM, Sheet
-from .dangers import dangers, not_analysable_text, remarks
+from .dangers import dangers, not_analysable_text, nothing_judged, remarks, unread_text
 from .document import (
     ALERT,
     BODY,
@@ -142,9 +142,10 @@ def _whom_and_what(analysis: Analysis, patient: Patient) -> Flowable:
 
 
 def _danger_box(analysis: Analysis) -> list[Flowable]:
-    """What was found to be of danger, in a red box."""
-    found = dangers(analysis)
-    return [boxes([[paragraph(danger.text, ALERT) for danger in found]], danger=True), gap(2)] if found else []
+    """What was found to be of danger, or that nothing could be, in a red box."""
+    texts = [danger.text for danger in dangers(analysis)]
+    texts += [unread_text(analysis)] if nothing_judged(analysis) else []
+    return [boxes([[paragraph(text, ALERT) for text in texts]], danger=True), gap(2)] if texts else []
 
 
 def _cards(found: dict[str, Measure], analysis: Analysis) -> Flowable:

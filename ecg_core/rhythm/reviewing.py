@@ -34,13 +34,13 @@ BEAT_ORDERS: Final = (BY_TIME, BY_RATE, BY_PROBABILITY)
 ARTEFACT_MARGIN_S = 0.12  # half a wide QRS: the first and the last beat of an event lie wholly in the artefact
 LAST_BEAT_S = 0.01  # a marked stretch ends so long after the last beat of an event, which so lies in it
 
-# The classes of the beats that a kind of event is made of, which a label or a deletion of the event is about: in
-# fibrillation, in a paced rhythm and in signal that is not analysable, whatever is not normal. Kinds that are not here
-# are made of no ectopic beats.
+# The classes of the beats that a kind of event is made of, which a label or a deletion of the event is about: in a
+# paced rhythm and in signal that is not analysable, whatever is not normal. Kinds that are not here are made of no
+# ectopic beats; a fibrillation stays one, whatever is called a beat in it.
 MADE_OF: Final = {
     **dict.fromkeys(("v_couplet", "v_run", "idioventricular", "vt", "vt_sustained", "v_bigeminy", "v_trigeminy"), "VF"),
     **dict.fromkeys(("s_couplet", "s_run", "svt", "svt_sustained", "s_bigeminy", "s_trigeminy"), "S"),
-    **dict.fromkeys(("vf", "vf_suspected", "not_analysable", "artefact", "paced"), "SVFQ"),
+    **dict.fromkeys(("not_analysable", "artefact", "paced"), "SVFQ"),
 }
 # The kinds that are a rhythm, each with the one that it is already; another one can be marked over its stretch.
 RHYTHM_OF: Final = {

@@ -21,7 +21,7 @@ from .study import MEASUREMENTS, SIGNED, Editor, Study, add_study, changing, get
 from .tables import DiaryRow, SignatureRow, StripRow, StudyRow
 
 DIARY, STRIPS = "diary_keyed_sha256", "strips_keyed_sha256"  # names of hashes in entries of the trail
-FIGURES = "figures_sha256"  # in the entry of a narrative: over which figures it was written
+FIGURES = "written_over"  # in the entry of a narrative: over which figures it was written
 NOT_MEASURED: Final = ("accept", "templates")  # kinds of edits that leave the figures as they are
 KEY_BYTES: Final = 16  # of a random key that nobody can guess
 

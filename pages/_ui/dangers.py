@@ -18,8 +18,10 @@ from .view import address, cached, strip
 
 def draw_dangers(analysis: Analysis) -> None:
     """Draw a red line for each kind of danger, the sensitivity where it is not balanced, and what remains open."""
-    found = dangers(analysis)
+    found, remaining, is_judged = dangers(analysis), list(remarks(analysis)), not nothing_judged(analysis)
     with st.container(key="dangers"):
+        if not is_judged:
+            st.error(f"{plain_markdown(remaining.pop(0))}.", icon=":material/signal_disconnected:")
         for danger in found:
             line, way = st.columns([10, 1], vertical_alignment="center", gap="small")
             line.error(plain_markdown(danger.text), icon=":material/emergency_home:")
@@ -27,8 +29,8 @@ def draw_dangers(analysis: Analysis) -> None:
                 st.switch_page("pages/review.py", query_params=address(analysis.record, danger.longest.start_s))
     for text in chosen_sensitivity(analysis):
         st.info(f"{plain_markdown(text)}.", icon=":material/tune:")
-    icon = "" if found or nothing_judged(analysis) else ":material/check_circle: "
-    st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remarks(analysis)))
+    icon = ":material/check_circle: " if is_judged and not found else ""
+    st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remaining))
 
 
 def draw_worst_place(analysis: Analysis) -> None:

@@ -19,6 +19,7 @@ OLDER = (
     "Labels, rules, leads, model or program were changed after it was edited: does it still hold? Reports say so in "
     "its heading until you edit or confirm it."
 )
+OLDER_SIGNED = "Signed with a narrative from before the last change of labels, rules, leads, model or program."
 LINE_PX, EDGE_PX, LINE_CHARACTERS = 17, 26, 155  # height of a line of the field and of its edge; letters on a line
 
 
@@ -34,7 +35,9 @@ def draw_narrative(analysis: Analysis) -> None:
         "Draft again", on_click=guarded(_save), args=(analysis, ""), disabled=fixed or not kept, width="stretch",
         help="Replaces the narrative by the one drafted from the measures",
     )  # fmt: skip
-    if notes.is_narrative_older:
+    if notes.is_narrative_older and workspace.is_signed(sha256):
+        st.warning(OLDER_SIGNED, icon=":material/history:")
+    elif notes.is_narrative_older:
         said, confirm = st.columns([6, 1], vertical_alignment="center")
         said.warning(OLDER, icon=":material/history:")
         confirm.button(

@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from ecg_core.errors import ChangeRefusedError, StoreError
-from ecg_core.report.dangers import dangers
+from ecg_core.report.dangers import dangers, unread_text
 from ecg_core.report.export import file_name
 from ecg_core.report.measures import format_edits
 from ecg_core.rules import SENSITIVITIES
@@ -177,7 +177,8 @@ def _what_is_signed(analysis: Analysis) -> list[str]:
 def _what_is_open(analysis: Analysis) -> list[str]:
     """What a reader may want to do before signing."""
     queried = stations(analysis, cached_disagreements(analysis)).get(QUERIED, ())
-    found = [f"{plural(len(queried), 'queried beat')} not labelled."] if len(queried) else []
+    found = [unread] if (unread := unread_text(analysis)) else []
+    found += [f"{plural(len(queried), 'queried beat')} not labelled."] if len(queried) else []
     if dangers(analysis):
         found.append("The recording holds dangers: have you seen each of them in Review?")
     if current_workspace().notes(analysis.record.sha256).is_narrative_older:

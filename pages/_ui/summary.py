@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from ecg_core.clock import clock_text, duration_text
-from ecg_core.report.dangers import NOTHING, lost_pct, not_analysable_text
+from ecg_core.report.dangers import NOTHING, lost_pct, not_analysable_text, nothing_judged
 from ecg_core.report.measures import Measure, format_edits, measures
 from ecg_core.report.statements import af_card
 from ecg_core.rhythm.doubt import is_uncertain
@@ -31,11 +31,12 @@ LINKED: Final = {
 def draw_summary(analysis: Analysis) -> None:
     """Draw what is not certain, burdens and rates with their denominators, and the extremes as ways to their strips."""
     burden = analysis.burden
-    if lost_pct(analysis) > MOST_LOST_PCT:
+    if lost_pct(analysis) > MOST_LOST_PCT and not nothing_judged(analysis):
         leads = plain_markdown(", ".join(analysis.lead_names))
+        has_others = len(analysis.record.lead_names) > len(analysis.lead_names)
         st.warning(
-            f"Only {burden.analysable_pct:.0f} % of this recording is analysable in lead {leads}: "
-            "the counts below cover only that part. Try another lead on the page Studies.",
+            f"Only {burden.analysable_pct:.0f} % of this recording is analysable in lead {leads}: the counts below "
+            f"cover only that part.{' Try another lead on the page Studies.' if has_others else ''}",
             icon=":material/signal_disconnected:",
         )
     draw_statements(analysis)
