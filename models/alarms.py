@@ -8,7 +8,6 @@ was stopped goes on where it was; ``--records cudb/1.0.0/cu01,...`` measures the
 from __future__ import annotations
 
 import hashlib
-from argparse import Namespace
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -139,18 +138,18 @@ def main() -> None:
     made_from = {"model": model.spec.name, "model_sha256": model.spec.sha256, "live_sha256": live_sha256()}
     if any(known.get(name) != value for name, value in made_from.items()):
         known = {**made_from, "sets": {}, "records": {}}
+    databases: Path = options.databases
     with ProcessPoolExecutor(n_cores(), initializer=use_threads, initargs=(1,)) as pool:
-        for key, databases in SETS.items():
+        for key, folders in SETS.items():
             records = known["records"].setdefault(key, {})
-            paths = [
-                options.databases / database / name for database in databases for name in _names(options, database)
-            ]
-            left = [path for path in paths if _name(options, path) not in records]
-            for path, score in zip(left, pool.map(_score, left), strict=True):
-                records[_name(options, path)] = score
+            every = [f"{folder}/{name}" for folder in folders for name in _names(databases, folder)]
+            left = [name for name in every if name not in records]
+            scores = pool.map(_score, (databases / name for name in left))
+            for name, score in zip(left, scores, strict=True):
+                records[name] = score
                 known["sets"][key] = summarise(records)
                 write_json(OUT, known)
-                print_line(f"{_name(options, path)}: {score}")
+                print_line(f"{name}: {score}")
 
 
 def live_sha256() -> str:
@@ -172,12 +171,8 @@ def _model() -> Model:
     return load_model(DEFAULT_MODEL)
 
 
-def _names(options: Namespace, database: str) -> list[str]:
-    return (options.databases / database / "RECORDS").read_text(encoding="utf-8").split()
-
-
-def _name(options: Namespace, path: Path) -> str:
-    return path.relative_to(options.databases).as_posix()
+def _names(databases: Path, database: str) -> list[str]:
+    return (databases / database / "RECORDS").read_text(encoding="utf-8").split()
 
 
 if __name__ == "__main__":

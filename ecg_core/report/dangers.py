@@ -207,7 +207,8 @@ def _lost_text(lost_pct: float) -> str:
 
 def _danger_text(analysis: Analysis, kind: str, events: tuple[RhythmEvent, ...]) -> str:
     longest = max(events, key=lambda event: event.duration_s)
-    rate = f", {longest.rate_bpm:.0f} bpm" if math.isfinite(longest.rate_bpm) else ""
+    has_rate = kind != "asystole" and math.isfinite(longest.rate_bpm)  # that of its one RR is none
+    rate = f", {longest.rate_bpm:.0f} bpm" if has_rate else ""
     at = clock_text(analysis.record, longest.start_s)
     if len(events) == 1:
         return f"{KIND_NAMES[kind]}: {length_text(longest)} at {at}{rate}"
