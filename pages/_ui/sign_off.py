@@ -177,7 +177,7 @@ def _what_is_signed(analysis: Analysis) -> list[str]:
 def _what_is_open(analysis: Analysis) -> list[str]:
     """What a reader may want to do before signing."""
     queried = stations(analysis, cached_disagreements(analysis)).get(QUERIED, ())
-    found = [unread] if (unread := unread_text(analysis)) else []
+    found = [f"{unread}."] if (unread := unread_text(analysis)) else []
     found += [f"{plural(len(queried), 'queried beat')} not labelled."] if len(queried) else []
     if dangers(analysis):
         found.append("The recording holds dangers: have you seen each of them in Review?")
