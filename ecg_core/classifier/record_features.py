@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,8 @@ FEATURES: Final = (
     "s_around", "v_around", "s_share", "v_share", "p_repeats_usually",
 )  # fmt: skip
 
+Groups: TypeAlias = dict[str, Callable[[], NDArray[np.floating[Any]]]]  # columns, by the name of the first of them
+
 
 def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float32:
     """The features of each beat of a record, shape (n_beats, len(FEATURES)).
@@ -67,7 +69,7 @@ def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float
         shapes = _shapes(probability, rhythm[part, 1], features.token[some], lead_weight[some])
         return np.concatenate([shapes, _before_qrs(probability, features.before_qrs[some])], axis=1)
 
-    groups: dict[str, Callable[[], NDArray[np.floating[Any]]]] = {  # by the name of the first of their columns
+    of_all: Groups = {
         "odds_s": lambda: odds,
         "odds_s-2": lambda: np.stack([_shifted(odds[:, column], by) for column in (0, 1) for by in NEIGHBOURS], axis=1),
         "before_local": lambda: rr_features(beats.rr_s),
@@ -76,18 +78,18 @@ def record_features(beats: Beats, features: ChunkFeatures, rows: Index) -> Float
         "run_length": lambda: _runs(beats.label == "S", rhythm[:, 1]),
         "s_around": lambda: _shares(beats),
     }
+    jobs: list[tuple[slice, Groups]] = [(slice(None), of_all)]
+    jobs += [(part, {"from_normal": partial(of_part, part)}) for part in reference_groups(len(beats))]
     table = np.empty((len(beats), len(FEATURES)), dtype=np.float32)
 
-    def fill(part: slice | None) -> None:
-        """Fill in what is compared within a part; without one the groups of all beats, one after the other.
-
-        All groups at once, in double precision, would be 300 MB in a week.
-        """
-        for name, group in groups.items() if part is None else (("from_normal", partial(of_part, part)),):
+    def fill(job: tuple[slice, Groups]) -> None:
+        """Fill in some columns of some beats, one after the other: all, in double precision, are 300 MB in a week."""
+        part, groups = job
+        for name, group in groups.items():
             columns, first = group(), FEATURES.index(name)
-            table[part or slice(None), first : first + columns.shape[1]] = columns
+            table[part, first : first + columns.shape[1]] = columns
 
-    deque(parallel_map(fill, (None, *reference_groups(len(beats)))), maxlen=0)
+    deque(parallel_map(fill, jobs), maxlen=0)
     return table
 
 

@@ -89,6 +89,11 @@ def remarks(analysis: Analysis) -> tuple[str, ...]:
     return (*calm, *unjudged_texts(analysis), NOT_ANALYSED_TEXT)
 
 
+def remarks_below(analysis: Analysis) -> tuple[str, ...]:
+    """The ``remarks`` without the first one where that nothing was judged stands in red above them."""
+    return remarks(analysis)[1:] if nothing_judged(analysis) else remarks(analysis)
+
+
 def unjudged_texts(analysis: Analysis) -> tuple[str, ...]:
     """What could not be judged, with its length and where the longest stretch of it lies."""
     texts = []

@@ -15,7 +15,7 @@ from ..notes import NO_NOTES, Notes, Patient
 from ..rhythm.doubt import is_uncertain
 from ..schema import Analysis
 from .canvas import BOTTOM_MM, FAINT, LEFT_MM, RIGHT_MM, WIDTH_MM, Sheet
-from .dangers import dangers, not_analysable_text, nothing_judged, remarks, unread_text
+from .dangers import dangers, not_analysable_text, nothing_judged, remarks_below, unread_text
 from .document import (
     ALERT,
     BODY,
@@ -111,7 +111,7 @@ def _summary(analysis: Analysis, notes: Notes) -> list[Flowable]:
         gap(2),
         *_danger_box(analysis),
         *[paragraph(f"{text}.", STRONG) for text in chosen_sensitivity(analysis)],
-        paragraph(" ".join(f"{text}." for text in remarks(analysis)), NOTE),
+        paragraph(" ".join(f"{text}." for text in remarks_below(analysis)), NOTE),
         *[paragraph(f"{statement.text}.", STRONG) for statement in statements(analysis)],
         gap(1),
         _cards(found, analysis),

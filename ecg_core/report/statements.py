@@ -16,7 +16,7 @@ from ..labels import CLASSES
 from ..rhythm.domain_shift import domain_shift
 from ..rhythm.doubt import MAY_BE_S, is_uncertain
 from ..rhythm.events import JOINS, TACHYCARDIAS
-from ..schema import Analysis, Bool, Index, Record
+from ..schema import Analysis, Index, Record
 from ..text import plural
 
 VERDICT, SVE_UNCERTAIN = "af_verdict", "sve_uncertain"
@@ -109,7 +109,11 @@ def lead_changes(analysis: Analysis) -> list[tuple[float, float, str]]:
 
 def not_counted_text(analysis: Analysis) -> str:
     """How many beats in ventricular tachycardia are no V and so in no burden; empty where hardly any are."""
-    beats, inside = analysis.beats, beats_in_tachycardia(analysis)
+    beats = analysis.beats
+    inside = np.zeros(len(beats), dtype=bool)
+    for event in analysis.events:
+        if event.kind in (*TACHYCARDIAS["V"], "vf_suspected"):
+            inside |= (beats.time_s > event.start_s) & (beats.time_s < event.end_s)
     n = int(np.count_nonzero(inside & beats.usable & ~np.isin(beats.label, JOINS["V"])))
     if n < analysis.rules.run_min_beats:
         return ""
@@ -117,15 +121,6 @@ def not_counted_text(analysis: Analysis) -> str:
         f"{plural(n, 'beat')} in ventricular tachycardia, which the waveform shows, could not be labelled V one by "
         "one: the PVC burden does not count them"
     )
-
-
-def beats_in_tachycardia(analysis: Analysis) -> Bool:
-    """Which beats lie within ventricular tachycardia or suspected fibrillation, shape (n_beats,)."""
-    time_s, inside = analysis.beats.time_s, np.zeros(len(analysis.beats), dtype=bool)
-    for event in analysis.events:
-        if event.kind in (*TACHYCARDIAS["V"], "vf_suspected"):
-            inside |= (time_s > event.start_s) & (time_s < event.end_s)
-    return inside
 
 
 def unlike_text(analysis: Analysis) -> str:

@@ -253,25 +253,21 @@ def with_open_edges(events: Iterable[RhythmEvent], beats: Beats) -> list[RhythmE
     Pauses and standstills have their own edges: the length of an RR is known, whatever lies beside it.
     """
     every = list(events)
-    lost = sorted((event.start_s, event.end_s) for event in every if event.kind in LOST)
-    if not lost:
-        return every
-    lost_from_s, lost_to_s = np.array(lost).T
-    beat_s = beats.time_s[beats.usable]
+    lost = [event for event in every if event.kind in LOST]
+    lost_from_s, lost_to_s = np.sort([event.start_s for event in lost]), np.sort([event.end_s for event in lost])
+    beat_s = np.concatenate(([-np.inf], beats.time_s[beats.usable], [np.inf]))
 
-    def is_lost(start_s: float, end_s: float) -> bool:
-        return bool(np.any((lost_from_s < end_s) & (lost_to_s > start_s)))
+    def is_lost(from_s: Float64, to_s: Float64) -> Bool:
+        """Whether lost signal begins before each stretch ends, and does not end before it begins."""
+        return np.asarray(np.searchsorted(lost_from_s, to_s) > np.searchsorted(lost_to_s, from_s, "right"))
 
-    def is_open(event: RhythmEvent) -> bool:
-        before = np.append(-np.inf, beat_s[: np.searchsorted(beat_s, event.start_s, "left")])[-1]
-        after = np.append(beat_s[np.searchsorted(beat_s, event.end_s, "right") :][:1], np.inf)[0]
-        return is_lost(max(before, event.start_s - BESIDE_S), event.start_s) or is_lost(
-            event.end_s, min(after, event.end_s + BESIDE_S)
-        )
-
+    start_s, end_s = np.array([event.start_s for event in every]), np.array([event.end_s for event in every])
+    before_s = np.maximum(beat_s[np.searchsorted(beat_s, start_s) - 1], start_s - BESIDE_S)
+    after_s = np.minimum(beat_s[np.searchsorted(beat_s, end_s, "right")], end_s + BESIDE_S)
+    is_open = is_lost(before_s, start_s) | is_lost(end_s, after_s)
     return [
-        replace(event, at_least=True) if event.kind not in (*LOST, *BETWEEN_BEATS) and is_open(event) else event
-        for event in every
+        replace(event, at_least=True) if beside and event.kind not in (*LOST, *BETWEEN_BEATS) else event
+        for event, beside in zip(every, is_open.tolist(), strict=True)
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ecg_core.figures import MARGIN_PX, STANDARD, strip_figure, strip_text
-from ecg_core.report.dangers import Danger, dangers, nothing_judged, remarks
+from ecg_core.report.dangers import Danger, dangers, nothing_judged, remarks_below, unread_text
 from ecg_core.report.operating import chosen_sensitivity
 from ecg_core.report.strip_selection import STRIP_S, clearest_lead, strip_start_s
 from ecg_core.schema import Analysis
@@ -18,10 +18,10 @@ from .view import address, cached, strip
 
 def draw_dangers(analysis: Analysis) -> None:
     """Draw a red line for each kind of danger, the sensitivity where it is not balanced, and what remains open."""
-    found, remaining, is_judged = dangers(analysis), list(remarks(analysis)), not nothing_judged(analysis)
+    found, is_judged = dangers(analysis), not nothing_judged(analysis)
     with st.container(key="dangers"):
         if not is_judged:
-            st.error(f"{plain_markdown(remaining.pop(0))}.", icon=":material/signal_disconnected:")
+            st.error(f"{plain_markdown(unread_text(analysis))}.", icon=":material/signal_disconnected:")
         for danger in found:
             line, way = st.columns([10, 1], vertical_alignment="center", gap="small")
             line.error(plain_markdown(danger.text), icon=":material/emergency_home:")
@@ -30,7 +30,7 @@ def draw_dangers(analysis: Analysis) -> None:
     for text in chosen_sensitivity(analysis):
         st.info(f"{plain_markdown(text)}.", icon=":material/tune:")
     icon = ":material/check_circle: " if is_judged and not found else ""
-    st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remaining))
+    st.caption(icon + " ".join(f"{plain_markdown(text)}." for text in remarks_below(analysis)))
 
 
 def draw_worst_place(analysis: Analysis) -> None:
